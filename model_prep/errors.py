@@ -1,0 +1,80 @@
+"""Every error a user of model_prep can cause, as one tree.
+
+ModelPrepError
+├── UnknownModelError     the catalog has no such model
+├── UsageError            an option has a value that makes no sense
+├── PullError             a model can't be fetched
+│   └── UnreachableError  there is no network, or the index or hub does not answer
+├── DiskSpaceError        the disk is too full
+├── OutputError           the output folder holds something, or can't be written
+├── CheckpointError       weights are missing, damaged or of another layout
+├── MergeError            what is to be merged can't be
+│   ├── AdapterError      a LoRA is none, is of another kind, or does not fit the base
+│   └── MergeOrderError   base, adapters and tokenizers do not belong together in this order
+├── ChecksumError         a file is there but is not what it should be
+├── TokenizerError        a tokenizer is missing, damaged, or of another family
+├── ExportError           a model can't be written as GGUF
+└── GenerateError         a model can't be loaded or asked as the options say
+
+The message is one line: what is wrong, then what to do.
+"""
+
+
+class ModelPrepError(Exception):
+    """Base of every error that is the user's to mend."""
+
+
+class UnknownModelError(ModelPrepError):
+    """The catalog has no model of that name."""
+
+
+class UsageError(ModelPrepError):
+    """An option has a value that makes no sense."""
+
+
+class PullError(ModelPrepError):
+    """A model can't be fetched."""
+
+
+class UnreachableError(PullError):
+    """The package index or the hub does not answer."""
+
+
+class DiskSpaceError(ModelPrepError):
+    """The disk is too full."""
+
+
+class OutputError(ModelPrepError):
+    """The output folder holds something already, or can't be written."""
+
+
+class CheckpointError(ModelPrepError):
+    """Weights are missing, damaged or of another layout."""
+
+
+class MergeError(ModelPrepError):
+    """What is to be merged can't be."""
+
+
+class AdapterError(MergeError):
+    """A LoRA is none, is of a kind that can't be merged, or does not fit the base."""
+
+
+class MergeOrderError(MergeError):
+    """Base, adapters and tokenizers do not belong together in this order."""
+
+
+class ChecksumError(ModelPrepError):
+    """A file is not what its hash or its format says it should be."""
+
+
+class TokenizerError(ModelPrepError):
+    """A tokenizer is missing, damaged, or of another family."""
+
+
+class ExportError(ModelPrepError):
+    """A model can't be written as GGUF."""
+
+
+class GenerateError(ModelPrepError):
+    """A model can't be loaded, or asked as the options say."""

@@ -1,0 +1,30 @@
+"""Small JSON files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from model_prep.errors import CheckpointError
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a file that holds names and values.
+
+    Raises:
+        CheckpointError: it is missing or damaged, or holds something else.
+    """
+    try:
+        content = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        msg = f"{file} is missing or damaged; get it again"
+        raise CheckpointError(msg) from error
+    if not isinstance(content, dict):
+        msg = f"{file} holds no names and values; get it again"
+        raise CheckpointError(msg)
+    return content
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Write a small JSON file, making its folder where needed."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,117 @@
+"""Whether a base and its adapters belong together, in the order given.
+
+Every LoRA of the family carries whole embeddings with a row for each piece of its tokenizer, and
+the later copy wins; so the number of rows tells how far along a model is: LLaMA 32,000,
+Chinese-LLaMA 49,953, Chinese-Alpaca 49,954. It never shrinks in a right order.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_prep.errors import MergeOrderError
+
+_PADDED_TO = 64
+"""Embeddings may be padded to a multiple of this, for speed."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The base or one adapter, as far as its vocabulary goes."""
+
+    folder: Path
+    rows: int | None
+    """Of the embeddings that it has; None: it has none."""
+    pieces: int | None
+    """Of the tokenizer that lies in its folder; None: none lies there."""
+    known: str | None = None
+    """What it was published as, told by its hash."""
+
+    @property
+    def title(self) -> str:
+        """What to call it."""
+        return f"{self.folder} ({self.known})" if self.known else str(self.folder)
+
+
+def require_order(base: Stage, adapters: list[Stage]) -> None:
+    """Check that the vocabulary grows from stage to stage and that each tokenizer fits it.
+
+    Raises:
+        MergeOrderError: something is to be swapped, added or left out.
+    """
+    _require_known_order(base, adapters)
+    before, rows = base, base.rows
+    for adapter in adapters:
+        if rows is not None and adapter.rows is not None and adapter.rows < rows:
+            raise _shrinking(base, before, adapter, adapters)
+        if adapter.rows is not None:
+            before, rows = adapter, adapter.rows
+        if adapter.pieces is not None and rows is not None:
+            _require_tokenizer(adapter, adapter.pieces, rows)
+    last = next((one for one in reversed([base, *adapters]) if one.pieces is not None), None)
+    if last is None or last.pieces is None:
+        msg = (
+            f"neither {base.folder} nor any adapter has a tokenizer; copy tokenizer.model into "
+            f"{before.folder}"
+        )
+        raise MergeOrderError(msg)
+    if rows is not None:
+        _require_tokenizer(last, last.pieces, rows, needed_by=before)
+
+
+def _require_known_order(base: Stage, adapters: list[Stage]) -> None:
+    known = [(number, one.known) for number, one in enumerate(adapters) if one.known]
+    for number, name in known:
+        if "llama" not in name.lower():
+            continue
+        if earlier := [at for at, other in known if at < number and "alpaca" in other.lower()]:
+            raise _swap(adapters, earlier[0], number)
+    first = adapters[0]
+    # An Alpaca-Plus was trained on a LLaMA-Plus that must be merged first.
+    if first.known and "Alpaca-Plus" in first.known and base.rows == 32_000:
+        needed = first.known.replace("Alpaca", "LLaMA")
+        msg = (
+            f"{first.title} was trained on top of {needed}, and {base.folder} is the original "
+            f"LLaMA; put that LoRA before it: --lora-model PATH_OF_{needed},{first.folder}"
+        )
+        raise MergeOrderError(msg)
+
+
+def _shrinking(
+    base: Stage, before: Stage, adapter: Stage, adapters: list[Stage]
+) -> MergeOrderError:
+    if before is not base:
+        return _swap(adapters, adapters.index(before), adapters.index(adapter))
+    return MergeOrderError(
+        f"{base.folder} already has a vocabulary of {base.rows:,}, and {adapter.title} brings only "
+        f"{adapter.rows:,}: this base is already merged; use the original LLaMA as --base-model"
+    )
+
+
+def _swap(adapters: list[Stage], first: int, second: int) -> MergeOrderError:
+    order = list(adapters)
+    order[first], order[second] = order[second], order[first]
+    one, other = adapters[first], adapters[second]
+    return MergeOrderError(
+        f"the LoRAs are in the wrong order: {one.title} (vocabulary {_count(one.rows)}) comes "
+        f"before {other.title} ({_count(other.rows)}), whose embeddings would replace its own; "
+        f"swap them: --lora-model {','.join(str(stage.folder) for stage in order)}"
+    )
+
+
+def _count(rows: int | None) -> str:
+    return "unchanged" if rows is None else f"{rows:,}"
+
+
+def _require_tokenizer(
+    stage: Stage, pieces: int, rows: int, needed_by: Stage | None = None
+) -> None:
+    padded = rows % _PADDED_TO == 0 and 0 <= rows - pieces < _PADDED_TO
+    if pieces == rows or padded:
+        return
+    where = (needed_by or stage).folder
+    msg = (
+        f"the tokenizer in {stage.folder} has {pieces:,} pieces, and {where} needs "
+        f"{rows:,}: they are of different models; put the tokenizer.model of {rows:,} pieces, "
+        f"which was published with the model, into {where}"
+    )
+    raise MergeOrderError(msg)

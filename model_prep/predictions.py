@@ -1,0 +1,155 @@
+"""What a model is asked, read from a file, and what it said, written as it goes."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from model_prep.errors import GenerateError
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer."""
+
+    index: int
+    """Of the prompt, from 0."""
+    model: str
+    input: str
+    output: str
+
+
+def read_prompts(file: Path) -> list[str]:
+    """Read prompts, a line or a JSON value each; blank lines are passed over.
+
+    A file whose name ends in ``.jsonl`` has on each line a string, or an object with
+    ``instruction`` and perhaps ``input``, which is joined to it with a newline, or with ``prompt``.
+
+    Raises:
+        GenerateError: the file is missing, empty, no UTF-8, or a line is no such JSON.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        msg = f"{file} can't be read ({reason}); --data-file takes a prompt on each line"
+        raise GenerateError(msg) from error
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if not numbered:
+        msg = f"{file} holds no prompts; write one on each line"
+        raise GenerateError(msg)
+    if file.suffix.lower() == ".jsonl":
+        return [_prompt(line, f"line {number} of {file}") for number, line in numbered]
+    return [line.rstrip("\r") for _, line in numbered]
+
+
+def _prompt(line: str, where: str) -> str:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        msg = f"{where} is not JSON ({error}); mend it, or name a file of plain lines .txt"
+        raise GenerateError(msg) from error
+    if isinstance(value, dict):
+        parts = [value.get("instruction", value.get("prompt")), value.get("input")]
+        value = "\n".join(part for part in parts if isinstance(part, str) and part)
+    if isinstance(value, str) and value:
+        return value
+    msg = f'{where} has no text; it takes a string, or {{"instruction": …, "input": …}}'
+    raise GenerateError(msg)
+
+
+class PredictionsFile:
+    """A JSON list with a record on each line: valid after each `append`, and gone on with later.
+
+    What a killed run has left of a last line is written anew.
+
+    Args:
+        file: Is made if it does not exist.
+        prompts: All of them, in order.
+        model: What is asked, as the records name it.
+
+    Raises:
+        GenerateError: the file holds something else, or answers of another model or to other
+            prompts, or can't be written.
+    """
+
+    def __init__(self, file: Path, prompts: Sequence[str], model: str) -> None:
+        self._file, self._prompts, self._model = file, prompts, model
+        try:
+            data = file.read_bytes() if file.exists() else b""
+        except OSError as error:
+            raise _unusable(file, error) from error
+        self.done: list[Prediction] = []
+        """What is in the file."""
+        self._end = 0
+        """Bytes of the file that are kept; what follows is written over."""
+        if data.strip():
+            self._resume(data)
+
+    def _resume(self, data: bytes) -> None:
+        first, _, rest = data.partition(b"\n")
+        if first.strip() != b"[":
+            msg = f"{self._file} holds no predictions; delete it, or name another file"
+            raise GenerateError(msg)
+        at = self._end = len(first)
+        for line in rest.split(b"\n"):
+            record = _record(line)
+            if record is None:
+                break  # the closing bracket, or a line that was not finished
+            self._check(record)
+            self.done.append(record)
+            # A comma is written with the record that follows it.
+            self._end = at + 1 + len(line.rstrip(b",\r "))
+            at += 1 + len(line)
+
+    def _check(self, record: Prediction) -> None:
+        expected = len(self.done)
+        if expected >= len(self._prompts) or record.input != self._prompts[expected]:
+            what = "answers to other prompts"
+        elif record.model != self._model:
+            what = f"answers of another model ({record.model})"
+        else:
+            return
+        msg = f"{self._file} holds {what}; delete it, or name another file"
+        raise GenerateError(msg)
+
+    def append(self, outputs: Sequence[str]) -> None:
+        """Add the answers to the next prompts, and force them onto the disk."""
+        start = len(self.done)
+        added = [
+            Prediction(number, self._model, self._prompts[number], output)
+            for number, output in enumerate(outputs, start)
+        ]
+        lines = [json.dumps(asdict(one), ensure_ascii=False) for one in added]
+        text = ("" if self._end else "[") + "".join(
+            ("," if start + number else "") + "\n" + line for number, line in enumerate(lines)
+        )
+        try:
+            self._write(text.encode())
+        except OSError as error:
+            raise _unusable(self._file, error) from error
+        self._end += len(text.encode())
+        self.done += added
+
+    def _write(self, data: bytes) -> None:
+        with self._file.open("r+b" if self._file.exists() else "wb") as file:
+            file.seek(self._end)
+            file.write(data + b"\n]\n")
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _record(line: bytes) -> Prediction | None:
+    try:
+        value: dict[str, Any] = json.loads(line.rstrip(b",\r "))
+        return Prediction(**value)
+    except (ValueError, TypeError):
+        return None
+
+
+def _unusable(file: Path, error: OSError) -> GenerateError:
+    reason = error.strerror or type(error).__name__
+    return GenerateError(f"{file} can't be used ({reason}); name another --predictions-file")

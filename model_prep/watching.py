@@ -1,0 +1,63 @@
+"""How far a download is, seen from the folder it goes to."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, bytes done, and bytes in all (0: unknown)."""
+
+_SECONDS = 0.2
+
+
+class Counter:
+    """Adds up what several threads have done, and can tell them to end.
+
+    Attributes:
+        stopped: Set where the work is in vain, since one of them has failed.
+    """
+
+    def __init__(self, label: str, total: int, progress: Progress | None) -> None:
+        self.stopped = False
+        self._label, self._total, self._done = label, total, 0
+        self._progress = progress
+        self._lock = threading.Lock()
+
+    def add(self, size: int) -> None:
+        """Count ``size`` bytes more."""
+        with self._lock:
+            self._done += size
+            if self._progress:
+                self._progress(self._label, self._done, self._total)
+
+
+def folder_size(folder: Path) -> int:
+    """Return the bytes of all files below ``folder``; files may come and go meanwhile."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += Path(root, name).stat().st_size
+            except OSError:
+                continue  # moved or deleted since it was listed
+    return total
+
+
+@contextmanager
+def watched(folder: Path, report: Callable[[int], None]) -> Iterator[None]:
+    """Call ``report`` with the folder's size several times a second, from another thread."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_SECONDS):
+            report(folder_size(folder))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

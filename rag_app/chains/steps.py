@@ -1,0 +1,126 @@
+"""Chains written once, run both synchronously and asynchronously.
+
+A chain is a generator of steps that does no input or output itself: it yields a `Call` and is sent
+the model's whole reply, yields a `Batch` and is sent the list of replies, and yields anything else
+to have it passed on to whoever streams the chain. `runnable` turns it into a LangChain Runnable.
+"""
+
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import Runnable, RunnableGenerator
+
+Given = TypeVar("Given")
+Piece = TypeVar("Piece")
+
+
+@dataclass(frozen=True)
+class Call(Generic[Piece]):
+    """One question to the model; its reply is streamed as pieces where ``piece`` is given."""
+
+    messages: list[BaseMessage]
+    piece: Callable[[str], Piece] | None = None
+    withhold: str = ""
+    """A reply that is not shown: nothing is streamed while the reply may still become this."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Questions to the model that don't depend on each other."""
+
+    prompts: Sequence[list[BaseMessage]]
+
+
+Steps = Generator[Piece | Call[Piece] | Batch, Any, None]
+
+
+class _Reply(Generic[Piece]):
+    """Collects a reply and says what of it can be shown."""
+
+    def __init__(self, call: Call[Piece]) -> None:
+        self._call = call
+        self.text = ""
+        self._shown = 0
+
+    def add(self, delta: str) -> Iterator[Piece]:
+        self.text += delta
+        held = self._call.withhold.startswith(self.text.strip())
+        if self._call.piece and not held and len(self.text) > self._shown:
+            yield self._call.piece(self.text[self._shown :])
+            self._shown = len(self.text)
+
+    def close(self) -> Iterator[Piece]:
+        """Show what was held back but turned out to be something else."""
+        rest = self.text[self._shown :]
+        if self._call.piece and rest and self.text.strip() != self._call.withhold:
+            yield self._call.piece(rest)
+
+
+def drive(steps: Steps[Piece], llm: BaseChatModel) -> Iterator[Piece]:
+    """Run ``steps`` on ``llm`` and yield the pieces as they come."""
+    answer: str | list[str] | None = None
+    while True:
+        try:
+            step = steps.send(answer)
+        except StopIteration:
+            return
+        answer = None
+        if isinstance(step, Call):
+            reply = _Reply(step)
+            for chunk in llm.stream(step.messages):
+                yield from reply.add(chunk.text)
+            yield from reply.close()
+            answer = reply.text.strip()
+        elif isinstance(step, Batch):
+            answer = [message.text.strip() for message in llm.batch(list(step.prompts))]
+        else:
+            yield step
+
+
+async def adrive(steps: Steps[Piece], llm: BaseChatModel) -> AsyncIterator[Piece]:
+    """Run ``steps`` as `drive` does, without blocking the event loop."""
+    answer: str | list[str] | None = None
+    while True:
+        try:
+            step = steps.send(answer)
+        except StopIteration:
+            return
+        answer = None
+        if isinstance(step, Call):
+            reply = _Reply(step)
+            async for chunk in llm.astream(step.messages):
+                for piece in reply.add(chunk.text):
+                    yield piece
+            for piece in reply.close():
+                yield piece
+            answer = reply.text.strip()
+        elif isinstance(step, Batch):
+            replies = await llm.abatch(list(step.prompts))
+            answer = [message.text.strip() for message in replies]
+        else:
+            yield step
+
+
+def runnable(
+    steps: Callable[[Given], Steps[Piece]], llm: BaseChatModel, name: str
+) -> Runnable[Given, Piece]:
+    """Return a Runnable whose stream is the pieces of ``steps`` and whose result is their sum.
+
+    Callbacks and tracing reach the model through LangChain's context, so no config is passed on.
+    """
+
+    def transform(inputs: Iterator[Given]) -> Iterator[Piece]:
+        for given in inputs:
+            yield from drive(steps(given), llm)
+
+    async def atransform(
+        inputs: AsyncIterator[Given],
+    ) -> AsyncIterator[Piece]:
+        async for given in inputs:
+            async for piece in adrive(steps(given), llm):
+                yield piece
+
+    return RunnableGenerator(transform, atransform, name=name)

@@ -1,0 +1,80 @@
+"""``rag-app ask``: answer a question from the index."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from rag_app.cli import options
+from rag_app.cli.boundary import INTERRUPTED
+
+
+def ask(
+    question: Annotated[
+        str | None, typer.Argument(help="The question; without one, a prompt asks for them.")
+    ] = None,
+    chain: Annotated[str | None, typer.Option(metavar="refine|stuff", help="How to read.")] = None,
+    index: options.Index = None,
+    k: options.K = None,
+    retriever: options.Retriever = None,
+    threshold: options.Threshold = None,
+    embedding: options.Embedding = None,
+    show_context: Annotated[
+        bool, typer.Option("--show-context", help="Show the passages the model was given.")
+    ] = False,
+    as_json: options.Json = False,
+    no_stream: options.NoStream = False,
+    timings: options.Timings = False,
+    llm: options.Llm = None,
+    llm_name: options.LlmName = None,
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    top_k: options.TopK = None,
+    repetition_penalty: options.RepetitionPenalty = None,
+    max_new_tokens: options.MaxNewTokens = None,
+    seed: options.Seed = None,
+    threads: options.Threads = None,
+    gpus: options.Gpus = None,
+    quantize: options.Quantize = None,
+) -> None:
+    """Answer a question from the indexed documents and show where the answer stands."""
+    from rag_app.cli import show
+    from rag_app.engine import RagApp
+    from rag_app.settings import load_settings
+
+    settings = load_settings(
+        answer_chain=chain, index=index, k=k, retriever=retriever, threshold=threshold,
+        embedding=embedding, llm=llm, llm_name=llm_name, temperature=temperature, top_p=top_p,
+        top_k=top_k, repetition_penalty=repetition_penalty, max_new_tokens=max_new_tokens,
+        seed=seed, threads=threads, gpus=gpus, quantize=quantize,
+    )  # fmt: skip
+
+    def one(app: RagApp, text: str) -> bool:
+        """Answer one question; return whether Ctrl-C cut the answer short."""
+        if as_json:
+            show.print_json(show.answer_json(app.ask(text), app.timings))
+            return False
+        answer, cut = show.answer(app.stream(text), stream=not no_stream and sys.stdout.isatty())
+        show.sources(answer, context=show_context)
+        if timings:
+            show.timings(app.timings)
+        return cut
+
+    with RagApp(settings=settings) as app:
+        if question is not None:
+            if one(app, question):
+                raise typer.Exit(INTERRUPTED)
+            return
+        app.preload()
+        while text := _next_question():
+            one(app, text)
+
+
+def _next_question() -> str:
+    """Read a question from stdin; empty at an empty line, the end of input or Ctrl-C."""
+    if sys.stdin.isatty():
+        print("question (empty to end): ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    try:
+        return sys.stdin.readline().strip()
+    except KeyboardInterrupt:
+        return ""

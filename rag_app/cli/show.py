@@ -1,0 +1,158 @@
+"""Answers and summaries on the terminal: text on stdout, everything else on stderr."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from rag_app.chains.answer import Answer
+    from rag_app.chains.citations import Citation
+    from rag_app.chains.summarize import Summary
+    from rag_app.index.indexing import IndexReport
+
+_UNSUPPORTED = "no passage holds this answer's words and numbers; check it before you rely on it"
+
+messages = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def to_stdout(text: str, end: str = "\n") -> None:
+    """Write ``text`` as it is and flush; lone surrogates of odd file names are replaced."""
+    sys.stdout.write(text.encode("utf-8", "replace").decode("utf-8") + end)
+    sys.stdout.flush()
+
+
+def print_json(value: object) -> None:
+    """Write one JSON document on one line."""
+    to_stdout(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def answer(pieces: "Iterator[Answer]", *, stream: bool) -> "tuple[Answer, bool]":
+    """Show an answer as it comes; return it, and whether Ctrl-C cut it short.
+
+    Where ``stream`` is true the text appears as it is generated, with its checked marks; a later
+    step's text follows on a new line. Otherwise the text appears once, when it is whole.
+    """
+    from rag_app.chains.answer import Answer
+    from rag_app.chains.citations import Marker
+
+    whole, marker, cut = Answer(), Marker(()), False
+    try:
+        for piece in pieces:
+            revised = bool(piece.text) and piece.step > whole.step
+            started = bool(whole.text)
+            whole = whole + piece
+            if not stream or not piece.text:
+                continue
+            if revised and started:
+                to_stdout(marker.close())
+                messages.print("[dim]refined:[/dim]")
+            if revised or not started:
+                marker = Marker(whole.citations if whole.answered else ())
+            to_stdout(marker.feed(piece.text), end="")
+    except KeyboardInterrupt:
+        cut = True
+    to_stdout(marker.close() if stream else whole.marked_text)
+    return whole, cut
+
+
+def sources(answer: "Answer", *, context: bool) -> None:
+    """Show where an answer comes from, on stderr, and with ``context`` the passages as well."""
+    for note in answer.notes:
+        messages.print(f"[yellow]note:[/yellow] {escape(note)}")
+    if answer.answered and answer.text and not answer.supported:
+        messages.print(f"[yellow]note:[/yellow] {_UNSUPPORTED}")
+    if not answer.citations:
+        return
+    messages.print("[bold]Sources[/bold]" if answer.answered else "[bold]Nearest passages[/bold]")
+    for citation in answer.citations:
+        messages.print(_source_line(citation), style="dim" if not answer.answered else None)
+        if context or not answer.answered:
+            messages.print(escape(_passage(citation, whole=context)), style="dim")
+
+
+def _source_line(citation: "Citation") -> str:
+    place = escape(f"[{citation.marker}] {citation.place}")
+    return f"{place}  characters {citation.start}-{citation.end}, {citation.relevance:.0%} relevant"
+
+
+def _passage(citation: "Citation", *, whole: bool) -> str:
+    text = citation.text if whole else citation.text[:80].replace("\n", " ") + "…"
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def answer_json(answer: "Answer", timings: Mapping[str, float]) -> dict[str, Any]:
+    """Return an answer as JSON values, with its marks and the seconds each part took."""
+    computed = {"marked_text": answer.marked_text, "supported": answer.supported}
+    return {**asdict(answer), **computed, "timings": dict(timings)}
+
+
+def summary(pieces: "Iterator[Summary]", *, stream: bool) -> "tuple[Summary, bool]":
+    """Show a summary as its last step comes; return it, and whether Ctrl-C cut it short."""
+    from rag_app.chains.summarize import Summary
+
+    whole, cut, shown = Summary(), False, False
+    status = messages.status("Reading…")
+    status.start()
+    try:
+        for piece in pieces:
+            whole = whole + piece
+            if whole.steps > 1:
+                status.update(f"Reading: step {max(piece.step, whole.step)} of {whole.steps}")
+            if stream and piece.text and piece.step == whole.steps:
+                status.stop()
+                to_stdout(piece.text, end="")
+                shown = True
+    except KeyboardInterrupt:
+        cut = True
+    status.stop()
+    to_stdout("" if shown else whole.text)
+    for note in whole.notes:
+        messages.print(f"[yellow]note:[/yellow] {escape(note)}")
+    if cut:
+        done = f" after step {whole.step} of {whole.steps}" if whole.steps > 1 else ""
+        messages.print(f"[yellow]interrupted{done}; this is what there is[/yellow]")
+    return whole, cut
+
+
+def summary_json(
+    source: object, summary: "Summary", timings: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return a summary as JSON values, with its source and the seconds each part took."""
+    return {"source": str(source), **asdict(summary), "timings": dict(timings)}
+
+
+def index_report(report: "IndexReport") -> None:
+    """Show what a run of indexing did, on stderr."""
+    done = {
+        "added": report.added,
+        "updated": report.updated,
+        "removed": report.removed,
+        "unchanged": report.unchanged,
+        "failed": len(report.failed),
+    }
+    parts = ", ".join(f"{count} {name}" for name, count in done.items() if count) or "nothing to do"
+    messages.print(f"documents: {parts}; {report.chunks} passages in {report.seconds:.1f} s")
+    for failure in report.failed:
+        named = failure.source in failure.reason or PurePath(failure.source).name in failure.reason
+        line = failure.reason if named else f"{failure.source}: {failure.reason}"
+        messages.print(line, style="red", markup=False)
+
+
+def timings(seconds: Mapping[str, float]) -> None:
+    """Show where the time went, on stderr."""
+    for name, value in seconds.items():
+        messages.print(f"{value:8.2f} s  {name}")
+
+
+def print_table(table: "Table") -> None:
+    """Show a table on stdout; it is cut to the terminal's width only where there is one."""
+    width = None if sys.stdout.isatty() else 10_000
+    Console(width=width, highlight=False).print(table)

@@ -1,0 +1,63 @@
+"""``rag-app summarize``: a summary of documents."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from rag_app.cli import options
+from rag_app.cli.boundary import INTERRUPTED
+
+
+def summarize(
+    files: Annotated[list[str], typer.Argument(help="Files, folders, globs, or - for stdin.")],
+    chain: Annotated[
+        str | None, typer.Option(metavar="refine|stuff|map_reduce", help="How to read.")
+    ] = None,
+    length: Annotated[
+        int | None, typer.Option(help="Length to aim at: characters (Chinese) or words (English).")
+    ] = None,
+    encoding: options.Encoding = None,
+    as_json: options.Json = False,
+    no_stream: options.NoStream = False,
+    timings: options.Timings = False,
+    llm: options.Llm = None,
+    llm_name: options.LlmName = None,
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    top_k: options.TopK = None,
+    repetition_penalty: options.RepetitionPenalty = None,
+    max_new_tokens: options.MaxNewTokens = None,
+    seed: options.Seed = None,
+    threads: options.Threads = None,
+    gpus: options.Gpus = None,
+    quantize: options.Quantize = None,
+) -> None:
+    """Summarize each document in its own language."""
+    from rag_app.cli import show
+    from rag_app.documents.sources import find_sources
+    from rag_app.engine import RagApp
+    from rag_app.settings import load_settings
+
+    settings = load_settings(
+        summary_chain=chain, summary_length=length, llm=llm, llm_name=llm_name,
+        temperature=temperature, top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty,
+        max_new_tokens=max_new_tokens, seed=seed, threads=threads, gpus=gpus, quantize=quantize,
+    )  # fmt: skip
+    with RagApp(settings=settings) as app:
+        sources = find_sources(files)
+        for source in sources:
+            if as_json:
+                summary = app.summarize(source, encoding=encoding)
+                show.print_json(show.summary_json(source, summary, app.timings))
+                continue
+            if len(sources) > 1:
+                show.messages.print(str(source), style="bold", markup=False)
+            _, cut = show.summary(
+                app.stream_summary(source, encoding=encoding),
+                stream=not no_stream and sys.stdout.isatty(),
+            )
+            if timings:
+                show.timings(app.timings)
+            if cut:
+                raise typer.Exit(INTERRUPTED)

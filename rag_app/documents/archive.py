@@ -1,0 +1,126 @@
+"""Office files and EPUB are ZIP archives of XML: bombs are refused before a parser sees them.
+
+The limits follow what is known of such attacks: one entry that inflates a thousandfold, many
+entries that share the same bytes (David Fifield, "A better zip bomb", 2019), XML entities that
+multiply ("billion laughs"), and XML that is merely too much for a parser that keeps it all.
+"""
+
+import zipfile
+from dataclasses import dataclass
+from io import BytesIO
+
+from rag_app.documents.naming import shown
+from rag_app.errors import DocumentError
+
+MAX_UNPACKED = 512 * 2**20
+"""Bytes of all entries together."""
+MAX_XML = 64 * 2**20
+"""Bytes of the XML of a document; a novel has 10 MB."""
+MAX_TAGS = 2_000_000
+"""Opening and closing tags in it: the parsers keep all, at about 1 KB each; a novel has 500,000."""
+MAX_SHEETS_XML = 256 * 2**20
+"""Bytes of the XML of a workbook, which is read row by row."""
+MAX_ENTRIES = 10_000
+MAX_RATIO = 200
+"""Unpacked to packed, where an entry has more than `_SMALL` bytes; real ones stay below 60."""
+_SMALL = 10 * 2**20
+_PIECE = 2**18
+_PLAIN_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+"""The only ones that ECMA-376 part 2 and EPUB OCF allow."""
+_BEFORE_MARKUP = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
+_ENTITIES = tuple("<!ENTITY".encode(codec) for codec in ("utf-8", "utf-16-le", "utf-16-be"))
+
+
+@dataclass
+class _Count:
+    """What an archive was found to hold so far."""
+
+    unpacked: int = 0
+    markup: int = 0
+    tags: int = 0
+
+
+def check_archive(
+    data: bytes, name: str, *, max_xml: int = MAX_XML, max_tags: int | None = MAX_TAGS
+) -> None:
+    """Unpack an archive piece by piece, keeping nothing, to see that it is harmless.
+
+    Sizes are counted, not believed: the directory of an archive can lie.
+
+    Args:
+        data: The whole archive.
+        name: What errors call it.
+        max_xml: Most bytes of markup in it.
+        max_tags: Most tags in its markup; None where they are read one by one.
+
+    Raises:
+        DocumentError: it is damaged, encrypted, far too large unpacked, or declares XML entities.
+    """
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            entries = archive.infolist()
+            _check_directory(entries, len(data), name)
+            count = _Count()
+            for entry in entries:
+                _check_entry(archive, entry, name, count)
+                if count.markup > max_xml:
+                    raise _bomb(name, f"more than {max_xml // 2**20} MB of XML")
+                if max_tags is not None and count.tags > max_tags:
+                    raise _bomb(name, f"more than {max_tags:,} XML tags")
+    except DocumentError:
+        raise
+    except Exception as error:  # zipfile and zlib have many, for each way of being damaged
+        msg = f"{shown(name)} is damaged ({_line(error)}); open it in its program and save it anew"
+        raise DocumentError(msg) from error
+
+
+def _check_directory(entries: list[zipfile.ZipInfo], packed: int, name: str) -> None:
+    if len(entries) > MAX_ENTRIES:
+        raise _bomb(name, f"{len(entries):,} files")
+    if any(entry.flag_bits & 1 for entry in entries):
+        msg = f"{shown(name)} needs a password; save a copy without one"
+        raise DocumentError(msg)
+    if any(entry.compress_type not in _PLAIN_METHODS for entry in entries):
+        msg = f"{shown(name)} is packed in a way that its format does not allow; save it anew"
+        raise DocumentError(msg)
+    if sum(entry.compress_size for entry in entries) > packed:
+        raise _bomb(name, "files that share their bytes")
+
+
+def _check_entry(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, count: _Count
+) -> None:
+    """Add what an entry really holds to the count."""
+    size, previous, markup = 0, b"", False
+    with archive.open(entry) as file:
+        while piece := file.read(_PIECE):
+            # By content: a part may have any name, and its parser takes it for XML.
+            markup = markup or (size == 0 and piece[:64].lstrip(_BEFORE_MARKUP)[:1] == b"<")
+            size += len(piece)
+            count.unpacked += len(piece)
+            large = size > _SMALL and size > MAX_RATIO * entry.compress_size
+            if large or count.unpacked > MAX_UNPACKED:
+                raise _bomb(name, f"more than {size // 2**20} MB")
+            if markup:
+                count.markup += len(piece)
+                count.tags += piece.count(b"<")
+                _check_entities(previous[-16:] + piece, name)
+            previous = piece
+
+
+def _check_entities(markup: bytes, name: str) -> None:
+    # No office program declares entities; of EPUB's pages none needs to.
+    if any(mark in markup for mark in _ENTITIES):
+        msg = f"{shown(name)} declares XML entities, as attacks on parsers do: refused"
+        raise DocumentError(msg)
+
+
+def _bomb(name: str, what: str) -> DocumentError:
+    return DocumentError(
+        f"{shown(name)} unpacks to {what}, as a decompression bomb does: refused; "
+        "if you trust it, save it as PDF or text"
+    )
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160] or type(error).__name__

@@ -1,0 +1,142 @@
+"""Documents → chunks whose places in the text are known exactly."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_text_splitters import TextSplitter
+
+from rag_app.documents.boundaries import Boundaries, Kind
+
+_FILL = {Kind.HEADING: 0.3}
+_ENOUGH = 0.5
+"""Share of the size that a chunk has at least when it ends at a good place."""
+_SENTENCES = (Kind.PARAGRAPH, Kind.LINE, Kind.SENTENCE)
+_TEXT = re.compile(r"\S")
+
+
+def _skip_space(text: str, at: int) -> int:
+    found = _TEXT.search(text, at)
+    return found.start() if found else len(text)
+
+
+class ChineseTextSplitter(TextSplitter):
+    """Cuts text at the best boundary that leaves a chunk reasonably full.
+
+    A chunk ends, in this order of preference, before a heading, at the end of a paragraph, a
+    line, a sentence (with the quotes that close it), a clause, at a space; else between words
+    and numbers; in the middle of one only if it is longer than a chunk. The next chunk begins
+    with the last whole sentences of this one, as far as the overlap allows, unless it begins
+    with a heading.
+
+    Args:
+        chunk_size: Most characters in a chunk.
+        chunk_overlap: Most characters that a chunk shares with the one before it.
+
+    Raises:
+        ValueError: the size is not positive, or the overlap not below it.
+    """
+
+    def __init__(self, chunk_size: int = 600, chunk_overlap: int = 100) -> None:
+        if chunk_overlap >= chunk_size > 0:
+            msg = f"chunk overlap {chunk_overlap} must be below chunk size {chunk_size}"
+            raise ValueError(msg)
+        super().__init__(chunk_size=chunk_size, chunk_overlap=chunk_overlap)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return ``(start, end)`` of each chunk in order; white space at the edges is left out.
+
+        Every character that is not white space is in one chunk at least.
+        """
+        return list(self._spans(Boundaries(text)))
+
+    def split_text(self, text: str) -> list[str]:
+        """Return the chunks of ``text``."""
+        return [text[start:end] for start, end in self.spans(text)]
+
+    def create_documents(
+        self, texts: list[str], metadatas: list[dict[Any, Any]] | None = None
+    ) -> list[Document]:
+        """Return the chunks of all texts; `split_documents` does so for documents.
+
+        The metadata of a chunk are those of its text, with ``start`` and ``end`` (characters in
+        the text, ``text[start:end]`` is the chunk), ``heading`` where one stands above or at its
+        start, and ``page`` (1-based) where the text has ``page_starts``.
+        """
+        given = metadatas or [{} for _ in texts]
+        return [
+            chunk
+            for text, metadata in zip(texts, given, strict=True)
+            for chunk in self._chunks(text, metadata)
+        ]
+
+    def _chunks(self, text: str, metadata: dict[Any, Any]) -> Iterator[Document]:
+        boundaries = Boundaries(text)
+        common = {name: value for name, value in metadata.items() if name != "page_starts"}
+        page_starts = metadata.get("page_starts") or []
+        headings = [place for place, _ in boundaries.headings]
+        for start, end in self._spans(boundaries):
+            own: dict[str, Any] = {"start": start, "end": end}
+            if page := bisect_right(page_starts, start):
+                own["page"] = page
+            if above := bisect_right(headings, start):
+                own["heading"] = boundaries.headings[above - 1][1]
+            yield Document(page_content=text[start:end], metadata={**common, **own})
+
+    def _spans(self, boundaries: Boundaries) -> Iterator[tuple[int, int]]:
+        text = boundaries.text
+        length = len(text.rstrip())
+        start = fresh = _skip_space(text, 0)
+        while fresh < length:
+            cut = self._end(boundaries, start, fresh, length)
+            end = start + len(text[start:cut].rstrip())
+            yield start, end
+            fresh = _skip_space(text, cut)
+            start = _skip_space(text, self._next(boundaries, start, end, cut))
+            if start + self._chunk_size <= fresh:  # white space as long as a chunk
+                start = fresh
+
+    def _end(self, boundaries: Boundaries, start: int, fresh: int, length: int) -> int:
+        """Return where a chunk ends.
+
+        Args:
+            boundaries: Of the text.
+            start: Of the chunk.
+            fresh: First character that no chunk before this one has.
+            length: Of the text.
+        """
+        high = start + self._chunk_size
+        if high >= length:
+            return length
+        # Every chunk brings enough that is new: else large overlaps would make endless chunks.
+        least = min(fresh + max(1, (self._chunk_size - self._chunk_overlap) // 4), high)
+        for kind in Kind:
+            low = max(start + int(self._chunk_size * _FILL.get(kind, _ENOUGH)), least)
+            if (place := boundaries.last(kind, low, high)) is not None:
+                return place
+        place = boundaries.last_whole(start, fresh + 1, high)
+        return high if place is None else place
+
+    def _next(self, boundaries: Boundaries, start: int, end: int, cut: int) -> int:
+        """Return where the next chunk begins: where the overlap has a sentence, a clause, a word.
+
+        Args:
+            boundaries: Of the text.
+            start: Of this chunk.
+            end: Of this chunk, without the white space after it.
+            cut: Of this chunk, with that white space.
+        """
+        low = max(end - self._chunk_overlap, start + 1)
+        heading = boundaries.last(Kind.HEADING, low, cut)
+        if heading is not None:
+            return heading
+        for kinds in (_SENTENCES, (Kind.CLAUSE,), (Kind.SPACE,)):
+            place = boundaries.first(kinds, low, end)
+            if place is not None:
+                return place
+        if low >= end:
+            return cut
+        place = boundaries.first_whole(start, low, end)
+        return cut if place is None else place

@@ -1,0 +1,46 @@
+"""Every error a user can cause, as one tree.
+
+RagAppError
+├── SettingsError          a flag, environment variable or rag-app.toml value is wrong
+├── DocumentError          a source can't be read: missing, empty, binary, damaged, too large
+├── IndexStoreError        the index can't be used: missing, locked, read-only, no disk
+│   ├── DamagedIndexError  its SQLite file is damaged
+│   └── EmbeddingMismatchError  it was made with another embedding model
+├── QuestionError          the question is empty or far too long
+└── ModelError             a model is missing, truncated, or fails
+
+The message is one line: what is wrong, then what to do.
+Command lines print it on stderr and exit with 1.
+"""
+
+
+class RagAppError(Exception):
+    """Base of every error that is the user's to mend."""
+
+
+class SettingsError(RagAppError):
+    """A flag, environment variable or configuration value is wrong."""
+
+
+class DocumentError(RagAppError):
+    """A source can't be read as a document."""
+
+
+class IndexStoreError(RagAppError):
+    """The index can't be opened, read or written."""
+
+
+class DamagedIndexError(IndexStoreError):
+    """The SQLite file of the index is damaged."""
+
+
+class EmbeddingMismatchError(IndexStoreError):
+    """The index was made with another embedding model."""
+
+
+class ModelError(RagAppError):
+    """A model is missing, damaged or fails."""
+
+
+class QuestionError(RagAppError):
+    """The question is empty or far too long."""

@@ -1,0 +1,90 @@
+"""One writer at a time, and who it is."""
+
+import errno
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from rag_app.errors import IndexStoreError
+
+LOCK_NAME = "writer.lock"
+HOLDER_NAME = "writer.json"
+
+
+class WriterLock:
+    """The writer's lock of one index folder.
+
+    It excludes other threads and processes and is re-entrant within a thread. The operating
+    system lets go of it when its holder dies, however it dies.
+
+    Args:
+        folder: the index.
+        timeout: seconds to wait for another writer.
+    """
+
+    def __init__(self, folder: Path, timeout: float) -> None:
+        self._folder = folder
+        self._lock = FileLock(folder / LOCK_NAME, timeout=timeout)
+
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """Hold the lock; yields whether this is the outermost hold.
+
+        Raises:
+            IndexStoreError: another writer kept it, or the folder can't be written.
+        """
+        outermost = not self._lock.is_locked
+        self._acquire()
+        try:
+            if outermost:
+                self._sign()
+            yield outermost
+        finally:
+            if outermost:
+                with suppress(OSError):
+                    (self._folder / HOLDER_NAME).unlink()
+            self._lock.release()
+
+    def _acquire(self) -> None:
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise IndexStoreError(self._held_message()) from error
+        except OSError as error:
+            raise unwritable(self._folder, error) from error
+
+    def _sign(self) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": now}
+        try:
+            (self._folder / HOLDER_NAME).write_text(json.dumps(holder), encoding="utf-8")
+        except OSError as error:
+            raise unwritable(self._folder, error) from error
+
+    def _held_message(self) -> str:
+        try:
+            text = (self._folder / HOLDER_NAME).read_text(encoding="utf-8")
+            holder = json.loads(text)
+            who = f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            who = "another process"
+        return f"the index in {self._folder} is being written by {who}; try again when it is done"
+
+
+def unwritable(folder: Path, error: OSError) -> IndexStoreError:
+    """Return the error for a folder in which nothing can be written."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return IndexStoreError(
+            f"no space left on the disk of {folder}; free some and run the same command again"
+        )
+    reason = error.strerror or str(error)
+    return IndexStoreError(
+        f"the index folder {folder} can't be written ({reason}); "
+        "change its permissions or choose another with --index"
+    )

@@ -1,0 +1,127 @@
+"""Every default, once: flags > environment (``RAG_APP_*``) > ``rag-app.toml`` > the values here."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from platformdirs import user_data_path
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from rag_app.errors import SettingsError
+
+RetrieverKind = Literal["hybrid", "dense", "lexical"]
+AnswerChain = Literal["refine", "stuff"]
+SummaryChain = Literal["refine", "stuff", "map_reduce"]
+
+
+def home() -> Path:
+    """Where indexes live: ``RAG_APP_HOME``, else the platform's user data folder."""
+    override = os.environ.get("RAG_APP_HOME")
+    return Path(override).expanduser() if override else user_data_path("rag-app")
+
+
+class Settings(BaseSettings):
+    """All options of the application; sizes in characters where named so, else in tokens."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RAG_APP_", toml_file="rag-app.toml", extra="forbid", frozen=True
+    )
+
+    # Index
+    index: str = "default"
+    """Name under ``home()/indexes``, or a folder when it has a path separator."""
+    embedding: str = "multilingual-e5-small"
+    """Catalog name, sentence-transformers folder, hub name, or OpenAI-compatible URL."""
+    embedding_batch: int = Field(default=16, ge=1)
+    chunk_size: int = Field(default=600, ge=20)
+    """Characters."""
+    chunk_overlap: int = Field(default=100, ge=0)
+    """Characters."""
+    max_file_bytes: int = Field(default=200 * 2**20, ge=1)
+
+    # Retrieval
+    retriever: RetrieverKind = "hybrid"
+    k: int = Field(default=4, ge=1, le=100)
+    threshold: float = Field(default=0.5, ge=0, le=1)
+    """Probability of relevance below which nothing was found; 0 switches refusal off."""
+    max_question_chars: int = Field(default=8000, ge=1)
+
+    # Model
+    llm: str = "qwen2.5-coder-1.5b-instruct"
+    """Catalog name, .gguf file, Hugging Face folder or hub name, or OpenAI-compatible URL."""
+    llm_name: str | None = None
+    """Model name sent to an OpenAI-compatible URL."""
+    api_key: str | None = None
+    context_length: int = Field(default=8192, ge=256)
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads; by default every physical core."""
+    gpus: str | None = None
+    """Comma-separated GPU indices; by default the first one there is."""
+    quantize: Literal["8bit", "4bit"] | None = None
+
+    # Sampling
+    temperature: float = Field(default=0.0, ge=0)
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    top_k: int = Field(default=40, ge=1)
+    repetition_penalty: float = Field(default=1.0, gt=0)
+    max_new_tokens: int = Field(default=400, ge=1)
+    seed: int = 0
+
+    # Chains
+    answer_chain: AnswerChain = "refine"
+    answer_step_tokens: int = Field(default=512, ge=1)
+    """Tokens of passages in one step of the refine chain; a step holds one passage at least."""
+    summary_chain: SummaryChain = "refine"
+    summary_length: int = Field(default=200, ge=1)
+    """Characters (Chinese) or words (English) to aim at."""
+    summary_step_tokens: int = Field(default=3000, ge=1)
+    """Tokens of text in one step of a summary, less where the window is smaller."""
+
+    @model_validator(mode="after")
+    def _overlap_below_size(self) -> Self:
+        if self.chunk_overlap >= self.chunk_size:
+            msg = f"chunk overlap {self.chunk_overlap} must be below chunk size {self.chunk_size}"
+            raise ValueError(msg)
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: flags, environment, file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def index_folder(self) -> Path:
+        """The folder of the index."""
+        if os.sep in self.index or self.index.startswith((".", "~")):
+            return Path(self.index).expanduser()
+        return home() / "indexes" / self.index
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Return the settings in force; flags that are None were not given.
+
+    Raises:
+        SettingsError: a value is of the wrong type, out of range or unknown.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        label = f"{name}: " if name else ""
+        msg = f"{label}{first['msg']} (got {first['input']!r}); see rag-app --help"
+        raise SettingsError(msg) from error

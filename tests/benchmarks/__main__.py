@@ -1,0 +1,16 @@
+"""Run every benchmark in turn: `make bench`; hours on a small machine."""
+
+import runpy
+
+for name in (
+    "retrieval",
+    "calibrate",
+    "llm_overhead",
+    "answers",
+    "indexing",
+    "sha256",
+    "tokenizing",
+    "merge",
+):
+    print(f"== {name}")
+    runpy.run_module(f"tests.benchmarks.{name}", run_name="__main__")

@@ -1,0 +1,78 @@
+"""`rag-app index` on a news corpus against the bare encoder on the same chunks, in one run.
+
+The two take turns on batches of documents, so that a machine whose speed drifts treats both alike.
+Memory is this process's resident set, read after each batch.
+    python -m tests.benchmarks.indexing [--data ../shared/data] [--limit N]
+"""
+
+import argparse
+import resource
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from rag_app import RagApp
+from rag_app.models.embeddings import FolderEmbeddings
+
+BATCHES = 8
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def bare(embeddings: FolderEmbeddings, texts: list[str]) -> float:
+    """Seconds that sentence-transformers takes for ``texts``, called directly."""
+    prefixed = [embeddings.passage_prefix + text for text in texts]
+    start = time.perf_counter()
+    embeddings.model.encode(
+        prefixed,
+        batch_size=embeddings.batch_size,
+        normalize_embeddings=True,
+        show_progress_bar=False,
+    )
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--limit", type=int)
+    options = parser.parse_args()
+    news = (options.data / "news" / "news_2023.txt").read_text(encoding="utf-8").splitlines()
+    articles = [line for line in news if line.strip()][: options.limit]
+    with tempfile.TemporaryDirectory() as folder:
+        app = RagApp(index=str(Path(folder) / "index"))
+        embeddings = app.embeddings
+        assert isinstance(embeddings, FolderEmbeddings)
+        bare(embeddings, articles[:4])
+        ratios: list[float] = []
+        chunks = 0
+        size = -(-len(articles) // BATCHES)
+        print(f"{'articles':>9}{'chunks':>8}{'index s':>9}{'bare s':>9}{'ratio':>7}{'MB':>7}")
+        for begin in range(0, len(articles), size):
+            batch = Path(folder) / f"batch{begin:05}"
+            batch.mkdir()
+            for number, text in enumerate(articles[begin : begin + size], begin):
+                (batch / f"{number:05}.txt").write_text(text, encoding="utf-8")
+            start = time.perf_counter()
+            report = app.index([batch])
+            ours = time.perf_counter() - start
+            assert not report.failed
+            chunks += report.chunks
+            with app.store.read() as snapshot:
+                sources = [one.source for one in snapshot.documents() if str(batch) in one.source]
+                texts = [chunk.text for source in sources for chunk in snapshot.chunks_of(source)]
+            theirs = bare(embeddings, texts)
+            ratios.append(ours / theirs)
+            done = min(begin + size, len(articles))
+            line = f"{done:>9}{chunks:>8}{ours:>9.1f}{theirs:>9.1f}{ratios[-1]:>7.3f}"
+            print(f"{line}{resident_mb():>7.0f}", flush=True)
+        app.close()
+    print(f"median ratio of {len(ratios)} batches: {median(ratios):.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Fixtures for every test: no test can reach the user's own folders."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before any test changes it: where the real models lie.
+REAL_HOME = os.environ.get("RAG_APP_HOME")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point every state folder at a temporary one."""
+    folder = tmp_path_factory.mktemp("home")
+    for name in [name for name in os.environ if name.startswith("RAG_APP_")]:
+        if name != "RAG_APP_TEST_DATA":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("RAG_APP_HOME", str(folder))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real test data that is not part of the project."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("RAG_APP_TEST_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no test data at {folder}; set RAG_APP_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def alpaca_tokenizer(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the real tokenizer of Chinese-Alpaca, made from LLaMA's."""
+    from model_prep.tokenizer_merge import merge_tokenizer
+
+    folder = tmp_path_factory.mktemp("tokenizers") / "chinese-alpaca"
+    merge_tokenizer(
+        test_data / "tokenizers" / "llama_tokenizer.model",
+        folder,
+        chinese_sp_model=test_data / "tokenizers" / "chinese_sp.model",
+        add_pieces=["[PAD]"],
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a real language model of two layers; it always gives the same answer."""
+    from tests.tiny_models import make_llm
+
+    return make_llm(tmp_path_factory.mktemp("tiny") / "llm")
+
+
+@pytest.fixture(scope="session")
+def tiny_embeddings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a real sentence-transformers model of two layers."""
+    from tests.tiny_models import make_embeddings
+
+    return make_embeddings(tmp_path_factory.mktemp("tiny") / "嵌入 embeddings")
+
+
+@pytest.fixture(scope="session")
+def real_models() -> Path:
+    """The folder of the real default models; tests that use them are marked `model`."""
+    from model_prep.catalog import DEFAULTS
+    from model_prep.pull import is_pulled, models_folder
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAG_APP_HOME", raising=False)
+        if REAL_HOME is not None:
+            patch.setenv("RAG_APP_HOME", REAL_HOME)
+        folder = models_folder()
+        missing = [name for name in DEFAULTS if not is_pulled(name)]
+    if missing:
+        pytest.fail(f"{', '.join(missing)} not in {folder}; run: model-prep pull default")
+    return folder
+
+
+@pytest.fixture
+def real_home(home: Path, real_models: Path) -> Path:
+    """A temporary home that holds the real models and no index."""
+    (home / "models").symlink_to(real_models.resolve(), target_is_directory=True)
+    return home

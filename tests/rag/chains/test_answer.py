@@ -1,0 +1,161 @@
+"""The question answering chains, on a model that is told its replies."""
+
+import pytest
+from langchain_core.documents import Document
+
+from rag_app.chains.answer import Answer, Question, answer_chain, not_found
+from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED
+from rag_app.errors import ModelError
+from tests.scripted import ScriptedChatModel
+
+NO = NO_ANSWER["zh"]
+
+
+def passage(text: str, number: int = 1, **metadata: object) -> Document:
+    given = {"source": f"/文档/第{number}篇.txt", "start": 0, "end": len(text), "score": 0.5}
+    return Document(page_content=text, metadata={**given, "relevance": 0.9, **metadata})
+
+
+DEATH = passage("宝应元年（762年），李白病逝于当涂。")
+POEMS = passage("李白的代表作有《将进酒》《蜀道难》。", 2)
+FRIEND = passage("李白与杜甫在洛阳相识，同游梁宋。", 3)
+ASKED = "李白是怎样去世的？"
+
+
+def run(llm: ScriptedChatModel, *passages: Document, kind="refine", question=ASKED, **options):
+    chain = answer_chain(llm, kind, **{"step_tokens": 1, **options})
+    return chain.invoke(Question(question, list(passages)))
+
+
+def test_refine_with_one_passage_is_one_call() -> None:
+    llm = ScriptedChatModel(replies=["病逝于当涂。"])
+    answer = run(llm, DEATH)
+    assert (answer.text, answer.answered, len(llm.prompts)) == ("病逝于当涂。", True, 1)
+
+
+def test_refine_stops_when_a_passage_adds_nothing() -> None:
+    llm = ScriptedChatModel(replies=["病逝于当涂。", UNCHANGED["zh"], "不该问到这里"])
+    answer = run(llm, DEATH, POEMS, FRIEND)
+    assert answer.text == "病逝于当涂。"
+    assert len(llm.prompts) == 2
+    assert [c.marker for c in answer.citations] == [1, 2]
+
+
+@pytest.mark.parametrize("repeated", ["病逝于当涂。", "当涂，病逝于", NO])
+def test_refine_stops_when_the_answer_says_the_same(repeated: str) -> None:
+    llm = ScriptedChatModel(replies=["病逝于当涂。", repeated])
+    assert run(llm, DEATH, POEMS, FRIEND).text == "病逝于当涂。"
+    assert len(llm.prompts) == 2
+
+
+def test_refine_takes_what_a_passage_adds() -> None:
+    llm = ScriptedChatModel(replies=["将进酒。", "将进酒、蜀道难。", UNCHANGED["zh"]])
+    answer = run(llm, POEMS, DEATH, FRIEND)
+    assert answer.text == "将进酒、蜀道难。"
+
+
+def test_refine_reads_on_until_a_passage_answers() -> None:
+    llm = ScriptedChatModel(replies=[NO, "病逝于当涂。"])
+    answer = run(llm, POEMS, DEATH)
+    assert (answer.text, answer.answered) == ("病逝于当涂。", True)
+    assert all("已有答案" not in prompt for prompt in llm.prompts)
+
+
+def test_no_passage_answers() -> None:
+    llm = ScriptedChatModel(replies=[NO])
+    answer = run(llm, POEMS, FRIEND)
+    assert (answer.text, answer.answered, len(llm.prompts)) == (NO, False, 2)
+
+
+def test_refine_packs_passages_into_steps() -> None:
+    llm = ScriptedChatModel(replies=["答案。", "答案。"])
+    run(llm, DEATH, POEMS, FRIEND, step_tokens=120)
+    assert len(llm.prompts) == 1
+
+
+def test_stuff_asks_once_and_says_what_did_not_fit() -> None:
+    long = passage("长" * 500, 2)
+    llm = ScriptedChatModel(replies=["病逝于当涂。"], window=500)
+    answer = run(llm, DEATH, long, FRIEND, kind="stuff", reply=50)
+    assert len(llm.prompts) == 1
+    assert "第3篇" in llm.prompts[0]
+    assert answer.notes == ("passage 2 did not fit",)
+    assert [c.marker for c in answer.citations] == [1, 3]
+
+
+def test_a_passage_longer_than_the_window_is_cut_and_reported() -> None:
+    for kind in ("stuff", "refine"):
+        llm = ScriptedChatModel(replies=["长。"], window=500)
+        answer = run(llm, passage("长" * 2000), kind=kind, reply=50)
+        assert answer.notes == ("passage 1 is longer than the model's window and was cut",)
+
+
+def test_a_question_longer_than_the_window_is_refused() -> None:
+    llm = ScriptedChatModel(replies=["x"], window=500)
+    with pytest.raises(ModelError, match="shorten the question"):
+        run(llm, DEATH, question="问" * 1000)
+    assert llm.prompts == []
+
+
+def test_the_context_comes_before_the_question() -> None:
+    llm = ScriptedChatModel(replies=["答。"])
+    run(llm, DEATH)
+    assert llm.prompts[0].index("宝应元年") < llm.prompts[0].index(ASKED)
+
+
+def test_the_prompt_follows_the_language_of_the_question() -> None:
+    llm = ScriptedChatModel(replies=["He died of illness."])
+    run(llm, DEATH, question="How did Li Bai die?")
+    assert "Write only the answer itself, in English" in llm.prompts[0]
+
+
+def test_braces_in_text_are_text() -> None:
+    llm = ScriptedChatModel(replies=["答。"])
+    run(llm, passage("配置 {host} 与 {{port}}"), question="什么是 {host}？")
+    assert "配置 {host} 与 {{port}}" in llm.prompts[0]
+
+
+def test_streamed_pieces_add_up_and_a_refusal_is_never_shown() -> None:
+    llm = ScriptedChatModel(replies=[NO, "病逝于当涂。"])
+    pieces = list(answer_chain(llm, step_tokens=1).stream(Question(ASKED, [POEMS, DEATH])))
+    assert "".join(piece.text for piece in pieces) == "病逝于当涂。"
+    assert len([piece for piece in pieces if piece.text]) > 1
+    whole = Answer()
+    for piece in pieces:
+        whole = whole + piece
+    assert whole.text == "病逝于当涂。"
+
+
+async def test_async_gives_the_same() -> None:
+    llm = ScriptedChatModel(replies=["病逝于当涂。", UNCHANGED["zh"]])
+    chain = answer_chain(llm, step_tokens=1)
+    answer = await chain.ainvoke(Question(ASKED, [DEATH, POEMS]))
+    assert (answer.text, len(llm.prompts)) == ("病逝于当涂。", 2)
+
+
+def test_citations_say_where() -> None:
+    llm = ScriptedChatModel(replies=["病逝于当涂。"])
+    citation = run(llm, passage(DEATH.page_content, page=3, heading="晚年")).citations[0]
+    assert citation.place == "第1篇.txt · p. 3 · 晚年"
+    assert (citation.page, citation.start, citation.end) == (3, 0, len(DEATH.page_content))
+
+
+def test_marks_are_checked_against_the_passages() -> None:
+    llm = ScriptedChatModel(replies=["李白病逝于当涂。他死于763年。他喜欢滑雪和冲浪。"])
+    answer = run(llm, POEMS, DEATH, kind="stuff")
+    assert answer.marked_text == "李白病逝于当涂[2]。他死于763年。他喜欢滑雪和冲浪。"
+    assert answer.supported
+
+
+@pytest.mark.parametrize("text", ["他死于763年。", "他喜欢滑雪和冲浪。", "病逝于江油县衙。"])
+def test_an_invented_answer_is_not_supported(text: str) -> None:
+    answer = run(ScriptedChatModel(replies=[text]), DEATH)
+    assert answer.answered
+    assert not answer.supported
+
+
+def test_not_found_calls_no_model_and_shows_the_nearest() -> None:
+    answer = not_found("火星上有几座城市？", [POEMS])
+    assert (answer.text, answer.answered) == (NOT_FOUND["zh"], False)
+    assert answer.citations[0].text == POEMS.page_content
+    assert not_found("How many?", []).text == NOT_FOUND["en"]

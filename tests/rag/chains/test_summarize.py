@@ -1,0 +1,103 @@
+"""The summarization chains, on a model that is told its replies."""
+
+import re
+
+import pytest
+
+from rag_app.chains.budget import segments
+from rag_app.chains.summarize import Summary, summarize_chain
+from rag_app.errors import ModelError
+from rag_app.settings import SummaryChain
+from tests.scripted import ScriptedChatModel
+
+TEXT = "".join(f"第{n}件事发生在{1900 + n}年，地点是第{n}号街区。" for n in range(200))
+
+
+def test_a_short_text_is_one_call_in_every_chain() -> None:
+    for kind in ("refine", "stuff", "map_reduce"):
+        llm = ScriptedChatModel(replies=["概括。"])
+        assert summarize_chain(llm, kind).invoke("李白病逝于当涂。").text == "概括。"
+        assert len(llm.prompts) == 1
+
+
+def test_refine_carries_the_summary_along_and_reads_everything() -> None:
+    llm = ScriptedChatModel(replies=["一", "二", "三", "四", "五", "六"], window=2000)
+    summary = summarize_chain(llm, "refine", reply=200).invoke(TEXT)
+    assert summary.steps == len(llm.prompts) > 1
+    assert summary.text == ["一", "二", "三", "四", "五", "六"][len(llm.prompts) - 1]
+    assert "前文的概括：一" in llm.prompts[1]
+    read = "".join(llm.prompts)
+    assert all(f"第{n}件事" in read for n in range(200))
+
+
+def test_map_reduce_reads_everything_and_merges() -> None:
+    llm = ScriptedChatModel(
+        replies=[lambda prompt: "总概括" if "各部分的概括" in prompt else "部分概括。" * 20],
+        window=1000,
+    )
+    summary = summarize_chain(llm, "map_reduce", reply=150).invoke(TEXT)
+    assert summary.text == "总概括"
+    read = "".join(prompt for prompt in llm.prompts if "各部分" not in prompt)
+    assert all(f"第{n}件事" in read for n in range(200))
+
+
+def test_map_reduce_ends_though_summaries_do_not_shrink() -> None:
+    llm = ScriptedChatModel(replies=["长" * 400], window=1000)
+    assert summarize_chain(llm, "map_reduce", reply=400).invoke(TEXT).text == "长" * 400
+
+
+def test_stuff_says_what_it_left_out() -> None:
+    llm = ScriptedChatModel(replies=["概括。"], window=1000)
+    summary = summarize_chain(llm, "stuff", reply=100).invoke(TEXT)
+    assert "were left out" in summary.notes[0]
+    assert len(llm.prompts) == 1
+
+
+@pytest.mark.parametrize("kind", ["refine", "map_reduce"])
+def test_a_million_characters_never_overflow(kind: SummaryChain) -> None:
+    text = "城市在2024年修建了新的桥梁，花费三亿元；市民们都很高兴。\n" * (1_000_000 // 31)
+    llm = ScriptedChatModel(replies=["概括" * 190])
+    summary = summarize_chain(llm, kind).invoke(text)
+    assert summary.text
+    assert sum(prompt.count("桥梁") for prompt in llm.prompts) >= text.count("桥梁")
+
+
+def test_an_interruption_keeps_the_last_complete_summary() -> None:
+    llm = ScriptedChatModel(replies=["第一步的概括", "第二步的概括"], window=1500)
+    whole = Summary()
+    for piece in summarize_chain(llm, "refine", reply=200).stream(TEXT):
+        whole = whole + piece
+        if whole.text == "第一步的概括":
+            break
+    assert (whole.text, whole.step) == ("第一步的概括", 1)
+
+
+async def test_async_gives_the_same() -> None:
+    for kind in ("refine", "map_reduce"):
+        llm = ScriptedChatModel(replies=["概括"], window=1500)
+        assert (await summarize_chain(llm, kind, reply=200).ainvoke(TEXT)).text == "概括"
+
+
+def test_the_language_follows_the_text() -> None:
+    llm = ScriptedChatModel(replies=["A summary."])
+    summarize_chain(llm).invoke("The bridge was built in 2024 and cost three hundred million.")
+    assert "in English" in llm.prompts[0]
+
+
+def test_a_window_too_small_for_the_prompt_is_one_clear_error() -> None:
+    llm = ScriptedChatModel(replies=["x"], window=300)
+    with pytest.raises(ModelError, match="tokens"):
+        summarize_chain(llm, reply=400).invoke(TEXT)
+
+
+def test_segments_hold_everything_and_fit_though_density_changes() -> None:
+    text = "a b c d " * 600 + "汉字" * 900
+
+    def count(part: str) -> int:
+        return len(re.findall(r"\S", part))
+
+    spans = list(segments(text, 100, count))
+    assert all(count(text[start:end]) <= 100 for start, end in spans)
+    assert "".join(text[start:end] for start, end in spans).replace(" ", "") == text.replace(
+        " ", ""
+    )

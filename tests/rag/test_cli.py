@@ -1,0 +1,299 @@
+"""The command line, in process, on real models of two layers."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from rag_app.cli import app
+from tests.tiny_models import ANSWER
+
+DEATH = "宝应元年（762年），李白病逝于当涂，享年六十二岁。"
+WASHER = "本洗衣机的保修期为三年，电机保修十年。"
+
+
+class Program:
+    """`rag-app` with the tiny models."""
+
+    def __init__(self, llm: Path, embeddings: Path) -> None:
+        self.models = {"--llm": str(llm), "--embedding": str(embeddings)}
+
+    def __call__(self, *arguments: str, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(app, self._complete(arguments), input=stdin)
+
+    def _complete(self, arguments: Sequence[str]) -> list[str]:
+        wanted = {
+            "index": ["--embedding"],
+            "ask": ["--llm"],
+            "summarize": ["--llm"],
+        }.get(arguments[0], [])
+        given = [name for name in wanted if name not in arguments]
+        return [*arguments, *(part for name in given for part in (name, self.models[name]))]
+
+    def ok(self, *arguments: str, stdin: str | None = None) -> Result:
+        result = self(*arguments, stdin=stdin)
+        assert result.exit_code == 0, result.output
+        return result
+
+    def fails(self, *arguments: str, code: int = 1) -> str:
+        """The one line that is said on stderr."""
+        result = self(*arguments)
+        assert result.exit_code == code, result.output
+        assert result.stdout == ""
+        assert "Traceback" not in result.stderr
+        return result.stderr
+
+
+@pytest.fixture
+def rag_app(tiny_llm: Path, tiny_embeddings: Path) -> Program:
+    return Program(tiny_llm, tiny_embeddings)
+
+
+@pytest.fixture
+def corpus(home: Path) -> Path:
+    folder = home / "文档 docs"
+    folder.mkdir()
+    (folder / "李白.txt").write_text(DEATH, encoding="gb18030")
+    (folder / "washer.md").write_text(f"# 保修\n\n{WASHER}", encoding="utf-8")
+    return folder
+
+
+def test_the_tutorial_needs_no_other_flag(rag_app: Program, corpus: Path) -> None:
+    rag_app.ok("index", str(corpus / "李白.txt"))
+    asked = rag_app.ok("ask", "李白是怎样去世的？", "--threshold", "0")
+    assert asked.stdout.strip() == ANSWER.replace("。", "[1]。")
+    assert "李白.txt" in asked.stderr
+    summary = rag_app.ok("summarize", str(corpus / "李白.txt"), "--chain", "refine")
+    assert summary.stdout.strip() == ANSWER
+
+
+def test_json_is_alone_on_stdout(rag_app: Program, corpus: Path) -> None:
+    report = json.loads(rag_app.ok("index", str(corpus), "--json").stdout)
+    assert (report["added"], report["failed"]) == (2, [])
+    answer = json.loads(rag_app.ok("ask", "李白", "--threshold", "0", "--json").stdout)
+    assert answer["text"] == ANSWER
+    assert {"source", "start", "end", "text", "score"} <= set(answer["citations"][0])
+    documents = json.loads(rag_app.ok("docs", "--json").stdout)
+    assert [Path(one["source"]).name for one in documents] == ["washer.md", "李白.txt"]
+    summary = json.loads(rag_app.ok("summarize", str(corpus / "washer.md"), "--json").stdout)
+    assert summary["text"] == ANSWER
+    assert json.loads(rag_app.ok("status", "--json").stdout)["documents"] == 2
+
+
+def test_interactive_asks_until_an_empty_line(rag_app: Program, corpus: Path) -> None:
+    rag_app.ok("index", str(corpus))
+    result = rag_app.ok("ask", "--threshold", "0", stdin="李白？\n洗衣机？\n\n没有问到\n")
+    assert result.stdout.count("当涂") == 2
+
+
+def test_show_context_and_timings(rag_app: Program, corpus: Path) -> None:
+    rag_app.ok("index", str(corpus))
+    result = rag_app.ok("ask", "李白", "--threshold", "0", "--show-context", "--timings")
+    assert DEATH in result.stderr
+    assert "total" in result.stderr
+    assert DEATH not in result.stdout
+
+
+def test_nothing_relevant_calls_no_model(rag_app: Program, corpus: Path) -> None:
+    rag_app.ok("index", str(corpus))
+    result = rag_app.ok(
+        "ask", "火星上有几座城市？", "--threshold", "0.999", "--llm", "/no/such.gguf"
+    )
+    assert result.stdout.strip() == "文档中没有找到这个问题的答案。"
+    assert "Nearest passages" in result.stderr
+
+
+def test_documents_are_removed_by_path(rag_app: Program, corpus: Path) -> None:
+    rag_app.ok("index", str(corpus))
+    rag_app.ok("docs", "remove", str(corpus / "李白.txt"))
+    assert "李白.txt" not in rag_app.ok("docs").stdout
+    assert "not in the index" in rag_app.fails("docs", "remove", str(corpus / "李白.txt"))
+
+
+def test_prune_drops_what_is_gone(rag_app: Program, corpus: Path) -> None:
+    rag_app.ok("index", str(corpus))
+    (corpus / "washer.md").unlink()
+    rag_app.ok("index", str(corpus), "--prune")
+    assert "washer.md" not in rag_app.ok("docs").stdout
+
+
+def test_stdin_and_named_indexes(rag_app: Program, home: Path) -> None:
+    code = "from rag_app.cli import main; main()"
+    arguments = ["index", "-", "--index", "第二个", "--embedding", rag_app.models["--embedding"]]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        input=DEATH.encode(),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert (home / "indexes" / "第二个" / "index.sqlite3").exists()
+    assert json.loads(rag_app.ok("docs", "--index", "第二个", "--json").stdout)[0]["source"] == "-"
+
+
+def test_settings_come_from_the_environment_and_a_file(
+    rag_app: Program, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("rag-app.toml").write_text('index = "from-file"\n', encoding="utf-8")
+    assert rag_app.ok("status").stdout.split()[1].endswith("from-file")
+    monkeypatch.setenv("RAG_APP_INDEX", "from-environment")
+    assert rag_app.ok("status").stdout.split()[1].endswith("from-environment")
+    assert rag_app.ok("status", "--index", "flag").stdout.split()[1].endswith("flag")
+
+
+def test_any_langchain_loader_can_be_named(
+    rag_app: Program, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = corpus.parent / "own_loaders.py"
+    module.write_text(
+        "from pathlib import Path\n"
+        "from langchain_core.document_loaders import BaseLoader\n"
+        "from langchain_core.documents import Document\n"
+        "class Pages(BaseLoader):\n"
+        "    def __init__(self, path): self.path = path\n"
+        "    def lazy_load(self):\n"
+        "        for part in Path(self.path).read_text('gb18030').split('，'):\n"
+        "            yield Document(page_content=part)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(str(corpus.parent))
+    rag_app.ok("index", str(corpus / "李白.txt"), "--loader", "own_loaders:Pages")
+    (document,) = json.loads(rag_app.ok("docs", "--json").stdout)
+    assert document["loader"] == "own_loaders:Pages"
+    message = rag_app.fails("index", str(corpus / "washer.md"), "--loader", "NoSuchLoader")
+    assert "rag-app[community]" in message
+
+
+def _write(path: Path, data: bytes) -> str:
+    path.write_bytes(data)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("missing.txt", None, "does not exist"),
+        ("empty.txt", b"", "empty"),
+        ("blank.txt", b" \n\t ", "no text"),
+        ("binary.txt", bytes(range(256)) * 40, "binary"),
+        ("damaged.pdf", b"%PDF-1.7\n garbage", "damaged"),
+        ("damaged.docx", b"PK\x03\x04 garbage", "damaged"),
+    ],
+)
+def test_a_bad_document_is_one_line_and_the_index_stays(
+    rag_app: Program, corpus: Path, name: str, data: bytes | None, said: str
+) -> None:
+    rag_app.ok("index", str(corpus))
+    before = rag_app.ok("docs").stdout
+    path = corpus / name
+    if data is not None:
+        path.write_bytes(data)
+    message = rag_app.fails("index", str(path))
+    assert said in message
+    assert name in message
+    assert rag_app.ok("docs").stdout == before
+
+
+def test_a_folder_without_documents(rag_app: Program, home: Path) -> None:
+    (home / "nothing").mkdir()
+    assert "holds no document" in rag_app.fails("index", str(home / "nothing"))
+
+
+def test_a_question_far_too_long(rag_app: Program, corpus: Path) -> None:
+    rag_app.ok("index", str(corpus))
+    assert "100,000 characters" in rag_app.fails("ask", "问" * 100_000)
+    assert "empty" in rag_app.fails("ask", "  ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ask", "问", "--chain", "magic"], "answer_chain"),
+        (["summarize", "x.txt", "--chain", "magic"], "summary_chain"),
+        (["ask", "问", "--k", "0"], "k: "),
+        (["ask", "问", "--retriever", "magic"], "retriever"),
+        (["index", "x", "--chunk-size", "50", "--chunk-overlap", "50"], "overlap 50 must be below"),
+    ],
+)
+def test_a_wrong_option_is_one_line(rag_app: Program, arguments: list[str], said: str) -> None:
+    assert said in rag_app.fails(*arguments)
+
+
+def test_usage_errors_exit_with_2(rag_app: Program) -> None:
+    assert rag_app("ask", "--no-such-option").exit_code == 2
+    assert rag_app("index").exit_code == 2
+
+
+def test_asking_without_an_index(rag_app: Program) -> None:
+    assert "rag-app index PATH" in rag_app.fails("ask", "问")
+
+
+def test_a_missing_model_says_how_to_get_it(corpus: Path, rag_app: Program) -> None:
+    message = rag_app.fails("index", str(corpus), "--embedding", "multilingual-e5-small")
+    assert "model-prep pull multilingual-e5-small" in message
+    rag_app.ok("index", str(corpus))
+    message = rag_app.fails(
+        "ask", "李白", "--threshold", "0", "--llm", "qwen2.5-coder-1.5b-instruct"
+    )
+    assert "model-prep pull qwen2.5-coder-1.5b-instruct" in message
+
+
+def test_a_truncated_gguf(rag_app: Program, corpus: Path) -> None:
+    rag_app.ok("index", str(corpus))
+    file = _write(corpus / "model.gguf", b"GGUF\x03\x00\x00\x00")
+    message = rag_app.fails("ask", "李白", "--threshold", "0", "--llm", file)
+    assert "truncated or damaged" in message
+
+
+def test_another_embedding_model(
+    rag_app: Program, corpus: Path, tiny_llm: Path, tmp_path: Path
+) -> None:
+    from tests.tiny_models import make_embeddings
+
+    rag_app.ok("index", str(corpus))
+    other = make_embeddings(tmp_path / "other")
+    weights = other / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\x00\x00\x80\x3f")
+    message = rag_app.fails("ask", "李白", "--embedding", str(other))
+    assert "--reembed" in message
+    rag_app.ok("index", "--reembed", "--embedding", str(other))
+    rag_app.ok("ask", "李白", "--threshold", "0")
+
+
+def test_a_damaged_faiss_file_is_made_anew(rag_app: Program, corpus: Path, home: Path) -> None:
+    rag_app.ok("index", str(corpus))
+    derived = home / "indexes" / "default" / "vectors.faiss"
+    before = derived.read_bytes()
+    derived.write_bytes(b"damaged" + before[7:])
+    rag_app.ok("ask", "李白", "--threshold", "0")
+    assert derived.read_bytes() == before
+
+
+def test_a_damaged_database_is_named_and_left_alone(
+    rag_app: Program, corpus: Path, home: Path
+) -> None:
+    rag_app.ok("index", str(corpus))
+    database = home / "indexes" / "default" / "index.sqlite3"
+    database.write_bytes(b"not a database at all" * 100)
+    for arguments in (["ask", "李白"], ["index", str(corpus)], ["docs"], ["status"]):
+        assert "index.sqlite3 is damaged" in rag_app.fails(*arguments)
+    assert database.read_bytes() == b"not a database at all" * 100
+
+
+def test_a_reader_that_goes_away_is_no_error(rag_app: Program, corpus: Path) -> None:
+    rag_app.ok("index", str(corpus))
+    code = f"{sys.executable} -c 'from rag_app.cli import main; main()' docs | true"
+    done = subprocess.run(
+        code, shell=True, capture_output=True, text=True, env=os.environ, check=False
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_help_is_quick_to_read(rag_app: Program) -> None:
+    for command in ("index", "ask", "summarize", "docs", "status"):
+        assert "Usage" in rag_app.ok(command, "--help").stdout
