@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from copy import copy
 from functools import cached_property, reduce
 from operator import add
 from pathlib import Path
@@ -13,16 +14,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rag_app.errors import DocumentError, QuestionError, SettingsError
-from rag_app.settings import Settings, load_settings
+from rag_app.settings import RetrieverKind, Settings, load_settings
 
 if TYPE_CHECKING:
+    from langchain_core.callbacks import BaseCallbackHandler
     from langchain_core.documents import Document
     from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
     from langchain_core.runnables import Runnable
 
     from rag_app.chains.answer import Answer, Question
     from rag_app.chains.summarize import Summary
+    from rag_app.index.derived import DerivedVectors
     from rag_app.index.embedding import EmbedsDocuments
     from rag_app.index.indexing import IndexReport, ProgressCallback
     from rag_app.index.records import DocumentRecord
@@ -51,7 +55,7 @@ class RagApp:
         *,
         settings: Settings | None = None,
         llm: "BaseChatModel | str | None" = None,
-        embeddings: "Embeddings | None" = None,
+        embeddings: "Embeddings | EmbedsDocuments | None" = None,
         **flags: Any,
     ) -> None:
         if isinstance(llm, str):
@@ -95,8 +99,27 @@ class RagApp:
         return IndexStore(self.settings.index_folder)
 
     @cached_property
+    def derived(self) -> "DerivedVectors":
+        """The vectors of the index in memory, brought up to date at each question."""
+        from rag_app.index.derived import DerivedVectors
+
+        return DerivedVectors(self.store)
+
+    @cached_property
     def embeddings(self) -> "EmbedsDocuments":
         """The embedding model: the one given, else the settings', else the index's own.
+
+        Raises:
+            ModelError: it is missing or damaged.
+        """
+        spec = self.settings.embedding
+        if "embedding" not in self.settings.model_fields_set and self.store.exists():
+            with self.store.read() as snapshot:
+                spec = snapshot.meta().embedding
+        return self.load_embeddings(spec)
+
+    def load_embeddings(self, spec: str) -> "EmbedsDocuments":
+        """Return the embedding model that was given, whatever ``spec`` says, else that of it.
 
         Raises:
             ModelError: it is missing or damaged.
@@ -106,12 +129,10 @@ class RagApp:
 
         if self._given_embeddings is not None:
             return adapt(self._given_embeddings)
-        spec = self.settings.embedding
-        if "embedding" not in self.settings.model_fields_set and self.store.exists():
-            with self.store.read() as snapshot:
-                spec = snapshot.meta().embedding
         return load_embeddings(
-            spec, batch_size=self.settings.embedding_batch, api_key=self.settings.api_key
+            spec,
+            batch_size=self.settings.embedding_batch,
+            api_key=self.settings.llm_api_key or self.settings.api_key,
         )
 
     @property
@@ -124,6 +145,58 @@ class RagApp:
         self.preload()
         assert self._llm is not None  # noqa: S101 - preload() began it
         return self._llm.result()
+
+    def using(self, *, callbacks: "Sequence[BaseCallbackHandler]" = (), **changes: Any) -> "RagApp":
+        """Return a view of this application with other options, for one call.
+
+        Index and models are shared, so only options of retrieval, sampling and chains have an
+        effect.
+
+        Args:
+            callbacks: LangChain's, told of every call to the language model.
+            **changes: Options by their names in `Settings`.
+
+        Raises:
+            SettingsError: an option is wrong.
+        """
+        _ = self.store, self.derived, self.embeddings  # made here, so that the copies share them
+        view = copy(self)
+        given = self.settings.model_dump(exclude_unset=True)
+        view.settings = load_settings(**{**given, **changes})
+        view.timings = {}
+        if changes or callbacks:
+            names = {"max_new_tokens": "max_tokens"}
+            fields = {names.get(name, name): value for name, value in changes.items()}
+            known = type(self.llm).model_fields
+            update = {name: value for name, value in fields.items() if name in known}
+            view._llm = Future()
+            view._llm.set_result(
+                self.llm.model_copy(update={**update, "callbacks": list(callbacks) or None})
+            )
+        return view
+
+    def over(self, index: Path, embeddings: "EmbedsDocuments | None" = None) -> "RagApp":
+        """Return an application over another index, with the same settings and language model.
+
+        Args:
+            index: Its folder.
+            embeddings: The model of that index, if it is loaded already.
+        """
+        settings = self.settings.model_copy(update={"index": str(index.absolute())})
+        other = RagApp(settings=settings, embeddings=embeddings or self._given_embeddings)
+        other._llm = self._llm
+        return other
+
+    @property
+    def llm_error(self) -> BaseException | None:
+        """Why the language model could not be loaded, if so."""
+        done = self._llm is not None and self._llm.done()
+        return self._llm.exception() if self._llm is not None and done else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the language model is loaded."""
+        return self._llm is not None and self._llm.done() and self._llm.exception() is None
 
     def preload(self) -> None:
         """Begin to load the language model in the background."""
@@ -209,6 +282,21 @@ class RagApp:
         with self.store.read() as snapshot:
             return list(snapshot.documents())
 
+    def text_of(self, source: str) -> str:
+        """Return the text of an indexed document, at whose offsets its passages stand.
+
+        Raises:
+            DocumentError: it isn't indexed.
+            IndexStoreError: there is no index, or it can't be read.
+        """
+        from rag_app.index.joining import joined
+
+        with self.store.read() as snapshot:
+            if snapshot.document(source) is None:
+                msg = f"{source} is not in the index; `rag-app docs` lists what is"
+                raise DocumentError(msg)
+            return joined(snapshot.chunks_of(source))
+
     def remove(self, sources: Sequence[str]) -> list[str]:
         """Take documents out of the index and return their sources; their files are left alone.
 
@@ -251,8 +339,15 @@ class RagApp:
 
     # Questions
 
-    def retrieve(self, question: str) -> "list[Document]":
+    def retrieve(
+        self, question: str, *, k: int | None = None, retriever: RetrieverKind | None = None
+    ) -> "list[Document]":
         """Return the passages nearest to ``question``, best first, with their relevance.
+
+        Args:
+            question: What is asked.
+            k: How many; by default as the settings say.
+            retriever: Which kind; by default as the settings say.
 
         Raises:
             QuestionError: it is empty or longer than ``max_question_chars``.
@@ -267,13 +362,14 @@ class RagApp:
         with self._timed("embedding model"):
             self.store.check_embedding(self.embeddings)
         with self._timed("retrieval"):
-            retriever = HybridRetriever(
+            searching = HybridRetriever(
                 store=self.store,
                 embedding=self.embeddings,
-                kind=self.settings.retriever,
-                k=self.settings.k,
+                kind=retriever or self.settings.retriever,
+                k=k or self.settings.k,
+                derived=self.derived,
             )
-            return retriever.invoke(question)
+            return searching.invoke(question)
 
     def ask(self, question: str) -> "Answer":
         """Return the answer to ``question`` from the indexed documents.
@@ -294,18 +390,34 @@ class RagApp:
                 return
             yield from self._watched(self._answer_chain().stream(asked))
 
-    async def aask(self, question: str) -> "Answer":
+    async def aask(self, question: str, history: "Sequence[BaseMessage]" = ()) -> "Answer":
         """`ask` without blocking the event loop."""
         from rag_app.chains.answer import Answer
 
         whole = Answer()
-        async for piece in self.astream(question):
+        async for piece in self.astream(question, history):
             whole = whole + piece
         return whole
 
-    async def astream(self, question: str) -> "AsyncIterator[Answer]":
-        """`stream` without blocking the event loop."""
+    async def astream(
+        self, question: str, history: "Sequence[BaseMessage]" = ()
+    ) -> "AsyncIterator[Answer]":
+        """`stream` without blocking the event loop.
+
+        Args:
+            question: What is asked.
+            history: Messages before it, oldest first; the model first makes of the question one
+                that can be understood without them.
+        """
+        from rag_app.chains.standalone import Conversation, standalone_chain
+
         with self._clock():
+            self._check(question)
+            if history:
+                llm = await asyncio.to_thread(lambda: self.llm)
+                with self._timed("standalone question"):
+                    asked_alone = standalone_chain(llm)
+                    question = await asked_alone.ainvoke(Conversation(question, history))
             asked, nearest = await asyncio.to_thread(self._relevant, question)
             if not asked.passages:
                 yield self._not_found(question, nearest)

@@ -57,13 +57,18 @@ class Settings(BaseSettings):
     """Catalog name, .gguf file, Hugging Face folder or hub name, or OpenAI-compatible URL."""
     llm_name: str | None = None
     """Model name sent to an OpenAI-compatible URL."""
+    llm_api_key: str | None = None
+    """Sent to an OpenAI-compatible URL; by default ``api_key``."""
     api_key: str | None = None
+    """Sent to an OpenAI-compatible URL; asked for by ``serve``."""
     context_length: int = Field(default=8192, ge=256)
     threads: int | None = Field(default=None, ge=1)
     """CPU threads; by default every physical core."""
     gpus: str | None = None
     """Comma-separated GPU indices; by default the first one there is."""
     quantize: Literal["8bit", "4bit"] | None = None
+    parallel: int = Field(default=1, ge=1, le=64)
+    """Calls to a local model that are worked on together."""
 
     # Sampling
     temperature: float = Field(default=0.0, ge=0)
@@ -82,6 +87,22 @@ class Settings(BaseSettings):
     """Characters (Chinese) or words (English) to aim at."""
     summary_step_tokens: int = Field(default=3000, ge=1)
     """Tokens of text in one step of a summary, less where the window is smaller."""
+
+    # Server
+    queue_limit: int = Field(default=64, ge=0)
+    """Requests that may wait for the model; one more is told to come back later."""
+    request_seconds: float = Field(default=1800.0, gt=0)
+    """Time after which a request is given up, waiting included."""
+    reply_limit: int = Field(default=4096, ge=1)
+    """Most tokens a request may ask for."""
+    requests_per_minute: int = Field(default=0, ge=0)
+    """For each key; 0 is no limit."""
+    log_prompts: bool = False
+    """Write questions and prompts into the log."""
+    max_body_bytes: int = Field(default=8 * 2**20, ge=1)
+    """Of a request that uploads nothing."""
+    max_upload_bytes: int = Field(default=2 * 2**30, ge=1)
+    """Of all files in one request; each is held to ``max_file_bytes`` as well."""
 
     @model_validator(mode="after")
     def _overlap_below_size(self) -> Self:

@@ -1,10 +1,12 @@
 """A chat model that is told its replies, for tests where the wording is not the point."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import Field
 
@@ -20,6 +22,8 @@ class ScriptedChatModel(BaseChatModel):
 
     replies: list[Any]
     window: int = 8192
+    delay: float = 0.0
+    """Seconds between two characters of a stream in an event loop."""
     prompts: list[str] = Field(default_factory=list)
     profile: Any = None
 
@@ -52,3 +56,22 @@ class ScriptedChatModel(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         for char in self._reply(messages):
             yield ChatGenerationChunk(message=AIMessageChunk(content=char))
+
+    async def _astream(
+        self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **_: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        reply = self._reply(messages)
+        for char in reply:
+            await asyncio.sleep(self.delay)
+            yield ChatGenerationChunk(message=AIMessageChunk(content=char))
+        read, made = len(self.prompts[-1]), len(reply)
+        usage = UsageMetadata(input_tokens=read, output_tokens=made, total_tokens=read + made)
+        end = {"finish_reason": "stop"}
+        message = AIMessageChunk(content="", usage_metadata=usage, response_metadata=end)
+        yield ChatGenerationChunk(message=message)
+
+    async def acomplete(
+        self, prompt: str, stop: Any = None, **options: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        async for chunk in self._astream([HumanMessage(prompt)]):
+            yield chunk

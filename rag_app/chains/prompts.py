@@ -13,7 +13,9 @@ from langchain_core.prompts import ChatPromptTemplate
 
 from rag_app.chains.language import Language
 
-Task = Literal["answer", "refine_answer", "summary", "refine_summary", "combine_summaries"]
+Task = Literal[
+    "answer", "refine_answer", "standalone", "summary", "refine_summary", "combine_summaries"
+]
 
 NO_ANSWER: Mapping[Language, str] = {"zh": "资料中没有提到。", "en": "The passages do not say."}
 """The reply where the model itself says that the passages hold no answer."""
@@ -64,6 +66,19 @@ _HUMAN: Mapping[tuple[Task, Language], str] = {
         f"reply only: {UNCHANGED['en']}\n"
         "If they add something that answers the question, write the improved, complete answer, "
         "briefly and without explanation."
+    ),
+    ("standalone", "zh"): (
+        "对话：\n{context}\n\n"
+        "接下来的问题：{question}\n\n"
+        "把这个问题改写成不看对话也能明白的完整问题：用对话里的名称代替“他”“它”“这个”等词，"
+        "不改变意思，不回答。只写改写后的问题。"
+    ),
+    ("standalone", "en"): (
+        "Conversation:\n{context}\n\n"
+        "Next question: {question}\n\n"
+        "Rewrite this question so that it can be understood without the conversation: put names in "
+        "place of words such as it, he or this. Keep its meaning and do not answer it. "
+        "Write only the rewritten question."
     ),
     ("summary", "zh"): (
         "文本：\n{context}\n\n"

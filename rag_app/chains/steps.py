@@ -5,6 +5,7 @@ the model's whole reply, yields a `Batch` and is sent the list of replies, and y
 to have it passed on to whoever streams the chain. `runnable` turns it into a LangChain Runnable.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -59,14 +60,21 @@ class _Reply(Generic[Piece]):
             yield self._call.piece(rest)
 
 
+_END = object()
+
+
+def _next(steps: Steps[Piece], answer: str | list[str] | None) -> Any:
+    """Return the next step, `_END` after the last: StopIteration can't leave a thread."""
+    try:
+        return steps.send(answer)
+    except StopIteration:
+        return _END
+
+
 def drive(steps: Steps[Piece], llm: BaseChatModel) -> Iterator[Piece]:
     """Run ``steps`` on ``llm`` and yield the pieces as they come."""
     answer: str | list[str] | None = None
-    while True:
-        try:
-            step = steps.send(answer)
-        except StopIteration:
-            return
+    while (step := _next(steps, answer)) is not _END:
         answer = None
         if isinstance(step, Call):
             reply = _Reply(step)
@@ -83,11 +91,8 @@ def drive(steps: Steps[Piece], llm: BaseChatModel) -> Iterator[Piece]:
 async def adrive(steps: Steps[Piece], llm: BaseChatModel) -> AsyncIterator[Piece]:
     """Run ``steps`` as `drive` does, without blocking the event loop."""
     answer: str | list[str] | None = None
-    while True:
-        try:
-            step = steps.send(answer)
-        except StopIteration:
-            return
+    # In a thread, since a step may count tokens, which for some models means asking them.
+    while (step := await asyncio.to_thread(_next, steps, answer)) is not _END:
         answer = None
         if isinstance(step, Call):
             reply = _Reply(step)

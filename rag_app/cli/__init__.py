@@ -2,7 +2,7 @@
 
 import typer
 
-from rag_app.cli import ask, docs, index, status, summarize
+from rag_app.cli import ask, docs, index, serve, status, summarize
 from rag_app.cli.boundary import Boundary, root, run
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app.callback()(root)
 app.command("index")(index.index)
 app.command("ask")(ask.ask)
 app.command("summarize")(summarize.summarize)
+app.command("serve")(serve.serve)
 app.command("status")(status.status)
 app.add_typer(docs.app, name="docs")
 

@@ -51,6 +51,7 @@ class HybridRetriever(BaseRetriever):
         embedding: The model the index was made with; None with ``kind="lexical"``.
         kind: ``hybrid``, ``dense`` or ``lexical``.
         k: Passages to return.
+        derived: The FAISS index of the store; several retrievers can share one.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -59,10 +60,11 @@ class HybridRetriever(BaseRetriever):
     embedding: EmbedsDocuments | None = None
     kind: Literal["hybrid", "dense", "lexical"] = "hybrid"
     k: int = 4
+    derived: DerivedVectors | None = None
 
     @cached_property
-    def _derived(self) -> DerivedVectors:
-        return DerivedVectors(self.store)
+    def _vectors(self) -> DerivedVectors:
+        return self.derived or DerivedVectors(self.store)
 
     def _get_relevant_documents(
         self,
@@ -108,7 +110,7 @@ class HybridRetriever(BaseRetriever):
             with self.store.read() as snapshot:
                 yield snapshot, {}
         else:
-            with self._derived.searched(vector, max(POOL, self.k)) as (snapshot, found):
+            with self._vectors.searched(vector, max(POOL, self.k)) as (snapshot, found):
                 yield snapshot, dict(found)
 
     def _lexical(self, frequencies: Mapping[str, int], snapshot: Snapshot) -> Scores:

@@ -1,6 +1,7 @@
 """Embedding models: a catalog name, a sentence-transformers folder, a hub name or a URL."""
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -70,6 +71,7 @@ class FolderEmbeddings(DocumentEmbeddings):
         self.query_prefix = entry.query_prefix if entry else ""
         self.passage_prefix = entry.passage_prefix if entry else ""
         self.fingerprint = _fingerprint(folder, self.query_prefix, self.passage_prefix)
+        self._turn = threading.Lock()  # a tokenizer can't be used by two threads at once
 
     @cached_property
     def dimension(self) -> int:  # type: ignore[override] # read from the model when it is needed
@@ -105,18 +107,26 @@ class FolderEmbeddings(DocumentEmbeddings):
     def embed_array(self, texts: Sequence[str]) -> FloatArray:
         """See `DocumentEmbeddings.embed_array`."""
         prefixed = [self.passage_prefix + text for text in texts]
-        vectors = self.model.encode(
-            prefixed,
-            batch_size=self.batch_size,
-            normalize_embeddings=True,
-            show_progress_bar=False,
-            convert_to_numpy=True,
-        )
+        with self._turn:
+            vectors = self.model.encode(
+                prefixed,
+                batch_size=self.batch_size,
+                normalize_embeddings=True,
+                show_progress_bar=False,
+                convert_to_numpy=True,
+            )
         return np.asarray(vectors, np.float32)
+
+    def count_tokens(self, texts: Sequence[str]) -> int:
+        """Return how many tokens of the model ``texts`` have together."""
+        with self._turn:
+            return sum(map(len, self.model.tokenizer(list(texts))["input_ids"]))
 
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a question, L2-normalized."""
-        return [float(number) for number in self._questions.encode(self.query_prefix + text)]
+        with self._turn:
+            vector = self._questions.encode(self.query_prefix + text)
+        return [float(number) for number in vector]
 
 
 class _WholeModel:

@@ -10,6 +10,7 @@ for name in (
     "indexing",
     "sha256",
     "tokenizing",
+    "throughput",
     "merge",
 ):
     print(f"== {name}")

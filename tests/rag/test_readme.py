@@ -1,12 +1,17 @@
 """Both READMEs show the same commands, and every one of them runs."""
 
+import json
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,23 +64,54 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def run(command: str, folder: Path) -> str:
+    program, *arguments = shlex.split(command)
+    own = Path(sys.executable).with_name(program)
+    done = subprocess.run(
+        [str(own) if own.exists() else program, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stderr}"
+    assert done.stdout + done.stderr, command
+    return done.stdout
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[None]:
+    """``rag-app serve``, once it is ready."""
+    program = str(Path(sys.executable).with_name("rag-app"))
+    with subprocess.Popen([program, "serve"], cwd=folder, stderr=subprocess.DEVNULL) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                with suppress(httpx.TransportError):
+                    if httpx.get("http://127.0.0.1:19327/health").json()["ready"]:
+                        break
+                assert process.poll() is None, "port 19327 is taken"
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            yield
+        finally:
+            process.terminate()
+
+
 @pytest.mark.model
 def test_every_command_runs(workplace: Path, real_home: Path) -> None:
+    requests = []
     for command in commands(READMES[0]):
-        if command.startswith("make") or command in WALK:
-            continue
-        program, *arguments = shlex.split(command)
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name(program)), *arguments],
-            cwd=workplace,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
-        assert done.stdout + done.stderr, command
-        if arguments[0] in ("ask", "summarize"):
-            assert done.stdout.strip(), command
+        if command.startswith("curl"):
+            requests.append(command)
+        elif not command.startswith(("make", "rag-app serve")) and command not in WALK:
+            shown = run(command, workplace)
+            if command.startswith(("rag-app ask", "rag-app summarize")):
+                assert shown.strip(), command
+    with server(workplace):
+        for command in requests:
+            answer = json.loads(run(command, workplace))
+            assert "error" not in answer or answer["error"] is None, command
 
 
 @pytest.mark.model

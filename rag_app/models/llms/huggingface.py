@@ -5,13 +5,14 @@ stops on single tokens only and can't be cancelled; so the prompt is rendered wi
 template here, and the generation runs in a thread that watches for stop strings and cancellation.
 """
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage, convert_to_openai_messages
@@ -21,6 +22,7 @@ from langchain_huggingface import HuggingFacePipeline
 from pydantic import PrivateAttr
 
 from rag_app.errors import ModelError
+from rag_app.models.llms.huggingface_batch import END, Batcher, Request, StopStrings
 from rag_app.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +33,10 @@ _WAIT_SECONDS = 3600.0
 
 
 class HuggingFaceChat(BaseChatModel):
-    """A chat model around a ``text-generation`` pipeline; calls wait for each other.
+    """A chat model around a ``text-generation`` pipeline.
+
+    Calls from threads wait for each other; those of an event loop are generated together, up to
+    ``parallel`` of them.
 
     An answer never holds the prompt, ends at the model's end token or a stop string, and has at
     most ``max_tokens`` tokens, the prompt not counted.
@@ -39,6 +44,7 @@ class HuggingFaceChat(BaseChatModel):
 
     llm: HuggingFacePipeline
     context_length: int
+    parallel: int = 1
     max_tokens: int = 400
     temperature: float = 0.0
     top_p: float = 0.9
@@ -47,10 +53,13 @@ class HuggingFaceChat(BaseChatModel):
     seed: int = 0
 
     _turn: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+    _batcher: Batcher = PrivateAttr()
 
     def model_post_init(self, _: Any) -> None:
         """Say how long the context is."""
         self.profile = {"max_input_tokens": self.context_length}
+        pipe = self.llm.pipeline
+        self._batcher = Batcher(pipe.model, pipe.tokenizer, self.parallel, self._turn)
 
     @property
     def _llm_type(self) -> str:
@@ -98,9 +107,7 @@ class HuggingFaceChat(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         prompt = self.render(messages)
         used = self.get_num_tokens(prompt)
-        if used >= self.context_length:
-            msg = f"the prompt has {used} tokens and the model's window {self.context_length}"
-            raise ModelError(msg)
+        self._check_window(used)
         options = self._options(used, kwargs)
         text = ""
         with self._turn, _generating(self.llm.pipeline, prompt, options) as parts:
@@ -110,7 +117,72 @@ class HuggingFaceChat(BaseChatModel):
                     run_manager.on_llm_new_token(part, chunk=chunk)
                 yield chunk
                 text += part
-        yield self._last_chunk(used, self.get_num_tokens(text), options["max_new_tokens"])
+        generated = self.get_num_tokens(text)
+        limit = options["max_new_tokens"]
+        yield self._end_chunk(used, generated, "length" if generated >= limit else "stop")
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        async for chunk in self._batched(self.render(messages), stop, kwargs):
+            if run_manager:
+                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+    async def acomplete(
+        self, prompt: str, stop: list[str] | None = None, **options: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        """Yield how ``prompt`` goes on, as it stands: without a chat template.
+
+        Args:
+            prompt: Plain text; a start token is added where the model has one.
+            stop: Strings before which the text ends.
+            **options: Sampling, as a chat takes it.
+        """
+        begin = self.tokenizer.bos_token or ""
+        async for chunk in self._batched(begin + prompt, stop, options):
+            yield chunk
+
+    async def _batched(
+        self, prompt: str, stop: list[str] | None, given: dict[str, Any]
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        ids = self.get_token_ids(prompt)
+        self._check_window(len(ids))
+        options = self._options(len(ids), given)
+        limit = options.pop("max_new_tokens")
+        for name in ("return_full_text", "add_special_tokens"):  # the pipeline's own
+            options.pop(name)
+        for name in ("seed", "presence_penalty", "frequency_penalty"):
+            if given.get(name) is not None:
+                options[name] = given[name]
+        loop = asyncio.get_running_loop()
+        told: asyncio.Queue[Any] = asyncio.Queue()
+
+        def put(part: Any) -> None:
+            try:
+                loop.call_soon_threadsafe(told.put_nowait, part)
+            except RuntimeError:  # the loop is closed, and nobody listens any more
+                request.cancelled.set()
+
+        request = Request(ids, options, limit, stop or [], put)
+        self._batcher.submit(request)
+        try:
+            while (part := await told.get()) is not END:
+                if isinstance(part, BaseException):
+                    raise _failed(part) from part
+                yield ChatGenerationChunk(message=AIMessageChunk(content=part))
+        finally:
+            request.cancelled.set()
+        yield self._end_chunk(len(ids), request.generated, request.finish_reason)
+
+    def _check_window(self, used: int) -> None:
+        if used >= self.context_length:
+            msg = f"the prompt has {used} tokens and the model's window {self.context_length}"
+            raise ModelError(msg)
 
     def _options(self, used: int, given: dict[str, Any]) -> dict[str, Any]:
         """Return the generation options; ``given`` are LangChain's, for one call."""
@@ -120,7 +192,7 @@ class HuggingFaceChat(BaseChatModel):
             "return_full_text": False,
             "add_special_tokens": False,  # the chat template has put them in
             "max_new_tokens": min(wanted, self.context_length - used),
-            "repetition_penalty": self.repetition_penalty,
+            "repetition_penalty": given.get("repetition_penalty", self.repetition_penalty),
             "do_sample": temperature > 0,
         }
         if temperature > 0:
@@ -128,8 +200,9 @@ class HuggingFaceChat(BaseChatModel):
             return {**options, **sampling, **{k: v for k, v in given.items() if k in sampling}}
         return options
 
-    def _last_chunk(self, used: int, generated: int, limit: int) -> ChatGenerationChunk:
-        info = {"finish_reason": "length" if generated >= limit else "stop"}
+    @staticmethod
+    def _end_chunk(used: int, generated: int, finish_reason: str) -> ChatGenerationChunk:
+        info = {"finish_reason": finish_reason}
         usage = UsageMetadata(
             input_tokens=used, output_tokens=generated, total_tokens=used + generated
         )
@@ -170,6 +243,7 @@ def load(spec: str, settings: Settings) -> HuggingFaceChat:
             pipeline=pipeline("text-generation", model=model, tokenizer=tokenizer), model_id=spec
         ),
         context_length=min(window, settings.context_length),
+        parallel=settings.parallel,
         max_tokens=settings.max_new_tokens,
         temperature=settings.temperature,
         top_p=settings.top_p,
@@ -206,6 +280,10 @@ def _without_length_limit(model: Any) -> None:
             setattr(model.generation_config, name, None)
 
 
+def _failed(error: BaseException) -> ModelError:
+    return ModelError(f"generation failed ({error}); a smaller model or shorter input may do")
+
+
 @contextmanager
 def _generating(pipe: Any, prompt: str, options: dict[str, Any]) -> Iterator[Iterator[str]]:
     """Give the text as it is generated; leaving the block cancels what is not done."""
@@ -238,8 +316,7 @@ def _generating(pipe: Any, prompt: str, options: dict[str, Any]) -> Iterator[Ite
     def parts() -> Iterator[str]:
         yield from streamer
         if failures:
-            msg = f"generation failed ({failures[0]}); a smaller model or shorter input may do"
-            raise ModelError(msg) from failures[0]
+            raise _failed(failures[0]) from failures[0]
 
     worker = threading.Thread(target=run, name="generate")
     worker.start()
@@ -251,24 +328,12 @@ def _generating(pipe: Any, prompt: str, options: dict[str, Any]) -> Iterator[Ite
 
 
 def _until(parts: Iterator[str], stop: list[str]) -> Iterator[str]:
-    """Yield text up to the first stop string; what may be the beginning of one is held back."""
-    held = ""
+    """Yield text up to the first stop string."""
+    stops = StopStrings(stop)
     for part in parts:
-        held += part
-        found = [at for one in stop if (at := held.find(one)) >= 0]
-        if found:
-            if min(found):
-                yield held[: min(found)]
+        if shown := stops.feed(part):
+            yield shown
+        if stops.found:
             return
-        keep = max((_overlap(held, one) for one in stop), default=0)
-        if len(held) > keep:
-            yield held[: len(held) - keep]
-            held = held[len(held) - keep :]
-    if held:
-        yield held
-
-
-def _overlap(text: str, stop: str) -> int:
-    """Return the length of the longest end of ``text`` that ``stop`` begins with."""
-    lengths = range(min(len(text), len(stop) - 1), 0, -1)
-    return next((length for length in lengths if text.endswith(stop[:length])), 0)
+    if rest := stops.close():
+        yield rest

@@ -2,25 +2,22 @@
 
 import json
 import os
-import queue
 import secrets
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.request import Request, urlopen
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.chat_models import generate_from_stream
-from langchain_core.messages import AIMessageChunk, BaseMessage, convert_to_openai_messages
-from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
+from langchain_core.messages import BaseMessage, convert_to_openai_messages
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
 from rag_app.errors import ModelError
 from rag_app.models.llms.gguf_file import check_gguf
+from rag_app.models.llms.llamacpp_events import Chunks, arunning, running
 from rag_app.settings import Settings
 
 _BATCH = 64
@@ -31,16 +28,21 @@ _PROMPTS_MIB = 512
 
 _TOKENIZE_SECONDS = 60.0
 
+_NAMES = {"repetition_penalty": "repeat_penalty"}
+"""Options that llama.cpp calls something else."""
+
 
 class LlamaCppChat(BaseChatModel):
     """A chat model over llama.cpp's own server, called in process.
 
-    The prompt of the last call is kept, so one that begins alike is answered sooner. Calls from
-    several threads wait for each other. Closing a stream early stops the generation at once.
+    The prompt of the last call is kept, so one that begins alike is answered sooner. Closing a
+    stream early stops the generation at once. As many calls as ``parallel`` says are worked on
+    together, a token of each at a time; more wait for their turn.
 
     Args:
         path: The GGUF file.
-        context_length: Tokens of prompt and answer together.
+        context_length: Tokens of prompt and answer together, for each call.
+        parallel: Calls worked on together; memory for the context grows with them.
         threads: By default one for each physical core.
         gpu_layers: Layers held by a GPU, where the package was built for one; -1 is all.
 
@@ -48,8 +50,11 @@ class LlamaCppChat(BaseChatModel):
         ModelError: the file is missing, truncated, no GGUF, or llama.cpp can't load it.
     """
 
+    gives_logprobs: ClassVar[bool] = True
+
     path: Path
     context_length: int = 8192
+    parallel: int = 1
     threads: int | None = None
     gpu_layers: int = -1
     max_tokens: int = 400
@@ -61,7 +66,6 @@ class LlamaCppChat(BaseChatModel):
 
     _server: Any = PrivateAttr()
     _key: str = PrivateAttr()
-    _turn: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
     def model_post_init(self, _: Any) -> None:
         """Load the model."""
@@ -113,21 +117,55 @@ class LlamaCppChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        request = self._request(messages, stop, kwargs)
-        begun = False
-        with self._turn, _running(self._server, request) as events:
+        request = self._chat_request(messages, stop, kwargs)
+        chunks = Chunks(lstrip=True)
+        with running(self._server.handle_chat_completions, request) as events:
             for event in events:
-                if chunk := _chunk(event, begun=begun):
-                    begun = begun or bool(chunk.text)
+                if chunk := chunks.of(event):
                     if run_manager:
                         run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                     yield chunk
 
-    def _request(
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        request = self._chat_request(messages, stop, kwargs)
+        chunks = Chunks(lstrip=True)
+        async with arunning(self._server.handle_chat_completions, request) as events:
+            async for event in events:
+                if chunk := chunks.of(event):
+                    if run_manager:
+                        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+
+    async def acomplete(
+        self, prompt: str, stop: list[str] | None = None, **options: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        """Yield how ``prompt`` goes on, as it stands: without a chat template.
+
+        Args:
+            prompt: Plain text; a start token is added where the model has one.
+            stop: Strings before which the text ends.
+            **options: Sampling, as a chat takes it.
+        """
+        request = {"prompt": prompt, **self._request(stop, options)}
+        chunks = Chunks(lstrip=False)
+        async with arunning(self._server.handle_completions, request) as events:
+            async for event in events:
+                if chunk := chunks.of(event):
+                    yield chunk
+
+    def _chat_request(
         self, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
     ) -> dict[str, Any]:
+        return {"messages": convert_to_openai_messages(messages), **self._request(stop, options)}
+
+    def _request(self, stop: list[str] | None, options: dict[str, Any]) -> dict[str, Any]:
         request = {
-            "messages": convert_to_openai_messages(messages),
             "max_tokens": self.max_tokens,
             "temperature": self.temperature,
             "top_p": self.top_p,
@@ -139,7 +177,8 @@ class LlamaCppChat(BaseChatModel):
             "return_progress": True,  # calls back while the prompt is read: a chance to cancel
             "cache_prompt": True,
         }
-        return {**request, **options, **({"stop": stop} if stop else {})}
+        named = {_NAMES.get(name, name): value for name, value in options.items()}
+        return {**request, **named, **({"stop": stop} if stop else {})}
 
 
 def load(path: Path, settings: Settings) -> LlamaCppChat:
@@ -147,6 +186,7 @@ def load(path: Path, settings: Settings) -> LlamaCppChat:
     return LlamaCppChat(
         path=path,
         context_length=settings.context_length,
+        parallel=settings.parallel,
         threads=settings.threads,
         max_tokens=settings.max_new_tokens,
         temperature=settings.temperature,
@@ -178,8 +218,8 @@ def _serve(model: LlamaCppChat, key: str) -> Any:
 
     params = xllamacpp.CommonParams()
     params.model.path = str(model.path)
-    params.n_ctx = model.context_length
-    params.n_parallel = 1
+    params.n_ctx = model.context_length * model.parallel
+    params.n_parallel = model.parallel
     params.n_batch = params.n_ubatch = _BATCH
     params.n_gpu_layers = model.gpu_layers
     params.cpuparams.n_threads = model.threads or physical_cores()
@@ -196,84 +236,3 @@ def _serve(model: LlamaCppChat, key: str) -> Any:
             "not know, or there is too little memory; try a smaller RAG_APP_CONTEXT_LENGTH"
         )
         raise ModelError(msg) from error
-
-
-_END = object()
-
-
-@contextmanager
-def _running(server: Any, request: dict[str, Any]) -> Iterator[Iterator[dict[str, Any]]]:
-    """Give the events of a request as they come; leaving the block cancels what is not done."""
-    events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    cancelled = threading.Event()
-
-    def receive(event: dict[str, Any]) -> bool:
-        events.put(event)
-        return cancelled.is_set()  # True makes the server stop
-
-    def run() -> None:
-        try:
-            server.handle_chat_completions(request, receive)
-        except BaseException as error:  # raised where the events are read
-            events.put(error)
-        events.put(_END)
-
-    def received() -> Iterator[dict[str, Any]]:
-        while (event := events.get()) is not _END:
-            if isinstance(event, BaseException):
-                msg = f"llama.cpp failed ({event})"
-                raise ModelError(msg) from event
-            yield event
-
-    worker = threading.Thread(target=run, name="llama.cpp")
-    worker.start()
-    try:
-        yield received()
-    finally:
-        cancelled.set()
-        worker.join()
-
-
-def _chunk(event: dict[str, Any], *, begun: bool) -> ChatGenerationChunk | None:
-    """Return an event of the server as LangChain's chunk; None for one that says nothing.
-
-    Before the text has ``begun``, spaces are dropped: llama.cpp keeps the one that SentencePiece
-    puts before every text.
-    """
-    if error := event.get("error"):
-        raise ModelError(_said(error))
-    choices = event.get("choices") or []
-    message = AIMessageChunk(content="")
-    info: dict[str, Any] = {}
-    if choices:
-        content = choices[0].get("delta", {}).get("content") or ""
-        message.content = content if begun else content.lstrip(" ")
-        if reason := choices[0].get("finish_reason"):
-            info["finish_reason"] = reason
-    if usage := event.get("usage"):
-        message.usage_metadata = _usage(usage)
-    if timings := event.get("timings"):
-        info["timings"] = timings
-    if not (message.content or info or message.usage_metadata):
-        return None
-    message.response_metadata = info
-    return ChatGenerationChunk(message=message, generation_info=info or None)
-
-
-def _usage(usage: dict[str, Any]) -> UsageMetadata:
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
-    return UsageMetadata(
-        input_tokens=usage["prompt_tokens"],
-        output_tokens=usage["completion_tokens"],
-        total_tokens=usage["total_tokens"],
-        input_token_details=InputTokenDetails(cache_read=cached),
-    )
-
-
-def _said(error: dict[str, Any]) -> str:
-    if error.get("type") == "exceed_context_size_error":
-        return (
-            f"the prompt has {error.get('n_prompt_tokens')} tokens and the model's window "
-            f"{error.get('n_ctx')}; raise RAG_APP_CONTEXT_LENGTH or ask about less"
-        )
-    return f"llama.cpp refused the request ({error.get('message', error)})"

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import openai
 from langchain_core.messages import BaseMessage
@@ -16,6 +16,8 @@ from rag_app.settings import Settings
 
 class CompatibleChat(ChatOpenAI):
     """`ChatOpenAI` for servers other than OpenAI's: errors are one line, tokens are estimated."""
+
+    gives_logprobs: ClassVar[bool] = True
 
     def get_num_tokens(self, text: str) -> int:
         """Return an estimate that is rarely too low: the server's tokenizer is not here.
@@ -71,7 +73,7 @@ def load(url: str, settings: Settings) -> CompatibleChat:
         ModelError: the server can't be reached, refuses the key, or lists no model.
     """
     base = url.rstrip("/")
-    key = settings.api_key or "none"
+    key = settings.llm_api_key or settings.api_key or "none"
     model = settings.llm_name or _first_model(base, key)
     chat = CompatibleChat(
         base_url=base,

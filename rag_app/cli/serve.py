@@ -1,0 +1,63 @@
+"""``rag-app serve``: an OpenAI-compatible API and a page over the indexes."""
+
+from typing import Annotated
+
+import typer
+
+from rag_app.cli import options
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 19327,
+    index: Annotated[
+        list[str] | None,
+        typer.Option("--index", metavar="NAME|DIR", help="Serve only this; can be repeated."),
+    ] = None,
+    api_key: Annotated[
+        list[str] | None,
+        typer.Option(help="Key that clients must send; can be repeated. Or RAG_APP_API_KEY."),
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="Web pages from here may use the server; repeatable."),
+    ] = None,
+    workers_limit: Annotated[
+        int | None, typer.Option(help="Requests that the model works on together (default 4).")
+    ] = None,
+    queue_limit: Annotated[
+        int | None, typer.Option(help="Requests that may wait; more get status 429.")
+    ] = None,
+    request_seconds: Annotated[
+        float | None, typer.Option(help="Longest time for one request.")
+    ] = None,
+    requests_per_minute: Annotated[
+        int | None, typer.Option(help="Limit for each key; 0 is none.")
+    ] = None,
+    log_prompts: Annotated[
+        bool, typer.Option("--log-prompts", help="Write questions into the log.")
+    ] = False,
+    embedding: options.Embedding = None,
+    llm: options.Llm = None,
+    llm_name: options.LlmName = None,
+    max_new_tokens: options.MaxNewTokens = None,
+    threads: options.Threads = None,
+    gpus: options.Gpus = None,
+    quantize: options.Quantize = None,
+) -> None:
+    """Serve the indexes and the model: an OpenAI-compatible API, and a page to ask in."""
+    from rag_app.cli.serving import listen, run
+    from rag_app.engine import RagApp
+    from rag_app.settings import load_settings
+
+    settings = load_settings(
+        parallel=workers_limit, queue_limit=queue_limit, request_seconds=request_seconds,
+        requests_per_minute=requests_per_minute, log_prompts=log_prompts or None, llm=llm,
+        llm_name=llm_name, embedding=embedding, max_new_tokens=max_new_tokens, threads=threads,
+        gpus=gpus, quantize=quantize,
+    )  # fmt: skip
+    if "parallel" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"parallel": 4})
+    keys = api_key or [key for key in (settings.api_key or "").split(",") if key]
+    with listen(host, port, keys) as listening, RagApp(settings=settings) as engine:
+        run(engine, listening, host=host, keys=keys, origins=cors_origin or [], only=index or [])

@@ -1,0 +1,87 @@
+"""Binding an address and running the server on it."""
+
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag_app.cli.show import messages
+from rag_app.errors import SettingsError
+
+if TYPE_CHECKING:
+    from rag_app.engine import RagApp
+
+_GRACE_SECONDS = 10
+_BACKLOG = 2048
+"""Connections that may wait to be accepted; uvicorn's own default."""
+
+
+def listen(host: str, port: int, keys: Sequence[str]) -> socket.socket:
+    """Return a socket that listens on an address.
+
+    Raises:
+        SettingsError: the address is taken, not this machine's, or open to others without a key;
+            or the packages of the server are not installed.
+    """
+    try:
+        from rag_app.server.security import is_loopback
+    except ImportError as error:
+        msg = f"serve needs {error.name}; run: pip install 'rag-app[server]'"
+        raise SettingsError(msg) from error
+    if not keys and not is_loopback(host):
+        msg = (
+            f"{host} can be reached from other machines, and there is no key: "
+            "give --api-key KEY (or RAG_APP_API_KEY), or keep --host 127.0.0.1"
+        )
+        raise SettingsError(msg)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named as TCP, since asyncio only then sends small answers without waiting for more (40 ms).
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host.strip("[]"), port))
+        listening.listen(_BACKLOG)  # now, so that a second server can't take the address too
+    except OSError as error:
+        listening.close()
+        msg = f"can't listen on {host}:{port} ({error.strerror or error}); choose another --port"
+        raise SettingsError(msg) from error
+    return listening
+
+
+def run(
+    engine: "RagApp",
+    listening: socket.socket,
+    *,
+    host: str,
+    keys: Sequence[str],
+    origins: Sequence[str],
+    only: Sequence[str],
+) -> None:
+    """Serve until interrupted; what is being answered then is given some seconds.
+
+    Raises:
+        ModelError: there is no such language model here.
+    """
+    import uvicorn
+
+    from rag_app.models.llms.gguf_file import check_gguf
+    from rag_app.models.llms.registry import resolve
+    from rag_app.server import logs
+    from rag_app.server.app import create_app
+    from rag_app.server.security import Access
+
+    backend, target = resolve(engine.settings.llm)
+    if backend == "llamacpp":
+        check_gguf(Path(target))  # the model itself is loaded when the server runs already
+    logs.install()
+    access = Access(host=host, keys=tuple(keys), origins=tuple(origins))
+    config = uvicorn.Config(
+        create_app(engine, access=access, only=only),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    shown = f"[{host}]" if ":" in host else host
+    messages.print(f"serving http://{shown}:{listening.getsockname()[1]}  (Ctrl-C ends)")
+    uvicorn.Server(config).run(sockets=[listening])

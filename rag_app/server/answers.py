@@ -1,0 +1,151 @@
+"""Chats answered from documents: the model ids ``rag:INDEX``."""
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from pathlib import PurePath
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import LLMResult
+
+from rag_app.chains.answer import Answer
+from rag_app.chains.citations import Citation, Marker
+from rag_app.engine import RagApp
+from rag_app.server.errors import ApiError
+from rag_app.server.generation import Shape, Usage, to_messages
+from rag_app.server.names import document_id
+from rag_app.server.schemas import ChatRequest
+
+UNSUPPORTED = "no passage holds this answer's words and numbers; check it before you rely on it"
+
+
+class _Counting(AsyncCallbackHandler):
+    """Adds up the tokens of all calls that one answer takes."""
+
+    def __init__(self, usage: Usage) -> None:
+        self._usage = usage
+
+    async def on_llm_end(self, response: LLMResult, **_: Any) -> None:
+        for generations in response.generations:
+            for one in generations:
+                usage = getattr(getattr(one, "message", None), "usage_metadata", None)
+                if usage:
+                    self._usage.add(usage)
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What a piece of an answer adds to what was shown."""
+
+    text: str
+    replaces: bool
+    """Whether the text takes the place of all that was shown before."""
+    citations: tuple[Citation, ...] = ()
+    answered: bool = True
+    notes: tuple[str, ...] = ()
+
+    def values(self) -> dict[str, Any]:
+        """Return what is beside the text, as the API shows it."""
+        return {
+            "citations": [citation_values(one) for one in self.citations],
+            "replace": self.replaces,
+            "answered": self.answered,
+            "notes": list(self.notes),
+        }
+
+
+def citation_values(citation: Citation) -> dict[str, Any]:
+    """Return a citation as the API shows it."""
+    extra = {"name": PurePath(citation.source).name, "document": document_id(citation.source)}
+    return {**asdict(citation), **extra}
+
+
+async def deltas(pieces: AsyncIterator[Answer], *, marks: bool) -> AsyncIterator[Delta]:
+    """Yield what each piece of an answer changes; with ``marks``, each mark is checked."""
+    whole, marker = Answer(), Marker(())
+    async for piece in pieces:
+        revised = bool(piece.text) and piece.step > whole.step and bool(whole.text)
+        fresh = revised or not whole.text
+        whole = whole + piece
+        if fresh:
+            marker = Marker(whole.citations if whole.answered else ())
+        text = marker.feed(piece.text) if marks else piece.text
+        yield Delta(text, revised, piece.citations, whole.answered, piece.notes)
+    end = marker.close() if marks else ""
+    supported = whole.supported or not (whole.answered and whole.text)
+    yield Delta(end, False, (), whole.answered, () if supported else (UNSUPPORTED,))
+
+
+class DocumentChat:
+    """One chat with an index.
+
+    Args:
+        engine: The application over the index.
+        request: Its last message is the question, those before it make it understandable.
+
+    Raises:
+        ApiError: 400, the request asks for what can't be had from documents, or for nothing.
+    """
+
+    def __init__(self, engine: RagApp, request: ChatRequest) -> None:
+        for name in ("logprobs", "stop"):
+            if getattr(request, name):
+                msg = f"{name} is not supported where documents are asked"
+                raise ApiError(400, msg, param=name)
+        if request.n != 1:
+            raise ApiError(400, "n is 1 where documents are asked", param="n")
+        last = request.messages[-1]
+        if last.role != "user" or not last.text.strip():
+            raise ApiError(400, "the last message must be a user's question", param="messages")
+        if (request.max_tokens or 0) > engine.settings.reply_limit:
+            msg = f"max_tokens is above this server's {engine.settings.reply_limit}"
+            raise ApiError(400, msg, param="max_tokens")
+        self._request = request
+        self._question = last.text
+        self._history: list[BaseMessage] = to_messages(request.messages[:-1])
+        self._engine = engine
+
+    def _deltas(self, usage: Usage) -> AsyncIterator[Delta]:
+        request = self._request
+        wanted = {
+            "k": request.k,
+            "answer_chain": request.chain,
+            "retriever": request.retriever,
+            "threshold": request.threshold,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "top_k": request.top_k,
+            "max_new_tokens": request.max_tokens,
+            "repetition_penalty": request.repetition_penalty,
+            "seed": request.seed,
+        }
+        given = {name: value for name, value in wanted.items() if value is not None}
+        view = self._engine.using(callbacks=[_Counting(usage)], **given)
+        return deltas(view.astream(self._question, self._history), marks=request.marks)
+
+    async def stream(self, shape: Shape) -> AsyncIterator[dict[str, Any]]:
+        """Yield the events of a stream; beside each choice, ``rag`` says what it rests on."""
+        for event in shape.first():
+            yield event
+        async for delta in self._deltas(shape.usage):
+            # A client that knows nothing of `rag` shows the better answer below the first.
+            text = f"\n\n{delta.text}" if delta.replaces else delta.text
+            yield shape.event([shape.choice(text)], rag=delta.values())
+        yield shape.event([shape.choice("", finish_reason="stop")])
+        if self._request.wants_usage:
+            yield shape.last()
+
+    async def whole(self, shape: Shape) -> dict[str, Any]:
+        """Return the response of a request that does not stream."""
+        text, last = "", Delta("", False)
+        citations: list[Citation] = []
+        notes: list[str] = []
+        async for delta in self._deltas(shape.usage):
+            text = delta.text if delta.replaces else text + delta.text
+            citations += delta.citations
+            notes += delta.notes
+            last = delta
+        beside = Delta(text, False, tuple(citations), last.answered, tuple(notes)).values()
+        del beside["replace"]
+        return shape.response([shape.message(text)], rag=beside)

@@ -1,0 +1,74 @@
+"""What every route works with."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+from langchain_core.language_models import BaseChatModel
+
+from rag_app.server.admission import Admission
+from rag_app.server.errors import ApiError
+from rag_app.server.jobs import Jobs
+from rag_app.server.library import Library
+from rag_app.server.metrics import Metrics
+from rag_app.settings import Settings
+
+_log = logging.getLogger("rag_app.server")
+
+RAG = "rag:"
+"""What the model id of an index begins with."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Parts of a running server."""
+
+    library: Library
+    jobs: Jobs
+    generating: Admission
+    """Requests to the language model."""
+    embedding: Admission
+    """Requests to the embedding model and the indexes."""
+    metrics: Metrics
+
+    @property
+    def settings(self) -> Settings:
+        """The options in force."""
+        return self.library.base.settings
+
+    @property
+    def llm_id(self) -> str:
+        """The id of the language model in the API."""
+        spec = self.settings.llm
+        if spec.startswith(("http://", "https://")):
+            return self.settings.llm_name or "default"
+        return Path(spec).name.removesuffix(".gguf")
+
+    def note(self, prompt: str) -> None:
+        """Write a prompt into the log, if the settings ask for it."""
+        if self.settings.log_prompts:
+            _log.info("prompt", extra={"prompt": prompt})
+
+    def llm(self) -> BaseChatModel:
+        """Return the language model.
+
+        Raises:
+            ApiError: 503, it is not loaded yet, or can't be.
+        """
+        base = self.library.base
+        if error := base.llm_error:
+            raise ApiError(503, f"the language model can't be used: {error}", code="model_failed")
+        if not base.ready:
+            msg = "the language model is being loaded; try again in a few seconds"
+            raise ApiError(503, msg, code="model_loading", headers={"Retry-After": "5"})
+        return base.llm
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+ContextOf = Annotated[Context, Depends(_context)]

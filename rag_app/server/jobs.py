@@ -1,0 +1,179 @@
+"""Indexing in the background, one job at a time, each followed as it goes on."""
+
+import asyncio
+import logging
+import uuid
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rag_app.engine import RagApp
+from rag_app.errors import RagAppError
+from rag_app.server.errors import ApiError
+from rag_app.server.library import FILES, Library
+
+if TYPE_CHECKING:
+    from rag_app.index.indexing import IndexProgress, IndexReport
+
+_KEPT = 200
+"""Jobs that are remembered; the oldest of those that ended go first."""
+_MOST_WAITING = 1000
+
+_log = logging.getLogger("rag_app.server")
+
+
+@dataclass
+class Job:
+    """Indexing some files of an index."""
+
+    id: str
+    index: str
+    total: int
+    status: str = "queued"
+    """``queued``, ``running``, ``done`` or ``failed``."""
+    documents: int = 0
+    passages: int = 0
+    added: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    failed: list[dict[str, str]] = field(default_factory=list)
+    error: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.status in ("done", "failed")
+
+    def values(self) -> dict[str, Any]:
+        """Return the job as the API shows it."""
+        return dict(vars(self))
+
+
+class Jobs:
+    """All indexing jobs of a server. For the event loop's thread only."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._changed: dict[str, asyncio.Event] = {}
+        self._worker = ThreadPoolExecutor(1, "indexing")
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, index: str, files: Sequence[Path]) -> Job:
+        """Have files of an index indexed, after the jobs that wait already.
+
+        Raises:
+            ApiError: 429, too many jobs wait.
+        """
+        if len(self._tasks) >= _MOST_WAITING:
+            msg = f"{len(self._tasks)} indexing jobs wait; try again later"
+            raise ApiError(429, msg, code="overloaded", headers={"Retry-After": "60"})
+        job = Job(uuid.uuid4().hex, index, len(files))
+        self._jobs[job.id] = job
+        self._changed[job.id] = asyncio.Event()
+        self._forget()
+        task = asyncio.create_task(self._run(job, files))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return job
+
+    def get(self, number: str) -> Job:
+        """Return a job by its id.
+
+        Raises:
+            ApiError: 404.
+        """
+        if number not in self._jobs:
+            raise ApiError(404, f"no job {number!r}; old ones are forgotten", code="job_not_found")
+        return self._jobs[number]
+
+    async def follow(self, job: Job) -> AsyncIterator[dict[str, Any]]:
+        """Yield the job now and after every change, up to its end."""
+        while True:
+            changed = self._changed.get(job.id)
+            yield job.values()
+            if job.ended or changed is None:
+                return
+            await changed.wait()
+
+    def resume(self) -> None:
+        """Index what was uploaded and not indexed before the server last ended."""
+        for name in self._library.names():
+            folder = self._library.folder(name) / FILES
+            files = [file for file in folder.glob("*") if not file.name.startswith(".")]
+            if files:
+                self.start(name, sorted(files))
+
+    async def close(self) -> None:
+        """Let the document that is being indexed be finished, and no other begun."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._worker.shutdown, cancel_futures=True)
+
+    def _forget(self) -> None:
+        ended = [job.id for job in self._jobs.values() if job.ended]
+        for number in ended[: max(len(self._jobs) - _KEPT, 0)]:
+            del self._jobs[number], self._changed[number]
+
+    def _note(self, job: Job, **values: Any) -> None:
+        vars(job).update(values)
+        changed, self._changed[job.id] = self._changed[job.id], asyncio.Event()
+        changed.set()
+
+    async def _run(self, job: Job, files: Sequence[Path]) -> None:
+        loop = asyncio.get_running_loop()
+
+        def progress(now: "IndexProgress") -> None:
+            values = {"documents": now.documents, "total": now.total, "passages": now.chunks}
+            loop.call_soon_threadsafe(lambda: self._note(job, **values))
+
+        def work() -> dict[str, Any]:
+            loop.call_soon_threadsafe(lambda: self._note(job, status="running"))
+            engine = self._library.engine(job.index)
+            before = _hashes(engine)
+            report = engine.index(list(files), progress=progress)
+            return _outcome(report, files, before, _hashes(engine))
+
+        try:
+            self._note(job, **await loop.run_in_executor(self._worker, work), status="done")
+        except (RagAppError, ApiError) as error:
+            self._note(job, status="failed", error=getattr(error, "detail", str(error)))
+        except Exception:
+            _log.exception("an indexing job failed")
+            self._note(job, status="failed", error="unexpected error; see the server's log")
+
+
+def _hashes(engine: RagApp) -> dict[str, str]:
+    return {document.source: document.content_hash for document in engine.documents()}
+
+
+def _outcome(
+    report: "IndexReport", files: Sequence[Path], before: dict[str, str], after: dict[str, str]
+) -> dict[str, Any]:
+    """Return what became of each file; one that can't be read is not kept."""
+    failed = {one.source: one.reason for one in report.failed}
+    added, updated, unchanged = [], [], 0
+    for file in files:
+        source = str(file.resolve())
+        if source in failed or str(file) in failed:
+            file.unlink(missing_ok=True)
+        elif source not in before:
+            added.append(file.name)
+        elif before[source] != after.get(source):
+            updated.append(file.name)
+        else:
+            unchanged += 1
+    return {
+        "documents": len(files),
+        "passages": report.chunks,
+        "added": added,
+        "updated": updated,
+        "unchanged": unchanged,
+        "failed": [
+            {"name": Path(source).name, "reason": reason} for source, reason in failed.items()
+        ],
+    }

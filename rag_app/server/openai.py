@@ -1,0 +1,195 @@
+"""The routes of OpenAI's API."""
+
+import asyncio
+import base64
+import time
+from functools import partial
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from rag_app.models.llms.openai import CompatibleChat
+from rag_app.server import generation
+from rag_app.server.answers import DocumentChat
+from rag_app.server.context import RAG, Context, ContextOf
+from rag_app.server.errors import ApiError
+from rag_app.server.events import EventStream, whole
+from rag_app.server.generation import Chunks, Shape
+from rag_app.server.schemas import ChatRequest, CompletionRequest, EmbeddingsRequest, Sampling
+from rag_app.server.upstream import Relay, json_body
+
+router = APIRouter(prefix="/v1", tags=["OpenAI"])
+
+_STARTED = int(time.time())
+
+
+@router.get("/models")
+def models(context: ContextOf) -> dict[str, Any]:
+    """List the language model, the embedding model, and ``rag:INDEX`` for every index."""
+    return {"object": "list", "data": [_model(one) for one in _model_ids(context)]}
+
+
+@router.get("/models/{model:path}")
+def model(model: str, context: ContextOf) -> dict[str, Any]:
+    """Show one model."""
+    if model not in _model_ids(context):
+        raise _no_model(model)
+    return _model(model)
+
+
+@router.post("/chat/completions")
+async def chat_completions(asked: ChatRequest, request: Request, context: ContextOf) -> Any:
+    """Answer a chat: by the language model, or from documents where the model is ``rag:INDEX``."""
+    name = asked.model or context.llm_id
+    context.note(asked.messages[-1].text)
+    llm = context.llm()
+    shape = Shape("chat.completion", name)
+    if name.startswith(RAG):
+        engine = await asyncio.to_thread(context.library.engine, name.removeprefix(RAG))
+        chat = DocumentChat(engine, asked)
+        return await _answer(context, request, shape, chat, stream=asked.stream)
+    _check_llm(name, context)
+    if isinstance(llm, CompatibleChat):
+        return await _relay(context, request, asked, llm, "chat/completions")
+    sources = generation.chat(asked, llm, context.settings)
+    given = _Generated(sources, wants_usage=asked.wants_usage)
+    return await _answer(context, request, shape, given, stream=asked.stream)
+
+
+@router.post("/completions")
+async def completions(asked: CompletionRequest, request: Request, context: ContextOf) -> Any:
+    """Go on with a text as it stands, without a chat template."""
+    name = asked.model or context.llm_id
+    context.note("\n".join(asked.prompts))
+    llm = context.llm()
+    _check_llm(name, context)
+    if isinstance(llm, CompatibleChat):
+        return await _relay(context, request, asked, llm, "completions")
+    sources = generation.complete(asked, llm, context.settings)
+    given = _Generated(sources, wants_usage=asked.wants_usage)
+    shape = Shape("text_completion", name)
+    return await _answer(context, request, shape, given, stream=asked.stream)
+
+
+@router.post("/embeddings")
+async def embeddings(asked: EmbeddingsRequest, request: Request, context: ContextOf) -> Any:
+    """Return the vectors of texts by the embedding model, L2-normalized."""
+    name = context.settings.embedding
+    if asked.model not in (None, name, "default"):
+        raise _no_model(str(asked.model))
+    if any(not text.strip() for text in asked.texts):
+        raise ApiError(400, "input holds an empty text", param="input")
+    model = await asyncio.to_thread(context.library.embeddings, name)
+    if asked.dimensions not in (None, model.dimension):
+        msg = f"dimensions is fixed for {name}: {model.dimension}"
+        raise ApiError(400, msg, param="dimensions")
+    texts = asked.texts
+
+    def embed() -> tuple[np.ndarray[Any, Any], int]:
+        if asked.input_type == "query":
+            vectors = np.asarray([model.embed_query(text) for text in texts], "<f4")
+        else:
+            vectors = np.asarray(model.embed_array(texts), "<f4")
+        count = getattr(model, "count_tokens", None)
+        return vectors, count(texts) if count else 0
+
+    seconds = context.settings.request_seconds
+    work = partial(asyncio.to_thread, embed)
+    vectors, tokens = await whole(request, work, seconds, context.embedding.slot())
+    context.metrics.tokens(tokens, 0)
+    as_base64 = asked.encoding_format == "base64"
+    data = [
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": base64.b64encode(row.tobytes()).decode() if as_base64 else row.tolist(),
+        }
+        for index, row in enumerate(vectors)
+    ]
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return {"object": "list", "model": name, "data": data, "usage": usage}
+
+
+class _Generated:
+    """Text of the language model itself, in the same shape as `DocumentChat`."""
+
+    def __init__(self, sources: list[Chunks], *, wants_usage: bool) -> None:
+        self._sources = sources
+        self._wants_usage = wants_usage
+
+    def stream(self, shape: Shape) -> Any:
+        return shape.stream(self._sources, wants_usage=self._wants_usage)
+
+    async def whole(self, shape: Shape) -> dict[str, Any]:
+        return await shape.whole(self._sources)
+
+
+async def _answer(
+    context: Context,
+    request: Request,
+    shape: Shape,
+    given: "DocumentChat | _Generated",
+    *,
+    stream: bool,
+) -> Any:
+    """Return the response once there is a place for it in the queue; count its tokens."""
+    seconds = context.settings.request_seconds
+
+    def count() -> None:
+        context.metrics.tokens(shape.usage.prompt, shape.usage.completion)
+
+    if not stream:
+        result = await whole(
+            request, partial(given.whole, shape), seconds, context.generating.slot()
+        )
+        count()
+        return result
+
+    def release() -> None:
+        context.generating.leave()
+        count()
+
+    await _enter(context, request)
+    return EventStream(given.stream(shape), seconds=seconds, release=release)
+
+
+async def _enter(context: Context, request: Request) -> None:
+    """Wait for a slot, as long as the client does."""
+
+    async def entered() -> bool:
+        await context.generating.enter()
+        return True
+
+    await whole(request, entered, context.settings.request_seconds)
+
+
+async def _relay(
+    context: Context, request: Request, asked: Sampling, llm: CompatibleChat, path: str
+) -> Response:
+    generation.options_of(asked, context.settings, llm)  # refuses what is beyond the limits
+    body = await json_body(request)
+    if asked.max_tokens is None:
+        body["max_tokens"] = context.settings.max_new_tokens
+    await _enter(context, request)
+    return Relay(llm, path, body, context.generating, context.settings.request_seconds)
+
+
+def _model_ids(context: Context) -> list[str]:
+    names = [f"{RAG}{name}" for name in context.library.names()]
+    return list(dict.fromkeys([context.llm_id, context.settings.embedding, *names]))
+
+
+def _model(model: str) -> dict[str, Any]:
+    return {"id": model, "object": "model", "created": _STARTED, "owned_by": "rag-app"}
+
+
+def _check_llm(name: str, context: Context) -> None:
+    if name not in (context.llm_id, "default"):
+        raise _no_model(name)
+
+
+def _no_model(name: str) -> ApiError:
+    msg = f"no model {name!r}; GET /v1/models lists them"
+    return ApiError(404, msg, code="model_not_found", param="model")

@@ -1,0 +1,73 @@
+// Starts the page: its parts, the API key, and the watch on the server.
+
+import { api, onKeyNeeded } from "/static/api.js";
+import { startChat } from "/static/chat.js";
+import { loadDocuments, startDocuments } from "/static/documents.js";
+import { $, line, modal } from "/static/dom.js";
+import { t, translate } from "/static/i18n.js";
+import { loadIndexes, startIndexes } from "/static/indexes.js";
+import { startPanels } from "/static/panels.js";
+import { startSettings } from "/static/settings.js";
+import { startSummary } from "/static/summary.js";
+import { startUploads } from "/static/uploads.js";
+import { startViewer } from "/static/viewer.js";
+import { startWelcome } from "/static/welcome.js";
+
+const WATCH_MS = { ready: 30_000, waiting: 1500 };
+
+let loaded = false;
+
+async function askForKey(wrong) {
+  line($("key-error"), wrong ? t("keyWrong") : null);
+  $("api-key").value = "";
+  const answer = await modal($("key-dialog"));
+  return answer === "yes" ? $("api-key").value.trim() : null;
+}
+
+/** Enter in the key field means the key, not the first button of the form. */
+function startKeyField() {
+  $("api-key").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    $("key-dialog").close("yes");
+  });
+}
+
+/** Look after the server: say when it is away or still loading, and go on when it is back. */
+async function watch() {
+  const { status, error } = await api.health();
+  const notices = {
+    offline: t("offline"),
+    loading: t("modelLoading"),
+    failed: t("modelFailed", { reason: error }),
+  };
+  line($("notice"), notices[status]);
+  $("notice").dataset.status = status;
+  if (status !== "offline" && !loaded) await load();
+  setTimeout(watch, status === "ready" ? WATCH_MS.ready : WATCH_MS.waiting);
+}
+
+async function load() {
+  try {
+    await loadIndexes();
+    loaded = true;
+  } catch (error) {
+    line($("library-error"), error.message);
+    loaded = error.status === 401;
+  }
+}
+
+translate();
+onKeyNeeded(askForKey);
+startPanels();
+startKeyField();
+startSettings();
+startChat();
+startWelcome();
+startSummary();
+startViewer();
+startIndexes();
+startUploads();
+startDocuments();
+addEventListener("online", () => loaded && loadDocuments());
+watch();

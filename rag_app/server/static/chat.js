@@ -1,0 +1,402 @@
+// The conversation: questions, streamed answers, their sources.
+
+import { ApiError, api, streamError } from "/static/api.js";
+import { $, confirm, copy, el, icon, line, save } from "/static/dom.js";
+import { number, t, translateNote } from "/static/i18n.js";
+import { conversations, emit, on, settings, state } from "/static/store.js";
+import { markdown, percent, placeOf, renderText, withoutMarks } from "/static/text.js";
+import { showCitation } from "/static/viewer.js";
+
+/** Turns sent along with a question, and characters of each. */
+const HISTORY = 4;
+const HISTORY_CHARACTERS = 2000;
+const SHOWN_SOURCES = 4;
+
+let turns = [];
+let running = null;
+
+export function startChat() {
+  const question = $("question");
+  $("composer").addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit();
+  });
+  question.addEventListener("keydown", (event) => {
+    // 229: a key that an input method still works on, in browsers without isComposing.
+    const composing = event.isComposing || event.keyCode === 229;
+    if (event.key !== "Enter" || event.shiftKey || composing) return;
+    event.preventDefault();
+    submit();
+  });
+  question.addEventListener("input", grow);
+  $("stop").addEventListener("click", stop);
+  $("new-chat").addEventListener("click", newConversation);
+  on("index", changeIndex);
+  on("forget", (index) => index === state.index && stop());
+  on("documents", showPlace);
+  on("indexes", showPlace);
+  addEventListener("pagehide", keep);
+}
+
+function changeIndex() {
+  stop();
+  turns = state.index === null ? [] : conversations.get(state.index).map(settled);
+  line($("composer-error"), null);
+  $("messages").replaceChildren(...turns.map((turn) => view(turn).node));
+  showPlace();
+  showLast();
+  scrollDown();
+}
+
+/** A turn that was under way when the page was left was stopped there. */
+function settled(turn) {
+  return turn.status === "running" ? { ...turn, status: "stopped" } : turn;
+}
+
+function showPlace() {
+  const ready = state.index !== null && state.documents.length > 0;
+  const key = ready ? "placeholder" : "placeholderEmpty";
+  $("question").placeholder = t(key, { index: state.index });
+  $("composer-hint").textContent = t("hint");
+  $("new-chat").hidden = turns.length === 0;
+}
+
+function grow() {
+  const question = $("question");
+  question.style.height = "auto";
+  question.style.height = `${Math.min(question.scrollHeight, 200)}px`;
+}
+
+/** Put a question into the field, as the examples do. */
+export function suggest(text) {
+  $("question").value = text;
+  grow();
+  $("question").focus();
+}
+
+function submit() {
+  const text = $("question").value.trim();
+  if (!text || running) return;
+  if (state.index === null) return void line($("composer-error"), t("needIndex"));
+  if (!state.documents.length) {
+    return void line($("composer-error"), t("needDocuments", { index: state.index }));
+  }
+  line($("composer-error"), null);
+  $("question").value = "";
+  grow();
+  ask(text);
+}
+
+function ask(question) {
+  const turn = { question, text: "", citations: [], notes: [], answered: true, status: "running" };
+  const history = messages(turns);
+  const shown = view(turn);
+  turns.push(turn);
+  $("messages").append(shown.node);
+  emit("turns", turns.length);
+  run(turn, shown, history);
+}
+
+function retry() {
+  if (running) return;
+  const old = turns.at(-1);
+  if (!old) return;
+  turns.pop();
+  $("messages").lastElementChild.remove();
+  ask(old.question);
+  $("stop").focus();
+}
+
+function messages(earlier) {
+  const clip = (text) => Array.from(text).slice(0, HISTORY_CHARACTERS).join("");
+  return earlier
+    .filter((turn) => turn.text && turn.status !== "failed")
+    .slice(-HISTORY)
+    .flatMap((turn) => [
+      { role: "user", content: clip(turn.question) },
+      { role: "assistant", content: clip(withoutMarks(turn.text)) },
+    ]);
+}
+
+async function run(turn, shown, history) {
+  const mine = new AbortController();
+  running = { turn, abort: mine };
+  const { k, chain, temperature } = settings.given();
+  showRunning(true);
+  $("status").textContent = t("searching");
+  scrollDown();
+  keep();
+  try {
+    const body = {
+      model: `rag:${state.index}`,
+      messages: [...history, { role: "user", content: turn.question }],
+      stream: true,
+      marks: true,
+      k,
+      chain,
+      temperature,
+    };
+    let finished = false;
+    for await (const chunk of api.chat(body, mine.signal)) {
+      if (mine.signal.aborted) break;
+      if (chunk.error) throw streamError(chunk.error);
+      finished = take(turn, chunk) || finished;
+      shown.later();
+    }
+    if (!finished && !mine.signal.aborted) throw new ApiError(t("errorBroken"));
+    turn.status = "done";
+  } catch (error) {
+    if (error.name === "AbortError") turn.status = "stopped";
+    else fail(turn, error);
+  }
+  if (mine.signal.aborted) turn.status = "stopped";
+  if (running?.abort !== mine) return; // The index was changed meanwhile.
+  end(turn, shown);
+}
+
+function fail(turn, error) {
+  turn.status = "failed";
+  turn.error = error.message;
+  if (!(error instanceof ApiError)) console.error(error);
+}
+
+/** Add a chunk to a turn; whether it is the last one. */
+function take(turn, chunk) {
+  const rag = chunk.rag ?? {};
+  const choice = chunk.choices?.[0];
+  if (rag.citations?.length) {
+    const known = new Set(turn.citations.map((one) => one.marker));
+    turn.citations.push(...rag.citations.filter((one) => !known.has(one.marker)));
+  }
+  if (rag.notes?.length) turn.notes.push(...rag.notes);
+  if (rag.answered === false) turn.answered = false;
+  if (rag.replace) turn.text = "";
+  const delta = choice?.delta?.content ?? "";
+  if (delta && !turn.text) $("status").textContent = t("writing");
+  turn.text += turn.text ? delta : delta.trimStart();
+  return Boolean(choice?.finish_reason);
+}
+
+function end(turn, shown) {
+  running = null;
+  const focused = document.activeElement === $("stop");
+  showRunning(false);
+  const pinned = shown.update();
+  showLast();
+  if (pinned) scrollToEnd(shown.node);
+  keep();
+  $("status").textContent = ending(turn);
+  if (focused) $("question").focus();
+}
+
+function ending(turn) {
+  if (turn.status === "failed") return turn.error;
+  if (turn.status === "stopped") return t("answerStopped");
+  if (!turn.answered) return t("answerNotFound");
+  return t("answerDone", { n: number(turn.citations.length) });
+}
+
+function stop() {
+  if (!running) return;
+  const { turn, abort } = running;
+  abort.abort();
+  turn.status = "stopped";
+  const shown = views.get(turn);
+  if (shown) end(turn, shown);
+}
+
+function showRunning(busy) {
+  $("send").hidden = busy;
+  $("stop").hidden = !busy;
+  $("messages").setAttribute("aria-busy", String(busy));
+  $("new-chat").hidden = busy || turns.length === 0;
+  if (busy) showLast();
+}
+
+function keep() {
+  if (state.index === null) return;
+  if (!conversations.set(state.index, turns)) line($("composer-error"), t("errorStorage"));
+}
+
+async function newConversation() {
+  const sure = await confirm({
+    title: t("confirmChat"),
+    body: t("confirmChatBody", { index: state.index }),
+    action: t("confirmChatYes"),
+  });
+  if (!sure) return;
+  stop();
+  turns = [];
+  keep();
+  $("messages").replaceChildren();
+  $("viewer").close();
+  emit("turns", 0);
+  showPlace();
+  $("question").focus();
+}
+
+/** How many turns there are. */
+export const turnCount = () => turns.length;
+
+// What is shown of a turn.
+
+const views = new WeakMap();
+
+function view(turn) {
+  const text = el("div", { class: "prose" });
+  const label = el("p", { class: "badge", hidden: true });
+  const foot = el("div", { class: "foot" });
+  const answer = el("article", { class: "answer", "data-testid": "answer" }, label, text, foot);
+  const question = el("h3", { class: "asked" },
+    el("span", { class: "hidden-label" }, t("you")), turn.question);
+  const node = el("li", { class: "turn" }, question, answer);
+  let waiting = false;
+  const update = () => {
+    waiting = false;
+    const pinned = isAtEnd();
+    answer.dataset.status = turn.status;
+    answer.classList.toggle("not-found", !turn.answered);
+    line(label, turn.answered ? null : t("notFound"));
+    renderText(text, turn.text, (marker) => markButton(turn, marker));
+    if (turn.status === "running" && !turn.text) text.replaceChildren(thinking(turn));
+    if (turn.status !== "running") foot.replaceChildren(...footOf(turn));
+    if (pinned && turn.status === "running") scrollDown();
+    return pinned;
+  };
+  const later = () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => waiting && update());
+  };
+  const shown = { node, update, later };
+  views.set(turn, shown);
+  update();
+  return shown;
+}
+
+function thinking(turn) {
+  const said = turn.citations.length ? t("writing") : t("searching");
+  return el("p", { class: "thinking" }, el("span", { class: "dots", "aria-hidden": "true" }), said);
+}
+
+function markButton(turn, marker) {
+  const citation = turn.citations.find((one) => one.marker === marker);
+  if (!citation) return null;
+  const label = t("citation", { n: marker, place: placeOf(citation) });
+  const button = el(
+    "button",
+    { type: "button", class: "citation", "data-testid": "citation", "aria-label": label, title: label },
+    String(marker),
+  );
+  button.addEventListener("click", () => showCitation(citation, button));
+  return button;
+}
+
+function footOf(turn) {
+  const parts = [];
+  if (turn.status === "stopped") parts.push(el("p", { class: "muted stopped" }, t("stoppedHere")));
+  if (turn.status === "failed") parts.push(el("p", { class: "error", role: "alert" }, turn.error));
+  if (!turn.answered && turn.citations.length) {
+    parts.push(el("p", { class: "muted" }, t("notFoundHint")));
+  }
+  if (turn.notes.length) {
+    parts.push(el("ul", { class: "notes" }, ...turn.notes.map((note) => el("li", {}, translateNote(note)))));
+  }
+  if (turn.citations.length && turn.status !== "failed") parts.push(sources(turn));
+  parts.push(actions(turn));
+  return parts;
+}
+
+function sources(turn) {
+  const rows = turn.citations.map((citation) => sourceRow(citation));
+  const list = (items) => el("ol", { class: "sources" }, ...items);
+  const box = el(
+    "section",
+    { class: "source-box", "data-testid": "sources" },
+    el("h4", {}, t(turn.answered ? "sources" : "nearest")),
+    list(rows.slice(0, SHOWN_SOURCES)),
+  );
+  const rest = rows.slice(SHOWN_SOURCES);
+  if (rest.length) {
+    const summary = el("summary", {}, t("moreSources", { n: number(rest.length) }));
+    box.append(el("details", {}, summary, list(rest)));
+  }
+  return box;
+}
+
+function sourceRow(citation) {
+  const share = percent(citation);
+  const meter = el("meter", { min: 0, max: 100, value: share, "aria-hidden": "true" });
+  const place = placeOf(citation).slice(citation.name.length + 3);
+  const button = el(
+    "button",
+    { type: "button", class: "source", "data-testid": "source" },
+    el("span", { class: "number" }, String(citation.marker)),
+    el(
+      "span",
+      { class: "lines" },
+      el("span", { class: "source-name" }, el("b", {}, citation.name),
+        place ? el("span", { class: "muted" }, place) : null),
+      el("span", { class: "snippet" }, citation.text.replace(/\s+/g, " ").slice(0, 120)),
+    ),
+    el("span", { class: "relevance" }, meter, el("small", {}, t("relevance", { n: share }))),
+  );
+  button.addEventListener("click", () => showCitation(citation, button));
+  return el("li", {}, button);
+}
+
+function actions(turn) {
+  const box = el("div", { class: "actions" });
+  if (turn.text) {
+    const asText = () => markdown(turn.question, turn.text, turn.citations, turn.answered);
+    box.append(
+      copyButton(asText),
+      textButton("download", t("download"), () => save(turn.question, asText())),
+    );
+  }
+  box.append(el("span", { class: "retry-place" }));
+  return box;
+}
+
+function textButton(name, label, action) {
+  const button = el("button", { type: "button", class: "text", "data-testid": name });
+  button.append(icon(name), el("span", {}, label));
+  button.addEventListener("click", action);
+  return button;
+}
+
+function copyButton(asText) {
+  const button = textButton("copy", t("copy"), async () => {
+    await copy(asText());
+    button.lastElementChild.textContent = t("copied");
+    $("status").textContent = t("copied");
+    setTimeout(() => (button.lastElementChild.textContent = t("copy")), 2000);
+  });
+  return button;
+}
+
+/** The last turn, and only that, can be answered again. */
+function showLast() {
+  $("retry")?.remove();
+  if (running || !turns.length) return;
+  const button = textButton("retry", t("retry"), retry);
+  button.id = "retry";
+  $("messages").lastElementChild?.querySelector(".retry-place")?.append(button);
+}
+
+function isAtEnd() {
+  const box = $("conversation");
+  return box.scrollHeight - box.scrollTop - box.clientHeight < 80;
+}
+
+/** Show the end of a turn, unless its question would then be out of sight. */
+function scrollToEnd(node) {
+  const box = $("conversation");
+  const top = node.getBoundingClientRect().top - box.getBoundingClientRect().top + box.scrollTop;
+  const bottom = box.scrollHeight - box.clientHeight;
+  box.scrollTop = Math.max(box.scrollTop, Math.min(bottom, top - 16));
+}
+
+function scrollDown() {
+  $("conversation").scrollTop = $("conversation").scrollHeight;
+}

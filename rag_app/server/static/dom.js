@@ -1,0 +1,81 @@
+// Small helpers for building and finding elements. Text only ever goes in as text.
+
+export const $ = (id) => document.getElementById(id);
+
+/** An element: `el("p", {class: "muted"}, "text", child)`; functions become listeners. */
+export function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (typeof value === "function") node.addEventListener(name.replace(/^on/, ""), value);
+    else node.setAttribute(name, value === true ? "" : String(value));
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+/** An icon of the sprite in the page. */
+export function icon(name) {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  const use = document.createElementNS(space, "use");
+  svg.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** Show a line of text in an element, or hide the element where there is none. */
+export function line(node, text) {
+  node.textContent = text ?? "";
+  node.hidden = !text;
+}
+
+/** Ask for confirmation in a dialog. */
+export function confirm({ title, body, action }) {
+  const dialog = $("confirm");
+  $("confirm-title").textContent = title;
+  $("confirm-body").textContent = body;
+  $("confirm-yes").textContent = action;
+  return modal(dialog).then((value) => value === "yes");
+}
+
+/** Open a modal dialog; resolves to its return value ("" for Esc). */
+export function modal(dialog) {
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue), { once: true });
+  });
+}
+
+/** Put text on the clipboard, also where the page is not a secure context. */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return;
+  } catch {
+    // No clipboard without HTTPS on another machine: the old way.
+  }
+  const area = el("textarea", { class: "hidden-label", "aria-hidden": "true" });
+  area.value = text;
+  const focused = document.activeElement;
+  (document.querySelector("dialog:modal") ?? document.body).append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+  focused?.focus?.();
+}
+
+/** Save text as a file. */
+export function save(name, text) {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/markdown;charset=utf-8" }));
+  const link = el("a", { href: url, download: `${fileName(name)}.md` });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+function fileName(text) {
+  const clean = text.replace(/[\\/:*?"<>|\u0000-\u001f]+/g, " ").trim();
+  return Array.from(clean).slice(0, 50).join("") || "rag-app";
+}

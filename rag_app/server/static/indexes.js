@@ -1,0 +1,109 @@
+// Choosing, creating and deleting indexes.
+
+import { ApiError, api } from "/static/api.js";
+import { $, confirm, el, line } from "/static/dom.js";
+import { number, t } from "/static/i18n.js";
+import { chosen, conversations, emit, state, summaries } from "/static/store.js";
+
+let loaded = false;
+
+export function startIndexes() {
+  $("index-select").addEventListener("change", (event) => choose(event.target.value));
+  $("new-index").addEventListener("click", () => createIndex());
+  $("delete-index").addEventListener("click", deleteIndex);
+}
+
+/** Load the list of indexes; keeps the one chosen, or takes the first. */
+export async function loadIndexes() {
+  const list = await api.indexes();
+  state.indexes = list.data;
+  state.formats = list.formats ?? [];
+  state.maxFileBytes = list.max_file_bytes ?? 0;
+  const names = state.indexes.map((one) => one.name);
+  const wanted = [state.index, chosen.get()].find((name) => names.includes(name));
+  show();
+  choose(wanted ?? names[0] ?? null);
+}
+
+/** Refresh the numbers of the list without changing what is chosen. */
+export async function refreshIndexes() {
+  state.indexes = (await api.indexes()).data;
+  show();
+  emit("indexes");
+}
+
+function show() {
+  const select = $("index-select");
+  select.replaceChildren(
+    ...state.indexes.map((one) => el("option", { value: one.name }, one.name)),
+  );
+  if (!state.indexes.length) select.append(el("option", { value: "" }, t("noIndex")));
+  select.disabled = !state.indexes.length;
+  if (state.index) select.value = state.index;
+  $("delete-index").hidden = !state.indexes.length;
+}
+
+function choose(name) {
+  const changed = !loaded || name !== state.index;
+  loaded = true;
+  state.index = name;
+  chosen.set(name);
+  $("index-select").value = name ?? "";
+  if (changed) state.documents = [];
+  emit(changed ? "index" : "indexes", name);
+}
+
+/** Ask for a name and create an index; resolves to whether one was created. */
+export function createIndex() {
+  const dialog = $("name-dialog");
+  const form = dialog.querySelector("form");
+  form.reset();
+  line($("name-error"), null);
+  let created = false;
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    const button = $("create-index");
+    if (button.disabled) return;
+    button.disabled = true;
+    try {
+      const { name } = await api.createIndex($("index-name").value.trim());
+      created = true;
+      conversations.remove(name);
+      summaries.clear(name);
+      state.indexes = (await api.indexes()).data;
+      show();
+      dialog.close();
+      choose(name);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      line($("name-error"), error.message);
+      $("index-name").select();
+    } finally {
+      button.disabled = false;
+    }
+  };
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(created), { once: true });
+  });
+}
+
+async function deleteIndex() {
+  const name = state.index;
+  const documents = number(state.documents.length);
+  const sure = await confirm({
+    title: t("confirmIndex", { index: name }),
+    body: t("confirmIndexBody", { documents }),
+    action: t("confirmIndexYes"),
+  });
+  if (!sure) return;
+  try {
+    await api.deleteIndex(name);
+  } catch (error) {
+    if (error.status !== 404) return void line($("library-error"), error.message);
+  }
+  emit("forget", name);
+  conversations.remove(name);
+  summaries.clear(name);
+  await loadIndexes().catch((error) => line($("library-error"), error.message));
+}

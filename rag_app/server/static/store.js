@@ -1,0 +1,96 @@
+// What the browser keeps between visits, and what the parts of the page share.
+
+const PREFIX = "rag-app.";
+const TURNS = 100;
+
+/** Passages read, chain, temperature and length of a summary. */
+export const DEFAULTS = Object.freeze({
+  k: 4,
+  chain: "refine",
+  temperature: 0,
+  length: 200,
+  summaryChain: "refine",
+});
+
+function read(key, fallback) {
+  try {
+    return JSON.parse(localStorage.getItem(PREFIX + key)) ?? fallback;
+  } catch {
+    return fallback;
+  }
+}
+
+function write(key, value) {
+  try {
+    if (value === null) localStorage.removeItem(PREFIX + key);
+    else localStorage.setItem(PREFIX + key, JSON.stringify(value));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export const settings = {
+  all: () => ({ ...DEFAULTS, ...read("settings", {}) }),
+  /** Only what was changed: the server has its own defaults for the rest. */
+  given: () => read("settings", {}),
+  set: (changes) => write("settings", { ...settings.given(), ...changes }),
+  reset: () => write("settings", null),
+};
+
+export const chosen = {
+  get: () => read("index", null),
+  set: (name) => write("index", name),
+};
+
+export const conversations = {
+  get: (index) => read(`chat.${index}`, []),
+  /** Keep the turns, fewer where the browser has no room; false if some were lost. */
+  set(index, turns) {
+    if (!turns.length) return write(`chat.${index}`, null);
+    for (let keep = TURNS; keep >= 1; keep = Math.floor(keep / 2)) {
+      if (write(`chat.${index}`, turns.slice(-keep))) return keep === TURNS;
+    }
+    return false;
+  },
+  remove: (index) => write(`chat.${index}`, null),
+};
+
+/** Uploads that the server was still reading: a list of {id, index, names}. */
+export const jobs = {
+  all: () => read("jobs", []),
+  add: (job) => write("jobs", [...jobs.all(), job]),
+  remove: (id) => write("jobs", jobs.all().filter((job) => job.id !== id)),
+};
+
+/** The last summary of each document of an index. */
+export const summaries = {
+  get: (index, id) => read(`summaries.${index}`, {})[id] ?? null,
+  set: (index, id, summary) =>
+    write(`summaries.${index}`, { ...read(`summaries.${index}`, {}), [id]: summary }),
+  remove(index, id) {
+    const kept = read(`summaries.${index}`, {});
+    delete kept[id];
+    write(`summaries.${index}`, kept);
+  },
+  clear: (index) => write(`summaries.${index}`, null),
+};
+
+/** What the parts of the page share; listen with `on(name, listener)`. */
+export const state = {
+  index: null,
+  indexes: [],
+  documents: [],
+  formats: [],
+  maxFileBytes: 0,
+};
+
+const events = new EventTarget();
+
+export function on(name, listener) {
+  events.addEventListener(name, (event) => listener(event.detail));
+}
+
+export function emit(name, detail) {
+  events.dispatchEvent(new CustomEvent(name, { detail }));
+}

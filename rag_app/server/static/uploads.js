@@ -1,0 +1,228 @@
+// Uploading files and following the jobs in which the server reads them.
+
+import { ApiError, api, upload } from "/static/api.js";
+import { $, el, icon, line } from "/static/dom.js";
+import { bytes, number, t } from "/static/i18n.js";
+import { createIndex } from "/static/indexes.js";
+import { emit, jobs, on, state } from "/static/store.js";
+
+const RETRY_MS = 1500;
+const SPELLINGS = ["htm", "xhtml", "markdown", "text"];
+
+export function startUploads() {
+  const input = $("file-input");
+  input.addEventListener("change", () => {
+    const files = [...input.files];
+    input.value = "";
+    add(files);
+  });
+  on("indexes", accept);
+  on("index", () => {
+    accept();
+    for (const card of $("jobs").children) card.hidden = card.dataset.index !== state.index;
+    line($("library-error"), null);
+  });
+  startDrops();
+  for (const job of jobs.all()) follow(job, cardOf(job.index));
+}
+
+function accept() {
+  $("file-input").accept = state.formats.join(",");
+  $("drop-hint").textContent = t("dropHint", { formats: formatNames() });
+}
+
+/** The formats as people name them, other spellings of the same one left out. */
+export function formatNames() {
+  const names = state.formats.map((one) => one.replace(/^\./, ""));
+  return names.filter((one) => !SPELLINGS.includes(one)).join(t("comma"));
+}
+
+function startDrops() {
+  const cover = $("drop-cover");
+  let depth = 0;
+  const files = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  const show = (over) => {
+    cover.hidden = !over;
+    const key = state.index ? "dropHere" : "dropHereNew";
+    cover.firstElementChild.textContent = t(key, { index: state.index });
+  };
+  addEventListener("dragenter", (event) => {
+    if (!files(event) || document.querySelector(".modal:modal")) return;
+    depth += 1;
+    show(true);
+  });
+  addEventListener("dragleave", (event) => {
+    if (files(event) && (depth -= 1) <= 0) {
+      depth = 0;
+      show(false);
+    }
+  });
+  addEventListener("dragover", (event) => {
+    if (files(event)) event.preventDefault();
+  });
+  addEventListener("drop", (event) => {
+    if (!files(event)) return;
+    event.preventDefault();
+    depth = 0;
+    show(false);
+    if (document.querySelector(".modal:modal")) return;
+    const items = [...event.dataTransfer.items];
+    if (items.some((item) => item.webkitGetAsEntry?.()?.isDirectory)) {
+      return void line($("library-error"), t("noFolders"));
+    }
+    add([...event.dataTransfer.files]);
+  });
+}
+
+/** Check the files and upload those that can be read; asks for an index where there is none. */
+async function add(files) {
+  line($("library-error"), null);
+  const readable = checked(files);
+  if (!readable.length) return;
+  if (!state.index && !(await createIndex())) return;
+  const index = state.index;
+  const names = namesOf(readable);
+  const card = cardOf(index);
+  const cancel = new AbortController();
+  card.cancel(() => cancel.abort());
+  card.show(t("uploading", { names, n: 0 }), 0);
+  try {
+    const job = await upload(
+      index,
+      readable,
+      (share) => card.show(t("uploading", { names, n: Math.round(share * 100) }), share),
+      cancel.signal,
+    );
+    card.cancel(null);
+    const kept = { id: job.id, index, names };
+    jobs.add(kept);
+    await follow(kept, card, job);
+  } catch (error) {
+    if (error.name !== "AbortError" && !(error instanceof ApiError)) throw error;
+    card.end(error.name === "AbortError" ? t("uploadCancelled") : error.message, true);
+  }
+}
+
+function checked(files) {
+  const suffix = (file) => file.name.slice(file.name.lastIndexOf(".")).toLowerCase();
+  const bad = files.filter((file) => state.formats.length && !state.formats.includes(suffix(file)));
+  const large = files.filter((file) => state.maxFileBytes && file.size > state.maxFileBytes);
+  const empty = files.filter((file) => file.size === 0);
+  const said = [];
+  if (bad.length) said.push(t("badFormat", { names: namesOf(bad), formats: formatNames() }));
+  if (large.length) {
+    said.push(t("tooLarge", { names: namesOf(large), size: bytes(state.maxFileBytes) }));
+  }
+  if (empty.length) said.push(t("emptyFiles", { names: namesOf(empty) }));
+  line($("library-error"), said.join(" "));
+  return files.filter((file) => ![...bad, ...large, ...empty].includes(file));
+}
+
+function namesOf(files) {
+  return files.length === 1 ? files[0].name : t("files", { n: number(files.length) });
+}
+
+/** Show a job until it ends, also after the connection or the page was lost. */
+async function follow({ id, index, names }, card, first = null) {
+  if (first) showJob(first, names, card);
+  for (let ended = first && isOver(first); !ended; ) {
+    try {
+      for await (const job of api.jobEvents(id)) {
+        if (job.error && !job.status) continue;
+        showJob(job, names, card);
+        ended = isOver(job);
+        if (ended) break;
+      }
+      if (!ended) await pause();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status === 404) {
+        jobs.remove(id);
+        card.end(t("jobLost"), true);
+        break;
+      }
+      if (error.status === 401) return card.end(error.message, true);
+      card.show(error.message, null);
+      await pause();
+    }
+  }
+  jobs.remove(id);
+  emit("indexed", index);
+  return undefined;
+}
+
+const isOver = (job) => job.status === "done" || job.status === "failed";
+const pause = () => new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+
+function showJob(job, names, card) {
+  if (job.status === "queued") return card.show(t("queued", { names }), null);
+  if (job.status === "failed") {
+    return card.end(t("jobFailedWhole", { reason: job.error ?? "?" }), true);
+  }
+  if (job.status === "done") return showResult(job, card);
+  const values = {
+    names,
+    done: number(job.documents ?? 0),
+    total: number(job.total ?? 0),
+    passages: number(job.passages ?? 0),
+  };
+  const key = job.passages ? "indexingPassages" : "indexing";
+  return card.show(t(key, values), job.total ? job.documents / job.total : null);
+}
+
+function showResult(job, card) {
+  const counts = [
+    ["jobAdded", job.added?.length],
+    ["jobUpdated", job.updated?.length],
+    ["jobUnchanged", job.unchanged],
+    ["jobFailed", job.failed?.length],
+  ].filter(([, n]) => n);
+  const failures = job.failed ?? [];
+  const said = counts.map(([key, n]) => t(key, { n: number(n) })).join(" · ");
+  card.end(t("jobDone") + said, failures.length > 0, failures);
+}
+
+/** A card in the list of uploads. */
+function cardOf(index) {
+  const text = el("p", {});
+  const bar = el("progress", { max: 1, "aria-label": t("uploads") });
+  const button = el("button", { type: "button", class: "icon quiet", "aria-label": t("cancel") });
+  const list = el("ul", { class: "failures" });
+  const card = el("li", { class: "job", "data-index": index });
+  let action = null;
+  button.append(icon("close"));
+  button.hidden = true;
+  button.addEventListener("click", () => action?.());
+  card.append(el("div", { class: "job-head" }, text, button), bar, list);
+  card.hidden = index !== state.index && state.index !== null;
+  $("jobs").prepend(card);
+  const cancel = (run, label = t("cancel")) => {
+    action = run;
+    button.hidden = run === null;
+    button.setAttribute("aria-label", label);
+    button.title = label;
+  };
+  return {
+    cancel,
+    show(said, share) {
+      text.textContent = said;
+      bar.hidden = false;
+      if (share === null) bar.removeAttribute("value");
+      else bar.value = share;
+    },
+    end(said, bad, failures = []) {
+      text.textContent = said;
+      bar.hidden = true;
+      card.classList.toggle("bad", bad);
+      card.classList.add("over");
+      list.replaceChildren(
+        ...failures.map((one) => el("li", {}, t("jobFailedName", one))),
+      );
+      cancel(() => card.remove(), t("dismiss"));
+      $("status").textContent = said;
+      for (const other of [...$("jobs").querySelectorAll(".job.over:not(.bad)")]) {
+        if (other !== card) other.remove();
+      }
+    },
+  };
+}

@@ -1,0 +1,104 @@
+"""Requests passed on to the OpenAI-compatible server that holds the model."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+from fastapi import Request
+from pydantic import SecretStr
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from rag_app.models.llms.openai import CompatibleChat
+from rag_app.server.admission import Admission
+from rag_app.server.errors import ApiError, body_of
+from rag_app.server.events import DONE, send_event, while_connected
+
+_KEPT_HEADERS = ("content-type", "retry-after")
+_CONNECT_SECONDS = 10.0
+
+
+class Relay(Response):
+    """The answer of another server, as it comes; given up when the client goes away.
+
+    Args:
+        llm: Says where the server is, and which model it holds.
+        path: Below the server's ``/v1``.
+        body: The client's request; its model is replaced.
+        admission: Entered by the caller, left when the answer is over.
+        seconds: Time for the whole answer.
+    """
+
+    def __init__(
+        self,
+        llm: CompatibleChat,
+        path: str,
+        body: dict[str, Any],
+        admission: Admission,
+        seconds: float,
+    ) -> None:
+        super().__init__()
+        self._url = f"{str(llm.openai_api_base).rstrip('/')}/{path}"
+        key = llm.openai_api_key
+        secret = key.get_secret_value() if isinstance(key, SecretStr) else ""
+        self._authorization = {"Authorization": f"Bearer {secret}"}
+        self._body = {**body, "model": llm.model_name}
+        self._admission = admission
+        self._seconds = seconds
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and its answer back."""
+        try:
+            await while_connected(receive, self._relay(send))
+        finally:
+            self._admission.leave()
+
+    async def _relay(self, send: Send) -> None:
+        answer: httpx.Response | None = None
+        try:
+            async with (
+                asyncio.timeout(self._seconds),
+                httpx.AsyncClient(timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS)) as client,
+                client.stream(
+                    "POST", self._url, json=self._body, headers=self._authorization
+                ) as answer,
+            ):
+                await send(_start(answer))
+                async for block in answer.aiter_bytes():
+                    await send({"type": "http.response.body", "body": block, "more_body": True})
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
+            problem = self._problem(error)
+            if answer is None:
+                raise problem from error
+            # The status is sent already: what reads a stream is told in it, others see it cut off.
+            if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+                raise
+            await send_event(send, json.dumps(body_of(problem), ensure_ascii=False))
+            await send_event(send, DONE)
+        await send({"type": "http.response.body", "body": b""})
+
+    def _problem(self, error: Exception) -> ApiError:
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            msg = f"the model's server at {self._url} does not answer"
+            return ApiError(503, msg, code="upstream_unreachable")
+        if isinstance(error, TimeoutError):
+            msg = f"the model's server took longer than {self._seconds:g} seconds"
+            return ApiError(504, msg, code="timeout")
+        reason = str(error) or type(error).__name__
+        return ApiError(502, f"the model's server failed ({reason})", code="upstream_failed")
+
+
+def _start(answer: httpx.Response) -> Message:
+    headers = [
+        (name.encode(), answer.headers[name].encode())
+        for name in _KEPT_HEADERS
+        if name in answer.headers
+    ]
+    return {"type": "http.response.start", "status": answer.status_code, "headers": headers}
+
+
+async def json_body(request: Request) -> dict[str, Any]:
+    """Return the body of a request that has been validated already."""
+    body: dict[str, Any] = await request.json()
+    return body
