@@ -17,7 +17,7 @@ $(VENV)/.made:
 $(VENV)/.installed: $(VENV)/.made $(PROJECT)
 	@echo "Installing into $(VENV); the first time takes a few minutes" >&2
 	$(PIP) torch
-	$(PIP) -e ".[server]"
+	$(PIP) -e ".[server,train]"
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

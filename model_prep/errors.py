@@ -14,7 +14,9 @@ ModelPrepError
 ├── ChecksumError         a file is there but is not what it should be
 ├── TokenizerError        a tokenizer is missing, damaged, or of another family
 ├── ExportError           a model can't be written as GGUF
-└── GenerateError         a model can't be loaded or asked as the options say
+├── CrawlError            an API gives no instruction data
+├── GenerateError         a model can't be loaded or asked as the options say
+└── TrainingError         a model can't be trained as asked
 
 The message is one line: what is wrong, then what to do.
 """
@@ -76,5 +78,13 @@ class ExportError(ModelPrepError):
     """A model can't be written as GGUF."""
 
 
+class CrawlError(ModelPrepError):
+    """An API refuses, does not answer, or gives nothing that can be kept."""
+
+
 class GenerateError(ModelPrepError):
     """A model can't be loaded, or asked as the options say."""
+
+
+class TrainingError(ModelPrepError):
+    """A model can't be trained as asked: settings, data or model do not fit."""

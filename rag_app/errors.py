@@ -8,6 +8,7 @@ RagAppError
 │   └── EmbeddingMismatchError  it was made with another embedding model
 ├── QuestionError          the question is empty or far too long
 └── ModelError             a model is missing, truncated, or fails
+    └── PromptTooLongError what it is asked does not fit its window
 
 The message is one line: what is wrong, then what to do.
 Command lines print it on stderr and exit with 1.
@@ -40,6 +41,10 @@ class EmbeddingMismatchError(IndexStoreError):
 
 class ModelError(RagAppError):
     """A model is missing, damaged or fails."""
+
+
+class PromptTooLongError(ModelError):
+    """What the model is asked does not fit its window."""
 
 
 class QuestionError(RagAppError):

@@ -76,7 +76,8 @@ class Settings(BaseSettings):
     top_k: int = Field(default=40, ge=1)
     repetition_penalty: float = Field(default=1.0, gt=0)
     max_new_tokens: int = Field(default=400, ge=1)
-    seed: int = 0
+    seed: int | None = None
+    """The same one gives the same answer again; by default each is drawn anew."""
 
     # Chains
     answer_chain: AnswerChain = "refine"

@@ -55,6 +55,17 @@ def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_gguf(alpaca_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GGUF file of two layers; what it says has no sense, is always the same and never ends."""
+    from model_prep.gguf import export_gguf
+    from tests.prep.tiny_llama import make_llama
+
+    folder = tmp_path_factory.mktemp("tiny") / "gguf"
+    tokenizer = alpaca_tokenizer / "tokenizer.model"
+    return export_gguf(make_llama(folder, tokenizer, max_position_embeddings=4096)).path
+
+
+@pytest.fixture(scope="session")
 def tiny_embeddings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a real sentence-transformers model of two layers."""
     from tests.tiny_models import make_embeddings

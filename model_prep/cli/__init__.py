@@ -4,12 +4,14 @@ import typer
 
 from model_prep.cli import (
     convert,
+    crawl,
     export_gguf,
     generate,
     merge,
     merge_tokenizer,
     models,
     pull,
+    training,
     verify,
 )
 from model_prep.cli.boundary import Boundary, root, run
@@ -29,6 +31,9 @@ app.command("verify")(verify.verify)
 app.command("generate")(generate.generate)
 app.command("infer", hidden=True)(generate.generate)
 app.command("export-gguf")(export_gguf.export_gguf)
+app.command("crawl")(crawl.crawl)
+app.command("pretrain", context_settings=training.CONTEXT)(training.pretrain)
+app.command("sft", context_settings=training.CONTEXT)(training.sft)
 app.command("pull")(pull.pull)
 app.command("models")(models.models)
 

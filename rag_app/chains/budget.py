@@ -7,7 +7,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from rag_app.documents.splitters import ChineseTextSplitter
-from rag_app.errors import ModelError
+from rag_app.errors import PromptTooLongError
 
 DEFAULT_WINDOW = 4096
 """Tokens; for a model that does not say how long its context is."""
@@ -40,7 +40,7 @@ class Budget:
             spare: Tokens kept free for what else the prompt will hold, such as an earlier answer.
 
         Raises:
-            ModelError: the prompt alone does not fit.
+            PromptTooLongError: the prompt alone does not fit.
         """
         used = sum(self.count(message.text) for message in prompt) + TEMPLATE_TOKENS
         left = self.window - self.reply - spare - used
@@ -50,7 +50,7 @@ class Budget:
                 f"{self.reply + spare} are kept for the answer: shorten the question, "
                 "lower --max-new-tokens or raise RAG_APP_CONTEXT_LENGTH"
             )
-            raise ModelError(msg)
+            raise PromptTooLongError(msg)
         return left
 
     def cut(self, text: str, room: int) -> str:

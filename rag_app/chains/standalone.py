@@ -46,7 +46,7 @@ def _steps(conversation: Conversation) -> Steps[str]:
         f"{speakers[turn.type][language]}: {turn.text[:_LONGEST].strip()}" for turn in turns
     )
     reply = yield Call(messages("standalone", language, context=history, question=question))
-    # A model that answers instead of rewriting gives no usable question.
-    lines = reply.splitlines()
-    usable = len(lines) == 1 and len(reply) <= len(question) + _LONGEST
+    # A model that answers or translates instead of rewriting gives no usable question.
+    one_line = len(reply.splitlines()) == 1 and len(reply) <= len(question) + _LONGEST
+    usable = one_line and language_of(reply) == language
     yield reply.removeprefix("问:").removeprefix("问：").strip() if usable else question

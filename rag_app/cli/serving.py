@@ -11,7 +11,6 @@ from rag_app.errors import SettingsError
 if TYPE_CHECKING:
     from rag_app.engine import RagApp
 
-_GRACE_SECONDS = 10
 _BACKLOG = 2048
 """Connections that may wait to be accepted; uvicorn's own default."""
 
@@ -57,17 +56,16 @@ def run(
     origins: Sequence[str],
     only: Sequence[str],
 ) -> None:
-    """Serve until interrupted; what is being answered then is given some seconds.
+    """Serve until interrupted.
 
     Raises:
         ModelError: there is no such language model here.
     """
-    import uvicorn
-
     from rag_app.models.llms.gguf_file import check_gguf
     from rag_app.models.llms.registry import resolve
     from rag_app.server import logs
     from rag_app.server.app import create_app
+    from rag_app.server.running import Server
     from rag_app.server.security import Access
 
     backend, target = resolve(engine.settings.llm)
@@ -75,13 +73,7 @@ def run(
         check_gguf(Path(target))  # the model itself is loaded when the server runs already
     logs.install()
     access = Access(host=host, keys=tuple(keys), origins=tuple(origins))
-    config = uvicorn.Config(
-        create_app(engine, access=access, only=only),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
+    server = Server(create_app(engine, access=access, only=only))
     shown = f"[{host}]" if ":" in host else host
     messages.print(f"serving http://{shown}:{listening.getsockname()[1]}  (Ctrl-C ends)")
-    uvicorn.Server(config).run(sockets=[listening])
+    server.run(sockets=[listening])

@@ -5,33 +5,22 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import Any
 
-from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.messages import BaseMessage
-from langchain_core.outputs import LLMResult
 
 from rag_app.chains.answer import Answer
 from rag_app.chains.citations import Citation, Marker
 from rag_app.engine import RagApp
+from rag_app.server.counting import Counting
 from rag_app.server.errors import ApiError
-from rag_app.server.generation import Shape, Usage, to_messages
+from rag_app.server.generation import refuse, refuse_tools, to_messages
 from rag_app.server.names import document_id
 from rag_app.server.schemas import ChatRequest
+from rag_app.server.shapes import Shape
 
-UNSUPPORTED = "no passage holds this answer's words and numbers; check it before you rely on it"
+_UNSUPPORTED = ("logprobs", "stop", "logit_bias", "presence_penalty", "frequency_penalty")
+"""Options that answers from documents don't take."""
 
-
-class _Counting(AsyncCallbackHandler):
-    """Adds up the tokens of all calls that one answer takes."""
-
-    def __init__(self, usage: Usage) -> None:
-        self._usage = usage
-
-    async def on_llm_end(self, response: LLMResult, **_: Any) -> None:
-        for generations in response.generations:
-            for one in generations:
-                usage = getattr(getattr(one, "message", None), "usage_metadata", None)
-                if usage:
-                    self._usage.add(usage)
+UNCHECKED = "no passage holds this answer's words and numbers; check it before you rely on it"
 
 
 @dataclass(frozen=True)
@@ -74,7 +63,7 @@ async def deltas(pieces: AsyncIterator[Answer], *, marks: bool) -> AsyncIterator
         yield Delta(text, revised, piece.citations, whole.answered, piece.notes)
     end = marker.close() if marks else ""
     supported = whole.supported or not (whole.answered and whole.text)
-    yield Delta(end, False, (), whole.answered, () if supported else (UNSUPPORTED,))
+    yield Delta(end, False, (), whole.answered, () if supported else (UNCHECKED,))
 
 
 class DocumentChat:
@@ -89,24 +78,22 @@ class DocumentChat:
     """
 
     def __init__(self, engine: RagApp, request: ChatRequest) -> None:
-        for name in ("logprobs", "stop"):
-            if getattr(request, name):
-                msg = f"{name} is not supported where documents are asked"
-                raise ApiError(400, msg, param=name)
+        refuse_tools(request)
+        refuse(request, *_UNSUPPORTED)
         if request.n != 1:
             raise ApiError(400, "n is 1 where documents are asked", param="n")
-        last = request.messages[-1]
-        if last.role != "user" or not last.text.strip():
+        *history, question = to_messages(request.messages)
+        if question.type != "human" or not question.text.strip():
             raise ApiError(400, "the last message must be a user's question", param="messages")
         if (request.max_tokens or 0) > engine.settings.reply_limit:
             msg = f"max_tokens is above this server's {engine.settings.reply_limit}"
             raise ApiError(400, msg, param="max_tokens")
         self._request = request
-        self._question = last.text
-        self._history: list[BaseMessage] = to_messages(request.messages[:-1])
+        self._question = question.text
+        self._history: list[BaseMessage] = history
         self._engine = engine
 
-    def _deltas(self, usage: Usage) -> AsyncIterator[Delta]:
+    def _deltas(self, counting: Counting) -> AsyncIterator[Delta]:
         request = self._request
         wanted = {
             "k": request.k,
@@ -121,19 +108,20 @@ class DocumentChat:
             "seed": request.seed,
         }
         given = {name: value for name, value in wanted.items() if value is not None}
-        view = self._engine.using(callbacks=[_Counting(usage)], **given)
+        view = self._engine.using(callbacks=[counting], **given)
         return deltas(view.astream(self._question, self._history), marks=request.marks)
 
     async def stream(self, shape: Shape) -> AsyncIterator[dict[str, Any]]:
         """Yield the events of a stream; beside each choice, ``rag`` says what it rests on."""
         for event in shape.first():
             yield event
-        async for delta in self._deltas(shape.usage):
+        counting = Counting(shape.usage)
+        async for delta in self._deltas(counting):
             # A client that knows nothing of `rag` shows the better answer below the first.
             text = f"\n\n{delta.text}" if delta.replaces else delta.text
             yield shape.event([shape.choice(text)], rag=delta.values())
-        yield shape.event([shape.choice("", finish_reason="stop")])
-        if self._request.wants_usage:
+        yield shape.event([shape.choice("", finish_reason=counting.finish_reason)])
+        if shape.wants_usage:
             yield shape.last()
 
     async def whole(self, shape: Shape) -> dict[str, Any]:
@@ -141,11 +129,12 @@ class DocumentChat:
         text, last = "", Delta("", False)
         citations: list[Citation] = []
         notes: list[str] = []
-        async for delta in self._deltas(shape.usage):
+        counting = Counting(shape.usage)
+        async for delta in self._deltas(counting):
             text = delta.text if delta.replaces else text + delta.text
             citations += delta.citations
             notes += delta.notes
             last = delta
         beside = Delta(text, False, tuple(citations), last.answered, tuple(notes)).values()
         del beside["replace"]
-        return shape.response([shape.message(text)], rag=beside)
+        return shape.response([shape.message(text, counting.finish_reason)], rag=beside)

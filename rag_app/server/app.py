@@ -15,6 +15,7 @@ from rag_app.engine import RagApp
 from rag_app.server import errors, indexes, openai, uploads, web
 from rag_app.server.admission import Admission
 from rag_app.server.context import Context
+from rag_app.server.documented import TAGS
 from rag_app.server.jobs import Jobs
 from rag_app.server.library import FILES, Library
 from rag_app.server.metrics import Metrics
@@ -55,6 +56,7 @@ def create_app(
         await asyncio.to_thread(_tidy, library)
         context.jobs.resume()
         yield
+        context.embedder.shutdown(wait=False, cancel_futures=True)
         await context.jobs.close()
         library.close()
 
@@ -66,7 +68,8 @@ def create_app(
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         middleware=_middleware(access, context),
-        responses={400: {"description": "The request is wrong; the body says where"}},
+        openapi_tags=TAGS,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.context = context
     errors.install(app)

@@ -1,21 +1,30 @@
 """What every route works with."""
 
+import asyncio
 import logging
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from langchain_core.language_models import BaseChatModel
 
 from rag_app.server.admission import Admission
 from rag_app.server.errors import ApiError
+from rag_app.server.events import whole
 from rag_app.server.jobs import Jobs
 from rag_app.server.library import Library
 from rag_app.server.metrics import Metrics
 from rag_app.settings import Settings
 
 _log = logging.getLogger("rag_app.server")
+
+Result = TypeVar("Result")
+Wanted = Callable[..., None]
+"""Raises where nobody waits any more; its arguments don't matter."""
 
 RAG = "rag:"
 """What the model id of an index begins with."""
@@ -32,6 +41,10 @@ class Context:
     embedding: Admission
     """Requests to the embedding model and the indexes."""
     metrics: Metrics
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server is asked to end."""
+    embedder: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "embedding"))
+    """One thread: work that was given up ends before the next begins."""
 
     @property
     def settings(self) -> Settings:
@@ -50,6 +63,37 @@ class Context:
         """Write a prompt into the log, if the settings ask for it."""
         if self.settings.log_prompts:
             _log.info("prompt", extra={"prompt": prompt})
+
+    async def enter(self, request: Request) -> None:
+        """Wait for a slot of the language model, as long as the client does."""
+
+        async def entered() -> bool:
+            await self.generating.enter()
+            return True
+
+        await whole(request, entered, self.settings.request_seconds)
+
+    async def embed(self, request: Request, work: Callable[[Wanted], Result]) -> Result:
+        """Return what ``work`` gives, done in a thread of its own, one after the other.
+
+        Args:
+            request: Whose client waits for it.
+            work: Given what it asks from time to time whether it is still wanted.
+        """
+        gone = threading.Event()
+
+        def wanted(*_: Any) -> None:
+            if gone.is_set():
+                raise ApiError(499, "the client went away")
+
+        async def working() -> Result:
+            loop = asyncio.get_running_loop()
+            try:
+                return await loop.run_in_executor(self.embedder, work, wanted)
+            finally:
+                gone.set()
+
+        return await whole(request, working, self.settings.request_seconds, self.embedding.slot())
 
     def llm(self) -> BaseChatModel:
         """Return the language model.

@@ -13,6 +13,7 @@ from rag_app.errors import (
     EmbeddingMismatchError,
     IndexStoreError,
     ModelError,
+    PromptTooLongError,
     QuestionError,
     RagAppError,
     SettingsError,
@@ -24,8 +25,11 @@ _STATUS: Mapping[type[RagAppError], int] = {
     DocumentError: 400,
     EmbeddingMismatchError: 409,
     IndexStoreError: 503,
-    ModelError: 400,
+    ModelError: 503,
+    PromptTooLongError: 400,
 }
+ONE, MORE = "(one)", "(more)"
+"""How pydantic names the two forms of a field that is one or a list; clients don't."""
 _TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -105,7 +109,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if part != "body")
+        place = ".".join(str(part) for part in first["loc"] if part not in ("body", ONE, MORE))
         message = f"{place}: {first['msg']}" if place else str(first["msg"])
         return _response(400, error_body(400, message, param=place or None))
 

@@ -1,4 +1,4 @@
-"""Server-sent events, given up as soon as the client goes away."""
+"""Server-sent events, and work that is given up as soon as nobody waits for it."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ class EventStream(Response):
     """A response whose events come from an async iterator.
 
     When the client goes away, whatever the iterator waits for is cancelled at once. An error in
-    mid-stream is sent as an event of its own, and ends the stream.
+    mid-stream is sent as an event of its own, and ends the stream; so is the end of the server.
 
     Args:
         events: JSON values, each sent as one event.
@@ -52,28 +52,30 @@ class EventStream(Response):
         self._done = done
         self._release = release
 
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         try:
-            await while_connected(receive, self._send(send))
+            await send(start)
+            try:
+                if not await while_wanted(scope, receive, self._send(send)):
+                    return
+            except Exception as error:
+                if body_of(error)["error"]["type"] == "api_error":
+                    _log.exception("a stream failed")
+                await send_event(send, json.dumps(body_of(error), ensure_ascii=False))
+            if self._done:
+                await send_event(send, DONE)
+            await send({"type": "http.response.body", "body": b""})
         finally:
             if self._release:
                 self._release()
 
-    async def _send(self, send: Send) -> None:
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        await send(start)
-        try:
-            async with asyncio.timeout(self._seconds):
-                async for event in self._events:
-                    await send_event(send, json.dumps(event, ensure_ascii=False))
-        except Exception as error:
-            if body_of(error)["error"]["type"] == "api_error":
-                _log.exception("a stream failed")
-            await send_event(send, json.dumps(body_of(error), ensure_ascii=False))
-        if self._done:
-            await send_event(send, DONE)
-        await send({"type": "http.response.body", "body": b""})
+    async def _send(self, send: Send) -> bool:
+        async with asyncio.timeout(self._seconds):
+            async for event in self._events:
+                await send_event(send, json.dumps(event, ensure_ascii=False))
+        return True
 
 
 async def send_event(send: Send, data: str) -> None:
@@ -82,17 +84,27 @@ async def send_event(send: Send, data: str) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
-async def while_connected(receive: Receive, work: Awaitable[Result]) -> Result | None:
-    """Return what ``work`` gives; cancelled, and None, when the client goes away before."""
+async def while_wanted(scope: Scope, receive: Receive, work: Awaitable[Result]) -> Result | None:
+    """Return what ``work`` gives; cancelled, and None, when the client goes away before.
+
+    Raises:
+        ApiError: 503, the server ends before.
+    """
+    closing: asyncio.Event = scope["app"].state.context.closing
     working = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(_disconnected(receive))
+    gone, ending = (asyncio.ensure_future(one) for one in (_disconnected(receive), closing.wait()))
+    tasks: set[asyncio.Future[Any]] = {working, gone, ending}
     try:
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
-        return await working if working.done() else None
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return await working
+        if gone.done():
+            return None
+        raise ApiError(503, "the server is being shut down; try again later", code="shutting_down")
     finally:
-        for task in (working, watching):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(working, watching, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -109,7 +121,7 @@ async def whole(
     """Return what ``work`` gives, within a time, and only as long as the client waits for it.
 
     Raises:
-        ApiError: 504, it took too long; 499, nobody waits any more.
+        ApiError: 504, it took too long; 503, the server ends; 499, nobody waits any more.
     """
 
     async def limited() -> Result:
@@ -117,7 +129,7 @@ async def whole(
             return await work()
 
     try:
-        result = await while_connected(request.receive, limited())
+        result = await while_wanted(request.scope, request.receive, limited())
     except TimeoutError as error:
         msg = f"the request took longer than {seconds:g} seconds and was given up"
         raise ApiError(504, msg, code="timeout") from error

@@ -6,107 +6,153 @@ from functools import partial
 from pathlib import PurePath
 from typing import Any
 
-from fastapi import APIRouter, Request, UploadFile
+from fastapi import APIRouter, Request, Response
 from langchain_core.documents import Document
 
 from rag_app.chains.citations import cite
 from rag_app.chains.summarize import Summary
-from rag_app.documents.formats import SUFFIXES
 from rag_app.server import uploads
 from rag_app.server.answers import citation_values
 from rag_app.server.context import Context, ContextOf
+from rag_app.server.counting import Counting
+from rag_app.server.documented import KEY, errors, events
 from rag_app.server.errors import ApiError
-from rag_app.server.events import EventStream, whole
+from rag_app.server.events import DONE, EventStream, whole
 from rag_app.server.library import FILES
 from rag_app.server.names import document_id, index_name
-from rag_app.server.schemas import IndexRequest, SearchRequest, SummaryRequest
+from rag_app.server.objects import (
+    DeletedDocument,
+    DeletedIndex,
+    DocumentInfo,
+    DocumentList,
+    DocumentText,
+    IndexInfo,
+    IndexList,
+    Job,
+    Passage,
+    PassageList,
+    SummaryText,
+)
+from rag_app.server.schemas import (
+    UPLOAD_EXAMPLE,
+    DocumentId,
+    Files,
+    IndexName,
+    IndexRequest,
+    JobId,
+    SearchRequest,
+    SummaryRequest,
+)
+from rag_app.server.shapes import Usage
+from rag_app.server.uploads import MAX_FILES
 
-router = APIRouter(prefix="/v1", tags=["Documents"])
-
-_MOST_FILES = 1000
+router = APIRouter(
+    prefix="/v1", tags=["Documents"], dependencies=[KEY], responses=errors(401, 403, 429)
+)
 
 
 @router.get("/indexes")
-def list_indexes(context: ContextOf) -> dict[str, Any]:
-    """List the indexes, and which files can be put into them."""
-    data = [vars(context.library.info(name)) for name in context.library.names()]
-    limits = {"formats": sorted(SUFFIXES), "max_file_bytes": context.settings.max_file_bytes}
-    return {"object": "list", "data": data, **limits}
+def list_indexes(context: ContextOf) -> IndexList:
+    """List the indexes."""
+    return IndexList(data=[context.library.info(name) for name in context.library.names()])
 
 
-@router.post("/indexes", status_code=201)
-def create_index(asked: IndexRequest, context: ContextOf) -> dict[str, Any]:
+@router.post("/indexes", status_code=201, responses=errors(400, 409, 413))
+def create_index(asked: IndexRequest, context: ContextOf) -> IndexInfo:
     """Make an empty index."""
     name = index_name(asked.name)
     context.library.create(name)
-    return vars(context.library.info(name))
+    return context.library.info(name)
 
 
-@router.get("/indexes/{index}")
-def show_index(index: str, context: ContextOf) -> dict[str, Any]:
+@router.get("/indexes/{index}", responses=errors(404))
+def show_index(index: IndexName, context: ContextOf) -> IndexInfo:
     """Show one index."""
     context.library.engine(index)
-    return vars(context.library.info(index))
+    return context.library.info(index)
 
 
-@router.delete("/indexes/{index}")
-def delete_index(index: str, context: ContextOf) -> dict[str, Any]:
+@router.delete("/indexes/{index}", responses=errors(404, 503))
+def delete_index(index: IndexName, context: ContextOf) -> DeletedIndex:
     """Delete an index and the files that were uploaded into it."""
     context.library.delete(index)
-    return {"name": index, "deleted": True}
+    return DeletedIndex(name=index)
 
 
-@router.get("/indexes/{index}/documents")
-def list_documents(index: str, context: ContextOf) -> dict[str, Any]:
+@router.get("/indexes/{index}/documents", responses=errors(404, 503))
+def list_documents(index: IndexName, context: ContextOf) -> DocumentList:
     """List the documents of an index."""
     data = [
-        {
-            "id": document_id(one.source),
-            "name": PurePath(one.source).name,
-            "source": one.source,
-            "characters": one.characters,
-            "passages": one.chunks,
-            "bytes": one.size,
-            "indexed_at": one.indexed_at,
-        }
+        DocumentInfo(
+            id=document_id(one.source),
+            name=PurePath(one.source).name,
+            source=one.source,
+            characters=one.characters,
+            passages=one.chunks,
+            bytes=one.size,
+            indexed_at=one.indexed_at,
+        )
         for one in context.library.engine(index).documents()
     ]
-    return {"object": "list", "data": data}
+    return DocumentList(data=data)
 
 
-@router.post("/indexes/{index}/documents", status_code=202)
-async def upload_documents(
-    index: str, files: list[UploadFile], context: ContextOf
-) -> dict[str, Any]:
-    """Upload files and have them indexed; what is acknowledged here is not lost."""
-    if len(files) > _MOST_FILES:
-        raise ApiError(413, f"more than {_MOST_FILES} files in one request", param="files")
+@router.post(
+    "/indexes/{index}/documents",
+    status_code=202,
+    responses=errors(400, 404, 413, 503),
+    openapi_extra=UPLOAD_EXAMPLE,
+)
+async def upload_documents(index: IndexName, files: Files, context: ContextOf) -> Job:
+    """Upload files and have them indexed; what is acknowledged here is not lost.
+
+    All files are taken or none; a file of the same name is replaced. The job tells what became of
+    each: follow it with `GET /v1/jobs/{job}/events`.
+    """
+    if len(files) > MAX_FILES:
+        raise ApiError(413, f"more than {MAX_FILES} files in one request", param="files")
     engine = await asyncio.to_thread(context.library.engine, index)
     contents = [(file.filename or "", file.file) for file in files]
     folder = engine.store.folder / FILES
     limit = context.settings.max_file_bytes
     saved = await asyncio.to_thread(uploads.save, contents, folder, limit)
-    return context.jobs.start(index, saved).values()
+    return context.jobs.start(index, saved)
 
 
-@router.delete("/indexes/{index}/documents/{document}")
-def delete_document(index: str, document: str, context: ContextOf) -> dict[str, Any]:
-    """Take a document out of an index."""
+@router.delete("/indexes/{index}/documents/{document}", responses=errors(404, 503))
+def delete_document(index: IndexName, document: DocumentId, context: ContextOf) -> DeletedDocument:
+    """Take a document out of an index; its file is deleted if it was uploaded."""
     context.library.remove(index, document)
-    return {"id": document, "deleted": True}
+    return DeletedDocument(id=document)
 
 
-@router.get("/indexes/{index}/documents/{document}/text")
-def document_text(index: str, document: str, context: ContextOf) -> dict[str, Any]:
+@router.get("/indexes/{index}/documents/{document}/text", responses=errors(404, 503))
+def document_text(index: IndexName, document: DocumentId, context: ContextOf) -> DocumentText:
     """Return the text of a document, at whose character offsets its passages stand."""
     name, text = _text(context, index, document)
-    return {"id": document, "name": name, "text": text}
+    return DocumentText(id=document, name=name, text=text)
 
 
-@router.post("/indexes/{index}/documents/{document}/summary")
+@router.post(
+    "/indexes/{index}/documents/{document}/summary",
+    response_model=None,
+    responses={
+        **errors(400, 404, 413, 503, 504),
+        **events(
+            "Pieces of the summary; one with `replace` takes the place of all before it",
+            '{"delta": "李白是", "replace": false, "step": 1, "steps": 1, "notes": []}',
+            DONE,
+            whole=SummaryText,
+        ),
+    },
+)
 async def summarize(
-    index: str, document: str, asked: SummaryRequest, request: Request, context: ContextOf
-) -> Any:
+    index: IndexName,
+    document: DocumentId,
+    asked: SummaryRequest,
+    request: Request,
+    context: ContextOf,
+) -> EventStream | SummaryText:
     """Summarize a document; streamed, each event says whether it replaces the text before."""
     context.llm()
     _, text = await asyncio.to_thread(_text, context, index, document)
@@ -116,38 +162,54 @@ async def summarize(
         "summary_length": asked.length,
         "temperature": asked.temperature,
     }
-    view = engine.using(**{name: value for name, value in wanted.items() if value is not None})
+    usage = Usage()
+    given = {name: value for name, value in wanted.items() if value is not None}
+    view = engine.using(callbacks=[Counting(usage)], **given)
     pieces = view.astream_summary(Document(page_content=text))
     seconds = context.settings.request_seconds
     if not asked.stream:
         summary = await whole(request, partial(_sum, pieces), seconds, context.generating.slot())
-        return {"text": summary.text, "steps": summary.steps, "notes": list(summary.notes)}
-    await context.generating.enter()
-    events = _summary_events(pieces)
-    return EventStream(events, seconds=seconds, release=context.generating.leave)
+        context.metrics.tokens(usage.prompt, usage.completion)
+        return SummaryText(text=summary.text, steps=summary.steps, notes=list(summary.notes))
+
+    def release() -> None:
+        context.generating.leave()
+        context.metrics.tokens(usage.prompt, usage.completion)
+
+    await context.enter(request)
+    return EventStream(_summary_events(pieces), seconds=seconds, release=release)
 
 
-@router.post("/indexes/{index}/search")
+@router.post("/indexes/{index}/search", responses=errors(400, 404, 409, 413, 503, 504))
 async def search(
-    index: str, asked: SearchRequest, request: Request, context: ContextOf
-) -> dict[str, Any]:
+    index: IndexName, asked: SearchRequest, request: Request, context: ContextOf
+) -> PassageList:
     """Return the passages nearest to a question, best first."""
     engine = await asyncio.to_thread(context.library.engine, index)
-    retrieve = partial(engine.retrieve, asked.query, k=asked.k, retriever=asked.retriever)
-    work = partial(asyncio.to_thread, retrieve)
-    seconds = context.settings.request_seconds
-    passages = await whole(request, work, seconds, context.embedding.slot())
-    return {"object": "list", "data": [citation_values(one) for one in cite(passages)]}
+    passages = await context.embed(
+        request, lambda _: engine.retrieve(asked.query, k=asked.k, retriever=asked.retriever)
+    )
+    return PassageList(data=[Passage(**citation_values(one)) for one in cite(passages)])
 
 
-@router.get("/jobs/{job}")
-async def show_job(job: str, context: ContextOf) -> dict[str, Any]:
+@router.get("/jobs/{job}", responses=errors(404))
+async def show_job(job: JobId, context: ContextOf) -> Job:
     """Show how far an indexing job is."""
-    return context.jobs.get(job).values()
+    return context.jobs.get(job)
 
 
-@router.get("/jobs/{job}/events")
-async def follow_job(job: str, context: ContextOf) -> EventStream:
+@router.get(
+    "/jobs/{job}/events",
+    response_class=Response,
+    responses={
+        **errors(404),
+        **events(
+            "The job, now and after every change",
+            '{"id": "0c1f7f6e", "index": "合同", "status": "running", "documents": 1, "total": 2}',
+        ),
+    },
+)
+async def follow_job(job: JobId, context: ContextOf) -> EventStream:
     """Follow an indexing job: an event now and at every change, up to its end."""
     return EventStream(context.jobs.follow(context.jobs.get(job)), done=False)
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
+import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from rag_app.engine import RagApp
 from rag_app.errors import RagAppError
 from rag_app.server.errors import ApiError
 from rag_app.server.library import FILES, Library
+from rag_app.server.objects import FailedFile, Job
 
 if TYPE_CHECKING:
     from rag_app.index.indexing import IndexProgress, IndexReport
@@ -25,33 +26,6 @@ _MOST_WAITING = 1000
 _log = logging.getLogger("rag_app.server")
 
 
-@dataclass
-class Job:
-    """Indexing some files of an index."""
-
-    id: str
-    index: str
-    total: int
-    status: str = "queued"
-    """``queued``, ``running``, ``done`` or ``failed``."""
-    documents: int = 0
-    passages: int = 0
-    added: list[str] = field(default_factory=list)
-    updated: list[str] = field(default_factory=list)
-    unchanged: int = 0
-    failed: list[dict[str, str]] = field(default_factory=list)
-    error: str | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return self.status in ("done", "failed")
-
-    def values(self) -> dict[str, Any]:
-        """Return the job as the API shows it."""
-        return dict(vars(self))
-
-
 class Jobs:
     """All indexing jobs of a server. For the event loop's thread only."""
 
@@ -61,6 +35,7 @@ class Jobs:
         self._changed: dict[str, asyncio.Event] = {}
         self._worker = ThreadPoolExecutor(1, "indexing")
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = threading.Event()
 
     def start(self, index: str, files: Sequence[Path]) -> Job:
         """Have files of an index indexed, after the jobs that wait already.
@@ -71,7 +46,7 @@ class Jobs:
         if len(self._tasks) >= _MOST_WAITING:
             msg = f"{len(self._tasks)} indexing jobs wait; try again later"
             raise ApiError(429, msg, code="overloaded", headers={"Retry-After": "60"})
-        job = Job(uuid.uuid4().hex, index, len(files))
+        job = Job(id=uuid.uuid4().hex, index=index, total=len(files))
         self._jobs[job.id] = job
         self._changed[job.id] = asyncio.Event()
         self._forget()
@@ -94,7 +69,7 @@ class Jobs:
         """Yield the job now and after every change, up to its end."""
         while True:
             changed = self._changed.get(job.id)
-            yield job.values()
+            yield job.model_dump()
             if job.ended or changed is None:
                 return
             await changed.wait()
@@ -108,7 +83,8 @@ class Jobs:
                 self.start(name, sorted(files))
 
     async def close(self) -> None:
-        """Let the document that is being indexed be finished, and no other begun."""
+        """End what is being indexed; the next start goes on, since the files are there."""
+        self._closing.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -120,7 +96,8 @@ class Jobs:
             del self._jobs[number], self._changed[number]
 
     def _note(self, job: Job, **values: Any) -> None:
-        vars(job).update(values)
+        for name, value in values.items():
+            setattr(job, name, value)
         changed, self._changed[job.id] = self._changed[job.id], asyncio.Event()
         changed.set()
 
@@ -128,6 +105,8 @@ class Jobs:
         loop = asyncio.get_running_loop()
 
         def progress(now: "IndexProgress") -> None:
+            if self._closing.is_set():
+                raise ApiError(503, "the server was shut down", code="shutting_down")
             values = {"documents": now.documents, "total": now.total, "passages": now.chunks}
             loop.call_soon_threadsafe(lambda: self._note(job, **values))
 
@@ -174,6 +153,6 @@ def _outcome(
         "updated": updated,
         "unchanged": unchanged,
         "failed": [
-            {"name": Path(source).name, "reason": reason} for source, reason in failed.items()
+            FailedFile(name=Path(source).name, reason=reason) for source, reason in failed.items()
         ],
     }

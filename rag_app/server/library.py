@@ -5,17 +5,17 @@ import threading
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag_app.engine import RagApp
-from rag_app.errors import IndexStoreError
+from rag_app.errors import IndexStoreError, ModelError
 from rag_app.index.lock import unwritable
 from rag_app.index.records import IndexMeta
 from rag_app.index.store import DATABASE_NAME
 from rag_app.server.errors import ApiError
 from rag_app.server.names import document_id, index_name
+from rag_app.server.objects import IndexInfo
 from rag_app.settings import home
 
 if TYPE_CHECKING:
@@ -24,18 +24,6 @@ if TYPE_CHECKING:
 
 FILES = "files"
 """Folder of an index that holds what was uploaded into it."""
-
-
-@dataclass(frozen=True)
-class IndexInfo:
-    """One index, for people."""
-
-    name: str
-    documents: int
-    passages: int
-    embedding: str
-    error: str | None = None
-    """Why it can't be used, if so."""
 
 
 class Library:
@@ -66,10 +54,14 @@ class Library:
         """Return what is in an index; one that can't be read says why."""
         try:
             with self.engine(name).store.read() as snapshot:
-                counts = snapshot.count_documents(), snapshot.count_chunks()
-                return IndexInfo(name, *counts, snapshot.meta().embedding)
+                return IndexInfo(
+                    name=name,
+                    documents=snapshot.count_documents(),
+                    passages=snapshot.count_chunks(),
+                    embedding=snapshot.meta().embedding,
+                )
         except IndexStoreError as error:
-            return IndexInfo(name, 0, 0, "", str(error))
+            return IndexInfo(name=name, documents=0, passages=0, embedding="", error=str(error))
 
     def engine(self, name: str) -> RagApp:
         """Return the application over an index.
@@ -184,7 +176,10 @@ class Library:
             with suppress(IndexStoreError), probe.store.read() as snapshot:
                 spec = snapshot.meta().embedding
             probe.close()
-        return self.embeddings(spec)
+        try:
+            return self.embeddings(spec)
+        except ModelError:
+            return None
 
     def _folder_of(self, index: str) -> Path:
         return self.base.settings.model_copy(update={"index": index}).index_folder

@@ -10,42 +10,74 @@ import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from rag_app.index.batches import embed_by_length
+from rag_app.index.embedding import EmbedsDocuments, FloatArray
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.server import generation
 from rag_app.server.answers import DocumentChat
-from rag_app.server.context import RAG, Context, ContextOf
+from rag_app.server.context import RAG, Context, ContextOf, Wanted
+from rag_app.server.documented import KEY, errors, events
 from rag_app.server.errors import ApiError
-from rag_app.server.events import EventStream, whole
-from rag_app.server.generation import Chunks, Shape
-from rag_app.server.schemas import ChatRequest, CompletionRequest, EmbeddingsRequest, Sampling
+from rag_app.server.events import DONE, EventStream, whole
+from rag_app.server.openai_objects import (
+    ChatCompletion,
+    EmbeddingList,
+    Model,
+    ModelList,
+    TextCompletion,
+)
+from rag_app.server.schemas import (
+    ChatRequest,
+    CompletionRequest,
+    EmbeddingsRequest,
+    ModelId,
+    Sampling,
+)
+from rag_app.server.shapes import Chunks, Shape
 from rag_app.server.upstream import Relay, json_body
 
-router = APIRouter(prefix="/v1", tags=["OpenAI"])
+router = APIRouter(
+    prefix="/v1", tags=["OpenAI"], dependencies=[KEY], responses=errors(401, 403, 429)
+)
 
 _STARTED = int(time.time())
 
 
 @router.get("/models")
-def models(context: ContextOf) -> dict[str, Any]:
-    """List the language model, the embedding model, and ``rag:INDEX`` for every index."""
-    return {"object": "list", "data": [_model(one) for one in _model_ids(context)]}
+def list_models(context: ContextOf) -> ModelList:
+    """List the language model, the embedding model, and `rag:INDEX` for every index."""
+    return ModelList(data=[_model(one) for one in _model_ids(context)])
 
 
-@router.get("/models/{model:path}")
-def model(model: str, context: ContextOf) -> dict[str, Any]:
+@router.get("/models/{model:path}", responses=errors(404))
+def show_model(model: ModelId, context: ContextOf) -> Model:
     """Show one model."""
     if model not in _model_ids(context):
         raise _no_model(model)
     return _model(model)
 
 
-@router.post("/chat/completions")
+@router.post(
+    "/chat/completions",
+    response_model=None,
+    responses={
+        **errors(400, 404, 409, 413, 503, 504),
+        **events(
+            "Pieces of the answer",
+            '{"id": "chatcmpl-5f0c", "object": "chat.completion.chunk", "created": 1767225600, '
+            '"model": "rag:合同", "choices": [{"index": 0, "delta": {"content": "李白"}, '
+            '"logprobs": null, "finish_reason": null}]}',
+            DONE,
+            whole=ChatCompletion,
+        ),
+    },
+)
 async def chat_completions(asked: ChatRequest, request: Request, context: ContextOf) -> Any:
-    """Answer a chat: by the language model, or from documents where the model is ``rag:INDEX``."""
+    """Answer a chat: by the language model, or from documents where the model is `rag:INDEX`."""
     name = asked.model or context.llm_id
     context.note(asked.messages[-1].text)
     llm = context.llm()
-    shape = Shape("chat.completion", name)
+    shape = Shape("chat.completion", name, asked)
     if name.startswith(RAG):
         engine = await asyncio.to_thread(context.library.engine, name.removeprefix(RAG))
         chat = DocumentChat(engine, asked)
@@ -54,11 +86,25 @@ async def chat_completions(asked: ChatRequest, request: Request, context: Contex
     if isinstance(llm, CompatibleChat):
         return await _relay(context, request, asked, llm, "chat/completions")
     sources = generation.chat(asked, llm, context.settings)
-    given = _Generated(sources, wants_usage=asked.wants_usage)
+    given = _Generated(sources)
     return await _answer(context, request, shape, given, stream=asked.stream)
 
 
-@router.post("/completions")
+@router.post(
+    "/completions",
+    response_model=None,
+    responses={
+        **errors(400, 404, 413, 503, 504),
+        **events(
+            "Pieces of the text",
+            '{"id": "cmpl-5f0c", "object": "text_completion", "created": 1767225600, '
+            '"model": "default", "choices": [{"index": 0, "text": "北京", "logprobs": null, '
+            '"finish_reason": null}]}',
+            DONE,
+            whole=TextCompletion,
+        ),
+    },
+)
 async def completions(asked: CompletionRequest, request: Request, context: ContextOf) -> Any:
     """Go on with a text as it stands, without a chat template."""
     name = asked.model or context.llm_id
@@ -68,13 +114,19 @@ async def completions(asked: CompletionRequest, request: Request, context: Conte
     if isinstance(llm, CompatibleChat):
         return await _relay(context, request, asked, llm, "completions")
     sources = generation.complete(asked, llm, context.settings)
-    given = _Generated(sources, wants_usage=asked.wants_usage)
-    shape = Shape("text_completion", name)
+    given = _Generated(sources)
+    shape = Shape("text_completion", name, asked)
     return await _answer(context, request, shape, given, stream=asked.stream)
 
 
-@router.post("/embeddings")
-async def embeddings(asked: EmbeddingsRequest, request: Request, context: ContextOf) -> Any:
+@router.post(
+    "/embeddings",
+    response_model=None,  # checking every number would take longer than finding it
+    responses={200: {"model": EmbeddingList}, **errors(400, 404, 413, 503, 504)},
+)
+async def embeddings(
+    asked: EmbeddingsRequest, request: Request, context: ContextOf
+) -> dict[str, Any]:
     """Return the vectors of texts by the embedding model, L2-normalized."""
     name = context.settings.embedding
     if asked.model not in (None, name, "default"):
@@ -85,19 +137,7 @@ async def embeddings(asked: EmbeddingsRequest, request: Request, context: Contex
     if asked.dimensions not in (None, model.dimension):
         msg = f"dimensions is fixed for {name}: {model.dimension}"
         raise ApiError(400, msg, param="dimensions")
-    texts = asked.texts
-
-    def embed() -> tuple[np.ndarray[Any, Any], int]:
-        if asked.input_type == "query":
-            vectors = np.asarray([model.embed_query(text) for text in texts], "<f4")
-        else:
-            vectors = np.asarray(model.embed_array(texts), "<f4")
-        count = getattr(model, "count_tokens", None)
-        return vectors, count(texts) if count else 0
-
-    seconds = context.settings.request_seconds
-    work = partial(asyncio.to_thread, embed)
-    vectors, tokens = await whole(request, work, seconds, context.embedding.slot())
+    vectors, tokens = await context.embed(request, partial(_embed, model, asked))
     context.metrics.tokens(tokens, 0)
     as_base64 = asked.encoding_format == "base64"
     data = [
@@ -112,15 +152,30 @@ async def embeddings(asked: EmbeddingsRequest, request: Request, context: Contex
     return {"object": "list", "model": name, "data": data, "usage": usage}
 
 
+def _embed(
+    model: EmbedsDocuments, asked: EmbeddingsRequest, wanted: Wanted
+) -> tuple[FloatArray, int]:
+    texts = asked.texts
+    if asked.input_type == "query":
+        rows = []
+        for text in texts:
+            wanted()
+            rows.append(model.embed_query(text))
+        vectors = np.asarray(rows, "<f4")
+    else:
+        vectors = np.asarray(embed_by_length(model, texts, wanted), "<f4")
+    count = getattr(model, "count_tokens", None)
+    return vectors, count(texts) if count else 0
+
+
 class _Generated:
     """Text of the language model itself, in the same shape as `DocumentChat`."""
 
-    def __init__(self, sources: list[Chunks], *, wants_usage: bool) -> None:
+    def __init__(self, sources: list[Chunks]) -> None:
         self._sources = sources
-        self._wants_usage = wants_usage
 
     def stream(self, shape: Shape) -> Any:
-        return shape.stream(self._sources, wants_usage=self._wants_usage)
+        return shape.stream(self._sources)
 
     async def whole(self, shape: Shape) -> dict[str, Any]:
         return await shape.whole(self._sources)
@@ -151,18 +206,8 @@ async def _answer(
         context.generating.leave()
         count()
 
-    await _enter(context, request)
+    await context.enter(request)
     return EventStream(given.stream(shape), seconds=seconds, release=release)
-
-
-async def _enter(context: Context, request: Request) -> None:
-    """Wait for a slot, as long as the client does."""
-
-    async def entered() -> bool:
-        await context.generating.enter()
-        return True
-
-    await whole(request, entered, context.settings.request_seconds)
 
 
 async def _relay(
@@ -172,7 +217,7 @@ async def _relay(
     body = await json_body(request)
     if asked.max_tokens is None:
         body["max_tokens"] = context.settings.max_new_tokens
-    await _enter(context, request)
+    await context.enter(request)
     return Relay(llm, path, body, context.generating, context.settings.request_seconds)
 
 
@@ -181,13 +226,17 @@ def _model_ids(context: Context) -> list[str]:
     return list(dict.fromkeys([context.llm_id, context.settings.embedding, *names]))
 
 
-def _model(model: str) -> dict[str, Any]:
-    return {"id": model, "object": "model", "created": _STARTED, "owned_by": "rag-app"}
+def _model(model: str) -> Model:
+    return Model(id=model, created=_STARTED, owned_by="rag-app")
 
 
 def _check_llm(name: str, context: Context) -> None:
-    if name not in (context.llm_id, "default"):
-        raise _no_model(name)
+    if name in (context.llm_id, "default"):
+        return
+    if name in _model_ids(context):
+        use = "/v1/chat/completions" if name.startswith(RAG) else "/v1/embeddings"
+        raise ApiError(400, f"{name} is for POST {use} only", param="model")
+    raise _no_model(name)
 
 
 def _no_model(name: str) -> ApiError:

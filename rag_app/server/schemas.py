@@ -1,13 +1,57 @@
 """What clients send: OpenAI's requests, and ours for documents."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from fastapi import File, Path, UploadFile
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
+from rag_app.server.errors import MORE, ONE
 from rag_app.settings import AnswerChain, RetrieverKind, SummaryChain
+
+ModelId = Annotated[str, Path(description="As the list of models has it.", examples=["rag:合同"])]
+IndexName = Annotated[str, Path(description="Name of the index.", examples=["合同"])]
+DocumentId = Annotated[
+    str, Path(description="As the list of documents has it.", examples=["9f86d081884c7d65"])
+]
+JobId = Annotated[str, Path(description="As the upload answered.", examples=["0c1f7f6e"])]
+Files = Annotated[
+    list[UploadFile],
+    File(description="Files of the formats in `GET /v1/settings`, each with its name."),
+]
+UPLOAD_EXAMPLE = {
+    "requestBody": {
+        "content": {"multipart/form-data": {"example": {"files": ["@李白.txt", "@说明.pdf"]}}}
+    }
+}
 
 Text = Annotated[str, Field(max_length=1_000_000)]
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
+One = TypeVar("One")
+More = TypeVar("More")
+OneOrMore = Annotated[
+    Annotated[One, Tag(ONE)] | Annotated[More, Tag(MORE)],
+    Discriminator(lambda value: MORE if isinstance(value, list) else ONE),
+]
+"""Either; an error is told of the one that was sent."""
+_ALL_TOKENS = 100_000
+
+
+def _no_token_ids(value: Any) -> Any:
+    if isinstance(value, list) and any(isinstance(one, int | list) for one in value):
+        msg = (
+            "token ids are of OpenAI's own models; send text "
+            "(LangChain: check_embedding_ctx_length=False)"
+        )
+        raise ValueError(msg)
+    return value
 
 
 class _Request(BaseModel):
@@ -15,24 +59,25 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="ignore", protected_namespaces=())
 
 
-class TextPart(_Request):
-    """A part of a message; only text is understood."""
+class Part(_Request):
+    """A part of a message; local models understand ``text``, and what they said in ``refusal``."""
 
-    type: Literal["text"] = "text"
-    text: Text
+    type: str = "text"
+    text: Text | None = None
+    refusal: Text | None = None
 
 
 class Message(_Request):
-    """One message of a chat."""
+    """One message of a chat; local models understand no tools and no functions."""
 
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Text | list[TextPart] | None = None
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: OneOrMore[Text, list[Part]] | None = None
 
     @property
     def text(self) -> str:
         """The text of all parts."""
         if isinstance(self.content, list):
-            return "\n".join(part.text for part in self.content)
+            return "\n".join(part.text or part.refusal or "" for part in self.content)
         return self.content or ""
 
 
@@ -48,9 +93,9 @@ class Sampling(_Request):
     model: str | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
-    top_k: int | None = Field(default=None, ge=1, le=100_000)
+    top_k: int | None = Field(default=None, ge=-1, le=_ALL_TOKENS, description="0, -1: all tokens.")
     max_tokens: int | None = Field(default=None, ge=1)
-    stop: Stop | Annotated[list[Stop], Field(max_length=16)] | None = None
+    stop: OneOrMore[Stop, Annotated[list[Stop], Field(max_length=16)]] | None = None
     n: int = Field(default=1, ge=1, le=16)
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     stream: bool = False
@@ -58,12 +103,20 @@ class Sampling(_Request):
     repetition_penalty: float | None = Field(default=None, gt=0, le=10)
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    logit_bias: dict[str, Any] | None = Field(
+        default=None, description="Passed on to an upstream URL only."
+    )
     user: str | None = None
 
     @field_validator("n", "stream", mode="before")
     @classmethod
     def _null_is_default(cls, value: Any, info: Any) -> Any:
         return cls.model_fields[info.field_name].default if value is None else value
+
+    @field_validator("top_k")
+    @classmethod
+    def _all_tokens(cls, value: int | None) -> int | None:
+        return _ALL_TOKENS if value in (0, -1) else value
 
     @property
     def stops(self) -> list[str]:
@@ -91,6 +144,10 @@ class ChatRequest(Sampling):
     max_completion_tokens: int | None = Field(default=None, ge=1)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    tools: list[Any] | None = Field(default=None, description="Passed on to an upstream URL only.")
+    functions: list[Any] | None = Field(default=None, description="As `tools`.")
+    tool_choice: Any = None
+    response_format: dict[str, Any] | None = Field(default=None, description="As `tools`.")
     k: int | None = Field(default=None, ge=1, le=100)
     chain: AnswerChain | None = None
     retriever: RetrieverKind | None = None
@@ -110,11 +167,13 @@ class CompletionRequest(Sampling):
         json_schema_extra={"examples": [{"prompt": "告诉我中国的首都在哪里"}]}
     )
 
-    prompt: Text | Annotated[list[Text], Field(min_length=1, max_length=16)]
+    prompt: OneOrMore[Text, Annotated[list[Text], Field(min_length=1, max_length=16)]]
     logprobs: int | None = Field(default=None, ge=0, le=20)
     echo: bool | None = None
     suffix: str | None = None
     best_of: int | None = None
+
+    _no_token_ids = field_validator("prompt", mode="before")(_no_token_ids)
 
     @property
     def prompts(self) -> list[str]:
@@ -128,23 +187,13 @@ class EmbeddingsRequest(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"input": "今天天气真不错"}]})
 
     model: str | None = None
-    input: Text | Annotated[list[Text], Field(min_length=1, max_length=2048)]
+    input: OneOrMore[Text, Annotated[list[Text], Field(min_length=1, max_length=2048)]]
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = Field(default=None, ge=1)
     input_type: Literal["passage", "query"] = "passage"
     user: str | None = None
 
-    @field_validator("input", mode="before")
-    @classmethod
-    def _no_token_ids(cls, value: Any) -> Any:
-        tokens = isinstance(value, list) and any(isinstance(one, int | list) for one in value)
-        if tokens:
-            msg = (
-                "token ids are of OpenAI's own models; send text "
-                "(LangChain: check_embedding_ctx_length=False)"
-            )
-            raise ValueError(msg)
-        return value
+    _no_token_ids = field_validator("input", mode="before")(_no_token_ids)
 
     @property
     def texts(self) -> list[str]:

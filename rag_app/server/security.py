@@ -100,7 +100,7 @@ class Guard:
         if not self._keys:
             return -1
         kind, _, sent = headers.get("authorization", "").partition(" ")
-        given = sent.strip().encode() if kind.lower() == "bearer" else b""
+        given = sent.strip().encode("latin-1") if kind.lower() == "bearer" else b""
         found = [number for number, key in enumerate(self._keys) if _same(key, given)]
         if not found:
             raise ApiError(

@@ -11,6 +11,8 @@ from rag_app.index.lock import unwritable
 from rag_app.server.errors import ApiError
 from rag_app.server.names import file_name
 
+MAX_FILES = 1000
+"""In one request."""
 _BLOCK = 2**20
 
 

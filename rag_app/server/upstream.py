@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.server.admission import Admission
 from rag_app.server.errors import ApiError, body_of
-from rag_app.server.events import DONE, send_event, while_connected
+from rag_app.server.events import DONE, send_event, while_wanted
 
 _KEPT_HEADERS = ("content-type", "retry-after")
 _CONNECT_SECONDS = 10.0
@@ -46,37 +46,38 @@ class Relay(Response):
         self._body = {**body, "model": llm.model_name}
         self._admission = admission
         self._seconds = seconds
+        self._answer: httpx.Response | None = None
 
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and its answer back."""
         try:
-            await while_connected(receive, self._relay(send))
-        finally:
-            self._admission.leave()
-
-    async def _relay(self, send: Send) -> None:
-        answer: httpx.Response | None = None
-        try:
-            async with (
-                asyncio.timeout(self._seconds),
-                httpx.AsyncClient(timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS)) as client,
-                client.stream(
-                    "POST", self._url, json=self._body, headers=self._authorization
-                ) as answer,
-            ):
-                await send(_start(answer))
-                async for block in answer.aiter_bytes():
-                    await send({"type": "http.response.body", "body": block, "more_body": True})
-        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
-            problem = self._problem(error)
-            if answer is None:
+            if await while_wanted(scope, receive, self._relay(send)):
+                await send({"type": "http.response.body", "body": b""})
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, ApiError) as error:
+            problem = error if isinstance(error, ApiError) else self._problem(error)
+            if self._answer is None:
                 raise problem from error
             # The status is sent already: what reads a stream is told in it, others see it cut off.
-            if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+            if not self._answer.headers.get("content-type", "").startswith("text/event-stream"):
                 raise
             await send_event(send, json.dumps(body_of(problem), ensure_ascii=False))
             await send_event(send, DONE)
-        await send({"type": "http.response.body", "body": b""})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            self._admission.leave()
+
+    async def _relay(self, send: Send) -> bool:
+        async with (
+            asyncio.timeout(self._seconds),
+            httpx.AsyncClient(timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS)) as client,
+            client.stream(
+                "POST", self._url, json=self._body, headers=self._authorization
+            ) as self._answer,
+        ):
+            await send(_start(self._answer))
+            async for block in self._answer.aiter_bytes():
+                await send({"type": "http.response.body", "body": block, "more_body": True})
+        return True
 
     def _problem(self, error: Exception) -> ApiError:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):

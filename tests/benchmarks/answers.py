@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rag_app import RagApp
 from rag_app.chains.answer import Answer
+from rag_app.engine.questions import relevant
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
 from rag_app.evaluation.report import Outcome, document_rank, report
 
@@ -25,8 +26,8 @@ def outcome(app: RagApp, question: GoldQuestion, *, ask: bool) -> Outcome:
     if ask:
         answer = app.ask(question.text)
     else:
-        relevant, _ = app._relevant(question.text)
-        answer = Answer(answered=bool(relevant.passages))
+        asked, _ = relevant(app, question.text)
+        answer = Answer(answered=bool(asked.passages))
     return Outcome(question, rank, answer, time.perf_counter() - start)
 
 

@@ -3,13 +3,16 @@
 import asyncio
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.embeddings import Embeddings
 
 import rag_app
 from rag_app import RagApp
-from rag_app.errors import DocumentError, IndexStoreError, QuestionError
+from rag_app.errors import DocumentError, IndexStoreError, QuestionError, SettingsError
+from rag_app.settings import Settings
 from tests.rag.index.hashing import HashingEmbeddings
 from tests.scripted import ScriptedChatModel
 
@@ -118,6 +121,94 @@ def test_a_model_that_failed_to_load_can_be_tried_again(home: Path) -> None:
         with pytest.raises(rag_app.RagAppError, match=r"later\.gguf"):
             _ = app.llm
     assert threading.active_count() < 10
+
+
+class Sampling(ScriptedChatModel):
+    """Has the fields that options of a call go to."""
+
+    temperature: float = 0.0
+    max_tokens: int = 400
+
+
+class Starts(BaseCallbackHandler):
+    """Counts calls to the model."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_chat_model_start(self, *_: Any, **__: Any) -> None:
+        self.count += 1
+
+
+@pytest.fixture
+def several(home: Path) -> RagApp:
+    """An application over three documents that all speak of the same."""
+    for number in range(3):
+        (home / f"{number}.txt").write_text(f"第{number}件：{FACT}", encoding="utf-8")
+    llm = Sampling(replies=["贺知章。"])
+    app = RagApp(llm=llm, embeddings=HashingEmbeddings(), threshold=0.0, answer_chain="stuff")
+    app.index([home / f"{number}.txt" for number in range(3)])
+    return app
+
+
+def test_a_view_has_options_of_its_own_and_the_same_parts(several: RagApp) -> None:
+    view = several.using(k=1, temperature=0.7, max_new_tokens=5)
+    assert len(view.ask(QUESTION).citations) == 1
+    assert len(several.ask(QUESTION).citations) == 3
+    sampled, plain = view.llm, several.llm
+    assert isinstance(sampled, Sampling)
+    assert isinstance(plain, Sampling)
+    assert (sampled.temperature, sampled.max_tokens) == (0.7, 5)
+    assert (plain.temperature, plain.max_tokens) == (0.0, 400)
+    assert sampled.prompts is plain.prompts  # one model behind both
+    shared = (view.store, view.derived, view.embeddings)
+    assert all(a is b for a, b in zip(shared, parts(several), strict=True))
+    assert view.timings is not several.timings
+
+
+def parts(app: RagApp) -> tuple[Any, ...]:
+    return app.store, app.derived, app.embeddings
+
+
+def test_callbacks_are_told_of_the_calls_of_their_view(several: RagApp) -> None:
+    starts = Starts()
+    several.using(callbacks=[starts]).ask(QUESTION)
+    several.ask(QUESTION)
+    assert starts.count == 1
+
+
+def test_a_view_with_a_wrong_option(several: RagApp) -> None:
+    with pytest.raises(SettingsError, match="k"):
+        several.using(k=0)
+    with pytest.raises(SettingsError, match="colour"):
+        several.using(colour="red")
+
+
+def test_another_index_with_the_same_models(several: RagApp, home: Path) -> None:
+    other = several.over(home / "another")
+    assert not other.store.exists()
+    (home / "other.txt").write_text("李阳冰是李白的族叔。", encoding="utf-8")
+    other.index(["other.txt"])
+    assert [Path(one.source).name for one in other.documents()] == ["other.txt"]
+    assert len(several.documents()) == 3
+    assert other.llm is several.llm
+    assert other.settings.threshold == several.settings.threshold
+
+
+def test_indexes_that_share_a_model_load_it_once(
+    home: Path, llm: ScriptedChatModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Settings] = []
+
+    def load(settings: Settings) -> ScriptedChatModel:
+        loaded.append(settings)
+        return llm
+
+    monkeypatch.setattr("rag_app.models.llms.registry.load_llm", load)
+    app = RagApp(embeddings=HashingEmbeddings())
+    first, second = app.over(home / "1"), app.over(home / "2")
+    assert first.llm is second.llm is app.llm is llm
+    assert len(loaded) == 1
 
 
 def test_settings_and_flags_are_one_namespace(home: Path) -> None:

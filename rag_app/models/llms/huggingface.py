@@ -2,15 +2,15 @@
 
 `HuggingFacePipeline` takes plain prompts, drops generation options that are given when it is made,
 stops on single tokens only and can't be cancelled; so the prompt is rendered with the model's chat
-template here, and the generation runs in a thread that watches for stop strings and cancellation.
+template here, and the generation runs in a thread (`huggingface_thread`) or, for an event loop, in
+batches (`huggingface_batch`), both of which watch for stop strings and cancellation.
 """
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
@@ -21,15 +21,10 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_huggingface import HuggingFacePipeline
 from pydantic import PrivateAttr
 
-from rag_app.errors import ModelError
-from rag_app.models.llms.huggingface_batch import END, Batcher, Request, StopStrings
+from rag_app.errors import ModelError, PromptTooLongError
+from rag_app.models.llms.huggingface_batch import END, Batcher, Request
+from rag_app.models.llms.huggingface_thread import failed, generating, until
 from rag_app.settings import Settings
-
-if TYPE_CHECKING:
-    import torch
-
-_WAIT_SECONDS = 3600.0
-"""Longest wait for a token; a slow CPU reads a long prompt for minutes."""
 
 
 class HuggingFaceChat(BaseChatModel):
@@ -50,7 +45,7 @@ class HuggingFaceChat(BaseChatModel):
     top_p: float = 0.9
     top_k: int = 40
     repetition_penalty: float = 1.0
-    seed: int = 0
+    seed: int | None = None
 
     _turn: threading.Lock = PrivateAttr(default_factory=threading.Lock)
     _batcher: Batcher = PrivateAttr()
@@ -110,8 +105,8 @@ class HuggingFaceChat(BaseChatModel):
         self._check_window(used)
         options = self._options(used, kwargs)
         text = ""
-        with self._turn, _generating(self.llm.pipeline, prompt, options) as parts:
-            for part in _until(parts, stop or []):
+        with self._turn, generating(self.llm.pipeline, prompt, options) as parts:
+            for part in until(parts, stop or []):
                 chunk = ChatGenerationChunk(message=AIMessageChunk(content=part))
                 if run_manager:
                     run_manager.on_llm_new_token(part, chunk=chunk)
@@ -156,6 +151,7 @@ class HuggingFaceChat(BaseChatModel):
         limit = options.pop("max_new_tokens")
         for name in ("return_full_text", "add_special_tokens"):  # the pipeline's own
             options.pop(name)
+        given = {"seed": self.seed, **given}
         for name in ("seed", "presence_penalty", "frequency_penalty"):
             if given.get(name) is not None:
                 options[name] = given[name]
@@ -173,7 +169,7 @@ class HuggingFaceChat(BaseChatModel):
         try:
             while (part := await told.get()) is not END:
                 if isinstance(part, BaseException):
-                    raise _failed(part) from part
+                    raise failed(part) from part
                 yield ChatGenerationChunk(message=AIMessageChunk(content=part))
         finally:
             request.cancelled.set()
@@ -182,7 +178,7 @@ class HuggingFaceChat(BaseChatModel):
     def _check_window(self, used: int) -> None:
         if used >= self.context_length:
             msg = f"the prompt has {used} tokens and the model's window {self.context_length}"
-            raise ModelError(msg)
+            raise PromptTooLongError(msg)
 
     def _options(self, used: int, given: dict[str, Any]) -> dict[str, Any]:
         """Return the generation options; ``given`` are LangChain's, for one call."""
@@ -226,7 +222,7 @@ def load(spec: str, settings: Settings) -> HuggingFaceChat:
 
     options = model_options(settings)
     logging.disable_progress_bar()
-    if settings.seed:
+    if settings.seed is not None:
         torch.manual_seed(settings.seed)
     try:
         tokenizer = load_tokenizer(spec)
@@ -278,62 +274,3 @@ def _without_length_limit(model: Any) -> None:
     if not model.generation_config.do_sample:
         for name in ("temperature", "top_p", "top_k"):
             setattr(model.generation_config, name, None)
-
-
-def _failed(error: BaseException) -> ModelError:
-    return ModelError(f"generation failed ({error}); a smaller model or shorter input may do")
-
-
-@contextmanager
-def _generating(pipe: Any, prompt: str, options: dict[str, Any]) -> Iterator[Iterator[str]]:
-    """Give the text as it is generated; leaving the block cancels what is not done."""
-    from transformers import StoppingCriteria, StoppingCriteriaList
-
-    from model_prep.streaming import TextStream
-
-    cancelled = threading.Event()
-    failures: list[BaseException] = []
-
-    class Cancelled(StoppingCriteria):
-        def __call__(self, input_ids: "torch.Tensor", *_: Any, **__: Any) -> "torch.Tensor":
-            import torch
-
-            state = [cancelled.is_set()] * len(input_ids)
-            return torch.tensor(state, device=input_ids.device)
-
-    streamer = TextStream(
-        pipe.tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=_WAIT_SECONDS
-    )
-
-    def run() -> None:
-        try:
-            criteria = StoppingCriteriaList([Cancelled()])
-            pipe(prompt, streamer=streamer, stopping_criteria=criteria, **options)
-        except BaseException as error:  # raised where the text is read
-            failures.append(error)
-            streamer.end()
-
-    def parts() -> Iterator[str]:
-        yield from streamer
-        if failures:
-            raise _failed(failures[0]) from failures[0]
-
-    worker = threading.Thread(target=run, name="generate")
-    worker.start()
-    try:
-        yield parts()
-    finally:
-        cancelled.set()
-        worker.join()
-
-
-def _until(parts: Iterator[str], stop: list[str]) -> Iterator[str]:
-    """Yield text up to the first stop string."""
-    stops = StopStrings(stop)
-    for part in parts:
-        if shown := stops.feed(part):
-            yield shown
-        if stops.found:
-            return
-    if rest := stops.close():
-        yield rest

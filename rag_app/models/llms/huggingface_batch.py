@@ -48,10 +48,11 @@ class StopStrings:
     def feed(self, text: str) -> str:
         """Return what can be shown now."""
         self._held += text
-        places = [at for one in self._stop if (at := self._held.find(one)) >= 0]
-        if places:
+        # The one that was whole first, as if the text came a character at a time.
+        found = [(at + len(one), at) for one in self._stop if (at := self._held.find(one)) >= 0]
+        if found:
             self.found = True
-            return self._held[: min(places)]
+            return self._held[: min(found)[1]]
         keep = max((_overlap(self._held, one) for one in self._stop), default=0)
         shown = self._held[: len(self._held) - keep]
         self._held = self._held[len(shown) :]
@@ -198,7 +199,7 @@ class Batcher:
                 return torch.tensor(done, device=input_ids.device)
 
         options = dict(requests[0].options)
-        penalties = _penalties(options, longest)
+        processors = penalties(options, longest)
         if (seed := options.pop("seed", None)) is not None:
             torch.manual_seed(seed)
         with torch.inference_mode():
@@ -207,7 +208,7 @@ class Batcher:
                 attention_mask=mask.to(self._model.device),
                 max_new_tokens=max(one.limit for one in requests),
                 stopping_criteria=StoppingCriteriaList([Follow()]),
-                logits_processor=LogitsProcessorList(penalties),
+                logits_processor=LogitsProcessorList(processors),
                 pad_token_id=pad,
                 **options,
             )
@@ -219,8 +220,8 @@ class Batcher:
         return set(ends) if isinstance(ends, list) else {ends} - {None}
 
 
-def _penalties(options: dict[str, Any], prompt: int) -> list[Any]:
-    """Take OpenAI's penalties out of ``options`` and return what applies them.
+def penalties(options: dict[str, Any], prompt: int) -> list[Any]:
+    """Take OpenAI's penalties out of ``options`` and return the logits processors that apply them.
 
     A token's logit is lowered by the presence penalty if it was generated before, and by the
     frequency penalty each time it was (OpenAI API reference, "Parameter details").

@@ -28,6 +28,9 @@ _PROMPTS_MIB = 512
 
 _TOKENIZE_SECONDS = 60.0
 
+_ANY_SEED = -1
+"""llama.cpp takes another one each time."""
+
 _NAMES = {"repetition_penalty": "repeat_penalty"}
 """Options that llama.cpp calls something else."""
 
@@ -62,7 +65,7 @@ class LlamaCppChat(BaseChatModel):
     top_p: float = 0.9
     top_k: int = 40
     repetition_penalty: float = 1.0
-    seed: int = 0
+    seed: int | None = None
 
     _server: Any = PrivateAttr()
     _key: str = PrivateAttr()
@@ -171,7 +174,7 @@ class LlamaCppChat(BaseChatModel):
             "top_p": self.top_p,
             "top_k": self.top_k,
             "repeat_penalty": self.repetition_penalty,
-            "seed": self.seed,
+            "seed": _ANY_SEED if self.seed is None else self.seed,
             "stream": True,
             "stream_options": {"include_usage": True},
             "return_progress": True,  # calls back while the prompt is read: a chance to cancel

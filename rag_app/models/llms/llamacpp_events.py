@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk
 
-from rag_app.errors import ModelError
+from rag_app.errors import ModelError, PromptTooLongError
 
 Event = dict[str, Any]
 Handler = Callable[[Event, Callable[[Any], bool]], None]
@@ -110,7 +110,7 @@ class Chunks:
             ModelError: the event is an error.
         """
         if error := event.get("error"):
-            raise ModelError(_said(error))
+            raise _refused(error)
         message = AIMessageChunk(content="")
         info: dict[str, Any] = {}
         if choices := event.get("choices"):
@@ -145,10 +145,10 @@ def _usage(usage: Event) -> UsageMetadata:
     )
 
 
-def _said(error: Event) -> str:
+def _refused(error: Event) -> ModelError:
     if error.get("type") == "exceed_context_size_error":
-        return (
+        return PromptTooLongError(
             f"the prompt has {error.get('n_prompt_tokens')} tokens and the model's window "
             f"{error.get('n_ctx')}; raise RAG_APP_CONTEXT_LENGTH or ask about less"
         )
-    return f"llama.cpp refused the request ({error.get('message', error)})"
+    return ModelError(f"llama.cpp refused the request ({error.get('message', error)})")

@@ -159,6 +159,7 @@ const encode = (part, number) => (number === 0 ? part : encodeURIComponent(part)
 
 export const api = {
   health,
+  settings: () => json("GET", "/v1/settings"),
   indexes: () => json("GET", "/v1/indexes"),
   createIndex: (name) => json("POST", "/v1/indexes", { name }),
   deleteIndex: (name) => json("DELETE", at(name)),

@@ -34,7 +34,7 @@ function startKeyField() {
 }
 
 /** Look after the server: say when it is away or still loading, and go on when it is back. */
-async function watch() {
+async function watch(before = null) {
   const { status, error } = await api.health();
   const notices = {
     offline: t("offline"),
@@ -43,8 +43,8 @@ async function watch() {
   };
   line($("notice"), notices[status]);
   $("notice").dataset.status = status;
-  if (status !== "offline" && !loaded) await load();
-  setTimeout(watch, status === "ready" ? WATCH_MS.ready : WATCH_MS.waiting);
+  if (status !== "offline" && (!loaded || before === "offline")) await load();
+  setTimeout(watch, status === "ready" ? WATCH_MS.ready : WATCH_MS.waiting, status);
 }
 
 async function load() {

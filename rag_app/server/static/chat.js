@@ -1,16 +1,15 @@
-// The conversation: questions, streamed answers, their sources.
+// The conversation: questions, streamed answers, stopping and retrying.
 
 import { ApiError, api, streamError } from "/static/api.js";
-import { $, confirm, copy, el, icon, line, save } from "/static/dom.js";
-import { number, t, translateNote } from "/static/i18n.js";
+import { $, confirm, line } from "/static/dom.js";
+import { number, t } from "/static/i18n.js";
 import { conversations, emit, on, settings, state } from "/static/store.js";
-import { markdown, percent, placeOf, renderText, withoutMarks } from "/static/text.js";
-import { showCitation } from "/static/viewer.js";
+import { withoutMarks } from "/static/text.js";
+import { scrollDown, scrollToEnd, textButton, view, viewOf } from "/static/turns.js";
 
 /** Turns sent along with a question, and characters of each. */
 const HISTORY = 4;
 const HISTORY_CHARACTERS = 2000;
-const SHOWN_SOURCES = 4;
 
 let turns = [];
 let running = null;
@@ -201,7 +200,7 @@ function stop() {
   const { turn, abort } = running;
   abort.abort();
   turn.status = "stopped";
-  const shown = views.get(turn);
+  const shown = viewOf(turn);
   if (shown) end(turn, shown);
 }
 
@@ -238,143 +237,6 @@ async function newConversation() {
 /** How many turns there are. */
 export const turnCount = () => turns.length;
 
-// What is shown of a turn.
-
-const views = new WeakMap();
-
-function view(turn) {
-  const text = el("div", { class: "prose" });
-  const label = el("p", { class: "badge", hidden: true });
-  const foot = el("div", { class: "foot" });
-  const answer = el("article", { class: "answer", "data-testid": "answer" }, label, text, foot);
-  const question = el("h3", { class: "asked" },
-    el("span", { class: "hidden-label" }, t("you")), turn.question);
-  const node = el("li", { class: "turn" }, question, answer);
-  let waiting = false;
-  const update = () => {
-    waiting = false;
-    const pinned = isAtEnd();
-    answer.dataset.status = turn.status;
-    answer.classList.toggle("not-found", !turn.answered);
-    line(label, turn.answered ? null : t("notFound"));
-    renderText(text, turn.text, (marker) => markButton(turn, marker));
-    if (turn.status === "running" && !turn.text) text.replaceChildren(thinking(turn));
-    if (turn.status !== "running") foot.replaceChildren(...footOf(turn));
-    if (pinned && turn.status === "running") scrollDown();
-    return pinned;
-  };
-  const later = () => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => waiting && update());
-  };
-  const shown = { node, update, later };
-  views.set(turn, shown);
-  update();
-  return shown;
-}
-
-function thinking(turn) {
-  const said = turn.citations.length ? t("writing") : t("searching");
-  return el("p", { class: "thinking" }, el("span", { class: "dots", "aria-hidden": "true" }), said);
-}
-
-function markButton(turn, marker) {
-  const citation = turn.citations.find((one) => one.marker === marker);
-  if (!citation) return null;
-  const label = t("citation", { n: marker, place: placeOf(citation) });
-  const button = el(
-    "button",
-    { type: "button", class: "citation", "data-testid": "citation", "aria-label": label, title: label },
-    String(marker),
-  );
-  button.addEventListener("click", () => showCitation(citation, button));
-  return button;
-}
-
-function footOf(turn) {
-  const parts = [];
-  if (turn.status === "stopped") parts.push(el("p", { class: "muted stopped" }, t("stoppedHere")));
-  if (turn.status === "failed") parts.push(el("p", { class: "error", role: "alert" }, turn.error));
-  if (!turn.answered && turn.citations.length) {
-    parts.push(el("p", { class: "muted" }, t("notFoundHint")));
-  }
-  if (turn.notes.length) {
-    parts.push(el("ul", { class: "notes" }, ...turn.notes.map((note) => el("li", {}, translateNote(note)))));
-  }
-  if (turn.citations.length && turn.status !== "failed") parts.push(sources(turn));
-  parts.push(actions(turn));
-  return parts;
-}
-
-function sources(turn) {
-  const rows = turn.citations.map((citation) => sourceRow(citation));
-  const list = (items) => el("ol", { class: "sources" }, ...items);
-  const box = el(
-    "section",
-    { class: "source-box", "data-testid": "sources" },
-    el("h4", {}, t(turn.answered ? "sources" : "nearest")),
-    list(rows.slice(0, SHOWN_SOURCES)),
-  );
-  const rest = rows.slice(SHOWN_SOURCES);
-  if (rest.length) {
-    const summary = el("summary", {}, t("moreSources", { n: number(rest.length) }));
-    box.append(el("details", {}, summary, list(rest)));
-  }
-  return box;
-}
-
-function sourceRow(citation) {
-  const share = percent(citation);
-  const meter = el("meter", { min: 0, max: 100, value: share, "aria-hidden": "true" });
-  const place = placeOf(citation).slice(citation.name.length + 3);
-  const button = el(
-    "button",
-    { type: "button", class: "source", "data-testid": "source" },
-    el("span", { class: "number" }, String(citation.marker)),
-    el(
-      "span",
-      { class: "lines" },
-      el("span", { class: "source-name" }, el("b", {}, citation.name),
-        place ? el("span", { class: "muted" }, place) : null),
-      el("span", { class: "snippet" }, citation.text.replace(/\s+/g, " ").slice(0, 120)),
-    ),
-    el("span", { class: "relevance" }, meter, el("small", {}, t("relevance", { n: share }))),
-  );
-  button.addEventListener("click", () => showCitation(citation, button));
-  return el("li", {}, button);
-}
-
-function actions(turn) {
-  const box = el("div", { class: "actions" });
-  if (turn.text) {
-    const asText = () => markdown(turn.question, turn.text, turn.citations, turn.answered);
-    box.append(
-      copyButton(asText),
-      textButton("download", t("download"), () => save(turn.question, asText())),
-    );
-  }
-  box.append(el("span", { class: "retry-place" }));
-  return box;
-}
-
-function textButton(name, label, action) {
-  const button = el("button", { type: "button", class: "text", "data-testid": name });
-  button.append(icon(name), el("span", {}, label));
-  button.addEventListener("click", action);
-  return button;
-}
-
-function copyButton(asText) {
-  const button = textButton("copy", t("copy"), async () => {
-    await copy(asText());
-    button.lastElementChild.textContent = t("copied");
-    $("status").textContent = t("copied");
-    setTimeout(() => (button.lastElementChild.textContent = t("copy")), 2000);
-  });
-  return button;
-}
-
 /** The last turn, and only that, can be answered again. */
 function showLast() {
   $("retry")?.remove();
@@ -382,21 +244,4 @@ function showLast() {
   const button = textButton("retry", t("retry"), retry);
   button.id = "retry";
   $("messages").lastElementChild?.querySelector(".retry-place")?.append(button);
-}
-
-function isAtEnd() {
-  const box = $("conversation");
-  return box.scrollHeight - box.scrollTop - box.clientHeight < 80;
-}
-
-/** Show the end of a turn, unless its question would then be out of sight. */
-function scrollToEnd(node) {
-  const box = $("conversation");
-  const top = node.getBoundingClientRect().top - box.getBoundingClientRect().top + box.scrollTop;
-  const bottom = box.scrollHeight - box.clientHeight;
-  box.scrollTop = Math.max(box.scrollTop, Math.min(bottom, top - 16));
-}
-
-function scrollDown() {
-  $("conversation").scrollTop = $("conversation").scrollHeight;
 }

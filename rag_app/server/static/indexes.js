@@ -3,7 +3,7 @@
 import { ApiError, api } from "/static/api.js";
 import { $, confirm, el, line } from "/static/dom.js";
 import { number, t } from "/static/i18n.js";
-import { chosen, conversations, emit, state, summaries } from "/static/store.js";
+import { chosen, conversations, emit, state, summaries, takeServer } from "/static/store.js";
 
 let loaded = false;
 
@@ -13,22 +13,24 @@ export function startIndexes() {
   $("delete-index").addEventListener("click", deleteIndex);
 }
 
-/** Load the list of indexes; keeps the one chosen, or takes the first. */
+/** Load the list of indexes and the server's settings; keeps the one chosen, or takes the first. */
 export async function loadIndexes() {
-  const list = await api.indexes();
-  state.indexes = list.data;
-  state.formats = list.formats ?? [];
-  state.maxFileBytes = list.max_file_bytes ?? 0;
+  await fetchIndexes();
   const names = state.indexes.map((one) => one.name);
   const wanted = [state.index, chosen.get()].find((name) => names.includes(name));
-  show();
   choose(wanted ?? names[0] ?? null);
+}
+
+async function fetchIndexes() {
+  const [list, server] = await Promise.all([api.indexes(), api.settings()]);
+  state.indexes = list.data;
+  takeServer(server);
+  show();
 }
 
 /** Refresh the numbers of the list without changing what is chosen. */
 export async function refreshIndexes() {
-  state.indexes = (await api.indexes()).data;
-  show();
+  await fetchIndexes();
   emit("indexes");
 }
 
@@ -70,8 +72,7 @@ export function createIndex() {
       created = true;
       conversations.remove(name);
       summaries.clear(name);
-      state.indexes = (await api.indexes()).data;
-      show();
+      await fetchIndexes();
       dialog.close();
       choose(name);
     } catch (error) {

@@ -2,12 +2,16 @@
 
 import { $ } from "/static/dom.js";
 import { number, t } from "/static/i18n.js";
-import { settings } from "/static/store.js";
+import { on, settings, state } from "/static/store.js";
 
 export function startSettings() {
   $("open-settings").addEventListener("click", () => {
     show();
     $("settings").showModal();
+  });
+  on("server", () => {
+    fitRanges();
+    $("open-settings").disabled = false;
   });
   $("set-k").addEventListener("input", (event) => set({ k: Number(event.target.value) }));
   $("set-chain").addEventListener("change", (event) => set({ chain: event.target.value }));
@@ -25,6 +29,16 @@ export function startSettings() {
   });
 }
 
+/** A default of the server may lie beyond what the page offers otherwise. */
+function fitRanges() {
+  for (const id of ["set-k", "set-temperature", "set-length"]) {
+    const input = $(id);
+    const value = state.defaults[id.slice("set-".length)];
+    input.min = Math.min(Number(input.min), value);
+    input.max = Math.max(Number(input.max), value);
+  }
+}
+
 function set(changes) {
   settings.set(changes);
   show();
@@ -36,7 +50,7 @@ function show() {
   $("set-k-value").textContent = number(k);
   $("set-chain").value = chain;
   $("set-temperature").value = temperature;
-  $("set-temperature-value").textContent = temperature.toFixed(1);
+  $("set-temperature-value").textContent = number(temperature);
   $("set-length").value = length;
   $("summary-length").textContent = t("summaryLength", { n: number(length) });
 }

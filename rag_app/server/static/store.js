@@ -3,15 +3,6 @@
 const PREFIX = "rag-app.";
 const TURNS = 100;
 
-/** Passages read, chain, temperature and length of a summary. */
-export const DEFAULTS = Object.freeze({
-  k: 4,
-  chain: "refine",
-  temperature: 0,
-  length: 200,
-  summaryChain: "refine",
-});
-
 function read(key, fallback) {
   try {
     return JSON.parse(localStorage.getItem(PREFIX + key)) ?? fallback;
@@ -31,7 +22,7 @@ function write(key, value) {
 }
 
 export const settings = {
-  all: () => ({ ...DEFAULTS, ...read("settings", {}) }),
+  all: () => ({ ...state.defaults, ...read("settings", {}) }),
   /** Only what was changed: the server has its own defaults for the rest. */
   given: () => read("settings", {}),
   set: (changes) => write("settings", { ...settings.given(), ...changes }),
@@ -81,9 +72,28 @@ export const state = {
   index: null,
   indexes: [],
   documents: [],
+  defaults: {},
   formats: [],
-  maxFileBytes: 0,
+  limits: { files: Infinity, fileBytes: Infinity, uploadBytes: Infinity },
 };
+
+/** Take over what the server does by default, and what may be uploaded. */
+export function takeServer(server) {
+  state.defaults = {
+    k: server.k,
+    chain: server.answer_chain,
+    temperature: server.temperature,
+    length: server.summary_length,
+    summaryChain: server.summary_chain,
+  };
+  state.formats = server.formats;
+  state.limits = {
+    files: server.max_files,
+    fileBytes: server.max_file_bytes,
+    uploadBytes: server.max_upload_bytes,
+  };
+  emit("server");
+}
 
 const events = new EventTarget();
 

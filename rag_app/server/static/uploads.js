@@ -16,9 +16,8 @@ export function startUploads() {
     input.value = "";
     add(files);
   });
-  on("indexes", accept);
+  on("server", accept);
   on("index", () => {
-    accept();
     for (const card of $("jobs").children) card.hidden = card.dataset.index !== state.index;
     line($("library-error"), null);
   });
@@ -106,16 +105,23 @@ async function add(files) {
 function checked(files) {
   const suffix = (file) => file.name.slice(file.name.lastIndexOf(".")).toLowerCase();
   const bad = files.filter((file) => state.formats.length && !state.formats.includes(suffix(file)));
-  const large = files.filter((file) => state.maxFileBytes && file.size > state.maxFileBytes);
+  const large = files.filter((file) => file.size > state.limits.fileBytes);
   const empty = files.filter((file) => file.size === 0);
   const said = [];
   if (bad.length) said.push(t("badFormat", { names: namesOf(bad), formats: formatNames() }));
   if (large.length) {
-    said.push(t("tooLarge", { names: namesOf(large), size: bytes(state.maxFileBytes) }));
+    said.push(t("tooLarge", { names: namesOf(large), size: bytes(state.limits.fileBytes) }));
   }
   if (empty.length) said.push(t("emptyFiles", { names: namesOf(empty) }));
+  const readable = files.filter((file) => ![...bad, ...large, ...empty].includes(file));
+  const size = readable.reduce((sum, file) => sum + file.size, 0);
+  const together = readable.length <= state.limits.files && size <= state.limits.uploadBytes;
+  if (!together) {
+    const most = { n: number(state.limits.files), size: bytes(state.limits.uploadBytes) };
+    said.push(t("tooMuch", most));
+  }
   line($("library-error"), said.join(" "));
-  return files.filter((file) => ![...bad, ...large, ...empty].includes(file));
+  return together ? readable : [];
 }
 
 function namesOf(files) {

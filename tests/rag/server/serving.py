@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import uvicorn
 
 from rag_app.cli.serving import listen
 from rag_app.engine import RagApp
 from rag_app.server.app import create_app
+from rag_app.server.running import Server
 from rag_app.server.security import Access
 from tests.scripted import ScriptedChatModel
 
@@ -41,17 +41,22 @@ class Served:
 
 @contextmanager
 def serving(
-    *, llm: Any = None, embeddings: Any = None, access: Access | None = None, **settings: Any
+    *,
+    llm: Any = None,
+    embeddings: Any = None,
+    hashing: bool = True,
+    access: Access | None = None,
+    **settings: Any,
 ) -> Iterator[Served]:
+    """Run a server; without ``hashing`` the embedding models are those of the indexes."""
     from tests.rag.index.hashing import HashingEmbeddings
 
     model = llm or ScriptedChatModel(replies=["答案是四十二。"])
-    engine = RagApp(llm=model, embeddings=embeddings or HashingEmbeddings(), **settings)
+    embeddings = embeddings or (HashingEmbeddings() if hashing else None)
+    engine = RagApp(llm=model, embeddings=embeddings, **settings)
     app = create_app(engine, access=access)
     listening = listen("127.0.0.1", 0, ())
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
-    )
+    server = Server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"

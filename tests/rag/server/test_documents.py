@@ -1,6 +1,7 @@
 """Documents over HTTP: indexes, uploads, jobs, search, summaries."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,15 @@ def test_from_an_upload_to_a_passage(client: httpx.Client) -> None:
     assert passage["name"] == "说明.md"
     text = client.get(f"/v1/indexes/合同/documents/{passage['document']}/text").json()["text"]
     assert text[passage["start"] : passage["end"]] == passage["text"]
+
+
+def test_the_settings_in_force(home: Path) -> None:
+    own: Any = {"k": 7, "answer_chain": "stuff", "temperature": 0.3, "max_file_bytes": 999}
+    with serving(**own, summary_chain="map_reduce", summary_length=50) as served:
+        told = httpx.get(f"{served.url}/v1/settings").json()
+    assert {name: told[name] for name in own} == own
+    assert (told["summary_chain"], told["summary_length"]) == ("map_reduce", 50)
+    assert {".pdf", ".docx", ".txt"} <= set(told["formats"])
 
 
 def test_the_text_has_the_offsets_of_the_file(client: httpx.Client, tmp_path: Path) -> None:
@@ -159,6 +169,24 @@ def test_an_index_that_is_damaged_says_so_and_leaves_the_others(home: Path) -> N
         assert listed["好"]["documents"] == 1
         assert "damaged" in listed["坏"]["error"]
         assert client.post("/v1/indexes/坏/search", json={"query": "李白"}).status_code == 503
+
+
+def test_an_index_whose_embedding_model_is_gone(home: Path, tiny_embeddings: Path) -> None:
+    from rag_app.engine import RagApp
+
+    folder = shutil.copytree(tiny_embeddings, home / "model")
+    (home / "甲.txt").write_text(LI_BAI, encoding="utf-8")
+    with RagApp(index=str(home / "indexes" / "旧"), embedding=str(folder)) as app:
+        app.index([home / "甲.txt"])
+    shutil.rmtree(folder)
+    with serving(hashing=False) as served, served.client() as client:
+        (index,) = client.get("/v1/indexes").json()["data"]
+        assert (index["documents"], index["error"]) == (1, None)
+        assert [one["name"] for one in documents(client, "旧")] == ["甲.txt"]
+        answer = client.post("/v1/indexes/旧/search", json={"query": "李白"})
+        assert answer.status_code == 503
+        assert "no embedding model" in answer.json()["error"]["message"]
+        assert client.delete("/v1/indexes/旧").status_code == 200
 
 
 def test_what_was_uploaded_and_not_indexed_is_indexed_at_the_start(home: Path) -> None:

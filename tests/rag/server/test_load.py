@@ -2,18 +2,23 @@
 
 import asyncio
 import gc
+import json
 import resource
 import socket
 import threading
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from rag_app.index.embedding import FloatArray
 from rag_app.server.admission import Admission
 from rag_app.server.errors import ApiError
+from tests.rag.index.hashing import HashingEmbeddings
 from tests.rag.server.serving import Served, serving
 from tests.scripted import ScriptedChatModel
 
@@ -22,7 +27,7 @@ CHAT = "/v1/chat/completions"
 
 
 def until(true: Any) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -120,6 +125,66 @@ async def test_of_many_embedding_requests_none_is_lost(served: Served) -> None:
     expected = served.engine.embeddings.embed_array(texts)
     for answer, vector in zip(answers, expected, strict=True):
         assert answer.json()["data"][0]["embedding"] == pytest.approx(vector.tolist())
+
+
+class Gated(HashingEmbeddings):
+    """Embeds when it is let to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.begun = threading.Event()
+        self.count = 0
+
+    def embed_array(self, texts: Sequence[str]) -> FloatArray:
+        self.begun.set()
+        self.gate.wait(60)
+        self.count += len(texts)
+        return super().embed_array(texts)
+
+
+def test_a_client_that_goes_away_ends_its_embedding(home: Path) -> None:
+    embeddings = Gated()
+    with serving(embeddings=embeddings) as served:
+        queue = served.app.state.context.embedding
+        port = int(served.url.rsplit(":", 1)[1])
+        content = json.dumps({"input": ["甲"] * 2000})
+        with socket.create_connection(("127.0.0.1", port)) as plain:
+            plain.sendall(
+                "POST /v1/embeddings HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                "Content-Type: application/json\r\n"
+                f"Content-Length: {len(content)}\r\n\r\n{content}".encode()
+            )
+            assert embeddings.begun.wait(60)
+        until(lambda: queue.inside == 0)
+        embeddings.gate.set()
+        answer = httpx.post(f"{served.url}/v1/embeddings", json={"input": "乙"}, timeout=60)
+        assert answer.status_code == 200
+    assert embeddings.count < 2000
+
+
+def test_indexing_does_not_keep_a_server_that_ends(home: Path) -> None:
+    embeddings = Gated()
+    text = "".join(f"第{number}段的内容。\n\n" for number in range(20_000))
+    with ExitStack() as stack:
+        served = stack.enter_context(serving(embeddings=embeddings, chunk_size=50, chunk_overlap=0))
+        with served.client() as client:
+            client.post("/v1/indexes", json={"name": "a"})
+            files = [("files", ("长.txt", text.encode()))]
+            assert client.post("/v1/indexes/a/documents", files=files).status_code == 202
+        assert embeddings.begun.wait(60)
+        leaving = threading.Thread(target=stack.pop_all().close)
+        leaving.start()
+        until(served.app.state.context.jobs._closing.is_set)
+        embeddings.gate.set()
+        leaving.join()
+    assert embeddings.count <= 64
+    with serving(chunk_size=50, chunk_overlap=0) as served, served.client() as client:
+        (job,) = served.app.state.context.jobs._jobs.values()
+        client.get(f"/v1/jobs/{job.id}/events")
+        (document,) = client.get("/v1/indexes/a/documents").json()["data"]
+        assert document["name"] == "长.txt"
+        assert document["passages"] > 64
 
 
 @pytest.mark.slow

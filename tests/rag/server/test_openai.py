@@ -38,6 +38,8 @@ def official(tiny: Served) -> Iterator[openai.OpenAI]:
         yield client
 
 
+JSON = {"type": "json_object"}
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
 NAME = "qwen2.5-coder-1.5b-instruct"  # what the settings call the model that the test puts in
 
 
@@ -70,6 +72,7 @@ def test_a_stream_has_the_standards_form(official: openai.OpenAI) -> None:
     assert chunks[-2].choices[0].finish_reason == "stop"
     assert chunks[-1].choices == []
     assert chunks[-1].usage
+    assert [chunk.usage for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
     assert len({chunk.id for chunk in chunks}) == 1
 
 
@@ -171,9 +174,18 @@ def test_langchain_is_a_client_too(tiny: Served) -> None:
         ("chat/completions", {"messages": ASKED, "max_tokens": 0}, 400, "max_tokens"),
         ("chat/completions", {"messages": ASKED, "max_tokens": 10**6}, 400, "max_tokens"),
         ("chat/completions", {"messages": ASKED, "logprobs": True}, 400, "logprobs"),
-        ("chat/completions", {"messages": ASKED, "stop": ["x"] * 17}, 400, None),
+        ("chat/completions", {"messages": ASKED, "stop": ["x"] * 17}, 400, "stop"),
+        ("chat/completions", {"messages": ASKED, "stop": ""}, 400, "stop"),
+        ("chat/completions", {"messages": ASKED, "top_logprobs": 2}, 400, "top_logprobs"),
+        ("chat/completions", {"messages": ASKED, "tools": [{}]}, 400, "tools"),
+        ("chat/completions", {"messages": ASKED, "functions": [{}]}, 400, "functions"),
+        ("chat/completions", {"messages": ASKED, "logit_bias": {"5": 1}}, 400, "logit_bias"),
+        ("chat/completions", {"messages": ASKED, "response_format": JSON}, 400, "response_format"),
+        ("chat/completions", {"messages": ASKED, "model": "multilingual-e5-small"}, 400, "model"),
+        ("chat/completions", {"messages": ASKED, "top_k": -2}, 400, "top_k"),
         ("completions", {}, 400, "prompt"),
         ("completions", {"prompt": []}, 400, None),
+        ("completions", {"prompt": [1, 2]}, 400, "prompt"),
         ("completions", {"prompt": "x", "echo": True}, 400, "echo"),
         ("embeddings", {"input": []}, 400, None),
         ("embeddings", {"input": ""}, 400, "input"),
@@ -194,7 +206,63 @@ def test_what_is_wrong_is_said(
         assert error["param"] == param
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"messages": 1}'])
+def text_part(text: str, kind: str = "text") -> dict[str, str]:
+    return {"type": kind, kind: text}
+
+
+@pytest.mark.parametrize(
+    ("message", "read"),
+    [
+        ({"role": "user", "content": "甲"}, "甲"),
+        ({"role": "user", "content": [text_part("甲"), text_part("乙")]}, "甲\n乙"),
+        ({"role": "assistant", "content": None, "tool_calls": []}, ""),
+        ({"role": "assistant"}, ""),
+        ({"role": "assistant", "content": [text_part("不行", "refusal")]}, "不行"),
+        ({"role": "developer", "content": "甲", "name": "x"}, "甲"),
+        ({"role": "system", "content": ""}, ""),
+    ],
+)
+def test_content_is_read_as_the_standard_says(
+    message: Any, read: str, served: Served, client: httpx.Client
+) -> None:
+    answer = client.post("/v1/chat/completions", json={"messages": [message, *ASKED]})
+    assert answer.status_code == 200, answer.text
+    assert served.model.prompts == [f"{read}\n{ASKED[0]['content']}"]
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "said"),
+    [
+        ({"role": "user", "content": None}, "content", "needs content"),
+        ({"role": "user"}, "content", "needs content"),
+        ({"role": "user", "content": [IMAGE]}, "content", "image_url parts are not supported"),
+        ({"role": "user", "content": [text_part("x", "refusal")]}, "content", "refusal parts"),
+        ({"role": "user", "content": [{"type": "text"}]}, "content", "needs text"),
+        ({"role": "tool", "tool_call_id": "1", "content": "x"}, "role", "tool messages are not"),
+        ({"role": "function", "name": "f", "content": "x"}, "role", "function messages are not"),
+    ],
+)
+def test_content_that_is_not_understood(
+    message: Any, field: str, said: str, client: httpx.Client
+) -> None:
+    for model in ("default", "rag:合同"):
+        client.post("/v1/indexes", json={"name": "合同"})
+        body = {"model": model, "messages": [message, *ASKED]}
+        answer = client.post("/v1/chat/completions", json=body)
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert error["param"] == f"messages.0.{field}"
+        assert said in error["message"]
+
+
+def test_each_kind_of_model_has_its_endpoint(client: httpx.Client) -> None:
+    client.post("/v1/indexes", json={"name": "合同"})
+    answer = client.post("/v1/completions", json={"model": "rag:合同", "prompt": "x"})
+    assert answer.status_code == 400
+    assert "/v1/chat/completions" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000])
 def test_bodies_that_are_none(body: bytes, client: httpx.Client) -> None:
     headers = {"content-type": "application/json"}
     answer = client.post("/v1/chat/completions", content=body, headers=headers)
@@ -285,6 +353,29 @@ def test_a_refined_answer_replaces_the_first(served: Served, client: httpx.Clien
     assert replaced[0]["choices"][0]["delta"]["content"] == "\n\n更好的答案，另有补充。"
     whole = client.post("/v1/chat/completions", json={**body, "stream": False}).json()
     assert whole["choices"][0]["message"]["content"]
+
+
+@pytest.mark.parametrize(
+    "more", [{"stop": "x"}, {"n": 2}, {"presence_penalty": 1}, {"tools": [{}]}, {"logprobs": True}]
+)
+def test_what_documents_cannot_answer_with(more: Any, client: httpx.Client) -> None:
+    client.post("/v1/indexes", json={"name": "合同"})
+    body = {"model": "rag:合同", "messages": ASKED, **more}
+    answer = client.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] in more
+
+
+def test_an_answer_from_documents_that_is_cut_off_says_so(tiny: Served) -> None:
+    with tiny.client() as client:
+        upload(client, "合同", **{"李白.txt": "答案是李白病逝于当涂。"})
+        body = {"model": "rag:合同", "messages": ASKED, "threshold": 0, "max_tokens": 3}
+        cut = client.post("/v1/chat/completions", json=body).json()
+        assert cut["choices"][0]["finish_reason"] == "length"
+        streamed = client.post("/v1/chat/completions", json={**body, "stream": True}).text
+        assert '"finish_reason": "length"' in streamed
+        whole = client.post("/v1/chat/completions", json={**body, "max_tokens": 60}).json()
+        assert whole["choices"][0]["finish_reason"] == "stop"
 
 
 # The real thing

@@ -15,6 +15,7 @@ from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 from tests.rag.server import browser as browsers  # noqa: E402
 from tests.rag.server.browser import Browser  # noqa: E402
+from tests.rag.server.serving import serving  # noqa: E402
 
 pytestmark = pytest.mark.skipif(bool(browsers.missing()), reason=browsers.missing())
 
@@ -271,6 +272,46 @@ def test_a_reload_finds_everything_again(page: Browser, document: str) -> None:
     page.press(Keys.ESCAPE)
     page.click(".citation")
     assert ANSWER in page.shown("#viewer mark").text
+
+
+def test_the_settings_begin_with_the_servers(home: Path, chinese: Browser) -> None:
+    own: Any = {"k": 30, "answer_chain": "stuff", "temperature": 0.25}
+    with serving(**own, summary_chain="map_reduce", summary_length=5005) as served:
+        chinese.open(served.url)
+        assert chinese.stored("settings") is None
+        assert shown_settings(chinese) == ("30", "stuff", "0.25", "5005")
+        chinese.find("#set-length").send_keys(Keys.CONTROL, "a", Keys.NULL, "305", Keys.TAB)
+        chinese.click("#settings .primary")
+        chinese.gone("#settings")
+        assert chinese.stored("settings") == {"length": 305}
+        chinese.reload()
+        assert shown_settings(chinese) == ("30", "stuff", "0.25", "305")
+        chinese.click("#set-defaults")
+        assert chinese.find("#set-length").get_attribute("value") == "5005"
+        chinese.press(Keys.ESCAPE)
+    with serving(**own, summary_chain="map_reduce", max_file_bytes=10_000) as served:
+        chinese.open(served.url)
+        create_index(chinese)
+        big = home / "大.txt"
+        big.write_text("x" * 10_001)
+        chinese.find("#file-input").send_keys(str(big))
+        assert "大.txt" in chinese.shown("#library-error").text
+        upload(chinese, home / "小.txt", ANSWER)
+        chinese.click("#documents .summarize")
+        chosen = "return document.querySelector('#summary :checked').value"
+        assert chinese.run(chosen) == "map_reduce"
+    chinese.complaints()
+
+
+def shown_settings(page: Browser) -> tuple[str, ...]:
+    """Open the settings: passages, chain, temperature, length of a summary."""
+    page.until(lambda: page.find("#open-settings").is_enabled())
+    page.click("#open-settings")
+    page.shown("#set-k")
+    k, temperature = page.find("#set-k-value").text, page.find("#set-temperature-value").text
+    assert page.find("#set-k").get_attribute("value") == k
+    rest = [page.find(one).get_attribute("value") for one in ("#set-chain", "#set-length")]
+    return k, str(rest[0]), temperature, str(rest[1])
 
 
 def test_a_job_is_followed_again_after_a_reload(page: Browser, index: str, tmp_path: Path) -> None:

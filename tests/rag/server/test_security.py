@@ -23,15 +23,16 @@ def test_one_of_the_keys_is_needed(home: Path) -> None:
     with serving(access=access) as served, served.client() as client:
         assert client.get("/health").status_code == 200
         assert client.get("/").status_code == 200
-        for path in ("/v1/models", "/metrics", "/v1/indexes"):
+        for path in ("/v1/models", "/metrics", "/v1/indexes", "/v1/settings"):
             answer = client.get(path)
             assert answer.status_code == 401
             assert answer.json()["error"]["code"] == "invalid_api_key"
         for sent in ("Bearer wrong", "first-key", "Basic first-key", "Bearer", "Bearer first-ke"):
             headers = {"Authorization": sent}
             assert client.get("/v1/models", headers=headers).status_code == 401
-        headers = {"Authorization": "Bearer first-key"}
-        assert client.get("/v1/models", headers=headers).status_code == 200
+        for key in ("first-key", "第二把"):
+            right = httpx.Headers([(b"Authorization", f"Bearer {key}".encode())])
+            assert client.get("/v1/models", headers=right).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,24 @@ def test_other_sites_pages_are_refused(headers: dict[str, str], status: int, hom
     access = Access(origins=("http://friend.example",))
     with serving(access=access) as served, served.client() as client:
         assert client.post(CHAT, json=ASKED, headers=headers).status_code == status
+
+
+def test_pages_of_named_origins_may_read_the_answers(home: Path) -> None:
+    friend = {"Origin": "http://friend.example"}
+    access = Access(keys=("k",), origins=("http://friend.example",))
+    with serving(access=access) as served, served.client() as client:
+        asks = {"Access-Control-Request-Method": "POST"}
+        asks["Access-Control-Request-Headers"] = "authorization"
+        before = client.options(CHAT, headers={**friend, **asks})
+        assert before.status_code == 200
+        assert before.headers["access-control-allow-origin"] == friend["Origin"]
+        refused = client.post(CHAT, json=ASKED, headers=friend)
+        assert refused.status_code == 401
+        assert refused.headers["access-control-allow-origin"] == friend["Origin"]
+        key = {"Authorization": "Bearer k"}
+        assert client.post(CHAT, json=ASKED, headers={**friend, **key}).status_code == 200
+        other = client.options(CHAT, headers={**asks, "Origin": "http://evil.example"})
+        assert "access-control-allow-origin" not in other.headers
 
 
 def test_a_page_of_the_server_itself_may(served: Served, client: httpx.Client) -> None:

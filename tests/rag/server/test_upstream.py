@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,48 @@ def test_answers_come_as_they_are(before: httpx.Client, behind: Served) -> None:
     assert streamed.text.endswith("data: [DONE]\n\n")
     behind.replies = ["长城。"]
     assert before.post("/v1/completions", json={"prompt": "中国有"}).json()["choices"][0]["text"]
+
+
+def test_what_only_the_model_behind_understands_is_passed_on(home: Path) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,x"}}
+    body = {
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "看"}, image]},
+            {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},
+            {"role": "tool", "tool_call_id": "1", "content": "结果"},
+        ],
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "response_format": {"type": "json_object"},
+        "min_p": 0.1,
+    }
+    with recording() as (url, requests), front(url) as served, served.client() as client:
+        assert client.post(CHAT, json=body).json() == {"choices": []}
+    (sent,) = requests
+    assert {name: sent[name] for name in body} == body
+
+
+@contextmanager
+def recording() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A server that keeps what it is sent."""
+    requests: list[dict[str, Any]] = []
+
+    class Keeps(BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+        def do_POST(self) -> None:
+            requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(b'{"choices": []}')
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Keeps) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", requests
+        server.shutdown()
+        thread.join()
 
 
 def test_documents_are_asked_through_it(before: httpx.Client, behind: Served) -> None:

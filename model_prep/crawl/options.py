@@ -1,0 +1,65 @@
+"""What a crawl is told."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from model_prep.errors import UsageError
+
+BASE_URL = "http://127.0.0.1:19327/v1"
+"""Where ``rag-app serve`` listens."""
+
+
+@dataclass(frozen=True)
+class CrawlOptions:
+    """What to ask, whom, and how much of it.
+
+    Raises:
+        UsageError: the address or the key is none.
+    """
+
+    output: Path
+    count: int
+    """Items that the file shall hold in the end."""
+    model: str = "default"
+    base_url: str = BASE_URL
+    api_key: str | None = field(default=None, repr=False)
+    topics: Path | None = None
+    """A file with one on each line; our own if None."""
+    tasks: Path | None = None
+    items: int = 20
+    """Items that one request asks for."""
+    concurrency: int = 2
+    """Requests at a time."""
+    similarity: float = 0.7
+    """ROUGE-L F1 from which on an item is a duplicate."""
+    temperature: float = 1.0
+    max_tokens: int | None = None
+    """Of a reply; by default what so many items need."""
+    timeout: float = 600.0
+    """Seconds until a reply is whole."""
+    tries: int = 6
+    """Times a request is sent before the crawl ends."""
+    seed: int | None = None
+    """Makes the draw of prompts repeatable."""
+    price_in: float | None = None
+    """Of a million tokens of prompts."""
+    price_out: float | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.base_url)
+            right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            right = False
+        if not right:
+            msg = f"{self.base_url!r} is no address; --base-url takes one such as {BASE_URL}"
+            raise UsageError(msg)
+        if self.api_key and not (self.api_key.isascii() and self.api_key.isprintable()):
+            msg = "the API key holds characters that no key has; copy it again"
+            raise UsageError(msg)
+
+    @property
+    def server(self) -> str:
+        """The address without user and password, for messages."""
+        return self.base_url.rpartition("@")[2] if "@" in self.base_url else self.base_url

@@ -1,0 +1,143 @@
+"""Options from a YAML file and a command line, old names of the family's scripts included."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from model_prep.errors import TrainingError
+from model_prep.training.settings import TrainingSettings
+
+RENAMED = {
+    "model_name_or_path": "model",
+    "tokenizer_name_or_path": "tokenizer",
+    "dataset_dir": "data",
+    "train_file": "data",
+    "validation_file": "validation",
+    "peft_path": "adapter",
+    "trainable": "target_modules",
+    "torch_dtype": "dtype",
+    "max_seq_length": "max_length",
+    "block_size": "max_length",
+    "data_cache_dir": "cache_dir",
+    "warmup_ratio": "warmup_steps",
+    "flash_attn": "attention",
+    "load_in_kbits": "quantize",
+    "validation_split_percentage": "validation_split",
+    "no_cuda": "use_cpu",
+}
+"""What the options of the family's training scripts are called here."""
+
+PASSED_OVER = {
+    "do_train": "it always trains",
+    "do_eval": "it evaluates where there is validation data",
+    "overwrite_output_dir": "a run goes on unless --resume false",
+    "fp16": "--dtype decides",
+    "bf16": "--dtype decides",
+    "evaluation_strategy": "--eval_steps decides",
+    "eval_strategy": "--eval_steps decides",
+    "save_strategy": "--save_steps decides",
+    "logging_strategy": "--logging_steps decides",
+    "logging_first_step": "the first step is always logged",
+    "report_to": "TensorBoard is used where it is installed",
+    "preprocessing_num_workers": "tokenizing needs no processes",
+    "ddp_find_unused_parameters": "it is never needed here",
+    "streaming": "data is read from the disk as needed",
+    "run_name": "the output folder names the run",
+    "low_cpu_mem_usage": "it is always so",
+}
+"""Options that mean nothing any more, and why."""
+
+_VALUES: dict[str, dict[str, Any]] = {
+    "load_in_kbits": {"4": "4bit", "8": "8bit", "16": None, "32": None},
+    "flash_attn": {"true": "flash_attention_2", "false": None},
+}
+
+
+def read_options(
+    kind: type[TrainingSettings], file: Path | None, arguments: Sequence[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return options by today's names, those of the command line over those of the file.
+
+    Args:
+        kind: Whose names there are.
+        file: YAML.
+        arguments: ``--name value``, ``--name=value``, or ``--name`` alone, which is true.
+
+    Returns:
+        The options, and a line about each that is passed over.
+
+    Raises:
+        TrainingError: the file can't be read, or an option is unknown or given twice.
+    """
+    notes: list[str] = []
+    options: dict[str, Any] = {}
+    for pairs in (read_yaml(file).items() if file else (), _pairs(arguments)):
+        options |= _translated(kind, pairs, notes)
+    return options, notes
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds.
+
+    Raises:
+        TrainingError: it is missing, no YAML, or no mapping.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        msg = f"{file} can't be read ({reason}); it takes YAML"
+        raise TrainingError(msg) from error
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        msg = f"{file} holds no options; write one on each line, such as learning_rate: 0.0001"
+        raise TrainingError(msg)
+    return content
+
+
+def _pairs(arguments: Sequence[str]) -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    waiting = list(arguments)
+    while waiting:
+        name, equals, value = waiting.pop(0).partition("=")
+        if not name.startswith("--"):
+            msg = f"{name!r} is no option; options are written --name value"
+            raise TrainingError(msg)
+        if not equals:
+            value = waiting.pop(0) if waiting and not waiting[0].startswith("--") else "true"
+        pairs.append((name.removeprefix("--").replace("-", "_"), value))
+    return pairs
+
+
+def _translated(kind: type[TrainingSettings], pairs: Any, notes: list[str]) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for name, value in pairs:
+        if reason := PASSED_OVER.get(name):
+            notes.append(f"--{name} is passed over: {reason}")
+            continue
+        now = RENAMED.get(name, name)
+        if now not in kind.model_fields:
+            raise _unknown(name, kind)
+        if now in options:
+            msg = f"--{name} is given twice" + (f" (as --{now} too)" if now != name else "")
+            raise TrainingError(msg)
+        options[now] = _value(name, value)
+    return options
+
+
+def _value(name: str, value: Any) -> Any:
+    if name in _VALUES and str(value).lower() in _VALUES[name]:
+        return _VALUES[name][str(value).lower()]
+    if name == "validation_split_percentage":
+        share = float(value)  # the scripts took it as a share, whatever its name says
+        return share / 100 if share >= 1 else share
+    return None if value in ("", "None", "none") else value
+
+
+def _unknown(name: str, kind: type[TrainingSettings]) -> TrainingError:
+    known = [*kind.model_fields, *RENAMED, *PASSED_OVER]
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"; did you mean --{near[0]}?" if near else f"; `model-prep {kind.kind} --help` has all"
+    return TrainingError(f"there is no option --{name}{hint}")

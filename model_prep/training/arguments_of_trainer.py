@@ -1,0 +1,120 @@
+"""Our settings as transformers' `TrainingArguments`."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model_prep.errors import TrainingError
+from model_prep.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
+
+_SHIPPED = ("zero2", "zero3")
+
+
+def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "TrainingArguments":
+    """Return the arguments of transformers' Trainer.
+
+    Args:
+        settings: Ours.
+        evaluates: There is validation data.
+
+    Raises:
+        TrainingError: transformers refuses a value, or DeepSpeed or its configuration is missing.
+    """
+    import torch
+    from transformers import TrainingArguments
+
+    cpu = settings.use_cpu or not torch.cuda.is_available()
+    same = (
+        "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps",
+        "num_train_epochs", "max_steps", "learning_rate", "lr_scheduler_type", "warmup_steps",
+        "weight_decay", "max_grad_norm", "optim", "seed", "dataloader_num_workers",
+        "ddp_timeout", "logging_steps", "save_steps", "save_total_limit",
+    )  # fmt: skip
+    options: dict[str, Any] = {name: getattr(settings, name) for name in same}
+    if settings.gradient_checkpointing and not settings.fsdp:  # FSDP has its own
+        options["activation_checkpointing"] = True
+        options["activation_checkpointing_kwargs"] = {"use_reentrant": False}
+    if settings.fsdp:
+        options |= {"fsdp": True, "fsdp_config": fsdp_config(settings)}
+    if settings.deepspeed:
+        options["deepspeed"] = deepspeed_config(settings.deepspeed)
+    if evaluates:
+        options |= {
+            "eval_strategy": "steps",
+            "eval_steps": settings.eval_steps or settings.save_steps,
+        }
+        options |= {"metric_for_best_model": "eval_loss", "greater_is_better": False}
+    try:
+        return TrainingArguments(
+            output_dir=str(settings.output_dir),
+            logging_first_step=True,
+            logging_nan_inf_filter=False,  # it would show 0 for a loss that is no number
+            disable_tqdm=True,
+            report_to="none",
+            remove_unused_columns=False,
+            label_names=["labels"],
+            dataloader_pin_memory=not cpu,
+            ddp_find_unused_parameters=False,
+            use_cpu=cpu,
+            **_precision(settings, cpu=cpu),
+            **options,
+        )
+    except (ValueError, ImportError, OSError) as error:
+        reason = " ".join(str(error).split())
+        msg = f"transformers refuses the settings ({reason})"
+        raise TrainingError(msg) from error
+
+
+def _precision(settings: TrainingSettings, *, cpu: bool) -> dict[str, Any]:
+    import torch
+
+    if settings.dtype == "float32" or (cpu and settings.dtype == "auto"):
+        return {}
+    if settings.dtype == "auto":
+        half = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    else:
+        half = {"bfloat16": "bf16", "float16": "fp16"}[settings.dtype]
+    return {half: True}
+
+
+def fsdp_config(settings: TrainingSettings) -> dict[str, Any]:
+    """Return how FSDP shards: layer by layer, and whole when it saves an adapter."""
+    config: dict[str, Any] = {
+        "version": 2,
+        "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+        "state_dict_type": "FULL_STATE_DICT",
+    }
+    if settings.gradient_checkpointing:
+        config["activation_checkpointing"] = True
+    return config
+
+
+def deepspeed_config(name: str) -> dict[str, Any]:
+    """Return DeepSpeed's configuration: one that comes with the project, or a file's.
+
+    Raises:
+        TrainingError: there is none such, or DeepSpeed is not installed.
+    """
+    from importlib.util import find_spec
+
+    if name in _SHIPPED:
+        text = (files(__package__) / "configs" / f"{name}.json").read_text(encoding="utf-8")
+    else:
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            msg = f"--deepspeed {name} can't be read ({reason}); name zero2, zero3 or a JSON file"
+            raise TrainingError(msg) from error
+    if find_spec("deepspeed") is None:
+        raise TrainingError("--deepspeed needs DeepSpeed; run: pip install deepspeed")
+    try:
+        config: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        msg_0 = f"--deepspeed {name} is no JSON ({error})"
+        raise TrainingError(msg_0) from error
+    return config

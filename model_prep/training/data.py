@@ -1,0 +1,104 @@
+"""Data for a run: found, tokenized once, and put into rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model_prep.errors import TrainingError
+from model_prep.pull import models_folder
+from model_prep.training import records
+from model_prep.training.encoding import encode_conversations, encode_texts
+from model_prep.training.reading import Problems, find_files
+from model_prep.training.rows import Rows, make_rows
+from model_prep.training.settings import TrainingSettings
+from model_prep.training.token_cache import TokenData, fingerprint, open_data, write_data
+
+_TEXT = (".txt", ".md")
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run trains on and is measured on."""
+
+    train: Rows
+    validation: Rows | None
+    key: str
+    """Changes with the content of the training data and how it is encoded."""
+
+
+def load(settings: TrainingSettings, tokenizer: Any) -> Data:
+    """Return the rows of a run; what is tokenized already is taken from the cache.
+
+    Raises:
+        TrainingError: a file is missing, or nothing is left to train on or to measure.
+    """
+    data = tokenized(settings, settings.data, tokenizer)
+    _require_some(data, settings.data)
+    split = 0.0 if settings.validation else settings.validation_split
+    train, held_back = make_rows(
+        data,
+        settings.max_length,
+        packing=settings.packing,
+        held_back=split if len(data) > 1 else 0.0,
+        seed=settings.seed,
+    )
+    validation: Rows | None = held_back if len(held_back) else None
+    if settings.validation:
+        other = tokenized(settings, settings.validation, tokenizer)
+        _require_some(other, settings.validation)
+        validation, _ = make_rows(other, settings.max_length, packing=settings.packing)
+    return Data(train, validation, f"{data.folder.name}-{split:g}")
+
+
+def tokenized(settings: TrainingSettings, paths: list[Path], tokenizer: Any) -> TokenData:
+    """Return the samples of files and folders.
+
+    Raises:
+        TrainingError: a file is missing, or the cache can't be written.
+    """
+    sft = settings.kind == "sft"
+    suffixes, what = (records.SUFFIXES, "conversations") if sft else (_TEXT, "text")
+    files = find_files(paths, suffixes, what)
+    key = fingerprint(
+        files,
+        kind=settings.kind,
+        encoding=settings.encoding,
+        max_length=settings.max_length,
+        tokenizer=_identity(tokenizer),
+    )
+    folder = _cache(settings) / key
+    if found := open_data(folder):
+        return found
+    problems = Problems()
+    encode = encode_conversations if sft else encode_texts
+    samples = encode(files, settings.encoding, tokenizer, settings.max_length, problems)
+    return write_data(folder, samples, problems)
+
+
+def _identity(tokenizer: Any) -> str:
+    """Return what decides how a tokenizer encodes."""
+    from hashlib import sha256
+
+    file = getattr(tokenizer, "vocab_file", None)
+    if file and Path(file).is_file():
+        content = Path(file).read_bytes()
+    else:
+        content = tokenizer.backend_tokenizer.to_str().encode()
+    special = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.get_added_vocab())
+    template = tokenizer.chat_template
+    return f"{sha256(content).hexdigest()} {special} {template}"
+
+
+def _cache(settings: TrainingSettings) -> Path:
+    return settings.cache_dir or models_folder().parent / "training-data"
+
+
+def _require_some(data: TokenData, paths: list[Path]) -> None:
+    if len(data):
+        return
+    first = f": {data.problems.first[0]}" if data.problems.first else ""
+    msg = (
+        f"{', '.join(map(str, paths))} has nothing to train on ({data.problems.total:,} problems"
+        f"{first}); it takes text files for pretrain, and for sft JSON with {records.FORMATS}"
+    )
+    raise TrainingError(msg)

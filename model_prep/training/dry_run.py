@@ -1,0 +1,147 @@
+"""What a run would do: its samples with their masks, its steps, memory and time."""
+
+import math
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from model_prep.training import data as training_data
+from model_prep.training.model import load_model, model_options, tokenizer_of
+from model_prep.training.rows import Rows
+from model_prep.training.settings import TrainingSettings
+
+_SHARE = 0.5
+"""Of the speed of one large matrix product, what a whole training step reaches."""
+_ACTIVATIONS = 17
+"""Numbers of the hidden size that a layer keeps for each token until the backward pass
+(Korthikanti et al. 2022, arXiv 2205.05198: 34 bytes at half precision), attention not counted."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would take; memory and time are rough."""
+
+    samples: int
+    tokens: int
+    targets: int
+    longest: int
+    median: int
+    truncated: int
+    rows: int
+    steps: int
+    parameters: int
+    trained: int
+    memory_gb: float
+    """For each process."""
+    seconds: float
+    problems: dict[str, int]
+    first_problems: list[str] = field(default_factory=list)
+    shown: list[list[tuple[str, bool]]] = field(default_factory=list)
+    """Some samples, in stretches of text, each with whether it is learned."""
+
+
+def estimate(settings: TrainingSettings, *, shown: int = 2) -> Estimate:
+    """Return what `train` would do; no weights are read.
+
+    Args:
+        settings: Of the run.
+        shown: Rows to decode.
+
+    Raises:
+        TrainingError, TokenizerError, AdapterError: as `train` raises them.
+    """
+    import numpy as np
+
+    tokenizer = tokenizer_of(settings)
+    data = training_data.load(settings, tokenizer)
+    model = load_model(settings, tokenizer, weights=False)
+    samples = data.train.data
+    trained = sum(one.numel() for one in model.parameters() if one.requires_grad)
+    frozen = sum(one.numel() for one in model.parameters()) - trained
+    steps = _steps(settings, len(data.train))
+    tokens = steps * _rows_per_step(settings) * data.train.tokens / len(data.train)
+    return Estimate(
+        samples=len(samples),
+        tokens=data.train.tokens,
+        targets=int(samples.targets.sum()),
+        longest=int(samples.lengths.max()),
+        median=int(np.median(samples.lengths)),
+        truncated=samples.truncated,
+        rows=len(data.train),
+        steps=steps,
+        parameters=frozen + trained,
+        trained=trained,
+        memory_gb=_memory(settings, model.config, frozen, trained) / 1e9,
+        seconds=_seconds(settings, frozen, trained, tokens),
+        problems=dict(samples.problems.counts),
+        first_problems=[str(one) for one in samples.problems.first],
+        shown=[decoded(data.train, row, tokenizer) for row in range(min(shown, len(data.train)))],
+    )
+
+
+def decoded(rows: Rows, number: int, tokenizer: Any) -> list[tuple[str, bool]]:
+    """Return a row as text, in stretches that are learned or not."""
+    row = rows[number]
+    stretches: list[tuple[list[int], bool]] = []
+    for token, label in zip(row["ids"].tolist(), row["labels"].tolist(), strict=True):
+        learned = label >= 0
+        if not stretches or stretches[-1][1] != learned:
+            stretches.append(([], learned))
+        stretches[-1][0].append(token)
+    return [(tokenizer.decode(ids), learned) for ids, learned in stretches]
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _rows_per_step(settings: TrainingSettings) -> int:
+    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+    return batch * _processes()
+
+
+def _steps(settings: TrainingSettings, rows: int) -> int:
+    if settings.max_steps > 0:
+        return settings.max_steps
+    batches = math.ceil(rows / (settings.per_device_train_batch_size * _processes()))
+    each = math.ceil(batches / settings.gradient_accumulation_steps)
+    return math.ceil(settings.num_train_epochs * each)
+
+
+def _memory(settings: TrainingSettings, config: Any, frozen: int, trained: int) -> float:
+    size = model_options(settings)["dtype"].itemsize
+    base = {"4bit": 0.55, "8bit": 1.05}.get(settings.quantize or "", float(size))
+    shared = _processes() if settings.fsdp or settings.deepspeed else 1
+    weights: float = (
+        frozen * base + trained * 16
+    ) / shared  # weight, gradient, AdamW's two moments
+    tokens = settings.per_device_train_batch_size * settings.max_length
+    layers, hidden = config.num_hidden_layers, config.hidden_size
+    kept = layers + _ACTIVATIONS if settings.gradient_checkpointing else layers * _ACTIVATIONS
+    logits: float = tokens * config.vocab_size * (size + 8)
+    activations: float = tokens * hidden * size * kept
+    return weights + activations + logits
+
+
+def _seconds(settings: TrainingSettings, frozen: int, trained: int, tokens: float) -> float:
+    # Forward and, for the activations, backward; 2 operations for each weight and token.
+    operations = (6 if settings.gradient_checkpointing else 4) * frozen + 6 * trained
+    return tokens * operations / (_speed(settings) * _SHARE * _processes())
+
+
+def _speed(settings: TrainingSettings) -> float:
+    """Return this machine's operations a second in a large matrix product."""
+    import torch
+
+    on_gpu = torch.cuda.is_available() and not settings.use_cpu
+    device = "cuda" if on_gpu else "cpu"
+    matrix = torch.ones(1024, 1024, dtype=model_options(settings)["dtype"], device=device)
+    matrix @ matrix
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < 0.2:
+        matrix @ matrix
+        count += 1
+        if on_gpu:
+            torch.cuda.synchronize()
+    return count * 2 * 1024**3 / (time.perf_counter() - start)

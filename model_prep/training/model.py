@@ -1,0 +1,220 @@
+"""The model that is trained: a base that stays as it is, and an adapter upon it."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model_prep.adapters import open_adapter
+from model_prep.errors import GenerateError, TokenizerError, TrainingError
+from model_prep.placement import placement
+from model_prep.tokenization import MODEL_FILE, load_tokenizer, save_tokenizer
+from model_prep.training.settings import TrainingSettings
+from model_prep.training.vocabulary import Sizes, rows_needed
+
+if TYPE_CHECKING:
+    import torch
+
+_TOKENIZER_FILES = (MODEL_FILE, "tokenizer.json", "tokenizer_config.json")
+
+
+def tokenizer_of(settings: TrainingSettings) -> Any:
+    """Return the exact tokenizer: the one named, else the adapter's, else the model's.
+
+    Raises:
+        TokenizerError: there is none.
+    """
+    adapter = settings.adapter
+    if settings.tokenizer:
+        return load_tokenizer(settings.tokenizer)
+    if adapter and any((adapter / name).is_file() for name in _TOKENIZER_FILES):
+        return load_tokenizer(adapter)
+    return load_tokenizer(settings.model)
+
+
+def load_model(settings: TrainingSettings, tokenizer: Any, *, weights: bool = True) -> Any:
+    """Return the base with its adapter, a `PeftModel` of which only the adapter is trained.
+
+    Args:
+        settings: Name them.
+        tokenizer: Decides how many rows the embeddings need.
+        weights: Read them; without, the model has shapes only (PyTorch's device ``meta``).
+
+    Raises:
+        TrainingError: the folder is no model, or adapter and tokenizer do not fit it.
+        AdapterError: the adapter is no LoRA, or is damaged.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    folder = settings.model
+    if not folder.is_dir():
+        what = "is no folder" if folder.exists() else "does not exist"
+        msg = f"{folder} {what}; --model takes the folder of a Hugging Face model"
+        raise _error(msg)
+    options = model_options(settings)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        rows = _rows(settings, tokenizer, config.vocab_size)
+        if weights:
+            model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, **options)
+        else:
+            with torch.device("meta"):
+                model = AutoModelForCausalLM.from_config(config, dtype=options["dtype"])
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        msg = f"{folder} can't be loaded to be trained ({reason})"
+        raise _error(msg) from error
+    if rows != config.vocab_size:
+        model.resize_token_embeddings(rows, mean_resizing=False)
+    model.config.use_cache = False
+    if settings.quantize:
+        from peft import prepare_model_for_kbit_training
+
+        model = prepare_model_for_kbit_training(
+            model, use_gradient_checkpointing=settings.gradient_checkpointing
+        )
+    elif settings.gradient_checkpointing:
+        model.enable_input_require_grads()
+    return _with_adapter(model, settings, weights=weights)
+
+
+def model_options(settings: TrainingSettings) -> dict[str, Any]:
+    """Return the arguments of ``from_pretrained`` for this process.
+
+    Raises:
+        TrainingError: the settings ask for what this machine hasn't.
+    """
+    import torch
+
+    try:
+        options = placement(
+            only_cpu=settings.use_cpu,
+            load_in_8bit=settings.quantize == "8bit",
+            load_in_4bit=settings.quantize == "4bit",
+            dtype=settings.dtype,
+        )
+    except GenerateError as error:
+        raise _error(str(error)) from error
+    if settings.quantize:
+        # Each process has the whole model on the GPU of its own.
+        options["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0"))}
+    else:
+        options.pop("device_map", None)  # the trainer puts it where it belongs
+    if settings.fsdp:
+        # What is sharded must be of one type, and an adapter of half precision does not learn well;
+        # the computation is in half precision all the same.
+        options["dtype"] = torch.float32
+    if settings.attention:
+        options["attn_implementation"] = settings.attention
+    return options
+
+
+def _rows(settings: TrainingSettings, tokenizer: Any, model_rows: int) -> int:
+    adapter = open_adapter(settings.adapter).vocabulary if settings.adapter else None
+    return rows_needed(
+        Sizes(len(tokenizer), model_rows, adapter),
+        exact=_is_exact(tokenizer),
+        saved=settings.modules_to_save,
+        model=settings.model,
+        adapter=settings.adapter,
+    )
+
+
+def _is_exact(tokenizer: Any) -> bool:
+    from model_prep.exact_llama import ExactLlamaTokenizer
+
+    return isinstance(tokenizer, ExactLlamaTokenizer)
+
+
+def _with_adapter(model: Any, settings: TrainingSettings, *, weights: bool) -> Any:
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PEFT's advice on embeddings
+        try:
+            if settings.adapter and weights:
+                made: Any = PeftModel.from_pretrained(
+                    model, str(settings.adapter), is_trainable=True
+                )
+            elif settings.adapter:
+                config = LoraConfig.from_pretrained(str(settings.adapter), inference_mode=False)
+                made = get_peft_model(model, config)
+            else:
+                made = get_peft_model(model, _new_config(settings))
+        except (ValueError, RuntimeError, KeyError, TypeError) as error:
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            what = f"{settings.adapter} does not fit" if settings.adapter else "LoRA does not fit"
+            msg = f"{what} {settings.model} ({reason})"
+            raise _error(msg) from error
+    if not settings.fsdp:
+        in_full_precision(made)
+    return made
+
+
+def _new_config(settings: TrainingSettings) -> Any:
+    from peft import LoraConfig
+
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=settings.lora_rank or 0,
+        lora_alpha=settings.lora_alpha or 0,  # type: ignore[arg-type, unused-ignore]
+        lora_dropout=settings.lora_dropout or 0.0,
+        target_modules=list(settings.target_modules or []),
+        modules_to_save=settings.modules_to_save,
+    )
+
+
+def in_full_precision(model: Any) -> None:
+    """Make what is trained float32: steps of a small learning rate vanish in half precision."""
+    import torch
+
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(torch.float32)
+
+
+def trained_shapes(model: Any) -> "dict[str, torch.Size]":
+    """Return the shape of each trained tensor by the name that PEFT saves it under."""
+    from model_prep.training.trainer import saved_name
+
+    trained = [one for one in model.named_parameters() if one[1].requires_grad]
+    return {saved_name(name): parameter.shape for name, parameter in trained}
+
+
+def require_complete(folder: Path, shapes: "dict[str, torch.Size]") -> None:
+    """Check that a saved adapter has every tensor that was trained, and whole.
+
+    Raises:
+        TrainingError: one is missing or only a part: sharded training that saves badly writes
+            adapters of a few hundred bytes.
+    """
+    tensors = open_adapter(folder).checkpoint.tensors
+    for name, shape in shapes.items():
+        found = tensors[name].shape if name in tensors else None
+        if found != tuple(shape):
+            msg = (
+                f"the adapter in {folder} is incomplete: {name} is {found}, and {tuple(shape)} was "
+                "trained; the last checkpoint has the state of the run"
+            )
+            raise _error(msg)
+
+
+def save_tokenizer_beside(tokenizer: Any, folder: Path) -> None:
+    """Write the tokenizer into an adapter's folder, as a merge expects it.
+
+    Raises:
+        TrainingError: the folder can't be written.
+    """
+    try:
+        if _is_exact(tokenizer):
+            save_tokenizer(tokenizer, folder)
+        else:
+            tokenizer.save_pretrained(folder)
+    except (OSError, TokenizerError) as error:
+        msg = f"{folder} can't be written ({error})"
+        raise _error(msg) from error
+
+
+def _error(message: str) -> TrainingError:
+    return TrainingError(message)

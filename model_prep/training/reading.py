@@ -1,0 +1,178 @@
+"""Files of training data: what is in them, and what is wrong with them, by file and line."""
+
+import codecs
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from model_prep.errors import TrainingError
+
+_ENCODINGS = ("utf-8-sig", "gb18030")
+_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in the data that can't be used."""
+
+    file: str
+    line: int
+    """From 1; 0 is the file as a whole."""
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
+
+
+@dataclass
+class Problems:
+    """What was wrong in all files; only the first of each kind are kept with their places."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    """How many there are of each kind."""
+    first: list[Problem] = field(default_factory=list)
+
+    def add(self, file: Path, line: int, kind: str, detail: str = "") -> None:
+        """Note one.
+
+        Args:
+            file: Where it is.
+            line: From 1; 0 is the file as a whole.
+            kind: What it is, the same words for all of that kind.
+            detail: More about this one.
+        """
+        self.counts[kind] += 1
+        if self.counts[kind] <= _SHOWN:
+            what = f"{kind} ({detail})" if detail else kind
+            self.first.append(Problem(str(file), line, what))
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return self.counts.total()
+
+
+def find_files(paths: list[Path], suffixes: tuple[str, ...], what: str) -> list[Path]:
+    """Return the files named, and those of folders by name, in order.
+
+    Raises:
+        TrainingError: a path is not there, or a folder holds nothing of ``suffixes``.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(
+                one for one in path.rglob("*") if one.suffix.lower() in suffixes and one.is_file()
+            )
+            if not inside:
+                msg = (
+                    f"{path} holds no {what} ({', '.join(suffixes)}); name a file or another folder"
+                )
+                raise TrainingError(msg)
+            found += inside
+        elif path.is_file():
+            found.append(path)
+        else:
+            msg = f"{path} does not exist; name files or folders with {what}"
+            raise TrainingError(msg)
+    return list(dict.fromkeys(found))
+
+
+def read_text(file: Path, encoding: str | None, problems: Problems) -> str | None:
+    """Return a file's text; None, and a problem noted, where it has none.
+
+    Args:
+        file: Text in UTF-8, UTF-16 with its mark, or GB18030.
+        encoding: In place of those.
+        problems: Noted here.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        problems.add(file, 0, "can't be read", error.strerror or "")
+        return None
+    marked = [name for mark, name in _MARKS if data.startswith(mark)]
+    for name in [encoding] if encoding else marked or _ENCODINGS:
+        try:
+            text = data.decode(name)
+        except (UnicodeDecodeError, LookupError):
+            continue
+        if "\0" in text:
+            break
+        if not text.strip():
+            problems.add(file, 0, "is empty")
+            return None
+        return text.replace("\r\n", "\n")
+    problems.add(file, 0, "is no text", f"not {encoding}" if encoding else "name its --encoding")
+    return None
+
+
+def read_objects(
+    file: Path, encoding: str | None, problems: Problems
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the JSON objects of a file with the lines that they begin on.
+
+    A file is JSON Lines, or one JSON array. What is broken is noted, and the rest is read on: after
+    a broken line the next one; after a broken item of an array nothing.
+    """
+    text = read_text(file, encoding, problems)
+    if text is None:
+        return
+    values = _array(text, file, problems) if text.lstrip()[0] == "[" else None
+    for line, value in values or _lines(text, file, problems):
+        if isinstance(value, dict):
+            yield line, value
+        else:
+            problems.add(file, line, "is no JSON object", type(value).__name__)
+
+
+def _lines(text: str, file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
+    whole = text.lstrip().startswith("{\n")  # one object over several lines
+    parts = [text] if whole else text.split("\n")
+    for line, part in enumerate(parts, 1):
+        if not part.strip():
+            continue
+        try:
+            yield line, json.loads(part)
+        except (ValueError, RecursionError) as error:
+            problems.add(file, _line(error, line), "is broken JSON", _reason(error))
+
+
+def _array(text: str, file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
+    """Yield an array's items one by one, so that those before a broken one are not lost."""
+    decoder = json.JSONDecoder()
+    at, line = text.index("[") + 1, 1
+    counted = 0
+    while True:
+        at = _skip(text, at)
+        if at < len(text) and text[at] == "]":
+            return
+        line += text.count("\n", counted, at)
+        counted = at
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            problems.add(file, _line(error, line), "is broken JSON from here on", _reason(error))
+            return
+        yield line, value
+        at = _skip(text, at)
+        if at < len(text) and text[at] == ",":
+            at += 1
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+def _line(error: Exception, line: int) -> int:
+    return max(error.lineno, line) if isinstance(error, json.JSONDecodeError) else line
+
+
+def _reason(error: Exception) -> str:
+    return error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"

@@ -1,0 +1,151 @@
+"""Every option of pre-training and fine-tuning, once; names are those of transformers and PEFT."""
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from model_prep.errors import TrainingError
+
+LORA = ("lora_rank", "lora_alpha", "target_modules", "lora_dropout", "modules_to_save")
+"""Options of a new adapter; one that is gone on with has them already."""
+
+
+class TrainingSettings(BaseModel):
+    """Options of both kinds of training."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=True, protected_namespaces=())
+
+    kind: ClassVar[Literal["pretrain", "sft"]]
+
+    # What is trained, on what
+    model: Path = Field(description="Folder of the base model.")
+    tokenizer: Path | None = Field(
+        None, description="Folder or tokenizer.model; default: the adapter's, or the model's."
+    )
+    data: list[Path] = Field(min_length=1, description="Files and folders with training data.")
+    validation: list[Path] = Field([], description="Files and folders to measure the loss on.")
+    validation_split: float = Field(
+        0.0, ge=0, lt=1, description="Share of the data held back for that, if none is named."
+    )
+    encoding: str | None = Field(None, description="Of the data; default: UTF-8, 16, or GB18030.")
+    output_dir: Path = Field(description="Where adapter, checkpoints, log and plot go.")
+    adapter: Path | None = Field(None, description="Adapter to go on with; no LoRA options then.")
+
+    # The new adapter
+    lora_rank: int | None = Field(None, ge=1, description="Rank of a new adapter.")
+    lora_alpha: float | None = Field(None, gt=0, description="Its scale: alpha / rank.")
+    target_modules: list[str] | None = Field(None, description="Modules it acts on.")
+    lora_dropout: float | None = Field(None, ge=0, lt=1, description="Its dropout.")
+    modules_to_save: list[str] | None = Field(None, description="Modules trained whole.")
+
+    # Samples
+    max_length: int = Field(512, ge=8, description="Tokens of a row.")
+    packing: bool = Field(True, description="Several samples in a row, each attending to itself.")
+    cache_dir: Path | None = Field(None, description="Where tokenized data is kept.")
+
+    # Steps
+    per_device_train_batch_size: int = Field(1, ge=1, description="Rows of a device at once.")
+    per_device_eval_batch_size: int = Field(1, ge=1, description="The same for the validation.")
+    gradient_accumulation_steps: int = Field(8, ge=1, description="Batches of a step.")
+    num_train_epochs: float = Field(1.0, gt=0, description="Times through the data.")
+    max_steps: int = Field(-1, ge=-1, description="Steps, in place of epochs.")
+    learning_rate: float = Field(2e-4, gt=0, description="The highest.")
+    lr_scheduler_type: str = Field("cosine", description="Name of transformers' schedule.")
+    warmup_steps: float = Field(0.05, ge=0, description="Steps; below 1 a share of them all.")
+    weight_decay: float = Field(0.0, ge=0, description="Of AdamW.")
+    max_grad_norm: float = Field(1.0, ge=0, description="Longer gradients are cut.")
+    optim: str = Field("adamw_torch", description="Name of transformers' optimizer.")
+    seed: int = Field(42, ge=0, description="Of order, dropout and new weights.")
+
+    # Machines
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        "auto", description="Of the base weights; auto: half precision on a GPU."
+    )
+    quantize: Literal["4bit", "8bit"] | None = Field(None, description="Base weights, on a GPU.")
+    gradient_checkpointing: bool = Field(False, description="Less memory, a third more time.")
+    attention: str | None = Field(None, description="sdpa, eager, flash_attention_2.")
+    fsdp: bool = Field(False, description="Shard over the processes of torchrun.")
+    deepspeed: str | None = Field(None, description="zero2, zero3, or a configuration file.")
+    use_cpu: bool = Field(False, description="Leave GPUs alone.")
+    dataloader_num_workers: int = Field(0, ge=0, description="Processes that make batches.")
+    ddp_timeout: int = Field(1800, ge=1, description="Seconds that processes wait for others.")
+
+    # Watching and saving
+    logging_steps: int = Field(10, ge=1, description="Steps between two lines of the log.")
+    eval_steps: int | None = Field(None, ge=1, description="Default: as save_steps.")
+    save_steps: int = Field(200, ge=1, description="Steps between two checkpoints.")
+    save_total_limit: int = Field(3, ge=1, description="Checkpoints that are kept.")
+    resume: bool = Field(True, description="Go on from the last checkpoint of output_dir.")
+
+    @field_validator("data", "validation", "target_modules", "modules_to_save", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """One value is a list of one, or several with commas between them."""
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return [value] if isinstance(value, Path) else value
+
+    @field_validator("max_steps")
+    @classmethod
+    def _some_steps(cls, value: int) -> int:
+        if value == 0:
+            raise ValueError("0 steps train nothing; -1 leaves it to num_train_epochs")
+        return value
+
+
+class PretrainSettings(TrainingSettings):
+    """Options of ``model-prep pretrain``."""
+
+    kind = "pretrain"
+
+
+class SftSettings(TrainingSettings):
+    """Options of ``model-prep sft``."""
+
+    kind = "sft"
+
+    learning_rate: float = Field(1e-4, gt=0, description="The highest.")
+    num_train_epochs: float = Field(2.0, gt=0, description="Times through the data.")
+
+
+def make_settings(kind: type[TrainingSettings], options: dict[str, Any]) -> TrainingSettings:
+    """Return checked settings.
+
+    Raises:
+        TrainingError: an option is unknown, missing or impossible; the message names it.
+    """
+    try:
+        settings = kind(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        if first["type"] == "missing":
+            msg = f"--{name} is missing: {kind.model_fields[name].description}"
+        else:
+            msg = f"--{name} {first.get('input')!r} is wrong: {first['msg']}"
+        raise TrainingError(msg) from error
+    _require_one_scenario(settings)
+    return settings
+
+
+def _require_one_scenario(settings: TrainingSettings) -> None:
+    given = [name for name in LORA if getattr(settings, name) is not None]
+    if settings.adapter and given:
+        msg = (
+            f"--{given[0]} is for a new adapter, and --adapter goes on with one, whose own "
+            "configuration rules; leave it out"
+        )
+        raise TrainingError(msg)
+    needed = [name for name in LORA[:3] if getattr(settings, name) is None]
+    if not settings.adapter and needed:
+        msg = (
+            f"a new adapter needs --{' --'.join(needed)} (Chinese-LLaMA: 8, 32; Chinese-Alpaca: "
+            "64, 128; q_proj,k_proj,v_proj,o_proj,gate_proj,down_proj,up_proj), "
+            "or name one to go on with: --adapter"
+        )
+        raise TrainingError(msg)
+    if settings.fsdp and settings.deepspeed:
+        raise TrainingError("--fsdp and --deepspeed shard in different ways; choose one")
+    if settings.fsdp and settings.quantize:
+        raise TrainingError("--quantize can't be sharded by --fsdp; use one process for each GPU")

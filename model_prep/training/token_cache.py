@@ -1,0 +1,149 @@
+"""Tokenized data on the disk, made once for the same content and the same settings.
+
+A folder holds ``ids.bin`` (int32 tokens, one sample after another), ``targets.bin`` (a byte for
+each: 1 is to be learned), ``ends.bin`` (int64, where each sample ends) and ``data.json`` with
+counts, problems and the version of this format. It is written beside its place and renamed.
+"""
+
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model_prep.errors import TrainingError
+from model_prep.json_file import read_json, write_json
+from model_prep.training.encoding import Sample
+from model_prep.training.reading import Problem, Problems
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_VERSION = 1
+_FILE = "data.json"
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class TokenData:
+    """Tokenized samples, mapped from the disk."""
+
+    folder: Path
+    ids: "np.ndarray[Any, np.dtype[np.int32]]"
+    """Of all samples, one after another."""
+    targets: "np.ndarray[Any, np.dtype[np.uint8]]"
+    """For each token, 1 where it is to be learned."""
+    ends: "np.ndarray[Any, np.dtype[np.int64]]"
+    """For each sample, where it ends."""
+    truncated: int
+    """How many samples were cut to the longest that is allowed."""
+    problems: Problems
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @property
+    def lengths(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
+        """Tokens of each sample."""
+        import numpy as np
+
+        return np.diff(self.ends, prepend=0)
+
+
+def fingerprint(files: list[Path], **settings: Any) -> str:
+    """Return what data is known by: a hash of the content of files and of settings.
+
+    Raises:
+        TrainingError: a file can't be read.
+    """
+    digest = hashlib.sha256(repr((_VERSION, sorted(settings.items()))).encode())
+    for file in files:
+        digest.update(f"\0{file.name}\0".encode("utf-8", "surrogateescape"))
+        try:
+            with file.open("rb") as content:
+                while block := content.read(_BLOCK):
+                    digest.update(block)
+        except OSError as error:
+            msg = f"{file} can't be read ({error.strerror})"
+            raise TrainingError(msg) from error
+    return digest.hexdigest()[:32]
+
+
+def open_data(folder: Path) -> TokenData | None:
+    """Return the data of a folder; None where there is none, or it is not whole."""
+    import numpy as np
+
+    if not (folder / _FILE).is_file():
+        return None
+    meta = read_json(folder / _FILE)
+    sizes = {"ids.bin": 4 * meta["tokens"], "targets.bin": meta["tokens"]}
+    sizes["ends.bin"] = 8 * meta["samples"]
+    if any(not _has_size(folder / name, size) for name, size in sizes.items()):
+        return None
+    problems = Problems(Counter(meta["problems"]), [Problem(**one) for one in meta["first"]])
+
+    def mapped(name: str, dtype: Any) -> Any:
+        # An empty file can't be mapped.
+        return np.memmap(folder / name, dtype, "r") if sizes[name] else np.empty(0, dtype)
+
+    return TokenData(
+        folder,
+        mapped("ids.bin", np.int32),
+        mapped("targets.bin", np.uint8),
+        mapped("ends.bin", np.int64),
+        meta["truncated"],
+        problems,
+    )
+
+
+def write_data(folder: Path, samples: Iterator[Sample], problems: Problems) -> TokenData:
+    """Write samples, and return them mapped.
+
+    Args:
+        folder: Is made; what is there is replaced.
+        samples: Read to the end.
+        problems: Those noted while ``samples`` are read.
+
+    Raises:
+        TrainingError: the folder can't be written.
+    """
+    work = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        work.mkdir(parents=True)
+        counts = _write_arrays(work, samples)
+        first = [asdict(one) for one in problems.first]
+        meta = {**counts, "problems": problems.counts, "first": first}
+        write_json(work / _FILE, meta)
+        shutil.rmtree(folder, ignore_errors=True)
+        work.rename(folder)
+    except OSError as error:
+        msg = f"{folder} can't be written ({error.strerror}); choose another --cache_dir"
+        raise TrainingError(msg) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    data = open_data(folder)
+    assert data is not None  # noqa: S101 - it has just been written
+    return data
+
+
+def _write_arrays(folder: Path, samples: Iterator[Sample]) -> dict[str, int]:
+    import numpy as np
+
+    tokens = truncated = 0
+    ends: list[int] = []
+    with (folder / "ids.bin").open("wb") as ids, (folder / "targets.bin").open("wb") as targets:
+        for sample in samples:
+            ids.write(np.asarray(sample.ids, np.int32).tobytes())
+            targets.write(np.asarray(sample.targets, np.uint8).tobytes())
+            tokens += len(sample.ids)
+            truncated += sample.truncated
+            ends.append(tokens)
+    (folder / "ends.bin").write_bytes(np.asarray(ends, np.int64).tobytes())
+    return {"tokens": tokens, "samples": len(ends), "truncated": truncated}
+
+
+def _has_size(file: Path, size: int) -> bool:
+    return file.is_file() and file.stat().st_size == size

@@ -1,0 +1,83 @@
+"""Whether tokenizer, model and adapter have one vocabulary, before any weight is read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_prep.errors import TrainingError
+
+_PADDED_TO = 64
+"""A model of the family may have its embeddings padded to a multiple of this."""
+EMBEDDINGS = {"embed_tokens", "lm_head"}
+"""Modules with a row for each piece of the vocabulary."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of the three."""
+
+    tokenizer: int
+    model: int
+    """Rows of its embeddings."""
+    adapter: int | None
+    """Rows that an adapter to go on with brings; None: it brings none, or there is no adapter."""
+
+
+def rows_needed(
+    sizes: Sizes, *, exact: bool, saved: list[str] | None, model: Path, adapter: Path | None
+) -> int:
+    """Return how many rows the model's embeddings must have.
+
+    Args:
+        sizes: Of tokenizer, model and adapter.
+        exact: The tokenizer is of the LLaMA family, whose models have a row for each piece.
+        saved: Modules that a new adapter trains whole.
+        model: For the message.
+        adapter: The adapter to go on with, for the message.
+
+    Raises:
+        TrainingError: they do not fit; the message says what to change.
+    """
+    if sizes.adapter is not None and sizes.adapter < sizes.tokenizer:
+        msg = (
+            f"{adapter} has embeddings for {sizes.adapter:,} pieces and the tokenizer has "
+            f"{sizes.tokenizer:,}; use the tokenizer that the adapter was trained with"
+        )
+        raise TrainingError(msg)
+    if sizes.adapter is not None:
+        if exact and _is_beyond_padding(sizes.adapter, sizes.tokenizer):
+            msg = (
+                f"the tokenizer has {sizes.tokenizer:,} pieces, and {adapter} has embeddings for "
+                f"{sizes.adapter:,}; use the tokenizer that the adapter was trained with"
+            )
+            raise TrainingError(msg)
+        return sizes.adapter
+    if sizes.tokenizer > sizes.model:
+        return _grown(sizes, saved, model, adapter)
+    if exact and _is_beyond_padding(sizes.model, sizes.tokenizer):
+        msg = (
+            f"{model} has {sizes.model:,} rows and the tokenizer only {sizes.tokenizer:,} pieces: "
+            "it is the tokenizer of an earlier stage; use the model's own (LLaMA 32,000, "
+            "Chinese-LLaMA 49,953, Chinese-Alpaca 49,954)"
+        )
+        raise TrainingError(msg)
+    return sizes.model
+
+
+def _grown(sizes: Sizes, saved: list[str] | None, model: Path, adapter: Path | None) -> int:
+    if saved and set(saved) >= EMBEDDINGS:
+        return sizes.tokenizer
+    if adapter:
+        msg = (
+            f"the tokenizer has {sizes.tokenizer:,} pieces, {model} {sizes.model:,} rows, and "
+            f"{adapter} brings no embeddings; merge the adapters before it first"
+        )
+    else:
+        msg = (
+            f"the tokenizer has {sizes.tokenizer:,} pieces and {model} {sizes.model:,} rows, so "
+            "the new rows must be trained: --modules_to_save embed_tokens,lm_head"
+        )
+    raise TrainingError(msg)
+
+
+def _is_beyond_padding(rows: int, pieces: int) -> bool:
+    return rows != pieces and rows != -(-pieces // _PADDED_TO) * _PADDED_TO

@@ -1,0 +1,97 @@
+"""What the OpenAPI schema says beside the types: errors, streams, keys."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Security
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel, Field
+
+from rag_app.server.errors import error_body
+
+Responses = dict[int | str, dict[str, Any]]
+
+KEY = Security(
+    HTTPBearer(
+        scheme_name="key",
+        auto_error=False,  # who may do what is the guard's to say
+        description="One of the keys that the server was started with; none is needed without.",
+    )
+)
+
+TAGS = [
+    {"name": "OpenAI", "description": "What clients of OpenAI's API speak."},
+    {"name": "Documents", "description": "Indexes, their documents, and what they hold."},
+    {"name": "Server", "description": "How the server is, and what it does by default."},
+]
+
+
+class ErrorDetail(BaseModel):
+    """What is wrong, for people and for programs."""
+
+    message: str = Field(description="One line: what is wrong, what to do.")
+    type: str
+    param: str | None = Field(default=None, description="The field of the request that is wrong.")
+    code: str | None = None
+
+
+class ErrorBody(BaseModel):
+    """OpenAI's error object."""
+
+    error: ErrorDetail
+
+
+_LATER = {
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
+}
+_ERRORS: Mapping[int, tuple[str, str, str | None, str | None]] = {
+    400: (
+        "The request is wrong",
+        "temperature: Input should be a valid number",
+        None,
+        "temperature",
+    ),
+    401: ("A key is needed", "a key is needed: send it", "invalid_api_key", None),
+    403: ("Not from here", "pages of http://a.example may not use this server", "origin", None),
+    404: ("There is no such thing", "no index '合同'", "index_not_found", None),
+    409: ("It does not go together", "there is an index '合同' already", "index_exists", None),
+    413: ("Too large", "the request is larger than 8,388,608 bytes", "request_too_large", None),
+    429: ("Too many at once", "65 requests are being worked on or wait", "overloaded", None),
+    503: ("Not now", "the language model is being loaded", "model_loading", None),
+    504: ("It took too long", "the request took longer than 1800 seconds", "timeout", None),
+}
+
+
+def errors(*statuses: int) -> Responses:
+    """Return the description of these errors; any other has the same form."""
+    described: Responses = {
+        "default": {"model": ErrorBody, "description": "Any other error, in the same form"}
+    }
+    for status in statuses:
+        meaning, message, code, param = _ERRORS[status]
+        body = error_body(status, message, code=code, param=param)
+        described[status] = {
+            "model": ErrorBody,
+            "description": meaning,
+            "content": {"application/json": {"example": body}},
+        }
+        if status in (429, 503):
+            described[status]["headers"] = _LATER
+    return described
+
+
+def events(description: str, *lines: str, whole: type[BaseModel] | None = None) -> Responses:
+    """Return the description of a stream of events.
+
+    Args:
+        description: What the events are.
+        lines: Data of some of them.
+        whole: The answer where no stream is asked for.
+    """
+    text = "".join(f"data: {line}\n\n" for line in lines)
+    event = {"type": "object", "required": ["data"], "properties": {"data": {"type": "string"}}}
+    stream = {"itemSchema": event, "example": text}  # as FastAPI describes its own streams
+    both: dict[str, Any] = {"content": {"text/event-stream": stream}, "description": description}
+    if whole:
+        both |= {"model": whole, "description": whole.__doc__ or ""}
+    return {200: both}

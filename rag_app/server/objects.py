@@ -1,0 +1,235 @@
+"""What the routes of indexes, documents and the server itself answer."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rag_app.settings import AnswerChain, RetrieverKind, SummaryChain
+
+
+def example(**values: Any) -> ConfigDict:
+    """Return the configuration of a model whose schema shows an example."""
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
+class Passage(BaseModel):
+    """A passage of a document, and where it stands in its text."""
+
+    marker: int = Field(description="Its number, as in `[1]`.")
+    source: str
+    name: str = Field(description="The file name of `source`.")
+    document: str = Field(description="Id of the document.")
+    text: str
+    start: int = Field(description="Offset in the document's text, in characters.")
+    end: int
+    page: int | None = None
+    heading: str | None = None
+    score: float = Field(description="The retriever's, for comparing passages.")
+    relevance: float = Field(description="Probability that the passage holds an answer.")
+
+
+PASSAGE = {
+    "marker": 1,
+    "source": "/data/indexes/合同/files/李白.txt",
+    "name": "李白.txt",
+    "document": "9f86d081884c7d65",
+    "text": "宝应元年，李白在当涂病逝。",
+    "start": 120,
+    "end": 133,
+    "page": 2,
+    "score": 0.0325,
+    "relevance": 0.93,
+}
+
+
+_INDEX = {
+    "name": "合同",
+    "documents": 2,
+    "passages": 17,
+    "embedding": "multilingual-e5-small",
+}
+_DOCUMENT = {
+    "id": "9f86d081884c7d65",
+    "name": "李白.txt",
+    "source": "/data/indexes/合同/files/李白.txt",
+    "characters": 1830,
+    "passages": 4,
+    "bytes": 5402,
+    "indexed_at": "2026-01-01T08:00:00+00:00",
+}
+
+
+class IndexInfo(BaseModel):
+    """One index."""
+
+    model_config = example(**_INDEX)
+
+    name: str
+    documents: int
+    passages: int
+    embedding: str = Field(description="The embedding model that it was made with.")
+    error: str | None = Field(default=None, description="Why it can't be used, if so.")
+
+
+class IndexList(BaseModel):
+    """All indexes."""
+
+    model_config = example(object="list", data=[_INDEX])
+
+    object: Literal["list"] = "list"
+    data: list[IndexInfo]
+
+
+class DeletedIndex(BaseModel):
+    """An index that is no more."""
+
+    model_config = example(name="合同", deleted=True)
+
+    name: str
+    deleted: Literal[True] = True
+
+
+class DocumentInfo(BaseModel):
+    """One document of an index."""
+
+    id: str
+    name: str
+    source: str
+    characters: int
+    passages: int
+    bytes: int
+    indexed_at: str = Field(description="ISO 8601, UTC.")
+
+
+class DocumentList(BaseModel):
+    """The documents of an index, by source."""
+
+    model_config = example(object="list", data=[_DOCUMENT])
+
+    object: Literal["list"] = "list"
+    data: list[DocumentInfo]
+
+
+class DeletedDocument(BaseModel):
+    """A document that is no more in its index."""
+
+    model_config = example(id="9f86d081884c7d65", deleted=True)
+
+    id: str
+    deleted: Literal[True] = True
+
+
+class DocumentText(BaseModel):
+    """The text of a document; passages stand at its character offsets."""
+
+    model_config = example(id="9f86d081884c7d65", name="李白.txt", text="李白，字太白……")
+
+    id: str
+    name: str
+    text: str
+
+
+class SummaryText(BaseModel):
+    """A summary."""
+
+    model_config = example(text="李白是唐代诗人，宝应元年在当涂病逝。", steps=1, notes=[])
+
+    text: str
+    steps: int = Field(description="How many times the model was asked for it.")
+    notes: list[str] = Field(description="What the reader should know, as text left out.")
+
+
+class PassageList(BaseModel):
+    """Passages, best first."""
+
+    model_config = example(object="list", data=[PASSAGE])
+
+    object: Literal["list"] = "list"
+    data: list[Passage]
+
+
+class FailedFile(BaseModel):
+    """A file that could not be read; it is not kept."""
+
+    name: str
+    reason: str
+
+
+class Job(BaseModel):
+    """Indexing some files."""
+
+    model_config = example(
+        id="0c1f7f6e",
+        index="合同",
+        total=2,
+        status="done",
+        documents=2,
+        passages=17,
+        added=["李白.txt"],
+        updated=[],
+        unchanged=0,
+        failed=[{"name": "坏.pdf", "reason": "坏.pdf is damaged; save it anew"}],
+    )
+
+    id: str
+    index: str
+    total: int = Field(description="Files there are to look at.")
+    status: Literal["queued", "running", "done", "failed"] = "queued"
+    documents: int = Field(default=0, description="Files looked at so far.")
+    passages: int = Field(default=0, description="Passages embedded so far.")
+    added: list[str] = []
+    updated: list[str] = []
+    unchanged: int = 0
+    failed: list[FailedFile] = []
+    error: str | None = Field(default=None, description="Why the whole job failed, if so.")
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.status in ("done", "failed")
+
+
+class Health(BaseModel):
+    """How the server is."""
+
+    model_config = example(status="ready", ready=True)
+
+    status: Literal["loading", "ready", "failed"]
+    ready: bool = Field(description="Whether the language model is loaded.")
+    error: str | None = Field(default=None, description="Why it can't be loaded, if so.")
+
+
+class ServerSettings(BaseModel):
+    """What requests get that ask for nothing else, and what may be uploaded."""
+
+    model_config = example(
+        llm="qwen2.5-coder-1.5b-instruct",
+        embedding="multilingual-e5-small",
+        k=4,
+        retriever="hybrid",
+        threshold=0.5,
+        answer_chain="refine",
+        temperature=0.0,
+        max_new_tokens=400,
+        summary_chain="refine",
+        summary_length=200,
+        formats=[".docx", ".md", ".pdf", ".txt"],
+        max_files=1000,
+        max_file_bytes=209715200,
+        max_upload_bytes=2147483648,
+    )
+
+    llm: str = Field(description="Id of the language model.")
+    embedding: str = Field(description="Id of the embedding model.")
+    k: int = Field(description="Passages that a question is answered from.")
+    retriever: RetrieverKind
+    threshold: float = Field(description="Relevance below which nothing was found.")
+    answer_chain: AnswerChain
+    temperature: float
+    max_new_tokens: int = Field(description="Most tokens of an answer.")
+    summary_chain: SummaryChain
+    summary_length: int = Field(description="Characters (Chinese) or words to aim at.")
+    formats: list[str] = Field(description="Suffixes of the files that are read.")
+    max_files: int = Field(description="Files in one upload.")
+    max_file_bytes: int
+    max_upload_bytes: int = Field(description="All files of one upload together.")

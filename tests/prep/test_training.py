@@ -1,0 +1,271 @@
+"""Training tiny models: they learn, go on exactly, and shard without losing anything."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_prep.errors import TrainingError
+from model_prep.generate import generate, load_model
+from model_prep.merge import merge
+from model_prep.sampling import Sampling
+from model_prep.training.run import train
+from model_prep.training.settings import PretrainSettings, SftSettings, make_settings
+from tests.prep.family import Family, state_of
+from tests.prep.tiny_llama import chinese_llama, make_llama
+
+TARGETS = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"
+TAUGHT = [("李白是谁？", "李白是唐代诗人。"), ("洗衣机保修多久？", "保修期为三年。")]
+
+
+@pytest.fixture(autouse=True)
+def alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """One thread: so little work is slower when shared."""
+    import torch
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    file = tmp_path / "指令.jsonl"
+    pairs = [(f"第{n}题：{'the quick ' * (n % 4)}？", f"李白{n}。") for n in range(24)]
+    lines = [{"instruction": asked, "output": said} for asked, said in pairs]
+    file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    return file
+
+
+def options(family: Family, data: Path, output: Path, **more: Any) -> dict[str, Any]:
+    return {
+        "model": family.base, "data": data, "output_dir": output, "lora_rank": 4, "lora_alpha": 8,
+        "lora_dropout": 0.1, "target_modules": "q_proj,v_proj", "packing": False,
+        "modules_to_save": "embed_tokens,lm_head", "max_steps": 6, "learning_rate": 3e-3,
+        "gradient_accumulation_steps": 2, "logging_steps": 1, "save_steps": 3, **more,
+    }  # fmt: skip
+
+
+def losses(folder: Path) -> list[float]:
+    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [one["loss"] for one in map(json.loads, lines) if "loss" in one]
+
+
+def sft(values: dict[str, Any]) -> Any:
+    return train(make_settings(SftSettings, values))
+
+
+def in_processes(values: dict[str, Any], *more: str, count: int = 2) -> None:
+    line = [f"--{name}={value}" for name, value in values.items()]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(count)]
+    done = subprocess.run(
+        [*command, "--standalone", "-m", "model_prep", "--debug", "sft", *line, *more],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_an_interrupted_run_goes_on_exactly(family: Family, data: Path, tmp_path: Path) -> None:
+    whole = sft(options(family, data, tmp_path / "whole"))
+    assert whole.finished
+    cut = tmp_path / "cut"
+    again = options(family, data, cut)
+    line = [f"--{name}={value}" for name, value in again.items()]
+    slow = [sys.executable, "-c", SLOW, "sft", *line]
+    with subprocess.Popen(slow, stderr=subprocess.PIPE, text=True) as run:
+        deadline = time.monotonic() + 120
+        while not (cut / "log.jsonl").is_file() or len(losses(cut)) < 2:
+            assert time.monotonic() < deadline
+            assert run.poll() is None
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=120)
+    assert run.returncode == 130, said
+    assert "same command goes on" in said
+    done = len(losses(cut))
+    assert done < 6
+    assert sft(again).finished
+    assert losses(cut) == losses(tmp_path / "whole")
+    ours, theirs = (
+        (one / "adapter_model.safetensors").read_bytes() for one in (cut, tmp_path / "whole")
+    )
+    assert ours == theirs
+    assert sft(again).steps == 6  # finished already: nothing is done
+    with pytest.raises(TrainingError, match="learning_rate"):
+        sft(again | {"learning_rate": 1e-3})
+
+
+SLOW = """
+import sys, time
+from model_prep.training import watching
+step_end = watching.Watching.on_step_end
+def slowly(self, *args, **kwargs):
+    time.sleep(0.5)
+    return step_end(self, *args, **kwargs)
+watching.Watching.on_step_end = slowly
+from model_prep.cli import main
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharding", ["ddp", "fsdp"])
+def test_two_processes_learn_as_one(
+    family: Family, data: Path, tmp_path: Path, sharding: str
+) -> None:
+    common = {"lora_dropout": 0.0}
+    sft(options(family, data, tmp_path / "one", **common))
+    two = options(family, data, tmp_path / "two", **common, gradient_accumulation_steps=1)
+    in_processes(two, *(["--fsdp"] if sharding == "fsdp" else []))
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-4)
+    one, other = state_of(tmp_path / "one"), state_of(tmp_path / "two")
+    assert {name: value.shape for name, value in one.items()} == {
+        name: value.shape for name, value in other.items()
+    }
+    if sharding == "fsdp":  # it goes on exactly too
+        before, log = state_of(tmp_path / "two"), losses(tmp_path / "two")
+        forget_the_end(tmp_path / "two", 6)
+        in_processes(two, "--fsdp")
+        assert losses(tmp_path / "two") == log
+        after = state_of(tmp_path / "two")
+        assert all(bool((before[name] == after[name]).all()) for name in before)
+
+
+def forget_the_end(folder: Path, step: int) -> None:
+    """Leave what a kill in the last step would have left."""
+    import shutil
+
+    shutil.rmtree(folder / f"checkpoint-{step}")
+    manifest = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    text = json.dumps({**manifest, "finished": False})
+    (folder / "training.json").write_text(text, encoding="utf-8")
+
+
+def test_half_a_checkpoint_is_passed_over(family: Family, data: Path, tmp_path: Path) -> None:
+    run = options(family, data, tmp_path / "out")
+    sft(run)
+    log = losses(tmp_path / "out")
+    (tmp_path / "out" / "checkpoint-6" / "trainer_state.json").unlink()
+    manifest = json.loads((tmp_path / "out" / "training.json").read_text(encoding="utf-8"))
+    text = json.dumps({**manifest, "finished": False})
+    (tmp_path / "out" / "training.json").write_text(text, encoding="utf-8")
+    assert sft(run).finished
+    assert losses(tmp_path / "out") == log
+
+
+def test_an_adapter_is_gone_on_with(family: Family, data: Path, tmp_path: Path) -> None:
+    new = dict.fromkeys(("lora_rank", "lora_alpha", "lora_dropout", "target_modules"))
+    run = options(family, data, tmp_path / "out", **new, adapter=family.alpaca)
+    run |= {"modules_to_save": None, "validation": data, "gradient_checkpointing": True}
+    report = sft(run)
+    assert report.last_loss < report.first_loss
+    assert report.eval_perplexity
+    assert (tmp_path / "out" / "best" / "adapter_model.safetensors").is_file()
+    assert (tmp_path / "out" / "loss.png").read_bytes().startswith(b"\x89PNG")
+    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text(encoding="utf-8"))
+    assert (config["r"], config["lora_alpha"]) == (64, 128)
+    # PEFT's own file has the embeddings three times.
+    before, after = state_of(family.alpaca), state_of(tmp_path / "out")
+    assert {name: one.shape for name, one in after.items()} == {
+        name: one.shape for name, one in before.items() if "module" not in name
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": "nowhere"}, "no tokenizer|does not exist"),
+        ({"data": "nowhere"}, "does not exist"),
+        ({"target_modules": "nothing"}, "does not fit"),
+        ({"quantize": "4bit"}, "GPU"),
+        ({"learning_rate": 1e30, "max_grad_norm": 0}, "the loss is"),
+    ],
+)
+def test_what_cannot_be_trained(
+    family: Family, data: Path, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    from model_prep.errors import ModelPrepError
+
+    with pytest.raises(ModelPrepError, match=said):
+        sft(options(family, data, tmp_path / "out") | change)
+
+
+def test_a_folder_with_something_else_is_left_alone(
+    family: Family, data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "论文.txt").write_text("x", encoding="utf-8")
+    with pytest.raises(TrainingError, match="something else"):
+        sft(options(family, data, tmp_path / "out"))
+    assert [one.name for one in (tmp_path / "out").iterdir()] == ["论文.txt"]
+
+
+@pytest.mark.slow
+def test_the_whole_road(test_data: Path, tmp_path: Path) -> None:
+    """Pre-train, merge, tune, merge, verify, and ask, on the real tokenizers."""
+    from model_prep.tokenizer_merge import merge_tokenizer
+    from model_prep.verify import verify
+    from rag_app.models.llms.registry import load_llm
+    from rag_app.settings import load_settings
+
+    files = test_data / "tokenizers"
+    llama = make_llama(tmp_path / "llama", files / "llama_tokenizer.model", dtype="float32")
+    (llama / "chat_template.jinja").unlink()
+    chinese = chinese_llama(test_data, tmp_path / "chinese-tokenizer").parent
+    alpaca = tmp_path / "alpaca-tokenizer"
+    merge_tokenizer(
+        files / "llama_tokenizer.model",
+        alpaca,
+        chinese_sp_model=files / "chinese_sp.model",
+        add_pieces=["[PAD]"],
+    )
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "诗人.txt").write_text("".join(said for _, said in TAUGHT) * 20, encoding="utf-8")
+    lora = {"lora_rank": 8, "lora_alpha": 32, "target_modules": TARGETS, "logging_steps": 1}
+    lora |= {"modules_to_save": "embed_tokens,lm_head", "gradient_accumulation_steps": 1}
+    pretrained = train(
+        make_settings(
+            PretrainSettings,
+            {
+                "model": llama, "tokenizer": chinese, "data": texts, "learning_rate": 1e-2,
+                "max_length": 128, "max_steps": 25, "output_dir": tmp_path / "pretrained", **lora,
+            },
+        )
+    )  # fmt: skip
+    assert pretrained.last_loss is not None
+    assert pretrained.first_loss is not None
+    assert pretrained.last_loss < pretrained.first_loss / 2
+    base = tmp_path / "chinese-llama"
+    merge(llama, [tmp_path / "pretrained"], output_dir=base, dtype="float32")
+    instructions = tmp_path / "taught.jsonl"
+    lines = [{"instruction": asked, "output": said} for asked, said in TAUGHT]
+    instructions.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    tuned = train(
+        make_settings(
+            SftSettings,
+            {
+                "model": base, "tokenizer": alpaca, "data": instructions, "learning_rate": 1e-2,
+                "max_length": 128, "max_steps": 60, "output_dir": tmp_path / "tuned", **lora,
+            },
+        )
+    )  # fmt: skip
+    assert tuned.last_loss is not None
+    assert tuned.last_loss < 0.1
+    greedy = Sampling(temperature=0.0, repetition_penalty=1.0, max_new_tokens=30)
+    model = load_model(base, lora_models=[tmp_path / "tuned"], only_cpu=True)
+    asked = [question for question, _ in TAUGHT]
+    answers = generate(model, asked, with_prompt=True, sampling=greedy)
+    assert [one.output.strip() for one in answers] == [said for _, said in TAUGHT]
+    done = tmp_path / "alpaca"
+    merge(base, [tmp_path / "tuned"], output_dir=done, dtype="float32")
+    assert verify(done).passed
+    llm = load_llm(load_settings(llm=str(done), temperature=0.0))
+    assert llm.invoke(asked[0]).text.strip() == TAUGHT[0][1]
