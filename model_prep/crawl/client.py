@@ -95,6 +95,7 @@ class Client:
                 if form is not self._form:
                     continue  # another request has found out meanwhile
                 if self._answered:
+                    self._note(f"{self._options.server} {self._said(error)}")
                     return None
                 simpler = form.after(error.message)
                 if not simpler:

@@ -61,5 +61,5 @@ class CrawlOptions:
 
     @property
     def server(self) -> str:
-        """The address without user and password, for messages."""
-        return self.base_url.rpartition("@")[2] if "@" in self.base_url else self.base_url
+        """The address for messages: without what may be a password or a key."""
+        return self.base_url.partition("?")[0].rpartition("@")[2]

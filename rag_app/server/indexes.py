@@ -16,7 +16,6 @@ from rag_app.server.answers import citation_values
 from rag_app.server.context import Context, ContextOf
 from rag_app.server.counting import Counting
 from rag_app.server.documented import KEY, errors, events
-from rag_app.server.errors import ApiError
 from rag_app.server.events import DONE, EventStream, whole
 from rag_app.server.library import FILES
 from rag_app.server.names import document_id, index_name
@@ -44,7 +43,6 @@ from rag_app.server.schemas import (
     SummaryRequest,
 )
 from rag_app.server.shapes import Usage
-from rag_app.server.uploads import MAX_FILES
 
 router = APIRouter(
     prefix="/v1", tags=["Documents"], dependencies=[KEY], responses=errors(401, 403, 429)
@@ -109,8 +107,6 @@ async def upload_documents(index: IndexName, files: Files, context: ContextOf) -
     All files are taken or none; a file of the same name is replaced. The job tells what became of
     each: follow it with `GET /v1/jobs/{job}/events`.
     """
-    if len(files) > MAX_FILES:
-        raise ApiError(413, f"more than {MAX_FILES} files in one request", param="files")
     engine = await asyncio.to_thread(context.library.engine, index)
     contents = [(file.filename or "", file.file) for file in files]
     folder = engine.store.folder / FILES

@@ -153,6 +153,8 @@ def _outcome(
         "updated": updated,
         "unchanged": unchanged,
         "failed": [
-            FailedFile(name=Path(source).name, reason=reason) for source, reason in failed.items()
+            # Where the server keeps the file is not the client's to know.
+            FailedFile(name=Path(source).name, reason=reason.replace(source, Path(source).name))
+            for source, reason in failed.items()
         ],
     }

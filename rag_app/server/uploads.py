@@ -12,7 +12,7 @@ from rag_app.server.errors import ApiError
 from rag_app.server.names import file_name
 
 MAX_FILES = 1000
-"""In one request."""
+"""In one request; Starlette reads no more."""
 _BLOCK = 2**20
 
 

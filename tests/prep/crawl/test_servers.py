@@ -72,6 +72,7 @@ def test_a_prompt_that_a_filter_refuses(crawls: Crawls, chat: Chat, out: Path) -
     chat.acts = [say_items(), fail(400, "filtered"), say_items()]
     report = crawls(4)
     assert report.rejected == {"prompt refused by the server": 1}
+    assert crawls.notes == [f"{chat.url} answered 400 (filtered)"]
     assert len(lines(out)) == 4
 
 

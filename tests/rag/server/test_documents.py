@@ -69,7 +69,8 @@ def test_a_damaged_file_is_told_and_not_kept(client: httpx.Client, home: Path) -
     job = upload(client, "a", **{"好.txt": LI_BAI, "坏.pdf": b"no pdf at all" * 9})
     assert job["status"] == "done"
     assert [one["name"] for one in job["failed"]] == ["坏.pdf"]
-    assert "damaged" in job["failed"][0]["reason"]
+    assert "坏.pdf is damaged" in job["failed"][0]["reason"]
+    assert str(home) not in job["failed"][0]["reason"]
     assert [file.name for file in (home / "indexes/a/files").iterdir()] == ["好.txt"]
 
 

@@ -98,6 +98,13 @@ def test_requests_that_are_too_large(home: Path) -> None:
         client.post("/v1/indexes", json={"name": "a"})
         files = [("files", ("a.txt", b"x" * 20_000))]
         assert client.post("/v1/indexes/a/documents", files=files).status_code == 413
+        request = client.build_request("POST", "/v1/indexes/a/documents", files=files)
+        whole = request.read()
+        blocks = (whole[at : at + 500] for at in range(0, len(whole), 500))
+        headers = {"Content-Type": request.headers["content-type"]}  # and no length
+        late = client.post("/v1/indexes/a/documents", content=blocks, headers=headers)
+        assert late.status_code == 413
+        assert late.json()["error"]["code"] == "request_too_large"
 
 
 def test_rates_are_kept_for_each_key(home: Path) -> None:
