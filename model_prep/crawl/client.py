@@ -32,6 +32,9 @@ class Client:
         report: Where requests, retries and tokens are counted.
         note: Told of each wait.
         sleep: How to wait.
+
+    Raises:
+        CrawlError: the address is none.
     """
 
     def __init__(self, options: CrawlOptions, report: Report, note: Note, sleep: Sleep) -> None:
@@ -39,12 +42,16 @@ class Client:
         self._note, self._sleep = note, sleep
         self._form = Form()
         self._answered = False
-        self._api = openai.AsyncOpenAI(
-            base_url=options.base_url,
-            api_key=options.api_key or "none",
-            timeout=options.timeout,
-            max_retries=0,  # it is done here, counted and told of
-        )
+        try:
+            self._api = openai.AsyncOpenAI(
+                base_url=options.base_url,
+                api_key=options.api_key or "none",
+                timeout=options.timeout,
+                max_retries=0,  # it is done here, counted and told of
+            )
+        except Exception as error:  # of the HTTP library, which is another with each version
+            msg = f"{options.server} can't be asked ({error}); check --base-url"
+            raise CrawlError(msg) from error
 
     async def __aenter__(self) -> Self:
         return self

@@ -19,6 +19,16 @@ class CompatibleChat(ChatOpenAI):
 
     gives_logprobs: ClassVar[bool] = True
 
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+
+    @property
+    def _default_params(self) -> dict[str, Any]:
+        # Not in OpenAI's own API, but vLLM and llama-server know them.
+        own = {"top_k": self.top_k, "repetition_penalty": self.repetition_penalty}
+        given = {name: value for name, value in own.items() if value is not None}
+        return {**super()._default_params, "extra_body": {**(self.extra_body or {}), **given}}
+
     def get_num_tokens(self, text: str) -> int:
         """Return an estimate that is rarely too low: the server's tokenizer is not here.
 
@@ -84,8 +94,8 @@ def load(url: str, settings: Settings) -> CompatibleChat:
         max_completion_tokens=settings.max_new_tokens,
         seed=settings.seed,
         stream_usage=True,
-        # Not in OpenAI's own API, but vLLM and llama-server know them.
-        extra_body={"top_k": settings.top_k, "repetition_penalty": settings.repetition_penalty},
+        top_k=settings.top_k,
+        repetition_penalty=settings.repetition_penalty,
     )
     chat.profile = {"max_input_tokens": settings.context_length}
     return chat

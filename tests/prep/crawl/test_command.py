@@ -143,6 +143,12 @@ def test_wrong_options(out: Path, options: list[str], code: int, said: str) -> N
     assert not out.exists()
 
 
+def test_an_address_that_only_the_client_knows_to_be_wrong(out: Path) -> None:
+    done = run(out, "--count", 1, "--base-url", "http://\u200b/v1")
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1].endswith("; check --base-url")
+
+
 def test_settings_of_the_environment(
     chat: Chat, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,9 @@ def test_sampling_is_sent(url: str, server: ThreadingHTTPServer) -> None:
     sent = server.requests[-1]  # type: ignore[attr-defined]
     assert (sent["model"], sent["temperature"], sent["max_completion_tokens"]) == ("first", 0.3, 77)
     assert sent["top_k"] == 5
+    load(url, top_k=5).model_copy(update={"top_k": 7, "repetition_penalty": 1.2}).invoke("问")
+    sent = server.requests[-1]  # type: ignore[attr-defined]
+    assert (sent["top_k"], sent["repetition_penalty"]) == (7, 1.2)
 
 
 def test_the_window_is_the_settings(url: str) -> None:
