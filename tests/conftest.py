@@ -1,12 +1,18 @@
 """Fixtures for every test: no test can reach the user's own folders."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 # Before any test changes it: where the real models lie.
 REAL_HOME = os.environ.get("RAG_APP_HOME")
+
+
+# Where the tests run in the background, the shell has them ignore what Ctrl-C sends, and what they
+# start would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -107,6 +107,7 @@ async def upload_documents(index: IndexName, files: Files, context: ContextOf) -
     All files are taken or none; a file of the same name is replaced. The job tells what became of
     each: follow it with `GET /v1/jobs/{job}/events`.
     """
+    context.jobs.check_room()  # before anything is kept
     engine = await asyncio.to_thread(context.library.engine, index)
     contents = [(file.filename or "", file.file) for file in files]
     folder = engine.store.folder / FILES

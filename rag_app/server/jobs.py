@@ -43,9 +43,7 @@ class Jobs:
         Raises:
             ApiError: 429, too many jobs wait.
         """
-        if len(self._tasks) >= _MOST_WAITING:
-            msg = f"{len(self._tasks)} indexing jobs wait; try again later"
-            raise ApiError(429, msg, code="overloaded", headers={"Retry-After": "60"})
+        self.check_room()
         job = Job(id=uuid.uuid4().hex, index=index, total=len(files))
         self._jobs[job.id] = job
         self._changed[job.id] = asyncio.Event()
@@ -54,6 +52,16 @@ class Jobs:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return job
+
+    def check_room(self) -> None:
+        """Say whether another job may wait.
+
+        Raises:
+            ApiError: 429, too many jobs wait.
+        """
+        if len(self._tasks) >= _MOST_WAITING:
+            msg = f"{len(self._tasks)} indexing jobs wait; try again later"
+            raise ApiError(429, msg, code="overloaded", headers={"Retry-After": "60"})
 
     def get(self, number: str) -> Job:
         """Return a job by its id.

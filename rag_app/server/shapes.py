@@ -15,6 +15,9 @@ from rag_app.server.schemas import ChatRequest, CompletionRequest, Sampling
 Kind = Literal["chat.completion", "text_completion"]
 Chunks = AsyncIterator[AIMessageChunk]
 
+_TOGETHER = 16
+"""Texts of one request that are generated at a time, whatever ``n`` and the prompts come to."""
+
 
 def tops_of(request: Sampling) -> int | None:
     """Return how many alternatives to a token are asked for; None where no log probabilities are.
@@ -33,11 +36,13 @@ async def merged(sources: Sequence[Chunks]) -> AsyncIterator[tuple[int, AIMessag
             yield 0, chunk
         return
     arrived: asyncio.Queue[tuple[int, AIMessageChunk | None]] = asyncio.Queue()
+    room = asyncio.Semaphore(_TOGETHER)
 
     async def read(number: int, chunks: Chunks) -> None:
         try:
-            async for chunk in chunks:
-                arrived.put_nowait((number, chunk))
+            async with room:
+                async for chunk in chunks:
+                    arrived.put_nowait((number, chunk))
         finally:
             arrived.put_nowait((number, None))
 

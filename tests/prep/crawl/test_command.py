@@ -46,7 +46,6 @@ def test_ctrl_c_says_what_goes_on(chat: Chat, out: Path) -> None:
     ]
 
 
-@pytest.mark.slow
 def test_kills_at_any_moment(chat: Chat, out: Path) -> None:
     for _ in range(3):
         before = len(chat.asked)

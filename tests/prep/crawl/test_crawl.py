@@ -117,8 +117,8 @@ def test_the_default_model_makes_items(real_home: Path, out: Path) -> None:
     engine = RagApp()
     with serving(llm=engine.llm) as served:
         done = run(
-            out, "--count", 2, "--items", 2, "--concurrency", 1, "--max-tokens", 300,
-            "--base-url", f"{served.url}/v1", "--seed", 4, "--json",
+            out, "--count", 2, "--items", 1, "--concurrency", 1, "--max-tokens", 150,
+            "--base-url", f"{served.url}/v1", "--seed", 5, "--json",
         )  # fmt: skip
     assert done.exit_code == 0, done.stderr
     report = json.loads(done.stdout)

@@ -262,6 +262,15 @@ def test_each_kind_of_model_has_its_endpoint(client: httpx.Client) -> None:
     assert "/v1/chat/completions" in answer.json()["error"]["message"]
 
 
+def test_many_texts_in_one_request(served: Served, client: httpx.Client) -> None:
+    served.replies = [lambda prompt: f"<{prompt}>"]
+    prompts = [f"第{number}段" for number in range(16)]
+    answer = client.post("/v1/completions", json={"prompt": prompts, "n": 16}).json()
+    assert [one["index"] for one in answer["choices"]] == list(range(256))
+    said = [one["text"] for one in answer["choices"]]
+    assert said == [f"<{prompt}>" for prompt in prompts for _ in range(16)]
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000])
 def test_bodies_that_are_none(body: bytes, client: httpx.Client) -> None:
     headers = {"content-type": "application/json"}

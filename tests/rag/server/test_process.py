@@ -37,8 +37,7 @@ def behind(home: Path) -> Iterator[Served]:
 @contextmanager
 def serve(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """A server's process, and its address once it is ready."""
-    # Where the tests run in the background, the shell has them ignore what Ctrl-C sends.
-    command = ["env", "--default-signal=INT", PROGRAM, "serve", "--port", "0", *arguments]
+    command = [PROGRAM, "serve", "--port", "0", *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         try:
