@@ -10,7 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from model_prep.adapters import Adapter
-from model_prep.errors import AdapterError
+from model_prep.errors import AdapterError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -76,7 +76,7 @@ def _attach(model: Any, name: str, adapter: Adapter) -> Any:
             model = get_peft_model(model, config, adapter_name=name)
         result = set_peft_model_state_dict(model, weights, adapter_name=name)
     except (ValueError, RuntimeError, KeyError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         msg = f"{adapter.folder} does not fit the base model ({reason}); it is for another model"
         raise AdapterError(msg) from error
     missing = [key for key in result.missing_keys if f".{name}." in key]

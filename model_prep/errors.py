@@ -22,6 +22,11 @@ The message is one line: what is wrong, then what to do.
 """
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error of another package says, or else its name."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class ModelPrepError(Exception):
     """Base of every error that is the user's to mend."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_prep.errors import TokenizerError
+from model_prep.errors import TokenizerError, first_line
 from model_prep.json_file import read_json
 from model_prep.sample_texts import AWKWARD, CHINESE, ENGLISH
 from model_prep.tokenization import MODEL_FILE, is_llama_folder, load_tokenizer
@@ -78,7 +78,7 @@ def _default_tokenizer(folder: Path) -> Any:
             str(folder), local_files_only=True, trust_remote_code=False
         )
     except Exception as error:  # whatever a damaged folder makes transformers raise
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         msg = f"AutoTokenizer can't load {folder} ({reason}); get its tokenizer files again"
         raise TokenizerError(msg) from error
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from model_prep.checkpoint import unpickle_weights
 from model_prep.disk import is_full, require_space
 from model_prep.entry import HubSource
-from model_prep.errors import ChecksumError, PullError, UnreachableError
+from model_prep.errors import ChecksumError, PullError, UnreachableError, first_line
 from model_prep.watching import Progress, watched
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _hub_errors(source: HubSource) -> Iterator[None]:
         full = isinstance(error, OSError) and is_full(error)
         if full or not kinds & {"HTTPError", "OSError", "ValueError"}:
             raise
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise PullError(_cannot(source, reason)) from error
     finally:
         if not silent:

@@ -6,7 +6,7 @@ from typing import Any
 
 from model_prep.attach_loras import attach_loras
 from model_prep.checkpoint import open_checkpoint
-from model_prep.errors import GenerateError
+from model_prep.errors import GenerateError, first_line
 from model_prep.merge_plan import prepare_merge
 from model_prep.placement import require_memory
 from model_prep.sampling import Prompt, Sampling
@@ -141,7 +141,7 @@ def _load(base: Path, options: dict[str, Any]) -> Any:
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, **options)
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         msg = f"{base} can't be loaded ({reason}); see: model-prep verify"
         raise GenerateError(msg) from error
     ends = model.generation_config.eos_token_id

@@ -9,7 +9,7 @@ ones the leftmost is merged first: the text is split in other places than the mo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_prep.errors import TokenizerError
+from model_prep.errors import TokenizerError, first_line
 from model_prep.json_file import read_json
 from model_prep.sentencepiece_file import parse_sentencepiece, read_sentencepiece
 
@@ -62,7 +62,7 @@ def load_tokenizer(source: str | Path) -> Any:
             return ExactLlamaTokenizer.from_pretrained(str(source), local_files_only=True)
         return AutoTokenizer.from_pretrained(str(source), local_files_only=True)
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         msg = f"{source} has no tokenizer that can be loaded ({reason}); put its files there"
         raise TokenizerError(msg) from error
 

@@ -2,11 +2,12 @@
 
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_prep.adapters import open_adapter
-from model_prep.errors import GenerateError, TokenizerError, TrainingError
+from model_prep.errors import GenerateError, TokenizerError, TrainingError, first_line
 from model_prep.placement import placement
 from model_prep.tokenization import MODEL_FILE, load_tokenizer, save_tokenizer
 from model_prep.training.settings import TrainingSettings
@@ -51,7 +52,7 @@ def load_model(settings: TrainingSettings, tokenizer: Any, *, weights: bool = Tr
     if not folder.is_dir():
         what = "is no folder" if folder.exists() else "does not exist"
         msg = f"{folder} {what}; --model takes the folder of a Hugging Face model"
-        raise _error(msg)
+        raise TrainingError(msg)
     options = model_options(settings)
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -62,9 +63,9 @@ def load_model(settings: TrainingSettings, tokenizer: Any, *, weights: bool = Tr
             with torch.device("meta"):
                 model = AutoModelForCausalLM.from_config(config, dtype=options["dtype"])
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         msg = f"{folder} can't be loaded to be trained ({reason})"
-        raise _error(msg) from error
+        raise TrainingError(msg) from error
     if rows != config.vocab_size:
         model.resize_token_embeddings(rows, mean_resizing=False)
     model.config.use_cache = False
@@ -95,7 +96,7 @@ def model_options(settings: TrainingSettings) -> dict[str, Any]:
             dtype=settings.dtype,
         )
     except GenerateError as error:
-        raise _error(str(error)) from error
+        raise TrainingError(str(error)) from error
     if settings.quantize:
         # Each process has the whole model on the GPU of its own.
         options["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0"))}
@@ -146,7 +147,7 @@ def _with_adapter(model: Any, settings: TrainingSettings, *, weights: bool) -> A
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             what = f"{settings.adapter} does not fit" if settings.adapter else "LoRA does not fit"
             msg = f"{what} {settings.model} ({reason})"
-            raise _error(msg) from error
+            raise TrainingError(msg) from error
     if not settings.fsdp:
         in_full_precision(made)
     return made
@@ -169,17 +170,17 @@ def in_full_precision(model: Any) -> None:
     """Make what is trained float32: steps of a small learning rate vanish in half precision."""
     import torch
 
-    for parameter in model.parameters():
+    for _, parameter in trained(model):
+        parameter.data = parameter.data.to(torch.float32)
+
+
+def trained(model: Any) -> "Iterator[tuple[str, torch.nn.Parameter]]":
+    """Yield what is trained of a `PeftModel`, each by the name that PEFT saves it under."""
+    for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            parameter.data = parameter.data.to(torch.float32)
-
-
-def trained_shapes(model: Any) -> "dict[str, torch.Size]":
-    """Return the shape of each trained tensor by the name that PEFT saves it under."""
-    from model_prep.training.trainer import saved_name
-
-    trained = [one for one in model.named_parameters() if one[1].requires_grad]
-    return {saved_name(name): parameter.shape for name, parameter in trained}
+            for part in ("_checkpoint_wrapped_module.", ".modules_to_save.default", ".default"):
+                name = name.replace(part, "")  # noqa: PLW2901
+            yield name, parameter
 
 
 def require_complete(folder: Path, shapes: "dict[str, torch.Size]") -> None:
@@ -197,7 +198,7 @@ def require_complete(folder: Path, shapes: "dict[str, torch.Size]") -> None:
                 f"the adapter in {folder} is incomplete: {name} is {found}, and {tuple(shape)} was "
                 "trained; the last checkpoint has the state of the run"
             )
-            raise _error(msg)
+            raise TrainingError(msg)
 
 
 def save_tokenizer_beside(tokenizer: Any, folder: Path) -> None:
@@ -213,8 +214,4 @@ def save_tokenizer_beside(tokenizer: Any, folder: Path) -> None:
             tokenizer.save_pretrained(folder)
     except (OSError, TokenizerError) as error:
         msg = f"{folder} can't be written ({error})"
-        raise _error(msg) from error
-
-
-def _error(message: str) -> TrainingError:
-    return TrainingError(message)
+        raise TrainingError(msg) from error

@@ -1,5 +1,7 @@
 """Rows that a model is trained on: one or several samples each, none attending to another."""
 
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,11 +98,10 @@ class Rows:
         ends = self.data.ends
         return int(ends[sample - 1]) if sample else 0, int(ends[sample])
 
-    @property
+    @cached_property
     def tokens(self) -> int:
         """Tokens of all rows."""
-        lengths = self.data.lengths
-        return int(sum(lengths[row].sum() for row in self._samples))
+        return int(self.data.lengths[list(chain.from_iterable(self._samples))].sum())
 
 
 def make_rows(

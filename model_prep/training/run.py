@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model_prep.adapters import CONFIG
 from model_prep.errors import TrainingError
 from model_prep.json_file import read_json, write_json
 from model_prep.training import data as training_data
@@ -18,7 +19,7 @@ from model_prep.training.model import (
     require_complete,
     save_tokenizer_beside,
     tokenizer_of,
-    trained_shapes,
+    trained,
 )
 from model_prep.training.settings import LORA, TrainingSettings
 
@@ -92,7 +93,7 @@ def train(
         write_json(settings.output_dir / MANIFEST, {"settings": identity, "finished": False})
     if checkpoint:
         said(f"goes on from {checkpoint}")
-    shapes = trained_shapes(trainer.model)
+    shapes = {name: one.shape for name, one in trained(trainer.model)}
     with _signals(stops):
         outcome = _run(trainer, checkpoint)
     if stops.asked:
@@ -108,13 +109,11 @@ def train(
         from model_prep.training.watching import LOG, read_log
 
         plot(read_log(settings.output_dir / LOG), settings.output_dir / PLOT)
-        report = _report(settings, data, {"finished": True, **outcome})
-        write_json(
-            settings.output_dir / MANIFEST,
-            {"settings": identity, "finished": True, "report": _plain(report)},
-        )
-        return report
-    return _report(settings, data, {"finished": True, **outcome})
+    report = _report(settings, data, {"finished": True, **outcome})
+    if trainer.is_world_process_zero():
+        values = {"settings": identity, "finished": True, "report": _plain(report)}
+        write_json(settings.output_dir / MANIFEST, values)
+    return report
 
 
 def is_first() -> bool:
@@ -208,11 +207,12 @@ def _clear(folder: Path) -> None:
     """Remove what an earlier run wrote, and nothing else."""
     import shutil
 
-    from model_prep.training.trainer import WEIGHTS
+    from model_prep.training.trainer import BEST, WEIGHTS
+    from model_prep.training.watching import LOG
 
-    for one in [*folder.glob("checkpoint-*"), folder / "best"]:
+    for one in [*folder.glob("checkpoint-*"), folder / BEST]:
         shutil.rmtree(one, ignore_errors=True)
-    for name in (MANIFEST, PLOT, "log.jsonl", WEIGHTS, "adapter_config.json"):
+    for name in (MANIFEST, PLOT, LOG, WEIGHTS, CONFIG):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 from transformers import Trainer, TrainerCallback
 
 from model_prep.json_file import read_json, write_json
+from model_prep.training.model import trained
 from model_prep.training.rows import IGNORED
 from model_prep.training.sharded import fill, gathered, scattered, whole
 
@@ -72,11 +73,7 @@ class AdapterTrainer(Trainer):
         """
         folder = Path(output_dir or str(self.args.output_dir))
         model = self.accelerator.unwrap_model(self.model)
-        tensors = {
-            saved_name(name): whole(parameter)
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad
-        }
+        tensors = {name: whole(parameter) for name, parameter in trained(model)}
         if self.args.should_save:
             folder.mkdir(parents=True, exist_ok=True)
             save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
@@ -87,9 +84,8 @@ class AdapterTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         tensors = load_file(Path(resume_from_checkpoint) / WEIGHTS)
-        for name, parameter in self.accelerator.unwrap_model(self.model).named_parameters():
-            if parameter.requires_grad:
-                fill(parameter, tensors[saved_name(name)])
+        for name, parameter in trained(self.accelerator.unwrap_model(self.model)):
+            fill(parameter, tensors[name])
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         if self.is_deepspeed_enabled:
@@ -114,13 +110,6 @@ class AdapterTrainer(Trainer):
         parameters = [one for group in self.optimizer.param_groups for one in group["params"]]
         tensors = load_file(Path(checkpoint) / OPTIMIZER)
         self.optimizer.load_state_dict(scattered(tensors, rest, parameters))
-
-
-def saved_name(name: str) -> str:
-    """Return the name under which PEFT saves a parameter of its model."""
-    for part in ("_checkpoint_wrapped_module.", ".modules_to_save.default", ".default"):
-        name = name.replace(part, "")
-    return name
 
 
 def row_losses(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

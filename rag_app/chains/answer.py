@@ -11,6 +11,7 @@ from langchain_core.runnables import Runnable
 from rag_app.chains.budget import Budget, pack
 from rag_app.chains.citations import Citation, cite, marked
 from rag_app.chains.language import Language, language_of
+from rag_app.chains.pieces import replaces
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, messages
 from rag_app.chains.steps import Call, Steps, runnable
 from rag_app.index.lexical import query_terms
@@ -50,14 +51,14 @@ class Answer:
     """What the reader should know, such as passages that did not fit."""
 
     def __add__(self, other: "Answer") -> "Answer":
-        replaces = bool(other.text) and other.step > self.step
+        revised = replaces(self, other)
         return replace(
             self,
             question=other.question or self.question,
-            text=other.text if replaces else self.text + other.text,
+            text=other.text if revised else self.text + other.text,
             answered=self.answered and other.answered,
             citations=self.citations + other.citations,
-            step=other.step if replaces else self.step,
+            step=other.step if revised else self.step,
             notes=self.notes + other.notes,
         )
 

@@ -9,6 +9,7 @@ from langchain_core.runnables import Runnable
 
 from rag_app.chains.budget import Budget, segments
 from rag_app.chains.language import Language, language_of
+from rag_app.chains.pieces import replaces
 from rag_app.chains.prompts import Task, messages
 from rag_app.chains.steps import Batch, Call, Steps, runnable
 from rag_app.settings import SummaryChain
@@ -34,11 +35,11 @@ class Summary:
     """What the reader should know, such as text that did not fit."""
 
     def __add__(self, other: "Summary") -> "Summary":
-        replaces = bool(other.text) and other.step > self.step
+        revised = replaces(self, other)
         return replace(
             self,
-            text=other.text if replaces else self.text + other.text,
-            step=other.step if replaces else self.step,
+            text=other.text if revised else self.text + other.text,
+            step=other.step if revised else self.step,
             steps=other.steps or self.steps,
             notes=self.notes + other.notes,
         )

@@ -42,11 +42,12 @@ def answer(pieces: "Iterator[Answer]", *, stream: bool) -> "tuple[Answer, bool]"
     """
     from rag_app.chains.answer import Answer
     from rag_app.chains.citations import Marker
+    from rag_app.chains.pieces import replaces
 
     whole, marker, cut = Answer(), Marker(()), False
     try:
         for piece in pieces:
-            revised = bool(piece.text) and piece.step > whole.step
+            revised = replaces(whole, piece)
             started = bool(whole.text)
             whole = whole + piece
             if not stream or not piece.text:

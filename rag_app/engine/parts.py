@@ -148,11 +148,12 @@ class Parts:
 
         Args:
             callbacks: LangChain's, told of every call to the language model.
-            **changes: Options by their names in `Settings`.
+            **changes: Options by their names in `Settings`; None leaves one as it is.
 
         Raises:
             SettingsError: an option is wrong.
         """
+        changes = {name: value for name, value in changes.items() if value is not None}
         _ = self.store, self.derived, self.embeddings  # made here, so that the copies share them
         view = copy(self)
         given = self.settings.model_dump(exclude_unset=True)

@@ -118,19 +118,12 @@ class _Run:
     def open(self) -> None:
         """Take the writer's lock for the rest of the run, making the index if need be."""
         model, options = self._embedding, self._options
-        meta = IndexMeta(
-            model.name,
-            model.fingerprint,
-            model.dimension,
-            options.chunk_size,
-            options.chunk_overlap,
-        )
-        self._store.create(meta)
+        self._store.create(IndexMeta.of(model, options.chunk_size, options.chunk_overlap))
         self._stack.enter_context(self._store.locked())
         self._store.check_embedding(model)
         with self._store.read() as snapshot:
             found = snapshot.meta()
-        wanted = replace(found, chunk_size=meta.chunk_size, chunk_overlap=meta.chunk_overlap)
+        wanted = replace(found, chunk_size=options.chunk_size, chunk_overlap=options.chunk_overlap)
         if wanted != found:
             with self._store.write() as transaction:
                 transaction.set_meta(wanted)

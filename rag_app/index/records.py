@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rag_app.index.embedding import EmbedsDocuments
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,11 @@ class IndexMeta:
     """Characters."""
     chunk_overlap: int
     """Characters."""
+
+    @classmethod
+    def of(cls, model: "EmbedsDocuments", chunk_size: int, chunk_overlap: int) -> "IndexMeta":
+        """Return what is noted of an embedding model and of chunks, in characters."""
+        return cls(model.name, model.fingerprint, model.dimension, chunk_size, chunk_overlap)
 
 
 @dataclass(frozen=True)

@@ -47,13 +47,7 @@ def reembed(
             if progress is not None:
                 progress(staged, total)
         with store.write() as transaction:
-            new = IndexMeta(
-                embedding.name,
-                embedding.fingerprint,
-                embedding.dimension,
-                old.chunk_size,
-                old.chunk_overlap,
-            )
+            new = IndexMeta.of(embedding, old.chunk_size, old.chunk_overlap)
             transaction.swap_vectors(new)
             transaction.set_value(_STAGED_FOR, None)
     return done

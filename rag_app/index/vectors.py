@@ -158,8 +158,7 @@ class FaissVectorStore(VectorStore):
 
     def _ensure(self) -> None:
         if not self.store.exists():
-            model = self.embedding
-            self.store.create(IndexMeta(model.name, model.fingerprint, model.dimension, 0, 0))
+            self.store.create(IndexMeta.of(self.embedding, 0, 0))
         self.store.check_embedding(self.embedding)
 
 

@@ -9,6 +9,7 @@ from langchain_core.messages import BaseMessage
 
 from rag_app.chains.answer import Answer
 from rag_app.chains.citations import Citation, Marker
+from rag_app.chains.pieces import replaces
 from rag_app.engine import RagApp
 from rag_app.server.counting import Counting
 from rag_app.server.errors import ApiError
@@ -54,7 +55,7 @@ async def deltas(pieces: AsyncIterator[Answer], *, marks: bool) -> AsyncIterator
     """Yield what each piece of an answer changes; with ``marks``, each mark is checked."""
     whole, marker = Answer(), Marker(())
     async for piece in pieces:
-        revised = bool(piece.text) and piece.step > whole.step and bool(whole.text)
+        revised = replaces(whole, piece) and bool(whole.text)
         fresh = revised or not whole.text
         whole = whole + piece
         if fresh:
@@ -107,8 +108,7 @@ class DocumentChat:
             "repetition_penalty": request.repetition_penalty,
             "seed": request.seed,
         }
-        given = {name: value for name, value in wanted.items() if value is not None}
-        view = self._engine.using(callbacks=[counting], **given)
+        view = self._engine.using(callbacks=[counting], **wanted)
         return deltas(view.astream(self._question, self._history), marks=request.marks)
 
     async def stream(self, shape: Shape) -> AsyncIterator[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +14,11 @@ from langchain_core.language_models import BaseChatModel
 
 from rag_app.server.admission import Admission
 from rag_app.server.errors import ApiError
-from rag_app.server.events import whole
+from rag_app.server.events import EventStream, whole
 from rag_app.server.jobs import Jobs
 from rag_app.server.library import Library
 from rag_app.server.metrics import Metrics
+from rag_app.server.shapes import Usage
 from rag_app.settings import Settings
 
 _log = logging.getLogger("rag_app.server")
@@ -72,6 +73,36 @@ class Context:
             return True
 
         await whole(request, entered, self.settings.request_seconds)
+
+    async def whole(
+        self, request: Request, work: Callable[[], Awaitable[Result]], usage: Usage
+    ) -> Result:
+        """Return what ``work`` gives, done in a slot of the language model.
+
+        Args:
+            request: Whose client waits for it.
+            work: Asks the language model.
+            usage: What it took, known when it is done.
+        """
+        seconds, slot = self.settings.request_seconds, self.generating.slot()
+        result = await whole(request, work, seconds, slot)
+        self._count(usage)
+        return result
+
+    async def stream(
+        self, request: Request, events: AsyncIterator[Any], usage: Usage
+    ) -> EventStream:
+        """Return a stream of events that holds a slot of the language model; as `whole`."""
+
+        def release() -> None:
+            self.generating.leave()
+            self._count(usage)
+
+        await self.enter(request)
+        return EventStream(events, seconds=self.settings.request_seconds, release=release)
+
+    def _count(self, usage: Usage) -> None:
+        self.metrics.tokens(usage.prompt, usage.completion)
 
     async def embed(self, request: Request, work: Callable[[Wanted], Result]) -> Result:
         """Return what ``work`` gives, done in a thread of its own, one after the other.

@@ -63,9 +63,9 @@ class EventStream(Response):
             except Exception as error:
                 if body_of(error)["error"]["type"] == "api_error":
                     _log.exception("a stream failed")
-                await send_event(send, json.dumps(body_of(error), ensure_ascii=False))
+                await send_event(send, body_of(error))
             if self._done:
-                await send_event(send, DONE)
+                await send_done(send)
             await send({"type": "http.response.body", "body": b""})
         finally:
             if self._release:
@@ -74,12 +74,21 @@ class EventStream(Response):
     async def _send(self, send: Send) -> bool:
         async with asyncio.timeout(self._seconds):
             async for event in self._events:
-                await send_event(send, json.dumps(event, ensure_ascii=False))
+                await send_event(send, event)
         return True
 
 
-async def send_event(send: Send, data: str) -> None:
-    """Send one event of a stream."""
+async def send_event(send: Send, event: Any) -> None:
+    """Send a JSON value as one event of a stream."""
+    await _send_data(send, json.dumps(event, ensure_ascii=False))
+
+
+async def send_done(send: Send) -> None:
+    """Send what ends a stream of OpenAI's API."""
+    await _send_data(send, DONE)
+
+
+async def _send_data(send: Send, data: str) -> None:
     body = f"data: {data}\n\n".encode("utf-8", "replace")
     await send({"type": "http.response.body", "body": body, "more_body": True})
 

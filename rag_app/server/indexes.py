@@ -10,13 +10,14 @@ from fastapi import APIRouter, Request, Response
 from langchain_core.documents import Document
 
 from rag_app.chains.citations import cite
+from rag_app.chains.pieces import replaces
 from rag_app.chains.summarize import Summary
 from rag_app.server import uploads
 from rag_app.server.answers import citation_values
 from rag_app.server.context import Context, ContextOf
 from rag_app.server.counting import Counting
 from rag_app.server.documented import KEY, errors, events
-from rag_app.server.events import DONE, EventStream, whole
+from rag_app.server.events import DONE, EventStream
 from rag_app.server.library import FILES
 from rag_app.server.names import document_id, index_name
 from rag_app.server.objects import (
@@ -160,21 +161,13 @@ async def summarize(
         "temperature": asked.temperature,
     }
     usage = Usage()
-    given = {name: value for name, value in wanted.items() if value is not None}
-    view = engine.using(callbacks=[Counting(usage)], **given)
-    pieces = view.astream_summary(Document(page_content=text))
-    seconds = context.settings.request_seconds
-    if not asked.stream:
-        summary = await whole(request, partial(_sum, pieces), seconds, context.generating.slot())
-        context.metrics.tokens(usage.prompt, usage.completion)
-        return SummaryText(text=summary.text, steps=summary.steps, notes=list(summary.notes))
-
-    def release() -> None:
-        context.generating.leave()
-        context.metrics.tokens(usage.prompt, usage.completion)
-
-    await context.enter(request)
-    return EventStream(_summary_events(pieces), seconds=seconds, release=release)
+    view = engine.using(callbacks=[Counting(usage)], **wanted)
+    source = Document(page_content=text)
+    if asked.stream:
+        events = _summary_events(view.astream_summary(source))
+        return await context.stream(request, events, usage)
+    summary = await context.whole(request, partial(view.asummarize, source), usage)
+    return SummaryText(text=summary.text, steps=summary.steps, notes=list(summary.notes))
 
 
 @router.post("/indexes/{index}/search", responses=errors(400, 404, 409, 413, 503, 504))
@@ -216,21 +209,14 @@ def _text(context: Context, index: str, document: str) -> tuple[str, str]:
     return PurePath(record.source).name, context.library.engine(index).text_of(record.source)
 
 
-async def _sum(pieces: AsyncIterator[Summary]) -> Summary:
-    result = Summary()
-    async for piece in pieces:
-        result = result + piece
-    return result
-
-
 async def _summary_events(pieces: AsyncIterator[Summary]) -> AsyncIterator[dict[str, Any]]:
     result = Summary()
     async for piece in pieces:
-        replaces = bool(piece.text) and piece.step > result.step and bool(result.text)
+        revised = replaces(result, piece) and bool(result.text)
         result = result + piece
         yield {
             "delta": piece.text,
-            "replace": replaces,
+            "replace": revised,
             "step": max(piece.step, result.step),
             "steps": result.steps,
             "notes": list(piece.notes),

@@ -96,15 +96,8 @@ class Library:
             engine = self.base.over(
                 self.folder(name), self.embeddings(self.base.settings.embedding)
             )
-            embedding, settings = engine.embeddings, engine.settings
-            meta = IndexMeta(
-                embedding.name,
-                embedding.fingerprint,
-                embedding.dimension,
-                settings.chunk_size,
-                settings.chunk_overlap,
-            )
-            engine.store.create(meta)
+            size, overlap = engine.settings.chunk_size, engine.settings.chunk_overlap
+            engine.store.create(IndexMeta.of(engine.embeddings, size, overlap))
             engine.close()
 
     def delete(self, name: str) -> None:

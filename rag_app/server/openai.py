@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ from rag_app.server.answers import DocumentChat
 from rag_app.server.context import RAG, Context, ContextOf, Wanted
 from rag_app.server.documented import KEY, errors, events
 from rag_app.server.errors import ApiError
-from rag_app.server.events import DONE, EventStream, whole
+from rag_app.server.events import DONE
 from rag_app.server.openai_objects import (
     ChatCompletion,
     EmbeddingList,
@@ -82,12 +83,8 @@ async def chat_completions(asked: ChatRequest, request: Request, context: Contex
         engine = await asyncio.to_thread(context.library.engine, name.removeprefix(RAG))
         chat = DocumentChat(engine, asked)
         return await _answer(context, request, shape, chat, stream=asked.stream)
-    _check_llm(name, context)
-    if isinstance(llm, CompatibleChat):
-        return await _relay(context, request, asked, llm, "chat/completions")
-    sources = generation.chat(asked, llm, context.settings)
-    given = _Generated(sources)
-    return await _answer(context, request, shape, given, stream=asked.stream)
+    make = partial(generation.chat, asked, llm, context.settings)
+    return await _generated(context, request, asked, shape, "chat/completions", make)
 
 
 @router.post(
@@ -110,13 +107,9 @@ async def completions(asked: CompletionRequest, request: Request, context: Conte
     name = asked.model or context.llm_id
     context.note("\n".join(asked.prompts))
     llm = context.llm()
-    _check_llm(name, context)
-    if isinstance(llm, CompatibleChat):
-        return await _relay(context, request, asked, llm, "completions")
-    sources = generation.complete(asked, llm, context.settings)
-    given = _Generated(sources)
     shape = Shape("text_completion", name, asked)
-    return await _answer(context, request, shape, given, stream=asked.stream)
+    make = partial(generation.complete, asked, llm, context.settings)
+    return await _generated(context, request, asked, shape, "completions", make)
 
 
 @router.post(
@@ -181,6 +174,31 @@ class _Generated:
         return await shape.whole(self._sources)
 
 
+async def _generated(
+    context: Context,
+    request: Request,
+    asked: Sampling,
+    shape: Shape,
+    path: str,
+    make: Callable[[], list[Chunks]],
+) -> Any:
+    """Return the response of the language model itself, here or behind an upstream URL.
+
+    Args:
+        context: Holds the model.
+        request: As it came.
+        asked: What it asks for.
+        shape: Of the response.
+        path: Of the route, below ``/v1``.
+        make: Returns the texts of a model that is here.
+    """
+    _check_llm(asked.model or context.llm_id, context)
+    llm = context.llm()
+    if isinstance(llm, CompatibleChat):
+        return await _relay(context, request, asked, llm, path)
+    return await _answer(context, request, shape, _Generated(make()), stream=asked.stream)
+
+
 async def _answer(
     context: Context,
     request: Request,
@@ -190,24 +208,9 @@ async def _answer(
     stream: bool,
 ) -> Any:
     """Return the response once there is a place for it in the queue; count its tokens."""
-    seconds = context.settings.request_seconds
-
-    def count() -> None:
-        context.metrics.tokens(shape.usage.prompt, shape.usage.completion)
-
-    if not stream:
-        result = await whole(
-            request, partial(given.whole, shape), seconds, context.generating.slot()
-        )
-        count()
-        return result
-
-    def release() -> None:
-        context.generating.leave()
-        count()
-
-    await context.enter(request)
-    return EventStream(given.stream(shape), seconds=seconds, release=release)
+    if stream:
+        return await context.stream(request, given.stream(shape), shape.usage)
+    return await context.whole(request, partial(given.whole, shape), shape.usage)
 
 
 async def _relay(

@@ -1,7 +1,6 @@
 """Requests passed on to the OpenAI-compatible server that holds the model."""
 
 import asyncio
-import json
 from typing import Any
 
 import httpx
@@ -13,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.server.admission import Admission
 from rag_app.server.errors import ApiError, body_of
-from rag_app.server.events import DONE, send_event, while_wanted
+from rag_app.server.events import send_done, send_event, while_wanted
 
 _KEPT_HEADERS = ("content-type", "retry-after")
 _CONNECT_SECONDS = 10.0
@@ -60,8 +59,8 @@ class Relay(Response):
             # The status is sent already: what reads a stream is told in it, others see it cut off.
             if not self._answer.headers.get("content-type", "").startswith("text/event-stream"):
                 raise
-            await send_event(send, json.dumps(body_of(problem), ensure_ascii=False))
-            await send_event(send, DONE)
+            await send_event(send, body_of(problem))
+            await send_done(send)
             await send({"type": "http.response.body", "body": b""})
         finally:
             self._admission.leave()

@@ -6,9 +6,11 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Event, Lock
 from typing import Any
+
+from tests.http_server import running, url_of
 
 KEY = "sk-geheim-0123456789"
 
@@ -166,16 +168,12 @@ def break_off(handler: Handler, _: dict[str, Any]) -> None:
 def serve() -> Iterator[Chat]:
     chat = Chat()
     handler = type("HandlerOfOneChat", (Handler,), {"chat": chat})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        chat.url = f"http://127.0.0.1:{server.server_port}/v1"
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with running(handler) as server:
+        chat.url = f"{url_of(server)}/v1"
         try:
             yield chat
         finally:
             chat.closing.set()
-            server.shutdown()
-            thread.join()
 
 
 def until(true: Callable[[], bool], seconds: float = 30.0) -> None:

@@ -1,6 +1,7 @@
 """Training tiny models: they learn, go on exactly, and shard without losing anything."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -131,18 +132,16 @@ def test_two_processes_learn_as_one(
     }
     if sharding == "fsdp":  # it goes on exactly too
         before, log = state_of(tmp_path / "two"), losses(tmp_path / "two")
-        forget_the_end(tmp_path / "two", 6)
+        shutil.rmtree(tmp_path / "two" / "checkpoint-6")
+        unfinished(tmp_path / "two")
         in_processes(two, "--fsdp")
         assert losses(tmp_path / "two") == log
         after = state_of(tmp_path / "two")
         assert all(bool((before[name] == after[name]).all()) for name in before)
 
 
-def forget_the_end(folder: Path, step: int) -> None:
-    """Leave what a kill in the last step would have left."""
-    import shutil
-
-    shutil.rmtree(folder / f"checkpoint-{step}")
+def unfinished(folder: Path) -> None:
+    """Have a run look as if it had been killed."""
     manifest = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     text = json.dumps({**manifest, "finished": False})
     (folder / "training.json").write_text(text, encoding="utf-8")
@@ -153,9 +152,7 @@ def test_half_a_checkpoint_is_passed_over(family: Family, data: Path, tmp_path: 
     sft(run)
     log = losses(tmp_path / "out")
     (tmp_path / "out" / "checkpoint-6" / "trainer_state.json").unlink()
-    manifest = json.loads((tmp_path / "out" / "training.json").read_text(encoding="utf-8"))
-    text = json.dumps({**manifest, "finished": False})
-    (tmp_path / "out" / "training.json").write_text(text, encoding="utf-8")
+    unfinished(tmp_path / "out")
     assert sft(run).finished
     assert losses(tmp_path / "out") == log
 

@@ -6,7 +6,6 @@ template here, and the generation runs in a thread (`huggingface_thread`) or, fo
 batches (`huggingface_batch`), both of which watch for stop strings and cancellation.
 """
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -22,8 +21,9 @@ from langchain_huggingface import HuggingFacePipeline
 from pydantic import PrivateAttr
 
 from rag_app.errors import ModelError, PromptTooLongError
-from rag_app.models.llms.huggingface_batch import END, Batcher, Request
+from rag_app.models.llms.huggingface_batch import Batcher, Request
 from rag_app.models.llms.huggingface_thread import failed, generating, until
+from rag_app.models.llms.telling import Telling
 from rag_app.settings import Settings
 
 
@@ -155,24 +155,17 @@ class HuggingFaceChat(BaseChatModel):
         for name in ("seed", "presence_penalty", "frequency_penalty"):
             if given.get(name) is not None:
                 options[name] = given[name]
-        loop = asyncio.get_running_loop()
-        told: asyncio.Queue[Any] = asyncio.Queue()
-
-        def put(part: Any) -> None:
-            try:
-                loop.call_soon_threadsafe(told.put_nowait, part)
-            except RuntimeError:  # the loop is closed, and nobody listens any more
-                request.cancelled.set()
-
-        request = Request(ids, options, limit, stop or [], put)
+        cancelled = threading.Event()
+        told = Telling(cancelled)
+        request = Request(ids, options, limit, stop or [], told.put, cancelled)
         self._batcher.submit(request)
         try:
-            while (part := await told.get()) is not END:
+            async for part in told.received():
                 if isinstance(part, BaseException):
                     raise failed(part) from part
                 yield ChatGenerationChunk(message=AIMessageChunk(content=part))
         finally:
-            request.cancelled.set()
+            cancelled.set()
         yield self._end_chunk(len(ids), request.generated, request.finish_reason)
 
     def _check_window(self, used: int) -> None:
@@ -217,7 +210,7 @@ def load(spec: str, settings: Settings) -> HuggingFaceChat:
     from transformers import AutoModelForCausalLM, pipeline
     from transformers.utils import logging
 
-    from model_prep.errors import ModelPrepError
+    from model_prep.errors import ModelPrepError, first_line
     from model_prep.tokenization import load_tokenizer
 
     options = model_options(settings)
@@ -228,7 +221,7 @@ def load(spec: str, settings: Settings) -> HuggingFaceChat:
         tokenizer = load_tokenizer(spec)
         model = AutoModelForCausalLM.from_pretrained(spec, local_files_only=True, **options)
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, ModelPrepError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         what = "is no model that can be loaded" if Path(spec).is_dir() else "is not here"
         msg = f"{spec} {what} ({reason}); give a folder with config, weights and tokenizer"
         raise ModelError(msg) from error

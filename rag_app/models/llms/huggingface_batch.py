@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from model_prep.streaming import TextStream
+from rag_app.models.llms.telling import END
 
 if TYPE_CHECKING:
     import torch
-
-END = object()
-"""What a request is told last."""
 
 
 @dataclass

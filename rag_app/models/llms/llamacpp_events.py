@@ -1,6 +1,5 @@
 """What llama.cpp's server says while it works, read in a thread or an event loop."""
 
-import asyncio
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,13 +11,12 @@ from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk
 
 from rag_app.errors import ModelError, PromptTooLongError
+from rag_app.models.llms.telling import END, Telling
 
 Event = dict[str, Any]
 Handler = Callable[[Event, Callable[[Any], bool]], None]
 """A ``handle_…`` method of the server: takes a request and calls back with each event; a callback
 that returns True stops the work."""
-
-_END = object()
 
 
 @contextmanager
@@ -29,7 +27,7 @@ def running(handle: Handler, request: Event) -> Iterator[Iterator[Event]]:
     worker = _start(handle, request, events.put, cancelled)
 
     def received() -> Iterator[Event]:
-        while (event := events.get()) is not _END:
+        while (event := events.get()) is not END:
             yield _checked(event)
 
     try:
@@ -42,20 +40,12 @@ def running(handle: Handler, request: Event) -> Iterator[Iterator[Event]]:
 @asynccontextmanager
 async def arunning(handle: Handler, request: Event) -> AsyncIterator[AsyncIterator[Event]]:
     """`running` for an event loop; it does not wait for the work that it cancels."""
-    loop = asyncio.get_running_loop()
-    events: asyncio.Queue[Any] = asyncio.Queue()
     cancelled = threading.Event()
-
-    def put(event: Any) -> None:
-        try:
-            loop.call_soon_threadsafe(events.put_nowait, event)
-        except RuntimeError:  # the loop is closed, and nobody listens any more
-            cancelled.set()
-
-    _start(handle, request, put, cancelled)
+    events = Telling(cancelled)
+    _start(handle, request, events.put, cancelled)
 
     async def received() -> AsyncIterator[Event]:
-        while (event := await events.get()) is not _END:
+        async for event in events.received():
             yield _checked(event)
 
     try:
@@ -77,7 +67,7 @@ def _start(
             handle(request, receive)
         except BaseException as error:  # raised where the events are read
             put(error)
-        put(_END)
+        put(END)
 
     worker = threading.Thread(target=run, name="llama.cpp")
     worker.start()

@@ -1,9 +1,8 @@
 """Documents that point elsewhere: nothing is fetched, from the network or from the disk."""
 
-import threading
 import zipfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from rag_app.documents.loaders import FileLoader
+from tests.http_server import running, url_of
 
 TEXT = "正文有足够多的字。"
 _W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
@@ -33,12 +33,8 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
             asked.append(self.path)
             self.send_error(404)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Notes) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
-        server.shutdown()
-        thread.join()
+    with running(Notes) as server:
+        yield url_of(server), asked
 
 
 def packed(**parts: str) -> bytes:

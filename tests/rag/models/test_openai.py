@@ -1,7 +1,6 @@
 """The OpenAI-compatible backend, against a small server that speaks the protocol."""
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,6 +13,7 @@ from rag_app.models.embeddings import load_embeddings
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.models.llms.registry import load_llm
 from rag_app.settings import load_settings
+from tests.http_server import running, url_of
 
 KEY = "secret"
 
@@ -70,18 +70,14 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ThreadingHTTPServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as one:
+    with running(Handler) as one:
         one.requests = []  # type: ignore[attr-defined]
-        thread = threading.Thread(target=one.serve_forever)
-        thread.start()
         yield one
-        one.shutdown()
-        thread.join()
 
 
 @pytest.fixture
 def url(server: ThreadingHTTPServer) -> str:
-    return f"http://127.0.0.1:{server.server_port}/v1"
+    return f"{url_of(server)}/v1"
 
 
 def load(url: str, **options: Any) -> CompatibleChat:

@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from rag_app.models.llms.registry import load_llm
 from rag_app.settings import load_settings
+from tests.http_server import running, url_of
 from tests.rag.server.serving import Served, serving, upload
 from tests.rag.server.test_load import inside, until
 from tests.scripted import ScriptedChatModel
@@ -90,12 +91,8 @@ def recording() -> Iterator[tuple[str, list[dict[str, Any]]]]:
             self.end_headers()
             self.wfile.write(b'{"choices": []}')
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Keeps) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", requests
-        server.shutdown()
-        thread.join()
+    with running(Keeps) as server:
+        yield url_of(server), requests
 
 
 def test_documents_are_asked_through_it(before: httpx.Client, behind: Served) -> None:
