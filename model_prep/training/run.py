@@ -97,6 +97,7 @@ def train(
     with _signals(stops):
         outcome = _run(trainer, checkpoint)
     if stops.asked:
+        _part(trainer)
         return _report(settings, data, {"finished": False, **outcome})
     every = settings.eval_steps or settings.save_steps
     if data.validation is not None and trainer.state.global_step % every:
@@ -113,7 +114,14 @@ def train(
     if trainer.is_world_process_zero():
         values = {"settings": identity, "finished": True, "report": _plain(report)}
         write_json(settings.output_dir / MANIFEST, values)
+    _part(trainer)
     return report
+
+
+def _part(trainer: "AdapterTrainer") -> None:
+    """End what processes share: one that exits before may be aborted by its own threads."""
+    trainer.accelerator.wait_for_everyone()
+    trainer.accelerator.end_training()
 
 
 def is_first() -> bool:
