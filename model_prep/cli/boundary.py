@@ -12,6 +12,8 @@ from model_prep.errors import ModelPrepError
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
+_KEYS = frozenset({"--api-key", "--api_key"})
+
 
 class Boundary(TyperGroup):
     """Turns the user's errors into one line and exit code 1, and Ctrl-C into 130.
@@ -49,9 +51,21 @@ def run(app: typer.Typer, program: str) -> None:
         if "--debug" in sys.argv:
             raise
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        again = f"{program} --debug {' '.join(sys.argv[1:])}".strip()
+        again = f"{program} --debug {' '.join(without_keys(sys.argv[1:]))}".strip()
         _say(program, f"unexpected {what}; please report what this prints: {again}")
         sys.exit(1)
+
+
+def without_keys(arguments: list[str]) -> list[str]:
+    """Return a command line's arguments as they may be shown: the values of keys are ``***``."""
+    shown = []
+    secret = False
+    for one in arguments:
+        name, equals, _ = one.partition("=")
+        is_key = name in _KEYS
+        shown.append("***" if secret else f"{name}=***" if is_key and equals else one)
+        secret = is_key and not equals
+    return shown
 
 
 def _say(program: str, message: str) -> None:

@@ -54,7 +54,8 @@ def tokenized(settings: TrainingSettings, paths: list[Path], tokenizer: Any) -> 
     """Return the samples of files and folders.
 
     Raises:
-        TrainingError: a file is missing, or the cache can't be written.
+        TrainingError: a file is missing.
+        OutputError, DiskSpaceError: the cache can't be written.
     """
     sft = settings.kind == "sft"
     suffixes, what = (records.SUFFIXES, "conversations") if sft else (_TEXT, "text")

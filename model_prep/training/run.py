@@ -1,6 +1,7 @@
 """A run: data, model and steps, from the settings to an adapter."""
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -89,7 +90,8 @@ def train(
         said(f"{settings.output_dir} is finished already; --resume false trains anew")
         return _report(settings, data, {"finished": True})
     trainer, stops = _trainer(settings, data, tokenizer, progress)
-    if is_first():
+    if is_first():  # the others have decided too: they are in the group that _trainer makes
+        _clear(settings.output_dir, keep=checkpoint)
         write_json(settings.output_dir / MANIFEST, {"settings": identity, "finished": False})
     if checkpoint:
         said(f"goes on from {checkpoint}")
@@ -194,7 +196,6 @@ def _checkpoint(settings: TrainingSettings, identity: dict[str, Any]) -> Path | 
             raise TrainingError(msg)
         return None
     if not settings.resume:
-        _clear(folder)
         return None
     manifest = read_json(folder / MANIFEST)
     before = manifest.get("settings", {})
@@ -211,17 +212,18 @@ def _checkpoint(settings: TrainingSettings, identity: dict[str, Any]) -> Path | 
     return last_checkpoint(folder)
 
 
-def _clear(folder: Path) -> None:
-    """Remove what an earlier run wrote, and nothing else."""
-    import shutil
-
-    from model_prep.training.trainer import BEST, WEIGHTS
+def _clear(folder: Path, *, keep: Path | None) -> None:
+    """Remove what an earlier run wrote and a run that goes on from ``keep`` has no use for."""
+    from model_prep.training.trainer import BEST, CHECKPOINT, WEIGHTS
     from model_prep.training.watching import LOG
 
-    for one in [*folder.glob("checkpoint-*"), folder / BEST]:
-        shutil.rmtree(one, ignore_errors=True)
-    for name in (MANIFEST, PLOT, LOG, WEIGHTS, CONFIG):
-        (folder / name).unlink(missing_ok=True)
+    for one in folder.glob(f"{CHECKPOINT}*"):
+        if keep is None or not (one / "trainer_state.json").is_file():
+            shutil.rmtree(one, ignore_errors=True)
+    if keep is None:
+        shutil.rmtree(folder / BEST, ignore_errors=True)
+        for name in (MANIFEST, PLOT, LOG, WEIGHTS, CONFIG):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _identity(settings: TrainingSettings, key: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 A folder holds ``ids.bin`` (int32 tokens, one sample after another), ``targets.bin`` (a byte for
 each: 1 is to be learned), ``ends.bin`` (int64, where each sample ends) and ``data.json`` with
-counts, problems and the version of this format. It is written beside its place and renamed.
+counts and problems. It is written beside its place and renamed.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import TrainingError
 from model_prep.json_file import read_json, write_json
+from model_prep.output import output_folder
 from model_prep.training.encoding import Sample
 from model_prep.training.reading import Problem, Problems
 
@@ -107,23 +108,14 @@ def write_data(folder: Path, samples: Iterator[Sample], problems: Problems) -> T
         problems: Those noted while ``samples`` are read.
 
     Raises:
-        TrainingError: the folder can't be written.
+        OutputError: the folder can't be written.
+        DiskSpaceError: the disk is full.
     """
-    work = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        work.mkdir(parents=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    with output_folder(folder, needed=0) as work:
         counts = _write_arrays(work, samples)
         first = [asdict(one) for one in problems.first]
-        meta = {**counts, "problems": problems.counts, "first": first}
-        write_json(work / _FILE, meta)
-        shutil.rmtree(folder, ignore_errors=True)
-        work.rename(folder)
-    except OSError as error:
-        msg = f"{folder} can't be written ({error.strerror}); choose another --cache_dir"
-        raise TrainingError(msg) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        write_json(work / _FILE, {**counts, "problems": problems.counts, "first": first})
     data = open_data(folder)
     assert data is not None  # noqa: S101 - it has just been written
     return data

@@ -1,6 +1,5 @@
 """transformers' Trainer, with a loss that is a mean over tokens, and saving that can be trusted."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from model_prep.training.sharded import fill, gathered, scattered, whole
 WEIGHTS = "adapter_model.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 SCHEDULE = "optimizer.json"
+CHECKPOINT = "checkpoint-"
 BEST = "best"
 """Folder of the adapter with the lowest validation loss."""
 
@@ -150,15 +150,11 @@ class StopsWhenAsked(TrainerCallback):
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Return the last whole checkpoint of a run; half a one, left by a kill, is removed."""
-    found = []
-    for one in folder.glob("checkpoint-*"):
-        number = one.name.removeprefix("checkpoint-")
-        if not number.isdecimal():
-            continue
+    """Return the last whole checkpoint of a run; half a one, left by a kill, is passed over."""
+    found = [
+        (int(one.name.removeprefix(CHECKPOINT)), one)
+        for one in folder.glob(f"{CHECKPOINT}*")
         # Written last, so what lacks it was cut off.
-        if (one / "trainer_state.json").is_file():
-            found.append((int(number), one))
-        else:
-            shutil.rmtree(one)
+        if one.name.removeprefix(CHECKPOINT).isdecimal() and (one / "trainer_state.json").is_file()
+    ]
     return max(found)[1] if found else None

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import model_prep.pull
 from model_prep.catalog import CATALOG, DEFAULTS
 from model_prep.cli import app, main
+from model_prep.cli.boundary import without_keys
 from model_prep.entry import ModelEntry
 from model_prep.pull import model_path, models_folder
 from tests.prep.conftest import Downloads
@@ -125,6 +126,18 @@ def test_a_bug_of_ours_is_one_line(
     monkeypatch.setattr(sys, "argv", ["model-prep", "--debug", "pull", DEFAULTS[0]])
     with pytest.raises(TypeError):
         main()
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (["--api-key", "sk-1", "--count", "2"], ["--api-key", "***", "--count", "2"]),
+        (["--api-key=sk-1", "x=y"], ["--api-key=***", "x=y"]),
+        (["--api-key"], ["--api-key"]),
+    ],
+)
+def test_what_a_bug_prints_has_no_key(given: list[str], shown: list[str]) -> None:
+    assert without_keys(given) == shown
 
 
 def test_models_lists_what_is_known_and_here(tiny: ModelEntry, downloads: Downloads) -> None:

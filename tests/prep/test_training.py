@@ -63,14 +63,24 @@ def sft(values: dict[str, Any]) -> Any:
     return train(make_settings(SftSettings, values))
 
 
-def in_processes(values: dict[str, Any], *more: str, count: int = 2) -> None:
+def torchrun(values: dict[str, Any], *more: str, count: int = 2) -> list[str]:
     line = [f"--{name}={value}" for name, value in values.items()]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(count)]
-    done = subprocess.run(
-        [*command, "--standalone", "-m", "model_prep", "--debug", "sft", *line, *more],
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    return [*command, "--standalone", "-m", "model_prep", "--debug", "sft", *line, *more]
+
+
+def in_processes(values: dict[str, Any], *more: str, count: int = 2) -> None:
+    command = torchrun(values, *more, count=count)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def wait_for_losses(run: "subprocess.Popen[str]", folder: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while not (folder / "log.jsonl").is_file() or len(losses(folder)) < count:
+        assert time.monotonic() < deadline
+        assert run.poll() is None
+        time.sleep(0.05)
 
 
 def test_an_interrupted_run_goes_on_exactly(family: Family, data: Path, tmp_path: Path) -> None:
@@ -81,11 +91,7 @@ def test_an_interrupted_run_goes_on_exactly(family: Family, data: Path, tmp_path
     line = [f"--{name}={value}" for name, value in again.items()]
     slow = [sys.executable, "-c", SLOW, "sft", *line]
     with subprocess.Popen(slow, stderr=subprocess.PIPE, text=True) as run:
-        deadline = time.monotonic() + 120
-        while not (cut / "log.jsonl").is_file() or len(losses(cut)) < 2:
-            assert time.monotonic() < deadline
-            assert run.poll() is None
-            time.sleep(0.05)
+        wait_for_losses(run, cut, 2)
         run.send_signal(signal.SIGINT)
         _, said = run.communicate(timeout=120)
     assert run.returncode == 130, said
@@ -138,6 +144,32 @@ def test_two_processes_learn_as_one(
         assert losses(tmp_path / "two") == log
         after = state_of(tmp_path / "two")
         assert all(bool((before[name] == after[name]).all()) for name in before)
+
+
+@pytest.mark.slow
+def test_interrupted_processes_go_on_or_begin_anew(
+    family: Family, data: Path, tmp_path: Path
+) -> None:
+    cut, begun = tmp_path / "cut", {"gradient_accumulation_steps": 1}
+    long = options(family, data, cut, **begun, max_steps=60, save_steps=60)
+    with subprocess.Popen(torchrun(long), stderr=subprocess.PIPE, text=True) as run:
+        wait_for_losses(run, cut, 2)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=120)
+    assert run.returncode, said
+    (checkpoint,) = cut.glob("checkpoint-*")
+    assert checkpoint.name == f"checkpoint-{len(losses(cut))}" != "checkpoint-60", said
+    half = cut / "checkpoint-1000"
+    half.mkdir()
+    log = losses(cut)
+    in_processes(long)
+    assert losses(cut)[: len(log)] == log
+    assert len(losses(cut)) == 60
+    assert not half.exists()
+    short = options(family, data, cut, **begun)
+    in_processes(short, "--resume=false")
+    assert len(losses(cut)) == 6
+    assert not (cut / "checkpoint-60").exists()
 
 
 def unfinished(folder: Path) -> None:
