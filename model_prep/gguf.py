@@ -1,4 +1,4 @@
-"""Models of the LLaMA family as GGUF files, for llama.cpp.
+"""Models of the LLaMA family, and Qwen2, as GGUF files for llama.cpp.
 
 The package ``gguf`` writes the header and quantizes; the weights pass through some megabytes at a
 time, so that memory does not limit the model. Of the quantizations that llama.cpp knows it has no
@@ -13,13 +13,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, get_args
 
 from model_prep.checkpoint import Checkpoint, open_checkpoint
 from model_prep.disk import is_full, require_space, sync
 from model_prep.errors import DiskSpaceError, ExportError, OutputError
+from model_prep.gguf_bpe import read_bpe
 from model_prep.gguf_layout import Source, add_shape, check_tensors, sources
-from model_prep.gguf_vocabulary import Vocabulary, add_vocabulary, read_vocabulary
+from model_prep.gguf_vocabulary import read_vocabulary
 from model_prep.json_file import read_json
 from model_prep.llama_shape import LlamaShape, read_config
 from model_prep.memory import forget
@@ -28,6 +29,7 @@ from model_prep.watching import Progress
 
 if TYPE_CHECKING:
     import torch
+    from gguf import GGUFWriter
 
 Quantization = Literal["f16", "q8_0", "q4_0"]
 
@@ -37,6 +39,19 @@ _THREADS = os.cpu_count() or 1
 _HEADER_BYTES = 8 * 2**20
 """More than keys, vocabulary and tensor table take."""
 _REMEDY = "free some space, or write to another disk with --output"
+
+
+class Vocabulary(Protocol):
+    """A tokenizer as the file has it."""
+
+    @property
+    def tokens(self) -> list[str]:
+        """In the order of their ids."""
+        ...
+
+    def add_to(self, writer: "GGUFWriter") -> None:
+        """Set the keys ``tokenizer.*``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -60,13 +75,13 @@ def export_gguf(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> GgufExport:
-    """Write a Hugging Face folder of the LLaMA family, tokenizer included, as one GGUF file.
+    """Write a Hugging Face folder of a LLaMA or a Qwen2, tokenizer included, as one GGUF file.
 
     Norms stay float32. With ``q4_0`` the output weights are ``q8_0``, as they bear it least; rows
     that no block of 32 divides stay float16.
 
     Args:
-        folder: With ``config.json``, weights and ``tokenizer.model``.
+        folder: With ``config.json``, weights, and ``tokenizer.model`` or Qwen2's tokenizer.json.
         target: By default beside the folder: ``<folder>-<quantize>.gguf``.
         quantize: How the weights are held.
         dry_run: Check everything and write nothing.
@@ -75,8 +90,8 @@ def export_gguf(
     Raises:
         ExportError: the folder is not such a model, or a weight is no number or too large.
         OutputError: the target exists or can't be written.
-        TokenizerError: its ``tokenizer.model`` is missing or damaged.
-        CheckpointError: the configuration or the weights are missing, damaged, or no LLaMA's.
+        TokenizerError: its tokenizer is missing or damaged.
+        CheckpointError: the configuration or the weights are missing, damaged, or of another kind.
         DiskSpaceError: the file would not fit.
     """
     if quantize not in get_args(Quantization):
@@ -88,9 +103,10 @@ def export_gguf(
     if target.exists():
         msg = f"{target} exists; delete it, or name another file with --output"
         raise OutputError(msg)
-    shape = read_config(folder)
+    shape = read_config(folder, ("llama", "qwen2"))
     tied = bool(read_json(folder / "config.json").get("tie_word_embeddings"))
-    vocabulary = read_vocabulary(folder, shape.vocabulary)
+    read = read_bpe if shape.kind == "qwen2" else read_vocabulary
+    vocabulary: Vocabulary = read(folder, shape.vocabulary)
     with open_checkpoint(folder) as checkpoint:
         wanted = sources(shape, tied=tied)
         check_tensors(wanted.values(), checkpoint.tensors, folder)
@@ -189,13 +205,13 @@ def _write_header(
     import gguf
     import numpy as np
 
-    writer = gguf.GGUFWriter(part, "llama")
+    writer = gguf.GGUFWriter(part, shape.kind)
     writer.add_type(gguf.GGUFType.MODEL)
     writer.add_name(part.name.removesuffix(".gguf.partial"))
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_file_type(gguf.LlamaFileType[f"MOSTLY_{quantize.upper()}"])
     add_shape(writer, shape)
-    add_vocabulary(writer, vocabulary)
+    vocabulary.add_to(writer)
     for tensor in plan:
         writer.add_tensor_info(
             tensor.name, tensor.source.shape, np.dtype(np.float32), tensor.size, tensor.kind

@@ -1,6 +1,6 @@
-"""Which tensors a GGUF file of the LLaMA family has, and where each comes from.
+"""Which tensors a GGUF file of a LLaMA or a Qwen2 has, and where each comes from.
 
-Source: the tensor names and keys of ggml's GGUF specification; those of transformers' LLaMA.
+Source: the tensor names and keys of ggml's GGUF specification; those of transformers' models.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ class Source:
     """In the Hugging Face checkpoint."""
     shape: tuple[int, ...]
     heads: int = 0
-    """Of a query or key projection, whose rows are reordered; 0 for any other tensor."""
+    """Of a LLaMA's query or key projection, whose rows are reordered; 0 for any other tensor."""
 
 
 _LAYER = {
@@ -38,6 +38,7 @@ _LAYER = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
+_BIASED = ("attn_q", "attn_k", "attn_v")
 
 
 def sources(shape: LlamaShape, *, tied: bool) -> dict[str, Source]:
@@ -47,18 +48,19 @@ def sources(shape: LlamaShape, *, tied: bool) -> dict[str, Source]:
         shape: Of the model.
         tied: The embeddings are the output weights too.
     """
-    names = {"token_embd": "model.embed_tokens"}
+    names = {"token_embd.weight": "model.embed_tokens.weight"}
     for number in range(shape.layers):
         for name, source in _LAYER.items():
-            names[f"blk.{number}.{name}"] = f"model.layers.{number}.{source}"
-    names["output_norm"] = "model.norm"
+            ours, theirs = f"blk.{number}.{name}", f"model.layers.{number}.{source}"
+            names[f"{ours}.weight"] = f"{theirs}.weight"
+            if shape.kind == "qwen2" and name in _BIASED:
+                names[f"{ours}.bias"] = f"{theirs}.bias"
+    names["output_norm.weight"] = "model.norm.weight"
     if not tied:
-        names["output"] = "lm_head"
-    heads = {"q_proj": shape.heads, "k_proj": shape.key_heads}
+        names["output.weight"] = "lm_head.weight"
+    heads = {"q_proj": shape.heads, "k_proj": shape.key_heads} if shape.kind == "llama" else {}
     return {
-        f"{name}.weight": Source(
-            f"{source}.weight", shape.sizes(source), heads.get(source.rsplit(".", 1)[-1], 0)
-        )
+        name: Source(source, shape.sizes(source), heads.get(source.split(".")[-2], 0))
         for name, source in names.items()
     }
 
@@ -91,7 +93,7 @@ def check_tensors(
 
 
 def add_shape(writer: "GGUFWriter", shape: LlamaShape) -> None:
-    """Set the keys ``llama.*`` of a GGUF file."""
+    """Set the keys ``llama.*`` or ``qwen2.*`` of a GGUF file."""
     writer.add_vocab_size(shape.vocabulary)
     writer.add_context_length(shape.context)
     writer.add_embedding_length(shape.hidden)

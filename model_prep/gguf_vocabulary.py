@@ -33,6 +33,24 @@ class Vocabulary:
     padding: int | None
     chat_template: str | None
 
+    def add_to(self, writer: "GGUFWriter") -> None:
+        """Set the keys ``tokenizer.*`` of a GGUF file."""
+        writer.add_tokenizer_model("llama")
+        writer.add_tokenizer_pre("default")
+        writer.add_token_list([token.encode() for token in self.tokens])
+        writer.add_token_scores(self.scores)
+        writer.add_token_types(self.types)
+        writer.add_unk_token_id(self.unknown)
+        writer.add_bos_token_id(self.begin)
+        writer.add_eos_token_id(self.end)
+        if self.padding is not None:
+            writer.add_pad_token_id(self.padding)
+        writer.add_add_bos_token(True)
+        writer.add_add_eos_token(False)
+        writer.add_add_space_prefix(True)
+        if self.chat_template:
+            writer.add_chat_template(self.chat_template)
+
 
 def read_vocabulary(folder: Path, rows: int) -> Vocabulary:
     """Read the ``tokenizer.model`` and chat template of a Hugging Face folder.
@@ -89,22 +107,3 @@ def _chat_template(folder: Path) -> str | None:
         return None
     template = settings.get("chat_template") if isinstance(settings, dict) else None
     return template if isinstance(template, str) else None
-
-
-def add_vocabulary(writer: "GGUFWriter", vocabulary: Vocabulary) -> None:
-    """Set the keys ``tokenizer.*`` of a GGUF file."""
-    writer.add_tokenizer_model("llama")
-    writer.add_tokenizer_pre("default")
-    writer.add_token_list([token.encode() for token in vocabulary.tokens])
-    writer.add_token_scores(vocabulary.scores)
-    writer.add_token_types(vocabulary.types)
-    writer.add_unk_token_id(vocabulary.unknown)
-    writer.add_bos_token_id(vocabulary.begin)
-    writer.add_eos_token_id(vocabulary.end)
-    if vocabulary.padding is not None:
-        writer.add_pad_token_id(vocabulary.padding)
-    writer.add_add_bos_token(True)
-    writer.add_add_eos_token(False)
-    writer.add_add_space_prefix(True)
-    if vocabulary.chat_template:
-        writer.add_chat_template(vocabulary.chat_template)

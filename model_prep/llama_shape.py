@@ -1,11 +1,14 @@
-"""The shape of a LLaMA, as ``params.json`` and ``config.json`` say it."""
+"""The shape of a LLaMA, or of its kin, as ``params.json`` and ``config.json`` say it."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from model_prep.errors import CheckpointError
 from model_prep.json_file import read_json
+
+Kind = Literal["llama", "qwen2"]
+"""Qwen2's layers are LLaMA's with a bias on queries, keys and values."""
 
 _CONTEXT = 2048
 """Tokens that the first LLaMA was trained on; ``params.json`` does not name them."""
@@ -27,6 +30,7 @@ class LlamaShape:
     rope_theta: float = _ROPE_THETA
     context: int = _CONTEXT
     """Tokens."""
+    kind: Kind = "llama"
 
     @property
     def head(self) -> int:
@@ -36,7 +40,10 @@ class LlamaShape:
     def sizes(self, hugging_face_name: str) -> tuple[int, ...]:
         """Return the shape of a tensor."""
         hidden = self.hidden
-        part = hugging_face_name.removesuffix(".weight").rsplit(".", 1)[-1]
+        name, _, what = hugging_face_name.rpartition(".")
+        if what not in ("weight", "bias"):
+            name = hugging_face_name
+        part = name.rsplit(".", 1)[-1]
         matrices = {
             "embed_tokens": (self.vocabulary, hidden),
             "lm_head": (self.vocabulary, hidden),
@@ -48,7 +55,8 @@ class LlamaShape:
             "up_proj": (self.intermediate, hidden),
             "down_proj": (hidden, self.intermediate),
         }
-        return matrices.get(part, (hidden,))
+        sizes = matrices.get(part, (hidden,))
+        return sizes[:1] if what == "bias" else sizes
 
 
 # hidden, layers, heads, epsilon, shards of Meta's files
@@ -127,26 +135,34 @@ def _multiple_of(shape: LlamaShape) -> int:
     raise CheckpointError(msg)
 
 
-def read_config(folder: Path) -> LlamaShape:
+def read_config(folder: Path, kinds: tuple[Kind, ...] = ("llama",)) -> LlamaShape:
     """Read the shape from the ``config.json`` of a Hugging Face folder.
 
+    Args:
+        folder: Holds it.
+        kinds: Those that are wanted.
+
     Raises:
-        CheckpointError: it is missing, damaged, or of a model that is no LLaMA of the first kind.
+        CheckpointError: it is missing, damaged, or of a model of another kind.
     """
     config = read_json(folder / "config.json")
     try:
-        _require_plain(config)
+        _require_plain(config, kinds)
         return shape_of(config)
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        msg = f"{folder / 'config.json'} is not of a LLaMA of the first kind ({error})"
+        wanted = "LLaMA of the first kind" + (" or a Qwen2" if "qwen2" in kinds else "")
+        msg = f"{folder / 'config.json'} is not of a {wanted} ({error})"
         raise CheckpointError(msg) from error
 
 
-def _require_plain(config: dict[str, Any]) -> None:
+def _require_plain(config: dict[str, Any], kinds: tuple[Kind, ...]) -> None:
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     kind = rope.get("rope_type") or rope.get("type") or "default"
-    if config["model_type"] != "llama" or kind != "default":
+    if config["model_type"] not in kinds or kind != "default":
         msg = f"model type {config['model_type']}, positions scaled by {kind}"
+        raise ValueError(msg)
+    if config.get("use_sliding_window"):
+        msg = "attention in a sliding window"
         raise ValueError(msg)
 
 
@@ -171,6 +187,7 @@ def shape_of(config: dict[str, Any]) -> LlamaShape:
         epsilon=float(config["rms_norm_eps"]),
         rope_theta=float(rope.get("rope_theta") or config.get("rope_theta") or _ROPE_THETA),
         context=int(config.get("max_position_embeddings") or _CONTEXT),
+        kind="qwen2" if config.get("model_type") == "qwen2" else "llama",
     )
 
 

@@ -10,10 +10,11 @@ from model_prep.checkpoint import Checkpoint, TensorInfo, open_checkpoint
 from model_prep.contents import read_contents
 from model_prep.errors import CheckpointError, TokenizerError
 from model_prep.exactness import inexactness
+from model_prep.gguf_layout import sources
 from model_prep.json_file import read_json
 from model_prep.llama_shape import read_params, shape_of
 from model_prep.meta_checkpoint import MetaCheckpoint
-from model_prep.meta_layout import is_computed, names
+from model_prep.meta_layout import is_computed
 from model_prep.tokenization import MODEL_FILE, vocabulary_size
 from model_prep.verify_files import Weights
 from model_prep.watching import Progress
@@ -93,7 +94,7 @@ def _shapes(folder: Path, tensors: Mapping[str, TensorInfo]) -> list[Check]:
     if not (folder / "config.json").is_file():
         return [Check("shapes", "warning", "there is no config.json to compare the shapes with")]
     config = read_json(folder / "config.json")
-    if config.get("model_type") != "llama":
+    if config.get("model_type") not in ("llama", "qwen2"):
         kind = config.get("model_type")
         return [Check("shapes", "warning", f"shapes of models of kind {kind} are not checked")]
     try:
@@ -101,9 +102,8 @@ def _shapes(folder: Path, tensors: Mapping[str, TensorInfo]) -> list[Check]:
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         said = f"{folder / 'config.json'} lacks or misstates a size ({error}); get it again"
         return [Check("shapes", "failed", said)]
-    wanted = {name: shape.sizes(name) for _, name in names(shape.layers)}
-    if config.get("tie_word_embeddings"):
-        wanted.pop("lm_head.weight")
+    tied = bool(config.get("tie_word_embeddings"))
+    wanted = {one.name: one.shape for one in sources(shape, tied=tied).values()}
     return [_compared(wanted, tensors)]
 
 

@@ -7,6 +7,7 @@ from model_prep.cli import (
     crawl,
     export_gguf,
     generate,
+    import_gguf,
     merge,
     merge_tokenizer,
     models,
@@ -31,6 +32,7 @@ app.command("verify")(verify.verify)
 app.command("generate")(generate.generate)
 app.command("infer", hidden=True)(generate.generate)
 app.command("export-gguf")(export_gguf.export_gguf)
+app.command("import-gguf")(import_gguf.import_gguf)
 app.command("crawl")(crawl.crawl)
 app.command("pretrain", context_settings=training.CONTEXT)(training.pretrain)
 app.command("sft", context_settings=training.CONTEXT)(training.sft)
