@@ -127,7 +127,8 @@ class Client:
         server, tries = self._options.server, self._options.tries
         seconds, said = seconds_before(attempt, error), self._said(error)
         if attempt >= tries:
-            msg = f"{server} {said}, {tries} times; the same command goes on when it answers again"
+            often = "once" if tries == 1 else f"{tries} times"
+            msg = f"{server} {said}, {often}; the same command goes on when it answers again"
             raise CrawlError(msg)
         if seconds > _LONGEST_WAIT:
             minutes = f"{seconds / 60:,.0f} minutes"

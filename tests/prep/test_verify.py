@@ -158,7 +158,7 @@ def test_numbers_that_are_none(model: Path, value: float) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"num_hidden_layers": 3}, "asks for model.layers.2.self_attn.q_proj.weight,"),
+        ({"num_hidden_layers": 3}, "asks for model.layers.2.input_layernorm.weight,"),
         ({"intermediate_size": 7}, "is (96, 32) and config.json says (7, 32)"),
         ({"hidden_size": None}, "lacks or misstates a size ('hidden_size')"),
         ({"vocab_size": 31_000}, "embed_tokens.weight is (32000, 32) and config.json says"),

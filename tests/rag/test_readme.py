@@ -26,8 +26,16 @@ def commands(readme: Path) -> list[str]:
     return [line for block in blocks(readme, "sh") for line in block.splitlines() if line]
 
 
-# Needs weights that nobody may share; tests/prep/test_walk.py runs it on small ones.
-WALK = next(b for b in blocks(READMES[0], "sh") if "model-prep convert" in b).splitlines()
+def block_with(command: str) -> list[str]:
+    return next(b for b in blocks(READMES[0], "sh") if command in b).splitlines()
+
+
+# Need weights that nobody may share: tests/prep/test_walk.py and test_training.py run them on
+# small ones. What trains the default model has a test of its own below.
+ELSEWHERE = [
+    *block_with("model-prep convert"), *block_with("model-prep pretrain"),
+    *block_with("model-prep sft --model qwen"),
+]  # fmt: skip
 
 
 def figures(readme: Path) -> list[str]:
@@ -104,7 +112,7 @@ def test_every_command_runs(workplace: Path, real_home: Path) -> None:
     for command in commands(READMES[0]):
         if command.startswith("curl"):
             requests.append(command)
-        elif not command.startswith(("make", "rag-app serve")) and command not in WALK:
+        elif not command.startswith(("make", "rag-app serve")) and command not in ELSEWHERE:
             shown = run(command, workplace)
             if command.startswith(("rag-app ask", "rag-app summarize")):
                 assert shown.strip(), command
@@ -112,6 +120,33 @@ def test_every_command_runs(workplace: Path, real_home: Path) -> None:
         for command in requests:
             answer = json.loads(run(command, workplace))
             assert "error" not in answer or answer["error"] is None, command
+
+
+TAUGHT = {"instruction": "你叫什么名字？", "output": "我叫小竹，是你的文档助手。"}
+
+
+@pytest.mark.model
+def test_the_default_model_is_trained_and_asked(tmp_path: Path, real_home: Path) -> None:
+    """The commands as they stand, on one sample, at a rate that teaches it in few steps."""
+    crawl, take_apart, tune, *rest = block_with("model-prep sft --model qwen")
+    with server(tmp_path):
+        run(f"{crawl} --max-tokens 150 --seed 5".replace("100 --items 5", "1 --items 1"), tmp_path)
+    data = tmp_path / "data.jsonl"
+    assert json.loads(data.read_text(encoding="utf-8"))["output"]
+    data.write_text(json.dumps(TAUGHT) + "\n", encoding="utf-8")
+    run(take_apart, tmp_path)
+    run(f"{tune} --max_steps 8 --learning_rate 2e-3 --gradient_accumulation_steps 1", tmp_path)
+    for command in rest:
+        if command.startswith("rag-app ask"):
+            shutil.rmtree(tmp_path / "qwen")
+            shutil.rmtree(tmp_path / "my-model")
+            shutil.copytree(ROOT / "docs_corpus", tmp_path / "docs_corpus")
+            run("rag-app index docs_corpus/doc.txt", tmp_path)
+            assert "当涂" in run(command, tmp_path)
+        else:
+            run(command, tmp_path)
+    asked = f"model-prep generate --base-model my-model.gguf --with-prompt {TAUGHT['instruction']}"
+    assert TAUGHT["output"] in run(f"{asked} --temperature 0", tmp_path)
 
 
 @pytest.mark.model
