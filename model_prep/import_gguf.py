@@ -15,7 +15,7 @@ from model_prep.checkpoint import TensorData, write_safetensors_shards
 from model_prep.errors import CheckpointError, TokenizerError, UsageError, first_line
 from model_prep.gguf_layout import Source, sources
 from model_prep.json_file import write_json
-from model_prep.llama_shape import LlamaShape
+from model_prep.llama_shape import LlamaShape, to_config
 from model_prep.output import output_folder
 from model_prep.pull import is_pulled, model_path
 from model_prep.tensors import reporting
@@ -177,26 +177,8 @@ def _write_tokenizer(path: Path, folder: Path) -> None:
 
 
 def _config(reader: "GGUFReader", shape: LlamaShape, *, tied: bool) -> dict[str, Any]:
-    ids = {
+    special = {
         f"{ours}_token_id": _value(reader, f"tokenizer.ggml.{theirs}_token_id")
         for ours, theirs in (("bos", "bos"), ("eos", "eos"), ("pad", "padding"))
     }
-    return {
-        "architectures": ["Qwen2ForCausalLM"],
-        "model_type": "qwen2",
-        "vocab_size": shape.vocabulary,
-        "hidden_size": shape.hidden,
-        "intermediate_size": shape.intermediate,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.key_heads,
-        "max_position_embeddings": shape.context,
-        "rms_norm_eps": shape.epsilon,
-        "rope_theta": shape.rope_theta,
-        "hidden_act": "silu",
-        "use_sliding_window": False,
-        "tie_word_embeddings": tied,
-        "use_cache": True,
-        **{name: int(number) for name, number in ids.items() if number is not None},
-        "torch_dtype": "float16",  # the spelling that every version of transformers reads
-    }
+    return {**to_config(shape, "float16"), "tie_word_embeddings": tied, **special}

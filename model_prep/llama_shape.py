@@ -198,9 +198,13 @@ def to_config(shape: LlamaShape, dtype: str) -> dict[str, Any]:
         shape: Of the model.
         dtype: Of the weights, as PyTorch spells it.
     """
+    own = {
+        "llama": {"architectures": ["LlamaForCausalLM"], "attention_bias": False},
+        "qwen2": {"architectures": ["Qwen2ForCausalLM"], "use_sliding_window": False},
+    }
     return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
+        **own[shape.kind],
+        "model_type": shape.kind,
         "vocab_size": shape.vocabulary,
         "hidden_size": shape.hidden,
         "intermediate_size": shape.intermediate,
@@ -211,7 +215,6 @@ def to_config(shape: LlamaShape, dtype: str) -> dict[str, Any]:
         "rms_norm_eps": shape.epsilon,
         "rope_theta": shape.rope_theta,
         "hidden_act": "silu",
-        "attention_bias": False,
         "tie_word_embeddings": False,
         "initializer_range": 0.02,
         "bos_token_id": 1,
