@@ -12,6 +12,7 @@ for name in (
     "tokenizing",
     "throughput",
     "merge",
+    "training",
 ):
     print(f"== {name}")
     runpy.run_module(f"tests.benchmarks.{name}", run_name="__main__")
