@@ -1,8 +1,9 @@
 """``model-prep pretrain`` and ``model-prep sft``: train a LoRA."""
 
 import json
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from model_prep.training.dry_run import Estimate
-    from model_prep.training.run import Report
+    from model_prep.training.report import Report
     from model_prep.training.settings import TrainingSettings
     from model_prep.training.watching import Progress
 
@@ -86,14 +87,16 @@ def _command(
     settings = make_settings(kind, given)
     for line in notes:
         _say(line)
+    from model_prep.training.run import is_first, train
+
     if dry_run:
         from model_prep.training.dry_run import estimate
 
-        _print_estimate(estimate(settings), as_json=as_json)
+        if is_first():
+            _print_estimate(estimate(settings), as_json=as_json)
         return
-    from model_prep.training.run import is_first, train
-
-    with _progress() as progress:
+    # DeepSpeed prints what it does on stdout, which is the report's.
+    with _progress() as progress, redirect_stdout(sys.stderr):
         report = train(settings, progress=progress, note=_say)
     if is_first():
         if as_json:
@@ -177,7 +180,7 @@ def _print_estimate(plan: "Estimate", *, as_json: bool) -> None:
         for part, learned in row:
             # Marked by signs too: a pipe has no colours.
             text.append(f"⟦{part}⟧" if learned else part, "green" if learned else "dim")
-        console.print(text)
+        console.print(text, soft_wrap=True)
     for problem in plan.first_problems:
         _say(problem)
     share = plan.targets / max(plan.tokens, 1)

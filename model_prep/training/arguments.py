@@ -131,7 +131,10 @@ def _value(name: str, value: Any) -> Any:
     if name in _VALUES and str(value).lower() in _VALUES[name]:
         return _VALUES[name][str(value).lower()]
     if name == "validation_split_percentage":
-        share = float(value)  # the scripts took it as a share, whatever its name says
+        try:
+            share = float(value)  # the scripts took it as a share, whatever its name says
+        except (TypeError, ValueError):
+            return value  # refused with all that is no number
         return share / 100 if share >= 1 else share
     return None if value in ("", "None", "none") else value
 

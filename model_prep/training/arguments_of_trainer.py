@@ -1,11 +1,12 @@
 """Our settings as transformers' `TrainingArguments`."""
 
 import json
+import os
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_prep.errors import TrainingError
+from model_prep.errors import TrainingError, first_line
 from model_prep.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "Train
         }
         options |= {"metric_for_best_model": "eval_loss", "greater_is_better": False}
     try:
-        return TrainingArguments(
+        arguments = TrainingArguments(
             output_dir=str(settings.output_dir),
             logging_first_step=True,
             logging_nan_inf_filter=False,  # it would show 0 for a loss that is no number
@@ -67,6 +68,13 @@ def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "Train
         reason = " ".join(str(error).split())
         msg = f"transformers refuses the settings ({reason})"
         raise TrainingError(msg) from error
+    if settings.deepspeed:
+        import deepspeed
+
+        # Without a GPU transformers makes the processes' group alone, and ZeRO-3, which shards the
+        # model while it is loaded, would take each process for the only one.
+        deepspeed.init_distributed()
+    return arguments
 
 
 def _precision(settings: TrainingSettings, *, cpu: bool) -> dict[str, Any]:
@@ -93,6 +101,24 @@ def fsdp_config(settings: TrainingSettings) -> dict[str, Any]:
     return config
 
 
+def require_sharding(settings: TrainingSettings) -> None:
+    """Check what sharding needs, before any work.
+
+    Raises:
+        TrainingError: torchrun did not begin this process, or DeepSpeed or its configuration is
+            missing.
+    """
+    if settings.deepspeed:
+        deepspeed_config(settings.deepspeed)
+    name = "fsdp" if settings.fsdp else "deepspeed" if settings.deepspeed else None
+    if name and "RANK" not in os.environ:
+        msg = (
+            f"--{name} shards over processes; begin them with torchrun: "
+            f"torchrun --nproc_per_node GPUS -m model_prep {settings.kind} …"
+        )
+        raise TrainingError(msg)
+
+
 def deepspeed_config(name: str) -> dict[str, Any]:
     """Return DeepSpeed's configuration: one that comes with the project, or a file's.
 
@@ -101,20 +127,16 @@ def deepspeed_config(name: str) -> dict[str, Any]:
     """
     from importlib.util import find_spec
 
-    if name in _SHIPPED:
-        text = (files(__package__) / "configs" / f"{name}.json").read_text(encoding="utf-8")
-    else:
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
-            msg = f"--deepspeed {name} can't be read ({reason}); name zero2, zero3 or a JSON file"
-            raise TrainingError(msg) from error
     if find_spec("deepspeed") is None:
         raise TrainingError("--deepspeed needs DeepSpeed; run: pip install deepspeed")
     try:
-        config: dict[str, Any] = json.loads(text)
-    except ValueError as error:
-        msg_0 = f"--deepspeed {name} is no JSON ({error})"
-        raise TrainingError(msg_0) from error
+        shipped = files(__package__) / "configs" / f"{name}.json"
+        config = json.loads((shipped if name in _SHIPPED else Path(name)).read_bytes())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or f"it is no JSON: {first_line(error)}"
+        msg = f"--deepspeed {name} can't be read ({reason}); name zero2, zero3 or a JSON file"
+        raise TrainingError(msg) from error
+    if not isinstance(config, dict):
+        msg = f"--deepspeed {name} holds no names and values; name zero2, zero3 or a JSON file"
+        raise TrainingError(msg)
     return config

@@ -33,7 +33,7 @@ def load(settings: TrainingSettings, tokenizer: Any) -> Data:
         TrainingError: a file is missing, or nothing is left to train on or to measure.
     """
     data = tokenized(settings, settings.data, tokenizer)
-    _require_some(data, settings.data)
+    _require_some(data, settings.data, sft=settings.kind == "sft")
     split = 0.0 if settings.validation else settings.validation_split
     train, held_back = make_rows(
         data,
@@ -45,7 +45,7 @@ def load(settings: TrainingSettings, tokenizer: Any) -> Data:
     validation: Rows | None = held_back if len(held_back) else None
     if settings.validation:
         other = tokenized(settings, settings.validation, tokenizer)
-        _require_some(other, settings.validation)
+        _require_some(other, settings.validation, sft=settings.kind == "sft")
         validation, _ = make_rows(other, settings.max_length, packing=settings.packing)
     return Data(train, validation, f"{data.folder.name}-{split:g}")
 
@@ -94,12 +94,11 @@ def _cache(settings: TrainingSettings) -> Path:
     return settings.cache_dir or models_folder().parent / "training-data"
 
 
-def _require_some(data: TokenData, paths: list[Path]) -> None:
+def _require_some(data: TokenData, paths: list[Path], *, sft: bool) -> None:
     if len(data):
         return
-    first = f": {data.problems.first[0]}" if data.problems.first else ""
-    msg = (
-        f"{', '.join(map(str, paths))} has nothing to train on ({data.problems.total:,} problems"
-        f"{first}); it takes text files for pretrain, and for sft JSON with {records.FORMATS}"
-    )
+    problems = data.problems
+    why = f" ({problems.total:,} problems: {problems.first[0]})" if problems.first else ""
+    takes = f"JSON with {records.FORMATS}" if sft else "text files"
+    msg = f"nothing can be used of {', '.join(map(str, paths))}{why}; it takes {takes}"
     raise TrainingError(msg)

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from model_prep.errors import TrainingError
+from model_prep.errors import TrainingError, first_line
 from model_prep.tokenization import ALPACA_TEMPLATE
 from model_prep.training.reading import Problems, read_text
 from model_prep.training.records import Conversation, read_conversations
@@ -49,11 +49,10 @@ class ConversationEncoder:
         self, conversations: Iterable[Conversation], problems: Problems
     ) -> Iterator[Sample]:
         """Yield a sample for each conversation that leaves something to learn."""
-        for group in _groups(conversations, _TOGETHER):
-            parts = [self.parts(one.messages) for one in group]
-            texts = [text for split in parts for text, _ in split]
+        for group in _groups(self._rendered(conversations, problems), _TOGETHER):
+            texts = [text for _, split in group for text, _ in split]
             encoded = iter(encode(self._tokenizer, texts))
-            for conversation, split in zip(group, parts, strict=True):
+            for conversation, split in group:
                 sample = self._sample([(next(encoded), target) for _, target in split])
                 if any(sample.targets):
                     yield sample
@@ -64,6 +63,21 @@ class ConversationEncoder:
                     "leaves no room for an answer",
                     f"its prompt fills {self._max_length} tokens",
                 )
+
+    def _rendered(
+        self, conversations: Iterable[Conversation], problems: Problems
+    ) -> Iterator[tuple[Conversation, list[tuple[str, bool]]]]:
+        """Yield conversations with their parts; what the template refuses is noted."""
+        from jinja2 import TemplateError
+
+        for one in conversations:
+            try:
+                parts = self.parts(one.messages)
+            except (TemplateError, TypeError, ValueError) as error:
+                kind = "is refused by the model's chat template"
+                problems.add(one.file, one.line, kind, first_line(error))
+            else:
+                yield one, parts
 
     def _sample(self, parts: list[tuple[list[int], bool]]) -> Sample:
         ids = [token for tokens, _ in parts for token in tokens]

@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,10 @@ def tokenizer_of(settings: TrainingSettings) -> Any:
     """Return the exact tokenizer: the one named, else the adapter's, else the model's.
 
     Raises:
+        TrainingError: the folder is no model.
         TokenizerError: there is none.
     """
+    _require_model(settings.model)
     adapter = settings.adapter
     if settings.tokenizer:
         return load_tokenizer(settings.tokenizer)
@@ -45,27 +48,13 @@ def load_model(settings: TrainingSettings, tokenizer: Any, *, weights: bool = Tr
         TrainingError: the folder is no model, or adapter and tokenizer do not fit it.
         AdapterError: the adapter is no LoRA, or is damaged.
     """
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
-    folder = settings.model
-    if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "does not exist"
-        msg = f"{folder} {what}; --model takes the folder of a Hugging Face model"
-        raise TrainingError(msg)
-    options = model_options(settings)
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    _require_model(settings.model)
+    with _readable(settings.model):
+        config = AutoConfig.from_pretrained(settings.model, local_files_only=True)
         rows = _rows(settings, tokenizer, config.vocab_size)
-        if weights:
-            model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, **options)
-        else:
-            with torch.device("meta"):
-                model = AutoModelForCausalLM.from_config(config, dtype=options["dtype"])
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        reason = first_line(error)
-        msg = f"{folder} can't be loaded to be trained ({reason})"
-        raise TrainingError(msg) from error
+        model = _base(settings.model, model_options(settings), None if weights else config)
     if rows != config.vocab_size:
         model.resize_token_embeddings(rows, mean_resizing=False)
     model.config.use_cache = False
@@ -78,6 +67,52 @@ def load_model(settings: TrainingSettings, tokenizer: Any, *, weights: bool = Tr
     elif settings.gradient_checkpointing:
         model.enable_input_require_grads()
     return _with_adapter(model, settings, weights=weights)
+
+
+def _require_model(folder: Path) -> None:
+    if folder.is_dir() and (folder / "config.json").is_file():
+        return
+    found = "is no folder" if folder.exists() else "does not exist"
+    what = "has no config.json" if folder.is_dir() else found
+    msg = f"{folder} {what}; --model takes the folder of a Hugging Face model"
+    raise TrainingError(msg)
+
+
+def _base(folder: Path, options: dict[str, Any], without_weights: Any) -> Any:
+    """Return the base: its weights, or the shapes of a configuration."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    if without_weights is not None:
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(without_weights, dtype=options["dtype"])
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        folder, local_files_only=True, output_loading_info=True, **options
+    )
+    model, found = loaded
+    if missing := sorted(found["missing_keys"]):
+        # transformers would go on with random numbers.
+        msg = f"{folder} lacks weights that its config.json names: {missing[0]}; get it again"
+        raise TrainingError(msg)
+    return model
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Say in one line why a model can't be loaded."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        msg = f"the weights in {folder} are damaged ({first_line(error)}); get them again"
+        raise TrainingError(msg) from error
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, AttributeError) as error:
+        reason = first_line(error)
+        if "ignore_mismatched_sizes" in reason:
+            reason = "its weights have other shapes than its config.json names"
+        msg = f"{folder} can't be loaded to be trained ({reason})"
+        raise TrainingError(msg) from error
 
 
 def model_options(settings: TrainingSettings) -> dict[str, Any]:
@@ -131,26 +166,46 @@ def _is_exact(tokenizer: Any) -> bool:
 def _with_adapter(model: Any, settings: TrainingSettings, *, weights: bool) -> Any:
     from peft import LoraConfig, PeftModel, get_peft_model
 
+    _require_modules(model, settings)
+    # DeepSpeed shards what is all of one type, and steps copies of its own in full precision.
+    cast = not settings.deepspeed
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PEFT's advice on embeddings
         try:
             if settings.adapter and weights:
                 made: Any = PeftModel.from_pretrained(
-                    model, str(settings.adapter), is_trainable=True
+                    model, str(settings.adapter), is_trainable=True, autocast_adapter_dtype=cast
                 )
             elif settings.adapter:
                 config = LoraConfig.from_pretrained(str(settings.adapter), inference_mode=False)
-                made = get_peft_model(model, config)
+                made = get_peft_model(model, config, autocast_adapter_dtype=cast)
             else:
-                made = get_peft_model(model, _new_config(settings))
+                made = get_peft_model(model, _new_config(settings), autocast_adapter_dtype=cast)
         except (ValueError, RuntimeError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             what = f"{settings.adapter} does not fit" if settings.adapter else "LoRA does not fit"
             msg = f"{what} {settings.model} ({reason})"
             raise TrainingError(msg) from error
-    if not settings.fsdp:
+    if cast and not settings.fsdp:
         in_full_precision(made)
     return made
+
+
+def _require_modules(model: Any, settings: TrainingSettings) -> None:
+    """Check that a base has what a new adapter acts on; PEFT passes over other names."""
+    names = [f".{name}" for name, _ in model.named_modules()]
+    for wanted in [*(settings.target_modules or []), *(settings.modules_to_save or [])]:
+        if not any(name.endswith(f".{wanted}") for name in names):
+            known = {
+                name.rpartition(".")[2]
+                for name, module in model.named_modules()
+                if any(True for _ in module.parameters(recurse=False))
+            }
+            msg = (
+                f"LoRA does not fit {settings.model}: it has no module {wanted}; it has "
+                f"{', '.join(sorted(known))}"
+            )
+            raise TrainingError(msg)
 
 
 def _new_config(settings: TrainingSettings) -> Any:

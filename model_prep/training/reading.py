@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from model_prep.errors import TrainingError
+from model_prep.errors import TrainingError, first_line
 
 _ENCODINGS = ("utf-8-sig", "gb18030")
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -106,7 +106,7 @@ def read_text(file: Path, encoding: str | None, problems: Problems) -> str | Non
         if not text.strip():
             problems.add(file, 0, "is empty")
             return None
-        return text.replace("\r\n", "\n")
+        return text.removeprefix("\ufeff").replace("\r\n", "\n")
     problems.add(file, 0, "is no text", f"not {encoding}" if encoding else "name its --encoding")
     return None
 
@@ -175,4 +175,6 @@ def _line(error: Exception, line: int) -> int:
 
 
 def _reason(error: Exception) -> str:
-    return error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return error.msg if isinstance(error, json.JSONDecodeError) else first_line(error)

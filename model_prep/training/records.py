@@ -40,8 +40,19 @@ def read_conversations(
             messages = _messages(value)
             if isinstance(messages, str):
                 problems.add(file, line, messages)
+            elif not all(_is_text(one["content"]) for one in messages):
+                problems.add(file, line, "holds half a character", "a lone UTF-16 surrogate")
             else:
                 yield Conversation(messages, file, line)
+
+
+def _is_text(content: str) -> bool:
+    r"""Return whether a text is one: JSON may have ``\ud800`` alone, which no tokenizer takes."""
+    try:
+        content.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _messages(value: dict[str, Any]) -> list[dict[str, str]] | str:

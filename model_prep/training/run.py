@@ -1,20 +1,16 @@
 """A run: data, model and steps, from the settings to an adapter."""
 
 import os
-import shutil
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_prep.adapters import CONFIG
 from model_prep.errors import TrainingError
-from model_prep.json_file import read_json, write_json
+from model_prep.json_file import write_json
 from model_prep.training import data as training_data
-from model_prep.training.arguments_of_trainer import training_arguments
+from model_prep.training.arguments_of_trainer import require_sharding, training_arguments
+from model_prep.training.log import LOG, read_log
 from model_prep.training.model import (
     load_model,
     require_complete,
@@ -22,40 +18,25 @@ from model_prep.training.model import (
     tokenizer_of,
     trained,
 )
-from model_prep.training.settings import LORA, TrainingSettings
+from model_prep.training.report import Report, plain, report_of
+from model_prep.training.run_folder import (
+    MANIFEST,
+    PLOT,
+    TENSORBOARD,
+    checkpoint_of,
+    clear,
+    identity_of,
+    make,
+)
+from model_prep.training.settings import TrainingSettings
+from model_prep.training.writing import require_room, writing
 
 if TYPE_CHECKING:
-    from model_prep.training.trainer import AdapterTrainer, StopsWhenAsked
+    import torch
+
+    from model_prep.training.stopping import StopsWhenAsked
+    from model_prep.training.trainer import AdapterTrainer
     from model_prep.training.watching import Progress
-
-MANIFEST = "training.json"
-PLOT = "loss.png"
-_DECIDING = (
-    "model", "adapter", *LORA, "max_length", "packing", "per_device_train_batch_size",
-    "gradient_accumulation_steps", "learning_rate", "lr_scheduler_type", "warmup_steps",
-    "weight_decay", "max_grad_norm", "optim", "seed", "num_train_epochs", "max_steps", "quantize",
-)  # fmt: skip
-"""Settings with another value of which a checkpoint can't be gone on with."""
-
-
-@dataclass
-class Report:
-    """What came of a run."""
-
-    output: Path
-    steps: int
-    finished: bool
-    """False: it was interrupted, and the same command goes on."""
-    samples: int
-    tokens: int
-    problems: dict[str, int] = field(default_factory=dict)
-    """In the data, by kind."""
-    first_loss: float | None = None
-    last_loss: float | None = None
-    eval_loss: float | None = None
-    eval_perplexity: float | None = None
-    seconds: float = 0.0
-    tokens_per_second: float = 0.0
 
 
 def train(
@@ -78,46 +59,60 @@ def train(
         TrainingError: settings, data or model do not fit, or the loss is no number.
         TokenizerError, AdapterError: as loading raises them.
     """
+    require_sharding(settings)
+    from model_prep.training.stopping import signals
+
     said = note if is_first() else (lambda _: None)
     tokenizer = tokenizer_of(settings)
     with _one_after_another():
         data = training_data.load(settings, tokenizer)
     for problem in data.train.data.problems.first:
         said(str(problem))
-    identity = _identity(settings, data.key)
-    checkpoint = _checkpoint(settings, identity)
+    identity = identity_of(settings, data.key)
+    checkpoint = checkpoint_of(settings, identity)
     if checkpoint == settings.output_dir:
         said(f"{settings.output_dir} is finished already; --resume false trains anew")
-        return _report(settings, data, {"finished": True})
-    trainer, stops = _trainer(settings, data, tokenizer, progress)
-    if is_first():  # the others have decided too: they are in the group that _trainer makes
-        _clear(settings.output_dir, keep=checkpoint)
-        write_json(settings.output_dir / MANIFEST, {"settings": identity, "finished": False})
-    if checkpoint:
-        said(f"goes on from {checkpoint}")
-    shapes = {name: one.shape for name, one in trained(trainer.model)}
-    with _signals(stops):
-        outcome = _run(trainer, checkpoint)
-    if stops.asked:
-        _part(trainer)
-        return _report(settings, data, {"finished": False, **outcome})
-    every = settings.eval_steps or settings.save_steps
-    if data.validation is not None and trainer.state.global_step % every:
+        return report_of(settings, data, {"finished": True})
+    with _refusals_of_deepspeed(settings), writing(settings.output_dir):
+        trainer, stops = _trainer(settings, data, tokenizer, progress)
+        # What ZeRO-3 has sharded already has no shape of its own.
+        shapes = {name: getattr(one, "ds_shape", one.shape) for name, one in trained(trainer.model)}
+        if is_first():  # the others have decided too: they are in the group that _trainer makes
+            clear(settings.output_dir, keep=checkpoint)
+            write_json(settings.output_dir / MANIFEST, {"settings": identity, "finished": False})
+        if checkpoint:
+            said(f"goes on from {checkpoint}")
+        else:
+            require_room(settings, shapes)
+        with signals(stops):
+            outcome = _run(trainer, checkpoint)
+        if not stops.asked:
+            _finish(trainer, settings, tokenizer, shapes)
+        report = report_of(settings, data, {"finished": not stops.asked, **outcome})
+        if report.finished and trainer.is_world_process_zero():
+            values = {"settings": identity, "finished": True, "report": plain(report)}
+            write_json(settings.output_dir / MANIFEST, values)
+    _part(trainer)
+    return report
+
+
+def _finish(
+    trainer: "AdapterTrainer",
+    settings: TrainingSettings,
+    tokenizer: Any,
+    shapes: "dict[str, torch.Size]",
+) -> None:
+    """Measure a last time, and write what the run is for."""
+    measured = [one["step"] for one in trainer.state.log_history if "eval_loss" in one]
+    if trainer.eval_dataset is not None and trainer.state.global_step not in measured:
         trainer.evaluate()
     trainer.save_model()
     if trainer.is_world_process_zero():
         save_tokenizer_beside(tokenizer, settings.output_dir)
         require_complete(settings.output_dir, shapes)
         from model_prep.training.plot import plot
-        from model_prep.training.watching import LOG, read_log
 
         plot(read_log(settings.output_dir / LOG), settings.output_dir / PLOT)
-    report = _report(settings, data, {"finished": True, **outcome})
-    if trainer.is_world_process_zero():
-        values = {"settings": identity, "finished": True, "report": _plain(report)}
-        write_json(settings.output_dir / MANIFEST, values)
-    _part(trainer)
-    return report
 
 
 def _part(trainer: "AdapterTrainer") -> None:
@@ -141,16 +136,17 @@ def _trainer(
     from transformers.utils import logging
 
     from model_prep.training.rows import Collator
-    from model_prep.training.trainer import AdapterTrainer, StopsWhenAsked
-    from model_prep.training.watching import LOG, Watching
+    from model_prep.training.stopping import StopsWhenAsked
+    from model_prep.training.trainer import AdapterTrainer
+    from model_prep.training.watching import Watching
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     # Before the model: DeepSpeed shards it while it is loaded.
     arguments = training_arguments(settings, evaluates=data.validation is not None)
     set_seed(settings.seed)
+    make(settings.output_dir)
     model = load_model(settings, tokenizer)
-    _make(settings.output_dir)
     stops = StopsWhenAsked()
     per_row = data.train.tokens / len(data.train)
     watching = Watching(settings.output_dir / LOG, per_row, progress)
@@ -181,105 +177,16 @@ def _run(trainer: "AdapterTrainer", checkpoint: Path | None) -> dict[str, Any]:
     return {"steps": outcome.global_step, "seconds": outcome.metrics.get("train_runtime", 0.0)}
 
 
-def _checkpoint(settings: TrainingSettings, identity: dict[str, Any]) -> Path | None:
-    """Return what to go on from: a checkpoint, or the output folder where it is finished.
-
-    Raises:
-        TrainingError: the folder has a run with other settings or data, or something else.
-    """
-    from model_prep.training.trainer import WEIGHTS, last_checkpoint
-
-    folder = settings.output_dir
-    if not (folder / MANIFEST).is_file():
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            msg = f"{folder} holds something else; name a new or empty folder as --output_dir"
-            raise TrainingError(msg)
-        return None
-    if not settings.resume:
-        return None
-    manifest = read_json(folder / MANIFEST)
-    before = manifest.get("settings", {})
-    other = [name for name, value in identity.items() if before.get(name) != value]
-    if other:
-        name = other[0]
-        msg = (
-            f"{folder} has a run with {name} {before.get(name)!r}, not {identity[name]!r}; name "
-            "another --output_dir, or begin anew with --resume false"
-        )
-        raise TrainingError(msg)
-    if manifest.get("finished") and (folder / WEIGHTS).is_file():
-        return folder
-    return last_checkpoint(folder)
-
-
-def _clear(folder: Path, *, keep: Path | None) -> None:
-    """Remove what an earlier run wrote and a run that goes on from ``keep`` has no use for."""
-    from model_prep.training.trainer import BEST, CHECKPOINT, WEIGHTS
-    from model_prep.training.watching import LOG
-
-    for one in folder.glob(f"{CHECKPOINT}*"):
-        if keep is None or not (one / "trainer_state.json").is_file():
-            shutil.rmtree(one, ignore_errors=True)
-    if keep is None:
-        shutil.rmtree(folder / BEST, ignore_errors=True)
-        for name in (MANIFEST, PLOT, LOG, WEIGHTS, CONFIG):
-            (folder / name).unlink(missing_ok=True)
-
-
-def _identity(settings: TrainingSettings, key: str) -> dict[str, Any]:
-    values = settings.model_dump(mode="json", include=set(_DECIDING))
-    return {name: values[name] for name in _DECIDING} | {"kind": settings.kind, "data": key}
-
-
-def _report(
-    settings: TrainingSettings, data: training_data.Data, outcome: dict[str, Any]
-) -> Report:
-    from model_prep.training.watching import LOG, read_log
-
-    log = read_log(settings.output_dir / LOG)
-    losses = [line for line in log if "loss" in line]
-    evaluations = [line for line in log if "eval_loss" in line]
-    report = Report(
-        output=settings.output_dir,
-        steps=outcome.get("steps") or (losses[-1]["step"] if losses else 0),
-        finished=outcome["finished"],
-        samples=len(data.train.data),
-        tokens=data.train.tokens,
-        problems=dict(data.train.data.problems.counts),
-        seconds=outcome.get("seconds", 0.0),
-    )
-    if losses:
-        report.first_loss, report.last_loss = losses[0]["loss"], losses[-1]["loss"]
-        report.tokens_per_second = losses[-1]["tokens_per_second"]
-    if evaluations:
-        report.eval_loss = evaluations[-1]["eval_loss"]
-        report.eval_perplexity = evaluations[-1]["eval_perplexity"]
-    return report
-
-
-def _plain(report: Report) -> dict[str, Any]:
-    return {**asdict(report), "output": str(report.output)}
-
-
 def _tensorboard(folder: Path) -> list[Any]:
     from importlib.util import find_spec
 
     if find_spec("tensorboard") is None:
         return []
-    from torch.utils.tensorboard import SummaryWriter
     from transformers.integrations.integration_utils import TensorBoardCallback
 
-    if not is_first():
-        return []
-    return [TensorBoardCallback(SummaryWriter(log_dir=str(folder / "tensorboard")))]
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"{folder} can't be made ({error.strerror}); choose another --output_dir"
-        raise TrainingError(msg) from error
+    callback = TensorBoardCallback()
+    callback.logging_dir = str(folder / TENSORBOARD)  # made when the steps begin
+    return [callback]
 
 
 @contextmanager
@@ -290,29 +197,27 @@ def _one_after_another() -> Iterator[None]:
     from model_prep.pull import models_folder
 
     folder = models_folder().parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "training-data.lock"):
-        yield
-
-
-@contextmanager
-def _signals(stops: "StopsWhenAsked") -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into a wish; the second acts as ever."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
-
-    def ask(*_: Any) -> None:
-        stops.asked = True
-        for one, handler in before.items():
-            signal.signal(one, handler)
-
-    for one in before:
-        signal.signal(one, ask)
+    with writing(folder, "set RAG_APP_HOME to a folder that can be"):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "training-data.lock")
+        lock.acquire()
     try:
         yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        lock.release()
+
+
+@contextmanager
+def _refusals_of_deepspeed(settings: TrainingSettings) -> Iterator[None]:
+    """Say in one line what DeepSpeed has against its configuration, or what it lacks."""
+    try:
+        yield
+    except Exception as error:
+        known = isinstance(error, AssertionError | ValueError | RuntimeError)
+        if not settings.deepspeed or not (known or type(error).__module__.startswith("deepspeed")):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        msg = (
+            f"DeepSpeed refuses --deepspeed {settings.deepspeed} ({reason}); mend it, or use --fsdp"
+        )
+        raise TrainingError(msg) from error

@@ -14,7 +14,9 @@ LORA = ("lora_rank", "lora_alpha", "target_modules", "lora_dropout", "modules_to
 class TrainingSettings(BaseModel):
     """Options of both kinds of training."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", validate_default=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
     kind: ClassVar[Literal["pretrain", "sft"]]
 
@@ -56,7 +58,7 @@ class TrainingSettings(BaseModel):
     weight_decay: float = Field(0.0, ge=0, description="Of AdamW.")
     max_grad_norm: float = Field(1.0, ge=0, description="Longer gradients are cut.")
     optim: str = Field("adamw_torch", description="Name of transformers' optimizer.")
-    seed: int = Field(42, ge=0, description="Of order, dropout and new weights.")
+    seed: int = Field(42, ge=0, lt=2**32, description="Of order, dropout and new weights.")
 
     # Machines
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
@@ -110,13 +112,13 @@ class SftSettings(TrainingSettings):
 
 
 def make_settings(kind: type[TrainingSettings], options: dict[str, Any]) -> TrainingSettings:
-    """Return checked settings.
+    """Return checked settings; an option without a value has its default.
 
     Raises:
         TrainingError: an option is unknown, missing or impossible; the message names it.
     """
     try:
-        settings = kind(**options)
+        settings = kind(**{name: one for name, one in options.items() if one is not None})
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
@@ -143,6 +145,15 @@ def _require_one_scenario(settings: TrainingSettings) -> None:
             f"a new adapter needs --{' --'.join(needed)} (Chinese-LLaMA: 8, 32; Chinese-Alpaca: "
             "64, 128; q_proj,k_proj,v_proj,o_proj,gate_proj,down_proj,up_proj), "
             "or name one to go on with: --adapter"
+        )
+        raise TrainingError(msg)
+    batch = max(settings.per_device_train_batch_size, settings.per_device_eval_batch_size)
+    if settings.packing and (settings.attention or "").startswith("flash") and batch > 1:
+        # transformers finds where samples begin only where a batch is one row.
+        msg = (
+            f"--attention {settings.attention} keeps samples apart in a batch of one row only; use "
+            "--per_device_train_batch_size 1 with more --gradient_accumulation_steps (and "
+            "--per_device_eval_batch_size 1), or --packing false"
         )
         raise TrainingError(msg)
     if settings.fsdp and settings.deepspeed:

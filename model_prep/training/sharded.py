@@ -11,11 +11,6 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
     value = tensor.detach()
     if isinstance(value, DTensor):  # FSDP
         value = value.full_tensor()
-    elif hasattr(tensor, "ds_id"):  # DeepSpeed's ZeRO-3
-        from deepspeed.zero import GatheredParameters
-
-        with GatheredParameters([tensor]):
-            value = tensor.detach().clone()
     return value.to("cpu").contiguous()
 
 
@@ -31,13 +26,7 @@ def like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
 def fill(parameter: torch.Tensor, value: torch.Tensor) -> None:
     """Put a whole tensor into a parameter that may be sharded."""
     with torch.no_grad():
-        if hasattr(parameter, "ds_id"):
-            from deepspeed.zero import GatheredParameters
-
-            with GatheredParameters([parameter], modifier_rank=0):
-                parameter.copy_(value)
-        else:
-            parameter.copy_(like(value, parameter))
+        parameter.copy_(like(value, parameter))
 
 
 def gathered(state: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -22,7 +22,7 @@ from model_prep.training.reading import Problem, Problems
 if TYPE_CHECKING:
     import numpy as np
 
-_VERSION = 1
+_VERSION = 2
 _FILE = "data.json"
 _BLOCK = 1 << 20
 

@@ -7,19 +7,16 @@ import torch
 from accelerate import DistributedType, FullyShardedDataParallelPlugin
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer
 
 from model_prep.json_file import read_json, write_json
 from model_prep.training.model import trained
 from model_prep.training.rows import IGNORED
+from model_prep.training.run_folder import BEST, WEIGHTS
 from model_prep.training.sharded import fill, gathered, scattered, whole
 
-WEIGHTS = "adapter_model.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 SCHEDULE = "optimizer.json"
-CHECKPOINT = "checkpoint-"
-BEST = "best"
-"""Folder of the adapter with the lowest validation loss."""
 
 
 class AdapterTrainer(Trainer):
@@ -73,11 +70,20 @@ class AdapterTrainer(Trainer):
         """
         folder = Path(output_dir or str(self.args.output_dir))
         model = self.accelerator.unwrap_model(self.model)
-        tensors = {name: whole(parameter) for name, parameter in trained(model)}
+        tensors = {name: self._whole(parameter) for name, parameter in trained(model)}
         if self.args.should_save:
             folder.mkdir(parents=True, exist_ok=True)
             save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
             model.peft_config["default"].save_pretrained(folder)
+
+    def _whole(self, parameter: torch.nn.Parameter) -> torch.Tensor:
+        """Return all of a parameter: of DeepSpeed's, what it steps in full precision."""
+        full = None
+        if self.is_deepspeed_enabled:
+            from deepspeed.utils import safe_get_full_fp32_param
+
+            full = safe_get_full_fp32_param(parameter)
+        return whole(parameter if full is None else full)
 
     # A checkpoint holds whole tensors however the model is sharded, and nothing pickled but the
     # states of the random generators. Of DeepSpeed's engine only DeepSpeed knows the state.
@@ -124,37 +130,3 @@ def row_losses(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor
         logits[:, :-1].float().transpose(1, 2), expected, ignore_index=IGNORED, reduction="none"
     )
     return losses.sum(1), (expected != IGNORED).sum(1)
-
-
-class StopsWhenAsked(TrainerCallback):
-    """Ends the run with a checkpoint after the step in which a signal came.
-
-    Processes agree on the step: one that went on alone would wait for the others for ever.
-    """
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        """Look whether any process was asked."""
-        asked = self.asked
-        if args.world_size > 1:
-            flag = torch.tensor(int(asked), device=args.device)
-            torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
-            asked = bool(flag.item())
-        if asked and state.global_step < state.max_steps:
-            self.asked = control.should_save = control.should_training_stop = True
-        else:
-            self.asked = False
-        return control
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """Return the last whole checkpoint of a run; half a one, left by a kill, is passed over."""
-    found = [
-        (int(one.name.removeprefix(CHECKPOINT)), one)
-        for one in folder.glob(f"{CHECKPOINT}*")
-        # Written last, so what lacks it was cut off.
-        if one.name.removeprefix(CHECKPOINT).isdecimal() and (one / "trainer_state.json").is_file()
-    ]
-    return max(found)[1] if found else None

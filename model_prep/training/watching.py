@@ -11,8 +11,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from model_prep.errors import TrainingError
-
-LOG = "log.jsonl"
+from model_prep.training.log import read_log
 
 
 @dataclass(frozen=True)
@@ -96,16 +95,3 @@ class Watching(TrainerCallback):
         rows: int = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
         steps: int = state.global_step - self._first
         return round(steps * rows * self._tokens_per_row)
-
-
-def read_log(file: Path) -> list[dict[str, Any]]:
-    """Return the lines of a log; half a line, left by a kill, is passed over."""
-    if not file.is_file():
-        return []
-    lines = []
-    for line in file.read_text(encoding="utf-8").splitlines():
-        try:
-            lines.append(json.loads(line))
-        except ValueError:
-            continue
-    return lines

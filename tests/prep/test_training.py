@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,22 @@ from model_prep.generate import generate, load_model
 from model_prep.merge import merge
 from model_prep.sampling import Sampling
 from model_prep.training.run import train
+from model_prep.training.run_folder import last_checkpoint
 from model_prep.training.settings import PretrainSettings, SftSettings, make_settings
 from tests.prep.family import Family, state_of
 from tests.prep.tiny_llama import chinese_llama, make_llama
 
 TARGETS = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"
+DEEPSPEED = pytest.mark.skipif(
+    find_spec("deepspeed") is None or shutil.which("c++") is None,
+    reason="needs DeepSpeed, which on a CPU compiles a part of itself: pip install deepspeed",
+)
+SHARDINGS = [
+    pytest.param([], id="ddp"),
+    pytest.param(["--fsdp"], id="fsdp"),
+    pytest.param(["--deepspeed=zero2"], id="zero2", marks=DEEPSPEED),
+    pytest.param(["--deepspeed=zero3"], id="zero3", marks=DEEPSPEED),
+]
 TAUGHT = [("李白是谁？", "李白是唐代诗人。"), ("洗衣机保修多久？", "保修期为三年。")]
 
 
@@ -54,9 +66,13 @@ def options(family: Family, data: Path, output: Path, **more: Any) -> dict[str, 
     }  # fmt: skip
 
 
-def losses(folder: Path) -> list[float]:
+def log_of(folder: Path) -> list[dict[str, Any]]:
     lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    return [one["loss"] for one in map(json.loads, lines) if "loss" in one]
+    return [json.loads(line) for line in lines]
+
+
+def losses(folder: Path) -> list[float]:
+    return [line["loss"] for line in log_of(folder) if "loss" in line]
 
 
 def sft(values: dict[str, Any]) -> Any:
@@ -123,36 +139,64 @@ main()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sharding", ["ddp", "fsdp"])
+@pytest.mark.parametrize("sharding", SHARDINGS)
 def test_two_processes_learn_as_one(
-    family: Family, data: Path, tmp_path: Path, sharding: str
+    family: Family, data: Path, tmp_path: Path, sharding: list[str]
 ) -> None:
-    common = {"lora_dropout": 0.0}
-    sft(options(family, data, tmp_path / "one", **common))
-    two = options(family, data, tmp_path / "two", **common, gradient_accumulation_steps=1)
-    in_processes(two, *(["--fsdp"] if sharding == "fsdp" else []))
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-4)
-    one, other = state_of(tmp_path / "one"), state_of(tmp_path / "two")
-    assert {name: value.shape for name, value in one.items()} == {
-        name: value.shape for name, value in other.items()
+    common = {"lora_dropout": 0.0, "validation": data}
+    one, two = tmp_path / "one", tmp_path / "two"
+    alone = sft(options(family, data, one, **common))
+    shared = options(family, data, two, **common, gradient_accumulation_steps=1)
+    in_processes(shared, *sharding)
+    assert losses(two) == pytest.approx(losses(one), abs=1e-4)
+    (last,) = (line for line in log_of(two) if line["step"] == 6 and "eval_loss" in line)
+    assert last["eval_loss"] == pytest.approx(alone.eval_loss, abs=1e-4)
+    before, expected = state_of(two), state_of(one)
+    assert {name: value.shape for name, value in before.items()} == {
+        name: value.shape for name, value in expected.items()
     }
-    if sharding == "fsdp":  # it goes on exactly too
-        before, log = state_of(tmp_path / "two"), losses(tmp_path / "two")
-        shutil.rmtree(tmp_path / "two" / "checkpoint-6")
-        unfinished(tmp_path / "two")
-        in_processes(two, "--fsdp")
-        assert losses(tmp_path / "two") == log
-        after = state_of(tmp_path / "two")
+    assert all(bool((before[name] - expected[name]).abs().max() < 1e-5) for name in before)
+    if sharding:  # it goes on exactly too
+        log = losses(two)
+        shutil.rmtree(two / "checkpoint-6")
+        unfinished(two)
+        in_processes(shared, *sharding)
+        assert losses(two) == log
+        after = state_of(two)
         assert all(bool((before[name] == after[name]).all()) for name in before)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("sharding", SHARDINGS[2:])
+def test_deepspeed_keeps_full_precision_of_an_adapter(
+    family: Family, data: Path, tmp_path: Path, sharding: list[str]
+) -> None:
+    import torch
+
+    new = dict.fromkeys(("lora_rank", "lora_alpha", "lora_dropout", "target_modules"))
+    half = {**new, "modules_to_save": None, "adapter": family.alpaca, "dtype": "bfloat16"}
+    one, two = tmp_path / "one", tmp_path / "two"
+    sft(options(family, data, one, **half))
+    half |= {"gradient_accumulation_steps": 1}
+    given = options(family, data, two, **half).items()
+    in_processes({name: value for name, value in given if value is not None}, *sharding)
+    assert losses(two) == pytest.approx(losses(one), abs=0.02)
+    saved = state_of(two)
+    assert {name: value.shape for name, value in saved.items()} == {
+        name: value.shape for name, value in state_of(one).items()
+    }
+    assert {value.dtype for value in saved.values()} == {torch.float32}
+    assert any(bool((value != value.bfloat16()).any()) for value in saved.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharding", [SHARDINGS[0], SHARDINGS[3]])
 def test_interrupted_processes_go_on_or_begin_anew(
-    family: Family, data: Path, tmp_path: Path
+    family: Family, data: Path, tmp_path: Path, sharding: list[str]
 ) -> None:
     cut, begun = tmp_path / "cut", {"gradient_accumulation_steps": 1}
     long = options(family, data, cut, **begun, max_steps=60, save_steps=60)
-    with subprocess.Popen(torchrun(long), stderr=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(torchrun(long, *sharding), stderr=subprocess.PIPE, text=True) as run:
         wait_for_losses(run, cut, 2)
         run.send_signal(signal.SIGINT)
         _, said = run.communicate(timeout=120)
@@ -162,12 +206,12 @@ def test_interrupted_processes_go_on_or_begin_anew(
     half = cut / "checkpoint-1000"
     half.mkdir()
     log = losses(cut)
-    in_processes(long)
+    in_processes(long, *sharding)
     assert losses(cut)[: len(log)] == log
     assert len(losses(cut)) == 60
     assert not half.exists()
     short = options(family, data, cut, **begun)
-    in_processes(short, "--resume=false")
+    in_processes(short, *sharding, "--resume=false")
     assert len(losses(cut)) == 6
     assert not (cut / "checkpoint-60").exists()
 
@@ -183,9 +227,19 @@ def test_half_a_checkpoint_is_passed_over(family: Family, data: Path, tmp_path: 
     run = options(family, data, tmp_path / "out")
     sft(run)
     log = losses(tmp_path / "out")
-    (tmp_path / "out" / "checkpoint-6" / "trainer_state.json").unlink()
+    checkpoint = tmp_path / "out" / "checkpoint-6"
+    whole = shutil.copytree(checkpoint, tmp_path / "whole")
+    said: list[str] = []
+    for name in sorted(one.name for one in whole.iterdir()):
+        shutil.rmtree(checkpoint)
+        shutil.copytree(whole, checkpoint)
+        assert last_checkpoint(tmp_path / "out") == checkpoint
+        (checkpoint / name).write_bytes((whole / name).read_bytes()[:100])
+        assert last_checkpoint(tmp_path / "out") == tmp_path / "out" / "checkpoint-3", name
+    (checkpoint / "trainer_state.json").unlink()
     unfinished(tmp_path / "out")
-    assert sft(run).finished
+    assert train(make_settings(SftSettings, run), note=said.append).finished
+    assert said[-1].endswith("checkpoint-3")
     assert losses(tmp_path / "out") == log
 
 
@@ -193,7 +247,9 @@ def test_an_adapter_is_gone_on_with(family: Family, data: Path, tmp_path: Path) 
     new = dict.fromkeys(("lora_rank", "lora_alpha", "lora_dropout", "target_modules"))
     run = options(family, data, tmp_path / "out", **new, adapter=family.alpaca)
     run |= {"modules_to_save": None, "validation": data, "gradient_checkpointing": True}
-    report = sft(run)
+    report = sft({**run, "eval_steps": 4})
+    measured = [one["step"] for one in log_of(tmp_path / "out") if "eval_loss" in one]
+    assert measured == [4, 6]
     assert report.last_loss < report.first_loss
     assert report.eval_perplexity
     assert (tmp_path / "out" / "best" / "adapter_model.safetensors").is_file()
@@ -213,6 +269,8 @@ def test_an_adapter_is_gone_on_with(family: Family, data: Path, tmp_path: Path) 
         ({"model": "nowhere"}, "no tokenizer|does not exist"),
         ({"data": "nowhere"}, "does not exist"),
         ({"target_modules": "nothing"}, "does not fit"),
+        ({"target_modules": "q_proj,nothing"}, "no module nothing"),
+        ({"modules_to_save": "nothing"}, "no module nothing; it has .*embed_tokens"),
         ({"quantize": "4bit"}, "GPU"),
         ({"learning_rate": 1e30, "max_grad_norm": 0}, "the loss is"),
     ],

@@ -53,11 +53,17 @@ GOOD = [
 ]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
-def test_the_known_formats_and_encodings(tmp_path: Path, encoding: str) -> None:
+@pytest.mark.parametrize(
+    ("encoding", "named"),
+    [
+        ("utf-8", None), ("utf-8-sig", None), ("utf-8-sig", "utf-8"), ("utf-16", None),
+        ("utf-16-le", "utf-16-le"), ("gb18030", None),
+    ],
+)  # fmt: skip
+def test_the_known_formats_and_encodings(tmp_path: Path, encoding: str, named: str | None) -> None:
     file = write_jsonl(tmp_path / "数据.jsonl", GOOD, encoding)
     problems = Problems()
-    found = list(read_conversations([file], None, problems))
+    found = list(read_conversations([file], named, problems))
     assert [one.line for one in found] == [1, 2, 3, 4]
     assert problems.total == 0
     assert found[1].messages[0]["content"] == "翻译\n洗衣机"
@@ -71,6 +77,8 @@ def test_what_is_broken_is_told_by_file_and_line(tmp_path: Path) -> None:
     lines[11] = "[1]"
     lines[12] = '{"instruction": "x", "output": "  "}'
     lines[13] = '{"instruction": "x", "output": 3}'
+    lines[14] = '{"instruction": "x", "output": "\\udfff"}'
+    lines[15] = f'{{"instruction": "x", "output": "y", "n": {"1" * 5000}}}'
     big = tmp_path / "big.jsonl"
     big.write_text("\n".join(lines), encoding="utf-8")
     empty, binary, array = (tmp_path / name for name in ("empty.json", "binary.json", "a.json"))
@@ -79,11 +87,12 @@ def test_what_is_broken_is_told_by_file_and_line(tmp_path: Path) -> None:
     array.write_text(f"[\n{lines[0]},\n{lines[0]},\n{{broken\n]", encoding="utf-8")
     problems = Problems()
     found = list(read_conversations([big, empty, binary, array], None, problems))
-    assert len(found) == 70_000 - 5 + 2
+    assert len(found) == 70_000 - 7 + 2
     told = {(Path(one.file).name, one.line) for one in problems.first}
-    assert told >= {("big.jsonl", number) for number in (11, 12, 13, 14, 70_000)}
+    assert told >= {("big.jsonl", number) for number in (11, 12, 13, 14, 15, 16, 70_000)}
     assert told >= {("empty.json", 0), ("binary.json", 0), ("a.json", 4)}
-    assert problems.total == 8
+    assert problems.total == 10
+    assert any("4300 digits" in str(one) for one in problems.first)
 
 
 def test_only_answers_are_learned(family: Family, tmp_path: Path) -> None:
@@ -119,6 +128,20 @@ def test_a_sample_without_room_for_an_answer_is_left_out(family: Family, tmp_pat
     begins = [0, *samples.ends[:-1]]
     assert all(samples.targets[a:b].any() for a, b in zip(begins, samples.ends, strict=True))
     assert samples.lengths.max() == 256
+
+
+def test_what_the_template_refuses_is_left_out(family: Family, tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "data.jsonl", GOOD)
+    tokenizer = load_tokenizer(family.base)
+    tokenizer.chat_template = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+        + ALPACA_TEMPLATE
+    )
+    samples = training_data.load(settings_of(family, tmp_path, file), tokenizer).train.data
+    assert len(samples) == 3
+    assert [str(one) for one in samples.problems.first] == [
+        f"{file}:4: is refused by the model's chat template (no system)"
+    ]
 
 
 def test_the_cache_is_kept_by_content_and_settings(family: Family, tmp_path: Path) -> None:
@@ -218,7 +241,12 @@ def test_the_scripts_options_by_their_old_names(tmp_path: Path) -> None:
         ("--lora_rank 0 --lora_alpha 1 --target_modules q", "--lora_rank '0' is wrong"),
         ("--data x --dataset_dir y", "given twice"),
         ("words", "no option"),
+        ("--adapter a --learning_rate inf", "finite"),
         ("--fsdp --deepspeed zero2 --adapter a", "choose one"),
+        (
+            "--adapter a --attention flash_attention_2 --per_device_train_batch_size 2",
+            "batch of one row only",
+        ),
     ],
 )
 def test_options_that_are_wrong(line: str, said: str) -> None:

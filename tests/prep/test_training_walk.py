@@ -29,7 +29,8 @@ max_steps: 2
 
 def commands() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    return next(one for one in blocks if "model-prep pretrain" in one).splitlines()
+    block: str = next(one for one in blocks if "model-prep pretrain" in one)
+    return block.splitlines()
 
 
 def run(command: str, folder: Path) -> str:
