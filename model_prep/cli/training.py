@@ -192,10 +192,16 @@ def _print_estimate(plan: "Estimate", *, as_json: bool) -> None:
         "steps": f"{plan.steps:,} over {plan.rows:,} rows",
         "weights": f"{plan.parameters:,}, of which {plan.trained:,} are trained",
         "memory": f"about {plan.memory_gb:.1f} GB for each process",
-        "time": f"about {plan.seconds / 3600:.1f} hours ({plan.seconds:,.0f} s)",
+        "time": f"about {_duration(plan.seconds)}",
     }
     for name, value in lines.items():
         typer.echo(f"{name:9} {value}")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 3600:
+        return f"{max(seconds / 60, 1):.0f} min"
+    return f"{seconds / 3600:,.1f} hours"
 
 
 def _print_options(kind: "type[TrainingSettings]") -> None:
