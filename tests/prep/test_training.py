@@ -33,6 +33,7 @@ SHARDINGS = [
     pytest.param(["--deepspeed=zero2"], id="zero2", marks=DEEPSPEED),
     pytest.param(["--deepspeed=zero3"], id="zero3", marks=DEEPSPEED),
 ]
+MORE = ("长江有多长？", "长江全长六千三百公里。")
 TAUGHT = [("李白是谁？", "李白是唐代诗人。"), ("洗衣机保修多久？", "保修期为三年。")]
 
 
@@ -296,7 +297,7 @@ def test_a_folder_with_something_else_is_left_alone(
 
 @pytest.mark.slow
 def test_the_whole_road(test_data: Path, tmp_path: Path) -> None:
-    """Pre-train, merge, tune, merge, verify, and ask, on the real tokenizers."""
+    """Pre-train, merge, tune, go on tuning, merge, verify, and ask, on the real tokenizers."""
     from model_prep.tokenizer_merge import merge_tokenizer
     from model_prep.verify import verify
     from rag_app.models.llms.registry import load_llm
@@ -332,27 +333,29 @@ def test_the_whole_road(test_data: Path, tmp_path: Path) -> None:
     assert pretrained.last_loss < pretrained.first_loss / 2
     base = tmp_path / "chinese-llama"
     merge(llama, [tmp_path / "pretrained"], output_dir=base, dtype="float32")
-    instructions = tmp_path / "taught.jsonl"
-    lines = [{"instruction": asked, "output": said} for asked, said in TAUGHT]
-    instructions.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    tuned = train(
-        make_settings(
-            SftSettings,
-            {
-                "model": base, "tokenizer": alpaca, "data": instructions, "learning_rate": 1e-2,
-                "max_length": 128, "max_steps": 60, "output_dir": tmp_path / "tuned", **lora,
-            },
-        )
-    )  # fmt: skip
-    assert tuned.last_loss is not None
-    assert tuned.last_loss < 0.1
     greedy = Sampling(temperature=0.0, repetition_penalty=1.0, max_new_tokens=30)
-    model = load_model(base, lora_models=[tmp_path / "tuned"], only_cpu=True)
-    asked = [question for question, _ in TAUGHT]
-    answers = generate(model, asked, with_prompt=True, sampling=greedy)
-    assert [one.output.strip() for one in answers] == [said for _, said in TAUGHT]
+
+    def tuned(name: str, pairs: list[tuple[str, str]], **adapter: Any) -> Path:
+        """Tune until the answers come out, each as it was taught."""
+        instructions, output = tmp_path / f"{name}.jsonl", tmp_path / name
+        lines = [{"instruction": asked, "output": said} for asked, said in pairs]
+        instructions.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+        run = {
+            "model": base, "tokenizer": alpaca, "data": instructions, "output_dir": output,
+            "learning_rate": 1e-2, "max_length": 128, "max_steps": 60, **adapter,
+        }  # fmt: skip
+        report = sft(run)
+        assert report.last_loss is not None
+        assert report.last_loss < min(0.1, report.first_loss / 10)
+        model = load_model(base, lora_models=[output], only_cpu=True)
+        answers = generate(model, [one for one, _ in pairs], with_prompt=True, sampling=greedy)
+        assert [one.output.strip() for one in answers] == [said for _, said in pairs]
+        return output
+
+    first = tuned("first", TAUGHT, **lora)
+    second = tuned("second", [*TAUGHT, MORE], adapter=first, gradient_accumulation_steps=1)
     done = tmp_path / "alpaca"
-    merge(base, [tmp_path / "tuned"], output_dir=done, dtype="float32")
+    merge(base, [second], output_dir=done, dtype="float32")
     assert verify(done).passed
     llm = load_llm(load_settings(llm=str(done), temperature=0.0))
-    assert llm.invoke(asked[0]).text.strip() == TAUGHT[0][1]
+    assert llm.invoke(MORE[0]).text.strip() == MORE[1]
