@@ -3,7 +3,8 @@
 Each client streams from a real server over the default model. Generation-heavy: a short prompt and
 a long answer; prompt-heavy: a long prompt and a short answer. Prompts differ, and none is asked
 twice, so that no side profits from the prompt cache.
-    python -m tests.benchmarks.throughput [--clients 4] [--rounds 3]
+    python -m tests.benchmarks.throughput [--clients 4] [--rounds 3] [--only LOAD]
+    python -m tests.benchmarks.throughput --llm FILE.gguf    (of another quantization)
 """
 
 import argparse
@@ -67,12 +68,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=LOADS, help="by default both loads")
+    parser.add_argument("--llm", help="as rag-app takes it; by default the default model")
     options = parser.parse_args()
     from rag_app.engine import RagApp
 
-    engine = RagApp(parallel=options.clients)
+    chosen = {"llm": options.llm} if options.llm else {}
+    engine = RagApp(parallel=options.clients, **chosen)
     with serving(llm=engine.llm, parallel=options.clients, max_new_tokens=400) as served:
-        for name, (context, tokens) in LOADS.items():
+        for name in [options.only] if options.only else LOADS:
+            context, tokens = LOADS[name]
             unused = prompts(context)
             ask(served.url, next(unused), 4)
             ratios = []
