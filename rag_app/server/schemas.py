@@ -140,7 +140,15 @@ class ChatRequest(Sampling):
         }
     )
 
-    messages: Annotated[list[Message], Field(min_length=1, max_length=1000)]
+    messages: Annotated[
+        list[Message],
+        Field(
+            min_length=1,
+            max_length=1000,
+            description="A model named `rag:INDEX` answers the last, and reads the turns before it "
+            "to understand it; system messages are for the language model alone.",
+        ),
+    ]
     max_completion_tokens: int | None = Field(default=None, ge=1)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
