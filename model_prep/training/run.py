@@ -116,7 +116,7 @@ def _finish(
 
 
 def _part(trainer: "AdapterTrainer") -> None:
-    """End what processes share: one that exits before may be aborted by its own threads."""
+    """End what processes share when all are done: none leaves while another needs it."""
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
 
