@@ -15,6 +15,7 @@ from model_prep.errors import CheckpointError, ChecksumError
 from model_prep.memory import forget
 from model_prep.pth_file import write_pth
 from model_prep.safetensors_file import (
+    DEFAULT_SHARD_BYTES,
     INDEX,
     is_whole_safetensors,
     write_safetensors,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "DEFAULT_SHARD_BYTES",
     "Checkpoint",
     "TensorData",
     "TensorInfo",

@@ -8,7 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from model_prep.checkpoint import open_checkpoint, write_pth, write_safetensors_shards
+from model_prep.checkpoint import (
+    DEFAULT_SHARD_BYTES,
+    open_checkpoint,
+    write_pth,
+    write_safetensors_shards,
+)
 from model_prep.errors import CheckpointError, UsageError
 from model_prep.json_file import write_json
 from model_prep.llama_shape import (
@@ -28,7 +33,6 @@ from model_prep.watching import Progress
 
 Format = Literal["hf", "meta"]
 _PARAMS = "params.json"
-DEFAULT_SHARD_BYTES = 5 * 10**9
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_prep.catalog import find
-from model_prep.checkpoint import TensorData, write_safetensors_shards
+from model_prep.checkpoint import DEFAULT_SHARD_BYTES, TensorData, write_safetensors_shards
 from model_prep.errors import CheckpointError, TokenizerError, UsageError, first_line
 from model_prep.gguf_layout import Source, sources
 from model_prep.json_file import write_json
@@ -24,7 +24,6 @@ from model_prep.watching import Progress
 if TYPE_CHECKING:
     from gguf import GGUFReader, ReaderTensor
 
-_SHARD_BYTES = 5 * 10**9
 _BLOCK_WEIGHTS = 2**24
 """Weights that are computed together: 64 MB as float32."""
 
@@ -73,7 +72,7 @@ def import_gguf(
     size = sum(tensor.size for tensor in tensors)
     with output_folder(output_dir, size) as folder:
         write_safetensors_shards(
-            folder, reporting(tensors, f"reading {path.name}", progress), _SHARD_BYTES
+            folder, reporting(tensors, f"reading {path.name}", progress), DEFAULT_SHARD_BYTES
         )
         _write_tokenizer(path, folder)
         write_json(folder / "config.json", _config(reader, shape, tied=tied))

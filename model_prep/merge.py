@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_prep.checkpoint import TensorData, tensor_pieces, write_safetensors_shards
+from model_prep.checkpoint import (
+    DEFAULT_SHARD_BYTES,
+    TensorData,
+    tensor_pieces,
+    write_safetensors_shards,
+)
 from model_prep.json_file import write_json
 from model_prep.llama_shape import published_shards
 from model_prep.merge_folder import manifest_of, write_configuration
@@ -20,8 +25,6 @@ from model_prep.output import check_output, output_folder
 from model_prep.watching import Progress
 
 __all__ = ["MergeReport", "merge", "prepare_merge"]
-
-MAX_SHARD_SIZE = 5 * 10**9
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def merge(
     output_dir: Path,
     output_type: OutputType = "huggingface",
     dtype: Dtype = "float16",
-    max_shard_size: int = MAX_SHARD_SIZE,
+    max_shard_size: int = DEFAULT_SHARD_BYTES,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> MergeReport:

@@ -14,6 +14,10 @@ _SINGLE = "model.safetensors"
 _MAX_HEADER_BYTES = 100_000_000  # the limit of the format
 
 
+DEFAULT_SHARD_BYTES = 5 * 10**9
+"""Of tensors in a file, where a model has several."""
+
+
 def write_safetensors(target: Path, tensors: list[TensorData]) -> None:
     """Write a safetensors file; only one piece of one tensor is in memory at a time.
 

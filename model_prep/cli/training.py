@@ -87,6 +87,7 @@ def _command(
     settings = make_settings(kind, given)
     for line in notes:
         _say(line)
+    from model_prep.training.report import plain
     from model_prep.training.run import is_first, train
 
     if dry_run:
@@ -100,7 +101,7 @@ def _command(
         report = train(settings, progress=progress, note=_say)
     if is_first():
         if as_json:
-            typer.echo(json.dumps(asdict(report), ensure_ascii=False, default=str))
+            typer.echo(json.dumps(plain(report), ensure_ascii=False))
         _print_report(report)
     if not report.finished:
         raise typer.Exit(INTERRUPTED)

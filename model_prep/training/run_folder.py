@@ -21,6 +21,8 @@ BEST = "best"
 """Folder of the adapter with the lowest validation loss."""
 CHECKPOINT = "checkpoint-"
 TENSORBOARD = "tensorboard"
+_WRITTEN_LAST = "trainer_state.json"
+"""Of a checkpoint: one without it was cut off."""
 _DECIDING = (
     "model", "adapter", *LORA, "max_length", "packing", "per_device_train_batch_size",
     "gradient_accumulation_steps", "learning_rate", "lr_scheduler_type", "warmup_steps",
@@ -69,7 +71,7 @@ def checkpoint_of(settings: TrainingSettings, identity: dict[str, Any]) -> Path 
 def clear(folder: Path, *, keep: Path | None) -> None:
     """Remove what an earlier run wrote and a run that goes on from ``keep`` has no use for."""
     for one in folder.glob(f"{CHECKPOINT}*"):
-        if keep is None or not (one / "trainer_state.json").is_file():
+        if keep is None or not (one / _WRITTEN_LAST).is_file():
             shutil.rmtree(one, ignore_errors=True)
     if keep is None:
         for name in (BEST, TENSORBOARD):
@@ -108,7 +110,7 @@ def last_checkpoint(folder: Path) -> Path | None:
 def _is_whole(checkpoint: Path) -> bool:
     from safetensors import SafetensorError, safe_open
 
-    if not (checkpoint / "trainer_state.json").is_file():  # written last
+    if not (checkpoint / _WRITTEN_LAST).is_file():
         return False
     try:
         for file in checkpoint.rglob("*"):

@@ -56,9 +56,9 @@ class AdapterTrainer(Trainer):
             with torch.no_grad(), self.compute_loss_context_manager():
                 logits = model(**inputs).logits
             loss, count = row_losses(logits, labels)
-            gathered = self.accelerator.gather_for_metrics((loss, count))
-            losses.append(gathered[0].sum())
-            counts.append(gathered[1].sum())
+            all_losses, all_counts = self.accelerator.gather_for_metrics((loss, count))
+            losses.append(all_losses.sum())
+            counts.append(all_counts.sum())
         model.train(training)
         return float(torch.stack(losses).sum() / torch.stack(counts).sum().clamp(min=1))
 

@@ -33,20 +33,9 @@ SHARDINGS = [
     pytest.param(["--deepspeed=zero2"], id="zero2", marks=DEEPSPEED),
     pytest.param(["--deepspeed=zero3"], id="zero3", marks=DEEPSPEED),
 ]
+pytestmark = pytest.mark.usefixtures("one_thread")
 MORE = ("长江有多长？", "长江全长六千三百公里。")
 TAUGHT = [("李白是谁？", "李白是唐代诗人。"), ("洗衣机保修多久？", "保修期为三年。")]
-
-
-@pytest.fixture(autouse=True)
-def alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """One thread: so little work is slower when shared."""
-    import torch
-
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -21,16 +21,7 @@ from tests.prep.tiny_llama import change_config
 GOOD = {"instruction": "李白是谁？", "output": "唐代诗人。"}
 WEIGHTS = "model.safetensors"
 
-
-@pytest.fixture(autouse=True)
-def alone() -> Any:
-    """One thread: so little work is slower when shared."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
