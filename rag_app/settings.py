@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -30,7 +30,11 @@ class Settings(BaseSettings):
     """All options of the application; sizes in characters where named so, else in tokens."""
 
     model_config = SettingsConfigDict(
-        env_prefix="RAG_APP_", toml_file="rag-app.toml", extra="forbid", frozen=True
+        env_prefix="RAG_APP_",
+        toml_file="rag-app.toml",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,  # one may be a key
     )
 
     # Index
@@ -57,10 +61,8 @@ class Settings(BaseSettings):
     """Catalog name, .gguf file, Hugging Face folder or hub name, or OpenAI-compatible URL."""
     llm_name: str | None = None
     """Model name sent to an OpenAI-compatible URL."""
-    llm_api_key: str | None = None
-    """Sent to an OpenAI-compatible URL; by default ``api_key``."""
-    api_key: str | None = None
-    """Sent to an OpenAI-compatible URL; asked for by ``serve``."""
+    llm_api_key: SecretStr | None = None
+    """Sent to an OpenAI-compatible URL."""
     context_length: int = Field(default=8192, ge=256)
     threads: int | None = Field(default=None, ge=1)
     """CPU threads; by default every physical core."""
@@ -90,6 +92,8 @@ class Settings(BaseSettings):
     """Tokens of text in one step of a summary, less where the window is smaller."""
 
     # Server
+    api_key: SecretStr | None = None
+    """Clients must send it; several are separated by commas. Never sent anywhere."""
     queue_limit: int = Field(default=64, ge=0)
     """Requests that may wait for the model; one more is told to come back later."""
     request_seconds: float = Field(default=1800.0, gt=0)
@@ -104,6 +108,23 @@ class Settings(BaseSettings):
     """Of a request that uploads nothing."""
     max_upload_bytes: int = Field(default=2 * 2**30, ge=1)
     """Of all files in one request; each is held to ``max_file_bytes`` as well."""
+
+    @field_validator("llm_api_key", "api_key")
+    @classmethod
+    def _no_blank_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().strip():
+            msg = "the key is empty; give one or leave it out"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("llm_api_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        key = value.get_secret_value().strip() if value else ""
+        if not (key.isascii() and key.isprintable()):
+            msg = "the key holds characters that no key has; copy it again"
+            raise ValueError(msg)
+        return SecretStr(key) if value else None
 
     @model_validator(mode="after")
     def _overlap_below_size(self) -> Self:
@@ -131,6 +152,11 @@ class Settings(BaseSettings):
             return Path(self.index).expanduser()
         return home() / "indexes" / self.index
 
+    @property
+    def client_keys(self) -> list[str]:
+        """The keys of which clients of the server must send one."""
+        return self.api_key.get_secret_value().split(",") if self.api_key else []
+
 
 def load_settings(**flags: Any) -> Settings:
     """Return the settings in force; flags that are None were not given.
@@ -142,8 +168,18 @@ def load_settings(**flags: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        label = f"{name}: " if name else ""
-        msg = f"{label}{first['msg']} (got {first['input']!r}); see rag-app --help"
-        raise SettingsError(msg) from error
+        raise SettingsError(_one_line(error)) from error
+
+
+def _one_line(error: ValidationError) -> str:
+    """Return what is wrong first; values are shown of options that hold no key, and of no others.
+
+    An unknown name may be a mistyped ``api_key``, and a rule between options is given all of them.
+    """
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    field = Settings.model_fields.get(name)
+    open_value = field is not None and field.annotation != SecretStr | None
+    label = f"{name}: " if name else ""
+    got = f" (got {first['input']!r})" if open_value else ""
+    return f"{label}{first['msg']}{got}; see rag-app --help"

@@ -46,7 +46,7 @@ def serve(
     quantize: options.Quantize = None,
 ) -> None:
     """Serve the indexes and the model: an OpenAI-compatible API, and a page to ask in."""
-    from rag_app.cli.serving import listen, run
+    from rag_app.cli.serving import access_for, listen, run
     from rag_app.engine import RagApp
     from rag_app.settings import load_settings
 
@@ -58,6 +58,6 @@ def serve(
     )  # fmt: skip
     if "parallel" not in settings.model_fields_set:
         settings = settings.model_copy(update={"parallel": 4})
-    keys = api_key or [key for key in (settings.api_key or "").split(",") if key]
-    with listen(host, port, keys) as listening, RagApp(settings=settings) as engine:
-        run(engine, listening, host=host, keys=keys, origins=cors_origin or [], only=index or [])
+    access = access_for(host, api_key or settings.client_keys, cors_origin or [])
+    with listen(host, port) as listening, RagApp(settings=settings) as engine:
+        run(engine, listening, access=access, only=index or [])

@@ -10,29 +10,33 @@ from rag_app.errors import SettingsError
 
 if TYPE_CHECKING:
     from rag_app.engine import RagApp
+    from rag_app.server.security import Access
 
 _BACKLOG = 2048
 """Connections that may wait to be accepted; uvicorn's own default."""
 
 
-def listen(host: str, port: int, keys: Sequence[str]) -> socket.socket:
-    """Return a socket that listens on an address.
+def access_for(host: str, keys: Sequence[str], origins: Sequence[str]) -> "Access":
+    """Return who may use a server on ``host``.
 
     Raises:
-        SettingsError: the address is taken, not this machine's, or open to others without a key;
-            or the packages of the server are not installed.
+        SettingsError: a key is empty, or there is none and others reach the server; or the
+            packages of the server are not installed.
     """
     try:
-        from rag_app.server.security import is_loopback
+        from rag_app.server.security import Access
     except ImportError as error:
         msg = f"serve needs {error.name}; run: pip install 'rag-app[server]'"
         raise SettingsError(msg) from error
-    if not keys and not is_loopback(host):
-        msg = (
-            f"{host} can be reached from other machines, and there is no key: "
-            "give --api-key KEY (or RAG_APP_API_KEY), or keep --host 127.0.0.1"
-        )
-        raise SettingsError(msg)
+    return Access(host=host, keys=tuple(keys), origins=tuple(origins))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on an address.
+
+    Raises:
+        SettingsError: the address is taken, or not this machine's.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named as TCP, since asyncio only then sends small answers without waiting for more (40 ms).
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -51,9 +55,7 @@ def run(
     engine: "RagApp",
     listening: socket.socket,
     *,
-    host: str,
-    keys: Sequence[str],
-    origins: Sequence[str],
+    access: "Access",
     only: Sequence[str],
 ) -> None:
     """Serve until interrupted.
@@ -66,14 +68,12 @@ def run(
     from rag_app.server import logs
     from rag_app.server.app import create_app
     from rag_app.server.running import Server
-    from rag_app.server.security import Access
 
     backend, target = resolve(engine.settings.llm)
     if backend == "llamacpp":
         check_gguf(Path(target))  # the model itself is loaded when the server runs already
     logs.install()
-    access = Access(host=host, keys=tuple(keys), origins=tuple(origins))
     server = Server(create_app(engine, access=access, only=only))
-    shown = f"[{host}]" if ":" in host else host
+    shown = f"[{access.host}]" if ":" in access.host else access.host
     messages.print(f"serving http://{shown}:{listening.getsockname()[1]}  (Ctrl-C ends)")
     server.run(sockets=[listening])

@@ -98,10 +98,11 @@ class Parts:
 
         if self._given_embeddings is not None:
             return adapt(self._given_embeddings)
+        key = self.settings.llm_api_key
         return load_embeddings(
             spec,
             batch_size=self.settings.embedding_batch,
-            api_key=self.settings.llm_api_key or self.settings.api_key,
+            api_key=key.get_secret_value() if key else None,
         )
 
     @property

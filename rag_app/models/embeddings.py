@@ -146,12 +146,14 @@ class UrlEmbeddings(DocumentEmbeddings):
     """An OpenAI-compatible server; its model's name, if several, follows the URL after ``#``."""
 
     def __init__(self, url: str, *, batch_size: int = 16, api_key: str | None = None) -> None:
+        from rag_app.models.llms.openai import NO_KEY
+
         base, _, model = url.partition("#")
         self.name = url
         self._url = base
         self._model = model or "default"
         self._batch_size = batch_size
-        self._api_key = api_key
+        self._key = api_key or NO_KEY
         self.dimension = len(self.embed_query("dimension"))
         identity = f"{base}#{self._model}/{self.dimension}"
         self.fingerprint = hashlib.sha256(identity.encode()).hexdigest()
@@ -163,7 +165,7 @@ class UrlEmbeddings(DocumentEmbeddings):
         return OpenAIEmbeddings(
             base_url=self._url,
             model=self._model,
-            api_key=SecretStr(self._api_key or "none"),
+            api_key=SecretStr(self._key),
             chunk_size=self._batch_size,
             # Strings are sent as they are: token ids mean something to OpenAI's own models only.
             check_embedding_ctx_length=False,
@@ -173,10 +175,16 @@ class UrlEmbeddings(DocumentEmbeddings):
         """See `DocumentEmbeddings.embed_array`."""
         import openai
 
+        from rag_app.models.llms.openai import without_key
+
         try:
             vectors = np.asarray(self._client.embed_documents(list(texts)), np.float32)
         except openai.OpenAIError as error:
-            msg = f"{self._url} gave no embeddings ({error}); check the URL, the key and the server"
+            reason = without_key(str(error), self._key)
+            msg = (
+                f"{self._url} gave no embeddings ({reason}); "
+                "check the URL, RAG_APP_LLM_API_KEY and the server"
+            )
             raise ModelError(msg) from error
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.maximum(norms, 1e-12), np.float32)

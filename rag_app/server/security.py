@@ -4,13 +4,14 @@ import hmac
 import ipaddress
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rag_app.errors import SettingsError
 from rag_app.server.errors import ApiError, body_of
 from rag_app.settings import Settings
 
@@ -27,11 +28,25 @@ class Access:
         host: Address that it listens on.
         keys: One of them must be sent; none, and everybody on this machine may.
         origins: Web pages of these origins may use it, beside its own.
+
+    Raises:
+        SettingsError: a key is empty, or there is none and others reach the server.
     """
 
     host: str = "127.0.0.1"
-    keys: Sequence[str] = ()
+    keys: Sequence[str] = field(default=(), repr=False)
     origins: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if not all(key.strip() for key in self.keys):
+            msg = "an API key is empty; give --api-key KEY (or RAG_APP_API_KEY), or leave it out"
+            raise SettingsError(msg)
+        if not self.keys and not self.is_local:
+            msg = (
+                f"{self.host} can be reached from other machines, and there is no key: "
+                "give --api-key KEY (or RAG_APP_API_KEY), or keep --host 127.0.0.1"
+            )
+            raise SettingsError(msg)
 
     @property
     def is_local(self) -> bool:
@@ -55,7 +70,7 @@ class Guard:
     def __init__(self, app: ASGIApp, access: Access, settings: Settings) -> None:
         self._app = app
         self._access = access
-        self._keys = [key.encode() for key in access.keys]
+        self._keys = [key.strip().encode() for key in access.keys]
         self._rates = _Rates(settings.requests_per_minute)
         self._body = settings.max_body_bytes
         self._upload = settings.max_upload_bytes

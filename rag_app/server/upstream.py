@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 from fastapi import Request
-from pydantic import SecretStr
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -39,9 +38,7 @@ class Relay(Response):
     ) -> None:
         super().__init__()
         self._url = f"{str(llm.openai_api_base).rstrip('/')}/{path}"
-        key = llm.openai_api_key
-        secret = key.get_secret_value() if isinstance(key, SecretStr) else ""
-        self._authorization = {"Authorization": f"Bearer {secret}"}
+        self._authorization = {"Authorization": f"Bearer {llm.key}"} if llm.key else {}
         self._body = {**body, "model": llm.model_name}
         self._admission = admission
         self._seconds = seconds
@@ -71,10 +68,15 @@ class Relay(Response):
             httpx.AsyncClient(timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS)) as client,
             client.stream(
                 "POST", self._url, json=self._body, headers=self._authorization
-            ) as self._answer,
+            ) as answer,
         ):
-            await send(_start(self._answer))
-            async for block in self._answer.aiter_bytes():
+            if answer.status_code == 401:
+                # Of this server's key, not the client's; the body may repeat it.
+                msg = "the model's server refused this server's key; set RAG_APP_LLM_API_KEY"
+                raise ApiError(502, msg, code="upstream_refused")
+            self._answer = answer
+            await send(_start(answer))
+            async for block in answer.aiter_bytes():
                 await send({"type": "http.response.body", "body": block, "more_body": True})
         return True
 

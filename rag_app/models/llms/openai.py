@@ -13,6 +13,9 @@ from pydantic import SecretStr
 from rag_app.errors import ModelError
 from rag_app.settings import Settings
 
+NO_KEY = "none"
+"""Sent where there is no key: the client needs one, and would take one from the environment."""
+
 
 class CompatibleChat(ChatOpenAI):
     """`ChatOpenAI` for servers other than OpenAI's: errors are one line, tokens are estimated."""
@@ -29,6 +32,12 @@ class CompatibleChat(ChatOpenAI):
         given = {name: value for name, value in own.items() if value is not None}
         return {**super()._default_params, "extra_body": {**(self.extra_body or {}), **given}}
 
+    @property
+    def key(self) -> str:
+        """The key that is sent to the server."""
+        secret = self.openai_api_key
+        return secret.get_secret_value() if isinstance(secret, SecretStr) else ""
+
     def get_num_tokens(self, text: str) -> int:
         """Return an estimate that is rarely too low: the server's tokenizer is not here.
 
@@ -39,41 +48,47 @@ class CompatibleChat(ChatOpenAI):
         return wide + (len(text.encode("utf-8", "replace")) - 3 * wide + 2) // 3
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
-        with _explained(self.openai_api_base):
+        with _explained(self.openai_api_base, self.key):
             return super()._generate(messages, *args, **kwargs)
 
     async def _agenerate(
         self, messages: list[BaseMessage], *args: Any, **kwargs: Any
     ) -> ChatResult:
-        with _explained(self.openai_api_base):
+        with _explained(self.openai_api_base, self.key):
             return await super()._agenerate(messages, *args, **kwargs)
 
     def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
-        with _explained(self.openai_api_base):
+        with _explained(self.openai_api_base, self.key):
             yield from super()._stream(*args, **kwargs)
 
     async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
-        with _explained(self.openai_api_base):
+        with _explained(self.openai_api_base, self.key):
             async for chunk in super()._astream(*args, **kwargs):
                 yield chunk
 
 
 @contextmanager
-def _explained(url: str | None) -> Iterator[None]:
+def _explained(url: str | None, key: str) -> Iterator[None]:
     try:
         yield
     except openai.OpenAIError as error:
-        raise _one_line(url, error) from error
+        raise _one_line(url, key, error) from error
 
 
-def _one_line(url: str | None, error: openai.OpenAIError) -> ModelError:
+def _one_line(url: str | None, key: str, error: openai.OpenAIError) -> ModelError:
     if isinstance(error, openai.APIConnectionError):
         return ModelError(f"{url} does not answer; check the address and that the server runs")
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-        return ModelError(f"{url} refused the key; set RAG_APP_API_KEY")
+        return ModelError(f"{url} refused the key; set RAG_APP_LLM_API_KEY")
+    said = without_key(str(error), key)
     if isinstance(error, openai.NotFoundError):
-        return ModelError(f"{url} has no such model or path ({error}); check --llm-name")
-    return ModelError(f"{url} failed ({error})")
+        return ModelError(f"{url} has no such model or path ({said}); check --llm-name")
+    return ModelError(f"{url} failed ({said})")
+
+
+def without_key(text: str, key: str) -> str:
+    """Return what a server says, which may repeat the key that it was sent."""
+    return text if key in ("", NO_KEY) else text.replace(key, "***")
 
 
 def load(url: str, settings: Settings) -> CompatibleChat:
@@ -83,7 +98,7 @@ def load(url: str, settings: Settings) -> CompatibleChat:
         ModelError: the server can't be reached, refuses the key, or lists no model.
     """
     base = url.rstrip("/")
-    key = settings.llm_api_key or settings.api_key or "none"
+    key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else NO_KEY
     model = settings.llm_name or _first_model(base, key)
     chat = CompatibleChat(
         base_url=base,
@@ -102,7 +117,7 @@ def load(url: str, settings: Settings) -> CompatibleChat:
 
 
 def _first_model(base: str, key: str) -> str:
-    with _explained(base), openai.OpenAI(base_url=base, api_key=key) as client:
+    with _explained(base, key), openai.OpenAI(base_url=base, api_key=key) as client:
         listed = client.models.list().data
     if not listed:
         msg = f"{base} lists no model; name one with --llm-name"

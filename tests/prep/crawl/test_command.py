@@ -131,6 +131,8 @@ def test_lists_that_are_no_files(chat: Chat, out: Path, tmp_path: Path) -> None:
         (["--count", "1", "--base-url", "http://"], 1, "'http://' is no address"),
         (["--count", "1", "--base-url", "http://x:99999"], 1, "'http://x:99999' is no address"),
         (["--count", "1", "--base-url", "http://[x"], 1, "'http://[x' is no address"),
+        (["--count", "1", "--api-key", ""], 1, "the API key is empty"),
+        (["--count", "1", "--api-key", " "], 1, "the API key is empty"),
         (["--count", "1", "--api-key", "钥匙"], 1, "the API key holds characters that no key has"),
         (["--count", "1", "--api-key", "a\nb"], 1, "the API key holds characters that no key has"),
     ],

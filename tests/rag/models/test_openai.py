@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
+from rag_app.engine import RagApp
 from rag_app.errors import ModelError
 from rag_app.models.embeddings import load_embeddings
 from rag_app.models.llms.openai import CompatibleChat
@@ -22,18 +24,21 @@ class Handler(BaseHTTPRequestHandler):
     """`/v1/models`, `/v1/chat/completions` (streaming too) and `/v1/embeddings`."""
 
     requests: list[dict[str, Any]]
+    keys: ClassVar[list[str | None]] = []
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
 
     def do_GET(self) -> None:
+        self.keys.append(self.headers["Authorization"])
         self._reply({"object": "list", "data": [{"id": "first", "object": "model"}]})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append(body)  # type: ignore[attr-defined]
-        if self.headers["Authorization"] != f"Bearer {KEY}":
-            self._reply({"error": {"message": "wrong key"}}, 401)
+        self.keys.append(self.headers["Authorization"])
+        if self.keys[-1] != f"Bearer {KEY}":
+            self._reply({"error": {"message": f"wrong key {self.keys[-1]}"}}, 401)
         elif self.path == "/v1/embeddings":
             rows = [{"index": i, "embedding": [3.0, 4.0]} for i, _ in enumerate(body["input"])]
             self._reply({"object": "list", "data": rows, "model": "e", "usage": {}})
@@ -81,7 +86,7 @@ def url(server: ThreadingHTTPServer) -> str:
 
 
 def load(url: str, **options: Any) -> CompatibleChat:
-    model = load_llm(load_settings(llm=url, api_key=KEY, **options))
+    model = load_llm(load_settings(llm=url, llm_api_key=KEY, **options))
     assert isinstance(model, CompatibleChat)
     model.max_retries = 0
     return model
@@ -120,7 +125,7 @@ def test_tokens_are_counted_without_the_network(url: str) -> None:
 
 
 def test_a_wrong_key(url: str) -> None:
-    llm = load_llm(load_settings(llm=url, api_key="wrong"))
+    llm = load_llm(load_settings(llm=url, llm_api_key="wrong"))
     with pytest.raises(ModelError, match="refused the key"):
         llm.invoke("问")
 
@@ -139,5 +144,24 @@ def test_embeddings(url: str) -> None:
     embeddings = load_embeddings(url, api_key=KEY)
     assert embeddings.dimension == 2
     assert embeddings.embed_array(["一", "二"]) == pytest.approx(np.array([[0.6, 0.8]] * 2))
-    with pytest.raises(ModelError, match="gave no embeddings"):
-        load_embeddings(url, api_key="wrong")
+    with pytest.raises(ModelError, match="gave no embeddings") as refused:
+        load_embeddings(url, api_key="falsch")
+    assert "falsch" not in str(refused.value)
+
+
+def test_the_key_of_our_clients_is_sent_to_nobody(
+    url: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAG_APP_API_KEY", "of-our-clients")
+    monkeypatch.setenv("OPENAI_API_KEY", "of-another-account")
+    Handler.keys.clear()
+    app = RagApp(llm=url, embedding=url)
+    with pytest.raises(ModelError, match="RAG_APP_LLM_API_KEY"):
+        app.llm.invoke("问")
+    with pytest.raises(ModelError, match="RAG_APP_LLM_API_KEY"):
+        _ = app.embeddings
+    assert Handler.keys == ["Bearer none"] * 3
+    with RagApp(llm=url, embedding=url, llm_api_key=KEY) as own:
+        assert own.llm.invoke("问").text == "病逝于当涂。"
+        assert own.embeddings.dimension == 2
+    assert Handler.keys[3:] == [f"Bearer {KEY}"] * 3

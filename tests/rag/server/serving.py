@@ -55,7 +55,7 @@ def serving(
     embeddings = embeddings or (HashingEmbeddings() if hashing else None)
     engine = RagApp(llm=model, embeddings=embeddings, **settings)
     app = create_app(engine, access=access)
-    listening = listen("127.0.0.1", 0, ())
+    listening = listen("127.0.0.1", 0)
     server = Server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()

@@ -3,15 +3,19 @@
 import json
 import logging
 import socket
+import traceback
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from typer.testing import CliRunner
 
 from rag_app.cli import app as commands
+from rag_app.errors import SettingsError
 from rag_app.server.logs import JsonLines
 from rag_app.server.security import Access, is_loopback
+from rag_app.settings import load_settings
 from tests.rag.server.serving import Served, serving
 
 ASKED = {"messages": [{"role": "user", "content": "一个秘密的问题"}]}
@@ -162,6 +166,10 @@ def test_which_addresses_are_of_this_machine_alone(host: str, local: bool) -> No
     ("arguments", "message"),
     [
         (["--host", "0.0.0.0"], "there is no key: give --api-key KEY"),
+        (["--host", "0.0.0.0", "--api-key", ""], "an API key is empty"),
+        (["--host", "0.0.0.0", "--api-key", " \t"], "an API key is empty"),
+        (["--api-key", ""], "an API key is empty"),
+        (["--api-key", "good", "--api-key", ""], "an API key is empty"),
         (["--host", "no.such.host.invalid", "--api-key", "x"], "can't listen on"),
         (["--llm", "/no/such/model.gguf", "--port", "0"], "does not exist"),
     ],
@@ -171,6 +179,54 @@ def test_what_serve_refuses(arguments: list[str], message: str) -> None:
     assert done.exit_code == 1
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("key", ["", "  ", ",", "good,", "good, ,better"])
+@pytest.mark.parametrize("source", ["environment", "file"])
+def test_serve_refuses_empty_keys(
+    key: str, source: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if source == "environment":
+        monkeypatch.setenv("RAG_APP_API_KEY", key)
+    else:
+        Path("rag-app.toml").write_text(f'api_key = "{key}"\n', encoding="utf-8")
+    done = CliRunner().invoke(commands, ["serve", "--host", "0.0.0.0", "--port", "0"])
+    assert done.exit_code == 1
+    assert "key is empty" in done.stderr
+    assert "good" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_nobody_is_let_in_from_elsewhere_without_a_key() -> None:
+    for keys in ((), ("",), ("good", " ")):
+        with pytest.raises(SettingsError):
+            Access(host="0.0.0.0", keys=keys)
+    assert Access(host="0.0.0.0", keys=("good",)).keys == ("good",)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"llm_api_key": 1, "api_key": "geheim"},
+        {"llm_api_key": "geheim\nx"},
+        {"chunk_size": 100, "chunk_overlap": 100, "api_key": "geheim"},
+        {"api_keys": "geheim"},
+        {"k": 0, "api_key": "geheim"},
+        {"api_key": ["geheim"]},
+    ],
+)
+def test_no_error_tells_a_key(settings: dict[str, Any], home: Path) -> None:
+    with pytest.raises(SettingsError) as error:
+        load_settings(**settings)
+    assert "geheim" not in "".join(traceback.format_exception(error.value))
+
+
+def test_settings_and_access_show_no_key(home: Path) -> None:
+    settings = load_settings(api_key="geheim,zweiter", llm_api_key="geheim")
+    assert settings.client_keys == ["geheim", "zweiter"]
+    access = Access(keys=settings.client_keys)
+    assert "geheim" not in f"{settings} {settings!r} {settings.model_dump_json()} {access!r}"
 
 
 def test_a_port_that_is_taken() -> None:

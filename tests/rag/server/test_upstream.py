@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from rag_app.models.llms.registry import load_llm
+from rag_app.server.security import Access
 from rag_app.settings import load_settings
 from tests.http_server import running, url_of
 from tests.rag.server.serving import Served, serving, upload
@@ -115,6 +116,20 @@ def test_errors_of_the_other_server_are_passed_on(before: httpx.Client) -> None:
     refused = before.post("/v1/completions", json={"prompt": "a", "echo": True})
     assert refused.status_code == 400
     assert refused.json()["error"]["param"] == "echo"
+
+
+def test_a_key_that_the_other_server_refuses_is_not_the_clients(home: Path) -> None:
+    access = Access(keys=("another",))
+    with (
+        serving(access=access) as behind,
+        front(behind.url) as served,
+        served.client() as client,
+    ):
+        refused = client.post(CHAT, json=ASKED)
+    assert refused.status_code == 502
+    assert refused.json()["error"]["code"] == "upstream_refused"
+    assert "RAG_APP_LLM_API_KEY" in refused.json()["error"]["message"]
+    assert "geheim" not in refused.text
 
 
 def test_a_client_that_goes_away_ends_the_work_behind(home: Path) -> None:
