@@ -35,7 +35,7 @@ from rag_app.server.schemas import (
     Sampling,
 )
 from rag_app.server.shapes import Chunks, Shape
-from rag_app.server.upstream import Relay, json_body
+from rag_app.server.upstream import Relay, json_body, use_content
 
 router = APIRouter(
     prefix="/v1", tags=["OpenAI"], dependencies=[KEY], responses=errors(401, 403, 429)
@@ -218,6 +218,8 @@ async def _relay(
 ) -> Response:
     generation.options_of(asked, context.settings, llm)  # refuses what is beyond the limits
     body = await json_body(request)
+    if isinstance(asked, ChatRequest):
+        use_content(body["messages"])
     if asked.max_tokens is None:
         body["max_tokens"] = context.settings.max_new_tokens
     await context.enter(request)

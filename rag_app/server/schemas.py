@@ -72,6 +72,17 @@ class Message(_Request):
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: OneOrMore[Text, list[Part]] | None = None
+    message: OneOrMore[Text, list[Part]] | None = Field(
+        default=None,
+        description="Another name of `content`, which tutorials of Chinese-LLaMA-Alpaca send; "
+        "passed over where there is a `content`.",
+    )
+
+    @model_validator(mode="after")
+    def _message_is_content(self) -> Self:
+        if self.content is None:
+            self.content = self.message
+        return self
 
     @property
     def text(self) -> str:

@@ -104,3 +104,11 @@ async def json_body(request: Request) -> dict[str, Any]:
     """Return the body of a request that has been validated already."""
     body: dict[str, Any] = await request.json()
     return body
+
+
+def use_content(messages: list[dict[str, Any]]) -> None:
+    """Have messages say ``content`` where they say its other name, which only we understand."""
+    for message in messages:
+        other = message.pop("message", None)
+        if message.get("content") is None and other is not None:
+            message["content"] = other

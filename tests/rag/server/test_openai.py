@@ -19,6 +19,7 @@ from tests.rag.server.serving import Served, serving, upload
 from tests.tiny_models import ANSWER
 
 ASKED: Any = [{"role": "user", "content": "答案是什么？"}]
+CHAT = "/v1/chat/completions"
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +256,44 @@ def test_content_that_is_not_understood(
         assert said in error["message"]
 
 
+TUTORIAL = (
+    '{"messages": [{"role": "user","message": "给我讲一些有关杭州的故事吧"}], '
+    '"repetition_penalty": 1.0}'
+)
+"""Word for word: it says `message` in place of `content`."""
+
+
+def test_the_tutorials_chat(served: Served, client: httpx.Client) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = client.post(CHAT, content=TUTORIAL.encode(), headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["choices"][0]["message"]["content"] == "答案是四十二。"
+    assert served.model.prompts == ["给我讲一些有关杭州的故事吧"]
+
+
+@pytest.mark.parametrize(
+    ("message", "read"),
+    [
+        ({"message": "杭州", "content": "西湖"}, "西湖"),
+        ({"message": "杭州", "content": None}, "杭州"),
+        ({"message": [{"type": "text", "text": "杭州"}]}, "杭州"),
+        ({"message": None, "content": "西湖"}, "西湖"),
+    ],
+)
+def test_message_is_another_name_of_content(
+    message: dict[str, Any], read: str, served: Served, client: httpx.Client
+) -> None:
+    answer = client.post(CHAT, json={"messages": [{"role": "user", **message}]})
+    assert answer.status_code == 200, answer.text
+    assert served.model.prompts == [read]
+
+
+def test_a_message_that_is_no_text(client: httpx.Client) -> None:
+    wrong = client.post(CHAT, json={"messages": [{"role": "user", "message": 42}]})
+    assert wrong.status_code == 400
+    assert wrong.json()["error"]["param"] == "messages.0.message"
+
+
 def test_each_kind_of_model_has_its_endpoint(client: httpx.Client) -> None:
     client.post("/v1/indexes", json={"name": "合同"})
     answer = client.post("/v1/completions", json={"model": "rag:合同", "prompt": "x"})
@@ -391,7 +430,7 @@ def test_an_answer_from_documents_that_is_cut_off_says_so(tiny: Served) -> None:
 
 CURLS = {
     "completions": '{"prompt": "告诉我中国的首都在哪里"}',
-    "chat/completions": """{"messages": [{"role": "user","content": "给我讲一些有关杭州的故事吧"}],
+    "chat/completions": """{"messages": [{"role": "user","message": "给我讲一些有关杭州的故事吧"}],
         "repetition_penalty": 1.0}""",
 }
 

@@ -76,6 +76,22 @@ def test_what_only_the_model_behind_understands_is_passed_on(home: Path) -> None
     assert {name: sent[name] for name in body} == body
 
 
+def test_the_server_behind_is_sent_content(home: Path) -> None:
+    messages: Any = [
+        {"role": "user", "message": "杭州"},
+        {"role": "assistant", "content": "西湖", "message": "别的"},
+        {"role": "user", "content": "苏州"},
+    ]
+    with recording() as (url, requests), front(url) as served, served.client() as client:
+        client.post(CHAT, json={"messages": messages})
+    (sent,) = requests
+    assert sent["messages"] == [
+        {"role": "user", "content": "杭州"},
+        {"role": "assistant", "content": "西湖"},
+        {"role": "user", "content": "苏州"},
+    ]
+
+
 @contextmanager
 def recording() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """A server that keeps what it is sent."""
