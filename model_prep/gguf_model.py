@@ -1,20 +1,17 @@
 """GGUF files, asked through llama.cpp (package xllamacpp)."""
 
-import mmap
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from model_prep.control_tokens import ControlTokens
 from model_prep.errors import GenerateError
+from model_prep.gguf_tokens import read_gguf_tokens
 from model_prep.sampling import Prompt, Sampling
 from model_prep.tokenization import ALPACA_TEMPLATE
 
-_TEMPLATE_KEY = b"\x17\0\0\0\0\0\0\0tokenizer.chat_template"
-"""As the file has it: the length in eight bytes, then the name (ggml's GGUF specification)."""
-_KEYS_BYTES = 64 * 2**20
-"""The keys lie before the weights, and are not longer than this."""
 _BATCH = 64
 """Prompt tokens between two chances to be interrupted."""
 _END = object()
@@ -36,7 +33,9 @@ class GgufModel:
         import xllamacpp
 
         self._context = context
-        templated = _has_template(path)
+        tokens = read_gguf_tokens(path)
+        template = None if tokens.chat_template else ALPACA_TEMPLATE
+        self._control_tokens = ControlTokens.of_gguf(tokens, template)
         params = xllamacpp.CommonParams()
         params.model.path = str(path)
         params.n_ctx = context
@@ -46,8 +45,8 @@ class GgufModel:
         params.warmup = False
         params.verbosity = -1
         params.use_jinja = True
-        if not templated:
-            params.chat_template = ALPACA_TEMPLATE
+        if template:
+            params.chat_template = template
         try:
             self._server = xllamacpp.Server(params)
         except (RuntimeError, ValueError, MemoryError) as error:
@@ -85,7 +84,8 @@ class GgufModel:
             events = _events(self._server.handle_completions, {**request, "prompt": prompt})
         else:
             handle = self._server.handle_chat_completions
-            events = _events(handle, {**request, "messages": prompt})
+            messages = self._control_tokens.escape_messages(prompt)
+            events = _events(handle, {**request, "messages": messages})
         parts = []
         for event in events:
             if part := _text(event):
@@ -93,19 +93,6 @@ class GgufModel:
                 if on_text:
                     on_text(part)
         return "".join(parts).strip()
-
-
-def _has_template(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            if file.read(4) != b"GGUF":
-                msg = f"{path} is not a GGUF file"
-                raise GenerateError(msg)
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return data.find(_TEMPLATE_KEY, 0, _KEYS_BYTES) >= 0
-    except OSError as error:
-        msg = f"{path} can't be read ({error.strerror}); --base-model takes a folder or .gguf file"
-        raise GenerateError(msg) from error
 
 
 def _events(handle: Callable[..., Any], request: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from model_prep.attach_loras import attach_loras
 from model_prep.checkpoint import open_checkpoint
+from model_prep.control_tokens import ControlTokens
 from model_prep.errors import GenerateError, first_line
 from model_prep.merge_plan import prepare_merge
 from model_prep.placement import require_memory
@@ -37,6 +38,8 @@ class HuggingFaceModel:
         self, base: Path, loras: list[Path], tokenizer: Path | None, options: dict[str, Any]
     ) -> None:
         self._tokenizer = load_tokenizer(tokenizer or _tokenizer_folder(base, loras))
+        self._template = self._tokenizer.chat_template or ALPACA_TEMPLATE
+        self._control_tokens = ControlTokens.of_tokenizer(self._tokenizer, self._template)
         # A merge and what is to act like one need the same: order, shapes, vocabulary.
         plan = prepare_merge(base, loras) if loras else None
         with open_checkpoint(base) as checkpoint:
@@ -88,8 +91,8 @@ class HuggingFaceModel:
             ids = self._tokenizer(prompt)["input_ids"]
         else:
             ids = self._tokenizer.apply_chat_template(
-                prompt,
-                chat_template=self._tokenizer.chat_template or ALPACA_TEMPLATE,
+                self._control_tokens.escape_messages(prompt),
+                chat_template=self._template,
                 add_generation_prompt=True,
                 return_dict=False,
             )

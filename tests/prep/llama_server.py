@@ -23,14 +23,22 @@ class LlamaServer:
     def tokenize(self, text: str, *, start: bool = False, special: bool = False) -> list[int]:
         """Return the tokens; ``special`` reads ``</s>`` in the text as the token."""
         content = {"content": text, "add_special": start, "parse_special": special}
+        tokens: list[int] = self._post("tokenize", content)["tokens"]
+        return tokens
+
+    def render(self, messages: list[dict[str, str]]) -> str:
+        """Return the prompt of a chat."""
+        prompt: str = self._post("apply-template", {"messages": messages})["prompt"]
+        return prompt
+
+    def _post(self, path: str, content: dict[str, Any]) -> Any:
         request = Request(
-            f"{self._server.listening_address}/tokenize",
+            f"{self._server.listening_address}/{path}",
             json.dumps(content).encode(),
             {"Content-Type": "application/json"},
         )
         with urlopen(request, timeout=60) as response:
-            tokens: list[int] = json.load(response)["tokens"]
-        return tokens
+            return json.load(response)
 
     def complete(self, prompt: str, count: int) -> str:
         """Return the likeliest ``count`` tokens after a prompt, as text."""

@@ -20,6 +20,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_huggingface import HuggingFacePipeline
 from pydantic import PrivateAttr
 
+from model_prep.control_tokens import ControlTokens
 from rag_app.errors import ModelError, PromptTooLongError
 from rag_app.models.llms.huggingface_batch import Batcher, Request
 from rag_app.models.llms.huggingface_thread import failed, generating, until
@@ -49,11 +50,14 @@ class HuggingFaceChat(BaseChatModel):
 
     _turn: threading.Lock = PrivateAttr(default_factory=threading.Lock)
     _batcher: Batcher = PrivateAttr()
+    _control_tokens: ControlTokens = PrivateAttr()
 
     def model_post_init(self, _: Any) -> None:
         """Say how long the context is."""
         self.profile = {"max_input_tokens": self.context_length}
         pipe = self.llm.pipeline
+        template = getattr(pipe.tokenizer, "chat_template", None)
+        self._control_tokens = ControlTokens.of_tokenizer(pipe.tokenizer, template)
         self._batcher = Batcher(pipe.model, pipe.tokenizer, self.parallel, self._turn)
 
     @property
@@ -66,8 +70,8 @@ class HuggingFaceChat(BaseChatModel):
         return self.llm.pipeline.tokenizer
 
     def get_num_tokens(self, text: str) -> int:
-        """Return how many of the model's tokens ``text`` has."""
-        return len(self.get_token_ids(text))
+        """Return how many of the model's tokens ``text`` has in a message."""
+        return len(self.get_token_ids(self._control_tokens.escape(text)))
 
     def get_token_ids(self, text: str) -> list[int]:
         """Return the model's tokens of ``text``, without a start token."""
@@ -75,14 +79,19 @@ class HuggingFaceChat(BaseChatModel):
         return ids
 
     def render(self, messages: list[BaseMessage]) -> str:
-        """Return the prompt: by the model's chat template, or as plain text where it has none."""
+        """Return the prompt: by the model's chat template, or as plain text where it has none.
+
+        Control tokens in the messages are escaped: those of the prompt are the template's.
+        """
+        escaped = self._control_tokens.escape_messages(convert_to_openai_messages(messages))
         if getattr(self.tokenizer, "chat_template", None):
             text: str = self.tokenizer.apply_chat_template(
-                convert_to_openai_messages(messages), tokenize=False, add_generation_prompt=True
+                escaped, tokenize=False, add_generation_prompt=True
             )
             return text
         begin = self.tokenizer.bos_token or ""
-        return begin + "\n\n".join(message.text for message in messages) + "\n\n"
+        texts = [self._control_tokens.escape(message.text) for message in messages]
+        return begin + "\n\n".join(texts) + "\n\n"
 
     def _generate(
         self,
@@ -101,7 +110,7 @@ class HuggingFaceChat(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         prompt = self.render(messages)
-        used = self.get_num_tokens(prompt)
+        used = len(self.get_token_ids(prompt))
         self._check_window(used)
         options = self._options(used, kwargs)
         text = ""
@@ -112,7 +121,7 @@ class HuggingFaceChat(BaseChatModel):
                     run_manager.on_llm_new_token(part, chunk=chunk)
                 yield chunk
                 text += part
-        generated = self.get_num_tokens(text)
+        generated = len(self.get_token_ids(text))
         limit = options["max_new_tokens"]
         yield self._end_chunk(used, generated, "length" if generated >= limit else "stop")
 

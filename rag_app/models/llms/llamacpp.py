@@ -15,6 +15,8 @@ from langchain_core.messages import BaseMessage, convert_to_openai_messages
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
+from model_prep.control_tokens import ControlTokens
+from model_prep.gguf_tokens import read_gguf_tokens
 from rag_app.errors import ModelError
 from rag_app.models.llms.gguf_file import check_gguf
 from rag_app.models.llms.llamacpp_events import Chunks, arunning, running
@@ -69,12 +71,14 @@ class LlamaCppChat(BaseChatModel):
 
     _server: Any = PrivateAttr()
     _key: str = PrivateAttr()
+    _control_tokens: ControlTokens = PrivateAttr()
 
     def model_post_init(self, _: Any) -> None:
         """Load the model."""
         check_gguf(self.path)
         self._key = secrets.token_urlsafe(32)
         self._server = _serve(self, self._key)
+        self._control_tokens = ControlTokens.of_gguf(read_gguf_tokens(self.path))
         self.profile = {"max_input_tokens": self.context_length}
 
     @property
@@ -86,8 +90,8 @@ class LlamaCppChat(BaseChatModel):
         return {"path": str(self.path), "context_length": self.context_length}
 
     def get_num_tokens(self, text: str) -> int:
-        """Return how many of the model's tokens ``text`` has."""
-        return len(self.get_token_ids(text))
+        """Return how many of the model's tokens ``text`` has in a message."""
+        return len(self.get_token_ids(self._control_tokens.escape(text)))
 
     def get_token_ids(self, text: str) -> list[int]:
         """Return the model's tokens of ``text``, without a start token.
@@ -165,7 +169,8 @@ class LlamaCppChat(BaseChatModel):
     def _chat_request(
         self, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
     ) -> dict[str, Any]:
-        return {"messages": convert_to_openai_messages(messages), **self._request(stop, options)}
+        escaped = self._control_tokens.escape_messages(convert_to_openai_messages(messages))
+        return {"messages": escaped, **self._request(stop, options)}
 
     def _request(self, stop: list[str] | None, options: dict[str, Any]) -> dict[str, Any]:
         request = {

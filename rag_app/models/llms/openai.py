@@ -10,15 +10,20 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
+from model_prep.control_tokens import ControlTokens
 from rag_app.errors import ModelError
 from rag_app.settings import Settings
 
 NO_KEY = "none"
 """Sent where there is no key: the client needs one, and would take one from the environment."""
+_CONTROL_TOKENS = ControlTokens.well_known()
 
 
 class CompatibleChat(ChatOpenAI):
-    """`ChatOpenAI` for servers other than OpenAI's: errors are one line, tokens are estimated."""
+    """`ChatOpenAI` for servers other than OpenAI's: errors are one line, tokens are estimated.
+
+    Such servers read control tokens in a message as their template's own; they are escaped here.
+    """
 
     gives_logprobs: ClassVar[bool] = True
 
@@ -37,6 +42,12 @@ class CompatibleChat(ChatOpenAI):
         """The key that is sent to the server."""
         secret = self.openai_api_key
         return secret.get_secret_value() if isinstance(secret, SecretStr) else ""
+
+    def _get_request_payload(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        payload: dict[str, Any] = super()._get_request_payload(*args, **kwargs)
+        if messages := payload.get("messages"):
+            payload["messages"] = _CONTROL_TOKENS.escape_messages(messages)
+        return payload
 
     def get_num_tokens(self, text: str) -> int:
         """Return an estimate that is rarely too low: the server's tokenizer is not here.
