@@ -1,6 +1,6 @@
 """The façade: what there is to do, each with one call."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -44,6 +44,7 @@ class RagApp(Parts):
         loader: str | None = None,
         prune: bool = False,
         progress: "ProgressCallback | None" = None,
+        destinations: Mapping[Path, Path] | None = None,
     ) -> "IndexReport":
         """Bring the index up to date with files, folders and globs.
 
@@ -54,6 +55,8 @@ class RagApp(Parts):
                 by its name, or any as ``package.module:Class``.
             prune: Drop documents under ``paths`` whose files are gone.
             progress: Called as the work goes on.
+            destinations: Of files that are indexed under another path, to which each is moved as
+                soon as the index holds it.
 
         Raises:
             DocumentError: a path doesn't exist or holds no document.
@@ -73,7 +76,12 @@ class RagApp(Parts):
         )
         names = [str(path) for path in paths]
         return index_paths(
-            names, store=self.store, embedding=self.embeddings, options=options, progress=progress
+            names,
+            store=self.store,
+            embedding=self.embeddings,
+            options=options,
+            progress=progress,
+            destinations=destinations,
         )
 
     def reembed(self, progress: Callable[[int, int], None] | None = None) -> int:

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from langchain_core.documents import Document
 
+from model_prep.disk import sync
 from rag_app.documents.community import load_whole
 from rag_app.documents.loaders import FileLoader
 from rag_app.documents.splitters import ChineseTextSplitter
@@ -24,6 +25,7 @@ from rag_app.index.indexing import (
     IndexReport,
     ProgressCallback,
 )
+from rag_app.index.lock import unwritable
 from rag_app.index.pruning import gone_sources, present_sources
 from rag_app.index.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store import IndexStore
@@ -44,6 +46,7 @@ def index_paths(
     options: IndexOptions | None = None,
     progress: ProgressCallback | None = None,
     derived: DerivedVectors | None = None,
+    destinations: Mapping[Path, Path] | None = None,
 ) -> IndexReport:
     """Bring the index up to date with files, folders, globs, or ``-`` (standard input).
 
@@ -59,6 +62,8 @@ def index_paths(
         options: reading, chunking, pruning.
         progress: told how far the run is.
         derived: the FAISS index to bring up to date at the end; by default one of its own.
+        destinations: of files that are indexed under another path, to which each is moved as soon
+            as the index holds it; one that can't be read stays where it is.
 
     Raises:
         DocumentError: there is nothing at one of the paths.
@@ -69,7 +74,7 @@ def index_paths(
     options = options or IndexOptions()
     sources = present_sources(paths, store, prune=options.prune)
     with ExitStack() as stack:
-        run = _Run(store, embedding, options, progress, stack, len(sources))
+        run = _Run(store, embedding, options, progress, stack, len(sources), destinations or {})
         if store.exists():
             run.open()
         for path in sources:
@@ -85,6 +90,7 @@ def index_paths(
 
 @dataclass(frozen=True)
 class _Pending:
+    path: Path
     document: DocumentRecord
     chunks: list[ChunkRecord]
     known: bool
@@ -101,6 +107,7 @@ class _Run:
         progress: ProgressCallback | None,
         stack: ExitStack,
         total: int,
+        destinations: Mapping[Path, Path],
     ) -> None:
         self.report = IndexReport()
         self._store = store
@@ -109,6 +116,7 @@ class _Run:
         self._progress = progress
         self._stack = stack
         self._total = total
+        self._destinations = destinations
         self._seen = 0
         self._open = False
         self._source = ""
@@ -131,9 +139,12 @@ class _Run:
 
     def take(self, path: Path) -> None:
         """Read a document, if it is new or changed; embed and write when enough have come."""
-        self._source = "-" if str(path) == "-" else str(path.resolve())
+        target = self._destinations.get(path, path)
+        self._source = "-" if str(path) == "-" else str(target.resolve())
         try:
             self._source.encode()  # SQLite keeps UTF-8
+            if target != path:
+                _check_free(target)
             pending = self._read(path)
         except UnicodeEncodeError:
             self._fail(ascii(str(path)), "its name is not valid text; rename it")
@@ -143,6 +154,7 @@ class _Run:
             self._fail(self._source, f"can't be read ({error.strerror or error})")
         else:
             if pending is None:
+                self._move(path)
                 self.report.unchanged += 1
             else:
                 self._pending.append(pending)
@@ -167,6 +179,7 @@ class _Run:
             with self._store.write() as transaction:
                 rows = vectors[row : row + len(item.chunks)]
                 transaction.replace_document(item.document, item.chunks, rows)
+            self._move(item.path)
             row += len(item.chunks)
             self.report.added += not item.known
             self.report.updated += item.known
@@ -176,6 +189,18 @@ class _Run:
         for source in sources:
             with self._store.write() as transaction:
                 self.report.removed += transaction.delete_document(source)
+
+    def _move(self, path: Path) -> None:
+        """Move a file that the index holds to where its document says it is."""
+        target = self._destinations.get(path, path)
+        if target == path:
+            return
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+            sync(target.parent)
+        except OSError as error:
+            raise unwritable(target.parent, error) from error
 
     def _read(self, path: Path) -> _Pending | None:
         """Return the document of `path`, None if the index has it as it is now."""
@@ -202,7 +227,7 @@ class _Run:
             size=path.stat().st_size if str(path) != "-" else len(loaded.page_content.encode()),
             characters=len(loaded.page_content),
         )
-        return _Pending(document, chunks, known is not None)
+        return _Pending(path, document, chunks, known is not None)
 
     def _known(self) -> DocumentRecord | None:
         if not self._open:
@@ -220,6 +245,15 @@ class _Run:
     def _tell(self) -> None:
         if self._progress is not None:
             self._progress(IndexProgress(self._source, self._seen, self._total, self.report.chunks))
+
+
+def _check_free(target: Path) -> None:
+    """Raise DocumentError if a file can't be moved to ``target``."""
+    taken = next((folder for folder in target.parents if folder.is_file()), None)
+    if target.is_dir() or taken:
+        what = f"{taken} is a file" if taken else f"{target} is a folder"
+        msg = f"{what} already; choose another name"
+        raise DocumentError(msg)
 
 
 def _load(path: Path, options: IndexOptions) -> Document:

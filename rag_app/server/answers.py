@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
-from pathlib import PurePath
+from pathlib import Path
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -17,6 +17,7 @@ from rag_app.server.generation import refuse, refuse_tools, to_messages
 from rag_app.server.names import document_id
 from rag_app.server.schemas import ChatRequest
 from rag_app.server.shapes import Shape
+from rag_app.server.uploads import document_name
 
 _UNSUPPORTED = ("logprobs", "stop", "logit_bias", "presence_penalty", "frequency_penalty")
 """Options that answers from documents don't take."""
@@ -35,19 +36,20 @@ class Delta:
     answered: bool = True
     notes: tuple[str, ...] = ()
 
-    def values(self) -> dict[str, Any]:
-        """Return what is beside the text, as the API shows it."""
+    def values(self, index: Path) -> dict[str, Any]:
+        """Return what is beside the text, as the API shows it for the index in a folder."""
         return {
-            "citations": [citation_values(one) for one in self.citations],
+            "citations": [citation_values(one, index) for one in self.citations],
             "replace": self.replaces,
             "answered": self.answered,
             "notes": list(self.notes),
         }
 
 
-def citation_values(citation: Citation) -> dict[str, Any]:
-    """Return a citation as the API shows it."""
-    extra = {"name": PurePath(citation.source).name, "document": document_id(citation.source)}
+def citation_values(citation: Citation, index: Path) -> dict[str, Any]:
+    """Return a citation as the API shows it for the index in a folder."""
+    source = citation.source
+    extra = {"name": document_name(source, index), "document": document_id(source)}
     return {**asdict(citation), **extra}
 
 
@@ -93,6 +95,7 @@ class DocumentChat:
         self._question = question.text
         self._history: list[BaseMessage] = history
         self._engine = engine
+        self._folder = engine.store.folder
 
     def _deltas(self, counting: Counting) -> AsyncIterator[Delta]:
         request = self._request
@@ -119,7 +122,7 @@ class DocumentChat:
         async for delta in self._deltas(counting):
             # A client that knows nothing of `rag` shows the better answer below the first.
             text = f"\n\n{delta.text}" if delta.replaces else delta.text
-            yield shape.event([shape.choice(text)], rag=delta.values())
+            yield shape.event([shape.choice(text)], rag=delta.values(self._folder))
         yield shape.event([shape.choice("", finish_reason=counting.finish_reason)])
         if shape.wants_usage:
             yield shape.last()
@@ -135,6 +138,7 @@ class DocumentChat:
             citations += delta.citations
             notes += delta.notes
             last = delta
-        beside = Delta(text, False, tuple(citations), last.answered, tuple(notes)).values()
+        delta = Delta(text, False, tuple(citations), last.answered, tuple(notes))
+        beside = delta.values(self._folder)
         del beside["replace"]
         return shape.response([shape.message(text, counting.finish_reason)], rag=beside)

@@ -17,7 +17,7 @@ from rag_app.server.admission import Admission
 from rag_app.server.context import Context
 from rag_app.server.documented import TAGS
 from rag_app.server.jobs import Jobs
-from rag_app.server.library import FILES, Library
+from rag_app.server.library import Library
 from rag_app.server.metrics import Metrics
 from rag_app.server.security import Access, Guard
 from rag_app.server.watch import Watch
@@ -98,7 +98,7 @@ def _tidy(library: Library) -> None:
     """Clear away what an interrupted server left."""
     library.sweep()
     for name in library.names():
-        uploads.sweep(library.folder(name) / FILES)
+        uploads.sweep(library.folder(name))
 
 
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:

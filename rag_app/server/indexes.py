@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import PurePath
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -18,7 +17,6 @@ from rag_app.server.context import Context, ContextOf
 from rag_app.server.counting import Counting
 from rag_app.server.documented import KEY, errors, events
 from rag_app.server.events import DONE, EventStream
-from rag_app.server.library import FILES
 from rag_app.server.names import document_id, index_name
 from rag_app.server.objects import (
     DeletedDocument,
@@ -81,17 +79,18 @@ def delete_index(index: IndexName, context: ContextOf) -> DeletedIndex:
 @router.get("/indexes/{index}/documents", responses=errors(404, 503))
 def list_documents(index: IndexName, context: ContextOf) -> DocumentList:
     """List the documents of an index."""
+    engine = context.library.engine(index)
     data = [
         DocumentInfo(
             id=document_id(one.source),
-            name=PurePath(one.source).name,
+            name=uploads.document_name(one.source, engine.store.folder),
             source=one.source,
             characters=one.characters,
             passages=one.chunks,
             bytes=one.size,
             indexed_at=one.indexed_at,
         )
-        for one in context.library.engine(index).documents()
+        for one in engine.documents()
     ]
     return DocumentList(data=data)
 
@@ -99,21 +98,22 @@ def list_documents(index: IndexName, context: ContextOf) -> DocumentList:
 @router.post(
     "/indexes/{index}/documents",
     status_code=202,
-    responses=errors(400, 404, 413, 503),
+    responses=errors(400, 404, 409, 413, 503),
     openapi_extra=UPLOAD_EXAMPLE,
 )
 async def upload_documents(index: IndexName, files: Files, context: ContextOf) -> Job:
     """Upload files and have them indexed; what is acknowledged here is not lost.
 
-    All files are taken or none; a file of the same name is replaced. The job tells what became of
-    each: follow it with `GET /v1/jobs/{job}/events`.
+    All files are taken or none. Folders in their names are kept, so that `2024/report.txt` and
+    `2025/report.txt` are two documents. A file takes the place of an earlier one of the same name
+    once it is indexed; where it can't be read, the earlier one stays. The job tells what became
+    of each: follow it with `GET /v1/jobs/{job}/events`.
     """
     context.jobs.check_room()  # before anything is kept
     engine = await asyncio.to_thread(context.library.engine, index)
     contents = [(file.filename or "", file.file) for file in files]
-    folder = engine.store.folder / FILES
     limit = context.settings.max_file_bytes
-    saved = await asyncio.to_thread(uploads.save, contents, folder, limit)
+    saved = await asyncio.to_thread(uploads.save, contents, engine.store.folder, limit)
     return context.jobs.start(index, saved)
 
 
@@ -179,7 +179,8 @@ async def search(
     passages = await context.embed(
         request, lambda _: engine.retrieve(asked.query, k=asked.k, retriever=asked.retriever)
     )
-    return PassageList(data=[Passage(**citation_values(one)) for one in cite(passages)])
+    folder = engine.store.folder
+    return PassageList(data=[Passage(**citation_values(one, folder)) for one in cite(passages)])
 
 
 @router.get("/jobs/{job}", responses=errors(404))
@@ -205,8 +206,9 @@ async def follow_job(job: JobId, context: ContextOf) -> EventStream:
 
 
 def _text(context: Context, index: str, document: str) -> tuple[str, str]:
-    record = context.library.document(index, document)
-    return PurePath(record.source).name, context.library.engine(index).text_of(record.source)
+    record, engine = context.library.document(index, document), context.library.engine(index)
+    name = uploads.document_name(record.source, engine.store.folder)
+    return name, engine.text_of(record.source)
 
 
 async def _summary_events(pieces: AsyncIterator[Summary]) -> AsyncIterator[dict[str, Any]]:

@@ -5,15 +5,16 @@ import logging
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag_app.engine import RagApp
 from rag_app.errors import RagAppError
+from rag_app.server import uploads
 from rag_app.server.errors import ApiError
-from rag_app.server.library import FILES, Library
+from rag_app.server.library import Library
 from rag_app.server.objects import FailedFile, Job
 
 if TYPE_CHECKING:
@@ -37,18 +38,23 @@ class Jobs:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = threading.Event()
 
-    def start(self, index: str, files: Sequence[Path]) -> Job:
-        """Have files of an index indexed, after the jobs that wait already.
+    def start(self, index: str, folder: Path) -> Job:
+        """Have the files in a folder of an index indexed, after the jobs that wait already.
+
+        Args:
+            index: Its name.
+            folder: That of an upload, deleted when it is indexed; or that of all indexed files.
 
         Raises:
             ApiError: 429, too many jobs wait.
         """
         self.check_room()
-        job = Job(id=uuid.uuid4().hex, index=index, total=len(files))
+        total = len(uploads.contents(folder))
+        job = Job(id=uuid.uuid4().hex, index=index, total=total)
         self._jobs[job.id] = job
         self._changed[job.id] = asyncio.Event()
         self._forget()
-        task = asyncio.create_task(self._run(job, files))
+        task = asyncio.create_task(self._run(job, folder))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return job
@@ -85,10 +91,11 @@ class Jobs:
     def resume(self) -> None:
         """Index what was uploaded and not indexed before the server last ended."""
         for name in self._library.names():
-            folder = self._library.folder(name) / FILES
-            files = [file for file in folder.glob("*") if not file.name.startswith(".")]
-            if files:
-                self.start(name, sorted(files))
+            index = self._library.folder(name)
+            for folder in uploads.waiting(index):
+                self.start(name, folder)
+            if uploads.contents(index / uploads.FILES):
+                self.start(name, index / uploads.FILES)
 
     async def close(self) -> None:
         """End what is being indexed; the next start goes on, since the files are there."""
@@ -109,7 +116,7 @@ class Jobs:
         changed, self._changed[job.id] = self._changed[job.id], asyncio.Event()
         changed.set()
 
-    async def _run(self, job: Job, files: Sequence[Path]) -> None:
+    async def _run(self, job: Job, folder: Path) -> None:
         loop = asyncio.get_running_loop()
 
         def progress(now: "IndexProgress") -> None:
@@ -121,9 +128,14 @@ class Jobs:
         def work() -> dict[str, Any]:
             loop.call_soon_threadsafe(lambda: self._note(job, status="running"))
             engine = self._library.engine(job.index)
+            stored = engine.store.folder / uploads.FILES
+            targets = {one: stored / one.relative_to(folder) for one in uploads.contents(folder)}
             before = _hashes(engine)
-            report = engine.index(list(files), progress=progress)
-            return _outcome(report, files, before, _hashes(engine))
+            report = engine.index(list(targets), progress=progress, destinations=targets)
+            if folder != stored:
+                indexed = [file.relative_to(folder) for file in targets if not file.exists()]
+                uploads.end(folder, engine.store.folder, indexed)
+            return _outcome(report, targets, stored, before, _hashes(engine))
 
         try:
             self._note(job, **await loop.run_in_executor(self._worker, work), status="done")
@@ -139,30 +151,32 @@ def _hashes(engine: RagApp) -> dict[str, str]:
 
 
 def _outcome(
-    report: "IndexReport", files: Sequence[Path], before: dict[str, str], after: dict[str, str]
+    report: "IndexReport",
+    targets: Mapping[Path, Path],
+    stored: Path,
+    before: dict[str, str],
+    after: dict[str, str],
 ) -> dict[str, Any]:
-    """Return what became of each file; one that can't be read is not kept."""
-    failed = {one.source: one.reason for one in report.failed}
-    added, updated, unchanged = [], [], 0
-    for file in files:
-        source = str(file.resolve())
-        if source in failed or str(file) in failed:
-            file.unlink(missing_ok=True)
+    """Return what became of each file, by the names that clients know."""
+    reasons = {one.source: one.reason for one in report.failed}
+    added, updated, unchanged, failed = [], [], 0, []
+    for file, target in targets.items():
+        name, source = target.relative_to(stored).as_posix(), str(target.resolve())
+        if source in reasons:
+            # Where the server keeps the file is not the client's to know.
+            reason = reasons[source].replace(str(file), name).replace(source, name)
+            failed.append(FailedFile(name=name, reason=reason))
         elif source not in before:
-            added.append(file.name)
+            added.append(name)
         elif before[source] != after.get(source):
-            updated.append(file.name)
+            updated.append(name)
         else:
             unchanged += 1
     return {
-        "documents": len(files),
+        "documents": len(targets),
         "passages": report.chunks,
         "added": added,
         "updated": updated,
         "unchanged": unchanged,
-        "failed": [
-            # Where the server keeps the file is not the client's to know.
-            FailedFile(name=Path(source).name, reason=reason.replace(source, Path(source).name))
-            for source, reason in failed.items()
-        ],
+        "failed": failed,
     }

@@ -13,6 +13,7 @@ from rag_app.errors import IndexStoreError, ModelError
 from rag_app.index.lock import unwritable
 from rag_app.index.records import IndexMeta
 from rag_app.index.store import DATABASE_NAME
+from rag_app.server import uploads
 from rag_app.server.errors import ApiError
 from rag_app.server.names import document_id, index_name
 from rag_app.server.objects import IndexInfo
@@ -21,9 +22,6 @@ from rag_app.settings import home
 if TYPE_CHECKING:
     from rag_app.index.embedding import EmbedsDocuments
     from rag_app.index.records import DocumentRecord
-
-FILES = "files"
-"""Folder of an index that holds what was uploaded into it."""
 
 
 class Library:
@@ -141,10 +139,11 @@ class Library:
         """Take a document out of an index, and delete its file if it was uploaded."""
         engine = self.engine(name)
         document = self.document(name, wanted)
-        engine.remove([document.source])
-        file = Path(document.source)
-        if file.parent == (engine.store.folder / FILES).resolve():
-            file.unlink(missing_ok=True)
+        file, folder = Path(document.source), engine.store.folder
+        with engine.store.locked():  # no job may put a new file there meanwhile
+            engine.remove([document.source])
+            if file.is_relative_to((folder / uploads.FILES).resolve()):
+                uploads.delete(file, folder)
 
     def embeddings(self, spec: str) -> "EmbedsDocuments":
         """Return an embedding model, loaded once for all indexes that use it."""

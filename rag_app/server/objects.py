@@ -17,7 +17,7 @@ class Passage(BaseModel):
 
     marker: int = Field(description="Its number, as in `[1]`.")
     source: str
-    name: str = Field(description="The file name of `source`.")
+    name: str = Field(description="The file name of `source`, after folders it was uploaded with.")
     document: str = Field(description="Id of the document.")
     text: str
     start: int = Field(description="Offset in the document's text, in characters.")
@@ -149,7 +149,7 @@ class PassageList(BaseModel):
 
 
 class FailedFile(BaseModel):
-    """A file that could not be read; it is not kept."""
+    """A file that could not be read and is not kept; an earlier one of its name is."""
 
     name: str
     reason: str

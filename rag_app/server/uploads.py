@@ -1,80 +1,150 @@
-"""Uploaded files: written beside, flushed, and renamed, before they are acknowledged."""
+"""Uploaded files: kept aside, flushed and whole before they are acknowledged; then indexed.
 
-import os
+A file takes the place of an earlier one of its name when the index holds it, never before.
+"""
+
+import shutil
+import time
 import uuid
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO
 
+from model_prep.disk import sync, sync_folder
 from rag_app.errors import DocumentError
 from rag_app.index.lock import unwritable
 from rag_app.server.errors import ApiError
 from rag_app.server.names import file_name
 
+FILES = "files"
+"""Folder of an index that holds the uploaded files that are indexed."""
+INCOMING = "incoming"
+"""Folder of an index with a folder for each upload that is not indexed yet."""
 MAX_FILES = 1000
 """In one request; Starlette reads no more."""
 _BLOCK = 2**20
 
 
-def save(uploads: Sequence[tuple[str, BinaryIO]], folder: Path, max_bytes: int) -> list[Path]:
-    """Write uploads into a folder, all of them or none; return their paths.
+def save(uploads: Sequence[tuple[str, BinaryIO]], index: Path, max_bytes: int) -> Path:
+    """Write uploads into a new folder under `INCOMING`, all of them or none; return it.
 
     Args:
-        uploads: Name and content of each; a file of the same name is replaced.
-        folder: Made if it isn't there.
+        uploads: Name, with or without folders, and content of each.
+        index: Folder of the index.
         max_bytes: Size above which a file is refused.
 
     Raises:
-        ApiError: 400 for a name, 413 for a file that is too large.
+        ApiError: 400 or 409 for a name, 413 for a file that is too large.
         DocumentError: a file is empty.
         IndexStoreError: the folder can't be written.
     """
-    targets = [folder / file_name(name) for name, _ in uploads]
-    written: list[tuple[Path, Path]] = []
+    names = [file_name(name) for name, _ in uploads]
+    _check_distinct(names)
+    _check_free(names, index / FILES)
+    incoming = index / INCOMING
+    partial = incoming / f".{uuid.uuid4().hex}.upload"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for target, (_, content) in zip(targets, uploads, strict=True):
-            beside = folder / f".{uuid.uuid4().hex}.upload"
-            written.append((beside, target))
-            _write(content, beside, target.name, max_bytes)
-        for beside, target in written:
-            beside.replace(target)
-        _flush(folder)
+        for name, (_, content) in zip(names, uploads, strict=True):
+            file = partial / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _write(content, file, name, max_bytes)
+        sync_folder(partial)
+        batch = incoming / f"{time.time_ns():020}-{uuid.uuid4().hex}"  # sorted by time
+        partial.replace(batch)
+        sync(incoming)
     except OSError as error:
-        raise unwritable(folder, error) from error
+        raise unwritable(index, error) from error
     finally:
-        for beside, _ in written:
-            beside.unlink(missing_ok=True)
-    return list(dict.fromkeys(targets))
+        shutil.rmtree(partial, ignore_errors=True)
+    return batch
 
 
-def sweep(folder: Path) -> None:
+def contents(folder: Path) -> list[Path]:
+    """Return the files in a folder and its folders that are not hidden, by name."""
+
+    def hidden(file: Path) -> bool:
+        return any(part.startswith(".") for part in file.relative_to(folder).parts)
+
+    return sorted(file for file in folder.rglob("*") if file.is_file() and not hidden(file))
+
+
+def waiting(index: Path) -> list[Path]:
+    """Return the folders of the uploads into an index that are not indexed yet, oldest first."""
+    return sorted(folder for folder in (index / INCOMING).glob("*") if folder.name[0] != ".")
+
+
+def end(batch: Path, index: Path, indexed: Iterable[Path]) -> None:
+    """Delete what is left of an upload: files that can't be read.
+
+    Earlier files of the names that were indexed go too: where their job failed they wait for the
+    next start, and would then take the place of the newer ones.
+    """
+    earlier = [folder for folder in waiting(index) if folder.name < batch.name]
+    for name in indexed:
+        for folder in earlier:
+            (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(batch, ignore_errors=True)
+
+
+def delete(file: Path, index: Path) -> None:
+    """Delete a file that was uploaded into an index, and folders that are empty without it."""
+    files = (index / FILES).resolve()
+    for batch in waiting(index):
+        (batch / file.relative_to(files)).unlink(missing_ok=True)
+    file.unlink(missing_ok=True)
+    for folder in file.parents:
+        if folder == files or any(folder.iterdir()):
+            return
+        folder.rmdir()
+
+
+def sweep(index: Path) -> None:
     """Delete what interrupted uploads left."""
-    for file in folder.glob(".*.upload"):
+    for file in (index / FILES).glob(".*.upload"):  # of earlier versions
         file.unlink(missing_ok=True)
+    for folder in (index / INCOMING).glob("*"):
+        if folder.name.startswith(".") or not contents(folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write(content: BinaryIO, beside: Path, name: str, max_bytes: int) -> None:
+def document_name(source: str, index: Path) -> str:
+    """Return the file name of a document, after its folders where it was uploaded with some."""
+    path, files = PurePath(source), (index / FILES).resolve()
+    return path.relative_to(files).as_posix() if path.is_relative_to(files) else path.name
+
+
+def _check_distinct(names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            msg = f"two files are named {name}; give each another name or folder"
+            raise ApiError(400, msg, code="duplicate_name", param="files")
+        seen.add(name)
+    for name in names:
+        taken = next((str(one) for one in PurePosixPath(name).parents if str(one) in seen), None)
+        if taken:
+            msg = f"{taken} is a file and the folder of {name}; rename one of them"
+            raise ApiError(400, msg, code="duplicate_name", param="files")
+
+
+def _check_free(names: Sequence[str], files: Path) -> None:
+    for name in names:
+        taken = next((one for one in PurePosixPath(name).parents if (files / one).is_file()), None)
+        if taken or (files / name).is_dir():
+            what = f"{taken} is a file" if taken else f"{name} is a folder"
+            msg = f"{what} in this index already; give {name} another name"
+            raise ApiError(409, msg, code="name_taken", param="files")
+
+
+def _write(content: BinaryIO, path: Path, name: str, max_bytes: int) -> None:
     size = 0
-    with beside.open("xb") as file:
+    with path.open("xb") as file:
         while block := content.read(_BLOCK):
             size += len(block)
             if size > max_bytes:
                 msg = f"{name} is larger than {max_bytes:,} bytes"
                 raise ApiError(413, msg, code="file_too_large", param="files")
             file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
     if not size:
         msg = f"{name} is empty; leave it out"
         raise DocumentError(msg)
-
-
-def _flush(folder: Path) -> None:
-    """Make renamings last through a power cut, where the system knows how."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

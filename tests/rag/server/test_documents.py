@@ -2,13 +2,20 @@
 
 import json
 import shutil
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rag_app.documents.loaders import FileLoader
+from rag_app.errors import ModelError
+from rag_app.server.errors import ApiError
+from rag_app.server.names import file_name
+from tests.rag.documents.making import pdf
+from tests.rag.index.hashing import HashingEmbeddings
 from tests.rag.server.serving import Served, serving, upload
 
 LI_BAI = "李白，字太白，唐代诗人。\n\n李白晚年投奔族叔李阳冰，宝应元年在当涂病逝。\n" * 20
@@ -144,6 +151,212 @@ def test_documents_are_removed_with_their_files(client: httpx.Client, home: Path
     assert [one["name"] for one in documents(client)] == ["乙.txt"]
     assert [file.name for file in (home / "indexes/合同/files").iterdir()] == ["乙.txt"]
     assert client.delete(f"/v1/indexes/合同/documents/{first['id']}").status_code == 404
+
+
+def send(client: httpx.Client, *files: tuple[str, str | bytes]) -> httpx.Response:
+    """Upload files into the index ``a`` without waiting for their job."""
+    client.post("/v1/indexes", json={"name": "a"})
+    parts = [("files", (name, data if isinstance(data, bytes) else data.encode()))
+             for name, data in files]  # fmt: skip
+    return client.post("/v1/indexes/a/documents", files=parts)
+
+
+def text_of(client: httpx.Client, name: str) -> str:
+    (one,) = (one for one in documents(client, "a") if one["name"] == name)
+    return str(client.get(f"/v1/indexes/a/documents/{one['id']}/text").json()["text"])
+
+
+def stored(home: Path) -> dict[str, str]:
+    """The files that the index ``a`` keeps, uploaded and waiting, with their text."""
+    folders = [home / "indexes/a/files", home / "indexes/a/incoming"]
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    return {file.relative_to(home / "indexes/a").as_posix(): file.read_text() for file in files}
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [("手册.md", b"\xff\xfe\x00\xd8" * 99), ("手册.md", b"   \n"), ("手册.csv", b"\0" * 999)],
+)
+def test_a_damaged_file_leaves_the_good_one_of_its_name(
+    good: str, bad: bytes, client: httpx.Client, home: Path
+) -> None:
+    upload(client, "a", **{good: LI_BAI})
+    text = text_of(client, good)
+    job = upload(client, "a", **{good: bad, "好.txt": WASHER})
+    assert (job["status"], job["added"], job["updated"]) == ("done", ["好.txt"], [])
+    assert [one["name"] for one in job["failed"]] == [good]
+    assert str(home) not in job["failed"][0]["reason"]
+    assert "incoming" not in job["failed"][0]["reason"]
+    assert text_of(client, good) == text
+    assert stored(home) == {f"files/{good}": LI_BAI, "files/好.txt": WASHER}
+
+
+def test_a_damaged_pdf_leaves_the_good_one(client: httpx.Client, home: Path) -> None:
+    good = pdf(["Annual leave has five days."])
+    upload(client, "a", **{"手册.pdf": good})
+    job = upload(client, "a", **{"手册.pdf": b"%PDF-1.7 broken"})
+    assert [one["name"] for one in job["failed"]] == ["手册.pdf"]
+    assert "five days" in text_of(client, "手册.pdf")
+    assert (home / "indexes/a/files/手册.pdf").read_bytes() == good
+    found = client.post("/v1/indexes/a/search", json={"query": "annual leave"}).json()
+    assert found["data"][0]["name"] == "手册.pdf"
+    assert job["updated"] == []
+
+
+def test_a_failed_job_leaves_everything_and_the_next_start_goes_on(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving() as served, served.client() as client:
+        upload(client, "a", **{"甲.txt": LI_BAI})
+        with monkeypatch.context() as patch:
+            patch.setattr(HashingEmbeddings, "embed_array", fails)
+            failed = upload(client, "a", **{"甲.txt": WASHER})
+            assert (failed["status"], failed["error"]) == ("failed", "no embeddings today")
+        assert text_of(client, "甲.txt").strip() == LI_BAI.strip()
+        assert (home / "indexes/a/files/甲.txt").read_text(encoding="utf-8") == LI_BAI
+    with serving() as served, served.client() as client:
+        ended(served, client)
+        assert text_of(client, "甲.txt").strip() == WASHER.strip()
+    assert stored(home) == {"files/甲.txt": WASHER}
+
+
+def test_what_failed_before_never_takes_the_place_of_what_came_later(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving() as served, served.client() as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(HashingEmbeddings, "embed_array", fails)
+            upload(client, "a", **{"甲.txt": WASHER, "乙.txt": WASHER, "丙.txt": WASHER})
+        upload(client, "a", **{"甲.txt": LI_BAI, "丙.txt": LI_BAI})
+        (gone,) = (one for one in documents(client, "a") if one["name"] == "丙.txt")
+        client.delete(f"/v1/indexes/a/documents/{gone['id']}")
+    with serving() as served, served.client() as client:
+        ended(served, client)
+    assert stored(home) == {"files/甲.txt": LI_BAI, "files/乙.txt": WASHER}
+
+
+def fails(*_: Any) -> Any:
+    raise ModelError("no embeddings today")
+
+
+def ended(served: Served, client: httpx.Client) -> None:
+    """Wait for the jobs that a server went on with."""
+    for job in list(served.app.state.context.jobs._jobs.values()):
+        client.get(f"/v1/jobs/{job.id}/events")
+
+
+def test_files_of_one_name_in_two_folders_are_two_documents(
+    client: httpx.Client, home: Path
+) -> None:
+    files = {"2024/report.txt": LI_BAI, "2025\\report.txt": WASHER}
+    job = upload(client, "a", **files)
+    assert sorted(job["added"]) == ["2024/report.txt", "2025/report.txt"]
+    assert {one["name"] for one in documents(client, "a")} == set(job["added"])
+    assert "运输螺栓" in text_of(client, "2025/report.txt")
+    found = client.post("/v1/indexes/a/search", json={"query": "运输螺栓", "k": 1}).json()
+    assert found["data"][0]["name"] == "2025/report.txt"
+    job = upload(client, "a", **{"2025/report.txt": WASHER + "新的一行。"})
+    assert (job["added"], job["updated"]) == ([], ["2025/report.txt"])
+    for one in documents(client, "a"):
+        client.delete(f"/v1/indexes/a/documents/{one['id']}")
+    assert list((home / "indexes/a/files").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("年/月/甲.txt", "年/月/甲.txt"),
+        ("./年//甲.txt", "年/甲.txt"),
+        ("年/../甲.txt", "甲.txt"),
+        ("年/.\u200b./甲.txt", "甲.txt"),
+        ("C:\\fakepath\\甲.txt", "甲.txt"),
+        ("C:甲.txt", "甲.txt"),
+        ("年/.C: D:甲.txt", "甲.txt"),
+        ("\\\\server\\share\\甲.txt", "甲.txt"),
+        (".git/甲.txt", "git/甲.txt"),
+        (" 年 /甲.txt", "年/甲.txt"),
+        ("字" * 300 + "/甲.txt", "字" * 66 + "/甲.txt"),
+        ("年\x07\x1b/甲.txt", "年/甲.txt"),
+    ],
+)
+def test_folders_of_names_are_kept_where_they_lead_nowhere_else(name: str, kept: str) -> None:
+    assert file_name(name) == kept
+
+
+@pytest.mark.parametrize("name", ["", "a/", "/", "..", "C:", "\0.txt/..", "长" * 60 + "/" * 3])
+def test_names_that_are_none(name: str) -> None:
+    with pytest.raises(ApiError):
+        file_name(name)
+
+
+@given(st.text(alphabet=st.sampled_from("ab.:/\\ \0\n\u200b年C"), max_size=40))
+def test_no_name_leads_out(name: str) -> None:
+    parts = Path(file_name(f"{name}x.txt")).parts
+    assert parts
+    assert all(part and not part.startswith(".") and part.isprintable() for part in parts)
+    assert not {"/", "\\"} & set("".join(parts))
+    assert not PureWindowsPath(*parts).anchor
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["report.txt", "report.txt"], "two files are named report.txt"),
+        (["../甲.txt", "甲.txt"], "two files are named 甲.txt"),
+        (["a.txt/b.txt", "a.txt"], "a.txt is a file and the folder of a.txt/b.txt"),
+        (["/".join(["长" * 60] * 8) + ".txt"], "too long together"),
+    ],
+)
+def test_names_that_do_not_go_together(
+    names: list[str], said: str, client: httpx.Client, home: Path
+) -> None:
+    answer = send(client, *((name, WASHER) for name in names))
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]["message"]
+    assert answer.json()["error"]["param"] == "files"
+    assert stored(home) == {}
+
+
+@pytest.mark.parametrize(("first", "second"), [("a.txt/b.txt", "a.txt"), ("a.txt", "a.txt/b.txt")])
+def test_a_file_where_a_folder_is_already(
+    first: str, second: str, client: httpx.Client, home: Path
+) -> None:
+    upload(client, "a", **{first: LI_BAI})
+    answer = send(client, (second, WASHER))
+    assert answer.status_code == 409
+    assert "already; give" in answer.json()["error"]["message"]
+    assert stored(home) == {f"files/{first}": LI_BAI}
+
+
+def test_a_kill_between_indexing_and_moving(home: Path) -> None:
+    """The index holds the new text, the file still waits: the next start moves it."""
+    with serving() as served, served.client() as client:
+        upload(client, "a", **{"年/甲.txt": LI_BAI})
+    files, batch = home / "indexes/a/files", home / "indexes/a/incoming/1-x"
+    (files / "年/甲.txt").write_text(WASHER, encoding="utf-8")  # as if it were the earlier one
+    (batch / "年").mkdir(parents=True)
+    (batch / "年/甲.txt").write_text(LI_BAI, encoding="utf-8")
+    half = home / "indexes/a/incoming/.half.upload"
+    half.mkdir()
+    (half / "乙.txt").write_text("half of", encoding="utf-8")
+    (home / "indexes/a/incoming/0-empty/年").mkdir(parents=True)
+    with serving() as served, served.client() as client:
+        first, *_ = served.app.state.context.jobs._jobs.values()
+        ended(served, client)
+        assert (first.added, first.updated, first.unchanged) == ([], [], 1)
+        assert text_of(client, "年/甲.txt").strip() == LI_BAI.strip()
+    assert stored(home) == {"files/年/甲.txt": LI_BAI}
+    assert list((home / "indexes/a/incoming").iterdir()) == []
+
+
+def test_a_file_that_can_no_longer_be_read_is_not_deleted(home: Path) -> None:
+    with serving() as served, served.client() as client:
+        upload(client, "a", **{"甲.txt": LI_BAI})
+    less: Any = {"max_file_bytes": 20, "chunk_size": 50, "chunk_overlap": 0}
+    with serving(**less) as served, served.client() as client:
+        ended(served, client)
+        assert [one["name"] for one in documents(client, "a")] == ["甲.txt"]
+    assert stored(home) == {"files/甲.txt": LI_BAI}
 
 
 def test_a_summary_is_streamed_and_whole(served: Served, client: httpx.Client) -> None:

@@ -88,3 +88,37 @@ def test_uploads_and_indexing_survive(home: Path) -> None:
             assert time.monotonic() < deadline, acknowledged - names(url)
             time.sleep(0.1)
         assert not list((home / "indexes/a/files").glob(".*"))
+
+
+@pytest.mark.slow
+def test_replacements_survive(home: Path) -> None:
+    """Whenever the server dies: the index and the file agree, on what was acknowledged last."""
+    acknowledged = 0
+    for attempt in range(4):
+        with server() as (process, url):
+            httpx.post(f"{url}/v1/indexes", json={"name": "a"})
+            killer = threading.Timer(
+                0.3 + 0.17 * attempt, lambda: os.kill(process.pid, signal.SIGKILL)
+            )
+            killer.start()
+            for version in range(acknowledged + 1, 10_000):
+                files = [("files", ("年/甲.txt", f"第{version:05}版。".encode() * 2000))]
+                try:
+                    answer = httpx.post(f"{url}/v1/indexes/a/documents", files=files)
+                except httpx.TransportError:
+                    break
+                if answer.status_code == 202:
+                    acknowledged = version
+            killer.join()
+        assert acknowledged
+        with server() as (_, url):
+            incoming, deadline = home / "indexes/a/incoming", time.monotonic() + 60
+            while list(incoming.iterdir()):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            (one,) = httpx.get(f"{url}/v1/indexes/a/documents").json()["data"]
+            path = f"{url}/v1/indexes/a/documents/{one['id']}/text"
+            text = httpx.get(path).json()["text"]
+        assert text[:8] == (home / "indexes/a/files/年/甲.txt").read_text(encoding="utf-8")[:8]
+        assert acknowledged <= int(text[1:6]) <= acknowledged + 1
+        acknowledged = int(text[1:6])
