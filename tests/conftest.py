@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import ROOT
+
 # Before any test changes it: where the real models lie.
 REAL_HOME = os.environ.get("RAG_APP_HOME")
 
@@ -30,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of real test data that is not part of the project."""
-    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    default = ROOT.parent / "shared" / "data"
     folder = Path(os.environ.get("RAG_APP_TEST_DATA", default))
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; set RAG_APP_TEST_DATA")
@@ -40,7 +42,7 @@ def test_data() -> Path:
 @pytest.fixture(scope="session")
 def alpaca_tokenizer(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the real tokenizer of Chinese-Alpaca, made from LLaMA's."""
-    from model_prep.tokenizer_merge import merge_tokenizer
+    from model_prep.tokenizer.merge import merge_tokenizer
 
     folder = tmp_path_factory.mktemp("tokenizers") / "chinese-alpaca"
     merge_tokenizer(
@@ -63,8 +65,8 @@ def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_gguf(alpaca_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A GGUF file of two layers; what it says has no sense, is always the same and never ends."""
-    from model_prep.gguf import export_gguf
-    from tests.prep.tiny_llama import make_llama
+    from model_prep.gguf.exporter import export_gguf
+    from tests.model_prep.tiny_llama import make_llama
 
     folder = tmp_path_factory.mktemp("tiny") / "gguf"
     tokenizer = alpaca_tokenizer / "tokenizer.model"
@@ -82,8 +84,8 @@ def tiny_embeddings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def real_models() -> Path:
     """The folder of the real default models; tests that use them are marked `model`."""
-    from model_prep.catalog import DEFAULTS
-    from model_prep.pull import is_pulled, models_folder
+    from model_prep.catalog.models import DEFAULTS
+    from model_prep.catalog.pull import is_pulled, models_folder
 
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAG_APP_HOME", raising=False)

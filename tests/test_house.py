@@ -3,22 +3,41 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
 
-# A module may import from its own layer and from those to the left of it.
-RAG_LAYERS = [
-    {"settings", "errors"},
-    {"documents", "index", "models"},
-    {"chains"},
-    {"engine"},
-    {"server", "evaluation"},
-    {"cli"},
-]
+# A room may import from the lines above its own, and from nothing beside it on its own line.
+LAYERS = {
+    "model_prep": (
+        ("errors", "progress", "published", "json_file", "disk", "output"),
+        ("checkpoint",),
+        ("tokenizer", "catalog", "crawl"),
+        ("llama",),
+        ("lora", "gguf"),
+        ("inference", "verify"),
+        ("training",),
+        ("cli",),
+    ),
+    "rag_app": (
+        ("settings", "errors"),
+        ("documents",),
+        ("models",),
+        ("index.store",),
+        ("index.search",),
+        ("index.indexing",),
+        ("chains",),
+        ("engine",),
+        ("server", "evaluation"),
+        ("cli",),
+    ),
+}
+MOST_FILES = 22
+"""In one folder, less its ``__init__.py``."""
 HEAVY = ("torch", "transformers", "sentence_transformers", "langchain_core", "faiss", "markitdown")
 
 
@@ -28,41 +47,98 @@ def imported_modules(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def layer_of(module: str) -> int | None:
-    """The layer of ``rag_app.x.y``, None for the package itself and other packages."""
-    parts = module.split(".")
-    if parts[0] != "rag_app" or len(parts) == 1:
-        return None
-    return next(number for number, names in enumerate(RAG_LAYERS) if parts[1] in names)
+def place_of(module: str) -> tuple[int, str] | None:
+    """The layer and room of ``rag_app.room.file``; None for a package's own file and for others."""
+    package, _, rest = module.partition(".")
+    for layer, rooms in enumerate(LAYERS.get(package, ())):
+        for room in rooms:
+            if f"{rest}.".startswith(f"{room}."):
+                return layer, room
+    return None
 
 
-def test_imports_point_down() -> None:
-    upward = [
-        f"{path.relative_to(ROOT)} imports {module}"
-        for path in sorted((ROOT / "rag_app").rglob("*.py"))
-        for module in imported_modules(path)
-        if path.parent != ROOT / "rag_app" or path.stem != "__init__"
-        if (above := layer_of(module)) is not None
-        and above > (layer_of(".".join(path.relative_to(ROOT).with_suffix("").parts)) or 0)
-    ]
-    assert upward == []
+def wrong_arrow(importer: str, imported: str) -> bool:
+    if importer.partition(".")[0] != imported.partition(".")[0]:
+        return False
+    here, there = place_of(importer), place_of(imported)
+    if here is None or there is None or here == there:
+        return False
+    return there[0] > here[0] or (there[0] == here[0] and here[0] > 0)
+
+
+def modules(package: str) -> Iterator[tuple[str, Path]]:
+    for path in sorted((ROOT / package).rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        yield name.removesuffix(".__init__"), path
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_imports_point_down(package: str) -> None:
+    found = {
+        f"{name} imports {imported}"
+        for name, path in modules(package)
+        for imported in imported_modules(path)
+        if wrong_arrow(name, imported)
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_every_file_stands_in_a_room(package: str) -> None:
+    front = {package, f"{package}.__main__", "rag_app.index"}
+    assert [
+        name for name, _ in modules(package) if place_of(name) is None and name not in front
+    ] == []
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_imports_make_no_circle(package: str) -> None:
+    names = {name for name, path in modules(package) if path.stem != "__init__"}
+    imports = {
+        name: {other for other in imported_modules(path) if other in names and other != name}
+        for name, path in modules(package)
+        if name in names
+    }
+    while free := {name for name, others in imports.items() if not others & imports.keys()}:
+        for name in free:
+            del imports[name]
+    assert imports == {}
+
+
+@pytest.mark.parametrize("folder", ["model_prep", "rag_app", "tests"])
+def test_no_folder_is_a_heap(folder: str) -> None:
+    files = Counter(
+        path.parent for path in (ROOT / folder).rglob("*.py") if path.stem != "__init__"
+    )
+    assert {str(path): count for path, count in files.items() if count > MOST_FILES} == {}
 
 
 def test_model_prep_never_imports_rag_app() -> None:
     found = [
-        str(path)
-        for path in (ROOT / "model_prep").rglob("*.py")
+        name
+        for name, path in modules("model_prep")
         if any(module.split(".")[0] == "rag_app" for module in imported_modules(path))
     ]
     assert found == []
 
 
-def test_the_layer_check_sees_an_upward_import(tmp_path: Path) -> None:
-    wrong = tmp_path / "wrong.py"
-    wrong.write_text("from rag_app.engine import RagApp\n", encoding="utf-8")
-    assert [layer_of(module) for module in imported_modules(wrong)] == [3]
+@pytest.mark.parametrize(
+    ("importer", "imported", "wrong"),
+    [
+        ("rag_app.chains.answer", "rag_app.engine.app", True),
+        ("rag_app.index.store.store", "rag_app.index.search.retriever", True),
+        ("model_prep.lora.merge", "model_prep.gguf.exporter", True),
+        ("model_prep.lora.merge", "model_prep.lora.plan", False),
+        ("model_prep.output", "model_prep.errors", False),
+        ("rag_app.models.llms.registry", "model_prep.inference.placement", False),
+        ("rag_app.engine.app", "rag_app.chains.answer", False),
+    ],
+)
+def test_the_layer_check_sees_wrong_arrows(importer: str, imported: str, wrong: bool) -> None:
+    assert wrong_arrow(importer, imported) is wrong
 
 
 @pytest.mark.parametrize("package", ["rag_app", "model_prep"])

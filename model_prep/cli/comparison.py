@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from model_prep.tokenizer_merge import TokenizerMerge
+    from model_prep.tokenizer.merge import TokenizerMerge
 
 
 def show_comparison(done: "TokenizerMerge") -> None:

@@ -10,7 +10,7 @@ import typer
 from model_prep.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from model_prep.convert import Conversion
+    from model_prep.llama.convert import Conversion
 
 
 def convert(
@@ -40,8 +40,8 @@ def convert(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:
     """Convert a LLaMA between Meta's and Hugging Face's format, bit for bit, in little memory."""
-    from model_prep.convert import convert as run
-    from model_prep.sizes import parse_size
+    from model_prep.cli.sizes import parse_size
+    from model_prep.llama.convert import convert as run
 
     with progress_bar() as progress:
         done = run(

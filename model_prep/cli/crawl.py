@@ -7,7 +7,7 @@ import typer
 
 from model_prep.cli import crawl_options as options
 from model_prep.cli.progress import count_bar
-from model_prep.crawl.options import CrawlOptions
+from model_prep.crawl.settings import CrawlOptions
 
 if TYPE_CHECKING:
     from model_prep.crawl.report import Report

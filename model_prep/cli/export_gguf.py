@@ -33,7 +33,7 @@ def export_gguf(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:
     """Write a model with its tokenizer as a GGUF file, so that it runs on a laptop."""
-    from model_prep.gguf import export_gguf as export
+    from model_prep.gguf.exporter import export_gguf as export
 
     with progress_bar() as progress:
         done = export(folder, output, quantize=quantize, dry_run=dry_run, progress=progress)

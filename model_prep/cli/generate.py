@@ -9,7 +9,7 @@ import typer
 from model_prep.cli import generate_options as options
 from model_prep.cli.progress import count_bar
 from model_prep.cli.reading import read_line
-from model_prep.sampling import Sampling
+from model_prep.inference.sampling import Sampling
 
 _DEFAULT = Sampling()
 
@@ -40,9 +40,9 @@ def generate(
     as_json: options.Json = False,
 ) -> None:
     """Ask a model: prompts, a file of them, or in conversation."""
-    from model_prep import generate as worker
-    from model_prep.merge import split_folders
-    from model_prep.predictions import read_prompts
+    from model_prep.inference import generate as worker
+    from model_prep.inference.predictions import read_prompts
+    from model_prep.lora.merge import split_folders
 
     if interactive + bool(prompts) + bool(data) != 1:
         raise typer.BadParameter("give one of PROMPTS, --data-file and --interactive")

@@ -20,7 +20,7 @@ def import_gguf(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:
     """Write a Qwen2's GGUF file, the default model's say, as a folder that can be trained."""
-    from model_prep.import_gguf import import_gguf as run
+    from model_prep.gguf.importer import import_gguf as run
 
     with progress_bar() as progress:
         done = run(model, output_dir, progress=progress)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from model_prep.cli.progress import progress_bar
-from model_prep.merge_options import Dtype, OutputType
+from model_prep.lora.options import Dtype, OutputType
 
 
 def merge(
@@ -45,9 +45,9 @@ def merge(
 
     For Chinese-Alpaca-Plus: --lora-model CHINESE_LLAMA_PLUS_LORA,CHINESE_ALPACA_PLUS_LORA
     """
-    from model_prep.merge import merge as merge_model
-    from model_prep.merge import split_folders
-    from model_prep.sizes import parse_size
+    from model_prep.cli.sizes import parse_size
+    from model_prep.lora.merge import merge as merge_model
+    from model_prep.lora.merge import split_folders
 
     with progress_bar() as progress:
         report = merge_model(

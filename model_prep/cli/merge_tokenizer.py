@@ -48,7 +48,7 @@ def merge_tokenizer(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:  # fmt: skip
     """Append Chinese pieces to LLaMA's tokenizer, and compare it before and after."""
-    from model_prep.tokenizer_merge import merge_tokenizer as run
+    from model_prep.tokenizer.merge import merge_tokenizer as run
 
     with progress_bar() as progress:
         done = run(

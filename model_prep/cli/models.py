@@ -17,8 +17,8 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:
     """List the known models: role, size, licence, and where they lie if they are here."""
-    from model_prep.catalog import CATALOG, DEFAULTS
-    from model_prep.pull import is_pulled, model_path
+    from model_prep.catalog.models import CATALOG, DEFAULTS
+    from model_prep.catalog.pull import is_pulled, model_path
 
     here = {
         name: str(model_path(name, folder)) if is_pulled(name, folder) else None for name in CATALOG

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from model_prep.watching import Progress
+    from model_prep.progress import Progress
 
 
 @contextmanager

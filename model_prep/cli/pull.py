@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from model_prep.catalog.entry import SourceKind
 from model_prep.cli.progress import progress_bar
-from model_prep.entry import SourceKind
 
 
 def pull(
@@ -21,9 +21,9 @@ def pull(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:
     """Fetch models; what is here already is left alone, what was interrupted goes on."""
-    from model_prep.catalog import DEFAULTS, entry_of
-    from model_prep.pull import is_pulled
-    from model_prep.pull import pull as fetch
+    from model_prep.catalog.models import DEFAULTS, entry_of
+    from model_prep.catalog.pull import is_pulled
+    from model_prep.catalog.pull import pull as fetch
 
     wanted = [one for name in names for one in (DEFAULTS if name == "default" else [name])]
     entries = {

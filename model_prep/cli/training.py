@@ -15,13 +15,13 @@ from model_prep.cli.boundary import INTERRUPTED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from model_prep.training.callbacks import Progress
     from model_prep.training.dry_run import Estimate
     from model_prep.training.report import Report
     from model_prep.training.settings import TrainingSettings
-    from model_prep.training.watching import Progress
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
-"""The options are those of the settings, read by `model_prep.training.arguments`."""
+"""The options are those of the settings, read by `model_prep.training.command_line`."""
 
 Arguments = Annotated[
     list[str] | None,
@@ -76,7 +76,7 @@ def _command(
     options: bool,
     as_json: bool,
 ) -> None:
-    from model_prep.training.arguments import read_options
+    from model_prep.training.command_line import read_options
     from model_prep.training.settings import make_settings
 
     if options:

@@ -10,7 +10,7 @@ import typer
 from model_prep.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from model_prep.verify import Verification
+    from model_prep.verify.verify import Verification
 
 _MARKS = {"passed": "ok", "warning": "note", "failed": "wrong"}
 
@@ -24,7 +24,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:
     """Check a model, an adapter or a tokenizer; the exit code is 0 if it is right or consistent."""
-    from model_prep.verify import verify as run
+    from model_prep.verify.verify import verify as run
 
     with progress_bar() as progress:
         found = run(path, expect=expect, progress=progress)
@@ -38,7 +38,7 @@ def verify(
 
 
 def _lines(found: "Verification") -> list[str]:
-    from model_prep.verify import VERDICTS
+    from model_prep.verify.verify import VERDICTS
 
     lines = [f"{one.sha256}  {one.path.name} ({one.known_as or 'unknown'})" for one in found.files]
     if found.content_sha256:

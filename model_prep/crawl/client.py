@@ -8,10 +8,10 @@ from typing import Any, Self
 import openai
 
 from model_prep.crawl.form import Form
-from model_prep.crawl.options import CrawlOptions
 from model_prep.crawl.prompts import Prompt
 from model_prep.crawl.report import Report
 from model_prep.crawl.retry import may_pass, seconds_before
+from model_prep.crawl.settings import CrawlOptions
 from model_prep.errors import CrawlError
 
 _ITEM_TOKENS = 250

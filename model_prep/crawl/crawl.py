@@ -6,9 +6,9 @@ from collections.abc import Callable
 from model_prep.crawl import lists
 from model_prep.crawl.client import Client, Note, Sleep
 from model_prep.crawl.harvest import Harvest
-from model_prep.crawl.options import CrawlOptions
 from model_prep.crawl.prompts import Prompt, Prompts
 from model_prep.crawl.report import Report
+from model_prep.crawl.settings import CrawlOptions
 from model_prep.crawl.store import open_items
 
 

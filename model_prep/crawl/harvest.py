@@ -2,12 +2,12 @@
 
 from collections import Counter
 
-from model_prep.crawl.duplicates import Texts
-from model_prep.crawl.item import Item, fault_of, read_item
-from model_prep.crawl.options import CrawlOptions
+from model_prep.crawl.filter import Texts
+from model_prep.crawl.items import Item, fault_of, read_item
 from model_prep.crawl.prompts import EXAMPLES, Prompt
 from model_prep.crawl.replies import find_objects
 from model_prep.crawl.report import Report
+from model_prep.crawl.settings import CrawlOptions
 from model_prep.crawl.store import ItemsFile
 from model_prep.errors import CrawlError
 

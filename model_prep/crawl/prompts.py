@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from model_prep.crawl.item import Item
+from model_prep.crawl.items import Item
 
 _RULES = """\
 你是编写中文指令数据的专家。用户每次给出若干行“题材：任务（要求）”，

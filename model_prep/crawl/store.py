@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from model_prep.crawl.item import Item, read_item
+from model_prep.crawl.items import Item, read_item
 from model_prep.disk import is_full, sync
 from model_prep.errors import DiskSpaceError, OutputError
 

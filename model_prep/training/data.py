@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model_prep.catalog.pull import models_folder
 from model_prep.errors import TrainingError
-from model_prep.pull import models_folder
-from model_prep.training import records
+from model_prep.training import conversations as records
+from model_prep.training.dataset_files import Problems, find_files
 from model_prep.training.encoding import encode_conversations, encode_texts
-from model_prep.training.reading import Problems, find_files
-from model_prep.training.rows import Rows, make_rows
+from model_prep.training.packing import Rows, make_rows
 from model_prep.training.settings import TrainingSettings
 from model_prep.training.token_cache import TokenData, fingerprint, open_data, write_data
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from model_prep.training import data as training_data
 from model_prep.training.model import load_model, model_options, tokenizer_of
-from model_prep.training.rows import Rows
+from model_prep.training.packing import Rows
 from model_prep.training.settings import TrainingSettings
 
 _SHARE = 0.5

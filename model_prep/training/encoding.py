@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from model_prep.errors import TrainingError, first_line
-from model_prep.tokenization import ALPACA_TEMPLATE
-from model_prep.training.reading import Problems, read_text
-from model_prep.training.records import Conversation, read_conversations
+from model_prep.tokenizer.loading import ALPACA_TEMPLATE
+from model_prep.training.conversations import Conversation, read_conversations
+from model_prep.training.dataset_files import Problems, read_text
 
 _TOGETHER = 256
 """Samples that are tokenized by one call."""

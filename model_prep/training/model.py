@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_prep.adapters import open_adapter
 from model_prep.errors import GenerateError, TokenizerError, TrainingError, first_line
-from model_prep.placement import placement
-from model_prep.tokenization import MODEL_FILE, load_tokenizer, save_tokenizer
+from model_prep.inference.placement import placement
+from model_prep.lora.adapter import open_adapter
+from model_prep.tokenizer.loading import MODEL_FILE, load_tokenizer, save_tokenizer
 from model_prep.training.settings import TrainingSettings
 from model_prep.training.vocabulary import Sizes, rows_needed
 
@@ -158,7 +158,7 @@ def _rows(settings: TrainingSettings, tokenizer: Any, model_rows: int) -> int:
 
 
 def _is_exact(tokenizer: Any) -> bool:
-    from model_prep.exact_llama import ExactLlamaTokenizer
+    from model_prep.tokenizer.exact_llama import ExactLlamaTokenizer
 
     return isinstance(tokenizer, ExactLlamaTokenizer)
 

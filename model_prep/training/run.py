@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from model_prep.errors import TrainingError
 from model_prep.json_file import write_json
 from model_prep.training import data as training_data
-from model_prep.training.arguments_of_trainer import require_sharding, training_arguments
 from model_prep.training.log import LOG, read_log
 from model_prep.training.model import (
     load_model,
@@ -29,14 +28,15 @@ from model_prep.training.run_folder import (
     make,
 )
 from model_prep.training.settings import TrainingSettings
+from model_prep.training.trainer_arguments import require_sharding, training_arguments
 from model_prep.training.writing import require_room, writing
 
 if TYPE_CHECKING:
     import torch
 
+    from model_prep.training.callbacks import Progress
     from model_prep.training.stopping import StopsWhenAsked
     from model_prep.training.trainer import AdapterTrainer
-    from model_prep.training.watching import Progress
 
 
 def train(
@@ -135,10 +135,10 @@ def _trainer(
     from transformers import PrinterCallback, set_seed
     from transformers.utils import logging
 
-    from model_prep.training.rows import Collator
+    from model_prep.training.callbacks import Watching
+    from model_prep.training.packing import Collator
     from model_prep.training.stopping import StopsWhenAsked
     from model_prep.training.trainer import AdapterTrainer
-    from model_prep.training.watching import Watching
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -194,7 +194,7 @@ def _one_after_another() -> Iterator[None]:
     """Let one process of several make the data first, and the others find it made."""
     from filelock import FileLock
 
-    from model_prep.pull import models_folder
+    from model_prep.catalog.pull import models_folder
 
     folder = models_folder().parent
     with writing(folder, "set RAG_APP_HOME to a folder that can be"):

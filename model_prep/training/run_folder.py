@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
 
-from model_prep.adapters import CONFIG
 from model_prep.errors import CheckpointError, TrainingError
 from model_prep.json_file import read_json
+from model_prep.lora.adapter import CONFIG
 from model_prep.training.log import LOG
 from model_prep.training.settings import LORA, TrainingSettings
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from model_prep.errors import TrainingError
 from model_prep.json_file import read_json, write_json
 from model_prep.output import output_folder
+from model_prep.training.dataset_files import Problem, Problems
 from model_prep.training.encoding import Sample
-from model_prep.training.reading import Problem, Problems
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ from transformers import Trainer
 
 from model_prep.json_file import read_json, write_json
 from model_prep.training.model import trained
-from model_prep.training.rows import IGNORED
+from model_prep.training.packing import IGNORED
 from model_prep.training.run_folder import BEST, WEIGHTS
 from model_prep.training.sharded import fill, gathered, scattered, whole
 

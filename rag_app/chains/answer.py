@@ -10,11 +10,11 @@ from langchain_core.runnables import Runnable
 
 from rag_app.chains.budget import Budget, pack
 from rag_app.chains.citations import Citation, cite, marked
-from rag_app.chains.language import Language, language_of
 from rag_app.chains.pieces import replaces
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, messages
-from rag_app.chains.steps import Call, Steps, runnable
-from rag_app.index.lexical import query_terms
+from rag_app.chains.streaming import Call, Steps, runnable
+from rag_app.documents.language import Language, language_of
+from rag_app.index.store.terms import query_terms
 from rag_app.settings import AnswerChain
 
 _SAYS_NO_ANSWER = re.compile(

@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from rag_app.index.lexical import query_terms
+from rag_app.index.store.terms import query_terms
 
 SUPPORT = 0.6
 """Share of a sentence's terms that a passage must hold to be cited for the sentence."""

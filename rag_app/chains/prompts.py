@@ -11,7 +11,7 @@ from typing import Literal
 from langchain_core.messages import BaseMessage
 from langchain_core.prompts import ChatPromptTemplate
 
-from rag_app.chains.language import Language
+from rag_app.documents.language import Language
 
 Task = Literal[
     "answer", "refine_answer", "standalone", "summary", "refine_summary", "combine_summaries"

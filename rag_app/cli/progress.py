@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rag_app.cli.show import messages
 
 if TYPE_CHECKING:
-    from rag_app.index.indexing import IndexProgress, ProgressCallback
+    from rag_app.index.indexing.report import IndexProgress, ProgressCallback
 
 
 def _bar() -> Progress:

@@ -46,8 +46,9 @@ def serve(
     quantize: options.Quantize = None,
 ) -> None:
     """Serve the indexes and the model: an OpenAI-compatible API, and a page to ask in."""
-    from rag_app.cli.serving import access_for, listen, run
+    from rag_app.cli import show
     from rag_app.engine import RagApp
+    from rag_app.server.serve import access_for, listen, run
     from rag_app.settings import load_settings
 
     settings = load_settings(
@@ -60,4 +61,9 @@ def serve(
         settings = settings.model_copy(update={"parallel": 4})
     access = access_for(host, api_key or settings.client_keys, cors_origin or [])
     with listen(host, port) as listening, RagApp(settings=settings) as engine:
-        run(engine, listening, access=access, only=index or [])
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{listening.getsockname()[1]}"
+        run(
+            engine, listening, access=access, only=index or [],
+            ready=lambda: show.messages.print(f"serving {address}  (Ctrl-C ends)"),
+        )  # fmt: skip

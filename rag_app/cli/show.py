@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rag_app.chains.answer import Answer
     from rag_app.chains.citations import Citation
     from rag_app.chains.summarize import Summary
-    from rag_app.index.indexing import IndexReport
+    from rag_app.index.indexing.report import IndexReport
 
 _UNSUPPORTED = "no passage holds this answer's words and numbers; check it before you rely on it"
 

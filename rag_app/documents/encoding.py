@@ -4,7 +4,7 @@ import codecs
 import re
 from itertools import islice
 
-from rag_app.documents.common_characters import frequent, ordinary
+from rag_app.documents.character_frequency import frequent, ordinary
 from rag_app.documents.naming import shown
 from rag_app.errors import DocumentError
 

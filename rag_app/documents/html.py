@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any
 
-from rag_app.documents.cleaning import clean, one_blank_line
+from rag_app.documents.text import clean, one_blank_line
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag

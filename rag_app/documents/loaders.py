@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 
-from rag_app.documents.cleaning import clean
 from rag_app.documents.encoding import decode
 from rag_app.documents.formats import (
     FORMATS,
@@ -21,6 +20,7 @@ from rag_app.documents.formats import (
 )
 from rag_app.documents.naming import shown
 from rag_app.documents.sources import STDIN
+from rag_app.documents.text import clean
 from rag_app.errors import DocumentError
 
 __all__ = ["SUFFIXES", "FileLoader"]

@@ -9,9 +9,9 @@ import warnings
 from io import BytesIO
 
 from rag_app.documents.archive import check_archive
-from rag_app.documents.cleaning import clean, one_blank_line
 from rag_app.documents.html import MARKDOWN_OPTIONS
 from rag_app.documents.pages import joined
+from rag_app.documents.text import clean, one_blank_line
 
 _SLIDE = re.compile(r"\n*<!-- Slide number: (\d+) -->\n?")
 _PICTURE = re.compile(r"^!\[[^\]\n]*\]\(\w*\.jpg\)$", re.MULTILINE)

@@ -6,9 +6,9 @@ from threading import Lock
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
-from rag_app.documents.cleaning import clean
 from rag_app.documents.naming import shown
 from rag_app.documents.pages import joined
+from rag_app.documents.text import clean
 from rag_app.errors import DocumentError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from datetime import date, datetime, time
 from io import BytesIO, StringIO
 
 from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
-from rag_app.documents.cleaning import clean
 from rag_app.documents.naming import shown
+from rag_app.documents.text import clean
 from rag_app.errors import DocumentError
 
 MAX_CELLS = 20_000_000

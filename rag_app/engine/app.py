@@ -6,7 +6,7 @@ from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag_app.engine.parts import Parts
+from rag_app.engine.resources import Parts
 from rag_app.settings import RetrieverKind
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from rag_app.chains.answer import Answer
     from rag_app.chains.summarize import Summary
-    from rag_app.index.indexing import IndexReport, ProgressCallback
-    from rag_app.index.records import DocumentRecord
+    from rag_app.index.indexing.report import IndexReport, ProgressCallback
+    from rag_app.index.store.records import DocumentRecord
 
 
 class RagApp(Parts):
@@ -63,8 +63,8 @@ class RagApp(Parts):
             IndexStoreError: the index can't be written.
             EmbeddingMismatchError: it was made with another embedding model.
         """
-        from rag_app.index.indexer import index_paths
-        from rag_app.index.indexing import IndexOptions
+        from rag_app.index.indexing.indexer import index_paths
+        from rag_app.index.indexing.report import IndexOptions
 
         options = IndexOptions(
             chunk_size=self.settings.chunk_size,
@@ -93,7 +93,7 @@ class RagApp(Parts):
         Raises:
             IndexStoreError: there is no index, or it can't be written.
         """
-        from rag_app.index.reembed import reembed
+        from rag_app.index.indexing.reembed import reembed
 
         return reembed(self.store, self.embeddings, progress)
 
@@ -103,7 +103,7 @@ class RagApp(Parts):
         Raises:
             IndexStoreError: there is no index, or it can't be read.
         """
-        from rag_app.index.contents import documents
+        from rag_app.index.store.contents import documents
 
         return documents(self.store)
 
@@ -114,7 +114,7 @@ class RagApp(Parts):
             DocumentError: it isn't indexed.
             IndexStoreError: there is no index, or it can't be read.
         """
-        from rag_app.index.contents import text_of
+        from rag_app.index.store.contents import text_of
 
         return text_of(self.store, source)
 
@@ -127,14 +127,14 @@ class RagApp(Parts):
         Raises:
             DocumentError: one of them isn't indexed; then none is removed.
         """
-        from rag_app.index.contents import remove
+        from rag_app.index.store.contents import remove
 
         return remove(self.store, sources)
 
     def status(self) -> dict[str, str | int]:
         """Return what there is to work with: the index, its size and models."""
-        from model_prep.pull import models_folder
-        from rag_app.index.contents import figures
+        from model_prep.catalog.pull import models_folder
+        from rag_app.index.store.contents import figures
 
         none: dict[str, str | int] = {"documents": "none yet; run: rag-app index PATH"}
         inside = figures(self.store) if self.store.exists() else none

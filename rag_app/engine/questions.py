@@ -8,11 +8,11 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.answer import Answer, Question, answer_chain, not_found
-from rag_app.chains.standalone import Conversation, standalone_chain
-from rag_app.engine.parts import Parts
+from rag_app.chains.condense_question import Conversation, standalone_chain
+from rag_app.engine.resources import Parts
 from rag_app.errors import QuestionError
-from rag_app.index.connection import missing_index
-from rag_app.index.retriever import HybridRetriever
+from rag_app.index.search.retriever import HybridRetriever
+from rag_app.index.store.connection import missing_index
 from rag_app.settings import RetrieverKind
 
 

@@ -9,7 +9,7 @@ from langchain_core.runnables import Runnable
 
 from rag_app.chains.summarize import Summary, summarize_chain
 from rag_app.documents.loaders import FileLoader
-from rag_app.engine.parts import Parts
+from rag_app.engine.resources import Parts
 
 Source = str | Path | Document
 

@@ -12,15 +12,17 @@ from starlette.middleware.cors import CORSMiddleware
 
 import rag_app
 from rag_app.engine import RagApp
-from rag_app.server import errors, indexes, openai, uploads, web
-from rag_app.server.admission import Admission
+from rag_app.server import errors, uploads
 from rag_app.server.context import Context
-from rag_app.server.documented import TAGS
-from rag_app.server.jobs import Jobs
-from rag_app.server.library import Library
-from rag_app.server.metrics import Metrics
-from rag_app.server.security import Access, Guard
-from rag_app.server.watch import Watch
+from rag_app.server.index_registry import Library
+from rag_app.server.indexing_jobs import Jobs
+from rag_app.server.middleware.metrics import Metrics
+from rag_app.server.middleware.request_log import Watch
+from rag_app.server.middleware.security import Access, Guard
+from rag_app.server.queueing import Admission
+from rag_app.server.routes import indexes, openai
+from rag_app.server.routes import page as web
+from rag_app.server.schemas.openapi import TAGS
 
 _log = logging.getLogger("rag_app.server")
 

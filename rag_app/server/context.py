@@ -12,13 +12,13 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 from langchain_core.language_models import BaseChatModel
 
-from rag_app.server.admission import Admission
+from rag_app.server.completions.shapes import Usage
 from rag_app.server.errors import ApiError
-from rag_app.server.events import EventStream, whole
-from rag_app.server.jobs import Jobs
-from rag_app.server.library import Library
-from rag_app.server.metrics import Metrics
-from rag_app.server.shapes import Usage
+from rag_app.server.index_registry import Library
+from rag_app.server.indexing_jobs import Jobs
+from rag_app.server.middleware.metrics import Metrics
+from rag_app.server.queueing import Admission
+from rag_app.server.sse import EventStream, whole
 from rag_app.settings import Settings
 
 _log = logging.getLogger("rag_app.server")

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from model_prep.disk import sync, sync_folder
 from rag_app.errors import DocumentError
-from rag_app.index.lock import unwritable
+from rag_app.index.store.lock import unwritable
 from rag_app.server.errors import ApiError
 from rag_app.server.names import file_name
 

@@ -9,15 +9,13 @@ import json
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 from rag_app import RagApp
 from rag_app.chains.answer import Answer
 from rag_app.engine.questions import relevant
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
-from rag_app.evaluation.report import Outcome, document_rank, report
-
-CORPUS = Path(__file__).resolve().parents[2] / "docs_corpus"
+from rag_app.evaluation.run import Outcome, document_rank, report
+from tests.paths import CORPUS
 
 
 def outcome(app: RagApp, question: GoldQuestion, *, ask: bool) -> Outcome:

@@ -1,4 +1,4 @@
-"""Fit the logistic models of rag_app/index/relevance.py and print their numbers and errors.
+"""Fit the logistic models of rag_app/index/search/relevance.py and print their numbers and errors.
 
 A question is asked of indexes of several sizes, made of passages drawn at random: with its own
 passage among them it has an answer, without it and all that hold the answer it has none. Questions
@@ -20,11 +20,12 @@ import numpy as np
 
 from rag_app import RagApp
 from rag_app.evaluation.datasets import GoldQuestion, read_questions, read_squad
-from rag_app.index.embedding import FloatArray
-from rag_app.index.lexical import content_terms, document_terms, fold, is_prefix
-from rag_app.index.relevance import CALIBRATIONS, LEXICAL, Calibration, Coverage
-from rag_app.index.retriever import apart, fuse
-from tests.benchmarks.corpora import CORPUS, cmrc_app
+from rag_app.index.search.relevance import CALIBRATIONS, LEXICAL, Calibration, Coverage
+from rag_app.index.search.retriever import apart, fuse
+from rag_app.index.store.terms import content_terms, document_terms, fold, is_prefix
+from rag_app.models.embeddings.base import FloatArray
+from tests.benchmarks.corpora import cmrc_app
+from tests.paths import CORPUS
 
 MODEL = "multilingual-e5-small"
 SIZES = (1, 3, 10, 50, 256)

@@ -7,8 +7,6 @@ from langchain_core.documents import Document
 from rag_app import RagApp
 from rag_app.evaluation.datasets import GoldPassage
 
-CORPUS = Path(__file__).resolve().parents[2] / "docs_corpus"
-
 
 def cmrc_app(folder: Path, passages: list[GoldPassage]) -> RagApp:
     """Index each passage as one document with the default chunking; its file is named by its id."""

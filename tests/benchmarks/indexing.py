@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from rag_app import RagApp
-from rag_app.models.embeddings import FolderEmbeddings
+from rag_app.models.embeddings.registry import FolderEmbeddings
 
 BATCHES = 8
 

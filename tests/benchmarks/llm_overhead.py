@@ -19,7 +19,7 @@ from rag_app import RagApp
 from rag_app.chains.citations import cite
 from rag_app.chains.prompts import messages
 from rag_app.models.llms.llamacpp import LlamaCppChat
-from tests.benchmarks.corpora import CORPUS
+from tests.paths import CORPUS
 
 QUESTION = "李白是怎样去世的？"
 OTHER = "李白出生在哪里？"

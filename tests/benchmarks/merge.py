@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from model_prep.checkpoint import TensorData, write_safetensors, write_safetensors_shards
+from model_prep.checkpoint.reader import TensorData, write_safetensors, write_safetensors_shards
 from model_prep.json_file import write_json
-from model_prep.llama_shape import LlamaShape, to_config
-from model_prep.meta_layout import names
-from model_prep.sentencepiece_file import Piece, read_sentencepiece
+from model_prep.llama.architecture import LlamaShape, to_config
+from model_prep.llama.meta_layout import names
+from model_prep.tokenizer.sentencepiece_file import Piece, read_sentencepiece
 
 MEMORY_LIMIT_GB = 2.5
 RATIO_LIMIT = 3.5
@@ -31,7 +31,7 @@ _RANDOM_BYTES = 8 * 2**20
 _CHILD = """
 import json, sys, time
 from pathlib import Path
-from model_prep.merge import merge
+from model_prep.lora.merge import merge
 base, first, second, out, kind = sys.argv[1:]
 merge(Path(base), [Path(first), Path(second)], output_dir=Path(out), output_type=kind)
 status = Path("/proc/self/status").read_text()

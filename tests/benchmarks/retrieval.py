@@ -12,7 +12,7 @@ from statistics import fmean
 
 from rag_app.evaluation.datasets import read_squad
 from rag_app.evaluation.metrics import reciprocal_rank
-from rag_app.index.retriever import HybridRetriever
+from rag_app.index.search.retriever import HybridRetriever
 from rag_app.settings import RetrieverKind
 from tests.benchmarks.corpora import cmrc_app, document_name
 

@@ -1,4 +1,4 @@
-"""SHA256 of `model_prep.checksums` against ``openssl dgst -sha256``, in one run.
+"""SHA256 of `model_prep.checkpoint.checksums` against ``openssl dgst -sha256``, in one run.
 
 Both hash the same files from memory and take turns: one file, then several, which openssl hashes
 one after the other when it is given all of them.
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from model_prep.checksums import file_digests
+from model_prep.checkpoint.checksums import file_digests
 
 
 def ours(files: list[Path]) -> list[str]:

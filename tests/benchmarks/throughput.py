@@ -16,8 +16,8 @@ from statistics import median
 
 import httpx
 
-from tests.benchmarks.corpora import CORPUS
-from tests.rag.server.serving import serving
+from tests.paths import CORPUS
+from tests.rag_app.server.serving import serving
 
 # (characters of context, tokens of the answer)
 Way = Callable[[str, list[str], int], None]

@@ -14,14 +14,15 @@ from typing import Any
 
 from sentencepiece import SentencePieceProcessor
 
-from model_prep.tokenization import load_tokenizer
-from model_prep.tokenizer_merge import merge_tokenizer
+from model_prep.tokenizer.loading import load_tokenizer
+from model_prep.tokenizer.merge import merge_tokenizer
+from tests.paths import ROOT
 
 ROUNDS = 7
 
 
 def main() -> None:
-    default = Path(__file__).resolve().parents[3] / "shared" / "data"
+    default = ROOT.parent / "shared" / "data"
     data = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("RAG_APP_TEST_DATA", default))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "tokenizer"

@@ -30,13 +30,13 @@ import transformers
 from sentencepiece import SentencePieceTrainer
 from torch.nn.utils.rnn import pad_sequence
 
-from model_prep.tokenization import ALPACA_TEMPLATE, load_tokenizer
+from model_prep.tokenizer.loading import ALPACA_TEMPLATE, load_tokenizer
 from model_prep.training.data import load
 from model_prep.training.model import model_options, tokenizer_of
-from model_prep.training.rows import IGNORED, make_rows
+from model_prep.training.packing import IGNORED, make_rows
 from model_prep.training.run import train
 from model_prep.training.settings import SftSettings, make_settings
-from tests.prep.tiny_llama import chinese_llama
+from tests.model_prep.tiny_llama import chinese_llama
 
 RATIO_LIMIT, WARM, SAMPLES = 1.03, 5, 1000
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]

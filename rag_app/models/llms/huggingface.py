@@ -20,11 +20,11 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_huggingface import HuggingFacePipeline
 from pydantic import PrivateAttr
 
-from model_prep.control_tokens import ControlTokens
+from model_prep.inference.control_tokens import ControlTokens
 from rag_app.errors import ModelError, PromptTooLongError
+from rag_app.models.llms.async_queue import Telling
 from rag_app.models.llms.huggingface_batch import Batcher, Request
-from rag_app.models.llms.huggingface_thread import failed, generating, until
-from rag_app.models.llms.telling import Telling
+from rag_app.models.llms.huggingface_stream import failed, generating, until
 from rag_app.settings import Settings
 
 
@@ -220,7 +220,7 @@ def load(spec: str, settings: Settings) -> HuggingFaceChat:
     from transformers.utils import logging
 
     from model_prep.errors import ModelPrepError, first_line
-    from model_prep.tokenization import load_tokenizer
+    from model_prep.tokenizer.loading import load_tokenizer
 
     options = model_options(settings)
     logging.disable_progress_bar()
@@ -258,7 +258,7 @@ def model_options(settings: Settings) -> dict[str, Any]:
         ModelError: ``settings`` ask for GPUs or quantization that this machine hasn't.
     """
     from model_prep.errors import GenerateError
-    from model_prep.placement import placement
+    from model_prep.inference.placement import placement
 
     try:
         return placement(

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from model_prep.streaming import TextStream
-from rag_app.models.llms.telling import END
+from model_prep.inference.streaming import TextStream
+from rag_app.models.llms.async_queue import END
 
 if TYPE_CHECKING:
     import torch

@@ -15,11 +15,11 @@ from langchain_core.messages import BaseMessage, convert_to_openai_messages
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
-from model_prep.control_tokens import ControlTokens
-from model_prep.gguf_tokens import read_gguf_tokens
+from model_prep.gguf.tokens import read_gguf_tokens
+from model_prep.inference.control_tokens import ControlTokens
 from rag_app.errors import ModelError
-from rag_app.models.llms.gguf_file import check_gguf
-from rag_app.models.llms.llamacpp_events import Chunks, arunning, running
+from rag_app.models.llms.gguf_check import check_gguf
+from rag_app.models.llms.llamacpp_stream import Chunks, arunning, running
 from rag_app.settings import Settings
 
 _BATCH = 64

@@ -10,7 +10,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from model_prep.control_tokens import ControlTokens
+from model_prep.inference.control_tokens import ControlTokens
 from rag_app.errors import ModelError
 from rag_app.settings import Settings
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
 
-from model_prep.catalog import CATALOG, find
-from model_prep.pull import is_pulled, model_path
+from model_prep.catalog.models import CATALOG, find
+from model_prep.catalog.pull import is_pulled, model_path
 from rag_app.errors import ModelError
 from rag_app.settings import Settings
 

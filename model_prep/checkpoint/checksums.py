@@ -1,0 +1,113 @@
+"""Hashes of files, and of tensors whatever the file that holds them.
+
+Python's lock is released while a buffer is read or hashed, so that threads keep as many cores busy.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model_prep import published
+from model_prep.checkpoint.tensors import dtype_name, raw_bytes
+from model_prep.errors import CheckpointError
+from model_prep.progress import Counter, Progress
+
+if TYPE_CHECKING:
+    import torch
+    from typing_extensions import Buffer
+
+_BUFFER_BYTES = 2**20
+"""Small enough to stay in the processor's cache between reading and hashing."""
+
+
+def file_digests(
+    files: Iterable[Path], progress: Progress | None = None, *, threads: int | None = None
+) -> dict[Path, str]:
+    """Return the SHA256 of each file, in hexadecimal; several are hashed at once.
+
+    Args:
+        files: In the order of the result.
+        progress: Told the bytes hashed so far.
+        threads: By default one for each core.
+
+    Raises:
+        CheckpointError: a file can't be read.
+    """
+    wanted = list(dict.fromkeys(files))
+    counter = Counter("hashing files", _total_size(wanted), progress)
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        found = [pool.submit(_file_digest, file, counter) for file in wanted]
+        try:
+            return {file: one.result() for file, one in zip(wanted, found, strict=True)}
+        except BaseException:
+            counter.stopped = True
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def file_digest(file: Path) -> str:
+    """Return the SHA256 of one file, in hexadecimal.
+
+    Raises:
+        CheckpointError: it can't be read.
+    """
+    return file_digests([file], threads=1)[file]
+
+
+def tensor_digest(name: str, tensor: "torch.Tensor") -> str:
+    """Return the content hash of one tensor, in hexadecimal; see `pieces_digest`."""
+    return pieces_digest(name, dtype_name(tensor.dtype), tuple(tensor.shape), [raw_bytes(tensor)])
+
+
+def pieces_digest(name: str, dtype: str, shape: tuple[int, ...], pieces: "Iterable[Buffer]") -> str:
+    """Return the content hash of a tensor given in pieces, in hexadecimal.
+
+    It is the SHA256 of a line with name, dtype in safetensors' spelling and shape, separated by
+    tabs, followed by the bytes, row-major and little-endian. It does not depend on the container.
+    """
+    digest = hashlib.sha256(f"{name}\t{dtype}\t{'x'.join(map(str, shape))}\n".encode())
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def content_digest(digests: Mapping[str, str]) -> str:
+    """Return the hash of a whole model, in hexadecimal, from those of its tensors by name.
+
+    It is the SHA256 of the tensors' hashes, one a line, in the order of the names' code points.
+    """
+    lines = "".join(f"{digests[name]}\n" for name in sorted(digests))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def published_name(digest: str) -> str | None:
+    """Return the published model of which a file has this SHA256, if there is one."""
+    wanted = digest.lower()
+    return next((one.name for one in published.PUBLISHED if wanted in one.files.values()), None)
+
+
+def _total_size(files: list[Path]) -> int:
+    try:
+        return sum(file.stat().st_size for file in files)
+    except OSError as error:
+        raise _unreadable(Path(error.filename), error) from error
+
+
+def _file_digest(file: Path, counter: Counter) -> str:
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(_BUFFER_BYTES))
+    try:
+        with file.open("rb", buffering=0) as data:
+            while not counter.stopped and (size := data.readinto(buffer)):
+                digest.update(buffer[:size])
+                counter.add(size)
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    return digest.hexdigest()
+
+
+def _unreadable(file: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(f"{file} can't be read ({error.strerror}); check the path and the disk")

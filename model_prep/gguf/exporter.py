@@ -1,0 +1,278 @@
+"""Models of the LLaMA family, and Qwen2, as GGUF files for llama.cpp.
+
+The package ``gguf`` writes the header and quantizes; the weights pass through some megabytes at a
+time, so that memory does not limit the model. Of the quantizations that llama.cpp knows it has no
+K-quants, so they are not offered.
+"""
+
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, get_args
+
+from model_prep.checkpoint.page_cache import forget
+from model_prep.checkpoint.reader import Checkpoint, open_checkpoint
+from model_prep.checkpoint.tensors import raw_bytes
+from model_prep.disk import is_full, require_space, sync
+from model_prep.errors import DiskSpaceError, ExportError, OutputError
+from model_prep.gguf.bpe import read_bpe
+from model_prep.gguf.layout import Source, add_shape, check_tensors, sources
+from model_prep.gguf.vocabulary import read_vocabulary
+from model_prep.json_file import read_json
+from model_prep.llama.architecture import LlamaShape, read_config
+from model_prep.progress import Progress
+
+if TYPE_CHECKING:
+    import torch
+    from gguf import GGUFWriter
+
+Quantization = Literal["f16", "q8_0", "q4_0"]
+
+_BLOCK_WEIGHTS = 2**22
+"""Weights that are quantized together: 16 MB as float32."""
+_THREADS = os.cpu_count() or 1
+_HEADER_BYTES = 8 * 2**20
+"""More than keys, vocabulary and tensor table take."""
+_REMEDY = "free some space, or write to another disk with --output"
+
+
+class Vocabulary(Protocol):
+    """A tokenizer as the file has it."""
+
+    @property
+    def tokens(self) -> list[str]:
+        """In the order of their ids."""
+        ...
+
+    def add_to(self, writer: "GGUFWriter") -> None:
+        """Set the keys ``tokenizer.*``."""
+        ...
+
+
+@dataclass(frozen=True)
+class GgufExport:
+    """What was written, or what would be."""
+
+    path: Path
+    quantize: Quantization
+    tensors: int
+    vocabulary: int
+    """Tokens."""
+    size: int
+    """Bytes of the weights."""
+
+
+def export_gguf(
+    folder: Path,
+    target: Path | None = None,
+    *,
+    quantize: Quantization = "f16",
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> GgufExport:
+    """Write a Hugging Face folder of a LLaMA or a Qwen2, tokenizer included, as one GGUF file.
+
+    Norms stay float32. With ``q4_0`` the output weights are ``q8_0``, as they bear it least; rows
+    that no block of 32 divides stay float16.
+
+    Args:
+        folder: With ``config.json``, weights, and ``tokenizer.model`` or Qwen2's tokenizer.json.
+        target: By default beside the folder: ``<folder>-<quantize>.gguf``.
+        quantize: How the weights are held.
+        dry_run: Check everything and write nothing.
+        progress: Called with bytes of the weights written and in all.
+
+    Raises:
+        ExportError: the folder is not such a model, or a weight is no number or too large.
+        OutputError: the target exists or can't be written.
+        TokenizerError: its tokenizer is missing or damaged.
+        CheckpointError: the configuration or the weights are missing, damaged, or of another kind.
+        DiskSpaceError: the file would not fit.
+    """
+    if quantize not in get_args(Quantization):
+        known = ", ".join(get_args(Quantization))
+        msg = f"quantization {quantize!r} is not known; choose one of {known}"
+        raise ExportError(msg)
+    folder = folder.expanduser()
+    target = target or folder.resolve().with_name(f"{folder.resolve().name}-{quantize}.gguf")
+    if target.exists():
+        msg = f"{target} exists; delete it, or name another file with --output"
+        raise OutputError(msg)
+    shape = read_config(folder, ("llama", "qwen2"))
+    tied = bool(read_json(folder / "config.json").get("tie_word_embeddings"))
+    read = read_bpe if shape.kind == "qwen2" else read_vocabulary
+    vocabulary: Vocabulary = read(folder, shape.vocabulary)
+    with open_checkpoint(folder) as checkpoint:
+        wanted = sources(shape, tied=tied)
+        check_tensors(wanted.values(), checkpoint.tensors, folder)
+        plan = _plan(wanted, quantize)
+        size = sum(one.size for one in plan)
+        _check_room(target, size)
+        if not dry_run:
+            part = target.with_name(f"{target.name}.partial")
+            try:
+                _write(part, checkpoint, plan, (shape, vocabulary, quantize), progress)
+                part.replace(target)
+            except OSError as error:
+                raise _cannot_write(target, error) from error
+            finally:
+                part.unlink(missing_ok=True)
+    return GgufExport(target, quantize, len(plan), len(vocabulary.tokens), size)
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    name: str
+    source: Source
+    kind: Any
+    """A ``gguf.GGMLQuantizationType``."""
+    size: int
+    """Bytes in the file, without padding."""
+
+
+def _plan(wanted: dict[str, Source], quantize: Quantization) -> list[_Tensor]:
+    import gguf
+
+    plan = []
+    for name, source in wanted.items():
+        kind = _kind(name, source, quantize)
+        weights, block = gguf.GGML_QUANT_SIZES[kind]
+        plan.append(_Tensor(name, source, kind, math.prod(source.shape) // weights * block))
+    return plan
+
+
+def _kind(name: str, source: Source, quantize: Quantization) -> Any:
+    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+
+    if len(source.shape) == 1:
+        return GGMLQuantizationType.F32
+    kind = GGMLQuantizationType[quantize.upper()]
+    if kind == GGMLQuantizationType.Q4_0 and name == "output.weight":
+        kind = GGMLQuantizationType.Q8_0
+    weights, _ = GGML_QUANT_SIZES[kind]
+    return kind if source.shape[-1] % weights == 0 else GGMLQuantizationType.F16
+
+
+def _check_room(target: Path, size: int) -> None:
+    parent = target.parent
+    if not parent.is_dir():
+        msg = f"there is no folder {parent}; make it, or name another file with --output"
+        raise OutputError(msg)
+    require_space(parent, size + _HEADER_BYTES, remedy=_REMEDY)
+
+
+def _cannot_write(target: Path, error: OSError) -> OutputError | DiskSpaceError:
+    if is_full(error):
+        return DiskSpaceError(f"the disk of {target} is full; {_REMEDY}; nothing was kept")
+    reason = error.strerror or str(error) or type(error).__name__
+    return OutputError(f"{target} can't be written ({reason}); name another file with --output")
+
+
+def _write(
+    part: Path,
+    checkpoint: Checkpoint,
+    plan: list[_Tensor],
+    about: tuple[LlamaShape, Vocabulary, Quantization],
+    progress: Progress | None,
+) -> None:
+    _write_header(part, plan, *about)
+    total = sum(one.size for one in plan)
+    done = 0
+    with part.open("ab") as file, ThreadPoolExecutor(_THREADS) as pool:
+        for tensor in plan:
+            _align(file)
+            blocks = _blocks(checkpoint.read(tensor.source.name), tensor)
+            for data in _in_order(pool, blocks):
+                done += file.write(data)
+                if progress:
+                    progress(f"writing {part.stem}", done, total)
+        _align(file)
+    sync(part)
+
+
+def _write_header(
+    part: Path,
+    plan: list[_Tensor],
+    shape: LlamaShape,
+    vocabulary: Vocabulary,
+    quantize: Quantization,
+) -> None:
+    import gguf
+    import numpy as np
+
+    writer = gguf.GGUFWriter(part, shape.kind)
+    writer.add_type(gguf.GGUFType.MODEL)
+    writer.add_name(part.name.removesuffix(".gguf.partial"))
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    writer.add_file_type(gguf.LlamaFileType[f"MOSTLY_{quantize.upper()}"])
+    add_shape(writer, shape)
+    vocabulary.add_to(writer)
+    for tensor in plan:
+        writer.add_tensor_info(
+            tensor.name, tensor.source.shape, np.dtype(np.float32), tensor.size, tensor.kind
+        )
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+
+
+def _align(file: BinaryIO) -> None:
+    from gguf import GGUF_DEFAULT_ALIGNMENT
+
+    file.write(b"\0" * (-file.tell() % GGUF_DEFAULT_ALIGNMENT))
+
+
+def _blocks(tensor: "torch.Tensor", wanted: _Tensor) -> Iterator[Callable[[], bytes]]:
+    """Yield the work of making a tensor's bytes, some rows each; whole heads where it has any."""
+    unit = wanted.source.shape[0] // wanted.source.heads if wanted.source.heads else 1
+    width = wanted.source.shape[-1] if len(wanted.source.shape) > 1 else 1
+    step = max(_BLOCK_WEIGHTS // (width * unit), 1) * unit
+    for begin in range(0, len(tensor), step):
+        yield partial(_encode, tensor[begin : begin + step], unit, wanted)
+
+
+def _encode(rows: "torch.Tensor", unit: int, wanted: _Tensor) -> bytes:
+    """Return rows as the file holds them.
+
+    llama.cpp turns neighbouring values of a query or key by their position, as Meta's weights have
+    them; Hugging Face's weights have the first and the second half of each head apart.
+
+    Raises:
+        ExportError: a weight is no number, or beyond float16 where that is asked for.
+    """
+    import gguf
+    import torch
+
+    low, high = torch.aminmax(rows)  # of which one is no number where any weight is none
+    limit = torch.finfo(torch.float16).max
+    if not (-limit <= low.item() and high.item() <= limit):
+        msg = (
+            f"{wanted.source.name} holds a weight that is no number or beyond float16 "
+            f"(±{limit:,.0f}), so nothing was exported; see: model-prep verify"
+        )
+        raise ExportError(msg)
+    halves = wanted.kind == gguf.GGMLQuantizationType.F16
+    values = rows.to(torch.float16 if halves else torch.float32)
+    if wanted.source.heads:
+        values = values.view(-1, 2, unit // 2, values.shape[-1]).transpose(1, 2).flatten(0, 2)
+    data: bytes = gguf.quants.quantize(values.contiguous().numpy(), wanted.kind).tobytes()
+    if rows.is_contiguous():
+        forget(raw_bytes(rows))
+    return data
+
+
+def _in_order(pool: ThreadPoolExecutor, work: Iterable[Callable[[], bytes]]) -> Iterator[bytes]:
+    """Yield results in order, with no more of them in memory than there are threads."""
+    waiting: deque[Future[bytes]] = deque()
+    for one in work:
+        waiting.append(pool.submit(one))
+        if len(waiting) > _THREADS:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

@@ -1,0 +1,124 @@
+"""Control tokens in text from documents and users, escaped so that a model reads them as text.
+
+A prompt is rendered with the model's chat template, and the whole of it is tokenized: a
+``<|im_end|>`` in a document would end the user's turn as the template's own does. A space after
+the first character of each such token, ``< |im_end|>``, leaves ordinary tokens only.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from model_prep.gguf.tokens import GgufTokens
+
+_PIPED = r"<[|｜][^|｜<>\s]{1,64}[|｜]>"
+"""What most families write their tokens as: ``<|im_end|>``, DeepSeek's with full-width bars."""
+
+_FAMILIES = (
+    *("<s>", "</s>", "<unk>", "<pad>", "<bos>", "<eos>", "[PAD]", "<think>", "</think>"),
+    *("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"),
+    *("[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_CALLS]", "[TOOL_RESULTS]"),
+    *("[/TOOL_RESULTS]", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"),
+    *("<start_of_turn>", "<end_of_turn>", "<end_of_utterance>", "[gMASK]", "<sop>", "<eop>"),
+    *("<BOS_TOKEN>", "<EOS_TOKEN>", "<EOT>", "<reserved_106>", "<reserved_107>"),
+    *("### Instruction:", "### Input:", "### Response:", "### Human:", "### Assistant:"),
+    *("### System:", "### User:", "USER:", "ASSISTANT:"),
+)
+"""Tokens and turn headings of LLaMA, Mistral, Qwen, Gemma, GLM, Command R, Baichuan, Alpaca,
+Vicuna; those between bars are not listed."""
+
+_WELL_KNOWN = re.compile("|".join([_PIPED, *map(re.escape, _FAMILIES)]))
+_MARKUP = re.compile(r"[<\[{].+[>\]}]", re.DOTALL)
+_CHATML = "<|im_start|><|im_end|>"
+"""Of the template that llama.cpp takes where a file has none."""
+
+
+class ControlTokens:
+    """What a model's tokenizer or chat template does not read as text.
+
+    Args:
+        pattern: Matches each of them; None where there are none. A match begins and ends with
+            something else than white space.
+    """
+
+    def __init__(self, pattern: re.Pattern[str] | None) -> None:
+        self._pattern = pattern
+
+    @classmethod
+    def well_known(cls) -> "ControlTokens":
+        """Return those of the usual families, for a model whose vocabulary is not known."""
+        return cls(_WELL_KNOWN)
+
+    @classmethod
+    def of_tokenizer(cls, tokenizer: Any, template: object) -> "ControlTokens":
+        """Return those of a transformers tokenizer.
+
+        Args:
+            tokenizer: A fast or slow one.
+            template: The chat template in use; headings of turns that it writes as plain text,
+                such as Alpaca's, count as tokens.
+        """
+        added = tokenizer.added_tokens_decoder.values()
+        special = {*tokenizer.all_special_tokens, *(one.content for one in added if one.special)}
+        return cls._of(special, (one.content for one in added), tokenizer.get_vocab(), template)
+
+    @classmethod
+    def of_gguf(cls, tokens: GgufTokens, template: str | None = None) -> "ControlTokens":
+        """Return those of a GGUF file, in llama.cpp's hands.
+
+        Args:
+            tokens: What `model_prep.gguf.tokens.read_gguf_tokens` returns.
+            template: Given to llama.cpp in place of the file's.
+        """
+        template = template or tokens.chat_template or _CHATML
+        return cls._of(tokens.control, tokens.user_defined, tokens.normal, template)
+
+    @classmethod
+    def _of(
+        cls,
+        special: Iterable[str],
+        added: Iterable[str],
+        vocabulary: Iterable[str],
+        template: object,
+    ) -> "ControlTokens":
+        """Return ``special`` tokens, and of the others those that are none of a language's words.
+
+        Vocabularies are extended by words and runs of spaces too: these stay text.
+        """
+        tokens = {*special, *filter(_MARKUP.fullmatch, added)}
+        # llama.cpp reads a piece of such a name as control, whatever type the file gives it.
+        tokens |= {piece for piece in vocabulary if _WELL_KNOWN.fullmatch(piece)}
+        tokens |= set(_WELL_KNOWN.findall(str(template or "")))
+        bare = {token.strip(" \t\r\n▁") for token in tokens}
+        escaped = [re.escape(one) for one in sorted(bare, key=len) if len(one) > 1]
+        return cls(re.compile("|".join(reversed(escaped))) if escaped else None)
+
+    def escape(self, text: str) -> str:
+        """Return ``text`` with a space after the first character of each token; else as it is."""
+        if self._pattern is None:
+            return text
+        # Again while there are any: a match may overlap another, or hold the space just put in.
+        # It ends, since a token holds only so many spaces in a row.
+        while (escaped := self._pattern.sub(_broken, text)) != text:
+            text = escaped
+        return text
+
+    def escape_messages(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return chat messages, as OpenAI's API has them, with the text of each escaped."""
+        return [{**one, "content": self._content(one.get("content"))} for one in messages]
+
+    def _content(self, content: Any) -> Any:
+        if isinstance(content, str):
+            return self.escape(content)
+        if not isinstance(content, list):
+            return content
+        return [
+            {**part, "text": self.escape(part["text"])}
+            if isinstance(part, dict) and isinstance(part.get("text"), str)
+            else self._content(part)
+            for part in content
+        ]
+
+
+def _broken(match: re.Match[str]) -> str:
+    return f"{match[0][0]} {match[0][1:]}"

@@ -1,0 +1,185 @@
+"""Text from any prepared model: folders with or without LoRAs, and GGUF files."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from model_prep.catalog.models import find
+from model_prep.catalog.pull import is_pulled, model_path
+from model_prep.errors import GenerateError
+from model_prep.inference.placement import Dtype, placement
+from model_prep.inference.predictions import Prediction, PredictionsFile
+from model_prep.inference.sampling import Messages, Prompt, Sampling, TextModel
+
+_BATCH = 4
+"""Prompts answered together."""
+_CONTEXT = 4096
+"""Tokens of a GGUF model's prompt and answer together; memory is taken for all of them."""
+
+
+def load_model(
+    base_model: str | Path,
+    *,
+    lora_models: list[Path] | None = None,
+    tokenizer_path: Path | None = None,
+    gpus: str | None = None,
+    only_cpu: bool = False,
+    load_in_8bit: bool = False,
+    load_in_4bit: bool = False,
+    dtype: Dtype = "auto",
+    context_length: int = _CONTEXT,
+) -> TextModel:
+    """Load a model to be asked.
+
+    Args:
+        base_model: A folder, a GGUF file, or the catalog's name of a pulled model.
+        lora_models: Adapters for a folder, in order; they are applied, not merged.
+        tokenizer_path: By default that of the last adapter that has one, or the base's.
+        gpus: See `placement`, as for what follows.
+        only_cpu: Use no GPU.
+        load_in_8bit: Quantize while loading, on a GPU.
+        load_in_4bit: The same, to four bits.
+        dtype: Of the weights of a folder.
+        context_length: Tokens, for a GGUF file.
+
+    Raises:
+        GenerateError: the options contradict each other or the model, or it can't be loaded.
+        MergeError: the adapters do not fit the base, or not in this order.
+        CheckpointError: weights are missing or damaged.
+        TokenizerError: there is no tokenizer.
+    """
+    path = _model_path(base_model)
+    if path.suffix.lower() == ".gguf":
+        folders_only = {
+            "--lora-model": lora_models, "--tokenizer-path": tokenizer_path,
+            "--load-in-8bit": load_in_8bit, "--load-in-4bit": load_in_4bit, "--gpus": gpus,
+            "--dtype": dtype != "auto",
+        }  # fmt: skip
+        if given := [name for name, value in folders_only.items() if value]:
+            msg = (
+                f"{given[0]} is for a Hugging Face folder, and {path} is a GGUF file; leave it out"
+            )
+            raise GenerateError(msg)
+        from model_prep.inference.llamacpp_model import GgufModel
+
+        return GgufModel(path, context_length, only_cpu=only_cpu)
+    options = placement(
+        gpus=gpus,
+        only_cpu=only_cpu,
+        load_in_8bit=load_in_8bit,
+        load_in_4bit=load_in_4bit,
+        dtype=dtype,
+    )
+    from model_prep.inference.transformers_model import HuggingFaceModel
+
+    return HuggingFaceModel(path, lora_models or [], tokenizer_path, options)
+
+
+def _model_path(base_model: str | Path) -> Path:
+    name = str(base_model)
+    if find(name):
+        if not is_pulled(name):
+            msg = f"{name} is not here yet; run: model-prep pull {name}"
+            raise GenerateError(msg)
+        return model_path(name)
+    path = Path(base_model).expanduser()
+    if path.is_dir() or path.suffix.lower() == ".gguf":
+        return path
+    what = "is neither a folder nor a .gguf file" if path.exists() else "does not exist"
+    msg = f"{path} {what}; --base-model takes a Hugging Face folder or a GGUF file"
+    raise GenerateError(msg)
+
+
+def generate(
+    model: TextModel,
+    prompts: list[str],
+    *,
+    name: str = "",
+    with_prompt: bool = False,
+    sampling: Sampling | None = None,
+    batch_size: int = _BATCH,
+    predictions_file: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Prediction]:
+    """Ask a model each prompt, some at a time.
+
+    Args:
+        model: What `load_model` returns.
+        prompts: Texts to be continued, or instructions.
+        name: Of the model, for the records.
+        with_prompt: Put each into the model's chat template, or into Alpaca's where it has none.
+        sampling: How tokens are chosen.
+        batch_size: Prompts answered together.
+        predictions_file: Written as answers come; what it holds already is not asked again.
+        progress: Called with prompts answered and in all.
+
+    Returns:
+        A record for each prompt, in order.
+
+    Raises:
+        GenerateError: a prompt is too long, or the predictions file is of something else.
+    """
+    sampling = sampling or Sampling()
+    kept = PredictionsFile(predictions_file, prompts, name) if predictions_file else None
+    done = list(kept.done) if kept else []
+    while len(done) < len(prompts):
+        batch = prompts[len(done) : len(done) + batch_size]
+        asked = [as_prompt(text, with_prompt=with_prompt) for text in batch]
+        # Of the place, so that what goes on with a file says what one run would have said.
+        seeded = replace(sampling, seed=sampling.seed + len(done))
+        outputs = model.complete(asked, seeded)
+        if kept:
+            kept.append(outputs)
+        first = len(done)
+        done += [
+            Prediction(first + number, name, text, output)
+            for number, (text, output) in enumerate(zip(batch, outputs, strict=True))
+        ]
+        if progress:
+            progress(len(done), len(prompts))
+    return done
+
+
+def as_prompt(text: str, *, with_prompt: bool) -> Prompt:
+    """Return a text to be continued, or with ``with_prompt`` an instruction to be answered."""
+    return [{"role": "user", "content": text}] if with_prompt else text
+
+
+def converse(
+    model: TextModel,
+    read: Callable[[], str],
+    write: Callable[[str], None],
+    with_prompt: bool = False,
+    history: bool = False,
+    sampling: Sampling | None = None,
+) -> None:
+    """Answer what is typed until nothing is.
+
+    Args:
+        model: What `load_model` returns.
+        read: Returns the next input; empty at the end.
+        write: Called with the answer as it comes, and with a line break after it.
+        with_prompt: As for `generate`.
+        history: Show the model what was said before; needs ``with_prompt``.
+        sampling: How tokens are chosen.
+
+    Raises:
+        GenerateError: ``history`` without ``with_prompt``, or an input is too long.
+    """
+    if history and not with_prompt:
+        msg = "--history needs --with-prompt, which tells the turns of a chat apart"
+        raise GenerateError(msg)
+    said: Messages = []
+    while text := read():
+        asked: Prompt = text
+        if with_prompt:
+            said = [*(said if history else []), {"role": "user", "content": text}]
+            asked = said
+        try:
+            (answer,) = model.complete([asked], sampling or Sampling(), write)
+        except KeyboardInterrupt:
+            write("\n")  # the answer is cut short, the conversation goes on
+            said = said[:-1]
+            continue
+        write("\n")
+        said = [*said, {"role": "assistant", "content": answer}]

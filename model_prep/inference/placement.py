@@ -1,0 +1,116 @@
+"""Where a model's weights go, and in which type."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from model_prep.checkpoint.reader import TensorInfo
+from model_prep.errors import GenerateError
+
+Dtype = Literal["auto", "float32", "float16", "bfloat16"]
+
+_MEMINFO = Path("/proc/meminfo")
+
+
+def placement(
+    *,
+    gpus: str | None = None,
+    only_cpu: bool = False,
+    load_in_8bit: bool = False,
+    load_in_4bit: bool = False,
+    dtype: Dtype = "auto",
+) -> dict[str, Any]:
+    """Return the arguments of ``from_pretrained`` for this machine.
+
+    By default the first GPU is used where there is one, with bfloat16 where it has that, else
+    float16; and float32 on a CPU, which is slow at half precision or lacks it.
+
+    Args:
+        gpus: Numbers with commas between them; a model is spread over several.
+        only_cpu: Use no GPU.
+        load_in_8bit: Quantize while loading, by bitsandbytes.
+        load_in_4bit: The same, to four bits.
+        dtype: Of the weights.
+
+    Raises:
+        GenerateError: the options contradict each other or ask for what this machine hasn't.
+    """
+    import torch
+
+    if only_cpu and gpus:
+        msg = "--only-cpu and --gpus contradict each other; leave one out"
+        raise GenerateError(msg)
+    if load_in_8bit and load_in_4bit:
+        msg = "--load-in-8bit and --load-in-4bit contradict each other; leave one out"
+        raise GenerateError(msg)
+    numbers = [] if only_cpu else _gpu_numbers(gpus)
+    if not numbers:
+        if load_in_8bit or load_in_4bit:
+            msg = (
+                "8-bit and 4-bit loading needs a GPU; on a CPU use a quantized GGUF file, as "
+                "`model-prep export-gguf --quantize q8_0` writes it"
+            )
+            raise GenerateError(msg)
+        return {"dtype": torch.float32 if dtype == "auto" else getattr(torch, dtype)}
+    half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    kind = half if dtype == "auto" else getattr(torch, dtype)
+    options: dict[str, Any] = {"dtype": kind, "device_map": {"": numbers[0]}}
+    if len(numbers) > 1:
+        free = {number: torch.cuda.mem_get_info(number)[0] for number in numbers}
+        options |= {"device_map": "auto", "max_memory": free}
+    if load_in_8bit or load_in_4bit:
+        options["quantization_config"] = _quantization(load_in_8bit, kind)
+    return options
+
+
+def _quantization(eight: bool, compute_dtype: Any) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    if eight:
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute_dtype
+    )
+
+
+def _gpu_numbers(wanted: str | None) -> list[int]:
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted is None:
+        return [0] if count else []
+    try:
+        numbers = [int(part) for part in wanted.split(",") if part.strip()]
+    except ValueError as error:
+        msg = f"--gpus takes numbers such as 0,1, not {wanted!r}"
+        raise GenerateError(msg) from error
+    missing = [number for number in numbers if not 0 <= number < count]
+    if missing:
+        msg = f"there is no GPU {missing[0]}: PyTorch can use {count} here"
+        raise GenerateError(msg)
+    return numbers
+
+
+def require_memory(tensors: Iterable[TensorInfo], options: dict[str, Any]) -> None:
+    """Check that a model fits the memory, where it is a CPU that runs it.
+
+    Args:
+        tensors: The weights.
+        options: What `placement` has returned.
+
+    Raises:
+        GenerateError: the system would run out of memory.
+    """
+    if "device_map" in options or not _MEMINFO.exists():
+        return
+    needed = sum(math.prod(one.shape) for one in tensors) * options["dtype"].itemsize
+    lines = _MEMINFO.read_text(encoding="utf-8").splitlines()
+    kilobytes = next((line.split()[1] for line in lines if line.startswith("MemAvailable")), None)
+    if kilobytes and needed > int(kilobytes) * 1024:
+        msg = (
+            f"the weights need {needed / 1e9:.1f} GB as {str(options['dtype'])[6:]} and "
+            f"{int(kilobytes) / 1e6:.1f} GB of memory are free; use --dtype bfloat16, or a "
+            "quantized GGUF file, as `model-prep export-gguf --quantize q8_0` writes it"
+        )
+        raise GenerateError(msg)

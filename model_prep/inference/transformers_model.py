@@ -1,0 +1,171 @@
+"""Hugging Face folders, with or without LoRAs, asked through transformers."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from model_prep.checkpoint.reader import open_checkpoint
+from model_prep.errors import GenerateError, first_line
+from model_prep.inference.control_tokens import ControlTokens
+from model_prep.inference.placement import require_memory
+from model_prep.inference.sampling import Prompt, Sampling
+from model_prep.lora.attach import attach_loras
+from model_prep.lora.plan import prepare_merge
+from model_prep.tokenizer.loading import ALPACA_TEMPLATE, load_tokenizer
+
+_CONTEXT = 2048
+"""Tokens, where a model does not say."""
+
+
+class HuggingFaceModel:
+    """A model and its exact tokenizer.
+
+    Args:
+        base: The folder of a model.
+        loras: Folders of adapters in the order in which they were trained; they are not merged.
+        tokenizer: A folder or file; by default that of the last LoRA that has one, or the base's.
+        options: What `model_prep.inference.placement.placement` returns.
+
+    Raises:
+        GenerateError: the folder is none, the tokenizer is of another model, or the memory is too
+            small.
+        MergeError: the LoRAs do not fit the base, or not in this order.
+        CheckpointError: weights are missing or damaged.
+        TokenizerError: there is no tokenizer.
+    """
+
+    def __init__(
+        self, base: Path, loras: list[Path], tokenizer: Path | None, options: dict[str, Any]
+    ) -> None:
+        self._tokenizer = load_tokenizer(tokenizer or _tokenizer_folder(base, loras))
+        self._template = self._tokenizer.chat_template or ALPACA_TEMPLATE
+        self._control_tokens = ControlTokens.of_tokenizer(self._tokenizer, self._template)
+        # A merge and what is to act like one need the same: order, shapes, vocabulary.
+        plan = prepare_merge(base, loras) if loras else None
+        with open_checkpoint(base) as checkpoint:
+            require_memory(checkpoint.tensors.values(), options)
+        self._model = _load(base, options)
+        self._ends = _end_tokens(self._model, self._tokenizer)
+        if plan:
+            with plan:
+                self._model = attach_loras(self._model, plan.adapters)
+        self._context = getattr(self._model.config, "max_position_embeddings", None) or _CONTEXT
+        rows, pieces = len(self._model.get_input_embeddings().weight), len(self._tokenizer)
+        if pieces > rows:
+            msg = (
+                f"the tokenizer has {pieces:,} pieces and the model {rows:,} embeddings: they are "
+                "of different models; name the right one with --tokenizer-path"
+            )
+            raise GenerateError(msg)
+
+    def complete(
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        on_text: Callable[[str], None] | None = None,
+    ) -> list[str]:
+        """Return what the model says to each prompt; see `TextModel`."""
+        import torch
+
+        rows = [self._encode(prompt) for prompt in prompts]
+        limits = [min(sampling.max_new_tokens, self._context - len(row)) for row in rows]
+        width = max(map(len, rows))
+        pad = self._pad_token()
+        ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+        device = self._model.get_input_embeddings().weight.device
+        torch.manual_seed(sampling.seed)
+        with torch.inference_mode():
+            output = self._model.generate(
+                input_ids=ids.to(device),
+                attention_mask=mask.to(device),
+                generation_config=self._config(sampling, max(limits)),
+                streamer=_streamer(self._tokenizer, on_text) if on_text else None,
+            )
+        made = zip(output[:, width:].tolist(), limits, strict=True)
+        return [self._decode(row[:limit]) for row, limit in made]
+
+    def _encode(self, prompt: Prompt) -> list[int]:
+        ids: list[int]
+        if isinstance(prompt, str):
+            ids = self._tokenizer(prompt)["input_ids"]
+        else:
+            ids = self._tokenizer.apply_chat_template(
+                self._control_tokens.escape_messages(prompt),
+                chat_template=self._template,
+                add_generation_prompt=True,
+                return_dict=False,
+            )
+        if len(ids) >= self._context:
+            msg = (
+                f"a prompt has {len(ids):,} tokens and the model's context {self._context:,}; "
+                "shorten it"
+            )
+            raise GenerateError(msg)
+        return ids
+
+    def _decode(self, ids: list[int]) -> str:
+        end = next((at for at, number in enumerate(ids) if number in self._ends), len(ids))
+        text: str = self._tokenizer.decode(ids[:end], skip_special_tokens=True)
+        return text.strip()
+
+    def _pad_token(self) -> int:
+        """Return the padding: not the end token if there is another, as repetition is penalized."""
+        for number in (self._tokenizer.pad_token_id, self._tokenizer.unk_token_id):
+            if number is not None and number not in self._ends:
+                return int(number)
+        return self._ends[0] if self._ends else 0
+
+    def _config(self, sampling: Sampling, limit: int) -> Any:
+        from transformers import GenerationConfig
+
+        chances = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+        return GenerationConfig(
+            max_new_tokens=limit,
+            repetition_penalty=sampling.repetition_penalty,
+            do_sample=sampling.temperature > 0,
+            eos_token_id=self._ends,
+            pad_token_id=self._pad_token(),
+            **({**chances, "top_k": sampling.top_k} if sampling.temperature > 0 else {}),
+        )
+
+
+def _tokenizer_folder(base: Path, loras: list[Path]) -> Path:
+    names = ("tokenizer.model", "tokenizer.json")
+    held = (one for one in reversed(loras) if any((one / name).is_file() for name in names))
+    return next(held, base)
+
+
+def _load(base: Path, options: dict[str, Any]) -> Any:
+    from transformers import AutoModelForCausalLM, GenerationConfig
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, **options)
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        reason = first_line(error)
+        msg = f"{base} can't be loaded ({reason}); see: model-prep verify"
+        raise GenerateError(msg) from error
+    ends = model.generation_config.eos_token_id
+    # What a folder says of sampling and lengths would mix with what is asked for.
+    model.generation_config = GenerationConfig(eos_token_id=ends)
+    return model.eval()
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
+    """Return the tokens that end an answer: those that the folder names, and the tokenizer's."""
+    named = model.generation_config.eos_token_id
+    ends = named if isinstance(named, list) else [named]
+    return sorted({int(one) for one in [*ends, tokenizer.eos_token_id] if one is not None})
+
+
+def _streamer(tokenizer: Any, on_text: Callable[[str], None]) -> Any:
+    from model_prep.inference.streaming import TextStream
+
+    class Calling(TextStream):
+        def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: ARG002
+            if text:
+                on_text(text)
+
+    return Calling(tokenizer, skip_prompt=True, skip_special_tokens=True)

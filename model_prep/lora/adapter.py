@@ -1,0 +1,214 @@
+"""A LoRA on disk as PEFT saves it: its configuration, and which tensor acts on which weight.
+
+Names and meanings are those of PEFT (github.com/huggingface/peft), old and new: the factors of a
+linear layer are ``….lora_A[.NAME].weight`` (r × in) and ``….lora_B[.NAME].weight`` (out × r), those
+of an embedding ``….lora_embedding_A`` (r × rows) and ``….lora_embedding_B`` (columns × r); whole
+copies of a module are ``….weight``, ``….modules_to_save[.NAME].weight`` or ``….base_layer.weight``.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model_prep.checkpoint.reader import Checkpoint, open_checkpoint
+from model_prep.errors import AdapterError
+
+if TYPE_CHECKING:
+    from model_prep.lora.arithmetic import LowRankUpdate
+
+CONFIG = "adapter_config.json"
+EMBEDDINGS = ("model.embed_tokens.weight", "lm_head.weight")
+"""The weights with a row for each piece of the vocabulary."""
+
+_FACTOR = re.compile(r"(.+)\.lora_(embedding_)?(A|B)(?:\.(?!weight$|bias$)\w+)?(?:\.weight)?")
+_COPY = re.compile(
+    r"(.+?)(?:\.modules_to_save(?:\.(?!weight$|bias$)\w+)?|\.base_layer)?\.(weight|bias)"
+)
+_OTHER_METHODS = {
+    "use_dora": "DoRA",
+    "use_qalora": "QA-LoRA",
+    "use_bdlora": "BD-LoRA",
+    "lora_bias": "LoRA with biases",
+    "trainable_token_indices": "trainable tokens",
+    "target_parameters": "LoRA on parameters",
+    "layer_replication": "layer replication",
+    "alora_invocation_tokens": "activated LoRA",
+    "kasa_config": "KaSA",
+}
+"""Switches of PEFT that change what a merge would have to compute."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """The two factors that act on one weight, by the names that they have in the file."""
+
+    left: str
+    right: str
+    alpha: float
+    rank: int
+    divisor: float
+    transposed: bool
+    """The file's ``left @ right`` is the transpose of what is added."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One LoRA: open, with every tensor assigned to a weight of the base."""
+
+    folder: Path
+    config: dict[str, Any]
+    checkpoint: Checkpoint
+    products: dict[str, Product] = field(default_factory=dict)
+    """By the name of the weight that they are added to."""
+    copies: dict[str, str] = field(default_factory=dict)
+    """Names in the file of whole tensors, by the name of the weight that they replace."""
+
+    @property
+    def name(self) -> str:
+        """What the user knows it by."""
+        return self.folder.name or str(self.folder)
+
+    @property
+    def vocabulary(self) -> int | None:
+        """Rows of the embeddings that it brings, None where it brings none."""
+        for weight in EMBEDDINGS:
+            if weight in self.copies:
+                return self.checkpoint.tensors[self.copies[weight]].shape[0]
+        return None
+
+    def shape_of(self, weight: str) -> tuple[int, int]:
+        """Return the shape of what is added to ``weight``."""
+        product, tensors = self.products[weight], self.checkpoint.tensors
+        out, inside = tensors[product.left].shape[0], tensors[product.right].shape[1]
+        return (inside, out) if product.transposed else (out, inside)
+
+    def update_of(self, weight: str) -> "LowRankUpdate":
+        """Read what is added to ``weight``, turned as the weight lies."""
+        from model_prep.lora.arithmetic import LowRankUpdate
+
+        product = self.products[weight]
+        left, right = self.checkpoint.read(product.left), self.checkpoint.read(product.right)
+        if product.transposed:
+            left, right = right.T, left.T
+        return LowRankUpdate(left, right, product.alpha, product.divisor)
+
+    def release(self, weight: str) -> None:
+        """Let go of the memory that `update_of` touched."""
+        self.checkpoint.release(self.products[weight].left)
+        self.checkpoint.release(self.products[weight].right)
+
+
+def open_adapter(folder: Path, *, conv1d: bool = False) -> Adapter:
+    """Open the folder of a LoRA; of the weights, only names and shapes are read.
+
+    Args:
+        folder: Holds ``adapter_config.json`` and ``adapter_model.safetensors`` or ``.bin``.
+        conv1d: The base keeps its matrices as in × out, as GPT-2 does. PEFT goes by that too, and
+            corrects a ``fan_in_fan_out`` that says otherwise.
+
+    Raises:
+        AdapterError: it is no LoRA, is one that can't be merged, or contradicts itself.
+        CheckpointError: its weights are missing or damaged.
+    """
+    config = _read_config(folder)
+    adapter = Adapter(folder, config, open_checkpoint(folder))
+    factors: dict[str, dict[str, str]] = {}
+    for name in adapter.checkpoint.tensors:
+        plain = name.removeprefix("base_model.model.")
+        if found := _FACTOR.fullmatch(plain):
+            module, embedding, side = found.groups()
+            factors.setdefault(module, {"embedding": embedding or ""})[side] = name
+        elif ".original_module." in plain:
+            continue  # the base's own copy, which PEFT once saved too
+        elif found := _COPY.fullmatch(plain):
+            weight = f"{found[1]}.{found[2]}"
+            # PEFT may save a trained copy under two names; both are the same.
+            if weight not in adapter.copies or plain == weight:
+                adapter.copies[weight] = name
+        else:
+            msg = f"{folder} holds {name}, which is no part of a LoRA that can be merged"
+            raise AdapterError(msg)
+    for module, sides in factors.items():
+        adapter.products[f"{module}.weight"] = _product(adapter, module, sides, conv1d)
+    _require_targets(adapter)
+    return adapter
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    file = folder / CONFIG
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+        kind = config.get("peft_type", "LORA")
+        float(config["lora_alpha"]), int(config["r"])
+    except FileNotFoundError:
+        there = ", ".join(sorted(path.name for path in folder.glob("*"))[:5]) or "nothing"
+        msg = (
+            f"{folder} is no LoRA: it has no {CONFIG} (there is {there}); name the adapter's folder"
+        )
+        raise AdapterError(msg) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = f"{file} is not a LoRA's configuration ({error}); fetch it again"
+        raise AdapterError(msg) from error
+    if kind != "LORA":
+        msg = f"{folder} is an adapter of the kind {kind}; only LoRA can be merged"
+        raise AdapterError(msg)
+    for switch, method in _OTHER_METHODS.items():
+        if config.get(switch):
+            msg = f"{folder} uses {method} ({switch}), which can't be merged here; use PEFT itself"
+            raise AdapterError(msg)
+    return dict(config)
+
+
+def _product(adapter: Adapter, module: str, sides: dict[str, str], conv1d: bool) -> Product:
+    if missing := {"A", "B"} - sides.keys():
+        side = missing.pop()
+        msg = f"{adapter.folder} lacks lora_{side} of {module}: it is incomplete; fetch it again"
+        raise AdapterError(msg)
+    config, tensors = adapter.config, adapter.checkpoint.tensors
+    rank = int(_by_pattern(config.get("rank_pattern"), module, config["r"]))
+    alpha = float(_by_pattern(config.get("alpha_pattern"), module, config["lora_alpha"]))
+    left, right = tensors[sides["B"]].shape, tensors[sides["A"]].shape
+    if len(left) != 2 or len(right) != 2 or left[1] != rank or right[0] != rank:
+        msg = (
+            f"{adapter.folder}: the factors of {module} are {left} and {right}, but {CONFIG} says "
+            f"r={rank}; they are not of the same LoRA"
+        )
+        raise AdapterError(msg)
+    return Product(
+        left=sides["B"],
+        right=sides["A"],
+        alpha=alpha,
+        rank=rank,
+        divisor=math.sqrt(rank) if config.get("use_rslora") else rank,
+        # PEFT keeps an embedding's factors the other way round.
+        transposed=bool(sides["embedding"]) or conv1d,
+    )
+
+
+def _by_pattern(patterns: dict[str, float] | None, module: str, default: float) -> float:
+    """Return the value of the first pattern that is the end, or the whole, of the module's name."""
+    for pattern, value in (patterns or {}).items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            return value
+    return default
+
+
+def _require_targets(adapter: Adapter) -> None:
+    targets = adapter.config.get("target_modules")
+    named: list[tuple[str, Iterable[str]]] = [
+        *((target, adapter.products) for target in (targets if isinstance(targets, list) else [])),
+        *((module, adapter.copies) for module in adapter.config.get("modules_to_save") or []),
+    ]
+    missing = [
+        module
+        for module, held in named
+        if not any(f".{name}".endswith(f".{module}.weight") for name in held)
+    ]
+    if missing or not (adapter.products or adapter.copies):
+        what = ", ".join(missing) or "any module"
+        msg = f"{adapter.folder} holds nothing for {what}, which its {CONFIG} names; fetch it again"
+        raise AdapterError(msg)

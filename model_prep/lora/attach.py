@@ -1,0 +1,86 @@
+"""LoRAs put upon a loaded model by PEFT, without merging them into its weights.
+
+A LoRA may bring whole copies of modules too (``modules_to_save``: in this family the embeddings and
+the output layer, with a row for each piece of a larger vocabulary). PEFT holds such copies beside
+the module and uses those of one adapter only, all of one size; here they replace the module, each
+LoRA's in its turn, so that the later one wins, as it does in a merge.
+"""
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from model_prep.errors import AdapterError, first_line
+from model_prep.lora.adapter import Adapter
+
+if TYPE_CHECKING:
+    import torch
+
+
+def attach_loras(model: Any, adapters: list[Adapter]) -> Any:
+    """Return the model with all LoRAs active.
+
+    Args:
+        model: Of transformers; its modules are changed.
+        adapters: In the order in which they were trained; checked by `prepare_merge`.
+
+    Raises:
+        AdapterError: one does not fit the model.
+    """
+    for adapter in adapters:
+        for weight, name in adapter.copies.items():
+            _replace(model, weight, adapter.checkpoint.read(name), adapter)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PEFT asks transformers for what is on its way out
+        for number, adapter in enumerate(adapters):
+            model = _attach(model, f"lora{number}", adapter)
+        names = [f"lora{number}" for number in range(len(adapters))]
+        model.base_model.set_adapter(names, inference_mode=True)
+    return model.eval()
+
+
+def _replace(model: Any, weight: str, copy: "torch.Tensor", adapter: Adapter) -> None:
+    """Put a whole copy in a module's place; embeddings may get another number of rows."""
+    import torch
+
+    path, _, parameter = weight.rpartition(".")
+    try:
+        module = model.get_submodule(path)
+        old = getattr(module, parameter)
+    except AttributeError as error:
+        msg = f"{adapter.folder} brings {weight}, which the base model has no place for"
+        raise AdapterError(msg) from error
+    new = torch.nn.Parameter(copy.to(old.device, old.dtype, copy=True), requires_grad=False)
+    setattr(module, parameter, new)
+    if module in (model.get_input_embeddings(), model.get_output_embeddings()):
+        rows = "num_embeddings" if hasattr(module, "num_embeddings") else "out_features"
+        setattr(module, rows, len(new))
+        model.config.vocab_size = len(new)
+
+
+def _attach(model: Any, name: str, adapter: Adapter) -> Any:
+    from dataclasses import fields
+
+    from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+
+    known = {field.name for field in fields(LoraConfig)} - {"peft_type"}
+    settings = {key: value for key, value in adapter.config.items() if key in known}
+    config = LoraConfig(**{**settings, "modules_to_save": None, "inference_mode": True})
+    factors = [
+        one for product in adapter.products.values() for one in (product.left, product.right)
+    ]
+    weights = {one: adapter.checkpoint.read(one) for one in factors}
+    try:
+        if isinstance(model, PeftModel):
+            model.add_adapter(name, config)
+        else:
+            model = get_peft_model(model, config, adapter_name=name)
+        result = set_peft_model_state_dict(model, weights, adapter_name=name)
+    except (ValueError, RuntimeError, KeyError) as error:
+        reason = first_line(error)
+        msg = f"{adapter.folder} does not fit the base model ({reason}); it is for another model"
+        raise AdapterError(msg) from error
+    missing = [key for key in result.missing_keys if f".{name}." in key]
+    if odd := [*result.unexpected_keys, *missing]:
+        msg = f"{adapter.folder} does not fit the base model ({odd[0]}); it is for another model"
+        raise AdapterError(msg)
+    return model

@@ -1,0 +1,147 @@
+"""What a merge will do, tensor by tensor, found out and checked before any weight is read."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from model_prep.checkpoint.reader import TensorInfo
+from model_prep.errors import AdapterError, MergeError
+from model_prep.llama.architecture import LlamaShape
+from model_prep.llama.meta_layout import is_computed, is_rotated, names
+from model_prep.lora.adapter import EMBEDDINGS, Adapter
+from model_prep.lora.base import BaseWeights
+
+_FLOATING = {"F16", "BF16", "F32", "F64"}
+
+
+@dataclass(frozen=True)
+class PlannedTensor:
+    """One tensor of the result."""
+
+    name: str
+    """As in the base."""
+    info: TensorInfo
+    """As it is to be written: by its name there, and whole."""
+    source: Adapter | None
+    """The adapter whose whole copy it starts from; None: the base."""
+    updates: tuple[Adapter, ...]
+    """The adapters whose low-rank products are then added, in order."""
+    head: int | None = None
+    """Rows of a head where the rows of each are to be put into Meta's order, else None."""
+
+
+def plan_tensors(base: BaseWeights, adapters: list[Adapter], dtype: str) -> list[PlannedTensor]:
+    """Assign what the adapters hold to the tensors of the base, in the base's order.
+
+    Args:
+        base: Open.
+        adapters: In the order in which they are applied.
+        dtype: Of all floating tensors of the result, in safetensors' spelling.
+
+    Raises:
+        AdapterError: an adapter does not fit the base.
+    """
+    for adapter in adapters:
+        _require_modules(base, adapter)
+    names = [name for name in base.tensors if not is_computed(name)]
+    return [_plan(base.tensors[name], adapters, dtype) for name in names]
+
+
+def _plan(tensor: TensorInfo, adapters: list[Adapter], dtype: str) -> PlannedTensor:
+    shape, source, updates = tensor.shape, None, list[Adapter]()
+    for adapter in adapters:
+        if tensor.name in adapter.copies:
+            copy = adapter.checkpoint.tensors[adapter.copies[tensor.name]].shape
+            _require_fit(tensor.name, adapter, copy, shape)
+            shape, source, updates = copy, adapter, []  # the later copy wins
+        if tensor.name in adapter.products:
+            if adapter.shape_of(tensor.name) != shape:
+                raise _misfit(tensor.name, adapter, adapter.shape_of(tensor.name), shape)
+            updates.append(adapter)
+    kept = tensor.dtype if tensor.dtype not in _FLOATING else dtype
+    return PlannedTensor(
+        tensor.name, replace(tensor, shape=shape, dtype=kept), source, tuple(updates)
+    )
+
+
+def _require_fit(
+    name: str, adapter: Adapter, copy: tuple[int, ...], shape: tuple[int, ...]
+) -> None:
+    """A copy is as large as what it replaces, but for the vocabulary's rows."""
+    first = 1 if name in EMBEDDINGS else 0
+    if len(copy) != len(shape) or copy[first:] != shape[first:]:
+        raise _misfit(name, adapter, copy, shape)
+
+
+def _misfit(
+    name: str, adapter: Adapter, found: tuple[int, ...], shape: tuple[int, ...]
+) -> AdapterError:
+    return AdapterError(
+        f"{adapter.folder} was made for a model of another shape: {name} is {_times(shape)}, and "
+        f"the adapter has {_times(found)}; use the base and the adapter of the same size (7B, 13B)"
+    )
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
+
+
+def _require_modules(base: BaseWeights, adapter: Adapter) -> None:
+    """Check that all that the adapter acts on is there, and that it acts on all that it should."""
+    held = adapter.products.keys() | adapter.copies.keys()
+    if unknown := sorted(held - base.tensors.keys()):
+        msg = (
+            f"{adapter.folder} acts on {unknown[0]}, which the base does not have "
+            f"({len(unknown)} of its {len(held)} modules are missing there); use the base that the "
+            "adapter was trained on"
+        )
+        raise AdapterError(msg)
+    targets = adapter.config.get("target_modules")
+    narrowed = adapter.config.get("layers_to_transform") or adapter.config.get("exclude_modules")
+    if not isinstance(targets, list) or narrowed:
+        return
+    ends = tuple(f".{target}.weight" for target in targets)
+    for name in base.tensors:
+        if f".{name}".endswith(ends) and name not in held:
+            msg = (
+                f"{adapter.folder} has no LoRA of {name}, which its configuration targets; it is "
+                "incomplete, or was made for a smaller model: fetch it again, or use its own base"
+            )
+            raise AdapterError(msg)
+
+
+def require_one_vocabulary(tensors: list[PlannedTensor], last: Path) -> int | None:
+    """Return the rows of the result's embeddings, None where it has none by the usual names.
+
+    Raises:
+        AdapterError: input and output embeddings differ.
+    """
+    rows = {one.name: one.info.shape[0] for one in tensors if one.name in EMBEDDINGS}
+    if len(set(rows.values())) > 1:
+        both = " and ".join(f"{name} {count:,}" for name, count in rows.items())
+        msg = (
+            f"the merged model would have unequal vocabularies ({both} rows): {last} brings only "
+            "one of the two embeddings; use an adapter with both"
+        )
+        raise AdapterError(msg)
+    return next(iter(rows.values()), None)
+
+
+def in_meta_order(planned: list[PlannedTensor], shape: LlamaShape) -> list[PlannedTensor]:
+    """Return the tensors under Meta's names and in Meta's order.
+
+    Raises:
+        MergeError: the model has others than a LLaMA has.
+    """
+    held = {one.name: one for one in planned}
+    pairs = dict(names(shape.layers))
+    if unlike := sorted(held.keys() ^ set(pairs.values())):
+        msg = f"Meta's format holds LLaMA only, which {unlike[0]} tells apart; use huggingface"
+        raise MergeError(msg)
+    return [
+        replace(
+            held[name],
+            info=replace(held[name].info, name=meta),
+            head=shape.head if is_rotated(meta) else None,
+        )
+        for meta, name in pairs.items()
+    ]

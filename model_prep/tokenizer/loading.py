@@ -1,0 +1,169 @@
+"""The tokenizer of the LLaMA family, exactly as SentencePiece has it.
+
+transformers turns a ``tokenizer.model`` into a list of merges in the order of their scores. Pieces
+that were appended to a vocabulary all have the same score, and such a list can't say that of equal
+ones the leftmost is merged first: the text is split in other places than the model was trained on.
+`ExactLlamaTokenizer` has SentencePiece itself split it.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model_prep.errors import TokenizerError, first_line
+from model_prep.json_file import read_json
+from model_prep.tokenizer.sentencepiece_file import parse_sentencepiece, read_sentencepiece
+
+if TYPE_CHECKING:
+    from model_prep.tokenizer.exact_llama import ExactLlamaTokenizer
+
+MODEL_FILE = "tokenizer.model"
+ALPACA_TEMPLATE = (
+    "{{ bos_token }}Below is an instruction that describes a task. "
+    "Write a response that appropriately completes the request."
+    "{% set ns = namespace(system='') %}"
+    "{% for message in messages %}"
+    "{% if message['role'] == 'system' %}{% set ns.system = message['content'] + '\\n' %}"
+    "{% elif message['role'] == 'user' %}"
+    "{{ '\\n\\n### Instruction:\\n' + ns.system + message['content'] }}"
+    "{% set ns.system = '' %}"
+    "{% elif message['role'] == 'assistant' %}"
+    "{{ '\\n\\n### Response: ' + message['content'] + eos_token }}"
+    "{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '\\n\\n### Response: ' }}{% endif %}"
+)
+"""The format that Chinese-Alpaca was trained on, as a chat template (arXiv 2304.08177)."""
+
+_CLASSES = {None, "LlamaTokenizer", "LlamaTokenizerFast", "LLaMATokenizer", "ExactLlamaTokenizer"}
+"""Tokenizers that a folder may name and mean SentencePiece with ``<s>`` before the text."""
+
+
+def load_tokenizer(source: str | Path) -> Any:
+    """Return the tokenizer of a model, exact where it is of the LLaMA family.
+
+    Args:
+        source: A model's folder, a ``tokenizer.model``, or a name in the local hub cache.
+
+    Returns:
+        An `ExactLlamaTokenizer`, or what transformers has for a model of another family.
+
+    Raises:
+        TokenizerError: there is none, or it is damaged.
+    """
+    from transformers import AutoTokenizer
+
+    from model_prep.tokenizer.exact_llama import ExactLlamaTokenizer
+
+    file = _model_file(source)
+    try:
+        if Path(source).is_file():
+            return ExactLlamaTokenizer(vocab_file=str(_llama_file(Path(source))))
+        if file and _is_llama(file):
+            return ExactLlamaTokenizer.from_pretrained(str(source), local_files_only=True)
+        return AutoTokenizer.from_pretrained(str(source), local_files_only=True)
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError) as error:
+        reason = first_line(error)
+        msg = f"{source} has no tokenizer that can be loaded ({reason}); put its files there"
+        raise TokenizerError(msg) from error
+
+
+def save_tokenizer(
+    tokenizer: "ExactLlamaTokenizer | str | Path",
+    folder: Path,
+    *,
+    chat_template: str | None = None,
+) -> None:
+    """Write the exact tokenizer's files into ``folder``, its Python file among them.
+
+    ``AutoTokenizer.from_pretrained(folder, trust_remote_code=True)`` is exact then; without the
+    flag transformers asks for it and does not go on with an inexact one.
+
+    Args:
+        tokenizer: One that was loaded, or what `load_tokenizer` takes.
+        folder: Is made where it is missing.
+        chat_template: In place of the tokenizer's own; Jinja.
+
+    Raises:
+        TokenizerError: ``tokenizer`` is none of the LLaMA family, or ``folder`` can't be written.
+    """
+    from model_prep.tokenizer.exact_llama import ExactLlamaTokenizer
+
+    loaded = load_tokenizer(tokenizer) if isinstance(tokenizer, str | Path) else tokenizer
+    if not isinstance(loaded, ExactLlamaTokenizer):
+        msg = f"{tokenizer} is no tokenizer of the LLaMA family; only those are made exact"
+        raise TokenizerError(msg)
+    before = loaded.chat_template
+    try:
+        loaded.chat_template = chat_template or before
+        loaded.save_pretrained(folder)
+    except OSError as error:
+        msg = f"{folder} can't be written ({error.strerror}); choose another folder"
+        raise TokenizerError(msg) from error
+    finally:
+        loaded.chat_template = before
+
+
+def is_llama_folder(folder: Path) -> bool:
+    """Return whether a model's folder has a tokenizer that `load_tokenizer` makes exact."""
+    file = _model_file(folder)
+    return file is not None and _is_llama(file)
+
+
+def vocabulary_size(source: str | Path) -> int:
+    """Return how many ids the tokenizer has: its pieces, and tokens that were added after them.
+
+    Args:
+        source: A ``tokenizer.model`` or a folder that holds one.
+
+    Raises:
+        TokenizerError: there is none, or it is damaged.
+    """
+    file = Path(source)
+    if file.is_dir():
+        file /= MODEL_FILE
+    pieces = len(read_sentencepiece(file).pieces)
+    added = [number for number in _added_ids(file.parent) if number >= pieces]
+    return max(added, default=pieces - 1) + 1
+
+
+def _added_ids(folder: Path) -> list[int]:
+    config = _json(folder / "tokenizer_config.json").get("added_tokens_decoder", {})
+    old = _json(folder / "added_tokens.json")
+    return [int(number) for number in config] + [int(number) for number in old.values()]
+
+
+def _model_file(source: str | Path) -> Path | None:
+    """Return the ``tokenizer.model`` of a file, a folder, or a name in the hub cache."""
+    path = Path(source)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        return path / MODEL_FILE if (path / MODEL_FILE).is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(str(source), MODEL_FILE)
+    except HFValidationError:
+        return None  # a path that is not there
+    return Path(found) if isinstance(found, str) else None
+
+
+def _is_llama(file: Path) -> bool:
+    """Return whether a folder's tokenizer is SentencePiece's; LLaMA 3's, of that name, is not."""
+    try:
+        llama = parse_sentencepiece(file.read_bytes()).is_llama
+    except (ValueError, IndexError):
+        return False
+    return llama and _json(file.parent / "tokenizer_config.json").get("tokenizer_class") in _CLASSES
+
+
+def _llama_file(file: Path) -> Path:
+    if not read_sentencepiece(file).is_llama:
+        msg = f"{file} is a SentencePiece model, but not of the LLaMA family"
+        raise TokenizerError(msg)
+    return file
+
+
+def _json(file: Path) -> dict[str, Any]:
+    return read_json(file) if file.is_file() else {}

@@ -1,0 +1,191 @@
+"""Chinese pieces for LLaMA's tokenizer: trained or given, appended, and compared.
+
+The pieces of the Chinese model that LLaMA's hasn't are appended in their order, each with score 0
+(Cui, Yang and Yao 2023, arXiv 2304.08177): the ids of all pieces that were there stay.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_prep.checkpoint.checksums import published_name
+from model_prep.errors import TokenizerError, UsageError
+from model_prep.output import check_output, output_folder
+from model_prep.progress import Progress
+from model_prep.tokenizer.loading import MODEL_FILE, save_tokenizer
+from model_prep.tokenizer.sample_texts import CHINESE, ENGLISH
+from model_prep.tokenizer.sentencepiece_file import (
+    NORMAL,
+    Piece,
+    SentencePieceFile,
+    parse_sentencepiece,
+    read_sentencepiece,
+)
+from model_prep.tokenizer.train import check_corpus, train_sentencepiece
+
+CHINESE_FILE = "chinese_sp.model"
+"""Name of a trained Chinese model in the output folder."""
+_OUTPUT_BYTES = 20 * 2**20
+
+
+@dataclass(frozen=True)
+class SampleTokens:
+    """How many tokens a text takes."""
+
+    name: str
+    characters: int
+    before: int
+    """Tokens of the tokenizer that was added to."""
+    after: int
+
+
+@dataclass(frozen=True)
+class TokenizerMerge:
+    """A merged tokenizer and what it was made of."""
+
+    output_dir: Path
+    pieces_before: int
+    chinese_pieces: int
+    appended: int
+    """Of the Chinese pieces: those that were not there."""
+    added_pieces: tuple[str, ...]
+    """The ones that were asked for by name."""
+    pieces: int
+    first_appended: tuple[str, ...]
+    """A few, as an example."""
+    sha256: str
+    known_as: str | None
+    """The published tokenizer of that SHA256."""
+    samples: tuple[SampleTokens, ...]
+
+
+def merge_tokenizer(
+    llama_tokenizer: Path,
+    output_dir: Path,
+    *,
+    chinese_sp_model: Path | None = None,
+    add_pieces: Sequence[str] = (),
+    train_corpus: Path | None = None,
+    vocab_size: int = 20_000,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> TokenizerMerge | None:
+    """Append Chinese pieces to LLaMA's tokenizer and write the exact tokenizer of the result.
+
+    Args:
+        llama_tokenizer: A ``tokenizer.model`` or a folder that holds one.
+        output_dir: Must be empty or not exist.
+        chinese_sp_model: A SentencePiece model of any algorithm.
+        add_pieces: Pieces to append after the Chinese ones, such as ``[PAD]``.
+        train_corpus: In place of ``chinese_sp_model``: UTF-8 text to train one on.
+        vocab_size: Pieces of the model that is trained.
+        dry_run: Check everything, write nothing.
+        progress: Told what is being done.
+
+    Returns:
+        The merge and a comparison; None of a dry run that would have trained the Chinese model.
+
+    Raises:
+        TokenizerError: a model is missing, damaged or of another family, or can't be trained.
+        UsageError: no Chinese model or two are named, or a piece to add is there already.
+        OutputError, DiskSpaceError: the output can't be written.
+    """
+    if (chinese_sp_model is None) == (train_corpus is None):
+        raise UsageError("name either a --chinese-sp-model or a --train-corpus")
+    base = _base(llama_tokenizer)
+    check_output(output_dir, _OUTPUT_BYTES)
+    if train_corpus:
+        check_corpus(train_corpus, vocab_size)
+        if dry_run:
+            return None
+        with tempfile.TemporaryDirectory() as temporary:
+            trained = Path(temporary) / CHINESE_FILE
+            train_sentencepiece(train_corpus, trained, vocab_size, progress)
+            return _merge(base, trained, output_dir, add_pieces, keep=True)
+    assert chinese_sp_model is not None  # noqa: S101 - checked above, for the type checker
+    return _merge(base, chinese_sp_model, output_dir, add_pieces, dry_run=dry_run)
+
+
+def append_pieces(base: SentencePieceFile, chinese: SentencePieceFile) -> bytes:
+    """Return the model ``base`` with the pieces of ``chinese`` that it hasn't, each of score 0."""
+    have = {piece.text for piece in base.pieces}
+    return base.with_pieces(
+        Piece(piece.text)
+        for piece in chinese.pieces
+        if piece.kind == NORMAL and piece.text not in have
+    )
+
+
+def _base(path: Path) -> SentencePieceFile:
+    file = path / MODEL_FILE if path.is_dir() else path
+    model = read_sentencepiece(file)
+    if not model.is_llama:
+        msg = f"{file} is a SentencePiece model, but not LLaMA's; name LLaMA's tokenizer.model"
+        raise TokenizerError(msg)
+    return model
+
+
+def _merge(
+    base: SentencePieceFile,
+    chinese_file: Path,
+    output_dir: Path,
+    add_pieces: Sequence[str],
+    *,
+    keep: bool = False,
+    dry_run: bool = False,
+) -> TokenizerMerge:
+    chinese = read_sentencepiece(chinese_file)
+    merged = parse_sentencepiece(append_pieces(base, chinese))
+    appended = merged.pieces[len(base.pieces) :]
+    data = _with_named(merged, add_pieces)
+    if not dry_run:
+        with output_folder(output_dir, _OUTPUT_BYTES) as folder:
+            model = folder / MODEL_FILE
+            model.write_bytes(data)
+            save_tokenizer(model, folder)
+            if keep:
+                (folder / CHINESE_FILE).write_bytes(chinese.data)
+    digest = hashlib.sha256(data).hexdigest()
+    return TokenizerMerge(
+        output_dir=output_dir,
+        pieces_before=len(base.pieces),
+        chinese_pieces=len(chinese.pieces),
+        appended=len(appended),
+        added_pieces=tuple(add_pieces),
+        pieces=len(merged.pieces) + len(add_pieces),
+        first_appended=tuple(piece.text for piece in appended[:8]),
+        sha256=digest,
+        known_as=published_name(digest),
+        samples=_compare(base.data, data),
+    )
+
+
+def _with_named(model: SentencePieceFile, names: Sequence[str]) -> bytes:
+    have = {piece.text for piece in model.pieces}
+    for name in names:
+        if not name or name in have:
+            msg = (
+                f"--add-piece {name!r} is a piece already; leave it away"
+                if name
+                else ("--add-piece needs a text")
+            )
+            raise UsageError(msg)
+        have.add(name)
+    return model.with_pieces(Piece(name) for name in names)
+
+
+def _compare(before: bytes, after: bytes) -> tuple[SampleTokens, ...]:
+    from sentencepiece import SentencePieceProcessor
+
+    old, new = (SentencePieceProcessor(model_proto=data) for data in (before, after))
+    return tuple(
+        SampleTokens(
+            name,
+            sum(map(len, lines)),
+            sum(map(len, old.encode(list(lines)))),
+            sum(map(len, new.encode(list(lines)))),
+        )
+        for name, lines in (("Chinese", CHINESE), ("English", ENGLISH))
+    )

@@ -1,0 +1,101 @@
+"""Conversations to be learned, out of the formats that they come in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from model_prep.training.dataset_files import Problems, read_objects
+
+SUFFIXES = (".json", ".jsonl")
+
+_ROLES = {
+    "system": "system", "user": "user", "human": "user", "assistant": "assistant",
+    "gpt": "assistant", "bot": "assistant",
+}  # fmt: skip
+_LISTS = {"messages": ("role", "content"), "conversations": ("from", "value")}
+FORMATS = (
+    '{"instruction": …, "input": …, "output": …}, {"conversations": [{"from": …, "value": …}]} '
+    'or {"messages": [{"role": …, "content": …}]}'
+)
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Messages of which the assistant's are learned."""
+
+    messages: list[dict[str, str]]
+    """``role`` (system, user, assistant) and ``content``; the last is the assistant's."""
+    file: Path
+    line: int
+
+
+def read_conversations(
+    files: list[Path], encoding: str | None, problems: Problems
+) -> Iterator[Conversation]:
+    """Yield the conversations of files; what is none is noted and left out."""
+    for file in files:
+        for line, value in read_objects(file, encoding, problems):
+            messages = _messages(value)
+            if isinstance(messages, str):
+                problems.add(file, line, messages)
+            elif not all(_is_text(one["content"]) for one in messages):
+                problems.add(file, line, "holds half a character", "a lone UTF-16 surrogate")
+            else:
+                yield Conversation(messages, file, line)
+
+
+def _is_text(content: str) -> bool:
+    r"""Return whether a text is one: JSON may have ``\ud800`` alone, which no tokenizer takes."""
+    try:
+        content.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
+    """Return the messages of an object, or what is wrong with it."""
+    if "instruction" in value or "output" in value:
+        return _alpaca(value)
+    for name, role, content in (
+        ("messages", "role", "content"),
+        ("conversations", "from", "value"),
+    ):
+        if name in value:
+            return _turns(value[name], name, role, content)
+    return "has none of the known keys"
+
+
+def _alpaca(value: dict[str, Any]) -> list[dict[str, str]] | str:
+    instruction, output = value.get("instruction"), value.get("output")
+    more = value.get("input") or ""
+    if not (isinstance(instruction, str) and isinstance(output, str) and isinstance(more, str)):
+        return "instruction, input and output are not all text"
+    if not instruction.strip() or not output.strip():
+        return "instruction or output is empty"
+    # An input is joined to its instruction with a newline, as the family was trained.
+    asked = f"{instruction}\n{more}" if more else instruction
+    return [{"role": "user", "content": asked}, {"role": "assistant", "content": output}]
+
+
+def _turns(turns: Any, name: str, role: str, content: str) -> list[dict[str, str]] | str:
+    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+        return f"{name} is no list of messages"
+    messages = []
+    for turn in turns:
+        who, said = _ROLES.get(str(turn.get(role))), turn.get(content)
+        if who is None or not isinstance(said, str):
+            return f"a message of {name} has no known {role} or no text in {content}"
+        messages.append({"role": who, "content": said})
+    while messages and messages[-1]["role"] != "assistant":
+        messages.pop()  # nothing is learned from what comes after the last answer
+    speakers = [one["role"] for one in messages if one["role"] != "system"]
+    if not speakers or speakers[0] != "user":
+        return f"{name} has no answer of the assistant to a user"
+    if any(one == other for one, other in pairwise(speakers)):
+        return f"user and assistant do not take turns in {name}"
+    if not any(one["content"].strip() for one in messages if one["role"] == "assistant"):
+        return "the assistant's messages are empty"
+    return messages

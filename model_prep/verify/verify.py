@@ -1,0 +1,172 @@
+"""Whether a model is what it should be: known by its hash, or at least consistent in itself."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from model_prep import published
+from model_prep.catalog.entry import WheelSource
+from model_prep.catalog.models import CATALOG
+from model_prep.checkpoint.checksums import file_digests, published_name
+from model_prep.errors import UsageError
+from model_prep.progress import Progress
+from model_prep.verify.checks import Check, check_tokenizer, check_weights
+from model_prep.verify.files import files_of, weights_of
+
+Verdict = Literal["right", "wrong", "consistent", "broken"]
+VERDICTS: dict[Verdict, str] = {
+    "right": "known and right",
+    "wrong": "known and wrong",
+    "consistent": "unknown but consistent",
+    "broken": "broken",
+}
+WHY_HASHES_DIFFER = (
+    "a file's hash can differ though every number is right: the bytes of a .pth or .bin file "
+    "depend on the version of PyTorch that wrote it, on the order of the tensors and on the file's "
+    "name; the content hash depends on none of them: compare that one with a merge you trust"
+)
+
+
+@dataclass(frozen=True)
+class FileHash:
+    """One file of a model."""
+
+    path: Path
+    sha256: str
+    known_as: str | None
+    """What it was published as."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `verify` found."""
+
+    path: Path
+    verdict: Verdict
+    reason: str
+    """One sentence: why that is the verdict."""
+    files: list[FileHash]
+    content_sha256: str | None
+    """Of the tensors, whatever the container; of Meta's shards: joined, under their own names."""
+    converted_sha256: str | None
+    """Of Meta's format: the content hash that `convert` gives the Hugging Face folder."""
+    checks: list[Check]
+    hint: str | None
+    """Why a file hash may differ, where that matters."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the model is right or consistent."""
+        return self.verdict in ("right", "consistent")
+
+
+def verify(
+    path: Path, *, expect: str | None = None, progress: Progress | None = None
+) -> Verification:
+    """Check a model, an adapter or a tokenizer: a folder or one file.
+
+    Files are hashed and compared with the published hashes; tensors are read once, for NaN and
+    infinity and for hashes that don't depend on the container; shapes are compared with the
+    configuration, tensors with the manifest of a merge, the tokenizer with SentencePiece.
+
+    Args:
+        path: What to check.
+        expect: What it should be: the name of a published model, or a SHA256 of a file or of the
+            content.
+        progress: Told the bytes read.
+
+    Raises:
+        CheckpointError: there is nothing at ``path`` that can be checked, or it can't be read.
+        UsageError: ``expect`` is neither a name nor a SHA256.
+    """
+    wanted = expected_digests(expect) if expect else {}
+    files = files_of(path)
+    digests = file_digests(files, progress)
+    hashes = [FileHash(file, one, known_as(one)) for file, one in digests.items()]
+    weights = check_weights(path, weights_of(path, files), progress)
+    checks = [*weights.checks, *check_tokenizer(path)]
+    recognized = expect or any(one.known_as for one in hashes)
+    if not checks and not recognized:
+        said = f"{path} can't be checked beyond its hash, which is unknown; name it with --expect"
+        checks = [Check("format", "failed", said)]
+    contents = {one for one in (weights.content, weights.converted) if one}
+    verdict, reason = _judge(path, hashes, checks, contents, expect, wanted)
+    unsure = verdict == "wrong" or (verdict == "consistent" and weights.content is not None)
+    pickled = any(file.suffix in (".pth", ".bin") for file in files)
+    return Verification(
+        path=path,
+        verdict=verdict,
+        reason=reason,
+        files=hashes,
+        content_sha256=weights.content,
+        converted_sha256=weights.converted,
+        checks=checks,
+        hint=WHY_HASHES_DIFFER if unsure and pickled else None,
+    )
+
+
+def expected_digests(expect: str) -> dict[str, str]:
+    """Return what ``expect`` stands for: SHA256 → the file that has it.
+
+    Raises:
+        UsageError: it is neither a name nor a SHA256.
+    """
+    if re.fullmatch("[0-9a-fA-F]{64}", expect):
+        return {expect.lower(): "a file or the content"}
+    for one in published.PUBLISHED:
+        if one.name.lower() == expect.lower():
+            return {digest: name for name, digest in one.files.items()}
+    names = ", ".join(one.name for one in published.PUBLISHED)
+    msg = f"{expect!r} is no SHA256 and no published name; those are: {names}"
+    raise UsageError(msg)
+
+
+def known_as(digest: str) -> str | None:
+    """Return the published model, or the catalog's, that has a file of this SHA256."""
+    sources = ((entry.name, one) for entry in CATALOG.values() for one in entry.sources)
+    found = (
+        name
+        for name, one in sources
+        if isinstance(one, WheelSource) and not one.convert and one.sha256 == digest
+    )
+    return published_name(digest) or next(found, None)
+
+
+def _judge(
+    path: Path,
+    hashes: list[FileHash],
+    checks: list[Check],
+    contents: set[str],
+    expect: str | None,
+    wanted: dict[str, str],
+) -> tuple[Verdict, str]:
+    failed = [check for check in checks if check.outcome == "failed"]
+    if failed:
+        altered = all(check.name == "manifest" for check in failed)
+        return "wrong" if altered else "broken", failed[0].said
+    held = {one.sha256 for one in hashes} | contents
+    if expect:
+        missing = [name for digest, name in wanted.items() if digest not in held]
+        if missing:
+            return "wrong", f"{path} is not {expect}: no hash of it is that of {', '.join(missing)}"
+        return "right", f"{path} is {expect}"
+    return _recognized(path, hashes) or (
+        "consistent", "no file is in the table of published hashes, and nothing is wrong with them"
+    )  # fmt: skip
+
+
+def _recognized(path: Path, hashes: list[FileHash]) -> tuple[Verdict, str] | None:
+    """Judge by the published hashes of the weights, or of a tokenizer without any."""
+    weights = [one for one in hashes if one.path.suffix != ".model"] or hashes
+    names = {one.known_as for one in weights}
+    if names == {None}:
+        return None
+    if len(names) == 1:
+        name = str(names.pop())
+        known = next((one for one in published.PUBLISHED if one.name == name), None)
+        if path.is_dir() and known and len(known.files) > len(weights):
+            return "wrong", f"{path} has {len(weights)} of the {len(known.files)} files of {name}"
+        return "right", f"{path} is {name}"
+    told = ", ".join(f"{one.path.name}: {one.known_as or 'unknown'}" for one in weights)
+    return "wrong", f"the files of {path} are not of one published model ({told})"

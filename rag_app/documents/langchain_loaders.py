@@ -1,0 +1,91 @@
+"""Any loader of ``langchain-community``, or of any package, by its name."""
+
+import importlib
+import warnings
+from pathlib import Path
+from typing import Any
+
+from langchain_core.document_loaders import BaseLoader
+from langchain_core.documents import Document
+
+from rag_app.documents.naming import shown
+from rag_app.documents.text import clean
+from rag_app.errors import DocumentError
+
+_COMMUNITY = "langchain_community.document_loaders"
+
+
+def load_with(name: str, path: str | Path, **kwargs: Any) -> list[Document]:
+    """Load ``path`` with a loader class that this package does not have.
+
+    Args:
+        name: A class of ``langchain_community.document_loaders`` such as ``UnstructuredRTFLoader``,
+            or ``package.module:Class``.
+        path: What the loader takes first: a path, often a URL.
+        kwargs: Its other arguments.
+
+    Returns:
+        Its documents, without control characters, each with a ``source``.
+
+    Raises:
+        DocumentError: there is no such loader, or it can't load the path.
+    """
+    loader_class = _loader_class(name)
+    try:
+        documents = loader_class(str(path), **kwargs).load()  # type: ignore[call-arg]
+    except Exception as error:  # any third party's
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        msg = f"{name} can't load {shown(path)} ({shown(reason)})"
+        raise DocumentError(msg) from error
+    source = str(Path(path).resolve()) if Path(path).exists() else str(path)
+    return [
+        Document(
+            page_content=clean(document.page_content),
+            metadata={"source": source, "loader": name, **document.metadata},
+        )
+        for document in documents
+    ]
+
+
+def load_whole(name: str, path: str | Path) -> Document:
+    """Load ``path`` as `load_with` does, as the one document that the index takes.
+
+    Its parts, which many loaders make of pages, are joined; ``page_starts`` says where each begins.
+
+    Raises:
+        DocumentError: there is no such loader, it can't load the path, or finds no text.
+    """
+    parts = [one.page_content.strip() for one in load_with(name, path)]
+    if not any(parts):
+        msg = f"{name} found no text in {shown(path)}"
+        raise DocumentError(msg)
+    starts, text = [], ""
+    for part in parts:
+        starts.append(len(text))
+        text += part + "\n\n"
+    pages = starts if len(starts) > 1 else []
+    metadata = {"source": str(Path(path).resolve()), "loader": name, "encoding": None}
+    return Document(page_content=text.rstrip(), metadata={**metadata, "page_starts": pages})
+
+
+def _loader_class(name: str) -> type[BaseLoader]:
+    module_name, _, class_name = name.rpartition(":")
+    try:
+        with warnings.catch_warnings():
+            # langchain-community says at import that it is no longer developed.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            module = importlib.import_module(module_name or _COMMUNITY)
+            found = getattr(module, class_name)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        extra = missing == "langchain_community"
+        advice = "pip install 'rag-app[community]'" if extra else f"pip install {missing}"
+        msg = f"the loader {name} needs the package {missing}, not installed; run: {advice}"
+        raise DocumentError(msg) from error
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        msg = f"there is no loader {name} ({error}); name a class of {_COMMUNITY} or module:Class"
+        raise DocumentError(msg) from error
+    if not (isinstance(found, type) and issubclass(found, BaseLoader)):
+        msg = f"{name} is no LangChain document loader; name a class of {_COMMUNITY}"
+        raise DocumentError(msg)
+    return found

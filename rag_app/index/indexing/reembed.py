@@ -1,0 +1,53 @@
+"""Embedding the passages of an index again, with another model."""
+
+from collections.abc import Callable
+
+from rag_app.index.indexing.batches import embed_by_length
+from rag_app.index.store.records import IndexMeta
+from rag_app.index.store.store import IndexStore
+from rag_app.models.embeddings.base import EmbedsDocuments
+
+_BATCH = 256
+_STAGED_FOR = "staged_for"
+
+
+def reembed(
+    store: IndexStore,
+    embedding: EmbedsDocuments,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Give every chunk a vector of `embedding`, from the texts in the index.
+
+    New vectors are staged batch by batch and swapped in at once: readers have the old space until
+    then, and a run that was interrupted goes on where it stopped.
+
+    Args:
+        store: the index.
+        embedding: the model to use from now on.
+        progress: told how many chunks are done, and of how many.
+
+    Returns:
+        The number of chunks embedded in this run.
+    """
+    done = 0
+    with store.locked():
+        with store.write() as transaction:
+            total, old = transaction.count_chunks(), transaction.meta()
+            if transaction.optional_value(_STAGED_FOR) != embedding.fingerprint:
+                transaction.drop_staged()
+                transaction.set_value(_STAGED_FOR, embedding.fingerprint)
+            waiting = transaction.unstaged(_BATCH)
+        while waiting:
+            vectors = embed_by_length(embedding, [text for _, text in waiting])
+            with store.write() as transaction:
+                transaction.stage_vectors([number for number, _ in waiting], vectors)
+                staged = transaction.count_staged()
+                done += len(waiting)
+                waiting = transaction.unstaged(_BATCH)
+            if progress is not None:
+                progress(staged, total)
+        with store.write() as transaction:
+            new = IndexMeta.of(embedding, old.chunk_size, old.chunk_overlap)
+            transaction.swap_vectors(new)
+            transaction.set_value(_STAGED_FOR, None)
+    return done

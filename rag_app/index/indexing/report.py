@@ -1,0 +1,68 @@
+"""What indexing is asked for, and what it reports."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """How documents are read and cut; a document indexed with others is indexed again."""
+
+    chunk_size: int = 600
+    """Characters."""
+    chunk_overlap: int = 100
+    """Characters."""
+    encoding: str | None = None
+    """Of text files; detected by default."""
+    loader: str | None = None
+    """A LangChain loader class in place of our own; see `rag_app.documents.langchain_loaders`."""
+    max_bytes: int = 200 * 2**20
+    """Size above which a file is refused."""
+    prune: bool = False
+    """Drop documents under the given paths whose source is gone."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A source that could not be indexed; an older version of it stays in the index."""
+
+    source: str
+    reason: str
+
+
+@dataclass
+class IndexReport:
+    """What one run did: numbers of documents, except where said."""
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    failed: list[Failure] = field(default_factory=list)
+    chunks: int = 0
+    """Chunks embedded and written."""
+    seconds: float = 0.0
+    """Wall time of the whole run."""
+    embedding_seconds: float = 0.0
+    """Wall time of the encoder in it."""
+
+
+@dataclass(frozen=True)
+class IndexProgress:
+    """How far a run is."""
+
+    source: str
+    """The document that was looked at last."""
+    documents: int
+    """Looked at so far."""
+    total: int
+    """Documents that there are."""
+    chunks: int
+    """Chunks embedded so far."""
+
+
+class ProgressCallback(Protocol):
+    """Told after every document looked at and every batch embedded."""
+
+    def __call__(self, progress: IndexProgress, /) -> None:
+        """Take note of how far the run is."""

@@ -1,0 +1,191 @@
+"""``vectors.faiss``: derived from the store, kept beside it, made anew whenever in doubt.
+
+A file ``vectors.json`` says which generation it was made from and what its SHA-256 is; FAISS never
+reads a file whose hash is another, since it trusts what it reads.
+"""
+
+import hashlib
+import json
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_app.index.search.faiss_index import build_approximate, build_exact, search
+from rag_app.index.store.connection import wrong_dimension
+from rag_app.index.store.records import Generation
+from rag_app.index.store.snapshot import Snapshot
+from rag_app.index.store.store import IndexStore
+from rag_app.models.embeddings.base import FloatArray
+
+FAISS_NAME = "vectors.faiss"
+STAMP_NAME = "vectors.json"
+EXACT_LIMIT = 200_000
+"""Vectors up to which search is exact."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a derived index was made from and how."""
+
+    number: int
+    token: str
+    """With `number`, the generation of the store."""
+    space: str
+    kind: str
+    """``exact`` or ``approximate``."""
+    trained: int
+    """Vectors there were when it was built."""
+    recall: float
+    """Recall@10 against exact search on a sample; 1 for exact search."""
+    sha256: str = ""
+    """Of the file."""
+
+    @property
+    def generation(self) -> Generation:
+        """The generation of the store."""
+        return Generation(self.number, self.token)
+
+
+class DerivedVectors:
+    """The FAISS index of a store, brought up to each snapshot before it is searched.
+
+    Args:
+        store: the truth.
+        exact_limit: number of vectors above which search becomes approximate.
+    """
+
+    def __init__(self, store: IndexStore, *, exact_limit: int = EXACT_LIMIT) -> None:
+        self._store = store
+        self._limit = exact_limit
+        self._lock = threading.Lock()
+        self._index: Any = None
+        self._stamp: Stamp | None = None
+
+    @contextmanager
+    def searched(
+        self, vector: FloatArray, k: int
+    ) -> Iterator[tuple[Snapshot, list[tuple[int, float]]]]:
+        """Give a snapshot and its `k` nearest chunks as (id, cosine), best first.
+
+        Args:
+            vector: float32 ``[dimension]``, L2-normalized.
+            k: how many at most.
+        """
+        with ExitStack() as stack:
+            # Snapshots begin under the lock, so no thread meets an index newer than its own.
+            with self._lock:
+                snapshot = stack.enter_context(self._store.read())
+                self._bring_to(snapshot)
+                if len(vector) != self._index.d:
+                    name = snapshot.meta().embedding
+                    raise wrong_dimension(name, self._index.d, len(vector))
+                scores, ids = search(self._index, vector[None, :], k)
+            pairs = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
+            yield snapshot, [(number, score) for number, score in pairs if number >= 0]
+
+    def refresh(self) -> Stamp:
+        """Bring the index and its file to the latest state, and return what it is."""
+        for path in self._store.folder.glob("vectors.*.new"):  # of processes that were killed
+            with suppress(OSError):
+                path.unlink()
+        with self._lock, self._store.read() as snapshot:
+            stamp = self._bring_to(snapshot)
+            return stamp if stamp.sha256 else self._save(stamp)
+
+    def _bring_to(self, snapshot: Snapshot) -> Stamp:
+        known, self._stamp = self._stamp, None  # should this fail, the index is built anew
+        stamp = known or self._load()
+        if stamp is None or not self._can_update(stamp, snapshot):
+            known, stamp = None, self._build(snapshot)
+        elif stamp.generation != snapshot.generation():
+            self._update(snapshot)
+            stamp = replace(stamp, **asdict(snapshot.generation()), sha256="")
+        # A process that follows a writer step by step leaves the file to the writer.
+        if known is None and not stamp.sha256:
+            stamp = self._save(stamp)
+        self._stamp = stamp
+        return stamp
+
+    def _can_update(self, stamp: Stamp, snapshot: Snapshot) -> bool:
+        if stamp.space != snapshot.space():
+            return False
+        if stamp.generation == snapshot.generation():
+            return True
+        count = snapshot.count_chunks()
+        kind = "exact" if count <= self._limit else "approximate"
+        outgrown = kind == "approximate" and count > 2 * stamp.trained
+        # In another line of descent the same id may mean another vector.
+        return kind == stamp.kind and not outgrown and snapshot.descends_from(stamp.generation)
+
+    def _build(self, snapshot: Snapshot) -> Stamp:
+        self._index = None  # its memory first
+        count, dimension = snapshot.count_chunks(), snapshot.meta().dimension
+        generation, recall, kind = snapshot.generation(), 1.0, "exact"
+        if count <= self._limit:
+            self._index = build_exact(snapshot, dimension)
+        else:
+            kind = "approximate"
+            self._index, recall = build_approximate(snapshot, dimension)
+        space = snapshot.space()
+        return Stamp(**asdict(generation), space=space, kind=kind, trained=count, recall=recall)
+
+    def _update(self, snapshot: Snapshot) -> None:
+        """Take out chunks that went, put in those that came: a chunk's vector never changes."""
+        held, ids = _ids(self._index), snapshot.chunk_ids()
+        gone, come = np.setdiff1d(held, ids), np.setdiff1d(ids, held)
+        if len(gone):
+            self._index.remove_ids(gone)
+        if len(come):
+            for batch_ids, vectors in snapshot.vectors(come):
+                self._index.add_with_ids(vectors, batch_ids)
+
+    def _load(self) -> Stamp | None:
+        folder = self._store.folder
+        try:
+            text = (folder / STAMP_NAME).read_text(encoding="utf-8")
+            stamp = Stamp(**json.loads(text))
+            with (folder / FAISS_NAME).open("rb") as file:  # one open file: it may be replaced
+                if hashlib.file_digest(file, "sha256").hexdigest() != stamp.sha256:
+                    return None
+                file.seek(0)
+                reader = faiss.PyCallbackIOReader(file.read)  # type: ignore[attr-defined]
+                self._index = faiss.read_index(reader)
+        except (OSError, ValueError, TypeError, RuntimeError):  # RuntimeError is what FAISS raises
+            return None
+        return stamp
+
+    def _save(self, stamp: Stamp) -> Stamp:
+        """Write the file; where that can't be done, every process builds its own in memory."""
+        folder, unique = self._store.folder, uuid.uuid4().hex[:8]
+        beside = folder / f"vectors.faiss.{unique}.new"
+        stamp_beside = folder / f"vectors.json.{unique}.new"
+        try:
+            faiss.write_index(self._index, str(beside))
+            with beside.open("rb") as file:
+                stamp = replace(stamp, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+            stamp_beside.write_text(json.dumps(asdict(stamp)), encoding="utf-8")
+            beside.replace(folder / FAISS_NAME)
+            stamp_beside.replace(folder / STAMP_NAME)
+        except (OSError, RuntimeError):
+            for path in (beside, stamp_beside):
+                with suppress(OSError):
+                    path.unlink()
+            return replace(stamp, sha256="")
+        return stamp
+
+
+def _ids(index: Any) -> NDArray[np.int64]:
+    """Return the ids that a FAISS index holds, int64."""
+    if isinstance(index, faiss.IndexIDMap2):
+        return np.asarray(faiss.vector_to_array(index.id_map), np.int64)
+    lists = index.invlists
+    sizes = ((cell, lists.list_size(cell)) for cell in range(index.nlist))
+    parts = [faiss.rev_swig_ptr(lists.get_ids(cell), size).copy() for cell, size in sizes if size]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)

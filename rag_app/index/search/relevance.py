@@ -1,0 +1,81 @@
+"""How likely it is that a passage holds an answer: a calibrated probability.
+
+Two things tell: how near the vectors are, and which share of what the question asks about the
+passage names. The second is measured in terms weighted by how rare they are, so that a name
+counts for more than a common word; words that only make a question are left out.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rag_app.index.store.terms import document_terms, is_prefix
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A logistic model; ``python -m tests.benchmarks.calibrate`` fits and prints its numbers.
+
+    It is fitted for four questions that have an answer to one that has none.
+    """
+
+    intercept: float
+    coverage: float
+    cosine: float = 0.0
+
+    def probability(self, coverage: float, cosine: float) -> float:
+        """Return the probability, 0 to 1, that a passage with these features holds an answer."""
+        exponent = self.intercept + self.coverage * coverage + self.cosine * cosine
+        return 1 / (1 + math.exp(-max(min(exponent, 60.0), -60.0)))
+
+
+LEXICAL = Calibration(intercept=-4.5, coverage=14.4)
+"""Where there is no cosine, or of a model whose cosines were not calibrated."""
+
+CALIBRATIONS: Mapping[str, Calibration] = {
+    "multilingual-e5-small": Calibration(intercept=-37.2, coverage=10.6, cosine=39.1),
+}
+"""By embedding model: cosines of one model say nothing about another's."""
+
+
+def calibration_of(embedding: str | None) -> Calibration:
+    """Return the calibration for an embedding model's name, None for lexical search alone."""
+    return CALIBRATIONS.get(embedding or "", LEXICAL)
+
+
+class Coverage:
+    """Which share of a question's terms passages hold, the rare ones counting for more.
+
+    Args:
+        frequencies: In how many passages each of the question's terms is.
+        total: Passages that there are.
+    """
+
+    def __init__(self, frequencies: Mapping[str, int], total: int) -> None:
+        self._weights = {term: _rarity(count, total) for term, count in frequencies.items()}
+
+    def of(self, text: str) -> float:
+        """Return the share, 0 to 1, for one passage."""
+        return self.of_terms(set(document_terms(text).split()))
+
+    def of_terms(self, held: set[str]) -> float:
+        """Return the share, 0 to 1, for a passage of these terms."""
+        whole = sum(self._weights.values())
+        if not whole:
+            return 0.0
+        found = sum(weight for term, weight in self._weights.items() if _holds(held, term))
+        return found / whole
+
+
+def _holds(held: set[str], term: str) -> bool:
+    return term in held or (is_prefix(term) and any(one.startswith(term) for one in held))
+
+
+_UNSEEN = 100
+"""Passages supposed beside those of the index, holding none of the terms. In an index of one
+passage, every term of the answer would otherwise count for a fifth of one that is missing."""
+
+
+def _rarity(frequency: int, total: int) -> float:
+    """Return Robertson and Sparck Jones' weight of a term, always above 0."""
+    return math.log1p((total + _UNSEEN - frequency + 0.5) / (frequency + 0.5))

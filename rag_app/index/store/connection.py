@@ -1,0 +1,179 @@
+"""Opening ``index.sqlite3``, and its errors in the user's words."""
+
+import errno
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rag_app.errors import DamagedIndexError, EmbeddingMismatchError, IndexStoreError
+from rag_app.index.store.schema import APPLICATION_ID, SCHEMA_VERSION
+
+BUSY_SECONDS = 10.0
+_MAGIC = b"SQLite format 3\x00"
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_REFUSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise SQLite's errors about the file `path` as ours.
+
+    Raises:
+        DamagedIndexError: the file is no database or its pages contradict each other.
+        IndexStoreError: no space, no permission, locked, or a failing disk.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translation(path, error) from error
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise _no_space(path) from error
+        raise
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Open for writing; see :func:`translated` for what is raised."""
+    with translated(path):
+        connection = _connect(path, "mode=rw")
+        try:
+            _check_schema(path, connection)
+            # NORMAL: after a power cut the last documents may be missing, never half there, and
+            # indexing again adds them. FULL costs an fsync for every document.
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA journal_size_limit=67108864")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """Open for reading; see :func:`translated` for what is raised.
+
+    Returns:
+        The connection, and whether it may be kept: one to a file in a folder that can't be
+        written does no locking ("immutable"), so it is good for one query only.
+    """
+    _check_header(path)
+    with translated(path):
+        try:
+            return _reader(path, "mode=rw"), True
+        except sqlite3.OperationalError as error:
+            if _primary(error) not in _REFUSED:
+                raise
+            # WAL needs a file for shared memory beside the database, and the folder is read-only.
+            if _size(path.with_name(path.name + "-wal")):
+                msg = (
+                    f"{path} has changes waiting in {path.name}-wal that can't be read in a "
+                    "read-only folder; copy the folder to where it can be written"
+                )
+                raise IndexStoreError(msg) from error
+            return _reader(path, "mode=ro&immutable=1"), False
+
+
+def _reader(path: Path, options: str) -> sqlite3.Connection:
+    connection = _connect(path, options)
+    try:
+        connection.execute("PRAGMA query_only=ON")
+        _check_schema(path, connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{options}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,  # handed from thread to thread, used by one at a time
+    )
+
+
+def _check_header(path: Path) -> None:
+    """Tell a missing file from a damaged one; SQLite takes an empty file for an empty database."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError as error:
+        raise missing_index(path) from error
+    except OSError as error:
+        msg = f"{path} can't be read ({error.strerror}); check its permissions"
+        raise IndexStoreError(msg) from error
+    if not header.startswith(_MAGIC):
+        raise damaged(path, "it is no SQLite database")
+
+
+def _check_schema(path: Path, connection: sqlite3.Connection) -> None:
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise damaged(path, "it is not an index of rag-app")
+    row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+    if row is None or row[0] != str(SCHEMA_VERSION):
+        found = row[0] if row else "none"
+        raise damaged(path, f"its schema version is {found}, this rag-app reads {SCHEMA_VERSION}")
+
+
+def missing_index(path: Path) -> IndexStoreError:
+    """Return the error for an index that isn't there."""
+    return IndexStoreError(f"no index in {path.parent}; run: rag-app index PATH")
+
+
+def damaged(path: Path, reason: str) -> DamagedIndexError:
+    """Return the error for a database that can't be trusted."""
+    return DamagedIndexError(
+        f"{path} is damaged or foreign: {reason}; it was left as it is. Restore it from a copy, "
+        "or move it away and run: rag-app index PATH"
+    )
+
+
+def wrong_dimension(embedding: str, wanted: int, found: int) -> EmbeddingMismatchError:
+    """Return the error for vectors that can't be of the index's model, whatever it is called."""
+    return EmbeddingMismatchError(
+        f"the index was made with {embedding}, whose vectors have {wanted} numbers, and these have "
+        f"{found}: another model answers to its name; run: rag-app index --reembed"
+    )
+
+
+def _translation(path: Path, error: sqlite3.Error) -> Exception:
+    code = _primary(error)
+    if code in _DAMAGED or "Could not decode" in str(error):
+        return damaged(path, str(error))
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _disk_is_full(path)):
+        return _no_space(path)
+    if code == sqlite3.SQLITE_IOERR:
+        return IndexStoreError(f"{path}: {error}; check the disk and its free space")
+    if code in _REFUSED:
+        return IndexStoreError(f"{path} can't be written ({error}); check the permissions")
+    if code in _BUSY:
+        return IndexStoreError(f"{path} is busy: another program is using it; try again")
+    return error  # a mistake of ours, not the user's to mend
+
+
+def _primary(error: sqlite3.Error) -> int:
+    # The low byte is the primary result code (sqlite.org/rescode.html).
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
+
+
+def _no_space(path: Path) -> IndexStoreError:
+    return IndexStoreError(
+        f"no space left on the disk of {path.parent}; the index is as before the last document: "
+        "free some space and run the same command again"
+    )
+
+
+def _disk_is_full(path: Path) -> bool:
+    with suppress(OSError):
+        return shutil.disk_usage(path.parent).free < 2**20
+    return False
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,66 @@
+"""What an index holds, and taking documents out of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rag_app.errors import DocumentError
+from rag_app.index.store.joining import joined
+from rag_app.index.store.records import DocumentRecord
+from rag_app.index.store.store import IndexStore
+
+
+def documents(store: IndexStore) -> list[DocumentRecord]:
+    """Return what is indexed, by source."""
+    with store.read() as snapshot:
+        return list(snapshot.documents())
+
+
+def text_of(store: IndexStore, source: str) -> str:
+    """Return the text of an indexed document, at whose offsets its passages stand.
+
+    Raises:
+        DocumentError: it isn't indexed.
+    """
+    with store.read() as snapshot:
+        if snapshot.document(source) is None:
+            raise _not_indexed(source)
+        return joined(snapshot.chunks_of(source))
+
+
+def remove(store: IndexStore, sources: Sequence[str]) -> list[str]:
+    """Take documents out of the index and return their sources.
+
+    Args:
+        store: The index.
+        sources: As `documents` lists them, or paths that resolve to those.
+
+    Raises:
+        DocumentError: one of them isn't indexed; then none is removed.
+    """
+    indexed = {document.source for document in documents(store)}
+    chosen = [one if one in indexed else str(Path(one).resolve()) for one in sources]
+    for given, source in zip(sources, chosen, strict=True):
+        if source not in indexed:
+            raise _not_indexed(given)
+    with store.write() as transaction:
+        for source in chosen:
+            transaction.delete_document(source)
+    return chosen
+
+
+def figures(store: IndexStore) -> dict[str, str | int]:
+    """Return how much there is in the index and what it was made with."""
+    with store.read() as snapshot:
+        meta = snapshot.meta()
+        return {
+            "documents": snapshot.count_documents(),
+            "passages": snapshot.count_chunks(),
+            "embedding": meta.embedding,
+            "chunk_size": meta.chunk_size,
+            "chunk_overlap": meta.chunk_overlap,
+            "bytes": sum(one.stat().st_size for one in store.folder.iterdir()),
+        }
+
+
+def _not_indexed(source: str) -> DocumentError:
+    return DocumentError(f"{source} is not in the index; `rag-app docs` lists what is")

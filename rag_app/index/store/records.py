@@ -1,0 +1,91 @@
+"""Rows of the index as plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rag_app.models.embeddings.base import EmbedsDocuments
+
+
+@dataclass(frozen=True)
+class IndexMeta:
+    """What an index was made with; a different fingerprint means another vector space."""
+
+    embedding: str
+    fingerprint: str
+    dimension: int
+    chunk_size: int
+    """Characters."""
+    chunk_overlap: int
+    """Characters."""
+
+    @classmethod
+    def of(cls, model: "EmbedsDocuments", chunk_size: int, chunk_overlap: int) -> "IndexMeta":
+        """Return what is noted of an embedding model and of chunks, in characters."""
+        return cls(model.name, model.fingerprint, model.dimension, chunk_size, chunk_overlap)
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One committed state: a counter, and a random token that no other state ever has.
+
+    The counter alone can't tell a state from the one that took its place after a backup was
+    restored or an index was made anew.
+    """
+
+    number: int
+    token: str
+
+
+@dataclass(frozen=True)
+class DocumentRecord:
+    """One indexed source."""
+
+    source: str
+    content_hash: str
+    """SHA-256 of the file's bytes, hexadecimal."""
+    settings: str
+    """Loader and chunking options it was indexed with; other options mean: index again."""
+    loader: str | None = None
+    encoding: str | None = None
+    size: int = 0
+    """Bytes."""
+    characters: int = 0
+    indexed_at: str = ""
+    """ISO 8601, UTC; set by the store."""
+    chunks: int = 0
+    """Set by the store."""
+
+
+@dataclass(frozen=True)
+class ChunkRecord:
+    """One passage; ``text`` is the document's text from ``start`` to ``end`` (characters)."""
+
+    text: str
+    start: int
+    end: int
+    page: int | None = None
+    heading: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Further metadata, JSON-serializable."""
+    key: str | None = None
+    """The caller's own id, if it gave one."""
+    ordinal: int = 0
+    """Position in the document; set by the store."""
+    id: int = 0
+    """Never reused; set by the store."""
+    source: str = ""
+    """Set by the store."""
+
+    @property
+    def public_id(self) -> str:
+        """The id that LangChain sees."""
+        return self.key if self.key is not None else str(self.id)
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the metadata of the passage as a LangChain document has it."""
+        known = {"source": self.source, "start": self.start, "end": self.end}
+        optional = {"page": self.page, "heading": self.heading}
+        given = {name: value for name, value in optional.items() if value is not None}
+        return {**self.extra, **known, **given, "ordinal": self.ordinal}

@@ -1,0 +1,173 @@
+"""Reading one committed state of the index."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag_app.index.store.connection import damaged
+from rag_app.index.store.records import ChunkRecord, DocumentRecord, Generation, IndexMeta
+from rag_app.index.store.terms import is_prefix, match_expression
+from rag_app.models.embeddings.base import FloatArray
+
+_DOCUMENTS = """
+SELECT source, content_hash, settings, loader, encoding, size, characters, indexed_at,
+       (SELECT count(*) FROM chunks WHERE document_id = documents.id)
+FROM documents
+"""
+_CHUNKS = """
+SELECT chunks.text, start_char, end_char, page, heading, extra, key, ordinal, chunks.id, source
+FROM chunks JOIN documents ON documents.id = document_id
+"""
+
+
+class Snapshot:
+    """One state of the index; every method sees the same one, whatever is written meanwhile."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    def generation(self) -> Generation:
+        """Return which state this is."""
+        query = "SELECT number, token FROM generations ORDER BY number DESC LIMIT 1"
+        row = self._connection.execute(query).fetchone()
+        if row is None:
+            raise damaged(self._path, "it has no generation")
+        return Generation(*row)
+
+    def descends_from(self, generation: Generation) -> bool:
+        """Whether this state came from `generation` by writes alone."""
+        query = "SELECT 1 FROM generations WHERE number = ? AND token = ?"
+        found = self._connection.execute(query, (generation.number, generation.token))
+        return found.fetchone() is not None
+
+    def meta(self) -> IndexMeta:
+        """Return what the index was made with."""
+        return IndexMeta(
+            embedding=self.value("embedding"),
+            fingerprint=self.value("fingerprint"),
+            dimension=int(self.value("dimension")),
+            chunk_size=int(self.value("chunk_size")),
+            chunk_overlap=int(self.value("chunk_overlap")),
+        )
+
+    def space(self) -> str:
+        """Return the name of the vectors' space: another one after every re-embedding."""
+        return self.value("space")
+
+    def value(self, key: str) -> str:
+        """Return one value of the meta table."""
+        value = self.optional_value(key)
+        if value is None:
+            raise damaged(self._path, f"it doesn't say its {key}")
+        return value
+
+    def optional_value(self, key: str) -> str | None:
+        """Return one value of the meta table, None if there is none."""
+        query = "SELECT value FROM meta WHERE key = ?"
+        row = self._connection.execute(query, (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def documents(self) -> Iterator[DocumentRecord]:
+        """Yield every document, by source."""
+        for row in self._connection.execute(f"{_DOCUMENTS} ORDER BY source"):
+            yield DocumentRecord(*row)
+
+    def document(self, source: str) -> DocumentRecord | None:
+        """Return the document of `source`."""
+        query = f"{_DOCUMENTS} WHERE source = ?"
+        row = self._connection.execute(query, (source,)).fetchone()
+        return DocumentRecord(*row) if row else None
+
+    def count_documents(self) -> int:
+        """Return the number of documents."""
+        return int(self._connection.execute("SELECT count(*) FROM documents").fetchone()[0])
+
+    def count_chunks(self) -> int:
+        """Return the number of chunks."""
+        return int(self._connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
+
+    def chunk_ids(self) -> NDArray[np.int64]:
+        """Return the ids of all chunks, int64, ascending."""
+        rows = self._connection.execute("SELECT id FROM chunks ORDER BY id")
+        return np.fromiter((row[0] for row in rows), np.int64)
+
+    def chunks(self, ids: Sequence[int]) -> list[ChunkRecord]:
+        """Return the chunks of `ids` in that order; those that aren't there are left out."""
+        query = _CHUNKS + "WHERE chunks.id IN (SELECT value FROM json_each(?))"  # noqa: S608
+        rows = self._connection.execute(query, (json.dumps(list(ids)),))
+        found = {chunk.id: chunk for chunk in map(_chunk, rows)}
+        return [found[number] for number in ids if number in found]
+
+    def chunks_of(self, source: str) -> Iterator[ChunkRecord]:
+        """Yield the chunks of one document in order."""
+        query = f"{_CHUNKS} WHERE source = ? ORDER BY ordinal"
+        return map(_chunk, self._connection.execute(query, (source,)))
+
+    def ids_of(self, public_ids: Sequence[str]) -> list[int]:
+        """Return the chunk ids that the ids seen by LangChain stand for; unknown ones left out."""
+        found = []
+        for public in public_ids:
+            query = "SELECT id FROM chunks WHERE key = ?"
+            row = self._connection.execute(query, (public,)).fetchone()
+            if row is None and public.isascii() and public.isdecimal() and len(public) < 19:
+                query = "SELECT id FROM chunks WHERE id = ? AND key IS NULL"
+                row = self._connection.execute(query, (int(public),)).fetchone()
+            if row is not None:
+                found.append(int(row[0]))
+        return found
+
+    def vectors(
+        self, ids: NDArray[np.int64] | None = None, batch: int = 1024
+    ) -> Iterator[tuple[NDArray[np.int64], FloatArray]]:
+        """Yield ids (int64 ``[n]``) and vectors (float32 ``[n, dimension]``), by ascending id.
+
+        Args:
+            ids: which chunks; all of them by default.
+            batch: the most rows in one array.
+        """
+        query, arguments = "SELECT id, vector FROM chunks ORDER BY id", list[str]()
+        if ids is not None:
+            query = "SELECT id, vector FROM chunks WHERE id IN (SELECT value FROM json_each(?)) "
+            query, arguments = query + "ORDER BY id", [json.dumps(ids.tolist())]
+        dimension = int(self.value("dimension"))
+        cursor = self._connection.execute(query, arguments)
+        while rows := cursor.fetchmany(batch):
+            yield np.array([row[0] for row in rows], np.int64), self._matrix(rows, dimension)
+
+    def vector_bytes(self, chunk: int) -> bytes:
+        """Return the vector of one chunk as it is stored: little-endian float32."""
+        query = "SELECT vector FROM chunks WHERE id = ?"
+        return bytes(self._connection.execute(query, (chunk,)).fetchone()[0])
+
+    def search_terms(self, expression: str, limit: int) -> list[tuple[int, float]]:
+        """Return the ids that match an FTS5 `expression`, best first, with their BM25 score."""
+        query = "SELECT rowid, rank FROM terms WHERE terms MATCH ? ORDER BY rank LIMIT ?"
+        rows = self._connection.execute(query, (expression, limit)).fetchall()
+        # FTS5's bm25() is negative: the smaller the better.
+        return [(row[0], -row[1]) for row in sorted(rows, key=lambda row: (row[1], row[0]))]
+
+    def document_frequency(self, term: str) -> int:
+        """Return how many chunks hold a question's `term`."""
+        query = "SELECT doc FROM term_counts WHERE term = ?"
+        if is_prefix(term):
+            query, term = "SELECT count(*) FROM terms WHERE terms MATCH ?", match_expression([term])
+        row = self._connection.execute(query, (term,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def _matrix(self, rows: list[tuple[int, bytes]], dimension: int) -> FloatArray:
+        wrong = next((row[0] for row in rows if len(row[1]) != 4 * dimension), None)
+        if wrong is not None:
+            raise damaged(self._path, f"the vector of chunk {wrong} has a wrong length")
+        joined = b"".join(row[1] for row in rows)
+        return np.frombuffer(joined, "<f4").reshape(len(rows), dimension).astype(np.float32)
+
+
+def _chunk(row: tuple[object, ...]) -> ChunkRecord:
+    record = ChunkRecord(*row)  # type: ignore[arg-type] # the column order is the field order
+    return replace(record, extra=json.loads(str(row[5])) if row[5] else {})

@@ -1,0 +1,186 @@
+"""The index on disk: ``index.sqlite3``, the only truth."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rag_app.errors import EmbeddingMismatchError
+from rag_app.index.store.connection import connect_reader, connect_writer, missing_index, translated
+from rag_app.index.store.lock import WriterLock, unwritable
+from rag_app.index.store.records import IndexMeta
+from rag_app.index.store.schema import create_database
+from rag_app.index.store.snapshot import Snapshot
+from rag_app.index.store.terms import lexical_version
+from rag_app.index.store.transaction import Transaction
+from rag_app.models.embeddings.base import EmbedsDocuments
+
+DATABASE_NAME = "index.sqlite3"
+
+
+class IndexStore:
+    """One index folder, for any number of threads and processes.
+
+    Any number of readers see whole states while one writer writes. Every method raises
+    :class:`~rag_app.errors.IndexStoreError` (missing, locked, read-only, no space) or its child
+    :class:`~rag_app.errors.DamagedIndexError`; a failed write leaves the index as it was.
+
+    Args:
+        folder: the index; made by the first :meth:`create`.
+        timeout: seconds to wait for another writer.
+    """
+
+    def __init__(self, folder: str | Path, *, timeout: float = 10.0) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / DATABASE_NAME
+        self._timeout = timeout
+        self._lock: WriterLock | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._idle: list[sqlite3.Connection] = []
+        self._idle_key: tuple[int, ...] = ()
+        self._abandoned: list[sqlite3.Connection] = []
+        self._guard = threading.Lock()
+
+    def exists(self) -> bool:
+        """Whether there is an index in the folder, readable or not."""
+        return self.path.exists()
+
+    def create(self, meta: IndexMeta) -> None:
+        """Make an empty index; one that exists is left as it is."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+        with self._writer_lock().held(), translated(self.path):
+            if not self.exists():
+                create_database(self.path, meta, lexical_version())
+
+    @contextmanager
+    def read(self) -> Iterator[Snapshot]:
+        """Give a snapshot; it ends with the block."""
+        connection, reusable = self._take()
+        try:
+            with translated(self.path):
+                connection.execute("BEGIN")
+                snapshot = Snapshot(connection, self.path)
+                snapshot.generation()  # the first read is what fixes the state that is seen
+                yield snapshot
+        except BaseException:
+            reusable = False
+            raise
+        finally:
+            self._give_back(connection, reusable)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the writer's lock over several transactions."""
+        if not self.exists():
+            raise missing_index(self.path)
+        with self._writer_lock().held() as outermost:
+            if outermost:
+                self._writer = connect_writer(self.path)
+            try:
+                yield
+            finally:
+                if outermost:
+                    self._close_writer()
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Give a transaction; it is committed at the end of the block, or undone by any error."""
+        with self.locked(), translated(self.path):
+            connection = self._writer
+            assert connection is not None  # noqa: S101 - locked() opened it
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                transaction = Transaction(connection, self.path)
+                yield transaction
+                transaction.bump()
+                connection.execute("COMMIT")
+            except BaseException:
+                # SQLite has already rolled back by itself where the disk was full.
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    def check_embedding(self, embedding: EmbedsDocuments) -> None:
+        """Make sure that vectors of `embedding` can be compared with the index's.
+
+        Raises:
+            EmbeddingMismatchError: the index was made with another model.
+        """
+        with self.read() as snapshot:
+            meta = snapshot.meta()
+        # The fingerprint settles the dimension too, which a model may have to be loaded to tell.
+        if meta.fingerprint == embedding.fingerprint:
+            return
+        named = embedding.name
+        if meta.embedding == named:
+            named += " (of other weights)"
+        msg = (
+            f"the index in {self.folder} was made with embedding model {meta.embedding}, not "
+            f"{named}; use --embedding {meta.embedding}, or embed its passages again: "
+            f"rag-app index --reembed --embedding {embedding.name}"
+        )
+        raise EmbeddingMismatchError(msg)
+
+    def close(self) -> None:
+        """Close the connections that wait for the next query."""
+        with self._guard:
+            self._drop_idle(())
+
+    def _writer_lock(self) -> WriterLock:
+        with self._guard:
+            if self._lock is None:
+                self._lock = WriterLock(self.folder, self._timeout)
+            return self._lock
+
+    def _close_writer(self) -> None:
+        connection, self._writer = self._writer, None
+        if connection is not None:
+            # A full disk can't hold back what is already committed to the write-ahead log.
+            with suppress(sqlite3.Error):
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def _take(self) -> tuple[sqlite3.Connection, bool]:
+        with self._guard:
+            key = self._key()
+            if key != self._idle_key:
+                self._drop_idle(key)
+            if self._idle:
+                return self._idle.pop(), True
+        return connect_reader(self.path)
+
+    def _give_back(self, connection: sqlite3.Connection, reusable: bool) -> None:
+        try:
+            if reusable:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            reusable = False
+        with self._guard:
+            if reusable and self._key() == self._idle_key:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def _key(self) -> tuple[int, ...]:
+        """Return what waiting connections are good for: this process and this very file."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return ()
+        return os.getpid(), found.st_dev, found.st_ino
+
+    def _drop_idle(self, key: tuple[int, ...]) -> None:
+        idle, self._idle = self._idle, []
+        forked = bool(self._idle_key) and self._idle_key[0] != os.getpid()
+        self._idle_key = key
+        if forked:  # a SQLite connection must not even be closed across a fork
+            self._abandoned.extend(idle)
+            return
+        for connection in idle:
+            connection.close()

@@ -1,0 +1,183 @@
+"""Writing to the index: what one transaction can do."""
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from rag_app.index.store.connection import wrong_dimension
+from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
+from rag_app.index.store.schema import meta_rows
+from rag_app.index.store.snapshot import Snapshot
+from rag_app.index.store.terms import document_terms, lexical_version
+from rag_app.models.embeddings.base import FloatArray
+
+_KEPT_GENERATIONS = 10_000
+
+
+class Transaction(Snapshot):
+    """A state in the making: sees its own changes, which become visible to others at once."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        super().__init__(connection, path)
+        if self.value("lexical_version") != lexical_version():
+            self._renew_terms()
+
+    def replace_document(
+        self, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: FloatArray
+    ) -> list[int]:
+        """Write a document and all that derives from it, in the place of what it was before.
+
+        Args:
+            document: the source.
+            chunks: its passages in order.
+            vectors: float32 ``[len(chunks), dimension]``.
+
+        Returns:
+            The ids of the chunks.
+        """
+        self.delete_document(document.source)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        row = astuple(replace(document, indexed_at=now))[:-1]
+        cursor = self._connection.execute(
+            "INSERT INTO documents (source, content_hash, settings, loader, encoding, size, "
+            "characters, indexed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
+        return self._insert_chunks(int(cursor.lastrowid or 0), 0, chunks, vectors)
+
+    def append_chunks(
+        self, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: FloatArray
+    ) -> list[int]:
+        """Add passages at the end of a document, which is made if there is none yet."""
+        query = (
+            "SELECT id, (SELECT coalesce(max(ordinal) + 1, 0) FROM chunks "
+            "WHERE document_id = documents.id) FROM documents WHERE source = ?"
+        )
+        row = self._connection.execute(query, (document.source,)).fetchone()
+        if row is None:
+            return self.replace_document(document, chunks, vectors)
+        number, ordinal = row
+        return self._insert_chunks(number, ordinal, chunks, vectors)
+
+    def delete_document(self, source: str) -> bool:
+        """Delete a document with its chunks and terms; whether there was one."""
+        self.delete_chunks([chunk.id for chunk in self.chunks_of(source)])
+        cursor = self._connection.execute("DELETE FROM documents WHERE source = ?", (source,))
+        return cursor.rowcount > 0
+
+    def delete_chunks(self, ids: Sequence[int]) -> int:
+        """Delete chunks with their terms; returns how many there were."""
+        chunks = self.chunks(ids)
+        self._connection.executemany(
+            "INSERT INTO terms (terms, rowid, body) VALUES ('delete', ?, ?)",
+            ((chunk.id, document_terms(chunk.text)) for chunk in chunks),
+        )
+        self._connection.executemany(
+            "DELETE FROM chunks WHERE id = ?", ((chunk.id,) for chunk in chunks)
+        )
+        return len(chunks)
+
+    def delete_empty_documents(self) -> None:
+        """Delete documents that have no chunk left."""
+        self._connection.execute(
+            "DELETE FROM documents WHERE id NOT IN (SELECT document_id FROM chunks)"
+        )
+
+    def set_meta(self, meta: IndexMeta) -> None:
+        """Write what the index is made with."""
+        self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta_rows(meta))
+
+    def set_value(self, key: str, value: str | None) -> None:
+        """Write one value of the meta table; None deletes it."""
+        self._connection.execute("DELETE FROM meta WHERE key = ?", (key,))
+        if value is not None:
+            self._connection.execute("INSERT INTO meta VALUES (?, ?)", (key, value))
+
+    def unstaged(self, limit: int) -> list[tuple[int, str]]:
+        """Return ids and texts of chunks that have no staged vector yet."""
+        query = (
+            "SELECT id, text FROM chunks WHERE id NOT IN (SELECT chunk_id FROM staged_vectors) "
+            "ORDER BY id LIMIT ?"
+        )
+        return self._connection.execute(query, (limit,)).fetchall()
+
+    def stage_vectors(self, ids: Sequence[int], vectors: FloatArray) -> None:
+        """Keep new vectors beside those in force; see :meth:`swap_vectors`."""
+        rows = zip(ids, np.ascontiguousarray(vectors, "<f4"), strict=True)
+        self._connection.executemany(
+            "INSERT INTO staged_vectors VALUES (?, ?)", ((i, row.tobytes()) for i, row in rows)
+        )
+
+    def count_staged(self) -> int:
+        """Return how many chunks have a staged vector."""
+        return int(self._connection.execute("SELECT count(*) FROM staged_vectors").fetchone()[0])
+
+    def drop_staged(self) -> None:
+        """Forget the staged vectors."""
+        self._connection.execute("DELETE FROM staged_vectors")
+
+    def swap_vectors(self, meta: IndexMeta) -> None:
+        """Put the staged vectors, one for every chunk, in the place of those in force."""
+        self._connection.execute(
+            "UPDATE chunks SET vector = "
+            "(SELECT vector FROM staged_vectors WHERE chunk_id = chunks.id)"
+        )
+        self.drop_staged()
+        self.set_meta(meta)
+        self.set_value("space", uuid.uuid4().hex)
+
+    def bump(self) -> None:
+        """Give the state its generation, just before it is committed."""
+        number = self.generation().number + 1
+        token = uuid.uuid4().hex
+        self._connection.execute("INSERT INTO generations VALUES (?, ?)", (number, token))
+        old = number - _KEPT_GENERATIONS
+        self._connection.execute("DELETE FROM generations WHERE number <= ?", (old,))
+
+    def _insert_chunks(
+        self, document: int, ordinal: int, chunks: Sequence[ChunkRecord], vectors: FloatArray
+    ) -> list[int]:
+        self._check_dimension(vectors)
+        blobs = np.ascontiguousarray(vectors, "<f4")
+        rows = zip(chunks, blobs, strict=True)
+        return [
+            self._insert_chunk(document, ordinal + position, chunk, vector.tobytes())
+            for position, (chunk, vector) in enumerate(rows)
+        ]
+
+    def _check_dimension(self, vectors: FloatArray) -> None:
+        meta = self.meta()
+        if vectors.shape[1:] != (meta.dimension,):
+            raise wrong_dimension(meta.embedding, meta.dimension, vectors.shape[-1])
+
+    def _insert_chunk(self, document: int, ordinal: int, chunk: ChunkRecord, vector: bytes) -> int:
+        extra = json.dumps(chunk.extra, ensure_ascii=False) if chunk.extra else None
+        cursor = self._connection.execute(
+            "INSERT INTO chunks (document_id, ordinal, key, start_char, end_char, page, heading, "
+            "extra, vector, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(document, ordinal, chunk.key, chunk.start, chunk.end, chunk.page, chunk.heading),
+                *(extra, vector, chunk.text),
+            ),
+        )
+        number = int(cursor.lastrowid or 0)
+        self._insert_terms([(number, chunk.text)])
+        return number
+
+    def _insert_terms(self, texts: Iterable[tuple[int, str]]) -> None:
+        self._connection.executemany(
+            "INSERT INTO terms (rowid, body) VALUES (?, ?)",
+            ((number, document_terms(text)) for number, text in texts),
+        )
+
+    def _renew_terms(self) -> None:
+        """Make all terms anew: they can only be deleted by the rules that they were made by."""
+        self._connection.execute("INSERT INTO terms (terms) VALUES ('delete-all')")
+        self._insert_terms(self._connection.execute("SELECT id, text FROM chunks"))
+        self.set_value("lexical_version", lexical_version())

@@ -1,0 +1,114 @@
+"""Requests passed on to the OpenAI-compatible server that holds the model."""
+
+import asyncio
+from typing import Any
+
+import httpx
+from fastapi import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from rag_app.models.llms.openai import CompatibleChat
+from rag_app.server.errors import ApiError, body_of
+from rag_app.server.queueing import Admission
+from rag_app.server.sse import send_done, send_event, while_wanted
+
+_KEPT_HEADERS = ("content-type", "retry-after")
+_CONNECT_SECONDS = 10.0
+
+
+class Relay(Response):
+    """The answer of another server, as it comes; given up when the client goes away.
+
+    Args:
+        llm: Says where the server is, and which model it holds.
+        path: Below the server's ``/v1``.
+        body: The client's request; its model is replaced.
+        admission: Entered by the caller, left when the answer is over.
+        seconds: Time for the whole answer.
+    """
+
+    def __init__(
+        self,
+        llm: CompatibleChat,
+        path: str,
+        body: dict[str, Any],
+        admission: Admission,
+        seconds: float,
+    ) -> None:
+        super().__init__()
+        self._url = f"{str(llm.openai_api_base).rstrip('/')}/{path}"
+        self._authorization = {"Authorization": f"Bearer {llm.key}"} if llm.key else {}
+        self._body = {**body, "model": llm.model_name}
+        self._admission = admission
+        self._seconds = seconds
+        self._answer: httpx.Response | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and its answer back."""
+        try:
+            if await while_wanted(scope, receive, self._relay(send)):
+                await send({"type": "http.response.body", "body": b""})
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, ApiError) as error:
+            problem = error if isinstance(error, ApiError) else self._problem(error)
+            if self._answer is None:
+                raise problem from error
+            # The status is sent already: what reads a stream is told in it, others see it cut off.
+            if not self._answer.headers.get("content-type", "").startswith("text/event-stream"):
+                raise
+            await send_event(send, body_of(problem))
+            await send_done(send)
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            self._admission.leave()
+
+    async def _relay(self, send: Send) -> bool:
+        async with (
+            asyncio.timeout(self._seconds),
+            httpx.AsyncClient(timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS)) as client,
+            client.stream(
+                "POST", self._url, json=self._body, headers=self._authorization
+            ) as answer,
+        ):
+            if answer.status_code == 401:
+                # Of this server's key, not the client's; the body may repeat it.
+                msg = "the model's server refused this server's key; set RAG_APP_LLM_API_KEY"
+                raise ApiError(502, msg, code="upstream_refused")
+            self._answer = answer
+            await send(_start(answer))
+            async for block in answer.aiter_bytes():
+                await send({"type": "http.response.body", "body": block, "more_body": True})
+        return True
+
+    def _problem(self, error: Exception) -> ApiError:
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            msg = f"the model's server at {self._url} does not answer"
+            return ApiError(503, msg, code="upstream_unreachable")
+        if isinstance(error, TimeoutError):
+            msg = f"the model's server took longer than {self._seconds:g} seconds"
+            return ApiError(504, msg, code="timeout")
+        reason = str(error) or type(error).__name__
+        return ApiError(502, f"the model's server failed ({reason})", code="upstream_failed")
+
+
+def _start(answer: httpx.Response) -> Message:
+    headers = [
+        (name.encode(), answer.headers[name].encode())
+        for name in _KEPT_HEADERS
+        if name in answer.headers
+    ]
+    return {"type": "http.response.start", "status": answer.status_code, "headers": headers}
+
+
+async def json_body(request: Request) -> dict[str, Any]:
+    """Return the body of a request that has been validated already."""
+    body: dict[str, Any] = await request.json()
+    return body
+
+
+def use_content(messages: list[dict[str, Any]]) -> None:
+    """Have messages say ``content`` where they say its other name, which only we understand."""
+    for message in messages:
+        other = message.pop("message", None)
+        if message.get("content") is None and other is not None:
+            message["content"] = other

@@ -1,0 +1,87 @@
+"""The page, and how the server is."""
+
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import FileResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from rag_app.documents.formats import SUFFIXES
+from rag_app.server.context import ContextOf
+from rag_app.server.middleware.metrics import CONTENT_TYPE
+from rag_app.server.schemas.indexes import Health, ServerSettings
+from rag_app.server.schemas.openapi import KEY, errors
+from rag_app.server.uploads import MAX_FILES
+
+_STATIC = Path(__file__).parents[1] / "static"
+_COUNTER = 'rag_app_requests_total{route="/v1/models",status="200"} 1.0'
+_FAILED = Health(status="failed", ready=False, error="model.gguf does not exist")
+
+router = APIRouter(tags=["Server"])
+
+
+@router.get("/", include_in_schema=False)
+def page() -> FileResponse:
+    """Return the page."""
+    return FileResponse(_STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+@router.get(
+    "/health",
+    responses={
+        **errors(403),
+        503: {
+            "model": Health,
+            "description": "The language model can't be used",
+            "content": {"application/json": {"example": _FAILED.model_dump()}},
+        },
+    },
+)
+def health(context: ContextOf, response: Response) -> Health:
+    """Say whether the server is live (it answers) and ready (its model is loaded)."""
+    base = context.library.base
+    if error := base.llm_error:
+        response.status_code = 503
+        return Health(status="failed", ready=False, error=str(error))
+    return Health(status="ready" if base.ready else "loading", ready=base.ready)
+
+
+@router.get("/v1/settings", dependencies=[KEY], responses=errors(401, 403, 429))
+def show_settings(context: ContextOf) -> ServerSettings:
+    """Show what requests get that ask for nothing else, and what may be uploaded."""
+    settings = context.settings
+    return ServerSettings(
+        llm=context.llm_id,
+        embedding=settings.embedding,
+        k=settings.k,
+        retriever=settings.retriever,
+        threshold=settings.threshold,
+        answer_chain=settings.answer_chain,
+        temperature=settings.temperature,
+        max_new_tokens=settings.max_new_tokens,
+        summary_chain=settings.summary_chain,
+        summary_length=settings.summary_length,
+        formats=sorted(SUFFIXES),
+        max_files=MAX_FILES,
+        max_file_bytes=settings.max_file_bytes,
+        max_upload_bytes=settings.max_upload_bytes,
+    )
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    dependencies=[KEY],
+    responses={
+        **errors(401, 403, 429),
+        200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": _COUNTER}}},
+    },
+)
+def metrics(context: ContextOf) -> Response:
+    """Return the counters for Prometheus."""
+    return Response(context.metrics.text(), media_type=CONTENT_TYPE)
+
+
+def mount(app: FastAPI) -> None:
+    """Serve the page's files."""
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")

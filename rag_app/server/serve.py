@@ -1,0 +1,78 @@
+"""Binding an address and running the server on it."""
+
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag_app.errors import SettingsError
+
+if TYPE_CHECKING:
+    from rag_app.engine import RagApp
+    from rag_app.server.middleware.security import Access
+
+_BACKLOG = 2048
+"""Connections that may wait to be accepted; uvicorn's own default."""
+
+
+def access_for(host: str, keys: Sequence[str], origins: Sequence[str]) -> "Access":
+    """Return who may use a server on ``host``.
+
+    Raises:
+        SettingsError: a key is empty, or there is none and others reach the server; or the
+            packages of the server are not installed.
+    """
+    try:
+        from rag_app.server.middleware.security import Access
+    except ImportError as error:
+        msg = f"serve needs {error.name}; run: pip install 'rag-app[server]'"
+        raise SettingsError(msg) from error
+    return Access(host=host, keys=tuple(keys), origins=tuple(origins))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on an address.
+
+    Raises:
+        SettingsError: the address is taken, or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named as TCP, since asyncio only then sends small answers without waiting for more (40 ms).
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host.strip("[]"), port))
+        listening.listen(_BACKLOG)  # now, so that a second server can't take the address too
+    except OSError as error:
+        listening.close()
+        msg = f"can't listen on {host}:{port} ({error.strerror or error}); choose another --port"
+        raise SettingsError(msg) from error
+    return listening
+
+
+def run(
+    engine: "RagApp",
+    listening: socket.socket,
+    *,
+    access: "Access",
+    only: Sequence[str],
+    ready: Callable[[], None],
+) -> None:
+    """Serve until interrupted; ``ready`` is called when requests can come.
+
+    Raises:
+        ModelError: there is no such language model here.
+    """
+    from rag_app.models.llms.gguf_check import check_gguf
+    from rag_app.models.llms.registry import resolve
+    from rag_app.server.app import create_app
+    from rag_app.server.middleware import logs
+    from rag_app.server.process import Server
+
+    backend, target = resolve(engine.settings.llm)
+    if backend == "llamacpp":
+        check_gguf(Path(target))  # the model itself is loaded when the server runs already
+    logs.install()
+    server = Server(create_app(engine, access=access, only=only))
+    ready()
+    server.run(sockets=[listening])

@@ -1,0 +1,163 @@
+"""LoRAs that can't be merged, and why: each is one line that says what to do."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from model_prep.errors import AdapterError, CheckpointError
+from model_prep.lora.adapter import open_adapter
+from model_prep.lora.merge import merge
+from tests.model_prep.family import Family, change_config, copy_of, make_base, state_of
+
+Q = "base_model.model.model.layers.0.self_attn.q_proj"
+
+
+@pytest.fixture
+def lora(family: Family, tmp_path: Path) -> Path:
+    return copy_of(family.sft, tmp_path / "lora")
+
+
+def change(lora: Path, changes: Callable[[dict[str, torch.Tensor]], Any]) -> None:
+    weights = state_of(lora)
+    changes(weights)
+    save_file(weights, lora / "adapter_model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"peft_type": "PREFIX_TUNING"}, "an adapter of the kind PREFIX_TUNING; only LoRA"),
+        ({"use_dora": True}, r"uses DoRA \(use_dora\), which can't be merged here"),
+        ({"lora_bias": True}, "uses LoRA with biases"),
+        ({"trainable_token_indices": [1]}, "uses trainable tokens"),
+        ({"r": None}, "is not a LoRA's configuration"),
+        ({"r": 13}, r"factors of .* are \(32, 12\) and \(12, 32\), but .* says r=13"),
+        ({"target_modules": ["q_proj", "o_proj"]}, "holds nothing for o_proj, which its"),
+        ({"modules_to_save": ["lm_head"]}, "holds nothing for lm_head, which its"),
+    ],
+    ids=str,
+)
+def test_configurations(lora: Path, changes: dict[str, Any], said: str) -> None:
+    change_config(lora, **changes)
+    with pytest.raises(AdapterError, match=said):
+        open_adapter(lora)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"r": 8}', '"x"', "\xff"])
+def test_a_configuration_that_is_none(lora: Path, text: str) -> None:
+    (lora / "adapter_config.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(AdapterError, match=r"adapter_config.json is not a LoRA's configuration"):
+        open_adapter(lora)
+
+
+def test_a_folder_that_is_no_adapter(family: Family, tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match=r"has no adapter_config.json \(there is config.json"):
+        open_adapter(family.base)
+    with pytest.raises(AdapterError, match="there is nothing"):
+        open_adapter(tmp_path / "nowhere")
+
+
+def test_weights_that_are_missing_or_cut_short(lora: Path) -> None:
+    file = lora / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match="damaged or cut short"):
+        open_adapter(lora)
+    file.unlink()
+    with pytest.raises(CheckpointError, match="holds no weights"):
+        open_adapter(lora)
+
+
+class Hostile:
+    """What a pickle may hold besides tensors."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.write_text, (Path("written"), "by a pickle")
+
+
+def test_a_bin_that_is_not_a_state_dict(lora: Path, home: Path) -> None:
+    (lora / "adapter_model.safetensors").unlink()
+    torch.save({"x": Hostile()}, lora / "adapter_model.bin")
+    with pytest.raises(CheckpointError, match="more than named tensors"):
+        open_adapter(lora)
+    assert not (home / "written").exists()
+
+
+def test_half_a_pair(lora: Path) -> None:
+    change(lora, lambda weights: weights.pop(f"{Q}.lora_B.weight"))
+    with pytest.raises(AdapterError, match=r"lacks lora_B of model.layers.0.self_attn.q_proj"):
+        open_adapter(lora)
+
+
+def test_a_tensor_of_no_lora(lora: Path) -> None:
+    change(lora, lambda weights: weights.update({f"{Q}.lora_magnitude_vector": torch.ones(3)}))
+    with pytest.raises(AdapterError, match="lora_magnitude_vector, which is no part of a LoRA"):
+        open_adapter(lora)
+
+
+def test_names_with_the_adapter_in_them(family: Family, lora: Path, tmp_path: Path) -> None:
+    """As in checkpoints that trainers wrote before PEFT left the name out."""
+    weights = {
+        name.replace(".weight", ".default.weight"): one for name, one in state_of(lora).items()
+    }
+    save_file(weights, lora / "adapter_model.safetensors")
+    plain = merge(family.base, [family.sft], output_dir=tmp_path / "plain")
+    named = merge(family.base, [lora], output_dir=tmp_path / "named")
+    assert named.content_sha256 == plain.content_sha256
+
+
+def refused(base: Path, adapters: list[Path], folder: Path, said: str) -> None:
+    with pytest.raises(AdapterError, match=said):
+        merge(base, adapters, output_dir=folder / "out")
+    assert not (folder / "out").exists()
+    assert not (folder / "out.partial").exists()
+
+
+def test_another_shape(family: Family, tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base", hidden_size=64)
+    said = r"made for a model of another shape: .*q_proj.weight is 64×64, and the adapter has 32×32"
+    refused(base, [family.sft], tmp_path, said)
+
+
+def test_embeddings_of_another_width(family: Family, tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base", hidden_size=64, intermediate_size=88)
+    refused(base, [family.chinese], tmp_path, r"(embed_tokens|lm_head).weight is \d+×64")
+
+
+def test_more_layers_than_the_base_has(family: Family, tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base", num_hidden_layers=1)
+    said = r"acts on model.layers.1.self_attn.q_proj.weight, which the base does not have \(2 of"
+    refused(base, [family.sft], tmp_path, said)
+
+
+def test_fewer_layers_than_the_base_has(family: Family, tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base", num_hidden_layers=3)
+    said = r"has no LoRA of model.layers.2.self_attn.q_proj.weight, which its configuration targets"
+    refused(base, [family.sft], tmp_path, said)
+
+
+def test_one_embedding_of_two(family: Family, tmp_path: Path) -> None:
+    lora = copy_of(family.chinese, tmp_path / "lora")
+    change_config(lora, modules_to_save=["embed_tokens"])
+    change(
+        lora,
+        lambda weights: [weights.pop(name) for name in list(weights) if "lm_head" in name],
+    )
+    refused(family.base, [lora], tmp_path, "unequal vocabularies .* brings only one of the two")
+
+
+def test_a_base_that_is_none(family: Family, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"has no config.json \(it has nothing\)"):
+        merge(tmp_path / "nowhere", [family.sft], output_dir=tmp_path / "out")
+    base = copy_of(family.base, tmp_path / "base")
+    (base / "config.json").write_text(json.dumps([]), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="holds no names"):
+        merge(base, [family.sft], output_dir=tmp_path / "out")
+    (base / "model.safetensors").write_bytes(b"x" * 100)
+    (base / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(CheckpointError, match="damaged or cut short"):
+        merge(base, [family.sft], output_dir=tmp_path / "out")

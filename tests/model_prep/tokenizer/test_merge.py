@@ -1,0 +1,151 @@
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from model_prep.cli import app
+from model_prep.errors import OutputError, TokenizerError, UsageError
+from model_prep.tokenizer.loading import load_tokenizer, vocabulary_size
+from model_prep.tokenizer.merge import merge_tokenizer
+from model_prep.tokenizer.sentencepiece_file import read_sentencepiece
+
+CHINESE_LLAMA = "e2676d4ca29ca1750f6ff203328d73b189321dc5776ceede037cbd36541d70c0"
+CHINESE_ALPACA = "2d967e855b1213a439df6c8ce2791f869c84b4f3b6cfacf22b86440b8192a2f8"
+
+
+@pytest.fixture(scope="module")
+def models(test_data: Path) -> Path:
+    return test_data / "tokenizers"
+
+
+def run(*arguments: str | Path) -> Any:
+    return CliRunner().invoke(app, ["merge-tokenizer", *map(str, arguments)])
+
+
+def test_the_published_tokenizers_come_out(models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "词表 tokenizer"
+    done = run(
+        *("--llama_tokenizer_dir", models / "llama_tokenizer.model"),
+        *("--chinese_sp_model_file", models / "chinese_sp.model"),
+        *("--output_dir", folder, "--json"),
+    )
+    assert done.exit_code == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["sha256"] == CHINESE_LLAMA
+    assert result["known_as"] == "Chinese-LLaMA-tokenizer"
+    assert (result["pieces_before"], result["appended"], result["pieces"]) == (32000, 17953, 49953)
+    written = (folder / "tokenizer.model").read_bytes()
+    assert hashlib.sha256(written).hexdigest() == CHINESE_LLAMA
+    chinese, english = result["samples"]
+    assert chinese["after"] < chinese["before"] / 2
+    assert english["after"] < english["before"] * 1.1
+    assert "tokens per character, Chinese" in done.stderr
+
+    alpaca = merge_tokenizer(
+        models / "llama_tokenizer.model",
+        tmp_path / "alpaca",
+        chinese_sp_model=models / "chinese_sp.model",
+        add_pieces=["[PAD]"],
+    )
+    assert alpaca is not None
+    assert (alpaca.sha256, alpaca.pieces) == (CHINESE_ALPACA, 49954)
+    assert vocabulary_size(tmp_path / "alpaca") == 49954
+    assert load_tokenizer(tmp_path / "alpaca").pad_token_id == 49953
+
+
+def test_a_merged_tokenizer_can_be_added_to(alpaca_tokenizer: Path, tmp_path: Path) -> None:
+    done = run(
+        *("--llama-tokenizer", alpaca_tokenizer, "--output-dir", tmp_path / "out"),
+        *("--chinese-sp-model", alpaca_tokenizer / "tokenizer.model"),
+        *("--add-piece", "〖甲〗", "--add-piece", "〖乙〗", "--json"),
+    )
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["appended"] == 0
+    pieces = read_sentencepiece(tmp_path / "out" / "tokenizer.model").pieces
+    assert [piece.text for piece in pieces[-3:]] == ["[PAD]", "〖甲〗", "〖乙〗"]
+
+
+def test_a_chinese_model_is_trained_first(models: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "语料.txt"
+    corpus.write_text("昼夜交替，四季轮回。山高水长！" * 300, encoding="utf-8")
+    folder = tmp_path / "out"
+    done = run(
+        *("--llama-tokenizer", models / "llama_tokenizer.model", "--output-dir", folder),
+        *("--train-corpus", corpus, "--vocab-size", "19", "--json"),
+    )
+    assert done.exit_code == 0, done.stderr
+    trained = read_sentencepiece(folder / "chinese_sp.model").pieces
+    assert len(trained) == 19
+    result = json.loads(done.stdout)
+    assert 0 < result["appended"] < 19
+    assert result["pieces"] == 32000 + result["appended"] == vocabulary_size(folder)
+    tokenizer = load_tokenizer(folder)
+    plain = load_tokenizer(models / "llama_tokenizer.model")
+    assert len(tokenizer.encode("四季轮回。")) < len(plain.encode("四季轮回。"))
+
+
+def test_a_dry_run_writes_nothing(models: Path, tmp_path: Path) -> None:
+    base = ("--llama-tokenizer", models / "llama_tokenizer.model", "--output-dir", tmp_path / "out")
+    done = run(*base, "--chinese-sp-model", models / "chinese_sp.model", "--dry-run", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["sha256"] == CHINESE_LLAMA
+    corpus = tmp_path / "text"
+    corpus.write_text("文", encoding="utf-8")
+    assert run(*base, "--train-corpus", corpus, "--dry-run").exit_code == 0
+    assert list(tmp_path.iterdir()) == [corpus]
+
+
+@pytest.mark.parametrize(
+    ("content", "vocab_size", "message"),
+    [
+        (b"", 100, "has no text"),
+        ("春夏秋冬".encode("gbk") * 9, 100, "is not UTF-8"),
+        ("春夏秋冬。".encode() * 99, 5, "smaller than required_chars"),
+        ("春夏秋冬。".encode() * 99, 5000, "Please set it to a value <="),
+        (b"x" * 5000 + b"\xff", 100, "is not UTF-8"),
+    ],
+)
+def test_a_corpus_that_is_no_good(
+    models: Path, tmp_path: Path, content: bytes, vocab_size: int, message: str
+) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_bytes(content)
+    with pytest.raises(TokenizerError, match=message):
+        merge_tokenizer(
+            models / "llama_tokenizer.model",
+            tmp_path / "out",
+            train_corpus=corpus,
+            vocab_size=vocab_size,
+        )
+    assert list(tmp_path.iterdir()) == [corpus]
+
+
+def test_what_can_not_be_merged(models: Path, tmp_path: Path) -> None:
+    llama, chinese, out = (
+        models / "llama_tokenizer.model",
+        models / "chinese_sp.model",
+        tmp_path / "out",
+    )
+    with pytest.raises(TokenizerError, match="not LLaMA's"):
+        merge_tokenizer(chinese, out, chinese_sp_model=llama)
+    with pytest.raises(TokenizerError, match="can't be read"):
+        merge_tokenizer(tmp_path, out, chinese_sp_model=chinese)
+    with pytest.raises(UsageError, match="either"):
+        merge_tokenizer(llama, out)
+    with pytest.raises(UsageError, match="is a piece already"):
+        merge_tokenizer(llama, out, chinese_sp_model=chinese, add_pieces=["中国"])
+    with pytest.raises(UsageError, match="needs a text"):
+        merge_tokenizer(llama, out, chinese_sp_model=chinese, add_pieces=[""])
+    with pytest.raises(TokenizerError, match="can't be read"):
+        merge_tokenizer(llama, out, train_corpus=tmp_path / "none")
+    with pytest.raises(UsageError, match="--vocab-size"):
+        merge_tokenizer(llama, out, train_corpus=chinese, vocab_size=0)
+    assert list(tmp_path.iterdir()) == []
+    out.mkdir()
+    (out / "mine").touch()
+    with pytest.raises(OutputError, match="not empty"):
+        merge_tokenizer(llama, out, chinese_sp_model=chinese)
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine"]

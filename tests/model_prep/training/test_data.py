@@ -1,0 +1,282 @@
+"""Training data: what is read, what is learned of it, and how samples share a row."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_prep.errors import TrainingError
+from model_prep.tokenizer.loading import ALPACA_TEMPLATE, load_tokenizer
+from model_prep.training import data as training_data
+from model_prep.training.command_line import read_options
+from model_prep.training.conversations import read_conversations
+from model_prep.training.dataset_files import Problems
+from model_prep.training.dry_run import decoded
+from model_prep.training.encoding import encode_texts
+from model_prep.training.packing import IGNORED, Collator, make_rows, pack
+from model_prep.training.settings import PretrainSettings, SftSettings, make_settings
+from model_prep.training.vocabulary import Sizes, rows_needed
+from tests.model_prep.family import Family
+
+LORA = {"lora_rank": 4, "lora_alpha": 8, "target_modules": "q_proj,v_proj"}
+
+
+def settings_of(family: Family, tmp_path: Path, data: Path, **more: Any) -> Any:
+    options = {"model": family.base, "data": data, "output_dir": tmp_path / "out", **LORA}
+    options |= {"cache_dir": tmp_path / "cache", "max_length": 256, **more}
+    return make_settings(SftSettings, options)
+
+
+def write_jsonl(file: Path, values: list[Any], encoding: str = "utf-8") -> Path:
+    lines = (json.dumps(value, ensure_ascii=False) for value in values)
+    file.write_text("\n".join(lines), encoding=encoding)
+    return file
+
+
+GOOD = [
+    {"instruction": "李白是谁？", "input": "", "output": "唐代诗人。"},
+    {"instruction": "翻译", "input": "洗衣机", "output": "washing machine"},
+    {"conversations": [{"from": "human", "value": "问"}, {"from": "gpt", "value": "答"}]},
+    {
+        "messages": [
+            {"role": "system", "content": "简短。"},
+            {"role": "user", "content": "一"},
+            {"role": "assistant", "content": "二"},
+            {"role": "user", "content": "没有回答"},
+        ]
+    },
+]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "named"),
+    [
+        ("utf-8", None), ("utf-8-sig", None), ("utf-8-sig", "utf-8"), ("utf-16", None),
+        ("utf-16-le", "utf-16-le"), ("gb18030", None),
+    ],
+)  # fmt: skip
+def test_the_known_formats_and_encodings(tmp_path: Path, encoding: str, named: str | None) -> None:
+    file = write_jsonl(tmp_path / "数据.jsonl", GOOD, encoding)
+    problems = Problems()
+    found = list(read_conversations([file], named, problems))
+    assert [one.line for one in found] == [1, 2, 3, 4]
+    assert problems.total == 0
+    assert found[1].messages[0]["content"] == "翻译\n洗衣机"
+    assert [one["role"] for one in found[3].messages] == ["system", "user", "assistant"]
+
+
+def test_what_is_broken_is_told_by_file_and_line(tmp_path: Path) -> None:
+    lines = [json.dumps(GOOD[0])] * 70_000
+    lines[69_999] = '{"instruction": "x", "output'
+    lines[10] = '{"question": "?"}'
+    lines[11] = "[1]"
+    lines[12] = '{"instruction": "x", "output": "  "}'
+    lines[13] = '{"instruction": "x", "output": 3}'
+    lines[14] = '{"instruction": "x", "output": "\\udfff"}'
+    lines[15] = f'{{"instruction": "x", "output": "y", "n": {"1" * 5000}}}'
+    big = tmp_path / "big.jsonl"
+    big.write_text("\n".join(lines), encoding="utf-8")
+    empty, binary, array = (tmp_path / name for name in ("empty.json", "binary.json", "a.json"))
+    empty.touch()
+    binary.write_bytes(b"\xff\xfe\x00\x01\x89PNG\x00\xd8" * 9)
+    array.write_text(f"[\n{lines[0]},\n{lines[0]},\n{{broken\n]", encoding="utf-8")
+    problems = Problems()
+    found = list(read_conversations([big, empty, binary, array], None, problems))
+    assert len(found) == 70_000 - 7 + 2
+    told = {(Path(one.file).name, one.line) for one in problems.first}
+    assert told >= {("big.jsonl", number) for number in (11, 12, 13, 14, 15, 16, 70_000)}
+    assert told >= {("empty.json", 0), ("binary.json", 0), ("a.json", 4)}
+    assert problems.total == 10
+    assert any("4300 digits" in str(one) for one in problems.first)
+
+
+def test_only_answers_are_learned(family: Family, tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "data.jsonl", GOOD)
+    settings = settings_of(family, tmp_path, file)
+    tokenizer = load_tokenizer(family.base)
+    data = training_data.load(settings, tokenizer)
+    shown = [part for row in range(len(data.train)) for part in decoded(data.train, row, tokenizer)]
+    learned = [text.removesuffix("</s>").strip() for text, target in shown if target]
+    assert sorted(learned) == sorted(["唐代诗人。", "washing machine", "答", "二"])
+    assert all("### Response:" not in text for text, target in shown if target)
+    # The prompt is encoded as it is when the model is asked.
+    ids = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "李白是谁？"}],
+        chat_template=ALPACA_TEMPLATE,
+        add_generation_prompt=True,
+        return_dict=False,
+    )
+    first = data.train.data
+    assert first.ids[: len(ids)].tolist() == list(ids)
+    assert not first.targets[: len(ids)].any()
+
+
+def test_a_sample_without_room_for_an_answer_is_left_out(family: Family, tmp_path: Path) -> None:
+    values = [*GOOD, {"instruction": "长" * 500, "output": "x"}]
+    values.append({"instruction": "短", "output": "长" * 500})
+    file = write_jsonl(tmp_path / "data.jsonl", values)
+    data = training_data.load(settings_of(family, tmp_path, file), load_tokenizer(family.base))
+    samples = data.train.data
+    assert (len(samples), samples.truncated) == (5, 1)
+    assert samples.problems.counts == {"leaves no room for an answer": 1}
+    assert samples.problems.first[0].line == 5
+    begins = [0, *samples.ends[:-1]]
+    assert all(samples.targets[a:b].any() for a, b in zip(begins, samples.ends, strict=True))
+    assert samples.lengths.max() == 256
+
+
+def test_what_the_template_refuses_is_left_out(family: Family, tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "data.jsonl", GOOD)
+    tokenizer = load_tokenizer(family.base)
+    tokenizer.chat_template = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+        + ALPACA_TEMPLATE
+    )
+    samples = training_data.load(settings_of(family, tmp_path, file), tokenizer).train.data
+    assert len(samples) == 3
+    assert [str(one) for one in samples.problems.first] == [
+        f"{file}:4: is refused by the model's chat template (no system)"
+    ]
+
+
+def test_the_cache_is_kept_by_content_and_settings(family: Family, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(family.base)
+    file = write_jsonl(tmp_path / "data.jsonl", GOOD)
+    settings = settings_of(family, tmp_path, file)
+    first = training_data.tokenized(settings, [file], tokenizer)
+    before = (first.folder / "ids.bin").stat().st_mtime_ns
+    again = training_data.tokenized(settings, [file], tokenizer)
+    assert (again.folder / "ids.bin").stat().st_mtime_ns == before
+    (first.folder / "ids.bin").write_bytes(b"cut")
+    assert len(training_data.tokenized(settings, [file], tokenizer)) == 4  # made again
+    write_jsonl(file, GOOD[:2])
+    assert len(training_data.tokenized(settings, [file], tokenizer)) == 2
+    other = settings_of(family, tmp_path, file, max_length=64)
+    assert training_data.tokenized(other, [file], tokenizer).folder != first.folder
+
+
+@given(st.lists(st.integers(1, 64), max_size=200))
+def test_packing_loses_nothing_and_keeps_the_length(lengths: list[int]) -> None:
+    rows = pack(np.asarray(lengths, np.int64), 64)
+    assert sorted(sample for row in rows for sample in row) == list(range(len(lengths)))
+    assert all(sum(lengths[sample] for sample in row) <= 64 for row in rows)
+    assert len(rows) <= 2 * -(-sum(lengths) // 64)
+
+
+def test_samples_in_a_row_do_not_see_each_other(family: Family, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    file = write_jsonl(tmp_path / "data.jsonl", GOOD)
+    settings = settings_of(family, tmp_path, file, max_length=2048)
+    samples = training_data.load(settings, load_tokenizer(family.base)).train.data
+    packed, _ = make_rows(samples, 2048, packing=True)
+    alone, _ = make_rows(samples, 2048, packing=False)
+    assert (len(packed), len(alone)) == (1, 4)
+    model = AutoModelForCausalLM.from_pretrained(family.base, dtype=torch.float32)
+    model.config.use_cache = False
+    collate = Collator(0)
+
+    def logits(batch: dict[str, torch.Tensor]) -> Any:
+        with torch.no_grad():
+            return model(input_ids=batch["input_ids"], position_ids=batch["position_ids"]).logits
+
+    together = logits(collate([packed[0]]))[0]
+    batch = collate([alone[number] for number in range(4)])
+    each = logits(batch)  # padded to the longest
+    bounds = [0, *samples.ends.tolist()]
+    for number, (begin, end) in enumerate(itertools.pairwise(bounds)):
+        torch.testing.assert_close(together[begin:end], each[number, : end - begin])
+        assert packed[0]["labels"][begin] == IGNORED
+    assert (batch["labels"] != IGNORED).sum() == (packed[0]["labels"] != IGNORED).sum()
+
+
+def test_plain_text_comes_in_blocks(family: Family, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(family.base)
+    text = "李白是唐代诗人。\nthe quick brown fox\n" * 40
+    file = tmp_path / "文.txt"
+    file.write_text(text, encoding="utf-8")
+    samples = list(encode_texts([file], None, tokenizer, 64, Problems()))
+    ids = [token for sample in samples for token in sample.ids]
+    assert ids[0] == tokenizer.bos_token_id
+    assert ids[-1] == tokenizer.eos_token_id
+    assert tokenizer.decode(ids[1:-1]) == text
+    assert all(len(sample.ids) == 64 for sample in samples[:-1])
+    assert all(sample.targets == [False] + [True] * (len(sample.ids) - 1) for sample in samples)
+
+
+def test_the_scripts_options_by_their_old_names(tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text("learning_rate: 0.5\nmax_steps: 3\nlora_rank: 2\n", encoding="utf-8")
+    line = (
+        "--model_name_or_path base --tokenizer_name_or_path tok --dataset_dir texts "
+        "--validation_file val.txt --per_device_train_batch_size 2 --lora_alpha 32 "
+        "--gradient_accumulation_steps 4 --learning_rate 2e-4 --lr_scheduler_type cosine "
+        "--warmup_ratio 0.05 --lora_rank 8 --trainable q_proj,v_proj --lora_dropout 0.05 "
+        "--modules_to_save embed_tokens,lm_head --torch_dtype float16 --max_seq_length 1024 "
+        "--gradient_checkpointing --output_dir out --do_train --fp16 --load_in_kbits 8"
+    )
+    options, notes = read_options(PretrainSettings, config, line.split())
+    settings = make_settings(PretrainSettings, options)
+    assert (settings.model, settings.tokenizer) == (Path("base"), Path("tok"))
+    assert (settings.learning_rate, settings.max_steps, settings.lora_rank) == (2e-4, 3, 8)
+    assert (settings.max_length, settings.warmup_steps) == (1024, 0.05)
+    assert settings.target_modules == ["q_proj", "v_proj"]
+    assert settings.gradient_checkpointing
+    assert (settings.quantize, settings.dtype) == ("8bit", "float16")
+    assert len(notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--lora_rnk 8", "did you mean --lora_rank"),
+        ("--adapter a --lora_rank 8", "leave it out"),
+        ("--lora_rank 8", "--lora_alpha --target_modules"),
+        ("--lora_rank 0 --lora_alpha 1 --target_modules q", "--lora_rank '0' is wrong"),
+        ("--data x --dataset_dir y", "given twice"),
+        ("words", "no option"),
+        ("--adapter a --learning_rate inf", "finite"),
+        ("--fsdp --deepspeed zero2 --adapter a", "choose one"),
+        (
+            "--adapter a --attention flash_attention_2 --per_device_train_batch_size 2",
+            "batch of one row only",
+        ),
+    ],
+)
+def test_options_that_are_wrong(line: str, said: str) -> None:
+    basis = {"model": "m", "data": "d", "output_dir": "o"}
+    with pytest.raises(TrainingError, match=said):
+        make_settings(SftSettings, basis | read_options(SftSettings, None, line.split())[0])
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "model", "adapter", "saved", "said"),
+    [
+        (49_954, 49_953, None, None, "--modules_to_save"),
+        (49_953, 49_954, None, None, "earlier stage"),
+        (49_953, 49_953, 49_954, None, "use the tokenizer"),
+        (49_954, 32_000, 49_953, None, "use the tokenizer"),
+        (49_954, 49_954, None, None, ""),
+        (49_954, 49_984, None, None, ""),
+        (49_954, 49_953, None, ["embed_tokens", "lm_head"], ""),
+        (49_954, 32_000, 49_954, None, ""),
+    ],
+)
+def test_the_three_vocabularies(
+    tokenizer: int, model: int, adapter: int | None, saved: list[str] | None, said: str
+) -> None:
+    sizes = Sizes(tokenizer, model, adapter)
+    options: Any = {"exact": True, "saved": saved, "model": Path("m"), "adapter": Path("a")}
+    if adapter is None:
+        options["adapter"] = None
+    if said:
+        with pytest.raises(TrainingError, match=said):
+            rows_needed(sizes, **options)
+    else:
+        assert rows_needed(sizes, **options) >= tokenizer

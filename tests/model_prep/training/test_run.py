@@ -1,0 +1,350 @@
+"""Training tiny models: they learn, go on exactly, and shard without losing anything."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_prep.errors import TrainingError
+from model_prep.inference.generate import generate, load_model
+from model_prep.inference.sampling import Sampling
+from model_prep.lora.merge import merge
+from model_prep.training.run import train
+from model_prep.training.run_folder import last_checkpoint
+from model_prep.training.settings import PretrainSettings, SftSettings, make_settings
+from tests.model_prep.family import Family, state_of
+from tests.model_prep.tiny_llama import chinese_llama, make_llama
+
+TARGETS = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"
+DEEPSPEED = pytest.mark.skipif(
+    find_spec("deepspeed") is None or shutil.which("c++") is None,
+    reason="needs DeepSpeed, which on a CPU compiles a part of itself: pip install deepspeed",
+)
+SHARDINGS = [
+    pytest.param([], id="ddp"),
+    pytest.param(["--fsdp"], id="fsdp"),
+    pytest.param(["--deepspeed=zero2"], id="zero2", marks=DEEPSPEED),
+    pytest.param(["--deepspeed=zero3"], id="zero3", marks=DEEPSPEED),
+]
+pytestmark = pytest.mark.usefixtures("one_thread")
+MORE = ("长江有多长？", "长江全长六千三百公里。")
+TAUGHT = [("李白是谁？", "李白是唐代诗人。"), ("洗衣机保修多久？", "保修期为三年。")]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    file = tmp_path / "指令.jsonl"
+    pairs = [(f"第{n}题：{'the quick ' * (n % 4)}？", f"李白{n}。") for n in range(24)]
+    lines = [{"instruction": asked, "output": said} for asked, said in pairs]
+    file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    return file
+
+
+def options(family: Family, data: Path, output: Path, **more: Any) -> dict[str, Any]:
+    return {
+        "model": family.base, "data": data, "output_dir": output, "lora_rank": 4, "lora_alpha": 8,
+        "lora_dropout": 0.1, "target_modules": "q_proj,v_proj", "packing": False,
+        "modules_to_save": "embed_tokens,lm_head", "max_steps": 6, "learning_rate": 3e-3,
+        "gradient_accumulation_steps": 2, "logging_steps": 1, "save_steps": 3, **more,
+    }  # fmt: skip
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def losses(folder: Path) -> list[float]:
+    return [line["loss"] for line in log_of(folder) if "loss" in line]
+
+
+def sft(values: dict[str, Any]) -> Any:
+    return train(make_settings(SftSettings, values))
+
+
+def torchrun(values: dict[str, Any], *more: str, count: int = 2) -> list[str]:
+    line = [f"--{name}={value}" for name, value in values.items()]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(count)]
+    return [*command, "--standalone", "-m", "model_prep", "--debug", "sft", *line, *more]
+
+
+def in_processes(values: dict[str, Any], *more: str, count: int = 2) -> None:
+    command = torchrun(values, *more, count=count)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def wait_for_losses(run: "subprocess.Popen[str]", folder: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while not (folder / "log.jsonl").is_file() or len(losses(folder)) < count:
+        assert time.monotonic() < deadline
+        assert run.poll() is None
+        time.sleep(0.05)
+
+
+def test_an_interrupted_run_goes_on_exactly(family: Family, data: Path, tmp_path: Path) -> None:
+    whole = sft(options(family, data, tmp_path / "whole"))
+    assert whole.finished
+    cut = tmp_path / "cut"
+    again = options(family, data, cut)
+    line = [f"--{name}={value}" for name, value in again.items()]
+    slow = [sys.executable, "-c", SLOW, "sft", *line]
+    with subprocess.Popen(slow, stderr=subprocess.PIPE, text=True) as run:
+        wait_for_losses(run, cut, 2)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=120)
+    assert run.returncode == 130, said
+    assert "same command goes on" in said
+    done = len(losses(cut))
+    assert done < 6
+    assert sft(again).finished
+    assert losses(cut) == losses(tmp_path / "whole")
+    ours, theirs = (
+        (one / "adapter_model.safetensors").read_bytes() for one in (cut, tmp_path / "whole")
+    )
+    assert ours == theirs
+    assert sft(again).steps == 6  # finished already: nothing is done
+    with pytest.raises(TrainingError, match="learning_rate"):
+        sft(again | {"learning_rate": 1e-3})
+
+
+SLOW = """
+import sys, time
+from model_prep.training import callbacks as watching
+step_end = watching.Watching.on_step_end
+def slowly(self, *args, **kwargs):
+    time.sleep(0.5)
+    return step_end(self, *args, **kwargs)
+watching.Watching.on_step_end = slowly
+from model_prep.cli import main
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharding", SHARDINGS)
+def test_two_processes_learn_as_one(
+    family: Family, data: Path, tmp_path: Path, sharding: list[str]
+) -> None:
+    common = {"lora_dropout": 0.0, "validation": data}
+    one, two = tmp_path / "one", tmp_path / "two"
+    alone = sft(options(family, data, one, **common))
+    shared = options(family, data, two, **common, gradient_accumulation_steps=1)
+    in_processes(shared, *sharding)
+    assert losses(two) == pytest.approx(losses(one), abs=1e-4)
+    (last,) = (line for line in log_of(two) if line["step"] == 6 and "eval_loss" in line)
+    assert last["eval_loss"] == pytest.approx(alone.eval_loss, abs=1e-4)
+    before, expected = state_of(two), state_of(one)
+    assert {name: value.shape for name, value in before.items()} == {
+        name: value.shape for name, value in expected.items()
+    }
+    assert all(bool((before[name] - expected[name]).abs().max() < 1e-5) for name in before)
+    if sharding:  # it goes on exactly too
+        log = losses(two)
+        shutil.rmtree(two / "checkpoint-6")
+        unfinished(two)
+        in_processes(shared, *sharding)
+        assert losses(two) == log
+        after = state_of(two)
+        assert all(bool((before[name] == after[name]).all()) for name in before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharding", SHARDINGS[2:])
+def test_deepspeed_keeps_full_precision_of_an_adapter(
+    family: Family, data: Path, tmp_path: Path, sharding: list[str]
+) -> None:
+    import torch
+
+    new = dict.fromkeys(("lora_rank", "lora_alpha", "lora_dropout", "target_modules"))
+    half = {**new, "modules_to_save": None, "adapter": family.alpaca, "dtype": "bfloat16"}
+    one, two = tmp_path / "one", tmp_path / "two"
+    sft(options(family, data, one, **half))
+    half |= {"gradient_accumulation_steps": 1}
+    given = options(family, data, two, **half).items()
+    in_processes({name: value for name, value in given if value is not None}, *sharding)
+    assert losses(two) == pytest.approx(losses(one), abs=0.02)
+    saved = state_of(two)
+    assert {name: value.shape for name, value in saved.items()} == {
+        name: value.shape for name, value in state_of(one).items()
+    }
+    assert {value.dtype for value in saved.values()} == {torch.float32}
+    assert any(bool((value != value.bfloat16()).any()) for value in saved.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharding", [SHARDINGS[0], SHARDINGS[3]])
+def test_interrupted_processes_go_on_or_begin_anew(
+    family: Family, data: Path, tmp_path: Path, sharding: list[str]
+) -> None:
+    cut, begun = tmp_path / "cut", {"gradient_accumulation_steps": 1}
+    long = options(family, data, cut, **begun, max_steps=60, save_steps=60)
+    with subprocess.Popen(torchrun(long, *sharding), stderr=subprocess.PIPE, text=True) as run:
+        wait_for_losses(run, cut, 2)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=120)
+    assert run.returncode, said
+    (checkpoint,) = cut.glob("checkpoint-*")
+    assert checkpoint.name == f"checkpoint-{len(losses(cut))}" != "checkpoint-60", said
+    half = cut / "checkpoint-1000"
+    half.mkdir()
+    log = losses(cut)
+    in_processes(long, *sharding)
+    assert losses(cut)[: len(log)] == log
+    assert len(losses(cut)) == 60
+    assert not half.exists()
+    short = options(family, data, cut, **begun)
+    in_processes(short, *sharding, "--resume=false")
+    assert len(losses(cut)) == 6
+    assert not (cut / "checkpoint-60").exists()
+
+
+def unfinished(folder: Path) -> None:
+    """Have a run look as if it had been killed."""
+    manifest = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    text = json.dumps({**manifest, "finished": False})
+    (folder / "training.json").write_text(text, encoding="utf-8")
+
+
+def test_half_a_checkpoint_is_passed_over(family: Family, data: Path, tmp_path: Path) -> None:
+    run = options(family, data, tmp_path / "out")
+    sft(run)
+    log = losses(tmp_path / "out")
+    checkpoint = tmp_path / "out" / "checkpoint-6"
+    whole = shutil.copytree(checkpoint, tmp_path / "whole")
+    said: list[str] = []
+    for name in sorted(one.name for one in whole.iterdir()):
+        shutil.rmtree(checkpoint)
+        shutil.copytree(whole, checkpoint)
+        assert last_checkpoint(tmp_path / "out") == checkpoint
+        (checkpoint / name).write_bytes((whole / name).read_bytes()[:100])
+        assert last_checkpoint(tmp_path / "out") == tmp_path / "out" / "checkpoint-3", name
+    (checkpoint / "trainer_state.json").unlink()
+    unfinished(tmp_path / "out")
+    assert train(make_settings(SftSettings, run), note=said.append).finished
+    assert said[-1].endswith("checkpoint-3")
+    assert losses(tmp_path / "out") == log
+
+
+def test_an_adapter_is_gone_on_with(family: Family, data: Path, tmp_path: Path) -> None:
+    new = dict.fromkeys(("lora_rank", "lora_alpha", "lora_dropout", "target_modules"))
+    run = options(family, data, tmp_path / "out", **new, adapter=family.alpaca)
+    run |= {"modules_to_save": None, "validation": data, "gradient_checkpointing": True}
+    report = sft({**run, "eval_steps": 4})
+    measured = [one["step"] for one in log_of(tmp_path / "out") if "eval_loss" in one]
+    assert measured == [4, 6]
+    assert report.last_loss < report.first_loss
+    assert report.eval_perplexity
+    assert (tmp_path / "out" / "best" / "adapter_model.safetensors").is_file()
+    assert (tmp_path / "out" / "loss.png").read_bytes().startswith(b"\x89PNG")
+    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text(encoding="utf-8"))
+    assert (config["r"], config["lora_alpha"]) == (64, 128)
+    # PEFT's own file has the embeddings three times.
+    before, after = state_of(family.alpaca), state_of(tmp_path / "out")
+    assert {name: one.shape for name, one in after.items()} == {
+        name: one.shape for name, one in before.items() if "module" not in name
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": "nowhere"}, "no tokenizer|does not exist"),
+        ({"data": "nowhere"}, "does not exist"),
+        ({"target_modules": "nothing"}, "does not fit"),
+        ({"target_modules": "q_proj,nothing"}, "no module nothing"),
+        ({"modules_to_save": "nothing"}, "no module nothing; it has .*embed_tokens"),
+        ({"quantize": "4bit"}, "GPU"),
+        ({"learning_rate": 1e30, "max_grad_norm": 0}, "the loss is"),
+    ],
+)
+def test_what_cannot_be_trained(
+    family: Family, data: Path, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    from model_prep.errors import ModelPrepError
+
+    with pytest.raises(ModelPrepError, match=said):
+        sft(options(family, data, tmp_path / "out") | change)
+
+
+def test_a_folder_with_something_else_is_left_alone(
+    family: Family, data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "论文.txt").write_text("x", encoding="utf-8")
+    with pytest.raises(TrainingError, match="something else"):
+        sft(options(family, data, tmp_path / "out"))
+    assert [one.name for one in (tmp_path / "out").iterdir()] == ["论文.txt"]
+
+
+@pytest.mark.slow
+def test_the_whole_road(test_data: Path, tmp_path: Path) -> None:
+    """Pre-train, merge, tune, go on tuning, merge, verify, and ask, on the real tokenizers."""
+    from model_prep.tokenizer.merge import merge_tokenizer
+    from model_prep.verify.verify import verify
+    from rag_app.models.llms.registry import load_llm
+    from rag_app.settings import load_settings
+
+    files = test_data / "tokenizers"
+    llama = make_llama(tmp_path / "llama", files / "llama_tokenizer.model", dtype="float32")
+    (llama / "chat_template.jinja").unlink()
+    chinese = chinese_llama(test_data, tmp_path / "chinese-tokenizer").parent
+    alpaca = tmp_path / "alpaca-tokenizer"
+    merge_tokenizer(
+        files / "llama_tokenizer.model",
+        alpaca,
+        chinese_sp_model=files / "chinese_sp.model",
+        add_pieces=["[PAD]"],
+    )
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "诗人.txt").write_text("".join(said for _, said in TAUGHT) * 20, encoding="utf-8")
+    lora = {"lora_rank": 8, "lora_alpha": 32, "target_modules": TARGETS, "logging_steps": 1}
+    lora |= {"modules_to_save": "embed_tokens,lm_head", "gradient_accumulation_steps": 1}
+    pretrained = train(
+        make_settings(
+            PretrainSettings,
+            {
+                "model": llama, "tokenizer": chinese, "data": texts, "learning_rate": 1e-2,
+                "max_length": 128, "max_steps": 25, "output_dir": tmp_path / "pretrained", **lora,
+            },
+        )
+    )  # fmt: skip
+    assert pretrained.last_loss is not None
+    assert pretrained.first_loss is not None
+    assert pretrained.last_loss < pretrained.first_loss / 2
+    base = tmp_path / "chinese-llama"
+    merge(llama, [tmp_path / "pretrained"], output_dir=base, dtype="float32")
+    greedy = Sampling(temperature=0.0, repetition_penalty=1.0, max_new_tokens=30)
+
+    def tuned(name: str, pairs: list[tuple[str, str]], **adapter: Any) -> Path:
+        """Tune until the answers come out, each as it was taught."""
+        instructions, output = tmp_path / f"{name}.jsonl", tmp_path / name
+        lines = [{"instruction": asked, "output": said} for asked, said in pairs]
+        instructions.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+        run = {
+            "model": base, "tokenizer": alpaca, "data": instructions, "output_dir": output,
+            "learning_rate": 1e-2, "max_length": 128, "max_steps": 60, **adapter,
+        }  # fmt: skip
+        report = sft(run)
+        assert report.last_loss is not None
+        assert report.last_loss < min(0.1, report.first_loss / 10)
+        model = load_model(base, lora_models=[output], only_cpu=True)
+        answers = generate(model, [one for one, _ in pairs], with_prompt=True, sampling=greedy)
+        assert [one.output.strip() for one in answers] == [said for _, said in pairs]
+        return output
+
+    first = tuned("first", TAUGHT, **lora)
+    second = tuned("second", [*TAUGHT, MORE], adapter=first, gradient_accumulation_steps=1)
+    done = tmp_path / "alpaca"
+    merge(base, [second], output_dir=done, dtype="float32")
+    assert verify(done).passed
+    llm = load_llm(load_settings(llm=str(done), temperature=0.0))
+    assert llm.invoke(MORE[0]).text.strip() == MORE[1]

@@ -1,0 +1,111 @@
+import codecs
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_app.documents.encoding import decode
+from rag_app.errors import DocumentError
+from tests.rag_app.documents.making import BIOGRAPHY, LAW, POLICY, TRADITIONAL
+
+SIMPLIFIED = BIOGRAPHY + POLICY
+OLD_STYLE = TRADITIONAL + LAW
+UNICODE = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+CASES = [
+    *((SIMPLIFIED, name) for name in [*UNICODE, "gbk", "gb18030"]),
+    *((OLD_STYLE, name) for name in [*UNICODE, "big5", "cp950", "gbk", "gb18030"]),
+]
+
+
+@pytest.mark.parametrize(("text", "encoding"), CASES)
+@pytest.mark.parametrize("length", [20, 80, 10_000])
+def test_every_piece_of_the_corpus_is_decoded(text: str, encoding: str, length: int) -> None:
+    whole = text * (1 + length // len(text))
+    for start in range(0, len(text), 7):
+        piece = whole[start : start + length]
+        assert decode(piece.encode(encoding), "x")[0] == piece
+        if length > len(text):
+            break
+
+
+@pytest.mark.parametrize(
+    ("text", "written", "found"),
+    [
+        (BIOGRAPHY, "utf-8", "utf-8"),
+        (BIOGRAPHY, "utf-8-sig", "utf-8-sig"),
+        (BIOGRAPHY, "utf-16", "utf-16"),
+        (BIOGRAPHY, "utf-16-le", "utf-16-le"),
+        (BIOGRAPHY, "utf-16-be", "utf-16-be"),
+        (BIOGRAPHY, "gbk", "gbk"),
+        (BIOGRAPHY + "㐀𠀀", "gb18030", "gb18030"),
+        (TRADITIONAL, "big5", "big5"),
+        (TRADITIONAL + "恒生碁嫺", "cp950", "cp950"),
+        (TRADITIONAL + "啲嘢係喺", "big5hkscs", "big5hkscs"),
+        ("Plain English text.", "ascii", "utf-8"),
+        ("Plain English text, and more of it.", "utf-16-le", "utf-16-le"),
+        ("2024年 report: 3,200 units\n" * 3, "gbk", "gbk"),
+        ("Où êtes-vous allés cet été? Le café noir est très bon.", "cp1252", "cp1252"),
+        ("これは日本語の文章です。東京に住んでいます。", "shift_jis", "cp932"),
+    ],
+)
+def test_the_encoding_is_named_as_python_reads_it(text: str, written: str, found: str) -> None:
+    data = text.encode(written)
+    assert decode(data, "x") == (text, found)
+    assert decode(data, "x", found) == (text, found)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=200))
+def test_utf8_is_never_taken_for_anything_else(text: str) -> None:
+    assert decode(text.encode("utf-8-sig"), "x") == (text, "utf-8-sig")
+    if not text.startswith("\ufeff"):
+        assert decode(text.encode(), "x") == (text, "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "found"),
+    [(SIMPLIFIED * 3, "utf-8", "utf-8"), (SIMPLIFIED * 3, "gbk", "gb18030")],
+)
+def test_a_file_cut_in_a_character_is_still_read(text: str, encoding: str, found: str) -> None:
+    assert decode(text.encode(encoding)[:-1], "x") == (text[:-1] + "\ufffd", found)
+
+
+def test_a_given_encoding_is_used() -> None:
+    data = "李白".encode("gb18030")
+    assert decode(data, "x", "GB18030") == ("李白", "gb18030")
+    assert decode(codecs.BOM_UTF8 + b"a", "x", "utf8") == ("a", "utf-8-sig")
+
+
+def test_a_declared_encoding_is_believed_only_if_it_can_be_true() -> None:
+    assert decode("碰".encode("big5"), "x", declared="big5") == ("碰", "big5")
+    assert decode(BIOGRAPHY.encode("gbk"), "x", declared="utf-16") == (BIOGRAPHY, "gbk")
+    assert decode(BIOGRAPHY.encode("gbk"), "x", declared="no-such") == (BIOGRAPHY, "gbk")
+    assert decode(BIOGRAPHY.encode(), "x", declared="gbk") == (BIOGRAPHY, "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "message"),
+    [
+        ("李白".encode("gbk"), "utf-8", "x can't be read as utf-8 at byte 0"),
+        ("李白".encode(), "big5hkscs", "x can't be read as big5hkscs"),
+        (b"abc", "klingon", "unknown encoding 'klingon'"),
+        (b"abc", "base64", "unknown encoding 'base64'"),
+        (b"abc", "a\0b", "unknown encoding"),
+        (bytes(range(256)) * 8, None, "x is not text"),
+        (b"\x00\x01\x02\x03" * 50, None, "binary"),
+        (b"\xff\xfe\x00", None, "x can't be read as utf-16"),
+    ],
+)
+def test_what_is_no_text_is_refused(data: bytes, encoding: str | None, message: str) -> None:
+    with pytest.raises(DocumentError, match=message) as caught:
+        decode(data, "x", encoding)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_text_or_refused(data: bytes) -> None:
+    try:
+        text, name = decode(data, "x")
+    except DocumentError:
+        return
+    if "\ufffd" not in text:
+        assert decode(data, "x", name) == (text, name)

@@ -1,0 +1,227 @@
+"""The Python API: one object over every part, with LangChain models of the caller's own."""
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.embeddings import Embeddings
+
+import rag_app
+from rag_app import RagApp
+from rag_app.errors import DocumentError, IndexStoreError, QuestionError, SettingsError
+from rag_app.settings import Settings
+from tests.rag_app.index.hashing import HashingEmbeddings
+from tests.scripted import ScriptedChatModel
+
+FACT = "贺知章读了他的诗，称他为谪仙人。"
+QUESTION = "谁称他为谪仙人？"
+
+
+class ForeignEmbeddings(Embeddings):
+    """LangChain's own interface, as any other package implements it."""
+
+    def __init__(self) -> None:
+        self._model = HashingEmbeddings()
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self.embed_query(text) for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        return self._model.embed_query(text)
+
+
+@pytest.fixture
+def llm() -> ScriptedChatModel:
+    return ScriptedChatModel(replies=["贺知章。"])
+
+
+@pytest.fixture
+def app(home: Path, llm: ScriptedChatModel) -> RagApp:
+    (home / "doc.txt").write_text(FACT, encoding="utf-8")
+    app = RagApp(llm=llm, embeddings=ForeignEmbeddings(), threshold=0.0)
+    app.index(["doc.txt"])
+    return app
+
+
+def test_ask_with_models_of_the_caller(app: RagApp) -> None:
+    answer = app.ask(QUESTION)
+    assert answer.text == "贺知章。"
+    assert answer.answered
+    (citation,) = answer.citations
+    assert citation.place == "doc.txt"
+    assert FACT[citation.start : citation.end] == citation.text == FACT
+
+
+def test_a_stream_adds_up(app: RagApp) -> None:
+    pieces = list(app.stream(QUESTION))
+    assert len(pieces) > 2
+    assert "".join(piece.text for piece in pieces) == app.ask(QUESTION).text
+    assert {"retrieval", "first token", "further text", "total"} <= app.timings.keys()
+
+
+async def test_async_gives_the_same(app: RagApp) -> None:
+    expected = app.ask(QUESTION)
+    assert await app.aask(QUESTION) == expected
+    assert "".join([piece.text async for piece in app.astream(QUESTION)]) == expected.text
+
+
+async def test_many_at_once_do_not_mix(app: RagApp) -> None:
+    answers = await asyncio.gather(*(app.aask(f"{QUESTION}{n}") for n in range(20)))
+    assert [one.question for one in answers] == [f"{QUESTION}{n}" for n in range(20)]
+    assert {one.text for one in answers} == {"贺知章。"}
+
+
+def test_nothing_relevant_asks_no_model(home: Path, llm: ScriptedChatModel) -> None:
+    (home / "doc.txt").write_text(FACT, encoding="utf-8")
+    app = RagApp(llm=llm, embeddings=ForeignEmbeddings(), threshold=1.0)
+    app.index(["doc.txt"])
+    answer = app.ask(QUESTION)
+    assert not answer.answered
+    assert [one.place for one in answer.citations] == ["doc.txt"]
+    assert llm.prompts == []
+
+
+async def test_summaries(app: RagApp, home: Path) -> None:
+    summary = app.summarize("doc.txt")
+    assert summary.text == "贺知章。"
+    assert await app.asummarize(home / "doc.txt") == summary
+    assert "".join(piece.text for piece in app.stream_summary("doc.txt")) == summary.text
+
+
+def test_documents_and_removal(app: RagApp, home: Path) -> None:
+    (document,) = app.documents()
+    assert document.source == str(home / "doc.txt")
+    assert app.status()["documents"] == 1
+    with pytest.raises(DocumentError, match=r"none\.txt is not in the index"):
+        app.remove(["doc.txt", "none.txt"])
+    assert len(app.documents()) == 1
+    assert app.remove(["doc.txt"]) == [document.source]
+    assert app.documents() == []
+
+
+def test_questions_that_cannot_be_asked(app: RagApp) -> None:
+    with pytest.raises(QuestionError, match="empty"):
+        app.ask(" \n")
+    with pytest.raises(QuestionError, match="100,000 characters"):
+        app.ask("长" * 100_000)
+
+
+def test_asking_before_indexing(home: Path, llm: ScriptedChatModel) -> None:
+    app = RagApp(llm=llm, embeddings=ForeignEmbeddings())
+    with pytest.raises(IndexStoreError, match="rag-app index"):
+        app.ask(QUESTION)
+
+
+def test_a_model_that_failed_to_load_can_be_tried_again(home: Path) -> None:
+    app = RagApp(llm=str(home / "later.gguf"))
+    for _ in range(2):
+        with pytest.raises(rag_app.RagAppError, match=r"later\.gguf"):
+            _ = app.llm
+    assert threading.active_count() < 10
+
+
+class Sampling(ScriptedChatModel):
+    """Has the fields that options of a call go to."""
+
+    temperature: float = 0.0
+    max_tokens: int = 400
+
+
+class Starts(BaseCallbackHandler):
+    """Counts calls to the model."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_chat_model_start(self, *_: Any, **__: Any) -> None:
+        self.count += 1
+
+
+@pytest.fixture
+def several(home: Path) -> RagApp:
+    """An application over three documents that all speak of the same."""
+    for number in range(3):
+        (home / f"{number}.txt").write_text(f"第{number}件：{FACT}", encoding="utf-8")
+    llm = Sampling(replies=["贺知章。"])
+    app = RagApp(llm=llm, embeddings=HashingEmbeddings(), threshold=0.0, answer_chain="stuff")
+    app.index([home / f"{number}.txt" for number in range(3)])
+    return app
+
+
+def test_a_view_has_options_of_its_own_and_the_same_parts(several: RagApp) -> None:
+    view = several.using(k=1, temperature=0.7, max_new_tokens=5)
+    assert len(view.ask(QUESTION).citations) == 1
+    assert len(several.ask(QUESTION).citations) == 3
+    sampled, plain = view.llm, several.llm
+    assert isinstance(sampled, Sampling)
+    assert isinstance(plain, Sampling)
+    assert (sampled.temperature, sampled.max_tokens) == (0.7, 5)
+    assert (plain.temperature, plain.max_tokens) == (0.0, 400)
+    assert sampled.prompts is plain.prompts  # one model behind both
+    shared = (view.store, view.derived, view.embeddings)
+    assert all(a is b for a, b in zip(shared, parts(several), strict=True))
+    assert view.timings is not several.timings
+
+
+def parts(app: RagApp) -> tuple[Any, ...]:
+    return app.store, app.derived, app.embeddings
+
+
+def test_callbacks_are_told_of_the_calls_of_their_view(several: RagApp) -> None:
+    starts = Starts()
+    several.using(callbacks=[starts]).ask(QUESTION)
+    several.ask(QUESTION)
+    assert starts.count == 1
+
+
+def test_a_view_with_a_wrong_option(several: RagApp) -> None:
+    with pytest.raises(SettingsError, match="k"):
+        several.using(k=0)
+    with pytest.raises(SettingsError, match="colour"):
+        several.using(colour="red")
+
+
+def test_another_index_with_the_same_models(several: RagApp, home: Path) -> None:
+    other = several.over(home / "another")
+    assert not other.store.exists()
+    (home / "other.txt").write_text("李阳冰是李白的族叔。", encoding="utf-8")
+    other.index(["other.txt"])
+    assert [Path(one.source).name for one in other.documents()] == ["other.txt"]
+    assert len(several.documents()) == 3
+    assert other.llm is several.llm
+    assert other.settings.threshold == several.settings.threshold
+
+
+def test_indexes_that_share_a_model_load_it_once(
+    home: Path, llm: ScriptedChatModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Settings] = []
+
+    def load(settings: Settings) -> ScriptedChatModel:
+        loaded.append(settings)
+        return llm
+
+    monkeypatch.setattr("rag_app.models.llms.registry.load_llm", load)
+    app = RagApp(embeddings=HashingEmbeddings())
+    first, second = app.over(home / "1"), app.over(home / "2")
+    assert first.llm is second.llm is app.llm is llm
+    assert len(loaded) == 1
+
+
+def test_settings_and_flags_are_one_namespace(home: Path) -> None:
+    assert RagApp(settings=rag_app.Settings(k=3)).settings.k == 3
+    assert RagApp(k=4).settings.k == 4
+    with pytest.raises(rag_app.RagAppError, match="k"):
+        RagApp(k=0)
+    with pytest.raises(rag_app.RagAppError, match="not both"):
+        RagApp(settings=rag_app.Settings(), k=3)
+
+
+def test_public_names() -> None:
+    for name in rag_app.__all__:
+        assert getattr(rag_app, name) is not None
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = rag_app.nothing

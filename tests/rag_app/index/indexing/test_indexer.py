@@ -1,0 +1,256 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag_app.errors import DocumentError, EmbeddingMismatchError, IndexStoreError
+from rag_app.index.indexing.indexer import index_paths
+from rag_app.index.indexing.report import IndexOptions, IndexProgress, IndexReport
+from rag_app.index.store.digest import content_digest
+from rag_app.index.store.store import IndexStore
+from tests.rag_app.index.hashing import HashingEmbeddings
+from tests.rag_app.index.terms import assert_terms_exact
+
+SMALL = IndexOptions(chunk_size=40, chunk_overlap=10)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "文档"
+    (folder / "子").mkdir(parents=True)
+    (folder / "李白.txt").write_text("李白是唐代诗人。" * 10, encoding="utf-8")
+    (folder / "杜甫.md").write_text("# 杜甫\n\n杜甫字子美，生于河南。" * 6, encoding="gbk")
+    (folder / "子" / "b c.txt").write_text("The quick brown fox. " * 12, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> IndexStore:
+    return IndexStore(tmp_path / "index", timeout=0.2)
+
+
+def _index(store: IndexStore, *paths: object, options: IndexOptions = SMALL, **more) -> IndexReport:
+    more.setdefault("embedding", HashingEmbeddings())
+    return index_paths([str(path) for path in paths], store=store, options=options, **more)
+
+
+def _counts(report: IndexReport) -> tuple[int, ...]:
+    return report.added, report.updated, report.unchanged, report.removed, len(report.failed)
+
+
+def test_everything_is_written_with_its_place(fresh: IndexStore, folder: Path):
+    report = _index(fresh, folder)
+    assert _counts(report) == (3, 0, 0, 0, 0)
+    with fresh.read() as snapshot:
+        assert report.chunks == snapshot.count_chunks() > 3
+        for document in snapshot.documents():
+            path = Path(document.source)
+            text = path.read_text(encoding="gbk" if path.suffix == ".md" else "utf-8")
+            assert document.size == path.stat().st_size
+            for chunk in snapshot.chunks_of(document.source):
+                assert chunk.text == text[chunk.start : chunk.end]
+                assert chunk.extra == {}
+        assert snapshot.meta().chunk_size == 40
+        markdown = snapshot.document(str(folder / "杜甫.md"))
+        assert markdown is not None
+        assert (markdown.loader, markdown.encoding) == ("markdown", "gbk")
+    assert_terms_exact(fresh)
+    assert (fresh.folder / "vectors.faiss").exists()
+
+
+def test_only_what_changed_is_done_again(fresh: IndexStore, folder: Path):
+    _index(fresh, folder)
+    embedding = HashingEmbeddings()
+    assert _counts(_index(fresh, folder, embedding=embedding)) == (0, 0, 3, 0, 0)
+    assert embedding.batches == []
+    (folder / "李白.txt").write_text("李白，字太白。", encoding="utf-8")
+    (folder / "新.txt").write_text("新的一篇。", encoding="utf-8")
+    report = _index(fresh, folder, embedding=embedding)
+    assert (_counts(report), report.chunks) == ((1, 1, 2, 0, 0), 2)
+    assert sorted(text for batch in embedding.batches for text in batch) == [
+        "新的一篇。",
+        "李白，字太白。",
+    ]
+    assert_terms_exact(fresh)
+
+
+def test_other_chunking_is_a_change(fresh: IndexStore, folder: Path):
+    _index(fresh, folder)
+    report = _index(fresh, folder, options=IndexOptions(chunk_size=80, chunk_overlap=0))
+    assert _counts(report) == (0, 3, 0, 0, 0)
+    with fresh.read() as snapshot:
+        assert snapshot.meta().chunk_size == 80
+
+
+def test_prune_drops_what_is_gone_from_under_the_paths(fresh: IndexStore, folder: Path, tmp_path):
+    elsewhere = tmp_path / "elsewhere.txt"
+    elsewhere.write_text("别处的一篇。", encoding="utf-8")
+    _index(fresh, folder, elsewhere)
+    elsewhere.unlink()
+    (folder / "李白.txt").unlink()
+    assert _counts(_index(fresh, folder)) == (0, 0, 2, 0, 0)
+    pruning = IndexOptions(chunk_size=40, chunk_overlap=10, prune=True)
+    assert _counts(_index(fresh, folder, options=pruning)) == (0, 0, 2, 1, 0)
+    assert _counts(_index(fresh, elsewhere, options=pruning)) == (0, 0, 0, 1, 0)
+    with fresh.read() as snapshot:
+        assert {Path(one.source).name for one in snapshot.documents()} == {"杜甫.md", "b c.txt"}
+    assert_terms_exact(fresh)
+
+
+def test_prune_with_a_glob_or_an_emptied_folder(fresh: IndexStore, folder: Path):
+    _index(fresh, folder)
+    pruning = IndexOptions(chunk_size=40, chunk_overlap=10, prune=True)
+    (folder / "李白.txt").unlink()
+    assert _counts(_index(fresh, folder / "*.txt", options=pruning)) == (0, 0, 0, 1, 0)
+    with fresh.read() as snapshot:
+        assert {Path(one.source).name for one in snapshot.documents()} == {"杜甫.md", "b c.txt"}
+    (folder / "子" / "b c.txt").unlink()
+    assert _counts(_index(fresh, folder / "*.md", options=pruning))[3] == 0
+    assert _counts(_index(fresh, folder / "子", options=pruning)) == (0, 0, 0, 1, 0)
+    with pytest.raises(DocumentError):
+        _index(fresh, folder / "子", options=pruning)
+
+
+def test_a_document_that_cannot_be_read_is_reported_and_kept_as_it_was(
+    fresh: IndexStore, folder: Path
+):
+    _index(fresh, folder)
+    (folder / "李白.txt").write_bytes(b"\x00\x01\x02\xff" * 500)
+    (folder / "坏.pdf").write_bytes(b"%PDF-1.7 broken")
+    (folder / "空.txt").write_bytes(b"")
+    (folder / "好.txt").write_text("好的一篇。", encoding="utf-8")
+    report = _index(fresh, folder)
+    assert _counts(report) == (1, 0, 2, 0, 3)
+    assert {Path(one.source).name for one in report.failed} == {"李白.txt", "坏.pdf", "空.txt"}
+    assert all(one.reason and "\n" not in one.reason for one in report.failed)
+    with fresh.read() as snapshot:
+        assert next(snapshot.chunks_of(str(folder / "李白.txt"))).text.startswith("李白")
+
+
+def test_a_name_that_is_no_text_is_reported(fresh: IndexStore, folder: Path):
+    import os
+
+    try:
+        Path(os.fsdecode(bytes(folder) + b"/\xff.txt")).write_text(
+            "名字不是文字。", encoding="utf-8"
+        )
+    except OSError as error:
+        pytest.skip(f"this file system takes no such names: {error}")
+    report = _index(fresh, folder)
+    assert _counts(report) == (3, 0, 0, 0, 1)
+    assert "rename" in report.failed[0].reason
+    report.failed[0].source.encode()
+
+
+def test_nothing_to_index_makes_no_index(fresh: IndexStore, tmp_path: Path):
+    (tmp_path / "空.txt").write_bytes(b"")
+    assert _counts(_index(fresh, tmp_path / "空.txt")) == (0, 0, 0, 0, 1)
+    with pytest.raises(DocumentError):
+        _index(fresh, tmp_path / "没有.txt")
+    assert not fresh.folder.exists()
+
+
+def test_another_model_is_refused_before_anything_is_read(fresh: IndexStore, folder: Path):
+    _index(fresh, folder)
+    before = content_digest(fresh)
+    other = HashingEmbeddings(salt="2")
+    (folder / "李白.txt").write_text("改了。", encoding="utf-8")
+    with pytest.raises(EmbeddingMismatchError):
+        _index(fresh, folder, embedding=other)
+    assert other.batches == []
+    assert content_digest(fresh) == before
+
+
+def test_an_index_folder_that_is_a_file_gets_one_line(folder: Path):
+    with pytest.raises(IndexStoreError, match="can't be written"):
+        _index(IndexStore(folder / "李白.txt"), folder)
+
+
+def test_an_interrupt_leaves_whole_documents_and_the_next_run_goes_on(
+    fresh: IndexStore, tmp_path: Path
+):
+    texts = tmp_path / "many"
+    texts.mkdir()
+    for number in range(60):
+        text = f"第{number}篇。" + "".join(f"这是第{part}句话。" for part in range(60))
+        (texts / f"{number}.txt").write_text(text, encoding="utf-8")
+
+    class Interrupted(HashingEmbeddings):
+        def embed_array(self, texts):
+            if sum(map(len, self.batches)) > 300:
+                raise KeyboardInterrupt
+            return super().embed_array(texts)
+
+    with pytest.raises(KeyboardInterrupt):
+        _index(fresh, texts, embedding=Interrupted())
+    with fresh.read() as snapshot:
+        done = snapshot.count_documents()
+        assert 0 < done < 60
+    assert_terms_exact(fresh)
+    report = _index(fresh, texts)
+    assert (report.added, report.unchanged) == (60 - done, done)
+    whole = IndexStore(tmp_path / "whole")
+    _index(whole, texts)
+    assert content_digest(fresh) == content_digest(whole)
+
+
+def test_chunks_of_many_documents_are_embedded_longest_first(fresh: IndexStore, tmp_path: Path):
+    for number in range(90):
+        (tmp_path / f"{number}.txt").write_text("字" * (1 + number * 7 % 39), encoding="utf-8")
+    embedding = HashingEmbeddings()
+    _index(fresh, *sorted(tmp_path.glob("*.txt")), embedding=embedding)
+    lengths = [len(text) for batch in embedding.batches for text in batch]
+    assert [len(batch) for batch in embedding.batches] == [64, 26]
+    assert lengths == sorted(lengths, reverse=True)
+    with fresh.read() as snapshot:
+        for document in snapshot.documents():
+            (chunk,) = snapshot.chunks_of(document.source)
+            assert snapshot.vector_bytes(chunk.id) == embedding.embed_array([chunk.text]).tobytes()
+
+
+def test_memory_does_not_grow_with_the_number_of_documents(tmp_path: Path):
+    import tracemalloc
+
+    class Forgetful(HashingEmbeddings):
+        def embed_array(self, texts):
+            return np.eye(len(texts), self.dimension, dtype=np.float32)
+
+    peaks = []
+    for count in (200, 400):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for number in range(count):
+            (folder / f"{number}.txt").write_text(
+                f"第{number}篇，说的是甲。" * 40, encoding="utf-8"
+            )
+        tracemalloc.start()
+        _index(IndexStore(tmp_path / f"index{count}"), folder, embedding=Forgetful())
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # Their paths are known beforehand; of texts, chunks and vectors, 5 KB each, nothing is kept.
+    assert (peaks[1] - peaks[0]) / 200 < 2500, peaks
+
+
+def test_progress_tells_how_far(fresh: IndexStore, folder: Path):
+    seen: list[IndexProgress] = []
+    report = _index(fresh, folder, progress=seen.append)
+    assert [one.documents for one in seen] == [1, 2, 3, 3]
+    assert {one.total for one in seen} == {3}
+    assert seen[-1].chunks == report.chunks
+    assert report.seconds >= report.embedding_seconds > 0
+
+
+def test_standard_input_is_a_document(fresh: IndexStore, monkeypatch):
+    import io
+    import sys
+    from types import SimpleNamespace
+
+    for text, counts in [
+        ("一。", (1, 0, 0, 0, 0)),
+        ("一。", (0, 0, 1, 0, 0)),
+        ("二。", (0, 1, 0, 0, 0)),
+    ]:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
+        assert _counts(_index(fresh, "-")) == counts
+    with fresh.read() as snapshot:
+        assert [document.source for document in snapshot.documents()] == ["-"]

@@ -1,0 +1,114 @@
+import pytest
+
+from rag_app.errors import EmbeddingMismatchError
+from rag_app.index.search.retriever import HybridRetriever, apart, fuse
+from rag_app.index.store.records import ChunkRecord
+from rag_app.index.store.store import IndexStore
+from tests.rag_app.index.conftest import POEMS
+from tests.rag_app.index.hashing import HashingEmbeddings
+
+
+def _retriever(store: IndexStore, **options) -> HybridRetriever:
+    return HybridRetriever(store=store, embedding=HashingEmbeddings(), **options)
+
+
+@pytest.mark.parametrize("kind", ["hybrid", "dense", "lexical"])
+def test_the_right_passage_is_first_and_says_where_it_stands(store: IndexStore, kind):
+    found = _retriever(store, kind=kind, k=2).invoke("李白是怎样死的？醉后捞月吗？")
+    (first, second) = found
+    assert first.page_content == POEMS["李白.txt"][1]
+    assert first.id == "2"
+    assert {name: first.metadata[name] for name in ("source", "start", "end", "ordinal")} == {
+        "source": "李白.txt",
+        "start": len(POEMS["李白.txt"][0]),
+        "end": sum(map(len, POEMS["李白.txt"])),
+        "ordinal": 1,
+    }
+    ranks = {"dense_rank", "lexical_rank"} & set(first.metadata)
+    wanted = {"hybrid": {"dense_rank", "lexical_rank"}, "dense": {"dense_rank"}}
+    assert ranks == wanted.get(kind, {"lexical_rank"})
+    assert {first.metadata[rank] for rank in ranks} == {1}
+    assert first.metadata["score"] > second.metadata["score"]
+    assert 0 <= second.metadata["relevance"] < 0.5 < first.metadata["relevance"] <= 1
+
+
+def test_traditional_and_simplified_find_each_other(store: IndexStore):
+    (found,) = _retriever(store, kind="lexical", k=1).invoke("傳說醉後撈月")
+    assert found.page_content == POEMS["李白.txt"][1]
+
+
+def test_one_character_finds_its_passages(store: IndexStore):
+    (found,) = _retriever(store, kind="lexical").invoke("龙")
+    assert found.page_content == POEMS["龙.txt"][0]
+    assert found.metadata["relevance"] > 0.5
+
+
+def test_nothing_in_common_is_not_relevant(store: IndexStore):
+    found = _retriever(store).invoke("量子计算机怎样纠错")
+    assert found
+    assert max(one.metadata["relevance"] for one in found) < 0.5
+
+
+@pytest.mark.parametrize("question", ["？？？", "😀", '" OR *', "吗"])
+def test_odd_questions_are_answered_with_something(store: IndexStore, question):
+    assert len(_retriever(store).invoke(question)) == 4
+    _retriever(store, kind="lexical").invoke(question)
+
+
+def test_a_question_of_many_terms_searches_for_the_rarest(store: IndexStore, put, monkeypatch):
+    from rag_app.index.store.snapshot import Snapshot
+
+    put(store, "字.txt", [chr(0x4E00 + number) * 2 + "常见" for number in range(300)])
+    searched: list[str] = []
+    search = Snapshot.search_terms
+
+    def recorded(self, expression, limit):
+        searched.append(expression)
+        return search(self, expression, limit)
+
+    monkeypatch.setattr(Snapshot, "search_terms", recorded)
+    question = "常见" + "".join(chr(0x4E00 + number) * 2 for number in range(3000))
+    assert _retriever(store, kind="lexical").invoke(question)
+    assert searched[0].count(" OR ") == 127
+    assert "常见" not in searched[0]
+
+
+def test_an_empty_index(empty: IndexStore):
+    for kind in ("hybrid", "dense", "lexical"):
+        assert _retriever(empty, kind=kind).invoke("李白") == []
+
+
+def test_another_model_is_refused(store: IndexStore):
+    retriever = HybridRetriever(store=store, embedding=HashingEmbeddings(salt="2"))
+    with pytest.raises(EmbeddingMismatchError):
+        retriever.invoke("李白")
+    assert HybridRetriever(store=store, kind="lexical").invoke("李白")
+
+
+async def test_it_is_a_langchain_retriever(store: IndexStore):
+    retriever = _retriever(store)
+    assert await retriever.ainvoke("李白") == retriever.invoke("李白")
+    assert retriever.batch(["李白", "杜甫"])[1] == retriever.invoke("杜甫")
+
+
+def test_fusion_weighs_normalized_scores():
+    fused = fuse({1: 0.9, 2: 0.8, 3: 0.7}, {2: 4.0, 4: 2.0})
+    assert fused == pytest.approx({1: 0.4, 2: 0.2 + 0.6, 3: 0.0, 4: 0.3})
+    assert fuse({1: 0.9}, {}) == {1: 0.9}
+    assert fuse({1: 0.9, 2: 0.9}, {1: 1.0}) == pytest.approx({1: 1.0, 2: 0.4})
+
+
+def test_a_passage_that_repeats_another_takes_no_place():
+    text = "一二三四五六七八九十" * 3
+
+    def chunk(start: int, end: int, source: str = "a") -> ChunkRecord:
+        return ChunkRecord(text[start:end], start, end, source=source, id=start)
+
+    first, repeat, neighbour = chunk(0, 10), chunk(3, 13), chunk(8, 18)
+    assert apart([first, repeat, neighbour], 4) == [first, neighbour]
+    elsewhere = chunk(3, 13, "b")
+    assert apart([first, elsewhere], 4) == [first, elsewhere]
+    assert apart([first, neighbour], 1) == [first]
+    # Added one by one without offsets, these only seem to be the same place.
+    added = [ChunkRecord("静夜思静夜思", 0, 6), ChunkRecord("将进酒将进酒", 0, 6)]
+    assert apart(added, 4) == added

@@ -1,0 +1,117 @@
+"""Embedding models: a real folder, and the light path for questions."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag_app.errors import ModelError
+from rag_app.models.embeddings.bert import BertQueryEncoder
+from rag_app.models.embeddings.registry import FolderEmbeddings, load_embeddings
+
+TEXTS = ["李白病逝于当涂。", "洗衣机的保修期为三年", "a", "长" * 300, ""]
+
+
+@pytest.fixture(scope="module")
+def embeddings(tiny_embeddings: Path) -> FolderEmbeddings:
+    loaded = load_embeddings(str(tiny_embeddings))
+    assert isinstance(loaded, FolderEmbeddings)
+    return loaded
+
+
+def test_questions_get_the_vectors_that_passages_get(embeddings: FolderEmbeddings) -> None:
+    assert BertQueryEncoder.supports(embeddings.folder)
+    passages = embeddings.embed_array(TEXTS)
+    questions = np.array([embeddings.embed_query(text) for text in TEXTS])
+    assert (passages * questions).sum(axis=1) == pytest.approx(np.ones(len(TEXTS)), abs=1e-5)
+
+
+def test_vectors_are_normalized_float32(embeddings: FolderEmbeddings) -> None:
+    vectors = embeddings.embed_array(TEXTS)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (len(TEXTS), embeddings.dimension)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(len(TEXTS)), abs=1e-5)
+
+
+def test_a_question_needs_no_torch(tiny_embeddings: Path) -> None:
+    code = (
+        "import sys; from rag_app.models.embeddings.registry import load_embeddings\n"
+        f"assert len(load_embeddings({str(tiny_embeddings)!r}).embed_query('李白')) == 32\n"
+        "heavy = {'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_cls_pooling_too(tiny_embeddings: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cls"
+    shutil.copytree(tiny_embeddings, folder)
+    (folder / "1_Pooling" / "config.json").write_text(
+        '{"word_embedding_dimension": 32, "pooling_mode_cls_token": true,'
+        ' "pooling_mode_mean_tokens": false}'
+    )
+    loaded = load_embeddings(str(folder))
+    assert np.dot(loaded.embed_query("李白"), loaded.embed_array(["李白"])[0]) == pytest.approx(1)
+
+
+def test_the_fingerprint_is_of_the_weights_and_not_of_the_place(
+    tiny_embeddings: Path, tmp_path: Path
+) -> None:
+    copied = tmp_path / "copied"
+    shutil.copytree(tiny_embeddings, copied)
+    original = load_embeddings(str(tiny_embeddings)).fingerprint
+    assert load_embeddings(str(copied)).fingerprint == original
+    weights = copied / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-5] ^= 1
+    weights.write_bytes(data)
+    assert load_embeddings(str(copied)).fingerprint != original
+
+
+def test_prefixes_come_from_the_catalog(tiny_embeddings: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "multilingual-e5-small"
+    shutil.copytree(tiny_embeddings, folder)
+    loaded = load_embeddings(str(folder))
+    assert isinstance(loaded, FolderEmbeddings)
+    assert (loaded.query_prefix, loaded.passage_prefix) == ("query: ", "passage: ")
+    assert loaded.fingerprint != load_embeddings(str(tiny_embeddings)).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("multilingual-e5-small", "model-prep pull multilingual-e5-small"),
+        ("没有这个", "no embedding model"),
+        ("nobody/nothing", "not in the local hub cache"),
+    ],
+)
+def test_what_is_not_there_is_one_clear_error(spec: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        load_embeddings(spec)
+
+
+def test_a_folder_of_something_else(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no config\.json"):
+        load_embeddings(str(tmp_path))
+
+
+def test_a_damaged_folder(tiny_embeddings: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(tiny_embeddings, folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="damaged"):
+        load_embeddings(str(folder)).embed_query("李白")
+
+
+@pytest.mark.model
+def test_the_default_model_agrees_with_itself(real_home: Path) -> None:
+    loaded = load_embeddings("multilingual-e5-small")
+    texts = ["李白是怎样去世的？", "How did Li Bai die?", "长文" * 600]
+    assert isinstance(loaded, FolderEmbeddings)
+    loaded.passage_prefix = loaded.query_prefix
+    questions = np.array([loaded.embed_query(text) for text in texts])
+    assert ((loaded.embed_array(texts) * questions).sum(axis=1) > 0.99999).all()

@@ -1,0 +1,58 @@
+"""GGUF files are checked before a C++ library reads them."""
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from rag_app.errors import ModelError
+from rag_app.models.llms.gguf_check import check_gguf
+
+
+def string(text: str) -> bytes:
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def gguf(elements: int = 64) -> bytes:
+    """A file of one float32 tensor, with values of several kinds before it."""
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 3)
+    head += string("general.alignment") + struct.pack("<II", 4, 32)
+    head += string("names") + struct.pack("<IIQ", 9, 8, 2) + string("一") + string("two")
+    head += string("numbers") + struct.pack("<IIQ", 9, 5, 3) + struct.pack("<iii", 1, 2, 3)
+    head += string("weight") + struct.pack("<IQIQ", 1, elements, 0, 0)
+    return head + b"\0" * (-len(head) % 32) + b"\0" * 4 * elements
+
+
+def test_a_whole_file_passes(tmp_path: Path) -> None:
+    file = tmp_path / "模型.gguf"
+    file.write_bytes(gguf())
+    check_gguf(file)
+
+
+@pytest.mark.parametrize("length", [5, 20, 40, 60, 100, 150, len(gguf()) - 1])
+def test_a_file_cut_off_anywhere_is_named(tmp_path: Path, length: int) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(gguf()[:length])
+    with pytest.raises(ModelError, match=r"model\.gguf is truncated or damaged"):
+        check_gguf(file)
+
+
+@pytest.mark.parametrize(("data", "said"), [(b"", "not a GGUF"), (b"PK\x03\x04", "not a GGUF")])
+def test_another_format(tmp_path: Path, data: bytes, said: str) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(data)
+    with pytest.raises(ModelError, match=said):
+        check_gguf(file)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="does not exist"):
+        check_gguf(tmp_path / "none.gguf")
+
+
+def test_a_hostile_length_is_not_believed(tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"GGUF" + struct.pack("<IQQQ", 3, 1, 1, 2**60))
+    with pytest.raises(ModelError, match="damaged"):
+        check_gguf(file)

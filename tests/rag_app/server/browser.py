@@ -1,0 +1,175 @@
+"""A real browser for the tests of the page, and what a person does in it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.paths import ROOT
+
+SCREENSHOTS = ROOT / "build" / "screenshots"
+SECONDS = 30
+
+Seen = TypeVar("Seen")
+
+
+def missing() -> str:
+    """Return why no browser can be started, empty where one can."""
+    names = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    return f"no {' and no '.join(names)} (apt install chromium chromium-driver)" if names else ""
+
+
+class Browser:
+    """Chromium on the page."""
+
+    def __init__(self, driver: Chrome, downloads: Path) -> None:
+        self.driver = driver
+        self.downloads = downloads
+
+    def open(self, url: str) -> None:
+        """Open the page as somebody who was never there before."""
+        self.driver.get(url)
+        self.run("localStorage.clear(); sessionStorage.clear()")
+        self.size(1280, 800)
+        self.reload()
+
+    def reload(self) -> None:
+        self.driver.refresh()
+        self.until(lambda: self.run("return document.readyState") == "complete")
+
+    def find(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def until(self, seen: Callable[[], Seen]) -> Seen:
+        """Wait until ``seen`` gives something true, and return it."""
+        ignored = (NoSuchElementException, StaleElementReferenceException)
+        wait = WebDriverWait(self.driver, SECONDS, 0.05, ignored_exceptions=ignored)
+        return wait.until(lambda _: seen())
+
+    def shown(self, selector: str) -> WebElement:
+        """Wait until an element is shown, and return it."""
+
+        def one() -> WebElement | None:
+            element = self.find(selector)
+            return element if element.is_displayed() else None
+
+        found = self.until(one)
+        assert found is not None
+        return found
+
+    def gone(self, selector: str) -> None:
+        """Wait until no such element is shown."""
+        self.until(lambda: not any(one.is_displayed() for one in self.all(selector)))
+
+    def click(self, selector: str) -> None:
+        self.shown(selector).click()
+
+    def press(self, *keys: str, held: str = "") -> None:
+        """Press keys wherever the focus is, another one held down meanwhile."""
+        actions = ActionChains(self.driver)
+        if held:
+            actions.key_down(held)
+        actions.send_keys(*keys)
+        if held:
+            actions.key_up(held)
+        actions.perform()
+
+    def focused(self) -> str:
+        """The id or class of what has the focus."""
+        return str(self.run("const e = document.activeElement; return e.id || e.className"))
+
+    def tab_to(self, name: str, most: int = 40) -> list[str]:
+        """Press Tab until ``name`` has the focus; return what had it on the way."""
+        passed: list[str] = []
+        for _ in range(most):
+            self.press(Keys.TAB)
+            passed.append(self.focused())
+            if passed[-1] == name:
+                return passed
+        raise AssertionError(f"Tab never reached {name}: {passed}")
+
+    def run(self, script: str, *values: Any) -> Any:
+        return self.driver.execute_script(script, *values)
+
+    def stored(self, key: str) -> Any:
+        """What the page keeps in the browser."""
+        return self.run("return JSON.parse(localStorage.getItem('rag-app.' + arguments[0]))", key)
+
+    def size(self, width: int, height: int) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def dark(self, on: bool) -> None:
+        feature = {"name": "prefers-color-scheme", "value": "dark" if on else "light"}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+    def slow(self, bytes_per_second: int) -> None:
+        """Limit what arrives; -1 is as fast as can be."""
+        conditions = {"offline": False, "latency": 0, "uploadThroughput": -1}
+        self.driver.execute_cdp_cmd("Network.enable", {})
+        self.driver.execute_cdp_cmd(
+            "Network.emulateNetworkConditions",
+            {**conditions, "downloadThroughput": bytes_per_second},
+        )
+
+    def screenshot(self, name: str) -> None:
+        # Those that never end can't be finished: they are shown as they are.
+        self.run("""
+            for (const one of document.getAnimations()) {
+                if (one.effect.getComputedTiming().endTime !== Infinity) one.finish();
+            }
+        """)
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        assert self.driver.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
+
+    def complaints(self) -> list[str]:
+        """What the browser's console has had to say since the last call."""
+        entries: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        return [str(entry["message"]) for entry in entries]
+
+
+@contextmanager
+def started(language: str) -> Iterator[Browser]:
+    """Start Chromium, with no profile, for a person who reads ``language``."""
+    binary, driver_binary = shutil.which("chromium"), shutil.which("chromedriver")
+    assert binary
+    assert driver_binary
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        options = ChromeOptions()
+        options.binary_location = binary
+        for flag in (
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--no-first-run",
+            f"--user-data-dir={folder}/profile",
+            f"--lang={language}",
+        ):
+            options.add_argument(flag)
+        options.add_experimental_option("prefs", {"intl.accept_languages": language})
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        driver = Chrome(options, ChromeService(driver_binary, log_output=os.devnull))
+        try:
+            downloads = Path(folder) / "downloads"
+            downloads.mkdir()
+            behaviour = {"behavior": "allow", "downloadPath": str(downloads)}
+            driver.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
+            yield Browser(driver, downloads)
+        finally:
+            driver.quit()

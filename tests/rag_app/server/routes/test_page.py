@@ -1,0 +1,485 @@
+"""The page in a real browser, against the real server: what a person does, from end to end."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+selenium = pytest.importorskip("selenium", reason="selenium is not installed")
+
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+from tests.rag_app.server import browser as browsers  # noqa: E402
+from tests.rag_app.server.browser import Browser  # noqa: E402
+from tests.rag_app.server.serving import serving  # noqa: E402
+
+pytestmark = pytest.mark.skipif(bool(browsers.missing()), reason=browsers.missing())
+
+QUESTION = "李白是怎样去世的？"
+ANSWER = "宝应元年，李白在当涂病逝，终年六十二岁。"
+# Characters outside the BMP: offsets count each as one, JavaScript as two.
+FILLER = "𠮷野的商人沿江贩运茶叶与瓷器，账目分明，四时往来不绝，乡里称便。" * 12
+TEXT = f"𠮷野商旅记\n\n{FILLER}\n\n{FILLER}\n\n李白晚年投靠族叔李阳冰。{ANSWER}\n\n{FILLER}\n"
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def chinese() -> Iterator[Browser]:
+    with browsers.started("zh-CN") as one:
+        yield one
+
+
+@pytest.fixture
+def page(served: Any, chinese: Browser) -> Iterator[Browser]:
+    """The page, opened for the first time."""
+    served.replies = [ANSWER]
+    chinese.open(served.url)
+    chinese.complaints()
+    yield chinese
+    chinese.slow(-1)
+    assert chinese.complaints() == []
+
+
+@pytest.fixture
+def index(page: Browser) -> str:
+    """A new index, made as a person makes it."""
+    return create_index(page)
+
+
+@pytest.fixture
+def document(page: Browser, index: str, tmp_path: Path) -> str:
+    """The name of a document that was uploaded to the index."""
+    return upload(page, tmp_path / "李白生平.txt")
+
+
+def create_index(page: Browser) -> str:
+    name = f"人物 {next(_numbers)}"
+    page.click("#new-index")
+    page.shown("#index-name").send_keys(name, Keys.ENTER)
+    page.gone("#name-dialog")
+    return name
+
+
+def upload(page: Browser, path: Path, text: str = TEXT) -> str:
+    path.write_text(text, encoding="utf-8")
+    page.find("#file-input").send_keys(str(path))
+    page.until(lambda: path.name in names(page))
+    return path.name
+
+
+def names(page: Browser) -> list[str]:
+    return [one.text for one in page.all("#documents .file-name")]
+
+
+def ask(page: Browser, question: str = QUESTION) -> None:
+    turns = len(page.all(".turn"))
+    page.until(lambda: not page.find("#question").get_attribute("disabled"))
+    page.find("#question").send_keys(question)
+    page.click("#send")
+    page.until(lambda: len(page.all(".turn")) == turns + 1)
+
+
+def answered(page: Browser) -> str:
+    """Wait for the end of the last answer and return its text, marks left out."""
+    page.shown("#retry")
+    script = """
+        const text = [...document.querySelectorAll(".answer .prose")].at(-1).cloneNode(true);
+        text.querySelectorAll(".citation").forEach((mark) => mark.remove());
+        return text.textContent;
+    """
+    return str(page.run(script))
+
+
+def test_a_newcomer_is_told_what_to_do_next(page: Browser, tmp_path: Path) -> None:
+    assert page.shown("#welcome").text
+    page.screenshot("zh-1-welcome")
+    index = create_index(page)
+    assert page.find("#index-select").get_attribute("value") == index
+    page.until(lambda: index in page.find("#welcome").text)
+    assert page.shown("#no-documents").text
+    page.find("#question").send_keys(QUESTION, Keys.ENTER)
+    assert index in page.shown("#composer-error").text
+    upload(page, tmp_path / "李白生平.txt")
+    page.until(lambda: page.all(".example"))
+    page.screenshot("zh-2-documents")
+
+
+def test_a_name_that_is_refused_is_explained(page: Browser, index: str) -> None:
+    page.click("#new-index")
+    page.shown("#index-name").send_keys(index, Keys.ENTER)
+    assert index in page.shown("#name-error").text
+    page.press(Keys.ESCAPE)
+    page.gone("#name-dialog")
+    assert page.focused() == "new-index"
+    assert all("409" in one for one in page.complaints())
+
+
+def test_a_file_that_cannot_be_read_is_named(page: Browser, index: str, tmp_path: Path) -> None:
+    picture = tmp_path / "图片.xyz"
+    picture.write_text("x")
+    page.find("#file-input").send_keys(str(picture))
+    assert "图片.xyz" in page.shown("#library-error").text
+
+
+def test_asking_and_opening_the_passage(page: Browser, index: str, document: str) -> None:
+    ask(page)
+    assert answered(page) == ANSWER
+    assert document in page.shown(".sources").text
+    page.screenshot("zh-3-answer")
+    page.click(".citation")
+    mark = page.shown("#viewer mark")
+    cited = page.stored(f"chat.{index}")[0]["citations"][0]
+    assert mark.get_attribute("textContent") == cited["text"]
+    assert ANSWER in cited["text"]
+    assert cited["start"] > 0
+    assert page.find("#viewer-title").text == document
+    box, place = page.find("#viewer-text").rect, mark.rect
+    assert box["y"] <= place["y"] < box["y"] + box["height"]
+    page.screenshot("zh-4-passage")
+    page.dark(True)
+    page.screenshot("zh-5-passage-dark")
+    page.dark(False)
+    page.press(Keys.ESCAPE)
+    page.gone("#viewer")
+    assert page.focused() == "citation"
+
+
+def test_the_conversation_goes_along(page: Browser, document: str) -> None:
+    page.run("""
+        window.sent = [];
+        const original = window.fetch;
+        window.fetch = (path, options) => {
+            if (path === "/v1/chat/completions") window.sent.push(JSON.parse(options.body));
+            return original(path, options);
+        };
+    """)
+    ask(page)
+    answered(page)
+    ask(page, "他终年多少岁？")
+    answered(page)
+    first, second = page.run("return window.sent")
+    assert [one["role"] for one in first["messages"]] == ["user"]
+    assert [one["content"] for one in second["messages"]] == [QUESTION, ANSWER, "他终年多少岁？"]
+    page.click("#retry")
+    page.until(lambda: len(page.run("return window.sent")) == 3)
+    answered(page)
+    third = page.run("return window.sent")[2]
+    assert third["messages"] == second["messages"]
+    assert len(page.all(".turn")) == 2
+
+
+def test_what_the_documents_do_not_hold(page: Browser, index: str, document: str) -> None:
+    ask(page, "量子计算机的超导芯片用什么材料？")
+    answered(page)
+    assert page.shown(".answer.not-found .badge").text
+    assert not page.all(".citation")
+    page.screenshot("zh-6-not-found")
+
+
+def test_an_answer_can_be_stopped(served: Any, page: Browser, index: str, document: str) -> None:
+    served.replies = [ANSWER * 90]
+    page.slow(10_000)
+    ask(page)
+    page.until(lambda: ANSWER[:10] in page.find(".answer .prose").text)
+    page.click("#stop")
+    page.shown("#retry")
+    assert page.find("#send").is_displayed()
+    assert page.find(".answer").get_attribute("data-status") == "stopped"
+    kept = page.stored(f"chat.{index}")[0]["text"]
+    assert ANSWER[:10] in kept
+    assert len(kept) < len(ANSWER) * 90
+    page.slow(-1)
+    served.replies = [ANSWER]
+    page.click("#retry")
+    page.until(lambda: page.find(".answer").get_attribute("data-status") == "done")
+    assert answered(page) == ANSWER
+
+
+def test_markup_in_an_answer_stays_text(served: Any, page: Browser, document: str) -> None:
+    markup = "<img src=x onerror=alert(1)><script>alert(1)</script>"
+    served.replies = [f"{ANSWER}{markup}"]
+    ask(page)
+    assert markup in answered(page)
+    assert not page.all(".answer img, .answer script")
+
+
+@pytest.mark.parametrize("chain", ["refine", "stuff", "map_reduce"])
+def test_summarizing_with_a_chain(
+    served: Any, page: Browser, index: str, document: str, chain: str
+) -> None:
+    served.replies = ["李白在当涂病逝。"]
+    page.run("""
+        const original = window.fetch;
+        window.fetch = (path, options) => {
+            if (path.endsWith("/summary")) window.sent = JSON.parse(options.body);
+            return original(path, options);
+        };
+    """)
+    page.click("#documents .summarize")
+    page.click(f'#summary label:has([value="{chain}"])')
+    page.click("#summary-start")
+    page.shown("#summary-actions")
+    assert page.find("#summary-text").text == "李白在当涂病逝。"
+    assert page.run("return window.sent")["chain"] == chain
+    page.screenshot(f"zh-7-summary-{chain}")
+    page.press(Keys.ESCAPE)
+    page.gone("#summary")
+    page.click("#documents .summarize")
+    assert page.shown("#summary-text").text == "李白在当涂病逝。"
+
+
+def test_a_summary_can_be_stopped(served: Any, page: Browser, document: str) -> None:
+    served.replies = ["李白在当涂病逝。" * 300]
+    page.click("#documents .summarize")
+    page.slow(10_000)
+    page.click("#summary-start")
+    page.until(lambda: page.find("#summary-text").text.startswith("李白"))
+    page.click("#summary-stop")
+    page.shown("#summary-start")
+    assert 0 < len(page.find("#summary-text").text) < 2400
+
+
+def test_a_reload_finds_everything_again(page: Browser, document: str) -> None:
+    page.click("#open-settings")
+    page.shown("#set-k").send_keys(Keys.ARROW_RIGHT)
+    page.find("#set-chain").send_keys(Keys.ARROW_DOWN)
+    page.screenshot("zh-8-settings")
+    page.click("#settings .primary")
+    ask(page)
+    answered(page)
+    index = create_index(page)
+    page.until(lambda: not page.all(".turn"))
+    first = page.find("#index-select option").get_attribute("value")
+    page.run(
+        "const box = document.getElementById('index-select'); box.value = arguments[0];"
+        "box.dispatchEvent(new Event('change'))",
+        first,
+    )
+    page.until(lambda: len(page.all(".turn")) == 1)
+    page.reload()
+    page.until(lambda: document in names(page))
+    assert page.find("#index-select").get_attribute("value") == first != index
+    assert QUESTION in page.find(".asked").text
+    assert answered(page) == ANSWER
+    page.click("#open-settings")
+    assert page.shown("#set-k").get_attribute("value") == "5"
+    assert page.find("#set-chain").get_attribute("value") == "stuff"
+    page.press(Keys.ESCAPE)
+    page.click(".citation")
+    assert ANSWER in page.shown("#viewer mark").text
+
+
+def test_the_settings_begin_with_the_servers(home: Path, chinese: Browser) -> None:
+    own: Any = {"k": 30, "answer_chain": "stuff", "temperature": 0.25}
+    with serving(**own, summary_chain="map_reduce", summary_length=5005) as served:
+        chinese.open(served.url)
+        assert chinese.stored("settings") is None
+        assert shown_settings(chinese) == ("30", "stuff", "0.25", "5005")
+        chinese.find("#set-length").send_keys(Keys.CONTROL, "a", Keys.NULL, "305", Keys.TAB)
+        chinese.click("#settings .primary")
+        chinese.gone("#settings")
+        assert chinese.stored("settings") == {"length": 305}
+        chinese.reload()
+        assert shown_settings(chinese) == ("30", "stuff", "0.25", "305")
+        chinese.click("#set-defaults")
+        assert chinese.find("#set-length").get_attribute("value") == "5005"
+        chinese.press(Keys.ESCAPE)
+    with serving(**own, summary_chain="map_reduce", max_file_bytes=10_000) as served:
+        chinese.open(served.url)
+        create_index(chinese)
+        big = home / "大.txt"
+        big.write_text("x" * 10_001)
+        chinese.find("#file-input").send_keys(str(big))
+        assert "大.txt" in chinese.shown("#library-error").text
+        upload(chinese, home / "小.txt", ANSWER)
+        chinese.click("#documents .summarize")
+        chosen = "return document.querySelector('#summary :checked').value"
+        assert chinese.run(chosen) == "map_reduce"
+    chinese.complaints()
+
+
+def shown_settings(page: Browser) -> tuple[str, ...]:
+    """Open the settings: passages, chain, temperature, length of a summary."""
+    page.until(lambda: page.find("#open-settings").is_enabled())
+    page.click("#open-settings")
+    page.shown("#set-k")
+    k, temperature = page.find("#set-k-value").text, page.find("#set-temperature-value").text
+    assert page.find("#set-k").get_attribute("value") == k
+    rest = [page.find(one).get_attribute("value") for one in ("#set-chain", "#set-length")]
+    return k, str(rest[0]), temperature, str(rest[1])
+
+
+def test_a_job_is_followed_again_after_a_reload(page: Browser, index: str, tmp_path: Path) -> None:
+    names_ = [f"文档{number}.txt" for number in range(5)]
+    for name in names_:
+        (tmp_path / name).write_text(f"{name}\n{TEXT}", encoding="utf-8")
+    page.find("#file-input").send_keys("\n".join(str(tmp_path / name) for name in names_))
+    page.until(lambda: page.stored("jobs") or names(page))
+    page.reload()
+    page.until(lambda: sorted(names(page)) == names_)
+    page.until(lambda: page.stored("jobs") == [])
+
+
+def test_removing_a_document_and_an_index(page: Browser, index: str, document: str) -> None:
+    page.click("#documents .remove")
+    assert document in page.shown("#confirm").text
+    page.press(Keys.ESCAPE)
+    page.gone("#confirm")
+    assert names(page) == [document]
+    page.click("#documents .remove")
+    page.click("#confirm-yes")
+    page.until(lambda: not names(page))
+    page.click("#delete-index")
+    page.click("#confirm-yes")
+    page.until(lambda: index not in page.find("#index-select").text)
+
+
+def test_a_new_conversation(page: Browser, index: str, document: str) -> None:
+    ask(page)
+    answered(page)
+    page.click("#new-chat")
+    page.click("#confirm-yes")
+    page.until(lambda: not page.all(".turn"))
+    assert page.stored(f"chat.{index}") is None
+    assert page.focused() == "question"
+
+
+def test_an_answer_is_saved_with_its_sources(page: Browser, document: str) -> None:
+    ask(page)
+    answered(page)
+    page.click('[data-testid="download"]')
+    (saved,) = page.until(lambda: list(page.downloads.glob("*.md")))
+    text = saved.read_text("utf-8")
+    saved.unlink()
+    assert text.startswith(f"# {QUESTION}\n\n")
+    assert f"**[1] {document}" in text
+    page.click('[data-testid="copy"]')
+    page.until(lambda: page.find("#status").get_attribute("textContent"))
+
+
+def test_nothing_leaves_the_machine(served: Any, page: Browser, document: str) -> None:
+    ask(page)
+    answered(page)
+    page.click(".citation")
+    page.shown("#viewer mark")
+    loaded = page.run("return performance.getEntriesByType('resource').map((one) => one.name)")
+    assert loaded
+    own = urlsplit(served.url).netloc
+    assert {urlsplit(one).netloc for one in loaded if not one.startswith("data:")} == {own}
+
+
+def test_everything_by_keyboard(page: Browser, index: str, document: str) -> None:
+    page.reload()
+    page.until(lambda: names(page) == [document])
+    passed = page.tab_to("question")
+    order = ["skip", "index-select", "new-index", "delete-index", "open-settings", "file-input"]
+    assert [one for one in passed if one in order] == order
+    page.press("第一行")
+    page.press(Keys.ENTER, held=Keys.SHIFT)
+    page.press(QUESTION)
+    assert page.find("#question").get_attribute("value") == f"第一行\n{QUESTION}"
+    page.run("""
+        const composing = { key: "Enter", isComposing: true, bubbles: true, cancelable: true };
+        document.activeElement.dispatchEvent(new KeyboardEvent("keydown", composing));
+    """)
+    assert not page.all(".turn")
+    page.press("a", held=Keys.CONTROL)
+    page.press(QUESTION, Keys.ENTER)
+    assert answered(page) == ANSWER
+    assert page.focused() == "question"
+    assert page.find("#status").get_attribute("textContent")
+    page.run("document.querySelector('.citation').focus()")
+    page.press(Keys.ENTER)
+    page.shown("#viewer mark")
+    assert page.run("return document.activeElement.tagName") == "MARK"
+    page.press(Keys.ESCAPE)
+    page.gone("#viewer")
+    assert page.focused() == "citation"
+
+
+def test_controls_have_names_and_the_page_landmarks(page: Browser, document: str) -> None:
+    unnamed = page.run("""
+        const named = (one) => one.ariaLabel || one.textContent.trim() || one.labels?.length;
+        return [...document.querySelectorAll("button, input, select, textarea")]
+            .filter((one) => one.checkVisibility() && !named(one)).map((one) => one.outerHTML);
+    """)
+    assert unnamed == []
+    assert page.all("header") != []
+    for landmark in ("main", "aside", "h1", '[aria-live="polite"]'):
+        assert page.all(landmark) != []
+    assert page.run("return document.documentElement.lang") == "zh-CN"
+
+
+def test_a_phone(page: Browser, document: str) -> None:
+    ask(page)
+    answered(page)
+    page.size(360, 740)
+    fits = "return document.documentElement.scrollWidth <= innerWidth"
+    assert page.run(fits)
+    page.screenshot("zh-9-phone")
+    page.click(".citation")
+    page.shown("#viewer mark")
+    assert page.run("return document.querySelector('#viewer').matches(':modal')")
+    assert page.run(fits)
+    page.screenshot("zh-9-phone-passage")
+    page.press(Keys.ESCAPE)
+    page.gone("#viewer")
+    page.click("#open-library")
+    page.until(lambda: page.find("#close-library").is_displayed())
+    assert page.run(fits)
+    page.press(Keys.ESCAPE)
+    page.until(lambda: page.focused() == "open-library")
+
+
+@pytest.mark.parametrize(
+    ("status", "line"), [(429, "7"), (500, "坏了"), (0, "rag-app")], ids=["429", "500", "network"]
+)
+def test_errors_say_what_to_do(page: Browser, document: str, status: int, line: str) -> None:
+    page.run(
+        """
+        const original = window.fetch;
+        const body = JSON.stringify({ error: { message: "坏了" } });
+        const answer = (status) => status
+            ? Promise.resolve(new Response(body, { status, headers: { "Retry-After": "7" } }))
+            : Promise.reject(new TypeError("no network"));
+        window.fetch = (path, options) => path === "/v1/chat/completions"
+            ? answer(arguments[0]) : original(path, options);
+        """.replace("arguments[0]", str(status))
+    )
+    ask(page)
+    assert line in page.shown(".answer .error").text
+    page.reload()
+    page.click("#retry")
+    page.until(lambda: page.find(".answer").get_attribute("data-status") == "done")
+
+
+def test_a_key_is_asked_for_and_kept_for_the_tab(page: Browser, document: str) -> None:
+    page.run("""
+        const original = window.fetch;
+        window.fetch = (path, options) => options?.headers?.Authorization === "Bearer 对的"
+            || path === "/health"
+            ? original(path, { ...options, headers: { "Content-Type": "application/json" } })
+            : Promise.resolve(new Response("{}", { status: 401 }));
+    """)
+    ask(page)
+    page.shown("#api-key").send_keys("错的", Keys.ENTER)
+    assert page.shown("#key-error").text
+    page.find("#api-key").send_keys("对的", Keys.ENTER)
+    assert answered(page) == ANSWER
+    assert page.run("return sessionStorage.getItem('rag-app.key')") == "对的"
+
+
+def test_english(served: Any) -> None:
+    with browsers.started("en-US") as page:
+        page.open(served.url)
+        assert page.run("return document.documentElement.lang") == "en"
+        assert page.find("#file-input").find_element(By.XPATH, "../label").text == "Add files"
+        page.until(lambda: page.find("#welcome").text or page.all(".document"))
+        page.screenshot("en-1-welcome")
+        page.dark(True)
+        page.screenshot("en-2-welcome-dark")

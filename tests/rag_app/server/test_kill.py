@@ -1,0 +1,125 @@
+"""kill -9 of a server in the middle of its work: nothing that was acknowledged is lost."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.paths import ROOT
+
+# A server over models that are quick to load: what is tested is the files.
+CODE = """
+import socket, sys, uvicorn
+from rag_app.engine import RagApp
+from rag_app.server.app import create_app
+from tests.rag_app.index.hashing import HashingEmbeddings
+from tests.scripted import ScriptedChatModel
+engine = RagApp(llm=ScriptedChatModel(replies=["x"]), embeddings=HashingEmbeddings())
+listening = socket.create_server(("127.0.0.1", 0))
+print("port", listening.getsockname()[1], flush=True)
+config = uvicorn.Config(create_app(engine), log_config=None, access_log=False)
+uvicorn.Server(config).run(sockets=[listening])
+"""
+
+
+@contextmanager
+def server() -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", CODE], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    try:
+        assert process.stdout
+        found = re.match(r"port (\d+)", process.stdout.readline())
+        assert found
+        url = f"http://127.0.0.1:{found[1]}"
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                httpx.get(f"{url}/health")
+                break
+            except httpx.TransportError:
+                assert time.monotonic() < deadline
+        yield process, url
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def names(url: str) -> set[str]:
+    listed = httpx.get(f"{url}/v1/indexes/a/documents").json()["data"]
+    return {one["name"] for one in listed}
+
+
+@pytest.mark.slow
+def test_uploads_and_indexing_survive(home: Path) -> None:
+    acknowledged: set[str] = set()
+    for attempt in range(3):
+        with server() as (process, url):
+            httpx.post(f"{url}/v1/indexes", json={"name": "a"})
+            killer = threading.Timer(
+                0.4 + 0.2 * attempt, lambda: os.kill(process.pid, signal.SIGKILL)
+            )
+            killer.start()
+            for number in range(10_000):
+                name = f"{attempt}-{number}.txt"
+                files = [("files", (name, f"第{number}号文件。".encode() * 2000))]
+                try:
+                    answer = httpx.post(f"{url}/v1/indexes/a/documents", files=files)
+                except httpx.TransportError:
+                    break
+                if answer.status_code == 202:
+                    acknowledged.add(name)
+            killer.join()
+    assert acknowledged
+    with server() as (_, url):
+        deadline = time.monotonic() + 60
+        while not acknowledged <= names(url):
+            assert time.monotonic() < deadline, acknowledged - names(url)
+            time.sleep(0.1)
+        assert not list((home / "indexes/a/files").glob(".*"))
+
+
+@pytest.mark.slow
+def test_replacements_survive(home: Path) -> None:
+    """Whenever the server dies: the index and the file agree, on what was acknowledged last."""
+    acknowledged = 0
+    for attempt in range(4):
+        with server() as (process, url):
+            httpx.post(f"{url}/v1/indexes", json={"name": "a"})
+            killer = threading.Timer(
+                0.3 + 0.17 * attempt, lambda: os.kill(process.pid, signal.SIGKILL)
+            )
+            killer.start()
+            for version in range(acknowledged + 1, 10_000):
+                files = [("files", ("年/甲.txt", f"第{version:05}版。".encode() * 2000))]
+                try:
+                    answer = httpx.post(f"{url}/v1/indexes/a/documents", files=files)
+                except httpx.TransportError:
+                    break
+                if answer.status_code == 202:
+                    acknowledged = version
+            killer.join()
+        assert acknowledged
+        with server() as (_, url):
+            incoming, deadline = home / "indexes/a/incoming", time.monotonic() + 60
+            while list(incoming.iterdir()):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            (one,) = httpx.get(f"{url}/v1/indexes/a/documents").json()["data"]
+            path = f"{url}/v1/indexes/a/documents/{one['id']}/text"
+            text = httpx.get(path).json()["text"]
+        assert text[:8] == (home / "indexes/a/files/年/甲.txt").read_text(encoding="utf-8")[:8]
+        assert acknowledged <= int(text[1:6]) <= acknowledged + 1
+        acknowledged = int(text[1:6])

@@ -1,0 +1,32 @@
+"""What is installed holds the page, not only the code."""
+
+import re
+import subprocess
+import tomllib
+
+import pytest
+
+from tests.paths import ROOT
+
+STATIC = ROOT / "rag_app" / "server" / "static"
+
+
+def test_the_wheel_leaves_out_nothing_of_the_packages() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
+    wheel = build["targets"]["wheel"]
+    assert {"rag_app", "model_prep"} <= set(wheel["packages"])
+    assert not {"include", "exclude", "only-include"} & (build.keys() | wheel.keys())
+    # Hatch leaves out what git ignores.
+    files = [str(file) for file in STATIC.rglob("*")]
+    asked = ["git", "check-ignore", "--no-index", *files]
+    ignored = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    if ignored.returncode > 1:
+        pytest.skip("not a git checkout")
+    assert ignored.stdout == ""
+
+
+def test_the_page_names_files_that_are_there() -> None:
+    texts = [file.read_text("utf-8") for file in STATIC.iterdir()]
+    named = {name for text in texts for name in re.findall(r"/static/([\w.]+)", text)}
+    there = {file.name for file in STATIC.iterdir()} - {"index.html"}
+    assert named == there
