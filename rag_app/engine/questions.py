@@ -11,6 +11,7 @@ from rag_app.chains.answer import Answer, Question, answer_chain, not_found
 from rag_app.chains.condense_question import Conversation, standalone_chain
 from rag_app.engine.resources import Parts
 from rag_app.errors import QuestionError
+from rag_app.index.search.relevance import above_threshold
 from rag_app.index.search.retriever import HybridRetriever
 from rag_app.index.store.connection import missing_index
 from rag_app.settings import RetrieverKind
@@ -74,10 +75,7 @@ def relevant(app: Parts, question: str) -> tuple[Question, list[Document]]:
     """
     app.read_ahead()
     passages = retrieve(app, question)
-    threshold = app.settings.threshold
-    return Question(
-        question, [p for p in passages if p.metadata["relevance"] >= threshold]
-    ), passages
+    return Question(question, above_threshold(passages, app.settings.threshold)), passages
 
 
 def _check(question: str, limit: int) -> None:

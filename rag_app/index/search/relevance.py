@@ -1,4 +1,4 @@
-"""How likely it is that a passage holds an answer: a calibrated probability.
+"""The relevance of a passage: a calibrated probability that it holds an answer, and its threshold.
 
 Two things tell: how near the vectors are, and which share of what the question asks about the
 passage names. The second is measured in terms weighted by how rare they are, so that a name
@@ -6,8 +6,10 @@ counts for more than a common word; words that only make a question are left out
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from langchain_core.documents import Document
 
 from rag_app.index.store.terms import document_terms, is_prefix
 
@@ -41,6 +43,20 @@ CALIBRATIONS: Mapping[str, Calibration] = {
 def calibration_of(embedding: str | None) -> Calibration:
     """Return the calibration for an embedding model's name, None for lexical search alone."""
     return CALIBRATIONS.get(embedding or "", LEXICAL)
+
+
+def above_threshold(documents: Iterable[Document], threshold: float) -> list[Document]:
+    """Return the documents whose ``relevance`` reaches a threshold.
+
+    One without it, of a retriever that doesn't tell, is kept.
+
+    Example:
+        >>> found = [Document("李白", metadata={"relevance": 0.9}), Document("杜甫")]
+        >>> found += [Document("洗衣机", metadata={"relevance": 0.1})]
+        >>> [document.page_content for document in above_threshold(found, 0.5)]
+        ['李白', '杜甫']
+    """
+    return [doc for doc in documents if doc.metadata.get("relevance", 1.0) >= threshold]
 
 
 class Coverage:

@@ -1,6 +1,13 @@
 import pytest
+from langchain_core.documents import Document
 
-from rag_app.index.search.relevance import CALIBRATIONS, LEXICAL, Coverage, calibration_of
+from rag_app.index.search.relevance import (
+    CALIBRATIONS,
+    LEXICAL,
+    Coverage,
+    above_threshold,
+    calibration_of,
+)
 from rag_app.index.store.terms import content_terms
 
 PASSAGE = "李白，字太白，号青莲居士，唐代诗人，祖籍陇西成纪。"
@@ -49,3 +56,10 @@ def test_probability_grows_with_both_features_and_stays_within_bounds():
 def test_models_without_a_calibration_go_by_the_terms_alone():
     assert calibration_of("some-model") is calibration_of(None) is LEXICAL
     assert LEXICAL.probability(0.5, 0.0) == LEXICAL.probability(0.5, 0.9)
+
+
+def test_documents_below_the_threshold_are_left_out_and_those_that_do_not_tell_are_kept():
+    near, far = (Document("", metadata={"relevance": number}) for number in (0.5, 0.49))
+    foreign = Document("", metadata={"source": "a"})
+    assert above_threshold([near, far, foreign], 0.5) == [near, foreign]
+    assert above_threshold([near, far], 0) == [near, far]
