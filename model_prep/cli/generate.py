@@ -9,7 +9,7 @@ import typer
 from model_prep.cli import generate_options as options
 from model_prep.cli.progress import count_bar
 from model_prep.cli.reading import read_line
-from model_prep.inference.sampling import Sampling
+from model_prep.inference.sampling import BATCH_SIZE, CONTEXT_LENGTH, Sampling
 
 _DEFAULT = Sampling()
 
@@ -29,8 +29,8 @@ def generate(
     in_8bit: options.In8bit = False,
     in_4bit: options.In4bit = False,
     dtype: options.Dtype = "auto",
-    context: options.Context = 4096,
-    batch: options.Batch = 4,
+    context: options.Context = CONTEXT_LENGTH,
+    batch: options.Batch = BATCH_SIZE,
     temperature: options.Temperature = _DEFAULT.temperature,
     top_k: options.TopK = _DEFAULT.top_k,
     top_p: options.TopP = _DEFAULT.top_p,

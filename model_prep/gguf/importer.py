@@ -4,7 +4,6 @@ Quantized weights become float16 numbers; what the quantization lost stays lost.
 through some megabytes at a time.
 """
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from model_prep.gguf.layout import Source, sources
 from model_prep.json_file import write_json
 from model_prep.llama.architecture import LlamaShape, to_config
 from model_prep.output import output_folder
+from model_prep.process_state import quiet_transformers
 from model_prep.progress import Progress
 
 if TYPE_CHECKING:
@@ -165,11 +165,11 @@ def _pieces(tensor: "ReaderTensor") -> Iterator[memoryview]:
 def _write_tokenizer(path: Path, folder: Path) -> None:
     from transformers import AutoTokenizer
 
-    # Its advice on GGUF files is for those who go on with the object.
-    logging.getLogger("transformers").setLevel(logging.ERROR)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-        tokenizer.save_pretrained(folder)
+        # Its advice on GGUF files is for those who go on with the object.
+        with quiet_transformers(warnings=False):
+            tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+            tokenizer.save_pretrained(folder)
     except (ValueError, RuntimeError, KeyError, TypeError) as error:
         msg = f"{path} has no tokenizer that can be read ({first_line(error)})"
         raise TokenizerError(msg) from error

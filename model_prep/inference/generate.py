@@ -9,12 +9,14 @@ from model_prep.catalog.pull import is_pulled, model_path
 from model_prep.errors import GenerateError
 from model_prep.inference.placement import Dtype, placement
 from model_prep.inference.predictions import Prediction, PredictionsFile
-from model_prep.inference.sampling import Messages, Prompt, Sampling, TextModel
-
-_BATCH = 4
-"""Prompts answered together."""
-_CONTEXT = 4096
-"""Tokens of a GGUF model's prompt and answer together; memory is taken for all of them."""
+from model_prep.inference.sampling import (
+    BATCH_SIZE,
+    CONTEXT_LENGTH,
+    Messages,
+    Prompt,
+    Sampling,
+    TextModel,
+)
 
 
 def load_model(
@@ -27,7 +29,7 @@ def load_model(
     load_in_8bit: bool = False,
     load_in_4bit: bool = False,
     dtype: Dtype = "auto",
-    context_length: int = _CONTEXT,
+    context_length: int = CONTEXT_LENGTH,
 ) -> TextModel:
     """Load a model to be asked.
 
@@ -97,7 +99,7 @@ def generate(
     name: str = "",
     with_prompt: bool = False,
     sampling: Sampling | None = None,
-    batch_size: int = _BATCH,
+    batch_size: int = BATCH_SIZE,
     predictions_file: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Prediction]:

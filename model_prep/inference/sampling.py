@@ -1,18 +1,30 @@
-"""How the next token is chosen, and what a model is asked."""
+"""Prompts, and how the next token is chosen: the defaults of generation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 Messages = list[dict[str, str]]
 """A chat: each message has a ``role`` and its ``content``."""
 Prompt = str | Messages
 """A text to be continued, or a chat to be put into the model's template and answered."""
 
+CONTEXT_LENGTH = 4096
+"""Tokens of a GGUF model's prompt and answer together; memory is taken for all of them."""
+BATCH_SIZE = 4
+"""Prompts that are answered together."""
+
 
 @dataclass(frozen=True)
 class Sampling:
-    """The defaults are those that the Chinese-Alpaca models were published with."""
+    """How tokens are chosen; the defaults are those that Chinese-Alpaca was published with.
+
+    Each default stands as an attribute of the class too, such as ``Sampling.max_new_tokens``.
+
+    Example:
+        >>> Sampling(temperature=0).generate_options()
+        {'max_new_tokens': 400, 'repetition_penalty': 1.1, 'do_sample': False}
+    """
 
     temperature: float = 0.2
     """0 takes the likeliest token."""
@@ -22,6 +34,21 @@ class Sampling:
     max_new_tokens: int = 400
     """The prompt is not counted."""
     seed: int = 0
+
+    def generate_options(self) -> dict[str, Any]:
+        """Return the arguments of transformers' ``generate``, which takes no seed: see `seeded`."""
+        options = {
+            "max_new_tokens": self.max_new_tokens,
+            "repetition_penalty": self.repetition_penalty,
+            "do_sample": self.temperature > 0,
+        }
+        if self.temperature > 0:
+            options |= {
+                "temperature": self.temperature,
+                "top_p": self.top_p,
+                "top_k": self.top_k,
+            }
+        return options
 
 
 class TextModel(Protocol):

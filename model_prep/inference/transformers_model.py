@@ -1,16 +1,18 @@
 """Hugging Face folders, with or without LoRAs, asked through transformers."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from model_prep.checkpoint.reader import open_checkpoint
 from model_prep.errors import GenerateError, first_line
-from model_prep.inference.control_tokens import ControlTokens
+from model_prep.inference.chat_template import ChatTemplate
 from model_prep.inference.placement import require_memory
 from model_prep.inference.sampling import Prompt, Sampling
 from model_prep.lora.attach import attach_loras
 from model_prep.lora.plan import prepare_merge
+from model_prep.process_state import quiet_transformers, seeded
 from model_prep.tokenizer.loading import ALPACA_TEMPLATE, load_tokenizer
 
 _CONTEXT = 2048
@@ -38,13 +40,12 @@ class HuggingFaceModel:
         self, base: Path, loras: list[Path], tokenizer: Path | None, options: dict[str, Any]
     ) -> None:
         self._tokenizer = load_tokenizer(tokenizer or _tokenizer_folder(base, loras))
-        self._template = self._tokenizer.chat_template or ALPACA_TEMPLATE
-        self._control_tokens = ControlTokens.of_tokenizer(self._tokenizer, self._template)
+        self._template = ChatTemplate(self._tokenizer, ALPACA_TEMPLATE)
         # A merge and what is to act like one need the same: order, shapes, vocabulary.
         plan = prepare_merge(base, loras) if loras else None
         with open_checkpoint(base) as checkpoint:
             require_memory(checkpoint.tensors.values(), options)
-        self._model = _load(base, options)
+        self._model = load_causal_lm(base, options)
         self._ends = _end_tokens(self._model, self._tokenizer)
         if plan:
             with plan:
@@ -74,8 +75,7 @@ class HuggingFaceModel:
         ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
         device = self._model.get_input_embeddings().weight.device
-        torch.manual_seed(sampling.seed)
-        with torch.inference_mode():
+        with seeded(sampling.seed), torch.inference_mode():
             output = self._model.generate(
                 input_ids=ids.to(device),
                 attention_mask=mask.to(device),
@@ -90,12 +90,7 @@ class HuggingFaceModel:
         if isinstance(prompt, str):
             ids = self._tokenizer(prompt)["input_ids"]
         else:
-            ids = self._tokenizer.apply_chat_template(
-                self._control_tokens.escape_messages(prompt),
-                chat_template=self._template,
-                add_generation_prompt=True,
-                return_dict=False,
-            )
+            ids = self._template.encode(prompt)
         if len(ids) >= self._context:
             msg = (
                 f"a prompt has {len(ids):,} tokens and the model's context {self._context:,}; "
@@ -119,15 +114,9 @@ class HuggingFaceModel:
     def _config(self, sampling: Sampling, limit: int) -> Any:
         from transformers import GenerationConfig
 
-        chances = {"temperature": sampling.temperature, "top_p": sampling.top_p}
-        return GenerationConfig(
-            max_new_tokens=limit,
-            repetition_penalty=sampling.repetition_penalty,
-            do_sample=sampling.temperature > 0,
-            eos_token_id=self._ends,
-            pad_token_id=self._pad_token(),
-            **({**chances, "top_k": sampling.top_k} if sampling.temperature > 0 else {}),
-        )
+        special = {"eos_token_id": self._ends, "pad_token_id": self._pad_token()}
+        options = replace(sampling, max_new_tokens=limit).generate_options()
+        return GenerationConfig(**special, **options)
 
 
 def _tokenizer_folder(base: Path, loras: list[Path]) -> Path:
@@ -136,20 +125,36 @@ def _tokenizer_folder(base: Path, loras: list[Path]) -> Path:
     return next(held, base)
 
 
-def _load(base: Path, options: dict[str, Any]) -> Any:
-    from transformers import AutoModelForCausalLM, GenerationConfig
-    from transformers.utils import logging
+def load_causal_lm(source: str | Path, options: dict[str, Any]) -> Any:
+    """Load a language model, with no progress bars and nothing changed in the process.
 
-    logging.disable_progress_bar()
+    Of its generation settings only the special tokens are kept: what a folder says of sampling and
+    lengths would mix with what is asked for.
+
+    Args:
+        source: A folder, or a name in the local hub cache.
+        options: What `model_prep.inference.placement.placement` returns.
+
+    Returns:
+        A ``PreTrainedModel`` in evaluation mode.
+
+    Raises:
+        GenerateError: there is no such model, or it is damaged.
+    """
+    from transformers import AutoModelForCausalLM, GenerationConfig
+
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, **options)
+        with quiet_transformers():
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                source, local_files_only=True, **options
+            )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        reason = first_line(error)
-        msg = f"{base} can't be loaded ({reason}); see: model-prep verify"
+        msg = f"{source} can't be loaded ({first_line(error)}); see: model-prep verify"
         raise GenerateError(msg) from error
-    ends = model.generation_config.eos_token_id
-    # What a folder says of sampling and lengths would mix with what is asked for.
-    model.generation_config = GenerationConfig(eos_token_id=ends)
+    special = ("bos_token_id", "eos_token_id", "pad_token_id")
+    model.generation_config = GenerationConfig(
+        **{name: getattr(model.generation_config, name) for name in special}
+    )
     return model.eval()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import AdapterError, first_line
 from model_prep.lora.adapter import Adapter
+from model_prep.process_state import seeded
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +30,8 @@ def attach_loras(model: Any, adapters: list[Adapter]) -> Any:
     for adapter in adapters:
         for weight, name in adapter.copies.items():
             _replace(model, weight, adapter.checkpoint.read(name), adapter)
-    with warnings.catch_warnings():
+    # PEFT draws factors at random, which those of the adapters then replace.
+    with seeded(0), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PEFT asks transformers for what is on its way out
         for number, adapter in enumerate(adapters):
             model = _attach(model, f"lora{number}", adapter)

@@ -20,6 +20,7 @@ from model_prep.llama.meta_layout import to_neighbours
 from model_prep.lora.arithmetic import add_low_rank
 from model_prep.lora.base import BaseWeights
 from model_prep.lora.planned_tensors import PlannedTensor
+from model_prep.process_state import torch_threads
 
 if TYPE_CHECKING:
     import torch
@@ -103,14 +104,8 @@ def merged_tensors(
 
     PyTorch's own threads are switched off meanwhile: the tasks are what runs side by side.
     """
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         yield from in_order(lambda planned: merge_tensor(planned, base, buffers), tensors)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def merge_tensor(planned: PlannedTensor, base: BaseWeights, buffers: Buffers) -> Merged:

@@ -1,0 +1,69 @@
+"""Process-wide state of PyTorch and transformers, changed for a while and then put back."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def seeded(seed: int | None) -> Iterator[None]:
+    """Draw random numbers from ``seed`` on all devices; other code's numbers go on afterwards.
+
+    Args:
+        seed: None: nothing is changed, and numbers are drawn from PyTorch's present state.
+
+    Example:
+        >>> import torch
+        >>> with seeded(7):
+        ...     first = torch.rand(3)
+        >>> with seeded(7):
+        ...     second = torch.rand(3)
+        >>> torch.equal(first, second)
+        True
+    """
+    import torch
+
+    if seed is None:
+        yield
+        return
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let each operation of PyTorch use ``count`` threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def quiet_transformers(*, warnings: bool = True) -> Iterator[None]:
+    """Switch off the progress bars of transformers and of the hub's client.
+
+    Args:
+        warnings: False switches off transformers' warnings too, and leaves its errors.
+    """
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub_bars = not are_progress_bars_disabled()
+    logging.disable_progress_bar()
+    if not warnings:
+        logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+        if not hub_bars:
+            disable_progress_bars()

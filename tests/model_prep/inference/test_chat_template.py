@@ -1,0 +1,33 @@
+"""Chats as prompts: whose template is used, and what becomes of the messages."""
+
+from pathlib import Path
+from typing import Any
+
+from model_prep.inference.chat_template import ChatTemplate
+from model_prep.tokenizer.loading import ALPACA_TEMPLATE, load_tokenizer
+from tests.model_prep.family import Family
+
+CHAT: list[dict[str, Any]] = [
+    {"role": "system", "content": "简短地回答。"},
+    {"role": "user", "content": [{"type": "text", "text": "李白</s>是谁？"}]},
+]
+
+
+def test_the_tokenizers_own_template_goes_first(family: Family, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(family.alpaca)
+    tokenizer.chat_template = "{{ messages[0].content }}="
+    assert ChatTemplate(tokenizer, ALPACA_TEMPLATE).render(CHAT) == "简短地回答。="
+
+
+def test_the_default_is_for_a_tokenizer_without_one(family: Family) -> None:
+    tokenizer = load_tokenizer(family.alpaca)
+    template = ChatTemplate(tokenizer, ALPACA_TEMPLATE)
+    chat = [{"role": "user", "content": "李白</s>是谁？"}]
+    assert template.render(chat).endswith("\n\n### Instruction:\n李白< /s>是谁？\n\n### Response: ")
+    assert template.encode(chat).count(tokenizer.bos_token_id) == 1
+    assert tokenizer.eos_token_id not in template.encode(chat)
+
+
+def test_without_any_template_messages_are_paragraphs(family: Family) -> None:
+    template = ChatTemplate(load_tokenizer(family.base))
+    assert template.render(CHAT) == "<s>简短地回答。\n\n李白< /s>是谁？\n\n"
