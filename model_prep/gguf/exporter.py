@@ -21,10 +21,10 @@ from model_prep.checkpoint.tensors import raw_bytes
 from model_prep.disk import is_full, require_space, sync
 from model_prep.errors import DiskSpaceError, ExportError, OutputError
 from model_prep.gguf.bpe import read_bpe
-from model_prep.gguf.layout import Source, add_shape, check_tensors, sources
+from model_prep.gguf.layout import Source, add_config, check_tensors, sources
 from model_prep.gguf.vocabulary import read_vocabulary
 from model_prep.json_file import read_json
-from model_prep.llama.architecture import LlamaShape, read_config
+from model_prep.llama.architecture import ModelConfig, read_config
 from model_prep.progress import Progress
 
 if TYPE_CHECKING:
@@ -103,12 +103,12 @@ def export_gguf(
     if target.exists():
         msg = f"{target} exists; delete it, or name another file with --output"
         raise OutputError(msg)
-    shape = read_config(folder, ("llama", "qwen2"))
+    config = read_config(folder, ("llama", "qwen2"))
     tied = bool(read_json(folder / "config.json").get("tie_word_embeddings"))
-    read = read_bpe if shape.kind == "qwen2" else read_vocabulary
-    vocabulary: Vocabulary = read(folder, shape.vocabulary)
+    read = read_bpe if config.model_type == "qwen2" else read_vocabulary
+    vocabulary: Vocabulary = read(folder, config.vocab_size)
     with open_checkpoint(folder) as checkpoint:
-        wanted = sources(shape, tied=tied)
+        wanted = sources(config, tied=tied)
         check_tensors(wanted.values(), checkpoint.tensors, folder)
         plan = _plan(wanted, quantize)
         size = sum(one.size for one in plan)
@@ -116,7 +116,7 @@ def export_gguf(
         if not dry_run:
             part = target.with_name(f"{target.name}.partial")
             try:
-                _write(part, checkpoint, plan, (shape, vocabulary, quantize), progress)
+                _write(part, checkpoint, plan, (config, vocabulary, quantize), progress)
                 part.replace(target)
             except OSError as error:
                 raise _cannot_write(target, error) from error
@@ -177,7 +177,7 @@ def _write(
     part: Path,
     checkpoint: Checkpoint,
     plan: list[_Tensor],
-    about: tuple[LlamaShape, Vocabulary, Quantization],
+    about: tuple[ModelConfig, Vocabulary, Quantization],
     progress: Progress | None,
 ) -> None:
     _write_header(part, plan, *about)
@@ -198,19 +198,19 @@ def _write(
 def _write_header(
     part: Path,
     plan: list[_Tensor],
-    shape: LlamaShape,
+    config: ModelConfig,
     vocabulary: Vocabulary,
     quantize: Quantization,
 ) -> None:
     import gguf
     import numpy as np
 
-    writer = gguf.GGUFWriter(part, shape.kind)
+    writer = gguf.GGUFWriter(part, config.model_type)
     writer.add_type(gguf.GGUFType.MODEL)
     writer.add_name(part.name.removesuffix(".gguf.partial"))
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_file_type(gguf.LlamaFileType[f"MOSTLY_{quantize.upper()}"])
-    add_shape(writer, shape)
+    add_config(writer, config)
     vocabulary.add_to(writer)
     for tensor in plan:
         writer.add_tensor_info(

@@ -16,7 +16,7 @@ from model_prep.checkpoint.tensors import reporting
 from model_prep.errors import CheckpointError, TokenizerError, UsageError, first_line
 from model_prep.gguf.layout import Source, sources
 from model_prep.json_file import write_json
-from model_prep.llama.architecture import LlamaShape, to_config
+from model_prep.llama.architecture import ModelConfig, to_config
 from model_prep.output import output_folder
 from model_prep.process_state import quiet_transformers
 from model_prep.progress import Progress
@@ -61,9 +61,9 @@ def import_gguf(
     path = _file(model)
     reader = _open(path)
     held = {tensor.name: tensor for tensor in reader.tensors}
-    shape = _shape(reader, path)
+    config = _model_config(reader, path)
     tied = "output.weight" not in held
-    wanted = sources(shape, tied=tied)
+    wanted = sources(config, tied=tied)
     _check(wanted, held, path)
     tensors = [
         TensorData(source.name, "F16", source.shape, _pieces(held[name]))
@@ -75,8 +75,8 @@ def import_gguf(
             folder, reporting(tensors, f"reading {path.name}", progress), DEFAULT_SHARD_BYTES
         )
         _write_tokenizer(path, folder)
-        write_json(folder / "config.json", _config(reader, shape, tied=tied))
-    return GgufImport(path, output_dir, len(tensors), shape.vocabulary, size)
+        write_json(folder / "config.json", _config(reader, config, tied=tied))
+    return GgufImport(path, output_dir, len(tensors), config.vocab_size, size)
 
 
 def _file(model: str | Path) -> Path:
@@ -112,7 +112,7 @@ def _value(reader: "GGUFReader", name: str, default: Any = None) -> Any:
     return default if field is None else field.contents()
 
 
-def _shape(reader: "GGUFReader", path: Path) -> LlamaShape:
+def _model_config(reader: "GGUFReader", path: Path) -> ModelConfig:
     kind, splits = _value(reader, "general.architecture"), _value(reader, "tokenizer.ggml.pre")
     if kind != "qwen2" or splits != "qwen2":
         msg = (
@@ -121,18 +121,18 @@ def _shape(reader: "GGUFReader", path: Path) -> LlamaShape:
         )
         raise CheckpointError(msg)
     try:
-        return LlamaShape(
-            hidden=int(_value(reader, "qwen2.embedding_length")),
-            layers=int(_value(reader, "qwen2.block_count")),
-            heads=int(_value(reader, "qwen2.attention.head_count")),
-            key_heads=int(_value(reader, "qwen2.attention.head_count_kv")),
-            intermediate=int(_value(reader, "qwen2.feed_forward_length")),
-            vocabulary=len(reader.fields["tokenizer.ggml.tokens"].data),
+        return ModelConfig(
+            hidden_size=int(_value(reader, "qwen2.embedding_length")),
+            num_hidden_layers=int(_value(reader, "qwen2.block_count")),
+            num_attention_heads=int(_value(reader, "qwen2.attention.head_count")),
+            num_key_value_heads=int(_value(reader, "qwen2.attention.head_count_kv")),
+            intermediate_size=int(_value(reader, "qwen2.feed_forward_length")),
+            vocab_size=len(reader.fields["tokenizer.ggml.tokens"].data),
             # Held as float32, of which the digits beyond seven are noise.
-            epsilon=float(f"{_value(reader, 'qwen2.attention.layer_norm_rms_epsilon'):.6g}"),
+            rms_norm_eps=float(f"{_value(reader, 'qwen2.attention.layer_norm_rms_epsilon'):.6g}"),
             rope_theta=float(f"{_value(reader, 'qwen2.rope.freq_base', 10000.0):.6g}"),
-            context=int(_value(reader, "qwen2.context_length")),
-            kind="qwen2",
+            max_position_embeddings=int(_value(reader, "qwen2.context_length")),
+            model_type="qwen2",
         )
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{path} lacks or misstates a size of its model ({error}); get it again"
@@ -175,9 +175,9 @@ def _write_tokenizer(path: Path, folder: Path) -> None:
         raise TokenizerError(msg) from error
 
 
-def _config(reader: "GGUFReader", shape: LlamaShape, *, tied: bool) -> dict[str, Any]:
+def _config(reader: "GGUFReader", config: ModelConfig, *, tied: bool) -> dict[str, Any]:
     special = {
         f"{ours}_token_id": _value(reader, f"tokenizer.ggml.{theirs}_token_id")
         for ours, theirs in (("bos", "bos"), ("eos", "eos"), ("pad", "padding"))
     }
-    return {**to_config(shape, "float16"), "tie_word_embeddings": tied, **special}
+    return {**to_config(config, "float16"), "tie_word_embeddings": tied, **special}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from model_prep.checkpoint.reader import TensorInfo
 from model_prep.errors import ExportError
-from model_prep.llama.architecture import LlamaShape
+from model_prep.llama.architecture import ModelConfig
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
@@ -41,26 +41,28 @@ _LAYER = {
 _BIASED = ("attn_q", "attn_k", "attn_v")
 
 
-def sources(shape: LlamaShape, *, tied: bool) -> dict[str, Source]:
+def sources(config: ModelConfig, *, tied: bool) -> dict[str, Source]:
     """Return where each tensor of the file comes from, in the file's order.
 
     Args:
-        shape: Of the model.
+        config: Of the model.
         tied: The embeddings are the output weights too.
     """
     names = {"token_embd.weight": "model.embed_tokens.weight"}
-    for number in range(shape.layers):
+    for number in range(config.num_hidden_layers):
         for name, source in _LAYER.items():
             ours, theirs = f"blk.{number}.{name}", f"model.layers.{number}.{source}"
             names[f"{ours}.weight"] = f"{theirs}.weight"
-            if shape.kind == "qwen2" and name in _BIASED:
+            if config.model_type == "qwen2" and name in _BIASED:
                 names[f"{ours}.bias"] = f"{theirs}.bias"
     names["output_norm.weight"] = "model.norm.weight"
     if not tied:
         names["output.weight"] = "lm_head.weight"
-    heads = {"q_proj": shape.heads, "k_proj": shape.key_heads} if shape.kind == "llama" else {}
+    heads = {}
+    if config.model_type == "llama":
+        heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
     return {
-        name: Source(source, shape.sizes(source), heads.get(source.split(".")[-2], 0))
+        name: Source(source, config.tensor_shape(source), heads.get(source.split(".")[-2], 0))
         for name, source in names.items()
     }
 
@@ -92,17 +94,17 @@ def check_tensors(
         raise ExportError(msg)
 
 
-def add_shape(writer: "GGUFWriter", shape: LlamaShape) -> None:
+def add_config(writer: "GGUFWriter", config: ModelConfig) -> None:
     """Set the keys ``llama.*`` or ``qwen2.*`` of a GGUF file."""
-    writer.add_vocab_size(shape.vocabulary)
-    writer.add_context_length(shape.context)
-    writer.add_embedding_length(shape.hidden)
-    writer.add_feed_forward_length(shape.intermediate)
-    writer.add_block_count(shape.layers)
-    writer.add_head_count(shape.heads)
-    writer.add_head_count_kv(shape.key_heads)
-    writer.add_key_length(shape.head)
-    writer.add_value_length(shape.head)
-    writer.add_layer_norm_rms_eps(shape.epsilon)
-    writer.add_rope_dimension_count(shape.head)
-    writer.add_rope_freq_base(shape.rope_theta)
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_key_length(config.head_dim)
+    writer.add_value_length(config.head_dim)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_dimension_count(config.head_dim)
+    writer.add_rope_freq_base(config.rope_theta)

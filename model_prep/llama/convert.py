@@ -1,4 +1,4 @@
-"""Meta's format of LLaMA → Hugging Face's, and back; every weight stays bit for bit.
+"""Conversion of LLaMA from Meta's format to Hugging Face's and back, bit for bit.
 
 One tensor is in memory at a time.
 """
@@ -21,6 +21,7 @@ from model_prep.llama.architecture import (
     MODEL_SIZES,
     published_params,
     published_shards,
+    published_size,
     read_config,
     read_params,
     to_config,
@@ -37,7 +38,7 @@ _PARAMS = "params.json"
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was converted, or would be."""
+    """Result of `convert`, or of its dry run."""
 
     to: Format
     input_dir: Path
@@ -119,30 +120,27 @@ def _to_hugging_face(
             files = write_safetensors_shards(
                 partial, reporting(tensors, "converting", progress), max_shard_size
             )
-            write_json(partial / "config.json", to_config(meta.shape, _spelled(meta.dtype)))
+            dtype = str(torch_dtype(meta.dtype)).removeprefix("torch.")
+            write_json(partial / "config.json", to_config(meta.config, dtype))
             write_json(partial / "generation_config.json", {"bos_token_id": 1, "eos_token_id": 2})
             save_tokenizer(tokenizer, partial)
     return replace(done, files=[output_dir / file.name for file in files])
 
 
-def _spelled(dtype: str) -> str:
-    return str(torch_dtype(dtype)).removeprefix("torch.")
-
-
 def _find_meta(input_dir: Path, model_size: str | None) -> tuple[Path, dict[str, Any]]:
     """Return the folder with Meta's files and the content of its ``params.json``."""
     folder = _meta_folder(input_dir, model_size)
-    if (folder / _PARAMS).exists() or model_size is None:
-        params = read_params(folder / _PARAMS)
-    else:
-        return folder, published_params(model_size.upper())
-    if model_size is not None:
-        published = published_params(model_size.upper())
-        unlike = [one for one in ("dim", "n_layers", "n_heads") if params[one] != published[one]]
-        if unlike:
+    if model_size is None:
+        return folder, read_params(folder / _PARAMS)
+    published = published_params(model_size)
+    if not (folder / _PARAMS).exists():
+        return folder, published
+    params = read_params(folder / _PARAMS)
+    for name in ("dim", "n_layers", "n_heads"):
+        if params[name] != published[name]:
             msg = (
-                f"{folder / _PARAMS} says {unlike[0]} = {params[unlike[0]]}, which is not the "
-                f"{model_size} model's {published[unlike[0]]}; leave --model-size away or mend it"
+                f"{folder / _PARAMS} says {name} = {params[name]}, which is not the {model_size} "
+                f"model's {published[name]}; leave out --model-size or correct the file"
             )
             raise CheckpointError(msg)
     return folder, params
@@ -153,13 +151,12 @@ def _meta_folder(input_dir: Path, model_size: str | None) -> Path:
         return input_dir
     inside = sorted({file.parent for file in input_dir.glob("*/consolidated.*.pth")})
     if model_size is not None:
-        same = {"30B": "33B"}
-        size = same.get(model_size.upper(), model_size.upper())
-        inside = [one for one in inside if same.get(one.name.upper(), one.name.upper()) == size]
+        size = published_size(model_size)
+        inside = [folder for folder in inside if published_size(folder.name) == size]
     if len(inside) == 1:
         return inside[0]
     if inside:
-        found = ", ".join(one.name for one in inside)
+        found = ", ".join(folder.name for folder in inside)
         msg = f"{input_dir} holds several models; add --model-size, one of {found}"
     elif (input_dir / "config.json").exists():
         msg = f"{input_dir} is in the Hugging Face format already; to undo that add: --to meta"
@@ -178,11 +175,11 @@ def _find_tokenizer(*folders: Path) -> Path:
 
 
 def _require_tokenizer(tokenizer: Path, meta: MetaCheckpoint) -> None:
-    pieces = vocabulary_size(tokenizer)
-    if pieces > meta.shape.vocabulary:
+    pieces, rows = vocabulary_size(tokenizer), meta.config.vocab_size
+    if pieces > rows:
         msg = (
             f"{tokenizer} has {pieces:,} pieces and the weights in {meta.files[0].parent} have "
-            f"{meta.shape.vocabulary:,}: they are of different models; get the right tokenizer"
+            f"{rows:,}: they are of different models; get the right tokenizer"
         )
         raise CheckpointError(msg)
 
@@ -194,10 +191,10 @@ def _to_meta(
     dry_run: bool,
     progress: Progress | None,
 ) -> Conversion:
-    shape = read_config(input_dir)
-    params = to_params(shape)
+    config = read_config(input_dir)
+    params = to_params(config)
     with open_checkpoint(input_dir) as checkpoint:
-        parts = meta_shards(checkpoint, shape, shards or published_shards(shape))
+        parts = meta_shards(checkpoint, config, shards or published_shards(config))
         tensors = [tensor for part in parts for tensor in part]
         size = sum(tensor.size for tensor in tensors)
         dtype = checkpoint.tensors["model.layers.0.self_attn.q_proj.weight"].dtype

@@ -1,20 +1,20 @@
-"""The shards of Meta's format, read and made a tensor at a time."""
+"""Meta's shards of a LLaMA, joined when read and split when written, a tensor at a time."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from model_prep.checkpoint.reader import Checkpoint, TensorData, open_checkpoint, tensor_pieces
-from model_prep.checkpoint.tensors import raw_bytes
+from model_prep.checkpoint.reader import Checkpoint, open_checkpoint, tensor_pieces
+from model_prep.checkpoint.tensors import TensorData, raw_bytes
 from model_prep.errors import CheckpointError
-from model_prep.llama.architecture import LlamaShape
+from model_prep.llama.architecture import ModelConfig
 from model_prep.llama.meta_layout import (
-    is_computed,
-    is_rotated,
-    names,
+    is_permuted,
+    is_rope_buffer,
+    permute,
     split_axis,
-    to_halves,
-    to_neighbours,
+    tensor_names,
+    unpermute,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class MetaCheckpoint:
 
     Attributes:
         files: The shards.
-        shape: Of the model.
+        config: Of the model.
     """
 
     def __init__(self, folder: Path, params: Mapping[str, Any]) -> None:
@@ -39,7 +39,7 @@ class MetaCheckpoint:
         """
         self.files = _shard_files(folder)
         self._shards = [open_checkpoint(file) for file in self.files]
-        self.shape = self._read_shape(folder, params)
+        self.config = self._read_config(folder, params)
         self._check()
 
     def tensors(self, to: Literal["hf", "meta"] = "hf") -> list[TensorData]:
@@ -49,15 +49,15 @@ class MetaCheckpoint:
             to: ``hf`` names and arranges them as Hugging Face does, ``meta`` leaves them as they
                 are.
         """
-        held, sizes, rearranged = self._shards[0].tensors, self.shape.sizes, to == "hf"
+        held = self._shards[0].tensors
         return [
             TensorData(
-                name if rearranged else meta,
+                name if to == "hf" else meta,
                 held[meta].dtype,
-                sizes(name),
-                self._joined(meta, rearranged=rearranged),
+                self.config.tensor_shape(name),
+                self._joined(meta, permuted=to == "hf" and is_permuted(meta)),
             )
-            for meta, name in names(self.shape.layers)
+            for meta, name in tensor_names(self.config.num_hidden_layers)
         ]
 
     @property
@@ -65,11 +65,11 @@ class MetaCheckpoint:
         """Type of the matrices, in safetensors' spelling."""
         return self._shards[0].tensors["layers.0.attention.wq.weight"].dtype
 
-    def _joined(self, name: str, *, rearranged: bool) -> Iterator[memoryview]:
+    def _joined(self, name: str, *, permuted: bool) -> Iterator[memoryview]:
         axis = split_axis(name)
-        if is_rotated(name) and rearranged:
+        if permuted:
             for shard in self._shards:
-                yield raw_bytes(to_halves(shard.read(name), self.shape.head))
+                yield raw_bytes(permute(shard.read(name), self.config.head_dim))
                 shard.release(name)
         elif axis == 1 and len(self._shards) > 1:
             yield from self._joined_columns(name)
@@ -86,57 +86,58 @@ class MetaCheckpoint:
         for shard in self._shards:
             shard.release(name)
 
-    def _read_shape(self, folder: Path, params: Mapping[str, Any]) -> LlamaShape:
+    def _read_config(self, folder: Path, params: Mapping[str, Any]) -> ModelConfig:
         rows = {}
         for part in ("output", "layers.0.feed_forward.w1", "layers.0.attention.wk"):
             found = [shard.tensors.get(f"{part}.weight") for shard in self._shards]
-            if not all(one and len(one.shape) == 2 for one in found):
+            if not all(info and len(info.shape) == 2 for info in found):
                 msg = f"{folder} does not hold Meta's LLaMA: a shard lacks {part}.weight"
                 raise CheckpointError(msg)
-            rows[part.rsplit(".", 1)[-1]] = sum(one.shape[0] for one in found if one)
+            rows[part.rsplit(".", 1)[-1]] = sum(info.shape[0] for info in found if info)
         hidden, heads = int(params["dim"]), int(params["n_heads"])
-        return LlamaShape(
-            hidden=hidden,
-            layers=int(params["n_layers"]),
-            heads=heads,
-            key_heads=rows["wk"] // (hidden // heads),
-            intermediate=rows["w1"],
-            vocabulary=rows["output"],
-            epsilon=float(params["norm_eps"]),
-            rope_theta=float(params.get("rope_theta") or 10000.0),
+        return ModelConfig(
+            hidden_size=hidden,
+            num_hidden_layers=int(params["n_layers"]),
+            num_attention_heads=heads,
+            num_key_value_heads=rows["wk"] // (hidden // heads),
+            intermediate_size=rows["w1"],
+            vocab_size=rows["output"],
+            rms_norm_eps=float(params["norm_eps"]),
+            rope_theta=float(params.get("rope_theta") or ModelConfig.rope_theta),
         )
 
     def _check(self) -> None:
-        expected = dict(names(self.shape.layers))
+        expected = dict(tensor_names(self.config.num_hidden_layers))
         for file, shard in zip(self.files, self._shards, strict=True):
-            held = {name for name in shard.tensors if not is_computed(name)}
+            held = {name for name in shard.tensors if not is_rope_buffer(name)}
             if unlike := sorted(held ^ expected.keys()):
                 said = "lacks" if unlike[0] in expected else "has besides"
                 msg = f"{file} {said} {unlike[0]}, so it is of another shape than params.json says"
                 raise CheckpointError(msg)
         for meta, name in expected.items():
-            self._check_tensor(meta, self.shape.sizes(name))
+            self._check_tensor(meta, self.config.tensor_shape(name))
 
     def _check_tensor(self, name: str, wanted: tuple[int, ...]) -> None:
         import torch
 
         axis = split_axis(name)
-        found = [shard.tensors[name] for shard in self._shards]
-        joined = list(found[0].shape)
+        shapes = [shard.tensors[name].shape for shard in self._shards]
+        dtypes = {shard.tensors[name].dtype for shard in self._shards}
+        joined = list(shapes[0])
         if axis is not None and len(joined) == 2:
-            joined[axis] = sum(one.shape[axis] for one in found if len(one.shape) == 2)
-        alike = len({one.dtype for one in found}) == 1 and tuple(joined) == wanted
+            joined[axis] = sum(shape[axis] for shape in shapes if len(shape) == 2)
+        fits = len(dtypes) == 1 and tuple(joined) == wanted
         if axis is None:
             first = self._shards[0].read(name)
-            alike = alike and all(torch.equal(first, one.read(name)) for one in self._shards[1:])
+            fits = fits and all(torch.equal(first, shard.read(name)) for shard in self._shards[1:])
         elif axis == 1:
-            alike = alike and len({one.shape[0] for one in found}) == 1
-        if is_rotated(name):
-            alike = alike and all(one.shape[0] % self.shape.head == 0 for one in found)
-        if not alike:
+            fits = fits and len({shape[0] for shape in shapes}) == 1
+        if is_permuted(name):
+            fits = fits and all(shape[0] % self.config.head_dim == 0 for shape in shapes)
+        if not fits:
             msg = (
-                f"{name} has {[one.shape for one in found]} in the shards of "
-                f"{self.files[0].parent}, and {wanted} is needed; they are of different models"
+                f"{name} has {shapes} in the shards of {self.files[0].parent}, and {wanted} is "
+                "needed; they are of different models"
             )
             raise CheckpointError(msg)
 
@@ -151,72 +152,75 @@ class MetaCheckpoint:
 def _shard_files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("consolidated.*.pth"))
     wanted = [folder / f"consolidated.{number:02}.pth" for number in range(max(len(files), 1))]
-    missing = next((one for one in wanted if one not in files), None)
-    if missing:
-        msg = f"{missing} is missing; get all of Meta's .pth files of the model"
+    if missing := [file for file in wanted if file not in files]:
+        msg = f"{missing[0]} is missing; get all of Meta's .pth files of the model"
         raise CheckpointError(msg)
     return files
 
 
-def meta_shards(checkpoint: Checkpoint, shape: LlamaShape, shards: int) -> list[list[TensorData]]:
+def meta_shards(checkpoint: Checkpoint, config: ModelConfig, shards: int) -> list[list[TensorData]]:
     """Return what each of Meta's files holds of a model in the Hugging Face format.
 
     Raises:
         CheckpointError: tensors are missing, too many or of another shape, or can't be shared.
     """
-    uneven = [size for size in (shape.heads, shape.key_heads, shape.intermediate) if size % shards]
-    if shards < 1 or uneven:
-        msg = f"a model with {shape.heads} heads can't be split into {shards} files; name another"
+    heads = config.num_attention_heads
+    divided = (heads, config.num_key_value_heads, config.intermediate_size)
+    if shards < 1 or any(size % shards for size in divided):
+        msg = f"a model with {heads} heads can't be split into {shards} files; name another"
         raise CheckpointError(msg)
-    sources = _sources(checkpoint, shape)
+    sources = _sources(checkpoint, config)
     return [
-        [_part(checkpoint, shape, *pair, shard, shards) for pair in sources.items()]
+        [
+            _part(checkpoint, config.head_dim, meta, name, shard, shards)
+            for meta, name in sources.items()
+        ]
         for shard in range(shards)
     ]
 
 
-def _sources(checkpoint: Checkpoint, shape: LlamaShape) -> dict[str, str]:
+def _sources(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, str]:
     """Return Meta's name → the name of the tensor to take it from."""
-    sources = dict(names(shape.layers))
+    sources = dict(tensor_names(config.num_hidden_layers))
     if "lm_head.weight" not in checkpoint.tensors:  # tied
         sources["output.weight"] = sources["tok_embeddings.weight"]
-    where = checkpoint.files[0].parent
+    folder = checkpoint.files[0].parent
     for name in sources.values():
-        held = checkpoint.tensors.get(name)
-        if held is None or held.shape != shape.sizes(name):
-            found = held.shape if held else "nothing"
-            msg = f"{where} has {found} for {name}, and config.json says {shape.sizes(name)}"
+        info, wanted = checkpoint.tensors.get(name), config.tensor_shape(name)
+        if info is None or info.shape != wanted:
+            found = info.shape if info else "nothing"
+            msg = f"{folder} has {found} for {name}, and config.json says {wanted}"
             raise CheckpointError(msg)
-    more = checkpoint.tensors.keys() - set(sources.values())
-    if unknown := sorted(name for name in more if not is_computed(name)):
-        msg = f"{where} holds {unknown[0]}, for which Meta's format has no place"
+    others = checkpoint.tensors.keys() - set(sources.values())
+    if unknown := sorted(name for name in others if not is_rope_buffer(name)):
+        msg = f"{folder} holds {unknown[0]}, for which Meta's format has no place"
         raise CheckpointError(msg)
     return sources
 
 
 def _part(
-    checkpoint: Checkpoint, shape: LlamaShape, name: str, source: str, shard: int, shards: int
+    checkpoint: Checkpoint, head_dim: int, meta: str, name: str, shard: int, shards: int
 ) -> TensorData:
     """Return what shard number ``shard`` holds of a tensor; the last takes what remains."""
-    info, axis = checkpoint.tensors[source], split_axis(name)
+    info, axis = checkpoint.tensors[name], split_axis(meta)
     if axis is None:
-        return checkpoint.data(source, new_name=name)
+        return checkpoint.data(name, new_name=meta)
     share = info.shape[axis] // shards
     part = slice(shard * share, info.shape[axis] if shard == shards - 1 else (shard + 1) * share)
-    sizes = list(info.shape)
-    sizes[axis] = part.stop - part.start
+    shape = list(info.shape)
+    shape[axis] = part.stop - part.start
 
     def pieces() -> Iterator[memoryview]:
-        weight = checkpoint.read(source)
-        if is_rotated(name):
-            yield raw_bytes(to_neighbours(weight[part], shape.head))
+        weight = checkpoint.read(name)
+        if is_permuted(meta):
+            yield raw_bytes(unpermute(weight[part], head_dim))
         elif axis == 0:
             yield from tensor_pieces(weight[part])
         else:
             yield from (raw_bytes(weight[rows, part]) for rows in _blocks(weight))
-        checkpoint.release(source)
+        checkpoint.release(name)
 
-    return TensorData(name, info.dtype, tuple(sizes), pieces())
+    return TensorData(meta, info.dtype, tuple(shape), pieces())
 
 
 def _blocks(weight: "torch.Tensor") -> Iterator[slice]:

@@ -1,4 +1,4 @@
-"""How Meta's own files of LLaMA name, order, split and arrange the tensors.
+"""Names, order, sharding and row order of the tensors in Meta's own files of LLaMA.
 
 Sources: ``model.py`` of Meta's llama repository, whose model-parallel layers split the matrices,
 and transformers' LLaMA, in which a head's two halves, not its neighbouring rows, are rotated
@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-_TOP = {
-    "tok_embeddings": "model.embed_tokens",
-    "norm": "model.norm",
-    "output": "lm_head",
-}
+_TOP = {"tok_embeddings": "model.embed_tokens", "norm": "model.norm", "output": "lm_head"}
 _LAYER = {
     "attention.wq": "self_attn.q_proj",
     "attention.wk": "self_attn.k_proj",
@@ -29,22 +25,21 @@ _LAYER = {
 }
 _BY_ROWS = {"output", "wq", "wk", "wv", "w1", "w3"}
 _BY_COLUMNS = {"tok_embeddings", "wo", "w2"}
-_COMPUTED = ("rope.freqs", "rotary_emb.inv_freq")
+_ROPE_BUFFERS = ("rope.freqs", "rotary_emb.inv_freq")
 
 
-def names(layers: int) -> Iterator[tuple[str, str]]:
+def tensor_names(layers: int) -> Iterator[tuple[str, str]]:
     """Yield each tensor's name in Meta's files, in their order, and its Hugging Face name."""
-    top = {f"{meta}.weight": f"{ours}.weight" for meta, ours in _TOP.items()}
-    yield from ((name, top[name]) for name in ("tok_embeddings.weight", "norm.weight"))
-    yield "output.weight", top["output.weight"]
+    for meta, hugging_face in _TOP.items():
+        yield f"{meta}.weight", f"{hugging_face}.weight"
     for layer in range(layers):
-        for meta, ours in _LAYER.items():
-            yield f"layers.{layer}.{meta}.weight", f"model.layers.{layer}.{ours}.weight"
+        for meta, hugging_face in _LAYER.items():
+            yield f"layers.{layer}.{meta}.weight", f"model.layers.{layer}.{hugging_face}.weight"
 
 
-def is_computed(name: str) -> bool:
-    """Return whether a tensor, in either naming, is a table of angles that no loader needs."""
-    return name.endswith(_COMPUTED)
+def is_rope_buffer(name: str) -> bool:
+    """Return whether a tensor, in either naming, is a table of angles that loaders compute."""
+    return name.endswith(_ROPE_BUFFERS)
 
 
 def split_axis(meta_name: str) -> int | None:
@@ -53,23 +48,23 @@ def split_axis(meta_name: str) -> int | None:
     return 0 if part in _BY_ROWS else 1 if part in _BY_COLUMNS else None
 
 
-def is_rotated(meta_name: str) -> bool:
+def is_permuted(meta_name: str) -> bool:
     """Return whether the rows of a tensor lie in another order in the two formats."""
     return meta_name.endswith(("attention.wq.weight", "attention.wk.weight"))
 
 
-def to_halves(weight: "torch.Tensor", head: int) -> "torch.Tensor":
+def permute(weight: "torch.Tensor", head_dim: int) -> "torch.Tensor":
     """Reorder the rows of whole heads from Meta's order to that of Hugging Face.
 
     Args:
-        weight: ``[heads * head, columns]``.
-        head: Rows of a head; even.
+        weight: ``[heads * head_dim, columns]``.
+        head_dim: Rows of a head; even.
     """
     rows, columns = weight.shape
-    return weight.view(-1, head // 2, 2, columns).transpose(1, 2).reshape(rows, columns)
+    return weight.view(-1, head_dim // 2, 2, columns).transpose(1, 2).reshape(rows, columns)
 
 
-def to_neighbours(weight: "torch.Tensor", head: int) -> "torch.Tensor":
-    """Undo `to_halves`."""
+def unpermute(weight: "torch.Tensor", head_dim: int) -> "torch.Tensor":
+    """Undo `permute`."""
     rows, columns = weight.shape
-    return weight.view(-1, 2, head // 2, columns).transpose(1, 2).reshape(rows, columns)
+    return weight.view(-1, 2, head_dim // 2, columns).transpose(1, 2).reshape(rows, columns)

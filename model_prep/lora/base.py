@@ -7,7 +7,7 @@ from model_prep.checkpoint.reader import TensorInfo, open_checkpoint
 from model_prep.checkpoint.tensors import torch_dtype
 from model_prep.errors import CheckpointError
 from model_prep.json_file import read_json
-from model_prep.llama.architecture import LlamaShape, read_config, read_params, to_config
+from model_prep.llama.architecture import ModelConfig, read_config, read_params, to_config
 from model_prep.llama.meta_checkpoint import MetaCheckpoint
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class MetaWeights:
 
     def __init__(self, meta: MetaCheckpoint) -> None:
         self._meta = meta
-        self.shape = meta.shape
+        self.config = meta.config
         self.files = meta.files
         self.tensors = {
             one.name: TensorInfo(one.name, one.dtype, one.shape) for one in meta.tensors()
@@ -80,7 +80,7 @@ def open_base(folder: Path) -> tuple[BaseWeights, dict[str, Any]]:
     if not file.is_file() and any(folder.glob("consolidated.*.pth")):
         meta = MetaCheckpoint(folder, read_params(folder / "params.json"))
         dtype = str(torch_dtype(meta.dtype)).removeprefix("torch.")
-        return MetaWeights(meta), to_config(meta.shape, dtype)
+        return MetaWeights(meta), to_config(meta.config, dtype)
     if not file.is_file():
         held = ", ".join(sorted(path.name for path in folder.glob("*"))[:5]) or "nothing"
         msg = f"{folder} has no {CONFIG} (it has {held}); name the folder of a base model"
@@ -88,10 +88,10 @@ def open_base(folder: Path) -> tuple[BaseWeights, dict[str, Any]]:
     return open_checkpoint(folder), read_json(file)
 
 
-def shape_of(folder: Path, base: BaseWeights) -> LlamaShape:
-    """Return the shape of a base that is a LLaMA.
+def config_of(folder: Path, base: BaseWeights) -> ModelConfig:
+    """Return the configuration of a base that is a LLaMA.
 
     Raises:
         CheckpointError: it is none, or one that Meta's format can't hold.
     """
-    return base.shape if isinstance(base, MetaWeights) else read_config(folder)
+    return base.config if isinstance(base, MetaWeights) else read_config(folder)

@@ -86,8 +86,8 @@ def merge(
             buffers = Buffers()
             merged = merged_tensors(plan.base, plan.tensors, buffers)
             merged = _noting(merged, noted, plan.size, report)
-            if plan.shape:
-                shards = published_shards(plan.shape)
+            if plan.meta_config:
+                shards = published_shards(plan.meta_config)
                 write_pth_shards(folder, [one.info for one in plan.tensors], merged, shards)
             else:
                 write_safetensors_shards(folder, _as_data(plan, merged, buffers), max_shard_size)

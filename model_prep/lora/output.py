@@ -27,9 +27,9 @@ def write_configuration(plan: MergePlan, folder: Path) -> None:
 
     That is ``params.json`` in Meta's format, else ``generation_config.json`` and ``config.json``.
     """
-    if plan.shape:
+    if plan.meta_config:
         shutil.copyfile(plan.tokenizer, folder / plan.tokenizer.name)
-        write_json(folder / "params.json", to_params(plan.shape))
+        write_json(folder / "params.json", to_params(plan.meta_config))
         return
     config = {key: value for key, value in plan.config.items() if key != "_name_or_path"}
     config.pop("dtype", None)

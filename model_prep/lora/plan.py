@@ -7,9 +7,9 @@ from typing import Any, Self
 
 from model_prep.checkpoint.checksums import file_digests, published_name
 from model_prep.errors import AdapterError, MergeOrderError
-from model_prep.llama.architecture import LlamaShape, to_params
+from model_prep.llama.architecture import ModelConfig, to_params
 from model_prep.lora.adapter import EMBEDDINGS, Adapter, open_adapter
-from model_prep.lora.base import BaseWeights, open_base, shape_of
+from model_prep.lora.base import BaseWeights, config_of, open_base
 from model_prep.lora.options import MANIFEST, SPELLED, Dtype, OutputType
 from model_prep.lora.order import Stage, require_order
 from model_prep.lora.planned_tensors import (
@@ -49,7 +49,7 @@ class MergePlan:
     pad: int | None
     """Id of ``[PAD]`` where it is the last piece, as in Chinese-Alpaca and nowhere before it."""
     dtype: Dtype
-    shape: LlamaShape | None
+    meta_config: ModelConfig | None
     """Of the result where it is to be in Meta's format; None: Hugging Face's."""
 
     @property
@@ -108,11 +108,11 @@ def prepare_merge(
     )
     tensors = plan_tensors(base, adapters, SPELLED[dtype])
     vocabulary = require_one_vocabulary(tensors, lora_models[-1])
-    shape = None
+    meta_config = None
     if output_type == "pth":
-        shape = replace(shape_of(base_model, base), vocabulary=vocabulary or 0)
-        to_params(shape)  # raises where Meta's format has no words for it
-        tensors = in_meta_order(tensors, shape)
+        meta_config = replace(config_of(base_model, base), vocab_size=vocabulary or 0)
+        to_params(meta_config)  # raises where Meta's format has no words for it
+        tensors = in_meta_order(tensors, meta_config)
     tokenizer = next(filter(None, map(find_tokenizer, [*reversed(lora_models), base_model])))
     return MergePlan(
         folder=base_model,
@@ -126,7 +126,7 @@ def prepare_merge(
         tokenizer=tokenizer,
         pad=pad_id(tokenizer),
         dtype=dtype,
-        shape=shape,
+        meta_config=meta_config,
     )
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from model_prep.checkpoint.reader import TensorInfo
 from model_prep.errors import AdapterError, MergeError
-from model_prep.llama.architecture import LlamaShape
-from model_prep.llama.meta_layout import is_computed, is_rotated, names
+from model_prep.llama.architecture import ModelConfig
+from model_prep.llama.meta_layout import is_permuted, is_rope_buffer, tensor_names
 from model_prep.lora.adapter import EMBEDDINGS, Adapter
 from model_prep.lora.base import BaseWeights
 
@@ -42,7 +42,7 @@ def plan_tensors(base: BaseWeights, adapters: list[Adapter], dtype: str) -> list
     """
     for adapter in adapters:
         _require_modules(base, adapter)
-    names = [name for name in base.tensors if not is_computed(name)]
+    names = [name for name in base.tensors if not is_rope_buffer(name)]
     return [_plan(base.tensors[name], adapters, dtype) for name in names]
 
 
@@ -126,14 +126,14 @@ def require_one_vocabulary(tensors: list[PlannedTensor], last: Path) -> int | No
     return next(iter(rows.values()), None)
 
 
-def in_meta_order(planned: list[PlannedTensor], shape: LlamaShape) -> list[PlannedTensor]:
+def in_meta_order(planned: list[PlannedTensor], config: ModelConfig) -> list[PlannedTensor]:
     """Return the tensors under Meta's names and in Meta's order.
 
     Raises:
         MergeError: the model has others than a LLaMA has.
     """
     held = {one.name: one for one in planned}
-    pairs = dict(names(shape.layers))
+    pairs = dict(tensor_names(config.num_hidden_layers))
     if unlike := sorted(held.keys() ^ set(pairs.values())):
         msg = f"Meta's format holds LLaMA only, which {unlike[0]} tells apart; use huggingface"
         raise MergeError(msg)
@@ -141,7 +141,7 @@ def in_meta_order(planned: list[PlannedTensor], shape: LlamaShape) -> list[Plann
         replace(
             held[name],
             info=replace(held[name].info, name=meta),
-            head=shape.head if is_rotated(meta) else None,
+            head=config.head_dim if is_permuted(meta) else None,
         )
         for meta, name in pairs.items()
     ]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from model_prep.checkpoint.checksums import tensor_digest
 from model_prep.checkpoint.tensors import TensorInfo, torch_dtype
-from model_prep.llama.meta_layout import to_neighbours
+from model_prep.llama.meta_layout import unpermute
 from model_prep.lora.arithmetic import add_low_rank
 from model_prep.lora.base import BaseWeights
 from model_prep.lora.planned_tensors import PlannedTensor
@@ -130,7 +130,7 @@ def merge_tensor(planned: PlannedTensor, base: BaseWeights, buffers: Buffers) ->
         for adapter in planned.updates:
             adapter.release(planned.name)
     if planned.head:
-        weight = to_neighbours(weight, planned.head)
+        weight = unpermute(weight, planned.head)
     digest = tensor_digest(planned.info.name, weight)
     noted = Noted(planned.name, planned.info, digest, base_digest)
     return Merged(noted, weight, reusable=weight is not original)

@@ -10,9 +10,9 @@ from model_prep.checkpoint.reader import Checkpoint, TensorInfo, open_checkpoint
 from model_prep.errors import CheckpointError, TokenizerError
 from model_prep.gguf.layout import sources
 from model_prep.json_file import read_json
-from model_prep.llama.architecture import read_params, shape_of
+from model_prep.llama.architecture import parse_config, read_params
 from model_prep.llama.meta_checkpoint import MetaCheckpoint
-from model_prep.llama.meta_layout import is_computed
+from model_prep.llama.meta_layout import is_rope_buffer
 from model_prep.progress import Progress
 from model_prep.tokenizer.check import inexactness
 from model_prep.tokenizer.loading import MODEL_FILE, vocabulary_size
@@ -98,12 +98,12 @@ def _shapes(folder: Path, tensors: Mapping[str, TensorInfo]) -> list[Check]:
         kind = config.get("model_type")
         return [Check("shapes", "warning", f"shapes of models of kind {kind} are not checked")]
     try:
-        shape = shape_of(config)
+        wanted_config = parse_config(config)
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         said = f"{folder / 'config.json'} lacks or misstates a size ({error}); get it again"
         return [Check("shapes", "failed", said)]
     tied = bool(config.get("tie_word_embeddings"))
-    wanted = {one.name: one.shape for one in sources(shape, tied=tied).values()}
+    wanted = {one.name: one.shape for one in sources(wanted_config, tied=tied).values()}
     return [_compared(wanted, tensors)]
 
 
@@ -115,7 +115,7 @@ def _compared(wanted: dict[str, tuple[int, ...]], tensors: Mapping[str, TensorIn
         if tensors[name].shape != shape:
             said = f"{name} is {tensors[name].shape} and config.json says {shape}; one is not its"
             return Check("shapes", "failed", f"{said} model's")
-    more = [name for name in tensors if name not in wanted and not is_computed(name)]
+    more = [name for name in tensors if name not in wanted and not is_rope_buffer(name)]
     if more:
         return Check("shapes", "warning", f"config.json does not ask for {_some(more)}")
     return Check("shapes", "passed", f"all {len(wanted)} tensors fit config.json")

@@ -20,8 +20,8 @@ from typing import Any
 
 from model_prep.checkpoint.reader import TensorData, write_safetensors, write_safetensors_shards
 from model_prep.json_file import write_json
-from model_prep.llama.architecture import LlamaShape, to_config
-from model_prep.llama.meta_layout import names
+from model_prep.llama.architecture import ModelConfig, to_config
+from model_prep.llama.meta_layout import tensor_names
 from model_prep.tokenizer.sentencepiece_file import Piece, read_sentencepiece
 
 MEMORY_LIMIT_GB = 2.5
@@ -49,10 +49,10 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="merge-7b-") as folder:
         root = Path(folder)
-        shape = LlamaShape(4096, options.layers, 32, 32, 11008, LLAMA, 1e-6)
-        make_base(root / "base", shape, options.data)
-        make_lora(root / "llama-lora", shape, CHINESE, 8, 32, options.data)
-        make_lora(root / "alpaca-lora", shape, ALPACA, 64, 128, options.data)
+        config = ModelConfig(4096, options.layers, 32, 32, 11008, LLAMA, 1e-6)
+        make_base(root / "base", config, options.data)
+        make_lora(root / "llama-lora", config, CHINESE, 8, 32, options.data)
+        make_lora(root / "alpaca-lora", config, ALPACA, 64, 128, options.data)
         measure(root, options.output_type)
 
 
@@ -109,31 +109,35 @@ def random_tensor(name: str, *shape: int) -> TensorData:
     return TensorData(name, "F16", shape, random_pieces(size, len(name) + shape[0]))
 
 
-def make_base(folder: Path, shape: LlamaShape, data: Path) -> None:
+def make_base(folder: Path, config: ModelConfig, data: Path) -> None:
     folder.mkdir()
-    tensors = [random_tensor(name, *shape.sizes(name)) for _, name in names(shape.layers)]
+    tensors = [
+        random_tensor(name, *config.tensor_shape(name))
+        for _, name in tensor_names(config.num_hidden_layers)
+    ]
     write_safetensors_shards(folder, tensors, 5 * 10**9)
-    write_json(folder / "config.json", to_config(shape, "float16"))
+    write_json(folder / "config.json", to_config(config, "float16"))
     shutil.copyfile(data / "tokenizers" / "llama_tokenizer.model", folder / "tokenizer.model")
 
 
 def make_lora(
-    folder: Path, shape: LlamaShape, vocabulary: int, rank: int, alpha: int, data: Path
+    folder: Path, config: ModelConfig, vocabulary: int, rank: int, alpha: int, data: Path
 ) -> None:
     folder.mkdir()
     tensors = []
-    for _, name in names(shape.layers):
-        module, sizes = f"base_model.model.{name.removesuffix('.weight')}", shape.sizes(name)
+    for _, name in tensor_names(config.num_hidden_layers):
+        module = f"base_model.model.{name.removesuffix('.weight')}"
+        sizes = config.tensor_shape(name)
         if "embed_tokens" in name or "lm_head" in name:
-            tensors.append(random_tensor(f"{module}.weight", vocabulary, shape.hidden))
+            tensors.append(random_tensor(f"{module}.weight", vocabulary, config.hidden_size))
         elif len(sizes) == 2:
             tensors.append(random_tensor(f"{module}.lora_A.weight", rank, sizes[1]))
             tensors.append(random_tensor(f"{module}.lora_B.weight", sizes[0], rank))
     write_safetensors(folder / "adapter_model.safetensors", tensors)
     projections = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "down_proj", "up_proj")
-    config: dict[str, Any] = {"peft_type": "LORA", "r": rank, "lora_alpha": alpha}
-    config |= {"target_modules": projections, "modules_to_save": ["embed_tokens", "lm_head"]}
-    write_json(folder / "adapter_config.json", config)
+    adapter: dict[str, Any] = {"peft_type": "LORA", "r": rank, "lora_alpha": alpha}
+    adapter |= {"target_modules": projections, "modules_to_save": ["embed_tokens", "lm_head"]}
+    write_json(folder / "adapter_config.json", adapter)
     write_extended_tokenizer(data / "tokenizers", folder / "tokenizer.model", vocabulary)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from model_prep.checkpoint.checksums import content_digest, tensor_digest
 from model_prep.errors import AdapterError, CheckpointError, ModelPrepError, OutputError
-from model_prep.llama.meta_layout import names, split_axis, to_halves
+from model_prep.llama.meta_layout import permute, split_axis, tensor_names
 from model_prep.lora.merge import merge, split_folders
 from model_prep.verify.verify import verify
 from tests.model_prep.family import (
@@ -171,11 +171,11 @@ def test_pth_out_and_in(
     assert held == {*files, "merge.json", "params.json", "tokenizer.model"}
     parts = [torch.load(tmp_path / "pth" / name, weights_only=True, mmap=True) for name in files]
     expected = by_formula(family.base, *adapters)
-    assert all(list(part) == [name for name, _ in names(2)] for part in parts)
-    for name, ours in names(2):
+    assert all(list(part) == [name for name, _ in tensor_names(2)] for part in parts)
+    for name, ours in tensor_names(2):
         axis = split_axis(name)
         whole = parts[0][name] if axis is None else torch.cat([one[name] for one in parts], axis)
-        turned = to_halves(whole, 8) if name.endswith(("wq.weight", "wk.weight")) else whole
+        turned = permute(whole, 8) if name.endswith(("wq.weight", "wk.weight")) else whole
         assert torch.equal(turned, expected[ours])
     params = json.loads((tmp_path / "pth" / "params.json").read_text(encoding="utf-8"))
     assert (params["dim"], params["n_layers"], params["vocab_size"]) == (32, 2, -1)
