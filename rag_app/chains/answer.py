@@ -9,10 +9,9 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.budget import Budget, pack
-from rag_app.chains.citations import Citation, cite, marked
-from rag_app.chains.pieces import replaces
+from rag_app.chains.citations import Citation, Marker, cite, marked
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, messages
-from rag_app.chains.streaming import Call, Steps, runnable
+from rag_app.chains.streaming import Call, Steps, replaces, runnable
 from rag_app.documents.language import Language, language_of
 from rag_app.index.store.terms import query_terms
 from rag_app.settings import AnswerChain
@@ -61,6 +60,10 @@ class Answer:
             step=other.step if revised else self.step,
             notes=self.notes + other.notes,
         )
+
+    def marker(self) -> Marker:
+        """Return what marks the text of this answer as it streams."""
+        return Marker(self.citations if self.answered else ())
 
     @property
     def marked_text(self) -> str:

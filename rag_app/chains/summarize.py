@@ -8,9 +8,8 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.budget import Budget, segments
-from rag_app.chains.pieces import replaces
 from rag_app.chains.prompts import Task, messages
-from rag_app.chains.streaming import Batch, Call, Steps, runnable
+from rag_app.chains.streaming import Batch, Call, Steps, replaces, runnable
 from rag_app.documents.language import Language, language_of
 from rag_app.settings import SummaryChain
 

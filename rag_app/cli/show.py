@@ -41,26 +41,20 @@ def answer(pieces: "Iterator[Answer]", *, stream: bool) -> "tuple[Answer, bool]"
     step's text follows on a new line. Otherwise the text appears once, when it is whole.
     """
     from rag_app.chains.answer import Answer
-    from rag_app.chains.citations import Marker
-    from rag_app.chains.pieces import replaces
+    from rag_app.chains.streaming import deltas
 
-    whole, marker, cut = Answer(), Marker(()), False
+    whole, cut = Answer(), False
     try:
-        for piece in pieces:
-            revised = replaces(whole, piece)
-            started = bool(whole.text)
-            whole = whole + piece
-            if not stream or not piece.text:
-                continue
-            if revised and started:
-                to_stdout(marker.close())
+        for delta in deltas(pieces, marks=Answer.marker):
+            whole = delta.whole
+            if stream and delta.replaces:
+                to_stdout("")
                 messages.print("[dim]refined:[/dim]")
-            if revised or not started:
-                marker = Marker(whole.citations if whole.answered else ())
-            to_stdout(marker.feed(piece.text), end="")
+            if stream:
+                to_stdout(delta.text, end="")
     except KeyboardInterrupt:
         cut = True
-    to_stdout(marker.close() if stream else whole.marked_text)
+    to_stdout("" if stream else whole.marked_text)
     return whole, cut
 
 
@@ -97,19 +91,21 @@ def answer_json(answer: "Answer", timings: Mapping[str, float]) -> dict[str, Any
 
 def summary(pieces: "Iterator[Summary]", *, stream: bool) -> "tuple[Summary, bool]":
     """Show a summary as its last step comes; return it, and whether Ctrl-C cut it short."""
+    from rag_app.chains.streaming import deltas
     from rag_app.chains.summarize import Summary
 
     whole, cut, shown = Summary(), False, False
     status = messages.status("Reading…")
     status.start()
     try:
-        for piece in pieces:
-            whole = whole + piece
+        for delta in deltas(pieces):
+            whole = delta.whole
             if whole.steps > 1:
-                status.update(f"Reading: step {max(piece.step, whole.step)} of {whole.steps}")
-            if stream and piece.text and piece.step == whole.steps:
+                step = max(delta.piece.step if delta.piece else 0, whole.step)
+                status.update(f"Reading: step {step} of {whole.steps}")
+            if stream and delta.text and whole.step == whole.steps:
                 status.stop()
-                to_stdout(piece.text, end="")
+                to_stdout(delta.text, end="")
                 shown = True
     except KeyboardInterrupt:
         cut = True

@@ -9,7 +9,7 @@ from langchain_core.messages import BaseMessage
 
 from rag_app.chains.answer import Answer
 from rag_app.chains.citations import Citation, Marker
-from rag_app.chains.pieces import replaces
+from rag_app.chains.streaming import replaces
 from rag_app.engine import RagApp
 from rag_app.server.completions.counting import Counting
 from rag_app.server.completions.generation import refuse, refuse_tools, to_messages

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from langchain_core.documents import Document
 
 from rag_app.chains.citations import cite
-from rag_app.chains.pieces import replaces
+from rag_app.chains.streaming import replaces
 from rag_app.chains.summarize import Summary
 from rag_app.server import uploads
 from rag_app.server.completions.counting import Counting
