@@ -1,4 +1,4 @@
-"""How far a download is, seen from the folder it goes to."""
+"""Progress of long work: callbacks, counters, and the growth of a folder."""
 
 import os
 import threading
@@ -12,7 +12,7 @@ Progress = Callable[[str, int, int], None]
 _SECONDS = 0.2
 
 
-class Counter:
+class ProgressCounter:
     """Adds up what several threads have done, and can tell them to end.
 
     Attributes:

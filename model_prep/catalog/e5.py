@@ -5,7 +5,8 @@ from pathlib import Path
 
 from model_prep.catalog.e5_file import E5File, Shape, Vocabulary
 from model_prep.catalog.sentence_transformers_files import write_sentence_files
-from model_prep.checkpoint.reader import TensorData, write_safetensors
+from model_prep.checkpoint.safetensors_file import write_safetensors
+from model_prep.checkpoint.tensors import TensorData
 from model_prep.json_file import write_json
 
 _SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")

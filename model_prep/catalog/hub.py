@@ -10,9 +10,16 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from model_prep.catalog.entry import HubSource
-from model_prep.checkpoint.reader import unpickle_weights
-from model_prep.disk import is_full, require_space
-from model_prep.errors import ChecksumError, PullError, UnreachableError, first_line
+from model_prep.checkpoint.reader import Checkpoint
+from model_prep.checkpoint.safetensors_file import write_safetensors
+from model_prep.errors import (
+    CheckpointError,
+    ChecksumError,
+    PullError,
+    UnreachableError,
+    first_line,
+)
+from model_prep.output import is_full, require_space
 from model_prep.progress import Progress, watched
 
 if TYPE_CHECKING:
@@ -178,3 +185,23 @@ def _check(path: Path, file: _File) -> None:
         path.unlink(missing_ok=True)
         msg = f"{file.name} is not the file that {file.sha256 or 'the hub'} names; it was deleted: "
         raise ChecksumError(msg + "run the same command again, or choose another HF_ENDPOINT")
+
+
+def unpickle_weights(file: Path) -> Path:
+    """Turn a ``pytorch_model.bin`` into ``model.safetensors`` beside it and delete it.
+
+    Raises:
+        ChecksumError: the file is damaged or holds anything else than named tensors.
+    """
+    try:
+        checkpoint = Checkpoint([file])
+    except CheckpointError as error:
+        msg = f"{file} is damaged or holds more than tensors, so it was not used; delete it"
+        raise ChecksumError(msg) from error
+    target = file.with_name("model.safetensors")
+    part = target.with_name("model.safetensors.part")
+    with checkpoint:
+        write_safetensors(part, [checkpoint.data(name) for name in checkpoint.tensors])
+    part.replace(target)
+    file.unlink()
+    return target

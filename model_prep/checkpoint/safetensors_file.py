@@ -1,4 +1,4 @@
-"""The safetensors format: u64 header length, JSON header, data.
+"""Writing and checking of safetensors files: u64 header length, JSON header, data.
 
 Source of the format: github.com/huggingface/safetensors.
 """
@@ -12,8 +12,6 @@ from model_prep.checkpoint.tensors import TensorData
 INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
 _MAX_HEADER_BYTES = 100_000_000  # the limit of the format
-
-
 DEFAULT_SHARD_BYTES = 5 * 10**9
 """Of tensors in a file, where a model has several."""
 
@@ -87,7 +85,7 @@ def _shards(tensors: list[TensorData], max_shard_size: int) -> list[list[TensorD
     return shards
 
 
-def is_whole_safetensors(file: Path) -> bool:
+def is_complete_safetensors(file: Path) -> bool:
     """Return whether ``file`` is as long as its own header says; the data is not read."""
     try:
         size = file.stat().st_size
@@ -96,7 +94,7 @@ def is_whole_safetensors(file: Path) -> bool:
             if not 0 < length <= min(_MAX_HEADER_BYTES, size):
                 return False
             header = json.loads(data.read(length))
-        ends = [one["data_offsets"][1] for name, one in header.items() if name != "__metadata__"]
+        ends = [info["data_offsets"][1] for name, info in header.items() if name != "__metadata__"]
         return bool(ends) and size == 8 + length + max(ends)
     except (OSError, struct.error, ValueError, AttributeError, KeyError, TypeError, IndexError):
         return False

@@ -1,11 +1,15 @@
-"""What a tensor on disk is: its name, type and shape, and its bytes in pieces."""
+"""Tensors on disk: name, dtype and shape, bytes in pieces, and the memory that maps them."""
 
+import ctypes
 import math
+import mmap
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_prep.progress import Counter, Progress
+from model_prep.progress import Progress, ProgressCounter
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +33,12 @@ _TORCH_NAMES = {torch_name: name for name, (torch_name, _) in _DTYPES.items()}
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One tensor in a file."""
+    """One tensor in a file.
+
+    Example:
+        >>> TensorInfo("lm_head.weight", "BF16", (32000, 4096)).size
+        262144000
+    """
 
     name: str
     dtype: str
@@ -49,7 +58,12 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class TensorData(TensorInfo):
-    """One tensor to be written: its name, its type and its bytes in pieces."""
+    """One tensor to be written, its bytes in pieces.
+
+    Example:
+        >>> TensorData("bias", "F32", (2,), [bytes(4), bytes(4)]).size
+        8
+    """
 
     pieces: "Iterable[Buffer]"
     """Row-major and little-endian; consumed only when the tensor's turn comes."""
@@ -84,18 +98,9 @@ def raw_bytes(tensor: "torch.Tensor") -> memoryview:
     return flat.view(torch.uint8).numpy().data if flat.numel() else memoryview(b"")
 
 
-def tensor_data(name: str, tensor: "torch.Tensor") -> TensorData:
-    """Return ``tensor`` as something to be written; its bytes are taken when its turn comes."""
-
-    def pieces() -> Iterator[memoryview]:
-        yield raw_bytes(tensor)
-
-    return TensorData(name, dtype_name(tensor.dtype), tuple(tensor.shape), pieces())
-
-
 def reporting(tensors: list[TensorData], label: str, progress: Progress | None) -> list[TensorData]:
     """Return ``tensors`` so that ``progress`` is told as their bytes are taken, in any thread."""
-    counter = Counter(label, sum(tensor.size for tensor in tensors), progress)
+    counter = ProgressCounter(label, sum(tensor.size for tensor in tensors), progress)
 
     def counted(tensor: TensorData) -> "Iterator[Buffer]":
         for piece in tensor.pieces:
@@ -103,3 +108,35 @@ def reporting(tensors: list[TensorData], label: str, progress: Progress | None) 
             counter.add(memoryview(piece).nbytes)
 
     return [replace(tensor, pieces=counted(tensor)) for tensor in tensors]
+
+
+def forget(data: memoryview) -> None:
+    """Give back the memory of ``data`` where it maps a file; touched again, it is read again.
+
+    Pages of a mapped file count as resident until then. Whatever else ``data`` may be, and on
+    systems other than Linux, nothing is done. Only the libraries that made the mapping have it as
+    an object, so the system is asked by address.
+    """
+    if not data.nbytes or not sys.platform.startswith("linux"):
+        return
+    begin = ctypes.addressof(ctypes.c_char.from_buffer(data))
+    inside = _within_a_mapped_file(begin, begin + data.nbytes)
+    first = -(-inside.start // mmap.PAGESIZE) * mmap.PAGESIZE
+    length = inside.stop // mmap.PAGESIZE * mmap.PAGESIZE - first
+    if length > 0:
+        libc = ctypes.CDLL(None)
+        libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(length), mmap.MADV_DONTNEED)
+
+
+def _within_a_mapped_file(begin: int, end: int) -> range:
+    """Return what of these addresses lies in one mapping of a file; heap memory would be zeroed.
+
+    Format of the list: proc_pid_maps(5): ``begin-end permissions offset device inode path``.
+    """
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    for line in maps.splitlines():
+        addresses, _, _, _, inode, *_ = line.split()
+        low, high = (int(address, 16) for address in addresses.split("-"))
+        if low <= begin < high:
+            return range(begin, min(end, high)) if inode != "0" else range(0)
+    return range(0)

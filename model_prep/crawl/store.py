@@ -10,8 +10,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from model_prep.crawl.items import Item, read_item
-from model_prep.disk import is_full, sync
 from model_prep.errors import DiskSpaceError, OutputError
+from model_prep.output import is_full, sync
 
 _BEGINNING = b'{"instruction": "'
 """Of every line that `Item.line` writes."""

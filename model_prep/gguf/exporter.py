@@ -15,16 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, get_args
 
-from model_prep.checkpoint.page_cache import forget
 from model_prep.checkpoint.reader import Checkpoint, open_checkpoint
-from model_prep.checkpoint.tensors import raw_bytes
-from model_prep.disk import is_full, require_space, sync
+from model_prep.checkpoint.tensors import forget, raw_bytes
 from model_prep.errors import DiskSpaceError, ExportError, OutputError
 from model_prep.gguf.bpe import read_bpe
 from model_prep.gguf.layout import Source, add_config, check_tensors, sources
 from model_prep.gguf.vocabulary import read_vocabulary
 from model_prep.json_file import read_json
 from model_prep.llama.architecture import ModelConfig, read_config
+from model_prep.output import is_full, require_space, sync
 from model_prep.progress import Progress
 
 if TYPE_CHECKING:

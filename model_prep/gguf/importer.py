@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from model_prep.catalog.models import find
 from model_prep.catalog.pull import is_pulled, model_path
-from model_prep.checkpoint.reader import DEFAULT_SHARD_BYTES, TensorData, write_safetensors_shards
-from model_prep.checkpoint.tensors import reporting
+from model_prep.checkpoint.safetensors_file import DEFAULT_SHARD_BYTES, write_safetensors_shards
+from model_prep.checkpoint.tensors import TensorData, reporting
 from model_prep.errors import CheckpointError, TokenizerError, UsageError, first_line
 from model_prep.gguf.layout import Source, sources
 from model_prep.json_file import write_json

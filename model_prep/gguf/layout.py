@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_prep.checkpoint.reader import TensorInfo
+from model_prep.checkpoint.tensors import TensorInfo
 from model_prep.errors import ExportError
 from model_prep.llama.architecture import ModelConfig
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from model_prep.checkpoint.reader import TensorInfo
+from model_prep.checkpoint.tensors import TensorInfo
 from model_prep.errors import GenerateError
 
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]

@@ -8,12 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from model_prep.checkpoint.reader import (
-    DEFAULT_SHARD_BYTES,
-    open_checkpoint,
-    write_pth,
-    write_safetensors_shards,
-)
+from model_prep.checkpoint.pth_file import write_pth
+from model_prep.checkpoint.reader import open_checkpoint
+from model_prep.checkpoint.safetensors_file import DEFAULT_SHARD_BYTES, write_safetensors_shards
 from model_prep.checkpoint.tensors import reporting, torch_dtype
 from model_prep.errors import CheckpointError, UsageError
 from model_prep.json_file import write_json

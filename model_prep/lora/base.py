@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from model_prep.checkpoint.reader import TensorInfo, open_checkpoint
-from model_prep.checkpoint.tensors import torch_dtype
+from model_prep.checkpoint.reader import open_checkpoint
+from model_prep.checkpoint.tensors import TensorInfo, torch_dtype
 from model_prep.errors import CheckpointError
 from model_prep.json_file import read_json
 from model_prep.llama.architecture import ModelConfig, read_config, read_params, to_config

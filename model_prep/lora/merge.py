@@ -8,12 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_prep.checkpoint.reader import (
-    DEFAULT_SHARD_BYTES,
-    TensorData,
-    tensor_pieces,
-    write_safetensors_shards,
-)
+from model_prep.checkpoint.reader import tensor_pieces
+from model_prep.checkpoint.safetensors_file import DEFAULT_SHARD_BYTES, write_safetensors_shards
+from model_prep.checkpoint.tensors import TensorData
 from model_prep.json_file import write_json
 from model_prep.llama.architecture import published_shards
 from model_prep.lora.options import MANIFEST, Dtype, OutputType

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from model_prep.checkpoint.reader import TensorInfo
+from model_prep.checkpoint.tensors import TensorInfo
 from model_prep.errors import AdapterError, MergeError
 from model_prep.llama.architecture import ModelConfig
 from model_prep.llama.meta_layout import is_permuted, is_rope_buffer, tensor_names

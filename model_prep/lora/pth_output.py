@@ -6,7 +6,9 @@ from pathlib import Path
 from queue import Full, Queue
 from typing import TYPE_CHECKING
 
-from model_prep.checkpoint.reader import TensorData, TensorInfo, tensor_pieces, write_pth
+from model_prep.checkpoint.pth_file import write_pth
+from model_prep.checkpoint.reader import tensor_pieces
+from model_prep.checkpoint.tensors import TensorData, TensorInfo
 from model_prep.llama.meta_layout import split_axis
 from model_prep.lora.stream import Merged
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_prep.disk import is_full, require_space
 from model_prep.errors import DiskSpaceError, TrainingError, first_line
+from model_prep.output import is_full, require_space
 from model_prep.training.settings import TrainingSettings
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from model_prep.checkpoint.reader import Checkpoint, TensorInfo, open_checkpoint
+from model_prep.checkpoint.reader import Checkpoint, open_checkpoint
+from model_prep.checkpoint.tensors import TensorInfo
 from model_prep.errors import CheckpointError, TokenizerError
 from model_prep.gguf.layout import sources
 from model_prep.json_file import read_json

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO
 
-from model_prep.disk import sync, sync_folder
+from model_prep.output import sync, sync_folder
 from rag_app.errors import DocumentError
 from rag_app.index.store.lock import unwritable
 from rag_app.server.errors import ApiError

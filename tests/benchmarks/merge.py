@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from model_prep.checkpoint.reader import TensorData, write_safetensors, write_safetensors_shards
+from model_prep.checkpoint.safetensors_file import write_safetensors, write_safetensors_shards
+from model_prep.checkpoint.tensors import TensorData
 from model_prep.json_file import write_json
 from model_prep.llama.architecture import ModelConfig, to_config
 from model_prep.llama.meta_layout import tensor_names

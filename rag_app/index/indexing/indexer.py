@@ -10,7 +10,7 @@ from pathlib import Path
 
 from langchain_core.documents import Document
 
-from model_prep.disk import sync
+from model_prep.output import sync
 from rag_app.documents.langchain_loaders import load_whole
 from rag_app.documents.loaders import FileLoader
 from rag_app.documents.splitters import ChineseTextSplitter

@@ -16,13 +16,10 @@ from model_prep.checkpoint.checksums import (
     published_name,
     tensor_digest,
 )
-from model_prep.checkpoint.reader import (
-    TensorData,
-    open_checkpoint,
-    write_pth,
-    write_safetensors,
-    write_safetensors_shards,
-)
+from model_prep.checkpoint.pth_file import write_pth
+from model_prep.checkpoint.reader import open_checkpoint
+from model_prep.checkpoint.safetensors_file import write_safetensors, write_safetensors_shards
+from model_prep.checkpoint.tensors import TensorData
 from model_prep.errors import CheckpointError
 from model_prep.published import PUBLISHED
 

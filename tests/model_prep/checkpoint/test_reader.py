@@ -13,18 +13,16 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
+from model_prep.catalog.hub import unpickle_weights
 from model_prep.checkpoint import pth_file
-from model_prep.checkpoint.reader import (
-    TensorData,
-    is_whole_safetensors,
-    open_checkpoint,
-    tensor_data,
-    unpickle_weights,
-    write_pth,
+from model_prep.checkpoint.pth_file import write_pth
+from model_prep.checkpoint.reader import open_checkpoint
+from model_prep.checkpoint.safetensors_file import (
+    is_complete_safetensors,
     write_safetensors,
     write_safetensors_shards,
 )
-from model_prep.checkpoint.tensors import raw_bytes
+from model_prep.checkpoint.tensors import TensorData, dtype_name, raw_bytes
 from model_prep.errors import CheckpointError, ChecksumError
 
 
@@ -43,7 +41,7 @@ def test_safetensors_reads_what_is_written(tmp_path: Path) -> None:
     assert loaded["empty"].shape == (0, 4)
     with safe_open(file, framework="numpy") as opened:
         assert opened.metadata() == {"format": "pt"}
-    assert is_whole_safetensors(file)
+    assert is_complete_safetensors(file)
 
 
 def test_too_few_bytes_are_not_passed_over(tmp_path: Path) -> None:
@@ -81,11 +79,11 @@ def test_pieces_are_taken_one_tensor_at_a_time(tmp_path: Path) -> None:
 def test_a_file_that_is_not_whole(tmp_path: Path, damage) -> None:
     file = tmp_path / "model.safetensors"
     file.write_bytes(damage(save({"a": np.zeros(100, np.float32)})))
-    assert not is_whole_safetensors(file)
+    assert not is_complete_safetensors(file)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    assert not is_whole_safetensors(tmp_path / "model.safetensors")
+    assert not is_complete_safetensors(tmp_path / "model.safetensors")
 
 
 def test_every_type_survives(tmp_path: Path) -> None:
@@ -145,6 +143,10 @@ def test_shards_are_filled_in_order(tmp_path: Path) -> None:
         assert list(opened.tensors) == list(values)
 
 
+def as_data(name: str, tensor) -> TensorData:
+    return TensorData(name, dtype_name(tensor.dtype), tuple(tensor.shape), [raw_bytes(tensor)])
+
+
 STATES = st.dictionaries(
     st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8),
     st.tuples(
@@ -167,7 +169,7 @@ def test_pth_is_what_torch_reads(tmp_path_factory: pytest.TempPathFactory, state
         for name, (dtype, shape) in state.items()
     }
     file = tmp_path_factory.mktemp("pth") / "consolidated.00.pth"
-    write_pth(file, [tensor_data(name, tensor) for name, tensor in tensors.items()])
+    write_pth(file, [as_data(name, tensor) for name, tensor in tensors.items()])
     with zipfile.ZipFile(file) as archive:
         assert archive.testzip() is None
     for mapped in (True, False):
@@ -187,7 +189,7 @@ def test_records_over_four_gigabytes_have_their_place(
     monkeypatch.setattr(pth_file, "_ZIP64_FROM", 100)
     values = [torch.arange(size) for size in (3, 100, 7)]
     file = tmp_path / "x.pth"
-    write_pth(file, [tensor_data(str(number), one) for number, one in enumerate(values)])
+    write_pth(file, [as_data(str(number), one) for number, one in enumerate(values)])
     loaded = torch.load(file, weights_only=True, mmap=True)
     assert all(torch.equal(loaded[str(number)], one) for number, one in enumerate(values))
     assert all(one.data_ptr() % 64 == 0 for one in loaded.values())

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from model_prep import published
 from model_prep.checkpoint.checksums import content_digest, file_digest, tensor_digest
-from model_prep.checkpoint.reader import open_checkpoint, write_pth
+from model_prep.checkpoint.pth_file import write_pth
+from model_prep.checkpoint.reader import open_checkpoint
 from model_prep.cli import app
 from model_prep.errors import CheckpointError, UsageError
 from model_prep.llama.convert import convert
