@@ -15,10 +15,10 @@ from langchain_core.messages import BaseMessage, convert_to_openai_messages
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
-from model_prep.gguf.tokens import read_gguf_tokens
+from model_prep.errors import CheckpointError
+from model_prep.gguf.header import GgufHeader, read_gguf_header
 from model_prep.inference.control_tokens import ControlTokens
 from rag_app.errors import ModelError
-from rag_app.models.llms.gguf_check import check_gguf
 from rag_app.models.llms.llamacpp_stream import Chunks, arunning, running
 from rag_app.settings import Settings
 
@@ -75,10 +75,10 @@ class LlamaCppChat(BaseChatModel):
 
     def model_post_init(self, _: Any) -> None:
         """Load the model."""
-        check_gguf(self.path)
+        header = read_header(self.path)
         self._key = secrets.token_urlsafe(32)
         self._server = _serve(self, self._key)
-        self._control_tokens = ControlTokens.of_gguf(read_gguf_tokens(self.path))
+        self._control_tokens = ControlTokens.of_gguf(header)
         self.profile = {"max_input_tokens": self.context_length}
 
     @property
@@ -187,6 +187,18 @@ class LlamaCppChat(BaseChatModel):
         }
         named = {_NAMES.get(name, name): value for name, value in options.items()}
         return {**request, **named, **({"stop": stop} if stop else {})}
+
+
+def read_header(path: Path) -> GgufHeader:
+    """Return the header of a GGUF file; the file is as long as it says.
+
+    Raises:
+        ModelError: the file is missing, of another format, or truncated.
+    """
+    try:
+        return read_gguf_header(path)
+    except CheckpointError as error:
+        raise ModelError(str(error)) from error
 
 
 def load(path: Path, settings: Settings) -> LlamaCppChat:
