@@ -5,6 +5,7 @@ space of the next one for its own and drops it: code and lists lose their indent
 back words until a space follows, and shows the half character that a length limit may end with.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from transformers import TextIteratorStreamer
@@ -53,3 +54,24 @@ class TextStream(TextIteratorStreamer):
         if len(text) > self.print_len:
             self.on_finalized_text(text[self.print_len :])
             self.print_len = len(text)
+
+
+class TextCallback(TextStream):
+    """Hands text to a function instead of an iterator.
+
+    Args:
+        tokenizer: Of the model.
+        on_text: Takes each piece of text.
+        skip_prompt: As for ``TextIteratorStreamer``.
+    """
+
+    def __init__(
+        self, tokenizer: Any, on_text: Callable[[str], None], *, skip_prompt: bool = False
+    ) -> None:
+        super().__init__(tokenizer, skip_prompt=skip_prompt, skip_special_tokens=True)
+        self._on_text = on_text
+
+    def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: ARG002 - the signature is transformers'
+        """Hand over text that changes no more."""
+        if text:
+            self._on_text(text)

@@ -46,7 +46,7 @@ class HuggingFaceModel:
         with open_checkpoint(base) as checkpoint:
             require_memory(checkpoint.tensors.values(), options)
         self._model = load_causal_lm(base, options)
-        self._ends = _end_tokens(self._model, self._tokenizer)
+        self._ends = end_tokens(self._model, self._tokenizer)
         if plan:
             with plan:
                 self._model = attach_loras(self._model, plan.adapters)
@@ -71,7 +71,7 @@ class HuggingFaceModel:
         rows = [self._encode(prompt) for prompt in prompts]
         limits = [min(sampling.max_new_tokens, self._context - len(row)) for row in rows]
         width = max(map(len, rows))
-        pad = self._pad_token()
+        pad = pad_token(self._tokenizer, self._ends)
         ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
         device = self._model.get_input_embeddings().weight.device
@@ -104,17 +104,13 @@ class HuggingFaceModel:
         text: str = self._tokenizer.decode(ids[:end], skip_special_tokens=True)
         return text.strip()
 
-    def _pad_token(self) -> int:
-        """Return the padding: not the end token if there is another, as repetition is penalized."""
-        for number in (self._tokenizer.pad_token_id, self._tokenizer.unk_token_id):
-            if number is not None and number not in self._ends:
-                return int(number)
-        return self._ends[0] if self._ends else 0
-
     def _config(self, sampling: Sampling, limit: int) -> Any:
         from transformers import GenerationConfig
 
-        special = {"eos_token_id": self._ends, "pad_token_id": self._pad_token()}
+        special = {
+            "eos_token_id": self._ends,
+            "pad_token_id": pad_token(self._tokenizer, self._ends),
+        }
         options = replace(sampling, max_new_tokens=limit).generate_options()
         return GenerationConfig(**special, **options)
 
@@ -158,19 +154,22 @@ def load_causal_lm(source: str | Path, options: dict[str, Any]) -> Any:
     return model.eval()
 
 
-def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
+def end_tokens(model: Any, tokenizer: Any) -> list[int]:
     """Return the tokens that end an answer: those that the folder names, and the tokenizer's."""
     named = model.generation_config.eos_token_id
     ends = named if isinstance(named, list) else [named]
     return sorted({int(one) for one in [*ends, tokenizer.eos_token_id] if one is not None})
 
 
+def pad_token(tokenizer: Any, ends: list[int]) -> int:
+    """Return the padding: not an end token if there is another, as repetition is penalized."""
+    for number in (tokenizer.pad_token_id, tokenizer.unk_token_id):
+        if number is not None and number not in ends:
+            return int(number)
+    return ends[0] if ends else 0
+
+
 def _streamer(tokenizer: Any, on_text: Callable[[str], None]) -> Any:
-    from model_prep.inference.streaming import TextStream
+    from model_prep.inference.streaming import TextCallback
 
-    class Calling(TextStream):
-        def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: ARG002
-            if text:
-                on_text(text)
-
-    return Calling(tokenizer, skip_prompt=True, skip_special_tokens=True)
+    return TextCallback(tokenizer, on_text, skip_prompt=True)

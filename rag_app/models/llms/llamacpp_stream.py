@@ -1,9 +1,5 @@
-"""What llama.cpp's server says while it works, read in a thread or an event loop."""
+"""The event stream of llama.cpp's server as LangChain's chunks."""
 
-import queue
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
@@ -11,96 +7,32 @@ from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk
 
 from rag_app.errors import ModelError, PromptTooLongError
-from rag_app.models.llms.async_queue import END, Telling
 
 Event = dict[str, Any]
-Handler = Callable[[Event, Callable[[Any], bool]], None]
-"""A ``handle_…`` method of the server: takes a request and calls back with each event; a callback
-that returns True stops the work."""
-
-
-@contextmanager
-def running(handle: Handler, request: Event) -> Iterator[Iterator[Event]]:
-    """Give the events of a request as they come; leaving the block cancels what is not done."""
-    events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    cancelled = threading.Event()
-    worker = _start(handle, request, events.put, cancelled)
-
-    def received() -> Iterator[Event]:
-        while (event := events.get()) is not END:
-            yield _checked(event)
-
-    try:
-        yield received()
-    finally:
-        cancelled.set()
-        worker.join()
-
-
-@asynccontextmanager
-async def arunning(handle: Handler, request: Event) -> AsyncIterator[AsyncIterator[Event]]:
-    """`running` for an event loop; it does not wait for the work that it cancels."""
-    cancelled = threading.Event()
-    events = Telling(cancelled)
-    _start(handle, request, events.put, cancelled)
-
-    async def received() -> AsyncIterator[Event]:
-        async for event in events.received():
-            yield _checked(event)
-
-    try:
-        yield received()
-    finally:
-        cancelled.set()
-
-
-def _start(
-    handle: Handler, request: Event, put: Callable[[Any], None], cancelled: threading.Event
-) -> threading.Thread:
-    def receive(event: Any) -> bool:
-        for one in event if isinstance(event, list) else [event]:
-            put(one)
-        return cancelled.is_set()  # True makes the server stop
-
-    def run() -> None:
-        try:
-            handle(request, receive)
-        except BaseException as error:  # raised where the events are read
-            put(error)
-        put(END)
-
-    worker = threading.Thread(target=run, name="llama.cpp")
-    worker.start()
-    return worker
-
-
-def _checked(event: Any) -> Event:
-    if isinstance(event, BaseException):
-        msg = f"llama.cpp failed ({event})"
-        raise ModelError(msg) from event
-    checked: Event = event
-    return checked
 
 
 class Chunks:
-    """Turns the events of one request into LangChain's chunks.
+    """Turns the events of one request into chunks.
 
     Args:
+        model_name: Written beside the usage.
         lstrip: Drop the spaces before the text: in a chat llama.cpp keeps the one that
             SentencePiece puts before every text.
+
+    Example:
+        >>> chunks = Chunks("tiny", lstrip=True)
+        >>> chunks.of({"choices": [{"delta": {"content": " Hello"}}]}).text
+        'Hello'
     """
 
-    def __init__(self, *, lstrip: bool) -> None:
+    def __init__(self, model_name: str, *, lstrip: bool) -> None:
+        self._model_name = model_name
         self._lstrip = lstrip
 
-    def of(self, event: Event) -> ChatGenerationChunk | None:
-        """Return the chunk of an event; None for one that says nothing.
-
-        Raises:
-            ModelError: the event is an error.
-        """
+    def of(self, event: Event) -> ChatGenerationChunk | ModelError | None:
+        """Return the chunk of an event, the error that it is, or None where it says nothing."""
         if error := event.get("error"):
-            raise _refused(error)
+            return _refusal(error)
         message = AIMessageChunk(content="")
         info: dict[str, Any] = {}
         if choices := event.get("choices"):
@@ -110,9 +42,10 @@ class Chunks:
                     info[name] = value
         if usage := event.get("usage"):
             message.usage_metadata = _usage(usage)
+            info["model_name"] = self._model_name
         if timings := event.get("timings"):
             info["timings"] = timings
-        if not (message.content or info or message.usage_metadata):
+        if not (message.content or info):
             return None
         message.response_metadata = info
         return ChatGenerationChunk(message=message, generation_info=info or None)
@@ -135,7 +68,7 @@ def _usage(usage: Event) -> UsageMetadata:
     )
 
 
-def _refused(error: Event) -> ModelError:
+def _refusal(error: Event) -> ModelError:
     if error.get("type") == "exceed_context_size_error":
         return PromptTooLongError(
             f"the prompt has {error.get('n_prompt_tokens')} tokens and the model's window "

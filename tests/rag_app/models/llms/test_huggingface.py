@@ -1,5 +1,6 @@
 """The Hugging Face backend, on a real model of two layers."""
 
+import asyncio
 from contextlib import closing
 from pathlib import Path
 
@@ -55,10 +56,24 @@ def test_closing_a_stream_ends_the_generation(llm: HuggingFaceChat) -> None:
     assert llm.invoke(ASKED).text == ANSWER
 
 
-def test_sampling_is_passed_on(llm: HuggingFaceChat) -> None:
-    assert llm._options(10, {})["do_sample"] is False
-    sampled = llm._options(10, {"temperature": 0.7})
-    assert (sampled["do_sample"], sampled["temperature"], sampled["top_k"]) == (True, 0.7, 40)
+def test_a_seed_gives_the_same_answer_again_and_changes_nothing_else(llm: HuggingFaceChat) -> None:
+    import torch
+
+    def sampled(seed: int) -> str:
+        return llm.invoke(ASKED, temperature=5.0, top_k=400, top_p=1.0, seed=seed).text
+
+    before = torch.get_rng_state()
+    answers = [sampled(seed) for seed in (1, 2, 1, 2)]
+    assert answers[:2] == answers[2:]
+    assert len({*answers, ANSWER}) == 3
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+async def test_a_seed_gives_the_same_answer_in_company(llm: HuggingFaceChat) -> None:
+    busy = llm.model_copy(update={"temperature": 5.0, "top_k": 400, "top_p": 1.0, "seed": 3})
+    alone = await busy.ainvoke(ASKED)
+    together = await asyncio.gather(*(busy.ainvoke(asked) for asked in (ASKED, "问", ASKED)))
+    assert together[0].text == together[2].text == alone.text
 
 
 def test_a_prompt_beyond_the_window_is_one_clear_error(llm: HuggingFaceChat) -> None:
@@ -78,10 +93,11 @@ def test_without_a_chat_template_the_prompt_is_plain_text(llm: HuggingFaceChat) 
     template = llm.tokenizer.chat_template
     llm.tokenizer.chat_template = None
     try:
-        assert llm.render(ASKED) == "<s>你是助手。\n\n答案是什么？\n\n"
-        assert llm.render([HumanMessage("<s>问")]) == "<s>< s>问\n\n"
+        plain = HuggingFaceChat(llm=llm.llm)
     finally:
         llm.tokenizer.chat_template = template
+    assert plain.render(ASKED) == "<s>你是助手。\n\n答案是什么？\n\n"
+    assert plain.render([HumanMessage("<s>问")]) == "<s>< s>问\n\n"
 
 
 def test_control_tokens_in_a_message_are_text(llm: HuggingFaceChat) -> None:

@@ -10,8 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rag_app.models.llms.huggingface import HuggingFaceChat
-from rag_app.models.llms.huggingface_batch import StopStrings, penalties
+from rag_app.models.llms.huggingface_batch import Penalties
 from rag_app.models.llms.registry import load_llm
+from rag_app.models.llms.stop_strings import StopStrings
 from rag_app.settings import load_settings
 from tests.tiny_models import ANSWER
 
@@ -61,14 +62,12 @@ def test_what_cannot_become_a_stop_string_is_shown_at_once() -> None:
 def test_penalties_are_of_what_was_generated() -> None:
     import torch
 
-    options = {"presence_penalty": 0.5, "frequency_penalty": 0.25, "do_sample": False}
-    (apply,) = penalties(options, prompt=2)
-    assert options == {"do_sample": False}
+    apply = Penalties(2, presence=0.5, frequency=0.25)
     ids = torch.tensor([[4, 4, 1, 1, 2], [4, 4, 3, 3, 3]])
     expected = torch.zeros(2, 5)
     expected[0, 1], expected[0, 2], expected[1, 3] = -1.0, -0.75, -1.25
     assert torch.equal(apply(ids, torch.zeros(2, 5)), expected)
-    assert penalties({}, prompt=2) == penalties({"presence_penalty": 0}, prompt=2) == []
+    assert torch.equal(Penalties(2)(ids, torch.ones(2, 5)), torch.ones(2, 5))
 
 
 @pytest.fixture(scope="module")

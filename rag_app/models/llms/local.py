@@ -1,0 +1,207 @@
+"""Chat models that work in threads of this process: what llama.cpp's and transformers' share."""
+
+import asyncio
+import queue
+import threading
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import aclosing, closing
+from functools import partial
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models.chat_models import (
+    agenerate_from_stream,
+    generate_from_stream,
+)
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+
+from rag_app.errors import ModelError
+from rag_app.settings import Settings
+
+END = object()
+"""Put after the last chunk."""
+Put = Callable[[Any], None]
+"""Takes chunks, then `END` or an exception; from any thread."""
+Start = Callable[[Put, threading.Event], None]
+"""Begins a generation that puts its chunks, and ends it soon after the event is set."""
+
+_DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
+_SHARED = ("context_length", "parallel", "temperature", "top_p", "top_k", "repetition_penalty")
+
+
+class LocalChat(BaseChatModel):
+    """A chat model of this process: subclasses begin a generation, this class hands it over.
+
+    Closing a stream early ends the generation. As many calls as ``parallel`` says are worked on
+    together, a token of each at a time; more wait for their turn.
+
+    Args:
+        context_length: Tokens of prompt and answer together, for each call.
+        parallel: Calls worked on together; memory for the context grows with them.
+        max_tokens: Most tokens of an answer.
+        stop: Strings before which an answer ends, where a call gives none.
+        seed: The same one gives the same answer again; by default each is drawn anew.
+    """
+
+    context_length: int = _DEFAULTS["context_length"]
+    parallel: int = _DEFAULTS["parallel"]
+    max_tokens: int = _DEFAULTS["max_new_tokens"]
+    temperature: float = _DEFAULTS["temperature"]
+    top_p: float = _DEFAULTS["top_p"]
+    top_k: int = _DEFAULTS["top_k"]
+    repetition_penalty: float = _DEFAULTS["repetition_penalty"]
+    seed: int | None = None
+    stop: list[str] | None = None
+
+    def model_post_init(self, _: Any) -> None:
+        """Say how long the context is."""
+        self.profile = {"max_input_tokens": self.context_length}
+
+    @property
+    @abstractmethod
+    def model_name(self) -> str:
+        """What the model is called where its usage is counted."""
+
+    @abstractmethod
+    def _start(
+        self,
+        prompt: str | list[BaseMessage],
+        stop: list[str],
+        options: dict[str, Any],
+        put: Put,
+        cancelled: threading.Event,
+    ) -> None:
+        """Begin to continue a text or to answer messages; see `Start`.
+
+        Args:
+            prompt: A text is taken as it stands, after a start token where the model has one.
+            stop: Strings before which the text ends.
+            options: Sampling by this class's names, and what the call adds to it.
+            put: Takes the chunks.
+            cancelled: Set when nobody waits for them any more.
+        """
+
+    def _generation(
+        self, prompt: str | list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
+    ) -> Start:
+        names = ("max_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "seed")
+        sampling = {name: getattr(self, name) for name in names}
+        return partial(self._start, prompt, stop or self.stop or [], {**sampling, **options})
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        with closing(_read(self._generation(messages, stop, kwargs))) as chunks:
+            for chunk in chunks:
+                if run_manager:
+                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        async with aclosing(_aread(self._generation(messages, stop, kwargs))) as chunks:
+            async for chunk in chunks:
+                if run_manager:
+                    await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return await agenerate_from_stream(self._astream(messages, stop, run_manager, **kwargs))
+
+    async def acomplete(
+        self, prompt: str, stop: list[str] | None = None, **options: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        """Yield how ``prompt`` goes on, as it stands: without a chat template.
+
+        Args:
+            prompt: Plain text; a start token is added where the model has one.
+            stop: Strings before which the text ends.
+            **options: Sampling, as a chat takes it.
+        """
+        async with aclosing(_aread(self._generation(prompt, stop, options))) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+def local_options(settings: Settings) -> dict[str, Any]:
+    """Return the arguments of a `LocalChat` that ``settings`` decide."""
+    shared = {name: getattr(settings, name) for name in _SHARED}
+    return {**shared, "max_tokens": settings.max_new_tokens, "seed": settings.seed}
+
+
+def failure(message: str, cause: BaseException) -> ModelError:
+    """Return an error to be put where chunks are."""
+    error = ModelError(message)
+    error.__cause__ = cause
+    return error
+
+
+def unwanted(cancelled: threading.Event) -> bool:
+    """Return whether a generation should end: nobody reads it, or the process is ending."""
+    return cancelled.is_set() or not threading.main_thread().is_alive()
+
+
+def _read(start: Start) -> Generator[ChatGenerationChunk]:
+    """Yield the chunks of a generation; closing the iterator ends it."""
+    items: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    cancelled = threading.Event()
+    start(items.put, cancelled)
+    try:
+        while (item := items.get()) is not END:
+            yield _checked(item)
+    finally:
+        cancelled.set()
+
+
+async def _aread(start: Start) -> AsyncGenerator[ChatGenerationChunk]:
+    """`_read` for an event loop."""
+    loop = asyncio.get_running_loop()
+    items: asyncio.Queue[Any] = asyncio.Queue()
+    cancelled = threading.Event()
+
+    def put(item: Any) -> None:
+        try:
+            loop.call_soon_threadsafe(items.put_nowait, item)
+        except RuntimeError:  # the loop is closed
+            cancelled.set()
+
+    start(put, cancelled)
+    try:
+        while (item := await items.get()) is not END:
+            yield _checked(item)
+    finally:
+        cancelled.set()
+
+
+def _checked(item: Any) -> ChatGenerationChunk:
+    if isinstance(item, BaseException):
+        raise item
+    chunk: ChatGenerationChunk = item
+    return chunk
