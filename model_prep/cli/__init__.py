@@ -5,24 +5,26 @@ import typer
 from model_prep.cli import (
     convert,
     crawl,
-    export_gguf,
     generate,
-    import_gguf,
+    gguf,
     merge,
     merge_tokenizer,
     models,
-    pull,
     training,
     verify,
 )
 from model_prep.cli.boundary import Boundary, root, run
+from model_prep.cli.options import with_dashes
 
 app = typer.Typer(
     cls=Boundary,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": with_dashes,
+    },
 )
 app.callback()(root)
 app.command("convert")(convert.convert)
@@ -31,12 +33,12 @@ app.command("merge")(merge.merge)
 app.command("verify")(verify.verify)
 app.command("generate")(generate.generate)
 app.command("infer", hidden=True)(generate.generate)
-app.command("export-gguf")(export_gguf.export_gguf)
-app.command("import-gguf")(import_gguf.import_gguf)
+app.command("export-gguf")(gguf.export_gguf)
+app.command("import-gguf")(gguf.import_gguf)
 app.command("crawl")(crawl.crawl)
 app.command("pretrain", context_settings=training.CONTEXT)(training.pretrain)
 app.command("sft", context_settings=training.CONTEXT)(training.sft)
-app.command("pull")(pull.pull)
+app.command("pull")(models.pull)
 app.command("models")(models.models)
 
 

@@ -1,60 +1,79 @@
 """``model-prep crawl``: instruction data from a model."""
 
-import json
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
-from model_prep.cli import crawl_options as options
-from model_prep.cli.progress import count_bar
+from model_prep.cli import options
+from model_prep.cli.terminal import count_bar, say
 from model_prep.crawl.settings import CrawlOptions
 
 if TYPE_CHECKING:
-    from model_prep.crawl.report import Report
+    from model_prep.crawl.report import CrawlReport
 
 
 def crawl(
-    output: options.Output,
-    count: options.Count,
-    model: options.Model = CrawlOptions.model,
-    base_url: options.BaseUrl = CrawlOptions.base_url,
-    api_key: options.ApiKey = None,
-    topics: options.Topics = None,
-    tasks: options.Tasks = None,
-    items: options.Items = CrawlOptions.items,
-    concurrency: options.Concurrency = CrawlOptions.concurrency,
-    similarity: options.Similarity = CrawlOptions.similarity,
-    temperature: options.Temperature = CrawlOptions.temperature,
-    max_tokens: options.MaxTokens = None,
-    timeout: options.Timeout = CrawlOptions.timeout,
-    tries: options.Tries = CrawlOptions.tries,
-    seed: options.Seed = None,
-    price_in: options.PriceIn = None,
-    price_out: options.PriceOut = None,
-    as_json: options.Json = False,
+    output: Annotated[
+        Path, typer.Argument(metavar="OUT.jsonl", help="Items are added to it; it need not exist.")
+    ],
+    count: Annotated[int, Option(min=1, help="Items that the file shall hold.")],
+    model: Annotated[str, Option(help="As the server names it.")] = CrawlOptions.model,
+    base_url: Annotated[
+        str, Option(envvar="OPENAI_BASE_URL", help="Any OpenAI-compatible API.")
+    ] = CrawlOptions.base_url,
+    api_key: Annotated[
+        str | None, Option(envvar="OPENAI_API_KEY", help="Better in the environment.")
+    ] = None,
+    topics: Annotated[Path | None, Option(help="One on each line; by default our own.")] = None,
+    tasks: Annotated[Path | None, Option(help="One on each line; by default our own.")] = None,
+    items: Annotated[
+        int, Option(min=1, max=100, help="Of a request; a small model does better with 5.")
+    ] = CrawlOptions.items,
+    concurrency: Annotated[
+        int, Option(min=1, max=256, help="Requests at a time.")
+    ] = CrawlOptions.concurrency,
+    similarity: Annotated[
+        float, Option(min=0.01, max=1, help="ROUGE-L F1 of a duplicate.")
+    ] = CrawlOptions.similarity,
+    temperature: Annotated[float, Option(min=0, max=2)] = CrawlOptions.temperature,
+    max_tokens: Annotated[
+        int | None, Option(min=1, help="Of a reply; by default by --items.")
+    ] = None,
+    timeout: Annotated[
+        float, Option(min=0.01, help="Seconds until a reply is whole.")
+    ] = CrawlOptions.timeout,
+    tries: Annotated[int, Option(min=1, help="Times a request is sent.")] = CrawlOptions.tries,
+    seed: Annotated[int | None, Option(help="Draws the same prompts again.")] = None,
+    price_in: Annotated[float | None, Option(min=0, help="Of a million tokens of prompts.")] = None,
+    price_out: Annotated[
+        float | None, Option(min=0, help="Of a million tokens of replies.")
+    ] = None,
+    as_json: Annotated[bool, Option("--json", help="Print the report as JSON on stdout.")] = False,
 ) -> None:
     """Make instruction data by asking a model; the same command goes on where it ended."""
-    told = CrawlOptions(
+    settings = CrawlOptions(
         output, count, model, base_url, api_key, topics=topics, tasks=tasks, items=items,
         concurrency=concurrency, similarity=similarity, temperature=temperature,
         max_tokens=max_tokens, timeout=timeout, tries=tries, seed=seed, price_in=price_in,
         price_out=price_out,
     )  # fmt: skip
     from model_prep.crawl.crawl import crawl as run
-    from model_prep.crawl.report import Report
+    from model_prep.crawl.report import CrawlReport
 
-    report = Report()
+    report = CrawlReport()
     try:
         with count_bar() as progress:
-            run(told, report=report, progress=progress, note=lambda it: typer.echo(it, err=True))
+            run(settings, report=report, progress=progress, note=say)
     finally:  # it is wanted at Ctrl-C and errors too
         if report.output and as_json:
-            typer.echo(json.dumps(report.values(), ensure_ascii=False))
+            options.print_json(report.values())
         elif report.output:
-            typer.echo("\n".join(_lines(report)), err=True)
+            say("\n".join(_lines(report)))
 
 
-def _lines(report: "Report") -> list[str]:
+def _lines(report: "CrawlReport") -> list[str]:
     goes_on = "" if report.total >= report.wanted else "; the same command goes on"
     held = f"{report.output} holds {report.total:,} items of {report.wanted:,}"
     sent = f"{report.requests:,} requests ({report.retries:,} of them again)"
@@ -62,6 +81,6 @@ def _lines(report: "Report") -> list[str]:
     cost = "" if report.cost is None else f", which cost {report.cost:,.4f}"
     lines = [f"{held}, {report.kept:,} of them new{goes_on}", f"{sent}, {tokens}{cost}"]
     if report.rejected:
-        reasons = ", ".join(f"{number:,} × {why}" for why, number in report.rejected.most_common())
-        lines.append(f"rejected: {reasons}")
+        reasons = (f"{count:,} × {reason}" for reason, count in report.rejected.most_common())
+        lines.append(f"rejected: {', '.join(reasons)}")
     return lines

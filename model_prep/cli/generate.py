@@ -1,72 +1,89 @@
 """``model-prep generate`` (``infer``): ask a model."""
 
-import json
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
+from typer import Option
 
-from model_prep.cli import generate_options as options
-from model_prep.cli.progress import count_bar
-from model_prep.cli.reading import read_line
+from model_prep.cli import options
+from model_prep.cli.terminal import count_bar, read_line, say
 from model_prep.inference.sampling import BATCH_SIZE, CONTEXT_LENGTH, Sampling
 
 _DEFAULT = Sampling()
 
 
 def generate(
-    base: options.Base,
-    prompts: options.Prompts = None,
-    lora: options.Lora = None,
-    tokenizer: options.Tokenizer = None,
-    with_prompt: options.WithPrompt = False,
-    interactive: options.Interactive = False,
-    history: options.History = False,
-    data: options.DataFile = None,
-    predictions: options.PredictionsFile = None,
-    gpus: options.Gpus = None,
-    only_cpu: options.OnlyCpu = False,
-    in_8bit: options.In8bit = False,
-    in_4bit: options.In4bit = False,
-    dtype: options.Dtype = "auto",
-    context: options.Context = CONTEXT_LENGTH,
-    batch: options.Batch = BATCH_SIZE,
-    temperature: options.Temperature = _DEFAULT.temperature,
-    top_k: options.TopK = _DEFAULT.top_k,
-    top_p: options.TopP = _DEFAULT.top_p,
-    penalty: options.Penalty = _DEFAULT.repetition_penalty,
-    new_tokens: options.NewTokens = _DEFAULT.max_new_tokens,
-    seed: options.Seed = _DEFAULT.seed,
+    base_model: Annotated[str, Option(help="A folder, a GGUF file, or a pulled model.")],
+    prompts: Annotated[list[str] | None, typer.Argument(help="What to ask.")] = None,
+    lora_model: Annotated[
+        str | None, Option(metavar="A[,B…]", help="Applied in this order.")
+    ] = None,
+    tokenizer_path: Annotated[Path | None, Option(help="Of the last LoRA, or the base.")] = None,
+    with_prompt: Annotated[
+        bool, Option("--with-prompt", help="Put each into the model's chat template.")
+    ] = False,
+    interactive: Annotated[bool, Option("--interactive", help="Answer what is typed.")] = False,
+    history: Annotated[
+        bool, Option("--history", help="Show the model what was said before.")
+    ] = False,
+    data_file: Annotated[Path | None, Option(help="A prompt on each line, or JSONL.")] = None,
+    predictions_file: Annotated[Path | None, Option(help="JSON; goes on where it ended.")] = None,
+    gpus: Annotated[str | None, Option(help="Such as 0,1.")] = None,
+    only_cpu: Annotated[bool, Option("--only-cpu", help="Use no GPU.")] = False,
+    load_in_8bit: Annotated[bool, Option("--load-in-8bit", help="On a GPU.")] = False,
+    load_in_4bit: Annotated[bool, Option("--load-in-4bit", help="On a GPU.")] = False,
+    dtype: Annotated[
+        Literal["auto", "float32", "float16", "bfloat16"], Option(help="Of the weights.")
+    ] = "auto",
+    context_length: Annotated[int, Option(min=1, help="Tokens, for a GGUF file.")] = (
+        CONTEXT_LENGTH
+    ),
+    batch_size: Annotated[int, Option(min=1, help="Asked together.")] = BATCH_SIZE,
+    temperature: Annotated[float, Option(min=0, help="0: the likeliest token.")] = (
+        _DEFAULT.temperature
+    ),
+    top_k: Annotated[int, Option(min=1)] = _DEFAULT.top_k,
+    top_p: Annotated[float, Option(min=0.01, max=1)] = _DEFAULT.top_p,
+    repetition_penalty: Annotated[float, Option(min=0.01)] = _DEFAULT.repetition_penalty,
+    max_new_tokens: Annotated[int, Option(min=1, help="The prompt not counted.")] = (
+        _DEFAULT.max_new_tokens
+    ),
+    seed: Annotated[int, Option(min=0)] = _DEFAULT.seed,
     as_json: options.Json = False,
 ) -> None:
     """Ask a model: prompts, a file of them, or in conversation."""
-    from model_prep.inference import generate as worker
+    from model_prep.inference import generate as inference
     from model_prep.inference.predictions import read_prompts
     from model_prep.lora.merge import split_folders
 
-    if interactive + bool(prompts) + bool(data) != 1:
+    if interactive + bool(prompts) + bool(data_file) != 1:
         raise typer.BadParameter("give one of PROMPTS, --data-file and --interactive")
     if history and not (interactive and with_prompt):
         raise typer.BadParameter("--history is for --interactive and --with-prompt")
-    asked = read_prompts(data) if data else list(prompts or [])
-    loras = split_folders(lora) if lora else []
-    sampling = Sampling(temperature, top_k, top_p, penalty, new_tokens, seed)
-    model = worker.load_model(
-        base, lora_models=loras, tokenizer_path=tokenizer, gpus=gpus, only_cpu=only_cpu,
-        load_in_8bit=in_8bit, load_in_4bit=in_4bit, dtype=dtype, context_length=context,
+    questions = read_prompts(data_file) if data_file else list(prompts or [])
+    loras = split_folders(lora_model) if lora_model else []
+    sampling = Sampling(temperature, top_k, top_p, repetition_penalty, max_new_tokens, seed)
+    model = inference.load_model(
+        base_model, lora_models=loras, tokenizer_path=tokenizer_path, gpus=gpus,
+        only_cpu=only_cpu, load_in_8bit=load_in_8bit, load_in_4bit=load_in_4bit, dtype=dtype,
+        context_length=context_length,
     )  # fmt: skip
     if interactive:
         write = partial(typer.echo, nl=False)
-        worker.converse(model, read_line, write, with_prompt, history, sampling)
+        inference.converse(model, read_line, write, with_prompt, history, sampling)
         return
     with count_bar() as progress:
-        done = worker.generate(
-            model, asked, name="+".join([base, *map(str, loras)]), with_prompt=with_prompt,
-            sampling=sampling, batch_size=batch, predictions_file=predictions, progress=progress,
+        done = inference.generate(
+            model, questions, name="+".join([base_model, *map(str, loras)]),
+            with_prompt=with_prompt, sampling=sampling, batch_size=batch_size,
+            predictions_file=predictions_file, progress=progress,
         )  # fmt: skip
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in done], ensure_ascii=False))
-    elif predictions:
-        typer.echo(f"{len(done):,} answers are in {predictions}", err=True)
+        options.print_json([asdict(prediction) for prediction in done])
+    elif predictions_file:
+        say(f"{len(done):,} answers are in {predictions_file}")
     else:
-        typer.echo("\n\n".join(one.output for one in done))
+        typer.echo("\n\n".join(prediction.output for prediction in done))

@@ -1,52 +1,45 @@
 """``model-prep merge-tokenizer``: Chinese pieces for LLaMA's tokenizer."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from model_prep.cli.comparison import show_comparison
-from model_prep.cli.progress import progress_bar
+from model_prep.cli import options
+from model_prep.cli.terminal import progress_bar, say
+
+if TYPE_CHECKING:
+    from model_prep.tokenizer.merge import TokenizerMerge
 
 
 def merge_tokenizer(
     llama_tokenizer: Annotated[
         Path,
         typer.Option(
-            "--llama-tokenizer", "--llama_tokenizer", "--llama-tokenizer-dir",
-            "--llama_tokenizer_dir", help="LLaMA's tokenizer.model, or the folder it lies in.",
+            "--llama-tokenizer",
+            "--llama-tokenizer-dir",
+            help="LLaMA's tokenizer.model, or the folder it lies in.",
         ),
     ],
-    output_dir: Annotated[
-        Path, typer.Option("--output-dir", "--output_dir", help="Must be empty or not exist.")
-    ],
+    output_dir: options.OutputDir,
     chinese_sp_model: Annotated[
         Path | None,
         typer.Option(
-            "--chinese-sp-model", "--chinese_sp_model", "--chinese-sp-model-file",
-            "--chinese_sp_model_file", help="A SentencePiece model with Chinese pieces.",
+            "--chinese-sp-model",
+            "--chinese-sp-model-file",
+            help="A SentencePiece model with Chinese pieces.",
         ),
     ] = None,
     add_piece: Annotated[
-        list[str] | None,
-        typer.Option("--add-piece", "--add_piece", help="One more piece, such as [PAD]."),
+        list[str] | None, typer.Option(help="One more piece, such as [PAD].")
     ] = None,
     train_corpus: Annotated[
-        Path | None,
-        typer.Option(
-            "--train-corpus", "--train_corpus", help="Text to train the Chinese model on first."
-        ),
+        Path | None, typer.Option(help="Text to train the Chinese model on first.")
     ] = None,
-    vocab_size: Annotated[
-        int, typer.Option("--vocab-size", "--vocab_size", help="Pieces of the trained model.")
-    ] = 20_000,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "--dry_run", help="Check everything, write nothing.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
-) -> None:  # fmt: skip
+    vocab_size: Annotated[int, typer.Option(help="Pieces of the trained model.")] = 20_000,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
+) -> None:
     """Append Chinese pieces to LLaMA's tokenizer, and compare it before and after."""
     from model_prep.tokenizer.merge import merge_tokenizer as run
 
@@ -62,8 +55,25 @@ def merge_tokenizer(
             progress=progress,
         )
     if as_json:
-        typer.echo(json.dumps(done and asdict(done), default=str, ensure_ascii=False))
+        options.print_json(done)
     if done:
-        show_comparison(done)
-    said = "checked; nothing was written" if dry_run else f"written: {output_dir}"
-    typer.echo(said, err=True)
+        _show_comparison(done)
+    say("checked; nothing was written" if dry_run else f"written: {output_dir}")
+
+
+def _show_comparison(done: "TokenizerMerge") -> None:
+    """Print pieces, tokens per character, what was added, and what the result is known as."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("", "before", "after", box=None)
+    table.add_row("pieces", f"{done.pieces_before:,}", f"{done.pieces:,}")
+    for sample in done.samples:
+        before, after = sample.before / sample.characters, sample.after / sample.characters
+        table.add_row(f"tokens per character, {sample.name}", f"{before:.3f}", f"{after:.3f}")
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(table)
+    new = escape(" ".join((*done.first_appended, "…", *done.added_pieces)))
+    console.print(f"appended {done.appended:,} of {done.chinese_pieces:,} Chinese pieces: {new}")
+    console.print(f"SHA256 {done.sha256}: {done.known_as or 'not a published tokenizer'}")

@@ -1,21 +1,43 @@
-"""``model-prep models``: what is known and what is here."""
+"""``model-prep pull`` and ``models``: fetch models, and list those that are known."""
 
-import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from model_prep.catalog.entry import SourceKind
+from model_prep.cli import options
+from model_prep.cli.terminal import progress_bar, say
+
 _WIDE = 300
+"""Columns of a table that is not printed on a terminal."""
 
 
-def models(
-    folder: Annotated[
-        Path | None, typer.Option("--dir", help="Where models lie; by default the cache folder.")
+def pull(
+    names: Annotated[list[str], typer.Argument(help="Catalog names, or `default`.")],
+    folder: options.ModelsFolder = None,
+    source: Annotated[
+        SourceKind | None, typer.Option(help="Only from this kind of source.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
+    as_json: options.Json = False,
 ) -> None:
+    """Fetch models; what is here already is left alone, what was interrupted goes on."""
+    from model_prep.catalog.models import DEFAULTS, entry_of
+    from model_prep.catalog.pull import is_pulled
+    from model_prep.catalog.pull import pull as fetch
+
+    wanted = [known for name in names for known in (DEFAULTS if name == "default" else [name])]
+    paths = dict.fromkeys(entry_of(name).name for name in wanted)  # all known, or none is begun
+    for name in paths:
+        state = "is here" if is_pulled(name, folder) else "fetched"
+        with progress_bar() as progress:
+            paths[name] = fetch(name, folder=folder, source=source, progress=progress)
+        say(f"{name} {state}: {paths[name]}")
+    if as_json:
+        options.print_json(paths)
+
+
+def models(folder: options.ModelsFolder = None, as_json: options.Json = False) -> None:
     """List the known models: role, size, licence, and where they lie if they are here."""
     from model_prep.catalog.models import CATALOG, DEFAULTS
     from model_prep.catalog.pull import is_pulled, model_path
@@ -24,8 +46,7 @@ def models(
         name: str(model_path(name, folder)) if is_pulled(name, folder) else None for name in CATALOG
     }
     if as_json:
-        rows = [{**asdict(entry), "path": here[name]} for name, entry in CATALOG.items()]
-        typer.echo(json.dumps(rows, ensure_ascii=False))
+        options.print_json([{**asdict(CATALOG[name]), "path": path} for name, path in here.items()])
         return
     from rich.console import Console
     from rich.markup import escape

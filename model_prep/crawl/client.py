@@ -1,16 +1,19 @@
-"""One model behind an OpenAI-compatible API, asked with patience."""
+"""The client of an OpenAI-compatible API: requests, formats a server takes, and retries."""
 
+import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from itertools import count
+from math import isfinite
+from time import time
 from types import TracebackType
 from typing import Any, Self
 
 import openai
 
-from model_prep.crawl.form import Form
 from model_prep.crawl.prompts import Prompt
-from model_prep.crawl.report import Report
-from model_prep.crawl.retry import may_pass, seconds_before
+from model_prep.crawl.report import CrawlReport
 from model_prep.crawl.settings import CrawlOptions
 from model_prep.errors import CrawlError
 
@@ -19,9 +22,54 @@ _MOST_TOKENS = 4000
 """That are asked for without `--max-tokens`: most servers allow so many."""
 _LONGEST_WAIT = 600.0
 """Seconds that a server may ask us to wait."""
+_LONGEST_BACKOFF = 60.0
+"""Seconds."""
+_RETRIED = {408, 409, 425, 429}
+"""Statuses, beside all from 500 on."""
+_TEXT = {"type": "string"}
+_ITEM = {
+    "type": "object",
+    "properties": {"instruction": _TEXT, "input": _TEXT, "output": _TEXT},
+    "required": ["instruction", "input", "output"],
+    "additionalProperties": False,
+}
+_REPLY = {
+    "type": "object",
+    "properties": {"items": {"type": "array", "items": _ITEM}},
+    "required": ["items"],
+    "additionalProperties": False,
+}
+_SCHEMA = {"name": "instruction_data", "strict": True, "schema": _REPLY}
+# Tried in this order: not every server takes the first ones.
+_FORMATS: tuple[dict[str, Any], ...] = (
+    {"response_format": {"type": "json_schema", "json_schema": _SCHEMA}},
+    {"response_format": {"type": "json_object"}},
+    {},
+)
+_NEWER_LIMIT = "max_completion_tokens"
 
 Sleep = Callable[[float], Awaitable[None]]
 Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _RequestFormat:
+    """How a request asks for JSON, and for how much of it: servers of the same API differ."""
+
+    step: int = 0
+    limit: str = "max_tokens"
+    """What most servers call it; OpenAI's newer models refuse that."""
+
+    @property
+    def response_format(self) -> dict[str, Any]:
+        """The keyword argument of that name, or none."""
+        return _FORMATS[self.step]
+
+    def after(self, message: str) -> "_RequestFormat | None":
+        """Return the format to try next, when a server refused this one with a message."""
+        if _NEWER_LIMIT in message and self.limit != _NEWER_LIMIT:
+            return replace(self, limit=_NEWER_LIMIT)
+        return replace(self, step=self.step + 1) if self.step + 1 < len(_FORMATS) else None
 
 
 class Client:
@@ -30,24 +78,26 @@ class Client:
     Args:
         options: Whom to ask and how.
         report: Where requests, retries and tokens are counted.
-        note: Told of each wait.
+        note: Called with a line about each wait.
         sleep: How to wait.
 
     Raises:
         CrawlError: the address is none.
     """
 
-    def __init__(self, options: CrawlOptions, report: Report, note: Note, sleep: Sleep) -> None:
+    def __init__(
+        self, options: CrawlOptions, report: CrawlReport, note: Note, sleep: Sleep
+    ) -> None:
         self._options, self._report = options, report
         self._note, self._sleep = note, sleep
-        self._form = Form()
+        self._format = _RequestFormat()
         self._answered = False
         try:
             self._api = openai.AsyncOpenAI(
                 base_url=options.base_url,
                 api_key=options.api_key or "none",
                 timeout=options.timeout,
-                max_retries=0,  # it is done here, counted and told of
+                max_retries=0,  # it is done here, counted and reported
             )
         except Exception as error:  # of the HTTP library, which is another with each version
             msg = f"{options.server} can't be asked ({error}); check --base-url"
@@ -74,14 +124,14 @@ class Client:
             try:
                 return await self._send(prompt)
             except openai.APIError as error:
-                if not may_pass(error):
+                if not _may_pass(error):
                     raise self._refused(error) from error
                 await self._wait(error, attempt)
                 self._report.retries += 1
         raise AssertionError  # count() has no end
 
     async def _send(self, prompt: Prompt) -> str | None:
-        """Send a request once, or in several forms where the server is not known yet."""
+        """Send a request once, or in several formats where the server is not known yet."""
         needed = min(_ITEM_TOKENS * len(prompt.lines) + 200, _MOST_TOKENS)
         request: dict[str, Any] = {
             "model": self._options.model,
@@ -91,23 +141,23 @@ class Client:
         # Its types know neither other servers' models nor a request that is put together.
         create: Any = self._api.chat.completions.create
         while True:
-            form = self._form
-            limit = {form.limit: self._options.max_tokens or needed}
+            current = self._format
+            limit = {current.limit: self._options.max_tokens or needed}
             self._report.requests += 1
             try:
-                reply = await create(**request, **limit, **form.format)
+                reply = await create(**request, **limit, **current.response_format)
             except ValueError:
                 return ""  # what came is no JSON
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                if form is not self._form:
+                if current is not self._format:
                     continue  # another request has found out meanwhile
                 if self._answered:
-                    self._note(f"{self._options.server} {self._said(error)}")
+                    self._note(f"{self._options.server} {self._described(error)}")
                     return None
-                simpler = form.after(error.message)
+                simpler = current.after(error.message)
                 if not simpler:
                     raise
-                self._form = simpler
+                self._format = simpler
             else:
                 return self._text(reply)
 
@@ -125,19 +175,19 @@ class Client:
 
     async def _wait(self, error: openai.APIError, attempt: int) -> None:
         server, tries = self._options.server, self._options.tries
-        seconds, said = seconds_before(attempt, error), self._said(error)
+        seconds, problem = _seconds_before(attempt, error), self._described(error)
         if attempt >= tries:
             often = "once" if tries == 1 else f"{tries} times"
-            msg = f"{server} {said}, {often}; the same command goes on when it answers again"
+            msg = f"{server} {problem}, {often}; the same command goes on when it answers again"
             raise CrawlError(msg)
         if seconds > _LONGEST_WAIT:
             minutes = f"{seconds / 60:,.0f} minutes"
-            msg = f"{server} {said}, and asks to wait {minutes}; the same command goes on then"
+            msg = f"{server} {problem}, and asks to wait {minutes}; the same command goes on then"
             raise CrawlError(msg)
-        self._note(f"{server} {said}; try {attempt + 1} of {tries} in {seconds:.0f} s")
+        self._note(f"{server} {problem}; try {attempt + 1} of {tries} in {seconds:.0f} s")
         await self._sleep(seconds)
 
-    def _said(self, error: openai.APIError) -> str:
+    def _described(self, error: openai.APIError) -> str:
         """Return what a server did, in a few words that never hold the key."""
         if isinstance(error, openai.APITimeoutError):
             return f"gave no answer in {self._options.timeout:g} s"
@@ -151,16 +201,52 @@ class Client:
         return f"answered {getattr(error, 'status_code', 'with an error')} ({text})"
 
     def _refused(self, error: openai.APIError) -> CrawlError:
-        server, said = self._options.server, self._said(error)
+        answer = f"{self._options.server} {self._described(error)}"
         if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-            return CrawlError(f"{server} refused the key; set OPENAI_API_KEY, or give --api-key")
-        if isinstance(error, openai.NotFoundError):
-            return CrawlError(f"{server} {said}; check --base-url (it often ends in /v1), --model")
-        if error.code == "insufficient_quota":
-            return CrawlError(f"{server} {said}; the account is used up: top it up")
-        return CrawlError(f"{server} {said}; check --model, --items and --max-tokens")
+            answer = f"{self._options.server} refused the key"
+            remedy = "set OPENAI_API_KEY, or give --api-key"
+        elif isinstance(error, openai.NotFoundError):
+            remedy = "check --base-url (it often ends in /v1), --model"
+        elif error.code == "insufficient_quota":
+            remedy = "the account is used up: top it up"
+        else:
+            remedy = "check --model, --items and --max-tokens"
+        return CrawlError(f"{answer}; {remedy}")
 
 
 def _number(usage: Any, name: str) -> int:
     number = getattr(usage, name, 0)
     return number if isinstance(number, int) else 0
+
+
+def _may_pass(error: openai.APIError) -> bool:
+    """Return whether an error may be gone when the request is sent again."""
+    status = getattr(error, "status_code", None)
+    if status is None:
+        return True  # no connection, no answer in time, or one that broke off
+    return (status in _RETRIED or status >= 500) and error.code != "insufficient_quota"
+
+
+def _seconds_before(attempt: int, error: openai.APIError) -> float:
+    """Return how long to wait after a failed attempt (from 1): as asked, else twice as long."""
+    jitter = random.random()  # noqa: S311 - so that clients don't come back all at once
+    retry_after = _retry_after(error)
+    if retry_after is not None:
+        return retry_after + jitter
+    return min(2.0**attempt, _LONGEST_BACKOFF) * (0.5 + jitter / 2)
+
+
+def _retry_after(error: openai.APIError) -> float | None:
+    """Return the header of that name in seconds: it holds them, or a date (RFC 9110, 10.2.3)."""
+    response = getattr(error, "response", None)
+    text = response.headers.get("retry-after", "").strip() if response is not None else ""
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(text).timestamp() - time()
+        except (ValueError, OverflowError):
+            return None
+    return max(seconds, 0.0) if isfinite(seconds) else None

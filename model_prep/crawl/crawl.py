@@ -1,13 +1,12 @@
-"""Instruction data through an OpenAI-compatible API, until there is as much as wanted."""
+"""The crawl: requests for instruction data until the file holds as much as wanted."""
 
 import asyncio
 from collections.abc import Callable
 
-from model_prep.crawl import lists
 from model_prep.crawl.client import Client, Note, Sleep
-from model_prep.crawl.harvest import Harvest
-from model_prep.crawl.prompts import Prompt, Prompts
-from model_prep.crawl.report import Report
+from model_prep.crawl.filter import ItemFilter
+from model_prep.crawl.prompts import CONSTRAINTS, TASKS, TOPICS, Prompt, PromptSampler, read_list
+from model_prep.crawl.report import CrawlReport
 from model_prep.crawl.settings import CrawlOptions
 from model_prep.crawl.store import open_items
 
@@ -15,11 +14,11 @@ from model_prep.crawl.store import open_items
 def crawl(
     options: CrawlOptions,
     *,
-    report: Report | None = None,
+    report: CrawlReport | None = None,
     progress: Callable[[int, int], None] | None = None,
     note: Note | None = None,
     sleep: Sleep = asyncio.sleep,
-) -> Report:
+) -> CrawlReport:
     """Ask for items until the file holds as many as wanted; those that are there count.
 
     Every reply's items are on the disk before the next is looked at, so that a crawl can be ended
@@ -28,8 +27,8 @@ def crawl(
     Args:
         options: What to ask, and whom.
         report: Is filled in as it goes: for a caller that wants it although this raises.
-        progress: Told how many of how many items there are.
-        note: Told of waits, in a line each.
+        progress: Called with the items that there are and that are wanted.
+        note: Called with messages, a line each.
         sleep: How to wait before a request is sent again.
 
     Raises:
@@ -38,53 +37,52 @@ def crawl(
         DiskSpaceError: the disk is full.
         CrawlError: the API refuses, does not answer, or gives nothing that can be kept.
     """
-    report = report if report is not None else Report()
-    show, say = progress or (lambda *_: None), note or (lambda _: None)
-    topics = lists.read_list(options.topics or lists.TOPICS)
-    tasks = lists.read_list(options.tasks or lists.TASKS)
-    constraints = lists.read_list(lists.CONSTRAINTS)
+    report = report if report is not None else CrawlReport()
+    progress, note = progress or (lambda *_: None), note or (lambda _: None)
+    topics = read_list(options.topics or TOPICS)
+    tasks = read_list(options.tasks or TASKS)
     with open_items(options.output) as file:
-        harvest = Harvest(file, report, options)
+        kept = ItemFilter(file, report, options)
         report.output, report.wanted = str(options.output), options.count
         if file.cut_off:
-            say(f"cut {file.cut_off} bytes of a half line off {options.output}")
+            note(f"cut {file.cut_off} bytes of a half line off {options.output}")
         report.at_start, report.cut_off = len(file.items), file.cut_off
         report.price_in, report.price_out = options.price_in, options.price_out
         # With the number of items, so that a crawl that goes on draws other prompts than before.
         seed = None if options.seed is None else f"{options.seed} {len(file.items)}"
-        prompts = Prompts(topics, tasks, constraints, seed)
-        show(report.total, options.count)
-        if harvest.missing > 0:
-            client = Client(options, report, say, sleep)
-            asyncio.run(_ask(client, prompts, harvest, options, show))
+        prompts = PromptSampler(topics, tasks, read_list(CONSTRAINTS), seed)
+        progress(report.total, options.count)
+        if kept.missing > 0:
+            client = Client(options, report, note, sleep)
+            asyncio.run(_ask(client, prompts, kept, options, progress))
     return report
 
 
 async def _ask(
     client: Client,
-    prompts: Prompts,
-    harvest: Harvest,
+    prompts: PromptSampler,
+    kept: ItemFilter,
     options: CrawlOptions,
-    show: Callable[[int, int], None],
+    progress: Callable[[int, int], None],
 ) -> None:
     """Keep requests going, no more than what is missing may need, until nothing is missing."""
-    asked: dict[asyncio.Task[str | None], Prompt] = {}
+    pending: dict[asyncio.Task[str | None], Prompt] = {}
     async with client:
         try:
-            while harvest.missing > 0:
-                while len(asked) < options.concurrency:
-                    expected = sum(len(prompt.lines) for prompt in asked.values())
-                    items = min(options.items, harvest.missing - expected)
+            while kept.missing > 0:
+                while len(pending) < options.concurrency:
+                    expected = sum(len(prompt.lines) for prompt in pending.values())
+                    items = min(options.items, kept.missing - expected)
                     if items <= 0:
                         break
                     prompt = prompts.draw(items)
-                    asked[asyncio.create_task(client.ask(prompt))] = prompt
-                done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+                    pending[asyncio.create_task(client.ask(prompt))] = prompt
+                done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 # Good replies before the error that another one may have ended with.
-                for task in sorted(done, key=lambda one: one.exception() is not None):
-                    harvest.take(task.result(), asked.pop(task))
-                    show(options.count - harvest.missing, options.count)
+                for task in sorted(done, key=lambda task: task.exception() is not None):
+                    kept.take(task.result(), pending.pop(task))
+                    progress(options.count - kept.missing, options.count)
         finally:
-            for task in asked:
+            for task in pending:
                 task.cancel()
-            await asyncio.gather(*asked, return_exceptions=True)
+            await asyncio.gather(*pending, return_exceptions=True)

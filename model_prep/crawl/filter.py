@@ -1,16 +1,24 @@
-"""Near-duplicates, by ROUGE-L F1 on characters (Lin 2004)."""
+"""The filter of items: faults, near-duplicates, copies of the prompt."""
 
+from collections import Counter
 from collections.abc import Iterable
 
+from model_prep.crawl.items import Item, find_objects, read_item
+from model_prep.crawl.prompts import EXAMPLES, Prompt
+from model_prep.crawl.report import CrawlReport
+from model_prep.crawl.settings import CrawlOptions
+from model_prep.crawl.store import ItemsFile
 from model_prep.errors import CrawlError
 
+_MOST_BARREN = 10
+"""Replies in a row that give nothing, after which it makes no sense to go on."""
 
-class Texts:
-    """Texts that others are compared with.
 
-    A text's similarity to another is 2·LCS / (m + n): the length of their longest common
-    subsequence against their own lengths. That is ROUGE-L's F1, and one minus the normalized Indel
-    distance, which rapidfuzz computes bit-parallel.
+class SimilarTexts:
+    """Texts that others are compared with, by ROUGE-L F1 on characters (Lin 2004).
+
+    That is 2·LCS / (m + n): the length of two texts' longest common subsequence against their own
+    lengths, and one minus the normalized Indel distance, which rapidfuzz computes bit-parallel.
 
     Args:
         similarity: From which on two texts count as the same.
@@ -18,6 +26,10 @@ class Texts:
 
     Raises:
         CrawlError: rapidfuzz is not installed.
+
+    Example:
+        >>> "abxdefgh" in SimilarTexts(0.7, ["abcdef"])
+        True
     """
 
     def __init__(self, similarity: float, texts: Iterable[str] = ()) -> None:
@@ -31,11 +43,84 @@ class Texts:
         self._similarity = similarity
         self._texts = list(texts)
 
-    def hold(self, text: str) -> bool:
+    def __contains__(self, text: str) -> bool:
         """Return whether a text much like this one is among them."""
         alike = self._find(text, self._texts, scorer=self._scorer, score_cutoff=self._similarity)
         return alike is not None
 
     def add(self, text: str) -> None:
-        """Put one more text among them."""
+        """Add a text."""
         self._texts.append(text)
+
+
+class ItemFilter:
+    """Keeps the good items of replies.
+
+    Args:
+        file: Where items go; those that are there are compared with.
+        report: Where items are counted.
+        options: How many are wanted, and how different.
+
+    Raises:
+        CrawlError: rapidfuzz is not installed.
+    """
+
+    def __init__(self, file: ItemsFile, report: CrawlReport, options: CrawlOptions) -> None:
+        self._file, self._report, self._options = file, report, options
+        prompts = (item.prompt for item in [*EXAMPLES.values(), *file.items])
+        self._kept = SimilarTexts(options.similarity, prompts)
+        self._barren: list[Counter[str]] = []
+
+    @property
+    def missing(self) -> int:
+        """Items that are still wanted."""
+        return self._options.count - self._report.total
+
+    def take(self, reply: str | None, prompt: Prompt) -> None:
+        """Write a reply's good items.
+
+        Raises:
+            CrawlError: many replies in a row had none.
+        """
+        items, rejected = self._sorted(reply, prompt)
+        self._report.rejected += rejected
+        self._file.append(items)
+        self._report.kept += len(items)
+        self._barren = [] if items else [*self._barren, rejected]
+        if len(self._barren) >= _MOST_BARREN:
+            reasons = sum(self._barren, Counter[str]()).most_common()
+            listed = ", ".join(f"{count} × {reason}" for reason, count in reasons)
+            msg = (
+                f"{_MOST_BARREN} replies in a row gave nothing to keep ({listed}); try another "
+                "--model, more --topics, fewer --items, or a higher --similarity"
+            )
+            raise CrawlError(msg)
+
+    def _sorted(self, reply: str | None, prompt: Prompt) -> tuple[list[Item], Counter[str]]:
+        """Return the items to keep, and how many others there were, by reason."""
+        if reply is None:
+            return [], Counter({"prompt refused by the server": 1})
+        found = find_objects(reply)
+        rejected = Counter({"broken or cut off": found.broken} if found.broken else {})
+        echoes = SimilarTexts(self._options.similarity, prompt.echoes)
+        items: list[Item] = []
+        for value in found.objects:
+            item = read_item(value)
+            fault = self._fault(item, echoes, items) if item else "a text is missing"
+            if item and not fault:
+                items.append(item)
+                self._kept.add(item.prompt)
+            else:
+                rejected[str(fault)] += 1
+        if not found.objects and not found.broken:
+            rejected["reply without items"] += 1
+        return items, rejected
+
+    def _fault(self, item: Item, echoes: SimilarTexts, items: list[Item]) -> str | None:
+        if item.fault:
+            return item.fault
+        if item.prompt in echoes:
+            return "prompt copied"
+        if item.prompt in self._kept:
+            return "duplicate"
+        return "more than wanted" if len(items) >= self.missing else None

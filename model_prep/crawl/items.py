@@ -1,9 +1,9 @@
-"""One item of instruction data, and what makes one unfit to be kept."""
+"""Items of instruction data: finding them in a model's replies, and telling good from bad."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from json import dumps
 from typing import Any
 
 _LIMITS = {"instruction": (4, 1000), "input": (0, 4000), "output": (1, 8000)}
@@ -26,23 +26,56 @@ _CHOICE = 10
 _LONG, _RUN, _LEAST_NEW = 100, 6, 0.4
 """Characters of a text that can repeat itself and of a run of it; share of new runs."""
 
+# Control characters inside strings are what models often forget to escape.
+_DECODER = json.JSONDecoder(strict=False)
+_THOUGHT = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
+_START = re.compile(r'\{(?=\s*["}])')
+_KEY = "instruction"
+_MOST_CHARACTERS = 100_000
+"""Of a reply that are looked at: more than any model writes."""
+
 
 @dataclass(frozen=True)
 class Item:
-    """An instruction, the material that it works on, and the answer: Alpaca's format."""
+    """An instruction, the material that it works on, and the answer: Alpaca's format.
+
+    Example:
+        >>> Item("Write a haiku.", "", "As an AI language model, I ...").fault
+        'refusal, or talk about being an AI'
+    """
 
     instruction: str
     input: str
     output: str
 
     @property
-    def asked(self) -> str:
-        """Everything that the model is shown."""
+    def prompt(self) -> str:
+        """Everything that a model is shown of it."""
         return f"{self.instruction}\n{self.input}" if self.input else self.instruction
 
     def line(self) -> str:
         """Return the item as a line of JSONL."""
-        return dumps(asdict(self), ensure_ascii=False) + "\n"
+        return json.dumps(asdict(self), ensure_ascii=False) + "\n"
+
+    @property
+    def fault(self) -> str | None:
+        """Why it is not worth keeping, in a few words; None where it is."""
+        for name, text in asdict(self).items():
+            if fault := _fault_of_text(text, *_LIMITS[name]):
+                return f"{name} {fault}"
+        if self._says_nothing():
+            return "output says nothing"
+        if _repeats_itself(self.output):
+            return "output repeats itself"
+        if _REFUSAL.search(self.output) or _REFUSAL.search(self.instruction):
+            return "refusal, or talk about being an AI"
+        return None
+
+    def _says_nothing(self) -> bool:
+        # A short one can be a choice among several: "good or bad?"
+        copied = self.output in self.instruction and len(self.output) >= _CHOICE
+        equal = self.output in (self.instruction, self.input)
+        return copied or equal or bool(_PLACEHOLDER.fullmatch(self.output))
 
 
 def read_item(value: Mapping[str, Any]) -> Item | None:
@@ -56,21 +89,6 @@ def read_item(value: Mapping[str, Any]) -> Item | None:
         return None
     instruction, given, output = (str(text).strip() for text in texts)
     return Item(instruction, "" if given.strip("。.()（）").lower() in _NOTHING else given, output)
-
-
-def fault_of(item: Item) -> str | None:
-    """Return why an item is not worth keeping, in a few words; None where it is."""
-    for name, text in asdict(item).items():
-        fault = _fault_of_text(text, *_LIMITS[name])
-        if fault:
-            return f"{name} {fault}"
-    if _says_nothing(item):
-        return "output says nothing"
-    if _repeats_itself(item.output):
-        return "output repeats itself"
-    if _REFUSAL.search(item.output) or _REFUSAL.search(item.instruction):
-        return "refusal, or talk about being an AI"
-    return None
 
 
 def _fault_of_text(text: str, least: int, most: int) -> str | None:
@@ -87,15 +105,54 @@ def _is_readable(char: str) -> bool:
     return not (is_control or char == "\ufffd" or "\ud800" <= char <= "\udfff")
 
 
-def _says_nothing(item: Item) -> bool:
-    # A short one can be a choice among several: "good or bad?"
-    copied = item.output in item.instruction and len(item.output) >= _CHOICE
-    equal = item.output in (item.instruction, item.input)
-    return copied or equal or bool(_PLACEHOLDER.fullmatch(item.output))
-
-
 def _repeats_itself(text: str) -> bool:
     """Return whether a model got stuck: few of the runs of characters are new."""
     text = _NUMBERING.sub("", text)
     runs = [text[at : at + _RUN] for at in range(len(text) - _RUN + 1)]
     return len(text) >= _LONG and len(set(runs)) < _LEAST_NEW * len(runs)
+
+
+@dataclass(frozen=True)
+class FoundObjects:
+    """JSON objects of a reply.
+
+    Example:
+        >>> found = find_objects('Sure! [{"instruction": "Add 1 and 2.", "output": "3"}, {"instr')
+        >>> found.objects[0]["output"], found.broken
+        ('3', 0)
+    """
+
+    objects: list[dict[str, Any]]
+    """Those with an ``instruction``, wherever they lie; it need not be a string."""
+    broken: int
+    """Objects that are no JSON, as the last one of a reply that was cut off."""
+
+
+def find_objects(text: str) -> FoundObjects:
+    """Find the complete objects in a reply; one that is broken is left out, not repaired."""
+    text = _THOUGHT.sub("", text[:_MOST_CHARACTERS], count=1)
+    objects: list[dict[str, Any]] = []
+    broken, end = 0, 0
+    start = _START.search(text)
+    while start:
+        try:
+            value, after = _DECODER.raw_decode(text, start.start())
+        except (ValueError, RecursionError):
+            start = _START.search(text, start.end())
+            continue
+        objects += _items(value)
+        broken += text.count(f'"{_KEY}"', end, start.start())
+        end = after
+        start = _START.search(text, end)
+    return FoundObjects(objects, broken + text.count(f'"{_KEY}"', end))
+
+
+def _items(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield the objects with an instruction, inside whatever they are wrapped in."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict) and not isinstance(value.get(_KEY, {}), dict | list):
+            yield value
+        elif isinstance(value, dict | list):
+            waiting += reversed(value.values() if isinstance(value, dict) else value)

@@ -1,11 +1,13 @@
-"""What the model is asked: topics × kinds of task, with constraints, drawn at random."""
+"""Prompts for instruction data: topics × kinds of task with constraints, drawn at random."""
 
 import json
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from model_prep.crawl.items import Item
+from model_prep.errors import UsageError
 
 _RULES = """\
 你是编写中文指令数据的专家。用户每次给出若干行“题材：任务（要求）”，
@@ -15,7 +17,7 @@ _RULES = """\
 - output：助手对任务的回答，正确、完整，不是把 input 重复一遍。
 各条的句式和内容都要不同，只用文字就能完成。只输出 {"items": [数据, 数据, …]}，不加任何说明。\
 """
-_ASKED = "请写 {count} 条：\n{lines}"
+_REQUEST = "请写 {count} 条：\n{lines}"
 
 EXAMPLES = {
     ("园艺与阳台种菜", "说出自己的处境，征求建议", "回答分成三点"): Item(
@@ -38,10 +40,23 @@ EXAMPLES = {
 }
 """By their line of a prompt. They are shown to the model; a copy of one is a duplicate."""
 
+TOPICS = Path(__file__).with_name("topics.txt")
+TASKS = Path(__file__).with_name("tasks.txt")
+CONSTRAINTS = Path(__file__).with_name("constraints.txt")
+_MOST_BYTES = 4_000_000
+_LONGEST = 200
+"""Characters of a line: each goes into a prompt as it is."""
+
 
 @dataclass(frozen=True)
 class Prompt:
-    """A request for as many items as it has lines."""
+    """A request for as many items as it has lines.
+
+    Example:
+        >>> print(Prompt((("天文", "写一首诗", "不超过二十个字"),)).messages[-1]["content"])
+        请写 1 条：
+        1. 天文：写一首诗（不超过二十个字）
+    """
 
     lines: tuple[tuple[str, str, str], ...]
     """Topic, kind of task and constraint of each item."""
@@ -52,9 +67,9 @@ class Prompt:
         items = [asdict(item) for item in EXAMPLES.values()]
         return [
             {"role": "system", "content": _RULES},
-            {"role": "user", "content": _asked(list(EXAMPLES))},
+            {"role": "user", "content": _request(list(EXAMPLES))},
             {"role": "assistant", "content": json.dumps({"items": items}, ensure_ascii=False)},
-            {"role": "user", "content": _asked(self.lines)},
+            {"role": "user", "content": _request(self.lines)},
         ]
 
     @property
@@ -64,7 +79,7 @@ class Prompt:
         return [text for pair in pairs for text in pair]
 
 
-class Prompts:
+class PromptSampler:
     """Draws prompts.
 
     Args:
@@ -72,6 +87,10 @@ class Prompts:
         tasks: What items can ask for.
         constraints: How an item shall be.
         seed: The same seed draws the same prompts.
+
+    Example:
+        >>> PromptSampler(["天文"], ["写一首诗"], ["押韵"]).draw(2).lines[1]
+        ('天文', '写一首诗', '押韵')
     """
 
     def __init__(
@@ -97,9 +116,39 @@ class Prompts:
         return drawn
 
 
-def _asked(drawn: Sequence[tuple[str, str, str]]) -> str:
+def _request(drawn: Sequence[tuple[str, str, str]]) -> str:
     lines = (
         f"{number}. {topic}：{task}（{constraint}）"
         for number, (topic, task, constraint) in enumerate(drawn, 1)
     )
-    return _ASKED.format(count=len(drawn), lines="\n".join(lines))
+    return _REQUEST.format(count=len(drawn), lines="\n".join(lines))
+
+
+def read_list(file: Path) -> list[str]:
+    """Return the lines of a UTF-8 file, each once; blank lines are passed over.
+
+    Raises:
+        UsageError: the file is missing, empty, or no such text.
+    """
+    try:
+        if not file.is_file():
+            raise _unusable(file, "it is a folder or a device" if file.exists() else "no such file")
+        if file.stat().st_size > _MOST_BYTES:
+            raise _unusable(file, f"it is larger than {_MOST_BYTES / 1e6:.0f} MB")
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise _unusable(file, error.strerror or type(error).__name__) from error
+    except UnicodeDecodeError as error:
+        raise _unusable(file, "it is not UTF-8; save it as UTF-8") from error
+    lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    if not lines:
+        raise _unusable(file, "it is empty")
+    for line in lines:
+        if len(line) > _LONGEST or not line.isprintable():
+            what = f"longer than {_LONGEST} characters" if line.isprintable() else "no plain text"
+            raise _unusable(file, f"a line is {what}: {line[:20]!r}")
+    return lines
+
+
+def _unusable(file: Path, reason: str) -> UsageError:
+    return UsageError(f"{file} can't be used ({reason}); write one topic or task on each line")

@@ -1,13 +1,20 @@
-"""What a crawl did."""
+"""The report of a crawl."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
 @dataclass
-class Report:
-    """Numbers that grow while a crawl runs, so that they are right whenever it ends."""
+class CrawlReport:
+    """Numbers that grow while a crawl runs, so that they are right whenever it ends.
+
+    Example:
+        >>> report = CrawlReport(kept=20, prompt_tokens=2_000, completion_tokens=5_000)
+        >>> report.price_in, report.price_out = 2.0, 8.0
+        >>> report.cost
+        0.044
+    """
 
     output: str = ""
     wanted: int = 0
@@ -24,6 +31,7 @@ class Report:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     price_in: float | None = None
+    """Of a million tokens of prompts."""
     price_out: float | None = None
 
     @property
@@ -40,12 +48,7 @@ class Report:
         return (self.prompt_tokens * prices[0] + self.completion_tokens * prices[1]) / 1e6
 
     def values(self) -> dict[str, Any]:
-        """Return everything as plain values."""
-        names = ("output", "wanted", "at_start", "cut_off", "kept", "total", "requests", "retries")
-        return {
-            **{name: getattr(self, name) for name in names},
-            "rejected": dict(self.rejected.most_common()),
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "cost": self.cost,
-        }
+        """Return everything but the prices as plain values."""
+        values = asdict(self) | {"rejected": dict(self.rejected.most_common())}
+        values |= {"total": self.total, "cost": self.cost}
+        return {name: value for name, value in values.items() if not name.startswith("price_")}

@@ -1,4 +1,4 @@
-"""What a crawl is told."""
+"""The options of a crawl."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,11 @@ class CrawlOptions:
     """What to ask, whom, and how much of it.
 
     Raises:
-        UsageError: the address or the key is none.
+        UsageError: the address or the key can't be one.
+
+    Example:
+        >>> CrawlOptions(Path("data.jsonl"), 100, base_url="https://me:secret@example.org/v1").server
+        'example.org/v1'
     """
 
     output: Path

@@ -1,4 +1,4 @@
-"""The file of items: a line each, added to by one crawl at a time, whole after any kill."""
+"""The file of items: JSON Lines, appended to by one crawl at a time, whole after any kill."""
 
 import io
 import json
@@ -53,8 +53,8 @@ class ItemsFile:
             begun.startswith(_BEGINNING) or _BEGINNING.startswith(begun)
         ):
             msg = (
-                f"line {number} of {self._path} is no item with instruction and output; mend it, "
-                "or name another file"
+                f"line {number} of {self._path} is no item with instruction and output; "
+                "correct it, or name another file"
             )
             raise OutputError(msg)
         self.cut_off = len(line)

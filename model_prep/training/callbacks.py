@@ -1,22 +1,33 @@
-"""What a run says while it works: a log to be read by programs, and progress to be watched."""
+"""Callbacks of transformers' Trainer: the log and progress of a run, and its end by a signal."""
 
 import json
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback
 
 from model_prep.errors import TrainingError
-from model_prep.training.log import read_log
+from model_prep.training.report import LOG, read_log
+
+_LOGGED = {"loss", "learning_rate", "grad_norm", "eval_loss", "eval_perplexity"}
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a run is."""
+class TrainingProgress:
+    """How far a run is.
+
+    Example:
+        >>> TrainingProgress(3, 60, loss=2.5, tokens_per_second=24.0, seconds_left=90.0).step
+        3
+    """
 
     step: int
     steps: int
@@ -25,50 +36,54 @@ class Progress:
     seconds_left: float
 
 
-class Watching(TrainerCallback):
-    """Writes the log and tells progress; a loss that is no number ends the run.
+class TrainingLogCallback(TrainerCallback):
+    """Writes the log and reports progress; a loss that is not finite ends the run.
 
     Args:
-        file: The log: a JSON object on each line, appended.
-        tokens_per_row: Mean of the training data.
+        folder: Of the run; the log in it has a JSON object on each line, and is appended to.
+        tokens_per_sequence: Mean of the training data.
         progress: Called after each step.
     """
 
     def __init__(
-        self, file: Path, tokens_per_row: float, progress: Callable[[Progress], None] | None
+        self,
+        folder: Path,
+        tokens_per_sequence: float,
+        progress: Callable[[TrainingProgress], None] | None,
     ) -> None:
-        self._file = file
-        self._tokens_per_row = tokens_per_row
+        self._folder = folder
+        self._tokens_per_sequence = tokens_per_sequence
         self._progress = progress
         self._start = 0.0
-        self._first = 0
+        self._first_step = 0
         self._loss: float | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Begin to measure; of an earlier run, what came after its checkpoint is forgotten."""
+        """Start the clock; what an earlier run logged after its checkpoint is removed."""
         self._start = time.perf_counter()
-        self._first = state.global_step
+        self._first_step = state.global_step
         if state.is_world_process_zero:
-            lines = [line for line in read_log(self._file) if line["step"] <= state.global_step]
+            lines = [line for line in read_log(self._folder) if line["step"] <= state.global_step]
             text = "".join(json.dumps(line) + "\n" for line in lines)
-            self._file.write_text(text, encoding="utf-8")
+            (self._folder / LOG).write_text(text, encoding="utf-8")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Tell how far it is."""
+        """Report progress."""
         if self._progress and state.is_world_process_zero:
             rate = self._tokens(args, state) / max(self._seconds(), 1e-9)
-            done = state.global_step - self._first
+            done = state.global_step - self._first_step
             left = (state.max_steps - state.global_step) * self._seconds() / max(done, 1)
-            self._progress(Progress(state.global_step, state.max_steps, self._loss, rate, left))
+            self._progress(
+                TrainingProgress(state.global_step, state.max_steps, self._loss, rate, left)
+            )
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Append a line.
 
         Raises:
-            TrainingError: the loss is no number.
+            TrainingError: the loss is not finite.
         """
-        names = {"loss", "learning_rate", "grad_norm", "eval_loss", "eval_perplexity"}
-        shown = {name: value for name, value in (logs or {}).items() if name in names}
+        shown = {name: value for name, value in (logs or {}).items() if name in _LOGGED}
         if not shown:
             return
         self._loss = shown.get("loss", self._loss)
@@ -78,7 +93,7 @@ class Watching(TrainerCallback):
                 tokens, seconds = self._tokens(args, state), self._seconds()
                 line |= {"tokens": tokens, "seconds": round(seconds, 3)}
                 line["tokens_per_second"] = round(tokens / max(seconds, 1e-9), 1)
-            with self._file.open("a", encoding="utf-8") as file:
+            with (self._folder / LOG).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         if self._loss is not None and not math.isfinite(self._loss):
             msg = (
@@ -92,6 +107,52 @@ class Watching(TrainerCallback):
 
     def _tokens(self, args: Any, state: Any) -> int:
         """Tokens of this process's run so far: exact over an epoch, a mean within one."""
-        rows: int = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-        steps: int = state.global_step - self._first
-        return round(steps * rows * self._tokens_per_row)
+        batch: int = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        steps: int = state.global_step - self._first_step
+        return round(steps * batch * self._tokens_per_sequence)
+
+
+class SignalCallback(TrainerCallback):
+    """Ends the run with a checkpoint after the step in which a signal came.
+
+    Processes agree on the step: one that went on alone would wait for the others for ever.
+    """
+
+    def __init__(self) -> None:
+        self.stopping = False
+        """Whether this process has been signalled; at the end, whether the run was cut short."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        """Stop where any process was signalled, unless it was the last step."""
+        stopping = self.stopping
+        if args.world_size > 1:
+            flag = torch.tensor(int(stopping), device=args.device)
+            torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
+            stopping = bool(flag.item())
+        self.stopping = stopping and state.global_step < state.max_steps
+        if self.stopping:
+            control.should_save = control.should_training_stop = True
+        return control
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Let the first SIGINT or SIGTERM end the run; a second one acts as before."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def restore() -> None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+        def stop(*_: Any) -> None:
+            self.stopping = True
+            restore()
+
+        for number in before:
+            signal.signal(number, stop)
+        try:
+            yield
+        finally:
+            restore()

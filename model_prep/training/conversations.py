@@ -1,4 +1,4 @@
-"""Conversations to be learned, out of the formats that they come in."""
+"""Conversations to be learned, read from Alpaca's, ShareGPT's and OpenAI's formats."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ _ROLES = {
     "system": "system", "user": "user", "human": "user", "assistant": "assistant",
     "gpt": "assistant", "bot": "assistant",
 }  # fmt: skip
-_LISTS = {"messages": ("role", "content"), "conversations": ("from", "value")}
+_LISTS = (("messages", "role", "content"), ("conversations", "from", "value"))
+"""Key of a list of messages, and the keys of a message's role and text."""
 FORMATS = (
     '{"instruction": …, "input": …, "output": …}, {"conversations": [{"from": …, "value": …}]} '
     'or {"messages": [{"role": …, "content": …}]}'
@@ -23,7 +24,13 @@ FORMATS = (
 
 @dataclass(frozen=True)
 class Conversation:
-    """Messages of which the assistant's are learned."""
+    """Messages of which the assistant's are learned.
+
+    Example:
+        >>> turns = [{"role": "user", "content": "你好"}, {"role": "assistant", "content": "您好"}]
+        >>> Conversation(turns, Path("data.jsonl"), line=1).messages[-1]["role"]
+        'assistant'
+    """
 
     messages: list[dict[str, str]]
     """``role`` (system, user, assistant) and ``content``; the last is the assistant's."""
@@ -40,7 +47,7 @@ def read_conversations(
             messages = _messages(value)
             if isinstance(messages, str):
                 problems.add(file, line, messages)
-            elif not all(_is_text(one["content"]) for one in messages):
+            elif not all(_is_text(message["content"]) for message in messages):
                 problems.add(file, line, "holds half a character", "a lone UTF-16 surrogate")
             else:
                 yield Conversation(messages, file, line)
@@ -59,10 +66,7 @@ def _messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
     """Return the messages of an object, or what is wrong with it."""
     if "instruction" in value or "output" in value:
         return _alpaca(value)
-    for name, role, content in (
-        ("messages", "role", "content"),
-        ("conversations", "from", "value"),
-    ):
+    for name, role, content in _LISTS:
         if name in value:
             return _turns(value[name], name, role, content)
     return "has none of the known keys"
@@ -76,8 +80,8 @@ def _alpaca(value: dict[str, Any]) -> list[dict[str, str]] | str:
     if not instruction.strip() or not output.strip():
         return "instruction or output is empty"
     # An input is joined to its instruction with a newline, as the family was trained.
-    asked = f"{instruction}\n{more}" if more else instruction
-    return [{"role": "user", "content": asked}, {"role": "assistant", "content": output}]
+    prompt = f"{instruction}\n{more}" if more else instruction
+    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": output}]
 
 
 def _turns(turns: Any, name: str, role: str, content: str) -> list[dict[str, str]] | str:
@@ -85,17 +89,17 @@ def _turns(turns: Any, name: str, role: str, content: str) -> list[dict[str, str
         return f"{name} is no list of messages"
     messages = []
     for turn in turns:
-        who, said = _ROLES.get(str(turn.get(role))), turn.get(content)
-        if who is None or not isinstance(said, str):
+        speaker, text = _ROLES.get(str(turn.get(role))), turn.get(content)
+        if speaker is None or not isinstance(text, str):
             return f"a message of {name} has no known {role} or no text in {content}"
-        messages.append({"role": who, "content": said})
+        messages.append({"role": speaker, "content": text})
     while messages and messages[-1]["role"] != "assistant":
         messages.pop()  # nothing is learned from what comes after the last answer
-    speakers = [one["role"] for one in messages if one["role"] != "system"]
+    speakers = [message["role"] for message in messages if message["role"] != "system"]
     if not speakers or speakers[0] != "user":
         return f"{name} has no answer of the assistant to a user"
-    if any(one == other for one, other in pairwise(speakers)):
+    if any(speaker == next_speaker for speaker, next_speaker in pairwise(speakers)):
         return f"user and assistant do not take turns in {name}"
-    if not any(one["content"].strip() for one in messages if one["role"] == "assistant"):
+    if not any(turn["content"].strip() for turn in messages if turn["role"] == "assistant"):
         return "the assistant's messages are empty"
     return messages

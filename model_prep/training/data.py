@@ -1,4 +1,4 @@
-"""Data for a run: found, tokenized once, and put into rows."""
+"""The data of a run: files found, tokenized once, and packed into sequences."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import Any
 
 from model_prep.catalog.pull import models_folder
 from model_prep.errors import TrainingError
-from model_prep.training import conversations as records
+from model_prep.training.conversations import FORMATS, SUFFIXES
 from model_prep.training.dataset_files import Problems, find_files
 from model_prep.training.encoding import encode_conversations, encode_texts
-from model_prep.training.packing import Rows, make_rows
+from model_prep.training.packing import PackedSequences, make_sequences
 from model_prep.training.settings import TrainingSettings
 from model_prep.training.token_cache import TokenData, fingerprint, open_data, write_data
 
@@ -20,34 +20,40 @@ _TEXT = (".txt", ".md")
 class Data:
     """What a run trains on and is measured on."""
 
-    train: Rows
-    validation: Rows | None
+    train: PackedSequences
+    validation: PackedSequences | None
     key: str
     """Changes with the content of the training data and how it is encoded."""
 
 
 def load(settings: TrainingSettings, tokenizer: Any) -> Data:
-    """Return the rows of a run; what is tokenized already is taken from the cache.
+    """Return the sequences of a run; what is tokenized already is taken from the cache.
 
     Raises:
         TrainingError: a file is missing, or nothing is left to train on or to measure.
+        OutputError, DiskSpaceError: the cache can't be written.
     """
-    data = tokenized(settings, settings.data, tokenizer)
-    _require_some(data, settings.data, sft=settings.kind == "sft")
-    split = 0.0 if settings.validation else settings.validation_split
-    train, held_back = make_rows(
-        data,
-        settings.max_length,
-        packing=settings.packing,
-        held_back=split if len(data) > 1 else 0.0,
-        seed=settings.seed,
+    data = _usable(settings, settings.data, tokenizer)
+    split = 0.0 if settings.validation or len(data) < 2 else settings.validation_split
+    train, held_back = make_sequences(
+        data, settings.max_length, packing=settings.packing, held_back=split, seed=settings.seed
     )
-    validation: Rows | None = held_back if len(held_back) else None
+    validation: PackedSequences | None = held_back if len(held_back) else None
     if settings.validation:
-        other = tokenized(settings, settings.validation, tokenizer)
-        _require_some(other, settings.validation, sft=settings.kind == "sft")
-        validation, _ = make_rows(other, settings.max_length, packing=settings.packing)
+        other = _usable(settings, settings.validation, tokenizer)
+        validation, _ = make_sequences(other, settings.max_length, packing=settings.packing)
     return Data(train, validation, f"{data.folder.name}-{split:g}")
+
+
+def _usable(settings: TrainingSettings, paths: list[Path], tokenizer: Any) -> TokenData:
+    data = tokenized(settings, paths, tokenizer)
+    if not len(data):
+        problems = data.problems
+        why = f" ({problems.total:,} problems: {problems.first[0]})" if problems.first else ""
+        takes = f"JSON with {FORMATS}" if settings.kind == "sft" else "text files"
+        msg = f"nothing can be used of {', '.join(map(str, paths))}{why}; it takes {takes}"
+        raise TrainingError(msg)
+    return data
 
 
 def tokenized(settings: TrainingSettings, paths: list[Path], tokenizer: Any) -> TokenData:
@@ -58,7 +64,7 @@ def tokenized(settings: TrainingSettings, paths: list[Path], tokenizer: Any) -> 
         OutputError, DiskSpaceError: the cache can't be written.
     """
     sft = settings.kind == "sft"
-    suffixes, what = (records.SUFFIXES, "conversations") if sft else (_TEXT, "text")
+    suffixes, what = (SUFFIXES, "conversations") if sft else (_TEXT, "text")
     files = find_files(paths, suffixes, what)
     key = fingerprint(
         files,
@@ -67,13 +73,14 @@ def tokenized(settings: TrainingSettings, paths: list[Path], tokenizer: Any) -> 
         max_length=settings.max_length,
         tokenizer=_identity(tokenizer),
     )
-    folder = _cache(settings) / key
-    if found := open_data(folder):
-        return found
-    problems = Problems()
-    encode = encode_conversations if sft else encode_texts
-    samples = encode(files, settings.encoding, tokenizer, settings.max_length, problems)
-    return write_data(folder, samples, problems)
+    folder = (settings.cache_dir or models_folder().parent / "training-data") / key
+    data = open_data(folder)
+    if data is None:
+        problems = Problems()
+        encode = encode_conversations if sft else encode_texts
+        samples = encode(files, settings.encoding, tokenizer, settings.max_length, problems)
+        data = write_data(folder, samples, problems)
+    return data
 
 
 def _identity(tokenizer: Any) -> str:
@@ -88,17 +95,3 @@ def _identity(tokenizer: Any) -> str:
     special = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.get_added_vocab())
     template = tokenizer.chat_template
     return f"{sha256(content).hexdigest()} {special} {template}"
-
-
-def _cache(settings: TrainingSettings) -> Path:
-    return settings.cache_dir or models_folder().parent / "training-data"
-
-
-def _require_some(data: TokenData, paths: list[Path], *, sft: bool) -> None:
-    if len(data):
-        return
-    problems = data.problems
-    why = f" ({problems.total:,} problems: {problems.first[0]})" if problems.first else ""
-    takes = f"JSON with {records.FORMATS}" if sft else "text files"
-    msg = f"nothing can be used of {', '.join(map(str, paths))}{why}; it takes {takes}"
-    raise TrainingError(msg)

@@ -1,4 +1,4 @@
-"""Files of training data: what is in them, and what is wrong with them, by file and line."""
+"""Files of training data: finding and reading them, with problems noted by file and line."""
 
 import codecs
 import json
@@ -17,7 +17,12 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class Problem:
-    """Something in the data that can't be used."""
+    """Something in the data that can't be used.
+
+    Example:
+        >>> print(Problem("data.jsonl", 7, "is broken JSON"))
+        data.jsonl:7: is broken JSON
+    """
 
     file: str
     line: int
@@ -30,7 +35,14 @@ class Problem:
 
 @dataclass
 class Problems:
-    """What was wrong in all files; only the first of each kind are kept with their places."""
+    """The problems of all files; only the first of each kind are kept with their places.
+
+    Example:
+        >>> problems = Problems()
+        >>> problems.add(Path("data.jsonl"), 7, "is broken JSON")
+        >>> problems.total
+        1
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     """How many there are of each kind."""
@@ -65,9 +77,8 @@ def find_files(paths: list[Path], suffixes: tuple[str, ...], what: str) -> list[
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(
-                one for one in path.rglob("*") if one.suffix.lower() in suffixes and one.is_file()
-            )
+            below = (file for file in sorted(path.rglob("*")) if file.is_file())
+            inside = [file for file in below if file.suffix.lower() in suffixes]
             if not inside:
                 msg = (
                     f"{path} holds no {what} ({', '.join(suffixes)}); name a file or another folder"
@@ -131,50 +142,38 @@ def read_objects(
 
 
 def _lines(text: str, file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
-    whole = text.lstrip().startswith("{\n")  # one object over several lines
-    parts = [text] if whole else text.split("\n")
-    for line, part in enumerate(parts, 1):
-        if not part.strip():
-            continue
-        try:
-            yield line, json.loads(part)
-        except (ValueError, RecursionError) as error:
-            problems.add(file, _line(error, line), "is broken JSON", _reason(error))
+    is_one_object = text.lstrip().startswith("{\n")  # over several lines
+    for line, part in enumerate([text] if is_one_object else text.split("\n"), 1):
+        if part.strip():
+            try:
+                yield line, json.loads(part)
+            except (ValueError, RecursionError) as error:
+                _add_broken(problems, file, line, "is broken JSON", error)
 
 
 def _array(text: str, file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
     """Yield an array's items one by one, so that those before a broken one are not lost."""
     decoder = json.JSONDecoder()
-    at, line = text.index("[") + 1, 1
-    counted = 0
+    at, line, counted = text.index("[") + 1, 1, 0
     while True:
-        at = _skip(text, at)
-        if at < len(text) and text[at] == "]":
+        while at < len(text) and text[at] in " \t\r\n,":
+            at += 1
+        if text.startswith("]", at):
             return
         line += text.count("\n", counted, at)
         counted = at
         try:
             value, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
-            problems.add(file, _line(error, line), "is broken JSON from here on", _reason(error))
+            _add_broken(problems, file, line, "is broken JSON from here on", error)
             return
         yield line, value
-        at = _skip(text, at)
-        if at < len(text) and text[at] == ",":
-            at += 1
 
 
-def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] in " \t\r\n":
-        at += 1
-    return at
-
-
-def _line(error: Exception, line: int) -> int:
-    return max(error.lineno, line) if isinstance(error, json.JSONDecodeError) else line
-
-
-def _reason(error: Exception) -> str:
+def _add_broken(problems: Problems, file: Path, line: int, kind: str, error: Exception) -> None:
+    detail = first_line(error)
     if isinstance(error, RecursionError):
-        return "nested too deeply"
-    return error.msg if isinstance(error, json.JSONDecodeError) else first_line(error)
+        detail = "nested too deeply"
+    elif isinstance(error, json.JSONDecodeError):
+        line, detail = max(error.lineno, line), error.msg
+    problems.add(file, line, kind, detail)

@@ -1,14 +1,17 @@
-"""What a run would do: its samples with their masks, its steps, memory and time."""
+"""The estimate of a run without training: its samples and labels, steps, memory and time."""
 
 import math
 import os
 import time
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from model_prep.training import data as training_data
+from model_prep.training.data import load
+from model_prep.training.encoding import IGNORED
 from model_prep.training.model import load_model, model_options, tokenizer_of
-from model_prep.training.packing import Rows
+from model_prep.training.packing import PackedSequences
 from model_prep.training.settings import TrainingSettings
 
 _SHARE = 0.5
@@ -25,10 +28,12 @@ class Estimate:
     samples: int
     tokens: int
     targets: int
+    """Tokens that are learned: those with a label."""
     longest: int
     median: int
     truncated: int
     rows: int
+    """Packed sequences."""
     steps: int
     parameters: int
     trained: int
@@ -46,7 +51,7 @@ def estimate(settings: TrainingSettings, *, shown: int = 2) -> Estimate:
 
     Args:
         settings: Of the run.
-        shown: Rows to decode.
+        shown: Sequences to decode.
 
     Raises:
         TrainingError, TokenizerError, AdapterError: as `train` raises them.
@@ -54,17 +59,18 @@ def estimate(settings: TrainingSettings, *, shown: int = 2) -> Estimate:
     import numpy as np
 
     tokenizer = tokenizer_of(settings)
-    data = training_data.load(settings, tokenizer)
+    data = load(settings, tokenizer)
     model = load_model(settings, tokenizer, weights=False)
     samples = data.train.data
-    trained = sum(one.numel() for one in model.parameters() if one.requires_grad)
-    frozen = sum(one.numel() for one in model.parameters()) - trained
+    parameters = list(model.parameters())
+    trained = sum(tensor.numel() for tensor in parameters if tensor.requires_grad)
+    frozen = sum(tensor.numel() for tensor in parameters) - trained
     steps = _steps(settings, len(data.train))
-    tokens = steps * _rows_per_step(settings) * data.train.tokens / len(data.train)
+    tokens = steps * _sequences_per_step(settings) * data.train.tokens / len(data.train)
     return Estimate(
         samples=len(samples),
         tokens=data.train.tokens,
-        targets=int(samples.targets.sum()),
+        targets=int((samples.labels != IGNORED).sum()),
         longest=int(samples.lengths.max()),
         median=int(np.median(samples.lengths)),
         truncated=samples.truncated,
@@ -75,36 +81,36 @@ def estimate(settings: TrainingSettings, *, shown: int = 2) -> Estimate:
         memory_gb=_memory(settings, model.config, frozen, trained) / 1e9,
         seconds=_seconds(settings, frozen, trained, tokens),
         problems=dict(samples.problems.counts),
-        first_problems=[str(one) for one in samples.problems.first],
-        shown=[decoded(data.train, row, tokenizer) for row in range(min(shown, len(data.train)))],
+        first_problems=list(map(str, samples.problems.first)),
+        shown=[
+            decoded(data.train, index, tokenizer) for index in range(min(shown, len(data.train)))
+        ],
     )
 
 
-def decoded(rows: Rows, number: int, tokenizer: Any) -> list[tuple[str, bool]]:
-    """Return a row as text, in stretches that are learned or not."""
-    row = rows[number]
-    stretches: list[tuple[list[int], bool]] = []
-    for token, label in zip(row["ids"].tolist(), row["labels"].tolist(), strict=True):
-        learned = label >= 0
-        if not stretches or stretches[-1][1] != learned:
-            stretches.append(([], learned))
-        stretches[-1][0].append(token)
-    return [(tokenizer.decode(ids), learned) for ids, learned in stretches]
+def decoded(sequences: PackedSequences, index: int, tokenizer: Any) -> list[tuple[str, bool]]:
+    """Return a sequence as text, in stretches that are learned or not."""
+    sequence = sequences[index]
+    tokens = zip(sequence["ids"].tolist(), sequence["labels"] != IGNORED, strict=True)
+    return [
+        (tokenizer.decode([token for token, _ in stretch]), bool(learned))
+        for learned, stretch in groupby(tokens, key=itemgetter(1))
+    ]
 
 
 def _processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def _rows_per_step(settings: TrainingSettings) -> int:
+def _sequences_per_step(settings: TrainingSettings) -> int:
     batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
     return batch * _processes()
 
 
-def _steps(settings: TrainingSettings, rows: int) -> int:
+def _steps(settings: TrainingSettings, sequences: int) -> int:
     if settings.max_steps > 0:
         return settings.max_steps
-    batches = math.ceil(rows / (settings.per_device_train_batch_size * _processes()))
+    batches = math.ceil(sequences / (settings.per_device_train_batch_size * _processes()))
     each = math.ceil(batches / settings.gradient_accumulation_steps)
     return math.ceil(settings.num_train_epochs * each)
 
@@ -113,9 +119,8 @@ def _memory(settings: TrainingSettings, config: Any, frozen: int, trained: int) 
     size = model_options(settings)["dtype"].itemsize
     base = {"4bit": 0.55, "8bit": 1.05}.get(settings.quantize or "", float(size))
     shared = _processes() if settings.fsdp or settings.deepspeed else 1
-    weights: float = (
-        frozen * base + trained * 16
-    ) / shared  # weight, gradient, AdamW's two moments
+    # Of what is trained: weight, gradient, AdamW's two moments.
+    weights: float = (frozen * base + trained * 16) / shared
     tokens = settings.per_device_train_batch_size * settings.max_length
     layers, hidden = config.num_hidden_layers, config.hidden_size
     kept = layers + _ACTIVATIONS if settings.gradient_checkpointing else layers * _ACTIVATIONS

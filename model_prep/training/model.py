@@ -1,4 +1,4 @@
-"""The model that is trained: a base that stays as it is, and an adapter upon it."""
+"""The model that is trained: a frozen base with a LoRA adapter."""
 
 import os
 import warnings
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_prep.errors import GenerateError, TokenizerError, TrainingError, first_line
+from model_prep.errors import GenerateError, TrainingError, first_line
 from model_prep.inference.placement import placement
 from model_prep.lora.adapter import open_adapter
 from model_prep.tokenizer.loading import MODEL_FILE, load_tokenizer, save_tokenizer
 from model_prep.training.settings import TrainingSettings
-from model_prep.training.vocabulary import Sizes, rows_needed
+from model_prep.training.vocabulary import VocabularySizes, rows_needed
 
 if TYPE_CHECKING:
     import torch
@@ -99,7 +99,7 @@ def _base(folder: Path, options: dict[str, Any], without_weights: Any) -> Any:
 
 @contextmanager
 def _readable(folder: Path) -> Iterator[None]:
-    """Say in one line why a model can't be loaded."""
+    """Explain in one line why a model can't be loaded."""
     from safetensors import SafetensorError
 
     try:
@@ -149,9 +149,9 @@ def model_options(settings: TrainingSettings) -> dict[str, Any]:
 def _rows(settings: TrainingSettings, tokenizer: Any, model_rows: int) -> int:
     adapter = open_adapter(settings.adapter).vocabulary if settings.adapter else None
     return rows_needed(
-        Sizes(len(tokenizer), model_rows, adapter),
+        VocabularySizes(len(tokenizer), model_rows, adapter),
         exact=_is_exact(tokenizer),
-        saved=settings.modules_to_save,
+        modules_to_save=settings.modules_to_save,
         model=settings.model,
         adapter=settings.adapter,
     )
@@ -187,7 +187,9 @@ def _with_adapter(model: Any, settings: TrainingSettings, *, weights: bool) -> A
             msg = f"{what} {settings.model} ({reason})"
             raise TrainingError(msg) from error
     if cast and not settings.fsdp:
-        in_full_precision(made)
+        for _, parameter in trained(made):
+            # Steps of a small learning rate vanish in half precision.
+            parameter.data = parameter.data.float()
     return made
 
 
@@ -221,14 +223,6 @@ def _new_config(settings: TrainingSettings) -> Any:
     )
 
 
-def in_full_precision(model: Any) -> None:
-    """Make what is trained float32: steps of a small learning rate vanish in half precision."""
-    import torch
-
-    for _, parameter in trained(model):
-        parameter.data = parameter.data.to(torch.float32)
-
-
 def trained(model: Any) -> "Iterator[tuple[str, torch.nn.Parameter]]":
     """Yield what is trained of a `PeftModel`, each by the name that PEFT saves it under."""
     for name, parameter in model.named_parameters():
@@ -257,16 +251,8 @@ def require_complete(folder: Path, shapes: "dict[str, torch.Size]") -> None:
 
 
 def save_tokenizer_beside(tokenizer: Any, folder: Path) -> None:
-    """Write the tokenizer into an adapter's folder, as a merge expects it.
-
-    Raises:
-        TrainingError: the folder can't be written.
-    """
-    try:
-        if _is_exact(tokenizer):
-            save_tokenizer(tokenizer, folder)
-        else:
-            tokenizer.save_pretrained(folder)
-    except (OSError, TokenizerError) as error:
-        msg = f"{folder} can't be written ({error})"
-        raise TrainingError(msg) from error
+    """Write the tokenizer into an adapter's folder, as a merge expects it."""
+    if _is_exact(tokenizer):
+        save_tokenizer(tokenizer, folder)
+    else:
+        tokenizer.save_pretrained(folder)

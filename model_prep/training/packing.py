@@ -1,76 +1,64 @@
-"""Rows that a model is trained on: one or several samples each, none attending to another."""
+"""Packed sequences: one or several samples in each, none attending to another."""
 
+from bisect import bisect_left, insort
+from collections import defaultdict
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from model_prep.training.encoding import IGNORED
 from model_prep.training.token_cache import TokenData
 
 if TYPE_CHECKING:
     import torch
 
 Array = np.ndarray[Any, np.dtype[np.int64]]
-IGNORED = -100
-"""Label of a token that is not learned: that of PyTorch's cross entropy."""
 
 
 def pack(lengths: Array, max_length: int) -> list[list[int]]:
-    """Put samples into rows: each into the fullest row that has room, the longest first.
+    """Put samples into sequences by best fit, the longest first.
 
     Args:
         lengths: Tokens of each sample, none above ``max_length``.
-        max_length: Tokens of a row.
+        max_length: Tokens of a sequence.
 
     Returns:
-        The samples of each row.
+        The samples of each sequence.
+
+    Example:
+        >>> pack(np.array([3, 6, 4, 2]), max_length=8)
+        [[1, 3], [0, 2]]
     """
-    rows: list[list[int]] = []
-    with_room: list[list[int]] = [[] for _ in range(max_length + 1)]  # rows, by what is free
-    nearest = _Nearest(max_length)
+    sequences: list[list[int]] = []
+    by_free = defaultdict[int, list[int]](list)  # sequences by their free tokens
+    free_sizes: list[int] = []  # those that some sequence has, ascending
     for sample in np.argsort(-lengths, kind="stable").tolist():
         length = int(lengths[sample])
-        free = nearest.at_least(length)
-        if free is None:
-            row, free = len(rows), max_length
-            rows.append([])
+        at = bisect_left(free_sizes, length)
+        if at == len(free_sizes):
+            sequence, free = len(sequences), max_length
+            sequences.append([])
         else:
-            row = with_room[free].pop()
-            if not with_room[free]:
-                nearest.remove(free)
-        rows[row].append(sample)
+            free = free_sizes[at]
+            sequence = by_free[free].pop()
+            if not by_free[free]:
+                del free_sizes[at]
+        sequences[sequence].append(sample)
         if left := free - length:
-            if not with_room[left]:
-                nearest.add(left)
-            with_room[left].append(row)
-    return [sorted(row) for row in rows]
+            if not by_free[left]:
+                insort(free_sizes, left)
+            by_free[left].append(sequence)
+    return [sorted(samples) for samples in sequences]
 
 
-class _Nearest:
-    """A set of small numbers that finds the smallest one not below another: bits of one integer."""
-
-    def __init__(self, largest: int) -> None:
-        self._bits = 0
-        self._largest = largest
-
-    def add(self, number: int) -> None:
-        self._bits |= 1 << number
-
-    def remove(self, number: int) -> None:
-        self._bits &= ~(1 << number)
-
-    def at_least(self, number: int) -> int | None:
-        above = self._bits >> number
-        return number + (above & -above).bit_length() - 1 if above else None
-
-
-class Rows:
-    """A map-style dataset of rows.
+class PackedSequences:
+    """A map-style dataset of sequences.
 
     Args:
         data: Tokenized samples.
-        samples: Those of each row.
+        samples: Those of each sequence.
     """
 
     def __init__(self, data: TokenData, samples: list[list[int]]) -> None:
@@ -80,75 +68,83 @@ class Rows:
     def __len__(self) -> int:
         return len(self._samples)
 
-    def __getitem__(self, number: int) -> dict[str, Array]:
-        """Return a row: ``ids``, ``labels`` and ``positions``, int64, all of one length.
+    def __getitem__(self, index: int) -> dict[str, Array]:
+        """Return a sequence: ``ids``, ``labels`` and ``positions``, int64, all of one length.
 
-        Positions begin anew with each sample: that is how transformers' models tell samples apart,
+        Positions start at 0 for each sample: that is how transformers' models tell samples apart,
         and none attends to another.
         """
-        bounds = [self._bounds(sample) for sample in self._samples[number]]
-        ids = np.concatenate([self.data.ids[begin:end] for begin, end in bounds]).astype(np.int64)
-        learned = np.concatenate([self.data.targets[begin:end] for begin, end in bounds])
-        positions = np.concatenate([np.arange(end - begin) for begin, end in bounds])
+        spans = [self._span(sample) for sample in self._samples[index]]
+        ids, labels = (
+            np.concatenate([tokens[span] for span in spans]).astype(np.int64)
+            for tokens in (self.data.ids, self.data.labels)
+        )
+        positions = np.concatenate([np.arange(span.stop - span.start) for span in spans])
         # The first token of a sample would be predicted from the sample before it.
-        labels = np.where(learned.astype(bool) & (positions > 0), ids, IGNORED)
-        return {"ids": ids, "labels": labels, "positions": positions}
+        return {"ids": ids, "labels": np.where(positions, labels, IGNORED), "positions": positions}
 
-    def _bounds(self, sample: int) -> tuple[int, int]:
-        ends = self.data.ends
-        return int(ends[sample - 1]) if sample else 0, int(ends[sample])
+    def _span(self, sample: int) -> slice:
+        return slice(self.data.ends[sample - 1] if sample else 0, self.data.ends[sample])
 
     @cached_property
     def tokens(self) -> int:
-        """Tokens of all rows."""
+        """Tokens of all sequences."""
         return int(self.data.lengths[list(chain.from_iterable(self._samples))].sum())
 
 
-def make_rows(
+def make_sequences(
     data: TokenData, max_length: int, *, packing: bool, held_back: float = 0.0, seed: int = 0
-) -> tuple[Rows, Rows]:
-    """Return the rows to train on, and those held back.
+) -> tuple[PackedSequences, PackedSequences]:
+    """Return the sequences to train on, and those held back.
 
     Args:
         data: Tokenized samples.
-        max_length: Tokens of a row.
-        packing: Put several samples into a row.
+        max_length: Tokens of a sequence.
+        packing: Put several samples into a sequence.
         held_back: Share of the samples in the second; chosen by chance, before packing.
         seed: Of that chance.
     """
     order = np.random.default_rng(seed).permutation(len(data))
     count = min(max(1, round(held_back * len(data))), len(data) - 1) if held_back else 0
-    parts = np.sort(order[count:]), np.sort(order[:count])
     made = []
-    for part in parts:
-        if packing and len(part):
-            rows = [part[row].tolist() for row in pack(data.lengths[part], max_length)]
+    for part in (np.sort(order[count:]), np.sort(order[:count])):
+        if packing:
+            packed = pack(data.lengths[part], max_length)
+            samples = [part[sequence].tolist() for sequence in packed]
         else:
-            rows = [[int(sample)] for sample in part]
-        made.append(Rows(data, rows))
+            samples = [[int(sample)] for sample in part]
+        made.append(PackedSequences(data, samples))
     return made[0], made[1]
 
 
 class Collator:
-    """Makes a batch of rows, as long as the longest of them.
+    """Makes a batch of sequences, as long as the longest of them.
 
     Args:
         pad_id: Token that fills the others up; it is a sample of its own and never learned.
+
+    Example:
+        >>> one, two = (
+        ...     {"ids": np.array(ids), "labels": np.array(ids), "positions": np.arange(len(ids))}
+        ...     for ids in ([5, 6, 7], [8])
+        ... )
+        >>> Collator(pad_id=0)([one, two])["labels"].tolist()
+        [[5, 6, 7], [8, -100, -100]]
     """
 
     def __init__(self, pad_id: int) -> None:
         self._pad_id = pad_id
 
-    def __call__(self, rows: list[dict[str, Array]]) -> "dict[str, torch.Tensor]":
+    def __call__(self, sequences: list[dict[str, Array]]) -> "dict[str, torch.Tensor]":
         """Return ``input_ids``, ``labels`` and ``position_ids``, int64, batch × length."""
         import torch
 
-        longest = max(len(row["ids"]) for row in rows)
+        longest = max(len(sequence["ids"]) for sequence in sequences)
 
-        def padded(name: str, filler: "Array") -> "torch.Tensor":
-            return torch.from_numpy(
-                np.stack([np.append(row[name], filler[: longest - len(row[name])]) for row in rows])
-            )
+        def padded(name: str, padding: Array) -> torch.Tensor:
+            values = [sequence[name] for sequence in sequences]
+            rows = [np.append(value, padding[: longest - len(value)]) for value in values]
+            return torch.from_numpy(np.stack(rows))
 
         return {
             "input_ids": padded("ids", np.full(longest, self._pad_id)),

@@ -1,17 +1,27 @@
-"""What came of a run."""
+"""The report of a run, with the log that it is made from and the plot of that log."""
 
-from dataclasses import asdict, dataclass, field
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from model_prep.errors import TrainingError
 from model_prep.training.data import Data
-from model_prep.training.log import LOG, read_log
 from model_prep.training.settings import TrainingSettings
+
+LOG = "log.jsonl"
 
 
 @dataclass
-class Report:
-    """What came of a run."""
+class TrainingReport:
+    """What a run did.
+
+    Example:
+        >>> report = TrainingReport(Path("my-lora"), steps=60, finished=False, samples=8, tokens=96)
+        >>> print(f"{report.steps} steps, {report.last_loss or 'no loss yet'}")
+        60 steps, no loss yet
+    """
 
     output: Path
     steps: int
@@ -29,35 +39,77 @@ class Report:
     tokens_per_second: float = 0.0
 
 
-def report_of(settings: TrainingSettings, data: Data, outcome: dict[str, Any]) -> Report:
+def report_of(
+    settings: TrainingSettings, data: Data, *, finished: bool, steps: int = 0, seconds: float = 0.0
+) -> TrainingReport:
     """Return the report of a run.
 
     Args:
         settings: Of the run; its folder has the log.
         data: That it trained on.
-        outcome: Whether it is ``finished``, and where steps were made ``steps`` and ``seconds``.
+        finished: It was not interrupted.
+        steps: By default those of the log.
+        seconds: That the steps took.
     """
-    log = read_log(settings.output_dir / LOG)
-    losses = [line for line in log if "loss" in line]
-    evaluations = [line for line in log if "eval_loss" in line]
-    report = Report(
+    log = read_log(settings.output_dir)
+    losses = [line for line in log if "loss" in line] or [{}]
+    evaluations = [line for line in log if "eval_loss" in line] or [{}]
+    return TrainingReport(
         output=settings.output_dir,
-        steps=outcome.get("steps") or (losses[-1]["step"] if losses else 0),
-        finished=outcome["finished"],
+        steps=steps or losses[-1].get("step", 0),
+        finished=finished,
         samples=len(data.train.data),
         tokens=data.train.tokens,
         problems=dict(data.train.data.problems.counts),
-        seconds=outcome.get("seconds", 0.0),
+        first_loss=losses[0].get("loss"),
+        last_loss=losses[-1].get("loss"),
+        eval_loss=evaluations[-1].get("eval_loss"),
+        eval_perplexity=evaluations[-1].get("eval_perplexity"),
+        seconds=seconds,
+        tokens_per_second=losses[-1].get("tokens_per_second", 0.0),
     )
-    if losses:
-        report.first_loss, report.last_loss = losses[0]["loss"], losses[-1]["loss"]
-        report.tokens_per_second = losses[-1]["tokens_per_second"]
-    if evaluations:
-        report.eval_loss = evaluations[-1]["eval_loss"]
-        report.eval_perplexity = evaluations[-1]["eval_perplexity"]
-    return report
 
 
-def plain(report: Report) -> dict[str, Any]:
-    """Return a report as JSON has it."""
-    return {**asdict(report), "output": str(report.output)}
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's log; half a line, left by a kill, is passed over."""
+    lines = []
+    if (folder / LOG).is_file():
+        for line in (folder / LOG).read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError):
+                lines.append(json.loads(line))
+    return lines
+
+
+def plot(log: list[dict[str, Any]], file: Path) -> None:
+    """Draw the losses and the learning rate over the steps.
+
+    Args:
+        log: Lines of a run's log.
+        file: A PNG.
+
+    Raises:
+        TrainingError: matplotlib is not installed.
+        OSError: the file can't be written.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        msg = f"the plot needs {error.name}; run: pip install 'rag-app[train]'"
+        raise TrainingError(msg) from error
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    left = figure.add_subplot()
+    right = left.twinx()
+    trained = [line for line in log if "loss" in line]
+    measured = [line for line in log if "eval_loss" in line]
+    steps = [line["step"] for line in trained]
+    left.plot(steps, [line["loss"] for line in trained], label="training loss")
+    if measured:
+        losses = [line["eval_loss"] for line in measured]
+        left.plot([line["step"] for line in measured], losses, "o-", label="validation loss")
+    rates = [line["learning_rate"] for line in trained]
+    right.plot(steps, rates, color="0.7", linestyle="--", label="learning rate")
+    left.set(xlabel="step", ylabel="loss (nats per token)")
+    right.set_ylabel("learning rate")
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    figure.savefig(file, dpi=120)

@@ -1,15 +1,15 @@
-"""A run: data, model and steps, from the settings to an adapter."""
+"""A training run: from settings to a saved adapter."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import TrainingError
 from model_prep.json_file import write_json
 from model_prep.training import data as training_data
-from model_prep.training.log import LOG, read_log
 from model_prep.training.model import (
     load_model,
     require_complete,
@@ -17,7 +17,7 @@ from model_prep.training.model import (
     tokenizer_of,
     trained,
 )
-from model_prep.training.report import Report, plain, report_of
+from model_prep.training.report import TrainingReport, plot, read_log, report_of
 from model_prep.training.run_folder import (
     MANIFEST,
     PLOT,
@@ -26,73 +26,78 @@ from model_prep.training.run_folder import (
     clear,
     identity_of,
     make,
+    require_disk_space,
+    writing,
 )
 from model_prep.training.settings import TrainingSettings
 from model_prep.training.trainer_arguments import require_sharding, training_arguments
-from model_prep.training.writing import require_room, writing
 
 if TYPE_CHECKING:
     import torch
 
-    from model_prep.training.callbacks import Progress
-    from model_prep.training.stopping import StopsWhenAsked
+    from model_prep.training.callbacks import SignalCallback, TrainingProgress
     from model_prep.training.trainer import AdapterTrainer
 
 
 def train(
     settings: TrainingSettings,
     *,
-    progress: "Callable[[Progress], None] | None" = None,
+    progress: "Callable[[TrainingProgress], None] | None" = None,
     note: Callable[[str], None] = lambda _: None,
-) -> Report:
+) -> TrainingReport:
     """Train an adapter and write it, its tokenizer, a log and a plot to ``output_dir``.
 
-    A run that was interrupted goes on from its last checkpoint, with the same losses as if it had
-    not been. SIGINT and SIGTERM end it with a checkpoint after the step; a second one at once.
+    A run that was interrupted continues from its last checkpoint, with the same losses as if it
+    had not been. SIGINT and SIGTERM end it with a checkpoint after the step; a second one at once.
 
     Args:
         settings: Of `PretrainSettings` or `SftSettings`.
         progress: Called after each step, in the first process.
-        note: Told what is worth knowing, a line each, in the first process.
+        note: Called with messages, a line each, in the first process.
 
     Raises:
         TrainingError: settings, data or model do not fit, or the loss is no number.
         TokenizerError, AdapterError: as loading raises them.
     """
     require_sharding(settings)
-    from model_prep.training.stopping import signals
-
-    said = note if is_first() else (lambda _: None)
+    note = note if is_first() else (lambda _: None)
     tokenizer = tokenizer_of(settings)
     with _one_after_another():
         data = training_data.load(settings, tokenizer)
     for problem in data.train.data.problems.first:
-        said(str(problem))
+        note(str(problem))
     identity = identity_of(settings, data.key)
     checkpoint = checkpoint_of(settings, identity)
     if checkpoint == settings.output_dir:
-        said(f"{settings.output_dir} is finished already; --resume false trains anew")
-        return report_of(settings, data, {"finished": True})
+        note(f"{settings.output_dir} is finished already; --resume false trains anew")
+        return report_of(settings, data, finished=True)
     with _refusals_of_deepspeed(settings), writing(settings.output_dir):
-        trainer, stops = _trainer(settings, data, tokenizer, progress)
+        trainer, signals = _trainer(settings, data, tokenizer, progress)
         # What ZeRO-3 has sharded already has no shape of its own.
-        shapes = {name: getattr(one, "ds_shape", one.shape) for name, one in trained(trainer.model)}
+        shapes = {
+            name: getattr(tensor, "ds_shape", tensor.shape)
+            for name, tensor in trained(trainer.model)
+        }
         if is_first():  # the others have decided too: they are in the group that _trainer makes
             clear(settings.output_dir, keep=checkpoint)
             write_json(settings.output_dir / MANIFEST, {"settings": identity, "finished": False})
         if checkpoint:
-            said(f"goes on from {checkpoint}")
+            note(f"goes on from {checkpoint}")
         else:
-            require_room(settings, shapes)
-        with signals(stops):
-            outcome = _run(trainer, checkpoint)
-        if not stops.asked:
+            require_disk_space(settings, shapes)
+        with signals.listening():
+            steps, seconds = _run(trainer, checkpoint)
+        finished = not signals.stopping
+        if finished:
             _finish(trainer, settings, tokenizer, shapes)
-        report = report_of(settings, data, {"finished": not stops.asked, **outcome})
-        if report.finished and trainer.is_world_process_zero():
-            values = {"settings": identity, "finished": True, "report": plain(report)}
+        report = report_of(settings, data, finished=finished, steps=steps, seconds=seconds)
+        if finished and trainer.is_world_process_zero():
+            plain = {**asdict(report), "output": str(report.output)}
+            values = {"settings": identity, "finished": True, "report": plain}
             write_json(settings.output_dir / MANIFEST, values)
-    _part(trainer)
+    # No process leaves while another needs it.
+    trainer.accelerator.wait_for_everyone()
+    trainer.accelerator.end_training()
     return report
 
 
@@ -102,23 +107,15 @@ def _finish(
     tokenizer: Any,
     shapes: "dict[str, torch.Size]",
 ) -> None:
-    """Measure a last time, and write what the run is for."""
-    measured = [one["step"] for one in trainer.state.log_history if "eval_loss" in one]
+    """Evaluate a last time, and save the adapter, its tokenizer and the plot."""
+    measured = [line["step"] for line in trainer.state.log_history if "eval_loss" in line]
     if trainer.eval_dataset is not None and trainer.state.global_step not in measured:
         trainer.evaluate()
     trainer.save_model()
     if trainer.is_world_process_zero():
         save_tokenizer_beside(tokenizer, settings.output_dir)
         require_complete(settings.output_dir, shapes)
-        from model_prep.training.plot import plot
-
-        plot(read_log(settings.output_dir / LOG), settings.output_dir / PLOT)
-
-
-def _part(trainer: "AdapterTrainer") -> None:
-    """End what processes share when all are done: none leaves while another needs it."""
-    trainer.accelerator.wait_for_everyone()
-    trainer.accelerator.end_training()
+        plot(read_log(settings.output_dir), settings.output_dir / PLOT)
 
 
 def is_first() -> bool:
@@ -130,14 +127,13 @@ def _trainer(
     settings: TrainingSettings,
     data: training_data.Data,
     tokenizer: Any,
-    progress: "Callable[[Progress], None] | None",
-) -> "tuple[AdapterTrainer, StopsWhenAsked]":
+    progress: "Callable[[TrainingProgress], None] | None",
+) -> "tuple[AdapterTrainer, SignalCallback]":
     from transformers import PrinterCallback, set_seed
     from transformers.utils import logging
 
-    from model_prep.training.callbacks import Watching
+    from model_prep.training.callbacks import SignalCallback, TrainingLogCallback
     from model_prep.training.packing import Collator
-    from model_prep.training.stopping import StopsWhenAsked
     from model_prep.training.trainer import AdapterTrainer
 
     logging.set_verbosity_error()
@@ -147,9 +143,9 @@ def _trainer(
     set_seed(settings.seed)
     make(settings.output_dir)
     model = load_model(settings, tokenizer)
-    stops = StopsWhenAsked()
-    per_row = data.train.tokens / len(data.train)
-    watching = Watching(settings.output_dir / LOG, per_row, progress)
+    signals = SignalCallback()
+    tokens_per_sequence = data.train.tokens / len(data.train)
+    log = TrainingLogCallback(settings.output_dir, tokens_per_sequence, progress)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     trainer = AdapterTrainer(
         model=model,
@@ -157,13 +153,14 @@ def _trainer(
         train_dataset=data.train,
         eval_dataset=data.validation,
         data_collator=Collator(pad or 0),
-        callbacks=[watching, stops, *_tensorboard(settings.output_dir)],
+        callbacks=[log, signals, *_tensorboard(settings.output_dir)],
     )
     trainer.remove_callback(PrinterCallback)
-    return trainer, stops
+    return trainer, signals
 
 
-def _run(trainer: "AdapterTrainer", checkpoint: Path | None) -> dict[str, Any]:
+def _run(trainer: "AdapterTrainer", checkpoint: Path | None) -> tuple[int, float]:
+    """Train, and return the steps and the seconds they took."""
     import torch
 
     try:
@@ -174,7 +171,7 @@ def _run(trainer: "AdapterTrainer", checkpoint: Path | None) -> dict[str, Any]:
             "--per_device_train_batch_size or --max_length, or --quantize 4bit"
         )
         raise TrainingError(msg) from error
-    return {"steps": outcome.global_step, "seconds": outcome.metrics.get("train_runtime", 0.0)}
+    return outcome.global_step, outcome.metrics.get("train_runtime", 0.0)
 
 
 def _tensorboard(folder: Path) -> list[Any]:
@@ -209,7 +206,7 @@ def _one_after_another() -> Iterator[None]:
 
 @contextmanager
 def _refusals_of_deepspeed(settings: TrainingSettings) -> Iterator[None]:
-    """Say in one line what DeepSpeed has against its configuration, or what it lacks."""
+    """Explain in one line what DeepSpeed has against its configuration, or what it lacks."""
     try:
         yield
     except Exception as error:

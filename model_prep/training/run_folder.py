@@ -1,18 +1,25 @@
-"""The folder of a run: what lies in it, and what of an earlier run can be gone on with."""
+"""The folder of a run: its files, what of an earlier run can be continued, and its disk space."""
 
 import errno
 import json
+import math
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import is_zipfile
 
-from model_prep.errors import CheckpointError, TrainingError
+from model_prep.errors import CheckpointError, DiskSpaceError, TrainingError, first_line
 from model_prep.json_file import read_json
 from model_prep.lora.adapter import CONFIG
-from model_prep.training.log import LOG
+from model_prep.output import is_full, require_space
+from model_prep.training.report import LOG
 from model_prep.training.settings import LORA, TrainingSettings
+
+if TYPE_CHECKING:
+    import torch
 
 MANIFEST = "training.json"
 PLOT = "loss.png"
@@ -29,11 +36,15 @@ _DECIDING = (
     "weight_decay", "max_grad_norm", "optim", "seed", "num_train_epochs", "max_steps", "quantize",
     "deepspeed",
 )  # fmt: skip
-"""Settings with another value of which a checkpoint can't be gone on with."""
+"""Settings with another value of which a checkpoint can't be continued."""
+_BYTES_PER_PARAMETER = 12
+"""Of a trained parameter in a checkpoint: itself, and AdamW's two moments."""
+_FULL_DISK = ("No space left", "PytorchStreamWriter failed", "unexpected pos")
+"""In the errors of safetensors and PyTorch."""
 
 
 def checkpoint_of(settings: TrainingSettings, identity: dict[str, Any]) -> Path | None:
-    """Return what to go on from: a checkpoint, or the output folder where it is finished.
+    """Return what to continue from: a checkpoint, or the output folder where it is finished.
 
     Raises:
         TrainingError: the folder has a run with other settings or data, or something else.
@@ -46,33 +57,27 @@ def checkpoint_of(settings: TrainingSettings, identity: dict[str, Any]) -> Path 
         return None
     if not settings.resume:
         return None
+    elsewhere = "name another --output_dir, or begin anew with --resume false"
     try:
         manifest = read_json(folder / MANIFEST)
     except CheckpointError as error:
-        msg = (
-            f"{folder / MANIFEST} is damaged; name another --output_dir, or begin anew with "
-            "--resume false"
-        )
+        msg = f"{folder / MANIFEST} is damaged; {elsewhere}"
         raise TrainingError(msg) from error
     before = manifest.get("settings", {})
-    other = [name for name, value in identity.items() if before.get(name) != value]
-    if other:
-        name = other[0]
-        msg = (
-            f"{folder} has a run with {name} {before.get(name)!r}, not {identity[name]!r}; name "
-            "another --output_dir, or begin anew with --resume false"
-        )
-        raise TrainingError(msg)
+    for name, value in identity.items():
+        if before.get(name) != value:
+            msg = f"{folder} has a run with {name} {before.get(name)!r}, not {value!r}; {elsewhere}"
+            raise TrainingError(msg)
     if manifest.get("finished") and (folder / WEIGHTS).is_file():
         return folder
     return last_checkpoint(folder)
 
 
 def clear(folder: Path, *, keep: Path | None) -> None:
-    """Remove what an earlier run wrote and a run that goes on from ``keep`` has no use for."""
-    for one in folder.glob(f"{CHECKPOINT}*"):
-        if keep is None or not (one / _WRITTEN_LAST).is_file():
-            shutil.rmtree(one, ignore_errors=True)
+    """Remove what an earlier run wrote and a run that continues from ``keep`` has no use for."""
+    for checkpoint in folder.glob(f"{CHECKPOINT}*"):
+        if keep is None or not (checkpoint / _WRITTEN_LAST).is_file():
+            shutil.rmtree(checkpoint, ignore_errors=True)
     if keep is None:
         for name in (BEST, TENSORBOARD):
             shutil.rmtree(folder / name, ignore_errors=True)
@@ -86,25 +91,12 @@ def identity_of(settings: TrainingSettings, key: str) -> dict[str, Any]:
     return {name: values[name] for name in _DECIDING} | {"kind": settings.kind, "data": key}
 
 
-def make(folder: Path) -> None:
-    """Make the folder.
-
-    Raises:
-        OSError: it can't be made, or can't be written.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the last whole checkpoint of a run; what a kill or a crash left is passed over."""
-    found = [
-        (int(one.name.removeprefix(CHECKPOINT)), one)
-        for one in folder.glob(f"{CHECKPOINT}*")
-        if one.name.removeprefix(CHECKPOINT).isdecimal()
-    ]
-    return next((one for _, one in sorted(found, reverse=True) if _is_whole(one)), None)
+    steps = (path.name.removeprefix(CHECKPOINT) for path in folder.glob(f"{CHECKPOINT}*"))
+    newest_first = sorted((int(step) for step in steps if step.isdecimal()), reverse=True)
+    found = (folder / f"{CHECKPOINT}{step}" for step in newest_first)
+    return next((checkpoint for checkpoint in found if _is_whole(checkpoint)), None)
 
 
 def _is_whole(checkpoint: Path) -> bool:
@@ -124,3 +116,55 @@ def _is_whole(checkpoint: Path) -> bool:
     except (OSError, ValueError, SafetensorError):
         return False
     return True
+
+
+def make(folder: Path) -> None:
+    """Make the folder.
+
+    Raises:
+        OSError: it can't be made, or can't be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def require_disk_space(settings: TrainingSettings, shapes: "dict[str, torch.Size]") -> None:
+    """Check that the disk holds all checkpoints, and one that is being written.
+
+    Raises:
+        DiskSpaceError: it does not.
+    """
+    parameters = sum(map(math.prod, shapes.values()))
+    needed = parameters * _BYTES_PER_PARAMETER * (settings.save_total_limit + 1)
+    remedy = "free some space, lower --save_total_limit, or choose another --output_dir"
+    require_space(settings.output_dir, needed, remedy=remedy)
+
+
+@contextmanager
+def writing(
+    folder: Path, remedy: str = "mend that, or choose another --output_dir"
+) -> Iterator[None]:
+    """Explain in one line why a folder can't be written.
+
+    Raises:
+        DiskSpaceError: the disk is full.
+        TrainingError: it can't be written for another reason.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        full = any(sign in str(error) for sign in _FULL_DISK)
+        if full or (isinstance(error, OSError) and is_full(error)):
+            msg = (
+                f"the disk of {folder} is full; free some space, and the same command goes on from "
+                "the last checkpoint"
+            )
+            raise DiskSpaceError(msg) from error
+        if isinstance(error, RuntimeError):
+            raise
+        reason = getattr(error, "strerror", None) or first_line(error)
+        msg = f"{folder} can't be written ({reason}); {remedy}"
+        raise TrainingError(msg) from error

@@ -1,8 +1,8 @@
 """Tokenized data on the disk, made once for the same content and the same settings.
 
-A folder holds ``ids.bin`` (int32 tokens, one sample after another), ``targets.bin`` (a byte for
-each: 1 is to be learned), ``ends.bin`` (int64, where each sample ends) and ``data.json`` with
-counts and problems. It is written beside its place and renamed.
+A folder holds ``ids.bin`` (int32 tokens, one sample after another), ``labels.bin`` (int32, for each
+token itself where it is learned, else -100), ``ends.bin`` (int64, where each sample ends) and
+``data.json`` with counts and problems. It is written beside its place and renamed.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from model_prep.training.encoding import Sample
 if TYPE_CHECKING:
     import numpy as np
 
-_VERSION = 2
+_VERSION = 3
 _FILE = "data.json"
 _BLOCK = 1 << 20
 
@@ -34,8 +34,8 @@ class TokenData:
     folder: Path
     ids: "np.ndarray[Any, np.dtype[np.int32]]"
     """Of all samples, one after another."""
-    targets: "np.ndarray[Any, np.dtype[np.uint8]]"
-    """For each token, 1 where it is to be learned."""
+    labels: "np.ndarray[Any, np.dtype[np.int32]]"
+    """For each token itself where it is learned, else -100."""
     ends: "np.ndarray[Any, np.dtype[np.int64]]"
     """For each sample, where it ends."""
     truncated: int
@@ -79,11 +79,12 @@ def open_data(folder: Path) -> TokenData | None:
     if not (folder / _FILE).is_file():
         return None
     meta = read_json(folder / _FILE)
-    sizes = {"ids.bin": 4 * meta["tokens"], "targets.bin": meta["tokens"]}
+    sizes = {"ids.bin": 4 * meta["tokens"], "labels.bin": 4 * meta["tokens"]}
     sizes["ends.bin"] = 8 * meta["samples"]
-    if any(not _has_size(folder / name, size) for name, size in sizes.items()):
+    files = {file.name: file.stat().st_size for file in folder.iterdir()}
+    if not sizes.items() <= files.items():
         return None
-    problems = Problems(Counter(meta["problems"]), [Problem(**one) for one in meta["first"]])
+    first = [Problem(**values) for values in meta["first"]]
 
     def mapped(name: str, dtype: Any) -> Any:
         # An empty file can't be mapped.
@@ -92,10 +93,10 @@ def open_data(folder: Path) -> TokenData | None:
     return TokenData(
         folder,
         mapped("ids.bin", np.int32),
-        mapped("targets.bin", np.uint8),
+        mapped("labels.bin", np.int32),
         mapped("ends.bin", np.int64),
         meta["truncated"],
-        problems,
+        Problems(Counter(meta["problems"]), first),
     )
 
 
@@ -114,7 +115,7 @@ def write_data(folder: Path, samples: Iterator[Sample], problems: Problems) -> T
     shutil.rmtree(folder, ignore_errors=True)
     with output_folder(folder, needed=0) as work:
         counts = _write_arrays(work, samples)
-        first = [asdict(one) for one in problems.first]
+        first = [asdict(problem) for problem in problems.first]
         write_json(work / _FILE, {**counts, "problems": problems.counts, "first": first})
     data = open_data(folder)
     assert data is not None  # noqa: S101 - it has just been written
@@ -126,16 +127,12 @@ def _write_arrays(folder: Path, samples: Iterator[Sample]) -> dict[str, int]:
 
     tokens = truncated = 0
     ends: list[int] = []
-    with (folder / "ids.bin").open("wb") as ids, (folder / "targets.bin").open("wb") as targets:
+    with (folder / "ids.bin").open("wb") as ids, (folder / "labels.bin").open("wb") as labels:
         for sample in samples:
             ids.write(np.asarray(sample.ids, np.int32).tobytes())
-            targets.write(np.asarray(sample.targets, np.uint8).tobytes())
+            labels.write(np.asarray(sample.labels, np.int32).tobytes())
             tokens += len(sample.ids)
             truncated += sample.truncated
             ends.append(tokens)
     (folder / "ends.bin").write_bytes(np.asarray(ends, np.int64).tobytes())
     return {"tokens": tokens, "samples": len(ends), "truncated": truncated}
-
-
-def _has_size(file: Path, size: int) -> bool:
-    return file.is_file() and file.stat().st_size == size

@@ -1,4 +1,4 @@
-"""transformers' Trainer, with a loss that is a mean over tokens, and saving that can be trusted."""
+"""transformers' Trainer for adapters: validation by tokens, checkpoints of sharded models."""
 
 from pathlib import Path
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import torch
 from accelerate import DistributedType, FullyShardedDataParallelPlugin
 from safetensors.torch import load_file, save_file
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn import functional
 from transformers import Trainer
 
 from model_prep.json_file import read_json, write_json
+from model_prep.training.encoding import IGNORED
 from model_prep.training.model import trained
-from model_prep.training.packing import IGNORED
 from model_prep.training.run_folder import BEST, WEIGHTS
-from model_prep.training.sharded import fill, gathered, scattered, whole
 
 OPTIMIZER = "optimizer.safetensors"
 SCHEDULE = "optimizer.json"
@@ -32,7 +32,7 @@ class AdapterTrainer(Trainer):
             self.is_fsdp_enabled = True
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Return the mean loss of the validation data over all its targets, and the perplexity."""
+        """Return the mean loss of the validation data over all its labels, and the perplexity."""
         loss = self._validation_loss()
         metrics = {"eval_loss": loss, "eval_perplexity": float(torch.tensor(loss).exp())}
         self.log(metrics)
@@ -55,7 +55,7 @@ class AdapterTrainer(Trainer):
             labels = inputs.pop("labels")
             with torch.no_grad(), self.compute_loss_context_manager():
                 logits = model(**inputs).logits
-            loss, count = row_losses(logits, labels)
+            loss, count = sequence_losses(logits, labels)
             all_losses, all_counts = self.accelerator.gather_for_metrics((loss, count))
             losses.append(all_losses.sum())
             counts.append(all_counts.sum())
@@ -70,60 +70,90 @@ class AdapterTrainer(Trainer):
         """
         folder = Path(output_dir or str(self.args.output_dir))
         model = self.accelerator.unwrap_model(self.model)
-        tensors = {name: self._whole(parameter) for name, parameter in trained(model)}
+        tensors = {name: self._gathered(parameter) for name, parameter in trained(model)}
         if self.args.should_save:
             folder.mkdir(parents=True, exist_ok=True)
             save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
             model.peft_config["default"].save_pretrained(folder)
 
-    def _whole(self, parameter: torch.nn.Parameter) -> torch.Tensor:
+    def _gathered(self, parameter: torch.nn.Parameter) -> torch.Tensor:
         """Return all of a parameter: of DeepSpeed's, what it steps in full precision."""
         full = None
         if self.is_deepspeed_enabled:
             from deepspeed.utils import safe_get_full_fp32_param
 
             full = safe_get_full_fp32_param(parameter)
-        return whole(parameter if full is None else full)
+        return _gathered(parameter if full is None else full)
 
     # A checkpoint holds whole tensors however the model is sharded, and nothing pickled but the
     # states of the random generators. Of DeepSpeed's engine only DeepSpeed knows the state.
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         tensors = load_file(Path(resume_from_checkpoint) / WEIGHTS)
-        for name, parameter in trained(self.accelerator.unwrap_model(self.model)):
-            fill(parameter, tensors[name])
+        with torch.no_grad():
+            for name, parameter in trained(self.accelerator.unwrap_model(self.model)):
+                parameter.copy_(_laid_out(tensors[name], parameter))
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         if self.is_deepspeed_enabled:
             super()._save_optimizer_and_scheduler(output_dir)
             return
-        assert self.optimizer is not None  # noqa: S101 - made before the first step
-        assert self.lr_scheduler is not None  # noqa: S101
-        tensors, rest = gathered(self.optimizer.state_dict())
+        optimizer: Any = self.optimizer
+        scheduler: Any = self.lr_scheduler
+        state = optimizer.state_dict()
+        tensors = {
+            f"{number}.{name}": _gathered(value)
+            for number, values in state["state"].items()
+            for name, value in values.items()
+        }
         if self.args.should_save:
             save_file(tensors, Path(output_dir) / OPTIMIZER)
-            schedule = self.lr_scheduler.state_dict()
-            write_json(Path(output_dir) / SCHEDULE, {**rest, "schedule": schedule})
+            rest = {"param_groups": state["param_groups"], "schedule": scheduler.state_dict()}
+            write_json(Path(output_dir) / SCHEDULE, rest)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if self.is_deepspeed_enabled or checkpoint is None:
             super()._load_optimizer_and_scheduler(checkpoint)
             return
-        assert self.optimizer is not None  # noqa: S101
-        assert self.lr_scheduler is not None  # noqa: S101
+        optimizer: Any = self.optimizer
+        scheduler: Any = self.lr_scheduler
         rest = read_json(Path(checkpoint) / SCHEDULE)
-        self.lr_scheduler.load_state_dict(rest.pop("schedule"))
-        parameters = [one for group in self.optimizer.param_groups for one in group["params"]]
-        tensors = load_file(Path(checkpoint) / OPTIMIZER)
-        self.optimizer.load_state_dict(scattered(tensors, rest, parameters))
+        scheduler.load_state_dict(rest.pop("schedule"))
+        parameters = [tensor for group in optimizer.param_groups for tensor in group["params"]]
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in load_file(Path(checkpoint) / OPTIMIZER).items():
+            number, _, name = key.partition(".")
+            parameter = parameters[int(number)]
+            same = value.shape == parameter.shape
+            state.setdefault(int(number), {})[name] = _laid_out(value, parameter) if same else value
+        optimizer.load_state_dict({"state": state, **rest})
 
 
-def row_losses(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return for each row the sum of the losses of its targets, and how many they are.
+def _gathered(tensor: torch.Tensor) -> torch.Tensor:
+    """Return all of a tensor, on the CPU; every process that holds a part must call it."""
+    value = tensor.detach()
+    if isinstance(value, DTensor):  # FSDP
+        value = value.full_tensor()
+    return value.to("cpu").contiguous()
+
+
+def _laid_out(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """Return a whole tensor laid out as a parameter of its shape is: on its device, or sharded."""
+    value = value.to(parameter.device, parameter.dtype)
+    if isinstance(parameter, DTensor):
+        mesh, placements = parameter.device_mesh, parameter.placements
+        return distribute_tensor(value, mesh, placements, src_data_rank=None)
+    return value
+
+
+def sequence_losses(
+    logits: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return for each sequence the sum of the losses of its labels, and how many they are.
 
     Args:
         logits: float, batch × length × vocabulary.
-        labels: int64, batch × length; -100 is no target.
+        labels: int64, batch × length; -100 is not learned.
     """
     expected = labels[:, 1:]
     losses = functional.cross_entropy(

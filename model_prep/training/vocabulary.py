@@ -1,4 +1,4 @@
-"""Whether tokenizer, model and adapter have one vocabulary, before any weight is read."""
+"""The vocabulary of tokenizer, model and adapter, compared before any weight is read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,15 @@ EMBEDDINGS = {"embed_tokens", "lm_head"}
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """Sizes of the three."""
+class VocabularySizes:
+    """Sizes of the vocabulary of all three.
+
+    Example:
+        >>> sizes = VocabularySizes(tokenizer=49_954, model=49_953, adapter=49_954)
+        >>> names = {"model": Path("llama"), "adapter": Path("alpaca-lora")}
+        >>> rows_needed(sizes, exact=True, modules_to_save=None, **names)
+        49954
+    """
 
     tokenizer: int
     model: int
@@ -23,28 +30,28 @@ class Sizes:
 
 
 def rows_needed(
-    sizes: Sizes, *, exact: bool, saved: list[str] | None, model: Path, adapter: Path | None
+    sizes: VocabularySizes,
+    *,
+    exact: bool,
+    modules_to_save: list[str] | None,
+    model: Path,
+    adapter: Path | None,
 ) -> int:
     """Return how many rows the model's embeddings must have.
 
     Args:
         sizes: Of tokenizer, model and adapter.
         exact: The tokenizer is of the LLaMA family, whose models have a row for each piece.
-        saved: Modules that a new adapter trains whole.
+        modules_to_save: Modules that a new adapter trains whole.
         model: For the message.
         adapter: The adapter to go on with, for the message.
 
     Raises:
         TrainingError: they do not fit; the message says what to change.
     """
-    if sizes.adapter is not None and sizes.adapter < sizes.tokenizer:
-        msg = (
-            f"{adapter} has embeddings for {sizes.adapter:,} pieces and the tokenizer has "
-            f"{sizes.tokenizer:,}; use the tokenizer that the adapter was trained with"
-        )
-        raise TrainingError(msg)
     if sizes.adapter is not None:
-        if exact and _is_beyond_padding(sizes.adapter, sizes.tokenizer):
+        beyond = exact and _is_beyond_padding(sizes.adapter, sizes.tokenizer)
+        if sizes.adapter < sizes.tokenizer or beyond:
             msg = (
                 f"the tokenizer has {sizes.tokenizer:,} pieces, and {adapter} has embeddings for "
                 f"{sizes.adapter:,}; use the tokenizer that the adapter was trained with"
@@ -52,7 +59,15 @@ def rows_needed(
             raise TrainingError(msg)
         return sizes.adapter
     if sizes.tokenizer > sizes.model:
-        return _grown(sizes, saved, model, adapter)
+        if set(modules_to_save or ()) >= EMBEDDINGS:
+            return sizes.tokenizer
+        msg = f"the tokenizer has {sizes.tokenizer:,} pieces and {model} {sizes.model:,} rows, "
+        msg += (
+            f"and {adapter} brings no embeddings; merge the adapters before it first"
+            if adapter
+            else "so the new rows must be trained: --modules_to_save embed_tokens,lm_head"
+        )
+        raise TrainingError(msg)
     if exact and _is_beyond_padding(sizes.model, sizes.tokenizer):
         msg = (
             f"{model} has {sizes.model:,} rows and the tokenizer only {sizes.tokenizer:,} pieces: "
@@ -61,22 +76,6 @@ def rows_needed(
         )
         raise TrainingError(msg)
     return sizes.model
-
-
-def _grown(sizes: Sizes, saved: list[str] | None, model: Path, adapter: Path | None) -> int:
-    if saved and set(saved) >= EMBEDDINGS:
-        return sizes.tokenizer
-    if adapter:
-        msg = (
-            f"the tokenizer has {sizes.tokenizer:,} pieces, {model} {sizes.model:,} rows, and "
-            f"{adapter} brings no embeddings; merge the adapters before it first"
-        )
-    else:
-        msg = (
-            f"the tokenizer has {sizes.tokenizer:,} pieces and {model} {sizes.model:,} rows, so "
-            "the new rows must be trained: --modules_to_save embed_tokens,lm_head"
-        )
-    raise TrainingError(msg)
 
 
 def _is_beyond_padding(rows: int, pieces: int) -> bool:

@@ -32,8 +32,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from model_prep.tokenizer.loading import ALPACA_TEMPLATE, load_tokenizer
 from model_prep.training.data import load
+from model_prep.training.encoding import IGNORED
 from model_prep.training.model import model_options, tokenizer_of
-from model_prep.training.packing import IGNORED, make_rows
+from model_prep.training.packing import make_sequences
 from model_prep.training.run import train
 from model_prep.training.settings import SftSettings, make_settings
 from tests.model_prep.tiny_llama import chinese_llama
@@ -158,7 +159,7 @@ def make(job: Job) -> dict[str, Any]:
         begin = time.perf_counter()
         rows = load(one, tokenizer).train
         middle = time.perf_counter()
-        packed, _ = make_rows(rows.data, job.length, packing=True)
+        packed, _ = make_sequences(rows.data, job.length, packing=True)
         took.append((middle - begin, time.perf_counter() - middle))
     seconds = [median(part) for part in zip(*took, strict=True)]
     return {"seconds": seconds, "tokens": rows.tokens, "rows": len(packed)}

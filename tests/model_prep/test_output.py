@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model_prep.cli.sizes import parse_size
+from model_prep.cli.options import parse_size
 from model_prep.errors import DiskSpaceError, OutputError, UsageError
 from model_prep.output import output_folder
 

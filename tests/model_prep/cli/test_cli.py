@@ -181,7 +181,7 @@ def test_a_bar_is_drawn_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Widths, speed and all: rich is told to believe that it writes to a terminal."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    from model_prep.cli.progress import progress_bar
+    from model_prep.cli.terminal import progress_bar
 
     command = typer.Typer()
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from model_prep.cli import app
 from model_prep.crawl.crawl import crawl
-from model_prep.crawl.report import Report
+from model_prep.crawl.report import CrawlReport
 from model_prep.crawl.settings import CrawlOptions
 from tests.model_prep.crawl.chat_server import KEY, Chat, serve
 from tests.paths import ROOT
@@ -40,11 +40,11 @@ class Crawls:
         self.chat, self.out = chat, out
         self.waits: list[float] = []
         self.notes: list[str] = []
-        self.report = Report()
+        self.report = CrawlReport()
 
-    def __call__(self, count: int = 4, **options: Any) -> Report:
+    def __call__(self, count: int = 4, **options: Any) -> CrawlReport:
         options = {"base_url": self.chat.url, "items": 2, "concurrency": 1, **options}
-        self.report = Report()
+        self.report = CrawlReport()
         return crawl(
             CrawlOptions(self.out, count, **options),
             report=self.report,

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from model_prep.crawl import lists
-from model_prep.crawl.prompts import EXAMPLES, Prompts
+from model_prep.crawl.prompts import (
+    CONSTRAINTS,
+    EXAMPLES,
+    TASKS,
+    TOPICS,
+    PromptSampler,
+    read_list,
+)
 from tests.model_prep.crawl.chat_server import Chat, item, say, say_items, wanted
 from tests.model_prep.crawl.conftest import Crawls, lines, run
 
@@ -26,19 +32,17 @@ def test_a_file_of_as_many_items(crawls: Crawls, chat: Chat, out: Path) -> None:
 
 
 def test_prompts_are_drawn_from_the_lists() -> None:
-    drawn = Prompts(["甲", "乙"], ["问", "写"], ["短", "长"], seed="1").draw(4).lines
+    drawn = PromptSampler(["甲", "乙"], ["问", "写"], ["短", "长"], seed="1").draw(4).lines
     for texts in zip(*drawn, strict=True):
         assert len(set(texts)) == 2
         assert set(texts[:2]) == set(texts[2:])  # each before any comes again
-    topics, tasks, constraints = map(
-        lists.read_list, (lists.TOPICS, lists.TASKS, lists.CONSTRAINTS)
-    )
+    topics, tasks, constraints = map(read_list, (TOPICS, TASKS, CONSTRAINTS))
     assert (len(topics) >= 80, len(tasks) >= 25, len(constraints) >= 20) == (True,) * 3
     for topic, task, constraint in EXAMPLES:
         assert (topic in topics, task in tasks, constraint in constraints) == (True,) * 3
-    messages = Prompts(topics, tasks, constraints).draw(20).messages
+    messages = PromptSampler(topics, tasks, constraints).draw(20).messages
     assert messages[-1]["content"].count("\n") == 20
-    assert messages[:3] == Prompts(["甲"], ["问"], ["短"]).draw(1).messages[:3]
+    assert messages[:3] == PromptSampler(["甲"], ["问"], ["短"]).draw(1).messages[:3]
 
 
 def test_a_seed_repeats_the_prompts(crawls: Crawls, chat: Chat, out: Path) -> None:
@@ -94,13 +98,13 @@ def test_duplicates(crawls: Crawls, chat: Chat, out: Path) -> None:
 
 
 def test_similarity_is_rouge_l_f1_of_characters() -> None:
-    from model_prep.crawl.filter import Texts
+    from model_prep.crawl.filter import SimilarTexts
 
     # "abcdef" and "abxdefgh": the longest common subsequence is abdef, 2·5 / (6 + 8) = 0.714…
-    assert Texts(0.71, ["abcdef"]).hold("abxdefgh")
-    assert not Texts(0.72, ["abcdef"]).hold("abxdefgh")
-    assert not Texts(0.1).hold("abc")
-    assert Texts(1.0, ["abc"]).hold("abc")
+    assert "abxdefgh" in SimilarTexts(0.71, ["abcdef"])
+    assert "abxdefgh" not in SimilarTexts(0.72, ["abcdef"])
+    assert "abc" not in SimilarTexts(0.1)
+    assert "abc" in SimilarTexts(1.0, ["abc"])
 
 
 def test_more_than_wanted_is_not_written(crawls: Crawls, chat: Chat, out: Path) -> None:

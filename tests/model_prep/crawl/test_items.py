@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_prep.crawl.items import Item, fault_of, read_item
-from model_prep.crawl.replies import find_objects
+from model_prep.crawl.items import Item, find_objects, read_item
 from tests.model_prep.crawl.chat_server import item
 
 ONE, TWO = item(1), item(2)
@@ -56,10 +55,10 @@ def test_line_breaks_that_were_not_escaped() -> None:
 
 @pytest.mark.parametrize("piece", ["{", '{"a":', '{"instruction": [', "[", '{"', "{}", "\\"])
 def test_hostile_replies_take_no_time(piece: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     find_objects(piece * (1_000_000 // len(piece)))
     find_objects('{"n": ' + "9" * 10_000 + "}")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 # No quotes and brackets: with them, noise and item together can be another object.
@@ -74,7 +73,7 @@ ITEMS = st.builds(
 def test_no_text_breaks_it(text: str) -> None:
     for one in find_objects(text).objects:
         found = read_item(one)
-        assert found is None or fault_of(found) is None or fault_of(found)
+        assert found is None or found.fault is None or found.fault
 
 
 @given(
@@ -167,7 +166,7 @@ def test_an_input_that_there_is_none_of(nothing: str | None) -> None:
 def test_what_is_worth_keeping(
     instruction: str, given: str, output: str, fault: str | None
 ) -> None:
-    assert fault_of(Item(instruction, given, output)) == fault
+    assert Item(instruction, given, output).fault == fault
 
 
 def test_a_line_is_json_in_utf8() -> None:

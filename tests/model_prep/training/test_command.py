@@ -62,7 +62,7 @@ def test_dry_run_shows_what_is_learned(family: Family, data: Path) -> None:
     assert "### Instruction:\n李白是谁？\n\n### Response: ⟦唐代诗人。</s>⟧\n" in done.stdout
     said = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
     assert said["samples"].split()[1:4] == ["3,", "0", "of"]
-    assert "2 over 3 rows" in said["steps"]
+    assert "2 over 3 packed sequences" in said["steps"]
     assert "learned" in said["tokens"]
     # 310 rows of 32 numbers twice, and rank 4 on both sides of two layers.
     assert f"{2 * 310 * 32 + 2 * 4 * (32 + 32):,} are trained" in said["weights"]
@@ -90,7 +90,7 @@ def test_dry_run_as_json(family: Family, data: Path) -> None:
 def test_dry_run_of_plain_text(family: Family, tmp_path: Path) -> None:
     text = write(tmp_path / "文.txt", "李白是唐代诗人。\n" * 20)
     done = run(family, text, "--dry-run", kind="pretrain", max_length=16)
-    assert done.stdout.startswith("row 1: <s>⟦李白是唐代诗人。\n")
+    assert done.stdout.startswith("sequence 1: <s>⟦李白是唐代诗人。\n")
 
 
 def test_dry_run_reads_no_weights(family: Family, data: Path, tmp_path: Path) -> None:

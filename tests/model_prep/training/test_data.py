@@ -1,4 +1,4 @@
-"""Training data: what is read, what is learned of it, and how samples share a row."""
+"""Training data: reading, labels, and packing samples into sequences."""
 
 import itertools
 import json
@@ -17,10 +17,10 @@ from model_prep.training.command_line import read_options
 from model_prep.training.conversations import read_conversations
 from model_prep.training.dataset_files import Problems
 from model_prep.training.dry_run import decoded
-from model_prep.training.encoding import encode_texts
-from model_prep.training.packing import IGNORED, Collator, make_rows, pack
+from model_prep.training.encoding import IGNORED, encode_texts
+from model_prep.training.packing import Collator, make_sequences, pack
 from model_prep.training.settings import PretrainSettings, SftSettings, make_settings
-from model_prep.training.vocabulary import Sizes, rows_needed
+from model_prep.training.vocabulary import VocabularySizes, rows_needed
 from tests.model_prep.family import Family
 
 LORA = {"lora_rank": 4, "lora_alpha": 8, "target_modules": "q_proj,v_proj"}
@@ -101,9 +101,9 @@ def test_only_answers_are_learned(family: Family, tmp_path: Path) -> None:
     tokenizer = load_tokenizer(family.base)
     data = training_data.load(settings, tokenizer)
     shown = [part for row in range(len(data.train)) for part in decoded(data.train, row, tokenizer)]
-    learned = [text.removesuffix("</s>").strip() for text, target in shown if target]
+    learned = [text.removesuffix("</s>").strip() for text, is_label in shown if is_label]
     assert sorted(learned) == sorted(["唐代诗人。", "washing machine", "答", "二"])
-    assert all("### Response:" not in text for text, target in shown if target)
+    assert all("### Response:" not in text for text, is_label in shown if is_label)
     # The prompt is encoded as it is when the model is asked.
     ids = tokenizer.apply_chat_template(
         [{"role": "user", "content": "李白是谁？"}],
@@ -113,7 +113,7 @@ def test_only_answers_are_learned(family: Family, tmp_path: Path) -> None:
     )
     first = data.train.data
     assert first.ids[: len(ids)].tolist() == list(ids)
-    assert not first.targets[: len(ids)].any()
+    assert (first.labels[: len(ids)] == IGNORED).all()
 
 
 def test_a_sample_without_room_for_an_answer_is_left_out(family: Family, tmp_path: Path) -> None:
@@ -126,7 +126,9 @@ def test_a_sample_without_room_for_an_answer_is_left_out(family: Family, tmp_pat
     assert samples.problems.counts == {"leaves no room for an answer": 1}
     assert samples.problems.first[0].line == 5
     begins = [0, *samples.ends[:-1]]
-    assert all(samples.targets[a:b].any() for a, b in zip(begins, samples.ends, strict=True))
+    assert all(
+        (samples.labels[a:b] != IGNORED).any() for a, b in zip(begins, samples.ends, strict=True)
+    )
     assert samples.lengths.max() == 256
 
 
@@ -168,15 +170,15 @@ def test_packing_loses_nothing_and_keeps_the_length(lengths: list[int]) -> None:
     assert len(rows) <= 2 * -(-sum(lengths) // 64)
 
 
-def test_samples_in_a_row_do_not_see_each_other(family: Family, tmp_path: Path) -> None:
+def test_samples_in_a_sequence_do_not_see_each_other(family: Family, tmp_path: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
     file = write_jsonl(tmp_path / "data.jsonl", GOOD)
     settings = settings_of(family, tmp_path, file, max_length=2048)
     samples = training_data.load(settings, load_tokenizer(family.base)).train.data
-    packed, _ = make_rows(samples, 2048, packing=True)
-    alone, _ = make_rows(samples, 2048, packing=False)
+    packed, _ = make_sequences(samples, 2048, packing=True)
+    alone, _ = make_sequences(samples, 2048, packing=False)
     assert (len(packed), len(alone)) == (1, 4)
     model = AutoModelForCausalLM.from_pretrained(family.base, dtype=torch.float32)
     model.config.use_cache = False
@@ -207,7 +209,7 @@ def test_plain_text_comes_in_blocks(family: Family, tmp_path: Path) -> None:
     assert ids[-1] == tokenizer.eos_token_id
     assert tokenizer.decode(ids[1:-1]) == text
     assert all(len(sample.ids) == 64 for sample in samples[:-1])
-    assert all(sample.targets == [False] + [True] * (len(sample.ids) - 1) for sample in samples)
+    assert all(sample.labels == [IGNORED, *sample.ids[1:]] for sample in samples)
 
 
 def test_the_scripts_options_by_their_old_names(tmp_path: Path) -> None:
@@ -271,8 +273,13 @@ def test_options_that_are_wrong(line: str, said: str) -> None:
 def test_the_three_vocabularies(
     tokenizer: int, model: int, adapter: int | None, saved: list[str] | None, said: str
 ) -> None:
-    sizes = Sizes(tokenizer, model, adapter)
-    options: Any = {"exact": True, "saved": saved, "model": Path("m"), "adapter": Path("a")}
+    sizes = VocabularySizes(tokenizer, model, adapter)
+    options: Any = {
+        "exact": True,
+        "modules_to_save": saved,
+        "model": Path("m"),
+        "adapter": Path("a"),
+    }
     if adapter is None:
         options["adapter"] = None
     if said:

@@ -117,12 +117,12 @@ def test_an_interrupted_run_goes_on_exactly(family: Family, data: Path, tmp_path
 
 SLOW = """
 import sys, time
-from model_prep.training import callbacks as watching
-step_end = watching.Watching.on_step_end
+from model_prep.training.callbacks import TrainingLogCallback
+step_end = TrainingLogCallback.on_step_end
 def slowly(self, *args, **kwargs):
     time.sleep(0.5)
     return step_end(self, *args, **kwargs)
-watching.Watching.on_step_end = slowly
+TrainingLogCallback.on_step_end = slowly
 from model_prep.cli import main
 main()
 """
