@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import TrainingError
 from model_prep.json_file import write_json
+from model_prep.process_state import quiet_transformers
 from model_prep.training import data as training_data
 from model_prep.training.model import (
     load_model,
@@ -71,7 +72,11 @@ def train(
     if checkpoint == settings.output_dir:
         note(f"{settings.output_dir} is finished already; --resume false trains anew")
         return report_of(settings, data, finished=True)
-    with _refusals_of_deepspeed(settings), writing(settings.output_dir):
+    with (
+        quiet_transformers(warnings=False),
+        _refusals_of_deepspeed(settings),
+        writing(settings.output_dir),
+    ):
         trainer, signals = _trainer(settings, data, tokenizer, progress)
         # What ZeRO-3 has sharded already has no shape of its own.
         shapes = {
@@ -130,14 +135,11 @@ def _trainer(
     progress: "Callable[[TrainingProgress], None] | None",
 ) -> "tuple[AdapterTrainer, SignalCallback]":
     from transformers import PrinterCallback, set_seed
-    from transformers.utils import logging
 
     from model_prep.training.callbacks import SignalCallback, TrainingLogCallback
     from model_prep.training.packing import Collator
     from model_prep.training.trainer import AdapterTrainer
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     # Before the model: DeepSpeed shards it while it is loaded.
     arguments = training_arguments(settings, evaluates=data.validation is not None)
     set_seed(settings.seed)
