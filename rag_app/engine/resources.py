@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rag_app.index.search.faiss_cache import DerivedVectors
     from rag_app.index.store.store import IndexStore
-    from rag_app.models.embeddings.base import EmbedsDocuments
+    from rag_app.models.embeddings.base import DocumentEmbeddings
 
 
 class Parts:
@@ -30,7 +30,7 @@ class Parts:
         *,
         settings: Settings | None = None,
         llm: "BaseChatModel | str | None" = None,
-        embeddings: "Embeddings | EmbedsDocuments | None" = None,
+        embeddings: "Embeddings | None" = None,
         **flags: Any,
     ) -> None:
         if isinstance(llm, str):
@@ -75,7 +75,7 @@ class Parts:
         return DerivedVectors(self.store)
 
     @cached_property
-    def embeddings(self) -> "EmbedsDocuments":
+    def embeddings(self) -> "DocumentEmbeddings":
         """The embedding model: the one given, else the settings', else the index's own.
 
         Raises:
@@ -87,7 +87,7 @@ class Parts:
                 spec = snapshot.meta().embedding
         return self.load_embeddings(spec)
 
-    def load_embeddings(self, spec: str) -> "EmbedsDocuments":
+    def load_embeddings(self, spec: str) -> "DocumentEmbeddings":
         """Return the embedding model that was given, whatever ``spec`` says, else that of it.
 
         Raises:
@@ -169,7 +169,7 @@ class Parts:
             view._llm = Loading(self._load_llm, changed)
         return view
 
-    def over(self, index: Path, embeddings: "EmbedsDocuments | None" = None) -> Self:
+    def over(self, index: Path, embeddings: "DocumentEmbeddings | None" = None) -> Self:
         """Return an application over another index, with the same settings and language model.
 
         Args:

@@ -21,7 +21,7 @@ from rag_app.settings import home
 
 if TYPE_CHECKING:
     from rag_app.index.store.records import DocumentRecord
-    from rag_app.models.embeddings.base import EmbedsDocuments
+    from rag_app.models.embeddings.base import DocumentEmbeddings
 
 
 class Library:
@@ -38,7 +38,7 @@ class Library:
         self._root = home() / "indexes"
         self._only = {folder.name: folder for folder in map(self._folder_of, only)}
         self._engines: dict[str, RagApp] = {}
-        self._embeddings: dict[str, EmbedsDocuments] = {}
+        self._embeddings: dict[str, DocumentEmbeddings] = {}
         self._guard = threading.RLock()
 
     def names(self) -> list[str]:
@@ -145,7 +145,7 @@ class Library:
             if file.is_relative_to((folder / uploads.FILES).resolve()):
                 uploads.delete(file, folder)
 
-    def embeddings(self, spec: str) -> "EmbedsDocuments":
+    def embeddings(self, spec: str) -> "DocumentEmbeddings":
         """Return an embedding model, loaded once for all indexes that use it."""
         with self._guard:
             if spec not in self._embeddings:
@@ -159,7 +159,7 @@ class Library:
                 engine.close()
             self._engines.clear()
 
-    def _embeddings_of(self, folder: Path) -> "EmbedsDocuments | None":
+    def _embeddings_of(self, folder: Path) -> "DocumentEmbeddings | None":
         """Return the model of an index; None leaves it to its first use to say what is wrong."""
         settings = self.base.settings
         spec = settings.embedding

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from rag_app import RagApp
-from rag_app.models.embeddings.registry import FolderEmbeddings
+from rag_app.models.embeddings.sentence_transformers import SentenceTransformerEmbeddings
 
 BATCHES = 8
 
@@ -23,7 +23,7 @@ def resident_mb() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def bare(embeddings: FolderEmbeddings, texts: list[str]) -> float:
+def bare(embeddings: SentenceTransformerEmbeddings, texts: list[str]) -> float:
     """Seconds that sentence-transformers takes for ``texts``, called directly."""
     prefixed = [embeddings.passage_prefix + text for text in texts]
     start = time.perf_counter()
@@ -46,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         app = RagApp(index=str(Path(folder) / "index"))
         embeddings = app.embeddings
-        assert isinstance(embeddings, FolderEmbeddings)
+        assert isinstance(embeddings, SentenceTransformerEmbeddings)
         bare(embeddings, articles[:4])
         ratios: list[float] = []
         chunks = 0

@@ -15,7 +15,6 @@ from rag_app.documents.langchain_loaders import load_whole
 from rag_app.documents.loaders import FileLoader
 from rag_app.documents.splitters import ChineseTextSplitter
 from rag_app.errors import DocumentError
-from rag_app.index.indexing.batches import embed_by_length
 from rag_app.index.indexing.prune import gone_sources, present_sources
 from rag_app.index.indexing.report import (
     Failure,
@@ -28,7 +27,7 @@ from rag_app.index.search.faiss_cache import DerivedVectors
 from rag_app.index.store.lock import unwritable
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.store import IndexStore
-from rag_app.models.embeddings.base import EmbedsDocuments
+from rag_app.models.embeddings.base import DocumentEmbeddings, embed_by_length
 
 _WINDOW = 256
 """Chunks embedded together: enough to sort by length, little to lose when killed."""
@@ -42,7 +41,7 @@ def index_paths(
     paths: Sequence[str],
     *,
     store: IndexStore,
-    embedding: EmbedsDocuments,
+    embedding: DocumentEmbeddings,
     options: IndexOptions | None = None,
     progress: ProgressCallback | None = None,
     derived: DerivedVectors | None = None,
@@ -102,7 +101,7 @@ class _Run:
     def __init__(
         self,
         store: IndexStore,
-        embedding: EmbedsDocuments,
+        embedding: DocumentEmbeddings,
         options: IndexOptions,
         progress: ProgressCallback | None,
         stack: ExitStack,

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from rag_app.index.indexing.batches import embed_by_length
 from rag_app.index.store.records import IndexMeta
 from rag_app.index.store.store import IndexStore
-from rag_app.models.embeddings.base import EmbedsDocuments
+from rag_app.models.embeddings.base import DocumentEmbeddings, embed_by_length
 
 _BATCH = 256
 _STAGED_FOR = "staged_for"
@@ -13,7 +12,7 @@ _STAGED_FOR = "staged_for"
 
 def reembed(
     store: IndexStore,
-    embedding: EmbedsDocuments,
+    embedding: DocumentEmbeddings,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Give every chunk a vector of `embedding`, from the texts in the index.

@@ -23,7 +23,7 @@ from rag_app.index.store.records import ChunkRecord
 from rag_app.index.store.snapshot import Snapshot
 from rag_app.index.store.store import IndexStore
 from rag_app.index.store.terms import content_terms, match_expression
-from rag_app.models.embeddings.base import EmbedsDocuments, FloatArray
+from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 
 POOL = 50
 """Candidates that each kind of search brings to the fusion."""
@@ -57,7 +57,7 @@ class HybridRetriever(BaseRetriever):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     store: IndexStore
-    embedding: EmbedsDocuments | None = None
+    embedding: DocumentEmbeddings | None = None
     kind: Literal["hybrid", "dense", "lexical"] = "hybrid"
     k: int = 4
     derived: DerivedVectors | None = None

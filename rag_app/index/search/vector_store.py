@@ -12,7 +12,7 @@ from langchain_core.vectorstores import VectorStore
 from rag_app.index.search.faiss_cache import EXACT_LIMIT, DerivedVectors
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.store import IndexStore
-from rag_app.models.embeddings.base import EmbedsDocuments, FloatArray, adapt, checked_vectors
+from rag_app.models.embeddings.base import FloatArray, adapt, embed_by_length
 
 _ADDED = "added texts"
 _OWN_FIELDS = {"source", "start", "end", "page", "heading", "ordinal"}
@@ -32,7 +32,7 @@ class FaissVectorStore(VectorStore):
     def __init__(
         self,
         store: IndexStore,
-        embedding: EmbedsDocuments | Embeddings,
+        embedding: Embeddings,
         *,
         exact_limit: int = EXACT_LIMIT,
     ) -> None:
@@ -42,9 +42,9 @@ class FaissVectorStore(VectorStore):
         self._given = embedding
 
     @property
-    def embeddings(self) -> Embeddings | None:
-        """The embedding model, if it is LangChain's kind."""
-        return self._given if isinstance(self._given, Embeddings) else None
+    def embeddings(self) -> Embeddings:
+        """The embedding model as it was given."""
+        return self._given
 
     def add_texts(
         self,
@@ -77,7 +77,7 @@ class FaissVectorStore(VectorStore):
         if ids and len(set(ids)) < len(ids):
             raise ValueError("an id is given twice")
         self._ensure()
-        vectors = checked_vectors(self.embedding, passages)
+        vectors = embed_by_length(self.embedding, passages)
         with self.store.write() as transaction:
             replaced = transaction.ids_of([key for key in keys if key is not None])
             transaction.delete_chunks(replaced)
@@ -132,10 +132,10 @@ class FaissVectorStore(VectorStore):
         return np.asarray(self.embedding.embed_query(query), np.float32)
 
     @classmethod
-    def from_texts(  # type: ignore[override] # LangChain's says Embeddings; ours may be simpler
+    def from_texts(  # type: ignore[override] # it needs a folder
         cls,
         texts: list[str],
-        embedding: EmbedsDocuments | Embeddings,
+        embedding: Embeddings,
         metadatas: list[dict[str, Any]] | None = None,
         *,
         ids: list[str] | None = None,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rag_app.models.embeddings.base import EmbedsDocuments
+    from rag_app.models.embeddings.base import DocumentEmbeddings
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class IndexMeta:
     """Characters."""
 
     @classmethod
-    def of(cls, model: "EmbedsDocuments", chunk_size: int, chunk_overlap: int) -> "IndexMeta":
+    def of(cls, model: "DocumentEmbeddings", chunk_size: int, chunk_overlap: int) -> "IndexMeta":
         """Return what is noted of an embedding model and of chunks, in characters."""
         return cls(model.name, model.fingerprint, model.dimension, chunk_size, chunk_overlap)
 

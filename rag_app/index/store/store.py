@@ -15,7 +15,7 @@ from rag_app.index.store.schema import create_database
 from rag_app.index.store.snapshot import Snapshot
 from rag_app.index.store.terms import lexical_version
 from rag_app.index.store.transaction import Transaction
-from rag_app.models.embeddings.base import EmbedsDocuments
+from rag_app.models.embeddings.base import DocumentEmbeddings
 
 DATABASE_NAME = "index.sqlite3"
 
@@ -105,7 +105,7 @@ class IndexStore:
                     connection.execute("ROLLBACK")
                 raise
 
-    def check_embedding(self, embedding: EmbedsDocuments) -> None:
+    def check_embedding(self, embedding: DocumentEmbeddings) -> None:
         """Make sure that vectors of `embedding` can be compared with the index's.
 
         Raises:

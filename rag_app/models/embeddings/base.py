@@ -1,8 +1,9 @@
-"""What the index needs of an embedding model, whoever implements it."""
+"""What an index needs of embeddings, and any LangChain `Embeddings` made to give it."""
 
 import hashlib
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
@@ -12,70 +13,137 @@ from rag_app.errors import ModelError
 
 FloatArray = NDArray[np.float32]
 
+_SLICE = 64
+"""Passages embedded between two reports of progress."""
 
-@runtime_checkable
-class EmbedsDocuments(Protocol):
-    """An embedding model that knows which vector space it writes into."""
 
-    @property
-    def name(self) -> str:
-        """Name of the model, as a user would give it."""
+class DocumentEmbeddings(Embeddings):
+    """Embeddings that know their vector space.
 
-    @property
-    def fingerprint(self) -> str:
-        """Identity of the vector space: weights and prefixes."""
+    Attributes:
+        name: As the user gave it.
+        fingerprint: Of the vector space: weights, tokenizer and prefixes.
+        dimension: Numbers in one vector.
 
-    @property
-    def dimension(self) -> int:
-        """Numbers in one vector."""
+    Example:
+        >>> class Lengths(DocumentEmbeddings):
+        ...     name, fingerprint, dimension = "lengths", "1", 2
+        ...
+        ...     def embed_array(self, texts):
+        ...         return normalized(np.array([[len(text), 1] for text in texts], np.float32))
+        >>> Lengths().embed_query("")
+        [0.0, 1.0]
+    """
 
+    name: str
+    fingerprint: str
+    dimension: int
+
+    @abstractmethod
     def embed_array(self, texts: Sequence[str]) -> FloatArray:
-        """Return the passages' vectors, float32 ``[len(texts), dimension]``, L2-normalized."""
+        """Return the vectors of passages, float32 ``[len(texts), dimension]``, L2-normalized."""
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return the vectors of passages as lists."""
+        rows: list[list[float]] = self.embed_array(texts).tolist()
+        return rows
 
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a question, L2-normalized."""
+        return self.embed_documents([text])[0]
 
 
-class AdaptedEmbeddings:
-    """Any LangChain embeddings as :class:`EmbedsDocuments`.
+class AdaptedEmbeddings(DocumentEmbeddings):
+    """Any LangChain embeddings as `DocumentEmbeddings`.
 
-    Such a model tells nothing of its weights, so the fingerprint is its class, model name and
-    dimension; vectors are normalized here.
+    They don't tell of their weights, so the fingerprint is of class, model name and dimension.
+
+    Args:
+        inner: The embeddings.
+        name: By default their class and model name.
+
+    Example:
+        >>> from langchain_core.embeddings import DeterministicFakeEmbedding
+        >>> embeddings = AdaptedEmbeddings(DeterministicFakeEmbedding(size=3))
+        >>> embeddings.name, embeddings.dimension, embeddings.embed_array(["李白"]).shape
+        ('DeterministicFakeEmbedding', 3, (1, 3))
     """
 
-    def __init__(self, inner: Embeddings) -> None:
-        self._inner = inner
+    def __init__(self, inner: Embeddings, name: str | None = None) -> None:
+        self.inner = inner
         label = getattr(inner, "model_name", None) or getattr(inner, "model", None)
         kind = type(inner).__qualname__
-        self.name = f"{kind}:{label}" if isinstance(label, str) else kind
-        self.dimension = len(inner.embed_query("dimension"))
-        identity = f"{type(inner).__module__}.{self.name}/{self.dimension}"
-        self.fingerprint = hashlib.sha256(identity.encode()).hexdigest()
+        self._label = f"{kind}:{label}" if isinstance(label, str) else kind
+        self.name = name or self._label
+
+    @cached_property
+    def dimension(self) -> int:  # type: ignore[override] # asked of the model when it is needed
+        """Numbers in one vector."""
+        return len(self.inner.embed_query("dimension"))
+
+    @cached_property
+    def fingerprint(self) -> str:  # type: ignore[override]
+        """Of class, model name and dimension."""
+        identity = f"{type(self.inner).__module__}.{self._label}/{self.dimension}"
+        return hashlib.sha256(identity.encode()).hexdigest()
 
     def embed_array(self, texts: Sequence[str]) -> FloatArray:
-        """See :meth:`EmbedsDocuments.embed_array`."""
-        if not texts:
-            return np.empty((0, self.dimension), np.float32)
-        return _normalized(np.asarray(self._inner.embed_documents(list(texts)), np.float32))
+        """See `DocumentEmbeddings.embed_array`."""
+        rows = self.inner.embed_documents(list(texts))
+        return normalized(np.asarray(rows, np.float32).reshape(len(rows), -1))
 
     def embed_query(self, text: str) -> list[float]:
-        """See :meth:`EmbedsDocuments.embed_query`."""
-        row = np.asarray([self._inner.embed_query(text)], np.float32)
-        return [float(number) for number in _normalized(row)[0]]
+        """Return the vector of a question, L2-normalized."""
+        return _normalized_row(self.inner.embed_query(text))
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """`embed_query` as the embeddings themselves do it asynchronously."""
+        return _normalized_row(await self.inner.aembed_query(text))
 
 
-def adapt(embedding: EmbedsDocuments | Embeddings) -> EmbedsDocuments:
-    """Return `embedding` as it is if it fits the protocol, else wrapped."""
-    return embedding if isinstance(embedding, EmbedsDocuments) else AdaptedEmbeddings(embedding)
+def adapt(embeddings: Embeddings) -> DocumentEmbeddings:
+    """Return ``embeddings`` as they are if they know their vector space, else adapted."""
+    if isinstance(embeddings, DocumentEmbeddings):
+        return embeddings
+    return AdaptedEmbeddings(embeddings)
 
 
-def checked_vectors(embedding: EmbedsDocuments, texts: Sequence[str]) -> FloatArray:
-    """Return the vectors of `texts`, float32 ``[len(texts), dimension]``.
+def normalized(vectors: FloatArray) -> FloatArray:
+    """Return ``vectors``, float32 ``[n, dimension]``, of length 1; zero vectors stay zero."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(norms, 1e-12), np.float32)
+
+
+def embed_by_length(
+    embedding: DocumentEmbeddings,
+    texts: Sequence[str],
+    progress: Callable[[int], None] | None = None,
+) -> FloatArray:
+    """Return the vectors of passages in their order, float32 ``[len(texts), dimension]``.
+
+    They are embedded longest first, so that the texts of a batch are padded to little more than
+    their own length, as ``SentenceTransformer.encode`` does with all that it is given.
+
+    Args:
+        embedding: The model.
+        texts: Passages of any length.
+        progress: Called with how many texts each step embedded.
 
     Raises:
         ModelError: the model returned another shape, or numbers that aren't finite.
     """
-    vectors = np.ascontiguousarray(embedding.embed_array(texts), dtype=np.float32)
+    vectors = np.empty((len(texts), embedding.dimension), np.float32)
+    order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+    for start in range(0, len(order), _SLICE):
+        rows = order[start : start + _SLICE]
+        vectors[rows] = _checked_vectors(embedding, [texts[i] for i in rows])
+        if progress is not None:
+            progress(len(rows))
+    return vectors
+
+
+def _checked_vectors(embedding: DocumentEmbeddings, texts: Sequence[str]) -> FloatArray:
+    vectors = embedding.embed_array(texts)
     wanted = (len(texts), embedding.dimension)
     if vectors.shape != wanted:
         msg = f"embedding model {embedding.name} returned shape {vectors.shape}, not {wanted}"
@@ -86,6 +154,6 @@ def checked_vectors(embedding: EmbedsDocuments, texts: Sequence[str]) -> FloatAr
     return vectors
 
 
-def _normalized(vectors: FloatArray) -> FloatArray:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(norms, 1e-12), np.float32)
+def _normalized_row(numbers: list[float]) -> list[float]:
+    row: list[float] = normalized(np.asarray([numbers], np.float32))[0].tolist()
+    return row

@@ -11,8 +11,7 @@ import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from rag_app.index.indexing.batches import embed_by_length
-from rag_app.models.embeddings.base import EmbedsDocuments, FloatArray
+from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, embed_by_length
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.server.completions import generation
 from rag_app.server.completions.document_chat import DocumentChat
@@ -146,7 +145,7 @@ async def embeddings(
 
 
 def _embed(
-    model: EmbedsDocuments, asked: EmbeddingsRequest, wanted: Wanted
+    model: DocumentEmbeddings, asked: EmbeddingsRequest, wanted: Wanted
 ) -> tuple[FloatArray, int]:
     texts = asked.texts
     if asked.input_type == "query":

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from rag_app.index.store.terms import document_terms
-from rag_app.models.embeddings.base import FloatArray
+from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 
 
-class HashingEmbeddings:
+class HashingEmbeddings(DocumentEmbeddings):
     """Texts that share bigrams have near vectors."""
 
     def __init__(self, dimension: int = 64, salt: str = "") -> None:
