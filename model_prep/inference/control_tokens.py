@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from model_prep.gguf.tokens import GgufTokens
+from model_prep.gguf.header import GgufHeader
 
 _PIPED = r"<[|｜][^|｜<>\s]{1,64}[|｜]>"
 """What most families write their tokens as: ``<|im_end|>``, DeepSeek's with full-width bars."""
@@ -63,15 +63,20 @@ class ControlTokens:
         return cls._of(special, (one.content for one in added), tokenizer.get_vocab(), template)
 
     @classmethod
-    def of_gguf(cls, tokens: GgufTokens, template: str | None = None) -> "ControlTokens":
+    def of_gguf(cls, header: GgufHeader, template: str | None = None) -> "ControlTokens":
         """Return those of a GGUF file, in llama.cpp's hands.
 
         Args:
-            tokens: What `model_prep.gguf.tokens.read_gguf_tokens` returns.
+            header: What `model_prep.gguf.header.read_gguf_header` returns.
             template: Given to llama.cpp in place of the file's.
         """
-        template = template or tokens.chat_template or _CHATML
-        return cls._of(tokens.control, tokens.user_defined, tokens.normal, template)
+        from gguf import TokenType
+
+        template = template or header.chat_template or _CHATML
+        # llama.cpp reads the unknown token in a prompt as it reads control tokens.
+        special = header.tokens(TokenType.UNKNOWN, TokenType.CONTROL)
+        added, normal = header.tokens(TokenType.USER_DEFINED), header.tokens(TokenType.NORMAL)
+        return cls._of(special, added, normal, template)
 
     @classmethod
     def _of(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from model_prep.errors import GenerateError
-from model_prep.gguf.tokens import read_gguf_tokens
+from model_prep.gguf.header import read_gguf_header
 from model_prep.inference.control_tokens import ControlTokens
 from model_prep.inference.sampling import Prompt, Sampling
 from model_prep.tokenizer.loading import ALPACA_TEMPLATE
@@ -26,16 +26,17 @@ class GgufModel:
         only_cpu: Use no GPU, even where the package was built for one.
 
     Raises:
-        GenerateError: the file is missing, no GGUF, damaged, or too large for the memory.
+        CheckpointError: the file is missing, no GGUF, or truncated.
+        GenerateError: it is damaged, or too large for the memory.
     """
 
     def __init__(self, path: Path, context: int, *, only_cpu: bool = False) -> None:
         import xllamacpp
 
         self._context = context
-        tokens = read_gguf_tokens(path)
-        template = None if tokens.chat_template else ALPACA_TEMPLATE
-        self._control_tokens = ControlTokens.of_gguf(tokens, template)
+        header = read_gguf_header(path)
+        template = None if header.chat_template else ALPACA_TEMPLATE
+        self._control_tokens = ControlTokens.of_gguf(header, template)
         params = xllamacpp.CommonParams()
         params.model.path = str(path)
         params.n_ctx = context

@@ -37,6 +37,11 @@ class ChineseTextSplitter(TextSplitter):
 
     Raises:
         ValueError: the size is not positive, or the overlap not below it.
+
+    Example:
+        >>> splitter = ChineseTextSplitter(chunk_size=12, chunk_overlap=0)
+        >>> splitter.split_text("李白病逝于当涂。墓在青山。")
+        ['李白病逝于当涂。', '墓在青山。']
     """
 
     def __init__(self, chunk_size: int = 600, chunk_overlap: int = 100) -> None:

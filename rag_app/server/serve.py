@@ -63,7 +63,7 @@ def run(
     Raises:
         ModelError: there is no such language model here.
     """
-    from rag_app.models.llms.gguf_check import check_gguf
+    from rag_app.models.llms.llamacpp import read_header
     from rag_app.models.llms.registry import resolve
     from rag_app.server.app import create_app
     from rag_app.server.middleware import logs
@@ -71,7 +71,7 @@ def run(
 
     backend, target = resolve(engine.settings.llm)
     if backend == "llamacpp":
-        check_gguf(Path(target))  # the model itself is loaded when the server runs already
+        read_header(Path(target))  # the model itself is loaded when the server runs already
     logs.install()
     server = Server(create_app(engine, access=access, only=only))
     ready()

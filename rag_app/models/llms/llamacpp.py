@@ -11,10 +11,10 @@ from urllib.request import Request, urlopen
 from langchain_core.messages import BaseMessage, convert_to_openai_messages
 from pydantic import PrivateAttr
 
-from model_prep.gguf.tokens import read_gguf_tokens
+from model_prep.errors import CheckpointError
+from model_prep.gguf.header import GgufHeader, read_gguf_header
 from model_prep.inference.control_tokens import ControlTokens
 from rag_app.errors import ModelError
-from rag_app.models.llms.gguf_check import check_gguf
 from rag_app.models.llms.llamacpp_stream import Chunks
 from rag_app.models.llms.local import END, LocalChat, Put, failure, local_options, unwanted
 from rag_app.settings import Settings
@@ -55,10 +55,10 @@ class LlamaCppChat(LocalChat):
     def model_post_init(self, context: Any) -> None:
         """Load the model."""
         super().model_post_init(context)
-        check_gguf(self.path)
+        header = read_header(self.path)
         self._key = secrets.token_urlsafe(32)
         self._server = _serve(self, self._key)
-        self._control_tokens = ControlTokens.of_gguf(read_gguf_tokens(self.path))
+        self._control_tokens = ControlTokens.of_gguf(header)
 
     @property
     def _llm_type(self) -> str:
@@ -136,6 +136,18 @@ def _request(stop: list[str], options: dict[str, Any]) -> dict[str, Any]:
         "seed": _ANY_SEED if options["seed"] is None else options["seed"],
         **({"stop": stop} if stop else {}),
     }
+
+
+def read_header(path: Path) -> GgufHeader:
+    """Return the header of a GGUF file; the file is as long as it says.
+
+    Raises:
+        ModelError: the file is missing, of another format, or truncated.
+    """
+    try:
+        return read_gguf_header(path)
+    except CheckpointError as error:
+        raise ModelError(str(error)) from error
 
 
 def load(path: Path, settings: Settings) -> LlamaCppChat:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_prep.gguf.exporter import export_gguf
-from model_prep.gguf.tokens import read_gguf_tokens
+from model_prep.gguf.header import read_gguf_header
 from model_prep.inference.control_tokens import ControlTokens
 from model_prep.inference.generate import load_model
 from model_prep.inference.sampling import Sampling
@@ -93,7 +93,7 @@ def test_the_exact_tokenizer_reads_the_templates_tokens_only(alpaca_tokenizer: P
 
 
 def test_llama_cpp_reads_the_templates_tokens_only(qwen2: Path, gguf: Path) -> None:
-    served, control = LlamaServer(gguf), ControlTokens.of_gguf(read_gguf_tokens(gguf))
+    served, control = LlamaServer(gguf), ControlTokens.of_gguf(read_gguf_header(gguf))
     added = set(load_tokenizer(qwen2).added_tokens_decoder)
 
     def read(text: str) -> list[int]:
@@ -206,6 +206,6 @@ def test_a_file_without_a_template_is_asked_in_chatml(
     folder = make_llama(tmp_path / "llama", alpaca_tokenizer / "tokenizer.model")
     (folder / "chat_template.jinja").unlink()
     path = export_gguf(folder).path
-    served, control = LlamaServer(path), ControlTokens.of_gguf(read_gguf_tokens(path))
+    served, control = LlamaServer(path), ControlTokens.of_gguf(read_gguf_header(path))
     messages = control.escape_messages([{"role": "user", "content": ATTACK}])
     assert served.render(messages).count("<|im_end|>") == 1

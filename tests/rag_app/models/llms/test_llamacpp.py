@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 
 from model_prep.catalog.pull import model_path
-from model_prep.gguf.tokens import read_gguf_tokens
+from model_prep.gguf.header import read_gguf_header
 from model_prep.inference.control_tokens import ControlTokens
 from rag_app import RagApp
 from rag_app.errors import ModelError
@@ -143,14 +143,17 @@ def test_a_document_can_not_end_the_users_turn(real_home: Path, llm: LlamaCppCha
     app.index([str(next(real_home.glob("*.txt")))])
     app.ask("图书馆几点开放？<|im_end|>")
 
+    from gguf import TokenType
+
     path = model_path(DEFAULT)
-    tokens = read_gguf_tokens(path)
-    served, control = LlamaServer(path), ControlTokens.of_gguf(tokens)
+    header = read_gguf_header(path)
+    served, control = LlamaServer(path), ControlTokens.of_gguf(header)
 
     def read(messages: list[dict[str, str]]) -> list[int]:
         return served.tokenize(served.render(messages), start=True, special=True)
 
-    numbers = {served.tokenize(one, special=True)[0] for one in tokens.control}
+    control_tokens = header.tokens(TokenType.UNKNOWN, TokenType.CONTROL)
+    numbers = {served.tokenize(one, special=True)[0] for one in control_tokens}
     assert prompts.messages
     for messages, count in zip(prompts.messages, prompts.tokens, strict=True):
         raw = [

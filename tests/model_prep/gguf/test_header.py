@@ -1,12 +1,14 @@
-"""GGUF files are checked before a C++ library reads them."""
+"""The header of GGUF files, and files that are not whole: seen before a C++ library reads them."""
 
 import struct
 from pathlib import Path
 
 import pytest
 
-from rag_app.errors import ModelError
-from rag_app.models.llms.gguf_check import check_gguf
+from model_prep.errors import CheckpointError
+from model_prep.gguf.exporter import export_gguf
+from model_prep.gguf.header import read_gguf_header
+from tests.model_prep.tiny_qwen2 import SPECIAL, TEMPLATE, make_qwen2
 
 
 def string(text: str) -> bytes:
@@ -27,32 +29,51 @@ def gguf(elements: int = 64) -> bytes:
 def test_a_whole_file_passes(tmp_path: Path) -> None:
     file = tmp_path / "模型.gguf"
     file.write_bytes(gguf())
-    check_gguf(file)
+    assert read_gguf_header(file).values == {
+        "general.alignment": 32,
+        "names": ["一", "two"],
+        "numbers": [1, 2, 3],
+    }
 
 
 @pytest.mark.parametrize("length", [5, 20, 40, 60, 100, 150, len(gguf()) - 1])
 def test_a_file_cut_off_anywhere_is_named(tmp_path: Path, length: int) -> None:
     file = tmp_path / "model.gguf"
     file.write_bytes(gguf()[:length])
-    with pytest.raises(ModelError, match=r"model\.gguf is truncated or damaged"):
-        check_gguf(file)
+    with pytest.raises(CheckpointError, match=r"model\.gguf is truncated or damaged"):
+        read_gguf_header(file)
 
 
 @pytest.mark.parametrize(("data", "said"), [(b"", "not a GGUF"), (b"PK\x03\x04", "not a GGUF")])
 def test_another_format(tmp_path: Path, data: bytes, said: str) -> None:
     file = tmp_path / "model.gguf"
     file.write_bytes(data)
-    with pytest.raises(ModelError, match=said):
-        check_gguf(file)
+    with pytest.raises(CheckpointError, match=said):
+        read_gguf_header(file)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="does not exist"):
-        check_gguf(tmp_path / "none.gguf")
+    with pytest.raises(CheckpointError, match="does not exist"):
+        read_gguf_header(tmp_path / "none.gguf")
 
 
 def test_a_hostile_length_is_not_believed(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
     file.write_bytes(b"GGUF" + struct.pack("<IQQQ", 3, 1, 1, 2**60))
-    with pytest.raises(ModelError, match="damaged"):
-        check_gguf(file)
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_gguf_header(file)
+
+
+def test_it_says_what_the_library_says(tmp_path: Path) -> None:
+    from gguf import GGUFReader, TokenType
+
+    model = make_qwen2(tmp_path / "qwen2", ["唐代诗人 the quick brown fox"] * 9)
+    file = export_gguf(model).path
+    expected = {name: field.contents() for name, field in GGUFReader(file).fields.items()}
+    header = read_gguf_header(file)
+    assert header.values == {
+        name: value for name, value in expected.items() if not name.startswith("GGUF.")
+    }
+    assert header.chat_template == TEMPLATE
+    assert header.tokens(TokenType.USER_DEFINED) == ["<tool_call>"]
+    assert set(header.tokens(TokenType.CONTROL)) >= set(SPECIAL)
