@@ -30,7 +30,12 @@ from model_prep.training.run_folder import (
     require_disk_space,
     writing,
 )
-from model_prep.training.settings import TrainingSettings
+from model_prep.training.settings import (
+    PretrainSettings,
+    SftSettings,
+    TrainingSettings,
+    make_settings,
+)
 from model_prep.training.trainer_arguments import require_sharding, training_arguments
 
 if TYPE_CHECKING:
@@ -38,6 +43,26 @@ if TYPE_CHECKING:
 
     from model_prep.training.callbacks import SignalCallback, TrainingProgress
     from model_prep.training.trainer import AdapterTrainer
+
+
+def pretrain(
+    *,
+    progress: "Callable[[TrainingProgress], None] | None" = None,
+    note: Callable[[str], None] = lambda _: None,
+    **options: Any,
+) -> TrainingReport:
+    """Pre-train a LoRA on plain text: `train` with the options of `PretrainSettings`."""
+    return train(make_settings(PretrainSettings, options), progress=progress, note=note)
+
+
+def sft(
+    *,
+    progress: "Callable[[TrainingProgress], None] | None" = None,
+    note: Callable[[str], None] = lambda _: None,
+    **options: Any,
+) -> TrainingReport:
+    """Tune a LoRA on conversations: `train` with the options of `SftSettings`."""
+    return train(make_settings(SftSettings, options), progress=progress, note=note)
 
 
 def train(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import model_prep
 from model_prep.errors import TrainingError
 from model_prep.inference.generate import generate, load_model
 from model_prep.inference.sampling import Sampling
@@ -66,7 +67,7 @@ def losses(folder: Path) -> list[float]:
 
 
 def sft(values: dict[str, Any]) -> Any:
-    return train(make_settings(SftSettings, values))
+    return model_prep.sft(**values)
 
 
 def torchrun(values: dict[str, Any], *more: str, count: int = 2) -> list[str]:

@@ -1,0 +1,59 @@
+"""The package as users meet it: its public names, and the map in its README."""
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from types import ModuleType
+
+import pytest
+
+import model_prep
+from model_prep.cli import app
+from tests.paths import ROOT
+
+FOLDER = ROOT / "model_prep"
+MAP = (FOLDER / "README.md").read_text(encoding="utf-8")
+OTHER_NAMES = {"crawl": "crawl_items", "verify": "verify_model", "models": "CATALOG"}
+HEAVY = ("torch", "transformers", "numpy", "openai", "pydantic", "rich", "typer")
+
+
+@pytest.mark.parametrize("name", model_prep.__all__)
+def test_a_public_name_is_a_thing_and_never_a_room(name: str) -> None:
+    assert not isinstance(getattr(model_prep, name), ModuleType)
+    assert find_spec(f"model_prep.{name}") is None
+
+
+def test_other_names_are_refused() -> None:
+    assert not hasattr(model_prep, "nothing")
+
+
+def test_every_command_is_a_function() -> None:
+    commands = {str(command.name) for command in app.registered_commands if not command.hidden}
+    names = {OTHER_NAMES.get(name, name.replace("-", "_")) for name in commands}
+    assert names <= set(model_prep.__all__)
+
+
+def test_importing_costs_nothing() -> None:
+    code = f"import sys, model_prep; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_every_path_of_the_map_exists() -> None:
+    paths = re.findall(r"`([\w/]+(?:\.py|/))`", MAP)
+    assert len(paths) > 30
+    missing = [path for path in paths if not any((top / path).exists() for top in (FOLDER, ROOT))]
+    assert missing == []
+
+
+def test_every_module_that_the_map_leads_to_exists() -> None:
+    rows = re.findall(r"^\| `model_prep.*\| (.*) \|$", MAP, re.MULTILINE)
+    modules = [name for row in rows for name in re.findall(r"`([\w.]+)`", row)]
+    assert len(modules) > 12
+    assert [name for name in modules if find_spec(name) is None] == []
+
+
+def test_every_room_is_on_the_map() -> None:
+    rooms = {path.parent.name for path in FOLDER.glob("*/__init__.py")}
+    assert rooms == set(re.findall(r"^\| `(\w+)/` \|", MAP, re.MULTILINE))
