@@ -1,22 +1,4 @@
-"""Every error a user of model_prep can cause, as one tree.
-
-ModelPrepError
-├── UnknownModelError     the catalog has no such model
-├── UsageError            an option has a value that makes no sense
-├── PullError             a model can't be fetched
-│   └── UnreachableError  there is no network, or the index or hub does not answer
-├── DiskSpaceError        the disk is too full
-├── OutputError           the output folder holds something, or can't be written
-├── CheckpointError       weights are missing, damaged or of another layout
-├── MergeError            what is to be merged can't be
-│   ├── AdapterError      a LoRA is none, is of another kind, or does not fit the base
-│   └── MergeOrderError   base, adapters and tokenizers do not belong together in this order
-├── ChecksumError         a file is there but is not what it should be
-├── TokenizerError        a tokenizer is missing, damaged, or of another family
-├── ExportError           a model can't be written as GGUF
-├── CrawlError            an API gives no instruction data
-├── GenerateError         a model can't be loaded or asked as the options say
-└── TrainingError         a model can't be trained as asked
+"""Errors that a user of model_prep can cause.
 
 The message is one line: what is wrong, then what to do.
 """
@@ -28,7 +10,7 @@ def first_line(error: BaseException) -> str:
 
 
 class ModelPrepError(Exception):
-    """Base of every error that is the user's to mend."""
+    """Base of every error that the user can correct."""
 
 
 class UnknownModelError(ModelPrepError):

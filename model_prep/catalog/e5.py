@@ -1,9 +1,10 @@
-"""The Q4_0 file of multilingual-e5-small → an ordinary sentence-transformers folder."""
+"""Conversion of multilingual-e5-small from its Q4_0 file to a sentence-transformers folder."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
-from model_prep.catalog.e5_file import E5File, Shape, Vocabulary
+from model_prep.catalog.e5_file import E5Config, E5File, UnigramVocabulary
 from model_prep.catalog.sentence_transformers_files import write_sentence_files
 from model_prep.checkpoint.safetensors_file import write_safetensors
 from model_prep.checkpoint.tensors import TensorData
@@ -25,26 +26,31 @@ def convert_e5(file: Path, folder: Path) -> None:
     write_safetensors(folder / "model.safetensors", list(_tensors(source)))
     _write_tokenizer(source.vocabulary, folder / "tokenizer.json")
     _write_configuration(source, folder)
-    shape = source.shape
-    write_sentence_files(folder, hidden=shape.hidden, max_tokens=shape.positions)
+    config = source.config
+    write_sentence_files(
+        folder, hidden=config.hidden_size, max_tokens=config.max_position_embeddings
+    )
 
 
 def _tensors(source: E5File) -> Iterator[TensorData]:
-    for name, stored, shape in _names(source.shape):
+    for name, stored, shape in _names(source.config):
         yield TensorData(name, "F32", shape, source.weights(stored, shape))
     # The pooler is no part of e5; without its weights transformers warns and makes random ones.
-    hidden = source.shape.hidden
-    for name, shape in (("weight", (hidden, hidden)), ("bias", (hidden,))):
-        pooler = TensorData(f"pooler.dense.{name}", "F32", shape, ())
-        yield TensorData(pooler.name, "F32", shape, [bytes(pooler.size)])
+    hidden = source.config.hidden_size
+    yield TensorData("pooler.dense.weight", "F32", (hidden, hidden), [bytes(4 * hidden**2)])
+    yield TensorData("pooler.dense.bias", "F32", (hidden,), [bytes(4 * hidden)])
 
 
-def _names(shape: Shape) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+def _names(config: E5Config) -> Iterator[tuple[str, str, tuple[int, ...]]]:
     """Yield each tensor's name in a BertModel, its name in the file, and its shape."""
-    hidden, inner = shape.hidden, shape.intermediate
-    yield "embeddings.word_embeddings.weight", "emb.word", (shape.vocabulary, hidden)
-    yield "embeddings.position_embeddings.weight", "emb.pos", (shape.positions, hidden)
-    yield "embeddings.token_type_embeddings.weight", "emb.type", (shape.types, hidden)
+    hidden, inner, positions = (
+        config.hidden_size,
+        config.intermediate_size,
+        config.max_position_embeddings,
+    )
+    yield "embeddings.word_embeddings.weight", "emb.word", (config.vocab_size, hidden)
+    yield "embeddings.position_embeddings.weight", "emb.pos", (positions, hidden)
+    yield "embeddings.token_type_embeddings.weight", "emb.type", (config.type_vocab_size, hidden)
     yield "embeddings.LayerNorm.weight", "emb.ln.w", (hidden,)
     yield "embeddings.LayerNorm.bias", "emb.ln.b", (hidden,)
     parts: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -57,13 +63,13 @@ def _names(shape: Shape) -> Iterator[tuple[str, str, tuple[int, ...]]]:
         "fo": ("output.dense", (hidden, inner)),
         "oln": ("output.LayerNorm", (hidden,)),
     }
-    for layer in range(shape.layers):
-        for stored, (name, sizes) in parts.items():
-            yield f"encoder.layer.{layer}.{name}.weight", f"l{layer}.{stored}.w", sizes
-            yield f"encoder.layer.{layer}.{name}.bias", f"l{layer}.{stored}.b", sizes[:1]
+    for layer in range(config.num_hidden_layers):
+        for stored, (name, shape) in parts.items():
+            yield f"encoder.layer.{layer}.{name}.weight", f"l{layer}.{stored}.w", shape
+            yield f"encoder.layer.{layer}.{name}.bias", f"l{layer}.{stored}.b", shape[:1]
 
 
-def _write_tokenizer(vocabulary: Vocabulary, target: Path) -> None:
+def _write_tokenizer(vocabulary: UnigramVocabulary, target: Path) -> None:
     """Write XLM-RoBERTa's tokenizer: SentencePiece unigram between ``<s>`` and ``</s>``.
 
     SentencePiece's own normalization is nmt_nfkc: `Nmt` takes control and zero-width characters
@@ -94,10 +100,10 @@ def _write_tokenizer(vocabulary: Vocabulary, target: Path) -> None:
 
 
 def _write_configuration(source: E5File, folder: Path) -> None:
-    shape, vocabulary = source.shape, source.vocabulary
+    vocabulary = source.vocabulary
     begin, end, pad, unknown = (
-        vocabulary.pieces[one]
-        for one in (vocabulary.bos, vocabulary.eos, vocabulary.pad, vocabulary.unk)
+        vocabulary.pieces[id_]
+        for id_ in (vocabulary.bos, vocabulary.eos, vocabulary.pad, vocabulary.unk)
     )
     tokenizer = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -107,19 +113,13 @@ def _write_configuration(source: E5File, folder: Path) -> None:
         "sep_token": end,
         "pad_token": pad,
         "unk_token": unknown,
-        "model_max_length": shape.positions,
+        "model_max_length": source.config.max_position_embeddings,
     }
     config = {
         "architectures": ["BertModel"],
         "model_type": "bert",
-        "hidden_size": shape.hidden,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "intermediate_size": shape.intermediate,
-        "vocab_size": shape.vocabulary,
-        "max_position_embeddings": shape.positions,
-        "type_vocab_size": shape.types,
-        "layer_norm_eps": source.epsilon,
+        **asdict(source.config),
+        "layer_norm_eps": source.layer_norm_eps,
         "hidden_act": "gelu",
         "bos_token_id": vocabulary.bos,
         "eos_token_id": vocabulary.eos,

@@ -1,6 +1,6 @@
-"""The Q4_0 file of multilingual-e5-small, read with every length checked.
+"""Reading of the Q4_0 file of multilingual-e5-small, with every length checked.
 
-Layout, little-endian: magic ``E5S1``, u32 version; seven i32 (`Shape`); f32 layer-norm epsilon;
+Layout, little-endian: magic ``E5S1``, u32 version; seven i32 (`E5Config`); f32 layer-norm epsilon;
 i32 block size. Tokenizer: i32 pieces, bos, eos, pad, unk; u64 length of a blob; u32 offsets into
 it, one more than pieces; f32 unigram scores; the blob; i32 count and u32 bytes of a normalization
 map. Directory: i32 count, and for each tensor u16 length of its name, the name, u8 dtype (0
@@ -18,29 +18,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_prep.catalog.q4_0 import BLOCK, BLOCK_BYTES, dequantize
 from model_prep.errors import ChecksumError
 
 _MAGIC = b"E5S1"
 _FLOAT32, _Q4_0 = 0, 1
+_BLOCK, _BLOCK_BYTES = 32, 18  # weights and bytes of a block of ggml's Q4_0
 _BLOCKS_AT_ONCE = 2**17  # 16 MiB of float32
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Sizes of the encoder, as in the file's header."""
+class E5Config:
+    """Sizes of the encoder, in the order of the file's header; names as in a ``config.json``."""
 
-    hidden: int
-    layers: int
-    heads: int
-    intermediate: int
-    vocabulary: int
-    positions: int
-    types: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    vocab_size: int
+    max_position_embeddings: int
+    type_vocab_size: int
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class UnigramVocabulary:
     """Pieces by id with their unigram scores, and the ids of the special ones."""
 
     pieces: list[str]
@@ -60,7 +60,7 @@ class _Tensor:
 
 
 class E5File:
-    """The file, opened: shape, vocabulary and tensors.
+    """The opened file: configuration, vocabulary and tensors.
 
     Raises:
         ChecksumError: it is of another format, truncated or damaged.
@@ -77,12 +77,10 @@ class E5File:
             msg = f"{file} is not a Q4_0 file of multilingual-e5-small; delete it and pull again"
             raise ChecksumError(msg)
         self._values("I")
-        self.shape = Shape(*self._values("7i"))
-        self.epsilon, block = self._values("fi")
-        shape = self.shape
-        if block != BLOCK or min(astuple(shape)) < 1 or shape.hidden % shape.heads:
-            raise self._damaged()
-        if not 0 < self.epsilon < 1:
+        config = self.config = E5Config(*self._values("7i"))
+        self.layer_norm_eps, block = self._values("fi")
+        plausible = min(astuple(config)) > 0 and 0 < self.layer_norm_eps < 1
+        if block != _BLOCK or not plausible or config.hidden_size % config.num_attention_heads:
             raise self._damaged()
         self.vocabulary = self._vocabulary()
         self._tensors = self._directory()
@@ -101,25 +99,31 @@ class E5File:
                 f"{self._file} should hold a tensor {name} of {elements} weights, it holds {found}"
             )
             raise ChecksumError(msg)
-        whole_blocks, rest = divmod(elements, BLOCK)
-        expected = {_FLOAT32: elements * 4, _Q4_0: whole_blocks * BLOCK_BYTES}.get(tensor.dtype)
+        blocks, rest = divmod(elements, _BLOCK)
+        expected = {_FLOAT32: elements * 4, _Q4_0: blocks * _BLOCK_BYTES}.get(tensor.dtype)
         if tensor.size != expected or (rest and tensor.dtype == _Q4_0):
             raise self._damaged()
         return self._pieces(tensor, self._slice(tensor.offset, tensor.size))
 
     def _pieces(self, tensor: _Tensor, data: NDArray[np.uint8]) -> Iterator[bytes]:
-        step = _BLOCKS_AT_ONCE * BLOCK_BYTES  # a whole number of float32, too
+        from gguf.quants import GGMLQuantizationType, dequantize
+
+        step = _BLOCKS_AT_ONCE * _BLOCK_BYTES  # a whole number of float32, too
         for begin in range(0, len(data), step):
-            part = data[begin : begin + step]
-            weights = part.copy().view("<f4") if tensor.dtype == _FLOAT32 else dequantize(part)
+            part = data[begin : begin + step].copy()
+            if tensor.dtype == _FLOAT32:
+                weights = part.view("<f4")
+            else:
+                with np.errstate(invalid="ignore"):  # 0 times an infinite scale is caught below
+                    weights = dequantize(part, GGMLQuantizationType.Q4_0)
             if not np.isfinite(weights).all():
                 raise self._damaged()
             yield weights.astype("<f4", copy=False).tobytes()
 
-    def _vocabulary(self) -> Vocabulary:
+    def _vocabulary(self) -> UnigramVocabulary:
         count, *special = self._values("5i")
         (blob_size,) = self._values("Q")
-        if not 0 < count <= self.shape.vocabulary or not all(0 <= one < count for one in special):
+        if not 0 < count <= self.config.vocab_size or not all(0 <= id_ < count for id_ in special):
             raise self._damaged()
         offsets = np.frombuffer(self._take(4 * (count + 1)).tobytes(), "<u4").tolist()
         scores = np.frombuffer(self._take(4 * count).tobytes(), "<f4")
@@ -132,7 +136,7 @@ class E5File:
             raise self._damaged() from error
         if not np.isfinite(scores).all() or len(set(pieces)) != count:
             raise self._damaged()
-        return Vocabulary(pieces, scores.astype(np.float32), *special)
+        return UnigramVocabulary(pieces, scores.astype(np.float32), *special)
 
     def _directory(self) -> dict[str, _Tensor]:
         (count,) = self._values("i")

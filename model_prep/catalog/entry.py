@@ -1,4 +1,4 @@
-"""What the catalog says of a model: what it is, and where it comes from."""
+"""Entries of the catalog: what a model is, and where it comes from."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -52,7 +52,7 @@ class HubSource:
     kind: SourceKind = "hub"
 
 
-Source = WheelSource | HubSource
+ModelSource = WheelSource | HubSource
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class ModelEntry:
     """Tokens."""
     size: int
     """Bytes on disk, about; exact for a single file."""
-    sources: tuple[Source, ...]
+    sources: tuple[ModelSource, ...]
     file: str | None = None
     """Name of the file that is the model; None: its folder is."""
     query_prefix: str = ""

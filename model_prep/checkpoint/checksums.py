@@ -5,12 +5,12 @@ Python's lock is released while a buffer is read or hashed, so that threads keep
 
 import hashlib
 import os
+import tomllib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_prep import published
 from model_prep.checkpoint.tensors import dtype_name, raw_bytes
 from model_prep.errors import CheckpointError
 from model_prep.progress import Progress, ProgressCounter
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import torch
     from typing_extensions import Buffer
 
+PUBLISHED: Mapping[str, Mapping[str, str]] = tomllib.loads(
+    Path(__file__).with_name("published.toml").read_text(encoding="utf-8")
+)
+"""The family's models: name → file → the SHA256 that its authors published."""
 _BUFFER_BYTES = 2**20
 """Small enough to stay in the processor's cache between reading and hashing."""
 
@@ -86,7 +90,7 @@ def content_digest(digests: Mapping[str, str]) -> str:
 def published_name(digest: str) -> str | None:
     """Return the published model of which a file has this SHA256, if there is one."""
     wanted = digest.lower()
-    return next((one.name for one in published.PUBLISHED if wanted in one.files.values()), None)
+    return next((name for name, files in PUBLISHED.items() if wanted in files.values()), None)
 
 
 def _total_size(files: list[Path]) -> int:

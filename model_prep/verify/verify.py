@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from model_prep import published
 from model_prep.catalog.entry import WheelSource
 from model_prep.catalog.models import CATALOG
-from model_prep.checkpoint.checksums import file_digests, published_name
+from model_prep.checkpoint.checksums import PUBLISHED, file_digests, published_name
 from model_prep.errors import UsageError
 from model_prep.progress import Progress
 from model_prep.verify.checks import Check, check_tokenizer, check_weights
@@ -114,11 +113,10 @@ def expected_digests(expect: str) -> dict[str, str]:
     """
     if re.fullmatch("[0-9a-fA-F]{64}", expect):
         return {expect.lower(): "a file or the content"}
-    for one in published.PUBLISHED:
-        if one.name.lower() == expect.lower():
-            return {digest: name for name, digest in one.files.items()}
-    names = ", ".join(one.name for one in published.PUBLISHED)
-    msg = f"{expect!r} is no SHA256 and no published name; those are: {names}"
+    for name, files in PUBLISHED.items():
+        if name.lower() == expect.lower():
+            return {digest: file for file, digest in files.items()}
+    msg = f"{expect!r} is no SHA256 and no published name; those are: {', '.join(PUBLISHED)}"
     raise UsageError(msg)
 
 
@@ -164,9 +162,9 @@ def _recognized(path: Path, hashes: list[FileHash]) -> tuple[Verdict, str] | Non
         return None
     if len(names) == 1:
         name = str(names.pop())
-        known = next((one for one in published.PUBLISHED if one.name == name), None)
-        if path.is_dir() and known and len(known.files) > len(weights):
-            return "wrong", f"{path} has {len(weights)} of the {len(known.files)} files of {name}"
+        files = PUBLISHED.get(name, {})
+        if path.is_dir() and len(files) > len(weights):
+            return "wrong", f"{path} has {len(weights)} of the {len(files)} files of {name}"
         return "right", f"{path} is {name}"
     told = ", ".join(f"{one.path.name}: {one.known_as or 'unknown'}" for one in weights)
     return "wrong", f"the files of {path} are not of one published model ({told})"

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_prep.catalog.e5 import convert_e5
-from model_prep.catalog.q4_0 import dequantize
 from model_prep.errors import ChecksumError
 from tests.model_prep.catalog import e5_writer
 from tests.model_prep.catalog.e5_writer import (
@@ -34,15 +33,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("e5")
     convert_e5(write_e5(place / "e5.bin"), place / "模型")
     return place / "模型"
-
-
-def test_a_block_made_by_hand() -> None:
-    # Scale 0.5; byte j is weight j (low half) and weight j + 16 (high half), each less 8.
-    block = struct.pack("<e", 0.5) + bytes([0x80, 0x0F] + [0x88] * 14)
-    expected = [-4.0, 3.5, *[0.0] * 14, 0.0, -4.0, *[0.0] * 14]
-    found = dequantize(np.frombuffer(block * 2, np.uint8))
-    assert found.dtype == np.float32
-    assert found.tolist() == expected * 2
 
 
 def test_exactly_these_files(folder: Path) -> None:

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from model_prep import published
-from model_prep.checkpoint.checksums import content_digest, file_digest, tensor_digest
+from model_prep.checkpoint.checksums import PUBLISHED, content_digest, file_digest, tensor_digest
 from model_prep.checkpoint.pth_file import write_pth
 from model_prep.checkpoint.reader import open_checkpoint
 from model_prep.cli import app
 from model_prep.errors import CheckpointError, UsageError
 from model_prep.llama.convert import convert
-from model_prep.published import Published
 from model_prep.verify.checks import Check
 from model_prep.verify.verify import Verification, verify
 from tests.model_prep.llama.meta_llama import make_meta
@@ -45,8 +43,7 @@ def publish(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, list[Path]], None
     """Let files be those of a published model."""
 
     def add(name: str, files: list[Path]) -> None:
-        one = Published(name, {file.name: file_digest(file) for file in files})
-        monkeypatch.setattr(published, "PUBLISHED", (*published.PUBLISHED, one))
+        monkeypatch.setitem(PUBLISHED, name, {file.name: file_digest(file) for file in files})
 
     return add
 
