@@ -84,7 +84,7 @@ def read_vocabulary(folder: Path, rows: int) -> Vocabulary:
     return Vocabulary(
         tokens=tokens,
         scores=[*(one.score for one in model.pieces), *(0.0 for _ in extra)],
-        types=[*(one.kind for one in model.pieces), *(_UNUSED for _ in extra)],
+        types=[*(piece.type for piece in model.pieces), *(_UNUSED for _ in extra)],
         unknown=tokens.index("<unk>"),
         begin=tokens.index("<s>"),
         end=tokens.index("</s>"),

@@ -153,7 +153,7 @@ def _is_llama(file: Path) -> bool:
     """Return whether a folder's tokenizer is SentencePiece's; LLaMA 3's, of that name, is not."""
     try:
         llama = parse_sentencepiece(file.read_bytes()).is_llama
-    except (ValueError, IndexError):
+    except ValueError:
         return False
     return llama and _json(file.parent / "tokenizer_config.json").get("tokenizer_class") in _CLASSES
 

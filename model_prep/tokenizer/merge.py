@@ -114,7 +114,7 @@ def append_pieces(base: SentencePieceFile, chinese: SentencePieceFile) -> bytes:
     return base.with_pieces(
         Piece(piece.text)
         for piece in chinese.pieces
-        if piece.kind == NORMAL and piece.text not in have
+        if piece.type == NORMAL and piece.text not in have
     )
 
 
