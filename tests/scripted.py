@@ -66,7 +66,7 @@ class ScriptedChatModel(BaseChatModel):
             yield ChatGenerationChunk(message=AIMessageChunk(content=char))
         read, made = len(self.prompts[-1]), len(reply)
         usage = UsageMetadata(input_tokens=read, output_tokens=made, total_tokens=read + made)
-        end = {"finish_reason": "stop"}
+        end = {"finish_reason": "stop", "model_name": "scripted"}
         message = AIMessageChunk(content="", usage_metadata=usage, response_metadata=end)
         yield ChatGenerationChunk(message=message)
 

@@ -1,30 +1,29 @@
-"""The server as one ASGI application."""
+"""The server: one ASGI application, and the process that ends as soon as it is asked to."""
 
 import asyncio
-import logging
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+import uvicorn
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 import rag_app
 from rag_app.engine import RagApp
 from rag_app.server import errors, uploads
-from rag_app.server.context import Context
-from rag_app.server.index_registry import Library
-from rag_app.server.indexing_jobs import Jobs
-from rag_app.server.middleware.metrics import Metrics
-from rag_app.server.middleware.request_log import Watch
-from rag_app.server.middleware.security import Access, Guard
-from rag_app.server.queueing import Admission
-from rag_app.server.routes import indexes, openai
-from rag_app.server.routes import page as web
+from rag_app.server.index_registry import IndexRegistry
+from rag_app.server.indexing_jobs import IndexingJobs
+from rag_app.server.middleware.request_log import Metrics, RequestLogMiddleware
+from rag_app.server.middleware.security import Access, SecurityMiddleware
+from rag_app.server.queueing import Queues
+from rag_app.server.routes import completions, indexes, models, page
 from rag_app.server.schemas.openapi import TAGS
+from rag_app.settings import Settings
 
-_log = logging.getLogger("rag_app.server")
+_GRACE_SECONDS = 10
+"""For what is not generated: an upload is finished."""
 
 
 def create_app(
@@ -40,27 +39,18 @@ def create_app(
         only: Names or folders of the indexes to serve; by default all in the home folder.
     """
     access = access or Access()
-    library, metrics = Library(engine, only), Metrics()
-    settings = engine.settings
-    context = Context(
-        library=library,
-        jobs=Jobs(library),
-        generating=Admission(settings.parallel, settings.queue_limit),
-        embedding=Admission(1, 4 * settings.queue_limit),
-        metrics=metrics,
-    )
-    metrics.watch("generating", context.generating)
-    metrics.watch("embedding", context.embedding)
+    registry, metrics = IndexRegistry(engine, only), Metrics()
+    jobs, queues = IndexingJobs(registry), Queues(engine.settings, metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         engine.preload()
-        await asyncio.to_thread(_tidy, library)
-        context.jobs.resume()
+        await asyncio.to_thread(_sweep, registry)
+        jobs.resume()
         yield
-        context.embedder.shutdown(wait=False, cancel_futures=True)
-        await context.jobs.close()
-        library.close()
+        queues.close()
+        await jobs.close()
+        registry.close()
 
     app = FastAPI(
         title="rag-app",
@@ -69,21 +59,22 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
-        middleware=_middleware(access, context),
+        middleware=_middleware(access, engine.settings, metrics),
         openapi_tags=TAGS,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.context = context
+    app.state.registry, app.state.jobs, app.state.queues = registry, jobs, queues
+    app.state.metrics = metrics
+    app.state.closing = asyncio.Event()  # set when the server is asked to end
     errors.install(app)
-    app.add_exception_handler(Exception, _unexpected)
-    for router in (openai.router, indexes.router, web.router):
+    for router in (models.router, completions.router, indexes.router, page.router):
         app.include_router(router)
-    web.mount(app)
+    page.mount(app)
     return app
 
 
-def _middleware(access: Access, context: Context) -> list[Middleware]:
-    layers = [Middleware(Watch, metrics=context.metrics)]
+def _middleware(access: Access, settings: Settings, metrics: Metrics) -> list[Middleware]:
+    layers = [Middleware(RequestLogMiddleware, metrics=metrics)]
     if access.origins:
         layers.append(
             Middleware(
@@ -93,16 +84,35 @@ def _middleware(access: Access, context: Context) -> list[Middleware]:
                 allow_headers=["*"],
             )
         )
-    return [*layers, Middleware(Guard, access=access, settings=context.settings)]
+    return [*layers, Middleware(SecurityMiddleware, access=access, settings=settings)]
 
 
-def _tidy(library: Library) -> None:
+def _sweep(registry: IndexRegistry) -> None:
     """Clear away what an interrupted server left."""
-    library.sweep()
-    for name in library.names():
-        uploads.sweep(library.folder(name))
+    registry.sweep()
+    for name in registry.names():
+        uploads.sweep(registry.folder(name))
 
 
-async def _unexpected(_: Request, error: Exception) -> JSONResponse:
-    _log.error("unexpected error", exc_info=error)
-    return JSONResponse(errors.body_of(error), 500)
+class Server(uvicorn.Server):
+    """uvicorn, which would wait for every stream: those are ended first, and say why.
+
+    Args:
+        app: Made by `create_app`.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        self._closing = app.state.closing
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+        super().__init__(config)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End all requests, then the application."""
+        self._closing.set()
+        await super().shutdown(sockets)

@@ -1,5 +1,6 @@
 """Errors as OpenAI's API gives them: one object, the right status, never a traceback."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from rag_app.errors import (
     SettingsError,
 )
 
-_STATUS: Mapping[type[RagAppError], int] = {
+_STATUS: Mapping[type, int] = {
     SettingsError: 400,
     QuestionError: 400,
     DocumentError: 400,
@@ -27,8 +28,11 @@ _STATUS: Mapping[type[RagAppError], int] = {
     IndexStoreError: 503,
     ModelError: 503,
     PromptTooLongError: 400,
+    TimeoutError: 504,
 }
-ONE, MORE = "(one)", "(more)"
+_log = logging.getLogger("rag_app.server")
+
+ONE, MANY = "(one)", "(many)"
 """How pydantic names the two forms of a field that is one or a list; clients don't."""
 _TYPES = {
     400: "invalid_request_error",
@@ -77,7 +81,7 @@ def error_body(
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def status_of(error: RagAppError) -> int:
+def status_of(error: BaseException) -> int:
     """Return the HTTP status that says who can mend ``error``."""
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
 
@@ -109,14 +113,14 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if part not in ("body", ONE, MORE))
+        place = ".".join(str(part) for part in first["loc"] if part not in ("body", ONE, MANY))
         message = f"{place}: {first['msg']}" if place else str(first["msg"])
         return _response(400, error_body(400, message, param=place or None))
 
-    @app.exception_handler(RagAppError)
-    async def ours(_: Request, error: RagAppError) -> JSONResponse:
-        return _response(status_of(error), body_of(error))
+    async def other(_: Request, error: Exception) -> JSONResponse:
+        if (status := status_of(error)) == 500:
+            _log.error("unexpected error", exc_info=error)
+        return _response(status, body_of(error))
 
-    @app.exception_handler(TimeoutError)
-    async def late(_: Request, error: TimeoutError) -> JSONResponse:
-        return _response(504, body_of(error))
+    for kind in (RagAppError, TimeoutError, Exception):
+        app.add_exception_handler(kind, other)

@@ -1,12 +1,17 @@
-"""The indexes that are served, over one language model."""
+"""The indexes that are served, their documents, and the models over them, by name."""
 
+import hashlib
+import logging
+import re
 import shutil
 import threading
+import unicodedata
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
 
 from rag_app.engine import RagApp
 from rag_app.errors import IndexStoreError, ModelError
@@ -15,16 +20,24 @@ from rag_app.index.store.records import IndexMeta
 from rag_app.index.store.store import DATABASE_NAME
 from rag_app.server import uploads
 from rag_app.server.errors import ApiError
-from rag_app.server.names import document_id, index_name
 from rag_app.server.schemas.indexes import IndexInfo
-from rag_app.settings import home
+from rag_app.settings import Settings, home
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
     from rag_app.index.store.records import DocumentRecord
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
 
-class Library:
+RAG = "rag:"
+"""What the model id of an index begins with."""
+
+_NAME = re.compile(r"\w[\w.\- ]{0,62}\w|\w")
+_log = logging.getLogger("rag_app.server")
+
+
+class IndexRegistry:
     """All indexes by name, opened when first used; one language model serves them all.
 
     Args:
@@ -40,6 +53,37 @@ class Library:
         self._engines: dict[str, RagApp] = {}
         self._embeddings: dict[str, DocumentEmbeddings] = {}
         self._guard = threading.RLock()
+
+    @property
+    def settings(self) -> Settings:
+        """The options in force."""
+        return self.base.settings
+
+    @property
+    def llm_id(self) -> str:
+        """The id of the language model in the API."""
+        spec = self.settings.llm
+        if spec.startswith(("http://", "https://")):
+            return self.settings.llm_name or "default"
+        return Path(spec).name.removesuffix(".gguf")
+
+    def model_ids(self) -> list[str]:
+        """Return the ids of the language model, the embedding model, and those of the indexes."""
+        indexes = [f"{RAG}{name}" for name in self.names()]
+        return list(dict.fromkeys([self.llm_id, self.settings.embedding, *indexes]))
+
+    def llm(self) -> "BaseChatModel":
+        """Return the language model.
+
+        Raises:
+            ApiError: 503, it is not loaded yet, or can't be.
+        """
+        if error := self.base.llm_error:
+            raise ApiError(503, f"the language model can't be used: {error}", code="model_failed")
+        if not self.base.ready:
+            msg = "the language model is being loaded; try again in a few seconds"
+            raise ApiError(503, msg, code="model_loading", headers={"Retry-After": "5"})
+        return self.base.llm
 
     def names(self) -> list[str]:
         """Return the names of all indexes."""
@@ -59,6 +103,7 @@ class Library:
                     embedding=snapshot.meta().embedding,
                 )
         except IndexStoreError as error:
+            _log.warning("index %s can't be read: %s", name, error)
             return IndexInfo(name=name, documents=0, passages=0, embedding="", error=str(error))
 
     def engine(self, name: str) -> RagApp:
@@ -80,23 +125,23 @@ class Library:
         """Return the folder of an index, there or not."""
         return self._only.get(name) or self._root / name
 
-    def create(self, name: str) -> None:
-        """Make an empty index.
+    def create(self, name: str) -> IndexInfo:
+        """Make an empty index; its name may be normalized.
 
         Raises:
-            ApiError: 409, it is there already; 403, the indexes are fixed.
+            ApiError: 400 for the name; 409, it is there already; 403, the indexes are fixed.
         """
-        name = index_name(name)
+        name = _index_name(name)
         with self._guard:
             self._check_open()
             if self.folder(name).exists():
                 raise ApiError(409, f"there is an index {name!r} already", code="index_exists")
-            engine = self.base.over(
-                self.folder(name), self.embeddings(self.base.settings.embedding)
-            )
-            size, overlap = engine.settings.chunk_size, engine.settings.chunk_overlap
-            engine.store.create(IndexMeta.of(engine.embeddings, size, overlap))
+            embeddings = self.embeddings(self.settings.embedding)
+            engine = self.base.over(self.folder(name), embeddings)
+            size, overlap = self.settings.chunk_size, self.settings.chunk_overlap
+            engine.store.create(IndexMeta.of(embeddings, size, overlap))
             engine.close()
+        return self.info(name)
 
     def delete(self, name: str) -> None:
         """Delete an index and the files that were uploaded into it.
@@ -161,22 +206,56 @@ class Library:
 
     def _embeddings_of(self, folder: Path) -> "DocumentEmbeddings | None":
         """Return the model of an index; None leaves it to its first use to say what is wrong."""
-        settings = self.base.settings
-        spec = settings.embedding
-        if "embedding" not in settings.model_fields_set:
-            probe = self.base.over(folder, None)
-            with suppress(IndexStoreError), probe.store.read() as snapshot:
-                spec = snapshot.meta().embedding
-            probe.close()
+        spec = self.settings.embedding
         try:
+            if "embedding" not in self.settings.model_fields_set:
+                probe = self.base.over(folder)
+                try:
+                    with probe.store.read() as snapshot:
+                        spec = snapshot.meta().embedding
+                finally:
+                    probe.close()
             return self.embeddings(spec)
-        except ModelError:
+        except (IndexStoreError, ModelError) as error:
+            _log.warning("the embedding model of %s can't be loaded: %s", folder.name, error)
             return None
 
     def _folder_of(self, index: str) -> Path:
-        return self.base.settings.model_copy(update={"index": index}).index_folder
+        return self.settings.model_copy(update={"index": index}).index_folder
 
     def _check_open(self) -> None:
         if self._only:
             msg = "the indexes of this server are fixed: it was started with --index"
             raise ApiError(403, msg)
+
+
+def _index_name(name: str) -> str:
+    """Return the name of an index if it can be one folder's."""
+    name = unicodedata.normalize("NFC", name)
+    if not _NAME.fullmatch(name) or len(name.encode()) > uploads.LONGEST_NAME:
+        msg = (
+            "an index is named with up to 64 letters, digits, Chinese characters, spaces, points "
+            "and dashes; it begins and ends with a letter or digit"
+        )
+        raise ApiError(400, msg, param="name")
+    return name
+
+
+def document_id(source: str) -> str:
+    """Return the id of a document in the API: its source may be a path of any length."""
+    return hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def document_name(source: str, index: Path) -> str:
+    """Return the file name of a document, after its folders where it was uploaded with some."""
+    path, files = PurePath(source), (index / uploads.FILES).resolve()
+    return path.relative_to(files).as_posix() if path.is_relative_to(files) else path.name
+
+
+def _registry(request: Request) -> IndexRegistry:
+    registry: IndexRegistry = request.app.state.registry
+    return registry
+
+
+Registry = Annotated[IndexRegistry, Depends(_registry)]
+"""The indexes and models, as a parameter of a route."""

@@ -5,16 +5,18 @@ import logging
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends, Request
 
 from rag_app.engine import RagApp
 from rag_app.errors import RagAppError
 from rag_app.server import uploads
 from rag_app.server.errors import ApiError
-from rag_app.server.index_registry import Library
+from rag_app.server.index_registry import IndexRegistry
 from rag_app.server.schemas.indexes import FailedFile, Job
 
 if TYPE_CHECKING:
@@ -27,16 +29,20 @@ _MOST_WAITING = 1000
 _log = logging.getLogger("rag_app.server")
 
 
-class Jobs:
-    """All indexing jobs of a server. For the event loop's thread only."""
+class IndexingJobs:
+    """All indexing jobs of a server, oldest first. For the event loop's thread only."""
 
-    def __init__(self, library: Library) -> None:
-        self._library = library
+    def __init__(self, registry: IndexRegistry) -> None:
+        self._registry = registry
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._changed: dict[str, asyncio.Event] = {}
         self._worker = ThreadPoolExecutor(1, "indexing")
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closing = threading.Event()
+        self.closing = threading.Event()
+        """Set when the server ends: what is being indexed is given up."""
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(list(self._jobs.values()))
 
     def start(self, index: str, folder: Path) -> Job:
         """Have the files in a folder of an index indexed, after the jobs that wait already.
@@ -69,15 +75,15 @@ class Jobs:
             msg = f"{len(self._tasks)} indexing jobs wait; try again later"
             raise ApiError(429, msg, code="overloaded", headers={"Retry-After": "60"})
 
-    def get(self, number: str) -> Job:
+    def get(self, job_id: str) -> Job:
         """Return a job by its id.
 
         Raises:
             ApiError: 404.
         """
-        if number not in self._jobs:
-            raise ApiError(404, f"no job {number!r}; old ones are forgotten", code="job_not_found")
-        return self._jobs[number]
+        if job_id not in self._jobs:
+            raise ApiError(404, f"no job {job_id!r}; old ones are forgotten", code="job_not_found")
+        return self._jobs[job_id]
 
     async def follow(self, job: Job) -> AsyncIterator[dict[str, Any]]:
         """Yield the job now and after every change, up to its end."""
@@ -90,8 +96,8 @@ class Jobs:
 
     def resume(self) -> None:
         """Index what was uploaded and not indexed before the server last ended."""
-        for name in self._library.names():
-            index = self._library.folder(name)
+        for name in self._registry.names():
+            index = self._registry.folder(name)
             for folder in uploads.waiting(index):
                 self.start(name, folder)
             if uploads.contents(index / uploads.FILES):
@@ -99,7 +105,7 @@ class Jobs:
 
     async def close(self) -> None:
         """End what is being indexed; the next start goes on, since the files are there."""
-        self._closing.set()
+        self.closing.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -107,8 +113,8 @@ class Jobs:
 
     def _forget(self) -> None:
         ended = [job.id for job in self._jobs.values() if job.ended]
-        for number in ended[: max(len(self._jobs) - _KEPT, 0)]:
-            del self._jobs[number], self._changed[number]
+        for job_id in ended[: max(len(self._jobs) - _KEPT, 0)]:
+            del self._jobs[job_id], self._changed[job_id]
 
     def _note(self, job: Job, **values: Any) -> None:
         for name, value in values.items():
@@ -120,16 +126,17 @@ class Jobs:
         loop = asyncio.get_running_loop()
 
         def progress(now: "IndexProgress") -> None:
-            if self._closing.is_set():
+            if self.closing.is_set():
                 raise ApiError(503, "the server was shut down", code="shutting_down")
             values = {"documents": now.documents, "total": now.total, "passages": now.chunks}
             loop.call_soon_threadsafe(lambda: self._note(job, **values))
 
         def work() -> dict[str, Any]:
             loop.call_soon_threadsafe(lambda: self._note(job, status="running"))
-            engine = self._library.engine(job.index)
+            engine = self._registry.engine(job.index)
             stored = engine.store.folder / uploads.FILES
-            targets = {one: stored / one.relative_to(folder) for one in uploads.contents(folder)}
+            files = uploads.contents(folder)
+            targets = {file: stored / file.relative_to(folder) for file in files}
             before = _hashes(engine)
             report = engine.index(list(targets), progress=progress, destinations=targets)
             if folder != stored:
@@ -140,10 +147,21 @@ class Jobs:
         try:
             self._note(job, **await loop.run_in_executor(self._worker, work), status="done")
         except (RagAppError, ApiError) as error:
-            self._note(job, status="failed", error=getattr(error, "detail", str(error)))
+            reason = getattr(error, "detail", str(error))
+            _log.warning("an indexing job failed: %s", reason)
+            self._note(job, status="failed", error=reason)
         except Exception:
             _log.exception("an indexing job failed")
             self._note(job, status="failed", error="unexpected error; see the server's log")
+
+
+def _jobs(request: Request) -> IndexingJobs:
+    jobs: IndexingJobs = request.app.state.jobs
+    return jobs
+
+
+Jobs = Annotated[IndexingJobs, Depends(_jobs)]
+"""The indexing jobs, as a parameter of a route."""
 
 
 def _hashes(engine: RagApp) -> dict[str, str]:
@@ -158,7 +176,7 @@ def _outcome(
     after: dict[str, str],
 ) -> dict[str, Any]:
     """Return what became of each file, by the names that clients know."""
-    reasons = {one.source: one.reason for one in report.failed}
+    reasons = {failure.source: failure.reason for failure in report.failed}
     added, updated, unchanged, failed = [], [], 0, []
     for file, target in targets.items():
         name, source = target.relative_to(stored).as_posix(), str(target.resolve())

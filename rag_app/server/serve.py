@@ -65,14 +65,13 @@ def run(
     """
     from rag_app.models.llms.llamacpp import read_header
     from rag_app.models.llms.registry import resolve
-    from rag_app.server.app import create_app
-    from rag_app.server.middleware import logs
-    from rag_app.server.process import Server
+    from rag_app.server.app import Server, create_app
+    from rag_app.server.middleware.request_log import install
 
     backend, target = resolve(engine.settings.llm)
     if backend == "llamacpp":
         read_header(Path(target))  # the model itself is loaded when the server runs already
-    logs.install()
+    install()
     server = Server(create_app(engine, access=access, only=only))
     ready()
     server.run(sockets=[listening])

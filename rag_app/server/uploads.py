@@ -3,18 +3,20 @@
 A file takes the place of an earlier one of its name when the index holds it, never before.
 """
 
+import re
 import shutil
 import time
+import unicodedata
 import uuid
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from model_prep.output import sync, sync_folder
+from rag_app.documents.formats import SUFFIXES
 from rag_app.errors import DocumentError
 from rag_app.index.store.lock import unwritable
 from rag_app.server.errors import ApiError
-from rag_app.server.names import file_name
 
 FILES = "files"
 """Folder of an index that holds the uploaded files that are indexed."""
@@ -23,6 +25,13 @@ INCOMING = "incoming"
 MAX_FILES = 1000
 """In one request; Starlette reads no more."""
 _BLOCK = 2**20
+_DRIVE = re.compile(r"[.\s]*[A-Za-z]:")
+_NOT_FIRST = re.compile(r"(?:[.\s]|[A-Za-z]:)+")
+"""What no part of a path begins with: points (hidden files), spaces, and drives."""
+LONGEST_NAME = 200
+"""Bytes of a file name, so that temporary files beside it fit the 255 of file systems."""
+_LONGEST_PATH = 1000
+"""Bytes of a file name with its folders."""
 
 
 def save(uploads: Sequence[tuple[str, BinaryIO]], index: Path, max_bytes: int) -> Path:
@@ -107,10 +116,43 @@ def sweep(index: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def document_name(source: str, index: Path) -> str:
-    """Return the file name of a document, after its folders where it was uploaded with some."""
-    path, files = PurePath(source), (index / FILES).resolve()
-    return path.relative_to(files).as_posix() if path.is_relative_to(files) else path.name
+def file_name(name: str) -> str:
+    """Return an uploaded file's name with its folders, as a path that stays where it is put.
+
+    Of a path that leads elsewhere (absolute, with a drive or ``..``) the last part is left.
+
+    Raises:
+        ApiError: 400, nothing is left of it, it is too long, or its format is not read.
+    """
+    parts = [_printable(part).strip() for part in re.split(r"[/\\]", name)]
+    absolute = len(parts) > 1 and not parts[0]
+    leads_out = absolute or any(part == ".." or _DRIVE.match(part) for part in parts)
+    *folders, last = [part[_begin(part) :] for part in parts]
+    path = PurePosixPath(last or "_")
+    if path.suffix.lower() not in SUFFIXES:
+        msg = f"{last or name!r} is of no format that is read: {' '.join(sorted(SUFFIXES))}"
+        raise ApiError(400, msg, code="unsupported_format", param="files")
+    stem = _cut(path.stem, LONGEST_NAME - len(path.suffix.encode()))
+    kept = [] if leads_out else [_cut(folder, LONGEST_NAME) for folder in folders if folder]
+    whole = "/".join([*kept, stem + path.suffix])
+    if len(whole.encode()) > _LONGEST_PATH:
+        msg = f"{stem}{path.suffix} lies in folders whose names are too long together"
+        raise ApiError(400, msg, param="files")
+    return whole
+
+
+def _begin(part: str) -> int:
+    """Return where the part of a path that can stay begins."""
+    found = _NOT_FIRST.match(part)
+    return found.end() if found else 0
+
+
+def _printable(part: str) -> str:
+    return unicodedata.normalize("NFC", "".join(char for char in part if char.isprintable()))
+
+
+def _cut(name: str, size: int) -> str:
+    return name.encode()[:size].decode("utf-8", "ignore").rstrip()
 
 
 def _check_distinct(names: Sequence[str]) -> None:

@@ -1,67 +1,127 @@
-"""Text from the language model, as a request asks for it."""
+"""Text of the language model itself, for chat completions and text completions."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, BaseMessage, convert_to_messages
+from langchain_core.messages import AIMessageChunk
+from langchain_core.messages.ai import UsageMetadata
+from openai.types import Completion, CompletionChoice, CompletionUsage
 
-from rag_app.server.completions.shapes import Chunks, tops_of
+from rag_app.server.completions.chat import ChatObjects, finish_reason_of
 from rag_app.server.errors import ApiError
-from rag_app.server.schemas.requests import ChatRequest, CompletionRequest, Message, Sampling
+from rag_app.server.schemas.completions import (
+    ChatRequest,
+    CompletionRequest,
+    Sampling,
+    completion_usage,
+)
 from rag_app.settings import Settings
 
+Chunks = AsyncIterator[AIMessageChunk]
+Logprobs = Sequence[Mapping[str, Any]]
 
-def to_messages(messages: Sequence[Message]) -> list[BaseMessage]:
-    """Return a request's messages as LangChain's.
-
-    Raises:
-        ApiError: 400, one of them holds something else than text.
-    """
-    for number, one in enumerate(messages):
-        if (wrong := _not_understood(one)) is not None:
-            field, reason = wrong
-            raise ApiError(400, reason, param=f"messages.{number}.{field}")
-    roles = {"developer": "system"}  # a newer name, which few chat templates know
-    return convert_to_messages([(roles.get(one.role, one.role), one.text) for one in messages])
+_AT_ONCE = 16
+"""Texts of one request that are generated at a time, whatever ``n`` and the prompts come to."""
+_OPTIONS = (
+    "temperature", "top_p", "top_k", "max_tokens", "seed", "repetition_penalty",
+    "presence_penalty", "frequency_penalty",
+)  # fmt: skip
 
 
-def _not_understood(message: Message) -> tuple[str, str] | None:
-    """Return the field that is not understood, and why, if there is one."""
-    if message.role in ("tool", "function"):
-        return "role", f"{message.role} messages are not supported: this model calls no tools"
-    if message.content is None and message.role != "assistant":
-        return "content", f"a {message.role} message needs content"
-    known = {"text", "refusal"} if message.role == "assistant" else {"text"}
-    for part in message.content if isinstance(message.content, list) else ():
-        if part.type not in known:
-            return "content", f"{part.type} parts are not supported; send text"
-        if getattr(part, part.type) is None:
-            return "content", f"a part of type {part.type} needs {part.type}"
-    return None
+@dataclass
+class _Text:
+    """One text, collected."""
+
+    pieces: list[str] = field(default_factory=list)
+    finish_reason: str | None = None
+    logprobs: list[Any] = field(default_factory=list)
 
 
-def refuse(request: Sampling, *names: str) -> None:
-    """Refuse a request that asks for one of ``names``.
+class LlmGeneration:
+    """The texts that one request has the language model generate.
+
+    Args:
+        request: What is asked for.
+        model: The id that was asked for.
+        llm: Generates them.
+        settings: The server's limits.
 
     Raises:
-        ApiError: 400.
+        ApiError: 400, it is beyond the limits, or something this model's backend can't do.
     """
-    for name in names:
-        if getattr(request, name, None):
-            raise ApiError(400, f"{name} is not supported by this model", param=name)
 
+    def __init__(
+        self, request: ChatRequest | CompletionRequest, model: str, llm: Any, settings: Settings
+    ) -> None:
+        self._objects: ChatObjects | TextObjects
+        request.refuse("logit_bias")
+        if isinstance(request, ChatRequest):
+            messages = request.to_messages()
+            self._objects = ChatObjects(request, model)
+        else:
+            request.refuse("echo", "suffix")
+            if request.best_of not in (None, request.n):
+                raise ApiError(400, "best_of is supported only where it is n", param="best_of")
+            self._objects = TextObjects(request, model)
+        options = options_of(request, settings, llm)
 
-def refuse_tools(request: ChatRequest) -> None:
-    """Refuse what only upstream models can do.
+        def generated(prompt: str | None, number: int) -> Chunks:
+            # The answers to one request differ by their seeds alone.
+            seed = {"seed": options["seed"] + number} if "seed" in options else {}
+            call = {**options, **seed, "stop": request.stops or None}
+            if prompt is None:
+                return llm.astream(messages, **call)  # type: ignore[no-any-return]
+            return _completed(llm, prompt, call)
 
-    Raises:
-        ApiError: 400.
-    """
-    if request.tool_choice != "none":
-        refuse(request, "tools", "functions")
-    if (request.response_format or {}).get("type", "text") != "text":
-        refuse(request, "response_format")
+        prompts = [None] if isinstance(request, ChatRequest) else request.prompts
+        self._sources = [
+            generated(prompt, number) for prompt in prompts for number in range(request.n)
+        ]
+        self._wants_usage = request.wants_usage
+        self._calls: list[UsageMetadata] = []
+
+    @property
+    def usage(self) -> CompletionUsage:
+        """Tokens so far."""
+        return completion_usage(self._calls)
+
+    async def stream(self) -> AsyncIterator[Any]:
+        """Yield the events of a stream."""
+        for event in self._objects.first(len(self._sources)):
+            yield event
+        async for index, chunk in self._chunks():
+            end, logprobs = finish_reason_of(chunk.response_metadata), _logprobs_of(chunk)
+            if chunk.text or end or logprobs:
+                yield self._objects.chunk(chunk.text, index, end, logprobs)
+        if self._wants_usage:
+            yield self._objects.last(self.usage)
+
+    async def whole(self) -> dict[str, Any]:
+        """Return the response of a request that does not stream."""
+        texts = [_Text() for _ in self._sources]
+        async for index, chunk in self._chunks():
+            text = texts[index]
+            text.pieces.append(chunk.text)
+            text.finish_reason = finish_reason_of(chunk.response_metadata) or text.finish_reason
+            text.logprobs += _logprobs_of(chunk)
+        choices: list[Any] = [
+            self._objects.choice(
+                "".join(text.pieces), index, text.finish_reason or "stop", text.logprobs
+            )
+            for index, text in enumerate(texts)
+        ]
+        return self._objects.whole(choices, self.usage)
+
+    async def _chunks(self) -> AsyncIterator[tuple[int, AIMessageChunk]]:
+        async for index, chunk in _merged(self._sources):
+            if chunk.usage_metadata:
+                self._calls.append(chunk.usage_metadata)
+            yield index, chunk
 
 
 def options_of(request: Sampling, settings: Settings, llm: BaseChatModel) -> dict[str, Any]:
@@ -70,59 +130,115 @@ def options_of(request: Sampling, settings: Settings, llm: BaseChatModel) -> dic
     Raises:
         ApiError: 400, more tokens than allowed, or something this model's backend can't do.
     """
-    if (request.max_tokens or 0) > settings.reply_limit:
-        msg = f"max_tokens {request.max_tokens} is above this server's {settings.reply_limit}"
-        raise ApiError(400, msg, param="max_tokens")
+    request.check_max_tokens(settings.reply_limit)
     if getattr(request, "top_logprobs", None) and not getattr(request, "logprobs", None):
         raise ApiError(400, "top_logprobs needs logprobs: true", param="top_logprobs")
-    names = (
-        "temperature", "top_p", "top_k", "max_tokens", "seed", "repetition_penalty",
-        "presence_penalty", "frequency_penalty",
-    )  # fmt: skip
-    options = {name: getattr(request, name) for name in names}
-    # llama.cpp gives none at all where no alternatives are asked for.
-    if (tops := tops_of(request)) is not None and isinstance(request, ChatRequest):
-        options |= {"logprobs": True, "top_logprobs": max(tops, 1)}
-    elif tops is not None:
-        options["logprobs"] = max(tops, 1)
-    if "logprobs" in options and not getattr(llm, "gives_logprobs", False):
-        msg = "this model's backend gives no logprobs; a GGUF file or an upstream URL does"
-        raise ApiError(400, msg, param="logprobs")
+    options = {name: getattr(request, name) for name in _OPTIONS}
+    if (alternatives := request.alternatives) is not None:
+        if not getattr(llm, "gives_logprobs", False):
+            msg = "this model's backend gives no logprobs; a GGUF file or an upstream URL does"
+            raise ApiError(400, msg, param="logprobs")
+        # llama.cpp gives none at all where no alternatives are asked for.
+        asked = max(alternatives, 1)
+        chat = isinstance(request, ChatRequest)
+        options |= {"logprobs": True, "top_logprobs": asked} if chat else {"logprobs": asked}
     return {name: value for name, value in options.items() if value is not None}
 
 
-def chat(request: ChatRequest, llm: BaseChatModel, settings: Settings) -> list[Chunks]:
-    """Return the ``n`` answers to a chat, each an iterator of chunks."""
-    refuse_tools(request)
-    refuse(request, "logit_bias")
-    messages = to_messages(request.messages)
-    options = options_of(request, settings, llm)
-    stop = request.stops or None
-    return [
-        llm.astream(messages, stop=stop, **_seeded(options, number)) for number in range(request.n)
-    ]
+class TextObjects:
+    """Makes the objects of one text completion's response; as `ChatObjects`."""
+
+    def __init__(self, request: CompletionRequest, model: str) -> None:
+        self._no_usage = {"usage": None} if request.wants_usage else {}
+        self._offsets: dict[int, int] = {}
+        self._fixed: dict[str, Any] = {
+            "id": f"cmpl-{uuid.uuid4().hex}",
+            "created": int(time.time()),
+            "model": model,
+            "object": "text_completion",
+        }
+
+    def first(self, _: int = 1) -> list[Completion]:
+        """Return no event: there is no speaker."""
+        return []
+
+    def chunk(self, text: str, index: int, finish_reason: Any, logprobs: Logprobs) -> Completion:
+        """Return an event of a stream."""
+        choice = self.choice(text, index, finish_reason, logprobs)
+        return Completion.construct(**self._fixed, choices=[choice], **self._no_usage)
+
+    def last(self, usage: CompletionUsage) -> Completion:
+        """Return the event with the numbers of tokens."""
+        return Completion(**self._fixed, choices=[], usage=usage)
+
+    def choice(
+        self, text: str, index: int, finish_reason: Any, logprobs: Logprobs
+    ) -> CompletionChoice:
+        """Return a choice; not validated, since that of an event has no finish reason yet."""
+        shown = self._logprobs(index, logprobs) if logprobs else None
+        return CompletionChoice.construct(
+            index=index, text=text, logprobs=shown, finish_reason=finish_reason
+        )
+
+    def whole(self, choices: list[CompletionChoice], usage: CompletionUsage) -> dict[str, Any]:
+        """Return a whole response."""
+        return Completion(**self._fixed, choices=choices, usage=usage).model_dump(
+            exclude_unset=True
+        )
+
+    def _logprobs(self, index: int, tokens: Logprobs) -> dict[str, Any]:
+        offsets = []
+        for token in tokens:
+            offsets.append(self._offsets.get(index, 0))
+            self._offsets[index] = offsets[-1] + len(token["token"])
+        return {
+            "tokens": [token["token"] for token in tokens],
+            "token_logprobs": [token["logprob"] for token in tokens],
+            "top_logprobs": [
+                {top["token"]: top["logprob"] for top in token.get("top_logprobs") or ()}
+                for token in tokens
+            ],
+            "text_offset": offsets,
+        }
 
 
-def complete(request: CompletionRequest, llm: BaseChatModel, settings: Settings) -> list[Chunks]:
-    """Return ``n`` continuations of each prompt, each an iterator of chunks."""
-    refuse(request, "echo", "suffix", "logit_bias")
-    if request.best_of not in (None, request.n):
-        raise ApiError(400, "best_of is supported only where it is n", param="best_of")
-    options = options_of(request, settings, llm)
-    return [
-        _completion(llm, prompt, request.stops, _seeded(options, number))
-        for prompt in request.prompts
-        for number in range(request.n)
-    ]
+def _logprobs_of(chunk: AIMessageChunk) -> list[Any]:
+    return (chunk.response_metadata.get("logprobs") or {}).get("content") or []
 
 
-async def _completion(
-    llm: Any, prompt: str, stop: list[str], options: dict[str, Any]
-) -> AsyncIterator[AIMessageChunk]:
-    async for chunk in llm.acomplete(prompt, stop or None, **options):
+async def _completed(llm: Any, prompt: str, options: dict[str, Any]) -> Chunks:
+    async for chunk in llm.acomplete(prompt, **options):
         yield chunk.message
 
 
-def _seeded(options: dict[str, Any], number: int) -> dict[str, Any]:
-    """Return the options of one of several answers, which differ only by their seeds."""
-    return {**options, "seed": options["seed"] + number} if "seed" in options else options
+async def _merged(sources: Sequence[Chunks]) -> AsyncIterator[tuple[int, AIMessageChunk]]:
+    """Yield the chunks of several iterators as they come, with the iterator's number."""
+    if len(sources) == 1:
+        async for chunk in sources[0]:
+            yield 0, chunk
+        return
+    arrived: asyncio.Queue[tuple[int, AIMessageChunk | None]] = asyncio.Queue()
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def read(index: int, chunks: Chunks) -> None:
+        try:
+            async with slots:
+                async for chunk in chunks:
+                    arrived.put_nowait((index, chunk))
+        finally:
+            arrived.put_nowait((index, None))
+
+    tasks = [asyncio.create_task(read(index, chunks)) for index, chunks in enumerate(sources)]
+    try:
+        left = len(tasks)
+        while left:
+            index, arrival = await arrived.get()
+            if arrival is not None:
+                yield index, arrival
+                continue
+            left -= 1
+            await tasks[index]  # raises what went wrong in it
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

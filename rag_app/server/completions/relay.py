@@ -4,14 +4,12 @@ import asyncio
 from typing import Any
 
 import httpx
-from fastapi import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.server.errors import ApiError, body_of
-from rag_app.server.queueing import Admission
-from rag_app.server.sse import send_done, send_event, while_wanted
+from rag_app.server.queueing import Queues, end_stream, send_event, while_wanted
 
 _KEPT_HEADERS = ("content-type", "retry-after")
 _CONNECT_SECONDS = 10.0
@@ -24,8 +22,7 @@ class Relay(Response):
         llm: Says where the server is, and which model it holds.
         path: Below the server's ``/v1``.
         body: The client's request; its model is replaced.
-        admission: Entered by the caller, left when the answer is over.
-        seconds: Time for the whole answer.
+        queues: Entered by the caller, left when the answer is over; they give the time it may take.
     """
 
     def __init__(
@@ -33,15 +30,14 @@ class Relay(Response):
         llm: CompatibleChat,
         path: str,
         body: dict[str, Any],
-        admission: Admission,
-        seconds: float,
+        queues: Queues,
     ) -> None:
         super().__init__()
         self._url = f"{str(llm.openai_api_base).rstrip('/')}/{path}"
         self._authorization = {"Authorization": f"Bearer {llm.key}"} if llm.key else {}
         self._body = {**body, "model": llm.model_name}
-        self._admission = admission
-        self._seconds = seconds
+        self._queues = queues
+        self._seconds = queues.seconds
         self._answer: httpx.Response | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,10 +53,9 @@ class Relay(Response):
             if not self._answer.headers.get("content-type", "").startswith("text/event-stream"):
                 raise
             await send_event(send, body_of(problem))
-            await send_done(send)
-            await send({"type": "http.response.body", "body": b""})
+            await end_stream(send)
         finally:
-            self._admission.leave()
+            self._queues.generating.leave()
 
     async def _relay(self, send: Send) -> bool:
         async with (
@@ -98,12 +93,6 @@ def _start(answer: httpx.Response) -> Message:
         if name in answer.headers
     ]
     return {"type": "http.response.start", "status": answer.status_code, "headers": headers}
-
-
-async def json_body(request: Request) -> dict[str, Any]:
-    """Return the body of a request that has been validated already."""
-    body: dict[str, Any] = await request.json()
-    return body
 
 
 def use_content(messages: list[dict[str, Any]]) -> None:

@@ -1,18 +1,26 @@
-"""Every request gets an id, a line in the log, and its place in the counters."""
+"""Request ids, the JSON log and the Prometheus counters; the headers of every answer."""
 
+import json
 import logging
 import re
+import sys
 import time
 import uuid
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Annotated
 
+from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rag_app.server.middleware.logs import request_id
-from rag_app.server.middleware.metrics import Metrics
-
 _log = logging.getLogger("rag_app.server")
+_request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""Of the request that is being answered."""
 _ID = re.compile(r"[\w\-.]{1,64}", re.ASCII)
+_LOGGED = ("method", "path", "status", "ms", "client", "prompt")
 
 _POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
@@ -26,8 +34,102 @@ _HEADERS = {
 }
 
 
-class Watch:
-    """Outermost of all: sees what every other part answers."""
+class JsonLines(logging.Formatter):
+    """Formats a record as one line of JSON; no prompt and no key, unless asked for.
+
+    Example:
+        >>> record = logging.makeLogRecord({"msg": "request", "levelname": "INFO", "status": 200})
+        >>> json.loads(JsonLines().format(record))["status"]
+        200
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        values = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        if request_id := _request_id.get():
+            values["request_id"] = request_id
+        values |= {name: getattr(record, name) for name in _LOGGED if hasattr(record, name)}
+        if record.exc_info:
+            values["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(values, ensure_ascii=False)
+
+
+def install() -> None:
+    """Send the server's log, and warnings of all else, to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    for name, level in (
+        ("rag_app", logging.WARNING),
+        ("rag_app.server", logging.INFO),
+        ("uvicorn", logging.WARNING),
+    ):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.setLevel(level)
+        logger.propagate = False
+
+
+class Metrics:
+    """The counters of one server.
+
+    Example:
+        >>> metrics = Metrics()
+        >>> metrics.observe("/v1/models", 200, seconds=0.1)
+        >>> b'rag_app_requests_total{route="/v1/models",status="200"} 1.0' in metrics.text()
+        True
+    """
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "rag_app_requests", "Requests that were answered", ["route", "status"],
+            registry=self._registry,
+        )  # fmt: skip
+        self._seconds = Histogram(
+            "rag_app_request_seconds", "Seconds up to the end of the answer", ["route"],
+            buckets=(0.01, 0.05, 0.2, 1, 5, 20, 60, 300, 1800), registry=self._registry,
+        )  # fmt: skip
+        self._tokens = Counter(
+            "rag_app_tokens", "Tokens read and generated", ["kind"], registry=self._registry
+        )
+
+    def watch(self, name: str, inside: Callable[[], int]) -> None:
+        """Show how many requests are in a queue."""
+        gauge = Gauge(
+            f"rag_app_{name}_requests", "Requests worked on or waiting", registry=self._registry
+        )
+        gauge.set_function(inside)
+
+    def observe(self, route: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def count_tokens(self, prompt: int, completion: int) -> None:
+        """Count tokens."""
+        self._tokens.labels("prompt").inc(prompt)
+        self._tokens.labels("completion").inc(completion)
+
+    def text(self) -> bytes:
+        """Return the counters in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+def _metrics(request: Request) -> Metrics:
+    metrics: Metrics = request.app.state.metrics
+    return metrics
+
+
+ServerMetrics = Annotated[Metrics, Depends(_metrics)]
+"""The counters, as a parameter of a route."""
+
+
+class RequestLogMiddleware:
+    """Outermost of all: sees what every other part answers, logs it and counts it."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -39,28 +141,28 @@ class Watch:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
-        number = given if _ID.fullmatch(given) else uuid.uuid4().hex
-        token = request_id.set(number)
+        request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
+        token = _request_id.set(request_id)
         start, status = time.perf_counter(), 499
 
         async def noting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = number
-                for name, value in _HEADERS.items():
-                    headers[name] = value
+                MutableHeaders(scope=message).update({**_HEADERS, "X-Request-ID": request_id})
             await send(message)
 
         try:
             await self._app(scope, receive, noting)
         finally:
             seconds = time.perf_counter() - start
-            route = getattr(scope.get("route"), "path", "other")
-            self._metrics.request(route, status, seconds)
-            client = (scope.get("client") or ("",))[0]
-            values = {"method": scope["method"], "path": scope["path"], "status": status}
-            extra = {**values, "ms": round(seconds * 1000), "client": client}
+            self._metrics.observe(getattr(scope.get("route"), "path", "other"), status, seconds)
+            extra = {
+                "method": scope["method"],
+                "path": scope["path"],
+                "status": status,
+                "ms": round(seconds * 1000),
+                "client": (scope.get("client") or ("",))[0],
+            }
             _log.info("request", extra=extra)
-            request_id.reset(token)
+            _request_id.reset(token)

@@ -1,4 +1,4 @@
-"""Who may ask what: keys, origins, rates and sizes."""
+"""Access control of the server: keys, hosts, origins, rates and sizes."""
 
 import hmac
 import ipaddress
@@ -31,6 +31,10 @@ class Access:
 
     Raises:
         SettingsError: a key is empty, or there is none and others reach the server.
+
+    Example:
+        >>> Access(host="0.0.0.0", keys=["secret"]).is_local
+        False
     """
 
     host: str = "127.0.0.1"
@@ -64,7 +68,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class Guard:
+class SecurityMiddleware:
     """Refuses, before any route sees it, a request that is not allowed or too large."""
 
     def __init__(self, app: ASGIApp, access: Access, settings: Settings) -> None:
@@ -84,7 +88,8 @@ class Guard:
         try:
             self._check_host(headers)
             self._check_origin(scope, headers)
-            if scope["method"] != "OPTIONS" and not _is_open(scope["path"]):
+            is_open = scope["path"] in _OPEN or scope["path"].startswith("/static/")
+            if scope["method"] != "OPTIONS" and not is_open:
                 self._rates.check(self._check_key(headers))
             limited = self._limited(scope, headers, receive)
         except ApiError as error:
@@ -116,7 +121,7 @@ class Guard:
             return -1
         kind, _, sent = headers.get("authorization", "").partition(" ")
         given = sent.strip().encode("latin-1") if kind.lower() == "bearer" else b""
-        found = [number for number, key in enumerate(self._keys) if _same(key, given)]
+        found = [i for i, key in enumerate(self._keys) if hmac.compare_digest(key, given)]
         if not found:
             raise ApiError(
                 401,
@@ -130,33 +135,26 @@ class Guard:
         """Return ``receive`` with a limit to what it reads."""
         uploads = scope["method"] == "POST" and scope["path"].endswith("/documents")
         limit = self._upload if uploads else self._body
-        too_large = ApiError(
-            413, f"the request is larger than {limit:,} bytes", code="request_too_large"
-        )
+
+        def check(size: int) -> None:
+            if size > limit:
+                msg = f"the request is larger than {limit:,} bytes"
+                raise ApiError(413, msg, code="request_too_large")
+
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdecimal()):
             raise ApiError(400, "Content-Length is no number")
-        if int(length) > limit:
-            raise too_large
+        check(int(length))
         size = 0
 
         async def counted() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > limit:
-                raise too_large
+            check(size)
             return message
 
         return counted
-
-
-def _is_open(path: str) -> bool:
-    return path in _OPEN or path.startswith("/static/")
-
-
-def _same(key: bytes, given: bytes) -> bool:
-    return hmac.compare_digest(key, given)
 
 
 class _Rates:

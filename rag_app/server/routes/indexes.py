@@ -1,47 +1,38 @@
 """The routes of indexes, their documents, and what can be done with them."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from functools import partial
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from langchain_core.documents import Document
 
 from rag_app.chains.citations import cite
-from rag_app.chains.streaming import replaces
-from rag_app.chains.summarize import Summary
 from rag_app.server import uploads
-from rag_app.server.completions.counting import Counting
-from rag_app.server.completions.document_chat import citation_values
-from rag_app.server.completions.shapes import Usage
-from rag_app.server.context import Context, ContextOf
-from rag_app.server.names import document_id, index_name
+from rag_app.server.completions.chat import citation_values
+from rag_app.server.completions.summary import DocumentSummary
+from rag_app.server.index_registry import IndexRegistry, Registry, document_id, document_name
+from rag_app.server.indexing_jobs import Jobs
+from rag_app.server.queueing import DONE, EventStream, ServerQueues
 from rag_app.server.schemas.indexes import (
+    UPLOAD_EXAMPLE,
     DeletedDocument,
     DeletedIndex,
+    DocumentId,
     DocumentInfo,
     DocumentList,
     DocumentText,
+    Files,
     IndexInfo,
     IndexList,
+    IndexName,
+    IndexRequest,
     Job,
+    JobId,
     Passage,
     PassageList,
+    SearchRequest,
+    SummaryRequest,
     SummaryText,
 )
 from rag_app.server.schemas.openapi import KEY, errors, events
-from rag_app.server.schemas.requests import (
-    UPLOAD_EXAMPLE,
-    DocumentId,
-    Files,
-    IndexName,
-    IndexRequest,
-    JobId,
-    SearchRequest,
-    SummaryRequest,
-)
-from rag_app.server.sse import DONE, EventStream
 
 router = APIRouter(
     prefix="/v1", tags=["Documents"], dependencies=[KEY], responses=errors(401, 403, 429)
@@ -49,48 +40,46 @@ router = APIRouter(
 
 
 @router.get("/indexes")
-def list_indexes(context: ContextOf) -> IndexList:
+def list_indexes(registry: Registry) -> IndexList:
     """List the indexes."""
-    return IndexList(data=[context.library.info(name) for name in context.library.names()])
+    return IndexList(data=[registry.info(name) for name in registry.names()])
 
 
 @router.post("/indexes", status_code=201, responses=errors(400, 409, 413))
-def create_index(asked: IndexRequest, context: ContextOf) -> IndexInfo:
+def create_index(request: IndexRequest, registry: Registry) -> IndexInfo:
     """Make an empty index."""
-    name = index_name(asked.name)
-    context.library.create(name)
-    return context.library.info(name)
+    return registry.create(request.name)
 
 
 @router.get("/indexes/{index}", responses=errors(404))
-def show_index(index: IndexName, context: ContextOf) -> IndexInfo:
+def show_index(index: IndexName, registry: Registry) -> IndexInfo:
     """Show one index."""
-    context.library.engine(index)
-    return context.library.info(index)
+    registry.engine(index)
+    return registry.info(index)
 
 
 @router.delete("/indexes/{index}", responses=errors(404, 503))
-def delete_index(index: IndexName, context: ContextOf) -> DeletedIndex:
+def delete_index(index: IndexName, registry: Registry) -> DeletedIndex:
     """Delete an index and the files that were uploaded into it."""
-    context.library.delete(index)
+    registry.delete(index)
     return DeletedIndex(name=index)
 
 
 @router.get("/indexes/{index}/documents", responses=errors(404, 503))
-def list_documents(index: IndexName, context: ContextOf) -> DocumentList:
+def list_documents(index: IndexName, registry: Registry) -> DocumentList:
     """List the documents of an index."""
-    engine = context.library.engine(index)
+    engine = registry.engine(index)
     data = [
         DocumentInfo(
-            id=document_id(one.source),
-            name=uploads.document_name(one.source, engine.store.folder),
-            source=one.source,
-            characters=one.characters,
-            passages=one.chunks,
-            bytes=one.size,
-            indexed_at=one.indexed_at,
+            id=document_id(document.source),
+            name=document_name(document.source, engine.store.folder),
+            source=document.source,
+            characters=document.characters,
+            passages=document.chunks,
+            bytes=document.size,
+            indexed_at=document.indexed_at,
         )
-        for one in engine.documents()
+        for document in engine.documents()
     ]
     return DocumentList(data=data)
 
@@ -101,7 +90,7 @@ def list_documents(index: IndexName, context: ContextOf) -> DocumentList:
     responses=errors(400, 404, 409, 413, 503),
     openapi_extra=UPLOAD_EXAMPLE,
 )
-async def upload_documents(index: IndexName, files: Files, context: ContextOf) -> Job:
+async def upload_documents(index: IndexName, files: Files, registry: Registry, jobs: Jobs) -> Job:
     """Upload files and have them indexed; what is acknowledged here is not lost.
 
     All files are taken or none. Folders in their names are kept, so that `2024/report.txt` and
@@ -109,25 +98,25 @@ async def upload_documents(index: IndexName, files: Files, context: ContextOf) -
     once it is indexed; where it can't be read, the earlier one stays. The job tells what became
     of each: follow it with `GET /v1/jobs/{job}/events`.
     """
-    context.jobs.check_room()  # before anything is kept
-    engine = await asyncio.to_thread(context.library.engine, index)
+    jobs.check_room()  # before anything is kept
+    engine = await asyncio.to_thread(registry.engine, index)
     contents = [(file.filename or "", file.file) for file in files]
-    limit = context.settings.max_file_bytes
+    limit = registry.settings.max_file_bytes
     saved = await asyncio.to_thread(uploads.save, contents, engine.store.folder, limit)
-    return context.jobs.start(index, saved)
+    return jobs.start(index, saved)
 
 
 @router.delete("/indexes/{index}/documents/{document}", responses=errors(404, 503))
-def delete_document(index: IndexName, document: DocumentId, context: ContextOf) -> DeletedDocument:
+def delete_document(index: IndexName, document: DocumentId, registry: Registry) -> DeletedDocument:
     """Take a document out of an index; its file is deleted if it was uploaded."""
-    context.library.remove(index, document)
+    registry.remove(index, document)
     return DeletedDocument(id=document)
 
 
 @router.get("/indexes/{index}/documents/{document}/text", responses=errors(404, 503))
-def document_text(index: IndexName, document: DocumentId, context: ContextOf) -> DocumentText:
+def document_text(index: IndexName, document: DocumentId, registry: Registry) -> DocumentText:
     """Return the text of a document, at whose character offsets its passages stand."""
-    name, text = _text(context, index, document)
+    name, text = _text(registry, index, document)
     return DocumentText(id=document, name=name, text=text)
 
 
@@ -147,46 +136,45 @@ def document_text(index: IndexName, document: DocumentId, context: ContextOf) ->
 async def summarize(
     index: IndexName,
     document: DocumentId,
-    asked: SummaryRequest,
-    request: Request,
-    context: ContextOf,
+    request: SummaryRequest,
+    raw_request: Request,
+    registry: Registry,
+    queues: ServerQueues,
 ) -> EventStream | SummaryText:
     """Summarize a document; streamed, each event says whether it replaces the text before."""
-    context.llm()
-    _, text = await asyncio.to_thread(_text, context, index, document)
-    engine = await asyncio.to_thread(context.library.engine, index)
-    wanted: dict[str, Any] = {
-        "summary_chain": asked.chain,
-        "summary_length": asked.length,
-        "temperature": asked.temperature,
-    }
-    usage = Usage()
-    view = engine.using(callbacks=[Counting(usage)], **wanted)
-    source = Document(page_content=text)
-    if asked.stream:
-        events = _summary_events(view.astream_summary(source))
-        return await context.stream(request, events, usage)
-    summary = await context.whole(request, partial(view.asummarize, source), usage)
-    return SummaryText(text=summary.text, steps=summary.steps, notes=list(summary.notes))
+    registry.llm()
+    _, text = await asyncio.to_thread(_text, registry, index, document)
+    engine = await asyncio.to_thread(registry.engine, index)
+    summary = DocumentSummary(engine, text, request)
+    response: EventStream | SummaryText = await queues.answer(
+        raw_request, summary, stream=request.stream
+    )
+    return response
 
 
 @router.post("/indexes/{index}/search", responses=errors(400, 404, 409, 413, 503, 504))
 async def search(
-    index: IndexName, asked: SearchRequest, request: Request, context: ContextOf
+    index: IndexName,
+    request: SearchRequest,
+    raw_request: Request,
+    registry: Registry,
+    queues: ServerQueues,
 ) -> PassageList:
     """Return the passages nearest to a question, best first."""
-    engine = await asyncio.to_thread(context.library.engine, index)
-    passages = await context.embed(
-        request, lambda _: engine.retrieve(asked.query, k=asked.k, retriever=asked.retriever)
+    engine = await asyncio.to_thread(registry.engine, index)
+    passages = await queues.embed(
+        raw_request,
+        lambda _: engine.retrieve(request.query, k=request.k, retriever=request.retriever),
     )
     folder = engine.store.folder
-    return PassageList(data=[Passage(**citation_values(one, folder)) for one in cite(passages)])
+    citations = [citation_values(citation, folder) for citation in cite(passages)]
+    return PassageList(data=[Passage(**values) for values in citations])
 
 
 @router.get("/jobs/{job}", responses=errors(404))
-async def show_job(job: JobId, context: ContextOf) -> Job:
+async def show_job(job: JobId, jobs: Jobs) -> Job:
     """Show how far an indexing job is."""
-    return context.jobs.get(job)
+    return jobs.get(job)
 
 
 @router.get(
@@ -200,26 +188,11 @@ async def show_job(job: JobId, context: ContextOf) -> Job:
         ),
     },
 )
-async def follow_job(job: JobId, context: ContextOf) -> EventStream:
+async def follow_job(job: JobId, jobs: Jobs) -> EventStream:
     """Follow an indexing job: an event now and at every change, up to its end."""
-    return EventStream(context.jobs.follow(context.jobs.get(job)), done=False)
+    return EventStream(jobs.follow(jobs.get(job)), done=False)
 
 
-def _text(context: Context, index: str, document: str) -> tuple[str, str]:
-    record, engine = context.library.document(index, document), context.library.engine(index)
-    name = uploads.document_name(record.source, engine.store.folder)
-    return name, engine.text_of(record.source)
-
-
-async def _summary_events(pieces: AsyncIterator[Summary]) -> AsyncIterator[dict[str, Any]]:
-    result = Summary()
-    async for piece in pieces:
-        revised = replaces(result, piece) and bool(result.text)
-        result = result + piece
-        yield {
-            "delta": piece.text,
-            "replace": revised,
-            "step": max(piece.step, result.step),
-            "steps": result.steps,
-            "notes": list(piece.notes),
-        }
+def _text(registry: IndexRegistry, index: str, document: str) -> tuple[str, str]:
+    record, engine = registry.document(index, document), registry.engine(index)
+    return document_name(record.source, engine.store.folder), engine.text_of(record.source)

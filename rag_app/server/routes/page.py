@@ -1,14 +1,15 @@
-"""The page, and how the server is."""
+"""The page, and the routes of the server itself: health, settings, counters."""
 
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from rag_app.documents.formats import SUFFIXES
-from rag_app.server.context import ContextOf
-from rag_app.server.middleware.metrics import CONTENT_TYPE
+from rag_app.server.index_registry import Registry
+from rag_app.server.middleware.request_log import ServerMetrics
 from rag_app.server.schemas.indexes import Health, ServerSettings
 from rag_app.server.schemas.openapi import KEY, errors
 from rag_app.server.uploads import MAX_FILES
@@ -37,9 +38,9 @@ def page() -> FileResponse:
         },
     },
 )
-def health(context: ContextOf, response: Response) -> Health:
+def health(registry: Registry, response: Response) -> Health:
     """Say whether the server is live (it answers) and ready (its model is loaded)."""
-    base = context.library.base
+    base = registry.base
     if error := base.llm_error:
         response.status_code = 503
         return Health(status="failed", ready=False, error=str(error))
@@ -47,24 +48,13 @@ def health(context: ContextOf, response: Response) -> Health:
 
 
 @router.get("/v1/settings", dependencies=[KEY], responses=errors(401, 403, 429))
-def show_settings(context: ContextOf) -> ServerSettings:
+def show_settings(registry: Registry) -> ServerSettings:
     """Show what requests get that ask for nothing else, and what may be uploaded."""
-    settings = context.settings
+    settings = registry.settings
     return ServerSettings(
-        llm=context.llm_id,
-        embedding=settings.embedding,
-        k=settings.k,
-        retriever=settings.retriever,
-        threshold=settings.threshold,
-        answer_chain=settings.answer_chain,
-        temperature=settings.temperature,
-        max_new_tokens=settings.max_new_tokens,
-        summary_chain=settings.summary_chain,
-        summary_length=settings.summary_length,
+        **{**dict(settings), "llm": registry.llm_id},
         formats=sorted(SUFFIXES),
         max_files=MAX_FILES,
-        max_file_bytes=settings.max_file_bytes,
-        max_upload_bytes=settings.max_upload_bytes,
     )
 
 
@@ -77,9 +67,9 @@ def show_settings(context: ContextOf) -> ServerSettings:
         200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": _COUNTER}}},
     },
 )
-def metrics(context: ContextOf) -> Response:
+def metrics(metrics: ServerMetrics) -> Response:
     """Return the counters for Prometheus."""
-    return Response(context.metrics.text(), media_type=CONTENT_TYPE)
+    return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 def mount(app: FastAPI) -> None:

@@ -1,15 +1,68 @@
-"""What the routes of indexes, documents and the server itself answer."""
+"""Requests and responses of the routes of indexes, documents, jobs and the server itself."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from fastapi import File, Path, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag_app.settings import AnswerChain, RetrieverKind, SummaryChain
+
+IndexName = Annotated[str, Path(description="Name of the index.", examples=["合同"])]
+DocumentId = Annotated[
+    str, Path(description="As the list of documents has it.", examples=["9f86d081884c7d65"])
+]
+JobId = Annotated[str, Path(description="As the upload answered.", examples=["0c1f7f6e"])]
+Files = Annotated[
+    list[UploadFile],
+    File(description="Files of the formats in `GET /v1/settings`, each with its name."),
+]
+UPLOAD_EXAMPLE = {
+    "requestBody": {
+        "content": {"multipart/form-data": {"example": {"files": ["@李白.txt", "@说明.pdf"]}}}
+    }
+}
+Text = Annotated[str, Field(max_length=1_000_000)]
 
 
 def example(**values: Any) -> ConfigDict:
     """Return the configuration of a model whose schema shows an example."""
     return ConfigDict(json_schema_extra={"examples": [values]})
+
+
+class RequestBody(BaseModel):
+    """What clients send."""
+
+    # Clients send fields of newer versions of the API; those that change nothing are passed over.
+    model_config = ConfigDict(extra="ignore", protected_namespaces=())
+
+
+class IndexRequest(RequestBody):
+    """``POST /v1/indexes``."""
+
+    model_config = example(name="合同")
+
+    name: str = Field(max_length=200)
+
+
+class SearchRequest(RequestBody):
+    """``POST /v1/indexes/{index}/search``."""
+
+    model_config = example(query="李白", k=3)
+
+    query: Text
+    k: int | None = Field(default=None, ge=1, le=100)
+    retriever: RetrieverKind | None = None
+
+
+class SummaryRequest(RequestBody):
+    """``POST /v1/indexes/{index}/documents/{document}/summary``."""
+
+    model_config = example(chain="refine", length=200)
+
+    chain: SummaryChain | None = None
+    length: int | None = Field(default=None, ge=1, le=100_000)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    stream: bool = False
 
 
 class Passage(BaseModel):

@@ -9,9 +9,8 @@ from typing import Any
 import httpx
 
 from rag_app.engine import RagApp
-from rag_app.server.app import create_app
+from rag_app.server.app import Server, create_app
 from rag_app.server.middleware.security import Access
-from rag_app.server.process import Server
 from rag_app.server.serve import listen
 from tests.scripted import ScriptedChatModel
 

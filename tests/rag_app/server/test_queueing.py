@@ -34,7 +34,7 @@ def until(true: Any) -> None:
 
 
 def inside(served: Served) -> int:
-    return int(served.app.state.context.generating.inside)
+    return int(served.app.state.queues.generating.inside)
 
 
 async def test_the_queue_is_bounded_and_fair() -> None:
@@ -146,7 +146,7 @@ class Gated(HashingEmbeddings):
 def test_a_client_that_goes_away_ends_its_embedding(home: Path) -> None:
     embeddings = Gated()
     with serving(embeddings=embeddings) as served:
-        queue = served.app.state.context.embedding
+        queue = served.app.state.queues.embedding
         port = int(served.url.rsplit(":", 1)[1])
         content = json.dumps({"input": ["甲"] * 2000})
         with socket.create_connection(("127.0.0.1", port)) as plain:
@@ -175,12 +175,12 @@ def test_indexing_does_not_keep_a_server_that_ends(home: Path) -> None:
         assert embeddings.begun.wait(60)
         leaving = threading.Thread(target=stack.pop_all().close)
         leaving.start()
-        until(served.app.state.context.jobs._closing.is_set)
+        until(served.app.state.jobs.closing.is_set)
         embeddings.gate.set()
         leaving.join()
     assert embeddings.count <= 64
     with serving(chunk_size=50, chunk_overlap=0) as served, served.client() as client:
-        (job,) = served.app.state.context.jobs._jobs.values()
+        (job,) = served.app.state.jobs
         client.get(f"/v1/jobs/{job.id}/events")
         (document,) = client.get("/v1/indexes/a/documents").json()["data"]
         assert document["name"] == "长.txt"

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from rag_app.cli import app as commands
 from rag_app.errors import SettingsError
-from rag_app.server.middleware.logs import JsonLines
+from rag_app.server.middleware.request_log import JsonLines
 from rag_app.server.middleware.security import Access, is_loopback
 from rag_app.settings import load_settings
 from tests.rag_app.server.serving import Served, serving

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rag_app.documents.loaders import FileLoader
 from rag_app.errors import ModelError
 from rag_app.server.errors import ApiError
-from rag_app.server.names import file_name
+from rag_app.server.uploads import file_name
 from tests.rag_app.documents.making import pdf
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.rag_app.server.serving import Served, serving, upload
@@ -241,7 +241,7 @@ def fails(*_: Any) -> Any:
 
 def ended(served: Served, client: httpx.Client) -> None:
     """Wait for the jobs that a server went on with."""
-    for job in list(served.app.state.context.jobs._jobs.values()):
+    for job in list(served.app.state.jobs):
         client.get(f"/v1/jobs/{job.id}/events")
 
 
@@ -341,7 +341,7 @@ def test_a_kill_between_indexing_and_moving(home: Path) -> None:
     (half / "乙.txt").write_text("half of", encoding="utf-8")
     (home / "indexes/a/incoming/0-empty/年").mkdir(parents=True)
     with serving() as served, served.client() as client:
-        first, *_ = served.app.state.context.jobs._jobs.values()
+        first, *_ = served.app.state.jobs
         ended(served, client)
         assert (first.added, first.updated, first.unchanged) == ([], [], 1)
         assert text_of(client, "年/甲.txt").strip() == LI_BAI.strip()
@@ -409,7 +409,7 @@ def test_what_was_uploaded_and_not_indexed_is_indexed_at_the_start(home: Path) -
     (home / "indexes/a/files/乙.txt").write_text(WASHER, encoding="utf-8")
     (home / "indexes/a/files/.x.upload").write_text("half of", encoding="utf-8")
     with serving() as served, served.client() as client:
-        (job,) = served.app.state.context.jobs._jobs.values()
+        (job,) = served.app.state.jobs
         client.get(f"/v1/jobs/{job.id}/events")
         assert {one["name"] for one in documents(client, "a")} == {"甲.txt", "乙.txt"}
     assert not (home / "indexes/a/files/.x.upload").exists()
@@ -417,12 +417,12 @@ def test_what_was_uploaded_and_not_indexed_is_indexed_at_the_start(home: Path) -
 
 def test_only_the_indexes_that_are_named(home: Path) -> None:
     from rag_app.engine import RagApp
-    from rag_app.server.index_registry import Library
+    from rag_app.server.index_registry import IndexRegistry
 
     with serving() as served, served.client() as client:
         upload(client, "甲", **{"甲.txt": LI_BAI})
         upload(client, "乙", **{"乙.txt": WASHER})
-    library = Library(RagApp(llm=served.model), only=["甲"])
+    library = IndexRegistry(RagApp(llm=served.model), only=["甲"])
     assert library.names() == ["甲"]
     with pytest.raises(Exception, match="no index '乙'"):
         library.engine("乙")

@@ -1,0 +1,239 @@
+"""Chat completions: the objects of OpenAI's API, and the answers from documents in them."""
+
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.outputs import LLMResult
+from openai.types import CompletionUsage
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessage
+from openai.types.chat.chat_completion import Choice
+from openai.types.chat.chat_completion_chunk import Choice as ChunkChoice
+from openai.types.chat.chat_completion_chunk import ChoiceDelta
+
+from rag_app.chains.answer import Answer
+from rag_app.chains.citations import Citation
+from rag_app.chains.streaming import Delta, adeltas
+from rag_app.engine import RagApp
+from rag_app.server.errors import ApiError
+from rag_app.server.index_registry import document_id, document_name
+from rag_app.server.schemas.completions import ChatCompletion, ChatRequest, completion_usage
+
+_UNSUPPORTED = ("logprobs", "stop", "logit_bias", "presence_penalty", "frequency_penalty")
+"""Options that answers from documents don't take."""
+_FINISH_REASONS = get_args(Choice.model_fields["finish_reason"].annotation)
+
+UNCHECKED = "no passage holds this answer's words and numbers; check it before you rely on it"
+
+
+def finish_reason_of(info: Mapping[str, Any]) -> Any:
+    """Return the finish reason in the metadata of a message, None before the end.
+
+    Those of other providers than OpenAI that it doesn't know become ``stop``.
+    """
+    reason = info.get("finish_reason")
+    return reason if reason is None or reason in _FINISH_REASONS else "stop"
+
+
+class ChatObjects:
+    """Makes the objects of one chat's response.
+
+    Args:
+        request: Says what is to be in them.
+        model: The id that was asked for.
+    """
+
+    def __init__(self, request: ChatRequest, model: str) -> None:
+        self._alternatives = request.alternatives or 0
+        self._fixed: dict[str, Any] = {
+            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "created": int(time.time()),
+            "model": model,
+        }
+        # A stream whose last event has the usage says in all others that they have none.
+        self._chunk: dict[str, Any] = {**self._fixed, "object": "chat.completion.chunk"}
+        self._no_usage: dict[str, Any] = {"usage": None} if request.wants_usage else {}
+
+    def first(self, count: int = 1) -> list[ChatCompletionChunk]:
+        """Return the events that a stream begins with: who speaks."""
+        delta = ChoiceDelta(role="assistant", content="")
+        none: dict[str, Any] = {"logprobs": None, "finish_reason": None}
+        return [self._event(ChunkChoice(index=i, delta=delta, **none)) for i in range(count)]
+
+    def chunk(
+        self,
+        text: str,
+        index: int = 0,
+        finish_reason: Any = None,
+        logprobs: Sequence[Mapping[str, Any]] = (),
+        **extra: Any,
+    ) -> ChatCompletionChunk:
+        """Return an event of a stream."""
+        delta = ChoiceDelta(content=text) if text else ChoiceDelta()
+        shown = self._logprobs(logprobs)
+        choice = ChunkChoice(index=index, delta=delta, logprobs=shown, finish_reason=finish_reason)
+        return self._event(choice, **extra)
+
+    def last(self, usage: CompletionUsage) -> ChatCompletionChunk:
+        """Return the event with the numbers of tokens."""
+        return ChatCompletionChunk(**self._chunk, choices=[], usage=usage)
+
+    def choice(
+        self,
+        text: str,
+        index: int = 0,
+        finish_reason: Any = "stop",
+        logprobs: Sequence[Mapping[str, Any]] = (),
+    ) -> Choice:
+        """Return a choice of a whole response."""
+        return Choice(
+            index=index,
+            message=ChatCompletionMessage(role="assistant", content=text, refusal=None),
+            logprobs=self._logprobs(logprobs),
+            finish_reason=finish_reason,
+        )
+
+    def whole(self, choices: list[Choice], usage: CompletionUsage, **extra: Any) -> dict[str, Any]:
+        """Return a whole response."""
+        fixed = {**self._fixed, "object": "chat.completion"}
+        response = ChatCompletion(**fixed, choices=choices, usage=usage, **extra)
+        return response.model_dump(exclude_unset=True)
+
+    def _event(self, choice: ChunkChoice, **extra: Any) -> ChatCompletionChunk:
+        return ChatCompletionChunk(**self._chunk, choices=[choice], **self._no_usage, **extra)
+
+    def _logprobs(self, tokens: Sequence[Mapping[str, Any]]) -> Any:
+        if not tokens:
+            return None
+        content = [
+            {**token, "top_logprobs": (token.get("top_logprobs") or [])[: self._alternatives]}
+            for token in tokens
+        ]
+        return {"content": content, "refusal": None}
+
+
+class CallCounter(UsageMetadataCallbackHandler):
+    """Counts the tokens of all calls to the model behind one answer, and says how they ended."""
+
+    run_inline = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.finish_reason = "stop"
+        """``length`` where one of the calls was cut off."""
+
+    def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
+        """Take note of one call."""
+        super().on_llm_end(response, **kwargs)
+        for generation in response.generations[0]:
+            message = getattr(generation, "message", None)
+            if getattr(message, "response_metadata", {}).get("finish_reason") == "length":
+                self.finish_reason = "length"
+
+    @property
+    def usage(self) -> CompletionUsage:
+        """The tokens so far."""
+        return completion_usage(self.usage_metadata.values())
+
+
+def citation_values(citation: Citation, index: Path) -> dict[str, Any]:
+    """Return a citation as the API shows it for the index in a folder."""
+    source = citation.source
+    shown = {"name": document_name(source, index), "document": document_id(source)}
+    return {**asdict(citation), **shown}
+
+
+class DocumentChat:
+    """One chat with an index: the model ids ``rag:INDEX``.
+
+    Args:
+        engine: The application over the index.
+        request: Its last message is the question, those before it make it understandable.
+        model: The id that was asked for.
+
+    Raises:
+        ApiError: 400, the request asks for what can't be had from documents, or for nothing.
+    """
+
+    def __init__(self, engine: RagApp, request: ChatRequest, model: str) -> None:
+        *self._history, question = request.to_messages()
+        request.refuse(*_UNSUPPORTED)
+        if request.n != 1:
+            raise ApiError(400, "n is 1 where documents are asked", param="n")
+        if question.type != "human" or not question.text.strip():
+            raise ApiError(400, "the last message must be a user's question", param="messages")
+        request.check_max_tokens(engine.settings.reply_limit)
+        self._question = question.text
+        self._request = request
+        self._engine = engine
+        self._objects = ChatObjects(request, model)
+        self._calls = CallCounter()
+
+    @property
+    def usage(self) -> CompletionUsage:
+        """Tokens of all calls to the model so far."""
+        return self._calls.usage
+
+    async def stream(self) -> AsyncIterator[ChatCompletionChunk]:
+        """Yield the events of a stream; beside each choice, ``rag`` says what it rests on."""
+        for event in self._objects.first():
+            yield event
+        async for delta in self._deltas():
+            # A client that knows nothing of `rag` shows the better answer below the first.
+            text = f"\n\n{delta.text}" if delta.replaces else delta.text
+            piece = replace(delta.piece or Answer(), answered=delta.whole.answered)
+            rag = {**self._grounds(piece), "replace": delta.replaces}
+            yield self._objects.chunk(text, rag=rag)
+        yield self._objects.chunk("", finish_reason=self._calls.finish_reason)
+        if self._request.wants_usage:
+            yield self._objects.last(self.usage)
+
+    async def whole(self) -> dict[str, Any]:
+        """Return the response of a request that does not stream."""
+        whole, text = Answer(), ""
+        async for delta in self._deltas():
+            text = delta.text if delta.replaces else text + delta.text
+            whole = delta.whole
+        choice = self._objects.choice(text, finish_reason=self._calls.finish_reason)
+        return self._objects.whole([choice], self.usage, rag=self._grounds(whole))
+
+    def _grounds(self, answer: Answer) -> dict[str, Any]:
+        folder = self._engine.store.folder
+        return {
+            "citations": [citation_values(citation, folder) for citation in answer.citations],
+            "answered": answer.answered,
+            "notes": list(answer.notes),
+        }
+
+    async def _deltas(self) -> AsyncIterator[Delta[Answer]]:
+        request = self._request
+        view = self._engine.using(
+            callbacks=[self._calls],
+            k=request.k,
+            answer_chain=request.chain,
+            retriever=request.retriever,
+            threshold=request.threshold,
+            temperature=request.temperature,
+            top_p=request.top_p,
+            top_k=request.top_k,
+            max_new_tokens=request.max_tokens,
+            repetition_penalty=request.repetition_penalty,
+            seed=request.seed,
+        )
+        pieces = _checked(view.astream(self._question, self._history))
+        async for delta in adeltas(pieces, marks=Answer.marker if request.marks else None):
+            yield delta
+
+
+async def _checked(pieces: AsyncIterator[Answer]) -> AsyncIterator[Answer]:
+    """Pass the pieces of an answer on; a last one warns where no passage supports it."""
+    whole = Answer()
+    async for piece in pieces:
+        whole += piece
+        yield piece
+    if whole.answered and whole.text and not whole.supported:
+        yield Answer(step=whole.step, notes=(UNCHECKED,))

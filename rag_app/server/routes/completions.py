@@ -1,0 +1,117 @@
+"""``/v1/chat/completions`` and ``/v1/completions``."""
+
+import asyncio
+import logging
+from typing import Any
+
+from fastapi import APIRouter, Request
+from langchain_core.language_models import BaseChatModel
+
+from rag_app.models.llms.openai import CompatibleChat
+from rag_app.server.completions.chat import DocumentChat
+from rag_app.server.completions.generation import LlmGeneration, options_of
+from rag_app.server.completions.relay import Relay, use_content
+from rag_app.server.errors import ApiError
+from rag_app.server.index_registry import RAG, IndexRegistry, Registry
+from rag_app.server.queueing import DONE, Queues, ServerQueues
+from rag_app.server.routes.models import no_model
+from rag_app.server.schemas.completions import (
+    ChatCompletion,
+    ChatRequest,
+    CompletionRequest,
+    TextCompletion,
+)
+from rag_app.server.schemas.openapi import KEY, errors, events
+
+router = APIRouter(
+    prefix="/v1", tags=["OpenAI"], dependencies=[KEY], responses=errors(401, 403, 429)
+)
+
+_log = logging.getLogger("rag_app.server")
+
+
+@router.post(
+    "/chat/completions",
+    response_model=None,
+    responses={
+        **errors(400, 404, 409, 413, 503, 504),
+        **events(
+            "Pieces of the answer",
+            '{"id": "chatcmpl-5f0c", "object": "chat.completion.chunk", "created": 1767225600, '
+            '"model": "rag:合同", "choices": [{"index": 0, "delta": {"content": "李白"}, '
+            '"logprobs": null, "finish_reason": null}]}',
+            DONE,
+            whole=ChatCompletion,
+        ),
+    },
+)
+async def chat_completions(
+    request: ChatRequest, raw_request: Request, registry: Registry, queues: ServerQueues
+) -> Any:
+    """Answer a chat: by the language model, or from documents where the model is `rag:INDEX`."""
+    model = request.model or registry.llm_id
+    _log_prompt(request.messages[-1].text, registry)
+    llm = registry.llm()
+    if not model.startswith(RAG):
+        return await _generate(request, model, llm, raw_request, registry, queues)
+    engine = await asyncio.to_thread(registry.engine, model.removeprefix(RAG))
+    chat = DocumentChat(engine, request, model)
+    return await queues.answer(raw_request, chat, stream=request.stream)
+
+
+@router.post(
+    "/completions",
+    response_model=None,
+    responses={
+        **errors(400, 404, 413, 503, 504),
+        **events(
+            "Pieces of the text",
+            '{"id": "cmpl-5f0c", "object": "text_completion", "created": 1767225600, '
+            '"model": "default", "choices": [{"index": 0, "text": "北京", "logprobs": null, '
+            '"finish_reason": null}]}',
+            DONE,
+            whole=TextCompletion,
+        ),
+    },
+)
+async def completions(
+    request: CompletionRequest, raw_request: Request, registry: Registry, queues: ServerQueues
+) -> Any:
+    """Go on with a text as it stands, without a chat template."""
+    model = request.model or registry.llm_id
+    _log_prompt("\n".join(request.prompts), registry)
+    return await _generate(request, model, registry.llm(), raw_request, registry, queues)
+
+
+async def _generate(
+    request: ChatRequest | CompletionRequest,
+    model: str,
+    llm: BaseChatModel,
+    raw_request: Request,
+    registry: IndexRegistry,
+    queues: Queues,
+) -> Any:
+    """Return the response of the language model itself, here or behind an upstream URL."""
+    if model not in (registry.llm_id, "default"):
+        if model not in registry.model_ids():
+            raise no_model(model)
+        use = "/v1/chat/completions" if model.startswith(RAG) else "/v1/embeddings"
+        raise ApiError(400, f"{model} is for POST {use} only", param="model")
+    if not isinstance(llm, CompatibleChat):
+        generation = LlmGeneration(request, model, llm, registry.settings)
+        return await queues.answer(raw_request, generation, stream=request.stream)
+    options_of(request, registry.settings, llm)  # refuses what is beyond the limits
+    body: dict[str, Any] = await raw_request.json()
+    path = "completions"
+    if isinstance(request, ChatRequest):
+        path = "chat/completions"
+        use_content(body["messages"])
+    if request.max_tokens is None:
+        body["max_tokens"] = registry.settings.max_new_tokens
+    await queues.enter(raw_request)
+    return Relay(llm, path, body, queues)
+
+
+def _log_prompt(prompt: str, registry: IndexRegistry) -> None:
+    if registry.settings.log_prompts:
+        _log.info("prompt", extra={"prompt": prompt})

@@ -1,0 +1,306 @@
+"""Chat completions and text completions: OpenAI's requests, and what answers them."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from langchain_core.messages import BaseMessage, convert_to_messages
+from langchain_core.messages.ai import UsageMetadata, add_usage
+from openai import types
+from openai.types import chat
+from openai.types.completion_usage import PromptTokensDetails
+from pydantic import BaseModel, Discriminator, Field, Tag, field_validator, model_validator
+
+from rag_app.server.errors import MANY, ONE, ApiError
+from rag_app.server.schemas.indexes import PASSAGE, Passage, RequestBody, Text, example
+from rag_app.settings import AnswerChain, RetrieverKind
+
+Stop = Annotated[str, Field(min_length=1, max_length=200)]
+Item = TypeVar("Item")
+Items = TypeVar("Items")
+OneOrMany = Annotated[
+    Annotated[Item, Tag(ONE)] | Annotated[Items, Tag(MANY)],
+    Discriminator(lambda value: MANY if isinstance(value, list) else ONE),
+]
+"""Either; an error is told of the one that was sent."""
+_ALL_TOKENS = 100_000
+
+_GENERATED = {
+    "created": 1767225600,
+    "usage": {
+        "prompt_tokens": 31,
+        "completion_tokens": 8,
+        "total_tokens": 39,
+        "prompt_tokens_details": {"cached_tokens": 24},
+    },
+}
+
+
+def no_token_ids(value: Any) -> Any:
+    """Refuse numbers in place of text, which only OpenAI's own models understand."""
+    if isinstance(value, list) and any(isinstance(item, int | list) for item in value):
+        msg = (
+            "token ids are of OpenAI's own models; send text "
+            "(LangChain: check_embedding_ctx_length=False)"
+        )
+        raise ValueError(msg)
+    return value
+
+
+class Part(RequestBody):
+    """A part of a message; local models understand ``text``, and what they said in ``refusal``."""
+
+    type: str = "text"
+    text: Text | None = None
+    refusal: Text | None = None
+
+
+class Message(RequestBody):
+    """One message of a chat; local models understand no tools and no functions."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: OneOrMany[Text, list[Part]] | None = None
+    message: OneOrMany[Text, list[Part]] | None = Field(
+        default=None,
+        description="Another name of `content`, which tutorials of Chinese-LLaMA-Alpaca send; "
+        "passed over where there is a `content`.",
+    )
+
+    @model_validator(mode="after")
+    def _message_is_content(self) -> Self:
+        if self.content is None:
+            self.content = self.message
+        return self
+
+    @property
+    def text(self) -> str:
+        """The text of all parts."""
+        if isinstance(self.content, list):
+            return "\n".join(part.text or part.refusal or "" for part in self.content)
+        return self.content or ""
+
+    def problem(self) -> tuple[str, str] | None:
+        """Return the field that a local model does not understand, and why, if any."""
+        if self.role in ("tool", "function"):
+            return "role", f"{self.role} messages are not supported: this model calls no tools"
+        if self.content is None and self.role != "assistant":
+            return "content", f"a {self.role} message needs content"
+        known = {"text", "refusal"} if self.role == "assistant" else {"text"}
+        for part in self.content if isinstance(self.content, list) else ():
+            if part.type not in known:
+                return "content", f"{part.type} parts are not supported; send text"
+            if getattr(part, part.type) is None:
+                return "content", f"a part of type {part.type} needs {part.type}"
+        return None
+
+
+class StreamOptions(RequestBody):
+    """Options of a stream."""
+
+    include_usage: bool = False
+
+
+class Sampling(RequestBody):
+    """How text is generated; what is left out is as the server's settings say."""
+
+    model: str | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=-1, le=_ALL_TOKENS, description="0, -1: all tokens.")
+    max_tokens: int | None = Field(default=None, ge=1)
+    stop: OneOrMany[Stop, Annotated[list[Stop], Field(max_length=16)]] | None = None
+    n: int = Field(default=1, ge=1, le=16)
+    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    repetition_penalty: float | None = Field(default=None, gt=0, le=10)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    logit_bias: dict[str, Any] | None = Field(
+        default=None, description="Passed on to an upstream URL only."
+    )
+    user: str | None = None
+
+    @field_validator("n", "stream", mode="before")
+    @classmethod
+    def _null_is_default(cls, value: Any, info: Any) -> Any:
+        return cls.model_fields[info.field_name].default if value is None else value
+
+    @field_validator("top_k")
+    @classmethod
+    def _all_tokens(cls, value: int | None) -> int | None:
+        return _ALL_TOKENS if value in (0, -1) else value
+
+    @property
+    def stops(self) -> list[str]:
+        """The strings before which the text ends."""
+        return [self.stop] if isinstance(self.stop, str) else self.stop or []
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream ends with the numbers of tokens."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    @property
+    def alternatives(self) -> int | None:
+        """How many alternatives to each token are asked for; None: no log probabilities."""
+        raise NotImplementedError
+
+    def refuse(self, *names: str) -> None:
+        """Refuse what the model can't do.
+
+        Raises:
+            ApiError: 400, one of the fields is asked for.
+        """
+        for name in names:
+            if getattr(self, name, None):
+                raise ApiError(400, f"{name} is not supported by this model", param=name)
+
+    def check_max_tokens(self, limit: int) -> None:
+        """Refuse more tokens than the server allows.
+
+        Raises:
+            ApiError: 400.
+        """
+        if (self.max_tokens or 0) > limit:
+            msg = f"max_tokens {self.max_tokens} is above this server's {limit}"
+            raise ApiError(400, msg, param="max_tokens")
+
+
+class ChatRequest(Sampling):
+    """``POST /v1/chat/completions``; the last fields are for models named ``rag:INDEX``."""
+
+    model_config = example(
+        model="rag:default", messages=[{"role": "user", "content": "李白是谁？"}]
+    )
+
+    messages: Annotated[
+        list[Message],
+        Field(
+            min_length=1,
+            max_length=1000,
+            description="A model named `rag:INDEX` answers the last, and reads the turns before it "
+            "to understand it; system messages are for the language model alone.",
+        ),
+    ]
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    tools: list[Any] | None = Field(default=None, description="Passed on to an upstream URL only.")
+    functions: list[Any] | None = Field(default=None, description="As `tools`.")
+    tool_choice: Any = None
+    response_format: dict[str, Any] | None = Field(default=None, description="As `tools`.")
+    k: int | None = Field(default=None, ge=1, le=100)
+    chain: AnswerChain | None = None
+    retriever: RetrieverKind | None = None
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    marks: bool = False
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        self.max_tokens = self.max_completion_tokens or self.max_tokens
+        return self
+
+    @property
+    def alternatives(self) -> int | None:
+        """See `Sampling`: in a chat a number beside a yes."""
+        return (self.top_logprobs or 0) if self.logprobs else None
+
+    def to_messages(self) -> list[BaseMessage]:
+        """Return the messages as LangChain's.
+
+        Raises:
+            ApiError: 400, one of them holds something else than text, or the answer is to call
+                tools or to have a format: only upstream models can do that.
+        """
+        if self.tool_choice != "none":
+            self.refuse("tools", "functions")
+        if (self.response_format or {}).get("type", "text") != "text":
+            self.refuse("response_format")
+        for index, message in enumerate(self.messages):
+            if problem := message.problem():
+                field, reason = problem
+                raise ApiError(400, reason, param=f"messages.{index}.{field}")
+        roles = {"developer": "system"}  # a newer name, which few chat templates know
+        return convert_to_messages(
+            [(roles.get(message.role, message.role), message.text) for message in self.messages]
+        )
+
+
+class CompletionRequest(Sampling):
+    """``POST /v1/completions``."""
+
+    model_config = example(prompt="告诉我中国的首都在哪里")
+
+    prompt: OneOrMany[Text, Annotated[list[Text], Field(min_length=1, max_length=16)]]
+    logprobs: int | None = Field(default=None, ge=0, le=20)
+    echo: bool | None = None
+    suffix: str | None = None
+    best_of: int | None = None
+
+    _no_token_ids = field_validator("prompt", mode="before")(no_token_ids)
+
+    @property
+    def prompts(self) -> list[str]:
+        """The prompts, one or several."""
+        return [self.prompt] if isinstance(self.prompt, str) else self.prompt
+
+    @property
+    def alternatives(self) -> int | None:
+        """See `Sampling`: in a completion the number alone."""
+        return self.logprobs
+
+
+class Grounds(BaseModel):
+    """What an answer from documents rests on."""
+
+    citations: list[Passage] = Field(description="The passages that the model was given.")
+    answered: bool = Field(description="False where the documents hold no answer.")
+    notes: list[str] = Field(description="What the reader should know.")
+
+
+class ChatCompletion(chat.ChatCompletion):
+    """The answer to a chat."""
+
+    model_config = example(
+        **_GENERATED,
+        id="chatcmpl-5f0c",
+        object="chat.completion",
+        model="rag:合同",
+        choices=[
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "李白在当涂病逝[1]。"},
+                "finish_reason": "stop",
+            }
+        ],
+        rag={"citations": [PASSAGE], "answered": True, "notes": []},
+    )
+
+    rag: Annotated[Grounds | None, Field(description="From models named `rag:INDEX` only.")] = None
+
+
+class TextCompletion(types.Completion):
+    """How a text goes on."""
+
+    model_config = example(
+        **_GENERATED,
+        id="cmpl-5f0c",
+        object="text_completion",
+        model="qwen2.5-coder-1.5b-instruct",
+        choices=[{"index": 0, "text": "？北京。", "finish_reason": "stop"}],
+    )
+
+
+def completion_usage(calls: Iterable[UsageMetadata]) -> types.CompletionUsage:
+    """Return the tokens of some calls to the model, added up."""
+    total: UsageMetadata | None = None
+    for usage in calls:
+        total = add_usage(total, usage)
+    total = total or UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)
+    cached = total.get("input_token_details", {}).get("cache_read", 0)
+    return types.CompletionUsage(
+        prompt_tokens=total["input_tokens"],
+        completion_tokens=total["output_tokens"],
+        total_tokens=total["input_tokens"] + total["output_tokens"],
+        prompt_tokens_details=PromptTokensDetails(cached_tokens=cached),
+    )
