@@ -7,13 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, bytes done, and bytes in all (0: unknown)."""
+"""Callback: what is being done, bytes done, and bytes in all (0: unknown)."""
 
 _SECONDS = 0.2
 
 
 class ProgressCounter:
-    """Adds up what several threads have done, and can tell them to end.
+    """Sum of what several threads have done, and a flag that tells them to end.
+
+    Example:
+        >>> counter = ProgressCounter("hashing", 10, lambda *state: print(*state))
+        >>> counter.add(4)
+        hashing 4 10
 
     Attributes:
         stopped: Set where the work is in vain, since one of them has failed.

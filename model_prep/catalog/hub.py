@@ -1,4 +1,4 @@
-"""Models from the Hugging Face hub, or from the mirror that ``HF_ENDPOINT`` names."""
+"""Download of models from the Hugging Face hub or the mirror that ``HF_ENDPOINT`` names."""
 
 import hashlib
 import os
@@ -72,12 +72,12 @@ def _needed_files(source: HubSource) -> tuple[str, list[_File]]:
     info = HfApi(endpoint=_endpoint()).model_info(
         source.repo, revision=source.revision, files_metadata=True
     )
-    names = {one.rfilename: one for one in info.siblings or []}
-    wanted = _choose(set(names), source)
+    siblings = {sibling.rfilename: sibling for sibling in info.siblings or []}
+    wanted = _choose(set(siblings), source)
     if not wanted:
         msg = f"it holds no {source.file or _WEIGHTS}"
         raise FileNotFoundError(msg)
-    files = [_file(names[name], source) for name in sorted(wanted)]
+    files = [_file(siblings[name], source) for name in sorted(wanted)]
     return info.sha or source.revision, files
 
 
@@ -156,14 +156,13 @@ def _hub_errors(source: HubSource) -> Iterator[None]:
         raise UnreachableError(_cannot(source, _NO_ANSWER)) from error
     except Exception as error:
         # By name: the hub's client is built on httpx or httpx2, depending on its version.
-        kinds = {kind.__name__ for kind in type(error).__mro__}
-        if "TransportError" in kinds:
+        bases = {base.__name__ for base in type(error).__mro__}
+        if "TransportError" in bases:
             raise UnreachableError(_cannot(source, _NO_ANSWER)) from error
         full = isinstance(error, OSError) and is_full(error)
-        if full or not kinds & {"HTTPError", "OSError", "ValueError"}:
+        if full or not bases & {"HTTPError", "OSError", "ValueError"}:
             raise
-        reason = first_line(error)
-        raise PullError(_cannot(source, reason)) from error
+        raise PullError(_cannot(source, first_line(error))) from error
     finally:
         if not silent:
             enable_progress_bars()

