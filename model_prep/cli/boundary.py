@@ -1,4 +1,4 @@
-"""Where errors become one line on stderr and an exit code."""
+"""The boundary where errors become one line on stderr and an exit code."""
 
 import os
 import sys
@@ -60,10 +60,10 @@ def without_keys(arguments: list[str]) -> list[str]:
     """Return a command line's arguments as they may be shown: the values of keys are ``***``."""
     shown = []
     secret = False
-    for one in arguments:
-        name, equals, _ = one.partition("=")
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
         is_key = name in _KEYS
-        shown.append("***" if secret else f"{name}=***" if is_key and equals else one)
+        shown.append("***" if secret else f"{name}=***" if is_key and equals else argument)
         secret = is_key and not equals
     return shown
 

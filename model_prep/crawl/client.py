@@ -7,8 +7,7 @@ from email.utils import parsedate_to_datetime
 from itertools import count
 from math import isfinite
 from time import time
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import openai
 
@@ -26,19 +25,21 @@ _LONGEST_BACKOFF = 60.0
 """Seconds."""
 _RETRIED = {408, 409, 425, 429}
 """Statuses, beside all from 500 on."""
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    """Return the JSON schema of an object with exactly these properties."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [*properties],
+        "additionalProperties": False,
+    }
+
+
 _TEXT = {"type": "string"}
-_ITEM = {
-    "type": "object",
-    "properties": {"instruction": _TEXT, "input": _TEXT, "output": _TEXT},
-    "required": ["instruction", "input", "output"],
-    "additionalProperties": False,
-}
-_REPLY = {
-    "type": "object",
-    "properties": {"items": {"type": "array", "items": _ITEM}},
-    "required": ["items"],
-    "additionalProperties": False,
-}
+_ITEM = _object(instruction=_TEXT, input=_TEXT, output=_TEXT)
+_REPLY = _object(items={"type": "array", "items": _ITEM})
 _SCHEMA = {"name": "instruction_data", "strict": True, "schema": _REPLY}
 # Tried in this order: not every server takes the first ones.
 _FORMATS: tuple[dict[str, Any], ...] = (
@@ -103,15 +104,8 @@ class Client:
             msg = f"{options.server} can't be asked ({error}); check --base-url"
             raise CrawlError(msg) from error
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def aclose(self) -> None:
+        """Close the connections."""
         await self._api.close()
 
     async def ask(self, prompt: Prompt) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 
 from model_prep.crawl.client import Client, Note, Sleep
 from model_prep.crawl.filter import ItemFilter
@@ -67,7 +68,7 @@ async def _ask(
 ) -> None:
     """Keep requests going, no more than what is missing may need, until nothing is missing."""
     pending: dict[asyncio.Task[str | None], Prompt] = {}
-    async with client:
+    async with aclosing(client):
         try:
             while kept.missing > 0:
                 while len(pending) < options.concurrency:

@@ -1,7 +1,7 @@
 """The filter of items: faults, near-duplicates, copies of the prompt."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from model_prep.crawl.items import Item, find_objects, read_item
 from model_prep.crawl.prompts import EXAMPLES, Prompt
@@ -14,43 +14,28 @@ _MOST_BARREN = 10
 """Replies in a row that give nothing, after which it makes no sense to go on."""
 
 
-class SimilarTexts:
-    """Texts that others are compared with, by ROUGE-L F1 on characters (Lin 2004).
+def is_similar(text: str, others: Sequence[str], similarity: float) -> bool:
+    """Return whether the ROUGE-L F1 (Lin 2004) of a text and another reaches a similarity.
 
-    That is 2·LCS / (m + n): the length of two texts' longest common subsequence against their own
-    lengths, and one minus the normalized Indel distance, which rapidfuzz computes bit-parallel.
-
-    Args:
-        similarity: From which on two texts count as the same.
-        texts: To begin with; they are not compared with each other.
+    On characters, that is 2·LCS / (m + n): the length of their longest common subsequence against
+    their own lengths, and one minus the normalized Indel distance, which rapidfuzz computes
+    bit-parallel.
 
     Raises:
         CrawlError: rapidfuzz is not installed.
 
     Example:
-        >>> "abxdefgh" in SimilarTexts(0.7, ["abcdef"])
+        >>> is_similar("abxdefgh", ["abcdef"], 0.7)
         True
     """
-
-    def __init__(self, similarity: float, texts: Iterable[str] = ()) -> None:
-        try:
-            from rapidfuzz import process
-            from rapidfuzz.distance import Indel
-        except ImportError as error:
-            msg = "crawl needs rapidfuzz; run: pip install 'rag-app[train]'"
-            raise CrawlError(msg) from error
-        self._find, self._scorer = process.extractOne, Indel.normalized_similarity
-        self._similarity = similarity
-        self._texts = list(texts)
-
-    def __contains__(self, text: str) -> bool:
-        """Return whether a text much like this one is among them."""
-        alike = self._find(text, self._texts, scorer=self._scorer, score_cutoff=self._similarity)
-        return alike is not None
-
-    def add(self, text: str) -> None:
-        """Add a text."""
-        self._texts.append(text)
+    try:
+        from rapidfuzz import process
+        from rapidfuzz.distance import Indel
+    except ImportError as error:
+        msg = "crawl needs rapidfuzz; run: pip install 'rag-app[train]'"
+        raise CrawlError(msg) from error
+    compare = Indel.normalized_similarity
+    return process.extractOne(text, others, scorer=compare, score_cutoff=similarity) is not None
 
 
 class ItemFilter:
@@ -67,8 +52,8 @@ class ItemFilter:
 
     def __init__(self, file: ItemsFile, report: CrawlReport, options: CrawlOptions) -> None:
         self._file, self._report, self._options = file, report, options
-        prompts = (item.prompt for item in [*EXAMPLES.values(), *file.items])
-        self._kept = SimilarTexts(options.similarity, prompts)
+        self._prompts = [item.prompt for item in [*EXAMPLES.values(), *file.items]]
+        self._is_similar("", [])  # where rapidfuzz is missing it fails now, before any request
         self._barren: list[Counter[str]] = []
 
     @property
@@ -102,25 +87,27 @@ class ItemFilter:
             return [], Counter({"prompt refused by the server": 1})
         found = find_objects(reply)
         rejected = Counter({"broken or cut off": found.broken} if found.broken else {})
-        echoes = SimilarTexts(self._options.similarity, prompt.echoes)
         items: list[Item] = []
         for value in found.objects:
             item = read_item(value)
-            fault = self._fault(item, echoes, items) if item else "a text is missing"
+            fault = self._fault(item, prompt, items) if item else "a text is missing"
             if item and not fault:
                 items.append(item)
-                self._kept.add(item.prompt)
+                self._prompts.append(item.prompt)
             else:
                 rejected[str(fault)] += 1
         if not found.objects and not found.broken:
             rejected["reply without items"] += 1
         return items, rejected
 
-    def _fault(self, item: Item, echoes: SimilarTexts, items: list[Item]) -> str | None:
+    def _fault(self, item: Item, prompt: Prompt, items: list[Item]) -> str | None:
         if item.fault:
             return item.fault
-        if item.prompt in echoes:
+        if self._is_similar(item.prompt, prompt.echoes):
             return "prompt copied"
-        if item.prompt in self._kept:
+        if self._is_similar(item.prompt, self._prompts):
             return "duplicate"
         return "more than wanted" if len(items) >= self.missing else None
+
+    def _is_similar(self, text: str, others: Sequence[str]) -> bool:
+        return is_similar(text, others, self._options.similarity)

@@ -34,7 +34,7 @@ class ItemsFile:
         self._read()
 
     def _read(self) -> None:
-        line, number = b"\n", 0
+        line = b"\n"
         for number, line in enumerate(io.BytesIO(self._file.read()), 1):
             item = _item(line, first=number == 1)
             if item:
@@ -134,5 +134,5 @@ def _explained(path: Path) -> Iterator[None]:
             msg = f"the disk of {path} is full; free some space, then the same command goes on"
             raise DiskSpaceError(msg) from error
         reason = error.strerror or type(error).__name__
-        msg = f"{path} can't be written ({reason}); mend that, or name another file"
+        msg = f"{path} can't be written ({reason}); correct that, or name another file"
         raise OutputError(msg) from error

@@ -115,7 +115,7 @@ class TrainingLogCallback(TrainerCallback):
 class SignalCallback(TrainerCallback):
     """Ends the run with a checkpoint after the step in which a signal came.
 
-    Processes agree on the step: one that went on alone would wait for the others for ever.
+    Processes agree on the step: one that went on alone would wait for the others forever.
     """
 
     def __init__(self) -> None:
@@ -140,18 +140,18 @@ class SignalCallback(TrainerCallback):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
 
         def restore() -> None:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
 
         def stop(*_: Any) -> None:
             self.stopping = True
             restore()
 
-        for number in before:
-            signal.signal(number, stop)
+        for kind in before:
+            signal.signal(kind, stop)
         try:
             yield
         finally:

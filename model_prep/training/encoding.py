@@ -93,11 +93,11 @@ def _parts(messages: list[dict[str, str]], tokenizer: Any) -> Parts:
         TrainingError: the template does not begin an answer as it asks for one.
     """
     done, parts = "", Parts()
-    for number, message in enumerate(messages):
+    for index, message in enumerate(messages):
         if message["role"] != "assistant" or not message["content"].strip():
             continue
-        prompt = _render(messages[:number], tokenizer, add_generation_prompt=True)
-        answered = _render(messages[: number + 1], tokenizer, add_generation_prompt=False)
+        prompt = _render(messages[:index], tokenizer, add_generation_prompt=True)
+        answered = _render(messages[: index + 1], tokenizer, add_generation_prompt=False)
         if not (prompt.startswith(done) and answered.startswith(prompt)):
             msg = (
                 "the tokenizer's chat template changes earlier messages, so that what is to be "

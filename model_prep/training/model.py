@@ -50,7 +50,6 @@ def load_model(settings: TrainingSettings, tokenizer: Any, *, weights: bool = Tr
     """
     from transformers import AutoConfig
 
-    _require_model(settings.model)
     with _readable(settings.model):
         config = AutoConfig.from_pretrained(settings.model, local_files_only=True)
         rows = _rows(settings, tokenizer, config.vocab_size)
@@ -164,7 +163,7 @@ def _is_exact(tokenizer: Any) -> bool:
 
 
 def _with_adapter(model: Any, settings: TrainingSettings, *, weights: bool) -> Any:
-    from peft import LoraConfig, PeftModel, get_peft_model
+    from peft import PeftModel, get_peft_model
 
     _require_modules(model, settings)
     # DeepSpeed shards what is all of one type, and steps copies of its own in full precision.
@@ -176,11 +175,9 @@ def _with_adapter(model: Any, settings: TrainingSettings, *, weights: bool) -> A
                 made: Any = PeftModel.from_pretrained(
                     model, str(settings.adapter), is_trainable=True, autocast_adapter_dtype=cast
                 )
-            elif settings.adapter:
-                config = LoraConfig.from_pretrained(str(settings.adapter), inference_mode=False)
-                made = get_peft_model(model, config, autocast_adapter_dtype=cast)
             else:
-                made = get_peft_model(model, _new_config(settings), autocast_adapter_dtype=cast)
+                config = _lora_config(settings)
+                made = get_peft_model(model, config, autocast_adapter_dtype=cast)
         except (ValueError, RuntimeError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             what = f"{settings.adapter} does not fit" if settings.adapter else "LoRA does not fit"
@@ -195,13 +192,13 @@ def _with_adapter(model: Any, settings: TrainingSettings, *, weights: bool) -> A
 
 def _require_modules(model: Any, settings: TrainingSettings) -> None:
     """Check that a base has what a new adapter acts on; PEFT passes over other names."""
-    names = [f".{name}" for name, _ in model.named_modules()]
+    modules = {f".{name}": module for name, module in model.named_modules()}
     for wanted in [*(settings.target_modules or []), *(settings.modules_to_save or [])]:
-        if not any(name.endswith(f".{wanted}") for name in names):
+        if not any(name.endswith(f".{wanted}") for name in modules):
             known = {
                 name.rpartition(".")[2]
-                for name, module in model.named_modules()
-                if any(True for _ in module.parameters(recurse=False))
+                for name, module in modules.items()
+                if list(module.parameters(recurse=False))
             }
             msg = (
                 f"LoRA does not fit {settings.model}: it has no module {wanted}; it has "
@@ -210,9 +207,11 @@ def _require_modules(model: Any, settings: TrainingSettings) -> None:
             raise TrainingError(msg)
 
 
-def _new_config(settings: TrainingSettings) -> Any:
+def _lora_config(settings: TrainingSettings) -> Any:
     from peft import LoraConfig
 
+    if settings.adapter:
+        return LoraConfig.from_pretrained(str(settings.adapter), inference_mode=False)
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=settings.lora_rank or 0,

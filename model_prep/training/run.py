@@ -82,7 +82,7 @@ def train(
         note: Called with messages, a line each, in the first process.
 
     Raises:
-        TrainingError: settings, data or model do not fit, or the loss is no number.
+        TrainingError: settings, data or model do not fit, or the loss is not finite.
         TokenizerError, AdapterError: as loading raises them.
     """
     require_sharding(settings)
@@ -95,7 +95,7 @@ def train(
     identity = identity_of(settings, data.key)
     checkpoint = checkpoint_of(settings, identity)
     if checkpoint == settings.output_dir:
-        note(f"{settings.output_dir} is finished already; --resume false trains anew")
+        note(f"{settings.output_dir} is finished already; --resume false trains again")
         return report_of(settings, data, finished=True)
     with (
         quiet_transformers(warnings=False),
@@ -223,12 +223,9 @@ def _one_after_another() -> Iterator[None]:
     folder = models_folder().parent
     with writing(folder, "set RAG_APP_HOME to a folder that can be"):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "training-data.lock")
-        lock.acquire()
-    try:
+        lock = FileLock(folder / "training-data.lock").acquire()
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager
@@ -241,7 +238,6 @@ def _refusals_of_deepspeed(settings: TrainingSettings) -> Iterator[None]:
         if not settings.deepspeed or not (known or type(error).__module__.startswith("deepspeed")):
             raise
         reason = " ".join(str(error).split())[:300]
-        msg = (
-            f"DeepSpeed refuses --deepspeed {settings.deepspeed} ({reason}); mend it, or use --fsdp"
-        )
+        name = settings.deepspeed
+        msg = f"DeepSpeed refuses --deepspeed {name} ({reason}); correct it, or use --fsdp"
         raise TrainingError(msg) from error

@@ -57,7 +57,7 @@ def checkpoint_of(settings: TrainingSettings, identity: dict[str, Any]) -> Path 
         return None
     if not settings.resume:
         return None
-    elsewhere = "name another --output_dir, or begin anew with --resume false"
+    elsewhere = "name another --output_dir, or start again with --resume false"
     try:
         manifest = read_json(folder / MANIFEST)
     except CheckpointError as error:
@@ -143,7 +143,7 @@ def require_disk_space(settings: TrainingSettings, shapes: "dict[str, torch.Size
 
 @contextmanager
 def writing(
-    folder: Path, remedy: str = "mend that, or choose another --output_dir"
+    folder: Path, remedy: str = "correct that, or choose another --output_dir"
 ) -> Iterator[None]:
     """Explain in one line why a folder can't be written.
 

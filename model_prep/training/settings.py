@@ -42,12 +42,12 @@ class TrainingSettings(BaseModel):
     modules_to_save: list[str] | None = Field(None, description="Modules trained whole.")
 
     # Samples
-    max_length: int = Field(512, ge=8, description="Tokens of a row.")
-    packing: bool = Field(True, description="Several samples in a row, each attending to itself.")
+    max_length: int = Field(512, ge=8, description="Tokens of a packed sequence.")
+    packing: bool = Field(True, description="Several samples in a sequence, kept apart.")
     cache_dir: Path | None = Field(None, description="Where tokenized data is kept.")
 
     # Steps
-    per_device_train_batch_size: int = Field(1, ge=1, description="Rows of a device at once.")
+    per_device_train_batch_size: int = Field(1, ge=1, description="Sequences of a device at once.")
     per_device_eval_batch_size: int = Field(1, ge=1, description="The same for the validation.")
     gradient_accumulation_steps: int = Field(8, ge=1, description="Batches of a step.")
     num_train_epochs: float = Field(1.0, gt=0, description="Times through the data.")
@@ -118,7 +118,8 @@ def make_settings(kind: type[TrainingSettings], options: dict[str, Any]) -> Trai
         TrainingError: an option is unknown, missing or impossible; the message names it.
     """
     try:
-        settings = kind(**{name: one for name, one in options.items() if one is not None})
+        given = {name: value for name, value in options.items() if value is not None}
+        settings = kind(**given)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
@@ -149,11 +150,11 @@ def _require_one_scenario(settings: TrainingSettings) -> None:
         raise TrainingError(msg)
     batch = max(settings.per_device_train_batch_size, settings.per_device_eval_batch_size)
     if settings.packing and (settings.attention or "").startswith("flash") and batch > 1:
-        # transformers finds where samples begin only where a batch is one row.
+        # transformers finds where samples begin only where a batch is one sequence.
         msg = (
-            f"--attention {settings.attention} keeps samples apart in a batch of one row only; use "
-            "--per_device_train_batch_size 1 with more --gradient_accumulation_steps (and "
-            "--per_device_eval_batch_size 1), or --packing false"
+            f"--attention {settings.attention} keeps samples apart in a batch of one sequence "
+            "only; use --per_device_train_batch_size 1 with more --gradient_accumulation_steps "
+            "(and --per_device_eval_batch_size 1), or --packing false"
         )
         raise TrainingError(msg)
     if settings.fsdp and settings.deepspeed:

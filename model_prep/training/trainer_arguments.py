@@ -1,4 +1,4 @@
-"""Our settings as transformers' `TrainingArguments`."""
+"""The arguments of transformers' Trainer, made from the settings."""
 
 import json
 import os
@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import TrainingError, first_line
+from model_prep.inference.placement import placement
 from model_prep.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
 
+_SAME = {
+    "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps",
+    "num_train_epochs", "max_steps", "learning_rate", "lr_scheduler_type", "warmup_steps",
+    "weight_decay", "max_grad_norm", "optim", "seed", "dataloader_num_workers",
+    "ddp_timeout", "logging_steps", "save_steps", "save_total_limit",
+}  # fmt: skip
 _SHIPPED = ("zero2", "zero3")
 
 
@@ -29,31 +36,31 @@ def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "Train
     from transformers import TrainingArguments
 
     cpu = settings.use_cpu or not torch.cuda.is_available()
-    same = (
-        "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps",
-        "num_train_epochs", "max_steps", "learning_rate", "lr_scheduler_type", "warmup_steps",
-        "weight_decay", "max_grad_norm", "optim", "seed", "dataloader_num_workers",
-        "ddp_timeout", "logging_steps", "save_steps", "save_total_limit",
-    )  # fmt: skip
-    options: dict[str, Any] = {name: getattr(settings, name) for name in same}
-    if settings.gradient_checkpointing and not settings.fsdp:  # FSDP has its own
+    dtype = placement(only_cpu=cpu, dtype=settings.dtype)["dtype"]
+    checkpointing = settings.gradient_checkpointing
+    options: dict[str, Any] = settings.model_dump(include=_SAME)
+    if checkpointing and not settings.fsdp:  # FSDP has its own
         options["activation_checkpointing"] = True
         options["activation_checkpointing_kwargs"] = {"use_reentrant": False}
     if settings.fsdp:
-        options |= {"fsdp": True, "fsdp_config": fsdp_config(settings)}
+        options["fsdp"] = True
+        options["fsdp_config"] = {
+            "version": 2,
+            "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+            "state_dict_type": "FULL_STATE_DICT",
+            "activation_checkpointing": checkpointing,
+        }
     if settings.deepspeed:
         options["deepspeed"] = deepspeed_config(settings.deepspeed)
     if evaluates:
-        options |= {
-            "eval_strategy": "steps",
-            "eval_steps": settings.eval_steps or settings.save_steps,
-        }
+        steps = settings.eval_steps or settings.save_steps
+        options |= {"eval_strategy": "steps", "eval_steps": steps}
         options |= {"metric_for_best_model": "eval_loss", "greater_is_better": False}
     try:
         arguments = TrainingArguments(
             output_dir=str(settings.output_dir),
             logging_first_step=True,
-            logging_nan_inf_filter=False,  # it would show 0 for a loss that is no number
+            logging_nan_inf_filter=False,  # it would show 0 for a loss that is not finite
             disable_tqdm=True,
             report_to="none",
             remove_unused_columns=False,
@@ -61,7 +68,8 @@ def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "Train
             dataloader_pin_memory=not cpu,
             ddp_find_unused_parameters=False,
             use_cpu=cpu,
-            **_precision(settings, cpu=cpu),
+            bf16=dtype == torch.bfloat16,
+            fp16=dtype == torch.float16,
             **options,
         )
     except (ValueError, ImportError, OSError) as error:
@@ -75,30 +83,6 @@ def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "Train
         # model while it is loaded, would take each process for the only one.
         deepspeed.init_distributed()
     return arguments
-
-
-def _precision(settings: TrainingSettings, *, cpu: bool) -> dict[str, Any]:
-    import torch
-
-    if settings.dtype == "float32" or (cpu and settings.dtype == "auto"):
-        return {}
-    if settings.dtype == "auto":
-        half = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    else:
-        half = {"bfloat16": "bf16", "float16": "fp16"}[settings.dtype]
-    return {half: True}
-
-
-def fsdp_config(settings: TrainingSettings) -> dict[str, Any]:
-    """Return how FSDP shards: layer by layer, and whole when it saves an adapter."""
-    config: dict[str, Any] = {
-        "version": 2,
-        "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
-        "state_dict_type": "FULL_STATE_DICT",
-    }
-    if settings.gradient_checkpointing:
-        config["activation_checkpointing"] = True
-    return config
 
 
 def require_sharding(settings: TrainingSettings) -> None:

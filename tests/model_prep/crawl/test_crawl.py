@@ -98,13 +98,13 @@ def test_duplicates(crawls: Crawls, chat: Chat, out: Path) -> None:
 
 
 def test_similarity_is_rouge_l_f1_of_characters() -> None:
-    from model_prep.crawl.filter import SimilarTexts
+    from model_prep.crawl.filter import is_similar
 
     # "abcdef" and "abxdefgh": the longest common subsequence is abdef, 2·5 / (6 + 8) = 0.714…
-    assert "abxdefgh" in SimilarTexts(0.71, ["abcdef"])
-    assert "abxdefgh" not in SimilarTexts(0.72, ["abcdef"])
-    assert "abc" not in SimilarTexts(0.1)
-    assert "abc" in SimilarTexts(1.0, ["abc"])
+    assert is_similar("abxdefgh", ["abcdef"], 0.71)
+    assert not is_similar("abxdefgh", ["abcdef"], 0.72)
+    assert not is_similar("abc", [], 0.1)
+    assert is_similar("abc", ["abc"], 1.0)
 
 
 def test_more_than_wanted_is_not_written(crawls: Crawls, chat: Chat, out: Path) -> None:

@@ -245,7 +245,7 @@ def test_models_that_are_damaged(family: Family, data: Path, damage: Any, said: 
 def test_a_damaged_manifest(family: Family, data: Path) -> None:
     (data.parent / "out").mkdir()
     write(data.parent / "out" / "training.json", "{")
-    assert "begin anew with --resume false" in complaint(run(family, data))
+    assert "start again with --resume false" in complaint(run(family, data))
     assert run(family, data, resume=False).exit_code == 0
 
 

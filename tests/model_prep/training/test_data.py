@@ -247,7 +247,7 @@ def test_the_scripts_options_by_their_old_names(tmp_path: Path) -> None:
         ("--fsdp --deepspeed zero2 --adapter a", "choose one"),
         (
             "--adapter a --attention flash_attention_2 --per_device_train_batch_size 2",
-            "batch of one row only",
+            "batch of one sequence only",
         ),
     ],
 )
