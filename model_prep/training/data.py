@@ -34,7 +34,7 @@ def load(settings: TrainingSettings, tokenizer: Any) -> Data:
         OutputError, DiskSpaceError: the cache can't be written.
     """
     data = _usable(settings, settings.data, tokenizer)
-    split = 0.0 if settings.validation or len(data) < 2 else settings.validation_split
+    split = 0.0 if settings.validation else settings.validation_split
     train, held_back = make_sequences(
         data, settings.max_length, packing=settings.packing, held_back=split, seed=settings.seed
     )

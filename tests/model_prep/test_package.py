@@ -41,7 +41,7 @@ def test_importing_costs_nothing() -> None:
 
 
 def test_every_path_of_the_map_exists() -> None:
-    paths = re.findall(r"`([\w/]+(?:\.py|/))`", MAP)
+    paths = re.findall(r"`([\w/]+(?:\.py|\.toml|/))`", MAP)
     assert len(paths) > 30
     missing = [path for path in paths if not any((top / path).exists() for top in (FOLDER, ROOT))]
     assert missing == []
