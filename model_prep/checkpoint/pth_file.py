@@ -10,12 +10,16 @@ import math
 import pickle
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from model_prep.checkpoint.tensors import TensorData
+from model_prep.checkpoint.tensors import TensorData, TensorInfo
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _STORAGES = {
     "BOOL": "BoolStorage",
@@ -37,31 +41,60 @@ _PADDING_ID = b"FB"  # the extra field that PyTorch pads with
 _ZIP64_FROM = 2**31 - 1
 
 
-def write_pth(target: Path, tensors: list[TensorData]) -> None:
+@contextmanager
+def pth_writer(
+    target: Path, infos: Sequence[TensorInfo]
+) -> "Iterator[Callable[[Iterable[Buffer]], None]]":
     """Write a state dict that ``torch.load(weights_only=True, mmap=True)`` reads.
 
-    Only one piece of one tensor is in memory at a time.
+    Args:
+        target: Is written over.
+        infos: Of all tensors, in the order in which they will be written.
+
+    Returns:
+        A function that writes the next tensor, whose bytes are row-major and little-endian. It
+        raises ValueError where they are not as many as its shape says.
+
+    Example:
+        >>> import tempfile, torch
+        >>> target = Path(tempfile.mkdtemp(), "a.pth")
+        >>> with pth_writer(target, [TensorInfo("x", "F32", (2,))]) as write:
+        ...     write([bytes(4), bytes(4)])
+        >>> torch.load(target)["x"]
+        tensor([0., 0.])
+    """
+    numbered = iter(enumerate(infos))
+    with target.open("wb") as file, zipfile.ZipFile(file, "w") as archive:
+
+        def record(name: str, size: int, pieces: "Iterable[Buffer]") -> int:
+            return _write_record(archive, file, f"{target.stem}/{name}", size, pieces)
+
+        def write(pieces: "Iterable[Buffer]") -> None:
+            number, info = next(numbered)
+            if record(f"data/{number}", info.size, pieces) != info.size:
+                msg = f"tensor {info.name} has not the bytes that its shape {info.shape} needs"
+                raise ValueError(msg)
+
+        pickled = _pickled(infos)
+        record("data.pkl", len(pickled), [pickled])
+        record("byteorder", 6, [b"little"])
+        yield write
+        record("version", 2, [b"3\n"])
+
+
+def write_pth(target: Path, tensors: list[TensorData]) -> None:
+    """Write a state dict; only one piece of one tensor is in memory at a time.
 
     Raises:
         ValueError: the pieces of a tensor are not as many bytes as its shape says.
     """
-    with target.open("wb") as file, zipfile.ZipFile(file, "w") as archive:
-
-        def write(name: str, size: int, pieces: Iterable[Any]) -> int:
-            return _write_record(archive, file, f"{target.stem}/{name}", size, pieces)
-
-        pickled = _pickled(tensors)
-        write("data.pkl", len(pickled), [pickled])
-        write("byteorder", 6, [b"little"])
-        for number, tensor in enumerate(tensors):
-            if write(f"data/{number}", tensor.size, tensor.pieces) != tensor.size:
-                msg = f"tensor {tensor.name} has not the bytes that its shape {tensor.shape} needs"
-                raise ValueError(msg)
-        write("version", 2, [b"3\n"])
+    with pth_writer(target, tensors) as write:
+        for tensor in tensors:
+            write(tensor.pieces)
 
 
 def _write_record(
-    archive: zipfile.ZipFile, file: BinaryIO, name: str, size: int, pieces: Iterable[Any]
+    archive: zipfile.ZipFile, file: BinaryIO, name: str, size: int, pieces: "Iterable[Buffer]"
 ) -> int:
     """Write one file of the zip, its data aligned, and return how many bytes the pieces had."""
     record = zipfile.ZipInfo(name)
@@ -103,7 +136,7 @@ class _Pickler(pickle.Pickler):
         return None
 
 
-def _pickled(tensors: list[TensorData]) -> bytes:
+def _pickled(tensors: Sequence[TensorInfo]) -> bytes:
     entries: OrderedDict[str, _Rebuilt] = OrderedDict()
     for number, tensor in enumerate(tensors):
         storage = _Storage(_storage_class(tensor.dtype), str(number), math.prod(tensor.shape))

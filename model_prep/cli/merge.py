@@ -7,7 +7,7 @@ import typer
 
 from model_prep.cli import options
 from model_prep.cli.terminal import progress_bar, say
-from model_prep.lora.options import Dtype, OutputType
+from model_prep.lora.plan import Dtype, OutputType
 
 
 def merge(

@@ -107,7 +107,7 @@ def _to_hugging_face(
     tokenizer = _find_tokenizer(folder, input_dir)
     with MetaCheckpoint(folder, params) as meta:
         _require_tokenizer(tokenizer, meta)
-        tensors = meta.tensors()
+        tensors = meta.data()
         size = sum(tensor.size for tensor in tensors)
         done = Conversion("hf", folder, output_dir, len(tensors), size, meta.dtype, [])
         if dry_run:

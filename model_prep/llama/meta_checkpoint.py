@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from model_prep.checkpoint.reader import Checkpoint, open_checkpoint, tensor_pieces
-from model_prep.checkpoint.tensors import TensorData, raw_bytes
+from model_prep.checkpoint.tensors import TensorData, TensorInfo, raw_bytes, torch_dtype
 from model_prep.errors import CheckpointError
 from model_prep.llama.architecture import ModelConfig
 from model_prep.llama.meta_layout import (
     is_permuted,
     is_rope_buffer,
     permute,
+    shard_slices,
+    sliced_shape,
     split_axis,
     tensor_names,
     unpermute,
@@ -29,6 +31,7 @@ class MetaCheckpoint:
     Attributes:
         files: The shards.
         config: Of the model.
+        tensors: By their Hugging Face names, in Meta's order.
     """
 
     def __init__(self, folder: Path, params: Mapping[str, Any]) -> None:
@@ -41,24 +44,46 @@ class MetaCheckpoint:
         self._shards = [open_checkpoint(file) for file in self.files]
         self.config = self._read_config(folder, params)
         self._check()
+        self._meta_names = {
+            name: meta for meta, name in tensor_names(self.config.num_hidden_layers)
+        }
+        held = self._shards[0].tensors
+        self.tensors = {
+            name: TensorInfo(name, held[meta].dtype, self.config.tensor_shape(name))
+            for name, meta in self._meta_names.items()
+        }
 
-    def tensors(self, to: Literal["hf", "meta"] = "hf") -> list[TensorData]:
-        """Return all tensors, joined, of the types that they have.
+    def data(self, to: Literal["hf", "meta"] = "hf") -> list[TensorData]:
+        """Return all tensors as something to be written, joined, of the types that they have.
 
         Args:
             to: ``hf`` names and arranges them as Hugging Face does, ``meta`` leaves them as they
                 are.
         """
-        held = self._shards[0].tensors
         return [
             TensorData(
-                name if to == "hf" else meta,
-                held[meta].dtype,
-                self.config.tensor_shape(name),
-                self._joined(meta, permuted=to == "hf" and is_permuted(meta)),
+                name if to == "hf" else self._meta_names[name],
+                info.dtype,
+                info.shape,
+                self._joined(self._meta_names[name], permuted=to == "hf"),
             )
-            for meta, name in tensor_names(self.config.num_hidden_layers)
+            for name, info in self.tensors.items()
         ]
+
+    def read(self, name: str) -> "torch.Tensor":
+        """Return one tensor by its Hugging Face name, copied together from the shards."""
+        import torch
+
+        info = self.tensors[name]
+        data = bytearray(info.size)
+        end = 0
+        for piece in self._joined(self._meta_names[name], permuted=True):
+            begin, end = end, end + piece.nbytes
+            data[begin:end] = piece
+        return torch.frombuffer(data, dtype=torch_dtype(info.dtype)).reshape(info.shape)
+
+    def release(self, name: str) -> None:
+        """Do nothing: what `read` returns is a copy."""
 
     @property
     def dtype(self) -> str:
@@ -67,7 +92,7 @@ class MetaCheckpoint:
 
     def _joined(self, name: str, *, permuted: bool) -> Iterator[memoryview]:
         axis = split_axis(name)
-        if permuted:
+        if permuted and is_permuted(name):
             for shard in self._shards:
                 yield raw_bytes(permute(shard.read(name), self.config.head_dim))
                 shard.release(name)
@@ -145,6 +170,10 @@ class MetaCheckpoint:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the shards."""
         for shard in self._shards:
             shard.close()
 
@@ -201,26 +230,21 @@ def _sources(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, str]:
 def _part(
     checkpoint: Checkpoint, head_dim: int, meta: str, name: str, shard: int, shards: int
 ) -> TensorData:
-    """Return what shard number ``shard`` holds of a tensor; the last takes what remains."""
-    info, axis = checkpoint.tensors[name], split_axis(meta)
-    if axis is None:
-        return checkpoint.data(name, new_name=meta)
-    share = info.shape[axis] // shards
-    part = slice(shard * share, info.shape[axis] if shard == shards - 1 else (shard + 1) * share)
-    shape = list(info.shape)
-    shape[axis] = part.stop - part.start
+    """Return what one shard holds of a tensor."""
+    info = checkpoint.tensors[name]
+    part = shard_slices(meta, info.shape, shard, shards)
 
     def pieces() -> Iterator[memoryview]:
         weight = checkpoint.read(name)
         if is_permuted(meta):
             yield raw_bytes(unpermute(weight[part], head_dim))
-        elif axis == 0:
-            yield from tensor_pieces(weight[part])
+        elif len(part) == 2:
+            yield from (raw_bytes(weight[rows, part[1]]) for rows in _blocks(weight))
         else:
-            yield from (raw_bytes(weight[rows, part]) for rows in _blocks(weight))
+            yield from tensor_pieces(weight[part])
         checkpoint.release(name)
 
-    return TensorData(meta, info.dtype, tuple(shape), pieces())
+    return TensorData(meta, info.dtype, sliced_shape(info.shape, part), pieces())
 
 
 def _blocks(weight: "torch.Tensor") -> Iterator[slice]:

@@ -48,6 +48,29 @@ def split_axis(meta_name: str) -> int | None:
     return 0 if part in _BY_ROWS else 1 if part in _BY_COLUMNS else None
 
 
+def shard_slices(
+    meta_name: str, shape: tuple[int, ...], shard: int, shards: int
+) -> tuple[slice, ...]:
+    """Return the part of a tensor that shard number ``shard`` holds; the last takes the rest.
+
+    Example:
+        >>> shard_slices("layers.0.attention.wo.weight", (4, 6), 1, 2)
+        (slice(None, None, None), slice(3, 6, None))
+    """
+    axis = split_axis(meta_name)
+    if axis is None:
+        return ()
+    share = shape[axis] // shards
+    end = shape[axis] if shard == shards - 1 else (shard + 1) * share
+    return (*[slice(None)] * axis, slice(shard * share, end))
+
+
+def sliced_shape(shape: tuple[int, ...], slices: tuple[slice, ...]) -> tuple[int, ...]:
+    """Return the shape of ``tensor[slices]``."""
+    kept = [len(range(size)[part]) for size, part in zip(shape, slices, strict=False)]
+    return (*kept, *shape[len(kept) :])
+
+
 def is_permuted(meta_name: str) -> bool:
     """Return whether the rows of a tensor lie in another order in the two formats."""
     return meta_name.endswith(("attention.wq.weight", "attention.wk.weight"))

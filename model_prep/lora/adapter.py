@@ -1,9 +1,9 @@
-"""A LoRA on disk as PEFT saves it: its configuration, and which tensor acts on which weight.
+"""LoRA adapters on disk as PEFT saves them: configuration, and the weight of each tensor.
 
 Names and meanings are those of PEFT (github.com/huggingface/peft), old and new: the factors of a
 linear layer are ``….lora_A[.NAME].weight`` (r × in) and ``….lora_B[.NAME].weight`` (out × r), those
-of an embedding ``….lora_embedding_A`` (r × rows) and ``….lora_embedding_B`` (columns × r); whole
-copies of a module are ``….weight``, ``….modules_to_save[.NAME].weight`` or ``….base_layer.weight``.
+of an embedding ``….lora_embedding_A`` (r × rows) and ``….lora_embedding_B`` (columns × r); a module
+to save is ``….weight``, ``….modules_to_save[.NAME].weight`` or ``….base_layer.weight``.
 """
 
 import json
@@ -25,7 +25,7 @@ EMBEDDINGS = ("model.embed_tokens.weight", "lm_head.weight")
 """The weights with a row for each piece of the vocabulary."""
 
 _FACTOR = re.compile(r"(.+)\.lora_(embedding_)?(A|B)(?:\.(?!weight$|bias$)\w+)?(?:\.weight)?")
-_COPY = re.compile(
+_MODULE_TO_SAVE = re.compile(
     r"(.+?)(?:\.modules_to_save(?:\.(?!weight$|bias$)\w+)?|\.base_layer)?\.(weight|bias)"
 )
 _OTHER_METHODS = {
@@ -43,63 +43,58 @@ _OTHER_METHODS = {
 
 
 @dataclass(frozen=True)
-class Product:
+class LoraFactors:
     """The two factors that act on one weight, by the names that they have in the file."""
 
-    left: str
-    right: str
-    alpha: float
-    rank: int
+    lora_a: str
+    lora_b: str
+    lora_alpha: float
     divisor: float
+    """r, or its square root where the LoRA is rank-stabilized."""
     transposed: bool
-    """The file's ``left @ right`` is the transpose of what is added."""
+    """The file's ``lora_B @ lora_A`` is the transpose of what is added."""
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """One LoRA: open, with every tensor assigned to a weight of the base."""
+    """One LoRA: open, with every tensor assigned to a weight of the base model."""
 
     folder: Path
     config: dict[str, Any]
     checkpoint: Checkpoint
-    products: dict[str, Product] = field(default_factory=dict)
-    """By the name of the weight that they are added to."""
-    copies: dict[str, str] = field(default_factory=dict)
+    factors: dict[str, LoraFactors] = field(default_factory=dict)
+    """By the name of the weight that their product is added to."""
+    modules_to_save: dict[str, str] = field(default_factory=dict)
     """Names in the file of whole tensors, by the name of the weight that they replace."""
 
     @property
-    def name(self) -> str:
-        """What the user knows it by."""
-        return self.folder.name or str(self.folder)
-
-    @property
-    def vocabulary(self) -> int | None:
+    def vocab_size(self) -> int | None:
         """Rows of the embeddings that it brings, None where it brings none."""
         for weight in EMBEDDINGS:
-            if weight in self.copies:
-                return self.checkpoint.tensors[self.copies[weight]].shape[0]
+            if weight in self.modules_to_save:
+                return self.checkpoint.tensors[self.modules_to_save[weight]].shape[0]
         return None
 
-    def shape_of(self, weight: str) -> tuple[int, int]:
+    def update_shape(self, weight: str) -> tuple[int, int]:
         """Return the shape of what is added to ``weight``."""
-        product, tensors = self.products[weight], self.checkpoint.tensors
-        out, inside = tensors[product.left].shape[0], tensors[product.right].shape[1]
-        return (inside, out) if product.transposed else (out, inside)
+        factors, tensors = self.factors[weight], self.checkpoint.tensors
+        out, inside = tensors[factors.lora_b].shape[0], tensors[factors.lora_a].shape[1]
+        return (inside, out) if factors.transposed else (out, inside)
 
-    def update_of(self, weight: str) -> "LowRankUpdate":
+    def read_update(self, weight: str) -> "LowRankUpdate":
         """Read what is added to ``weight``, turned as the weight lies."""
         from model_prep.lora.arithmetic import LowRankUpdate
 
-        product = self.products[weight]
-        left, right = self.checkpoint.read(product.left), self.checkpoint.read(product.right)
-        if product.transposed:
-            left, right = right.T, left.T
-        return LowRankUpdate(left, right, product.alpha, product.divisor)
+        factors = self.factors[weight]
+        lora_a, lora_b = (self.checkpoint.read(name) for name in (factors.lora_a, factors.lora_b))
+        if factors.transposed:
+            lora_a, lora_b = lora_b.T, lora_a.T
+        return LowRankUpdate(lora_a, lora_b, factors.lora_alpha, factors.divisor)
 
     def release(self, weight: str) -> None:
-        """Let go of the memory that `update_of` touched."""
-        self.checkpoint.release(self.products[weight].left)
-        self.checkpoint.release(self.products[weight].right)
+        """Let go of the memory that `read_update` touched."""
+        self.checkpoint.release(self.factors[weight].lora_a)
+        self.checkpoint.release(self.factors[weight].lora_b)
 
 
 def open_adapter(folder: Path, *, conv1d: bool = False) -> Adapter:
@@ -107,8 +102,8 @@ def open_adapter(folder: Path, *, conv1d: bool = False) -> Adapter:
 
     Args:
         folder: Holds ``adapter_config.json`` and ``adapter_model.safetensors`` or ``.bin``.
-        conv1d: The base keeps its matrices as in × out, as GPT-2 does. PEFT goes by that too, and
-            corrects a ``fan_in_fan_out`` that says otherwise.
+        conv1d: The base model keeps its matrices as in × out, as GPT-2 does. PEFT goes by that too,
+            and corrects a ``fan_in_fan_out`` that says otherwise.
 
     Raises:
         AdapterError: it is no LoRA, is one that can't be merged, or contradicts itself.
@@ -116,24 +111,24 @@ def open_adapter(folder: Path, *, conv1d: bool = False) -> Adapter:
     """
     config = _read_config(folder)
     adapter = Adapter(folder, config, open_checkpoint(folder))
-    factors: dict[str, dict[str, str]] = {}
+    sides_of: dict[str, dict[str, str]] = {}
     for name in adapter.checkpoint.tensors:
         plain = name.removeprefix("base_model.model.")
         if found := _FACTOR.fullmatch(plain):
             module, embedding, side = found.groups()
-            factors.setdefault(module, {"embedding": embedding or ""})[side] = name
+            sides_of.setdefault(module, {"embedding": embedding or ""})[side] = name
         elif ".original_module." in plain:
-            continue  # the base's own copy, which PEFT once saved too
-        elif found := _COPY.fullmatch(plain):
+            continue  # the base model's own, which PEFT once saved too
+        elif found := _MODULE_TO_SAVE.fullmatch(plain):
             weight = f"{found[1]}.{found[2]}"
-            # PEFT may save a trained copy under two names; both are the same.
-            if weight not in adapter.copies or plain == weight:
-                adapter.copies[weight] = name
+            # PEFT may save a trained module under two names; both are the same.
+            if weight not in adapter.modules_to_save or plain == weight:
+                adapter.modules_to_save[weight] = name
         else:
             msg = f"{folder} holds {name}, which is no part of a LoRA that can be merged"
             raise AdapterError(msg)
-    for module, sides in factors.items():
-        adapter.products[f"{module}.weight"] = _product(adapter, module, sides, conv1d)
+    for module, sides in sides_of.items():
+        adapter.factors[f"{module}.weight"] = _factors(adapter, module, sides, conv1d)
     _require_targets(adapter)
     return adapter
 
@@ -145,9 +140,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
         kind = config.get("peft_type", "LORA")
         float(config["lora_alpha"]), int(config["r"])
     except FileNotFoundError:
-        there = ", ".join(sorted(path.name for path in folder.glob("*"))[:5]) or "nothing"
+        found = ", ".join(sorted(path.name for path in folder.glob("*"))[:5]) or "nothing"
         msg = (
-            f"{folder} is no LoRA: it has no {CONFIG} (there is {there}); name the adapter's folder"
+            f"{folder} is no LoRA: it has no {CONFIG} (there is {found}); name the adapter's folder"
         )
         raise AdapterError(msg) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -163,27 +158,27 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return dict(config)
 
 
-def _product(adapter: Adapter, module: str, sides: dict[str, str], conv1d: bool) -> Product:
+def _factors(adapter: Adapter, module: str, sides: dict[str, str], conv1d: bool) -> LoraFactors:
     if missing := {"A", "B"} - sides.keys():
-        side = missing.pop()
-        msg = f"{adapter.folder} lacks lora_{side} of {module}: it is incomplete; fetch it again"
-        raise AdapterError(msg)
-    config, tensors = adapter.config, adapter.checkpoint.tensors
-    rank = int(_by_pattern(config.get("rank_pattern"), module, config["r"]))
-    alpha = float(_by_pattern(config.get("alpha_pattern"), module, config["lora_alpha"]))
-    left, right = tensors[sides["B"]].shape, tensors[sides["A"]].shape
-    if len(left) != 2 or len(right) != 2 or left[1] != rank or right[0] != rank:
         msg = (
-            f"{adapter.folder}: the factors of {module} are {left} and {right}, but {CONFIG} says "
-            f"r={rank}; they are not of the same LoRA"
+            f"{adapter.folder} lacks lora_{missing.pop()} of {module}: it is incomplete; fetch it "
+            "again"
         )
         raise AdapterError(msg)
-    return Product(
-        left=sides["B"],
-        right=sides["A"],
-        alpha=alpha,
-        rank=rank,
-        divisor=math.sqrt(rank) if config.get("use_rslora") else rank,
+    config, tensors = adapter.config, adapter.checkpoint.tensors
+    r = int(_by_pattern(config.get("rank_pattern"), module, config["r"]))
+    lora_a, lora_b = tensors[sides["A"]].shape, tensors[sides["B"]].shape
+    if len(lora_a) != 2 or len(lora_b) != 2 or lora_a[0] != r or lora_b[1] != r:
+        msg = (
+            f"{adapter.folder}: the factors of {module} are {lora_b} and {lora_a}, but {CONFIG} "
+            f"says r={r}; they are not of the same LoRA"
+        )
+        raise AdapterError(msg)
+    return LoraFactors(
+        lora_a=sides["A"],
+        lora_b=sides["B"],
+        lora_alpha=float(_by_pattern(config.get("alpha_pattern"), module, config["lora_alpha"])),
+        divisor=math.sqrt(r) if config.get("use_rslora") else r,
         # PEFT keeps an embedding's factors the other way round.
         transposed=bool(sides["embedding"]) or conv1d,
     )
@@ -200,15 +195,18 @@ def _by_pattern(patterns: dict[str, float] | None, module: str, default: float) 
 def _require_targets(adapter: Adapter) -> None:
     targets = adapter.config.get("target_modules")
     named: list[tuple[str, Iterable[str]]] = [
-        *((target, adapter.products) for target in (targets if isinstance(targets, list) else [])),
-        *((module, adapter.copies) for module in adapter.config.get("modules_to_save") or []),
+        *((target, adapter.factors) for target in (targets if isinstance(targets, list) else [])),
+        *(
+            (module, adapter.modules_to_save)
+            for module in adapter.config.get("modules_to_save") or []
+        ),
     ]
     missing = [
         module
         for module, held in named
         if not any(f".{name}".endswith(f".{module}.weight") for name in held)
     ]
-    if missing or not (adapter.products or adapter.copies):
+    if missing or not (adapter.factors or adapter.modules_to_save):
         what = ", ".join(missing) or "any module"
         msg = f"{adapter.folder} holds nothing for {what}, which its {CONFIG} names; fetch it again"
         raise AdapterError(msg)

@@ -19,21 +19,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-_BLOCK_NUMBERS = 2**18
-"""1 MB of float32, which a core's cache holds."""
-_LEAST_ROWS = 16
+_BLOCK_SIZE = 2**18
+"""Weights in a block: 1 MB of float32, which a core's cache holds."""
+_MIN_ROWS = 16
 """One row would be multiplied by another kernel, whose sums may round otherwise."""
 
 
 @dataclass(frozen=True)
 class LowRankUpdate:
-    """What one LoRA adds to one matrix: ``left @ right * alpha / divisor``."""
+    """What one LoRA adds to one matrix: ``lora_b @ lora_a * lora_alpha / divisor``."""
 
-    left: "torch.Tensor"
-    """out × r, of any floating type: B of a linear layer."""
-    right: "torch.Tensor"
-    """r × in: A of a linear layer."""
-    alpha: float
+    lora_a: "torch.Tensor"
+    """r × in, of any floating type."""
+    lora_b: "torch.Tensor"
+    """out × r."""
+    lora_alpha: float
     divisor: float
     """r, or its square root where the LoRA is rank-stabilized (arXiv 2312.03732)."""
 
@@ -47,19 +47,29 @@ def add_low_rank(weight: "torch.Tensor", updates: list[LowRankUpdate]) -> None:
     Args:
         weight: out × in; float16, bfloat16 or float32, and contiguous.
         updates: Their factors fit the weight; each is rounded to the weight's type.
+
+    Example:
+        >>> import torch
+        >>> weight = torch.ones(2, 3)
+        >>> update = LowRankUpdate(torch.ones(1, 3), torch.ones(2, 1), lora_alpha=4, divisor=2)
+        >>> add_low_rank(weight, [update])
+        >>> weight[0]
+        tensor([3., 3., 3.])
     """
     import torch
 
     rows, columns = weight.shape
-    height = max(_LEAST_ROWS, _BLOCK_NUMBERS // max(1, columns))
+    height = max(_MIN_ROWS, _BLOCK_SIZE // max(1, columns))
     blocks = max(1, -(-rows // height))
     # Of nearly equal height, so that the last is none of a single row.
     bounds = [rows * number // blocks for number in range(blocks + 1)]
-    factors = [(one.left.float(), one.right.float().contiguous(), one) for one in updates]
+    factors = [
+        (update.lora_b.float(), update.lora_a.float().contiguous(), update) for update in updates
+    ]
     scratch = torch.empty(min(rows, height), columns, dtype=torch.float32)
     for begin, end in pairwise(bounds):
         block, delta = weight[begin:end], scratch[: end - begin]
-        for left, right, update in factors:
-            torch.mm(left[begin:end], right, out=delta)
-            delta.mul_(update.alpha).div_(update.divisor)
+        for lora_b, lora_a, update in factors:
+            torch.mm(lora_b[begin:end], lora_a, out=delta)
+            delta.mul_(update.lora_alpha).div_(update.divisor)
             block.copy_(delta.add_(block))

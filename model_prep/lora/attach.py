@@ -1,8 +1,8 @@
-"""LoRAs put upon a loaded model by PEFT, without merging them into its weights.
+"""LoRAs attached to a loaded model by PEFT, without merging them into its weights.
 
-A LoRA may bring whole copies of modules too (``modules_to_save``: in this family the embeddings and
-the output layer, with a row for each piece of a larger vocabulary). PEFT holds such copies beside
-the module and uses those of one adapter only, all of one size; here they replace the module, each
+A LoRA may bring whole modules too (``modules_to_save``: in this family the embeddings and the
+output layer, with a row for each piece of a larger vocabulary). PEFT holds such modules beside the
+model's and uses those of one adapter only, all of one size; here they replace the model's, each
 LoRA's in its turn, so that the later one wins, as it does in a merge.
 """
 
@@ -28,7 +28,7 @@ def attach_loras(model: Any, adapters: list[Adapter]) -> Any:
         AdapterError: one does not fit the model.
     """
     for adapter in adapters:
-        for weight, name in adapter.copies.items():
+        for weight, name in adapter.modules_to_save.items():
             _replace(model, weight, adapter.checkpoint.read(name), adapter)
     # PEFT draws factors at random, which those of the adapters then replace.
     with seeded(0), warnings.catch_warnings():
@@ -40,8 +40,8 @@ def attach_loras(model: Any, adapters: list[Adapter]) -> Any:
     return model.eval()
 
 
-def _replace(model: Any, weight: str, copy: "torch.Tensor", adapter: Adapter) -> None:
-    """Put a whole copy in a module's place; embeddings may get another number of rows."""
+def _replace(model: Any, weight: str, saved: "torch.Tensor", adapter: Adapter) -> None:
+    """Put a saved weight in a module's place; embeddings may get another number of rows."""
     import torch
 
     path, _, parameter = weight.rpartition(".")
@@ -51,7 +51,7 @@ def _replace(model: Any, weight: str, copy: "torch.Tensor", adapter: Adapter) ->
     except AttributeError as error:
         msg = f"{adapter.folder} brings {weight}, which the base model has no place for"
         raise AdapterError(msg) from error
-    new = torch.nn.Parameter(copy.to(old.device, old.dtype, copy=True), requires_grad=False)
+    new = torch.nn.Parameter(saved.to(old.device, old.dtype, copy=True), requires_grad=False)
     setattr(module, parameter, new)
     if module in (model.get_input_embeddings(), model.get_output_embeddings()):
         rows = "num_embeddings" if hasattr(module, "num_embeddings") else "out_features"
@@ -67,10 +67,11 @@ def _attach(model: Any, name: str, adapter: Adapter) -> Any:
     known = {field.name for field in fields(LoraConfig)} - {"peft_type"}
     settings = {key: value for key, value in adapter.config.items() if key in known}
     config = LoraConfig(**{**settings, "modules_to_save": None, "inference_mode": True})
-    factors = [
-        one for product in adapter.products.values() for one in (product.left, product.right)
-    ]
-    weights = {one: adapter.checkpoint.read(one) for one in factors}
+    weights = {
+        name: adapter.checkpoint.read(name)
+        for factors in adapter.factors.values()
+        for name in (factors.lora_a, factors.lora_b)
+    }
     try:
         if isinstance(model, PeftModel):
             model.add_adapter(name, config)

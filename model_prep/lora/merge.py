@@ -4,7 +4,8 @@ Each tensor of the base is read once, all LoRAs are applied to it in order, and 
 Memory holds a few tensors, whatever the size of the model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,9 @@ from model_prep.checkpoint.safetensors_file import DEFAULT_SHARD_BYTES, write_sa
 from model_prep.checkpoint.tensors import TensorData
 from model_prep.json_file import write_json
 from model_prep.llama.architecture import published_shards
-from model_prep.lora.options import MANIFEST, Dtype, OutputType
-from model_prep.lora.output import manifest_of, write_configuration
-from model_prep.lora.plan import MergePlan, prepare_merge
-from model_prep.lora.pth_output import write_pth_shards
-from model_prep.lora.stream import Buffers, Merged, Noted, merged_tensors
+from model_prep.lora.output import merge_manifest, write_configuration, write_pth_shards
+from model_prep.lora.plan import MANIFEST, Dtype, MergePlan, OutputType, prepare_merge
+from model_prep.lora.stream import Buffers, MergedTensor, merged_tensors
 from model_prep.output import check_output, output_folder
 from model_prep.progress import Progress
 
@@ -79,60 +78,62 @@ def merge(
         if dry_run:
             return _report(plan, output_dir)
         with output_folder(output_dir, plan.size) as folder:
-            noted: list[Noted] = []
-            buffers = Buffers()
-            merged = merged_tensors(plan.base, plan.tensors, buffers)
-            merged = _noting(merged, noted, plan.size, report)
-            if plan.meta_config:
-                shards = published_shards(plan.meta_config)
-                write_pth_shards(folder, [one.info for one in plan.tensors], merged, shards)
-            else:
-                write_safetensors_shards(folder, _as_data(plan, merged, buffers), max_shard_size)
-            made = manifest_of(plan, noted)
-            write_json(folder / MANIFEST, made)
+            digests, base_digests = _write_weights(plan, folder, max_shard_size, report)
+            manifest = merge_manifest(plan, digests, base_digests)
+            write_json(folder / MANIFEST, manifest)
             write_configuration(plan, folder)
-        return _report(plan, output_dir, made["content_sha256"])
+        return _report(plan, output_dir, manifest["content_sha256"])
 
 
 def _report(plan: MergePlan, output: Path, digest: str | None = None) -> MergeReport:
     return MergeReport(
         output=output,
-        adapters=tuple(map(str, (adapter.folder for adapter in plan.adapters))),
+        adapters=tuple(str(adapter.folder) for adapter in plan.adapters),
         tensors=len(plan.tensors),
         size=plan.size,
-        vocabulary=plan.vocabulary,
-        alpaca=plan.pad is not None,
+        vocabulary=plan.vocab_size,
+        alpaca=plan.pad_token_id is not None,
         content_sha256=digest,
     )
+
+
+def _write_weights(
+    plan: MergePlan, folder: Path, max_shard_size: int, report: Progress
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Merge and write all tensors; return their hashes, and those of the base's tensors."""
+    digests: dict[str, str] = {}
+    base_digests: dict[str, str] = {}
+    buffers = Buffers()
+
+    def merged() -> Generator[MergedTensor]:
+        done = 0
+        for tensor in merged_tensors(plan.base, plan.tensors, buffers):
+            report("merging", done, plan.size)
+            digests[tensor.planned.info.name] = tensor.digest
+            base_digests[tensor.planned.name] = tensor.base_digest
+            yield tensor
+            done += tensor.planned.info.size
+
+    def pieces(tensors: Iterator[MergedTensor]) -> Iterator[memoryview]:
+        tensor = next(tensors)
+        yield from tensor_pieces(tensor.weight)
+        buffers.give(tensor)
+
+    infos = [tensor.info for tensor in plan.tensors]
+    with closing(merged()) as tensors:
+        if plan.meta_config:
+            write_pth_shards(folder, infos, tensors, published_shards(plan.meta_config))
+        else:
+            # Each tensor is made when its turn to be written comes.
+            data = [
+                TensorData(info.name, info.dtype, info.shape, pieces(tensors)) for info in infos
+            ]
+            write_safetensors_shards(folder, data, max_shard_size)
+    report("merging", plan.size, plan.size)
+    return digests, base_digests
 
 
 def split_folders(text: str) -> list[Path]:
     """Return the folders of ``A,B``, in order; commas in the name of one that exists stay."""
     names = [text] if Path(text).is_dir() else [name.strip() for name in text.split(",")]
     return [Path(name).expanduser() for name in names if name]
-
-
-def _noting(
-    merged: Iterator[Merged], noted: list[Noted], total: int, report: Progress
-) -> Iterator[Merged]:
-    """Pass the merged tensors on, keep what the manifest needs, and tell how far it is."""
-    done = 0
-    for one in merged:
-        report("merging", done, total)
-        noted.append(one.noted)
-        yield one
-        done += one.noted.info.size
-    report("merging", total, total)
-
-
-def _as_data(plan: MergePlan, merged: Iterator[Merged], buffers: Buffers) -> list[TensorData]:
-    """Return what `write_safetensors_shards` takes: each tensor is made when its turn comes."""
-
-    def pieces() -> Iterator[memoryview]:
-        one = next(merged)
-        yield from tensor_pieces(one.weight)
-        buffers.give(one)
-
-    return [
-        TensorData(one.info.name, one.info.dtype, one.info.shape, pieces()) for one in plan.tensors
-    ]

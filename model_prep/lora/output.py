@@ -1,7 +1,9 @@
-"""What lies beside merged weights: configurations, tokenizer and manifest."""
+"""The files of a merged model: Meta's shards, configuration, tokenizer and manifest."""
 
 import platform
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,53 @@ from model_prep.checkpoint.checksums import (
     published_name,
     tensor_digest,
 )
+from model_prep.checkpoint.pth_file import pth_writer
+from model_prep.checkpoint.reader import tensor_pieces
+from model_prep.checkpoint.tensors import TensorInfo
 from model_prep.json_file import read_json, write_json
 from model_prep.llama.architecture import to_params
+from model_prep.llama.meta_layout import shard_slices, sliced_shape
 from model_prep.lora.plan import MergePlan
-from model_prep.lora.stream import Noted
-from model_prep.lora.tokenizers import write_tokenizer
+from model_prep.lora.stream import MergedTensor
+from model_prep.tokenizer.files import write_tokenizer
 
 _FORMAT = 1
 _VERSIONS = ("rag-app", "torch")
+
+
+def write_pth_shards(
+    folder: Path, infos: list[TensorInfo], merged: Iterator[MergedTensor], shards: int
+) -> None:
+    """Write ``consolidated.00.pth`` and so on, all at once: each tensor is made once.
+
+    Args:
+        folder: Exists.
+        infos: Of all tensors, by Meta's names and whole, in the order of ``merged``.
+        merged: Yields them.
+        shards: Number of files.
+    """
+
+    def part(info: TensorInfo, shard: int) -> tuple[slice, ...]:
+        return shard_slices(info.name, info.shape, shard, shards)
+
+    with ExitStack() as files:
+        writers = [
+            files.enter_context(
+                pth_writer(
+                    folder / f"consolidated.{shard:02}.pth",
+                    [
+                        TensorInfo(
+                            info.name, info.dtype, sliced_shape(info.shape, part(info, shard))
+                        )
+                        for info in infos
+                    ],
+                )
+            )
+            for shard in range(shards)
+        ]
+        for tensor in merged:
+            for shard, write in enumerate(writers):
+                write(tensor_pieces(tensor.weight[part(tensor.planned.info, shard)]))
 
 
 def write_configuration(plan: MergePlan, folder: Path) -> None:
@@ -31,14 +72,14 @@ def write_configuration(plan: MergePlan, folder: Path) -> None:
         shutil.copyfile(plan.tokenizer, folder / plan.tokenizer.name)
         write_json(folder / "params.json", to_params(plan.meta_config))
         return
-    config = {key: value for key, value in plan.config.items() if key != "_name_or_path"}
+    config = {key: value for key, value in plan.base_config.items() if key != "_name_or_path"}
     config.pop("dtype", None)
     config["torch_dtype"] = plan.dtype  # the spelling that every version of transformers reads
-    if plan.vocabulary is not None and "vocab_size" in config:
-        config["vocab_size"] = plan.vocabulary
+    if plan.vocab_size is not None and "vocab_size" in config:
+        config["vocab_size"] = plan.vocab_size
     generation = _generation_config(plan)
-    if plan.pad is not None:
-        config["pad_token_id"] = generation["pad_token_id"] = plan.pad
+    if plan.pad_token_id is not None:
+        config["pad_token_id"] = generation["pad_token_id"] = plan.pad_token_id
     write_json(folder / "generation_config.json", generation)
     write_tokenizer(plan.tokenizer, folder)
     write_json(folder / "config.json", config)
@@ -46,19 +87,32 @@ def write_configuration(plan: MergePlan, folder: Path) -> None:
 
 def _generation_config(plan: MergePlan) -> dict[str, Any]:
     """Return the base's, else one of its special tokens alone."""
-    file = plan.folder / "generation_config.json"
+    file = plan.base_model / "generation_config.json"
     if file.is_file():
         return read_json(file)
     names = ("bos_token_id", "eos_token_id", "pad_token_id")
-    return {name: plan.config[name] for name in names if plan.config.get(name) is not None}
+    return {
+        name: plan.base_config[name] for name in names if plan.base_config.get(name) is not None
+    }
 
 
-def manifest_of(plan: MergePlan, merged: list[Noted]) -> dict[str, Any]:
+def merge_manifest(
+    plan: MergePlan, digests: dict[str, str], base_digests: dict[str, str]
+) -> dict[str, Any]:
     """Return the content of ``merge.json``: what went in, what made it, what came out.
 
     Hashes of tensors are `checksums.tensor_digest`'s, so that they do not depend on containers.
+
+    Args:
+        plan: Done.
+        digests: Of the merged tensors, by their names in the result.
+        base_digests: Of the base's tensors that were merged.
     """
     tokenizer = file_digest(plan.tokenizer)
+    left_out = plan.base.tensors.keys() - base_digests.keys()
+    all_digests = base_digests | {
+        name: tensor_digest(name, plan.base.read(name)) for name in left_out
+    }
     return {
         "format": _FORMAT,
         "versions": {
@@ -66,9 +120,9 @@ def manifest_of(plan: MergePlan, merged: list[Noted]) -> dict[str, Any]:
             "python": platform.python_version(),
         },
         "base": {
-            "path": str(plan.folder),
+            "path": str(plan.base_model),
             "files": {file.name: file.stat().st_size for file in plan.base.files},
-            "content_sha256": _base_digest(plan, merged),
+            "content_sha256": content_digest(all_digests),
         },
         "adapters": [
             {
@@ -76,9 +130,11 @@ def manifest_of(plan: MergePlan, merged: list[Noted]) -> dict[str, Any]:
                 "known_as": known,
                 "r": adapter.config["r"],
                 "lora_alpha": adapter.config["lora_alpha"],
-                "files": digests,
+                "files": of_files,
             }
-            for adapter, digests, known in zip(plan.adapters, plan.digests, plan.known, strict=True)
+            for adapter, of_files, known in zip(
+                plan.adapters, plan.digests, plan.known, strict=True
+            )
         ],
         "tokenizer": {
             "path": str(plan.tokenizer),
@@ -86,21 +142,13 @@ def manifest_of(plan: MergePlan, merged: list[Noted]) -> dict[str, Any]:
             "known_as": published_name(tokenizer),
         },
         "dtype": plan.dtype,
-        "content_sha256": content_digest({one.info.name: one.digest for one in merged}),
+        "content_sha256": content_digest(digests),
         "tensors": {
-            one.info.name: {
-                "dtype": one.info.dtype,
-                "shape": list(one.info.shape),
-                "sha256": one.digest,
+            tensor.info.name: {
+                "dtype": tensor.info.dtype,
+                "shape": list(tensor.info.shape),
+                "sha256": digests[tensor.info.name],
             }
-            for one in merged
+            for tensor in plan.tensors
         },
     }
-
-
-def _base_digest(plan: MergePlan, merged: list[Noted]) -> str:
-    digests = {one.name: one.base_digest for one in merged}
-    left_out = plan.base.tensors.keys() - digests.keys()
-    return content_digest(
-        digests | {name: tensor_digest(name, plan.base.read(name)) for name in left_out}
-    )

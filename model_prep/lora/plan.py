@@ -1,16 +1,15 @@
-"""A merge that has been checked and not begun: what goes in, and what will come out."""
+"""The plan of a merge: its inputs, opened and checked, and each tensor of the result."""
 
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from model_prep.checkpoint.checksums import file_digests, published_name
 from model_prep.errors import AdapterError, MergeOrderError
 from model_prep.llama.architecture import ModelConfig, to_params
 from model_prep.lora.adapter import EMBEDDINGS, Adapter, open_adapter
-from model_prep.lora.base import BaseWeights, config_of, open_base
-from model_prep.lora.options import MANIFEST, SPELLED, Dtype, OutputType
+from model_prep.lora.base import BaseWeights, llama_config, open_base
 from model_prep.lora.order import Stage, require_order
 from model_prep.lora.planned_tensors import (
     PlannedTensor,
@@ -18,8 +17,14 @@ from model_prep.lora.planned_tensors import (
     plan_tensors,
     require_one_vocabulary,
 )
-from model_prep.lora.tokenizers import find_tokenizer, pad_id, tokenizer_size
 from model_prep.progress import Progress
+from model_prep.tokenizer.files import find_tokenizer, pad_token_id, tokenizer_size
+
+OutputType = Literal["huggingface", "pth"]
+Dtype = Literal["float16", "bfloat16", "float32"]
+
+MANIFEST = "merge.json"
+"""Beside merged weights: what they were made of, and the hash of each tensor."""
 
 _CONV1D = {"gpt2", "openai-gpt", "imagegpt", "decision_transformer"}
 """Models that keep their matrices as in × out (transformers' ``Conv1D``)."""
@@ -31,23 +36,22 @@ _SAMPLE_ROWS = 1000
 class MergePlan:
     """Everything that `merge` needs to know; made by `prepare_merge`."""
 
-    folder: Path
-    """Of the base."""
+    base_model: Path
+    """Its folder."""
     base: BaseWeights
-    config: dict[str, Any]
-    """The base's."""
+    base_config: dict[str, Any]
     adapters: list[Adapter]
     digests: list[dict[str, str]]
     """Of each adapter: file name → SHA256."""
     known: list[str | None]
-    """What each adapter was published as."""
+    """The name that each adapter was published under."""
     tensors: list[PlannedTensor]
-    vocabulary: int | None
+    vocab_size: int | None
     """Rows of the merged embeddings."""
     tokenizer: Path
     """The file whose tokenizer the result gets: of the last that has one."""
-    pad: int | None
-    """Id of ``[PAD]`` where it is the last piece, as in Chinese-Alpaca and nowhere before it."""
+    pad_token_id: int | None
+    """Of ``[PAD]`` where it is the last piece, as in Chinese-Alpaca and nowhere before it."""
     dtype: Dtype
     meta_config: ModelConfig | None
     """Of the result where it is to be in Meta's format; None: Hugging Face's."""
@@ -90,41 +94,40 @@ def prepare_merge(
     """
     if not lora_models:
         raise AdapterError("no LoRA is given; name one with --lora-model")
-    base, config = open_base(base_model)
-    conv1d = config.get("model_type") in _CONV1D
+    base, base_config = open_base(base_model)
+    conv1d = base_config.get("model_type") in _CONV1D
     adapters = [open_adapter(folder, conv1d=conv1d) for folder in lora_models]
     digests = _digests(adapters, progress)
     known = [
-        next(filter(None, (published_name(digest) for digest in one.values())), None)
-        for one in digests
+        next(filter(None, map(published_name, of_files.values())), None) for of_files in digests
     ]
     _require_unmerged(base_model, base, adapters, digests)
     require_order(
         Stage(base_model, _rows(base), _pieces(base_model)),
         [
-            Stage(adapter.folder, adapter.vocabulary, _pieces(adapter.folder), name)
+            Stage(adapter.folder, adapter.vocab_size, _pieces(adapter.folder), name)
             for adapter, name in zip(adapters, known, strict=True)
         ],
     )
-    tensors = plan_tensors(base, adapters, SPELLED[dtype])
-    vocabulary = require_one_vocabulary(tensors, lora_models[-1])
+    tensors = plan_tensors(base, adapters, dtype)
+    vocab_size = require_one_vocabulary(tensors, lora_models[-1])
     meta_config = None
     if output_type == "pth":
-        meta_config = replace(config_of(base_model, base), vocab_size=vocabulary or 0)
+        meta_config = replace(llama_config(base_model, base), vocab_size=vocab_size or 0)
         to_params(meta_config)  # raises where Meta's format has no words for it
         tensors = in_meta_order(tensors, meta_config)
     tokenizer = next(filter(None, map(find_tokenizer, [*reversed(lora_models), base_model])))
     return MergePlan(
-        folder=base_model,
+        base_model=base_model,
         base=base,
-        config=config,
+        base_config=base_config,
         adapters=adapters,
         digests=digests,
         known=known,
         tensors=tensors,
-        vocabulary=vocabulary,
+        vocab_size=vocab_size,
         tokenizer=tokenizer,
-        pad=pad_id(tokenizer),
+        pad_token_id=pad_token_id(tokenizer),
         dtype=dtype,
         meta_config=meta_config,
     )
@@ -133,12 +136,11 @@ def prepare_merge(
 def _digests(adapters: list[Adapter], progress: Progress | None) -> list[dict[str, str]]:
     files = [file for adapter in adapters for file in adapter.checkpoint.files]
     found = file_digests(files, progress)
-    return [{file.name: found[file] for file in one.checkpoint.files} for one in adapters]
+    return [{file.name: found[file] for file in adapter.checkpoint.files} for adapter in adapters]
 
 
 def _rows(base: BaseWeights) -> int | None:
-    held = [base.tensors[name].shape[0] for name in EMBEDDINGS if name in base.tensors]
-    return held[0] if held else None
+    return next((base.tensors[name].shape[0] for name in EMBEDDINGS if name in base.tensors), None)
 
 
 def _pieces(folder: Path) -> int | None:
@@ -147,43 +149,45 @@ def _pieces(folder: Path) -> int | None:
 
 
 def _require_unmerged(
-    folder: Path, base: BaseWeights, adapters: list[Adapter], digests: list[dict[str, str]]
+    base_model: Path, base: BaseWeights, adapters: list[Adapter], digests: list[dict[str, str]]
 ) -> None:
     """Check that no adapter is in the base already: by its manifest, then by its embeddings."""
-    before = _merged_before(folder)
-    for adapter, files in zip(adapters, digests, strict=True):
-        if before & set(files.values()) or _brings_what_is_there(base, adapter):
+    merged = _merged_before(base_model)
+    for adapter, of_files in zip(adapters, digests, strict=True):
+        if merged & set(of_files.values()) or _has_embeddings_of(base, adapter):
             msg = (
-                f"{folder} is already merged with {adapter.folder}; leave that LoRA out, or use "
-                "the model it was trained on as --base-model"
+                f"{base_model} is already merged with {adapter.folder}; leave that LoRA out, or "
+                "use the model it was trained on as --base-model"
             )
             raise MergeOrderError(msg)
 
 
-def _brings_what_is_there(base: BaseWeights, adapter: Adapter) -> bool:
+def _has_embeddings_of(base: BaseWeights, adapter: Adapter) -> bool:
     """Return whether the trained embeddings of the adapter are those of the base, bit for bit."""
     import torch
 
     trained = adapter.config.get("modules_to_save") or []
-    pairs = [
-        (name, adapter.copies[name])
+    names = [
+        name
         for name in EMBEDDINGS
-        if name in base.tensors and name in adapter.copies and name.split(".")[-2] in trained
+        if name in base.tensors
+        and name in adapter.modules_to_save
+        and name.split(".")[-2] in trained
     ]
-    for name, copy in pairs:
-        ours, theirs = base.read(name), adapter.checkpoint.read(copy)
-        if ours.shape != theirs.shape:
+    for name in names:
+        ours, saved = base.read(name), adapter.checkpoint.read(adapter.modules_to_save[name])
+        if ours.shape != saved.shape:
             return False
         step = max(1, len(ours) // _SAMPLE_ROWS)
-        if not torch.equal(ours[::step], theirs[::step].to(ours.dtype)):
+        if not torch.equal(ours[::step], saved[::step].to(ours.dtype)):
             return False
-    return bool(pairs)
+    return bool(names)
 
 
-def _merged_before(base: Path) -> set[str]:
+def _merged_before(base_model: Path) -> set[str]:
     """Return the hashes of the adapters' files in the manifest of a base that is a merge."""
     try:
-        noted = json.loads((base / MANIFEST).read_text(encoding="utf-8"))
-        return {digest for adapter in noted["adapters"] for digest in adapter["files"].values()}
+        manifest = json.loads((base_model / MANIFEST).read_text(encoding="utf-8"))
+        return {digest for adapter in manifest["adapters"] for digest in adapter["files"].values()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()

@@ -1,9 +1,9 @@
-"""What a merge will do, tensor by tensor, found out and checked before any weight is read."""
+"""The tensors of a merge, planned and checked by names and shapes before any weight is read."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from model_prep.checkpoint.tensors import TensorInfo
+from model_prep.checkpoint.tensors import TensorInfo, dtype_name
 from model_prep.errors import AdapterError, MergeError
 from model_prep.llama.architecture import ModelConfig
 from model_prep.llama.meta_layout import is_permuted, is_rope_buffer, tensor_names
@@ -22,10 +22,10 @@ class PlannedTensor:
     info: TensorInfo
     """As it is to be written: by its name there, and whole."""
     source: Adapter | None
-    """The adapter whose whole copy it starts from; None: the base."""
+    """The adapter whose saved module it starts from; None: the base."""
     updates: tuple[Adapter, ...]
     """The adapters whose low-rank products are then added, in order."""
-    head: int | None = None
+    head_dim: int | None = None
     """Rows of a head where the rows of each are to be put into Meta's order, else None."""
 
 
@@ -35,41 +35,36 @@ def plan_tensors(base: BaseWeights, adapters: list[Adapter], dtype: str) -> list
     Args:
         base: Open.
         adapters: In the order in which they are applied.
-        dtype: Of all floating tensors of the result, in safetensors' spelling.
+        dtype: Of all floating tensors of the result, in PyTorch's spelling.
 
     Raises:
         AdapterError: an adapter does not fit the base.
     """
+    import torch
+
     for adapter in adapters:
         _require_modules(base, adapter)
-    names = [name for name in base.tensors if not is_rope_buffer(name)]
-    return [_plan(base.tensors[name], adapters, dtype) for name in names]
+    spelled = dtype_name(getattr(torch, dtype))
+    tensors = [info for name, info in base.tensors.items() if not is_rope_buffer(name)]
+    return [_plan(info, adapters, spelled) for info in tensors]
 
 
-def _plan(tensor: TensorInfo, adapters: list[Adapter], dtype: str) -> PlannedTensor:
-    shape, source, updates = tensor.shape, None, list[Adapter]()
+def _plan(info: TensorInfo, adapters: list[Adapter], dtype: str) -> PlannedTensor:
+    name, shape, source, updates = info.name, info.shape, None, list[Adapter]()
     for adapter in adapters:
-        if tensor.name in adapter.copies:
-            copy = adapter.checkpoint.tensors[adapter.copies[tensor.name]].shape
-            _require_fit(tensor.name, adapter, copy, shape)
-            shape, source, updates = copy, adapter, []  # the later copy wins
-        if tensor.name in adapter.products:
-            if adapter.shape_of(tensor.name) != shape:
-                raise _misfit(tensor.name, adapter, adapter.shape_of(tensor.name), shape)
+        if name in adapter.modules_to_save:
+            saved = adapter.checkpoint.tensors[adapter.modules_to_save[name]].shape
+            # A module to save is as large as what it replaces, but for the vocabulary's rows.
+            first = 1 if name in EMBEDDINGS else 0
+            if len(saved) != len(shape) or saved[first:] != shape[first:]:
+                raise _misfit(name, adapter, saved, shape)
+            shape, source, updates = saved, adapter, []  # the later one wins
+        if name in adapter.factors:
+            if adapter.update_shape(name) != shape:
+                raise _misfit(name, adapter, adapter.update_shape(name), shape)
             updates.append(adapter)
-    kept = tensor.dtype if tensor.dtype not in _FLOATING else dtype
-    return PlannedTensor(
-        tensor.name, replace(tensor, shape=shape, dtype=kept), source, tuple(updates)
-    )
-
-
-def _require_fit(
-    name: str, adapter: Adapter, copy: tuple[int, ...], shape: tuple[int, ...]
-) -> None:
-    """A copy is as large as what it replaces, but for the vocabulary's rows."""
-    first = 1 if name in EMBEDDINGS else 0
-    if len(copy) != len(shape) or copy[first:] != shape[first:]:
-        raise _misfit(name, adapter, copy, shape)
+    dtype = dtype if info.dtype in _FLOATING else info.dtype
+    return PlannedTensor(name, replace(info, shape=shape, dtype=dtype), source, tuple(updates))
 
 
 def _misfit(
@@ -87,7 +82,7 @@ def _times(shape: tuple[int, ...]) -> str:
 
 def _require_modules(base: BaseWeights, adapter: Adapter) -> None:
     """Check that all that the adapter acts on is there, and that it acts on all that it should."""
-    held = adapter.products.keys() | adapter.copies.keys()
+    held = adapter.factors.keys() | adapter.modules_to_save.keys()
     if unknown := sorted(held - base.tensors.keys()):
         msg = (
             f"{adapter.folder} acts on {unknown[0]}, which the base does not have "
@@ -115,7 +110,7 @@ def require_one_vocabulary(tensors: list[PlannedTensor], last: Path) -> int | No
     Raises:
         AdapterError: input and output embeddings differ.
     """
-    rows = {one.name: one.info.shape[0] for one in tensors if one.name in EMBEDDINGS}
+    rows = {tensor.name: tensor.info.shape[0] for tensor in tensors if tensor.name in EMBEDDINGS}
     if len(set(rows.values())) > 1:
         both = " and ".join(f"{name} {count:,}" for name, count in rows.items())
         msg = (
@@ -132,7 +127,7 @@ def in_meta_order(planned: list[PlannedTensor], config: ModelConfig) -> list[Pla
     Raises:
         MergeError: the model has others than a LLaMA has.
     """
-    held = {one.name: one for one in planned}
+    held = {tensor.name: tensor for tensor in planned}
     pairs = dict(tensor_names(config.num_hidden_layers))
     if unlike := sorted(held.keys() ^ set(pairs.values())):
         msg = f"Meta's format holds LLaMA only, which {unlike[0]} tells apart; use huggingface"
@@ -141,7 +136,7 @@ def in_meta_order(planned: list[PlannedTensor], config: ModelConfig) -> list[Pla
         replace(
             held[name],
             info=replace(held[name].info, name=meta),
-            head=config.head_dim if is_permuted(meta) else None,
+            head_dim=config.head_dim if is_permuted(meta) else None,
         )
         for meta, name in pairs.items()
     ]

@@ -7,69 +7,38 @@ lock, so that the threads keep as many cores and the disk busy. A few tensors ar
 
 import math
 import os
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from model_prep.checkpoint.checksums import tensor_digest
-from model_prep.checkpoint.tensors import TensorInfo, torch_dtype
+from model_prep.checkpoint.tensors import torch_dtype
 from model_prep.llama.meta_layout import unpermute
 from model_prep.lora.arithmetic import add_low_rank
 from model_prep.lora.base import BaseWeights
 from model_prep.lora.planned_tensors import PlannedTensor
 from model_prep.process_state import torch_threads
+from model_prep.threads import in_order
 
 if TYPE_CHECKING:
     import torch
-
-_Item = TypeVar("_Item")
-_Made = TypeVar("_Made")
 
 THREADS = max(2, min(4, os.cpu_count() or 1))
 """More would hold more tensors in memory than 2.5 GB have room for."""
 
 
-def in_order(
-    function: Callable[[_Item], _Made], items: Iterable[_Item], threads: int = THREADS
-) -> Iterator[_Made]:
-    """Yield ``function`` of each item, in order, working ahead on as many as there are threads."""
-    waiting: deque[Future[_Made]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="merge") as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
 @dataclass(frozen=True)
-class Noted:
-    """What the manifest keeps of a finished tensor."""
-
-    name: str
-    """As in the base."""
-    info: TensorInfo
-    """As it is written."""
-    digest: str
-    """Of its content, as `tensor_digest` has it."""
-    base_digest: str
-    """Of the base's tensor of that name, likewise."""
-
-
-@dataclass(frozen=True)
-class Merged:
+class MergedTensor:
     """One finished tensor."""
 
-    noted: Noted
+    planned: PlannedTensor
     weight: "torch.Tensor"
+    digest: str
+    """As `tensor_digest` has it."""
+    base_digest: str
+    """Of the base's tensor of that name, likewise."""
     reusable: bool
     """Whether its memory is its own, and not a file's."""
 
@@ -84,13 +53,12 @@ class Buffers:
         """Return a tensor with any content."""
         import torch
 
-        key = math.prod(shape), dtype
         try:
-            return self._free[key].pop().view(shape)
+            return self._free[math.prod(shape), dtype].pop().view(shape)
         except IndexError:
             return torch.empty(shape, dtype=dtype)
 
-    def give(self, merged: Merged) -> None:
+    def give(self, merged: MergedTensor) -> None:
         """Take back the memory of a tensor that nothing reads any more."""
         if merged.reusable:
             weight = merged.weight
@@ -99,38 +67,36 @@ class Buffers:
 
 def merged_tensors(
     base: BaseWeights, tensors: Iterable[PlannedTensor], buffers: Buffers
-) -> Iterator[Merged]:
-    """Yield what becomes of each tensor, in order; ``buffers`` may be given it back when written.
+) -> Iterator[MergedTensor]:
+    """Yield the merged tensors, in order; ``buffers`` may be given each back when it is written.
 
     PyTorch's own threads are switched off meanwhile: the tasks are what runs side by side.
     """
     with torch_threads(1):
-        yield from in_order(lambda planned: merge_tensor(planned, base, buffers), tensors)
+        yield from in_order(
+            (partial(_merge, planned, base, buffers) for planned in tensors), THREADS
+        )
 
 
-def merge_tensor(planned: PlannedTensor, base: BaseWeights, buffers: Buffers) -> Merged:
-    """Read one tensor of the base and return what becomes of it.
-
-    A tensor that stays as it is in its file maps the file, and costs no memory of its own.
-    """
+def _merge(planned: PlannedTensor, base: BaseWeights, buffers: Buffers) -> MergedTensor:
+    """Merge one tensor; one that stays as it is in its file maps the file, and costs no memory."""
     original = base.read(planned.name)
     base_digest = tensor_digest(planned.name, original)
     release = partial(base.release, planned.name)
     if planned.source:
         release()
-        copy = planned.source.copies[planned.name]
-        original = planned.source.checkpoint.read(copy)
-        release = partial(planned.source.checkpoint.release, copy)
+        saved = planned.source.modules_to_save[planned.name]
+        original = planned.source.checkpoint.read(saved)
+        release = partial(planned.source.checkpoint.release, saved)
     weight, dtype = original, torch_dtype(planned.info.dtype)
     if planned.updates or original.dtype != dtype:
         weight = buffers.take(planned.info.shape, dtype).copy_(original)
         release()
     if planned.updates:
-        add_low_rank(weight, [adapter.update_of(planned.name) for adapter in planned.updates])
+        add_low_rank(weight, [adapter.read_update(planned.name) for adapter in planned.updates])
         for adapter in planned.updates:
             adapter.release(planned.name)
-    if planned.head:
-        weight = unpermute(weight, planned.head)
+    if planned.head_dim:
+        weight = unpermute(weight, planned.head_dim)
     digest = tensor_digest(planned.info.name, weight)
-    noted = Noted(planned.name, planned.info, digest, base_digest)
-    return Merged(noted, weight, reusable=weight is not original)
+    return MergedTensor(planned, weight, digest, base_digest, reusable=weight is not original)

@@ -146,7 +146,7 @@ def model_options(settings: TrainingSettings) -> dict[str, Any]:
 
 
 def _rows(settings: TrainingSettings, tokenizer: Any, model_rows: int) -> int:
-    adapter = open_adapter(settings.adapter).vocabulary if settings.adapter else None
+    adapter = open_adapter(settings.adapter).vocab_size if settings.adapter else None
     return rows_needed(
         VocabularySizes(len(tokenizer), model_rows, adapter),
         exact=_is_exact(tokenizer),

@@ -74,8 +74,8 @@ def _check_checkpoint(
 def _check_meta(path: Path, progress: Progress | None) -> WeightsFound:
     # It compares every shard with the others and with params.json when it is opened.
     with MetaCheckpoint(path, read_params(path / "params.json")) as meta:
-        contents = read_contents(meta.tensors("meta"), progress)
-        converted = read_contents(meta.tensors(), progress).digest
+        contents = read_contents(meta.data("meta"), progress)
+        converted = read_contents(meta.data(), progress).digest
         shapes = Check("shapes", "passed", f"all {len(contents.digests)} tensors fit params.json")
         checks = [_finite(contents.not_finite, len(contents.digests)), shapes]
         checks += _manifest(path, contents.digests)

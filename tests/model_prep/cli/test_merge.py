@@ -80,7 +80,7 @@ def test_ctrl_c(family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(model_prep.lora.merge, "manifest_of", interrupted)
+    monkeypatch.setattr(model_prep.lora.merge, "merge_manifest", interrupted)
     done = run(*inputs(family), "--output-dir", tmp_path / "out")
     assert done.exit_code == 130
     assert done.stderr.endswith("model-prep: interrupted\n")

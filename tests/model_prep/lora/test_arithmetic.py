@@ -8,20 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_prep.lora.arithmetic import LowRankUpdate, add_low_rank
+from model_prep.process_state import torch_threads
 
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with torch_threads(1):
+        yield
 
 
 def plainly(weight: torch.Tensor, updates: list[LowRankUpdate]) -> torch.Tensor:
     weight = weight.clone()
-    for one in updates:
-        weight += (one.left.float() @ one.right.float()) * one.alpha / one.divisor
+    for update in updates:
+        product = update.lora_b.float() @ update.lora_a.float()
+        weight += product * update.lora_alpha / update.divisor
     return weight
 
 
@@ -30,10 +30,10 @@ def random_updates(
 ) -> list[LowRankUpdate]:
     return [
         LowRankUpdate(
-            (torch.randn(shape[0], rank) * 0.05).to(dtype),
-            (torch.randn(rank, shape[1]) * 0.05).to(dtype),
-            alpha,
-            rank,
+            lora_a=(torch.randn(rank, shape[1]) * 0.05).to(dtype),
+            lora_b=(torch.randn(shape[0], rank) * 0.05).to(dtype),
+            lora_alpha=alpha,
+            divisor=rank,
         )
         for rank, alpha in ranks
     ]
@@ -78,10 +78,10 @@ def test_bit_for_bit_at_the_size_of_7b() -> None:
 def test_it_is_rounded_after_each() -> None:
     """Two halves of a step of float16 vanish one by one, and would not together."""
     weight = torch.ones(1, 1, dtype=torch.float16)
-    half_a_step = LowRankUpdate(torch.tensor([[2.0**-11]]), torch.ones(1, 1), 1, 1)
+    half_a_step = LowRankUpdate(torch.ones(1, 1), torch.tensor([[2.0**-11]]), 1, 1)
     add_low_rank(weight, [half_a_step, half_a_step])
     assert weight.item() == 1
-    add_low_rank(weight, [LowRankUpdate(torch.tensor([[2.0**-10]]), torch.ones(1, 1), 1, 1)])
+    add_low_rank(weight, [LowRankUpdate(torch.ones(1, 1), torch.tensor([[2.0**-10]]), 1, 1)])
     assert weight.item() == 1 + 2.0**-10
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from model_prep.checkpoint.checksums import content_digest, tensor_digest
+from model_prep.checkpoint.tensors import TensorData, TensorInfo
 from model_prep.errors import AdapterError, CheckpointError, ModelPrepError, OutputError
 from model_prep.llama.meta_layout import permute, split_axis, tensor_names
 from model_prep.lora.merge import merge, split_folders
@@ -185,6 +186,28 @@ def test_pth_out_and_in(
     assert_equal(state_of(tmp_path / "again"), by_formula(family.base, *adapters, family.sft))
 
 
+def test_each_tensor_of_metas_files_is_looked_up_once(
+    family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work grows with the number of tensors, not with its square."""
+    merge(family.base, [family.chinese], output_dir=tmp_path / "pth", output_type="pth")
+    looked_up = 0
+
+    class Counted(TensorInfo):
+        def __post_init__(self) -> None:
+            nonlocal looked_up
+            looked_up += 1
+
+    class CountedData(Counted, TensorData):
+        pass
+
+    monkeypatch.setattr("model_prep.llama.meta_checkpoint.TensorInfo", Counted)
+    monkeypatch.setattr("model_prep.llama.meta_checkpoint.TensorData", CountedData)
+    report = merge(tmp_path / "pth", [family.sft], output_dir=tmp_path / "out")
+    assert report.tensors == 21
+    assert looked_up <= 2 * report.tensors
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
 def test_other_types(family: Family, tmp_path: Path, dtype: Any) -> None:
     merge(family.base, [family.sft], output_dir=tmp_path / "out", dtype=dtype)
@@ -303,7 +326,7 @@ def test_a_disk_that_fills_up(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    where = "pth_output.tensor_pieces" if output_type == "pth" else "merge.tensor_pieces"
+    where = "output.tensor_pieces" if output_type == "pth" else "merge.tensor_pieces"
     monkeypatch.setattr(f"model_prep.lora.{where}", full)
     with pytest.raises(ModelPrepError, match="is full"):
         merge(family.base, [family.chinese], output_dir=tmp_path / "o", output_type=output_type)

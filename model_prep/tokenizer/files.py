@@ -1,4 +1,4 @@
-"""The tokenizers that lie beside a base and its adapters, and the one that the result gets."""
+"""Tokenizer files of a model's or an adapter's folder: finding, counting, copying."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ def tokenizer_size(file: Path) -> int:
         return vocabulary_size(file)
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        ids = {one["id"] for one in content["added_tokens"]}
+        ids = {token["id"] for token in content["added_tokens"]}
         vocabulary = content["model"]["vocab"]
         ids.update(vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary)))
         return int(max(ids)) + 1
@@ -51,7 +51,7 @@ def tokenizer_size(file: Path) -> int:
         raise TokenizerError(msg) from error
 
 
-def pad_id(file: Path) -> int | None:
+def pad_token_id(file: Path) -> int | None:
     """Return the id of ``[PAD]`` where it is the last piece of the family's tokenizer.
 
     It is in Chinese-Alpaca, which was trained on Alpaca's prompts, and nowhere before it.
@@ -63,7 +63,7 @@ def pad_id(file: Path) -> int | None:
 
 
 def write_tokenizer(file: Path, folder: Path) -> None:
-    """Put a tokenizer into the result: the exact one where it is of the LLaMA family.
+    """Put a tokenizer into a folder: the exact one where it is of the LLaMA family.
 
     One with ``[PAD]`` gets Alpaca's chat template, unless it has a template of its own.
 
@@ -74,7 +74,7 @@ def write_tokenizer(file: Path, folder: Path) -> None:
 
     loaded = load_tokenizer(file.parent)
     if isinstance(loaded, ExactLlamaTokenizer):
-        alpaca = pad_id(file) is not None and not loaded.chat_template
+        alpaca = pad_token_id(file) is not None and not loaded.chat_template
         save_tokenizer(loaded, folder, chat_template=ALPACA_TEMPLATE if alpaca else None)
         return
     for name in _FILES:
