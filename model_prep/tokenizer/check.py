@@ -1,4 +1,4 @@
-"""Whether others who load a model's folder get the tokens that it was trained on."""
+"""Comparison of the tokenizer that others load from a model's folder with SentencePiece."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +14,21 @@ LINES = CHINESE + ENGLISH + AWKWARD
 
 @dataclass(frozen=True)
 class Exactness:
-    """What ``AutoTokenizer`` makes of a folder, against SentencePiece."""
+    """Result of the comparison."""
 
     exact: bool | None
     """None: the folder has no tokenizer of the LLaMA family, so there is nothing to compare."""
-    lines: int
-    """How many were compared."""
-    differing: int
-    """How many of them are split in another way."""
-    example: str | None
-    """One of those."""
     message: str
     """What that means, and what to do."""
+    lines: int = 0
+    """How many were compared."""
+    differing: int = 0
+    """How many of them are split in another way."""
+    example: str | None = None
+    """One of those."""
 
 
-def inexactness(folder: Path) -> Exactness:
+def check_exactness(folder: Path) -> Exactness:
     """Compare the tokenizer that transformers loads from ``folder`` with SentencePiece.
 
     Nothing of the folder is run: a Python file in it counts if it is ours, byte for byte.
@@ -37,7 +37,7 @@ def inexactness(folder: Path) -> Exactness:
         TokenizerError: the tokenizer can't be loaded at all.
     """
     if not is_llama_folder(folder):
-        return Exactness(None, 0, 0, None, "the tokenizer is not of the LLaMA family")
+        return Exactness(None, "the tokenizer is not of the LLaMA family")
     from model_prep.tokenizer import exact_llama
 
     config = folder / "tokenizer_config.json"
@@ -46,7 +46,7 @@ def inexactness(folder: Path) -> Exactness:
         file, ours = folder / "exact_llama.py", Path(exact_llama.__file__)
         if not file.is_file() or file.read_bytes() != ours.read_bytes():
             message = "its Python code is not that of this model-prep and was not run"
-            return Exactness(False, 0, 0, None, f"{message}. {_remedy(folder)}")
+            return Exactness(False, f"{message}. {_remedy(folder)}")
         return _compared(load_tokenizer(folder), folder, "with trust_remote_code=True ")
     return _compared(_default_tokenizer(folder), folder, "")
 
@@ -55,19 +55,18 @@ def _compared(tokenizer: Any, folder: Path, how: str) -> Exactness:
     from sentencepiece import SentencePieceProcessor
 
     model = SentencePieceProcessor(model_file=str(folder / MODEL_FILE))
-    wanted = [[model.bos_id(), *ids] for ids in model.encode(list(LINES))]
-    got = tokenizer(list(LINES))["input_ids"]
-    wrong = [
-        line for line, one, right in zip(LINES, got, wanted, strict=True) if list(one) != right
-    ]
+    expected = [[model.bos_id(), *ids] for ids in model.encode(list(LINES))]
+    found = tokenizer(list(LINES))["input_ids"]
+    rows = zip(LINES, found, expected, strict=True)
+    wrong = [line for line, ids, right in rows if list(ids) != right]
     if not wrong:
         message = f"AutoTokenizer {how}splits text as SentencePiece does"
-        return Exactness(True, len(LINES), 0, None, message)
+        return Exactness(True, message, len(LINES))
     message = (
         f"AutoTokenizer splits {len(wrong)} of {len(LINES)} lines otherwise than SentencePiece; "
         f"rag-app and model-prep load the folder exactly, others do not. {_remedy(folder)}"
     )
-    return Exactness(False, len(LINES), len(wrong), wrong[0], message)
+    return Exactness(False, message, len(LINES), len(wrong), wrong[0])
 
 
 def _default_tokenizer(folder: Path) -> Any:
@@ -78,11 +77,10 @@ def _default_tokenizer(folder: Path) -> Any:
             str(folder), local_files_only=True, trust_remote_code=False
         )
     except Exception as error:  # whatever a damaged folder makes transformers raise
-        reason = first_line(error)
-        msg = f"AutoTokenizer can't load {folder} ({reason}); get its tokenizer files again"
+        msg = f"AutoTokenizer can't load {folder} ({first_line(error)}); get its files again"
         raise TokenizerError(msg) from error
 
 
 def _remedy(folder: Path) -> str:
     path = str(folder)
-    return f"To mend it: model_prep.tokenizer.loading.save_tokenizer({path!r}, Path({path!r}))"
+    return f"To correct it: model_prep.tokenizer.loading.save_tokenizer({path!r}, Path({path!r}))"

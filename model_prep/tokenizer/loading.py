@@ -1,4 +1,4 @@
-"""The tokenizer of the LLaMA family, exactly as SentencePiece has it.
+"""Loading and saving of LLaMA tokenizers that split text exactly as SentencePiece does.
 
 transformers turns a ``tokenizer.model`` into a list of merges in the order of their scores. Pieces
 that were appended to a vocabulary all have the same score, and such a list can't say that of equal
@@ -34,8 +34,8 @@ ALPACA_TEMPLATE = (
 )
 """The format that Chinese-Alpaca was trained on, as a chat template (arXiv 2304.08177)."""
 
+# Classes that a folder may name and mean SentencePiece with ``<s>`` before the text.
 _CLASSES = {None, "LlamaTokenizer", "LlamaTokenizerFast", "LLaMATokenizer", "ExactLlamaTokenizer"}
-"""Tokenizers that a folder may name and mean SentencePiece with ``<s>`` before the text."""
 
 
 def load_tokenizer(source: str | Path) -> Any:
@@ -92,15 +92,15 @@ def save_tokenizer(
     if not isinstance(loaded, ExactLlamaTokenizer):
         msg = f"{tokenizer} is no tokenizer of the LLaMA family; only those are made exact"
         raise TokenizerError(msg)
-    before = loaded.chat_template
+    own_template = loaded.chat_template
     try:
-        loaded.chat_template = chat_template or before
+        loaded.chat_template = chat_template or own_template
         loaded.save_pretrained(folder)
     except OSError as error:
         msg = f"{folder} can't be written ({error.strerror}); choose another folder"
         raise TokenizerError(msg) from error
     finally:
-        loaded.chat_template = before
+        loaded.chat_template = own_template
 
 
 def is_llama_folder(folder: Path) -> bool:
@@ -122,14 +122,9 @@ def vocabulary_size(source: str | Path) -> int:
     if file.is_dir():
         file /= MODEL_FILE
     pieces = len(read_sentencepiece(file).pieces)
-    added = [number for number in _added_ids(file.parent) if number >= pieces]
-    return max(added, default=pieces - 1) + 1
-
-
-def _added_ids(folder: Path) -> list[int]:
-    config = _json(folder / "tokenizer_config.json").get("added_tokens_decoder", {})
-    old = _json(folder / "added_tokens.json")
-    return [int(number) for number in config] + [int(number) for number in old.values()]
+    config = _json(file.with_name("tokenizer_config.json")).get("added_tokens_decoder", {})
+    older = _json(file.with_name("added_tokens.json"))
+    return max([pieces - 1, *map(int, config), *map(int, older.values())]) + 1
 
 
 def _model_file(source: str | Path) -> Path | None:

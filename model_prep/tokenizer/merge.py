@@ -1,7 +1,7 @@
-"""Chinese pieces for LLaMA's tokenizer: trained or given, appended, and compared.
+"""Extension of LLaMA's tokenizer by Chinese pieces.
 
 The pieces of the Chinese model that LLaMA's hasn't are appended in their order, each with score 0
-(Cui, Yang and Yao 2023, arXiv 2304.08177): the ids of all pieces that were there stay.
+(Cui, Yang and Yao 2023, arXiv 2304.08177): the ids of the other pieces stay.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _OUTPUT_BYTES = 20 * 2**20
 
 @dataclass(frozen=True)
 class SampleTokens:
-    """How many tokens a text takes."""
+    """Number of tokens that sample texts of one language take."""
 
     name: str
     characters: int
@@ -165,12 +165,10 @@ def _merge(
 def _with_named(model: SentencePieceFile, names: Sequence[str]) -> bytes:
     have = {piece.text for piece in model.pieces}
     for name in names:
-        if not name or name in have:
-            msg = (
-                f"--add-piece {name!r} is a piece already; leave it away"
-                if name
-                else ("--add-piece needs a text")
-            )
+        if not name:
+            raise UsageError("--add-piece needs a text")
+        if name in have:
+            msg = f"--add-piece {name!r} is a piece already; leave it out"
             raise UsageError(msg)
         have.add(name)
     return model.with_pieces(Piece(name) for name in names)
@@ -179,13 +177,10 @@ def _with_named(model: SentencePieceFile, names: Sequence[str]) -> bytes:
 def _compare(before: bytes, after: bytes) -> tuple[SampleTokens, ...]:
     from sentencepiece import SentencePieceProcessor
 
-    old, new = (SentencePieceProcessor(model_proto=data) for data in (before, after))
-    return tuple(
-        SampleTokens(
-            name,
-            sum(map(len, lines)),
-            sum(map(len, old.encode(list(lines)))),
-            sum(map(len, new.encode(list(lines)))),
-        )
-        for name, lines in (("Chinese", CHINESE), ("English", ENGLISH))
-    )
+    models = [SentencePieceProcessor(model_proto=data) for data in (before, after)]
+
+    def sample(name: str, lines: Sequence[str]) -> SampleTokens:
+        counts = (sum(map(len, model.encode(list(lines)))) for model in models)
+        return SampleTokens(name, sum(map(len, lines)), *counts)
+
+    return sample("Chinese", CHINESE), sample("English", ENGLISH)

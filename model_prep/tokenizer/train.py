@@ -1,4 +1,4 @@
-"""Training a Chinese SentencePiece model on text."""
+"""Training of a Chinese SentencePiece model."""
 
 import io
 import os
@@ -11,10 +11,8 @@ from model_prep.errors import TokenizerError, UsageError
 from model_prep.progress import Progress
 
 _SENTENCE = re.compile(r"[^。！？!?\n]*[。！？!?\n]?")
-_LONGEST = 1000
-"""Characters of a sentence; SentencePiece leaves out those of more than 4,192 bytes."""
-_SENTENCES = 10_000_000
-"""How many are taken at most, by chance, so that the memory does not depend on the corpus."""
+_MAX_CHARACTERS = 1000  # of a sentence; SentencePiece leaves out those of more than 4,192 bytes
+_MAX_SENTENCES = 10_000_000  # drawn at random, so that the memory does not depend on the corpus
 
 
 def check_corpus(corpus: Path, vocab_size: int) -> None:
@@ -62,7 +60,7 @@ def train_sentencepiece(
                 model_type="unigram",
                 vocab_size=vocab_size,
                 character_coverage=0.9995,
-                input_sentence_size=_SENTENCES,
+                input_sentence_size=_MAX_SENTENCES,
                 shuffle_input_sentence=True,
                 num_threads=os.cpu_count() or 1,
                 minloglevel=2,
@@ -87,8 +85,8 @@ def _sentences(corpus: Path, progress: Progress, failures: list[Exception]) -> I
             while line := file.readline(2**20):
                 for match in _SENTENCE.finditer(line):
                     sentence = match[0].strip()
-                    for at in range(0, len(sentence), _LONGEST):
-                        yield sentence[at : at + _LONGEST]
+                    for at in range(0, len(sentence), _MAX_CHARACTERS):
+                        yield sentence[at : at + _MAX_CHARACTERS]
                 done += len(line.encode())
                 progress(f"reading {corpus.name}", done, size)
     except (OSError, UnicodeDecodeError) as error:

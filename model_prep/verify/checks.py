@@ -15,7 +15,7 @@ from model_prep.llama.architecture import parse_config, read_params
 from model_prep.llama.meta_checkpoint import MetaCheckpoint
 from model_prep.llama.meta_layout import is_rope_buffer
 from model_prep.progress import Progress
-from model_prep.tokenizer.check import inexactness
+from model_prep.tokenizer.check import check_exactness
 from model_prep.tokenizer.loading import MODEL_FILE, vocabulary_size
 from model_prep.verify.contents import read_contents
 from model_prep.verify.files import Weights
@@ -183,7 +183,7 @@ def _vocabulary(folder: Path, pieces: int) -> Check:
 
 
 def _exactness(folder: Path) -> list[Check]:
-    found = inexactness(folder)
+    found = check_exactness(folder)
     if found.exact is None:
         return []
     return [Check("tokenizer", "passed" if found.exact else "warning", found.message)]

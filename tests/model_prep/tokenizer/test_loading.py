@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from model_prep.errors import TokenizerError
-from model_prep.tokenizer.check import LINES, inexactness
+from model_prep.tokenizer.check import LINES, check_exactness
 from model_prep.tokenizer.exact_llama import ExactLlamaTokenizer
 from model_prep.tokenizer.loading import (
     ALPACA_TEMPLATE,
@@ -138,7 +138,7 @@ def test_other_families_are_left_alone(tiny_llm: Path, test_data: Path, tmp_path
         save_tokenizer(tiny_llm, tmp_path / "out")
     with pytest.raises(TokenizerError, match="not of the LLaMA family"):
         load_tokenizer(test_data / "tokenizers" / "chinese_sp.model")
-    assert inexactness(tiny_llm).exact is None
+    assert check_exactness(tiny_llm).exact is None
     assert not (tmp_path / "out").exists()
 
 
@@ -162,20 +162,20 @@ def test_added_tokens_count_as_vocabulary(plain: Path) -> None:
 
 
 def test_an_inexact_folder_is_noticed_and_mended(plain: Path) -> None:
-    report = inexactness(plain)
+    report = check_exactness(plain)
     assert report.exact is False
     assert 0 < report.differing < report.lines == len(LINES)
     assert report.example in LINES
     assert "otherwise than SentencePiece" in report.message
     save_tokenizer(plain, plain)
-    mended = inexactness(plain)
+    mended = check_exactness(plain)
     assert (mended.exact, mended.differing, mended.lines) == (True, 0, len(LINES))
 
 
 def test_code_of_others_is_not_run(plain: Path) -> None:
     save_tokenizer(plain, plain)
     (plain / "exact_llama.py").write_text("raise SystemExit('run')", encoding="utf-8")
-    report = inexactness(plain)
+    report = check_exactness(plain)
     assert report.exact is False
     assert "was not run" in report.message
 
