@@ -2,9 +2,10 @@
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from model_prep.checkpoint.safetensors_file import INDEX
 from model_prep.checkpoint.tensors import TensorData, TensorInfo, dtype_name, forget, raw_bytes
@@ -12,6 +13,8 @@ from model_prep.errors import CheckpointError
 
 if TYPE_CHECKING:
     import torch
+
+    _Read = Callable[[], torch.Tensor]
 
 _PIECE_BYTES = 16 * 2**20
 # What a folder may hold, in the order looked for.
@@ -45,22 +48,21 @@ class Checkpoint:
         """Open ``files``; see `open_checkpoint`."""
         self.files = files
         self.tensors: dict[str, TensorInfo] = {}
-        self._readers: dict[str, _Reader] = {}
+        self._reads: dict[str, _Read] = {}
         for file in files:
-            reader, infos = _open_file(file)
-            for info in infos:
+            for info, read in _read_file(file):
                 if info.name in self.tensors:
                     msg = f"{file} holds {info.name}, which another file of the model holds too"
                     raise CheckpointError(msg)
                 self.tensors[info.name] = info
-                self._readers[info.name] = reader
+                self._reads[info.name] = read
 
     def read(self, name: str) -> "torch.Tensor":
         """Return a tensor that maps the file: nothing is copied, and it must not be changed.
 
         Its pages count as resident memory once touched, until `release`.
         """
-        return self._readers[name].read(name)
+        return self._reads[name]()
 
     def release(self, name: str) -> None:
         """Let go of the pages of a tensor; it stays valid, and is read again when it is touched."""
@@ -82,7 +84,7 @@ class Checkpoint:
 
     def close(self) -> None:
         """Unmap the files once no tensor that was read is in use."""
-        self._readers.clear()
+        self._reads.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -148,59 +150,34 @@ def _shards(index: Path) -> list[Path]:
     return files
 
 
-class _Reader(Protocol):
-    """One open file."""
-
-    def infos(self) -> list[TensorInfo]: ...
-    def read(self, name: str) -> "torch.Tensor": ...
-
-
-def _open_file(file: Path) -> tuple[_Reader, list[TensorInfo]]:
+def _read_file(file: Path) -> list[tuple[TensorInfo, "_Read"]]:
+    """Return what each tensor of a file is, and the function that reads it."""
     safetensors = file.suffix == ".safetensors"
     try:
-        reader = _Safetensors(file) if safetensors else _Pickled(file)
-        return reader, reader.infos()
+        return list(_safetensors(file) if safetensors else _pickled(file))
     except Exception as error:  # whatever a damaged or hostile file makes the libraries raise
         other = "" if safetensors else ", or holds more than named tensors"
         msg = f"{file} is damaged or cut short{other}, so it was not used; get it again"
         raise CheckpointError(msg) from error
 
 
-class _Safetensors:
-    def __init__(self, file: Path) -> None:
-        from safetensors import safe_open
+def _safetensors(file: Path) -> Iterator[tuple[TensorInfo, "_Read"]]:
+    from safetensors import safe_open
 
-        self._file = safe_open(file, framework="pt")
-
-    def infos(self) -> list[TensorInfo]:
-        slices = {name: self._file.get_slice(name) for name in self._file.offset_keys()}
-        return [
-            TensorInfo(name, part.get_dtype(), tuple(part.get_shape()))
-            for name, part in slices.items()
-        ]
-
-    def read(self, name: str) -> "torch.Tensor":
-        tensor: torch.Tensor = self._file.get_tensor(name)
-        return tensor
+    opened = safe_open(file, framework="pt")
+    for name in opened.offset_keys():
+        part = opened.get_slice(name)
+        info = TensorInfo(name, part.get_dtype(), tuple(part.get_shape()))
+        yield info, partial(opened.get_tensor, name)
 
 
-class _Pickled:
+def _pickled(file: Path) -> Iterator[tuple[TensorInfo, "_Read"]]:
     """PyTorch's restricted unpickler makes tensors and runs no code."""
+    import torch
 
-    def __init__(self, file: Path) -> None:
-        import torch
-
-        # Files of PyTorch before 1.6 are no zips and can't be mapped.
-        state = torch.load(
-            file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file)
-        )
-        self._tensors: dict[str, torch.Tensor] = {str(name): state[name] for name in state}
-
-    def infos(self) -> list[TensorInfo]:
-        return [
-            TensorInfo(name, dtype_name(tensor.dtype), tuple(tensor.shape))
-            for name, tensor in self._tensors.items()
-        ]
-
-    def read(self, name: str) -> "torch.Tensor":
-        return self._tensors[name]
+    # Files of PyTorch before 1.6 are no zips and can't be mapped.
+    mapped = zipfile.is_zipfile(file)
+    state = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
+    for name, tensor in state.items():
+        info = TensorInfo(str(name), dtype_name(tensor.dtype), tuple(tensor.shape))
+        yield info, partial(state.get, name)
