@@ -2,7 +2,7 @@
 
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +36,7 @@ class _Read(NamedTuple):
     text: str
     encoding: str | None = None
     page_starts: list[int] | None = None
+    notes: Sequence[str] = ()
 
 
 class FileLoader(BaseLoader):
@@ -88,6 +89,8 @@ class FileLoader(BaseLoader):
             "encoding": read.encoding,
             "page_starts": read.page_starts or [],
         }
+        if read.notes:
+            metadata["notes"] = list(read.notes)
         yield Document(page_content=read.text, metadata=metadata)
 
     def _source(self) -> str:
@@ -158,10 +161,10 @@ def _extracted(data: bytes, kind: str, name: str, encoding: str | None) -> _Read
     if is_text(kind):
         return _extracted_text(data, kind, name, encoding)
     if kind == "pdf":
-        from rag_app.documents.pdf import read_pdf
+        from rag_app.documents.pdf.reader import read_pdf
 
-        text, starts = read_pdf(data, name)
-        return _Read(text, None, starts)
+        read = read_pdf(data, name)
+        return _Read(read.text, None, read.page_starts, read.notes)
     if kind == "xlsx":
         from rag_app.documents.tables import read_xlsx
 

@@ -1,0 +1,237 @@
+"""The characters of a PDF page with their boxes, turned so that reading goes right and down."""
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from ctypes import byref, c_double
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from rag_app.documents.character_frequency import frequent, ordinary
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfPage, PdfTextPage
+
+_HYPHENS = "\x02\ufffe"
+"""PDFium's own marks of a hyphen at a line's end, by its version."""
+HYPHEN = "\u2010"
+_BOLD = 600
+"""Font weight from which on text is bold; 400 is normal, 700 bold."""
+_MOST_UNREADABLE = 0.3
+"""Share of characters without a meaning from which on a page's text can't be read."""
+
+
+class Space(Enum):
+    """What is before a character."""
+
+    NONE = 0
+    GUESSED = 1
+    """PDFium takes the gap for a space."""
+    WRITTEN = 2
+    """The PDF itself has one."""
+
+
+class Char(NamedTuple):
+    """One character; lengths in points, y upwards.
+
+    ``left`` to ``right`` is its advance, so that neighbours in a word touch.
+    """
+
+    text: str
+    left: float
+    bottom: float
+    right: float
+    top: float
+    size: float
+    bold: bool = False
+    spaced: Space = Space.NONE
+
+    @property
+    def middle(self) -> float:
+        """Half its height."""
+        return (self.bottom + self.top) / 2
+
+
+class PageCharacters(NamedTuple):
+    """What is written on a page, in the order in which the PDF draws it."""
+
+    chars: list[Char]
+    aside: tuple[list[Char], ...] = ()
+    """Text that is turned against the rest, by its direction."""
+    turn: str = ""
+    """``vertical`` where columns of characters are read from right to left."""
+    unmapped: int = 0
+    """Characters whose font does not say which they are."""
+
+    @property
+    def readable(self) -> bool:
+        """False where the text is the codes of a font that maps to nothing sensible."""
+        text = "".join(char.text for char in self.chars)
+        if not text:
+            return True
+        if self.unmapped > len(text) * _MOST_UNREADABLE:
+            return False
+        return not gibberish(text)
+
+
+def gibberish(text: str) -> bool:
+    """Return whether ``text``, without spaces, is the codes of a font instead of writing.
+
+    Such text is made of private characters, of punctuation without words between, or of
+    characters of all kinds that nobody writes beside each other.
+    """
+    strange = sum(_is_strange(char) for char in text)
+    if strange > len(text) * _MOST_UNREADABLE:
+        return True
+    han = [char for char in text if "\u3400" <= char <= "\u9fff"]
+    rare = sum(char not in ordinary() and char not in frequent() for char in han)
+    if len(han) >= 10 and rare > len(han) * 0.5:
+        return True
+    marks = sum(char.isascii() and not char.isalnum() for char in text)
+    letters = sum(char.isalpha() for char in text)
+    return len(text) >= 12 and marks > len(text) * 0.5 and letters < len(text) * 0.25
+
+
+def _is_strange(char: str) -> bool:
+    code = ord(char)
+    return code < 32 or 0x7F <= code < 0xA0 or 0xE000 <= code <= 0xF8FF or code in (0xFFFD, 0xFFFF)
+
+
+def page_characters(page: "PdfPage") -> PageCharacters:
+    """Return the characters of ``page``, each once, turned upright."""
+    textpage = page.get_textpage()
+    try:
+        turned, unmapped = _read(textpage)
+    finally:
+        textpage.close()
+    box = page.get_bbox()
+    upright = {
+        quarter: [_turned(char, quarter) for char in _once(_on_page(chars, box))]
+        for quarter, chars in turned.items()
+    }
+    if not upright:
+        return PageCharacters([], unmapped=unmapped)
+    main = max(upright, key=lambda quarter: len(upright[quarter]))
+    chars = upright.pop(main)
+    aside = tuple(text for text in upright.values() if text)
+    if main == 0 and _is_vertical(chars):
+        return PageCharacters([_upright(char) for char in chars], aside, "vertical", unmapped)
+    return PageCharacters(chars, aside, "", unmapped)
+
+
+def _on_page(chars: Sequence[Char], box: tuple[float, float, float, float]) -> Iterator[Char]:
+    """Yield what the page shows, and what goes on from it beyond the edge of the paper."""
+    left, bottom, right, top = box
+    before: Char | None = None
+    for char in chars:
+        middle = (char.left + char.right) / 2
+        shown = left - 1 <= middle <= right + 1 and bottom - 1 <= char.middle <= top + 1
+        goes_on = before and abs(char.bottom - before.bottom) < 1 and char.left - before.right < 1
+        if shown or goes_on:
+            yield char
+            before = char
+        else:
+            before = None
+
+
+def _read(textpage: "PdfTextPage") -> tuple[dict[int, list[Char]], int]:
+    """Return the characters by how many quarters they are turned, and how many have no meaning."""
+    from pypdfium2 import raw as pdfium
+
+    turned: dict[int, list[Char]] = {}
+    unmapped = 0
+    spaced = Space.NONE
+    styles: dict[tuple[int, float], tuple[float, bool]] = {}
+    left, right, bottom, top = c_double(), c_double(), c_double(), c_double()
+    loose = pdfium.FS_RECTF()
+    for index in range(textpage.count_chars()):
+        code = pdfium.FPDFText_GetUnicode(textpage.raw, index)
+        text = chr(code) if code and not 0xD800 <= code <= 0xDFFF and code < 0x110000 else "\ufffd"
+        if text.isspace() and text != "\u3000":
+            written = pdfium.FPDFText_IsGenerated(textpage.raw, index) != 1
+            spaced = Space.WRITTEN if written or spaced is Space.WRITTEN else Space.GUESSED
+            continue
+        if pdfium.FPDFText_IsHyphen(textpage.raw, index) == 1 or text in _HYPHENS:
+            text = HYPHEN
+        elif pdfium.FPDFText_HasUnicodeMapError(textpage.raw, index) == 1:
+            unmapped += 1
+        pdfium.FPDFText_GetLooseCharBox(textpage.raw, index, byref(loose))
+        pdfium.FPDFText_GetCharBox(
+            textpage.raw, index, byref(left), byref(right), byref(bottom), byref(top)
+        )
+        raw_size = pdfium.FPDFText_GetFontSize(textpage.raw, index)
+        item = pdfium.FPDFText_GetTextObject(textpage.raw, index)
+        key = (_address(item), raw_size)
+        if key not in styles:
+            styles[key] = _style(textpage, index, raw_size)
+        size, bold = styles[key]
+        angle = pdfium.FPDFText_GetCharAngle(textpage.raw, index)
+        chars = turned.setdefault(round(angle / (math.pi / 2)) % 4 if angle >= 0 else 0, [])
+        tall = loose.top - loose.bottom
+        high, low = (loose.top, loose.bottom) if tall > 0 else (top.value, bottom.value)
+        chars.append(
+            Char(text, loose.left, low, loose.right, high, size or tall or 1.0, bold, spaced)
+        )
+        spaced = Space.NONE
+    return turned, unmapped
+
+
+def _address(item: object) -> int:
+    from ctypes import c_void_p, cast
+
+    return cast(item, c_void_p).value or 0  # type: ignore[arg-type]
+
+
+def _style(textpage: "PdfTextPage", index: int, raw_size: float) -> tuple[float, bool]:
+    """Return the size in points and whether the font is bold, of a character's text object."""
+    from pypdfium2 import raw as pdfium
+
+    matrix = pdfium.FS_MATRIX()
+    scale = 1.0
+    if pdfium.FPDFText_GetMatrix(textpage.raw, index, byref(matrix)):
+        scale = math.hypot(matrix.c, matrix.d) or 1.0
+    return raw_size * scale, pdfium.FPDFText_GetFontWeight(textpage.raw, index) >= _BOLD
+
+
+def _once(chars: Iterable[Char]) -> Iterator[Char]:
+    """Yield each character once, though bold may be made by drawing it twice."""
+    seen: set[tuple[str, int, int]] = set()
+    for char in chars:
+        x, y = round(char.left), round(char.bottom)
+        near = ((char.text, x + dx, y + dy) for dx in (0, -1, 1) for dy in (0, -1, 1))
+        if char.right - char.left > 2 and any(place in seen for place in near):
+            continue
+        seen.add((char.text, x, y))
+        yield char
+
+
+def _turned(char: Char, quarter: int) -> Char:
+    """Return a character of a page that is turned by quarters clockwise, upright."""
+    left, bottom, right, top = char.left, char.bottom, char.right, char.top
+    if quarter == 1:
+        return char._replace(left=-top, right=-bottom, bottom=left, top=right)
+    if quarter == 2:
+        return char._replace(left=-right, right=-left, bottom=-top, top=-bottom)
+    if quarter == 3:
+        return char._replace(left=bottom, right=top, bottom=-right, top=-left)
+    return char
+
+
+def _upright(char: Char) -> Char:
+    """Return a character of vertical writing where it would stand in horizontal writing."""
+    return char._replace(left=-char.top, right=-char.bottom, bottom=char.left, top=char.right)
+
+
+def _is_vertical(chars: Sequence[Char]) -> bool:
+    """Return whether most characters are followed by the one below them."""
+    down = across = 0
+    for before, after in itertools.pairwise(chars):
+        if not "\u2e80" <= after.text <= "\uffef":
+            continue
+        aside = abs(after.left - before.left)
+        below = before.bottom - after.bottom
+        if aside < after.size * 0.3 and 0.5 * after.size < below < 2.5 * after.size:
+            down += 1
+        elif abs(below) < after.size * 0.3 and 0 < after.left - before.left < 2.5 * after.size:
+            across += 1
+    return down > across

@@ -1,0 +1,345 @@
+"""The order in which the parts of a page are read: tables, columns, and what stands across them."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from rag_app.documents.pdf.characters import Char
+from rag_app.documents.pdf.lines import Fragment, fragments, line_of, rows
+from rag_app.documents.pdf.rules import Edge, Grid, grids
+
+_GUTTER = 0.9
+"""Least width of the space between columns, in sizes of the text."""
+_COLUMN_LINES = 3
+"""Lines that each side of a gutter has at least."""
+_FULL = 0.7
+"""Share of a column's width that lines of running text fill; cells of a table are shorter."""
+_FRAMED = 60
+"""Characters from which on the only cell of a row is running text in a frame."""
+_SHORT = 20
+"""Usual length of a cell, in characters, in a table of two columns without lines around them."""
+_TABLE_ROWS = 3
+"""Rows of a table without lines around its cells."""
+
+
+@dataclass
+class Table:
+    """Cells by rows; a merged cell's text stands in each place that it covers."""
+
+    rows: list[list[str]]
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+
+@dataclass
+class Block:
+    """Lines that are read one after the other: a column, or a page without any."""
+
+    lines: list[Fragment] = field(default_factory=list)
+
+    @property
+    def left(self) -> float:
+        """Where its longest lines begin."""
+        return min(line.left for line in self.lines)
+
+    @property
+    def right(self) -> float:
+        """Where its longest lines end."""
+        return max(line.right for line in self.lines)
+
+
+def blocks(
+    chars: Sequence[Char], horizontal: Sequence[Edge], vertical: Sequence[Edge]
+) -> list[Block | Table]:
+    """Return the blocks and tables of a page in the order in which they are read."""
+    ruled: list[Table] = []
+    rest = list(chars)
+    for grid in sorted(grids(horizontal, vertical), key=lambda grid: -grid.ys[0]):
+        inside = [char for char in rest if grid.contains((char.left + char.right) / 2, char.middle)]
+        tables, taken = _ruled_tables(grid, inside)
+        ruled += tables
+        rest = [char for char in rest if id(char) not in taken]
+    parts = fragments(rest)
+    aligned, parts = _aligned_tables(parts)
+    return _ordered(parts, [*ruled, *aligned])
+
+
+def _ruled_tables(grid: Grid, chars: Sequence[Char]) -> tuple[list[Table], set[int]]:
+    """Return the tables of a grid, and the identities of the characters in them.
+
+    Running text in a frame is no cell: it parts the table above it from the one below.
+    """
+    texts: dict[int, list[Char]] = {}
+    for char in chars:
+        column = max(sum((char.left + char.right) / 2 >= x for x in grid.xs) - 1, 0)
+        row = max(sum(char.middle <= y for y in grid.ys) - 1, 0)
+        places = grid.cells[min(row, len(grid.cells) - 1)]
+        texts.setdefault(places[min(column, len(places) - 1)], []).append(char)
+    cells = {cell: cell_text(inside) for cell, inside in texts.items()}
+    tables: list[Table] = []
+    taken: set[int] = set()
+    table: Table | None = None
+    for number, row_cells in enumerate(grid.cells):
+        alone = len(set(row_cells)) == 1
+        if alone and len(cells.get(row_cells[0], "")) > _FRAMED:
+            table = None
+            continue
+        if table is None:
+            table = Table([], grid.xs[0], grid.xs[-1], grid.ys[number], grid.ys[number])
+            tables.append(table)
+        if alone:
+            table.rows.append([cells.get(row_cells[0], "")])
+        else:
+            table.rows += _split_row([texts.get(cell, []) for cell in row_cells]) or [
+                [cells.get(cell, "") for cell in row_cells]
+            ]
+        table.bottom = grid.ys[number + 1]
+        taken.update(id(char) for cell in row_cells for char in texts.get(cell, ()))
+    if len(texts) < 2:
+        return [], set()
+    return [table for table in tables if any(map(any, table.rows))], taken
+
+
+def _split_row(cells: Sequence[Sequence[Char]]) -> list[list[str]]:
+    """Return the rows of a row whose cells all have as many lines, side by side; [] if not so."""
+    lines = [[line_of(row) for row in rows(fragments(cell))] for cell in cells]
+    counts = {len(cell) for cell in lines if cell}
+    if len(counts) != 1 or counts == {1} or sum(map(bool, lines)) < 2:
+        return []
+    level = [
+        max(line.bottom for line in side) - min(line.bottom for line in side) < 0.3 * side[0].size
+        for side in zip(*(cell for cell in lines if cell), strict=True)
+    ]
+    if not all(level):
+        return []
+    return [[cell[number].text if cell else "" for cell in lines] for number in range(counts.pop())]
+
+
+def cell_text(chars: Sequence[Char]) -> str:
+    """Return the lines of a cell as one."""
+    from rag_app.documents.pdf.paragraphs import join
+
+    text = ""
+    for row in rows(fragments(chars)):
+        text = join(text, line_of(row).text) if text else line_of(row).text
+    return text
+
+
+def _aligned_tables(parts: list[Fragment]) -> tuple[list[Table], list[Fragment]]:
+    """Return tables whose cells are only aligned, and the fragments that are in none."""
+    tables: list[Table] = []
+    taken: set[int] = set()
+    lines = rows(parts)
+    start = 0
+    while start < len(lines):
+        stop, gutters = _band(lines, start)
+        band = lines[start:stop]
+        if len(band) >= _TABLE_ROWS and _is_table(band, gutters):
+            tables.append(_aligned_table(band, gutters))
+            taken.update(id(part) for row in band for part in row)
+            start = stop
+        else:
+            start += 1
+    return tables, [part for part in parts if id(part) not in taken]
+
+
+def _band(lines: Sequence[list[Fragment]], start: int) -> tuple[int, list[tuple[float, float]]]:
+    """Return where the rows end that share gutters with the row at ``start``, and the gutters."""
+    if len(lines[start]) < 2:
+        return start, []
+    gutters = _gaps(lines[start])
+    stop = start + 1
+    single = 0
+    while stop < len(lines):
+        row, above = lines[stop], lines[stop - 1]
+        if above[0].bottom - row[0].top > 2.5 * row[0].size:
+            break
+        shared = _narrowed(gutters, row)
+        single = 0 if len(row) > 1 else single + 1
+        if len(shared) < max(1, len(gutters)) and len(row) == 1:
+            break
+        if not shared or single > 1:
+            break
+        gutters = shared
+        stop += 1
+    while stop > start + 1 and len(lines[stop - 1]) == 1:
+        stop -= 1
+    return stop, gutters
+
+
+def _gaps(row: Sequence[Fragment]) -> list[tuple[float, float]]:
+    return [
+        (before.right, after.left)
+        for before, after in itertools.pairwise(row)
+        if after.left - before.right > _GUTTER * after.size
+    ]
+
+
+def _narrowed(
+    gutters: Sequence[tuple[float, float]], row: Sequence[Fragment]
+) -> list[tuple[float, float]]:
+    """Return what of the gutters the fragments of a row leave free."""
+    kept = []
+    for gutter in gutters:
+        left, right = gutter
+        for part in row:
+            if part.left < right and part.right > left:
+                if part.left - left >= right - part.right:
+                    right = min(right, part.left)
+                else:
+                    left = max(left, part.right)
+        if right - left > 0.6 * row[0].size:
+            kept.append((left, right))
+    return kept
+
+
+def _columns_of(
+    row: Sequence[Fragment], gutters: Sequence[tuple[float, float]]
+) -> list[list[Fragment]]:
+    cells: list[list[Fragment]] = [[] for _ in range(len(gutters) + 1)]
+    for part in row:
+        middle = (part.left + part.right) / 2
+        cells[sum(middle > right for _, right in gutters)].append(part)
+    return cells
+
+
+def _is_table(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float, float]]) -> bool:
+    """Return whether aligned fragments are cells, not lines of running text in columns."""
+    columns: list[list[Fragment]] = [[] for _ in range(len(gutters) + 1)]
+    several = 0
+    for row in band:
+        cells = _columns_of(row, gutters)
+        several += sum(map(bool, cells)) > 1
+        for column, cell in zip(columns, cells, strict=True):
+            if cell:
+                column.append(line_of(cell))
+    if not all(len(column) >= 2 for column in columns) or several < len(band) * 0.6:
+        return False
+    if len(columns) == 2 and any(_length(column) > _SHORT for column in columns):
+        return False
+    return not all(map(_is_running, columns))
+
+
+def _length(column: Sequence[Fragment]) -> float:
+    return median(len(part.chars) for part in column)
+
+
+def _is_running(column: Sequence[Fragment]) -> bool:
+    """Return whether the lines of a column fill it, as those of a paragraph do."""
+    width = max(part.right for part in column) - min(part.left for part in column)
+    shares = [(part.right - part.left) / width for part in column if width > 0]
+    filled = len(shares) >= _COLUMN_LINES and median(shares) >= _FULL
+    return filled and _length(column) >= 8
+
+
+def _aligned_table(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float, float]]) -> Table:
+    lines = [
+        [line_of(cell).text if cell else "" for cell in _columns_of(row, gutters)] for row in band
+    ]
+    parts = [part for row in band for part in row]
+    return Table(
+        lines,
+        min(part.left for part in parts),
+        max(part.right for part in parts),
+        min(part.bottom for part in parts),
+        max(part.top for part in parts),
+    )
+
+
+def _ordered(parts: Sequence[Fragment], tables: Sequence[Table]) -> list[Block | Table]:
+    """Return fragments and tables in reading order: column after column, from the top."""
+    items: list[Fragment | Table] = [*parts, *tables]
+    return [block for region in _regions(items, depth=0) for block in _stacked(region)]
+
+
+def _regions(items: Sequence[Fragment | Table], depth: int) -> Iterator[list[Fragment | Table]]:
+    """Yield the columns of a region in reading order, and what stands across them."""
+    cut = _best_gutter(items) if depth < 8 and len(items) >= 2 * _COLUMN_LINES else None
+    if cut is None:
+        yield _row_order(items)
+        return
+    gutter, top, bottom = cut
+    above = [item for item in items if item.bottom >= top]
+    below = [item for item in items if item.top <= bottom and item.bottom < top]
+    chosen = set(map(id, above)) | set(map(id, below))
+    band = [item for item in items if id(item) not in chosen]
+    left = [item for item in band if (item.left + item.right) / 2 < gutter]
+    right = [item for item in band if (item.left + item.right) / 2 >= gutter]
+    for region in (above, left, right, below):
+        if region:
+            yield from _regions(region, depth + 1)
+
+
+def _row_order(items: Sequence[Fragment | Table]) -> list[Fragment | Table]:
+    tables = [item for item in items if isinstance(item, Table)]
+    lines = [line_of(row) for row in rows(item for item in items if isinstance(item, Fragment))]
+    return sorted([*lines, *tables], key=lambda item: -item.top)
+
+
+def _best_gutter(items: Sequence[Fragment | Table]) -> tuple[float, float, float] | None:
+    """Return ``(x, top, bottom)`` of the gutter that most lines of running text stand beside."""
+    size = (
+        median(item.size for item in items if isinstance(item, Fragment))
+        if any(isinstance(item, Fragment) for item in items)
+        else 10.0
+    )
+    best: tuple[int, float, float, float] | None = None
+    for place in sorted({round(item.right, 0) for item in items}):
+        left, right = place + 0.5, place + 0.5 + _GUTTER * size
+        found = _free_run(items, left, right)
+        if found and (best is None or found[0] > best[0]):
+            best = found
+    return None if best is None else best[1:]
+
+
+def _free_run(
+    items: Sequence[Fragment | Table], left: float, right: float
+) -> tuple[int, float, float, float] | None:
+    """Return the longest run of lines that leave a strip free, both sides of which hold text."""
+    crossing = sorted(
+        (item for item in items if item.left < right and item.right > left),
+        key=lambda item: -item.top,
+    )
+    limits = [(float("inf"), float("inf"))]
+    limits += [(item.top, item.bottom) for item in crossing]
+    limits += [(float("-inf"), float("-inf"))]
+    best: tuple[int, float, float, float] | None = None
+    floor = float("inf")
+    for (_, upper), (lower, _) in itertools.pairwise(limits):
+        floor = min(floor, upper)
+        inside = [i for i in items if i.top <= floor + 0.5 and i.bottom >= lower - 0.5]
+        before = [item for item in inside if item.right <= left + 0.5]
+        after = [item for item in inside if item.left >= right - 0.5]
+        if not (_is_column(before) and _is_column(after)):
+            continue
+        top = min(max(i.top for i in before), max(i.top for i in after))
+        bottom = max(min(i.bottom for i in before), min(i.bottom for i in after))
+        if top <= bottom:
+            continue
+        score = min(len(before), len(after)) * 1000 + len(inside)
+        if best is None or score > best[0]:
+            best = (score, (left + right) / 2, floor, lower)
+    return best
+
+
+def _is_column(items: Sequence[Fragment | Table]) -> bool:
+    lines = [line_of(row) for row in rows(i for i in items if isinstance(i, Fragment))]
+    return len(lines) >= _COLUMN_LINES and _is_running(lines)
+
+
+def _stacked(items: Sequence[Fragment | Table]) -> Iterator[Block | Table]:
+    """Yield the lines between tables as blocks."""
+    block = Block()
+    for item in items:
+        if isinstance(item, Fragment):
+            block.lines.append(item)
+            continue
+        if block.lines:
+            yield block
+        block = Block()
+        yield item
+    if block.lines:
+        yield block

@@ -1,0 +1,165 @@
+"""Characters → fragments → lines of text, with spaces only where the page has them."""
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import median
+
+from rag_app.documents.pdf.characters import Char, Space
+
+_BREAK = 1.0
+"""Gap, in sizes of the text, at which a line may be two: columns, or cells of a table."""
+_SAME_LINE = 0.5
+"""Share of the lower height by which two things of one line overlap."""
+_WORD_GAP = 0.2
+"""Gap between Latin letters, in sizes of the text, that is a space."""
+_HAN_GAP = 0.8
+"""The same between Chinese characters, which have no spaces between them."""
+_MIXED_GAP = 0.5
+_TRACKED = 0.12
+"""Gap from which on Chinese characters are set apart for the looks of it."""
+_WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef\u3000-\u303f“”‘’…—·]")
+
+
+def is_wide(text: str) -> bool:
+    """Return whether a character is Chinese, or punctuation of Chinese text."""
+    return bool(_WIDE.match(text))
+
+
+@dataclass(eq=False)
+class Fragment:
+    """Neighbouring characters of one line."""
+
+    chars: list[Char]
+    left: float = field(init=False)
+    right: float = field(init=False)
+    bottom: float = field(init=False)
+    top: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = min(char.left for char in self.chars)
+        self.right = max(char.right for char in self.chars)
+        self.bottom = min(char.bottom for char in self.chars)
+        self.top = max(char.top for char in self.chars)
+
+    @cached_property
+    def size(self) -> float:
+        """Of its text, in points."""
+        return median(char.size for char in self.chars)
+
+    @cached_property
+    def bold(self) -> bool:
+        """Whether all of it is."""
+        return all(char.bold for char in self.chars)
+
+    @cached_property
+    def text(self) -> str:
+        """What is written, spaces included."""
+        return spell(self.chars)
+
+
+def fragments(chars: Iterable[Char]) -> list[Fragment]:
+    """Return what stands together, in the order in which the PDF draws it."""
+    found: list[list[Char]] = []
+    for char in chars:
+        if found and _continues(found[-1], char):
+            found[-1].append(char)
+        else:
+            found.append([char])
+    return [Fragment(group) for group in _rejoined(found)]
+
+
+def _continues(group: Sequence[Char], char: Char) -> bool:
+    before = group[-1]
+    if not _level(before, char):
+        return False
+    size = max(before.size, char.size)
+    tracking = max(before.left - group[-2].right, 0.0) if len(group) > 1 else 0.0
+    # The letters of a ligature share one box.
+    onwards = char.left > before.left - 0.3 * size
+    return onwards and char.left - before.right < _BREAK * size + 3 * min(tracking, size)
+
+
+def _level(first: Char | Fragment, second: Char | Fragment) -> bool:
+    shared = min(first.top, second.top) - max(first.bottom, second.bottom)
+    return shared > _SAME_LINE * min(first.top - first.bottom, second.top - second.bottom)
+
+
+def _rejoined(groups: list[list[Char]]) -> Iterator[list[Char]]:
+    """Join fragments of one line that were not drawn one after the other, such as exponents."""
+    rest = sorted(groups, key=lambda group: (-round(group[0].middle), group[0].left))
+    done: list[list[Char]] = []
+    for group in rest:
+        for other in reversed(done[-6:]):
+            if _continues(other, group[0]):
+                other.extend(group)
+                break
+        else:
+            done.append(group)
+    yield from done
+
+
+def rows(parts: Iterable[Fragment]) -> list[list[Fragment]]:
+    """Return fragments by rows, from the top; within a row from the left."""
+    found: list[list[Fragment]] = []
+    for part in sorted(parts, key=lambda part: -(part.top + part.bottom)):
+        for row in reversed(found[-3:]):
+            if _level(row[0], part) and not any(_overlap(part, other) for other in row):
+                row.append(part)
+                break
+        else:
+            found.append([part])
+    return [sorted(row, key=lambda part: part.left) for row in found]
+
+
+def _overlap(first: Fragment, second: Fragment) -> bool:
+    return min(first.right, second.right) - max(first.left, second.left) > 0.3 * first.size
+
+
+def line_of(row: Sequence[Fragment]) -> Fragment:
+    """Return the fragments of a row as one."""
+    return row[0] if len(row) == 1 else Fragment([char for part in row for char in part.chars])
+
+
+def spell(chars: Sequence[Char]) -> str:
+    """Return the text of one line, given its characters from left to right."""
+    tracking = _tracking(chars)
+    text = ""
+    before: Char | None = None
+    for char in chars:
+        if before is not None and _is_space(before, char, tracking):
+            text += " "
+        text += char.text
+        before = char
+    return text
+
+
+def _tracking(chars: Sequence[Char]) -> float:
+    """Return by how many sizes the Chinese characters of a line are set apart; 0 if they touch."""
+    gaps = [
+        (after.left - before.right) / after.size
+        for before, after in itertools.pairwise(chars)
+        if is_wide(before.text) and is_wide(after.text)
+    ]
+    if len(gaps) < 2:
+        return 0.0
+    usual = median(gaps)
+    return usual if usual > _TRACKED else 0.0
+
+
+def _is_space(before: Char, char: Char, tracking: float) -> bool:
+    gap = (char.left - before.right) / max(char.size, before.size)
+    written = char.spaced is Space.WRITTEN
+    if "\u3000" in (before.text, char.text):
+        return False
+    wide = is_wide(before.text) + is_wide(char.text)
+    if wide and tracking:
+        return gap > 1.6 * tracking + 0.3
+    if wide:
+        usual, least = (_HAN_GAP, _TRACKED) if wide == 2 else (_MIXED_GAP, 0.05)
+        return gap > usual or (written and gap > least)
+    if written:
+        return gap > -_WORD_GAP
+    return gap > _WORD_GAP or (char.spaced is Space.GUESSED and gap > 0.5 * _WORD_GAP)

@@ -1,0 +1,200 @@
+"""Lines → paragraphs and headings: the line breaks undone that only the page's width made."""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from rag_app.documents.pdf.characters import HYPHEN
+from rag_app.documents.pdf.layout import Block, Table
+from rag_app.documents.pdf.lines import Fragment, is_wide
+
+_FULL = 0.8
+"""Share of a column's width from which on a line was broken by the width alone."""
+_FULL_SENTENCE = 0.95
+"""The same where the line ends with a sentence, as the last line of a paragraph does."""
+_INDENT = 0.9
+"""By how much, in sizes of the text, the first line of a paragraph is set in."""
+_APART = 1.5
+"""Distance from the line before, in usual distances, from which on a paragraph is new."""
+_LARGER = 1.15
+"""Size of a heading, in sizes of the body."""
+_HEADING_LENGTH = 60
+_SMALLER = 0.92
+"""Greatest size of a footnote, in sizes of the body."""
+_CHINESE = 0.3
+"""Share of a line that is Chinese from which on numbers are broken where the line ends."""
+
+_ENDS = re.compile(r"[。！？；：…!?;:.][”’」』）)】》\"']*$")
+_SENTENCE_ENDS = re.compile(r"[。！？；…!?.][”’」』）)】》\"']*$")
+_BEGINS = re.compile(
+    r"[-•·●■◆○*#▪–]\s|[（(]?[一二三四五六七八九十\d]{1,3}[、.．)）](?!\d)"
+    r"|第[一二三四五六七八九十百千零〇两\d]{1,8}[章节条篇部编回卷款]|\u3000|[A-Z图表][\d.]+\s"
+)
+_JOINT = re.compile(r"\w[-/]$")
+_NOTE = re.compile(r"[\d①-⑳*†‡＊※\[［〔(（]|注")
+
+
+@dataclass
+class Paragraph:
+    """Lines that are one paragraph, heading or footnote."""
+
+    lines: list[Fragment] = field(default_factory=list)
+    level: int = 0
+    """Of a heading, from 1; 0 is none."""
+    close: bool = False
+    """True where it follows the one before without a space between."""
+    open: bool = False
+    """True where its last line is full and ends no sentence, so that it may go on."""
+    fresh: bool = True
+    """True where it begins as a paragraph does, so that it does not go on from the page before."""
+
+
+def glue(before: str, line: str) -> tuple[str, str]:
+    """Return the text before, and what stands between it and the line that goes on from it."""
+    if before.endswith(HYPHEN):
+        return before.removesuffix(HYPHEN), "" if line[:1].islower() else "-"
+    first, last = line[:1], before[-1:]
+    if is_wide(first) or is_wide(last) or _JOINT.search(before):
+        return before, ""
+    if first.isdigit() and last.isdigit() and _is_chinese(before + line):
+        return before, ""
+    return before, " "
+
+
+def join(before: str, line: str) -> str:
+    """Return a line with the one that it goes on in."""
+    text, between = glue(before, line)
+    return f"{text}{between}{line}"
+
+
+def _is_chinese(text: str) -> bool:
+    return sum(map(is_wide, text)) > _CHINESE * len(text)
+
+
+def body_size(lines: Iterable[Fragment]) -> float:
+    """Return the size of most of the text, in points; 0 where there is none."""
+    sizes: Counter[float] = Counter()
+    for line in lines:
+        sizes[round(line.size * 2) / 2] += len(line.chars)
+    return max(sizes, key=lambda size: sizes[size], default=0.0)
+
+
+def heading_sizes(lines: Sequence[Fragment], body: float) -> list[int]:
+    """Return the sizes of headings, the largest first."""
+    sizes = Counter(round(line.size) for line in lines if _looks_like_heading(line, body))
+    return sorted(sizes, reverse=True)[:5]
+
+
+def _looks_like_heading(line: Fragment, body: float) -> bool:
+    text = line.text
+    short = len(text) <= _HEADING_LENGTH and not _SENTENCE_ENDS.search(text)
+    return bool(body) and short and line.size >= _LARGER * body and any(map(str.isalnum, text))
+
+
+def paragraphs(block: Block, body: float, headings: Sequence[float]) -> Iterator[Paragraph]:
+    """Yield the paragraphs and headings of a block.
+
+    Args:
+        block: Lines in reading order.
+        body: Size of the running text, in points.
+        headings: Sizes of headings, the largest first.
+    """
+    leading = _leading(block.lines)
+    current: Paragraph | None = None
+    for line in block.lines:
+        level = 0
+        if _looks_like_heading(line, body) and round(line.size) in headings:
+            level = list(headings).index(round(line.size)) + 1
+        if current and _goes_on(current, line, level, block, leading):
+            current.lines.append(line)
+            continue
+        if current:
+            current.open = _is_open(current.lines[-1], block) and not current.level
+            yield current
+        close = bool(current and not level and not current.level) and not _is_apart(
+            current.lines[-1] if current else line, line, leading
+        )
+        set_in = line.left - block.left > _INDENT * line.size
+        fresh = bool(level or set_in or _BEGINS.match(line.text))
+        current = Paragraph([line], level, close=close, fresh=fresh)
+    if current:
+        current.open = _is_open(current.lines[-1], block) and not current.level
+        yield current
+
+
+def _leading(lines: Sequence[Fragment]) -> float:
+    distances = [
+        before.top - line.top for before, line in itertools.pairwise(lines) if before.top > line.top
+    ]
+    return median(distances) if distances else 0.0
+
+
+def _is_apart(before: Fragment, line: Fragment, leading: float) -> bool:
+    distance = before.top - line.top
+    return distance > _APART * leading or distance > 3 * line.size
+
+
+def _goes_on(
+    paragraph: Paragraph, line: Fragment, level: int, block: Block, leading: float
+) -> bool:
+    before = paragraph.lines[-1]
+    if level or paragraph.level:
+        same = level == paragraph.level and abs(before.size - line.size) < 1
+        return same and before.bottom - line.top < line.size and _fills(before, block, _FULL)
+    if abs(before.size - line.size) > 0.12 * before.size or _is_apart(before, line, leading):
+        return False
+    if not _fills(before, block, _FULL_SENTENCE if _ENDS.search(before.text) else _FULL):
+        return False
+    if _BEGINS.match(line.text):
+        return False
+    set_in = line.left - max(block.left, before.left) > _INDENT * line.size
+    return not set_in or bool(_BEGINS.match(paragraph.lines[0].text))
+
+
+def _fills(line: Fragment, block: Block, share: float) -> bool:
+    return line.right - block.left >= share * (block.right - block.left)
+
+
+def _is_open(line: Fragment, block: Block) -> bool:
+    return _fills(line, block, _FULL) and not _SENTENCE_ENDS.search(line.text)
+
+
+def without_footnotes(
+    items: Sequence[Block | Table], body: float
+) -> tuple[list[Block | Table], list[Fragment]]:
+    """Return the blocks and tables of a page without its footnotes, and the footnotes' lines.
+
+    Footnotes are lines in small type at the bottom, the first of which begins with its mark.
+    """
+    kept: list[Block | Table] = []
+    notes: list[Fragment] = []
+    for item in items:
+        if isinstance(item, Table):
+            kept.append(item)
+            continue
+        start = len(item.lines)
+        while start and item.lines[start - 1].size <= _SMALLER * body:
+            start -= 1
+        while start < len(item.lines) and not _NOTE.match(item.lines[start].text):
+            start += 1
+        lines = item.lines[start:]
+        alone = not any(other is not item for other in items) and start == 0
+        lowest = bool(lines) and lines[0].top <= min(
+            _bottoms(items, set(map(id, lines))), default=0
+        )
+        if not lines or alone or not lowest:
+            kept.append(item)
+            continue
+        notes += lines
+        if start:
+            kept.append(Block(item.lines[:start]))
+    return kept, notes
+
+
+def _bottoms(items: Sequence[Block | Table], without: set[int]) -> Iterator[float]:
+    for item in items:
+        lines = [item] if isinstance(item, Table) else item.lines
+        yield from (line.bottom + 1 for line in lines if id(line) not in without)

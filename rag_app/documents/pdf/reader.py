@@ -1,0 +1,309 @@
+"""PDF → text by geometry: columns, tables, paragraphs and headings as the page shows them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
+
+from rag_app.documents.naming import shown
+from rag_app.documents.pdf.characters import Char, page_characters
+from rag_app.documents.pdf.layout import Block, Table, blocks
+from rag_app.documents.pdf.lines import Fragment
+from rag_app.documents.pdf.paragraphs import (
+    Paragraph,
+    body_size,
+    glue,
+    heading_sizes,
+    paragraphs,
+    without_footnotes,
+)
+from rag_app.documents.pdf.rules import page_edges
+from rag_app.documents.pdf.running_heads import running_lines, without
+from rag_app.documents.tables import table_lines
+from rag_app.documents.text import clean
+from rag_app.errors import DocumentError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from pypdfium2 import PdfDocument, PdfPage
+
+MAX_PAGES = 50_000
+MAX_CHARACTERS = 50_000_000
+"""A few bytes can name the same page, and a page the same text, any number of times."""
+_PDFIUM = Lock()
+"""PDFium must be used by one thread at a time."""
+_PICTURE = 0.02
+"""Share of a page without text from which on a picture on it may be a scan."""
+_LARGE_PICTURE = 0.3
+"""The same beside a little text."""
+_SCAN_TEXT = 40
+"""Characters that a scanned page may have beside its picture: a stamp, a page number."""
+
+ReadPicture = Callable[["Image"], list[Char]]
+"""Returns the characters in a picture of a page, in pixels, y upwards."""
+
+
+class LineBox(NamedTuple):
+    """Where a line of the text stands on its page; in points from the lower left corner."""
+
+    start: int
+    """Offset in the text."""
+    end: int
+    page: int
+    """1-based."""
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+
+@dataclass
+class PdfText:
+    """What a PDF says."""
+
+    text: str = ""
+    page_starts: list[int] = field(default_factory=list)
+    """Character offset at which each page begins."""
+    notes: list[str] = field(default_factory=list)
+    """What was not read, and what to do about it."""
+    boxes: list[LineBox] = field(default_factory=list)
+
+
+class _Page(NamedTuple):
+    items: list[Block | Table]
+    unread: str = ""
+    """Why there is nothing to read though something is on the page."""
+    vertical: bool = False
+
+
+def read_pdf(data: bytes, name: str, read_picture: ReadPicture | None = None) -> PdfText:
+    """Return the text of a PDF.
+
+    Args:
+        data: The file's content.
+        name: Of the file, for messages.
+        read_picture: Reads pages that are pictures, or whose text can't be read.
+
+    Raises:
+        DocumentError: it is damaged, needs a password, is far too large, or holds no text.
+    """
+    import pypdfium2
+
+    with _PDFIUM:
+        try:
+            document = pypdfium2.PdfDocument(data)
+        except pypdfium2.PdfiumError as error:
+            raise _unopened(name, error) from error
+        try:
+            pages = list(_pages(document, name, read_picture))
+        except pypdfium2.PdfiumError as error:
+            msg = f"{shown(name)} has a damaged page ({error}); get it or save it anew"
+            raise DocumentError(msg) from error
+        finally:
+            document.close()
+    result = _text_of(pages)
+    result.notes = _notes(pages)
+    if not result.text:
+        unread = {page.unread for page in pages if page.unread}
+        what = " and ".join(sorted(unread)) or "nothing"
+        msg = f"{shown(name)} holds no text, only {what}; run OCR on it first (as ocrmypdf does)"
+        raise DocumentError(msg)
+    return result
+
+
+def _unopened(name: str, error: Exception) -> DocumentError:
+    if "password" in str(error).lower() or "security" in str(error).lower():
+        return DocumentError(f"{shown(name)} needs a password; save a copy without one")
+    return DocumentError(f"{shown(name)} is damaged or no PDF ({error}); get it or save it anew")
+
+
+def _pages(document: "PdfDocument", name: str, read_picture: ReadPicture | None) -> Iterator[_Page]:
+    room = MAX_CHARACTERS
+    for number in range(min(len(document), MAX_PAGES + 1)):
+        page = document[number]
+        try:
+            read = _page(page, read_picture)
+        finally:
+            page.close()
+        room -= sum(
+            len(line.chars) for item in read.items if isinstance(item, Block) for line in item.lines
+        )
+        if room < 0 or number == MAX_PAGES:
+            limit = f"{MAX_PAGES:,} pages or {MAX_CHARACTERS:,} characters"
+            msg = f"{shown(name)} has more than {limit}: refused; split it if you trust it"
+            raise DocumentError(msg)
+        yield read
+
+
+def _page(page: "PdfPage", read_picture: ReadPicture | None) -> _Page:
+    written = page_characters(page)
+    unread = ""
+    if not written.readable:
+        unread = "text in a font that does not say which characters it has"
+    elif len(written.chars) < _SCAN_TEXT and _has_picture(page, bool(written.chars)):
+        unread = "pictures"
+    if unread and read_picture is not None:
+        scale = 200 / 72
+        chars = read_picture(page.render(scale=scale).to_pil())
+        points = [_scaled(char, 1 / scale) for char in chars]
+        return _Page(blocks(points, [], []), "" if points else unread)
+    if not written.readable:
+        return _Page([], unread)
+    if written.turn:
+        return _Page(blocks(written.chars, [], []), unread, vertical=True)
+    items = blocks(written.chars, *page_edges(page))
+    for chars in written.aside:
+        items += blocks(chars, [], [])
+    return _Page(items, unread)
+
+
+def _scaled(char: Char, factor: float) -> Char:
+    numbers = (char.left, char.bottom, char.right, char.top, char.size)
+    left, bottom, right, top, size = (number * factor for number in numbers)
+    return char._replace(left=left, bottom=bottom, right=right, top=top, size=size)
+
+
+def _has_picture(page: "PdfPage", has_text: bool) -> bool:
+    """Return whether a page may be a scan: beside text only a large picture makes it one."""
+    from pypdfium2 import raw as pdfium
+
+    share = _LARGE_PICTURE if has_text else _PICTURE
+    least = share * page.get_width() * page.get_height()
+    for item in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
+        left, bottom, right, top = item.get_bounds()
+        if (right - left) * (top - bottom) >= least:
+            return True
+    return False
+
+
+def _notes(pages: Sequence[_Page]) -> list[str]:
+    notes = []
+    for reason in sorted({page.unread for page in pages if page.unread}):
+        numbers = [number for number, page in enumerate(pages, 1) if page.unread == reason]
+        notes.append(
+            f"{len(numbers)} of {len(pages)} pages hold only {reason} and were not read "
+            f"(page {_ranges(numbers)}): run OCR on them"
+        )
+    return notes
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Return page numbers with runs shortened, as in ``2-4, 7``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return ", ".join("-".join(map(str, run)) for run in runs)
+
+
+def _text_of(pages: Sequence[_Page]) -> PdfText:
+    running, heads = running_lines([page.items for page in pages])
+    items = [without(page.items, running) for page in pages]
+    lines = [
+        line for page in items for item in page if isinstance(item, Block) for line in item.lines
+    ]
+    body = body_size(lines)
+    headings = heading_sizes(lines, body)
+    writer = _Writer()
+    for number, page in enumerate(items, 1):
+        writer.begin_page(number, turned=pages[number - 1].vertical)
+        kept, notes = without_footnotes(page, body)
+        if number == 1:
+            for head in heads:
+                writer.add(Paragraph([head]))
+        content: list[Paragraph | Table] = []
+        for item in kept:
+            content += [item] if isinstance(item, Table) else paragraphs(item, body, headings)
+        footnotes = [*paragraphs(Block(notes), body, ())] if notes else []
+        # Notes of a page stand before a paragraph that goes on on the next one.
+        at = len(content)
+        if content and isinstance(content[-1], Paragraph) and content[-1].open:
+            at -= 1
+        content[at:at] = footnotes
+        for part in content:
+            writer.add(part)
+    return writer.finish()
+
+
+class _Writer:
+    """Puts paragraphs and tables one after the other and keeps where each line stands."""
+
+    def __init__(self) -> None:
+        self.result = PdfText()
+        self._text = ""
+        self._done: list[str] = []
+        self._length = 0
+        self._page = 0
+        self._turned = False
+        self._open = False
+        self._new_page = True
+
+    def begin_page(self, number: int, *, turned: bool) -> None:
+        self._page, self._turned, self._new_page = number, turned, True
+        self.result.page_starts.append(-1)
+
+    def add(self, part: Paragraph | Table) -> None:
+        if isinstance(part, Table):
+            lines = "\n".join(table_lines(part.rows))
+            if lines:
+                self._break("\n\n")
+                self._start_page()
+                self._write(clean(lines))
+            self._open = False
+            return
+        texts = [clean(line.text).strip() for line in part.lines]
+        goes_on = self._new_page and self._open and not part.fresh and not part.level
+        if goes_on:
+            self._glue(texts[0])
+        else:
+            self._break("\n" if part.close else "\n\n")
+        self._start_page()
+        if part.level:
+            self._write("#" * part.level + " ")
+        for number, (line, text) in enumerate(zip(part.lines, texts, strict=True)):
+            if number:
+                self._glue(text)
+            self._line(line, text)
+        self._open = part.open
+
+    def finish(self) -> PdfText:
+        text = "".join(self._done)
+        self.result.text = text
+        length = len(text)
+        starts = self.result.page_starts
+        for number in range(len(starts) - 1, -1, -1):
+            if starts[number] < 0:
+                starts[number] = starts[number + 1] if number + 1 < len(starts) else length
+        return self.result
+
+    def _start_page(self) -> None:
+        if self._new_page:
+            self.result.page_starts[-1] = self._length
+        self._new_page = False
+
+    def _break(self, kind: str) -> None:
+        if self._length:
+            self._write(kind)
+
+    def _glue(self, line: str) -> None:
+        before = self._done[-1]
+        text, between = glue(before, line)
+        if text != before:
+            self._done[-1] = text
+            self._length -= len(before) - len(text)
+        self._write(between)
+
+    def _write(self, text: str) -> None:
+        if text:
+            self._done.append(text)
+            self._length += len(text)
+
+    def _line(self, line: Fragment, text: str) -> None:
+        start = self._length
+        self._write(text)
+        box = (line.left, line.bottom, line.right, line.top)
+        if self._turned:  # back to where it stands on the page
+            box = (line.bottom, -line.right, line.top, -line.left)
+        self.result.boxes.append(LineBox(start, self._length, self._page, *box))

@@ -1,0 +1,72 @@
+"""Running heads, feet and page numbers: lines that come again at the same place of many pages."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+from rag_app.documents.pdf.layout import Block, Table
+from rag_app.documents.pdf.lines import Fragment
+
+_EDGE_LINES = 3
+"""Lines from the top and from the bottom of a page that may be running ones."""
+_PLACE = 4.0
+"""Points within which the places of a running line differ from page to page."""
+_SHARE = 0.25
+"""Share of the pages on which a running line stands at least; on three at least."""
+_FEW_PAGES = 5
+"""Up to so many pages, two with the line are enough."""
+_NUMBER = re.compile(r"[\dⅰ-ⅿivxlcIVXLC零〇一二三四五六七八九十百]+")
+_PAGE_NUMBER = re.compile(r"[\s\-–—·.|/#第页頁共章节page of]*", re.IGNORECASE)
+
+Page = Sequence[Block | Table]
+
+
+def running_lines(pages: Sequence[Page]) -> tuple[set[int], list[Fragment]]:
+    """Return the identities of all running lines, and those that are worth reading, once each."""
+    found: dict[tuple[str, str], list[tuple[int, Fragment]]] = defaultdict(list)
+    for number, page in enumerate(pages):
+        for edge, line in _edge_lines(page):
+            found[edge, _NUMBER.sub("#", "".join(line.text.split()))].append((number, line))
+    enough = 2 if len(pages) <= _FEW_PAGES else max(3, int(_SHARE * len(pages)))
+    running: set[int] = set()
+    heads: dict[str, Fragment] = {}
+    for (_, text), places in found.items():
+        for group in _at_one_place(places):
+            if len({number for number, _ in group}) < enough or len(pages) < 2:
+                continue
+            running.update(id(line) for _, line in group)
+            if not _PAGE_NUMBER.fullmatch(text):
+                heads.setdefault(_NUMBER.sub("", text), group[0][1])
+    return running, list(heads.values())
+
+
+def _edge_lines(page: Page) -> list[tuple[str, Fragment]]:
+    lines = [line for item in page if isinstance(item, Block) for line in item.lines]
+    down = sorted(lines, key=lambda line: -line.top)
+    tables = [item for item in page if isinstance(item, Table)]
+    top = max((table.top for table in tables), default=float("-inf"))
+    bottom = min((table.bottom for table in tables), default=float("inf"))
+    first = [("top", line) for line in down[:_EDGE_LINES] if line.bottom >= top - 1]
+    last = [("bottom", line) for line in down[-_EDGE_LINES:] if line.top <= bottom + 1]
+    return first + last
+
+
+def _at_one_place(places: Sequence[tuple[int, Fragment]]) -> list[list[tuple[int, Fragment]]]:
+    groups: list[list[tuple[int, Fragment]]] = []
+    for number, line in sorted(places, key=lambda place: place[1].top):
+        if groups and line.top - groups[-1][-1][1].top <= _PLACE:
+            groups[-1].append((number, line))
+        else:
+            groups.append([(number, line)])
+    return groups
+
+
+def without(page: Page, lines: set[int]) -> list[Block | Table]:
+    """Return a page without some lines, named by their identities."""
+    kept: list[Block | Table] = []
+    for item in page:
+        if isinstance(item, Table):
+            kept.append(item)
+        elif left := [line for line in item.lines if id(line) not in lines]:
+            kept.append(Block(left))
+    return kept

@@ -1,0 +1,39 @@
+import pytest
+
+from rag_app.documents.pdf.characters import HYPHEN, gibberish
+from rag_app.documents.pdf.paragraphs import join
+
+
+@pytest.mark.parametrize(
+    ("before", "line", "text"),
+    [
+        ("李白是唐代的著名诗", "人。", "李白是唐代的著名诗人。"),
+        ("总共使用的金额是人民币", "2024年的三倍", "总共使用的金额是人民币2024年的三倍"),
+        ("电话分机811", "0，不得自行删除", "电话分机8110，不得自行删除"),
+        ("the moon in 2019", "20 people saw", "the moon in 2019 20 people saw"),
+        ("the moon and the", "river in autumn", "the moon and the river in autumn"),
+        (f"the moon and riv{HYPHEN}", "ers", "the moon and rivers"),
+        (f"the years of 1999{HYPHEN}", "2004", "the years of 1999-2004"),
+        ("the years of 1999-", "2004", "the years of 1999-2004"),
+        ("我们使用 LangChain", "和 FAISS 检索", "我们使用 LangChain和 FAISS 检索"),
+    ],
+)
+def test_lines_are_joined(before: str, line: str, text: str) -> None:
+    assert join(before, line) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("!\"#$%&'()*+,-./", True),
+        ("\ue001\ue002\ue003\ue004abc", True),
+        ("Buyer˖哾㦓㓱䎦䎧䎨䎩䎪䎫䎬", True),
+        ("李白（701年—762年），字太白", False),
+        ("臺北市立圖書館宣布延長開放時間", False),
+        ("E = mc^2; F = m*a (1)", False),
+        ("1,234.50 -12.0% 88/100", False),
+        ("...... 12", False),
+    ],
+)
+def test_codes_are_told_from_writing(text: str, codes: bool) -> None:
+    assert gibberish("".join(text.split())) is codes

@@ -1,0 +1,197 @@
+import pytest
+from reportlab.pdfgen.canvas import Canvas
+
+from rag_app.documents.pdf.reader import PdfText, read_pdf
+from rag_app.errors import DocumentError
+from tests.rag_app.documents.pdf.drawing import HEIGHT, lines, pdf, ruled_table
+
+PROSE = [
+    "本镇图书馆每周二至周日开放，开放时间为上午九点到下午五点，节假",
+    "日照常开放。读者凭借书证每次可以借阅图书五册，借期三十天，到期",
+    "可以续借一次。遗失图书按照原价的两倍赔偿。",
+]
+JOINED = "".join(PROSE)
+
+
+def read(*pages: object) -> PdfText:
+    return read_pdf(pdf(*pages), "手册.pdf")  # type: ignore[arg-type]
+
+
+def test_a_number_broken_by_the_end_of_a_line_is_one_again() -> None:
+    text = ["由仓储部门的两名保管员共同登记在编号为20231", "5的台账里，保存期限不少于五年。"]
+    assert read(lambda canvas: lines(canvas, text)).text == "".join(text)
+
+
+def test_a_paragraph_is_one_line() -> None:
+    assert read(lambda canvas: lines(canvas, PROSE)).text == JOINED
+
+
+def test_english_words_keep_their_spaces() -> None:
+    text = ["Readers may borrow five books at a time for", "thirty days and renew each of them"]
+    page = read(lambda canvas: lines(canvas, text, font="Helvetica"))
+    assert page.text == " ".join(text)
+
+
+@pytest.mark.parametrize("tracking", [2, 3, 6, 10])
+def test_characters_set_apart_have_no_spaces_between_them(tracking: float) -> None:
+    texts = ["关于城市供水的几项规定", "水费按月收取，逾期三十天未缴的可以停止供水。"]
+    page = read(lambda canvas: lines(canvas, texts, tracking=tracking))
+    assert page.text == "\n".join(texts)
+
+
+@pytest.mark.parametrize("right_top", [700.0, 691.0])
+def test_columns_are_read_one_after_the_other(right_top: float) -> None:
+    left = ["本镇图书馆每周二至周日开放，开放时", "间为上午九点到下午五点。读者凭借书",
+            "证每次可以借阅图书五册，借期三十天，", "到期可以续借一次。"]  # fmt: skip
+    right = ["自习室在三楼，共有座位一百二十个，", "需要在前一天晚上八点以后预约。迟到",
+             "二十分钟以上的，座位自动释放，一个", "月内违约三次的不能再预约。"]  # fmt: skip
+
+    def page(canvas: Canvas) -> None:
+        lines(canvas, ["镇图书馆、自习室和儿童阅览室的读者须知（二〇二四年修订）"], y=760, x=120)
+        for number, pair in enumerate(zip(left, right, strict=True)):
+            lines(canvas, [pair[0]], y=700 - 18 * number)
+            lines(canvas, [pair[1]], x=320, y=right_top - 18 * number)
+
+    text = read(page).text
+    assert "".join(left) in text
+    assert "".join(right) in text
+    assert text.index("须知") < text.index(left[0]) < text.index(right[0])
+
+
+def test_vertical_writing_goes_from_right_to_left() -> None:
+    def page(canvas: Canvas) -> None:
+        for number, column in enumerate(
+            ("改設義渡不收渡資其後", "東門石橋建於乾隆十二", "縣志卷三橋梁")
+        ):
+            for place, char in enumerate(column):
+                lines(canvas, [char], x=300 + 40 * number, y=760 - 14 * place, size=14)
+
+    text = read(page).text
+    assert text.index("縣志卷三") < text.index("東門石橋") < text.index("改設義渡")
+
+
+@pytest.mark.parametrize("angle", [90, 180, 270])
+def test_a_turned_page_is_read_upright(angle: int) -> None:
+    def page(canvas: Canvas) -> None:
+        canvas.translate(300, 420)
+        canvas.rotate(angle)
+        lines(canvas, PROSE, x=-200, y=100)
+
+    assert read(page).text == JOINED
+
+
+def test_running_heads_and_page_numbers_stand_in_no_sentence() -> None:
+    body = [
+        ["水泵的检修周期为每三个月一次，检修的时候须停机，并且由两名工人",
+         "共同在场。润滑油在运行四百小时以后更换，更换的间隔由班组长根据"],
+        ["实际运行时间确定。更换以后，把旧油交给环保部门，登记在设备的台",
+         "账里，保存三年。"],
+        ["备件库在二号厂房的一楼，钥匙由值班人员保管，领用时登记，月底由"],
+    ]  # fmt: skip
+
+    def page(number: int) -> object:
+        def draw(canvas: Canvas) -> None:
+            lines(canvas, ["江南水务集团设备手册"], y=810, size=9)
+            lines(canvas, body[number], y=760)
+            lines(canvas, [f"第 {number + 1} 页"], x=280, y=40, size=9)
+
+        return draw
+
+    read_text = read(*(page(number) for number in range(3)))
+    assert "由班组长根据实际运行时间确定" in read_text.text
+    assert read_text.text.count("江南水务集团设备手册") == 1
+    assert "页" not in read_text.text
+    second = read_text.text.index("实际运行时间确定")
+    assert read_text.page_starts[1] == second
+
+
+def test_a_table_has_each_value_under_its_column() -> None:
+    rows = [
+        ["项目", "一月", "二月", "三月"],
+        ["差异甲", "-12", "", "45"],
+        ["差异乙", "", "778", ""],
+    ]
+
+    def page(canvas: Canvas) -> None:
+        lines(canvas, ["各项目的差异如下表所示："], y=760)
+        ruled_table(canvas, rows)
+        lines(canvas, ["表中的单位是万元。"], y=600)
+
+    text = read(page).text
+    assert "项目: 差异甲; 一月: -12; 三月: 45" in text
+    assert "项目: 差异乙; 二月: 778" in text
+    assert text.index("如下表") < text.index("差异甲") < text.index("单位是万元")
+
+
+def test_a_table_without_lines_has_rows() -> None:
+    rows = [["门店", "销售额", "同比"], ["无锡店", "131.5", "-4.2%"], ["常州店", "88.0", "1.9%"],
+            ["苏州店", "402.7", "12.0%"]]  # fmt: skip
+
+    def page(canvas: Canvas) -> None:
+        for number, row in enumerate(rows):
+            for column, cell in enumerate(row):
+                lines(canvas, [cell], x=60 + 120 * column, y=760 - 20 * number)
+
+    assert "门店: 常州店; 销售额: 88.0; 同比: 1.9%" in read(page).text
+
+
+def test_large_lines_are_headings() -> None:
+    def page(canvas: Canvas) -> None:
+        lines(canvas, ["设备手册"], y=800, size=22)
+        lines(canvas, ["水泵"], y=750, size=16)
+        lines(canvas, PROSE, y=710)
+
+    assert read(page).text == f"# 设备手册\n\n## 水泵\n\n{JOINED}"
+
+
+def test_footnotes_stand_apart() -> None:
+    def first(canvas: Canvas) -> None:
+        lines(canvas, PROSE[:2], y=760)
+        lines(canvas, ["① 数字以二〇二三年的普查为准。"], y=60, size=8)
+
+    def second(canvas: Canvas) -> None:
+        lines(canvas, PROSE[2:], y=760)
+
+    text = read(first, second).text
+    assert JOINED in text
+    assert "① 数字以二〇二三年的普查为准。" in text
+
+
+def test_bold_made_by_drawing_twice_is_written_once() -> None:
+    def page(canvas: Canvas) -> None:
+        lines(canvas, ["停水检修公告"])
+        lines(canvas, ["停水检修公告"], x=60.4)
+
+    assert read(page).text == "停水检修公告"
+
+
+def test_codes_of_a_font_are_not_taken_for_text() -> None:
+    with pytest.raises(DocumentError, match="font"):
+        read(lambda canvas: lines(canvas, ["!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"], font="Courier"))
+
+
+def test_pages_that_are_pictures_are_counted() -> None:
+    from PIL import Image
+    from reportlab.lib.utils import ImageReader
+
+    scan = ImageReader(Image.new("L", (400, 600), 255))
+
+    def picture(canvas: Canvas) -> None:
+        canvas.drawImage(scan, 0, 0, 595, HEIGHT)
+
+    result = read(lambda canvas: lines(canvas, PROSE), picture, picture)
+    assert result.text == JOINED
+    assert len(result.notes) == 1
+    assert "2 of 3 pages" in result.notes[0]
+    assert "2-3" in result.notes[0]
+
+
+def test_each_line_has_its_box_on_the_page() -> None:
+    result = read(
+        lambda canvas: lines(canvas, PROSE), lambda canvas: lines(canvas, ["第二页的话。"])
+    )
+    assert [result.text[box.start : box.end] for box in result.boxes] == [*PROSE, "第二页的话。"]
+    assert [box.page for box in result.boxes] == [1, 1, 1, 2]
+    first = result.boxes[0]
+    assert 59 < first.left < 61
+    assert first.bottom < 782 < first.top
