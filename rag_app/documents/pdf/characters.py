@@ -17,6 +17,8 @@ _HYPHENS = "\x02\ufffe"
 HYPHEN = "\u2010"
 _BOLD = 600
 """Font weight from which on text is bold; 400 is normal, 700 bold."""
+_SHADOW = 0.2
+"""Distance, in widths, within which the same character is the same again."""
 _MOST_UNREADABLE = 0.3
 """Share of characters without a meaning from which on a page's text can't be read."""
 
@@ -194,15 +196,20 @@ def _style(textpage: "PdfTextPage", index: int, raw_size: float) -> tuple[float,
 
 
 def _once(chars: Iterable[Char]) -> Iterator[Char]:
-    """Yield each character once, though bold may be made by drawing it twice."""
-    seen: set[tuple[str, int, int]] = set()
+    """Yield each character once, though bold or a shadow may be made by drawing it twice."""
+    seen: dict[tuple[str, int, int], Char] = {}
     for char in chars:
         x, y = round(char.left), round(char.bottom)
-        near = ((char.text, x + dx, y + dy) for dx in (0, -1, 1) for dy in (0, -1, 1))
-        if char.right - char.left > 2 and any(place in seen for place in near):
+        near = (seen.get((char.text, x + dx, y + dy)) for dx in (0, -1, 1) for dy in (0, -1, 1))
+        if any(other and _covers(other, char) for other in near):
             continue
-        seen.add((char.text, x, y))
+        seen[char.text, x, y] = char
         yield char
+
+
+def _covers(first: Char, second: Char) -> bool:
+    apart = max(abs(first.left - second.left), abs(first.bottom - second.bottom))
+    return apart < _SHADOW * min(first.right - first.left, first.size)
 
 
 def _turned(char: Char, quarter: int) -> Char:

@@ -216,7 +216,8 @@ def _is_table(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float, flo
         for column, cell in zip(columns, cells, strict=True):
             if cell:
                 column.append(line_of(cell))
-    if not all(len(column) >= 2 for column in columns) or several < len(band) * 0.6:
+    filled = sum(len(column) >= 2 for column in columns)
+    if filled < max(2, len(columns) / 2) or not all(columns) or several < len(band) * 0.5:
         return False
     if len(columns) == 2 and any(_length(column) > _SHORT for column in columns):
         return False

@@ -161,5 +161,6 @@ def _is_space(before: Char, char: Char, tracking: float) -> bool:
         usual, least = (_HAN_GAP, _TRACKED) if wide == 2 else (_MIXED_GAP, 0.05)
         return gap > usual or (written and gap > least)
     if written:
-        return gap > -_WORD_GAP
-    return gap > _WORD_GAP or (char.spaced is Space.GUESSED and gap > 0.5 * _WORD_GAP)
+        return gap > tracking - _WORD_GAP
+    guessed = char.spaced is Space.GUESSED and not tracking
+    return gap > tracking + _WORD_GAP or (guessed and gap > 0.5 * _WORD_GAP)
