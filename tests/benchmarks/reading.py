@@ -170,8 +170,10 @@ def draw_footnotes(texts: Sequence[str]) -> Sample:
         lines(canvas, rows[:half])
         lines(canvas, [note], y=60, size=8)
 
-    data = pdf(first, lambda canvas: lines(canvas, rows[half:]) and None)
-    return Sample("footnotes", data, "\n".join(texts))
+    def second(canvas: Canvas) -> None:
+        lines(canvas, rows[half:])
+
+    return Sample("footnotes", pdf(first, second), "\n".join(texts))
 
 
 def table_rows(source: random.Random) -> list[list[str]]:

@@ -12,7 +12,7 @@ WIDTH, HEIGHT = A4
 SONG = "STSong-Light"
 
 
-def pdf(*pages: Callable[[Canvas], None]) -> bytes:
+def pdf(*pages: Callable[[Canvas], object]) -> bytes:
     """A file whose pages the functions draw."""
     if SONG not in pdfmetrics.getRegisteredFontNames():
         pdfmetrics.registerFont(UnicodeCIDFont(SONG))
@@ -54,4 +54,5 @@ def ruled_table(
     for number, row in enumerate(rows):
         for column, cell in enumerate(row):
             place = (x + column * width + 4, y - (number + 1) * height + 7)
-            lines(canvas, [cell], x=place[0], y=place[1]) if cell else None
+            if cell:
+                lines(canvas, [cell], x=place[0], y=place[1])

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
@@ -13,8 +15,8 @@ PROSE = [
 JOINED = "".join(PROSE)
 
 
-def read(*pages: object) -> PdfText:
-    return read_pdf(pdf(*pages), "手册.pdf")  # type: ignore[arg-type]
+def read(*pages: Callable[[Canvas], object]) -> PdfText:
+    return read_pdf(pdf(*pages), "手册.pdf")
 
 
 def test_a_number_broken_by_the_end_of_a_line_is_one_again() -> None:
@@ -89,7 +91,7 @@ def test_running_heads_and_page_numbers_stand_in_no_sentence() -> None:
         ["备件库在二号厂房的一楼，钥匙由值班人员保管，领用时登记，月底由"],
     ]  # fmt: skip
 
-    def page(number: int) -> object:
+    def page(number: int) -> Callable[[Canvas], object]:
         def draw(canvas: Canvas) -> None:
             lines(canvas, ["江南水务集团设备手册"], y=810, size=9)
             lines(canvas, body[number], y=760)
