@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from rag_app.documents.pdf.characters import Char
-from rag_app.documents.pdf.lines import Fragment, fragments, line_of, rows
+from rag_app.documents.pdf.lines import Fragment, fragments, join, line_of, rows
 from rag_app.documents.pdf.rules import Edge, Grid, grids
 
 _GUTTER = 0.9
@@ -120,8 +120,6 @@ def _split_row(cells: Sequence[Sequence[Char]]) -> list[list[str]]:
 
 def cell_text(chars: Sequence[Char]) -> str:
     """Return the lines of a cell as one."""
-    from rag_app.documents.pdf.paragraphs import join
-
     text = ""
     for row in rows(fragments(chars)):
         text = join(text, line_of(row).text) if text else line_of(row).text

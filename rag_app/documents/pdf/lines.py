@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
 
-from rag_app.documents.pdf.characters import Char, Space
+from rag_app.documents.pdf.characters import HYPHEN, Char, Space
 
 _BREAK = 1.0
 """Gap, in sizes of the text, at which a line may be two: columns, or cells of a table."""
@@ -20,6 +20,9 @@ _HAN_GAP = 0.8
 _MIXED_GAP = 0.5
 _TRACKED = 0.12
 """Gap from which on Chinese characters are set apart for the looks of it."""
+_CHINESE = 0.3
+"""Share of a line that is Chinese from which on numbers are broken where the line ends."""
+_JOINT = re.compile(r"\w[-/]$")
 _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef\u3000-\u303f“”‘’…—·]")
 
 
@@ -164,3 +167,25 @@ def _is_space(before: Char, char: Char, tracking: float) -> bool:
         return gap > tracking - _WORD_GAP
     guessed = char.spaced is Space.GUESSED and not tracking
     return gap > tracking + _WORD_GAP or (guessed and gap > 0.5 * _WORD_GAP)
+
+
+def glue(before: str, line: str) -> tuple[str, str]:
+    """Return the text before, and what stands between it and the line that goes on from it."""
+    if before.endswith(HYPHEN):
+        return before.removesuffix(HYPHEN), "" if line[:1].islower() else "-"
+    first, last = line[:1], before[-1:]
+    if is_wide(first) or is_wide(last) or _JOINT.search(before):
+        return before, ""
+    if first.isdigit() and last.isdigit() and _is_chinese(before + line):
+        return before, ""
+    return before, " "
+
+
+def join(before: str, line: str) -> str:
+    """Return a line with the one that it goes on in."""
+    text, between = glue(before, line)
+    return f"{text}{between}{line}"
+
+
+def _is_chinese(text: str) -> bool:
+    return sum(map(is_wide, text)) > _CHINESE * len(text)

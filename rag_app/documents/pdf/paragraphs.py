@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from rag_app.documents.pdf.characters import HYPHEN
 from rag_app.documents.pdf.layout import Block, Table
-from rag_app.documents.pdf.lines import Fragment, is_wide
+from rag_app.documents.pdf.lines import Fragment
 
 _FULL = 0.8
 """Share of a column's width from which on a line was broken by the width alone."""
@@ -24,8 +23,6 @@ _LARGER = 1.15
 _HEADING_LENGTH = 60
 _SMALLER = 0.92
 """Greatest size of a footnote, in sizes of the body."""
-_CHINESE = 0.3
-"""Share of a line that is Chinese from which on numbers are broken where the line ends."""
 
 _ENDS = re.compile(r"[。！？；：…!?;:.][”’」』）)】》\"']*$")
 _SENTENCE_ENDS = re.compile(r"[。！？；…!?.][”’」』）)】》\"']*$")
@@ -33,7 +30,6 @@ _BEGINS = re.compile(
     r"[-•·●■◆○*#▪–]\s|[（(]?[一二三四五六七八九十\d]{1,3}[、.．)）](?!\d)"
     r"|第[一二三四五六七八九十百千零〇两\d]{1,8}[章节条篇部编回卷款]|\u3000|[A-Z图表][\d.]+\s"
 )
-_JOINT = re.compile(r"\w[-/]$")
 _NOTE = re.compile(r"[\d①-⑳*†‡＊※\[［〔(（]|注")
 
 
@@ -50,28 +46,6 @@ class Paragraph:
     """True where its last line is full and ends no sentence, so that it may go on."""
     fresh: bool = True
     """True where it begins as a paragraph does, so that it does not go on from the page before."""
-
-
-def glue(before: str, line: str) -> tuple[str, str]:
-    """Return the text before, and what stands between it and the line that goes on from it."""
-    if before.endswith(HYPHEN):
-        return before.removesuffix(HYPHEN), "" if line[:1].islower() else "-"
-    first, last = line[:1], before[-1:]
-    if is_wide(first) or is_wide(last) or _JOINT.search(before):
-        return before, ""
-    if first.isdigit() and last.isdigit() and _is_chinese(before + line):
-        return before, ""
-    return before, " "
-
-
-def join(before: str, line: str) -> str:
-    """Return a line with the one that it goes on in."""
-    text, between = glue(before, line)
-    return f"{text}{between}{line}"
-
-
-def _is_chinese(text: str) -> bool:
-    return sum(map(is_wide, text)) > _CHINESE * len(text)
 
 
 def body_size(lines: Iterable[Fragment]) -> float:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from rag_app.documents.naming import shown
 from rag_app.documents.pdf.characters import Char, page_characters
 from rag_app.documents.pdf.layout import Block, Table, blocks
-from rag_app.documents.pdf.lines import Fragment
+from rag_app.documents.pdf.lines import Fragment, glue
 from rag_app.documents.pdf.paragraphs import (
     Paragraph,
     body_size,
-    glue,
     heading_sizes,
     paragraphs,
     without_footnotes,
@@ -105,7 +104,7 @@ def read_pdf(data: bytes, name: str, read_picture: ReadPicture | None = None) ->
     result.notes = _notes(pages)
     if not result.text:
         unread = {page.unread for page in pages if page.unread}
-        what = " and ".join(sorted(unread)) or "nothing"
+        what = " and ".join(sorted(unread)) or "pictures"
         msg = f"{shown(name)} holds no text, only {what}; run OCR on it first (as ocrmypdf does)"
         raise DocumentError(msg)
     return result
@@ -238,9 +237,10 @@ class _Writer:
         self._page = 0
         self._turned = False
         self._open = False
-        self._new_page = True
+        self._new_page = False
 
     def begin_page(self, number: int, *, turned: bool) -> None:
+        self._open = self._open and not self._new_page  # nothing goes on over an empty page
         self._page, self._turned, self._new_page = number, turned, True
         self.result.page_starts.append(-1)
 

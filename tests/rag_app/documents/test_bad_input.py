@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from rag_app.documents import archive, tables
-from rag_app.documents import pdf as pdf_module
 from rag_app.documents.archive import check_archive
 from rag_app.documents.loaders import FileLoader
+from rag_app.documents.pdf import reader as pdf_module
 from rag_app.errors import DocumentError
 from tests.rag_app.documents.making import docx, locked_pdf, pdf, pptx, xlsx, zipped
 

@@ -124,7 +124,7 @@ def test_pdf_pages_and_lines() -> None:
         "He wrote poems about the moon and the rivers, in Chang'an and elsewhere, 1,234 times"
     )
     assert pages[2:] == ["", "末页"]
-    assert document.page_content == "\n\n".join(pages)
+    assert document.page_content == "\n\n".join(filter(None, pages))
 
 
 def test_docx() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from rag_app.documents.pdf.characters import HYPHEN, gibberish
-from rag_app.documents.pdf.paragraphs import join
+from rag_app.documents.pdf.lines import join
 
 
 @pytest.mark.parametrize(
