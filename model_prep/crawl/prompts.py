@@ -2,6 +2,7 @@
 
 import json
 import random
+import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,37 +10,9 @@ from pathlib import Path
 from model_prep.crawl.items import Item
 from model_prep.errors import UsageError
 
-_RULES = """\
-你是编写中文指令数据的专家。用户每次给出若干行“题材：任务（要求）”，
-你为每一行写一条数据，是一个 JSON 对象：
-- instruction：一个人向助手提出的任务，围绕这一行的题材，写出具体的事情，不能照抄这一行的文字；
-- input：要翻译、改写、概括或分析的原文，必须完整地写出来；任务不需要原文时写 ""；
-- output：助手对任务的回答，正确、完整，不是把 input 重复一遍。
-各条的句式和内容都要不同，只用文字就能完成。只输出 {"items": [数据, 数据, …]}，不加任何说明。\
-"""
-_REQUEST = "请写 {count} 条：\n{lines}"
-
-EXAMPLES = {
-    ("园艺与阳台种菜", "说出自己的处境，征求建议", "回答分成三点"): Item(
-        "我家阳台朝北，每天只有两三个小时能晒到太阳，可以种哪些菜？",
-        "",
-        "1. 叶菜，如生菜、菠菜和小白菜，半阴的地方也能长好。\n"
-        "2. 葱、韭菜和薄荷，需要的光不多，还可以剪了再长。\n"
-        "3. 各种芽苗菜，几乎不用晒太阳，一周左右就能吃。",
-    ),
-    ("职场沟通", "改写给出的一段话，换一种语气", "任务不超过十五个字"): Item(
-        "把这句话改得委婉一些。",
-        "你交上来的表格错得一塌糊涂，赶紧重做。",
-        "表格里有几处数据可能需要再核对一下，麻烦您抽空调整后重新发给我，谢谢。",
-    ),
-    ("铁路与航空", "解一道有具体数字的应用题", "没有别的要求"): Item(
-        "一列货车每小时行驶 60 千米，3 小时 30 分钟能走多远？",
-        "",
-        "3 小时 30 分钟是 3.5 小时，60 × 3.5 = 210，所以能走 210 千米。",
-    ),
-}
+_TEXTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+EXAMPLES = {tuple(example.pop("line")): Item(**example) for example in _TEXTS["examples"]}
 """By their line of a prompt. They are shown to the model; a copy of one is a duplicate."""
-
 TOPICS = Path(__file__).with_name("topics.txt")
 TASKS = Path(__file__).with_name("tasks.txt")
 CONSTRAINTS = Path(__file__).with_name("constraints.txt")
@@ -66,7 +39,7 @@ class Prompt:
         """The chat; what all requests have in common comes first, for servers that keep it."""
         items = [asdict(item) for item in EXAMPLES.values()]
         return [
-            {"role": "system", "content": _RULES},
+            {"role": "system", "content": _TEXTS["rules"]},
             {"role": "user", "content": _request(list(EXAMPLES))},
             {"role": "assistant", "content": json.dumps({"items": items}, ensure_ascii=False)},
             {"role": "user", "content": _request(self.lines)},
@@ -121,7 +94,8 @@ def _request(drawn: Sequence[tuple[str, str, str]]) -> str:
         f"{number}. {topic}：{task}（{constraint}）"
         for number, (topic, task, constraint) in enumerate(drawn, 1)
     )
-    return _REQUEST.format(count=len(drawn), lines="\n".join(lines))
+    text: str = _TEXTS["request"]
+    return text.format(count=len(drawn), lines="\n".join(lines))
 
 
 def read_list(file: Path) -> list[str]:

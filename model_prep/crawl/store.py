@@ -23,6 +23,13 @@ class ItemsFile:
     Args:
         path: For messages.
         file: Open for reading and appending, not buffered.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder, open_items(Path(folder) / "data.jsonl") as file:
+        ...     file.append([Item("What is 1 + 1?", "", "2")])
+        ...     file.items[0].output
+        '2'
     """
 
     def __init__(self, path: Path, file: io.FileIO) -> None:

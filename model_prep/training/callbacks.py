@@ -116,6 +116,13 @@ class SignalCallback(TrainerCallback):
     """Ends the run with a checkpoint after the step in which a signal came.
 
     Processes agree on the step: one that went on alone would wait for the others forever.
+
+    Example:
+        >>> callback = SignalCallback()
+        >>> with callback.listening():
+        ...     signal.raise_signal(signal.SIGINT)
+        >>> callback.stopping
+        True
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
 """Options from a YAML file and a command line, old names of the family's scripts included."""
 
 import difflib
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,46 +9,11 @@ from typing import Any
 from model_prep.errors import TrainingError
 from model_prep.training.settings import TrainingSettings
 
-RENAMED = {
-    "model_name_or_path": "model",
-    "tokenizer_name_or_path": "tokenizer",
-    "dataset_dir": "data",
-    "train_file": "data",
-    "validation_file": "validation",
-    "peft_path": "adapter",
-    "trainable": "target_modules",
-    "torch_dtype": "dtype",
-    "max_seq_length": "max_length",
-    "block_size": "max_length",
-    "data_cache_dir": "cache_dir",
-    "warmup_ratio": "warmup_steps",
-    "flash_attn": "attention",
-    "load_in_kbits": "quantize",
-    "validation_split_percentage": "validation_split",
-    "no_cuda": "use_cpu",
-}
+_OLD = tomllib.loads(Path(__file__).with_name("old_options.toml").read_text(encoding="utf-8"))
+RENAMED: dict[str, str] = _OLD["renamed"]
 """What the options of the family's training scripts are called here."""
-
-PASSED_OVER = {
-    "do_train": "it always trains",
-    "do_eval": "it evaluates where there is validation data",
-    "overwrite_output_dir": "a run goes on unless --resume false",
-    "fp16": "--dtype decides",
-    "bf16": "--dtype decides",
-    "evaluation_strategy": "--eval_steps decides",
-    "eval_strategy": "--eval_steps decides",
-    "save_strategy": "--save_steps decides",
-    "logging_strategy": "--logging_steps decides",
-    "logging_first_step": "the first step is always logged",
-    "report_to": "TensorBoard is used where it is installed",
-    "preprocessing_num_workers": "tokenizing needs no processes",
-    "ddp_find_unused_parameters": "it is never needed here",
-    "streaming": "data is read from the disk as needed",
-    "run_name": "the output folder names the run",
-    "low_cpu_mem_usage": "it is always so",
-}
+PASSED_OVER: dict[str, str] = _OLD["passed_over"]
 """Options that mean nothing any more, and why."""
-
 _VALUES: dict[str, dict[str, Any]] = {
     "load_in_kbits": {"4": "4bit", "8": "8bit", "16": None, "32": None},
     "flash_attn": {"true": "flash_attention_2", "false": None},

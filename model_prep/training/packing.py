@@ -59,6 +59,14 @@ class PackedSequences:
     Args:
         data: Tokenized samples.
         samples: Those of each sequence.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from model_prep.training.dataset_files import Problems
+        >>> ids, ends = np.array([5, 6, 7, 8, 9]), np.array([2, 5])
+        >>> data = TokenData(Path("cache"), ids, ids, ends, 0, Problems())
+        >>> PackedSequences(data, [[0, 1]])[0]["labels"].tolist()
+        [-100, 6, -100, 8, 9]
     """
 
     def __init__(self, data: TokenData, samples: list[list[int]]) -> None:

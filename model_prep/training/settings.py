@@ -103,7 +103,13 @@ class PretrainSettings(TrainingSettings):
 
 
 class SftSettings(TrainingSettings):
-    """Options of ``model-prep sft``."""
+    """Options of ``model-prep sft``.
+
+    Example:
+        >>> names = {"model": "qwen", "data": "a.jsonl", "output_dir": "my-lora"}
+        >>> SftSettings(**names, target_modules="q_proj,v_proj").target_modules
+        ['q_proj', 'v_proj']
+    """
 
     kind = "sft"
 
