@@ -46,12 +46,7 @@ class WheelSource:
 
 @dataclass(frozen=True)
 class HubSource:
-    """A repository of the Hugging Face hub, or of the mirror that ``HF_ENDPOINT`` names.
-
-    Example:
-        >>> HubSource("BAAI/bge-small-zh-v1.5", revision="7999e1d").kind
-        'hub'
-    """
+    """A repository of the Hugging Face hub, or of the mirror that ``HF_ENDPOINT`` names."""
 
     repo: str
     revision: str
@@ -68,13 +63,7 @@ ModelSource = WheelSource | HubSource
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model, with its sources in the order they are tried.
-
-    Example:
-        >>> from model_prep import CATALOG
-        >>> [source.kind for source in CATALOG["multilingual-e5-small"].sources]
-        ['wheels', 'hub']
-    """
+    """One model, with its sources in the order they are tried."""
 
     name: str
     role: Role

@@ -7,28 +7,26 @@ K-quants, so they are not offered.
 
 import math
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from model_prep.checkpoint.reader import Checkpoint, open_checkpoint
 from model_prep.checkpoint.tensors import forget, raw_bytes
 from model_prep.errors import DiskSpaceError, ExportError, OutputError
-from model_prep.gguf.bpe import read_bpe
 from model_prep.gguf.layout import Source, add_config, check_tensors, sources
-from model_prep.gguf.vocabulary import read_vocabulary
+from model_prep.gguf.vocabulary import Vocabulary, read_llama_vocabulary, read_qwen2_vocabulary
 from model_prep.json_file import read_json
 from model_prep.llama.architecture import ModelConfig, read_config
 from model_prep.output import is_full, require_space, sync
 from model_prep.progress import Progress
+from model_prep.threads import in_order
 
 if TYPE_CHECKING:
     import torch
-    from gguf import GGUFWriter
+    from gguf import GGMLQuantizationType
 
 Quantization = Literal["f16", "q8_0", "q4_0"]
 
@@ -38,19 +36,6 @@ _THREADS = os.cpu_count() or 1
 _HEADER_BYTES = 8 * 2**20
 """More than keys, vocabulary and tensor table take."""
 _REMEDY = "free some space, or write to another disk with --output"
-
-
-class Vocabulary(Protocol):
-    """A tokenizer as the file has it."""
-
-    @property
-    def tokens(self) -> list[str]:
-        """In the order of their ids."""
-        ...
-
-    def add_to(self, writer: "GGUFWriter") -> None:
-        """Set the keys ``tokenizer.*``."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -104,13 +89,13 @@ def export_gguf(
         raise OutputError(msg)
     config = read_config(folder, ("llama", "qwen2"))
     tied = bool(read_json(folder / "config.json").get("tie_word_embeddings"))
-    read = read_bpe if config.model_type == "qwen2" else read_vocabulary
-    vocabulary: Vocabulary = read(folder, config.vocab_size)
+    read = read_qwen2_vocabulary if config.model_type == "qwen2" else read_llama_vocabulary
+    vocabulary = read(folder, config.vocab_size)
     with open_checkpoint(folder) as checkpoint:
         wanted = sources(config, tied=tied)
         check_tensors(wanted.values(), checkpoint.tensors, folder)
         plan = _plan(wanted, quantize)
-        size = sum(one.size for one in plan)
+        size = sum(tensor.size for tensor in plan)
         _check_room(target, size)
         if not dry_run:
             part = target.with_name(f"{target.name}.partial")
@@ -128,33 +113,39 @@ def export_gguf(
 class _Tensor:
     name: str
     source: Source
-    kind: Any
-    """A ``gguf.GGMLQuantizationType``."""
+    type: "GGMLQuantizationType"
     size: int
     """Bytes in the file, without padding."""
 
+    @property
+    def padding(self) -> int:
+        from gguf import GGUF_DEFAULT_ALIGNMENT
+
+        return int(-self.size % GGUF_DEFAULT_ALIGNMENT)
+
 
 def _plan(wanted: dict[str, Source], quantize: Quantization) -> list[_Tensor]:
-    import gguf
+    from gguf import GGML_QUANT_SIZES
 
     plan = []
     for name, source in wanted.items():
-        kind = _kind(name, source, quantize)
-        weights, block = gguf.GGML_QUANT_SIZES[kind]
-        plan.append(_Tensor(name, source, kind, math.prod(source.shape) // weights * block))
+        tensor_type = _tensor_type(name, source, quantize)
+        weights, block = GGML_QUANT_SIZES[tensor_type]
+        size = math.prod(source.shape) // weights * block
+        plan.append(_Tensor(name, source, tensor_type, size))
     return plan
 
 
-def _kind(name: str, source: Source, quantize: Quantization) -> Any:
+def _tensor_type(name: str, source: Source, quantize: Quantization) -> "GGMLQuantizationType":
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
     if len(source.shape) == 1:
         return GGMLQuantizationType.F32
-    kind = GGMLQuantizationType[quantize.upper()]
-    if kind == GGMLQuantizationType.Q4_0 and name == "output.weight":
-        kind = GGMLQuantizationType.Q8_0
-    weights, _ = GGML_QUANT_SIZES[kind]
-    return kind if source.shape[-1] % weights == 0 else GGMLQuantizationType.F16
+    wanted = GGMLQuantizationType[quantize.upper()]
+    if wanted == GGMLQuantizationType.Q4_0 and name == "output.weight":
+        wanted = GGMLQuantizationType.Q8_0
+    weights, _ = GGML_QUANT_SIZES[wanted]
+    return wanted if source.shape[-1] % weights == 0 else GGMLQuantizationType.F16
 
 
 def _check_room(target: Path, size: int) -> None:
@@ -180,17 +171,16 @@ def _write(
     progress: Progress | None,
 ) -> None:
     _write_header(part, plan, *about)
-    total = sum(one.size for one in plan)
+    total = sum(tensor.size + tensor.padding for tensor in plan)
     done = 0
-    with part.open("ab") as file, ThreadPoolExecutor(_THREADS) as pool:
-        for tensor in plan:
-            _align(file)
-            blocks = _blocks(checkpoint.read(tensor.source.name), tensor)
-            for data in _in_order(pool, blocks):
-                done += file.write(data)
-                if progress:
-                    progress(f"writing {part.stem}", done, total)
-        _align(file)
+    tasks = (
+        task for tensor in plan for task in _tasks(checkpoint.read(tensor.source.name), tensor)
+    )
+    with part.open("ab") as file:
+        for data in in_order(tasks, _THREADS):
+            done += file.write(data)
+            if progress:
+                progress(f"writing {part.stem}", done, total)
     sync(part)
 
 
@@ -213,31 +203,29 @@ def _write_header(
     vocabulary.add_to(writer)
     for tensor in plan:
         writer.add_tensor_info(
-            tensor.name, tensor.source.shape, np.dtype(np.float32), tensor.size, tensor.kind
+            tensor.name, tensor.source.shape, np.dtype(np.float32), tensor.size, tensor.type
         )
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
     writer.close()
+    with part.open("ab") as file:
+        file.write(bytes(-file.tell() % gguf.GGUF_DEFAULT_ALIGNMENT))
 
 
-def _align(file: BinaryIO) -> None:
-    from gguf import GGUF_DEFAULT_ALIGNMENT
-
-    file.write(b"\0" * (-file.tell() % GGUF_DEFAULT_ALIGNMENT))
-
-
-def _blocks(tensor: "torch.Tensor", wanted: _Tensor) -> Iterator[Callable[[], bytes]]:
+def _tasks(weight: "torch.Tensor", tensor: _Tensor) -> "Iterator[Callable[[], bytes]]":
     """Yield the work of making a tensor's bytes, some rows each; whole heads where it has any."""
-    unit = wanted.source.shape[0] // wanted.source.heads if wanted.source.heads else 1
-    width = wanted.source.shape[-1] if len(wanted.source.shape) > 1 else 1
+    source = tensor.source
+    unit = source.shape[0] // source.heads if source.heads else 1
+    width = source.shape[-1] if len(source.shape) > 1 else 1
     step = max(_BLOCK_WEIGHTS // (width * unit), 1) * unit
-    for begin in range(0, len(tensor), step):
-        yield partial(_encode, tensor[begin : begin + step], unit, wanted)
+    for begin in range(0, len(weight), step):
+        padding = tensor.padding if begin + step >= len(weight) else 0
+        yield partial(_encode, weight[begin : begin + step], unit, tensor, padding)
 
 
-def _encode(rows: "torch.Tensor", unit: int, wanted: _Tensor) -> bytes:
-    """Return rows as the file holds them.
+def _encode(rows: "torch.Tensor", unit: int, tensor: _Tensor, padding: int) -> bytes:
+    """Return rows as the file holds them, and as many zeros as ``padding`` says.
 
     llama.cpp turns neighbouring values of a query or key by their position, as Meta's weights have
     them; Hugging Face's weights have the first and the second half of each head apart.
@@ -252,26 +240,15 @@ def _encode(rows: "torch.Tensor", unit: int, wanted: _Tensor) -> bytes:
     limit = torch.finfo(torch.float16).max
     if not (-limit <= low.item() and high.item() <= limit):
         msg = (
-            f"{wanted.source.name} holds a weight that is no number or beyond float16 "
+            f"{tensor.source.name} holds a weight that is no number or beyond float16 "
             f"(±{limit:,.0f}), so nothing was exported; see: model-prep verify"
         )
         raise ExportError(msg)
-    halves = wanted.kind == gguf.GGMLQuantizationType.F16
+    halves = tensor.type == gguf.GGMLQuantizationType.F16
     values = rows.to(torch.float16 if halves else torch.float32)
-    if wanted.source.heads:
+    if tensor.source.heads:
         values = values.view(-1, 2, unit // 2, values.shape[-1]).transpose(1, 2).flatten(0, 2)
-    data: bytes = gguf.quants.quantize(values.contiguous().numpy(), wanted.kind).tobytes()
+    data: bytes = gguf.quants.quantize(values.contiguous().numpy(), tensor.type).tobytes()
     if rows.is_contiguous():
         forget(raw_bytes(rows))
-    return data
-
-
-def _in_order(pool: ThreadPoolExecutor, work: Iterable[Callable[[], bytes]]) -> Iterator[bytes]:
-    """Yield results in order, with no more of them in memory than there are threads."""
-    waiting: deque[Future[bytes]] = deque()
-    for one in work:
-        waiting.append(pool.submit(one))
-        if len(waiting) > _THREADS:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+    return data + bytes(padding)

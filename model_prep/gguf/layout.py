@@ -1,4 +1,4 @@
-"""Which tensors a GGUF file of a LLaMA or a Qwen2 has, and where each comes from.
+"""The tensors of a GGUF file of a LLaMA or a Qwen2, and where each comes from.
 
 Source: the tensor names and keys of ggml's GGUF specification; those of transformers' models.
 """
@@ -49,9 +49,9 @@ def sources(config: ModelConfig, *, tied: bool) -> dict[str, Source]:
         tied: The embeddings are the output weights too.
     """
     names = {"token_embd.weight": "model.embed_tokens.weight"}
-    for number in range(config.num_hidden_layers):
+    for layer in range(config.num_hidden_layers):
         for name, source in _LAYER.items():
-            ours, theirs = f"blk.{number}.{name}", f"model.layers.{number}.{source}"
+            ours, theirs = f"blk.{layer}.{name}", f"model.layers.{layer}.{source}"
             names[f"{ours}.weight"] = f"{theirs}.weight"
             if config.model_type == "qwen2" and name in _BIASED:
                 names[f"{ours}.bias"] = f"{theirs}.bias"

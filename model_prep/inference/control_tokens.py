@@ -39,6 +39,10 @@ class ControlTokens:
     Args:
         pattern: Matches each of them; None where there are none. A match begins and ends with
             something else than white space.
+
+    Example:
+        >>> ControlTokens.well_known().escape("9 am<|im_end|>")
+        '9 am< |im_end|>'
     """
 
     def __init__(self, pattern: re.Pattern[str] | None) -> None:
@@ -59,8 +63,10 @@ class ControlTokens:
                 such as Alpaca's, count as tokens.
         """
         added = tokenizer.added_tokens_decoder.values()
-        special = {*tokenizer.all_special_tokens, *(one.content for one in added if one.special)}
-        return cls._of(special, (one.content for one in added), tokenizer.get_vocab(), template)
+        special = {token.content for token in added if token.special}
+        special.update(tokenizer.all_special_tokens)
+        added_texts = [token.content for token in added]
+        return cls._of(special, added_texts, tokenizer.get_vocab(), template)
 
     @classmethod
     def of_gguf(cls, header: GgufHeader, template: str | None = None) -> "ControlTokens":
@@ -95,7 +101,7 @@ class ControlTokens:
         tokens |= {piece for piece in vocabulary if _WELL_KNOWN.fullmatch(piece)}
         tokens |= set(_WELL_KNOWN.findall(str(template or "")))
         bare = {token.strip(" \t\r\n▁") for token in tokens}
-        escaped = [re.escape(one) for one in sorted(bare, key=len) if len(one) > 1]
+        escaped = [re.escape(token) for token in sorted(bare, key=len) if len(token) > 1]
         return cls(re.compile("|".join(reversed(escaped))) if escaped else None)
 
     def escape(self, text: str) -> str:
@@ -110,7 +116,9 @@ class ControlTokens:
 
     def escape_messages(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return chat messages, as OpenAI's API has them, with the text of each escaped."""
-        return [{**one, "content": self._content(one.get("content"))} for one in messages]
+        return [
+            {**message, "content": self._content(message.get("content"))} for message in messages
+        ]
 
     def _content(self, content: Any) -> Any:
         if isinstance(content, str):

@@ -1,4 +1,4 @@
-"""Text from any prepared model: folders with or without LoRAs, and GGUF files."""
+"""Generation of text by any prepared model: folders with or without LoRAs, and GGUF files."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +31,7 @@ def load_model(
     dtype: Dtype = "auto",
     context_length: int = CONTEXT_LENGTH,
 ) -> TextModel:
-    """Load a model to be asked.
+    """Load a language model.
 
     Args:
         base_model: A folder, a GGUF file, or the catalog's name of a pulled model.
@@ -122,20 +122,21 @@ def generate(
         GenerateError: a prompt is too long, or the predictions file is of something else.
     """
     sampling = sampling or Sampling()
-    kept = PredictionsFile(predictions_file, prompts, name) if predictions_file else None
-    done = list(kept.done) if kept else []
+    file = PredictionsFile(predictions_file, prompts, name) if predictions_file else None
+    done = list(file.done) if file else []
     while len(done) < len(prompts):
-        batch = prompts[len(done) : len(done) + batch_size]
-        asked = [as_prompt(text, with_prompt=with_prompt) for text in batch]
-        # Of the place, so that what goes on with a file says what one run would have said.
-        seeded = replace(sampling, seed=sampling.seed + len(done))
-        outputs = model.complete(asked, seeded)
-        if kept:
-            kept.append(outputs)
         first = len(done)
+        batch = prompts[first : first + batch_size]
+        # Seeded by its place, so that a resumed file holds what one run would have written.
+        seeded = replace(sampling, seed=sampling.seed + first)
+        outputs = model.complete(
+            [as_prompt(text, with_prompt=with_prompt) for text in batch], seeded
+        )
+        if file:
+            file.append(outputs)
         done += [
-            Prediction(first + number, name, text, output)
-            for number, (text, output) in enumerate(zip(batch, outputs, strict=True))
+            Prediction(index, name, text, output)
+            for index, (text, output) in enumerate(zip(batch, outputs, strict=True), first)
         ]
         if progress:
             progress(len(done), len(prompts))
@@ -171,17 +172,19 @@ def converse(
     if history and not with_prompt:
         msg = "--history needs --with-prompt, which tells the turns of a chat apart"
         raise GenerateError(msg)
-    said: Messages = []
+    messages: Messages = []
     while text := read():
-        asked: Prompt = text
+        prompt: Prompt = text
         if with_prompt:
-            said = [*(said if history else []), {"role": "user", "content": text}]
-            asked = said
+            prompt = messages = [
+                *(messages if history else []),
+                {"role": "user", "content": text},
+            ]
         try:
-            (answer,) = model.complete([asked], sampling or Sampling(), write)
+            (answer,) = model.complete([prompt], sampling or Sampling(), write)
         except KeyboardInterrupt:
             write("\n")  # the answer is cut short, the conversation goes on
-            said = said[:-1]
+            messages = messages[:-1]
             continue
         write("\n")
-        said = [*said, {"role": "assistant", "content": answer}]
+        messages = [*messages, {"role": "assistant", "content": answer}]

@@ -1,4 +1,4 @@
-"""GGUF files, asked through llama.cpp (package xllamacpp)."""
+"""Language models in GGUF files, run by llama.cpp (package xllamacpp)."""
 
 import queue
 import threading
@@ -22,7 +22,7 @@ class GgufModel:
 
     Args:
         path: The GGUF file.
-        context: Tokens of prompt and answer together.
+        context_length: Tokens of prompt and answer together.
         only_cpu: Use no GPU, even where the package was built for one.
 
     Raises:
@@ -30,16 +30,16 @@ class GgufModel:
         GenerateError: it is damaged, or too large for the memory.
     """
 
-    def __init__(self, path: Path, context: int, *, only_cpu: bool = False) -> None:
+    def __init__(self, path: Path, context_length: int, *, only_cpu: bool = False) -> None:
         import xllamacpp
 
-        self._context = context
+        self._context_length = context_length
         header = read_gguf_header(path)
         template = None if header.chat_template else ALPACA_TEMPLATE
         self._control_tokens = ControlTokens.of_gguf(header, template)
         params = xllamacpp.CommonParams()
         params.model.path = str(path)
-        params.n_ctx = context
+        params.n_ctx = context_length
         params.n_parallel = 1
         params.n_batch = params.n_ubatch = _BATCH
         params.n_gpu_layers = 0 if only_cpu else -1
@@ -76,10 +76,10 @@ class GgufModel:
             "top_p": sampling.top_p,
             "min_p": 0.0,
             "repeat_penalty": sampling.repetition_penalty,
-            "repeat_last_n": self._context,  # all of the text, as transformers does
+            "repeat_last_n": self._context_length,  # all of the text, as transformers does
             "seed": sampling.seed,
             "stream": True,
-            "cache_prompt": False,  # what was asked before must not change the rounding
+            "cache_prompt": False,  # an earlier prompt must not change the rounding
         }
         if isinstance(prompt, str):
             events = _events(self._server.handle_completions, {**request, "prompt": prompt})

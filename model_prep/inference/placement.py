@@ -1,4 +1,4 @@
-"""Where a model's weights go, and in which type."""
+"""Device placement: the devices and the type of a model's weights."""
 
 import math
 from collections.abc import Iterable
@@ -104,7 +104,7 @@ def require_memory(tensors: Iterable[TensorInfo], options: dict[str, Any]) -> No
     """
     if "device_map" in options or not _MEMINFO.exists():
         return
-    needed = sum(math.prod(one.shape) for one in tensors) * options["dtype"].itemsize
+    needed = sum(math.prod(tensor.shape) for tensor in tensors) * options["dtype"].itemsize
     lines = _MEMINFO.read_text(encoding="utf-8").splitlines()
     kilobytes = next((line.split()[1] for line in lines if line.startswith("MemAvailable")), None)
     if kilobytes and needed > int(kilobytes) * 1024:

@@ -1,4 +1,4 @@
-"""What a model is asked, read from a file, and what it said, written as it goes."""
+"""Files of prompts, and files of answers that are written as they come."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Hugging Face folders, with or without LoRAs, asked through transformers."""
+"""Language models in Hugging Face folders, with or without LoRAs, run by transformers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,6 +13,7 @@ from model_prep.inference.sampling import Prompt, Sampling
 from model_prep.lora.attach import attach_loras
 from model_prep.lora.plan import prepare_merge
 from model_prep.process_state import quiet_transformers, seeded
+from model_prep.tokenizer.files import find_tokenizer
 from model_prep.tokenizer.loading import ALPACA_TEMPLATE, load_tokenizer
 
 _CONTEXT = 2048
@@ -23,9 +24,11 @@ class HuggingFaceModel:
     """A model and its exact tokenizer.
 
     Args:
-        base: The folder of a model.
-        loras: Folders of adapters in the order in which they were trained; they are not merged.
-        tokenizer: A folder or file; by default that of the last LoRA that has one, or the base's.
+        base_model: The folder of a model.
+        lora_models: Folders of adapters in the order in which they were trained; they are not
+            merged.
+        tokenizer_path: A folder or file; by default that of the last LoRA that has one, or the base
+            model's.
         options: What `model_prep.inference.placement.placement` returns.
 
     Raises:
@@ -37,15 +40,21 @@ class HuggingFaceModel:
     """
 
     def __init__(
-        self, base: Path, loras: list[Path], tokenizer: Path | None, options: dict[str, Any]
+        self,
+        base_model: Path,
+        lora_models: list[Path],
+        tokenizer_path: Path | None,
+        options: dict[str, Any],
     ) -> None:
-        self._tokenizer = load_tokenizer(tokenizer or _tokenizer_folder(base, loras))
+        folders = [*reversed(lora_models), base_model]
+        found = next((folder for folder in folders if find_tokenizer(folder)), base_model)
+        self._tokenizer = load_tokenizer(tokenizer_path or found)
         self._template = ChatTemplate(self._tokenizer, ALPACA_TEMPLATE)
         # A merge and what is to act like one need the same: order, shapes, vocabulary.
-        plan = prepare_merge(base, loras) if loras else None
-        with open_checkpoint(base) as checkpoint:
+        plan = prepare_merge(base_model, lora_models) if lora_models else None
+        with open_checkpoint(base_model) as checkpoint:
             require_memory(checkpoint.tensors.values(), options)
-        self._model = load_causal_lm(base, options)
+        self._model = load_causal_lm(base_model, options)
         self._ends = end_tokens(self._model, self._tokenizer)
         if plan:
             with plan:
@@ -67,6 +76,9 @@ class HuggingFaceModel:
     ) -> list[str]:
         """Return what the model says to each prompt; see `TextModel`."""
         import torch
+        from transformers import GenerationConfig
+
+        from model_prep.inference.streaming import TextCallback
 
         rows = [self._encode(prompt) for prompt in prompts]
         limits = [min(sampling.max_new_tokens, self._context - len(row)) for row in rows]
@@ -75,15 +87,18 @@ class HuggingFaceModel:
         ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
         device = self._model.get_input_embeddings().weight.device
+        options = replace(sampling, max_new_tokens=max(limits)).generate_options()
+        config = GenerationConfig(eos_token_id=self._ends, pad_token_id=pad, **options)
+        streamer = TextCallback(self._tokenizer, on_text, skip_prompt=True) if on_text else None
         with seeded(sampling.seed), torch.inference_mode():
             output = self._model.generate(
                 input_ids=ids.to(device),
                 attention_mask=mask.to(device),
-                generation_config=self._config(sampling, max(limits)),
-                streamer=_streamer(self._tokenizer, on_text) if on_text else None,
+                generation_config=config,
+                streamer=streamer,
             )
-        made = zip(output[:, width:].tolist(), limits, strict=True)
-        return [self._decode(row[:limit]) for row, limit in made]
+        answers = zip(output[:, width:].tolist(), limits, strict=True)
+        return [self._decode(ids[:limit]) for ids, limit in answers]
 
     def _encode(self, prompt: Prompt) -> list[int]:
         ids: list[int]
@@ -100,25 +115,9 @@ class HuggingFaceModel:
         return ids
 
     def _decode(self, ids: list[int]) -> str:
-        end = next((at for at, number in enumerate(ids) if number in self._ends), len(ids))
+        end = next((place for place, token in enumerate(ids) if token in self._ends), len(ids))
         text: str = self._tokenizer.decode(ids[:end], skip_special_tokens=True)
         return text.strip()
-
-    def _config(self, sampling: Sampling, limit: int) -> Any:
-        from transformers import GenerationConfig
-
-        special = {
-            "eos_token_id": self._ends,
-            "pad_token_id": pad_token(self._tokenizer, self._ends),
-        }
-        options = replace(sampling, max_new_tokens=limit).generate_options()
-        return GenerationConfig(**special, **options)
-
-
-def _tokenizer_folder(base: Path, loras: list[Path]) -> Path:
-    names = ("tokenizer.model", "tokenizer.json")
-    held = (one for one in reversed(loras) if any((one / name).is_file() for name in names))
-    return next(held, base)
 
 
 def load_causal_lm(source: str | Path, options: dict[str, Any]) -> Any:
@@ -158,18 +157,12 @@ def end_tokens(model: Any, tokenizer: Any) -> list[int]:
     """Return the tokens that end an answer: those that the folder names, and the tokenizer's."""
     named = model.generation_config.eos_token_id
     ends = named if isinstance(named, list) else [named]
-    return sorted({int(one) for one in [*ends, tokenizer.eos_token_id] if one is not None})
+    return sorted({int(token) for token in [*ends, tokenizer.eos_token_id] if token is not None})
 
 
 def pad_token(tokenizer: Any, ends: list[int]) -> int:
     """Return the padding: not an end token if there is another, as repetition is penalized."""
-    for number in (tokenizer.pad_token_id, tokenizer.unk_token_id):
-        if number is not None and number not in ends:
-            return int(number)
+    for token in (tokenizer.pad_token_id, tokenizer.unk_token_id):
+        if token is not None and token not in ends:
+            return int(token)
     return ends[0] if ends else 0
-
-
-def _streamer(tokenizer: Any, on_text: Callable[[str], None]) -> Any:
-    from model_prep.inference.streaming import TextCallback
-
-    return TextCallback(tokenizer, on_text, skip_prompt=True)

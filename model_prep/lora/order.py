@@ -1,7 +1,7 @@
-"""Whether a base and its adapters belong together, in the order given.
+"""The order check of a merge: base and adapters belong together, as their vocabularies grow.
 
-Every LoRA of the family carries whole embeddings with a row for each piece of its tokenizer, and
-the later copy wins; so the number of rows tells how far along a model is: LLaMA 32,000,
+Every LoRA of the family brings whole embeddings with a row for each piece of its tokenizer, and
+the later wins; so the number of rows tells how far along a model is: LLaMA 32,000,
 Chinese-LLaMA 49,953, Chinese-Alpaca 49,954. It never shrinks in a right order.
 """
 
@@ -47,7 +47,7 @@ def require_order(base: Stage, adapters: list[Stage]) -> None:
             before, rows = adapter, adapter.rows
         if adapter.pieces is not None and rows is not None:
             _require_tokenizer(adapter, adapter.pieces, rows)
-    last = next((one for one in reversed([base, *adapters]) if one.pieces is not None), None)
+    last = next((stage for stage in reversed([base, *adapters]) if stage.pieces is not None), None)
     if last is None or last.pieces is None:
         msg = (
             f"neither {base.folder} nor any adapter has a tokenizer; copy tokenizer.model into "
@@ -59,12 +59,13 @@ def require_order(base: Stage, adapters: list[Stage]) -> None:
 
 
 def _require_known_order(base: Stage, adapters: list[Stage]) -> None:
-    known = [(number, one.known) for number, one in enumerate(adapters) if one.known]
-    for number, name in known:
-        if "llama" not in name.lower():
-            continue
-        if earlier := [at for at, other in known if at < number and "alpaca" in other.lower()]:
-            raise _swap(adapters, earlier[0], number)
+    alpaca: int | None = None
+    for place, adapter in enumerate(adapters):
+        name = (adapter.known or "").lower()
+        if "alpaca" in name and alpaca is None:
+            alpaca = place
+        if "llama" in name and alpaca is not None:
+            raise _swap(adapters, alpaca, place)
     first = adapters[0]
     # An Alpaca-Plus was trained on a LLaMA-Plus that must be merged first.
     if first.known and "Alpaca-Plus" in first.known and base.rows == 32_000:
@@ -90,11 +91,11 @@ def _shrinking(
 def _swap(adapters: list[Stage], first: int, second: int) -> MergeOrderError:
     order = list(adapters)
     order[first], order[second] = order[second], order[first]
-    one, other = adapters[first], adapters[second]
+    earlier, later = adapters[first], adapters[second]
     return MergeOrderError(
-        f"the LoRAs are in the wrong order: {one.title} (vocabulary {_count(one.rows)}) comes "
-        f"before {other.title} ({_count(other.rows)}), whose embeddings would replace its own; "
-        f"swap them: --lora-model {','.join(str(stage.folder) for stage in order)}"
+        f"the LoRAs are in the wrong order: {earlier.title} (vocabulary {_count(earlier.rows)}) "
+        f"comes before {later.title} ({_count(later.rows)}), whose embeddings would replace its "
+        f"own; swap them: --lora-model {','.join(str(stage.folder) for stage in order)}"
     )
 
 

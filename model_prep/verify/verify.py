@@ -1,4 +1,4 @@
-"""Whether a model is what it should be: known by its hash, or at least consistent in itself."""
+"""Verification of models: by published hashes, and by checks that they are consistent."""
 
 import re
 from dataclasses import dataclass
@@ -8,11 +8,14 @@ from typing import Literal
 from model_prep.catalog.entry import WheelSource
 from model_prep.catalog.models import CATALOG
 from model_prep.checkpoint.checksums import PUBLISHED, file_digests, published_name
-from model_prep.errors import UsageError
+from model_prep.errors import CheckpointError, UsageError
 from model_prep.progress import Progress
 from model_prep.verify.checks import Check, check_tokenizer, check_weights
-from model_prep.verify.files import files_of, weights_of
 
+_PATTERNS = (
+    *("*.safetensors", "pytorch_model*.bin", "adapter_model.bin"),
+    *("*.pth", "*.gguf", "*.model"),
+)
 Verdict = Literal["right", "wrong", "consistent", "broken"]
 VERDICTS: dict[Verdict, str] = {
     "right": "known and right",
@@ -80,16 +83,16 @@ def verify(
         UsageError: ``expect`` is neither a name nor a SHA256.
     """
     wanted = expected_digests(expect) if expect else {}
-    files = files_of(path)
+    files = _files_of(path)
     digests = file_digests(files, progress)
-    hashes = [FileHash(file, one, known_as(one)) for file, one in digests.items()]
-    weights = check_weights(path, weights_of(path, files), progress)
+    hashes = [FileHash(file, digest, known_as(digest)) for file, digest in digests.items()]
+    weights = check_weights(path, files, progress)
     checks = [*weights.checks, *check_tokenizer(path)]
-    recognized = expect or any(one.known_as for one in hashes)
+    recognized = expect or any(file.known_as for file in hashes)
     if not checks and not recognized:
         said = f"{path} can't be checked beyond its hash, which is unknown; name it with --expect"
         checks = [Check("format", "failed", said)]
-    contents = {one for one in (weights.content, weights.converted) if one}
+    contents = {digest for digest in (weights.content, weights.converted) if digest}
     verdict, reason = _judge(path, hashes, checks, contents, expect, wanted)
     unsure = verdict == "wrong" or (verdict == "consistent" and weights.content is not None)
     pickled = any(file.suffix in (".pth", ".bin") for file in files)
@@ -103,6 +106,20 @@ def verify(
         checks=checks,
         hint=WHY_HASHES_DIFFER if unsure and pickled else None,
     )
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Return the files to be hashed: weights and SentencePiece models."""
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        msg = f"there is no {path}; check the path"
+        raise CheckpointError(msg)
+    files = {file for pattern in _PATTERNS for file in path.glob(pattern) if file.is_file()}
+    if not files and not any(path.glob("*.index.json")):
+        msg = f"{path} holds no weights and no tokenizer; check the path"
+        raise CheckpointError(msg)
+    return sorted(files)
 
 
 def expected_digests(expect: str) -> dict[str, str]:
@@ -122,11 +139,11 @@ def expected_digests(expect: str) -> dict[str, str]:
 
 def known_as(digest: str) -> str | None:
     """Return the published model, or the catalog's, that has a file of this SHA256."""
-    sources = ((entry.name, one) for entry in CATALOG.values() for one in entry.sources)
+    sources = ((entry.name, source) for entry in CATALOG.values() for source in entry.sources)
     found = (
         name
-        for name, one in sources
-        if isinstance(one, WheelSource) and not one.convert and one.sha256 == digest
+        for name, source in sources
+        if isinstance(source, WheelSource) and not source.convert and source.sha256 == digest
     )
     return published_name(digest) or next(found, None)
 
@@ -143,9 +160,9 @@ def _judge(
     if failed:
         altered = all(check.name == "manifest" for check in failed)
         return "wrong" if altered else "broken", failed[0].said
-    held = {one.sha256 for one in hashes} | contents
+    digests = {file.sha256 for file in hashes} | contents
     if expect:
-        missing = [name for digest, name in wanted.items() if digest not in held]
+        missing = [name for digest, name in wanted.items() if digest not in digests]
         if missing:
             return "wrong", f"{path} is not {expect}: no hash of it is that of {', '.join(missing)}"
         return "right", f"{path} is {expect}"
@@ -156,8 +173,8 @@ def _judge(
 
 def _recognized(path: Path, hashes: list[FileHash]) -> tuple[Verdict, str] | None:
     """Judge by the published hashes of the weights, or of a tokenizer without any."""
-    weights = [one for one in hashes if one.path.suffix != ".model"] or hashes
-    names = {one.known_as for one in weights}
+    weights = [file for file in hashes if file.path.suffix != ".model"] or hashes
+    names = {file.known_as for file in weights}
     if names == {None}:
         return None
     if len(names) == 1:
@@ -166,5 +183,5 @@ def _recognized(path: Path, hashes: list[FileHash]) -> tuple[Verdict, str] | Non
         if path.is_dir() and len(files) > len(weights):
             return "wrong", f"{path} has {len(weights)} of the {len(files)} files of {name}"
         return "right", f"{path} is {name}"
-    told = ", ".join(f"{one.path.name}: {one.known_as or 'unknown'}" for one in weights)
-    return "wrong", f"the files of {path} are not of one published model ({told})"
+    known = ", ".join(f"{file.path.name}: {file.known_as or 'unknown'}" for file in weights)
+    return "wrong", f"the files of {path} are not of one published model ({known})"

@@ -32,7 +32,7 @@ def retrieve(
             embedding=app.embeddings,
             kind=retriever or app.settings.retriever,
             k=k or app.settings.k,
-            cache=app.derived,
+            derived=app.derived,
         )
         return searching.invoke(question)
 

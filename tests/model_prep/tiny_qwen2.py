@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from model_prep.gguf.bpe import QWEN2_SPLIT
+from model_prep.gguf.vocabulary import QWEN2_SPLIT
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 TEMPLATE = (

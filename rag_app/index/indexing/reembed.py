@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 
-from langchain_core.embeddings import Embeddings
-
 from rag_app.index.store.records import IndexMeta
 from rag_app.index.store.store import IndexStore
-from rag_app.models.embeddings.base import adapt, embed_by_length
+from rag_app.models.embeddings.base import DocumentEmbeddings, embed_by_length
 
 _BATCH = 256
 _STAGED_FOR = "staged_for"
@@ -14,7 +12,7 @@ _STAGED_FOR = "staged_for"
 
 def reembed(
     store: IndexStore,
-    embeddings: Embeddings,
+    embedding: DocumentEmbeddings,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Give every chunk a vector of `embedding`, from the texts in the index.
@@ -24,13 +22,13 @@ def reembed(
 
     Args:
         store: the index.
-        embeddings: the model to use from now on.
+        embedding: the model to use from now on.
         progress: told how many chunks are done, and of how many.
 
     Returns:
         The number of chunks embedded in this run.
     """
-    done, embedding = 0, adapt(embeddings)
+    done = 0
     with store.locked():
         with store.write() as transaction:
             total, old = transaction.count_chunks(), transaction.meta()

@@ -13,19 +13,19 @@ from rag_app.server.completions.generation import LlmGeneration, options_of
 from rag_app.server.completions.relay import Relay, use_content
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import RAG, IndexRegistry, Registry
-from rag_app.server.queueing import Queues, ServerQueues
+from rag_app.server.queueing import DONE, Queues, ServerQueues
 from rag_app.server.routes.models import no_model
 from rag_app.server.schemas.completions import (
-    CHAT_CHUNK,
-    TEXT_CHUNK,
     ChatCompletion,
     ChatRequest,
     CompletionRequest,
     TextCompletion,
 )
-from rag_app.server.schemas.openapi import errors, events
+from rag_app.server.schemas.openapi import KEY, errors, events
 
-router = APIRouter(tags=["OpenAI"])
+router = APIRouter(
+    prefix="/v1", tags=["OpenAI"], dependencies=[KEY], responses=errors(401, 403, 429)
+)
 
 _log = logging.getLogger("rag_app.server")
 
@@ -35,7 +35,14 @@ _log = logging.getLogger("rag_app.server")
     response_model=None,
     responses={
         **errors(400, 404, 409, 413, 503, 504),
-        **events("Pieces of the answer", CHAT_CHUNK, ChatCompletion),
+        **events(
+            "Pieces of the answer",
+            '{"id": "chatcmpl-5f0c", "object": "chat.completion.chunk", "created": 1767225600, '
+            '"model": "rag:合同", "choices": [{"index": 0, "delta": {"content": "李白"}, '
+            '"logprobs": null, "finish_reason": null}]}',
+            DONE,
+            whole=ChatCompletion,
+        ),
     },
 )
 async def chat_completions(
@@ -57,7 +64,14 @@ async def chat_completions(
     response_model=None,
     responses={
         **errors(400, 404, 413, 503, 504),
-        **events("Pieces of the text", TEXT_CHUNK, TextCompletion),
+        **events(
+            "Pieces of the text",
+            '{"id": "cmpl-5f0c", "object": "text_completion", "created": 1767225600, '
+            '"model": "default", "choices": [{"index": 0, "text": "北京", "logprobs": null, '
+            '"finish_reason": null}]}',
+            DONE,
+            whole=TextCompletion,
+        ),
     },
 )
 async def completions(

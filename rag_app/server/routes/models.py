@@ -21,9 +21,11 @@ from rag_app.server.schemas.models import (
     ModelId,
     ModelList,
 )
-from rag_app.server.schemas.openapi import errors
+from rag_app.server.schemas.openapi import KEY, errors
 
-router = APIRouter(tags=["OpenAI"])
+router = APIRouter(
+    prefix="/v1", tags=["OpenAI"], dependencies=[KEY], responses=errors(401, 403, 429)
+)
 
 _STARTED = int(time.time())
 

@@ -1,13 +1,11 @@
-"""Parts of the OpenAPI schema that the types don't give: errors, streams, keys."""
+"""What the OpenAPI schema says beside the types: errors, streams, keys."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Security
 from fastapi.security import HTTPBearer
-from openai.types import ErrorObject
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from rag_app.server.errors import error_body
 
@@ -16,7 +14,7 @@ Responses = dict[int | str, dict[str, Any]]
 KEY = Security(
     HTTPBearer(
         scheme_name="key",
-        auto_error=False,  # the middleware says who may do what
+        auto_error=False,  # who may do what is the guard's to say
         description="One of the keys that the server was started with; none is needed without.",
     )
 )
@@ -28,17 +26,31 @@ TAGS = [
 ]
 
 
-class ErrorBody(BaseModel):
+class ErrorDetail(BaseModel):
     """What is wrong, for people and for programs."""
 
-    error: ErrorObject
+    message: str = Field(description="One line: what is wrong, what to do.")
+    type: str
+    param: str | None = Field(default=None, description="The field of the request that is wrong.")
+    code: str | None = None
+
+
+class ErrorBody(BaseModel):
+    """OpenAI's error object."""
+
+    error: ErrorDetail
 
 
 _LATER = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
 }
 _ERRORS: Mapping[int, tuple[str, str, str | None, str | None]] = {
-    400: ("The request is wrong", "temperature: Input should be a number", None, "temperature"),
+    400: (
+        "The request is wrong",
+        "temperature: Input should be a valid number",
+        None,
+        "temperature",
+    ),
     401: ("A key is needed", "a key is needed: send it", "invalid_api_key", None),
     403: ("Not from here", "pages of http://a.example may not use this server", "origin", None),
     404: ("There is no such thing", "no index '合同'", "index_not_found", None),
@@ -68,18 +80,15 @@ def errors(*statuses: int) -> Responses:
     return described
 
 
-def events(
-    description: str, example: Mapping[str, Any], whole: type[BaseModel] | None = None
-) -> Responses:
+def events(description: str, *lines: str, whole: type[BaseModel] | None = None) -> Responses:
     """Return the description of a stream of events.
 
     Args:
         description: What the events are.
-        example: One of them.
-        whole: The answer where no stream is asked for; then ``[DONE]`` ends a stream.
+        lines: Data of some of them.
+        whole: The answer where no stream is asked for.
     """
-    done = "data: [DONE]\n\n" if whole else ""
-    text = f"data: {json.dumps(example, ensure_ascii=False)}\n\n{done}"
+    text = "".join(f"data: {line}\n\n" for line in lines)
     event = {"type": "object", "required": ["data"], "properties": {"data": {"type": "string"}}}
     stream = {"itemSchema": event, "example": text}  # as FastAPI describes its own streams
     both: dict[str, Any] = {"content": {"text/event-stream": stream}, "description": description}

@@ -1,4 +1,4 @@
-"""The outcomes of a set of questions, and the figures of all of them."""
+"""Asking every question of a set, and what came of it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
