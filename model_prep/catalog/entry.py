@@ -46,7 +46,12 @@ class WheelSource:
 
 @dataclass(frozen=True)
 class HubSource:
-    """A repository of the Hugging Face hub, or of the mirror that ``HF_ENDPOINT`` names."""
+    """A repository of the Hugging Face hub, or of the mirror that ``HF_ENDPOINT`` names.
+
+    Example:
+        >>> HubSource("BAAI/bge-small-zh-v1.5", revision="7999e1d").kind
+        'hub'
+    """
 
     repo: str
     revision: str
@@ -63,7 +68,13 @@ ModelSource = WheelSource | HubSource
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model, with its sources in the order they are tried."""
+    """One model, with its sources in the order they are tried.
+
+    Example:
+        >>> from model_prep import CATALOG
+        >>> [source.kind for source in CATALOG["multilingual-e5-small"].sources]
+        ['wheels', 'hub']
+    """
 
     name: str
     role: Role

@@ -4,8 +4,8 @@ Python's lock is released while a buffer is read or hashed, so that threads keep
 """
 
 import hashlib
+import json
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     import torch
     from typing_extensions import Buffer
 
-PUBLISHED: Mapping[str, Mapping[str, str]] = tomllib.loads(
-    Path(__file__).with_name("published.toml").read_text(encoding="utf-8")
+PUBLISHED: Mapping[str, Mapping[str, str]] = json.loads(
+    Path(__file__).with_name("published.json").read_bytes()
 )
-"""The family's models: name → file → the SHA256 that its authors published."""
+"""Models of the Chinese-LLaMA family: name → file → the SHA256 that its authors published.
+
+The merged ``.pth`` files were written by PyTorch 1.13, whose zips differ from those of today.
+"""
 _BUFFER_BYTES = 2**20
 """Small enough to stay in the processor's cache between reading and hashing."""
 

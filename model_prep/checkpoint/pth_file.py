@@ -38,7 +38,7 @@ _LOCAL_HEADER_BYTES = 30
 _ZIP64_BYTES = 20
 _PADDING_ID = b"FB"  # the extra field that PyTorch pads with
 # Larger records need 64-bit sizes, whose place in the header must be reserved before writing.
-_ZIP64_FROM = 2**31 - 1
+ZIP64_FROM = 2**31 - 1
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def _write_record(
 ) -> int:
     """Write one file of the zip, its data aligned, and return how many bytes the pieces had."""
     record = zipfile.ZipInfo(name)
-    large = size > _ZIP64_FROM
+    large = size > ZIP64_FROM
     header = _LOCAL_HEADER_BYTES + len(name.encode()) + (_ZIP64_BYTES if large else 0)
     padding = -(file.tell() + header + 4) % _ALIGNMENT
     record.extra = _PADDING_ID + padding.to_bytes(2, "little") + bytes(padding)

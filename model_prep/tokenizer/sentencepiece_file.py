@@ -31,7 +31,18 @@ class Piece:
 
 @dataclass(frozen=True)
 class SentencePieceFile:
-    """A SentencePiece model."""
+    """A SentencePiece model.
+
+    Example:
+        >>> import io, sentencepiece
+        >>> trained, text = io.BytesIO(), iter(["ab abc"])
+        >>> sentencepiece.SentencePieceTrainer.train(
+        ...     sentence_iterator=text, model_writer=trained, vocab_size=8, minloglevel=2
+        ... )
+        >>> model = parse_sentencepiece(trained.getvalue())
+        >>> parse_sentencepiece(model.with_pieces([Piece("天地")])).pieces[-1].text
+        '天地'
+    """
 
     data: bytes
     """The whole file."""

@@ -32,7 +32,7 @@ def retrieve(
             embedding=app.embeddings,
             kind=retriever or app.settings.retriever,
             k=k or app.settings.k,
-            derived=app.derived,
+            cache=app.derived,
         )
         return searching.invoke(question)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
 
-    from rag_app.index.search.faiss_cache import DerivedVectors
+    from rag_app.index.search.faiss_cache import FaissCache
     from rag_app.index.store.store import IndexStore
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
@@ -68,11 +68,11 @@ class Parts:
         return IndexStore(self.settings.index_folder)
 
     @cached_property
-    def derived(self) -> "DerivedVectors":
+    def derived(self) -> "FaissCache":
         """The vectors of the index in memory, brought up to date at each question."""
-        from rag_app.index.search.faiss_cache import DerivedVectors
+        from rag_app.index.search.faiss_cache import FaissCache
 
-        return DerivedVectors(self.store)
+        return FaissCache(self.store)
 
     @cached_property
     def embeddings(self) -> "DocumentEmbeddings":

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -19,7 +19,7 @@ from rag_app.server.middleware.request_log import Metrics, RequestLogMiddleware
 from rag_app.server.middleware.security import Access, SecurityMiddleware
 from rag_app.server.queueing import Queues
 from rag_app.server.routes import completions, indexes, models, page
-from rag_app.server.schemas.openapi import TAGS
+from rag_app.server.schemas import openapi
 from rag_app.settings import Settings
 
 _GRACE_SECONDS = 10
@@ -60,15 +60,19 @@ def create_app(
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         middleware=_middleware(access, engine.settings, metrics),
-        openapi_tags=TAGS,
+        openapi_tags=openapi.TAGS,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.registry, app.state.jobs, app.state.queues = registry, jobs, queues
     app.state.metrics = metrics
     app.state.closing = asyncio.Event()  # set when the server is asked to end
     errors.install(app)
-    for router in (models.router, completions.router, indexes.router, page.router):
-        app.include_router(router)
+    refusals = openapi.errors(401, 403, 429)
+    api = APIRouter(prefix="/v1", dependencies=[openapi.KEY], responses=refusals)
+    for router in (models.router, completions.router, indexes.router, page.api):
+        api.include_router(router)
+    app.include_router(api)
+    app.include_router(page.router)
     page.mount(app)
     return app
 

@@ -95,10 +95,10 @@ class Generation(Protocol):
     def usage(self) -> CompletionUsage:
         """Tokens that were read and generated so far."""
 
-    def stream(self) -> AsyncIterator[Any]:
+    def stream(self) -> AsyncIterator[BaseModel | dict[str, Any]]:
         """Yield the events of a stream."""
 
-    async def whole(self) -> Any:
+    async def whole(self) -> BaseModel:
         """Return the response of a request that does not stream."""
 
 
@@ -138,7 +138,7 @@ class Queues:
             return EventStream(generation.stream(), seconds=self.seconds, release=end)
         response = await self._run(request, generation.whole, self.generating.slot())
         count()
-        return response
+        return response.model_dump(exclude_unset=True)
 
     async def enter(self, request: Request) -> None:
         """Wait for a slot of the language model, as long as the client does."""
@@ -295,18 +295,15 @@ class EventStream(Response):
 
 
 async def send_event(send: Send, event: Any) -> None:
-    """Send a JSON value or a model as one event of a stream."""
+    """Send a JSON value or a model as one event of a stream; `DONE` as it is."""
     value = event.model_dump(exclude_unset=True) if isinstance(event, BaseModel) else event
-    await _send_data(send, json.dumps(value, ensure_ascii=False))
+    data = DONE if value == DONE else json.dumps(value, ensure_ascii=False)
+    body = f"data: {data}\n\n".encode("utf-8", "replace")
+    await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 async def end_stream(send: Send, *, done: bool = True) -> None:
     """Send what ends a stream, with ``[DONE]`` where it is of OpenAI's API."""
     if done:
-        await _send_data(send, DONE)
+        await send_event(send, DONE)
     await send({"type": "http.response.body", "body": b""})
-
-
-async def _send_data(send: Send, data: str) -> None:
-    body = f"data: {data}\n\n".encode("utf-8", "replace")
-    await send({"type": "http.response.body", "body": body, "more_body": True})

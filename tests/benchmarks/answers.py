@@ -14,7 +14,7 @@ from rag_app import RagApp
 from rag_app.chains.answer import Answer
 from rag_app.engine.questions import relevant
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
-from rag_app.evaluation.run import Outcome, document_rank, report
+from rag_app.evaluation.report import Outcome, document_rank, report
 from tests.paths import CORPUS
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
 
 from model_prep.output import sync
 from rag_app.documents.langchain_loaders import load_whole
@@ -23,11 +24,11 @@ from rag_app.index.indexing.report import (
     IndexReport,
     ProgressCallback,
 )
-from rag_app.index.search.faiss_cache import DerivedVectors
+from rag_app.index.search.faiss_cache import FaissCache
 from rag_app.index.store.lock import unwritable
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.store import IndexStore
-from rag_app.models.embeddings.base import DocumentEmbeddings, embed_by_length
+from rag_app.models.embeddings.base import DocumentEmbeddings, adapt, embed_by_length
 
 _WINDOW = 256
 """Chunks embedded together: enough to sort by length, little to lose when killed."""
@@ -41,10 +42,9 @@ def index_paths(
     paths: Sequence[str],
     *,
     store: IndexStore,
-    embedding: DocumentEmbeddings,
+    embedding: Embeddings,
     options: IndexOptions | None = None,
     progress: ProgressCallback | None = None,
-    derived: DerivedVectors | None = None,
     destinations: Mapping[Path, Path] | None = None,
 ) -> IndexReport:
     """Bring the index up to date with files, folders, globs, or ``-`` (standard input).
@@ -60,7 +60,6 @@ def index_paths(
         embedding: the model; must be the one that the index was made with.
         options: reading, chunking, pruning.
         progress: told how far the run is.
-        derived: the FAISS index to bring up to date at the end; by default one of its own.
         destinations: of files that are indexed under another path, to which each is moved as soon
             as the index holds it; one that can't be read stays where it is.
 
@@ -73,7 +72,9 @@ def index_paths(
     options = options or IndexOptions()
     sources = present_sources(paths, store, prune=options.prune)
     with ExitStack() as stack:
-        run = _Run(store, embedding, options, progress, stack, len(sources), destinations or {})
+        run = _Run(
+            store, adapt(embedding), options, progress, stack, len(sources), destinations or {}
+        )
         if store.exists():
             run.open()
         for path in sources:
@@ -82,7 +83,7 @@ def index_paths(
         if options.prune and store.exists():
             run.remove(gone_sources(paths, sources, store))
         if run.report.added or run.report.updated or run.report.removed:
-            (derived or DerivedVectors(store)).refresh()
+            FaissCache(store).refresh()
     run.report.seconds = time.perf_counter() - started
     return run.report
 

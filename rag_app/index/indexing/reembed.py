@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+from langchain_core.embeddings import Embeddings
+
 from rag_app.index.store.records import IndexMeta
 from rag_app.index.store.store import IndexStore
-from rag_app.models.embeddings.base import DocumentEmbeddings, embed_by_length
+from rag_app.models.embeddings.base import adapt, embed_by_length
 
 _BATCH = 256
 _STAGED_FOR = "staged_for"
@@ -12,7 +14,7 @@ _STAGED_FOR = "staged_for"
 
 def reembed(
     store: IndexStore,
-    embedding: DocumentEmbeddings,
+    embeddings: Embeddings,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Give every chunk a vector of `embedding`, from the texts in the index.
@@ -22,13 +24,13 @@ def reembed(
 
     Args:
         store: the index.
-        embedding: the model to use from now on.
+        embeddings: the model to use from now on.
         progress: told how many chunks are done, and of how many.
 
     Returns:
         The number of chunks embedded in this run.
     """
-    done = 0
+    done, embedding = 0, adapt(embeddings)
     with store.locked():
         with store.write() as transaction:
             total, old = transaction.count_chunks(), transaction.meta()

@@ -1,4 +1,4 @@
-"""``vectors.faiss``: derived from the store, kept beside it, made anew whenever in doubt.
+"""``vectors.faiss``: the FAISS index of a store, kept beside it and made anew whenever in doubt.
 
 A file ``vectors.json`` says which generation it was made from and what its SHA-256 is; FAISS never
 reads a file whose hash is another, since it trusts what it reads.
@@ -6,6 +6,7 @@ reads a file whose hash is another, since it trusts what it reads.
 
 import hashlib
 import json
+import logging
 import threading
 import uuid
 from collections.abc import Iterator
@@ -15,12 +16,11 @@ from typing import Any
 
 import faiss
 import numpy as np
-from numpy.typing import NDArray
 
-from rag_app.index.search.faiss_index import build_approximate, build_exact, search
+from rag_app.index.search.faiss_index import build_approximate, build_exact, held_ids, search
 from rag_app.index.store.connection import wrong_dimension
 from rag_app.index.store.records import Generation
-from rag_app.index.store.snapshot import Snapshot
+from rag_app.index.store.snapshot import Matches, Snapshot
 from rag_app.index.store.store import IndexStore
 from rag_app.models.embeddings.base import FloatArray
 
@@ -28,6 +28,11 @@ FAISS_NAME = "vectors.faiss"
 STAMP_NAME = "vectors.json"
 EXACT_LIMIT = 200_000
 """Vectors up to which search is exact."""
+
+Scores = dict[int, float]
+"""Score by chunk id, best first."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,12 +58,12 @@ class Stamp:
         return Generation(self.number, self.token)
 
 
-class DerivedVectors:
+class FaissCache:
     """The FAISS index of a store, brought up to each snapshot before it is searched.
 
     Args:
-        store: the truth.
-        exact_limit: number of vectors above which search becomes approximate.
+        store: The truth.
+        exact_limit: Number of vectors above which search becomes approximate.
     """
 
     def __init__(self, store: IndexStore, *, exact_limit: int = EXACT_LIMIT) -> None:
@@ -69,14 +74,15 @@ class DerivedVectors:
         self._stamp: Stamp | None = None
 
     @contextmanager
-    def searched(
-        self, vector: FloatArray, k: int
-    ) -> Iterator[tuple[Snapshot, list[tuple[int, float]]]]:
-        """Give a snapshot and its `k` nearest chunks as (id, cosine), best first.
+    def search(
+        self, vector: FloatArray, k: int, matches: Matches | None = None
+    ) -> Iterator[tuple[Snapshot, Scores]]:
+        """Give a snapshot and the cosines of its `k` nearest chunks.
 
         Args:
             vector: float32 ``[dimension]``, L2-normalized.
-            k: how many at most.
+            k: How many at most.
+            matches: Of which metadata; of any by default.
         """
         with ExitStack() as stack:
             # Snapshots begin under the lock, so no thread meets an index newer than its own.
@@ -86,9 +92,10 @@ class DerivedVectors:
                 if len(vector) != self._index.d:
                     name = snapshot.meta().embedding
                     raise wrong_dimension(name, self._index.d, len(vector))
-                scores, ids = search(self._index, vector[None, :], k)
+                among = None if matches is None else snapshot.ids_where(matches)
+                scores, ids = search(self._index, vector[None, :], k, among)
             pairs = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
-            yield snapshot, [(number, score) for number, score in pairs if number >= 0]
+            yield snapshot, {chunk_id: score for chunk_id, score in pairs if chunk_id >= 0}
 
     def refresh(self) -> Stamp:
         """Bring the index and its file to the latest state, and return what it is."""
@@ -138,7 +145,7 @@ class DerivedVectors:
 
     def _update(self, snapshot: Snapshot) -> None:
         """Take out chunks that went, put in those that came: a chunk's vector never changes."""
-        held, ids = _ids(self._index), snapshot.chunk_ids()
+        held, ids = held_ids(self._index), snapshot.chunk_ids()
         gone, come = np.setdiff1d(held, ids), np.setdiff1d(ids, held)
         if len(gone):
             self._index.remove_ids(gone)
@@ -147,19 +154,22 @@ class DerivedVectors:
                 self._index.add_with_ids(vectors, batch_ids)
 
     def _load(self) -> Stamp | None:
-        folder = self._store.folder
+        folder, damage = self._store.folder, "it is not the one that vectors.json tells of"
         try:
             text = (folder / STAMP_NAME).read_text(encoding="utf-8")
             stamp = Stamp(**json.loads(text))
             with (folder / FAISS_NAME).open("rb") as file:  # one open file: it may be replaced
-                if hashlib.file_digest(file, "sha256").hexdigest() != stamp.sha256:
-                    return None
-                file.seek(0)
-                reader = faiss.PyCallbackIOReader(file.read)  # type: ignore[attr-defined]
-                self._index = faiss.read_index(reader)
-        except (OSError, ValueError, TypeError, RuntimeError):  # RuntimeError is what FAISS raises
+                if hashlib.file_digest(file, "sha256").hexdigest() == stamp.sha256:
+                    file.seek(0)
+                    reader = faiss.PyCallbackIOReader(file.read)  # type: ignore[attr-defined]
+                    self._index = faiss.read_index(reader)
+                    return stamp
+        except FileNotFoundError:
             return None
-        return stamp
+        except (OSError, ValueError, TypeError, RuntimeError) as error:  # FAISS raises the last
+            damage = _reason(error)
+        _log.warning("%s can't be used (%s); it is made anew", folder / FAISS_NAME, damage)
+        return None
 
     def _save(self, stamp: Stamp) -> Stamp:
         """Write the file; where that can't be done, every process builds its own in memory."""
@@ -167,13 +177,19 @@ class DerivedVectors:
         beside = folder / f"vectors.faiss.{unique}.new"
         stamp_beside = folder / f"vectors.json.{unique}.new"
         try:
+            beside.touch()  # its error is plainer than that of FAISS
             faiss.write_index(self._index, str(beside))
             with beside.open("rb") as file:
                 stamp = replace(stamp, sha256=hashlib.file_digest(file, "sha256").hexdigest())
             stamp_beside.write_text(json.dumps(asdict(stamp)), encoding="utf-8")
             beside.replace(folder / FAISS_NAME)
             stamp_beside.replace(folder / STAMP_NAME)
-        except (OSError, RuntimeError):
+        except (OSError, RuntimeError) as error:
+            _log.warning(
+                "%s can't be written (%s); every process makes its own in memory",
+                folder / FAISS_NAME,
+                _reason(error),
+            )
             for path in (beside, stamp_beside):
                 with suppress(OSError):
                     path.unlink()
@@ -181,11 +197,5 @@ class DerivedVectors:
         return stamp
 
 
-def _ids(index: Any) -> NDArray[np.int64]:
-    """Return the ids that a FAISS index holds, int64."""
-    if isinstance(index, faiss.IndexIDMap2):
-        return np.asarray(faiss.vector_to_array(index.id_map), np.int64)
-    lists = index.invlists
-    sizes = ((cell, lists.list_size(cell)) for cell in range(index.nlist))
-    parts = [faiss.rev_swig_ptr(lists.get_ids(cell), size).copy() for cell, size in sizes if size]
-    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+def _reason(error: Exception) -> str:
+    return " ".join(str(getattr(error, "strerror", None) or error).split())

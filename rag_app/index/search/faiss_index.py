@@ -1,4 +1,4 @@
-"""Building FAISS indexes from the vectors of a snapshot, and searching them.
+"""FAISS indexes: building them from the vectors of a snapshot, and searching them.
 
 Vectors are normalized, so inner product is cosine. FAISS ids are chunk ids.
 """
@@ -71,13 +71,39 @@ def build_approximate(snapshot: Snapshot, dimension: int) -> tuple[Any, float]:
     return index, recall
 
 
-def search(index: Any, queries: FloatArray, k: int) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Return cosines and chunk ids, ``[len(queries), k]``, best first; id -1 where none is."""
-    if index.ntotal == 0:
+def search(
+    index: Any, queries: FloatArray, k: int, among: NDArray[np.int64] | None = None
+) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Return cosines and chunk ids, ``[len(queries), k]``, best first; id -1 where none is.
+
+    Args:
+        index: As one of the builders makes it.
+        queries: float32 ``[n, dimension]``, L2-normalized.
+        k: How many at most.
+        among: The ids of the chunks to search, exactly; all of them by default.
+    """
+    k = min(k, index.ntotal if among is None else len(among))
+    if k < 1:
         shape = (len(queries), 0)
         return np.empty(shape, np.float32), np.empty(shape, np.int64)
-    scores, ids = index.search(np.ascontiguousarray(queries, np.float32), min(k, index.ntotal))
+    parameters = None
+    if among is not None:
+        inverted = isinstance(index, faiss.IndexIVFFlat)
+        kind: Any = faiss.SearchParametersIVF if inverted else faiss.SearchParameters
+        every_cell = {"nprobe": index.nlist} if inverted else {}
+        parameters = kind(sel=faiss.IDSelectorBatch(among), **every_cell)
+    scores, ids = index.search(np.ascontiguousarray(queries, np.float32), k, params=parameters)
     return scores, ids
+
+
+def held_ids(index: Any) -> NDArray[np.int64]:
+    """Return the ids that a FAISS index holds, int64."""
+    if isinstance(index, faiss.IndexIDMap2):
+        return np.asarray(faiss.vector_to_array(index.id_map), np.int64)
+    lists = index.invlists
+    sizes = ((cell, lists.list_size(cell)) for cell in range(index.nlist))
+    parts = [faiss.rev_swig_ptr(lists.get_ids(cell), size).copy() for cell, size in sizes if size]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
 def _some(

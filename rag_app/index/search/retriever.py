@@ -6,24 +6,29 @@ ranks throw away. On the passages of CMRC 2018 trial it puts the right one first
 questions, reciprocal rank fusion (k = 60) for 97 %, less than the lexical search alone.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Literal
 
-import numpy as np
-from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForRetrieverRun,
+    CallbackManagerForRetrieverRun,
+)
 from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import run_in_executor
 from pydantic import ConfigDict
 
-from rag_app.index.search.faiss_cache import DerivedVectors
+from rag_app.index.search.faiss_cache import FaissCache, Scores
 from rag_app.index.search.relevance import Coverage, calibration_of
+from rag_app.index.search.vector_store import FaissVectorStore
 from rag_app.index.store.records import ChunkRecord
 from rag_app.index.store.snapshot import Snapshot
 from rag_app.index.store.store import IndexStore
 from rag_app.index.store.terms import content_terms, match_expression
-from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
+from rag_app.models.embeddings.base import FloatArray
 
 POOL = 50
 """Candidates that each kind of search brings to the fusion."""
@@ -35,9 +40,6 @@ DENSE_WEIGHT = 0.4
 MOST_TERMS = 128
 """Terms of a question that are searched for, the rarest: more cost time and tell little."""
 
-Scores = dict[int, float]
-"""Score by chunk id, best first."""
-
 
 class HybridRetriever(BaseRetriever):
     """Retrieves passages from an index, best first.
@@ -48,44 +50,67 @@ class HybridRetriever(BaseRetriever):
 
     Args:
         store: The index.
-        embedding: The model the index was made with; None with ``kind="lexical"``.
+        embedding: The embeddings the index was made with; None with ``kind="lexical"``.
         kind: ``hybrid``, ``dense`` or ``lexical``.
-        k: Passages to return.
-        derived: The FAISS index of the store; several retrievers can share one.
+        k: Passages to return; ``invoke(question, k=…)`` overrides it.
+        cache: The FAISS index of the store; several retrievers can share one.
+
+    Example:
+        >>> from langchain_core.embeddings import DeterministicFakeEmbedding
+        >>> embeddings = DeterministicFakeEmbedding(size=8)
+        >>> texts = ["李白病逝于当涂。", "杜甫生于巩县。"]
+        >>> poets = FaissVectorStore.from_texts(texts, embeddings, folder="poets")
+        >>> retriever = HybridRetriever(store=poets.store, embedding=embeddings, k=1)
+        >>> [document.page_content for document in retriever.invoke("李白是怎样去世的？")]
+        ['李白病逝于当涂。']
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     store: IndexStore
-    embedding: DocumentEmbeddings | None = None
+    embedding: Embeddings | None = None
     kind: Literal["hybrid", "dense", "lexical"] = "hybrid"
     k: int = 4
-    derived: DerivedVectors | None = None
+    cache: FaissCache | None = None
 
     @cached_property
-    def _vectors(self) -> DerivedVectors:
-        return self.derived or DerivedVectors(self.store)
+    def vector_store(self) -> FaissVectorStore | None:
+        """What the dense search searches; None where there is none."""
+        if self.embedding is None or self.kind == "lexical":
+            return None
+        return FaissVectorStore(self.store, self.embedding, cache=self.cache)
 
     def _get_relevant_documents(
-        self,
-        query: str,
-        *,
-        run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - the signature is LangChain's
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
-        vector = self._vector(query)
-        with self._dense(vector) as (snapshot, nearest):
+        dense = self.vector_store
+        vector = dense.query_vector(query) if dense else None
+        return self._documents(query, vector, k or self.k)
+
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        dense = self.vector_store
+        vector = await dense.aquery_vector(query) if dense else None
+        return await run_in_executor(None, self._documents, query, vector, k or self.k)
+
+    def _documents(self, query: str, vector: FloatArray | None, k: int) -> list[Document]:
+        pool = max(POOL, k)
+        with self._dense(vector, pool) as (snapshot, nearest):
             terms = content_terms(query)
             frequencies = {term: snapshot.document_frequency(term) for term in terms}
-            matches = self._lexical(frequencies, snapshot)
+            matches = self._lexical(frequencies, snapshot, pool)
             scores = fuse(nearest, matches)
-            ranked = sorted(scores, key=lambda number: (-scores[number], number))
-            chunks = apart(snapshot.chunks(ranked), self.k)
-            best = {chunk.id for chunk in chunks}
-            cosines = nearest | _cosines(vector, best - set(nearest), snapshot)
+            ranked = sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))
+            chunks = apart(snapshot.chunks(ranked), k)
+            # Without a vector there are no cosines, nor a calibration that asks for them.
+            calibration, cosines = calibration_of(None), nearest
+            if vector is not None and self.vector_store:
+                calibration = calibration_of(self.vector_store.embedding.name)
+                lexical_only = {chunk.id for chunk in chunks} - set(nearest)
+                rows = snapshot.vectors_of(lexical_only).items()
+                cosines = nearest | {chunk_id: float(row @ vector) for chunk_id, row in rows}
             coverage = Coverage(frequencies, snapshot.count_chunks())
-        # Without a vector there are no cosines: the calibration that asks for them would be wrong.
-        calibrated = self.embedding.name if self.embedding and vector is not None else None
-        calibration = calibration_of(calibrated)
 
         def document(chunk: ChunkRecord) -> Document:
             probability = calibration.probability(
@@ -97,28 +122,21 @@ class HybridRetriever(BaseRetriever):
 
         return [document(chunk) for chunk in chunks]
 
-    def _vector(self, query: str) -> FloatArray | None:
-        if self.embedding is None or self.kind == "lexical":
-            return None
-        self.store.check_embedding(self.embedding)
-        return np.asarray(self.embedding.embed_query(query), np.float32)
-
     @contextmanager
-    def _dense(self, vector: FloatArray | None) -> Iterator[tuple[Snapshot, Scores]]:
+    def _dense(self, vector: FloatArray | None, pool: int) -> Iterator[tuple[Snapshot, Scores]]:
         """Give a snapshot and the cosines of its chunks nearest to ``vector``, best first."""
-        if vector is None:
+        if vector is None or self.vector_store is None:
             with self.store.read() as snapshot:
                 yield snapshot, {}
         else:
-            with self._vectors.searched(vector, max(POOL, self.k)) as (snapshot, found):
-                yield snapshot, dict(found)
+            with self.vector_store.nearest(vector, pool) as found:
+                yield found
 
-    def _lexical(self, frequencies: Mapping[str, int], snapshot: Snapshot) -> Scores:
+    def _lexical(self, frequencies: Mapping[str, int], snapshot: Snapshot, pool: int) -> Scores:
         terms = sorted(filter(frequencies.get, frequencies), key=lambda term: frequencies[term])
         if self.kind == "dense" or not terms:
             return {}
-        expression = match_expression(terms[:MOST_TERMS])
-        return dict(snapshot.search_terms(expression, max(POOL, self.k)))
+        return dict(snapshot.search_terms(match_expression(terms[:MOST_TERMS]), pool))
 
 
 def apart(chunks: Iterable[ChunkRecord], k: int) -> list[ChunkRecord]:
@@ -127,7 +145,7 @@ def apart(chunks: Iterable[ChunkRecord], k: int) -> list[ChunkRecord]:
     for chunk in chunks:
         if len(kept) == k:
             break
-        if not any(_repeats(chunk, one) for one in kept):
+        if not any(_repeats(chunk, better) for better in kept):
             kept.append(chunk)
     return kept
 
@@ -156,34 +174,21 @@ def fuse(dense: Scores, lexical: Scores) -> Scores:
     low = min(dense.values())
     near, match = _normalized(dense, low), _normalized(lexical, 0.0)
     return {
-        number: DENSE_WEIGHT * near.get(number, 0.0) + (1 - DENSE_WEIGHT) * match.get(number, 0.0)
-        for number in {**dense, **lexical}
+        chunk: DENSE_WEIGHT * near.get(chunk, 0.0) + (1 - DENSE_WEIGHT) * match.get(chunk, 0.0)
+        for chunk in {**dense, **lexical}
     }
 
 
 def _normalized(scores: Scores, low: float) -> Scores:
     span = max(scores.values(), default=0.0) - low
-    return {number: (score - low) / span if span > 0 else 1.0 for number, score in scores.items()}
+    return {chunk: (score - low) / span if span > 0 else 1.0 for chunk, score in scores.items()}
 
 
-def _ranks(number: int, *rankings: Scores) -> dict[str, int]:
+def _ranks(chunk_id: int, dense: Scores, lexical: Scores) -> dict[str, int]:
     """Return the 1-based ranks of a chunk in the dense and the lexical search, if any."""
-    names = ("dense_rank", "lexical_rank")
+    rankings = {"dense_rank": dense, "lexical_rank": lexical}
     return {
-        name: list(ranking).index(number) + 1
-        for name, ranking in zip(names, rankings, strict=True)
-        if number in ranking
-    }
-
-
-def _cosines(
-    vector: FloatArray | None, ids: Collection[int], snapshot: Snapshot
-) -> dict[int, float]:
-    """Return the cosines of chunks that only the lexical search found."""
-    if vector is None or not ids:
-        return {}
-    return {
-        int(number): float(cosine)
-        for numbers, rows in snapshot.vectors(np.array(sorted(ids), np.int64))
-        for number, cosine in zip(numbers, rows @ vector, strict=True)
+        name: list(ranking).index(chunk_id) + 1
+        for name, ranking in rankings.items()
+        if chunk_id in ranking
     }

@@ -1,138 +1,69 @@
 """The index as a LangChain vector store."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
+from langchain_core.runnables import run_in_executor
 from langchain_core.vectorstores import VectorStore
+from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
-from rag_app.index.search.faiss_cache import EXACT_LIMIT, DerivedVectors
+from rag_app.index.search.faiss_cache import FaissCache, Scores
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
+from rag_app.index.store.snapshot import Matches, Snapshot
 from rag_app.index.store.store import IndexStore
 from rag_app.models.embeddings.base import FloatArray, adapt, embed_by_length
 
 _ADDED = "added texts"
 _OWN_FIELDS = {"source", "start", "end", "page", "heading", "ordinal"}
 
+Filter = Mapping[str, Any] | Matches
+"""Metadata that passages must have, a list standing for any of its items, or a test of them."""
+
 
 class FaissVectorStore(VectorStore):
     """Dense search over an :class:`IndexStore`.
 
-    Ids are chunk ids, or the caller's own where it gave some. Scores are cosines.
+    Ids are chunk ids, or the caller's own where it gave some. Scores are cosines. Every search
+    takes a `filter`, and searches exactly what it lets through.
 
     Args:
-        store: the index; made at the first addition if it isn't there.
-        embedding: the model that it was made with, or any LangChain embeddings.
-        exact_limit: number of vectors above which search becomes approximate.
+        store: The index; made at the first addition if it isn't there.
+        embedding: The embeddings that it was made with.
+        cache: The FAISS index of the store; several vector stores can share one.
+
+    Example:
+        >>> from langchain_core.embeddings import DeterministicFakeEmbedding
+        >>> poems = FaissVectorStore.from_texts(
+        ...     ["静夜思", "春望"],
+        ...     DeterministicFakeEmbedding(size=8),
+        ...     [{"source": "李白"}, {"source": "杜甫"}],
+        ...     folder="poems",
+        ... )
+        >>> [found] = poems.similarity_search("静夜思", filter={"source": ["杜甫", "王维"]})
+        >>> found.page_content
+        '春望'
     """
 
     def __init__(
-        self,
-        store: IndexStore,
-        embedding: Embeddings,
-        *,
-        exact_limit: int = EXACT_LIMIT,
+        self, store: IndexStore, embedding: Embeddings, *, cache: FaissCache | None = None
     ) -> None:
         self.store = store
         self.embedding = adapt(embedding)
-        self.derived = DerivedVectors(store, exact_limit=exact_limit)
+        self.cache = cache or FaissCache(store)
         self._given = embedding
 
     @property
     def embeddings(self) -> Embeddings:
-        """The embedding model as it was given."""
+        """The embeddings as they were given."""
         return self._given
 
-    def add_texts(
-        self,
-        texts: Iterable[str],
-        metadatas: list[dict[str, Any]] | None = None,
-        *,
-        ids: list[str] | None = None,
-        **kwargs: Any,
-    ) -> list[str]:
-        """Embed passages and add them in one transaction.
-
-        Args:
-            texts: the passages.
-            metadatas: one for each; ``source`` names the document that a passage belongs to.
-            ids: own ids; a passage that has one of them already is replaced.
-            kwargs: ignored.
-
-        Returns:
-            The ids, in order.
-
-        Raises:
-            ValueError: the lists differ in length, or an id is given twice.
-            EmbeddingMismatchError: the index was made with another model.
-        """
-        passages = list(texts)
-        given = metadatas or [{} for _ in passages]
-        keys: Sequence[str | None] = ids or [None] * len(passages)
-        rows = zip(passages, given, keys, strict=True)
-        chunks = [_chunk(text, metadata, key) for text, metadata, key in rows]
-        if ids and len(set(ids)) < len(ids):
-            raise ValueError("an id is given twice")
-        self._ensure()
-        vectors = embed_by_length(self.embedding, passages)
-        with self.store.write() as transaction:
-            replaced = transaction.ids_of([key for key in keys if key is not None])
-            transaction.delete_chunks(replaced)
-            added = [
-                transaction.append_chunks(_document(chunk.source), [chunk], vectors[i : i + 1])[0]
-                for i, chunk in enumerate(chunks)
-            ]
-            transaction.delete_empty_documents()
-        return [key or str(number) for key, number in zip(keys, added, strict=True)]
-
-    def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool | None:
-        """Delete passages, and documents that have none left; None deletes all."""
-        with self.store.write() as transaction:
-            if ids is None:
-                for document in list(transaction.documents()):
-                    transaction.delete_document(document.source)
-                return True
-            found = transaction.ids_of(ids)
-            transaction.delete_chunks(found)
-            transaction.delete_empty_documents()
-        return True
-
-    def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        """Return the passages of `ids`; unknown ones are left out."""
-        with self.store.read() as snapshot:
-            return [as_document(chunk) for chunk in snapshot.chunks(snapshot.ids_of(ids))]
-
-    def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """Return the `k` passages nearest to a question."""
-        return [document for document, _ in self.similarity_search_with_score(query, k)]
-
-    def similarity_search_with_score(
-        self, query: str, k: int = 4, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        """Return the `k` passages nearest to a question with their cosines."""
-        return self._search(self.query_vector(query), k)
-
-    def similarity_search_by_vector(
-        self, embedding: list[float], k: int = 4, **kwargs: Any
-    ) -> list[Document]:
-        """Return the `k` passages nearest to a vector ``[dimension]``."""
-        vector = np.asarray(embedding, np.float32)
-        return [document for document, _ in self._search(vector, k)]
-
-    def query_vector(self, query: str) -> FloatArray:
-        """Return the vector of a question, float32 ``[dimension]``, for this index.
-
-        Raises:
-            EmbeddingMismatchError: the index was made with another model.
-        """
-        self.store.check_embedding(self.embedding)
-        return np.asarray(self.embedding.embed_query(query), np.float32)
-
     @classmethod
-    def from_texts(  # type: ignore[override] # it needs a folder
+    def from_texts(  # type: ignore[override] # an index needs a folder
         cls,
         texts: list[str],
         embedding: Embeddings,
@@ -147,27 +78,173 @@ class FaissVectorStore(VectorStore):
         store.add_texts(texts, metadatas, ids=ids)
         return store
 
+    def add_texts(
+        self,
+        texts: Iterable[str],
+        metadatas: list[dict[str, Any]] | None = None,
+        *,
+        ids: Sequence[str | None] | None = None,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Embed passages and add them in one transaction.
+
+        Args:
+            texts: The passages.
+            metadatas: One for each; ``source`` names the document that a passage belongs to.
+            ids: Own ids; a passage that has one of them already is replaced.
+            kwargs: Ignored.
+
+        Returns:
+            The ids, in order.
+
+        Raises:
+            ValueError: the lists differ in length, or an id is given twice.
+            EmbeddingMismatchError: the index was made with another model.
+        """
+        passages = list(texts)
+        keys = ids or [None] * len(passages)
+        rows = zip(passages, metadatas or [{} for _ in passages], keys, strict=True)
+        chunks = [_chunk(text, metadata, key) for text, metadata, key in rows]
+        own = [key for key in keys if key is not None]
+        if len(set(own)) < len(own):
+            raise ValueError("an id is given twice")
+        if not self.store.exists():
+            self.store.create(IndexMeta.of(self.embedding, 0, 0))
+        self.store.check_embedding(self.embedding)
+        vectors = embed_by_length(self.embedding, passages)
+        with self.store.write() as transaction:
+            transaction.delete_chunks(transaction.ids_of(own))
+            added = [
+                transaction.append_chunks(_document(chunk.source), [chunk], vectors[i : i + 1])[0]
+                for i, chunk in enumerate(chunks)
+            ]
+            transaction.delete_empty_documents()
+        return [key or str(chunk_id) for key, chunk_id in zip(keys, added, strict=True)]
+
+    def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool | None:
+        """Delete passages, and documents that have none left; None deletes all."""
+        with self.store.write() as transaction:
+            chosen = transaction.chunk_ids().tolist() if ids is None else transaction.ids_of(ids)
+            transaction.delete_chunks(chosen)
+            transaction.delete_empty_documents()
+        return True
+
+    def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
+        """Return the passages of `ids`; unknown ones are left out."""
+        with self.store.read() as snapshot:
+            return list(map(_as_document, snapshot.chunks(snapshot.ids_of(ids))))
+
+    def similarity_search(
+        self, query: str, k: int = 4, *, filter: Filter | None = None, **kwargs: Any
+    ) -> list[Document]:
+        """Return the `k` passages nearest to a question."""
+        found = self.similarity_search_with_score(query, k, filter=filter)
+        return [document for document, _ in found]
+
+    def similarity_search_with_score(
+        self, query: str, k: int = 4, *, filter: Filter | None = None, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        """Return the `k` passages nearest to a question with their cosines."""
+        with self.nearest(self.query_vector(query), k, filter) as (snapshot, scores):
+            chunks = snapshot.chunks([*scores])
+        return [(_as_document(chunk), scores[chunk.id]) for chunk in chunks]
+
+    def similarity_search_by_vector(
+        self, embedding: list[float], k: int = 4, *, filter: Filter | None = None, **kwargs: Any
+    ) -> list[Document]:
+        """Return the `k` passages nearest to a vector ``[dimension]``."""
+        with self.nearest(np.asarray(embedding, np.float32), k, filter) as (snapshot, scores):
+            return list(map(_as_document, snapshot.chunks([*scores])))
+
+    def max_marginal_relevance_search(
+        self,
+        query: str,
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        *,
+        filter: Filter | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Return `k` passages near to a question and unlike each other.
+
+        Args:
+            query: The question.
+            k: How many at most.
+            fetch_k: The nearest passages, of which they are chosen.
+            lambda_mult: 1 looks only at how near they are, 0 only at how unlike.
+            filter: What passages are let through.
+            kwargs: Ignored.
+        """
+        vector = self.query_vector(query).tolist()
+        return self.max_marginal_relevance_search_by_vector(
+            vector, k, fetch_k, lambda_mult, filter=filter
+        )
+
+    def max_marginal_relevance_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        *,
+        filter: Filter | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """`max_marginal_relevance_search` for a vector ``[dimension]``."""
+        vector = np.asarray(embedding, np.float32)
+        with self.nearest(vector, fetch_k, filter) as (snapshot, scores):
+            vectors = snapshot.vectors_of(scores)
+            ids, rows = list(scores), [vectors[chunk_id].tolist() for chunk_id in scores]
+            chosen = maximal_marginal_relevance(vector, rows, lambda_mult, k)
+            return list(map(_as_document, snapshot.chunks([ids[row] for row in chosen])))
+
+    @contextmanager
+    def nearest(
+        self, vector: FloatArray, k: int, filter: Filter | None = None
+    ) -> Iterator[tuple[Snapshot, Scores]]:
+        """Give a snapshot of the index and the cosines of its `k` chunks nearest to a vector."""
+        with self.cache.search(vector, k, _matches(filter) if filter else None) as found:
+            yield found
+
+    def query_vector(self, query: str) -> FloatArray:
+        """Return the vector of a question, float32 ``[dimension]``, for this index.
+
+        Raises:
+            EmbeddingMismatchError: the index was made with another model.
+        """
+        self.store.check_embedding(self.embedding)
+        return np.asarray(self.embedding.embed_query(query), np.float32)
+
+    async def aquery_vector(self, query: str) -> FloatArray:
+        """`query_vector` without blocking the event loop."""
+        await run_in_executor(None, self.store.check_embedding, self.embedding)
+        return np.asarray(await self.embedding.aembed_query(query), np.float32)
+
     def _select_relevance_score_fn(self) -> Any:
         # Rounding takes cosines a little beyond 1, and LangChain warns of it.
         return lambda cosine: min(max((cosine + 1) / 2, 0.0), 1.0)
 
-    def _search(self, vector: FloatArray, k: int) -> list[tuple[Document, float]]:
-        with self.derived.searched(vector, k) as (snapshot, found):
-            scores = dict(found)
-            return [(as_document(chunk), scores[chunk.id]) for chunk in snapshot.chunks([*scores])]
 
-    def _ensure(self) -> None:
-        if not self.store.exists():
-            self.store.create(IndexMeta.of(self.embedding, 0, 0))
-        self.store.check_embedding(self.embedding)
+def _matches(wanted: Filter) -> Matches:
+    if callable(wanted):
+        return wanted
+    allowed = {
+        name: list(value) if isinstance(value, list | tuple | set) else [value]
+        for name, value in wanted.items()
+    }
+    return lambda metadata: all(metadata.get(name) in values for name, values in allowed.items())
 
 
-def as_document(chunk: ChunkRecord) -> Document:
-    """Return a passage as LangChain's document."""
-    return Document(id=chunk.public_id, page_content=chunk.text, metadata=chunk.metadata())
+def _as_document(chunk: ChunkRecord) -> Document:
+    # A text that was added without a source has no place: its metadata are those it was given.
+    metadata = dict(chunk.extra) if chunk.source == _ADDED else chunk.metadata()
+    return Document(id=chunk.public_id, page_content=chunk.text, metadata=metadata)
 
 
 def _chunk(text: str, metadata: dict[str, Any], key: str | None) -> ChunkRecord:
+    if "source" not in metadata:
+        return ChunkRecord(text, 0, len(text), extra=metadata, key=key, source=_ADDED)
     start = metadata.get("start", 0)
     return ChunkRecord(
         text=text,
@@ -177,7 +254,7 @@ def _chunk(text: str, metadata: dict[str, Any], key: str | None) -> ChunkRecord:
         heading=metadata.get("heading"),
         extra={name: value for name, value in metadata.items() if name not in _OWN_FIELDS},
         key=key,
-        source=str(metadata.get("source", _ADDED)),
+        source=str(metadata["source"]),
     )
 
 

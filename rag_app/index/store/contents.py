@@ -1,11 +1,10 @@
-"""What an index holds, and taking documents out of it."""
+"""The documents of an index: listing them, reading their text, removing them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rag_app.errors import DocumentError
-from rag_app.index.store.joining import joined
-from rag_app.index.store.records import DocumentRecord
+from rag_app.index.store.records import ChunkRecord, DocumentRecord
 from rag_app.index.store.store import IndexStore
 
 
@@ -27,6 +26,23 @@ def text_of(store: IndexStore, source: str) -> str:
         return joined(snapshot.chunks_of(source))
 
 
+def joined(chunks: Iterable[ChunkRecord]) -> str:
+    """Return the text that ``chunks``, in order, were cut from, at the same offsets.
+
+    Passages overlap; between two there is only white space, of which a line break and spaces are
+    made here.
+    """
+    parts: list[str] = []
+    end = 0
+    for chunk in chunks:
+        if chunk.start > end:
+            parts.append("\n" + " " * (chunk.start - end - 1))
+            end = chunk.start
+        parts.append(chunk.text[end - chunk.start :])
+        end = max(end, chunk.end)
+    return "".join(parts)
+
+
 def remove(store: IndexStore, sources: Sequence[str]) -> list[str]:
     """Take documents out of the index and return their sources.
 
@@ -38,7 +54,7 @@ def remove(store: IndexStore, sources: Sequence[str]) -> list[str]:
         DocumentError: one of them isn't indexed; then none is removed.
     """
     indexed = {document.source for document in documents(store)}
-    chosen = [one if one in indexed else str(Path(one).resolve()) for one in sources]
+    chosen = [path if path in indexed else str(Path(path).resolve()) for path in sources]
     for given, source in zip(sources, chosen, strict=True):
         if source not in indexed:
             raise _not_indexed(given)
@@ -58,7 +74,7 @@ def figures(store: IndexStore) -> dict[str, str | int]:
             "embedding": meta.embedding,
             "chunk_size": meta.chunk_size,
             "chunk_overlap": meta.chunk_overlap,
-            "bytes": sum(one.stat().st_size for one in store.folder.iterdir()),
+            "bytes": sum(file.stat().st_size for file in store.folder.iterdir()),
         }
 
 

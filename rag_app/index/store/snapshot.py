@@ -2,9 +2,11 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,10 @@ _CHUNKS = """
 SELECT chunks.text, start_char, end_char, page, heading, extra, key, ordinal, chunks.id, source
 FROM chunks JOIN documents ON documents.id = document_id
 """
+
+
+Matches = Callable[[Mapping[str, Any]], bool]
+"""Whether a chunk's metadata are those that are looked for."""
 
 
 class Snapshot:
@@ -104,6 +110,12 @@ class Snapshot:
         found = {chunk.id: chunk for chunk in map(_chunk, rows)}
         return [found[number] for number in ids if number in found]
 
+    def ids_where(self, matches: Matches) -> NDArray[np.int64]:
+        """Return the ids of the chunks whose metadata match, int64, ascending."""
+        rows = self._connection.execute(f"{_CHUNKS} ORDER BY chunks.id")
+        chunks = map(_chunk, rows)
+        return np.fromiter((chunk.id for chunk in chunks if matches(chunk.metadata())), np.int64)
+
     def chunks_of(self, source: str) -> Iterator[ChunkRecord]:
         """Yield the chunks of one document in order."""
         query = f"{_CHUNKS} WHERE source = ? ORDER BY ordinal"
@@ -140,10 +152,11 @@ class Snapshot:
         while rows := cursor.fetchmany(batch):
             yield np.array([row[0] for row in rows], np.int64), self._matrix(rows, dimension)
 
-    def vector_bytes(self, chunk: int) -> bytes:
-        """Return the vector of one chunk as it is stored: little-endian float32."""
-        query = "SELECT vector FROM chunks WHERE id = ?"
-        return bytes(self._connection.execute(query, (chunk,)).fetchone()[0])
+    def vectors_of(self, ids: Iterable[int]) -> dict[int, FloatArray]:
+        """Return the vectors, float32 ``[dimension]``, of some chunks by their ids."""
+        batches = self.vectors(np.array(sorted(ids), np.int64))
+        rows = (zip(found.tolist(), vectors, strict=True) for found, vectors in batches)
+        return dict(chain.from_iterable(rows))
 
     def search_terms(self, expression: str, limit: int) -> list[tuple[int, float]]:
         """Return the ids that match an FTS5 `expression`, best first, with their BM25 score."""

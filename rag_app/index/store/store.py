@@ -1,6 +1,5 @@
 """The index on disk: ``index.sqlite3``, the only truth."""
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -40,7 +39,6 @@ class IndexStore:
         self._writer: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
         self._idle_key: tuple[int, ...] = ()
-        self._abandoned: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
 
     def exists(self) -> bool:
@@ -168,19 +166,15 @@ class IndexStore:
         connection.close()
 
     def _key(self) -> tuple[int, ...]:
-        """Return what waiting connections are good for: this process and this very file."""
+        """Return what waiting connections are good for: this very file."""
         try:
             found = self.path.stat()
         except OSError:
             return ()
-        return os.getpid(), found.st_dev, found.st_ino
+        return found.st_dev, found.st_ino
 
     def _drop_idle(self, key: tuple[int, ...]) -> None:
         idle, self._idle = self._idle, []
-        forked = bool(self._idle_key) and self._idle_key[0] != os.getpid()
         self._idle_key = key
-        if forked:  # a SQLite connection must not even be closed across a fork
-            self._abandoned.extend(idle)
-            return
         for connection in idle:
             connection.close()

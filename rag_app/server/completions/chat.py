@@ -1,19 +1,15 @@
 """Chat completions: the objects of OpenAI's API, and the answers from documents in them."""
 
-import time
-import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.outputs import LLMResult
 from openai.types import CompletionUsage
-from openai.types.chat import ChatCompletionChunk, ChatCompletionMessage
-from openai.types.chat.chat_completion import Choice
-from openai.types.chat.chat_completion_chunk import Choice as ChunkChoice
-from openai.types.chat.chat_completion_chunk import ChoiceDelta
+from openai.types.chat import ChatCompletionChunk
+from pydantic import BaseModel
 
 from rag_app.chains.answer import Answer
 from rag_app.chains.citations import Citation
@@ -21,22 +17,25 @@ from rag_app.chains.streaming import Delta, adeltas
 from rag_app.engine import RagApp
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import document_id, document_name
-from rag_app.server.schemas.completions import ChatCompletion, ChatRequest, completion_usage
+from rag_app.server.schemas.completions import (
+    ChatCompletion,
+    ChatRequest,
+    Sampling,
+    completion_usage,
+    new_response,
+)
 
 _UNSUPPORTED = ("logprobs", "stop", "logit_bias", "presence_penalty", "frequency_penalty")
 """Options that answers from documents don't take."""
-_FINISH_REASONS = get_args(Choice.model_fields["finish_reason"].annotation)
+_OPTIONS = (
+    "k", "retriever", "threshold", "temperature", "top_p", "top_k", "repetition_penalty", "seed",
+)  # fmt: skip
+"""Those that the settings name as the API does."""
 
 UNCHECKED = "no passage holds this answer's words and numbers; check it before you rely on it"
 
-
-def finish_reason_of(info: Mapping[str, Any]) -> Any:
-    """Return the finish reason in the metadata of a message, None before the end.
-
-    Those of other providers than OpenAI that it doesn't know become ``stop``.
-    """
-    reason = info.get("finish_reason")
-    return reason if reason is None or reason in _FINISH_REASONS else "stop"
+Logprobs = Sequence[Mapping[str, Any]]
+"""LangChain's, of each token, with its alternatives in ``top_logprobs``."""
 
 
 class ChatObjects:
@@ -47,73 +46,67 @@ class ChatObjects:
         model: The id that was asked for.
     """
 
-    def __init__(self, request: ChatRequest, model: str) -> None:
+    def __init__(self, request: Sampling, model: str) -> None:
         self._alternatives = request.alternatives or 0
-        self._fixed: dict[str, Any] = {
-            "id": f"chatcmpl-{uuid.uuid4().hex}",
-            "created": int(time.time()),
-            "model": model,
-        }
+        self.fixed = new_response("chatcmpl", model)
         # A stream whose last event has the usage says in all others that they have none.
-        self._chunk: dict[str, Any] = {**self._fixed, "object": "chat.completion.chunk"}
-        self._no_usage: dict[str, Any] = {"usage": None} if request.wants_usage else {}
+        self.no_usage = {"usage": None} if request.wants_usage else {}
 
-    def first(self, count: int = 1) -> list[ChatCompletionChunk]:
+    def first(self, count: int = 1) -> list[BaseModel]:
         """Return the events that a stream begins with: who speaks."""
-        delta = ChoiceDelta(role="assistant", content="")
-        none: dict[str, Any] = {"logprobs": None, "finish_reason": None}
-        return [self._event(ChunkChoice(index=i, delta=delta, **none)) for i in range(count)]
+        return [self._event({"role": "assistant", "content": ""}, index) for index in range(count)]
 
     def chunk(
         self,
         text: str,
         index: int = 0,
-        finish_reason: Any = None,
-        logprobs: Sequence[Mapping[str, Any]] = (),
+        finish_reason: str | None = None,
+        logprobs: Logprobs = (),
         **extra: Any,
-    ) -> ChatCompletionChunk:
-        """Return an event of a stream."""
-        delta = ChoiceDelta(content=text) if text else ChoiceDelta()
-        shown = self._logprobs(logprobs)
-        choice = ChunkChoice(index=index, delta=delta, logprobs=shown, finish_reason=finish_reason)
-        return self._event(choice, **extra)
+    ) -> BaseModel:
+        """Return an event of a stream; ``extra`` are fields besides those of OpenAI's API."""
+        delta = {"content": text} if text else {}
+        return self._event(delta, index, finish_reason, logprobs, **extra)
 
-    def last(self, usage: CompletionUsage) -> ChatCompletionChunk:
+    def last(self, usage: CompletionUsage) -> BaseModel:
         """Return the event with the numbers of tokens."""
-        return ChatCompletionChunk(**self._chunk, choices=[], usage=usage)
-
-    def choice(
-        self,
-        text: str,
-        index: int = 0,
-        finish_reason: Any = "stop",
-        logprobs: Sequence[Mapping[str, Any]] = (),
-    ) -> Choice:
-        """Return a choice of a whole response."""
-        return Choice(
-            index=index,
-            message=ChatCompletionMessage(role="assistant", content=text, refusal=None),
-            logprobs=self._logprobs(logprobs),
-            finish_reason=finish_reason,
+        return ChatCompletionChunk(
+            **self.fixed, object="chat.completion.chunk", choices=[], usage=usage
         )
 
-    def whole(self, choices: list[Choice], usage: CompletionUsage, **extra: Any) -> dict[str, Any]:
+    def choice(
+        self, text: str, index: int = 0, finish_reason: str = "stop", logprobs: Logprobs = ()
+    ) -> dict[str, Any]:
+        """Return a choice of a whole response."""
+        message = {"role": "assistant", "content": text, "refusal": None}
+        return {"message": message, **self._end(index, finish_reason, logprobs)}
+
+    def whole(
+        self, choices: list[dict[str, Any]], usage: CompletionUsage, **extra: Any
+    ) -> BaseModel:
         """Return a whole response."""
-        fixed = {**self._fixed, "object": "chat.completion"}
-        response = ChatCompletion(**fixed, choices=choices, usage=usage, **extra)
-        return response.model_dump(exclude_unset=True)
+        values = {"object": "chat.completion", "choices": choices, "usage": usage, **extra}
+        return ChatCompletion.model_validate({**self.fixed, **values})
 
-    def _event(self, choice: ChunkChoice, **extra: Any) -> ChatCompletionChunk:
-        return ChatCompletionChunk(**self._chunk, choices=[choice], **self._no_usage, **extra)
+    def _event(
+        self,
+        delta: dict[str, str],
+        index: int,
+        finish_reason: str | None = None,
+        logprobs: Logprobs = (),
+        **extra: Any,
+    ) -> BaseModel:
+        choice = {"delta": delta, **self._end(index, finish_reason, logprobs)}
+        values = {"object": "chat.completion.chunk", "choices": [choice], **self.no_usage, **extra}
+        return ChatCompletionChunk.model_validate({**self.fixed, **values})
 
-    def _logprobs(self, tokens: Sequence[Mapping[str, Any]]) -> Any:
-        if not tokens:
-            return None
+    def _end(self, index: int, finish_reason: str | None, logprobs: Logprobs) -> dict[str, Any]:
         content = [
             {**token, "top_logprobs": (token.get("top_logprobs") or [])[: self._alternatives]}
-            for token in tokens
+            for token in logprobs
         ]
-        return {"content": content, "refusal": None}
+        shown = {"content": content, "refusal": None} if content else None
+        return {"index": index, "logprobs": shown, "finish_reason": finish_reason}
 
 
 class CallCounter(UsageMetadataCallbackHandler):
@@ -178,7 +171,7 @@ class DocumentChat:
         """Tokens of all calls to the model so far."""
         return self._calls.usage
 
-    async def stream(self) -> AsyncIterator[ChatCompletionChunk]:
+    async def stream(self) -> AsyncIterator[BaseModel]:
         """Yield the events of a stream; beside each choice, ``rag`` says what it rests on."""
         for event in self._objects.first():
             yield event
@@ -192,7 +185,7 @@ class DocumentChat:
         if self._request.wants_usage:
             yield self._objects.last(self.usage)
 
-    async def whole(self) -> dict[str, Any]:
+    async def whole(self) -> BaseModel:
         """Return the response of a request that does not stream."""
         whole, text = Answer(), ""
         async for delta in self._deltas():
@@ -213,16 +206,9 @@ class DocumentChat:
         request = self._request
         view = self._engine.using(
             callbacks=[self._calls],
-            k=request.k,
             answer_chain=request.chain,
-            retriever=request.retriever,
-            threshold=request.threshold,
-            temperature=request.temperature,
-            top_p=request.top_p,
-            top_k=request.top_k,
             max_new_tokens=request.max_tokens,
-            repetition_penalty=request.repetition_penalty,
-            seed=request.seed,
+            **{name: getattr(request, name) for name in _OPTIONS},
         )
         pieces = _checked(view.astream(self._question, self._history))
         async for delta in adeltas(pieces, marks=Answer.marker if request.marks else None):

@@ -1,29 +1,29 @@
 """Text of the language model itself, for chat completions and text completions."""
 
 import asyncio
-import time
-import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, get_args
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata
-from openai.types import Completion, CompletionChoice, CompletionUsage
+from openai.types import Completion, CompletionUsage
+from openai.types.chat.chat_completion import Choice
+from pydantic import BaseModel
 
-from rag_app.server.completions.chat import ChatObjects, finish_reason_of
+from rag_app.server.completions.chat import ChatObjects, Logprobs
 from rag_app.server.errors import ApiError
 from rag_app.server.schemas.completions import (
     ChatRequest,
     CompletionRequest,
     Sampling,
     completion_usage,
+    new_response,
 )
 from rag_app.settings import Settings
 
 Chunks = AsyncIterator[AIMessageChunk]
-Logprobs = Sequence[Mapping[str, Any]]
 
 _AT_ONCE = 16
 """Texts of one request that are generated at a time, whatever ``n`` and the prompts come to."""
@@ -33,13 +33,7 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-@dataclass
-class _Text:
-    """One text, collected."""
-
-    pieces: list[str] = field(default_factory=list)
-    finish_reason: str | None = None
-    logprobs: list[Any] = field(default_factory=list)
+_FINISH_REASONS = get_args(Choice.model_fields["finish_reason"].annotation)
 
 
 class LlmGeneration:
@@ -58,7 +52,7 @@ class LlmGeneration:
     def __init__(
         self, request: ChatRequest | CompletionRequest, model: str, llm: Any, settings: Settings
     ) -> None:
-        self._objects: ChatObjects | TextObjects
+        self._objects: ChatObjects
         request.refuse("logit_bias")
         if isinstance(request, ChatRequest):
             messages = request.to_messages()
@@ -90,31 +84,28 @@ class LlmGeneration:
         """Tokens so far."""
         return completion_usage(self._calls)
 
-    async def stream(self) -> AsyncIterator[Any]:
+    async def stream(self) -> AsyncIterator[BaseModel]:
         """Yield the events of a stream."""
         for event in self._objects.first(len(self._sources)):
             yield event
         async for index, chunk in self._chunks():
-            end, logprobs = finish_reason_of(chunk.response_metadata), _logprobs_of(chunk)
-            if chunk.text or end or logprobs:
-                yield self._objects.chunk(chunk.text, index, end, logprobs)
+            finish_reason, logprobs = _end_of(chunk)
+            if chunk.text or finish_reason or logprobs:
+                yield self._objects.chunk(chunk.text, index, finish_reason, logprobs)
         if self._wants_usage:
             yield self._objects.last(self.usage)
 
-    async def whole(self) -> dict[str, Any]:
+    async def whole(self) -> BaseModel:
         """Return the response of a request that does not stream."""
-        texts = [_Text() for _ in self._sources]
+        texts = [[AIMessageChunk(content="")] for _ in self._sources]
         async for index, chunk in self._chunks():
-            text = texts[index]
-            text.pieces.append(chunk.text)
-            text.finish_reason = finish_reason_of(chunk.response_metadata) or text.finish_reason
-            text.logprobs += _logprobs_of(chunk)
-        choices: list[Any] = [
-            self._objects.choice(
-                "".join(text.pieces), index, text.finish_reason or "stop", text.logprobs
-            )
-            for index, text in enumerate(texts)
-        ]
+            texts[index].append(chunk)
+        choices = []
+        for index, (first, *rest) in enumerate(texts):
+            message = first + rest
+            finish_reason, logprobs = _end_of(message)
+            end = finish_reason or "stop"
+            choices.append(self._objects.choice(message.text, index, end, logprobs))
         return self._objects.whole(choices, self.usage)
 
     async def _chunks(self) -> AsyncIterator[tuple[int, AIMessageChunk]]:
@@ -145,52 +136,55 @@ def options_of(request: Sampling, settings: Settings, llm: BaseChatModel) -> dic
     return {name: value for name, value in options.items() if value is not None}
 
 
-class TextObjects:
-    """Makes the objects of one text completion's response; as `ChatObjects`."""
+class TextObjects(ChatObjects):
+    """Makes the objects of one text completion's response."""
 
-    def __init__(self, request: CompletionRequest, model: str) -> None:
-        self._no_usage = {"usage": None} if request.wants_usage else {}
-        self._offsets: dict[int, int] = {}
-        self._fixed: dict[str, Any] = {
-            "id": f"cmpl-{uuid.uuid4().hex}",
-            "created": int(time.time()),
-            "model": model,
-            "object": "text_completion",
-        }
+    def __init__(self, request: Sampling, model: str) -> None:
+        super().__init__(request, model)
+        self.fixed = {**new_response("cmpl", model), "object": "text_completion"}
+        self._offsets: Counter[int] = Counter()
 
-    def first(self, _: int = 1) -> list[Completion]:
+    def first(self, _: int = 1) -> list[BaseModel]:
         """Return no event: there is no speaker."""
         return []
 
-    def chunk(self, text: str, index: int, finish_reason: Any, logprobs: Logprobs) -> Completion:
+    def chunk(
+        self,
+        text: str,
+        index: int = 0,
+        finish_reason: str | None = None,
+        logprobs: Logprobs = (),
+        **_: Any,
+    ) -> BaseModel:
         """Return an event of a stream."""
         choice = self.choice(text, index, finish_reason, logprobs)
-        return Completion.construct(**self._fixed, choices=[choice], **self._no_usage)
+        # Not validated: the type of a whole response does not know a choice that goes on.
+        return Completion.construct(**self.fixed, choices=[choice], **self.no_usage)
 
-    def last(self, usage: CompletionUsage) -> Completion:
+    def last(self, usage: CompletionUsage) -> BaseModel:
         """Return the event with the numbers of tokens."""
-        return Completion(**self._fixed, choices=[], usage=usage)
+        return Completion(**self.fixed, choices=[], usage=usage)
 
     def choice(
-        self, text: str, index: int, finish_reason: Any, logprobs: Logprobs
-    ) -> CompletionChoice:
-        """Return a choice; not validated, since that of an event has no finish reason yet."""
+        self,
+        text: str,
+        index: int = 0,
+        finish_reason: str | None = "stop",
+        logprobs: Logprobs = (),
+    ) -> dict[str, Any]:
+        """Return a choice of a response."""
         shown = self._logprobs(index, logprobs) if logprobs else None
-        return CompletionChoice.construct(
-            index=index, text=text, logprobs=shown, finish_reason=finish_reason
-        )
+        return {"index": index, "text": text, "logprobs": shown, "finish_reason": finish_reason}
 
-    def whole(self, choices: list[CompletionChoice], usage: CompletionUsage) -> dict[str, Any]:
+    def whole(self, choices: list[dict[str, Any]], usage: CompletionUsage, **_: Any) -> BaseModel:
         """Return a whole response."""
-        return Completion(**self._fixed, choices=choices, usage=usage).model_dump(
-            exclude_unset=True
-        )
+        return Completion.model_validate({**self.fixed, "choices": choices, "usage": usage})
 
     def _logprobs(self, index: int, tokens: Logprobs) -> dict[str, Any]:
         offsets = []
         for token in tokens:
-            offsets.append(self._offsets.get(index, 0))
-            self._offsets[index] = offsets[-1] + len(token["token"])
+            offsets.append(self._offsets[index])
+            self._offsets[index] += len(token["token"])
         return {
             "tokens": [token["token"] for token in tokens],
             "token_logprobs": [token["logprob"] for token in tokens],
@@ -202,8 +196,15 @@ class TextObjects:
         }
 
 
-def _logprobs_of(chunk: AIMessageChunk) -> list[Any]:
-    return (chunk.response_metadata.get("logprobs") or {}).get("content") or []
+def _end_of(chunk: AIMessageChunk) -> tuple[str | None, Logprobs]:
+    """Return the finish reason and the log probabilities in the metadata of a message.
+
+    Reasons of other providers than OpenAI, which OpenAI's API doesn't know, become ``stop``.
+    """
+    info = chunk.response_metadata
+    reason = info.get("finish_reason")
+    known = reason is None or reason in _FINISH_REASONS
+    return (reason if known else "stop"), (info.get("logprobs") or {}).get("content") or []
 
 
 async def _completed(llm: Any, prompt: str, options: dict[str, Any]) -> Chunks:

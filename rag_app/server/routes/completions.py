@@ -13,19 +13,19 @@ from rag_app.server.completions.generation import LlmGeneration, options_of
 from rag_app.server.completions.relay import Relay, use_content
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import RAG, IndexRegistry, Registry
-from rag_app.server.queueing import DONE, Queues, ServerQueues
+from rag_app.server.queueing import Queues, ServerQueues
 from rag_app.server.routes.models import no_model
 from rag_app.server.schemas.completions import (
+    CHAT_CHUNK,
+    TEXT_CHUNK,
     ChatCompletion,
     ChatRequest,
     CompletionRequest,
     TextCompletion,
 )
-from rag_app.server.schemas.openapi import KEY, errors, events
+from rag_app.server.schemas.openapi import errors, events
 
-router = APIRouter(
-    prefix="/v1", tags=["OpenAI"], dependencies=[KEY], responses=errors(401, 403, 429)
-)
+router = APIRouter(tags=["OpenAI"])
 
 _log = logging.getLogger("rag_app.server")
 
@@ -35,14 +35,7 @@ _log = logging.getLogger("rag_app.server")
     response_model=None,
     responses={
         **errors(400, 404, 409, 413, 503, 504),
-        **events(
-            "Pieces of the answer",
-            '{"id": "chatcmpl-5f0c", "object": "chat.completion.chunk", "created": 1767225600, '
-            '"model": "rag:合同", "choices": [{"index": 0, "delta": {"content": "李白"}, '
-            '"logprobs": null, "finish_reason": null}]}',
-            DONE,
-            whole=ChatCompletion,
-        ),
+        **events("Pieces of the answer", CHAT_CHUNK, ChatCompletion),
     },
 )
 async def chat_completions(
@@ -64,14 +57,7 @@ async def chat_completions(
     response_model=None,
     responses={
         **errors(400, 404, 413, 503, 504),
-        **events(
-            "Pieces of the text",
-            '{"id": "cmpl-5f0c", "object": "text_completion", "created": 1767225600, '
-            '"model": "default", "choices": [{"index": 0, "text": "北京", "logprobs": null, '
-            '"finish_reason": null}]}',
-            DONE,
-            whole=TextCompletion,
-        ),
+        **events("Pieces of the text", TEXT_CHUNK, TextCompletion),
     },
 )
 async def completions(

@@ -21,11 +21,9 @@ from rag_app.server.schemas.models import (
     ModelId,
     ModelList,
 )
-from rag_app.server.schemas.openapi import KEY, errors
+from rag_app.server.schemas.openapi import errors
 
-router = APIRouter(
-    prefix="/v1", tags=["OpenAI"], dependencies=[KEY], responses=errors(401, 403, 429)
-)
+router = APIRouter(tags=["OpenAI"])
 
 _STARTED = int(time.time())
 

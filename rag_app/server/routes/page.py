@@ -19,6 +19,8 @@ _COUNTER = 'rag_app_requests_total{route="/v1/models",status="200"} 1.0'
 _FAILED = Health(status="failed", ready=False, error="model.gguf does not exist")
 
 router = APIRouter(tags=["Server"])
+api = APIRouter(tags=["Server"])
+"""The part of it under ``/v1``."""
 
 
 @router.get("/", include_in_schema=False)
@@ -47,7 +49,7 @@ def health(registry: Registry, response: Response) -> Health:
     return Health(status="ready" if base.ready else "loading", ready=base.ready)
 
 
-@router.get("/v1/settings", dependencies=[KEY], responses=errors(401, 403, 429))
+@api.get("/settings")
 def show_settings(registry: Registry) -> ServerSettings:
     """Show what requests get that ask for nothing else, and what may be uploaded."""
     settings = registry.settings

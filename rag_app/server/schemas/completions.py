@@ -1,5 +1,7 @@
 """Chat completions and text completions: OpenAI's requests, and what answers them."""
 
+import time
+import uuid
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -24,14 +26,19 @@ OneOrMany = Annotated[
 """Either; an error is told of the one that was sent."""
 _ALL_TOKENS = 100_000
 
-_GENERATED = {
-    "created": 1767225600,
-    "usage": {
-        "prompt_tokens": 31,
-        "completion_tokens": 8,
-        "total_tokens": 39,
-        "prompt_tokens_details": {"cached_tokens": 24},
-    },
+_CREATED = {"id": "chatcmpl-5f0c", "created": 1767225600, "model": "rag:合同"}
+_USAGE = {"prompt_tokens": 31, "completion_tokens": 8, "total_tokens": 39}
+_END = {"index": 0, "logprobs": None, "finish_reason": "stop"}
+_ONGOING = {**_END, "finish_reason": None}
+CHAT_CHUNK = {
+    **_CREATED,
+    "object": "chat.completion.chunk",
+    "choices": [{**_ONGOING, "delta": {"content": "李白"}}],
+}
+TEXT_CHUNK = {
+    **_CREATED,
+    "object": "text_completion",
+    "choices": [{**_ONGOING, "text": "北京"}],
 }
 
 
@@ -262,17 +269,10 @@ class ChatCompletion(chat.ChatCompletion):
     """The answer to a chat."""
 
     model_config = example(
-        **_GENERATED,
-        id="chatcmpl-5f0c",
+        **_CREATED,
         object="chat.completion",
-        model="rag:合同",
-        choices=[
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": "李白在当涂病逝[1]。"},
-                "finish_reason": "stop",
-            }
-        ],
+        choices=[{**_END, "message": {"role": "assistant", "content": "李白在当涂病逝[1]。"}}],
+        usage=_USAGE,
         rag={"citations": [PASSAGE], "answered": True, "notes": []},
     )
 
@@ -283,11 +283,10 @@ class TextCompletion(types.Completion):
     """How a text goes on."""
 
     model_config = example(
-        **_GENERATED,
-        id="cmpl-5f0c",
+        **_CREATED,
         object="text_completion",
-        model="qwen2.5-coder-1.5b-instruct",
-        choices=[{"index": 0, "text": "？北京。", "finish_reason": "stop"}],
+        choices=[{**_END, "text": "？北京。"}],
+        usage=_USAGE,
     )
 
 
@@ -304,3 +303,8 @@ def completion_usage(calls: Iterable[UsageMetadata]) -> types.CompletionUsage:
         total_tokens=total["input_tokens"] + total["output_tokens"],
         prompt_tokens_details=PromptTokensDetails(cached_tokens=cached),
     )
+
+
+def new_response(kind: str, model: str) -> dict[str, Any]:
+    """Return what all objects of one response have in common."""
+    return {"id": f"{kind}-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}

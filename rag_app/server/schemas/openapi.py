@@ -1,11 +1,13 @@
-"""What the OpenAPI schema says beside the types: errors, streams, keys."""
+"""Parts of the OpenAPI schema that the types don't give: errors, streams, keys."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Security
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel, Field
+from openai.types import ErrorObject
+from pydantic import BaseModel
 
 from rag_app.server.errors import error_body
 
@@ -14,7 +16,7 @@ Responses = dict[int | str, dict[str, Any]]
 KEY = Security(
     HTTPBearer(
         scheme_name="key",
-        auto_error=False,  # who may do what is the guard's to say
+        auto_error=False,  # the middleware says who may do what
         description="One of the keys that the server was started with; none is needed without.",
     )
 )
@@ -26,31 +28,17 @@ TAGS = [
 ]
 
 
-class ErrorDetail(BaseModel):
+class ErrorBody(BaseModel):
     """What is wrong, for people and for programs."""
 
-    message: str = Field(description="One line: what is wrong, what to do.")
-    type: str
-    param: str | None = Field(default=None, description="The field of the request that is wrong.")
-    code: str | None = None
-
-
-class ErrorBody(BaseModel):
-    """OpenAI's error object."""
-
-    error: ErrorDetail
+    error: ErrorObject
 
 
 _LATER = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
 }
 _ERRORS: Mapping[int, tuple[str, str, str | None, str | None]] = {
-    400: (
-        "The request is wrong",
-        "temperature: Input should be a valid number",
-        None,
-        "temperature",
-    ),
+    400: ("The request is wrong", "temperature: Input should be a number", None, "temperature"),
     401: ("A key is needed", "a key is needed: send it", "invalid_api_key", None),
     403: ("Not from here", "pages of http://a.example may not use this server", "origin", None),
     404: ("There is no such thing", "no index '合同'", "index_not_found", None),
@@ -80,15 +68,18 @@ def errors(*statuses: int) -> Responses:
     return described
 
 
-def events(description: str, *lines: str, whole: type[BaseModel] | None = None) -> Responses:
+def events(
+    description: str, example: Mapping[str, Any], whole: type[BaseModel] | None = None
+) -> Responses:
     """Return the description of a stream of events.
 
     Args:
         description: What the events are.
-        lines: Data of some of them.
-        whole: The answer where no stream is asked for.
+        example: One of them.
+        whole: The answer where no stream is asked for; then ``[DONE]`` ends a stream.
     """
-    text = "".join(f"data: {line}\n\n" for line in lines)
+    done = "data: [DONE]\n\n" if whole else ""
+    text = f"data: {json.dumps(example, ensure_ascii=False)}\n\n{done}"
     event = {"type": "object", "required": ["data"], "properties": {"data": {"type": "string"}}}
     stream = {"itemSchema": event, "example": text}  # as FastAPI describes its own streams
     both: dict[str, Any] = {"content": {"text/event-stream": stream}, "description": description}

@@ -186,7 +186,7 @@ export async function upload(index, files, progress, signal) {
 
 function uploadOnce(index, files, progress, signal) {
   const form = new FormData();
-  for (const file of files) form.append("files", file, file.name);
+  for (const file of files) form.append("files", file, file.path ?? file.name);
   const request = new XMLHttpRequest();
   return new Promise((resolve, reject) => {
     request.open("POST", at(index, "documents"));

@@ -119,7 +119,7 @@ const zh = {
   tooLarge: "{names} 太大，每个文件最多 {size}。",
   tooMuch: "一次最多上传 {n} 个文件，合计不超过 {size}。请分几次添加。",
   emptyFiles: "{names} 是空文件，没有上传。",
-  noFolders: "不能拖放文件夹，请打开文件夹后选择其中的文件。",
+  unreadableFolder: "无法读取拖放的文件夹，请打开文件夹后选择其中的文件。",
   dismiss: "知道了",
   confirmIndex: "删除知识库“{index}”？",
   confirmIndexBody: "其中的 {documents} 份文档和这里的对话会被删除，无法恢复。你电脑上的原始文件不受影响。",
@@ -278,7 +278,7 @@ const en = {
   tooLarge: "{names}: too large, at most {size} each.",
   tooMuch: "At most {n} files and {size} at a time. Add them in several goes.",
   emptyFiles: "{names}: empty, not uploaded.",
-  noFolders: "Folders cannot be dropped. Open the folder and choose the files in it.",
+  unreadableFolder: "The dropped folder cannot be read. Open it and choose the files in it.",
   dismiss: "Dismiss",
   confirmIndex: "Delete the index “{index}”?",
   confirmIndexBody:

@@ -65,12 +65,39 @@ function startDrops() {
     depth = 0;
     show(false);
     if (document.querySelector(".modal:modal")) return;
-    const items = [...event.dataTransfer.items];
-    if (items.some((item) => item.webkitGetAsEntry?.()?.isDirectory)) {
-      return void line($("library-error"), t("noFolders"));
-    }
-    add([...event.dataTransfer.files]);
+    // Read before anything is waited for: what was dropped is gone after the event.
+    const dropped = [...event.dataTransfer.files];
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.());
+    const folders = entries.some((entry) => entry?.isDirectory);
+    if (!folders) return void add(dropped);
+    const unreadable = () => line($("library-error"), t("unreadableFolder"));
+    filesOf(entries.filter(Boolean)).then(add, unreadable);
   });
+}
+
+/** The files among dropped entries and in their folders, hidden ones left out. */
+async function filesOf(entries, folder = "") {
+  const found = [];
+  for (const entry of entries) {
+    if (folder && entry.name.startsWith(".")) continue;
+    if (entry.isDirectory) {
+      found.push(...(await filesOf(await childrenOf(entry), `${folder}${entry.name}/`)));
+    } else {
+      const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+      found.push(Object.assign(file, { path: folder + file.name }));
+    }
+  }
+  return found;
+}
+
+async function childrenOf(entry) {
+  const reader = entry.createReader();
+  const children = [];
+  for (;;) {
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) return children;
+    children.push(...some);
+  }
 }
 
 /** Check the files and upload those that can be read; asks for an index where there is none. */
@@ -125,7 +152,7 @@ function checked(files) {
 }
 
 function namesOf(files) {
-  return files.length === 1 ? files[0].name : t("files", { n: number(files.length) });
+  return files.length === 1 ? (files[0].path ?? files[0].name) : t("files", { n: number(files.length) });
 }
 
 /** Show a job until it ends, also after the connection or the page was lost. */

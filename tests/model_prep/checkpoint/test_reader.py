@@ -186,7 +186,7 @@ def test_records_over_four_gigabytes_have_their_place(
     """The limit is lowered: what is written for a large record is right for a small one too."""
     import torch
 
-    monkeypatch.setattr(pth_file, "_ZIP64_FROM", 100)
+    monkeypatch.setattr(pth_file, "ZIP64_FROM", 100)
     values = [torch.arange(size) for size in (3, 100, 7)]
     file = tmp_path / "x.pth"
     write_pth(file, [as_data(str(number), one) for number, one in enumerate(values)])

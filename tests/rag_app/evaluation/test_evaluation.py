@@ -7,7 +7,7 @@ from rag_app.chains.answer import Answer
 from rag_app.chains.citations import Citation
 from rag_app.evaluation.datasets import GoldQuestion
 from rag_app.evaluation.metrics import contains, exact_match, f1, reciprocal_rank, tokens
-from rag_app.evaluation.run import Outcome, document_rank, report
+from rag_app.evaluation.report import Outcome, document_rank, report
 
 
 def test_tokens_are_characters_and_words() -> None:

@@ -104,6 +104,13 @@ class Browser:
     def run(self, script: str, *values: Any) -> Any:
         return self.driver.execute_script(script, *values)
 
+    def drop(self, path: Path) -> None:
+        """Drop a file or a folder on the page, as from a file manager."""
+        data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            event = {"type": kind, "x": 400, "y": 300, "data": data}
+            self.driver.execute_cdp_cmd("Input.dispatchDragEvent", event)
+
     def stored(self, key: str) -> Any:
         """What the page keeps in the browser."""
         return self.run("return JSON.parse(localStorage.getItem('rag-app.' + arguments[0]))", key)

@@ -6,10 +6,9 @@ import pytest
 from rag_app.errors import DocumentError, EmbeddingMismatchError, IndexStoreError
 from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.indexing.report import IndexOptions, IndexProgress, IndexReport
-from rag_app.index.store.digest import content_digest
 from rag_app.index.store.store import IndexStore
 from tests.rag_app.index.hashing import HashingEmbeddings
-from tests.rag_app.index.terms import assert_terms_exact
+from tests.rag_app.index.stored import assert_terms_exact, content_digest
 
 SMALL = IndexOptions(chunk_size=40, chunk_overlap=10)
 
@@ -205,7 +204,8 @@ def test_chunks_of_many_documents_are_embedded_longest_first(fresh: IndexStore, 
     with fresh.read() as snapshot:
         for document in snapshot.documents():
             (chunk,) = snapshot.chunks_of(document.source)
-            assert snapshot.vector_bytes(chunk.id) == embedding.embed_array([chunk.text]).tobytes()
+            vector = snapshot.vectors_of([chunk.id])[chunk.id]
+            assert vector.tobytes() == embedding.embed_array([chunk.text]).tobytes()
 
 
 def test_memory_does_not_grow_with_the_number_of_documents(tmp_path: Path):

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.indexing.report import IndexOptions
-from rag_app.index.store.digest import content_digest
 from rag_app.index.store.store import IndexStore
 from tests.paths import ROOT
 from tests.rag_app.index.hashing import HashingEmbeddings
-from tests.rag_app.index.terms import assert_terms_exact
+from tests.rag_app.index.stored import assert_terms_exact, content_digest
 
 KILLS = 10
 OPTIONS = IndexOptions(chunk_size=60, chunk_overlap=20)

@@ -4,10 +4,10 @@ from rag_app.errors import EmbeddingMismatchError
 from rag_app.index.indexing import reembed as reembed_module
 from rag_app.index.indexing.reembed import reembed
 from rag_app.index.search.vector_store import FaissVectorStore
-from rag_app.index.store.digest import content_digest
 from rag_app.index.store.store import IndexStore
 from tests.rag_app.index.conftest import POEMS
 from tests.rag_app.index.hashing import HashingEmbeddings
+from tests.rag_app.index.stored import content_digest
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,8 @@ def test_vectors_staged_for_a_third_model_are_not_used(store: IndexStore):
     with store.read() as snapshot:
         for source, texts in POEMS.items():
             for chunk, text in zip(snapshot.chunks_of(source), texts, strict=True):
-                assert snapshot.vector_bytes(chunk.id) == new.embed_array([text]).tobytes()
+                vector = snapshot.vectors_of([chunk.id])[chunk.id]
+                assert vector.tobytes() == new.embed_array([text]).tobytes()
 
 
 def test_an_index_without_passages(empty: IndexStore):

@@ -1,7 +1,13 @@
+from typing import Any, ClassVar
+
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.embeddings import Embeddings
+from langchain_core.runnables import RunnableConfig
 
 from rag_app.errors import EmbeddingMismatchError
 from rag_app.index.search.retriever import HybridRetriever, apart, fuse
+from rag_app.index.search.vector_store import FaissVectorStore
 from rag_app.index.store.records import ChunkRecord
 from rag_app.index.store.store import IndexStore
 from tests.rag_app.index.conftest import POEMS
@@ -112,3 +118,44 @@ def test_a_passage_that_repeats_another_takes_no_place():
     # Added one by one without offsets, these only seem to be the same place.
     added = [ChunkRecord("静夜思静夜思", 0, 6), ChunkRecord("将进酒将进酒", 0, 6)]
     assert apart(added, 4) == added
+
+
+@pytest.mark.parametrize("kind", ["hybrid", "dense"])
+async def test_foreign_embeddings_work_and_are_awaited(empty: IndexStore, tmp_path, kind):
+    class Foreign(Embeddings):
+        awaited: ClassVar[list[str]] = []
+
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            return [self.embed_query(text) for text in texts]
+
+        def embed_query(self, text: str) -> list[float]:
+            return [3 * number for number in HashingEmbeddings().embed_query(text)]
+
+        async def aembed_query(self, text: str) -> list[float]:
+            self.awaited.append(text)
+            return self.embed_query(text)
+
+    texts = [text for poem in POEMS.values() for text in poem]
+    vectors = FaissVectorStore.from_texts(texts, Foreign(), folder=tmp_path / "foreign")
+    retriever = HybridRetriever(store=vectors.store, embedding=Foreign(), kind=kind, k=2)
+    question = "传说李白醉后捞月而死。"
+    found = await retriever.ainvoke(question)
+    assert found[0].page_content == question
+    assert found == retriever.invoke(question)
+    assert Foreign.awaited == [question]
+
+
+async def test_callbacks_and_config_pass_through(store: IndexStore):
+    class Recorder(BaseCallbackHandler):
+        def __init__(self) -> None:
+            self.runs: list[tuple[str, Any, Any]] = []
+
+        def on_retriever_start(self, serialized, query, *, tags=None, metadata=None, **kwargs):
+            self.runs.append((query, tags, metadata))
+
+    recorder = Recorder()
+    config = RunnableConfig(callbacks=[recorder], tags=["甲"], metadata={"用户": "乙"})
+    _retriever(store).invoke("李白", config)
+    await _retriever(store).ainvoke("杜甫", config)
+    assert [query for query, _, _ in recorder.runs] == ["李白", "杜甫"]
+    assert all(tags == ["甲"] and data["用户"] == "乙" for _, tags, data in recorder.runs)

@@ -1,4 +1,5 @@
 import pytest
+from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 
 from rag_app.errors import EmbeddingMismatchError, ModelError
@@ -6,7 +7,7 @@ from rag_app.index.search.vector_store import FaissVectorStore
 from rag_app.index.store.store import IndexStore
 from rag_app.models.embeddings.base import adapt, embed_by_length
 from tests.rag_app.index.hashing import HashingEmbeddings
-from tests.rag_app.index.terms import assert_terms_exact
+from tests.rag_app.index.stored import assert_terms_exact
 
 
 @pytest.fixture
@@ -111,3 +112,62 @@ def test_a_model_that_returns_nonsense_is_named(wrong):
 
     with pytest.raises(ModelError, match="hashing returned"):
         embed_by_length(Broken(), ["a"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"source": "李白"}, {"静夜思", "将进酒"}),
+        ({"source": ["杜甫", "王维"]}, {"春望"}),
+        ({"source": "李白", "体": "五绝"}, {"静夜思"}),
+        ({"体": None}, {"将进酒", "春望"}),
+        ({"source": "王维"}, set()),
+        ({"source": []}, set()),
+        ({}, {"静夜思", "将进酒", "春望"}),
+        (lambda metadata: metadata.get("page") == 3, {"静夜思"}),
+    ],
+)
+async def test_every_search_honours_a_filter(vectors: FaissVectorStore, wanted, found):
+    vector = HashingEmbeddings().embed_query("春望")
+    searches = [
+        vectors.similarity_search("春望", filter=wanted),
+        vectors.similarity_search_by_vector(vector, filter=wanted),
+        vectors.max_marginal_relevance_search("春望", filter=wanted),
+        vectors.max_marginal_relevance_search_by_vector(vector, filter=wanted),
+        vectors.as_retriever(search_kwargs={"filter": wanted}).invoke("春望"),
+        await vectors.asimilarity_search("春望", filter=wanted),
+        await vectors.asimilarity_search_by_vector(vector, filter=wanted),
+        await vectors.amax_marginal_relevance_search("春望", filter=wanted),
+        [one for one, _ in await vectors.asimilarity_search_with_score("春望", filter=wanted)],
+        [one for one, _ in vectors.similarity_search_with_relevance_scores("春望", filter=wanted)],
+    ]
+    assert [{document.page_content for document in search} for search in searches] == [found] * 10
+
+
+def test_marginal_relevance_prefers_what_is_unlike(tmp_path):
+    texts = ["李白静夜思", "李白静夜思诗", "李白将进酒"]
+    vectors = FaissVectorStore.from_texts(texts, HashingEmbeddings(), folder=tmp_path)
+    nearest = [one.page_content for one in vectors.similarity_search("李白静夜思", 2)]
+    assert nearest == texts[:2]
+
+    def chosen(weight: float, fetch: int = 20) -> list[str]:
+        found = vectors.max_marginal_relevance_search("李白静夜思", 2, fetch, weight)
+        return [one.page_content for one in found]
+
+    assert chosen(1.0) == nearest
+    assert chosen(0.1) == [texts[0], texts[2]]
+    assert chosen(0.1, fetch=2) == nearest
+
+
+async def test_async_ways_to_add_and_delete(tmp_path):
+    vectors = await FaissVectorStore.afrom_texts(["静夜思"], HashingEmbeddings(), folder=tmp_path)
+    assert await vectors.aadd_documents([Document("春望", id="甲")]) == ["甲"]
+    assert [one.page_content for one in await vectors.aget_by_ids(["甲"])] == ["春望"]
+    await vectors.adelete(["甲"])
+    assert await vectors.aget_by_ids(["甲"]) == []
+
+
+def test_texts_without_a_source_keep_their_metadata_as_they_are(vectors: FaissVectorStore):
+    given = {"start": "早", "page": [1], "作者": "王维"}
+    (added,) = vectors.add_texts(["鸟鸣涧"], [given])
+    assert vectors.get_by_ids([added])[0].metadata == given

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from rag_app.errors import IndexStoreError
-from rag_app.index.search.faiss_cache import DerivedVectors
+from rag_app.index.search.faiss_cache import FaissCache
 from rag_app.index.search.vector_store import FaissVectorStore
 from rag_app.index.store.store import IndexStore
 from tests.paths import ROOT
 from tests.rag_app.index.hashing import HashingEmbeddings
-from tests.rag_app.index.terms import assert_terms_exact
+from tests.rag_app.index.stored import assert_terms_exact
 
 READER = """
 import sys
@@ -162,8 +162,8 @@ def test_the_same_thread_is_told_too(store: IndexStore, put):
         put(IndexStore(store.folder, timeout=0.1), "a", ["b"])
 
 
-def test_two_processes_may_both_save_the_derived_index(store: IndexStore, put):
-    first, second = DerivedVectors(store), DerivedVectors(IndexStore(store.folder))
+def test_two_processes_may_both_save_the_faiss_index(store: IndexStore, put):
+    first, second = FaissCache(store), FaissCache(IndexStore(store.folder))
     first.refresh()
     put(store, "a", ["b"])
     second.refresh()

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rag_app.errors import DamagedIndexError, IndexStoreError
-from rag_app.index.store.digest import content_digest
 from rag_app.index.store.store import IndexStore
 from tests.rag_app.index.hashing import HashingEmbeddings
+from tests.rag_app.index.stored import content_digest
 
 
 def _garbage(path: Path) -> None:

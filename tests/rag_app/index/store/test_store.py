@@ -6,12 +6,11 @@ import pytest
 
 from rag_app.errors import EmbeddingMismatchError, IndexStoreError
 from rag_app.index.store import transaction as transaction_module
-from rag_app.index.store.digest import content_digest
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.store import IndexStore
 from tests.rag_app.index.conftest import POEMS
 from tests.rag_app.index.hashing import HashingEmbeddings
-from tests.rag_app.index.terms import assert_terms_exact
+from tests.rag_app.index.stored import assert_terms_exact, content_digest
 
 
 def test_what_is_written_is_read(store: IndexStore, meta: IndexMeta, embedding):

@@ -126,6 +126,24 @@ def test_a_file_that_cannot_be_read_is_named(page: Browser, index: str, tmp_path
     assert "图片.xyz" in page.shown("#library-error").text
 
 
+def test_a_dropped_folder_keeps_its_paths(page: Browser, index: str, tmp_path: Path) -> None:
+    folder = tmp_path / "报告"
+    (folder / "2025").mkdir(parents=True)
+    (folder / "甲.txt").write_text(TEXT, encoding="utf-8")
+    (folder / "2025" / "甲.txt").write_text(TEXT, encoding="utf-8")
+    (folder / ".hidden").write_bytes(b"x")
+    page.drop(folder)
+    page.until(lambda: set(names(page)) == {"报告/甲.txt", "报告/2025/甲.txt"})
+    assert not page.find("#library-error").is_displayed()
+
+
+def test_a_dropped_file_is_uploaded(page: Browser, index: str, tmp_path: Path) -> None:
+    file = tmp_path / "甲.txt"
+    file.write_text(TEXT, encoding="utf-8")
+    page.drop(file)
+    page.until(lambda: names(page) == ["甲.txt"])
+
+
 def test_asking_and_opening_the_passage(page: Browser, index: str, document: str) -> None:
     ask(page)
     assert answered(page) == ANSWER

@@ -3,7 +3,7 @@
 from hypothesis import given
 
 from rag_app.documents.splitters import ChineseTextSplitter
-from rag_app.index.store.joining import joined
+from rag_app.index.store.contents import joined
 from rag_app.index.store.records import ChunkRecord
 from tests.rag_app.documents.test_splitters import SIZES, TEXTS, squeezed
 

@@ -1,4 +1,4 @@
-"""Asking every question of a set, and what came of it."""
+"""The outcomes of a set of questions, and the figures of all of them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

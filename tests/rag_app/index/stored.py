@@ -1,9 +1,32 @@
-"""One hash for all that an index holds."""
+"""What a store really holds."""
 
 import hashlib
 import json
+import sqlite3
+from contextlib import closing
 
 from rag_app.index.store.store import IndexStore
+from rag_app.index.store.terms import document_terms
+
+
+def assert_terms_exact(store: IndexStore) -> None:
+    """Compare every stored term and its place with those that the texts have."""
+    with closing(sqlite3.connect(store.path)) as connection:
+        connection.execute(
+            "CREATE VIRTUAL TABLE temp.instances USING fts5vocab(main, terms, 'instance')"
+        )
+        rows = connection.execute("SELECT doc, offset, term FROM instances").fetchall()
+        texts = connection.execute("SELECT id, text FROM chunks").fetchall()
+        sizes = connection.execute("SELECT count(*) FROM terms_docsize").fetchone()[0]
+        connection.execute("INSERT INTO terms (terms) VALUES ('integrity-check')")
+    wanted = {
+        (number, place, term)
+        for number, text in texts
+        for place, term in enumerate(document_terms(text).split())
+    }
+    assert set(rows) == wanted
+    assert len(rows) == len(wanted)
+    assert sizes == len(texts)
 
 
 def content_digest(store: IndexStore) -> str:
@@ -16,7 +39,7 @@ def content_digest(store: IndexStore) -> str:
     """
     digest = hashlib.sha256()
     with store.read() as snapshot:
-        meta = snapshot.meta()
+        meta, vectors = snapshot.meta(), snapshot.vectors_of(snapshot.chunk_ids().tolist())
         _add(digest, meta.embedding, meta.fingerprint, meta.dimension)
         for document in snapshot.documents():
             _add(digest, document.source, document.content_hash, document.settings)
@@ -24,7 +47,7 @@ def content_digest(store: IndexStore) -> str:
             for chunk in snapshot.chunks_of(document.source):
                 place = (chunk.ordinal, chunk.key, chunk.start, chunk.end, chunk.page)
                 _add(digest, *place, chunk.heading, dict(chunk.extra), chunk.text)
-                _add(digest, snapshot.vector_bytes(chunk.id).hex())
+                _add(digest, vectors[chunk.id].tobytes().hex())
     return digest.hexdigest()
 
 
