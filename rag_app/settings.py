@@ -58,11 +58,12 @@ class Settings(BaseSettings):
 
     # Model
     llm: str = "qwen2.5-coder-1.5b-instruct"
-    """Catalog name, .gguf file, Hugging Face folder or hub name, or OpenAI-compatible URL."""
+    """Catalog name, .gguf file, Hugging Face folder or hub name, OpenAI-compatible URL, or
+    LangChain's ``provider:model``."""
     llm_name: str | None = None
     """Model name sent to an OpenAI-compatible URL."""
     llm_api_key: SecretStr | None = None
-    """Sent to an OpenAI-compatible URL."""
+    """Sent to an OpenAI-compatible URL or a provider."""
     context_length: int = Field(default=8192, ge=256)
     threads: int | None = Field(default=None, ge=1)
     """CPU threads; by default every physical core."""

@@ -38,9 +38,9 @@ Llm = Annotated[
     str | None,
     typer.Option(
         "--llm",
-        metavar="NAME|FILE|DIR|URL",
+        metavar="NAME|FILE|DIR|URL|PROVIDER:MODEL",
         help="Language model: a name `model-prep models` lists, a .gguf file, a Hugging Face "
-        "folder, or an OpenAI-compatible URL.",
+        "folder, an OpenAI-compatible URL, or a model of a LangChain provider package.",
         rich_help_panel=_MODEL,
     ),
 ]

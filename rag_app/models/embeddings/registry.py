@@ -1,6 +1,7 @@
 """Embedding models by what the user calls them."""
 
 from pathlib import Path
+from typing import Any
 
 from model_prep.catalog.models import CATALOG, find
 from model_prep.catalog.pull import is_pulled, model_path
@@ -8,6 +9,7 @@ from rag_app.errors import ModelError
 from rag_app.models.embeddings.base import AdaptedEmbeddings, DocumentEmbeddings
 from rag_app.models.embeddings.openai import CompatibleEmbeddings
 from rag_app.models.embeddings.sentence_transformers import SentenceTransformerEmbeddings
+from rag_app.models.providers import LOCAL, provider_errors, split_provider
 
 
 def load_embeddings(
@@ -34,23 +36,24 @@ def load_embeddings(
         return SentenceTransformerEmbeddings(model_path(spec), name=spec, batch_size=batch_size)
     folder = Path(spec).expanduser()
     if not folder.is_dir():
-        if ":" in spec:
-            return _of_provider(spec)
-        folder = _hub_cache(spec)
+        provider = split_provider(spec)
+        if provider and provider[0] != LOCAL:
+            return _load_provider(spec)
+        folder = _hub_cache(provider[1] if provider else spec)
     if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
         msg = f"{folder} holds no sentence-transformers model: it has no config.json"
         raise ModelError(msg)
     return SentenceTransformerEmbeddings(folder, name=spec, batch_size=batch_size)
 
 
-def _of_provider(spec: str) -> DocumentEmbeddings:
+def _load_provider(spec: str) -> DocumentEmbeddings:
     from langchain.embeddings import init_embeddings
 
-    try:
-        return AdaptedEmbeddings(init_embeddings(spec), name=spec)
-    except Exception as error:  # whatever the provider's package raises, a missing key say
-        msg = f"embedding model {spec} can't be used: {' '.join(str(error).split())}"
-        raise ModelError(msg) from error
+    provider, _, model = spec.partition(":")
+    # Passages are short, and to count their tokens OpenAI's package would fetch a tokenizer.
+    options: Any = {"check_embedding_ctx_length": False} if provider.endswith("openai") else {}
+    with provider_errors(spec):
+        return AdaptedEmbeddings(init_embeddings(model, provider=provider, **options), name=spec)
 
 
 def _hub_cache(spec: str) -> Path:

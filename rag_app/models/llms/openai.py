@@ -19,6 +19,20 @@ NO_KEY = "none"
 _CONTROL_TOKENS = ControlTokens.well_known()
 
 
+def estimated_tokens(text: str) -> int:
+    """Return how many tokens ``text`` has, where the tokenizer is not known; rarely too few.
+
+    A Han character takes about 0.6 tokens with today's models and up to 2 with older ones, a Latin
+    word 1.3; one token for a Han character and one for three other bytes lies above both.
+
+    Example:
+        >>> estimated_tokens("李白"), estimated_tokens("Li Bai")
+        (2, 2)
+    """
+    wide = sum(ord(char) > 0x2E7F for char in text)
+    return wide + (len(text.encode("utf-8", "replace")) - 3 * wide + 2) // 3
+
+
 class CompatibleChat(ChatOpenAI):
     """`ChatOpenAI` for servers other than OpenAI's: errors are one line, tokens are estimated.
 
@@ -50,13 +64,8 @@ class CompatibleChat(ChatOpenAI):
         return payload
 
     def get_num_tokens(self, text: str) -> int:
-        """Return an estimate that is rarely too low: the server's tokenizer is not here.
-
-        A Han character takes about 0.6 tokens with today's models and up to 2 with older ones, a
-        Latin word 1.3; one token for a Han character and one for three other bytes lies above both.
-        """
-        wide = sum(ord(char) > 0x2E7F for char in text)
-        return wide + (len(text.encode("utf-8", "replace")) - 3 * wide + 2) // 3
+        """Return an estimate that is rarely too low: the server's tokenizer is not here."""
+        return estimated_tokens(text)
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         with _explained(self.openai_api_base, self.key):

@@ -1,78 +1,77 @@
-"""Which backend runs a model: what ``--llm`` says decides."""
+"""Language models by what the user calls them: ``--llm`` decides which backend runs one."""
 
 import os
-from collections.abc import Callable
+import re
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, overload
 
 from langchain_core.language_models import BaseChatModel
 
 from model_prep.catalog.models import CATALOG, find
 from model_prep.catalog.pull import is_pulled, model_path
 from rag_app.errors import ModelError
-from rag_app.settings import Settings
+from rag_app.models.providers import LOCAL, provider_errors, split_provider
+from rag_app.settings import Settings, load_settings
 
-Loader = Callable[[str, Settings], BaseChatModel]
-
-
-def _llamacpp(spec: str, settings: Settings) -> BaseChatModel:
-    from rag_app.models.llms.llamacpp import load
-
-    return load(Path(spec), settings)
-
-
-def _huggingface(spec: str, settings: Settings) -> BaseChatModel:
-    from rag_app.models.llms.huggingface import load
-
-    return load(spec, settings)
-
-
-def _openai(spec: str, settings: Settings) -> BaseChatModel:
-    from rag_app.models.llms.openai import load
-
-    return load(spec, settings)
-
-
-BACKENDS: dict[str, Loader] = {
-    "llamacpp": _llamacpp,
-    "huggingface": _huggingface,
-    "openai": _openai,
-}
+_ADDRESS = re.compile(r"[\w.-]+:\d+(/.*)?")
 
 
 def resolve(spec: str) -> tuple[str, str]:
-    """Return the backend for ``spec`` and the path, hub name or URL that it loads.
+    """Return the backend for ``spec`` and what it loads: a path, hub name, URL or the spec itself.
+
+    What exists as a file or folder, and what ends in ``.gguf``, is one, whatever it looks like.
 
     Args:
-        spec: A catalog name, a ``.gguf`` file, a Hugging Face folder or hub name, or a URL.
+        spec: A catalog name, a ``.gguf`` file, a Hugging Face folder or hub name, a URL, or
+            ``provider:model`` as LangChain's ``init_chat_model`` takes it.
 
     Raises:
         ModelError: there is no such model here.
+
+    Example:
+        >>> resolve("http://127.0.0.1:8000/v1")
+        ('openai', 'http://127.0.0.1:8000/v1')
+        >>> resolve("ollama:qwen2.5:7b")
+        ('provider', 'ollama:qwen2.5:7b')
     """
-    if spec.startswith(("http://", "https://")):
+    if spec.lower().startswith(("http://", "https://")):
         return "openai", spec
-    if entry := find(spec):
-        if entry.role != "llm":
-            msg = f"{spec} is an embedding model; --llm takes a language model"
-            raise ModelError(msg)
-        if not is_pulled(spec):
-            msg = f"language model {spec} is not here yet; run: model-prep pull {spec}"
-            raise ModelError(msg)
-        path = model_path(spec)
-        return ("llamacpp" if path.suffix == ".gguf" else "huggingface"), str(path)
-    path = Path(spec).expanduser()
-    if path.suffix.lower() == ".gguf":
-        return "llamacpp", str(path)
+    path = _catalog_path(spec) or Path(spec).expanduser()
     if path.is_dir():
         return "huggingface", str(path)
+    if path.suffix.lower() == ".gguf":
+        return "llamacpp", str(path)
     if path.is_file():
         msg = f"{spec} is neither a .gguf file nor a model folder; convert it first"
         raise ModelError(msg)
-    if spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
+    if provider := split_provider(spec):
+        return ("huggingface", provider[1]) if provider[0] == LOCAL else ("provider", spec)
+    if _ADDRESS.fullmatch(spec):
+        msg = f"{spec} is no URL; give the whole of it, such as http://{spec}"
+        raise ModelError(msg)
+    if re.fullmatch(r"[^/\\:.~][^/\\:]*/[^/\\:]+", spec):
         return "huggingface", spec
     known = ", ".join(name for name, entry in CATALOG.items() if entry.role == "llm")
-    msg = f"no language model {spec!r}: it is no file, folder or URL, and not one of {known}"
+    msg = (
+        f"no language model {spec!r}: it is no file, folder or URL, no provider:model, and not one "
+        f"of {known}"
+    )
     raise ModelError(msg)
+
+
+def _catalog_path(spec: str) -> Path | None:
+    """Return where the model of a catalog name lies; None for what is no such name."""
+    entry = find(spec)
+    if entry is None:
+        return None
+    if entry.role != "llm":
+        msg = f"{spec} is an embedding model; --llm takes a language model"
+        raise ModelError(msg)
+    if not is_pulled(spec):
+        msg = f"language model {spec} is not here yet; run: model-prep pull {spec}"
+        raise ModelError(msg)
+    return model_path(spec)
 
 
 def read_ahead(spec: str) -> None:
@@ -84,14 +83,74 @@ def read_ahead(spec: str) -> None:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
-def load_llm(settings: Settings) -> BaseChatModel:
-    """Return the language model that ``settings.llm`` names, ready to be asked.
+@overload
+def load_llm(spec: Settings) -> BaseChatModel: ...
+@overload
+def load_llm(spec: str, **options: Any) -> BaseChatModel: ...
+def load_llm(spec: str | Settings, **options: Any) -> BaseChatModel:
+    """Return a language model, ready to be asked.
 
     Its ``profile["max_input_tokens"]`` is the context window, its ``get_num_tokens`` counts with
-    its own tokenizer, and a call takes LangChain's ``stop``, ``max_tokens`` and ``temperature``.
+    its own tokenizer where that is here, and a call takes LangChain's ``stop``, ``max_tokens`` and
+    ``temperature``.
+
+    Args:
+        spec: See `resolve`; or settings, whose ``llm`` it is.
+        **options: By their names in `Settings`, such as ``context_length``, ``threads`` and
+            ``temperature``; what is not given is as for the application.
 
     Raises:
         ModelError: there is no such model here, it is damaged, or it doesn't fit the memory.
+        SettingsError: an option is unknown or wrong.
+
+    Example:
+        >>> llm = load_llm("openai:any-model", llm_api_key="secret", temperature=0.5)
+        >>> type(llm).__name__, llm.temperature
+        ('ChatOpenAI', 0.5)
     """
+    settings = spec if isinstance(spec, Settings) else load_settings(llm=spec, **options)
     backend, target = resolve(settings.llm)
-    return BACKENDS[backend](target, settings)
+    # Each imports what only its models need.
+    if backend == "llamacpp":
+        from rag_app.models.llms import llamacpp
+
+        return llamacpp.load(Path(target), settings)
+    if backend == "huggingface":
+        from rag_app.models.llms import huggingface
+
+        return huggingface.load(target, settings)
+    if backend == "openai":
+        from rag_app.models.llms import openai
+
+        return openai.load(target, settings)
+    return _load_provider(target, settings)
+
+
+def _load_provider(spec: str, settings: Settings) -> BaseChatModel:
+    """Return a model of a provider's package.
+
+    Top p and the seed are sent where the user gave them: not every provider knows them.
+    """
+    from langchain.chat_models import init_chat_model
+
+    from rag_app.models.llms.openai import estimated_tokens
+
+    given = [name for name in ("top_p", "seed") if name in settings.model_fields_set]
+    options = {name: getattr(settings, name) for name in ("temperature", *given)}
+    key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
+    if key:
+        options["api_key"] = key
+    provider, _, model = spec.partition(":")
+    with provider_errors(spec, key=key):
+        llm: BaseChatModel = init_chat_model(
+            model,
+            model_provider=provider,
+            max_tokens=settings.max_new_tokens,
+            # A provider's own counter would ask the network.
+            custom_get_token_ids=lambda text: [0] * estimated_tokens(text),
+            **options,
+        )
+    profile = llm.profile or {}
+    if "context_length" in settings.model_fields_set or not profile.get("max_input_tokens"):
+        llm.profile = {**profile, "max_input_tokens": settings.context_length}
+    return llm
