@@ -1,13 +1,12 @@
 """``model-prep merge``: put LoRAs into the model that they were trained on."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from model_prep.cli import options
 from model_prep.cli.terminal import progress_bar, say
-from model_prep.lora.plan import Dtype, OutputType
 
 
 def merge(
@@ -16,10 +15,12 @@ def merge(
         str, typer.Option(help="Folders of LoRAs, in order, separated by commas.")
     ],
     output_dir: options.OutputDir = Path("merged"),
-    output_type: Annotated[OutputType, typer.Option(help="A folder of either layout.")] = (
-        "huggingface"
-    ),
-    dtype: Annotated[Dtype, typer.Option(help="Of the merged weights.")] = "float16",
+    output_type: Annotated[
+        Literal["huggingface", "pth"], typer.Option(help="A folder of either layout.")
+    ] = "huggingface",
+    dtype: Annotated[
+        Literal["float16", "bfloat16", "float32"], typer.Option(help="Of the merged weights.")
+    ] = "float16",
     max_shard_size: options.ShardSize = options.SHARD_SIZE,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,

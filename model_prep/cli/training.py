@@ -82,18 +82,18 @@ def _command(
     settings = make_settings(kind, given)
     for line in notes:
         say(line)
-    from model_prep.training.run import is_first, train
+    from model_prep.training.run import is_main_process, train
 
     if dry_run:
         from model_prep.training.dry_run import estimate
 
-        if is_first():
+        if is_main_process():
             _print_estimate(estimate(settings), as_json=as_json)
         return
     # DeepSpeed prints what it does on stdout, which is the report's.
     with training_bar() as progress, redirect_stdout(sys.stderr):
         report = train(settings, progress=progress, note=say)
-    if is_first():
+    if is_main_process():
         if as_json:
             print_json(report)
         _print_report(report)

@@ -10,7 +10,7 @@ from model_prep.crawl.settings import CrawlOptions
 from model_prep.crawl.store import ItemsFile
 from model_prep.errors import CrawlError
 
-_MOST_BARREN = 10
+_MOST_EMPTY_REPLIES = 10
 """Replies in a row that give nothing, after which it makes no sense to go on."""
 
 
@@ -54,7 +54,7 @@ class ItemFilter:
         self._file, self._report, self._options = file, report, options
         self._prompts = [item.prompt for item in [*EXAMPLES.values(), *file.items]]
         self._is_similar("", [])  # where rapidfuzz is missing it fails now, before any request
-        self._barren: list[Counter[str]] = []
+        self._empty_replies: list[Counter[str]] = []
 
     @property
     def missing(self) -> int:
@@ -71,13 +71,13 @@ class ItemFilter:
         self._report.rejected += rejected
         self._file.append(items)
         self._report.kept += len(items)
-        self._barren = [] if items else [*self._barren, rejected]
-        if len(self._barren) >= _MOST_BARREN:
-            reasons = sum(self._barren, Counter[str]()).most_common()
+        self._empty_replies = [] if items else [*self._empty_replies, rejected]
+        if len(self._empty_replies) >= _MOST_EMPTY_REPLIES:
+            reasons = sum(self._empty_replies, Counter[str]()).most_common()
             listed = ", ".join(f"{count} × {reason}" for reason, count in reasons)
             msg = (
-                f"{_MOST_BARREN} replies in a row gave nothing to keep ({listed}); try another "
-                "--model, more --topics, fewer --items, or a higher --similarity"
+                f"{_MOST_EMPTY_REPLIES} replies in a row gave nothing to keep ({listed}); try "
+                "another --model, more --topics, fewer --items, or a higher --similarity"
             )
             raise CrawlError(msg)
 

@@ -17,7 +17,7 @@ _TEXT = (".txt", ".md")
 
 
 @dataclass(frozen=True)
-class Data:
+class TrainingData:
     """What a run trains on and is measured on."""
 
     train: PackedSequences
@@ -26,7 +26,7 @@ class Data:
     """Changes with the content of the training data and how it is encoded."""
 
 
-def load(settings: TrainingSettings, tokenizer: Any) -> Data:
+def load_data(settings: TrainingSettings, tokenizer: Any) -> TrainingData:
     """Return the sequences of a run; what is tokenized already is taken from the cache.
 
     Raises:
@@ -35,14 +35,18 @@ def load(settings: TrainingSettings, tokenizer: Any) -> Data:
     """
     data = _usable(settings, settings.data, tokenizer)
     split = 0.0 if settings.validation else settings.validation_split
-    train, held_back = make_sequences(
-        data, settings.max_length, packing=settings.packing, held_back=split, seed=settings.seed
+    train, rest = make_sequences(
+        data,
+        settings.max_length,
+        packing=settings.packing,
+        validation_split=split,
+        seed=settings.seed,
     )
-    validation: PackedSequences | None = held_back if len(held_back) else None
+    validation: PackedSequences | None = rest if len(rest) else None
     if settings.validation:
         other = _usable(settings, settings.validation, tokenizer)
         validation, _ = make_sequences(other, settings.max_length, packing=settings.packing)
-    return Data(train, validation, f"{data.folder.name}-{split:g}")
+    return TrainingData(train, validation, f"{data.folder.name}-{split:g}")
 
 
 def _usable(settings: TrainingSettings, paths: list[Path], tokenizer: Any) -> TokenData:

@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from model_prep.training.data import load
+from model_prep.training.data import load_data
 from model_prep.training.encoding import IGNORED
 from model_prep.training.model import load_model, model_options, tokenizer_of
 from model_prep.training.packing import PackedSequences
@@ -59,7 +59,7 @@ def estimate(settings: TrainingSettings, *, shown: int = 2) -> Estimate:
     import numpy as np
 
     tokenizer = tokenizer_of(settings)
-    data = load(settings, tokenizer)
+    data = load_data(settings, tokenizer)
     model = load_model(settings, tokenizer, weights=False)
     samples = data.train.data
     parameters = list(model.parameters())

@@ -50,7 +50,7 @@ def load_model(settings: TrainingSettings, tokenizer: Any, *, weights: bool = Tr
     """
     from transformers import AutoConfig
 
-    with _readable(settings.model):
+    with _load_errors(settings.model):
         config = AutoConfig.from_pretrained(settings.model, local_files_only=True)
         rows = _rows(settings, tokenizer, config.vocab_size)
         model = _base(settings.model, model_options(settings), None if weights else config)
@@ -97,7 +97,7 @@ def _base(folder: Path, options: dict[str, Any], without_weights: Any) -> Any:
 
 
 @contextmanager
-def _readable(folder: Path) -> Iterator[None]:
+def _load_errors(folder: Path) -> Iterator[None]:
     """Explain in one line why a model can't be loaded."""
     from safetensors import SafetensorError
 

@@ -101,19 +101,21 @@ class PackedSequences:
 
 
 def make_sequences(
-    data: TokenData, max_length: int, *, packing: bool, held_back: float = 0.0, seed: int = 0
+    data: TokenData, max_length: int, *, packing: bool, validation_split: float = 0.0, seed: int = 0
 ) -> tuple[PackedSequences, PackedSequences]:
-    """Return the sequences to train on, and those held back.
+    """Return the sequences to train on, and those to measure the loss on.
 
     Args:
         data: Tokenized samples.
         max_length: Tokens of a sequence.
         packing: Put several samples into a sequence.
-        held_back: Share of the samples in the second; chosen by chance, before packing.
+        validation_split: Share of the samples in the second; chosen by chance, before packing.
         seed: Of that chance.
     """
     order = np.random.default_rng(seed).permutation(len(data))
-    count = min(max(1, round(held_back * len(data))), len(data) - 1) if held_back else 0
+    count = round(validation_split * len(data))
+    if validation_split:
+        count = min(max(1, count), len(data) - 1)
     made = []
     for part in (np.sort(order[count:]), np.sort(order[:count])):
         if packing:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from model_prep.errors import TrainingError
-from model_prep.training.data import Data
+from model_prep.training.data import TrainingData
 from model_prep.training.settings import TrainingSettings
 
 LOG = "log.jsonl"
@@ -40,7 +40,12 @@ class TrainingReport:
 
 
 def report_of(
-    settings: TrainingSettings, data: Data, *, finished: bool, steps: int = 0, seconds: float = 0.0
+    settings: TrainingSettings,
+    data: TrainingData,
+    *,
+    finished: bool,
+    steps: int = 0,
+    seconds: float = 0.0,
 ) -> TrainingReport:
     """Return the report of a run.
 

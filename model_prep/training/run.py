@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from model_prep.errors import TrainingError
 from model_prep.json_file import write_json
 from model_prep.process_state import quiet_transformers
-from model_prep.training import data as training_data
+from model_prep.training.data import TrainingData, load_data
 from model_prep.training.model import (
     load_model,
     require_complete,
@@ -24,9 +24,9 @@ from model_prep.training.run_folder import (
     PLOT,
     TENSORBOARD,
     checkpoint_of,
-    clear,
+    clear_folder,
     identity_of,
-    make,
+    make_folder,
     require_disk_space,
     writing,
 )
@@ -86,10 +86,10 @@ def train(
         TokenizerError, AdapterError: as loading raises them.
     """
     require_sharding(settings)
-    note = note if is_first() else (lambda _: None)
+    note = note if is_main_process() else (lambda _: None)
     tokenizer = tokenizer_of(settings)
-    with _one_after_another():
-        data = training_data.load(settings, tokenizer)
+    with _data_lock():
+        data = load_data(settings, tokenizer)
     for problem in data.train.data.problems.first:
         note(str(problem))
     identity = identity_of(settings, data.key)
@@ -99,7 +99,7 @@ def train(
         return report_of(settings, data, finished=True)
     with (
         quiet_transformers(warnings=False),
-        _refusals_of_deepspeed(settings),
+        _deepspeed_errors(settings),
         writing(settings.output_dir),
     ):
         trainer, signals = _trainer(settings, data, tokenizer, progress)
@@ -108,8 +108,10 @@ def train(
             name: getattr(tensor, "ds_shape", tensor.shape)
             for name, tensor in trained(trainer.model)
         }
-        if is_first():  # the others have decided too: they are in the group that _trainer makes
-            clear(settings.output_dir, keep=checkpoint)
+        if (
+            is_main_process()
+        ):  # the others have decided too: they are in the group that _trainer makes
+            clear_folder(settings.output_dir, keep=checkpoint)
             write_json(settings.output_dir / MANIFEST, {"settings": identity, "finished": False})
         if checkpoint:
             note(f"goes on from {checkpoint}")
@@ -148,14 +150,14 @@ def _finish(
         plot(read_log(settings.output_dir), settings.output_dir / PLOT)
 
 
-def is_first() -> bool:
+def is_main_process() -> bool:
     """Return whether this process is the first of those that torchrun began, or alone."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def _trainer(
     settings: TrainingSettings,
-    data: training_data.Data,
+    data: TrainingData,
     tokenizer: Any,
     progress: "Callable[[TrainingProgress], None] | None",
 ) -> "tuple[AdapterTrainer, SignalCallback]":
@@ -168,7 +170,7 @@ def _trainer(
     # Before the model: DeepSpeed shards it while it is loaded.
     arguments = training_arguments(settings, evaluates=data.validation is not None)
     set_seed(settings.seed)
-    make(settings.output_dir)
+    make_folder(settings.output_dir)
     model = load_model(settings, tokenizer)
     signals = SignalCallback()
     tokens_per_sequence = data.train.tokens / len(data.train)
@@ -214,7 +216,7 @@ def _tensorboard(folder: Path) -> list[Any]:
 
 
 @contextmanager
-def _one_after_another() -> Iterator[None]:
+def _data_lock() -> Iterator[None]:
     """Let one process of several make the data first, and the others find it made."""
     from filelock import FileLock
 
@@ -229,7 +231,7 @@ def _one_after_another() -> Iterator[None]:
 
 
 @contextmanager
-def _refusals_of_deepspeed(settings: TrainingSettings) -> Iterator[None]:
+def _deepspeed_errors(settings: TrainingSettings) -> Iterator[None]:
     """Explain in one line what DeepSpeed has against its configuration, or what it lacks."""
     try:
         yield

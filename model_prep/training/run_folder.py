@@ -73,7 +73,7 @@ def checkpoint_of(settings: TrainingSettings, identity: dict[str, Any]) -> Path 
     return last_checkpoint(folder)
 
 
-def clear(folder: Path, *, keep: Path | None) -> None:
+def clear_folder(folder: Path, *, keep: Path | None) -> None:
     """Remove what an earlier run wrote and a run that continues from ``keep`` has no use for."""
     for checkpoint in folder.glob(f"{CHECKPOINT}*"):
         if keep is None or not (checkpoint / _WRITTEN_LAST).is_file():
@@ -118,7 +118,7 @@ def _is_whole(checkpoint: Path) -> bool:
     return True
 
 
-def make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make the folder.
 
     Raises:

@@ -31,7 +31,7 @@ from sentencepiece import SentencePieceTrainer
 from torch.nn.utils.rnn import pad_sequence
 
 from model_prep.tokenizer.loading import ALPACA_TEMPLATE, load_tokenizer
-from model_prep.training.data import load
+from model_prep.training.data import load_data
 from model_prep.training.encoding import IGNORED
 from model_prep.training.model import model_options, tokenizer_of
 from model_prep.training.packing import make_sequences
@@ -112,7 +112,7 @@ def bare(job: Job) -> dict[str, Any]:
 
     clock, padded, lengths = Clock(job), job.work == "padded", list[int]()
     settings = job.settings(packing=not padded)
-    data = load(settings, tokenizer_of(settings)).train
+    data = load_data(settings, tokenizer_of(settings)).train
     rows = [{name: torch.tensor(one) for name, one in data[at].items()} for at in range(len(data))]
 
     def collate(batch: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
@@ -157,7 +157,7 @@ def make(job: Job) -> dict[str, Any]:
     transformers.LlamaForCausalLM(config).save_pretrained(settings[0].model)
     for one in settings:
         begin = time.perf_counter()
-        rows = load(one, tokenizer).train
+        rows = load_data(one, tokenizer).train
         middle = time.perf_counter()
         packed, _ = make_sequences(rows.data, job.length, packing=True)
         took.append((middle - begin, time.perf_counter() - middle))

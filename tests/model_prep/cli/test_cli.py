@@ -160,6 +160,16 @@ def test_models_json(tiny: ModelEntry, downloads: Downloads) -> None:
     assert rows[DEFAULTS[1]]["query_prefix"] == "query: "
 
 
+def test_options_may_have_underscores(tmp_path: Path) -> None:
+    """As in the family's scripts; the values of choices keep theirs."""
+    for dash in "-_":
+        folders = (f"--{name}{dash}dir={tmp_path / name}" for name in ("input", "output"))
+        done = run("convert", *folders, f"--dry{dash}run")
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert str(tmp_path / "input") in done.stderr
+    assert "q8_0" in run("export-gguf", "--help").stdout
+
+
 def test_version() -> None:
     assert run("--version").stdout.startswith("rag-app ")
 

@@ -99,7 +99,7 @@ def test_only_answers_are_learned(family: Family, tmp_path: Path) -> None:
     file = write_jsonl(tmp_path / "data.jsonl", GOOD)
     settings = settings_of(family, tmp_path, file)
     tokenizer = load_tokenizer(family.base)
-    data = training_data.load(settings, tokenizer)
+    data = training_data.load_data(settings, tokenizer)
     shown = [part for row in range(len(data.train)) for part in decoded(data.train, row, tokenizer)]
     learned = [text.removesuffix("</s>").strip() for text, is_label in shown if is_label]
     assert sorted(learned) == sorted(["唐代诗人。", "washing machine", "答", "二"])
@@ -120,7 +120,7 @@ def test_a_sample_without_room_for_an_answer_is_left_out(family: Family, tmp_pat
     values = [*GOOD, {"instruction": "长" * 500, "output": "x"}]
     values.append({"instruction": "短", "output": "长" * 500})
     file = write_jsonl(tmp_path / "data.jsonl", values)
-    data = training_data.load(settings_of(family, tmp_path, file), load_tokenizer(family.base))
+    data = training_data.load_data(settings_of(family, tmp_path, file), load_tokenizer(family.base))
     samples = data.train.data
     assert (len(samples), samples.truncated) == (5, 1)
     assert samples.problems.counts == {"leaves no room for an answer": 1}
@@ -139,7 +139,7 @@ def test_what_the_template_refuses_is_left_out(family: Family, tmp_path: Path) -
         "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
         + ALPACA_TEMPLATE
     )
-    samples = training_data.load(settings_of(family, tmp_path, file), tokenizer).train.data
+    samples = training_data.load_data(settings_of(family, tmp_path, file), tokenizer).train.data
     assert len(samples) == 3
     assert [str(one) for one in samples.problems.first] == [
         f"{file}:4: is refused by the model's chat template (no system)"
@@ -176,7 +176,7 @@ def test_samples_in_a_sequence_do_not_see_each_other(family: Family, tmp_path: P
 
     file = write_jsonl(tmp_path / "data.jsonl", GOOD)
     settings = settings_of(family, tmp_path, file, max_length=2048)
-    samples = training_data.load(settings, load_tokenizer(family.base)).train.data
+    samples = training_data.load_data(settings, load_tokenizer(family.base)).train.data
     packed, _ = make_sequences(samples, 2048, packing=True)
     alone, _ = make_sequences(samples, 2048, packing=False)
     assert (len(packed), len(alone)) == (1, 4)
