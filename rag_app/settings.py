@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     """The same one gives the same answer again; by default each is drawn anew."""
 
     # Chains
+    prompts: Path | None = None
+    """Folder of prompts that take the place of the default ones, as ``TASK.LANGUAGE.txt``."""
     answer_chain: AnswerChain = "refine"
     answer_step_tokens: int = Field(default=512, ge=1)
     """Tokens of passages in one step of the refine chain; a step holds one passage at least."""
@@ -157,6 +159,10 @@ class Settings(BaseSettings):
     def client_keys(self) -> list[str]:
         """The keys of which clients of the server must send one."""
         return self.api_key.get_secret_value().split(",") if self.api_key else []
+
+
+DEFAULTS = Settings.model_construct()
+"""The values above, whatever the environment says."""
 
 
 def load_settings(**flags: Any) -> Settings:

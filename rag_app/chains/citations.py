@@ -17,27 +17,34 @@ _ENDS = "。！？；!?\n"
 
 @dataclass(frozen=True)
 class Citation:
-    """A passage that the model was given, and where it stands in its document."""
+    """A passage that the model was given, and where it stands in its document.
+
+    What a retriever of another package does not say is None, and ``source`` empty.
+
+    Example:
+        >>> Citation(1, "/docs/manual.pdf", "Press and hold.", page=3).place
+        'manual.pdf · p. 3'
+    """
 
     marker: int
     """1-based number of the passage, as in ``[1]``."""
     source: str
     text: str
-    start: int
+    start: int | None = None
     """Character offset of the passage in the text of its document."""
-    end: int
+    end: int | None = None
     page: int | None = None
     """1-based."""
     heading: str | None = None
-    score: float = 0.0
+    score: float | None = None
     """The retriever's fused score."""
-    relevance: float = 0.0
+    relevance: float | None = None
     """Calibrated probability, 0 to 1, that the passage holds an answer."""
 
     @property
     def place(self) -> str:
         """The file name with page and heading, for people."""
-        parts = [PurePath(self.source).name]
+        parts = [PurePath(self.source).name or "no source"]
         if self.page:
             parts.append(f"p. {self.page}")
         if self.heading:
@@ -46,16 +53,34 @@ class Citation:
 
 
 def cite(passages: Sequence[Document]) -> list[Citation]:
-    """Return the retrieved passages as numbered citations."""
+    """Return the retrieved passages as numbered citations.
 
-    def fields(metadata: dict[str, Any]) -> dict[str, Any]:
-        names = ("source", "start", "end", "page", "heading", "score", "relevance")
-        return {name: metadata[name] for name in names if name in metadata}
+    LangChain's own splitters write the offset as ``start_index``; a passage without ``source`` is
+    known by its id.
+    """
+
+    def fields(passage: Document) -> dict[str, Any]:
+        names = ("start", "end", "page", "heading", "score", "relevance")
+        found = {name: passage.metadata.get(name) for name in names}
+        if found["start"] is None and (start := passage.metadata.get("start_index")) is not None:
+            found |= {"start": start, "end": start + len(passage.page_content)}
+        return {**found, "source": str(passage.metadata.get("source", passage.id or ""))}
 
     return [
-        Citation(marker=marker, text=passage.page_content, **fields(passage.metadata))
+        Citation(marker=marker, text=passage.page_content, **fields(passage))
         for marker, passage in enumerate(passages, 1)
     ]
+
+
+def lacking(passages: Sequence[Document]) -> list[str]:
+    """Return notes on what citations of these passages can't say; none for those of our indexes."""
+    found = cite(passages)
+    notes = []
+    if any(citation.relevance is None for citation in found):
+        notes.append("the retriever gives no relevance, so no passage was refused as irrelevant")
+    if any(citation.start is None or not citation.source for citation in found):
+        notes.append("the retriever does not say where in a document its passages stand")
+    return notes
 
 
 class Marker:
@@ -63,6 +88,11 @@ class Marker:
 
     A sentence is marked with the passage that holds most of its terms, if that is at least
     `SUPPORT` of them and every number in it. What no passage supports stays unmarked.
+
+    Example:
+        >>> marker = Marker([Citation(1, "tea.txt", "Green tea is steamed.")])
+        >>> marker.feed("Green tea is steamed. ") + marker.feed("It is blue.") + marker.close()
+        'Green tea is steamed.[1] It is blue.'
     """
 
     def __init__(self, citations: Sequence[Citation]) -> None:

@@ -1,8 +1,9 @@
 """Streams: chains written once for sync and async use, and what their pieces change.
 
 A chain is a generator of steps that does no input or output itself: it yields a `Call` and is sent
-the model's whole reply, yields a `Batch` and is sent the list of replies, and yields anything else
-to have it passed on to whoever streams the chain. `runnable` turns it into a LangChain Runnable.
+the model's whole reply, a `Batch` and is sent the list of replies, an `Invoke` and is sent the
+result of another Runnable; anything else is passed on to whoever streams the chain. `StepChain`
+makes a LangChain Runnable of it.
 """
 
 import asyncio
@@ -16,11 +17,13 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
-from langchain_core.runnables import Runnable, RunnableGenerator
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
 Given = TypeVar("Given")
 Piece = TypeVar("Piece")
@@ -132,8 +135,9 @@ async def adeltas(
 
 @dataclass(frozen=True)
 class Call(Generic[Piece]):
-    """One question to the model; its reply is streamed as pieces where ``piece`` is given."""
+    """One question to a model; its reply is streamed as pieces where ``piece`` is given."""
 
+    llm: BaseChatModel
     messages: list[BaseMessage]
     piece: Callable[[str], Piece] | None = None
     withhold: str = ""
@@ -142,12 +146,148 @@ class Call(Generic[Piece]):
 
 @dataclass(frozen=True)
 class Batch:
-    """Questions to the model that don't depend on each other."""
+    """Questions to a model that don't depend on each other."""
 
+    llm: BaseChatModel
     prompts: Sequence[list[BaseMessage]]
 
 
-Steps = Generator[Piece | Call[Piece] | Batch, Any, None]
+@dataclass(frozen=True)
+class Invoke:
+    """Another Runnable and its input."""
+
+    runnable: Runnable[Any, Any]
+    input: Any
+
+
+Steps = Generator[Piece | Call[Piece] | Batch | Invoke, Any, None]
+Part = TypeVar("Part", bound=Runnable[Any, Any])
+
+
+def made(part: Part | Callable[[], Part], name: str) -> Generator[Invoke, Any, Part]:
+    """Return a part of a chain; what makes it, if it is not there yet, is a run called ``name``."""
+    if isinstance(part, Runnable):
+        return part
+    # In a tuple, since a RunnableLambda invokes a Runnable that it returns.
+    (result,) = yield Invoke(RunnableLambda(lambda _: (part(),), name=name), None)
+    made_part: Part = result
+    return made_part
+
+
+class StepChain(Runnable[Given, Piece]):
+    """A Runnable whose stream is the pieces of ``steps`` and whose result is their sum.
+
+    What it is given in chunks is collected first: it runs once, not once for each chunk.
+
+    Args:
+        steps: The generator of the steps for an input.
+        name: Of its runs, in traces.
+
+    Example:
+        >>> def steps(word):
+        ...     yield word
+        ...     yield "!"
+        >>> StepChain(steps, "shout").invoke("hey")
+        'hey!'
+    """
+
+    def __init__(self, steps: Callable[[Given], Steps[Piece]], name: str) -> None:
+        self._steps = steps
+        self.name = name
+
+    @property
+    def InputType(self) -> Any:  # noqa: N802 - the name is LangChain's
+        """Any: what the steps take can't be seen from here."""
+        return Any
+
+    @property
+    def OutputType(self) -> Any:  # noqa: N802
+        """As `InputType`."""
+        return Any
+
+    def invoke(self, input: Given, config: RunnableConfig | None = None, **kwargs: Any) -> Piece:  # noqa: A002 - the name is LangChain's
+        """Return the sum of the pieces."""
+        return reduce(add, self.stream(input, config, **kwargs))
+
+    async def ainvoke(
+        self,
+        input: Given,  # noqa: A002
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Piece:
+        """Return the sum of the pieces."""
+        pieces = [piece async for piece in self.astream(input, config, **kwargs)]
+        return reduce(add, pieces)
+
+    def stream(
+        self,
+        input: Given,  # noqa: A002
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Iterator[Piece]:
+        """Yield the pieces as they come."""
+        transform: Any = self._run  # LangChain takes this form too, though its types leave it out
+        yield from self._transform_stream_with_config(iter([input]), transform, config, **kwargs)
+
+    async def astream(
+        self,
+        input: Given,  # noqa: A002
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[Piece]:
+        """Yield the pieces as they come, without blocking the event loop."""
+
+        async def inputs() -> AsyncIterator[Given]:
+            yield input
+
+        transform: Any = self._arun
+        async for piece in self._atransform_stream_with_config(
+            inputs(), transform, config, **kwargs
+        ):
+            yield piece
+
+    def _run(self, inputs: Iterator[Given], config: RunnableConfig) -> Iterator[Piece]:
+        steps = self._steps(next(inputs))
+        answer: Any = None
+        while (step := _next(steps, answer)) is not _END:
+            answer = None
+            if isinstance(step, Call):
+                reply = _Reply(step)
+                for chunk in step.llm.stream(step.messages, config):
+                    yield from reply.add(chunk.text)
+                yield from reply.close()
+                answer = reply.text.strip()
+            elif isinstance(step, Batch):
+                replies = step.llm.batch(list(step.prompts), config)
+                answer = [message.text.strip() for message in replies]
+            elif isinstance(step, Invoke):
+                answer = step.runnable.invoke(step.input, config)
+            else:
+                yield step
+
+    async def _arun(
+        self, inputs: AsyncIterator[Given], config: RunnableConfig
+    ) -> AsyncIterator[Piece]:
+        steps = self._steps(await anext(inputs))
+        answer: Any = None
+        # In a thread, since a step may count tokens, which for some models means asking them.
+        while (step := await asyncio.to_thread(_next, steps, answer)) is not _END:
+            answer = None
+            if isinstance(step, Call):
+                reply = _Reply(step)
+                async for chunk in step.llm.astream(step.messages, config):
+                    for piece in reply.add(chunk.text):
+                        yield piece
+                for piece in reply.close():
+                    yield piece
+                answer = reply.text.strip()
+            elif isinstance(step, Batch):
+                replies = await step.llm.abatch(list(step.prompts), config)
+                answer = [message.text.strip() for message in replies]
+            elif isinstance(step, Invoke):
+                answer = await step.runnable.ainvoke(step.input, config)
+            else:
+                yield step
 
 
 class _Reply(Generic[Piece]):
@@ -175,69 +315,9 @@ class _Reply(Generic[Piece]):
 _END = object()
 
 
-def _next(steps: Steps[Piece], answer: str | list[str] | None) -> Any:
+def _next(steps: Steps[Piece], answer: Any) -> Any:
     """Return the next step, `_END` after the last: StopIteration can't leave a thread."""
     try:
         return steps.send(answer)
     except StopIteration:
         return _END
-
-
-def drive(steps: Steps[Piece], llm: BaseChatModel) -> Iterator[Piece]:
-    """Run ``steps`` on ``llm`` and yield the pieces as they come."""
-    answer: str | list[str] | None = None
-    while (step := _next(steps, answer)) is not _END:
-        answer = None
-        if isinstance(step, Call):
-            reply = _Reply(step)
-            for chunk in llm.stream(step.messages):
-                yield from reply.add(chunk.text)
-            yield from reply.close()
-            answer = reply.text.strip()
-        elif isinstance(step, Batch):
-            answer = [message.text.strip() for message in llm.batch(list(step.prompts))]
-        else:
-            yield step
-
-
-async def adrive(steps: Steps[Piece], llm: BaseChatModel) -> AsyncIterator[Piece]:
-    """Run ``steps`` as `drive` does, without blocking the event loop."""
-    answer: str | list[str] | None = None
-    # In a thread, since a step may count tokens, which for some models means asking them.
-    while (step := await asyncio.to_thread(_next, steps, answer)) is not _END:
-        answer = None
-        if isinstance(step, Call):
-            reply = _Reply(step)
-            async for chunk in llm.astream(step.messages):
-                for piece in reply.add(chunk.text):
-                    yield piece
-            for piece in reply.close():
-                yield piece
-            answer = reply.text.strip()
-        elif isinstance(step, Batch):
-            replies = await llm.abatch(list(step.prompts))
-            answer = [message.text.strip() for message in replies]
-        else:
-            yield step
-
-
-def runnable(
-    steps: Callable[[Given], Steps[Piece]], llm: BaseChatModel, name: str
-) -> Runnable[Given, Piece]:
-    """Return a Runnable whose stream is the pieces of ``steps`` and whose result is their sum.
-
-    Callbacks and tracing reach the model through LangChain's context, so no config is passed on.
-    """
-
-    def transform(inputs: Iterator[Given]) -> Iterator[Piece]:
-        for given in inputs:
-            yield from drive(steps(given), llm)
-
-    async def atransform(
-        inputs: AsyncIterator[Given],
-    ) -> AsyncIterator[Piece]:
-        async for given in inputs:
-            async for piece in adrive(steps(given), llm):
-                yield piece
-
-    return RunnableGenerator(transform, atransform, name=name)

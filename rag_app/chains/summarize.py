@@ -1,17 +1,20 @@
 """Summarizing a document: ``refine``, ``stuff`` and ``map_reduce``."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.budget import Budget, segments
-from rag_app.chains.prompts import Task, messages
-from rag_app.chains.streaming import Batch, Call, Steps, replaces, runnable
+from rag_app.chains.prompts import Prompts, Task
+from rag_app.chains.streaming import Batch, Call, StepChain, Steps, made, replaces
 from rag_app.documents.language import Language, language_of
-from rag_app.settings import SummaryChain
+from rag_app.errors import DocumentError
+from rag_app.settings import DEFAULTS, SummaryChain
 
 BATCH = 8
 """Independent calls handed to the model at once; bounds what an interruption loses."""
@@ -23,6 +26,10 @@ class Summary:
 
     A piece of a later step replaces the text of the earlier ones, so that what is there when a
     long summary is interrupted is a summary of the text read so far.
+
+    Example:
+        >>> (Summary("Of the first part.", 1, 2) + Summary("Of both parts.", 2, 2)).text
+        'Of both parts.'
     """
 
     text: str = ""
@@ -45,62 +52,80 @@ class Summary:
 
 
 def summarize_chain(
-    llm: BaseChatModel,
-    kind: SummaryChain = "refine",
+    llm: BaseChatModel | Callable[[], BaseChatModel],
+    kind: SummaryChain = DEFAULTS.summary_chain,
     *,
-    length: int = 200,
-    reply: int = 400,
-    step_tokens: int = 3000,
-) -> Runnable[str, Summary]:
+    prompts: Prompts | Mapping[str, str] | str | Path | None = None,
+    length: int = DEFAULTS.summary_length,
+    max_new_tokens: int = DEFAULTS.max_new_tokens,
+    step_tokens: int = DEFAULTS.summary_step_tokens,
+) -> Runnable[str | Document, Summary]:
     """Return a Runnable from a text to its `Summary`; its stream is pieces of the summary.
 
     Args:
-        llm: Any LangChain chat model.
+        llm: Any LangChain chat model, or what returns one when it is first needed.
         kind: ``stuff`` reads the beginning that fits the window and says what it left out.
             ``refine`` reads segment after segment and carries the summary along. ``map_reduce``
             summarizes the segments apart, in batches, and then merges the summaries.
+        prompts: In place of the default ones: texts by name, or a folder; see `Prompts`.
         length: Characters (Chinese) or words (English) that the model is asked for.
-        reply: Tokens kept free for each reply.
+        max_new_tokens: Kept free for each reply.
         step_tokens: Tokens of text in one step, less where the window is smaller.
 
     Raises:
+        DocumentError: on use, when there is no text.
         ModelError: on use, when the window holds no text beside the prompt.
     """
-    budget = Budget.of(llm, reply)
+    templates = Prompts.of(prompts)
 
-    def steps(text: str) -> Steps[Summary]:
-        task = _Task(text, language_of(text), budget, length, step_tokens)
-        return {"stuff": _stuff, "refine": _refine, "map_reduce": _map_reduce}[kind](task)
+    def steps(given: str | Document) -> Steps[Summary]:
+        text = given.page_content if isinstance(given, Document) else given
+        if not text.strip():
+            raise DocumentError("there is no text to summarize")
+        model = yield from made(llm, "load_llm")
+        budget = Budget.of(model, max_new_tokens)
+        reading = _Reading(text, language_of(text), model, templates, budget, length, step_tokens)
+        yield from {"stuff": _stuff, "refine": _refine, "map_reduce": _map_reduce}[kind](reading)
 
-    return runnable(steps, llm, f"summarize_{kind}")
+    return StepChain(steps, f"summarize_{kind}")
 
 
 @dataclass(frozen=True)
-class _Task:
+class _Reading:
+    """One text, and how it is summarized."""
+
     text: str
     language: Language
+    llm: BaseChatModel
+    prompts: Prompts
     budget: Budget
     length: int
     step_tokens: int
 
     def prompt(self, task: Task, **values: str) -> list[BaseMessage]:
-        return messages(task, self.language, length=str(self.length), **values)
+        return self.prompts.messages(task, self.language, length=str(self.length), **values)
+
+    def call(self, prompt: list[BaseMessage], step: int, steps: int) -> Call[Summary]:
+        """Return the call whose reply is streamed as the summary of a step."""
+        return Call(self.llm, prompt, lambda text: Summary(text, step, steps))
+
+    def batch(self, task: Task, texts: Sequence[str]) -> Batch:
+        """Return the calls that summarize texts apart."""
+        return Batch(self.llm, [self.prompt(task, context=text) for text in texts])
 
     def segments(self, task: Task, **values: str) -> list[str]:
         """Return the text in segments that fit the window beside the prompt of ``task``."""
-        spare = self.budget.reply if values else 0
-        room = min(
-            self.budget.room(self.prompt(task, context="", **values), spare), self.step_tokens
-        )
-        spans = segments(self.text, room, self.budget.count)
+        spare = self.budget.max_new_tokens if values else 0
+        left = self.budget.left(self.prompt(task, context="", **values), spare)
+        spans = segments(self.text, min(left, self.step_tokens), self.budget.count)
         return [self.text[start:end] for start, end in spans]
 
 
-def _stuff(task: _Task) -> Steps[Summary]:
-    room = task.budget.room(task.prompt("summary", context=""))
-    text = task.text
-    if task.budget.count(text) > room:
-        _, end = next(segments(text, room, task.budget.count))
+def _stuff(reading: _Reading) -> Steps[Summary]:
+    limit = reading.budget.left(reading.prompt("summary", context=""))
+    text = reading.text
+    if reading.budget.count(text) > limit:
+        _, end = next(segments(text, limit, reading.budget.count))
         left = len(text) - end
         note = (
             f"the text is longer than the model's window: the last {left:,} of {len(text):,} "
@@ -108,66 +133,62 @@ def _stuff(task: _Task) -> Steps[Summary]:
         )
         text = text[:end]
         yield Summary(notes=(note,))
-    yield Call(task.prompt("summary", context=text), lambda delta: Summary(delta, 1, 1))
+    yield reading.call(reading.prompt("summary", context=text), 1, 1)
 
 
-def _refine(task: _Task) -> Steps[Summary]:
-    parts = task.segments("refine_summary", summary="")
+def _refine(reading: _Reading) -> Steps[Summary]:
+    parts = reading.segments("refine_summary", summary="")
     total = len(parts)
     summary = ""
     for number, part in enumerate(parts, 1):
         yield Summary(step=number, steps=total)
         if summary:
-            prompt = task.prompt("refine_summary", context=part, summary=summary)
+            prompt = reading.prompt("refine_summary", context=part, summary=summary)
         else:
-            prompt = task.prompt("summary", context=part)
+            prompt = reading.prompt("summary", context=part)
         if number == total:
-            yield Call(prompt, lambda delta: Summary(delta, total, total))
+            yield reading.call(prompt, total, total)
         else:
             # Shown when whole: an interruption then leaves the last complete summary.
-            reply = yield Call(prompt)
+            reply = yield Call(reading.llm, prompt)
             summary = reply or summary
             yield Summary(summary, number, total)
 
 
-def _map_reduce(task: _Task) -> Steps[Summary]:
-    parts = task.segments("summary")
+def _map_reduce(reading: _Reading) -> Steps[Summary]:
+    parts = reading.segments("summary")
     total = len(parts) + (len(parts) > 1)
     if len(parts) == 1:
-        yield Call(task.prompt("summary", context=parts[0]), lambda text: Summary(text, 1, 1))
+        yield reading.call(reading.prompt("summary", context=parts[0]), 1, 1)
         return
     summaries: list[str] = []
     for begin in range(0, len(parts), BATCH):
-        batch = parts[begin : begin + BATCH]
-        summaries += yield Batch([task.prompt("summary", context=part) for part in batch])
+        summaries += yield reading.batch("summary", parts[begin : begin + BATCH])
         yield Summary("\n".join(summaries), len(summaries), total)
-    room = task.budget.room(task.prompt("combine_summaries", context=""))
-    while len(groups := _grouped(summaries, room, task.budget)) > 1:
-        summaries = yield Batch([task.prompt("combine_summaries", context=text) for text in groups])
-    yield Call(
-        task.prompt("combine_summaries", context=groups[0]),
-        lambda text: Summary(text, total, total),
-    )
+    limit = reading.budget.left(reading.prompt("combine_summaries", context=""))
+    while len(groups := _grouped(summaries, limit, reading.budget)) > 1:
+        summaries = yield reading.batch("combine_summaries", groups)
+    yield reading.call(reading.prompt("combine_summaries", context=groups[0]), total, total)
 
 
-def _grouped(summaries: Sequence[str], room: int, budget: Budget) -> list[str]:
-    """Return the summaries in order, joined into as few texts as ``room`` tokens each allow.
+def _grouped(summaries: Sequence[str], limit: int, budget: Budget) -> list[str]:
+    """Return the summaries in order, joined into as few texts as ``limit`` tokens each allow.
 
     Two go into each text at least, cut where need be, so that merging always comes to an end.
     """
     groups: list[str] = []
     rest = list(summaries)
     while rest:
-        taken = max(2, _fitting(rest, room, budget))
-        groups.append(budget.cut("\n\n".join(rest[:taken]), room))
+        taken = max(2, _fitting(rest, limit, budget))
+        groups.append(budget.cut("\n\n".join(rest[:taken]), limit))
         rest = rest[taken:]
     return groups
 
 
-def _fitting(texts: Sequence[str], room: int, budget: Budget) -> int:
-    """Return how many texts from the first on fit ``room`` tokens, blank lines included."""
+def _fitting(texts: Sequence[str], limit: int, budget: Budget) -> int:
+    """Return how many texts from the first on fit ``limit`` tokens, blank lines included."""
     for number, text in enumerate(texts):
-        room -= budget.count(text) + 2
-        if room < 0:
+        limit -= budget.count(text) + 2
+        if limit < 0:
             return number
     return len(texts)

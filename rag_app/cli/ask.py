@@ -22,9 +22,10 @@ def ask(
     show_context: Annotated[
         bool, typer.Option("--show-context", help="Show the passages the model was given.")
     ] = False,
+    prompts: options.Prompts = None,
     as_json: options.Json = False,
     no_stream: options.NoStream = False,
-    timings: options.Timings = False,
+    show_timings: options.Timings = False,
     llm: options.Llm = None,
     llm_name: options.LlmName = None,
     temperature: options.Temperature = None,
@@ -38,36 +39,47 @@ def ask(
     quantize: options.Quantize = None,
 ) -> None:
     """Answer a question from the indexed documents and show where the answer stands."""
+    from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+    from langchain_core.runnables import RunnableConfig
+
     from rag_app.cli import show
     from rag_app.engine import RagApp
+    from rag_app.engine.timings import Timings
     from rag_app.settings import load_settings
 
     settings = load_settings(
-        answer_chain=chain, index=index, k=k, retriever=retriever, threshold=threshold,
-        embedding=embedding, llm=llm, llm_name=llm_name, temperature=temperature, top_p=top_p,
-        top_k=top_k, repetition_penalty=repetition_penalty, max_new_tokens=max_new_tokens,
-        seed=seed, threads=threads, gpus=gpus, quantize=quantize,
+        answer_chain=chain, prompts=prompts, index=index, k=k, retriever=retriever,
+        threshold=threshold, embedding=embedding, llm=llm, llm_name=llm_name,
+        temperature=temperature, top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty,
+        max_new_tokens=max_new_tokens, seed=seed, threads=threads, gpus=gpus, quantize=quantize,
     )  # fmt: skip
 
-    def one(app: RagApp, text: str) -> bool:
+    history: list[BaseMessage] = []
+
+    def reply(app: RagApp, text: str) -> bool:
         """Answer one question; return whether Ctrl-C cut the answer short."""
+        timings = Timings()
+        config = RunnableConfig(callbacks=[timings] if show_timings or as_json else [])
         if as_json:
-            show.print_json(show.answer_json(app.ask(text), app.timings))
-            return False
-        answer, cut = show.answer(app.stream(text), stream=not no_stream and sys.stdout.isatty())
-        show.sources(answer, context=show_context)
-        if timings:
-            show.timings(app.timings)
+            answer, cut = app.ask(text, history, config=config), False
+            show.print_json(show.answer_json(answer, timings.seconds))
+        else:
+            pieces = app.stream(text, history, config=config)
+            answer, cut = show.answer(pieces, stream=not no_stream and sys.stdout.isatty())
+            show.sources(answer, context=show_context)
+        if show_timings:
+            show.timings(timings.seconds)
+        history.extend([HumanMessage(text), AIMessage(answer.text)])
         return cut
 
     with RagApp(settings=settings) as app:
         if question is not None:
-            if one(app, question):
+            if reply(app, question):
                 raise typer.Exit(INTERRUPTED)
             return
         app.preload()
         while text := _next_question():
-            one(app, text)
+            reply(app, text)
 
 
 def _next_question() -> str:

@@ -34,6 +34,10 @@ Threshold = Annotated[
         rich_help_panel=_RETRIEVAL,
     ),
 ]
+Prompts = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="Prompts in place of ours: files such as answer.zh.txt."),
+]
 Llm = Annotated[
     str | None,
     typer.Option(

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from rag_app.chains.summarize import Summary
     from rag_app.index.indexing.report import IndexReport
 
-_UNSUPPORTED = "no passage holds this answer's words and numbers; check it before you rely on it"
-
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -62,8 +60,6 @@ def sources(answer: "Answer", *, context: bool) -> None:
     """Show where an answer comes from, on stderr, and with ``context`` the passages as well."""
     for note in answer.notes:
         messages.print(f"[yellow]note:[/yellow] {escape(note)}")
-    if answer.answered and answer.text and not answer.supported:
-        messages.print(f"[yellow]note:[/yellow] {_UNSUPPORTED}")
     if not answer.citations:
         return
     messages.print("[bold]Sources[/bold]" if answer.answered else "[bold]Nearest passages[/bold]")
@@ -74,8 +70,12 @@ def sources(answer: "Answer", *, context: bool) -> None:
 
 
 def _source_line(citation: "Citation") -> str:
-    place = escape(f"[{citation.marker}] {citation.place}")
-    return f"{place}  characters {citation.start}-{citation.end}, {citation.relevance:.0%} relevant"
+    parts = []
+    if citation.start is not None:
+        parts.append(f"characters {citation.start}-{citation.end}")
+    if citation.relevance is not None:
+        parts.append(f"{citation.relevance:.0%} relevant")
+    return escape(f"[{citation.marker}] {citation.place}  {', '.join(parts)}".rstrip())
 
 
 def _passage(citation: "Citation", *, whole: bool) -> str:

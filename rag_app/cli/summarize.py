@@ -18,9 +18,10 @@ def summarize(
         int | None, typer.Option(help="Length to aim at: characters (Chinese) or words (English).")
     ] = None,
     encoding: options.Encoding = None,
+    prompts: options.Prompts = None,
     as_json: options.Json = False,
     no_stream: options.NoStream = False,
-    timings: options.Timings = False,
+    show_timings: options.Timings = False,
     llm: options.Llm = None,
     llm_name: options.LlmName = None,
     temperature: options.Temperature = None,
@@ -34,30 +35,35 @@ def summarize(
     quantize: options.Quantize = None,
 ) -> None:
     """Summarize each document in its own language."""
+    from langchain_core.runnables import RunnableConfig
+
     from rag_app.cli import show
     from rag_app.documents.sources import find_sources
     from rag_app.engine import RagApp
+    from rag_app.engine.timings import Timings
     from rag_app.settings import load_settings
 
     settings = load_settings(
-        summary_chain=chain, summary_length=length, llm=llm, llm_name=llm_name,
+        summary_chain=chain, prompts=prompts, summary_length=length, llm=llm, llm_name=llm_name,
         temperature=temperature, top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty,
         max_new_tokens=max_new_tokens, seed=seed, threads=threads, gpus=gpus, quantize=quantize,
     )  # fmt: skip
     with RagApp(settings=settings) as app:
         sources = find_sources(files)
         for source in sources:
+            timings = Timings()
+            config = RunnableConfig(callbacks=[timings] if show_timings or as_json else [])
             if as_json:
-                summary = app.summarize(source, encoding=encoding)
-                show.print_json(show.summary_json(source, summary, app.timings))
+                summary = app.summarize(source, encoding=encoding, config=config)
+                show.print_json(show.summary_json(source, summary, timings.seconds))
                 continue
             if len(sources) > 1:
                 show.messages.print(str(source), style="bold", markup=False)
             _, cut = show.summary(
-                app.stream_summary(source, encoding=encoding),
+                app.stream_summary(source, encoding=encoding, config=config),
                 stream=not no_stream and sys.stdout.isatty(),
             )
-            if timings:
-                show.timings(app.timings)
+            if show_timings:
+                show.timings(timings.seconds)
             if cut:
                 raise typer.Exit(INTERRUPTED)

@@ -2,6 +2,7 @@
 
 import importlib
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,21 @@ from rag_app.errors import DocumentError
 
 _COMMUNITY = "langchain_community.document_loaders"
 
+Loader = str | Callable[[str], BaseLoader]
+"""The name of a loader class, or what makes a loader of a path, such as the class itself."""
 
-def load_with(name: str, path: str | Path, **kwargs: Any) -> list[Document]:
+
+def loader_name(loader: Loader) -> str:
+    """Return the name that a loader is reported by."""
+    return loader if isinstance(loader, str) else getattr(loader, "__qualname__", repr(loader))
+
+
+def load_with(loader: Loader, path: str | Path, **kwargs: Any) -> list[Document]:
     """Load ``path`` with a loader class that this package does not have.
 
     Args:
-        name: A class of ``langchain_community.document_loaders`` such as ``UnstructuredRTFLoader``,
-            or ``package.module:Class``.
+        loader: A class of ``langchain_community.document_loaders`` such as
+            ``UnstructuredRTFLoader``, ``package.module:Class``, or what makes a loader of a path.
         path: What the loader takes first: a path, often a URL.
         kwargs: Its other arguments.
 
@@ -30,9 +39,10 @@ def load_with(name: str, path: str | Path, **kwargs: Any) -> list[Document]:
     Raises:
         DocumentError: there is no such loader, or it can't load the path.
     """
-    loader_class = _loader_class(name)
+    name = loader_name(loader)
+    make: Callable[..., BaseLoader] = _loader_class(loader) if isinstance(loader, str) else loader
     try:
-        documents = loader_class(str(path), **kwargs).load()  # type: ignore[call-arg]
+        documents = make(str(path), **kwargs).load()
     except Exception as error:  # any third party's
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         msg = f"{name} can't load {shown(path)} ({shown(reason)})"
@@ -47,7 +57,7 @@ def load_with(name: str, path: str | Path, **kwargs: Any) -> list[Document]:
     ]
 
 
-def load_whole(name: str, path: str | Path) -> Document:
+def load_whole(loader: Loader, path: str | Path) -> Document:
     """Load ``path`` as `load_with` does, as the one document that the index takes.
 
     Its parts, which many loaders make of pages, are joined; ``page_starts`` says where each begins.
@@ -55,7 +65,8 @@ def load_whole(name: str, path: str | Path) -> Document:
     Raises:
         DocumentError: there is no such loader, it can't load the path, or finds no text.
     """
-    parts = [one.page_content.strip() for one in load_with(name, path)]
+    name = loader_name(loader)
+    parts = [one.page_content.strip() for one in load_with(loader, path)]
     if not any(parts):
         msg = f"{name} found no text in {shown(path)}"
         raise DocumentError(msg)

@@ -145,3 +145,24 @@ class ChineseTextSplitter(TextSplitter):
             return cut
         place = boundaries.first_whole(start, low, end)
         return cut if place is None else place
+
+
+def split_with_offsets(splitter: TextSplitter, document: Document) -> list[Document]:
+    """Return the chunks that any splitter makes of a document, each with ``start`` and ``end``.
+
+    Splitters of other packages don't say where a chunk stands: it is looked for in the text, after
+    the beginning of the one before it. One that is not found, since its splitter changes the text,
+    counts as beginning there.
+    """
+    chunks = splitter.split_documents([document])
+    starts, at = document.metadata.get("page_starts") or [], 0
+    for chunk in chunks:
+        metadata = chunk.metadata
+        if "start" not in metadata:
+            at = max(document.page_content.find(chunk.page_content, at), at)
+            metadata |= {"start": at, "end": at + len(chunk.page_content)}
+            if page := bisect_right(starts, at):
+                metadata["page"] = page
+            at += 1
+        metadata.pop("page_starts", None)
+    return chunks

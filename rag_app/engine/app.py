@@ -1,38 +1,213 @@
 """The façade: what there is to do, each with one call."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from functools import reduce
-from operator import add
+from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
-from rag_app.engine.resources import Parts
-from rag_app.settings import RetrieverKind
+from rag_app.engine.resources import Given, Resources
+from rag_app.errors import DocumentError, QuestionError, SettingsError
+from rag_app.settings import RetrieverKind, Settings, load_settings
 
 if TYPE_CHECKING:
+    from langchain_core.document_loaders import BaseLoader
     from langchain_core.documents import Document
+    from langchain_core.embeddings import Embeddings
+    from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
+    from langchain_core.runnables import Runnable, RunnableConfig
+    from langchain_core.vectorstores import VectorStore
+    from langchain_text_splitters import TextSplitter
 
     from rag_app.chains.answer import Answer
+    from rag_app.chains.prompts import Prompts
+    from rag_app.chains.rag import RagInput, Retriever
     from rag_app.chains.summarize import Summary
     from rag_app.index.indexing.report import IndexReport, ProgressCallback
     from rag_app.index.store.records import DocumentRecord
+    from rag_app.index.store.store import IndexStore
+    from rag_app.models.embeddings.base import DocumentEmbeddings
 
 
-class RagApp(Parts):
+class RagApp:
     """Index documents, ask them, summarize them.
 
-    Models are loaded when first needed and kept. Safe to use from several threads.
+    Models are loaded when first needed and kept. Safe to use from several threads. Every call
+    that asks a model or a retriever takes LangChain's ``config``: callbacks, tags and metadata
+    reach all that happens below it, as one run.
 
     Args:
         settings: All options; by default those of the environment and ``rag-app.toml``.
         llm: Any LangChain chat model, or one by its name as in the settings.
         embeddings: Any LangChain embeddings, in place of those the settings name.
+        retriever: Any LangChain retriever, asked in place of the index.
+        vector_store: Any LangChain vector store, searched and filled in place of the index.
+        splitter: Any LangChain text splitter, in place of ours.
+        loader: What makes a LangChain loader of a path, such as its class, in place of ours; or
+            the name of one, see `index`.
+        prompts: Texts by name, or a folder of them, in place of ours; see `Prompts`.
         **flags: Single options by their names in `Settings`, over all other sources.
 
     Raises:
-        SettingsError: an option is wrong, or there are both ``settings`` and single options.
+        SettingsError: an option or a prompt is wrong, or there are both ``settings`` and single
+            options.
+
+    Example:
+        >>> from langchain_core.documents import Document
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> from langchain_core.runnables import RunnableLambda
+        >>> tea = Document("Green tea is steamed.", metadata={"source": "tea.txt"})
+        >>> llm = FakeListChatModel(responses=["Steamed."], custom_get_token_ids=list)
+        >>> app = RagApp(llm=llm, retriever=RunnableLambda(lambda question: [tea]))
+        >>> app.ask("How is green tea made?").text
+        'Steamed.'
     """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings | None = None,
+        llm: "BaseChatModel | str | None" = None,
+        embeddings: "Embeddings | None" = None,
+        retriever: "Retriever | None" = None,
+        vector_store: "VectorStore | None" = None,
+        splitter: "TextSplitter | None" = None,
+        loader: "str | Callable[[str], BaseLoader] | None" = None,
+        prompts: "Prompts | Mapping[str, str] | str | Path | None" = None,
+        **flags: Any,
+    ) -> None:
+        if isinstance(llm, str):
+            flags["llm"], llm = llm, None
+        if settings is not None and flags:
+            msg = f"give settings, or {', '.join(flags)}, not both"
+            raise SettingsError(msg)
+        self.settings = settings or load_settings(**flags)
+        given = Given(llm, embeddings, retriever, vector_store, splitter, loader)
+        self.resources = Resources(self.settings, given)
+        self._prompts = prompts or self.settings.prompts
+        if self._prompts is not None:
+            from rag_app.chains.prompts import Prompts
+
+            self._prompts = Prompts.of(self._prompts)
+        self._sampling: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the index; models go with the object."""
+        self.resources.close()
+
+    def using(self, **changes: Any) -> Self:
+        """Return a view of this application with other options, for one call.
+
+        Index and models are shared, so only options of retrieval, sampling and chains have an
+        effect.
+
+        Args:
+            **changes: Options by their names in `Settings`; None leaves one as it is.
+
+        Raises:
+            SettingsError: an option is wrong.
+        """
+        given = {name: value for name, value in changes.items() if value is not None}
+        view = copy(self)
+        view.settings = load_settings(**{**self.settings.model_dump(exclude_unset=True), **given})
+        view._sampling = {**self._sampling, **given}
+        return view
+
+    def over(self, index: Path, embeddings: "DocumentEmbeddings | None" = None) -> Self:
+        """Return an application over another index, with the same settings and language model.
+
+        Args:
+            index: Its folder.
+            embeddings: The model of that index, if it is loaded already.
+        """
+        other = copy(self)
+        other.resources = self.resources.over(index, embeddings)
+        other.settings = other.resources.settings
+        return other
+
+    # What it works with
+
+    @property
+    def store(self) -> "IndexStore":
+        """The index the settings name, there or not."""
+        return self.resources.store
+
+    @property
+    def embeddings(self) -> "DocumentEmbeddings":
+        """The embedding model: the one given, else the settings', else the index's own.
+
+        Raises:
+            ModelError: it is missing or damaged.
+        """
+        return self.resources.embeddings
+
+    @property
+    def retriever(self) -> "Retriever":
+        """What finds the passages for a question: LangChain's interface to the index.
+
+        Raises:
+            IndexStoreError: there is no index, or it was made with another embedding model.
+        """
+        return self.resources.retriever(self.settings.k, self.settings.retriever)
+
+    @property
+    def llm(self) -> "BaseChatModel":
+        """The language model, waited for if it is being loaded.
+
+        Raises:
+            ModelError: it is missing, damaged or doesn't fit the memory.
+        """
+        llm = self.resources.llm.wait()
+        names = {"max_new_tokens": "max_tokens"}
+        fields = {names.get(name, name): value for name, value in self._sampling.items()}
+        known = {name: fields[name] for name in fields.keys() & type(llm).model_fields.keys()}
+        return llm.model_copy(update=known) if known else llm
+
+    @property
+    def llm_error(self) -> BaseException | None:
+        """Why the language model could not be loaded, if so."""
+        return self.resources.llm.error
+
+    @property
+    def ready(self) -> bool:
+        """Whether the language model is loaded."""
+        return self.resources.llm.ready
+
+    def preload(self) -> None:
+        """Begin to load the language model in the background."""
+        self.resources.llm.begin()
+
+    def status(self) -> dict[str, str | int]:
+        """Return what there is to work with: the index, its size and models."""
+        from model_prep.catalog.pull import models_folder
+
+        found: dict[str, str | int] = {"index": str(self.store.folder)}
+        if self.store.exists():
+            with self.store.read() as snapshot:
+                meta = snapshot.meta()
+                found |= {
+                    "documents": snapshot.count_documents(),
+                    "passages": snapshot.count_chunks(),
+                    "embedding": meta.embedding,
+                    "chunk_size": meta.chunk_size,
+                    "chunk_overlap": meta.chunk_overlap,
+                    "bytes": sum(file.stat().st_size for file in self.store.folder.iterdir()),
+                }
+        else:
+            found["documents"] = "none yet; run: rag-app index PATH"
+        return {**found, "llm": self.settings.llm, "models": str(models_folder())}
 
     # Index
 
@@ -41,7 +216,7 @@ class RagApp(Parts):
         paths: Sequence[str | Path],
         *,
         encoding: str | None = None,
-        loader: str | None = None,
+        loader: "str | Callable[[str], BaseLoader] | None" = None,
         prune: bool = False,
         progress: "ProgressCallback | None" = None,
         destinations: Mapping[Path, Path] | None = None,
@@ -51,8 +226,8 @@ class RagApp(Parts):
         Args:
             paths: Files, folders, globs, or ``-`` for stdin.
             encoding: Of text files; detected by default.
-            loader: A LangChain loader class in place of our own: one of langchain-community's
-                by its name, or any as ``package.module:Class``.
+            loader: A LangChain loader class in place of our own, or the name of one: of
+                langchain-community's, or any as ``package.module:Class``.
             prune: Drop documents under ``paths`` whose files are gone.
             progress: Called as the work goes on.
             destinations: Of files that are indexed under another path, to which each is moved as
@@ -70,13 +245,13 @@ class RagApp(Parts):
             chunk_size=self.settings.chunk_size,
             chunk_overlap=self.settings.chunk_overlap,
             encoding=encoding,
-            loader=loader,
+            loader=loader or self.resources.given.loader,
+            splitter=self.resources.given.splitter,
             max_bytes=self.settings.max_file_bytes,
             prune=prune,
         )
-        names = [str(path) for path in paths]
         return index_paths(
-            names,
+            [str(path) for path in paths],
             store=self.store,
             embedding=self.embeddings,
             options=options,
@@ -103,9 +278,8 @@ class RagApp(Parts):
         Raises:
             IndexStoreError: there is no index, or it can't be read.
         """
-        from rag_app.index.store.contents import documents
-
-        return documents(self.store)
+        with self.store.read() as snapshot:
+            return list(snapshot.documents())
 
     def text_of(self, source: str) -> str:
         """Return the text of an indexed document, at whose offsets its passages stand.
@@ -114,9 +288,12 @@ class RagApp(Parts):
             DocumentError: it isn't indexed.
             IndexStoreError: there is no index, or it can't be read.
         """
-        from rag_app.index.store.contents import text_of
+        from rag_app.index.store.records import joined
 
-        return text_of(self.store, source)
+        with self.store.read() as snapshot:
+            if snapshot.document(source) is None:
+                raise _not_indexed(source)
+            return joined(snapshot.chunks_of(source))
 
     def remove(self, sources: Sequence[str]) -> list[str]:
         """Take documents out of the index and return their sources; their files are left alone.
@@ -127,24 +304,25 @@ class RagApp(Parts):
         Raises:
             DocumentError: one of them isn't indexed; then none is removed.
         """
-        from rag_app.index.store.contents import remove
-
-        return remove(self.store, sources)
-
-    def status(self) -> dict[str, str | int]:
-        """Return what there is to work with: the index, its size and models."""
-        from model_prep.catalog.pull import models_folder
-        from rag_app.index.store.contents import figures
-
-        none: dict[str, str | int] = {"documents": "none yet; run: rag-app index PATH"}
-        inside = figures(self.store) if self.store.exists() else none
-        models = {"llm": self.settings.llm, "models": str(models_folder())}
-        return {"index": str(self.store.folder), **inside, **models}
+        indexed = {document.source for document in self.documents()}
+        chosen = [name if name in indexed else str(Path(name).resolve()) for name in sources]
+        for name, source in zip(sources, chosen, strict=True):
+            if source not in indexed:
+                raise _not_indexed(name)
+        with self.store.write() as transaction:
+            for source in chosen:
+                transaction.delete_document(source)
+        return chosen
 
     # Questions
 
     def retrieve(
-        self, question: str, *, k: int | None = None, retriever: RetrieverKind | None = None
+        self,
+        question: str,
+        *,
+        k: int | None = None,
+        retriever: RetrieverKind | None = None,
+        config: "RunnableConfig | None" = None,
     ) -> "list[Document]":
         """Return the passages nearest to ``question``, best first, with their relevance.
 
@@ -152,92 +330,183 @@ class RagApp(Parts):
             question: What is asked.
             k: How many; by default as the settings say.
             retriever: Which kind; by default as the settings say.
+            config: LangChain's callbacks, tags and so on.
 
         Raises:
             QuestionError: it is empty or longer than ``max_question_chars``.
             IndexStoreError: there is no index, or it can't be read.
         """
-        from rag_app.engine import questions
+        self._check(question)
+        found = self.resources.retriever(k or self.settings.k, retriever or self.settings.retriever)
+        return found.invoke(question, config)
 
-        return questions.retrieve(self, question, k, retriever)
+    def chain(self) -> "Runnable[RagInput, Answer]":
+        """Return what `ask` runs, to be composed with other Runnables; see `rag_chain`."""
+        from rag_app.chains.rag import rag_chain
 
-    def ask(self, question: str) -> "Answer":
+        return rag_chain(
+            self._ready_retriever,
+            lambda: self.llm,
+            kind=self.settings.answer_chain,
+            threshold=self.settings.threshold,
+            prompts=self._prompts,
+            max_new_tokens=self.settings.max_new_tokens,
+            step_tokens=self.settings.answer_step_tokens,
+        )
+
+    def ask(
+        self,
+        question: str,
+        history: "Sequence[BaseMessage]" = (),
+        *,
+        config: "RunnableConfig | None" = None,
+    ) -> "Answer":
         """Return the answer to ``question`` from the indexed documents.
-
-        Raises:
-            QuestionError, IndexStoreError, ModelError: as `retrieve` and `llm`.
-        """
-        from rag_app.chains.answer import Answer
-
-        return reduce(add, self.stream(question), Answer())
-
-    def stream(self, question: str) -> "Iterator[Answer]":
-        """Yield the answer in pieces, as it is generated; they add up to the whole."""
-        from rag_app.engine import questions
-
-        return questions.stream(self, question)
-
-    async def aask(self, question: str, history: "Sequence[BaseMessage]" = ()) -> "Answer":
-        """`ask` without blocking the event loop."""
-        from rag_app.chains.answer import Answer
-
-        whole = Answer()
-        async for piece in self.astream(question, history):
-            whole = whole + piece
-        return whole
-
-    def astream(
-        self, question: str, history: "Sequence[BaseMessage]" = ()
-    ) -> "AsyncIterator[Answer]":
-        """`stream` without blocking the event loop.
 
         Args:
             question: What is asked.
             history: Messages before it, oldest first; the model first makes of the question one
                 that can be understood without them.
-        """
-        from rag_app.engine import questions
+            config: LangChain's callbacks, tags and so on.
 
-        return questions.astream(self, question, history)
+        Raises:
+            QuestionError, IndexStoreError, ModelError: as `retrieve` and `llm`.
+        """
+        self._check(question)
+        return self.chain().invoke({"question": question, "history": history}, config)
+
+    def stream(
+        self,
+        question: str,
+        history: "Sequence[BaseMessage]" = (),
+        *,
+        config: "RunnableConfig | None" = None,
+    ) -> "Iterator[Answer]":
+        """Yield the answer of `ask` in pieces, as it is generated; they add up to the whole."""
+        self._check(question)
+        return self.chain().stream({"question": question, "history": history}, config)
+
+    async def aask(
+        self,
+        question: str,
+        history: "Sequence[BaseMessage]" = (),
+        *,
+        config: "RunnableConfig | None" = None,
+    ) -> "Answer":
+        """`ask` without blocking the event loop."""
+        self._check(question)
+        return await self.chain().ainvoke({"question": question, "history": history}, config)
+
+    def astream(
+        self,
+        question: str,
+        history: "Sequence[BaseMessage]" = (),
+        *,
+        config: "RunnableConfig | None" = None,
+    ) -> "AsyncIterator[Answer]":
+        """`stream` without blocking the event loop."""
+        self._check(question)
+        return self.chain().astream({"question": question, "history": history}, config)
+
+    def _ready_retriever(self) -> "Retriever":
+        """Return the retriever, while the operating system reads the model file.
+
+        The model itself is loaded after, and only where something relevant was found: llama.cpp's
+        binding lets no other Python code run while it loads, so a second thread would make the
+        question wait for it.
+        """
+        retriever = self.retriever
+        self.resources.read_ahead()
+        return retriever
+
+    def _check(self, question: str) -> None:
+        limit = self.settings.max_question_chars
+        if not question.strip():
+            raise QuestionError("the question is empty; ask something")
+        if len(question) > limit:
+            msg = (
+                f"the question has {len(question):,} characters, more than {limit:,}; shorten it, "
+                "or index the text as a document and ask about it"
+            )
+            raise QuestionError(msg)
 
     # Summaries
 
+    def summary_chain(
+        self, encoding: str | None = None
+    ) -> "Runnable[str | Path | Document, Summary]":
+        """Return what `summarize` runs: a Runnable from a file or a document to its summary."""
+        from langchain_core.documents import Document
+        from langchain_core.runnables import RunnableLambda
+
+        from rag_app.chains.summarize import summarize_chain
+
+        def read(source: "str | Path | Document") -> Document:
+            if isinstance(source, Document):
+                return source
+            from rag_app.documents.loaders import FileLoader
+
+            (document,) = FileLoader(
+                source, encoding=encoding, max_bytes=self.settings.max_file_bytes
+            ).load()
+            return document
+
+        summarize = summarize_chain(
+            lambda: self.llm,
+            self.settings.summary_chain,
+            prompts=self._prompts,
+            length=self.settings.summary_length,
+            max_new_tokens=self.settings.max_new_tokens,
+            step_tokens=self.settings.summary_step_tokens,
+        )
+        chain = RunnableLambda(read, name="read_document") | summarize
+        return chain.with_config(run_name="summarize")
+
     def summarize(
-        self, source: "str | Path | Document", *, encoding: str | None = None
+        self,
+        source: "str | Path | Document",
+        *,
+        encoding: str | None = None,
+        config: "RunnableConfig | None" = None,
     ) -> "Summary":
         """Return the summary of a file, or of a LangChain document.
 
         Raises:
-            DocumentError: the file can't be read.
+            DocumentError: the file can't be read, or there is no text.
             ModelError: the model is missing, or its window is too small.
         """
-        from rag_app.chains.summarize import Summary
-
-        return reduce(add, self.stream_summary(source, encoding=encoding), Summary())
+        return self.summary_chain(encoding).invoke(source, config)
 
     def stream_summary(
-        self, source: "str | Path | Document", *, encoding: str | None = None
+        self,
+        source: "str | Path | Document",
+        *,
+        encoding: str | None = None,
+        config: "RunnableConfig | None" = None,
     ) -> "Iterator[Summary]":
-        """Yield the summary in pieces; they add up to the whole."""
-        from rag_app.engine import summaries
-
-        return summaries.stream(self, source, encoding)
+        """Yield the summary of `summarize` in pieces; they add up to the whole."""
+        return self.summary_chain(encoding).stream(source, config)
 
     async def asummarize(
-        self, source: "str | Path | Document", *, encoding: str | None = None
+        self,
+        source: "str | Path | Document",
+        *,
+        encoding: str | None = None,
+        config: "RunnableConfig | None" = None,
     ) -> "Summary":
         """`summarize` without blocking the event loop."""
-        from rag_app.chains.summarize import Summary
-
-        whole = Summary()
-        async for piece in self.astream_summary(source, encoding=encoding):
-            whole = whole + piece
-        return whole
+        return await self.summary_chain(encoding).ainvoke(source, config)
 
     def astream_summary(
-        self, source: "str | Path | Document", *, encoding: str | None = None
+        self,
+        source: "str | Path | Document",
+        *,
+        encoding: str | None = None,
+        config: "RunnableConfig | None" = None,
     ) -> "AsyncIterator[Summary]":
         """`stream_summary` without blocking the event loop."""
-        from rag_app.engine import summaries
+        return self.summary_chain(encoding).astream(source, config)
 
-        return summaries.astream(self, source, encoding)
+
+def _not_indexed(source: str) -> DocumentError:
+    return DocumentError(f"{source} is not in the index; `rag-app docs` lists what is")

@@ -1,91 +1,161 @@
-"""What an application works with: settings, an index and models, each there when first needed."""
+"""What applications work with: an index and models, each made when first needed and then shared."""
 
-from collections.abc import Sequence
-from copy import copy
-from functools import cached_property
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-
-from rag_app.engine.loading import Loading
-from rag_app.engine.timings import Timings
-from rag_app.errors import SettingsError
-from rag_app.settings import Settings, load_settings
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from langchain_core.callbacks import BaseCallbackHandler
+    from langchain_core.document_loaders import BaseLoader
     from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
+    from langchain_core.vectorstores import VectorStore
+    from langchain_text_splitters import TextSplitter
 
+    from rag_app.chains.rag import Retriever
     from rag_app.index.search.faiss_cache import FaissCache
     from rag_app.index.store.store import IndexStore
     from rag_app.models.embeddings.base import DocumentEmbeddings
+    from rag_app.settings import RetrieverKind, Settings
+
+Made = TypeVar("Made")
 
 
-class Parts:
-    """Settings, index and models of an application, as `RagApp` says; models are loaded once."""
+class Loading:
+    """A model that is loaded once, however many ask for it; after a failure it is tried again.
+
+    Args:
+        load: Returns the model, or raises why not.
+        loaded: The model, where it is there already.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> loading = Loading(lambda: FakeListChatModel(responses=["Yes."]))
+        >>> loading.ready
+        False
+        >>> loading.wait().invoke("Loaded?").content
+        'Yes.'
+        >>> loading.ready
+        True
+    """
 
     def __init__(
-        self,
-        *,
-        settings: Settings | None = None,
-        llm: "BaseChatModel | str | None" = None,
-        embeddings: "Embeddings | None" = None,
-        **flags: Any,
+        self, load: "Callable[[], BaseChatModel]", loaded: "BaseChatModel | None" = None
     ) -> None:
-        if isinstance(llm, str):
-            flags["llm"], llm = llm, None
-        if settings is not None and flags:
-            msg = f"give settings, or {', '.join(flags)}, not both"
-            raise SettingsError(msg)
-        self.settings = settings or load_settings(**flags)
-        self.timings = Timings()
-        """Seconds that the parts of the last call took."""
-        self._given_embeddings = embeddings
-        self._llm = Loading(self._load_llm, llm)
+        self._load = load
+        self._model: Future[BaseChatModel] | None = None
+        self._guard = threading.Lock()
+        if loaded is not None:
+            self._model = Future()
+            self._model.set_result(loaded)
 
-    def __enter__(self) -> Self:
-        return self
+    @property
+    def begun(self) -> bool:
+        """Whether the model is loaded or being loaded, or could not be."""
+        return self._model is not None
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    @property
+    def error(self) -> BaseException | None:
+        """Why the model could not be loaded, if so."""
+        model = self._model
+        return model.exception() if model is not None and model.done() else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the model is loaded."""
+        model = self._model
+        return model is not None and model.done() and model.exception() is None
+
+    def begin(self) -> "Future[BaseChatModel]":
+        """Begin to load the model, unless that is done or under way; return what it will be."""
+        with self._guard:
+            if self._model is None or self.error:
+                self._model = Future()
+                thread = threading.Thread(target=self._run, args=[self._model], name="load-llm")
+                thread.start()
+            return self._model
+
+    def wait(self) -> "BaseChatModel":
+        """Return the model once it is loaded; raise why it can't be."""
+        return self.begin().result()
+
+    def _run(self, model: "Future[BaseChatModel]") -> None:
+        try:
+            model.set_result(self._load())
+        except BaseException as error:
+            model.set_exception(error)
+
+
+@dataclass(frozen=True)
+class Given:
+    """LangChain parts of the caller's own, each in place of ours where there is one."""
+
+    llm: "BaseChatModel | None" = None
+    embeddings: "Embeddings | None" = None
+    retriever: "Retriever | None" = None
+    vector_store: "VectorStore | None" = None
+    splitter: "TextSplitter | None" = None
+    loader: "str | Callable[[str], BaseLoader] | None" = None
+
+
+class Resources:
+    """The index and models that settings name, and what the caller gave in place of them.
+
+    Args:
+        settings: Where they are.
+        given: Parts of the caller's own.
+    """
+
+    def __init__(self, settings: "Settings", given: Given) -> None:
+        self.settings = settings
+        self.given = given
+        self.llm = Loading(self._load_llm, given.llm)
+        self._made: dict[str, Any] = {}
+        self._guard = threading.RLock()
+
+    def over(self, index: Path, embeddings: "DocumentEmbeddings | None" = None) -> "Resources":
+        """Return those of another index; the language model is shared.
+
+        Args:
+            index: Its folder.
+            embeddings: The model of that index, if it is loaded already.
+        """
+        settings = self.settings.model_copy(update={"index": str(index.absolute())})
+        other = Resources(settings, self.given)
+        other.llm = self.llm
+        if embeddings is not None:
+            other._made["embeddings"] = embeddings
+        return other
 
     def close(self) -> None:
         """Let go of the index; models go with the object."""
-        if "store" in self.__dict__:
+        if "store" in self._made:
             self.store.close()
 
-    @cached_property
+    @property
     def store(self) -> "IndexStore":
         """The index the settings name, there or not."""
         from rag_app.index.store.store import IndexStore
 
-        return IndexStore(self.settings.index_folder)
+        return self._once("store", lambda: IndexStore(self.settings.index_folder))
 
-    @cached_property
-    def derived(self) -> "FaissCache":
+    @property
+    def cache(self) -> "FaissCache":
         """The vectors of the index in memory, brought up to date at each question."""
         from rag_app.index.search.faiss_cache import FaissCache
 
-        return FaissCache(self.store)
+        return self._once("cache", lambda: FaissCache(self.store))
 
-    @cached_property
+    @property
     def embeddings(self) -> "DocumentEmbeddings":
         """The embedding model: the one given, else the settings', else the index's own.
 
         Raises:
             ModelError: it is missing or damaged.
         """
-        spec = self.settings.embedding
-        if "embedding" not in self.settings.model_fields_set and self.store.exists():
-            with self.store.read() as snapshot:
-                spec = snapshot.meta().embedding
-        return self.load_embeddings(spec)
+        return self._once("embeddings", self._load_embeddings)
 
     def load_embeddings(self, spec: str) -> "DocumentEmbeddings":
         """Return the embedding model that was given, whatever ``spec`` says, else that of it.
@@ -96,8 +166,8 @@ class Parts:
         from rag_app.models.embeddings.base import adapt
         from rag_app.models.embeddings.registry import load_embeddings
 
-        if self._given_embeddings is not None:
-            return adapt(self._given_embeddings)
+        if self.given.embeddings is not None:
+            return adapt(self.given.embeddings)
         key = self.settings.llm_api_key
         return load_embeddings(
             spec,
@@ -105,78 +175,54 @@ class Parts:
             api_key=key.get_secret_value() if key else None,
         )
 
-    @property
-    def llm(self) -> "BaseChatModel":
-        """The language model, waited for if it is being loaded.
+    def retriever(self, k: int, kind: "RetrieverKind") -> "Retriever":
+        """Return what finds passages: the retriever or vector store given, else that of the index.
+
+        Args:
+            k: Passages to return, where the retriever is not the caller's own.
+            kind: How the index is searched.
 
         Raises:
-            ModelError: it is missing, damaged or doesn't fit the memory.
+            IndexStoreError: there is no index, or it was made with another embedding model.
+            ModelError: the embedding model is missing or damaged.
         """
-        return self._llm.wait()
+        if self.given.retriever is not None:
+            return self.given.retriever
+        if self.given.vector_store is not None:
+            return self.given.vector_store.as_retriever(search_kwargs={"k": k})
+        from rag_app.index.search.retriever import HybridRetriever
+        from rag_app.index.store.connection import missing_index
 
-    @property
-    def llm_error(self) -> BaseException | None:
-        """Why the language model could not be loaded, if so."""
-        return self._llm.error
-
-    @property
-    def ready(self) -> bool:
-        """Whether the language model is loaded."""
-        return self._llm.ready
-
-    def preload(self) -> None:
-        """Begin to load the language model in the background."""
-        self._llm.begin()
+        if not self.store.exists():
+            raise missing_index(self.store.path)
+        self.store.check_embedding(self.embeddings)
+        return HybridRetriever(
+            store=self.store, embedding=self.embeddings, kind=kind, k=k, cache=self.cache
+        )
 
     def read_ahead(self) -> None:
         """Have the operating system read the language model's file, if it will be needed soon."""
         from rag_app.models.llms.registry import read_ahead
 
-        if not self._llm.begun and self.store.exists():
+        if not self.llm.begun:
             read_ahead(self.settings.llm)
 
     def _load_llm(self) -> "BaseChatModel":
         from rag_app.models.llms.registry import load_llm
 
-        with self.timings.part("language model"):
-            return load_llm(self.settings)
+        return load_llm(self.settings)
 
-    def using(self, *, callbacks: "Sequence[BaseCallbackHandler]" = (), **changes: Any) -> Self:
-        """Return a view of this application with other options, for one call.
+    def _load_embeddings(self) -> "DocumentEmbeddings":
+        spec = self.settings.embedding
+        if "embedding" not in self.settings.model_fields_set and self.store.exists():
+            with self.store.read() as snapshot:
+                spec = snapshot.meta().embedding
+        return self.load_embeddings(spec)
 
-        Index and models are shared, so only options of retrieval, sampling and chains have an
-        effect.
-
-        Args:
-            callbacks: LangChain's, told of every call to the language model.
-            **changes: Options by their names in `Settings`; None leaves one as it is.
-
-        Raises:
-            SettingsError: an option is wrong.
-        """
-        changes = {name: value for name, value in changes.items() if value is not None}
-        _ = self.store, self.derived, self.embeddings  # made here, so that the copies share them
-        view = copy(self)
-        given = self.settings.model_dump(exclude_unset=True)
-        view.settings = load_settings(**{**given, **changes})
-        view.timings = Timings()
-        if changes or callbacks:
-            names = {"max_new_tokens": "max_tokens"}
-            fields = {names.get(name, name): value for name, value in changes.items()}
-            known = type(self.llm).model_fields
-            update = {name: value for name, value in fields.items() if name in known}
-            changed = self.llm.model_copy(update={**update, "callbacks": list(callbacks) or None})
-            view._llm = Loading(self._load_llm, changed)
-        return view
-
-    def over(self, index: Path, embeddings: "DocumentEmbeddings | None" = None) -> Self:
-        """Return an application over another index, with the same settings and language model.
-
-        Args:
-            index: Its folder.
-            embeddings: The model of that index, if it is loaded already.
-        """
-        settings = self.settings.model_copy(update={"index": str(index.absolute())})
-        other = type(self)(settings=settings, embeddings=embeddings or self._given_embeddings)
-        other._llm = self._llm
-        return other
+    def _once(self, name: str, make: Callable[[], Made]) -> Made:
+        """Return what ``make`` made when it was first needed, by whichever thread."""
+        with self._guard:
+            if name not in self._made:
+                self._made[name] = make()
+            found: Made = self._made[name]
+            return found

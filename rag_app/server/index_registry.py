@@ -194,7 +194,7 @@ class IndexRegistry:
         """Return an embedding model, loaded once for all indexes that use it."""
         with self._guard:
             if spec not in self._embeddings:
-                self._embeddings[spec] = self.base.load_embeddings(spec)
+                self._embeddings[spec] = self.base.resources.load_embeddings(spec)
             return self._embeddings[spec]
 
     def close(self) -> None:

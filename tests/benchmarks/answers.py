@@ -12,9 +12,9 @@ import time
 
 from rag_app import RagApp
 from rag_app.chains.answer import Answer
-from rag_app.engine.questions import relevant
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
 from rag_app.evaluation.report import Outcome, document_rank, report
+from rag_app.index.search.relevance import above_threshold
 from tests.paths import CORPUS
 
 
@@ -24,8 +24,8 @@ def outcome(app: RagApp, question: GoldQuestion, *, ask: bool) -> Outcome:
     if ask:
         answer = app.ask(question.text)
     else:
-        asked, _ = relevant(app, question.text)
-        answer = Answer(answered=bool(asked.passages))
+        passages = app.retrieve(question.text)
+        answer = Answer(answered=bool(above_threshold(passages, app.settings.threshold)))
     return Outcome(question, rank, answer, time.perf_counter() - start)
 
 

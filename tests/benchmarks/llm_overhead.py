@@ -17,7 +17,7 @@ from langchain_core.messages import convert_to_openai_messages
 
 from rag_app import RagApp
 from rag_app.chains.citations import cite
-from rag_app.chains.prompts import messages
+from rag_app.chains.prompts import Prompts
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from tests.paths import CORPUS
 
@@ -65,7 +65,7 @@ def main() -> None:
             app.index([file])
             (citation,) = cite(app.retrieve(QUESTION))
             context = f"[1] {citation.place}\n{citation.text}"
-            prompt = messages("answer", "zh", context=context, question=QUESTION)
+            prompt = Prompts().messages("answer", "zh", context=context, question=QUESTION)
             sent = convert_to_openai_messages(prompt)
             assert isinstance(sent, list)
             first, whole, tokens = ask(app, QUESTION)

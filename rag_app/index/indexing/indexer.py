@@ -5,16 +5,16 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
 from model_prep.output import sync
-from rag_app.documents.langchain_loaders import load_whole
+from rag_app.documents.langchain_loaders import load_whole, loader_name
 from rag_app.documents.loaders import FileLoader
-from rag_app.documents.splitters import ChineseTextSplitter
+from rag_app.documents.splitters import ChineseTextSplitter, split_with_offsets
 from rag_app.errors import DocumentError
 from rag_app.index.indexing.prune import gone_sources, present_sources
 from rag_app.index.indexing.report import (
@@ -121,7 +121,8 @@ class _Run:
         self._open = False
         self._source = ""
         self._pending: list[_Pending] = []
-        self._splitter = ChineseTextSplitter(options.chunk_size, options.chunk_overlap)
+        own = ChineseTextSplitter(options.chunk_size, options.chunk_overlap)
+        self._splitter = options.splitter or own
 
     def open(self) -> None:
         """Take the writer's lock for the rest of the run, making the index if need be."""
@@ -214,7 +215,7 @@ class _Run:
         digest = digest or hashlib.sha256(loaded.page_content.encode()).hexdigest()
         if known and (known.content_hash, known.settings) == (digest, settings):
             return None
-        chunks = [_chunk(part) for part in self._splitter.split_documents([loaded])]
+        chunks = [_chunk(part) for part in split_with_offsets(self._splitter, loaded)]
         if not chunks:
             msg = f"{self._source} holds no text"
             raise DocumentError(msg)
@@ -263,9 +264,12 @@ def _load(path: Path, options: IndexOptions) -> Document:
 
 
 def _settings(options: IndexOptions) -> str:
-    parts = asdict(options)
-    names = ("chunk_size", "chunk_overlap", "encoding", "loader")
-    return json.dumps({"format": _FORMAT, **{name: parts[name] for name in names}})
+    names = ("chunk_size", "chunk_overlap", "encoding")
+    values = {"format": _FORMAT, **{name: getattr(options, name) for name in names}}
+    values["loader"] = options.loader and loader_name(options.loader)
+    if options.splitter:
+        values["splitter"] = f"{type(options.splitter).__qualname__} {vars(options.splitter)}"
+    return json.dumps(values)
 
 
 def _file_hash(path: Path, max_bytes: int) -> str | None:

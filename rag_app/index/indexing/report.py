@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from langchain_text_splitters import TextSplitter
+
+from rag_app.documents.langchain_loaders import Loader
+
 
 @dataclass(frozen=True)
 class IndexOptions:
@@ -14,8 +18,10 @@ class IndexOptions:
     """Characters."""
     encoding: str | None = None
     """Of text files; detected by default."""
-    loader: str | None = None
-    """A LangChain loader class in place of our own; see `rag_app.documents.langchain_loaders`."""
+    loader: Loader | None = None
+    """A LangChain loader in place of our own; see `rag_app.documents.langchain_loaders`."""
+    splitter: TextSplitter | None = None
+    """A LangChain splitter in place of our own."""
     max_bytes: int = 200 * 2**20
     """Size above which a file is refused."""
     prune: bool = False

@@ -1,6 +1,6 @@
 """Rows of the index as plain data."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -89,3 +89,20 @@ class ChunkRecord:
         optional = {"page": self.page, "heading": self.heading}
         given = {name: value for name, value in optional.items() if value is not None}
         return {**self.extra, **known, **given, "ordinal": self.ordinal}
+
+
+def joined(chunks: Iterable[ChunkRecord]) -> str:
+    """Return the text that ``chunks``, in order, were cut from, at the same offsets.
+
+    Passages overlap; between two there is only white space, of which a line break and spaces are
+    made here.
+    """
+    parts: list[str] = []
+    end = 0
+    for chunk in chunks:
+        if chunk.start > end:
+            parts.append("\n" + " " * (chunk.start - end - 1))
+            end = chunk.start
+        parts.append(chunk.text[end - chunk.start :])
+        end = max(end, chunk.end)
+    return "".join(parts)

@@ -7,6 +7,7 @@ from typing import Any
 
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.outputs import LLMResult
+from langchain_core.runnables import RunnableConfig
 from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionChunk
 from pydantic import BaseModel
@@ -31,8 +32,6 @@ _OPTIONS = (
     "k", "retriever", "threshold", "temperature", "top_p", "top_k", "repetition_penalty", "seed",
 )  # fmt: skip
 """Those that the settings name as the API does."""
-
-UNCHECKED = "no passage holds this answer's words and numbers; check it before you rely on it"
 
 Logprobs = Sequence[Mapping[str, Any]]
 """LangChain's, of each token, with its alternatives in ``top_logprobs``."""
@@ -205,21 +204,11 @@ class DocumentChat:
     async def _deltas(self) -> AsyncIterator[Delta[Answer]]:
         request = self._request
         view = self._engine.using(
-            callbacks=[self._calls],
             answer_chain=request.chain,
             max_new_tokens=request.max_tokens,
             **{name: getattr(request, name) for name in _OPTIONS},
         )
-        pieces = _checked(view.astream(self._question, self._history))
+        config = RunnableConfig(callbacks=[self._calls])
+        pieces = view.astream(self._question, self._history, config=config)
         async for delta in adeltas(pieces, marks=Answer.marker if request.marks else None):
             yield delta
-
-
-async def _checked(pieces: AsyncIterator[Answer]) -> AsyncIterator[Answer]:
-    """Pass the pieces of an answer on; a last one warns where no passage supports it."""
-    whole = Answer()
-    async for piece in pieces:
-        whole += piece
-        yield piece
-    if whole.answered and whole.text and not whole.supported:
-        yield Answer(step=whole.step, notes=(UNCHECKED,))

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from langchain_core.documents import Document
+from langchain_core.runnables import RunnableConfig
 from openai.types import CompletionUsage
 
 from rag_app.chains.streaming import adeltas
@@ -24,9 +25,9 @@ class DocumentSummary:
 
     def __init__(self, engine: RagApp, text: str, request: SummaryRequest) -> None:
         self._calls = CallCounter()
+        self._config = RunnableConfig(callbacks=[self._calls])
         self._document = Document(page_content=text)
         self._view = engine.using(
-            callbacks=[self._calls],
             summary_chain=request.chain,
             summary_length=request.length,
             temperature=request.temperature,
@@ -39,7 +40,7 @@ class DocumentSummary:
 
     async def stream(self) -> AsyncIterator[dict[str, Any]]:
         """Yield the events of a stream."""
-        async for delta in adeltas(self._view.astream_summary(self._document)):
+        async for delta in adeltas(self._view.astream_summary(self._document, config=self._config)):
             piece, whole = delta.piece or Summary(), delta.whole
             yield {
                 "delta": delta.text,
@@ -51,5 +52,5 @@ class DocumentSummary:
 
     async def whole(self) -> SummaryText:
         """Return the response of a request that does not stream."""
-        summary = await self._view.asummarize(self._document)
+        summary = await self._view.asummarize(self._document, config=self._config)
         return SummaryText(text=summary.text, steps=summary.steps, notes=list(summary.notes))

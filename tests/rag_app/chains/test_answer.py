@@ -76,7 +76,7 @@ def test_refine_packs_passages_into_steps() -> None:
 def test_stuff_asks_once_and_says_what_did_not_fit() -> None:
     long = passage("长" * 500, 2)
     llm = ScriptedChatModel(replies=["病逝于当涂。"], window=500)
-    answer = run(llm, DEATH, long, FRIEND, kind="stuff", reply=50)
+    answer = run(llm, DEATH, long, FRIEND, kind="stuff", max_new_tokens=50)
     assert len(llm.prompts) == 1
     assert "第3篇" in llm.prompts[0]
     assert answer.notes == ("passage 2 did not fit",)
@@ -85,8 +85,8 @@ def test_stuff_asks_once_and_says_what_did_not_fit() -> None:
 
 def test_a_passage_longer_than_the_window_is_cut_and_reported() -> None:
     for kind in ("stuff", "refine"):
-        llm = ScriptedChatModel(replies=["长。"], window=500)
-        answer = run(llm, passage("长" * 2000), kind=kind, reply=50)
+        llm = ScriptedChatModel(replies=["长长。"], window=500)
+        answer = run(llm, passage("长" * 2000), kind=kind, max_new_tokens=50)
         assert answer.notes == ("passage 1 is longer than the model's window and was cut",)
 
 

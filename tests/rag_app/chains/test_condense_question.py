@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from rag_app.chains.condense_question import TURNS, Conversation, standalone_chain
+from rag_app.chains.rag import TURNS, Conversation, condense_question_chain
 from tests.scripted import ScriptedChatModel
 
 HISTORY = [HumanMessage("李白是谁？"), AIMessage("唐代诗人。")]
@@ -16,7 +16,7 @@ ALONE = "李白在哪里病逝？"
 def run(
     llm: ScriptedChatModel, question: str = QUESTION, history: Sequence[BaseMessage] = HISTORY
 ) -> str:
-    return standalone_chain(llm).invoke(Conversation(question, history))
+    return condense_question_chain(llm).invoke(Conversation(question, history))
 
 
 def test_the_conversation_is_read_and_the_question_rewritten() -> None:
@@ -28,7 +28,7 @@ def test_the_conversation_is_read_and_the_question_rewritten() -> None:
 
 async def test_async_gives_the_same() -> None:
     llm = ScriptedChatModel(replies=[ALONE])
-    assert await standalone_chain(llm).ainvoke(Conversation(QUESTION, HISTORY)) == ALONE
+    assert await condense_question_chain(llm).ainvoke(Conversation(QUESTION, HISTORY)) == ALONE
 
 
 @pytest.mark.parametrize("history", [[], [SystemMessage("你是助手。")]])

@@ -22,7 +22,7 @@ def test_a_short_text_is_one_call_in_every_chain() -> None:
 
 def test_refine_carries_the_summary_along_and_reads_everything() -> None:
     llm = ScriptedChatModel(replies=["一", "二", "三", "四", "五", "六"], window=2000)
-    summary = summarize_chain(llm, "refine", reply=200).invoke(TEXT)
+    summary = summarize_chain(llm, "refine", max_new_tokens=200).invoke(TEXT)
     assert summary.steps == len(llm.prompts) > 1
     assert summary.text == ["一", "二", "三", "四", "五", "六"][len(llm.prompts) - 1]
     assert "前文的概括：一" in llm.prompts[1]
@@ -35,7 +35,7 @@ def test_map_reduce_reads_everything_and_merges() -> None:
         replies=[lambda prompt: "总概括" if "各部分的概括" in prompt else "部分概括。" * 20],
         window=1000,
     )
-    summary = summarize_chain(llm, "map_reduce", reply=150).invoke(TEXT)
+    summary = summarize_chain(llm, "map_reduce", max_new_tokens=150).invoke(TEXT)
     assert summary.text == "总概括"
     read = "".join(prompt for prompt in llm.prompts if "各部分" not in prompt)
     assert all(f"第{n}件事" in read for n in range(200))
@@ -43,12 +43,12 @@ def test_map_reduce_reads_everything_and_merges() -> None:
 
 def test_map_reduce_ends_though_summaries_do_not_shrink() -> None:
     llm = ScriptedChatModel(replies=["长" * 400], window=1000)
-    assert summarize_chain(llm, "map_reduce", reply=400).invoke(TEXT).text == "长" * 400
+    assert summarize_chain(llm, "map_reduce", max_new_tokens=400).invoke(TEXT).text == "长" * 400
 
 
 def test_stuff_says_what_it_left_out() -> None:
     llm = ScriptedChatModel(replies=["概括。"], window=1000)
-    summary = summarize_chain(llm, "stuff", reply=100).invoke(TEXT)
+    summary = summarize_chain(llm, "stuff", max_new_tokens=100).invoke(TEXT)
     assert "were left out" in summary.notes[0]
     assert len(llm.prompts) == 1
 
@@ -65,7 +65,7 @@ def test_a_million_characters_never_overflow(kind: SummaryChain) -> None:
 def test_an_interruption_keeps_the_last_complete_summary() -> None:
     llm = ScriptedChatModel(replies=["第一步的概括", "第二步的概括"], window=1500)
     whole = Summary()
-    for piece in summarize_chain(llm, "refine", reply=200).stream(TEXT):
+    for piece in summarize_chain(llm, "refine", max_new_tokens=200).stream(TEXT):
         whole = whole + piece
         if whole.text == "第一步的概括":
             break
@@ -75,7 +75,7 @@ def test_an_interruption_keeps_the_last_complete_summary() -> None:
 async def test_async_gives_the_same() -> None:
     for kind in ("refine", "map_reduce"):
         llm = ScriptedChatModel(replies=["概括"], window=1500)
-        assert (await summarize_chain(llm, kind, reply=200).ainvoke(TEXT)).text == "概括"
+        assert (await summarize_chain(llm, kind, max_new_tokens=200).ainvoke(TEXT)).text == "概括"
 
 
 def test_the_language_follows_the_text() -> None:
@@ -87,7 +87,7 @@ def test_the_language_follows_the_text() -> None:
 def test_a_window_too_small_for_the_prompt_is_one_clear_error() -> None:
     llm = ScriptedChatModel(replies=["x"], window=300)
     with pytest.raises(ModelError, match="tokens"):
-        summarize_chain(llm, reply=400).invoke(TEXT)
+        summarize_chain(llm, max_new_tokens=400).invoke(TEXT)
 
 
 def test_segments_hold_everything_and_fit_though_density_changes() -> None:

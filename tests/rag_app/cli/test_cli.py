@@ -149,7 +149,7 @@ def test_settings_come_from_the_environment_and_a_file(
 def test_any_langchain_loader_can_be_named(
     rag_app: Program, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = corpus.parent / "own_loaders.py"
+    module = corpus.parent / "page_loaders.py"
     module.write_text(
         "from pathlib import Path\n"
         "from langchain_core.document_loaders import BaseLoader\n"
@@ -162,9 +162,9 @@ def test_any_langchain_loader_can_be_named(
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(str(corpus.parent))
-    rag_app.ok("index", str(corpus / "李白.txt"), "--loader", "own_loaders:Pages")
+    rag_app.ok("index", str(corpus / "李白.txt"), "--loader", "page_loaders:Pages")
     (document,) = json.loads(rag_app.ok("docs", "--json").stdout)
-    assert document["loader"] == "own_loaders:Pages"
+    assert document["loader"] == "page_loaders:Pages"
     message = rag_app.fails("index", str(corpus / "washer.md"), "--loader", "NoSuchLoader")
     assert "rag-app[community]" in message
 

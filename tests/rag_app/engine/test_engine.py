@@ -2,15 +2,22 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.document_loaders import BaseLoader
+from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.vectorstores import InMemoryVectorStore
+from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 import rag_app
 from rag_app import RagApp
+from rag_app.engine.timings import Timings
 from rag_app.errors import DocumentError, IndexStoreError, QuestionError, SettingsError
 from rag_app.settings import Settings
 from tests.rag_app.index.hashing import HashingEmbeddings
@@ -59,7 +66,82 @@ def test_a_stream_adds_up(app: RagApp) -> None:
     pieces = list(app.stream(QUESTION))
     assert len(pieces) > 2
     assert "".join(piece.text for piece in pieces) == app.ask(QUESTION).text
-    assert {"retrieval", "first token", "further text", "total"} <= app.timings.keys()
+
+
+def test_timings_of_a_call_are_its_own(app: RagApp) -> None:
+    first, second = Timings(), Timings()
+    app.ask(QUESTION, config={"callbacks": [first]})
+    history = [HumanMessage("李白是谁？"), AIMessage("唐代诗人。")]
+    list(app.stream(QUESTION, history, config={"callbacks": [second]}))
+    parts = {"embedding model", "retrieval", "language model", "first token", "further text"}
+    assert {*parts, "total"} == first.seconds.keys()
+    assert {*parts, "standalone question", "total"} == second.seconds.keys()
+    for seconds in (first.seconds, second.seconds):
+        assert seconds["total"] >= sum(seconds.values()) - seconds["total"] > 0
+
+
+def test_timings_of_a_summary(app: RagApp) -> None:
+    timings = Timings()
+    app.summarize("doc.txt", config={"callbacks": [timings]})
+    parts = {"reading the document", "language model", "first token", "further text", "total"}
+    assert timings.seconds.keys() == parts
+
+
+def test_a_follow_up_is_understood(app: RagApp, llm: ScriptedChatModel) -> None:
+    llm.replies = [QUESTION, "贺知章。"]
+    history = [HumanMessage("李白是谁？"), AIMessage("唐代诗人。")]
+    answer = app.ask("谁这样称呼他？", history)
+    assert "李白是谁？" in llm.prompts[0]
+    assert (answer.question, answer.text) == (QUESTION, "贺知章。")
+
+
+def test_the_chain_composes_with_other_runnables(app: RagApp) -> None:
+    marked = app.chain() | (lambda answer: answer.marked_text)
+    assert marked.invoke(QUESTION) == "贺知章[1]。"
+
+
+def test_a_retriever_of_another_package(llm: ScriptedChatModel) -> None:
+    store = InMemoryVectorStore(ForeignEmbeddings())
+    store.add_texts([FACT, "洗衣机保修三年。"])
+    for app in (
+        RagApp(llm=llm, vector_store=store, k=1),
+        RagApp(llm=llm, retriever=store.as_retriever(search_kwargs={"k": 1})),
+    ):
+        answer = app.ask(QUESTION)
+        assert answer.text == "贺知章。"
+        assert [citation.text for citation in answer.citations] == [FACT]
+        assert any("relevance" in note for note in answer.notes)
+        assert app.retrieve(QUESTION)[0].page_content == FACT
+
+
+class Lines(BaseLoader):
+    """A loader of another package: a document for each line."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+
+    def lazy_load(self) -> Iterator[Document]:
+        for line in self.path.read_text("utf-8").splitlines():
+            yield Document(line)
+
+
+def test_a_splitter_and_a_loader_of_another_package(home: Path, llm: ScriptedChatModel) -> None:
+    (home / "doc.txt").write_text(f"{FACT}\n洗衣机保修三年，电机保修十年。\n", encoding="utf-8")
+    splitter = RecursiveCharacterTextSplitter(chunk_size=20, chunk_overlap=0, separators=["\n", ""])
+    app = RagApp(
+        llm=llm, embeddings=ForeignEmbeddings(), splitter=splitter, loader=Lines, threshold=0.0
+    )
+    assert app.index(["doc.txt"]).added == 1
+    assert app.index(["doc.txt"]).unchanged == 1
+    (record,) = app.documents()
+    assert record.loader == "Lines"
+    text = app.text_of(record.source)
+    passages = app.retrieve(QUESTION)
+    assert len(passages) > 1
+    for passage in passages:
+        start, end = passage.metadata["start"], passage.metadata["end"]
+        assert text[start:end] == passage.page_content
+        assert end - start <= 20
 
 
 async def test_async_gives_the_same(app: RagApp) -> None:
@@ -161,18 +243,12 @@ def test_a_view_has_options_of_its_own_and_the_same_parts(several: RagApp) -> No
     assert (sampled.temperature, sampled.max_tokens) == (0.7, 5)
     assert (plain.temperature, plain.max_tokens) == (0.0, 400)
     assert sampled.prompts is plain.prompts  # one model behind both
-    shared = (view.store, view.derived, view.embeddings)
-    assert all(a is b for a, b in zip(shared, parts(several), strict=True))
-    assert view.timings is not several.timings
+    assert (view.store, view.embeddings) == (several.store, several.embeddings)
 
 
-def parts(app: RagApp) -> tuple[Any, ...]:
-    return app.store, app.derived, app.embeddings
-
-
-def test_callbacks_are_told_of_the_calls_of_their_view(several: RagApp) -> None:
+def test_callbacks_are_told_of_the_calls_that_they_are_handed_to(several: RagApp) -> None:
     starts = Starts()
-    several.using(callbacks=[starts]).ask(QUESTION)
+    several.ask(QUESTION, config={"callbacks": [starts]})
     several.ask(QUESTION)
     assert starts.count == 1
 

@@ -3,8 +3,7 @@
 from hypothesis import given
 
 from rag_app.documents.splitters import ChineseTextSplitter
-from rag_app.index.store.contents import joined
-from rag_app.index.store.records import ChunkRecord
+from rag_app.index.store.records import ChunkRecord, joined
 from tests.rag_app.documents.test_splitters import SIZES, TEXTS, squeezed
 
 

@@ -1,0 +1,144 @@
+"""Prompts: one template for each task and language, as ``TASK.LANGUAGE.txt`` beside this file.
+
+The context always comes before the question, so that a model that keeps its prefix cache answers
+the next question about the same passage without reading the passage again. Only the question
+comes after it: each token there delays the answer.
+
+Small models that are offered a way out take it too often: told to say so where a passage holds no
+answer, the default model refused 8 to 33 % of gold passages in small trials (CMRC) and answered
+the others no better. Whether to ask at all is for the retriever's threshold. Told to answer the
+question it copied whole passages; told to find the answer and write only that, its F1 on our 30
+dev questions rose from 0.33 to 0.76.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from langchain_core.messages import BaseMessage
+from langchain_core.prompts import ChatPromptTemplate
+
+from rag_app.documents.language import Language
+from rag_app.errors import SettingsError
+
+Task = Literal[
+    "answer",
+    "refine_answer",
+    "condense_question",
+    "summary",
+    "refine_summary",
+    "combine_summaries",
+]
+
+NO_ANSWER: Mapping[Language, str] = {"zh": "资料中没有提到。", "en": "The passages do not say."}
+"""The reply where the model itself says that the passages hold no answer."""
+
+NOT_FOUND: Mapping[Language, str] = {
+    "zh": "文档中没有找到这个问题的答案。",
+    "en": "The documents do not hold an answer to this question.",
+}
+"""What the user is told when retrieval found nothing relevant; no model is called for it."""
+
+UNCHANGED: Mapping[Language, str] = {"zh": "不变", "en": "UNCHANGED"}
+"""What the model is told to reply when a further passage adds nothing: ``{unchanged}``."""
+
+VARIABLES: Mapping[str, frozenset[str]] = {
+    "system": frozenset(),
+    "answer": frozenset({"context", "question"}),
+    "refine_answer": frozenset({"context", "question", "answer", "unchanged"}),
+    "condense_question": frozenset({"context", "question"}),
+    "summary": frozenset({"context", "length"}),
+    "refine_summary": frozenset({"context", "summary", "length"}),
+    "combine_summaries": frozenset({"context", "length"}),
+}
+"""What the template of each task holds, and nothing else."""
+
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+
+
+class Prompts:
+    """The templates in use: the default ones, and those that take their place.
+
+    Args:
+        templates: Texts by name, ``TASK.LANGUAGE`` or ``system.LANGUAGE``, such as ``answer.zh``.
+
+    Raises:
+        SettingsError: a name is none of ours, or a text lacks a variable or holds an unknown one.
+
+    Example:
+        >>> prompts = Prompts({"answer.en": "{context} Q: {question} A:"})
+        >>> system, human = prompts.messages("answer", "en", context="Tea.", question="What?")
+        >>> human.content
+        'Tea. Q: What? A:'
+    """
+
+    def __init__(self, templates: Mapping[str, str] | None = None) -> None:
+        self._templates = dict(templates or {})
+        for name, text in self._templates.items():
+            _check(name, text)
+
+    @classmethod
+    def of(cls, prompts: "Prompts | Mapping[str, str] | str | Path | None") -> "Prompts":
+        """Return prompts as they are, or those of a mapping or of the ``.txt`` files of a folder.
+
+        Raises:
+            SettingsError: the folder can't be read or has no prompt, or one of them is wrong.
+        """
+        if isinstance(prompts, Prompts):
+            return prompts
+        if isinstance(prompts, str | Path):
+            return cls(_read(Path(prompts).expanduser()))
+        return cls(prompts)
+
+    def messages(self, task: Task, language: Language, **values: str) -> list[BaseMessage]:
+        """Return the chat messages of a task; ``values`` may hold any text, braces included."""
+        parts = [("system", self._text("system", language)), ("human", self._text(task, language))]
+        template = ChatPromptTemplate.from_messages(parts)
+        return template.format_messages(unchanged=UNCHANGED[language], **values)
+
+    def _text(self, task: str, language: Language) -> str:
+        name = f"{task}.{language}"
+        return self._templates.get(name) or default_text(name)
+
+
+@cache
+def default_text(name: str) -> str:
+    """Return the default template of a name such as ``answer.zh``."""
+    file = Path(__file__).with_name(f"{name}.txt")
+    return file.read_text(encoding="utf-8").removesuffix("\n")
+
+
+def _read(folder: Path) -> dict[str, str]:
+    try:
+        texts = {
+            file.stem: file.read_text(encoding="utf-8").removesuffix("\n")
+            for file in sorted(folder.iterdir())
+            if file.suffix == ".txt"
+        }
+    except (OSError, UnicodeError) as error:
+        msg = f"prompts can't be read from {folder} ({error}); name a folder of TASK.LANGUAGE.txt"
+        raise SettingsError(msg) from error
+    if not texts:
+        msg = f"{folder} holds no prompt; name a folder of files such as answer.zh.txt"
+        raise SettingsError(msg)
+    return texts
+
+
+def _check(name: str, text: str) -> None:
+    task, _, language = name.partition(".")
+    if task not in VARIABLES or language not in LANGUAGES:
+        tasks, languages = ", ".join(VARIABLES), " or ".join(LANGUAGES)
+        msg = f"no prompt is called {name!r}: a name is one of {tasks}, a dot, and {languages}"
+        raise SettingsError(msg)
+    try:
+        found = set(ChatPromptTemplate.from_template(text).input_variables)
+    except ValueError as error:
+        msg = f"prompt {name}: {error}; write {{{{ and }}}} for braces"
+        raise SettingsError(msg) from error
+    required = VARIABLES[task]
+    wrong = [f"it lacks {{{variable}}}" for variable in sorted(required - found)]
+    wrong += [f"{{{variable}}} means nothing in it" for variable in sorted(found - required)]
+    if wrong:
+        msg = f"prompt {name}: {', '.join(wrong)}"
+        raise SettingsError(msg)

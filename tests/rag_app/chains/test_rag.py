@@ -1,0 +1,231 @@
+"""The whole road of a question as one Runnable, on a model that is told its replies."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler, CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnableLambda
+
+from rag_app.chains.answer import Answer
+from rag_app.chains.rag import RagInput, rag_chain
+from rag_app.chains.summarize import summarize_chain
+from rag_app.errors import QuestionError
+from tests.scripted import ScriptedChatModel
+
+QUESTION = "李白是怎样去世的？"
+DEATH = Document(
+    "宝应元年（762年），李白病逝于当涂。",
+    metadata={"source": "/文档/李白.txt", "start": 0, "end": 20, "score": 0.9, "relevance": 0.9},
+)
+TEA = Document("绿茶是蒸青的。", metadata={**DEATH.metadata, "relevance": 0.1})
+
+
+class ListRetriever(BaseRetriever):
+    """Gives the same documents for every question, and remembers the questions."""
+
+    documents: list[Document]
+    asked: list[str]
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun
+    ) -> list[Document]:
+        self.asked.append(query)
+        return self.documents
+
+
+class Trace(BaseCallbackHandler):
+    """The runs as pairs of kind and parent's kind, with the tags and metadata they carry."""
+
+    run_inline = True
+
+    def __init__(self) -> None:
+        self.kinds: dict[Any, str] = {None: ""}
+        self.runs: list[tuple[str, str]] = []
+        self.tags: list[list[str]] = []
+        self.metadata: list[dict[str, Any]] = []
+        self.output: Any = None
+
+    def _start(self, kind: str, kwargs: dict[str, Any]) -> None:
+        self.kinds[kwargs["run_id"]] = kind
+        self.runs.append((kind, self.kinds[kwargs["parent_run_id"]]))
+        self.tags.append(kwargs["tags"] or [])
+        self.metadata.append(kwargs["metadata"] or {})
+
+    def on_chain_start(self, *_: Any, **kwargs: Any) -> None:
+        self._start(kwargs["name"], kwargs)
+
+    def on_retriever_start(self, *_: Any, **kwargs: Any) -> None:
+        self._start("retriever", kwargs)
+
+    def on_chat_model_start(self, *_: Any, **kwargs: Any) -> None:
+        self._start("llm", kwargs)
+
+    def on_chain_end(self, outputs: Any, **kwargs: Any) -> None:
+        if kwargs["parent_run_id"] is None:
+            self.output = outputs
+
+
+def scripted(*replies: str) -> ScriptedChatModel:
+    return ScriptedChatModel(replies=list(replies or ["病逝于当涂。"]))
+
+
+def retriever(*documents: Document) -> ListRetriever:
+    return ListRetriever(documents=list(documents or [DEATH, TEA]), asked=[])
+
+
+HISTORY = [HumanMessage("李白是谁？"), AIMessage("唐代诗人。")]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        QUESTION,
+        {"question": QUESTION},
+        {"question": QUESTION, "history": []},
+        [HumanMessage(QUESTION)],
+        [("human", QUESTION)],
+    ],
+)
+def test_a_question_in_every_form(given: Any) -> None:
+    llm, found = scripted(), retriever()
+    answer = rag_chain(found, llm).invoke(given)
+    assert (answer.question, answer.text) == (QUESTION, "病逝于当涂。")
+    assert [citation.source for citation in answer.citations] == ["/文档/李白.txt"]
+    assert answer.marked_text == "病逝于当涂[1]。"
+    assert found.asked == [QUESTION]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"question": "他是怎样去世的？", "history": HISTORY},
+        {"question": "他是怎样去世的？", "history": [("human", "李白是谁？"), ("ai", "诗人。")]},
+        [*HISTORY, HumanMessage("他是怎样去世的？")],
+    ],
+)
+def test_a_follow_up_is_searched_for_as_a_question_of_its_own(given: Any) -> None:
+    llm, found = scripted(QUESTION, "病逝于当涂。"), retriever()
+    answer = rag_chain(found, llm).invoke(given)
+    assert found.asked == [QUESTION]
+    assert "李白是谁？" in llm.prompts[0]
+    assert answer.text == "病逝于当涂。"
+
+
+@pytest.mark.parametrize("given", ["", " \n", {}, {"question": ""}, []])
+def test_no_question(given: Any) -> None:
+    with pytest.raises(QuestionError, match="empty"):
+        rag_chain(retriever(), scripted()).invoke(given)
+
+
+@pytest.mark.parametrize("documents", [[], [TEA]])
+def test_nothing_relevant_asks_no_model_and_makes_none(documents: Sequence[Document]) -> None:
+    made: list[ScriptedChatModel] = []
+
+    def make() -> ScriptedChatModel:
+        made.append(scripted())
+        return made[-1]
+
+    found = ListRetriever(documents=list(documents), asked=[])
+    answer = rag_chain(found, make).invoke(QUESTION)
+    assert not answer.answered
+    assert [citation.text for citation in answer.citations] == [d.page_content for d in documents]
+    assert made == []
+    assert rag_chain(retriever(), make).invoke(QUESTION).answered
+    assert len(made) == 1
+
+
+def test_one_question_is_one_run() -> None:
+    trace = Trace()
+    config: Any = {"callbacks": [trace], "tags": ["t"], "metadata": {"user": 7}}
+    answer = rag_chain(retriever(), scripted()).invoke(QUESTION, config)
+    assert trace.runs == [("rag", ""), ("retriever", "rag"), ("llm", "rag")]
+    assert all("t" in tags for tags in trace.tags)
+    assert all(metadata["user"] == 7 for metadata in trace.metadata)
+    assert trace.output == answer
+
+
+async def test_a_follow_up_is_one_run_in_an_event_loop_too() -> None:
+    trace = Trace()
+    chain = rag_chain(lambda: retriever(), lambda: scripted(QUESTION, "病逝于当涂。"))
+    given = {"question": "他呢？", "history": HISTORY}
+    assert (await chain.ainvoke(given, {"callbacks": [trace]})).text == "病逝于当涂。"
+    assert [run for run in trace.runs if run[0] != "RunnableLambda"] == [
+        ("rag", ""),
+        ("load_llm", "rag"),
+        ("condense_question", "rag"),
+        ("llm", "condense_question"),
+        ("load_retriever", "rag"),
+        ("retriever", "rag"),
+        ("llm", "rag"),
+    ]
+
+
+async def test_events_of_a_stream() -> None:
+    chain = rag_chain(retriever(), scripted())
+    events = [event async for event in chain.astream_events(QUESTION, version="v2")]
+    kinds = [event["event"] for event in events]
+    assert kinds[0] == "on_chain_start"
+    assert {"on_retriever_end", "on_chat_model_stream", "on_chain_stream"} <= set(kinds)
+    assert events[-1]["event"] == "on_chain_end"
+    chunks = [event["data"] for event in events if event["event"] == "on_chain_stream"]
+    assert "".join(data["chunk"].text for data in chunks) == "病逝于当涂。"
+
+
+async def test_many_questions_at_once() -> None:
+    questions: list[RagInput] = [f"{QUESTION}{number}" for number in range(5)]
+    trace = Trace()
+    for answers in (
+        rag_chain(retriever(), scripted()).batch(questions, {"callbacks": [trace]}),
+        await rag_chain(retriever(), scripted()).abatch(questions),
+    ):
+        assert [answer.question for answer in answers] == questions
+    assert trace.runs.count(("rag", "")) == 5
+
+
+def test_the_passages_of_another_retriever() -> None:
+    plain = Document("李白病逝于当涂。", id="doc-7")
+    indexed = Document("李白病逝于当涂。", metadata={"source": "a.txt", "start_index": 4})
+    answer = rag_chain(retriever(plain, indexed), scripted()).invoke(QUESTION)
+    first, second = answer.citations
+    assert (first.source, first.start, first.relevance) == ("doc-7", None, None)
+    assert (second.start, second.end) == (4, 12)
+    assert answer.text == "病逝于当涂。"
+    assert len(answer.notes) == 2
+    assert "relevance" in answer.notes[0]
+
+
+def test_a_runnable_is_a_retriever_too() -> None:
+    chain = rag_chain(RunnableLambda(lambda _: [DEATH]), scripted())
+    assert chain.invoke(QUESTION).answered
+
+
+def test_what_comes_in_chunks_is_read_once() -> None:
+    llm = scripted("概括。")
+    chain = scripted("李白病逝于当涂。") | StrOutputParser() | summarize_chain(llm)
+    pieces = list(chain.stream("写一句话。"))
+    assert "".join(piece.text for piece in pieces) == "概括。"
+    assert len(llm.prompts) == 1
+
+
+async def test_what_comes_in_chunks_is_asked_once() -> None:
+    llm, found = scripted(), retriever()
+    chain = scripted(QUESTION) | StrOutputParser() | rag_chain(found, llm)
+    answer = Answer()
+    async for piece in chain.astream("提一个问题。"):
+        answer = answer + piece
+    assert (answer.question, answer.text) == (QUESTION, "病逝于当涂。")
+    assert found.asked == [QUESTION]
+    assert len(llm.prompts) == 1
+
+
+def test_prompts_of_the_caller() -> None:
+    llm = scripted()
+    prompts = {"answer.zh": "{context}\n请回答：{question}", "system.zh": "你是图书管理员。"}
+    rag_chain(retriever(), llm, prompts=prompts).invoke(QUESTION)
+    assert llm.prompts[0].startswith("你是图书管理员。")
+    assert llm.prompts[0].endswith(f"请回答：{QUESTION}")
