@@ -166,10 +166,11 @@ def _extracted(data: bytes, kind: str, name: str, encoding: str | None) -> _Read
         read = read_pdf(data, name)
         return _Read(read.text, None, read.page_starts, read.notes)
     if kind == "xlsx":
-        from rag_app.documents.tables import read_xlsx
+        from rag_app.documents.office.spreadsheet import read_xlsx
 
-        return _Read(read_xlsx(data, name))
-    from rag_app.documents.office import read_docx, read_epub, read_pptx
+        text, notes = read_xlsx(data, name)
+        return _Read(text, notes=notes)
+    from rag_app.documents.office.converters import read_docx, read_epub, read_pptx
 
     if kind == "pptx":
         text, starts = read_pptx(data, name)
@@ -186,7 +187,7 @@ def _extracted_text(data: bytes, kind: str, name: str, encoding: str | None) -> 
     text, codec = decode(data, name, encoding)
     text = clean(text)
     if kind == "csv":
-        from rag_app.documents.tables import read_csv
+        from rag_app.documents.office.delimited import read_csv
 
         return _Read(read_csv(text), codec)
     return _Read(text, codec)

@@ -1,102 +1,189 @@
-"""CSV and spreadsheets → text in which every row can be understood alone.
+"""Tables → text in which every row can be understood alone.
 
 A row becomes a line ``column: value; column: value``, since a passage from the middle of a table
-is read without the table's head. Tables without a head become ``value | value``.
+is read without the table's head. Rows of forms become ``label: value``, rows of tables without a
+head ``value | value``.
 """
 
-import csv
 import re
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, time
-from io import BytesIO, StringIO
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import groupby, pairwise
 
-from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
-from rag_app.documents.naming import shown
-from rag_app.documents.text import clean
-from rag_app.errors import DocumentError
+Row = Sequence[str]
 
-MAX_CELLS = 20_000_000
-"""A few bytes of a workbook can claim sixteen billion cells."""
-_DELIMITERS = ",;\t|，"
-_NUMBER = re.compile(r"[-+]?[\d.,:/%\s]+")
-
-
-def read_csv(text: str) -> str:
-    """Return a table of separated values, whatever separates them, as lines of text."""
-    head = next((line for line in text.split("\n") if line.strip()), "")
-    delimiter = max(_DELIMITERS, key=head.count)
-    try:
-        rows = list(csv.reader(StringIO(text), delimiter=delimiter))
-    except csv.Error:  # a quote that never closes: no table, but text all the same
-        return text
-    return "\n".join(table_lines(rows))
+_VALUE = re.compile(
+    r"[-+(−]?\s*[¥￥$€£]?\s*\d[\d.,:/\-–%‰\s年月日号时分秒]*(?:[元万亿%‰)]|e[-+]?\d+)?",
+    re.IGNORECASE,
+)
+"""A number, date, time or amount: what stands in a table, not what names a column of it."""
+_YEAR = re.compile(
+    r"(?:FY|Q[1-4]\s*)?(?:19|20)\d\d(?:年|年度|Q[1-4]|H[12]|E|A)?|\d{1,2}月|[1-4]季度"
+)
+"""What looks like a value and may name a column all the same."""
+_LONG_LABEL = 60
+_SEARCHED = 30
+"""Rows in which the head of a table is looked for."""
+_SAMPLE = 200
+"""Rows below by which a column is judged."""
+_MOSTLY = 0.8
 
 
-def read_xlsx(data: bytes, name: str) -> str:
-    """Return the sheets of a workbook, each under its name as a heading.
+def table_lines(rows: Iterable[Row]) -> Iterator[str]:
+    """Yield the rows that are not empty as lines, each with the names of its columns.
 
-    Raises:
-        DocumentError: it is damaged, or has more cells than a table of text.
+    The head is the first row of labels above columns of values, wherever it stands: below title
+    rows, after a form, or in two rows, whose names are joined (``支出/实际``). Where nothing tells,
+    the first row of distinct labels is one. Empty rows part tables; one without a head of its own
+    keeps that of the table above it.
     """
-    from openpyxl import load_workbook
-
-    check_archive(data, name, max_xml=MAX_SHEETS_XML, max_tags=None)
-    parts, seen = [], 0
-    with warnings.catch_warnings():
-        # openpyxl warns of styles and extensions that it leaves out; the text is whole.
-        warnings.simplefilter("ignore")
-        workbook = load_workbook(BytesIO(data), read_only=True, data_only=True)
-        for sheet in workbook.worksheets:
-            sheet.reset_dimensions()  # they may be untrue
-            rows = []
-            for row in sheet.iter_rows(values_only=True):
-                seen += len(row) + 1
-                if seen > MAX_CELLS:
-                    msg = f"{shown(name)} has more than {MAX_CELLS:,} cells; save the part needed"
-                    raise DocumentError(msg)
-                rows.append([_cell(value) for value in row])
-            if lines := list(table_lines(rows)):
-                parts.append(f"## {_flat(sheet.title)}\n\n" + "\n".join(lines))
-        workbook.close()
-    return clean("\n\n".join(parts))
+    head: list[str] = []
+    for filled, group in groupby(rows, key=lambda row: any(cell.strip() for cell in row)):
+        if filled:
+            block = [[_flat(cell) for cell in row] for row in group]
+            head = yield from _block_lines(block, head)
 
 
-def table_lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield the rows that are not empty as lines; the first gives the columns their names."""
-    head: list[str] | None = None
-    for number, row in enumerate(row for row in rows if any(cell.strip() for cell in row)):
-        cells = [_flat(cell) for cell in row]
-        if number == 0 and _is_head(cells):
-            head = cells
-        elif head is None:
-            yield " | ".join(cell for cell in cells if cell)
+def _block_lines(block: list[list[str]], before: list[str]) -> Generator[str, None, list[str]]:
+    """Yield the lines of one table and return its head; ``before`` is that of the one above it."""
+    titles = next((at for at, row in enumerate(block) if len(set(_values(row))) > 1), len(block))
+    yield from (_values(row)[0] for row in block[:titles])
+    body = block[titles:]
+    start, stop = _head_rows(body)
+    if start == stop:
+        width = max(map(len, body), default=0)
+        head = before if 1 < len(before) == width and not _is_form(body) else []
+    else:
+        head = _names(body[start:stop])
+    yield from _plain_lines(body[:start])
+    if not head:
+        yield from _plain_lines(body[stop:])
+        return head
+    if stop == len(body):  # a head of nothing
+        yield " | ".join(_values(head))
+    yield from (_named(head, row) for row in body[stop:])
+    return head
+
+
+def _head_rows(body: Sequence[Row]) -> tuple[int, int]:
+    """Return where the head begins and ends; nowhere if there is none."""
+    if _is_form(body) and _is_marked(body):
+        return 0, 0
+    for at in range(min(len(body) - 1, _SEARCHED)):
+        if not _is_labels(body[at]) or not _contrast(body, at):
+            continue
+        stop = at + 1
+        while stop < len(body) - 1 and _is_labels(body[stop]) and _contrast(body, stop):
+            stop += 1
+        start = at
+        while start and _is_labels(body[start - 1]) and _spans(body[start - 1], body[start]):
+            start -= 1
+        return start, stop
+    if body and _is_labels(body[0]) and _is_distinct(body[0]) and not _is_form(body):
+        return 0, 1
+    return 0, 0
+
+
+def _is_labels(row: Row) -> bool:
+    """Return whether all cells of a row may be names of columns."""
+    values = _values(row)
+    if len(set(values)) < 2 or all(map(_VALUE.fullmatch, values)):
+        return False
+    return all(
+        len(value) <= _LONG_LABEL and (not _VALUE.fullmatch(value) or _YEAR.fullmatch(value))
+        for value in values
+    )
+
+
+def _contrast(body: Sequence[Row], at: int) -> bool:
+    """Return whether a column below a row of labels holds values."""
+    below = body[at + 1 : at + 1 + _SAMPLE]
+    for column, label in enumerate(body[at]):
+        cells = [row[column] for row in below if column < len(row) and row[column]]
+        values = [cell for cell in cells if _VALUE.fullmatch(cell)]
+        if not label or not values or len(values) < _MOSTLY * len(cells):
+            continue
+        if not _VALUE.fullmatch(label) or not all(map(_YEAR.fullmatch, values)):
+            return True
+    return False
+
+
+def _spans(above: Row, below: Row) -> bool:
+    """Return whether cells of a row stand over several of the row below it."""
+    filled = [cell for cell in above if cell]
+    repeated = any(first and first == second for first, second in pairwise(above))
+    return (repeated or len(filled) < len(_values(below))) and len(set(filled)) > 1
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    """Return the names of the columns: those of several rows of a head, joined."""
+    width = max(map(len, rows))
+    names: list[list[str]] = [[] for _ in range(width)]
+    for number, row in enumerate(rows):
+        over = ""
+        for column in range(width):
+            cell = row[column] if column < len(row) else ""
+            over = cell or over
+            name = over if number < len(rows) - 1 and not cell else cell
+            below = rows[-1][column] if column < len(rows[-1]) else ""
+            if name and (cell or below) and name not in names[column]:
+                names[column].append(name)
+    return ["/".join(parts) for parts in names]
+
+
+def _is_distinct(row: Row) -> bool:
+    values = _values(row)
+    return len(set(values)) == len(values)
+
+
+def _is_form(body: Sequence[Row]) -> bool:
+    """Return whether all rows are pairs of a label and its value side by side."""
+    if not body or not all(map(_pairs, body)):
+        return False
+    return _is_marked(body) or all("" in row[1:-1] for row in body)
+
+
+def _is_marked(body: Sequence[Row]) -> bool:
+    return all(label.endswith((":", "：")) for row in body for label, _ in _pairs(row))
+
+
+def _pairs(row: Row) -> list[tuple[str, str]]:
+    """Return a row as pairs of label and value; [] if it is none."""
+    runs = [list(run) for filled, run in groupby(row, key=bool) if filled]
+    if any(len(run) % 2 for run in runs):
+        return []
+    pairs = [(run[at], run[at + 1]) for run in runs for at in range(0, len(run), 2)]
+    return [] if any(_VALUE.fullmatch(label) for label, _ in pairs) else pairs
+
+
+def _plain_lines(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield rows that no head names: pairs of a form, or values side by side."""
+    form = _is_form(rows)
+    for row in rows:
+        if form:
+            yield "; ".join(f"{label.rstrip(':：')}: {value}" for label, value in _pairs(row))
         else:
-            names = head + [""] * (len(cells) - len(head))
-            named = zip(names, cells, strict=False)
-            yield "; ".join(f"{name}: {cell}" if name else cell for name, cell in named if cell)
-    if head is not None and number == 0:
-        yield " | ".join(cell for cell in head if cell)
+            yield " | ".join(_values(row))
 
 
-def _is_head(cells: Sequence[str]) -> bool:
-    filled = [cell for cell in cells if cell]
-    distinct = len(set(filled)) == len(filled) > 1
-    return distinct and not any(_NUMBER.fullmatch(cell) or len(cell) > 60 for cell in filled)
+def _named(head: Row, row: Row) -> str:
+    if _is_section(head, row):
+        return row[0]
+    names = [*head, *[""] * (len(row) - len(head))]
+    named = zip(names, row, strict=False)
+    parts = [f"{name}: {cell}" if name else cell for name, cell in named if cell]
+    return "; ".join(part for part, _ in groupby(parts))  # a cell merged under one name, once
+
+
+def _is_section(head: Row, row: Row) -> bool:
+    """Return whether a row is one text that stands across the table."""
+    if len(row) == 1:
+        return len(head) > 2
+    return len(set(row)) == 1 and not _VALUE.fullmatch(row[0])
+
+
+def _values(row: Row) -> list[str]:
+    return [cell for cell in row if cell]
 
 
 def _flat(cell: str) -> str:
     return " ".join(cell.split())
-
-
-def _cell(value: object) -> str:
-    """Return a cell as people write it: no time where it is midnight, no ``.0``."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime) and value.time() == time():
-        return value.date().isoformat()
-    if isinstance(value, datetime | date | time):
-        return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
-    if isinstance(value, float):
-        return f"{value:.15g}"
-    return str(value)

@@ -155,7 +155,7 @@ def test_xlsx_rows_can_be_read_alone() -> None:
     text = load("a.xlsx", xlsx({"工资表": rows, "空": [], "数": numbers})).page_content
     assert text == (
         "## 工资表\n\n姓名: 张三; 工资: 8000; 入职: 2024-03-01\n姓名: 李 四; 工资: 0.1\n\n"
-        "## 数\n\n1 | 2\n3 | 2024-03-01 08:30:00"
+        "## 数\n\n1 | 2\n3 | 2024-03-01 8:30:00"
     )
 
 

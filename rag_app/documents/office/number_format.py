@@ -1,0 +1,152 @@
+"""Cell values as a spreadsheet shows them, by their number formats (ECMA-376, 18.8.30)."""
+
+import re
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+
+_SECTIONS = re.compile(r'((?:"[^"]*"|\\.|[^;"\\])*)(?:;|$)')
+_TOKENS = re.compile(
+    r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|_.|\*.|\[\$(?P<currency>[^\]-]*)(?:-[^\]]*)?\]'
+    r"|\[(?P<elapsed>h+|m+|s+)\]|\[[^\]]*\]|(?P<ampm>AM/PM|A/P|上午/下午)"
+    r"|(?P<letters>y+|m+|d+|h+|s+|e+(?![+-])|a{3,4})|(?P<number>[#0?][#0?,]*(?:\.[#0?]*)?(?:E[+-]0+)?)"
+    r"|(?P<other>.)",
+    re.IGNORECASE,
+)
+_WEEKDAYS = "一二三四五六日"
+_LOCAL_DATES = {"mm-dd-yy", "m/d/yy", "[$-f800]dddd\\,\\ mmmm\\ dd\\,\\ yyyy"}
+"""Formats that every country's program shows in its own way."""
+
+
+def as_shown(value: object, number_format: str = "General") -> str:
+    """Return a cell's value as its sheet shows it; dates of no clear format as in ISO 8601.
+
+    Args:
+        value: As openpyxl gives it.
+        number_format: The cell's.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, timedelta):
+        return _duration(value, number_format)
+    if isinstance(value, datetime | date | time):
+        return _moment(value, number_format)
+    if isinstance(value, int | float):
+        return _number(value, number_format)
+    return str(value)
+
+
+def _general(value: float) -> str:
+    if isinstance(value, int) or (value.is_integer() and abs(value) < 1e21):
+        return str(int(value))
+    return f"{value:.15g}"
+
+
+def _number(value: float, number_format: str) -> str:
+    sections = [match[1] for match in _SECTIONS.finditer(number_format)][:-1] or [number_format]
+    section, value = _section(sections, value)
+    tokens = list(_TOKENS.finditer(section))
+    if "General" in number_format or number_format == "@":
+        return _general(value)
+    if not any(token["number"] for token in tokens):
+        literal = "".join(map(_literal, tokens))
+        return literal if literal.strip() else _general(value)
+    if "/" in section:  # a fraction
+        return _general(value)
+    value *= 100 ** sum(token["other"] == "%" for token in tokens)
+    return "".join(
+        _digits(value, token["number"]) if token["number"] else _literal(token) for token in tokens
+    ).strip()
+
+
+def _section(sections: Sequence[str], value: float) -> tuple[str, float]:
+    """Return the part of a format for a number of its sign, and the number as that part has it."""
+    if value < 0 and len(sections) > 1 and sections[1].strip():
+        return sections[1], -value
+    if value == 0 and len(sections) > 2 and sections[2].strip():
+        return sections[2], value
+    return sections[0], value
+
+
+def _literal(token: "re.Match[str]") -> str:
+    found = token["quoted"] or token["escaped"] or token["currency"] or token["letters"]
+    return found or token["other"] or ""
+
+
+def _digits(value: float, pattern: str) -> str:
+    if "E" in pattern.upper():
+        decimals = len(re.findall(r"[0#?]", pattern.upper().partition("E")[0].partition(".")[2]))
+        return f"{value:.{decimals}E}"
+    whole, _, fraction = pattern.partition(".")
+    scaled = value / 1000 ** (len(pattern) - len(pattern.rstrip(",")))
+    text = f"{scaled:{',' if ',' in whole.rstrip(',') else ''}.{len(fraction.rstrip(','))}f}"
+    optional = len(fraction) - len(fraction.rstrip("#?,"))
+    if optional and "." in text:
+        keep = len(text) - optional
+        text = (text[:keep] + text[keep:].rstrip("0")).rstrip(".")
+    least = whole.count("0")
+    sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
+    missing = least - len(digits.partition(".")[0])
+    return sign + "0" * max(missing, 0) + digits
+
+
+def _duration(value: timedelta, number_format: str) -> str:
+    seconds = round(value.total_seconds())
+    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
+    text = f"{seconds // 3600}:{seconds // 60 % 60:02}"
+    return sign + (text + f":{seconds % 60:02}" if "s" in number_format or seconds % 60 else text)
+
+
+def _moment(value: datetime | date | time, number_format: str) -> str:
+    section = number_format.partition(";")[0]
+    tokens = list(_TOKENS.finditer(section))
+    letters = [token["letters"] for token in tokens if token["letters"]]
+    if (
+        not letters
+        or "General" in section
+        or section.lower() in _LOCAL_DATES
+        or isinstance(value, time)
+    ):
+        return _iso(value)
+    moment = value if isinstance(value, datetime) else datetime.combine(value, time())
+    half = any(token["ampm"] for token in tokens)
+    shown = []
+    for at, token in enumerate(tokens):
+        if token["ampm"]:
+            names = token["ampm"].split("/")
+            shown.append(names[moment.hour >= 12])
+        elif token["letters"]:
+            shown.append(_part(moment, token["letters"].lower(), _is_minute(tokens, at), half))
+        else:
+            shown.append(_literal(token))
+    return "".join(shown).strip()
+
+
+def _is_minute(tokens: Sequence["re.Match[str]"], at: int) -> bool:
+    """Return whether an ``m`` means minutes: after hours, or before seconds."""
+    around = [token["letters"] or token["elapsed"] for token in tokens]
+    before = next((name for name in reversed(around[:at]) if name), "")
+    after = next((name for name in around[at + 1 :] if name), "")
+    return before.lower().startswith("h") or after.lower().startswith("s")
+
+
+def _part(moment: datetime, name: str, minute: bool, half: bool) -> str:
+    kind, width = name[0], len(name)
+    if kind in "ye":
+        return f"{moment.year % 100:02}" if kind == "y" and width <= 2 else str(moment.year)
+    if kind == "a" or (kind == "d" and width > 2):
+        return ("星期" if width == 4 else "") + _WEEKDAYS[moment.weekday()]
+    if kind == "m" and width > 2 and not minute:
+        return str(moment.month)
+    hour = moment.hour % 12 or 12 if half else moment.hour
+    numbers = {"d": moment.day, "h": hour, "s": moment.second}
+    number = (moment.minute if minute else moment.month) if kind == "m" else numbers[kind]
+    return f"{number:02}" if width >= 2 else str(number)
+
+
+def _iso(value: datetime | date | time) -> str:
+    """Return a moment as people write it: no time where it is midnight."""
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == time() else value.isoformat(" ")
+    return value.isoformat()

@@ -1,0 +1,112 @@
+"""Excel workbooks → text: each value as its sheet shows it, under the name of its column."""
+
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
+from rag_app.documents.naming import shown
+from rag_app.documents.office.number_format import as_shown
+from rag_app.documents.tables import table_lines
+from rag_app.documents.text import clean
+from rag_app.errors import DocumentError
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
+    from openpyxl.worksheet.worksheet import Worksheet
+
+MAX_CELLS = 20_000_000
+"""A few bytes of a workbook can claim sixteen billion cells."""
+_UNCALCULATED = re.compile(
+    rb"<c [^>]*>\s*<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>\s*|<v></v>\s*)?</c>"
+)
+"""A cell with a formula and no value."""
+_WHOLE = 20 * 2**20
+"""Bytes of sheets up to which a workbook is held in memory, to see its merged cells."""
+_MAX_MERGED = 10_000
+"""Cells that take the value of a merged one."""
+
+
+def read_xlsx(data: bytes, name: str) -> tuple[str, list[str]]:
+    """Return the visible sheets of a workbook, each under its name, and what was not read.
+
+    Raises:
+        DocumentError: it is damaged, or has more cells than a table of text.
+    """
+    check_archive(data, name, max_xml=MAX_SHEETS_XML, max_tags=None)
+    parts: list[str] = []
+    seen = hidden = 0
+    with warnings.catch_warnings():
+        # openpyxl warns of styles and extensions that it leaves out; the text is whole.
+        warnings.simplefilter("ignore")
+        workbook = _workbook(data)
+        for sheet in workbook.worksheets:
+            if sheet.sheet_state != "visible":
+                hidden += 1
+                continue
+            rows = []
+            for row in _rows(sheet):
+                seen += len(row) + 1
+                if seen > MAX_CELLS:
+                    msg = f"{shown(name)} has more than {MAX_CELLS:,} cells; save the part needed"
+                    raise DocumentError(msg)
+                rows.append(row)
+            if lines := list(table_lines(rows)):
+                title = " ".join(sheet.title.split())
+                parts.append(f"## {title}\n\n" + "\n".join(lines))
+        workbook.close()
+        uncalculated = _uncalculated(data)
+    notes = [f"{hidden} hidden sheets were left out"] if hidden else []
+    if uncalculated:
+        notes.append(
+            f"{uncalculated} formulas have no stored result and were left out; "
+            "open and save the workbook in a spreadsheet program"
+        )
+    return clean("\n\n".join(parts)), notes
+
+
+def _workbook(data: bytes) -> "Workbook":
+    from openpyxl import load_workbook
+
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        size = sum(i.file_size for i in archive.infolist() if "worksheets/" in i.filename)
+    return load_workbook(BytesIO(data), read_only=size > _WHOLE, data_only=True)
+
+
+def _uncalculated(data: bytes) -> int:
+    """Return how many formulas have no stored result."""
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        return sum(
+            len(_UNCALCULATED.findall(archive.read(item)))
+            for item in archive.infolist()
+            if item.filename.startswith("xl/worksheets/") and item.file_size <= _WHOLE
+        )
+
+
+def _rows(sheet: "Worksheet") -> Iterator[list[str]]:
+    """Yield the rows of a sheet as shown; a merged cell's value stands in each cell it covers."""
+    merged = _merged(sheet)
+    if hasattr(sheet, "reset_dimensions"):
+        sheet.reset_dimensions()  # of a sheet that is read row by row; they may be untrue
+    for number, row in enumerate(sheet.iter_rows(), 1):
+        yield [
+            merged.get((number, column))
+            or as_shown(cell.value, getattr(cell, "number_format", None) or "General")
+            for column, cell in enumerate(row, 1)
+        ]
+
+
+def _merged(sheet: "Worksheet") -> dict[tuple[int, int], str]:
+    """Return the text of merged cells by row and column (from 1)."""
+    found: dict[tuple[int, int], str] = {}
+    for cells in getattr(sheet, "merged_cells", None) or ():
+        if cells.size["rows"] * cells.size["columns"] + len(found) > _MAX_MERGED:
+            continue
+        first = sheet.cell(cells.min_row, cells.min_col)
+        text = as_shown(first.value, first.number_format or "General")
+        for row, column in cells.cells:
+            found[row, column] = text
+    return found

@@ -1,0 +1,20 @@
+import pytest
+
+from rag_app.documents.office.delimited import read_csv
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("姓名,部门,备注（来源，时间，经手，其他）\n张某,财务部,转正\n",
+         "姓名: 张某; 部门: 财务部; 备注（来源，时间，经手，其他）: 转正"),
+        ("sep=;\n姓名;城市\n张某;绍兴\n", "姓名: 张某; 城市: 绍兴"),
+        ("用水情况，单位：吨\n户名;一月;二月\n张某;12;15\n", "户名: 张某; 一月: 12; 二月: 15"),
+        ("产品,2020,2021\n铜管,11,12\n", "产品: 铜管; 2020: 11; 2021: 12"),
+        ("名称\t数量\n螺丝，M3\t40\n", "名称: 螺丝，M3; 数量: 40"),
+        ("名称，数量\n螺丝，40\n", "名称: 螺丝; 数量: 40"),
+        ('名称,说明\n螺丝,"一,二;三"\n', "名称: 螺丝; 说明: 一,二;三"),
+    ],
+)  # fmt: skip
+def test_what_separates_the_values_is_found(text: str, lines: str) -> None:
+    assert lines in read_csv(text).split("\n")
