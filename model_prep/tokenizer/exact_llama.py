@@ -22,7 +22,7 @@ _NOWHERE = (0, 0)
 
 
 class _Part(NamedTuple):
-    """A stretch of text, or a token that stands for itself."""
+    """A stretch of text, or an added token."""
 
     ids: list[int]
     begin: int
@@ -66,12 +66,12 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
     ) -> None:
         self._model = Path(vocab_file).read_bytes()
         sp = self._sp = SentencePieceProcessor(model_proto=self._model)
-        self._pieces: list[str] = [sp.id_to_piece(number) for number in range(sp.get_piece_size())]
-        # The value of each byte piece.
+        self._pieces: list[str] = sp.id_to_piece(list(range(sp.get_piece_size())))
+        # The value of each byte piece, such as <0x0A>, by its id.
         self._bytes = {
-            number: int(piece[3:5], 16)
-            for number, piece in enumerate(self._pieces)
-            if sp.is_byte(number)
+            token_id: int(piece[3:5], 16)
+            for token_id, piece in enumerate(self._pieces)
+            if sp.is_byte(token_id)
         }
         self.vocab_file = vocab_file
         self.legacy = legacy is not False
@@ -99,8 +99,8 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
 
     def get_vocab(self) -> dict[str, int]:
         """Return the id of each piece and added token."""
-        vocabulary = {piece: number for number, piece in enumerate(self._pieces)}
-        return {**vocabulary, **self._added_tokens_encoder}
+        pieces = {piece: token_id for token_id, piece in enumerate(self._pieces)}
+        return {**pieces, **self._added_tokens_encoder}
 
     def save_vocabulary(
         self, save_directory: str, filename_prefix: str | None = None
@@ -112,8 +112,8 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         return (str(target),)
 
     def _convert_token_to_id(self, token: str) -> int:
-        number: int = self._sp.piece_to_id(token)
-        return number
+        token_id: int = self._sp.piece_to_id(token)
+        return token_id
 
     def _convert_id_to_token(self, index: int) -> str:
         return self._pieces[index]
@@ -135,7 +135,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         return tokens
 
     def _tokenize(self, text: str, **_: Any) -> list[str]:
-        return [self._pieces[number] for number in self._sp.encode(_encodable(text))]
+        return [self._pieces[token_id] for token_id in self._sp.encode(_encodable(text))]
 
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
@@ -153,7 +153,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         """Return 1 where a special token is, 0 where text is."""
         if already_has_special_tokens:
             special = set(self.all_special_ids)
-            return [int(number in special) for number in token_ids_0]
+            return [int(token_id in special) for token_id in token_ids_0]
         second = [] if token_ids_1 is None else [1, *[0] * len(token_ids_1)]
         return [1, *[0] * len(token_ids_0), *second]
 
@@ -164,7 +164,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         tokens = self._plain_token if add_special_tokens or as_text else self._any_token
         words, marked = map(options.get, ("is_split_into_words", "sanitize_control_tokens"))
         single = isinstance(text, str) and not words and not marked
-        many = isinstance(text, list) and all(isinstance(one, str) for one in text)
+        many = isinstance(text, list) and all(isinstance(item, str) for item in text)
         rest = words or marked or options.get("return_overflowing_tokens")
         if (single or many) and text_pair is None and not rest:
             rows = self._ids_of([text] if single else text, tokens)
@@ -188,7 +188,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
             threads = -1 if sum(map(len, texts)) > _MANY_CHARS else 1
             ids: list[list[int]] = self._sp.encode(texts, num_threads=threads)
             return ids
-        return [[one for part in self._parts(text, tokens) for one in part.ids] for text in texts]
+        return [[i for part in self._parts(text, tokens) for i in part.ids] for text in texts]
 
     def _parts(self, text: str, tokens: re.Pattern[str] | None) -> Iterator["_Part"]:
         """Yield each stretch of text and each token."""
@@ -227,12 +227,12 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
             data["token_type_ids"] = [[0] * len(row) for row in ids]
         if options.get("return_special_tokens_mask"):
             special = set(self.all_special_ids)
-            data["special_tokens_mask"] = [[int(one in special) for one in row] for row in ids]
+            data["special_tokens_mask"] = [[int(i in special) for i in row] for row in ids]
         offsets = []
         if options.get("return_offsets_mapping"):
             texts = [text] if isinstance(text, str) else text
             first = [_NOWHERE] * len(begin)
-            offsets = [first + self._offsets(_encodable(one), tokens)[cut] for one in texts]
+            offsets = [first + self._offsets(_encodable(text), tokens)[cut] for text in texts]
         data = self._padded(data, offsets, options)
         if options.get("return_length"):
             data["length"] = [len(row) for row in data["input_ids"]]
@@ -246,10 +246,10 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         limit, strategy = options.get("max_length"), options.get("truncation_strategy")
         if limit is None or strategy is None or strategy.value == "do_not_truncate":
             return slice(None)
-        room = max(limit - added, 0)
+        kept = max(limit - added, 0)
         if self.truncation_side == "right":
-            return slice(room)
-        return slice(-room, None) if room else slice(0)
+            return slice(kept)
+        return slice(-kept, None) if kept else slice(0)
 
     def _padded(
         self, data: dict[str, Any], offsets: list[Any], options: dict[str, Any]
@@ -291,14 +291,14 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
                 offsets.append((begin, end))
                 continue
             at, left = begin - int(self.legacy or not begin), 0
-            for number in ids:
-                if number in self._bytes:
+            for token_id in ids:
+                if token_id in self._bytes:
                     left = left or len(text[at].encode())
                     offsets.append((at, at + 1))
                     left -= 1
                     at += not left
                 else:
-                    size = len(self._pieces[number])
+                    size = len(self._pieces[token_id])
                     offsets.append((max(at, begin), at + size))
                     at += size
         return offsets
@@ -321,23 +321,23 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         ids = [token_ids] if isinstance(token_ids, int) else list(token_ids)
         if skip_special_tokens:
             special = set(self.all_special_ids)
-            ids = self._whole_characters([number for number in ids if number not in special])
+            ids = self._complete_characters([i for i in ids if i not in special])
         if self._added_tokens_decoder.keys().isdisjoint(ids):
             return self._text_of(ids, first=True)
         text, run = "", list[int]()
-        for number in ids:
-            if number in self._added_tokens_decoder:
+        for token_id in ids:
+            if token_id in self._added_tokens_decoder:
                 text += self._text_of(run, first=not text)
-                text += self._added_tokens_decoder[number].content
+                text += self._added_tokens_decoder[token_id].content
                 run = []
             else:
-                run.append(number)
+                run.append(token_id)
         return text + self._text_of(run, first=not text)
 
     def _text_of(self, ids: list[int], *, first: bool) -> str:
         if max(ids, default=0) >= len(self._pieces):
             # A model's vocabulary may be padded beyond the pieces; such ids have no text.
-            ids = [number for number in ids if number < len(self._pieces)]
+            ids = [token_id for token_id in ids if token_id < len(self._pieces)]
         if not ids:
             return ""
         if self.legacy or first:
@@ -346,13 +346,13 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         barrier = self._sp.encode(_BARRIER)
         return str(self._sp.decode(barrier + ids))[1:]
 
-    def _whole_characters(self, ids: list[int]) -> list[int]:
+    def _complete_characters(self, ids: list[int]) -> list[int]:
         """Leave out the first bytes of a character whose last ones are yet to come."""
         tail: list[int] = []
-        for number in reversed(ids[-4:]):
-            if number not in self._bytes:
+        for token_id in reversed(ids[-4:]):
+            if token_id not in self._bytes:
                 break
-            tail.insert(0, self._bytes[number])
+            tail.insert(0, self._bytes[token_id])
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         decoder.decode(bytes(tail))
         return ids[: len(ids) - len(decoder.getstate()[0])]

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from model_prep.checkpoint.checksums import file_digest
 from model_prep.errors import TokenizerError
+from model_prep.tokenizer import check
 from model_prep.tokenizer.check import LINES, check_exactness
 from model_prep.tokenizer.exact_llama import ExactLlamaTokenizer
 from model_prep.tokenizer.loading import (
@@ -224,3 +226,12 @@ def test_chats_can_keep_special_tokens_of_users_out(alpaca_tokenizer: Path) -> N
     )
     assert ids[0] == 1
     assert 2 not in ids
+
+
+def test_code_of_an_earlier_version_is_known(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_tokenizer(plain, plain)
+    code = plain / "exact_llama.py"
+    code.write_bytes(code.read_bytes() + b"# of an earlier version\n")
+    assert check_exactness(plain).exact is False
+    monkeypatch.setattr(check, "EARLIER_CODE", (file_digest(code),))
+    assert check_exactness(plain).exact is True
