@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.paths import ROOT
+from tests.paths import TEST_DATA
+from tests.tokenizers import PUBLISHED, Tokenizers, published_tokenizers, trained_tokenizers
 
 # Before any test changes it: where the real models lie.
 REAL_HOME = os.environ.get("RAG_APP_HOME")
@@ -32,26 +33,34 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of real test data that is not part of the project."""
-    default = ROOT.parent / "shared" / "data"
-    folder = Path(os.environ.get("RAG_APP_TEST_DATA", default))
-    if not folder.is_dir():
-        pytest.skip(f"no test data at {folder}; set RAG_APP_TEST_DATA")
-    return folder
+    if not TEST_DATA.is_dir():
+        pytest.skip(f"no test data at {TEST_DATA}; set RAG_APP_TEST_DATA")
+    return TEST_DATA
 
 
 @pytest.fixture(scope="session")
-def alpaca_tokenizer(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the real tokenizer of Chinese-Alpaca, made from LLaMA's."""
-    from model_prep.tokenizer.merge import merge_tokenizer
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Tokenizers:
+    """Small tokenizers of the LLaMA family, trained here."""
+    return trained_tokenizers(tmp_path_factory.mktemp("tokenizers") / "trained")
 
-    folder = tmp_path_factory.mktemp("tokenizers") / "chinese-alpaca"
-    merge_tokenizer(
-        test_data / "tokenizers" / "llama_tokenizer.model",
-        folder,
-        chinese_sp_model=test_data / "tokenizers" / "chinese_sp.model",
-        add_pieces=["[PAD]"],
-    )
-    return folder
+
+@pytest.fixture(scope="session")
+def published(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Tokenizers:
+    """The real ones."""
+    return published_tokenizers(tmp_path_factory.mktemp("tokenizers") / "published")
+
+
+@pytest.fixture(scope="session", params=["trained", *["published"] * PUBLISHED.is_dir()])
+def tokenizers(request: pytest.FixtureRequest) -> Tokenizers:
+    """The trained tokenizers, and where they are there, the real ones."""
+    found: Tokenizers = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session")
+def alpaca_tokenizer(trained: Tokenizers) -> Path:
+    """A folder with a tokenizer like Chinese-Alpaca's."""
+    return trained.alpaca.parent
 
 
 @pytest.fixture(scope="session")

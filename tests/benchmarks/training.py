@@ -31,13 +31,13 @@ from sentencepiece import SentencePieceTrainer
 from torch.nn.utils.rnn import pad_sequence
 
 from model_prep.tokenizer.loading import ALPACA_TEMPLATE, load_tokenizer
+from model_prep.tokenizer.merge import merge_tokenizer
 from model_prep.training.data import load_data
 from model_prep.training.encoding import IGNORED
 from model_prep.training.model import model_options, tokenizer_of
 from model_prep.training.packing import make_sequences
 from model_prep.training.run import train
 from model_prep.training.settings import SftSettings, make_settings
-from tests.model_prep.tiny_llama import chinese_llama
 
 RATIO_LIMIT, WARM, SAMPLES = 1.03, 5, 1000
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -176,7 +176,9 @@ def write_data(job: Job, data: Path) -> None:
     folder = Path(job.folder) / "model"
     (folder.parent / "data.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     if job.dtype == "bfloat16":
-        chinese_llama(data, folder)
+        files = data / "tokenizers"
+        chinese = files / "chinese_sp.model"
+        merge_tokenizer(files / "llama_tokenizer.model", folder, chinese_sp_model=chinese)
         return
     folder.mkdir()
     texts = [ALPACA_TEMPLATE] * 300 + [text[:800] for text in articles[:300]]

@@ -15,6 +15,7 @@ import rag_app.cli
 from tests.model_prep.llama.meta_llama import make_meta
 from tests.model_prep.tiny_loras import make_loras
 from tests.paths import README
+from tests.tokenizers import Tokenizers, piece_count
 
 pytestmark = pytest.mark.slow
 
@@ -45,15 +46,15 @@ def outputs(*arguments: object) -> list[str]:
 
 
 @pytest.fixture
-def inputs(test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def inputs(tokenizers: Tokenizers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The files that the README's walk begins with, but with two small layers."""
-    tokenizers, folder = test_data / "tokenizers", tmp_path / "walk"
-    make_meta(folder / "llama" / "7B", 32_000, shards=1)
-    shutil.copy(tokenizers / "llama_tokenizer.model", folder / "llama" / "tokenizer.model")
-    shutil.copy(tokenizers / "chinese_sp.model", folder)
+    folder = tmp_path / "walk"
+    make_meta(folder / "llama" / "7B", piece_count(tokenizers.llama), shards=1)
+    shutil.copy(tokenizers.llama, folder / "llama")
+    shutil.copy(tokenizers.chinese, folder / "chinese_sp.model")
     prep("convert", "--input-dir", folder / "llama", "--output-dir", tmp_path / "base")
     for name, more in (("chinese", ()), ("alpaca", ("--add-piece", "[PAD]"))):
-        pieces = ("--chinese-sp-model", tokenizers / "chinese_sp.model", "--output-dir")
+        pieces = ("--chinese-sp-model", tokenizers.chinese, "--output-dir")
         prep(
             "merge-tokenizer",
             "--llama-tokenizer",
@@ -84,15 +85,14 @@ def test_the_walk_of_the_readme(inputs: Path, tiny_embeddings: Path) -> None:
 
 
 def test_from_original_weights_to_answers(
-    test_data: Path, tiny_embeddings: Path, tmp_path: Path
+    tokenizers: Tokenizers, tiny_embeddings: Path, tmp_path: Path
 ) -> None:
-    tokenizers = test_data / "tokenizers"
     original, base = tmp_path / "原始 llama", tmp_path / "llama-hf"
-    make_meta(original / "7B", 32_000, shards=2)
-    shutil.copy(tokenizers / "llama_tokenizer.model", original / "tokenizer.model")
+    make_meta(original / "7B", piece_count(tokenizers.llama), shards=2)
+    shutil.copy(tokenizers.llama, original)
     prep("convert", "--input_dir", original, "--output_dir", base)
 
-    pieces = ("--llama-tokenizer", base, "--chinese-sp-model", tokenizers / "chinese_sp.model")
+    pieces = ("--llama-tokenizer", base, "--chinese-sp-model", tokenizers.chinese)
     chinese, alpaca = tmp_path / "chinese-tokenizer", tmp_path / "alpaca-tokenizer"
     prep("merge-tokenizer", *pieces, "--output-dir", chinese)
     prep("merge-tokenizer", *pieces, "--add-piece", "[PAD]", "--output-dir", alpaca)

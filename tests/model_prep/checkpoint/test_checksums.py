@@ -22,6 +22,7 @@ from model_prep.checkpoint.reader import open_checkpoint
 from model_prep.checkpoint.safetensors_file import write_safetensors, write_safetensors_shards
 from model_prep.checkpoint.tensors import TensorData
 from model_prep.errors import CheckpointError
+from tests.tokenizers import Tokenizers
 
 
 def test_files_are_hashed_as_hashlib_does(tmp_path: Path) -> None:
@@ -95,9 +96,8 @@ def test_the_table_is_well_formed() -> None:
     assert all(len(digest) == 64 and int(digest, 16) for digest in digests)
 
 
-def test_real_tokenizers_are_known(test_data: Path) -> None:
-    folder = test_data / "tokenizers"
-    found = file_digests([folder / "llama_tokenizer.model", folder / "chinese_sp.model"])
+def test_real_tokenizers_are_known(published: Tokenizers) -> None:
+    found = file_digests([published.llama, published.chinese])
     names = [published_name(digest) for digest in found.values()]
     assert names == ["LLaMA-tokenizer", "Chinese-SentencePiece"]
     assert published_name("0" * 64) is None

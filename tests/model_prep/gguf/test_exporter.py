@@ -22,8 +22,9 @@ from model_prep.errors import (
 )
 from model_prep.gguf.exporter import export_gguf
 from tests.model_prep.gguf.llama_server import LlamaServer
-from tests.model_prep.tiny_llama import CHAT_TEMPLATE, change_config, chinese_llama, make_llama
+from tests.model_prep.tiny_llama import CHAT_TEMPLATE, change_config, make_llama
 from tests.model_prep.training.lines import ODD, some_lines
+from tests.tokenizers import Tokenizers, piece_count, processor
 
 PROMPTS = [
     "今天天气怎么样？",
@@ -34,21 +35,9 @@ PROMPTS = [
 
 
 @pytest.fixture(scope="module")
-def tokenizers(
-    test_data: Path, alpaca_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
-    """LLaMA's tokenizer and the two that the Chinese models have."""
-    return {
-        "llama": test_data / "tokenizers" / "llama_tokenizer.model",
-        "chinese-llama": chinese_llama(test_data, tmp_path_factory.mktemp("tokenizer") / "zh"),
-        "chinese-alpaca": alpaca_tokenizer / "tokenizer.model",
-    }
-
-
-@pytest.fixture(scope="module")
-def model(tokenizers: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(trained: Tokenizers, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a merged model; tests that change it take `copied`."""
-    return make_llama(tmp_path_factory.mktemp("gguf") / "模型 model", tokenizers["chinese-alpaca"])
+    return make_llama(tmp_path_factory.mktemp("gguf") / "模型 model", trained.alpaca)
 
 
 @pytest.fixture
@@ -66,26 +55,21 @@ def server(exported: Path) -> LlamaServer:
     return LlamaServer(exported)
 
 
-def pieces_of(file: Path):
-    from sentencepiece import SentencePieceProcessor
-
-    return SentencePieceProcessor(model_file=str(file))
-
-
 def values(file: Path) -> dict[str, object]:
     from gguf import GGUFReader
 
     return {name: field.contents() for name, field in GGUFReader(file).fields.items()}
 
 
-@pytest.mark.parametrize("name", ["llama", "chinese-llama", "chinese-alpaca"])
+@pytest.mark.parametrize("name", ["llama", "chinese_llama", "alpaca"])
 def test_llama_cpp_splits_text_as_sentencepiece_does(
-    name: str, tokenizers: dict[str, Path], test_data: Path, tmp_path: Path
+    name: str, tokenizers: Tokenizers, tmp_path: Path
 ) -> None:
-    exact = pieces_of(tokenizers[name])
-    folder = make_llama(tmp_path / "model", tokenizers[name], hidden_size=32)
+    file = getattr(tokenizers, name)
+    exact = processor(file)
+    folder = make_llama(tmp_path / "model", file, hidden_size=32)
     served = LlamaServer(export_gguf(folder).path)
-    lines = some_lines(test_data, 5000)
+    lines = some_lines(5000)
     assert len(lines) == 5000
     wrong = [line for line in lines if served.tokenize(line) != exact.encode(line)]
     assert wrong == []
@@ -93,22 +77,20 @@ def test_llama_cpp_splits_text_as_sentencepiece_does(
 
 @settings(deadline=None, max_examples=300)
 @given(text=st.text() | st.lists(st.sampled_from(ODD)).map("".join))
-def test_any_text_is_split_alike(
-    text: str, server: LlamaServer, tokenizers: dict[str, Path]
-) -> None:
-    exact = pieces_of(tokenizers["chinese-alpaca"])
+def test_any_text_is_split_alike(text: str, server: LlamaServer, trained: Tokenizers) -> None:
+    exact = processor(trained.alpaca)
     assert server.tokenize(text) == exact.encode(text)
     assert server.tokenize(text, start=True) == [1, *exact.encode(text)]
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_llama_cpp_says_what_transformers_says(
-    prompt: str, model: Path, server: LlamaServer, tokenizers: dict[str, Path]
+    prompt: str, model: Path, server: LlamaServer, trained: Tokenizers
 ) -> None:
     import torch
     from transformers import LlamaForCausalLM
 
-    exact = pieces_of(tokenizers["chinese-alpaca"])
+    exact = processor(trained.alpaca)
     ids = [1, *exact.encode(prompt)]
     torch_model: Any = LlamaForCausalLM.from_pretrained(model, dtype=torch.float32)
     said = torch_model.generate(
@@ -119,11 +101,11 @@ def test_llama_cpp_says_what_transformers_says(
     assert server.complete(prompt, 24).lstrip(" ") == exact.decode(said).lstrip(" ")
 
 
-def test_special_tokens_and_template_are_carried(exported: Path) -> None:
+def test_special_tokens_and_template_are_carried(exported: Path, trained: Tokenizers) -> None:
     held = values(exported)
     special = {name: held[f"tokenizer.ggml.{name}_token_id"] for name in ("bos", "eos", "unknown")}
     assert special == {"bos": 1, "eos": 2, "unknown": 0}
-    assert held["tokenizer.ggml.padding_token_id"] == 49_953
+    assert held["tokenizer.ggml.padding_token_id"] == piece_count(trained.alpaca) - 1
     assert held["tokenizer.ggml.add_bos_token"] is True
     assert held["tokenizer.ggml.add_eos_token"] is False
     assert held["tokenizer.chat_template"] == CHAT_TEMPLATE
@@ -159,25 +141,24 @@ def test_weights_are_those_of_the_folder(quantize: str, model: Path, tmp_path: P
     assert LlamaServer(done.path).complete("你好", 4)
 
 
-def test_rows_that_no_block_divides_stay_float16(
-    tokenizers: dict[str, Path], tmp_path: Path
-) -> None:
+def test_rows_that_no_block_divides_stay_float16(trained: Tokenizers, tmp_path: Path) -> None:
     from gguf import GGMLQuantizationType, GGUFReader
 
-    folder = make_llama(tmp_path / "model", tokenizers["llama"], intermediate_size=100)
+    folder = make_llama(tmp_path / "model", trained.llama, intermediate_size=100)
     done = export_gguf(folder, quantize="q8_0")
     kinds = {tensor.name: tensor.tensor_type for tensor in GGUFReader(done.path).tensors}
     assert kinds["blk.0.ffn_down.weight"] == GGMLQuantizationType.F16
     assert kinds["blk.0.ffn_up.weight"] == GGMLQuantizationType.Q8_0
 
 
-def test_tied_embeddings_and_padded_vocabulary(tokenizers: dict[str, Path], tmp_path: Path) -> None:
+def test_tied_embeddings_and_padded_vocabulary(trained: Tokenizers, tmp_path: Path) -> None:
+    padded = piece_count(trained.llama) + 64
     folder = make_llama(
-        tmp_path / "model", tokenizers["llama"], vocab_size=32_064, tie_word_embeddings=True
+        tmp_path / "model", trained.llama, vocab_size=padded, tie_word_embeddings=True
     )
     done = export_gguf(folder)
-    assert done.vocabulary == 32_064
-    assert LlamaServer(done.path).tokenize("你好") == pieces_of(tokenizers["llama"]).encode("你好")
+    assert done.vocabulary == padded
+    assert LlamaServer(done.path).tokenize("你好") == processor(trained.llama).encode("你好")
 
 
 def rewrite(folder: Path, **changed) -> None:
@@ -225,7 +206,7 @@ def unigram(folder: Path) -> None:
         ),
         (lambda folder: change_config(folder, num_hidden_layers=3), r"lack model\.layers\.2"),
         (lambda folder: change_config(folder, intermediate_size=97), "calls for"),
-        (lambda folder: change_config(folder, vocab_size=49_953), "do not belong together"),
+        (lambda folder: change_config(folder, vocab_size=999), "do not belong together"),
         (lambda folder: (folder / "tokenizer.model").unlink(), "tokenizer.model can't be read"),
         (
             lambda folder: (folder / "tokenizer.model").write_bytes(b"\x0a\xff"),

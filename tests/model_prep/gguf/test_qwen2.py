@@ -19,11 +19,12 @@ from tests.model_prep.gguf.llama_server import LlamaServer
 from tests.model_prep.tiny_llama import change_config
 from tests.model_prep.tiny_qwen2 import SPECIAL, TEMPLATE, make_qwen2
 from tests.model_prep.training.lines import some_lines
+from tests.tokenizers import Tokenizers
 
 
 @pytest.fixture(scope="module")
-def lines(test_data: Path) -> list[str]:
-    return some_lines(test_data, 2000)
+def lines() -> list[str]:
+    return some_lines(2000)
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +145,12 @@ def test_a_damaged_file_is_refused(
     assert [one.name for one in tmp_path.iterdir()] == [file.name]
 
 
-def test_what_is_not_there_or_of_another_kind(home: Path, tmp_path: Path, test_data: Path) -> None:
+def test_what_is_not_there_or_of_another_kind(
+    home: Path, tmp_path: Path, trained: Tokenizers
+) -> None:
     from tests.model_prep.tiny_llama import make_llama
 
-    llama = make_llama(tmp_path / "llama", test_data / "tokenizers" / "llama_tokenizer.model")
+    llama = make_llama(tmp_path / "llama", trained.llama)
     other = export_gguf(llama).path
     cases: list[tuple[str | Path, type[Exception], str]] = [
         (tmp_path / "none.gguf", UsageError, "does not exist"),

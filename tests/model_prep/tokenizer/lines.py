@@ -1,10 +1,9 @@
 """Real and awkward lines that tokenizers are compared on."""
 
-import json
 import random
-from pathlib import Path
 
 from model_prep.tokenizer.sample_texts import AWKWARD, CHINESE, ENGLISH
+from tests.texts import news_lines, questions_and_passages
 
 _PARTS = [
     *("  ", "\t", "\n", "\r\n", " ", "   ", "\u3000", "\u00a0", "\x00", "\x01", "\x1b", "\u200b"),
@@ -17,12 +16,9 @@ PIECES_OF_TEXT = tuple(_PARTS)
 """Stretches of text that are awkward beside each other."""
 
 
-def real_lines(test_data: Path) -> list[str]:
-    news = (test_data / "news" / "news_2023.txt").read_text(encoding="utf-8").split("\n")
-    cmrc = json.loads((test_data / "cmrc2018" / "cmrc2018_trial.json").read_text(encoding="utf-8"))
-    passages = [part for entry in cmrc["data"] for part in entry["paragraphs"]]
-    questions = [qa["question"] for part in passages for qa in part["qas"]]
-    return [*news, *(part["context"] for part in passages), *questions, *CHINESE, *ENGLISH]
+def real_lines() -> list[str]:
+    questions, passages = questions_and_passages()
+    return [*news_lines(), *passages, *questions, *CHINESE, *ENGLISH]
 
 
 def awkward_lines(count: int) -> list[str]:

@@ -1,5 +1,6 @@
 import copy
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from model_prep.tokenizer.loading import load_tokenizer
 from tests.model_prep.tokenizer.lines import PIECES_OF_TEXT, awkward_lines, real_lines
+from tests.tokenizers import Tokenizers, processor
 
 TEXTS = st.one_of(
     st.text(),
@@ -18,19 +20,57 @@ TEXTS = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def tokenizer(alpaca_tokenizer: Path) -> Any:
-    return load_tokenizer(alpaca_tokenizer)
+def folder(tokenizers: Tokenizers) -> Path:
+    return tokenizers.alpaca.parent
 
 
 @pytest.fixture(scope="module")
-def model(alpaca_tokenizer: Path) -> Any:
-    from sentencepiece import SentencePieceProcessor
-
-    return SentencePieceProcessor(model_file=str(alpaca_tokenizer / "tokenizer.model"))
+def tokenizer(folder: Path) -> Any:
+    return load_tokenizer(folder)
 
 
-def test_no_line_differs_from_sentencepiece(tokenizer: Any, model: Any, test_data: Path) -> None:
-    lines = [*real_lines(test_data), *awkward_lines(2500)]
+@pytest.fixture(scope="module")
+def model(tokenizers: Tokenizers) -> Any:
+    return processor(tokenizers.alpaca)
+
+
+def appended_pairs(model: Any) -> tuple[set[str], list[str]]:
+    """All pieces, and those of two Chinese characters that were appended, whose score is 0."""
+    ids = list(range(3, len(model)))
+    pieces = model.id_to_piece(ids)
+    zero = [piece for piece, score in zip(pieces, model.get_score(ids), strict=True) if score == 0]
+    return set(pieces), [piece for piece in zero if re.fullmatch("[一-鿿]{2}", piece)]
+
+
+def test_the_leftmost_of_equal_pairs_is_joined_first(tokenizer: Any, model: Any) -> None:
+    known, pairs = appended_pairs(model)
+    overlapping = [
+        (left, right)
+        for right in pairs[:500]
+        for left in pairs
+        if left[1] == right[0] and left[0] != right[0] and left + right[1] not in known
+        # That in which the order of the vocabulary would decide otherwise.
+        if model.piece_to_id(left) > model.piece_to_id(right)
+    ]
+    assert len(overlapping) > 10
+    for left, right in overlapping[:300]:
+        text, pieces = f"龘{left}{right[1]}", [*model.encode_as_pieces("龘"), left, right[1]]
+        assert model.encode_as_pieces(text) == pieces
+        assert tokenizer.tokenize(text) == pieces
+
+
+def test_a_piece_that_overlaps_itself_is_joined_from_the_left(tokenizer: Any, model: Any) -> None:
+    known, pairs = appended_pairs(model)
+    double = next(one for one in pairs if one[0] == one[1] and one + one[0] not in known)
+    for count in range(1, 12):
+        text = f"龘{double[0] * count}"
+        assert tokenizer.tokenize(text) == model.encode_as_pieces(text)
+    assert tokenizer.tokenize(f"龘{double}{double[0]}")[-2:] == [double, double[0]]
+
+
+def test_no_line_differs_from_sentencepiece(tokenizer: Any, model: Any) -> None:
+    lines = [*real_lines(), *awkward_lines(2500)]
+    lines += awkward_lines(12_000)[len(lines) :]
     assert len(lines) >= 5000
     wanted = model.encode(lines)
     batch = tokenizer(lines)["input_ids"]
@@ -46,15 +86,12 @@ def test_no_line_differs_from_sentencepiece(tokenizer: Any, model: Any, test_dat
     assert decoded == [lines[number] for number in whole]
 
 
-def test_llamas_own_tokenizer_is_exact_too(test_data: Path) -> None:
-    from sentencepiece import SentencePieceProcessor
-
-    file = test_data / "tokenizers" / "llama_tokenizer.model"
-    tokenizer, model = load_tokenizer(file), SentencePieceProcessor(model_file=str(file))
-    lines = [*real_lines(test_data), *awkward_lines(500)]
+def test_llamas_own_tokenizer_is_exact_too(tokenizers: Tokenizers) -> None:
+    tokenizer, model = load_tokenizer(tokenizers.llama), processor(tokenizers.llama)
+    lines = [*real_lines(), *awkward_lines(500)]
     assert tokenizer(lines)["input_ids"] == [[1, *ids] for ids in model.encode(lines)]
     assert tokenizer.pad_token == "<unk>"
-    assert len(tokenizer) == 32000
+    assert len(tokenizer) == len(model) == (32000 if tokenizers.is_published else 1000)
 
 
 @settings(deadline=None, max_examples=500)
@@ -69,10 +106,11 @@ def test_any_text_is_encoded_and_decoded_as_sentencepiece_does(
 
 
 @settings(deadline=None, max_examples=300)
-@given(ids=st.lists(st.integers(3, 49952)))
+@given(data=st.data())
 def test_any_ids_are_decoded_as_sentencepiece_does(
-    tokenizer: Any, model: Any, ids: list[int]
+    tokenizer: Any, model: Any, data: st.DataObject
 ) -> None:
+    ids = data.draw(st.lists(st.integers(3, len(model) - 2)))
     assert tokenizer.decode(ids) == model.decode(ids)
 
 
@@ -126,7 +164,7 @@ def test_text_that_looks_like_a_special_token_is_text(tokenizer: Any, model: Any
 def test_batches_are_padded_on_the_left(tokenizer: Any) -> None:
     encoded = tokenizer(["短", "长一点的句子"], padding=True, return_tensors="pt")
     assert encoded["input_ids"].shape == encoded["attention_mask"].shape
-    assert encoded["input_ids"][0, 0] == tokenizer.pad_token_id == 49953
+    assert encoded["input_ids"][0, 0] == tokenizer.pad_token_id == len(tokenizer) - 1
     assert encoded["attention_mask"][0].tolist()[0] == 0
     assert encoded["input_ids"][0].tolist()[-3:] == tokenizer.encode("短")
     right = tokenizer(["短", "长一点的句子"], padding=True, padding_side="right")
@@ -135,10 +173,8 @@ def test_batches_are_padded_on_the_left(tokenizer: Any) -> None:
 
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("limit", [1, 2, 5, 100])
-def test_truncation_keeps_the_beginning_token(
-    alpaca_tokenizer: Path, side: str, limit: int
-) -> None:
-    tokenizer = load_tokenizer(alpaca_tokenizer)
+def test_truncation_keeps_the_beginning_token(folder: Path, side: str, limit: int) -> None:
+    tokenizer = load_tokenizer(folder)
     tokenizer.truncation_side = side
     text = "天地玄黄，宇宙洪荒。"
     whole = tokenizer.encode(text, add_special_tokens=False)
@@ -156,8 +192,8 @@ def test_the_rarer_options_of_a_call(tokenizer: Any) -> None:
     assert tokenizer("")["input_ids"] == [1]
     assert tokenizer("一", return_length=True)["length"] == len(one)
     masked = tokenizer("一", return_special_tokens_mask=True, return_token_type_ids=True)
-    assert masked["special_tokens_mask"] == [1, 0, 0]
-    assert masked["token_type_ids"] == [0, 0, 0]
+    assert masked["special_tokens_mask"] == [1, *[0] * (len(one) - 1)]
+    assert masked["token_type_ids"] == [0] * len(one)
     assert "attention_mask" not in tokenizer("一", return_attention_mask=False)
     overflow = tokenizer("天地玄黄", truncation=True, max_length=3, return_overflowing_tokens=True)
     assert overflow["input_ids"] + overflow["overflowing_tokens"] == tokenizer.encode("天地玄黄")
@@ -171,7 +207,7 @@ def test_half_a_surrogate_pair_is_no_reason_to_fail(tokenizer: Any) -> None:
 
 
 def test_ids_beyond_the_pieces_have_no_text(tokenizer: Any) -> None:
-    assert tokenizer.decode([*tokenizer.encode("文本")[1:], 50001, 55295]) == "文本"
+    assert tokenizer.decode([*tokenizer.encode("文本")[1:], len(tokenizer), 55295]) == "文本"
 
 
 def test_half_a_character_at_the_end_is_left_out_of_what_is_shown(tokenizer: Any) -> None:
@@ -182,24 +218,25 @@ def test_half_a_character_at_the_end_is_left_out_of_what_is_shown(tokenizer: Any
     assert tokenizer.decode(ids[:-1]).endswith("\ufffd")
 
 
-def test_tokens_and_ids_are_each_others_inverse(tokenizer: Any) -> None:
-    assert len(tokenizer) == tokenizer.vocab_size == 49954
+def test_tokens_and_ids_are_each_others_inverse(tokenizer: Any, model: Any) -> None:
+    assert len(tokenizer) == tokenizer.vocab_size == len(model)
     ids = list(range(len(tokenizer)))
     assert tokenizer.convert_tokens_to_ids(tokenizer.convert_ids_to_tokens(ids)) == ids
     assert tokenizer.get_vocab()["</s>"] == 2
     assert tokenizer.convert_tokens_to_string(tokenizer.tokenize("中 国\n")) == "中 国\n"
 
 
-def test_tokens_can_be_added(alpaca_tokenizer: Path, tmp_path: Path) -> None:
-    tokenizer = load_tokenizer(alpaca_tokenizer)
+def test_tokens_can_be_added(folder: Path, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(folder)
+    size = len(tokenizer)
     assert tokenizer.add_tokens(["〖新词〗"]) == 1
     assert tokenizer.add_special_tokens({"extra_special_tokens": ["<|end|>"]}) == 1
-    assert tokenizer.encode("有〖新词〗<|end|>")[3] == 49954
-    assert 49955 not in tokenizer.encode("有〖新词〗<|end|>")
-    assert tokenizer.encode("有<|end|>", add_special_tokens=False)[-1] == 49955
+    assert tokenizer.encode("有〖新词〗<|end|>")[3] == size
+    assert size + 1 not in tokenizer.encode("有〖新词〗<|end|>")
+    assert tokenizer.encode("有<|end|>", add_special_tokens=False)[-1] == size + 1
     tokenizer.save_pretrained(tmp_path)
     again = load_tokenizer(tmp_path)
-    assert len(again) == 49956
+    assert len(again) == size + 2
     assert again.encode("有〖新词〗<|end|>") == tokenizer.encode("有〖新词〗<|end|>")
 
 
@@ -209,12 +246,10 @@ def test_copies_encode_alike(tokenizer: Any) -> None:
     assert copy.deepcopy(tokenizer).encode("复制 a copy") == wanted
 
 
-def test_no_space_after_special_tokens_where_the_model_has_none(
-    alpaca_tokenizer: Path, model: Any
-) -> None:
+def test_no_space_after_special_tokens_where_the_model_has_none(folder: Path, model: Any) -> None:
     from model_prep.tokenizer.exact_llama import ExactLlamaTokenizer
 
-    tokenizer = ExactLlamaTokenizer.from_pretrained(alpaca_tokenizer, legacy=False)
+    tokenizer = ExactLlamaTokenizer.from_pretrained(folder, legacy=False)
     text = "[INST]你 好</s> 文<s>😀"
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     ids = [*model.encode("[INST]你 好"), 2, *model.encode("文"), 1, *model.encode("😀")[1:]]

@@ -20,6 +20,7 @@ from model_prep.tokenizer.loading import (
     vocabulary_size,
 )
 from tests.paths import ROOT
+from tests.tokenizers import Tokenizers, piece_count
 
 OTHERS = """
 import json, sys
@@ -35,6 +36,11 @@ def config(folder: Path, **values: Any) -> Path:
     (folder / "tokenizer_config.json").write_text(json.dumps(values), encoding="utf-8")
     (folder / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def alpaca_tokenizer(tokenizers: Tokenizers) -> Path:
+    return tokenizers.alpaca.parent
 
 
 @pytest.fixture
@@ -134,12 +140,12 @@ def test_a_name_in_the_hub_cache_is_exact_too(plain: Path, tmp_path: Path) -> No
     assert done.stdout.strip() == "ExactLlamaTokenizer"
 
 
-def test_other_families_are_left_alone(tiny_llm: Path, test_data: Path, tmp_path: Path) -> None:
+def test_other_families_are_left_alone(tiny_llm: Path, trained: Tokenizers, tmp_path: Path) -> None:
     assert type(load_tokenizer(tiny_llm)).__name__ != "ExactLlamaTokenizer"
     with pytest.raises(TokenizerError, match="no tokenizer of the LLaMA family"):
         save_tokenizer(tiny_llm, tmp_path / "out")
     with pytest.raises(TokenizerError, match="not of the LLaMA family"):
-        load_tokenizer(test_data / "tokenizers" / "chinese_sp.model")
+        load_tokenizer(trained.chinese)
     assert check_exactness(tiny_llm).exact is None
     assert not (tmp_path / "out").exists()
 
@@ -158,9 +164,11 @@ def test_no_tokenizer_is_one_clear_error(tmp_path: Path, plain: Path) -> None:
 
 
 def test_added_tokens_count_as_vocabulary(plain: Path) -> None:
-    assert vocabulary_size(plain) == 49954
-    (plain / "added_tokens.json").write_text('{"<a>": 49954, "<s>": 1}', encoding="utf-8")
-    assert vocabulary_size(plain) == len(load_tokenizer(plain)) == 49955
+    size = piece_count(plain / "tokenizer.model")
+    assert vocabulary_size(plain) == size
+    added = json.dumps({"<a>": size, "<s>": 1})
+    (plain / "added_tokens.json").write_text(added, encoding="utf-8")
+    assert vocabulary_size(plain) == len(load_tokenizer(plain)) == size + 1
 
 
 def test_an_inexact_folder_is_noticed_and_mended(plain: Path) -> None:

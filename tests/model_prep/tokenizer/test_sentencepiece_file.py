@@ -5,28 +5,26 @@ import pytest
 
 from model_prep.errors import TokenizerError
 from model_prep.tokenizer.sentencepiece_file import Piece, parse_sentencepiece, read_sentencepiece
+from tests.tokenizers import Tokenizers, processor
 
 
 @pytest.fixture(scope="module")
-def llama(test_data: Path) -> Path:
-    return test_data / "tokenizers" / "llama_tokenizer.model"
+def llama(tokenizers: Tokenizers) -> Path:
+    return tokenizers.llama
 
 
-def test_pieces_are_what_sentencepiece_says(test_data: Path) -> None:
-    from sentencepiece import SentencePieceProcessor
-
-    for name in ("llama_tokenizer.model", "chinese_sp.model"):
-        file = test_data / "tokenizers" / name
-        model = SentencePieceProcessor(model_file=str(file))
+def test_pieces_are_what_sentencepiece_says(tokenizers: Tokenizers) -> None:
+    for file in (tokenizers.llama, tokenizers.chinese, tokenizers.alpaca):
+        model = processor(file)
         pieces = read_sentencepiece(file).pieces
         assert [piece.text for piece in pieces] == model.id_to_piece(list(range(len(model))))
         assert [piece.score for piece in pieces] == model.get_score(list(range(len(model))))
 
 
-def test_only_llamas_model_is_of_its_family(test_data: Path) -> None:
-    folder = test_data / "tokenizers"
-    assert read_sentencepiece(folder / "llama_tokenizer.model").is_llama
-    assert not read_sentencepiece(folder / "chinese_sp.model").is_llama
+def test_only_llamas_model_is_of_its_family(tokenizers: Tokenizers) -> None:
+    assert read_sentencepiece(tokenizers.llama).is_llama
+    assert read_sentencepiece(tokenizers.alpaca).is_llama
+    assert not read_sentencepiece(tokenizers.chinese).is_llama
 
 
 def test_a_piece_that_is_added_is_known_to_sentencepiece(llama: Path) -> None:
@@ -35,9 +33,10 @@ def test_a_piece_that_is_added_is_known_to_sentencepiece(llama: Path) -> None:
     pieces = [Piece("天地"), Piece("玄黄" * 100), Piece("<|x|>", -1.5, 4)]
     data = read_sentencepiece(llama).with_pieces(pieces)
     model = SentencePieceProcessor(model_proto=data)
-    assert model.id_to_piece([32000, 32001, 32002]) == [piece.text for piece in pieces]
-    assert parse_sentencepiece(data).pieces[32000:] == pieces
-    before = SentencePieceProcessor(model_file=str(llama))
+    before = processor(llama)
+    new = range(len(before), len(before) + 3)
+    assert model.id_to_piece(list(new)) == [piece.text for piece in pieces]
+    assert parse_sentencepiece(data).pieces[len(before) :] == pieces
     assert model.encode("The same as before.") == before.encode("The same as before.")
 
 

@@ -1,8 +1,8 @@
 """Lines that tokenizers stumble over, and real ones."""
 
-import json
 import random
-from pathlib import Path
+
+from tests.texts import news_lines, questions_and_passages
 
 ODD = [
     "", " ", "  ", "   x", "a  b", "\t", "\n", "\n\n", "\r\n", "a\tb\n c", "😀👨‍👩‍👧‍👦", "𠀀𠮷𪚥",
@@ -18,18 +18,11 @@ _RANGES = [
 ]  # fmt: skip
 
 
-def some_lines(test_data: Path, count: int) -> list[str]:
-    """Return ``count`` lines: news, questions, odd ones, and half of them made at random."""
+def some_lines(count: int) -> list[str]:
+    """Return ``count`` lines: questions, news, odd ones, and half of them or more at random."""
     chance = random.Random(0)
-    news = (test_data / "news" / "news_2023.txt").read_text(encoding="utf-8").splitlines()
-    cmrc = json.loads((test_data / "cmrc2018" / "cmrc2018_trial.json").read_bytes())
-    asked = [
-        question["question"]
-        for article in cmrc["data"]
-        for paragraph in article["paragraphs"]
-        for question in paragraph["qas"]
-    ]
-    lines = [*ODD, *asked, *(line[:300] for line in news)][: count // 2]
+    questions, _ = questions_and_passages()
+    lines = [*ODD, *questions, *(line[:300] for line in news_lines())][: count // 2]
     return lines + [_random_line(chance) for _ in range(count - len(lines))]
 
 

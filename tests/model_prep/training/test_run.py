@@ -21,7 +21,8 @@ from model_prep.training.run import train
 from model_prep.training.run_folder import last_checkpoint
 from model_prep.training.settings import PretrainSettings, SftSettings, make_settings
 from tests.model_prep.family import Family, state_of
-from tests.model_prep.tiny_llama import chinese_llama, make_llama
+from tests.model_prep.tiny_llama import make_llama
+from tests.tokenizers import Tokenizers
 
 TARGETS = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"
 DEEPSPEED = pytest.mark.skipif(
@@ -286,24 +287,15 @@ def test_a_folder_with_something_else_is_left_alone(
 
 
 @pytest.mark.slow
-def test_the_whole_road(test_data: Path, tmp_path: Path) -> None:
-    """Pre-train, merge, tune, go on tuning, merge, verify, and ask, on the real tokenizers."""
-    from model_prep.tokenizer.merge import merge_tokenizer
+def test_the_whole_road(tokenizers: Tokenizers, tmp_path: Path) -> None:
+    """Pre-train, merge, tune, go on tuning, merge, verify, and ask."""
     from model_prep.verify.verify import verify
     from rag_app.models.llms.registry import load_llm
     from rag_app.settings import load_settings
 
-    files = test_data / "tokenizers"
-    llama = make_llama(tmp_path / "llama", files / "llama_tokenizer.model", dtype="float32")
+    llama = make_llama(tmp_path / "llama", tokenizers.llama, dtype="float32")
     (llama / "chat_template.jinja").unlink()
-    chinese = chinese_llama(test_data, tmp_path / "chinese-tokenizer").parent
-    alpaca = tmp_path / "alpaca-tokenizer"
-    merge_tokenizer(
-        files / "llama_tokenizer.model",
-        alpaca,
-        chinese_sp_model=files / "chinese_sp.model",
-        add_pieces=["[PAD]"],
-    )
+    chinese, alpaca = tokenizers.chinese_llama.parent, tokenizers.alpaca.parent
     texts = tmp_path / "texts"
     texts.mkdir()
     (texts / "诗人.txt").write_text("".join(said for _, said in TAUGHT) * 20, encoding="utf-8")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.model_prep.tiny_llama import chinese_llama, make_llama
+from tests.model_prep.tiny_llama import make_llama
 from tests.paths import README
+from tests.tokenizers import Tokenizers, piece_count
 
 OPTIONS = """
 model: chinese-llama
@@ -45,11 +46,10 @@ def run(command: str, folder: Path) -> str:
 
 
 @pytest.mark.slow
-def test_pretrain_merge_and_tune(test_data: Path, alpaca_tokenizer: Path, tmp_path: Path) -> None:
-    tokenizer = test_data / "tokenizers" / "llama_tokenizer.model"
-    make_llama(tmp_path / "llama-hf", tokenizer, dtype="float32")
-    chinese_llama(test_data, tmp_path / "chinese-llama-tokenizer")
-    (tmp_path / "alpaca-tokenizer").symlink_to(alpaca_tokenizer, target_is_directory=True)
+def test_pretrain_merge_and_tune(tokenizers: Tokenizers, tmp_path: Path) -> None:
+    make_llama(tmp_path / "llama-hf", tokenizers.llama, dtype="float32")
+    for kind, file in (("chinese-llama", tokenizers.chinese_llama), ("alpaca", tokenizers.alpaca)):
+        (tmp_path / f"{kind}-tokenizer").symlink_to(file.parent, target_is_directory=True)
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "诗人.txt").write_text("李白是唐代诗人。" * 100, encoding="utf-8")
     lines = [{"instruction": f"第{n}题？", "output": f"李白{n}。"} for n in range(8)]
@@ -62,4 +62,5 @@ def test_pretrain_merge_and_tune(test_data: Path, alpaca_tokenizer: Path, tmp_pa
     assert "⟦李白0。" in run(shown, tmp_path)
     assert not (tmp_path / "alpaca-lora").exists()
     run(tune, tmp_path)
-    assert (tmp_path / "alpaca-lora" / "adapter_model.safetensors").stat().st_size > 10_000_000
+    embeddings = 2 * 64 * piece_count(tokenizers.alpaca) * 4
+    assert (tmp_path / "alpaca-lora" / "adapter_model.safetensors").stat().st_size > embeddings

@@ -17,17 +17,18 @@ from model_prep.llama.convert import convert
 from model_prep.verify.checks import Check
 from model_prep.verify.verify import Verification, verify
 from tests.model_prep.llama.meta_llama import make_meta
+from tests.tokenizers import Tokenizers
 
-VOCABULARY = 32_000
+VOCABULARY = 1000
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory, test_data: Path) -> Path:
+def models(tmp_path_factory: pytest.TempPathFactory, trained: Tokenizers) -> Path:
     """The same model as Meta's files, one and two, and in the Hugging Face format."""
     folder = tmp_path_factory.mktemp("models")
     for name, shards in (("one", 1), ("two", 2)):
         made = make_meta(folder / name, VOCABULARY, shards=shards).folder
-        shutil.copy(test_data / "tokenizers" / "llama_tokenizer.model", made / "tokenizer.model")
+        shutil.copy(trained.llama, made)
     convert(folder / "one", folder / "hf")
     return folder
 
@@ -84,7 +85,7 @@ def test_an_unknown_model_is_consistent(models: Path) -> None:
     )
     assert {one.path.name: one.known_as for one in found.files} == {
         "model.safetensors": None,
-        "tokenizer.model": "LLaMA-tokenizer",
+        "tokenizer.model": None,
     }
     assert found.hint is None
     hint = verify(models / "one").hint
@@ -126,8 +127,8 @@ def test_a_hash_that_is_expected(models: Path) -> None:
         verify(models / "hf", expect="LLaMA-8B")
 
 
-def test_real_tokenizers(test_data: Path) -> None:
-    found = verify(test_data / "tokenizers" / "llama_tokenizer.model")
+def test_real_tokenizers(published: Tokenizers) -> None:
+    found = verify(published.llama)
     assert (found.verdict, found.reason.split()[-1]) == ("right", "LLaMA-tokenizer")
     assert verify(found.path, expect="llama-tokenizer").verdict == "right"
     assert verify(found.path, expect="Chinese-Alpaca-tokenizer").verdict == "wrong"
@@ -159,7 +160,7 @@ def test_numbers_that_are_none(model: Path, value: float) -> None:
         ({"num_hidden_layers": 3}, "asks for model.layers.2.input_layernorm.weight,"),
         ({"intermediate_size": 7}, "is (96, 32) and config.json says (7, 32)"),
         ({"hidden_size": None}, "lacks or misstates a size ('hidden_size')"),
-        ({"vocab_size": 31_000}, "embed_tokens.weight is (32000, 32) and config.json says"),
+        ({"vocab_size": 999}, "embed_tokens.weight is (1000, 32) and config.json says"),
     ],
 )
 def test_shapes_that_do_not_fit(model: Path, changes: dict[str, object], said: str) -> None:
@@ -187,7 +188,7 @@ def test_a_file_that_was_cut_short(model: Path, name: str) -> None:
 
 
 def test_a_shard_that_is_missing(models: Path, tmp_path: Path) -> None:
-    convert(models / "one", tmp_path / "hf", max_shard_size=3_000_000)
+    convert(models / "one", tmp_path / "hf", max_shard_size=150_000)
     assert verify(tmp_path / "hf").content_sha256 == verify(models / "hf").content_sha256
     (tmp_path / "hf" / "model-00001-of-00002.safetensors").unlink()
     found = verify(tmp_path / "hf")
@@ -214,14 +215,14 @@ def test_the_manifest_of_a_merge(model: Path) -> None:
 
 def test_a_tokenizer_of_another_model(model: Path) -> None:
     config = json.loads((model / "tokenizer_config.json").read_text())
-    config["added_tokens_decoder"] = {"32000": {"content": "[PAD]", "special": True}}
+    config["added_tokens_decoder"] = {"1000": {"content": "[PAD]", "special": True}}
     (model / "tokenizer_config.json").write_text(json.dumps(config))
     found = verify(model)
     assert found.verdict == "broken"
-    assert "the tokenizer has 32,001 ids and the model 32,000" in found.reason
+    assert "the tokenizer has 1,001 ids and the model 1,000" in found.reason
 
 
-def test_an_inexact_tokenizer_is_reported(model: Path, test_data: Path) -> None:
+def test_an_inexact_tokenizer_is_reported(model: Path) -> None:
     """What transformers itself makes of the file alone."""
     for file in [*model.glob("tokenizer_config.json"), *model.glob("*.py")]:
         file.unlink()

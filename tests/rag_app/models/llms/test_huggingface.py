@@ -13,6 +13,7 @@ from rag_app.models.llms.huggingface import HuggingFaceChat, model_options
 from rag_app.models.llms.registry import load_llm
 from rag_app.settings import load_settings
 from tests.tiny_models import ANSWER
+from tests.tokenizers import piece_count
 
 ASKED = [SystemMessage("你是助手。"), HumanMessage("答案是什么？")]
 
@@ -167,7 +168,7 @@ def test_llamas_tokenizer_is_exact(alpaca_tokenizer: Path, tmp_path: Path) -> No
 
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=49954,
+        vocab_size=piece_count(alpaca_tokenizer / "tokenizer.model"),
         hidden_size=16,
         intermediate_size=32,
         num_hidden_layers=1,
