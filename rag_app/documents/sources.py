@@ -33,6 +33,19 @@ def find_sources(paths: Sequence[str]) -> list[Path]:
     return list(found.values())
 
 
+def names(path: str, file: Path) -> bool:
+    """Return whether `find_sources` would find a file at ``path`` if it were there.
+
+    Args:
+        path: As `find_sources` takes it; ``-`` names no file.
+        file: An absolute path without links.
+    """
+    named = _expanded(path).resolve()
+    if _WILDCARDS.intersection(path) and not _exists(named):
+        return _matches(file.parts, named.parts)
+    return path != "-" and named in (file, *file.parents)
+
+
 def _files(name: str) -> Iterator[Path]:
     if name == "-":
         yield STDIN

@@ -1,11 +1,11 @@
-"""From paths to an index: load, split, embed, write."""
+"""Indexing: files are loaded, split, embedded and written."""
 
 import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from langchain_core.documents import Document
@@ -55,12 +55,12 @@ def index_paths(
     others go on.
 
     Args:
-        paths: what to index.
-        store: the index; made if it isn't there.
-        embedding: the model; must be the one that the index was made with.
-        options: reading, chunking, pruning.
-        progress: told how far the run is.
-        destinations: of files that are indexed under another path, to which each is moved as soon
+        paths: What to index.
+        store: The index; made if it isn't there.
+        embedding: The embeddings; must be those that the index was made with.
+        options: Reading, chunking, pruning.
+        progress: Called with how far the run is.
+        destinations: Of files that are indexed under another path, to which each is moved as soon
             as the index holds it; one that can't be read stays where it is.
 
     Raises:
@@ -72,9 +72,8 @@ def index_paths(
     options = options or IndexOptions()
     sources = present_sources(paths, store, prune=options.prune)
     with ExitStack() as stack:
-        run = _Run(
-            store, adapt(embedding), options, progress, stack, len(sources), destinations or {}
-        )
+        moves = destinations or {}
+        run = _Run(store, adapt(embedding), options, progress, moves, len(sources), stack)
         if store.exists():
             run.open()
         for path in sources:
@@ -96,88 +95,77 @@ class _Pending:
     known: bool
 
 
+@dataclass
 class _Run:
     """One call of :func:`index_paths`."""
 
-    def __init__(
-        self,
-        store: IndexStore,
-        embedding: DocumentEmbeddings,
-        options: IndexOptions,
-        progress: ProgressCallback | None,
-        stack: ExitStack,
-        total: int,
-        destinations: Mapping[Path, Path],
-    ) -> None:
-        self.report = IndexReport()
-        self._store = store
-        self._embedding = embedding
-        self._options = options
-        self._progress = progress
-        self._stack = stack
-        self._total = total
-        self._destinations = destinations
-        self._seen = 0
-        self._open = False
-        self._source = ""
-        self._pending: list[_Pending] = []
-        own = ChineseTextSplitter(options.chunk_size, options.chunk_overlap)
-        self._splitter = options.splitter or own
+    store: IndexStore
+    embedding: DocumentEmbeddings
+    options: IndexOptions
+    progress: ProgressCallback | None
+    destinations: Mapping[Path, Path]
+    total: int
+    stack: ExitStack
+    report: IndexReport = field(default_factory=IndexReport)
+    pending: list[_Pending] = field(default_factory=list)
+    looked_at: int = 0
+    writing: bool = False
+    source: str = ""
 
     def open(self) -> None:
         """Take the writer's lock for the rest of the run, making the index if need be."""
-        model, options = self._embedding, self._options
-        self._store.create(IndexMeta.of(model, options.chunk_size, options.chunk_overlap))
-        self._stack.enter_context(self._store.locked())
-        self._store.check_embedding(model)
-        with self._store.read() as snapshot:
+        model, options = self.embedding, self.options
+        self.store.create(IndexMeta.of(model, options.chunk_size, options.chunk_overlap))
+        self.stack.enter_context(self.store.locked())
+        self.store.check_embedding(model)
+        with self.store.read() as snapshot:
             found = snapshot.meta()
         wanted = replace(found, chunk_size=options.chunk_size, chunk_overlap=options.chunk_overlap)
         if wanted != found:
-            with self._store.write() as transaction:
+            with self.store.write() as transaction:
                 transaction.set_meta(wanted)
-        self._open = True
+        self.writing = True
 
     def take(self, path: Path) -> None:
         """Read a document, if it is new or changed; embed and write when enough have come."""
-        target = self._destinations.get(path, path)
-        self._source = "-" if str(path) == "-" else str(target.resolve())
+        target = self.destinations.get(path, path)
+        self.source = "-" if str(path) == "-" else str(target.resolve())
         try:
-            self._source.encode()  # SQLite keeps UTF-8
+            self.source.encode()  # SQLite keeps UTF-8
             if target != path:
                 _check_free(target)
             pending = self._read(path)
         except UnicodeEncodeError:
             self._fail(ascii(str(path)), "its name is not valid text; rename it")
         except DocumentError as error:
-            self._fail(self._source, str(error))
+            self._fail(self.source, str(error))
         except OSError as error:
-            self._fail(self._source, f"can't be read ({error.strerror or error})")
+            self._fail(self.source, f"can't be read ({error.strerror or error})")
         else:
             if pending is None:
                 self._move(path)
                 self.report.unchanged += 1
             else:
-                self._pending.append(pending)
-        self._seen += 1
-        self._tell()
-        if sum(len(pending.chunks) for pending in self._pending) >= _WINDOW:
+                self.pending.append(pending)
+        self.looked_at += 1
+        self._note_progress()
+        if sum(len(pending.chunks) for pending in self.pending) >= _WINDOW:
             self.flush()
 
     def flush(self) -> None:
         """Embed what is pending and write it, each document in a transaction of its own."""
-        pending, self._pending = self._pending, []
+        pending, self.pending = self.pending, []
         if not pending:
             return
-        if not self._open:
+        if not self.writing:
             self.open()
         started = time.perf_counter()
         texts = [chunk.text for item in pending for chunk in item.chunks]
-        vectors = embed_by_length(self._embedding, texts, self._embedded)
+        vectors = embed_by_length(self.embedding, texts, self._embedded)
         self.report.embedding_seconds += time.perf_counter() - started
         row = 0
         for item in pending:
-            with self._store.write() as transaction:
+            with self.store.write() as transaction:
                 rows = vectors[row : row + len(item.chunks)]
                 transaction.replace_document(item.document, item.chunks, rows)
             self._move(item.path)
@@ -188,12 +176,12 @@ class _Run:
     def remove(self, sources: Sequence[str]) -> None:
         """Drop documents."""
         for source in sources:
-            with self._store.write() as transaction:
+            with self.store.write() as transaction:
                 self.report.removed += transaction.delete_document(source)
 
     def _move(self, path: Path) -> None:
         """Move a file that the index holds to where its document says it is."""
-        target = self._destinations.get(path, path)
+        target = self.destinations.get(path, path)
         if target == path:
             return
         try:
@@ -205,7 +193,7 @@ class _Run:
 
     def _read(self, path: Path) -> _Pending | None:
         """Return the document of `path`, None if the index has it as it is now."""
-        options = self._options
+        options = self.options
         known = self._known()
         digest = _file_hash(path, options.max_bytes)  # before it is read, lest it changes between
         settings = _settings(options)
@@ -215,12 +203,14 @@ class _Run:
         digest = digest or hashlib.sha256(loaded.page_content.encode()).hexdigest()
         if known and (known.content_hash, known.settings) == (digest, settings):
             return None
-        chunks = [_chunk(part) for part in split_with_offsets(self._splitter, loaded)]
+        own = ChineseTextSplitter(options.chunk_size, options.chunk_overlap)
+        parts = split_with_offsets(options.splitter or own, loaded)
+        chunks = [_chunk(part) for part in parts]
         if not chunks:
-            msg = f"{self._source} holds no text"
+            msg = f"{self.source} holds no text"
             raise DocumentError(msg)
         document = DocumentRecord(
-            source=self._source,
+            source=self.source,
             content_hash=digest,
             settings=settings,
             loader=loaded.metadata.get("loader"),
@@ -231,21 +221,23 @@ class _Run:
         return _Pending(path, document, chunks, known is not None)
 
     def _known(self) -> DocumentRecord | None:
-        if not self._open:
+        if not self.writing:
             return None
-        with self._store.read() as snapshot:
-            return snapshot.document(self._source)
+        with self.store.read() as snapshot:
+            return snapshot.document(self.source)
 
     def _fail(self, source: str, reason: str) -> None:
         self.report.failed.append(Failure(source, reason))
 
     def _embedded(self, count: int) -> None:
         self.report.chunks += count
-        self._tell()
+        self._note_progress()
 
-    def _tell(self) -> None:
-        if self._progress is not None:
-            self._progress(IndexProgress(self._source, self._seen, self._total, self.report.chunks))
+    def _note_progress(self) -> None:
+        if self.progress is not None:
+            self.progress(
+                IndexProgress(self.source, self.looked_at, self.total, self.report.chunks)
+            )
 
 
 def _check_free(target: Path) -> None:

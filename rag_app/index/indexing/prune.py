@@ -1,14 +1,11 @@
-"""Which sources there are under some paths, and which are there no more."""
+"""The sources at some paths: those that are there, and indexed ones that are gone."""
 
-import fnmatch
 from collections.abc import Sequence
 from pathlib import Path
 
-from rag_app.documents.sources import find_sources
+from rag_app.documents.sources import find_sources, names
 from rag_app.errors import DocumentError
 from rag_app.index.store.store import IndexStore
-
-_WILDCARDS = set("*?[")
 
 
 def present_sources(paths: Sequence[str], store: IndexStore, *, prune: bool) -> list[Path]:
@@ -35,32 +32,14 @@ def gone_sources(paths: Sequence[str], present: Sequence[Path], store: IndexStor
 
     A file that exists but wasn't found, having become hidden, say, stays in the index.
     """
-    there = {str(path.resolve()) for path in present}
+    there = {path.resolve() for path in present}
     with store.read() as snapshot:
-        indexed = [document.source for document in snapshot.documents()]
+        indexed = [Path(document.source) for document in snapshot.documents()]
     return [
-        source
+        str(source)
         for source in indexed
         if source not in there
-        and any(_belongs(source, path) for path in paths)
-        and not Path(source).exists()
+        and source.is_absolute()
+        and any(names(path, source) for path in paths)
+        and not source.exists()
     ]
-
-
-def _belongs(source: str, path: str) -> bool:
-    if path == "-" or not Path(source).is_absolute():
-        return False
-    expanded = Path(path).expanduser()
-    whole = expanded.resolve()
-    if _WILDCARDS.intersection(path) and not expanded.exists():
-        return _matches(Path(source).parts, whole.parts)
-    return Path(source) == whole or whole in Path(source).parents
-
-
-def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    """Whether a path is one that a glob means: ``*`` stays within a folder, ``**`` does not."""
-    if not wanted or not parts:
-        return not parts and all(one == "**" for one in wanted)
-    if wanted[0] == "**":
-        return _matches(parts, wanted[1:]) or _matches(parts[1:], wanted)
-    return fnmatch.fnmatchcase(parts[0], wanted[0]) and _matches(parts[1:], wanted[1:])

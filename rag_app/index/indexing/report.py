@@ -1,7 +1,7 @@
-"""What indexing is asked for, and what it reports."""
+"""Indexing's options, progress and report."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from langchain_text_splitters import TextSplitter
 
@@ -67,8 +67,5 @@ class IndexProgress:
     """Chunks embedded so far."""
 
 
-class ProgressCallback(Protocol):
-    """Told after every document looked at and every batch embedded."""
-
-    def __call__(self, progress: IndexProgress, /) -> None:
-        """Take note of how far the run is."""
+ProgressCallback = Callable[[IndexProgress], None]
+"""Called after every document looked at and every batch embedded."""

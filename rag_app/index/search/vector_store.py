@@ -134,20 +134,16 @@ class FaissVectorStore(VectorStore):
         with self.store.read() as snapshot:
             return list(map(_as_document, snapshot.chunks(snapshot.ids_of(ids))))
 
-    def similarity_search(
-        self, query: str, k: int = 4, *, filter: Filter | None = None, **kwargs: Any
-    ) -> list[Document]:
+    def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the `k` passages nearest to a question."""
-        found = self.similarity_search_with_score(query, k, filter=filter)
-        return [document for document, _ in found]
+        return [document for document, _ in self.similarity_search_with_score(query, k, **kwargs)]
 
     def similarity_search_with_score(
         self, query: str, k: int = 4, *, filter: Filter | None = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """Return the `k` passages nearest to a question with their cosines."""
         with self.nearest(self.query_vector(query), k, filter) as (snapshot, scores):
-            chunks = snapshot.chunks([*scores])
-        return [(_as_document(chunk), scores[chunk.id]) for chunk in chunks]
+            return [(_as_document(chunk), scores[chunk.id]) for chunk in snapshot.chunks([*scores])]
 
     def similarity_search_by_vector(
         self, embedding: list[float], k: int = 4, *, filter: Filter | None = None, **kwargs: Any
@@ -157,28 +153,16 @@ class FaissVectorStore(VectorStore):
             return list(map(_as_document, snapshot.chunks([*scores])))
 
     def max_marginal_relevance_search(
-        self,
-        query: str,
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        *,
-        filter: Filter | None = None,
-        **kwargs: Any,
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Return `k` passages near to a question and unlike each other.
 
-        Args:
-            query: The question.
-            k: How many at most.
-            fetch_k: The nearest passages, of which they are chosen.
-            lambda_mult: 1 looks only at how near they are, 0 only at how unlike.
-            filter: What passages are let through.
-            kwargs: Ignored.
+        They are chosen among the `fetch_k` nearest; a `lambda_mult` of 1 looks only at how near
+        they are, 0 only at how unlike.
         """
         vector = self.query_vector(query).tolist()
         return self.max_marginal_relevance_search_by_vector(
-            vector, k, fetch_k, lambda_mult, filter=filter
+            vector, k, fetch_k, lambda_mult, **kwargs
         )
 
     def max_marginal_relevance_search_by_vector(

@@ -1,9 +1,10 @@
-"""The tables of ``index.sqlite3`` and how a new file comes to be."""
+"""The tables of ``index.sqlite3``, and making an empty one."""
 
 import os
 import sqlite3
 import uuid
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 from rag_app.index.store.records import IndexMeta
@@ -14,7 +15,7 @@ APPLICATION_ID = 0x52414741
 
 # Chunk ids are FAISS ids: AUTOINCREMENT never gives one to a second chunk, so a stale vector can
 # only point at nothing. The term index is contentless: a chunk's terms follow from its text, and
-# deleting them means naming them again (see lexical.VERSION for what guards that).
+# deleting them means naming them again (`terms.lexical_version` guards that).
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE generations (number INTEGER PRIMARY KEY, token TEXT NOT NULL);
@@ -79,13 +80,7 @@ def create_database(path: Path, meta: IndexMeta, lexical_version: str) -> None:
 
 def meta_rows(meta: IndexMeta) -> list[tuple[str, str]]:
     """Return `meta` as rows of the meta table."""
-    return [
-        ("embedding", meta.embedding),
-        ("fingerprint", meta.fingerprint),
-        ("dimension", str(meta.dimension)),
-        ("chunk_size", str(meta.chunk_size)),
-        ("chunk_overlap", str(meta.chunk_overlap)),
-    ]
+    return [(name, str(value)) for name, value in asdict(meta).items()]
 
 
 def _rows(meta: IndexMeta, lexical_version: str) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Reading one committed state of the index."""
+"""Reading one committed state of an index."""
 
 import json
 import sqlite3
@@ -47,20 +47,15 @@ class Snapshot:
         return Generation(*row)
 
     def descends_from(self, generation: Generation) -> bool:
-        """Whether this state came from `generation` by writes alone."""
+        """Return whether this state came from `generation` by writes alone."""
         query = "SELECT 1 FROM generations WHERE number = ? AND token = ?"
         found = self._connection.execute(query, (generation.number, generation.token))
         return found.fetchone() is not None
 
     def meta(self) -> IndexMeta:
         """Return what the index was made with."""
-        return IndexMeta(
-            embedding=self.value("embedding"),
-            fingerprint=self.value("fingerprint"),
-            dimension=int(self.value("dimension")),
-            chunk_size=int(self.value("chunk_size")),
-            chunk_overlap=int(self.value("chunk_overlap")),
-        )
+        numbers = map(int, map(self.value, ("dimension", "chunk_size", "chunk_overlap")))
+        return IndexMeta(self.value("embedding"), self.value("fingerprint"), *numbers)
 
     def space(self) -> str:
         """Return the name of the vectors' space: another one after every re-embedding."""

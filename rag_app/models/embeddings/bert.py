@@ -12,15 +12,12 @@ import math
 import threading
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from rag_app.models.embeddings.base import FloatArray
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 _ONE_AT_A_TIME = threading.Lock()
 """The number of BLAS threads is the process's: it can only be restored in order."""
@@ -35,11 +32,12 @@ class BertQueryEncoder:
 
     def __init__(self, folder: Path) -> None:
         from safetensors import safe_open
+        from tokenizers import Tokenizer
 
         self._config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self._pooling = _pooling(folder)
         self._limit = _token_limit(folder, self._config)
-        self._tokenizer = _tokenizer(folder)
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._file = safe_open(folder / "model.safetensors", framework="numpy")
         names = set(self._file.keys())
         # Checkpoints of other classes keep the encoder under a name of its own.
@@ -183,12 +181,6 @@ def _token_limit(folder: Path, config: dict[str, Any]) -> int:
     given = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     limit = int(config["max_position_embeddings"])
     return min(int(given.get("max_seq_length") or limit), limit)
-
-
-def _tokenizer(folder: Path) -> "Tokenizer":
-    from tokenizers import Tokenizer
-
-    return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 def _dtype(folder: Path) -> str:

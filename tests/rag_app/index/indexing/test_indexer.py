@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rag_app.documents.sources import find_sources
 from rag_app.errors import DocumentError, EmbeddingMismatchError, IndexStoreError
 from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.indexing.report import IndexOptions, IndexProgress, IndexReport
@@ -108,6 +109,20 @@ def test_prune_with_a_glob_or_an_emptied_folder(fresh: IndexStore, folder: Path)
     assert _counts(_index(fresh, folder / "子", options=pruning)) == (0, 0, 0, 1, 0)
     with pytest.raises(DocumentError):
         _index(fresh, folder / "子", options=pruning)
+
+
+@pytest.mark.parametrize("pattern", ["*.txt", "**/*.txt", "**", "子/*", "*/b?c.txt", "[李杜]*"])
+def test_pruning_a_glob_drops_exactly_what_it_would_have_found(
+    fresh: IndexStore, folder: Path, pattern: str
+):
+    found = {str(path.resolve()) for path in find_sources([str(folder / pattern)])}
+    _index(fresh, folder)
+    for path in folder.rglob("*.*"):
+        path.unlink()
+    pruning = IndexOptions(chunk_size=40, chunk_overlap=10, prune=True)
+    assert _counts(_index(fresh, folder / pattern, options=pruning))[3] == len(found) > 0
+    with fresh.read() as snapshot:
+        assert found.isdisjoint(document.source for document in snapshot.documents())
 
 
 def test_a_document_that_cannot_be_read_is_reported_and_kept_as_it_was(
