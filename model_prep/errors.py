@@ -5,7 +5,7 @@ The message is one line: what is wrong, then what to do.
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error of another package says, or else its name."""
+    """Return the first line of another package's error message, or else the error's name."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
@@ -42,7 +42,7 @@ class CheckpointError(ModelPrepError):
 
 
 class MergeError(ModelPrepError):
-    """What is to be merged can't be."""
+    """A base, adapters or tokenizers can't be merged."""
 
 
 class AdapterError(MergeError):

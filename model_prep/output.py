@@ -13,8 +13,7 @@ PARTIAL = ".partial"
 """Suffix of the folder in which an output is made."""
 _REMEDY = "free some space, or choose a folder on another disk"
 _PULL_REMEDY = "free some space, or choose another disk with --dir or RAG_APP_HOME"
-_SPARE_BYTES = 100 * 2**20
-"""What should stay free."""
+_SPARE_BYTES = 100 * 2**20  # to stay free
 
 
 def check_output(folder: Path, needed: int) -> None:

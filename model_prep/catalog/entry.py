@@ -35,7 +35,7 @@ class WheelSource:
     sha256: str
     """Of the joined file."""
     convert: Conversion | None = None
-    """How the joined file becomes the model's folder; None: it is the model."""
+    """Conversion of the joined file into the model's folder; None: the file is the model."""
     kind: SourceKind = "wheels"
 
     @property
@@ -88,6 +88,6 @@ class ModelEntry:
     file: str | None = None
     """Name of the file that is the model; None: its folder is."""
     query_prefix: str = ""
-    """What an embedding model wants before a question."""
+    """Put before a question by an embedding model's callers."""
     passage_prefix: str = ""
-    """What it wants before a passage."""
+    """Put before a passage."""

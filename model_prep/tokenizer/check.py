@@ -22,11 +22,11 @@ class Exactness:
     exact: bool | None
     """None: the folder has no tokenizer of the LLaMA family, so there is nothing to compare."""
     message: str
-    """What that means, and what to do."""
+    """The finding and its remedy, for the user."""
     lines: int = 0
-    """How many were compared."""
+    """Number of lines compared."""
     differing: int = 0
-    """How many of them are split in another way."""
+    """Number of those that are split in another way."""
     example: str | None = None
     """One of those."""
 
