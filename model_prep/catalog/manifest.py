@@ -5,6 +5,7 @@ from pathlib import Path
 
 from model_prep.catalog.entry import ModelEntry
 from model_prep.checkpoint.safetensors_file import is_complete_safetensors
+from model_prep.json_file import write_json
 
 _VERSION = 1
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model", "tokenizer.model")
@@ -19,7 +20,7 @@ def write_manifest(model: Path, place: Path, origin: str) -> None:
     """Write the sizes of all files of ``model``, which is about to be renamed to ``place``."""
     content = {"version": _VERSION, "origin": origin, "files": _sizes(model)}
     part = manifest_of(place).with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(part, content)
     part.replace(manifest_of(place))
 
 
@@ -48,8 +49,9 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 def _sizes_agree(place: Path) -> bool:
     try:
-        noted = json.loads(manifest_of(place).read_text(encoding="utf-8"))
-        files = noted["files"] if noted["version"] == _VERSION else {}
-        return bool(files) and all((place / n).stat().st_size == size for n, size in files.items())
+        manifest = json.loads(manifest_of(place).read_text(encoding="utf-8"))
+        files = manifest["files"] if manifest["version"] == _VERSION else {}
+        sizes = ((place / name).stat().st_size == size for name, size in files.items())
+        return bool(files) and all(sizes)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False  # missing or damaged: the model is looked at instead

@@ -4,11 +4,10 @@ They name the layers after the encoder, here always pooling and normalization; s
 sbert.net, "Structure of Sentence Transformer Models".
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
-from model_prep.json_file import write_json
+from model_prep.json_file import read_json, write_json
 
 _MODULES = (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
 
@@ -54,5 +53,5 @@ def write_sentence_files(folder: Path, *, hidden: int, max_tokens: int) -> None:
 def complete_folder(folder: Path, *, max_tokens: int) -> None:
     """Make a plain encoder's folder a sentence-transformers model, unless it is one."""
     if not (folder / "modules.json").exists():
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        write_sentence_files(folder, hidden=int(config["hidden_size"]), max_tokens=max_tokens)
+        hidden = int(read_json(folder / "config.json")["hidden_size"])
+        write_sentence_files(folder, hidden=hidden, max_tokens=max_tokens)

@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 
 from model_prep.checkpoint.tensors import TensorData
+from model_prep.json_file import write_json
 
 INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
@@ -69,7 +70,7 @@ def write_safetensors_shards(
         places.update({tensor.name: file.name for tensor in shard})
     total = sum(tensor.size for tensor in tensors)
     index = {"metadata": {"total_size": total}, "weight_map": places}
-    (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / INDEX, index)
     return files
 
 

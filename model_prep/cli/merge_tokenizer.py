@@ -7,6 +7,7 @@ import typer
 
 from model_prep.cli import options
 from model_prep.cli.terminal import progress_bar, say
+from model_prep.tokenizer.train import DEFAULT_VOCAB_SIZE
 
 if TYPE_CHECKING:
     from model_prep.tokenizer.merge import TokenizerMerge
@@ -36,7 +37,9 @@ def merge_tokenizer(
     train_corpus: Annotated[
         Path | None, typer.Option(help="Text to train the Chinese model on first.")
     ] = None,
-    vocab_size: Annotated[int, typer.Option(help="Pieces of the trained model.")] = 20_000,
+    vocab_size: Annotated[
+        int, typer.Option(help="Pieces of the trained model.")
+    ] = DEFAULT_VOCAB_SIZE,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:

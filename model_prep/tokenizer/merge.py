@@ -23,7 +23,7 @@ from model_prep.tokenizer.sentencepiece_file import (
     parse_sentencepiece,
     read_sentencepiece,
 )
-from model_prep.tokenizer.train import check_corpus, train_sentencepiece
+from model_prep.tokenizer.train import DEFAULT_VOCAB_SIZE, check_corpus, train_sentencepiece
 
 CHINESE_FILE = "chinese_sp.model"
 """Name of a trained Chinese model in the output folder."""
@@ -68,7 +68,7 @@ def merge_tokenizer(
     chinese_sp_model: Path | None = None,
     add_pieces: Sequence[str] = (),
     train_corpus: Path | None = None,
-    vocab_size: int = 20_000,
+    vocab_size: int = DEFAULT_VOCAB_SIZE,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> TokenizerMerge | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from model_prep.errors import TokenizerError, UsageError
 from model_prep.progress import Progress
 
+DEFAULT_VOCAB_SIZE = 20_000
 _SENTENCE = re.compile(r"[^。！？!?\n]*[。！？!?\n]?")
 _MAX_CHARACTERS = 1000  # of a sentence; SentencePiece leaves out those of more than 4,192 bytes
 _MAX_SENTENCES = 10_000_000  # drawn at random, so that the memory does not depend on the corpus
