@@ -16,7 +16,7 @@ from platformdirs import user_cache_path
 
 from model_prep.catalog.entry import HubSource, ModelEntry, ModelSource, SourceKind
 from model_prep.catalog.manifest import is_complete, manifest_of, write_manifest
-from model_prep.catalog.models import entry_of
+from model_prep.catalog.models import entry_of, find
 from model_prep.errors import DiskSpaceError, ModelPrepError, PullError, UnreachableError
 from model_prep.output import PARTIAL, cannot_write, require_space, sync, sync_folder
 from model_prep.progress import Progress, folder_size
@@ -47,6 +47,20 @@ def is_pulled(name: str, folder: Path | None = None) -> bool:
     """
     entry = entry_of(name)
     return is_complete(entry, (folder or models_folder()) / entry.name)
+
+
+def find_pulled(name: str) -> Path | None:
+    """Return where a model of the catalog lies, None where the catalog has none of that name.
+
+    Raises:
+        PullError: it has not been pulled.
+    """
+    if find(name) is None:
+        return None
+    if not is_pulled(name):
+        msg = f"{name} is not here yet; run: model-prep pull {name}"
+        raise PullError(msg)
+    return model_path(name)
 
 
 def pull(

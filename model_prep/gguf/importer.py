@@ -1,4 +1,4 @@
-"""A GGUF file as a Hugging Face folder: what llama.cpp runs, as something that can be trained.
+"""Import of GGUF files as Hugging Face folders, so that what llama.cpp runs can be trained.
 
 Quantized weights become float16 numbers; what the quantization lost stays lost. The weights pass
 through some megabytes at a time.
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_prep.catalog.models import find
-from model_prep.catalog.pull import is_pulled, model_path
+from model_prep.catalog.pull import find_pulled
 from model_prep.checkpoint.safetensors_file import DEFAULT_SHARD_BYTES, write_safetensors_shards
 from model_prep.checkpoint.tensors import TensorData, reporting
 from model_prep.errors import CheckpointError, TokenizerError, UsageError, first_line
@@ -54,6 +54,7 @@ def import_gguf(
 
     Raises:
         UsageError: there is no such model.
+        PullError: it has not been pulled.
         CheckpointError: the file is damaged, or its model or tokenizer is of another kind.
         OutputError: ``output_dir`` holds something or can't be written.
         DiskSpaceError: the disk is too full.
@@ -80,16 +81,11 @@ def import_gguf(
 
 
 def _file(model: str | Path) -> Path:
-    name = str(model)
-    if entry := find(name):
-        if not entry.file:
-            msg = f"{name} is no GGUF file but a folder already; use it as it is"
-            raise UsageError(msg)
-        if not is_pulled(name):
-            msg = f"{name} is not here yet; run: model-prep pull {name}"
-            raise UsageError(msg)
-        return model_path(name)
-    path = Path(model).expanduser()
+    entry = find(str(model))
+    if entry and not entry.file:
+        msg = f"{model} is no GGUF file but a folder already; use it as it is"
+        raise UsageError(msg)
+    path = find_pulled(str(model)) or Path(model).expanduser()
     if not path.is_file():
         what = "is no file" if path.exists() else "does not exist"
         msg = f"{path} {what}; name a GGUF file, or a model that model-prep models lists as one"
@@ -113,11 +109,11 @@ def _value(reader: "GGUFReader", name: str, default: Any = None) -> Any:
 
 
 def _model_config(reader: "GGUFReader", path: Path) -> ModelConfig:
-    kind, splits = _value(reader, "general.architecture"), _value(reader, "tokenizer.ggml.pre")
-    if kind != "qwen2" or splits != "qwen2":
+    model_type, pre = _value(reader, "general.architecture"), _value(reader, "tokenizer.ggml.pre")
+    if model_type != "qwen2" or pre != "qwen2":
         msg = (
-            f"{path} is of a model of kind {kind} with a tokenizer of kind {splits}; only Qwen2's "
-            "files hold all that a folder needs. Use the folder that the file was made of"
+            f"{path} is of a model of kind {model_type} with a tokenizer of kind {pre}; only "
+            "Qwen2's files hold all that a folder needs. Use the folder that the file was made of"
         )
         raise CheckpointError(msg)
     try:

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a tensor of the GGUF file comes from."""
+    """Where a tensor of the GGUF file comes from.
+
+    Example:
+        >>> config = ModelConfig(8, 1, 2, 2, 20, 100, rms_norm_eps=1e-6)
+        >>> sources(config, tied=False)["blk.0.attn_q.weight"]
+        Source(name='model.layers.0.self_attn.q_proj.weight', shape=(8, 8), heads=2)
+    """
 
     name: str
     """In the Hugging Face checkpoint."""

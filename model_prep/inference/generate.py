@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from model_prep.catalog.models import find
-from model_prep.catalog.pull import is_pulled, model_path
+from model_prep.catalog.pull import find_pulled
 from model_prep.errors import GenerateError
 from model_prep.inference.placement import Dtype, placement
 from model_prep.inference.predictions import Prediction, PredictionsFile
@@ -46,6 +45,7 @@ def load_model(
 
     Raises:
         GenerateError: the options contradict each other or the model, or it can't be loaded.
+        PullError: the catalog has the model, and it has not been pulled.
         MergeError: the adapters do not fit the base, or not in this order.
         CheckpointError: weights are missing or damaged.
         TokenizerError: there is no tokenizer.
@@ -78,13 +78,7 @@ def load_model(
 
 
 def _model_path(base_model: str | Path) -> Path:
-    name = str(base_model)
-    if find(name):
-        if not is_pulled(name):
-            msg = f"{name} is not here yet; run: model-prep pull {name}"
-            raise GenerateError(msg)
-        return model_path(name)
-    path = Path(base_model).expanduser()
+    path = find_pulled(str(base_model)) or Path(base_model).expanduser()
     if path.is_dir() or path.suffix.lower() == ".gguf":
         return path
     what = "is neither a folder nor a .gguf file" if path.exists() else "does not exist"

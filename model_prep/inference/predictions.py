@@ -61,18 +61,25 @@ def _prompt(line: str, where: str) -> str:
 
 
 class PredictionsFile:
-    """A JSON list with a record on each line: valid after each `append`, and gone on with later.
+    """A JSON list with a record on each line: valid after each `append`, and resumed later.
 
-    What a killed run has left of a last line is written anew.
+    What a killed run has left of a last line is written over.
 
     Args:
-        file: Is made if it does not exist.
+        file: Created if it does not exist.
         prompts: All of them, in order.
-        model: What is asked, as the records name it.
+        model: The model's name in the records.
 
     Raises:
         GenerateError: the file holds something else, or answers of another model or to other
             prompts, or can't be written.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp(), "predictions.json")
+        >>> PredictionsFile(file, ["1 + 1 =", "2 + 2 ="], "llama").append(["2"])
+        >>> PredictionsFile(file, ["1 + 1 =", "2 + 2 ="], "llama").done
+        [Prediction(index=0, model='llama', input='1 + 1 =', output='2')]
     """
 
     def __init__(self, file: Path, prompts: Sequence[str], model: str) -> None:
@@ -119,12 +126,12 @@ class PredictionsFile:
         """Add the answers to the next prompts, and force them onto the disk."""
         start = len(self.done)
         added = [
-            Prediction(number, self._model, self._prompts[number], output)
-            for number, output in enumerate(outputs, start)
+            Prediction(index, self._model, self._prompts[index], output)
+            for index, output in enumerate(outputs, start)
         ]
-        lines = [json.dumps(asdict(one), ensure_ascii=False) for one in added]
         text = ("" if self._end else "[") + "".join(
-            ("," if start + number else "") + "\n" + line for number, line in enumerate(lines)
+            ("," if record.index else "") + "\n" + json.dumps(asdict(record), ensure_ascii=False)
+            for record in added
         )
         try:
             self._write(text.encode())

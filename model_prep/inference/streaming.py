@@ -1,6 +1,6 @@
-"""Text as it is generated: each character once it is whole, and every space.
+"""Streaming of text as it is generated: each character once it is complete, and every space.
 
-The streamer of transformers starts anew after each line, where SentencePiece then takes the first
+The streamer of transformers starts over after each line, where SentencePiece then takes the first
 space of the next one for its own and drops it: code and lists lose their indentation. It also holds
 back words until a space follows, and shows the half character that a length limit may end with.
 """

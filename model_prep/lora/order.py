@@ -16,7 +16,15 @@ _PADDED_TO = 64
 
 @dataclass(frozen=True)
 class Stage:
-    """The base or one adapter, as far as its vocabulary goes."""
+    """The base or one adapter, as far as its vocabulary goes.
+
+    Example:
+        >>> base = Stage(Path("llama"), 32_000, 32_000)
+        >>> require_order(base, [Stage(Path("chinese-alpaca"), 49_954, 49_953)])
+        Traceback (most recent call last):
+        ...
+        model_prep.errors.MergeOrderError: the tokenizer in chinese-alpaca has 49,953 pieces, ...
+    """
 
     folder: Path
     rows: int | None

@@ -35,7 +35,12 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was checked."""
+    """One thing that was checked.
+
+    Example:
+        >>> Check("numbers", "passed", "no NaN or infinity in 3 tensors").outcome
+        'passed'
+    """
 
     name: str
     outcome: Outcome

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from model_prep.checkpoint.reader import open_checkpoint
 from model_prep.cli import app
-from model_prep.errors import CheckpointError, ExportError, TokenizerError, UsageError
+from model_prep.errors import CheckpointError, ExportError, PullError, TokenizerError, UsageError
 from model_prep.gguf.exporter import export_gguf
 from model_prep.gguf.importer import import_gguf
 from model_prep.tokenizer.loading import load_tokenizer
@@ -155,7 +155,7 @@ def test_what_is_not_there_or_of_another_kind(
     cases: list[tuple[str | Path, type[Exception], str]] = [
         (tmp_path / "none.gguf", UsageError, "does not exist"),
         (tmp_path, UsageError, "is no file"),
-        ("qwen2.5-coder-1.5b-instruct", UsageError, "model-prep pull"),
+        ("qwen2.5-coder-1.5b-instruct", PullError, "model-prep pull"),
         ("multilingual-e5-small", UsageError, "a folder already"),
         (other, CheckpointError, "of kind llama"),
     ]
