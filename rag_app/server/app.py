@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -68,10 +68,8 @@ def create_app(
     app.state.closing = asyncio.Event()  # set when the server is asked to end
     errors.install(app)
     refusals = openapi.errors(401, 403, 429)
-    api = APIRouter(prefix="/v1", dependencies=[openapi.KEY], responses=refusals)
     for router in (models.router, completions.router, indexes.router, page.api):
-        api.include_router(router)
-    app.include_router(api)
+        app.include_router(router, dependencies=[openapi.KEY], responses=refusals)
     app.include_router(page.router)
     page.mount(app)
     return app

@@ -25,7 +25,7 @@ from rag_app.server.schemas.completions import (
 )
 from rag_app.server.schemas.openapi import errors, events
 
-router = APIRouter(tags=["OpenAI"])
+router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
 _log = logging.getLogger("rag_app.server")
 

@@ -34,7 +34,7 @@ from rag_app.server.schemas.indexes import (
 )
 from rag_app.server.schemas.openapi import errors, events
 
-router = APIRouter(tags=["Documents"])
+router = APIRouter(prefix="/v1", tags=["Documents"])
 
 
 @router.get("/indexes")

@@ -23,7 +23,7 @@ from rag_app.server.schemas.models import (
 )
 from rag_app.server.schemas.openapi import errors
 
-router = APIRouter(tags=["OpenAI"])
+router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
 _STARTED = int(time.time())
 

@@ -19,8 +19,7 @@ _COUNTER = 'rag_app_requests_total{route="/v1/models",status="200"} 1.0'
 _FAILED = Health(status="failed", ready=False, error="model.gguf does not exist")
 
 router = APIRouter(tags=["Server"])
-api = APIRouter(tags=["Server"])
-"""The part of it under ``/v1``."""
+api = APIRouter(prefix="/v1", tags=["Server"])
 
 
 @router.get("/", include_in_schema=False)

@@ -27,6 +27,7 @@ OneOrMany = Annotated[
 _ALL_TOKENS = 100_000
 
 _CREATED = {"id": "chatcmpl-5f0c", "created": 1767225600, "model": "rag:合同"}
+_TEXT = {**_CREATED, "id": "cmpl-5f0c", "model": "default", "object": "text_completion"}
 _USAGE = {"prompt_tokens": 31, "completion_tokens": 8, "total_tokens": 39}
 _END = {"index": 0, "logprobs": None, "finish_reason": "stop"}
 _ONGOING = {**_END, "finish_reason": None}
@@ -35,11 +36,7 @@ CHAT_CHUNK = {
     "object": "chat.completion.chunk",
     "choices": [{**_ONGOING, "delta": {"content": "李白"}}],
 }
-TEXT_CHUNK = {
-    **_CREATED,
-    "object": "text_completion",
-    "choices": [{**_ONGOING, "text": "北京"}],
-}
+TEXT_CHUNK = {**_TEXT, "choices": [{**_ONGOING, "text": "北京"}]}
 
 
 def no_token_ids(value: Any) -> Any:
@@ -282,12 +279,7 @@ class ChatCompletion(chat.ChatCompletion):
 class TextCompletion(types.Completion):
     """How a text goes on."""
 
-    model_config = example(
-        **_CREATED,
-        object="text_completion",
-        choices=[{**_END, "text": "？北京。"}],
-        usage=_USAGE,
-    )
+    model_config = example(**_TEXT, choices=[{**_END, "text": "？北京。"}], usage=_USAGE)
 
 
 def completion_usage(calls: Iterable[UsageMetadata]) -> types.CompletionUsage:

@@ -385,7 +385,9 @@ def test_an_index_that_is_damaged_says_so_and_leaves_the_others(home: Path) -> N
         assert client.post("/v1/indexes/坏/search", json={"query": "李白"}).status_code == 503
 
 
-def test_an_index_whose_embedding_model_is_gone(home: Path, tiny_embeddings: Path) -> None:
+def test_an_index_whose_embedding_model_is_gone(
+    home: Path, tiny_embeddings: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     from rag_app.engine import RagApp
 
     folder = shutil.copytree(tiny_embeddings, home / "model")
@@ -400,6 +402,9 @@ def test_an_index_whose_embedding_model_is_gone(home: Path, tiny_embeddings: Pat
         answer = client.post("/v1/indexes/旧/search", json={"query": "李白"})
         assert answer.status_code == 503
         assert "no embedding model" in answer.json()["error"]["message"]
+        (warning,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+        assert "旧" in warning
+        assert "no embedding model" in warning
         assert client.delete("/v1/indexes/旧").status_code == 200
 
 

@@ -5,17 +5,19 @@ import json
 import struct
 import subprocess
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import openai
 import pytest
+from langchain_core.outputs import ChatGenerationChunk
 
 from rag_app.models.llms.registry import load_llm
 from rag_app.settings import load_settings
 from tests.rag_app.server.serving import Served, serving, upload
+from tests.scripted import ScriptedChatModel
 from tests.tiny_models import ANSWER
 
 ASKED: Any = [{"role": "user", "content": "答案是什么？"}]
@@ -316,6 +318,27 @@ def test_bodies_that_are_none(body: bytes, client: httpx.Client) -> None:
     answer = client.post("/v1/chat/completions", content=body, headers=headers)
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+class Foreign(ScriptedChatModel):
+    """A model of another provider, with its own name for the end of a text."""
+
+    async def _astream(self, *arguments: Any, **options: Any) -> AsyncIterator[ChatGenerationChunk]:
+        async for chunk in super()._astream(*arguments, **options):
+            if chunk.message.response_metadata:
+                chunk.message.response_metadata["finish_reason"] = "END_TURN"
+            yield chunk
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+def test_reasons_for_the_end_are_those_of_the_standard(path: str, home: Path) -> None:
+    body = {"prompt": "甲", "messages": [{"role": "user", "content": "甲"}]}
+    with serving(llm=Foreign(replies=["好。"])) as served, served.client() as client:
+        (choice,) = client.post(path, json=body).json()["choices"]
+        assert choice["finish_reason"] == "stop"
+        lines = client.post(path, json={**body, "stream": True}).text.split("\n\n")
+        last = json.loads(lines[-3].removeprefix("data: "))
+        assert last["choices"][0]["finish_reason"] == "stop"
 
 
 def test_a_prompt_beyond_the_window(tiny: Served) -> None:
