@@ -1,7 +1,7 @@
 """Question sets with gold answers and gold documents."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -45,30 +45,3 @@ def _question(path: Path, number: int, line: str) -> GoldQuestion:
     except (ValueError, KeyError, TypeError) as error:
         msg = f"{path}:{number} is not a question ({error!r})"
         raise DocumentError(msg) from error
-
-
-@dataclass(frozen=True)
-class GoldPassage:
-    """One passage of a reading comprehension set, with its questions."""
-
-    id: str
-    text: str
-    questions: tuple[GoldQuestion, ...]
-
-
-def read_squad(path: Path) -> Iterator[GoldPassage]:
-    """Yield the passages of a file in SQuAD's format, which CMRC 2018 uses."""
-    data = json.loads(path.read_text(encoding="utf-8"))["data"]
-    for article in data:
-        for paragraph in article["paragraphs"]:
-            name = str(paragraph.get("id", article.get("id", article.get("title"))))
-            questions = tuple(
-                GoldQuestion(
-                    id=str(item["id"]),
-                    text=item["question"],
-                    answers=tuple(answer["text"] for answer in item["answers"]),
-                    document=name,
-                )
-                for item in paragraph["qas"]
-            )
-            yield GoldPassage(name, paragraph["context"], questions)

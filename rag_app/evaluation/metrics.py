@@ -20,18 +20,20 @@ def tokens(text: str) -> list[str]:
 
 def exact_match(answer: str, gold: Sequence[str]) -> float:
     """Return 1.0 where ``answer`` equals a gold answer token by token, else 0.0."""
-    return float(any(tokens(answer) == tokens(one) for one in gold))
+    return float(any(tokens(answer) == tokens(wording) for wording in gold))
 
 
 def f1(answer: str, gold: Sequence[str]) -> float:
     """Return the harmonic mean of token precision and recall, the best over the gold answers."""
-    return max((_f1(tokens(answer), tokens(one)) for one in gold), default=0.0)
+    return max((_f1(tokens(answer), tokens(wording)) for wording in gold), default=0.0)
 
 
 def contains(answer: str, gold: Sequence[str]) -> float:
     """Return 1.0 where ``answer`` holds all tokens of a gold answer in a row, else 0.0."""
     text = "\0".join(["", *tokens(answer), ""])
-    return float(any("\0".join(["", *tokens(one), ""]) in text for one in gold if tokens(one)))
+    return float(
+        any("\0".join(["", *tokens(wording), ""]) in text for wording in gold if tokens(wording))
+    )
 
 
 def _f1(answer: Sequence[str], gold: Sequence[str]) -> float:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one question came to."""
+    """The answer to one question, and where its document was ranked."""
 
     question: GoldQuestion
     rank: int | None
@@ -38,34 +38,38 @@ def report(outcomes: Sequence[Outcome]) -> dict[str, float]:
     ``exact``, ``f1`` and ``contained`` are over all answerable questions; a refused one counts 0.
     Among the answered ones, ``right`` are those that contain a gold answer, ``wrong`` the others.
     """
-    answerable = [one for one in outcomes if one.question.answers]
-    unanswerable = [one for one in outcomes if not one.question.answers]
-    answered = [one for one in answerable if one.answer.answered]
-    right = [one for one in answered if contains(one.answer.text, one.question.answers)]
-    wrong = [one for one in answered if one not in right]
+    answerable = [outcome for outcome in outcomes if outcome.question.answers]
+    unanswerable = [outcome for outcome in outcomes if not outcome.question.answers]
+    answered = [outcome for outcome in answerable if outcome.answer.answered]
+    right = [
+        outcome for outcome in answered if contains(outcome.answer.text, outcome.question.answers)
+    ]
+    wrong = [outcome for outcome in answered if outcome not in right]
 
     def share(of: Sequence[Outcome], value: Callable[[Outcome], float]) -> float:
         return fmean(map(value, of)) if of else float("nan")
 
     def score(metric: Callable[[str, Sequence[str]], float]) -> Callable[[Outcome], float]:
-        return lambda one: (
-            metric(one.answer.text, one.question.answers) if one.answer.answered else 0.0
+        return lambda outcome: (
+            metric(outcome.answer.text, outcome.question.answers)
+            if outcome.answer.answered
+            else 0.0
         )
 
     return {
         "answerable": len(answerable),
-        "gold first": share(answerable, lambda one: one.rank == 1),
+        "gold first": share(answerable, lambda outcome: outcome.rank == 1),
         "gold in first three": share(
-            answerable, lambda one: one.rank is not None and one.rank <= 3
+            answerable, lambda outcome: outcome.rank is not None and outcome.rank <= 3
         ),
         "exact": share(answerable, score(exact_match)),
         "f1": share(answerable, score(f1)),
         "contained": share(answerable, score(contains)),
-        "wrongly refused": share(answerable, lambda one: not one.answer.answered),
-        "right but unsupported": share(right, lambda one: not one.answer.supported),
-        "wrong and unsupported": share(wrong, lambda one: not one.answer.supported),
+        "wrongly refused": share(answerable, lambda outcome: not outcome.answer.answered),
+        "right but unsupported": share(right, lambda outcome: not outcome.answer.supported),
+        "wrong and unsupported": share(wrong, lambda outcome: not outcome.answer.supported),
         "unanswerable": len(unanswerable),
-        "rightly refused": share(unanswerable, lambda one: not one.answer.answered),
-        "refused or unsupported": share(unanswerable, lambda one: not one.answer.supported),
-        "seconds a question": share(outcomes, lambda one: one.seconds),
+        "rightly refused": share(unanswerable, lambda outcome: not outcome.answer.answered),
+        "refused or unsupported": share(unanswerable, lambda outcome: not outcome.answer.supported),
+        "seconds a question": share(outcomes, lambda outcome: outcome.seconds),
     }

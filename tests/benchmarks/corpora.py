@@ -1,11 +1,41 @@
-"""Indexes that several benchmarks make."""
+"""Question sets and indexes that several benchmarks use."""
 
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from langchain_core.documents import Document
 
 from rag_app import RagApp
-from rag_app.evaluation.datasets import GoldPassage
+from rag_app.evaluation.datasets import GoldQuestion
+
+
+@dataclass(frozen=True)
+class GoldPassage:
+    """One passage of a reading comprehension set, with its questions."""
+
+    id: str
+    text: str
+    questions: tuple[GoldQuestion, ...]
+
+
+def read_squad(path: Path) -> Iterator[GoldPassage]:
+    """Yield the passages of a file in SQuAD's format, which CMRC 2018 uses."""
+    data = json.loads(path.read_text(encoding="utf-8"))["data"]
+    for article in data:
+        for paragraph in article["paragraphs"]:
+            name = str(paragraph.get("id", article.get("id", article.get("title"))))
+            questions = tuple(
+                GoldQuestion(
+                    id=str(item["id"]),
+                    text=item["question"],
+                    answers=tuple(answer["text"] for answer in item["answers"]),
+                    document=name,
+                )
+                for item in paragraph["qas"]
+            )
+            yield GoldPassage(name, paragraph["context"], questions)
 
 
 def cmrc_app(folder: Path, passages: list[GoldPassage]) -> RagApp:

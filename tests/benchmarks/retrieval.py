@@ -10,11 +10,10 @@ import time
 from pathlib import Path
 from statistics import fmean
 
-from rag_app.evaluation.datasets import read_squad
 from rag_app.evaluation.metrics import reciprocal_rank
 from rag_app.index.search.retriever import HybridRetriever
 from rag_app.settings import RetrieverKind
-from tests.benchmarks.corpora import cmrc_app, document_name
+from tests.benchmarks.corpora import cmrc_app, document_name, read_squad
 
 KINDS: tuple[RetrieverKind, ...] = ("hybrid", "dense", "lexical")
 

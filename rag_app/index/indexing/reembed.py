@@ -23,9 +23,9 @@ def reembed(
     then, and a run that was interrupted goes on where it stopped.
 
     Args:
-        store: the index.
-        embeddings: the model to use from now on.
-        progress: told how many chunks are done, and of how many.
+        store: The index.
+        embeddings: The model to use from now on.
+        progress: Called with how many chunks are done, and of how many.
 
     Returns:
         The number of chunks embedded in this run.

@@ -1,4 +1,4 @@
-"""``vectors.faiss``: the FAISS index of a store, kept beside it and made anew whenever in doubt.
+"""``vectors.faiss``: the FAISS index of a store, kept with it and built again whenever in doubt.
 
 A file ``vectors.json`` says which generation it was made from and what its SHA-256 is; FAISS never
 reads a file whose hash is another, since it trusts what it reads.
@@ -107,7 +107,7 @@ class FaissCache:
             return stamp if stamp.sha256 else self._save(stamp)
 
     def _bring_to(self, snapshot: Snapshot) -> Stamp:
-        known, self._stamp = self._stamp, None  # should this fail, the index is built anew
+        known, self._stamp = self._stamp, None  # should this fail, the index is built again
         stamp = known or self._load()
         if stamp is None or not self._can_update(stamp, snapshot):
             known, stamp = None, self._build(snapshot)
@@ -154,7 +154,7 @@ class FaissCache:
                 self._index.add_with_ids(vectors, batch_ids)
 
     def _load(self) -> Stamp | None:
-        folder, damage = self._store.folder, "it is not the one that vectors.json tells of"
+        folder, damage = self._store.folder, "it is not the one that vectors.json describes"
         try:
             text = (folder / STAMP_NAME).read_text(encoding="utf-8")
             stamp = Stamp(**json.loads(text))
@@ -168,29 +168,29 @@ class FaissCache:
             return None
         except (OSError, ValueError, TypeError, RuntimeError) as error:  # FAISS raises the last
             damage = _reason(error)
-        _log.warning("%s can't be used (%s); it is made anew", folder / FAISS_NAME, damage)
+        _log.warning("%s can't be used (%s); it is built again", folder / FAISS_NAME, damage)
         return None
 
     def _save(self, stamp: Stamp) -> Stamp:
         """Write the file; where that can't be done, every process builds its own in memory."""
         folder, unique = self._store.folder, uuid.uuid4().hex[:8]
-        beside = folder / f"vectors.faiss.{unique}.new"
-        stamp_beside = folder / f"vectors.json.{unique}.new"
+        new_file = folder / f"vectors.faiss.{unique}.new"
+        new_stamp = folder / f"vectors.json.{unique}.new"
         try:
-            beside.touch()  # its error is plainer than that of FAISS
-            faiss.write_index(self._index, str(beside))
-            with beside.open("rb") as file:
+            new_file.touch()  # its error is plainer than that of FAISS
+            faiss.write_index(self._index, str(new_file))
+            with new_file.open("rb") as file:
                 stamp = replace(stamp, sha256=hashlib.file_digest(file, "sha256").hexdigest())
-            stamp_beside.write_text(json.dumps(asdict(stamp)), encoding="utf-8")
-            beside.replace(folder / FAISS_NAME)
-            stamp_beside.replace(folder / STAMP_NAME)
+            new_stamp.write_text(json.dumps(asdict(stamp)), encoding="utf-8")
+            new_file.replace(folder / FAISS_NAME)
+            new_stamp.replace(folder / STAMP_NAME)
         except (OSError, RuntimeError) as error:
             _log.warning(
-                "%s can't be written (%s); every process makes its own in memory",
+                "%s can't be written (%s); every process builds its own in memory",
                 folder / FAISS_NAME,
                 _reason(error),
             )
-            for path in (beside, stamp_beside):
+            for path in (new_file, new_stamp):
                 with suppress(OSError):
                     path.unlink()
             return replace(stamp, sha256="")

@@ -137,7 +137,7 @@ def _recall(
     _, found = search(index, sample, 11)
     hits = wanted = 0
     for own, row, best in zip(sample_ids.tolist(), found.tolist(), exact, strict=True):
-        others = [number for number in row if number != own][:10]
+        others = [found_id for found_id in row if found_id != own][:10]
         hits += len(best.intersection(others))
         wanted += len(best)
     return hits / wanted if wanted else 1.0

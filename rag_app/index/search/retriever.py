@@ -150,12 +150,12 @@ def apart(chunks: Iterable[ChunkRecord], k: int) -> list[ChunkRecord]:
     return kept
 
 
-def _repeats(one: ChunkRecord, other: ChunkRecord) -> bool:
-    start, end = max(one.start, other.start), min(one.end, other.end)
-    if one.source != other.source or 2 * (end - start) <= min(len(one.text), len(other.text)):
+def _repeats(chunk: ChunkRecord, other: ChunkRecord) -> bool:
+    start, end = max(chunk.start, other.start), min(chunk.end, other.end)
+    if chunk.source != other.source or 2 * (end - start) <= min(len(chunk.text), len(other.text)):
         return False
     # Texts that a LangChain user added under one source may all begin at 0.
-    return _between(one, start, end) == _between(other, start, end)
+    return _between(chunk, start, end) == _between(other, start, end)
 
 
 def _between(chunk: ChunkRecord, start: int, end: int) -> str:

@@ -1,4 +1,4 @@
-"""Opening ``index.sqlite3``, and its errors in the user's words."""
+"""Connections to ``index.sqlite3``, and SQLite's errors as one clear line."""
 
 import errno
 import shutil
@@ -39,17 +39,9 @@ def translated(path: Path) -> Iterator[None]:
 def connect_writer(path: Path) -> sqlite3.Connection:
     """Open for writing; see :func:`translated` for what is raised."""
     with translated(path):
-        connection = _connect(path, "mode=rw")
-        try:
-            _check_schema(path, connection)
-            # NORMAL: after a power cut the last documents may be missing, never half there, and
-            # indexing again adds them. FULL costs an fsync for every document.
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute("PRAGMA journal_size_limit=67108864")
-        except BaseException:
-            connection.close()
-            raise
-    return connection
+        # NORMAL: after a power cut the last documents may be missing, never half there, and
+        # indexing again adds them. FULL costs an fsync for every document.
+        return _checked(path, "mode=rw", "synchronous=NORMAL", "journal_size_limit=67108864")
 
 
 def connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
@@ -62,7 +54,7 @@ def connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
     _check_header(path)
     with translated(path):
         try:
-            return _reader(path, "mode=rw"), True
+            return _checked(path, "mode=rw", "query_only=ON"), True
         except sqlite3.OperationalError as error:
             if _primary(error) not in _REFUSED:
                 raise
@@ -73,14 +65,15 @@ def connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
                     "read-only folder; copy the folder to where it can be written"
                 )
                 raise IndexStoreError(msg) from error
-            return _reader(path, "mode=ro&immutable=1"), False
+            return _checked(path, "mode=ro&immutable=1", "query_only=ON"), False
 
 
-def _reader(path: Path, options: str) -> sqlite3.Connection:
+def _checked(path: Path, options: str, *pragmas: str) -> sqlite3.Connection:
     connection = _connect(path, options)
     try:
-        connection.execute("PRAGMA query_only=ON")
         _check_schema(path, connection)
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
     except BaseException:
         connection.close()
         raise
@@ -153,7 +146,7 @@ def _translation(path: Path, error: sqlite3.Error) -> Exception:
         return IndexStoreError(f"{path} can't be written ({error}); check the permissions")
     if code in _BUSY:
         return IndexStoreError(f"{path} is busy: another program is using it; try again")
-    return error  # a mistake of ours, not the user's to mend
+    return error  # a bug: the traceback is wanted
 
 
 def _primary(error: sqlite3.Error) -> int:

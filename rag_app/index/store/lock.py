@@ -1,4 +1,4 @@
-"""One writer at a time, and who it is."""
+"""The lock of an index's one writer, which says who holds it."""
 
 import errno
 import json

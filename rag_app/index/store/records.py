@@ -1,4 +1,4 @@
-"""Rows of the index as plain data."""
+"""Documents, chunks and metadata of an index as dataclasses."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class Generation:
     """One committed state: a counter, and a random token that no other state ever has.
 
     The counter alone can't tell a state from the one that took its place after a backup was
-    restored or an index was made anew.
+    restored or an index was made again.
     """
 
     number: int

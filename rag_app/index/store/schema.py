@@ -54,15 +54,15 @@ CREATE VIRTUAL TABLE term_counts USING fts5vocab(terms, 'row');
 
 
 def create_database(path: Path, meta: IndexMeta, lexical_version: str) -> None:
-    """Write an empty index at `path`, beside first and then renamed.
+    """Write an empty index at `path` under another name, then rename it.
 
     A half-made file can therefore never lie at `path`; what lies there and is no database is
     damage. The caller holds the writer's lock.
     """
-    beside = path.with_name(path.name + ".new")
+    new = path.with_name(path.name + ".new")
     for suffix in ("", "-journal", "-wal", "-shm"):
-        beside.with_name(beside.name + suffix).unlink(missing_ok=True)
-    with closing(sqlite3.connect(beside, isolation_level=None)) as connection:
+        new.with_name(new.name + suffix).unlink(missing_ok=True)
+    with closing(sqlite3.connect(new, isolation_level=None)) as connection:
         # Two chunks of ordinary size with their vectors fit a page; with 4 KiB only one does.
         connection.execute("PRAGMA page_size=8192")
         connection.execute("BEGIN")
@@ -75,7 +75,7 @@ def create_database(path: Path, meta: IndexMeta, lexical_version: str) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
     for suffix in ("-wal", "-shm"):  # of an index that was deleted without them
         path.with_name(path.name + suffix).unlink(missing_ok=True)
-    os.replace(beside, path)  # noqa: PTH105 - the name says that it replaces
+    os.replace(new, path)  # noqa: PTH105 - the name says that it replaces
 
 
 def meta_rows(meta: IndexMeta) -> list[tuple[str, str]]:

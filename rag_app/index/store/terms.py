@@ -25,9 +25,9 @@ _ASKING = re.compile(
 
 
 def lexical_version() -> str:
-    """Return what the terms of a text depend on beside the text.
+    """Return what the terms of a text depend on besides the text.
 
-    An index whose terms were made under another version gets all of them made anew before it is
+    An index whose terms were made under another version gets all of them made again before it is
     written to, since the term index can only delete terms that it is named exactly.
     """
     return f"1/opencc-{version('opencc')}/unicode-{unicodedata.unidata_version}"
@@ -73,7 +73,7 @@ def content_terms(question: str) -> list[str]:
 
 
 def is_prefix(term: str) -> bool:
-    """Whether `term` of a question stands for every term that it begins."""
+    """Return whether `term` of a question stands for every term that it begins."""
     return len(term) == 1 and re.match(f"[{_HAN}]", term) is not None
 
 

@@ -1,4 +1,4 @@
-"""Writing to the index: what one transaction can do."""
+"""Writing to an index within one transaction."""
 
 import json
 import sqlite3
@@ -66,7 +66,7 @@ class Transaction(Snapshot):
         return self._insert_chunks(number, ordinal, chunks, vectors)
 
     def delete_document(self, source: str) -> bool:
-        """Delete a document with its chunks and terms; whether there was one."""
+        """Delete a document with its chunks and terms; return whether there was one."""
         self.delete_chunks([chunk.id for chunk in self.chunks_of(source)])
         cursor = self._connection.execute("DELETE FROM documents WHERE source = ?", (source,))
         return cursor.rowcount > 0
@@ -108,7 +108,7 @@ class Transaction(Snapshot):
         return self._connection.execute(query, (limit,)).fetchall()
 
     def stage_vectors(self, ids: Sequence[int], vectors: FloatArray) -> None:
-        """Keep new vectors beside those in force; see :meth:`swap_vectors`."""
+        """Keep new vectors until :meth:`swap_vectors`."""
         rows = zip(ids, np.ascontiguousarray(vectors, "<f4"), strict=True)
         self._connection.executemany(
             "INSERT INTO staged_vectors VALUES (?, ?)", ((i, row.tobytes()) for i, row in rows)
@@ -143,18 +143,15 @@ class Transaction(Snapshot):
     def _insert_chunks(
         self, document: int, ordinal: int, chunks: Sequence[ChunkRecord], vectors: FloatArray
     ) -> list[int]:
-        self._check_dimension(vectors)
+        meta = self.meta()
+        if vectors.shape[1:] != (meta.dimension,):
+            raise wrong_dimension(meta.embedding, meta.dimension, vectors.shape[-1])
         blobs = np.ascontiguousarray(vectors, "<f4")
         rows = zip(chunks, blobs, strict=True)
         return [
             self._insert_chunk(document, ordinal + position, chunk, vector.tobytes())
             for position, (chunk, vector) in enumerate(rows)
         ]
-
-    def _check_dimension(self, vectors: FloatArray) -> None:
-        meta = self.meta()
-        if vectors.shape[1:] != (meta.dimension,):
-            raise wrong_dimension(meta.embedding, meta.dimension, vectors.shape[-1])
 
     def _insert_chunk(self, document: int, ordinal: int, chunk: ChunkRecord, vector: bytes) -> int:
         extra = json.dumps(chunk.extra, ensure_ascii=False) if chunk.extra else None
@@ -177,7 +174,7 @@ class Transaction(Snapshot):
         )
 
     def _renew_terms(self) -> None:
-        """Make all terms anew: they can only be deleted by the rules that they were made by."""
+        """Make all terms again: they can only be deleted by the rules that they were made by."""
         self._connection.execute("INSERT INTO terms (terms) VALUES ('delete-all')")
         self._insert_terms(self._connection.execute("SELECT id, text FROM chunks"))
         self.set_value("lexical_version", lexical_version())
