@@ -100,7 +100,7 @@ def _value(name: str, value: Any) -> Any:
         try:
             share = float(value)  # the scripts took it as a share, whatever its name says
         except (TypeError, ValueError):
-            return value  # refused with all that is no number
+            return value  # refused with everything that is not a number
         return share / 100 if share >= 1 else share
     return None if value in ("", "None", "none") else value
 

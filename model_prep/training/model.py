@@ -90,7 +90,7 @@ def _base(folder: Path, options: dict[str, Any], without_weights: Any) -> Any:
     )
     model, found = loaded
     if missing := sorted(found["missing_keys"]):
-        # transformers would go on with random numbers.
+        # transformers would continue with random numbers.
         msg = f"{folder} lacks weights that its config.json names: {missing[0]}; get it again"
         raise TrainingError(msg)
     return model

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from model_prep.errors import TrainingError
 
 LORA = ("lora_rank", "lora_alpha", "target_modules", "lora_dropout", "modules_to_save")
-"""Options of a new adapter; one that is gone on with has them already."""
+"""Options of a new adapter; an adapter that is continued has them already."""
 
 
 class TrainingSettings(BaseModel):
@@ -32,7 +32,7 @@ class TrainingSettings(BaseModel):
     )
     encoding: str | None = Field(None, description="Of the data; default: UTF-8, 16, or GB18030.")
     output_dir: Path = Field(description="Where adapter, checkpoints, log and plot go.")
-    adapter: Path | None = Field(None, description="Adapter to go on with; no LoRA options then.")
+    adapter: Path | None = Field(None, description="Adapter to continue; no LoRA options then.")
 
     # The new adapter
     lora_rank: int | None = Field(None, ge=1, description="Rank of a new adapter.")
@@ -142,7 +142,7 @@ def _require_one_scenario(settings: TrainingSettings) -> None:
     given = [name for name in LORA if getattr(settings, name) is not None]
     if settings.adapter and given:
         msg = (
-            f"--{given[0]} is for a new adapter, and --adapter goes on with one, whose own "
+            f"--{given[0]} is for a new adapter, and --adapter continues one, whose own "
             "configuration rules; leave it out"
         )
         raise TrainingError(msg)
@@ -151,7 +151,7 @@ def _require_one_scenario(settings: TrainingSettings) -> None:
         msg = (
             f"a new adapter needs --{' --'.join(needed)} (Chinese-LLaMA: 8, 32; Chinese-Alpaca: "
             "64, 128; q_proj,k_proj,v_proj,o_proj,gate_proj,down_proj,up_proj), "
-            "or name one to go on with: --adapter"
+            "or name one to continue: --adapter"
         )
         raise TrainingError(msg)
     batch = max(settings.per_device_train_batch_size, settings.per_device_eval_batch_size)

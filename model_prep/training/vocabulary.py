@@ -26,7 +26,7 @@ class VocabularySizes:
     model: int
     """Rows of its embeddings."""
     adapter: int | None
-    """Rows that an adapter to go on with brings; None: it brings none, or there is no adapter."""
+    """Rows of an adapter that is continued; None: it brings none, or there is no adapter."""
 
 
 def rows_needed(
@@ -44,7 +44,7 @@ def rows_needed(
         exact: The tokenizer is of the LLaMA family, whose models have a row for each piece.
         modules_to_save: Modules that a new adapter trains whole.
         model: For the message.
-        adapter: The adapter to go on with, for the message.
+        adapter: The adapter that is continued, for the message.
 
     Raises:
         TrainingError: they do not fit; the message says what to change.
