@@ -18,7 +18,8 @@ from model_prep.lora.planned_tensors import (
     require_one_vocabulary,
 )
 from model_prep.progress import Progress
-from model_prep.tokenizer.files import find_tokenizer, pad_token_id, tokenizer_size
+from model_prep.tokenizer.files import find_tokenizer, pad_token_id
+from model_prep.tokenizer.loading import vocabulary_size
 
 OutputType = Literal["huggingface", "pth"]
 Dtype = Literal["float16", "bfloat16", "float32"]
@@ -145,7 +146,7 @@ def _rows(base: BaseWeights) -> int | None:
 
 def _pieces(folder: Path) -> int | None:
     file = find_tokenizer(folder)
-    return tokenizer_size(file) if file else None
+    return vocabulary_size(file) if file else None
 
 
 def _require_unmerged(

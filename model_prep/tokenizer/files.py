@@ -1,16 +1,13 @@
-"""Tokenizer files of a model's or an adapter's folder: finding, counting, copying."""
+"""Tokenizer files of a model's or an adapter's folder: finding and copying."""
 
-import json
 import shutil
 from pathlib import Path
 
-from model_prep.errors import TokenizerError
 from model_prep.tokenizer.loading import (
     ALPACA_TEMPLATE,
     MODEL_FILE,
     load_tokenizer,
     save_tokenizer,
-    vocabulary_size,
 )
 from model_prep.tokenizer.sentencepiece_file import read_sentencepiece
 
@@ -30,25 +27,6 @@ def find_tokenizer(folder: Path) -> Path | None:
     if (folder / "params.json").is_file():
         files.append(folder.parent / MODEL_FILE)
     return next((file for file in files if file.is_file()), None)
-
-
-def tokenizer_size(file: Path) -> int:
-    """Return how many ids a tokenizer has.
-
-    Raises:
-        TokenizerError: the file is damaged, or is none.
-    """
-    if file.name == MODEL_FILE:
-        return vocabulary_size(file)
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        ids = {token["id"] for token in content["added_tokens"]}
-        vocabulary = content["model"]["vocab"]
-        ids.update(vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary)))
-        return int(max(ids)) + 1
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        msg = f"{file} is no tokenizer, or is damaged; get it again"
-        raise TokenizerError(msg) from error
 
 
 def pad_token_id(file: Path) -> int | None:

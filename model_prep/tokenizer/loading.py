@@ -6,6 +6,7 @@ ones the leftmost is merged first: the text is split in other places than the mo
 `ExactLlamaTokenizer` has SentencePiece itself split it.
 """
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,10 +111,10 @@ def is_llama_folder(folder: Path) -> bool:
 
 
 def vocabulary_size(source: str | Path) -> int:
-    """Return how many ids the tokenizer has: its pieces, and tokens that were added after them.
+    """Return how many ids a tokenizer has: its pieces, and tokens that were added after them.
 
     Args:
-        source: A ``tokenizer.model`` or a folder that holds one.
+        source: A ``tokenizer.model`` or a folder that holds one, or a ``tokenizer.json``.
 
     Raises:
         TokenizerError: there is none, or it is damaged.
@@ -121,10 +122,24 @@ def vocabulary_size(source: str | Path) -> int:
     file = Path(source)
     if file.is_dir():
         file /= MODEL_FILE
+    if file.name == "tokenizer.json":
+        return _json_vocabulary_size(file)
     pieces = len(read_sentencepiece(file).pieces)
     config = _json(file.with_name("tokenizer_config.json")).get("added_tokens_decoder", {})
     older = _json(file.with_name("added_tokens.json"))
     return max([pieces - 1, *map(int, config), *map(int, older.values())]) + 1
+
+
+def _json_vocabulary_size(file: Path) -> int:
+    try:
+        content = json.loads(file.read_bytes())
+        ids = {token["id"] for token in content["added_tokens"]}
+        vocabulary = content["model"]["vocab"]
+        ids.update(vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary)))
+        return int(max(ids)) + 1
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{file} is no tokenizer, or is damaged; get it again"
+        raise TokenizerError(msg) from error
 
 
 def _model_file(source: str | Path) -> Path | None:

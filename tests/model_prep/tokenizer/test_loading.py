@@ -243,3 +243,11 @@ def test_code_of_an_earlier_version_is_known(plain: Path, monkeypatch: pytest.Mo
     assert check_exactness(plain).exact is False
     monkeypatch.setattr(check, "EARLIER_CODE", (file_digest(code),))
     assert check_exactness(plain).exact is True
+
+
+def test_the_size_of_a_fast_tokenizer(tiny_llm: Path, tmp_path: Path) -> None:
+    assert vocabulary_size(tiny_llm / "tokenizer.json") == len(load_tokenizer(tiny_llm))
+    damaged = tmp_path / "tokenizer.json"
+    damaged.write_text('{"model": {}}', encoding="utf-8")
+    with pytest.raises(TokenizerError, match="is no tokenizer, or is damaged"):
+        vocabulary_size(damaged)
