@@ -1,7 +1,38 @@
 """The formats that are read: by suffix, and by content where the suffix says nothing."""
 
 import zipfile
+from collections.abc import Sequence
 from io import BytesIO
+from typing import NamedTuple
+
+
+class LineBox(NamedTuple):
+    """Where a line of a text stands on its page; in points from the lower left corner."""
+
+    start: int
+    """Offset in the text."""
+    end: int
+    page: int
+    """1-based."""
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+
+class ExtractedText(NamedTuple):
+    """What a file says."""
+
+    text: str
+    encoding: str | None = None
+    """None where the format has its own."""
+    page_starts: Sequence[int] = ()
+    """Character offsets at which the pages or slides begin."""
+    notes: Sequence[str] = ()
+    """What was not read, and what to do about it."""
+    boxes: Sequence[LineBox] = ()
+    """Of the lines of a PDF."""
+
 
 FORMATS = {
     ".txt": "text",

@@ -2,9 +2,10 @@
 
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
@@ -13,6 +14,7 @@ from rag_app.documents.encoding import decode
 from rag_app.documents.formats import (
     FORMATS,
     SUFFIXES,
+    ExtractedText,
     content_kind,
     is_archive,
     is_text,
@@ -26,17 +28,18 @@ from rag_app.errors import DocumentError
 __all__ = ["SUFFIXES", "FileLoader"]
 
 _DEFAULT_MAX_BYTES = 200 * 2**20
+_READERS = {
+    "pdf": ("rag_app.documents.pdf.reader", "read_pdf"),
+    "docx": ("rag_app.documents.office.docx", "read_docx"),
+    "pptx": ("rag_app.documents.office.pptx", "read_pptx"),
+    "xlsx": ("rag_app.documents.office.spreadsheet", "read_xlsx"),
+    "epub": ("rag_app.documents.office.epub", "read_epub"),
+}
+"""Format → module and function that read it; parsers are imported when first needed."""
 _WHAT = {
     "ole": "an Office file of before 2007, or one with a password; save a copy as docx without one",
     "zip": "a ZIP archive; unpack it and name the files",
 }
-
-
-class _Read(NamedTuple):
-    text: str
-    encoding: str | None = None
-    page_starts: list[int] | None = None
-    notes: Sequence[str] = ()
 
 
 class FileLoader(BaseLoader):
@@ -87,7 +90,7 @@ class FileLoader(BaseLoader):
             "source": self._source(),
             "loader": kind,
             "encoding": read.encoding,
-            "page_starts": read.page_starts or [],
+            "page_starts": list(read.page_starts),
         }
         if read.notes:
             metadata["notes"] = list(read.notes)
@@ -157,40 +160,27 @@ class FileLoader(BaseLoader):
         raise DocumentError(msg)
 
 
-def _extracted(data: bytes, kind: str, name: str, encoding: str | None) -> _Read:
+def _extracted(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedText:
     if is_text(kind):
         return _extracted_text(data, kind, name, encoding)
-    if kind == "pdf":
-        from rag_app.documents.pdf.reader import read_pdf
-
-        read = read_pdf(data, name)
-        return _Read(read.text, None, read.page_starts, read.notes)
-    if kind == "xlsx":
-        from rag_app.documents.office.spreadsheet import read_xlsx
-
-        text, notes = read_xlsx(data, name)
-        return _Read(text, notes=notes)
-    from rag_app.documents.office.converters import read_docx, read_epub, read_pptx
-
-    if kind == "pptx":
-        text, starts = read_pptx(data, name)
-        return _Read(text, None, starts)
-    return _Read(read_docx(data, name) if kind == "docx" else read_epub(data, name))
+    module, function = _READERS[kind]
+    read: Callable[[bytes, str], ExtractedText] = getattr(import_module(module), function)
+    return read(data, name)
 
 
-def _extracted_text(data: bytes, kind: str, name: str, encoding: str | None) -> _Read:
+def _extracted_text(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedText:
     if kind == "html":
         from rag_app.documents.html import declared_charset, page_markdown
 
         text, codec = decode(data, name, encoding, declared=declared_charset(data))
-        return _Read(page_markdown(text), codec)
+        return ExtractedText(page_markdown(text), codec)
     text, codec = decode(data, name, encoding)
     text = clean(text)
     if kind == "csv":
         from rag_app.documents.office.delimited import read_csv
 
-        return _Read(read_csv(text), codec)
-    return _Read(text, codec)
+        return ExtractedText(read_csv(text), codec)
+    return ExtractedText(text, codec)
 
 
 def _no_text(name: str) -> DocumentError:

@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
+from rag_app.documents.formats import ExtractedText
 from rag_app.documents.naming import shown
 from rag_app.documents.office.number_format import as_shown
 from rag_app.documents.tables import table_lines
@@ -30,7 +31,7 @@ _MAX_MERGED = 10_000
 """Cells that take the value of a merged one."""
 
 
-def read_xlsx(data: bytes, name: str) -> tuple[str, list[str]]:
+def read_xlsx(data: bytes, name: str) -> ExtractedText:
     """Return the visible sheets of a workbook, each under its name, and what was not read.
 
     Raises:
@@ -65,7 +66,7 @@ def read_xlsx(data: bytes, name: str) -> tuple[str, list[str]]:
             f"{uncalculated} formulas have no stored result and were left out; "
             "open and save the workbook in a spreadsheet program"
         )
-    return clean("\n\n".join(parts)), notes
+    return ExtractedText(clean("\n\n".join(parts)), notes=notes)
 
 
 def _workbook(data: bytes) -> "Workbook":

@@ -1,10 +1,10 @@
 """PDF → text by geometry: columns, tables, paragraphs and headings as the page shows them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
+from rag_app.documents.formats import ExtractedText, LineBox
 from rag_app.documents.naming import shown
 from rag_app.documents.pdf.characters import Char, page_characters
 from rag_app.documents.pdf.layout import Block, Table, blocks
@@ -42,32 +42,6 @@ ReadPicture = Callable[["Image"], list[Char]]
 """Returns the characters in a picture of a page, in pixels, y upwards."""
 
 
-class LineBox(NamedTuple):
-    """Where a line of the text stands on its page; in points from the lower left corner."""
-
-    start: int
-    """Offset in the text."""
-    end: int
-    page: int
-    """1-based."""
-    left: float
-    bottom: float
-    right: float
-    top: float
-
-
-@dataclass
-class PdfText:
-    """What a PDF says."""
-
-    text: str = ""
-    page_starts: list[int] = field(default_factory=list)
-    """Character offset at which each page begins."""
-    notes: list[str] = field(default_factory=list)
-    """What was not read, and what to do about it."""
-    boxes: list[LineBox] = field(default_factory=list)
-
-
 class _Page(NamedTuple):
     items: list[Block | Table]
     unread: str = ""
@@ -75,7 +49,7 @@ class _Page(NamedTuple):
     vertical: bool = False
 
 
-def read_pdf(data: bytes, name: str, read_picture: ReadPicture | None = None) -> PdfText:
+def read_pdf(data: bytes, name: str, read_picture: ReadPicture | None = None) -> ExtractedText:
     """Return the text of a PDF.
 
     Args:
@@ -100,8 +74,7 @@ def read_pdf(data: bytes, name: str, read_picture: ReadPicture | None = None) ->
             raise DocumentError(msg) from error
         finally:
             document.close()
-    result = _text_of(pages)
-    result.notes = _notes(pages)
+    result = _text_of(pages)._replace(notes=_notes(pages))
     if not result.text:
         unread = {page.unread for page in pages if page.unread}
         what = " and ".join(sorted(unread)) or "pictures"
@@ -197,7 +170,7 @@ def _ranges(numbers: Sequence[int]) -> str:
     return ", ".join("-".join(map(str, run)) for run in runs)
 
 
-def _text_of(pages: Sequence[_Page]) -> PdfText:
+def _text_of(pages: Sequence[_Page]) -> ExtractedText:
     running, heads = running_lines([page.items for page in pages])
     items = [without(page.items, running) for page in pages]
     lines = [
@@ -230,8 +203,8 @@ class _Writer:
     """Puts paragraphs and tables one after the other and keeps where each line stands."""
 
     def __init__(self) -> None:
-        self.result = PdfText()
-        self._text = ""
+        self._boxes: list[LineBox] = []
+        self._starts: list[int] = []
         self._done: list[str] = []
         self._length = 0
         self._page = 0
@@ -242,7 +215,7 @@ class _Writer:
     def begin_page(self, number: int, *, turned: bool) -> None:
         self._open = self._open and not self._new_page  # nothing goes on over an empty page
         self._page, self._turned, self._new_page = number, turned, True
-        self.result.page_starts.append(-1)
+        self._starts.append(-1)
 
     def add(self, part: Paragraph | Table) -> None:
         if isinstance(part, Table):
@@ -268,19 +241,16 @@ class _Writer:
             self._line(line, text)
         self._open = part.open
 
-    def finish(self) -> PdfText:
-        text = "".join(self._done)
-        self.result.text = text
-        length = len(text)
-        starts = self.result.page_starts
+    def finish(self) -> ExtractedText:
+        starts = self._starts
         for number in range(len(starts) - 1, -1, -1):
             if starts[number] < 0:
-                starts[number] = starts[number + 1] if number + 1 < len(starts) else length
-        return self.result
+                starts[number] = starts[number + 1] if number + 1 < len(starts) else self._length
+        return ExtractedText("".join(self._done), page_starts=starts, boxes=self._boxes)
 
     def _start_page(self) -> None:
         if self._new_page:
-            self.result.page_starts[-1] = self._length
+            self._starts[-1] = self._length
         self._new_page = False
 
     def _break(self, kind: str) -> None:
@@ -306,4 +276,4 @@ class _Writer:
         box = (line.left, line.bottom, line.right, line.top)
         if self._turned:  # back to where it stands on the page
             box = (line.bottom, -line.right, line.top, -line.left)
-        self.result.boxes.append(LineBox(start, self._length, self._page, *box))
+        self._boxes.append(LineBox(start, self._length, self._page, *box))

@@ -132,14 +132,14 @@ def test_docx() -> None:
     assert document.page_content == f"# 一_二*三\n\n{BIOGRAPHY}\n\n{POLICY}"
     assert document.metadata["encoding"] is None
     table = load("b.docx", docx_table([["姓名", "部门"], ["张三", "研发"]]))
-    assert table.page_content == "| 姓名 | 部门 |\n| --- | --- |\n| 张三 | 研发 |"
+    assert table.page_content == "姓名: 张三; 部门: 研发"
 
 
 def test_pptx_slides_are_pages() -> None:
     slides = pptx(("概览", "甲\n乙"), ("", "<!-- Slide number: 7 -->"), ("结论", ""))
     document = load("a.pptx", slides)
     starts = document.metadata["page_starts"]
-    assert document.page_content == "# 概览\n甲\n乙\n\n<!-- Slide number: 7 -->\n\n# 结论"
+    assert document.page_content == "# 概览\n\n甲\n乙\n\n<!-- Slide number: 7 -->\n\n# 结论"
     assert [document.page_content[start:][:4] for start in starts] == ["# 概览", "<!--", "# 结论"]
 
 

@@ -29,14 +29,14 @@ def test_merged_cells_titles_and_percentages() -> None:
         for cell in sheet["C"]:
             cell.number_format = "0.0%"
 
-    text, notes = read_xlsx(workbook(fill), "a.xlsx")
-    assert text.split("\n")[2:5] == [
+    read = read_xlsx(workbook(fill), "a.xlsx")
+    assert read.text.split("\n")[2:5] == [
         "2023年各门店销售情况表",
         "大区: 华东; 门店: 苏州店; 同比增长: 15.3%",
         "大区: 华东; 门店: 无锡店; 同比增长: -4.2%",
     ]
-    assert len(notes) == 1
-    assert "1 formulas" in notes[0]
+    assert len(read.notes) == 1
+    assert "1 formulas" in read.notes[0]
 
 
 def test_hidden_sheets_are_left_out_and_counted() -> None:
@@ -47,6 +47,6 @@ def test_hidden_sheets_are_left_out_and_counted() -> None:
         other.append(["旧数", 41])
         other.sheet_state = "hidden"
 
-    text, notes = read_xlsx(workbook(fill), "a.xlsx")
-    assert text == "## 门店\n\n名称: 螺丝; 数量: 40"
-    assert notes == ["1 hidden sheets were left out"]
+    read = read_xlsx(workbook(fill), "a.xlsx")
+    assert read.text == "## 门店\n\n名称: 螺丝; 数量: 40"
+    assert read.notes == ["1 hidden sheets were left out"]

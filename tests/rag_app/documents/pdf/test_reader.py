@@ -3,7 +3,8 @@ from collections.abc import Callable
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
-from rag_app.documents.pdf.reader import PdfText, read_pdf
+from rag_app.documents.formats import ExtractedText
+from rag_app.documents.pdf.reader import read_pdf
 from rag_app.errors import DocumentError
 from tests.rag_app.documents.pdf.drawing import HEIGHT, lines, pdf, ruled_table
 
@@ -15,7 +16,7 @@ PROSE = [
 JOINED = "".join(PROSE)
 
 
-def read(*pages: Callable[[Canvas], object]) -> PdfText:
+def read(*pages: Callable[[Canvas], object]) -> ExtractedText:
     return read_pdf(pdf(*pages), "手册.pdf")
 
 

@@ -1,0 +1,387 @@
+"""Word documents → Markdown: what a reader of the finished document sees, with its numbers.
+
+Deleted and hidden text is left out, moved and inserted text stands where it went. Headers and
+footers are written once; footnotes, comments and text boxes after the paragraph that has them.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from rag_app.documents.archive import check_archive
+from rag_app.documents.formats import ExtractedText
+from rag_app.documents.office.numbering import Numbering
+from rag_app.documents.office.package import Element, Package, tag, value
+from rag_app.documents.tables import table_lines
+from rag_app.documents.text import clean, one_blank_line
+
+_SYMBOLS = {0xFE: "☑", 0xFD: "☒", 0xA8: "☐", 0x6F: "☐", 0xFC: "✓", 0xFB: "✗", 0xB7: "•",
+            0xD8: "➢", 0xE0: "→", 0xDF: "←"}  # fmt: skip
+"""Of the fonts Wingdings and Symbol."""
+_LEVEL = re.compile(r"(?:heading|标题)\s*(\d)", re.IGNORECASE)
+_DEEPEST = 6
+_PAGE_NUMBER = re.compile(r"[\s\d\-–—/第页共]*")
+_SKIPPED = frozenset(
+    map(tag, ("w:del", "w:moveFrom", "w:rPr", "w:pPr", "w:instrText", "w:delText", "w:rt",
+              "w:sectPr", "w:tblPr", "w:trPr", "w:tcPr", "w:sdtPr", "w:delInstrText"))
+)  # fmt: skip
+_DEEP = 40
+"""Nesting of tables and frames that is followed."""
+
+
+class _Style(NamedTuple):
+    level: int | None = None
+    number: str | None = None
+    number_level: int = 0
+    hidden: bool = False
+
+
+def read_docx(data: bytes, name: str) -> ExtractedText:
+    """Return a Word document as Markdown, and what was not read."""
+    check_archive(data, name)
+    package = Package(data)
+    part = package.main("officeDocument") or "word/document.xml"
+    text, notes = _Document(package, part).read()
+    return ExtractedText(text, notes=notes)
+
+
+class _Document:
+    """One document while it is read: its numbers go on from paragraph to paragraph."""
+
+    def __init__(self, package: Package, part: str) -> None:
+        self.package = package
+        self.part = part
+        self.targets = package.targets(part)
+        root = package.tree(part)
+        if root is None:
+            msg = "it has no main part"
+            raise ValueError(msg)
+        self.root = root
+        self.numbering = Numbering(self._related("numbering.xml"))
+        self.styles = _styles(self._related("styles.xml"))
+        self.notes = {
+            kind: _by_id(self._related(f"{kind}s.xml"), kind)
+            for kind in ("footnote", "endnote", "comment")
+        }
+        self.unread: Counter[str] = Counter()
+        self.pending: list[str] = []
+        """Lines that stand after the paragraph that is being read."""
+
+    def read(self) -> tuple[str, list[str]]:
+        body = self.root.find(tag("w:body"))
+        lines = list(self._margin("w:headerReference"))
+        lines += self._blocks(self.root if body is None else body, 0)
+        lines += self._margin("w:footerReference")
+        notes = [
+            f"{count} {what} {'was' if count == 1 else 'were'} not read"
+            for what, count in sorted(self.unread.items())
+        ]
+        return one_blank_line(clean("\n\n".join(lines))), notes
+
+    def _related(self, name: str) -> Element | None:
+        part = next((t for t in self.targets.values() if t.endswith("/" + name)), "")
+        return self.package.tree(part) if part else None
+
+    def _margin(self, kind: str) -> Iterator[str]:
+        """Yield what stands on top or at the bottom of every page, each once."""
+        seen: set[str] = set()
+        for reference in self.root.iter(tag(kind)):
+            root = self.package.tree(self.targets.get(value(reference, "r:id") or "", ""))
+            if root is None:
+                continue
+            for line in self._blocks(root, 0):
+                if line not in seen and not _PAGE_NUMBER.fullmatch(line):
+                    seen.add(line)
+                    yield line
+
+    def _blocks(self, parent: Element, depth: int) -> Iterator[str]:
+        """Yield the paragraphs and tables of a part, a cell or a frame."""
+        if depth > _DEEP:
+            return
+        for item in parent:
+            if item.tag == tag("w:p"):
+                if text := self._paragraph(item, depth):
+                    yield text
+                yield from self._taken()
+            elif item.tag == tag("w:tbl"):
+                yield from self._table(item, depth)
+            elif item.tag == tag("w:altChunk"):
+                yield from self._alternative(item)
+            elif item.tag == tag("mc:AlternateContent"):
+                yield from self._blocks(_choice(item), depth + 1)
+            elif isinstance(item.tag, str) and item.tag not in _SKIPPED:
+                yield from self._blocks(item, depth + 1)
+
+    def _apart(self, parent: Element, depth: int) -> list[str]:
+        """Return the lines of a note or a frame, leaving those that wait where they are."""
+        waiting, self.pending = self.pending, []
+        lines = list(self._blocks(parent, depth))
+        self.pending = waiting
+        return lines
+
+    def _taken(self) -> list[str]:
+        lines, self.pending = self.pending, []
+        return lines
+
+    def _paragraph(self, item: Element, depth: int) -> str:
+        properties = item.find(tag("w:pPr"))
+        found = None if properties is None else properties.find(tag("w:pStyle"))
+        style = self.styles.get(value(found) or "", _Style())
+        text = self._inline(item, depth).strip()
+        level, number, number_level = style.level, style.number, style.number_level
+        if properties is not None:
+            outline = value(properties.find(tag("w:outlineLvl")))
+            level = int(outline) if outline and outline.isdigit() else level
+            own = properties.find(tag("w:numPr"))
+            if own is not None:
+                number = value(own.find(tag("w:numId"))) or number
+                number_level = int(value(own.find(tag("w:ilvl"))) or number_level)
+        if not text:
+            return ""
+        if number and number != "0":
+            text = self.numbering.next(number, number_level) + text
+        if level is not None and level < 9:
+            title = " ".join(text.split())
+            return f"{'#' * min(level + 1, _DEEPEST)} {title}"
+        return text
+
+    def _inline(self, parent: Element, depth: int) -> str:
+        """Return the text of a paragraph or of a part of one."""
+        if depth > _DEEP:
+            return ""
+        out: list[str] = []
+        for item in parent:
+            name = item.tag
+            if not isinstance(name, str) or name in _SKIPPED:
+                continue
+            if name == tag("w:r"):
+                if not self._is_hidden(item):
+                    out.append(self._inline(item, depth + 1))
+            elif name == tag("w:t"):
+                out.append(item.text or "")
+            elif (mark := _MARKS.get(name)) is not None:
+                out.append(mark)
+            elif (read := _READERS.get(name)) is not None:
+                out.append(read(self, item, depth))
+            elif name == tag("mc:AlternateContent"):
+                out.append(self._inline(_choice(item), depth + 1))
+            else:
+                out.append(self._inline(item, depth + 1))
+        return "".join(out)
+
+    def _is_hidden(self, run: Element) -> bool:
+        properties = run.find(tag("w:rPr"))
+        if properties is None:
+            return False
+        for name in ("w:vanish", "w:webHidden"):
+            hidden = properties.find(tag(name))
+            if hidden is not None:
+                return value(hidden) not in ("0", "false", "off")
+        style = self.styles.get(value(properties.find(tag("w:rStyle"))) or "")
+        return style is not None and style.hidden
+
+    def _symbol(self, item: Element, _: int) -> str:
+        code = int(value(item, "w:char") or "0", 16)
+        return _SYMBOLS.get(code & 0xFF, "") if code >= 0xF000 else chr(code or 32)
+
+    def _equation(self, item: Element, _: int) -> str:
+        from xml.etree import ElementTree as ET
+
+        from lxml import etree
+        from markitdown.converter_utils.docx.math.omml import oMath2Latex
+
+        equations = [item] if item.tag == tag("m:oMath") else item.iter(tag("m:oMath"))
+        try:
+            parts = [
+                oMath2Latex(ET.fromstring(etree.tostring(each))).latex  # noqa: S314
+                for each in equations
+            ]
+        except Exception:  # of a converter that knows most of the format; the characters are there
+            parts = ["".join(str(text) for text in item.itertext())]
+        return "".join(f"${part.strip()}$" for part in parts)
+
+    def _note(self, item: Element, _: int) -> str:
+        kind = str(item.tag).rpartition("}")[2].removesuffix("Reference")
+        key = value(item, "w:id") or ""
+        note = self.notes[kind].get(key)
+        if note is None:
+            return ""
+        text = " ".join(" ".join(self._apart(note, 1)).split())
+        if kind == "comment":
+            author = value(note, "w:author") or ""
+            self.pending.append(f"> 批注{f'（{author}）' if author else ''}: {text}")
+            return ""
+        label = key if kind == "footnote" else f"e{key}"
+        self.pending.append(f"[^{label}]: {text}")
+        return f"[^{label}]"
+
+    def _frame(self, item: Element, depth: int) -> str:
+        """Keep the text of a drawing for after the paragraph; count what is no text."""
+        boxes = list(item.iter(tag("w:txbxContent")))
+        for box in boxes:
+            self.pending += self._apart(box, depth + 1)
+        diagrams = [
+            child for child in item.iter() if str(child.tag).endswith("}relIds")
+        ]  # of SmartArt
+        for diagram in diagrams:
+            root = self.package.tree(self.targets.get(diagram.get(tag("r:dm")) or "", ""))
+            self.pending += [] if root is None else diagram_lines(root)
+        if boxes or diagrams:
+            return ""
+        kinds = {"pic": "pictures", "imagedata": "pictures", "chart": "charts",
+                 "OLEObject": "embedded objects"}  # fmt: skip
+        names = {str(child.tag).rpartition("}")[2] for child in item.iter()}
+        self.unread.update({what for name, what in kinds.items() if name in names})
+        return ""
+
+    def _alternative(self, item: Element) -> list[str]:
+        """Return the lines of a part in another format that Word shows as if it were its own."""
+        part = self.targets.get(value(item, "r:id") or "", "")
+        data = self.package.bytes_of(part) or b""
+        if data.startswith(b"PK"):
+            check_archive(data, part)
+            inner = Package(data)
+            text, _ = _Document(inner, inner.main("officeDocument") or "word/document.xml").read()
+            return [text]
+        if part.lower().endswith((".htm", ".html", ".xhtml", ".mht")) or b"<html" in data.lower():
+            from rag_app.documents.encoding import decode
+            from rag_app.documents.html import declared_charset, page_markdown
+
+            return [page_markdown(decode(data, part, declared=declared_charset(data))[0])]
+        if part.lower().endswith(".txt"):
+            from rag_app.documents.encoding import decode
+
+            return [decode(data, part)[0]]
+        self.unread["embedded documents"] += 1
+        return []
+
+    def _table(self, item: Element, depth: int) -> Iterator[str]:
+        rows: list[list[str]] = []
+        inner: list[str] = []
+        above: dict[int, str] = {}
+        for row in item.iter(tag("w:tr")):
+            if _table_of(row) is not item:
+                continue
+            cells: list[str] = []
+            for cell in _cells(row):
+                properties = cell.find(tag("w:tcPr"))
+                text, nested = self._cell(cell, depth)
+                inner += nested
+                span = merged = None
+                if properties is not None:
+                    span = value(properties.find(tag("w:gridSpan")))
+                    merged = properties.find(tag("w:vMerge"))
+                if merged is not None and value(merged) != "restart":
+                    text = above.get(len(cells), text)
+                above[len(cells)] = text
+                cells += [text] * max(1, min(int(span or 1), 1000))
+            rows.append(cells)
+        if rows and max(map(len, rows)) == 1:  # a frame
+            yield from (row[0] for row in rows if row and row[0])
+        elif lines := "\n".join(table_lines(rows)):
+            yield lines
+        yield from inner
+
+    def _cell(self, cell: Element, depth: int) -> tuple[str, list[str]]:
+        """Return the text of a cell, and the tables in it."""
+        text: list[str] = []
+        nested: list[str] = []
+        for item in cell:
+            if item.tag == tag("w:tbl"):
+                nested += self._table(item, depth + 1)
+            elif item.tag == tag("w:p"):
+                text.append(self._paragraph(item, depth + 1).lstrip("# "))
+                text += self._taken()
+            elif item.tag not in _SKIPPED and isinstance(item.tag, str):
+                text += self._blocks(item, depth + 1)
+        return " ".join(filter(None, text)), nested
+
+
+_MARKS = {
+    tag("w:tab"): " ", tag("w:ptab"): " ", tag("w:br"): "\n", tag("w:cr"): "\n",
+    tag("w:noBreakHyphen"): "-", tag("w:softHyphen"): "",
+}  # fmt: skip
+_READERS: dict[str, Callable[[_Document, Element, int], str]] = {
+    tag("w:sym"): _Document._symbol,
+    tag("m:oMath"): _Document._equation,
+    tag("m:oMathPara"): _Document._equation,
+    tag("w:footnoteReference"): _Document._note,
+    tag("w:endnoteReference"): _Document._note,
+    tag("w:commentReference"): _Document._note,
+    tag("w:drawing"): _Document._frame,
+    tag("w:pict"): _Document._frame,
+    tag("w:object"): _Document._frame,
+}
+
+
+def diagram_lines(root: Element) -> list[str]:
+    """Return the texts of a SmartArt, given the root of its data part."""
+    lines = []
+    for point in root.iter(tag("dgm:pt")):
+        text = "".join(str(item.text or "") for item in point.iter(tag("a:t")))
+        if text.strip() and point.get("type") not in ("pres", "parTrans", "sibTrans"):
+            lines.append(text.strip())
+    return lines
+
+
+def _choice(item: Element) -> Element:
+    """Return one of the ways in which a file says the same thing."""
+    chosen = item.find(tag("mc:Choice"))
+    fallback = item.find(tag("mc:Fallback"))
+    found = chosen if chosen is not None else fallback
+    return item if found is None else found
+
+
+def _by_id(root: Element | None, kind: str) -> dict[str, Element]:
+    items = () if root is None else root.iter(tag(f"w:{kind}"))
+    return {value(item, "w:id") or "": item for item in items if value(item, "w:type") is None}
+
+
+def _styles(root: Element | None) -> dict[str, _Style]:
+    """Return what a style says of the paragraphs that have it, by its id."""
+    found = () if root is None else root.iter(tag("w:style"))
+    items = {value(item, "w:styleId") or "": item for item in found}
+
+    def style(key: str, depth: int = 0) -> _Style:
+        item = items.get(key)
+        if item is None or depth > 10:
+            return _Style()
+        based = value(item.find(tag("w:basedOn")))
+        found = style(based, depth + 1) if based else _Style()
+        named = _LEVEL.fullmatch(value(item.find(tag("w:name"))) or "")
+        if named:
+            found = found._replace(level=int(named[1]) - 1)
+        properties = item.find(tag("w:pPr"))
+        if properties is not None:
+            outline = value(properties.find(tag("w:outlineLvl")))
+            if outline and outline.isdigit():
+                found = found._replace(level=int(outline))
+            own = properties.find(tag("w:numPr"))
+            if own is not None:
+                found = found._replace(
+                    number=value(own.find(tag("w:numId"))) or found.number,
+                    number_level=int(value(own.find(tag("w:ilvl"))) or 0),
+                )
+        run = item.find(tag("w:rPr"))
+        hidden = None if run is None else run.find(tag("w:vanish"))
+        if hidden is not None:
+            found = found._replace(hidden=value(hidden) not in ("0", "false"))
+        return found
+
+    return {key: style(key) for key in items}
+
+
+def _table_of(row: Element) -> Element | None:
+    parent = row.getparent()
+    while parent is not None and parent.tag != tag("w:tbl"):
+        parent = parent.getparent()
+    return parent
+
+
+def _cells(row: Element) -> Iterator[Element]:
+    for item in row:
+        if item.tag == tag("w:tc"):
+            yield item
+        elif item.tag in (tag("w:sdt"), tag("w:sdtContent"), tag("w:customXml"), tag("w:ins")):
+            yield from _cells(item)

@@ -1,0 +1,180 @@
+"""Automatic numbers of paragraphs in Word (ECMA-376, 17.9): 第三条, 1.2.3, (一), •."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rag_app.documents.office.package import Element, tag, value
+
+_DIGITS = "〇一二三四五六七八九"
+_LEGAL = "零壹贰叁肆伍陆柒捌玖"
+_STEMS = "甲乙丙丁戊己庚辛壬癸"
+_BRANCHES = "子丑寅卯辰巳午未申酉戌亥"
+_ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"),
+          (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))  # fmt: skip
+_FULL_WIDTH = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
+_MOST = 32_767
+
+
+@dataclass
+class _Level:
+    text: str = ""
+    kind: str = "decimal"
+    start: int = 1
+    restart: int | None = None
+    """The level (from 1) after which it begins anew; 0: never; None: after any above it."""
+    legal: bool = False
+    close: bool = False
+    """True where nothing stands between number and text."""
+
+
+@dataclass
+class _List:
+    levels: dict[int, _Level] = field(default_factory=dict)
+    counts: dict[int, int] = field(default_factory=dict)
+
+
+class Numbering:
+    """The numbers of a document's paragraphs, told one after the other."""
+
+    def __init__(self, root: Element | None) -> None:
+        self._lists: dict[str, _List] = {}
+        self._overrides: dict[str, dict[int, _Level]] = {}
+        self._starts: dict[str, dict[int, int]] = {}
+        if root is None:
+            return
+        abstract = {
+            str(value(item, "w:abstractNumId")): _List(dict(map(_level, item.iter(tag("w:lvl")))))
+            for item in root.iter(tag("w:abstractNum"))
+        }
+        for item in root.iter(tag("w:num")):
+            number = str(value(item, "w:numId"))
+            base = abstract.get(str(value(item.find(tag("w:abstractNumId")))))
+            if base is None:
+                continue
+            self._lists[number] = base
+            for override in item.iter(tag("w:lvlOverride")):
+                level = int(value(override, "w:ilvl") or 0)
+                if (start := value(override.find(tag("w:startOverride")))) is not None:
+                    self._starts.setdefault(number, {})[level] = int(start)
+                if (own := override.find(tag("w:lvl"))) is not None:
+                    self._overrides.setdefault(number, {})[level] = _level(own)[1]
+
+    def next(self, number: str, level: int) -> str:
+        """Return what stands before the next paragraph of a list, with the space after it."""
+        found = self._lists.get(number)
+        if found is None:
+            return ""
+        own = self._overrides.get(number, {})
+        levels = {**found.levels, **own}
+        current = levels.get(level)
+        if current is None:
+            return ""
+        starts = self._starts.get(number, {})
+        if level in starts:  # once, for the first paragraph of this list
+            found.counts[level] = starts.pop(level) - 1
+        found.counts[level] = found.counts.get(level, current.start - 1) + 1
+        for deeper, other in levels.items():
+            if deeper > level and other.restart != 0 and (other.restart or deeper) > level:
+                found.counts.pop(deeper, None)
+        if current.kind == "bullet":
+            return "- "
+        if current.kind == "none":
+            return ""
+
+        def count(match: "re.Match[str]") -> str:
+            at = int(match[1]) - 1
+            place = levels.get(at, _Level())
+            kind = "decimal" if current.legal else place.kind
+            return numeral(found.counts.get(at, place.start), kind)
+
+        text = re.sub(r"%([1-9])", count, current.text)
+        return text if current.close or not text else f"{text} "
+
+
+def _level(item: Element) -> tuple[int, _Level]:
+    restart = value(item.find(tag("w:lvlRestart")))
+    start = value(item.find(tag("w:start")))
+    legal = item.find(tag("w:isLgl"))
+    kind = value(item.find(tag("w:numFmt")))
+    return int(value(item, "w:ilvl") or 0), _Level(
+        text=value(item.find(tag("w:lvlText"))) or "",
+        kind=kind or "decimal",
+        start=int(start) if start and start.lstrip("-").isdigit() else 1,
+        restart=int(restart) if restart and restart.isdigit() else None,
+        legal=legal is not None and value(legal) not in ("0", "false"),
+        close=value(item.find(tag("w:suff"))) == "nothing",
+    )
+
+
+def numeral(number: int, kind: str) -> str:
+    """Return a number as a numbering format of ECMA-376, 17.18.59 writes it."""
+    if not 0 < number <= _MOST:
+        return str(number)
+    if "Legal" in kind:
+        return _chinese(number, _LEGAL, "拾佰仟")
+    if write := _NUMERALS.get(kind):
+        return write(number)
+    if kind.startswith(("chinese", "taiwanese", "japanese")):
+        return _chinese(number, "零" + _DIGITS[1:], "十百千")
+    return str(number)
+
+
+def _letter(number: int) -> str:
+    return chr(ord("a") + (number - 1) % 26) * ((number - 1) // 26 + 1)
+
+
+def _roman(number: int) -> str:
+    text = ""
+    for size, sign in _ROMAN:
+        text += sign * (number // size)
+        number %= size
+    return text
+
+
+def _circled(number: int) -> str:
+    return chr(0x245F + number) if number <= 20 else f"({number})"
+
+
+def _digit_by_digit(number: int) -> str:
+    return "".join(_DIGITS[int(digit)] for digit in str(number))
+
+
+_NUMERALS: dict[str, Callable[[int], str]] = {
+    "lowerLetter": _letter,
+    "upperLetter": lambda number: _letter(number).upper(),
+    "lowerRoman": _roman,
+    "upperRoman": lambda number: _roman(number).upper(),
+    "decimalEnclosedCircle": _circled,
+    "decimalEnclosedCircleChinese": _circled,
+    "ideographEnclosedCircle": _circled,
+    "decimalEnclosedParen": lambda number: f"({number})",
+    "decimalEnclosedFullstop": lambda number: f"{number}.",
+    "decimalZero": lambda number: f"{number:02}",
+    "decimalFullWidth": lambda number: str(number).translate(_FULL_WIDTH),
+    "decimalFullWidth2": lambda number: str(number).translate(_FULL_WIDTH),
+    "ideographTraditional": lambda number: _STEMS[(number - 1) % 10],
+    "ideographZodiac": lambda number: _BRANCHES[(number - 1) % 12],
+    "ideographDigital": _digit_by_digit,
+    "japaneseDigitalTenThousand": _digit_by_digit,
+    "taiwaneseDigital": _digit_by_digit,
+}
+
+
+def _chinese(number: int, digits: str, units: str) -> str:
+    if number >= 10_000:
+        rest = number % 10_000
+        zero = digits[0] if 0 < rest < 1000 else ""
+        high = _chinese(number // 10_000, digits, units)
+        return f"{high}万{zero}{_chinese(rest, digits, units) if rest else ''}"
+    text = ""
+    gap = False
+    for power in (3, 2, 1, 0):
+        digit = number // 10**power % 10
+        if not digit:
+            gap = bool(text)
+            continue
+        text += (digits[0] if gap else "") + digits[digit] + (units[power - 1] if power else "")
+        gap = False
+    one_ten = digits[1] + units[0]
+    return text[1:] if text.startswith(one_ten) and units[0] == "十" else text

@@ -1,0 +1,87 @@
+"""Parts of an Office file (ECMA-376, part 2): XML trees, and what they refer to."""
+
+import posixpath
+import zipfile
+from functools import cache
+from io import BytesIO
+
+from lxml import etree
+
+_STRICT = b"http://purl.oclc.org/ooxml/"
+_NAMES = {
+    "w": "http://schemas.openxmlformats.org/wordprocessingml/2006/main",
+    "m": "http://schemas.openxmlformats.org/officeDocument/2006/math",
+    "r": "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+    "mc": "http://schemas.openxmlformats.org/markup-compatibility/2006",
+    "a": "http://schemas.openxmlformats.org/drawingml/2006/main",
+    "c": "http://schemas.openxmlformats.org/drawingml/2006/chart",
+    "dgm": "http://schemas.openxmlformats.org/drawingml/2006/diagram",
+    "p": "http://schemas.openxmlformats.org/presentationml/2006/main",
+}
+_STRICT_NAMES = {
+    b"http://purl.oclc.org/ooxml/wordprocessingml/main": _NAMES["w"].encode(),
+    b"http://purl.oclc.org/ooxml/officeDocument/math": _NAMES["m"].encode(),
+    b"http://purl.oclc.org/ooxml/officeDocument/relationships": _NAMES["r"].encode(),
+    b"http://purl.oclc.org/ooxml/drawingml/main": _NAMES["a"].encode(),
+    b"http://purl.oclc.org/ooxml/drawingml/chart": _NAMES["c"].encode(),
+    b"http://purl.oclc.org/ooxml/drawingml/diagram": _NAMES["dgm"].encode(),
+}
+Element = etree._Element
+
+
+@cache
+def tag(name: str) -> str:
+    """Return ``prefix:name`` as lxml writes it."""
+    prefix, _, local = name.partition(":")
+    return f"{{{_NAMES[prefix]}}}{local}"
+
+
+def value(element: Element | None, name: str = "w:val") -> str | None:
+    """Return an attribute, None where the element or the attribute is missing."""
+    return None if element is None else element.get(tag(name))
+
+
+class Package:
+    """The parts of an Office file that passed `check_archive`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._archive = zipfile.ZipFile(BytesIO(data))
+        self._names = set(self._archive.namelist())
+
+    def bytes_of(self, part: str) -> bytes | None:
+        """Return a part's content, None where there is no such part."""
+        return self._archive.read(part) if part in self._names else None
+
+    def tree(self, part: str) -> Element | None:
+        """Return the root of a part's XML, None where there is no such part."""
+        data = self.bytes_of(part)
+        if data is None:
+            return None
+        if _STRICT in data:
+            for strict, usual in _STRICT_NAMES.items():
+                data = data.replace(strict, usual)
+        parser = etree.XMLParser(
+            resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+        )
+        return etree.fromstring(data, parser)
+
+    def targets(self, part: str) -> dict[str, str]:
+        """Return the parts that ``part`` refers to, by the ids of the references."""
+        folder, name = posixpath.split(part)
+        root = self.tree(posixpath.join(folder, "_rels", f"{name}.rels"))
+        found: dict[str, str] = {}
+        for relation in () if root is None else root:
+            target = relation.get("Target") or ""
+            if relation.get("TargetMode") == "External" or not relation.get("Id"):
+                continue
+            path = target.lstrip("/") if target.startswith("/") else posixpath.join(folder, target)
+            found[str(relation.get("Id"))] = posixpath.normpath(path)
+        return found
+
+    def main(self, kind: str) -> str:
+        """Return the part that a package is about: the one with relationship type ``kind``."""
+        root = self.tree("_rels/.rels")
+        for relation in () if root is None else root:
+            if str(relation.get("Type")).endswith(f"/{kind}"):
+                return str(relation.get("Target")).lstrip("/")
+        return ""

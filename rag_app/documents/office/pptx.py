@@ -1,0 +1,149 @@
+"""PowerPoint presentations → Markdown, slide by slide, in the order in which a slide is read."""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from rag_app.documents.archive import check_archive
+from rag_app.documents.formats import ExtractedText
+from rag_app.documents.office.docx import diagram_lines
+from rag_app.documents.office.package import tag
+from rag_app.documents.pages import joined
+from rag_app.documents.tables import table_lines
+from rag_app.documents.text import clean, one_blank_line
+
+if TYPE_CHECKING:
+    from pptx.slide import Slide
+
+_DEEP = 20
+_ROW = 300_000
+"""English Metric Units (a third of an inch) within which shapes stand side by side."""
+
+
+def read_pptx(data: bytes, name: str) -> ExtractedText:
+    """Return the slides of a presentation as Markdown with their notes, and what was not read."""
+    from pptx import Presentation
+
+    check_archive(data, name)
+    unread: Counter[str] = Counter()
+    slides: list[str] = []
+    with warnings.catch_warnings():
+        # python-pptx warns of oddities in files that it reads all the same.
+        warnings.simplefilter("ignore")
+        for slide in Presentation(BytesIO(data)).slides:
+            if slide.element.get("show") == "0":
+                unread["hidden slides"] += 1
+                continue
+            slides.append(one_blank_line(clean("\n\n".join(_slide_lines(slide, unread)))))
+    notes = [
+        f"{count} {what} {'was' if count == 1 else 'were'} not read"
+        for what, count in sorted(unread.items())
+    ]
+    text, starts = joined(slides)
+    return ExtractedText(text, page_starts=starts, notes=notes)
+
+
+def _slide_lines(slide: "Slide", unread: Counter[str]) -> Iterator[str]:
+    title = slide.shapes.title
+    if title is not None and (text := " ".join(_frame_text(title).split())):
+        yield f"# {text}"
+    own = None if title is None else title.shape_id
+    for shape in _ordered(slide.shapes):
+        if shape.shape_id != own:
+            yield from _shape_lines(shape, unread, 0)
+    if slide.has_notes_slide and (frame := slide.notes_slide.notes_text_frame) is not None:
+        text = frame.text.strip()
+        if text:
+            yield f"### Notes\n\n{text}"
+
+
+def _ordered(shapes: Any) -> list[Any]:
+    """Return shapes from the top, those side by side from the left; those without a place last."""
+
+    def place(shape: Any) -> tuple[int, int]:
+        try:
+            top, left = shape.top, shape.left
+        except Exception:  # of a shape without geometry, by its kind
+            top = left = None
+        if top is None or left is None:
+            return (1 << 40, 0)
+        return (round(top / _ROW), left)
+
+    return sorted(shapes, key=place)
+
+
+def _shape_lines(shape: Any, unread: Counter[str], depth: int) -> Iterator[str]:
+    """Yield what a shape says; one that can't be understood costs only itself."""
+    if depth > _DEEP:
+        return
+    try:
+        lines = list(_known_lines(shape, unread, depth))
+    except Exception:  # of the library, for shapes that PowerPoint opens all the same
+        lines = [" ".join(str(item.text or "") for item in shape.element.iter(tag("a:t")))]
+    yield from (line for line in lines if line.strip())
+
+
+def _known_lines(shape: Any, unread: Counter[str], depth: int) -> Iterator[str]:
+    if hasattr(shape, "shapes"):  # a group
+        for inner in _ordered(shape.shapes):
+            yield from _shape_lines(inner, unread, depth + 1)
+    elif getattr(shape, "has_table", False) and shape.has_table:
+        yield "\n".join(table_lines(_table_rows(shape.table)))
+    elif getattr(shape, "has_chart", False) and shape.has_chart:
+        yield from _chart_lines(shape.chart)
+    elif (diagram := shape.element.find(f".//{{{_DIAGRAM}}}relIds")) is not None:
+        from lxml import etree
+
+        part = shape.part.related_part(diagram.get(tag("r:dm")))
+        parser = etree.XMLParser(resolve_entities=False, no_network=True)
+        yield "\n".join(diagram_lines(etree.fromstring(part.blob, parser)))
+    elif shape.has_text_frame:
+        yield _frame_text(shape)
+    elif shape.element.tag == tag("p:pic"):
+        unread["pictures"] += 1
+    elif shape.element.tag == tag("p:graphicFrame"):
+        unread["embedded objects"] += 1
+
+
+_DIAGRAM = "http://schemas.openxmlformats.org/drawingml/2006/diagram"
+
+
+def _frame_text(shape: Any) -> str:
+    lines = []
+    for paragraph in shape.text_frame.paragraphs:
+        text = "".join(run.text for run in paragraph.runs) or paragraph.text
+        text = text.replace("\v", "\n").strip()
+        if text:
+            lines.append("  " * paragraph.level + ("- " if paragraph.level else "") + text)
+    return "\n".join(lines)
+
+
+def _table_rows(table: Any) -> list[list[str]]:
+    """Return the cells of a table; a merged cell's text stands in each cell that it covers."""
+    rows = [[cell.text.replace("\v", " ") for cell in row.cells] for row in table.rows]
+    for number, row in enumerate(table.rows):
+        for column, cell in enumerate(row.cells):
+            if cell.is_merge_origin:
+                for down in range(cell.span_height):
+                    for across in range(cell.span_width):
+                        rows[number + down][column + across] = rows[number][column]
+    return rows
+
+
+def _chart_lines(chart: Any) -> Iterator[str]:
+    """Yield a chart's title and its numbers, a category a line."""
+    if chart.has_title and chart.chart_title.has_text_frame:
+        yield chart.chart_title.text_frame.text
+    for plot in chart.plots:
+        for at, category in enumerate(plot.categories):
+            numbers = [(series.name, list(series.values)) for series in plot.series]
+            named = [
+                f"{name}: {_plain(values[at])}" for name, values in numbers if at < len(values)
+            ]
+            yield "; ".join([str(category), *named])
+
+
+def _plain(number: float | None) -> str:
+    return "" if number is None else f"{number:.15g}"

@@ -1,0 +1,179 @@
+import pytest
+
+from rag_app.documents.office.docx import read_docx
+from rag_app.documents.office.numbering import numeral
+from tests.rag_app.documents.office.word import cell, listed, root, table, text, word_file
+
+
+def read(body: str, **parts: str | bytes) -> str:
+    named = {name.replace("_", "."): content for name, content in parts.items()}
+    return read_docx(word_file(body, named), "合同.docx").text
+
+
+def level(number: int, form: str, shown: str, more: str = "") -> str:
+    return (
+        f'<w:lvl w:ilvl="{number}"><w:start w:val="1"/><w:numFmt w:val="{form}"/>{more}'
+        f'<w:lvlText w:val="{shown}"/></w:lvl>'
+    )
+
+
+def numbering(*levels: str) -> str:
+    return root(
+        "numbering",
+        f'<w:abstractNum w:abstractNumId="7">{"".join(levels)}</w:abstractNum>'
+        '<w:num w:numId="1"><w:abstractNumId w:val="7"/></w:num>'
+        '<w:num w:numId="2"><w:abstractNumId w:val="7"/><w:lvlOverride w:ilvl="0">'
+        '<w:startOverride w:val="1"/></w:lvlOverride></w:num>',
+    )
+
+
+def test_articles_are_numbered_through_all_chapters() -> None:
+    levels = numbering(
+        level(0, "chineseCountingThousand", "第%1章"),
+        level(1, "chineseCountingThousand", "第%2条", '<w:lvlRestart w:val="0"/>'),
+    )
+    body = listed("租赁物", 1) + listed("租期", 1, 1) + listed("租金", 1)
+    body += listed("租金为每月八千六百元", 1, 1)
+    assert read(body, numbering_xml=levels).split("\n\n") == [
+        "第一章 租赁物", "第一条 租期", "第二章 租金", "第二条 租金为每月八千六百元",
+    ]  # fmt: skip
+
+
+def test_numbers_of_several_levels_begin_anew() -> None:
+    levels = numbering(
+        level(0, "decimal", "%1."), level(1, "decimal", "%1.%2"), level(2, "decimal", "(%3)")
+    )
+    body = listed("甲", 1) + listed("乙", 1, 1) + listed("丙", 1, 2) + listed("丁", 1, 1)
+    body += listed("戊", 1) + listed("己", 1, 1) + listed("庚", 2)
+    assert read(body, numbering_xml=levels).split("\n\n") == [
+        "1. 甲", "1.1 乙", "(1) 丙", "1.2 丁", "2. 戊", "2.1 己", "1. 庚",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("number", "form", "shown"),
+    [
+        (3, "chineseCounting", "三"),
+        (10, "chineseCounting", "十"),
+        (12, "chineseCountingThousand", "十二"),
+        (20, "taiwaneseCountingThousand", "二十"),
+        (105, "chineseCountingThousand", "一百零五"),
+        (110, "chineseCountingThousand", "一百一十"),
+        (2024, "ideographDigital", "二〇二四"),
+        (3, "chineseLegalSimplified", "叁"),
+        (3, "decimalEnclosedCircle", "③"),
+        (2, "ideographTraditional", "乙"),
+        (28, "lowerLetter", "bb"),
+        (4, "upperRoman", "IV"),
+        (7, "decimalZero", "07"),
+        (12, "decimalFullWidth", "１２"),
+        (5, "unheardOf", "5"),
+        (0, "lowerRoman", "0"),
+    ],
+)
+def test_numerals(number: int, form: str, shown: str) -> None:
+    assert numeral(number, form) == shown
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (("<w:p><w:del><w:r><w:delText>早上七点</w:delText></w:r></w:del>"
+         "<w:ins><w:r><w:t>八点半</w:t></w:r></w:ins></w:p>"), "八点半"),
+        (("<w:p><w:moveFrom><w:r><w:t>锅炉房</w:t></w:r></w:moveFrom>"
+         "<w:moveTo><w:r><w:t>水泵房</w:t></w:r></w:moveTo></w:p>"), "水泵房"),
+        (("<w:p><w:r><w:ruby><w:rt><w:r><w:t>Chán</w:t></w:r></w:rt><w:rubyBase><w:r>"
+         "<w:t>单于</w:t></w:r></w:rubyBase></w:ruby></w:r></w:p>"), "单于"),
+        ("<w:p><w:r><w:rPr><w:vanish/></w:rPr><w:t>隐藏</w:t></w:r><w:r><w:t>公开</w:t></w:r></w:p>",
+         "公开"),
+        ('<w:p><w:r><w:rPr><w:vanish w:val="0"/></w:rPr><w:t>公开</w:t></w:r></w:p>', "公开"),
+        ('<w:p><w:fldSimple w:instr="DATE"><w:r><w:t>2023年</w:t></w:r></w:fldSimple></w:p>',
+         "2023年"),
+        (('<w:p><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>REF a</w:instrText>'
+         '</w:r><w:r><w:t>第三条</w:t></w:r></w:p>'), "第三条"),
+        ('<w:p><w:r><w:t>同意</w:t><w:sym w:font="Wingdings" w:char="F0FE"/></w:r></w:p>', "同意☑"),
+        ("<w:sdt><w:sdtContent>" + text("控件里的字") + "</w:sdtContent></w:sdt>", "控件里的字"),
+        ("<w:p><w:hyperlink><w:r><w:t>网址</w:t></w:r></w:hyperlink></w:p>", "网址"),
+        ('<w:p><w:pPr><w:outlineLvl w:val="1"/></w:pPr><w:r><w:t>节</w:t></w:r></w:p>', "## 节"),
+        (("<w:p><m:oMath><m:f><m:fPr/><m:num><m:r><m:t>1</m:t></m:r></m:num><m:den><m:r><m:t>2</m:t></m:r>"
+         "</m:den></m:f></m:oMath></w:p>"), "$\\frac{1}{2}$"),
+        ("<w:p><w:r><mc:AlternateContent><mc:Choice><w:drawing><w:txbxContent>" + text("电话")
+         + "</w:txbxContent></w:drawing></mc:Choice><mc:Fallback><w:pict><w:txbxContent>"
+         + text("电话") + "</w:txbxContent></w:pict></mc:Fallback></mc:AlternateContent></w:r>"
+         "</w:p>", "电话"),
+    ],
+)  # fmt: skip
+def test_the_finished_document_is_read(body: str, shown: str) -> None:
+    assert read(body) == shown
+
+
+def test_merged_cells_stand_in_each_row_and_column() -> None:
+    down, on = '<w:vMerge w:val="restart"/>', "<w:vMerge/>"
+    body = table(
+        cell("分厂") + cell("车间") + cell("人数"),
+        cell("一分厂", down) + cell("铸造") + cell("42"),
+        cell("", on) + cell("锻造") + cell("35"),
+        cell("合计", '<w:gridSpan w:val="2"/>') + cell("77"),
+    )
+    assert read(body).split("\n") == [
+        "分厂: 一分厂; 车间: 铸造; 人数: 42",
+        "分厂: 一分厂; 车间: 锻造; 人数: 35",
+        "分厂: 合计; 车间: 合计; 人数: 77",
+    ]
+
+
+def test_a_table_in_a_cell_is_a_table() -> None:
+    inner = table(cell("姓名") + cell("时段"), cell("工号1021") + cell("8:30"))
+    body = table(cell("班次") + cell("人员"), cell("白班") + cell(inner))
+    assert read(body) == "班次: 白班\n\n姓名: 工号1021; 时段: 8:30"
+
+
+def test_heads_and_feet_are_written_once() -> None:
+    body = text("正文") + (
+        '<w:p><w:pPr><w:sectPr><w:headerReference r:id="header1.xml"/></w:sectPr></w:pPr></w:p>'
+        '<w:sectPr><w:headerReference r:id="header2.xml"/><w:footerReference r:id="footer1.xml"/>'
+        "</w:sectPr>"
+    )
+    parts = {
+        "header1.xml": root("hdr", text("文件编号：ZB-2023-017")),
+        "header2.xml": root("hdr", text("文件编号：ZB-2023-017")),
+        "footer1.xml": root("ftr", text("第 1 页") + text("批准人：周某某")),
+    }
+    found = read_docx(word_file(body, parts), "a.docx").text
+    assert found == "文件编号：ZB-2023-017\n\n正文\n\n批准人：周某某"
+
+
+def test_footnotes_and_comments_are_marked() -> None:
+    body = (
+        '<w:p><w:r><w:t>钥匙放在门卫室。</w:t><w:footnoteReference w:id="2"/>'
+        '<w:commentReference w:id="0"/></w:r></w:p>'
+    )
+    shown = read(
+        body,
+        footnotes_xml=root("footnotes", f'<w:footnote w:id="2">{text("二楼")}</w:footnote>'),
+        comments_xml=root(
+            "comments", f'<w:comment w:id="0" w:author="周某">{text("已改")}</w:comment>'
+        ),
+    )
+    assert shown.split("\n\n") == ["钥匙放在门卫室。[^2]", "[^2]: 二楼", "> 批注（周某）: 已改"]
+
+
+@pytest.mark.parametrize(
+    ("part", "content"),
+    [
+        ("chunk.html", "<html><body><p>合同总价四十二万元</p></body></html>"),
+        ("chunk.docx", word_file(text("合同总价四十二万元"))),
+        ("chunk.txt", "合同总价四十二万元"),
+    ],
+)
+def test_parts_in_other_formats_are_read(part: str, content: str | bytes) -> None:
+    body = text("前言。") + f'<w:altChunk r:id="{part}"/>'
+    data = word_file(body, {part: content})
+    assert read_docx(data, "a.docx").text == "前言。\n\n合同总价四十二万元"
+
+
+def test_what_is_not_read_is_counted() -> None:
+    picture = "<w:p><w:r><w:drawing><pic:pic/></w:drawing></w:r></w:p>"
+    body = text("正文") + picture * 2 + '<w:altChunk r:id="chunk.bin"/>'
+    notes = read_docx(word_file(body, {"chunk.bin": b"\x00"}), "a.docx").notes
+    assert notes == ["1 embedded documents was not read", "2 pictures were not read"]

@@ -1,0 +1,82 @@
+import io
+from typing import Any
+
+from pptx import Presentation
+from pptx.chart.data import CategoryChartData
+from pptx.enum.chart import XL_CHART_TYPE
+from pptx.util import Inches
+
+from rag_app.documents.office.pptx import read_pptx
+
+
+def saved(presentation: Any) -> bytes:
+    file = io.BytesIO()
+    presentation.save(file)
+    return file.getvalue()
+
+
+def blank() -> tuple[Any, Any]:
+    presentation = Presentation()
+    return presentation, presentation.slides.add_slide(presentation.slide_layouts[6])
+
+
+def write(slide: Any, text: str, left: float, top: float) -> Any:
+    box = slide.shapes.add_textbox(Inches(left), Inches(top), Inches(2), Inches(0.5))
+    box.text_frame.text = text
+    return box
+
+
+def test_shapes_are_read_from_the_top_and_from_the_left() -> None:
+    presentation, slide = blank()
+    write(slide, "第三", 1, 4)
+    write(slide, "第二", 5, 1)
+    write(slide, "第一", 1, 1.05)
+    assert read_pptx(saved(presentation), "a.pptx").text == "第一\n\n第二\n\n第三"
+
+
+def test_a_shape_without_geometry_costs_nothing_else() -> None:
+    presentation, slide = blank()
+    write(slide, "负责人是基建处。", 1, 1)
+    odd = write(slide, "三季度完成封顶。", 1, 2)
+    properties = odd._element.spPr
+    for child in list(properties):
+        properties.remove(child)
+    odd._element.remove(properties)
+    text = read_pptx(saved(presentation), "a.pptx").text
+    assert "负责人是基建处。" in text
+    assert "三季度完成封顶。" in text
+
+
+def test_tables_charts_groups_and_notes() -> None:
+    presentation, slide = blank()
+    table = slide.shapes.add_table(3, 2, Inches(1), Inches(1), Inches(4), Inches(1)).table
+    for row, values in enumerate((("季度", "产量"), ("一季度", "15"), ("二季度", "18"))):
+        for column, value in enumerate(values):
+            table.cell(row, column).text = value
+    data = CategoryChartData()
+    data.categories = ["无锡", "常州"]
+    data.add_series("销售额", (131, 88.5))
+    place = (Inches(1), Inches(3), Inches(4), Inches(2))
+    slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, *place, data)
+    group = slide.shapes.add_group_shape()
+    write(group, "组里的字", 1, 6)
+    slide.notes_slide.notes_text_frame.text = "讲到这里停一停"
+    text = read_pptx(saved(presentation), "a.pptx").text
+    for line in ("季度: 二季度; 产量: 18", "销售额: 88.5", "组里的字", "讲到这里停一停"):
+        assert line in text
+
+
+def test_hidden_slides_and_pictures_are_counted() -> None:
+    from PIL import Image
+
+    presentation, slide = blank()
+    write(slide, "公开", 1, 1)
+    picture = io.BytesIO()
+    Image.new("L", (20, 20)).save(picture, "png")
+    slide.shapes.add_picture(picture, Inches(1), Inches(2))
+    other = presentation.slides.add_slide(presentation.slide_layouts[6])
+    write(other, "草稿", 1, 1)
+    other._element.set("show", "0")
+    read = read_pptx(saved(presentation), "a.pptx")
+    assert read.text == "公开"
+    assert read.notes == ["1 hidden slides was not read", "1 pictures was not read"]
