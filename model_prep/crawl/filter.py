@@ -48,6 +48,18 @@ class ItemFilter:
 
     Raises:
         CrawlError: rapidfuzz is not installed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from model_prep.crawl.store import open_items
+        >>> reply = '[{"instruction": "Add 1 and 2.", "output": "3"}, {"instruction": "Sing."}]'
+        >>> report = CrawlReport()
+        >>> with TemporaryDirectory() as folder, open_items(Path(folder) / "out.jsonl") as file:
+        ...     kept = ItemFilter(file, report, CrawlOptions(Path(folder), count=9))
+        ...     kept.take(reply, Prompt(()))
+        >>> report.kept, dict(report.rejected)
+        (1, {'a text is missing': 1})
     """
 
     def __init__(self, file: ItemsFile, report: CrawlReport, options: CrawlOptions) -> None:

@@ -43,6 +43,16 @@ class TrainingLogCallback(TrainerCallback):
         folder: Of the run; the log in it has a JSON object on each line, and is appended to.
         tokens_per_sequence: Mean of the training data.
         progress: Called after each step.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from transformers import TrainerState
+        >>> with TemporaryDirectory() as folder:
+        ...     callback = TrainingLogCallback(Path(folder), tokens_per_sequence=64, progress=None)
+        ...     state = TrainerState(epoch=1.0, global_step=60)
+        ...     callback.on_log(None, state, None, logs={"eval_loss": 2.5})
+        ...     read_log(Path(folder))
+        [{'step': 60, 'epoch': 1.0, 'eval_loss': 2.5}]
     """
 
     def __init__(

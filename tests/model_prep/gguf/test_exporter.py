@@ -22,8 +22,8 @@ from model_prep.errors import (
 )
 from model_prep.gguf.exporter import export_gguf
 from tests.model_prep.gguf.llama_server import LlamaServer
+from tests.model_prep.lines import ODD, some_lines
 from tests.model_prep.tiny_llama import CHAT_TEMPLATE, change_config, make_llama
-from tests.model_prep.training.lines import ODD, some_lines
 from tests.tokenizers import Tokenizers, piece_count, processor
 
 PROMPTS = [

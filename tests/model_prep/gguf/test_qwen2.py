@@ -16,9 +16,9 @@ from model_prep.gguf.exporter import export_gguf
 from model_prep.gguf.importer import import_gguf
 from model_prep.tokenizer.loading import load_tokenizer
 from tests.model_prep.gguf.llama_server import LlamaServer
+from tests.model_prep.lines import some_lines
 from tests.model_prep.tiny_llama import change_config
 from tests.model_prep.tiny_qwen2 import SPECIAL, TEMPLATE, make_qwen2
-from tests.model_prep.training.lines import some_lines
 from tests.tokenizers import Tokenizers
 
 
