@@ -1,4 +1,4 @@
-"""Models of the LLaMA family, and Qwen2, as GGUF files for llama.cpp.
+"""Export of models of the LLaMA family, and Qwen2, as GGUF files for llama.cpp.
 
 The package ``gguf`` writes the header and quantizes; the weights pass through some megabytes at a
 time, so that memory does not limit the model. Of the quantizations that llama.cpp knows it has no
@@ -20,6 +20,7 @@ from model_prep.gguf.layout import Source, add_config, check_tensors, sources
 from model_prep.gguf.vocabulary import Vocabulary, read_llama_vocabulary, read_qwen2_vocabulary
 from model_prep.json_file import read_json
 from model_prep.llama.architecture import ModelConfig, read_config
+from model_prep.llama.meta_layout import unpermute
 from model_prep.output import is_full, require_space, sync
 from model_prep.progress import Progress
 from model_prep.threads import in_order
@@ -215,20 +216,18 @@ def _write_header(
 
 def _tasks(weight: "torch.Tensor", tensor: _Tensor) -> "Iterator[Callable[[], bytes]]":
     """Yield the work of making a tensor's bytes, some rows each; whole heads where it has any."""
-    source = tensor.source
-    unit = source.shape[0] // source.heads if source.heads else 1
-    width = source.shape[-1] if len(source.shape) > 1 else 1
-    step = max(_BLOCK_WEIGHTS // (width * unit), 1) * unit
+    unit = tensor.source.head_dim or 1
+    step = max(_BLOCK_WEIGHTS // (weight[0].numel() * unit), 1) * unit
     for begin in range(0, len(weight), step):
         padding = tensor.padding if begin + step >= len(weight) else 0
-        yield partial(_encode, weight[begin : begin + step], unit, tensor, padding)
+        yield partial(_encode, weight[begin : begin + step], tensor, padding)
 
 
-def _encode(rows: "torch.Tensor", unit: int, tensor: _Tensor, padding: int) -> bytes:
+def _encode(rows: "torch.Tensor", tensor: _Tensor, padding: int) -> bytes:
     """Return rows as the file holds them, and as many zeros as ``padding`` says.
 
-    llama.cpp turns neighbouring values of a query or key by their position, as Meta's weights have
-    them; Hugging Face's weights have the first and the second half of each head apart.
+    llama.cpp rotates neighbouring values of a query or key, as Meta's weights have them; Hugging
+    Face's weights have the first and the second half of each head apart.
 
     Raises:
         ExportError: a weight is no number, or beyond float16 where that is asked for.
@@ -246,8 +245,8 @@ def _encode(rows: "torch.Tensor", unit: int, tensor: _Tensor, padding: int) -> b
         raise ExportError(msg)
     halves = tensor.type == gguf.GGMLQuantizationType.F16
     values = rows.to(torch.float16 if halves else torch.float32)
-    if tensor.source.heads:
-        values = values.view(-1, 2, unit // 2, values.shape[-1]).transpose(1, 2).flatten(0, 2)
+    if tensor.source.head_dim:
+        values = unpermute(values.contiguous(), tensor.source.head_dim)
     data: bytes = gguf.quants.quantize(values.contiguous().numpy(), tensor.type).tobytes()
     if rows.is_contiguous():
         forget(raw_bytes(rows))

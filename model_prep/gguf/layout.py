@@ -23,14 +23,14 @@ class Source:
     Example:
         >>> config = ModelConfig(8, 1, 2, 2, 20, 100, rms_norm_eps=1e-6)
         >>> sources(config, tied=False)["blk.0.attn_q.weight"]
-        Source(name='model.layers.0.self_attn.q_proj.weight', shape=(8, 8), heads=2)
+        Source(name='model.layers.0.self_attn.q_proj.weight', shape=(8, 8), head_dim=4)
     """
 
     name: str
     """In the Hugging Face checkpoint."""
     shape: tuple[int, ...]
-    heads: int = 0
-    """Of a LLaMA's query or key projection, whose rows are reordered; 0 for any other tensor."""
+    head_dim: int = 0
+    """Rows of a head of a LLaMA's query or key projection, which are unpermuted; else 0."""
 
 
 _LAYER = {
@@ -64,11 +64,13 @@ def sources(config: ModelConfig, *, tied: bool) -> dict[str, Source]:
     names["output_norm.weight"] = "model.norm.weight"
     if not tied:
         names["output.weight"] = "lm_head.weight"
-    heads = {}
-    if config.model_type == "llama":
-        heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    permuted = ("q_proj", "k_proj") if config.model_type == "llama" else ()
     return {
-        name: Source(source, config.tensor_shape(source), heads.get(source.split(".")[-2], 0))
+        name: Source(
+            source,
+            config.tensor_shape(source),
+            config.head_dim if source.split(".")[-2] in permuted else 0,
+        )
         for name, source in names.items()
     }
 

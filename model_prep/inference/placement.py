@@ -2,15 +2,12 @@
 
 import math
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal
 
 from model_prep.checkpoint.tensors import TensorInfo
 from model_prep.errors import GenerateError
 
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
-
-_MEMINFO = Path("/proc/meminfo")
 
 
 def placement(
@@ -102,15 +99,16 @@ def require_memory(tensors: Iterable[TensorInfo], options: dict[str, Any]) -> No
     Raises:
         GenerateError: the system would run out of memory.
     """
-    if "device_map" in options or not _MEMINFO.exists():
+    import psutil
+
+    if "device_map" in options:
         return
     needed = sum(math.prod(tensor.shape) for tensor in tensors) * options["dtype"].itemsize
-    lines = _MEMINFO.read_text(encoding="utf-8").splitlines()
-    kilobytes = next((line.split()[1] for line in lines if line.startswith("MemAvailable")), None)
-    if kilobytes and needed > int(kilobytes) * 1024:
+    available = psutil.virtual_memory().available
+    if needed > available:
         msg = (
             f"the weights need {needed / 1e9:.1f} GB as {str(options['dtype'])[6:]} and "
-            f"{int(kilobytes) / 1e6:.1f} GB of memory are free; use --dtype bfloat16, or a "
-            "quantized GGUF file, as `model-prep export-gguf --quantize q8_0` writes it"
+            f"{available / 1e9:.1f} GB of memory are free; use --dtype bfloat16, or a quantized "
+            "GGUF file, as `model-prep export-gguf --quantize q8_0` writes it"
         )
         raise GenerateError(msg)

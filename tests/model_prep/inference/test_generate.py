@@ -273,10 +273,11 @@ def test_models_that_are_none(base: Path, gguf: Path, tmp_path: Path) -> None:
         load_model(damaged)
 
 
-def test_too_little_memory_is_seen_before_loading(base: Path, tmp_path: Path, monkeypatch) -> None:
-    free = tmp_path / "meminfo"
-    free.write_text("MemTotal: 100 kB\nMemAvailable: 50 kB\n")
-    monkeypatch.setattr("model_prep.inference.placement._MEMINFO", free)
+def test_too_little_memory_is_seen_before_loading(base: Path, monkeypatch) -> None:
+    import psutil
+
+    free = psutil.virtual_memory()._replace(available=50_000)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
     with pytest.raises(GenerateError, match="export-gguf"):
         load_model(base, only_cpu=True)
 
