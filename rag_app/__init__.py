@@ -6,30 +6,68 @@ The public names are loaded when first used, so that importing the package costs
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rag_app.chains.answer import Answer
+    from rag_app.chains.answer import Answer, answer_chain
     from rag_app.chains.citations import Citation
-    from rag_app.chains.summarize import Summary
-    from rag_app.engine import RagApp
+    from rag_app.chains.prompts import Prompts
+    from rag_app.chains.rag import rag_chain
+    from rag_app.chains.summarize import Summary, summarize_chain
+    from rag_app.documents.loaders import FileLoader
+    from rag_app.documents.splitters import ChineseTextSplitter
+    from rag_app.engine.app import RagApp
+    from rag_app.engine.timings import Timings
     from rag_app.errors import RagAppError
+    from rag_app.index.search.retriever import HybridRetriever
+    from rag_app.index.search.vector_store import FaissVectorStore
+    from rag_app.models.embeddings.registry import load_embeddings
+    from rag_app.models.llms.registry import load_llm
     from rag_app.settings import Settings
 
 __version__ = "0.1.0"
-__all__ = ["Answer", "Citation", "RagApp", "RagAppError", "Settings", "Summary", "__version__"]
+__all__ = [
+    "Answer",
+    "ChineseTextSplitter",
+    "Citation",
+    "FaissVectorStore",
+    "FileLoader",
+    "HybridRetriever",
+    "Prompts",
+    "RagApp",
+    "RagAppError",
+    "Settings",
+    "Summary",
+    "Timings",
+    "__version__",
+    "answer_chain",
+    "load_embeddings",
+    "load_llm",
+    "rag_chain",
+    "summarize_chain",
+]
 
 _HOMES = {
-    "Answer": "rag_app.chains.answer",
-    "Citation": "rag_app.chains.citations",
-    "RagApp": "rag_app.engine",
-    "RagAppError": "rag_app.errors",
-    "Settings": "rag_app.settings",
-    "Summary": "rag_app.chains.summarize",
+    "chains.answer": ("Answer", "answer_chain"),
+    "chains.citations": ("Citation",),
+    "chains.prompts": ("Prompts",),
+    "chains.rag": ("rag_chain",),
+    "chains.summarize": ("Summary", "summarize_chain"),
+    "documents.loaders": ("FileLoader",),
+    "documents.splitters": ("ChineseTextSplitter",),
+    "engine.app": ("RagApp",),
+    "engine.timings": ("Timings",),
+    "errors": ("RagAppError",),
+    "index.search.retriever": ("HybridRetriever",),
+    "index.search.vector_store": ("FaissVectorStore",),
+    "models.embeddings.registry": ("load_embeddings",),
+    "models.llms.registry": ("load_llm",),
+    "settings": ("Settings",),
 }
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    if name not in _HOMES:
+    if name not in _HOME_OF:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

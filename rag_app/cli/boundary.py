@@ -1,5 +1,7 @@
-"""Where errors become one line on stderr and an exit code."""
+"""Where errors and warnings become one line on stderr, and errors an exit code."""
 
+import logging
+import sys
 from typing import ClassVar
 
 from model_prep.cli.boundary import INTERRUPTED, Debug, Version, run
@@ -17,5 +19,16 @@ class Boundary(ModelPrepBoundary):
     errors: ClassVar[tuple[type[Exception], ...]] = (RagAppError, ModelPrepError)
 
 
-def root(debug: Debug = False, version: Version = False) -> None:
+def root(debug: Debug = False, version: Version = False) -> None:  # noqa: ARG001 - see Boundary
     """Ask and summarize documents with models you own."""
+    handler = _Warnings(logging.WARNING)
+    for package in ("rag_app", "model_prep"):
+        logging.getLogger(package).handlers = [handler]
+
+
+class _Warnings(logging.Handler):
+    """Shows what a package warns of as one line on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = " ".join(record.getMessage().split())
+        sys.stderr.write(f"rag-app: {record.levelname.lower()}: {message}\n")

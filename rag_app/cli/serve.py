@@ -37,6 +37,7 @@ def serve(
     log_prompts: Annotated[
         bool, typer.Option("--log-prompts", help="Write questions into the log.")
     ] = False,
+    prompts: options.Prompts = None,
     embedding: options.Embedding = None,
     llm: options.Llm = None,
     llm_name: options.LlmName = None,
@@ -54,6 +55,7 @@ def serve(
     settings = load_settings(
         parallel=workers_limit, queue_limit=queue_limit, request_seconds=request_seconds,
         requests_per_minute=requests_per_minute, log_prompts=log_prompts or None, llm=llm,
+        prompts=prompts,
         llm_name=llm_name, embedding=embedding, max_new_tokens=max_new_tokens, threads=threads,
         gpus=gpus, quantize=quantize,
     )  # fmt: skip

@@ -17,7 +17,11 @@ def test_the_wheel_leaves_out_nothing_of_the_packages() -> None:
     assert {"rag_app", "model_prep"} <= set(wheel["packages"])
     assert not {"include", "exclude", "only-include"} & (build.keys() | wheel.keys())
     # Hatch leaves out what git ignores.
-    files = [str(file) for file in STATIC.rglob("*")]
+    prompts = [*(ROOT / "rag_app" / "chains" / "prompts").glob("*.txt")]
+    typed = [ROOT / package / "py.typed" for package in wheel["packages"]]
+    assert prompts
+    assert all(file.is_file() for file in typed)
+    files = [str(file) for file in (*STATIC.rglob("*"), *prompts, *typed)]
     asked = ["git", "check-ignore", "--no-index", *files]
     ignored = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
     if ignored.returncode > 1:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from rag_app import __version__
 from rag_app.cli import app
+from tests.scripted import ScriptedChatModel
 from tests.tiny_models import ANSWER
 
 DEATH = "宝应元年（762年），李白病逝于当涂，享年六十二岁。"
@@ -83,6 +85,36 @@ def test_json_is_alone_on_stdout(rag_app: Program, corpus: Path) -> None:
     summary = json.loads(rag_app.ok("summarize", str(corpus / "washer.md"), "--json").stdout)
     assert summary["text"] == ANSWER
     assert json.loads(rag_app.ok("status", "--json").stdout)["documents"] == 2
+
+
+def test_interactive_reads_a_question_with_those_before_it(
+    rag_app: Program, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rag_app.ok("index", str(corpus))
+    llm = ScriptedChatModel(replies=["病逝于当涂。", "李白享年多少？", "六十二岁。"])
+    monkeypatch.setattr("rag_app.models.llms.registry.load_llm", lambda _: llm)
+    result = rag_app.ok("ask", "--threshold", "0", stdin="李白是怎样去世的？\n他享年多少？\n")
+    assert "六十二岁" in result.stdout
+    assert "李白是怎样去世的？" in llm.prompts[1]
+    assert "问题：李白享年多少？" in llm.prompts[2]
+
+
+def test_prompts_in_place_of_ours(
+    rag_app: Program, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rag_app.ok("index", str(corpus))
+    (tmp_path / "answer.zh.txt").write_text("{context}\n只答：{question}", encoding="utf-8")
+    llm = ScriptedChatModel(replies=["病逝于当涂。"])
+    monkeypatch.setattr("rag_app.models.llms.registry.load_llm", lambda _: llm)
+    rag_app.ok("ask", "李白？", "--threshold", "0", "--prompts", str(tmp_path))
+    assert llm.prompts[0].endswith("只答：李白？")
+    (tmp_path / "answer.zh.txt").write_text("{context}", encoding="utf-8")
+    message = rag_app.fails("ask", "李白？", "--prompts", str(tmp_path))
+    assert "answer.zh: it lacks {question}" in message
+
+
+def test_the_version(rag_app: Program) -> None:
+    assert rag_app.ok("--version").stdout == f"rag-app {__version__}\n"
 
 
 def test_interactive_asks_until_an_empty_line(rag_app: Program, corpus: Path) -> None:
@@ -270,7 +302,10 @@ def test_a_damaged_faiss_file_is_made_anew(rag_app: Program, corpus: Path, home:
     derived = home / "indexes" / "default" / "vectors.faiss"
     before = derived.read_bytes()
     derived.write_bytes(b"damaged" + before[7:])
-    rag_app.ok("ask", "李白", "--threshold", "0")
+    asked = rag_app.ok("ask", "李白", "--threshold", "0")
+    (warning,) = [line for line in asked.stderr.splitlines() if "warning" in line]
+    assert warning.startswith("rag-app: warning:")
+    assert "vectors.faiss" in warning
     assert derived.read_bytes() == before
 
 
