@@ -16,6 +16,8 @@ from rag_app.settings import Settings
 
 NO_KEY = "none"
 """Sent where there is no key: the client needs one, and would take one from the environment."""
+_ANY_LOOP = {"Connection": "close"}
+"""Connections are kept in a pool of all models, and one of an event loop that has ended fails."""
 _CONTROL_TOKENS = ControlTokens.well_known()
 
 
@@ -51,6 +53,11 @@ class CompatibleChat(ChatOpenAI):
         given = {name: value for name, value in own.items() if value is not None}
         return {**super()._default_params, "extra_body": {**(self.extra_body or {}), **given}}
 
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Return False: LangChain's loader knows its own classes only."""
+        return False
+
     @property
     def key(self) -> str:
         """The key that is sent to the server."""
@@ -74,6 +81,7 @@ class CompatibleChat(ChatOpenAI):
     async def _agenerate(
         self, messages: list[BaseMessage], *args: Any, **kwargs: Any
     ) -> ChatResult:
+        kwargs.setdefault("extra_headers", _ANY_LOOP)
         with _explained(self.openai_api_base, self.key):
             return await super()._agenerate(messages, *args, **kwargs)
 
@@ -82,6 +90,7 @@ class CompatibleChat(ChatOpenAI):
             yield from super()._stream(*args, **kwargs)
 
     async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
+        kwargs.setdefault("extra_headers", _ANY_LOOP)
         with _explained(self.openai_api_base, self.key):
             async for chunk in super()._astream(*args, **kwargs):
                 yield chunk

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from langchain_core.callbacks import get_usage_metadata_callback
 from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_core.runnables import chain
 
@@ -31,6 +32,14 @@ def test_an_answer_holds_no_prompt_and_stops(llm: HuggingFaceChat) -> None:
     assert reply.response_metadata["finish_reason"] == "stop"
     assert reply.usage_metadata
     assert reply.usage_metadata["output_tokens"] == llm.get_num_tokens(ANSWER)
+
+
+def test_langchains_callback_counts_the_usage(llm: HuggingFaceChat) -> None:
+    with get_usage_metadata_callback() as counted:
+        llm.invoke(ASKED)
+        llm.invoke(ASKED)
+    usage = counted.usage_metadata[llm.model_name]
+    assert usage["output_tokens"] == 2 * llm.get_num_tokens(ANSWER)
 
 
 def test_streams_whole_characters(llm: HuggingFaceChat) -> None:

@@ -1,5 +1,6 @@
 """The OpenAI-compatible backend, against a small server that speaks the protocol."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -102,6 +103,12 @@ async def test_async(url: str) -> None:
     llm = load(url)
     assert (await llm.ainvoke("问")).text == "病逝于当涂。"
     assert "".join([chunk.text async for chunk in llm.astream("问")]) == "病逝于当涂。"
+
+
+def test_event_loops_may_follow_each_other(url: str) -> None:
+    llm = load(url)
+    for _ in range(2):
+        assert asyncio.run(llm.ainvoke("问")).text == "病逝于当涂。"
 
 
 def test_sampling_is_sent(url: str, server: ThreadingHTTPServer) -> None:
