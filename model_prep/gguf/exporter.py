@@ -41,7 +41,7 @@ _REMEDY = "free some space, or write to another disk with --output"
 
 @dataclass(frozen=True)
 class GgufExport:
-    """What was written, or what would be."""
+    """The result of an export, or of its dry run."""
 
     path: Path
     quantize: Quantization
@@ -235,7 +235,7 @@ def _encode(rows: "torch.Tensor", tensor: _Tensor, padding: int) -> bytes:
     import gguf
     import torch
 
-    low, high = torch.aminmax(rows)  # of which one is no number where any weight is none
+    low, high = torch.aminmax(rows)  # NaN where any weight is
     limit = torch.finfo(torch.float16).max
     if not (-limit <= low.item() and high.item() <= limit):
         msg = (

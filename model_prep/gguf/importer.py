@@ -30,7 +30,7 @@ _BLOCK_WEIGHTS = 2**24
 
 @dataclass(frozen=True)
 class GgufImport:
-    """What was written."""
+    """The result of an import."""
 
     path: Path
     """The file that was read."""
@@ -49,7 +49,7 @@ def import_gguf(
 
     Args:
         model: The file, or the catalog's name of a pulled one.
-        output_dir: Is new or empty; it appears when it is whole.
+        output_dir: Is new or empty; it appears when it is complete.
         progress: Called with bytes of the weights written and in all.
 
     Raises:

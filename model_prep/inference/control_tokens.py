@@ -34,7 +34,7 @@ _CHATML = "<|im_start|><|im_end|>"
 
 
 class ControlTokens:
-    """What a model's tokenizer or chat template does not read as text.
+    """The strings that a model's tokenizer or chat template does not read as text.
 
     Args:
         pattern: Matches each of them; None where there are none. A match begins and ends with

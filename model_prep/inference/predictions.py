@@ -49,7 +49,7 @@ def _prompt(line: str, where: str) -> str:
     try:
         value = json.loads(line)
     except ValueError as error:
-        msg = f"{where} is not JSON ({error}); mend it, or name a file of plain lines .txt"
+        msg = f"{where} is not JSON ({error}); correct it, or name a file of plain lines .txt"
         raise GenerateError(msg) from error
     if isinstance(value, dict):
         parts = [value.get("instruction", value.get("prompt")), value.get("input")]
@@ -89,7 +89,7 @@ class PredictionsFile:
         except OSError as error:
             raise _unusable(file, error) from error
         self.done: list[Prediction] = []
-        """What is in the file."""
+        """Those in the file."""
         self._end = 0
         """Bytes of the file that are kept; what follows is written over."""
         if data.strip():

@@ -32,8 +32,8 @@ class HuggingFaceModel:
         options: What `model_prep.inference.placement.placement` returns.
 
     Raises:
-        GenerateError: the folder is none, the tokenizer is of another model, or the memory is too
-            small.
+        GenerateError: the folder holds no model, the tokenizer is of another model, or the memory
+            is too small.
         MergeError: the LoRAs do not fit the base, or not in this order.
         CheckpointError: weights are missing or damaged.
         TokenizerError: there is no tokenizer.

@@ -1,6 +1,6 @@
 """LoRAs attached to a loaded model by PEFT, without merging them into its weights.
 
-A LoRA may bring whole modules too (``modules_to_save``: in this family the embeddings and the
+A LoRA may bring modules too (``modules_to_save``: in this family the embeddings and the
 output layer, with a row for each piece of a larger vocabulary). PEFT holds such modules beside the
 model's and uses those of one adapter only, all of one size; here they replace the model's, each
 LoRA's in its turn, so that the later one wins, as it does in a merge.

@@ -25,7 +25,7 @@ __all__ = ["MergeReport", "merge", "prepare_merge"]
 
 @dataclass(frozen=True)
 class MergeReport:
-    """What a merge made, or would make."""
+    """The result of a merge, or of its dry run."""
 
     output: Path
     adapters: tuple[str, ...]
@@ -55,16 +55,16 @@ def merge(
     Args:
         base_model: A folder: weights as safetensors, ``.bin`` or ``.pth``, and configuration.
         lora_models: Folders of adapters as PEFT saves them.
-        output_dir: Is new or empty; it appears when it is whole.
+        output_dir: Is new or empty; it appears when it is complete.
         output_type: A Hugging Face folder, or Meta's ``consolidated.*.pth`` and ``params.json``.
         dtype: Of the arithmetic's roundings and of the result; the reference's is float16.
         max_shard_size: Bytes in a safetensors file.
         dry_run: Check everything and write nothing.
-        progress: Told how far it is.
+        progress: Called with bytes of the weights merged and in all.
 
     Raises:
         MergeOrderError: the parts do not belong together in this order.
-        AdapterError: an adapter is none, can't be merged, or does not fit the base.
+        AdapterError: a folder is no adapter, or one that can't be merged or does not fit the base.
         CheckpointError: weights are missing or damaged.
         OutputError: the output folder is not empty, or can't be written.
         DiskSpaceError: the disk is too full.

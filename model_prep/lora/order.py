@@ -1,6 +1,6 @@
 """The order check of a merge: base and adapters belong together, as their vocabularies grow.
 
-Every LoRA of the family brings whole embeddings with a row for each piece of its tokenizer, and
+Every LoRA of the family brings embeddings with a row for each piece of its tokenizer, and
 the later wins; so the number of rows tells how far along a model is: LLaMA 32,000,
 Chinese-LLaMA 49,953, Chinese-Alpaca 49,954. It never shrinks in a right order.
 """
@@ -32,7 +32,7 @@ class Stage:
     pieces: int | None
     """Of the tokenizer that lies in its folder; None: none lies there."""
     known: str | None = None
-    """What it was published as, told by its hash."""
+    """The name it was published under, by its hash."""
 
     @property
     def title(self) -> str:

@@ -35,7 +35,7 @@ def write_pth_shards(
 
     Args:
         folder: Exists.
-        infos: Of all tensors, by Meta's names and whole, in the order of ``merged``.
+        infos: Of all tensors before they are split, by Meta's names, in the order of ``merged``.
         merged: Yields them.
         shards: Number of files.
     """

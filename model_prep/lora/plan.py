@@ -86,11 +86,11 @@ def prepare_merge(
         lora_models: Folders of LoRAs, in the order in which they are to be added.
         output_type: Format of the result.
         dtype: Of the result.
-        progress: Told how far the hashing is.
+        progress: Called with bytes hashed and in all.
 
     Raises:
         MergeOrderError: the parts, or their tokenizers, do not belong together in this order.
-        AdapterError: an adapter is none, can't be merged, or does not fit the base.
+        AdapterError: a folder is no adapter, or one that can't be merged or does not fit the base.
         CheckpointError: weights are missing or damaged.
     """
     if not lora_models:

@@ -20,7 +20,7 @@ class PlannedTensor:
     name: str
     """As in the base."""
     info: TensorInfo
-    """As it is to be written: by its name there, and whole."""
+    """As it is to be written, before it is split into shards."""
     source: Adapter | None
     """The adapter whose saved module it starts from; None: the base."""
     updates: tuple[Adapter, ...]

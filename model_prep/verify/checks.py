@@ -65,7 +65,7 @@ def check_weights(path: Path, files: list[Path], progress: Progress | None) -> W
     Args:
         path: A model's or an adapter's folder, or one file.
         files: Those of the folder.
-        progress: Told the bytes read.
+        progress: Called with bytes read and in all.
     """
     suffixes = [file.suffix for file in files]
     try:
@@ -171,7 +171,7 @@ def _compared(wanted: dict[str, tuple[int, ...]], tensors: Mapping[str, TensorIn
 
 
 def _adapter_shapes(tensors: Mapping[str, TensorInfo]) -> Check:
-    """Check that each low-rank pair, ``[r, in]`` and ``[out, r]``, is whole."""
+    """Check that each low-rank pair, ``[r, in]`` and ``[out, r]``, is complete."""
     pairs = 0
     for name, lora_a in tensors.items():
         if not (found := re.search(r"lora_A(?=\.)", name)):

@@ -42,7 +42,7 @@ class FileHash:
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found."""
+    """The result of `verify`."""
 
     path: Path
     verdict: Verdict
@@ -76,7 +76,7 @@ def verify(
         path: What to check.
         expect: What it should be: the name of a published model, or a SHA256 of a file or of the
             content.
-        progress: Told the bytes read.
+        progress: Called with bytes read and in all.
 
     Raises:
         CheckpointError: there is nothing at ``path`` that can be checked, or it can't be read.
