@@ -27,22 +27,21 @@ class IndexStore:
     :class:`~rag_app.errors.DamagedIndexError`; a failed write leaves the index as it was.
 
     Args:
-        folder: the index; made by the first :meth:`create`.
-        timeout: seconds to wait for another writer.
+        folder: The index; made by the first :meth:`create`.
+        timeout: Seconds to wait for another writer.
     """
 
     def __init__(self, folder: str | Path, *, timeout: float = 10.0) -> None:
         self.folder = Path(folder)
         self.path = self.folder / DATABASE_NAME
-        self._timeout = timeout
-        self._lock: WriterLock | None = None
+        self._lock = WriterLock(self.folder, timeout)
         self._writer: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
         self._idle_key: tuple[int, ...] = ()
         self._guard = threading.Lock()
 
     def exists(self) -> bool:
-        """Whether there is an index in the folder, readable or not."""
+        """Return whether there is an index in the folder, readable or not."""
         return self.path.exists()
 
     def create(self, meta: IndexMeta) -> None:
@@ -51,7 +50,7 @@ class IndexStore:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise unwritable(self.folder, error) from error
-        with self._writer_lock().held(), translated(self.path):
+        with self._lock.held(), translated(self.path):
             if not self.exists():
                 create_database(self.path, meta, lexical_version())
 
@@ -76,7 +75,7 @@ class IndexStore:
         """Hold the writer's lock over several transactions."""
         if not self.exists():
             raise missing_index(self.path)
-        with self._writer_lock().held() as outermost:
+        with self._lock.held() as outermost:
             if outermost:
                 self._writer = connect_writer(self.path)
             try:
@@ -128,12 +127,6 @@ class IndexStore:
         """Close the connections that wait for the next query."""
         with self._guard:
             self._drop_idle(())
-
-    def _writer_lock(self) -> WriterLock:
-        with self._guard:
-            if self._lock is None:
-                self._lock = WriterLock(self.folder, self._timeout)
-            return self._lock
 
     def _close_writer(self) -> None:
         connection, self._writer = self._writer, None

@@ -34,7 +34,7 @@ class BertQueryEncoder:
         from safetensors import safe_open
         from tokenizers import Tokenizer
 
-        self._config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        self._config = _json(folder / "config.json")
         self._pooling = _pooling(folder)
         self._limit = _token_limit(folder, self._config)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -48,7 +48,7 @@ class BertQueryEncoder:
     def supports(folder: Path) -> bool:
         """Return whether ``folder`` is a float32 BertModel with mean or CLS pooling."""
         try:
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            config = _json(folder / "config.json")
             return (
                 config.get("model_type") == "bert"
                 and config.get("hidden_act", "gelu") == "gelu"
@@ -164,10 +164,9 @@ def _gelu(values: FloatArray) -> FloatArray:
 
 def _pooling(folder: Path) -> str | None:
     """Return ``mean`` or ``cls``; None for any other kind."""
-    file = folder / "1_Pooling" / "config.json"
-    if not file.is_file():
+    config = _json(folder / "1_Pooling" / "config.json")
+    if not config:
         return "mean"  # what sentence-transformers makes of a plain BERT folder
-    config = json.loads(file.read_text(encoding="utf-8"))
     modes = {name for name, value in config.items() if name.startswith("pooling_mode") and value}
     if "pooling_mode" in modes:  # newer folders name the mode
         return str(config["pooling_mode"]) if config["pooling_mode"] in ("mean", "cls") else None
@@ -177,10 +176,14 @@ def _pooling(folder: Path) -> str | None:
 
 
 def _token_limit(folder: Path, config: dict[str, Any]) -> int:
-    file = folder / "sentence_bert_config.json"
-    given = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     limit = int(config["max_position_embeddings"])
-    return min(int(given.get("max_seq_length") or limit), limit)
+    given = _json(folder / "sentence_bert_config.json").get("max_seq_length")
+    return min(int(given or limit), limit)
+
+
+def _json(file: Path) -> dict[str, Any]:
+    """Return what a JSON file holds, nothing if there is none."""
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
 
 def _dtype(folder: Path) -> str:
