@@ -19,6 +19,13 @@ RetrieverKind = Literal["hybrid", "dense", "lexical"]
 AnswerChain = Literal["refine", "stuff"]
 SummaryChain = Literal["refine", "stuff", "map_reduce"]
 
+# Defaults that the classes below the application have too.
+CHUNK_SIZE = 600
+"""Characters."""
+CHUNK_OVERLAP = 100
+"""Characters."""
+MAX_FILE_BYTES = 200 * 2**20
+
 
 def home() -> Path:
     """Where indexes live: ``RAG_APP_HOME``, else the platform's user data folder."""
@@ -43,11 +50,11 @@ class Settings(BaseSettings):
     embedding: str = "multilingual-e5-small"
     """Catalog name, sentence-transformers folder, hub name, or OpenAI-compatible URL."""
     embedding_batch: int = Field(default=16, ge=1)
-    chunk_size: int = Field(default=600, ge=20)
+    chunk_size: int = Field(default=CHUNK_SIZE, ge=20)
     """Characters."""
-    chunk_overlap: int = Field(default=100, ge=0)
+    chunk_overlap: int = Field(default=CHUNK_OVERLAP, ge=0)
     """Characters."""
-    max_file_bytes: int = Field(default=200 * 2**20, ge=1)
+    max_file_bytes: int = Field(default=MAX_FILE_BYTES, ge=1)
 
     # Retrieval
     retriever: RetrieverKind = "hybrid"

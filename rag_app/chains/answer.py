@@ -15,7 +15,7 @@ from rag_app.chains.budget import Budget, pack
 from rag_app.chains.citations import Citation, Marker, cite, marked
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Prompts, Task
 from rag_app.chains.streaming import Call, StepChain, Steps, replaces
-from rag_app.documents.language import Language, language_of
+from rag_app.documents.text import Language, language_of
 from rag_app.index.store.terms import query_terms
 from rag_app.settings import DEFAULTS, AnswerChain
 

@@ -14,7 +14,7 @@ from rag_app.chains.answer import Answer, Question, Reader, not_found
 from rag_app.chains.citations import lacking
 from rag_app.chains.prompts import Prompts
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, made
-from rag_app.documents.language import language_of
+from rag_app.documents.text import language_of
 from rag_app.errors import QuestionError
 from rag_app.index.search.relevance import above_threshold
 from rag_app.settings import DEFAULTS, AnswerChain

@@ -12,7 +12,7 @@ from langchain_core.runnables import Runnable
 from rag_app.chains.budget import Budget, segments
 from rag_app.chains.prompts import Prompts, Task
 from rag_app.chains.streaming import Batch, Call, StepChain, Steps, made, replaces
-from rag_app.documents.language import Language, language_of
+from rag_app.documents.text import Language, language_of
 from rag_app.errors import DocumentError
 from rag_app.settings import DEFAULTS, SummaryChain
 

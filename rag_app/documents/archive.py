@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from io import BytesIO
 
-from rag_app.documents.naming import shown
+from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 
 MAX_UNPACKED = 512 * 2**20

@@ -10,10 +10,11 @@ from enum import IntEnum
 
 import regex
 
+from rag_app.documents.text import HAN
+
 _CLOSING = "”’」』）】》〉〕\\])"
 # What belongs to the character before it: combining marks, variation selectors, joiners.
 _MARKS = "\u0300-\u036f\u200d\u20e3\ufe00-\ufe0f"
-_HAN = "\u3400-\u9fff\uf900-\ufaff"
 
 # A short line; a sentence that begins so ends with a mark.
 _CHAPTER = r"第[一二三四五六七八九十百千零〇两\d]{1,8}[章节回卷篇部编集幕][^\n。！？；，]{0,40}"
@@ -41,7 +42,7 @@ _PATTERNS = {
     Kind.PARAGRAPH: re.compile(r"\n[^\S\n]*\n\s*"),
     Kind.LINE: re.compile(r"\n\s*"),
     Kind.SENTENCE: re.compile(
-        rf"(?:[。！？；…]|(?<=[{_HAN}])[!?;]|(?<!^\d)(?<!^\d\d)[.!?](?=[\"'{_CLOSING}]*(?:\s|$)))"
+        rf"(?:[。！？；…]|(?<=[{HAN}])[!?;]|(?<!^\d)(?<!^\d\d)[.!?](?=[\"'{_CLOSING}]*(?:\s|$)))"
         rf"[。！？；…!?]*(?:[{_CLOSING}]|[\"'](?=\s|$))*(?![{_MARKS}])",
         re.MULTILINE,
     ),

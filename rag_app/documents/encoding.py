@@ -5,7 +5,7 @@ import re
 from itertools import islice
 
 from rag_app.documents.character_frequency import frequent, ordinary
-from rag_app.documents.naming import shown
+from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 
 Found = tuple[str, str]
@@ -172,6 +172,6 @@ def _log_probability(char: str) -> float:
         return -7.1  # 0.75 shared by 900
     if char in ordinary():
         return -10.2  # 0.22 by 6,000
-    if "一" <= char <= "\u9fff":
+    if "一" <= char <= "\u9fff":  # the block of GBK and Big5; beyond it is hardly ever text
         return -14.0
     return -13.0 if "！" <= char <= "～" or "\u2000" <= char <= "\u27ff" else -18.0

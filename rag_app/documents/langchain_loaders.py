@@ -9,8 +9,7 @@ from typing import Any
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 
-from rag_app.documents.naming import shown
-from rag_app.documents.text import clean
+from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
 
 _COMMUNITY = "langchain_community.document_loaders"

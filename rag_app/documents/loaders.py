@@ -20,14 +20,13 @@ from rag_app.documents.formats import (
     is_text,
     text_kind,
 )
-from rag_app.documents.naming import shown
 from rag_app.documents.sources import STDIN
-from rag_app.documents.text import clean
+from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
+from rag_app.settings import MAX_FILE_BYTES
 
 __all__ = ["SUFFIXES", "FileLoader"]
 
-_DEFAULT_MAX_BYTES = 200 * 2**20
 _READERS = {
     "pdf": ("rag_app.documents.pdf.reader", "read_pdf"),
     "docx": ("rag_app.documents.office.docx", "read_docx"),
@@ -56,7 +55,7 @@ class FileLoader(BaseLoader):
         path: str | Path,
         *,
         encoding: str | None = None,
-        max_bytes: int = _DEFAULT_MAX_BYTES,
+        max_bytes: int = MAX_FILE_BYTES,
     ) -> None:
         self.path = Path(path)
         self.encoding = encoding

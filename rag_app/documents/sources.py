@@ -3,11 +3,11 @@
 import os
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rag_app.documents.formats import SUFFIXES
-from rag_app.documents.naming import shown
+from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 
 STDIN = Path("-")
@@ -140,10 +140,12 @@ def _glob(pattern: Path) -> Iterator[Path]:
             yield file
 
 
-def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    if not wanted:
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Return whether the path with these parts matches a glob with those."""
+    if not pattern:
         return not parts
-    if wanted[0] == "**":
-        rest = wanted[1:] or ("*",)
+    if pattern[0] == "**":
+        rest = pattern[1:] or ("*",)
         return any(_matches(parts[skip:], rest) for skip in range(len(parts)))
-    return bool(parts) and fnmatch(parts[0], wanted[0]) and _matches(parts[1:], wanted[1:])
+    here = bool(parts) and fnmatchcase(parts[0], pattern[0])
+    return here and _matches(parts[1:], pattern[1:])

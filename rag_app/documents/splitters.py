@@ -9,6 +9,7 @@ from langchain_core.documents import Document
 from langchain_text_splitters import TextSplitter
 
 from rag_app.documents.boundaries import Boundaries, Kind
+from rag_app.settings import CHUNK_OVERLAP, CHUNK_SIZE
 
 _FILL = {Kind.HEADING: 0.3}
 _ENOUGH = 0.5
@@ -44,7 +45,7 @@ class ChineseTextSplitter(TextSplitter):
         ['李白病逝于当涂。', '墓在青山。']
     """
 
-    def __init__(self, chunk_size: int = 600, chunk_overlap: int = 100) -> None:
+    def __init__(self, chunk_size: int = CHUNK_SIZE, chunk_overlap: int = CHUNK_OVERLAP) -> None:
         if chunk_overlap >= chunk_size > 0:
             msg = f"chunk overlap {chunk_overlap} must be below chunk size {chunk_size}"
             raise ValueError(msg)

@@ -1,10 +1,21 @@
-"""What is taken out of every text before offsets are counted in it."""
+"""Text as it is indexed and shown: cleaned, its pages joined, its script and language known."""
 
 import re
+from collections.abc import Sequence
+from typing import Literal
+
+HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
+"""Han characters, as the inside of a class of a regular expression: Unicode's unified ideographs,
+their extensions and compatibility forms."""
+HAN_CHARACTER = re.compile(f"[{HAN}]")
+
+Language = Literal["zh", "en"]
 
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _DROPPED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\ufeff\ufffe\uffff\ud800-\udfff]")
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*\n")
+_UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_WORD = re.compile(r"[A-Za-z]+")
 
 
 def clean(text: str) -> str:
@@ -19,3 +30,27 @@ def clean(text: str) -> str:
 def one_blank_line(text: str) -> str:
     """Return ``text`` with runs of blank lines made one, and none at its ends."""
     return _BLANK_LINES.sub("\n\n", text).strip()
+
+
+def join_pages(pages: Sequence[str]) -> tuple[str, list[int]]:
+    """Return pages or slides as one text, a blank line between them, and each one's offset."""
+    starts, offset = [], 0
+    for page in pages:
+        starts.append(offset)
+        offset += len(page) + 2
+    return "\n\n".join(pages), starts
+
+
+def shown(path: object) -> str:
+    """Return a path for a one-line message: line breaks and bytes that are no text escaped."""
+    return _UNSHOWABLE.sub(lambda match: ascii(match.group())[1:-1], str(path))
+
+
+def language_of(text: str) -> Language:
+    """Return ``zh`` where there is one Han character to four Latin words or more, else ``en``.
+
+    A Chinese question full of English product names is still a Chinese question.
+    """
+    sample = text[:4000]
+    han = len(HAN_CHARACTER.findall(sample))
+    return "zh" if han and han * 4 >= len(_WORD.findall(sample)) else "en"

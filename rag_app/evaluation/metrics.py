@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from unicodedata import normalize
 
-_TOKEN = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")
+from rag_app.documents.text import HAN
+
+_TOKEN = re.compile(rf"[{HAN}]|[^\W_{HAN}]+")
 
 
 def tokens(text: str) -> list[str]:

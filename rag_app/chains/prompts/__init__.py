@@ -19,7 +19,7 @@ from typing import Literal
 from langchain_core.messages import BaseMessage
 from langchain_core.prompts import ChatPromptTemplate
 
-from rag_app.documents.language import Language
+from rag_app.documents.text import Language
 from rag_app.errors import SettingsError
 
 Task = Literal[

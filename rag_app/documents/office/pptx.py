@@ -10,9 +10,8 @@ from rag_app.documents.archive import check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.docx import diagram_lines
 from rag_app.documents.office.package import tag
-from rag_app.documents.pages import joined
 from rag_app.documents.tables import table_lines
-from rag_app.documents.text import clean, one_blank_line
+from rag_app.documents.text import clean, join_pages, one_blank_line
 
 if TYPE_CHECKING:
     from pptx.slide import Slide
@@ -41,7 +40,7 @@ def read_pptx(data: bytes, name: str) -> ExtractedText:
         f"{count} {what} {'was' if count == 1 else 'were'} not read"
         for what, count in sorted(unread.items())
     ]
-    text, starts = joined(slides)
+    text, starts = join_pages(slides)
     return ExtractedText(text, page_starts=starts, notes=notes)
 
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.naming import shown
 from rag_app.documents.office.number_format import as_shown
 from rag_app.documents.tables import table_lines
-from rag_app.documents.text import clean
+from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
 
 if TYPE_CHECKING:

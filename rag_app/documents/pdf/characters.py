@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from rag_app.documents.character_frequency import frequent, ordinary
+from rag_app.documents.text import HAN_CHARACTER
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage, PdfTextPage
@@ -85,7 +86,7 @@ def gibberish(text: str) -> bool:
     strange = sum(_is_strange(char) for char in text)
     if strange > len(text) * _MOST_UNREADABLE:
         return True
-    han = [char for char in text if "\u3400" <= char <= "\u9fff"]
+    han = HAN_CHARACTER.findall(text)
     rare = sum(char not in ordinary() and char not in frequent() for char in han)
     if len(han) >= 10 and rare > len(han) * 0.5:
         return True

@@ -5,7 +5,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from rag_app.documents.formats import ExtractedText, LineBox
-from rag_app.documents.naming import shown
 from rag_app.documents.pdf.characters import Char, page_characters
 from rag_app.documents.pdf.layout import Block, Table, blocks
 from rag_app.documents.pdf.lines import Fragment, glue
@@ -19,7 +18,7 @@ from rag_app.documents.pdf.paragraphs import (
 from rag_app.documents.pdf.rules import page_edges
 from rag_app.documents.pdf.running_heads import running_lines, without
 from rag_app.documents.tables import table_lines
-from rag_app.documents.text import clean
+from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
 
 if TYPE_CHECKING:

@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from langchain_text_splitters import TextSplitter
 
 from rag_app.documents.langchain_loaders import Loader
+from rag_app.settings import CHUNK_OVERLAP, CHUNK_SIZE, MAX_FILE_BYTES
 
 
 @dataclass(frozen=True)
 class IndexOptions:
     """How documents are read and cut; a document indexed with others is indexed again."""
 
-    chunk_size: int = 600
+    chunk_size: int = CHUNK_SIZE
     """Characters."""
-    chunk_overlap: int = 100
+    chunk_overlap: int = CHUNK_OVERLAP
     """Characters."""
     encoding: str | None = None
     """Of text files; detected by default."""
@@ -22,7 +23,7 @@ class IndexOptions:
     """A LangChain loader in place of our own; see `rag_app.documents.langchain_loaders`."""
     splitter: TextSplitter | None = None
     """A LangChain splitter in place of our own."""
-    max_bytes: int = 200 * 2**20
+    max_bytes: int = MAX_FILE_BYTES
     """Size above which a file is refused."""
     prune: bool = False
     """Drop documents under the given paths whose source is gone."""

@@ -9,10 +9,11 @@ import unicodedata
 from functools import lru_cache
 from importlib.metadata import version
 
+from rag_app.documents.text import HAN
+
 # Scripts written without spaces: Han with 々 and 〇, and the Japanese syllabaries.
-_HAN = "\u3005\u3007\u3041-\u3096\u30a1-\u30fa\u30fc\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_HAN += "\U00020000-\U000323af"
-_RUNS = re.compile(f"([{_HAN}]+)|([^\\W_{_HAN}]+)")
+_UNSPACED = f"\u3005\u3007\u3041-\u3096\u30a1-\u30fa\u30fc{HAN}"
+_RUNS = re.compile(f"([{_UNSPACED}]+)|([^\\W_{_UNSPACED}]+)")
 _BLOCKS = ((0x3400, 0x4DC0), (0x4E00, 0xA000), (0x20000, 0x323B0))
 
 _ASKING = re.compile(
@@ -74,7 +75,7 @@ def content_terms(question: str) -> list[str]:
 
 def is_prefix(term: str) -> bool:
     """Return whether `term` of a question stands for every term that it begins."""
-    return len(term) == 1 and re.match(f"[{_HAN}]", term) is not None
+    return len(term) == 1 and re.match(f"[{_UNSPACED}]", term) is not None
 
 
 def match_expression(terms: list[str]) -> str:
