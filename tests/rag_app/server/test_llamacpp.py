@@ -100,7 +100,7 @@ def test_a_seed_makes_chance_repeatable(tiny: Served) -> None:
     body = {"messages": ASKED, "temperature": 2, "top_p": 1, "top_k": -1, "max_tokens": 40}
 
     def said(**more: int) -> str:
-        answer = httpx.post(tiny.url + CHAT, json={**body, **more}).json()
+        answer = httpx.post(tiny.url + CHAT, json={**body, **more}, timeout=60).json()
         return str(answer["choices"][0]["message"]["content"])
 
     assert said(seed=7) == said(seed=7) != said(seed=8)
