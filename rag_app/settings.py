@@ -48,7 +48,8 @@ class Settings(BaseSettings):
     index: str = "default"
     """Name under ``home()/indexes``, or a folder when it has a path separator."""
     embedding: str = "multilingual-e5-small"
-    """Catalog name, sentence-transformers folder, hub name, or OpenAI-compatible URL."""
+    """Catalog name, sentence-transformers folder, hub name, OpenAI-compatible URL, or LangChain's
+    ``provider:model``."""
     embedding_batch: int = Field(default=16, ge=1)
     chunk_size: int = Field(default=CHUNK_SIZE, ge=20)
     """Characters."""

@@ -9,7 +9,6 @@ questions, reciprocal rank fusion (k = 60) for 97 %, less than the lexical searc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Literal
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
@@ -29,6 +28,7 @@ from rag_app.index.store.snapshot import Snapshot
 from rag_app.index.store.store import IndexStore
 from rag_app.index.store.terms import content_terms, match_expression
 from rag_app.models.embeddings.base import FloatArray
+from rag_app.settings import DEFAULTS, RetrieverKind
 
 POOL = 50
 """Candidates that each kind of search brings to the fusion."""
@@ -69,8 +69,8 @@ class HybridRetriever(BaseRetriever):
 
     store: IndexStore
     embedding: Embeddings | None = None
-    kind: Literal["hybrid", "dense", "lexical"] = "hybrid"
-    k: int = 4
+    kind: RetrieverKind = DEFAULTS.retriever
+    k: int = DEFAULTS.k
     cache: FaissCache | None = None
 
     @cached_property

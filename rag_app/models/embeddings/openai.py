@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from rag_app.errors import ModelError
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, normalized
+from rag_app.settings import DEFAULTS
 
 if TYPE_CHECKING:
     from langchain_openai import OpenAIEmbeddings
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 class CompatibleEmbeddings(DocumentEmbeddings):
     """An OpenAI-compatible server; its model's name, if several, follows the URL after ``#``."""
 
-    def __init__(self, url: str, *, batch_size: int = 16, api_key: str | None = None) -> None:
+    def __init__(
+        self, url: str, *, batch_size: int = DEFAULTS.embedding_batch, api_key: str | None = None
+    ) -> None:
         from rag_app.models.llms.openai import NO_KEY
 
         self.name = url

@@ -10,10 +10,11 @@ from rag_app.models.embeddings.base import AdaptedEmbeddings, DocumentEmbeddings
 from rag_app.models.embeddings.openai import CompatibleEmbeddings
 from rag_app.models.embeddings.sentence_transformers import SentenceTransformerEmbeddings
 from rag_app.models.providers import LOCAL, provider_errors, split_provider
+from rag_app.settings import DEFAULTS
 
 
 def load_embeddings(
-    spec: str, *, batch_size: int = 16, api_key: str | None = None
+    spec: str, *, batch_size: int = DEFAULTS.embedding_batch, api_key: str | None = None
 ) -> DocumentEmbeddings:
     """Return the embedding model that ``spec`` names.
 

@@ -14,6 +14,7 @@ from model_prep.catalog.models import find
 from rag_app.errors import ModelError
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 from rag_app.models.embeddings.bert import BertQueryEncoder
+from rag_app.settings import DEFAULTS
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -32,7 +33,9 @@ class SentenceTransformerEmbeddings(DocumentEmbeddings):
         ModelError: the folder holds no such model.
     """
 
-    def __init__(self, folder: Path, *, name: str, batch_size: int = 16) -> None:
+    def __init__(
+        self, folder: Path, *, name: str, batch_size: int = DEFAULTS.embedding_batch
+    ) -> None:
         self.name = name
         self.folder = folder
         self.batch_size = batch_size
