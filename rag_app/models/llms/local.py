@@ -29,7 +29,7 @@ Start = Callable[[Put, threading.Event], None]
 """Begins a generation that puts its chunks, and ends it soon after the event is set."""
 
 _DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
-_SHARED = ("context_length", "parallel", "temperature", "top_p", "top_k", "repetition_penalty")
+_SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "seed")
 
 
 class LocalChat(BaseChatModel):
@@ -87,8 +87,7 @@ class LocalChat(BaseChatModel):
     def _generation(
         self, prompt: str | list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
     ) -> Start:
-        names = ("max_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "seed")
-        sampling = {name: getattr(self, name) for name in names}
+        sampling = {name: getattr(self, name) for name in ("max_tokens", *_SAMPLING)}
         return partial(self._start, prompt, stop or self.stop or [], {**sampling, **options})
 
     def _stream(
@@ -152,8 +151,10 @@ class LocalChat(BaseChatModel):
 
 def local_options(settings: Settings) -> dict[str, Any]:
     """Return the arguments of a `LocalChat` that ``settings`` decide."""
-    shared = {name: getattr(settings, name) for name in _SHARED}
-    return {**shared, "max_tokens": settings.max_new_tokens, "seed": settings.seed}
+    names = ("context_length", "parallel", *_SAMPLING)
+    return {name: getattr(settings, name) for name in names} | {
+        "max_tokens": settings.max_new_tokens
+    }
 
 
 def failure(message: str, cause: BaseException) -> ModelError:

@@ -39,6 +39,11 @@ class CompatibleChat(ChatOpenAI):
     """`ChatOpenAI` for servers other than OpenAI's: errors are one line, tokens are estimated.
 
     Such servers read control tokens in a message as their template's own; they are escaped here.
+
+    Example:
+        >>> llm = CompatibleChat(base_url="http://127.0.0.1:8000/v1", api_key="none", model="qwen")
+        >>> llm.get_num_tokens("李白病逝于当涂")
+        7
     """
 
     gives_logprobs: ClassVar[bool] = True
