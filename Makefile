@@ -37,9 +37,9 @@ ask: models
 test: models $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest
 
-# Without the real models: seconds.
+# Without the real models and what takes long: every room, in about a minute.
 test-quick: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest -m "not model"
+	$(VENV)/bin/python -m pytest -m "not model and not slow"
 
 check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

@@ -61,6 +61,7 @@ def values(file: Path) -> dict[str, object]:
     return {name: field.contents() for name, field in GGUFReader(file).fields.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["llama", "chinese_llama", "alpaca"])
 def test_llama_cpp_splits_text_as_sentencepiece_does(
     name: str, tokenizers: Tokenizers, tmp_path: Path

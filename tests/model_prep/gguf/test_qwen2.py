@@ -42,6 +42,7 @@ def imported(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return import_gguf(exported, tmp_path_factory.mktemp("back") / "wieder 回").output_dir
 
 
+@pytest.mark.slow
 def test_llama_cpp_splits_text_as_the_tokenizer_does(
     model: Path, exported: Path, lines: list[str]
 ) -> None:

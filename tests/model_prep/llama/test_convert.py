@@ -296,6 +296,7 @@ def test_the_command_in_both_spellings(tmp_path: Path, tokenizer: Path) -> None:
     assert back.stderr.endswith("in 1 files: meta\n")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
 def test_memory_stays_near_the_largest_tensor(
     tmp_path: Path, tokenizer: Path, monkeypatch: pytest.MonkeyPatch

@@ -68,6 +68,7 @@ def others_encode(folder: Path, again: Path) -> list[list[int]]:
     return ids
 
 
+@pytest.mark.slow
 def test_a_folder_is_exact_for_others(alpaca_tokenizer: Path, tmp_path: Path) -> None:
     wanted = load_tokenizer(alpaca_tokenizer)(list(LINES))["input_ids"]
     assert others_encode(alpaca_tokenizer, tmp_path / "again") == wanted
@@ -118,6 +119,7 @@ def test_old_folders_are_loaded_exactly(plain: Path, settings: dict[str, Any]) -
     assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id) == (1, 2, 0)
 
 
+@pytest.mark.slow
 def test_a_name_in_the_hub_cache_is_exact_too(plain: Path, tmp_path: Path) -> None:
     repository = tmp_path / "hub" / "hub" / "models--someone--chinese-alpaca"
     (repository / "refs").mkdir(parents=True)

@@ -53,6 +53,7 @@ def test_stuff_says_what_it_left_out() -> None:
     assert len(llm.prompts) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["refine", "map_reduce"])
 def test_a_million_characters_never_overflow(kind: SummaryChain) -> None:
     text = "城市在2024年修建了新的桥梁，花费三亿元；市民们都很高兴。\n" * (1_000_000 // 31)

@@ -65,6 +65,7 @@ def corpus(home: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_tutorial_needs_no_other_flag(rag_app: Program, corpus: Path) -> None:
     rag_app.ok("index", str(corpus / "李白.txt"))
     asked = rag_app.ok("ask", "李白是怎样去世的？", "--threshold", "0")

@@ -162,6 +162,7 @@ def test_a_pdf_without_end(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_workbook_that_claims_billions_of_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     sheet = xlsx({"x": [["甲", "乙"]]})
     with zipfile.ZipFile(io.BytesIO(sheet)) as file:

@@ -223,6 +223,7 @@ def test_chunks_of_many_documents_are_embedded_longest_first(fresh: IndexStore, 
             assert vector.tobytes() == embedding.embed_array([chunk.text]).tobytes()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_documents(tmp_path: Path):
     import tracemalloc
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.indexing.report import IndexOptions
 from rag_app.index.store.store import IndexStore
@@ -56,6 +58,7 @@ def _build(texts: Path, folder: Path) -> tuple[IndexStore, float]:
     return store, report.seconds
 
 
+@pytest.mark.slow
 def test_killed_at_ten_random_moments(tmp_path: Path):
     texts = _texts(tmp_path / "texts")
     whole, seconds = _build(texts, tmp_path / "whole")
