@@ -49,7 +49,7 @@ _TYPES = {
 
 
 class ApiError(HTTPException):
-    """An error to be told to the client.
+    """An error for the client.
 
     Args:
         status: HTTP status.
@@ -57,6 +57,10 @@ class ApiError(HTTPException):
         code: For programs, such as ``model_not_found``.
         param: The field of the request that is wrong.
         headers: To be sent with it.
+
+    Example:
+        >>> body_of(ApiError(404, "no index 'a'", code="index_not_found"))["error"]["type"]
+        'not_found_error'
     """
 
     def __init__(
@@ -82,7 +86,7 @@ def error_body(
 
 
 def status_of(error: BaseException) -> int:
-    """Return the HTTP status that says who can mend ``error``."""
+    """Return the HTTP status that says who can correct ``error``."""
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
 
 

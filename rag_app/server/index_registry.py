@@ -153,37 +153,37 @@ class IndexRegistry:
         with self._guard:
             self._check_open()
             folder = engine.store.folder
-            beside = folder.with_name(f".deleted-{uuid.uuid4().hex}")
+            trash = folder.with_name(f".deleted-{uuid.uuid4().hex}")
             try:
                 with engine.store.locked():
-                    folder.replace(beside)
+                    folder.replace(trash)
             except OSError as error:
                 raise unwritable(folder, error) from error
             finally:
                 engine.close()
                 self._engines.pop(name, None)
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(trash, ignore_errors=True)
 
     def sweep(self) -> None:
         """Finish deletions that were interrupted."""
         for folder in self._root.glob(".deleted-*"):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def document(self, name: str, wanted: str) -> "DocumentRecord":
+    def document(self, name: str, api_id: str) -> "DocumentRecord":
         """Return the document of an index with the id that the API gives it.
 
         Raises:
             ApiError: 404.
         """
         for document in self.engine(name).documents():
-            if document_id(document.source) == wanted:
+            if document_id(document.source) == api_id:
                 return document
-        raise ApiError(404, f"no document {wanted!r} in {name}", code="document_not_found")
+        raise ApiError(404, f"no document {api_id!r} in {name}", code="document_not_found")
 
-    def remove(self, name: str, wanted: str) -> None:
+    def remove(self, name: str, api_id: str) -> None:
         """Take a document out of an index, and delete its file if it was uploaded."""
         engine = self.engine(name)
-        document = self.document(name, wanted)
+        document = self.document(name, api_id)
         file, folder = Path(document.source), engine.store.folder
         with engine.store.locked():  # no job may put a new file there meanwhile
             engine.remove([document.source])

@@ -29,7 +29,7 @@ _DRIVE = re.compile(r"[.\s]*[A-Za-z]:")
 _NOT_FIRST = re.compile(r"(?:[.\s]|[A-Za-z]:)+")
 """What no part of a path begins with: points (hidden files), spaces, and drives."""
 LONGEST_NAME = 200
-"""Bytes of a file name, so that temporary files beside it fit the 255 of file systems."""
+"""Bytes of a file name, so that temporary files next to it fit the 255 of file systems."""
 _LONGEST_PATH = 1000
 """Bytes of a file name with its folders."""
 
@@ -134,11 +134,11 @@ def file_name(name: str) -> str:
         raise ApiError(400, msg, code="unsupported_format", param="files")
     stem = _cut(path.stem, LONGEST_NAME - len(path.suffix.encode()))
     kept = [] if leads_out else [_cut(folder, LONGEST_NAME) for folder in folders if folder]
-    whole = "/".join([*kept, stem + path.suffix])
-    if len(whole.encode()) > _LONGEST_PATH:
+    path_name = "/".join([*kept, stem + path.suffix])
+    if len(path_name.encode()) > _LONGEST_PATH:
         msg = f"{stem}{path.suffix} lies in folders whose names are too long together"
         raise ApiError(400, msg, param="files")
-    return whole
+    return path_name
 
 
 def _begin(part: str) -> int:
@@ -163,7 +163,9 @@ def _check_distinct(names: Sequence[str]) -> None:
             raise ApiError(400, msg, code="duplicate_name", param="files")
         seen.add(name)
     for name in names:
-        taken = next((str(one) for one in PurePosixPath(name).parents if str(one) in seen), None)
+        taken = next(
+            (str(folder) for folder in PurePosixPath(name).parents if str(folder) in seen), None
+        )
         if taken:
             msg = f"{taken} is a file and the folder of {name}; rename one of them"
             raise ApiError(400, msg, code="duplicate_name", param="files")
@@ -171,7 +173,9 @@ def _check_distinct(names: Sequence[str]) -> None:
 
 def _check_free(names: Sequence[str], files: Path) -> None:
     for name in names:
-        taken = next((one for one in PurePosixPath(name).parents if (files / one).is_file()), None)
+        taken = next(
+            (folder for folder in PurePosixPath(name).parents if (files / folder).is_file()), None
+        )
         if taken or (files / name).is_dir():
             what = f"{taken} is a file" if taken else f"{name} is a folder"
             msg = f"{what} in this index already; give {name} another name"

@@ -43,6 +43,11 @@ class ChatObjects:
     Args:
         request: Says what is to be in them.
         model: The id that was asked for.
+
+    Example:
+        >>> request = ChatRequest(messages=[{"role": "user", "content": "李白是谁？"}])
+        >>> ChatObjects(request, "rag:default").chunk("诗人").choices[0].delta.content
+        '诗人'
     """
 
     def __init__(self, request: Sampling, model: str) -> None:

@@ -64,9 +64,9 @@ class LlmGeneration:
             self._objects = TextObjects(request, model)
         options = options_of(request, settings, llm)
 
-        def generated(prompt: str | None, number: int) -> Chunks:
+        def generated(prompt: str | None, offset: int) -> Chunks:
             # The answers to one request differ by their seeds alone.
-            seed = {"seed": options["seed"] + number} if "seed" in options else {}
+            seed = {"seed": options["seed"] + offset} if "seed" in options else {}
             call = {**options, **seed, "stop": request.stops or None}
             if prompt is None:
                 return llm.astream(messages, **call)  # type: ignore[no-any-return]
@@ -74,7 +74,7 @@ class LlmGeneration:
 
         prompts = [None] if isinstance(request, ChatRequest) else request.prompts
         self._sources = [
-            generated(prompt, number) for prompt in prompts for number in range(request.n)
+            generated(prompt, offset) for prompt in prompts for offset in range(request.n)
         ]
         self._wants_usage = request.wants_usage
         self._calls: list[UsageMetadata] = []

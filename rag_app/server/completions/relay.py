@@ -49,7 +49,7 @@ class Relay(Response):
             problem = error if isinstance(error, ApiError) else self._problem(error)
             if self._answer is None:
                 raise problem from error
-            # The status is sent already: what reads a stream is told in it, others see it cut off.
+            # The status is sent already: a reader of a stream gets an event, others see it cut off.
             if not self._answer.headers.get("content-type", "").startswith("text/event-stream"):
                 raise
             await send_event(send, body_of(problem))

@@ -27,7 +27,7 @@ class Access:
     Attributes:
         host: Address that it listens on.
         keys: One of them must be sent; none, and everybody on this machine may.
-        origins: Web pages of these origins may use it, beside its own.
+        origins: Web pages of these origins may use it, besides its own.
 
     Raises:
         SettingsError: a key is empty, or there is none and others reach the server.
@@ -143,7 +143,7 @@ class SecurityMiddleware:
 
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdecimal()):
-            raise ApiError(400, "Content-Length is no number")
+            raise ApiError(400, "Content-Length is not a number")
         check(int(length))
         size = 0
 

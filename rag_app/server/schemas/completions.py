@@ -23,7 +23,7 @@ OneOrMany = Annotated[
     Annotated[Item, Tag(ONE)] | Annotated[Items, Tag(MANY)],
     Discriminator(lambda value: MANY if isinstance(value, list) else ONE),
 ]
-"""Either; an error is told of the one that was sent."""
+"""Either; an error names the fields of the one that was sent."""
 _ALL_TOKENS = 100_000
 
 _CREATED = {"id": "chatcmpl-5f0c", "created": 1767225600, "model": "rag:合同"}
@@ -206,7 +206,7 @@ class ChatRequest(Sampling):
 
     @property
     def alternatives(self) -> int | None:
-        """See `Sampling`: in a chat a number beside a yes."""
+        """See `Sampling`: in a chat a number next to a yes."""
         return (self.top_logprobs or 0) if self.logprobs else None
 
     def to_messages(self) -> list[BaseMessage]:
