@@ -229,7 +229,8 @@ class StepChain(Runnable[Given, Piece]):
         transform: Any = self._run  # LangChain takes this form too, though its types leave it out
         yield from self._transform_stream_with_config(iter([input]), transform, config, **kwargs)
 
-    async def astream(
+    # Returns the generator itself, so that closing it ends the call to the model at once.
+    def astream(
         self,
         input: Given,  # noqa: A002
         config: RunnableConfig | None = None,
@@ -241,10 +242,7 @@ class StepChain(Runnable[Given, Piece]):
             yield input
 
         transform: Any = self._arun
-        async for piece in self._atransform_stream_with_config(
-            inputs(), transform, config, **kwargs
-        ):
-            yield piece
+        return self._atransform_stream_with_config(inputs(), transform, config, **kwargs)
 
     def _run(self, inputs: Iterator[Given], config: RunnableConfig) -> Iterator[Piece]:
         steps = self._steps(next(inputs))

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from rag_app.index.store.store import IndexStore
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
+    Config = RunnableConfig | None
+    """LangChain's callbacks, tags and so on."""
+    History = Sequence[BaseMessage]
+    Source = str | Path | Document
+
 
 class RagApp:
     """Index documents, ask them, summarize them.
@@ -322,7 +327,7 @@ class RagApp:
         *,
         k: int | None = None,
         retriever: RetrieverKind | None = None,
-        config: "RunnableConfig | None" = None,
+        config: "Config" = None,
     ) -> "list[Document]":
         """Return the passages nearest to ``question``, best first, with their relevance.
 
@@ -354,13 +359,7 @@ class RagApp:
             step_tokens=self.settings.answer_step_tokens,
         )
 
-    def ask(
-        self,
-        question: str,
-        history: "Sequence[BaseMessage]" = (),
-        *,
-        config: "RunnableConfig | None" = None,
-    ) -> "Answer":
+    def ask(self, question: str, history: "History" = (), *, config: "Config" = None) -> "Answer":
         """Return the answer to ``question`` from the indexed documents.
 
         Args:
@@ -376,33 +375,21 @@ class RagApp:
         return self.chain().invoke({"question": question, "history": history}, config)
 
     def stream(
-        self,
-        question: str,
-        history: "Sequence[BaseMessage]" = (),
-        *,
-        config: "RunnableConfig | None" = None,
+        self, question: str, history: "History" = (), *, config: "Config" = None
     ) -> "Iterator[Answer]":
         """Yield the answer of `ask` in pieces, as it is generated; they add up to the whole."""
         self._check(question)
         return self.chain().stream({"question": question, "history": history}, config)
 
     async def aask(
-        self,
-        question: str,
-        history: "Sequence[BaseMessage]" = (),
-        *,
-        config: "RunnableConfig | None" = None,
+        self, question: str, history: "History" = (), *, config: "Config" = None
     ) -> "Answer":
         """`ask` without blocking the event loop."""
         self._check(question)
         return await self.chain().ainvoke({"question": question, "history": history}, config)
 
     def astream(
-        self,
-        question: str,
-        history: "Sequence[BaseMessage]" = (),
-        *,
-        config: "RunnableConfig | None" = None,
+        self, question: str, history: "History" = (), *, config: "Config" = None
     ) -> "AsyncIterator[Answer]":
         """`stream` without blocking the event loop."""
         self._check(question)
@@ -432,24 +419,20 @@ class RagApp:
 
     # Summaries
 
-    def summary_chain(
-        self, encoding: str | None = None
-    ) -> "Runnable[str | Path | Document, Summary]":
+    def summary_chain(self, encoding: str | None = None) -> "Runnable[Source, Summary]":
         """Return what `summarize` runs: a Runnable from a file or a document to its summary."""
         from langchain_core.documents import Document
         from langchain_core.runnables import RunnableLambda
 
         from rag_app.chains.summarize import summarize_chain
 
-        def read(source: "str | Path | Document") -> Document:
+        def read(source: "Source") -> Document:
             if isinstance(source, Document):
                 return source
             from rag_app.documents.loaders import FileLoader
 
-            (document,) = FileLoader(
-                source, encoding=encoding, max_bytes=self.settings.max_file_bytes
-            ).load()
-            return document
+            limit = self.settings.max_file_bytes
+            return FileLoader(source, encoding=encoding, max_bytes=limit).load()[0]
 
         summarize = summarize_chain(
             lambda: self.llm,
@@ -463,11 +446,7 @@ class RagApp:
         return chain.with_config(run_name="summarize")
 
     def summarize(
-        self,
-        source: "str | Path | Document",
-        *,
-        encoding: str | None = None,
-        config: "RunnableConfig | None" = None,
+        self, source: "Source", *, encoding: str | None = None, config: "Config" = None
     ) -> "Summary":
         """Return the summary of a file, or of a LangChain document.
 
@@ -478,31 +457,19 @@ class RagApp:
         return self.summary_chain(encoding).invoke(source, config)
 
     def stream_summary(
-        self,
-        source: "str | Path | Document",
-        *,
-        encoding: str | None = None,
-        config: "RunnableConfig | None" = None,
+        self, source: "Source", *, encoding: str | None = None, config: "Config" = None
     ) -> "Iterator[Summary]":
         """Yield the summary of `summarize` in pieces; they add up to the whole."""
         return self.summary_chain(encoding).stream(source, config)
 
     async def asummarize(
-        self,
-        source: "str | Path | Document",
-        *,
-        encoding: str | None = None,
-        config: "RunnableConfig | None" = None,
+        self, source: "Source", *, encoding: str | None = None, config: "Config" = None
     ) -> "Summary":
         """`summarize` without blocking the event loop."""
         return await self.summary_chain(encoding).ainvoke(source, config)
 
     def astream_summary(
-        self,
-        source: "str | Path | Document",
-        *,
-        encoding: str | None = None,
-        config: "RunnableConfig | None" = None,
+        self, source: "Source", *, encoding: str | None = None, config: "Config" = None
     ) -> "AsyncIterator[Summary]":
         """`stream_summary` without blocking the event loop."""
         return self.summary_chain(encoding).astream(source, config)
