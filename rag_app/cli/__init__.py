@@ -1,9 +1,42 @@
-"""The ``rag-app`` command line: one small file per command, one boundary for errors."""
+"""The ``rag-app`` command line: one small file per command, one boundary for errors.
+
+Errors and warnings become one line on stderr, and errors an exit code.
+"""
+
+import logging
+import sys
+from typing import ClassVar
 
 import typer
 
+from model_prep.cli.boundary import Boundary as ModelPrepBoundary
+from model_prep.cli.boundary import Debug, Version, run
+from model_prep.errors import ModelPrepError
 from rag_app.cli import ask, docs, index, serve, status, summarize
-from rag_app.cli.boundary import Boundary, root, run
+from rag_app.errors import RagAppError
+
+
+class Boundary(ModelPrepBoundary):
+    """As model_prep's, for the errors of both packages."""
+
+    program: ClassVar[str] = "rag-app"
+    errors: ClassVar[tuple[type[Exception], ...]] = (RagAppError, ModelPrepError)
+
+
+class _Warnings(logging.Handler):
+    """Shows what a package warns of as one line on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = " ".join(record.getMessage().split())
+        sys.stderr.write(f"rag-app: {record.levelname.lower()}: {message}\n")
+
+
+def root(debug: Debug = False, version: Version = False) -> None:  # noqa: ARG001 - see Boundary
+    """Ask and summarize documents with models you own."""
+    handler = _Warnings(logging.WARNING)
+    for package in ("rag_app", "model_prep"):
+        logging.getLogger(package).handlers = [handler]
+
 
 app = typer.Typer(
     cls=Boundary,

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
-from rag_app.cli.boundary import INTERRUPTED
 
 
 def ask(
