@@ -37,7 +37,7 @@ ask: models
 test: models $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest
 
-# Without the real models and what takes long: every room, in about a minute.
+# Without the real models and what takes long: every room.
 test-quick: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest -m "not model and not slow"
 

@@ -13,6 +13,7 @@ from tests.model_prep.crawl.chat_server import KEY, Chat, fail, hang, item, say,
 from tests.model_prep.crawl.conftest import Crawls, lines, run, start
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", [hang, fail(503)])
 def test_ctrl_c_keeps_everything(chat: Chat, out: Path, last: Any) -> None:
     """While a reply is waited for, and during a pause before a request is sent again."""
@@ -30,6 +31,7 @@ def test_ctrl_c_keeps_everything(chat: Chat, out: Path, last: Any) -> None:
     assert KEY not in printed + said
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_what_goes_on(chat: Chat, out: Path) -> None:
     chat.acts = [say_items()]
     chat.otherwise = hang
@@ -46,6 +48,7 @@ def test_ctrl_c_says_what_goes_on(chat: Chat, out: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_kills_at_any_moment(chat: Chat, out: Path) -> None:
     for _ in range(3):
         before = len(chat.asked)

@@ -53,6 +53,7 @@ def test_line_breaks_that_were_not_escaped() -> None:
     assert find_objects(text).objects == [{"instruction": "写两行", "output": "一\n二\t三"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", ["{", '{"a":', '{"instruction": [', "[", '{"', "{}", "\\"])
 def test_hostile_replies_take_no_time(piece: str) -> None:
     start = time.process_time()

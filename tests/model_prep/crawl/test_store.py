@@ -68,6 +68,7 @@ def test_a_place_that_cant_be_written(chat: Chat, tmp_path: Path, place: str) ->
     assert chat.asked == []
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up(crawls: Crawls, chat: Chat, out: Path) -> None:
     """A write that is cut short leaves what was there before it."""
     crawls(2)
@@ -87,6 +88,7 @@ def test_a_disk_that_fills_up(crawls: Crawls, chat: Chat, out: Path) -> None:
     assert out.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_two_writers(crawls: Crawls, chat: Chat, out: Path) -> None:
     crawls(2)
     chat.otherwise = hang

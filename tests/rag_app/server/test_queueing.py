@@ -115,6 +115,7 @@ def test_a_slow_client_does_not_hold_up_others(home: Path) -> None:
         assert httpx.post(served.url + CHAT, json=ASKED, timeout=20).status_code == 200
 
 
+@pytest.mark.slow
 async def test_of_many_embedding_requests_none_is_lost(served: Served) -> None:
     texts = [f"第{number}句，一共二百句" for number in range(200)]
     async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
@@ -163,6 +164,7 @@ def test_a_client_that_goes_away_ends_its_embedding(home: Path) -> None:
     assert embeddings.count < 2000
 
 
+@pytest.mark.slow
 def test_indexing_does_not_keep_a_server_that_ends(home: Path) -> None:
     embeddings = Gated()
     text = "".join(f"第{number}段的内容。\n\n" for number in range(20_000))

@@ -63,6 +63,7 @@ def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
     return process.returncode, "\n".join(lines)
 
 
+@pytest.mark.slow
 @ENDS
 def test_it_ends_when_told_to(sent: signal.Signals, status: int, behind: Served) -> None:
     with serve("--llm", f"{behind.url}/v1", "--llm-name", "default") as (process, _):

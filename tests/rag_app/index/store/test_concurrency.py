@@ -93,6 +93,7 @@ def test_readers_in_threads_see_whole_states(empty: IndexStore, put):
     assert_terms_exact(empty)
 
 
+@pytest.mark.slow
 def test_a_reader_in_another_process_sees_whole_states(empty: IndexStore, put):
     put(empty, "a", _version(0))
     with process(READER, empty.folder) as reader:

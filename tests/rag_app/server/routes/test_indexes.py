@@ -385,6 +385,7 @@ def test_an_index_that_is_damaged_says_so_and_leaves_the_others(home: Path) -> N
         assert client.post("/v1/indexes/坏/search", json={"query": "李白"}).status_code == 503
 
 
+@pytest.mark.slow
 def test_an_index_whose_embedding_model_is_gone(
     home: Path, tiny_embeddings: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
