@@ -15,6 +15,7 @@ from pydantic_settings import (
 
 from rag_app.errors import SettingsError
 
+OcrMode = Literal["auto", "always", "never"]
 RetrieverKind = Literal["hybrid", "dense", "lexical"]
 AnswerChain = Literal["refine", "stuff"]
 SummaryChain = Literal["refine", "stuff", "map_reduce"]
@@ -56,6 +57,9 @@ class Settings(BaseSettings):
     chunk_overlap: int = Field(default=CHUNK_OVERLAP, ge=0)
     """Characters."""
     max_file_bytes: int = Field(default=MAX_FILE_BYTES, ge=1)
+
+    ocr: OcrMode = "auto"
+    """Whether pictures are read: where there is no text, always, or never."""
 
     # Retrieval
     retriever: RetrieverKind = "hybrid"

@@ -49,6 +49,7 @@ FORMATS = {
     ".csv": "csv",
     ".tsv": "csv",
     ".epub": "epub",
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"), "image"),
 }
 """Suffix → format. Not json, jsonl, log: data, which a folder of documents often holds beside them;
 named explicitly they are read as text, as any other text is."""
@@ -61,8 +62,10 @@ _SIGNATURES = (
     (b"%PDF-", "pdf"),
     (b"PK\x03\x04", "zip"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ole"),
-    (b"\x89PNG", "png"),
-    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image"),
+    (b"\xff\xd8\xff", "image"),
+    (b"II*\0", "image"),
+    (b"MM\0*", "image"),
     (b"GIF8", "gif"),
     (b"\x7fELF", "elf"),
     (b"\x1f\x8b\x08", "gzip"),

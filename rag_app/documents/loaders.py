@@ -23,7 +23,7 @@ from rag_app.documents.formats import (
 from rag_app.documents.sources import STDIN
 from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
-from rag_app.settings import MAX_FILE_BYTES
+from rag_app.settings import MAX_FILE_BYTES, OcrMode
 
 __all__ = ["SUFFIXES", "FileLoader"]
 
@@ -33,11 +33,15 @@ _READERS = {
     "pptx": ("rag_app.documents.office.pptx", "read_pptx"),
     "xlsx": ("rag_app.documents.office.spreadsheet", "read_xlsx"),
     "epub": ("rag_app.documents.office.epub", "read_epub"),
+    "image": ("rag_app.documents.ocr", "read_image"),
 }
 """Format → module and function that read it; parsers are imported when first needed."""
+_WITH_PICTURES = {"pdf", "docx", "pptx", "image"}
+"""Formats whose readers take a reader of pictures."""
 _WHAT = {
     "ole": "an Office file of before 2007, or one with a password; save a copy as docx without one",
     "zip": "a ZIP archive; unpack it and name the files",
+    "image": "a picture",
 }
 
 
@@ -48,6 +52,8 @@ class FileLoader(BaseLoader):
         path: The file, or ``-`` for standard input, whose format is told by its first bytes.
         encoding: Of text files; found out by default.
         max_bytes: Size above which the file is refused.
+        ocr: Whether pictures are read: ``auto`` where there is no text, ``always`` all pages of a
+            PDF, ``never``. It needs the extra ``ocr``.
     """
 
     def __init__(
@@ -56,10 +62,12 @@ class FileLoader(BaseLoader):
         *,
         encoding: str | None = None,
         max_bytes: int = MAX_FILE_BYTES,
+        ocr: OcrMode = "auto",
     ) -> None:
         self.path = Path(path)
         self.encoding = encoding
         self.max_bytes = max_bytes
+        self.ocr = ocr
 
     def lazy_load(self) -> Iterator[Document]:
         """Yield one document: the whole text of the file.
@@ -76,7 +84,7 @@ class FileLoader(BaseLoader):
         name = "standard input" if self.path == STDIN else str(self.path)
         kind = self._kind(data, name)
         try:
-            read = _extracted(data, kind, name, self.encoding)
+            read = _extracted(data, kind, name, self.encoding, self.ocr)
         except DocumentError:
             raise
         except Exception as error:  # the parsers have errors of their own, none of them documented
@@ -154,17 +162,25 @@ class FileLoader(BaseLoader):
         if found is None or damaged or (is_text(kind) and not binary):
             return kind
         what = _WHAT.get(found, f"a {found} file")
-        advice = f"{what}; give it the suffix .{found}" if found in FORMATS.values() else what
+        suffix = next((suffix for suffix, kind in FORMATS.items() if kind == found), None)
+        advice = f"{what}; give it the suffix {suffix}" if suffix else what
         msg = f"{shown(name)} holds no text that can be read: it is {advice}"
         raise DocumentError(msg)
 
 
-def _extracted(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedText:
+def _extracted(
+    data: bytes, kind: str, name: str, encoding: str | None, ocr: OcrMode
+) -> ExtractedText:
     if is_text(kind):
         return _extracted_text(data, kind, name, encoding)
     module, function = _READERS[kind]
-    read: Callable[[bytes, str], ExtractedText] = getattr(import_module(module), function)
-    return read(data, name)
+    read: Callable[..., ExtractedText] = getattr(import_module(module), function)
+    if kind not in _WITH_PICTURES:
+        return read(data, name)
+    from rag_app.documents.ocr import reader_of
+
+    always = {"always": True} if kind == "pdf" and ocr == "always" else {}
+    return read(data, name, reader_of(ocr, name), **always)
 
 
 def _extracted_text(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedText:

@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from rag_app.documents.formats import SUFFIXES
+from rag_app.documents.formats import FORMATS, SUFFIXES
+from rag_app.documents.ocr import is_available
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 
@@ -53,7 +54,8 @@ def _files(name: str) -> Iterator[Path]:
     path = _expanded(name)
     if name and _exists(path):
         if path.is_dir():
-            inside = (file for file in _walk(path) if file.suffix.lower() in SUFFIXES)
+            suffixes = folder_suffixes()
+            inside = (file for file in _walk(path) if file.suffix.lower() in suffixes)
             yield from _some(inside, f"the folder {shown(name)} holds no document")
         else:
             # Path("./-") is Path("-"), which would be standard input.
@@ -134,9 +136,10 @@ def _glob(pattern: Path) -> Iterator[Path]:
     if not root.is_dir():
         return
     named = not _WILDCARDS.intersection(pattern.suffix) and pattern.suffix != ""
+    suffixes = folder_suffixes()
     for file in _walk(root, None if "**" in wanted else len(wanted)):
         relative = file.absolute().relative_to(root.absolute()).parts
-        if (named or file.suffix.lower() in SUFFIXES) and _matches(relative, wanted):
+        if (named or file.suffix.lower() in suffixes) and _matches(relative, wanted):
             yield file
 
 
@@ -149,3 +152,9 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
         return any(_matches(parts[skip:], rest) for skip in range(len(parts)))
     here = bool(parts) and fnmatchcase(parts[0], pattern[0])
     return here and _matches(parts[1:], pattern[1:])
+
+
+def folder_suffixes() -> frozenset[str]:
+    """Return the suffixes of what is read of a folder: pictures only where OCR is installed."""
+    pictures = {suffix for suffix, kind in FORMATS.items() if kind == "image"}
+    return SUFFIXES if is_available() else SUFFIXES - pictures

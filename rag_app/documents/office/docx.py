@@ -7,7 +7,7 @@ footers are written once; footnotes, comments and text boxes after the paragraph
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rag_app.documents.archive import check_archive
 from rag_app.documents.formats import ExtractedText
@@ -15,6 +15,9 @@ from rag_app.documents.office.numbering import Numbering
 from rag_app.documents.office.package import Element, Package, tag, value
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import clean, one_blank_line
+
+if TYPE_CHECKING:
+    from rag_app.documents.pdf.reader import ReadPicture
 
 _SYMBOLS = {0xFE: "☑", 0xFD: "☒", 0xA8: "☐", 0x6F: "☐", 0xFC: "✓", 0xFB: "✗", 0xB7: "•",
             0xD8: "➢", 0xE0: "→", 0xDF: "←"}  # fmt: skip
@@ -37,20 +40,23 @@ class _Style(NamedTuple):
     hidden: bool = False
 
 
-def read_docx(data: bytes, name: str) -> ExtractedText:
+def read_docx(data: bytes, name: str, read_picture: "ReadPicture | None" = None) -> ExtractedText:
     """Return a Word document as Markdown, and what was not read."""
     check_archive(data, name)
     package = Package(data)
     part = package.main("officeDocument") or "word/document.xml"
-    text, notes = _Document(package, part).read()
+    text, notes = _Document(package, part, read_picture).read()
     return ExtractedText(text, notes=notes)
 
 
 class _Document:
     """One document while it is read: its numbers go on from paragraph to paragraph."""
 
-    def __init__(self, package: Package, part: str) -> None:
+    def __init__(
+        self, package: Package, part: str, read_picture: "ReadPicture | None" = None
+    ) -> None:
         self.package = package
+        self.read_picture = read_picture
         self.part = part
         self.targets = package.targets(part)
         root = package.tree(part)
@@ -232,8 +238,20 @@ class _Document:
         kinds = {"pic": "pictures", "imagedata": "pictures", "chart": "charts",
                  "OLEObject": "embedded objects"}  # fmt: skip
         names = {str(child.tag).rpartition("}")[2] for child in item.iter()}
+        if self.read_picture is not None and "pictures" in {kinds.get(name) for name in names}:
+            self.pending += self._picture_lines(item, self.read_picture)
+            return ""
         self.unread.update({what for name, what in kinds.items() if name in names})
         return ""
+
+    def _picture_lines(self, item: Element, read: "ReadPicture") -> Iterator[str]:
+        """Yield the text in the pictures of a drawing."""
+        from rag_app.documents.ocr import picture_lines
+
+        for child in item.iter():
+            key = child.get(tag("r:embed")) or child.get(tag("r:id"))
+            if data := self.package.bytes_of(self.targets.get(key or "", "")):
+                yield from picture_lines(data, read)
 
     def _alternative(self, item: Element) -> list[str]:
         """Return the lines of a part in another format that Word shows as if it were its own."""

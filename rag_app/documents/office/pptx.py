@@ -3,6 +3,7 @@
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -16,42 +17,52 @@ from rag_app.documents.text import clean, join_pages, one_blank_line
 if TYPE_CHECKING:
     from pptx.slide import Slide
 
+    from rag_app.documents.pdf.reader import ReadPicture
+
 _DEEP = 20
 _ROW = 300_000
 """English Metric Units (a third of an inch) within which shapes stand side by side."""
 
 
-def read_pptx(data: bytes, name: str) -> ExtractedText:
+@dataclass
+class _Reading:
+    """How pictures are read, and what was not read."""
+
+    read_picture: "ReadPicture | None"
+    unread: Counter[str] = field(default_factory=Counter)
+
+
+def read_pptx(data: bytes, name: str, read_picture: "ReadPicture | None" = None) -> ExtractedText:
     """Return the slides of a presentation as Markdown with their notes, and what was not read."""
     from pptx import Presentation
 
     check_archive(data, name)
-    unread: Counter[str] = Counter()
+    reading = _Reading(read_picture)
     slides: list[str] = []
     with warnings.catch_warnings():
         # python-pptx warns of oddities in files that it reads all the same.
         warnings.simplefilter("ignore")
         for slide in Presentation(BytesIO(data)).slides:
             if slide.element.get("show") == "0":
-                unread["hidden slides"] += 1
+                reading.unread["hidden slides"] += 1
                 continue
-            slides.append(one_blank_line(clean("\n\n".join(_slide_lines(slide, unread)))))
+            slides.append(one_blank_line(clean("\n\n".join(_slide_lines(slide, reading)))))
     notes = [
         f"{count} {what} {'was' if count == 1 else 'were'} not read"
-        for what, count in sorted(unread.items())
+        for what, count in sorted(reading.unread.items())
     ]
     text, starts = join_pages(slides)
     return ExtractedText(text, page_starts=starts, notes=notes)
 
 
-def _slide_lines(slide: "Slide", unread: Counter[str]) -> Iterator[str]:
+def _slide_lines(slide: "Slide", reading: _Reading) -> Iterator[str]:
     title = slide.shapes.title
     if title is not None and (text := " ".join(_frame_text(title).split())):
         yield f"# {text}"
     own = None if title is None else title.shape_id
     for shape in _ordered(slide.shapes):
         if shape.shape_id != own:
-            yield from _shape_lines(shape, unread, 0)
+            yield from _shape_lines(shape, reading, 0)
     if slide.has_notes_slide and (frame := slide.notes_slide.notes_text_frame) is not None:
         text = frame.text.strip()
         if text:
@@ -73,21 +84,21 @@ def _ordered(shapes: Any) -> list[Any]:
     return sorted(shapes, key=place)
 
 
-def _shape_lines(shape: Any, unread: Counter[str], depth: int) -> Iterator[str]:
+def _shape_lines(shape: Any, reading: _Reading, depth: int) -> Iterator[str]:
     """Yield what a shape says; one that can't be understood costs only itself."""
     if depth > _DEEP:
         return
     try:
-        lines = list(_known_lines(shape, unread, depth))
+        lines = list(_known_lines(shape, reading, depth))
     except Exception:  # of the library, for shapes that PowerPoint opens all the same
         lines = [" ".join(str(item.text or "") for item in shape.element.iter(tag("a:t")))]
     yield from (line for line in lines if line.strip())
 
 
-def _known_lines(shape: Any, unread: Counter[str], depth: int) -> Iterator[str]:
+def _known_lines(shape: Any, reading: _Reading, depth: int) -> Iterator[str]:
     if hasattr(shape, "shapes"):  # a group
         for inner in _ordered(shape.shapes):
-            yield from _shape_lines(inner, unread, depth + 1)
+            yield from _shape_lines(inner, reading, depth + 1)
     elif getattr(shape, "has_table", False) and shape.has_table:
         yield "\n".join(table_lines(_table_rows(shape.table)))
     elif getattr(shape, "has_chart", False) and shape.has_chart:
@@ -101,9 +112,14 @@ def _known_lines(shape: Any, unread: Counter[str], depth: int) -> Iterator[str]:
     elif shape.has_text_frame:
         yield _frame_text(shape)
     elif shape.element.tag == tag("p:pic"):
-        unread["pictures"] += 1
+        if reading.read_picture is None:
+            reading.unread["pictures"] += 1
+        else:
+            from rag_app.documents.ocr import picture_lines
+
+            yield "\n".join(picture_lines(shape.image.blob, reading.read_picture))
     elif shape.element.tag == tag("p:graphicFrame"):
-        unread["embedded objects"] += 1
+        reading.unread["embedded objects"] += 1
 
 
 _DIAGRAM = "http://schemas.openxmlformats.org/drawingml/2006/diagram"

@@ -65,6 +65,8 @@ class PageCharacters(NamedTuple):
     """``vertical`` where columns of characters are read from right to left."""
     unmapped: int = 0
     """Characters whose font does not say which they are."""
+    unsure: int = 0
+    """Characters of a picture that were read with little confidence."""
 
     @property
     def readable(self) -> bool:
@@ -108,17 +110,17 @@ def page_characters(page: "PdfPage") -> PageCharacters:
     finally:
         textpage.close()
     box = page.get_bbox()
-    upright = {
+    by_turn = {
         quarter: [_turned(char, quarter) for char in _once(_on_page(chars, box))]
         for quarter, chars in turned.items()
     }
-    if not upright:
+    if not by_turn:
         return PageCharacters([], unmapped=unmapped)
-    main = max(upright, key=lambda quarter: len(upright[quarter]))
-    chars = upright.pop(main)
-    aside = tuple(text for text in upright.values() if text)
+    main = max(by_turn, key=lambda quarter: len(by_turn[quarter]))
+    chars = by_turn.pop(main)
+    aside = tuple(text for text in by_turn.values() if text)
     if main == 0 and _is_vertical(chars):
-        return PageCharacters([_upright(char) for char in chars], aside, "vertical", unmapped)
+        return PageCharacters([upright(char) for char in chars], aside, "vertical", unmapped)
     return PageCharacters(chars, aside, "", unmapped)
 
 
@@ -225,7 +227,7 @@ def _turned(char: Char, quarter: int) -> Char:
     return char
 
 
-def _upright(char: Char) -> Char:
+def upright(char: Char) -> Char:
     """Return a character of vertical writing where it would stand in horizontal writing."""
     return char._replace(left=-char.top, right=-char.bottom, bottom=char.left, top=char.right)
 

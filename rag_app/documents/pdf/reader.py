@@ -5,7 +5,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from rag_app.documents.formats import ExtractedText, LineBox
-from rag_app.documents.pdf.characters import Char, page_characters
+from rag_app.documents.pdf.characters import Char, PageCharacters, page_characters
 from rag_app.documents.pdf.layout import Block, Table, blocks
 from rag_app.documents.pdf.lines import Fragment, glue
 from rag_app.documents.pdf.paragraphs import (
@@ -31,13 +31,16 @@ MAX_CHARACTERS = 50_000_000
 _PDFIUM = Lock()
 """PDFium must be used by one thread at a time."""
 _PICTURE = 0.02
-"""Share of a page without text from which on a picture on it may be a scan."""
-_LARGE_PICTURE = 0.3
-"""The same beside a little text."""
+"""Share of a page from which on a picture may hold text."""
+_MOST_PICTURES = 20
+"""Of a page that are looked at."""
+_DPI = 200
+"""Dots an inch at which pictures are read."""
+INSTALL_OCR = "to read pictures: pip install 'rag-app[ocr]' and index again"
 _SCAN_TEXT = 40
 """Characters that a scanned page may have beside its picture: a stamp, a page number."""
 
-ReadPicture = Callable[["Image"], list[Char]]
+ReadPicture = Callable[["Image"], PageCharacters]
 """Returns the characters in a picture of a page, in pixels, y upwards."""
 
 
@@ -46,15 +49,20 @@ class _Page(NamedTuple):
     unread: str = ""
     """Why there is nothing to read though something is on the page."""
     vertical: bool = False
+    unsure: int = 0
+    """Characters that were read in a picture with little confidence."""
 
 
-def read_pdf(data: bytes, name: str, read_picture: ReadPicture | None = None) -> ExtractedText:
+def read_pdf(
+    data: bytes, name: str, read_picture: ReadPicture | None = None, *, always: bool = False
+) -> ExtractedText:
     """Return the text of a PDF.
 
     Args:
         data: The file's content.
         name: Of the file, for messages.
         read_picture: Reads pages that are pictures, or whose text can't be read.
+        always: Whether it reads all pages.
 
     Raises:
         DocumentError: it is damaged, needs a password, is far too large, or holds no text.
@@ -67,17 +75,18 @@ def read_pdf(data: bytes, name: str, read_picture: ReadPicture | None = None) ->
         except pypdfium2.PdfiumError as error:
             raise _unopened(name, error) from error
         try:
-            pages = list(_pages(document, name, read_picture))
+            pages = list(_pages(document, name, read_picture, always=always))
         except pypdfium2.PdfiumError as error:
             msg = f"{shown(name)} has a damaged page ({error}); get it or save it anew"
             raise DocumentError(msg) from error
         finally:
             document.close()
-    result = _text_of(pages)._replace(notes=_notes(pages))
+    result = text_of(pages)
     if not result.text:
         unread = {page.unread for page in pages if page.unread}
         what = " and ".join(sorted(unread)) or "pictures"
-        msg = f"{shown(name)} holds no text, only {what}; run OCR on it first (as ocrmypdf does)"
+        advice = "nothing can be read in them" if read_picture else INSTALL_OCR
+        msg = f"{shown(name)} holds no text, only {what}; {advice}"
         raise DocumentError(msg)
     return result
 
@@ -88,12 +97,14 @@ def _unopened(name: str, error: Exception) -> DocumentError:
     return DocumentError(f"{shown(name)} is damaged or no PDF ({error}); get it or save it anew")
 
 
-def _pages(document: "PdfDocument", name: str, read_picture: ReadPicture | None) -> Iterator[_Page]:
+def _pages(
+    document: "PdfDocument", name: str, read_picture: ReadPicture | None, *, always: bool
+) -> Iterator[_Page]:
     room = MAX_CHARACTERS
     for number in range(min(len(document), MAX_PAGES + 1)):
         page = document[number]
         try:
-            read = _page(page, read_picture)
+            read = _page(page, read_picture, always=always)
         finally:
             page.close()
         room -= sum(
@@ -106,45 +117,80 @@ def _pages(document: "PdfDocument", name: str, read_picture: ReadPicture | None)
         yield read
 
 
-def _page(page: "PdfPage", read_picture: ReadPicture | None) -> _Page:
+def _page(page: "PdfPage", read_picture: ReadPicture | None, *, always: bool) -> _Page:
     written = page_characters(page)
     unread = ""
     if not written.readable:
         unread = "text in a font that does not say which characters it has"
-    elif len(written.chars) < _SCAN_TEXT and _has_picture(page, bool(written.chars)):
+    elif len(written.chars) < _SCAN_TEXT and _pictures(page, written.chars):
         unread = "pictures"
-    if unread and read_picture is not None:
-        scale = 200 / 72
-        chars = read_picture(page.render(scale=scale).to_pil())
-        points = [_scaled(char, 1 / scale) for char in chars]
-        return _Page(blocks(points, [], []), "" if points else unread)
+    if read_picture is not None and (unread or always):
+        read = _read_part(page, page.get_bbox(), read_picture)
+        if read.chars or not written.readable:
+            return page_of(read, "" if read.chars else unread)
     if not written.readable:
         return _Page([], unread)
     if written.turn:
-        return _Page(blocks(written.chars, [], []), unread, vertical=True)
+        return page_of(written, unread)
     items = blocks(written.chars, *page_edges(page))
     for chars in written.aside:
         items += blocks(chars, [], [])
-    return _Page(items, unread)
+    unsure = 0
+    if read_picture is not None and not unread:
+        for box in _pictures(page, written.chars):
+            read = _read_part(page, box, read_picture)
+            unsure += read.unsure
+            items += blocks(read.chars, [], [])
+    return _Page(items, unread, unsure=unsure)
 
 
-def _scaled(char: Char, factor: float) -> Char:
-    numbers = (char.left, char.bottom, char.right, char.top, char.size)
-    left, bottom, right, top, size = (number * factor for number in numbers)
-    return char._replace(left=left, bottom=bottom, right=right, top=top, size=size)
+def page_of(read: PageCharacters, unread: str = "") -> _Page:
+    """Return what was read of a picture as a page."""
+    return _Page(blocks(read.chars, [], []), unread, bool(read.turn), read.unsure)
 
 
-def _has_picture(page: "PdfPage", has_text: bool) -> bool:
-    """Return whether a page may be a scan: beside text only a large picture makes it one."""
+def _read_part(
+    page: "PdfPage", box: tuple[float, float, float, float], read_picture: ReadPicture
+) -> PageCharacters:
+    """Return the characters that can be seen in a part of a page, where they stand on it."""
+    left, bottom, right, top = page.get_bbox()
+    crop = (max(box[0] - left, 0), max(box[1] - bottom, 0),
+            max(right - box[2], 0), max(top - box[3], 0))  # fmt: skip
+    scale = _DPI / 72
+    read = read_picture(page.render(scale=scale, crop=crop).to_pil())
+    if read.turn:
+        return read
+    chars = [_scaled(char, 1 / scale, box[0], box[1]) for char in read.chars]
+    return read._replace(chars=chars)
+
+
+def _scaled(char: Char, factor: float, x: float, y: float) -> Char:
+    return char._replace(
+        left=char.left * factor + x,
+        right=char.right * factor + x,
+        bottom=char.bottom * factor + y,
+        top=char.top * factor + y,
+        size=char.size * factor,
+    )
+
+
+def _pictures(page: "PdfPage", chars: Sequence[Char]) -> list[tuple[float, float, float, float]]:
+    """Return the boxes of pictures on a page that hold no text that can be read already."""
     from pypdfium2 import raw as pdfium
 
-    share = _LARGE_PICTURE if has_text else _PICTURE
-    least = share * page.get_width() * page.get_height()
+    area = page.get_width() * page.get_height()
+    found = []
     for item in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
         left, bottom, right, top = item.get_bounds()
-        if (right - left) * (top - bottom) >= least:
-            return True
-    return False
+        written = sum(
+            left <= (char.left + char.right) / 2 <= right and bottom <= char.middle <= top
+            for char in chars
+        )
+        if (right - left) * (top - bottom) >= _PICTURE * area and written < _SCAN_TEXT:
+            found.append((left, bottom, right, top))
+        if len(found) == _MOST_PICTURES:
+            break
+    return found
 
 
 def _notes(pages: Sequence[_Page]) -> list[str]:
@@ -153,7 +199,12 @@ def _notes(pages: Sequence[_Page]) -> list[str]:
         numbers = [number for number, page in enumerate(pages, 1) if page.unread == reason]
         notes.append(
             f"{len(numbers)} of {len(pages)} pages hold only {reason} and were not read "
-            f"(page {_ranges(numbers)}): run OCR on them"
+            f"(page {_ranges(numbers)}); {INSTALL_OCR}"
+        )
+    if unsure := [number for number, page in enumerate(pages, 1) if page.unsure]:
+        count = sum(page.unsure for page in pages)
+        notes.append(
+            f"{count} characters on page {_ranges(unsure)} were hard to read; check what they say"
         )
     return notes
 
@@ -169,7 +220,8 @@ def _ranges(numbers: Sequence[int]) -> str:
     return ", ".join("-".join(map(str, run)) for run in runs)
 
 
-def _text_of(pages: Sequence[_Page]) -> ExtractedText:
+def text_of(pages: Sequence[_Page]) -> ExtractedText:
+    """Return pages as one text, with notes of what was not read."""
     running, heads = running_lines([page.items for page in pages])
     items = [without(page.items, running) for page in pages]
     lines = [
@@ -195,7 +247,7 @@ def _text_of(pages: Sequence[_Page]) -> ExtractedText:
         content[at:at] = footnotes
         for part in content:
             writer.add(part)
-    return writer.finish()
+    return writer.finish()._replace(notes=_notes(pages))
 
 
 class _Writer:

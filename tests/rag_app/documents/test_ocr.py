@@ -1,0 +1,105 @@
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+
+from rag_app.documents import ocr
+from rag_app.documents.loaders import FileLoader
+from rag_app.documents.pdf.characters import Char, PageCharacters
+from rag_app.documents.pdf.reader import read_pdf
+from rag_app.errors import DocumentError
+from tests.rag_app.documents.office.word import word_file
+from tests.rag_app.documents.pdf.drawing import lines, pdf
+
+LINES = ["The library is open from nine to five", "Each reader may borrow five books"]
+
+
+def picture(texts: Sequence[str] = LINES, *, angle: float = 0) -> Image.Image:
+    """A page with printed lines, as a scanner sees it at 100 dots an inch."""
+    font = ImageFont.load_default(size=26)
+    image = Image.new("RGB", (800, 300), "white")
+    draw = ImageDraw.Draw(image)
+    for number, text in enumerate(texts):
+        draw.text((60, 70 + 60 * number), text, fill="black", font=font)
+    return image.rotate(angle, expand=True, fillcolor="white")
+
+
+def png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "png")
+    return file.getvalue()
+
+
+def scripted(text: str) -> Callable[[Image.Image], PageCharacters]:
+    """What reads the same line in every picture."""
+
+    def read(image: Image.Image) -> PageCharacters:
+        chars = [
+            Char(char, 10.0 + 12 * n, 20, 22.0 + 12 * n, 32, 12) for n, char in enumerate(text)
+        ]
+        return PageCharacters(chars)
+
+    return read
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("angle", [0, 3, 90, 180])
+def test_a_printed_page_is_read_however_it_lies(angle: float) -> None:
+    pytest.importorskip("rapidocr")
+    Path("scan.png").write_bytes(png(picture(angle=angle)))
+    (document,) = FileLoader("scan.png").load()
+    assert document.page_content.replace("\n", " ").split() == " ".join(LINES).split()
+
+
+def test_pages_of_a_pdf_that_are_pictures_are_read() -> None:
+    image = ImageReader(picture())
+
+    def scan(canvas: Canvas) -> None:
+        canvas.drawImage(image, 0, 400, 595, 220)
+
+    data = pdf(lambda canvas: lines(canvas, ["第一页的文字。"]), scan)
+    read = read_pdf(data, "a.pdf", scripted("第二页是扫描的。"))
+    assert read.text == "第一页的文字。\n\n第二页是扫描的。"
+    assert read.notes == []
+
+
+def test_a_picture_on_a_page_of_text_is_read_where_it_stands() -> None:
+    image = ImageReader(picture())
+
+    def page(canvas: Canvas) -> None:
+        lines(canvas, ["上面的一段文字说明了水泵房的位置和它每天的开放时间，并附有图。"] * 2, y=780)
+        canvas.drawImage(image, 60, 400, 300, 120)
+
+    text = read_pdf(pdf(page), "a.pdf", scripted("图中的字")).text
+    assert text.endswith("图中的字")
+
+
+def test_pictures_of_a_word_file_are_read() -> None:
+    drawing = (
+        '<w:p><w:r><w:drawing><pic:pic><a:blip r:embed="image1.png"/></pic:pic></w:drawing>'
+        "</w:r></w:p>"
+    )
+    from rag_app.documents.office.docx import read_docx
+
+    data = word_file(drawing, {"image1.png": png(picture())})
+    assert read_docx(data, "a.docx", scripted("盖章处")).text == "盖章处"
+
+
+def test_without_the_extra_it_is_said_how_to_read_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ocr, "find_spec", lambda name: None)
+    Path("scan.png").write_bytes(png(picture()))
+    with pytest.raises(DocumentError, match=r"rag-app\[ocr\]"):
+        FileLoader("scan.png").load()
+    Path("page.pdf").write_bytes(pdf(lambda canvas: lines(canvas, ["文字"])))
+    with pytest.raises(DocumentError, match=r"rag-app\[ocr\]"):
+        FileLoader("page.pdf", ocr="always").load()
+
+
+def test_pictures_are_left_alone_if_one_says_so() -> None:
+    Path("scan.png").write_bytes(png(picture()))
+    with pytest.raises(DocumentError, match="picture"):
+        FileLoader("scan.png", ocr="never").load()
