@@ -1,4 +1,4 @@
-"""Which characters Chinese text is made of: the evidence that tells its encodings apart."""
+"""Which characters Chinese, Japanese and Korean text is made of: what tells encodings apart."""
 
 from functools import cache
 
@@ -49,3 +49,29 @@ def ordinary() -> frozenset[str]:
         for cell in (*range(0x40, 0x7F), *range(0xA1, 0xFF))
     )
     return frozenset("".join(simplified) + "".join(traditional))
+
+
+HANGUL = (
+    "이다는에의을가하고지로한기도사은를대시서정어자인리그해일들수장원있나보제아상전부만라으년것스게주여과구공안면성동비경연"
+    "용조무소와오였었위관국계실신유마학모중생적방우세교회행업출통내때없화미개선영당문물않음치식진호금번까각반후니습합요드"
+    "트단점월간더력민발재체입산현결타"
+)
+"""The syllables that make up about three quarters of Korean text."""
+
+
+@cache
+def frequent_hangul() -> frozenset[str]:
+    """Return the most frequent syllables of Korean."""
+    return frozenset(HANGUL)
+
+
+@cache
+def ordinary_kanji() -> frozenset[str]:
+    """Return the Kanji in everyday use: level 1 of JIS X 0208, rows 16-47 (2,965 characters)."""
+    return frozenset(
+        "".join(
+            bytes([row, cell]).decode("euc_jp", "ignore")
+            for row in range(0xB0, 0xD0)
+            for cell in range(0xA1, 0xFF)
+        )
+    )

@@ -13,18 +13,44 @@ Language = Literal["zh", "en"]
 
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _DROPPED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\ufeff\ufffe\uffff\ud800-\udfff]")
+_FORMAT = "\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufff9-\ufffb"
+_TAGS = "\U000e0000-\U000e007f\U000e0100-\U000e01ef"
+_INVISIBLE = re.compile(f"[{_FORMAT}{_TAGS}]")
+"""Format characters: zero-width ones, marks of direction, variation selectors, tags."""
+_JOINED = "\u0590-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u18af"
+"""Scripts in which joiners tell words apart: Hebrew to Arabic, Indic, Burmese, Khmer, Mongolian."""
+_PICTURES = "\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff"
+_KEPT = (
+    f"(?<=[{_JOINED}])[\u200c\u200d]|(?<=[{_PICTURES}#*0-9])[\ufe0e\ufe0f]"
+    f"|(?<=[{_PICTURES}\ufe0f])\u200d(?=[{_PICTURES}])|\U0001f3f4[\U000e0020-\U000e007f]+"
+)
+"""Format characters without which a word or an emoji is another."""
+_SEEN = re.compile(f"(?P<kept>{_KEPT})|{_INVISIBLE.pattern}")
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*\n")
 _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _WORD = re.compile(r"[A-Za-z]+")
 
 
 def clean(text: str) -> str:
-    """Return ``text`` with line feeds as its only line ends and without control characters.
+    r"""Return ``text`` with line feeds as its only line ends and without control characters.
 
     Control characters, soft hyphens, byte order marks and lone surrogates say nothing; SQLite,
-    FTS5 and models trip on them.
+    FTS5 and models trip on them. Format characters, which nobody sees, keep words from being found;
+    they stay where they make another word (Persian) or another picture (emoji).
+
+    Example:
+        >>> clean("价\u200b格\r\n表")
+        '价格\n表'
     """
-    return _DROPPED.sub("", _LINE_ENDS.sub("\n", text))
+    text = _DROPPED.sub("", _LINE_ENDS.sub("\n", text))
+    if not _INVISIBLE.search(text):
+        return text
+    return _SEEN.sub(lambda match: match["kept"] or "", text)
+
+
+def without_format(text: str) -> str:
+    """Return ``text`` without any format character, as it is compared."""
+    return _INVISIBLE.sub("", text)
 
 
 def one_blank_line(text: str) -> str:

@@ -1,7 +1,8 @@
 """Terms for full-text search: bigrams for Han text, words for the rest.
 
-Both sides are folded alike: NFKC, traditional characters to simplified ones, case away. Folding
-goes character by character, so that a term is the same in whatever company it stands.
+Both sides are folded alike: format characters away, NFKC, traditional characters to simplified
+ones, case away. Folding goes character by character, so that a term is the same in whatever company
+it stands.
 """
 
 import re
@@ -9,7 +10,7 @@ import unicodedata
 from functools import lru_cache
 from importlib.metadata import version
 
-from rag_app.documents.text import HAN
+from rag_app.documents.text import HAN, without_format
 
 # Scripts written without spaces: Han with 々 and 〇, and the Japanese syllabaries.
 _UNSPACED = f"\u3005\u3007\u3041-\u3096\u30a1-\u30fa\u30fc{HAN}"
@@ -31,12 +32,12 @@ def lexical_version() -> str:
     An index whose terms were made under another version gets all of them made again before it is
     written to, since the term index can only delete terms that it is named exactly.
     """
-    return f"1/opencc-{version('opencc')}/unicode-{unicodedata.unidata_version}"
+    return f"2/opencc-{version('opencc')}/unicode-{unicodedata.unidata_version}"
 
 
 def fold(text: str) -> str:
-    """Return `text` as it is compared: NFKC, simplified, case-folded."""
-    return unicodedata.normalize("NFKC", text).translate(_simplified()).casefold()
+    """Return `text` as it is compared: nothing invisible, NFKC, simplified, case-folded."""
+    return unicodedata.normalize("NFKC", without_format(text)).translate(_simplified()).casefold()
 
 
 def document_terms(text: str) -> str:

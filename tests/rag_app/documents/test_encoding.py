@@ -54,6 +54,55 @@ def test_the_encoding_is_named_as_python_reads_it(text: str, written: str, found
     assert decode(data, "x", found) == (text, found)
 
 
+JAPANESE = "図書館は火曜日から日曜日まで開いています。駅前のビルの三階です。"
+KOREAN = "회의는 삼월 구일 오후 두 시에 이층 회의실에서 열립니다. 모두 참석해 주시기 바랍니다."
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (JAPANESE, "euc_jp"),
+        (JAPANESE, "cp932"),
+        (JAPANESE, "gbk"),
+        (JAPANESE, "iso2022_jp"),
+        (KOREAN, "euc_kr"),
+        (KOREAN + " 똠방각하", "cp949"),
+        (KOREAN, "iso2022_kr"),
+        (POLICY, "hz"),
+        ("价格为€12，约合人民币九十五元。", "gbk"),
+    ],
+)
+def test_encodings_of_east_asia(text: str, encoding: str) -> None:
+    # Windows writes € as the byte 0x80, for which Python's codec has nothing.
+    data = b"\x80".join(part.encode(encoding) for part in text.split("€"))
+    assert decode(data, "x") == (text, encoding)
+    assert decode(data, "x", encoding) == (text, encoding)
+
+
+@pytest.mark.parametrize("text", ["a ~{b~} c", "echo ~{x,y}", "~{~}", "cost ~{12~}"])
+def test_ascii_that_looks_shifted_stays_as_it_is(text: str) -> None:
+    assert decode(text.encode(), "x") == (text, "utf-8")
+
+
+def test_lines_of_two_encodings_are_read_line_by_line() -> None:
+    unicode, national = "一月五日，系统启动成功。\n", "一月六日，用户登录失败，请检查密码。\n"
+    data = unicode.encode() * 3 + b"plain\n" + national.encode("gbk") * 3
+    text = unicode * 3 + "plain\n" + national * 3
+    assert decode(data, "x") == (text, "utf-8+gb18030")
+    assert decode(data, "x", "utf-8+gb18030") == (text, "utf-8+gb18030")
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 8, 12])
+@pytest.mark.parametrize("encoding", ["gbk", "big5"])
+def test_short_chinese_is_hardly_ever_taken_for_another_language(
+    length: int, encoding: str
+) -> None:
+    text = SIMPLIFIED if encoding == "gbk" else OLD_STYLE
+    pieces = [text[at : at + length] for at in range(0, len(text) - length, length)]
+    for piece in pieces:
+        assert decode(piece.encode(encoding), "x")[1] not in {"euc_jp", "cp932", "euc_kr", "cp949"}
+
+
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=200))
 def test_utf8_is_never_taken_for_anything_else(text: str) -> None:
     assert decode(text.encode("utf-8-sig"), "x") == (text, "utf-8-sig")

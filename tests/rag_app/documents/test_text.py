@@ -1,0 +1,30 @@
+import pytest
+
+from rag_app.documents.text import clean
+from rag_app.index.store.terms import document_terms, query_terms
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("".join(f"{char}\u200b" for char in "价格表"), "价格表"),
+        ("甲\u2060乙\u200d丙\u200c丁", "甲乙丙丁"),
+        ("\u202a8110\u202c \u2066A\u2069\u200e", "8110 A"),
+        ("葛\U000e0100城 漢\ufe00字", "葛城 漢字"),
+    ],
+)
+def test_what_nobody_sees_is_no_text(text: str, cleaned: str) -> None:
+    assert clean(text) == cleaned
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["👩\u200d🔬", "👨🏽\u200d⚕\ufe0f", "❤\ufe0f", "1\ufe0f\u20e3", "می\u200cروم", "क्\u200dष"],
+)
+def test_joiners_that_make_another_picture_or_word_stay(text: str) -> None:
+    assert clean(text) == text
+
+
+def test_search_sees_no_format_characters_and_no_width() -> None:
+    assert document_terms("型号\u200bＡＢ\u2060１２３") == document_terms("型号AB123")
+    assert query_terms("价\u200b格") == query_terms("价格")
