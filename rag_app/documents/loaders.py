@@ -74,7 +74,8 @@ class FileLoader(BaseLoader):
 
         Its metadata: ``source`` (absolute path, or ``-``), ``loader`` (the format), ``encoding``
         (None where the format has its own) and ``page_starts``, the character offsets at which
-        the pages or slides begin ([] where there are none).
+        the pages or slides begin ([] where there are none); where there are any, ``notes`` of what
+        was not read, and ``boxes``, a `LineBox` of each line of a PDF as a list.
 
         Raises:
             DocumentError: the file is missing, empty, too large, damaged or binary, or holds no
@@ -101,6 +102,8 @@ class FileLoader(BaseLoader):
         }
         if read.notes:
             metadata["notes"] = list(read.notes)
+        if read.boxes:
+            metadata["boxes"] = [list(box) for box in read.boxes]
         yield Document(page_content=read.text, metadata=metadata)
 
     def _source(self) -> str:

@@ -9,12 +9,15 @@ from langchain_core.documents import Document
 from langchain_text_splitters import TextSplitter
 
 from rag_app.documents.boundaries import Boundaries, Kind
+from rag_app.documents.formats import LineBox
 from rag_app.settings import CHUNK_OVERLAP, CHUNK_SIZE
 
 _FILL = {Kind.HEADING: 0.3}
 _ENOUGH = 0.5
 """Share of the size that a chunk has at least when it ends at a good place."""
 _SENTENCES = (Kind.PARAGRAPH, Kind.LINE, Kind.SENTENCE)
+_OF_TEXTS = {"page_starts", "boxes", "notes"}
+"""Metadata of a whole text that its chunks don't repeat."""
 _TEXT = re.compile(r"\S")
 
 
@@ -69,7 +72,8 @@ class ChineseTextSplitter(TextSplitter):
 
         The metadata of a chunk are those of its text, with ``start`` and ``end`` (characters in
         the text, ``text[start:end]`` is the chunk), ``heading`` where one stands above or at its
-        start, and ``page`` (1-based) where the text has ``page_starts``.
+        start, ``page`` (1-based) where the text has ``page_starts``, and ``boxes`` of the lines
+        that are in the chunk where it has those of its lines.
         """
         given = metadatas or [{} for _ in texts]
         return [
@@ -80,7 +84,8 @@ class ChineseTextSplitter(TextSplitter):
 
     def _chunks(self, text: str, metadata: dict[Any, Any]) -> Iterator[Document]:
         boundaries = Boundaries(text)
-        common = {name: value for name, value in metadata.items() if name != "page_starts"}
+        common = {name: value for name, value in metadata.items() if name not in _OF_TEXTS}
+        boxes = [LineBox(*box) for box in metadata.get("boxes", ())]
         page_starts = metadata.get("page_starts") or []
         headings = [place for place, _ in boundaries.headings]
         for start, end in self._spans(boundaries):
@@ -89,6 +94,8 @@ class ChineseTextSplitter(TextSplitter):
                 own["page"] = page
             if above := bisect_right(headings, start):
                 own["heading"] = boundaries.headings[above - 1][1]
+            if boxes:
+                own["boxes"] = [list(box) for box in boxes if box.start < end and start < box.end]
             yield Document(page_content=text[start:end], metadata={**common, **own})
 
     def _spans(self, boundaries: Boundaries) -> Iterator[tuple[int, int]]:
@@ -165,5 +172,6 @@ def split_with_offsets(splitter: TextSplitter, document: Document) -> list[Docum
             if page := bisect_right(starts, at):
                 metadata["page"] = page
             at += 1
-        metadata.pop("page_starts", None)
+        for name in _OF_TEXTS:
+            metadata.pop(name, None)
     return chunks

@@ -327,4 +327,5 @@ class _Writer:
         box = (line.left, line.bottom, line.right, line.top)
         if self._turned:  # back to where it stands on the page
             box = (line.bottom, -line.right, line.top, -line.left)
-        self._boxes.append(LineBox(start, self._length, self._page, *box))
+        rounded = (round(number, 1) for number in box)
+        self._boxes.append(LineBox(start, self._length, self._page, *rounded))

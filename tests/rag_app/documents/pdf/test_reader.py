@@ -198,3 +198,22 @@ def test_each_line_has_its_box_on_the_page() -> None:
     first = result.boxes[0]
     assert 59 < first.left < 61
     assert first.bottom < 782 < first.top
+
+
+def test_a_passage_knows_where_its_lines_stand() -> None:
+    from pathlib import Path
+
+    from rag_app.documents.loaders import FileLoader
+    from rag_app.documents.splitters import ChineseTextSplitter
+
+    Path("a.pdf").write_bytes(pdf(lambda canvas: lines(canvas, [*PROSE, "另一段的话。"])))
+    documents = FileLoader("a.pdf").load()
+    chunks = ChineseTextSplitter(chunk_size=80, chunk_overlap=0).split_documents(documents)
+    assert len(chunks) == 2
+    text = documents[0].page_content
+    for chunk in chunks:
+        boxes = chunk.metadata["boxes"]
+        shown = "".join(text[start:end] for start, end, *_ in boxes)
+        assert chunk.page_content.replace("\n", "") in shown
+        assert all(page == 1 for _, _, page, *_ in boxes)
+    assert len(chunks[1].metadata["boxes"]) < len(documents[0].metadata["boxes"])
