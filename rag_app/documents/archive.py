@@ -5,6 +5,7 @@ entries that share the same bytes (David Fifield, "A better zip bomb", 2019), XM
 multiply ("billion laughs"), and XML that is merely too much for a parser that keeps it all.
 """
 
+import re
 import zipfile
 from dataclasses import dataclass
 from io import BytesIO
@@ -30,6 +31,11 @@ _PLAIN_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _BEFORE_MARKUP = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 _ENTITIES = tuple("<!ENTITY".encode(codec) for codec in ("utf-8", "utf-16-le", "utf-16-be"))
 
+_DOCTYPE = re.compile(r"<!DOCTYPE(?:[^\[>\"']|\"[^\"]*\"|'[^']*')*(?:\[.*?\]\s*)?>", re.S | re.I)
+_ENTITY = re.compile(r"<!ENTITY\s+([\w.:-]+)\s+([\"'])(.*?)\2\s*>", re.S)
+_USE = re.compile(r"&([A-Za-z_][\w.:-]*);")
+_SMALL_TEXT = 100_000
+
 
 @dataclass
 class _Count:
@@ -41,7 +47,12 @@ class _Count:
 
 
 def check_archive(
-    data: bytes, name: str, *, max_xml: int = MAX_XML, max_tags: int | None = MAX_TAGS
+    data: bytes,
+    name: str,
+    *,
+    max_xml: int = MAX_XML,
+    max_tags: int | None = MAX_TAGS,
+    entities: bool = False,
 ) -> None:
     """Unpack an archive piece by piece, keeping nothing, to see that it is harmless.
 
@@ -52,6 +63,7 @@ def check_archive(
         name: What errors call it.
         max_xml: Most bytes of markup in it.
         max_tags: Most tags in its markup; None where they are read one by one.
+        entities: Whether XML entities may be declared, since `expand_entities` bounds them.
 
     Raises:
         DocumentError: it is damaged, encrypted, far too large unpacked, or declares XML entities.
@@ -62,7 +74,7 @@ def check_archive(
             _check_directory(entries, len(data), name)
             count = _Count()
             for entry in entries:
-                _check_entry(archive, entry, name, count)
+                _check_entry(archive, entry, name, count, entities=entities)
                 if count.markup > max_xml:
                     raise _bomb(name, f"more than {max_xml // 2**20} MB of XML")
                 if max_tags is not None and count.tags > max_tags:
@@ -87,8 +99,35 @@ def _check_directory(entries: list[zipfile.ZipInfo], packed: int, name: str) -> 
         raise _bomb(name, "files that share their bytes")
 
 
+def expand_entities(markup: str, name: str) -> str:
+    """Return XML with the entities that it declares replaced, and without its declaration of type.
+
+    An entity that is made of others could multiply, one that lies elsewhere would be fetched.
+
+    Raises:
+        DocumentError: the entities are such, or make the text more than twice as long.
+    """
+    match = _DOCTYPE.search(markup, 0, _SMALL_TEXT)
+    if match is None:
+        return markup
+    if "<!ENTITY" not in match[0]:
+        return markup[: match.start()] + markup[match.end() :]
+    values = {entity[1]: entity[3] for entity in _ENTITY.finditer(match[0])}
+    body = markup[: match.start()] + markup[match.end() :]
+    multiply = any(other in values for value in values.values() for other in _USE.findall(value))
+    used = sum(len(values.get(entity, "")) for entity in _USE.findall(body))
+    if multiply or used > max(len(body), _SMALL_TEXT):
+        raise _entities(name)
+    return _USE.sub(lambda use: values.get(use[1], use[0]), body)
+
+
 def _check_entry(
-    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, count: _Count
+    archive: zipfile.ZipFile,
+    entry: zipfile.ZipInfo,
+    name: str,
+    count: _Count,
+    *,
+    entities: bool,
 ) -> None:
     """Add what an entry really holds to the count."""
     size, previous, markup = 0, b"", False
@@ -104,15 +143,17 @@ def _check_entry(
             if markup:
                 count.markup += len(piece)
                 count.tags += piece.count(b"<")
-                _check_entities(previous[-16:] + piece, name)
+                # No office program declares entities.
+                if not entities and any(mark in previous[-16:] + piece for mark in _ENTITIES):
+                    raise _entities(name)
             previous = piece
 
 
-def _check_entities(markup: bytes, name: str) -> None:
-    # No office program declares entities; of EPUB's pages none needs to.
-    if any(mark in markup for mark in _ENTITIES):
-        msg = f"{shown(name)} declares XML entities, as attacks on parsers do: refused"
-        raise DocumentError(msg)
+def _entities(name: str) -> DocumentError:
+    return DocumentError(
+        f"{shown(name)} declares XML entities, as attacks on parsers do: refused; "
+        "if you trust it, save it as PDF or text"
+    )
 
 
 def _bomb(name: str, what: str) -> DocumentError:

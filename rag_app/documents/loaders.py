@@ -32,7 +32,7 @@ _READERS = {
     "docx": ("rag_app.documents.office.docx", "read_docx"),
     "pptx": ("rag_app.documents.office.pptx", "read_pptx"),
     "xlsx": ("rag_app.documents.office.spreadsheet", "read_xlsx"),
-    "epub": ("rag_app.documents.office.epub", "read_epub"),
+    "epub": ("rag_app.documents.web.epub", "read_epub"),
     "image": ("rag_app.documents.ocr", "read_image"),
 }
 """Format → module and function that read it; parsers are imported when first needed."""
@@ -188,7 +188,7 @@ def _extracted(
 
 def _extracted_text(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedText:
     if kind == "html":
-        from rag_app.documents.html import declared_charset, page_markdown
+        from rag_app.documents.web.html import declared_charset, page_markdown
 
         text, codec = decode(data, name, encoding, declared=declared_charset(data))
         return ExtractedText(page_markdown(text), codec)

@@ -264,7 +264,7 @@ class _Document:
             return [text]
         if part.lower().endswith((".htm", ".html", ".xhtml", ".mht")) or b"<html" in data.lower():
             from rag_app.documents.encoding import decode
-            from rag_app.documents.html import declared_charset, page_markdown
+            from rag_app.documents.web.html import declared_charset, page_markdown
 
             return [page_markdown(decode(data, part, declared=declared_charset(data))[0])]
         if part.lower().endswith(".txt"):

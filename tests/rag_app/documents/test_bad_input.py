@@ -175,8 +175,10 @@ def test_a_workbook_that_claims_billions_of_cells(monkeypatch: pytest.MonkeyPatc
 
 
 def test_epub_with_entities() -> None:
-    book = zipped({"META-INF/container.xml": '<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'})
-    refused("a.epub", book, "XML entities")
+    laughs = '<!DOCTYPE x [<!ENTITY a "哈哈"><!ENTITY b "&a;&a;">]><x>&b;</x>'
+    refused("a.epub", zipped({"META-INF/container.xml": laughs}), "XML entities")
+    long = f'<!DOCTYPE x [<!ENTITY a "{"哈" * 1000}">]><x>{"&a;" * 1000}</x>'
+    refused("b.epub", zipped({"META-INF/container.xml": long}), "XML entities")
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_html(declared: str, encoding: str, found: str) -> None:
     document = load("a.htm", PAGE.format(declared).encode(encoding))
     assert document.page_content == (
         "# 公司制度\n\n## 休假\n\n员工每年享有年假\n**十五**天，a_b*c。\n\n- 病假\n\n"
-        "| 级别 | 天数 |\n| --- | --- |\n| 经理 | 20 |"
+        "级别: 经理; 天数: 20"
     )
     assert (document.metadata["loader"], document.metadata["encoding"]) == ("html", found)
 

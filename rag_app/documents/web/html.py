@@ -1,0 +1,90 @@
+"""HTML → Markdown: what people read of a page, also in its tabs, folds and dialogs."""
+
+import re
+from typing import TYPE_CHECKING
+
+from rag_app.documents.text import clean, one_blank_line
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup, Tag
+
+_CHARSET = re.compile(
+    rb"<(?:meta|\?xml)[^>]{0,200}?(?:charset|encoding)\s*=\s*[\"']?([\w.:-]+)", re.I
+)
+_WIDER = {
+    **dict.fromkeys(("gb2312", "gbk", "gb_2312-80", "x-gbk", "cp936"), "gb18030"),
+    **dict.fromkeys(("big5", "x-x-big5"), "cp950"),
+    **dict.fromkeys(("ks_c_5601-1987", "euc-kr"), "cp949"),
+    **dict.fromkeys(("shift_jis", "x-sjis"), "cp932"),
+    **dict.fromkeys(("iso-8859-1", "us-ascii"), "cp1252"),
+}
+"""What browsers read instead of an encoding: the one that contains it (WHATWG's Encoding)."""
+_MAIN_SHARE = 0.4
+"""Share of a page's text that its <main> or only <article> must hold to stand for the page."""
+
+
+def declared_charset(data: bytes) -> str | None:
+    """Return the encoding that a page declares, widened as browsers do (gb2312 means gb18030)."""
+    match = _CHARSET.search(data[:4096])
+    return wider_charset(match[1].decode("ascii", "replace")) if match else None
+
+
+def wider_charset(name: str) -> str:
+    """Return the encoding that is meant by a charset of a page or mail."""
+    return _WIDER.get(name.lower(), name.lower())
+
+
+def without_comments(page: str) -> str:
+    """Return a page without its comments; the parser takes forever over many unclosed ones."""
+    kept: list[str] = []
+    at = 0
+    while (start := page.find("<!--", at)) >= 0:
+        end = page.find("-->", start + 4)
+        if end < 0:
+            return "".join(kept) + page[at:].replace("<!--", "")
+        kept.append(page[at:start])
+        at = end + 3
+    return "".join(kept) + page[at:]
+
+
+def page_markdown(page: str) -> str:
+    r"""Return the main text of a web page as Markdown, its title on top if it has no heading.
+
+    Example:
+        >>> page_markdown("<title>通知</title><nav>首页</nav><p>今日<b>停水</b></p>")
+        '# 通知\n\n今日**停水**'
+    """
+    from bs4 import BeautifulSoup
+
+    from rag_app.documents.web.visible import remove_unseen
+
+    soup = BeautifulSoup(without_comments(page), "html.parser")
+    title = soup.title.get_text(" ", strip=True) if soup.title else ""
+    remove_unseen(soup)
+    part = _main_part(soup)
+    text = one_blank_line(clean(_markdown(part)))
+    if title and part.find("h1") is None and text:
+        return f"# {clean(title)}\n\n{text}"
+    return text or clean(title)
+
+
+def _markdown(part: "Tag") -> str:
+    from rag_app.documents.web.markdown import converter, unfold_layout
+
+    unfold_layout(part)
+    try:
+        return converter().convert_soup(part)
+    except RecursionError:  # nested deeper than Python's stack: its text alone
+        return part.get_text("\n", strip=True)
+
+
+def _main_part(soup: "BeautifulSoup") -> "Tag":
+    body = soup.body or soup
+    articles = body.find_all("article", limit=2)
+    main = (
+        body.find("main") or body.find(role="main") or (articles[0] if len(articles) == 1 else None)
+    )
+    if main is None:
+        return body
+    enough = len(main.get_text(strip=True)) >= _MAIN_SHARE * len(body.get_text(strip=True))
+    return main if enough else body

@@ -1,0 +1,131 @@
+"""markdownify, completed: tables whose rows can be read alone, and tags that it glues together."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from bs4.element import NavigableString, PreformattedString, Tag
+from markdownify import MarkdownConverter
+
+from rag_app.documents.tables import table_lines
+
+_BLOCKS = {"br", "p", "div", "li", "ul", "ol", "dt", "dd", "pre", "table", "tr", "td", "th", "hr"}
+_CELLS = ["td", "th"]
+_FLOW = ["table", "h1", "h2", "h3", "h4", "h5", "h6", "article", "section", "form"]
+"""What stands in the cells of a table that only lays out a page."""
+_MOST_SPAN = 1000
+"""Columns (HTML's own limit) or rows that a cell may cover."""
+_MOST_CELLS = 1_000_000
+"""Of a table; spans multiply them."""
+
+
+def converter() -> MarkdownConverter:
+    """Return what turns a part of a page into Markdown, without addresses and pictures."""
+    return _Converter(
+        heading_style="atx",
+        bullets="-",
+        strip=["a", "img"],
+        escape_asterisks=False,
+        escape_underscores=False,
+    )
+
+
+class _Converter(MarkdownConverter):
+    def convert_table(self, table: Tag, text: str, parent_tags: set[str]) -> str:
+        caption = table.caption
+        title = _flat(caption) if caption else ""
+        lines = "\n".join([title, *table_lines(table_rows(table))])
+        return f" {lines.strip()} " if "_inline" in parent_tags else f"\n\n{lines.strip()}\n\n"
+
+    def convert_summary(self, tag: Tag, text: str, parent_tags: set[str]) -> str:
+        return text if "_inline" in parent_tags else f"\n\n{text.strip()}\n\n"
+
+    convert_button = convert_details = convert_dialog = convert_legend = convert_summary
+    convert_header = convert_main = convert_address = convert_figure = convert_summary
+    convert_fieldset = convert_form = convert_center = convert_option = convert_summary
+
+    convert_dd = convert_td = convert_th = convert_tr = convert_summary
+
+
+def unfold_layout(part: Tag) -> None:
+    """Make blocks of the tables that only lay out a page: those that hold headings or tables."""
+    for table in part.find_all("table"):
+        if table.find(_FLOW) or table.get("role") in {"presentation", "none"}:
+            for tag in [*_own(table), table]:
+                tag.name = "div"
+
+
+def _own(table: Tag) -> Iterator[Tag]:
+    """Yield the rows and cells of a table, not those of a table in it."""
+    waiting = [table]
+    while waiting:
+        for tag in waiting.pop().find_all(
+            ["thead", "tbody", "tfoot", "tr", "td", "th"], recursive=False
+        ):
+            yield tag
+            waiting.append(tag)
+
+
+def table_rows(table: Tag) -> list[list[str]]:
+    """Return the text of a table's cells; a cell that covers several is repeated in each."""
+    rows: list[list[str]] = []
+    below: dict[int, tuple[int, str]] = {}  # column → rows still covered, and their text
+    seen = 0
+    for row in table.find_all("tr"):
+        cells: list[str] = []
+        _fill(cells, below)
+        # A cell that is not closed holds the next one.
+        found = [cell for cell in row.find_all(_CELLS) if cell.find_parent("tr") is row]
+        for cell in _labels_marked(found):
+            for _ in range(cell.columns):
+                if cell.rows > 1:
+                    below[len(cells)] = (cell.rows - 1, cell.text)
+                cells.append(cell.text)
+            _fill(cells, below)
+        seen += len(cells)
+        if seen > _MOST_CELLS:
+            break
+        rows.append(cells)
+    return rows
+
+
+class _Cell:
+    def __init__(self, tag: Tag) -> None:
+        self.text = _flat(tag)
+        self.columns = _span(tag, "colspan")
+        self.rows = _span(tag, "rowspan")
+
+
+def _labels_marked(tags: list[Tag]) -> Iterator[_Cell]:
+    """Yield the cells of a row; where labels and values take turns, the labels end in a colon."""
+    kinds = [tag.name for tag in tags]
+    form = len(kinds) > 1 and kinds[0] == "th" and all(a != b for a, b in pairwise(kinds))
+    for tag in tags:
+        cell = _Cell(tag)
+        if form and len(kinds) % 2 == 0 and tag.name == "th" and cell.text:
+            cell.text = cell.text.rstrip(":：") + ":"
+        yield cell
+
+
+def _fill(cells: list[str], below: dict[int, tuple[int, str]]) -> None:
+    """Append the cells at the end of a row so far that cells above it cover."""
+    while covered := below.pop(len(cells), None):
+        left, text = covered
+        if left > 1:
+            below[len(cells)] = (left - 1, text)
+        cells.append(text)
+
+
+def _span(tag: Tag, name: str) -> int:
+    value = str(tag.get(name, "1")).strip()
+    return min(max(int(value), 1), _MOST_SPAN) if value.isdecimal() and len(value) < 6 else 1
+
+
+def _flat(tag: Tag) -> str:
+    """Return the text of a cell in one line."""
+    parts: list[str] = []
+    for node in tag.descendants:
+        if isinstance(node, Tag):
+            parts.append(" " if node.name in _BLOCKS else "")
+        elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
+            parts.append(node if tag.name not in _CELLS or node.find_parent(_CELLS) is tag else "")
+    return " ".join("".join(parts).split())

@@ -1,0 +1,107 @@
+"""What of a page a reader can see: without boilerplate, with what a click opens."""
+
+import re
+from collections.abc import Iterator
+
+from bs4 import BeautifulSoup, Tag
+
+_NOISE = {
+    *("script", "style", "noscript", "template", "svg", "iframe", "object"),
+    *("nav", "footer", "aside", "select", "rt", "rp", "rtc", "datalist"),
+}
+_NOISE_ROLES = {"navigation", "contentinfo"}
+_CONSENT = re.compile(
+    r"(?:cookie|consent|gdpr)s?[-_]?(?:banner|bar|notice|popup|modal|dialog|overlay|box|message|law)",
+    re.IGNORECASE,
+)
+_OPENABLE = re.compile(
+    r"(?:^|[-_ ])(?:tab|tabs|panel|pane|collapse|accordion|faq)(?:$|[-_ ])", re.I
+)
+"""In the class of what is hidden until a click shows it."""
+_TARGETS = (
+    *("aria-controls", "commandfor", "popovertarget"),
+    *("data-bs-target", "data-target", "data-tab", "data-panel"),
+)
+_IN_SCRIPT = re.compile(r"['\"]#?([\w.:-]+)['\"]")
+_COMMAND = re.compile(r"[^\W\d_a-zA-Z]{0,4}|[A-Za-z]+(?: [A-Za-z]+)?|\W*")
+"""The text of a button that does something rather than say something: 提交, Sign in."""
+
+
+def remove_unseen(soup: BeautifulSoup) -> None:
+    """Take out of a page what a reader never sees, or sees on every page of its site."""
+    reachable = set(_reachable(soup))
+    _label_panels(soup)
+    for tag in soup.find_all(lambda tag: _is_noise(tag, reachable)):
+        if not tag.decomposed:  # with what it stood in
+            tag.decompose()
+
+
+def _reachable(soup: BeautifulSoup) -> Iterator[str]:
+    """Yield the ids of what a click opens."""
+    for tag in soup.find_all(True):
+        for name in _TARGETS:
+            yield from (value.lstrip("#.") for value in str(tag.get(name) or "").split())
+        if tag.has_attr("onclick"):
+            yield from _IN_SCRIPT.findall(str(tag["onclick"])[:2000])
+        href = str(tag.get("href") or "")
+        if tag.name == "a" and href.startswith("#") and len(href) > 1:
+            yield href[1:]
+
+
+def _label_panels(soup: BeautifulSoup) -> None:
+    """Put the name of each tab above its panel: the row of tabs says it far from there."""
+    tabs = soup.find_all(role="tab")
+    if not tabs:
+        return
+    ids = {str(tag["id"]): tag for tag in soup.find_all(id=True)}
+    named = {str(panel.get("aria-labelledby")): panel for panel in soup.find_all(role="tabpanel")}
+    for tab in tabs:
+        targets = [str(tab.get(name) or "").lstrip("#") for name in (*_TARGETS, "href")]
+        panel = next((ids[target] for target in targets if target in ids), None)
+        panel = panel or named.get(str(tab.get("id")))
+        text = tab.get_text(" ", strip=True)
+        if panel is None or not text or any(parent is panel for parent in tab.parents):
+            continue
+        label = soup.new_tag("p")
+        label.string = text
+        panel.insert(0, label)
+        tab.decompose()
+
+
+def _is_noise(tag: Tag, reachable: set[str]) -> bool:
+    if tag.name in _NOISE or tag.get("role") in _NOISE_ROLES:
+        return True
+    if _CONSENT.search(_names(tag)) or (tag.name == "dialog" and "cookie" in _names(tag).lower()):
+        return True
+    if tag.name == "button" or (tag.name == "input" and tag.get("type") == "button"):
+        return _is_command(tag)
+    hidden = "hidden" in tag.attrs or tag.get("aria-hidden") == "true"
+    closed = tag.name == "dialog" and "open" not in tag.attrs
+    return (hidden or closed) and not _opens(tag, reachable)
+
+
+def _opens(tag: Tag, reachable: set[str]) -> bool:
+    """Return whether a reader can make what is hidden appear."""
+    return (
+        tag.get("role") == "tabpanel"
+        or tag.get("hidden") == "until-found"
+        or str(tag.get("id") or "") in reachable
+        or (tag.name not in {"i", "span"} and bool(_OPENABLE.search(_names(tag))))
+    )
+
+
+def _is_command(button: Tag) -> bool:
+    toggles = any(button.get(name) for name in ("aria-expanded", *_TARGETS))
+    if (
+        toggles
+        or button.get("role") == "tab"
+        or button.find_parent(re.compile(r"h[1-6]|summary|dt"))
+    ):
+        return False
+    text = button.get_text(" ", strip=True)
+    return button.get("type") in {"submit", "reset"} or bool(_COMMAND.fullmatch(text))
+
+
+def _names(tag: Tag) -> str:
+    """Return the id and the classes of a tag."""
+    return " ".join([str(tag.get("id") or ""), *map(str, tag.get_attribute_list("class"))])

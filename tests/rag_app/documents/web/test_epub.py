@@ -1,0 +1,32 @@
+from rag_app.documents.web.epub import read_epub
+from tests.rag_app.documents.making import epub, zipped
+
+CONTAINER = '<container><rootfiles><rootfile full-path="book.opf"/></rootfiles></container>'
+
+
+def test_internal_entities_are_replaced() -> None:
+    chapter = (
+        '<!DOCTYPE html [<!ENTITY nbsp "&#160;"><!ENTITY firm "某厂">]><p>甲&nbsp;&firm;&mdash;</p>'
+    )
+    package = (
+        '<package><manifest><item id="a" href="a%20b.xhtml" media-type="application/xhtml+xml"/>'
+        '<item id="n" href="n.xhtml" media-type="application/xhtml+xml" properties="nav"/>'
+        '</manifest><spine><itemref idref="n"/><itemref idref="a"/></spine></package>'
+    )
+    book = {"META-INF/container.xml": CONTAINER, "book.opf": package, "a b.xhtml": chapter}
+    assert read_epub(zipped(book), "a.epub").text == "甲\xa0某厂—"
+
+
+def test_chapters_follow_the_spine_without_the_title_of_the_book() -> None:
+    table = "<table><tr><td>品名<td>价<tr><td>米<td>3</table>"
+    text = read_epub(epub("x", "<h2>其二</h2><p>乙</p>", table), "a.epub").text
+    assert text == "**Title:** x\n\n## 其二\n\n乙\n\n品名: 米; 价: 3"
+
+
+def test_a_missing_chapter_is_said() -> None:
+    package = (
+        '<package><manifest><item id="a" href="a.html"/></manifest>'
+        '<spine><itemref idref="a"/></spine></package>'
+    )
+    book = zipped({"META-INF/container.xml": CONTAINER, "book.opf": package})
+    assert read_epub(book, "a.epub").notes == ["1 chapters are missing from the book"]

@@ -1,0 +1,64 @@
+from rag_app.documents.web.html import page_markdown
+
+
+def test_questions_in_buttons_are_headings_and_commands_are_left_out() -> None:
+    page = """<h2><button type="button" data-bs-toggle="collapse">报修电话是多少？</button></h2>
+    <div class="collapse">请拨打 10188。</div>
+    <button aria-expanded="false">移机怎么收费？</button><div hidden class="faq-body">八十元。</div>
+    <button type="submit">提交</button><button>复制</button><button>Sign in</button>"""
+    assert page_markdown(page) == (
+        "## 报修电话是多少？\n\n请拨打 10188。\n\n移机怎么收费？\n\n八十元。"
+    )
+
+
+def test_folds_are_blocks() -> None:
+    page = "<details><summary>要多久？</summary>三天。</details><p>完</p>"
+    assert page_markdown(page) == "要多久？\n\n三天。\n\n完"
+
+
+def test_tabs_are_read_under_their_names() -> None:
+    page = """<nav><div role="tablist"><button role="tab" id="t1" aria-controls="a">流程</button>
+    <button role="tab" id="t2" aria-controls="b">材料</button></div></nav>
+    <div id="a" role="tabpanel">先取号。</div>
+    <div id="b" role="tabpanel" aria-hidden="true" hidden>身份证原件。</div>"""
+    assert page_markdown(page) == "流程\n\n先取号。\n\n材料\n\n身份证原件。"
+
+
+def test_what_a_click_opens_is_read_and_what_nobody_can_open_is_not() -> None:
+    page = """<a href="#more">更多</a><div id="more" hidden>节假日不办公。</div>
+    <button onclick="show('rules')">查看办理规则说明</button><dialog id="rules">先到先办。</dialog>
+    <dialog open>今日停电。</dialog><dialog>旧文</dialog><div hidden>藏</div>
+    <i aria-hidden="true">图标</i><div class="cookie-banner">我们使用 Cookie</div>"""
+    text = page_markdown(page)
+    for seen in ("节假日不办公。", "先到先办。", "今日停电。", "查看办理规则说明"):
+        assert seen in text
+    for unseen in ("旧文", "藏", "图标", "Cookie"):
+        assert unseen not in text
+
+
+def test_ruby_without_its_readings() -> None:
+    page = "<p><ruby>邯<rt>hán</rt>郸<rp>(</rp><rt>dān</rt><rp>)</rp></ruby>人学步</p>"
+    assert page_markdown(page) == "邯郸人学步"
+
+
+def test_merged_cells_are_repeated_under_their_columns() -> None:
+    page = """<table><tr><th>大区<th>门店<th>增长<tr><td rowspan="2">华东<td>苏州店<td>15%
+    <tr><td>无锡店<td>-4%<tr><td colspan="2">合计<td>3%</table>"""
+    assert page_markdown(page).split("\n") == [
+        "大区: 华东; 门店: 苏州店; 增长: 15%",
+        "大区: 华东; 门店: 无锡店; 增长: -4%",
+        "大区: 合计; 门店: 合计; 增长: 3%",
+    ]
+
+
+def test_a_form_is_pairs_and_a_layout_is_blocks() -> None:
+    form = "<table><tr><th>电话<td>123<tr><th>地址<td>甲路<br>二号</table>"
+    assert page_markdown(form) == "电话: 123\n地址: 甲路 二号"
+    layout = f"<table><tr><td><h2>概况</h2><p>段</p></td><td>{form}</td></tr></table>"
+    assert page_markdown(layout) == "## 概况\n\n段\n\n电话: 123\n地址: 甲路 二号"
+
+
+def test_spans_without_end_are_bounded() -> None:
+    cell = '<td colspan="99999999" rowspan="99999">x</td>'
+    page = f"<table>{f'<tr>{cell * 50}</tr>' * 50}</table>"
+    assert len(page_markdown(page)) < 10_000_000
