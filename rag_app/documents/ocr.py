@@ -32,15 +32,13 @@ _TALL = 1.5
 """Height to width from which on a line of several characters is written downwards, or turned."""
 _MOSTLY = 0.5
 _TURNED = 0.85
-"""Confidence from which on lines that go down are those of a turned page."""
+"""Confidence from which on a page is taken to lie the right way up."""
 _ALIKE = 0.35
 """Share by which lines differ in height though their text is of one size."""
+_LOOKED_AT = 5
+"""Lines by which it is told how a page lies."""
 _UNSURE = 0.8
 """Confidence below which a line is said to be uncertain."""
-_LOOKED_AT = 5
-"""Lines of a page whose direction is told."""
-_SURE = 0.9
-"""Confidence from which on a line stands on its head."""
 _ONE_READER = Lock()
 
 
@@ -101,15 +99,15 @@ def read_picture(image: "Image") -> PageCharacters:
         image.thumbnail((_LONGEST, _LONGEST))
     lines = _lines(image)
     turn = ""
-    if _is_mostly(lines, lambda line: line.height > _TALL * line.width and len(line.text) > 1):
+    tall = _is_mostly(lines, lambda line: line.height > _TALL * line.width and len(line.text) > 1)
+    if tall or _confidence(lines) < _TURNED:
+        by, confidence = _best_turn(image, lines, (90, 270) if tall else (0, 180))
         # A line of a turned page is turned back and read with ease, characters on their sides not.
-        if _confidence(lines) > _TURNED:
-            image = image.rotate(90, expand=True)
-            lines = _lines(image)
-        else:
+        if tall and confidence < _TURNED:
             lines, turn = [_read_downwards(image, line) for line in lines], "vertical"
-    if not turn and _is_overturned(image, lines):
-        lines = _lines(image.rotate(180))
+        elif by:
+            image = image.rotate(by, expand=True)
+            lines = _lines(image)
     angle = 0.0 if turn else _skew(lines)
     usual = median(line.width if turn else line.height for line in lines) if lines else 0.0
     chars = [char for line in lines for char in _chars(line, angle, image.height, turn, usual)]
@@ -119,16 +117,25 @@ def read_picture(image: "Image") -> PageCharacters:
 
 @cache
 def _engine() -> Any:
+    import psutil
     from rapidocr import RapidOCR
 
-    return RapidOCR(params={"Global.log_level": "error", "Global.text_score": 0.3})
+    # More threads than cores wait for each other, and wait busily.
+    threads = psutil.cpu_count(logical=False) or 1
+    return RapidOCR(
+        params={
+            "Global.log_level": "error",
+            "Global.text_score": 0.3,
+            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+        }
+    )
 
 
 def _lines(image: "Image") -> list[_Line]:
     import numpy as np
 
     with _ONE_READER:
-        result = _engine()(np.asarray(image), use_det=True, use_cls=True, use_rec=True)
+        result = _engine()(np.asarray(image), use_det=True, use_cls=False, use_rec=True)
     if result.txts is None:
         return []
     return [
@@ -137,22 +144,31 @@ def _lines(image: "Image") -> list[_Line]:
     ]
 
 
-def _is_overturned(image: "Image", lines: Sequence[_Line]) -> bool:
-    """Return whether the longest lines of a page stand on their heads."""
+def _best_turn(image: "Image", lines: Sequence[_Line], angles: Sequence[int]) -> tuple[int, float]:
+    """Return by which of the angles the longest lines are read best, and how surely."""
+    from PIL.Image import Transform
+
+    def confidence(angle: int) -> float:
+        return _confidence([_read_line(part.rotate(angle, expand=True)) for part in parts])
+
+    parts = []
+    for line in sorted(lines, key=lambda line: -len(line.text))[:_LOOKED_AT]:
+        upper_left, upper_right, lower_right, lower_left = line.corners
+        quad = (*upper_left, *lower_left, *lower_right, *upper_right)
+        size = (max(1, round(line.width)), max(1, round(line.height)))
+        parts.append(image.transform(size, Transform.QUAD, quad))
+    return max(((angle, confidence(angle)) for angle in angles), key=lambda found: found[1])
+
+
+def _read_line(image: "Image") -> _Line:
+    """Return what a picture of nothing but a line says."""
     import numpy as np
 
-    longest = sorted(lines, key=lambda line: -len(line.text))[:_LOOKED_AT]
-    over = 0
-    for line in longest:
-        xs, ys = [x for x, _ in line.corners], [y for _, y in line.corners]
-        part = image.crop((int(min(xs)), int(min(ys)), math.ceil(max(xs)), math.ceil(max(ys))))
-        if min(part.size) < 1:
-            continue
-        with _ONE_READER:
-            result = _engine()(np.asarray(part), use_det=False, use_cls=True, use_rec=False)
-        label, score = (result.cls_res or [("", 0.0)])[0]
-        over += str(label) == "180" and float(score) > _SURE
-    return over > _MOSTLY * len(longest)
+    with _ONE_READER:
+        result = _engine()(np.asarray(image), use_det=False, use_cls=False, use_rec=True)
+    text, score = (result.txts[0], float(result.scores[0])) if result.txts else ("", 0.0)
+    (width, height) = image.size
+    return _Line(text, score, ((0, 0), (width, 0), (width, height), (0, height)))
 
 
 def _is_mostly(lines: Sequence[_Line], holds: Callable[[_Line], bool]) -> bool:
@@ -206,8 +222,6 @@ def _chars(line: _Line, angle: float, height: int, turn: str, usual: float) -> l
 
 def _read_downwards(image: "Image", line: _Line) -> _Line:
     """Return a line that is written downwards, read again with its characters side by side."""
-    import numpy as np
-
     xs, ys = [x for x, _ in line.corners], [y for _, y in line.corners]
     column = image.crop((int(min(xs)), int(min(ys)), math.ceil(max(xs)), math.ceil(max(ys))))
     cells = _cells(column)
@@ -221,11 +235,8 @@ def _read_downwards(image: "Image", line: _Line) -> _Line:
         cell = column.crop((0, top, column.width, bottom))
         place = (number * size + (size - cell.width) // 2, (size - cell.height) // 2)
         strip.paste(cell, place)
-    with _ONE_READER:
-        result = _engine()(np.asarray(strip), use_det=False, use_cls=False, use_rec=True)
-    if not result.txts or result.scores[0] <= line.score:
-        return line
-    return line._replace(text=result.txts[0], score=float(result.scores[0]))
+    read = _read_line(strip)
+    return line if read.score <= line.score else read._replace(corners=line.corners)
 
 
 def _cells(column: "Image") -> list[tuple[int, int]]:
