@@ -180,7 +180,7 @@ def _stuff(reading: _Reading) -> Steps[Answer]:
     budget = reading.budget
     citations = cite(reading.question.passages)
     limit = budget.left(reading.prompt("answer", context=""))
-    texts = [_shown(citation) for citation in citations]
+    texts = [citation.shown for citation in citations]
     kept = pack(texts, limit, budget.count)
     if kept:
         context = "\n\n".join(texts[index] for index in kept)
@@ -234,23 +234,18 @@ def _groups(
     group: list[Citation] = []
     size = 0
     for citation in citations:
-        tokens = budget.count(_shown(citation))
+        tokens = budget.count(citation.shown)
         if group and size + tokens > min(step_tokens, limit):
-            yield _Group(tuple(group), "\n\n".join(map(_shown, group)))
+            yield _Group(tuple(group), "\n\n".join(passage.shown for passage in group))
             group, size = [], 0
         if tokens > limit:
             note = f"passage {citation.marker} is longer than the model's window and was cut"
-            yield _Group((citation,), budget.cut(_shown(citation), limit), (note,))
+            yield _Group((citation,), budget.cut(citation.shown, limit), (note,))
             continue
         group.append(citation)
         size += tokens
     if group:
-        yield _Group(tuple(group), "\n\n".join(map(_shown, group)))
-
-
-def _shown(citation: Citation) -> str:
-    """Return a passage as the model sees it: where it comes from tells what it is about."""
-    return f"[{citation.marker}] {citation.place}\n{citation.text}"
+        yield _Group(tuple(group), "\n\n".join(passage.shown for passage in group))
 
 
 def _says_no_answer(reply: str) -> bool:

@@ -36,6 +36,11 @@ class Citation:
     page: int | None = None
     """1-based."""
     heading: str | None = None
+    """The last of ``headings``."""
+    headings: tuple[str, ...] = ()
+    """The path of headings that the passage stands under."""
+    table_head: str | None = None
+    """The names of the columns of the table that the passage begins within."""
     score: float | None = None
     """The retriever's fused score."""
     relevance: float | None = None
@@ -47,9 +52,15 @@ class Citation:
         parts = [PurePath(self.source).name or "no source"]
         if self.page:
             parts.append(f"p. {self.page}")
-        if self.heading:
-            parts.append(self.heading)
+        if path := self.headings or (self.heading and (self.heading,)):
+            parts.append(" › ".join(path))
         return " · ".join(parts)
+
+    @property
+    def shown(self) -> str:
+        """The passage as a model reads it: where it stands tells what it is about."""
+        lines = [f"[{self.marker}] {self.place}", self.table_head, self.text]
+        return "\n".join(filter(None, lines))
 
 
 def cite(passages: Sequence[Document]) -> list[Citation]:
@@ -60,8 +71,9 @@ def cite(passages: Sequence[Document]) -> list[Citation]:
     """
 
     def fields(passage: Document) -> dict[str, Any]:
-        names = ("start", "end", "page", "heading", "score", "relevance")
+        names = ("start", "end", "page", "heading", "table_head", "score", "relevance")
         found = {name: passage.metadata.get(name) for name in names}
+        found["headings"] = tuple(passage.metadata.get("headings") or ())
         if found["start"] is None and (start := passage.metadata.get("start_index")) is not None:
             found |= {"start": start, "end": start + len(passage.page_content)}
         return {**found, "source": str(passage.metadata.get("source", passage.id or ""))}

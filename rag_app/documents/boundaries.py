@@ -5,26 +5,17 @@ Every kind of boundary is found in one pass over the text, so that splitting tak
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 
 import regex
 
+from rag_app.documents.structure import Structure
 from rag_app.documents.text import HAN
 
 _CLOSING = "”’」』）】》〉〕\\])"
 # What belongs to the character before it: combining marks, variation selectors, joiners.
 _MARKS = "\u0300-\u036f\u200d\u20e3\ufe00-\ufe0f"
-
-# A short line; a sentence that begins so ends with a mark.
-_CHAPTER = r"第[一二三四五六七八九十百千零〇两\d]{1,8}[章节回卷篇部编集幕][^\n。！？；，]{0,40}"
-_HEADING = re.compile(
-    rf"^(?P<fence>[ ]{{0,3}}(?:```|~~~))|^[ ]{{0,3}}#{{1,6}}[ \t]+(?P<markdown>[^\n]+)"
-    rf"|^[ \t　]{{0,8}}(?P<chapter>{_CHAPTER})$",
-    re.MULTILINE,
-)
-_HEADING_LENGTH = 120
-"""Characters of a heading that are kept."""
 
 
 class Kind(IntEnum):
@@ -67,17 +58,29 @@ _AHEAD = 64
 """Characters beyond a limit in which a piece is followed; what is longer is no word."""
 
 
+_HEAD = 300
+"""Characters of the head of a table that are kept with its first row."""
+
+
 class Boundaries:
-    """The places at which one text can be cut, by kind; each a character offset."""
+    """The places at which one text can be cut, by kind; each a character offset.
+
+    Headings without text between them are one boundary. Between a heading and its text, and
+    between the head of a table and its first row, there is none.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.headings = list(headings(text))
+        self.structure = Structure(text)
+        tables = [table for table in self.structure.tables if table.rows - table.start < _HEAD]
+        heads = [(run.start, run.body) for run in self.structure.runs]
+        heads += [(table.start, table.rows) for table in tables]
+        heads.sort()
         self._places = {
-            kind: [match.end() for match in pattern.finditer(text)]
+            kind: list(_outside(heads, (match.end() for match in pattern.finditer(text))))
             for kind, pattern in _PATTERNS.items()
         }
-        self._places[Kind.HEADING] = [place for place, _ in self.headings]
+        self._places[Kind.HEADING] = [run.start for run in self.structure.runs]
 
     def last(self, kind: Kind, low: int, high: int) -> int | None:
         """Return the last boundary of a kind with ``low <= place <= high``."""
@@ -118,17 +121,12 @@ class Boundaries:
         return None
 
 
-def headings(text: str) -> "list[tuple[int, str]]":
-    """Return ``(offset of its line, title)`` of each Markdown or chapter heading.
-
-    What looks like one in a fenced code block is none.
-    """
-    found = []
-    fenced = False
-    for match in _HEADING.finditer(text):
-        if match["fence"]:
-            fenced = not fenced
-        elif not fenced:
-            title = (match["markdown"] or match["chapter"]).strip().rstrip("#")
-            found.append((match.start(), title.strip(" \t　*_`")[:_HEADING_LENGTH]))
-    return [(place, title) for place, title in found if title]
+def _outside(spans: Sequence[tuple[int, int]], places: Iterable[int]) -> Iterator[int]:
+    """Yield the places, ascending, that are in none of the spans ``(start, end]``."""
+    waiting = iter(spans)
+    start, end = next(waiting, (0, -1))
+    for place in places:
+        while end >= 0 and place > end:
+            start, end = next(waiting, (0, -1))
+        if not start < place <= end:
+            yield place

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from langchain_core.documents import Document
@@ -10,6 +10,7 @@ from langchain_text_splitters import TextSplitter
 
 from rag_app.documents.boundaries import Boundaries, Kind
 from rag_app.documents.formats import LineBox
+from rag_app.documents.structure import Structure
 from rag_app.settings import CHUNK_OVERLAP, CHUNK_SIZE
 
 _FILL = {Kind.HEADING: 0.3}
@@ -71,9 +72,10 @@ class ChineseTextSplitter(TextSplitter):
         """Return the chunks of all texts; `split_documents` does so for documents.
 
         The metadata of a chunk are those of its text, with ``start`` and ``end`` (characters in
-        the text, ``text[start:end]`` is the chunk), ``heading`` where one stands above or at its
-        start, ``page`` (1-based) where the text has ``page_starts``, and ``boxes`` of the lines
-        that are in the chunk where it has those of its lines.
+        the text, ``text[start:end]`` is the chunk) and, where there are such, ``headings`` (the
+        path of those above or at its start) and ``heading`` (the last of them), ``table_head``
+        (the names of the columns of a table that it begins within), ``page`` (1-based) and
+        ``boxes`` (of the lines that are in it).
         """
         given = metadatas or [{} for _ in texts]
         return [
@@ -87,13 +89,9 @@ class ChineseTextSplitter(TextSplitter):
         common = {name: value for name, value in metadata.items() if name not in _OF_TEXTS}
         boxes = [LineBox(*box) for box in metadata.get("boxes", ())]
         page_starts = metadata.get("page_starts") or []
-        headings = [place for place, _ in boundaries.headings]
         for start, end in self._spans(boundaries):
             own: dict[str, Any] = {"start": start, "end": end}
-            if page := bisect_right(page_starts, start):
-                own["page"] = page
-            if above := bisect_right(headings, start):
-                own["heading"] = boundaries.headings[above - 1][1]
+            own |= _place(boundaries.structure, page_starts, start)
             if boxes:
                 own["boxes"] = [list(box) for box in boxes if box.start < end and start < box.end]
             yield Document(page_content=text[start:end], metadata={**common, **own})
@@ -155,6 +153,18 @@ class ChineseTextSplitter(TextSplitter):
         return cut if place is None else place
 
 
+def _place(structure: Structure, page_starts: Sequence[int], start: int) -> dict[str, Any]:
+    """Return the metadata that say under what a chunk stands."""
+    found: dict[str, Any] = {}
+    if page := bisect_right(page_starts, start):
+        found["page"] = page
+    if path := structure.path(start):
+        found |= {"heading": path[-1], "headings": path}
+    if (table := structure.table(start)) and table.head:
+        found["table_head"] = table.head
+    return found
+
+
 def split_with_offsets(splitter: TextSplitter, document: Document) -> list[Document]:
     """Return the chunks that any splitter makes of a document, each with ``start`` and ``end``.
 
@@ -163,14 +173,15 @@ def split_with_offsets(splitter: TextSplitter, document: Document) -> list[Docum
     counts as beginning there.
     """
     chunks = splitter.split_documents([document])
-    starts, at = document.metadata.get("page_starts") or [], 0
+    page_starts, at = document.metadata.get("page_starts") or [], 0
+    structure: Structure | None = None
     for chunk in chunks:
         metadata = chunk.metadata
         if "start" not in metadata:
             at = max(document.page_content.find(chunk.page_content, at), at)
+            structure = structure or Structure(document.page_content)
             metadata |= {"start": at, "end": at + len(chunk.page_content)}
-            if page := bisect_right(starts, at):
-                metadata["page"] = page
+            metadata |= {**_place(structure, page_starts, at), **metadata}
             at += 1
         for name in _OF_TEXTS:
             metadata.pop(name, None)

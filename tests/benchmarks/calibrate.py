@@ -64,7 +64,7 @@ class Passages:
                 for i, row in zip(ids, rows, strict=True)
             }
         self.vectors = np.array([rows[chunk.id] for chunk in self.chunks])
-        self.terms = [set(document_terms(chunk.text).split()) for chunk in self.chunks]
+        self.terms = [set(document_terms(chunk.searched_text).split()) for chunk in self.chunks]
         self.texts = [fold(chunk.text) for chunk in self.chunks]
         self.names = [_name(chunk.source) for chunk in self.chunks]
         self.documents = sorted(set(self.names))

@@ -32,8 +32,9 @@ from rag_app.models.embeddings.base import DocumentEmbeddings, adapt, embed_by_l
 
 _WINDOW = 256
 """Chunks embedded together: enough to sort by length, little to lose when killed."""
-_FORMAT = 1
-"""To be raised when loaders or splitters change what they make of the same file."""
+_FORMAT = 2
+"""To be raised when loaders or splitters change what they make of the same file, or what is
+embedded of it changes."""
 _OWN_FIELDS = {"source", "start", "end", "page", "heading"}
 _DOCUMENT_FIELDS = {"loader", "encoding", "page_starts"}
 
@@ -160,7 +161,7 @@ class _Run:
         if not self.writing:
             self.open()
         started = time.perf_counter()
-        texts = [chunk.text for item in pending for chunk in item.chunks]
+        texts = [chunk.searched_text for item in pending for chunk in item.chunks]
         vectors = embed_by_length(self.embedding, texts, self._embedded)
         self.report.embedding_seconds += time.perf_counter() - started
         row = 0
@@ -205,7 +206,7 @@ class _Run:
             return None
         own = ChineseTextSplitter(options.chunk_size, options.chunk_overlap)
         parts = split_with_offsets(options.splitter or own, loaded)
-        chunks = [_chunk(part) for part in parts]
+        chunks = [_chunk(part, self.source) for part in parts]
         if not chunks:
             msg = f"{self.source} holds no text"
             raise DocumentError(msg)
@@ -272,7 +273,7 @@ def _file_hash(path: Path, max_bytes: int) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _chunk(part: Document) -> ChunkRecord:
+def _chunk(part: Document, source: str) -> ChunkRecord:
     metadata = part.metadata
     known = _OWN_FIELDS | _DOCUMENT_FIELDS
     return ChunkRecord(
@@ -282,4 +283,5 @@ def _chunk(part: Document) -> ChunkRecord:
         page=metadata.get("page"),
         heading=metadata.get("heading"),
         extra={name: value for name, value in metadata.items() if name not in known},
+        source=source,
     )

@@ -6,6 +6,7 @@ from langchain_core.embeddings import Embeddings
 
 from rag_app.index.store.records import IndexMeta
 from rag_app.index.store.store import IndexStore
+from rag_app.index.store.terms import lexical_version
 from rag_app.models.embeddings.base import adapt, embed_by_length
 
 _BATCH = 256
@@ -34,14 +35,15 @@ def reembed(
     with store.locked():
         with store.write() as transaction:
             total, old = transaction.count_chunks(), transaction.meta()
-            if transaction.optional_value(_STAGED_FOR) != embedding.fingerprint:
+            wanted = f"{embedding.fingerprint}/{lexical_version()}"  # another text, another vector
+            if transaction.optional_value(_STAGED_FOR) != wanted:
                 transaction.drop_staged()
-                transaction.set_value(_STAGED_FOR, embedding.fingerprint)
+                transaction.set_value(_STAGED_FOR, wanted)
             waiting = transaction.unstaged(_BATCH)
         while waiting:
-            vectors = embed_by_length(embedding, [text for _, text in waiting])
+            vectors = embed_by_length(embedding, [chunk.searched_text for chunk in waiting])
             with store.write() as transaction:
-                transaction.stage_vectors([number for number, _ in waiting], vectors)
+                transaction.stage_vectors([chunk.id for chunk in waiting], vectors)
                 staged = transaction.count_staged()
                 done += len(waiting)
                 waiting = transaction.unstaged(_BATCH)

@@ -114,7 +114,7 @@ class HybridRetriever(BaseRetriever):
 
         def document(chunk: ChunkRecord) -> Document:
             probability = calibration.probability(
-                coverage.of(chunk.text), cosines.get(chunk.id, 0.0)
+                coverage.of(chunk.searched_text), cosines.get(chunk.id, 0.0)
             )
             found = {"score": scores[chunk.id], "relevance": probability}
             metadata = {**chunk.metadata(), **found, **_ranks(chunk.id, nearest, matches)}

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rag_app.documents.breadcrumbs import breadcrumb
+
 if TYPE_CHECKING:
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
@@ -82,6 +84,15 @@ class ChunkRecord:
     def public_id(self) -> str:
         """The id that LangChain sees."""
         return self.key if self.key is not None else str(self.id)
+
+    @property
+    def searched_text(self) -> str:
+        """The text below its breadcrumb: what is embedded and what terms are made of."""
+        headings = self.extra.get("headings") or ([self.heading] if self.heading else [])
+        # Those at the beginning of the passage are in its text.
+        above = [title for title in headings if title not in self.text[: len(title) + 20]]
+        crumb = breadcrumb(self.source, above, self.extra.get("table_head", ""))
+        return f"{crumb}\n{self.text}" if crumb else self.text
 
     def metadata(self) -> dict[str, Any]:
         """Return the metadata of the passage as a LangChain document has it."""

@@ -107,9 +107,12 @@ class Snapshot:
 
     def ids_where(self, matches: Matches) -> NDArray[np.int64]:
         """Return the ids of the chunks whose metadata match, int64, ascending."""
-        rows = self._connection.execute(f"{_CHUNKS} ORDER BY chunks.id")
-        chunks = map(_chunk, rows)
+        chunks = self.all_chunks()
         return np.fromiter((chunk.id for chunk in chunks if matches(chunk.metadata())), np.int64)
+
+    def all_chunks(self) -> Iterator[ChunkRecord]:
+        """Yield every chunk, by ascending id."""
+        return map(_chunk, self._connection.execute(f"{_CHUNKS} ORDER BY chunks.id"))
 
     def chunks_of(self, source: str) -> Iterator[ChunkRecord]:
         """Yield the chunks of one document in order."""

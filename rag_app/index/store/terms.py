@@ -32,7 +32,7 @@ def lexical_version() -> str:
     An index whose terms were made under another version gets all of them made again before it is
     written to, since the term index can only delete terms that it is named exactly.
     """
-    return f"2/opencc-{version('opencc')}/unicode-{unicodedata.unidata_version}"
+    return f"3/opencc-{version('opencc')}/unicode-{unicodedata.unidata_version}"
 
 
 def fold(text: str) -> str:

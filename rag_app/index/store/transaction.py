@@ -49,7 +49,8 @@ class Transaction(Snapshot):
             "characters, indexed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             row,
         )
-        return self._insert_chunks(int(cursor.lastrowid or 0), 0, chunks, vectors)
+        own = [replace(chunk, source=document.source) for chunk in chunks]
+        return self._insert_chunks(int(cursor.lastrowid or 0), 0, own, vectors)
 
     def append_chunks(
         self, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: FloatArray
@@ -63,7 +64,8 @@ class Transaction(Snapshot):
         if row is None:
             return self.replace_document(document, chunks, vectors)
         number, ordinal = row
-        return self._insert_chunks(number, ordinal, chunks, vectors)
+        own = [replace(chunk, source=document.source) for chunk in chunks]
+        return self._insert_chunks(number, ordinal, own, vectors)
 
     def delete_document(self, source: str) -> bool:
         """Delete a document with its chunks and terms; return whether there was one."""
@@ -76,7 +78,7 @@ class Transaction(Snapshot):
         chunks = self.chunks(ids)
         self._connection.executemany(
             "INSERT INTO terms (terms, rowid, body) VALUES ('delete', ?, ?)",
-            ((chunk.id, document_terms(chunk.text)) for chunk in chunks),
+            ((chunk.id, document_terms(chunk.searched_text)) for chunk in chunks),
         )
         self._connection.executemany(
             "DELETE FROM chunks WHERE id = ?", ((chunk.id,) for chunk in chunks)
@@ -99,13 +101,13 @@ class Transaction(Snapshot):
         if value is not None:
             self._connection.execute("INSERT INTO meta VALUES (?, ?)", (key, value))
 
-    def unstaged(self, limit: int) -> list[tuple[int, str]]:
-        """Return ids and texts of chunks that have no staged vector yet."""
+    def unstaged(self, limit: int) -> list[ChunkRecord]:
+        """Return chunks that have no staged vector yet."""
         query = (
-            "SELECT id, text FROM chunks WHERE id NOT IN (SELECT chunk_id FROM staged_vectors) "
+            "SELECT id FROM chunks WHERE id NOT IN (SELECT chunk_id FROM staged_vectors) "
             "ORDER BY id LIMIT ?"
         )
-        return self._connection.execute(query, (limit,)).fetchall()
+        return self.chunks([row[0] for row in self._connection.execute(query, (limit,))])
 
     def stage_vectors(self, ids: Sequence[int], vectors: FloatArray) -> None:
         """Keep new vectors until :meth:`swap_vectors`."""
@@ -164,17 +166,17 @@ class Transaction(Snapshot):
             ),
         )
         number = int(cursor.lastrowid or 0)
-        self._insert_terms([(number, chunk.text)])
+        self._insert_terms([replace(chunk, id=number)])
         return number
 
-    def _insert_terms(self, texts: Iterable[tuple[int, str]]) -> None:
+    def _insert_terms(self, chunks: Iterable[ChunkRecord]) -> None:
         self._connection.executemany(
             "INSERT INTO terms (rowid, body) VALUES (?, ?)",
-            ((number, document_terms(text)) for number, text in texts),
+            ((chunk.id, document_terms(chunk.searched_text)) for chunk in chunks),
         )
 
     def _renew_terms(self) -> None:
         """Make all terms again: they can only be deleted by the rules that they were made by."""
         self._connection.execute("INSERT INTO terms (terms) VALUES ('delete-all')")
-        self._insert_terms(self._connection.execute("SELECT id, text FROM chunks"))
+        self._insert_terms(self.all_chunks())
         self.set_value("lexical_version", lexical_version())

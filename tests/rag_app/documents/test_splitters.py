@@ -5,8 +5,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 
-from rag_app.documents.boundaries import headings
 from rag_app.documents.splitters import ChineseTextSplitter
+from rag_app.documents.structure import Structure
 from tests.rag_app.documents.making import BIOGRAPHY, POLICY
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
@@ -78,8 +78,12 @@ def test_documents_say_where_their_chunks_are(text: str, sizes: tuple[int, int])
         assert chunk.metadata["source"] == "甲.txt"
         assert chunk.metadata["page"] == min(start // 10, 2) + 1
         assert "page_starts" not in chunk.metadata
-        above = [title for place, title in headings(text) if place <= start]
-        assert chunk.metadata.get("heading") == (above[-1] if above else None)
+        headings = Structure(text).headings
+        above = [heading.title for heading in headings if heading.start <= start]
+        path = chunk.metadata.get("headings", [])
+        assert chunk.metadata.get("heading") == (path[-1] if path else None)
+        if all(not heading.start <= start < heading.end for heading in headings):
+            assert path[-1:] == above[-1:]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +151,7 @@ def test_no_overlap_over_a_heading() -> None:
     ],
 )
 def test_headings(text: str, found: list[str]) -> None:
-    assert [title for _, title in headings(text)] == found
+    assert [heading.title for heading in Structure(text).headings] == found
 
 
 @pytest.mark.parametrize(

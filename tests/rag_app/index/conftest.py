@@ -12,7 +12,7 @@ from tests.rag_app.index.hashing import HashingEmbeddings
 POEMS = {
     "李白.txt": ["李白是唐代诗人，字太白，号青莲居士。", "传说李白醉后捞月而死。"],
     "杜甫.txt": ["杜甫字子美，生于河南巩县。", "杜甫晚年漂泊西南，卒于湘江舟中。"],
-    "龙.txt": ["故宫里有一条金龙。", "The dragon is 3.14 metres long."],
+    "其他.txt": ["故宫里有一条金龙。", "The dragon is 3.14 metres long."],
 }
 
 

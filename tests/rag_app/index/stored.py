@@ -16,9 +16,10 @@ def assert_terms_exact(store: IndexStore) -> None:
             "CREATE VIRTUAL TABLE temp.instances USING fts5vocab(main, terms, 'instance')"
         )
         rows = connection.execute("SELECT doc, offset, term FROM instances").fetchall()
-        texts = connection.execute("SELECT id, text FROM chunks").fetchall()
         sizes = connection.execute("SELECT count(*) FROM terms_docsize").fetchone()[0]
         connection.execute("INSERT INTO terms (terms) VALUES ('integrity-check')")
+    with store.read() as snapshot:
+        texts = [(chunk.id, chunk.searched_text) for chunk in snapshot.all_chunks()]
     wanted = {
         (number, place, term)
         for number, text in texts

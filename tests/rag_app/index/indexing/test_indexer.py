@@ -49,7 +49,8 @@ def test_everything_is_written_with_its_place(fresh: IndexStore, folder: Path):
             assert document.size == path.stat().st_size
             for chunk in snapshot.chunks_of(document.source):
                 assert chunk.text == text[chunk.start : chunk.end]
-                assert chunk.extra == {}
+                assert chunk.extra.keys() <= {"headings", "table_head"}
+                assert chunk.heading == chunk.extra.get("headings", [None])[-1]
         assert snapshot.meta().chunk_size == 40
         markdown = snapshot.document(str(folder / "杜甫.md"))
         assert markdown is not None
@@ -68,8 +69,8 @@ def test_only_what_changed_is_done_again(fresh: IndexStore, folder: Path):
     report = _index(fresh, folder, embedding=embedding)
     assert (_counts(report), report.chunks) == ((1, 1, 2, 0, 0), 2)
     assert sorted(text for batch in embedding.batches for text in batch) == [
-        "新的一篇。",
-        "李白，字太白。",
+        "新\n新的一篇。",
+        "李白\n李白，字太白。",
     ]
     assert_terms_exact(fresh)
 

@@ -25,7 +25,7 @@ def test_every_passage_gets_a_vector_of_the_new_model(store: IndexStore, tmp_pat
     with pytest.raises(EmbeddingMismatchError):
         vectors.similarity_search("李白")
     ((document, score),) = FaissVectorStore(store, new).similarity_search_with_score(
-        POEMS["李白.txt"][1], 1
+        "李白\n" + POEMS["李白.txt"][1], 1
     )
     assert document.page_content == POEMS["李白.txt"][1]
     assert score == pytest.approx(1)
@@ -65,9 +65,10 @@ def test_vectors_staged_for_a_third_model_are_not_used(store: IndexStore):
     assert reembed(store, new) == 6
     with store.read() as snapshot:
         for source, texts in POEMS.items():
+            name = source.removesuffix(".txt")
             for chunk, text in zip(snapshot.chunks_of(source), texts, strict=True):
                 vector = snapshot.vectors_of([chunk.id])[chunk.id]
-                assert vector.tobytes() == new.embed_array([text]).tobytes()
+                assert vector.tobytes() == new.embed_array([f"{name}\n{text}"]).tobytes()
 
 
 def test_an_index_without_passages(empty: IndexStore):
