@@ -41,6 +41,8 @@ class Citation:
     """The path of headings that the passage stands under."""
     table_head: str | None = None
     """The names of the columns of the table that the passage begins within."""
+    copies: tuple[str, ...] = ()
+    """Other documents in which a passage says the same."""
     score: float | None = None
     """The retriever's fused score."""
     relevance: float | None = None
@@ -73,7 +75,8 @@ def cite(passages: Sequence[Document]) -> list[Citation]:
     def fields(passage: Document) -> dict[str, Any]:
         names = ("start", "end", "page", "heading", "table_head", "score", "relevance")
         found = {name: passage.metadata.get(name) for name in names}
-        found["headings"] = tuple(passage.metadata.get("headings") or ())
+        for name in ("headings", "copies"):
+            found[name] = tuple(passage.metadata.get(name) or ())
         if found["start"] is None and (start := passage.metadata.get("start_index")) is not None:
             found |= {"start": start, "end": start + len(passage.page_content)}
         return {**found, "source": str(passage.metadata.get("source", passage.id or ""))}

@@ -75,6 +75,9 @@ def _source_line(citation: "Citation") -> str:
         parts.append(f"characters {citation.start}-{citation.end}")
     if citation.relevance is not None:
         parts.append(f"{citation.relevance:.0%} relevant")
+    if citation.copies:
+        names = ", ".join(PurePath(source).name for source in citation.copies)
+        parts.append(f"the same in {names}")
     return escape(f"[{citation.marker}] {citation.place}  {', '.join(parts)}".rstrip())
 
 

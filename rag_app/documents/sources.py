@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from rag_app.documents.formats import FORMATS, SUFFIXES
 from rag_app.documents.ocr import is_available
@@ -141,6 +141,28 @@ def _glob(pattern: Path) -> Iterator[Path]:
         relative = file.absolute().relative_to(root.absolute()).parts
         if (named or file.suffix.lower() in suffixes) and _matches(relative, wanted):
             yield file
+
+
+def is_within(source: str, pattern: str) -> bool:
+    """Return whether an indexed document is meant by a path, a folder or a glob.
+
+    A path that exists means itself; another one, and a glob, the end of a document's path or one
+    of the folders that it lies in.
+
+    Example:
+        >>> is_within("/资料/2024/合同.pdf", "2024"), is_within("/资料/2024/合同.pdf", "*.docx")
+        (True, False)
+    """
+    if source == pattern:
+        return True
+    path, parts = Path(pattern), PurePath(source).parts
+    if not _WILDCARDS.intersection(pattern) and os.path.lexists(path):
+        return PurePath(source).is_relative_to(path.resolve())
+    wanted = path.parts
+    starts = [0] if path.is_absolute() else range(len(parts))
+    return bool(wanted) and any(
+        _matches(parts[at:], wanted) or _matches(parts[at:], (*wanted, "**")) for at in starts
+    )
 
 
 def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:

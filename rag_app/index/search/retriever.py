@@ -6,9 +6,11 @@ ranks throw away. On the passages of CMRC 2018 trial it puts the right one first
 questions, reciprocal rank fusion (k = 60) for 97 %, less than the lexical search alone.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
@@ -20,6 +22,9 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import run_in_executor
 from pydantic import ConfigDict
 
+from rag_app.documents.sources import is_within
+from rag_app.errors import QuestionError
+from rag_app.index.search.duplicates import apart
 from rag_app.index.search.faiss_cache import FaissCache, Scores
 from rag_app.index.search.relevance import Coverage, calibration_of
 from rag_app.index.search.vector_store import FaissVectorStore
@@ -33,6 +38,9 @@ from rag_app.settings import DEFAULTS, RetrieverKind
 POOL = 50
 """Candidates that each kind of search brings to the fusion."""
 
+_LARGEST_POOL = 800
+"""Candidates where those of smaller pools mostly repeat each other."""
+
 DENSE_WEIGHT = 0.4
 """Of the normalized cosine in the fused score; the rest is BM25's. Tuned on CMRC 2018 trial, where
 0.3 to 0.5 differ by less than half a percent."""
@@ -45,14 +53,17 @@ class HybridRetriever(BaseRetriever):
     """Retrieves passages from an index, best first.
 
     Each passage's metadata hold where it stands (``source``, ``start``, ``end``, ``page``,
-    ``heading``), its fused ``score``, its ``relevance`` (calibrated probability, 0 to 1, that it
-    holds an answer) and its ``dense_rank`` and ``lexical_rank`` where it has them.
+    ``headings``), which other documents say the same (``copies``), its fused ``score``, its
+    ``relevance`` (calibrated probability, 0 to 1, that it holds an answer) and its ``dense_rank``
+    and ``lexical_rank`` where it has them.
 
     Args:
         store: The index.
         embedding: The embeddings the index was made with; None with ``kind="lexical"``.
         kind: ``hybrid``, ``dense`` or ``lexical``.
         k: Passages to return; ``invoke(question, k=…)`` overrides it.
+        within: Path, folder or glob of the documents that are searched, see `is_within`; all of
+            them by default. ``invoke(question, within=…)`` overrides it.
         cache: The FAISS index of the store; several retrievers can share one.
 
     Example:
@@ -71,6 +82,7 @@ class HybridRetriever(BaseRetriever):
     embedding: Embeddings | None = None
     kind: RetrieverKind = DEFAULTS.retriever
     k: int = DEFAULTS.k
+    within: str | None = None
     cache: FaissCache | None = None
 
     @cached_property
@@ -81,35 +93,66 @@ class HybridRetriever(BaseRetriever):
         return FaissVectorStore(self.store, self.embedding, cache=self.cache)
 
     def _get_relevant_documents(
-        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,
+        k: int | None = None,
+        within: str | None = None,
     ) -> list[Document]:
         dense = self.vector_store
         vector = dense.query_vector(query) if dense else None
-        return self._documents(query, vector, k or self.k)
+        return self._documents(query, vector, k, within)
 
     async def _aget_relevant_documents(
-        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None
+        self,
+        query: str,
+        *,
+        run_manager: AsyncCallbackManagerForRetrieverRun,
+        k: int | None = None,
+        within: str | None = None,
     ) -> list[Document]:
         dense = self.vector_store
         vector = await dense.aquery_vector(query) if dense else None
-        return await run_in_executor(None, self._documents, query, vector, k or self.k)
+        return await run_in_executor(None, self._documents, query, vector, k, within)
 
-    def _documents(self, query: str, vector: FloatArray | None, k: int) -> list[Document]:
-        pool = max(POOL, k)
-        with self._dense(vector, pool) as (snapshot, nearest):
-            terms = content_terms(query)
+    def _documents(
+        self, text: str, vector: FloatArray | None, k: int | None, within: str | None
+    ) -> list[Document]:
+        scope = within or self.within
+        query = _Query(text, vector, k or self.k, self._sources(scope) if scope else None)
+        pool = max(POOL, query.k)
+        found, whole = self._search(query, pool)
+        while len(found) < query.k and not whole and pool < _LARGEST_POOL:
+            pool *= 4
+            found, whole = self._search(query, pool)
+        return found
+
+    def _sources(self, within: str) -> frozenset[str]:
+        """Return the documents to be searched."""
+        with self.store.read() as snapshot:
+            found = frozenset(source for source in snapshot.sources() if is_within(source, within))
+        if not found:
+            msg = f"no indexed document is {within} or lies in it; `rag-app docs` lists what is"
+            raise QuestionError(msg)
+        return found
+
+    def _search(self, query: "_Query", pool: int) -> tuple[list[Document], bool]:
+        """Return the passages that pools of a size bring, and whether those held all there are."""
+        with self._dense(query, pool) as (snapshot, nearest):
+            terms = content_terms(query.text)
             frequencies = {term: snapshot.document_frequency(term) for term in terms}
-            matches = self._lexical(frequencies, snapshot, pool)
+            matches = self._lexical(query, frequencies, snapshot, pool)
             scores = fuse(nearest, matches)
             ranked = sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))
-            chunks = apart(snapshot.chunks(ranked), k)
+            chunks = apart(snapshot.chunks(ranked), query.k)
             # Without a vector there are no cosines, nor a calibration that asks for them.
             calibration, cosines = calibration_of(None), nearest
-            if vector is not None and self.vector_store:
+            if query.vector is not None and self.vector_store:
                 calibration = calibration_of(self.vector_store.embedding.name)
                 lexical_only = {chunk.id for chunk in chunks} - set(nearest)
                 rows = snapshot.vectors_of(lexical_only).items()
-                cosines = nearest | {chunk_id: float(row @ vector) for chunk_id, row in rows}
+                cosines = nearest | {chunk_id: float(row @ query.vector) for chunk_id, row in rows}
             coverage = Coverage(frequencies, snapshot.count_chunks())
 
         def document(chunk: ChunkRecord) -> Document:
@@ -120,46 +163,40 @@ class HybridRetriever(BaseRetriever):
             metadata = {**chunk.metadata(), **found, **_ranks(chunk.id, nearest, matches)}
             return Document(id=chunk.public_id, page_content=chunk.text, metadata=metadata)
 
-        return [document(chunk) for chunk in chunks]
+        return [document(chunk) for chunk in chunks], max(len(nearest), len(matches)) < pool
 
     @contextmanager
-    def _dense(self, vector: FloatArray | None, pool: int) -> Iterator[tuple[Snapshot, Scores]]:
-        """Give a snapshot and the cosines of its chunks nearest to ``vector``, best first."""
-        if vector is None or self.vector_store is None:
+    def _dense(self, query: "_Query", pool: int) -> Iterator[tuple[Snapshot, Scores]]:
+        """Give a snapshot and the cosines of its chunks nearest to a question, best first."""
+        if query.vector is None or self.vector_store is None:
             with self.store.read() as snapshot:
                 yield snapshot, {}
         else:
-            with self.vector_store.nearest(vector, pool) as found:
+            matches = None if query.sources is None else query.is_of_sources
+            with self.vector_store.nearest(query.vector, pool, matches) as found:
                 yield found
 
-    def _lexical(self, frequencies: Mapping[str, int], snapshot: Snapshot, pool: int) -> Scores:
+    def _lexical(
+        self, query: "_Query", frequencies: Mapping[str, int], snapshot: Snapshot, pool: int
+    ) -> Scores:
         terms = sorted(filter(frequencies.get, frequencies), key=lambda term: frequencies[term])
         if self.kind == "dense" or not terms:
             return {}
-        return dict(snapshot.search_terms(match_expression(terms[:MOST_TERMS]), pool))
+        expression = match_expression(terms[:MOST_TERMS])
+        return dict(snapshot.search_terms(expression, pool, query.sources))
 
 
-def apart(chunks: Iterable[ChunkRecord], k: int) -> list[ChunkRecord]:
-    """Return the first `k` chunks, without those that mostly repeat an earlier one's place."""
-    kept: list[ChunkRecord] = []
-    for chunk in chunks:
-        if len(kept) == k:
-            break
-        if not any(_repeats(chunk, better) for better in kept):
-            kept.append(chunk)
-    return kept
+@dataclass(frozen=True)
+class _Query:
+    """A question, and where it is searched for."""
 
+    text: str
+    vector: FloatArray | None
+    k: int
+    sources: frozenset[str] | None
 
-def _repeats(chunk: ChunkRecord, other: ChunkRecord) -> bool:
-    start, end = max(chunk.start, other.start), min(chunk.end, other.end)
-    if chunk.source != other.source or 2 * (end - start) <= min(len(chunk.text), len(other.text)):
-        return False
-    # Texts that a LangChain user added under one source may all begin at 0.
-    return _between(chunk, start, end) == _between(other, start, end)
-
-
-def _between(chunk: ChunkRecord, start: int, end: int) -> str:
-    return chunk.text[start - chunk.start : end - chunk.start]
+    def is_of_sources(self, metadata: Mapping[str, Any]) -> bool:
+        return self.sources is None or metadata["source"] in self.sources
 
 
 def fuse(dense: Scores, lexical: Scores) -> Scores:

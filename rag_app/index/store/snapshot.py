@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -78,6 +78,11 @@ class Snapshot:
         """Yield every document, by source."""
         for row in self._connection.execute(f"{_DOCUMENTS} ORDER BY source"):
             yield DocumentRecord(*row)
+
+    def sources(self) -> list[str]:
+        """Return the source of every document."""
+        rows = self._connection.execute("SELECT source FROM documents ORDER BY source")
+        return [row[0] for row in rows]
 
     def document(self, source: str) -> DocumentRecord | None:
         """Return the document of `source`."""
@@ -156,10 +161,25 @@ class Snapshot:
         rows = (zip(found.tolist(), vectors, strict=True) for found, vectors in batches)
         return dict(chain.from_iterable(rows))
 
-    def search_terms(self, expression: str, limit: int) -> list[tuple[int, float]]:
-        """Return the ids that match an FTS5 `expression`, best first, with their BM25 score."""
-        query = "SELECT rowid, rank FROM terms WHERE terms MATCH ? ORDER BY rank LIMIT ?"
-        rows = self._connection.execute(query, (expression, limit)).fetchall()
+    def search_terms(
+        self, expression: str, limit: int, sources: Collection[str] | None = None
+    ) -> list[tuple[int, float]]:
+        """Return the ids that match an FTS5 `expression`, best first, with their BM25 score.
+
+        Args:
+            expression: See `match_expression`.
+            limit: How many at most.
+            sources: Of which documents; of any by default.
+        """
+        query, chosen = "SELECT rowid, rank FROM terms WHERE terms MATCH ? ", list[str]()
+        if sources is not None:
+            query += (
+                "AND rowid IN (SELECT chunks.id FROM chunks JOIN documents ON documents.id = "
+                "document_id WHERE source IN (SELECT value FROM json_each(?))) "
+            )
+            chosen = [json.dumps(list(sources))]
+        query += "ORDER BY rank LIMIT ?"
+        rows = self._connection.execute(query, (expression, *chosen, limit)).fetchall()
         # FTS5's bm25() is negative: the smaller the better.
         return [(row[0], -row[1]) for row in sorted(rows, key=lambda row: (row[1], row[0]))]
 

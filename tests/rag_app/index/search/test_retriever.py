@@ -5,8 +5,9 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import RunnableConfig
 
-from rag_app.errors import EmbeddingMismatchError
-from rag_app.index.search.retriever import HybridRetriever, apart, fuse
+from rag_app.errors import EmbeddingMismatchError, QuestionError
+from rag_app.index.search.duplicates import apart
+from rag_app.index.search.retriever import HybridRetriever, fuse
 from rag_app.index.search.vector_store import FaissVectorStore
 from rag_app.index.store.records import ChunkRecord
 from rag_app.index.store.store import IndexStore
@@ -68,9 +69,9 @@ def test_a_question_of_many_terms_searches_for_the_rarest(store: IndexStore, put
     searched: list[str] = []
     search = Snapshot.search_terms
 
-    def recorded(self, expression, limit):
+    def recorded(self, expression, *limits):
         searched.append(expression)
-        return search(self, expression, limit)
+        return search(self, expression, *limits)
 
     monkeypatch.setattr(Snapshot, "search_terms", recorded)
     question = "常见" + "".join(chr(0x4E00 + number) * 2 for number in range(3000))
@@ -159,3 +160,59 @@ async def test_callbacks_and_config_pass_through(store: IndexStore):
     await _retriever(store).ainvoke("杜甫", config)
     assert [query for query, _, _ in recorder.runs] == ["李白", "杜甫"]
     assert all(tags == ["甲"] and data["用户"] == "乙" for _, tags, data in recorder.runs)
+
+
+COPY = "出差报销标准：住宿每晚不超过四百元，餐补每天一百元，须在三十天以内提交单据。"
+NOTICE = "补充通知：自七月一日起，出差到省会城市的，住宿每晚可以报销五百五十元。"
+
+
+@pytest.mark.parametrize("copies", [6, 120])
+def test_copies_take_one_place_and_are_all_named(empty: IndexStore, put, copies: int):
+    sources = [f"/制度/报销制度_v{number}.txt" for number in range(copies)]
+    for source in sources:
+        put(empty, source, [COPY])
+    put(empty, "/制度/补充通知.txt", [NOTICE])
+    found = _retriever(empty, k=4).invoke("出差住宿每晚可以报销多少元？")
+    assert sorted(document.page_content for document in found) == [COPY, NOTICE]
+    (copy,) = (document for document in found if document.page_content == COPY)
+    assert sorted([copy.metadata["source"], *copy.metadata["copies"]]) == sorted(sources)
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (COPY.replace("，", ", ") + "\n", True),
+        ("**" + COPY.replace("報", "报") + "**", True),
+        (COPY.replace("须在", "应在"), True),
+        (COPY.replace("四百", "五百"), False),
+        (COPY.replace("不超过", "超过"), False),
+        (COPY + "本条自发布之日起施行，由财务部门负责解释和修订。", False),
+    ],
+)
+def test_only_what_says_the_same_is_a_copy(other: str, same: bool):
+    chunks = [ChunkRecord(COPY, 0, len(COPY), source="a"), ChunkRecord(other, 0, 1, source="b")]
+    found = apart(chunks, 4)
+    assert len(found) == (1 if same else 2)
+    assert found[0].metadata().get("copies") == (["b"] if same else None)
+
+
+def test_answers_from_one_document_or_folder(empty: IndexStore, put):
+    for year in (2023, 2024):
+        put(empty, f"/资料/{year}/甲公司合同.txt", [f"{year}年甲公司的租金是每月八千元。"])
+        put(empty, f"/资料/{year}/乙公司合同.txt", [f"{year}年乙公司的租金是每月九千元。"])
+
+    def asked(within: str | None, **options) -> set[str]:
+        found = _retriever(empty, **options).invoke("租金是多少？", within=within)
+        return {document.metadata["source"] for document in found}
+
+    assert len(asked(None)) == 4
+    one = "/资料/2023/甲公司合同.txt"
+    for kind in ("hybrid", "dense", "lexical"):
+        assert asked(one, kind=kind) == {one}
+    assert asked("2023") == {one, "/资料/2023/乙公司合同.txt"}
+    assert asked("甲*.txt") == {one, "/资料/2024/甲公司合同.txt"}
+    assert asked("/资料/*/甲*") == {one, "/资料/2024/甲公司合同.txt"}
+    (found,) = _retriever(empty, k=1, within="2024/甲公司合同.txt").invoke("租金是多少？")
+    assert found.metadata["source"] == "/资料/2024/甲公司合同.txt"
+    with pytest.raises(QuestionError, match="丙公司"):
+        asked("丙公司合同.txt")
