@@ -1,5 +1,6 @@
 """The formats that are read: by suffix, and by content where the suffix says nothing."""
 
+import re
 import zipfile
 from collections.abc import Sequence
 from io import BytesIO
@@ -49,14 +50,47 @@ FORMATS = {
     ".csv": "csv",
     ".tsv": "csv",
     ".epub": "epub",
+    ".rtf": "rtf",
+    ".odt": "odt",
+    ".ods": "ods",
+    ".odp": "odp",
+    **dict.fromkeys((".doc", ".wps"), "doc"),
+    **dict.fromkeys((".xls", ".et"), "xls"),
+    **dict.fromkeys((".ppt", ".dps"), "ppt"),
+    ".eml": "eml",
+    ".msg": "msg",
+    **dict.fromkeys((".mht", ".mhtml"), "mht"),
+    ".ipynb": "ipynb",
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"), "image"),
 }
-"""Suffix → format. Not json, jsonl, log: data, which a folder of documents often holds beside them;
-named explicitly they are read as text, as any other text is."""
+"""Suffix → format, of the files that are looked for in folders."""
 
 SUFFIXES = frozenset(FORMATS)
 
-_ARCHIVES = {"docx", "pptx", "xlsx", "epub"}
+NAMED_FORMATS = {
+    **FORMATS,
+    **dict.fromkeys((".json", ".jsonl", ".ndjson"), "json"),
+    ".xml": "xml",
+    ".zip": "zip",
+}
+"""Those and what is read only where it is named: data, which lies beside documents in folders."""
+
+UNREAD = {
+    **dict.fromkeys((".pages", ".numbers", ".key"), "export it as PDF, docx, xlsx or pptx"),
+    **dict.fromkeys((".mobi", ".azw", ".azw3", ".lit"), "convert it to EPUB, such as with Calibre"),
+    **dict.fromkeys((".caj", ".kdh", ".nh"), "open it in CAJViewer and save it as PDF"),
+    **dict.fromkeys((".ofd", ".djvu", ".xps", ".ps", ".eps"), "save or print it as PDF"),
+    ".chm": "unpack it, such as with 7-Zip, and name its HTML pages",
+    **dict.fromkeys((".xlsb", ".xlsm", ".xlt"), "save it as xlsx"),
+    **dict.fromkeys((".7z", ".rar", ".gz", ".tar", ".tgz", ".bz2", ".xz"), "unpack it first"),
+    **dict.fromkeys((".mp3", ".m4a", ".wav", ".mp4", ".mov", ".avi"), "write its words down first"),
+    **dict.fromkeys((".dwg", ".dxf", ".vsd", ".vsdx", ".pub", ".one"), "export it as PDF"),
+    **dict.fromkeys((".mdb", ".accdb", ".db", ".sqlite"), "export its tables as CSV"),
+    **dict.fromkeys((".pst", ".ost", ".mbox"), "save its mails as eml or msg files"),
+}
+"""Suffix → what to do about a file of a format that is not read."""
+
+_ARCHIVES = {"docx", "pptx", "xlsx", "epub", "odt", "ods", "odp"}
 _TEXTS = {"text", "markdown", "html", "csv"}
 _SIGNATURES = (
     (b"%PDF-", "pdf"),
@@ -73,6 +107,7 @@ _SIGNATURES = (
     (b"Rar!\x1a\x07", "rar"),
     (b"SQLite format 3\0", "sqlite"),
     (b"GGUF", "gguf"),
+    (b"{\\rtf", "rtf"),
 )
 """First bytes → what it is; ``ole`` is Office before 2007, and later Office with a password."""
 
@@ -92,25 +127,60 @@ def content_kind(data: bytes) -> str | None:
     kind = next((kind for mark, kind in _SIGNATURES if data.startswith(mark)), None)
     if kind is None and b"%PDF-" in data[:1024]:  # readers accept a preamble; so does PDFium
         return "pdf"
+    if kind == "ole":
+        return _ole_kind(data)
     return _zip_kind(data) if kind == "zip" else kind
 
 
 def text_kind(data: bytes) -> str:
-    """Return ``html`` if text begins as a web page does, else ``text``."""
-    start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return "html" if start.startswith((b"<!doctype html", b"<html")) else "text"
+    """Return the format of text by how it begins: a page, a web archive, JSON, XML, else text."""
+    start = data[:2048].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "html"
+    if start.startswith(b"<?xml"):
+        return "html" if b"<html" in start else "xml"
+    if re.search(rb"^mime-version:", start, re.M) and re.search(rb"^content-type:", start, re.M):
+        return "mht" if b"multipart/related" in start and b"\nto:" not in start else "eml"
+    escaped = start.startswith((b"{", b"[")) and b"\\u" in data
+    return "json" if escaped else "text"
 
 
 def _zip_kind(data: bytes) -> str | None:
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
-        return None  # damaged
+            mime = archive.open("mimetype").read(100) if "mimetype" in names else b""
+    except Exception:  # damaged; zipfile and zlib have many, for each way
+        return None
     parts = {
         "word/document.xml": "docx",
         "ppt/presentation.xml": "pptx",
         "xl/workbook.xml": "xlsx",
         "META-INF/container.xml": "epub",
+        "xl/workbook.bin": "xlsb",
+        "OFD.xml": "ofd",
+        "Index/Document.iwa": "pages",
     }
+    kinds = {b".text": "odt", b".spreadsheet": "ods", b".presentation": "odp"}
+    if mime.startswith(b"application/vnd.oasis.opendocument"):
+        return next((kind for end, kind in kinds.items() if end in mime), "zip")
     return next((kind for part, kind in parts.items() if part in names), "zip")
+
+
+def _ole_kind(data: bytes) -> str:
+    """Return the format of an OLE file by its streams, ``ole`` where they tell nothing."""
+    from olefile import OleFileIO
+
+    streams = {
+        "WordDocument": "doc",
+        "Workbook": "xls",
+        "Book": "xls",
+        "PowerPoint Document": "ppt",
+        "__properties_version1.0": "msg",
+        "EncryptedPackage": "locked",
+    }
+    try:
+        with OleFileIO(BytesIO(data)) as file:
+            return next((kind for name, kind in streams.items() if file.exists(name)), "ole")
+    except Exception:  # damaged; olefile has no error of its own for all ways
+        return "ole"

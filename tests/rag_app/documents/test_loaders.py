@@ -247,6 +247,46 @@ def test_parsers_are_imported_only_when_needed() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_zip_of_nothing_known_is_refused() -> None:
-    with pytest.raises(DocumentError, match="a ZIP archive; unpack it"):
-        load("a.zip", zipped({"a.txt": "x"}))
+def test_a_zip_of_documents_is_read_and_one_of_nothing_known_is_refused() -> None:
+    book = load(
+        "a.zip", zipped({"说明.txt": "一", "b/表.docx": docx("二"), "c.exe": b"MZ\0\1" * 9})
+    )
+    assert book.page_content == "## 说明.txt\n\n一\n\n## b/表.docx\n\n二"
+    assert len(book.metadata["notes"]) == 1
+    assert "c.exe was not read" in book.metadata["notes"][0]
+    with pytest.raises(DocumentError, match=r"b\.zip holds no document that can be read"):
+        load("b.zip", zipped({"c.exe": b"MZ\0\1" * 9}))
+
+
+def test_archives_in_archives_are_bounded() -> None:
+    inner = zipped({"a.txt": "深处"})
+    for _ in range(2):
+        inner = zipped({"b.zip": inner, "c.txt": "浅处"})
+    assert load("a.zip", inner).page_content.endswith(
+        "深处\n\n## c.txt\n\n浅处\n\n## c.txt\n\n浅处"
+    )
+    deep = load("b.zip", zipped({"d.zip": zipped({"e.zip": inner}), "c.txt": "浅处"}))
+    assert "深处" not in deep.page_content
+    assert "too deep" in " ".join(deep.metadata["notes"])
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("a.pages", "export it"),
+        ("a.caj", "CAJViewer"),
+        ("a.mobi", "EPUB"),
+        ("a.ofd", "PDF"),
+        ("a.7z", "unpack"),
+        ("a.mp3", "write its words down"),
+    ],
+)
+def test_each_format_that_is_not_read_has_its_own_advice(name: str, advice: str) -> None:
+    with pytest.raises(DocumentError, match=f"are not read; .*{advice}"):
+        load(name, zipped({"OFD.xml": "<x/>"}) if name.endswith(("ofd", "pages")) else b"\1\2x")
+
+
+def test_text_that_begins_as_a_known_format_is_read_as_one() -> None:
+    assert load("a", b'{"a": "\\u4e00"}').page_content == "a: 一"
+    assert load("b.txt", b"{\\rtf1\\ansicpg936 \\'d2\\'bb}").page_content == "一"
+    assert load("c", "<?xml version='1.0'?><x><a>一</a></x>".encode()).page_content == "a: 一"

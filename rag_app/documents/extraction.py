@@ -1,0 +1,196 @@
+"""Bytes of any format → their text: which format it is, and the reader of each."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import PurePath
+
+from rag_app.documents.encoding import decode
+from rag_app.documents.formats import (
+    FORMATS,
+    NAMED_FORMATS,
+    UNREAD,
+    ExtractedText,
+    content_kind,
+    is_archive,
+    is_text,
+    text_kind,
+)
+from rag_app.documents.parts import MAX_DEPTH, PartsBudget, ReadPart
+from rag_app.documents.text import clean, shown
+from rag_app.errors import DocumentError
+from rag_app.settings import OcrMode
+
+_OFFICE, _WEB = "rag_app.documents.office", "rag_app.documents.web"
+_READERS = {
+    "pdf": ("rag_app.documents.pdf.reader", "read_pdf"),
+    "docx": (f"{_OFFICE}.docx", "read_docx"),
+    "pptx": (f"{_OFFICE}.pptx", "read_pptx"),
+    "xlsx": (f"{_OFFICE}.spreadsheet", "read_xlsx"),
+    "xls": (f"{_OFFICE}.old_spreadsheet", "read_xls"),
+    "doc": (f"{_OFFICE}.legacy", "read_doc"),
+    "ppt": (f"{_OFFICE}.legacy", "read_ppt"),
+    "msg": (f"{_OFFICE}.outlook", "read_msg"),
+    "rtf": (f"{_OFFICE}.rtf", "read_rtf"),
+    **dict.fromkeys(("odt", "ods", "odp"), (f"{_OFFICE}.open_document", "read_odf")),
+    "epub": (f"{_WEB}.epub", "read_epub"),
+    "eml": (f"{_WEB}.mail", "read_mail"),
+    "mht": (f"{_WEB}.mail", "read_web_archive"),
+    "ipynb": (f"{_WEB}.structured", "read_notebook"),
+    "json": (f"{_WEB}.structured", "read_json"),
+    "xml": (f"{_WEB}.structured", "read_xml"),
+    "image": ("rag_app.documents.ocr", "read_image"),
+    "zip": ("rag_app.documents.parts", "read_zip"),
+}
+"""Format → module and function that read it; parsers are imported when first needed."""
+_WITH_PICTURES = {"pdf", "docx", "pptx", "image"}
+"""Formats whose readers take a reader of pictures."""
+_WITH_PARTS = {"eml", "msg", "doc", "ppt", "zip"}
+"""Formats whose readers take a reader of what they hold."""
+_WITH_ENCODING = {"ipynb", "json", "xml"}
+_LEGACY = {"doc", "xls", "ppt"}
+_WHAT = {
+    "ole": "an Office file of before 2007, or one with a password; save a copy as docx without one",
+    "locked": "an Office file with a password; save a copy without one",
+    "zip": "a ZIP archive; unpack it and name the files",
+    "image": "a picture",
+}
+
+
+def kind_of(data: bytes, suffix: str, name: str) -> str:
+    """Return the format, by suffix; where that says nothing or text is binary, by content.
+
+    Args:
+        data: The whole file.
+        suffix: Of its name, such as ``.txt``; empty where it has none.
+        name: What errors call it.
+
+    Raises:
+        DocumentError: it is empty, or of a format that is not read.
+    """
+    if not data.strip():
+        raise no_text(name)
+    suffix = suffix.lower()
+    known, found = NAMED_FORMATS.get(suffix), content_kind(data)
+    readable = found in NAMED_FORMATS.values() and (found != "zip" or known in {None, "zip"})
+    if suffix in UNREAD and (not readable or found == "zip"):
+        msg = f"{shown(name)}: files of the kind {suffix} are not read; {UNREAD[suffix]}"
+        raise DocumentError(msg)
+    if readable and (not (known and is_text(known)) or (found, known) == ("rtf", "text")):
+        return str(found)
+    kind = _text_kind(data, known, name) if found is None else known or text_kind(data)
+    # Text may begin like a file of another kind, but holds no NUL.
+    binary = data.startswith(b"%PDF-") or b"\0" in data[:4096]
+    # Damaged or odd: its parser will tell.
+    damaged = (found == "zip" and is_archive(kind)) or (found == "ole" and kind in {"xls", "msg"})
+    if found is None or damaged or (is_text(kind) and not binary):
+        return kind
+    what = _WHAT.get(found, f"a {found} file")
+    known_suffix = next((suffix for suffix, kind in FORMATS.items() if kind == found), None)
+    advice = f"{what}; give it the suffix {known_suffix}" if known_suffix else what
+    if f".{found}" in UNREAD:
+        advice = f"{what}; {UNREAD[f'.{found}']}"
+    msg = f"{shown(name)} holds no text that can be read: it is {advice}"
+    raise DocumentError(msg)
+
+
+def _text_kind(data: bytes, known: str | None, name: str) -> str:
+    """Return the format of what has no mark of a binary one; its suffix may be borrowed."""
+    if known == "json":  # or text of a suffix that means JSON by habit only
+        start = data[:64].translate(None, b"\0\xff\xfe\xef\xbb\xbf \t\r\n")[:1]
+        return "json" if start in (b"{", b"[", b'"') else "text"
+    if known not in _LEGACY:
+        return known or text_kind(data)
+    # Programs write pages and lists of values under the suffixes of Office.
+    kind = text_kind(data)
+    lines = [line for line in data[:10_000].split(b"\n") if line.strip()][:-1]
+    if kind == "text" and known == "xls" and lines and all(b"\t" in line for line in lines):
+        kind = "csv"
+    if kind == "text":
+        msg = (
+            f"{shown(name)} is damaged or no {known} file; open it in its program and save it as "
+            f".{known}x"
+        )
+        raise DocumentError(msg)
+    return kind
+
+
+def extract(
+    data: bytes,
+    kind: str,
+    name: str,
+    *,
+    encoding: str | None = None,
+    ocr: OcrMode = "auto",
+    depth: int = 0,
+    budget: PartsBudget | None = None,
+) -> ExtractedText:
+    """Return the text of a file.
+
+    Args:
+        data: The whole file.
+        kind: Its format, by `kind_of`.
+        name: What errors call it.
+        encoding: Of text; found out by default.
+        ocr: Whether pictures are read.
+        depth: How deep the file lies in others.
+        budget: What may still be read of the parts of the file it lies in.
+
+    Raises:
+        DocumentError: it is damaged, or means harm.
+    """
+    try:
+        if is_text(kind):
+            return _text(data, kind, name, encoding)
+        module, function = _READERS[kind]
+        read: Callable[..., ExtractedText] = getattr(import_module(module), function)
+        if kind in _WITH_PARTS:
+            return read(data, name, _part_reader(ocr, depth + 1, budget or PartsBudget()))
+        if kind in _WITH_ENCODING:
+            return read(data, name, encoding)
+        if kind not in _WITH_PICTURES:
+            return read(data, name)
+        from rag_app.documents.ocr import reader_of
+
+        always = {"always": True} if kind == "pdf" and ocr == "always" else {}
+        return read(data, name, reader_of(ocr, name), **always)
+    except DocumentError:
+        raise
+    except Exception as error:  # the parsers have errors of their own, none of them documented
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        msg = f"{shown(name)} is damaged or no {kind} file ({shown(reason)}); save it anew"
+        raise DocumentError(msg) from error
+
+
+def no_text(name: str) -> DocumentError:
+    """Return the error that a file says nothing."""
+    return DocumentError(f"{shown(name)} holds no text: it is empty or blank; leave it out")
+
+
+def _part_reader(ocr: OcrMode, depth: int, budget: PartsBudget) -> ReadPart:
+    def read_part(data: bytes, name: str) -> ExtractedText:
+        if depth > MAX_DEPTH:
+            msg = f"{shown(name)} lies too deep in other files; unpack them and name it"
+            raise DocumentError(msg)
+        budget.spend(data, name)
+        kind = kind_of(data, PurePath(name).suffix, name)
+        found = extract(data, kind, name, ocr=ocr, depth=depth, budget=budget)
+        if not found.text.strip():
+            raise no_text(name)
+        return found
+
+    return read_part
+
+
+def _text(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedText:
+    if kind == "html":
+        from rag_app.documents.web.html import declared_charset, page_markdown
+
+        text, codec = decode(data, name, encoding, declared=declared_charset(data))
+        return ExtractedText(page_markdown(text), codec)
+    text, codec = decode(data, name, encoding)
+    text = clean(text)
+    if kind == "csv":
+        from rag_app.documents.office.delimited import read_csv
+
+        return ExtractedText(read_csv(text), codec)
+    return ExtractedText(text, codec)

@@ -1,0 +1,93 @@
+"""Excel workbooks of before 2007 (.xls, .et) → text, as those of later ones."""
+
+import os
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from rag_app.documents.formats import ExtractedText
+from rag_app.documents.office.number_format import as_shown
+from rag_app.documents.tables import table_lines
+from rag_app.documents.text import clean, shown
+from rag_app.errors import DocumentError
+
+if TYPE_CHECKING:
+    from xlrd.book import Book
+    from xlrd.sheet import Cell, Sheet
+
+_MOST_MERGED = 100_000
+"""Cells that take the value of a merged one."""
+
+
+def read_xls(data: bytes, name: str) -> ExtractedText:
+    """Return the visible sheets of a workbook, each under its name, and what was not read.
+
+    Raises:
+        DocumentError: it is damaged or needs a password.
+    """
+    import xlrd
+
+    try:
+        with open(os.devnull, "w", encoding="utf-8") as log:  # noqa: PTH123
+            book = xlrd.open_workbook(
+                file_contents=data, formatting_info=True, ragged_rows=True, logfile=log
+            )
+    except xlrd.XLRDError as error:
+        locked = "encrypted" in str(error).lower()
+        what = "needs a password; save a copy without one" if locked else "is damaged"
+        msg = f"{shown(name)} {what}" + ("" if locked else f" ({error}); save it as xlsx")
+        raise DocumentError(msg) from error
+    visible = [sheet for sheet in book.sheets() if sheet.visibility == 0]
+    parts = [
+        f"## {' '.join(sheet.name.split())}\n\n" + "\n".join(lines)
+        for sheet in visible
+        if (lines := list(table_lines(_rows(book, sheet))))
+    ]
+    hidden = book.nsheets - len(visible)
+    notes = [f"{hidden} hidden sheets were left out"] if hidden else []
+    return ExtractedText(clean("\n\n".join(parts)), notes=notes)
+
+
+def _rows(book: "Book", sheet: "Sheet") -> list[list[str]]:
+    rows = [[_shown(book, cell) for cell in sheet.row(at)] for at in range(sheet.nrows)]
+    merged = 0
+    for top, bottom, left, right in sheet.merged_cells:
+        merged += (bottom - top) * (right - left)
+        if merged > _MOST_MERGED or top >= len(rows) or left >= len(rows[top]):
+            continue
+        text = rows[top][left]
+        for row in rows[top:bottom]:
+            row.extend([""] * (right - len(row)))
+            row[left:right] = [text] * (right - left)
+    return rows
+
+
+def _shown(book: "Book", cell: "Cell") -> str:
+    from xlrd import XL_CELL_BOOLEAN, XL_CELL_DATE, XL_CELL_ERROR, error_text_from_code
+
+    if cell.ctype == XL_CELL_ERROR:
+        return str(error_text_from_code.get(cell.value, "#ERROR"))
+    if cell.ctype == XL_CELL_BOOLEAN:
+        return as_shown(bool(cell.value))
+    number_format = _format(book, cell)
+    value = _moment(book, cell, number_format) if cell.ctype == XL_CELL_DATE else cell.value
+    return as_shown(value, number_format)
+
+
+def _format(book: "Book", cell: "Cell") -> str:
+    if cell.xf_index is None or cell.xf_index >= len(book.xf_list):
+        return "General"
+    key = book.xf_list[cell.xf_index].format_key
+    return str(book.format_map[key].format_str) if key in book.format_map else "General"
+
+
+def _moment(book: "Book", cell: "Cell", number_format: str) -> object:
+    """Return the date, time or duration that a number stands for."""
+    from xlrd.xldate import xldate_as_datetime
+
+    if "[h" in number_format.lower() or "[m" in number_format.lower():
+        return timedelta(days=cell.value)
+    try:
+        moment: datetime = xldate_as_datetime(cell.value, book.datemode)
+    except (ValueError, OverflowError):
+        return cell.value
+    return moment.time() if 0 <= cell.value < 1 else moment

@@ -1,0 +1,293 @@
+"""OpenDocument files (ODF 1.3): texts, workbooks and presentations → Markdown."""
+
+import zipfile
+from collections.abc import Iterator
+from functools import cache
+from io import BytesIO
+
+from lxml import etree
+
+from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
+from rag_app.documents.formats import ExtractedText
+from rag_app.documents.office.numbering import numeral
+from rag_app.documents.tables import table_lines
+from rag_app.documents.text import clean, join_pages, one_blank_line, shown
+from rag_app.errors import DocumentError
+
+_NAMES = {
+    name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"
+    for name in ("office", "text", "table", "style", "presentation")
+} | {"draw": "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0"}
+_NUMBER_FORMATS = {
+    "1": "decimal",
+    "a": "lowerLetter",
+    "A": "upperLetter",
+    "i": "lowerRoman",
+    "I": "upperRoman",
+    "一, 二, 三, ...": "chineseCounting",
+    "①, ②, ③, ...": "ideographEnclosedCircle",
+    "壹, 贰, 叁, ...": "chineseLegalSimplified",
+    "甲, 乙, 丙, ...": "ideographTraditional",
+}
+_MAX_CELLS = 5_000_000
+"""Of a workbook, after its repeated cells are written out."""
+_MAX_SPAN = 10_000
+_MAX_DEPTH = 200
+Element = etree._Element
+
+
+@cache
+def _tag(name: str) -> str:
+    prefix, _, local = name.partition(":")
+    return f"{{{_NAMES[prefix]}}}{local}"
+
+
+_SILENT = {
+    *map(_tag, ("text:tracked-changes", "text:ruby-text", "text:hidden-text", "text:toc-mark")),
+    *map(_tag, ("text:hidden-paragraph", "text:sequence-decls", "text:index-title-template")),
+    *map(_tag, ("text:note-citation", "office:forms", "presentation:notes", "table:shapes")),
+}
+"""What is not shown in its place."""
+_SPACES = {_tag("text:tab"): "\t", _tag("text:line-break"): "\n", _tag("text:soft-page-break"): ""}
+
+
+def read_odf(data: bytes, name: str) -> ExtractedText:
+    """Return an OpenDocument file: blocks of a text, sheets of a workbook, slides as pages.
+
+    Raises:
+        DocumentError: it is damaged, needs a password, or has more cells than a table of text.
+    """
+    check_archive(data, name, max_xml=MAX_SHEETS_XML)
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        names = set(archive.namelist())
+        manifest = "META-INF/manifest.xml"
+        if manifest in names and b"encryption-data" in archive.read(manifest):
+            msg = f"{shown(name)} needs a password; save a copy without one"
+            raise DocumentError(msg)
+        roots = {
+            part: _tree(archive.read(part))
+            for part in ("content.xml", "styles.xml")
+            if part in names
+        }
+    return _Reader(roots["content.xml"], roots.get("styles.xml"), name).read()
+
+
+def _tree(data: bytes) -> Element:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    return etree.fromstring(data, parser)
+
+
+class _Reader:
+    def __init__(self, content: Element, styles: Element | None, name: str) -> None:
+        self.name = name
+        self.content = content
+        self.styles = styles
+        self.cells = 0
+        self.lists = {
+            str(style.get(_tag("style:name"))): style
+            for root in (styles, content)
+            if root is not None
+            for style in root.iter(_tag("text:list-style"))
+        }
+        self.counts: dict[tuple[str, int], int] = {}
+        self.outline = None if styles is None else styles.find(f".//{_tag('text:outline-style')}")
+
+    def read(self) -> ExtractedText:
+        body = self.content.find(_tag("office:body"))
+        kind = body[0] if body is not None and len(body) else None
+        if kind is None:
+            msg = f"{shown(self.name)} is damaged or no OpenDocument file; save it anew"
+            raise DocumentError(msg)
+        if kind.tag == _tag("office:spreadsheet"):
+            return self._workbook(kind)
+        if kind.tag == _tag("office:presentation"):
+            pages = kind.findall(_tag("draw:page"))
+            slides = [self._text(page) for page in pages]
+            notes = [self._notes(page) for page in pages]
+            both = [
+                one_blank_line("\n\n".join(filter(None, pair)))
+                for pair in zip(slides, notes, strict=True)
+            ]
+            text, starts = join_pages(both)
+            return ExtractedText(text, page_starts=starts)
+        heads = [] if self.styles is None else self._page_heads(self.styles)
+        return ExtractedText(one_blank_line("\n\n".join([*heads, self._text(kind)])))
+
+    def _page_heads(self, styles: Element) -> list[str]:
+        """Return the running heads and feet of a text, each once."""
+        found = [
+            self._text(part)
+            for kind in ("style:header", "style:footer")
+            for part in styles.iter(_tag(kind))
+        ]
+        return list(dict.fromkeys(filter(None, found)))
+
+    def _notes(self, page: Element) -> str:
+        notes = page.find(_tag("presentation:notes"))
+        text = "" if notes is None else self._text(notes)
+        return f"Notes: {text}" if text else ""
+
+    def _text(self, part: Element) -> str:
+        return one_blank_line(clean("\n\n".join(self._blocks(part, 0))))
+
+    def _blocks(self, part: Element, depth: int) -> Iterator[str]:
+        """Yield the paragraphs, headings, lists and tables in a part."""
+        if depth > _MAX_DEPTH:
+            msg = f"{shown(self.name)} is nested too deep to be read"
+            raise DocumentError(msg)
+        for item in part:
+            if item.tag in _SILENT or not isinstance(item.tag, str):
+                continue
+            if item.tag in (_tag("text:p"), _tag("text:h")):
+                yield from self._paragraph(item, depth)
+            elif item.tag == _tag("text:list"):
+                yield "\n".join(self._items(item, "", 1, depth))
+            elif item.tag == _tag("table:table"):
+                yield "\n".join(table_lines(self._rows(item)))
+            else:
+                yield from self._blocks(item, depth + 1)
+
+    def _paragraph(self, item: Element, depth: int) -> Iterator[str]:
+        text = self._inline(item, depth).strip()
+        if item.tag == _tag("text:h") and text:
+            level = min(_whole(item, "text:outline-level", 6), 6)
+            if self.outline is not None:
+                text = self._label(self.outline, "", level) + text
+            text = f"{'#' * level} {text}"
+        yield text
+        for frame in item.iter(_tag("draw:text-box")):
+            yield from self._blocks(frame, depth + 1)
+
+    def _items(self, part: Element, style: str, level: int, depth: int) -> Iterator[str]:
+        """Yield the lines of a list, with their automatic numbers."""
+        style = str(part.get(_tag("text:style-name")) or style)
+        if level == 1 and part.get(_tag("text:continue-numbering")) != "true":
+            self.counts = {key: count for key, count in self.counts.items() if key[0] != style}
+        if depth > _MAX_DEPTH:
+            return
+        for item in part.iter(_tag("text:list-item"), _tag("text:list-header")):
+            if item.getparent() is not part:
+                continue
+            numbered = item.tag == _tag("text:list-item")
+            for block in item:
+                if block.tag == _tag("text:list"):
+                    yield from self._items(block, style, level + 1, depth + 1)
+                    continue
+                if block.tag not in (_tag("text:p"), _tag("text:h")):
+                    yield from self._blocks(item, depth + 1)
+                    break
+                text = self._inline(block, depth).strip()
+                levels = self.lists.get(style)
+                label = "- " if levels is None else self._label(levels, style, level)
+                yield (label if numbered else "") + text
+                numbered = False
+
+    def _label(self, levels: Element, style: str, level: int) -> str:
+        """Return the number of a heading or item, as its list counts it."""
+        styles = {_whole(item, "text:level", 0): item for item in levels}
+        own = styles.get(level)
+        kind = None if own is None else own.get(_tag("style:num-format"))
+        if own is None or kind is None:
+            return "- " if style else ""
+        if not kind:
+            return ""
+        start = _whole(own, "text:start-value", 1)
+        self.counts[style, level] = self.counts.get((style, level), start - 1) + 1
+        for key in [key for key in self.counts if key[0] == style and key[1] > level]:
+            del self.counts[key]
+        shown_levels = range(level - _whole(own, "text:display-levels", 1) + 1, level + 1)
+        numbers = [
+            numeral(
+                self.counts.get((style, at), 1),
+                _NUMBER_FORMATS.get(str(styles[at].get(_tag("style:num-format"))), "decimal"),
+            )
+            for at in shown_levels
+            if at in styles
+        ]
+        prefix, suffix = (own.get(_tag(f"style:num-{side}")) or "" for side in ("prefix", "suffix"))
+        return f"{prefix}{'.'.join(numbers)}{suffix} "
+
+    def _inline(self, item: Element, depth: int) -> str:
+        """Return the text of a paragraph: spaces written out, notes and comments in brackets."""
+        if depth > _MAX_DEPTH:
+            return ""
+        parts = [item.text or ""]
+        for child in item:
+            if child.tag in _SPACES:
+                parts.append(_SPACES[child.tag])
+            elif child.tag == _tag("text:s"):
+                parts.append(" " * min(_whole(child, "text:c", 1), 100))
+            elif child.tag in (_tag("text:note"), _tag("office:annotation")):
+                note = " ".join(self._blocks(child, depth + 1))
+                parts.append(f" [{' '.join(note.split())}]")
+            elif isinstance(child.tag, str) and child.tag not in _SILENT:
+                boxed = child.tag == _tag("draw:frame")
+                parts.append("" if boxed else self._inline(child, depth + 1))
+            parts.append(child.tail or "")
+        return "".join(parts)
+
+    def _workbook(self, body: Element) -> ExtractedText:
+        hidden_styles = {
+            style.get(_tag("style:name"))
+            for style in self.content.iter(_tag("style:style"))
+            for properties in style.iter(_tag("style:table-properties"))
+            if properties.get(_tag("table:display")) == "false"
+        }
+        parts: list[str] = []
+        hidden = 0
+        for sheet in body.iterchildren(_tag("table:table")):
+            if sheet.get(_tag("table:style-name")) in hidden_styles:
+                hidden += 1
+            elif lines := list(table_lines(self._rows(sheet))):
+                title = " ".join(str(sheet.get(_tag("table:name")) or "").split())
+                parts.append(f"## {title}\n\n" + "\n".join(lines))
+        notes = [f"{hidden} hidden sheets were left out"] if hidden else []
+        return ExtractedText(clean("\n\n".join(parts)), notes=notes)
+
+    def _rows(self, table: Element) -> list[list[str]]:
+        """Return the text of a table's cells; a cell that covers several is repeated in each."""
+        rows: list[list[str]] = []
+        below: dict[int, tuple[int, str]] = {}
+        for row in table.iter(_tag("table:table-row")):
+            if next(row.iterancestors(_tag("table:table"))) is not table:
+                continue
+            cells = self._row(row, below)
+            times = _whole(row, "table:number-rows-repeated", 1) if any(cells) else 1
+            self.cells += (len(cells) + 1) * times
+            if self.cells > _MAX_CELLS:
+                msg = f"{shown(self.name)} has more than {_MAX_CELLS:,} cells; save the part needed"
+                raise DocumentError(msg)
+            rows += [cells] * times
+        return rows
+
+    def _row(self, row: Element, below: dict[int, tuple[int, str]]) -> list[str]:
+        cells: list[str] = []
+        beside = (0, "")
+        for cell in row.iterchildren(_tag("table:table-cell"), _tag("table:covered-table-cell")):
+            times = _whole(cell, "table:number-columns-repeated", 1)
+            if cell.tag == _tag("table:covered-table-cell"):
+                for _ in range(min(times, _MAX_SPAN)):
+                    if beside[0]:
+                        beside = (beside[0] - 1, beside[1])
+                        cells.append(beside[1])
+                        continue
+                    left, text = below.pop(len(cells), (0, ""))
+                    if left > 1:
+                        below[len(cells)] = (left - 1, text)
+                    cells.append(text)
+                continue
+            text = " ".join(" ".join(self._blocks(cell, 1)).split())
+            columns = min(_whole(cell, "table:number-columns-spanned", 1), _MAX_SPAN)
+            down = _whole(cell, "table:number-rows-spanned", 1)
+            if down > 1:
+                below.update({len(cells) + at: (down - 1, text) for at in range(columns)})
+            beside = (columns - 1, text)
+            cells += [text] * (min(times, _MAX_SPAN) if text else min(times, 1024))
+        while cells and not cells[-1]:
+            cells.pop()
+        return cells
+
+
+def _whole(element: Element, name: str, default: int) -> int:
+    value = str(element.get(_tag(name)) or "")
+    return int(value) if value.isdecimal() and len(value) < 10 else default

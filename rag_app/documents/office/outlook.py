@@ -1,0 +1,131 @@
+"""Outlook's messages (MS-OXMSG) → Markdown."""
+
+import struct
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from rag_app.documents.encoding import decode
+from rag_app.documents.formats import ExtractedText
+from rag_app.documents.parts import ReadPart, read_parts
+from rag_app.documents.web.html import declared_charset, page_markdown
+from rag_app.documents.web.mail import mail_text
+
+if TYPE_CHECKING:
+    from olefile import OleFileIO
+
+_SUBJECT, _SENDER, _SENDER_ADDRESS, _TO, _CC = "0037", "0C1A", "5D01", "0E04", "0E03"
+_BODY, _HTML, _RTF = "1000", "1013", "1009"
+_CONTENT, _LONG_NAME, _SHORT_NAME = "3701", "3707", "3704"
+_SENT = (0x00390040, 0x0E060040)
+"""When it was submitted, when delivered: tags of properties."""
+_DICTIONARY = (
+    rb"{\rtf1\ansi\mac\deff0\deftab720{\fonttbl;}{\f0\fnil \froman \fswiss \fmodern \fscript "
+    rb"\fdecor MS Sans SerifSymbolArialTimes New RomanCourier{\colortbl\red0\green0\blue0"
+    b"\r\n\\par \\pard\\plain\\f0\\fs20\\b\\i\\u\\tab\\tx"
+)
+"""What compressed RTF refers to at its start (MS-OXRTFCP, 2.1.2.1)."""
+_MOST_UNPACKED = 64 * 2**20
+
+
+def read_msg(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
+    """Return a message: subject, sender, receivers, date, text, and what it was sent with."""
+    from olefile import OleFileIO
+
+    with OleFileIO(BytesIO(data)) as file:
+        message = _Message(file, name)
+        sender, address = message.text(_SENDER), message.text(_SENDER_ADDRESS)
+        fields = [
+            ("From", f"{sender} <{address}>" if address and address != sender else sender),
+            ("To", message.text(_TO)),
+            ("Cc", message.text(_CC)),
+            ("Date", message.sent()),
+        ]
+        text = mail_text(message.text(_SUBJECT), fields, message.body(read_part))
+        texts, notes = read_parts(list(message.attachments()), read_part)
+    return ExtractedText("\n\n".join(filter(None, [text, *texts])), notes=notes)
+
+
+class _Message:
+    def __init__(self, file: "OleFileIO", name: str) -> None:
+        self._file = file
+        self._name = name
+
+    def text(self, tag: str, folder: str = "") -> str:
+        """Return a text property: Unicode, or in the code page of its maker."""
+        if unicode := self._stream(f"{tag}001F", folder):
+            return unicode.decode("utf-16-le", "replace").strip("\0 \r\n")
+        data = self._stream(f"{tag}001E", folder).strip(b"\0")
+        return decode(data, self._name)[0].strip() if data.strip() else ""
+
+    def body(self, read_part: ReadPart) -> str:
+        """Return the richest form of the text."""
+        if page := self._stream(f"{_HTML}0102"):
+            return page_markdown(decode(page, self._name, declared=declared_charset(page))[0])
+        if text := self.text(_BODY):
+            return text
+        packed = self._stream(f"{_RTF}0102")
+        return read_part(uncompressed_rtf(packed), "body.rtf").text if packed else ""
+
+    def sent(self) -> str:
+        """Return when it was sent, in UTC."""
+        data = self._stream("__properties_version1.0", whole_name=True)
+        found = {}
+        for at in range(32, len(data) - 15, 16):
+            tag, _, ticks = struct.unpack_from("<IIQ", data, at)
+            found[tag] = ticks
+        ticks = next((found[tag] for tag in _SENT if found.get(tag)), 0)
+        if not 0 < ticks < 2**61:
+            return ""
+        moment = datetime(1601, 1, 1, tzinfo=UTC) + timedelta(microseconds=ticks // 10)
+        return f"{moment:%Y-%m-%d %H:%M %z}"
+
+    def attachments(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the name and content of each file that it was sent with."""
+        folders = {path[0] for path in self._file.listdir() if path[0].startswith("__attach")}
+        for folder in sorted(folders):
+            content = self._stream(f"{_CONTENT}0102", folder)
+            name = self.text(_LONG_NAME, folder) or self.text(_SHORT_NAME, folder)
+            if content and name:
+                yield name, content
+
+    def _stream(self, name: str, folder: str = "", *, whole_name: bool = False) -> bytes:
+        path = [*([folder] if folder else []), name if whole_name else f"__substg1.0_{name}"]
+        if not self._file.exists("/".join(path)):
+            return b""
+        return bytes(self._file.openstream(path).read())
+
+
+def uncompressed_rtf(data: bytes) -> bytes:
+    """Return RTF as it was before Outlook compressed it (MS-OXRTFCP, 3.1)."""
+    size, kind = struct.unpack_from("<I4s", data, 4) if len(data) >= 16 else (0, b"")
+    if kind != b"LZFu":
+        return data[16:]
+    window = bytearray(_DICTIONARY.ljust(4096, b"\0"))
+    at, write, out = 16, len(_DICTIONARY), bytearray()
+    limit = min(size, _MOST_UNPACKED)
+    while at < len(data) and len(out) < limit:
+        flags, at = data[at], at + 1
+        for bit in range(8):
+            if at >= len(data) or len(out) >= limit:
+                break
+            if not flags >> bit & 1:
+                run, at = data[at : at + 1], at + 1
+            else:
+                reference = int.from_bytes(data[at : at + 2], "big")
+                at += 2
+                start = reference >> 4
+                if start == write % 4096:  # the end
+                    return bytes(out)
+                run = b""
+                for step in range((reference & 15) + 2):
+                    byte = window[(start + step) % 4096]
+                    window[write % 4096] = byte
+                    write += 1
+                    out.append(byte)
+            for byte in run:
+                window[write % 4096] = byte
+                write += 1
+                out.append(byte)
+    return bytes(out)

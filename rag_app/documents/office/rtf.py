@@ -1,0 +1,310 @@
+"""Rich Text Format (specification 1.9.1) → Markdown."""
+
+import re
+from dataclasses import dataclass, replace
+
+from rag_app.documents.formats import ExtractedText
+from rag_app.documents.tables import table_lines
+from rag_app.documents.text import clean, one_blank_line, shown
+from rag_app.errors import DocumentError
+
+_TOKEN = re.compile(
+    rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])|[\r\n]+"
+    rb"|([^\\{}\r\n]+)|\\",
+    re.S,
+)
+_CODE_PAGES = {
+    77: "mac_roman",
+    128: "cp932",
+    129: "cp949",
+    130: "johab",
+    134: "gb18030",
+    136: "cp950",
+    161: "cp1253",
+    162: "cp1254",
+    163: "cp1258",
+    177: "cp1255",
+    178: "cp1256",
+    186: "cp1257",
+    204: "cp1251",
+    222: "cp874",
+    238: "cp1250",
+}
+"""Character set of a font → encoding."""
+_UNREAD = frozenset(
+    """
+    fonttbl colortbl stylesheet info pict objdata themedata colorschememapping datastore listtable
+    listoverridetable rsidtbl generator xmlnstbl latentstyles fldinst filetbl revtbl pgptbl
+    nonshppict bkmkstart bkmkend template userprops xe tc atnid atnauthor atnref atndate
+    wgrffmtfilter mmathPr falt panose pn pnseclvl ftnsep ftnsepc aftnsep aftnsepc
+    """.split()  # noqa: SIM905
+)
+"""Groups whose text isn't shown."""
+_SHOWN = frozenset({"shptxt", "shpinst", "annotation", "footnote", "mmath", "pntext"})
+"""Groups that are marked as unknown to old readers, and hold text all the same."""
+_CHARACTERS = {
+    "tab": "\t",
+    "line": "\n",
+    "emdash": "—",
+    "endash": "–",
+    "emspace": "\u2003",
+    "enspace": "\u2002",
+    "lquote": "‘",
+    "rquote": "’",
+    "ldblquote": "“",
+    "rdblquote": "”",
+    "bullet": "•",
+    "nestcell": " ",
+    "nestrow": "; ",
+    "lbr": "\n",
+}
+_MAX_DEPTH = 10_000
+
+
+@dataclass
+class _State:
+    """What a group inherits from the one around it."""
+
+    codec: str = ""
+    """Empty for that of the document."""
+    fallback: int = 1
+    """Characters that stand for a Unicode one in old readers."""
+    unread: bool = False
+    hidden: bool = False
+    table: bool = False
+    level: int = 0
+    """Of a heading."""
+    fonts: bool = False
+    note: bool = False
+
+
+def read_rtf(data: bytes, name: str) -> ExtractedText:
+    """Return an RTF file's text; headings, tables and notes as in Markdown.
+
+    Raises:
+        DocumentError: it is no RTF, or nested without end.
+    """
+    if not data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{\\rtf"):
+        msg = f"{shown(name)} is damaged or no RTF file; open it in Word or WPS and save it anew"
+        raise DocumentError(msg)
+    return ExtractedText(_Reader(name).read(data))
+
+
+class _Reader:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state = _State()
+        self.stack: list[_State] = []
+        self.codec = "cp1252"
+        self.fonts: dict[int, str] = {}
+        self.font = 0
+        self.skip = 0  # characters still to skip after \u
+        self.pending = bytearray()
+        self.units: list[int] = []  # UTF-16
+        self.paragraph: list[str] = []
+        self.blocks: list[str] = []
+        self.cells: list[str] = []
+        self.rows: list[list[str]] = []
+        self.merges: list[str] = []  # of the cells of the row, such as "vmrg"
+        self.merge = ""
+        self.starred = False
+
+    def read(self, data: bytes) -> str:
+        at, end = 0, len(data)
+        while at < end and (match := _TOKEN.match(data, at)):
+            at = match.end()
+            word, number, code, symbol, brace, text = match.groups()
+            if word == b"bin":
+                at += min(max(int(number or 0), 0), end - at)
+            elif word:
+                self._word(word.decode(), None if number is None else int(number))
+            elif code:
+                self._bytes(bytes([int(code, 16)]))
+            elif symbol:
+                self._symbol(symbol)
+            elif brace:
+                self._brace(opens=brace == b"{")
+            elif text:
+                self._bytes(text)
+        self._end_paragraph()
+        self._end_table()
+        return one_blank_line(clean("\n\n".join(self.blocks)))
+
+    def _brace(self, *, opens: bool) -> None:
+        self._flush()
+        self.skip = 0
+        self.starred = False
+        if opens:
+            if len(self.stack) > _MAX_DEPTH:
+                msg = f"{shown(self.name)} is nested too deep to be read"
+                raise DocumentError(msg)
+            self.stack.append(self.state)
+            self.state = replace(self.state)
+        elif self.stack:
+            inner, self.state = self.state, self.stack.pop()
+            if inner.note and not self.state.note:
+                self._write("]")
+            # Paragraph formats reach beyond their group.
+            self.state.table, self.state.level = inner.table, inner.level
+
+    def _symbol(self, symbol: bytes) -> None:
+        if symbol == b"*":
+            self.starred = True
+        elif symbol in b"{}\\":
+            self._bytes(symbol)
+        elif symbol in b"~_-":
+            self._write({b"~": "\u00a0", b"_": "-", b"-": ""}[symbol])
+        elif symbol in b"\r\n":
+            self._end_paragraph()
+
+    def _word(self, word: str, number: int | None) -> None:
+        starred, self.starred = self.starred, False
+        if word in _UNREAD or (starred and word not in _SHOWN):
+            self._flush()
+            self.state.unread = True
+            self.state.fonts = word == "fonttbl"
+        elif word == "u" and number is not None:
+            self._flush_bytes()
+            self._unit(number & 0xFFFF)
+            self.skip = self.state.fallback
+        elif word == "uc":
+            self.state.fallback = max(number or 0, 0)
+        elif word in {"f", "fcharset", "ansicpg", "cchs"}:
+            self._font(word, number or 0)
+        elif word in {"v", "deleted"}:
+            self._flush()
+            self.state.hidden = number != 0
+        elif word in _CHARACTERS:
+            self._write(_CHARACTERS[word])
+        else:
+            self._layout(word, number)
+
+    def _font(self, word: str, number: int) -> None:
+        self._flush()
+        if word == "ansicpg":
+            self.codec = _known(f"cp{number}", self.codec)
+        elif word == "fcharset" and self.state.fonts:
+            self.fonts[self.font] = _CODE_PAGES.get(number, "")
+        elif word == "f":
+            self.font = number
+            if not self.state.fonts:
+                self.state.codec = self.fonts.get(number, "")
+
+    def _layout(self, word: str, number: int | None) -> None:
+        """Obey what ends paragraphs, cells and rows, and what describes them."""
+        if word in {"par", "page", "sect", "column"}:
+            self._end_paragraph()
+        elif word == "pard":
+            self.state.table, self.state.level = False, 0
+        elif word == "intbl":
+            self.state.table = True
+        elif word == "outlinelevel" and number is not None and number < 6:
+            self.state.level = number + 1
+        elif word in {"footnote", "annotation"} and not self.state.unread:
+            self._write(" [")
+            self.state.note = True
+        elif word == "plain":
+            self._flush()
+            self.state.hidden = False
+        elif not self.state.unread:
+            self._table_word(word)
+
+    def _table_word(self, word: str) -> None:
+        if word == "cell":
+            self.cells.append(self._paragraph_text())
+        elif word == "row":
+            self._end_row()
+        elif word == "trowd":
+            self.merges, self.merge = [], ""
+        elif word in {"clvmgf", "clvmrg", "clmgf", "clmrg"}:
+            self.merge += word[2:] + " "
+        elif word == "cellx":
+            self.merges.append(self.merge)
+            self.merge = ""
+
+    def _end_row(self) -> None:
+        above = self.rows[-1] if self.rows else []
+        for column, merge in enumerate(self.merges[: len(self.cells)]):
+            if "vmrg" in merge and column < len(above):
+                self.cells[column] = above[column]
+            elif "mrg" in merge.split() and column:
+                self.cells[column] = self.cells[column - 1]
+        self.rows.append(self.cells)
+        self.cells = []
+
+    def _end_paragraph(self) -> None:
+        if self.state.unread:
+            return
+        if self.state.table or self.cells:
+            self._flush()
+            self.paragraph.append(" ")
+            return
+        text = self._paragraph_text()
+        if text:
+            self._end_table()
+            self.blocks.append(f"{'#' * self.state.level} {text}" if self.state.level else text)
+
+    def _end_table(self) -> None:
+        rows = [*self.rows, self.cells] if self.cells else self.rows
+        if rows:
+            self.blocks.append("\n".join(table_lines(rows)))
+        self.rows, self.cells = [], []
+
+    def _paragraph_text(self) -> str:
+        self._flush()
+        text = "".join(self.paragraph).strip()
+        self.paragraph = []
+        return text
+
+    def _write(self, text: str) -> None:
+        self._flush()
+        if not (self.state.unread or self.state.hidden):
+            self.paragraph.append(text)
+
+    def _bytes(self, data: bytes) -> None:
+        if self.skip:
+            skipped = min(self.skip, len(data))
+            self.skip -= skipped
+            data = data[skipped:]
+        if data and not (self.state.unread or self.state.hidden):
+            self._flush_units()
+            self.pending += data
+
+    def _unit(self, unit: int) -> None:
+        if not (self.state.unread or self.state.hidden):
+            self.units.append(unit)
+
+    def _flush(self) -> None:
+        self._flush_bytes()
+        self._flush_units()
+
+    def _flush_bytes(self) -> None:
+        if self.pending:
+            self.paragraph.append(_text_of(bytes(self.pending), (self.state.codec, self.codec)))
+            self.pending.clear()
+
+    def _flush_units(self) -> None:
+        if self.units:
+            data = b"".join(unit.to_bytes(2, "little") for unit in self.units)
+            self.paragraph.append(data.decode("utf-16-le", "replace"))
+            self.units.clear()
+
+
+def _text_of(data: bytes, codecs: tuple[str, str]) -> str:
+    """Return text in the encoding of its font, or else of its document."""
+    for codec in filter(None, codecs):
+        try:
+            return data.decode(codec)
+        except UnicodeDecodeError:
+            continue
+    return data.decode(codecs[1], "replace")
+
+
+def _known(codec: str, other: str) -> str:
+    wider = {"cp936": "gb18030", "cp65001": "utf-8", "cp0": other, "cp10000": "mac_roman"}
+    codec = wider.get(codec, codec)
+    try:
+        b"".decode(codec)
+    except LookupError:
+        return other
+    return codec

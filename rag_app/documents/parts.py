@@ -1,0 +1,94 @@
+"""Documents within documents: what mails are sent with, what archives hold."""
+
+import zipfile
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import PurePosixPath
+
+from rag_app.documents.archive import check_archive
+from rag_app.documents.formats import ExtractedText
+from rag_app.documents.text import shown
+from rag_app.errors import DocumentError
+
+MAX_DEPTH = 3
+"""Archives in archives, mails in mails."""
+MAX_PARTS = 1000
+MAX_BYTES = 512 * 2**20
+"""Of all parts of one file together."""
+
+ReadPart = Callable[[bytes, str], ExtractedText]
+"""Reads what a file holds, by its content and name; raises DocumentError as for a file."""
+
+
+class PartsBudget:
+    """What may still be read of the parts of one file, however they are nested."""
+
+    def __init__(self) -> None:
+        self.parts = MAX_PARTS
+        self.bytes = MAX_BYTES
+
+    def spend(self, data: bytes, name: str) -> None:
+        """Count a part.
+
+        Raises:
+            DocumentError: there are too many, or they are too large together.
+        """
+        self.parts -= 1
+        self.bytes -= len(data)
+        if self.parts < 0 or self.bytes < 0:
+            msg = f"{shown(name)} is one part too many; unpack the file and name its documents"
+            raise DocumentError(msg)
+
+
+def read_parts(parts: Sequence[tuple[str, bytes]], read: ReadPart) -> tuple[list[str], list[str]]:
+    """Return the texts of parts, each under its name, and a note of each that can't be read."""
+    texts: list[str] = []
+    notes: list[str] = []
+    for name, data in parts:
+        label = " ".join(shown(name).split()) or "?"
+        try:
+            found = read(data, name)
+        except DocumentError as error:
+            notes.append(f"{label} was not read: {error}")
+            continue
+        texts.append(f"## {label}\n\n{found.text.strip()}")
+        notes += [f"{label}: {note}" for note in found.notes]
+    return texts, notes
+
+
+def read_zip(data: bytes, name: str, read: ReadPart) -> ExtractedText:
+    """Return the documents of a ZIP archive, each under its name in it.
+
+    Raises:
+        DocumentError: it is damaged, a bomb, or holds no document that can be read.
+    """
+    check_archive(data, name, max_tags=None, entities=True)
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        parts = [
+            (path, archive.read(entry))
+            for entry in archive.infolist()
+            if not entry.is_dir() and not _is_hidden(path := _name(entry))
+        ]
+    texts, notes = read_parts(parts, read)
+    if not texts:
+        reason = f" ({notes[0]})" if notes else ""
+        msg = f"{shown(name)} holds no document that can be read{reason}; unpack it to see"
+        raise DocumentError(msg[:380])
+    return ExtractedText("\n\n".join(texts), notes=notes)
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith((".", "~$", "__MACOSX")) for part in PurePosixPath(path).parts)
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    """Return an entry's name; without the flag of UTF-8 it is in the code page of its maker."""
+    if entry.flag_bits & 0x800:
+        return entry.filename
+    raw = entry.filename.encode("cp437", "replace")
+    for codec in ("utf-8", "gb18030"):
+        try:
+            return raw.decode(codec)
+        except UnicodeDecodeError:
+            continue
+    return entry.filename

@@ -1,0 +1,154 @@
+"""Mails (RFC 5322) and web archives (RFC 2557) → Markdown."""
+
+import re
+from collections.abc import Iterator
+from email import policy
+from email.header import decode_header
+from email.message import Message
+from email.parser import BytesParser
+from email.utils import parsedate_to_datetime
+
+from rag_app.documents.encoding import decode
+from rag_app.documents.formats import ExtractedText
+from rag_app.documents.parts import ReadPart, read_parts
+from rag_app.documents.text import clean, one_blank_line, shown
+from rag_app.documents.web.html import declared_charset, page_markdown, wider_charset
+from rag_app.errors import DocumentError
+
+_FIELDS = ("From", "To", "Cc", "Date")
+_MOST_NESTED = 20
+"""Parts in parts of one message."""
+
+
+def read_mail(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
+    """Return a mail: its subject, sender, receivers, date, text, and what it was sent with."""
+    message = _parsed(data)
+    mail = _Mail(name)
+    body = mail.body(message)
+    texts, notes = read_parts(mail.attachments, read_part)
+    text = mail_text(
+        _header(message, "Subject"), [(field, _header(message, field)) for field in _FIELDS], body
+    )
+    return ExtractedText("\n\n".join(filter(None, [text, *texts])), notes=[*mail.notes, *notes])
+
+
+def read_web_archive(data: bytes, name: str) -> ExtractedText:
+    """Return the page of a web archive (.mht), with those in its frames."""
+    mail = _Mail(name)
+    text = mail.body(_parsed(data))
+    pages = [page_markdown(page) for page in mail.frames]
+    return ExtractedText("\n\n".join(filter(None, [text, *pages])), notes=mail.notes)
+
+
+def mail_text(subject: str, fields: list[tuple[str, str]], body: str) -> str:
+    """Return a mail as Markdown."""
+    head = "\n".join(f"{field}: {value}" for field, value in fields if value)
+    title = f"# {subject}" if subject else ""
+    return one_blank_line(clean("\n\n".join(filter(None, [title, head, body]))))
+
+
+def _parsed(data: bytes) -> Message:
+    # Not the newer policies: they put U+FFFD for headers in GBK that are not encoded.
+    return BytesParser(policy=policy.compat32).parsebytes(data.lstrip(b"\xef\xbb\xbf\r\n"))
+
+
+class _Mail:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.attachments: list[tuple[str, bytes]] = []
+        self.frames: list[str] = []
+        self.notes: list[str] = []
+
+    def body(self, part: Message, depth: int = 0) -> str:
+        """Return the text of a message or part; what it was sent with becomes attachments."""
+        if depth > _MOST_NESTED:
+            msg = f"{shown(self.name)} is nested too deep to be read"
+            raise DocumentError(msg)
+        kind = part.get_content_type()
+        inner = list(_inner(part))
+        if kind == "message/rfc822" and inner:
+            self.attachments.append((_filename(part) or "mail.eml", inner[0].as_bytes()))
+            return ""
+        if kind == "multipart/alternative":  # the last is the richest
+            texts = (self.body(item, depth + 1) for item in reversed(inner))
+            return next((text for text in texts if text.strip()), "")
+        if kind == "multipart/related" and inner:
+            for item in inner[1:]:
+                if item.get_content_type() == "text/html":
+                    self.frames.append(self._text(item))
+                elif not item.get_content_type().startswith(("image/", "text/css", "font/")):
+                    self._attach(item)
+            return self.body(inner[0], depth + 1)
+        if inner:
+            return "\n\n".join(filter(None, (self.body(item, depth + 1) for item in inner)))
+        attached = part.get_content_disposition() == "attachment"
+        if not kind.startswith("text/") or (attached and _filename(part)):
+            self._attach(part)
+            return ""
+        text = self._text(part)
+        is_page = kind == "text/html" or text.lstrip()[:6].lower() == "<html>"
+        return page_markdown(text) if is_page else text.strip()
+
+    def _text(self, part: Message) -> str:
+        data = _content(part)
+        charset = part.get_content_charset()
+        declared = wider_charset(charset) if charset else declared_charset(data)
+        return decode(data, self.name, declared=declared)[0] if data.strip() else ""
+
+    def _attach(self, part: Message) -> None:
+        data, name = _content(part), _filename(part)
+        if not data or part.get_content_type() == "application/javascript":
+            return
+        if name:
+            self.attachments.append((name, data))
+        elif not part.get_content_type().startswith("image/"):
+            self.notes.append(f"a part of type {shown(part.get_content_type())} was not read")
+
+
+def _inner(part: Message) -> Iterator[Message]:
+    payload = part.get_payload()
+    if isinstance(payload, list):
+        yield from (item for item in payload if isinstance(item, Message))
+
+
+def _content(part: Message) -> bytes:
+    data = part.get_payload(decode=True)
+    return data if isinstance(data, bytes) else b""
+
+
+def _filename(part: Message) -> str:
+    name = part.get_filename() or ""
+    return re.split(r"[/\\]", _decoded(name))[-1].strip()
+
+
+def _header(message: Message, field: str) -> str:
+    """Return a header as text; a date as ``2023-08-15 10:00 +0800``."""
+    value = next((str(raw) for key, raw in message.raw_items() if key.lower() == field.lower()), "")
+    text = " ".join(_decoded(value).split())
+    if field == "Date":
+        try:
+            return f"{parsedate_to_datetime(text):%Y-%m-%d %H:%M %z}".strip()
+        except (ValueError, TypeError, OverflowError):
+            return text
+    return text
+
+
+def _decoded(value: str) -> str:
+    """Return a header without its encoding (RFC 2047), or, where it has none, by its bytes."""
+    raw = value.encode("utf-8", "surrogateescape")
+    if not raw.isascii():
+        return _guessed(raw)
+    try:
+        parts = decode_header(re.sub(r"\?=\s+=\?", "?==?", value))
+    except ValueError:  # damaged base64
+        return value
+    return "".join(
+        part if isinstance(part, str) else _guessed(part, charset) for part, charset in parts
+    )
+
+
+def _guessed(raw: bytes, charset: str | None = None) -> str:
+    try:
+        return decode(raw, "header", declared=wider_charset(charset or "utf-8"))[0]
+    except DocumentError:
+        return raw.decode("utf-8", "replace")

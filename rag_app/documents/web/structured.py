@@ -1,0 +1,162 @@
+"""JSON, JSON Lines and XML → lines of ``path: value``, and notebooks → Markdown."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from rag_app.documents.archive import expand_entities
+from rag_app.documents.encoding import decode
+from rag_app.documents.formats import ExtractedText
+from rag_app.documents.text import clean, one_blank_line, shown
+from rag_app.documents.web.html import declared_charset, page_markdown
+from rag_app.errors import DocumentError
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+MAX_CHARACTERS = 100_000_000
+"""Of the text of one file: the path stands with each value, and may be long."""
+_BLOB = re.compile(
+    r"(?:data:[\w/+.;=-]+,)?[A-Za-z0-9+/_=-]{200,}\s*|data:[\w/+.-]+;base64,.*", re.S
+)
+"""Bytes written as text (base64, hexadecimal): not for readers."""
+
+
+def read_json(data: bytes, name: str, encoding: str | None = None) -> ExtractedText:
+    """Return the values of JSON or JSON Lines, each with its path; a flat object is one line.
+
+    Raises:
+        DocumentError: it is neither, or too much.
+    """
+    text, codec = decode(data, name, encoding)
+    values = _parsed(text.removeprefix("\ufeff"), name)
+    blobs = [0]
+    return _joined(_lines(values, "", blobs), codec, blobs, name)
+
+
+def read_notebook(data: bytes, name: str, encoding: str | None = None) -> ExtractedText:
+    """Return the text, code and written results of a Jupyter notebook (nbformat 4, and 3)."""
+    text, codec = decode(data, name, encoding)
+    book = _parsed(text.removeprefix("\ufeff"), name)
+    sheets = book.get("worksheets") or [book]
+    language = book.get("metadata", {}).get("language_info", {}).get("name", "python")
+    parts: list[str] = []
+    pictures = 0
+    for cell in (cell for sheet in sheets for cell in sheet.get("cells", [])):
+        source = _source(cell.get("source", cell.get("input", "")))
+        if cell.get("cell_type") != "code":
+            parts.append(f"# {source}" if cell.get("cell_type") == "heading" else source)
+            continue
+        parts.append(f"```{language}\n{source}\n```" if source.strip() else "")
+        for output in cell.get("outputs", []):
+            result, picture = _output(output)
+            parts.append(result)
+            pictures += picture
+    notes = [f"{pictures} pictures in results were not read"] if pictures else []
+    return ExtractedText(one_blank_line(clean("\n\n".join(parts))), codec, notes=notes)
+
+
+def read_xml(data: bytes, name: str, encoding: str | None = None) -> ExtractedText:
+    """Return the text of an XML file; where an element holds nothing else, after its name."""
+    from lxml import etree
+
+    text, codec = decode(data, name, encoding, declared=declared_charset(data))
+    markup = expand_entities(re.sub(r"^\ufeff?\s*<\?xml.*?\?>", "", text, flags=re.S), name)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True
+    )
+    root = etree.fromstring(markup.strip().encode(), parser)
+    return ExtractedText(clean("\n".join(_element_lines(root))), codec)
+
+
+def _element_lines(root: "_Element") -> Iterator[str]:
+    waiting = [root]
+    while waiting:
+        element = waiting.pop()
+        inner = list(element)
+        own = [element.text, *(child.tail for child in inner)]
+        if inner and not any(text and text.strip() for text in own):
+            waiting.extend(reversed(inner))
+            continue
+        text = " ".join("".join(map(str, element.itertext())).split())
+        label = str(element.tag).rpartition("}")[2]
+        if text:
+            yield text if inner else f"{label}: {text}"
+
+
+def _parsed(text: str, name: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        msg = f"{shown(name)} is nested too deep to be read"
+        raise DocumentError(msg) from error
+    except ValueError as error:
+        lines = [line for line in text.split("\n") if line.strip()]
+        try:
+            return [json.loads(line) for line in lines]
+        except (ValueError, RecursionError):
+            msg = f"{shown(name)} is no valid JSON ({error}); mend it, or name a copy .txt"
+            raise DocumentError(msg) from error
+
+
+def _lines(value: Any, path: str, blobs: list[int]) -> Iterator[str]:
+    """Yield a value's lines; ``blobs`` counts the strings that are left out."""
+    waiting = [(path, value)]
+    while waiting:
+        path, value = waiting.pop()
+        label = f"{path}: " if path else ""
+        if isinstance(value, dict) and not any(isinstance(v, dict | list) for v in value.values()):
+            pairs = ((key, _scalar(item, blobs)) for key, item in value.items())
+            line = "; ".join(f"{key}: {text}" for key, text in pairs if text)
+            yield label + line if line else ""
+        elif isinstance(value, dict):
+            inner = [(f"{path}.{key}" if path else key, item) for key, item in value.items()]
+            waiting.extend(reversed(inner))
+        elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+            waiting.extend((path, item) for item in reversed(value))
+        else:
+            items = value if isinstance(value, list) else [value]
+            text = "; ".join(filter(None, (_scalar(item, blobs) for item in items)))
+            yield label + text if text else ""
+
+
+def _scalar(value: object, blobs: list[int]) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        blob = bool(_BLOB.fullmatch(value))
+        blobs[0] += blob
+        return "" if blob else value.strip()
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _joined(lines: Iterator[str], codec: str, blobs: list[int], name: str) -> ExtractedText:
+    kept: list[str] = []
+    size = 0
+    for line in filter(None, lines):
+        size += len(line) + 1
+        if size > MAX_CHARACTERS:
+            msg = f"{shown(name)} holds more than {MAX_CHARACTERS:,} characters; split it"
+            raise DocumentError(msg)
+        kept.append(line)
+    notes = [f"{blobs[0]} values that are encoded bytes were left out"] if blobs[0] else []
+    return ExtractedText(clean("\n".join(kept)), codec, notes=notes)
+
+
+def _source(lines: object) -> str:
+    return "".join(map(str, lines)) if isinstance(lines, list) else str(lines or "")
+
+
+def _output(output: dict[str, Any]) -> tuple[str, bool]:
+    """Return the text of a result, and whether it is only a picture."""
+    if output.get("output_type") in {"error", "pyerr"}:
+        return f"{output.get('ename')}: {output.get('evalue')}", False
+    if "text" in output and "data" not in output:
+        return _source(output["text"]).strip(), False
+    found = output.get("data", {})
+    for kind in ("text/markdown", "text/html", "text/plain"):
+        if kind in found:
+            text = _source(found[kind])
+            return page_markdown(text) if kind == "text/html" else text.strip(), False
+    return "", any(str(kind).startswith("image/") for kind in found)

@@ -1,0 +1,164 @@
+"""Formats of before 2007: xls, msg, doc and ppt."""
+
+import io
+import struct
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+import xlwt
+
+from rag_app.documents.extraction import extract, kind_of
+from rag_app.documents.office import legacy
+from rag_app.documents.office.old_spreadsheet import read_xls
+from rag_app.documents.office.outlook import uncompressed_rtf
+from rag_app.errors import DocumentError
+from tests.rag_app.documents.making import docx
+from tests.rag_app.documents.office.compound import compound_file
+
+
+def workbook() -> bytes:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("门店")
+    percent, day = xlwt.easyxf(num_format_str="0.0%"), xlwt.easyxf(num_format_str="yyyy年m月")
+    hours = xlwt.easyxf(num_format_str="[h]:mm")
+    for column, name in enumerate(["大区", "门店", "增长", "开业", "工时", "营业"]):
+        sheet.write(0, column, name)
+    sheet.write_merge(1, 2, 0, 0, "华东")
+    for row, (shop, growth) in enumerate([("苏州店", 0.153), ("无锡店", -0.042)], 1):
+        sheet.write(row, 1, shop)
+        sheet.write(row, 2, growth, percent)
+        sheet.write(row, 3, date(1990, 7, 1), day)
+        sheet.write(row, 4, 26.25 / 24, hours)
+        sheet.write(row, 5, row == 1)
+    book.add_sheet("底稿").visibility = 1
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def test_values_are_read_as_their_sheet_shows_them() -> None:
+    read = read_xls(workbook(), "a.xls")
+    assert read.text.split("\n") == [
+        "## 门店",
+        "",
+        "大区: 华东; 门店: 苏州店; 增长: 15.3%; 开业: 1990年7月; 工时: 26:15; 营业: TRUE",
+        "大区: 华东; 门店: 无锡店; 增长: -4.2%; 开业: 1990年7月; 工时: 26:15; 营业: FALSE",
+    ]
+    assert read.notes == ["1 hidden sheets were left out"]
+
+
+def test_damaged_workbooks_are_refused_in_one_line() -> None:
+    data = workbook()
+    for size in (600, len(data) // 2):
+        kind = kind_of(data[:size], ".xls", "a.xls")
+        with pytest.raises(DocumentError, match="damaged") as caught:
+            extract(data[:size], kind, "a.xls")
+        assert "\n" not in str(caught.value)
+
+
+def message(streams: dict[str, bytes]) -> bytes:
+    sent = struct.pack("<IIQ", 0x00390040, 0, 133_364_448_000_000_000)
+    return compound_file(
+        {
+            "__properties_version1.0": bytes(32) + sent,
+            "__substg1.0_0037001F": "会议通知".encode("utf-16-le"),
+            "__substg1.0_0C1A001F": "张三".encode("utf-16-le"),
+            "__substg1.0_5D01001F": "a@b.cn".encode("utf-16-le"),
+            "__substg1.0_0E04001E": "李四".encode("gbk"),
+            **streams,
+        }
+    )
+
+
+def test_a_message_with_what_it_was_sent_with() -> None:
+    file = "__attach_version1.0_#00000000/__substg1.0_"
+    data = message(
+        {
+            "__substg1.0_1000001F": "会议定于三月九日。".encode("utf-16-le"),
+            f"{file}37010102": "附件内容。".encode("gbk"),
+            f"{file}3707001F": "说明.txt".encode("utf-16-le"),
+        }
+    )
+    assert kind_of(data, ".msg", "a.msg") == "msg"
+    assert extract(data, "msg", "a.msg").text == (
+        "# 会议通知\n\nFrom: 张三 <a@b.cn>\nTo: 李四\nDate: 2023-08-14 00:00 +0000\n\n"
+        "会议定于三月九日。\n\n## 说明.txt\n\n附件内容。"
+    )
+
+
+def test_a_message_whose_text_is_compressed_rtf() -> None:
+    # The example of MS-OXRTFCP, 4.1.1.
+    packed = bytes.fromhex(
+        "2d0000002b0000004c5a4675f1c5c7a703000a007263706731323542320af32068656c090020627705b06c647d"
+        "0a800fa0"
+    )
+    assert uncompressed_rtf(packed) == b"{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n"
+    assert "hello world" in extract(message({"__substg1.0_10090102": packed}), "msg", "a.msg").text
+
+
+def soffice(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = folder / "soffice"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+OLD_WORD = compound_file({"WordDocument": bytes(100)})
+
+
+def test_old_word_is_read_through_libreoffice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "result.docx").write_bytes(docx("合同正文。"))
+    # The last argument is the file, the one before it the folder.
+    script = f'for last; do :; done; cp {tmp_path}/result.docx "${{last%.doc}}.docx"'
+    soffice(tmp_path, script, monkeypatch)
+    assert kind_of(OLD_WORD, ".wps", "a.wps") == "doc"
+    assert extract(OLD_WORD, "doc", "a.doc").text == "合同正文。"
+
+
+def test_a_conversion_that_hangs_is_ended_with_all_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soffice(tmp_path, f"sh -c 'sleep 3; touch {tmp_path}/late' & sleep 60", monkeypatch)
+    monkeypatch.setattr(legacy, "TIMEOUT", 0.5)
+    with pytest.raises(DocumentError, match=r"did not convert it within .* save it as \.docx"):
+        extract(OLD_WORD, "doc", "a.doc")
+    time.sleep(3)
+    assert not (tmp_path / "late").exists()
+
+
+def test_advice_where_there_is_no_libreoffice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    slides = compound_file({"PowerPoint Document": bytes(100)})
+    for data, suffix, wanted in ((OLD_WORD, ".doc", ".docx"), (slides, ".dps", ".pptx")):
+        kind = kind_of(data, suffix, "a")
+        with pytest.raises(DocumentError, match=f"LibreOffice.* save it as {wanted}$"):
+            extract(data, kind, "a")
+
+
+def test_what_needs_a_password_is_said() -> None:
+    data = compound_file({"EncryptedPackage": bytes(100)})
+    with pytest.raises(DocumentError, match="with a password; save a copy without one"):
+        kind_of(data, ".docx", "a.docx")
+
+
+@pytest.mark.parametrize(
+    ("data", "suffix", "kind"),
+    [
+        (b"<html><table>", ".xls", "html"),
+        ("姓名\t城市\n张某\t绍兴\n".encode("gbk"), ".xls", "csv"),
+        (b"{\\rtf1 x}", ".doc", "rtf"),
+        (b"MIME-Version: 1.0\nContent-Type: multipart/related; boundary=x\n", ".doc", "mht"),
+    ],
+)
+def test_pages_and_lists_under_the_suffixes_of_office(data: bytes, suffix: str, kind: str) -> None:
+    assert kind_of(data, suffix, "a") == kind
+
+
+@pytest.mark.parametrize("suffix", [".doc", ".xls", ".wps", ".ppt"])
+def test_text_under_the_suffixes_of_office_is_refused(suffix: str) -> None:
+    with pytest.raises(DocumentError, match="is damaged or no"):
+        kind_of(b"x", suffix, "a")

@@ -1,0 +1,103 @@
+import pytest
+
+from rag_app.documents.extraction import kind_of
+from rag_app.documents.office.open_document import read_odf
+from rag_app.errors import DocumentError
+from tests.rag_app.documents.making import zipped
+
+NAMES = " ".join(
+    f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for name in ("office", "text", "table", "style", "presentation")
+)
+NAMES += ' xmlns:draw="urn:oasis:names:tc:opendocument:xmlns:drawing:1.0"'
+
+
+def odf(kind: str, body: str, styles: str = "", **parts: str) -> bytes:
+    content = (
+        f"<office:document-content {NAMES}><office:automatic-styles>{styles}"
+        f"</office:automatic-styles><office:body><office:{kind}>{body}</office:{kind}>"
+        "</office:body></office:document-content>"
+    )
+    mime = f"application/vnd.oasis.opendocument.{kind}"
+    return zipped({"mimetype": mime, "content.xml": content, **parts})
+
+
+def test_text() -> None:
+    style = (
+        '<text:list-style style:name="L"><text:list-level-style-number text:level="1"'
+        ' style:num-format="一, 二, 三, ..." style:num-prefix="第" style:num-suffix="条"/>'
+        "</text:list-style>"
+    )
+    body = (
+        '<text:h text:outline-level="2">总则</text:h>'
+        '<text:p>甲<text:s text:c="2"/>乙<text:tab/><text:span>丙</text:span>'
+        "<text:note><text:note-citation>1</text:note-citation><text:note-body><text:p>注</text:p>"
+        "</text:note-body></text:note></text:p>"
+        "<text:tracked-changes><text:p>删</text:p></text:tracked-changes>"
+        '<text:list text:style-name="L"><text:list-item><text:p>租金</text:p></text:list-item>'
+        "<text:list-item><text:p>期限</text:p></text:list-item></text:list>"
+        "<text:p><text:ruby><text:ruby-base>邯</text:ruby-base><text:ruby-text>hán</text:ruby-text>"
+        "</text:ruby>郸</text:p>"
+    )
+    data = odf("text", body, style)
+    assert kind_of(data, ".odt", "a.odt") == "odt"
+    assert read_odf(data, "a.odt").text == (
+        "## 总则\n\n甲  乙\t丙 [注]\n\n第一条 租金\n第二条 期限\n\n邯郸"
+    )
+
+
+def cell(text: str, attributes: str = "") -> str:
+    return f"<table:table-cell {attributes}><text:p>{text}</text:p></table:table-cell>"
+
+
+def test_workbook() -> None:
+    covered = "<table:covered-table-cell/>"
+    rows = [
+        cell("大区") + cell("门店") + cell("增长"),
+        cell("华东", 'table:number-rows-spanned="2"') + cell("苏州店") + cell("15%"),
+        covered + cell("无锡店") + cell("-4%"),
+        cell("合计", 'table:number-columns-spanned="2"') + covered + cell("3%"),
+    ]
+    body = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
+    empty = '<table:table-row table:number-rows-repeated="1048570"><table:table-cell/>'
+    empty += "</table:table-row>"
+    hidden = (
+        '<style:style style:name="H"><style:table-properties table:display="false"/></style:style>'
+    )
+    sheets = (
+        f'<table:table table:name="门店">{body}{empty}</table:table>'
+        f'<table:table table:name="底稿" table:style-name="H">{body}</table:table>'
+    )
+    read = read_odf(odf("spreadsheet", sheets, hidden), "a.ods")
+    assert read.text.split("\n") == [
+        "## 门店",
+        "",
+        "大区: 华东; 门店: 苏州店; 增长: 15%",
+        "大区: 华东; 门店: 无锡店; 增长: -4%",
+        "大区: 合计; 门店: 合计; 增长: 3%",
+    ]
+    assert read.notes == ["1 hidden sheets were left out"]
+
+
+def test_slides_are_pages() -> None:
+    page = (
+        "<draw:page><draw:frame><draw:text-box><text:p>{}</text:p></draw:text-box></draw:frame>"
+        "<presentation:notes><draw:frame><draw:text-box><text:p>{}</text:p></draw:text-box>"
+        "</draw:frame></presentation:notes></draw:page>"
+    )
+    read = read_odf(odf("presentation", page.format("一", "备注") + page.format("二", "")), "a.odp")
+    assert read.text == "一\n\nNotes: 备注\n\n二"
+    assert list(read.page_starts) == [0, read.text.index("二")]
+
+
+def test_what_means_harm_is_refused() -> None:
+    locked = odf("text", "", **{"META-INF/manifest.xml": "<m><encryption-data/></m>"})
+    with pytest.raises(DocumentError, match="password"):
+        read_odf(locked, "a.odt")
+    many = cell("x", 'table:number-columns-repeated="9999"')
+    row = f'<table:table-row table:number-rows-repeated="999999">{many}</table:table-row>'
+    with pytest.raises(DocumentError, match=r"more than .* cells"):
+        read_odf(odf("spreadsheet", f"<table:table>{row}</table:table>"), "a.ods")
+    deep = "<text:section>" * 1000 + "</text:section>" * 1000
+    with pytest.raises(Exception, match=r"too deep|depth"):
+        read_odf(odf("text", deep), "a.odt")

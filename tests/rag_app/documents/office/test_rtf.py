@@ -1,0 +1,63 @@
+import pytest
+
+from rag_app.documents.office.rtf import read_rtf
+from rag_app.errors import DocumentError
+
+MEETING = "会议定于三月九日下午两点在二号楼会议室召开。"
+
+
+def codes(text: str, encoding: str = "gbk") -> bytes:
+    return "".join(f"\\'{byte:02x}" for byte in text.encode(encoding)).encode()
+
+
+def text_of(body: bytes) -> str:
+    return read_rtf(b"{\\rtf1\\ansi\\ansicpg936\\uc1 " + body + b"}", "a.rtf").text
+
+
+def test_bytes_of_the_code_page() -> None:
+    assert text_of(b"{\\fonttbl{\\f0 " + codes("宋体") + b";}}\\f0 " + codes(MEETING)) == MEETING
+
+
+@pytest.mark.parametrize(("fallback", "count"), [(b"?", 1), (b"\\'bb\\'e1", 2), (b"", 0)])
+def test_unicode_with_what_old_readers_show(fallback: bytes, count: int) -> None:
+    units = [int.from_bytes(char.encode("utf-16-le"), "little", signed=True) for char in MEETING]
+    body = b"".join(b"\\u%d" % unit + (fallback or b" ") for unit in units)
+    assert text_of(b"\\uc%d " % count + body) == MEETING
+
+
+def test_characters_beyond_the_first_plane_and_each_fonts_own_encoding() -> None:
+    assert text_of(b"\\u-10179?\\u-8704?") == "😀"
+    fonts = b"{\\fonttbl{\\f0\\fcharset128 M;}{\\f1\\fcharset204 A;}}"
+    body = b"\\f0 " + codes("会議", "cp932") + b"{\\f1 " + codes("Да", "cp1251") + b"}"
+    assert text_of(fonts + body) == "会議Да"
+
+
+def test_what_is_not_shown_is_no_text() -> None:
+    body = (
+        b"{\\info{\\title x}}{\\*\\generator y}{\\pict 89504e47}a{\\v hidden}{\\deleted gone}b"
+        b"{\\field{\\*\\fldinst HYPERLINK z}{\\fldrslt link}}{\\*\\bkmkstart m}"
+        b"\\bin4 {{{{c{\\footnote note}"
+    )
+    assert text_of(body) == "ablinkc [note]"
+
+
+def test_headings_and_tables() -> None:
+    row = b"\\trowd%s\\cellx1\\cellx2\\cellx3\\intbl %s\\cell %s\\cell %s\\cell\\row"
+    body = b"\\pard\\outlinelevel1 Shops\\par\\pard "
+    body += row % (b"", b"Region", b"Shop", b"Growth")
+    body += row % (b"\\clvmgf", b"East", b"A\\par A", b"15%") + row % (
+        b"\\clvmrg",
+        b"",
+        b"B",
+        b"-4%",
+    )
+    assert text_of(body + b"\\pard after\\par") == (
+        "## Shops\n\nRegion: East; Shop: A A; Growth: 15%\n"
+        "Region: East; Shop: B; Growth: -4%\n\nafter"
+    )
+
+
+@pytest.mark.parametrize("data", [b"x", b"", b"{\\rtf1 " + b"{" * 20_000])
+def test_what_is_no_rtf_is_refused(data: bytes) -> None:
+    with pytest.raises(DocumentError, match=r"no RTF|too deep"):
+        read_rtf(data, "a.rtf")

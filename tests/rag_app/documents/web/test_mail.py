@@ -1,0 +1,101 @@
+from email.message import EmailMessage
+from email.policy import SMTP
+
+import pytest
+
+from rag_app.documents.extraction import extract, kind_of
+from tests.rag_app.documents.making import docx, zipped
+
+MEETING = "会议定于三月九日下午两点在二号楼会议室召开。"
+
+
+def mail(**headers: str) -> EmailMessage:
+    message = EmailMessage(policy=SMTP)
+    for name, value in {"Subject": "通知", "From": "张三 <a@b.cn>", **headers}.items():
+        message[name] = value
+    return message
+
+
+def read(message: EmailMessage | bytes) -> tuple[str, list[str]]:
+    data = message if isinstance(message, bytes) else message.as_bytes()
+    found = extract(data, kind_of(data, ".eml", "a.eml"), "a.eml")
+    return found.text, list(found.notes)
+
+
+@pytest.mark.parametrize("transfer", ["base64", "quoted-printable", "8bit"])
+@pytest.mark.parametrize("charset", ["utf-8", "gb2312", "big5"])
+def test_text_in_any_transfer_and_charset(transfer: str, charset: str) -> None:
+    text = MEETING if charset != "big5" else "會議定於三月九日下午兩點召開。"
+    message = mail(To="李四 <c@d.cn>", Date="Tue, 15 Aug 2023 10:00:00 +0800")
+    message.set_content(text, charset=charset, cte=transfer)
+    assert read(message)[0] == (
+        "# 通知\n\nFrom: 张三 <a@b.cn>\nTo: 李四 <c@d.cn>\nDate: 2023-08-15 10:00 +0800\n\n" + text
+    )
+
+
+def test_a_subject_over_several_lines() -> None:
+    subject = "关于二〇二三年第三季度办公用品采购与领用管理办法修订意见征集的通知" * 2
+    message = mail(Subject=subject)
+    message.set_content("x")
+    assert read(message)[0].startswith(f"# {subject}\n\n")
+
+
+def test_headers_and_text_in_gbk_without_any_encoding() -> None:
+    data = f"Subject: 会议通知\nFrom: 张三\n\n{MEETING}\n".encode("gbk")
+    assert read(data)[0] == f"# 会议通知\n\nFrom: 张三\n\n{MEETING}"
+
+
+def test_the_richer_form_is_read_once() -> None:
+    message = mail()
+    message.set_content("纯文本")
+    message.add_alternative(
+        "<p>富文本</p><table><tr><th>项<th>价<tr><td>饭<td>30</table>", subtype="html"
+    )
+    assert read(message)[0] == "# 通知\n\nFrom: 张三 <a@b.cn>\n\n富文本\n\n项: 饭; 价: 30"
+
+
+def test_what_it_was_sent_with_is_read_through_the_same_readers() -> None:
+    inner = mail(Subject="转发")
+    inner.set_content("里层正文。")
+    message = mail()
+    message.set_content("见附件。")
+    for name, data in (
+        ("合同.docx", docx("合同正文。")),
+        ("包.zip", zipped({"表.csv": "甲,乙\n1,2\n"})),
+    ):
+        message.add_attachment(data, maintype="application", subtype="x", filename=name)
+    message.add_attachment(b"MZ\0\1" * 9, maintype="application", subtype="x", filename="程序.exe")
+    message.add_attachment(inner)
+    text, notes = read(message)
+    for part in ("见附件。", "## 合同.docx\n\n合同正文。", "甲: 1; 乙: 2", "# 转发", "里层正文。"):
+        assert part in text
+    assert len(notes) == 1
+    assert notes[0].startswith("程序.exe was not read")
+
+
+def test_a_web_archive_with_its_frames() -> None:
+    frames = (
+        "MIME-Version: 1.0\nContent-Type: multipart/related; boundary=x\n\n"
+        "--x\nContent-Type: text/html; charset=gb2312\n"
+        f"Content-Transfer-Encoding: 8bit\n\n<p>{MEETING}</p>\n"
+        "--x\nContent-Type: text/html; charset=gb2312\n\n<p>框架里的字。</p>\n"
+        "--x\nContent-Type: image/png\nContent-Transfer-Encoding: base64\n\niVBORw0KGgo=\n--x--\n"
+    ).encode("gbk")
+    for suffix in (".mht", "", ".doc"):
+        kind = kind_of(frames, suffix, "a")
+        assert kind == "mht"
+        assert extract(frames, kind, "a").text == f"{MEETING}\n\n框架里的字。"
+
+
+def test_mails_in_mails_without_end() -> None:
+    message = mail(Subject="最里")
+    message.set_content("最里的字。")
+    for _ in range(10):
+        outer = mail()
+        outer.set_content("外层。")
+        outer.add_attachment(message)
+        message = outer
+    text, notes = read(message)
+    assert "外层。" in text
+    assert "最里的字。" not in text
+    assert "too deep" in " ".join(notes)

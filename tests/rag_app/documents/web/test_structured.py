@@ -1,0 +1,83 @@
+import json
+
+import pytest
+
+from rag_app.documents.web import structured
+from rag_app.documents.web.structured import read_json, read_notebook, read_xml
+from rag_app.errors import DocumentError
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"标题": "通知", "正文": "会议\n召开。"}, "标题: 通知; 正文: 会议\n召开。"),
+        ([{"n": "甲", "v": 1}, {"n": "乙", "v": None, "w": True}], "n: 甲; v: 1\nn: 乙; w: true"),
+        ({"a": {"b": [1, 2], "c": {"d": "x"}}, "e": 3}, "a.b: 1; 2\na.c: d: x\ne: 3"),
+        (["一", "二"], "一; 二"),
+        ("一", "一"),
+    ],
+)
+def test_json_as_lines(value: object, text: str) -> None:
+    assert read_json(json.dumps(value).encode(), "a.json").text == text
+
+
+def test_lines_of_json() -> None:
+    lines = '{"n": "\\u7532"}\n\n{"n": "\\u4e59"}\n'
+    assert read_json(lines.encode(), "a.jsonl").text == "n: 甲\nn: 乙"
+
+
+def test_bytes_written_as_text_are_left_out_and_counted() -> None:
+    value = {"a": "data:image/png;base64,AAAA", "b": "QUJD" * 100, "c": "文"}
+    read = read_json(json.dumps(value).encode(), "a.json")
+    assert read.text == "c: 文"
+    assert read.notes == ["2 values that are encoded bytes were left out"]
+
+
+@pytest.mark.parametrize("data", [b"{x", b"[" * 100_000, b'{"a": 1}\n{x}'])
+def test_what_is_no_json_is_refused(data: bytes) -> None:
+    with pytest.raises(DocumentError, match=r"no valid JSON|too deep"):
+        read_json(data, "a.json")
+
+
+def test_the_length_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(structured, "MAX_CHARACTERS", 100)
+    with pytest.raises(DocumentError, match="more than 100 characters"):
+        read_json(json.dumps({"k" * 30: [{"a": 1}] * 9}).encode(), "a.json")
+
+
+def test_a_notebook() -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["# 说明\n", "正文。"]},
+        {
+            "cell_type": "code",
+            "source": "print(1)",
+            "outputs": [
+                {"output_type": "stream", "text": ["1\n"]},
+                {"output_type": "display_data", "data": {"image/png": "AAAA"}},
+                {
+                    "output_type": "execute_result",
+                    "data": {"text/html": "<p>表</p>", "text/plain": "x"},
+                },
+                {"output_type": "error", "ename": "E", "evalue": "v", "traceback": ["\x1b[31m"]},
+            ],
+        },
+    ]
+    read = read_notebook(json.dumps({"cells": cells, "metadata": {}}).encode(), "a.ipynb")
+    assert read.text == "# 说明\n正文。\n\n```python\nprint(1)\n```\n\n1\n\n表\n\nE: v"
+    assert read.notes == ["1 pictures in results were not read"]
+
+
+def test_xml() -> None:
+    page = (
+        '<?xml version="1.0" encoding="gbk"?><a><b>甲</b><!--x--><c>文<i>字</i>尾</c><d e="f"/></a>'
+    )
+    assert read_xml(page.encode("gbk"), "a.xml").text == "b: 甲\n文字尾"
+
+
+def test_entities_that_multiply_are_refused() -> None:
+    page = '<!DOCTYPE x [<!ENTITY a "哈哈"><!ENTITY b "&a;&a;">]><x>&b;</x>'
+    with pytest.raises(DocumentError, match="XML entities"):
+        read_xml(page.encode(), "a.xml")
+    outside = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>甲&a;</x>'
+    with pytest.raises(Exception, match="Entity 'a' not defined"):
+        read_xml(outside.encode(), "a.xml")
