@@ -124,6 +124,14 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(default=2 * 2**30, ge=1)
     """Of all files in one request; each is held to ``max_file_bytes`` as well."""
 
+    @field_validator("index")
+    @classmethod
+    def _names_a_folder(cls, value: str) -> str:
+        if not value.strip() or "\0" in value:
+            msg = "the index has no name; give one, or a folder"
+            raise ValueError(msg)
+        return value
+
     @field_validator("llm_api_key", "api_key")
     @classmethod
     def _no_blank_key(cls, value: SecretStr | None) -> SecretStr | None:

@@ -3,6 +3,7 @@
 Errors and warnings become one line on stderr, and errors an exit code.
 """
 
+import io
 import logging
 import sys
 from typing import ClassVar
@@ -33,6 +34,9 @@ class _Warnings(logging.Handler):
 
 def root(debug: Debug = False, version: Version = False) -> None:  # noqa: ARG001 - see Boundary
     """Ask and summarize documents with models you own."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding lacks is escaped
+            stream.reconfigure(errors="backslashreplace")
     handler = _Warnings(logging.WARNING)
     for package in ("rag_app", "model_prep"):
         logging.getLogger(package).handlers = [handler]

@@ -36,7 +36,9 @@ def docs(
 
 @app.command("remove")
 def remove(
-    sources: Annotated[list[str], typer.Argument(help="Sources as `rag-app docs` lists them.")],
+    sources: Annotated[
+        list[str], typer.Argument(help="Files, folders, globs, as `rag-app docs` lists them.")
+    ],
     index: options.Index = None,
     as_json: options.Json = False,
 ) -> None:

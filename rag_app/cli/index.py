@@ -7,6 +7,9 @@ import typer
 
 from rag_app.cli import options
 
+SOME_FAILED = 3
+"""Exit code where some files could not be read and others were."""
+
 
 def index(
     paths: Annotated[
@@ -26,15 +29,27 @@ def index(
             help="A LangChain loader: of langchain-community (extra `community`), or module:Class.",
         ),
     ] = None,
+    ocr: options.Ocr = None,
+    exclude: options.Exclude = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="What to call standard input, such as 备忘.txt; else `-`."),
+    ] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Drop documents whose files are gone.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list what would be indexed.")
     ] = False,
     reembed: Annotated[
         bool, typer.Option("--reembed", help="Embed what is indexed again, with --embedding.")
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Index documents; what has not changed since is skipped."""
+    """Index documents; what has not changed since is skipped.
+
+    Exit code 3: some files could not be read, the others are indexed.
+    """
     from rag_app.cli import show
     from rag_app.cli.progress import indexing, reembedding
     from rag_app.engine import RagApp
@@ -42,10 +57,19 @@ def index(
 
     if not paths and not reembed:
         raise typer.BadParameter("name at least one PATH")
+    if name is not None:
+        _check_name(name, paths or [])
     settings = load_settings(
-        index=index, chunk_size=chunk_size, chunk_overlap=chunk_overlap, embedding=embedding
-    )
+        index=index, chunk_size=chunk_size, chunk_overlap=chunk_overlap, embedding=embedding,
+        ocr=ocr,
+    )  # fmt: skip
     with RagApp(settings=settings) as app:
+        if dry_run:
+            preview = app.preview(
+                paths or [], encoding=encoding, loader=loader, exclude=exclude or []
+            )
+            show.print_json(asdict(preview)) if as_json else show.index_preview(preview)
+            return
         if reembed:
             with reembedding() as progress:
                 count = app.reembed(progress)
@@ -54,11 +78,20 @@ def index(
             return
         with indexing() as progress:
             report = app.index(
-                paths, encoding=encoding, loader=loader, prune=prune, progress=progress
-            )
+                paths, encoding=encoding, loader=loader, prune=prune, exclude=exclude or [],
+                stdin_name=name, progress=progress,
+            )  # fmt: skip
     if as_json:
         show.print_json(asdict(report))
     else:
         show.index_report(report)
-    if report.failed and not (report.added or report.updated or report.unchanged):
-        raise typer.Exit(1)
+    if report.failed:
+        done = report.added or report.updated or report.unchanged or report.renamed
+        raise typer.Exit(SOME_FAILED if done else 1)
+
+
+def _check_name(name: str, paths: list[str]) -> None:
+    if "-" not in paths:
+        raise typer.BadParameter("--name is for standard input; name it as -")
+    if not name.strip() or "/" in name or "\0" in name:
+        raise typer.BadParameter("--name is a file's name, without folders")

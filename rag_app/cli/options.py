@@ -16,6 +16,22 @@ Timings = Annotated[bool, typer.Option("--timings", help="Print on stderr where 
 Encoding = Annotated[
     str | None, typer.Option(help="Text encoding, such as gb18030; detected by default.")
 ]
+Ocr = Annotated[
+    str | None,
+    typer.Option(
+        "--ocr",
+        metavar="auto|always|never",
+        help="Read pictures: where there is no text, all pages of a PDF, or none (extra `ocr`).",
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="GLOB",
+        help="Leave out files or folders by name, or by place where it has a /; can be repeated.",
+    ),
+]
 Embedding = Annotated[
     str | None,
     typer.Option(metavar="NAME|DIR|URL", help="Embedding model.", rich_help_panel=_RETRIEVAL),

@@ -1,5 +1,6 @@
-"""Progress bars on stderr; where stderr is no terminal they print nothing."""
+"""Progress on stderr: a bar on a terminal, else a line now and then."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
@@ -12,36 +13,65 @@ from rag_app.cli.show import messages
 if TYPE_CHECKING:
     from rag_app.index.indexing.report import IndexProgress, ProgressCallback
 
+_LINE_SECONDS = 10
+"""Between two lines where stderr is no terminal."""
+
+
+@contextmanager
+def indexing() -> "Iterator[ProgressCallback]":
+    """Give a callback that shows how many passages were embedded, of about how many."""
+    with _shown("indexing") as show:
+
+        def progress(now: "IndexProgress") -> None:
+            documents = f"{now.documents:,} of {now.total:,} documents read"
+            show(now.chunks, now.estimate, f"{documents}  {PurePath(now.source).name}")
+
+        yield progress
+
+
+@contextmanager
+def reembedding() -> Iterator[Callable[[int, int], None]]:
+    """Give a callback that shows how many passages were embedded again."""
+    with _shown("embedding again") as show:
+        yield lambda done, total: show(done, total, "")
+
+
+@contextmanager
+def _shown(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Give a callback that takes the passages done, about how many there are, and a detail."""
+    if messages.is_terminal:
+        with _bar() as bar:
+            task = bar.add_task(what, total=None, detail="")
+            yield lambda done, total, detail: bar.update(
+                task, total=total or None, completed=done, detail=detail
+            )
+        return
+    line, ended = [f"{what}: beginning"], threading.Event()
+
+    def show(done: int, total: int, detail: str) -> None:
+        line[0] = f"{what}: {done:,} of about {total:,} passages  {detail}".rstrip()
+
+    def print_lines() -> None:
+        while not ended.wait(_LINE_SECONDS):
+            messages.print(line[0], markup=False)
+
+    thread = threading.Thread(target=print_lines, daemon=True)
+    thread.start()
+    try:
+        yield show
+    finally:
+        ended.set()
+        thread.join()
+
 
 def _bar() -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("passages", markup=False),
         TimeRemainingColumn(),
         TextColumn("{task.fields[detail]}", markup=False),
         console=messages,
         transient=True,
-        disable=not messages.is_terminal,
     )
-
-
-@contextmanager
-def indexing() -> "Iterator[ProgressCallback]":
-    """Give a callback that shows how many documents were read and passages embedded."""
-    with _bar() as bar:
-        task = bar.add_task("indexing", total=None, detail="")
-
-        def show(progress: "IndexProgress") -> None:
-            detail = f"{progress.chunks:,} passages  {PurePath(progress.source).name}"
-            bar.update(task, total=progress.total, completed=progress.documents, detail=detail)
-
-        yield show
-
-
-@contextmanager
-def reembedding() -> Iterator[Callable[[int, int], None]]:
-    """Give a callback that shows how many passages were embedded again."""
-    with _bar() as bar:
-        task = bar.add_task("embedding again", total=None, detail="passages")
-        yield lambda done, total: bar.update(task, total=total, completed=done)

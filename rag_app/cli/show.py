@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rag_app.chains.answer import Answer
     from rag_app.chains.citations import Citation
     from rag_app.chains.summarize import Summary
-    from rag_app.index.indexing.report import IndexReport
+    from rag_app.index.indexing.preview import IndexPreview
+    from rag_app.index.indexing.report import Failure, IndexReport
 
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -28,8 +29,13 @@ def to_stdout(text: str, end: str = "\n") -> None:
 
 
 def print_json(value: object) -> None:
-    """Write one JSON document on one line."""
-    to_stdout(json.dumps(value, ensure_ascii=False, default=str))
+    """Write one JSON document on one line, escaped where stdout's encoding lacks a character."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, default=str)
+    to_stdout(text)
 
 
 def answer(pieces: "Iterator[Answer]", *, stream: bool) -> "tuple[Answer, bool]":
@@ -134,13 +140,46 @@ def index_report(report: "IndexReport") -> None:
     done = {
         "added": report.added,
         "updated": report.updated,
+        "renamed": report.renamed,
         "removed": report.removed,
         "unchanged": report.unchanged,
         "failed": len(report.failed),
     }
     parts = ", ".join(f"{count} {name}" for name, count in done.items() if count) or "nothing to do"
     messages.print(f"documents: {parts}; {report.chunks} passages in {report.seconds:.1f} s")
-    for failure in report.failed:
+    skipped(report.skipped)
+    texts: dict[str, list[str]] = {}
+    for note in report.notes:
+        texts.setdefault(note.source, []).append(note.text)
+    for source, notes in texts.items():
+        messages.print(f"{source}: {'; '.join(notes)}", style="yellow", markup=False)
+    failures(report.failed)
+
+
+def index_preview(preview: "IndexPreview") -> None:
+    """Show what a run of indexing would do: files on stdout, the rest on stderr."""
+    for what, files in (("new", preview.new), ("changed", preview.changed)):
+        for source in files:
+            to_stdout(f"{what:<8} {source}")
+    messages.print(f"{len(preview.unchanged)} unchanged; nothing was indexed")
+    skipped(preview.skipped)
+    failures(preview.failed)
+
+
+def skipped(counts: Mapping[str, Mapping[str, int]]) -> None:
+    """Show how many files were passed over, a line for each reason."""
+    for reason, kinds in counts.items():
+        total = sum(kinds.values())
+        files = "1 file" if total == 1 else f"{total} files"
+        listed = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
+        were = "was skipped" if total == 1 else "were skipped"
+        what = f"{files} {reason} {were}: {listed}"
+        messages.print(what, style="dim", markup=False)
+
+
+def failures(failed: "Sequence[Failure]") -> None:
+    """Show what could not be read."""
+    for failure in failed:
         named = failure.source in failure.reason or PurePath(failure.source).name in failure.reason
         line = failure.reason if named else f"{failure.source}: {failure.reason}"
         messages.print(line, style="red", markup=False)

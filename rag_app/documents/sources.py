@@ -1,7 +1,10 @@
 """From what the user names to the files to read."""
 
 import os
-from collections.abc import Iterator, Sequence
+import stat
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
@@ -13,28 +16,65 @@ from rag_app.errors import DocumentError
 
 STDIN = Path("-")
 _WILDCARDS = frozenset("*?[")
+_LOCK_FILE = "~$"
+"""What the names of Office's lock files begin with; they hold a user's name, no document."""
+
+
+@dataclass
+class FoundSources:
+    """What lies at the paths that the user named.
+
+    Example:
+        >>> found = search_sources([])
+        >>> found.files, found.skipped
+        ([], {})
+    """
+
+    files: list[Path] = field(default_factory=list)
+    """To be read, each once, in the order they are named."""
+    skipped: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Why files were passed over → their kinds → how many. Office's lock files, hidden ones and
+    what lies in hidden folders don't count."""
+    unreadable: dict[Path, str] = field(default_factory=dict)
+    """Folders inside the named ones that can't be looked into, and why."""
 
 
 def find_sources(paths: Sequence[str]) -> list[Path]:
-    """Return the files that ``paths`` name, each once, in the order they are named.
+    """Return the files of `search_sources`."""
+    return search_sources(paths).files
+
+
+def search_sources(
+    paths: Sequence[str],
+    exclude: Sequence[str] = (),
+    *,
+    may_be_gone: Callable[[str], bool] = lambda _: False,
+) -> FoundSources:
+    """Return the files that ``paths`` name, and what was passed over.
 
     Args:
         paths: Files of any suffix; folders, searched through for files of a known suffix; globs,
             where ``**`` stands for any folders; ``-`` for standard input. In folders and globs
             hidden files and folders are left out, and links to folders are not followed.
+        exclude: Globs of what is left out: of the name of a file, or of a folder with all that is
+            in it; with a ``/``, of its place below the folder that was named.
+        may_be_gone: Whether a path at which there is nothing is passed over.
 
     Raises:
         DocumentError: a path doesn't exist or can't be looked into, or a folder or glob holds no
             document.
     """
-    found: dict[Path, Path] = {}
+    search = _Search(tuple(exclude))
     for path in paths:
-        for file in _files(path):
-            found.setdefault(file if file == STDIN else file.resolve(), file)
-    return list(found.values())
+        try:
+            search.add(path)
+        except DocumentError:
+            if not may_be_gone(path):
+                raise
+    return search.found()
 
 
-def names(path: str, file: Path) -> bool:
+def names(path: str, file: PurePath) -> bool:
     """Return whether `find_sources` would find a file at ``path`` if it were there.
 
     Args:
@@ -47,23 +87,136 @@ def names(path: str, file: Path) -> bool:
     return path != "-" and named in (file, *file.parents)
 
 
-def _files(name: str) -> Iterator[Path]:
-    if name == "-":
-        yield STDIN
-        return
-    path = _expanded(name)
-    if name and _exists(path):
-        if path.is_dir():
-            suffixes = folder_suffixes()
-            inside = (file for file in _walk(path) if file.suffix.lower() in suffixes)
-            yield from _some(inside, f"the folder {shown(name)} holds no document")
-        else:
+class _Search:
+    """Collects what the paths name."""
+
+    def __init__(self, exclude: Sequence[str]) -> None:
+        self._exclude = exclude
+        self._files: dict[Path, Path] = {}
+        self._skipped: dict[str, Counter[str]] = defaultdict(Counter)
+        self._unreadable: dict[Path, str] = {}
+
+    def found(self) -> FoundSources:
+        skipped = {reason: dict(kinds.most_common()) for reason, kinds in self._skipped.items()}
+        return FoundSources(list(self._files.values()), skipped, self._unreadable)
+
+    def add(self, name: str) -> None:
+        path = _expanded(name)
+        if name == "-":
+            self._take([STDIN])
+        elif name and _exists(path):
+            if path.is_dir():
+                self._add_folder(path, name)
             # Path("./-") is Path("-"), which would be standard input.
-            yield path.absolute() if path == STDIN else path
-    elif _WILDCARDS.intersection(name):
-        yield from _some(_glob(path), f"nothing matches {shown(name)}")
-    else:
-        raise _missing(path if name else Path("''"))
+            elif self._is_excluded(PurePath(path.name)):
+                self._skipped["excluded"][_kind(path)] += 1
+            elif not path.name.startswith(_LOCK_FILE):
+                self._take([path.absolute() if path == STDIN else path])
+        elif _WILDCARDS.intersection(name):
+            self._add_some(self._glob(path), f"nothing matches {shown(name)}")
+        else:
+            raise _missing(path if name else Path("''"))
+
+    def _take(self, files: Iterable[Path]) -> None:
+        for file in files:
+            self._files.setdefault(file if file == STDIN else file.resolve(), file)
+
+    def _add_folder(self, folder: Path, name: str) -> None:
+        suffixes = folder_suffixes()
+
+        def documents() -> Iterator[Path]:
+            for file in self._walk(folder):
+                if file.suffix.lower() in suffixes:
+                    yield file
+                else:
+                    self._skipped["of other kinds"][_kind(file)] += 1
+
+        self._add_some(documents(), f"the folder {shown(name)} holds no document")
+
+    def _add_some(self, files: Iterable[Path], problem: str) -> None:
+        """Take files, or raise the problem that there are none."""
+        before = len(self._unreadable)
+        taken = list(files)
+        if not taken:
+            unreadable = list(self._unreadable.items())[before:]
+            raise DocumentError(
+                f"{shown(unreadable[0][0])} {unreadable[0][1]}"
+                if unreadable
+                else f"{problem}; these are read: {' '.join(sorted(SUFFIXES))}"
+            )
+        self._take(taken)
+
+    def _walk(self, folder: Path, depth: int | None = None) -> Iterator[Path]:
+        """Yield the regular files in a folder, at most ``depth`` folders down, sorted by path."""
+        found = []
+        waiting = [(folder, 1)]  # not recursive: folders can be deeper than Python's stack
+        while waiting:
+            current, level = waiting.pop()
+            try:
+                entries = [entry for entry in os.scandir(current) if not _is_private(entry.name)]
+            except OSError as error:
+                reason = f"can't be listed ({error.strerror}); leave it out or mend it"
+                self._unreadable[current] = reason
+                continue
+            for entry in entries:
+                path = current / entry.name
+                if self._is_excluded(path.relative_to(folder)):
+                    self._skipped["excluded"][_kind(path)] += 1
+                elif entry.is_dir(follow_symlinks=False):
+                    if depth is None or level < depth:
+                        waiting.append((path, level + 1))
+                elif self._is_regular(path):
+                    found.append(path)
+        # In a folder named . the file - would be standard input.
+        yield from (file.absolute() if file == STDIN else file for file in sorted(found))
+
+    def _is_regular(self, path: Path) -> bool:
+        """Return whether ``path`` is a file that ends; a link to a folder is passed over."""
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            self._skipped["that can't be reached"]["link"] += 1
+            return False
+        if kind := _special_kind(mode):
+            self._skipped["that are no regular files"][kind] += 1
+        return stat.S_ISREG(mode)
+
+    def _is_excluded(self, place: PurePath) -> bool:
+        """Return whether a file or folder at ``place`` below a named folder is left out."""
+        return any(
+            _matches(place.parts, PurePath(pattern.strip("/")).parts)
+            if "/" in pattern.rstrip("/")
+            else fnmatchcase(place.name, pattern.rstrip("/"))
+            for pattern in self._exclude
+        )
+
+    def _glob(self, pattern: Path) -> Iterator[Path]:
+        """Yield the files that match; `glob.glob` never ends among links in a circle."""
+        parts = pattern.parts
+        fixed = next(at for at, part in enumerate(parts) if _WILDCARDS.intersection(part))
+        root, wanted = Path(*parts[:fixed]), parts[fixed:]
+        if not root.is_dir():
+            return
+        named = not _WILDCARDS.intersection(pattern.suffix) and pattern.suffix != ""
+        suffixes = folder_suffixes()
+        for file in self._walk(root, None if "**" in wanted else len(wanted)):
+            relative = file.absolute().relative_to(root.absolute()).parts
+            if (named or file.suffix.lower() in suffixes) and _matches(relative, wanted):
+                yield file
+
+
+def _kind(file: Path) -> str:
+    return file.suffix.lower() or "no suffix"
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith((".", _LOCK_FILE))
+
+
+def _special_kind(mode: int) -> str | None:
+    kinds = {stat.S_ISFIFO: "pipe", stat.S_ISSOCK: "socket"}
+    kinds |= dict.fromkeys((stat.S_ISCHR, stat.S_ISBLK), "device")
+    return next((kind for is_kind, kind in kinds.items() if is_kind(mode)), None)
 
 
 def _expanded(name: str) -> Path:
@@ -90,57 +243,6 @@ def _missing(path: Path) -> DocumentError:
         beside = []
     advice = f"did you mean {shown(path.with_name(beside[0]))}?" if beside else "check the path"
     return DocumentError(f"{shown(path)} does not exist; {advice}")
-
-
-def _some(files: Iterator[Path], problem: str) -> Iterator[Path]:
-    """Yield files, or raise the problem that there are none."""
-    first = next(files, None)
-    if first is None:
-        msg = f"{problem}; these are read: {' '.join(sorted(SUFFIXES))}"
-        raise DocumentError(msg)
-    yield first
-    yield from files
-
-
-def _walk(folder: Path, depth: int | None = None) -> Iterator[Path]:
-    """Yield the regular files in a folder, at most ``depth`` folders down, sorted by path."""
-    found = []
-    waiting = [(folder, 1)]  # not recursive: folders can be deeper than Python's stack
-    while waiting:
-        current, level = waiting.pop()
-        try:
-            entries = [entry for entry in os.scandir(current) if not entry.name.startswith(".")]
-        except OSError as error:
-            msg = f"{shown(current)} can't be listed ({error.strerror}); leave it out or mend it"
-            raise DocumentError(msg) from error
-        found += [current / entry.name for entry in entries if _is_file(entry)]
-        if depth is None or level < depth:
-            folders = (entry for entry in entries if entry.is_dir(follow_symlinks=False))
-            waiting += [(current / entry.name, level + 1) for entry in folders]
-    # In a folder named . the file - would be standard input.
-    yield from (file.absolute() if file == STDIN else file for file in sorted(found))
-
-
-def _is_file(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_file()
-    except OSError:  # a link to itself
-        return False
-
-
-def _glob(pattern: Path) -> Iterator[Path]:
-    """Yield the files that match; not `glob.glob`, which never ends among links in a circle."""
-    parts = pattern.parts
-    fixed = next(at for at, part in enumerate(parts) if _WILDCARDS.intersection(part))
-    root, wanted = Path(*parts[:fixed]), parts[fixed:]
-    if not root.is_dir():
-        return
-    named = not _WILDCARDS.intersection(pattern.suffix) and pattern.suffix != ""
-    suffixes = folder_suffixes()
-    for file in _walk(root, None if "**" in wanted else len(wanted)):
-        relative = file.absolute().relative_to(root.absolute()).parts
-        if (named or file.suffix.lower() in suffixes) and _matches(relative, wanted):
-            yield file
 
 
 def is_within(source: str, pattern: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from copy import copy
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from rag_app.chains.prompts import Prompts
     from rag_app.chains.rag import RagInput, Retriever
     from rag_app.chains.summarize import Summary
-    from rag_app.index.indexing.report import IndexReport, ProgressCallback
+    from rag_app.index.indexing.preview import IndexPreview
+    from rag_app.index.indexing.report import IndexOptions, IndexReport, ProgressCallback
     from rag_app.index.store.records import DocumentRecord
     from rag_app.index.store.store import IndexStore
     from rag_app.models.embeddings.base import DocumentEmbeddings
@@ -223,6 +224,8 @@ class RagApp:
         encoding: str | None = None,
         loader: "str | Callable[[str], BaseLoader] | None" = None,
         prune: bool = False,
+        exclude: Sequence[str] = (),
+        stdin_name: str | None = None,
         progress: "ProgressCallback | None" = None,
         destinations: Mapping[Path, Path] | None = None,
     ) -> "IndexReport":
@@ -234,6 +237,8 @@ class RagApp:
             loader: A LangChain loader class in place of our own, or the name of one: of
                 langchain-community's, or any as ``package.module:Class``.
             prune: Drop documents under ``paths`` whose files are gone.
+            exclude: Globs of files and folders to leave out; see `search_sources`.
+            stdin_name: What standard input is called; by default ``-``.
             progress: Called as the work goes on.
             destinations: Of files that are indexed under another path, to which each is moved as
                 soon as the index holds it.
@@ -244,16 +249,13 @@ class RagApp:
             EmbeddingMismatchError: it was made with another embedding model.
         """
         from rag_app.index.indexing.indexer import index_paths
-        from rag_app.index.indexing.report import IndexOptions
 
-        options = IndexOptions(
-            chunk_size=self.settings.chunk_size,
-            chunk_overlap=self.settings.chunk_overlap,
+        options = self._index_options(
             encoding=encoding,
             loader=loader or self.resources.given.loader,
-            splitter=self.resources.given.splitter,
-            max_bytes=self.settings.max_file_bytes,
             prune=prune,
+            exclude=tuple(exclude),
+            stdin_name=stdin_name,
         )
         return index_paths(
             [str(path) for path in paths],
@@ -262,6 +264,41 @@ class RagApp:
             options=options,
             progress=progress,
             destinations=destinations,
+        )
+
+    def preview(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        encoding: str | None = None,
+        loader: "str | Callable[[str], BaseLoader] | None" = None,
+        exclude: Sequence[str] = (),
+    ) -> "IndexPreview":
+        """Return what `index` would do, by the files' names and bytes; nothing is changed.
+
+        Raises:
+            DocumentError: a path doesn't exist or holds no document.
+            IndexStoreError: the index can't be read.
+        """
+        from rag_app.index.indexing.preview import preview_paths
+
+        options = self._index_options(
+            encoding=encoding,
+            loader=loader or self.resources.given.loader,
+            exclude=tuple(exclude),
+        )
+        return preview_paths([str(path) for path in paths], store=self.store, options=options)
+
+    def _index_options(self, **options: Any) -> "IndexOptions":
+        from rag_app.index.indexing.report import IndexOptions
+
+        return IndexOptions(
+            chunk_size=self.settings.chunk_size,
+            chunk_overlap=self.settings.chunk_overlap,
+            splitter=self.resources.given.splitter,
+            max_bytes=self.settings.max_file_bytes,
+            ocr=self.settings.ocr,
+            **options,
         )
 
     def reembed(self, progress: Callable[[int, int], None] | None = None) -> int:
@@ -304,20 +341,25 @@ class RagApp:
         """Take documents out of the index and return their sources; their files are left alone.
 
         Args:
-            sources: As `documents` lists them, or paths that resolve to those.
+            sources: As `documents` lists them, or files, folders and globs that hold those.
 
         Raises:
             DocumentError: one of them isn't indexed; then none is removed.
         """
-        indexed = {document.source for document in self.documents()}
-        chosen = [name if name in indexed else str(Path(name).resolve()) for name in sources]
-        for name, source in zip(sources, chosen, strict=True):
-            if source not in indexed:
+        from rag_app.documents.sources import names
+
+        indexed = [document.source for document in self.documents()]
+        chosen: dict[str, None] = {}
+        for name in sources:
+            exact = [name] if name in indexed else []
+            found = exact or [source for source in indexed if names(name, PurePath(source))]
+            if not found:
                 raise _not_indexed(name)
+            chosen.update(dict.fromkeys(found))
         with self.store.write() as transaction:
             for source in chosen:
                 transaction.delete_document(source)
-        return chosen
+        return list(chosen)
 
     # Questions
 
@@ -431,8 +473,8 @@ class RagApp:
                 return source
             from rag_app.documents.loaders import FileLoader
 
-            limit = self.settings.max_file_bytes
-            return FileLoader(source, encoding=encoding, max_bytes=limit).load()[0]
+            limit, ocr = self.settings.max_file_bytes, self.settings.ocr
+            return FileLoader(source, encoding=encoding, max_bytes=limit, ocr=ocr).load()[0]
 
         summarize = summarize_chain(
             lambda: self.llm,

@@ -1,27 +1,25 @@
 """Indexing: files are loaded, split, embedded and written."""
 
-import hashlib
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
 from model_prep.output import sync
-from rag_app.documents.langchain_loaders import load_whole, loader_name
-from rag_app.documents.loaders import FileLoader
-from rag_app.documents.splitters import ChineseTextSplitter, split_with_offsets
+from rag_app.documents.sources import STDIN
 from rag_app.errors import DocumentError
 from rag_app.index.indexing.prune import gone_sources, present_sources
+from rag_app.index.indexing.reading import file_hash, is_current, read_document
 from rag_app.index.indexing.report import (
     Failure,
     IndexOptions,
     IndexProgress,
     IndexReport,
+    Note,
     ProgressCallback,
 )
 from rag_app.index.search.faiss_cache import FaissCache
@@ -31,12 +29,11 @@ from rag_app.index.store.store import IndexStore
 from rag_app.models.embeddings.base import DocumentEmbeddings, adapt, embed_by_length
 
 _WINDOW = 256
-"""Chunks embedded together: enough to sort by length, little to lose when killed."""
-_FORMAT = 2
-"""To be raised when loaders or splitters change what they make of the same file, or what is
-embedded of it changes."""
-_OWN_FIELDS = {"source", "start", "end", "page", "heading"}
-_DOCUMENT_FIELDS = {"loader", "encoding", "page_starts"}
+"""Chunks read ahead: enough to sort by length."""
+_GROUP = 64
+"""Chunks embedded, and their documents written, together: little to lose when interrupted."""
+_SAVE_SECONDS = 10
+"""After which documents that are slow to read, as scans are, are written without waiting."""
 
 
 def index_paths(
@@ -71,10 +68,14 @@ def index_paths(
     """
     started = time.perf_counter()
     options = options or IndexOptions()
-    sources = present_sources(paths, store, prune=options.prune)
+    found = present_sources(paths, store, prune=options.prune, exclude=options.exclude)
+    sources = found.files
     with ExitStack() as stack:
         moves = destinations or {}
         run = _Run(store, adapt(embedding), options, progress, moves, len(sources), stack)
+        run.report.skipped = found.skipped
+        for folder, reason in found.unreadable.items():
+            run.report.failed.append(Failure(str(folder), reason))
         if store.exists():
             run.open()
         for path in sources:
@@ -82,7 +83,8 @@ def index_paths(
         run.flush()
         if options.prune and store.exists():
             run.remove(gone_sources(paths, sources, store))
-        if run.report.added or run.report.updated or run.report.removed:
+        report = run.report
+        if report.added or report.updated or report.renamed or report.removed:
             FaissCache(store).refresh()
     run.report.seconds = time.perf_counter() - started
     return run.report
@@ -110,17 +112,28 @@ class _Run:
     report: IndexReport = field(default_factory=IndexReport)
     pending: list[_Pending] = field(default_factory=list)
     looked_at: int = 0
+    found: int = 0
     writing: bool = False
     source: str = ""
+    renamed: bool = False
+    saved_at: float = 0.0
+    sources_of: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """Content hash → sources that the index has."""
+
+    def __post_init__(self) -> None:
+        self.saved_at = time.monotonic()
 
     def open(self) -> None:
         """Take the writer's lock for the rest of the run, making the index if need be."""
         model, options = self.embedding, self.options
-        self.store.create(IndexMeta.of(model, options.chunk_size, options.chunk_overlap))
+        if not self.store.exists():  # of a new one the model must tell its dimension
+            self.store.create(IndexMeta.of(model, options.chunk_size, options.chunk_overlap))
         self.stack.enter_context(self.store.locked())
         self.store.check_embedding(model)
         with self.store.read() as snapshot:
             found = snapshot.meta()
+            for document in snapshot.documents():
+                self.sources_of[document.content_hash].append(document.source)
         wanted = replace(found, chunk_size=options.chunk_size, chunk_overlap=options.chunk_overlap)
         if wanted != found:
             with self.store.write() as transaction:
@@ -130,7 +143,8 @@ class _Run:
     def take(self, path: Path) -> None:
         """Read a document, if it is new or changed; embed and write when enough have come."""
         target = self.destinations.get(path, path)
-        self.source = "-" if str(path) == "-" else str(target.resolve())
+        self.source = (self.options.stdin_name or "-") if path == STDIN else str(target.resolve())
+        self.renamed = False
         try:
             self.source.encode()  # SQLite keeps UTF-8
             if target != path:
@@ -143,29 +157,40 @@ class _Run:
         except OSError as error:
             self._fail(self.source, f"can't be read ({error.strerror or error})")
         else:
-            if pending is None:
-                self._move(path)
-                self.report.unchanged += 1
-            else:
-                self.pending.append(pending)
+            self._keep(path, pending)
         self.looked_at += 1
         self._note_progress()
-        if sum(len(pending.chunks) for pending in self.pending) >= _WINDOW:
+        waiting = sum(len(pending.chunks) for pending in self.pending)
+        if waiting >= _WINDOW or time.monotonic() - self.saved_at > _SAVE_SECONDS:
             self.flush()
+
+    def _keep(self, path: Path, pending: _Pending | None) -> None:
+        if pending is None:
+            self._move(path)
+            self.report.renamed += self.renamed
+            self.report.unchanged += not self.renamed
+            return
+        for text in pending.document.notes:
+            self._note(text)
+        self.found += len(pending.chunks)
+        self.pending.append(pending)
 
     def flush(self) -> None:
         """Embed what is pending and write it, each document in a transaction of its own."""
         pending, self.pending = self.pending, []
-        if not pending:
-            return
-        if not self.writing:
+        if pending and not self.writing:
             self.open()
+        for group in _groups(pending):
+            self._write(group)
+        self.saved_at = time.monotonic()
+
+    def _write(self, group: Sequence[_Pending]) -> None:
         started = time.perf_counter()
-        texts = [chunk.searched_text for item in pending for chunk in item.chunks]
+        texts = [chunk.searched_text for item in group for chunk in item.chunks]
         vectors = embed_by_length(self.embedding, texts, self._embedded)
         self.report.embedding_seconds += time.perf_counter() - started
         row = 0
-        for item in pending:
+        for item in group:
             with self.store.write() as transaction:
                 rows = vectors[row : row + len(item.chunks)]
                 transaction.replace_document(item.document, item.chunks, rows)
@@ -194,32 +219,35 @@ class _Run:
 
     def _read(self, path: Path) -> _Pending | None:
         """Return the document of `path`, None if the index has it as it is now."""
-        options = self.options
         known = self._known()
-        digest = _file_hash(path, options.max_bytes)  # before it is read, lest it changes between
-        settings = _settings(options)
-        if known and digest and (known.content_hash, known.settings) == (digest, settings):
+        digest = file_hash(path, self.options.max_bytes)
+        if digest and self._is_current(known, digest):
             return None
-        loaded = _load(path, options)
-        digest = digest or hashlib.sha256(loaded.page_content.encode()).hexdigest()
-        if known and (known.content_hash, known.settings) == (digest, settings):
+        document, chunks = read_document(path, self.source, digest, self.options)
+        if self._is_current(known, document.content_hash):
             return None
-        own = ChineseTextSplitter(options.chunk_size, options.chunk_overlap)
-        parts = split_with_offsets(options.splitter or own, loaded)
-        chunks = [_chunk(part, self.source) for part in parts]
-        if not chunks:
-            msg = f"{self.source} holds no text"
-            raise DocumentError(msg)
-        document = DocumentRecord(
-            source=self.source,
-            content_hash=digest,
-            settings=settings,
-            loader=loaded.metadata.get("loader"),
-            encoding=loaded.metadata.get("encoding"),
-            size=path.stat().st_size if str(path) != "-" else len(loaded.page_content.encode()),
-            characters=len(loaded.page_content),
-        )
+        if known and path == STDIN and not self.options.stdin_name:
+            self._note("it took the place of an earlier standard input; --name keeps both")
         return _Pending(path, document, chunks, known is not None)
+
+    def _is_current(self, known: DocumentRecord | None, digest: str) -> bool:
+        if known is not None:
+            return is_current(known, digest, self.options)
+        return self._rename(digest)
+
+    def _rename(self, digest: str) -> bool:
+        """Give a document whose file has moved its new name; its vectors stay as they are."""
+        for source in self.sources_of.pop(digest, []):
+            # The format may follow from the suffix.
+            if Path(source).suffix == Path(self.source).suffix and not Path(source).exists():
+                with self.store.write() as transaction:
+                    old = transaction.document(source)
+                    if old is None or not is_current(old, digest, self.options):
+                        continue
+                    transaction.rename_document(source, self.source)
+                self.renamed = True
+                return True
+        return False
 
     def _known(self) -> DocumentRecord | None:
         if not self.writing:
@@ -230,15 +258,33 @@ class _Run:
     def _fail(self, source: str, reason: str) -> None:
         self.report.failed.append(Failure(source, reason))
 
+    def _note(self, text: str) -> None:
+        self.report.notes.append(Note(self.source, text))
+
     def _embedded(self, count: int) -> None:
         self.report.chunks += count
         self._note_progress()
 
     def _note_progress(self) -> None:
         if self.progress is not None:
-            self.progress(
-                IndexProgress(self.source, self.looked_at, self.total, self.report.chunks)
-            )
+            at = (self.looked_at, self.total, self.report.chunks, self.found)
+            self.progress(IndexProgress(self.source, *at))
+
+
+def _groups(pending: Sequence[_Pending]) -> Iterator[list[_Pending]]:
+    """Yield documents with at least `_GROUP` chunks together, those with the longest first.
+
+    Chunks of about one length are embedded fastest; see `embed_by_length`.
+    """
+    group: list[_Pending] = []
+    longest = {id(item): max(len(chunk.text) for chunk in item.chunks) for item in pending}
+    for item in sorted(pending, key=lambda item: -longest[id(item)]):
+        group.append(item)
+        if sum(len(item.chunks) for item in group) >= _GROUP:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _check_free(target: Path) -> None:
@@ -248,40 +294,3 @@ def _check_free(target: Path) -> None:
         what = f"{taken} is a file" if taken else f"{target} is a folder"
         msg = f"{what} already; choose another name"
         raise DocumentError(msg)
-
-
-def _load(path: Path, options: IndexOptions) -> Document:
-    if options.loader is not None:
-        return load_whole(options.loader, path)
-    return FileLoader(path, encoding=options.encoding, max_bytes=options.max_bytes).load()[0]
-
-
-def _settings(options: IndexOptions) -> str:
-    names = ("chunk_size", "chunk_overlap", "encoding")
-    values = {"format": _FORMAT, **{name: getattr(options, name) for name in names}}
-    values["loader"] = options.loader and loader_name(options.loader)
-    if options.splitter:
-        values["splitter"] = f"{type(options.splitter).__qualname__} {vars(options.splitter)}"
-    return json.dumps(values)
-
-
-def _file_hash(path: Path, max_bytes: int) -> str | None:
-    """Return the SHA-256 of a file; None for standard input and files that are refused anyway."""
-    if str(path) == "-" or path.stat().st_size > max_bytes:
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _chunk(part: Document, source: str) -> ChunkRecord:
-    metadata = part.metadata
-    known = _OWN_FIELDS | _DOCUMENT_FIELDS
-    return ChunkRecord(
-        text=part.page_content,
-        start=metadata["start"],
-        end=metadata["end"],
-        page=metadata.get("page"),
-        heading=metadata.get("heading"),
-        extra={name: value for name, value in metadata.items() if name not in known},
-        source=source,
-    )

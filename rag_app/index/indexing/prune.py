@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rag_app.documents.sources import find_sources, names
-from rag_app.errors import DocumentError
+from rag_app.documents.sources import FoundSources, names, search_sources
 from rag_app.index.store.store import IndexStore
 
 
-def present_sources(paths: Sequence[str], store: IndexStore, *, prune: bool) -> list[Path]:
+def present_sources(
+    paths: Sequence[str], store: IndexStore, *, prune: bool, exclude: Sequence[str] = ()
+) -> FoundSources:
     """Return the sources found at `paths`.
 
     Raises:
@@ -16,15 +17,10 @@ def present_sources(paths: Sequence[str], store: IndexStore, *, prune: bool) -> 
             from there either, since all of it may have been deleted.
     """
     if not prune or not store.exists():
-        return find_sources(paths)
-    found: dict[Path, None] = {}
-    for path in paths:
-        try:
-            found.update(dict.fromkeys(find_sources([path])))
-        except DocumentError:
-            if not gone_sources([path], [], store):
-                raise
-    return list(found)
+        return search_sources(paths, exclude)
+    return search_sources(
+        paths, exclude, may_be_gone=lambda path: bool(gone_sources([path], [], store))
+    )
 
 
 def gone_sources(paths: Sequence[str], present: Sequence[Path], store: IndexStore) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from langchain_text_splitters import TextSplitter
 
 from rag_app.documents.langchain_loaders import Loader
-from rag_app.settings import CHUNK_OVERLAP, CHUNK_SIZE, MAX_FILE_BYTES
+from rag_app.settings import CHUNK_OVERLAP, CHUNK_SIZE, MAX_FILE_BYTES, OcrMode
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,12 @@ class IndexOptions:
     """A LangChain loader in place of our own; see `rag_app.documents.langchain_loaders`."""
     splitter: TextSplitter | None = None
     """A LangChain splitter in place of our own."""
+    ocr: OcrMode = "auto"
+    """Whether pictures are read; see `rag_app.documents.loaders.FileLoader`."""
+    stdin_name: str | None = None
+    """What standard input is called; by default ``-``, so that the next one takes its place."""
+    exclude: tuple[str, ...] = ()
+    """Globs of files and folders to leave out; see `rag_app.documents.sources.search_sources`."""
     max_bytes: int = MAX_FILE_BYTES
     """Size above which a file is refused."""
     prune: bool = False
@@ -37,6 +43,14 @@ class Failure:
     reason: str
 
 
+@dataclass(frozen=True)
+class Note:
+    """What of a document was not read, or how it was."""
+
+    source: str
+    text: str
+
+
 @dataclass
 class IndexReport:
     """What one run did: numbers of documents, except where said."""
@@ -44,8 +58,14 @@ class IndexReport:
     added: int = 0
     updated: int = 0
     unchanged: int = 0
+    renamed: int = 0
+    """Found under another name, with the content of a document whose file is gone."""
     removed: int = 0
     failed: list[Failure] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    """Of the documents that were added or updated."""
+    skipped: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Why files were passed over → their kinds → how many."""
     chunks: int = 0
     """Chunks embedded and written."""
     seconds: float = 0.0
@@ -66,6 +86,13 @@ class IndexProgress:
     """Documents that there are."""
     chunks: int
     """Chunks embedded so far."""
+    found: int = 0
+    """Chunks that the documents looked at have, those of unchanged ones left out."""
+
+    @property
+    def estimate(self) -> int:
+        """How many chunks there will be to embed, judged by the documents looked at."""
+        return self.found * self.total // max(self.documents, 1)
 
 
 ProgressCallback = Callable[[IndexProgress], None]

@@ -56,6 +56,8 @@ class DocumentRecord:
     characters: int = 0
     indexed_at: str = ""
     """ISO 8601, UTC; set by the store."""
+    notes: tuple[str, ...] = ()
+    """What of it was not read."""
     chunks: int = 0
     """Set by the store."""
 

@@ -28,7 +28,8 @@ CREATE TABLE documents (
     encoding TEXT,
     size INTEGER NOT NULL,
     characters INTEGER NOT NULL,
-    indexed_at TEXT NOT NULL
+    indexed_at TEXT NOT NULL,
+    notes TEXT
 );
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -76,6 +77,12 @@ def create_database(path: Path, meta: IndexMeta, lexical_version: str) -> None:
     for suffix in ("-wal", "-shm"):  # of an index that was deleted without them
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     os.replace(new, path)  # noqa: PTH105 - the name says that it replaces
+
+
+def has_notes(connection: sqlite3.Connection) -> bool:
+    """Return whether the index keeps notes of documents: older ones do not."""
+    columns = connection.execute("PRAGMA table_info(documents)")
+    return any(column[1] == "notes" for column in columns)
 
 
 def meta_rows(meta: IndexMeta) -> list[tuple[str, str]]:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from rag_app.index.store.connection import damaged
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, Generation, IndexMeta
+from rag_app.index.store.schema import has_notes
 from rag_app.index.store.terms import is_prefix, match_expression
 from rag_app.models.embeddings.base import FloatArray
 
 _DOCUMENTS = """
-SELECT source, content_hash, settings, loader, encoding, size, characters, indexed_at,
+SELECT source, content_hash, settings, loader, encoding, size, characters, indexed_at, {notes},
        (SELECT count(*) FROM chunks WHERE document_id = documents.id)
 FROM documents
 """
@@ -76,8 +77,8 @@ class Snapshot:
 
     def documents(self) -> Iterator[DocumentRecord]:
         """Yield every document, by source."""
-        for row in self._connection.execute(f"{_DOCUMENTS} ORDER BY source"):
-            yield DocumentRecord(*row)
+        for row in self._connection.execute(f"{self._documents()} ORDER BY source"):
+            yield _document(row)
 
     def sources(self) -> list[str]:
         """Return the source of every document."""
@@ -86,9 +87,9 @@ class Snapshot:
 
     def document(self, source: str) -> DocumentRecord | None:
         """Return the document of `source`."""
-        query = f"{_DOCUMENTS} WHERE source = ?"
+        query = f"{self._documents()} WHERE source = ?"
         row = self._connection.execute(query, (source,)).fetchone()
-        return DocumentRecord(*row) if row else None
+        return _document(row) if row else None
 
     def count_documents(self) -> int:
         """Return the number of documents."""
@@ -191,12 +192,20 @@ class Snapshot:
         row = self._connection.execute(query, (term,)).fetchone()
         return int(row[0]) if row else 0
 
+    def _documents(self) -> str:
+        return _DOCUMENTS.format(notes="notes" if has_notes(self._connection) else "NULL")
+
     def _matrix(self, rows: list[tuple[int, bytes]], dimension: int) -> FloatArray:
         wrong = next((row[0] for row in rows if len(row[1]) != 4 * dimension), None)
         if wrong is not None:
             raise damaged(self._path, f"the vector of chunk {wrong} has a wrong length")
         joined = b"".join(row[1] for row in rows)
         return np.frombuffer(joined, "<f4").reshape(len(rows), dimension).astype(np.float32)
+
+
+def _document(row: tuple[Any, ...]) -> DocumentRecord:
+    *values, notes, chunks = row
+    return replace(DocumentRecord(*values), notes=tuple(json.loads(notes or "[]")), chunks=chunks)
 
 
 def _chunk(row: tuple[object, ...]) -> ChunkRecord:

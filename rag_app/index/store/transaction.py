@@ -12,7 +12,7 @@ import numpy as np
 
 from rag_app.index.store.connection import wrong_dimension
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
-from rag_app.index.store.schema import meta_rows
+from rag_app.index.store.schema import has_notes, meta_rows
 from rag_app.index.store.snapshot import Snapshot
 from rag_app.index.store.terms import document_terms, lexical_version
 from rag_app.models.embeddings.base import FloatArray
@@ -25,6 +25,8 @@ class Transaction(Snapshot):
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         super().__init__(connection, path)
+        if not has_notes(connection):
+            connection.execute("ALTER TABLE documents ADD COLUMN notes TEXT")
         if self.value("lexical_version") != lexical_version():
             self._renew_terms()
 
@@ -43,14 +45,26 @@ class Transaction(Snapshot):
         """
         self.delete_document(document.source)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        row = astuple(replace(document, indexed_at=now))[:-1]
+        *values, notes, _ = astuple(replace(document, indexed_at=now))
         cursor = self._connection.execute(
             "INSERT INTO documents (source, content_hash, settings, loader, encoding, size, "
-            "characters, indexed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            row,
+            "characters, indexed_at, notes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*values, json.dumps(notes, ensure_ascii=False) if notes else None),
         )
         own = [replace(chunk, source=document.source) for chunk in chunks]
         return self._insert_chunks(int(cursor.lastrowid or 0), 0, own, vectors)
+
+    def rename_document(self, source: str, new: str) -> None:
+        """Give a document another source; its vectors stay as they are."""
+        document = self.document(source)
+        if document is None:
+            return
+        chunks = list(self.chunks_of(source))
+        vectors = self.vectors_of(chunk.id for chunk in chunks)
+        rows = np.stack([vectors[chunk.id] for chunk in chunks])
+        self.delete_document(source)
+        moved = [replace(chunk, source=new) for chunk in chunks]
+        self.replace_document(replace(document, source=new), moved, rows)
 
     def append_chunks(
         self, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: FloatArray

@@ -1,0 +1,63 @@
+"""What a run of indexing would do, without reading a document."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rag_app.documents.sources import STDIN, search_sources
+from rag_app.errors import DocumentError
+from rag_app.index.indexing.reading import file_hash, is_current
+from rag_app.index.indexing.report import Failure, IndexOptions
+from rag_app.index.store.records import DocumentRecord
+from rag_app.index.store.store import IndexStore
+
+
+@dataclass
+class IndexPreview:
+    """Sources by what would become of them."""
+
+    new: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    skipped: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Why files would be passed over → their kinds → how many."""
+
+
+def preview_paths(
+    paths: Sequence[str], *, store: IndexStore, options: IndexOptions
+) -> IndexPreview:
+    """Return what `index_paths` would do, by the names and bytes of the files.
+
+    Raises:
+        DocumentError: there is nothing at one of the paths.
+        IndexStoreError: the index can't be read.
+    """
+    found = search_sources(paths, options.exclude)
+    preview = IndexPreview(skipped=found.skipped)
+    preview.failed += [Failure(str(path), reason) for path, reason in found.unreadable.items()]
+    known: dict[str, DocumentRecord] = {}
+    if store.exists():
+        with store.read() as snapshot:
+            known = {document.source: document for document in snapshot.documents()}
+    for path in found.files:
+        source = (options.stdin_name or "-") if path == STDIN else str(path.resolve())
+        try:
+            where = _where(preview, path, known.get(source), options)
+        except DocumentError as error:
+            preview.failed.append(Failure(source, str(error)))
+        except OSError as error:
+            reason = f"can't be read ({error.strerror or error})"
+            preview.failed.append(Failure(source, reason))
+        else:
+            where.append(source)
+    return preview
+
+
+def _where(
+    preview: IndexPreview, path: Path, known: DocumentRecord | None, options: IndexOptions
+) -> list[str]:
+    digest = file_hash(path, options.max_bytes)
+    if known is None:
+        return preview.new
+    return preview.unchanged if digest and is_current(known, digest, options) else preview.changed

@@ -1,0 +1,129 @@
+"""Reading one document for an index: whether it has changed, its text, its chunks."""
+
+import hashlib
+import json
+import stat
+from pathlib import Path
+
+from langchain_core.documents import Document
+
+from rag_app.documents.langchain_loaders import load_whole, loader_name
+from rag_app.documents.loaders import FileLoader
+from rag_app.documents.ocr import is_available
+from rag_app.documents.sources import STDIN
+from rag_app.documents.splitters import ChineseTextSplitter, split_with_offsets
+from rag_app.documents.text import shown
+from rag_app.errors import DocumentError
+from rag_app.index.indexing.report import IndexOptions
+from rag_app.index.store.records import ChunkRecord, DocumentRecord
+
+_FORMAT = 2
+"""To be raised when loaders or splitters change what they make of the same file, or what is
+embedded of it changes."""
+_OWN_FIELDS = {"source", "start", "end", "page", "heading"}
+_DOCUMENT_FIELDS = {"loader", "encoding", "page_starts", "notes"}
+
+
+def file_hash(path: Path, max_bytes: int) -> str | None:
+    """Return the SHA-256 of a file; None for standard input and files that are refused anyway.
+
+    Raises:
+        DocumentError: it is a pipe or a device, which need not end.
+    """
+    if path == STDIN:
+        return None
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        msg = f"{shown(path)} is no regular file; use - to read standard input"
+        raise DocumentError(msg)
+    if status.st_size > max_bytes:
+        return None
+    digest, left = hashlib.sha256(), status.st_size
+    with path.open("rb") as file:  # not to its end, since it may grow as fast as it is read
+        while left and (block := file.read(min(left, 2**20))):
+            digest.update(block)
+            left -= len(block)
+    return digest.hexdigest()
+
+
+def is_current(known: DocumentRecord, digest: str, options: IndexOptions) -> bool:
+    """Return whether reading a file with these bytes would give the document that is indexed."""
+    all_pages = options.ocr == "always" and known.loader == "pdf"
+    good = {_settings(options, ocr=_ocr(options))} | (set() if all_pages else {_settings(options)})
+    return known.content_hash == digest and known.settings in good
+
+
+def read_document(
+    path: Path, source: str, digest: str | None, options: IndexOptions
+) -> tuple[DocumentRecord, list[ChunkRecord]]:
+    """Return the document at ``path`` and its chunks.
+
+    Args:
+        path: The file, or ``-``.
+        source: What it is called in the index.
+        digest: Of its bytes, taken before, lest it changes meanwhile; of its text by default.
+        options: How it is read and cut.
+
+    Raises:
+        DocumentError: it can't be read or holds no text.
+    """
+    loaded = _load(path, options)
+    own = ChineseTextSplitter(options.chunk_size, options.chunk_overlap)
+    parts = split_with_offsets(options.splitter or own, loaded)
+    if not parts:
+        msg = f"{shown(source)} holds no text"
+        raise DocumentError(msg)
+    text, loader = loaded.page_content, loaded.metadata.get("loader")
+    notes = tuple(loaded.metadata.get("notes", ()))
+    # Where all was read, another way to read pictures would change nothing.
+    pictures = bool(notes) or (options.ocr == "always" and loader == "pdf")
+    record = DocumentRecord(
+        source=source,
+        content_hash=digest or hashlib.sha256(text.encode()).hexdigest(),
+        settings=_settings(options, ocr=_ocr(options) if pictures else None),
+        loader=loader,
+        encoding=loaded.metadata.get("encoding"),
+        size=len(text.encode()) if path == STDIN else path.stat().st_size,
+        characters=len(text),
+        notes=notes,
+    )
+    return record, [_chunk(part, source) for part in parts]
+
+
+def _load(path: Path, options: IndexOptions) -> Document:
+    if options.loader is not None:
+        return load_whole(options.loader, path)
+    loader = FileLoader(
+        path, encoding=options.encoding, max_bytes=options.max_bytes, ocr=options.ocr
+    )
+    return loader.load()[0]
+
+
+def _settings(options: IndexOptions, ocr: str | None = None) -> str:
+    names = ("chunk_size", "chunk_overlap", "encoding")
+    values = {"format": _FORMAT, **{name: getattr(options, name) for name in names}}
+    values["loader"] = options.loader and loader_name(options.loader)
+    if options.splitter:
+        values["splitter"] = f"{type(options.splitter).__qualname__} {vars(options.splitter)}"
+    if ocr:
+        values["ocr"] = ocr
+    return json.dumps(values)
+
+
+def _ocr(options: IndexOptions) -> str:
+    """Return how pictures are read here, which the extra ``ocr`` decides too."""
+    return options.ocr if options.ocr == "always" or is_available() else "never"
+
+
+def _chunk(part: Document, source: str) -> ChunkRecord:
+    metadata = part.metadata
+    known = _OWN_FIELDS | _DOCUMENT_FIELDS
+    return ChunkRecord(
+        text=part.page_content,
+        start=metadata["start"],
+        end=metadata["end"],
+        page=metadata.get("page"),
+        heading=metadata.get("heading"),
+        extra={name: value for name, value in metadata.items() if name not in known},
+        source=source,
+    )
