@@ -60,6 +60,8 @@ def page_markdown(page: str) -> str:
 
     soup = BeautifulSoup(without_comments(page), "html.parser")
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
+    if soup.title:
+        soup.title.decompose()  # where there is no head it stands in the text
     remove_unseen(soup)
     part = _main_part(soup)
     text = one_blank_line(clean(_markdown(part)))

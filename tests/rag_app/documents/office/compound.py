@@ -3,25 +3,35 @@
 import struct
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import NamedTuple
 
 _NONE, _END, _FREE, _FAT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD
 
 
+class _Entry(NamedTuple):
+    name: str
+    kind: int
+    kids: dict[str, int]
+    data: bytes
+
+
 def compound_file(streams: Mapping[str, bytes]) -> bytes:
     """A file of these streams; a name may lie in a storage: ``storage/stream``."""
-    entries: list[list[object]] = [["Root Entry", 5, {}, b""]]
+    entries = [_Entry("Root Entry", 5, {}, b"")]
     for path, data in streams.items():
         at = 0
         *storages, name = path.split("/")
         for storage in storages:
-            kids = entries[at][2]
+            kids = entries[at].kids
             if storage not in kids:
                 kids[storage] = len(entries)
-                entries.append([storage, 1, {}, b""])
+                entries.append(_Entry(storage, 1, {}, b""))
             at = kids[storage]
-        entries[at][2][name] = len(entries)
-        entries.append([name, 2, {}, data])
-    mini, mini_fat, starts = b"", [], []
+        entries[at].kids[name] = len(entries)
+        entries.append(_Entry(name, 2, {}, data))
+    mini = b""
+    mini_fat: list[int] = []
+    starts: list[int] = []
     for _, kind, _, data in entries:
         starts.append(len(mini) // 64 if kind == 2 and data else _END)
         size = -(-len(data) // 64)
@@ -29,7 +39,7 @@ def compound_file(streams: Mapping[str, bytes]) -> bytes:
         mini += data.ljust(size * 64, b"\0")
     assert all(len(data) < 4096 for *_, data in entries)
     directory = b""
-    right = {}
+    right: dict[int, int] = {}
     for *_, kids, _ in entries:
         numbers = _sorted(kids)
         right.update(pairwise(numbers))
@@ -44,7 +54,7 @@ def compound_file(streams: Mapping[str, bytes]) -> bytes:
         )
     parts = [mini, directory, struct.pack(f"<{len(mini_fat)}I", *mini_fat)]
     fat: list[int] = []
-    first_sectors = []
+    first_sectors: list[int] = []
     for part in parts:
         first_sectors.append(len(fat))
         size = -(-len(part) // 512)
