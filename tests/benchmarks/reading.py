@@ -20,7 +20,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -267,23 +267,29 @@ def measure_samples() -> None:
     made = list(samples())
     print(f"{len(made)} files\n\n{'':16}" + "".join(f"{name:>28}" for name in READERS))
     print(f"{'layout':16}" + f"{'error':>10}{'whole':>9}{'order':>9}" * len(READERS))
-    for layout in dict.fromkeys(sample.layout for sample in made):
-        group = [sample for sample in made if sample.layout == layout]
+    outputs = {name: [read(sample.data) for sample in made] for name, read in READERS.items()}
+    texts = [layout for layout in dict.fromkeys(s.layout for s in made) if "table" not in layout]
+    for layout in texts:
+        _print_row(layout, made, outputs, {layout})
+    _print_row("all of these", made, outputs, set(texts))
+    for layout in ("ruled table", "open table"):
         line = f"{layout:16}"
-        for read in READERS.values():
-            outputs = [(sample, read(sample.data)) for sample in group]
-            if group[0].tables:
-                score = mean(cells(sample.tables[0], output) for sample, output in outputs)
-                line += f"{f'cells {score:.3f}':>28}"
-                continue
-            figures = [
-                mean(judge(sample.text, output) for sample, output in outputs)
-                for judge in (character_error, whole, order)
-            ]
-            line += "".join(
-                f"{figure:>{size}.3f}" for figure, size in zip(figures, (10, 9, 9), strict=True)
-            )
+        for written in outputs.values():
+            pairs = zip(made, written, strict=True)
+            score = mean(cells(s.tables[0], output) for s, output in pairs if s.layout == layout)
+            line += f"{f'cells {score:.3f}':>28}"
         print(line)
+
+
+def _print_row(
+    name: str, made: Sequence[Sample], outputs: Mapping[str, Sequence[str]], layouts: set[str]
+) -> None:
+    line = f"{name:16}"
+    for written in outputs.values():
+        pairs = [(s.text, o) for s, o in zip(made, written, strict=True) if s.layout in layouts]
+        for judge, width in ((character_error, 10), (whole, 9), (order, 9)):
+            line += f"{mean(judge(text, output) for text, output in pairs):>{width}.3f}"
+    print(line)
 
 
 def measure_folder(folder: Path) -> None:
