@@ -12,7 +12,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.budget import Budget, pack
-from rag_app.chains.citations import Citation, Marker, cite, marked
+from rag_app.chains.citations import Citation, Marker, cite, marked, supported
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Prompts, Task
 from rag_app.chains.streaming import Call, StepChain, Steps, replaces
 from rag_app.documents.text import Language, language_of
@@ -84,11 +84,11 @@ class Answer:
 
     @property
     def supported(self) -> bool:
-        """Whether a passage holds the words and numbers of at least one sentence.
+        """Whether a passage holds the words, numbers and names of at least one sentence.
 
         An answer that none supports is put in other words than the document's, or invented.
         """
-        return self.answered and self.marked_text != self.text
+        return self.answered and supported(self.text, self.citations)
 
 
 def not_found(question: str, nearest: Sequence[Document]) -> Answer:

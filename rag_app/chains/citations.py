@@ -1,18 +1,28 @@
 """Where an answer comes from, and which of its sentences the passages really support."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
 from langchain_core.documents import Document
 
-from rag_app.index.store.terms import query_terms
+from rag_app.chains.facts import Facts, plain_numbers
+from rag_app.documents.breadcrumbs import breadcrumb
+from rag_app.index.store.terms import document_terms, query_terms
 
 SUPPORT = 0.6
 """Share of a sentence's terms that a passage must hold to be cited for the sentence."""
 
-_ENDS = "。！？；!?\n"
+_ENDS = "。！？；!?"
+_FENCE = re.compile(r" {0,3}(?:```|~~~)")
+_UNMARKED = re.compile(r"\s*\|")
+"""Lines of tables."""
+_ITEM = re.compile(r"\s*(?:[-*•]\s+)?\**\d{1,3}\.")
+_FURNITURE = re.compile(r"^\s*(?:[-*•>#]+\s+|\**\d{1,3}[.、)）](?!\d)\s*)+|[*`|]|\[\d{1,3}\]")
+"""What is no text of a sentence: numbers of lists, marks of Markdown, marks of the model's own."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,8 @@ class Marker:
     """Puts ``[1]`` marks into an answer as it streams, each checked against the passages.
 
     A sentence is marked with the passage that holds most of its terms, if that is at least
-    `SUPPORT` of them and every number in it. What no passage supports stays unmarked.
+    `SUPPORT` of them and every number and name in it, as they are written. What no passage
+    supports stays unmarked; so do code and the rows of tables, which marks would break.
 
     Example:
         >>> marker = Marker([Citation(1, "tea.txt", "Green tea is steamed.")])
@@ -111,40 +122,88 @@ class Marker:
     """
 
     def __init__(self, citations: Sequence[Citation]) -> None:
-        self._passages = [(c.marker, set(query_terms(c.text))) for c in citations]
+        self._passages = [_Passage(citation) for citation in citations]
         self._sentence = ""
+        self._line = ""
+        self._fenced = False
+        self.supported = False
+        """Whether a passage supports one of the sentences so far, marked or not."""
 
     def feed(self, text: str) -> str:
         """Return ``text`` with marks before the end of each sentence that it completes."""
         out = []
         for char in text:
-            if char in _ENDS or (char == " " and self._sentence.endswith(".")):
+            if self._ends(char):
                 out.append(self.close())
             else:
                 self._sentence += char
+            self._line = "" if char == "\n" else self._line + char
             out.append(char)
         return "".join(out)
 
     def close(self) -> str:
         """Return the mark of the sentence so far and begin another."""
         sentence, self._sentence = self._sentence, ""
-        marker = self._support(sentence)
-        return f"[{marker}]" if marker else ""
+        if _FENCE.match(self._line):
+            self._fenced = not self._fenced
+            return ""
+        marker = self._support(_FURNITURE.sub(" ", sentence))
+        self.supported = self.supported or marker is not None
+        hidden = self._fenced or _UNMARKED.match(self._line) or self._line.count("`") % 2
+        return f"[{marker}]" if marker and not hidden else ""
+
+    def _ends(self, char: str) -> bool:
+        """Return whether a sentence ends before a character; none does within inline code."""
+        if char == "\n":
+            return True
+        if self._fenced or self._line.count("`") % 2 or _UNMARKED.match(self._line):
+            return False
+        if char == " ":
+            return self._sentence.endswith(".") and not _ITEM.fullmatch(self._line)
+        return char in _ENDS
 
     def _support(self, sentence: str) -> int | None:
-        wanted = set(query_terms(sentence))
+        wanted = set(query_terms(plain_numbers(sentence)))
         if not wanted:
             return None
-        numbers = {term for term in wanted if any(char.isdigit() for char in term)}
+        facts = Facts.of(sentence)
         best, found = SUPPORT, None
-        for marker, held in self._passages:
-            share = len(wanted & held) / len(wanted)
-            if numbers <= held and (share > best or (share == best and found is None)):
-                best, found = share, marker
+        for passage in self._passages:
+            share = passage.share(wanted)
+            better = share > best or (share == best and found is None)
+            if better and facts.are_in(passage.facts):
+                best, found = share, passage.marker
         return found
+
+
+class _Passage:
+    """A cited passage as sentences are checked against it, with what it stands under."""
+
+    def __init__(self, citation: Citation) -> None:
+        self.marker = citation.marker
+        headings = citation.headings or filter(None, [citation.heading])
+        above = breadcrumb(citation.source, [*headings], citation.table_head or "")
+        self._text = f"{above}\n{citation.text}"
+        self._terms = set(document_terms(plain_numbers(self._text)).split())
+
+    @cached_property
+    def facts(self) -> Facts:
+        return Facts.of(self._text)
+
+    def share(self, wanted: set[str]) -> float:
+        """Return which share of a sentence's terms stands in the passage."""
+        return len(wanted & self._terms) / len(wanted)
 
 
 def marked(text: str, citations: Sequence[Citation]) -> str:
     """Return a whole answer with its checked marks."""
     marker = Marker(citations)
     return marker.feed(text) + marker.close()
+
+
+def supported(text: str, citations: Sequence[Citation]) -> bool:
+    """Return whether a passage holds the words, numbers and names of one sentence at least."""
+    marker = Marker(citations)
+    marker.feed(text)
+    marker.close()
+    return marker.supported

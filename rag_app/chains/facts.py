@@ -1,0 +1,117 @@
+"""The numbers and names of a text as they are written: what an answer must not get wrong."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rag_app.documents.text import HAN
+from rag_app.index.store.terms import fold
+
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_WORD = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9]*(?:[-_.+&/][A-Za-z0-9]+)*")
+_PARTS = re.compile(r"[-_.+&/]")
+_UNITS = (
+    "%|‰|个百分点|平方米|平方公里|立方米|公里|千米|厘米|毫米|微米|米|公顷|亩|公斤|千克|毫克|克|吨|斤"
+    "|千瓦时|千瓦|兆瓦|瓦|千伏|伏|毫安|安|兆帕|千帕|帕|转|分贝|摄氏度|度|°c|毫升|升"
+    "|小时|分钟|秒|天|日|周|个月|月|年|岁|美元|欧元|元|角"
+    "|(?:kg|mg|g|km|cm|mm|m|kw|w|kv|v|mb|gb|tb|kb|ms|s|h)(?![a-z])"
+)
+_NUMBER = re.compile(rf"(\d+(?:[.:]\d+)*)\s*([万亿]?)(?:个(?=小时))?\s*({_UNITS})?")
+_DIGITS = "零〇一二两三四五六七八九十百千万亿"
+_NUMERAL = re.compile(
+    rf"百分之[{_DIGITS}点]+|[{_DIGITS}]{{2,}}(?:点[{_DIGITS}]+)?"
+    rf"|(?<=第)[{_DIGITS}]|[{_DIGITS}](?=(?:{_UNITS}|[倍名人次项条款]))"
+)
+"""Chinese numbers; one alone, as in 一般 or 统一, only before a unit."""
+_TITLE = re.compile(r"[《「『〈]([^》」』〉\n]{1,60})[》」』〉]")
+_NAME = re.compile(
+    rf"[{HAN}](?:[省县镇州]|市(?!场)|先生|女士|经理|主任|教授|某某|某)|[{HAN}]{{2}}(?:有限公司|集团)"
+)
+"""Names that say of what they are, with what stands before: places, people, companies."""
+_ORDINARY = re.compile(
+    "[城超门上都股我本该各某此全在的]市|[全本该各某外我]省|村镇|[的在是为由和与或]..?"
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The numbers and names of a text.
+
+    Example:
+        >>> passage = Facts.of("AB007的额定功率是1,079千瓦，重２９１公斤。")
+        >>> [Facts.of(text).are_in(passage) for text in ("1079千瓦", "291千瓦", "AB008重291公斤")]
+        [True, False, False]
+    """
+
+    numbers: Mapping[str, frozenset[str]]
+    """In digits, without separators, each with the units that it has."""
+    numerals: frozenset[str]
+    """In Chinese."""
+    words: frozenset[str]
+    """Latin words that are names."""
+    phrases: frozenset[str]
+    """Titles in quotes, and what else can be recognized as a name."""
+    all_words: frozenset[str]
+    """All Latin words and the parts of those with hyphens."""
+    letters: str
+    """All that is no white space."""
+
+    @classmethod
+    def of(cls, text: str) -> "Facts":
+        """Return the facts of a text in any writing."""
+        plain = plain_numbers(text)
+        words = list(_WORD.finditer(plain))
+        folded = fold(_WORD.sub(" ", plain))
+        numbers: dict[str, set[str]] = {}
+        for number, power, unit in _NUMBER.findall(folded):
+            numbers.setdefault(number, set()).add(power + unit)
+        titles = {"".join(title.split()) for title in _TITLE.findall(fold(plain))}
+        named = {name for name in _NAME.findall(folded) if not _ORDINARY.fullmatch(name)}
+        whole = {fold(word.group()) for word in words}
+        return cls(
+            {number: frozenset(units) for number, units in numbers.items()},
+            frozenset(match.group() for match in _NUMERAL.finditer(folded)),
+            frozenset(fold(word.group()) for word in words if _is_name(word)),
+            frozenset(titles | named),
+            frozenset(whole.union(*map(_PARTS.split, whole))),
+            "".join(fold(plain).split()),
+        )
+
+    def are_in(self, other: "Facts") -> bool:
+        """Return whether all numbers and names stand in another text, as they are written."""
+        return (
+            self.words <= other.all_words
+            and self.numerals <= other.numerals
+            and all(phrase in other.letters for phrase in self.phrases)
+            and all(
+                number in other.numbers and _agree(units, other.numbers[number])
+                for number, units in self.numbers.items()
+            )
+        )
+
+
+def plain_numbers(text: str) -> str:
+    """Return ``text`` with digits of ASCII, and without the separators of thousands.
+
+    Example:
+        >>> plain_numbers("共１,234,567.5元")
+        '共1234567.5元'
+    """
+    digits = "".join(str(int(char)) if char.isdecimal() else char for char in text)
+    return _THOUSANDS.sub(lambda match: match.group().replace(",", ""), digits)
+
+
+def _is_name(word: re.Match[str]) -> bool:
+    """Return whether a Latin word is a name: all are among Han characters.
+
+    In English those are with digits or capitals in them, or with a capital within a sentence.
+    """
+    letters, before = word.group(), word.string[: word.start()].strip()
+    if re.search(f"[{HAN}]", word.string) or re.search(r".[A-Z0-9]", letters):
+        return True
+    return letters[0].isupper() and len(letters) > 1 and bool(before)
+
+
+def _agree(units: frozenset[str], others: frozenset[str]) -> bool:
+    """Return whether a number stands with one of its units, where both texts give one."""
+    return "" in units or "" in others or bool(units & others)

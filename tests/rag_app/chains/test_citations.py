@@ -1,0 +1,132 @@
+"""Marks in answers: where they stand, and that numbers and names behind them are the passage's."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_app.chains.citations import Citation, Marker, marked, supported
+from rag_app.chains.facts import Facts
+
+PUMP = Citation(
+    1,
+    "/资料/AB007产品白皮书.txt",
+    "额定功率1,079千瓦，整机重量２９１公斤，噪声不高于72.5分贝。住宿每晚不超过四百元，占比15%。"
+    "负责人张某，厂址在巩县，见《安装手册》。软件名为AuroraSync，版本2.5。",
+)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "right"),
+    [
+        ("额定功率1,079千瓦", True),
+        ("额定功率1079千瓦", True),
+        ("额定功率１０７９千瓦", True),
+        ("额定功率1 千瓦", False),
+        ("额定功率079千瓦", False),
+        ("额定功率1,078千瓦", False),
+        ("AB007的额定功率为1079千瓦", True),  # it is the name of the file
+        ("AB008的额定功率为1079千瓦", False),
+        ("整机重量291公斤", True),
+        ("整机重量291吨", False),
+        ("整机重量291万公斤", False),
+        ("噪声不高于72.5分贝", True),
+        ("噪声不高于72分贝", False),
+        ("噪声不高于5分贝", False),
+        ("住宿每晚不超过四百元", True),
+        ("住宿每晚不超过五百元", False),
+        ("住宿每晚不超过四百五十元", False),
+        ("占比15%", True),
+        ("负责人张某", True),
+        ("负责人李某", False),
+        ("厂址在巩县", True),
+        ("厂址在江油县", False),
+        ("见《安装手册》", True),
+        ("见《安装图册》", False),
+        ("软件名为AuroraSync", True),
+        ("软件名为AuroraSink", False),
+        ("软件名为aurorasync，版本2.5", True),
+        ("软件名为AuroraSync，版本2", False),
+    ],
+)
+def test_numbers_and_names_must_be_as_written(sentence: str, right: bool) -> None:
+    answer = f"{sentence}。"
+    assert marked(answer, [PUMP]) == (f"{sentence}[1]。" if right else answer)
+    assert supported(answer, [PUMP]) is right
+
+
+ENGLISH = Citation(1, "a.txt", "The contract with Acme Ltd was signed by Jane Roe on 5 May 2023.")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "right"),
+    [
+        ("The contract with Acme Ltd was signed by Jane Roe", True),
+        ("The contract with Acme Ltd was signed by Jane Doe", False),
+        ("The contract was signed on 5 May 2023", True),
+        ("The contract was signed on 6 May 2023", False),
+    ],
+)
+def test_names_in_english(sentence: str, right: bool) -> None:
+    assert supported(f"{sentence}.", [ENGLISH]) is right
+
+
+STEPS = Citation(
+    1, "b.txt", "1. 打开电源开关\n2. 按下启动按钮\n型号 A1 的价格是 30 元，运行 make all 即可"
+)
+
+
+def test_no_mark_after_the_numbers_of_a_list() -> None:
+    text = "1. 打开电源开关。\n2. 按下启动按钮。\n- 3. 打开电源开关"
+    wanted = "1. 打开电源开关[1]。\n2. 按下启动按钮[1]。\n- 3. 打开电源开关[1]"
+    assert marked(text, [STEPS]) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| 型号 | 价格 |\n|---|---|\n| A1 | 30 元 |\n",
+        "```\n打开电源开关。\n型号 A1 的价格是 30 元\n```",
+        "~~~sh\nmake all; make all\n~~~\n",
+    ],
+)
+def test_no_mark_in_tables_and_code(text: str) -> None:
+    assert marked(text, [STEPS]) == text
+
+
+def test_a_table_alone_can_be_supported() -> None:
+    assert supported("| 型号 | 价格 |\n|---|---|\n| A1 | 30 元 |", [STEPS])
+    assert not supported("| A1 | 31 元 |", [STEPS])
+
+
+def test_no_mark_within_inline_code() -> None:
+    assert marked("运行 `make all; make` 即可。", [STEPS]).startswith("运行 `make all; make` 即可")
+
+
+def test_marks_of_the_model_s_own_are_no_numbers() -> None:
+    assert supported("打开电源开关[1]。", [Citation(1, "b.txt", "请打开电源开关。")])
+
+
+NUMBERS = st.integers(0, 10**12)
+
+
+@given(NUMBERS, st.sampled_from(["元", "公斤", "%", ""]))
+def test_a_number_in_any_writing_is_the_same(number: int, unit: str) -> None:
+    wide = str(number).translate(str.maketrans("0123456789", "０１２３４５６７８９"))
+    passage = Facts.of(f"总数是{number:,}{unit}，以下同")
+    for written in (str(number), f"{number:,}", wide):
+        assert Facts.of(f"共{written}{unit}。").are_in(passage)
+
+
+@given(NUMBERS, NUMBERS, st.sampled_from(["{}", "{:,}"]))
+def test_another_number_is_never_in_the_passage(one: int, other: int, form: str) -> None:
+    passage = Facts.of(f"总数是{form.format(one)}元。")
+    assert Facts.of(f"总数是{other}元。").are_in(passage) == (one == other)
+
+
+@given(st.text(alphabet="打开电源开关。1.2 3|`~#-\n！A", max_size=80), st.integers(1, 7))
+def test_marks_only_add_and_pieces_make_no_difference(text: str, size: int) -> None:
+    whole = marked(text, [STEPS])
+    assert whole.replace("[1]", "") == text
+    marker = Marker([STEPS])
+    pieces = [marker.feed(text[at : at + size]) for at in range(0, len(text), size)]
+    assert "".join(pieces) + marker.close() == whole
