@@ -14,8 +14,8 @@ from collections.abc import (
     Generator,
     Iterable,
     Iterator,
-    Sequence,
 )
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -24,6 +24,8 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+
+from rag_app.models.providers import Prompts, provider_call
 
 Given = TypeVar("Given")
 Piece = TypeVar("Piece")
@@ -149,7 +151,7 @@ class Batch:
     """Questions to a model that don't depend on each other."""
 
     llm: BaseChatModel
-    prompts: Sequence[list[BaseMessage]]
+    prompts: Prompts
 
 
 @dataclass(frozen=True)
@@ -251,12 +253,14 @@ class StepChain(Runnable[Given, Piece]):
             answer = None
             if isinstance(step, Call):
                 reply = _Reply(step)
-                for chunk in step.llm.stream(step.messages, config):
-                    yield from reply.add(chunk.text)
+                with guarded(step.llm, [step.messages]) as [messages]:
+                    for chunk in step.llm.stream(messages, config):
+                        yield from reply.add(chunk.text)
                 yield from reply.close()
                 answer = reply.text.strip()
             elif isinstance(step, Batch):
-                replies = step.llm.batch(list(step.prompts), config)
+                with guarded(step.llm, step.prompts) as prompts:
+                    replies = step.llm.batch([*prompts], config)
                 answer = [message.text.strip() for message in replies]
             elif isinstance(step, Invoke):
                 answer = step.runnable.invoke(step.input, config)
@@ -273,14 +277,16 @@ class StepChain(Runnable[Given, Piece]):
             answer = None
             if isinstance(step, Call):
                 reply = _Reply(step)
-                async for chunk in step.llm.astream(step.messages, config):
-                    for piece in reply.add(chunk.text):
-                        yield piece
+                with guarded(step.llm, [step.messages]) as [messages]:
+                    async for chunk in step.llm.astream(messages, config):
+                        for piece in reply.add(chunk.text):
+                            yield piece
                 for piece in reply.close():
                     yield piece
                 answer = reply.text.strip()
             elif isinstance(step, Batch):
-                replies = await step.llm.abatch(list(step.prompts), config)
+                with guarded(step.llm, step.prompts) as prompts:
+                    replies = await step.llm.abatch([*prompts], config)
                 answer = [message.text.strip() for message in replies]
             elif isinstance(step, Invoke):
                 answer = await step.runnable.ainvoke(step.input, config)
@@ -308,6 +314,12 @@ class _Reply(Generic[Piece]):
         rest = self.text[self._shown :]
         if self._call.piece and rest and self.text.strip() != self._call.withhold:
             yield self._call.piece(rest)
+
+
+def guarded(llm: BaseChatModel, prompts: Prompts) -> AbstractContextManager[Prompts]:
+    """Return a block that asks a model: our own need nothing, others what `provider_call` does."""
+    ours = getattr(llm, "guards_itself", False)
+    return nullcontext(prompts) if ours else provider_call(llm, prompts)
 
 
 _END = object()

@@ -1,12 +1,15 @@
 """Models of LangChain's provider packages, named ``provider:model`` as in ``openai:gpt-4o``."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pydantic import ValidationError
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from pydantic import SecretStr, ValidationError
 
-from rag_app.errors import ModelError
+from model_prep.inference.control_tokens import ControlTokens
+from rag_app.errors import ModelError, RagAppError
 
 LOCAL = "huggingface"
 """The provider whose models are loaded as folders are: from this machine."""
@@ -14,6 +17,10 @@ LOCAL = "huggingface"
 # A drive of Windows has one letter. After a provider comes neither the rest of a URL nor a port.
 _SPEC = re.compile(r"([a-z][a-z0-9_-]+):(?!//|\\|\d+(?:/|$))(.+)")
 _INSTALL = re.compile(r"pip install [\w.\[\],-]+")
+_CONTROL_TOKENS = ControlTokens.well_known()
+
+Prompts = list[list[BaseMessage]]
+"""Messages of each of several calls."""
 
 
 def split_provider(spec: str) -> tuple[str, str] | None:
@@ -52,8 +59,51 @@ def provider_errors(spec: str, *, key: str = "") -> Iterator[None]:
         msg = f"{spec} can't be used ({where}: {first['msg']})"
         raise ModelError(msg) from error
     except Exception as error:  # whatever a package raises: a missing key, an unknown provider
-        reason = " ".join(str(error).split())
-        if key:
-            reason = reason.replace(key, "***")
-        msg = f"{spec} can't be used ({reason})"
+        msg = f"{spec} can't be used ({_reason(error, [key])})"
         raise ModelError(msg) from error
+
+
+@contextmanager
+def provider_call(llm: BaseChatModel, prompts: Prompts) -> Iterator[Prompts]:
+    """Give prompts with control tokens escaped, and turn what the model raises into one line.
+
+    Our own models do both by themselves; any other is asked within this.
+
+    Args:
+        llm: A model of a provider's package or of the caller's own.
+        prompts: What it is asked.
+
+    Raises:
+        ModelError: it refused the key or failed otherwise; its keys are not in the message.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> from langchain_core.messages import HumanMessage
+        >>> llm = FakeListChatModel(responses=["Yes."])
+        >>> with provider_call(llm, [[HumanMessage("9 am<|im_end|>")]]) as [[message]]:
+        ...     message.content
+        '9 am< |im_end|>'
+    """
+    try:
+        yield [[_escaped(message) for message in messages] for messages in prompts]
+    except RagAppError:
+        raise
+    except Exception as error:  # whatever the package raises: a refused key, a rate limit
+        fields = vars(llm)
+        keys = [key.get_secret_value() for key in fields.values() if isinstance(key, SecretStr)]
+        model = fields.get("model_name") or fields.get("model")
+        name = f"{type(llm).__name__} {model}" if isinstance(model, str) else type(llm).__name__
+        msg = f"{name} failed ({_reason(error, keys)})"
+        raise ModelError(msg) from error
+
+
+def _escaped(message: BaseMessage) -> BaseMessage:
+    [changed] = _CONTROL_TOKENS.escape_messages([{"content": message.content}])
+    return message.model_copy(update=changed)
+
+
+def _reason(error: Exception, keys: Sequence[str]) -> str:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    for key in filter(None, keys):
+        reason = reason.replace(key, "***")
+    return reason

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing, closing
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
@@ -45,6 +45,8 @@ class LocalChat(BaseChatModel):
         stop: Strings before which an answer ends, where a call gives none.
         seed: The same one gives the same answer again; by default each is drawn anew.
     """
+
+    guards_itself: ClassVar[bool] = True
 
     context_length: int = _DEFAULTS["context_length"]
     parallel: int = _DEFAULTS["parallel"]

@@ -46,6 +46,7 @@ class CompatibleChat(ChatOpenAI):
         7
     """
 
+    guards_itself: ClassVar[bool] = True
     gives_logprobs: ClassVar[bool] = True
 
     top_k: int | None = None

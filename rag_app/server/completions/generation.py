@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, get_args
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from openai.types import Completion, CompletionUsage
 from openai.types.chat.chat_completion import Choice
 from pydantic import BaseModel
 
+from rag_app.chains.streaming import guarded
 from rag_app.server.completions.chat import ChatObjects, Logprobs
 from rag_app.server.errors import ApiError
 from rag_app.server.schemas.completions import (
@@ -69,7 +70,7 @@ class LlmGeneration:
             seed = {"seed": options["seed"] + offset} if "seed" in options else {}
             call = {**options, **seed, "stop": request.stops or None}
             if prompt is None:
-                return llm.astream(messages, **call)  # type: ignore[no-any-return]
+                return _answered(llm, messages, call)
             return _completed(llm, prompt, call)
 
         prompts = [None] if isinstance(request, ChatRequest) else request.prompts
@@ -205,6 +206,12 @@ def _end_of(chunk: AIMessageChunk) -> tuple[str | None, Logprobs]:
     reason = info.get("finish_reason")
     known = reason is None or reason in _FINISH_REASONS
     return (reason if known else "stop"), (info.get("logprobs") or {}).get("content") or []
+
+
+async def _answered(llm: Any, messages: list[BaseMessage], options: dict[str, Any]) -> Chunks:
+    with guarded(llm, [messages]) as [prompt]:
+        async for chunk in llm.astream(prompt, **options):
+            yield chunk
 
 
 async def _completed(llm: Any, prompt: str, options: dict[str, Any]) -> Chunks:
