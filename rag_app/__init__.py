@@ -9,12 +9,11 @@ if TYPE_CHECKING:
     from rag_app.chains.answer import Answer, answer_chain
     from rag_app.chains.citations import Citation
     from rag_app.chains.prompts import Prompts
-    from rag_app.chains.rag import rag_chain
+    from rag_app.chains.rag import Timings, rag_chain
     from rag_app.chains.summarize import Summary, summarize_chain
     from rag_app.documents.loaders import FileLoader
     from rag_app.documents.splitters import ChineseTextSplitter
     from rag_app.engine.app import RagApp
-    from rag_app.engine.timings import Timings
     from rag_app.errors import RagAppError
     from rag_app.index.search.retriever import HybridRetriever
     from rag_app.index.search.vector_store import FaissVectorStore
@@ -48,12 +47,11 @@ _HOMES = {
     "chains.answer": ("Answer", "answer_chain"),
     "chains.citations": ("Citation",),
     "chains.prompts": ("Prompts",),
-    "chains.rag": ("rag_chain",),
+    "chains.rag": ("Timings", "rag_chain"),
     "chains.summarize": ("Summary", "summarize_chain"),
     "documents.loaders": ("FileLoader",),
     "documents.splitters": ("ChineseTextSplitter",),
     "engine.app": ("RagApp",),
-    "engine.timings": ("Timings",),
     "errors": ("RagAppError",),
     "index.search.retriever": ("HybridRetriever",),
     "index.search.vector_store": ("FaissVectorStore",),

@@ -42,9 +42,9 @@ def ask(
     from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
     from langchain_core.runnables import RunnableConfig
 
+    from rag_app.chains.rag import Timings
     from rag_app.cli import show
     from rag_app.engine import RagApp
-    from rag_app.engine.timings import Timings
     from rag_app.settings import load_settings
 
     settings = load_settings(

@@ -37,10 +37,10 @@ def summarize(
     """Summarize each document in its own language."""
     from langchain_core.runnables import RunnableConfig
 
+    from rag_app.chains.rag import Timings
     from rag_app.cli import show
     from rag_app.documents.sources import find_sources
     from rag_app.engine import RagApp
-    from rag_app.engine.timings import Timings
     from rag_app.settings import load_settings
 
     settings = load_settings(

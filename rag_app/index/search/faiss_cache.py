@@ -16,8 +16,9 @@ from typing import Any
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
-from rag_app.index.search.faiss_index import build_approximate, build_exact, held_ids, search
+from rag_app.index.search.faiss_index import build_approximate, build_exact
 from rag_app.index.store.connection import wrong_dimension
 from rag_app.index.store.records import Generation
 from rag_app.index.store.snapshot import Matches, Snapshot
@@ -93,7 +94,7 @@ class FaissCache:
                     name = snapshot.meta().embedding
                     raise wrong_dimension(name, self._index.d, len(vector))
                 among = None if matches is None else snapshot.ids_where(matches)
-                scores, ids = search(self._index, vector[None, :], k, among)
+                scores, ids = _search(self._index, vector[None, :], k, among)
             pairs = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
             yield snapshot, {chunk_id: score for chunk_id, score in pairs if chunk_id >= 0}
 
@@ -195,6 +196,41 @@ class FaissCache:
                     path.unlink()
             return replace(stamp, sha256="")
         return stamp
+
+
+def _search(
+    index: Any, queries: FloatArray, k: int, among: NDArray[np.int64] | None = None
+) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Return cosines and chunk ids, ``[len(queries), k]``, best first; id -1 where none is.
+
+    Args:
+        index: As one of the builders makes it.
+        queries: float32 ``[n, dimension]``, L2-normalized.
+        k: How many at most.
+        among: The ids of the chunks to search, exactly; all of them by default.
+    """
+    k = min(k, index.ntotal if among is None else len(among))
+    if k < 1:
+        shape = (len(queries), 0)
+        return np.empty(shape, np.float32), np.empty(shape, np.int64)
+    parameters = None
+    if among is not None:
+        inverted = isinstance(index, faiss.IndexIVFFlat)
+        kind: Any = faiss.SearchParametersIVF if inverted else faiss.SearchParameters
+        every_cell = {"nprobe": index.nlist} if inverted else {}
+        parameters = kind(sel=faiss.IDSelectorBatch(among), **every_cell)
+    scores, ids = index.search(np.ascontiguousarray(queries, np.float32), k, params=parameters)
+    return scores, ids
+
+
+def held_ids(index: Any) -> NDArray[np.int64]:
+    """Return the ids that a FAISS index holds, int64."""
+    if isinstance(index, faiss.IndexIDMap2):
+        return np.asarray(faiss.vector_to_array(index.id_map), np.int64)
+    lists = index.invlists
+    sizes = ((cell, lists.list_size(cell)) for cell in range(index.nlist))
+    parts = [faiss.rev_swig_ptr(lists.get_ids(cell), size).copy() for cell, size in sizes if size]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""FAISS indexes: building them from the vectors of a snapshot, and searching them.
+"""FAISS indexes, built from the vectors of a snapshot.
 
 Vectors are normalized, so inner product is cosine. FAISS ids are chunk ids.
 """
@@ -71,41 +71,6 @@ def build_approximate(snapshot: Snapshot, dimension: int) -> tuple[Any, float]:
     return index, recall
 
 
-def search(
-    index: Any, queries: FloatArray, k: int, among: NDArray[np.int64] | None = None
-) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Return cosines and chunk ids, ``[len(queries), k]``, best first; id -1 where none is.
-
-    Args:
-        index: As one of the builders makes it.
-        queries: float32 ``[n, dimension]``, L2-normalized.
-        k: How many at most.
-        among: The ids of the chunks to search, exactly; all of them by default.
-    """
-    k = min(k, index.ntotal if among is None else len(among))
-    if k < 1:
-        shape = (len(queries), 0)
-        return np.empty(shape, np.float32), np.empty(shape, np.int64)
-    parameters = None
-    if among is not None:
-        inverted = isinstance(index, faiss.IndexIVFFlat)
-        kind: Any = faiss.SearchParametersIVF if inverted else faiss.SearchParameters
-        every_cell = {"nprobe": index.nlist} if inverted else {}
-        parameters = kind(sel=faiss.IDSelectorBatch(among), **every_cell)
-    scores, ids = index.search(np.ascontiguousarray(queries, np.float32), k, params=parameters)
-    return scores, ids
-
-
-def held_ids(index: Any) -> NDArray[np.int64]:
-    """Return the ids that a FAISS index holds, int64."""
-    if isinstance(index, faiss.IndexIDMap2):
-        return np.asarray(faiss.vector_to_array(index.id_map), np.int64)
-    lists = index.invlists
-    sizes = ((cell, lists.list_size(cell)) for cell in range(index.nlist))
-    parts = [faiss.rev_swig_ptr(lists.get_ids(cell), size).copy() for cell, size in sizes if size]
-    return np.concatenate(parts) if parts else np.empty(0, np.int64)
-
-
 def _some(
     snapshot: Snapshot, ids: NDArray[np.int64], count: int
 ) -> tuple[NDArray[np.int64], FloatArray]:
@@ -134,7 +99,7 @@ def _exact_neighbours(
 def _recall(
     index: Any, sample_ids: NDArray[np.int64], sample: FloatArray, exact: list[set[int]]
 ) -> float:
-    _, found = search(index, sample, 11)
+    _, found = index.search(sample, 11)
     hits = wanted = 0
     for own, row, best in zip(sample_ids.tolist(), found.tolist(), exact, strict=True):
         others = [found_id for found_id in row if found_id != own][:10]

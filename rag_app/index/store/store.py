@@ -34,11 +34,20 @@ class IndexStore:
     def __init__(self, folder: str | Path, *, timeout: float = 10.0) -> None:
         self.folder = Path(folder)
         self.path = self.folder / DATABASE_NAME
-        self._lock = WriterLock(self.folder, timeout)
+        self._timeout = timeout
+        self._writer_lock: WriterLock | None = None
         self._writer: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
         self._idle_key: tuple[int, ...] = ()
         self._guard = threading.Lock()
+
+    @property
+    def _lock(self) -> WriterLock:
+        """The writer's lock: the same one for all threads, and none for those that only read."""
+        with self._guard:
+            if self._writer_lock is None:
+                self._writer_lock = WriterLock(self.folder, self._timeout)
+            return self._writer_lock
 
     def exists(self) -> bool:
         """Return whether there is an index in the folder, readable or not."""

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.request import Request, urlopen
 
-from langchain_core.messages import BaseMessage, convert_to_openai_messages
+from langchain_core.messages import AIMessageChunk, BaseMessage, convert_to_openai_messages
+from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
+from langchain_core.outputs import ChatGenerationChunk
 from pydantic import PrivateAttr
 
 from model_prep.errors import CheckpointError
 from model_prep.gguf.header import GgufHeader, read_gguf_header
 from model_prep.inference.control_tokens import ControlTokens
-from rag_app.errors import ModelError
-from rag_app.models.llms.llamacpp_stream import Chunks
+from rag_app.errors import ModelError, PromptTooLongError
 from rag_app.models.llms.local import END, LocalChat, Put, failure, local_options, unwanted
 from rag_app.settings import Settings
 
@@ -26,6 +27,9 @@ _CACHED_PROMPTS_MIB = 512
 _TOKENIZE_SECONDS = 60.0
 _ANY_SEED = -1
 """llama.cpp takes another one each time."""
+
+Event = dict[str, Any]
+"""Of the event stream of llama.cpp's server."""
 
 
 class LlamaCppChat(LocalChat):
@@ -136,6 +140,72 @@ def _request(stop: list[str], options: dict[str, Any]) -> dict[str, Any]:
         "seed": _ANY_SEED if options["seed"] is None else options["seed"],
         **({"stop": stop} if stop else {}),
     }
+
+
+class Chunks:
+    """Turns the events of one request into chunks.
+
+    Args:
+        model_name: Written beside the usage.
+        lstrip: Drop the spaces before the text: in a chat llama.cpp keeps the one that
+            SentencePiece puts before every text.
+
+    Example:
+        >>> chunks = Chunks("tiny", lstrip=True)
+        >>> chunks.of({"choices": [{"delta": {"content": " Hello"}}]}).text
+        'Hello'
+    """
+
+    def __init__(self, model_name: str, *, lstrip: bool) -> None:
+        self._model_name = model_name
+        self._lstrip = lstrip
+
+    def of(self, event: Event) -> ChatGenerationChunk | ModelError | None:
+        """Return the chunk of an event, the error that it is, or None where it says nothing."""
+        if error := event.get("error"):
+            return _refusal(error)
+        message = AIMessageChunk(content="")
+        info: dict[str, Any] = {}
+        if choices := event.get("choices"):
+            message.content = self._text(choices[0])
+            for name in ("finish_reason", "logprobs"):
+                if value := choices[0].get(name):
+                    info[name] = value
+        if usage := event.get("usage"):
+            message.usage_metadata = _usage(usage)
+            info["model_name"] = self._model_name
+        if timings := event.get("timings"):
+            info["timings"] = timings
+        if not (message.content or info):
+            return None
+        message.response_metadata = info
+        return ChatGenerationChunk(message=message, generation_info=info or None)
+
+    def _text(self, choice: Event) -> str:
+        text = choice.get("text") or choice.get("delta", {}).get("content") or ""
+        if self._lstrip:
+            text = text.lstrip(" ")
+            self._lstrip = not text
+        return str(text)
+
+
+def _usage(usage: Event) -> UsageMetadata:
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
+    return UsageMetadata(
+        input_tokens=usage["prompt_tokens"],
+        output_tokens=usage["completion_tokens"],
+        total_tokens=usage["total_tokens"],
+        input_token_details=InputTokenDetails(cache_read=cached),
+    )
+
+
+def _refusal(error: Event) -> ModelError:
+    if error.get("type") == "exceed_context_size_error":
+        return PromptTooLongError(
+            f"the prompt has {error.get('n_prompt_tokens')} tokens and the model's window "
+            f"{error.get('n_ctx')}; raise RAG_APP_CONTEXT_LENGTH or ask about less"
+        )
+    return ModelError(f"llama.cpp refused the request ({error.get('message', error)})")
 
 
 def read_header(path: Path) -> GgufHeader:

@@ -17,7 +17,7 @@ from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 import rag_app
 from rag_app import RagApp
-from rag_app.engine.timings import Timings
+from rag_app.chains.rag import Timings
 from rag_app.errors import DocumentError, IndexStoreError, QuestionError, SettingsError
 from rag_app.settings import Settings
 from tests.rag_app.index.hashing import HashingEmbeddings

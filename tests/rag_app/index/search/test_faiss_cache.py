@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from rag_app.index.search import faiss_cache as cache_module
-from rag_app.index.search.faiss_cache import FaissCache
-from rag_app.index.search.faiss_index import held_ids
+from rag_app.index.search.faiss_cache import FaissCache, held_ids
 from rag_app.index.store.records import ChunkRecord, DocumentRecord
 from rag_app.index.store.store import IndexStore
 
