@@ -48,7 +48,9 @@ class RagApp:
         llm: Any LangChain chat model, or one by its name as in the settings.
         embeddings: Any LangChain embeddings, in place of those the settings name.
         retriever: Any LangChain retriever, asked in place of the index.
-        vector_store: Any LangChain vector store, searched and filled in place of the index.
+        vector_store: Any LangChain vector store, searched and filled in place of the index. It
+            must have ``get_by_ids`` for unchanged files to be skipped and changed or removed ones
+            to leave nothing behind. It does not list its documents: what does is of the index.
         splitter: Any LangChain text splitter, in place of ours.
         loader: What makes a LangChain loader of a path, such as its class, in place of ours; or
             the name of one, see `index`.
@@ -246,9 +248,11 @@ class RagApp:
         Raises:
             DocumentError: a path doesn't exist or holds no document.
             IndexStoreError: the index can't be written.
+            SettingsError: documents of a vector store are to be pruned, which it does not list.
             EmbeddingMismatchError: it was made with another embedding model.
         """
         from rag_app.index.indexing.indexer import index_paths
+        from rag_app.index.indexing.vector_store import fill_vector_store
 
         options = self._index_options(
             encoding=encoding,
@@ -257,13 +261,12 @@ class RagApp:
             exclude=tuple(exclude),
             stdin_name=stdin_name,
         )
+        names = [str(path) for path in paths]
+        more: dict[str, Any] = {"progress": progress, "destinations": destinations}
+        if (vector_store := self.resources.given.vector_store) is not None:
+            return fill_vector_store(names, vector_store, options=options, **more)
         return index_paths(
-            [str(path) for path in paths],
-            store=self.store,
-            embedding=self.embeddings,
-            options=options,
-            progress=progress,
-            destinations=destinations,
+            names, store=self.store, embedding=self.embeddings, options=options, **more
         )
 
     def preview(
@@ -344,8 +347,11 @@ class RagApp:
             sources: As `documents` lists them, or files, folders and globs that hold those.
 
         Raises:
-            DocumentError: one of them isn't indexed; then none is removed.
+            DocumentError: one of them isn't indexed; then none is removed, or of a vector store
+                those before it.
         """
+        if (vector_store := self.resources.given.vector_store) is not None:
+            return _remove_from(vector_store, sources)
         from rag_app.documents.sources import names
 
         indexed = [document.source for document in self.documents()]
@@ -515,6 +521,16 @@ class RagApp:
     ) -> "AsyncIterator[Summary]":
         """`stream_summary` without blocking the event loop."""
         return self.summary_chain(encoding).astream(source, config)
+
+
+def _remove_from(vector_store: "VectorStore", sources: Sequence[str]) -> list[str]:
+    from rag_app.index.indexing.vector_store import remove_from_vector_store
+
+    chosen = [source if source == "-" else str(Path(source).resolve()) for source in sources]
+    for name, source in zip(sources, chosen, strict=True):
+        if not remove_from_vector_store(source, vector_store):
+            raise _not_indexed(name)
+    return chosen
 
 
 def _not_indexed(source: str) -> DocumentError:

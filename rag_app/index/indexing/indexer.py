@@ -148,7 +148,7 @@ class _Run:
         try:
             self.source.encode()  # SQLite keeps UTF-8
             if target != path:
-                _check_free(target)
+                check_free(target)
             pending = self._read(path)
         except UnicodeEncodeError:
             self._fail(ascii(str(path)), "its name is not valid text; rename it")
@@ -206,16 +206,7 @@ class _Run:
                 self.report.removed += transaction.delete_document(source)
 
     def _move(self, path: Path) -> None:
-        """Move a file that the index holds to where its document says it is."""
-        target = self.destinations.get(path, path)
-        if target == path:
-            return
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
-            sync(target.parent)
-        except OSError as error:
-            raise unwritable(target.parent, error) from error
+        move_file(path, self.destinations.get(path, path))
 
     def _read(self, path: Path) -> _Pending | None:
         """Return the document of `path`, None if the index has it as it is now."""
@@ -287,10 +278,26 @@ def _groups(pending: Sequence[_Pending]) -> Iterator[list[_Pending]]:
         yield group
 
 
-def _check_free(target: Path) -> None:
+def check_free(target: Path) -> None:
     """Raise DocumentError if a file can't be moved to ``target``."""
     taken = next((folder for folder in target.parents if folder.is_file()), None)
     if target.is_dir() or taken:
         what = f"{taken} is a file" if taken else f"{target} is a folder"
         msg = f"{what} already; choose another name"
         raise DocumentError(msg)
+
+
+def move_file(path: Path, target: Path) -> None:
+    """Move a file that the index holds to where its document says it is.
+
+    Raises:
+        IndexStoreError: that folder can't be written.
+    """
+    if target == path:
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+        sync(target.parent)
+    except OSError as error:
+        raise unwritable(target.parent, error) from error

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,57 @@ def test_a_retriever_of_another_package(llm: ScriptedChatModel) -> None:
         assert [citation.text for citation in answer.citations] == [FACT]
         assert any("relevance" in note for note in answer.notes)
         assert app.retrieve(QUESTION)[0].page_content == FACT
+
+
+def held(store: InMemoryVectorStore) -> dict[tuple[str, int], str]:
+    """The texts in a vector store by document and position there."""
+    found = store.similarity_search(QUESTION, k=1000)
+    return {(d.metadata["source"], d.metadata["ordinal"]): d.page_content for d in found}
+
+
+def test_a_vector_store_of_another_package_is_filled(home: Path, llm: ScriptedChatModel) -> None:
+    fact, other = home / "fact.txt", home / "other.txt"
+    fact.write_text(FACT, encoding="utf-8")
+    other.write_text("洗衣机保修三年，电机保修十年。\n" * 2000, encoding="utf-8")
+    store = InMemoryVectorStore(ForeignEmbeddings())
+    app = RagApp(llm=llm, vector_store=store, k=1)
+    report = app.index([fact, other])
+    assert (report.added, report.failed) == (2, [])
+    assert len(held(store)) == report.chunks > 65
+    assert not app.store.exists()
+    (citation,) = app.ask(QUESTION).citations
+    assert citation.place == "fact.txt"
+    assert FACT[citation.start : citation.end] == citation.text == FACT
+
+    again = RagApp(llm=llm, vector_store=store)
+    assert again.index([home]).unchanged == 2
+    other.write_text("洗衣机保修五年。", encoding="utf-8")
+    report = again.index([home])
+    assert (report.unchanged, report.updated) == (1, 1)
+    assert held(store) == {(str(fact), 0): FACT, (str(other), 0): "洗衣机保修五年。"}
+
+    assert again.remove(["other.txt"]) == [str(other)]
+    assert held(store) == {(str(fact), 0): FACT}
+    with pytest.raises(DocumentError, match="not in the index"):
+        again.remove(["other.txt"])
+    with pytest.raises(SettingsError, match="pruned"):
+        again.index([home], prune=True)
+    assert again.index([other]).added == 1
+
+
+class Bare(InMemoryVectorStore):
+    """A store that has only what LangChain demands of one."""
+
+    def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
+        raise NotImplementedError
+
+
+def test_a_vector_store_that_cannot_look_up_gets_everything_again(home: Path) -> None:
+    (home / "doc.txt").write_text(FACT, encoding="utf-8")
+    store = Bare(ForeignEmbeddings())
+    for _ in range(2):
+        assert RagApp(vector_store=store).index(["doc.txt"]).added == 1
+        assert len(held(store)) == 1
 
 
 class Lines(BaseLoader):
