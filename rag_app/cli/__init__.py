@@ -34,7 +34,7 @@ class _Warnings(logging.Handler):
 
 def root(debug: Debug = False, version: Version = False) -> None:  # noqa: ARG001 - see Boundary
     """Ask and summarize documents with models you own."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding lacks is escaped
             stream.reconfigure(errors="backslashreplace")
     handler = _Warnings(logging.WARNING)

@@ -1,6 +1,7 @@
 """``rag-app ask``: answer a question from the index."""
 
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -84,9 +85,14 @@ def ask(
 
 def _next_question() -> str:
     """Read a question from stdin; empty at an empty line, the end of input or Ctrl-C."""
-    if sys.stdin.isatty():
-        print("question (empty to end): ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    prompt = "question (empty to end): "
     try:
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            with suppress(ImportError):  # Windows edits lines without it
+                import readline  # noqa: F401 - input() then edits lines and keeps a history
+            return input(prompt).strip()
+        if sys.stdin.isatty():
+            print(prompt, end="", file=sys.stderr, flush=True)  # noqa: T201
         return sys.stdin.readline().strip()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, EOFError):
         return ""

@@ -6,9 +6,7 @@ from typing import Annotated
 import typer
 
 from rag_app.cli import options
-
-SOME_FAILED = 3
-"""Exit code where some files could not be read and others were."""
+from rag_app.cli.options import SOME_FAILED
 
 
 def index(

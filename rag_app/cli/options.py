@@ -4,6 +4,9 @@ from typing import Annotated
 
 import typer
 
+SOME_FAILED = 3
+"""Exit code where some files could not be read and others were."""
+
 _MODEL = "Model"
 _RETRIEVAL = "Retrieval"
 

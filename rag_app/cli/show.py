@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import PurePath
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from rag_app.chains.summarize import Summary
     from rag_app.index.indexing.preview import IndexPreview
     from rag_app.index.indexing.report import Failure, IndexReport
+
+_MANY_STEPS = 3
+"""Of a summary, from which on it is said how long it will take."""
 
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -104,6 +108,7 @@ def summary(pieces: "Iterator[Summary]", *, stream: bool) -> "tuple[Summary, boo
     from rag_app.chains.summarize import Summary
 
     whole, cut, shown = Summary(), False, False
+    estimate = _Estimate()
     status = messages.status("Reading…")
     status.start()
     try:
@@ -111,7 +116,8 @@ def summary(pieces: "Iterator[Summary]", *, stream: bool) -> "tuple[Summary, boo
             whole = delta.whole
             if whole.steps > 1:
                 step = max(delta.piece.step if delta.piece else 0, whole.step)
-                status.update(f"Reading: step {step} of {whole.steps}")
+                left = estimate.at(step, whole.steps)
+                status.update(f"Reading: step {step} of {whole.steps}{left}")
             if stream and delta.text and whole.step == whole.steps:
                 status.stop()
                 to_stdout(delta.text, end="")
@@ -126,6 +132,30 @@ def summary(pieces: "Iterator[Summary]", *, stream: bool) -> "tuple[Summary, boo
         done = f" after step {whole.step} of {whole.steps}" if whole.steps > 1 else ""
         messages.print(f"[yellow]interrupted{done}; this is what there is[/yellow]")
     return whole, cut
+
+
+class _Estimate:
+    """Tells how long the steps of a summary will take, once the first ones have shown it."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._first = self._step = 0
+        self._left = ""
+
+    def at(self, step: int, steps: int) -> str:
+        """Return what to say of the time left at the beginning of a step."""
+        if not self._first:
+            self._first, self._started = step, time.monotonic()
+            if steps > _MANY_STEPS:
+                messages.print(f"{steps} steps; the first ones tell how long it will take")
+        elif step > self._step:
+            each = (time.monotonic() - self._started) / (step - self._first)
+            minutes = max(round(each * (steps - step + 1) / 60), 1)
+            if not self._left and steps > _MANY_STEPS:
+                messages.print(f"about {minutes} min to go; Ctrl-C ends with what there is by then")
+            self._left = f", about {minutes} min to go"
+        self._step = max(self._step, step)
+        return self._left
 
 
 def summary_json(

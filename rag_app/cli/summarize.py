@@ -1,12 +1,14 @@
 """``rag-app summarize``: a summary of documents."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
+from rag_app.cli.options import SOME_FAILED
 
 
 def summarize(
@@ -18,6 +20,8 @@ def summarize(
         int | None, typer.Option(help="Length to aim at: characters (Chinese) or words (English).")
     ] = None,
     encoding: options.Encoding = None,
+    ocr: options.Ocr = None,
+    exclude: options.Exclude = None,
     prompts: options.Prompts = None,
     as_json: options.Json = False,
     no_stream: options.NoStream = False,
@@ -34,36 +38,59 @@ def summarize(
     gpus: options.Gpus = None,
     quantize: options.Quantize = None,
 ) -> None:
-    """Summarize each document in its own language."""
+    """Summarize each document in its own language.
+
+    Exit code 3: some files could not be read, the others are summarized.
+    """
     from langchain_core.runnables import RunnableConfig
 
     from rag_app.chains.rag import Timings
     from rag_app.cli import show
-    from rag_app.documents.sources import find_sources
+    from rag_app.documents.sources import search_sources
     from rag_app.engine import RagApp
+    from rag_app.errors import DocumentError
     from rag_app.settings import load_settings
 
     settings = load_settings(
-        summary_chain=chain, prompts=prompts, summary_length=length, llm=llm, llm_name=llm_name,
+        summary_chain=chain, ocr=ocr, prompts=prompts, summary_length=length,
+        llm=llm, llm_name=llm_name,
         temperature=temperature, top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty,
         max_new_tokens=max_new_tokens, seed=seed, threads=threads, gpus=gpus, quantize=quantize,
     )  # fmt: skip
+
+    def summarized(app: RagApp, source: Path, *, named: bool) -> bool:
+        """Show the summary of one document; return whether Ctrl-C cut it short."""
+        timings = Timings()
+        config = RunnableConfig(callbacks=[timings] if show_timings or as_json else [])
+        if as_json:
+            summary = app.summarize(source, encoding=encoding, config=config)
+            show.print_json(show.summary_json(source, summary, timings.seconds))
+            return False
+        if named:
+            show.messages.print(str(source), style="bold", markup=False)
+        _, cut = show.summary(
+            app.stream_summary(source, encoding=encoding, config=config),
+            stream=not no_stream and sys.stdout.isatty(),
+        )
+        if show_timings:
+            show.timings(timings.seconds)
+        return cut
+
+    failed: list[str] = []
     with RagApp(settings=settings) as app:
-        sources = find_sources(files)
-        for source in sources:
-            timings = Timings()
-            config = RunnableConfig(callbacks=[timings] if show_timings or as_json else [])
-            if as_json:
-                summary = app.summarize(source, encoding=encoding, config=config)
-                show.print_json(show.summary_json(source, summary, timings.seconds))
+        found = search_sources(files, exclude or [])
+        show.skipped(found.skipped)
+        failed += [f"{folder} {reason}" for folder, reason in found.unreadable.items()]
+        for source in found.files:
+            try:
+                cut = summarized(app, source, named=len(found.files) > 1)
+            except DocumentError as error:
+                if len(found.files) == 1:
+                    raise
+                failed.append(str(error))
+                show.messages.print(failed[-1], style="red", markup=False)
                 continue
-            if len(sources) > 1:
-                show.messages.print(str(source), style="bold", markup=False)
-            _, cut = show.summary(
-                app.stream_summary(source, encoding=encoding, config=config),
-                stream=not no_stream and sys.stdout.isatty(),
-            )
-            if show_timings:
-                show.timings(timings.seconds)
             if cut:
                 raise typer.Exit(INTERRUPTED)
+    if failed:
+        raise typer.Exit(SOME_FAILED if len(failed) < len(found.files) else 1)

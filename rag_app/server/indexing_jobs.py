@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import uuid
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +17,7 @@ from rag_app.errors import RagAppError
 from rag_app.server import uploads
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import IndexRegistry
-from rag_app.server.schemas.indexes import FailedFile, Job
+from rag_app.server.schemas.indexes import FailedFile, FileNote, Job
 
 if TYPE_CHECKING:
     from rag_app.index.indexing.report import IndexProgress, IndexReport
@@ -177,9 +177,13 @@ def _outcome(
 ) -> dict[str, Any]:
     """Return what became of each file, by the names that clients know."""
     reasons = {failure.source: failure.reason for failure in report.failed}
-    added, updated, unchanged, failed = [], [], 0, []
+    texts: dict[str, list[str]] = defaultdict(list)
+    for note in report.notes:
+        texts[note.source].append(note.text)
+    added, updated, unchanged, failed, notes = [], [], 0, [], []
     for file, target in targets.items():
         name, source = target.relative_to(stored).as_posix(), str(target.resolve())
+        notes += [FileNote(name=name, text=text) for text in texts[source]]
         if source in reasons:
             # Where the server keeps the file is not the client's to know.
             reason = reasons[source].replace(str(file), name).replace(source, name)
@@ -197,4 +201,5 @@ def _outcome(
         "updated": updated,
         "unchanged": unchanged,
         "failed": failed,
+        "notes": notes,
     }

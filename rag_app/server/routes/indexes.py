@@ -76,6 +76,7 @@ def list_documents(index: IndexName, registry: Registry) -> DocumentList:
             passages=document.chunks,
             bytes=document.size,
             indexed_at=document.indexed_at,
+            notes=list(document.notes),
         )
         for document in engine.documents()
     ]

@@ -152,6 +152,7 @@ class DocumentInfo(BaseModel):
     passages: int
     bytes: int
     indexed_at: str = Field(description="ISO 8601, UTC.")
+    notes: list[str] = Field(default=[], description="What of it was not read.")
 
 
 class DocumentList(BaseModel):
@@ -208,6 +209,13 @@ class FailedFile(BaseModel):
     reason: str
 
 
+class FileNote(BaseModel):
+    """What of a file was not read, or how it was."""
+
+    name: str
+    text: str
+
+
 class Job(BaseModel):
     """Indexing some files."""
 
@@ -222,6 +230,7 @@ class Job(BaseModel):
         updated=[],
         unchanged=0,
         failed=[{"name": "坏.pdf", "reason": "坏.pdf is damaged; save it anew"}],
+        notes=[{"name": "李白.txt", "text": "1 picture was not read"}],
     )
 
     id: str
@@ -234,6 +243,7 @@ class Job(BaseModel):
     updated: list[str] = []
     unchanged: int = 0
     failed: list[FailedFile] = []
+    notes: list[FileNote] = Field(default=[], description="Of the files added or updated.")
     error: str | None = Field(default=None, description="Why the whole job failed, if so.")
 
     @property

@@ -212,7 +212,8 @@ function showResult(job, card) {
   ].filter(([, n]) => n);
   const failures = job.failed ?? [];
   const said = counts.map(([key, n]) => t(key, { n: number(n) })).join(" · ");
-  card.end(t("jobDone") + said, failures.length > 0, failures);
+  const notes = (job.notes ?? []).map(({ name, text }) => ({ name, reason: text }));
+  card.end(t("jobDone") + said, failures.length > 0, [...failures, ...notes]);
 }
 
 /** A card in the list of uploads. */

@@ -15,6 +15,7 @@ from rag_app.errors import ModelError
 from rag_app.server.errors import ApiError
 from rag_app.server.uploads import file_name
 from tests.rag_app.documents.making import pdf
+from tests.rag_app.documents.pdf import drawing
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.rag_app.server.serving import Served, serving, upload
 
@@ -79,6 +80,23 @@ def test_a_damaged_file_is_told_and_not_kept(client: httpx.Client, home: Path) -
     assert "坏.pdf is damaged" in job["failed"][0]["reason"]
     assert str(home) not in job["failed"][0]["reason"]
     assert [file.name for file in (home / "indexes/a/files").iterdir()] == ["好.txt"]
+
+
+def test_what_of_a_file_was_not_read_is_told_and_kept() -> None:
+    from PIL import Image
+    from reportlab.lib.utils import ImageReader
+
+    scan = ImageReader(Image.new("L", (400, 600), 255))
+    file = drawing.pdf(
+        lambda canvas: drawing.lines(canvas, ["本合同自签订之日起生效，有效期三年。"]),
+        lambda canvas: canvas.drawImage(scan, 0, 0, 595, 842),
+    )
+    with serving(ocr="never") as served, httpx.Client(base_url=served.url) as client:
+        job = upload(client, "a", **{"合同.pdf": file})
+        (note,) = job["notes"]
+        assert note["name"] == "合同.pdf"
+        assert "1 of 2 pages" in note["text"]
+        assert documents(client, "a")[0]["notes"] == [note["text"]]
 
 
 @pytest.mark.parametrize(
