@@ -1,11 +1,11 @@
 """Documents within documents: what mails are sent with, what archives hold."""
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import PurePosixPath
 
-from rag_app.documents.archive import check_archive
+from rag_app.documents.archive import MAX_UNPACKED, check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
@@ -40,7 +40,7 @@ class PartsBudget:
             raise DocumentError(msg)
 
 
-def read_parts(parts: Sequence[tuple[str, bytes]], read: ReadPart) -> tuple[list[str], list[str]]:
+def read_parts(parts: Iterable[tuple[str, bytes]], read: ReadPart) -> tuple[list[str], list[str]]:
     """Return the texts of parts, each under its name, and a note of each that can't be read."""
     texts: list[str] = []
     notes: list[str] = []
@@ -62,14 +62,13 @@ def read_zip(data: bytes, name: str, read: ReadPart) -> ExtractedText:
     Raises:
         DocumentError: it is damaged, a bomb, or holds no document that can be read.
     """
-    check_archive(data, name, max_tags=None, entities=True)
+    check_archive(data, name, max_xml=MAX_UNPACKED, max_tags=None, entities=True)
     with zipfile.ZipFile(BytesIO(data)) as archive:
-        parts = [
-            (path, archive.read(entry))
-            for entry in archive.infolist()
-            if not entry.is_dir() and not _is_hidden(path := _name(entry))
-        ]
-    texts, notes = read_parts(parts, read)
+        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        parts = (
+            (path, archive.read(entry)) for entry in entries if not _is_hidden(path := _name(entry))
+        )
+        texts, notes = read_parts(parts, read)
     if not texts:
         reason = f" ({notes[0]})" if notes else ""
         msg = f"{shown(name)} holds no document that can be read{reason}; unpack it to see"

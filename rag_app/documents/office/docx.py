@@ -262,7 +262,15 @@ class _Document:
             inner = Package(data)
             text, _ = _Document(inner, inner.main("officeDocument") or "word/document.xml").read()
             return [text]
-        if part.lower().endswith((".htm", ".html", ".xhtml", ".mht")) or b"<html" in data.lower():
+        if part.lower().endswith((".mht", ".mhtml")) or data[:200].startswith(b"MIME-Version:"):
+            from rag_app.documents.web.mail import read_web_archive
+
+            return [read_web_archive(data, part).text]
+        if part.lower().endswith(".rtf") or data.startswith(b"{\\rtf"):
+            from rag_app.documents.office.rtf import read_rtf
+
+            return [read_rtf(data, part).text]
+        if part.lower().endswith((".htm", ".html", ".xhtml")) or b"<html" in data.lower():
             from rag_app.documents.encoding import decode
             from rag_app.documents.web.html import declared_charset, page_markdown
 

@@ -35,22 +35,29 @@ def read_msg(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
 
     with OleFileIO(BytesIO(data)) as file:
         message = _Message(file, name)
-        sender, address = message.text(_SENDER), message.text(_SENDER_ADDRESS)
-        fields = [
-            ("From", f"{sender} <{address}>" if address and address != sender else sender),
-            ("To", message.text(_TO)),
-            ("Cc", message.text(_CC)),
-            ("Date", message.sent()),
-        ]
-        text = mail_text(message.text(_SUBJECT), fields, message.body(read_part))
-        texts, notes = read_parts(list(message.attachments()), read_part)
-    return ExtractedText("\n\n".join(filter(None, [text, *texts])), notes=notes)
+        parts = [message.read(read_part)]
+        parts += [inner.read(read_part) for inner in message.messages()]
+        texts, notes = read_parts(message.attachments(), read_part)
+    return ExtractedText("\n\n".join(filter(None, [*parts, *texts])), notes=notes)
 
 
 class _Message:
-    def __init__(self, file: "OleFileIO", name: str) -> None:
+    def __init__(self, file: "OleFileIO", name: str, storage: str = "") -> None:
         self._file = file
         self._name = name
+        self._storage = storage
+        """Of a message within another; empty for the outer one."""
+
+    def read(self, read_part: ReadPart) -> str:
+        """Return the message without what it was sent with."""
+        sender, address = self.text(_SENDER), self.text(_SENDER_ADDRESS)
+        fields = [
+            ("From", f"{sender} <{address}>" if address and address != sender else sender),
+            ("To", self.text(_TO)),
+            ("Cc", self.text(_CC)),
+            ("Date", self.sent()),
+        ]
+        return mail_text(self.text(_SUBJECT), fields, self.body(read_part))
 
     def text(self, tag: str, folder: str = "") -> str:
         """Return a text property: Unicode, or in the code page of its maker."""
@@ -72,7 +79,7 @@ class _Message:
         """Return when it was sent, in UTC."""
         data = self._stream("__properties_version1.0", whole_name=True)
         found = {}
-        for at in range(32, len(data) - 15, 16):
+        for at in range(24 if self._storage else 32, len(data) - 15, 16):
             tag, _, ticks = struct.unpack_from("<IIQ", data, at)
             found[tag] = ticks
         ticks = next((found[tag] for tag in _SENT if found.get(tag)), 0)
@@ -83,18 +90,26 @@ class _Message:
 
     def attachments(self) -> Iterator[tuple[str, bytes]]:
         """Yield the name and content of each file that it was sent with."""
-        folders = {path[0] for path in self._file.listdir() if path[0].startswith("__attach")}
-        for folder in sorted(folders):
+        for folder in self._folders():
             content = self._stream(f"{_CONTENT}0102", folder)
             name = self.text(_LONG_NAME, folder) or self.text(_SHORT_NAME, folder)
             if content and name:
                 yield name, content
 
+    def messages(self) -> Iterator["_Message"]:
+        """Yield the messages that it was sent with."""
+        for folder in self._folders():
+            storage = f"{folder}/__substg1.0_{_CONTENT}000D"
+            if self._file.exists(storage):
+                yield _Message(self._file, self._name, storage)
+
+    def _folders(self) -> list[str]:
+        return sorted({path[0] for path in self._file.listdir() if path[0].startswith("__attach")})
+
     def _stream(self, name: str, folder: str = "", *, whole_name: bool = False) -> bytes:
-        path = [*([folder] if folder else []), name if whole_name else f"__substg1.0_{name}"]
-        if not self._file.exists("/".join(path)):
-            return b""
-        return bytes(self._file.openstream(path).read())
+        name = name if whole_name else f"__substg1.0_{name}"
+        path = "/".join(filter(None, [self._storage, folder, name]))
+        return bytes(self._file.openstream(path).read()) if self._file.exists(path) else b""
 
 
 def uncompressed_rtf(data: bytes) -> bytes:

@@ -16,6 +16,9 @@ from rag_app.documents.web.html import declared_charset, page_markdown, wider_ch
 from rag_app.errors import DocumentError
 
 _FIELDS = ("From", "To", "Cc", "Date")
+_TEXTS = {"text/plain", "text/html", "text/markdown", "text/enriched"}
+_SHIFTED = {"utf-7", "hz-gb-2312"}
+"""Charsets whose text is ASCII to whoever does not know of them."""
 _MOST_NESTED = 20
 """Parts in parts of one message."""
 
@@ -82,7 +85,7 @@ class _Mail:
         if inner:
             return "\n\n".join(filter(None, (self.body(item, depth + 1) for item in inner)))
         attached = part.get_content_disposition() == "attachment"
-        if not kind.startswith("text/") or (attached and _filename(part)):
+        if kind not in _TEXTS or (attached and _filename(part)):
             self._attach(part)
             return ""
         text = self._text(part)
@@ -93,7 +96,8 @@ class _Mail:
         data = _content(part)
         charset = part.get_content_charset()
         declared = wider_charset(charset) if charset else declared_charset(data)
-        return decode(data, self.name, declared=declared)[0] if data.strip() else ""
+        encoding = declared if declared in _SHIFTED else None
+        return decode(data, self.name, encoding, declared=declared)[0] if data.strip() else ""
 
     def _attach(self, part: Message) -> None:
         data, name = _content(part), _filename(part)

@@ -15,9 +15,11 @@ _CONSENT = re.compile(
     re.IGNORECASE,
 )
 _OPENABLE = re.compile(
-    r"(?:^|[-_ ])(?:tab|tabs|panel|pane|collapse|accordion|faq)(?:$|[-_ ])", re.I
+    r"(?:^|[-_ ])(?:tab(?:s|panel|pane|content|item)?|panel|pane|collaps(?:e|ed|ible)|accordion|faq"
+    r"|answer)\d*(?:$|[-_ ])",
+    re.IGNORECASE,
 )
-"""In the class of what is hidden until a click shows it."""
+"""In the id or class of what is hidden until a click shows it."""
 _TARGETS = (
     *("aria-controls", "commandfor", "popovertarget"),
     *("data-bs-target", "data-target", "data-tab", "data-panel"),

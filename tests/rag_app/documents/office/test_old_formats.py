@@ -74,17 +74,20 @@ def message(streams: dict[str, bytes]) -> bytes:
 
 def test_a_message_with_what_it_was_sent_with() -> None:
     file = "__attach_version1.0_#00000000/__substg1.0_"
+    inner = "__attach_version1.0_#00000001/__substg1.0_3701000D/__substg1.0_"
     data = message(
         {
             "__substg1.0_1000001F": "会议定于三月九日。".encode("utf-16-le"),
             f"{file}37010102": "附件内容。".encode("gbk"),
             f"{file}3707001F": "说明.txt".encode("utf-16-le"),
+            f"{inner}0037001F": "原信".encode("utf-16-le"),
+            f"{inner}1000001F": "原信的正文。".encode("utf-16-le"),
         }
     )
     assert kind_of(data, ".msg", "a.msg") == "msg"
     assert extract(data, "msg", "a.msg").text == (
         "# 会议通知\n\nFrom: 张三 <a@b.cn>\nTo: 李四\nDate: 2023-08-14 00:00 +0000\n\n"
-        "会议定于三月九日。\n\n## 说明.txt\n\n附件内容。"
+        "会议定于三月九日。\n\n# 原信\n\n原信的正文。\n\n## 说明.txt\n\n附件内容。"
     )
 
 

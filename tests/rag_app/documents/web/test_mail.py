@@ -54,6 +54,15 @@ def test_the_richer_form_is_read_once() -> None:
     assert read(message)[0] == "# 通知\n\nFrom: 张三 <a@b.cn>\n\n富文本\n\n项: 饭; 价: 30"
 
 
+def test_an_invitation_is_not_the_text() -> None:
+    message = mail()
+    message.set_content("请参加。")
+    message.add_alternative("BEGIN:VCALENDAR\r\nEND:VCALENDAR", subtype="calendar")
+    text, notes = read(message)
+    assert text.endswith("\n\n请参加。")
+    assert notes == ["a part of type text/calendar was not read"]
+
+
 def test_what_it_was_sent_with_is_read_through_the_same_readers() -> None:
     inner = mail(Subject="转发")
     inner.set_content("里层正文。")
