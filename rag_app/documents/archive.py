@@ -107,7 +107,8 @@ def expand_entities(markup: str, name: str) -> str:
     Raises:
         DocumentError: the entities are such, or make the text more than twice as long.
     """
-    match = _DOCTYPE.search(markup, 0, _SMALL_TEXT)
+    start = markup.lower().find("<!doctype", 0, _SMALL_TEXT)
+    match = _DOCTYPE.match(markup, start, start + _SMALL_TEXT) if start >= 0 else None
     if match is None:
         return markup
     if "<!ENTITY" not in match[0]:

@@ -15,6 +15,7 @@ MAX_DEPTH = 3
 MAX_PARTS = 1000
 MAX_BYTES = 512 * 2**20
 """Of all parts of one file together."""
+_MOST_NOTES = 20
 
 ReadPart = Callable[[bytes, str], ExtractedText]
 """Reads what a file holds, by its content and name; raises DocumentError as for a file."""
@@ -44,15 +45,19 @@ def read_parts(parts: Iterable[tuple[str, bytes]], read: ReadPart) -> tuple[list
     """Return the texts of parts, each under its name, and a note of each that can't be read."""
     texts: list[str] = []
     notes: list[str] = []
+    more = 0
     for name, data in parts:
         label = " ".join(shown(name).split()) or "?"
         try:
             found = read(data, name)
         except DocumentError as error:
-            notes.append(f"{label} was not read: {error}")
+            more += len(notes) >= _MOST_NOTES
+            notes += [f"{label} was not read: {error}"] if len(notes) < _MOST_NOTES else []
             continue
         texts.append(f"## {label}\n\n{found.text.strip()}")
         notes += [f"{label}: {note}" for note in found.notes]
+    if more:
+        notes.append(f"{more} more files in it were not read")
     return texts, notes
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from xlrd.book import Book
     from xlrd.sheet import Cell, Sheet
 
-_MOST_MERGED = 100_000
-"""Cells that take the value of a merged one."""
+_MOST_MERGED = 10_000_000
+"""Characters that are repeated in merged cells."""
 
 
 def read_xls(data: bytes, name: str) -> ExtractedText:
@@ -51,10 +51,10 @@ def _rows(book: "Book", sheet: "Sheet") -> list[list[str]]:
     rows = [[_shown(book, cell) for cell in sheet.row(at)] for at in range(sheet.nrows)]
     merged = 0
     for top, bottom, left, right in sheet.merged_cells:
-        merged += (bottom - top) * (right - left)
-        if merged > _MOST_MERGED or top >= len(rows) or left >= len(rows[top]):
+        text = rows[top][left] if top < len(rows) and left < len(rows[top]) else ""
+        merged += (bottom - top) * (right - left) * len(text)
+        if not text or merged > _MOST_MERGED:
             continue
-        text = rows[top][left]
         for row in rows[top:bottom]:
             row.extend([""] * (right - len(row)))
             row[left:right] = [text] * (right - left)

@@ -29,7 +29,7 @@ _NUMBER_FORMATS = {
     "壹, 贰, 叁, ...": "chineseLegalSimplified",
     "甲, 乙, 丙, ...": "ideographTraditional",
 }
-_MAX_CELLS = 5_000_000
+_MAX_CHARACTERS = 50_000_000
 """Of a workbook, after its repeated cells are written out."""
 _MAX_SPAN = 10_000
 _MAX_DEPTH = 200
@@ -82,7 +82,7 @@ class _Reader:
         self.name = name
         self.content = content
         self.styles = styles
-        self.cells = 0
+        self.size = 0
         self.lists = {
             str(style.get(_tag("style:name"))): style
             for root in (styles, content)
@@ -253,9 +253,9 @@ class _Reader:
                 continue
             cells = self._row(row, below)
             times = _whole(row, "table:number-rows-repeated", 1) if any(cells) else 1
-            self.cells += (len(cells) + 1) * times
-            if self.cells > _MAX_CELLS:
-                msg = f"{shown(self.name)} has more than {_MAX_CELLS:,} cells; save the part needed"
+            self.size += (len(cells) + sum(map(len, cells)) + 1) * times
+            if self.size > _MAX_CHARACTERS:
+                msg = f"{shown(self.name)} has too many cells; save the part needed"
                 raise DocumentError(msg)
             rows += [cells] * times
         return rows

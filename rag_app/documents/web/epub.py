@@ -68,8 +68,9 @@ class _Book:
             for item in self._package.iter("{*}item")
             if "html" in str(item.get("media-type") or item.get("href"))
         }
-        for reference in self._package.iter("{*}itemref"):
-            item = items.get(reference.get("idref"))
+        spine = (str(item.get("idref")) for item in self._package.iter("{*}itemref"))
+        for chapter in dict.fromkeys(spine):
+            item = items.get(chapter)
             if item is None or "nav" in str(item.get("properties") or "").split():
                 continue
             href = unquote(str(item.get("href") or "")).partition("#")[0]

@@ -22,6 +22,9 @@ _WIDER = {
 _MAIN_SHARE = 0.4
 """Share of a page's text that its <main> or only <article> must hold to stand for the page."""
 
+_DEEPEST = 200
+"""Tags in tags; each takes two of the 1,000 calls that Python allows."""
+
 
 def declared_charset(data: bytes) -> str | None:
     """Return the encoding that a page declares, widened as browsers do (gb2312 means gb18030)."""
@@ -54,11 +57,9 @@ def page_markdown(page: str) -> str:
         >>> page_markdown("<title>通知</title><nav>首页</nav><p>今日<b>停水</b></p>")
         '# 通知\n\n今日**停水**'
     """
-    from bs4 import BeautifulSoup
-
     from rag_app.documents.web.visible import remove_unseen
 
-    soup = BeautifulSoup(without_comments(page), "html.parser")
+    soup = _parsed(without_comments(page))
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     if soup.title:
         soup.title.decompose()  # where there is no head it stands in the text
@@ -70,14 +71,40 @@ def page_markdown(page: str) -> str:
     return text or clean(title)
 
 
+def _parsed(page: str) -> "BeautifulSoup":
+    """Return a page as a tree that is no deeper than can be worked on."""
+    from bs4 import BeautifulSoup
+
+    soup = BeautifulSoup(page, "html.parser")
+    if not _is_deep(soup):
+        return soup
+    # This parser ends what is never closed, a row with the next row; and gives up on real depth.
+    closed = BeautifulSoup(page, "lxml")
+    if not _is_deep(closed) and closed.get_text(strip=True):
+        return closed
+    text = BeautifulSoup("", "html.parser")
+    for string in soup.stripped_strings:
+        paragraph = text.new_tag("p")
+        paragraph.string = string
+        text.append(paragraph)
+    return text
+
+
+def _is_deep(soup: "BeautifulSoup") -> bool:
+    depths = {id(soup): 0}
+    for tag in soup.find_all(True):
+        depth = depths.get(id(tag.parent), 0) + 1
+        depths[id(tag)] = depth
+        if depth > _DEEPEST:
+            return True
+    return False
+
+
 def _markdown(part: "Tag") -> str:
     from rag_app.documents.web.markdown import converter, unfold_layout
 
     unfold_layout(part)
-    try:
-        return converter().convert_soup(part)
-    except RecursionError:  # nested deeper than Python's stack: its text alone
-        return part.get_text("\n", strip=True)
+    return converter().convert_soup(part)
 
 
 def _main_part(soup: "BeautifulSoup") -> "Tag":

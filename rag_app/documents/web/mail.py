@@ -19,6 +19,7 @@ _FIELDS = ("From", "To", "Cc", "Date")
 _TEXTS = {"text/plain", "text/html", "text/markdown", "text/enriched"}
 _SHIFTED = {"utf-7", "hz-gb-2312"}
 """Charsets whose text is ASCII to whoever does not know of them."""
+_LONGEST_HEADER = 20_000
 _MOST_NESTED = 20
 """Parts in parts of one message."""
 
@@ -128,7 +129,7 @@ def _filename(part: Message) -> str:
 def _header(message: Message, field: str) -> str:
     """Return a header as text; a date as ``2023-08-15 10:00 +0800``."""
     value = next((str(raw) for key, raw in message.raw_items() if key.lower() == field.lower()), "")
-    text = " ".join(_decoded(value).split())
+    text = " ".join(_decoded(value[:_LONGEST_HEADER]).split())
     if field == "Date":
         try:
             return f"{parsedate_to_datetime(text):%Y-%m-%d %H:%M %z}".strip()

@@ -14,7 +14,7 @@ _FLOW = ["table", "h1", "h2", "h3", "h4", "h5", "h6", "article", "section", "for
 """What stands in the cells of a table that only lays out a page."""
 _MOST_SPAN = 1000
 """Columns (HTML's own limit) or rows that a cell may cover."""
-_MOST_CELLS = 1_000_000
+_MOST_CHARACTERS = 20_000_000
 """Of a table; spans multiply them."""
 
 
@@ -81,8 +81,8 @@ def table_rows(table: Tag) -> list[list[str]]:
                     below[len(cells)] = (cell.rows - 1, cell.text)
                 cells.append(cell.text)
             _fill(cells, below)
-        seen += len(cells)
-        if seen > _MOST_CELLS:
+        seen += len(cells) + sum(map(len, cells))
+        if seen > _MOST_CHARACTERS:
             break
         rows.append(cells)
     return rows

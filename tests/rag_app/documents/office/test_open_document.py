@@ -96,7 +96,7 @@ def test_what_means_harm_is_refused() -> None:
         read_odf(locked, "a.odt")
     many = cell("x", 'table:number-columns-repeated="9999"')
     row = f'<table:table-row table:number-rows-repeated="999999">{many}</table:table-row>'
-    with pytest.raises(DocumentError, match=r"more than .* cells"):
+    with pytest.raises(DocumentError, match="too many cells"):
         read_odf(odf("spreadsheet", f"<table:table>{row}</table:table>"), "a.ods")
     deep = "<text:section>" * 1000 + "</text:section>" * 1000
     with pytest.raises(Exception, match=r"too deep|depth"):

@@ -62,3 +62,9 @@ def test_spans_without_end_are_bounded() -> None:
     cell = '<td colspan="99999999" rowspan="99999">x</td>'
     page = f"<table>{f'<tr>{cell * 50}</tr>' * 50}</table>"
     assert len(page_markdown(page)) < 10_000_000
+
+
+def test_a_long_table_of_rows_that_are_never_closed() -> None:
+    rows = "".join(f"<tr><td>型号{number}<td>{number}千瓦" for number in range(600))
+    lines = page_markdown(f"<table><tr><th>型号<th>功率{rows}</table>").split("\n")
+    assert lines[-1] == "型号: 型号599; 功率: 599千瓦"

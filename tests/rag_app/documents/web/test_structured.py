@@ -81,3 +81,8 @@ def test_entities_that_multiply_are_refused() -> None:
     outside = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>甲&a;</x>'
     with pytest.raises(Exception, match="Entity 'a' not defined"):
         read_xml(outside.encode(), "a.xml")
+
+
+def test_declarations_without_end_take_no_time() -> None:
+    with pytest.raises(Exception, match="DOCTYPE"):
+        read_xml(b"<!DOCTYPE " * 50_000, "a.xml")
