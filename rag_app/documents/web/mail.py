@@ -41,7 +41,8 @@ def read_web_archive(data: bytes, name: str) -> ExtractedText:
     mail = _Mail(name)
     text = mail.body(_parsed(data))
     pages = [page_markdown(page) for page in mail.frames]
-    return ExtractedText("\n\n".join(filter(None, [text, *pages])), notes=mail.notes)
+    text = clean("\n\n".join(filter(None, [text, *pages])))
+    return ExtractedText(text, notes=mail.notes)
 
 
 def mail_text(subject: str, fields: list[tuple[str, str]], body: str) -> str:

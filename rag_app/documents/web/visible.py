@@ -16,7 +16,7 @@ _CONSENT = re.compile(
 )
 _OPENABLE = re.compile(
     r"(?:^|[-_ ])(?:tab(?:s|panel|pane|content|item)?|panel|pane|collaps(?:e|ed|ible)|accordion|faq"
-    r"|answer)\d*(?:$|[-_ ])",
+    r"|question|answer)\d*(?:$|[-_ ])",
     re.IGNORECASE,
 )
 """In the id or class of what is hidden until a click shows it."""
@@ -75,7 +75,7 @@ def _is_noise(tag: Tag, reachable: set[str]) -> bool:
         return True
     if _CONSENT.search(_names(tag)) or (tag.name == "dialog" and "cookie" in _names(tag).lower()):
         return True
-    if tag.name == "button" or (tag.name == "input" and tag.get("type") == "button"):
+    if tag.name == "button":
         return _is_command(tag)
     hidden = "hidden" in tag.attrs or tag.get("aria-hidden") == "true"
     closed = tag.name == "dialog" and "open" not in tag.attrs
@@ -94,6 +94,7 @@ def _opens(tag: Tag, reachable: set[str]) -> bool:
 
 def _is_command(button: Tag) -> bool:
     toggles = any(button.get(name) for name in ("aria-expanded", *_TARGETS))
+    toggles = toggles or bool(_OPENABLE.search(_names(button)))
     if (
         toggles
         or button.get("role") == "tab"

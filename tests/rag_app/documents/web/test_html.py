@@ -5,9 +5,10 @@ def test_questions_in_buttons_are_headings_and_commands_are_left_out() -> None:
     page = """<h2><button type="button" data-bs-toggle="collapse">报修电话是多少？</button></h2>
     <div class="collapse">请拨打 10188。</div>
     <button aria-expanded="false">移机怎么收费？</button><div hidden class="faq-body">八十元。</div>
+    <button class="faq-question">退费</button><p>不退。</p>
     <button type="submit">提交</button><button>复制</button><button>Sign in</button>"""
     assert page_markdown(page) == (
-        "## 报修电话是多少？\n\n请拨打 10188。\n\n移机怎么收费？\n\n八十元。"
+        "## 报修电话是多少？\n\n请拨打 10188。\n\n移机怎么收费？\n\n八十元。\n\n退费\n\n不退。"
     )
 
 
