@@ -1,5 +1,6 @@
 """Bytes of any format → their text: which format it is, and the reader of each."""
 
+import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import PurePath
@@ -46,6 +47,8 @@ _WITH_PICTURES = {"pdf", "docx", "pptx", "image"}
 """Formats whose readers take a reader of pictures."""
 _WITH_PARTS = {"eml", "msg", "doc", "ppt", "zip"}
 """Formats whose readers take a reader of what they hold."""
+_ESCAPE = re.compile(rb"\\u[0-9a-fA-F]{4}")
+"""A character of JSON, which is damaged where it can't be parsed."""
 _WITH_ENCODING = {"ipynb", "json", "xml"}
 _LEGACY = {"doc", "xls", "ppt"}
 _WHAT = {
@@ -97,7 +100,8 @@ def _text_kind(data: bytes, known: str | None, name: str) -> str:
     """Return the format of what has no mark of a binary one; its suffix may be borrowed."""
     if known == "json":  # or text of a suffix that means JSON by habit only
         start = data[:64].translate(None, b"\0\xff\xfe\xef\xbb\xbf \t\r\n")[:1]
-        return "json" if start in (b"{", b"[", b'"') else "text"
+        escaped = start in (b"{", b"[", b'"') or _ESCAPE.search(data)
+        return "json" if escaped else "text"
     if known not in _LEGACY:
         return known or text_kind(data)
     # Programs write pages and lists of values under the suffixes of Office.

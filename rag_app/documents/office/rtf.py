@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import dataclass, replace
+from unicodedata import category
 
 from rag_app.documents.formats import ExtractedText
+from rag_app.documents.pdf.characters import gibberish
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import clean, one_blank_line, shown
 from rag_app.errors import DocumentError
@@ -59,6 +61,8 @@ _CHARACTERS = {
     "lbr": "\n",
 }
 _MAX_DEPTH = 10_000
+_MOST_STRANGE = 0.1
+"""Share of characters that nobody writes from which on a text is none."""
 
 
 @dataclass
@@ -82,20 +86,28 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
     """Return an RTF file's text; headings, tables and notes as in Markdown.
 
     Raises:
-        DocumentError: it is no RTF, or nested without end.
+        DocumentError: it is no RTF, nested without end, or its characters are none.
     """
     if not data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{\\rtf"):
         msg = f"{shown(name)} is damaged or no RTF file; open it in Word or WPS and save it anew"
         raise DocumentError(msg)
-    return ExtractedText(_Reader(name).read(data))
+    text = _Reader(name).read(data)
+    if gibberish("".join(text.split())):  # old Chinese programs name no encoding, or a Western one
+        text = _Reader(name, western="gb18030").read(data)
+    strange = sum(category(char) in {"Cn", "Co"} for char in text) + text.count("\ufffd")
+    if strange > _MOST_STRANGE * len(text):
+        msg = f"{shown(name)} is damaged, or its encoding is not the one it names; save it anew"
+        raise DocumentError(msg)
+    return ExtractedText(text)
 
 
 class _Reader:
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, western: str = "cp1252") -> None:
         self.name = name
+        self.western = western
         self.state = _State()
         self.stack: list[_State] = []
-        self.codec = "cp1252"
+        self.codec = western
         self.fonts: dict[int, str] = {}
         self.font = 0
         self.skip = 0  # characters still to skip after \u
@@ -124,6 +136,8 @@ class _Reader:
                 self._symbol(symbol)
             elif brace:
                 self._brace(opens=brace == b"{")
+                if not self.stack:  # what follows the document is none of it
+                    break
             elif text:
                 self._bytes(text)
         self._end_paragraph()
@@ -182,7 +196,8 @@ class _Reader:
     def _font(self, word: str, number: int) -> None:
         self._flush()
         if word == "ansicpg":
-            self.codec = _known(f"cp{number}", self.codec)
+            codec = _known(f"cp{number}", self.codec)
+            self.codec = self.western if codec == "cp1252" else codec
         elif word == "fcharset" and self.state.fonts:
             self.fonts[self.font] = _CODE_PAGES.get(number, "")
         elif word == "f":

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from ctypes import byref, c_double
 from enum import Enum
@@ -22,6 +23,13 @@ _SHADOW = 0.2
 """Distance, in widths, within which the same character is the same again."""
 _MOST_UNREADABLE = 0.3
 """Share of characters without a meaning from which on a page's text can't be read."""
+_SMALL = r"[^\W\d_A-ZÀ-Þ]"
+_HALVES = re.compile(
+    rf"[‚„†‡‰‹›¡¢¤¦¨ª¬¯²³´µ¶¸¹º¼½¾¿™˜ˆ]|(?<!{_SMALL})[À-ÿŒœŠšŽžŸƒ]|[À-ÿŒœŠšŽžŸƒ](?!{_SMALL})"
+)
+"""What the bytes of Chinese characters look like one by one: letters with accents outside of words,
+and signs that are rare where people write such letters."""
+_MOST_HALVES = 0.2
 
 
 class Space(Enum):
@@ -82,11 +90,13 @@ class PageCharacters(NamedTuple):
 def gibberish(text: str) -> bool:
     """Return whether ``text``, without spaces, is the codes of a font instead of writing.
 
-    Such text is made of private characters, of punctuation without words between, or of
-    characters of all kinds that nobody writes beside each other.
+    Such text is made of private characters, of the bytes of characters, of punctuation without
+    words between, or of characters of all kinds that nobody writes beside each other.
     """
     strange = sum(_is_strange(char) for char in text)
     if strange > len(text) * _MOST_UNREADABLE:
+        return True
+    if len(text) >= 12 and strange + len(_HALVES.findall(text)) > len(text) * _MOST_HALVES:
         return True
     han = HAN_CHARACTER.findall(text)
     rare = sum(char not in ordinary() and char not in frequent() for char in han)

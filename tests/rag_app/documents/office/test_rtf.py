@@ -25,6 +25,24 @@ def test_unicode_with_what_old_readers_show(fallback: bytes, count: int) -> None
     assert text_of(b"\\uc%d " % count + body) == MEETING
 
 
+@pytest.mark.parametrize("named", [b"", b"\\ansicpg1252"])
+def test_chinese_that_names_no_encoding(named: bytes) -> None:
+    assert (
+        read_rtf(b"{\\rtf1\\ansi" + named + b" " + codes(MEETING) + b"}", "a.rtf").text == MEETING
+    )
+
+
+def test_what_follows_the_document_is_none_of_it() -> None:
+    data = b"{\\rtf1\\ansi\\ansicpg936 " + codes(MEETING) + b"}\0" + bytes(range(128, 256))
+    assert read_rtf(data, "a.rtf").text == MEETING
+
+
+def test_bytes_that_are_no_characters_are_refused() -> None:
+    damaged = b"\\'ff" * 40
+    with pytest.raises(DocumentError, match="encoding"):
+        read_rtf(b"{\\rtf1\\ansi\\ansicpg936 " + damaged + b"}", "a.rtf")
+
+
 def test_characters_beyond_the_first_plane_and_each_fonts_own_encoding() -> None:
     assert text_of(b"\\u-10179?\\u-8704?") == "😀"
     fonts = b"{\\fonttbl{\\f0\\fcharset128 M;}{\\f1\\fcharset204 A;}}"

@@ -1,7 +1,9 @@
 import json
+from pathlib import Path
 
 import pytest
 
+from rag_app.documents.loaders import FileLoader
 from rag_app.documents.web import structured
 from rag_app.documents.web.structured import read_json, read_notebook, read_xml
 from rag_app.errors import DocumentError
@@ -37,6 +39,12 @@ def test_bytes_written_as_text_are_left_out_and_counted() -> None:
 def test_what_is_no_json_is_refused(data: bytes) -> None:
     with pytest.raises(DocumentError, match=r"no valid JSON|too deep"):
         read_json(data, "a.json")
+
+
+def test_a_piece_of_json_is_not_taken_for_text() -> None:
+    Path("a.json").write_text(json.dumps({"名称": "水泵房的开放时间"})[5:], encoding="utf-8")
+    with pytest.raises(DocumentError, match="no valid JSON"):
+        FileLoader("a.json").load()
 
 
 def test_the_length_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
