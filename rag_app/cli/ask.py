@@ -2,7 +2,7 @@
 
 import sys
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +10,7 @@ from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
 
 
+@options.with_model()
 def ask(
     question: Annotated[
         str | None, typer.Argument(help="The question; without one, a prompt asks for them.")
@@ -27,17 +28,7 @@ def ask(
     as_json: options.Json = False,
     no_stream: options.NoStream = False,
     show_timings: options.Timings = False,
-    llm: options.Llm = None,
-    llm_name: options.LlmName = None,
-    temperature: options.Temperature = None,
-    top_p: options.TopP = None,
-    top_k: options.TopK = None,
-    repetition_penalty: options.RepetitionPenalty = None,
-    max_new_tokens: options.MaxNewTokens = None,
-    seed: options.Seed = None,
-    threads: options.Threads = None,
-    gpus: options.Gpus = None,
-    quantize: options.Quantize = None,
+    **model: Any,
 ) -> None:
     """Answer a question from the indexed documents and show where the answer stands."""
     from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
@@ -50,9 +41,7 @@ def ask(
 
     settings = load_settings(
         answer_chain=chain, prompts=prompts, index=index, k=k, retriever=retriever,
-        threshold=threshold, embedding=embedding, llm=llm, llm_name=llm_name,
-        temperature=temperature, top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty,
-        max_new_tokens=max_new_tokens, seed=seed, threads=threads, gpus=gpus, quantize=quantize,
+        threshold=threshold, embedding=embedding, **model,
     )  # fmt: skip
 
     history: list[BaseMessage] = []

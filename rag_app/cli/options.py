@@ -1,13 +1,14 @@
 """Options that several commands share; None means: as in settings."""
 
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
 SOME_FAILED = 3
 """Exit code where some files could not be read and others were."""
 
-_MODEL = "Model"
 _RETRIEVAL = "Retrieval"
 
 Index = Annotated[
@@ -57,38 +58,52 @@ Prompts = Annotated[
     str | None,
     typer.Option(metavar="DIR", help="Prompts in place of ours: files such as answer.zh.txt."),
 ]
-Llm = Annotated[
-    str | None,
-    typer.Option(
-        "--llm",
-        metavar="NAME|FILE|DIR|URL|PROVIDER:MODEL",
-        help="Language model: a name `model-prep models` lists, a .gguf file, a Hugging Face "
-        "folder, an OpenAI-compatible URL, or a model of a LangChain provider package.",
-        rich_help_panel=_MODEL,
+
+
+def _model_option(kind: type, text: str | None = None, metavar: str | None = None) -> Any:
+    option = typer.Option(help=text, metavar=metavar, rich_help_panel="Model")
+    return Annotated[kind | None, option]
+
+
+_MODEL_OPTIONS = {
+    "llm": _model_option(
+        str,
+        "Language model: a name `model-prep models` lists, a .gguf file, a Hugging Face folder, an "
+        "OpenAI-compatible URL, or a model of a LangChain provider package.",
+        "NAME|FILE|DIR|URL|PROVIDER:MODEL",
     ),
-]
-LlmName = Annotated[
-    str | None,
-    typer.Option("--llm-name", help="Model name at the URL.", rich_help_panel=_MODEL),
-]
-Temperature = Annotated[
-    float | None, typer.Option(help="0 is deterministic.", rich_help_panel=_MODEL)
-]
-TopP = Annotated[float | None, typer.Option("--top-p", rich_help_panel=_MODEL)]
-TopK = Annotated[int | None, typer.Option("--top-k", rich_help_panel=_MODEL)]
-RepetitionPenalty = Annotated[
-    float | None, typer.Option("--repetition-penalty", rich_help_panel=_MODEL)
-]
-MaxNewTokens = Annotated[
-    int | None,
-    typer.Option("--max-new-tokens", help="Longest reply, in tokens.", rich_help_panel=_MODEL),
-]
-Seed = Annotated[int | None, typer.Option(rich_help_panel=_MODEL)]
-Threads = Annotated[int | None, typer.Option(help="CPU threads.", rich_help_panel=_MODEL)]
-Gpus = Annotated[
-    str | None, typer.Option(metavar="0,1", help="GPUs to use.", rich_help_panel=_MODEL)
-]
-Quantize = Annotated[
-    str | None,
-    typer.Option(metavar="8bit|4bit", help="On a GPU, for folders.", rich_help_panel=_MODEL),
-]
+    "llm_name": _model_option(str, "Model name at the URL."),
+    "temperature": _model_option(float, "0 is deterministic."),
+    "top_p": _model_option(float),
+    "top_k": _model_option(int),
+    "repetition_penalty": _model_option(float),
+    "max_new_tokens": _model_option(int, "Longest reply, in tokens."),
+    "seed": _model_option(int),
+    "threads": _model_option(int, "CPU threads."),
+    "gpus": _model_option(str, "GPUs to use.", "0,1"),
+    "quantize": _model_option(str, "On a GPU, for folders.", "8bit|4bit"),
+}
+"""By their names in settings."""
+
+
+def with_model(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add options of the language model to a command, which takes them as ``**model``.
+
+    Args:
+        *names: Of settings; by default all that decide about the model and its sampling.
+    """
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        shared = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_MODEL_OPTIONS[name]
+            )
+            for name in names or _MODEL_OPTIONS
+        ]
+        # Typer reads a command's options from its signature.
+        command.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
+        return command
+
+    return add

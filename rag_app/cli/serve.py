@@ -1,12 +1,13 @@
 """``rag-app serve``: an OpenAI-compatible API and a page over the indexes."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rag_app.cli import options
 
 
+@options.with_model("llm", "llm_name", "max_new_tokens", "threads", "gpus", "quantize")
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 19327,
@@ -39,12 +40,7 @@ def serve(
     ] = False,
     prompts: options.Prompts = None,
     embedding: options.Embedding = None,
-    llm: options.Llm = None,
-    llm_name: options.LlmName = None,
-    max_new_tokens: options.MaxNewTokens = None,
-    threads: options.Threads = None,
-    gpus: options.Gpus = None,
-    quantize: options.Quantize = None,
+    **model: Any,
 ) -> None:
     """Serve the indexes and the model: an OpenAI-compatible API, and a page to ask in."""
     from rag_app.cli import show
@@ -54,10 +50,8 @@ def serve(
 
     settings = load_settings(
         parallel=workers_limit, queue_limit=queue_limit, request_seconds=request_seconds,
-        requests_per_minute=requests_per_minute, log_prompts=log_prompts or None, llm=llm,
-        prompts=prompts,
-        llm_name=llm_name, embedding=embedding, max_new_tokens=max_new_tokens, threads=threads,
-        gpus=gpus, quantize=quantize,
+        requests_per_minute=requests_per_minute, log_prompts=log_prompts or None,
+        prompts=prompts, embedding=embedding, **model,
     )  # fmt: skip
     if "parallel" not in settings.model_fields_set:
         settings = settings.model_copy(update={"parallel": 4})

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from rag_app.cli import options
 from rag_app.cli.options import SOME_FAILED
 
 
+@options.with_model()
 def summarize(
     files: Annotated[list[str], typer.Argument(help="Files, folders, globs, or - for stdin.")],
     chain: Annotated[
@@ -26,17 +27,7 @@ def summarize(
     as_json: options.Json = False,
     no_stream: options.NoStream = False,
     show_timings: options.Timings = False,
-    llm: options.Llm = None,
-    llm_name: options.LlmName = None,
-    temperature: options.Temperature = None,
-    top_p: options.TopP = None,
-    top_k: options.TopK = None,
-    repetition_penalty: options.RepetitionPenalty = None,
-    max_new_tokens: options.MaxNewTokens = None,
-    seed: options.Seed = None,
-    threads: options.Threads = None,
-    gpus: options.Gpus = None,
-    quantize: options.Quantize = None,
+    **model: Any,
 ) -> None:
     """Summarize each document in its own language.
 
@@ -52,11 +43,8 @@ def summarize(
     from rag_app.settings import load_settings
 
     settings = load_settings(
-        summary_chain=chain, ocr=ocr, prompts=prompts, summary_length=length,
-        llm=llm, llm_name=llm_name,
-        temperature=temperature, top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty,
-        max_new_tokens=max_new_tokens, seed=seed, threads=threads, gpus=gpus, quantize=quantize,
-    )  # fmt: skip
+        summary_chain=chain, ocr=ocr, prompts=prompts, summary_length=length, **model
+    )
 
     def summarized(app: RagApp, source: Path, *, named: bool) -> bool:
         """Show the summary of one document; return whether Ctrl-C cut it short."""
