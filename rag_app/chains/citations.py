@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.documents import Document
 
 from rag_app.chains.facts import Facts, plain_numbers
-from rag_app.documents.breadcrumbs import breadcrumb
+from rag_app.documents.breadcrumbs import breadcrumb, document_name
 from rag_app.index.store.terms import document_terms, query_terms
 
 SUPPORT = 0.6
@@ -182,7 +182,7 @@ class _Passage:
     def __init__(self, citation: Citation) -> None:
         self.marker = citation.marker
         headings = citation.headings or filter(None, [citation.heading])
-        above = breadcrumb(citation.source, [*headings], citation.table_head or "")
+        above = breadcrumb(document_name(citation.source), [*headings], citation.table_head or "")
         self._text = f"{above}\n{citation.text}"
         self._terms = set(document_terms(plain_numbers(self._text)).split())
 

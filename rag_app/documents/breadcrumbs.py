@@ -17,12 +17,13 @@ _NAMELESS = re.compile(
     re.IGNORECASE,
 )
 """Names that tell nothing of what is in a file: numbers, hashes, those that programs give."""
+_CODE = re.compile(r"[A-Za-z]+[\W_]*\d[\W\d_]*")
 _LONGEST = 300
 """Characters of a breadcrumb, of each of its lines: models embed little more than a passage."""
 
 
 def document_name(source: str) -> str:
-    """Return what the name of a document's file says of it; nothing if it says nothing.
+    """Return the name of a document's file without its suffix; nothing if it tells nothing.
 
     Example:
         >>> document_name("/docs/AB007产品白皮书.pdf"), document_name("IMG_2041.png")
@@ -32,12 +33,22 @@ def document_name(source: str) -> str:
     return "" if not found or _NAMELESS.fullmatch(found[1]) else found[1]
 
 
-def breadcrumb(source: str, headings: Sequence[str] = (), table_head: str = "") -> str:
+def is_code(name: str) -> bool:
+    """Return whether a name is a word with a number, which is searched for but has no meaning.
+
+    Example:
+        >>> is_code("TRIAL_12"), is_code("AB007产品白皮书")
+        (True, False)
+    """
+    return _CODE.fullmatch(name) is not None
+
+
+def breadcrumb(name: str, headings: Sequence[str] = (), table_head: str = "") -> str:
     r"""Return the lines that a passage is searched and read with.
 
     Example:
-        >>> breadcrumb("/docs/水泵手册.md", ["保修"], "型号 | 年限")
+        >>> breadcrumb("水泵手册", ["保修"], "型号 | 年限")
         '水泵手册 › 保修\n型号 | 年限'
     """
-    path = " › ".join(filter(None, [document_name(source), *headings]))
+    path = " › ".join(filter(None, [name, *headings]))
     return "\n".join(line[:_LONGEST] for line in (path, table_head) if line)

@@ -186,7 +186,7 @@ class _Run:
 
     def _write(self, group: Sequence[_Pending]) -> None:
         started = time.perf_counter()
-        texts = [chunk.searched_text for item in group for chunk in item.chunks]
+        texts = [chunk.embedded_text for item in group for chunk in item.chunks]
         vectors = embed_by_length(self.embedding, texts, self._embedded)
         self.report.embedding_seconds += time.perf_counter() - started
         row = 0

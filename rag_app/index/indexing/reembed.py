@@ -41,7 +41,7 @@ def reembed(
                 transaction.set_value(_STAGED_FOR, wanted)
             waiting = transaction.unstaged(_BATCH)
         while waiting:
-            vectors = embed_by_length(embedding, [chunk.searched_text for chunk in waiting])
+            vectors = embed_by_length(embedding, [chunk.embedded_text for chunk in waiting])
             with store.write() as transaction:
                 transaction.stage_vectors([chunk.id for chunk in waiting], vectors)
                 staged = transaction.count_staged()

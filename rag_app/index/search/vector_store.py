@@ -111,7 +111,7 @@ class FaissVectorStore(VectorStore):
         if not self.store.exists():
             self.store.create(IndexMeta.of(self.embedding, 0, 0))
         self.store.check_embedding(self.embedding)
-        vectors = embed_by_length(self.embedding, [chunk.searched_text for chunk in chunks])
+        vectors = embed_by_length(self.embedding, [chunk.embedded_text for chunk in chunks])
         with self.store.write() as transaction:
             transaction.delete_chunks(transaction.ids_of(own))
             added = [

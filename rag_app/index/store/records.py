@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rag_app.documents.breadcrumbs import breadcrumb
+from rag_app.documents.breadcrumbs import breadcrumb, document_name, is_code
 
 if TYPE_CHECKING:
     from rag_app.models.embeddings.base import DocumentEmbeddings
@@ -89,11 +89,20 @@ class ChunkRecord:
 
     @property
     def searched_text(self) -> str:
-        """The text below its breadcrumb: what is embedded and what terms are made of."""
+        """The text below its breadcrumb: what terms are made of."""
+        return self._below(document_name(self.source))
+
+    @property
+    def embedded_text(self) -> str:
+        """The text below its breadcrumb, without a name that has no meaning: what is embedded."""
+        name = document_name(self.source)
+        return self._below("" if is_code(name) else name)
+
+    def _below(self, name: str) -> str:
         headings = self.extra.get("headings") or ([self.heading] if self.heading else [])
         # Those at the beginning of the passage are in its text.
         above = [title for title in headings if title not in self.text[: len(title) + 20]]
-        crumb = breadcrumb(self.source, above, self.extra.get("table_head", ""))
+        crumb = breadcrumb(name, above, self.extra.get("table_head", ""))
         return f"{crumb}\n{self.text}" if crumb else self.text
 
     def metadata(self) -> dict[str, Any]:
