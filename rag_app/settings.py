@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     # Retrieval
     retriever: RetrieverKind = "hybrid"
     k: int = Field(default=4, ge=1, le=100)
+    within: str | None = None
+    """Path, folder or glob; only documents that it means are searched."""
     threshold: float = Field(default=0.5, ge=0, le=1)
     """Probability of relevance below which nothing was found; 0 switches refusal off."""
     max_question_chars: int = Field(default=8000, ge=1)

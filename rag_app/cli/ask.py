@@ -17,6 +17,7 @@ def ask(
     ] = None,
     chain: Annotated[str | None, typer.Option(metavar="refine|stuff", help="How to read.")] = None,
     index: options.Index = None,
+    within: options.Within = None,
     k: options.K = None,
     retriever: options.Retriever = None,
     threshold: options.Threshold = None,
@@ -40,7 +41,7 @@ def ask(
     from rag_app.settings import load_settings
 
     settings = load_settings(
-        answer_chain=chain, prompts=prompts, index=index, k=k, retriever=retriever,
+        answer_chain=chain, prompts=prompts, index=index, within=within, k=k, retriever=retriever,
         threshold=threshold, embedding=embedding, **model,
     )  # fmt: skip
 

@@ -40,6 +40,15 @@ Embedding = Annotated[
     str | None,
     typer.Option(metavar="NAME|DIR|URL", help="Embedding model.", rich_help_panel=_RETRIEVAL),
 ]
+Within = Annotated[
+    str | None,
+    typer.Option(
+        "--in",
+        metavar="PATH|GLOB",
+        help="Ask only these documents: a file, a folder or a glob.",
+        rich_help_panel=_RETRIEVAL,
+    ),
+]
 Retriever = Annotated[
     str | None,
     typer.Option(metavar="hybrid|dense|lexical", help="Retriever.", rich_help_panel=_RETRIEVAL),

@@ -3,7 +3,8 @@
 import os
 import stat
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -245,23 +246,30 @@ def _missing(path: Path) -> DocumentError:
     return DocumentError(f"{shown(path)} does not exist; {advice}")
 
 
-def is_within(source: str, pattern: str) -> bool:
-    """Return whether an indexed document is meant by a path, a folder or a glob.
+def documents_within(sources: Collection[str], pattern: str) -> frozenset[str]:
+    """Return the documents that a path, a folder or a glob means.
 
-    A path that exists means itself; another one, and a glob, the end of a document's path or one
-    of the folders that it lies in.
+    Where none has that very path or lies in it, the pattern is that of the end of a document's
+    path, or of a folder that it lies in.
 
     Example:
-        >>> is_within("/资料/2024/合同.pdf", "2024"), is_within("/资料/2024/合同.pdf", "*.docx")
-        (True, False)
+        >>> sorted(documents_within(["/资料/2023/合同.pdf", "/资料/2024/合同.pdf"], "2024"))
+        ['/资料/2024/合同.pdf']
     """
-    if source == pattern:
-        return True
-    path, parts = Path(pattern), PurePath(source).parts
-    if not _WILDCARDS.intersection(pattern) and os.path.lexists(path):
-        return PurePath(source).is_relative_to(path.resolve())
-    wanted = path.parts
-    starts = [0] if path.is_absolute() else range(len(parts))
+    places: set[str] = set()
+    with suppress(ValueError):  # a NUL
+        places = {str(Path(pattern).absolute()), str(Path(pattern).resolve())}
+    found = {
+        source
+        for source in sources
+        if source in {pattern, *places} or not places.isdisjoint(map(str, PurePath(source).parents))
+    }
+    return frozenset(found or {source for source in sources if _is_meant(source, pattern)})
+
+
+def _is_meant(source: str, pattern: str) -> bool:
+    parts, wanted = PurePath(source).parts, PurePath(pattern).parts
+    starts = [0] if PurePath(pattern).is_absolute() else range(len(parts))
     return bool(wanted) and any(
         _matches(parts[at:], wanted) or _matches(parts[at:], (*wanted, "**")) for at in starts
     )

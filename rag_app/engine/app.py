@@ -129,6 +129,8 @@ class RagApp:
         """
         given = {name: value for name, value in changes.items() if value is not None}
         view = copy(self)
+        if not given:
+            return view
         view.settings = load_settings(**{**self.settings.model_dump(exclude_unset=True), **given})
         view._sampling = {**self._sampling, **given}
         return view
@@ -168,7 +170,8 @@ class RagApp:
         Raises:
             IndexStoreError: there is no index, or it was made with another embedding model.
         """
-        return self.resources.retriever(self.settings.k, self.settings.retriever)
+        settings = self.settings
+        return self.resources.retriever(settings.k, settings.retriever, settings.within)
 
     @property
     def llm(self) -> "BaseChatModel":
@@ -375,6 +378,7 @@ class RagApp:
         *,
         k: int | None = None,
         retriever: RetrieverKind | None = None,
+        within: str | None = None,
         config: "Config" = None,
     ) -> "list[Document]":
         """Return the passages nearest to ``question``, best first, with their relevance.
@@ -383,15 +387,17 @@ class RagApp:
             question: What is asked.
             k: How many; by default as the settings say.
             retriever: Which kind; by default as the settings say.
+            within: Path, folder or glob: only documents that it means are searched.
             config: LangChain's callbacks, tags and so on.
 
         Raises:
-            QuestionError: it is empty or longer than ``max_question_chars``.
+            QuestionError: it is empty or longer than ``max_question_chars``, or ``within`` means
+                no indexed document.
             IndexStoreError: there is no index, or it can't be read.
         """
         self._check(question)
-        found = self.resources.retriever(k or self.settings.k, retriever or self.settings.retriever)
-        return found.invoke(question, config)
+        view = self.using(k=k, retriever=retriever, within=within)
+        return view.retriever.invoke(question, config)
 
     def chain(self) -> "Runnable[RagInput, Answer]":
         """Return what `ask` runs, to be composed with other Runnables; see `rag_chain`."""
@@ -407,41 +413,68 @@ class RagApp:
             step_tokens=self.settings.answer_step_tokens,
         )
 
-    def ask(self, question: str, history: "History" = (), *, config: "Config" = None) -> "Answer":
+    def ask(
+        self,
+        question: str,
+        history: "History" = (),
+        *,
+        within: str | None = None,
+        config: "Config" = None,
+    ) -> "Answer":
         """Return the answer to ``question`` from the indexed documents.
 
         Args:
             question: What is asked.
             history: Messages before it, oldest first; the model first makes of the question one
                 that can be understood without them.
+            within: Path, folder or glob: only documents that it means are asked.
             config: LangChain's callbacks, tags and so on.
 
         Raises:
             QuestionError, IndexStoreError, ModelError: as `retrieve` and `llm`.
         """
         self._check(question)
-        return self.chain().invoke({"question": question, "history": history}, config)
+        chain = self.using(within=within).chain()
+        return chain.invoke({"question": question, "history": history}, config)
 
     def stream(
-        self, question: str, history: "History" = (), *, config: "Config" = None
+        self,
+        question: str,
+        history: "History" = (),
+        *,
+        within: str | None = None,
+        config: "Config" = None,
     ) -> "Iterator[Answer]":
         """Yield the answer of `ask` in pieces, as it is generated; they add up to the whole."""
         self._check(question)
-        return self.chain().stream({"question": question, "history": history}, config)
+        chain = self.using(within=within).chain()
+        return chain.stream({"question": question, "history": history}, config)
 
     async def aask(
-        self, question: str, history: "History" = (), *, config: "Config" = None
+        self,
+        question: str,
+        history: "History" = (),
+        *,
+        within: str | None = None,
+        config: "Config" = None,
     ) -> "Answer":
         """`ask` without blocking the event loop."""
         self._check(question)
-        return await self.chain().ainvoke({"question": question, "history": history}, config)
+        chain = self.using(within=within).chain()
+        return await chain.ainvoke({"question": question, "history": history}, config)
 
     def astream(
-        self, question: str, history: "History" = (), *, config: "Config" = None
+        self,
+        question: str,
+        history: "History" = (),
+        *,
+        within: str | None = None,
+        config: "Config" = None,
     ) -> "AsyncIterator[Answer]":
         """`stream` without blocking the event loop."""
         self._check(question)
-        return self.chain().astream({"question": question, "history": history}, config)
+        chain = self.using(within=within).chain()
+        return chain.astream({"question": question, "history": history}, config)
 
     def _ready_retriever(self) -> "Retriever":
         """Return the retriever, while the operating system reads the model file.

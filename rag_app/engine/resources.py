@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rag_app.models.embeddings.base import DocumentEmbeddings
     from rag_app.settings import RetrieverKind, Settings
 
+from rag_app.errors import SettingsError
+
 Made = TypeVar("Made")
 
 
@@ -175,17 +177,22 @@ class Resources:
             api_key=key.get_secret_value() if key else None,
         )
 
-    def retriever(self, k: int, kind: "RetrieverKind") -> "Retriever":
+    def retriever(self, k: int, kind: "RetrieverKind", within: str | None = None) -> "Retriever":
         """Return what finds passages: the retriever or vector store given, else that of the index.
 
         Args:
             k: Passages to return, where the retriever is not the caller's own.
             kind: How the index is searched.
+            within: Path, folder or glob of the documents that are searched.
 
         Raises:
+            SettingsError: a retriever or vector store that was given can't be told ``within``.
             IndexStoreError: there is no index, or it was made with another embedding model.
             ModelError: the embedding model is missing or damaged.
         """
+        if within and (self.given.retriever or self.given.vector_store):
+            msg = "`within` is for an index of our own; tell your retriever what to search itself"
+            raise SettingsError(msg)
         if self.given.retriever is not None:
             return self.given.retriever
         if self.given.vector_store is not None:
@@ -197,7 +204,12 @@ class Resources:
             raise missing_index(self.store.path)
         self.store.check_embedding(self.embeddings)
         return HybridRetriever(
-            store=self.store, embedding=self.embeddings, kind=kind, k=k, cache=self.cache
+            store=self.store,
+            embedding=self.embeddings,
+            kind=kind,
+            k=k,
+            within=within,
+            cache=self.cache,
         )
 
     def read_ahead(self) -> None:

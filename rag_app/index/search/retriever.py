@@ -22,7 +22,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import run_in_executor
 from pydantic import ConfigDict
 
-from rag_app.documents.sources import is_within
+from rag_app.documents.sources import documents_within
 from rag_app.errors import QuestionError
 from rag_app.index.search.duplicates import apart
 from rag_app.index.search.faiss_cache import FaissCache, Scores
@@ -62,8 +62,8 @@ class HybridRetriever(BaseRetriever):
         embedding: The embeddings the index was made with; None with ``kind="lexical"``.
         kind: ``hybrid``, ``dense`` or ``lexical``.
         k: Passages to return; ``invoke(question, k=…)`` overrides it.
-        within: Path, folder or glob of the documents that are searched, see `is_within`; all of
-            them by default. ``invoke(question, within=…)`` overrides it.
+        within: Path, folder or glob of the documents that are searched, see `documents_within`;
+            all of them by default. ``invoke(question, within=…)`` overrides it.
         cache: The FAISS index of the store; several retrievers can share one.
 
     Example:
@@ -128,12 +128,12 @@ class HybridRetriever(BaseRetriever):
             found, whole = self._search(query, pool)
         return found
 
-    def _sources(self, within: str) -> frozenset[str]:
+    def _sources(self, scope: str) -> frozenset[str]:
         """Return the documents to be searched."""
         with self.store.read() as snapshot:
-            found = frozenset(source for source in snapshot.sources() if is_within(source, within))
+            found = documents_within(snapshot.sources(), scope)
         if not found:
-            msg = f"no indexed document is {within} or lies in it; `rag-app docs` lists what is"
+            msg = f"no indexed document is {scope} or lies in it; `rag-app docs` lists what is"
             raise QuestionError(msg)
         return found
 

@@ -29,7 +29,8 @@ from rag_app.server.schemas.completions import (
 _UNSUPPORTED = ("logprobs", "stop", "logit_bias", "presence_penalty", "frequency_penalty")
 """Options that answers from documents don't take."""
 _OPTIONS = (
-    "k", "retriever", "threshold", "temperature", "top_p", "top_k", "repetition_penalty", "seed",
+    "k", "retriever", "within", "threshold",
+    "temperature", "top_p", "top_k", "repetition_penalty", "seed",
 )  # fmt: skip
 """Those that the settings name as the API does."""
 

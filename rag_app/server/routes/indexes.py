@@ -162,7 +162,9 @@ async def search(
     engine = await asyncio.to_thread(registry.engine, index)
     passages = await queues.embed(
         raw_request,
-        lambda _: engine.retrieve(request.query, k=request.k, retriever=request.retriever),
+        lambda _: engine.retrieve(
+            request.query, k=request.k, retriever=request.retriever, within=request.within
+        ),
     )
     folder = engine.store.folder
     citations = [citation_values(citation, folder) for citation in cite(passages)]

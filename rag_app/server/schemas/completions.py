@@ -196,6 +196,7 @@ class ChatRequest(Sampling):
     k: int | None = Field(default=None, ge=1, le=100)
     chain: AnswerChain | None = None
     retriever: RetrieverKind | None = None
+    within: str | None = Field(default=None, description="As in a search.")
     threshold: float | None = Field(default=None, ge=0, le=1)
     marks: bool = False
 

@@ -52,6 +52,11 @@ class SearchRequest(RequestBody):
     query: Text
     k: int | None = Field(default=None, ge=1, le=100)
     retriever: RetrieverKind | None = None
+    within: str | None = Field(
+        default=None,
+        max_length=4096,
+        description="Name, path, folder or glob: only documents that it means are searched.",
+    )
 
 
 class SummaryRequest(RequestBody):
@@ -76,7 +81,12 @@ class Passage(BaseModel):
     start: int = Field(description="Offset in the document's text, in characters.")
     end: int
     page: int | None = None
-    heading: str | None = None
+    heading: str | None = Field(default=None, description="The last of `headings`.")
+    headings: list[str] = Field(default=[], description="Those it stands under, highest first.")
+    table_head: str | None = Field(
+        default=None, description="Names of the columns of the table that it begins within."
+    )
+    copies: list[str] = Field(default=[], description="Other sources that say the same.")
     score: float = Field(description="The retriever's, for comparing passages.")
     relevance: float = Field(description="Probability that the passage holds an answer.")
 

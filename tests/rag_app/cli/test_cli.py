@@ -132,6 +132,14 @@ def test_show_context_and_timings(rag_app: Program, corpus: Path) -> None:
     assert DEATH not in result.stdout
 
 
+def test_one_document_can_be_asked(rag_app: Program, corpus: Path) -> None:
+    rag_app.ok("index", str(corpus))
+    washer = ("--in", "*.md", "--show-context", "--threshold", "0")
+    assert DEATH not in rag_app.ok("ask", "李白", *washer).stderr
+    assert "李白.txt" not in rag_app.ok("ask", "李白", *washer).stderr
+    assert "没有.txt" in rag_app.fails("ask", "李白", "--in", "没有.txt")
+
+
 def test_nothing_relevant_calls_no_model(rag_app: Program, corpus: Path) -> None:
     rag_app.ok("index", str(corpus))
     result = rag_app.ok(

@@ -5,7 +5,7 @@ import pytest
 
 from rag_app.documents.formats import SUFFIXES
 from rag_app.documents.loaders import FileLoader
-from rag_app.documents.sources import find_sources
+from rag_app.documents.sources import documents_within, find_sources
 from rag_app.errors import DocumentError
 
 
@@ -179,3 +179,34 @@ def test_a_folder_that_cannot_be_listed_is_named(
 def test_questions_beside_the_documents_are_left_alone() -> None:
     assert not {".json", ".jsonl", ".log", ".py", ""} & SUFFIXES
     assert {".txt", ".md", ".html", ".pdf", ".docx", ".pptx", ".xlsx", ".csv", ".epub"} <= SUFFIXES
+
+
+PAPERS = ("/资料/2023/合同.pdf", "/资料/2024/合同.pdf", "/资料/2024/附件/图.pdf", "-")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("/资料/2024/合同.pdf", PAPERS[1:2]),
+        ("合同.pdf", PAPERS[:2]),
+        ("2024/合同.pdf", PAPERS[1:2]),
+        ("2024", PAPERS[1:3]),
+        ("/资料", PAPERS[:3]),
+        ("*.pdf", PAPERS[:3]),
+        ("/资料/*/合同.*", PAPERS[:2]),
+        ("2024/**/*.pdf", PAPERS[1:3]),
+        ("024", ()),
+        ("-", PAPERS[3:]),
+        ("", ()),
+        ("\0", ()),
+    ],
+)
+def test_documents_that_a_pattern_means(pattern: str, found: tuple[str, ...]) -> None:
+    assert documents_within(PAPERS, pattern) == set(found)
+
+
+def test_a_path_that_is_indexed_means_itself(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = str((tmp_path / "合同.pdf").resolve())
+    assert documents_within([*PAPERS, here], "合同.pdf") == {here}
+    assert documents_within([*PAPERS, here], ".") == {here}

@@ -242,6 +242,28 @@ def test_questions_that_cannot_be_asked(app: RagApp) -> None:
         app.ask("长" * 100_000)
 
 
+def test_only_the_documents_that_are_meant_are_asked(app: RagApp, home: Path) -> None:
+    (home / "别").mkdir()
+    (home / "别" / "另.txt").write_text(f"另一篇也说：{FACT}仅此而已。", encoding="utf-8")
+    app.index(["别"])
+
+    def names(within: str | None) -> set[str]:
+        return {
+            Path(found.metadata["source"]).name for found in app.retrieve("谪仙人", within=within)
+        }
+
+    assert names(None) == {"doc.txt", "另.txt"}
+    assert names("别") == names("别/*.txt") == names("另.txt") == {"另.txt"}
+    (citation,) = app.ask(QUESTION, within="doc.txt").citations
+    assert citation.source == str(home / "doc.txt")
+    assert {piece.text for piece in app.stream(QUESTION, within="别")} >= {"贺"}
+    with pytest.raises(QuestionError, match="没有"):
+        app.ask(QUESTION, within="没有.txt")
+    own = RagApp(llm=app.llm, retriever=app.retriever)
+    with pytest.raises(SettingsError, match="within"):
+        own.ask(QUESTION, within="doc.txt")
+
+
 def test_asking_before_indexing(home: Path, llm: ScriptedChatModel) -> None:
     app = RagApp(llm=llm, embeddings=ForeignEmbeddings())
     with pytest.raises(IndexStoreError, match="rag-app index"):

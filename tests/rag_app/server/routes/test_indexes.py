@@ -221,6 +221,24 @@ def test_a_damaged_pdf_leaves_the_good_one(client: httpx.Client, home: Path) -> 
     assert job["updated"] == []
 
 
+def test_one_document_of_several_is_searched(client: httpx.Client) -> None:
+    head = "| 型号 | 年限 |\n|---|---|\n"
+    rows = "".join(f"| A{number} | {number} |\n" for number in range(100))
+    upload(client, "a", **{"甲.txt": LI_BAI, "保修/乙.md": f"# 保修\n{head}{rows}".encode()})
+
+    def search(within: str | None) -> httpx.Response:
+        values = {"query": "A99的年限", "within": within}
+        return client.post("/v1/indexes/a/search", json=values)
+
+    assert {found["name"] for found in search(None).json()["data"]} == {"甲.txt", "保修/乙.md"}
+    assert {found["name"] for found in search("甲.txt").json()["data"]} == {"甲.txt"}
+    found = search("保修").json()["data"]
+    assert {passage["name"] for passage in found} == {"保修/乙.md"}
+    (last,) = (passage for passage in found if "| A99 |" in passage["text"])
+    assert (last["headings"], last["table_head"]) == (["保修"], "型号 | 年限")
+    assert search("丙.txt").status_code == 400
+
+
 def test_a_failed_job_leaves_everything_and_the_next_start_goes_on(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
