@@ -1,6 +1,7 @@
 """HTML → Markdown: what people read of a page, also in its tabs, folds and dialogs."""
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rag_app.documents.text import clean, one_blank_line
@@ -22,6 +23,10 @@ _WIDER = {
 _MAIN_SHARE = 0.4
 """Share of a page's text that its <main> or only <article> must hold to stand for the page."""
 
+_OPENED = re.compile(r"<(li|dt|dd|tr|td|th)[\s>]", re.IGNORECASE)
+_CLOSED = re.compile(r"</(li|dt|dd|tr|td|th)[\s>]", re.IGNORECASE)
+_WHOLE = 0.95
+"""Share of the text that a parser must keep."""
 _DEEPEST = 200
 """Tags in tags; each takes two of the 1,000 calls that Python allows."""
 
@@ -76,18 +81,29 @@ def _parsed(page: str) -> "BeautifulSoup":
     from bs4 import BeautifulSoup
 
     soup = BeautifulSoup(page, "html.parser")
-    if not _is_deep(soup):
+    deep = _is_deep(soup)
+    if not deep and not _is_left_open(page):
         return soup
-    # This parser ends what is never closed, a row with the next row; and gives up on real depth.
-    closed = BeautifulSoup(page, "lxml")
-    if not _is_deep(closed) and closed.get_text(strip=True):
+    # That parser ends nothing that isn't closed: a row would hold the next row.
+    closed = BeautifulSoup(page.replace("\0", ""), "lxml")
+    whole = len(closed.get_text(strip=True)) >= _WHOLE * len(soup.get_text(strip=True))
+    if whole and not _is_deep(closed):
         return closed
+    if not deep:
+        return soup
     text = BeautifulSoup("", "html.parser")
     for string in soup.stripped_strings:
         paragraph = text.new_tag("p")
         paragraph.string = string
         text.append(paragraph)
     return text
+
+
+def _is_left_open(page: str) -> bool:
+    """Return whether a page leaves out ends of tags, as HTML allows."""
+    opened = Counter(name.lower() for name in _OPENED.findall(page))
+    closed = Counter(name.lower() for name in _CLOSED.findall(page))
+    return bool(opened - closed)
 
 
 def _is_deep(soup: "BeautifulSoup") -> bool:

@@ -69,3 +69,8 @@ def test_a_long_table_of_rows_that_are_never_closed() -> None:
     rows = "".join(f"<tr><td>型号{number}<td>{number}千瓦" for number in range(600))
     lines = page_markdown(f"<table><tr><th>型号<th>功率{rows}</table>").split("\n")
     assert lines[-1] == "型号: 型号599; 功率: 599千瓦"
+
+
+def test_items_that_are_never_closed() -> None:
+    assert page_markdown("<ol start=3><li>三<li>四</ol>") == "3. 三\n4. 四"
+    assert page_markdown("<dl><dt>甲<dd>乙<dt>丙<dd>丁</dl>") == "甲\n\n乙\n\n丙\n\n丁"
