@@ -62,6 +62,8 @@ def summarize_chain(
 ) -> Runnable[str | Document, Summary]:
     """Return a Runnable from a text to its `Summary`; its stream is pieces of the summary.
 
+    A text that its summary would not shorten is returned as it is.
+
     Args:
         llm: Any LangChain chat model, or what returns one when it is first needed.
         kind: ``stuff`` reads the beginning that fits the window and says what it left out.
@@ -85,6 +87,9 @@ def summarize_chain(
         model = yield from made(llm, "load_llm")
         budget = Budget.of(model, max_new_tokens)
         reading = _Reading(text, language_of(text), model, templates, budget, length, step_tokens)
+        if reading.size(text) <= length and budget.count(text) < step_tokens:
+            yield from _short(reading)
+            return
         yield from {"stuff": _stuff, "refine": _refine, "map_reduce": _map_reduce}[kind](reading)
 
     return StepChain(steps, f"summarize_{kind}")
@@ -101,6 +106,10 @@ class _Reading:
     budget: Budget
     length: int
     step_tokens: int
+
+    def size(self, text: str) -> int:
+        """Return the characters (Chinese) or words (English) of a text."""
+        return len("".join(text.split()) if self.language == "zh" else text.split())
 
     def prompt(self, task: Task, **values: str) -> list[BaseMessage]:
         return self.prompts.messages(task, self.language, length=str(self.length), **values)
@@ -119,6 +128,15 @@ class _Reading:
         left = self.budget.left(self.prompt(task, context="", **values), spare)
         spans = segments(self.text, min(left, self.step_tokens), self.budget.count)
         return [self.text[start:end] for start, end in spans]
+
+
+def _short(reading: _Reading) -> Steps[Summary]:
+    """Summarize a text no longer than a summary may be: what is not shortened stays as it is."""
+    reading.budget.left(reading.prompt("summary", context=reading.text))
+    yield Summary(step=1, steps=1)
+    reply = yield Call(reading.llm, reading.prompt("summary", context=reading.text))
+    shorter = reply and reading.size(reply) < reading.size(reading.text)
+    yield Summary(reply if shorter else reading.text.strip(), 1, 1)
 
 
 def _stuff(reading: _Reading) -> Steps[Summary]:

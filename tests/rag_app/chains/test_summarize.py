@@ -20,6 +20,22 @@ def test_a_short_text_is_one_call_in_every_chain() -> None:
         assert len(llm.prompts) == 1
 
 
+@pytest.mark.parametrize("kind", ["refine", "stuff", "map_reduce"])
+@pytest.mark.parametrize(
+    ("text", "reply"),
+    [
+        ("周五停电。\n", "周五停电，因此所有会议改期，员工在家办公。"),
+        ("The office is closed on Friday.", "The office will be closed on Friday, so plan ahead."),
+    ],
+)
+def test_a_text_shorter_than_its_summary_is_returned(
+    kind: SummaryChain, text: str, reply: str
+) -> None:
+    chain = summarize_chain(ScriptedChatModel(replies=[reply]), kind)
+    assert chain.invoke(text).text == text.strip()
+    assert "".join(piece.text for piece in chain.stream(text)) == text.strip()
+
+
 def test_refine_carries_the_summary_along_and_reads_everything() -> None:
     llm = ScriptedChatModel(replies=["一", "二", "三", "四", "五", "六"], window=2000)
     summary = summarize_chain(llm, "refine", max_new_tokens=200).invoke(TEXT)
