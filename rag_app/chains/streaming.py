@@ -25,8 +25,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
-from rag_app.models.providers import Prompts, provider_call
+from rag_app.models.providers import provider_call
 
+Prompts = list[list[BaseMessage]]
+"""Messages of each of several calls."""
 Given = TypeVar("Given")
 Piece = TypeVar("Piece")
 

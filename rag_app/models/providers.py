@@ -3,13 +3,16 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
 from pydantic import SecretStr, ValidationError
 
 from model_prep.inference.control_tokens import ControlTokens
 from rag_app.errors import ModelError, RagAppError
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
 
 LOCAL = "huggingface"
 """The provider whose models are loaded as folders are: from this machine."""
@@ -18,9 +21,6 @@ LOCAL = "huggingface"
 _SPEC = re.compile(r"([a-z][a-z0-9_-]+):(?!//|\\|\d+(?:/|$))(.+)")
 _INSTALL = re.compile(r"pip install [\w.\[\],-]+")
 _CONTROL_TOKENS = ControlTokens.well_known()
-
-Prompts = list[list[BaseMessage]]
-"""Messages of each of several calls."""
 
 
 def split_provider(spec: str) -> tuple[str, str] | None:
@@ -64,7 +64,9 @@ def provider_errors(spec: str, *, key: str = "") -> Iterator[None]:
 
 
 @contextmanager
-def provider_call(llm: BaseChatModel, prompts: Prompts) -> Iterator[Prompts]:
+def provider_call(
+    llm: "BaseChatModel", prompts: "Sequence[list[BaseMessage]]"
+) -> "Iterator[list[list[BaseMessage]]]":
     """Give prompts with control tokens escaped, and turn what the model raises into one line.
 
     Our own models do both by themselves; any other is asked within this.
@@ -74,7 +76,7 @@ def provider_call(llm: BaseChatModel, prompts: Prompts) -> Iterator[Prompts]:
         prompts: What it is asked.
 
     Raises:
-        ModelError: it refused the key or failed otherwise; its keys are not in the message.
+        ModelError: see `call_errors`.
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
@@ -84,20 +86,31 @@ def provider_call(llm: BaseChatModel, prompts: Prompts) -> Iterator[Prompts]:
         ...     message.content
         '9 am< |im_end|>'
     """
-    try:
+    with call_errors(llm):
         yield [[_escaped(message) for message in messages] for messages in prompts]
+
+
+@contextmanager
+def call_errors(model: object) -> Iterator[None]:
+    """Turn what a model of a provider's package, or of the caller's own, raises into one line.
+
+    Raises:
+        ModelError: it refused the key or failed otherwise; its keys are not in the message.
+    """
+    try:
+        yield
     except RagAppError:
         raise
     except Exception as error:  # whatever the package raises: a refused key, a rate limit
-        fields = vars(llm)
+        fields = getattr(model, "__dict__", {})
         keys = [key.get_secret_value() for key in fields.values() if isinstance(key, SecretStr)]
-        model = fields.get("model_name") or fields.get("model")
-        name = f"{type(llm).__name__} {model}" if isinstance(model, str) else type(llm).__name__
-        msg = f"{name} failed ({_reason(error, keys)})"
+        name, kind = fields.get("model_name") or fields.get("model"), type(model).__name__
+        called = f"{kind} {name}" if isinstance(name, str) else kind
+        msg = f"{called} failed ({_reason(error, keys)})"
         raise ModelError(msg) from error
 
 
-def _escaped(message: BaseMessage) -> BaseMessage:
+def _escaped(message: "BaseMessage") -> "BaseMessage":
     [changed] = _CONTROL_TOKENS.escape_messages([{"content": message.content}])
     return message.model_copy(update=changed)
 

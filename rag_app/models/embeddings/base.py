@@ -10,6 +10,7 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from rag_app.errors import ModelError
+from rag_app.models.providers import call_errors
 
 FloatArray = NDArray[np.float32]
 
@@ -79,7 +80,7 @@ class AdaptedEmbeddings(DocumentEmbeddings):
     @cached_property
     def dimension(self) -> int:  # type: ignore[override] # asked of the model when it is needed
         """Numbers in one vector."""
-        return len(self.inner.embed_query("dimension"))
+        return len(self.embed_query("dimension"))
 
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override]
@@ -89,16 +90,19 @@ class AdaptedEmbeddings(DocumentEmbeddings):
 
     def embed_array(self, texts: Sequence[str]) -> FloatArray:
         """See `DocumentEmbeddings.embed_array`."""
-        rows = self.inner.embed_documents(list(texts))
+        with call_errors(self.inner):
+            rows = self.inner.embed_documents(list(texts))
         return normalized(np.asarray(rows, np.float32).reshape(len(rows), -1))
 
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a question, L2-normalized."""
-        return _normalized_row(self.inner.embed_query(text))
+        with call_errors(self.inner):
+            return _normalized_row(self.inner.embed_query(text))
 
     async def aembed_query(self, text: str) -> list[float]:
         """`embed_query` as the embeddings themselves do it asynchronously."""
-        return _normalized_row(await self.inner.aembed_query(text))
+        with call_errors(self.inner):
+            return _normalized_row(await self.inner.aembed_query(text))
 
 
 def adapt(embeddings: Embeddings) -> DocumentEmbeddings:

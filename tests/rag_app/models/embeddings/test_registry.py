@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding
+from pydantic import SecretStr
 from threadpoolctl import threadpool_info
 
 from rag_app.errors import ModelError
+from rag_app.models.embeddings.base import AdaptedEmbeddings
 from rag_app.models.embeddings.bert import BertQueryEncoder
 from rag_app.models.embeddings.registry import load_embeddings
 from rag_app.models.embeddings.sentence_transformers import SentenceTransformerEmbeddings
@@ -191,3 +194,30 @@ def test_embeddings_of_a_provider_are_called_what_the_user_calls_them(
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     loaded = load_embeddings("openai:text-embedding-3-small")
     assert loaded.name == "openai:text-embedding-3-small"
+
+
+class RefusedEmbeddings(DeterministicFakeEmbedding):
+    """Embeddings of a provider that refuses their key, and repeats it."""
+
+    model: str = "small"
+    api_key: SecretStr = SecretStr("sk-secret")
+
+    def embed_query(self, text: str) -> list[float]:
+        raise PermissionError("401: sk-secret\nis refused")
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self.embed_query(text) for text in texts]
+
+
+async def test_what_a_providers_embeddings_raise_is_one_line() -> None:
+    embeddings = AdaptedEmbeddings(RefusedEmbeddings(size=8))
+    line = r"^RefusedEmbeddings small failed \(401: \*\*\* is refused\)$"
+    for embed in (
+        lambda: embeddings.embed_query("李白"),
+        lambda: embeddings.embed_array(["李白"]),
+        lambda: embeddings.dimension,
+    ):
+        with pytest.raises(ModelError, match=line):
+            embed()
+    with pytest.raises(ModelError, match=line):
+        await embeddings.aembed_query("李白")
