@@ -4,6 +4,7 @@ RagAppError
 ├── SettingsError          a flag, environment variable or rag-app.toml value is wrong
 ├── DocumentError          a source can't be read: missing, empty, binary, damaged, too large
 ├── IndexStoreError        the index can't be used: missing, locked, read-only, no disk
+│   ├── BusyIndexError     another process is writing it
 │   ├── DamagedIndexError  its SQLite file is damaged
 │   └── EmbeddingMismatchError  it was made with another embedding model
 ├── QuestionError          the question is empty or far too long
@@ -29,6 +30,10 @@ class DocumentError(RagAppError):
 
 class IndexStoreError(RagAppError):
     """The index can't be opened, read or written."""
+
+
+class BusyIndexError(IndexStoreError):
+    """Another process is writing the index."""
 
 
 class DamagedIndexError(IndexStoreError):

@@ -88,6 +88,20 @@ def names(path: str, file: PurePath) -> bool:
     return path != "-" and named in (file, *file.parents)
 
 
+def root_of(path: str) -> Path:
+    """Return the folder in which everything lies that ``path`` may name, there or not yet."""
+    named = _expanded(path)
+    if is_glob(path):
+        parts = named.parts
+        return Path(*parts[: next(at for at, part in enumerate(parts) if _WILDCARDS & {*part})])
+    return named if named.is_dir() else named.parent
+
+
+def is_glob(path: str) -> bool:
+    """Return whether ``path`` is a glob: has wildcards, and is no file's name."""
+    return bool(_WILDCARDS.intersection(path)) and not _exists(_expanded(path))
+
+
 class _Search:
     """Collects what the paths name."""
 

@@ -6,7 +6,6 @@ import re
 import shutil
 import threading
 import unicodedata
-import uuid
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
@@ -15,9 +14,8 @@ from fastapi import Depends, Request
 
 from rag_app.engine import RagApp
 from rag_app.errors import IndexStoreError, ModelError
-from rag_app.index.store.lock import unwritable
+from rag_app.index.store.folders import delete_index, index_names
 from rag_app.index.store.records import IndexMeta
-from rag_app.index.store.store import DATABASE_NAME
 from rag_app.server import uploads
 from rag_app.server.errors import ApiError
 from rag_app.server.schemas.indexes import IndexInfo
@@ -89,8 +87,7 @@ class IndexRegistry:
         """Return the names of all indexes."""
         if self._only:
             return sorted(self._only)
-        files = self._root.glob(f"*/{DATABASE_NAME}")
-        return sorted(file.parent.name for file in files if not file.parent.name.startswith("."))
+        return index_names()
 
     def info(self, name: str) -> IndexInfo:
         """Return what is in an index; one that can't be read says why."""
@@ -152,17 +149,11 @@ class IndexRegistry:
         engine = self.engine(name)
         with self._guard:
             self._check_open()
-            folder = engine.store.folder
-            trash = folder.with_name(f".deleted-{uuid.uuid4().hex}")
             try:
-                with engine.store.locked():
-                    folder.replace(trash)
-            except OSError as error:
-                raise unwritable(folder, error) from error
+                delete_index(engine.store)
             finally:
                 engine.close()
                 self._engines.pop(name, None)
-        shutil.rmtree(trash, ignore_errors=True)
 
     def sweep(self) -> None:
         """Finish deletions that were interrupted."""

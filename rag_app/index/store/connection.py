@@ -7,7 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rag_app.errors import DamagedIndexError, EmbeddingMismatchError, IndexStoreError
+from rag_app.errors import (
+    BusyIndexError,
+    DamagedIndexError,
+    EmbeddingMismatchError,
+    IndexStoreError,
+)
 from rag_app.index.store.schema import APPLICATION_ID, SCHEMA_VERSION
 
 BUSY_SECONDS = 10.0
@@ -145,7 +150,7 @@ def _translation(path: Path, error: sqlite3.Error) -> Exception:
     if code in _REFUSED:
         return IndexStoreError(f"{path} can't be written ({error}); check the permissions")
     if code in _BUSY:
-        return IndexStoreError(f"{path} is busy: another program is using it; try again")
+        return BusyIndexError(f"{path} is busy: another program is using it; try again")
     return error  # a bug: the traceback is wanted
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from rag_app.errors import IndexStoreError
+from rag_app.errors import BusyIndexError, IndexStoreError
 
 LOCK_NAME = "writer.lock"
 HOLDER_NAME = "writer.json"
@@ -55,7 +55,7 @@ class WriterLock:
         try:
             self._lock.acquire()
         except Timeout as error:
-            raise IndexStoreError(self._held_message()) from error
+            raise BusyIndexError(self._held_message()) from error
         except OSError as error:
             raise unwritable(self._folder, error) from error
 

@@ -142,3 +142,15 @@ def test_any_terminal_shows_any_name(rag_app: Program, docs: Path, encoding: str
     assert "笑😀.txt".encode(encoding, "backslashreplace").decode(encoding) in text
     documents = json.loads(shown("docs", "--json").decode(encoding))
     assert str(docs / "笑😀.txt") in [document["source"] for document in documents]
+
+
+def test_indexes_are_listed_renamed_and_deleted(rag_app: Program, docs: Path) -> None:
+    rag_app.ok("index", str(docs), "--index", "甲")
+    rag_app.ok("indexes", "rename", "甲", "乙")
+    (index,) = json.loads(rag_app.ok("indexes", "--json").stdout)
+    assert (index["name"], index["documents"]) == ("乙", 2)
+    assert "乙" in rag_app.ok("indexes").stdout
+    assert rag_app("indexes", "delete", "乙", stdin="n\n").exit_code == 1
+    rag_app.ok("indexes", "delete", "乙", "--yes")
+    assert rag_app.ok("indexes", "--json").stdout == "[]\n"
+    assert "no index" in rag_app.fails("indexes", "delete", "乙")

@@ -1,0 +1,68 @@
+"""``rag-app indexes``: the indexes in the home folder."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from rag_app.cli import options
+
+app = typer.Typer(help="List, rename or delete indexes.", invoke_without_command=True)
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As `rag-app indexes` lists it.")]
+
+
+@app.callback()
+def indexes(context: typer.Context, as_json: options.Json = False) -> None:
+    """List the indexes."""
+    if context.invoked_subcommand:
+        return
+    from rich.filesize import decimal
+    from rich.table import Table
+
+    from rag_app.cli import show
+    from rag_app.index.store.folders import index_content, index_names
+
+    contents = [index_content(name) for name in index_names()]
+    if as_json:
+        show.print_json([asdict(content) for content in contents])
+        return
+    table = Table("index", "documents", "passages", "size", "embedding", box=None, pad_edge=False)
+    for content in contents:
+        counts = (f"{content.documents:,}", f"{content.passages:,}", decimal(content.size))
+        row = (*counts, content.embedding) if content.error is None else ("", "", "", content.error)
+        table.add_row(content.name, *row)
+    show.print_table(table)
+
+
+@app.command("rename")
+def rename(
+    name: Name, new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]
+) -> None:
+    """Give an index another name."""
+    from rag_app.cli import show
+    from rag_app.index.store.folders import named_folder, rename_index
+    from rag_app.index.store.store import IndexStore
+
+    rename_index(IndexStore(named_folder(name)), new)
+    show.messages.print(f"renamed {name} to {new}", markup=False)
+
+
+@app.command("delete")
+def delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Delete an index, with the files that were uploaded into it; others are left alone."""
+    from rag_app.cli import show
+    from rag_app.index.store.connection import missing_index
+    from rag_app.index.store.folders import delete_index, index_content, named_folder
+    from rag_app.index.store.store import IndexStore
+
+    store = IndexStore(named_folder(name))
+    if not store.exists():
+        raise missing_index(store.path)
+    if not yes:
+        count = index_content(name).documents
+        typer.confirm(f"delete the index {name} with {count:,} documents?", abort=True, err=True)
+    delete_index(store)
+    show.messages.print(f"deleted {name}", markup=False)

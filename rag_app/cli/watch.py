@@ -1,0 +1,33 @@
+"""``rag-app watch``: keep an index up to date with folders."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from rag_app.cli import options
+
+
+def watch(
+    paths: Annotated[list[str], typer.Argument(help="Files, folders or globs.")],
+    index: options.Index = None,
+    embedding: options.Embedding = None,
+    encoding: options.Encoding = None,
+    ocr: options.Ocr = None,
+    exclude: options.Exclude = None,
+    as_json: options.Json = False,
+) -> None:
+    """Index documents, and again whatever changes, until Ctrl-C; those deleted are dropped."""
+    from rag_app.cli import show
+    from rag_app.engine import RagApp
+    from rag_app.engine.watch import watch as changes
+    from rag_app.settings import load_settings
+
+    settings = load_settings(index=index, embedding=embedding, ocr=ocr)
+    show.messages.print(f"watching {', '.join(paths)}  (Ctrl-C ends)", markup=False)
+    with RagApp(settings=settings) as app:
+        try:
+            for report in changes(app, paths, encoding=encoding, exclude=exclude or []):
+                show.print_json(asdict(report)) if as_json else show.index_report(report)
+        except KeyboardInterrupt:
+            raise typer.Exit(0) from None

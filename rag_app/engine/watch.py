@@ -1,0 +1,141 @@
+"""An index that follows folders while their files change."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from rag_app.documents.sources import is_glob, root_of, search_sources
+from rag_app.engine.app import RagApp
+from rag_app.errors import BusyIndexError, DocumentError
+from rag_app.index.indexing.prune import gone_sources
+
+if TYPE_CHECKING:
+    from rag_app.index.indexing.report import IndexReport
+
+_GATHER_MS = 1000
+"""How long changes are gathered, so that a file that is being saved is read once."""
+_WAKE_MS = 1000
+_log = logging.getLogger("rag_app.engine")
+
+
+def watch(
+    app: RagApp,
+    paths: Sequence[str],
+    *,
+    encoding: str | None = None,
+    exclude: Sequence[str] = (),
+    stop: Event | None = None,
+) -> Iterator["IndexReport"]:
+    """Bring the index up to date with files, folders and globs, now and after every change.
+
+    Documents whose files are deleted are dropped; a file that was renamed keeps its vectors.
+
+    Args:
+        app: Its index.
+        paths: As `RagApp.index` takes them.
+        encoding: Of text files; detected by default.
+        exclude: Globs of files and folders to leave out.
+        stop: Ends the watching when it is set.
+
+    Yields:
+        What each run of indexing did, the first one of all that is there.
+
+    Raises:
+        DocumentError: a path doesn't exist, or can't be watched.
+        EmbeddingMismatchError: the index was made with another embedding model.
+    """
+    if "-" in paths:
+        raise DocumentError("standard input can't be watched; name files and folders")
+    # A folder may be empty as yet, and a glob match nothing; another name is a mistake.
+    search_sources(
+        paths,
+        exclude,
+        may_be_gone=lambda name: (
+            name != "" and root_of(name).is_dir() and (is_glob(name) or Path(name).is_dir())
+        ),
+    )
+    following = _Following(app, paths, encoding, exclude)
+    for changed in _changes(paths, stop):
+        report = following.update(changed)
+        if report is not None:
+            yield report
+
+
+class _Following:
+    """An index, and what has changed since it was last brought up to date."""
+
+    def __init__(
+        self, app: RagApp, paths: Sequence[str], encoding: str | None, exclude: Sequence[str]
+    ) -> None:
+        self._app = app
+        self._paths = paths
+        self._encoding = encoding
+        self._exclude = exclude
+        self._changed: set[Path] = set()
+        self._begun = False
+
+    def update(self, changed: set[Path]) -> "IndexReport | None":
+        """Index what has changed; None where that is nothing, or has to wait for another writer."""
+        self._changed |= changed
+        try:
+            report = self._index() if self._changed or not self._begun else None
+        except BusyIndexError as error:
+            _log.warning("%s", error)
+            return None
+        self._changed.clear()
+        return report
+
+    def _index(self) -> "IndexReport | None":
+        found = search_sources(self._paths, self._exclude, may_be_gone=lambda _: True).files
+        if not self._begun:
+            present, gone = found, self._gone(self._paths)
+        else:
+            present = [file for file in found if self._has_changed(file)]
+            gone = self._gone([str(path) for path in self._changed if not path.exists()])
+        report = None
+        if present or gone:
+            try:
+                report = self._app.index(
+                    [*map(str, present), *gone], encoding=self._encoding, prune=True
+                )
+            except DocumentError as error:  # a file that went while this was found out
+                _log.warning("%s", error)
+        if not self._begun:
+            # The first change is not to wait for the model.
+            self._app.embeddings.embed_documents(["…"])
+            self._begun = True
+        return report
+
+    def _has_changed(self, file: Path) -> bool:
+        place = file.resolve()
+        return not self._changed.isdisjoint((place, *place.parents))
+
+    def _gone(self, paths: Sequence[str]) -> list[str]:
+        store = self._app.store
+        if not store.exists():
+            return []
+        return [path for path in paths if gone_sources([path], [], store)]
+
+
+def _changes(paths: Sequence[str], stop: Event | None) -> Iterator[set[Path]]:
+    """Yield the paths that changed, an empty set every second in which none did."""
+    import watchfiles
+
+    roots = {root_of(path).resolve() for path in paths}
+    try:
+        for changes in watchfiles.watch(
+            *roots,
+            watch_filter=None,
+            debounce=_GATHER_MS,
+            rust_timeout=_WAKE_MS,
+            yield_on_timeout=True,
+            stop_event=stop,
+            recursive=not all(Path(path).is_file() for path in paths),
+            ignore_permission_denied=True,
+        ):
+            yield {Path(path) for _, path in changes}
+    except OSError as error:
+        msg = f"{', '.join(map(str, sorted(roots)))} can't be watched ({error})"
+        raise DocumentError(msg) from error

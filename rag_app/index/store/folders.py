@@ -1,0 +1,116 @@
+"""The indexes in the home folder: listed, renamed, deleted."""
+
+import os
+import shutil
+import uuid
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag_app.errors import IndexStoreError
+from rag_app.index.store.connection import missing_index
+from rag_app.index.store.lock import unwritable
+from rag_app.index.store.store import DATABASE_NAME, IndexStore
+from rag_app.settings import home
+
+
+@dataclass(frozen=True)
+class IndexContent:
+    """What an index in the home folder holds."""
+
+    name: str
+    documents: int = 0
+    passages: int = 0
+    embedding: str = ""
+    """The embedding model that it was made with."""
+    size: int = 0
+    """Bytes."""
+    error: str | None = None
+    """Why it can't be read, if so."""
+
+
+def index_names() -> list[str]:
+    """Return the names of the indexes in the home folder."""
+    files = (home() / "indexes").glob(f"*/{DATABASE_NAME}")
+    return sorted(file.parent.name for file in files if not file.parent.name.startswith("."))
+
+
+def index_content(name: str) -> IndexContent:
+    """Return what an index holds, or why it can't be read."""
+    folder = home() / "indexes" / name
+    with closing(IndexStore(folder)) as store:
+        try:
+            with store.read() as snapshot:
+                return IndexContent(
+                    name=name,
+                    documents=snapshot.count_documents(),
+                    passages=snapshot.count_chunks(),
+                    embedding=snapshot.meta().embedding,
+                    size=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+                )
+        except IndexStoreError as error:
+            return IndexContent(name, error=str(error))
+
+
+def delete_index(store: IndexStore) -> None:
+    """Delete the folder of an index.
+
+    Raises:
+        IndexStoreError: there is none, or it is being written.
+    """
+    trash = store.folder.with_name(f".deleted-{uuid.uuid4().hex}")
+    try:
+        with store.locked():
+            store.folder.replace(trash)
+    except OSError as error:
+        raise unwritable(store.folder, error) from error
+    finally:
+        store.close()
+    shutil.rmtree(trash, ignore_errors=True)
+
+
+def rename_index(store: IndexStore, name: str) -> IndexStore:
+    """Give an index of the home folder another name; return it.
+
+    Raises:
+        IndexStoreError: there is none, it is being written, or the name can't be had.
+    """
+    target = named_folder(name)
+    if not store.exists():
+        raise missing_index(store.path)
+    if target.exists():
+        msg = f"there is an index {name} already; choose another name, or delete it first"
+        raise IndexStoreError(msg)
+    old = store.folder.resolve()
+    try:
+        with store.locked():
+            store.folder.replace(target)
+    except OSError as error:
+        raise unwritable(store.folder, error) from error
+    finally:
+        store.close()
+    renamed = IndexStore(target)
+    _follow_files(renamed, old, target.resolve())
+    return renamed
+
+
+def named_folder(name: str) -> Path:
+    """Return the folder of the index of that name in the home folder.
+
+    Raises:
+        IndexStoreError: it is no name.
+    """
+    if not name.strip() or os.sep in name or "\0" in name or name.startswith((".", "~")):
+        msg = f"{name!r} is no name of an index; give one without / that begins with no point"
+        raise IndexStoreError(msg)
+    return home() / "indexes" / name
+
+
+def _follow_files(store: IndexStore, old: Path, new: Path) -> None:
+    """Give documents whose files lie in the folder, having been uploaded, their new paths."""
+    with store.write() as transaction:
+        for document in list(transaction.documents()):
+            source = Path(document.source)
+            if source.is_relative_to(old):
+                moved = str(new / source.relative_to(old))
+                transaction.rename_document(document.source, moved)

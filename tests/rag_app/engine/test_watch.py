@@ -1,0 +1,108 @@
+"""An index that follows a folder; the events are the operating system's."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rag_app import RagApp
+from rag_app.engine.watch import watch
+from rag_app.errors import DocumentError
+from rag_app.index.indexing.report import IndexReport
+from tests.rag_app.index.hashing import HashingEmbeddings
+
+
+class Watching:
+    """`watch` in a thread of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.embeddings = HashingEmbeddings()
+        self.app = RagApp(embeddings=self.embeddings)
+        self.reports: list[IndexReport] = []
+        self.stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for report in watch(self.app, [str(self.folder)], exclude=["草*"], stop=self.stop):
+            self.reports.append(report)
+
+    def names(self) -> list[str]:
+        if not self.app.store.exists():
+            return []
+        return sorted(Path(document.source).name for document in self.app.documents())
+
+    def until(self, done: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 10
+        while not done():
+            assert time.monotonic() < deadline, self.names()
+            assert self._thread.is_alive()
+            time.sleep(0.05)
+
+    def end(self) -> None:
+        self.stop.set()
+        self._thread.join()
+        self.app.close()
+
+
+@pytest.fixture
+def watching(home: Path) -> Iterator[Watching]:
+    folder = home / "文档"
+    folder.mkdir()
+    (folder / "李白.txt").write_text("李白是诗人。", encoding="utf-8")
+    watching = Watching(folder)
+    try:
+        watching.until(lambda: watching.names() == ["李白.txt"])
+        yield watching
+    finally:
+        watching.end()
+
+
+@pytest.mark.slow
+def test_what_is_saved_renamed_and_deleted_is_followed(watching: Watching) -> None:
+    folder = watching.folder
+    (folder / "子").mkdir()
+    (folder / "子" / "杜甫.txt").write_text("杜甫生于河南。", encoding="utf-8")
+    (folder / "草稿.txt").write_text("不要。", encoding="utf-8")
+    watching.until(lambda: watching.names() == ["李白.txt", "杜甫.txt"])
+    batches = len(watching.embeddings.batches)
+    (folder / "李白.txt").rename(folder / "子" / "太白.txt")
+    watching.until(lambda: watching.names() == ["太白.txt", "杜甫.txt"])
+    assert len(watching.embeddings.batches) == batches
+    (folder / "子" / "杜甫.txt").write_text("杜甫卒于湖南。", encoding="utf-8")
+    watching.until(lambda: watching.reports[-1].updated == 1)
+    assert watching.app.retrieve("湖南", k=1)[0].page_content == "杜甫卒于湖南。"
+    (folder / "子").rename(folder.parent / "别处")
+    watching.until(lambda: watching.names() == [])
+
+
+@pytest.mark.slow
+def test_another_writer_is_waited_for(watching: Watching) -> None:
+    ready, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        from rag_app.index.store.store import IndexStore
+
+        with IndexStore(watching.app.store.folder).locked():
+            ready.set()
+            release.wait()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    ready.wait()
+    (watching.folder / "新.txt").write_text("新的。", encoding="utf-8")
+    time.sleep(1)
+    assert watching.names() == ["李白.txt"]
+    release.set()
+    other.join()
+    watching.until(lambda: watching.names() == ["新.txt", "李白.txt"])
+
+
+def test_what_is_not_there_can_not_be_watched(home: Path) -> None:
+    app = RagApp(embeddings=HashingEmbeddings())
+    for path in ("missing", "missing/*.txt/x", "", "-"):
+        with pytest.raises(DocumentError):
+            next(watch(app, [path]))
