@@ -216,6 +216,10 @@ class RagApp:
                     "chunk_overlap": meta.chunk_overlap,
                     "bytes": sum(file.stat().st_size for file in self.store.folder.iterdir()),
                 }
+                if old := sum(document.is_outdated for document in snapshot.documents()):
+                    found["outdated"] = (
+                        f"{old} documents, read by an earlier version; run: rag-app index PATH"
+                    )
         else:
             found["documents"] = "none yet; run: rag-app index PATH"
         return {**found, "llm": self.settings.llm, "models": str(models_folder())}

@@ -15,11 +15,8 @@ from rag_app.documents.splitters import ChineseTextSplitter, split_with_offsets
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 from rag_app.index.indexing.report import IndexOptions
-from rag_app.index.store.records import ChunkRecord, DocumentRecord
+from rag_app.index.store.records import FORMAT, ChunkRecord, DocumentRecord
 
-_FORMAT = 2
-"""To be raised when loaders or splitters change what they make of the same file, or what is
-embedded of it changes."""
 _OWN_FIELDS = {"source", "start", "end", "page", "heading"}
 _DOCUMENT_FIELDS = {"loader", "encoding", "page_starts", "notes"}
 
@@ -101,7 +98,7 @@ def _load(path: Path, options: IndexOptions) -> Document:
 
 def _settings(options: IndexOptions, ocr: str | None = None) -> str:
     names = ("chunk_size", "chunk_overlap", "encoding")
-    values = {"format": _FORMAT, **{name: getattr(options, name) for name in names}}
+    values = {"format": FORMAT, **{name: getattr(options, name) for name in names}}
     values["loader"] = options.loader and loader_name(options.loader)
     if options.splitter:
         values["splitter"] = f"{type(options.splitter).__qualname__} {vars(options.splitter)}"

@@ -1,5 +1,6 @@
 """Documents, chunks and metadata of an index as dataclasses."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,10 @@ from rag_app.documents.breadcrumbs import breadcrumb, document_name, is_code
 
 if TYPE_CHECKING:
     from rag_app.models.embeddings.base import DocumentEmbeddings
+
+FORMAT = 2
+"""To be raised when loaders or splitters change what they make of the same file, or what is
+embedded of it changes."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,12 @@ class DocumentRecord:
     """What of it was not read."""
     chunks: int = 0
     """Set by the store."""
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether an earlier version read it, which the next run of ``rag-app index`` mends."""
+        values = json.loads(self.settings) if self.settings.startswith("{") else {}
+        return bool(values.get("format", FORMAT) != FORMAT)
 
 
 @dataclass(frozen=True)

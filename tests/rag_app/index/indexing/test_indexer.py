@@ -1,3 +1,5 @@
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ from rag_app.documents.sources import find_sources
 from rag_app.errors import DocumentError, EmbeddingMismatchError, IndexStoreError
 from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.indexing.report import IndexOptions, IndexProgress, IndexReport
+from rag_app.index.search.retriever import HybridRetriever
 from rag_app.index.store.store import IndexStore
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.rag_app.index.stored import assert_terms_exact, content_digest
@@ -271,3 +274,39 @@ def test_standard_input_is_a_document(fresh: IndexStore, monkeypatch):
         assert _counts(_index(fresh, "-")) == counts
     with fresh.read() as snapshot:
         assert [document.source for document in snapshot.documents()] == ["-"]
+
+
+PAPER = """产品概述
+本机组适用于中小型冷库和商场。采用双螺杆压缩机，部分负荷时可以自动卸载。
+
+技术参数
+额定功率{power}千瓦，噪声不高于72分贝。供电为三相380伏。"""
+
+
+@pytest.mark.parametrize("kind", ["hybrid", "lexical"])
+def test_documents_are_found_by_what_only_their_names_say(fresh: IndexStore, tmp_path: Path, kind):
+    papers = tmp_path / "白皮书"
+    papers.mkdir()
+    for number in range(1, 13):
+        text = PAPER.format(power=60 + number)
+        (papers / f"AB{number:03d}产品白皮书.txt").write_text(text, encoding="utf-8")
+    _index(fresh, papers, options=IndexOptions())
+    retriever = HybridRetriever(store=fresh, embedding=HashingEmbeddings(), kind=kind)
+    for number in range(1, 13):
+        first = retriever.invoke(f"AB{number:03d}的额定功率是多少？")[0]
+        assert f"额定功率{60 + number}千瓦" in first.page_content
+
+
+def test_documents_of_an_earlier_version_are_known_and_read_again(fresh: IndexStore, folder: Path):
+    _index(fresh, folder)
+    with closing(sqlite3.connect(fresh.path)) as connection, connection:
+        connection.execute("UPDATE documents SET settings = json_set(settings, '$.format', 1)")
+        connection.execute("UPDATE meta SET value = '1/old' WHERE key = 'lexical_version'")
+    retriever = HybridRetriever(store=fresh, embedding=HashingEmbeddings())
+    assert "李白" in retriever.invoke("李白是哪个朝代的诗人？")[0].page_content
+    with fresh.read() as snapshot:
+        assert all(document.is_outdated for document in snapshot.documents())
+    assert _counts(_index(fresh, folder)) == (0, 3, 0, 0, 0)
+    with fresh.read() as snapshot:
+        assert not any(document.is_outdated for document in snapshot.documents())
+    assert_terms_exact(fresh)
