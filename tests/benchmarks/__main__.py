@@ -8,6 +8,8 @@ for name in (
     "llm_overhead",
     "answers",
     "indexing",
+    "reading",
+    "ocr",
     "sha256",
     "tokenizing",
     "throughput",

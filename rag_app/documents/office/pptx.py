@@ -128,11 +128,19 @@ _DIAGRAM = "http://schemas.openxmlformats.org/drawingml/2006/diagram"
 def _frame_text(shape: Any) -> str:
     lines = []
     for paragraph in shape.text_frame.paragraphs:
-        text = "".join(run.text for run in paragraph.runs) or paragraph.text
-        text = text.replace("\v", "\n").strip()
+        text = "".join(map(_piece, paragraph._p)).strip()
         if text:
             lines.append("  " * paragraph.level + ("- " if paragraph.level else "") + text)
     return "\n".join(lines)
+
+
+def _piece(element: Any) -> str:
+    """Return a part of a paragraph: text, a line break, or a field but for the slide's number."""
+    if element.tag == tag("a:br"):
+        return "\n"
+    if element.tag == tag("a:fld") and element.get("type") == "slidenum":
+        return ""
+    return "".join(str(item.text or "") for item in element.iter(tag("a:t")))
 
 
 def _table_rows(table: Any) -> list[list[str]]:

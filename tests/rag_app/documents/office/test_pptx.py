@@ -4,9 +4,16 @@ from typing import Any
 from pptx import Presentation
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
+from pptx.opc.package import Part
+from pptx.opc.packuri import PackURI
+from pptx.oxml import parse_xml
+from pptx.oxml.ns import nsdecls
 from pptx.util import Inches
 
 from rag_app.documents.office.pptx import read_pptx
+
+DIAGRAM = "http://schemas.openxmlformats.org/drawingml/2006/diagram"
+RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
 
 def saved(presentation: Any) -> bytes:
@@ -64,6 +71,42 @@ def test_tables_charts_groups_and_notes() -> None:
     text = read_pptx(saved(presentation), "a.pptx").text
     for line in ("季度: 二季度; 产量: 18", "销售额: 88.5", "组里的字", "讲到这里停一停"):
         assert line in text
+
+
+def test_lines_of_a_paragraph_and_fields() -> None:
+    presentation, slide = blank()
+    box = write(slide, "第一行\v第二行", 1, 1)
+    paragraph = box.text_frame.paragraphs[0]._p
+    for kind, shown in (("datetime1", "2024/5/7"), ("slidenum", "12")):
+        field = parse_xml(f'<a:fld {nsdecls("a")} id="{{1}}" type="{kind}"/>')
+        field.append(parse_xml(f"<a:t {nsdecls('a')}>{shown}</a:t>"))
+        paragraph.append(field)
+    assert read_pptx(saved(presentation), "a.pptx").text == "第一行\n第二行2024/5/7"
+
+
+def test_words_of_a_diagram() -> None:
+    presentation, slide = blank()
+    steps = ("申请人填单", "部门经理审核", "财务总监签字")
+    points = "".join(
+        f'<dgm:pt modelId="{n}"><dgm:t><a:bodyPr/><a:p><a:r><a:t>{step}</a:t></a:r></a:p></dgm:t>'
+        "</dgm:pt>"
+        for n, step in enumerate(steps)
+    )
+    names = f'xmlns:dgm="{DIAGRAM}" {nsdecls("a", "r", "p")}'
+    data = f"<dgm:dataModel {names}><dgm:ptLst>{points}</dgm:ptLst></dgm:dataModel>"
+    part = Part(
+        PackURI("/ppt/diagrams/data1.xml"), "application/xml", slide.part.package, data.encode()
+    )
+    identity = slide.part.relate_to(part, f"{RELATIONS}/diagramData")
+    slide.shapes._spTree.append(
+        parse_xml(
+            f"<p:graphicFrame {names}><p:nvGraphicFramePr><p:cNvPr id='9' name='x'/>"
+            "<p:cNvGraphicFramePr/><p:nvPr/></p:nvGraphicFramePr><p:xfrm><a:off x='0' y='0'/>"
+            f"<a:ext cx='9' cy='9'/></p:xfrm><a:graphic><a:graphicData uri='{DIAGRAM}'>"
+            f"<dgm:relIds r:dm='{identity}'/></a:graphicData></a:graphic></p:graphicFrame>"
+        )
+    )
+    assert read_pptx(saved(presentation), "a.pptx").text.split("\n") == list(steps)
 
 
 def test_hidden_slides_and_pictures_are_counted() -> None:
