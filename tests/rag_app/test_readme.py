@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -107,12 +108,29 @@ def server(folder: Path) -> Iterator[None]:
             process.terminate()
 
 
+def watch(command: str, folder: Path) -> None:
+    """Run a command that goes on until Ctrl-C, up to its first report."""
+    program, *arguments = shlex.split(command)
+    own = str(Path(sys.executable).with_name(program))
+    with subprocess.Popen(
+        [own, *arguments], cwd=folder, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        said = [process.stderr.readline(), process.stderr.readline()]
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 0, rest
+    assert "documents: " in said[1], said
+
+
 @pytest.mark.model
 def test_every_command_runs(workplace: Path, real_home: Path) -> None:
     requests = []
     for command in commands(READMES[0]):
         if command.startswith("curl"):
             requests.append(command)
+        elif command.startswith("rag-app watch"):
+            watch(command, workplace)
         elif not command.startswith(("make", "rag-app serve")) and command not in ELSEWHERE:
             shown = run(command, workplace)
             if command.startswith(("rag-app ask", "rag-app summarize")):
