@@ -81,8 +81,9 @@ class FileLoader(BaseLoader):
             if self.path == STDIN:
                 data = sys.stdin.buffer.read(self.max_bytes + 1)
             else:
-                self._check_file()
-                data = self.path.read_bytes()  # not read(limit), which would take that much memory
+                size = self._check_file()
+                with self.path.open("rb") as file:  # not to its end, since it may grow
+                    data = file.read(size)
         except FileNotFoundError as error:
             msg = f"{shown(self.path)} does not exist; check the path"
             raise DocumentError(msg) from error
@@ -94,8 +95,8 @@ class FileLoader(BaseLoader):
             raise self._too_large()
         return data
 
-    def _check_file(self) -> None:
-        """Refuse what must not even be opened: pipes and devices never end."""
+    def _check_file(self) -> int:
+        """Return the size; refuse what must not even be opened: pipes and devices never end."""
         try:
             self._source().encode()
         except UnicodeEncodeError as error:
@@ -110,6 +111,7 @@ class FileLoader(BaseLoader):
             raise DocumentError(msg)
         if status.st_size > self.max_bytes:
             raise self._too_large()
+        return status.st_size
 
     def _too_large(self) -> DocumentError:
         return DocumentError(

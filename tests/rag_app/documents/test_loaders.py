@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import IO, Any
 
 import pytest
 from langchain_core.documents import Document
@@ -290,3 +291,20 @@ def test_text_that_begins_as_a_known_format_is_read_as_one() -> None:
     assert load("a", b'{"a": "\\u4e00"}').page_content == "a: 一"
     assert load("b.txt", b"{\\rtf1\\ansicpg936 \\'d2\\'bb}").page_content == "一"
     assert load("c", "<?xml version='1.0'?><x><a>一</a></x>".encode()).page_content == "a: 一"
+
+
+def test_a_file_that_grows_is_read_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text("第一行。\n", encoding="utf-8")
+    opening = Path.open
+
+    def growing(self: Path, mode: str) -> IO[Any]:
+        with opening(self, "a", encoding="utf-8") as file:
+            file.write("第二行。\n")
+        return opening(self, mode)
+
+    monkeypatch.setattr(Path, "open", growing)
+    (document,) = FileLoader(log).load()
+    assert document.page_content.strip() == "第一行。"
