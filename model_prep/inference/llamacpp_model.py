@@ -17,6 +17,25 @@ _BATCH = 64
 _END = object()
 
 
+def start_server(params: Any) -> Any:
+    """Return llama.cpp's server with its model loaded and its loop running.
+
+    A server that is dropped before its loop runs waits forever for its own thread, so that it is
+    asked for nothing at once.
+
+    Args:
+        params: xllamacpp's ``CommonParams``.
+
+    Raises:
+        RuntimeError, ValueError, MemoryError: the model can't be loaded.
+    """
+    import xllamacpp
+
+    server = xllamacpp.Server(params)
+    server.handle_completions({"prompt": [0], "n_predict": 0})
+    return server
+
+
 class GgufModel:
     """A model that llama.cpp runs in this process; it answers one prompt after another.
 
@@ -49,7 +68,7 @@ class GgufModel:
         if template:
             params.chat_template = template
         try:
-            self._server = xllamacpp.Server(params)
+            self._server = start_server(params)
         except (RuntimeError, ValueError, MemoryError) as error:
             msg = (
                 f"llama.cpp can't load {path} ({error}): the file is damaged or cut short, or the "

@@ -16,6 +16,7 @@ from pydantic import PrivateAttr
 from model_prep.errors import CheckpointError
 from model_prep.gguf.header import GgufHeader, read_gguf_header
 from model_prep.inference.control_tokens import ControlTokens
+from model_prep.inference.llamacpp_model import start_server
 from rag_app.errors import ModelError, PromptTooLongError
 from rag_app.models.llms.local import END, LocalChat, Put, failure, local_options, unwanted
 from rag_app.settings import Settings
@@ -257,7 +258,7 @@ def _serve(model: LlamaCppChat, key: str) -> Any:
     params.verbosity = -1
     params.api_keys = [key]
     try:
-        return xllamacpp.Server(params)
+        return start_server(params)
     except (RuntimeError, ValueError, MemoryError) as error:
         msg = (
             f"llama.cpp can't load {model.path} ({error}): the file is damaged, of a kind it does "

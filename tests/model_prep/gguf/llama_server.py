@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+from model_prep.inference.llamacpp_model import start_server
+
 
 class LlamaServer:
     """A GGUF file served in this process."""
@@ -18,7 +20,7 @@ class LlamaServer:
         params.n_parallel = 1
         params.warmup = False
         params.verbosity = -1
-        self._server = xllamacpp.Server(params)
+        self._server = start_server(params)
 
     def tokenize(self, text: str, *, start: bool = False, special: bool = False) -> list[int]:
         """Return the tokens; ``special`` reads ``</s>`` in the text as the token."""

@@ -12,6 +12,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
+from model_prep.inference.llamacpp_model import start_server
 from rag_app.models.llms.huggingface import HuggingFaceChat
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from rag_app.models.llms.openai import CompatibleChat
@@ -76,7 +77,7 @@ def served(tiny_gguf: Path) -> Iterator[str]:
     params.model.path = str(tiny_gguf)
     params.n_ctx, params.n_parallel = 1024, 1
     params.warmup, params.verbosity = False, -1
-    server = xllamacpp.Server(params)
+    server = start_server(params)
     yield f"{server.listening_address}/v1"
     del server
 

@@ -21,6 +21,7 @@ from rag_app.errors import ModelError
 from rag_app.models.llms.llamacpp import LlamaCppChat, physical_cores
 from rag_app.settings import Settings
 from tests.model_prep.gguf.llama_server import LlamaServer
+from tests.paths import ROOT
 
 DEFAULT = Settings.model_fields["llm"].default
 
@@ -182,3 +183,12 @@ def test_the_process_ends_cleanly_in_the_middle_of_a_stream(real_models: Path) -
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_models_that_are_dropped_at_once_end(tiny_gguf: Path) -> None:
+    code = (
+        "import sys\nfrom rag_app.models.llms.registry import load_llm\n"
+        "for _ in range(10): load_llm(sys.argv[1], context_length=512)\n"
+    )
+    command = [sys.executable, "-c", code, str(tiny_gguf)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=300, capture_output=True)
