@@ -49,11 +49,12 @@ export function withoutMarks(text) {
   return text.replace(/\[\d{1,3}\]/g, "");
 }
 
-/** File name, page and heading of a citation. */
+/** File name, page and headings of a citation. */
 export function placeOf(citation) {
   const parts = [citation.name];
   if (citation.page) parts.push(t("page", { n: citation.page }));
-  if (citation.heading) parts.push(citation.heading);
+  if (citation.headings?.length) parts.push(citation.headings.join(" › "));
+  else if (citation.heading) parts.push(citation.heading);
   return parts.join(" · ");
 }
 
