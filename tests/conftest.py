@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.paths import TEST_DATA
 from tests.tokenizers import PUBLISHED, Tokenizers, published_tokenizers, trained_tokenizers
@@ -16,6 +17,10 @@ REAL_HOME = os.environ.get("RAG_APP_HOME")
 # Where the tests run in the background, the shell has them ignore what Ctrl-C sends, and what they
 # start would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test asserts on a clock: a busy machine may stop for as long as it likes.
+settings.register_profile("unclocked", parent=settings.default, deadline=None)
+settings.load_profile("unclocked")
 
 
 @pytest.fixture(autouse=True)
