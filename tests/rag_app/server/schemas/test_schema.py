@@ -123,11 +123,11 @@ def test_examples_are_what_they_exemplify(described: dict[str, Any]) -> None:
 
 def test_answers_are_as_described(application: Served, described: dict[str, Any]) -> None:
     with application.client() as client:
-        upload(client, "合同", **{"李白.txt": "李白晚年投奔族叔，宝应元年在当涂病逝。"})
-        (document,) = client.get("/v1/indexes/合同/documents").json()["data"]
-        given = {"index": "合同", "document": document["id"], "model": "rag:合同"}
+        upload(client, "说明", **{"李白.txt": "李白晚年投奔族叔，宝应元年在当涂病逝。"})
+        (document,) = client.get("/v1/indexes/说明/documents").json()["data"]
+        given = {"index": "说明", "document": document["id"], "model": "rag:说明"}
         ask = {"messages": [{"role": "user", "content": "李白在哪里病逝？"}]}
-        about = {**ask, "model": "rag:合同", "threshold": 0}
+        about = {**ask, "model": "rag:说明", "threshold": 0}
         for path, body in (
             ("/v1/models", None),
             ("/v1/models/{model}", None),
