@@ -26,6 +26,11 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Any:
             yield served
 
 
+@pytest.fixture(autouse=True)
+def home(application: Served) -> None:
+    """Leave the home where the module's server has its own, not a new one for each test."""
+
+
 @pytest.fixture(scope="module")
 def described(application: Served) -> dict[str, Any]:
     with application.client() as client:
