@@ -34,6 +34,11 @@ def home() -> Path:
     return Path(override).expanduser() if override else user_data_path("rag-app")
 
 
+def indexes_folder() -> Path:
+    """Return the folder in which indexes lie by their names."""
+    return home() / "indexes"
+
+
 class Settings(BaseSettings):
     """All options of the application; sizes in characters where named so, else in tokens."""
 
@@ -175,7 +180,7 @@ class Settings(BaseSettings):
         """The folder of the index."""
         if os.sep in self.index or self.index.startswith((".", "~")):
             return Path(self.index).expanduser()
-        return home() / "indexes" / self.index
+        return indexes_folder() / self.index
 
     @property
     def client_keys(self) -> list[str]:

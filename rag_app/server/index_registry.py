@@ -19,7 +19,7 @@ from rag_app.index.store.records import IndexMeta
 from rag_app.server import uploads
 from rag_app.server.errors import ApiError
 from rag_app.server.schemas.indexes import IndexInfo
-from rag_app.settings import Settings, home
+from rag_app.settings import Settings, indexes_folder
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -46,7 +46,7 @@ class IndexRegistry:
 
     def __init__(self, base: RagApp, only: Sequence[str] = ()) -> None:
         self.base = base
-        self._root = home() / "indexes"
+        self._root = indexes_folder()
         self._only = {folder.name: folder for folder in map(self._folder_of, only)}
         self._engines: dict[str, RagApp] = {}
         self._embeddings: dict[str, DocumentEmbeddings] = {}
@@ -87,7 +87,7 @@ class IndexRegistry:
         """Return the names of all indexes."""
         if self._only:
             return sorted(self._only)
-        return index_names()
+        return index_names(self._root)
 
     def info(self, name: str) -> IndexInfo:
         """Return what is in an index; one that can't be read says why."""

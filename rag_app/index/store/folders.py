@@ -11,7 +11,7 @@ from rag_app.errors import IndexStoreError
 from rag_app.index.store.connection import missing_index
 from rag_app.index.store.lock import unwritable
 from rag_app.index.store.store import DATABASE_NAME, IndexStore
-from rag_app.settings import home
+from rag_app.settings import indexes_folder
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class IndexContent:
     """Why it can't be read, if so."""
 
 
-def index_names() -> list[str]:
-    """Return the names of the indexes in the home folder."""
-    files = (home() / "indexes").glob(f"*/{DATABASE_NAME}")
+def index_names(folder: Path | None = None) -> list[str]:
+    """Return the names of the indexes in a folder, by default that of the home folder."""
+    files = (folder or indexes_folder()).glob(f"*/{DATABASE_NAME}")
     return sorted(file.parent.name for file in files if not file.parent.name.startswith("."))
 
 
 def index_content(name: str) -> IndexContent:
     """Return what an index holds, or why it can't be read."""
-    folder = home() / "indexes" / name
+    folder = indexes_folder() / name
     with closing(IndexStore(folder)) as store:
         try:
             with store.read() as snapshot:
@@ -103,7 +103,7 @@ def named_folder(name: str) -> Path:
     if not name.strip() or os.sep in name or "\0" in name or name.startswith((".", "~")):
         msg = f"{name!r} is no name of an index; give one without / that begins with no point"
         raise IndexStoreError(msg)
-    return home() / "indexes" / name
+    return indexes_folder() / name
 
 
 def _follow_files(store: IndexStore, old: Path, new: Path) -> None:
