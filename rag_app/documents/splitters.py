@@ -1,7 +1,7 @@
 """Documents → chunks whose places in the text are known exactly."""
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -87,13 +87,15 @@ class ChineseTextSplitter(TextSplitter):
     def _chunks(self, text: str, metadata: dict[Any, Any]) -> Iterator[Document]:
         boundaries = Boundaries(text)
         common = {name: value for name, value in metadata.items() if name not in _OF_TEXTS}
-        boxes = [LineBox(*box) for box in metadata.get("boxes", ())]
+        boxes = [LineBox(*box) for box in metadata.get("boxes", ())]  # in the order of the text
+        begins, ends = [box.start for box in boxes], [box.end for box in boxes]
         page_starts = metadata.get("page_starts") or []
         for start, end in self._spans(boundaries):
             own: dict[str, Any] = {"start": start, "end": end}
             own |= _place(boundaries.structure, page_starts, start)
             if boxes:
-                own["boxes"] = [list(box) for box in boxes if box.start < end and start < box.end]
+                inside = slice(bisect_right(ends, start), bisect_left(begins, end))
+                own["boxes"] = list(map(list, boxes[inside]))
             yield Document(page_content=text[start:end], metadata={**common, **own})
 
     def _spans(self, boundaries: Boundaries) -> Iterator[tuple[int, int]]:
