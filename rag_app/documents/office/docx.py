@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rag_app.documents.archive import check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.numbering import Numbering
-from rag_app.documents.office.package import Element, Package, tag, value
+from rag_app.documents.office.package import Element, Package, tag, unread_notes, value
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import clean, one_blank_line
 
@@ -79,11 +79,7 @@ class _Document:
         lines = list(self._margin("w:headerReference"))
         lines += self._blocks(self.root if body is None else body, 0)
         lines += self._margin("w:footerReference")
-        notes = [
-            f"{count} {what} {'was' if count == 1 else 'were'} not read"
-            for what, count in sorted(self.unread.items())
-        ]
-        return one_blank_line(clean("\n\n".join(lines))), notes
+        return one_blank_line(clean("\n\n".join(lines))), unread_notes(self.unread)
 
     def _related(self, name: str) -> Element | None:
         part = next((t for t in self.targets.values() if t.endswith("/" + name)), "")

@@ -2,6 +2,7 @@
 
 import posixpath
 import zipfile
+from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
 
@@ -39,6 +40,14 @@ def tag(name: str) -> str:
 def value(element: Element | None, name: str = "w:val") -> str | None:
     """Return an attribute, None where the element or the attribute is missing."""
     return None if element is None else element.get(tag(name))
+
+
+def unread_notes(unread: Mapping[str, int]) -> list[str]:
+    """Return a note for each kind of thing in a file that was not read, with how many there are."""
+    return [
+        f"{count} {what} {'was' if count == 1 else 'were'} not read"
+        for what, count in sorted(unread.items())
+    ]
 
 
 class Package:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rag_app.documents.archive import check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.docx import diagram_lines
-from rag_app.documents.office.package import tag
+from rag_app.documents.office.package import tag, unread_notes
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import clean, join_pages, one_blank_line
 
@@ -47,12 +47,8 @@ def read_pptx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
                 reading.unread["hidden slides"] += 1
                 continue
             slides.append(one_blank_line(clean("\n\n".join(_slide_lines(slide, reading)))))
-    notes = [
-        f"{count} {what} {'was' if count == 1 else 'were'} not read"
-        for what, count in sorted(reading.unread.items())
-    ]
     text, starts = join_pages(slides)
-    return ExtractedText(text, page_starts=starts, notes=notes)
+    return ExtractedText(text, page_starts=starts, notes=unread_notes(reading.unread))
 
 
 def _slide_lines(slide: "Slide", reading: _Reading) -> Iterator[str]:
@@ -160,8 +156,8 @@ def _chart_lines(chart: Any) -> Iterator[str]:
     if chart.has_title and chart.chart_title.has_text_frame:
         yield chart.chart_title.text_frame.text
     for plot in chart.plots:
+        numbers = [(series.name, list(series.values)) for series in plot.series]
         for at, category in enumerate(plot.categories):
-            numbers = [(series.name, list(series.values)) for series in plot.series]
             named = [
                 f"{name}: {_plain(values[at])}" for name, values in numbers if at < len(values)
             ]
