@@ -437,8 +437,7 @@ class RagApp:
         Raises:
             QuestionError, IndexStoreError, ModelError: as `retrieve` and `llm`.
         """
-        self._check(question)
-        chain = self.using(within=within).chain()
+        chain = self._chain_for(question, within)
         return chain.invoke({"question": question, "history": history}, config)
 
     def stream(
@@ -450,8 +449,7 @@ class RagApp:
         config: "Config" = None,
     ) -> "Iterator[Answer]":
         """Yield the answer of `ask` in pieces, as it is generated; they add up to the whole."""
-        self._check(question)
-        chain = self.using(within=within).chain()
+        chain = self._chain_for(question, within)
         return chain.stream({"question": question, "history": history}, config)
 
     async def aask(
@@ -463,8 +461,7 @@ class RagApp:
         config: "Config" = None,
     ) -> "Answer":
         """`ask` without blocking the event loop."""
-        self._check(question)
-        chain = self.using(within=within).chain()
+        chain = self._chain_for(question, within)
         return await chain.ainvoke({"question": question, "history": history}, config)
 
     def astream(
@@ -476,8 +473,7 @@ class RagApp:
         config: "Config" = None,
     ) -> "AsyncIterator[Answer]":
         """`stream` without blocking the event loop."""
-        self._check(question)
-        chain = self.using(within=within).chain()
+        chain = self._chain_for(question, within)
         return chain.astream({"question": question, "history": history}, config)
 
     def _ready_retriever(self) -> "Retriever":
@@ -490,6 +486,11 @@ class RagApp:
         retriever = self.retriever
         self.resources.read_ahead()
         return retriever
+
+    def _chain_for(self, question: str, within: str | None) -> "Runnable[RagInput, Answer]":
+        """Return the chain for a question that may be asked, over the documents that are meant."""
+        self._check(question)
+        return self.using(within=within).chain()
 
     def _check(self, question: str) -> None:
         limit = self.settings.max_question_chars
