@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -71,10 +72,15 @@ def sft(values: dict[str, Any]) -> Any:
     return model_prep.sft(**values)
 
 
-def torchrun(values: dict[str, Any], *more: str, count: int = 2) -> list[str]:
+PROGRAM = ("-m", "model_prep")
+
+
+def torchrun(
+    values: dict[str, Any], *more: str, count: int = 2, program: Sequence[str] = PROGRAM
+) -> list[str]:
     line = [f"--{name}={value}" for name, value in values.items()]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(count)]
-    return [*command, "--standalone", "-m", "model_prep", "--debug", "sft", *line, *more]
+    return [*command, "--standalone", *program, "--debug", "sft", *line, *more]
 
 
 def in_processes(values: dict[str, Any], *more: str, count: int = 2) -> None:
@@ -118,15 +124,14 @@ def test_an_interrupted_run_goes_on_exactly(family: Family, data: Path, tmp_path
 
 
 SLOW = """
-import sys, time
+import runpy, time
 from model_prep.training.callbacks import TrainingLogCallback
 step_end = TrainingLogCallback.on_step_end
 def slowly(self, *args, **kwargs):
     time.sleep(0.5)
     return step_end(self, *args, **kwargs)
 TrainingLogCallback.on_step_end = slowly
-from model_prep.cli import main
-main()
+runpy.run_module("model_prep", run_name="__main__")
 """
 
 
@@ -187,9 +192,12 @@ def test_interrupted_processes_go_on_or_begin_anew(
     family: Family, data: Path, tmp_path: Path, sharding: list[str]
 ) -> None:
     cut, begun = tmp_path / "cut", {"gradient_accumulation_steps": 1}
-    steps = 200  # enough for a signal to come before the last, on a busy machine too
+    steps = 12
     long = options(family, data, cut, **begun, max_steps=steps, save_steps=steps)
-    with subprocess.Popen(torchrun(long, *sharding), stderr=subprocess.PIPE, text=True) as run:
+    slow = tmp_path / "slow.py"
+    slow.write_text(SLOW, encoding="utf-8")
+    command = torchrun(long, *sharding, program=[str(slow)])
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
         wait_for_losses(run, cut, 2)
         run.send_signal(signal.SIGINT)
         _, said = run.communicate(timeout=120)
