@@ -6,11 +6,12 @@ The public names are loaded when first used, so that importing the package costs
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rag_app.chains.answer import Answer, answer_chain
+    from rag_app.chains.answer import answer_chain
     from rag_app.chains.citations import Citation
     from rag_app.chains.prompts import Prompts
     from rag_app.chains.rag import Timings, rag_chain
-    from rag_app.chains.summarize import Summary, summarize_chain
+    from rag_app.chains.results import Answer, Summary
+    from rag_app.chains.summarize import summarize_chain
     from rag_app.documents.loaders import FileLoader
     from rag_app.documents.splitters import ChineseTextSplitter
     from rag_app.engine.app import RagApp
@@ -44,11 +45,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "chains.answer": ("Answer", "answer_chain"),
+    "chains.answer": ("answer_chain",),
     "chains.citations": ("Citation",),
     "chains.prompts": ("Prompts",),
     "chains.rag": ("Timings", "rag_chain"),
-    "chains.summarize": ("Summary", "summarize_chain"),
+    "chains.results": ("Answer", "Summary"),
+    "chains.summarize": ("summarize_chain",),
     "documents.loaders": ("FileLoader",),
     "documents.splitters": ("ChineseTextSplitter",),
     "engine.app": ("RagApp",),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.budget import Budget, pack
-from rag_app.chains.citations import Citation, Marker, cite, marked, supported
+from rag_app.chains.citations import Citation, cite
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Prompts, Task
-from rag_app.chains.streaming import Call, StepChain, Steps, replaces
+from rag_app.chains.results import Answer
+from rag_app.chains.streaming import Call, StepChain, Steps
 from rag_app.documents.text import Language, language_of
 from rag_app.index.store.terms import query_terms
 from rag_app.settings import DEFAULTS, AnswerChain
@@ -35,60 +36,6 @@ class Question:
 
     text: str
     passages: Sequence[Document]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer, or a piece of one: pieces of a stream add up to the whole.
-
-    A piece of a later step replaces the text of the earlier ones.
-
-    Example:
-        >>> (Answer("Why?", "Be") + Answer(text="cause.")).text
-        'Because.'
-        >>> (Answer("Why?", "Perhaps.") + Answer(text="Because.", step=2)).text
-        'Because.'
-    """
-
-    question: str = ""
-    text: str = ""
-    answered: bool = True
-    """False where the documents, or the model reading them, had no answer."""
-    citations: tuple[Citation, ...] = ()
-    """The passages the model was given; the nearest ones where nothing was found."""
-    step: int = 1
-    """Which model call this text comes from."""
-    notes: tuple[str, ...] = ()
-    """What the reader should know, such as passages that did not fit."""
-
-    def __add__(self, other: "Answer") -> "Answer":
-        revised = replaces(self, other)
-        return replace(
-            self,
-            question=other.question or self.question,
-            text=other.text if revised else self.text + other.text,
-            answered=self.answered and other.answered,
-            citations=self.citations + other.citations,
-            step=other.step if revised else self.step,
-            notes=self.notes + other.notes,
-        )
-
-    def marker(self) -> Marker:
-        """Return what marks the text of this answer as it streams."""
-        return Marker(self.citations if self.answered else ())
-
-    @property
-    def marked_text(self) -> str:
-        """The text with ``[1]`` after each sentence that a passage supports."""
-        return marked(self.text, self.citations) if self.answered else self.text
-
-    @property
-    def supported(self) -> bool:
-        """Whether a passage holds the words, numbers and names of at least one sentence.
-
-        An answer that none supports is put in other words than the document's, or invented.
-        """
-        return self.answered and supported(self.text, self.citations)
 
 
 def not_found(question: str, nearest: Sequence[Document]) -> Answer:

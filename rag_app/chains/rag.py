@@ -13,9 +13,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, convert_to_messages
 from langchain_core.runnables import Runnable
 
-from rag_app.chains.answer import Answer, Question, Reader, not_found
+from rag_app.chains.answer import Question, Reader, not_found
 from rag_app.chains.citations import lacking
 from rag_app.chains.prompts import Prompts
+from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, made
 from rag_app.documents.text import language_of
 from rag_app.errors import QuestionError

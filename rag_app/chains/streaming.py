@@ -1,4 +1,4 @@
-"""Streams: chains written once for sync and async use, and what their pieces change.
+"""Chains written once for sync and async use.
 
 A chain is a generator of steps that does no input or output itself: it yields a `Call` and is sent
 the model's whole reply, a `Batch` and is sent the list of replies, an `Invoke` and is sent the
@@ -7,19 +7,12 @@ makes a LangChain Runnable of it.
 """
 
 import asyncio
-from collections.abc import (
-    AsyncIterable,
-    AsyncIterator,
-    Callable,
-    Generator,
-    Iterable,
-    Iterator,
-)
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
@@ -31,110 +24,6 @@ Prompts = list[list[BaseMessage]]
 """Messages of each of several calls."""
 Given = TypeVar("Given")
 Piece = TypeVar("Piece")
-
-
-class Revisable(Protocol):
-    """A text, or a piece of one, that a later model call may revise."""
-
-    @property
-    def text(self) -> str:
-        """The text; empty where the piece brings something else."""
-
-    @property
-    def step(self) -> int:
-        """Which model call it comes from; the text of a later one replaces that of earlier ones."""
-
-    def __add__(self, piece: Self, /) -> Self: ...
-
-
-Revised = TypeVar("Revised", bound=Revisable)
-
-
-def replaces(whole: Revisable, piece: Revisable) -> bool:
-    """Return whether a piece takes the place of the text that came before it."""
-    return bool(piece.text) and piece.step > whole.step
-
-
-class Marks(Protocol):
-    """Adds marks to a text as it streams."""
-
-    def feed(self, text: str) -> str:
-        """Return ``text`` with the marks that belong into it."""
-
-    def close(self) -> str:
-        """Return the mark that belongs behind the text so far."""
-
-
-@dataclass(frozen=True)
-class Delta(Generic[Revised]):
-    """What is to be done with the text shown so far: append to it, or replace it.
-
-    Whoever shows a stream does so by this alone: ``shown = text if replaces else shown + text``.
-    """
-
-    text: str
-    replaces: bool
-    """Whether ``text`` takes the place of all that was shown before."""
-    piece: Revised | None
-    """The piece that brought it, with what it says beside the text; None for a mark between two
-    texts or at the end, which belongs to no piece."""
-    whole: Revised
-    """The sum of all pieces so far."""
-
-
-class _Shown(Generic[Revised]):
-    """Makes the deltas of a stream."""
-
-    def __init__(self, marks: Callable[[Revised], Marks] | None) -> None:
-        self._marks_of = marks
-        self._marks: Marks | None = None
-        self._whole: Revised | None = None
-
-    def add(self, piece: Revised) -> Iterator[Delta[Revised]]:
-        before = self._whole
-        begun = before is not None and bool(before.text)
-        revised = begun and before is not None and replaces(before, piece)
-        if revised:
-            yield from self.close()
-        whole = piece if before is None else before + piece
-        self._whole = whole
-        if piece.text and self._marks_of and (revised or not begun):
-            self._marks = self._marks_of(whole)
-        text = self._marks.feed(piece.text) if self._marks else piece.text
-        yield Delta(text, revised, piece, whole)
-
-    def close(self) -> Iterator[Delta[Revised]]:
-        mark = self._marks.close() if self._marks else ""
-        if mark and self._whole is not None:
-            yield Delta(mark, False, None, self._whole)
-
-
-def deltas(
-    pieces: Iterable[Revised], *, marks: Callable[[Revised], Marks] | None = None
-) -> Iterator[Delta[Revised]]:
-    """Yield what each piece of an answer or a summary changes in the text shown so far.
-
-    Args:
-        pieces: A stream of `Answer` or of `Summary`.
-        marks: Makes what marks a text, from the sum of the pieces up to its beginning, such as
-            ``Answer.marker``; by default nothing is marked.
-    """
-    shown = _Shown(marks)
-    for piece in pieces:
-        yield from shown.add(piece)
-    yield from shown.close()
-
-
-async def adeltas(
-    pieces: AsyncIterable[Revised], *, marks: Callable[[Revised], Marks] | None = None
-) -> AsyncIterator[Delta[Revised]]:
-    """As `deltas`, of an asynchronous stream."""
-    shown = _Shown(marks)
-    async for piece in pieces:
-        for delta in shown.add(piece):
-            yield delta
-    for delta in shown.close():
-        yield delta
 
 
 @dataclass(frozen=True)

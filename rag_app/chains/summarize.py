@@ -1,7 +1,7 @@
 """Summarizing a document: ``refine``, ``stuff`` and ``map_reduce``."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from langchain_core.documents import Document
@@ -11,44 +11,14 @@ from langchain_core.runnables import Runnable
 
 from rag_app.chains.budget import Budget, segments
 from rag_app.chains.prompts import Prompts, Task
-from rag_app.chains.streaming import Batch, Call, StepChain, Steps, made, replaces
+from rag_app.chains.results import Summary
+from rag_app.chains.streaming import Batch, Call, StepChain, Steps, made
 from rag_app.documents.text import Language, language_of
 from rag_app.errors import DocumentError
 from rag_app.settings import DEFAULTS, SummaryChain
 
 BATCH = 8
 """Independent calls handed to the model at once; bounds what an interruption loses."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A summary, or a piece of one: pieces of a stream add up to the whole.
-
-    A piece of a later step replaces the text of the earlier ones, so that what is there when a
-    long summary is interrupted is a summary of the text read so far.
-
-    Example:
-        >>> (Summary("Of the first part.", 1, 2) + Summary("Of both parts.", 2, 2)).text
-        'Of both parts.'
-    """
-
-    text: str = ""
-    step: int = 0
-    """How many steps are done, or under way."""
-    steps: int = 0
-    """How many steps there are."""
-    notes: tuple[str, ...] = ()
-    """What the reader should know, such as text that did not fit."""
-
-    def __add__(self, other: "Summary") -> "Summary":
-        revised = replaces(self, other)
-        return replace(
-            self,
-            text=other.text if revised else self.text + other.text,
-            step=other.step if revised else self.step,
-            steps=other.steps or self.steps,
-            notes=self.notes + other.notes,
-        )
 
 
 def summarize_chain(

@@ -14,9 +14,8 @@ from rich.markup import escape
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rag_app.chains.answer import Answer
     from rag_app.chains.citations import Citation
-    from rag_app.chains.summarize import Summary
+    from rag_app.chains.results import Answer, Summary
     from rag_app.index.indexing.preview import IndexPreview
     from rag_app.index.indexing.report import Failure, IndexReport
 
@@ -48,8 +47,7 @@ def answer(pieces: "Iterator[Answer]", *, stream: bool) -> "tuple[Answer, bool]"
     Where ``stream`` is true the text appears as it is generated, with its checked marks; a later
     step's text follows on a new line. Otherwise the text appears once, when it is whole.
     """
-    from rag_app.chains.answer import Answer
-    from rag_app.chains.streaming import deltas
+    from rag_app.chains.results import Answer, deltas
 
     whole, cut = Answer(), False
     try:
@@ -104,8 +102,7 @@ def answer_json(answer: "Answer", timings: Mapping[str, float]) -> dict[str, Any
 
 def summary(pieces: "Iterator[Summary]", *, stream: bool) -> "tuple[Summary, bool]":
     """Show a summary as its last step comes; return it, and whether Ctrl-C cut it short."""
-    from rag_app.chains.streaming import deltas
-    from rag_app.chains.summarize import Summary
+    from rag_app.chains.results import Summary, deltas
 
     whole, cut, shown = Summary(), False, False
     estimate = _Estimate()

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from langchain_core.vectorstores import VectorStore
     from langchain_text_splitters import TextSplitter
 
-    from rag_app.chains.answer import Answer
     from rag_app.chains.prompts import Prompts
     from rag_app.chains.rag import RagInput, Retriever
-    from rag_app.chains.summarize import Summary
+    from rag_app.chains.results import Answer, Summary
     from rag_app.index.indexing.preview import IndexPreview
     from rag_app.index.indexing.report import IndexOptions, IndexReport, ProgressCallback
     from rag_app.index.store.records import DocumentRecord

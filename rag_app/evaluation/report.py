@@ -12,7 +12,7 @@ from rag_app.evaluation.metrics import contains, exact_match, f1
 if TYPE_CHECKING:
     from langchain_core.documents import Document
 
-    from rag_app.chains.answer import Answer
+    from rag_app.chains.results import Answer
 
 
 @dataclass(frozen=True)

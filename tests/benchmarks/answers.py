@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from rag_app import RagApp
-from rag_app.chains.answer import Answer
+from rag_app.chains.results import Answer
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
 from rag_app.evaluation.report import Outcome, document_rank, report
 from rag_app.index.search.relevance import above_threshold

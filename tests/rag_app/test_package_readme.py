@@ -13,8 +13,8 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.runnables import Runnable
 
 from rag_app import RagApp
-from rag_app.chains.answer import Answer
 from rag_app.chains.prompts import VARIABLES
+from rag_app.chains.results import Answer
 from rag_app.settings import load_settings
 from tests.http_server import running, url_of
 from tests.paths import ROOT

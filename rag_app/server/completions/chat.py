@@ -12,9 +12,8 @@ from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionChunk
 from pydantic import BaseModel
 
-from rag_app.chains.answer import Answer
 from rag_app.chains.citations import Citation
-from rag_app.chains.streaming import Delta, adeltas
+from rag_app.chains.results import Answer, Delta, adeltas
 from rag_app.engine import RagApp
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import document_id, document_name

@@ -7,8 +7,7 @@ from langchain_core.documents import Document
 from langchain_core.runnables import RunnableConfig
 from openai.types import CompletionUsage
 
-from rag_app.chains.streaming import adeltas
-from rag_app.chains.summarize import Summary
+from rag_app.chains.results import Summary, adeltas
 from rag_app.engine import RagApp
 from rag_app.server.completions.chat import CallCounter
 from rag_app.server.schemas.indexes import SummaryRequest, SummaryText

@@ -3,8 +3,9 @@
 import pytest
 from langchain_core.documents import Document
 
-from rag_app.chains.answer import Answer, Question, answer_chain, not_found
+from rag_app.chains.answer import Question, answer_chain, not_found
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED
+from rag_app.chains.results import Answer
 from rag_app.errors import ModelError
 from tests.scripted import ScriptedChatModel
 

@@ -12,8 +12,8 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda
 from pydantic import SecretStr
 
-from rag_app.chains.answer import Answer
 from rag_app.chains.rag import RagInput, rag_chain
+from rag_app.chains.results import Answer
 from rag_app.chains.summarize import summarize_chain
 from rag_app.errors import ModelError, QuestionError
 from tests.scripted import ScriptedChatModel

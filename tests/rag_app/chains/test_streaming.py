@@ -5,10 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from langchain_core.documents import Document
 
-from rag_app.chains.answer import Answer
 from rag_app.chains.citations import cite
-from rag_app.chains.streaming import Delta, adeltas, deltas
-from rag_app.chains.summarize import Summary
+from rag_app.chains.results import Answer, Delta, Summary, adeltas, deltas
 
 PASSAGES = [
     Document(page_content=text, metadata={"source": "a.txt", "start": 0, "end": len(text)})

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from rag_app.chains.budget import segments
-from rag_app.chains.summarize import Summary, summarize_chain
+from rag_app.chains.results import Summary
+from rag_app.chains.summarize import summarize_chain
 from rag_app.errors import ModelError
 from rag_app.settings import SummaryChain
 from tests.scripted import ScriptedChatModel

@@ -3,8 +3,8 @@
 import pytest
 from langchain_core.documents import Document
 
-from rag_app.chains.answer import Answer
 from rag_app.chains.citations import Citation
+from rag_app.chains.results import Answer
 from rag_app.evaluation.datasets import GoldQuestion
 from rag_app.evaluation.metrics import contains, exact_match, f1, reciprocal_rank, tokens
 from rag_app.evaluation.report import Outcome, document_rank, report

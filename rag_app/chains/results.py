@@ -1,0 +1,199 @@
+"""Answers and summaries, the pieces that their streams are made of, and what a piece changes.
+
+Nothing here asks a model, and nothing heavy is imported: what only shows a stream needs no more.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, Self, TypeVar
+
+from rag_app.chains.citations import Citation, Marker, marked, supported
+
+
+class Revisable(Protocol):
+    """A text, or a piece of one, that a later model call may revise."""
+
+    @property
+    def text(self) -> str:
+        """The text; empty where the piece brings something else."""
+
+    @property
+    def step(self) -> int:
+        """Which model call it comes from; the text of a later one replaces that of earlier ones."""
+
+    def __add__(self, piece: Self, /) -> Self: ...
+
+
+Revised = TypeVar("Revised", bound=Revisable)
+
+
+def replaces(whole: Revisable, piece: Revisable) -> bool:
+    """Return whether a piece takes the place of the text that came before it."""
+    return bool(piece.text) and piece.step > whole.step
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer, or a piece of one: pieces of a stream add up to the whole.
+
+    A piece of a later step replaces the text of the earlier ones.
+
+    Example:
+        >>> (Answer("Why?", "Be") + Answer(text="cause.")).text
+        'Because.'
+        >>> (Answer("Why?", "Perhaps.") + Answer(text="Because.", step=2)).text
+        'Because.'
+    """
+
+    question: str = ""
+    text: str = ""
+    answered: bool = True
+    """False where the documents, or the model reading them, had no answer."""
+    citations: tuple[Citation, ...] = ()
+    """The passages the model was given; the nearest ones where nothing was found."""
+    step: int = 1
+    """Which model call this text comes from."""
+    notes: tuple[str, ...] = ()
+    """What the reader should know, such as passages that did not fit."""
+
+    def __add__(self, other: "Answer") -> "Answer":
+        revised = replaces(self, other)
+        return replace(
+            self,
+            question=other.question or self.question,
+            text=other.text if revised else self.text + other.text,
+            answered=self.answered and other.answered,
+            citations=self.citations + other.citations,
+            step=other.step if revised else self.step,
+            notes=self.notes + other.notes,
+        )
+
+    def marker(self) -> Marker:
+        """Return what marks the text of this answer as it streams."""
+        return Marker(self.citations if self.answered else ())
+
+    @property
+    def marked_text(self) -> str:
+        """The text with ``[1]`` after each sentence that a passage supports."""
+        return marked(self.text, self.citations) if self.answered else self.text
+
+    @property
+    def supported(self) -> bool:
+        """Whether a passage holds the words, numbers and names of at least one sentence.
+
+        An answer that none supports is put in other words than the document's, or invented.
+        """
+        return self.answered and supported(self.text, self.citations)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A summary, or a piece of one: pieces of a stream add up to the whole.
+
+    A piece of a later step replaces the text of the earlier ones, so that what is there when a
+    long summary is interrupted is a summary of the text read so far.
+
+    Example:
+        >>> (Summary("Of the first part.", 1, 2) + Summary("Of both parts.", 2, 2)).text
+        'Of both parts.'
+    """
+
+    text: str = ""
+    step: int = 0
+    """How many steps are done, or under way."""
+    steps: int = 0
+    """How many steps there are."""
+    notes: tuple[str, ...] = ()
+    """What the reader should know, such as text that did not fit."""
+
+    def __add__(self, other: "Summary") -> "Summary":
+        revised = replaces(self, other)
+        return replace(
+            self,
+            text=other.text if revised else self.text + other.text,
+            step=other.step if revised else self.step,
+            steps=other.steps or self.steps,
+            notes=self.notes + other.notes,
+        )
+
+
+class Marks(Protocol):
+    """Adds marks to a text as it streams."""
+
+    def feed(self, text: str) -> str:
+        """Return ``text`` with the marks that belong into it."""
+
+    def close(self) -> str:
+        """Return the mark that belongs behind the text so far."""
+
+
+@dataclass(frozen=True)
+class Delta(Generic[Revised]):
+    """What is to be done with the text shown so far: append to it, or replace it.
+
+    Whoever shows a stream does so by this alone: ``shown = text if replaces else shown + text``.
+    """
+
+    text: str
+    replaces: bool
+    """Whether ``text`` takes the place of all that was shown before."""
+    piece: Revised | None
+    """The piece that brought it, with what it says beside the text; None for a mark between two
+    texts or at the end, which belongs to no piece."""
+    whole: Revised
+    """The sum of all pieces so far."""
+
+
+class _Shown(Generic[Revised]):
+    """Makes the deltas of a stream."""
+
+    def __init__(self, marks: Callable[[Revised], Marks] | None) -> None:
+        self._marks_of = marks
+        self._marks: Marks | None = None
+        self._whole: Revised | None = None
+
+    def add(self, piece: Revised) -> Iterator[Delta[Revised]]:
+        before = self._whole
+        begun = before is not None and bool(before.text)
+        revised = begun and before is not None and replaces(before, piece)
+        if revised:
+            yield from self.close()
+        whole = piece if before is None else before + piece
+        self._whole = whole
+        if piece.text and self._marks_of and (revised or not begun):
+            self._marks = self._marks_of(whole)
+        text = self._marks.feed(piece.text) if self._marks else piece.text
+        yield Delta(text, revised, piece, whole)
+
+    def close(self) -> Iterator[Delta[Revised]]:
+        mark = self._marks.close() if self._marks else ""
+        if mark and self._whole is not None:
+            yield Delta(mark, False, None, self._whole)
+
+
+def deltas(
+    pieces: Iterable[Revised], *, marks: Callable[[Revised], Marks] | None = None
+) -> Iterator[Delta[Revised]]:
+    """Yield what each piece of an answer or a summary changes in the text shown so far.
+
+    Args:
+        pieces: A stream of `Answer` or of `Summary`.
+        marks: Makes what marks a text, from the sum of the pieces up to its beginning, such as
+            ``Answer.marker``; by default nothing is marked.
+    """
+    shown = _Shown(marks)
+    for piece in pieces:
+        yield from shown.add(piece)
+    yield from shown.close()
+
+
+async def adeltas(
+    pieces: AsyncIterable[Revised], *, marks: Callable[[Revised], Marks] | None = None
+) -> AsyncIterator[Delta[Revised]]:
+    """As `deltas`, of an asynchronous stream."""
+    shown = _Shown(marks)
+    async for piece in pieces:
+        for delta in shown.add(piece):
+            yield delta
+    for delta in shown.close():
+        yield delta
