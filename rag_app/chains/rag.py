@@ -14,13 +14,14 @@ from langchain_core.messages import BaseMessage, convert_to_messages
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.answer import Question, Reader, not_found
+from rag_app.chains.bare_question import bare_question
 from rag_app.chains.citations import lacking
 from rag_app.chains.prompts import Prompts
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, made
 from rag_app.documents.text import language_of
 from rag_app.errors import QuestionError
-from rag_app.index.search.relevance import above_threshold
+from rag_app.index.search.relevance import above_threshold, most_relevant_first
 from rag_app.settings import DEFAULTS, AnswerChain
 
 TURNS = 3
@@ -133,8 +134,8 @@ def rag_chain(
             model = yield from made(model, "load_llm")
             question = yield Invoke(condense_question_chain(model, templates), conversation)
         searching = yield from made(retriever, "load_retriever")
-        passages = yield Invoke(searching, question)
-        relevant = above_threshold(passages, threshold)
+        passages = yield Invoke(searching, bare_question(question))
+        relevant = most_relevant_first(above_threshold(passages, threshold))
         if not relevant:
             yield not_found(question, passages)
             return

@@ -398,9 +398,11 @@ class RagApp:
                 no indexed document.
             IndexStoreError: there is no index, or it can't be read.
         """
+        from rag_app.chains.bare_question import bare_question
+
         self._check(question)
         view = self.using(k=k, retriever=retriever, within=within)
-        return view.retriever.invoke(question, config)
+        return view.retriever.invoke(bare_question(question), config)
 
     def chain(self) -> "Runnable[RagInput, Answer]":
         """Return what `ask` runs, to be composed with other Runnables; see `rag_chain`."""

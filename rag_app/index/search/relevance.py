@@ -6,7 +6,7 @@ counts for more than a common word; words that only make a question are left out
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from langchain_core.documents import Document
@@ -61,6 +61,23 @@ def above_threshold(documents: Iterable[Document], threshold: float) -> list[Doc
         ['李白', '杜甫']
     """
     return [doc for doc in documents if doc.metadata.get("relevance", 1.0) >= threshold]
+
+
+def most_relevant_first(documents: Sequence[Document]) -> list[Document]:
+    """Return the documents in the order in which they are read, the likeliest to answer first.
+
+    A fused score tells which passage is the nearest of those found, ``relevance`` which holds an
+    answer. Where one of them has none, they stay in the order of the search.
+
+    Example:
+        >>> found = [Document("杜甫", metadata={"relevance": 0.6})]
+        >>> found += [Document("李白", metadata={"relevance": 0.9})]
+        >>> [document.page_content for document in most_relevant_first(found)]
+        ['李白', '杜甫']
+    """
+    if any("relevance" not in document.metadata for document in documents):
+        return list(documents)
+    return sorted(documents, key=lambda document: -document.metadata["relevance"])
 
 
 class Coverage:

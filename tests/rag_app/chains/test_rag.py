@@ -117,6 +117,25 @@ def test_a_follow_up_is_searched_for_as_a_question_of_its_own(given: Any) -> Non
     assert answer.text == "病逝于当涂。"
 
 
+def test_words_on_form_are_not_searched_for_and_reach_the_model() -> None:
+    llm, found = scripted(), retriever()
+    asked = f"你好，我是新员工，{QUESTION}请用表格列出。"
+    assert rag_chain(found, llm).invoke(asked).question == asked
+    assert found.asked == [QUESTION]
+    assert asked in llm.prompts[0]
+
+
+def test_the_passage_of_highest_relevance_is_read_first() -> None:
+    other = Document(
+        "李白与杜甫相识。", metadata={**DEATH.metadata, "score": 1.0, "relevance": 0.6}
+    )
+    answer = rag_chain(retriever(other, DEATH), scripted()).invoke(QUESTION)
+    assert [citation.relevance for citation in answer.citations] == [0.9, 0.6]
+    unknown = Document("李白与杜甫相识。", metadata={"source": "a.txt"})
+    answer = rag_chain(retriever(unknown, DEATH), scripted()).invoke(QUESTION)
+    assert [citation.relevance for citation in answer.citations] == [None, 0.9]
+
+
 @pytest.mark.parametrize("given", ["", " \n", {}, {"question": ""}, []])
 def test_no_question(given: Any) -> None:
     with pytest.raises(QuestionError, match="empty"):

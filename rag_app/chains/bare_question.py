@@ -1,0 +1,98 @@
+"""What a question asks, without greetings, introductions, and words on the form of its answer.
+
+Search looks for the bare question: words such as 请用表格列出 stand in no passage that answers it,
+and being rare would count for more than what is asked. The model is given the question as asked.
+"""
+
+import re
+
+_POLITE = (
+    r"(?:请|請|麻烦|麻煩|劳驾|烦请|帮我|幫我|帮忙|幫忙|能否|能不能|可不可以|可以|直接|尽量|儘量|尽可能|最好|务必"
+    r"|并且?|並|再|都|也|来|給我|给我|你|您|我){0,5}"
+)
+_MEDIUM = (
+    r"(?:英文|英语|英語|中文|汉语|繁体字?|简体字?|日文|日语|表格|列表|清单|要点|要點|条目|一个|一個|个|個"
+    r"|json|markdown|html|csv|通俗(?:易懂)?|口语|大白话|专业|书面|分点|分點|分条|逐条|分步骤?|完整|准确"
+    r"|详细|詳細|详尽|具体|尽量|简短|简要|简洁|簡短|簡要|简单|簡單|简明(?:扼要)?"
+    r"|(?:不超过|不多于|最多|至少|大约|约)?[\d一二两三五十百几]+个?(?:字|词|句话|段话|条|点)(?:以内|之内|左右|内)?"
+    r"|像[^，。]{1,12}(?:一样|那样|似的))"
+)
+_FORM = r"(?:的?(?:形式|方式|格式|语言|语气|篇幅|文字|话|样子))?"
+_SAY = (
+    r"(?:回答|作答|答复|答|说明|說明|说说|说|說|解释|解釋|解答|描述|阐述|介绍|介紹|列出|列举|列|输出|呈现"
+    r"|展示|给出|写出|写|整理|总结|概括|告诉|告訴|讲解|讲讲|讲)(?:一下|下|我|给我|出来|来)*"
+)
+_ENOUGH = r"(?:就行|就好|就可以|即可|吧|了|一点|些)?"
+_ASK = (
+    r"(?:我?(?:还|還|也|就|有)?(?:想|要|需要)(?:请|請)?(?:问|問|了解|知道|咨询|打听|查)(?:一下|下|你|您|个问题)*"
+    r"|(?:请问|請問|请教|請教|告诉我|告訴我)(?:一下|下|你|您|个问题)*|(?:查|问|問)(?:一)?(?:下|查))"
+)
+_LEADS = re.compile(
+    rf"{_POLITE}(?:(?:(?:用|以|按照?|通过)\s*)?(?:{_MEDIUM}\s*)+{_FORM}{_SAY}|{_ASK})[\s:：]*"
+    rf"|(?:请|請|麻烦|麻煩|帮我|幫我|直接){_SAY}[\s:：]*"
+    r"|(?:please\s+)?(?:(?:could|can|would|will)\s+you\s+(?:please\s+)?)?"
+    r"(?:tell\s+me|let\s+me\s+know|explain\s+to\s+me)\s+"
+    r"|(?:i\s+(?:would\s+like|want|need)\s+to\s+(?:know|ask)|may\s+i\s+ask|please)\s+",
+    re.IGNORECASE,
+)
+_TRAILS = re.compile(
+    r"\s+in\s+(?:english|chinese|detail|a\s+table|bullet\s+points|json|markdown)(?:\s+please)?$"
+    r"|\s+please$",
+    re.IGNORECASE,
+)
+_FORM_ALONE = re.compile(
+    rf"{_POLITE}(?:(?:(?:用|以|按照?|通过)\s*)?(?:{_MEDIUM}\s*)+{_FORM}(?:{_SAY})?{_ENOUGH}|{_SAY}(?:(?:{_MEDIUM}\s*)+{_FORM})?{_ENOUGH})"
+    rf"|(?:不要|不用|别|无需|無需){_SAY}"
+    r"|(?:please\s+)?(?:answer|reply|respond|explain|write|list|give|show|describe|keep)\b.{0,40}"
+    r"|(?:in\s+)?(?:english|chinese|detail|brief)(?:\s+please)?|briefly|please",
+    re.IGNORECASE,
+)
+_GREETING = re.compile(
+    r"(?:你|您|大家|各位)?好[呀啊]?|早上好|上午好|下午好|晚上好|嗨|哈喽|在吗|在嗎|打扰(?:一下|了)?"
+    r"|(?:非常|多)?(?:谢|感谢|謝|感謝)[^？]{0,8}|辛苦了?|(?:不好意思|抱歉)"
+    r"|(?:hello|hi|hey|dear)\b.{0,20}|good\s+(?:morning|afternoon|evening)|thank.{0,20}|cheers",
+    re.IGNORECASE,
+)
+_ROLE = (
+    r"(?:员工|員工|职员|同事|学生|同学|老师|教师|记者|编辑|研究(?:员|者|生)|游客|顾客|客户|用户|读者|市民|居民|家长"
+    r"|会计|经理|助理|秘书|律师|医生|工程师|程序员|开发者|实习生|负责人|新人|新手|来的|游的)"
+)
+"""Who asks; not those of whom documents speak, such as 孕妇."""
+_INTRODUCTION = re.compile(
+    rf"(?:我|我们|我們|本人)(?:是|刚|剛).{{0,15}}{_ROLE}|作为.{{0,10}}{_ROLE}|(?:我|本人)(?:叫|姓).{{1,10}}"
+    r"|我?(?:正|正在|在)(?:写|做|准备|学).{1,12}|(?:领导|老师|老板|经理)(?:要|让|叫)我.{1,15}"
+    r"|(?:i\s+am|i'm)\s+(?:new|a|an|the|from)\b.{0,40}|my\s+name\s+is\b.{1,40}",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(r"((?:[^，,。！!？?；;：:\n.]|[.,:](?=\S))+)([，,。！!？?；;：:\n.\s]*)")
+
+
+def bare_question(question: str) -> str:
+    """Return what is searched for: the question without words that ask for nothing in documents.
+
+    Where nothing else is left, it is the question.
+
+    Example:
+        >>> bare_question("你好，我是新员工，想问一下年假有几天？请用表格列出。")
+        '年假有几天？'
+        >>> bare_question("Hello! Could you tell me who Li Bai was, in English please?")
+        'who Li Bai was'
+    """
+    kept = []
+    for clause, end in _CLAUSE.findall(question):
+        asked = _without_leads(clause.strip())
+        if asked and not _says_nothing(asked, asks="?" in end or "？" in end):
+            kept.append(asked + end)
+    return "".join(kept).strip(" ，,：:\n") or question.strip()
+
+
+def _without_leads(clause: str) -> str:
+    while (lead := _LEADS.match(clause)) and lead.end():
+        clause = clause[lead.end() :]
+    return _TRAILS.sub("", clause)
+
+
+def _says_nothing(clause: str, *, asks: bool) -> bool:
+    if _GREETING.fullmatch(clause) or _FORM_ALONE.fullmatch(clause):
+        return True
+    return not asks and _INTRODUCTION.fullmatch(clause) is not None
