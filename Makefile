@@ -5,7 +5,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 PROJECT := pyproject.toml constraints.txt
 
-.PHONY: install ask test check bench docs models clean
+.PHONY: install ask test test-quick check bench docs models clean
 
 $(VENV)/.made:
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "rag-app needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 …")'
@@ -37,9 +37,9 @@ ask: models
 test: models $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest
 
-# Without the real models and what takes long: every room.
+# Without the real models and what takes long: every room, on all cores, each with one thread.
 test-quick: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest -m "not model and not slow"
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not model and not slow" -n auto --dist worksteal
 
 check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

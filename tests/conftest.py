@@ -55,7 +55,10 @@ def published(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Toke
     return published_tokenizers(tmp_path_factory.mktemp("tokenizers") / "published")
 
 
-@pytest.fixture(scope="session", params=["trained", *["published"] * PUBLISHED.is_dir()])
+_PUBLISHED = [pytest.param("published", marks=pytest.mark.slow)] * PUBLISHED.is_dir()
+
+
+@pytest.fixture(scope="session", params=["trained", *_PUBLISHED])
 def tokenizers(request: pytest.FixtureRequest) -> Tokenizers:
     """The trained tokenizers, and where they are there, the real ones."""
     found: Tokenizers = request.getfixturevalue(request.param)

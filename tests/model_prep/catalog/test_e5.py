@@ -51,6 +51,7 @@ def test_exactly_these_files(folder: Path) -> None:
     assert json.loads((folder / "config_sentence_transformers.json").read_text())["prompts"] == {}
 
 
+@pytest.mark.slow
 def test_sentence_transformers_gives_the_vectors_of_the_model(folder: Path) -> None:
     import torch
     from sentence_transformers import SentenceTransformer

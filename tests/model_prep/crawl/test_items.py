@@ -77,6 +77,7 @@ def test_no_text_breaks_it(text: str) -> None:
         assert found is None or found.fault is None or found.fault
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.text(),

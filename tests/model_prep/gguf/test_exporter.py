@@ -76,6 +76,7 @@ def test_llama_cpp_splits_text_as_sentencepiece_does(
     assert wrong == []
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(text=st.text() | st.lists(st.sampled_from(ODD)).map("".join))
 def test_any_text_is_split_alike(text: str, server: LlamaServer, trained: Tokenizers) -> None:

@@ -65,6 +65,7 @@ def test_transformers_gives_the_logits_of_metas_model(
     assert found.std() > 0.1
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     shards=st.sampled_from([1, 2, 4]),

@@ -66,6 +66,7 @@ def test_bit_for_bit_the_plain_formula(
     assert torch.equal(weight, expected)
 
 
+@pytest.mark.slow
 def test_bit_for_bit_at_the_size_of_7b() -> None:
     torch.manual_seed(0)
     weight = (torch.randn(11008, 4096) * 0.02).half()

@@ -68,6 +68,7 @@ def test_a_piece_that_overlaps_itself_is_joined_from_the_left(tokenizer: Any, mo
     assert tokenizer.tokenize(f"龘{double}{double[0]}")[-2:] == [double, double[0]]
 
 
+@pytest.mark.slow
 def test_no_line_differs_from_sentencepiece(tokenizer: Any, model: Any) -> None:
     lines = [*real_lines(), *awkward_lines(2500)]
     lines += awkward_lines(12_000)[len(lines) :]

@@ -22,6 +22,7 @@ def run(*arguments: str | Path) -> Any:
     return CliRunner().invoke(app, ["merge-tokenizer", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_the_published_tokenizers_come_out(published: Tokenizers, tmp_path: Path) -> None:
     folder = tmp_path / "词表 tokenizer"
     done = run(

@@ -130,6 +130,7 @@ def test_data_that_is_not_there(family: Family, tmp_path: Path) -> None:
     assert "holds no conversations (.json, .jsonl)" in complaint(run(family, tmp_path))
 
 
+@pytest.mark.slow
 def test_a_broken_line_far_down_is_told_and_counted(family: Family, data: Path) -> None:
     good = json.dumps(GOOD)
     data.write_text(f"{good}\n{good}" + "\n" * 69_998 + '{"instruction": "x', encoding="utf-8")
@@ -242,6 +243,7 @@ def test_models_that_are_damaged(family: Family, data: Path, damage: Any, said: 
     assert re.search(said, complaint(run(family, data, model=model)))
 
 
+@pytest.mark.slow
 def test_a_damaged_manifest(family: Family, data: Path) -> None:
     (data.parent / "out").mkdir()
     write(data.parent / "out" / "training.json", "{")
@@ -249,6 +251,7 @@ def test_a_damaged_manifest(family: Family, data: Path) -> None:
     assert run(family, data, resume=False).exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_full_disk_under_the_cache(
     family: Family, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,6 +268,7 @@ def test_a_full_disk_under_the_cache(
     assert run(family, data, cache_dir=cache).exit_code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error",
     [

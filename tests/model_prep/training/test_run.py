@@ -97,6 +97,7 @@ def wait_for_losses(run: "subprocess.Popen[str]", folder: Path, count: int) -> N
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_exactly(family: Family, data: Path, tmp_path: Path) -> None:
     whole = sft(options(family, data, tmp_path / "whole"))
     assert whole.finished
@@ -224,6 +225,7 @@ def unfinished(folder: Path) -> None:
     (folder / "training.json").write_text(text, encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_half_a_checkpoint_is_passed_over(family: Family, data: Path, tmp_path: Path) -> None:
     run = options(family, data, tmp_path / "out")
     sft(run)
@@ -244,6 +246,7 @@ def test_half_a_checkpoint_is_passed_over(family: Family, data: Path, tmp_path: 
     assert losses(tmp_path / "out") == log
 
 
+@pytest.mark.slow
 def test_an_adapter_is_gone_on_with(family: Family, data: Path, tmp_path: Path) -> None:
     new = dict.fromkeys(("lora_rank", "lora_alpha", "lora_dropout", "target_modules"))
     run = options(family, data, tmp_path / "out", **new, adapter=family.alpaca)

@@ -93,6 +93,7 @@ def test_an_unknown_model_is_consistent(models: Path) -> None:
     assert "though every number is right" in hint
 
 
+@pytest.mark.slow
 def test_a_published_model_is_right(models: Path, tmp_path: Path, publish) -> None:
     files = sorted((models / "two").glob("*.pth"))
     publish("Tiny-LLaMA", files)

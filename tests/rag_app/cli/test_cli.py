@@ -163,6 +163,7 @@ def test_prune_drops_what_is_gone(rag_app: Program, corpus: Path) -> None:
     assert "washer.md" not in rag_app.ok("docs").stdout
 
 
+@pytest.mark.slow
 def test_stdin_and_named_indexes(rag_app: Program, home: Path) -> None:
     code = "from rag_app.cli import main; main()"
     arguments = ["index", "-", "--index", "第二个", "--embedding", rag_app.models["--embedding"]]
@@ -329,6 +330,7 @@ def test_a_damaged_database_is_named_and_left_alone(
     assert database.read_bytes() == b"not a database at all" * 100
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error(rag_app: Program, corpus: Path) -> None:
     rag_app.ok("index", str(corpus))
     code = f"{sys.executable} -c 'from rag_app.cli import main; main()' docs | true"

@@ -124,6 +124,7 @@ def test_documents_are_removed_by_glob_and_folder(rag_app: Program, docs: Path) 
     assert names(rag_app) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["gbk", "ascii", "utf-8"])
 def test_any_terminal_shows_any_name(rag_app: Program, docs: Path, encoding: str) -> None:
     (docs / "笑😀.txt").write_text("笑。", encoding="utf-8")

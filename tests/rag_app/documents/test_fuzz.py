@@ -30,9 +30,8 @@ def fuzzed(variants: int, seed: int) -> dict[str, Any]:
     return report
 
 
-@pytest.mark.parametrize(
-    ("variants", "seed"), [(150, 1), pytest.param(2000, 2, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("variants", "seed"), [(150, 1), (2000, 2)])
 def test_damaged_files_are_read_or_refused(variants: int, seed: int) -> None:
     report = fuzzed(variants, seed)
     assert report["faults"] == []

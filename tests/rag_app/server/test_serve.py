@@ -72,6 +72,7 @@ def test_it_ends_when_told_to(sent: signal.Signals, status: int, behind: Served)
         assert ended(process) == (status, said)
 
 
+@pytest.mark.slow
 @ENDS
 def test_a_stream_does_not_keep_it(sent: signal.Signals, status: int, behind: Served) -> None:
     with (
@@ -88,6 +89,7 @@ def test_a_stream_does_not_keep_it(sent: signal.Signals, status: int, behind: Se
     until(lambda: inside(behind) == 0)
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_waited_for_is_given_up(behind: Served) -> None:
     with serve("--llm", f"{behind.url}/v1", "--llm-name", "default") as (process, url):
         answers: list[httpx.Response] = []
@@ -103,6 +105,7 @@ def test_an_answer_that_is_waited_for_is_given_up(behind: Served) -> None:
         ended(process)
 
 
+@pytest.mark.slow
 def test_a_second_server_on_the_port_says_so(behind: Served) -> None:
     llm = ["--llm", f"{behind.url}/v1", "--llm-name", "default"]
     with serve(*llm) as (_, url):

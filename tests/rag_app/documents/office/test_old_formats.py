@@ -122,6 +122,7 @@ def test_old_word_is_read_through_libreoffice(
     assert extract(OLD_WORD, "doc", "a.doc").text == "合同正文。"
 
 
+@pytest.mark.slow
 def test_a_conversion_that_hangs_is_ended_with_all_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,6 +101,7 @@ def small_disk(tmp_path: Path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_index_whole(small_disk: Path, meta, put):
     store = IndexStore(small_disk / "index")
     store.create(meta)

@@ -185,6 +185,7 @@ def test_the_process_ends_cleanly_in_the_middle_of_a_stream(real_models: Path) -
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_models_that_are_dropped_at_once_end(tiny_gguf: Path) -> None:
     code = (
         "import sys\nfrom rag_app.models.llms.registry import load_llm\n"
