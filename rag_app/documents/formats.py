@@ -44,9 +44,9 @@ FORMATS = {
     ".htm": "html",
     ".xhtml": "html",
     ".pdf": "pdf",
-    ".docx": "docx",
-    ".pptx": "pptx",
-    ".xlsx": "xlsx",
+    **dict.fromkeys((".docx", ".docm", ".dotx"), "docx"),
+    **dict.fromkeys((".pptx", ".pptm", ".ppsx", ".potx"), "pptx"),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xltx"), "xlsx"),
     ".csv": "csv",
     ".tsv": "csv",
     ".epub": "epub",
@@ -81,7 +81,7 @@ UNREAD = {
     **dict.fromkeys((".caj", ".kdh", ".nh"), "open it in CAJViewer and save it as PDF"),
     **dict.fromkeys((".ofd", ".djvu", ".xps", ".ps", ".eps"), "save or print it as PDF"),
     ".chm": "unpack it, such as with 7-Zip, and name its HTML pages",
-    **dict.fromkeys((".xlsb", ".xlsm", ".xlt"), "save it as xlsx"),
+    **dict.fromkeys((".xlsb", ".xlt"), "save it as xlsx"),
     **dict.fromkeys((".7z", ".rar", ".gz", ".tar", ".tgz", ".bz2", ".xz"), "unpack it first"),
     **dict.fromkeys((".mp3", ".m4a", ".wav", ".mp4", ".mov", ".avi"), "write its words down first"),
     **dict.fromkeys((".dwg", ".dxf", ".vsd", ".vsdx", ".pub", ".one"), "export it as PDF"),
@@ -108,6 +108,9 @@ _SIGNATURES = (
     (b"SQLite format 3\0", "sqlite"),
     (b"GGUF", "gguf"),
     (b"{\\rtf", "rtf"),
+    (b"\x09\x04\x06\0", "xls"),  # sheets of Excel 4, 3 and 2, which lie in no OLE file
+    (b"\x09\x02\x06\0", "xls"),
+    (b"\x09\0\x04\0", "xls"),
 )
 """First bytes → what it is; ``ole`` is Office before 2007, and later Office with a password."""
 

@@ -58,8 +58,9 @@ def _block_lines(block: list[list[str]], before: list[str]) -> Generator[str, No
     if not head:
         yield from _plain_lines(body[stop:])
         return head
-    if stop == len(body):  # a head of nothing
-        yield " | ".join(_values(head))
+    used = {column for row in body[stop:] for column, cell in enumerate(row) if cell}
+    if 2 * sum(bool(name) and at in used for at, name in enumerate(head)) < len(_values(head)):
+        yield " | ".join(_values(head))  # which would be lost: most of it stands over nothing
     yield from (_named(head, row) for row in body[stop:])
     return head
 
@@ -176,9 +177,9 @@ def _named(head: Row, row: Row) -> str:
 
 def _is_section(head: Row, row: Row) -> bool:
     """Return whether a row is one text that stands across the table."""
-    if len(row) == 1:
-        return len(head) > 2
-    return len(set(row)) == 1 and not _VALUE.fullmatch(row[0])
+    if _VALUE.fullmatch(row[0]):
+        return False
+    return len(head) > 2 if len(row) == 1 else len(set(row)) == 1
 
 
 def _values(row: Row) -> list[str]:

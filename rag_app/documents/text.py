@@ -26,6 +26,13 @@ _KEPT = (
 )
 """Format characters without which a word or an emoji is another."""
 _SEEN = re.compile(f"(?P<kept>{_KEPT})|{_INVISIBLE.pattern}")
+_IN_SYMBOLS = re.compile("[\uf06c-\uf0fe]")
+SYMBOLS = {
+    0x6C: "●", 0x6E: "■", 0x6F: "☐", 0x71: "❑", 0x75: "◆", 0x76: "❖", 0xA7: "▪", 0xA8: "☐",
+    0xB7: "•", 0xD8: "➢", 0xDF: "←", 0xE0: "→", 0xE8: "➔", 0xF0: "⇨", 0xFB: "✗", 0xFC: "✓",
+    0xFD: "☒", 0xFE: "☑",
+}  # fmt: skip
+"""Marks of the fonts Symbol and Wingdings, which programs also write as U+F000 and the code."""
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*\n")
 _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _WORD = re.compile(r"[A-Za-z]+")
@@ -43,6 +50,7 @@ def clean(text: str) -> str:
         '价格\n表'
     """
     text = _DROPPED.sub("", _LINE_ENDS.sub("\n", text))
+    text = _IN_SYMBOLS.sub(lambda mark: SYMBOLS.get(ord(mark[0]) & 0xFF, mark[0]), text)
     if not _INVISIBLE.search(text):
         return text
     return _SEEN.sub(lambda match: match["kept"] or "", text)

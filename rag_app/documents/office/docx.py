@@ -14,14 +14,11 @@ from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.numbering import Numbering
 from rag_app.documents.office.package import Element, Package, tag, unread_notes, value
 from rag_app.documents.tables import table_lines
-from rag_app.documents.text import clean, one_blank_line
+from rag_app.documents.text import SYMBOLS, clean, one_blank_line
 
 if TYPE_CHECKING:
     from rag_app.documents.pdf.reader import ReadPicture
 
-_SYMBOLS = {0xFE: "☑", 0xFD: "☒", 0xA8: "☐", 0x6F: "☐", 0xFC: "✓", 0xFB: "✗", 0xB7: "•",
-            0xD8: "➢", 0xE0: "→", 0xDF: "←"}  # fmt: skip
-"""Of the fonts Wingdings and Symbol."""
 _LEVEL = re.compile(r"(?:heading|标题)\s*(\d)", re.IGNORECASE)
 _DEEPEST = 6
 _PAGE_NUMBER = re.compile(r"[\s\d\-–—/第页共]*")
@@ -185,7 +182,7 @@ class _Document:
 
     def _symbol(self, item: Element, _: int) -> str:
         code = int(value(item, "w:char") or "0", 16)
-        return _SYMBOLS.get(code & 0xFF, "") if code >= 0xF000 else chr(code or 32)
+        return SYMBOLS.get(code & 0xFF, "") if code >= 0xF000 else chr(code or 32)
 
     def _equation(self, item: Element, _: int) -> str:
         from xml.etree import ElementTree as ET

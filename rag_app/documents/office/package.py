@@ -2,7 +2,7 @@
 
 import posixpath
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from io import BytesIO
 
@@ -20,12 +20,17 @@ _NAMES = {
     "p": "http://schemas.openxmlformats.org/presentationml/2006/main",
 }
 _STRICT_NAMES = {
-    b"http://purl.oclc.org/ooxml/wordprocessingml/main": _NAMES["w"].encode(),
-    b"http://purl.oclc.org/ooxml/officeDocument/math": _NAMES["m"].encode(),
-    b"http://purl.oclc.org/ooxml/officeDocument/relationships": _NAMES["r"].encode(),
-    b"http://purl.oclc.org/ooxml/drawingml/main": _NAMES["a"].encode(),
-    b"http://purl.oclc.org/ooxml/drawingml/chart": _NAMES["c"].encode(),
-    b"http://purl.oclc.org/ooxml/drawingml/diagram": _NAMES["dgm"].encode(),
+    _STRICT + b"spreadsheetml/main": b"http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+    _STRICT + b"presentationml/main": _NAMES["p"].encode(),
+    _STRICT + b"drawingml/spreadsheetDrawing": (
+        b"http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing"
+    ),
+    _STRICT + b"wordprocessingml/main": _NAMES["w"].encode(),
+    _STRICT + b"officeDocument/math": _NAMES["m"].encode(),
+    _STRICT + b"officeDocument/relationships": _NAMES["r"].encode(),
+    _STRICT + b"drawingml/main": _NAMES["a"].encode(),
+    _STRICT + b"drawingml/chart": _NAMES["c"].encode(),
+    _STRICT + b"drawingml/diagram": _NAMES["dgm"].encode(),
 }
 Element = etree._Element
 
@@ -50,6 +55,39 @@ def unread_notes(unread: Mapping[str, int]) -> list[str]:
     ]
 
 
+def _transitional(data: bytes) -> bytes:
+    """Return XML with the names of ISO/IEC 29500 Strict written as those of Transitional."""
+    if _STRICT in data:
+        for strict, usual in _STRICT_NAMES.items():
+            data = data.replace(strict, usual)
+    return data
+
+
+def rewritten(data: bytes, part: Callable[[str, bytes], bytes | None] | None = None) -> bytes:
+    """Return an Office file whose XML has the usual names, and parts as ``part`` returns them.
+
+    It is what libraries read that know neither strict files nor whatever ``part`` mends; a part is
+    left out where that returns None.
+    """
+    file = BytesIO()
+    with zipfile.ZipFile(BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
+        for item in old.infolist():
+            content: bytes | None = old.read(item)
+            if item.filename.endswith((".xml", ".rels")):
+                content = _transitional(content or b"")
+            if part is not None:
+                content = part(item.filename, content or b"")
+            if content is not None:
+                new.writestr(item.filename, content)
+    return file.getvalue()
+
+
+def is_strict(data: bytes, part: str) -> bool:
+    """Return whether the XML of a part has the names of ISO/IEC 29500 Strict."""
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        return part in archive.namelist() and _STRICT in archive.read(part)
+
+
 class Package:
     """The parts of an Office file that passed `check_archive`."""
 
@@ -66,9 +104,7 @@ class Package:
         data = self.bytes_of(part)
         if data is None:
             return None
-        if _STRICT in data:
-            for strict, usual in _STRICT_NAMES.items():
-                data = data.replace(strict, usual)
+        data = _transitional(data)
         parser = etree.XMLParser(
             resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
         )

@@ -1,5 +1,6 @@
 """PowerPoint presentations → Markdown, slide by slide, in the order in which a slide is read."""
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -10,16 +11,21 @@ from typing import TYPE_CHECKING, Any
 from rag_app.documents.archive import check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.docx import diagram_lines
-from rag_app.documents.office.package import tag, unread_notes
+from rag_app.documents.office.package import is_strict, rewritten, tag, unread_notes
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import clean, join_pages, one_blank_line
 
 if TYPE_CHECKING:
+    from pptx.presentation import Presentation
     from pptx.slide import Slide
 
     from rag_app.documents.pdf.reader import ReadPicture
 
 _DEEP = 20
+_MAIN = re.compile(
+    rb"application/vnd[.\w-]*\.(?:slideshow|template|presentation)\.(?:macroEnabled\.)?main\+xml"
+)
+_PLAIN_MAIN = b"application/vnd.openxmlformats-officedocument.presentationml.presentation.main+xml"
 _ROW = 300_000
 """English Metric Units (a third of an inch) within which shapes stand side by side."""
 
@@ -34,15 +40,13 @@ class _Reading:
 
 def read_pptx(data: bytes, name: str, read_picture: "ReadPicture | None" = None) -> ExtractedText:
     """Return the slides of a presentation as Markdown with their notes, and what was not read."""
-    from pptx import Presentation
-
     check_archive(data, name)
     reading = _Reading(read_picture)
     slides: list[str] = []
     with warnings.catch_warnings():
         # python-pptx warns of oddities in files that it reads all the same.
         warnings.simplefilter("ignore")
-        for slide in Presentation(BytesIO(data)).slides:
+        for slide in _presentation(data).slides:
             if slide.element.get("show") == "0":
                 reading.unread["hidden slides"] += 1
                 continue
@@ -51,11 +55,28 @@ def read_pptx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
     return ExtractedText(text, page_starts=starts, notes=unread_notes(reading.unread))
 
 
+def _presentation(data: bytes) -> "Presentation":
+    from pptx import Presentation
+
+    if is_strict(data, "ppt/presentation.xml"):
+        data = rewritten(data)
+    try:
+        return Presentation(BytesIO(data))
+    except ValueError:  # of a kind that the library does not know
+        return Presentation(BytesIO(rewritten(data, _as_presentation)))
+
+
+def _as_presentation(part: str, content: bytes) -> bytes:
+    """Return the types of the parts with shows, templates and macros as plain presentations."""
+    return _MAIN.sub(_PLAIN_MAIN, content) if part == "[Content_Types].xml" else content
+
+
 def _slide_lines(slide: "Slide", reading: _Reading) -> Iterator[str]:
     title = slide.shapes.title
-    if title is not None and (text := " ".join(_frame_text(title).split())):
+    framed = title is not None and title.has_text_frame  # or a picture in its place
+    if framed and (text := " ".join(_frame_text(title).split())):
         yield f"# {text}"
-    own = None if title is None else title.shape_id
+    own = title.shape_id if framed else None
     for shape in _ordered(slide.shapes):
         if shape.shape_id != own:
             yield from _shape_lines(shape, reading, 0)

@@ -38,7 +38,7 @@ _UNREAD = frozenset(
     fonttbl colortbl stylesheet info pict objdata themedata colorschememapping datastore listtable
     listoverridetable rsidtbl generator xmlnstbl latentstyles fldinst filetbl revtbl pgptbl
     nonshppict bkmkstart bkmkend template userprops xe tc atnid atnauthor atnref atndate
-    wgrffmtfilter mmathPr falt panose pn pnseclvl ftnsep ftnsepc aftnsep aftnsepc
+    wgrffmtfilter mmathPr falt panose pn pnseclvl sn sv ftnsep ftnsepc aftnsep aftnsepc
     """.split()  # noqa: SIM905
 )
 """Groups whose text isn't shown."""

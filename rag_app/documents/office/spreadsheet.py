@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.number_format import as_shown
+from rag_app.documents.office.package import is_strict, rewritten
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
@@ -24,6 +25,7 @@ _UNCALCULATED = re.compile(
     rb"<c [^>]*>\s*<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>\s*|<v></v>\s*)?</c>"
 )
 """A cell with a formula and no value."""
+_STYLE = re.compile(rb'(<(?:\w+:)?(?:c|row|col)\b[^>]*?)\s(?:s|style)="\d+"')
 _WHOLE = 20 * 2**20
 """Bytes of sheets up to which a workbook is held in memory, to see its merged cells."""
 _MAX_MERGED = 10_000
@@ -42,7 +44,7 @@ def read_xlsx(data: bytes, name: str) -> ExtractedText:
     with warnings.catch_warnings():
         # openpyxl warns of styles and extensions that it leaves out; the text is whole.
         warnings.simplefilter("ignore")
-        workbook = _workbook(data)
+        workbook, notes = _workbook(data)
         for sheet in workbook.worksheets:
             if sheet.sheet_state != "visible":
                 hidden += 1
@@ -59,7 +61,8 @@ def read_xlsx(data: bytes, name: str) -> ExtractedText:
                 parts.append(f"## {title}\n\n" + "\n".join(lines))
         workbook.close()
         uncalculated = _uncalculated(data)
-    notes = [f"{hidden} hidden sheets were left out"] if hidden else []
+    if hidden:
+        notes.append(f"{hidden} hidden sheets were left out")
     if uncalculated:
         notes.append(
             f"{uncalculated} formulas have no stored result and were left out; "
@@ -68,12 +71,27 @@ def read_xlsx(data: bytes, name: str) -> ExtractedText:
     return ExtractedText(clean("\n\n".join(parts)), notes=notes)
 
 
-def _workbook(data: bytes) -> "Workbook":
+def _workbook(data: bytes) -> tuple["Workbook", list[str]]:
+    """Return a workbook, and what of it could not be read."""
     from openpyxl import load_workbook
 
+    if is_strict(data, "xl/workbook.xml"):
+        data = rewritten(data)
     with zipfile.ZipFile(BytesIO(data)) as archive:
         size = sum(i.file_size for i in archive.infolist() if "worksheets/" in i.filename)
-    return load_workbook(BytesIO(data), read_only=size > _WHOLE, data_only=True)
+    options = {"read_only": size > _WHOLE, "data_only": True, "keep_links": False}
+    try:
+        return load_workbook(BytesIO(data), **options), []
+    except (TypeError, ValueError, AttributeError):  # openpyxl's, mostly of styles it can't read
+        workbook = load_workbook(BytesIO(rewritten(data, _unstyled)), **options)
+        return workbook, ["the styles are damaged: dates and percentages are plain numbers"]
+
+
+def _unstyled(part: str, content: bytes) -> bytes | None:
+    """Leave out the styles, and what in a sheet refers to them."""
+    if part == "xl/styles.xml":
+        return None
+    return _STYLE.sub(rb"\1", content) if part.startswith("xl/worksheets/sheet") else content
 
 
 def _uncalculated(data: bytes) -> int:

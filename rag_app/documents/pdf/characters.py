@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from ctypes import byref, c_double
 from enum import Enum
@@ -21,6 +22,8 @@ _BOLD = 600
 """Font weight from which on text is bold; 400 is normal, 700 bold."""
 _SHADOW = 0.2
 """Distance, in widths, within which the same character is the same again."""
+_MOST_STRANGE = 0.02
+"""Share of characters that nobody writes which readable text may have."""
 _MOST_UNREADABLE = 0.3
 """Share of characters without a meaning from which on a page's text can't be read."""
 _SMALL = r"[^\W\d_A-ZÀ-Þ]"
@@ -30,6 +33,16 @@ _HALVES = re.compile(
 """What the bytes of Chinese characters look like one by one: letters with accents outside of words,
 and signs that are rare where people write such letters."""
 _MOST_HALVES = 0.2
+_BYTES = re.compile(r"[\x80-\xac\xae-ÿŒœŠšŽžŸƒˆ˜‚„†‡‰‹›™•€–—‘’“”…]")
+"""What a byte above ASCII looks like in Windows' code page 1252."""
+_MOST_BYTES = 0.12
+_MOST_TURNS = 0.55
+"""Share of letters followed by something of another class, or it by them, from which on a text that
+has such bytes too is codes of two bytes each."""
+_LEADER = re.compile(r"([.·…_\-–—=*])\1{3,}")
+"""What leads from a heading to its page, or is a rule."""
+_COMMON_LETTERS = frozenset("aeinorst")
+"""More than half of the letters in European languages."""
 
 
 class Space(Enum):
@@ -82,7 +95,7 @@ class PageCharacters(NamedTuple):
         text = "".join(char.text for char in self.chars)
         if not text:
             return True
-        if self.unmapped > len(text) * _MOST_UNREADABLE:
+        if self.unmapped > len(text) * _MOST_UNREADABLE and not _is_plausible(text):
             return False
         return not gibberish(text)
 
@@ -93,10 +106,11 @@ def gibberish(text: str) -> bool:
     Such text is made of private characters, of the bytes of characters, of punctuation without
     words between, or of characters of all kinds that nobody writes beside each other.
     """
+    text = _LEADER.sub(r"\1", text)
     strange = sum(_is_strange(char) for char in text)
     if strange > len(text) * _MOST_UNREADABLE:
         return True
-    if len(text) >= 12 and strange + len(_HALVES.findall(text)) > len(text) * _MOST_HALVES:
+    if len(text) >= 12 and (_holds_halves(text, strange) or _is_jumbled(text)):
         return True
     han = HAN_CHARACTER.findall(text)
     rare = sum(char not in ordinary() and char not in frequent() for char in han)
@@ -105,6 +119,41 @@ def gibberish(text: str) -> bool:
     marks = sum(char.isascii() and not char.isalnum() for char in text)
     letters = sum(char.isalpha() for char in text)
     return len(text) >= 12 and marks > len(text) * 0.5 and letters < len(text) * 0.25
+
+
+def _holds_halves(text: str, strange: int) -> bool:
+    return strange + len(_HALVES.findall(text)) > len(text) * _MOST_HALVES
+
+
+def _is_jumbled(text: str) -> bool:
+    """Return whether letters stand beside digits, marks and letters of another case, not words."""
+    if len(_BYTES.findall(text)) < len(text) * _MOST_BYTES:
+        return False
+    kinds = [_kind(char) for char in text]
+    if kinds.count("A") + kinds.count("a") < len(text) / 3:
+        return False
+    pairs = [pair for pair in itertools.pairwise(kinds) if "A" in pair or "a" in pair]
+    turns = sum(first != second and first + second != "Aa" for first, second in pairs)
+    return turns > len(pairs) * _MOST_TURNS
+
+
+def _kind(char: str) -> str:
+    if char.isalpha():
+        return "A" if char.isupper() else "a"
+    return "0" if char.isdigit() else "."
+
+
+def _is_plausible(text: str) -> bool:
+    """Return whether text whose font does not say what it is reads like a language all the same."""
+    if sum(map(_is_strange, text)) > len(text) * _MOST_STRANGE:
+        return False
+    asian = sum("\u3041" <= char <= "\u30ff" or char in ordinary() for char in text)
+    if asian > len(text) * 0.5:
+        return True
+    plain = unicodedata.normalize("NFKD", text).lower()
+    letters = [char for char in plain if "a" <= char <= "z"]
+    common = sum(char in _COMMON_LETTERS for char in letters)
+    return len(letters) > len(text) * 0.5 and common > len(letters) * 0.5
 
 
 def _is_strange(char: str) -> bool:
@@ -160,8 +209,9 @@ def _read(textpage: "PdfTextPage") -> tuple[dict[int, list[Char]], int]:
     left, right, bottom, top = c_double(), c_double(), c_double(), c_double()
     loose = pdfium.FS_RECTF()
     for index in range(textpage.count_chars()):
-        code = pdfium.FPDFText_GetUnicode(textpage.raw, index)
-        text = chr(code) if code and not 0xD800 <= code <= 0xDFFF and code < 0x110000 else "\ufffd"
+        text = _text_at(textpage, index)
+        if not text:
+            continue
         if text.isspace() and text != "\u3000":
             written = pdfium.FPDFText_IsGenerated(textpage.raw, index) != 1
             spaced = Space.WRITTEN if written or spaced is Space.WRITTEN else Space.GUESSED
@@ -189,6 +239,22 @@ def _read(textpage: "PdfTextPage") -> tuple[dict[int, list[Char]], int]:
         )
         spaced = Space.NONE
     return turned, unmapped
+
+
+def _text_at(textpage: "PdfTextPage", index: int) -> str:
+    """Return a character; "" for the second half of one that PDFium gives as two (UTF-16)."""
+    from pypdfium2 import raw as pdfium
+
+    code = pdfium.FPDFText_GetUnicode(textpage.raw, index)
+    if 0xD800 <= code < 0xDC00:
+        low = pdfium.FPDFText_GetUnicode(textpage.raw, index + 1)
+        if 0xDC00 <= low < 0xE000:
+            return chr(0x10000 + ((code - 0xD800) << 10) + low - 0xDC00)
+    elif 0xDC00 <= code < 0xE000 and index:
+        high = pdfium.FPDFText_GetUnicode(textpage.raw, index - 1)
+        if 0xD800 <= high < 0xDC00:
+            return ""
+    return chr(code) if code and not 0xD800 <= code < 0xE000 and code < 0x110000 else "\ufffd"
 
 
 def _address(item: object) -> int:

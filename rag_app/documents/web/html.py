@@ -1,6 +1,7 @@
 """HTML → Markdown: what people read of a page, also in its tabs, folds and dialogs."""
 
 import re
+import warnings
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,15 @@ def page_markdown(page: str) -> str:
 
 
 def _parsed(page: str) -> "BeautifulSoup":
+    from bs4 import UnusualUsageWarning
+
+    with warnings.catch_warnings():
+        # It warns of XML, and of text that could be a path; pages are read as browsers read them.
+        warnings.simplefilter("ignore", UnusualUsageWarning)
+        return _tree(page)
+
+
+def _tree(page: str) -> "BeautifulSoup":
     """Return a page as a tree that is no deeper than can be worked on."""
     from bs4 import BeautifulSoup
 

@@ -13,6 +13,11 @@ from rag_app.documents.formats import ExtractedText
 from rag_app.documents.parts import ReadPart, read_parts
 from rag_app.documents.text import clean, one_blank_line, shown
 from rag_app.documents.web.html import declared_charset, page_markdown, wider_charset
+from rag_app.documents.web.transfer_encoding import (
+    TRANSFER_ENCODINGS,
+    without_codes,
+    without_transfer_encoding,
+)
 from rag_app.errors import DocumentError
 
 _FIELDS = ("From", "To", "Cc", "Date")
@@ -95,7 +100,9 @@ class _Mail:
         return page_markdown(text) if is_page else text.strip()
 
     def _text(self, part: Message) -> str:
-        data = _content(part)
+        data, codes = without_codes(_content(part))
+        if codes:
+            self.notes.append(f"{codes} lines are base64 or other codes and were not read")
         charset = part.get_content_charset()
         declared = wider_charset(charset) if charset else declared_charset(data)
         encoding = declared if declared in _SHIFTED else None
@@ -119,7 +126,10 @@ def _inner(part: Message) -> Iterator[Message]:
 
 def _content(part: Message) -> bytes:
     data = part.get_payload(decode=True)
-    return data if isinstance(data, bytes) else b""
+    if not isinstance(data, bytes):
+        return b""
+    encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
+    return data if encoding in TRANSFER_ENCODINGS else without_transfer_encoding(data)
 
 
 def _filename(part: Message) -> str:

@@ -90,7 +90,7 @@ def test_home_folder(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("docs/missing.txt", "docs/missing.txt does not exist; check the path"),
         ("docs/b.text", r"docs/b.text does not exist; did you mean docs/b.txt\?"),
         ("docs/b.txt/x", "docs/b.txt/x does not exist"),
-        ("docs/*.docx", "nothing matches docs/.*; these are read: .*.csv .doc .docx"),
+        ("docs/*.docx", "nothing matches docs/.*; these are read: .*.csv .doc .docm .docx"),
         ("nowhere/**", "nothing matches nowhere/"),
         ("empty", r"the folder empty holds no document; these are read: .*.csv .*\.xlsx"),
         ("broken.txt", "broken.txt is a link that leads nowhere"),

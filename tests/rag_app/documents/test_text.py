@@ -17,6 +17,11 @@ def test_what_nobody_sees_is_no_text(text: str, cleaned: str) -> None:
     assert clean(text) == cleaned
 
 
+def test_marks_of_symbol_fonts_are_what_they_look_like() -> None:
+    assert clean("\uf0b7 同意\n\uf0fc 反对\uf0e0弃权") == "• 同意\n✓ 反对→弃权"
+    assert clean("\ue001\uf072") == "\ue001\uf072"
+
+
 @pytest.mark.parametrize(
     "text",
     ["👩\u200d🔬", "👨🏽\u200d⚕\ufe0f", "❤\ufe0f", "1\ufe0f\u20e3", "می\u200cروم", "क्\u200dष"],

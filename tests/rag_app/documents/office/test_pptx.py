@@ -1,6 +1,8 @@
 import io
 from typing import Any
 
+import pytest
+from PIL import Image
 from pptx import Presentation
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
@@ -10,7 +12,9 @@ from pptx.oxml import parse_xml
 from pptx.oxml.ns import nsdecls
 from pptx.util import Inches
 
+from rag_app.documents.office.package import rewritten
 from rag_app.documents.office.pptx import read_pptx
+from tests.rag_app.documents.making import pptx
 
 DIAGRAM = "http://schemas.openxmlformats.org/drawingml/2006/diagram"
 RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -123,3 +127,42 @@ def test_hidden_slides_and_pictures_are_counted() -> None:
     read = read_pptx(saved(presentation), "a.pptx")
     assert read.text == "公开"
     assert read.notes == ["1 hidden slides was not read", "1 pictures was not read"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "vnd.openxmlformats-officedocument.presentationml.slideshow",
+        "vnd.openxmlformats-officedocument.presentationml.template",
+        "vnd.ms-powerpoint.presentation.macroEnabled",
+        "vnd.ms-powerpoint.slideshow.macroEnabled",
+    ],
+)
+def test_shows_templates_and_files_with_macros(kind: str) -> None:
+    usual = b"vnd.openxmlformats-officedocument.presentationml.presentation.main"
+
+    def retyped(part: str, content: bytes) -> bytes:
+        return content.replace(usual, f"{kind}.main".encode())
+
+    show = rewritten(pptx(("建设", "道路分三期建设。")), retyped)
+    assert read_pptx(show, "a.ppsx").text == "# 建设\n\n道路分三期建设。"
+
+
+def test_a_picture_in_place_of_the_title() -> None:
+    presentation = Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[8])
+    slide.placeholders[2].text = "厂区全景"
+    slide.placeholders[1].insert_picture(io.BytesIO(_picture()))
+    place = next(shape for shape in slide.placeholders if shape.element.tag.endswith("}pic"))
+    slide.shapes.title.element.getparent().remove(slide.shapes.title.element)
+    place.element.nvPicPr.nvPr.ph.set("type", "title")
+    place.element.nvPicPr.nvPr.ph.set("idx", "0")
+    found = read_pptx(saved(presentation), "a.pptx")
+    assert found.text == "厂区全景"
+    assert found.notes == ["1 pictures was not read"]
+
+
+def _picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (60, 60), "white").save(file, "png")
+    return file.getvalue()

@@ -79,3 +79,10 @@ def test_headings_and_tables() -> None:
 def test_what_is_no_rtf_is_refused(data: bytes) -> None:
     with pytest.raises(DocumentError, match=r"no RTF|too deep"):
         read_rtf(data, "a.rtf")
+
+
+def test_properties_of_shapes_are_no_text() -> None:
+    properties = b"{\\sp{\\sn shapeType}{\\sv 202}}"
+    shown = b"{\\shptxt \\pard " + codes("文本框") + b"\\par}"
+    shape = b"{\\shp{\\*\\shpinst\\shpleft1" + properties + shown + b"}}"
+    assert text_of(codes("甲") + b"\\par " + shape).split() == ["甲", "文本框"]

@@ -1,9 +1,12 @@
 import io
+import zipfile
 from collections.abc import Callable
+from datetime import date
 
 from openpyxl import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
+from rag_app.documents.office.package import rewritten
 from rag_app.documents.office.spreadsheet import read_xlsx
 
 
@@ -50,3 +53,35 @@ def test_hidden_sheets_are_left_out_and_counted() -> None:
     read = read_xlsx(workbook(fill), "a.xlsx")
     assert read.text == "## 门店\n\n名称: 螺丝; 数量: 40"
     assert read.notes == ["1 hidden sheets were left out"]
+
+
+def sales(sheet: Worksheet) -> None:
+    sheet.append(["门店", "日期", "同比"])
+    sheet.append(["无锡店", date(2023, 8, 15), 0.042])
+    sheet["C2"].number_format = "0.0%"
+
+
+def test_a_strict_workbook() -> None:
+    usual = b"http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    related = b"http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+
+    def strict(part: str, content: bytes) -> bytes:
+        content = content.replace(usual, b"http://purl.oclc.org/ooxml/spreadsheetml/main")
+        return content.replace(related, b"http://purl.oclc.org/ooxml/officeDocument/relationships")
+
+    data = rewritten(workbook(sales), strict)
+    assert b"purl.oclc.org" in zipfile.ZipFile(io.BytesIO(data)).read("xl/workbook.xml")
+    found = read_xlsx(data, "a.xlsx")
+    assert found.text == "## 门店\n\n门店: 无锡店; 日期: 2023-08-15; 同比: 4.2%"
+
+
+def test_damaged_styles_cost_the_formats_only() -> None:
+    def damage(part: str, content: bytes) -> bytes:
+        return content.replace(b"<cellStyleXfs", b"<cellStyles foo='1'/><cellStyleXfs").replace(
+            b"<xf ", b"<xf foo='1' "
+        ) if part == "xl/styles.xml" else content  # fmt: skip
+
+    found = read_xlsx(rewritten(workbook(sales), damage), "a.xlsx")
+    assert "门店: 无锡店" in found.text
+    assert "同比: 0.042" in found.text
+    assert "styles" in found.notes[0]

@@ -1,6 +1,6 @@
 import pytest
 
-from rag_app.documents.pdf.characters import HYPHEN, gibberish
+from rag_app.documents.pdf.characters import HYPHEN, Char, PageCharacters, gibberish
 from rag_app.documents.pdf.lines import join
 
 
@@ -39,7 +39,30 @@ def test_lines_are_joined(before: str, line: str, text: str) -> None:
         ("E = mc^2; F = m*a (1)", False),
         ("1,234.50 -12.0% 88/100", False),
         ("...... 12", False),
+        ("~#_×SwN 0\ufffdjKh•'7N~4(‡ gq•€wójK^úe¼N~–†SANŒ^tu1wå", True),
+        ("目录 第一章 总则........................................ 1 2" * 3, False),
+        ("=" * 60 + " es " + "-" * 60, False),
+        ("A3 × 4 und A4 Extra, 12,50 €/m², Größe “XL”", False),
+        ("GRÖSSE: 12,50€ • ÄNDERUNG 3° • Übergröße", False),
     ],
 )
 def test_codes_are_told_from_writing(text: str, codes: bool) -> None:
     assert gibberish("".join(text.split())) is codes
+
+
+@pytest.mark.parametrize(
+    ("text", "readable"),
+    [
+        ("Vereinbarung über die Überlassung von Räumen", True),
+        ("このプログラムを削除する場合はコントロールパネルを開きます", True),
+        ("员工每年享有十五天带薪年假", True),
+        ("9HUHLQEDUXQJ&EHU&GLH&EHUODVVXQJ", False),
+        ("ɍɝɥɨɜɚɹ ɲɥɢɮɨɜɚɥɶɧɚɹ ɦɚɲɢɧɚ", False),
+        ("\x04\x05\x06\x07 Vereinbarung", False),
+    ],
+)
+def test_text_that_its_font_does_not_explain_may_be_right_all_the_same(
+    text: str, readable: bool
+) -> None:
+    chars = [Char(char, 0, 0, 1, 1, 1) for char in text if char != " "]
+    assert PageCharacters(chars, unmapped=len(chars)).readable is readable

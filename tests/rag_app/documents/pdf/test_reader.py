@@ -6,6 +6,7 @@ from reportlab.pdfgen.canvas import Canvas
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.pdf.reader import read_pdf
 from rag_app.errors import DocumentError
+from tests.rag_app.documents import making
 from tests.rag_app.documents.pdf.drawing import HEIGHT, lines, pdf, ruled_table
 
 PROSE = [
@@ -217,3 +218,8 @@ def test_a_passage_knows_where_its_lines_stand() -> None:
         assert chunk.page_content.replace("\n", "") in shown
         assert all(page == 1 for _, _, page, *_ in boxes)
     assert len(chunks[1].metadata["boxes"]) < len(documents[0].metadata["boxes"])
+
+
+def test_characters_beyond_the_basic_plane_are_one() -> None:
+    text = read_pdf(making.pdf(["户主姓名：𠮷田𠀋"]), "户口.pdf").text
+    assert text.replace(" ", "") == "户主姓名：𠮷田𠀋"  # each is drawn as wide as two

@@ -1,3 +1,5 @@
+import pytest
+
 from rag_app.documents.web.html import page_markdown
 
 
@@ -74,3 +76,10 @@ def test_a_long_table_of_rows_that_are_never_closed() -> None:
 def test_items_that_are_never_closed() -> None:
     assert page_markdown("<ol start=3><li>三<li>四</ol>") == "3. 三\n4. 四"
     assert page_markdown("<dl><dt>甲<dd>乙<dt>丙<dd>丁</dl>") == "甲\n\n乙\n\n丙\n\n丁"
+
+
+@pytest.mark.parametrize(
+    "page", ['<?xml version="1.0"?>\n<p>节假日不办公。</p>', "节假日不办公。", "a/节假日不办公。"]
+)
+def test_pages_that_look_like_something_else_are_read_without_a_word(page: str) -> None:
+    assert page_markdown(page).endswith("节假日不办公。")

@@ -1,9 +1,13 @@
+import base64
+import hashlib
+import quopri
 from email.message import EmailMessage
 from email.policy import SMTP
 
 import pytest
 
 from rag_app.documents.extraction import extract, kind_of
+from rag_app.documents.web.mail import read_web_archive
 from tests.rag_app.documents.making import docx, zipped
 
 MEETING = "会议定于三月九日下午两点在二号楼会议室召开。"
@@ -108,3 +112,49 @@ def test_mails_in_mails_without_end() -> None:
     assert "外层。" in text
     assert "最里的字。" not in text
     assert "too deep" in " ".join(notes)
+
+
+BODY = base64.encodebytes(
+    ("<p>" + "水泵房每周检查一次，压力不低于0.3兆帕。" * 9 + "</p>").encode()
+).decode()
+QUOTED = quopri.encodestring(("<p>" + "水泵房每周检查一次。" * 9 + "</p>").encode()).decode()
+MARK = "Content-Transfer-Encoding"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        (f"{MARK}: bbse64\n", BODY),
+        (f"{MARK.replace('T', 'U')}: base64\n", BODY),
+        ("", BODY),
+        (f"{MARK}: quotec-printable\n", QUOTED),
+        ("", QUOTED),
+    ],
+)
+def test_bodies_are_decoded_whatever_became_of_the_header(headers: str, body: str) -> None:
+    page = f"MIME-Version: 1.0\nContent-Type: text/html; charset=utf-8\n{headers}\n{body}"
+    found = read_web_archive(page.encode(), "page.mht")
+    assert found.text.startswith("水泵房每周检查一次")
+    assert not found.notes
+
+
+def test_lines_of_codes_are_left_out_and_counted() -> None:
+    lost = f"--rest of a head\nContent-Type: text/html\n\n{BODY}\n周五停电。\n"
+    found = read_web_archive(f"MIME-Version: 1.0\n\n{lost}".encode(), "page.mht")
+    assert "周五停电。" in found.text
+    assert BODY[:20] not in found.text
+    assert f"{len(BODY.splitlines())} lines" in found.notes[0]
+
+
+def test_numbers_names_and_addresses_are_no_codes() -> None:
+    lines = (
+        hashlib.sha256(b"").hexdigest(),
+        "AbstractSingletonProxyFactoryBeanConfigurationTests2",
+        "https://example.com/" + "Path2" * 20,
+        "=" * 70,
+        "a=3D&b=4 和 x=E4",
+    )
+    mail = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n" + "\n\n".join(lines)
+    found = read_web_archive(mail.encode(), "page.mht")
+    assert found.text.split("\n\n") == list(lines)
+    assert not found.notes

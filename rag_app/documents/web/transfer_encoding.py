@@ -1,0 +1,59 @@
+"""Transfer encodings of mail (RFC 2045) where the header that names them is damaged or missing."""
+
+import binascii
+import quopri
+import re
+
+TRANSFER_ENCODINGS = frozenset({"base64", "quoted-printable", "x-uuencode", "uuencode", "uue"})
+"""What a header may name, and the parser then takes away."""
+_SHORTEST = 56
+"""Characters from which on a line without a space is base64; mail writes 60 to 76."""
+_DAMAGED = 0.04
+"""Share of such a line that may be other characters."""
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]")
+_REST = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/]+={1,2}")
+"""What follows such a line."""
+_QUOTED = re.compile(rb"(?:=[0-9A-Fa-f]{2}){3,}")
+_QUOTED_BYTES = re.compile(rb"(?:=[89A-Fa-f][0-9A-Fa-f]){2,}")
+"""Characters other than ASCII, as quoted-printable has them."""
+_MOSTLY = 0.25
+
+
+def without_transfer_encoding(data: bytes) -> bytes:
+    """Return what ``data`` encodes where all of it is base64 or quoted-printable, else itself."""
+    lines = data.split()
+    if lines and all(map(_is_base64, lines[:-1] or lines)):
+        try:
+            return binascii.a2b_base64(b"".join(lines), strict_mode=True)
+        except binascii.Error:
+            return data
+    if data.isascii() and len(_QUOTED_BYTES.findall(data)) >= 2:
+        return quopri.decodestring(data)
+    return data
+
+
+def without_codes(data: bytes) -> tuple[bytes, int]:
+    """Return ``data`` without the lines that are encoded, and how many those are."""
+    lines = data.splitlines(keepends=True)
+    kept = []
+    inside = False
+    for line in lines:
+        inside = _is_code(line.strip(), inside=inside)
+        if not inside:
+            kept.append(line)
+    return b"".join(kept), len(lines) - len(kept)
+
+
+def _is_code(line: bytes, *, inside: bool) -> bool:
+    if _is_base64(line) or (inside and _REST.fullmatch(line)):
+        return True
+    return sum(map(len, _QUOTED.findall(line))) > _MOSTLY * len(line)
+
+
+def _is_base64(line: bytes) -> bool:
+    """Return whether a line is base64; hexadecimal numbers, addresses and rules are not."""
+    if len(line) < _SHORTEST or b"://" in line or b" " in line or b"\t" in line:
+        return False
+    own = b"".join(_BASE64.findall(line))
+    mixed = own != own.upper() and own != own.lower()
+    return mixed and len(own) >= (1 - _DAMAGED) * len(line)
