@@ -101,6 +101,12 @@ class Settings(BaseSettings):
     seed: int | None = None
     """The same one gives the same answer again; by default each is drawn anew."""
 
+    # Resident engine and prompt cache
+    cache_size: float = Field(default=2.0, ge=0)
+    """Gigabytes of prompts that are kept on disk, so that they are not read again; 0 keeps none."""
+    keep_alive: float = Field(default=10.0, ge=0)
+    """Minutes that the engine of `rag-app ask` stays in memory after its last use; 0 is never."""
+
     # Chains
     prompts: Path | None = None
     """Folder of prompts that take the place of the default ones, as ``TASK.LANGUAGE.txt``."""

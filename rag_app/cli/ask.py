@@ -1,7 +1,9 @@
 """``rag-app ask``: answer a question from the index."""
 
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
+from functools import reduce
+from operator import add
 from typing import Annotated, Any
 
 import typer
@@ -26,51 +28,50 @@ def ask(
         bool, typer.Option("--show-context", help="Show the passages the model was given.")
     ] = False,
     prompts: options.Prompts = None,
+    keep_alive: options.KeepAlive = None,
+    cache_size: options.CacheSize = None,
     as_json: options.Json = False,
     no_stream: options.NoStream = False,
     show_timings: options.Timings = False,
     **model: Any,
 ) -> None:
     """Answer a question from the indexed documents and show where the answer stands."""
-    from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
-    from langchain_core.runnables import RunnableConfig
-
-    from rag_app.chains.rag import Timings
     from rag_app.cli import show
-    from rag_app.engine import RagApp
+    from rag_app.cli.engines import CommandEngine, Seconds, Turns, command_engine
     from rag_app.settings import load_settings
 
     settings = load_settings(
         answer_chain=chain, prompts=prompts, index=index, within=within, k=k, retriever=retriever,
-        threshold=threshold, embedding=embedding, **model,
+        threshold=threshold, embedding=embedding, keep_alive=keep_alive,
+        cache_size=cache_size, **model,
     )  # fmt: skip
 
-    history: list[BaseMessage] = []
+    history: Turns = []
 
-    def reply(app: RagApp, text: str) -> bool:
+    def reply(engine: CommandEngine, text: str) -> bool:
         """Answer one question; return whether Ctrl-C cut the answer short."""
-        timings = Timings()
-        config = RunnableConfig(callbacks=[timings] if show_timings or as_json else [])
-        if as_json:
-            answer, cut = app.ask(text, history, config=config), False
-            show.print_json(show.answer_json(answer, timings.seconds))
-        else:
-            pieces = app.stream(text, history, config=config)
-            answer, cut = show.answer(pieces, stream=not no_stream and sys.stdout.isatty())
+        seconds: Seconds = {}
+        with closing(engine.answer(text, history, seconds)) as pieces:
+            if as_json:
+                answer, cut = reduce(add, pieces), False
+                show.print_json(show.answer_json(answer, seconds))
+            else:
+                answer, cut = show.answer(pieces, stream=not no_stream and sys.stdout.isatty())
+        if not as_json:
             show.sources(answer, context=show_context)
         if show_timings:
-            show.timings(timings.seconds)
-        history.extend([HumanMessage(text), AIMessage(answer.text)])
+            show.timings(seconds)
+        history.extend([("human", text), ("ai", answer.text)])
         return cut
 
-    with RagApp(settings=settings) as app:
+    with command_engine(settings) as engine:
         if question is not None:
-            if reply(app, question):
+            if reply(engine, question):
                 raise typer.Exit(INTERRUPTED)
             return
-        app.preload()
+        engine.preload()
         while text := _next_question():
-            reply(app, text)
+            reply(engine, text)
 
 
 def _next_question() -> str:

@@ -67,6 +67,19 @@ Prompts = Annotated[
     str | None,
     typer.Option(metavar="DIR", help="Prompts in place of ours: files such as answer.zh.txt."),
 ]
+KeepAlive = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MINUTES",
+        help="How long the engine stays in memory for the next command (default 10; 0: never).",
+    ),
+]
+CacheSize = Annotated[
+    float | None,
+    typer.Option(
+        metavar="GB", help="Passages that the model has read, kept on disk (default 2; 0: none)."
+    ),
+]
 
 
 def _model_option(kind: type, text: str | None = None, metavar: str | None = None) -> Any:

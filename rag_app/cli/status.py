@@ -1,19 +1,35 @@
 """``rag-app status``: what there is to work with."""
 
+import time
+from typing import Any
+
 from rag_app.cli import options
 
 
 def status(index: options.Index = None, as_json: options.Json = False) -> None:
-    """Show the index, its size and models, and whether all is in order."""
+    """Show the index, its size and models, the resident engine, and whether all is in order."""
     from rag_app.cli import show
     from rag_app.engine import RagApp
+    from rag_app.engine.resident import Place, state
     from rag_app.settings import load_settings
 
     with RagApp(settings=load_settings(index=index)) as engine:
-        values = engine.status()
+        values: dict[str, Any] = engine.status()
+    resident = state(Place.of_home())
     if as_json:
-        show.print_json(values)
+        show.print_json({**values, "resident": resident})
         return
+    values["resident"] = _shown(resident) if resident else "none; rag-app ask starts one"
     width = max(map(len, values))
     for name, value in values.items():
         show.to_stdout(f"{name.replace('_', ' '):<{width}}  {value}")
+
+
+def _shown(resident: dict[str, Any]) -> str:
+    """Return what the resident engine says of itself, for people."""
+    from rich.filesize import decimal
+
+    since = time.strftime("%H:%M:%S", time.localtime(resident["since"]))
+    ends = "at work" if resident["at_work"] else f"ends in {resident['seconds_left'] / 60:.0f} min"
+    size = decimal(resident["bytes"])
+    return f"process {resident['pid']}, {resident['llm']}, since {since}, {size}, {ends}"

@@ -1,6 +1,9 @@
 """``rag-app summarize``: a summary of documents."""
 
 import sys
+from contextlib import closing
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +27,7 @@ def summarize(
     ocr: options.Ocr = None,
     exclude: options.Exclude = None,
     prompts: options.Prompts = None,
+    keep_alive: options.KeepAlive = None,
     as_json: options.Json = False,
     no_stream: options.NoStream = False,
     show_timings: options.Timings = False,
@@ -33,45 +37,40 @@ def summarize(
 
     Exit code 3: some files could not be read, the others are summarized.
     """
-    from langchain_core.runnables import RunnableConfig
-
-    from rag_app.chains.rag import Timings
     from rag_app.cli import show
+    from rag_app.cli.engines import CommandEngine, Seconds, command_engine
     from rag_app.documents.sources import search_sources
-    from rag_app.engine import RagApp
     from rag_app.errors import DocumentError
     from rag_app.settings import load_settings
 
     settings = load_settings(
-        summary_chain=chain, ocr=ocr, prompts=prompts, summary_length=length, **model
-    )
+        summary_chain=chain, ocr=ocr, prompts=prompts, summary_length=length,
+        keep_alive=keep_alive, **model,
+    )  # fmt: skip
 
-    def summarized(app: RagApp, source: Path, *, named: bool) -> bool:
+    def summarized(engine: CommandEngine, source: Path, *, named: bool) -> bool:
         """Show the summary of one document; return whether Ctrl-C cut it short."""
-        timings = Timings()
-        config = RunnableConfig(callbacks=[timings] if show_timings or as_json else [])
-        if as_json:
-            summary = app.summarize(source, encoding=encoding, config=config)
-            show.print_json(show.summary_json(source, summary, timings.seconds))
-            return False
-        if named:
-            show.messages.print(str(source), style="bold", markup=False)
-        _, cut = show.summary(
-            app.stream_summary(source, encoding=encoding, config=config),
-            stream=not no_stream and sys.stdout.isatty(),
-        )
+        seconds: Seconds = {}
+        with closing(engine.summary(source, encoding, seconds)) as pieces:
+            if as_json:
+                summary = reduce(add, pieces)
+                show.print_json(show.summary_json(source, summary, seconds))
+                return False
+            if named:
+                show.messages.print(str(source), style="bold", markup=False)
+            _, cut = show.summary(pieces, stream=not no_stream and sys.stdout.isatty())
         if show_timings:
-            show.timings(timings.seconds)
+            show.timings(seconds)
         return cut
 
     failed: list[str] = []
-    with RagApp(settings=settings) as app:
+    with command_engine(settings) as engine:
         found = search_sources(files, exclude or [])
         show.skipped(found.skipped)
         failed += [f"{folder} {reason}" for folder, reason in found.unreadable.items()]
         for source in found.files:
             try:
-                cut = summarized(app, source, named=len(found.files) > 1)
+                cut = summarized(engine, source, named=len(found.files) > 1)
             except DocumentError as error:
                 if len(found.files) == 1:
                     raise

@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from rag_app.engine.resources import Given, Resources
+from rag_app.engine.resources import Given, Loading, Resources
 from rag_app.errors import DocumentError, QuestionError, SettingsError
 from rag_app.settings import RetrieverKind, Settings, load_settings
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Config = RunnableConfig | None
     """LangChain's callbacks, tags and so on."""
-    History = Sequence[BaseMessage]
+    History = Sequence[BaseMessage | tuple[str, str]]
     Source = str | Path | Document
 
 
@@ -131,6 +131,10 @@ class RagApp:
         if not given:
             return view
         view.settings = load_settings(**{**self.settings.model_dump(exclude_unset=True), **given})
+        if "prompts" in given:
+            from rag_app.chains.prompts import Prompts
+
+            view._prompts = Prompts.of(given["prompts"])
         view._sampling = {**self._sampling, **given}
         return view
 
@@ -195,8 +199,14 @@ class RagApp:
         """Whether the language model is loaded."""
         return self.resources.llm.ready
 
-    def preload(self) -> None:
-        """Begin to load the language model in the background."""
+    def preload(self, load: "Callable[[], BaseChatModel] | None" = None) -> None:
+        """Begin to load the language model in the background.
+
+        Args:
+            load: Returns it, in place of what the settings say.
+        """
+        if load is not None:
+            self.resources.llm = Loading(load)
         self.resources.llm.begin()
 
     def status(self) -> dict[str, str | int]:
@@ -359,6 +369,7 @@ class RagApp:
         if (vector_store := self.resources.given.vector_store) is not None:
             return _remove_from(vector_store, sources)
         from rag_app.documents.sources import names
+        from rag_app.models.llms.prompt_cache import forget
 
         indexed = [document.source for document in self.documents()]
         chosen: dict[str, None] = {}
@@ -368,9 +379,12 @@ class RagApp:
             if not found:
                 raise _not_indexed(name)
             chosen.update(dict.fromkeys(found))
+        with self.store.read() as snapshot:
+            passages = [chunk.text for source in chosen for chunk in snapshot.chunks_of(source)]
         with self.store.write() as transaction:
             for source in chosen:
                 transaction.delete_document(source)
+        forget(passages)
         return list(chosen)
 
     # Questions
@@ -410,7 +424,7 @@ class RagApp:
 
         return rag_chain(
             self._ready_retriever,
-            lambda: self.llm,
+            self._answering_llm,
             kind=self.settings.answer_chain,
             threshold=self.settings.threshold,
             prompts=self._prompts,
@@ -476,6 +490,12 @@ class RagApp:
         """`stream` without blocking the event loop."""
         chain = self._chain_for(question, within)
         return chain.astream({"question": question, "history": history}, config)
+
+    def _answering_llm(self) -> "BaseChatModel":
+        """Return the language model; the passages that it reads are kept where that is possible."""
+        llm = self.llm
+        kept = "keeps_prompts" in type(llm).model_fields
+        return llm.model_copy(update={"keeps_prompts": True}) if kept else llm
 
     def _ready_retriever(self) -> "Retriever":
         """Return the retriever, while the operating system reads the model file.

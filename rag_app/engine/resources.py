@@ -224,12 +224,16 @@ class Resources:
 
         return load_llm(self.settings)
 
-    def _load_embeddings(self) -> "DocumentEmbeddings":
-        spec = self.settings.embedding
+    @property
+    def embedding_spec(self) -> str:
+        """What the embedding model is called: by the settings, else by the index there is."""
         if "embedding" not in self.settings.model_fields_set and self.store.exists():
             with self.store.read() as snapshot:
-                spec = snapshot.meta().embedding
-        return self.load_embeddings(spec)
+                return snapshot.meta().embedding
+        return self.settings.embedding
+
+    def _load_embeddings(self) -> "DocumentEmbeddings":
+        return self.load_embeddings(self.embedding_spec)
 
     def _once(self, name: str, make: Callable[[], Made]) -> Made:
         """Return what ``make`` made when it was first needed, by whichever thread."""

@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -27,7 +28,11 @@ _GRACE_SECONDS = 10
 
 
 def create_app(
-    engine: RagApp, *, access: Access | None = None, only: Sequence[str] = ()
+    engine: RagApp,
+    *,
+    access: Access | None = None,
+    only: Sequence[str] = (),
+    resumes: bool = True,
 ) -> FastAPI:
     """Return the application that serves an engine's models over its indexes.
 
@@ -37,6 +42,7 @@ def create_app(
         engine: Settings and models.
         access: Who may use it; by default everybody on this machine.
         only: Names or folders of the indexes to serve; by default all in the home folder.
+        resumes: Finish what an interrupted server left: uploads, and deletions.
     """
     access = access or Access()
     registry, metrics = IndexRegistry(engine, only), Metrics()
@@ -45,8 +51,9 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         engine.preload()
-        await asyncio.to_thread(_sweep, registry)
-        jobs.resume()
+        if resumes:
+            await asyncio.to_thread(_sweep, registry)
+            jobs.resume()
         yield
         queues.close()
         await jobs.close()
@@ -118,3 +125,39 @@ class Server(uvicorn.Server):
         """End all requests, then the application."""
         self._closing.set()
         await super().shutdown(sockets)
+
+
+class ResidentServer(Server):
+    """A server that ends by itself, and does nothing while nobody asks.
+
+    Args:
+        app: Made by `create_app`.
+        seconds_left: Returns after how many seconds it ends; asked again when they are over.
+    """
+
+    def __init__(self, app: FastAPI, seconds_left: Callable[[], float]) -> None:
+        super().__init__(app)
+        self.config.date_header = False
+        self._seconds_left = seconds_left
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken = asyncio.Event()
+
+    def end(self) -> None:
+        """End the server; from any thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End at a signal."""
+        super().handle_exit(sig, frame)
+        self.end()
+
+    async def main_loop(self) -> None:
+        """Wait for the end; uvicorn itself looks ten times a second whether it has come."""
+        self._loop = asyncio.get_running_loop()
+        await self.on_tick(0)
+        while not self.should_exit and (left := self._seconds_left()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._woken.wait()

@@ -1,30 +1,30 @@
 """GGUF files, run in process by llama.cpp (package xllamacpp)."""
 
-import json
-import os
 import secrets
 import threading
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.request import Request, urlopen
 
 from langchain_core.messages import AIMessageChunk, BaseMessage, convert_to_openai_messages
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from model_prep.errors import CheckpointError
 from model_prep.gguf.header import GgufHeader, read_gguf_header
 from model_prep.inference.control_tokens import ControlTokens
-from model_prep.inference.llamacpp_model import start_server
 from rag_app.errors import ModelError, PromptTooLongError
+from rag_app.models.llms.llamacpp_server import (
+    LlamaServer,
+    ServerOptions,
+    ServerProcess,
+    physical_cores,
+    post,
+)
 from rag_app.models.llms.local import END, LocalChat, Put, failure, local_options, unwanted
+from rag_app.models.llms.prompt_cache import GIGABYTE, PromptCache, slots_folder
 from rag_app.settings import Settings
 
-_BATCH = 64
-"""Prompt tokens between two chances to cancel: below a second here, and no slower than 512."""
-_CACHED_PROMPTS_MIB = 512
-"""Memory for the prompts of earlier calls; llama.cpp's own default is 8 GiB."""
 _TOKENIZE_SECONDS = 60.0
 _ANY_SEED = -1
 """llama.cpp takes another one each time."""
@@ -42,6 +42,10 @@ class LlamaCppChat(LocalChat):
         path: The GGUF file.
         threads: By default one for each physical core.
         gpu_layers: Layers held by a GPU, where the package was built for one; -1 is all.
+        cache_size: Gigabytes of prompts kept on disk, as far as `keeps_prompts` says; 0 is none.
+        keeps_prompts: Whether the prompts of this object's chats are kept: those with passages,
+            which are asked again.
+        process: Where the model is loaded already, or is being loaded; see `ServerProcess`.
 
     Raises:
         ModelError: the file is missing, truncated, no GGUF, or llama.cpp can't load it.
@@ -52,17 +56,23 @@ class LlamaCppChat(LocalChat):
     path: Path
     threads: int | None = None
     gpu_layers: int = -1
+    cache_size: float = 0.0
+    keeps_prompts: bool = False
+    process: ServerProcess | None = Field(default=None, exclude=True, repr=False)
 
-    _server: Any = PrivateAttr()
-    _key: str = PrivateAttr()
+    _server: LlamaServer = PrivateAttr()
+    _options: ServerOptions = PrivateAttr()
+    _prompts: PromptCache | None = PrivateAttr(default=None)
     _control_tokens: ControlTokens = PrivateAttr()
 
     def model_post_init(self, context: Any) -> None:
         """Load the model."""
         super().model_post_init(context)
         header = read_header(self.path)
-        self._key = secrets.token_urlsafe(32)
-        self._server = _serve(self, self._key)
+        self._server, self._options = _serve(self)
+        if self._options.slots:
+            limit = int(self.cache_size * GIGABYTE)
+            self._prompts = PromptCache(Path(self._options.slots), limit, self._post)
         self._control_tokens = ControlTokens.of_gguf(header)
 
     @property
@@ -85,17 +95,19 @@ class LlamaCppChat(LocalChat):
     def get_token_ids(self, text: str) -> list[int]:
         """Return the model's tokens of ``text``, without a start token.
 
-        The package exposes llama.cpp's tokenizer over HTTP only: a loopback port of this process,
-        with a key that nobody else has.
+        The package exposes llama.cpp's tokenizer over HTTP only: a loopback port of this process
+        or a socket, with a key that nobody else has.
         """
-        request = Request(  # noqa: S310 - our own loopback address
-            f"{self._server.listening_address}/tokenize",
-            json.dumps({"content": text, "add_special": False}).encode(),
-            {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"},
-        )
-        with urlopen(request, timeout=_TOKENIZE_SECONDS) as response:  # noqa: S310
-            tokens: list[int] = json.load(response)["tokens"]
+        request = {"content": text, "add_special": False}
+        tokens: list[int] = self._post("/tokenize", request)["tokens"]
         return tokens
+
+    @property
+    def _key(self) -> str:
+        return self._options.key
+
+    def _post(self, path: str, request: dict[str, Any]) -> Any:
+        return post(self._server, path, request, key=self._key, seconds=_TOKENIZE_SECONDS)
 
     def _start(
         self,
@@ -112,6 +124,8 @@ class LlamaCppChat(LocalChat):
             messages = self._control_tokens.escape_messages(convert_to_openai_messages(prompt))
             handle, request["messages"] = self._server.handle_chat_completions, messages
         chunks = Chunks(self.model_name, lstrip=not isinstance(prompt, str))
+        cache = self._prompts if self.keeps_prompts and "messages" in request else None
+        text = "\n".join(f"{one['role']}: {one['content']}" for one in request.get("messages", ()))
 
         def receive(events: Any) -> bool:
             for event in events if isinstance(events, list) else [events]:
@@ -121,7 +135,11 @@ class LlamaCppChat(LocalChat):
 
         def run() -> None:
             try:
+                if cache:
+                    cache.prepare(text)
                 handle(request, receive)
+                if cache and not unwanted(cancelled):
+                    cache.keep(text)
             except BaseException as error:  # raised where the chunks are read
                 put(failure(f"llama.cpp failed ({error})", error))
             put(END)
@@ -221,44 +239,34 @@ def read_header(path: Path) -> GgufHeader:
         raise ModelError(str(error)) from error
 
 
-def load(path: Path, settings: Settings) -> LlamaCppChat:
-    """Return the model of ``path`` with the sampling that ``settings`` ask for."""
-    return LlamaCppChat(path=path, threads=settings.threads, **local_options(settings))
+def load(path: Path, settings: Settings, process: ServerProcess | None = None) -> LlamaCppChat:
+    """Return the model of ``path`` with the sampling that ``settings`` ask for.
+
+    Args:
+        path: The GGUF file.
+        settings: How it is loaded.
+        process: Where that was begun.
+    """
+    options = local_options(settings) | {"cache_size": settings.cache_size}
+    return LlamaCppChat(path=path, threads=settings.threads, process=process, **options)
 
 
-def physical_cores() -> int:
-    """Return the number of physical cores this process may use; hyper-threads don't help here."""
-    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+def _serve(model: LlamaCppChat) -> tuple[LlamaServer, ServerOptions]:
+    """Return the server of a model and how it was loaded."""
+    options = ServerOptions(
+        path=str(model.path),
+        context_length=model.context_length,
+        parallel=model.parallel,
+        threads=model.threads or physical_cores(),
+        gpu_layers=model.gpu_layers,
+        key=secrets.token_urlsafe(32),
+        slots=slots_folder(model.path, model.cache_size, model.parallel),
+    )
     try:
-        cores = {
-            siblings.read_text(encoding="utf-8")
-            for siblings in Path("/sys/devices/system/cpu").glob(
-                "cpu[0-9]*/topology/core_cpus_list"
-            )
-            if usable is None or int(siblings.parent.parent.name[3:]) in usable
-        }
-    except (OSError, ValueError):
-        cores = set()
-    return len(cores) or len(usable or ()) or os.cpu_count() or 1
-
-
-def _serve(model: LlamaCppChat, key: str) -> Any:
-    import xllamacpp
-
-    params = xllamacpp.CommonParams()
-    params.model.path = str(model.path)
-    params.n_ctx = model.context_length * model.parallel
-    params.n_parallel = model.parallel
-    params.n_batch = params.n_ubatch = _BATCH
-    params.n_gpu_layers = model.gpu_layers
-    threads = model.threads or physical_cores()
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-    params.cache_ram_mib = _CACHED_PROMPTS_MIB
-    params.warmup = False  # the first question warms it up all the same
-    params.verbosity = -1
-    params.api_keys = [key]
-    try:
-        return start_server(params)
+        if model.process is not None:
+            model.process.wait_loaded()
+            return model.process, model.process.options
+        return options.start(), options
     except (RuntimeError, ValueError, MemoryError) as error:
         msg = (
             f"llama.cpp can't load {model.path} ({error}): the file is damaged, of a kind it does "

@@ -4,15 +4,16 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, overload
-
-from langchain_core.language_models import BaseChatModel
+from typing import TYPE_CHECKING, Any, overload
 
 from model_prep.catalog.models import CATALOG, find
 from model_prep.catalog.pull import is_pulled, model_path
 from rag_app.errors import ModelError
 from rag_app.models.providers import LOCAL, provider_errors, split_provider
 from rag_app.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
 
 _ADDRESS = re.compile(r"[\w.-]+:\d+(/.*)?")
 
@@ -84,10 +85,10 @@ def read_ahead(spec: str) -> None:
 
 
 @overload
-def load_llm(spec: Settings) -> BaseChatModel: ...
+def load_llm(spec: Settings) -> "BaseChatModel": ...
 @overload
-def load_llm(spec: str, **options: Any) -> BaseChatModel: ...
-def load_llm(spec: str | Settings, **options: Any) -> BaseChatModel:
+def load_llm(spec: str, **options: Any) -> "BaseChatModel": ...
+def load_llm(spec: str | Settings, **options: Any) -> "BaseChatModel":
     """Return a language model, ready to be asked.
 
     Its ``profile["max_input_tokens"]`` is the context window, its ``get_num_tokens`` counts with
@@ -126,7 +127,7 @@ def load_llm(spec: str | Settings, **options: Any) -> BaseChatModel:
     return _load_provider(target, settings)
 
 
-def _load_provider(spec: str, settings: Settings) -> BaseChatModel:
+def _load_provider(spec: str, settings: Settings) -> "BaseChatModel":
     """Return a model of a provider's package.
 
     Top p and the seed are sent where the user gave them: not every provider knows them.

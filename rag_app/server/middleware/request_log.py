@@ -58,18 +58,18 @@ class JsonLines(logging.Formatter):
         return json.dumps(values, ensure_ascii=False)
 
 
-def install() -> None:
-    """Send the server's log, and warnings of all else, to stderr."""
+def install(level: int = logging.INFO) -> None:
+    """Send the server's log from ``level`` on, and warnings of all else, to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for name, level in (
+    for name, least in (
         ("rag_app", logging.WARNING),
-        ("rag_app.server", logging.INFO),
+        ("rag_app.server", level),
         ("uvicorn", logging.WARNING),
     ):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
-        logger.setLevel(level)
+        logger.setLevel(least)
         logger.propagate = False
 
 

@@ -18,7 +18,8 @@ from model_prep.gguf.header import read_gguf_header
 from model_prep.inference.control_tokens import ControlTokens
 from rag_app import RagApp
 from rag_app.errors import ModelError
-from rag_app.models.llms.llamacpp import LlamaCppChat, physical_cores
+from rag_app.models.llms.llamacpp import LlamaCppChat
+from rag_app.models.llms.llamacpp_server import physical_cores
 from rag_app.settings import Settings
 from tests.model_prep.gguf.llama_server import LlamaServer
 from tests.paths import ROOT

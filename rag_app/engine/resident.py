@@ -1,0 +1,421 @@
+"""The resident engine as its clients see it: found, started, asked and ended.
+
+It is a process that keeps the models in memory and answers on a Unix socket, which only its user
+can open. It belongs to one home, one version and one set of settings; a lock that dies with it
+makes sure that there is one at a time. Nothing here imports LangChain: a command that finds one
+has nothing to load.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+import model_prep
+import rag_app
+from model_prep.catalog.models import find
+from model_prep.catalog.pull import is_pulled, model_path
+from rag_app.errors import ModelError
+from rag_app.models.llms.registry import resolve
+from rag_app.models.unix_http import LONGEST_PATH, UnixConnection, available, events
+from rag_app.settings import Settings, home
+
+Events = Generator[Mapping[str, Any], None, None]
+"""Of an answer or a summary; closing it ends the generation."""
+
+REQUEST_OPTIONS = (
+    "k", "retriever", "within", "threshold", "max_question_chars", "temperature", "top_p", "top_k",
+    "repetition_penalty", "max_new_tokens", "seed", "prompts", "answer_chain",
+    "answer_step_tokens", "summary_chain", "summary_length", "summary_step_tokens",
+    "ocr", "max_file_bytes",
+)  # fmt: skip
+"""Settings that each request brings; what `RagApp.using` can change."""
+ENGINE_OPTIONS = (
+    "embedding", "embedding_batch", "llm", "context_length", "threads", "gpus", "quantize",
+    "parallel", "cache_size",
+)  # fmt: skip
+"""Settings that an engine was started with: one of others is of no use."""
+
+_LOCAL = ("llamacpp", "huggingface")
+_ENVIRONMENT = ("CUDA_VISIBLE_DEVICES", "HF_HOME", "HF_HUB_CACHE", "OMP_NUM_THREADS")
+_NEEDS = ("fastapi", "uvicorn", "prometheus_client", "multipart")
+_SERVER = "rag_app.server.resident"
+_ANSWER_SECONDS = 90.0
+"""Until an engine must have begun to answer; one that starts imports meanwhile."""
+_STOP_SECONDS = 15.0
+_POLL_SECONDS = 0.02
+
+
+class ResidentError(Exception):
+    """The resident engine can't be used; whoever asked does the work itself."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The files of the resident engine of one home.
+
+    Attributes:
+        folder: Its own, which only its user can open.
+    """
+
+    folder: Path
+
+    @classmethod
+    def of_home(cls) -> "Place":
+        """Return the place of the home in force; a short one where a socket's path is too long."""
+        folder = home().absolute() / "resident"
+        if len(os.fsencode(folder / "engine.sock")) <= LONGEST_PATH:
+            return cls(folder)
+        name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+        user = os.getuid() if hasattr(os, "getuid") else ""
+        return cls(Path(tempfile.gettempdir()) / f"rag-app-{user}-{name}")
+
+    @property
+    def socket(self) -> Path:
+        """Where the engine listens."""
+        return self.folder / "engine.sock"
+
+    @property
+    def model_socket(self) -> Path:
+        """Where the process with the language model listens."""
+        return self.folder / "model.sock"
+
+    @property
+    def state(self) -> Path:
+        """What the engine says of itself: its process id."""
+        return self.folder / "engine.json"
+
+    @property
+    def log(self) -> Path:
+        """What the engine warns of."""
+        return self.folder / "engine.log"
+
+    def lock(self) -> FileLock:
+        """Return the lock that an engine holds as long as it lives."""
+        return FileLock(self.folder / "engine.lock")
+
+    def make(self) -> None:
+        """Make the folder, for its user alone.
+
+        Raises:
+            ResidentError: it can't be made, or is somebody else's.
+        """
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = self.folder.lstat()
+            if hasattr(os, "getuid") and status.st_uid != os.getuid():
+                msg = f"{self.folder} is somebody else's"
+                raise ResidentError(msg)
+            self.folder.chmod(0o700)
+        except OSError as error:
+            raise ResidentError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a command tells the engine that it starts.
+
+    Attributes:
+        settings: Those that it is started with, where they are not the default ones.
+        backend: Of the language model; see `resolve`.
+        identity: See `identity`.
+        keep_alive: Minutes.
+        folder: Its place.
+    """
+
+    settings: dict[str, Any]
+    backend: str
+    identity: str
+    keep_alive: float
+    folder: str
+
+
+def identity(settings: Settings) -> str:
+    """Return what must be equal for an engine to be used: code, models, and settings of those.
+
+    Raises:
+        ModelError: there is no such language model here.
+    """
+    options = settings.model_dump(mode="json", include={*ENGINE_OPTIONS})
+    backend, target = resolve(settings.llm)
+    explicit = "embedding" in settings.model_fields_set
+    values = [
+        rag_app.__version__,
+        sys.version,
+        _code_stamp(),
+        str(home().absolute()),
+        {**options, "llm": [backend, target, files_stamp(Path(target))]},
+        [explicit, embedding_stamp(settings.embedding) if explicit else ""],
+        {name: os.environ.get(name) for name in _ENVIRONMENT},
+    ]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def _code_stamp() -> str:
+    """Return what changes when a file of the program does."""
+    folders = [Path(str(package.__file__)).parent for package in (rag_app, model_prep)]
+    found = hashlib.sha256()
+    for folder in folders:
+        for file in sorted([*folder.rglob("*.py"), *folder.rglob("*.txt")]):
+            with suppress(OSError):
+                status = file.stat()
+                found.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return found.hexdigest()
+
+
+def files_stamp(path: Path) -> str:
+    """Return what changes when a model's file, or one in its folder, is replaced."""
+    found = []
+    with suppress(OSError):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            status = file.stat()
+            found.append(f"{file.name} {status.st_size} {status.st_mtime_ns}")
+    return "\n".join([str(path.absolute()), *found])
+
+
+def embedding_stamp(spec: str) -> str:
+    """Return what changes when the embedding model that is named so does."""
+    if find(spec):
+        return files_stamp(model_path(spec)) if is_pulled(spec) else spec
+    path = Path(spec).expanduser()
+    return files_stamp(path) if path.is_dir() else spec
+
+
+def absolute_embedding(spec: str, folder: Path) -> str:
+    """Return what an embedding model is called from anywhere, by its name in a folder."""
+    path = folder / Path(spec).expanduser()
+    return str(path) if not find(spec) and path.is_dir() else spec
+
+
+def usable(settings: Settings) -> bool:
+    """Return whether an engine may work for these settings: it is local, and kept at all."""
+    if not settings.keep_alive or not available():
+        return False
+    if settings.embedding.startswith(("http://", "https://")):
+        return False
+    try:
+        return resolve(settings.llm)[0] in _LOCAL
+    except ModelError:
+        return False
+
+
+class ResidentEngine:
+    """A client of the resident engine.
+
+    Args:
+        settings: Only an engine of equal ones is used.
+        place: Where it listens; by default in the home.
+    """
+
+    def __init__(self, settings: Settings, place: Place | None = None) -> None:
+        self._settings = settings
+        self.place = place or Place.of_home()
+        self._identity = identity(settings)
+
+    def find(self, *, start: bool) -> bool:
+        """Return whether there is an engine to ask; one of other settings is not.
+
+        Args:
+            start: Whether one is started where there is none. One of another version or of other
+                settings that has nothing to do makes way for it.
+        """
+        with suppress(ResidentError, OSError):
+            if _listens(self.place.socket):
+                said = tell(self.place, "POST", "/resident/greet", {"identity": self._identity})
+                if said.get("same"):
+                    return True
+                if not (start and said.get("idle") and stop(self.place)):
+                    return False
+            return start and self._start()
+        return False
+
+    def answer(self, question: str, history: list[tuple[str, str]], index: Path) -> Events:
+        """Yield the events of an answer; closing the iterator ends the generation.
+
+        Raises:
+            ResidentError: it went away, or is one of other settings.
+        """
+        places = {"index": str(index.absolute()), "folder": str(Path.cwd())}
+        body = {"question": question, "history": history, **places}
+        return self._events("/resident/ask", body)
+
+    def summary(self, source: str, encoding: str | None) -> Events:
+        """Yield the events of the summary of a file; see `answer`."""
+        body = {"source": source, "encoding": encoding}
+        return self._events("/resident/summary", body)
+
+    def _events(self, path: str, body: dict[str, Any]) -> Events:
+        request = {**body, **self._common()}
+        connection = UnixConnection(self.place.socket, _ANSWER_SECONDS)
+        try:
+            response = connection.send_json("POST", path, request)
+            if response.status != 200:
+                raise ResidentError(_message(response))
+            connection.sock.settimeout(None)
+            ended = False
+            for event in events(response):
+                ended = ended or "timings" in event or "error" in event
+                yield event
+            if not ended:
+                msg = "it ended in the middle of its answer"
+                raise ResidentError(msg)
+        except (OSError, HTTPException, ValueError) as error:
+            raise ResidentError(str(error) or type(error).__name__) from error
+        finally:
+            connection.close()
+
+    def _common(self) -> dict[str, Any]:
+        settings = self._settings
+        options = settings.model_dump(mode="json", include={*REQUEST_OPTIONS}, exclude_none=True)
+        for name in ("within", "prompts"):
+            if name in options and Path(options[name]).exists():
+                options[name] = str(Path(options[name]).absolute())
+        return {
+            "identity": self._identity,
+            "keep_alive": settings.keep_alive,
+            "options": options,
+        }
+
+    def _start(self) -> bool:
+        """Start an engine and wait until it listens; one that another command starts will do."""
+        if any(importlib.util.find_spec(name) is None for name in _NEEDS):
+            return False
+        self.place.make()
+        process = _spawn(self.place, self._settings, self._identity)
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while not _listens(self.place.socket):
+            if time.monotonic() > deadline or (process.poll() and not _is_held(self.place)):
+                return False
+            time.sleep(_POLL_SECONDS)
+        return True
+
+
+def tell(place: Place, method: str, path: str, value: Any = None) -> dict[str, Any]:
+    """Return what an engine answers to a request that does not stream.
+
+    Raises:
+        ResidentError: it does not answer, or refuses.
+    """
+    connection = UnixConnection(place.socket, _ANSWER_SECONDS)
+    try:
+        response = connection.send_json(method, path, value)
+        if response.status != 200:
+            raise ResidentError(_message(response))
+        answer: dict[str, Any] = json.load(response)
+    except (OSError, HTTPException, ValueError) as error:
+        raise ResidentError(str(error) or type(error).__name__) from error
+    finally:
+        connection.close()
+    return answer
+
+
+def state(place: Place) -> dict[str, Any] | None:
+    """Return what the engine says of itself, whatever its settings; None where there is none."""
+    if not available() or not _listens(place.socket):
+        return None
+    try:
+        return tell(place, "GET", "/resident")
+    except ResidentError:
+        return None
+
+
+def stop(place: Place) -> bool:
+    """End the engine and wait until it has ended; return whether there was one.
+
+    One that does not answer is killed.
+    """
+    if not _is_held(place):
+        return False
+    with suppress(ResidentError):
+        if _listens(place.socket):
+            tell(place, "POST", "/resident/stop")
+    try:
+        place.lock().acquire(timeout=_STOP_SECONDS).lock.release()
+    except Timeout:
+        _kill(place)
+        place.lock().acquire(timeout=_STOP_SECONDS).lock.release()
+    return True
+
+
+def _kill(place: Place) -> None:
+    """Kill the process that says that it is the engine, if it is one."""
+    import psutil
+
+    with suppress(OSError, ValueError, psutil.Error):
+        process = psutil.Process(json.loads(place.state.read_text(encoding="utf-8"))["pid"])
+        if _SERVER in process.cmdline():
+            process.kill()
+
+
+def _is_held(place: Place) -> bool:
+    """Return whether an engine lives."""
+    if not place.folder.is_dir():
+        return False
+    try:
+        place.lock().acquire(timeout=0).lock.release()
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _listens(path: Path) -> bool:
+    """Return whether somebody listens on a socket; its file may outlive a killed process."""
+    connection = UnixConnection(path, _ANSWER_SECONDS)
+    try:
+        connection.connect()
+    except OSError:
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def _spawn(place: Place, settings: Settings, identity: str) -> "subprocess.Popen[bytes]":
+    given = settings.model_dump(mode="json", include={*ENGINE_OPTIONS}, exclude_unset=True)
+    backend, target = resolve(settings.llm)
+    given["llm"] = str(Path(target).absolute()) if Path(target).exists() else target
+    if "embedding" in given:
+        given["embedding"] = absolute_embedding(given["embedding"], Path.cwd())
+    told = Told(given, backend, identity, settings.keep_alive, str(place.folder))
+    environment = {n: v for n, v in os.environ.items() if not n.startswith("RAG_APP_")}
+    if "RAG_APP_HOME" in os.environ:
+        environment["RAG_APP_HOME"] = str(home().absolute())
+    root = str(Path(str(rag_app.__file__)).parents[1])
+    path = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(path)
+    with place.log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", _SERVER],
+            cwd=place.folder,  # where no rag-app.toml lies
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # neither Ctrl-C nor the end of the terminal reaches it
+        )
+    assert process.stdin is not None  # noqa: S101 - it is a pipe
+    with suppress(BrokenPipeError):  # it ended at once, and its log says why
+        process.stdin.write(json.dumps(asdict(told)).encode())
+        process.stdin.close()
+    return process
+
+
+def _message(response: HTTPResponse) -> str:
+    try:
+        return str(json.load(response)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"it answers with status {response.status}"

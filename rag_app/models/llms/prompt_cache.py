@@ -1,0 +1,221 @@
+"""Prompts that a model has read, kept on disk: their keys and values as llama.cpp's slot files.
+
+A file is of one model and one build of llama.cpp, by the folder that it lies in. It holds the
+tokens that it was made of, and llama.cpp takes of them what a new prompt begins with: of another
+passage, or another version of the prompts, it takes nothing. A file beside it says how its prompt
+reads and what its SHA-256 is; one of another hash is never read.
+"""
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rag_app.settings import home
+
+GIGABYTE = 10**9
+
+_SHARED = 200
+"""Characters that two prompts must begin with alike for one to help the other: the fixed part
+alone is read in a second."""
+_RECENT = 16
+"""Prompts that llama.cpp keeps in memory itself."""
+_WRITING_SECONDS = 600.0
+"""A file that is older is not being written any more."""
+_SAMPLE = 2**20
+"""Bytes of a model's file that are hashed at its beginning and end."""
+
+Call = Callable[[str, dict[str, Any]], Any]
+"""Sends a request to llama.cpp's server; see `post`."""
+
+
+def caches_folder() -> Path:
+    """Return where the prompts of all models lie."""
+    return home() / "cache" / "prompts"
+
+
+def model_folder(model: Path) -> Path:
+    """Return where the prompts that a model has read lie.
+
+    The model is known by its file's size, time and the hash of its first and last megabyte: a file
+    that is replaced has another time, and one that is trained on or quantized anew other weights
+    at its ends.
+    """
+    status = model.stat()
+    found = hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode())
+    with model.open("rb") as file:
+        found.update(file.read(_SAMPLE))
+        file.seek(max(status.st_size - _SAMPLE, 0))
+        found.update(file.read(_SAMPLE))
+    found.update(f"{version('xllamacpp')} f16".encode())
+    return caches_folder() / found.hexdigest()[:16]
+
+
+def slots_folder(model: Path, limit: float, parallel: int) -> str:
+    """Return the folder for the prompts of a model, made; empty where none are kept.
+
+    Args:
+        model: Its file.
+        limit: Gigabytes that may be kept; 0 is none.
+        parallel: Calls worked on together: the prompts of more than one are not told apart.
+    """
+    if not limit or parallel > 1:
+        return ""
+    with suppress(OSError):
+        folder = model_folder(model)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return str(folder)
+    return ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A prompt that is kept."""
+
+    file: Path
+    """llama.cpp's."""
+    prompt: str
+    sha256: str
+    size: int
+    """Bytes."""
+
+    @property
+    def stamp(self) -> Path:
+        """What says how the prompt reads."""
+        return self.file.with_suffix(".json")
+
+    def is_whole(self) -> bool:
+        """Return whether the file is the one that was written."""
+        try:
+            with self.file.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
+        except OSError:
+            return False
+
+    def delete(self) -> None:
+        """Delete both files."""
+        for path in (self.stamp, self.file):
+            with suppress(OSError):
+                path.unlink()
+
+
+class PromptCache:
+    """The prompts that one model has read, in memory and on disk; several processes may share it.
+
+    Args:
+        folder: Of the model; see `model_folder`.
+        limit: Bytes that all models together may take; the least recently used go first.
+        call: Sends a request to the server that has the model, whose slots lie in ``folder``.
+    """
+
+    def __init__(self, folder: Path, limit: int, call: Call) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._call = call
+        self._recent: deque[str] = deque(maxlen=_RECENT)
+
+    def prepare(self, prompt: str) -> None:
+        """Have the server hold as much of a prompt as is kept and it does not hold already."""
+        held = max((_common(prompt, recent) for recent in self._recent), default=0)
+        self._recent.append(prompt)
+        found = max(
+            entries(self._folder), key=lambda entry: _common(prompt, entry.prompt), default=None
+        )
+        if found is None or _common(prompt, found.prompt) < held + _SHARED:
+            return
+        if not found.is_whole():
+            found.delete()
+            return
+        with suppress(OSError):
+            os.utime(found.stamp)
+        with suppress(OSError, ValueError):  # deleted meanwhile: the prompt is read
+            self._call("/slots/0?action=restore", {"filename": found.file.name})
+
+    def keep(self, prompt: str) -> None:
+        """Write what the server holds after answering a prompt, unless its beginning is kept."""
+        kept = max((_common(prompt, entry.prompt) for entry in entries(self._folder)), default=0)
+        if len(prompt) - kept < _SHARED:  # the question alone is new
+            return
+        name = hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest()[:32]
+        new = self._folder / f".{name}.{uuid.uuid4().hex}.bin"
+        with suppress(OSError, ValueError):  # no space: nothing is kept
+            try:
+                self._call("/slots/0?action=save", {"filename": new.name})
+                with new.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                entry = Entry(self._folder / f"{name}.bin", prompt, digest, new.stat().st_size)
+                new.replace(entry.file)
+                _write(entry)
+            finally:
+                new.unlink(missing_ok=True)
+        shrink(self._limit)
+
+
+def entries(folder: Path) -> Iterator[Entry]:
+    """Yield the prompts that are kept in the folder of a model."""
+    for stamp in folder.glob("*.json"):
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            values = json.loads(stamp.read_text(encoding="utf-8"))
+            yield Entry(
+                stamp.with_suffix(".bin"), values["prompt"], values["sha256"], values["size"]
+            )
+
+
+def shrink(limit: int) -> None:
+    """Delete the least recently used prompts of all models beyond ``limit`` bytes."""
+    found = []
+    for folder in caches_folder().glob("*"):
+        _sweep(folder)
+        for entry in entries(folder):
+            with suppress(OSError):
+                found.append((entry.stamp.stat().st_mtime_ns, entry))
+    total = sum(entry.size for _, entry in found)
+    for _, entry in sorted(found, key=lambda pair: pair[0]):
+        if total <= limit:
+            return
+        entry.delete()
+        total -= entry.size
+
+
+def forget(texts: Iterable[str]) -> int:
+    """Delete the prompts of all models in which one of these passages stands; return how many."""
+    passages = [text for text in texts if text.strip()]
+    gone = 0
+    for folder in caches_folder().glob("*"):
+        for entry in entries(folder):
+            if any(passage in entry.prompt for passage in passages):
+                entry.delete()
+                gone += 1
+    return gone
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what killed processes left half written."""
+    for file in folder.iterdir():
+        with suppress(OSError):
+            half = file.name.startswith(".") or not file.with_suffix(".json").exists()
+            if half and time.time() - file.stat().st_mtime > _WRITING_SECONDS:
+                file.unlink()
+
+
+def _write(entry: Entry) -> None:
+    """Write what an entry's prompt is, beside and then into place."""
+    values = {"prompt": entry.prompt, "sha256": entry.sha256, "size": entry.size}
+    new = entry.stamp.with_name(f".{uuid.uuid4().hex}")
+    new.write_text(json.dumps(values, ensure_ascii=True), encoding="utf-8")
+    new.replace(entry.stamp)
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many characters two texts begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    shorter = min(len(one), len(other))
+    return next((at for at, (char, another) in pairs if char != another), shorter)

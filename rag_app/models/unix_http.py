@@ -1,0 +1,66 @@
+"""HTTP over a Unix socket, and the events of a stream, by the standard library alone."""
+
+import json
+import socket
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from typing import Any
+
+LONGEST_PATH = 100
+"""Bytes of a socket's path that every system allows."""
+
+
+def available() -> bool:
+    """Return whether this system has Unix sockets."""
+    return hasattr(socket, "AF_UNIX")
+
+
+class UnixConnection(HTTPConnection):
+    """A connection to a server that listens on a Unix socket.
+
+    Args:
+        path: The socket.
+        timeout: Seconds to wait for an answer; None waits as long as it takes.
+    """
+
+    def __init__(self, path: Path, timeout: float | None = None) -> None:
+        super().__init__("127.0.0.1", timeout=timeout)
+        self._path = str(path)
+
+    def connect(self) -> None:
+        """Connect.
+
+        Raises:
+            OSError: nobody listens there.
+        """
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+    def send_json(self, method: str, path: str, value: Any = None, key: str = "") -> HTTPResponse:
+        """Send a request whose body is JSON; return the response, whose body is still to be read.
+
+        Args:
+            method: Such as ``POST``.
+            path: Of the URL.
+            value: The body.
+            key: Sent as a bearer token.
+        """
+        headers = {"Content-Type": "application/json"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        self.request(method, path, json.dumps(value).encode(), headers)
+        return self.getresponse()
+
+
+def events(response: HTTPResponse) -> Iterator[Any]:
+    """Yield the JSON values of a stream of server-sent events, up to its end or ``[DONE]``.
+
+    Raises:
+        OSError, http.client.HTTPException: the connection was lost.
+    """
+    for line in response:
+        data = line.removeprefix(b"data: ").strip()
+        if line.startswith(b"data: ") and data != b"[DONE]":
+            yield json.loads(data)

@@ -1,0 +1,130 @@
+"""The process of the resident engine: ``python -m rag_app.server.resident``.
+
+It is started by the first command and told its settings on stdin. The language model begins to load
+before anything else is imported, in a process of its own, and commands can connect at once.
+"""
+
+import json
+import logging
+import os
+import secrets
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import Timeout
+
+from rag_app.engine.resident import Place, Told
+from rag_app.models.llms.llamacpp_server import ServerOptions, ServerProcess, physical_cores
+from rag_app.models.llms.prompt_cache import slots_folder
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from rag_app.settings import Settings
+
+_LOCK_SECONDS = 1.0
+"""A command that looks whether there is an engine holds the lock for a moment."""
+_TAKEN = 3
+"""Exit status of an engine that finds another one."""
+_OWNER_ONLY = 0o177
+
+
+def main() -> None:
+    """Serve until nobody has asked for as long as `keep_alive` says."""
+    told = Told(**json.load(sys.stdin))
+    place = Place(Path(told.folder))
+    lock = place.lock()
+    try:
+        lock.acquire(timeout=_LOCK_SECONDS)
+    except Timeout:
+        sys.exit(_TAKEN)
+    sys.stderr.truncate(0)  # the log of the one before
+    try:
+        _run(told, place, _listen(place))
+    except Exception:
+        traceback.print_exc()  # into the log
+    finally:
+        place.socket.unlink(missing_ok=True)
+        place.state.unlink(missing_ok=True)
+        os._exit(0)  # whatever its threads do
+
+
+def _listen(place: Place) -> socket.socket:
+    """Return the socket, at which commands can wait from now on; the lock must be held."""
+    place.socket.unlink(missing_ok=True)
+    mask = os.umask(_OWNER_ONLY)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.bind(str(place.socket))
+    os.umask(mask)
+    listening.listen()
+    place.state.write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
+    return listening
+
+
+def _run(told: Told, place: Place, listening: socket.socket) -> None:
+    """Load the models and serve."""
+    from rag_app.settings import load_settings
+
+    settings = load_settings(**told.settings)
+    process = None
+    if told.backend == "llamacpp":
+        process = _begin(settings, place)
+
+    from rag_app.engine import RagApp
+    from rag_app.server.app import ResidentServer, create_app
+    from rag_app.server.middleware.request_log import install
+    from rag_app.server.routes.resident import Resident, hand_over_warnings, router
+
+    install(logging.WARNING)
+    hand_over_warnings()
+    engine = RagApp(settings=settings)
+    if process is not None:
+        engine.preload(_loader(settings, process))
+    app = create_app(engine, resumes=False)
+    app.include_router(router)
+    app.state.resident = resident = Resident(told, engine, process.pid if process else None)
+    server = ResidentServer(app, lambda: resident.seconds_left)
+    resident.end = server.end
+    if process is not None:
+        threading.Thread(target=_follow, args=[process, server.end], daemon=True).start()
+    server.run(sockets=[listening])
+
+
+def _follow(process: ServerProcess, end: Callable[[], None]) -> None:
+    """End the engine when the process with its language model has ended."""
+    process.wait_ended()
+    end()
+
+
+def _begin(settings: "Settings", place: Place) -> ServerProcess:
+    """Begin to load a GGUF file in a process of its own."""
+    return ServerProcess(
+        ServerOptions(
+            path=settings.llm,
+            context_length=settings.context_length,
+            parallel=settings.parallel,
+            threads=settings.threads or physical_cores(),
+            gpu_layers=-1,
+            key=secrets.token_urlsafe(32),
+            slots=slots_folder(Path(settings.llm), settings.cache_size, settings.parallel),
+            socket=str(place.model_socket),
+        )
+    )
+
+
+def _loader(settings: "Settings", process: ServerProcess) -> "Callable[[], BaseChatModel]":
+    def load() -> "BaseChatModel":
+        from rag_app.models.llms import llamacpp
+
+        return llamacpp.load(Path(settings.llm), settings, process)
+
+    return load
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""What commands ask of the resident engine: answers and summaries, its state and its end."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from langchain_core.runnables import RunnableConfig
+from pydantic import BaseModel
+
+from rag_app.chains.rag import Timings
+from rag_app.engine import RagApp
+from rag_app.engine.resident import Told, absolute_embedding, embedding_stamp
+from rag_app.errors import RagAppError
+from rag_app.server.errors import ApiError
+from rag_app.server.queueing import EventStream, ServerQueues
+
+if TYPE_CHECKING:
+    from rag_app.models.embeddings.base import DocumentEmbeddings
+
+Events = AsyncIterator[dict[str, Any]]
+Pieces = Callable[[RunnableConfig], AsyncIterator[Any]]
+
+router = APIRouter(prefix="/resident", include_in_schema=False)
+
+
+class Resident:
+    """What one engine holds, and how long it stays.
+
+    Args:
+        told: By the command that started it.
+        engine: Settings and models.
+        model_pid: Of the process with the language model, if that has one.
+    """
+
+    def __init__(self, told: Told, engine: RagApp, model_pid: int | None) -> None:
+        self.identity = told.identity
+        self.keep_alive = told.keep_alive
+        self.since = time.time()
+        self.at_work = 0
+        self.answers = 0
+        self.end: Callable[[], None] = lambda: None
+        """Ends the server."""
+        self.base = engine
+        """The application, over no index in particular."""
+        self._model_pid = model_pid
+        self._used = time.monotonic()
+        self._engines: dict[tuple[str, str], RagApp] = {}
+        self._embeddings: dict[str, DocumentEmbeddings] = {}
+
+    @property
+    def seconds_left(self) -> float:
+        """Until it ends, if it is not used meanwhile."""
+        if self.at_work:
+            return self.keep_alive * 60
+        return self._used + self.keep_alive * 60 - time.monotonic()
+
+    def enter(self, keep_alive: float) -> None:
+        """Take note of a request."""
+        self.keep_alive = keep_alive
+        self.at_work += 1
+        self.answers += 1
+
+    def leave(self) -> None:
+        """Take note that it is over."""
+        self.at_work -= 1
+        self._used = time.monotonic()
+
+    def engine(self, index: str, folder: str) -> RagApp:
+        """Return the application over an index, with the embedding model that it has now.
+
+        Args:
+            index: Its folder.
+            folder: In which the command was given, and the model may lie.
+
+        Raises:
+            IndexStoreError, ModelError: the index or the model can't be read.
+        """
+        probe = self.base.over(Path(index))
+        try:
+            spec = absolute_embedding(probe.resources.embedding_spec, Path(folder))
+        finally:
+            probe.close()
+        stamp = embedding_stamp(spec)
+        key = (index, stamp)
+        if key not in self._engines:
+            if stamp not in self._embeddings:
+                self._embeddings[stamp] = self.base.resources.load_embeddings(spec)
+            self._engines[key] = self.base.over(Path(index), self._embeddings[stamp])
+        return self._engines[key]
+
+    def state(self) -> dict[str, Any]:
+        """Return what `rag-app status` shows."""
+        return {
+            "pid": os.getpid(),
+            "since": self.since,
+            "seconds_left": self.seconds_left,
+            "bytes": sum(map(_memory, filter(None, [os.getpid(), self._model_pid]))),
+            "at_work": self.at_work,
+            "answers": self.answers,
+            "ready": self.base.ready,
+            "llm": self.base.settings.llm,
+        }
+
+
+def _memory(pid: int) -> int:
+    import psutil
+
+    with suppress(psutil.Error):
+        return int(psutil.Process(pid).memory_info().rss)
+    return 0
+
+
+_warnings: ContextVar[list[str] | None] = ContextVar("warnings", default=None)
+"""Of the request that is being answered."""
+
+
+class _Warnings(logging.Handler):
+    """Hands what is warned of to the command that asked; the log has it too."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if (found := _warnings.get()) is not None:
+            found.append(" ".join(record.getMessage().split()))
+
+
+def hand_over_warnings() -> None:
+    """Have commands show what is warned of while they are answered."""
+    for package in ("rag_app", "model_prep"):
+        logging.getLogger(package).addHandler(_Warnings(logging.WARNING))
+
+
+class Greeting(BaseModel):
+    """A command that looks for its engine."""
+
+    identity: str
+
+
+class Work(Greeting):
+    """What all work has in common."""
+
+    keep_alive: float
+    options: dict[str, Any]
+    """By their names in settings."""
+
+
+class Question(Work):
+    """A question about an index, and what was said before."""
+
+    question: str
+    history: list[tuple[str, str]]
+    index: str
+    folder: str
+
+
+class File(Work):
+    """A file to be summarized."""
+
+    source: str
+    encoding: str | None
+
+
+def _resident(request: Request) -> Resident:
+    resident: Resident = request.app.state.resident
+    return resident
+
+
+TheResident = Annotated[Resident, Depends(_resident)]
+
+
+@router.get("")
+def state(resident: TheResident) -> dict[str, Any]:
+    """Show the engine."""
+    return resident.state()
+
+
+@router.post("/greet")
+async def greet(greeting: Greeting, resident: TheResident) -> dict[str, bool]:
+    """Say whether this is the engine that a command looks for, and whether it could end."""
+    return {"same": greeting.identity == resident.identity, "idle": not resident.at_work}
+
+
+@router.post("/stop")
+async def stop(resident: TheResident) -> dict[str, Any]:
+    """End."""
+    resident.end()
+    return resident.state()
+
+
+@router.post("/ask", response_model=None)
+async def ask(work: Question, resident: TheResident, queues: ServerQueues) -> EventStream:
+    """Answer a question."""
+
+    async def pieces(config: RunnableConfig) -> AsyncIterator[Any]:
+        engine = await asyncio.to_thread(resident.engine, work.index, work.folder)
+        view = engine.using(**work.options)
+        async for piece in view.astream(work.question, work.history, config=config):
+            yield piece
+
+    return _answered(work, resident, queues, pieces)
+
+
+@router.post("/summary", response_model=None)
+async def summary(work: File, resident: TheResident, queues: ServerQueues) -> EventStream:
+    """Summarize a document."""
+
+    async def pieces(config: RunnableConfig) -> AsyncIterator[Any]:
+        view = resident.base.using(**work.options)
+        async for piece in view.astream_summary(work.source, encoding=work.encoding, config=config):
+            yield piece
+
+    return _answered(work, resident, queues, pieces)
+
+
+def _answered(work: Work, resident: Resident, queues: ServerQueues, pieces: Pieces) -> EventStream:
+    """Return the stream of some work; it begins at once and waits for the model's turn itself."""
+    if work.identity != resident.identity:
+        raise ApiError(409, "this engine has other settings")
+
+    async def in_turn() -> Events:
+        async with queues.generating.slot():
+            async for event in _events(pieces):
+                yield event
+
+    resident.enter(work.keep_alive)
+    return EventStream(in_turn(), done=False, release=resident.leave)
+
+
+async def _events(pieces: Pieces) -> Events:
+    """Yield pieces with what was warned of, then the timings, or the error of a user's."""
+    warned: list[str] = []
+    _warnings.set(warned)
+    timings = Timings()
+    try:
+        async for piece in pieces(RunnableConfig(callbacks=[timings])):
+            yield {"warnings": warned.copy(), "piece": asdict(piece)}
+            warned.clear()
+    except RagAppError as error:
+        yield {"warnings": warned, "error": [type(error).__name__, str(error)]}
+    else:
+        yield {"warnings": warned, "timings": timings.seconds}

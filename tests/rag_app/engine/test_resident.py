@@ -1,0 +1,307 @@
+"""The resident engine, by its commands: on models of two layers, in real processes."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from rag_app.engine.resident import Place, state, stop
+from tests.rag_app.engine.terminals import SECONDS, Done, begun, in_pipe, in_terminal
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no Unix sockets"),
+]
+
+DEATH = "宝应元年（762年），李白病逝于当涂，享年六十二岁。"
+WASHER = "本洗衣机的保修期为三年，电机保修十年。"
+QUESTION = "李白是怎样去世的？"
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+class Workplace:
+    """A home with an index, and commands in it."""
+
+    def __init__(self, home: Path, gguf: Path) -> None:
+        self.home = home
+        self.llm = ["--llm", str(gguf), "--threshold", "0", "--threads", "1"]
+        self.ask = ["ask", QUESTION, *self.llm, "--max-new-tokens", "12"]
+
+    def state(self) -> dict[str, Any]:
+        found = state(Place.of_home())
+        assert found is not None
+        return found
+
+    def start(self) -> int:
+        """Have an engine that has nothing to do; return its process."""
+        done = in_terminal(*self.ask)
+        assert done.code == 0, done
+        return self.idle()
+
+    def idle(self) -> int:
+        until(lambda: self.state()["at_work"] == 0)
+        return int(self.state()["pid"])
+
+
+def whole(done: Done) -> dict[str, Any]:
+    """The JSON that a command printed, without its times."""
+    assert done.code == 0, done
+    values: dict[str, Any] = json.loads(done.stdout)
+    assert values.pop("timings")["total"] > 0
+    return values
+
+
+@pytest.fixture(scope="module")
+def shared(
+    tiny_gguf: Path, tiny_embeddings: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A home with an index of two documents."""
+    home = tmp_path_factory.mktemp("resident")
+    (home / "李白.txt").write_text(DEATH, encoding="utf-8")
+    (home / "washer.md").write_text(f"# 保修\n\n{WASHER}", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAG_APP_HOME", str(home))
+        files = [str(home / "李白.txt"), str(home / "washer.md")]
+        done = in_pipe("index", *files, "--embedding", str(tiny_embeddings))
+    assert done.code == 0, done
+    return home
+
+
+@pytest.fixture
+def place(shared: Path, tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
+    """The home; what is resident in it when a test has ended ends too."""
+    monkeypatch.setenv("RAG_APP_HOME", str(shared))
+    monkeypatch.chdir(shared)
+    yield Workplace(shared, tiny_gguf)
+    stop(Place.of_home())
+
+
+def test_a_second_command_finds_the_first_ones_engine(place: Workplace) -> None:
+    alone = in_pipe(*place.ask, "--json")
+    assert state(Place.of_home()) is None
+    pid = place.start()
+    assert whole(in_terminal(*place.ask, "--json")) == whole(alone)
+    assert whole(in_pipe(*place.ask, "--json")) == whole(alone)
+    assert (place.state()["pid"], place.state()["answers"]) == (pid, 3)
+    for name, mode in (("", 0o700), ("engine.sock", 0o600), ("model.sock", 0o600)):
+        assert stat.S_IMODE((place.home / "resident" / name).stat().st_mode) == mode
+    process = psutil.Process(pid)
+    for one in (process, *process.children()):
+        assert not one.net_connections("inet")
+
+
+def test_summaries_are_the_same(place: Workplace) -> None:
+    long = place.home / "long.txt"
+    long.write_text(DEATH * 30, encoding="utf-8")
+    command = ["summarize", "long.txt", *place.llm[:2], "--max-new-tokens", "8", "--json"]
+    alone = in_pipe(*command, "--threads", "1")
+    place.start()
+    assert whole(in_pipe(*command, "--threads", "1")) == whole(alone)
+    assert place.state()["answers"] == 2
+    options = [*place.llm[:2], "--threads", "1"]
+    missing = in_pipe("summarize", "missing.txt", *options)
+    assert (missing.code, "missing.txt does not exist" in missing.stderr) == (1, True)
+
+
+def test_options_of_a_question_travel_with_it(place: Workplace) -> None:
+    more = ["--in", "washer.md", "--chain", "stuff", "--k", "1", "--json"]
+    alone = in_pipe(*place.ask, *more)
+    place.start()
+    assert whole(in_pipe(*place.ask, *more)) == whole(alone)
+    prompts = place.home / "prompts"
+    prompts.mkdir(exist_ok=True)
+    (prompts / "answer.zh.txt").write_text("{context}\n只答：{question}", encoding="utf-8")
+    own = [*place.ask, "--prompts", "prompts", "--json"]
+    assert whole(in_pipe(*own)) == whole(in_pipe(*own, "--keep-alive", "0"))
+    assert place.state()["answers"] == 3
+
+
+def test_users_errors_are_the_same(place: Workplace) -> None:
+    wrong = [
+        ["ask", "  ", *place.llm],
+        ["ask", QUESTION, *place.llm, "--index", "none"],
+        ["ask", QUESTION, *place.llm, "--in", "没有.txt"],
+        ["ask", "问" * 9000, *place.llm],
+    ]
+    alone = [in_pipe(*command) for command in wrong]
+    place.start()
+    assert [in_pipe(*command) for command in wrong] == alone
+    assert {done.code for done in alone} == {1}
+
+
+def test_one_of_other_settings_is_not_used(place: Workplace, tmp_path: Path) -> None:
+    pid = place.start()
+    copy = shutil.copy(place.llm[1], tmp_path / "other.gguf")
+    for other in (["--llm", str(copy)], ["--threads", "2"]):
+        assert in_pipe(*place.ask, *other).code == 0
+    assert in_pipe(*place.ask, "--keep-alive", "0").code == 0
+    assert (place.state()["pid"], place.state()["answers"]) == (pid, 1)
+    # In a terminal it makes way for one of the settings that are wanted now.
+    assert in_terminal(*place.ask, "--llm", str(copy)).code == 0
+    assert place.idle() != pid
+    assert place.state()["llm"] == str(copy)
+
+
+def test_one_of_another_version_makes_way(place: Workplace) -> None:
+    pid = place.start()
+    assert in_terminal(*place.ask, before="import rag_app; rag_app.__version__ = '9.9'; ").code == 0
+    assert place.idle() != pid
+    assert not psutil.pid_exists(pid)
+
+
+def test_one_of_another_home_is_not_used(
+    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.start()
+    monkeypatch.setenv("RAG_APP_HOME", str(tmp_path))
+    assert state(Place.of_home()) is None
+    done = in_pipe(*place.ask)
+    assert "no index in" in done.stderr
+
+
+def test_two_at_once_make_one(place: Workplace) -> None:
+    with begun(*place.ask) as first, begun(*place.ask) as second:
+        ends = [first.end(), second.end()]
+    assert [done.code for done in ends] == [0, 0]
+    assert ends[0].stdout == ends[1].stdout
+    place.idle()
+    named = [
+        process.pid
+        for process in psutil.process_iter()
+        if "rag_app.server.resident" in process.cmdline()
+        and process.environ().get("RAG_APP_HOME") == str(place.home)
+    ]
+    assert named == [place.state()["pid"]]
+
+
+def test_ctrl_c_ends_the_generation_and_not_the_engine(place: Workplace) -> None:
+    pid = place.start()
+    endless = ["ask", QUESTION, *place.llm, "--max-new-tokens", "7000"]
+    with begun(*endless) as running:
+        assert running.began.wait(SECONDS)
+        running.process.send_signal(signal.SIGINT)
+        done = running.end()
+    assert done.code == 130, done
+    assert "Traceback" not in done.stderr
+    assert place.idle() == pid
+
+
+def test_a_killed_command_leaves_the_engine_idle(place: Workplace) -> None:
+    pid = place.start()
+    with begun("ask", QUESTION, *place.llm, "--max-new-tokens", "7000") as running:
+        assert running.began.wait(SECONDS)
+        running.process.kill()
+    assert place.idle() == pid
+
+
+def test_after_a_kill_of_either_process_the_next_command_answers(place: Workplace) -> None:
+    answer = whole(in_pipe(*place.ask, "--json"))
+    for attempt in range(6):
+        pid = place.start()
+        victim = psutil.Process(pid)
+        if attempt % 2:
+            (victim,) = victim.children()
+        with begun("ask", QUESTION, *place.llm, "--max-new-tokens", "7000") as running:
+            if attempt < 4:
+                assert running.began.wait(SECONDS)
+            victim.kill()
+            done = running.end() if attempt < 4 else Done(1, "", "")
+        assert done.code == 1, done
+        assert done.stderr.startswith("rag-app: ") or attempt >= 4
+        assert "Traceback" not in done.stderr
+        assert whole(in_pipe(*place.ask, "--json")) == answer
+    until(lambda: not [p for p in psutil.process_iter(["cmdline"]) if _model_of(p, place)])
+
+
+def _model_of(process: psutil.Process, place: Workplace) -> bool:
+    """Whether a process with a model was left behind by its engine."""
+    try:
+        named = "rag_app.models.llms.llamacpp_server" in (process.info["cmdline"] or [])
+        return named and process.environ().get("RAG_APP_HOME") == str(place.home)
+    except psutil.Error:
+        return False
+
+
+def test_a_socket_that_was_left_behind_is_replaced(place: Workplace) -> None:
+    found = Place.of_home()
+    found.make()
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(found.socket))
+    assert in_pipe(*place.ask).code == 0
+    assert place.start()
+
+
+def test_it_ends_by_itself(place: Workplace) -> None:
+    assert in_terminal(*place.ask, "--keep-alive", "0.02").code == 0
+    until(lambda: state(Place.of_home()) is None)
+    until(lambda: not Place.of_home().socket.exists())
+
+
+def test_status_shows_it_and_stop_ends_it(place: Workplace) -> None:
+    assert json.loads(in_pipe("status", "--json").stdout)["resident"] is None
+    assert "no resident engine" in in_pipe("stop").stderr
+    pid = place.start()
+    shown = json.loads(in_pipe("status", "--json").stdout)["resident"]
+    assert (shown["pid"], shown["at_work"]) == (pid, 0)
+    assert shown["bytes"] > 1_000_000
+    assert 0 < shown["seconds_left"] <= 600
+    assert f"process {pid}" in in_pipe("status").stdout
+    assert "has ended" in in_pipe("stop").stderr
+    assert not psutil.pid_exists(pid)
+
+
+def test_one_that_hangs_is_ended(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_app.engine.resident._STOP_SECONDS", 1.0)
+    monkeypatch.setattr("rag_app.engine.resident._ANSWER_SECONDS", 1.0)
+    pid = place.start()
+    os.kill(pid, signal.SIGSTOP)
+    assert stop(Place.of_home())
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_home_with_a_long_path(
+    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("长" * 50)
+    shutil.copytree(place.home / "indexes", long / "indexes")
+    monkeypatch.setenv("RAG_APP_HOME", str(long))
+    try:
+        assert place.start()
+        assert len(os.fsencode(Place.of_home().socket)) <= 100
+    finally:
+        stop(Place.of_home())
+        shutil.rmtree(Place.of_home().folder)
+
+
+def test_follow_ups_are_understood(place: Workplace) -> None:
+    """What was said before reaches the engine, which first makes the question stand alone."""
+    from rag_app.cli.engines import command_engine
+    from rag_app.settings import load_settings
+
+    place.start()
+    settings = load_settings(llm=place.llm[1], threshold=0, threads=1, max_new_tokens=4)
+    history = [("human", QUESTION), ("ai", "病逝于当涂。")]
+    seconds: dict[str, float] = {}
+    before = threading.active_count()
+    with command_engine(settings) as engine:
+        pieces = list(engine.answer("他享年多少？", history, seconds))
+    assert pieces[-1]
+    assert "standalone question" in seconds
+    assert threading.active_count() == before
+    assert place.state()["answers"] == 2
