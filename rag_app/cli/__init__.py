@@ -13,7 +13,7 @@ import typer
 from model_prep.cli.boundary import Boundary as ModelPrepBoundary
 from model_prep.cli.boundary import Debug, Version, run
 from model_prep.errors import ModelPrepError
-from rag_app.cli import ask, docs, index, indexes, serve, status, stop, summarize, watch
+from rag_app.cli import ask, docs, index, indexes, serve, status, stop, summarize, warm, watch
 from rag_app.errors import RagAppError
 
 
@@ -56,6 +56,7 @@ app.command("ask")(ask.ask)
 app.command("summarize")(summarize.summarize)
 app.command("serve")(serve.serve)
 app.command("status")(status.status)
+app.command("warm")(warm.warm)
 app.command("stop")(stop.stop)
 app.add_typer(docs.app, name="docs")
 app.add_typer(indexes.app, name="indexes")

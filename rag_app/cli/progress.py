@@ -37,6 +37,13 @@ def reembedding() -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def reading() -> Iterator[Callable[[int, int], None]]:
+    """Give a callback that shows how many passages the language model has read."""
+    with _shown("reading") as show:
+        yield lambda done, total: show(done, total, "")
+
+
+@contextmanager
 def _shown(what: str) -> Iterator[Callable[[int, int, str], None]]:
     """Give a callback that takes the passages done, about how many there are, and a detail."""
     if messages.is_terminal:

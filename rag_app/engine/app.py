@@ -491,11 +491,32 @@ class RagApp:
         chain = self._chain_for(question, within)
         return chain.astream({"question": question, "history": history}, config)
 
+    def warm(self, limit: int, progress: Callable[[int, int], None] | None = None) -> int:
+        """Have the language model read passages ahead of questions; see `warm`.
+
+        Args:
+            limit: How many at most.
+            progress: Called with the passages done and their number.
+
+        Raises:
+            IndexStoreError: there is no index, or it can't be read.
+            ModelError: the language model is missing or fails.
+            SettingsError: what this model reads can't be kept.
+        """
+        from rag_app.chains.prompts import Prompts
+        from rag_app.engine.warm import warm
+        from rag_app.index.store.connection import missing_index
+
+        if not self.store.exists():
+            raise missing_index(self.store.path)
+        prompts = Prompts.of(self._prompts)
+        llm = self._answering_llm()
+        return warm(self.store, llm, prompts, limit=limit, progress=progress)
+
     def _answering_llm(self) -> "BaseChatModel":
         """Return the language model; the passages that it reads are kept where that is possible."""
         llm = self.llm
-        kept = "keeps_prompts" in type(llm).model_fields
-        return llm.model_copy(update={"keeps_prompts": True}) if kept else llm
+        return llm.model_copy(update={"keeps_prompts": True}) if _can_keep(llm) else llm
 
     def _ready_retriever(self) -> "Retriever":
         """Return the retriever, while the operating system reads the model file.
@@ -580,6 +601,11 @@ class RagApp:
     ) -> "AsyncIterator[Summary]":
         """`stream_summary` without blocking the event loop."""
         return self.summary_chain(encoding).astream(source, config)
+
+
+def _can_keep(llm: "BaseChatModel") -> bool:
+    """Return whether a model can keep what it reads on disk."""
+    return bool(getattr(llm, "cache_size", 0))
 
 
 def _remove_from(vector_store: "VectorStore", sources: Sequence[str]) -> list[str]:

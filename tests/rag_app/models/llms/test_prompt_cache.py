@@ -1,0 +1,144 @@
+"""Prompts on disk, by what a model on two layers says with and without them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage
+
+from rag_app import RagApp
+from rag_app.errors import SettingsError
+from rag_app.models.llms.llamacpp import LlamaCppChat
+from rag_app.models.llms.prompt_cache import caches_folder, entries, forget, model_folder
+from tests.rag_app.index.hashing import HashingEmbeddings
+
+PASSAGES = [
+    "宝应元年（762年），李白病逝于当涂，享年六十二岁。" * 9,
+    "本洗衣机的保修期为三年，电机保修十年。" * 14,
+    "The parcel arrives on Tuesday in the morning, and the invoice a week later. " * 6,
+]
+
+
+def prompt(passage: int, question: str) -> str:
+    return f"找出答案。\n\n资料：\n[1] a.txt\n{PASSAGES[passage]}\n\n问题：{question}"
+
+
+def model(gguf: Path, **options: Any) -> LlamaCppChat:
+    given = {"cache_size": 1.0, "keeps_prompts": True, **options}
+    return LlamaCppChat(path=gguf, context_length=2048, max_tokens=16, threads=1, **given)
+
+
+def cached(reply: AIMessage) -> int:
+    assert reply.usage_metadata
+    return reply.usage_metadata["input_token_details"]["cache_read"]
+
+
+def kept(gguf: Path) -> list[Path]:
+    return sorted(entry.file for entry in entries(model_folder(gguf)))
+
+
+@pytest.fixture
+def gguf(tiny_gguf: Path, home: Path) -> Path:
+    """The file, and a home in which no prompt is kept."""
+    assert not caches_folder().exists()
+    return tiny_gguf
+
+
+@pytest.mark.slow
+def test_answers_are_the_same_with_and_without_it(gguf: Path) -> None:
+    without = model(gguf, cache_size=0.0)
+    for number in range(51):
+        question = prompt(number % 3, f"第{number}个问题：李白{'怎样' * (number % 7)}去世的？")
+        reply = model(gguf).invoke(question)  # another model each time: nothing is in memory
+        assert reply.text == without.invoke(question).text
+        assert (cached(reply) > 100) == (number >= 3)
+    assert len(kept(gguf)) == 3
+
+
+def test_a_model_that_keeps_nothing_writes_nothing(gguf: Path) -> None:
+    model(gguf, keeps_prompts=False).invoke(prompt(0, "何时？"))
+    assert kept(gguf) == []
+    model(gguf, cache_size=0.0).invoke(prompt(0, "何时？"))
+    model(gguf, parallel=2).invoke(prompt(0, "何时？"))
+    assert kept(gguf) == []
+
+
+def test_a_damaged_file_is_deleted_and_never_read(gguf: Path) -> None:
+    first = model(gguf).invoke(prompt(0, "何时？"))
+    (file,) = kept(gguf)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    again = model(gguf).invoke(prompt(0, "何时？"))
+    assert (again.text, cached(again)) == (first.text, 0)
+    assert file.read_bytes() != data  # written anew
+    for broken in (b"", b"{", b"[1]", b'{"prompt": 1}'):
+        file.with_suffix(".json").write_bytes(broken)
+        assert cached(model(gguf).invoke(prompt(0, "何时？"))) == 0
+
+
+def test_one_of_another_model_is_not_found(gguf: Path, tmp_path: Path) -> None:
+    model(gguf).invoke(prompt(0, "何时？"))
+    other = tmp_path / "other.gguf"
+    other.write_bytes(gguf.read_bytes())
+    assert model_folder(other) != model_folder(gguf)
+    assert cached(model(other).invoke(prompt(0, "何时？"))) == 0
+
+
+def test_the_least_recently_used_go_first(gguf: Path) -> None:
+    model(gguf).invoke(prompt(0, "何时？"))
+    (first,) = kept(gguf)
+    room = 2.5 * first.stat().st_size / 10**9
+    model(gguf, cache_size=room).invoke(prompt(1, "多久？"))
+    (second,) = set(kept(gguf)) - {first}
+    model(gguf, cache_size=room).invoke(prompt(0, "哪里？"))
+    model(gguf, cache_size=room).invoke(prompt(2, "when?"))
+    left = kept(gguf)
+    assert first in left
+    assert second not in left
+    assert len(left) == 2
+    assert not second.exists()
+
+
+def test_what_is_in_memory_is_not_read_from_disk(gguf: Path) -> None:
+    llm = model(gguf)
+    llm.invoke(prompt(0, "何时？"))
+    for entry in entries(model_folder(gguf)):
+        entry.delete()
+    assert cached(llm.invoke(prompt(0, "哪里？"))) > 100
+
+
+def test_passages_are_forgotten(gguf: Path) -> None:
+    for passage in (0, 1):
+        model(gguf).invoke(prompt(passage, "何时？"))
+    assert forget([PASSAGES[0], " "]) == 1
+    (entry,) = entries(model_folder(gguf))
+    assert PASSAGES[1] in entry.prompt
+    assert len([*model_folder(gguf).iterdir()]) == 2
+
+
+def test_warm_reads_ahead_and_removing_a_document_forgets_it(gguf: Path, home: Path) -> None:
+    for number, passage in enumerate(PASSAGES):
+        (home / f"{number}.txt").write_text(passage, encoding="utf-8")
+    app = RagApp(llm=model(gguf, keeps_prompts=False), embeddings=HashingEmbeddings(), threshold=0)
+    app.index([home / "0.txt", home / "1.txt", home / "2.txt"])
+    seen: list[tuple[int, int]] = []
+    assert app.warm(2, lambda *done: seen.append(done)) == 2
+    assert seen == [(1, 2), (2, 2)]
+    assert len(kept(gguf)) == 2
+    prompts = json.dumps([entry.prompt for entry in entries(model_folder(gguf))])
+    assert "0.txt" in prompts
+    app.remove([str(home / "0.txt")])
+    (left,) = entries(model_folder(gguf))
+    assert PASSAGES[0] not in left.prompt
+
+
+def test_only_a_gguf_file_is_warmed(home: Path) -> None:
+    from tests.scripted import ScriptedChatModel
+
+    (home / "0.txt").write_text(PASSAGES[0], encoding="utf-8")
+    app = RagApp(llm=ScriptedChatModel(replies=["x"]), embeddings=HashingEmbeddings())
+    app.index([home / "0.txt"])
+    with pytest.raises(SettingsError, match="gguf"):
+        app.warm(1)
