@@ -6,6 +6,7 @@ for name in (
     "retrieval",
     "calibrate",
     "llm_overhead",
+    "latency",
     "answers",
     "indexing",
     "reading",
