@@ -37,7 +37,7 @@ def ask(
 ) -> None:
     """Answer a question from the indexed documents and show where the answer stands."""
     from rag_app.cli import show
-    from rag_app.cli.engines import CommandEngine, Seconds, Turns, command_engine
+    from rag_app.cli.engines import CommandEngine, Seconds, Turns, command_engine, parts
     from rag_app.settings import load_settings
 
     settings = load_settings(
@@ -60,7 +60,7 @@ def ask(
         if not as_json:
             show.sources(answer, context=show_context)
         if show_timings:
-            show.timings(seconds)
+            show.timings(parts(seconds))
         history.extend([("human", text), ("ai", answer.text)])
         return cut
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag_app import errors
 from rag_app.engine.app import RagApp
-from rag_app.engine.resident import ResidentEngine, ResidentError, usable
+from rag_app.engine.identity import usable
+from rag_app.engine.resident import ResidentEngine, ResidentError
 from rag_app.settings import Settings
 
 if TYPE_CHECKING:
@@ -104,6 +106,17 @@ def command_engine(settings: Settings, *, resident: bool = True) -> Iterator[Com
         yield engine
     finally:
         engine.close()
+
+
+def parts(seconds: Seconds) -> Seconds:
+    """Return where the time of the whole command went so far: the parts add up to the total."""
+    import psutil
+
+    whole = time.time() - psutil.Process().create_time()
+    asked = seconds.get("total", 0.0)
+    named = {name: value for name, value in seconds.items() if name != "total"}
+    start = {"start of command and engine": whole - asked}
+    return {**start, **named, "between them": asked - sum(named.values()), "total": whole}
 
 
 @contextmanager

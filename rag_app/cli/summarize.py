@@ -38,7 +38,7 @@ def summarize(
     Exit code 3: some files could not be read, the others are summarized.
     """
     from rag_app.cli import show
-    from rag_app.cli.engines import CommandEngine, Seconds, command_engine
+    from rag_app.cli.engines import CommandEngine, Seconds, command_engine, parts
     from rag_app.documents.sources import search_sources
     from rag_app.errors import DocumentError
     from rag_app.settings import load_settings
@@ -60,7 +60,7 @@ def summarize(
                 show.messages.print(str(source), style="bold", markup=False)
             _, cut = show.summary(pieces, stream=not no_stream and sys.stdout.isatty())
         if show_timings:
-            show.timings(seconds)
+            show.timings(parts(seconds))
         return cut
 
     failed: list[str] = []

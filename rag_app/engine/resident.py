@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -23,11 +24,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-import model_prep
 import rag_app
-from model_prep.catalog.models import find
-from model_prep.catalog.pull import is_pulled, model_path
-from rag_app.errors import ModelError
+from rag_app.engine.identity import (
+    ENGINE_OPTIONS,
+    REQUEST_OPTIONS,
+    absolute_embedding,
+    identity,
+)
 from rag_app.models.llms.registry import resolve
 from rag_app.models.unix_http import LONGEST_PATH, UnixConnection, available, events
 from rag_app.settings import Settings, home
@@ -35,21 +38,6 @@ from rag_app.settings import Settings, home
 Events = Generator[Mapping[str, Any], None, None]
 """Of an answer or a summary; closing it ends the generation."""
 
-REQUEST_OPTIONS = (
-    "k", "retriever", "within", "threshold", "max_question_chars", "temperature", "top_p", "top_k",
-    "repetition_penalty", "max_new_tokens", "seed", "prompts", "answer_chain",
-    "answer_step_tokens", "summary_chain", "summary_length", "summary_step_tokens",
-    "ocr", "max_file_bytes",
-)  # fmt: skip
-"""Settings that each request brings; what `RagApp.using` can change."""
-ENGINE_OPTIONS = (
-    "embedding", "embedding_batch", "llm", "context_length", "threads", "gpus", "quantize",
-    "parallel", "cache_size",
-)  # fmt: skip
-"""Settings that an engine was started with: one of others is of no use."""
-
-_LOCAL = ("llamacpp", "huggingface")
-_ENVIRONMENT = ("CUDA_VISIBLE_DEVICES", "HF_HOME", "HF_HUB_CACHE", "OMP_NUM_THREADS")
 _NEEDS = ("fastapi", "uvicorn", "prometheus_client", "multipart")
 _SERVER = "rag_app.server.resident"
 _ANSWER_SECONDS = 90.0
@@ -79,8 +67,7 @@ class Place:
         if len(os.fsencode(folder / "engine.sock")) <= LONGEST_PATH:
             return cls(folder)
         name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-        user = os.getuid() if hasattr(os, "getuid") else ""
-        return cls(Path(tempfile.gettempdir()) / f"rag-app-{user}-{name}")
+        return cls(Path(tempfile.gettempdir()) / f"rag-app-{_user()}-{name}")
 
     @property
     def socket(self) -> Path:
@@ -102,6 +89,15 @@ class Place:
         """What the engine warns of."""
         return self.folder / "engine.log"
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether there is a folder, and nobody else could have made it."""
+        try:
+            status = self.folder.lstat()
+        except OSError:
+            return False
+        return stat.S_ISDIR(status.st_mode) and status.st_uid == _user()
+
     def lock(self) -> FileLock:
         """Return the lock that an engine holds as long as it lives."""
         return FileLock(self.folder / "engine.lock")
@@ -114,8 +110,7 @@ class Place:
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            status = self.folder.lstat()
-            if hasattr(os, "getuid") and status.st_uid != os.getuid():
+            if not self.is_ours:
                 msg = f"{self.folder} is somebody else's"
                 raise ResidentError(msg)
             self.folder.chmod(0o700)
@@ -142,75 +137,6 @@ class Told:
     folder: str
 
 
-def identity(settings: Settings) -> str:
-    """Return what must be equal for an engine to be used: code, models, and settings of those.
-
-    Raises:
-        ModelError: there is no such language model here.
-    """
-    options = settings.model_dump(mode="json", include={*ENGINE_OPTIONS})
-    backend, target = resolve(settings.llm)
-    explicit = "embedding" in settings.model_fields_set
-    values = [
-        rag_app.__version__,
-        sys.version,
-        _code_stamp(),
-        str(home().absolute()),
-        {**options, "llm": [backend, target, files_stamp(Path(target))]},
-        [explicit, embedding_stamp(settings.embedding) if explicit else ""],
-        {name: os.environ.get(name) for name in _ENVIRONMENT},
-    ]
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
-
-
-def _code_stamp() -> str:
-    """Return what changes when a file of the program does."""
-    folders = [Path(str(package.__file__)).parent for package in (rag_app, model_prep)]
-    found = hashlib.sha256()
-    for folder in folders:
-        for file in sorted([*folder.rglob("*.py"), *folder.rglob("*.txt")]):
-            with suppress(OSError):
-                status = file.stat()
-                found.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return found.hexdigest()
-
-
-def files_stamp(path: Path) -> str:
-    """Return what changes when a model's file, or one in its folder, is replaced."""
-    found = []
-    with suppress(OSError):
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            status = file.stat()
-            found.append(f"{file.name} {status.st_size} {status.st_mtime_ns}")
-    return "\n".join([str(path.absolute()), *found])
-
-
-def embedding_stamp(spec: str) -> str:
-    """Return what changes when the embedding model that is named so does."""
-    if find(spec):
-        return files_stamp(model_path(spec)) if is_pulled(spec) else spec
-    path = Path(spec).expanduser()
-    return files_stamp(path) if path.is_dir() else spec
-
-
-def absolute_embedding(spec: str, folder: Path) -> str:
-    """Return what an embedding model is called from anywhere, by its name in a folder."""
-    path = folder / Path(spec).expanduser()
-    return str(path) if not find(spec) and path.is_dir() else spec
-
-
-def usable(settings: Settings) -> bool:
-    """Return whether an engine may work for these settings: it is local, and kept at all."""
-    if not settings.keep_alive or not available():
-        return False
-    if settings.embedding.startswith(("http://", "https://")):
-        return False
-    try:
-        return resolve(settings.llm)[0] in _LOCAL
-    except ModelError:
-        return False
-
-
 class ResidentEngine:
     """A client of the resident engine.
 
@@ -232,7 +158,7 @@ class ResidentEngine:
                 settings that has nothing to do makes way for it.
         """
         with suppress(ResidentError, OSError):
-            if _listens(self.place.socket):
+            if _listens(self.place):
                 said = tell(self.place, "POST", "/resident/greet", {"identity": self._identity})
                 if said.get("same"):
                     return True
@@ -295,20 +221,27 @@ class ResidentEngine:
         self.place.make()
         process = _spawn(self.place, self._settings, self._identity)
         deadline = time.monotonic() + _ANSWER_SECONDS
-        while not _listens(self.place.socket):
+        while not _listens(self.place):
             if time.monotonic() > deadline or (process.poll() and not _is_held(self.place)):
                 return False
             time.sleep(_POLL_SECONDS)
         return True
 
 
-def tell(place: Place, method: str, path: str, value: Any = None) -> dict[str, Any]:
-    """Return what an engine answers to a request that does not stream.
+def _user() -> int:
+    """Return the user's number; all are 0 where there are none."""
+    return os.getuid() if hasattr(os, "getuid") else 0
+
+
+def tell(
+    place: Place, method: str, path: str, value: Any = None, seconds: float = _ANSWER_SECONDS
+) -> dict[str, Any]:
+    """Return what an engine answers to a request that does not stream, within some seconds.
 
     Raises:
         ResidentError: it does not answer, or refuses.
     """
-    connection = UnixConnection(place.socket, _ANSWER_SECONDS)
+    connection = UnixConnection(place.socket, seconds)
     try:
         response = connection.send_json(method, path, value)
         if response.status != 200:
@@ -323,7 +256,7 @@ def tell(place: Place, method: str, path: str, value: Any = None) -> dict[str, A
 
 def state(place: Place) -> dict[str, Any] | None:
     """Return what the engine says of itself, whatever its settings; None where there is none."""
-    if not available() or not _listens(place.socket):
+    if not available() or not _listens(place):
         return None
     try:
         return tell(place, "GET", "/resident")
@@ -339,8 +272,8 @@ def stop(place: Place) -> bool:
     if not _is_held(place):
         return False
     with suppress(ResidentError):
-        if _listens(place.socket):
-            tell(place, "POST", "/resident/stop")
+        if _listens(place):
+            tell(place, "POST", "/resident/stop", seconds=_STOP_SECONDS)
     try:
         place.lock().acquire(timeout=_STOP_SECONDS).lock.release()
     except Timeout:
@@ -372,9 +305,11 @@ def _is_held(place: Place) -> bool:
     return False
 
 
-def _listens(path: Path) -> bool:
-    """Return whether somebody listens on a socket; its file may outlive a killed process."""
-    connection = UnixConnection(path, _ANSWER_SECONDS)
+def _listens(place: Place) -> bool:
+    """Return whether an engine listens; the socket's file may outlive a killed one."""
+    if not place.is_ours:
+        return False
+    connection = UnixConnection(place.socket, _ANSWER_SECONDS)
     try:
         connection.connect()
     except OSError:

@@ -120,7 +120,9 @@ def calls_of(question: str, threads: int | None) -> tuple[list[tuple[list[Any], 
             self.asked: list[list[Any]] = []
             self.usage: list[Any] = []
 
-        def on_chat_model_start(self, _: Any, messages: list[list[Any]], **__: Any) -> None:
+        def on_chat_model_start(
+            self, serialized: dict[str, Any], messages: list[list[Any]], **_: Any
+        ) -> None:
             self.asked += messages
 
         def on_llm_end(self, response: Any, **_: Any) -> None:

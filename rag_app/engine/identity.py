@@ -1,0 +1,102 @@
+"""What an engine must have in common with a command to work for it: code, models, settings."""
+
+import hashlib
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import model_prep
+import rag_app
+from model_prep.catalog.models import find
+from model_prep.catalog.pull import is_pulled, model_path
+from rag_app.errors import ModelError
+from rag_app.models.llms.registry import resolve
+from rag_app.models.unix_http import available
+from rag_app.settings import Settings, home
+
+REQUEST_OPTIONS = (
+    "k", "retriever", "within", "threshold", "max_question_chars", "temperature", "top_p", "top_k",
+    "repetition_penalty", "max_new_tokens", "seed", "prompts", "answer_chain",
+    "answer_step_tokens", "summary_chain", "summary_length", "summary_step_tokens",
+    "ocr", "max_file_bytes",
+)  # fmt: skip
+"""Settings that each request brings; what `RagApp.using` can change."""
+ENGINE_OPTIONS = (
+    "embedding", "embedding_batch", "llm", "context_length", "threads", "gpus", "quantize",
+    "parallel", "cache_size",
+)  # fmt: skip
+"""Settings that an engine was started with: one of others is of no use."""
+
+_LOCAL = ("llamacpp", "huggingface")
+_ENVIRONMENT = ("CUDA_VISIBLE_DEVICES", "HF_HOME", "HF_HUB_CACHE", "OMP_NUM_THREADS")
+
+
+def identity(settings: Settings) -> str:
+    """Return what must be equal for an engine to be used: code, models, and settings of those.
+
+    Raises:
+        ModelError: there is no such language model here.
+    """
+    options = settings.model_dump(mode="json", include={*ENGINE_OPTIONS})
+    backend, target = resolve(settings.llm)
+    explicit = "embedding" in settings.model_fields_set
+    values = [
+        rag_app.__version__,
+        sys.version,
+        _code_stamp(),
+        str(home().absolute()),
+        {**options, "llm": [backend, target, files_stamp(Path(target))]},
+        [explicit, embedding_stamp(settings.embedding) if explicit else ""],
+        {name: os.environ.get(name) for name in _ENVIRONMENT},
+    ]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def _code_stamp() -> str:
+    """Return what changes when a file of the program does."""
+    folders = [Path(str(package.__file__)).parent for package in (rag_app, model_prep)]
+    found = hashlib.sha256()
+    for folder in folders:
+        for file in sorted([*folder.rglob("*.py"), *folder.rglob("*.txt")]):
+            with suppress(OSError):
+                status = file.stat()
+                found.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return found.hexdigest()
+
+
+def files_stamp(path: Path) -> str:
+    """Return what changes when a model's file, or one in its folder, is replaced."""
+    found = []
+    with suppress(OSError):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            status = file.stat()
+            found.append(f"{file.name} {status.st_size} {status.st_mtime_ns}")
+    return "\n".join([str(path.absolute()), *found])
+
+
+def embedding_stamp(spec: str) -> str:
+    """Return what changes when the embedding model that is named so does."""
+    if find(spec):
+        return files_stamp(model_path(spec)) if is_pulled(spec) else spec
+    path = Path(spec).expanduser()
+    return files_stamp(path) if path.is_dir() else spec
+
+
+def absolute_embedding(spec: str, folder: Path) -> str:
+    """Return what an embedding model is called from anywhere, by its name in a folder."""
+    path = folder / Path(spec).expanduser()
+    return str(path) if not find(spec) and path.is_dir() else spec
+
+
+def usable(settings: Settings) -> bool:
+    """Return whether an engine may work for these settings: it is local, and kept at all."""
+    if not settings.keep_alive or not available():
+        return False
+    if settings.embedding.startswith(("http://", "https://")):
+        return False
+    try:
+        return resolve(settings.llm)[0] in _LOCAL
+    except ModelError:
+        return False
