@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
@@ -75,3 +75,28 @@ class ScriptedChatModel(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         async for chunk in self._astream([HumanMessage(prompt)]):
             yield chunk
+
+
+class JudgingChatModel(ScriptedChatModel):
+    """Says in log probabilities what is told by ``judgements``, in order, the last again and again.
+
+    What it is asked so stands in ``judged``, not in ``prompts``.
+    """
+
+    gives_logprobs: ClassVar[bool] = True
+
+    judgements: list[float | None]
+    """log P(yes) - log P(no); None where it gives no log probabilities."""
+    judged: list[str] = Field(default_factory=list)
+
+    def _generate(
+        self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **options: Any
+    ) -> ChatResult:
+        if not options.get("logprobs"):
+            return super()._generate(messages, stop, run_manager)
+        self.judged.append("\n".join(message.text for message in messages))
+        odds = self.judgements[min(len(self.judged), len(self.judgements)) - 1]
+        top = [{"token": "有", "logprob": odds or 0.0}, {"token": "没有", "logprob": 0.0}]
+        told = {"logprobs": {"content": [{"token": "有", "top_logprobs": top}]}}
+        message = AIMessage(content="有", response_metadata=told if odds is not None else {})
+        return ChatResult(generations=[ChatGeneration(message=message)])

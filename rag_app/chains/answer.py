@@ -1,27 +1,35 @@
 """Answering a question from retrieved passages: ``refine`` and ``stuff``."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
+from rag_app.chains.bare_question import bare_question
 from rag_app.chains.budget import Budget, pack
 from rag_app.chains.citations import Citation, cite
+from rag_app.chains.confidence import Confidence, Signals
+from rag_app.chains.facts import unmatched
+from rag_app.chains.judgement import asked_to_judge, can_judge, judge_chain
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Prompts, Task
 from rag_app.chains.results import Answer
-from rag_app.chains.streaming import Call, StepChain, Steps
+from rag_app.chains.streaming import Call, Invoke, StepChain, Steps
 from rag_app.documents.text import Language, language_of
 from rag_app.index.store.terms import query_terms
 from rag_app.settings import DEFAULTS, AnswerChain
 
 UNCHECKED = "no passage holds this answer's words and numbers; check it before you rely on it"
 """The note of an answer that no passage supports."""
+
+DOUBTFUL = "the passages may not answer this question; check the answer before you rely on it"
+"""The note of an answer whose words stand in a passage that may not be about what was asked."""
 
 _SAYS_NO_ANSWER = re.compile(
     r"^\W*((上述|以上|提供的|给出的)?(资料|文中|文本|文档)[中里]?(并)?(没有|未)(提到|提及|提供|说明|答案)"
@@ -40,8 +48,9 @@ class Question:
 
 def not_found(question: str, nearest: Sequence[Document]) -> Answer:
     """Return the answer for a question that the documents don't cover; no model is asked."""
-    text = NOT_FOUND[language_of(question)]
-    return Answer(question, text, answered=False, citations=tuple(cite(nearest)))
+    text, citations = NOT_FOUND[language_of(question)], tuple(cite(nearest))
+    confidence = Confidence.of(Signals(_relevance(citations)), answered=False)
+    return Answer(question, text, answered=False, citations=citations, confidence=confidence)
 
 
 def answer_chain(
@@ -51,21 +60,25 @@ def answer_chain(
     prompts: Prompts | Mapping[str, str] | str | Path | None = None,
     max_new_tokens: int = DEFAULTS.max_new_tokens,
     step_tokens: int = DEFAULTS.answer_step_tokens,
+    threshold: float = DEFAULTS.threshold,
 ) -> Runnable[Question, Answer]:
     """Return a Runnable from a `Question` to an `Answer`; its stream is pieces of the answer.
 
     Args:
         llm: Any LangChain chat model.
         kind: ``stuff`` asks once with all that fits the window. ``refine`` reads the passages in
-            steps, best first, and stops as soon as a step adds nothing to the answer.
+            steps, best first, and stops as soon as a passage supports the answer; with a model
+            that can't judge whether passages answer, as soon as a step adds nothing to it.
         prompts: In place of the default ones: texts by name, or a folder; see `Prompts`.
         max_new_tokens: Kept free for the answer.
         step_tokens: Tokens of context in one step of ``refine``; always at least one passage.
+        threshold: Probability that the passages answer below which the model is not asked to;
+            only a model that gives log probabilities can judge that.
 
     Raises:
         ModelError: on use, when the question alone overflows the window.
     """
-    reader = Reader(kind, Prompts.of(prompts), max_new_tokens, step_tokens)
+    reader = Reader(kind, Prompts.of(prompts), max_new_tokens, step_tokens, threshold)
     return StepChain(lambda question: reader.steps(question, llm), f"answer_{kind}")
 
 
@@ -77,14 +90,18 @@ class Reader:
     prompts: Prompts
     max_new_tokens: int
     step_tokens: int
+    threshold: float
 
     def steps(self, question: Question, llm: BaseChatModel) -> Steps[Answer]:
         """Return the steps that answer a question; without passages no model is asked."""
         if not question.passages:
             yield not_found(question.text, ())
             return
-        read = {"stuff": _stuff, "refine": _refine}[self.kind]
-        yield from read(_Reading(self, question, llm))
+        reading = _Reading(self, question, llm)
+        if self.kind == "stuff":
+            yield from _stuff(reading)
+        else:
+            yield from (_refine_judged if can_judge(llm) else _refine)(reading)
 
 
 @dataclass(frozen=True)
@@ -115,12 +132,63 @@ class _Reading:
             withhold=NO_ANSWER[self.language],
         )
 
-    def end(self, text: str, citations: Sequence[Citation], step: int) -> Iterator[Answer]:
+    def judged(
+        self, context: str, citations: Sequence[Citation]
+    ) -> Generator[Invoke, Any, Signals]:
+        """Ask the model whether passages answer, where it can tell; return all that tells."""
+        judgement = None
+        if can_judge(self.llm):
+            asked = self.reader.prompts.text("judge_answer", self.language)
+            prompt = asked_to_judge(self.prompt("answer", context=context), asked)
+            judgement = yield Invoke(judge_chain(self.llm), prompt)
+        lacking = sorted(unmatched(bare_question(self.question.text), context))
+        return Signals(_relevance(citations), judgement, tuple(lacking))
+
+    def refuses(self, signals: Signals) -> bool:
+        """Return whether passages are too unlikely to answer; only a judgement tells that."""
+        return signals.judgement is not None and signals.probability < self.reader.threshold
+
+    def read(
+        self, context: str, citations: Sequence[Citation], step: int, *, shown: bool
+    ) -> "Generator[Any, Any, _Found]":
+        """Have passages judged and the question answered from them, where they are likely to.
+
+        An answer that may turn out to be refused for what it says is not shown as it comes.
+        """
+        signals = yield from self.judged(context, citations)
+        if self.refuses(signals):
+            return _Found("", signals)
+        withheld = not shown or self.refuses(replace(signals, supported=False))
+        call = self.first_call(context, step)
+        reply = yield replace(call, piece=None) if withheld else call
+        text = "" if _says_no_answer(reply) else reply
+        supported = Answer(text=text, citations=tuple(citations)).supported
+        signals = replace(signals, supported=supported)
+        found = _Found("" if self.refuses(signals) else text, signals)
+        if found.text and withheld and (shown or supported):
+            yield Answer(text=found.text, step=step)
+        return found
+
+    def end(self, found: "_Found", step: int) -> Iterator[Answer]:
         """Yield what is to be said once the answer is there; no text is no answer."""
+        text, signals = found.text, found.signals
+        confidence = Confidence.of(signals, answered=bool(text))
         if not text:
-            yield Answer(text=NO_ANSWER[self.language], answered=False, step=step + 1)
-        elif not Answer(text=text, citations=tuple(citations)).supported:
-            yield Answer(notes=(UNCHECKED,))
+            said = (NOT_FOUND if self.refuses(signals) else NO_ANSWER)[self.language]
+            yield Answer(text=said, answered=False, step=step + 1, confidence=confidence)
+            return
+        notes = () if signals.supported else (UNCHECKED,)
+        if signals.supported and confidence and confidence.verdict == "doubtful":
+            notes = (DOUBTFUL,)
+        yield Answer(notes=notes, confidence=confidence)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """An answer, empty where there is none, and what tells how sure it is."""
+
+    text: str
+    signals: Signals
 
 
 def _stuff(reading: _Reading) -> Steps[Answer]:
@@ -138,18 +206,15 @@ def _stuff(reading: _Reading) -> Steps[Answer]:
         notes.append("passage 1 is longer than the model's window and was cut")
     given = tuple(citations[index] for index in kept)
     yield Answer(reading.question.text, citations=given, notes=tuple(notes))
-    reply = yield reading.first_call(context, step=1)
-    yield from reading.end("" if _says_no_answer(reply) else reply, given, 1)
+    found = yield from reading.read(context, given, 1, shown=True)
+    yield from reading.end(found, 1)
 
 
 def _refine(reading: _Reading) -> Steps[Answer]:
-    budget = reading.budget
-    prompt = reading.prompt("refine_answer", context="", answer="")
-    limit = budget.left(prompt, spare=budget.max_new_tokens)
-    citations = cite(reading.question.passages)
+    """Read on until a step adds nothing to an answer that a passage supports."""
     given: list[Citation] = []
     answer, step = "", 0
-    for step, group in enumerate(_groups(citations, limit, reading.reader.step_tokens, budget), 1):
+    for step, group in enumerate(_groups(reading), 1):
         given += group.citations
         yield Answer(reading.question.text, citations=group.citations, notes=group.notes)
         if not answer:
@@ -158,11 +223,33 @@ def _refine(reading: _Reading) -> Steps[Answer]:
             continue
         values = {"context": group.context, "answer": answer}
         reply = yield Call(reading.llm, reading.prompt("refine_answer", **values))
-        if _adds_nothing(reply, answer, reading.language):
+        if not _adds_nothing(reply, answer, reading.language):
+            answer = reply
+            yield Answer(text=answer, step=step)
+        elif Answer(text=answer, citations=tuple(given)).supported:
             break
-        answer = reply
-        yield Answer(text=answer, step=step)
-    yield from reading.end(answer, given, step)
+    supported = Answer(text=answer, citations=tuple(given)).supported
+    signals = Signals(_relevance(given), supported=supported)
+    yield from reading.end(_Found(answer, signals), step)
+
+
+def _refine_judged(reading: _Reading) -> Steps[Answer]:
+    """Read on until a passage that the model takes to answer supports what it says.
+
+    A later answer takes the place of an earlier one only where a passage supports it.
+    """
+    best = _Found("", Signals())
+    step = 0
+    for step, group in enumerate(_groups(reading), 1):
+        yield Answer(reading.question.text, citations=group.citations, notes=group.notes)
+        found = yield from reading.read(group.context, group.citations, step, shown=not best.text)
+        supported = bool(found.text and found.signals.supported)
+        likelier = found.signals.probability > best.signals.probability
+        if step == 1 or supported or (likelier and not best.text):
+            best = found
+        if supported:
+            break
+    yield from reading.end(best, step)
 
 
 @dataclass(frozen=True)
@@ -174,13 +261,14 @@ class _Group:
     notes: tuple[str, ...] = ()
 
 
-def _groups(
-    citations: Sequence[Citation], limit: int, step_tokens: int, budget: Budget
-) -> Iterator[_Group]:
-    """Yield passages in rank order, as many a step as ``step_tokens`` hold, one at least."""
+def _groups(reading: _Reading) -> Iterator[_Group]:
+    """Yield passages in rank order, as many a step as its tokens hold, one at least."""
+    budget, step_tokens = reading.budget, reading.reader.step_tokens
+    prompt = reading.prompt("refine_answer", context="", answer="")
+    limit = budget.left(prompt, spare=budget.max_new_tokens)
     group: list[Citation] = []
     size = 0
-    for citation in citations:
+    for citation in cite(reading.question.passages):
         tokens = budget.count(citation.shown)
         if group and size + tokens > min(step_tokens, limit):
             yield _Group(tuple(group), "\n\n".join(passage.shown for passage in group))
@@ -193,6 +281,12 @@ def _groups(
         size += tokens
     if group:
         yield _Group(tuple(group), "\n\n".join(passage.shown for passage in group))
+
+
+def _relevance(citations: Iterable[Citation]) -> float | None:
+    """Return the highest relevance of some passages, None where they have none."""
+    known = [citation.relevance for citation in citations if citation.relevance is not None]
+    return max(known, default=None)
 
 
 def _says_no_answer(reply: str) -> bool:

@@ -11,12 +11,13 @@ from langchain_core.documents import Document
 
 from rag_app.chains.facts import Facts, plain_numbers
 from rag_app.documents.breadcrumbs import breadcrumb, document_name
-from rag_app.index.store.terms import document_terms, query_terms
+from rag_app.index.store.terms import content_terms, document_terms, is_prefix, query_terms
 
 SUPPORT = 0.6
 """Share of a sentence's terms that a passage must hold to be cited for the sentence."""
 
 _ENDS = "。！？；!?"
+_SENTENCE = re.compile(rf"[^\s{_ENDS}](?:[^\n{_ENDS}.]|\.(?!\s))*[{_ENDS}.]?")
 _FENCE = re.compile(r" {0,3}(?:```|~~~)")
 _UNMARKED = re.compile(r"\s*\|")
 """Lines of tables."""
@@ -73,6 +74,18 @@ class Citation:
         """The passage as a model reads it: where it stands tells what it is about."""
         lines = [f"[{self.marker}] {self.place}", self.table_head, self.text]
         return "\n".join(filter(None, lines))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The sentence of a passage that carries an answer."""
+
+    marker: int
+    """Of the passage, see `Citation`."""
+    sentence: str
+    start: int | None = None
+    """Character offset of the sentence in the text of its document."""
+    end: int | None = None
 
 
 def cite(passages: Sequence[Document]) -> list[Citation]:
@@ -207,3 +220,39 @@ def supported(text: str, citations: Sequence[Citation]) -> bool:
     marker.feed(text)
     marker.close()
     return marker.supported
+
+
+def evidence(question: str, answer: str, citations: Sequence[Citation]) -> Evidence | None:
+    """Return the sentence that holds most of an answer's terms, `SUPPORT` of them at least.
+
+    Of several, it is the one that holds most of the question's, and of those the first.
+
+    Example:
+        >>> tea = Citation(1, "tea.txt", "Tea is old. Green tea is steamed. It keeps.", start=100)
+        >>> evidence("How is green tea made?", "Steamed", [tea])
+        Evidence(marker=1, sentence='Green tea is steamed.', start=112, end=133)
+    """
+    wanted = set(query_terms(plain_numbers(_FURNITURE.sub(" ", answer))))
+    asked = set(content_terms(question))
+    best, found = (SUPPORT, -1.0), None
+    for citation in citations:
+        for match in _SENTENCE.finditer(citation.text):
+            held = set(document_terms(plain_numbers(match.group())).split())
+            shares = (_share(wanted, held), _share(asked, held))
+            if shares > best:
+                best, found = shares, _evidence(citation, match)
+    return found
+
+
+def _evidence(citation: Citation, match: re.Match[str]) -> Evidence:
+    place = None if citation.start is None else citation.start + match.start()
+    end = None if citation.start is None else citation.start + match.end()
+    return Evidence(citation.marker, match.group(), place, end)
+
+
+def _share(wanted: set[str], held: set[str]) -> float:
+    found = [
+        term in held or (is_prefix(term) and any(other.startswith(term) for other in held))
+        for term in wanted
+    ]
+    return sum(found) / len(found) if found else 0.0

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rag_app.documents.text import HAN
+from rag_app.documents.text import HAN, language_of
 from rag_app.index.store.terms import fold
 
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
@@ -88,6 +88,25 @@ class Facts:
                 for number, units in self.numbers.items()
             )
         )
+
+
+def unmatched(question: str, text: str) -> frozenset[str]:
+    """Return the numbers and names of a question that stand nowhere in a text.
+
+    A passage about another year, model or product than is asked about lacks them. Words of an
+    English question count where they hold a digit: others may be names that the text translates.
+
+    Example:
+        >>> sorted(unmatched("WM-900在2023年卖了多少台？", "WM-800在2023年卖了八台。"))
+        ['wm-900']
+    """
+    asked, held = Facts.of(question), Facts.of(text)
+    words = asked.words - held.all_words
+    if language_of(question) == "en":
+        words = frozenset(word for word in words if any(char.isdigit() for char in word))
+    numerals = {numeral for numeral in asked.numerals - held.numerals if len(numeral) > 1}
+    phrases = {phrase for phrase in asked.phrases if phrase not in held.letters}
+    return frozenset(words | (asked.numbers.keys() - held.numbers.keys()) | numerals | phrases)
 
 
 def plain_numbers(text: str) -> str:

@@ -16,6 +16,8 @@ from langchain_core.runnables import Runnable
 from rag_app.chains.answer import Question, Reader, not_found
 from rag_app.chains.bare_question import bare_question
 from rag_app.chains.citations import lacking
+from rag_app.chains.confidence import WORTH_READING
+from rag_app.chains.judgement import can_judge
 from rag_app.chains.prompts import Prompts
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, made
@@ -34,6 +36,7 @@ PARTS: Mapping[str, str] = {
     "load_retriever": "embedding model",
     "load_llm": "language model",
     "condense_question": "standalone question",
+    "judge_answer": "own judgement",
     "read_document": "reading the document",
 }
 """What the runs of a chain are called for people."""
@@ -105,7 +108,8 @@ def rag_chain(
         llm: Any LangChain chat model. Retriever and model can be functions that return them,
             called when they are first needed: without a relevant passage no model is.
         kind: How the passages are read; see `answer_chain`.
-        threshold: Relevance below which a passage is not read.
+        threshold: Probability below which the question is refused. Passages of a lower relevance
+            are not read, but for the first where the model can judge whether it answers.
         prompts: In place of the default ones: texts by name, or a folder; see `Prompts`.
         max_new_tokens: Kept free for the answer.
         step_tokens: Tokens of context in one step of ``refine``.
@@ -125,7 +129,7 @@ def rag_chain(
         'Steamed.[1]'
     """
     templates = Prompts.of(prompts)
-    reader = Reader(kind, templates, max_new_tokens, step_tokens)
+    reader = Reader(kind, templates, max_new_tokens, step_tokens, threshold)
 
     def steps(given: RagInput) -> Steps[Answer]:
         conversation, model = Conversation.of(given), llm
@@ -135,14 +139,19 @@ def rag_chain(
             question = yield Invoke(condense_question_chain(model, templates), conversation)
         searching = yield from made(retriever, "load_retriever")
         passages = yield Invoke(searching, bare_question(question))
-        relevant = most_relevant_first(above_threshold(passages, threshold))
-        if not relevant:
+        likely = above_threshold(passages, WORTH_READING * threshold)
+        if not likely:
+            yield not_found(question, passages)
+            return
+        likely = most_relevant_first(likely)
+        relevant = above_threshold(likely, threshold)
+        model = yield from made(model, "load_llm")
+        if not relevant and not can_judge(model):
             yield not_found(question, passages)
             return
         if notes := lacking(relevant):
             yield Answer(question, notes=tuple(notes))
-        model = yield from made(model, "load_llm")
-        yield from reader.steps(Question(question, relevant), model)
+        yield from reader.steps(Question(question, relevant or likely[:1]), model)
 
     return StepChain(steps, "rag")
 

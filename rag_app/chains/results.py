@@ -7,7 +7,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, Self, TypeVar
 
-from rag_app.chains.citations import Citation, Marker, marked, supported
+from rag_app.chains.citations import Citation, Evidence, Marker, evidence, marked, supported
+from rag_app.chains.confidence import Confidence
 
 
 class Revisable(Protocol):
@@ -55,6 +56,8 @@ class Answer:
     """Which model call this text comes from."""
     notes: tuple[str, ...] = ()
     """What the reader should know, such as passages that did not fit."""
+    confidence: Confidence | None = None
+    """How sure it is, once the answer is whole; None where nothing tells."""
 
     def __add__(self, other: "Answer") -> "Answer":
         revised = replaces(self, other)
@@ -66,6 +69,7 @@ class Answer:
             citations=self.citations + other.citations,
             step=other.step if revised else self.step,
             notes=self.notes + other.notes,
+            confidence=other.confidence or self.confidence,
         )
 
     def marker(self) -> Marker:
@@ -84,6 +88,11 @@ class Answer:
         An answer that none supports is put in other words than the document's, or invented.
         """
         return self.answered and supported(self.text, self.citations)
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """The sentence of a passage that carries the answer, where one does."""
+        return evidence(self.question, self.text, self.citations) if self.answered else None
 
 
 @dataclass(frozen=True)

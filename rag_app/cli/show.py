@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from rag_app.chains.citations import Citation
+    from rag_app.chains.confidence import Confidence
     from rag_app.chains.results import Answer, Summary
     from rag_app.index.indexing.preview import IndexPreview
     from rag_app.index.indexing.report import Failure, IndexReport
@@ -65,16 +66,40 @@ def answer(pieces: "Iterator[Answer]", *, stream: bool) -> "tuple[Answer, bool]"
 
 
 def sources(answer: "Answer", *, context: bool) -> None:
-    """Show where an answer comes from, on stderr, and with ``context`` the passages as well."""
+    """Show how sure an answer is and where it comes from, with ``context`` the passages as well.
+
+    All of it goes to stderr.
+    """
     for note in answer.notes:
         messages.print(f"[yellow]note:[/yellow] {escape(note)}")
+    if answer.confidence:
+        messages.print(_confidence_line(answer.confidence))
     if not answer.citations:
         return
+    evidence = answer.evidence
     messages.print("[bold]Sources[/bold]" if answer.answered else "[bold]Nearest passages[/bold]")
     for citation in answer.citations:
         messages.print(_source_line(citation), style="dim" if not answer.answered else None)
+        if evidence and evidence.marker == citation.marker:
+            messages.print(escape(f"    “{evidence.sentence}”"), style="italic")
         if context or not answer.answered:
             messages.print(escape(_passage(citation, whole=context)), style="dim")
+
+
+def _confidence_line(confidence: "Confidence") -> str:
+    signals = confidence.signals
+    parts = []
+    if signals.relevance is not None:
+        parts.append(f"relevance {signals.relevance:.0%}")
+    if signals.judgement is not None:
+        parts.append(f"the model's own judgement {signals.judgement:+.1f}")
+    if signals.unmatched:
+        parts.append(f"the passages lack {', '.join(signals.unmatched)}")
+    if signals.supported is not None:
+        parts.append(f"a passage {'holds' if signals.supported else 'does not hold'} its words")
+    colour = {"sure": "green", "doubtful": "yellow", "refused": "red"}[confidence.verdict]
+    chance = f"[{colour}]{confidence.verdict}, {confidence.probability:.0%}[/{colour}]"
+    return f"[bold]How sure[/bold] {chance}: {escape(', '.join(parts))}"
 
 
 def _source_line(citation: "Citation") -> str:
@@ -95,8 +120,12 @@ def _passage(citation: "Citation", *, whole: bool) -> str:
 
 
 def answer_json(answer: "Answer", timings: Mapping[str, float]) -> dict[str, Any]:
-    """Return an answer as JSON values, with its marks and the seconds each part took."""
-    computed = {"marked_text": answer.marked_text, "supported": answer.supported}
+    """Return an answer as JSON values, with its marks, its evidence and the seconds it took."""
+    computed: dict[str, Any] = {
+        "marked_text": answer.marked_text,
+        "supported": answer.supported,
+        "evidence": asdict(answer.evidence) if answer.evidence else None,
+    }
     return {**asdict(answer), **computed, "timings": dict(timings)}
 
 

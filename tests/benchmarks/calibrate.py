@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from rag_app import RagApp
+from rag_app.chains.bare_question import bare_question
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
 from rag_app.index.search.duplicates import apart
 from rag_app.index.search.relevance import CALIBRATIONS, LEXICAL, Calibration, Coverage
@@ -104,8 +105,8 @@ def of_cmrc(passages: Passages, questions: Iterable[GoldQuestion]) -> list[Sampl
     rng = random.Random(0)
     samples = []
     for question in questions:
-        cosines = passages.cosines(question.text)
-        ask = partial(passages.retrieve, question.text, cosines)
+        bare = bare_question(question.text)
+        ask = partial(passages.retrieve, bare, passages.cosines(bare))
         others = [one for one in passages.documents if one != question.document]
         answers = [fold(answer) for answer in question.answers]
         for size in SIZES:
@@ -124,7 +125,8 @@ def of_corpus(passages: Passages, split: str) -> list[Sample]:
     everything = list(range(len(passages.chunks)))
     samples = []
     for one in asked:
-        found = passages.retrieve(one.text, passages.cosines(one.text), everything)
+        bare = bare_question(one.text)
+        found = passages.retrieve(bare, passages.cosines(bare), everything)
         answerable = one.document is not None
         odds = 1.0 if answerable else known / (len(asked) - known) / ODDS
         samples.append(Sample(found, answerable, DEV_WEIGHT * odds, f"docs_corpus {split}"))

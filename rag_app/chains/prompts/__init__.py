@@ -25,6 +25,7 @@ from rag_app.errors import SettingsError
 Task = Literal[
     "answer",
     "refine_answer",
+    "judge_answer",
     "condense_question",
     "summary",
     "refine_summary",
@@ -47,6 +48,7 @@ VARIABLES: Mapping[str, frozenset[str]] = {
     "system": frozenset(),
     "answer": frozenset({"context", "question"}),
     "refine_answer": frozenset({"context", "question", "answer", "unchanged"}),
+    "judge_answer": frozenset(),
     "condense_question": frozenset({"context", "question"}),
     "summary": frozenset({"context", "length"}),
     "refine_summary": frozenset({"context", "summary", "length"}),
@@ -93,11 +95,12 @@ class Prompts:
 
     def messages(self, task: Task, language: Language, **values: str) -> list[BaseMessage]:
         """Return the chat messages of a task; ``values`` may hold any text, braces included."""
-        parts = [("system", self._text("system", language)), ("human", self._text(task, language))]
+        parts = [("system", self.text("system", language)), ("human", self.text(task, language))]
         template = ChatPromptTemplate.from_messages(parts)
         return template.format_messages(unchanged=UNCHANGED[language], **values)
 
-    def _text(self, task: str, language: Language) -> str:
+    def text(self, task: str, language: Language) -> str:
+        """Return the template of a task."""
         name = f"{task}.{language}"
         return self._templates.get(name) or default_text(name)
 

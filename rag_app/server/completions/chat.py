@@ -13,6 +13,7 @@ from openai.types.chat import ChatCompletionChunk
 from pydantic import BaseModel
 
 from rag_app.chains.citations import Citation
+from rag_app.chains.judgement import JUDGEMENT
 from rag_app.chains.results import Answer, Delta, adeltas
 from rag_app.engine import RagApp
 from rag_app.server.errors import ApiError
@@ -121,11 +122,13 @@ class CallCounter(UsageMetadataCallbackHandler):
     def __init__(self) -> None:
         super().__init__()
         self.finish_reason = "stop"
-        """``length`` where one of the calls was cut off."""
+        """``length`` where one of the calls for text was cut off."""
 
     def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
         """Take note of one call."""
         super().on_llm_end(response, **kwargs)
+        if JUDGEMENT in (kwargs.get("tags") or ()):  # one token is all that was asked for
+            return
         for generation in response.generations[0]:
             message = getattr(generation, "message", None)
             if getattr(message, "response_metadata", {}).get("finish_reason") == "length":

@@ -3,11 +3,11 @@
 import pytest
 from langchain_core.documents import Document
 
-from rag_app.chains.answer import Question, answer_chain, not_found
+from rag_app.chains.answer import DOUBTFUL, UNCHECKED, Question, answer_chain, not_found
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED
 from rag_app.chains.results import Answer
 from rag_app.errors import ModelError
-from tests.scripted import ScriptedChatModel
+from tests.scripted import JudgingChatModel, ScriptedChatModel
 
 NO = NO_ANSWER["zh"]
 
@@ -160,3 +160,120 @@ def test_not_found_calls_no_model_and_shows_the_nearest() -> None:
     assert (answer.text, answer.answered) == (NOT_FOUND["zh"], False)
     assert answer.citations[0].text == POEMS.page_content
     assert not_found("How many?", []).text == NOT_FOUND["en"]
+
+
+YES, NO_IDEA, UNSURE = 4.0, -4.0, 1.9
+
+
+def judging(*judgements: float | None, replies: list[str] | None = None) -> JudgingChatModel:
+    return JudgingChatModel(replies=replies or ["病逝于当涂。"], judgements=[*judgements])
+
+
+@pytest.mark.parametrize("kind", ["refine", "stuff"])
+def test_a_judgement_is_asked_for_after_the_prompt_of_the_answer(kind: str) -> None:
+    llm = judging(YES)
+    answer = run(llm, DEATH, kind=kind)
+    (asked,), (judged,) = llm.prompts, llm.judged
+    assert judged.startswith(asked)
+    assert answer.text == "病逝于当涂。"
+    assert answer.notes == ()
+    assert answer.confidence is not None
+    assert answer.confidence.verdict == "sure"
+    assert answer.confidence.signals.judgement == YES
+    assert answer.confidence.signals.supported
+
+
+@pytest.mark.parametrize("kind", ["refine", "stuff"])
+def test_passages_that_do_not_answer_are_a_refusal(kind: str) -> None:
+    llm = judging(NO_IDEA)
+    answer = run(llm, POEMS, FRIEND, kind=kind)
+    assert (answer.text, answer.answered, llm.prompts) == (NOT_FOUND["zh"], False, [])
+    assert [citation.text for citation in answer.citations] == [
+        POEMS.page_content,
+        FRIEND.page_content,
+    ]
+    assert answer.confidence is not None
+    assert answer.confidence.verdict == "refused"
+    assert answer.confidence.probability < 0.5
+
+
+def test_no_threshold_no_refusal() -> None:
+    assert run(judging(NO_IDEA), DEATH, threshold=0.0).answered
+
+
+def test_the_passage_that_answers_is_read_though_another_comes_before() -> None:
+    llm = judging(NO_IDEA, YES)
+    answer = run(llm, POEMS, DEATH, FRIEND)
+    assert (answer.text, len(llm.prompts), len(llm.judged)) == ("病逝于当涂。", 1, 2)
+    assert DEATH.page_content in llm.prompts[0]
+
+
+def test_a_supported_answer_ends_the_reading() -> None:
+    llm = judging(YES)
+    answer = run(llm, DEATH, POEMS, FRIEND)
+    assert (len(llm.prompts), len(llm.judged), len(answer.citations)) == (1, 1, 1)
+
+
+def test_a_supported_answer_takes_the_place_of_an_unsupported_one() -> None:
+    llm = judging(YES, replies=["死于火星上的地震。", "病逝于当涂。"])
+    pieces = list(answer_chain(llm, step_tokens=1).stream(Question(ASKED, [POEMS, DEATH])))
+    assert "".join(piece.text for piece in pieces if piece.step == 1) == "死于火星上的地震。"
+    answer = sum(pieces[1:], pieces[0])
+    assert (answer.text, answer.supported) == ("病逝于当涂。", True)
+
+
+def test_an_unsupported_answer_stays_where_no_other_is_better() -> None:
+    llm = judging(YES, replies=["死于火星上的地震。", "死于木星上的洪水。"])
+    answer = run(llm, POEMS, DEATH)
+    assert answer.text == "死于火星上的地震。"
+    assert answer.notes == (UNCHECKED,)
+    assert answer.confidence is not None
+    assert answer.confidence.verdict == "doubtful"
+
+
+def test_a_doubtful_answer_is_noted_and_shown_once_it_is_checked() -> None:
+    llm = judging(UNSURE)
+    pieces = list(answer_chain(llm).stream(Question(ASKED, [DEATH])))
+    assert [piece.text for piece in pieces if piece.text] == ["病逝于当涂。"]
+    answer = sum(pieces[1:], pieces[0])
+    assert answer.notes == (DOUBTFUL,)
+    assert answer.confidence is not None
+    assert answer.confidence.verdict == "doubtful"
+
+
+def test_a_doubtful_answer_that_nothing_supports_is_never_shown() -> None:
+    llm = judging(UNSURE, replies=["死于火星上的地震。"])
+    pieces = list(answer_chain(llm).stream(Question(ASKED, [DEATH])))
+    assert [piece.text for piece in pieces if piece.text] == [NOT_FOUND["zh"]]
+
+
+def test_a_passage_about_another_year_than_is_asked_about_makes_doubtful() -> None:
+    asked = "763年李白是怎样去世的？"
+    answer = run(judging(YES), DEATH, question=asked)
+    assert answer.confidence is not None
+    assert answer.confidence.signals.unmatched == ("763",)
+    certain = run(judging(YES), DEATH).confidence
+    assert certain is not None
+    assert answer.confidence.probability < certain.probability
+
+
+def test_a_server_without_log_probabilities_answers_all_the_same() -> None:
+    answer = run(judging(None), DEATH)
+    assert (answer.text, answer.answered) == ("病逝于当涂。", True)
+    assert answer.confidence is not None
+    assert answer.confidence.probability == 0.9
+
+
+async def test_async_judges_too() -> None:
+    llm = judging(NO_IDEA, YES)
+    answer = await answer_chain(llm, step_tokens=1).ainvoke(Question(ASKED, [POEMS, DEATH]))
+    assert (answer.text, len(llm.judged)) == ("病逝于当涂。", 2)
+
+
+def test_the_sentence_that_carries_the_answer() -> None:
+    text = "李白生于碎叶。宝应元年（762年），李白病逝于当涂。他葬在龙山。"
+    evidence = run(ScriptedChatModel(replies=["病逝于当涂"]), passage(text)).evidence
+    assert evidence is not None
+    assert evidence.sentence == "宝应元年（762年），李白病逝于当涂。"
+    assert text[evidence.start : evidence.end] == evidence.sentence
+    assert run(ScriptedChatModel(replies=["滑雪摔伤"]), passage(text)).evidence is None

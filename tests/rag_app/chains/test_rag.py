@@ -16,7 +16,7 @@ from rag_app.chains.rag import RagInput, rag_chain
 from rag_app.chains.results import Answer
 from rag_app.chains.summarize import summarize_chain
 from rag_app.errors import ModelError, QuestionError
-from tests.scripted import ScriptedChatModel
+from tests.scripted import JudgingChatModel, ScriptedChatModel
 
 QUESTION = "李白是怎样去世的？"
 DEATH = Document(
@@ -157,6 +157,37 @@ def test_nothing_relevant_asks_no_model_and_makes_none(documents: Sequence[Docum
     assert made == []
     assert rag_chain(retriever(), make).invoke(QUESTION).answered
     assert len(made) == 1
+
+
+FAR = Document(DEATH.page_content, metadata={**DEATH.metadata, "relevance": 0.3})
+
+
+@pytest.mark.parametrize(("judgement", "answered"), [(4.0, True), (-4.0, False)])
+def test_a_model_that_can_judge_reads_the_nearest_passage_below_the_threshold(
+    judgement: float, answered: bool
+) -> None:
+    llm = JudgingChatModel(replies=["病逝于当涂。"], judgements=[judgement])
+    answer = rag_chain(retriever(FAR, FAR), llm).invoke(QUESTION)
+    assert answer.answered is answered
+    assert len(answer.citations) == len(llm.judged) == 1
+
+
+def test_a_model_that_cannot_judge_reads_none_below_the_threshold() -> None:
+    llm = scripted()
+    answer = rag_chain(retriever(FAR), llm).invoke(QUESTION)
+    assert (answer.answered, llm.prompts) == (False, [])
+    assert answer.confidence is not None
+    assert answer.confidence.verdict == "refused"
+    assert answer.confidence.signals.relevance == 0.3
+
+
+def test_a_judgement_is_part_of_the_run() -> None:
+    trace = Trace()
+    llm = JudgingChatModel(replies=["病逝于当涂。"], judgements=[4.0])
+    rag_chain(retriever(), llm).invoke(QUESTION, {"callbacks": [trace]})
+    assert ("judge_answer", "rag") in trace.runs
+    assert ("llm", "judge_answer") in trace.runs
+    assert trace.runs[-1] == ("llm", "rag")
 
 
 def test_one_question_is_one_run() -> None:

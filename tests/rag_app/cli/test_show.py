@@ -1,0 +1,52 @@
+"""What is shown of an answer beside its text."""
+
+from dataclasses import replace
+
+import pytest
+
+from rag_app.chains.citations import Citation
+from rag_app.chains.confidence import Confidence, Signals
+from rag_app.chains.results import Answer
+from rag_app.cli import show
+
+PASSAGE = Citation(
+    1, "/文档/李白.txt", "他生于碎叶。李白病逝于当涂。", start=10, end=24, relevance=0.9
+)
+SIGNALS = Signals(relevance=0.9, judgement=3.2, supported=True)
+ANSWER = Answer(
+    "李白怎样去世？", "病逝于当涂", citations=(PASSAGE,), confidence=Confidence.of(SIGNALS)
+)
+
+
+def test_how_sure_why_and_the_sentence_that_carries_the_answer(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show.sources(ANSWER, context=False)
+    shown = capsys.readouterr().err
+    for part in ("sure, 9", "relevance 90%", "own judgement +3.2", "“李白病逝于当涂。”"):
+        assert part in shown
+    assert "他生于碎叶" not in shown
+
+
+def test_a_refusal_shows_why_and_the_nearest_passages(capsys: pytest.CaptureFixture[str]) -> None:
+    signals = replace(SIGNALS, judgement=-1.0, unmatched=("2019",), supported=None)
+    refused = replace(ANSWER, answered=False, confidence=Confidence.of(signals, answered=False))
+    show.sources(refused, context=False)
+    shown = capsys.readouterr().err
+    for part in ("refused", "lack 2019", "own judgement -1.0", "Nearest passages", "他生于碎叶"):
+        assert part in shown
+
+
+def test_json_holds_all_signals() -> None:
+    values = show.answer_json(ANSWER, {"total": 1.0})
+    assert values["text"] == "病逝于当涂"
+    assert values["evidence"] == {
+        "marker": 1, "sentence": "李白病逝于当涂。", "start": 16, "end": 24
+    }  # fmt: skip
+    confidence = values["confidence"]
+    assert confidence["verdict"] == "sure"
+    assert confidence["probability"] > 0.8
+    assert confidence["signals"] == {
+        "relevance": 0.9, "judgement": 3.2, "unmatched": (), "supported": True
+    }  # fmt: skip
+    assert show.answer_json(replace(ANSWER, confidence=None), {})["confidence"] is None
