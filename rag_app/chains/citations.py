@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from langchain_core.documents import Document
 
 from rag_app.chains.facts import Facts, plain_numbers
+from rag_app.chains.orders import has_orders, without_orders
 from rag_app.documents.breadcrumbs import breadcrumb, document_name
 from rag_app.index.store.terms import content_terms, document_terms, is_prefix, query_terms
 
@@ -24,6 +25,8 @@ _UNMARKED = re.compile(r"\s*\|")
 _ITEM = re.compile(r"\s*(?:[-*•]\s+)?\**\d{1,3}\.")
 _FURNITURE = re.compile(r"^\s*(?:[-*•>#]+\s+|\**\d{1,3}[.、)）](?!\d)\s*)+|[*`|]|\[\d{1,3}\]")
 """What is no text of a sentence: numbers of lists, marks of Markdown, marks of the model's own."""
+_FORGED = re.compile(r"^[^\S\n]*\[\d{1,3}\][^\S\n]*", re.MULTILINE)
+"""What looks like the number of another passage."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,18 @@ class Citation:
     """The retriever's fused score."""
     relevance: float | None = None
     """Calibrated probability, 0 to 1, that the passage holds an answer."""
+    suspect: bool = False
+    """Whether its document tells its reader what to answer."""
+
+    @property
+    def name(self) -> str:
+        """The file name, for people."""
+        return PurePath(self.source).name or "no source"
 
     @property
     def place(self) -> str:
         """The file name with page and heading, for people."""
-        parts = [PurePath(self.source).name or "no source"]
+        parts = [self.name]
         if self.page:
             parts.append(f"p. {self.page}")
         if path := self.headings or (self.heading and (self.heading,)):
@@ -71,9 +81,15 @@ class Citation:
 
     @property
     def shown(self) -> str:
-        """The passage as a model reads it: where it stands tells what it is about."""
-        lines = [f"[{self.marker}] {self.place}", self.table_head, self.text]
-        return "\n".join(filter(None, lines))
+        """The passage as a model reads it: where it stands tells what it is about.
+
+        Orders to its reader are left out, and no line of it begins as a passage does.
+        """
+        parts = [self.place, self.table_head or "", _FORGED.sub("", self.text)]
+        if self.suspect:
+            parts = [without_orders(part, suspect=True) for part in parts]
+        place, *lines = parts
+        return "\n".join([f"[{self.marker}] {place}", *filter(None, lines)])
 
 
 @dataclass(frozen=True)
@@ -104,16 +120,25 @@ def cite(passages: Sequence[Document]) -> list[Citation]:
             found |= {"start": start, "end": start + len(passage.page_content)}
         return {**found, "source": str(passage.metadata.get("source", passage.id or ""))}
 
-    return [
+    found = [
         Citation(marker=marker, text=passage.page_content, **fields(passage))
         for marker, passage in enumerate(passages, 1)
     ]
+    suspects = {citation.source for citation in found if _has_orders(citation)}
+    return [replace(citation, suspect=citation.source in suspects) for citation in found]
+
+
+def _has_orders(citation: Citation) -> bool:
+    return has_orders("\n".join([citation.place, citation.table_head or "", citation.text]))
 
 
 def lacking(passages: Sequence[Document]) -> list[str]:
-    """Return notes on what citations of these passages can't say; none for those of our indexes."""
+    """Return notes on passages that give orders, and on what citations of them can't say."""
     found = cite(passages)
-    notes = []
+    notes = [
+        f"{place} tells its reader what to answer; the model was not shown those sentences"
+        for place in dict.fromkeys(citation.name for citation in found if citation.suspect)
+    ]
     if any(citation.relevance is None for citation in found):
         notes.append("the retriever gives no relevance, so no passage was refused as irrelevant")
     if any(citation.start is None or not citation.source for citation in found):

@@ -10,12 +10,16 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.budget import Budget, segments
+from rag_app.chains.orders import without_orders
 from rag_app.chains.prompts import Prompts, Task
 from rag_app.chains.results import Summary
 from rag_app.chains.streaming import Batch, Call, StepChain, Steps, made
 from rag_app.documents.text import Language, language_of
 from rag_app.errors import DocumentError
 from rag_app.settings import DEFAULTS, SummaryChain
+
+ORDERS_LEFT_OUT = "the text tells its reader what to answer; those sentences were left out"
+"""The note of a summary of a text that gives orders."""
 
 BATCH = 8
 """Independent calls handed to the model at once; bounds what an interruption loses."""
@@ -32,7 +36,8 @@ def summarize_chain(
 ) -> Runnable[str | Document, Summary]:
     """Return a Runnable from a text to its `Summary`; its stream is pieces of the summary.
 
-    A text that its summary would not shorten is returned as it is.
+    A text that its summary would not shorten is returned as it is. Sentences that tell their reader
+    what to answer are not read, and that is noted.
 
     Args:
         llm: Any LangChain chat model, or what returns one when it is first needed.
@@ -51,9 +56,16 @@ def summarize_chain(
     templates = Prompts.of(prompts)
 
     def steps(given: str | Document) -> Steps[Summary]:
-        text = given.page_content if isinstance(given, Document) else given
-        if not text.strip():
+        whole = given.page_content if isinstance(given, Document) else given
+        if not whole.strip():
             raise DocumentError("there is no text to summarize")
+        text = without_orders(whole)
+        if not text.strip():
+            raise DocumentError(
+                "the text only tells its reader what to answer; nothing is left of it"
+            )
+        if text != whole:
+            yield Summary(notes=(ORDERS_LEFT_OUT,))
         model = yield from made(llm, "load_llm")
         budget = Budget.of(model, max_new_tokens)
         reading = _Reading(text, language_of(text), model, templates, budget, length, step_tokens)

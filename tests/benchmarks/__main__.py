@@ -8,6 +8,7 @@ for name in (
     "llm_overhead",
     "latency",
     "answers",
+    "injection",
     "indexing",
     "reading",
     "ocr",
