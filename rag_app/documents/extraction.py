@@ -193,6 +193,10 @@ def _text(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedT
         return ExtractedText(page_markdown(text), codec)
     text, codec = decode(data, name, encoding)
     text = clean(text)
+    if kind == "markdown":
+        from rag_app.documents.web.html import without_markdown_comments
+
+        return ExtractedText(without_markdown_comments(text), codec)
     if kind == "csv":
         from rag_app.documents.office.delimited import read_csv
 

@@ -1,7 +1,8 @@
 """Word documents → Markdown: what a reader of the finished document sees, with its numbers.
 
-Deleted and hidden text is left out, moved and inserted text stands where it went. Headers and
-footers are written once; footnotes, comments and text boxes after the paragraph that has them.
+Deleted text and what can't be seen is left out, moved and inserted text stands where it went.
+Headers and footers are written once; footnotes, comments and text boxes after the paragraph that
+has them.
 """
 
 import re
@@ -26,6 +27,11 @@ _SKIPPED = frozenset(
     map(tag, ("w:del", "w:moveFrom", "w:rPr", "w:pPr", "w:instrText", "w:delText", "w:rt",
               "w:sectPr", "w:tblPr", "w:trPr", "w:tcPr", "w:sdtPr", "w:delInstrText"))
 )  # fmt: skip
+_UNREADABLE = 4
+"""Half points."""
+_WHITE = re.compile("(?:F[A-F]){3}", re.IGNORECASE)
+_COLOURED = frozenset(map(tag, ("w:tc", "w:txbxContent", "w:shd", "w:pStyle", "w:highlight")))
+"""What may make it dark behind white text: cells and text boxes have styles of their own."""
 _DEEP = 40
 """Nesting of tables and frames that is followed."""
 
@@ -178,7 +184,7 @@ class _Document:
             if hidden is not None:
                 return value(hidden) not in ("0", "false", "off")
         style = self.styles.get(value(properties.find(tag("w:rStyle"))) or "")
-        return style is not None and style.hidden
+        return (style is not None and style.hidden) or _is_unseen(run, properties)
 
     def _symbol(self, item: Element, _: int) -> str:
         code = int(value(item, "w:char") or "0", 16)
@@ -342,6 +348,22 @@ def diagram_lines(root: Element) -> list[str]:
         if text.strip() and point.get("type") not in ("pres", "parTrans", "sibTrans"):
             lines.append(text.strip())
     return lines
+
+
+def _is_unseen(run: Element, properties: Element) -> bool:
+    """Return whether a run is too small to be read, or white on a white page."""
+    size = value(properties.find(tag("w:sz"))) or ""
+    if size.isdecimal() and int(size) <= _UNREADABLE:
+        return True
+    colour = value(properties.find(tag("w:color"))) or ""
+    if not _WHITE.fullmatch(colour):
+        return False
+    around = {each.tag for each in run.iterancestors()} & _COLOURED
+    paragraph = next(run.iterancestors(tag("w:p")), run).find(tag("w:pPr"))
+    for each in (properties, paragraph):
+        if each is not None:
+            around |= {found.tag for found in each} & _COLOURED
+    return not around and run.getroottree().find(f".//{tag('w:background')}") is None
 
 
 def _choice(item: Element) -> Element:

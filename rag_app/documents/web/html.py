@@ -21,6 +21,10 @@ _WIDER = {
     **dict.fromkeys(("iso-8859-1", "us-ascii"), "cp1252"),
 }
 """What browsers read instead of an encoding: the one that contains it (WHATWG's Encoding)."""
+_FENCED = re.compile(r"(^(?:```|~~~).*?(?:^(?:```|~~~)|\Z))", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.DOTALL)
+_NOTE = re.compile(r"^\[[^\]\n]+\]:[^\S\n]*(?:#|<>)[^\S\n]+[(\"'].*[)\"'][^\S\n]*$", re.MULTILINE)
+"""A link that no text refers to: how Markdown writes notes to its authors."""
 _MAIN_SHARE = 0.4
 """Share of a page's text that its <main> or only <article> must hold to stand for the page."""
 
@@ -54,6 +58,23 @@ def without_comments(page: str) -> str:
         kept.append(page[at:start])
         at = end + 3
     return "".join(kept) + page[at:]
+
+
+def without_markdown_comments(text: str) -> str:
+    r"""Return Markdown without what it does not show, outside blocks of code.
+
+    Example:
+        >>> without_markdown_comments("# Lease\n<!-- draft -->\n[//]: # (Ask Ann.)\nDue in May.")
+        '# Lease\n\n\nDue in May.'
+    """
+    parts = _FENCED.split(text)
+    parts[::2] = [_NOTE.sub("", _without_closed_comments(part)) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _without_closed_comments(text: str) -> str:
+    end = text.rfind("-->") + 3  # beyond it none is closed, and each would be searched to the end
+    return _COMMENT.sub("", text[:end]) + text[end:] if end > 2 else text
 
 
 def page_markdown(page: str) -> str:

@@ -29,11 +29,24 @@ _COMMAND = re.compile(r"[^\W\d_a-zA-Z]{0,4}|[A-Za-z]+(?: [A-Za-z]+)?|\W*")
 """The text of a button that does something rather than say something: 提交, Sign in."""
 
 
+_NEVER = re.compile(
+    r"(?:left|top|right|text-indent|margin-left|margin-top):-\d{4,}|font-size:0(?:px|pt|em|%)?(?:;|$)"
+)
+"""In a style without spaces: far off the page, or of no size."""
+_UNTIL_SHOWN = re.compile(r"display:none|visibility:hidden|opacity:0(?:\.0*)?(?:;|$|!)")
+"""What scripts of a page may show later, as its menus or while it appears."""
+_COLOUR = re.compile(r"(?:^|;)color:([^;!]+)")
+_BACKGROUND = re.compile(r"(?:^|;)background(?:-color)?:([^;!]+)")
+
+
 def remove_unseen(soup: BeautifulSoup) -> None:
     """Take out of a page what a reader never sees, or sees on every page of its site."""
     reachable = set(_reachable(soup))
+    scripted = soup.find("script") is not None
     _label_panels(soup)
-    for tag in soup.find_all(lambda tag: _is_noise(tag, reachable)):
+    for tag in soup.find_all(
+        lambda tag: _is_noise(tag, reachable) or _is_unseen(tag, reachable, scripted=scripted)
+    ):
         if not tag.decomposed:  # with what it stood in
             tag.decompose()
 
@@ -80,6 +93,19 @@ def _is_noise(tag: Tag, reachable: set[str]) -> bool:
     hidden = "hidden" in tag.attrs or tag.get("aria-hidden") == "true"
     closed = tag.name == "dialog" and "open" not in tag.attrs
     return (hidden or closed) and not _opens(tag, reachable)
+
+
+def _is_unseen(tag: Tag, reachable: set[str], *, scripted: bool) -> bool:
+    """Return whether a tag's own style hides it; of a page with scripts only where for good."""
+    style = "".join(str(tag.get("style") or "").lower().split())
+    if not style:
+        return False
+    if _NEVER.search(style):
+        return tag.find(style=re.compile(r"font-size|left|top|text-indent")) is None
+    colour, background = _COLOUR.search(style), _BACKGROUND.search(style)
+    if colour and background and colour[1] == background[1]:
+        return True
+    return not scripted and bool(_UNTIL_SHOWN.search(style)) and not _opens(tag, reachable)
 
 
 def _opens(tag: Tag, reachable: set[str]) -> bool:

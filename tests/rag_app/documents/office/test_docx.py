@@ -177,3 +177,22 @@ def test_what_is_not_read_is_counted() -> None:
     body = text("正文") + picture * 2 + '<w:altChunk r:id="chunk.bin"/>'
     notes = read_docx(word_file(body, {"chunk.bin": b"\x00"}), "a.docx").notes
     assert notes == ["1 embedded documents was not read", "2 pictures were not read"]
+
+
+def test_text_too_small_or_white_on_white_is_left_out() -> None:
+    def run(properties: str, word: str) -> str:
+        return f"<w:r><w:rPr>{properties}</w:rPr><w:t>{word}</w:t></w:r>"
+
+    white, shaded = '<w:color w:val="FFFFFF"/>', '<w:shd w:fill="000000"/>'
+    runs = [
+        run('<w:sz w:val="2"/>', "微小"),
+        run(white, "白字"),
+        run(white + shaded, "黑底白字"),
+        run('<w:color w:val="FF0000"/><w:sz w:val="21"/>', "红字"),
+    ]
+    body = f"<w:p>{''.join(runs)}</w:p>{table(cell('<w:p>' + run(white, '表头') + '</w:p>'))}"
+    found = read_docx(word_file(body), "a.docx").text
+    assert "黑底白字红字" in found
+    assert "表头" in found
+    assert "微小" not in found
+    assert found.count("白字") == 1

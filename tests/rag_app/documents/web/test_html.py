@@ -1,6 +1,6 @@
 import pytest
 
-from rag_app.documents.web.html import page_markdown
+from rag_app.documents.web.html import page_markdown, without_markdown_comments
 
 
 def test_questions_in_buttons_are_headings_and_commands_are_left_out() -> None:
@@ -83,3 +83,42 @@ def test_items_that_are_never_closed() -> None:
 )
 def test_pages_that_look_like_something_else_are_read_without_a_word(page: str) -> None:
     assert page_markdown(page).endswith("节假日不办公。")
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "display: none",
+        "visibility:hidden",
+        "opacity: 0",
+        "font-size:0",
+        "position:absolute; left:-9999px",
+        "color:#fff; background-color: #fff",
+    ],
+)
+def test_what_a_style_hides_for_good_is_left_out(style: str) -> None:
+    page = f'<p>今日停水。</p><p style="{style}">照常供水。</p>'
+    assert page_markdown(page) == "今日停水。"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        '<script src="a.js"></script><p style="opacity:0">今日停水。</p>',
+        '<script src="a.js"></script><div style="display:none">今日停水。</div>',
+        '<a href="#more">更多</a><div id="more" style="display:none">今日停水。</div>',
+        '<ul style="font-size:0"><li style="font-size:14px">今日停水。</li></ul>',
+        '<p style="color:#fff;background:#000;opacity:0.5">今日停水。</p>',
+    ],
+)
+def test_what_a_click_or_a_script_shows_stays(page: str) -> None:
+    assert "今日停水。" in page_markdown(page)
+
+
+def test_comments_of_markdown_are_left_out_but_not_in_code() -> None:
+    text = "甲\n<!-- 乙\n-->\n[//]: # (丙)\n[a]: https://a.example\n"
+    text += "```html\n<!-- 丁 -->\n```\n戊 <!-- 己"
+    found = without_markdown_comments(text)
+    assert not set(found) & set("乙丙")
+    assert set(found) >= set("甲丁戊己")
+    assert "[a]: https://a.example" in found
