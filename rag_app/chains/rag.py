@@ -21,6 +21,12 @@ from rag_app.chains.judgement import can_judge
 from rag_app.chains.prompts import Prompts
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, made
+from rag_app.chains.translation import (
+    in_language_of,
+    merged,
+    other_language,
+    translate_question_chain,
+)
 from rag_app.documents.text import language_of
 from rag_app.errors import QuestionError
 from rag_app.index.search.relevance import above_threshold, most_relevant_first
@@ -37,6 +43,7 @@ PARTS: Mapping[str, str] = {
     "load_llm": "language model",
     "condense_question": "standalone question",
     "judge_answer": "own judgement",
+    "translate_question": "translated question",
     "read_document": "reading the document",
 }
 """What the runs of a chain are called for people."""
@@ -106,7 +113,8 @@ def rag_chain(
         retriever: Any LangChain retriever. Passages whose metadata hold no ``relevance`` are all
             read, and the answer notes what they lack.
         llm: Any LangChain chat model. Retriever and model can be functions that return them,
-            called when they are first needed: without a relevant passage no model is.
+            called when they are first needed: without a relevant passage no model is, unless the
+            passages are in another language, into which it translates the question.
         kind: How the passages are read; see `answer_chain`.
         threshold: Probability below which the question is refused. Passages of a lower relevance
             are not read, but for the first where the model can judge whether it answers.
@@ -139,6 +147,14 @@ def rag_chain(
             question = yield Invoke(condense_question_chain(model, templates), conversation)
         searching = yield from made(retriever, "load_retriever")
         passages = yield Invoke(searching, bare_question(question))
+        read_as = question
+        found = most_relevant_first(above_threshold(passages, threshold))
+        if language := other_language(question, found, passages):
+            model = yield from made(model, "load_llm")
+            translate = translate_question_chain(model, language, templates)
+            if translated := (yield Invoke(translate, question)):
+                read_as = translated
+                passages = merged(passages, (yield Invoke(searching, bare_question(translated))))
         likely = above_threshold(passages, WORTH_READING * threshold)
         if not likely:
             yield not_found(question, passages)
@@ -149,9 +165,12 @@ def rag_chain(
         if not relevant and not can_judge(model):
             yield not_found(question, passages)
             return
-        if notes := lacking(relevant):
+        if notes := lacking(relevant or likely[:1]):
             yield Answer(question, notes=tuple(notes))
-        yield from reader.steps(Question(question, relevant or likely[:1]), model)
+        reading = reader.steps(Question(read_as, relevant or likely[:1]), model)
+        if read_as != question:
+            reading = in_language_of(question, reading, model, templates)
+        yield from reading
 
     return StepChain(steps, "rag")
 

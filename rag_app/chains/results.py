@@ -58,6 +58,8 @@ class Answer:
     """What the reader should know, such as passages that did not fit."""
     confidence: Confidence | None = None
     """How sure it is, once the answer is whole; None where nothing tells."""
+    original: str = ""
+    """The answer in the documents' words, where ``text`` is its translation."""
 
     def __add__(self, other: "Answer") -> "Answer":
         revised = replaces(self, other)
@@ -70,6 +72,7 @@ class Answer:
             step=other.step if revised else self.step,
             notes=self.notes + other.notes,
             confidence=other.confidence or self.confidence,
+            original=other.original or self.original,
         )
 
     def marker(self) -> Marker:
@@ -87,12 +90,16 @@ class Answer:
 
         An answer that none supports is put in other words than the document's, or invented.
         """
-        return self.answered and supported(self.text, self.citations)
+        return self.answered and supported(self.original or self.text, self.citations)
 
     @property
     def evidence(self) -> Evidence | None:
         """The sentence of a passage that carries the answer, where one does."""
-        return evidence(self.question, self.text, self.citations) if self.answered else None
+        return (
+            evidence(self.question, self.original or self.text, self.citations)
+            if self.answered
+            else None
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,141 @@
+"""Questions in another language than the documents': searched and read in theirs, answered in its.
+
+A small model reads best in the language of what it reads, and the words of an answer can be checked
+against a passage in that language alone. So the question is translated, the answer is found and
+checked as for any other question, and then translated back.
+"""
+
+import re
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.language_models import BaseChatModel
+
+from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Prompts
+from rag_app.chains.results import Answer
+from rag_app.chains.streaming import Call, StepChain, Steps
+from rag_app.documents.text import HAN_CHARACTER, Language, language_of
+
+_LONGEST = 300
+"""Characters by which a translation may be longer than what it translates."""
+_WORD = re.compile(r"[A-Za-z]{2,}")
+_FEWEST_WORDS = 5
+"""Latin words of a passage in English; product names in a table are fewer."""
+_LETTER = re.compile(r"[^\W\d_]")
+_LABEL = re.compile(
+    r"^(?:问题|译文|翻译|答案|question|translation|answer)\s*[:：]\s*", re.IGNORECASE
+)
+
+
+def other_language(
+    question: str, relevant: Sequence[Document], nearest: Sequence[Document]
+) -> Language | None:
+    """Return the language to translate a question into, None where it needs no translation.
+
+    That of the most relevant passage decides; where none is relevant, a passage of the other
+    language among the nearest is enough: words of one language find nothing in the other.
+
+    Args:
+        question: As it was asked.
+        relevant: The passages found relevant, best first.
+        nearest: All passages found.
+
+    Example:
+        >>> other_language("Where did Li Bai die?", [], [Document("李白病逝于当涂。")])
+        'zh'
+    """
+    asked = language_of(question)
+    for passage in relevant[:1] or nearest:
+        found = _language(passage.page_content)
+        if found and found != asked:
+            return found
+    return None
+
+
+def _language(text: str) -> Language | None:
+    """Return the language that most of a passage is in, None where it is little but numbers."""
+    han, words = len(HAN_CHARACTER.findall(text)), len(_WORD.findall(text))
+    if han > 2 * words:
+        return "zh"
+    return "en" if words >= _FEWEST_WORDS else None
+
+
+def translate_question_chain(
+    llm: BaseChatModel, language: Language, prompts: Prompts | None = None
+) -> StepChain[str, str]:
+    """Return a Runnable from a question to its translation, nothing where the model has none."""
+    templates = prompts or Prompts()
+
+    def steps(question: str) -> Steps[str]:
+        messages = templates.messages("translate_question", language, question=question)
+        reply = yield Call(llm, messages)
+        yield _usable(reply, question, language)
+
+    return StepChain(steps, "translate_question")
+
+
+def merged(passages: Sequence[Document], more: Sequence[Document]) -> list[Document]:
+    """Return the passages of two searches, each once and as the search that rates it higher does.
+
+    There are as many as the longer search found, the most relevant.
+    """
+    best: dict[str, Document] = {}
+    for passage in [*passages, *more]:
+        key = passage.id or passage.page_content
+        if key not in best or _relevance(passage) > _relevance(best[key]):
+            best[key] = passage
+    ranked = sorted(best.values(), key=_relevance, reverse=True)
+    return ranked[: max(len(passages), len(more))]
+
+
+def _relevance(passage: Document) -> float:
+    return float(passage.metadata.get("relevance", 1.0))
+
+
+def in_language_of(
+    question: str, steps: Steps[Answer], llm: BaseChatModel, prompts: Prompts
+) -> Generator[Any, Any, None]:
+    """Yield the steps of an answer in another language, and then the answer in the question's.
+
+    The answer in the documents' words is not shown as it comes; it is kept as ``original``.
+    """
+    whole, reply = Answer(question), None
+    while True:
+        try:
+            step = steps.send(reply)
+        except StopIteration:
+            break
+        reply = None
+        if isinstance(step, Answer):
+            whole += step
+            yield replace(step, question=question, text="")
+        elif isinstance(step, Call) and step.piece:
+            reply = yield replace(step, piece=None)
+            whole += step.piece(reply) if reply else Answer()
+        else:
+            reply = yield step
+    language = language_of(question)
+    if not whole.answered:
+        yield Answer(text=_said(whole.text, language), step=whole.step + 1)
+        return
+    text = whole.text
+    if language_of(text) != language and _LETTER.search(text):
+        values = {"question": question, "answer": text}
+        translation = yield Call(llm, prompts.messages("translate_answer", language, **values))
+        text = _usable(translation, text, language) or text
+    note = (f"in the documents' words: {whole.text}",) if text != whole.text else ()
+    yield Answer(text=text, original=whole.text, step=whole.step + 1, notes=note)
+
+
+def _said(text: str, language: Language) -> str:
+    """Return in a language what the user is told where there is no answer."""
+    return NOT_FOUND[language] if text in NOT_FOUND.values() else NO_ANSWER[language]
+
+
+def _usable(reply: str, original: str, language: Language) -> str:
+    """Return a translation without a label; nothing where the model did something else."""
+    text = _LABEL.sub("", reply.strip()).strip()
+    fits = len(text) <= 4 * len(original) + _LONGEST
+    return text if fits and language_of(text) == language else ""

@@ -1,0 +1,98 @@
+"""Questions in another language than the documents'."""
+
+import pytest
+from langchain_core.documents import Document
+
+from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND
+from rag_app.chains.rag import rag_chain
+from rag_app.chains.results import Answer
+from rag_app.chains.translation import merged, other_language
+from tests.rag_app.chains.test_rag import ListRetriever
+from tests.scripted import ScriptedChatModel
+
+QUESTION = "Where did Li Bai die?"
+PLACE = {"source": "李白.txt", "start": 0, "end": 18}
+DEATH = Document("宝应元年（762年），李白病逝于当涂。", metadata={**PLACE, "relevance": 0.9})
+FAR = Document(DEATH.page_content, metadata={**PLACE, "relevance": 0.02})
+TEA = "Green tea is steamed and then dried in the sun."
+
+
+class TranslatingRetriever(ListRetriever):
+    """Finds the passage relevant when it is asked in Chinese alone."""
+
+    def _get_relevant_documents(self, query: str, **_: object) -> list[Document]:
+        self.asked.append(query)
+        return [DEATH if "李白" in query else FAR]
+
+
+def ask(retriever: ListRetriever, *replies: str) -> tuple[Answer, ScriptedChatModel]:
+    llm = ScriptedChatModel(replies=list(replies))
+    return rag_chain(retriever, llm).invoke(QUESTION), llm
+
+
+def test_the_question_is_translated_and_the_answer_translated_back() -> None:
+    retriever = TranslatingRetriever(documents=[], asked=[])
+    answer, llm = ask(retriever, "李白在哪里去世？", "当涂", "Dangtu")
+    assert retriever.asked == [QUESTION, "李白在哪里去世？"]
+    assert (answer.question, answer.text, answer.original) == (QUESTION, "Dangtu", "当涂")
+    assert answer.supported  # by what the documents say
+    assert "李白在哪里去世？" in llm.prompts[1]
+    assert any("当涂" in note for note in answer.notes)
+
+
+def test_what_is_shown_as_it_comes_is_in_the_questions_language() -> None:
+    llm = ScriptedChatModel(replies=["李白在哪里去世？", "当涂", "Dangtu"])
+    chain = rag_chain(TranslatingRetriever(documents=[], asked=[]), llm)
+    assert "".join(piece.text for piece in chain.stream(QUESTION)) == "Dangtu"
+
+
+def test_an_answer_that_is_not_translated_is_shown_in_the_documents_words() -> None:
+    answer, _ = ask(
+        TranslatingRetriever(documents=[], asked=[]), "李白在哪里去世？", "当涂", "当涂"
+    )
+    assert answer.text == "当涂"
+    assert answer.notes == ()
+
+
+@pytest.mark.parametrize("reply", ["I do not know.", " ", "李白" * 400])
+def test_a_reply_that_is_no_translation_is_not_searched_for(reply: str) -> None:
+    retriever = TranslatingRetriever(documents=[], asked=[])
+    answer, _ = ask(retriever, reply)
+    assert retriever.asked == [QUESTION]
+    assert (answer.answered, answer.text) == (False, NOT_FOUND["en"])
+
+
+def test_a_refusal_is_in_the_questions_language() -> None:
+    retriever = TranslatingRetriever(documents=[], asked=[])
+    answer, _ = ask(retriever, "李白在哪里去世？", NO_ANSWER["zh"])
+    assert (answer.answered, answer.text) == (False, NO_ANSWER["en"])
+
+
+@pytest.mark.parametrize(
+    ("question", "relevant", "nearest", "language"),
+    [
+        ("李白在哪里去世？", [], ["李白病逝于当涂。"], None),
+        ("李白在哪里去世？", [], ["1,200 | 3,400 | XK-2"], None),
+        ("绿茶怎么做？", [], [TEA], "en"),
+        ("绿茶怎么做？", ["绿茶蒸青。"], [TEA], None),
+        ("How is green tea made?", [TEA], ["绿茶蒸青。", TEA], None),
+        ("How is green tea made?", ["绿茶蒸青。", TEA], [TEA], "zh"),
+        (
+            "What does SDK 2.4 need?",
+            [],
+            ["SDK 2.4 需要 Android 8.0 以上的系统，最低 2 GB 内存。"],
+            "zh",
+        ),
+        ("Anything?", [], [], None),
+    ],
+)
+def test_the_language_of_what_was_found_decides(
+    question: str, relevant: list[str], nearest: list[str], language: str | None
+) -> None:
+    found = [[Document(text) for text in texts] for texts in (relevant, nearest)]
+    assert other_language(question, *found) == language
+
+
+def test_two_searches_are_merged_by_relevance() -> None:
+    other = Document("杜甫生于巩县。", metadata={"source": "杜甫.txt", "relevance": 0.5})
+    assert merged([FAR, other], [DEATH]) == [DEATH, other]
