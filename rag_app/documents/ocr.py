@@ -4,6 +4,7 @@ The models lie in the wheel of ``rapidocr`` (extra ``ocr``); nothing is fetched.
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -21,6 +22,8 @@ from rag_app.errors import DocumentError
 from rag_app.settings import OcrMode
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 _MOST_PIXELS = 200_000_000
@@ -41,6 +44,16 @@ _LOOKED_AT = 3
 """Lines by which it is told how a page lies."""
 _UNSURE = 0.8
 """Confidence below which a line is said to be uncertain."""
+_INK = 60
+"""Shades of grey, of 256, by which ink differs from paper."""
+_LEAST = 0.3
+"""Confidence below which a line is none."""
+_ZERO = re.compile(
+    "(?<=[一二三四五六七八九十〇])[OoDQ0○]+(?=[一二三四五六七八九十〇年月日号])"
+    "|(?<=[一二][〇一二三四五六七八九OoDQ0○。口])[OoDQ0○。口](?=[〇一二三四五六七八九OoDQ0○。口]年)"
+    "|(?<=[一二])[OoDQ0○。口](?=[〇一二三四五六七八九OoDQ0○。口]{2}年)"
+    "|(?<=[一二][〇一二三四五六七八九OoDQ0○。口]{2})[OoDQ0○。口](?=年)"
+)
 _ONE_READER = Lock()
 
 
@@ -99,17 +112,20 @@ def read_picture(image: "Image") -> PageCharacters:
     image = image.convert("RGB")
     if max(image.size) > _LONGEST:
         image.thumbnail((_LONGEST, _LONGEST))
-    lines = _lines(image)
-    turn = ""
-    tall = _is_mostly(lines, lambda line: line.height > _TALL * line.width and len(line.text) > 1)
-    if tall or _confidence(lines) < _TURNED:
-        by, confidence = _best_turn(image, lines, (90, 270) if tall else (0, 180))
+    found, turn = _found(image), ""
+    if _is_tall(found):
+        by, confidence = _best_turn(image, found, (90, 270))
         # A line of a turned page is turned back and read with ease, characters on their sides not.
-        if tall and confidence < _TURNED:
-            lines, turn = [_read_downwards(image, line) for line in lines], "vertical"
-        elif by:
+        if confidence >= _TURNED:
             image = image.rotate(by, expand=True)
-            lines = _lines(image)
+            lines = _read_all(image, _found(image))
+        else:
+            lines, turn = _read_all(image, found, _read_downwards), "vertical"
+    else:
+        lines = _read_all(image, found)
+        if lines and _confidence(lines) < _TURNED and _best_turn(image, lines, (0, 180))[0]:
+            image = image.rotate(180)
+            lines = _read_all(image, _found(image))
     angle = 0.0 if turn else _skew(lines)
     usual = median(line.width if turn else line.height for line in lines) if lines else 0.0
     chars = [char for line in lines for char in _chars(line, angle, image.height, turn, usual)]
@@ -127,7 +143,6 @@ def _engine() -> Any:
     return RapidOCR(
         params={
             "Global.log_level": "error",
-            "Global.text_score": 0.3,
             "EngineConfig.onnxruntime.intra_op_num_threads": threads,
             # As many lines are found as in the whole picture, in a third of the time.
             "Det.limit_type": "max",
@@ -136,36 +151,68 @@ def _engine() -> Any:
     )
 
 
-def _lines(image: "Image") -> list[_Line]:
+def _found(image: "Image") -> list[_Line]:
+    """Return where there are lines on a page, not yet read."""
     import numpy as np
 
     with _ONE_READER:
-        result = _engine()(np.asarray(image), use_det=True, use_cls=False, use_rec=True)
-    if result.txts is None:
-        return []
-    return [
-        _Line(text, float(score), tuple((float(x), float(y)) for x, y in box))
-        for text, score, box in zip(result.txts, result.scores, result.boxes, strict=True)
-    ]
+        result = _engine()(np.asarray(image), use_det=True, use_cls=False, use_rec=False)
+    boxes = () if result.boxes is None else result.boxes
+    return [_Line("", 0.0, tuple((float(x), float(y)) for x, y in box)) for box in boxes]
+
+
+def _is_tall(lines: Sequence[_Line]) -> bool:
+    """Return whether most lines go down the page."""
+    tall = sum(line.height for line in lines if line.height > _TALL * line.width)
+    return tall > _MOSTLY * sum(max(line.width, line.height) for line in lines)
+
+
+def _read_all(
+    image: "Image",
+    lines: Sequence[_Line],
+    read: "Callable[[Image, _Line], _Line] | None" = None,
+) -> list[_Line]:
+    found = [(read or _read)(image, line) for line in lines]
+    return [line for line in found if line.text and line.score >= _LEAST]
+
+
+def _read(image: "Image", line: _Line) -> _Line:
+    part = _part(image, line)
+    if line.height > _TALL * line.width:
+        part = part.rotate(90, expand=True)
+    return _text_in(part)._replace(corners=line.corners)
+
+
+def _ink(image: "Image") -> "NDArray[np.bool_]":
+    """Return which pixels are of another grey than the paper, rows first."""
+    import numpy as np
+
+    grey = np.asarray(image.convert("L"), dtype=np.int16)
+    return np.asarray(np.abs(grey - np.median(grey)) > _INK)
+
+
+def _part(image: "Image", line: _Line) -> "Image":
+    """Return the picture of a line."""
+    from PIL.Image import Resampling, Transform
+
+    upper_left, upper_right, lower_right, lower_left = line.corners
+    quad = (*upper_left, *lower_left, *lower_right, *upper_right)
+    size = (max(1, round(line.width)), max(1, round(line.height)))
+    return image.transform(size, Transform.QUAD, quad, Resampling.BICUBIC)
 
 
 def _best_turn(image: "Image", lines: Sequence[_Line], angles: Sequence[int]) -> tuple[int, float]:
     """Return by which of the angles the longest lines are read best, and how surely."""
-    from PIL.Image import Transform
+    longest = sorted(lines, key=lambda line: -max(line.width, line.height))[:_LOOKED_AT]
+    parts = [_part(image, line) for line in longest]
 
     def confidence(angle: int) -> float:
-        return _confidence([_read_line(part.rotate(angle, expand=True)) for part in parts])
+        return _confidence([_text_in(part.rotate(angle, expand=True)) for part in parts])
 
-    parts = []
-    for line in sorted(lines, key=lambda line: -len(line.text))[:_LOOKED_AT]:
-        upper_left, upper_right, lower_right, lower_left = line.corners
-        quad = (*upper_left, *lower_left, *lower_right, *upper_right)
-        size = (max(1, round(line.width)), max(1, round(line.height)))
-        parts.append(image.transform(size, Transform.QUAD, quad))
     return max(((angle, confidence(angle)) for angle in angles), key=lambda found: found[1])
 
 
-def _read_line(image: "Image") -> _Line:
+def _text_in(image: "Image") -> _Line:
     """Return what a picture of nothing but a line says."""
     import numpy as np
 
@@ -173,12 +220,8 @@ def _read_line(image: "Image") -> _Line:
         result = _engine()(np.asarray(image), use_det=False, use_cls=False, use_rec=True)
     text, score = (result.txts[0], float(result.scores[0])) if result.txts else ("", 0.0)
     (width, height) = image.size
+    text = _ZERO.sub(lambda zeros: "〇" * len(zeros[0]), text)
     return _Line(text, score, ((0, 0), (width, 0), (width, height), (0, height)))
-
-
-def _is_mostly(lines: Sequence[_Line], holds: Callable[[_Line], bool]) -> bool:
-    length = sum(len(line.text) for line in lines)
-    return sum(len(line.text) for line in lines if holds(line)) > _MOSTLY * length
 
 
 def _confidence(lines: Sequence[_Line]) -> float:
@@ -226,43 +269,42 @@ def _chars(line: _Line, angle: float, height: int, turn: str, usual: float) -> l
 
 
 def _read_downwards(image: "Image", line: _Line) -> _Line:
-    """Return a line that is written downwards, read again with its characters side by side."""
+    """Return a line that is written downwards, read with its characters side by side."""
+    from PIL import Image as Pictures
+
     xs, ys = [x for x, _ in line.corners], [y for _, y in line.corners]
     column = image.crop((int(min(xs)), int(min(ys)), math.ceil(max(xs)), math.ceil(max(ys))))
     cells = _cells(column)
     if len(cells) < 2:
-        return line
-    size = max(column.width, *(bottom - top for top, bottom in cells)) + 4
-    from PIL import Image as Pictures
-
+        return _read(image, line)
+    size = max(max(cell.size) for cell in cells) + 4
     strip = Pictures.new("RGB", (size * len(cells), size), "white")
-    for number, (top, bottom) in enumerate(cells):
-        cell = column.crop((0, top, column.width, bottom))
+    for number, cell in enumerate(cells):
         place = (number * size + (size - cell.width) // 2, (size - cell.height) // 2)
         strip.paste(cell, place)
-    read = _read_line(strip)
-    return line if read.score <= line.score else read._replace(corners=line.corners)
+    read = _text_in(strip)._replace(corners=line.corners)
+    return read if read.score >= _UNSURE else max(read, _read(image, line), key=lambda it: it.score)
 
 
-def _cells(column: "Image") -> list[tuple[int, int]]:
-    """Return the top and bottom of each character of a column, parted where there is no ink."""
+def _cells(column: "Image") -> list["Image"]:
+    """Return the characters of a column, parted where there is no ink."""
     import numpy as np
 
-    grey = np.asarray(column.convert("L"), dtype=np.int16)
-    paper = np.median(grey)
-    inked = (np.abs(grey - paper) > 60).any(axis=1)
+    ink = _ink(column)
+    across = np.flatnonzero(ink.any(axis=0)).tolist() or [0, column.width]
+    left, right = across[0], across[-1] + 1
     cells: list[tuple[int, int]] = []
     start = None
-    for row, ink in enumerate(np.append(inked, False).tolist()):
-        if ink and start is None:
+    for row, inked in enumerate(np.append(ink.any(axis=1), False).tolist()):
+        if inked and start is None:
             start = row
-        elif not ink and start is not None:
-            if cells and row - cells[-1][0] <= 1.05 * column.width:  # parts of one character
+        elif not inked and start is not None:
+            if cells and row - cells[-1][0] <= 1.05 * (right - left):  # parts of one character
                 cells[-1] = (cells[-1][0], row)
             else:
                 cells.append((start, row))
             start = None
-    return cells
+    return [column.crop((left, top, right, bottom)) for top, bottom in cells]
 
 
 def read_image(data: bytes, name: str, read: ReadPicture | None = None) -> ExtractedText:

@@ -39,12 +39,14 @@ Font = ImageFont.FreeTypeFont
 
 
 def wrapped(text: str, count: int) -> list[str]:
-    """Break a text into lines of ``count`` characters."""
+    """Break a text into lines of ``count`` characters, and one that hangs over if it must."""
     rows = []
     while text:
         end = count
-        while end < len(text) and text[end] in NOT_FIRST:
+        if text[end : end + 1] and text[end] in NOT_FIRST:
             end += 1
+        while end < len(text) and text[end] in NOT_FIRST:
+            end -= 1
         rows.append(text[:end])
         text = text[end:]
     return rows

@@ -9,6 +9,7 @@ from statistics import median
 
 from rag_app.documents.pdf.layout import Block, Table
 from rag_app.documents.pdf.lines import Fragment
+from rag_app.documents.text import HAN
 
 _FULL = 0.8
 """Share of a column's width from which on a line was broken by the width alone."""
@@ -30,6 +31,8 @@ _BEGINS = re.compile(
     r"[-•·●■◆○*#▪–]\s|[（(]?[一二三四五六七八九十\d]{1,3}[、.．)）](?!\d)"
     r"|第[一二三四五六七八九十百千零〇两\d]{1,8}[章节条篇部编回卷款]|\u3000|[A-Z图表][\d.]+\s"
 )
+_ZEROS = re.compile(f"0+(?![年月日号时点分秒])[{HAN}]")
+"""The rest of a number, however short the line before it: no number begins so."""
 _NOTE = re.compile(r"[\d①-⑳*†‡＊※\[［〔(（]|注")
 
 
@@ -120,6 +123,8 @@ def _goes_on(
         return same and before.bottom - line.top < line.size and _fills(before, block, _FULL)
     if abs(before.size - line.size) > 0.12 * before.size or _is_apart(before, line, leading):
         return False
+    if before.text[-1:].isdigit() and _ZEROS.match(line.text):
+        return True
     if not _fills(before, block, _FULL_SENTENCE if _ENDS.search(before.text) else _FULL):
         return False
     if _BEGINS.match(line.text):

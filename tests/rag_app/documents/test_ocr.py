@@ -1,6 +1,7 @@
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -103,3 +104,31 @@ def test_pictures_are_left_alone_if_one_says_so() -> None:
     Path("scan.png").write_bytes(png(picture()))
     with pytest.raises(DocumentError, match="picture"):
         FileLoader("scan.png", ocr="never").load()
+
+
+@pytest.mark.parametrize(
+    ("read", "right"),
+    [
+        ("二O二四年三月", "二〇二四年三月"),
+        (
+            "一九九o年，二○○八年，二。二四年，二口一O年",
+            "一九九〇年，二〇〇八年，二〇二四年，二〇一〇年",
+        ),
+        ("一O三号楼，二0日", "一〇三号楼，二〇日"),
+        ("共二。三月交货，O型血，A0纸，一口二三", "共二。三月交货，O型血，A0纸，一口二三"),
+        ("2008年，第一O号", "2008年，第一〇号"),
+    ],
+)
+def test_zeros_among_chinese_numerals(
+    read: str, right: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Engine:
+        """Finds one line in every picture, and reads the same in it."""
+
+        def __call__(self, image: object, *, use_det: bool, **_: bool) -> SimpleNamespace:
+            corners = [[0, 0], [400, 0], [400, 30], [0, 30]]
+            return SimpleNamespace(boxes=[corners] if use_det else None, txts=[read], scores=[1.0])
+
+    monkeypatch.setattr(ocr, "_engine", Engine)
+    found = ocr.read_picture(Image.new("RGB", (500, 100), "white"))
+    assert "".join(char.text for char in found.chars) == right

@@ -26,6 +26,15 @@ def test_a_number_broken_by_the_end_of_a_line_is_one_again() -> None:
     assert read(lambda canvas: lines(canvas, text)).text == "".join(text)
 
 
+def test_the_zeros_of_a_number_belong_to_it_however_short_its_line_is() -> None:
+    parts = [*PROSE[:2], "可以续借一次，单价超过人民币800", "0元的图书不外借，遗失须赔偿。"]
+    assert read(lambda canvas: lines(canvas, parts)).text == "".join(parts)
+    parts = [*PROSE[:2], "去年的产量是800", "2024年的产量是900", "08时开门"]
+    assert read(lambda canvas: lines(canvas, parts)).text.endswith(
+        "800\n2024年的产量是900\n08时开门"
+    )
+
+
 def test_a_paragraph_is_one_line() -> None:
     assert read(lambda canvas: lines(canvas, PROSE)).text == JOINED
 
