@@ -162,7 +162,7 @@ def test_not_found_calls_no_model_and_shows_the_nearest() -> None:
     assert not_found("How many?", []).text == NOT_FOUND["en"]
 
 
-YES, NO_IDEA, UNSURE = 4.0, -4.0, 1.9
+YES, NO_IDEA, UNSURE = 4.0, -4.0, 1.6
 
 
 def judging(*judgements: float | None, replies: list[str] | None = None) -> JudgingChatModel:
