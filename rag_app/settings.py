@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     embedding: str = "multilingual-e5-small"
     """Catalog name, sentence-transformers folder, hub name, OpenAI-compatible URL, or LangChain's
     ``provider:model``."""
+    embedding_dtype: Literal["int8", "float32"] | None = None
+    """In which the matrices of a model of this machine are multiplied; by default int8 for the
+    default model, and float32 for others unless they were pulled with ``--onnx``. An index made in
+    one can be searched in the other."""
     embedding_batch: int = Field(default=16, ge=1)
     chunk_size: int = Field(default=CHUNK_SIZE, ge=20)
     """Characters."""
@@ -85,7 +89,7 @@ class Settings(BaseSettings):
     """Sent to an OpenAI-compatible URL or a provider."""
     context_length: int = Field(default=8192, ge=256)
     threads: int | None = Field(default=None, ge=1)
-    """CPU threads; by default every physical core."""
+    """CPU threads; by default every physical core, for llama.cpp less those others keep busy."""
     gpus: str | None = None
     """Comma-separated GPU indices; by default the first one there is."""
     quantize: Literal["8bit", "4bit"] | None = None

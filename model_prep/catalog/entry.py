@@ -6,6 +6,7 @@ from typing import Literal
 Role = Literal["llm", "embedding"]
 SourceKind = Literal["wheels", "hub"]
 Conversion = Literal["e5"]
+EncoderDtype = Literal["int8", "float32"]
 
 
 @dataclass(frozen=True)
@@ -91,3 +92,6 @@ class ModelEntry:
     """Put before a question by an embedding model's callers."""
     passage_prefix: str = ""
     """Put before a passage."""
+    encoder_dtype: EncoderDtype = "float32"
+    """In which ONNX Runtime multiplies an embedding model's matrices, where nothing else is said:
+    int8 where it was measured to find as well."""

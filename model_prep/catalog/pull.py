@@ -14,11 +14,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
-from model_prep.catalog.entry import HubSource, ModelEntry, ModelSource, SourceKind
+from model_prep.catalog.entry import EncoderDtype, HubSource, ModelEntry, ModelSource, SourceKind
 from model_prep.catalog.manifest import is_complete, manifest_of, write_manifest
 from model_prep.catalog.models import entry_of, find
 from model_prep.errors import DiskSpaceError, ModelPrepError, PullError, UnreachableError
-from model_prep.output import PARTIAL, cannot_write, require_space, sync, sync_folder
+from model_prep.output import PARTIAL, cannot_write, is_full, require_space, sync, sync_folder
 from model_prep.progress import Progress, folder_size
 
 
@@ -68,6 +68,7 @@ def pull(
     *,
     folder: Path | None = None,
     source: SourceKind | None = None,
+    encoder_dtype: EncoderDtype | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Fetch a catalog model unless it is there; an earlier attempt is continued.
@@ -76,6 +77,8 @@ def pull(
         name: As in the catalog.
         folder: In place of `models_folder`.
         source: Only sources of this kind.
+        encoder_dtype: Of the ONNX graph of an embedding model, in place of the catalog's. Where
+            int8 is there, it is used.
         progress: Told how far it is.
 
     Returns:
@@ -101,9 +104,46 @@ def pull(
             with _locked(entry, folder, report):
                 if not is_pulled(name, folder):  # another process may have been faster
                     _make(entry, sources, folder, report)
+        place = model_path(name, folder)
+        if entry.role == "embedding":
+            _add_graph(entry, place, encoder_dtype)
     except OSError as error:
         raise cannot_write(folder, error) from error
-    return model_path(name, folder)
+    return place
+
+
+def quantize_folder(folder: Path) -> Path:
+    """Write the int8 graph of an encoder's folder, in which it is run from then on; return it.
+
+    Raises:
+        PullError: it is no encoder that can have one, or the folder can't be written.
+    """
+    from model_prep.catalog.onnx_encoder import supports, write_graph
+
+    if not supports(folder):
+        msg = (
+            f"{folder} is no BERT encoder with float32 weights in model.safetensors, and is run by "
+            "sentence-transformers; leave out --onnx"
+        )
+        raise PullError(msg)
+    try:
+        return write_graph(folder, "int8")
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def _add_graph(entry: ModelEntry, place: Path, dtype: EncoderDtype | None) -> None:
+    """Write the ONNX graph of an encoder that can have one."""
+    from model_prep.catalog.onnx_encoder import preferred_dtype, supports, write_graph
+
+    if not supports(place):
+        return
+    try:
+        write_graph(place, dtype or preferred_dtype(place, entry))
+    except OSError as error:
+        # A folder that only others may write: the graph is made when it is needed.
+        if dtype or is_full(error):
+            raise
 
 
 @contextmanager

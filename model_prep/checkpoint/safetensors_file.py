@@ -6,6 +6,7 @@ Source of the format: github.com/huggingface/safetensors.
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 from model_prep.checkpoint.tensors import TensorData
 from model_prep.json_file import write_json
@@ -86,16 +87,33 @@ def _shards(tensors: list[TensorData], max_shard_size: int) -> list[list[TensorD
     return shards
 
 
+def read_safetensors_header(file: Path) -> tuple[dict[str, Any], int]:
+    """Return each tensor's ``dtype``, ``shape`` and ``data_offsets``, and where the data begins.
+
+    Offsets are in bytes from there.
+
+    Raises:
+        ValueError: it is no safetensors file.
+        OSError: it can't be read.
+    """
+    with file.open("rb") as data:
+        try:
+            (length,) = struct.unpack("<Q", data.read(8))
+            if not 0 < length <= min(_MAX_HEADER_BYTES, file.stat().st_size):
+                raise ValueError("the length of its header is impossible")
+            header = dict(json.loads(data.read(length)))
+        except (struct.error, TypeError) as error:
+            msg = f"{file} has no header"
+            raise ValueError(msg) from error
+    header.pop("__metadata__", None)
+    return header, 8 + length
+
+
 def is_complete_safetensors(file: Path) -> bool:
     """Return whether ``file`` is as long as its own header says; the data is not read."""
     try:
-        size = file.stat().st_size
-        with file.open("rb") as data:
-            (length,) = struct.unpack("<Q", data.read(8))
-            if not 0 < length <= min(_MAX_HEADER_BYTES, size):
-                return False
-            header = json.loads(data.read(length))
-        ends = [info["data_offsets"][1] for name, info in header.items() if name != "__metadata__"]
-        return bool(ends) and size == 8 + length + max(ends)
-    except (OSError, struct.error, ValueError, AttributeError, KeyError, TypeError, IndexError):
+        header, begin = read_safetensors_header(file)
+        ends = [info["data_offsets"][1] for info in header.values()]
+        return bool(ends) and file.stat().st_size == begin + max(ends)
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, IndexError):
         return False

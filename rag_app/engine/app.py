@@ -267,9 +267,6 @@ class RagApp:
             SettingsError: documents of a vector store are to be pruned, which it does not list.
             EmbeddingMismatchError: it was made with another embedding model.
         """
-        from rag_app.index.indexing.indexer import index_paths
-        from rag_app.index.indexing.vector_store import fill_vector_store
-
         options = self._index_options(
             encoding=encoding,
             loader=loader or self.resources.given.loader,
@@ -280,7 +277,11 @@ class RagApp:
         names = [str(path) for path in paths]
         more: dict[str, Any] = {"progress": progress, "destinations": destinations}
         if (vector_store := self.resources.given.vector_store) is not None:
+            from rag_app.index.indexing.vector_store import fill_vector_store
+
             return fill_vector_store(names, vector_store, options=options, **more)
+        from rag_app.index.indexing.indexer import index_paths
+
         return index_paths(
             names, store=self.store, embedding=self.embeddings, options=options, **more
         )

@@ -24,8 +24,8 @@ REQUEST_OPTIONS = (
 )  # fmt: skip
 """Settings that each request brings; what `RagApp.using` can change."""
 ENGINE_OPTIONS = (
-    "embedding", "embedding_batch", "llm", "context_length", "threads", "gpus", "quantize",
-    "parallel", "cache_size",
+    "embedding", "embedding_dtype", "embedding_batch", "llm", "context_length", "threads", "gpus",
+    "quantize", "parallel", "cache_size",
 )  # fmt: skip
 """Settings that an engine was started with: one of others is of no use."""
 

@@ -173,7 +173,9 @@ class Resources:
         key = self.settings.llm_api_key
         return load_embeddings(
             spec,
+            dtype=self.settings.embedding_dtype,
             batch_size=self.settings.embedding_batch,
+            threads=self.settings.threads,
             api_key=key.get_secret_value() if key else None,
         )
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from filelock import Timeout
 
 from rag_app.engine.resident import Place, Told
-from rag_app.models.llms.llamacpp_server import ServerOptions, ServerProcess, physical_cores
+from rag_app.models.cores import free_cores
+from rag_app.models.llms.llamacpp_server import ServerOptions, ServerProcess
 from rag_app.models.llms.prompt_cache import slots_folder
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _begin(settings: "Settings", place: Place) -> ServerProcess:
             path=settings.llm,
             context_length=settings.context_length,
             parallel=settings.parallel,
-            threads=settings.threads or physical_cores(),
+            threads=settings.threads or free_cores(),
             gpu_layers=-1,
             key=secrets.token_urlsafe(32),
             slots=slots_folder(Path(settings.llm), settings.cache_size, settings.parallel),

@@ -1,8 +1,10 @@
-"""`rag-app index` on a news corpus against the bare encoder on the same chunks, in one run.
+"""The encoders of the default embedding model, then `rag-app index` on a news corpus.
 
-The two take turns on batches of documents, so that a machine whose speed drifts treats both alike.
-Memory is this process's resident set, read after each batch.
-    python -m tests.benchmarks.indexing [--data ../shared/data] [--limit N]
+First sentence-transformers and ONNX Runtime on the same passages, all on one thread, in turn:
+medians, and how near the vectors are to sentence-transformers'. Then the index against
+sentence-transformers alone on the same chunks, in turn on batches of documents, so that a machine
+whose speed drifts treats both alike. Memory is this process's resident set, read after each batch.
+    python -m tests.benchmarks.indexing [--data ../shared/data] [--limit N] [--encoders-only]
 """
 
 import argparse
@@ -12,10 +14,18 @@ import time
 from pathlib import Path
 from statistics import median
 
+from model_prep.catalog.entry import EncoderDtype
 from rag_app import RagApp
+from rag_app.models.embeddings.registry import load_embeddings
 from rag_app.models.embeddings.sentence_transformers import SentenceTransformerEmbeddings
+from rag_app.settings import DEFAULTS
 
 BATCHES = 8
+ROUNDS = 5
+LENGTHS = (300, 600)
+"""Characters of the passages that encoders are given."""
+PASSAGES = 16
+DTYPES: tuple[EncoderDtype, ...] = ("float32", "int8")
 
 
 def resident_mb() -> float:
@@ -36,13 +46,49 @@ def bare(embeddings: SentenceTransformerEmbeddings, texts: list[str]) -> float:
     return time.perf_counter() - start
 
 
+def encoders(articles: list[str]) -> None:
+    """Print the passages a second of each encoder."""
+    import torch
+
+    torch.set_num_threads(1)
+    loaded = {
+        f"ONNX Runtime {dtype}": load_embeddings(DEFAULTS.embedding, dtype=dtype, threads=1)
+        for dtype in DTYPES
+    }
+    exact = loaded["ONNX Runtime float32"]
+    assert isinstance(exact, SentenceTransformerEmbeddings)
+    print(f"{'encoder':<24}{'characters':>11}{'passages/s':>13}{'time':>8}{'cosine':>9}")
+    for length in LENGTHS:
+        texts = [text[:length] for text in articles if len(text) >= max(LENGTHS)][:PASSAGES]
+        prefixed = [exact.passage_prefix + text for text in texts]
+        reference = exact.model.encode(prefixed, normalize_embeddings=True)
+        seconds: dict[str, list[float]] = {"sentence-transformers": []}
+        for _ in range(ROUNDS):
+            seconds["sentence-transformers"].append(bare(exact, texts))
+            for name, embeddings in loaded.items():
+                start = time.perf_counter()
+                embeddings.embed_array(texts)
+                seconds.setdefault(name, []).append(time.perf_counter() - start)
+        for name, times in seconds.items():
+            theirs = seconds["sentence-transformers"]
+            ratio = median(ours / other for ours, other in zip(times, theirs, strict=True))
+            found = loaded[name].embed_array(texts) if name in loaded else reference
+            cosine = (found * reference).sum(axis=1).min()
+            rate = len(texts) / median(times)
+            print(f"{name:<24}{length:>11}{rate:>13.1f}{ratio:>8.2f}{cosine:>9.4f}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--encoders-only", action="store_true")
     options = parser.parse_args()
     news = (options.data / "news" / "news_2023.txt").read_text(encoding="utf-8").splitlines()
     articles = [line for line in news if line.strip()][: options.limit]
+    encoders(articles)
+    if options.encoders_only:
+        return
     with tempfile.TemporaryDirectory() as folder:
         app = RagApp(index=str(Path(folder) / "index"))
         embeddings = app.embeddings

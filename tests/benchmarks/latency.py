@@ -67,14 +67,15 @@ def alone(question: str, threads: Sequence[str]) -> dict[str, Any]:
 def measure_alone(question: str, threads: int | None) -> None:
     """Load the model and ask it what a question comes to; print the seconds as JSON."""
     start = time.perf_counter()
-    from rag_app.models.llms.llamacpp_server import ServerOptions, physical_cores
+    from rag_app.models.cores import free_cores
+    from rag_app.models.llms.llamacpp_server import ServerOptions
     from rag_app.models.llms.registry import resolve
     from rag_app.settings import load_settings
 
     settings = load_settings(threads=threads)
     _, path = resolve(settings.llm)
     options = ServerOptions(
-        path, settings.context_length, 1, threads or physical_cores(), -1, key="alone"
+        path, settings.context_length, 1, threads or free_cores(), -1, key="alone"
     )
     server = options.start()
     load = time.perf_counter() - start

@@ -6,16 +6,18 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from rag_app.index.store.connection import damaged
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, Generation, IndexMeta
 from rag_app.index.store.schema import has_notes
 from rag_app.index.store.terms import is_prefix, match_expression
-from rag_app.models.embeddings.base import FloatArray
+
+if TYPE_CHECKING:  # an index is listed and described without them
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rag_app.models.embeddings.base import FloatArray
 
 _DOCUMENTS = """
 SELECT source, content_hash, settings, loader, encoding, size, characters, indexed_at, {notes},
@@ -99,8 +101,10 @@ class Snapshot:
         """Return the number of chunks."""
         return int(self._connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
 
-    def chunk_ids(self) -> NDArray[np.int64]:
+    def chunk_ids(self) -> "NDArray[np.int64]":
         """Return the ids of all chunks, int64, ascending."""
+        import numpy as np
+
         rows = self._connection.execute("SELECT id FROM chunks ORDER BY id")
         return np.fromiter((row[0] for row in rows), np.int64)
 
@@ -111,8 +115,10 @@ class Snapshot:
         found = {chunk.id: chunk for chunk in map(_chunk, rows)}
         return [found[number] for number in ids if number in found]
 
-    def ids_where(self, matches: Matches) -> NDArray[np.int64]:
+    def ids_where(self, matches: Matches) -> "NDArray[np.int64]":
         """Return the ids of the chunks whose metadata match, int64, ascending."""
+        import numpy as np
+
         chunks = self.all_chunks()
         return np.fromiter((chunk.id for chunk in chunks if matches(chunk.metadata())), np.int64)
 
@@ -139,14 +145,16 @@ class Snapshot:
         return found
 
     def vectors(
-        self, ids: NDArray[np.int64] | None = None, batch: int = 1024
-    ) -> Iterator[tuple[NDArray[np.int64], FloatArray]]:
+        self, ids: "NDArray[np.int64] | None" = None, batch: int = 1024
+    ) -> "Iterator[tuple[NDArray[np.int64], FloatArray]]":
         """Yield ids (int64 ``[n]``) and vectors (float32 ``[n, dimension]``), by ascending id.
 
         Args:
             ids: which chunks; all of them by default.
             batch: the most rows in one array.
         """
+        import numpy as np
+
         query, arguments = "SELECT id, vector FROM chunks ORDER BY id", list[str]()
         if ids is not None:
             query = "SELECT id, vector FROM chunks WHERE id IN (SELECT value FROM json_each(?)) "
@@ -156,8 +164,10 @@ class Snapshot:
         while rows := cursor.fetchmany(batch):
             yield np.array([row[0] for row in rows], np.int64), self._matrix(rows, dimension)
 
-    def vectors_of(self, ids: Iterable[int]) -> dict[int, FloatArray]:
+    def vectors_of(self, ids: Iterable[int]) -> "dict[int, FloatArray]":
         """Return the vectors, float32 ``[dimension]``, of some chunks by their ids."""
+        import numpy as np
+
         batches = self.vectors(np.array(sorted(ids), np.int64))
         rows = (zip(found.tolist(), vectors, strict=True) for found, vectors in batches)
         return dict(chain.from_iterable(rows))
@@ -195,7 +205,9 @@ class Snapshot:
     def _documents(self) -> str:
         return _DOCUMENTS.format(notes="notes" if has_notes(self._connection) else "NULL")
 
-    def _matrix(self, rows: list[tuple[int, bytes]], dimension: int) -> FloatArray:
+    def _matrix(self, rows: list[tuple[int, bytes]], dimension: int) -> "FloatArray":
+        import numpy as np
+
         wrong = next((row[0] for row in rows if len(row[1]) != 4 * dimension), None)
         if wrong is not None:
             raise damaged(self._path, f"the vector of chunk {wrong} has a wrong length")

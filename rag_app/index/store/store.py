@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rag_app.errors import EmbeddingMismatchError
 from rag_app.index.store.connection import connect_reader, connect_writer, missing_index, translated
@@ -14,7 +15,9 @@ from rag_app.index.store.schema import create_database
 from rag_app.index.store.snapshot import Snapshot
 from rag_app.index.store.terms import lexical_version
 from rag_app.index.store.transaction import Transaction
-from rag_app.models.embeddings.base import DocumentEmbeddings
+
+if TYPE_CHECKING:
+    from rag_app.models.embeddings.base import DocumentEmbeddings
 
 DATABASE_NAME = "index.sqlite3"
 
@@ -111,7 +114,7 @@ class IndexStore:
                     connection.execute("ROLLBACK")
                 raise
 
-    def check_embedding(self, embedding: DocumentEmbeddings) -> None:
+    def check_embedding(self, embedding: "DocumentEmbeddings") -> None:
         """Make sure that vectors of `embedding` can be compared with the index's.
 
         Raises:

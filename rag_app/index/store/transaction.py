@@ -7,15 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, replace
 from datetime import UTC, datetime
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from rag_app.index.store.connection import wrong_dimension
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.schema import has_notes, meta_rows
 from rag_app.index.store.snapshot import Snapshot
 from rag_app.index.store.terms import document_terms, lexical_version
-from rag_app.models.embeddings.base import FloatArray
+
+if TYPE_CHECKING:
+    from rag_app.models.embeddings.base import FloatArray
 
 _KEPT_GENERATIONS = 10_000
 
@@ -31,7 +32,7 @@ class Transaction(Snapshot):
             self._renew_terms()
 
     def replace_document(
-        self, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: FloatArray
+        self, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: "FloatArray"
     ) -> list[int]:
         """Write a document and all that derives from it, in the place of what it was before.
 
@@ -56,6 +57,8 @@ class Transaction(Snapshot):
 
     def rename_document(self, source: str, new: str) -> None:
         """Give a document another source; its vectors stay as they are."""
+        import numpy as np
+
         document = self.document(source)
         if document is None:
             return
@@ -67,7 +70,7 @@ class Transaction(Snapshot):
         self.replace_document(replace(document, source=new), moved, rows)
 
     def append_chunks(
-        self, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: FloatArray
+        self, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: "FloatArray"
     ) -> list[int]:
         """Add passages at the end of a document, which is made if there is none yet."""
         query = (
@@ -123,8 +126,10 @@ class Transaction(Snapshot):
         )
         return self.chunks([row[0] for row in self._connection.execute(query, (limit,))])
 
-    def stage_vectors(self, ids: Sequence[int], vectors: FloatArray) -> None:
+    def stage_vectors(self, ids: Sequence[int], vectors: "FloatArray") -> None:
         """Keep new vectors until :meth:`swap_vectors`."""
+        import numpy as np
+
         rows = zip(ids, np.ascontiguousarray(vectors, "<f4"), strict=True)
         self._connection.executemany(
             "INSERT INTO staged_vectors VALUES (?, ?)", ((i, row.tobytes()) for i, row in rows)
@@ -157,8 +162,10 @@ class Transaction(Snapshot):
         self._connection.execute("DELETE FROM generations WHERE number <= ?", (old,))
 
     def _insert_chunks(
-        self, document: int, ordinal: int, chunks: Sequence[ChunkRecord], vectors: FloatArray
+        self, document: int, ordinal: int, chunks: Sequence[ChunkRecord], vectors: "FloatArray"
     ) -> list[int]:
+        import numpy as np
+
         meta = self.meta()
         if vectors.shape[1:] != (meta.dimension,):
             raise wrong_dimension(meta.embedding, meta.dimension, vectors.shape[-1])

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from model_prep.catalog.entry import EncoderDtype
 from model_prep.catalog.models import CATALOG, find
 from model_prep.catalog.pull import is_pulled, model_path
 from rag_app.errors import ModelError
@@ -14,7 +15,12 @@ from rag_app.settings import DEFAULTS
 
 
 def load_embeddings(
-    spec: str, *, batch_size: int = DEFAULTS.embedding_batch, api_key: str | None = None
+    spec: str,
+    *,
+    dtype: EncoderDtype | None = None,
+    batch_size: int = DEFAULTS.embedding_batch,
+    threads: int | None = None,
+    api_key: str | None = None,
 ) -> DocumentEmbeddings:
     """Return the embedding model that ``spec`` names.
 
@@ -22,7 +28,10 @@ def load_embeddings(
         spec: A catalog name, a sentence-transformers folder, the name of a hub repository that is
             in the local hub cache, the URL of an OpenAI-compatible server, or ``provider:model``
             as LangChain's ``init_embeddings`` takes it.
-        batch_size: Passages encoded at once.
+        dtype: Of the matrices of a model of this machine: ``int8`` or ``float32``; by default as
+            `SentenceTransformerEmbeddings` chooses.
+        batch_size: Passages sent, or encoded by sentence-transformers, at once.
+        threads: Of a model of this machine; by default one for each physical core.
         api_key: For a URL.
 
     Raises:
@@ -30,11 +39,12 @@ def load_embeddings(
     """
     if spec.startswith(("http://", "https://")):
         return CompatibleEmbeddings(spec, batch_size=batch_size, api_key=api_key)
+    options: Any = {"dtype": dtype, "batch_size": batch_size, "threads": threads}
     if find(spec):
         if not is_pulled(spec):
             msg = f"embedding model {spec} is not here yet; run: model-prep pull {spec}"
             raise ModelError(msg)
-        return SentenceTransformerEmbeddings(model_path(spec), name=spec, batch_size=batch_size)
+        return SentenceTransformerEmbeddings(model_path(spec), name=spec, **options)
     folder = Path(spec).expanduser()
     if not folder.is_dir():
         provider = split_provider(spec)
@@ -44,7 +54,7 @@ def load_embeddings(
     if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
         msg = f"{folder} holds no sentence-transformers model: it has no config.json"
         raise ModelError(msg)
-    return SentenceTransformerEmbeddings(folder, name=spec, batch_size=batch_size)
+    return SentenceTransformerEmbeddings(folder, name=spec, **options)
 
 
 def _load_provider(spec: str) -> DocumentEmbeddings:

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import logging
 import threading
 from collections.abc import Sequence
 from functools import cached_property
@@ -10,40 +11,70 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from model_prep.catalog.entry import EncoderDtype
 from model_prep.catalog.models import find
+from model_prep.catalog.onnx_encoder import (
+    preferred_dtype,
+    supports,
+    update_with_samples,
+)
+from rag_app.documents.text import simplified
 from rag_app.errors import ModelError
+from rag_app.models.cores import physical_cores
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
-from rag_app.models.embeddings.bert import BertQueryEncoder
 from rag_app.settings import DEFAULTS
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-_SAMPLE = 2**20
-"""Bytes read at each of the places that a fingerprint samples."""
+    from rag_app.models.embeddings.onnx import OnnxEncoder
+
+_log = logging.getLogger(__name__)
+
+_HASHED_WHOLE = 2**25
+"""Bytes of the largest text that a fingerprint reads to its end."""
 
 
 class SentenceTransformerEmbeddings(DocumentEmbeddings):
     """A sentence-transformers folder, with the prefixes of its catalog entry if it has one.
 
-    Passages go through sentence-transformers, which takes seconds to import. Questions have an
-    encoder of their own, so they neither wait for that nor for passages that are being embedded.
+    BERT folders go through ONNX Runtime, others through sentence-transformers, which takes seconds
+    to import. Either way a question does not wait for passages that are being embedded. Traditional
+    characters are embedded as simplified ones, which these models know better; the vectors of
+    simplified text are what they always were.
+
+    Args:
+        folder: Holds the model.
+        name: As the user gave it; says what the prefixes are.
+        dtype: Of the matrices where ONNX Runtime multiplies them; by default the catalog's, or
+            int8 where the folder holds such a graph. Vectors of both can be compared.
+        batch_size: Passages that sentence-transformers takes at once.
+        threads: Passages that ONNX Runtime takes at once; by default one for each core.
 
     Raises:
         ModelError: the folder holds no such model.
     """
 
     def __init__(
-        self, folder: Path, *, name: str, batch_size: int = DEFAULTS.embedding_batch
+        self,
+        folder: Path,
+        *,
+        name: str,
+        dtype: EncoderDtype | None = None,
+        batch_size: int = DEFAULTS.embedding_batch,
+        threads: int | None = None,
     ) -> None:
         self.name = name
         self.folder = folder
+        self.dtype = dtype
         self.batch_size = batch_size
-        entry = find(name) or find(folder.name)
+        self.threads = threads
+        self._entry = entry = find(name) or find(folder.name)
         self.query_prefix = entry.query_prefix if entry else ""
         self.passage_prefix = entry.passage_prefix if entry else ""
         self.fingerprint = _fingerprint(folder, self.query_prefix, self.passage_prefix)
-        # A tokenizer can't be used by two threads at once, and either encoder has its own.
+        self._loading = threading.Lock()
+        # A tokenizer of transformers can't be used by two threads at once.
         self._passages = threading.Lock()
         self._questions = threading.Lock()
 
@@ -54,7 +85,7 @@ class SentenceTransformerEmbeddings(DocumentEmbeddings):
 
     @cached_property
     def model(self) -> "SentenceTransformer":
-        """The whole model, for passages."""
+        """The model of sentence-transformers, for folders that ONNX Runtime can't run."""
         import warnings
 
         with warnings.catch_warnings():
@@ -66,36 +97,60 @@ class SentenceTransformerEmbeddings(DocumentEmbeddings):
         logging.disable_progress_bar()
         try:
             return SentenceTransformer(str(self.folder), local_files_only=True)
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # whatever a damaged folder makes its readers raise
             raise _unreadable(self.folder, error) from error
 
     def embed_array(self, texts: Sequence[str]) -> FloatArray:
         """See `DocumentEmbeddings.embed_array`."""
-        prefixed = [self.passage_prefix + text for text in texts]
+        prefixed = [self.passage_prefix + simplified(text) for text in texts]
+        if self._onnx:
+            return self._onnx.encode_all(prefixed)
         with self._passages:
             return _encode(self.model, prefixed, self.batch_size)
 
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a question, L2-normalized."""
+        prefixed = self.query_prefix + simplified(text)
+        if self._onnx:
+            found: list[float] = self._onnx.encode(prefixed).tolist()
+            return found
         with self._questions:
-            vector: list[float] = self._query_encoder.encode(self.query_prefix + text).tolist()
+            vector: list[float] = self._twin.encode(prefixed).tolist()
         return vector
 
     def count_tokens(self, texts: Sequence[str]) -> int:
         """Return how many tokens of the model ``texts`` have together."""
+        if self._onnx:
+            return sum(map(self._onnx.count_tokens, texts))
         count = 0
         for text in texts:  # one by one, lest a question wait for all
             with self._questions:
-                count += self._query_encoder.count_tokens(text)
+                count += self._twin.count_tokens(text)
         return count
 
+    @property
+    def _onnx(self) -> "OnnxEncoder | None":
+        """The encoder of ONNX Runtime, None where it can't run the folder."""
+        with self._loading:
+            return self._loaded_onnx
+
     @cached_property
-    def _query_encoder(self) -> "BertQueryEncoder | _ModelTwin":
+    def _loaded_onnx(self) -> "OnnxEncoder | None":
+        if not supports(self.folder):
+            return None
+        from rag_app.models.embeddings.onnx import OnnxEncoder
+
+        dtype = self.dtype or preferred_dtype(self.folder, self._entry)
         try:
-            if BertQueryEncoder.supports(self.folder):
-                return BertQueryEncoder(self.folder)
+            return OnnxEncoder(self.folder, dtype, self.threads or physical_cores())
+        except ImportError as error:
+            _log.warning("%s is run by sentence-transformers: %s", self.folder, error)
+            return None
         except Exception as error:  # whatever a damaged folder makes its readers raise
             raise _unreadable(self.folder, error) from error
+
+    @cached_property
+    def _twin(self) -> "_ModelTwin":
         with self._passages:
             return _ModelTwin(self.model)
 
@@ -138,13 +193,10 @@ def _fingerprint(folder: Path, *prefixes: str) -> str:
             continue
         size = file.stat().st_size
         digest.update(f"{file.relative_to(folder).as_posix()}:{size}".encode())
-        with file.open("rb") as data:
-            if file.suffix in (".json", ".txt", ".model") and size <= 32 * _SAMPLE:
-                digest.update(data.read())
-                continue
-            for place in (0, size // 2, max(size - _SAMPLE, 0)):
-                data.seek(place)
-                digest.update(data.read(_SAMPLE))
+        if file.suffix in (".json", ".txt", ".model") and size <= _HASHED_WHOLE:
+            digest.update(file.read_bytes())
+        else:
+            update_with_samples(digest, file)
     return digest.hexdigest()
 
 

@@ -14,11 +14,11 @@ from model_prep.errors import CheckpointError
 from model_prep.gguf.header import GgufHeader, read_gguf_header
 from model_prep.inference.control_tokens import ControlTokens
 from rag_app.errors import ModelError, PromptTooLongError
+from rag_app.models.cores import free_cores
 from rag_app.models.llms.llamacpp_server import (
     LlamaServer,
     ServerOptions,
     ServerProcess,
-    physical_cores,
     post,
 )
 from rag_app.models.llms.local import END, LocalChat, Put, failure, local_options, unwanted
@@ -40,7 +40,7 @@ class LlamaCppChat(LocalChat):
 
     Args:
         path: The GGUF file.
-        threads: By default one for each physical core.
+        threads: By default one for each physical core that nobody else keeps busy.
         gpu_layers: Layers held by a GPU, where the package was built for one; -1 is all.
         cache_size: Gigabytes of prompts kept on disk, as far as `keeps_prompts` says; 0 is none.
         keeps_prompts: Whether the prompts of this object's chats are kept: those with passages,
@@ -257,7 +257,7 @@ def _serve(model: LlamaCppChat) -> tuple[LlamaServer, ServerOptions]:
         path=str(model.path),
         context_length=model.context_length,
         parallel=model.parallel,
-        threads=model.threads or physical_cores(),
+        threads=model.threads or free_cores(),
         gpu_layers=model.gpu_layers,
         key=secrets.token_urlsafe(32),
         slots=slots_folder(model.path, model.cache_size, model.parallel),

@@ -202,22 +202,6 @@ def post(server: LlamaServer, path: str, value: Any, *, key: str, seconds: float
     return answer
 
 
-def physical_cores() -> int:
-    """Return the number of physical cores this process may use; hyper-threads don't help here."""
-    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    try:
-        cores = {
-            siblings.read_text(encoding="utf-8")
-            for siblings in Path("/sys/devices/system/cpu").glob(
-                "cpu[0-9]*/topology/core_cpus_list"
-            )
-            if usable is None or int(siblings.parent.parent.name[3:]) in usable
-        }
-    except (OSError, ValueError):
-        cores = set()
-    return len(cores) or len(usable or ()) or os.cpu_count() or 1
-
-
 def main() -> None:
     """Serve a model until the process that asked for it goes away."""
     options = ServerOptions(**json.loads(sys.stdin.readline()))

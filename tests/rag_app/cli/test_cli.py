@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from rag_app import __version__
+from rag_app import RagApp, __version__
 from rag_app.cli import app
 from tests.scripted import ScriptedChatModel
 from tests.tiny_models import ANSWER
@@ -343,3 +343,38 @@ def test_a_reader_that_goes_away_is_no_error(rag_app: Program, corpus: Path) -> 
 def test_help_is_quick_to_read(rag_app: Program) -> None:
     for command in ("index", "ask", "summarize", "docs", "status"):
         assert "Usage" in rag_app.ok(command, "--help").stdout
+
+
+def test_indexing_and_searching_need_no_torch(
+    home: Path, tiny_embeddings: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "poet.txt").write_text("李白病逝于当涂。", encoding="utf-8")
+    code = (
+        "import sys\n"
+        "from rag_app import RagApp\n"
+        f"app = RagApp(embedding={str(tiny_embeddings)!r})\n"
+        f"assert app.index([{str(tmp_path / 'poet.txt')!r}]).added == 1\n"
+        "assert app.retriever.invoke('李白是怎样去世的？')\n"
+        "heavy = {'torch', 'transformers', 'sentence_transformers'} & {*sys.modules}\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("command", ["status", "docs"])
+def test_what_describes_an_index_loads_little(
+    home: Path, tiny_embeddings: Path, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "poet.txt").write_text("李白病逝于当涂。", encoding="utf-8")
+    RagApp(embedding=str(tiny_embeddings)).index([tmp_path / "poet.txt"])
+    code = (
+        "import sys\n"
+        "from rag_app.cli import main\n"
+        f"sys.argv = ['rag-app', {command!r}]\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "heavy = {'torch', 'langchain_core', 'numpy', 'faiss', 'onnxruntime'} & {*sys.modules}\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout

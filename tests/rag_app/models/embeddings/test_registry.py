@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from pydantic import SecretStr
-from threadpoolctl import threadpool_info
 
 from rag_app.errors import ModelError
 from rag_app.models.embeddings.base import AdaptedEmbeddings
-from rag_app.models.embeddings.bert import BertQueryEncoder
 from rag_app.models.embeddings.registry import load_embeddings
 from rag_app.models.embeddings.sentence_transformers import SentenceTransformerEmbeddings
 
@@ -28,13 +26,13 @@ def embeddings(tiny_embeddings: Path) -> SentenceTransformerEmbeddings:
     return loaded
 
 
-def test_questions_get_the_vectors_that_passages_get(
+def test_passages_and_questions_get_the_vectors_of_sentence_transformers(
     embeddings: SentenceTransformerEmbeddings,
 ) -> None:
-    assert BertQueryEncoder.supports(embeddings.folder)
-    passages = embeddings.embed_array(TEXTS)
+    expected = embeddings.model.encode(TEXTS, normalize_embeddings=True)
+    np.testing.assert_allclose(embeddings.embed_array(TEXTS), expected, atol=1e-5)
     questions = np.array([embeddings.embed_query(text) for text in TEXTS])
-    assert (passages * questions).sum(axis=1) == pytest.approx(np.ones(len(TEXTS)), abs=1e-5)
+    np.testing.assert_allclose(questions, expected, atol=1e-5)
 
 
 def test_vectors_are_normalized_float32(embeddings: SentenceTransformerEmbeddings) -> None:
@@ -44,10 +42,12 @@ def test_vectors_are_normalized_float32(embeddings: SentenceTransformerEmbedding
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(len(TEXTS)), abs=1e-5)
 
 
-def test_a_question_needs_no_torch(tiny_embeddings: Path) -> None:
+def test_questions_and_passages_need_no_torch(tiny_embeddings: Path) -> None:
     code = (
         "import sys; from rag_app.models.embeddings.registry import load_embeddings\n"
-        f"assert len(load_embeddings({str(tiny_embeddings)!r}).embed_query('李白')) == 32\n"
+        f"loaded = load_embeddings({str(tiny_embeddings)!r})\n"
+        "assert len(loaded.embed_query('李白')) == 32\n"
+        "assert loaded.embed_array(['李白', '杜甫']).shape == (2, 32)\n"
         "heavy = {'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
@@ -62,7 +62,41 @@ def test_cls_pooling_too(tiny_embeddings: Path, tmp_path: Path) -> None:
         ' "pooling_mode_mean_tokens": false}'
     )
     loaded = load_embeddings(str(folder))
-    assert np.dot(loaded.embed_query("李白"), loaded.embed_array(["李白"])[0]) == pytest.approx(1)
+    assert isinstance(loaded, SentenceTransformerEmbeddings)
+    expected = loaded.model.encode(TEXTS, normalize_embeddings=True)
+    np.testing.assert_allclose(loaded.embed_array(TEXTS), expected, atol=1e-5)
+
+
+@pytest.fixture
+def copied(tiny_embeddings: Path, tmp_path: Path) -> Path:
+    """A folder of the test's own, without graphs."""
+    ignored = shutil.ignore_patterns("*.onnx")
+    return shutil.copytree(tiny_embeddings, tmp_path / "copied", ignore=ignored)
+
+
+def test_int8_is_the_same_space(copied: Path) -> None:
+    exact = load_embeddings(str(copied), dtype="float32")
+    quick = load_embeddings(str(copied), dtype="int8")
+    cosines = (exact.embed_array(TEXTS) * quick.embed_array(TEXTS)).sum(axis=1)
+    assert (cosines > 0.99).all()
+    assert not np.array_equal(exact.embed_array(TEXTS), quick.embed_array(TEXTS))
+    assert quick.fingerprint == exact.fingerprint
+    # Once it is there, it is used.
+    assert load_embeddings(str(copied)).embed_query("李白") == quick.embed_query("李白")
+
+
+def test_a_vector_does_not_depend_on_what_is_embedded_beside_it(copied: Path) -> None:
+    quick = load_embeddings(str(copied), dtype="int8", threads=4)
+    alone = [quick.embed_query(text) for text in TEXTS]
+    np.testing.assert_array_equal(quick.embed_array(TEXTS * 8), np.array(alone * 8, np.float32))
+
+
+def test_traditional_text_is_embedded_as_simplified(
+    embeddings: SentenceTransformerEmbeddings,
+) -> None:
+    pair = embeddings.embed_array(["李白病逝於當塗。", "李白病逝于当涂。"])
+    np.testing.assert_array_equal(pair[0], pair[1])
+    assert embeddings.embed_query("國") == embeddings.embed_query("国")
 
 
 def test_the_fingerprint_is_of_the_weights_and_not_of_the_place(
@@ -116,26 +150,26 @@ def test_a_damaged_folder(tiny_embeddings: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.model
-def test_the_default_model_agrees_with_itself(real_home: Path) -> None:
+def test_the_default_model_in_int8_is_near_to_sentence_transformers(real_home: Path) -> None:
     loaded = load_embeddings("multilingual-e5-small")
-    texts = ["李白是怎样去世的？", "How did Li Bai die?", "长文" * 600]
+    exact = load_embeddings("multilingual-e5-small", dtype="float32")
     assert isinstance(loaded, SentenceTransformerEmbeddings)
-    loaded.passage_prefix = loaded.query_prefix
-    questions = np.array([loaded.embed_query(text) for text in texts])
-    assert ((loaded.embed_array(texts) * questions).sum(axis=1) > 0.99999).all()
+    texts = ["李白是怎样去世的？", "How did Li Bai die?", "长文" * 600]
+    prefixed = [loaded.passage_prefix + text for text in texts]
+    reference = loaded.model.encode(prefixed, normalize_embeddings=True)
+    assert ((exact.embed_array(texts) * reference).sum(axis=1) > 0.99999).all()
+    assert ((loaded.embed_array(texts) * reference).sum(axis=1) > 0.99).all()
 
 
-@pytest.mark.parametrize("hidden_act", ["gelu", "relu"])
-def test_a_question_does_not_wait_for_passages(
-    tiny_embeddings: Path, tmp_path: Path, hidden_act: str
+def test_a_question_does_not_wait_for_passages_of_sentence_transformers(
+    tiny_embeddings: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / hidden_act
+    folder = tmp_path / "relu"
     shutil.copytree(tiny_embeddings, folder)
     config = folder / "config.json"
-    config.write_text(config.read_text().replace('"gelu"', f'"{hidden_act}"'))
+    config.write_text(config.read_text().replace('"gelu"', '"relu"'))
     loaded = load_embeddings(str(folder))
     assert isinstance(loaded, SentenceTransformerEmbeddings)
-    assert BertQueryEncoder.supports(folder) is (hidden_act == "gelu")
     alone = loaded.embed_query("李白")
     begun, done = threading.Event(), threading.Event()
 
@@ -156,19 +190,57 @@ def test_a_question_does_not_wait_for_passages(
     assert loaded.embed_array(["李白"])[0] == pytest.approx(alone, abs=1e-5)
 
 
-def test_a_question_leaves_the_process_its_threads(
-    embeddings: SentenceTransformerEmbeddings,
-) -> None:
-    def threads() -> list[int]:
-        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+def graphs(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.onnx"))
 
-    before = threads()
-    workers = [threading.Thread(target=embeddings.embed_query, args=["李白"]) for _ in range(8)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert threads() == before
+
+def test_a_graph_is_kept_and_made_again_for_other_weights(copied: Path) -> None:
+    before = load_embeddings(str(copied)).embed_query("李白")
+    (first,) = graphs(copied)
+    (copied / first).write_bytes(b"damaged")
+    assert load_embeddings(str(copied)).embed_query("李白") == before
+    assert graphs(copied) == [first]
+    assert (copied / first).stat().st_size > 1000
+    weights = copied / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-10_000:] = bytes(10_000)
+    weights.write_bytes(data)
+    after = load_embeddings(str(copied)).embed_query("李白")
+    (second,) = graphs(copied)
+    assert second != first
+    assert after != pytest.approx(before, abs=1e-3)
+
+
+def test_a_graph_that_cannot_be_kept_is_made_at_each_start(
+    tiny_embeddings: Path,
+    copied: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    write = Path.write_bytes
+
+    def refuse(path: Path, data: bytes) -> int:
+        if path.parent == copied:
+            raise PermissionError(13, "Permission denied")
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    expected = load_embeddings(str(tiny_embeddings)).embed_query("李白")
+    assert load_embeddings(str(copied)).embed_query("李白") == expected
+    assert "Permission denied" in caplog.text
+    assert graphs(copied) == []
+
+
+def test_a_folder_of_links_as_in_the_hub_cache(
+    tiny_embeddings: Path, copied: Path, tmp_path: Path
+) -> None:
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    for file in [path for path in copied.iterdir() if path.is_file()]:
+        blob = file.rename(blobs / f"blob of {file.name}")
+        file.symlink_to(blob)
+    expected = load_embeddings(str(tiny_embeddings)).embed_query("李白")
+    assert load_embeddings(str(copied)).embed_query("李白") == expected
 
 
 @pytest.mark.parametrize(
