@@ -12,7 +12,8 @@ from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionChunk
 from pydantic import BaseModel
 
-from rag_app.chains.citations import Citation
+from rag_app.chains.citations import Citation, Evidence
+from rag_app.chains.confidence import Confidence
 from rag_app.chains.judgement import JUDGEMENT
 from rag_app.chains.results import Answer, Delta, adeltas
 from rag_app.engine import RagApp
@@ -140,6 +141,10 @@ class CallCounter(UsageMetadataCallbackHandler):
         return completion_usage(self.usage_metadata.values())
 
 
+def _values(found: Confidence | Evidence | None) -> dict[str, Any] | None:
+    return asdict(found) if found else None
+
+
 def citation_values(citation: Citation, index: Path) -> dict[str, Any]:
     """Return a citation as the API shows it for the index in a folder."""
     source = citation.source
@@ -187,6 +192,8 @@ class DocumentChat:
             text = f"\n\n{delta.text}" if delta.replaces else delta.text
             piece = replace(delta.piece or Answer(), answered=delta.whole.answered)
             rag = {**self._grounds(piece), "replace": delta.replaces}
+            if piece.confidence:  # the last piece of an answer
+                rag["evidence"] = _values(delta.whole.evidence)
             yield self._objects.chunk(text, rag=rag)
         yield self._objects.chunk("", finish_reason=self._calls.finish_reason)
         if self._request.wants_usage:
@@ -207,6 +214,8 @@ class DocumentChat:
             "citations": [citation_values(citation, folder) for citation in answer.citations],
             "answered": answer.answered,
             "notes": list(answer.notes),
+            "confidence": _values(answer.confidence),
+            "evidence": _values(answer.evidence),
         }
 
     async def _deltas(self) -> AsyncIterator[Delta[Answer]]:

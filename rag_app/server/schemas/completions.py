@@ -12,6 +12,8 @@ from openai.types import chat
 from openai.types.completion_usage import PromptTokensDetails
 from pydantic import BaseModel, Discriminator, Field, Tag, field_validator, model_validator
 
+from rag_app.chains.citations import Evidence
+from rag_app.chains.confidence import Confidence
 from rag_app.server.errors import MANY, ONE, ApiError
 from rag_app.server.schemas.indexes import PASSAGE, Passage, RequestBody, Text, example
 from rag_app.settings import AnswerChain, RetrieverKind
@@ -261,6 +263,8 @@ class Grounds(BaseModel):
     citations: list[Passage] = Field(description="The passages that the model was given.")
     answered: bool = Field(description="False where the documents hold no answer.")
     notes: list[str] = Field(description="What the reader should know.")
+    confidence: Confidence | None = Field(None, description="How sure the answer is, and why.")
+    evidence: Evidence | None = Field(None, description="The sentence that carries the answer.")
 
 
 class ChatCompletion(chat.ChatCompletion):

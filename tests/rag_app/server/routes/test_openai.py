@@ -374,11 +374,17 @@ def test_documents_answer_with_citations(served: Served, client: httpx.Client) -
     (citation,) = answer["rag"]["citations"]
     assert (citation["name"], citation["marker"]) == ("李白.txt", 1)
     assert answer["rag"]["answered"] is True
+    assert answer["rag"]["evidence"]["sentence"] == "李白晚年投奔族叔，宝应元年在当涂病逝。"
+    assert answer["rag"]["confidence"]["signals"]["supported"] is True
     assert answer["usage"]["completion_tokens"] == 8
     text = client.post("/v1/chat/completions", json={**body, "stream": True}).text
     told = [json.loads(e[6:]) for e in text.split("\n\n") if e.startswith("data: {")]
     shown = "".join(e["choices"][0]["delta"].get("content", "") for e in told if e["choices"])
     assert shown == "李白在当涂病逝[1]。"
+    (last,) = [e["rag"] for e in told if e.get("rag") and e["rag"]["confidence"]]
+    assert {name: last[name] for name in ("confidence", "evidence")} == {
+        name: answer["rag"][name] for name in ("confidence", "evidence")
+    }
 
 
 def test_nothing_relevant_asks_no_model(served: Served, client: httpx.Client) -> None:
