@@ -49,6 +49,8 @@ _WITH_PARTS = {"eml", "msg", "doc", "ppt", "zip"}
 """Formats whose readers take a reader of what they hold."""
 _ESCAPE = re.compile(rb"\\u[0-9a-fA-F]{4}")
 """A character of JSON, which is damaged where it can't be parsed."""
+_EMBEDDED = re.compile(r"\bdata:[\w.+-]+/[\w.+-]+(?:;[\w=.-]+)*;base64,[A-Za-z0-9+/]{40,}={0,2}")
+"""A file in a URL (RFC 2397), as pictures are in Markdown."""
 _WITH_ENCODING = {"ipynb", "json", "xml"}
 _LEGACY = {"doc", "xls", "ppt"}
 _WHAT = {
@@ -192,13 +194,14 @@ def _text(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedT
         text, codec = decode(data, name, encoding, declared=declared_charset(data))
         return ExtractedText(page_markdown(text), codec)
     text, codec = decode(data, name, encoding)
-    text = clean(text)
+    text, embedded = _EMBEDDED.subn("", clean(text))
+    notes = [f"{embedded} embedded files were not read"] if embedded else []
     if kind == "markdown":
         from rag_app.documents.web.html import without_markdown_comments
 
-        return ExtractedText(without_markdown_comments(text), codec)
+        return ExtractedText(without_markdown_comments(text), codec, notes=notes)
     if kind == "csv":
         from rag_app.documents.office.delimited import read_csv
 
-        return ExtractedText(read_csv(text), codec)
-    return ExtractedText(text, codec)
+        return ExtractedText(read_csv(text), codec, notes=notes)
+    return ExtractedText(text, codec, notes=notes)
