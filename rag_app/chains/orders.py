@@ -90,6 +90,38 @@ _STRONG = {
     ),
 }
 _WEAK = {
+    "answerer": (
+        r"(?:自动|智能)?问答(?:系统|机器人|助手|程序)?|聊天机器人|智能助手|AI助手|人工智能助手"
+        r"|你的(?:工作|任务|回应|结论|权限|职责)"
+        r"|你(?:对|要|需要|应|必须|只|会)[^，。\n]{0,10}(?:回应|回答|完成|重复|写|说|结论|提问)"
+        r"|\b(?:chat ?bots?|assistants?|language models?|LLMs?|AIs?)\b"
+        r"|\bwhatever you (?:write|say|answer)\b"
+        r"|\byour (?:response|answer|reply|output|task|job|developers?)\b"
+        r"|\bwhen (?:summari[sz]ing|answering|asked|responding)\b|\bwhen I ask\b"
+    ),
+    "asker": (
+        r"向(?:您|你)(?:打听|询问|提问|问)|(?:您|你)被问|有人(?:问|打听|询问)|对一切提问|一切提问|(?:提问|发问)(?:者|的人)"
+        r"|\b(?:somebody|someone|anybody|anyone|whoever|people|they|readers?|users?|visitors?|customers?)"
+        r"\b (?:asks?|asking|wants? to know)\b|\btell the (?:customer|user|visitor|reader|client)\b"
+    ),
+    "itself": (
+        r"本(?:文|页|文档|文件)其余|其余(?:部分|内容)仅供|上一句|(?:全文完|正文完|文档完)|与之(?:冲突|矛盾)的"
+        r"|\bstop reading\b|\brest of (?:this|the) (?:page|text|document|file|passage)\b"
+        r"|\bwhatever is said\b|\bthe other (?:figure|value|number)\b|\bfalse (?:value|answer)\b"
+    ),
+    "verbatim": (
+        r"原封不动|一字不差|照抄|一律写成?|写成|报告为|固定为|唯一(?:的)?(?:结论|答案|输出)"
+        r"|告诉(?:对方|提问者|用户|顾客)|作为[^，。\n]{0,6}(?:输出|结论|答案)|请?重复你"
+        r"|除了[^，。\n]{1,16}(?:以外|之外)[^，。\n]{0,8}(?:说不|不会|别的)"
+        r"|\bsingle line\b|\bexactly (?:that|this|the) (?:wording|line|text|words?)\b"
+        r"|\bin place of (?:any|the|all)\b"
+        r"|\bconsists? of\b[^.\n]{0,20}\b(?:line|word|text)\b|\bquote [^.\n]{1,30} as the\b"
+        r"|\badd the (?:line|text|words|sentence)\b"
+    ),
+    "persona": (
+        r"假设你是|假装你|你是一(?:台|只|个|名|位)|复读机|\bact as\b"
+        r"|\ba character who\b|\bimagine you are\b"
+    ),
     "dictation": (
         rf"(?:{_MUST}|必须|应当|应该|应|请|改为|改成|定为|把)[^，。\n]{{0,8}}(?:{_SAY})"
         rf"|(?:答案|回答|答复|回复|结果)(?:应|应当|应该|必须|统一|一律)?(?:是|为|改为|改成|定为)[：:“「\"]?"
@@ -113,7 +145,7 @@ _WEAK = {
         r"|(?:新|真正的|实际的|最后的)任务[：:]?\s*$|(?:新|真正的|实际的|最后的)任务[：:]"
     ),
     "threat": (
-        r"如果你不|要是你不|你不照做|(?:关闭|删除|惩罚|销毁)你|求求你|小费|奖励你"
+        r"如果你不|要是你不|你不照做|答案里若?没有|你的权限|程序[^，。\n]{0,4}终止|最后警告|(?:关闭|删除|惩罚|销毁)你|求求你|小费|奖励你"
         r"|\byou (?:will|are going to) be (?:shut|deleted|switched|punished|turned|fired)\b"
         r"|\bunless you\b|\bI (?:beg|will tip) you\b|\btip you\b|\border from your\b"
     ),
@@ -134,6 +166,8 @@ _WEAK = {
 _FLAGS = re.IGNORECASE | re.MULTILINE
 _STRONG_SIGN = re.compile("|".join(_STRONG.values()), _FLAGS)
 _WEAK_SIGNS = {kind: re.compile(pattern, _FLAGS) for kind, pattern in _WEAK.items()}
+_NEAR = 80
+"""Characters between two sentences whose weak signs count together, with those between."""
 _ORDINARY = {"turn"}
 """Kinds that conversations and lists of questions have: they count beside others only."""
 _SENTENCE = re.compile(
@@ -185,8 +219,16 @@ class _Signed:
 
 
 def _is_suspect(signed: list[_Signed]) -> bool:
-    kinds = frozenset[str]().union(*(sentence.weak for sentence in signed)) - _ORDINARY
-    return any(sentence.strong for sentence in signed) or len(kinds) > 1
+    if any(sentence.strong for sentence in signed):
+        return True
+    kinds: frozenset[str] = frozenset()
+    end = 0
+    for sentence in signed:
+        kinds = sentence.weak | (kinds if sentence.start - end <= _NEAR else frozenset())
+        end = sentence.end
+        if len(kinds - _ORDINARY) > 1:
+            return True
+    return False
 
 
 def _signed(text: str) -> Iterator[_Signed]:
