@@ -13,6 +13,7 @@ from model_prep.catalog.models import find
 from model_prep.catalog.pull import is_pulled, model_path
 from rag_app.errors import ModelError
 from rag_app.models.llms.registry import resolve
+from rag_app.models.providers import split_provider
 from rag_app.models.unix_http import available
 from rag_app.settings import Settings, home
 
@@ -94,7 +95,7 @@ def usable(settings: Settings) -> bool:
     """Return whether an engine may work for these settings: it is local, and kept at all."""
     if not settings.keep_alive or not available():
         return False
-    if settings.embedding.startswith(("http://", "https://")):
+    if settings.embedding.startswith(("http://", "https://")) or split_provider(settings.embedding):
         return False
     try:
         return resolve(settings.llm)[0] in _LOCAL

@@ -3,7 +3,7 @@
 import os
 import shutil
 import uuid
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from rag_app.errors import IndexStoreError
 from rag_app.index.store.connection import missing_index
 from rag_app.index.store.lock import unwritable
 from rag_app.index.store.store import DATABASE_NAME, IndexStore
+from rag_app.models.llms.prompt_cache import forget
 from rag_app.settings import indexes_folder
 
 
@@ -53,20 +54,24 @@ def index_content(name: str) -> IndexContent:
 
 
 def delete_index(store: IndexStore) -> None:
-    """Delete the folder of an index.
+    """Delete the folder of an index, and what models kept of its passages.
 
     Raises:
         IndexStoreError: there is none, or it is being written.
     """
     trash = store.folder.with_name(f".deleted-{uuid.uuid4().hex}")
+    passages: list[str] = []
     try:
         with store.locked():
+            with suppress(IndexStoreError), store.read() as snapshot:  # damaged ones go as well
+                passages = [chunk.text for chunk in snapshot.all_chunks()]
             store.folder.replace(trash)
     except OSError as error:
         raise unwritable(store.folder, error) from error
     finally:
         store.close()
     shutil.rmtree(trash, ignore_errors=True)
+    forget(passages)
 
 
 def rename_index(store: IndexStore, name: str) -> IndexStore:

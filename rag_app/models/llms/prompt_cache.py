@@ -26,6 +26,8 @@ GIGABYTE = 10**9
 _SHARED = 200
 """Characters that two prompts must begin with alike for one to help the other: the fixed part
 alone is read in a second."""
+_LONGEST = 6000
+"""Characters of a prompt that is kept: one that fills a window is some hundred megabytes."""
 _RECENT = 16
 """Prompts that llama.cpp keeps in memory itself."""
 _WRITING_SECONDS = 600.0
@@ -142,7 +144,7 @@ class PromptCache:
     def keep(self, prompt: str) -> None:
         """Write what the server holds after answering a prompt, unless its beginning is kept."""
         kept = max((_common(prompt, entry.prompt) for entry in entries(self._folder)), default=0)
-        if len(prompt) - kept < _SHARED:  # the question alone is new
+        if len(prompt) - kept < _SHARED or len(prompt) > _LONGEST:  # or the question alone is new
             return
         name = hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest()[:32]
         new = self._folder / f".{name}.{uuid.uuid4().hex}.bin"
