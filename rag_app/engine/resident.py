@@ -190,13 +190,7 @@ class ResidentEngine:
             if response.status != 200:
                 raise ResidentError(_message(response))
             connection.sock.settimeout(None)
-            ended = False
-            for event in events(response):
-                ended = ended or "timings" in event or "error" in event
-                yield event
-            if not ended:
-                msg = "it ended in the middle of its answer"
-                raise ResidentError(msg)
+            yield from events(response)
         except (OSError, HTTPException, ValueError) as error:
             raise ResidentError(str(error) or type(error).__name__) from error
         finally:

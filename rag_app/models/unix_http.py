@@ -55,12 +55,18 @@ class UnixConnection(HTTPConnection):
 
 
 def events(response: HTTPResponse) -> Iterator[Any]:
-    """Yield the JSON values of a stream of server-sent events, up to its end or ``[DONE]``.
+    """Yield the JSON values of a stream of server-sent events that ends with ``[DONE]``.
 
     Raises:
-        OSError, http.client.HTTPException: the connection was lost.
+        OSError, http.client.HTTPException: the connection was lost before. The library itself takes
+            a stream whose server was killed between two events for one that has ended.
     """
     for line in response:
+        if not line.startswith(b"data: "):
+            continue
         data = line.removeprefix(b"data: ").strip()
-        if line.startswith(b"data: ") and data != b"[DONE]":
-            yield json.loads(data)
+        if data == b"[DONE]":
+            return
+        yield json.loads(data)
+    msg = "the stream was cut off"
+    raise ConnectionError(msg)

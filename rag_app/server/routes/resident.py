@@ -230,7 +230,7 @@ def _answered(work: Work, resident: Resident, queues: ServerQueues, pieces: Piec
                 yield event
 
     resident.enter(work.keep_alive)
-    return EventStream(in_turn(), done=False, release=resident.leave)
+    return EventStream(in_turn(), release=resident.leave)
 
 
 async def _events(pieces: Pieces) -> Events:

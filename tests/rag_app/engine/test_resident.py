@@ -192,7 +192,7 @@ def test_two_at_once_make_one(place: Workplace) -> None:
 
 def test_ctrl_c_ends_the_generation_and_not_the_engine(place: Workplace) -> None:
     pid = place.start()
-    endless = ["ask", QUESTION, *place.llm, "--max-new-tokens", "7000"]
+    endless = ["ask", QUESTION, *place.llm, "--chain", "stuff", "--max-new-tokens", "7000"]
     with begun(*endless) as running:
         assert running.began.wait(SECONDS)
         running.process.send_signal(signal.SIGINT)
@@ -204,7 +204,9 @@ def test_ctrl_c_ends_the_generation_and_not_the_engine(place: Workplace) -> None
 
 def test_a_killed_command_leaves_the_engine_idle(place: Workplace) -> None:
     pid = place.start()
-    with begun("ask", QUESTION, *place.llm, "--max-new-tokens", "7000") as running:
+    with begun(
+        "ask", QUESTION, *place.llm, "--chain", "stuff", "--max-new-tokens", "7000"
+    ) as running:
         assert running.began.wait(SECONDS)
         running.process.kill()
     assert place.idle() == pid
@@ -217,7 +219,9 @@ def test_after_a_kill_of_either_process_the_next_command_answers(place: Workplac
         victim = psutil.Process(pid)
         if attempt % 2:
             (victim,) = victim.children()
-        with begun("ask", QUESTION, *place.llm, "--max-new-tokens", "7000") as running:
+        with begun(
+            "ask", QUESTION, *place.llm, "--chain", "stuff", "--max-new-tokens", "7000"
+        ) as running:
             if attempt < 4:
                 assert running.began.wait(SECONDS)
             victim.kill()
