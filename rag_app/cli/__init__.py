@@ -13,7 +13,19 @@ import typer
 from model_prep.cli.boundary import Boundary as ModelPrepBoundary
 from model_prep.cli.boundary import Debug, Version, run
 from model_prep.errors import ModelPrepError
-from rag_app.cli import ask, docs, index, indexes, serve, status, stop, summarize, warm, watch
+from rag_app.cli import (
+    ask,
+    docs,
+    evaluate,
+    index,
+    indexes,
+    serve,
+    status,
+    stop,
+    summarize,
+    warm,
+    watch,
+)  # fmt: skip
 from rag_app.errors import RagAppError
 
 
@@ -54,6 +66,7 @@ app.command("index")(index.index)
 app.command("watch")(watch.watch)
 app.command("ask")(ask.ask)
 app.command("summarize")(summarize.summarize)
+app.command("eval")(evaluate.evaluate)
 app.command("serve")(serve.serve)
 app.command("status")(status.status)
 app.command("warm")(warm.warm)

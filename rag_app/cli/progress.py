@@ -44,10 +44,17 @@ def reading() -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def _shown(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """Give a callback that takes the passages done, about how many there are, and a detail."""
+def evaluating() -> Iterator[Callable[[str, int, int], None]]:
+    """Give a callback that shows what is done with questions, with how many, and of how many."""
+    with _shown("evaluating", "questions") as show:
+        yield lambda what, done, total: show(done, total, what)
+
+
+@contextmanager
+def _shown(what: str, unit: str = "passages") -> Iterator[Callable[[int, int, str], None]]:
+    """Give a callback that takes the units done, about how many there are, and a detail."""
     if messages.is_terminal:
-        with _bar() as bar:
+        with _bar(unit) as bar:
             task = bar.add_task(what, total=None, detail="")
             yield lambda done, total, detail: bar.update(
                 task, total=total or None, completed=done, detail=detail
@@ -55,8 +62,10 @@ def _shown(what: str) -> Iterator[Callable[[int, int, str], None]]:
         return
     line, ended = [f"{what}: beginning"], threading.Event()
 
+    about = "about " if unit == "passages" else ""
+
     def show(done: int, total: int, detail: str) -> None:
-        line[0] = f"{what}: {done:,} of about {total:,} passages  {detail}".rstrip()
+        line[0] = f"{what}: {done:,} of {about}{total:,} {unit}  {detail}".rstrip()
 
     def print_lines() -> None:
         while not ended.wait(_LINE_SECONDS):
@@ -71,12 +80,12 @@ def _shown(what: str) -> Iterator[Callable[[int, int, str], None]]:
         thread.join()
 
 
-def _bar() -> Progress:
+def _bar(unit: str) -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("passages", markup=False),
+        TextColumn(unit, markup=False),
         TimeRemainingColumn(),
         TextColumn("{task.fields[detail]}", markup=False),
         console=messages,

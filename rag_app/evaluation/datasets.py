@@ -1,26 +1,41 @@
-"""Question sets with gold answers and gold documents."""
+"""Question sets: what their files and folders hold, checked.
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+What a file is follows from its content: SQuAD's format, CMRC 2018's own, RGB's lines, our own
+`questions.jsonl`, or a folder as BEIR has it. All but ours carry the passages that they ask about.
+"""
+
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 from rag_app.errors import DocumentError
+from rag_app.evaluation import formats
+from rag_app.evaluation.questions import Dataset, GoldPassage, GoldQuestion, drawn
 
-Split = Literal["dev", "test"]
+__all__ = ["Dataset", "GoldPassage", "GoldQuestion", "drawn", "read_dataset", "read_questions"]
 
 
-@dataclass(frozen=True)
-class GoldQuestion:
-    """One question; ``answers`` are all accepted wordings, none where there is no answer."""
+def read_dataset(path: Path, *, split: str | None = None, noise: float | None = None) -> Dataset:
+    """Return the question set of a file or folder.
 
-    id: str
-    text: str
-    answers: tuple[str, ...]
-    document: str | None
-    """File name of the document that holds the answer; None where the corpus has none."""
-    split: Split = "test"
+    Args:
+        path: A file, or a folder with ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/``.
+        split: Only the questions of this split: of ours as they say, of BEIR by the file's name.
+        noise: Of RGB's lines: the share of passages that only touch the topic, of the five that
+            each question gets; at 1 none holds an answer. By default all passages are taken.
+
+    Raises:
+        DocumentError: it is missing, empty, binary, not in UTF-8 or no question set; or none of
+            its answers stands in its passages.
+    """
+    dataset = formats.read_beir(path, split) if path.is_dir() else formats.read_file(path, noise)
+    if split is not None and not path.is_dir():
+        splits = sorted({question.split for question in dataset.questions})
+        chosen = tuple(one for one in dataset.questions if one.split == split)
+        if not chosen:
+            msg = f"{path} has no question of the split {split!r}; it has {', '.join(splits)}"
+            raise DocumentError(msg)
+        dataset = replace(dataset, questions=chosen)
+    return _checked(path, dataset)
 
 
 def read_questions(path: Path) -> list[GoldQuestion]:
@@ -29,19 +44,36 @@ def read_questions(path: Path) -> list[GoldQuestion]:
     Raises:
         DocumentError: the file is missing, or a line isn't a question.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        msg = f"{path} can't be read ({error.strerror})"
-        raise DocumentError(msg) from error
-    return [_question(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    return [formats.question_of(path, number, row) for number, row in formats.read_rows(path)]
 
 
-def _question(path: Path, number: int, line: str) -> GoldQuestion:
-    try:
-        row: Mapping[str, Any] = json.loads(line)
-        answers = tuple(row["answers"]) if row["answerable"] else ()
-        return GoldQuestion(row["id"], row["question"], answers, row["document"], row["split"])
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{path}:{number} is not a question ({error!r})"
-        raise DocumentError(msg) from error
+def _checked(path: Path, dataset: Dataset) -> Dataset:
+    """Return the dataset with notes on answers that its passages lack.
+
+    Raises:
+        DocumentError: there is no question, an id twice, or no answer in any passage.
+    """
+    if not dataset.questions:
+        msg = f"{path} holds no question; see `rag-app eval --help` for what it can be"
+        raise DocumentError(msg)
+    seen: set[str] = set()
+    for question in dataset.questions:
+        if question.id in seen:
+            msg = f"{path} has two questions with the id {question.id!r}; give each its own"
+            raise DocumentError(msg)
+        seen.add(question.id)
+    texts = {passage.file_name: passage.text for passage in dataset.passages}
+    known = [one for one in dataset.questions if one.answers and one.relevant] if texts else []
+    astray = [
+        one for one in known if not one.is_in("\n".join(texts[name] for name in one.relevant))
+    ]
+    if known and len(astray) == len(known):
+        msg = f"no answer of {path} stands in its passage; are these the right passages?"
+        raise DocumentError(msg)
+    if not astray:
+        return dataset
+    note = (
+        f"{len(astray)} of {len(known)} answers don't stand in their passages, such as that of "
+        f"{astray[0].id}"
+    )
+    return replace(dataset, notes=(*dataset.notes, note))

@@ -1,16 +1,21 @@
-"""Answer metrics as CMRC 2018 defines them, on characters for Han text and words for the rest.
+"""Metrics of answers, summaries and rankings.
 
-Source: Cui et al. 2019, "A Span-Extraction Dataset for Chinese Machine Reading Comprehension";
-exact match and F1 are the best over the gold answers. F1 counts common tokens with multiplicity
-(the SQuAD definition) where CMRC's script takes the longest common substring.
+`exact_match` and `f1` are those of the evaluation of CMRC 2018 (Cui et al. 2019, "A Span-Extraction
+Dataset for Chinese Machine Reading Comprehension"): exact without case and punctuation, F1 over the
+longest run of words and Han characters that both texts have. `token_exact`, `token_f1` and
+`contains` forgive more: they know neither punctuation nor the widths of characters, and `token_f1`
+counts common tokens wherever they stand, as SQuAD does. All are the best over the gold answers.
 """
 
+import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
 from unicodedata import normalize
 
 from rag_app.documents.text import HAN
+from rag_app.evaluation.segmentation import mixed_segmentation, without_punctuation
 
 _TOKEN = re.compile(rf"[{HAN}]|[^\W_{HAN}]+")
 
@@ -21,13 +26,45 @@ def tokens(text: str) -> list[str]:
 
 
 def exact_match(answer: str, gold: Sequence[str]) -> float:
+    """Return 1.0 where ``answer`` is a gold answer, less case and punctuation, else 0.0.
+
+    Example:
+        >>> exact_match("“贺知章”。", ["贺知章"])
+        1.0
+    """
+    said = without_punctuation(answer)
+    return float(any(said == without_punctuation(wording) for wording in gold))
+
+
+def f1(answer: str, gold: Sequence[str]) -> float:
+    """Return the F1 of the longest run that both texts have, the best over the gold answers.
+
+    Example:
+        >>> f1("在当涂病逝", ["病逝于当涂"])  # 病逝: 2 of 5 in both
+        0.4
+    """
+    said = mixed_segmentation(answer)
+    return max((_run_f1(said, mixed_segmentation(wording)) for wording in gold), default=0.0)
+
+
+def _run_f1(answer: Sequence[str], gold: Sequence[str]) -> float:
+    run = SequenceMatcher(None, answer, gold, autojunk=False).find_longest_match().size
+    return 2 * run / (len(answer) + len(gold)) if run else 0.0
+
+
+def token_exact(answer: str, gold: Sequence[str]) -> float:
     """Return 1.0 where ``answer`` equals a gold answer token by token, else 0.0."""
     return float(any(tokens(answer) == tokens(wording) for wording in gold))
 
 
-def f1(answer: str, gold: Sequence[str]) -> float:
-    """Return the harmonic mean of token precision and recall, the best over the gold answers."""
-    return max((_f1(tokens(answer), tokens(wording)) for wording in gold), default=0.0)
+def token_f1(answer: str, gold: Sequence[str]) -> float:
+    """Return the F1 of common tokens, with multiplicity, the best over the gold answers."""
+    return max((_token_f1(tokens(answer), tokens(wording)) for wording in gold), default=0.0)
+
+
+def _token_f1(answer: Sequence[str], gold: Sequence[str]) -> float:
+    common = sum((Counter(answer) & Counter(gold)).values())
+    return 2 * common / (len(answer) + len(gold)) if common else 0.0
 
 
 def contains(answer: str, gold: Sequence[str]) -> float:
@@ -38,11 +75,66 @@ def contains(answer: str, gold: Sequence[str]) -> float:
     )
 
 
-def _f1(answer: Sequence[str], gold: Sequence[str]) -> float:
-    common = sum((Counter(answer) & Counter(gold)).values())
-    return 2 * common / (len(answer) + len(gold)) if common else 0.0
+def rouge_l(summary: str, references: Sequence[str]) -> float:
+    """Return ROUGE-L (Lin 2004) on tokens, its F1, the best over the references.
+
+    Example:
+        >>> rouge_l("李白病逝于当涂", ["李白在当涂病逝"])  # 李白, 当涂 in this order: 4 of 7
+        0.5714285714285714
+    """
+    said = tokens(summary)
+    return max((_rouge_l(said, tokens(text)) for text in references), default=0.0)
+
+
+def _rouge_l(summary: Sequence[str], reference: Sequence[str]) -> float:
+    common = _longest_common_subsequence(summary, reference)
+    return 2 * common / (len(summary) + len(reference)) if common else 0.0
+
+
+def _longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
+    """Return its length, by a row of the table as the bits of one number (Hyyrö 2004)."""
+    places: dict[str, int] = {}
+    for place, token in enumerate(first):
+        places[token] = places.get(token, 0) | 1 << place
+    every = (1 << len(first)) - 1
+    row = every
+    for token in second:
+        matches = row & places.get(token, 0)
+        row = ((row + matches) | (row - matches)) & every
+    return len(first) - row.bit_count()
+
+
+# Rankings: a rank is 1-based, None where the document was not found.
+
+
+def recall(ranks: Iterable[int | None], cutoff: int) -> float:
+    """Return which share of the relevant documents is ranked within ``cutoff``."""
+    found = [rank is not None and rank <= cutoff for rank in ranks]
+    return sum(found) / len(found) if found else 0.0
 
 
 def reciprocal_rank(rank: int | None, cutoff: int = 10) -> float:
     """Return 1/rank for a 1-based rank within ``cutoff``, else 0.0; its mean is MRR@cutoff."""
     return 1 / rank if rank is not None and rank <= cutoff else 0.0
+
+
+def ndcg(
+    ranks: Mapping[str, int | None], grades: Mapping[str, int] | None = None, cutoff: int = 10
+) -> float:
+    """Return the normalized discounted cumulative gain, the gains being the grades.
+
+    Args:
+        ranks: Of the relevant documents.
+        grades: Of the same ones, above 0; by default each is 1.
+        cutoff: Ranks beyond it count nothing.
+
+    Example:
+        >>> round(ndcg({"a": 2}), 3)  # 1 / log2(3)
+        0.631
+    """
+    gains = {name: (grades or {}).get(name, 1) for name in ranks}
+    found = {name: rank for name, rank in ranks.items() if rank is not None and rank <= cutoff}
+    gain = sum(gains[name] / math.log2(rank + 1) for name, rank in found.items())
+    best = sorted(gains.values(), reverse=True)[:cutoff]
+    ideal = sum(grade / math.log2(place + 1) for place, grade in enumerate(best, 1))
+    return gain / ideal if ideal else 0.0

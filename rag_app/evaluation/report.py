@@ -1,75 +1,214 @@
-"""The outcomes of a set of questions, and the figures of all of them."""
+"""The report of a run: one HTML page without outside parts, with figures, plots and failures."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
-from statistics import fmean
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
 
-from rag_app.evaluation.datasets import GoldQuestion
-from rag_app.evaluation.metrics import contains, exact_match, f1
+from rag_app.errors import DocumentError
+from rag_app.evaluation.figures import Comparison, Figure
+from rag_app.evaluation.outcomes import FAILURES, Outcome, Verdict
+from rag_app.evaluation.plots import curve, histogram, risk_coverage, roc
 
-if TYPE_CHECKING:
-    from langchain_core.documents import Document
+_MOST_CASES = 200
+"""Of one kind that are shown."""
+_LONGEST = 1500
+"""Characters of a passage that are shown."""
 
-    from rag_app.chains.results import Answer
+_EXPLAINED: Mapping[Verdict, str] = {
+    "not retrieved": "No relevant document was found, nor the answer in another one.",
+    "retrieved but wrong": "The document was found, and the answer lacks the gold answer.",
+    "wrongly refused": "The document was found, and the question was refused.",
+    "wrongly answered": "The documents have no answer, and one was given.",
+    "uncited": "The answer is right, and no passage is marked as its source.",
+    "failed": "The question could not be asked.",
+}
+
+_STYLE = """
+:root{color-scheme:light dark;--fg:#1f2328;--dim:#656d76;--bg:#fff;--box:#f6f8fa;--rule:#d0d7de;
+--a:#0969da;--b:#bc4c00}
+@media (prefers-color-scheme:dark){:root{--fg:#e6edf3;--dim:#8d96a0;--bg:#0d1117;--box:#161b22;
+--rule:#30363d;--a:#4493f8;--b:#f0883e}}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--fg);background:var(--bg);max-width:60rem;
+margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
+table{border-collapse:collapse;width:100%}
+td,th{padding:.2rem .6rem;border-bottom:1px solid var(--rule);text-align:left}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+td.about,dt,.dim{color:var(--dim)}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem .8rem;margin:.3rem 0}
+dd{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1rem}
+svg{width:100%;height:auto;background:var(--box);border-radius:6px}
+svg text{font-size:11px;fill:var(--dim)}svg .title{font-size:13px;fill:var(--fg)}
+svg .frame{fill:none;stroke:var(--rule)}svg .s0{fill:var(--a)}svg .s1{fill:var(--b)}
+svg .line{fill:none;stroke:var(--a);stroke-width:2}svg .chance{stroke:var(--rule)}
+details{background:var(--box);border-radius:6px;margin:.4rem 0;padding:.4rem .8rem}
+summary{cursor:pointer}
+"""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The answer to one question, and where its document was ranked."""
+def write_report(
+    path: Path,
+    made: Mapping[str, Any],
+    outcomes: Sequence[Outcome],
+    figures: Sequence[Figure],
+    comparisons: Sequence[Comparison] = (),
+) -> None:
+    """Write the report of a run.
 
-    question: GoldQuestion
-    rank: int | None
-    """1-based rank of the gold document among the documents retrieved, None where it is not."""
-    answer: "Answer"
-    seconds: float
+    Args:
+        path: The file; one that is there is replaced.
+        made: How the run was made.
+        outcomes: Of each question.
+        figures: Of the run.
+        comparisons: With another run.
 
-
-def document_rank(passages: "Iterable[Document]", document: str | None) -> int | None:
-    """Return the 1-based rank of ``document`` among the distinct documents of the passages."""
-    names = dict.fromkeys(PurePath(passage.metadata["source"]).name for passage in passages)
-    return list(names).index(document) + 1 if document in names else None
-
-
-def report(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Return the figures of a run, each a share of the questions it is about.
-
-    ``exact``, ``f1`` and ``contained`` are over all answerable questions; a refused one counts 0.
-    Among the answered ones, ``right`` are those that contain a gold answer, ``wrong`` the others.
+    Raises:
+        DocumentError: the file can't be written.
     """
-    answerable = [outcome for outcome in outcomes if outcome.question.answers]
-    unanswerable = [outcome for outcome in outcomes if not outcome.question.answers]
-    answered = [outcome for outcome in answerable if outcome.answer.answered]
-    right = [
-        outcome for outcome in answered if contains(outcome.answer.text, outcome.question.answers)
+    text = page(made, outcomes, figures, comparisons)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        msg = f"{path} can't be written ({error.strerror or error}); name another file"
+        raise DocumentError(msg) from error
+
+
+def page(
+    made: Mapping[str, Any],
+    outcomes: Sequence[Outcome],
+    figures: Sequence[Figure],
+    comparisons: Sequence[Comparison] = (),
+) -> str:
+    """Return the report as HTML; see `write_report`."""
+    title = f"Evaluation: {made.get('dataset', '')}"
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="dim">{len(outcomes):,} questions; intervals: bootstrap over documents</p>',
+        _figures(figures),
+        _comparisons(comparisons),
+        f'<h2>Plots</h2><div class="plots">{"".join(_plots(outcomes))}</div>',
+        *_failures(outcomes),
+        "<h2>How it was made</h2>",
+        _list({name: value for name, value in made.items() if value is not None}),
     ]
-    wrong = [outcome for outcome in answered if outcome not in right]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body>{''.join(body)}</body></html>\n"
+    )
 
-    def share(of: Sequence[Outcome], value: Callable[[Outcome], float]) -> float:
-        return fmean(map(value, of)) if of else float("nan")
 
-    def score(metric: Callable[[str, Sequence[str]], float]) -> Callable[[Outcome], float]:
-        return lambda outcome: (
-            metric(outcome.answer.text, outcome.question.answers)
-            if outcome.answer.answered
-            else 0.0
-        )
+def _figures(figures: Sequence[Figure]) -> str:
+    rows, group = [], ""
+    for figure in figures:
+        if figure.group != group:
+            group = figure.group
+            rows.append(f'<tr><th colspan="5">{escape(group)}</th></tr>')
+        estimate = figure.estimate
+        interval = f"{estimate.low:.3f} – {estimate.high:.3f}"
+        cells = (f"{estimate.value:.3f}", interval, f"{estimate.count:,}")
+        numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
+        about = f'<td class="about">{escape(figure.about)}</td>'
+        rows.append(f"<tr><td>{escape(figure.name)}</td>{numbers}{about}</tr>")
+    head = _head("figure", "value", "95 % interval", "questions", "")
+    return f"<h2>Figures</h2><table>{head}{''.join(rows)}</table>"
 
-    return {
-        "answerable": len(answerable),
-        "gold first": share(answerable, lambda outcome: outcome.rank == 1),
-        "gold in first three": share(
-            answerable, lambda outcome: outcome.rank is not None and outcome.rank <= 3
+
+def _comparisons(comparisons: Sequence[Comparison]) -> str:
+    if not comparisons:
+        return ""
+    rows = []
+    for each in comparisons:
+        change = each.difference
+        interval = f"{change.low:+.3f} – {change.high:+.3f}"
+        cells = (f"{each.value:.3f}", f"{each.other:.3f}", f"{change.value:+.3f}", interval,
+                 f"{change.p:.4f}", f"{change.count:,}")  # fmt: skip
+        numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
+        rows.append(f"<tr><td>{escape(each.name)}</td>{numbers}</tr>")
+    head = _head("figure", "here", "there", "difference", "95 % interval", "p", "questions")
+    return f"<h2>Against the other run</h2><table>{head}{''.join(rows)}</table>"
+
+
+def _head(*names: str) -> str:
+    first, *rest = names
+    cells = "".join(f'<th class="n">{escape(name)}</th>' for name in rest)
+    return f"<tr><th>{escape(first)}</th>{cells}</tr>"
+
+
+def _plots(outcomes: Sequence[Outcome]) -> Iterable[str]:
+    told = [one for one in outcomes if one.probability is not None]
+    scores = [one.probability or 0.0 for one in told]
+    if told:
+        groups = {
+            "answerable": [one for one in told if one.question.answerable],
+            "not answerable": [one for one in told if not one.question.answerable],
+        }
+        series = {
+            name: [one.probability or 0.0 for one in group]
+            for name, group in groups.items()
+            if group
+        }
+        yield histogram("Probability that the documents answer", series, 0.0, 1.0)
+        if len(series) > 1:
+            points = roc(scores, [one.question.answerable for one in told])
+            yield curve("Refusal", "unanswerable let through", "answerable answered", points, True)
+    answered = [one for one in told if one.asked and one.question.answers and not one.refused]
+    if answered:
+        right = [one.right for one in answered]
+        points = risk_coverage([one.probability or 0.0 for one in answered], right)
+        yield curve("Wrong among the surest answers", "share answered", "share wrong", points)
+    seconds = [one.cost.seconds for one in outcomes if not one.error]
+    if seconds:
+        series = {"whole answer": seconds}
+        first = [one.cost.first_token for one in outcomes if one.cost.first_token is not None]
+        if first:
+            series = {"first token": first, **series}
+        yield histogram("Seconds a question", series, 0.0, max(seconds))
+
+
+def _failures(outcomes: Sequence[Outcome]) -> Iterable[str]:
+    for kind in FAILURES:
+        cases = [one for one in outcomes if one.verdict == kind]
+        if not cases:
+            continue
+        yield f'<h2>{kind.capitalize()}: {len(cases):,}</h2><p class="dim">{_EXPLAINED[kind]}</p>'
+        yield from map(_case, cases[:_MOST_CASES])
+        if len(cases) > _MOST_CASES:
+            yield f'<p class="dim">… and {len(cases) - _MOST_CASES:,} more</p>'
+
+
+def _case(one: Outcome) -> str:
+    question = one.question
+    known = {
+        "answer": one.error or one.answer.text or "–",
+        "gold": " / ".join(question.answers) or "–",
+        "documents": ", ".join(
+            f"{name} (rank {rank})" if rank else f"{name} (not found)"
+            for name, rank in one.ranks.items()
         ),
-        "exact": share(answerable, score(exact_match)),
-        "f1": share(answerable, score(f1)),
-        "contained": share(answerable, score(contains)),
-        "wrongly refused": share(answerable, lambda outcome: not outcome.answer.answered),
-        "right but unsupported": share(right, lambda outcome: not outcome.answer.supported),
-        "wrong and unsupported": share(wrong, lambda outcome: not outcome.answer.supported),
-        "unanswerable": len(unanswerable),
-        "rightly refused": share(unanswerable, lambda outcome: not outcome.answer.answered),
-        "refused or unsupported": share(unanswerable, lambda outcome: not outcome.answer.supported),
-        "seconds a question": share(outcomes, lambda outcome: outcome.seconds),
+        "retrieved": ", ".join(one.retrieved),
+        "probability": "" if one.probability is None else f"{one.probability:.3f}",
+        "notes": "; ".join(one.answer.notes),
     }
+    passages = {
+        f"[{citation.marker}] {citation.place}": citation.text[:_LONGEST]
+        for citation in one.answer.citations
+    }
+    shown = question.text or f"Summary of {question.document}"
+    return (
+        f'<details><summary>{escape(shown)} <span class="dim">{escape(question.id)}</span>'
+        f"</summary>{_list({name: value for name, value in known.items() if value})}"
+        f"{_list(passages)}</details>"
+    )
+
+
+def _list(values: Mapping[str, Any]) -> str:
+    items = (f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>"
+             for name, value in values.items())  # fmt: skip
+    return f"<dl>{''.join(items)}</dl>"

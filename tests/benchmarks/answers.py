@@ -5,28 +5,14 @@ Nothing was tuned on the test split, which is the default.
 """
 
 import argparse
-import json
 import sys
 import tempfile
-import time
 
 from rag_app import RagApp
-from rag_app.chains.results import Answer
-from rag_app.evaluation.datasets import GoldQuestion, read_questions
-from rag_app.evaluation.report import Outcome, document_rank, report
-from rag_app.index.search.relevance import above_threshold
+from rag_app.evaluation.datasets import read_dataset
+from rag_app.evaluation.figures import figures_of
+from rag_app.evaluation.run import Evaluation
 from tests.paths import CORPUS
-
-
-def outcome(app: RagApp, question: GoldQuestion, *, ask: bool) -> Outcome:
-    rank = document_rank(app.retrieve(question.text), question.document)
-    start = time.perf_counter()
-    if ask:
-        answer = app.ask(question.text)
-    else:
-        passages = app.retrieve(question.text)
-        answer = Answer(answered=bool(above_threshold(passages, app.settings.threshold)))
-    return Outcome(question, rank, answer, time.perf_counter() - start)
 
 
 def main() -> None:
@@ -36,25 +22,24 @@ def main() -> None:
     parser.add_argument("--retrieval-only", action="store_true", help="call no language model")
     parser.add_argument("--chain", default="refine")
     options = parser.parse_args()
-    questions = [
-        one
-        for one in read_questions(CORPUS / "questions.jsonl")
-        if options.split in ("all", one.split)
-    ][: options.limit]
+    split = None if options.split == "all" else options.split
+    dataset = read_dataset(CORPUS / "questions.jsonl", split=split)
     with tempfile.TemporaryDirectory() as folder:
         app = RagApp(index=folder, answer_chain=options.chain)
         app.index([CORPUS])
+        run = Evaluation(app, dataset).run(
+            dataset.questions[: options.limit], retrieval_only=options.retrieval_only
+        )
         outcomes = []
-        for number, question in enumerate(questions, 1):
-            one = outcome(app, question, ask=not options.retrieval_only)
+        for one in run:
             outcomes.append(one)
-            line = {"gold": question.answers, "answer": one.answer.text, "rank": one.rank}
-            line |= {"answered": one.answer.answered, "question": question.text}
-            progress = f"{number}/{len(questions)} {one.seconds:.0f} s"
-            print(progress, json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)
+            shown = f"{one.cost.seconds:.0f} s, {one.verdict}: {one.question.text} {one.text!r}"
+            print(f"{len(outcomes)}/{len(dataset.questions)} {shown}", file=sys.stderr, flush=True)
         app.close()
-    for name, value in report(outcomes).items():
-        print(f"{name:<22}{value:8.3f}")
+    for figure in figures_of(outcomes):
+        estimate = figure.estimate
+        interval = f"{estimate.low:.3f} – {estimate.high:.3f}"
+        print(f"{figure.name:<32}{estimate.value:8.3f}  {interval:<16}{estimate.count:>6}")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ Task = Literal[
     "summary",
     "refine_summary",
     "combine_summaries",
+    "draft_question",
 ]
 
 NO_ANSWER: Mapping[Language, str] = {"zh": "资料中没有提到。", "en": "The passages do not say."}
@@ -57,6 +58,7 @@ VARIABLES: Mapping[str, frozenset[str]] = {
     "summary": frozenset({"context", "length"}),
     "refine_summary": frozenset({"context", "summary", "length"}),
     "combine_summaries": frozenset({"context", "length"}),
+    "draft_question": frozenset({"context"}),
 }
 """What the template of each task holds, and nothing else."""
 

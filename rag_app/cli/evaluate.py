@@ -1,0 +1,169 @@
+"""``rag-app eval``: figures of a question set, with their intervals."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from model_prep.cli.boundary import INTERRUPTED
+from rag_app.cli import options
+
+if TYPE_CHECKING:
+    from rag_app.settings import Settings
+
+_OUTPUT = "Output"
+_DRAFTS = "Questions from your documents"
+_DRAFTED = 20
+
+
+@options.with_model()
+def evaluate(
+    dataset: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Questions of your own (JSON Lines), a file in SQuAD's, CMRC's or RGB's format, "
+            "or a folder as BEIR's; see rag_app/README.md."
+        ),
+    ] = None,
+    index: options.Index = None,
+    chain: Annotated[str | None, typer.Option(metavar="refine|stuff", help="How to read.")] = None,
+    k: options.K = None,
+    retriever: options.Retriever = None,
+    threshold: options.Threshold = None,
+    embedding: options.Embedding = None,
+    prompts: options.Prompts = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Ask so many questions, drawn by whole documents and --seed."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Only questions of this split.")] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Of RGB's lines: the share of passages without an answer."),
+    ] = None,
+    retrieval_only: Annotated[
+        bool, typer.Option("--retrieval-only", help="Call no language model.")
+    ] = False,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.jsonl",
+            help="Keep each answer as it comes; the same command goes on from there.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.html",
+            help="Write a page with figures, plots and failures.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OTHER.jsonl",
+            help="Test the difference to the predictions of another run, question by question.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    make: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="QUESTIONS.jsonl",
+            help="Instead draft --limit questions about indexed documents, for you to correct.",
+            rich_help_panel=_DRAFTS,
+        ),
+    ] = None,
+    from_index: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NAME|DIR",
+            help="The index that they are about; by default --index.",
+            rich_help_panel=_DRAFTS,
+        ),
+    ] = None,
+    as_json: options.Json = False,
+    **model: Any,
+) -> None:
+    """Measure retrieval, answers, refusals, citations and cost on a question set.
+
+    A set that carries its passages is asked over them, unless --index is given; questions of your
+    own are asked over the index. --seed draws the questions too. Ctrl-C ends with what there is.
+    """
+    from rag_app.settings import load_settings
+
+    if (dataset is None) == (make is None):
+        raise typer.BadParameter("name a DATASET, or --make QUESTIONS.jsonl")
+    settings = load_settings(
+        answer_chain=chain, prompts=prompts, index=from_index or index, k=k, retriever=retriever,
+        threshold=threshold, embedding=embedding, **model,
+    )  # fmt: skip
+    if make is not None:
+        _draft(settings, make, limit or _DRAFTED, as_json=as_json)
+        return
+    assert dataset is not None  # noqa: S101 - one of the two is there
+    from rag_app.cli import figures, show
+    from rag_app.cli.progress import evaluating, indexing
+    from rag_app.engine import RagApp
+    from rag_app.evaluation.datasets import drawn, read_dataset
+    from rag_app.evaluation.figures import compare as comparisons
+    from rag_app.evaluation.figures import figures_of
+    from rag_app.evaluation.predictions import read_predictions
+    from rag_app.evaluation.report import write_report
+    from rag_app.evaluation.run import Evaluation
+    from rag_app.evaluation.session import evaluate as run_of
+
+    seed = settings.seed or 0
+    found = read_dataset(dataset, split=split, noise=noise)
+    figures.notes(found.notes)
+    questions = drawn(found.questions, limit, seed)
+    others = read_predictions(compare, questions)[1] if compare is not None else {}
+    with RagApp(settings=settings) as app:
+        with indexing() as progress:
+            evaluation = Evaluation(app, found, own_index=index is not None, indexing=progress)
+        figures.notes(evaluation.notes)
+        with evaluating() as telling:
+            run = run_of(
+                evaluation, questions, predictions, retrieval_only=retrieval_only, progress=telling
+            )
+        evaluation.close()
+    outcomes = [*run.outcomes.values()]
+    shown = figures_of(outcomes, seed)
+    compared = [*comparisons(run.outcomes, others, seed)]
+    if as_json:
+        show.print_json(figures.as_json(run.made, shown, compared))
+    else:
+        figures.figures(shown)
+        if compare is not None:
+            figures.comparisons(compared, str(compare))
+    if report is not None:
+        write_report(report, run.made, outcomes, shown, compared)
+    if run.interrupted:
+        done = f"interrupted after {len(run.outcomes):,} of {run.wanted:,} questions"
+        show.messages.print(done, style="yellow")
+        raise typer.Exit(INTERRUPTED)
+
+
+def _draft(settings: "Settings", path: Path, limit: int, *, as_json: bool) -> None:
+    """Draft questions and say what came of it."""
+    from rag_app.cli import show
+    from rag_app.cli.progress import evaluating
+    from rag_app.engine import RagApp
+    from rag_app.evaluation.make import draft_questions
+
+    with RagApp(settings=settings) as app, evaluating() as telling:
+        drafted = draft_questions(
+            app, path, limit, seed=settings.seed or 0,
+            progress=lambda done, total: telling("drafting", done, total),
+        )  # fmt: skip
+    if as_json:
+        show.print_json(asdict(drafted))
+    dropped = ", ".join(f"{count} {reason}" for reason, count in drafted.dropped.items())
+    said = f"{drafted.written} questions in {path}, {drafted.unsure} to be looked at first"
+    show.messages.print(f"{said}; dropped: {dropped or 'none'}", markup=False)
+    if drafted.interrupted:
+        raise typer.Exit(INTERRUPTED)

@@ -1,0 +1,291 @@
+"""The formats of question sets: SQuAD, CMRC 2018, RGB, BEIR and our own lines."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice, product
+from pathlib import Path
+from typing import Any
+
+from rag_app.errors import DocumentError
+from rag_app.evaluation.questions import Dataset, GoldPassage, GoldQuestion
+
+RGB_PASSAGES = 5
+"""That a question of RGB gets where a share of noise is asked for, as in its paper (Chen et al.
+2024, arXiv 2309.01431)."""
+
+_MOST_WORDINGS = 8
+"""Of an answer of several parts, each with its own wordings."""
+
+Row = Mapping[str, Any]
+
+
+def read_file(path: Path, noise: float | None = None) -> Dataset:
+    """Return the question set of a file; see `read_dataset`."""
+    text = _read_text(path)
+    value = _json(text)
+    if isinstance(value, dict) and isinstance(value.get("data"), list):
+        return _read(path, "SQuAD", lambda: _squad(path.name, value["data"]))
+    rows = list(_rows(path, text, value))
+    first = rows[0][1] if rows else {}
+    if "query" in first and "positive" in first:
+        return _rgb(path, rows, noise)
+    if "context_text" in first:
+        return _read(path, "CMRC 2018", lambda: _cmrc(path.name, [row for _, row in rows]))
+    questions = tuple(question_of(path, number, row) for number, row in rows)
+    return Dataset(path.name, "questions", questions)
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """Yield the objects of a JSON Lines file, or of a JSON array, with their 1-based numbers.
+
+    Raises:
+        DocumentError: the file can't be read, or a line is no JSON object.
+    """
+    text = _read_text(path)
+    yield from _rows(path, text, _json(text))
+
+
+def question_of(path: Path, number: int, row: Row) -> GoldQuestion:
+    """Return a line of our own format as a question.
+
+    Raises:
+        DocumentError: it isn't one.
+    """
+    try:
+        given = row["answers"] if "answers" in row else [row["answer"]] if row.get("answer") else []
+        if isinstance(given, str) or not all(isinstance(answer, str) for answer in given):
+            raise TypeError("`answers` is a list of texts")
+        answers = tuple(answer for answer in given if answer) if row.get("answerable", True) else ()
+        text, document, summary = row.get("question"), row.get("document"), row.get("summary", "")
+        if not isinstance(text or summary, str) or not (text or summary).strip():
+            raise TypeError("`question` is a text")
+        if document is not None and not isinstance(document, str):
+            raise TypeError("`document` is a file's name")
+        if summary and not document:
+            raise TypeError("a `summary` needs the `document` that it is of")
+        name = str(row.get("id", number))
+        split = str(row.get("split", "test"))
+        return GoldQuestion(name, text or "", answers, document, split, summary=summary)
+    except (AttributeError, TypeError) as error:
+        msg = f"{path}:{number} is not a question ({error})"
+        raise DocumentError(msg) from error
+
+
+def read_beir(folder: Path, split: str | None = None) -> Dataset:
+    """Return the question set of a folder as BEIR has it (Thakur et al. 2021, arXiv 2104.08663).
+
+    Raises:
+        DocumentError: a file is missing or wrong.
+    """
+    judged = _qrels(folder, split)
+    texts = {}
+    for number, row in read_rows(folder / "corpus.jsonl"):
+        parts = (_field(folder / "corpus.jsonl", number, row, name) for name in ("title", "text"))
+        texts[_id(folder / "corpus.jsonl", number, row)] = "\n".join(filter(None, parts))
+    passages = tuple(GoldPassage(name, text) for name, text in texts.items() if text.strip())
+    names = {passage.id: passage.file_name for passage in passages}
+    questions = []
+    for number, row in read_rows(folder / "queries.jsonl"):
+        name = _id(folder / "queries.jsonl", number, row)
+        grades = judged.get(name, {})
+        relevant = {names[one]: grade for one, grade in grades.items() if one in names}
+        if relevant:
+            text = _field(folder / "queries.jsonl", number, row, "text")
+            questions.append(GoldQuestion(name, text, (), next(iter(relevant)), grades=relevant))
+    return Dataset(folder.resolve().name, "BEIR", tuple(questions), passages)
+
+
+def _qrels(folder: Path, split: str | None) -> dict[str, dict[str, int]]:
+    """Return the documents that are relevant to each query, with their grades."""
+    files = sorted((folder / "qrels").glob("*.tsv"))
+    wanted = [file for file in files if file.stem == (split or "test")] or (
+        files if split is None and len(files) == 1 else []
+    )
+    if not wanted:
+        names = ", ".join(file.stem for file in files) or "none"
+        msg = (
+            f"{folder} has no qrels/{split or 'test'}.tsv (splits: {names}); a folder holds "
+            "corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv as BEIR's do"
+        )
+        raise DocumentError(msg)
+    judged: dict[str, dict[str, int]] = {}
+    for number, line in enumerate(_read_text(wanted[0]).splitlines(), 1):
+        fields = line.split("\t")
+        if not line.strip() or (number == 1 and not fields[-1].strip().lstrip("-").isdigit()):
+            continue  # the head
+        try:
+            query, document, grade = fields[0], fields[-2], int(fields[-1])
+        except (IndexError, ValueError) as error:
+            msg = f"{wanted[0]}:{number} is not `query-id TAB corpus-id TAB score`"
+            raise DocumentError(msg) from error
+        if grade > 0:
+            judged.setdefault(query, {})[document] = grade
+    return judged
+
+
+def _id(path: Path, number: int, row: Row) -> str:
+    if not isinstance(row.get("_id"), str | int):
+        msg = f"{path}:{number} has no `_id`"
+        raise DocumentError(msg)
+    return str(row["_id"])
+
+
+def _field(path: Path, number: int, row: Row, name: str) -> str:
+    value = row.get(name) or ""
+    if not isinstance(value, str):
+        msg = f"{path}:{number}: `{name}` is no text"
+        raise DocumentError(msg)
+    return value
+
+
+def _read(path: Path, kind: str, read: Callable[[], Dataset]) -> Dataset:
+    """Return what ``read`` does; a structure that isn't the format's is the user's error."""
+    try:
+        return read()
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        msg = f"{path} is not in {kind}'s format ({error!r})"
+        raise DocumentError(msg) from error
+
+
+class _Names:
+    """Gives each passage a name of its own."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, wanted: object) -> str:
+        name, number = str(wanted), 1
+        while name in self._taken:
+            number += 1
+            name = f"{wanted}-{number}"
+        self._taken.add(name)
+        return name
+
+
+def _squad(name: str, articles: list[Any]) -> Dataset:
+    names, passages, questions = _Names(), [], []
+    for article in articles:
+        several = len(article["paragraphs"]) > 1
+        for number, paragraph in enumerate(article["paragraphs"], 1):
+            whole = str(article.get("id") or article.get("title") or "passage")
+            given = paragraph.get("id") or (f"{whole}-{number}" if several else whole)
+            passage = GoldPassage(names.of(given), paragraph["context"].strip())
+            passages.append(passage)
+            for item in paragraph["qas"]:
+                answers = () if item.get("is_impossible") else item["answers"]
+                texts = tuple(dict.fromkeys(answer["text"] for answer in answers))
+                document = passage.file_name if texts else None
+                questions.append(GoldQuestion(str(item["id"]), item["question"], texts, document))
+    return Dataset(name, "SQuAD", tuple(questions), tuple(passages))
+
+
+def _cmrc(name: str, rows: list[Row]) -> Dataset:
+    names, passages, questions = _Names(), [], []
+    for row in rows:
+        passage = GoldPassage(names.of(row["context_id"]), row["context_text"].strip())
+        passages.append(passage)
+        for item in row["qas"]:
+            texts = tuple(dict.fromkeys(item["answers"]))
+            questions.append(
+                GoldQuestion(str(item["query_id"]), item["query_text"], texts, passage.file_name)
+            )
+    return Dataset(name, "CMRC 2018", tuple(questions), tuple(passages))
+
+
+def _rgb(path: Path, rows: list[tuple[int, Row]], noise: float | None) -> Dataset:
+    """Return RGB's lines; a passage that several questions share is one document."""
+    passages: dict[str, GoldPassage] = {}
+    questions = []
+    for number, row in rows:
+        try:
+            positive, negative = _texts(row["positive"]), _texts(row.get("negative", []))
+            parts = _parts(row["answer"])
+            text, name = row["query"].strip(), str(row.get("id", number))
+        except (KeyError, TypeError, AttributeError) as error:
+            msg = f"{path}:{number} is not a line of RGB's format ({error!r})"
+            raise DocumentError(msg) from error
+        if noise is not None:
+            positive, negative = _noisy(positive, negative, noise)
+        for passage in (*positive, *negative):
+            passages.setdefault(passage, GoldPassage(f"p{len(passages) + 1:05}", passage))
+        grades = {passages[passage].file_name: 1 for passage in positive}
+        answers = _wordings(parts) if grades else ()
+        several = parts if len(parts) > 1 and answers else ()
+        document = next(iter(grades), None)
+        questions.append(GoldQuestion(name, text, answers, document, grades=grades, parts=several))
+    return Dataset(path.name, "RGB", tuple(questions), tuple(passages.values()))
+
+
+def _texts(given: list[Any]) -> list[str]:
+    flat = [text for one in given for text in (one if isinstance(one, list) else [one])]
+    return [text.strip() for text in dict.fromkeys(flat) if text.strip()]
+
+
+def _parts(answer: Any) -> tuple[tuple[str, ...], ...]:
+    """Return the parts of an answer, all of which are needed, each with its wordings."""
+    parts = answer if isinstance(answer, list) else [answer]
+    return tuple(
+        tuple(map(str, part)) if isinstance(part, list) else (str(part),) for part in parts
+    )
+
+
+def _wordings(parts: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    return tuple("、".join(chosen) for chosen in islice(product(*parts), _MOST_WORDINGS))
+
+
+def _noisy(positive: list[str], negative: list[str], noise: float) -> tuple[list[str], list[str]]:
+    """Return so many of each that the noise is what was asked for, as far as there are enough."""
+    wrong = min(math.ceil(RGB_PASSAGES * noise), len(negative))
+    right = 0 if noise == 1 else min(RGB_PASSAGES - wrong, len(positive))
+    return positive[:right], negative[: RGB_PASSAGES - right]
+
+
+def _read_text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        msg = f"{path} can't be read ({error.strerror}); name a question set"
+        raise DocumentError(msg) from error
+    if not data.strip():
+        msg = f"{path} is empty; name a question set"
+        raise DocumentError(msg)
+    if b"\0" in data:
+        msg = f"{path} is binary; a question set is JSON, or a folder as BEIR has it"
+        raise DocumentError(msg)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        msg = f"{path}:{line} is not UTF-8; convert the file"
+        raise DocumentError(msg) from error
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _rows(path: Path, text: str, value: Any) -> Iterator[tuple[int, Row]]:
+    """Yield the objects of a parsed array, or of lines, with their numbers."""
+    if isinstance(value, list):
+        for number, row in enumerate(value, 1):
+            if not isinstance(row, dict):
+                msg = f"{path}: item {number} is not a JSON object"
+                raise DocumentError(msg)
+            yield number, row
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            msg = f"{path}:{number} is not a question: no JSON ({error})"
+            raise DocumentError(msg) from error
+        if not isinstance(row, dict):
+            msg = f"{path}:{number} is not a question: no JSON object"
+            raise DocumentError(msg)
+        yield number, row

@@ -1,0 +1,179 @@
+"""Intervals and tests by resampling: the bootstrap, the paired permutation test, and areas.
+
+Questions about one document are alike, so that documents are drawn, not questions (the cluster
+bootstrap); where each question has a document of its own, that is the ordinary bootstrap.
+"""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 2000
+"""Of the bootstrap."""
+PERMUTATIONS = 10_000
+"""Of the paired test."""
+_PERCENTILES = (2.5, 97.5)
+_CELLS = 2**22
+"""Numbers held at a time."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % interval; all are NaN where there is nothing to estimate."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+    """Questions that it is of."""
+
+
+def mean(values: Sequence[float], groups: Sequence[Hashable], seed: int = 0) -> Estimate:
+    """Return the mean with its bootstrap interval.
+
+    Args:
+        values: Of each question.
+        groups: What each question belongs to; whole groups are drawn.
+        seed: Draws the same samples again.
+
+    Example:
+        >>> mean([1.0, 0.0, 1.0, 1.0], "abcd").value
+        0.75
+    """
+    if not values:
+        return Estimate(np.nan, np.nan, np.nan, 0)
+    sums, sizes = _by_group(np.asarray(values, float), groups)
+    drawn = np.concatenate([counts @ np.stack([sums, sizes], 1) for counts in _counts(sums, seed)])
+    low, high = np.percentile(drawn[:, 0] / drawn[:, 1], _PERCENTILES)
+    return Estimate(float(np.mean(values)), float(low), float(high), len(values))
+
+
+def area_under_curve(
+    scores: Sequence[float], labels: Sequence[bool], groups: Sequence[Hashable], seed: int = 0
+) -> Estimate:
+    """Return how probable it is that a true label has the higher score, with its interval.
+
+    That is the area under the ROC curve; equal scores count half.
+
+    Args:
+        scores: Of each question.
+        labels: Whether each is of the kind that should score high.
+        groups: As of `mean`.
+        seed: As of `mean`.
+
+    Example:
+        >>> area_under_curve([0.9, 0.4, 0.5, 0.1], [True, True, False, False], "abcd").value
+        0.75
+    """
+    truth = np.asarray(labels, bool)
+    if not truth.any() or truth.all():
+        return Estimate(np.nan, np.nan, np.nan, len(labels))
+    _, places = np.unique(np.asarray(scores, float), return_inverse=True)
+    _, of = _numbered(groups)
+    value = _areas(np.ones((1, len(truth))), places, truth)[0]
+    drawn = np.concatenate(
+        [_areas(counts[:, of], places, truth) for counts in _counts(np.unique(of), seed)]
+    )
+    low, high = np.nanpercentile(drawn, _PERCENTILES)
+    return Estimate(float(value), float(low), float(high), len(labels))
+
+
+def _areas(weights: Floats, places: NDArray[np.intp], truth: NDArray[np.bool_]) -> Floats:
+    """Return the area for each row of weights ``[rows, questions]``, NaN where a label is missing.
+
+    Args:
+        weights: How often each question counts.
+        places: Rank of each question's score among the distinct scores.
+        truth: The labels.
+    """
+    rows, levels = len(weights), int(places.max()) + 1
+
+    def at_levels(chosen: NDArray[np.bool_]) -> Floats:
+        sums = np.zeros((levels, rows))
+        np.add.at(sums, places[chosen], weights[:, chosen].T)
+        return sums
+
+    true, false = at_levels(truth), at_levels(~truth)
+    below = np.cumsum(false, axis=0) - false
+    pairs = true.sum(axis=0) * false.sum(axis=0)
+    wins = (true * (below + false / 2)).sum(axis=0)
+    areas: Floats = np.divide(wins, pairs, out=np.full(rows, np.nan), where=pairs > 0)
+    return areas
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much two runs differ on the same questions."""
+
+    value: float
+    """Mean of this run less that of the other one."""
+    low: float
+    high: float
+    """Of the 95 % interval."""
+    p: float
+    """Probability of a difference as large if the runs were exchangeable (two-sided)."""
+    count: int
+    """Questions that both runs have."""
+
+
+def paired_difference(
+    values: Sequence[float],
+    others: Sequence[float],
+    groups: Sequence[Hashable],
+    seed: int = 0,
+) -> Difference:
+    """Return the mean difference, with a bootstrap interval and a sign-flip permutation test.
+
+    Args:
+        values: Of each question, of one run.
+        others: Of the same questions, of the other run.
+        groups: As of `mean`; the signs of a whole group are flipped together.
+        seed: Draws the same samples again.
+
+    Example:
+        >>> paired_difference([1, 1, 0, 1], [1, 1, 0, 1], "abcd").p
+        1.0
+    """
+    differences = [one - other for one, other in zip(values, others, strict=True)]
+    found = mean(differences, groups, seed)
+    if not differences:
+        return Difference(np.nan, np.nan, np.nan, np.nan, 0)
+    sums, _ = _by_group(np.asarray(differences, float), groups)
+    random = np.random.default_rng(seed)
+    rows = max(1, _CELLS // len(sums))
+    reached = 0
+    for start in range(0, PERMUTATIONS, rows):
+        size = (min(rows, PERMUTATIONS - start), len(sums))
+        flipped = (random.integers(0, 2, size, dtype=np.int8) * 2 - 1) @ sums
+        reached += int((np.abs(flipped) >= abs(sums.sum()) - 1e-9).sum())
+    p = (reached + 1) / (PERMUTATIONS + 1)
+    return Difference(found.value, found.low, found.high, p, len(differences))
+
+
+def _numbered(groups: Sequence[Hashable]) -> tuple[int, NDArray[np.intp]]:
+    """Return how many groups there are, and the number of each question's."""
+    numbers: dict[Hashable, int] = {}
+    of = [numbers.setdefault(group, len(numbers)) for group in groups]
+    return len(numbers), np.asarray(of, np.intp)
+
+
+def _by_group(values: Floats, groups: Sequence[Hashable]) -> tuple[Floats, Floats]:
+    """Return the sum and the number of the values of each group."""
+    count, of = _numbered(groups)
+    sums: Floats = np.bincount(of, values, count).astype(np.float64)
+    sizes: Floats = np.bincount(of, minlength=count).astype(np.float64)
+    return sums, sizes
+
+
+def _counts(groups: NDArray[Any], seed: int) -> Iterator[Floats]:
+    """Yield how often each group is drawn, ``[resamples, len(groups)]``, in several blocks."""
+    random = np.random.default_rng(seed)
+    rows, count = max(1, _CELLS // len(groups)), len(groups)
+    shares = np.full(count, 1 / count)
+    for start in range(0, RESAMPLES, rows):
+        yield random.multinomial(count, shares, min(rows, RESAMPLES - start)).astype(float)

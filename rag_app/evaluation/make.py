@@ -1,0 +1,249 @@
+"""Question sets drafted by the model from a user's own documents, for the user to correct."""
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from rag_app.chains.prompts import Prompts
+from rag_app.documents.text import language_of
+from rag_app.errors import DocumentError, PromptTooLongError, RagAppError
+from rag_app.evaluation.formats import question_of, read_rows
+from rag_app.evaluation.metrics import contains, tokens
+from rag_app.evaluation.outcomes import ranks_of
+from rag_app.evaluation.questions import GoldQuestion
+from rag_app.index.store.records import ChunkRecord
+
+if TYPE_CHECKING:
+    from rag_app.engine.app import RagApp
+
+_SHORTEST = 30
+"""Characters of a passage that a question is made of."""
+_LONGEST_ANSWER = 60
+_LONGEST_QUESTION = 200
+_DEPTH = 10
+"""Passages among which the question has to find its own."""
+
+_DRAFT = re.compile(
+    r"(?:问题|question)\s*[:：]\s*(?P<question>.+?)\s*\n+\s*(?:答案|answer)\s*[:：]\s*(?P<answer>.+)",
+    re.IGNORECASE,
+)
+_POINTS_AT_TEXT = re.compile(
+    r"资料|(本|上|该|此)文|文中|(这|本)(段|篇)|passage|(the|this) (text|document)", re.IGNORECASE
+)
+_AROUND = " \t\"'“”‘’「」。.；;"
+"""What may stand around an answer that is copied from a passage."""
+
+
+@dataclass
+class Drafted:
+    """What came of drafting."""
+
+    written: int = 0
+    """Questions that the file has of this index now."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """How many drafts failed a check, by its name."""
+    unsure: int = 0
+    """Questions of this run that the model did not answer alike, or whose passage is not found."""
+    interrupted: bool = False
+    """Whether Ctrl-C ended it."""
+
+
+def draft_questions(
+    app: "RagApp",
+    path: Path,
+    limit: int,
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Drafted:
+    """Append questions about the indexed documents to a file; return what came of it.
+
+    For a passage drawn at random the model writes a question and copies its answer. What does not
+    stand in the passage is dropped, and so is a question that holds its answer, points at the text
+    or was there before. Each line says where the answer stands, at which rank the question finds
+    its document, and whether the model, asked the question, gives that answer (``agrees``): the
+    lines to be looked at first are those where it does not. The same call goes on from the file,
+    after Ctrl-C too.
+
+    Args:
+        app: With the index and the model.
+        path: The file, in the format of ``docs_corpus/questions.jsonl``; lines that it has stay.
+        limit: Questions that it is to have of this index.
+        seed: Draws the passages.
+        progress: Called with the questions written and their number.
+
+    Raises:
+        DocumentError: the file can't be read or written, or is no question set; or the index has
+            no passage that is long enough.
+        IndexStoreError, ModelError: the index or the model is missing.
+    """
+    chunks = _drawn(app, seed)
+    if not chunks:
+        msg = f"the index {app.settings.index} holds no text to ask about; index more"
+        raise DocumentError(msg)
+    rows = _rows(path)
+    known = {str(row.get("id")) for row in rows}
+    asked = {tuple(tokens(str(row.get("question", "")))) for row in rows}
+    tried = max((place for place, chunk in enumerate(chunks, 1) if _id(chunk) in known), default=0)
+    report = Drafted(written=sum(_id(chunk) in known for chunk in chunks))
+    drafts = _Drafts(app, [chunk.source for chunk in chunks])
+    try:
+        for chunk in chunks[tried:]:
+            if progress is not None:
+                progress(report.written, limit)
+            if report.written >= limit:
+                break
+            row = drafts.of(chunk, asked)
+            if isinstance(row, str):
+                report.dropped[row] = report.dropped.get(row, 0) + 1
+                continue
+            _append(path, row)
+            asked.add(tuple(tokens(row["question"])))
+            report.written += 1
+            report.unsure += not (row["agrees"] and row["rank"])
+    except KeyboardInterrupt:
+        report.interrupted = True
+    return report
+
+
+class _Drafts:
+    """Drafts questions with the model of an application, and checks them."""
+
+    def __init__(self, app: "RagApp", sources: Sequence[str]) -> None:
+        self._app = app
+        self._prompts = Prompts.of(app.settings.prompts)
+        self._names = _short_names(sources)
+
+    def of(self, chunk: ChunkRecord, asked: set[tuple[str, ...]]) -> dict[str, Any] | str:
+        """Return the line of a question about a passage, or why there is none."""
+        language = language_of(chunk.text)
+        messages = self._prompts.messages("draft_question", language, context=chunk.text)
+        try:
+            reply = self._app.llm.invoke(messages).text
+        except PromptTooLongError:
+            return "longer than the model's window"
+        found = _DRAFT.search(reply)
+        if found is None:
+            return "not in the form that was asked for"
+        question = found["question"].splitlines()[0].strip()
+        answer = found["answer"].splitlines()[0].strip(_AROUND)
+        start = chunk.text.find(answer) if answer else -1
+        if start < 0:
+            return "answer not in the passage"
+        if reason := _fault(question, answer, asked):
+            return reason
+        gold = GoldQuestion(_id(chunk), question, (answer,), self._names[chunk.source])
+        place = {"start": chunk.start + start, "end": chunk.start + start + len(answer)}
+        return {
+            "id": gold.id,
+            "question": question,
+            "answers": [answer],
+            "document": gold.document,
+            "answerable": True,
+            **place,
+            **self._tried(gold, chunk),
+        }
+
+    def _tried(self, gold: GoldQuestion, chunk: ChunkRecord) -> dict[str, Any]:
+        """Return how the question fares when it is asked."""
+        passages = self._app.retrieve(gold.text, k=_DEPTH)
+        rank = ranks_of(passages, {"own": frozenset({chunk.source})})["own"]
+        try:
+            answer = self._app.ask(gold.text)
+        except PromptTooLongError as error:
+            return {"rank": rank, "agrees": False, "said": str(error)}
+        said = answer.text if answer.answered else ""
+        return {"rank": rank, "agrees": bool(said) and gold.is_in(said), "said": said}
+
+
+def _fault(question: str, answer: str, asked: set[tuple[str, ...]]) -> str:
+    """Return what is wrong with a draft whose answer stands in its passage; empty if nothing."""
+    if len(answer) > _LONGEST_ANSWER or len(question) > _LONGEST_QUESTION:
+        return "too long"
+    if not tokens(answer) or len(tokens(question)) < 3:
+        return "too short"
+    if contains(question, [answer]):
+        return "question holds its answer"
+    if _POINTS_AT_TEXT.search(question):
+        return "question points at the text"
+    return "asked before" if tuple(tokens(question)) in asked else ""
+
+
+def _drawn(app: "RagApp", seed: int) -> list[ChunkRecord]:
+    """Return the passages in a random order, one of each document before a second of any."""
+    with app.store.read() as snapshot:
+        chunks = [chunk for chunk in snapshot.all_chunks() if len(chunk.text) >= _SHORTEST]
+    chunks.sort(key=lambda chunk: (chunk.source, chunk.ordinal))
+    random.Random(seed).shuffle(chunks)  # noqa: S311 - a sample, no secret
+    turns: dict[str, int] = {}
+    keys = {}
+    for chunk in chunks:
+        keys[id(chunk)] = turns[chunk.source] = turns.get(chunk.source, 0) + 1
+    return sorted(chunks, key=lambda chunk: keys[id(chunk)])
+
+
+def _id(chunk: ChunkRecord) -> str:
+    identity = f"{PurePath(chunk.source).name}\0{chunk.text}"
+    return f"draft-{hashlib.sha256(identity.encode('utf-8', 'replace')).hexdigest()[:12]}"
+
+
+def _short_names(sources: Sequence[str]) -> dict[str, str]:
+    """Return the file name of each source, or its path where two have the same."""
+    names: dict[str, set[str]] = {}
+    for source in sources:
+        names.setdefault(PurePath(source).name, set()).add(source)
+    return {
+        source: name if len(same) == 1 else source
+        for name, same in names.items()
+        for source in same
+    }
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a question set that may not be there yet; a half one is cut off."""
+    try:
+        data = path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if data != whole and not _is_json(data[len(whole) :]):
+            path.write_bytes(whole)
+            data = whole
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if not data.strip():
+        return []
+    rows = [(number, dict(row)) for number, row in read_rows(path)]
+    for number, row in rows:
+        question_of(path, number, row)
+    return [row for _, row in rows]
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except ValueError:
+        return False
+    return True
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    line = json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file:
+            if file.tell():
+                file.seek(-1, 2)
+                line = line if file.read() == b"\n" else b"\n" + line
+            file.write(line)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> RagAppError:
+    return DocumentError(f"{path} can't be written ({error.strerror or error}); name another file")

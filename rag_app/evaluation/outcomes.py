@@ -1,0 +1,202 @@
+"""What came of a question: where its documents were ranked, the answer, and what it cost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Literal
+
+from rag_app.chains.citations import Citation
+from rag_app.chains.confidence import Confidence, Signals
+from rag_app.chains.results import Answer
+from rag_app.evaluation.questions import GoldQuestion
+
+if TYPE_CHECKING:
+    from langchain_core.documents import Document
+
+Verdict = Literal[
+    "right", "not retrieved", "retrieved but wrong", "wrongly refused", "wrongly answered",
+    "uncited", "failed", "rightly refused", "not judged",
+]  # fmt: skip
+FAILURES: tuple[Verdict, ...] = (
+    "not retrieved", "retrieved but wrong", "wrongly refused", "wrongly answered", "uncited",
+    "failed",
+)  # fmt: skip
+"""The kinds of failing cases, in the order in which they are shown."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an answer cost; what is not known is None."""
+
+    seconds: float = 0.0
+    first_token: float | None = None
+    """Seconds until the first text of the answer; None where no model was asked."""
+    calls: int = 0
+    """Of the language model."""
+    read: int | None = None
+    """Tokens of the prompts, those that the model had kept included."""
+    written: int | None = None
+    """Tokens of the replies."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The answer to one question, and where its documents were ranked."""
+
+    question: GoldQuestion
+    ranks: Mapping[str, int | None]
+    """1-based rank of each relevant document among those retrieved, None where it is not."""
+    answer: Answer
+    cost: Cost = field(default_factory=Cost)
+    retrieved: tuple[str, ...] = ()
+    """File names of the documents retrieved, best first."""
+    asked: bool = True
+    """False where the passages were retrieved only."""
+    error: str = ""
+    """Why there is no answer, if so."""
+
+    @property
+    def rank(self) -> int | None:
+        """The best rank of a relevant document."""
+        return min((rank for rank in self.ranks.values() if rank is not None), default=None)
+
+    @property
+    def text(self) -> str:
+        """The answer as it is scored: a refused one is empty."""
+        return self.answer.text if self.answer.answered and not self.error else ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether there is no answer."""
+        return not self.answer.answered
+
+    @property
+    def probability(self) -> float | None:
+        """The probability that the documents answer the question, None where nothing tells."""
+        return probability_of(self.answer)
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer holds the gold answer."""
+        original = self.answer.original if self.text else ""
+        return self.question.is_in(self.text) or self.question.is_in(original)
+
+    @cached_property
+    def supported(self) -> bool:
+        """Whether a passage holds the words, numbers and names of one of its sentences."""
+        return self.answer.supported
+
+    @cached_property
+    def marked(self) -> tuple[Citation, ...]:
+        """The passages whose marks stand in the answer."""
+        text = self.answer.marked_text
+        return tuple(one for one in self.answer.citations if f"[{one.marker}]" in text)
+
+    def is_held_by(self, citations: Sequence[Citation]) -> bool:
+        """Return whether the gold answer stands in one of the passages."""
+        return any(self.question.is_in(citation.text) for citation in citations)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """What kind of success or failure it is."""
+        if self.error:
+            return "failed"
+        if self.question.summary:
+            return "not judged"
+        if not self.question.answerable:
+            return "rightly refused" if self.refused else "wrongly answered"
+        if not self._found:
+            return "not retrieved"
+        return "wrongly refused" if self.refused else self._verdict_on_text()
+
+    @property
+    def _found(self) -> bool:
+        """Whether a relevant document was retrieved, or the answer with another one."""
+        held = bool(self.question.answers) and self.is_held_by(self.answer.citations)
+        return held or not self.question.relevant or self.rank is not None
+
+    def _verdict_on_text(self) -> Verdict:
+        if not self.asked or not self.question.answers:
+            return "not judged"
+        if not self.right:
+            return "retrieved but wrong"
+        return "right" if self.supported else "uncited"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all but the question's own fields as JSON values; the question is named."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        question = values.pop("question")
+        values["answer"] = asdict(self.answer)
+        values["cost"] = asdict(self.cost)
+        known = {"id": question.id, "question": question.text, "gold": list(question.answers)}
+        return {**known, **values, "verdict": self.verdict}
+
+    @classmethod
+    def from_json(cls, question: GoldQuestion, row: Mapping[str, Any]) -> "Outcome":
+        """Return the outcome that `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError: it isn't one.
+        """
+        answer = _known(Answer, row["answer"])
+        citations = [_known(Citation, citation) for citation in answer.pop("citations", [])]
+        if told := answer.get("confidence"):
+            signals = Signals(**_known(Signals, told["signals"]))
+            answer["confidence"] = Confidence(**{**_known(Confidence, told), "signals": signals})
+        return cls(
+            question,
+            dict(row["ranks"]),
+            Answer(citations=tuple(Citation(**citation) for citation in citations), **answer),
+            Cost(**row["cost"]),
+            tuple(row["retrieved"]),
+            row["asked"],
+            row["error"],
+        )
+
+
+def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that a class has today, lists as tuples."""
+    names = {each.name for each in fields(kind)}
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if name in names
+    }
+
+
+def probability_of(answer: Answer) -> float | None:
+    """Return the probability that the documents hold an answer, None where nothing tells.
+
+    It is the answer's own where it has one, else the highest relevance of its passages.
+    """
+    if answer.confidence is not None:
+        return answer.confidence.probability
+    relevances = [one.relevance for one in answer.citations if one.relevance is not None]
+    return max(relevances, default=None)
+
+
+def ranks_of(
+    passages: "Sequence[Document]", relevant: Mapping[str, frozenset[str]]
+) -> dict[str, int | None]:
+    """Return the 1-based rank of each relevant document among the distinct ones retrieved.
+
+    Args:
+        passages: Best first. A passage that other documents hold too is found with those.
+        relevant: The sources that each relevant document's name stands for.
+    """
+    groups: dict[str, set[str]] = {}
+    for passage in passages:
+        source = str(passage.metadata.get("source", passage.id or ""))
+        groups.setdefault(source, {source}).update(passage.metadata.get("copies") or ())
+    places = list(groups.values())
+    return {
+        name: next((rank for rank, held in enumerate(places, 1) if held & sources), None)
+        for name, sources in relevant.items()
+    }
+
+
+def names_of(passages: "Sequence[Document]") -> tuple[str, ...]:
+    """Return the file names of the distinct documents of passages, best first."""
+    sources = (str(passage.metadata.get("source", passage.id or "")) for passage in passages)
+    return tuple(PurePath(source).name for source in dict.fromkeys(sources))

@@ -1,0 +1,168 @@
+"""Files of predictions: a line that says how they were made, and a line for each question."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from rag_app.errors import DocumentError, SettingsError
+from rag_app.evaluation.outcomes import Outcome
+from rag_app.evaluation.questions import GoldQuestion
+
+FORMAT = 1
+
+
+class PredictionFile:
+    """Keeps the outcomes of a run as they come, so that the same run goes on from there.
+
+    A line that a killed run left half-written is dropped.
+
+    Args:
+        path: The file; made if it isn't there.
+        run: What decides about the predictions; those of another run are not mixed in.
+
+    Raises:
+        SettingsError: the file holds the predictions of another run.
+        DocumentError: it can't be read or written, or holds something else.
+    """
+
+    def __init__(self, path: Path, run: Mapping[str, Any]) -> None:
+        self.path = path
+        header = {"format": FORMAT, **run}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: BinaryIO = path.open("r+b" if path.exists() else "x+b")
+        except OSError as error:
+            raise _unusable(path, error) from error
+        try:
+            self.rows = self._open(header)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _open(self, header: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+        data = self._file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        if not whole:
+            if data and not _is_begun(data):
+                raise _foreign(self.path, 1)
+            self._file.seek(0)
+            self._file.truncate()
+            self._write({"run": header})
+            return {}
+        found, rows = _parsed(self.path, whole)
+        if found != json.loads(json.dumps(header)):
+            msg = (
+                f"{self.path} was made with {_differences(found, header)}; name another file, or "
+                "delete it to begin anew"
+            )
+            raise SettingsError(msg)
+        self._file.seek(len(whole))
+        self._file.truncate()
+        return rows
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def outcomes(self, questions: Iterable[GoldQuestion]) -> dict[str, Outcome]:
+        """Return the outcomes that the file has of these questions, by their ids."""
+        return _outcomes(self.path, self.rows, questions)
+
+    def add(self, outcome: Outcome) -> None:
+        """Write an outcome; it is there whatever becomes of the process.
+
+        Raises:
+            DocumentError: the file can't be written.
+        """
+        try:
+            self._write(outcome.to_json())
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+
+    def _write(self, row: Mapping[str, Any]) -> None:
+        line = json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        self._file.write(line + b"\n")
+        self._file.flush()
+
+
+def read_predictions(
+    path: Path, questions: Iterable[GoldQuestion]
+) -> tuple[Mapping[str, Any], dict[str, Outcome]]:
+    """Return how the predictions of a file were made, and those of these questions, by their ids.
+
+    Raises:
+        DocumentError: the file can't be read or holds something else.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unusable(path, error) from error
+    run, rows = _parsed(path, data[: data.rfind(b"\n") + 1])
+    return run, _outcomes(path, rows, questions)
+
+
+def _parsed(path: Path, data: bytes) -> tuple[Mapping[str, Any], dict[str, Mapping[str, Any]]]:
+    run: Any = None
+    rows: dict[str, Mapping[str, Any]] = {}
+    for number, line in enumerate(data.split(b"\n")[:-1], 1):
+        try:
+            row = json.loads(line)
+            if number == 1:
+                run = dict(row["run"])
+            else:
+                rows[row["id"]] = row
+        except (ValueError, KeyError, TypeError) as error:
+            raise _foreign(path, number) from error
+    if run is None:
+        raise _foreign(path, 1)
+    return run, rows
+
+
+def _outcomes(
+    path: Path, rows: Mapping[str, Mapping[str, Any]], questions: Iterable[GoldQuestion]
+) -> dict[str, Outcome]:
+    found = {}
+    for question in questions:
+        row = rows.get(question.id)
+        if row is None or row.get("question") != question.text:
+            continue
+        try:
+            found[question.id] = Outcome.from_json(question, row)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            msg = f"{path}: the prediction of {question.id} can't be read ({error!r}); delete it"
+            raise DocumentError(msg) from error
+    return found
+
+
+def _is_begun(data: bytes) -> bool:
+    """Return whether a file without a whole line is one of ours that was killed at once."""
+    start = b'{"run":'
+    return data.startswith(start) or start.startswith(data)
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    names = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
+    return ", ".join(f"{name} {_shown(found.get(name))}, not {_shown(wanted.get(name))}"
+                     for name in names[:3])  # fmt: skip
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 50 else f"{text[:12]}…"
+
+
+def _foreign(path: Path, number: int) -> DocumentError:
+    return DocumentError(f"{path}:{number} is no prediction of rag-app eval; name another file")
+
+
+def _unusable(path: Path, error: OSError) -> DocumentError:
+    return DocumentError(f"{path} can't be used ({error.strerror or error}); name another file")

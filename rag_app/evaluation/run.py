@@ -1,0 +1,260 @@
+"""A run: every question of a set searched for and answered, with what that cost."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.documents import Document
+from langchain_core.runnables import RunnableConfig
+
+from rag_app.chains.answer import not_found
+from rag_app.chains.citations import cite
+from rag_app.chains.prompts import LANGUAGES, VARIABLES, Prompts, Task
+from rag_app.chains.results import Answer
+from rag_app.errors import PromptTooLongError, QuestionError
+from rag_app.evaluation.outcomes import Cost, Outcome, names_of, ranks_of
+from rag_app.evaluation.questions import Dataset, GoldQuestion
+from rag_app.evaluation.work_index import GoldSources, over_passages
+from rag_app.index.search.relevance import above_threshold, most_relevant_first
+
+if TYPE_CHECKING:
+    from rag_app.engine.app import RagApp
+    from rag_app.index.indexing.report import ProgressCallback
+
+DEPTH = 30
+"""Passages that are retrieved for the ranks."""
+_NAMES_KEPT = 10
+"""Of the documents retrieved, in an outcome."""
+_DECISIVE = (
+    "retriever", "k", "within", "threshold", "llm", "llm_name", "context_length", "quantize",
+    "temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens", "answer_chain",
+    "answer_step_tokens", "summary_chain", "summary_length", "summary_step_tokens",
+)  # fmt: skip
+"""Settings that decide about answers."""
+
+Progress = Callable[[str, int, int], None]
+"""Is told what is being done, how many questions are done, and of how many."""
+
+
+class Evaluation:
+    """Asks a question set of an index.
+
+    Args:
+        app: With the models, and the index where ``own_index`` is true.
+        dataset: The questions.
+        own_index: Whether they are asked over the application's index although the set carries
+            passages of its own.
+        indexing: Called while those are indexed.
+
+    Raises:
+        IndexStoreError: there is no index, or it can't be read or written.
+        DocumentError: the index has none of the documents that are asked about.
+
+    Example:
+        >>> from langchain_core.embeddings import DeterministicFakeEmbedding
+        >>> from rag_app import RagApp
+        >>> from rag_app.evaluation.questions import GoldPassage
+        >>> passage = GoldPassage("tea", "Green tea is steamed.")
+        >>> question = GoldQuestion("1", "How is green tea made?", ("steamed",), "tea.txt")
+        >>> app = RagApp(embeddings=DeterministicFakeEmbedding(size=8))
+        >>> evaluation = Evaluation(app, Dataset("tea", "questions", (question,), (passage,)))
+        >>> [outcome.rank for outcome in evaluation.run([question], retrieval_only=True)]
+        [1]
+    """
+
+    def __init__(
+        self,
+        app: "RagApp",
+        dataset: Dataset,
+        *,
+        own_index: bool = False,
+        indexing: "ProgressCallback | None" = None,
+    ) -> None:
+        carried = bool(dataset.passages) and not own_index
+        self.app = over_passages(app, dataset.passages, indexing) if carried else app
+        self.dataset = dataset
+        with self.app.store.read() as snapshot:
+            documents = list(snapshot.documents())
+            self._embedding = snapshot.meta().fingerprint
+        sources = [document.source for document in documents]
+        self.gold = GoldSources(dataset, sources, app.settings.index)
+        missing = self.gold.missing
+        self.notes = (
+            [f"{len(missing)} documents are not in the index, such as {missing[0]}"]
+            if missing
+            else []
+        )
+        content = [] if carried else [[one.content_hash, one.settings] for one in documents]
+        self._index = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    def close(self) -> None:
+        """Let go of the index."""
+        self.app.close()
+
+    def fingerprint(self, *, retrieval_only: bool) -> dict[str, Any]:
+        """Return what decides about the outcomes, as JSON values."""
+        settings = self.app.settings
+        wanted = _DECISIVE[:4] if retrieval_only else _DECISIVE
+        values = {name: getattr(settings, name) for name in wanted}
+        if settings.temperature and not retrieval_only:
+            values["seed"] = settings.seed
+        if not retrieval_only:
+            values["prompts"] = _prompts_digest(settings.prompts)
+            values["llm_file"] = _file_state(settings.llm)
+        sizes = {name: getattr(settings, name) for name in ("chunk_size", "chunk_overlap")}
+        return {
+            "dataset": self.dataset.name,
+            "questions": self.dataset.fingerprint,
+            "index": self._index,
+            "embedding": self._embedding,
+            "retrieval_only": retrieval_only,
+            **sizes,
+            **values,
+        }
+
+    def run(
+        self,
+        questions: Sequence[GoldQuestion],
+        *,
+        retrieval_only: bool = False,
+        progress: Progress | None = None,
+    ) -> Iterator[Outcome]:
+        """Yield the outcome of each question, in the order in which a model answers them soonest.
+
+        Questions that read the same passages are asked one after another, so that a model that
+        keeps what it read need not read it again.
+
+        Args:
+            questions: Of the set.
+            retrieval_only: Call no language model; a question is answered where a passage's
+                relevance reaches the threshold.
+            progress: Called before each step.
+
+        Raises:
+            ModelError: a model is missing or fails.
+            IndexStoreError: the index can't be read.
+        """
+        tell = progress or (lambda *_: None)
+        found: list[tuple[GoldQuestion, list[Document]]] = []
+        for number, question in enumerate(questions):
+            tell("searching", number, len(questions))
+            start = time.perf_counter()
+            passages = self._passages(question)
+            if retrieval_only:
+                yield self._retrieved(question, passages, time.perf_counter() - start)
+            else:
+                found.append((question, passages))
+        found.sort(key=lambda pair: self._reading_order(pair[1]))
+        for number, (question, passages) in enumerate(found):
+            tell("asking", number, len(found))
+            yield self._asked(question, passages)
+        tell("done", len(questions), len(questions))
+
+    def _passages(self, question: GoldQuestion) -> list[Document]:
+        depth = max(DEPTH, self.app.settings.k)
+        text = question.text.strip()
+        if not text or len(text) > self.app.settings.max_question_chars:
+            return []
+        return self.app.retrieve(text, k=depth)
+
+    def _reading_order(self, passages: Sequence[Document]) -> tuple[str, ...]:
+        settings = self.app.settings
+        read = above_threshold(passages[: settings.k], settings.threshold)
+        return tuple(passage.id or passage.page_content for passage in most_relevant_first(read))
+
+    def _outcome(self, question: GoldQuestion, passages: Sequence[Document]) -> Outcome:
+        ranks = ranks_of(passages, self.gold.of(question.relevant))
+        return Outcome(question, ranks, Answer(), retrieved=names_of(passages)[:_NAMES_KEPT])
+
+    def _retrieved(
+        self, question: GoldQuestion, passages: Sequence[Document], seconds: float
+    ) -> Outcome:
+        first = passages[: self.app.settings.k]
+        answer = not_found(question.text, first)
+        if above_threshold(first, self.app.settings.threshold):
+            answer = Answer(question.text, citations=tuple(cite(first)))
+        outcome = self._outcome(question, passages)
+        return replace(outcome, answer=answer, cost=Cost(seconds), asked=False)
+
+    def _asked(self, question: GoldQuestion, passages: Sequence[Document]) -> Outcome:
+        outcome = self._outcome(question, passages)
+        meter = Meter()
+        try:
+            answer = self._answer(question, meter)
+        except (PromptTooLongError, QuestionError) as error:
+            failed = Answer(question.text, answered=False)
+            return replace(outcome, answer=failed, cost=meter.cost(), error=str(error))
+        return replace(outcome, answer=answer, cost=meter.cost())
+
+    def _answer(self, question: GoldQuestion, meter: "Meter") -> Answer:
+        config = RunnableConfig(callbacks=[meter])
+        if question.summary:
+            sources = sorted(*self.gold.of(question.relevant).values())
+            if not sources:
+                msg = f"{question.document} is not in the index"
+                raise QuestionError(msg)
+            text = Document(self.app.text_of(sources[0]), metadata={"source": sources[0]})
+            summary = self.app.summarize(text, config=config)
+            return Answer(question.text, summary.text, notes=summary.notes)
+        whole = Answer()
+        for piece in self.app.stream(question.text, config=config):
+            if piece.text:
+                meter.text_came()
+            whole += piece
+        return whole
+
+
+class Meter(UsageMetadataCallbackHandler):
+    """Counts what one question costs, as a callback of LangChain's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls = 0
+        self._start = time.perf_counter()
+        self._first: float | None = None
+
+    def on_chat_model_start(self, *_: Any, **__: Any) -> None:
+        """Count a call."""
+        self._calls += 1
+
+    def text_came(self) -> None:
+        """Note when the first text came."""
+        if self._first is None and self._calls:
+            self._first = time.perf_counter() - self._start
+
+    def cost(self) -> Cost:
+        """Return what it cost so far; tokens are None where the model doesn't tell them."""
+        usage = list(self.usage_metadata.values())
+        told = bool(usage) or not self._calls
+        return Cost(
+            time.perf_counter() - self._start,
+            self._first,
+            self._calls,
+            sum(each["input_tokens"] for each in usage) if told else None,
+            sum(each["output_tokens"] for each in usage) if told else None,
+        )
+
+
+def _prompts_digest(given: Any) -> str:
+    """Return a digest of all prompts in use."""
+    prompts = Prompts.of(given)
+    texts = []
+    for task, variables in VARIABLES.items():
+        if task == "system":  # every task's messages begin with it
+            continue
+        values = {name: f"{{{name}}}" for name in variables if name != "unchanged"}
+        for language in LANGUAGES:
+            messages = prompts.messages(cast("Task", task), language, **values)
+            texts.append([message.text for message in messages])
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+
+
+def _file_state(llm: str) -> list[int] | None:
+    """Return size and time of a model that is one file; others are known by their names."""
+    path = Path(llm).expanduser()
+    return [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None
