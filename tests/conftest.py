@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,15 +25,21 @@ settings.load_profile("unclocked")
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Point every state folder at a temporary one."""
+def home(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """Point every state folder at a temporary one; no engine stays resident in it."""
     folder = tmp_path_factory.mktemp("home")
     for name in [name for name in os.environ if name.startswith("RAG_APP_")]:
         if name != "RAG_APP_TEST_DATA":
             monkeypatch.delenv(name)
     monkeypatch.setenv("RAG_APP_HOME", str(folder))
     monkeypatch.chdir(folder)
-    return folder
+    yield folder
+    if (folder / "resident").is_dir():
+        from rag_app.engine.resident import Place, stop
+
+        stop(Place(folder / "resident"))
 
 
 @pytest.fixture(scope="session")

@@ -60,27 +60,73 @@ class CommandEngine:
     def answer(
         self, question: str, history: Turns, seconds: Seconds
     ) -> "Generator[Answer, None, None]":
-        """Yield the pieces of an answer; closing the iterator ends the generation."""
-        if (resident := self._found()) is not None:
-            events = resident.answer(question, history, self._settings.index_folder)
-            if (yield from _remote(events, _answer, seconds)):
-                return
-            self._resident = None
-        with _timed(seconds) as config:
-            yield from self._app.stream(question, history, config=config)
+        """Ask now and return the pieces of the answer; closing them ends the generation."""
+        folder = self._settings.index_folder
+        events = self._sent(lambda resident: resident.answer(question, history, folder))
+
+        def pieces() -> "Generator[Answer, None, None]":
+            from rag_app.chains.results import Answer
+
+            if events is None or not (yield from self._remote(events, Answer, seconds)):
+                with _timed(seconds) as config:
+                    yield from self._app.stream(question, history, config=config)
+
+        return pieces()
 
     def summary(
         self, source: Path, encoding: str | None, seconds: Seconds
     ) -> "Generator[Summary, None, None]":
-        """Yield the pieces of a summary of a file, or of standard input."""
-        is_file = source != Path("-")
-        if is_file and (resident := self._found()) is not None:
-            events = resident.summary(str(source.absolute()), encoding)
-            if (yield from _remote(events, _summary, seconds)):
-                return
+        """Ask for the summary of a file, or of standard input, and return its pieces."""
+        path, events = str(source.absolute()), None
+        if source != Path("-"):
+            events = self._sent(lambda resident: resident.summary(path, encoding))
+
+        def pieces() -> "Generator[Summary, None, None]":
+            from rag_app.chains.results import Summary
+
+            if events is None or not (yield from self._remote(events, Summary, seconds)):
+                with _timed(seconds) as config:
+                    yield from self._app.stream_summary(source, encoding=encoding, config=config)
+
+        return pieces()
+
+    def _sent(self, send: Callable[[ResidentEngine], Events]) -> Events | None:
+        """Return the events of what was sent to the resident engine; None where there is none."""
+        if (resident := self._found()) is not None:
+            try:
+                return send(resident)
+            except ResidentError:
+                self._resident = None
+        return None
+
+    def _remote(
+        self, events: Events, kind: type[Piece], seconds: Seconds
+    ) -> Generator[Piece, None, bool]:
+        """Yield the pieces that the resident engine sends; return whether it answered.
+
+        Raises:
+            RagAppError: what it failed with after its first piece.
+        """
+        begun = False
+        try:
+            with closing(events):
+                for event in events:
+                    for warning in event.get("warnings", ()):
+                        _log.warning(warning)
+                    if "error" in event:
+                        if not begun:
+                            return False
+                        raise _error(event["error"])
+                    if "piece" in event:
+                        yield _piece(kind, event["piece"])
+                        begun = True
+                    seconds.update(event.get("timings", {}))
+        except ResidentError as error:
             self._resident = None
-        with _timed(seconds) as config:
-            yield from self._app.stream_summary(source, encoding=encoding, config=config)
+            if begun:
+                raise errors.ModelError(_LOST) from error
+            return False
+        return True
 
     @property
     def _app(self) -> RagApp:
@@ -133,37 +179,6 @@ def _timed(seconds: Seconds) -> "Iterator[RunnableConfig]":
         seconds.update(timings.seconds)
 
 
-def _remote(
-    events: Generator[Mapping[str, Any], None, None],
-    piece_of: Callable[[dict[str, Any]], Piece],
-    seconds: Seconds,
-) -> Generator[Piece, None, bool]:
-    """Yield the pieces that the resident engine sends; return whether it answered.
-
-    Raises:
-        RagAppError: what it failed with after its first piece.
-    """
-    begun = False
-    try:
-        with closing(events):
-            for event in events:
-                for warning in event.get("warnings", ()):
-                    _log.warning(warning)
-                if "error" in event:
-                    if not begun:
-                        return False
-                    raise _error(event["error"])
-                if "piece" in event:
-                    yield piece_of(event["piece"])
-                    begun = True
-                seconds.update(event.get("timings", {}))
-    except ResidentError as error:
-        if begun:
-            raise errors.ModelError(_LOST) from error
-        return False
-    return True
-
-
 def _error(error: Any) -> Exception:
     """Return an error of the resident engine as it is raised here."""
     if isinstance(error, list):
@@ -172,20 +187,8 @@ def _error(error: Any) -> Exception:
     return errors.ModelError(str(error.get("message", _LOST)))
 
 
-def _answer(piece: dict[str, Any]) -> "Answer":
-    from rag_app.chains.citations import Citation
-    from rag_app.chains.results import Answer
+def _piece(kind: type[Piece], values: Any) -> Piece:
+    """Return a piece of an answer or a summary from its JSON values."""
+    from pydantic import TypeAdapter
 
-    citations = tuple(Citation(**_tuples(citation)) for citation in piece["citations"])
-    return Answer(**{**_tuples(piece), "citations": citations})
-
-
-def _summary(piece: dict[str, Any]) -> "Summary":
-    from rag_app.chains.results import Summary
-
-    return Summary(**_tuples(piece))
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values with the tuples that JSON makes lists of."""
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    return TypeAdapter(kind).validate_python(values)

@@ -183,18 +183,14 @@ class ResidentEngine:
         return self._events("/resident/summary", body)
 
     def _events(self, path: str, body: dict[str, Any]) -> Events:
-        request = {**body, **self._common()}
+        """Send a request now and return its events: the caller may import what shows them."""
         connection = UnixConnection(self.place.socket, _ANSWER_SECONDS)
         try:
-            response = connection.send_json("POST", path, request)
-            if response.status != 200:
-                raise ResidentError(_message(response))
-            connection.sock.settimeout(None)
-            yield from events(response)
-        except (OSError, HTTPException, ValueError) as error:
-            raise ResidentError(str(error) or type(error).__name__) from error
-        finally:
+            connection.send_json("POST", path, {**body, **self._common()})
+        except OSError as error:
             connection.close()
+            raise ResidentError(str(error)) from error
+        return _received(connection)
 
     def _common(self) -> dict[str, Any]:
         settings = self._settings
@@ -222,6 +218,20 @@ class ResidentEngine:
         return True
 
 
+def _received(connection: UnixConnection) -> Events:
+    """Yield the events that answer a request that was sent."""
+    try:
+        response = connection.getresponse()
+        if response.status != 200:
+            raise ResidentError(_message(response))
+        connection.sock.settimeout(None)
+        yield from events(response)
+    except (OSError, HTTPException, ValueError) as error:
+        raise ResidentError(str(error) or type(error).__name__) from error
+    finally:
+        connection.close()
+
+
 def _user() -> int:
     """Return the user's number; all are 0 where there are none."""
     return os.getuid() if hasattr(os, "getuid") else 0
@@ -237,7 +247,8 @@ def tell(
     """
     connection = UnixConnection(place.socket, seconds)
     try:
-        response = connection.send_json(method, path, value)
+        connection.send_json(method, path, value)
+        response = connection.getresponse()
         if response.status != 200:
             raise ResidentError(_message(response))
         answer: dict[str, Any] = json.load(response)

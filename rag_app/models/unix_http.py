@@ -38,8 +38,8 @@ class UnixConnection(HTTPConnection):
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
 
-    def send_json(self, method: str, path: str, value: Any = None, key: str = "") -> HTTPResponse:
-        """Send a request whose body is JSON; return the response, whose body is still to be read.
+    def send_json(self, method: str, path: str, value: Any = None, key: str = "") -> None:
+        """Send a request whose body is JSON; `getresponse` waits for the answer.
 
         Args:
             method: Such as ``POST``.
@@ -51,7 +51,6 @@ class UnixConnection(HTTPConnection):
         if key:
             headers["Authorization"] = f"Bearer {key}"
         self.request(method, path, json.dumps(value).encode(), headers)
-        return self.getresponse()
 
 
 def events(response: HTTPResponse) -> Iterator[Any]:

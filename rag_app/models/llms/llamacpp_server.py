@@ -163,7 +163,8 @@ class ServerProcess:
     def _post(self, path: str, request: dict[str, Any], receive: Receive) -> None:
         connection = UnixConnection(Path(self.options.socket))
         try:
-            response = connection.send_json("POST", path, request, self.options.key)
+            connection.send_json("POST", path, request, self.options.key)
+            response = connection.getresponse()
             if response.status != 200:
                 receive(json.load(response))
                 return

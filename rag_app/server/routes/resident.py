@@ -7,13 +7,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from rag_app.chains.rag import Timings
 from rag_app.engine import RagApp
@@ -240,7 +240,7 @@ async def _events(pieces: Pieces) -> Events:
     timings = Timings()
     try:
         async for piece in pieces(RunnableConfig(callbacks=[timings])):
-            yield {"warnings": warned.copy(), "piece": asdict(piece)}
+            yield {"warnings": warned.copy(), "piece": to_jsonable_python(piece)}
             warned.clear()
     except RagAppError as error:
         yield {"warnings": warned, "error": [type(error).__name__, str(error)]}
