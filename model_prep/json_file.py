@@ -15,7 +15,7 @@ def read_json(file: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         msg = f"{file} is missing or damaged; get it again"
         raise CheckpointError(msg) from error
     if not isinstance(content, dict):

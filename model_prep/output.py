@@ -3,8 +3,9 @@
 import errno
 import os
 import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from model_prep.errors import DiskSpaceError, OutputError, PullError
@@ -14,6 +15,8 @@ PARTIAL = ".partial"
 _REMEDY = "free some space, or choose a folder on another disk"
 _PULL_REMEDY = "free some space, or choose another disk with --dir or RAG_APP_HOME"
 _SPARE_BYTES = 100 * 2**20  # to stay free
+_MOVED_LAST = ("merge.json", "params.json", "config.json")
+"""Without these a folder is no model: where files are moved one by one, they come last."""
 
 
 def check_output(folder: Path, needed: int) -> None:
@@ -30,11 +33,11 @@ def check_output(folder: Path, needed: int) -> None:
     if folder.exists() and not folder.is_dir():
         msg = f"{folder} is a file; name a folder for the output"
         raise OutputError(msg)
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and any(path.name != PARTIAL for path in folder.iterdir()):
         msg = f"{folder} is not empty; name another folder for the output, or delete it"
         raise OutputError(msg)
-    above = next(parent for parent in folder.absolute().parents if parent.is_dir())
-    require_space(above, needed, remedy=_REMEDY)
+    places = (folder.absolute(), *folder.absolute().parents)
+    require_space(next(place for place in places if place.is_dir()), needed, remedy=_REMEDY)
 
 
 @contextmanager
@@ -43,34 +46,123 @@ def output_folder(folder: Path, needed: int) -> Iterator[Path]:
 
     Its files are forced onto the disk first, so that a folder with the final name is complete. If
     anything is raised meanwhile, Ctrl-C included, it is deleted; what a killed run left is too.
+    A folder that can't be renamed onto, a mount point or the one that a shell is in, is filled
+    from a ``.partial`` within it instead, its configuration last.
 
     Args:
         folder: As for `check_output`.
         needed: Bytes of the result.
 
     Raises:
-        OutputError: as `check_output`, or the folder can't be written.
+        OutputError: as `check_output`, or the folder can't be written, or another run writes it.
         DiskSpaceError: the disk is too full, or filled up.
     """
     check_output(folder, needed)
-    partial = folder.with_name(folder.name + PARTIAL)
+    within = _stays(folder)
+    place = folder.resolve()
+    partial = place / PARTIAL if within else place.with_name(place.name + PARTIAL)
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        yield partial
-        sync_folder(partial)
-        if folder.is_dir():
-            folder.rmdir()  # empty; Windows does not rename onto it
-        partial.rename(folder)
-        sync(folder.absolute().parent)
+        with _made_alone(partial, folder):
+            try:
+                yield partial
+                sync_folder(partial)
+                if within:
+                    _move_files(partial, place)
+                else:
+                    if place.is_dir():
+                        place.rmdir()  # empty; Windows does not rename onto it
+                    partial.rename(place)
+                sync(place.parent)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         if is_full(error):
             msg = f"the disk of {folder} is full; {_REMEDY}; nothing was kept"
             raise DiskSpaceError(msg) from error
         msg = f"{folder} can't be made ({_reason(error)}); correct that, or name another folder"
         raise OutputError(msg) from error
+
+
+def _stays(folder: Path) -> bool:
+    """Return whether a folder exists and can't be replaced by another of its name."""
+    if not folder.is_dir():
+        return False
+    place = folder.resolve()
+    return place == Path.cwd() or os.path.ismount(place) or not os.access(place.parent, os.W_OK)
+
+
+def _move_files(partial: Path, place: Path) -> None:
+    for path in sorted(partial.iterdir(), key=lambda path: path.name in _MOVED_LAST):
+        path.rename(place / path.name)
+    sync(place)
+
+
+@contextmanager
+def _made_alone(partial: Path, folder: Path) -> Iterator[None]:
+    """Make an empty folder that no other run of today's can take for a dead run's leavings."""
+    while True:
+        partial.mkdir(parents=True, exist_ok=True)
+        with locked(partial) as alone:
+            if not alone:
+                msg = f"another run is writing {folder}; wait for it, or name another folder"
+                raise OutputError(msg)
+            if alone.is_at(partial):
+                for path in partial.iterdir():
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                yield
+                return
+
+
+class Lock:
+    """A file or folder that this process has locked.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with locked(folder) as first, locked(folder) as second:
+        ...     bool(first), bool(second)
+        (True, False)
+    """
+
+    def __init__(self, handle: int | None, *, held: bool = True) -> None:
+        self._handle, self._held = handle, held
+
+    def __bool__(self) -> bool:
+        return self._held
+
+    def is_at(self, path: Path) -> bool:
+        """Return whether what is locked still has that name."""
+        if self._handle is None:
+            return True
+        with suppress(OSError):
+            return os.path.samestat(os.fstat(self._handle), path.stat())
+        return False
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[Lock]:
+    """Lock a file or folder that exists, until the end or the process's death; don't wait.
+
+    The lock is true where this process has it. Windows can't lock folders: there it always is.
+    """
+    if sys.platform == "win32":
+        yield Lock(None)
+        return
+    import fcntl
+
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield Lock(handle, held=False)
+            return
+        except OSError:  # some network disks have no locks
+            yield Lock(handle)
+            return
+        yield Lock(handle)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        os.close(handle)
 
 
 def require_space(folder: Path, needed: int, *, remedy: str = _PULL_REMEDY) -> None:

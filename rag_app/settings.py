@@ -83,6 +83,10 @@ class Settings(BaseSettings):
     llm: str = "qwen2.5-coder-1.5b-instruct"
     """Catalog name, .gguf file, Hugging Face folder or hub name, OpenAI-compatible URL, or
     LangChain's ``provider:model``."""
+    lora: str | None = None
+    """Folders of LoRAs for a Hugging Face folder, in order, with commas between them."""
+    tokenizer: str | None = None
+    """Folder or file of the tokenizer of a Hugging Face folder, if not its own."""
     llm_name: str | None = None
     """Model name sent to an OpenAI-compatible URL."""
     llm_api_key: SecretStr | None = None

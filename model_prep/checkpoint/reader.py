@@ -1,6 +1,7 @@
 """Reading of a model's tensors, one at a time, so that memory does not limit a model."""
 
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,15 +18,19 @@ if TYPE_CHECKING:
     _Read = Callable[[], torch.Tensor]
 
 _PIECE_BYTES = 16 * 2**20
-# What a folder may hold, in the order looked for.
+# What a folder may hold, in the order that transformers looks for it.
 _NAMES = (
-    INDEX,
     "model.safetensors",
-    "pytorch_model.bin.index.json",
+    INDEX,
     "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
     "adapter_model.safetensors",
     "adapter_model.bin",
 )
+_SHARD = re.compile(r"(?:model|pytorch_model)-(\d{5})-of-(\d{5})\.(?:safetensors|bin)")
+_POINTER = b"version https://git-lfs."
+_UNREADABLE_TYPES = re.compile("F4|F6|F8|U16|U32|U64|C64")
+"""Types of safetensors that only quantized models have, and others that no model here has."""
 
 
 class Checkpoint:
@@ -34,6 +39,7 @@ class Checkpoint:
     Attributes:
         files: Those with tensors, in order.
         tensors: What there is, in the order of the files and of the data in them.
+        places: The file of each tensor.
 
     Example:
         >>> import tempfile, torch
@@ -48,6 +54,7 @@ class Checkpoint:
         """Open ``files``; see `open_checkpoint`."""
         self.files = files
         self.tensors: dict[str, TensorInfo] = {}
+        self.places: dict[str, Path] = {}
         self._reads: dict[str, _Read] = {}
         for file in files:
             for info, read in _read_file(file):
@@ -55,6 +62,7 @@ class Checkpoint:
                     msg = f"{file} holds {info.name}, which another file of the model holds too"
                     raise CheckpointError(msg)
                 self.tensors[info.name] = info
+                self.places[info.name] = file
                 self._reads[info.name] = read
 
     def read(self, name: str) -> "torch.Tensor":
@@ -117,11 +125,16 @@ def open_checkpoint(path: Path) -> Checkpoint:
     if not path.exists():
         msg = f"there is no {path}; check the path"
         raise CheckpointError(msg)
-    file = _find(path) if path.is_dir() else path
-    return Checkpoint(_shards(file) if file.name.endswith(".index.json") else [file])
+    found = _find(path) if path.is_dir() else path
+    if isinstance(found, list):
+        return Checkpoint(found)
+    if not found.name.endswith(".index.json"):
+        return Checkpoint([found])
+    return _indexed(found)
 
 
-def _find(folder: Path) -> Path:
+def _find(folder: Path) -> Path | list[Path]:
+    """Return the file of a folder's weights, the index of their shards, or shards without one."""
     for name in _NAMES:
         if (folder / name).exists():
             return folder / name
@@ -131,14 +144,39 @@ def _find(folder: Path) -> Path:
     if parts:
         msg = f"{folder} holds {len(parts)} .pth shards; join them with: model-prep convert"
         raise CheckpointError(msg)
+    if shards := _numbered_shards(folder):
+        return shards
     held = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
-    msg = f"{folder} holds no weights ({_NAMES[1]}, {_NAMES[3]} or *.pth) but {held}"
+    msg = f"{folder} holds no weights ({_NAMES[0]}, {_NAMES[2]} or *.pth) but {held}"
     raise CheckpointError(msg)
 
 
-def _shards(index: Path) -> list[Path]:
+def _numbered_shards(folder: Path) -> list[Path]:
+    """Return shards by the numbers in their names, where the index that lists them is missing."""
+    shards = sorted(file for file in folder.iterdir() if _SHARD.fullmatch(file.name))
+    for suffix in (".safetensors", ".bin"):
+        files = [file for file in shards if file.suffix == suffix]
+        if not files:
+            continue
+        numbers = [_SHARD.fullmatch(file.name) for file in files]
+        held = {int(number[1]) for number in numbers if number}
+        count = max(int(number[2]) for number in numbers if number)
+        if len(held) < count:
+            missing = next(number for number in range(1, count + 1) if number not in held)
+            msg = (
+                f"{folder} has {len(held)} of {count:,} shards and no index; number {missing:05} "
+                "is the first that is missing: get them"
+            )
+            raise CheckpointError(msg)
+        return files
+    return []
+
+
+def _indexed(index: Path) -> Checkpoint:
+    """Open the shards that an index lists, and check that they hold what it says."""
     try:
-        names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
+        places: dict[str, str] = dict(json.loads(index.read_bytes())["weight_map"])
+        names = sorted(set(places.values()))
         files = [index.parent / name for name in names if Path(name).name == name]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{index} is damaged: it does not say which tensor lies in which file; get it again"
@@ -147,18 +185,45 @@ def _shards(index: Path) -> list[Path]:
     if missing or not files or len(files) < len(names):
         msg = f"{index} names files that are not beside it ({', '.join(missing)}); get them"
         raise CheckpointError(msg)
-    return files
+    checkpoint = Checkpoint(files)
+    held = {name: file.name for name, file in checkpoint.places.items()}
+    if unlike := sorted(name for name in held | places if held.get(name) != places.get(name)):
+        said, found = places.get(unlike[0], "none"), held.get(unlike[0], "none")
+        msg = (
+            f"{index} and its files disagree: {unlike[0]} is to lie in {said}, and lies in "
+            f"{found} ({len(unlike)} such); get all of them again"
+        )
+        raise CheckpointError(msg)
+    return checkpoint
 
 
 def _read_file(file: Path) -> list[tuple[TensorInfo, "_Read"]]:
     """Return what each tensor of a file is, and the function that reads it."""
+    _require_content(file)
     safetensors = file.suffix == ".safetensors"
     try:
         return list(_safetensors(file) if safetensors else _pickled(file))
+    except CheckpointError:
+        raise
     except Exception as error:  # whatever a damaged or hostile file makes the libraries raise
         other = "" if safetensors else ", or holds more than named tensors"
         msg = f"{file} is damaged or cut short{other}, so it was not used; get it again"
         raise CheckpointError(msg) from error
+
+
+def _require_content(file: Path) -> None:
+    try:
+        with file.open("rb") as data:
+            start = data.read(len(_POINTER))
+    except OSError as error:
+        msg = f"{file} can't be read ({error.strerror}); check the path and the disk"
+        raise CheckpointError(msg) from error
+    if start == _POINTER:
+        msg = (
+            f"{file} is only a pointer of Git LFS, without the weights; get them with: git lfs "
+            f"pull, or download the file itself"
+        )
+        raise CheckpointError(msg)
 
 
 def _safetensors(file: Path) -> Iterator[tuple[TensorInfo, "_Read"]]:
@@ -167,6 +232,12 @@ def _safetensors(file: Path) -> Iterator[tuple[TensorInfo, "_Read"]]:
     opened = safe_open(file, framework="pt")
     for name in opened.offset_keys():
         part = opened.get_slice(name)
+        if _UNREADABLE_TYPES.match(part.get_dtype()):
+            msg = (
+                f"{file} holds {name} as {part.get_dtype()}: its weights are quantized; use the "
+                "model in float16, bfloat16 or float32 that it was made from"
+            )
+            raise CheckpointError(msg)
         info = TensorInfo(name, part.get_dtype(), tuple(part.get_shape()))
         yield info, partial(opened.get_tensor, name)
 

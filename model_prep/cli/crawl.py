@@ -18,7 +18,7 @@ def crawl(
     output: Annotated[
         Path, typer.Argument(metavar="OUT.jsonl", help="Items are added to it; it need not exist.")
     ],
-    count: Annotated[int, Option(min=1, help="Items that the file shall hold.")],
+    count: Annotated[int, Option(min=1, help="Items that the file shall hold.")] = 20,
     model: Annotated[str, Option(help="As the server names it.")] = CrawlOptions.model,
     base_url: Annotated[
         str, Option(envvar="OPENAI_BASE_URL", help="Any OpenAI-compatible API.")

@@ -13,10 +13,14 @@ from model_prep.cli.terminal import count_bar, read_line, say
 from model_prep.inference.sampling import BATCH_SIZE, CONTEXT_LENGTH, Sampling
 
 _DEFAULT = Sampling()
+_SAMPLES = ("为什么要减少污染，保护环境？", "你有什么建议？")
 
 
 def generate(
-    base_model: Annotated[str, Option(help="A folder, a GGUF file, or a pulled model.")],
+    context: typer.Context,
+    base_model: Annotated[
+        str, Option(help="A folder, a GGUF file, a pulled model, or a name in the hub.")
+    ],
     prompts: Annotated[list[str] | None, typer.Argument(help="What to ask.")] = None,
     lora_model: Annotated[
         str | None, Option(metavar="A[,B…]", help="Applied in this order.")
@@ -41,6 +45,9 @@ def generate(
     context_length: Annotated[int, Option(min=1, help="Tokens, for a GGUF file.")] = (
         CONTEXT_LENGTH
     ),
+    alpha: Annotated[
+        float, Option(min=1, help="Stretch the context of a folder's model by this (NTK).")
+    ] = 1.0,
     batch_size: Annotated[int, Option(min=1, help="Asked together.")] = BATCH_SIZE,
     temperature: Annotated[float, Option(min=0, help="0: the likeliest token.")] = (
         _DEFAULT.temperature
@@ -56,20 +63,25 @@ def generate(
 ) -> None:
     """Ask a model: prompts, a file of them, or in conversation."""
     from model_prep.inference import generate as inference
-    from model_prep.inference.predictions import read_prompts
+    from model_prep.inference.predictions import PredictionsFile, read_prompts
     from model_prep.lora.merge import split_folders
 
+    if context.info_name == "infer" and not (interactive or prompts or data_file):
+        prompts = list(_SAMPLES)  # as the family's script did
     if interactive + bool(prompts) + bool(data_file) != 1:
         raise typer.BadParameter("give one of PROMPTS, --data-file and --interactive")
     if history and not (interactive and with_prompt):
         raise typer.BadParameter("--history is for --interactive and --with-prompt")
     questions = read_prompts(data_file) if data_file else list(prompts or [])
     loras = split_folders(lora_model) if lora_model else []
+    name = "+".join([base_model, *map(str, loras)])
+    if predictions_file:
+        PredictionsFile(predictions_file, questions, name)  # what is wrong is seen at once
     sampling = Sampling(temperature, top_k, top_p, repetition_penalty, max_new_tokens, seed)
     model = inference.load_model(
         base_model, lora_models=loras, tokenizer_path=tokenizer_path, gpus=gpus,
         only_cpu=only_cpu, load_in_8bit=load_in_8bit, load_in_4bit=load_in_4bit, dtype=dtype,
-        context_length=context_length,
+        context_length=context_length, alpha=alpha,
     )  # fmt: skip
     if interactive:
         write = partial(typer.echo, nl=False)
@@ -77,7 +89,7 @@ def generate(
         return
     with count_bar() as progress:
         done = inference.generate(
-            model, questions, name="+".join([base_model, *map(str, loras)]),
+            model, questions, name=name,
             with_prompt=with_prompt, sampling=sampling, batch_size=batch_size,
             predictions_file=predictions_file, progress=progress,
         )  # fmt: skip

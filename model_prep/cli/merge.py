@@ -19,8 +19,13 @@ def merge(
         Literal["huggingface", "pth"], typer.Option(help="A folder of either layout.")
     ] = "huggingface",
     dtype: Annotated[
-        Literal["float16", "bfloat16", "float32"], typer.Option(help="Of the merged weights.")
-    ] = "float16",
+        Literal["auto", "float16", "bfloat16", "float32"],
+        typer.Option(help="Of the merged weights; auto: as the base's."),
+    ] = "auto",
+    allow_merged: Annotated[
+        bool,
+        typer.Option("--allow-merged", help="Add a LoRA that the base seems to have, or twice."),
+    ] = False,
     max_shard_size: options.ShardSize = options.SHARD_SIZE,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
@@ -41,6 +46,7 @@ def merge(
             output_dir=output_dir,
             output_type=output_type,
             dtype=dtype,
+            allow_merged=allow_merged,
             max_shard_size=options.parse_size(max_shard_size),
             dry_run=dry_run,
             progress=progress,
@@ -53,5 +59,7 @@ def merge(
         f"{report.tensors} tensors, a vocabulary of {report.vocabulary or 0:,}, merged in this "
         f"order: {', '.join(report.adapters)}"
     )
+    for note in report.notes:
+        say(f"note: {note}")
     if report.content_sha256:
         say(f"content SHA256 {report.content_sha256}")

@@ -1,5 +1,6 @@
 """``model-prep merge-tokenizer``: Chinese pieces for LLaMA's tokenizer."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from model_prep.tokenizer.merge import TokenizerMerge
 
 
+_FOLDER, _FILE = Path("merged_tokenizer_hf"), Path("merged_tokenizer_sp/chinese_llama.model")
+"""What the family's script writes."""
+
+
 def merge_tokenizer(
     llama_tokenizer: Annotated[
         Path,
@@ -22,7 +27,7 @@ def merge_tokenizer(
             help="LLaMA's tokenizer.model, or the folder it lies in.",
         ),
     ],
-    output_dir: options.OutputDir,
+    output_dir: options.OutputDir = _FOLDER,
     chinese_sp_model: Annotated[
         Path | None,
         typer.Option(
@@ -61,6 +66,9 @@ def merge_tokenizer(
         options.print_json(done)
     if done:
         _show_comparison(done)
+    if output_dir == _FOLDER and not dry_run:
+        _FILE.parent.mkdir(exist_ok=True)
+        shutil.copyfile(_FOLDER / "tokenizer.model", _FILE)
     say("checked; nothing was written" if dry_run else f"written: {output_dir}")
 
 

@@ -1,4 +1,4 @@
-"""Export of models of the LLaMA family, and Qwen2, as GGUF files for llama.cpp.
+"""Export of models of the LLaMA family, Mistral, Qwen2 and Qwen3 as GGUF files for llama.cpp.
 
 The package ``gguf`` writes the header and quantizes; the weights pass through some megabytes at a
 time, so that memory does not limit the model. Of the quantizations that llama.cpp knows it has no
@@ -16,12 +16,20 @@ from typing import TYPE_CHECKING, Literal, get_args
 from model_prep.checkpoint.reader import Checkpoint, open_checkpoint
 from model_prep.checkpoint.tensors import forget, raw_bytes
 from model_prep.errors import DiskSpaceError, ExportError, OutputError
-from model_prep.gguf.layout import Source, add_config, check_tensors, sources
-from model_prep.gguf.vocabulary import Vocabulary, read_llama_vocabulary, read_qwen2_vocabulary
+from model_prep.gguf.layout import (
+    ARCHITECTURES,
+    SCALINGS,
+    Source,
+    add_config,
+    check_tensors,
+    rope_factors,
+    sources,
+)
+from model_prep.gguf.vocabulary import Vocabulary, read_vocabulary
 from model_prep.json_file import read_json
-from model_prep.llama.architecture import ModelConfig, read_config
+from model_prep.llama.architecture import MODEL_TYPES, ModelConfig, read_config
 from model_prep.llama.meta_layout import unpermute
-from model_prep.output import is_full, require_space, sync
+from model_prep.output import is_full, locked, require_space, sync
 from model_prep.progress import Progress
 from model_prep.threads import in_order
 
@@ -60,13 +68,14 @@ def export_gguf(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> GgufExport:
-    """Write a Hugging Face folder of a LLaMA or a Qwen2, tokenizer included, as one GGUF file.
+    """Write a Hugging Face folder of a LLaMA or its kin, tokenizer included, as one GGUF file.
 
     Norms stay float32. With ``q4_0`` the output weights are ``q8_0``, as they bear it least; rows
     that no block of 32 divides stay float16.
 
     Args:
-        folder: With ``config.json``, weights, and ``tokenizer.model`` or Qwen2's tokenizer.json.
+        folder: With ``config.json``, weights, and ``tokenizer.model``, or a ``tokenizer.json`` of
+            Qwen's or LLaMA 3's kind.
         target: By default beside the folder: ``<folder>-<quantize>.gguf``.
         quantize: How the weights are held.
         dry_run: Check everything and write nothing.
@@ -88,11 +97,10 @@ def export_gguf(
     if target.exists():
         msg = f"{target} exists; delete it, or name another file with --output"
         raise OutputError(msg)
-    config = read_config(folder, ("llama", "qwen2"))
-    tied = bool(read_json(folder / "config.json").get("tie_word_embeddings"))
-    read = read_qwen2_vocabulary if config.model_type == "qwen2" else read_llama_vocabulary
-    vocabulary = read(folder, config.vocab_size)
+    config = read_config(folder, MODEL_TYPES, SCALINGS)
+    vocabulary = read_vocabulary(folder, config)
     with open_checkpoint(folder) as checkpoint:
+        tied = bool(read_json(folder / "config.json").get("tie_word_embeddings"))
         wanted = sources(config, tied=tied)
         check_tensors(wanted.values(), checkpoint.tensors, folder)
         plan = _plan(wanted, quantize)
@@ -101,12 +109,18 @@ def export_gguf(
         if not dry_run:
             part = target.with_name(f"{target.name}.partial")
             try:
-                _write(part, checkpoint, plan, (config, vocabulary, quantize), progress)
-                part.replace(target)
+                part.touch()
+                with locked(part) as alone:
+                    if not alone:
+                        msg = f"another run is writing {target}; wait for it, or name another file"
+                        raise OutputError(msg)
+                    try:
+                        _write(part, checkpoint, plan, (config, vocabulary, quantize), progress)
+                        part.replace(target)
+                    finally:
+                        part.unlink(missing_ok=True)
             except OSError as error:
                 raise _cannot_write(target, error) from error
-            finally:
-                part.unlink(missing_ok=True)
     return GgufExport(target, quantize, len(plan), len(vocabulary.tokens), size)
 
 
@@ -174,9 +188,11 @@ def _write(
     _write_header(part, plan, *about)
     total = sum(tensor.size + tensor.padding for tensor in plan)
     done = 0
-    tasks = (
-        task for tensor in plan for task in _tasks(checkpoint.read(tensor.source.name), tensor)
-    )
+
+    def weight(source: Source) -> "torch.Tensor":
+        return rope_factors(about[0]) if source.is_computed else checkpoint.read(source.name)
+
+    tasks = (task for tensor in plan for task in _tasks(weight(tensor.source), tensor))
     with part.open("ab") as file:
         for data in in_order(tasks, _THREADS):
             done += file.write(data)
@@ -195,7 +211,7 @@ def _write_header(
     import gguf
     import numpy as np
 
-    writer = gguf.GGUFWriter(part, config.model_type)
+    writer = gguf.GGUFWriter(part, ARCHITECTURES[config.model_type])
     writer.add_type(gguf.GGUFType.MODEL)
     writer.add_name(part.name.removesuffix(".gguf.partial"))
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
@@ -246,7 +262,8 @@ def _encode(rows: "torch.Tensor", tensor: _Tensor, padding: int) -> bytes:
     halves = tensor.type == gguf.GGMLQuantizationType.F16
     values = rows.to(torch.float16 if halves else torch.float32)
     if tensor.source.head_dim:
-        values = unpermute(values.contiguous(), tensor.source.head_dim)
+        columns = values.reshape(len(values), -1).contiguous()  # a bias has one
+        values = unpermute(columns, tensor.source.head_dim).reshape(values.shape)
     data: bytes = gguf.quants.quantize(values.contiguous().numpy(), tensor.type).tobytes()
     if rows.is_contiguous():
         forget(raw_bytes(rows))

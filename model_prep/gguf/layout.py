@@ -1,8 +1,9 @@
-"""The tensors of a GGUF file of a LLaMA or a Qwen2, and where each comes from.
+"""The tensors of a GGUF file of a LLaMA or its kin, and where each comes from.
 
 Source: the tensor names and keys of ggml's GGUF specification; those of transformers' models.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from model_prep.checkpoint.tensors import TensorInfo
 from model_prep.errors import ExportError
-from model_prep.llama.architecture import ModelConfig
+from model_prep.llama.architecture import ModelConfig, scaling_type
 
 if TYPE_CHECKING:
+    import torch
     from gguf import GGUFWriter
 
 
@@ -32,6 +34,11 @@ class Source:
     head_dim: int = 0
     """Rows of a head of a LLaMA's query or key projection, which are unpermuted; else 0."""
 
+    @property
+    def is_computed(self) -> bool:
+        """Whether no checkpoint has it: the factors of scaled positions."""
+        return self.name == _ROPE_FREQUENCIES
+
 
 _LAYER = {
     "attn_norm": "input_layernorm",
@@ -44,7 +51,14 @@ _LAYER = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-_BIASED = ("attn_q", "attn_k", "attn_v")
+_EXTRA = {"attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm"}
+_OURS = {theirs: ours for ours, theirs in (_LAYER | _EXTRA).items()}
+ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
+"""llama.cpp's name of a model's architecture."""
+_LLAMA3 = (*("factor", "low_freq_factor", "high_freq_factor"), "original_max_position_embeddings")
+SCALINGS = ("default", "linear", "llama3")
+"""Ways of scaling positions that a file can state."""
+_ROPE_FREQUENCIES = "rope_freqs.weight"
 
 
 def sources(config: ModelConfig, *, tied: bool) -> dict[str, Source]:
@@ -59,13 +73,15 @@ def sources(config: ModelConfig, *, tied: bool) -> dict[str, Source]:
         for name, source in _LAYER.items():
             ours, theirs = f"blk.{layer}.{name}", f"model.layers.{layer}.{source}"
             names[f"{ours}.weight"] = f"{theirs}.weight"
-            if config.model_type == "qwen2" and name in _BIASED:
-                names[f"{ours}.bias"] = f"{theirs}.bias"
+        for extra in config.layer_extras:
+            module, _, parameter = extra.rpartition(".")
+            names[f"blk.{layer}.{_OURS[module]}.{parameter}"] = f"model.layers.{layer}.{extra}"
     names["output_norm.weight"] = "model.norm.weight"
     if not tied:
         names["output.weight"] = "lm_head.weight"
-    permuted = ("q_proj", "k_proj") if config.model_type == "llama" else ()
-    return {
+    is_llama = ARCHITECTURES[config.model_type] == "llama"
+    permuted = ("q_proj", "k_proj") if is_llama else ()
+    found = {
         name: Source(
             source,
             config.tensor_shape(source),
@@ -73,6 +89,9 @@ def sources(config: ModelConfig, *, tied: bool) -> dict[str, Source]:
         )
         for name, source in names.items()
     }
+    if scaling_type(config.rope_scaling) == "llama3":
+        found[_ROPE_FREQUENCIES] = Source(_ROPE_FREQUENCIES, (config.head_dim // 2,))
+    return found
 
 
 def check_tensors(
@@ -83,7 +102,7 @@ def check_tensors(
     Raises:
         ExportError: a tensor is missing, of another shape, or has no place in a GGUF file.
     """
-    shapes = {source.name: source.shape for source in wanted}
+    shapes = {source.name: source.shape for source in wanted if not source.is_computed}
     for name, expected in shapes.items():
         if name not in tensors:
             msg = f"the weights of {folder} lack {name}, which its config.json calls for"
@@ -103,7 +122,7 @@ def check_tensors(
 
 
 def add_config(writer: "GGUFWriter", config: ModelConfig) -> None:
-    """Set the keys ``llama.*`` or ``qwen2.*`` of a GGUF file."""
+    """Set the keys ``llama.*``, ``qwen2.*`` or ``qwen3.*`` of a GGUF file."""
     writer.add_vocab_size(config.vocab_size)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
@@ -116,3 +135,31 @@ def add_config(writer: "GGUFWriter", config: ModelConfig) -> None:
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_dimension_count(config.head_dim)
     writer.add_rope_freq_base(config.rope_theta)
+    if config.rope_scaling and scaling_type(config.rope_scaling) == "linear":
+        from gguf import RopeScalingType
+
+        writer.add_rope_scaling_type(RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(float(config.rope_scaling["factor"]))
+
+
+def rope_factors(config: ModelConfig) -> "torch.Tensor":
+    """Return what llama.cpp divides the angles by, float32 ``[head_dim / 2]``: LLaMA 3.1's scaling.
+
+    Source of the formula: Meta's ``apply_scaling`` and transformers' ``llama3``: short waves stay
+    as they are, long ones are stretched by ``factor``, those between by something between.
+
+    Raises:
+        ExportError: the configuration lacks a number of it.
+    """
+    import torch
+
+    try:
+        scaling = {name: float((config.rope_scaling or {})[name]) for name in _LLAMA3}
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"config.json lacks or misstates {error} of its rope_scaling llama3; get it again"
+        raise ExportError(msg) from error
+    factor, low, high, length = (scaling[name] for name in _LLAMA3)
+    steps = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
+    waves = 2 * math.pi * config.rope_theta**steps
+    smooth = ((length / waves - low) / (high - low)).clamp(0, 1)
+    return 1 / ((1 - smooth) / factor + smooth)

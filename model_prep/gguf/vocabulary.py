@@ -3,7 +3,7 @@
 Of SentencePiece: llama.cpp joins pieces as its BPE does, the best score first, and the leftmost of
 two that are equal. So the scores go over as they are, and the text is split alike, ties included.
 
-Of Qwen2: llama.cpp does not compose characters first (NFC), as Qwen2's own tokenizer does; text
+Of Qwen: llama.cpp does not compose characters first (NFC), as Qwen2's own tokenizer does; text
 typed in Chinese or English is composed already.
 """
 
@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_prep.errors import CheckpointError, ExportError, TokenizerError
+from model_prep.errors import ExportError, TokenizerError
 from model_prep.json_file import read_json
+from model_prep.llama.architecture import ModelConfig
+from model_prep.tokenizer.files import chat_template
+from model_prep.tokenizer.loading import MODEL_FILE, added_tokens, unused_pads
 from model_prep.tokenizer.sentencepiece_file import read_sentencepiece
 
 if TYPE_CHECKING:
@@ -24,6 +27,12 @@ QWEN2_SPLIT = (
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 """What text is cut by before merging; llama.cpp knows it as ``qwen2``."""
+LLAMA3_SPLIT = QWEN2_SPLIT.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
+"""LLaMA 3's, of which three digits stay together; llama.cpp's ``llama-bpe``."""
+_SPLITS = {QWEN2_SPLIT: ("qwen2", False), LLAMA3_SPLIT: ("llama-bpe", True)}
+"""llama.cpp's name of a split, and whether it takes words of the vocabulary unmerged there."""
+_ADDED_SCORE = -1000.0
+"""llama.cpp's of a token that no merge makes."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,24 @@ class Vocabulary:
             writer.add_chat_template(self.chat_template)
 
 
+def read_vocabulary(folder: Path, config: ModelConfig) -> Vocabulary:
+    """Read the tokenizer of a Hugging Face folder.
+
+    Args:
+        folder: The model's folder.
+        config: Of the model; rows past the last token become tokens that no text has.
+
+    Raises:
+        TokenizerError: the tokenizer is missing or damaged.
+        ExportError: it has more tokens than the model rows, or is of a kind that llama.cpp would
+            not split text alike with.
+    """
+    fast, slow = folder / "tokenizer.json", folder / MODEL_FILE
+    if config.model_type.startswith("qwen") or (fast.is_file() and not slow.is_file()):
+        return read_bpe_vocabulary(folder, config.vocab_size)
+    return read_llama_vocabulary(folder, config.vocab_size)
+
+
 def read_llama_vocabulary(folder: Path, rows: int) -> Vocabulary:
     """Read the ``tokenizer.model`` and chat template of a Hugging Face folder.
 
@@ -86,27 +113,62 @@ def read_llama_vocabulary(folder: Path, rows: int) -> Vocabulary:
             "and llama.cpp would not split text as it does; so it was not exported"
         )
         raise ExportError(msg)
-    _require_rows(file, len(model.pieces), rows)
-    unused = range(len(model.pieces), rows)
-    tokens = [piece.text for piece in model.pieces] + [f"<unused {number}>" for number in unused]
-    names = {"unk": "<unk>", "bos": "<s>", "eos": "</s>", "pad": "[PAD]"}
+    added = added_tokens(folder)
+    count = max([len(model.pieces) - 1, *added]) + 1
+    _require_rows(file, count - unused_pads(file), rows)
+    # SentencePiece and GGUF number types alike.
+    pieces = [(piece.text, piece.type, piece.score) for piece in model.pieces]
+    pieces += [
+        (f"<unused {number}>", int(TokenType.UNUSED), 0.0) for number in range(len(pieces), rows)
+    ]
+    special = _special_ids(folder)
+    for token_id, text in added.items():
+        if token_id < rows and pieces[token_id][0] != text:
+            kind = TokenType.CONTROL if token_id in special else TokenType.USER_DEFINED
+            pieces[token_id] = (text, int(kind), _ADDED_SCORE)
+    tokens = [text for text, _, _ in pieces]
+    names = {"unk": "<unk>", "bos": "<s>", "eos": "</s>", "pad": "[PAD]"} | _named(folder)
     return Vocabulary(
         model="llama",
         pre="default",
         tokens=tokens,
-        # SentencePiece and GGUF number types alike.
-        types=[piece.type for piece in model.pieces] + [int(TokenType.UNUSED)] * len(unused),
-        scores=[piece.score for piece in model.pieces] + [0.0] * len(unused),
+        types=[kind for _, kind, _ in pieces],
+        scores=[score for _, _, score in pieces],
         special_token_ids={
             name: tokens.index(token) for name, token in names.items() if token in tokens
         },
         add_special_token={"bos": True, "eos": False},
-        chat_template=_chat_template(folder),
+        chat_template=chat_template(folder),
     )
 
 
-def read_qwen2_vocabulary(folder: Path, rows: int) -> Vocabulary:
-    """Read the ``tokenizer.json`` and chat template of a Qwen2.
+def _special_ids(folder: Path) -> set[int]:
+    """Return the ids of added tokens that are control tokens and no text."""
+    named = set(_named(folder).values())
+    newer = _tokenizer_config(folder).get("added_tokens_decoder") or {}
+    special = {int(token_id) for token_id, token in newer.items() if token.get("special")}
+    return special | {token_id for token_id, text in added_tokens(folder).items() if text in named}
+
+
+def _named(folder: Path) -> dict[str, str]:
+    """Return the tokens that a tokenizer's configuration calls ``bos``, ``eos`` and so on."""
+    config = _tokenizer_config(folder)
+    named = {}
+    for name in ("bos", "eos", "pad"):
+        token = config.get(f"{name}_token")
+        text = token.get("content") if isinstance(token, dict) else token
+        if isinstance(text, str) and text:
+            named[name] = text
+    return named
+
+
+def _tokenizer_config(folder: Path) -> dict[str, Any]:
+    file = folder / "tokenizer_config.json"
+    return read_json(file) if file.is_file() else {}
+
+
+def read_bpe_vocabulary(folder: Path, rows: int) -> Vocabulary:
+    """Read the ``tokenizer.json`` and chat template of a Qwen or LLaMA 3.
 
     Args:
         folder: The model's folder.
@@ -128,14 +190,19 @@ def read_qwen2_vocabulary(folder: Path, rows: int) -> Vocabulary:
         steps = splitter.get("pretokenizers") or [splitter]
         splits = [step.get("pattern", {}).get("Regex") for step in steps]
         count = max(tokens) + 1
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        known = next(filter(None, map(_SPLITS.get, splits)), None)
+        unmerged = bool(content["model"].get("ignore_merges"))
+        kind = content["model"]["type"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         msg = f"{file} is missing or damaged; put the model's own tokenizer there"
         raise TokenizerError(msg) from error
-    if content["model"]["type"] != "BPE" or QWEN2_SPLIT not in splits:
+    if kind != "BPE" or known is None or known[1] != unmerged:
         msg = (
-            f"{file} is not Qwen2's, and llama.cpp would split text otherwise; it was not exported"
+            f"{file} is not Qwen2's or LLaMA 3's, and llama.cpp would split text otherwise; it was "
+            "not exported"
         )
         raise ExportError(msg)
+    pre, adds_start = known
     _require_rows(file, count, rows)
     types = dict.fromkeys(tokens, TokenType.NORMAL) | {
         token["id"]: TokenType.CONTROL if token["special"] else TokenType.USER_DEFINED
@@ -149,11 +216,11 @@ def read_qwen2_vocabulary(folder: Path, rows: int) -> Vocabulary:
     )
     return Vocabulary(
         model="gpt2",
-        pre="qwen2",
+        pre=pre,
         tokens=[tokens.get(token_id, f"[PAD{token_id}]") for token_id in range(rows)],
         types=[int(types.get(token_id, TokenType.UNUSED)) for token_id in range(rows)],
         special_token_ids=special.special_token_ids,
-        add_special_token={**special.add_special_token, "bos": False},
+        add_special_token={**special.add_special_token, "bos": adds_start},
         chat_template=special.chat_template,
         merges=special.merges,
     )
@@ -166,14 +233,3 @@ def _require_rows(file: Path, count: int, rows: int) -> None:
             "together; put the model's own tokenizer there"
         )
         raise ExportError(msg)
-
-
-def _chat_template(folder: Path) -> str | None:
-    file = folder / "chat_template.jinja"
-    if file.is_file():
-        return file.read_text(encoding="utf-8")
-    try:
-        template = read_json(folder / "tokenizer_config.json").get("chat_template")
-    except CheckpointError:
-        return None
-    return template if isinstance(template, str) else None

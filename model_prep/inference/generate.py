@@ -1,11 +1,12 @@
 """Generation of text by any prepared model: folders with or without LoRAs, and GGUF files."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from model_prep.catalog.pull import find_pulled
-from model_prep.errors import GenerateError
+from model_prep.errors import GenerateError, first_line
 from model_prep.inference.placement import Dtype, placement
 from model_prep.inference.predictions import Prediction, PredictionsFile
 from model_prep.inference.sampling import (
@@ -16,6 +17,9 @@ from model_prep.inference.sampling import (
     Sampling,
     TextModel,
 )
+
+_NOT_USED = ["*.gguf", "*.onnx", "*.msgpack", "*.h5", "original/*", "consolidated.*"]
+"""Files of a repository in the hub that are not needed."""
 
 
 def load_model(
@@ -29,12 +33,15 @@ def load_model(
     load_in_4bit: bool = False,
     dtype: Dtype = "auto",
     context_length: int = CONTEXT_LENGTH,
+    alpha: float = 1.0,
 ) -> TextModel:
     """Load a language model.
 
     Args:
-        base_model: A folder, a GGUF file, or the catalog's name of a pulled model.
-        lora_models: Adapters for a folder, in order; they are applied, not merged.
+        base_model: A folder, a GGUF file, the catalog's name of a pulled model, or a name in the
+            hub, which is fetched where it is not in its cache.
+        lora_models: Adapters for a folder, in order; they are applied, not merged. A path that
+            does not exist may be a name in the hub.
         tokenizer_path: By default that of the last adapter that has one, or the base's.
         gpus: See `placement`, as for what follows.
         only_cpu: Use no GPU.
@@ -42,6 +49,7 @@ def load_model(
         load_in_4bit: The same, to four bits.
         dtype: Of the weights of a folder.
         context_length: Tokens, for a GGUF file.
+        alpha: Stretches the context of a folder's model, by changing the base of its angles (NTK).
 
     Raises:
         GenerateError: the options contradict each other or the model, or it can't be loaded.
@@ -55,7 +63,7 @@ def load_model(
         folders_only = {
             "--lora-model": lora_models, "--tokenizer-path": tokenizer_path,
             "--load-in-8bit": load_in_8bit, "--load-in-4bit": load_in_4bit, "--gpus": gpus,
-            "--dtype": dtype != "auto",
+            "--dtype": dtype != "auto", "--alpha": alpha != 1,
         }  # fmt: skip
         if given := [name for name, value in folders_only.items() if value]:
             msg = (
@@ -74,15 +82,36 @@ def load_model(
     )
     from model_prep.inference.transformers_model import HuggingFaceModel
 
-    return HuggingFaceModel(path, lora_models or [], tokenizer_path, options)
+    loras = [hub_folder(folder) for folder in lora_models or []]
+    return HuggingFaceModel(path, loras, tokenizer_path, options, alpha=alpha)
 
 
 def _model_path(base_model: str | Path) -> Path:
-    path = find_pulled(str(base_model)) or Path(base_model).expanduser()
+    path = find_pulled(str(base_model)) or hub_folder(Path(base_model).expanduser())
     if path.is_dir() or path.suffix.lower() == ".gguf":
         return path
     what = "is neither a folder nor a .gguf file" if path.exists() else "does not exist"
     msg = f"{path} {what}; --base-model takes a Hugging Face folder or a GGUF file"
+    raise GenerateError(msg)
+
+
+def hub_folder(path: Path) -> Path:
+    """Return a path that exists, or the folder in the hub's cache of what is named ``OWNER/NAME``.
+
+    Raises:
+        GenerateError: the hub does not answer, or has no such name.
+    """
+    name = path.as_posix()
+    if path.exists() or path.parent.exists() or not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name):
+        return path
+    from huggingface_hub import snapshot_download
+
+    for cached in (True, False):
+        try:
+            return Path(snapshot_download(name, local_files_only=cached, ignore_patterns=_NOT_USED))
+        except Exception as error:  # whatever a network makes the client raise
+            reason = first_line(error)
+    msg = f"{name} is no folder here, and can't be had from the hub ({reason}); check the name"
     raise GenerateError(msg)
 
 

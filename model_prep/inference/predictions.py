@@ -1,5 +1,6 @@
 """Files of prompts, and files of answers that are written as they come."""
 
+import errno
 import json
 import os
 from collections.abc import Sequence
@@ -66,7 +67,7 @@ class PredictionsFile:
     What a killed run has left of a last line is written over.
 
     Args:
-        file: Created if it does not exist.
+        file: Created if it does not exist, and its folder at once.
         prompts: All of them, in order.
         model: The model's name in the records.
 
@@ -85,6 +86,9 @@ class PredictionsFile:
     def __init__(self, file: Path, prompts: Sequence[str], model: str) -> None:
         self._file, self._prompts, self._model = file, prompts, model
         try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not os.access(file if file.exists() else file.parent, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             data = file.read_bytes() if file.exists() else b""
         except OSError as error:
             raise _unusable(file, error) from error

@@ -10,11 +10,13 @@ from model_prep.errors import GenerateError, first_line
 from model_prep.inference.chat_template import ChatTemplate
 from model_prep.inference.placement import require_memory
 from model_prep.inference.sampling import Prompt, Sampling
+from model_prep.json_file import read_json
+from model_prep.llama.expected_tensors import require_fitting
 from model_prep.lora.attach import attach_loras
 from model_prep.lora.plan import prepare_merge
 from model_prep.process_state import quiet_transformers, seeded
 from model_prep.tokenizer.files import find_tokenizer
-from model_prep.tokenizer.loading import ALPACA_TEMPLATE, load_tokenizer
+from model_prep.tokenizer.loading import ALPACA_TEMPLATE, load_tokenizer, unused_pads
 
 _CONTEXT = 2048
 """Tokens, where a model does not say."""
@@ -30,6 +32,7 @@ class HuggingFaceModel:
         tokenizer_path: A folder or file; by default that of the last LoRA that has one, or the base
             model's.
         options: What `model_prep.inference.placement.placement` returns.
+        alpha: Stretches the context, as the family's scripts do (NTK).
 
     Raises:
         GenerateError: the folder holds no model, the tokenizer is of another model, or the memory
@@ -45,6 +48,8 @@ class HuggingFaceModel:
         lora_models: list[Path],
         tokenizer_path: Path | None,
         options: dict[str, Any],
+        *,
+        alpha: float = 1.0,
     ) -> None:
         folders = [*reversed(lora_models), base_model]
         found = next((folder for folder in folders if find_tokenizer(folder)), base_model)
@@ -53,18 +58,23 @@ class HuggingFaceModel:
         # A merge and what is to act like one need the same: order, shapes, vocabulary.
         plan = prepare_merge(base_model, lora_models) if lora_models else None
         with open_checkpoint(base_model) as checkpoint:
+            config = read_json(base_model / "config.json")
+            require_fitting(base_model, config, checkpoint.tensors, vocabulary=True)
             require_memory(checkpoint.tensors.values(), options)
+        if alpha != 1:
+            options = {**options, "config": _stretched(base_model, alpha)}
         self._model = load_causal_lm(base_model, options)
         self._ends = end_tokens(self._model, self._tokenizer)
         if plan:
             with plan:
                 self._model = attach_loras(self._model, plan.adapters)
         self._context = getattr(self._model.config, "max_position_embeddings", None) or _CONTEXT
-        rows, pieces = len(self._model.get_input_embeddings().weight), len(self._tokenizer)
-        if pieces > rows:
+        self._rows = len(self._model.get_input_embeddings().weight)
+        pieces, file = len(self._tokenizer), find_tokenizer(Path(tokenizer_path or found))
+        if pieces - (unused_pads(file) if file and pieces > self._rows else 0) > self._rows:
             msg = (
-                f"the tokenizer has {pieces:,} pieces and the model {rows:,} embeddings: they are "
-                "of different models; name the right one with --tokenizer-path"
+                f"the tokenizer has {pieces:,} pieces and the model {self._rows:,} embeddings: "
+                "they are of different models; name the right one with --tokenizer-path"
             )
             raise GenerateError(msg)
 
@@ -76,7 +86,7 @@ class HuggingFaceModel:
     ) -> list[str]:
         """Return what the model says to each prompt; see `TextModel`."""
         import torch
-        from transformers import GenerationConfig
+        from transformers import GenerationConfig, LogitsProcessorList
 
         from model_prep.inference.streaming import TextCallback
 
@@ -84,6 +94,7 @@ class HuggingFaceModel:
         limits = [min(sampling.max_new_tokens, self._context - len(row)) for row in rows]
         width = max(map(len, rows))
         pad = pad_token(self._tokenizer, self._ends)
+        pad = pad if pad < self._rows else 0  # masked, so that any row does
         ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
         device = self._model.get_input_embeddings().weight.device
@@ -95,6 +106,7 @@ class HuggingFaceModel:
                 input_ids=ids.to(device),
                 attention_mask=mask.to(device),
                 generation_config=config,
+                logits_processor=LogitsProcessorList([_require_numbers]),
                 streamer=streamer,
             )
         answers = zip(output[:, width:].tolist(), limits, strict=True)
@@ -106,6 +118,12 @@ class HuggingFaceModel:
             ids = self._tokenizer(prompt)["input_ids"]
         else:
             ids = self._template.encode(prompt)
+        if beyond := next((token for token in ids if token >= self._rows), None):
+            msg = (
+                f"the prompt holds {self._tokenizer.convert_ids_to_tokens(beyond)}, for which the "
+                "model has no embedding; leave it out"
+            )
+            raise GenerateError(msg)
         if len(ids) >= self._context:
             msg = (
                 f"a prompt has {len(ids):,} tokens and the model's context {self._context:,}; "
@@ -118,6 +136,41 @@ class HuggingFaceModel:
         end = next((place for place, token in enumerate(ids) if token in self._ends), len(ids))
         text: str = self._tokenizer.decode(ids[:end], skip_special_tokens=True)
         return text.strip()
+
+
+def _stretched(folder: Path, alpha: float) -> Any:
+    """Return a model's configuration with a longer context, by another base of its angles.
+
+    Source of the formula: the "NTK-aware" scaling that the family's scripts call ``alpha``.
+
+    Raises:
+        GenerateError: the model has no such angles.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+        rope = dict(config.rope_parameters)
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        rope["rope_theta"] *= alpha ** (size / (size - 2))
+        config.rope_parameters = rope
+        config.max_position_embeddings = int(config.max_position_embeddings * alpha)
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        msg = f"--alpha can't stretch the context of {folder} ({first_line(error)}); leave it out"
+        raise GenerateError(msg) from error
+    return config
+
+
+def _require_numbers(_ids: Any, scores: Any) -> Any:
+    """Return what a model makes of the next token, as transformers' ``LogitsProcessor`` does.
+
+    Raises:
+        GenerateError: it is no number.
+    """
+    if bool(scores.isnan().any()):
+        msg = "the model answers with NaN: its weights are damaged; see: model-prep verify"
+        raise GenerateError(msg)
+    return scores
 
 
 def load_causal_lm(source: str | Path, options: dict[str, Any]) -> Any:

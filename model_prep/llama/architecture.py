@@ -1,14 +1,19 @@
-"""The architecture of a LLaMA or Qwen2, as ``config.json`` and Meta's ``params.json`` state it."""
+"""The architecture of LLaMA and its kin, as ``config.json`` and Meta's ``params.json`` state it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from model_prep.errors import CheckpointError
 from model_prep.json_file import read_json
 
-ModelType = Literal["llama", "qwen2"]
-"""Qwen2's layers are LLaMA's with a bias on queries, keys and values."""
+ModelType = Literal["llama", "mistral", "qwen2", "qwen3"]
+"""Mistral's layers are LLaMA's, Qwen2's have a bias on queries, keys and values, Qwen3's a norm on
+queries and keys."""
+MODEL_TYPES: tuple[ModelType, ...] = get_args(ModelType)
+_MAX_LAYERS = 1000
+"""Beyond what any model has: a damaged number must not fill the memory with names."""
 
 MODEL_SIZES = ("7B", "13B", "33B", "30B", "65B")
 """Of the first LLaMA; Meta calls 33B ``30B``."""
@@ -42,22 +47,48 @@ class ModelConfig:
     max_position_embeddings: int = 2048
     """By default the context of the first LLaMA, which ``params.json`` does not name."""
     model_type: ModelType = "llama"
+    head_size: int | None = None
+    """Rows of a head where they are not ``hidden_size / num_attention_heads``, as in Qwen3."""
+    attention_bias: bool = False
+    """Queries, keys, values and the output have biases; Qwen2's first three have them always."""
+    mlp_bias: bool = False
+    rope_scaling: Mapping[str, Any] | None = None
+    """How positions beyond those of the training are reached, as ``config.json`` states it."""
 
     @property
     def head_dim(self) -> int:
         """Rows of one attention head."""
-        return self.hidden_size // self.num_attention_heads
+        return self.head_size or self.hidden_size // self.num_attention_heads
+
+    @property
+    def layer_extras(self) -> tuple[str, ...]:
+        """Names, within a layer, of the tensors that the first LLaMA has not."""
+        biased: tuple[str, ...] = (
+            ("q_proj", "k_proj", "v_proj") if self.model_type == "qwen2" else ()
+        )
+        if self.attention_bias and self.model_type != "qwen2":
+            biased = ("q_proj", "k_proj", "v_proj", "o_proj")
+        norms = ("q_norm", "k_norm") if self.model_type == "qwen3" else ()
+        feed_forward = ("gate_proj", "up_proj", "down_proj") if self.mlp_bias else ()
+        return (
+            *(f"self_attn.{name}.bias" for name in biased),
+            *(f"self_attn.{name}.weight" for name in norms),
+            *(f"mlp.{name}.bias" for name in feed_forward),
+        )
 
     def tensor_shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor by its Hugging Face name."""
         hidden, key_value = self.hidden_size, self.num_key_value_heads * self.head_dim
+        query = self.num_attention_heads * self.head_dim
         matrices = {
             "embed_tokens": (self.vocab_size, hidden),
             "lm_head": (self.vocab_size, hidden),
-            "q_proj": (hidden, hidden),
+            "q_proj": (query, hidden),
             "k_proj": (key_value, hidden),
             "v_proj": (key_value, hidden),
-            "o_proj": (hidden, hidden),
+            "o_proj": (hidden, query),
+            "q_norm": (self.head_dim,),
+            "k_norm": (self.head_dim,),
             "gate_proj": (self.intermediate_size, hidden),
             "up_proj": (self.intermediate_size, hidden),
             "down_proj": (hidden, self.intermediate_size),
@@ -95,10 +126,11 @@ def read_params(file: Path) -> dict[str, Any]:
         for name in ("dim", "n_layers", "n_heads"):
             if int(params[name]) < 1:
                 raise ValueError(name)
+        _require_layers(int(params["n_layers"]))
         if params["dim"] % (2 * params["n_heads"]):
             raise ValueError
         float(params["norm_eps"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         msg = f"{file} lacks or misstates a size of the model ({error}); get it again"
         raise CheckpointError(msg) from error
     return params
@@ -108,8 +140,14 @@ def to_params(config: ModelConfig) -> dict[str, Any]:
     """Return Meta's ``params.json`` of a model.
 
     Raises:
-        CheckpointError: it can't state the width of the feed-forward layers.
+        CheckpointError: it can't state the width of the heads or of the feed-forward layers.
     """
+    if config.head_size or config.rope_scaling or config.layer_extras:
+        msg = (
+            "params.json can't state what this model has: heads of another width, biases or scaled "
+            "positions; it stays in the Hugging Face format"
+        )
+        raise CheckpointError(msg)
     params = _params(
         config.hidden_size,
         config.num_hidden_layers,
@@ -122,6 +160,23 @@ def to_params(config: ModelConfig) -> dict[str, Any]:
     if config.rope_theta != ModelConfig.rope_theta:
         params["rope_theta"] = config.rope_theta
     return params
+
+
+def context_of(params: Mapping[str, Any]) -> int:
+    """Return the tokens of the context, which Meta's ``params.json`` does not name, by the release.
+
+    LLaMA 2 has another epsilon than LLaMA (but for 65B) or grouped heads; Code Llama and LLaMA 3
+    have other angles.
+    """
+    theta = float(params.get("rope_theta") or ModelConfig.rope_theta)
+    if theta >= 1e6:
+        return 16384
+    if theta >= 5e5:
+        return 8192
+    *shape, epsilon, _ = _PUBLISHED["65B"]
+    first_65b = [params["dim"], params["n_layers"], params["n_heads"]] == shape
+    second = float(params["norm_eps"]) == epsilon and not first_65b
+    return 4096 if second or params.get("n_kv_heads") else ModelConfig.max_position_embeddings
 
 
 def _params(hidden: int, layers: int, heads: int, epsilon: float) -> dict[str, Any]:
@@ -142,46 +197,87 @@ def _multiple_of(config: ModelConfig) -> int:
     raise CheckpointError(msg)
 
 
-def read_config(folder: Path, model_types: tuple[ModelType, ...] = ("llama",)) -> ModelConfig:
-    """Read the ``config.json`` of a Hugging Face folder that is of one of ``model_types``.
+def read_config(
+    folder: Path,
+    model_types: tuple[ModelType, ...] = ("llama",),
+    scalings: tuple[str, ...] = ("default",),
+) -> ModelConfig:
+    """Read the ``config.json`` of a Hugging Face folder, for a format that holds some models only.
+
+    Args:
+        folder: Of the model.
+        model_types: Those that the format holds.
+        scalings: Ways of scaling positions that it can state.
 
     Raises:
         CheckpointError: it is missing, damaged, or of another model.
     """
     config = read_json(folder / "config.json")
     try:
-        _require_plain(config, model_types)
+        _require_plain(config, model_types, scalings)
         return parse_config(config)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        wanted = "LLaMA of the first kind" + (" or a Qwen2" if "qwen2" in model_types else "")
+    except (
+        *(KeyError, TypeError, ValueError, AttributeError),
+        *(ZeroDivisionError, OverflowError),
+    ) as error:
+        others = [name.capitalize() for name in model_types if name != "llama"]
+        wanted = " or a ".join(["LLaMA of the first kind", *others])
         msg = f"{folder / 'config.json'} is not of a {wanted} ({error})"
         raise CheckpointError(msg) from error
 
 
-def _require_plain(config: dict[str, Any], model_types: tuple[ModelType, ...]) -> None:
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    scaling = rope.get("rope_type") or rope.get("type") or "default"
-    if config["model_type"] not in model_types or scaling != "default":
+def _require_plain(
+    config: dict[str, Any], model_types: tuple[ModelType, ...], scalings: tuple[str, ...]
+) -> None:
+    scaling = scaling_type(_rope(config))
+    if config["model_type"] not in model_types or scaling not in scalings:
         msg = f"model type {config['model_type']}, positions scaled by {scaling}"
         raise ValueError(msg)
     if config.get("use_sliding_window"):
         raise ValueError("attention in a sliding window")
+    if (activation := config.get("hidden_act") or "silu") not in ("silu", "swish"):
+        msg = f"hidden_act {activation}, where only silu can be stated"
+        raise ValueError(msg)
 
 
-def parse_config(config: dict[str, Any]) -> ModelConfig:
+def scaling_type(rope: Mapping[str, Any] | None) -> str:
+    """Return the name of a way of scaling positions; ``default`` is none."""
+    return str((rope or {}).get("rope_type") or (rope or {}).get("type") or "default")
+
+
+def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said of positions, in the words of transformers before and since version 5."""
+    return {**(config.get("rope_scaling") or {}), **(config.get("rope_parameters") or {})}
+
+
+def _require_layers(layers: int) -> None:
+    if not 1 <= layers <= _MAX_LAYERS:
+        msg = f"{layers:,} layers"
+        raise ValueError(msg)
+
+
+def parse_config(config: Mapping[str, Any]) -> ModelConfig:
     """Return what the content of a ``config.json`` states.
 
     Raises:
-        KeyError, TypeError, ValueError, ZeroDivisionError: it lacks or misstates something.
+        KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError: it lacks or misstates
+            something.
     """
     heads, hidden = int(config["num_attention_heads"]), int(config["hidden_size"])
-    rope = config.get("rope_parameters") or {}
-    if hidden % (2 * heads) or int(config.get("head_dim") or hidden // heads) != hidden // heads:
+    if heads < 1 or hidden < 1:
+        msg = f"{heads} heads of {hidden} columns"
+        raise ValueError(msg)
+    head_size = int(config.get("head_dim") or 0) or None
+    if head_size is None and hidden % (2 * heads):
         msg = f"{heads} heads do not share {hidden} columns evenly"
         raise ValueError(msg)
+    layers = int(config["num_hidden_layers"])
+    _require_layers(layers)
+    rope = _rope(config)
+    kind = config.get("model_type")
     return ModelConfig(
         hidden_size=hidden,
-        num_hidden_layers=int(config["num_hidden_layers"]),
+        num_hidden_layers=layers,
         num_attention_heads=heads,
         num_key_value_heads=int(config.get("num_key_value_heads") or heads),
         intermediate_size=int(config["intermediate_size"]),
@@ -190,11 +286,20 @@ def parse_config(config: dict[str, Any]) -> ModelConfig:
         rope_theta=float(
             rope.get("rope_theta") or config.get("rope_theta") or ModelConfig.rope_theta
         ),
-        max_position_embeddings=int(
-            config.get("max_position_embeddings") or ModelConfig.max_position_embeddings
-        ),
-        model_type="qwen2" if config.get("model_type") == "qwen2" else "llama",
+        max_position_embeddings=_context(config),
+        model_type=kind if kind in MODEL_TYPES else "llama",
+        head_size=None if head_size == hidden // heads else head_size,
+        attention_bias=bool(config.get("attention_bias")),
+        mlp_bias=bool(config.get("mlp_bias")),
+        rope_scaling=rope if scaling_type(rope) != "default" else None,
     )
+
+
+def _context(config: Mapping[str, Any]) -> int:
+    """Return the tokens of the context: of a Mistral, those that see each other."""
+    length = int(config.get("max_position_embeddings") or ModelConfig.max_position_embeddings)
+    window = config.get("sliding_window") if config.get("model_type") == "mistral" else None
+    return min(length, int(window)) if window else length
 
 
 def to_config(config: ModelConfig, dtype: str) -> dict[str, Any]:
@@ -204,13 +309,23 @@ def to_config(config: ModelConfig, dtype: str) -> dict[str, Any]:
         config: Of the model.
         dtype: Of the weights, as PyTorch spells it.
     """
-    own = {
-        "llama": {"architectures": ["LlamaForCausalLM"], "attention_bias": False},
+    own: dict[str, dict[str, Any]] = {
+        "llama": {"architectures": ["LlamaForCausalLM"]},
+        "mistral": {"architectures": ["MistralForCausalLM"], "sliding_window": None},
         "qwen2": {"architectures": ["Qwen2ForCausalLM"], "use_sliding_window": False},
+        "qwen3": {"architectures": ["Qwen3ForCausalLM"], "use_sliding_window": False},
     }
+    stated = asdict(config)
+    if head_size := stated.pop("head_size"):
+        stated["head_dim"] = head_size
+    for name in ("mlp_bias", "rope_scaling"):
+        if not stated[name]:
+            del stated[name]
+    if config.model_type == "qwen2":
+        del stated["attention_bias"]
     return {
         **own[config.model_type],
-        **asdict(config),
+        **stated,
         "hidden_act": "silu",
         "tie_word_embeddings": False,
         "initializer_range": 0.02,

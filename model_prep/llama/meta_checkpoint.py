@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from model_prep.checkpoint.reader import Checkpoint, open_checkpoint, tensor_pieces
 from model_prep.checkpoint.tensors import TensorData, TensorInfo, raw_bytes, torch_dtype
 from model_prep.errors import CheckpointError
-from model_prep.llama.architecture import ModelConfig
+from model_prep.llama.architecture import ModelConfig, context_of
 from model_prep.llama.meta_layout import (
     is_permuted,
     is_rope_buffer,
@@ -129,6 +129,7 @@ class MetaCheckpoint:
             vocab_size=rows["output"],
             rms_norm_eps=float(params["norm_eps"]),
             rope_theta=float(params.get("rope_theta") or ModelConfig.rope_theta),
+            max_position_embeddings=context_of(params),
         )
 
     def _check(self) -> None:

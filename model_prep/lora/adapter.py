@@ -6,40 +6,28 @@ of an embedding ``….lora_embedding_A`` (r × rows) and ``….lora_embedding_B`
 to save is ``….weight``, ``….modules_to_save[.NAME].weight`` or ``….base_layer.weight``.
 """
 
-import json
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_prep.checkpoint.reader import Checkpoint, open_checkpoint
 from model_prep.errors import AdapterError
+from model_prep.lora.adapter_config import CONFIG, by_pattern, read_adapter_config
 
 if TYPE_CHECKING:
+    import torch
+
     from model_prep.lora.arithmetic import LowRankUpdate
 
-CONFIG = "adapter_config.json"
-EMBEDDINGS = ("model.embed_tokens.weight", "lm_head.weight")
+EMBEDDINGS = INPUT, OUTPUT = ("model.embed_tokens.weight", "lm_head.weight")
 """The weights with a row for each piece of the vocabulary."""
 
 _FACTOR = re.compile(r"(.+)\.lora_(embedding_)?(A|B)(?:\.(?!weight$|bias$)\w+)?(?:\.weight)?")
 _MODULE_TO_SAVE = re.compile(
     r"(.+?)(?:\.modules_to_save(?:\.(?!weight$|bias$)\w+)?|\.base_layer)?\.(weight|bias)"
 )
-_OTHER_METHODS = {
-    "use_dora": "DoRA",
-    "use_qalora": "QA-LoRA",
-    "use_bdlora": "BD-LoRA",
-    "lora_bias": "LoRA with biases",
-    "trainable_token_indices": "trainable tokens",
-    "target_parameters": "LoRA on parameters",
-    "layer_replication": "layer replication",
-    "alora_invocation_tokens": "activated LoRA",
-    "kasa_config": "KaSA",
-}
-"""Switches of PEFT that change what a merge would have to compute."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +63,18 @@ class Adapter:
                 return self.checkpoint.tensors[self.modules_to_save[weight]].shape[0]
         return None
 
+    def tie(self) -> None:
+        """Let what is done to the input embeddings be done to the output weights, if it is asked.
+
+        For a base whose two are one: PEFT's ``ensure_weight_tying`` keeps them so.
+        """
+        if not self.config.get("ensure_weight_tying"):
+            return
+        if INPUT in self.modules_to_save:
+            self.modules_to_save.setdefault(OUTPUT, self.modules_to_save[INPUT])
+        if INPUT in self.factors:
+            self.factors.setdefault(OUTPUT, self.factors[INPUT])
+
     def update_shape(self, weight: str) -> tuple[int, int]:
         """Return the shape of what is added to ``weight``."""
         factors, tensors = self.factors[weight], self.checkpoint.tensors
@@ -90,6 +90,13 @@ class Adapter:
         if factors.transposed:
             lora_a, lora_b = lora_b.T, lora_a.T
         return LowRankUpdate(lora_a, lora_b, factors.lora_alpha, factors.divisor)
+
+    def read_all(self, weight: str) -> "list[torch.Tensor]":
+        """Read everything that it has for ``weight``."""
+        names = [self.modules_to_save.get(weight)]
+        if factors := self.factors.get(weight):
+            names += [factors.lora_a, factors.lora_b]
+        return [self.checkpoint.read(name) for name in names if name]
 
     def release(self, weight: str) -> None:
         """Let go of the memory that `read_update` touched."""
@@ -109,7 +116,7 @@ def open_adapter(folder: Path, *, conv1d: bool = False) -> Adapter:
         AdapterError: it is no LoRA, is one that can't be merged, or contradicts itself.
         CheckpointError: its weights are missing or damaged.
     """
-    config = _read_config(folder)
+    config = read_adapter_config(folder)
     adapter = Adapter(folder, config, open_checkpoint(folder))
     sides_of: dict[str, dict[str, str]] = {}
     for name in adapter.checkpoint.tensors:
@@ -129,33 +136,10 @@ def open_adapter(folder: Path, *, conv1d: bool = False) -> Adapter:
             raise AdapterError(msg)
     for module, sides in sides_of.items():
         adapter.factors[f"{module}.weight"] = _factors(adapter, module, sides, conv1d)
-    _require_targets(adapter)
-    return adapter
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    file = folder / CONFIG
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-        kind = config.get("peft_type", "LORA")
-        float(config["lora_alpha"]), int(config["r"])
-    except FileNotFoundError:
-        found = ", ".join(sorted(path.name for path in folder.glob("*"))[:5]) or "nothing"
-        msg = (
-            f"{folder} is no LoRA: it has no {CONFIG} (there is {found}); name the adapter's folder"
-        )
-        raise AdapterError(msg) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f"{file} is not a LoRA's configuration ({error}); fetch it again"
-        raise AdapterError(msg) from error
-    if kind != "LORA":
-        msg = f"{folder} is an adapter of the kind {kind}; only LoRA can be merged"
+    if not (adapter.factors or adapter.modules_to_save):
+        msg = f"{folder} holds nothing for any module; fetch it again"
         raise AdapterError(msg)
-    for switch, method in _OTHER_METHODS.items():
-        if config.get(switch):
-            msg = f"{folder} uses {method} ({switch}), which can't be merged here; use PEFT itself"
-            raise AdapterError(msg)
-    return dict(config)
+    return adapter
 
 
 def _factors(adapter: Adapter, module: str, sides: dict[str, str], conv1d: bool) -> LoraFactors:
@@ -166,47 +150,19 @@ def _factors(adapter: Adapter, module: str, sides: dict[str, str], conv1d: bool)
         )
         raise AdapterError(msg)
     config, tensors = adapter.config, adapter.checkpoint.tensors
-    r = int(_by_pattern(config.get("rank_pattern"), module, config["r"]))
+    r = int(by_pattern(config.get("rank_pattern"), module, config["r"]))
     lora_a, lora_b = tensors[sides["A"]].shape, tensors[sides["B"]].shape
     if len(lora_a) != 2 or len(lora_b) != 2 or lora_a[0] != r or lora_b[1] != r:
         msg = (
             f"{adapter.folder}: the factors of {module} are {lora_b} and {lora_a}, but {CONFIG} "
-            f"says r={r}; they are not of the same LoRA"
+            f"says r={r}; they are not of the same LoRA, or not of a matrix"
         )
         raise AdapterError(msg)
     return LoraFactors(
         lora_a=sides["A"],
         lora_b=sides["B"],
-        lora_alpha=float(_by_pattern(config.get("alpha_pattern"), module, config["lora_alpha"])),
+        lora_alpha=float(by_pattern(config.get("alpha_pattern"), module, config["lora_alpha"])),
         divisor=math.sqrt(r) if config.get("use_rslora") else r,
         # PEFT keeps an embedding's factors the other way round.
         transposed=bool(sides["embedding"]) or conv1d,
     )
-
-
-def _by_pattern(patterns: dict[str, float] | None, module: str, default: float) -> float:
-    """Return the value of the first pattern that is the end, or the whole, of the module's name."""
-    for pattern, value in (patterns or {}).items():
-        if re.match(rf"(.*\.)?({pattern})$", module):
-            return value
-    return default
-
-
-def _require_targets(adapter: Adapter) -> None:
-    targets = adapter.config.get("target_modules")
-    named: list[tuple[str, Iterable[str]]] = [
-        *((target, adapter.factors) for target in (targets if isinstance(targets, list) else [])),
-        *(
-            (module, adapter.modules_to_save)
-            for module in adapter.config.get("modules_to_save") or []
-        ),
-    ]
-    missing = [
-        module
-        for module, held in named
-        if not any(f".{name}".endswith(f".{module}.weight") for name in held)
-    ]
-    if missing or not (adapter.factors or adapter.modules_to_save):
-        what = ", ".join(missing) or "any module"
-        msg = f"{adapter.folder} holds nothing for {what}, which its {CONFIG} names; fetch it again"
-        raise AdapterError(msg)

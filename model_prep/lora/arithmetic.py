@@ -1,9 +1,9 @@
 """The arithmetic of merging: ``W += B A · alpha / r``, rounded as the reference rounds.
 
-The reference computes ``W += ((B.float() @ A.float()) * alpha / r)`` where W is float16. PyTorch
+The reference computes ``W += (B.float() @ A.float()) * (alpha / r)`` where W is float16. PyTorch
 adds a float32 tensor to a float16 one *in float32* and rounds the sum once; so these are its steps,
-each rounded to float32 by itself: the product, times alpha, divided by r, plus W; then one rounding
-to float16. W is thus rounded to float16 after each LoRA, and the next one starts from that.
+each rounded to float32 by itself: the product, times alpha / r, plus W; then one rounding to
+float16. W is thus rounded to float16 after each LoRA, and the next one starts from that.
 
 Here the same steps are done for some rows at a time, for all LoRAs in order, while the rows are in
 the processor's cache: no float32 matrix as large as W ever exists, and W is read and written once.
@@ -27,7 +27,7 @@ _MIN_ROWS = 16
 
 @dataclass(frozen=True)
 class LowRankUpdate:
-    """What one LoRA adds to one matrix: ``lora_b @ lora_a * lora_alpha / divisor``."""
+    """What one LoRA adds to one matrix: ``lora_b @ lora_a * (lora_alpha / divisor)``."""
 
     lora_a: "torch.Tensor"
     """r × in, of any floating type."""
@@ -36,6 +36,11 @@ class LowRankUpdate:
     lora_alpha: float
     divisor: float
     """r, or its square root where the LoRA is rank-stabilized (arXiv 2312.03732)."""
+
+    @property
+    def scaling(self) -> float:
+        """What the product of the factors is multiplied by."""
+        return self.lora_alpha / self.divisor
 
 
 def add_low_rank(weight: "torch.Tensor", updates: list[LowRankUpdate]) -> None:
@@ -71,5 +76,5 @@ def add_low_rank(weight: "torch.Tensor", updates: list[LowRankUpdate]) -> None:
         block, delta = weight[begin:end], scratch[: end - begin]
         for lora_b, lora_a, update in factors:
             torch.mm(lora_b[begin:end], lora_a, out=delta)
-            delta.mul_(update.lora_alpha).div_(update.divisor)
+            delta.mul_(update.scaling)
             block.copy_(delta.add_(block))

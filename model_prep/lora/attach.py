@@ -10,7 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import AdapterError, first_line
-from model_prep.lora.adapter import Adapter
+from model_prep.lora.adapter import INPUT, OUTPUT, Adapter
 from model_prep.process_state import seeded
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ def attach_loras(model: Any, adapters: list[Adapter]) -> Any:
     for adapter in adapters:
         for weight, name in adapter.modules_to_save.items():
             _replace(model, weight, adapter.checkpoint.read(name), adapter)
+    outputs = model.get_output_embeddings()
+    if outputs is not None and outputs.weight is not model.get_input_embeddings().weight:
+        model.config.tie_word_embeddings = False  # where only one was replaced
     # PEFT draws factors at random, which those of the adapters then replace.
     with seeded(0), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PEFT asks transformers for what is on its way out
@@ -66,12 +69,20 @@ def _attach(model: Any, name: str, adapter: Adapter) -> Any:
 
     known = {field.name for field in fields(LoraConfig)} - {"peft_type"}
     settings = {key: value for key, value in adapter.config.items() if key in known}
-    config = LoraConfig(**{**settings, "modules_to_save": None, "inference_mode": True})
+    # The modules that it has, by name: what its configuration says of them was checked.
+    settings |= dict.fromkeys(("modules_to_save", "exclude_modules", "layers_to_transform"))
+    settings["target_modules"] = [weight.removesuffix(".weight") for weight in adapter.factors]
+    config = LoraConfig(**{**settings, "ensure_weight_tying": False, "inference_mode": True})
     weights = {
         name: adapter.checkpoint.read(name)
         for factors in adapter.factors.values()
         for name in (factors.lora_a, factors.lora_b)
     }
+    if adapter.factors.get(OUTPUT) and adapter.factors[OUTPUT] is adapter.factors.get(INPUT):
+        update = adapter.read_update(OUTPUT)  # tied: it has factors of the embeddings alone
+        place = f"base_model.model.{OUTPUT.removesuffix('.weight')}"
+        weights[f"{place}.lora_A.weight"] = update.lora_a
+        weights[f"{place}.lora_B.weight"] = update.lora_b
     try:
         if isinstance(model, PeftModel):
             model.add_adapter(name, config)

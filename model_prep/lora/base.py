@@ -1,5 +1,6 @@
 """The base model of a merge, as a Hugging Face folder or in Meta's format."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -8,7 +9,9 @@ from model_prep.checkpoint.tensors import TensorInfo, torch_dtype
 from model_prep.errors import CheckpointError
 from model_prep.json_file import read_json
 from model_prep.llama.architecture import ModelConfig, read_config, read_params, to_config
+from model_prep.llama.expected_tensors import require_fitting
 from model_prep.llama.meta_checkpoint import MetaCheckpoint
+from model_prep.lora.adapter import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +45,8 @@ def open_base(base_model: Path) -> tuple[BaseWeights, dict[str, Any]]:
         Its weights and its ``config.json``, made from ``params.json`` where Meta's files lie.
 
     Raises:
-        CheckpointError: something is missing or damaged.
+        CheckpointError: something is missing or damaged, its weights are quantized, or do not fit
+            its configuration.
     """
     file = base_model / CONFIG
     if not file.is_file() and any(base_model.glob("consolidated.*.pth")):
@@ -53,7 +57,34 @@ def open_base(base_model: Path) -> tuple[BaseWeights, dict[str, Any]]:
         found = ", ".join(sorted(path.name for path in base_model.glob("*"))[:5]) or "nothing"
         msg = f"{base_model} has no {CONFIG} (it has {found}); name the folder of a base model"
         raise CheckpointError(msg)
-    return open_checkpoint(base_model), read_json(file)
+    config = read_json(file)
+    if quantization := config.get("quantization_config"):
+        method = quantization.get("quant_method") if isinstance(quantization, dict) else None
+        msg = (
+            f"{base_model} is quantized ({method or 'quantization_config'} in its {CONFIG}), and "
+            "what is added to rounded weights is lost; name the model in float16, bfloat16 or "
+            "float32 that it was made from"
+        )
+        raise CheckpointError(msg)
+    base = open_checkpoint(base_model)
+    require_fitting(base_model, config, base.tensors)
+    return base, config
+
+
+def is_tied(config: dict[str, Any], base: BaseWeights) -> bool:
+    """Return whether a base's input embeddings are its output weights too.
+
+    Its ``config.json`` says so, or its files have input embeddings alone.
+    """
+    if OUTPUT not in base.tensors:
+        return INPUT in base.tensors
+    if not config.get("tie_word_embeddings") or INPUT not in base.tensors:
+        return False
+    import torch
+
+    if base.tensors[INPUT] != replace(base.tensors[OUTPUT], name=INPUT):
+        return False  # transformers ties them only where both are the same
+    return torch.equal(base.read(INPUT), base.read(OUTPUT))
 
 
 def llama_config(base_model: Path, base: BaseWeights) -> ModelConfig:

@@ -37,6 +37,8 @@ class MergeReport:
     """Whether prompts are in the Alpaca format: the folder's chat template says so."""
     content_sha256: str | None = None
     """Of the merged tensors, whatever the container; None where nothing was written."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of the result, a line each."""
 
 
 def merge(
@@ -45,7 +47,8 @@ def merge(
     *,
     output_dir: Path,
     output_type: OutputType = "huggingface",
-    dtype: Dtype = "float16",
+    dtype: Dtype = "auto",
+    allow_merged: bool = False,
     max_shard_size: int = DEFAULT_SHARD_BYTES,
     dry_run: bool = False,
     progress: Progress | None = None,
@@ -57,7 +60,9 @@ def merge(
         lora_models: Folders of adapters as PEFT saves them.
         output_dir: Is new or empty; it appears when it is complete.
         output_type: A Hugging Face folder, or Meta's ``consolidated.*.pth`` and ``params.json``.
-        dtype: Of the arithmetic's roundings and of the result; the reference's is float16.
+        dtype: Of the arithmetic's roundings and of the result; by default the base's own. The
+            reference's is float16, as its bases are.
+        allow_merged: Go on where an adapter seems to be in the base already, or is given twice.
         max_shard_size: Bytes in a safetensors file.
         dry_run: Check everything and write nothing.
         progress: Called with bytes of the weights merged and in all.
@@ -65,14 +70,20 @@ def merge(
     Raises:
         MergeOrderError: the parts do not belong together in this order.
         AdapterError: a folder is no adapter, or one that can't be merged or does not fit the base.
-        CheckpointError: weights are missing or damaged.
+        MergeError: base, adapters or result hold NaN or infinity.
+        CheckpointError: weights are missing, damaged or quantized.
         OutputError: the output folder is not empty, or can't be written.
         DiskSpaceError: the disk is too full.
     """
     report = progress or (lambda *_: None)
     check_output(output_dir, 0)
     with prepare_merge(
-        base_model, lora_models, output_type=output_type, dtype=dtype, progress=report
+        base_model,
+        lora_models,
+        output_type=output_type,
+        dtype=dtype,
+        allow_merged=allow_merged,
+        progress=report,
     ) as plan:
         check_output(output_dir, plan.size)
         if dry_run:
@@ -94,6 +105,7 @@ def _report(plan: MergePlan, output: Path, digest: str | None = None) -> MergeRe
         vocabulary=plan.vocab_size,
         alpaca=plan.pad_token_id is not None,
         content_sha256=digest,
+        notes=tuple(plan.notes),
     )
 
 
@@ -110,7 +122,7 @@ def _write_weights(
         for tensor in merged_tensors(plan.base, plan.tensors, buffers):
             report("merging", done, plan.size)
             digests[tensor.planned.info.name] = tensor.digest
-            base_digests[tensor.planned.name] = tensor.base_digest
+            base_digests[tensor.planned.base_name] = tensor.base_digest
             yield tensor
             done += tensor.planned.info.size
 

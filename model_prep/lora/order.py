@@ -10,8 +10,12 @@ from pathlib import Path
 
 from model_prep.errors import MergeOrderError
 
-_PADDED_TO = 64
-"""Embeddings may be padded to a multiple of this, for speed."""
+_PADDED_TO = 8
+"""Embeddings may be padded to a multiple of this, for speed; 32, 64 and 128 are such."""
+_PADDING = 1024
+"""More rows without an id than this are not for speed."""
+_FAMILY = (32_000, 49_953, 49_954)
+"""Pieces of LLaMA's, Chinese-LLaMA's and Chinese-Alpaca's tokenizers."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Stage:
     """Of the tokenizer that lies in its folder; None: none lies there."""
     known: str | None = None
     """The name it was published under, by its hash."""
+    pads: int = 0
+    """Of the last ids, those of padding tokens, which no text has."""
 
     @property
     def title(self) -> str:
@@ -48,14 +54,19 @@ def require_order(base: Stage, adapters: list[Stage]) -> None:
     """
     _require_known_order(base, adapters)
     before, rows = base, base.rows
+    stages = [base, *adapters]
+    sizes = {
+        *_FAMILY,
+        *filter(None, (size for stage in stages for size in (stage.rows, stage.pieces))),
+    }
     for adapter in adapters:
         if rows is not None and adapter.rows is not None and adapter.rows < rows:
             raise _shrinking(base, before, adapter, adapters)
         if adapter.rows is not None:
             before, rows = adapter, adapter.rows
         if adapter.pieces is not None and rows is not None:
-            _require_tokenizer(adapter, adapter.pieces, rows)
-    last = next((stage for stage in reversed([base, *adapters]) if stage.pieces is not None), None)
+            _require_tokenizer(adapter, adapter.pieces, rows, sizes)
+    last = next((stage for stage in reversed(stages) if stage.pieces is not None), None)
     if last is None or last.pieces is None:
         msg = (
             f"neither {base.folder} nor any adapter has a tokenizer; copy tokenizer.model into "
@@ -63,7 +74,7 @@ def require_order(base: Stage, adapters: list[Stage]) -> None:
         )
         raise MergeOrderError(msg)
     if rows is not None:
-        _require_tokenizer(last, last.pieces, rows, needed_by=before)
+        _require_tokenizer(last, last.pieces, rows, sizes, needed_by=before)
 
 
 def _require_known_order(base: Stage, adapters: list[Stage]) -> None:
@@ -112,10 +123,20 @@ def _count(rows: int | None) -> str:
 
 
 def _require_tokenizer(
-    stage: Stage, pieces: int, rows: int, needed_by: Stage | None = None
+    stage: Stage, pieces: int, rows: int, sizes: set[int], needed_by: Stage | None = None
 ) -> None:
-    padded = rows % _PADDED_TO == 0 and 0 <= rows - pieces < _PADDED_TO
-    if pieces == rows or padded:
+    """Check that every id in use has a row, and that it is not the tokenizer of another stage.
+
+    Args:
+        stage: Has the tokenizer.
+        pieces: Its ids.
+        rows: Of the embeddings.
+        sizes: Of the vocabularies of all stages: one of them, other than ``rows``, is another's.
+        needed_by: The stage that the rows are of.
+    """
+    another = pieces in sizes - {rows}
+    padded = rows % _PADDED_TO == 0 and rows - pieces < _PADDING
+    if pieces - stage.pads <= rows and (pieces >= rows or padded or not another):
         return
     where = (needed_by or stage).folder
     msg = (

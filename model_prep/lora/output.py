@@ -23,6 +23,8 @@ from model_prep.llama.meta_layout import shard_slices, sliced_shape
 from model_prep.lora.plan import MergePlan
 from model_prep.lora.stream import MergedTensor
 from model_prep.tokenizer.files import write_tokenizer
+from model_prep.tokenizer.loading import MODEL_FILE
+from model_prep.tokenizer.sentencepiece_file import read_sentencepiece
 
 _FORMAT = 1
 _VERSIONS = ("rag-app", "torch")
@@ -77,12 +79,32 @@ def write_configuration(plan: MergePlan, folder: Path) -> None:
     config["torch_dtype"] = plan.dtype  # the spelling that every version of transformers reads
     if plan.vocab_size is not None and "vocab_size" in config:
         config["vocab_size"] = plan.vocab_size
+    if plan.tied != bool(config.get("tie_word_embeddings", plan.tied)):
+        config["tie_word_embeddings"] = plan.tied
     generation = _generation_config(plan)
+    _correct_ends(plan.tokenizer, config, generation)
     if plan.pad_token_id is not None:
         config["pad_token_id"] = generation["pad_token_id"] = plan.pad_token_id
     write_json(folder / "generation_config.json", generation)
-    write_tokenizer(plan.tokenizer, folder)
+    write_tokenizer(plan.tokenizer, folder, template=plan.chat_template)
     write_json(folder / "config.json", config)
+
+
+def _correct_ends(tokenizer: Path, *configs: dict[str, Any]) -> None:
+    """Put LLaMA's own ids where an early conversion of it left others.
+
+    The pieces 0, 1 and 2 are ``<unk>``, ``<s>`` and ``</s>`` in all of the family; there are bases
+    whose configuration says 0 and 1 for the last two, and -1 for the padding.
+    """
+    if tokenizer.name != MODEL_FILE or not read_sentencepiece(tokenizer).is_llama:
+        return
+    for config in configs:
+        if config.get("bos_token_id") in (0, 2):
+            config["bos_token_id"] = 1
+        if config.get("eos_token_id") in (0, 1):
+            config["eos_token_id"] = 2
+        if isinstance(pad := config.get("pad_token_id"), int) and pad < 0:
+            del config["pad_token_id"]
 
 
 def _generation_config(plan: MergePlan) -> dict[str, Any]:

@@ -1,15 +1,16 @@
 """The plan of a merge: its inputs, opened and checked, and each tensor of the result."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from model_prep.checkpoint.checksums import file_digests, published_name
 from model_prep.errors import AdapterError, MergeOrderError
 from model_prep.llama.architecture import ModelConfig, to_params
-from model_prep.lora.adapter import EMBEDDINGS, Adapter, open_adapter
-from model_prep.lora.base import BaseWeights, llama_config, open_base
+from model_prep.lora.adapter import EMBEDDINGS, OUTPUT, Adapter, open_adapter
+from model_prep.lora.base import BaseWeights, is_tied, llama_config, open_base
 from model_prep.lora.order import Stage, require_order
 from model_prep.lora.planned_tensors import (
     PlannedTensor,
@@ -18,19 +19,27 @@ from model_prep.lora.planned_tensors import (
     require_one_vocabulary,
 )
 from model_prep.progress import Progress
-from model_prep.tokenizer.files import find_tokenizer, pad_token_id
-from model_prep.tokenizer.loading import vocabulary_size
+from model_prep.tokenizer.files import (
+    chat_template,
+    choose_tokenizer,
+    find_tokenizer,
+    pad_token_id,
+)
+from model_prep.tokenizer.loading import unused_pads, vocabulary_size
+
+if TYPE_CHECKING:
+    import torch
 
 OutputType = Literal["huggingface", "pth"]
-Dtype = Literal["float16", "bfloat16", "float32"]
+Dtype = Literal["auto", "float16", "bfloat16", "float32"]
 
 MANIFEST = "merge.json"
 """Beside merged weights: what they were made of, and the hash of each tensor."""
 
 _CONV1D = {"gpt2", "openai-gpt", "imagegpt", "decision_transformer"}
 """Models that keep their matrices as in × out (transformers' ``Conv1D``)."""
-_SAMPLE_ROWS = 1000
-"""Spread over the vocabulary: rows of rare pieces may not have moved in training."""
+_BLOCK_ROWS = 4096
+"""Compared at once."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,14 @@ class MergePlan:
     """The file whose tokenizer the result gets: of the last that has one."""
     pad_token_id: int | None
     """Of ``[PAD]`` where it is the last piece, as in Chinese-Alpaca and nowhere before it."""
-    dtype: Dtype
+    chat_template: str | None
+    """Of the folder whose tokenizer the adapters were trained with."""
+    dtype: str
+    """Of the result, as PyTorch spells it."""
+    tied: bool
+    """The result's input embeddings are its output weights too."""
+    notes: list[str]
+    """What a user should know of the result."""
     meta_config: ModelConfig | None
     """Of the result where it is to be in Meta's format; None: Hugging Face's."""
 
@@ -76,7 +92,8 @@ def prepare_merge(
     lora_models: list[Path],
     *,
     output_type: OutputType = "huggingface",
-    dtype: Dtype = "float16",
+    dtype: Dtype = "auto",
+    allow_merged: bool = False,
     progress: Progress | None = None,
 ) -> MergePlan:
     """Open and check everything that goes into a merge; only the adapters are read, to hash them.
@@ -85,7 +102,8 @@ def prepare_merge(
         base_model: A folder of weights with their configuration and tokenizer.
         lora_models: Folders of LoRAs, in the order in which they are to be added.
         output_type: Format of the result.
-        dtype: Of the result.
+        dtype: Of the result; by default the base's.
+        allow_merged: Go on where an adapter seems to be in the base already, or is given twice.
         progress: Called with bytes hashed and in all.
 
     Raises:
@@ -102,22 +120,37 @@ def prepare_merge(
     known = [
         next(filter(None, map(published_name, of_files.values())), None) for of_files in digests
     ]
-    _require_unmerged(base_model, base, adapters, digests)
-    require_order(
-        Stage(base_model, _rows(base), _pieces(base_model)),
-        [
-            Stage(adapter.folder, adapter.vocab_size, _pieces(adapter.folder), name)
-            for adapter, name in zip(adapters, known, strict=True)
-        ],
-    )
-    tensors = plan_tensors(base, adapters, dtype)
+    if not allow_merged:
+        _require_no_copies(adapters, digests)
+        _require_unmerged(base_model, base, adapters, digests)
+    stages = [
+        _stage(adapter.folder, adapter.vocab_size, name)
+        for adapter, name in zip(adapters, known, strict=True)
+    ]
+    require_order(_stage(base_model, _rows(base)), stages)
+    tied = is_tied(base_config, base)
+    resolved = _dtype_of(base) if dtype == "auto" else dtype
+    tensors = plan_tensors(base, adapters, resolved, tied=tied)
     vocab_size = require_one_vocabulary(tensors, lora_models[-1])
     meta_config = None
     if output_type == "pth":
         meta_config = replace(llama_config(base_model, base), vocab_size=vocab_size or 0)
         to_params(meta_config)  # raises where Meta's format has no words for it
         tensors = in_meta_order(tensors, meta_config)
-    tokenizer = next(filter(None, map(find_tokenizer, [*reversed(lora_models), base_model])))
+    folders = [*reversed(lora_models), base_model]
+    tokenizer = choose_tokenizer(folders)
+    if tokenizer is None:
+        msg = f"{base_model} has no tokenizer; copy tokenizer.model into it"
+        raise MergeOrderError(msg)
+    own = next(file.parent for file in map(find_tokenizer, folders) if file)
+    notes = []
+    if tied and any(tensor.name == OUTPUT for tensor in tensors):
+        notes.append(
+            "the output weights are no longer tied to the embeddings: they are written too"
+        )
+    pads = unused_pads(tokenizer)
+    if vocab_size is not None and vocabulary_size(tokenizer) > vocab_size and pads:
+        notes.append(f"the padding token of {tokenizer} has no row; it is never used")
     return MergePlan(
         base_model=base_model,
         base=base,
@@ -129,7 +162,10 @@ def prepare_merge(
         vocab_size=vocab_size,
         tokenizer=tokenizer,
         pad_token_id=pad_token_id(tokenizer),
-        dtype=dtype,
+        chat_template=chat_template(own),
+        dtype=resolved,
+        tied=tied and all(tensor.name != OUTPUT for tensor in tensors),
+        notes=notes,
         meta_config=meta_config,
     )
 
@@ -144,9 +180,33 @@ def _rows(base: BaseWeights) -> int | None:
     return next((base.tensors[name].shape[0] for name in EMBEDDINGS if name in base.tensors), None)
 
 
-def _pieces(folder: Path) -> int | None:
+def _stage(folder: Path, rows: int | None, known: str | None = None) -> Stage:
     file = find_tokenizer(folder)
-    return vocabulary_size(file) if file else None
+    if not file:
+        return Stage(folder, rows, None, known)
+    return Stage(folder, rows, vocabulary_size(file), known, unused_pads(file))
+
+
+def _dtype_of(base: BaseWeights) -> str:
+    """Return the type of most of a base's weights, as PyTorch spells it."""
+    sizes: Counter[str] = Counter()
+    for info in base.tensors.values():
+        sizes[info.dtype] += info.size
+    names = {"F16": "float16", "BF16": "bfloat16"}
+    return next((names.get(name, "float32") for name, _ in sizes.most_common()), "float32")
+
+
+def _require_no_copies(adapters: list[Adapter], digests: list[dict[str, str]]) -> None:
+    seen: dict[str, Path] = {}
+    for adapter, of_files in zip(adapters, digests, strict=True):
+        for digest in of_files.values():
+            if digest in seen:
+                msg = (
+                    f"{adapter.folder} is the same LoRA as {seen[digest]}; leave one out, or add "
+                    "--allow-merged where it shall count twice"
+                )
+                raise MergeOrderError(msg)
+            seen[digest] = adapter.folder
 
 
 def _require_unmerged(
@@ -158,15 +218,14 @@ def _require_unmerged(
         if merged & set(of_files.values()) or _has_embeddings_of(base, adapter):
             msg = (
                 f"{base_model} is already merged with {adapter.folder}; leave that LoRA out, or "
-                "use the model it was trained on as --base-model"
+                "use the model it was trained on as --base-model; where this is wrong, add "
+                "--allow-merged"
             )
             raise MergeOrderError(msg)
 
 
 def _has_embeddings_of(base: BaseWeights, adapter: Adapter) -> bool:
     """Return whether the trained embeddings of the adapter are those of the base, bit for bit."""
-    import torch
-
     trained = adapter.config.get("modules_to_save") or []
     names = [
         name
@@ -175,14 +234,22 @@ def _has_embeddings_of(base: BaseWeights, adapter: Adapter) -> bool:
         and name in adapter.modules_to_save
         and name.split(".")[-2] in trained
     ]
-    for name in names:
-        ours, saved = base.read(name), adapter.checkpoint.read(adapter.modules_to_save[name])
-        if ours.shape != saved.shape:
-            return False
-        step = max(1, len(ours) // _SAMPLE_ROWS)
-        if not torch.equal(ours[::step], saved[::step].to(ours.dtype)):
-            return False
-    return bool(names)
+    return bool(names) and all(
+        _equal_rows(base.read(name), adapter.checkpoint.read(adapter.modules_to_save[name]))
+        for name in names
+    )
+
+
+def _equal_rows(ours: "torch.Tensor", saved: "torch.Tensor") -> bool:
+    """Return whether all rows are the same, looking no further than the first that is not."""
+    import torch
+
+    return ours.shape == saved.shape and all(
+        torch.equal(
+            ours[begin : begin + _BLOCK_ROWS], saved[begin : begin + _BLOCK_ROWS].to(ours.dtype)
+        )
+        for begin in range(0, len(ours), _BLOCK_ROWS)
+    )
 
 
 def _merged_before(base_model: Path) -> set[str]:

@@ -1,5 +1,6 @@
 """The tensors of a merge, planned and checked by names and shapes before any weight is read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -7,7 +8,8 @@ from model_prep.checkpoint.tensors import TensorInfo, dtype_name
 from model_prep.errors import AdapterError, MergeError
 from model_prep.llama.architecture import ModelConfig
 from model_prep.llama.meta_layout import is_permuted, is_rope_buffer, tensor_names
-from model_prep.lora.adapter import EMBEDDINGS, Adapter
+from model_prep.lora.adapter import EMBEDDINGS, INPUT, OUTPUT, Adapter
+from model_prep.lora.adapter_config import targets
 from model_prep.lora.base import BaseWeights
 
 _FLOATING = {"F16", "BF16", "F32", "F64"}
@@ -18,7 +20,9 @@ class PlannedTensor:
     """One tensor of the result."""
 
     name: str
-    """As in the base."""
+    """In the Hugging Face format."""
+    base_name: str
+    """Of the base's tensor that it starts from: where embeddings were tied, not its own."""
     info: TensorInfo
     """As it is to be written, before it is split into shards."""
     source: Adapter | None
@@ -29,24 +33,64 @@ class PlannedTensor:
     """Rows of a head where the rows of each are to be put into Meta's order, else None."""
 
 
-def plan_tensors(base: BaseWeights, adapters: list[Adapter], dtype: str) -> list[PlannedTensor]:
+def plan_tensors(
+    base: BaseWeights, adapters: list[Adapter], dtype: str, *, tied: bool = False
+) -> list[PlannedTensor]:
     """Assign what the adapters hold to the tensors of the base, in the base's order.
 
     Args:
         base: Open.
         adapters: In the order in which they are applied.
         dtype: Of all floating tensors of the result, in PyTorch's spelling.
+        tied: The base's input embeddings are its output weights. The result has output weights of
+            its own where the adapters do not do the same to both.
 
     Raises:
         AdapterError: an adapter does not fit the base.
     """
     import torch
 
+    tensors = {name: info for name, info in base.tensors.items() if not is_rope_buffer(name)}
+    if tied:
+        tensors[OUTPUT] = replace(tensors[INPUT], name=OUTPUT)
+        for adapter in adapters:
+            adapter.tie()
     for adapter in adapters:
-        _require_modules(base, adapter)
+        _require_modules(tensors, adapter)
     spelled = dtype_name(getattr(torch, dtype))
-    tensors = [info for name, info in base.tensors.items() if not is_rope_buffer(name)]
-    return [_plan(info, adapters, spelled) for info in tensors]
+    planned = {name: _plan(info, adapters, spelled) for name, info in tensors.items()}
+    if tied:
+        planned[OUTPUT] = replace(planned[OUTPUT], base_name=INPUT)
+        if _same(planned[INPUT], planned[OUTPUT]):
+            del planned[OUTPUT]
+    return list(planned.values())
+
+
+def _same(first: PlannedTensor, second: PlannedTensor) -> bool:
+    """Return whether two tensors that start from the same one come to the same."""
+    import torch
+
+    if (first.source, first.updates) != (second.source, second.updates):
+        return False
+    if source := first.source:
+        ours, theirs = (source.modules_to_save[tensor.name] for tensor in (first, second))
+        saved = source.checkpoint.tensors
+        if ours != theirs and (
+            saved[ours].shape != saved[theirs].shape
+            or not torch.equal(source.checkpoint.read(ours), source.checkpoint.read(theirs))
+        ):
+            return False
+    pairs = (
+        (adapter.read_update(first.name), adapter.read_update(second.name))
+        for adapter in first.updates
+    )
+    return all(
+        ours.lora_a.shape == theirs.lora_a.shape
+        and torch.equal(ours.lora_a, theirs.lora_a)
+        and torch.equal(ours.lora_b, theirs.lora_b)
+        and ours.scaling == theirs.scaling
+        for ours, theirs in pairs
+    )
 
 
 def _plan(info: TensorInfo, adapters: list[Adapter], dtype: str) -> PlannedTensor:
@@ -64,7 +108,9 @@ def _plan(info: TensorInfo, adapters: list[Adapter], dtype: str) -> PlannedTenso
                 raise _misfit(name, adapter, adapter.update_shape(name), shape)
             updates.append(adapter)
     dtype = dtype if info.dtype in _FLOATING else info.dtype
-    return PlannedTensor(name, replace(info, shape=shape, dtype=dtype), source, tuple(updates))
+    return PlannedTensor(
+        name, name, replace(info, shape=shape, dtype=dtype), source, tuple(updates)
+    )
 
 
 def _misfit(
@@ -80,26 +126,31 @@ def _times(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
-def _require_modules(base: BaseWeights, adapter: Adapter) -> None:
+def _require_modules(tensors: Mapping[str, TensorInfo], adapter: Adapter) -> None:
     """Check that all that the adapter acts on is there, and that it acts on all that it should."""
     held = adapter.factors.keys() | adapter.modules_to_save.keys()
-    if unknown := sorted(held - base.tensors.keys()):
+    if unknown := sorted(held - tensors.keys()):
         msg = (
             f"{adapter.folder} acts on {unknown[0]}, which the base does not have "
             f"({len(unknown)} of its {len(held)} modules are missing there); use the base that the "
             "adapter was trained on"
         )
         raise AdapterError(msg)
-    targets = adapter.config.get("target_modules")
-    narrowed = adapter.config.get("layers_to_transform") or adapter.config.get("exclude_modules")
-    if not isinstance(targets, list) or narrowed:
-        return
-    ends = tuple(f".{target}.weight" for target in targets)
-    for name in base.tensors:
-        if f".{name}".endswith(ends) and name not in held:
+    saved = [f".{name}.weight" for name in adapter.config.get("modules_to_save") or []]
+    for name, info in tensors.items():
+        if name in held or not name.endswith(".weight"):
+            continue
+        module = name.removesuffix(".weight")
+        if len(info.shape) == 2 and targets(adapter.config, module):
             msg = (
                 f"{adapter.folder} has no LoRA of {name}, which its configuration targets; it is "
                 "incomplete, or was made for a smaller model: fetch it again, or use its own base"
+            )
+            raise AdapterError(msg)
+        if f".{name}".endswith(tuple(saved)):
+            msg = (
+                f"{adapter.folder} lacks {name}, which its configuration names in modules_to_save; "
+                "it is incomplete: fetch it again"
             )
             raise AdapterError(msg)
 

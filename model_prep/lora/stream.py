@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from model_prep.checkpoint.checksums import tensor_digest
 from model_prep.checkpoint.tensors import torch_dtype
+from model_prep.errors import AdapterError, MergeError
 from model_prep.llama.meta_layout import unpermute
 from model_prep.lora.arithmetic import add_low_rank
 from model_prep.lora.base import BaseWeights
@@ -71,6 +72,9 @@ def merged_tensors(
     """Yield the merged tensors, in order; ``buffers`` may be given each back when it is written.
 
     PyTorch's own threads are switched off meanwhile: the tasks are what runs side by side.
+
+    Raises:
+        MergeError: base, adapter or result hold NaN or infinity.
     """
     with torch_threads(1):
         yield from in_order(
@@ -80,9 +84,9 @@ def merged_tensors(
 
 def _merge(planned: PlannedTensor, base: BaseWeights, buffers: Buffers) -> MergedTensor:
     """Merge one tensor; one that stays as it is in its file maps the file, and costs no memory."""
-    original = base.read(planned.name)
-    base_digest = tensor_digest(planned.name, original)
-    release = partial(base.release, planned.name)
+    original = base.read(planned.base_name)
+    base_digest = tensor_digest(planned.base_name, original)
+    release = partial(base.release, planned.base_name)
     if planned.source:
         release()
         saved = planned.source.modules_to_save[planned.name]
@@ -96,7 +100,36 @@ def _merge(planned: PlannedTensor, base: BaseWeights, buffers: Buffers) -> Merge
         add_low_rank(weight, [adapter.read_update(planned.name) for adapter in planned.updates])
         for adapter in planned.updates:
             adapter.release(planned.name)
+    if not _is_finite(weight):
+        raise _not_finite(planned, base)
     if planned.head_dim:
         weight = unpermute(weight, planned.head_dim)
     digest = tensor_digest(planned.info.name, weight)
     return MergedTensor(planned, weight, digest, base_digest, reusable=weight is not original)
+
+
+def _is_finite(tensor: "torch.Tensor") -> bool:
+    """Return whether a tensor has no NaN and no infinity."""
+    import torch
+
+    if not tensor.numel() or not tensor.is_floating_point():
+        return True
+    # Least and greatest are NaN where any number is, and six times as fast as isfinite.
+    return all(bool(torch.isfinite(extreme)) for extreme in torch.aminmax(tensor))
+
+
+def _not_finite(planned: PlannedTensor, base: BaseWeights) -> MergeError:
+    """Return the error of a merged tensor that is not finite: what made it so, and what to do."""
+    name = planned.name
+    if planned.source is None and not _is_finite(base.read(planned.base_name)):
+        where = f"{planned.base_name} of the base {base.files[0].parent}"
+        return MergeError(f"{where} holds NaN or infinity; make or get the base again")
+    for adapter in [planned.source, *planned.updates]:
+        if adapter and not all(map(_is_finite, adapter.read_all(name))):
+            return AdapterError(
+                f"{adapter.folder} holds NaN or infinity for {name}; train or get it again"
+            )
+    return MergeError(
+        f"{name} has numbers too large for {torch_dtype(planned.info.dtype)}; use --dtype bfloat16 "
+        "or float32".replace("torch.", "")
+    )

@@ -1,8 +1,12 @@
 """Tokenizer files of a model's or an adapter's folder: finding and copying."""
 
+import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+from model_prep.errors import CheckpointError
+from model_prep.json_file import read_json
 from model_prep.tokenizer.loading import (
     ALPACA_TEMPLATE,
     MODEL_FILE,
@@ -29,6 +33,43 @@ def find_tokenizer(folder: Path) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
+def choose_tokenizer(folders: Sequence[Path]) -> Path | None:
+    """Return the tokenizer's file of the first folder that has one.
+
+    Where that is a ``tokenizer.json`` and a later folder has a ``tokenizer.model`` of the very same
+    pieces, it is the latter: transformers saves the former alone, which splits text otherwise.
+    """
+    files = [file for file in map(find_tokenizer, folders) if file]
+    if not files or files[0].name == MODEL_FILE:
+        return files[0] if files else None
+    same = (file for file in files[1:] if file.name == MODEL_FILE and _same_ids(files[0], file))
+    return next(same, files[0])
+
+
+def _same_ids(fast: Path, slow: Path) -> bool:
+    """Return whether a ``tokenizer.json`` has a ``tokenizer.model``'s pieces, and no others."""
+    try:
+        content = json.loads(fast.read_bytes())
+        added = {token["content"]: token["id"] for token in content["added_tokens"]}
+        ids = {**content["model"]["vocab"], **added}
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    pieces = read_sentencepiece(slow).pieces
+    return bool(ids == {piece.text: place for place, piece in enumerate(pieces)})
+
+
+def chat_template(folder: Path) -> str | None:
+    """Return the chat template that lies in a tokenizer's folder, Jinja, if there is one."""
+    file = folder / "chat_template.jinja"
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    try:
+        template = read_json(folder / "tokenizer_config.json").get("chat_template")
+    except CheckpointError:
+        return None
+    return template if isinstance(template, str) else None
+
+
 def pad_token_id(file: Path) -> int | None:
     """Return the id of ``[PAD]`` where it is the last piece of the family's tokenizer.
 
@@ -40,10 +81,15 @@ def pad_token_id(file: Path) -> int | None:
     return len(model.pieces) - 1 if model.is_llama and model.pieces[-1].text == _PAD else None
 
 
-def write_tokenizer(file: Path, folder: Path) -> None:
+def write_tokenizer(file: Path, folder: Path, *, template: str | None = None) -> None:
     """Put a tokenizer into a folder: the exact one where it is of the LLaMA family.
 
     One with ``[PAD]`` gets Alpaca's chat template, unless it has a template of its own.
+
+    Args:
+        file: Of the tokenizer.
+        folder: Gets its files.
+        template: Chat template in place of the tokenizer's own.
 
     Raises:
         TokenizerError: it is damaged.
@@ -53,7 +99,8 @@ def write_tokenizer(file: Path, folder: Path) -> None:
     loaded = load_tokenizer(file.parent)
     if isinstance(loaded, ExactLlamaTokenizer):
         alpaca = pad_token_id(file) is not None and not loaded.chat_template
-        save_tokenizer(loaded, folder, chat_template=ALPACA_TEMPLATE if alpaca else None)
+        default = ALPACA_TEMPLATE if alpaca else None
+        save_tokenizer(loaded, folder, chat_template=template or default)
         return
     for name in _FILES:
         if (there := file.with_name(name)).is_file():

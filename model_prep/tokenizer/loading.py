@@ -35,6 +35,8 @@ ALPACA_TEMPLATE = (
 )
 """The format that Chinese-Alpaca was trained on, as a chat template (arXiv 2304.08177)."""
 
+_PADS = ("<pad>", "<PAD>", "[PAD]", "<|pad|>", "<|PAD|>")
+
 # Classes that a folder may name and mean SentencePiece with ``<s>`` before the text.
 _CLASSES = {None, "LlamaTokenizer", "LlamaTokenizerFast", "LLaMATokenizer", "ExactLlamaTokenizer"}
 
@@ -125,9 +127,45 @@ def vocabulary_size(source: str | Path) -> int:
     if file.name == "tokenizer.json":
         return _json_vocabulary_size(file)
     pieces = len(read_sentencepiece(file).pieces)
-    config = _json(file.with_name("tokenizer_config.json")).get("added_tokens_decoder", {})
-    older = _json(file.with_name("added_tokens.json"))
-    return max([pieces - 1, *map(int, config), *map(int, older.values())]) + 1
+    return max([pieces - 1, *added_tokens(file.parent)]) + 1
+
+
+def added_tokens(folder: Path) -> dict[int, str]:
+    """Return the tokens that a folder adds to its ``tokenizer.model``, by id.
+
+    Raises:
+        TokenizerError: the files that name them are damaged.
+    """
+    newer = _json(folder / "tokenizer_config.json").get("added_tokens_decoder") or {}
+    older = _json(folder / "added_tokens.json")
+    try:
+        tokens = {int(token_id): str(text) for text, token_id in older.items()}
+        return tokens | {int(token_id): str(token["content"]) for token_id, token in newer.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        msg = f"the added tokens in {folder} are damaged ({first_line(error)}); get its files again"
+        raise TokenizerError(msg) from error
+
+
+def unused_pads(file: Path) -> int:
+    """Return how many of a tokenizer's last ids are padding: no text has them, nor any answer.
+
+    LLaMA 2 was published with such a token and no row for it.
+
+    Raises:
+        TokenizerError: its files are damaged.
+    """
+    last, pads = vocabulary_size(file) - 1, 0
+    tokens = added_tokens(file.parent) if file.name == MODEL_FILE else _json_added_tokens(file)
+    own = len(read_sentencepiece(file).pieces) if file.name == MODEL_FILE else 0
+    while last - pads >= own and tokens.get(last - pads) in _PADS:
+        pads += 1
+    return pads
+
+
+def _json_added_tokens(file: Path) -> dict[int, str]:
+    return {
+        token["id"]: token["content"] for token in json.loads(file.read_bytes())["added_tokens"]
+    }
 
 
 def _json_vocabulary_size(file: Path) -> int:
@@ -137,7 +175,7 @@ def _json_vocabulary_size(file: Path) -> int:
         vocabulary = content["model"]["vocab"]
         ids.update(vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary)))
         return int(max(ids)) + 1
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         msg = f"{file} is no tokenizer, or is damaged; get it again"
         raise TokenizerError(msg) from error
 

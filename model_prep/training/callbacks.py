@@ -106,11 +106,7 @@ class TrainingLogCallback(TrainerCallback):
             with (self._folder / LOG).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         if self._loss is not None and not math.isfinite(self._loss):
-            msg = (
-                f"the loss is {self._loss} at step {state.global_step}; the last checkpoint is "
-                "kept. Try a smaller --learning_rate, or --dtype bfloat16 or float32"
-            )
-            raise TrainingError(msg)
+            raise not_finite("the loss", state.global_step, str(self._loss))
 
     def _seconds(self) -> float:
         return time.perf_counter() - self._start
@@ -120,6 +116,41 @@ class TrainingLogCallback(TrainerCallback):
         batch: int = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
         steps: int = state.global_step - self._first_step
         return round(steps * batch * self._tokens_per_sequence)
+
+
+def not_finite(what: str, step: int, value: str = "not finite") -> TrainingError:
+    """Return the error of a run whose numbers got too large."""
+    return TrainingError(
+        f"{what} is {value} at step {step}; the last checkpoint is kept. Try a smaller "
+        "--learning_rate, or --dtype bfloat16 or float32"
+    )
+
+
+class FiniteLossCallback(TrainerCallback):
+    """Ends the run at the step whose loss is not finite, whether it is logged or not.
+
+    Args:
+        is_finite: Says so of the losses since it was last asked; asked after each step.
+
+    Raises:
+        TrainingError: they are not.
+
+    Example:
+        >>> from transformers import TrainerState
+        >>> callback = FiniteLossCallback(lambda: False)
+        >>> callback.on_step_end(None, TrainerState(global_step=7), None)
+        Traceback (most recent call last):
+        ...
+        model_prep.errors.TrainingError: the loss is not finite at step 7; the last checkpoint...
+    """
+
+    def __init__(self, is_finite: Callable[[], bool]) -> None:
+        self._is_finite = is_finite
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Look at the losses of the step."""
+        if not self._is_finite():
+            raise not_finite("the loss", state.global_step)
 
 
 class SignalCallback(TrainerCallback):

@@ -17,6 +17,7 @@ PASSED_OVER: dict[str, str] = _OLD["passed_over"]
 _VALUES: dict[str, dict[str, Any]] = {
     "load_in_kbits": {"4": "4bit", "8": "8bit", "16": None, "32": None},
     "flash_attn": {"true": "flash_attention_2", "false": None},
+    "overwrite_output_dir": {"true": False, "false": None},
 }
 
 
@@ -108,5 +109,6 @@ def _value(name: str, value: Any) -> Any:
 def _unknown(name: str, kind: type[TrainingSettings]) -> TrainingError:
     known = [*kind.model_fields, *RENAMED, *PASSED_OVER]
     near = difflib.get_close_matches(name, known, 1)
-    hint = f"; did you mean --{near[0]}?" if near else f"; `model-prep {kind.kind} --help` has all"
+    command = f"model-prep {kind.kind} --options"
+    hint = f"; did you mean --{near[0]}?" if near else f"; `{command}` lists all"
     return TrainingError(f"there is no option --{name}{hint}")

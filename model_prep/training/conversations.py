@@ -48,7 +48,7 @@ def read_conversations(
             if isinstance(messages, str):
                 problems.add(file, line, messages)
             elif not all(_is_text(message["content"]) for message in messages):
-                problems.add(file, line, "holds half a character", "a lone UTF-16 surrogate")
+                problems.add(file, line, "holds half a character, or a byte that is no text")
             else:
                 yield Conversation(messages, file, line)
 
@@ -64,12 +64,19 @@ def _is_text(content: str) -> bool:
 
 def _messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
     """Return the messages of an object, or what is wrong with it."""
+    if value.get("tools") or value.get("functions"):
+        return "has tools, which are not trained here"
+    system = value.get("system") or ""
+    if not isinstance(system, str):
+        return "system is no text"
+    messages: list[dict[str, str]] | str = "has none of the known keys"
     if "instruction" in value or "output" in value:
-        return _alpaca(value)
-    for name, role, content in _LISTS:
-        if name in value:
-            return _turns(value[name], name, role, content)
-    return "has none of the known keys"
+        messages = _alpaca(value)
+    elif named := next((keys for keys in _LISTS if keys[0] in value), None):
+        messages = _turns(value[named[0]], *named)
+    if not system.strip() or isinstance(messages, str) or messages[0]["role"] == "system":
+        return messages
+    return [{"role": "system", "content": system}, *messages]
 
 
 def _alpaca(value: dict[str, Any]) -> list[dict[str, str]] | str:
@@ -81,7 +88,27 @@ def _alpaca(value: dict[str, Any]) -> list[dict[str, str]] | str:
         return "instruction or output is empty"
     # An input is joined to its instruction with a newline, as the family was trained.
     prompt = f"{instruction}\n{more}" if more else instruction
-    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": output}]
+    turns = _history(value.get("history") or [])
+    if turns is None:
+        return "history is no list of questions and answers"
+    return [*turns, *_turn(prompt, output)]
+
+
+def _history(pairs: Any) -> list[dict[str, str]] | None:
+    """Return the messages of earlier questions and answers, None where they are none."""
+    if not isinstance(pairs, list):
+        return None
+    messages = []
+    for pair in pairs:
+        is_pair = isinstance(pair, list) and len(pair) == 2
+        if not is_pair or not all(isinstance(text, str) and text.strip() for text in pair):
+            return None
+        messages += _turn(*pair)
+    return messages
+
+
+def _turn(question: str, answer: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
 
 
 def _turns(turns: Any, name: str, role: str, content: str) -> list[dict[str, str]] | str:

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,12 @@ from model_prep.errors import TrainingError, first_line
 _ENCODINGS = ("utf-8-sig", "gb18030")
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SHOWN = 20
+_STRAY = re.compile("[\ud800-\udfff]")
+"""What a byte that is no text is decoded to."""
+_FEW = 0.05
+"""Share of a file's bytes that may be none."""
+_LOOKED_AT = 100_000
+"""Characters by which an encoding is told."""
 
 
 @dataclass(frozen=True)
@@ -94,32 +101,79 @@ def find_files(paths: list[Path], suffixes: tuple[str, ...], what: str) -> list[
 
 
 def read_text(file: Path, encoding: str | None, problems: Problems) -> str | None:
-    """Return a file's text; None, and a problem noted, where it has none.
+    """Return a file's text without its broken lines; None where it has none. Problems are noted.
 
     Args:
         file: Text in UTF-8, UTF-16 with its mark, or GB18030.
         encoding: In place of those.
         problems: Noted here.
     """
+    text = _decoded(file, encoding, problems)
+    if text is None or text.isascii() or not _STRAY.search(text):
+        return text
+    kept = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if _STRAY.search(line):
+            problems.add(file, number, "holds a byte that is no text")
+        else:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def _decoded(file: Path, encoding: str | None, problems: Problems) -> str | None:
+    """Return a file's text, in which bytes that are none stand as lone surrogates."""
     try:
         data = file.read_bytes()
     except OSError as error:
         problems.add(file, 0, "can't be read", error.strerror or "")
         return None
+    text = _with_strays(data, encoding)
+    if text is None or "\0" in text:
+        problems.add(
+            file, 0, "is no text", f"not {encoding}" if encoding else "name its --encoding"
+        )
+        return None
+    if not text.strip():
+        problems.add(file, 0, "is empty")
+        return None
+    return text.removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def _with_strays(data: bytes, encoding: str | None) -> str | None:
+    """Decode by the encoding that leaves the fewest bytes; a few may be left.
+
+    GB18030 has a character for most pairs of bytes: a UTF-8 file with a broken byte would be
+    decoded into rare characters without an error. So it counts where its characters are common.
+    """
     marked = [name for mark, name in _MARKS if data.startswith(mark)]
-    for name in [encoding] if encoding else marked or _ENCODINGS:
-        try:
-            text = data.decode(name)
-        except (UnicodeDecodeError, LookupError):
-            continue
-        if "\0" in text:
-            break
-        if not text.strip():
-            problems.add(file, 0, "is empty")
-            return None
-        return text.removeprefix("\ufeff").replace("\r\n", "\n")
-    problems.add(file, 0, "is no text", f"not {encoding}" if encoding else "name its --encoding")
-    return None
+    if encoding or marked:
+        return _decode(data, encoding or marked[0])
+    exact = {name: _decode(data, name, few=0) for name in _ENCODINGS}
+    if exact["utf-8-sig"] is not None:
+        return exact["utf-8-sig"]
+    chinese = exact["gb18030"] or _decode(data, "gb18030")
+    if chinese is not None and _is_common(chinese):
+        return chinese
+    return _decode(data, "utf-8-sig") or exact["gb18030"]
+
+
+def _decode(data: bytes, encoding: str, few: float = _FEW) -> str | None:
+    """Decode, and return None where more than a share of the bytes can't be."""
+    try:
+        text = data.decode(encoding, "surrogateescape")
+    except (UnicodeDecodeError, LookupError):
+        return None
+    return text if len(_STRAY.findall(text)) <= few * len(data) else None
+
+
+def _is_common(text: str) -> bool:
+    """Return whether most characters beyond ASCII are common Chinese: level 1 of GB 2312."""
+    beyond = [character for character in text[:_LOOKED_AT] if character > "\x7f"]
+    common = 0
+    for character in beyond:
+        pair = character.encode("gb2312", "ignore")
+        common += len(pair) == 2 and (0xA1 <= pair[0] <= 0xA3 or 0xB0 <= pair[0] <= 0xD7)
+    return common > len(beyond) / 2
 
 
 def read_objects(
@@ -128,9 +182,10 @@ def read_objects(
     """Yield the JSON objects of a file with the lines that they begin on.
 
     A file is JSON Lines, or one JSON array. What is broken is noted, and the rest is read on: after
-    a broken line the next one; after a broken item of an array nothing.
+    a broken line the next one; after a broken item of an array nothing. A byte that is no text
+    stands as a lone surrogate in the object that has it.
     """
-    text = read_text(file, encoding, problems)
+    text = _decoded(file, encoding, problems)
     if text is None:
         return
     values = _array(text, file, problems) if text.lstrip()[0] == "[" else None

@@ -11,7 +11,7 @@ from model_prep.errors import GenerateError, TrainingError, first_line
 from model_prep.inference.placement import placement
 from model_prep.lora.adapter import open_adapter
 from model_prep.tokenizer.loading import MODEL_FILE, load_tokenizer, save_tokenizer
-from model_prep.training.settings import TrainingSettings
+from model_prep.training.settings import TrainingSettings, computing_dtype
 from model_prep.training.vocabulary import VocabularySizes, rows_needed
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def model_options(settings: TrainingSettings) -> dict[str, Any]:
             only_cpu=settings.use_cpu,
             load_in_8bit=settings.quantize == "8bit",
             load_in_4bit=settings.quantize == "4bit",
-            dtype=settings.dtype,
+            dtype=computing_dtype(settings),
         )
     except GenerateError as error:
         raise TrainingError(str(error)) from error

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ from model_prep.training.settings import (
     SftSettings,
     TrainingSettings,
     make_settings,
+    passed_over,
 )
 from model_prep.training.trainer_arguments import require_sharding, training_arguments
 
@@ -87,6 +89,8 @@ def train(
     """
     require_sharding(settings)
     note = note if is_main_process() else (lambda _: None)
+    for line in passed_over(settings):
+        note(line)
     tokenizer = tokenizer_of(settings)
     with _data_lock():
         data = load_data(settings, tokenizer)
@@ -121,7 +125,7 @@ def train(
             steps, seconds = _run(trainer, checkpoint)
         finished = not signals.stopping
         if finished:
-            _finish(trainer, settings, tokenizer, shapes)
+            _finish(trainer, settings, shapes)
         report = report_of(settings, data, finished=finished, steps=steps, seconds=seconds)
         if finished and trainer.is_world_process_zero():
             plain = {**asdict(report), "output": str(report.output)}
@@ -136,7 +140,6 @@ def train(
 def _finish(
     trainer: "AdapterTrainer",
     settings: TrainingSettings,
-    tokenizer: Any,
     shapes: "dict[str, torch.Size]",
 ) -> None:
     """Evaluate a last time, and save the adapter, its tokenizer and the plot."""
@@ -145,7 +148,6 @@ def _finish(
         trainer.evaluate()
     trainer.save_model()
     if trainer.is_world_process_zero():
-        save_tokenizer_beside(tokenizer, settings.output_dir)
         require_complete(settings.output_dir, shapes)
         plot(read_log(settings.output_dir), settings.output_dir / PLOT)
 
@@ -163,7 +165,11 @@ def _trainer(
 ) -> "tuple[AdapterTrainer, SignalCallback]":
     from transformers import PrinterCallback, set_seed
 
-    from model_prep.training.callbacks import SignalCallback, TrainingLogCallback
+    from model_prep.training.callbacks import (
+        FiniteLossCallback,
+        SignalCallback,
+        TrainingLogCallback,
+    )
     from model_prep.training.packing import Collator
     from model_prep.training.trainer import AdapterTrainer
 
@@ -177,6 +183,7 @@ def _trainer(
     log = TrainingLogCallback(settings.output_dir, tokens_per_sequence, progress)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     trainer = AdapterTrainer(
+        save_tokenizer=partial(save_tokenizer_beside, tokenizer),
         model=model,
         args=arguments,
         train_dataset=data.train,
@@ -184,6 +191,7 @@ def _trainer(
         data_collator=Collator(pad or 0),
         callbacks=[log, signals, *_tensorboard(settings.output_dir)],
     )
+    trainer.add_callback(FiniteLossCallback(lambda: trainer.loss_is_finite))
     trainer.remove_callback(PrinterCallback)
     return trainer, signals
 

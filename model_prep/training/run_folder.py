@@ -13,7 +13,7 @@ from zipfile import is_zipfile
 
 from model_prep.errors import CheckpointError, DiskSpaceError, TrainingError, first_line
 from model_prep.json_file import read_json
-from model_prep.lora.adapter import CONFIG
+from model_prep.lora.adapter_config import CONFIG
 from model_prep.output import is_full, require_space
 from model_prep.training.report import LOG
 from model_prep.training.settings import LORA, TrainingSettings

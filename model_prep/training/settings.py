@@ -5,8 +5,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from model_prep.errors import TrainingError
+from model_prep.errors import CheckpointError, TrainingError
+from model_prep.json_file import read_json
 
+Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 LORA = ("lora_rank", "lora_alpha", "target_modules", "lora_dropout", "modules_to_save")
 """Options of a new adapter; an adapter that is continued has them already."""
 
@@ -61,9 +63,7 @@ class TrainingSettings(BaseModel):
     seed: int = Field(42, ge=0, lt=2**32, description="Of order, dropout and new weights.")
 
     # Machines
-    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        "auto", description="Of the base weights; auto: half precision on a GPU."
-    )
+    dtype: Dtype = Field("auto", description="Of the base weights; auto: half precision on a GPU.")
     quantize: Literal["4bit", "8bit"] | None = Field(None, description="Base weights, on a GPU.")
     gradient_checkpointing: bool = Field(False, description="Less memory, a third more time.")
     attention: str | None = Field(None, description="sdpa, eager, flash_attention_2.")
@@ -138,14 +138,61 @@ def make_settings(kind: type[TrainingSettings], options: dict[str, Any]) -> Trai
     return settings
 
 
-def _require_one_scenario(settings: TrainingSettings) -> None:
+def _require_same_adapter(settings: TrainingSettings) -> None:
+    """Check that options of a new adapter say no other than the one that is continued.
+
+    Another dropout may be said: see `passed_over`.
+    """
     given = [name for name in LORA if getattr(settings, name) is not None]
-    if settings.adapter and given:
-        msg = (
-            f"--{given[0]} is for a new adapter, and --adapter continues one, whose own "
-            "configuration rules; leave it out"
-        )
-        raise TrainingError(msg)
+    if not settings.adapter or not given:
+        return
+    own = _adapter_options(settings.adapter)
+    for name in given:
+        if name != "lora_dropout" and _plain(getattr(settings, name)) != _plain(own.get(name)):
+            msg = (
+                f"--{name} is for a new adapter, and --adapter continues one, whose own "
+                f"configuration rules ({own.get(name)}); leave it out"
+            )
+            raise TrainingError(msg)
+
+
+def passed_over(settings: TrainingSettings) -> list[str]:
+    """Return a line for each option that has no effect in this run, or another than it says."""
+    lines = []
+    if settings.adapter and settings.lora_dropout is not None:
+        own = _adapter_options(settings.adapter).get("lora_dropout")
+        if own != settings.lora_dropout:
+            lines.append(
+                f"--lora_dropout {settings.lora_dropout} is passed over: the adapter's own is {own}"
+            )
+    if computing_dtype(settings) != settings.dtype:
+        lines.append("--dtype float16 is float32 on a CPU, which can't train in float16")
+    return lines
+
+
+def computing_dtype(settings: TrainingSettings) -> Dtype:
+    """Return the type of the base weights: float32 for float16 where a CPU is to train."""
+    import torch
+
+    on_cpu = settings.use_cpu or not torch.cuda.is_available()
+    return "float32" if settings.dtype == "float16" and on_cpu else settings.dtype
+
+
+def _adapter_options(folder: Path) -> dict[str, Any]:
+    """Return what an adapter's configuration says, by our names; nothing where it has none."""
+    try:
+        config = read_json(folder / "adapter_config.json")
+    except CheckpointError:
+        return {}
+    return {name: config.get("r" if name == "lora_rank" else name) for name in LORA}
+
+
+def _plain(value: Any) -> Any:
+    return sorted(map(str, value)) if isinstance(value, list) else value
+
+
+def _require_one_scenario(settings: TrainingSettings) -> None:
+    _require_same_adapter(settings)
     needed = [name for name in LORA[:3] if getattr(settings, name) is None]
     if not settings.adapter and needed:
         msg = (

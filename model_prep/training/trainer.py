@@ -1,5 +1,6 @@
 """transformers' Trainer for adapters: validation by tokens, checkpoints of sharded models."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.nn import functional
 from transformers import Trainer
 
 from model_prep.json_file import read_json, write_json
+from model_prep.training.callbacks import not_finite
 from model_prep.training.encoding import IGNORED
 from model_prep.training.model import trained
 from model_prep.training.run_folder import BEST, WEIGHTS
@@ -20,7 +22,30 @@ SCHEDULE = "optimizer.json"
 
 
 class AdapterTrainer(Trainer):
-    """Trains an adapter; after each evaluation the best so far is kept apart."""
+    """Trains an adapter; after each evaluation the best so far is kept apart.
+
+    Args:
+        save_tokenizer: Writes the tokenizer into the folder of an adapter that is saved.
+        options: Of transformers' Trainer.
+    """
+
+    def __init__(self, save_tokenizer: Callable[[Path], None], **options: Any) -> None:
+        self._save_tokenizer = save_tokenizer
+        self._not_finite: torch.Tensor | None = None
+        super().__init__(**options)
+
+    def training_step(self, *arguments: Any, **options: Any) -> torch.Tensor:
+        """Take the gradients of a batch, and remember whether its loss was finite."""
+        loss = super().training_step(*arguments, **options)
+        bad = ~torch.isfinite(loss.detach())
+        self._not_finite = bad if self._not_finite is None else self._not_finite | bad
+        return loss
+
+    @property
+    def loss_is_finite(self) -> bool:
+        """Whether the losses of all batches since the last time that it was asked were finite."""
+        bad, self._not_finite = self._not_finite, None
+        return bad is None or not bool(bad.any())
 
     def create_accelerator_and_postprocess(self) -> None:
         """Let FSDP shard on CPUs too: accelerate would pass over it there, and say nothing."""
@@ -63,18 +88,24 @@ class AdapterTrainer(Trainer):
         return float(torch.stack(losses).sum() / torch.stack(counts).sum().clamp(min=1))
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Save the adapter as PEFT reads it: called by all processes, written by the first.
+        """Save adapter and tokenizer as PEFT reads them: called by all, written by the first.
 
         Each trained tensor is gathered from the processes that hold its parts. PEFT's own saving
         takes some from the sharded model, and what it writes then is not whole.
+
+        Raises:
+            TrainingError: a trained weight is not finite; nothing is written.
         """
         folder = Path(output_dir or str(self.args.output_dir))
         model = self.accelerator.unwrap_model(self.model)
         tensors = {name: self._gathered(parameter) for name, parameter in trained(model)}
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+            raise not_finite("a trained weight", self.state.global_step)
         if self.args.should_save:
             folder.mkdir(parents=True, exist_ok=True)
             save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
             model.peft_config["default"].save_pretrained(folder)
+            self._save_tokenizer(folder)
 
     def _gathered(self, parameter: torch.nn.Parameter) -> torch.Tensor:
         """Return all of a parameter: of DeepSpeed's, what it steps in full precision."""

@@ -1,6 +1,7 @@
 """The arguments of transformers' Trainer, made from the settings."""
 
 import json
+import math
 import os
 from importlib.resources import files
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import TrainingError, first_line
 from model_prep.inference.placement import placement
-from model_prep.training.settings import TrainingSettings
+from model_prep.training.settings import TrainingSettings, computing_dtype
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -36,7 +37,7 @@ def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "Train
     from transformers import TrainingArguments
 
     cpu = settings.use_cpu or not torch.cuda.is_available()
-    dtype = placement(only_cpu=cpu, dtype=settings.dtype)["dtype"]
+    dtype = placement(only_cpu=cpu, dtype=computing_dtype(settings))["dtype"]
     checkpointing = settings.gradient_checkpointing
     options: dict[str, Any] = settings.model_dump(include=_SAME)
     if checkpointing and not settings.fsdp:  # FSDP has its own
@@ -123,4 +124,8 @@ def deepspeed_config(name: str) -> dict[str, Any]:
     if not isinstance(config, dict):
         msg = f"--deepspeed {name} holds no names and values; name zero2, zero3 or a JSON file"
         raise TrainingError(msg)
+    half = config.get("fp16")
+    if isinstance(half, dict) and isinstance(half.get("min_loss_scale"), float):
+        # The family's file says 1e-10; DeepSpeed takes whole numbers since.
+        half["min_loss_scale"] = max(1, math.ceil(half["min_loss_scale"]))
     return config

@@ -12,16 +12,17 @@ from model_prep.checkpoint.checksums import content_digest, pieces_digest
 from model_prep.checkpoint.reader import Checkpoint, open_checkpoint
 from model_prep.checkpoint.tensors import TensorData, TensorInfo, reporting, torch_dtype
 from model_prep.errors import CheckpointError, TokenizerError
+from model_prep.gguf.header import read_gguf_header
 from model_prep.gguf.layout import sources
 from model_prep.json_file import read_json
-from model_prep.llama.architecture import parse_config, read_params
+from model_prep.llama.architecture import MODEL_TYPES, parse_config, read_params
 from model_prep.llama.meta_checkpoint import MetaCheckpoint
 from model_prep.llama.meta_layout import is_rope_buffer
 from model_prep.lora.plan import MANIFEST
 from model_prep.progress import Progress
 from model_prep.threads import in_order
 from model_prep.tokenizer.check import check_exactness
-from model_prep.tokenizer.loading import MODEL_FILE, vocabulary_size
+from model_prep.tokenizer.loading import MODEL_FILE, unused_pads, vocabulary_size
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -74,9 +75,19 @@ def check_weights(path: Path, files: list[Path], progress: Progress | None) -> W
         if any(suffix in CHECKPOINTS for suffix in suffixes) or any(path.glob("*.index.json")):
             with open_checkpoint(path) as checkpoint:
                 return _check_checkpoint(path, checkpoint, progress)
+        if path.suffix == ".gguf":
+            return WeightsCheck([_check_gguf(path)])
     except CheckpointError as error:
         return WeightsCheck([Check("weights", "failed", str(error))])
     return WeightsCheck()
+
+
+def _check_gguf(path: Path) -> Check:
+    header = read_gguf_header(path)
+    kind = header.values.get("general.architecture", "an unnamed kind")
+    tokens = len(header.values.get("tokenizer.ggml.tokens", ()))
+    said = f"a GGUF file of {kind} with {tokens:,} tokens, as long as its table of tensors says"
+    return Check("file", "passed", said)
 
 
 def _check_checkpoint(
@@ -143,16 +154,20 @@ def _shapes(folder: Path, tensors: Mapping[str, TensorInfo]) -> list[Check]:
     if not (folder / "config.json").is_file():
         return [Check("shapes", "warning", "there is no config.json to compare the shapes with")]
     config = read_json(folder / "config.json")
-    if config.get("model_type") not in ("llama", "qwen2"):
+    if config.get("model_type") not in MODEL_TYPES:
         kind = config.get("model_type")
         return [Check("shapes", "warning", f"shapes of models of kind {kind} are not checked")]
     try:
         wanted_config = parse_config(config)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
         said = f"{folder / 'config.json'} lacks or misstates a size ({error}); get it again"
         return [Check("shapes", "failed", said)]
     tied = bool(config.get("tie_word_embeddings"))
-    wanted = {source.name: source.shape for source in sources(wanted_config, tied=tied).values()}
+    wanted = {
+        source.name: source.shape
+        for source in sources(wanted_config, tied=tied).values()
+        if not source.is_computed
+    }
     return [_compared(wanted, tensors)]
 
 
@@ -206,6 +221,12 @@ def _manifest(folder: Path, digests: dict[str, str]) -> list[Check]:
 def check_tokenizer(path: Path) -> list[Check]:
     """Compare the tokenizer in a folder with the weights' vocabulary and with SentencePiece."""
     file = path / MODEL_FILE if path.is_dir() else path
+    if path.is_dir() and not file.is_file() and _is_sentencepiece(path / "tokenizer.json"):
+        said = (
+            f"it is a tokenizer.json made of a {MODEL_FILE}, which splits some text otherwise than "
+            f"SentencePiece; put the {MODEL_FILE} of the model there, if there is one"
+        )
+        return [Check("tokenizer", "warning", said)]
     if not file.is_file() or file.suffix != ".model":
         return []
     try:
@@ -222,9 +243,20 @@ def check_tokenizer(path: Path) -> list[Check]:
         return [Check("tokenizer", "failed", str(error))]
 
 
+def _is_sentencepiece(file: Path) -> bool:
+    """Return whether a ``tokenizer.json`` was made of a LLaMA's SentencePiece model."""
+    try:
+        model = read_json(file)["model"]
+        return bool(
+            model["type"] == "BPE" and model.get("byte_fallback") and "<0x0A>" in model["vocab"]
+        )
+    except (CheckpointError, KeyError, TypeError, AttributeError):
+        return False
+
+
 def _vocabulary(folder: Path, pieces: int) -> Check:
     rows = read_json(folder / "config.json").get("vocab_size")
-    if isinstance(rows, int) and pieces > rows:
+    if isinstance(rows, int) and pieces - unused_pads(folder / MODEL_FILE) > rows:
         said = f"the tokenizer has {pieces:,} ids and the model {rows:,}; they are not of one model"
         return Check("vocabulary", "failed", said)
     return Check("vocabulary", "passed", f"the tokenizer has {pieces:,} ids, the model {rows}")

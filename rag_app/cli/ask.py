@@ -1,15 +1,21 @@
 """``rag-app ask``: answer a question from the index."""
 
 import sys
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import reduce
 from operator import add
-from typing import Annotated, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
+
+if TYPE_CHECKING:
+    from rag_app.cli.engines import CommandEngine
+    from rag_app.settings import Settings
 
 
 @options.with_model()
@@ -17,8 +23,9 @@ def ask(
     question: Annotated[
         str | None, typer.Argument(help="The question; without one, a prompt asks for them.")
     ] = None,
-    chain: Annotated[str | None, typer.Option(metavar="refine|stuff", help="How to read.")] = None,
+    chain: Annotated[str | None, options.chain_option("refine|stuff")] = None,
     index: options.Index = None,
+    file_path: options.FilePath = None,
     within: options.Within = None,
     k: options.K = None,
     retriever: options.Retriever = None,
@@ -37,7 +44,7 @@ def ask(
 ) -> None:
     """Answer a question from the indexed documents and show where the answer stands."""
     from rag_app.cli import show
-    from rag_app.cli.engines import CommandEngine, Seconds, Turns, command_engine, parts
+    from rag_app.cli.engines import CommandEngine, Seconds, Turns, parts
     from rag_app.settings import load_settings
 
     settings = load_settings(
@@ -64,7 +71,7 @@ def ask(
         history.extend([("human", text), ("ai", answer.text)])
         return cut
 
-    with command_engine(settings) as engine:
+    with _asked(settings, file_path) as engine:
         if question is not None:
             if reply(engine, question):
                 raise typer.Exit(INTERRUPTED)
@@ -72,6 +79,28 @@ def ask(
         engine.preload()
         while text := _next_question():
             reply(engine, text)
+
+
+@contextmanager
+def _asked(settings: "Settings", file_path: str | None) -> "Iterator[CommandEngine]":
+    """Give what is asked: the index, or a file alone, which is indexed for this."""
+    from rag_app.cli.engines import command_engine
+    from rag_app.engine import RagApp
+    from rag_app.errors import DocumentError
+
+    if file_path is None:
+        with command_engine(settings) as engine:
+            yield engine
+        return
+    with TemporaryDirectory() as folder:
+        own = settings.model_copy(update={"index": folder})
+        with RagApp(settings=own) as app:
+            report = app.index([file_path])
+        if report.failed:
+            msg = f"{report.failed[0].source}: {report.failed[0].reason}"
+            raise DocumentError(msg)
+        with command_engine(own, resident=False) as engine:
+            yield engine
 
 
 def _next_question() -> str:

@@ -6,6 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
+OLD_NAMES = {
+    "embedding": ("--embedding_path",),
+    "llm": ("--model_path", "--base_model"),
+    "lora": ("--lora_model",),
+    "tokenizer": ("--tokenizer_path",),
+    "chain": ("--chain_type",),
+}
+"""What the scripts of Chinese-LLaMA-Alpaca call options (``langchain_qa.py`` and ``_sum.py``,
+``openai_api_server.py``); ``--file_path`` and ``--gpus`` are called so here too."""
 SOME_FAILED = 3
 """Exit code where some files could not be read and others were."""
 
@@ -38,7 +47,17 @@ Exclude = Annotated[
 ]
 Embedding = Annotated[
     str | None,
-    typer.Option(metavar="NAME|DIR|URL", help="Embedding model.", rich_help_panel=_RETRIEVAL),
+    typer.Option(
+        "--embedding",
+        *OLD_NAMES["embedding"],
+        metavar="NAME|DIR|URL",
+        help="Embedding model.",
+        rich_help_panel=_RETRIEVAL,
+    ),
+]
+FilePath = Annotated[
+    str | None,
+    typer.Option("--file_path", metavar="FILE", help="As the scripts of old: only about this."),
 ]
 Within = Annotated[
     str | None,
@@ -82,8 +101,15 @@ CacheSize = Annotated[
 ]
 
 
-def _model_option(kind: type, text: str | None = None, metavar: str | None = None) -> Any:
-    option = typer.Option(help=text, metavar=metavar, rich_help_panel="Model")
+def chain_option(metavar: str) -> Any:
+    """Return the option of how documents are read, one of ``metavar``."""
+    return typer.Option("--chain", *OLD_NAMES["chain"], metavar=metavar, help="How to read.")
+
+
+def _model_option(
+    kind: type, text: str | None = None, metavar: str | None = None, *names: str
+) -> Any:
+    option = typer.Option(*names, help=text, metavar=metavar, rich_help_panel="Model")
     return Annotated[kind | None, option]
 
 
@@ -93,6 +119,14 @@ _MODEL_OPTIONS = {
         "Language model: a name `model-prep models` lists, a .gguf file, a Hugging Face folder, an "
         "OpenAI-compatible URL, or a model of a LangChain provider package.",
         "NAME|FILE|DIR|URL|PROVIDER:MODEL",
+        "--llm",
+        *OLD_NAMES["llm"],
+    ),
+    "lora": _model_option(
+        str, "LoRAs for a folder, in order.", "DIR[,DIR…]", "--lora", *OLD_NAMES["lora"]
+    ),
+    "tokenizer": _model_option(
+        str, "Of a folder, if not its own.", "DIR|FILE", "--tokenizer", *OLD_NAMES["tokenizer"]
     ),
     "llm_name": _model_option(str, "Model name at the URL."),
     "temperature": _model_option(float, "0 is deterministic."),

@@ -7,7 +7,9 @@ import typer
 from rag_app.cli import options
 
 
-@options.with_model("llm", "llm_name", "max_new_tokens", "threads", "gpus", "quantize")
+@options.with_model(
+    "llm", "lora", "tokenizer", "llm_name", "max_new_tokens", "threads", "gpus", "quantize"
+)
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 19327,

@@ -16,10 +16,11 @@ from rag_app.cli.options import SOME_FAILED
 
 @options.with_model()
 def summarize(
-    files: Annotated[list[str], typer.Argument(help="Files, folders, globs, or - for stdin.")],
-    chain: Annotated[
-        str | None, typer.Option(metavar="refine|stuff|map_reduce", help="How to read.")
+    files: Annotated[
+        list[str] | None, typer.Argument(help="Files, folders, globs, or - for stdin.")
     ] = None,
+    chain: Annotated[str | None, options.chain_option("refine|stuff|map_reduce")] = None,
+    file_path: options.FilePath = None,
     length: Annotated[
         int | None, typer.Option(help="Length to aim at: characters (Chinese) or words (English).")
     ] = None,
@@ -65,7 +66,7 @@ def summarize(
 
     failed: list[str] = []
     with command_engine(settings) as engine:
-        found = search_sources(files, exclude or [])
+        found = search_sources(_named(files, file_path), exclude or [])
         show.skipped(found.skipped)
         failed += [f"{folder} {reason}" for folder, reason in found.unreadable.items()]
         for source in found.files:
@@ -81,3 +82,10 @@ def summarize(
                 raise typer.Exit(INTERRUPTED)
     if failed:
         raise typer.Exit(SOME_FAILED if len(failed) < len(found.files) else 1)
+
+
+def _named(files: list[str] | None, file_path: str | None) -> list[str]:
+    named = [*(files or []), *([file_path] if file_path else [])]
+    if not named:
+        raise typer.BadParameter("name a file, a folder or a glob")
+    return named

@@ -1,13 +1,15 @@
 """Folders that get their name when they are whole, and sizes as people write them."""
 
 import errno
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from model_prep.cli.options import parse_size
 from model_prep.errors import DiskSpaceError, OutputError, UsageError
-from model_prep.output import output_folder
+from model_prep.output import check_output, output_folder
 
 
 def test_a_whole_folder_gets_its_name(tmp_path: Path) -> None:
@@ -22,6 +24,58 @@ def test_a_whole_folder_gets_its_name(tmp_path: Path) -> None:
         assert list(target.iterdir()) == []
     assert [path.name for path in target.iterdir()] == ["new"]
     assert not left.exists()
+
+
+def test_the_folder_that_a_shell_is_in_is_filled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".partial").mkdir()
+    (tmp_path / ".partial" / "old").touch()  # of a run that was killed
+    with output_folder(Path("./"), 10) as partial:
+        assert partial == tmp_path / ".partial"
+        (partial / "sub").mkdir()
+        (partial / "config.json").touch()
+        (partial / "model").touch()
+    assert sorted(path.name for path in Path.cwd().iterdir()) == ["config.json", "model", "sub"]
+
+
+def test_a_link_to_an_empty_folder_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with output_folder(tmp_path / "link", 10) as partial:
+        (partial / "new").touch()
+    assert (tmp_path / "link").is_symlink()
+    assert [path.name for path in (tmp_path / "real").iterdir()] == ["new"]
+
+
+def test_two_runs_into_one_folder(tmp_path: Path) -> None:
+    def again() -> None:
+        with output_folder(tmp_path / "out", 10):
+            raise AssertionError
+
+    with output_folder(tmp_path / "out", 10) as partial:
+        (partial / "mine").touch()
+        with pytest.raises(OutputError, match="another run is writing"):
+            again()
+        assert (partial / "mine").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+def test_room_is_asked_of_the_folders_own_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def usage(path: Path) -> Any:
+        asked.append(Path(path))
+        return shutil._ntuple_diskusage(10**12, 0, 10**12)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    (tmp_path / "disk").mkdir()
+    check_output(tmp_path / "disk", 10)
+    check_output(tmp_path / "a" / "b", 10)
+    assert asked == [tmp_path / "disk", tmp_path]
 
 
 @pytest.mark.parametrize(

@@ -136,13 +136,23 @@ def load(spec: str, settings: Settings) -> HuggingFaceChat:
 
     from model_prep.errors import ModelPrepError, first_line
     from model_prep.inference.transformers_model import load_causal_lm
+    from model_prep.lora.attach import attach_loras
+    from model_prep.lora.merge import split_folders
+    from model_prep.lora.plan import prepare_merge
     from model_prep.process_state import quiet_transformers
+    from model_prep.tokenizer.files import find_tokenizer
     from model_prep.tokenizer.loading import load_tokenizer
 
     options = model_options(settings)
+    loras = split_folders(settings.lora) if settings.lora else []
     try:
-        tokenizer = load_tokenizer(spec)
+        folders = [*reversed(loras), Path(spec)]
+        own = next((folder for folder in folders if find_tokenizer(folder)), spec)
+        tokenizer = load_tokenizer(settings.tokenizer or own)
         model = load_causal_lm(spec, options)
+        if loras:
+            with prepare_merge(Path(spec), loras) as plan:
+                model = attach_loras(model, plan.adapters).base_model.model
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, ModelPrepError) as error:
         reason = first_line(error.__cause__ or error)
         what = "is no model that can be loaded" if Path(spec).is_dir() else "is not here"

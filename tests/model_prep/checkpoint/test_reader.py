@@ -289,3 +289,54 @@ def test_reading_keeps_little_in_memory(tmp_path: Path, name: str) -> None:
 
 def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+
+def shard(file: Path, *names: str) -> None:
+    file.write_bytes(save({name: np.ones(2, "<f4") for name in names}))
+
+
+def test_shards_without_their_index_are_read_by_their_numbers(tmp_path: Path) -> None:
+    shard(tmp_path / "model-00001-of-00003.safetensors", "a")
+    shard(tmp_path / "model-00003-of-00003.safetensors", "c")
+    with pytest.raises(CheckpointError, match="has 2 of 3 shards and no index; number 00002 is"):
+        open_checkpoint(tmp_path)
+    shard(tmp_path / "model-00002-of-00003.safetensors", "b")
+    assert list(open_checkpoint(tmp_path).tensors) == ["a", "b", "c"]
+
+
+def test_a_count_of_shards_is_not_believed(tmp_path: Path) -> None:
+    shard(tmp_path / "model-00001-of-99999.safetensors", "a")
+    with pytest.raises(CheckpointError, match="has 1 of 99,999 shards"):
+        open_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        {"a": "x.safetensors"},
+        {"a": "y.safetensors", "b": "x.safetensors"},
+        {"a": "x.safetensors", "b": "x.safetensors", "c": "x.safetensors"},
+    ],
+)
+def test_an_index_and_files_that_disagree(tmp_path: Path, places: dict[str, str]) -> None:
+    shard(tmp_path / "x.safetensors", "a", "b")
+    shard(tmp_path / "y.safetensors")
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": places}), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="and its files disagree: "):
+        open_checkpoint(tmp_path)
+
+
+def test_a_pointer_of_git_lfs(tmp_path: Path) -> None:
+    file = tmp_path / "adapter_model.bin"
+    file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(CheckpointError, match="is only a pointer of Git LFS"):
+        open_checkpoint(tmp_path)
+
+
+def test_quantized_types_are_named(tmp_path: Path) -> None:
+    header = json.dumps({"a": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}).encode()
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+    with pytest.raises(CheckpointError, match="holds a as F8_E4M3: its weights are quantized"):
+        open_checkpoint(tmp_path)

@@ -37,8 +37,14 @@ def change(lora: Path, changes: Callable[[dict[str, torch.Tensor]], Any]) -> Non
         ({"trainable_token_indices": [1]}, "uses trainable tokens"),
         ({"r": None}, "is not a LoRA's configuration"),
         ({"r": 13}, r"factors of .* are \(32, 12\) and \(12, 32\), but .* says r=13"),
-        ({"target_modules": ["q_proj", "o_proj"]}, "holds nothing for o_proj, which its"),
-        ({"modules_to_save": ["lm_head"]}, "holds nothing for lm_head, which its"),
+        ({"init_lora_weights": "pissa_niter_16"}, r"init_lora_weights 'pissa_niter_16'"),
+        ({"init_lora_weights": "loftq"}, "fits no base as published"),
+        ({"layer_replication": [[0, 2]]}, r"\(layer_replication\)"),
+        ({"use_next_years_idea": True}, "has use_next_years_idea in its .* not known here"),
+        ({"rank_pattern": {"(": 3}}, "is not a LoRA's configuration"),
+        ({"rank_pattern": [1]}, "is not a LoRA's configuration"),
+        ({"lora_alpha": float("nan")}, "is not a LoRA's configuration"),
+        ({"target_modules": {"q_proj": 1}}, "target_modules are no names"),
     ],
     ids=str,
 )
@@ -46,6 +52,41 @@ def test_configurations(lora: Path, changes: dict[str, Any], said: str) -> None:
     change_config(lora, **changes)
     with pytest.raises(AdapterError, match=said):
         open_adapter(lora)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"target_modules": ["q_proj", "o_proj"]}, r"no LoRA of .*0.self_attn.o_proj.weight"),
+        ({"target_modules": r".*\.(q|v|o)_proj"}, r"no LoRA of .*0.self_attn.o_proj.weight"),
+        ({"modules_to_save": ["lm_head"]}, r"lacks lm_head.weight, .* names in modules_to_save"),
+    ],
+    ids=str,
+)
+def test_less_than_the_configuration_names(
+    family: Family, lora: Path, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    change_config(lora, **changes)
+    refused(family.base, [lora], tmp_path, said)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"target_modules": ["q_proj", "v_proj", "query_key_value"]},
+        {"modules_to_save": ["classifier"]},
+        {"init_lora_weights": "gaussian", "use_dora": False, "auto_mapping": {"x": "y"}},
+    ],
+    ids=str,
+)
+def test_modules_that_the_base_lacks_change_nothing(
+    family: Family, lora: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    change_config(lora, **changes)
+    plain = merge(family.base, [family.sft], output_dir=tmp_path / "plain")
+    assert merge(family.base, [lora], output_dir=tmp_path / "out").content_sha256 == (
+        plain.content_sha256
+    )
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"r": 8}', '"x"', "\xff"])

@@ -21,7 +21,7 @@ def plainly(weight: torch.Tensor, updates: list[LowRankUpdate]) -> torch.Tensor:
     weight = weight.clone()
     for update in updates:
         product = update.lora_b.float() @ update.lora_a.float()
-        weight += product * update.lora_alpha / update.divisor
+        weight += product * (update.lora_alpha / update.divisor)
     return weight
 
 

@@ -40,7 +40,7 @@ def by_formula(base: Path, *adapters: Path) -> dict[str, torch.Tensor]:
                 merged[name] = held[f"{module}.weight"]
             if f"{module}.lora_A.weight" in held:
                 a, b = held[f"{module}.lora_A.weight"], held[f"{module}.lora_B.weight"]
-                merged[name] += (b.float() @ a.float()) * config["lora_alpha"] / config["r"]
+                merged[name] += (b.float() @ a.float()) * (config["lora_alpha"] / config["r"])
     return merged
 
 

@@ -287,3 +287,97 @@ def test_the_three_vocabularies(
             rows_needed(sizes, **options)
     else:
         assert rows_needed(sizes, **options) >= tokenizer
+
+
+def read(file: Path) -> tuple[list[list[dict[str, str]]], list[str]]:
+    problems = Problems()
+    found = [one.messages for one in read_conversations([file], None, problems)]
+    return found, [str(problem) for problem in problems.first]
+
+
+def test_system_and_history_are_used_and_tools_are_named(tmp_path: Path) -> None:
+    turns = [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "yo"}]
+    record = {"instruction": "third", "output": "3", "system": "PIRATE"}
+    values = [
+        {**record, "history": [["first", "1"], ["second", "2"]]},
+        {"system": "PIRATE", "conversations": turns},
+        {"system": "", "tools": "", "conversations": turns},
+        {"tools": "[{}]", "conversations": turns},
+        {**record, "history": [["first"]]},
+        {**record, "system": 3},
+        {"conversations": [*turns, {"from": "function_call", "value": "{}"}]},
+    ]
+    found, problems = read(write_jsonl(tmp_path / "data.jsonl", values))
+    assert [message["content"] for message in found[0]] == [
+        "PIRATE", "first", "1", "second", "2", "third", "3",
+    ]  # fmt: skip
+    assert [message["role"] for message in found[1]] == ["system", "user", "assistant"]
+    assert len(found) == 3
+    assert [said.split(": ", 1)[1] for said in problems] == [
+        "has tools, which are not trained here",
+        "history is no list of questions and answers",
+        "system is no text",
+        "a message of conversations has no known from or no text in value",
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+@pytest.mark.parametrize("layout", ["lines", "array", "one line"])
+def test_a_bad_byte_costs_its_record_alone(tmp_path: Path, encoding: str, layout: str) -> None:
+    records = [
+        json.dumps({"instruction": f"第{n}题：床前明月光，疑是地上霜", "output": f"举头望明月{n}"},
+                   ensure_ascii=False).encode(encoding)
+        for n in range(30)
+    ]  # fmt: skip
+    records[7] = records[7].replace(b'"output": "', b'"output": "\xff')
+    begin, between, end = {
+        "lines": (b"", b"\n", b""),
+        "array": (b"[\n", b",\n", b"\n]"),
+        "one line": (b"[", b",", b"]"),
+    }[layout]  # fmt: skip
+    file = tmp_path / "data.json"
+    file.write_bytes(begin + between.join(records) + end)
+    found, problems = read(file)
+    assert [turn[1]["content"] for turn in found] == [f"举头望明月{n}" for n in range(30) if n != 7]
+    assert len(problems) == 1
+    assert "a byte that is no text" in problems[0]
+
+
+def test_english_with_a_stray_letter_is_no_chinese(tmp_path: Path) -> None:
+    lines = [
+        json.dumps({"instruction": f"say {n} of them", "output": f"yes {n}"}) for n in range(9)
+    ]
+    lines[4] = lines[4].replace("yes", "café")
+    file = tmp_path / "data.jsonl"
+    file.write_bytes("\n".join(lines).encode("latin-1"))
+    found, problems = read(file)
+    assert len(found) == 8
+    assert problems == [f"{file}:5: holds half a character, or a byte that is no text"]
+
+
+def test_a_bad_byte_costs_plain_text_its_line(family: Family, tmp_path: Path) -> None:
+    lines = [f"第{n}行：白日依山尽，黄河入海流。".encode() for n in range(30)]
+    lines[3] += b"\xe6\x98"
+    file = tmp_path / "text.txt"
+    file.write_bytes(b"\n".join(lines))
+    problems = Problems()
+    tokenizer = load_tokenizer(family.base)
+    samples = list(encode_texts([file], None, tokenizer, 10_000, problems))
+    text = tokenizer.decode(samples[0].ids, skip_special_tokens=True)
+    assert text.split("\n") == [line.decode() for n, line in enumerate(lines) if n != 3]
+    assert [str(problem) for problem in problems.first] == [
+        f"{file}:4: holds a byte that is no text"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--overwrite_output_dir"], {"resume": False}),
+        (["--overwrite_output_dir", "False"], {"resume": None}),
+        (["--torch_dtype", "float16", "--fp16"], {"dtype": "float16"}),
+    ],
+)
+def test_old_options_mean_what_they_meant(arguments: list[str], expected: dict[str, Any]) -> None:
+    options, _ = read_options(SftSettings, None, arguments)
+    assert options == expected

@@ -353,3 +353,54 @@ def test_the_whole_road(tokenizers: Tokenizers, tmp_path: Path) -> None:
     assert verify(done).passed
     llm = load_llm(load_settings(llm=str(done), temperature=0.0))
     assert llm.invoke(MORE[0]).text.strip() == MORE[1]
+
+
+def test_what_is_no_number_ends_the_run_with_the_last_checkpoint(
+    family: Family, data: Path, tmp_path: Path
+) -> None:
+    """At the step itself, though nothing of it is logged, and nothing that is no number is kept."""
+    out = tmp_path / "out"
+    values = options(family, data, out, logging_steps=100, save_steps=1, max_steps=8)
+    values |= {"learning_rate": 1e25, "optim": "sgd", "max_grad_norm": 0, "warmup_steps": 0}
+    with pytest.raises(TrainingError, match=r"not finite at step \d; the last checkpoint is kept"):
+        sft(values)
+    assert not (out / "adapter_model.safetensors").exists()
+    for checkpoint in out.glob("checkpoint-*"):
+        assert all(bool(tensor.isfinite().all()) for tensor in state_of(checkpoint).values())
+
+
+def test_the_best_and_the_checkpoints_can_be_merged(
+    family: Family, data: Path, tmp_path: Path
+) -> None:
+    values = options(family, data, tmp_path / "out", validation_split=0.3, tokenizer=family.alpaca)
+    sft(values)
+    for name in (".", "best", "checkpoint-3", "checkpoint-6"):
+        folder = tmp_path / "out" / name
+        report = merge(
+            family.base, [folder], output_dir=tmp_path / f"merged-{len(name)}-{name[:1]}"
+        )
+        assert report.vocabulary == 314
+
+
+def test_going_on_with_an_adapter_and_saying_its_options(
+    family: Family, data: Path, tmp_path: Path
+) -> None:
+    sft(options(family, data, tmp_path / "first"))
+    notes: list[str] = []
+    values = options(family, data, tmp_path / "second", adapter=tmp_path / "first")
+    del values["lora_rank"]
+    model_prep.sft(**{**values, "lora_dropout": 0.05, "dtype": "float16"}, note=notes.append)
+    assert any(
+        "--lora_dropout 0.05 is passed over: the adapter's own is 0.1" in said for said in notes
+    )
+    assert any("float16 is float32 on a CPU" in said for said in notes)
+    with pytest.raises(
+        TrainingError, match=r"--lora_rank is for a new adapter.*\(4\); leave it out"
+    ):
+        sft({**values, "lora_rank": 9})
+
+
+def test_overwriting_trains_anew(family: Family, data: Path, tmp_path: Path) -> None:
+    values = options(family, data, tmp_path / "out", max_steps=1)
+    for seed in (11, 22):
+        assert sft({**values, "seed": seed, "resume": False}).steps == 1

@@ -1,0 +1,83 @@
+"""The tensors that a ``config.json`` calls for, and the comparison of a checkpoint with them."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from model_prep.checkpoint.tensors import TensorInfo
+from model_prep.errors import CheckpointError
+from model_prep.llama.architecture import MODEL_TYPES, ModelConfig, parse_config
+
+_VOCABULARY = ("model.embed_tokens.weight", "lm_head.weight")
+_LAYER = (
+    "input_layernorm.weight", "self_attn.q_proj.weight", "self_attn.k_proj.weight",
+    "self_attn.v_proj.weight", "self_attn.o_proj.weight", "post_attention_layernorm.weight",
+    "mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight",
+)  # fmt: skip
+
+
+def expected_tensors(config: ModelConfig) -> Iterator[str]:
+    """Yield the names of a model's tensors; not the output weights, which may be tied.
+
+    Example:
+        >>> list(expected_tensors(ModelConfig(8, 1, 2, 2, 20, 100, rms_norm_eps=1e-6)))[:2]
+        ['model.embed_tokens.weight', 'model.layers.0.input_layernorm.weight']
+    """
+    yield "model.embed_tokens.weight"
+    for layer in range(config.num_hidden_layers):
+        for name in (*_LAYER, *config.layer_extras):
+            yield f"model.layers.{layer}.{name}"
+    yield "model.norm.weight"
+
+
+def require_fitting(
+    folder: Path,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, TensorInfo],
+    *,
+    vocabulary: bool = False,
+) -> None:
+    """Check that weights are those that a configuration calls for, by names and shapes.
+
+    Args:
+        folder: Of both, for the message.
+        config: Content of ``config.json``; models of other kinds than LLaMA's are passed over.
+        tensors: What there is.
+        vocabulary: Rows of the embeddings must be ``vocab_size``, as they must to be loaded.
+
+    Raises:
+        CheckpointError: a size is missing or impossible, or a tensor is missing or misshapen.
+    """
+    if config.get("model_type") not in MODEL_TYPES:
+        return
+    try:
+        wanted = parse_config(config)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
+        msg = f"{folder / 'config.json'} lacks or misstates a size ({error}); get it again"
+        raise CheckpointError(msg) from error
+    for name in expected_tensors(wanted):
+        if name not in tensors:
+            msg = f"the weights of {folder} lack {name}, which its config.json calls for; get them"
+            raise CheckpointError(msg)
+        _require_shape(folder, tensors[name], wanted, vocabulary)
+    if "lm_head.weight" in tensors:
+        _require_shape(folder, tensors["lm_head.weight"], wanted, vocabulary)
+
+
+def _require_shape(folder: Path, found: TensorInfo, wanted: ModelConfig, vocabulary: bool) -> None:
+    shape = wanted.tensor_shape(found.name)
+    if found.name in _VOCABULARY:
+        if vocabulary and found.shape[:1] != shape[:1]:
+            msg = (
+                f"{folder / 'config.json'} says vocab_size {wanted.vocab_size:,}, and {found.name} "
+                f"has {found.shape[0] if found.shape else 0:,} rows; correct the one that is wrong"
+            )
+            raise CheckpointError(msg)
+        if found.shape[1:] == shape[1:]:
+            return
+    if found.shape != shape:
+        msg = (
+            f"{found.name} in {folder} is {found.shape} where config.json calls for {shape}; one "
+            "of them is of another model"
+        )
+        raise CheckpointError(msg)
