@@ -43,7 +43,7 @@ SFT = """model-prep sft
     --warmup_ratio 0.03 --weight_decay 0 --logging_strategy steps --logging_steps 10
     --save_strategy steps --save_total_limit 3 --evaluation_strategy steps --eval_steps 250
     --save_steps 500 --gradient_accumulation_steps 1 --preprocessing_num_workers 8
-    --max_seq_length 64 --output_dir {output} --overwrite_output_dir --ddp_timeout 30000
+    --max_seq_length 512 --output_dir {output} --overwrite_output_dir --ddp_timeout 30000
     --logging_first_step True {lora} --lora_dropout 0.05 --torch_dtype float16
     --validation_file check.json --gradient_checkpointing --ddp_find_unused_parameters False"""
 NEW_LORA = """--lora_rank 8 --lora_alpha 32

@@ -35,7 +35,7 @@ ALPACA_TEMPLATE = (
 )
 """The format that Chinese-Alpaca was trained on, as a chat template (arXiv 2304.08177)."""
 
-_PADS = ("<pad>", "<PAD>", "[PAD]", "<|pad|>", "<|PAD|>")
+_PADS = ("<pad>", "<PAD>", "<|pad|>", "<|PAD|>")
 
 # Classes that a folder may name and mean SentencePiece with ``<s>`` before the text.
 _CLASSES = {None, "LlamaTokenizer", "LlamaTokenizerFast", "LLaMATokenizer", "ExactLlamaTokenizer"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from model_prep.errors import GenerateError, TrainingError, first_line
 from model_prep.inference.placement import placement
 from model_prep.lora.adapter import open_adapter
-from model_prep.tokenizer.loading import MODEL_FILE, load_tokenizer, save_tokenizer
+from model_prep.tokenizer.loading import MODEL_FILE, load_tokenizer, save_tokenizer, unused_pads
 from model_prep.training.settings import TrainingSettings, computing_dtype
 from model_prep.training.vocabulary import VocabularySizes, rows_needed
 
@@ -148,12 +148,19 @@ def model_options(settings: TrainingSettings) -> dict[str, Any]:
 def _rows(settings: TrainingSettings, tokenizer: Any, model_rows: int) -> int:
     adapter = open_adapter(settings.adapter).vocab_size if settings.adapter else None
     return rows_needed(
-        VocabularySizes(len(tokenizer), model_rows, adapter),
+        VocabularySizes(ids_in_use(tokenizer), model_rows, adapter),
         exact=_is_exact(tokenizer),
         modules_to_save=settings.modules_to_save,
         model=settings.model,
         adapter=settings.adapter,
     )
+
+
+def ids_in_use(tokenizer: Any) -> int:
+    """Return how many ids a tokenizer has, without a padding token that came after the others."""
+    file = getattr(tokenizer, "vocab_file", None)
+    pads = unused_pads(Path(file)) if file and Path(file).is_file() else 0
+    return len(tokenizer) - pads
 
 
 def _is_exact(tokenizer: Any) -> bool:

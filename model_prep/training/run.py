@@ -13,6 +13,7 @@ from model_prep.json_file import write_json
 from model_prep.process_state import quiet_transformers
 from model_prep.training.data import TrainingData, load_data
 from model_prep.training.model import (
+    ids_in_use,
     load_model,
     require_complete,
     save_tokenizer_beside,
@@ -188,7 +189,7 @@ def _trainer(
         args=arguments,
         train_dataset=data.train,
         eval_dataset=data.validation,
-        data_collator=Collator(pad or 0),
+        data_collator=Collator(pad if pad is not None and pad < ids_in_use(tokenizer) else 0),
         callbacks=[log, signals, *_tensorboard(settings.output_dir)],
     )
     trainer.add_callback(FiniteLossCallback(lambda: trainer.loss_is_finite))

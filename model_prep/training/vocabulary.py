@@ -5,8 +5,10 @@ from pathlib import Path
 
 from model_prep.errors import TrainingError
 
-_PADDED_TO = 64
-"""A model of the family may have its embeddings padded to a multiple of this."""
+_PADDED_TO = 8
+"""A model may have its embeddings padded to a multiple of this; 32 and 64 are such."""
+_PADDING = 1024
+"""More rows without a piece than this are not for speed."""
 EMBEDDINGS = {"embed_tokens", "lm_head"}
 """Modules with a row for each piece of the vocabulary."""
 
@@ -79,4 +81,4 @@ def rows_needed(
 
 
 def _is_beyond_padding(rows: int, pieces: int) -> bool:
-    return rows != pieces and rows != -(-pieces // _PADDED_TO) * _PADDED_TO
+    return rows != pieces and (rows % _PADDED_TO != 0 or rows - pieces >= _PADDING)

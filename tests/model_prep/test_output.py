@@ -69,7 +69,7 @@ def test_room_is_asked_of_the_folders_own_disk(
 
     def usage(path: Path) -> Any:
         asked.append(Path(path))
-        return shutil._ntuple_diskusage(10**12, 0, 10**12)  # type: ignore[attr-defined]
+        return shutil._ntuple_diskusage(10**12, 0, 10**12)
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
     (tmp_path / "disk").mkdir()

@@ -65,9 +65,12 @@ def test_more_answers_than_prompts(tmp_path: Path) -> None:
         PredictionsFile(file, PROMPTS[:1], "m")
 
 
-def test_a_folder_that_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(GenerateError, match="No such file"):
-        PredictionsFile(tmp_path / "no" / "x.json", PROMPTS, "m").append(["a"])
+def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "no" / "such" / "x.json"
+    PredictionsFile(file, PROMPTS, "m").append(["a"])
+    assert len(PredictionsFile(file, PROMPTS, "m").done) == 1
+    with pytest.raises(GenerateError, match="name another --predictions-file"):
+        PredictionsFile(file / "x.json", PROMPTS, "m")
 
 
 def test_lines_and_jsonl(tmp_path: Path) -> None:

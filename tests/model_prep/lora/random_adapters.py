@@ -98,15 +98,17 @@ def make_adapter(base: Path, folder: Path, options: dict[str, Any], seed: int) -
 
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_pretrained(base)
-    try:
-        adapted: Any = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **options))
-    except (ValueError, NotImplementedError, TypeError, KeyError, RuntimeError):
-        return False
-    with torch.no_grad():
-        for parameter in adapted.parameters():
-            if parameter.requires_grad:
-                parameter.add_(torch.randn_like(parameter) * 0.1)
-    adapted.save_pretrained(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PEFT's advice
+        try:
+            adapted: Any = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **options))
+        except (ValueError, NotImplementedError, TypeError, KeyError, RuntimeError):
+            return False
+        with torch.no_grad():
+            for parameter in adapted.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(torch.randn_like(parameter) * 0.1)
+        adapted.save_pretrained(folder)
     return True
 
 

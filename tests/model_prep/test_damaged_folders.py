@@ -1,0 +1,18 @@
+"""Damaged folders: each is read all the same, or refused in one line that leaves nothing behind."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.model_prep.damaged_folders import outcome
+from tests.model_prep.family import Family
+
+
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_one_line_and_nothing_left(first: int, family: Family, tmp_path: Path) -> None:
+    found = {}
+    for seed in range(first, first + 20):
+        (folder := tmp_path / str(seed)).mkdir()
+        found[seed] = outcome(family, folder, seed)
+    assert {seed: said for seed, said in found.items() if said.startswith("wrong")} == {}
+    assert any(said.startswith("refused") for said in found.values())
