@@ -232,7 +232,7 @@ def test_the_api_server_and_its_curls(
         f"rag-app serve --base_model llama-hf --tokenizer_path {two} --lora_model {one},{two} "
         f"--embedding_path '{tiny_embeddings}' --max-new-tokens 2 --port 0"
     )
-    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert [answer.text for answer in answers if answer.status_code != 200] == []
     completion, chat, embedding = (answer.json() for answer in answers)
     assert isinstance(completion["choices"][0]["text"], str)
     assert isinstance(chat["choices"][0]["message"]["content"], str)

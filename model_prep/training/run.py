@@ -190,7 +190,12 @@ def _trainer(
         train_dataset=data.train,
         eval_dataset=data.validation,
         data_collator=Collator(pad if pad is not None and pad < ids_in_use(tokenizer) else 0),
-        callbacks=[log, signals, *_tensorboard(settings.output_dir)],
+        callbacks=[
+            log,
+            signals,
+            *_tensorboard(settings.output_dir),
+            *_early_stopping(settings, data),
+        ],
     )
     trainer.add_callback(FiniteLossCallback(lambda: trainer.loss_is_finite))
     trainer.remove_callback(PrinterCallback)
@@ -210,6 +215,17 @@ def _run(trainer: "AdapterTrainer", checkpoint: Path | None) -> tuple[int, float
         )
         raise TrainingError(msg) from error
     return outcome.global_step, outcome.metrics.get("train_runtime", 0.0)
+
+
+def _early_stopping(settings: TrainingSettings, data: TrainingData) -> list[Any]:
+    if settings.early_stopping_patience is None:
+        return []
+    if data.validation is None:
+        msg = "--early_stopping_patience needs data to measure: --validation or --validation_split"
+        raise TrainingError(msg)
+    from transformers import EarlyStoppingCallback
+
+    return [EarlyStoppingCallback(settings.early_stopping_patience)]
 
 
 def _tensorboard(folder: Path) -> list[Any]:

@@ -34,7 +34,7 @@ _DECIDING = (
     "model", "adapter", *LORA, "max_length", "packing", "per_device_train_batch_size",
     "gradient_accumulation_steps", "learning_rate", "lr_scheduler_type", "warmup_steps",
     "weight_decay", "max_grad_norm", "optim", "seed", "num_train_epochs", "max_steps", "quantize",
-    "deepspeed",
+    "deepspeed", "lr_scheduler_kwargs", "neftune_noise_alpha", "early_stopping_patience",
 )  # fmt: skip
 """Settings with another value of which a checkpoint can't be continued."""
 _BYTES_PER_PARAMETER = 12

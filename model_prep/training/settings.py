@@ -1,5 +1,6 @@
 """Every option of pre-training and fine-tuning, once; names are those of transformers and PEFT."""
 
+import json
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -56,9 +57,15 @@ class TrainingSettings(BaseModel):
     max_steps: int = Field(-1, ge=-1, description="Steps, in place of epochs.")
     learning_rate: float = Field(2e-4, gt=0, description="The highest.")
     lr_scheduler_type: str = Field("cosine", description="Name of transformers' schedule.")
+    lr_scheduler_kwargs: dict[str, Any] | None = Field(
+        None, description='Of the schedule, as JSON: cosine_with_min_lr takes {"min_lr_rate": 0.1}.'
+    )
     warmup_steps: float = Field(0.05, ge=0, description="Steps; below 1 a share of them all.")
     weight_decay: float = Field(0.0, ge=0, description="Of AdamW.")
     max_grad_norm: float = Field(1.0, ge=0, description="Longer gradients are cut.")
+    neftune_noise_alpha: float | None = Field(
+        None, gt=0, description="Noise on the embeddings (NEFTune); 5 is usual."
+    )
     optim: str = Field("adamw_torch", description="Name of transformers' optimizer.")
     seed: int = Field(42, ge=0, lt=2**32, description="Of order, dropout and new weights.")
 
@@ -76,6 +83,9 @@ class TrainingSettings(BaseModel):
     # Watching and saving
     logging_steps: int = Field(10, ge=1, description="Steps between two lines of the log.")
     eval_steps: int | None = Field(None, ge=1, description="Default: as save_steps.")
+    early_stopping_patience: int | None = Field(
+        None, ge=1, description="Evaluations without a lower loss that end the run."
+    )
     save_steps: int = Field(200, ge=1, description="Steps between two checkpoints.")
     save_total_limit: int = Field(3, ge=1, description="Checkpoints that are kept.")
     resume: bool = Field(True, description="Go on from the last checkpoint of output_dir.")
@@ -87,6 +97,11 @@ class TrainingSettings(BaseModel):
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
         return [value] if isinstance(value, Path) else value
+
+    @field_validator("lr_scheduler_kwargs", mode="before")
+    @classmethod
+    def _from_json(cls, value: Any) -> Any:
+        return json.loads(value) if isinstance(value, str) else value
 
     @field_validator("max_steps")
     @classmethod

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SAME = {
     "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps",
     "num_train_epochs", "max_steps", "learning_rate", "lr_scheduler_type", "warmup_steps",
+    "lr_scheduler_kwargs", "neftune_noise_alpha",
     "weight_decay", "max_grad_norm", "optim", "seed", "dataloader_num_workers",
     "ddp_timeout", "logging_steps", "save_steps", "save_total_limit",
 }  # fmt: skip

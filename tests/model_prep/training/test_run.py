@@ -404,3 +404,20 @@ def test_overwriting_trains_anew(family: Family, data: Path, tmp_path: Path) -> 
     values = options(family, data, tmp_path / "out", max_steps=1)
     for seed in (11, 22):
         assert sft({**values, "seed": seed, "resume": False}).steps == 1
+
+
+def test_noise_a_floor_of_the_rate_and_an_early_end(
+    family: Family, data: Path, tmp_path: Path
+) -> None:
+    values = options(
+        family, data, tmp_path / "out", neftune_noise_alpha=5, validation_split=0.3, eval_steps=1,
+        lr_scheduler_type="cosine_with_min_lr", lr_scheduler_kwargs='{"min_lr_rate": 0.5}',
+        warmup_steps=0, early_stopping_patience=1, max_steps=40, learning_rate=1e-9,
+    )  # fmt: skip
+    with pytest.raises(TrainingError, match="needs data to measure"):
+        sft({**values, "validation_split": 0.0})
+    report = sft({**values, "output_dir": tmp_path / "stopped"})
+    assert report.finished
+    assert report.steps < 40  # at such a rate nothing gets better for long
+    rates = [line["learning_rate"] for line in log_of(tmp_path / "stopped") if "loss" in line]
+    assert min(rates) >= 0.5e-9
