@@ -6,6 +6,7 @@ Each is written here as it stands there, but for the names of folders, and is ru
 import json
 import shlex
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -225,7 +226,12 @@ def test_the_api_server_and_its_curls(
             for curl in CURLS:
                 _, url, _, header, _, data = shlex.split(curl)
                 name, value = header.split(": ")
-                answers.append(client.post(url, headers={name: value}, content=data.encode()))
+                for _ in range(600):  # the model is loaded meanwhile
+                    answer = client.post(url, headers={name: value}, content=data.encode())
+                    if answer.status_code != 503:
+                        break
+                    time.sleep(0.5)
+                answers.append(answer)
 
     monkeypatch.setattr(serving, "run", served)
     run(

@@ -374,11 +374,9 @@ def test_the_best_and_the_checkpoints_can_be_merged(
 ) -> None:
     values = options(family, data, tmp_path / "out", validation_split=0.3, tokenizer=family.alpaca)
     sft(values)
-    for name in (".", "best", "checkpoint-3", "checkpoint-6"):
+    for number, name in enumerate((".", "best", "checkpoint-3", "checkpoint-6")):
         folder = tmp_path / "out" / name
-        report = merge(
-            family.base, [folder], output_dir=tmp_path / f"merged-{len(name)}-{name[:1]}"
-        )
+        report = merge(family.base, [folder], output_dir=tmp_path / f"merged-{number}")
         assert report.vocabulary == 314
 
 
