@@ -89,6 +89,7 @@ def decode(
         or _east_asian(data)
         or _utf8(data, nul=True)
         or _damaged(data)
+        or _declared(data, declared, damaged=True)
         or _other_script(data)
     )
     if found is None:
@@ -168,12 +169,17 @@ def _utf8(data: bytes, *, nul: bool = False) -> Found | None:
     return None if text is None else (text, "utf-8")
 
 
-def _declared(data: bytes, declared: str | None) -> Found | None:
+def _declared(data: bytes, declared: str | None, *, damaged: bool = False) -> Found | None:
+    """Return text in the encoding that it names; where a few bytes are wrong, those as U+FFFD."""
     try:
-        text = _strict(data, declared) if declared else None
+        if not declared:
+            return None
+        text = data.decode(declared, "replace") if damaged else _strict(data, declared)
     except (LookupError, ValueError):
         return None
-    return None if text is None or declared is None else (text, codecs.lookup(declared).name)
+    if text is None or text.count("\ufffd") > max(1, _DAMAGE * len(text)):
+        return None
+    return text, codecs.lookup(declared).name
 
 
 def _east_asian(data: bytes) -> Found | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rag_app.documents.encoding import decode
 from rag_app.documents.formats import ExtractedText
+from rag_app.documents.office.rtf import read_rtf
 from rag_app.documents.parts import ReadPart, read_parts
 from rag_app.documents.web.html import declared_charset, page_markdown
 from rag_app.documents.web.mail import mail_text
@@ -35,8 +36,7 @@ def read_msg(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
 
     with OleFileIO(BytesIO(data)) as file:
         message = _Message(file, name)
-        parts = [message.read(read_part)]
-        parts += [inner.read(read_part) for inner in message.messages()]
+        parts = [message.read(), *(inner.read() for inner in message.messages())]
         texts, notes = read_parts(message.attachments(), read_part)
     return ExtractedText("\n\n".join(filter(None, [*parts, *texts])), notes=notes)
 
@@ -48,7 +48,7 @@ class _Message:
         self._storage = storage
         """Of a message within another; empty for the outer one."""
 
-    def read(self, read_part: ReadPart) -> str:
+    def read(self) -> str:
         """Return the message without what it was sent with."""
         sender, address = self.text(_SENDER), self.text(_SENDER_ADDRESS)
         fields = [
@@ -57,7 +57,7 @@ class _Message:
             ("Cc", self.text(_CC)),
             ("Date", self.sent()),
         ]
-        return mail_text(self.text(_SUBJECT), fields, self.body(read_part))
+        return mail_text(self.text(_SUBJECT), fields, self.body())
 
     def text(self, tag: str, folder: str = "") -> str:
         """Return a text property: Unicode, or in the code page of its maker."""
@@ -66,14 +66,14 @@ class _Message:
         data = self._stream(f"{tag}001E", folder).strip(b"\0")
         return decode(data, self._name)[0].strip() if data.strip() else ""
 
-    def body(self, read_part: ReadPart) -> str:
+    def body(self) -> str:
         """Return the richest form of the text."""
         if page := self._stream(f"{_HTML}0102"):
             return page_markdown(decode(page, self._name, declared=declared_charset(page))[0])
         if text := self.text(_BODY):
             return text
         packed = self._stream(f"{_RTF}0102")
-        return read_part(uncompressed_rtf(packed), "body.rtf").text if packed else ""
+        return read_rtf(uncompressed_rtf(packed), self._name).text if packed else ""
 
     def sent(self) -> str:
         """Return when it was sent, in UTC."""

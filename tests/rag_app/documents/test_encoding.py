@@ -124,6 +124,14 @@ def test_a_given_encoding_is_used() -> None:
     assert decode(codecs.BOM_UTF8 + b"a", "x", "utf8") == ("a", "utf-8-sig")
 
 
+def test_a_declared_encoding_is_believed_where_a_byte_is_damaged() -> None:
+    text = "وأعرب الاتحاد الجزائري وقتها عن أسفه لهذا الموقف غير المقبول" * 9
+    data = text.encode("iso-8859-6")
+    damaged = data[:40] + b"\xff" + data[41:]  # a byte that this encoding does not have
+    found = (text[:40] + "\ufffd" + text[41:], "iso8859-6")
+    assert decode(damaged, "x", declared="iso-8859-6") == found
+
+
 def test_a_declared_encoding_is_believed_only_if_it_can_be_true() -> None:
     assert decode("碰".encode("big5"), "x", declared="big5") == ("碰", "big5")
     assert decode(BIOGRAPHY.encode("gbk"), "x", declared="utf-16") == (BIOGRAPHY, "gbk")

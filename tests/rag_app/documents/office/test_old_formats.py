@@ -101,6 +101,19 @@ def test_a_message_whose_text_is_compressed_rtf() -> None:
     assert "hello world" in extract(message({"__substg1.0_10090102": packed}), "msg", "a.msg").text
 
 
+def test_the_message_is_named_whose_body_is_damaged() -> None:
+    stored = struct.pack("<II4sI", 40, 20, b"MELA", 0)
+    with pytest.raises(DocumentError, match=r"^a\.msg is damaged"):
+        extract(message({"__substg1.0_10090102": stored + b"no rich text"}), "msg", "a.msg")
+    blank = message(
+        {
+            "__substg1.0_10090102": stored + b"{\\rtf1 }",
+            "__substg1.0_0037001F": "通知".encode("utf-16-le"),
+        }
+    )
+    assert extract(blank, "msg", "a.msg").text.startswith("# 通知")
+
+
 def soffice(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     program = folder / "soffice"
     program.write_text(f"#!/bin/sh\n{script}\n")
