@@ -62,6 +62,10 @@ def _checked(path: Path, dataset: Dataset) -> Dataset:
             msg = f"{path} has two questions with the id {question.id!r}; give each its own"
             raise DocumentError(msg)
         seen.add(question.id)
+    empty = [one.id for one in dataset.questions if not (one.text.strip() or one.summary)]
+    if empty:
+        note = f"questions that are empty and can't be asked: {len(empty)}, such as {empty[0]}"
+        dataset = replace(dataset, notes=(*dataset.notes, note))
     texts = {passage.file_name: passage.text for passage in dataset.passages}
     known = [one for one in dataset.questions if one.answers and one.relevant] if texts else []
     astray = [

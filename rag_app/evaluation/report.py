@@ -200,7 +200,8 @@ def _case(one: Outcome) -> str:
         f"[{citation.marker}] {citation.place}": citation.text[:_LONGEST]
         for citation in one.answer.citations
     }
-    shown = question.text or f"Summary of {question.document}"
+    summary = f"Summary of {question.document}" if question.summary else "(empty)"
+    shown = question.text.strip() or summary
     return (
         f'<details><summary>{escape(shown)} <span class="dim">{escape(question.id)}</span>'
         f"</summary>{_list({name: value for name, value in known.items() if value})}"

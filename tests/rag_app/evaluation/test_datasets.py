@@ -162,6 +162,9 @@ def test_answers_that_the_passages_lack(tmp_path: Path) -> None:
     wrong = paragraph(BIRTH, "何处？", "洛阳")
     some = read_dataset(written(tmp_path / "some.json", squad(right, wrong)))
     assert "1 of 2 answers" in some.notes[0]
+    blank = paragraph(BIRTH, " ", "巩县")
+    noted = read_dataset(written(tmp_path / "blank.json", squad(right, blank)))
+    assert "empty and can't be asked: 1" in noted.notes[0]
     with pytest.raises(DocumentError, match="no answer"):
         read_dataset(written(tmp_path / "none.json", squad(wrong)))
 
