@@ -1,17 +1,13 @@
 """Text as it is indexed and shown: cleaned, its pages joined, its script and language known."""
 
 import re
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import Literal
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 """Han characters, as the inside of a class of a regular expression: Unicode's unified ideographs,
 their extensions and compatibility forms."""
 HAN_CHARACTER = re.compile(f"[{HAN}]")
-_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
-_BLOCKS = ((0x3400, 0x4DC0), (0x4E00, 0xA000), (0x20000, 0x323B0))
-"""Of Han characters that have a simplified form."""
 
 Language = Literal["zh", "en"]
 
@@ -63,31 +59,6 @@ def clean(text: str) -> str:
 def without_format(text: str) -> str:
     """Return ``text`` without any format character, as it is compared."""
     return _INVISIBLE.sub("", text)
-
-
-def simplified(text: str) -> str:
-    """Return Chinese text in simplified characters, any other as it is.
-
-    Japanese, which kana tell, has characters of its own that look traditional.
-
-    Example:
-        >>> simplified("保固期為三年"), simplified("東京の天気")
-        ('保固期为三年', '東京の天気')
-    """
-    if not HAN_CHARACTER.search(text) or _KANA.search(text):
-        return text
-    return text.translate(simplified_characters())
-
-
-@lru_cache(maxsize=1)
-def simplified_characters() -> Mapping[int, str]:
-    """Return the table of traditional characters for `str.translate`, from OpenCC's t2s."""
-    from opencc import OpenCC
-
-    characters = [chr(code) for first, end in _BLOCKS for code in range(first, end)]
-    converted = OpenCC("t2s").convert("\n".join(characters)).split("\n")
-    pairs = zip(characters, converted, strict=True)
-    return {ord(before): after for before, after in pairs if before != after}
 
 
 def one_blank_line(text: str) -> str:

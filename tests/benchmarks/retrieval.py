@@ -1,14 +1,18 @@
 """Hybrid, dense and lexical retrieval on the passages of CMRC 2018 trial, in one run.
 
-Each passage is one document; a question counts where its own passage is ranked.
-    python -m tests.benchmarks.retrieval [--data ../shared/data]
+Each passage is one document; a question counts where its own passage is ranked. ``--traditional``
+has the same text in traditional characters; ``--set`` is another set with passages, such as DRCD.
+    python -m tests.benchmarks.retrieval [--data ../shared/data] [--set FILE] [--traditional]
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
+from opencc import OpenCC
+
 from rag_app import RagApp
-from rag_app.evaluation.datasets import read_dataset
+from rag_app.evaluation.datasets import Dataset, read_dataset
 from rag_app.evaluation.figures import figures_of
 from rag_app.evaluation.run import Evaluation
 from rag_app.settings import RetrieverKind, load_settings
@@ -16,11 +20,23 @@ from rag_app.settings import RetrieverKind, load_settings
 KINDS: tuple[RetrieverKind, ...] = ("hybrid", "dense", "lexical")
 
 
+def traditional(dataset: Dataset) -> Dataset:
+    """Return a set with its passages and questions in traditional characters."""
+    convert = OpenCC("s2t").convert
+    passages = (replace(passage, text=convert(passage.text)) for passage in dataset.passages)
+    questions = (replace(question, text=convert(question.text)) for question in dataset.questions)
+    return replace(dataset, passages=tuple(passages), questions=tuple(questions))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--set", type=Path)
+    parser.add_argument("--traditional", action="store_true")
     options = parser.parse_args()
-    dataset = read_dataset(options.data / "cmrc2018" / "cmrc2018_trial.json")
+    dataset = read_dataset(options.set or options.data / "cmrc2018" / "cmrc2018_trial.json")
+    if options.traditional:
+        dataset = traditional(dataset)
     print(f"{len(dataset.questions)} questions, {len(dataset.passages)} passages")
     print(f"{'retriever':<10}{'R@1':>8}{'R@3':>8}{'MRR@10':>8}{'ms':>8}")
     for kind in KINDS:

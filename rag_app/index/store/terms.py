@@ -7,13 +7,15 @@ it stands.
 
 import re
 import unicodedata
+from functools import lru_cache
 from importlib.metadata import version
 
-from rag_app.documents.text import HAN, simplified_characters, without_format
+from rag_app.documents.text import HAN, without_format
 
 # Scripts written without spaces: Han with 々 and 〇, and the Japanese syllabaries.
 _UNSPACED = f"\u3005\u3007\u3041-\u3096\u30a1-\u30fa\u30fc{HAN}"
 _RUNS = re.compile(f"([{_UNSPACED}]+)|([^\\W_{_UNSPACED}]+)")
+_BLOCKS = ((0x3400, 0x4DC0), (0x4E00, 0xA000), (0x20000, 0x323B0))
 
 _ASKING = re.compile(
     r"请问|告诉我|为什么|為什麼|为何|為何|什么|什麼|怎么样|怎么|怎麼|怎样|怎樣|如何|多少|多久|多大|多长|多高|几[个年月日次种]"
@@ -35,11 +37,7 @@ def lexical_version() -> str:
 
 def fold(text: str) -> str:
     """Return `text` as it is compared: nothing invisible, NFKC, simplified, case-folded."""
-    return (
-        unicodedata.normalize("NFKC", without_format(text))
-        .translate(simplified_characters())
-        .casefold()
-    )
+    return unicodedata.normalize("NFKC", without_format(text)).translate(_simplified()).casefold()
 
 
 def document_terms(text: str) -> str:
@@ -87,3 +85,14 @@ def match_expression(terms: list[str]) -> str:
     Terms hold letters and digits only, and are quoted: nothing in a question is query syntax.
     """
     return " OR ".join(f'"{term}"*' if is_prefix(term) else f'"{term}"' for term in terms)
+
+
+@lru_cache(maxsize=1)
+def _simplified() -> dict[int, str]:
+    """Return the table of traditional characters, from OpenCC's t2s conversion."""
+    from opencc import OpenCC
+
+    characters = [chr(code) for first, end in _BLOCKS for code in range(first, end)]
+    converted = OpenCC("t2s").convert("\n".join(characters)).split("\n")
+    pairs = zip(characters, converted, strict=True)
+    return {ord(before): after for before, after in pairs if before != after}

@@ -22,6 +22,7 @@ from model_prep.catalog.onnx_encoder import (
     write_graph,
 )
 from rag_app.models.embeddings.base import FloatArray
+from rag_app.models.embeddings.tokenizer import EncoderTokenizer, Ids
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -42,32 +43,29 @@ class OnnxEncoder:
     """
 
     def __init__(self, folder: Path, dtype: EncoderDtype, threads: int) -> None:
-        from tokenizers import Tokenizer
-
         self.threads = threads
         self._session = _session(folder, dtype)
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        # Changing these while another thread encodes is an error, so texts are cut here.
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self._limit = token_limit(folder) - self._tokenizer.num_special_tokens_to_add(False)
+        self._tokenizer = EncoderTokenizer(folder / "tokenizer.json")
+        self._limit = token_limit(folder)
 
     def encode(self, text: str) -> FloatArray:
         """Return the vector of ``text``, float32 ``[hidden]``, L2-normalized."""
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        encoding.truncate(self._limit)
-        ids = np.array(self._tokenizer.post_process(encoding).ids, np.int64)
-        vector: FloatArray = self._session.run(["vector"], {"input_ids": ids})[0]
-        return vector
+        [ids] = self._tokenizer.ids([text], self._limit)
+        return self._vector(ids)
 
     def encode_all(self, texts: Sequence[str]) -> FloatArray:
         """Return the vectors of ``texts``, float32 ``[len(texts), hidden]``, L2-normalized."""
+        ids = self._tokenizer.ids(texts, self._limit)
         with ThreadPoolExecutor(self.threads) as pool:
-            return np.array(list(pool.map(self.encode, texts)))
+            return np.array(list(pool.map(self._vector, ids)))
 
     def count_tokens(self, text: str) -> int:
         """Return how many tokens ``text`` has, however long it is."""
-        return len(self._tokenizer.encode(text).ids)
+        return self._tokenizer.count(text)
+
+    def _vector(self, ids: Ids) -> FloatArray:
+        vector: FloatArray = self._session.run(["vector"], {"input_ids": ids})[0]
+        return vector
 
 
 def _session(folder: Path, dtype: EncoderDtype) -> "InferenceSession":

@@ -18,7 +18,6 @@ from model_prep.catalog.onnx_encoder import (
     supports,
     update_with_samples,
 )
-from rag_app.documents.text import simplified
 from rag_app.errors import ModelError
 from rag_app.models.cores import physical_cores
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
@@ -39,9 +38,7 @@ class SentenceTransformerEmbeddings(DocumentEmbeddings):
     """A sentence-transformers folder, with the prefixes of its catalog entry if it has one.
 
     BERT folders go through ONNX Runtime, others through sentence-transformers, which takes seconds
-    to import. Either way a question does not wait for passages that are being embedded. Traditional
-    characters are embedded as simplified ones, which these models know better; the vectors of
-    simplified text are what they always were.
+    to import. Either way a question does not wait for passages that are being embedded.
 
     Args:
         folder: Holds the model.
@@ -102,7 +99,7 @@ class SentenceTransformerEmbeddings(DocumentEmbeddings):
 
     def embed_array(self, texts: Sequence[str]) -> FloatArray:
         """See `DocumentEmbeddings.embed_array`."""
-        prefixed = [self.passage_prefix + simplified(text) for text in texts]
+        prefixed = [self.passage_prefix + text for text in texts]
         if self._onnx:
             return self._onnx.encode_all(prefixed)
         with self._passages:
@@ -110,7 +107,7 @@ class SentenceTransformerEmbeddings(DocumentEmbeddings):
 
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a question, L2-normalized."""
-        prefixed = self.query_prefix + simplified(text)
+        prefixed = self.query_prefix + text
         if self._onnx:
             found: list[float] = self._onnx.encode(prefixed).tolist()
             return found

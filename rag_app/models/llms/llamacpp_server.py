@@ -87,6 +87,8 @@ class ServerOptions:
         params.n_batch = params.n_ubatch = _BATCH
         params.n_gpu_layers = self.gpu_layers
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self.threads
+        # Threads that have nothing to do sleep: others may need their cores.
+        params.cpuparams.poll = params.cpuparams_batch.poll = 0
         params.cache_ram_mib = _CACHED_PROMPTS_MIB
         params.warmup = False  # the first question warms it up all the same
         params.verbosity = -1

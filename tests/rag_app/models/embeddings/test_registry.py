@@ -91,14 +91,6 @@ def test_a_vector_does_not_depend_on_what_is_embedded_beside_it(copied: Path) ->
     np.testing.assert_array_equal(quick.embed_array(TEXTS * 8), np.array(alone * 8, np.float32))
 
 
-def test_traditional_text_is_embedded_as_simplified(
-    embeddings: SentenceTransformerEmbeddings,
-) -> None:
-    pair = embeddings.embed_array(["李白病逝於當塗。", "李白病逝于当涂。"])
-    np.testing.assert_array_equal(pair[0], pair[1])
-    assert embeddings.embed_query("國") == embeddings.embed_query("国")
-
-
 def test_the_fingerprint_is_of_the_weights_and_not_of_the_place(
     tiny_embeddings: Path, tmp_path: Path
 ) -> None:
