@@ -9,7 +9,8 @@ RagAppError
 │   └── EmbeddingMismatchError  it was made with another embedding model
 ├── QuestionError          the question is empty or far too long
 └── ModelError             a model is missing, truncated, or fails
-    └── PromptTooLongError what it is asked does not fit its window
+    ├── PromptTooLongError what it is asked does not fit its window
+    └── SchemaError        the schema that its answer must follow is none
 
 The message is one line: what is wrong, then what to do.
 Command lines print it on stderr and exit with 1.
@@ -50,6 +51,10 @@ class ModelError(RagAppError):
 
 class PromptTooLongError(ModelError):
     """What the model is asked does not fit its window."""
+
+
+class SchemaError(ModelError):
+    """The schema that an answer must follow is none, or of a kind the model's backend lacks."""
 
 
 class QuestionError(RagAppError):

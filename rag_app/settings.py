@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     chunk_overlap: int = Field(default=CHUNK_OVERLAP, ge=0)
     """Characters."""
     max_file_bytes: int = Field(default=MAX_FILE_BYTES, ge=1)
+    max_passages: int | None = Field(default=None, ge=1)
+    """Of one document; one that has more is refused."""
 
     ocr: OcrMode = "auto"
     """Whether pictures are read: where there is no text, always, or never."""
@@ -130,16 +132,24 @@ class Settings(BaseSettings):
     # Server
     api_key: SecretStr | None = None
     """Clients must send it; several are separated by commas. Never sent anywhere."""
+    api_key_file: Path | None = None
+    """A key in each line, alone or as ``NAME KEY [read|write] [index:NAME …]``."""
     queue_limit: int = Field(default=64, ge=0)
     """Requests that may wait for the model; one more is told to come back later."""
     request_seconds: float = Field(default=1800.0, gt=0)
     """Time after which a request is given up, waiting included."""
+    read_seconds: float = Field(default=30.0, gt=0)
+    """Longest wait for the next part of a request that a client is sending."""
     reply_limit: int = Field(default=4096, ge=1)
     """Most tokens a request may ask for."""
     requests_per_minute: int = Field(default=0, ge=0)
     """For each key; 0 is no limit."""
     log_prompts: bool = False
     """Write questions and prompts into the log."""
+    upload_passages: int = Field(default=20_000, ge=1)
+    """Most passages of an uploaded document."""
+    job_seconds: float = Field(default=6 * 3600.0, gt=0)
+    """Time after which the indexing of an upload is given up."""
     max_body_bytes: int = Field(default=8 * 2**20, ge=1)
     """Of a request that uploads nothing."""
     max_upload_bytes: int = Field(default=2 * 2**30, ge=1)

@@ -115,22 +115,24 @@ class ControlTokens:
         return text
 
     def escape_messages(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Return chat messages, as OpenAI's API has them, with the text of each escaped."""
+        """Return chat messages, as OpenAI's API has them, with all text in them escaped."""
         return [
-            {**message, "content": self._content(message.get("content"))} for message in messages
+            {
+                name: self.escape_all(value) if name in ("content", "tool_calls") else value
+                for name, value in message.items()
+            }
+            for message in messages
         ]
 
-    def _content(self, content: Any) -> Any:
-        if isinstance(content, str):
-            return self.escape(content)
-        if not isinstance(content, list):
-            return content
-        return [
-            {**part, "text": self.escape(part["text"])}
-            if isinstance(part, dict) and isinstance(part.get("text"), str)
-            else self._content(part)
-            for part in content
-        ]
+    def escape_all(self, value: Any) -> Any:
+        """Return a JSON value with every string in it escaped, but for the keys."""
+        if isinstance(value, str):
+            return self.escape(value)
+        if isinstance(value, Mapping):
+            return {name: self.escape_all(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.escape_all(item) for item in value]
+        return value
 
 
 def _broken(match: re.Match[str]) -> str:

@@ -1,5 +1,6 @@
 """``rag-app serve``: an OpenAI-compatible API and a page over the indexes."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,9 +22,18 @@ def serve(
         list[str] | None,
         typer.Option(help="Key that clients must send; can be repeated. Or RAG_APP_API_KEY."),
     ] = None,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keys, one in each line, which may have names and scopes; see the README.",
+        ),
+    ] = None,
     cors_origin: Annotated[
         list[str] | None,
-        typer.Option(metavar="URL", help="Web pages from here may use the server; repeatable."),
+        typer.Option(
+            metavar="URL", help="Web pages from here may use the server; repeatable; '*' is all."
+        ),
     ] = None,
     workers_limit: Annotated[
         int | None, typer.Option(help="Requests that the model works on together (default 4).")
@@ -53,15 +63,21 @@ def serve(
     settings = load_settings(
         parallel=workers_limit, queue_limit=queue_limit, request_seconds=request_seconds,
         requests_per_minute=requests_per_minute, log_prompts=log_prompts or None,
-        prompts=prompts, embedding=embedding, **model,
+        prompts=prompts, embedding=embedding, api_key_file=api_key_file, **model,
     )  # fmt: skip
     if "parallel" not in settings.model_fields_set:
         settings = settings.model_copy(update={"parallel": 4})
-    access = access_for(host, api_key or settings.client_keys, cors_origin or [])
+    keys = api_key or settings.client_keys
+    access = access_for(host, keys, cors_origin or [], settings.api_key_file)
     with listen(host, port) as listening, RagApp(settings=settings) as engine:
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listening.getsockname()[1]}"
-        run(
-            engine, listening, access=access, only=index or [],
-            ready=lambda: show.messages.print(f"serving {address}  (Ctrl-C ends)"),
-        )  # fmt: skip
+
+        def ready() -> None:
+            show.messages.print(f"serving {address}  (Ctrl-C ends)")
+            if access.origins:
+                origins = " ".join(access.origins)
+                alone = "" if access.keys else ", without a key"
+                show.messages.print(f"web pages of these origins may use it{alone}: {origins}")
+
+        run(engine, listening, access=access, only=index or [], ready=ready)

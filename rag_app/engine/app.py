@@ -317,6 +317,7 @@ class RagApp:
             chunk_overlap=self.settings.chunk_overlap,
             splitter=self.resources.given.splitter,
             max_bytes=self.settings.max_file_bytes,
+            max_passages=self.settings.max_passages,
             ocr=self.settings.ocr,
             **options,
         )

@@ -14,8 +14,10 @@ from starlette.middleware.cors import CORSMiddleware
 import rag_app
 from rag_app.engine import RagApp
 from rag_app.server import errors, uploads
+from rag_app.server.connections import timed
 from rag_app.server.index_registry import IndexRegistry
 from rag_app.server.indexing_jobs import IndexingJobs
+from rag_app.server.middleware.paths import PathsMiddleware
 from rag_app.server.middleware.request_log import Metrics, RequestLogMiddleware
 from rag_app.server.middleware.security import Access, SecurityMiddleware
 from rag_app.server.queueing import Queues
@@ -93,7 +95,8 @@ def _middleware(access: Access, settings: Settings, metrics: Metrics) -> list[Mi
                 allow_headers=["*"],
             )
         )
-    return [*layers, Middleware(SecurityMiddleware, access=access, settings=settings)]
+    security = Middleware(SecurityMiddleware, access=access, settings=settings)
+    return [*layers, Middleware(PathsMiddleware), security]
 
 
 def _sweep(registry: IndexRegistry) -> None:
@@ -117,6 +120,8 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            http=timed(app.state.registry.settings.read_seconds),
+            ws="none",
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
         super().__init__(config)

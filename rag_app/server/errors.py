@@ -1,6 +1,7 @@
 """Errors as OpenAI's API gives them: one object, the right status, never a traceback."""
 
 import logging
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,8 +18,10 @@ from rag_app.errors import (
     PromptTooLongError,
     QuestionError,
     RagAppError,
+    SchemaError,
     SettingsError,
 )
+from rag_app.settings import indexes_folder
 
 _STATUS: Mapping[type, int] = {
     SettingsError: 400,
@@ -28,6 +31,7 @@ _STATUS: Mapping[type, int] = {
     IndexStoreError: 503,
     ModelError: 503,
     PromptTooLongError: 400,
+    SchemaError: 400,
     TimeoutError: 504,
 }
 _log = logging.getLogger("rag_app.server")
@@ -39,6 +43,7 @@ _TYPES = {
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
+    408: "timeout_error",
     409: "conflict_error",
     413: "request_too_large",
     422: "invalid_request_error",
@@ -94,32 +99,66 @@ def body_of(error: BaseException) -> dict[str, Any]:
     """Return the error object for what went wrong in mid-stream."""
     if isinstance(error, ApiError):
         return error_body(error.status_code, error.detail, code=error.code, param=error.param)
+    if isinstance(error, PromptTooLongError):
+        code = "context_length_exceeded"
+        return error_body(status_of(error), str(error), code=code, param="messages")
     if isinstance(error, RagAppError):
-        return error_body(status_of(error), str(error))
+        return error_body(status_of(error), _public(str(error)))
     if isinstance(error, TimeoutError):
         return error_body(504, "the request took too long and was given up", code="timeout")
     return error_body(500, "unexpected error; see the server's log")
+
+
+def _public(message: str) -> str:
+    """Return a message without the server's own folders: clients know indexes by name."""
+    return message.replace(f"{indexes_folder()}{os.sep}", "")
 
 
 def _response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> JSONResponse:
     return JSONResponse(body, status, headers=dict(headers or {}))
 
 
+def _unrouted(request: Request, error: StarletteHTTPException) -> ApiError:
+    """Return the error of a request that no route takes, or whose body is no form."""
+    asked, headers = f"{request.method} {request.url.path}", error.headers
+    if error.status_code == 404:
+        msg = f"there is no {asked}; see /openapi.json"
+        return ApiError(404, msg, code="unknown_url", headers=headers)
+    if error.status_code == 405:
+        msg = f"{asked} is not allowed; see /openapi.json"
+        return ApiError(405, msg, code="method_not_supported", headers=headers)
+    return ApiError(error.status_code, str(error.detail), headers=headers)
+
+
+def _invalid(request: Request, problem: Mapping[str, Any]) -> ApiError:
+    """Return the error of a request that is not as its schema says."""
+    if problem["type"] == "json_invalid":
+        reason = problem.get("ctx", {}).get("error", "")
+        msg = f"the body is no valid JSON: {reason} at character {problem['loc'][-1]}"
+        return ApiError(400, msg, code="invalid_json")
+    sent = request.headers.get("content-type", "")
+    if problem["loc"] == ("body",) and "json" not in sent and "form-data" not in sent:
+        named = f"not {sent}" if sent else "it is missing"
+        msg = f"the header Content-Type must be application/json; {named}"
+        return ApiError(400, msg, code="invalid_content_type")
+    place = ".".join(str(part) for part in problem["loc"] if part not in ("body", ONE, MANY))
+    message = f"{place}: {problem['msg']}" if place else str(problem["msg"])
+    return ApiError(400, message, param=place or None)
+
+
 def install(app: FastAPI) -> None:
     """Have ``app`` answer every error with the standard object."""
 
     @app.exception_handler(StarletteHTTPException)
-    async def http(_: Request, error: StarletteHTTPException) -> JSONResponse:
-        code, param = getattr(error, "code", None), getattr(error, "param", None)
-        body = error_body(error.status_code, str(error.detail), code=code, param=param)
+    async def http(request: Request, error: StarletteHTTPException) -> JSONResponse:
+        if not isinstance(error, ApiError):
+            error = _unrouted(request, error)
+        body = error_body(error.status_code, error.detail, code=error.code, param=error.param)
         return _response(error.status_code, body, error.headers)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if part not in ("body", ONE, MANY))
-        message = f"{place}: {first['msg']}" if place else str(first["msg"])
-        return _response(400, error_body(400, message, param=place or None))
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        return _response(400, body_of(_invalid(request, error.errors()[0])))
 
     async def other(_: Request, error: Exception) -> JSONResponse:
         if (status := status_of(error)) == 500:

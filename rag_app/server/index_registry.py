@@ -7,8 +7,9 @@ import shutil
 import threading
 import unicodedata
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 from fastapi import Depends, Request
 
@@ -16,8 +17,10 @@ from rag_app.engine import RagApp
 from rag_app.errors import IndexStoreError, ModelError
 from rag_app.index.store.folders import delete_index, index_names
 from rag_app.index.store.records import IndexMeta
+from rag_app.index.store.store import IndexStore
 from rag_app.server import uploads
 from rag_app.server.errors import ApiError
+from rag_app.server.middleware.keys import ApiKey, sent_key
 from rag_app.server.schemas.indexes import IndexInfo
 from rag_app.settings import Settings, indexes_folder
 
@@ -48,9 +51,20 @@ class IndexRegistry:
         self.base = base
         self._root = indexes_folder()
         self._only = {folder.name: folder for folder in map(self._folder_of, only)}
+        self._key: ApiKey | None = None
         self._engines: dict[str, RagApp] = {}
         self._embeddings: dict[str, DocumentEmbeddings] = {}
         self._guard = threading.RLock()
+
+    def opened_by(self, key: ApiKey | None) -> Self:
+        """Return a view of this registry as somebody with that key sees it."""
+        view = copy(self)
+        view._key = key
+        return view
+
+    def shows(self, name: str) -> bool:
+        """Return whether an index of that name, there or not, may be seen."""
+        return self._key is None or self._key.opens(name)
 
     @property
     def settings(self) -> Settings:
@@ -85,9 +99,8 @@ class IndexRegistry:
 
     def names(self) -> list[str]:
         """Return the names of all indexes."""
-        if self._only:
-            return sorted(self._only)
-        return index_names(self._root)
+        names = sorted(self._only) or index_names(self._root)
+        return [name for name in names if self.shows(name)]
 
     def info(self, name: str) -> IndexInfo:
         """Return what is in an index; one that can't be read says why."""
@@ -125,16 +138,23 @@ class IndexRegistry:
     def create(self, name: str) -> IndexInfo:
         """Make an empty index; its name may be normalized.
 
+        A folder without an index in it, as a full disk leaves one, is taken over.
+
         Raises:
-            ApiError: 400 for the name; 409, it is there already; 403, the indexes are fixed.
+            ApiError: 400 for the name; 409, it is there already; 403, the indexes are fixed, or
+                the key opens others only.
         """
         name = _index_name(name)
+        if not self.shows(name):
+            msg = f"this key does not open an index {name!r}"
+            raise ApiError(403, msg, code="insufficient_permissions")
         with self._guard:
-            self._check_open()
-            if self.folder(name).exists():
+            self.check_open()
+            folder = self.folder(name)
+            if folder.is_file() or IndexStore(folder).exists():
                 raise ApiError(409, f"there is an index {name!r} already", code="index_exists")
             embeddings = self.embeddings(self.settings.embedding)
-            engine = self.base.over(self.folder(name), embeddings)
+            engine = self.base.over(folder, embeddings)
             size, overlap = self.settings.chunk_size, self.settings.chunk_overlap
             engine.store.create(IndexMeta.of(embeddings, size, overlap))
             engine.close()
@@ -148,7 +168,7 @@ class IndexRegistry:
         """
         engine = self.engine(name)
         with self._guard:
-            self._check_open()
+            self.check_open()
             try:
                 delete_index(engine.store)
             finally:
@@ -214,7 +234,12 @@ class IndexRegistry:
     def _folder_of(self, index: str) -> Path:
         return self.settings.model_copy(update={"index": index}).index_folder
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Say whether indexes may be made and deleted.
+
+        Raises:
+            ApiError: 403, the indexes are fixed.
+        """
         if self._only:
             msg = "the indexes of this server are fixed: it was started with --index"
             raise ApiError(403, msg)
@@ -238,14 +263,17 @@ def document_id(source: str) -> str:
 
 
 def document_name(source: str, index: Path) -> str:
-    """Return the file name of a document, after its folders where it was uploaded with some."""
+    """Return the file name of a document, after its folders where it was uploaded with some.
+
+    Clients get this in place of its path: where the server keeps files is not theirs to know.
+    """
     path, files = PurePath(source), (index / uploads.FILES).resolve()
     return path.relative_to(files).as_posix() if path.is_relative_to(files) else path.name
 
 
 def _registry(request: Request) -> IndexRegistry:
     registry: IndexRegistry = request.app.state.registry
-    return registry
+    return registry.opened_by(sent_key(request))
 
 
 Registry = Annotated[IndexRegistry, Depends(_registry)]

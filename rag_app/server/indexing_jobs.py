@@ -1,12 +1,14 @@
-"""Indexing in the background, one job at a time, each followed as it goes on."""
+"""Indexing in the background: fair between indexes, bounded, cancellable, each job followed."""
 
 import asyncio
 import logging
 import threading
+import time
 import uuid
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,24 +27,49 @@ if TYPE_CHECKING:
 _KEPT = 200
 """Jobs that are remembered; the oldest of those that ended go first."""
 _MOST_WAITING = 1000
+_TOGETHER = 4
+"""Indexes that are written at once; each by one job at a time."""
+_MOST_ATTEMPTS = 2
+"""Times that a job may be running when the server dies; then it is not begun again."""
 
 _log = logging.getLogger("rag_app.server")
 
 
+class _StoppedError(Exception):
+    """A job was ended before its time."""
+
+
+@dataclass
+class _Run:
+    """A job, and what is needed to do it and to end it."""
+
+    job: Job
+    folder: Path
+    suspect: bool
+    """It was running when the server died: whatever runs beside it would be suspected too."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    stop: threading.Event = field(default_factory=threading.Event)
+    task: asyncio.Task[None] | None = None
+
+
 class IndexingJobs:
-    """All indexing jobs of a server, oldest first. For the event loop's thread only."""
+    """All indexing jobs of a server, oldest first. For the event loop's thread only.
+
+    Jobs of one index are done in turn. Of several indexes some are written together, and the one
+    that waited longest comes next, so that nobody waits for all that somebody else uploaded.
+    """
 
     def __init__(self, registry: IndexRegistry) -> None:
         self._registry = registry
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._changed: dict[str, asyncio.Event] = {}
-        self._worker = ThreadPoolExecutor(1, "indexing")
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._runs: OrderedDict[str, _Run] = OrderedDict()
+        self._served: dict[str, float] = {}
+        """When a job of an index was begun last."""
+        self._workers = ThreadPoolExecutor(_TOGETHER, "indexing")
         self.closing = threading.Event()
         """Set when the server ends: what is being indexed is given up."""
 
     def __iter__(self) -> Iterator[Job]:
-        return iter(list(self._jobs.values()))
+        return iter([run.job for run in self._runs.values()])
 
     def start(self, index: str, folder: Path) -> Job:
         """Have the files in a folder of an index indexed, after the jobs that wait already.
@@ -55,14 +82,13 @@ class IndexingJobs:
             ApiError: 429, too many jobs wait.
         """
         self.check_room()
-        total = len(uploads.contents(folder))
-        job = Job(id=uuid.uuid4().hex, index=index, total=total)
-        self._jobs[job.id] = job
-        self._changed[job.id] = asyncio.Event()
+        job = Job(id=uuid.uuid4().hex, index=index, total=len(uploads.contents(folder)))
+        attempts = uploads.attempts(folder)
+        self._runs[job.id] = run = _Run(job, folder, suspect=attempts > 0)
         self._forget()
-        task = asyncio.create_task(self._run(job, folder))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if attempts >= _MOST_ATTEMPTS:
+            self._set_aside(run, "the server ended twice while it was indexed")
+        self._begin()
         return job
 
     def check_room(self) -> None:
@@ -71,8 +97,9 @@ class IndexingJobs:
         Raises:
             ApiError: 429, too many jobs wait.
         """
-        if len(self._tasks) >= _MOST_WAITING:
-            msg = f"{len(self._tasks)} indexing jobs wait; try again later"
+        waiting = sum(not run.job.ended for run in self._runs.values())
+        if waiting >= _MOST_WAITING:
+            msg = f"{waiting} indexing jobs wait; try again later"
             raise ApiError(429, msg, code="overloaded", headers={"Retry-After": "60"})
 
     def get(self, job_id: str) -> Job:
@@ -81,16 +108,40 @@ class IndexingJobs:
         Raises:
             ApiError: 404.
         """
-        if job_id not in self._jobs:
+        if job_id not in self._runs:
             raise ApiError(404, f"no job {job_id!r}; old ones are forgotten", code="job_not_found")
-        return self._jobs[job_id]
+        return self._runs[job_id].job
+
+    def unfinished(self, index: str) -> list[Job]:
+        """Return the jobs of an index that wait or run."""
+        return [job for job in self if job.index == index and not job.ended]
+
+    def notes(self, index: str) -> list[str]:
+        """Return what readers of an answer from an index should know: documents may be missing."""
+        left = sum(max(job.total - job.documents, 1) for job in self.unfinished(index))
+        return [f"{left} files are still being indexed"] if left else []
+
+    async def cancel(self, jobs: Iterable[Job]) -> None:
+        """End jobs, and wait until they have ended.
+
+        What they indexed stays, and the files that they did not are deleted.
+        """
+        runs = [self._runs[job.id] for job in jobs if not job.ended]
+        for run in runs:
+            run.stop.set()
+            if run.task is None:
+                await asyncio.to_thread(uploads.drop, run.folder)
+                self._note(run, status="cancelled")
+        tasks = [run.task for run in runs if run.task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def follow(self, job: Job) -> AsyncIterator[dict[str, Any]]:
         """Yield the job now and after every change, up to its end."""
+        run = self._runs[job.id]
         while True:
-            changed = self._changed.get(job.id)
+            changed = run.changed
             yield job.model_dump()
-            if job.ended or changed is None:
+            if job.ended:
                 return
             await changed.wait()
 
@@ -106,53 +157,120 @@ class IndexingJobs:
     async def close(self) -> None:
         """End what is being indexed; the next start goes on, since the files are there."""
         self.closing.set()
-        for task in self._tasks:
+        tasks = [run.task for run in self._runs.values() if run.task is not None]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.to_thread(self._worker.shutdown, cancel_futures=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(self._workers.shutdown, cancel_futures=True)
 
     def _forget(self) -> None:
-        ended = [job.id for job in self._jobs.values() if job.ended]
-        for job_id in ended[: max(len(self._jobs) - _KEPT, 0)]:
-            del self._jobs[job_id], self._changed[job_id]
+        ended = [job.id for job in self if job.ended]
+        for job_id in ended[: max(len(self._runs) - _KEPT, 0)]:
+            del self._runs[job_id]
 
-    def _note(self, job: Job, **values: Any) -> None:
+    def _note(self, run: _Run, **values: Any) -> None:
         for name, value in values.items():
-            setattr(job, name, value)
-        changed, self._changed[job.id] = self._changed[job.id], asyncio.Event()
+            setattr(run.job, name, value)
+        changed, run.changed = run.changed, asyncio.Event()
         changed.set()
 
-    async def _run(self, job: Job, folder: Path) -> None:
+    def _begin(self) -> None:
+        """Begin as many of the jobs that wait as may run now."""
+        while not self.closing.is_set() and (run := self._next()) is not None:
+            self._served[run.job.index] = time.monotonic()
+            run.task = asyncio.create_task(self._run(run))
+
+    def _next(self) -> _Run | None:
+        runs = self._runs.values()
+        running = [run for run in runs if run.task and not run.job.ended]
+        first: dict[str, _Run] = {}
+        for run in runs:
+            if run.task is None and not run.job.ended:
+                first.setdefault(run.job.index, run)
+        busy = {run.job.index for run in running}
+        free = [run for index, run in first.items() if index not in busy]
+        if len(running) >= _TOGETHER or not free or any(run.suspect for run in running):
+            return None
+        chosen = min(free, key=lambda run: self._served.get(run.job.index, 0.0))
+        return None if chosen.suspect and running else chosen
+
+    async def _run(self, run: _Run) -> None:
         loop = asyncio.get_running_loop()
+
+        def note(**values: Any) -> None:
+            loop.call_soon_threadsafe(lambda: self._note(run, **values))
+
+        try:
+            done = await loop.run_in_executor(self._workers, self._work, run, note)
+            self._note(run, **done, status="done")
+        except _StoppedError:
+            self._note(run, status="cancelled")
+        except TimeoutError as error:
+            self._set_aside(run, str(error))
+        except (RagAppError, ApiError) as error:
+            self._note(run, status="failed", error=getattr(error, "detail", str(error)))
+        except Exception:
+            _log.exception("an indexing job failed")
+            self._note(run, status="failed", error="unexpected error; see the server's log")
+        finally:
+            _log_end(run.job)
+            self._begin()
+
+    def _work(self, run: _Run, note: Any) -> dict[str, Any]:
+        """Index the files of a job, in a thread of its own; return what became of them."""
+        folder, started = run.folder, time.monotonic()
+        limit = self._registry.settings.job_seconds
 
         def progress(now: "IndexProgress") -> None:
             if self.closing.is_set():
                 raise ApiError(503, "the server was shut down", code="shutting_down")
-            values = {"documents": now.documents, "total": now.total, "passages": now.chunks}
-            loop.call_soon_threadsafe(lambda: self._note(job, **values))
+            if run.stop.is_set():
+                raise _StoppedError
+            if time.monotonic() - started > limit:
+                msg = f"it took longer than {limit:g} seconds (RAG_APP_JOB_SECONDS)"
+                raise TimeoutError(msg)
+            note(documents=now.documents, total=now.total, passages=now.chunks)
 
-        def work() -> dict[str, Any]:
-            loop.call_soon_threadsafe(lambda: self._note(job, status="running"))
-            engine = self._registry.engine(job.index)
+        note(status="running")
+        uploads.attempt(folder)
+        try:
+            if run.stop.is_set():
+                raise _StoppedError
+            engine = self._registry.engine(run.job.index)
             stored = engine.store.folder / uploads.FILES
             files = uploads.contents(folder)
             targets = {file: stored / file.relative_to(folder) for file in files}
             before = _hashes(engine)
-            report = engine.index(list(targets), progress=progress, destinations=targets)
+            limited = engine.using(max_passages=self._registry.settings.upload_passages)
+            report = limited.index(list(targets), progress=progress, destinations=targets)
             if folder != stored:
                 indexed = [file.relative_to(folder) for file in targets if not file.exists()]
                 uploads.end(folder, engine.store.folder, indexed)
             return _outcome(report, targets, stored, before, _hashes(engine))
+        except _StoppedError:
+            uploads.drop(folder)
+            raise
+        finally:
+            uploads.settle(folder)
 
-        try:
-            self._note(job, **await loop.run_in_executor(self._worker, work), status="done")
-        except (RagAppError, ApiError) as error:
-            reason = getattr(error, "detail", str(error))
-            _log.warning("an indexing job failed: %s", reason)
-            self._note(job, status="failed", error=reason)
-        except Exception:
-            _log.exception("an indexing job failed")
-            self._note(job, status="failed", error="unexpected error; see the server's log")
+    def _set_aside(self, run: _Run, reason: str) -> None:
+        """Keep the files of a job that would harm again, without indexing them."""
+        kept = uploads.set_aside(run.folder)
+        _log.warning("an upload into %s is kept in %s: %s", run.job.index, kept, reason)
+        error = f"{reason}; its files are set aside: upload them in smaller parts"
+        self._note(run, status="failed", error=error)
+
+
+def _log_end(job: Job) -> None:
+    for failure in job.failed:
+        _log.warning("%s was not indexed into %s: %s", failure.name, job.index, failure.reason)
+    message = f"indexing job {job.id} of {job.index}: {job.status}"
+    if job.error:
+        _log.warning("%s (%s)", message, job.error)
+    else:
+        _log.info(
+            "%s, %d of %d files, %d passages", message, job.documents, job.total, job.passages
+        )
 
 
 def _jobs(request: Request) -> IndexingJobs:

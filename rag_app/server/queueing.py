@@ -21,9 +21,12 @@ from rag_app.settings import Settings
 
 DONE = "[DONE]"
 """What ends a stream of OpenAI's API."""
+WAITING = object()
+"""In place of an event: a comment, which clients pass over, says that the server is there."""
 
 _RETRY_SECONDS = 5
 """What a client that is turned away is told to wait."""
+_QUIET_SECONDS = 10
 _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _log = logging.getLogger("rag_app.server")
 
@@ -53,8 +56,13 @@ class Admission:
         self.inside = 0
         """Requests that are worked on or wait."""
 
-    async def enter(self) -> None:
-        """Wait for a slot; `leave` gives it back.
+    @property
+    def is_full(self) -> bool:
+        """Whether who joins now must wait."""
+        return self._free.locked()
+
+    def join(self) -> "Place":
+        """Take a place in the queue.
 
         Raises:
             ApiError: 429, there are too many before this one.
@@ -66,26 +74,51 @@ class Admission:
                 code="overloaded",
                 headers={"Retry-After": str(_RETRY_SECONDS)},
             )
-        self.inside += 1
-        try:
-            await self._free.acquire()
-        except BaseException:
-            self.inside -= 1
-            raise
+        return Place(self, self._free)
 
-    def leave(self) -> None:
-        """Give the slot back."""
-        self.inside -= 1
-        self._free.release()
+    async def enter(self) -> "Place":
+        """Join the queue, and wait for a slot.
+
+        Raises:
+            ApiError: 429, there are too many before this one.
+        """
+        place = self.join()
+        try:
+            await place.wait()
+        except BaseException:
+            place.leave()
+            raise
+        return place
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """Hold a slot for a block."""
-        await self.enter()
+        place = await self.enter()
         try:
             yield
         finally:
-            self.leave()
+            place.leave()
+
+
+class Place:
+    """A request's place in an `Admission`: it waits for a slot, has one, or has left."""
+
+    def __init__(self, queue: Admission, slots: asyncio.Semaphore) -> None:
+        self._queue = queue
+        self._slots = slots
+        self._holds_slot = False
+        queue.inside += 1
+
+    async def wait(self) -> None:
+        """Wait for a slot."""
+        await self._slots.acquire()
+        self._holds_slot = True
+
+    def leave(self) -> None:
+        """Give up the place, and the slot if it has one."""
+        self._queue.inside -= 1
+        if self._holds_slot:
+            self._slots.release()
 
 
 class Generation(Protocol):
@@ -114,13 +147,17 @@ class Queues:
         self.generating = Admission(settings.parallel, settings.queue_limit)
         """Requests to the language model."""
         self.embedding = Admission(1, 4 * settings.queue_limit)
-        """Requests to the embedding model and the indexes."""
+        """Requests to the embedding model."""
+        self.searching = Admission(1, 4 * settings.queue_limit)
+        """Requests to the indexes, which a list of texts to embed must not keep waiting."""
         self.seconds = settings.request_seconds
         self._metrics = metrics
         # One thread: work that was given up ends before the next begins.
         self._embedder = ThreadPoolExecutor(1, "embedding")
+        self._searcher = ThreadPoolExecutor(1, "searching")
         metrics.watch("generating", lambda: self.generating.inside)
         metrics.watch("embedding", lambda: self.embedding.inside)
+        metrics.watch("searching", lambda: self.searching.inside)
 
     async def answer(self, request: Request, generation: Generation, *, stream: bool) -> Any:
         """Answer with generated text, in a slot of the language model; count its tokens."""
@@ -129,36 +166,52 @@ class Queues:
             usage = generation.usage
             self._metrics.count_tokens(usage.prompt_tokens, usage.completion_tokens)
 
+        if not stream:
+            response = await self._run(request, generation.whole, self.generating.slot())
+            count()
+            return response.model_dump(exclude_unset=True)
+        waits, place = self.generating.is_full, self.generating.join()
+
+        async def events() -> AsyncIterator[Any]:
+            if waits:
+                yield WAITING
+            await place.wait()
+            async for event in generation.stream():
+                yield event
+
         def end() -> None:
-            self.generating.leave()
+            place.leave()
             count()
 
-        if stream:
-            await self.enter(request)
-            return EventStream(generation.stream(), seconds=self.seconds, release=end)
-        response = await self._run(request, generation.whole, self.generating.slot())
-        count()
-        return response.model_dump(exclude_unset=True)
+        return EventStream(events(), seconds=self.seconds, release=end)
 
-    async def enter(self, request: Request) -> None:
+    async def enter(self, request: Request) -> Place:
         """Wait for a slot of the language model, as long as the client does."""
-
-        async def entered() -> bool:
-            await self.generating.enter()
-            return True
-
-        await self._run(request, entered)
+        return await self._run(request, self.generating.enter)
 
     async def embed(
         self, request: Request, work: Callable[[Callable[..., None]], Result]
     ) -> Result:
-        """Return what ``work`` gives, done in a thread of its own, one after the other.
+        """Return what ``work`` gives, which embeds; one request is done after the other.
 
         Args:
             request: Whose client waits for it.
             work: Given a function that raises where nobody waits any more, to be called from time
                 to time; its arguments don't matter.
         """
+        return await self._in_turn(request, work, self.embedding, self._embedder)
+
+    async def search(self, request: Request, work: Callable[[], Result]) -> Result:
+        """Return what ``work`` gives, which searches; one request is done after the other."""
+        return await self._in_turn(request, lambda _: work(), self.searching, self._searcher)
+
+    async def _in_turn(
+        self,
+        request: Request,
+        work: Callable[[Callable[..., None]], Result],
+        admission: Admission,
+        thread: ThreadPoolExecutor,
+    ) -> Result:
         gone = threading.Event()
 
         def check(*_: Any) -> None:
@@ -168,15 +221,16 @@ class Queues:
         async def working() -> Result:
             loop = asyncio.get_running_loop()
             try:
-                return await loop.run_in_executor(self._embedder, work, check)
+                return await loop.run_in_executor(thread, work, check)
             finally:
                 gone.set()
 
-        return await self._run(request, working, self.embedding.slot())
+        return await self._run(request, working, admission.slot())
 
     def close(self) -> None:
-        """End what is being embedded."""
-        self._embedder.shutdown(wait=False, cancel_futures=True)
+        """End what is being embedded and searched."""
+        for thread in (self._embedder, self._searcher):
+            thread.shutdown(wait=False, cancel_futures=True)
 
     async def _run(
         self,
@@ -233,7 +287,9 @@ async def while_wanted(scope: Scope, receive: Receive, work: Awaitable[Result]) 
             return await working
         if gone.done():
             return None
-        raise ApiError(503, "the server is being shut down; try again later", code="shutting_down")
+        msg = "the server is being shut down; try again later"
+        headers = {"Retry-After": str(_RETRY_SECONDS)}
+        raise ApiError(503, msg, code="shutting_down", headers=headers)
     finally:
         for task in tasks:
             task.cancel()
@@ -288,14 +344,40 @@ class EventStream(Response):
                 self._release()
 
     async def _send(self, send: Send) -> bool:
-        async with asyncio.timeout(self._seconds):
+        async with asyncio.timeout(self._seconds), _kept_alive(send) as sent:
             async for event in self._events:
                 await send_event(send, event)
+                sent.set()
         return True
 
 
+@asynccontextmanager
+async def _kept_alive(send: Send) -> AsyncIterator[asyncio.Event]:
+    """Send a comment whenever the event was not set for a while: proxies and clients give up."""
+    sent = asyncio.Event()
+
+    async def comment() -> None:
+        while True:
+            try:
+                async with asyncio.timeout(_QUIET_SECONDS):
+                    await sent.wait()
+            except TimeoutError:
+                await send_event(send, WAITING)
+            sent.clear()
+
+    commenting = asyncio.create_task(comment())
+    try:
+        yield sent
+    finally:
+        commenting.cancel()
+        await asyncio.gather(commenting, return_exceptions=True)
+
+
 async def send_event(send: Send, event: Any) -> None:
-    """Send a JSON value or a model as one event of a stream; `DONE` as it is."""
+    """Send a JSON value or a model as one event of a stream; `DONE` as it is, `WAITING` as none."""
+    if event is WAITING:
+        await send({"type": "http.response.body", "body": b": waiting\n\n", "more_body": True})
+        return
     value = event.model_dump(exclude_unset=True) if isinstance(event, BaseModel) else event
     data = DONE if value == DONE else json.dumps(value, ensure_ascii=False)
     body = f"data: {data}\n\n".encode("utf-8", "replace")

@@ -78,10 +78,9 @@ def _run(told: Told, place: Place, listening: socket.socket) -> None:
 
     from rag_app.engine import RagApp
     from rag_app.server.app import ResidentServer, create_app
-    from rag_app.server.middleware.request_log import install
+    from rag_app.server.middleware.request_log import json_log
     from rag_app.server.routes.resident import Resident, hand_over_warnings, router
 
-    install(logging.WARNING)
     hand_over_warnings()
     engine = RagApp(settings=settings)
     if process is not None:
@@ -93,7 +92,8 @@ def _run(told: Told, place: Place, listening: socket.socket) -> None:
     resident.end = server.end
     if process is not None:
         threading.Thread(target=_follow, args=[process, server.end], daemon=True).start()
-    server.run(sockets=[listening])
+    with json_log(logging.WARNING):
+        server.run(sockets=[listening])
 
 
 def _follow(process: ServerProcess, end: Callable[[], None]) -> None:

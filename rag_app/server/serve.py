@@ -15,19 +15,29 @@ _BACKLOG = 2048
 """Connections that may wait to be accepted; uvicorn's own default."""
 
 
-def access_for(host: str, keys: Sequence[str], origins: Sequence[str]) -> "Access":
+def access_for(
+    host: str, keys: Sequence[str], origins: Sequence[str], key_file: Path | None = None
+) -> "Access":
     """Return who may use a server on ``host``.
 
+    Args:
+        host: Address that it listens on.
+        keys: Each opens everything.
+        origins: Whose web pages may use it.
+        key_file: More keys, which may have scopes.
+
     Raises:
-        SettingsError: a key is empty, or there is none and others reach the server; or the
-            packages of the server are not installed.
+        SettingsError: a key is empty, or there is none and others reach the server; an origin or
+            the key file is wrong; or the packages of the server are not installed.
     """
     try:
+        from rag_app.server.middleware.keys import read_keys
         from rag_app.server.middleware.security import Access
     except ImportError as error:
         msg = f"serve needs {error.name}; run: pip install 'rag-app[server]'"
         raise SettingsError(msg) from error
-    return Access(host=host, keys=tuple(keys), origins=tuple(origins))
+    more = read_keys(key_file) if key_file else []
+    return Access(host=host, keys=(*keys, *more), origins=tuple(origins))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -66,12 +76,12 @@ def run(
     from rag_app.models.llms.llamacpp import read_header
     from rag_app.models.llms.registry import resolve
     from rag_app.server.app import Server, create_app
-    from rag_app.server.middleware.request_log import install
+    from rag_app.server.middleware.request_log import json_log
 
     backend, target = resolve(engine.settings.llm)
     if backend == "llamacpp":
         read_header(Path(target))  # the model itself is loaded when the server runs already
-    install()
     server = Server(create_app(engine, access=access, only=only))
     ready()
-    server.run(sockets=[listening])
+    with json_log():
+        server.run(sockets=[listening])

@@ -9,6 +9,7 @@ import time
 import unicodedata
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -22,6 +23,10 @@ FILES = "files"
 """Folder of an index that holds the uploaded files that are indexed."""
 INCOMING = "incoming"
 """Folder of an index with a folder for each upload that is not indexed yet."""
+SET_ASIDE = "set-aside"
+"""Folder of an index with a folder for each upload that is not indexed any more."""
+_ATTEMPTS = ".attempts"
+"""File in an upload's folder: how often it was being indexed when the server ended."""
 MAX_FILES = 1000
 """In one request; Starlette reads no more."""
 _BLOCK = 2**20
@@ -93,6 +98,47 @@ def end(batch: Path, index: Path, indexed: Iterable[Path]) -> None:
         for folder in earlier:
             (folder / name).unlink(missing_ok=True)
     shutil.rmtree(batch, ignore_errors=True)
+
+
+def attempts(folder: Path) -> int:
+    """Return how often the server ended while the files in a folder were being indexed."""
+    try:
+        return int((folder / _ATTEMPTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+
+
+def attempt(folder: Path) -> None:
+    """Count an attempt before it begins; `settle` takes it back when it ends, however it does."""
+    with suppress(OSError):  # the folder may be gone, or the disk full: indexing will say so
+        (folder / _ATTEMPTS).write_text(str(attempts(folder) + 1), encoding="utf-8")
+
+
+def settle(folder: Path) -> None:
+    """Forget the attempts at a folder."""
+    (folder / _ATTEMPTS).unlink(missing_ok=True)
+
+
+def set_aside(folder: Path) -> Path:
+    """Move an upload to where it is not indexed any more; return its new folder.
+
+    The files that are indexed already stay where they are.
+    """
+    if folder.parent.name != INCOMING:
+        return folder
+    kept = folder.parent.with_name(SET_ASIDE) / folder.name
+    try:
+        kept.parent.mkdir(exist_ok=True)
+        folder.replace(kept)
+    except OSError:  # it stays, and so does the number of its attempts
+        return folder
+    return kept
+
+
+def drop(folder: Path) -> None:
+    """Delete an upload; the files that are indexed already stay."""
+    if folder.parent.name == INCOMING:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def delete(file: Path, index: Path) -> None:

@@ -70,6 +70,12 @@ def read_document(
     if not parts:
         msg = f"{shown(source)} holds no text"
         raise DocumentError(msg)
+    if options.max_passages and len(parts) > options.max_passages:
+        msg = (
+            f"{shown(source)} has {len(parts):,} passages, more than {options.max_passages:,}; "
+            "split it into several files"
+        )
+        raise DocumentError(msg)
     text, loader = loaded.page_content, loaded.metadata.get("loader")
     notes = tuple(loaded.metadata.get("notes", ()))
     # Where all was read, another way to read pictures would change nothing.

@@ -31,6 +31,8 @@ class IndexOptions:
     """Globs of files and folders to leave out; see `rag_app.documents.sources.search_sources`."""
     max_bytes: int = MAX_FILE_BYTES
     """Size above which a file is refused."""
+    max_passages: int | None = None
+    """Passages above which a document is refused."""
     prune: bool = False
     """Drop documents under the given paths whose source is gone."""
 

@@ -53,7 +53,14 @@ class CompatibleEmbeddings(DocumentEmbeddings):
         from rag_app.models.llms.openai import without_key
 
         try:
-            return normalized(np.asarray(self._client.embed_documents(list(texts)), np.float32))
+            try:
+                rows = self._client.embed_documents(list(texts))
+            except openai.BadRequestError as error:
+                if error.code != "context_length_exceeded":
+                    raise
+                # Only some servers know how to cut, so they are told only where it is needed.
+                rows = self._client.embed_documents(list(texts), extra_body={"truncate": True})
+            return normalized(np.asarray(rows, np.float32))
         except openai.OpenAIError as error:
             reason = without_key(str(error), self._key)
             msg = (

@@ -21,6 +21,7 @@ from model_prep.catalog.onnx_encoder import (
 from rag_app.errors import ModelError
 from rag_app.models.cores import physical_cores
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
+from rag_app.models.embeddings.limits import token_limit
 from rag_app.settings import DEFAULTS
 
 if TYPE_CHECKING:
@@ -130,6 +131,11 @@ class SentenceTransformerEmbeddings(DocumentEmbeddings):
         """The encoder of ONNX Runtime, None where it can't run the folder."""
         with self._loading:
             return self._loaded_onnx
+
+    @cached_property
+    def max_tokens(self) -> int | None:
+        """Tokens of a text, with its prefix, beyond which the model reads nothing."""
+        return token_limit(self.folder)
 
     @cached_property
     def _loaded_onnx(self) -> "OnnxEncoder | None":

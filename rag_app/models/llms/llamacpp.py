@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr
 from model_prep.errors import CheckpointError
 from model_prep.gguf.header import GgufHeader, read_gguf_header
 from model_prep.inference.control_tokens import ControlTokens
-from rag_app.errors import ModelError, PromptTooLongError
+from rag_app.errors import ModelError, PromptTooLongError, SchemaError
 from rag_app.models.cores import free_cores
 from rag_app.models.llms.llamacpp_server import (
     LlamaServer,
@@ -52,6 +52,8 @@ class LlamaCppChat(LocalChat):
     """
 
     gives_logprobs: ClassVar[bool] = True
+    follows_schemas: ClassVar[bool] = True
+    """Whether a call may have OpenAI's ``response_format``: a grammar is made of it."""
 
     path: Path
     threads: int | None = None
@@ -141,7 +143,8 @@ class LlamaCppChat(LocalChat):
                 if cache and not unwanted(cancelled):
                     cache.keep(text)
             except BaseException as error:  # raised where the chunks are read
-                put(failure(f"llama.cpp failed ({error})", error))
+                kind = SchemaError if "JSON schema" in str(error) else ModelError
+                put(failure(f"llama.cpp failed ({error})", error, kind))
             put(END)
 
         threading.Thread(target=run, name="llama.cpp").start()
@@ -224,7 +227,8 @@ def _refusal(error: Event) -> ModelError:
             f"the prompt has {error.get('n_prompt_tokens')} tokens and the model's window "
             f"{error.get('n_ctx')}; raise RAG_APP_CONTEXT_LENGTH or ask about less"
         )
-    return ModelError(f"llama.cpp refused the request ({error.get('message', error)})")
+    kind = SchemaError if "JSON schema" in str(error) else ModelError
+    return kind(f"llama.cpp refused the request ({error.get('message', error)})")
 
 
 def read_header(path: Path) -> GgufHeader:

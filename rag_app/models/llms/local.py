@@ -159,9 +159,9 @@ def local_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def failure(message: str, cause: BaseException) -> ModelError:
+def failure(message: str, cause: BaseException, kind: type[ModelError] = ModelError) -> ModelError:
     """Return an error to be put where chunks are."""
-    error = ModelError(message)
+    error = kind(message)
     error.__cause__ = cause
     return error
 

@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.messages import AIMessage
 from langchain_core.outputs import LLMResult
 from langchain_core.runnables import RunnableConfig
 from openai.types import CompletionUsage
@@ -17,6 +19,7 @@ from rag_app.chains.confidence import Confidence
 from rag_app.chains.judgement import JUDGEMENT
 from rag_app.chains.results import Answer, Delta, adeltas
 from rag_app.engine import RagApp
+from rag_app.server.completions.sources import Sources, without_footer
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import document_id, document_name
 from rag_app.server.schemas.completions import (
@@ -68,10 +71,20 @@ class ChatObjects:
         index: int = 0,
         finish_reason: str | None = None,
         logprobs: Logprobs = (),
+        parts: Mapping[str, Any] = MappingProxyType({}),
         **extra: Any,
     ) -> BaseModel:
-        """Return an event of a stream; ``extra`` are fields besides those of OpenAI's API."""
-        delta = {"content": text} if text else {}
+        """Return an event of a stream.
+
+        Args:
+            text: Of the answer.
+            index: Of the choice.
+            finish_reason: Where the answer ends.
+            logprobs: Of the text.
+            parts: Of the message, beside its text.
+            **extra: Fields beside those of OpenAI's API.
+        """
+        delta = {name: part for name, part in {"content": text, **parts}.items() if part}
         return self._event(delta, index, finish_reason, logprobs, **extra)
 
     def last(self, usage: CompletionUsage) -> BaseModel:
@@ -96,7 +109,7 @@ class ChatObjects:
 
     def _event(
         self,
-        delta: dict[str, str],
+        delta: dict[str, Any],
         index: int,
         finish_reason: str | None = None,
         logprobs: Logprobs = (),
@@ -148,7 +161,9 @@ def _values(found: Confidence | Evidence | None) -> dict[str, Any] | None:
 def citation_values(citation: Citation, index: Path) -> dict[str, Any]:
     """Return a citation as the API shows it for the index in a folder."""
     source = citation.source
-    shown = {"name": document_name(source, index), "document": document_id(source)}
+    name = document_name(source, index)
+    copies = [document_name(copy, index) for copy in citation.copies]
+    shown = {"source": name, "name": name, "document": document_id(source), "copies": copies}
     return {**asdict(citation), **shown}
 
 
@@ -159,13 +174,26 @@ class DocumentChat:
         engine: The application over the index.
         request: Its last message is the question, those before it make it understandable.
         model: The id that was asked for.
+        address: Of the index in the API.
+        notes: What the reader should know whatever the answer is.
 
     Raises:
         ApiError: 400, the request asks for what can't be had from documents, or for nothing.
     """
 
-    def __init__(self, engine: RagApp, request: ChatRequest, model: str) -> None:
-        *self._history, question = request.to_messages()
+    def __init__(
+        self,
+        engine: RagApp,
+        request: ChatRequest,
+        model: str,
+        *,
+        address: str,
+        notes: Sequence[str] = (),
+    ) -> None:
+        *history, question = request.to_messages()
+        self._history = [
+            AIMessage(without_footer(one.text)) if one.type == "ai" else one for one in history
+        ]
         request.refuse(*_UNSUPPORTED)
         if request.n != 1:
             raise ApiError(400, "n is 1 where documents are asked", param="n")
@@ -173,6 +201,8 @@ class DocumentChat:
             raise ApiError(400, "the last message must be a user's question", param="messages")
         request.check_max_tokens(engine.settings.reply_limit)
         self._question = question.text
+        self._address = address
+        self._notes = tuple(notes)
         self._request = request
         self._engine = engine
         self._objects = ChatObjects(request, model)
@@ -187,15 +217,26 @@ class DocumentChat:
         """Yield the events of a stream; beside each choice, ``rag`` says what it rests on."""
         for event in self._objects.first():
             yield event
+        notes, whole, shown = self._notes, Answer(), ""
         async for delta in self._deltas():
             # A client that knows nothing of `rag` shows the better answer below the first.
             text = f"\n\n{delta.text}" if delta.replaces else delta.text
-            piece = replace(delta.piece or Answer(), answered=delta.whole.answered)
+            piece = delta.piece or Answer()
+            piece = replace(piece, answered=delta.whole.answered, notes=notes + piece.notes)
             rag = {**self._grounds(piece), "replace": delta.replaces}
             if piece.confidence:  # the last piece of an answer
                 rag["evidence"] = _values(delta.whole.evidence)
             yield self._objects.chunk(text, rag=rag)
-        yield self._objects.chunk("", finish_reason=self._calls.finish_reason)
+            notes, whole, shown = (), delta.whole, shown + text
+        sources = Sources(shown, whole, self._address)
+        if self._request.wants_footer and (footer := sources.footer):
+            yield self._objects.chunk(footer)
+        yield self._objects.chunk(
+            "",
+            finish_reason=self._calls.finish_reason,
+            parts={"annotations": sources.annotations},
+            citations=sources.urls,
+        )
         if self._request.wants_usage:
             yield self._objects.last(self.usage)
 
@@ -205,8 +246,14 @@ class DocumentChat:
         async for delta in self._deltas():
             text = delta.text if delta.replaces else text + delta.text
             whole = delta.whole
+        whole = replace(whole, notes=self._notes + whole.notes)
+        sources = Sources(text, whole, self._address)
+        if self._request.wants_footer:
+            text += sources.footer
         choice = self._objects.choice(text, finish_reason=self._calls.finish_reason)
-        return self._objects.whole([choice], self.usage, rag=self._grounds(whole))
+        choice["message"]["annotations"] = sources.annotations
+        more = {"rag": self._grounds(whole), "citations": sources.urls}
+        return self._objects.whole([choice], self.usage, **more)
 
     def _grounds(self, answer: Answer) -> dict[str, Any]:
         folder = self._engine.store.folder
@@ -227,5 +274,5 @@ class DocumentChat:
         )
         config = RunnableConfig(callbacks=[self._calls])
         pieces = view.astream(self._question, self._history, config=config)
-        async for delta in adeltas(pieces, marks=Answer.marker if request.marks else None):
+        async for delta in adeltas(pieces, marks=Answer.marker if request.wants_marks else None):
             yield delta

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, get_args
 
 from langchain_core.language_models import BaseChatModel
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 
 from rag_app.chains.streaming import guarded
 from rag_app.server.completions.chat import ChatObjects, Logprobs
+from rag_app.server.completions.tools import Tools
 from rag_app.server.errors import ApiError
 from rag_app.server.schemas.completions import (
     ChatRequest,
@@ -55,8 +57,9 @@ class LlmGeneration:
     ) -> None:
         self._objects: ChatObjects
         request.refuse("logit_bias")
+        self._notes: list[str] = []
         if isinstance(request, ChatRequest):
-            messages = request.to_messages()
+            messages = request.to_messages(tools=getattr(llm, "follows_schemas", False))
             self._objects = ChatObjects(request, model)
         else:
             request.refuse("echo", "suffix")
@@ -64,11 +67,23 @@ class LlmGeneration:
                 raise ApiError(400, "best_of is supported only where it is n", param="best_of")
             self._objects = TextObjects(request, model)
         options = options_of(request, settings, llm)
+        tools: Tools | None = None
+        if isinstance(request, ChatRequest) and request.wants_tools:
+            if getattr(llm, "follows_schemas", False):
+                tools = Tools(request.tools or (), request.tool_choice)
+                if "response_format" in options:
+                    msg = "response_format is for text: leave it or the tools out"
+                    raise ApiError(400, msg, param="response_format")
+            else:
+                note = "the tools were passed over: this model's backend calls none"
+                self._notes.append(note)
 
         def generated(prompt: str | None, offset: int) -> Chunks:
             # The answers to one request differ by their seeds alone.
             seed = {"seed": options["seed"] + offset} if "seed" in options else {}
             call = {**options, **seed, "stop": request.stops or None}
+            if tools is not None:
+                return tools.answer(llm, messages, call)
             if prompt is None:
                 return _answered(llm, messages, call)
             return _completed(llm, prompt, call)
@@ -89,10 +104,15 @@ class LlmGeneration:
         """Yield the events of a stream."""
         for event in self._objects.first(len(self._sources)):
             yield event
+        if self._notes:
+            yield self._objects.chunk("", **self._noted)
         async for index, chunk in self._chunks():
             finish_reason, logprobs = _end_of(chunk)
-            if chunk.text or finish_reason or logprobs:
-                yield self._objects.chunk(chunk.text, index, finish_reason, logprobs)
+            calls = _tool_calls(chunk, streamed=True)
+            if chunk.text or finish_reason or logprobs or calls:
+                yield self._objects.chunk(
+                    chunk.text, index, finish_reason, logprobs, parts={"tool_calls": calls}
+                )
         if self._wants_usage:
             yield self._objects.last(self.usage)
 
@@ -106,8 +126,17 @@ class LlmGeneration:
             message = first + rest
             finish_reason, logprobs = _end_of(message)
             end = finish_reason or "stop"
-            choices.append(self._objects.choice(message.text, index, end, logprobs))
-        return self._objects.whole(choices, self.usage)
+            choice = self._objects.choice(message.text, index, end, logprobs)
+            if calls := _tool_calls(message):
+                choice["message"] |= {"tool_calls": calls, "content": message.text or None}
+            choices.append(choice)
+        return self._objects.whole(choices, self.usage, **self._noted)
+
+    @property
+    def _noted(self) -> dict[str, Any]:
+        if not self._notes:
+            return {}
+        return {"rag": {"citations": [], "answered": True, "notes": self._notes}}
 
     async def _chunks(self) -> AsyncIterator[tuple[int, AIMessageChunk]]:
         async for index, chunk in _merged(self._sources):
@@ -134,7 +163,25 @@ def options_of(request: Sampling, settings: Settings, llm: BaseChatModel) -> dic
         asked = max(alternatives, 1)
         chat = isinstance(request, ChatRequest)
         options |= {"logprobs": True, "top_logprobs": asked} if chat else {"logprobs": asked}
+    if isinstance(request, ChatRequest) and getattr(llm, "follows_schemas", False):
+        request.check_format()
+        options["response_format"] = request.response_format
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _tool_calls(message: AIMessageChunk, *, streamed: bool = False) -> list[dict[str, Any]]:
+    """Return the calls of tools in a message, or the parts of them in a piece of one."""
+    calls = []
+    for place, call in enumerate(message.tool_call_chunks):
+        function = {"name": call["name"], "arguments": call["args"] or ""}
+        if not streamed:
+            calls.append({"id": call["id"], "type": "function", "function": function})
+            continue
+        part: dict[str, Any] = {"index": call["index"] or place, "function": function}
+        if call["id"]:
+            part |= {"id": call["id"], "type": "function"}
+        calls.append(part)
+    return calls
 
 
 class TextObjects(ChatObjects):
@@ -155,6 +202,7 @@ class TextObjects(ChatObjects):
         index: int = 0,
         finish_reason: str | None = None,
         logprobs: Logprobs = (),
+        parts: Mapping[str, Any] = MappingProxyType({}),  # noqa: ARG002 - a text has none
         **_: Any,
     ) -> BaseModel:
         """Return an event of a stream."""

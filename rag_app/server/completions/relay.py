@@ -9,7 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.server.errors import ApiError, body_of
-from rag_app.server.queueing import Queues, end_stream, send_event, while_wanted
+from rag_app.server.queueing import Place, end_stream, send_event, while_wanted
 
 _KEPT_HEADERS = ("content-type", "retry-after")
 _CONNECT_SECONDS = 10.0
@@ -22,7 +22,8 @@ class Relay(Response):
         llm: Says where the server is, and which model it holds.
         path: Below the server's ``/v1``.
         body: The client's request; its model is replaced.
-        queues: Entered by the caller, left when the answer is over; they give the time it may take.
+        place: In the queue, left when the answer is over.
+        seconds: Time that the answer may take.
     """
 
     def __init__(
@@ -30,14 +31,15 @@ class Relay(Response):
         llm: CompatibleChat,
         path: str,
         body: dict[str, Any],
-        queues: Queues,
+        place: Place,
+        seconds: float,
     ) -> None:
         super().__init__()
         self._url = f"{str(llm.openai_api_base).rstrip('/')}/{path}"
         self._authorization = {"Authorization": f"Bearer {llm.key}"} if llm.key else {}
         self._body = {**body, "model": llm.model_name}
-        self._queues = queues
-        self._seconds = queues.seconds
+        self._place = place
+        self._seconds = seconds
         self._answer: httpx.Response | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +57,7 @@ class Relay(Response):
             await send_event(send, body_of(problem))
             await end_stream(send)
         finally:
-            self._queues.generating.leave()
+            self._place.leave()
 
     async def _relay(self, send: Send) -> bool:
         async with (

@@ -1,12 +1,15 @@
 """Request ids, the JSON log and the Prometheus counters; the headers of every answer."""
 
+import io
 import json
 import logging
 import re
 import sys
+import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Annotated
@@ -20,7 +23,7 @@ _log = logging.getLogger("rag_app.server")
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Of the request that is being answered."""
 _ID = re.compile(r"[\w\-.]{1,64}", re.ASCII)
-_LOGGED = ("method", "path", "status", "ms", "client", "prompt")
+_LOGGED = ("method", "path", "status", "ms", "client", "key", "prompt")
 
 _POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
@@ -58,19 +61,52 @@ class JsonLines(logging.Formatter):
         return json.dumps(values, ensure_ascii=False)
 
 
-def install(level: int = logging.INFO) -> None:
-    """Send the server's log from ``level`` on, and warnings of all else, to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
+@contextmanager
+def json_log(lowest: int = logging.INFO) -> Iterator[None]:
+    """Make every line on stderr one of JSON: the server's log, warnings, and what libraries print.
+
+    Progress bars and handlers of other packages write to `sys.stderr` themselves.
+
+    Args:
+        lowest: Level from which on the server's own lines are written.
+    """
+    stderr = sys.stderr
+    handler = logging.StreamHandler(stderr)
     handler.setFormatter(JsonLines())
-    for name, least in (
-        ("rag_app", logging.WARNING),
-        ("rag_app.server", level),
-        ("uvicorn", logging.WARNING),
-    ):
-        logger = logging.getLogger(name)
-        logger.handlers = [handler]
-        logger.setLevel(least)
-        logger.propagate = False
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("rag_app.server").setLevel(lowest)
+    logging.captureWarnings(True)
+    with redirect_stderr(_LoggedLines()):
+        try:
+            yield
+        finally:
+            logging.captureWarnings(False)
+            root.handlers = handlers
+            root.setLevel(level)
+
+
+class _LoggedLines(io.TextIOBase):
+    """A text stream whose lines become warnings in the log."""
+
+    def __init__(self) -> None:
+        self._line = ""
+        self._guard = threading.Lock()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        with self._guard:
+            *lines, self._line = re.split(r"[\r\n]+", self._line + text)
+        for line in filter(str.strip, lines):
+            logging.getLogger("stderr").warning("%s", line.rstrip())
+        return len(text)
+
+    def isatty(self) -> bool:
+        return False
 
 
 class Metrics:
@@ -164,5 +200,7 @@ class RequestLogMiddleware:
                 "ms": round(seconds * 1000),
                 "client": (scope.get("client") or ("",))[0],
             }
+            if (key := scope.get("state", {}).get("key")) and key.name:
+                extra["key"] = key.name
             _log.info("request", extra=extra)
             _request_id.reset(token)

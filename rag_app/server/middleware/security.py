@@ -1,10 +1,10 @@
 """Access control of the server: keys, hosts, origins, rates and sizes."""
 
-import hmac
+import asyncio
 import ipaddress
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -13,11 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_app.errors import SettingsError
 from rag_app.server.errors import ApiError, body_of
+from rag_app.server.middleware.keys import ApiKey, KeyCheck, Rates
 from rag_app.settings import Settings
 
 _OPEN = ("/", "/health", "/openapi.json")
 """Paths that need no key: they tell nothing of the documents."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
+ANY_ORIGIN = "*"
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,12 @@ class Access:
     Attributes:
         host: Address that it listens on.
         keys: One of them must be sent; none, and everybody on this machine may.
-        origins: Web pages of these origins may use it, besides its own.
+        origins: Web pages of these origins may use it, besides its own; ``*`` is all pages. They
+            are written as browsers send them.
 
     Raises:
-        SettingsError: a key is empty, or there is none and others reach the server.
+        SettingsError: a key is empty, or there is none and others reach the server; an origin is
+            none.
 
     Example:
         >>> Access(host="0.0.0.0", keys=["secret"]).is_local
@@ -38,13 +42,12 @@ class Access:
     """
 
     host: str = "127.0.0.1"
-    keys: Sequence[str] = field(default=(), repr=False)
+    keys: Sequence[str | ApiKey] = field(default=(), repr=False)
     origins: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if not all(key.strip() for key in self.keys):
-            msg = "an API key is empty; give --api-key KEY (or RAG_APP_API_KEY), or leave it out"
-            raise SettingsError(msg)
+        self.api_keys  # noqa: B018 - says what is wrong with one
+        object.__setattr__(self, "origins", tuple(map(_origin, self.origins)))
         if not self.keys and not self.is_local:
             msg = (
                 f"{self.host} can be reached from other machines, and there is no key: "
@@ -52,10 +55,35 @@ class Access:
             )
             raise SettingsError(msg)
 
+    @cached_property
+    def api_keys(self) -> list[ApiKey]:
+        """The keys with their scopes."""
+        return [ApiKey.of(key) for key in self.keys]
+
     @property
     def is_local(self) -> bool:
         """Whether only programs of this machine reach it."""
         return is_loopback(self.host)
+
+
+def _origin(text: str) -> str:
+    """Return an origin as browsers send it: no path, small letters, no usual port."""
+    if text == ANY_ORIGIN:
+        return text
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    usual = {"http": 80, "https": 443}
+    plain = host and parts.path in ("", "/") and not (parts.query or parts.username)
+    if not plain or parts.scheme not in usual:
+        msg = f"--cors-origin {text} is no origin; give one as http://localhost:3000, or '*'"
+        raise SettingsError(msg)
+    shown = f"[{host}]" if ":" in str(host) else host
+    return (
+        f"{parts.scheme}://{shown}{f':{port}' if port not in (None, usual[parts.scheme]) else ''}"
+    )
 
 
 def is_loopback(host: str) -> bool:
@@ -74,8 +102,10 @@ class SecurityMiddleware:
     def __init__(self, app: ASGIApp, access: Access, settings: Settings) -> None:
         self._app = app
         self._access = access
-        self._keys = [key.strip().encode() for key in access.keys]
-        self._rates = _Rates(settings.requests_per_minute)
+        self._keys = KeyCheck(access.api_keys)
+        self._per_minute = settings.requests_per_minute
+        self._rates = Rates(self._per_minute)
+        self._seconds = settings.read_seconds
         self._body = settings.max_body_bytes
         self._upload = settings.max_upload_bytes
 
@@ -90,7 +120,7 @@ class SecurityMiddleware:
             self._check_origin(scope, headers)
             is_open = scope["path"] in _OPEN or scope["path"].startswith("/static/")
             if scope["method"] != "OPTIONS" and not is_open:
-                self._rates.check(self._check_key(headers))
+                self._check_key(scope, headers)
             limited = self._limited(scope, headers, receive)
         except ApiError as error:
             response = JSONResponse(body_of(error), error.status_code, headers=error.headers)
@@ -99,40 +129,35 @@ class SecurityMiddleware:
         await self._app(scope, limited, send)
 
     def _check_host(self, headers: Headers) -> None:
-        """Refuse names that only seem to be of this machine (DNS rebinding)."""
-        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        """Refuse what is no host, and what only seems to be this machine (DNS rebinding)."""
+        try:
+            host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        except ValueError as error:
+            raise ApiError(400, "the header Host is no host", code="host") from error
         if self._access.is_local and not is_loopback(host):
             raise ApiError(403, f"this server is not {host!r}; use http://127.0.0.1", code="host")
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
         """Refuse what another site's page sends on its own (cross-site request forgery)."""
-        origin = headers.get("origin")
-        if scope["method"] in _SAFE or origin in self._access.origins:
+        allowed, origin = self._access.origins, headers.get("origin")
+        if scope["method"] in _SAFE or origin in allowed or ANY_ORIGIN in allowed:
             return
-        own = urlsplit(origin or "").netloc == headers.get("host")
+        # As browsers write it: what can't be parsed equals nothing.
+        own = (origin or "").partition("://")[2] == headers.get("host")
         crossed = headers.get("sec-fetch-site") in ("cross-site", "same-site")
         if (origin is not None and not own) or (origin is None and crossed):
             msg = f"pages of {origin or 'another site'} may not use this server; see --cors-origin"
             raise ApiError(403, msg, code="origin")
 
-    def _check_key(self, headers: Headers) -> int:
-        """Return which key was sent; every key is compared, each in constant time."""
-        if not self._keys:
-            return -1
-        kind, _, sent = headers.get("authorization", "").partition(" ")
-        given = sent.strip().encode("latin-1") if kind.lower() == "bearer" else b""
-        found = [i for i, key in enumerate(self._keys) if hmac.compare_digest(key, given)]
-        if not found:
-            raise ApiError(
-                401,
-                "a key is needed: send the header Authorization: Bearer KEY",
-                code="invalid_api_key",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-        return found[0]
+    def _check_key(self, scope: Scope, headers: Headers) -> None:
+        """Note which key was sent, and refuse a wrong one or one used too often."""
+        key = self._keys.find(headers, (scope.get("client") or ("",))[0])
+        scope.setdefault("state", {})["key"] = key
+        secret = key.secret.get_secret_value() if key else ""
+        self._rates.check(secret, f"more than {self._per_minute} requests a minute")
 
     def _limited(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
-        """Return ``receive`` with a limit to what it reads."""
+        """Return ``receive`` with a limit to what it reads, and to how long it waits for that."""
         uploads = scope["method"] == "POST" and scope["path"].endswith("/documents")
         limit = self._upload if uploads else self._body
 
@@ -145,33 +170,19 @@ class SecurityMiddleware:
         if not (length.isascii() and length.isdecimal()):
             raise ApiError(400, "Content-Length is not a number")
         check(int(length))
-        size = 0
+        size, whole = 0, False
 
         async def counted() -> Message:
-            nonlocal size
-            message = await receive()
+            nonlocal size, whole
+            try:
+                async with asyncio.timeout(None if whole else self._seconds):
+                    message = await receive()
+            except TimeoutError as error:
+                msg = f"the rest of the request did not come within {self._seconds:g} seconds"
+                raise ApiError(408, msg, code="timeout") from error
             size += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             check(size)
             return message
 
         return counted
-
-
-class _Rates:
-    """A bucket of tokens for each key: full at first, filled evenly over a minute."""
-
-    def __init__(self, per_minute: int) -> None:
-        self._limit = per_minute
-        self._left: dict[int, tuple[float, float]] = {}
-
-    def check(self, key: int) -> None:
-        if not self._limit:
-            return
-        now = time.monotonic()
-        left, since = self._left.get(key, (float(self._limit), now))
-        left = min(self._limit, left + (now - since) * self._limit / 60)
-        if left < 1:
-            wait = max(1, round((1 - left) * 60 / self._limit))
-            msg = f"more than {self._limit} requests a minute; try again in {wait} s"
-            raise ApiError(429, msg, code="rate_limited", headers={"Retry-After": str(wait)})
-        self._left[key] = (left - 1, now)

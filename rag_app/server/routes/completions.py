@@ -11,8 +11,11 @@ from rag_app.models.llms.openai import CompatibleChat
 from rag_app.server.completions.chat import DocumentChat
 from rag_app.server.completions.generation import LlmGeneration, options_of
 from rag_app.server.completions.relay import Relay, use_content
+from rag_app.server.completions.sources import index_address
+from rag_app.server.completions.tasks import is_client_task
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import RAG, IndexRegistry, Registry
+from rag_app.server.indexing_jobs import Jobs
 from rag_app.server.queueing import Queues, ServerQueues
 from rag_app.server.routes.models import no_model
 from rag_app.server.schemas.completions import (
@@ -39,16 +42,24 @@ _log = logging.getLogger("rag_app.server")
     },
 )
 async def chat_completions(
-    request: ChatRequest, raw_request: Request, registry: Registry, queues: ServerQueues
+    request: ChatRequest,
+    raw_request: Request,
+    registry: Registry,
+    queues: ServerQueues,
+    jobs: Jobs,
 ) -> Any:
     """Answer a chat: by the language model, or from documents where the model is `rag:INDEX`."""
     model = request.model or registry.llm_id
     _log_prompt(request.messages[-1].text, registry)
     llm = registry.llm()
-    if not model.startswith(RAG):
-        return await _generate(request, model, llm, raw_request, registry, queues)
-    engine = await asyncio.to_thread(registry.engine, model.removeprefix(RAG))
-    chat = DocumentChat(engine, request, model)
+    index = model.removeprefix(RAG)
+    asked = request.messages[-1].text
+    if not model.startswith(RAG) or (registry.shows(index) and is_client_task(asked)):
+        about = registry.llm_id if model.startswith(RAG) else model
+        return await _generate(request, about, llm, raw_request, registry, queues)
+    engine = await asyncio.to_thread(registry.engine, index)
+    address = index_address(str(raw_request.base_url), index)
+    chat = DocumentChat(engine, request, model, address=address, notes=jobs.notes(index))
     return await queues.answer(raw_request, chat, stream=request.stream)
 
 
@@ -94,8 +105,8 @@ async def _generate(
         use_content(body["messages"])
     if request.max_tokens is None:
         body["max_tokens"] = registry.settings.max_new_tokens
-    await queues.enter(raw_request)
-    return Relay(llm, path, body, queues)
+    place = await queues.enter(raw_request)
+    return Relay(llm, path, body, place, queues.seconds)
 
 
 def _log_prompt(prompt: str, registry: IndexRegistry) -> None:

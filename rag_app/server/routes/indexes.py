@@ -9,7 +9,8 @@ from rag_app.server import uploads
 from rag_app.server.completions.chat import citation_values
 from rag_app.server.completions.summary import DocumentSummary
 from rag_app.server.index_registry import IndexRegistry, Registry, document_id, document_name
-from rag_app.server.indexing_jobs import Jobs
+from rag_app.server.indexing_jobs import IndexingJobs, Jobs
+from rag_app.server.middleware.keys import WRITE
 from rag_app.server.queueing import EventStream, ServerQueues
 from rag_app.server.schemas.indexes import (
     UPLOAD_EXAMPLE,
@@ -26,15 +27,21 @@ from rag_app.server.schemas.indexes import (
     IndexRequest,
     Job,
     JobId,
+    JobList,
     Passage,
     PassageList,
     SearchRequest,
+    Suggestion,
+    SuggestionList,
     SummaryRequest,
     SummaryText,
 )
 from rag_app.server.schemas.openapi import errors, events
+from rag_app.server.suggestions import suggestions
 
 router = APIRouter(prefix="/v1", tags=["Documents"])
+
+_SUGGESTIONS = 3
 
 
 @router.get("/indexes")
@@ -43,7 +50,7 @@ def list_indexes(registry: Registry) -> IndexList:
     return IndexList(data=[registry.info(name) for name in registry.names()])
 
 
-@router.post("/indexes", status_code=201, responses=errors(400, 409, 413))
+@router.post("/indexes", status_code=201, dependencies=[WRITE], responses=errors(400, 409, 413))
 def create_index(request: IndexRequest, registry: Registry) -> IndexInfo:
     """Make an empty index."""
     return registry.create(request.name)
@@ -56,10 +63,13 @@ def show_index(index: IndexName, registry: Registry) -> IndexInfo:
     return registry.info(index)
 
 
-@router.delete("/indexes/{index}", responses=errors(404, 503))
-def delete_index(index: IndexName, registry: Registry) -> DeletedIndex:
-    """Delete an index and the files that were uploaded into it."""
-    registry.delete(index)
+@router.delete("/indexes/{index}", dependencies=[WRITE], responses=errors(404, 503))
+async def delete_index(index: IndexName, registry: Registry, jobs: Jobs) -> DeletedIndex:
+    """Delete an index and the files that were uploaded into it; its jobs are cancelled."""
+    await asyncio.to_thread(registry.engine, index)
+    registry.check_open()
+    await jobs.cancel(jobs.unfinished(index))
+    await asyncio.to_thread(registry.delete, index)
     return DeletedIndex(name=index)
 
 
@@ -70,8 +80,8 @@ def list_documents(index: IndexName, registry: Registry) -> DocumentList:
     data = [
         DocumentInfo(
             id=document_id(document.source),
-            name=document_name(document.source, engine.store.folder),
-            source=document.source,
+            name=(name := document_name(document.source, engine.store.folder)),
+            source=name,
             characters=document.characters,
             passages=document.chunks,
             bytes=document.size,
@@ -86,6 +96,7 @@ def list_documents(index: IndexName, registry: Registry) -> DocumentList:
 @router.post(
     "/indexes/{index}/documents",
     status_code=202,
+    dependencies=[WRITE],
     responses=errors(400, 404, 409, 413, 503),
     openapi_extra=UPLOAD_EXAMPLE,
 )
@@ -105,7 +116,9 @@ async def upload_documents(index: IndexName, files: Files, registry: Registry, j
     return jobs.start(index, saved)
 
 
-@router.delete("/indexes/{index}/documents/{document}", responses=errors(404, 503))
+@router.delete(
+    "/indexes/{index}/documents/{document}", dependencies=[WRITE], responses=errors(404, 503)
+)
 def delete_document(index: IndexName, document: DocumentId, registry: Registry) -> DeletedDocument:
     """Take a document out of an index; its file is deleted if it was uploaded."""
     registry.remove(index, document)
@@ -160,9 +173,9 @@ async def search(
 ) -> PassageList:
     """Return the passages nearest to a question, best first."""
     engine = await asyncio.to_thread(registry.engine, index)
-    passages = await queues.embed(
+    passages = await queues.search(
         raw_request,
-        lambda _: engine.retrieve(
+        lambda: engine.retrieve(
             request.query, k=request.k, retriever=request.retriever, within=request.within
         ),
     )
@@ -171,10 +184,37 @@ async def search(
     return PassageList(data=[Passage(**values) for values in citations])
 
 
+@router.get("/indexes/{index}/suggestions", responses=errors(404, 409, 503, 504))
+async def suggest(
+    index: IndexName, raw_request: Request, registry: Registry, queues: ServerQueues
+) -> SuggestionList:
+    """Suggest questions to begin with, drawn from the documents of an index."""
+    engine = await asyncio.to_thread(registry.engine, index)
+    questions = await queues.search(raw_request, lambda: suggestions(engine, _SUGGESTIONS))
+    return SuggestionList(data=[Suggestion(question=question) for question in questions])
+
+
+@router.get("/jobs")
+async def list_jobs(registry: Registry, jobs: Jobs) -> JobList:
+    """List the indexing jobs of this server's run, oldest first; old ones are forgotten."""
+    return JobList(data=[job for job in jobs if registry.shows(job.index)])
+
+
 @router.get("/jobs/{job}", responses=errors(404))
-async def show_job(job: JobId, jobs: Jobs) -> Job:
+async def show_job(job: JobId, registry: Registry, jobs: Jobs) -> Job:
     """Show how far an indexing job is."""
-    return jobs.get(job)
+    return _job(job, registry, jobs)
+
+
+@router.delete("/jobs/{job}", dependencies=[WRITE], responses=errors(404))
+async def cancel_job(job: JobId, registry: Registry, jobs: Jobs) -> Job:
+    """Cancel an indexing job: what it indexed stays, its other files are deleted.
+
+    One that runs ends after the passages that are being embedded, or the file that is being read.
+    """
+    found = _job(job, registry, jobs)
+    await jobs.cancel([found])
+    return found
 
 
 @router.get(
@@ -188,9 +228,14 @@ async def show_job(job: JobId, jobs: Jobs) -> Job:
         ),
     },
 )
-async def follow_job(job: JobId, jobs: Jobs) -> EventStream:
+async def follow_job(job: JobId, registry: Registry, jobs: Jobs) -> EventStream:
     """Follow an indexing job: an event now and at every change, up to its end."""
-    return EventStream(jobs.follow(jobs.get(job)), done=False)
+    return EventStream(jobs.follow(_job(job, registry, jobs)), done=False)
+
+
+def _job(job_id: str, registry: IndexRegistry, jobs: IndexingJobs) -> Job:
+    job = jobs.get(job_id)
+    return job if registry.shows(job.index) else jobs.get("")
 
 
 def _text(registry: IndexRegistry, index: str, document: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""``/v1/models`` and ``/v1/embeddings``."""
+"""``/v1/models``, ``/v1/embeddings`` and ``/v1/rerank``."""
 
 import asyncio
 import base64
@@ -10,16 +10,22 @@ import numpy as np
 from fastapi import APIRouter, Request
 
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, embed_by_length
+from rag_app.models.embeddings.limits import mean, windows
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import Registry
 from rag_app.server.middleware.request_log import ServerMetrics
 from rag_app.server.queueing import ServerQueues
+from rag_app.server.reranking import relevances
 from rag_app.server.schemas.models import (
     EmbeddingList,
     EmbeddingsRequest,
     Model,
     ModelId,
     ModelList,
+    Ranked,
+    Ranking,
+    RerankRequest,
+    TextDocument,
 )
 from rag_app.server.schemas.openapi import errors
 
@@ -79,6 +85,39 @@ async def embeddings(
     return {"object": "list", "model": name, "data": data, "usage": usage}
 
 
+@router.post(
+    "/rerank",
+    response_model_exclude_none=True,
+    responses=errors(400, 404, 413, 503, 504),
+)
+async def rerank(
+    request: RerankRequest, raw_request: Request, registry: Registry, queues: ServerQueues
+) -> Ranking:
+    """Put texts in the order of how well they answer a question, by vectors and words."""
+    name = registry.settings.embedding
+    if request.model not in (None, name, "default"):
+        raise no_model(str(request.model))
+    if not request.query.strip():
+        raise ApiError(400, "query is empty", param="query")
+    model = await asyncio.to_thread(registry.embeddings, name)
+    texts = request.texts
+    found = await queues.embed(
+        raw_request, lambda check: relevances(model, request.query, texts, check)
+    )
+    best = sorted(range(len(texts)), key=lambda i: -found[i])[: request.top_n]
+    results = [
+        Ranked(
+            index=i,
+            relevance_score=found[i],
+            document=TextDocument(text=texts[i]) if request.return_documents else None,
+        )
+        for i in best
+    ]
+    count = getattr(model, "count_tokens", None)
+    tokens = count([request.query, *texts]) if count else 0
+    return Ranking(model=name, results=results, usage={"total_tokens": tokens})
+
+
 def no_model(model: str) -> ApiError:
     """Return the error of a model that isn't here."""
     msg = f"no model {model!r}; GET /v1/models lists them"
@@ -88,17 +127,62 @@ def no_model(model: str) -> ApiError:
 def _embed(
     model: DocumentEmbeddings, request: EmbeddingsRequest, check: Callable[..., None]
 ) -> tuple[FloatArray, int]:
-    texts = request.texts
-    if request.input_type == "query":
-        rows = []
-        for text in texts:
+    count = _counter(model, request)
+    limit = getattr(model, "max_tokens", None)
+    parts = [[text] for text in request.texts]
+    if limit:
+        for number, part in enumerate(parts):
             check()
-            rows.append(model.embed_query(text))
-        vectors = np.asarray(rows, "<f4")
-    else:
-        vectors = np.asarray(embed_by_length(model, texts, check), "<f4")
+            parts[number] = _fitting(part[0], limit, count, request)
+    texts = [text for part in parts for text in part]
+    tokens = [min(count(text), limit) if limit else count(text) for text in texts]
+    vectors = _vectors(model, texts, request, check)
+    rows, at = [], 0
+    for part in parts:
+        inside = slice(at, at := at + len(part))
+        rows.append(vectors[at - 1] if len(part) == 1 else mean(vectors[inside], tokens[inside]))
+    return np.asarray(rows, "<f4"), sum(tokens)
+
+
+def _vectors(
+    model: DocumentEmbeddings,
+    texts: list[str],
+    request: EmbeddingsRequest,
+    check: Callable[..., None],
+) -> FloatArray:
+    if request.input_type == "passage":
+        return embed_by_length(model, texts, check)
+    rows = []
+    for text in texts:
+        check()
+        rows.append(model.embed_query(text))
+    return np.asarray(rows, np.float32)
+
+
+def _counter(model: DocumentEmbeddings, request: EmbeddingsRequest) -> Callable[[str], int]:
+    """Return what counts the tokens of a text as the model reads it; 0 where it can't tell."""
     count = getattr(model, "count_tokens", None)
-    return vectors, count(texts) if count else 0
+    prefix = getattr(model, f"{request.input_type}_prefix", "")
+    return (lambda text: count([prefix + text])) if count else lambda _: 0
+
+
+def _fitting(
+    text: str, limit: int, count: Callable[[str], int], request: EmbeddingsRequest
+) -> list[str]:
+    """Return a text in the parts that are embedded.
+
+    Raises:
+        ApiError: 400, it is too long for the model, and nothing was said of that.
+    """
+    if request.windows:
+        return windows(text, limit, count)
+    if not request.truncate and (tokens := count(text)) > limit:
+        msg = (
+            f"an input has {tokens} tokens, more than the model's {limit}; "
+            "shorten it, or send truncate: true or windows: true"
+        )
+        raise ApiError(400, msg, code="context_length_exceeded", param="input")
+    return [text]
 
 
 def _model(model: str) -> Model:

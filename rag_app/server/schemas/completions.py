@@ -60,8 +60,23 @@ class Part(RequestBody):
     refusal: Text | None = None
 
 
+class CalledFunction(RequestBody):
+    """What a call of a tool says."""
+
+    name: str = Field(max_length=200)
+    arguments: Text = Field(default="{}", description="JSON.")
+
+
+class ToolCall(RequestBody):
+    """A call of a tool, as an assistant's earlier message has it."""
+
+    id: str = Field(default="", max_length=200)
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
 class Message(RequestBody):
-    """One message of a chat; local models understand no tools and no functions."""
+    """One message of a chat; functions are passed on to an upstream URL only."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: OneOrMany[Text, list[Part]] | None = None
@@ -70,6 +85,9 @@ class Message(RequestBody):
         description="Another name of `content`, which tutorials of Chinese-LLaMA-Alpaca send; "
         "passed over where there is a `content`.",
     )
+
+    tool_calls: list[ToolCall] | None = Field(default=None, max_length=128)
+    tool_call_id: str | None = Field(default=None, max_length=200)
 
     @model_validator(mode="after")
     def _message_is_content(self) -> Self:
@@ -84,9 +102,24 @@ class Message(RequestBody):
             return "\n".join(part.text or part.refusal or "" for part in self.content)
         return self.content or ""
 
-    def problem(self) -> tuple[str, str] | None:
-        """Return the field that a local model does not understand, and why, if any."""
-        if self.role in ("tool", "function"):
+    def to_message(self) -> dict[str, Any]:
+        """Return it as OpenAI's API has it, text alone, for LangChain to convert."""
+        # A newer name, which few chat templates know.
+        role = "system" if self.role == "developer" else self.role
+        message: dict[str, Any] = {"role": role, "content": self.text}
+        if self.role == "assistant" and self.tool_calls:
+            message["tool_calls"] = [call.model_dump() for call in self.tool_calls]
+        if self.role == "tool":
+            message["tool_call_id"] = self.tool_call_id or ""
+        return message
+
+    def problem(self, *, tools: bool) -> tuple[str, str] | None:
+        """Return the field that a local model does not understand, and why, if any.
+
+        Args:
+            tools: Whether it understands tools.
+        """
+        if self.role == "function" or (self.role == "tool" and not tools):
             return "role", f"{self.role} messages are not supported: this model calls no tools"
         if self.content is None and self.role != "assistant":
             return "content", f"a {self.role} message needs content"
@@ -191,16 +224,34 @@ class ChatRequest(Sampling):
     max_completion_tokens: int | None = Field(default=None, ge=1)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
-    tools: list[Any] | None = Field(default=None, description="Passed on to an upstream URL only.")
-    functions: list[Any] | None = Field(default=None, description="As `tools`.")
+    tools: list[Any] | None = Field(
+        default=None,
+        max_length=128,
+        description="Called by a GGUF file or an upstream URL; passed over by other models, and by "
+        "those named `rag:INDEX`.",
+    )
+    functions: list[Any] | None = Field(
+        default=None, description="Passed on to an upstream URL only."
+    )
     tool_choice: Any = None
-    response_format: dict[str, Any] | None = Field(default=None, description="As `tools`.")
+    parallel_tool_calls: bool | None = None
+    response_format: dict[str, Any] | None = Field(
+        default=None,
+        description="`json_object` and `json_schema` for a GGUF file or an upstream URL.",
+    )
     k: int | None = Field(default=None, ge=1, le=100)
     chain: AnswerChain | None = None
     retriever: RetrieverKind | None = None
     within: str | None = Field(default=None, description="As in a search.")
     threshold: float | None = Field(default=None, ge=0, le=1)
-    marks: bool = False
+    marks: bool | None = Field(
+        default=None, description="Whether sentences are marked as `[1]`; by default they are."
+    )
+    footer: bool | None = Field(
+        default=None,
+        description="Whether the sources stand below the text; by default where `marks` is not "
+        "given, as clients that know nothing of `rag` don't.",
+    )
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:
@@ -212,25 +263,70 @@ class ChatRequest(Sampling):
         """See `Sampling`: in a chat a number next to a yes."""
         return (self.top_logprobs or 0) if self.logprobs else None
 
-    def to_messages(self) -> list[BaseMessage]:
+    @property
+    def wants_marks(self) -> bool:
+        """Whether sentences of an answer from documents are marked."""
+        return self.marks is not False
+
+    @property
+    def wants_footer(self) -> bool:
+        """Whether the sources of an answer from documents stand below it."""
+        return self.marks is None if self.footer is None else self.footer
+
+    @property
+    def wants_tools(self) -> bool:
+        """Whether the answer may be a call of a tool."""
+        return bool(self.tools) and self.tool_choice != "none"
+
+    @property
+    def must_call(self) -> bool:
+        """Whether the answer has to be a call of a tool."""
+        return self.tool_choice not in (None, "none", "auto")
+
+    def check_format(self) -> None:
+        """Refuse a ``response_format`` that is none.
+
+        Raises:
+            ApiError: 400.
+        """
+        given = self.response_format or {}
+        kind = given.get("type", "text")
+        if kind not in ("text", "json_object", "json_schema"):
+            msg = "response_format.type is text, json_object or json_schema"
+            raise ApiError(400, msg, param="response_format")
+        schema = given.get("json_schema")
+        if kind == "json_schema" and not (
+            isinstance(schema, dict) and isinstance(schema.get("schema"), dict)
+        ):
+            msg = "response_format.json_schema.schema is missing"
+            raise ApiError(400, msg, param="response_format")
+
+    def to_messages(self, *, tools: bool = False) -> list[BaseMessage]:
         """Return the messages as LangChain's.
+
+        Args:
+            tools: Whether what is given them understands tools and formats; if not, tools are
+                passed over, unless one must be called.
 
         Raises:
             ApiError: 400, one of them holds something else than text, or the answer is to call
-                tools or to have a format: only upstream models can do that.
+                tools or to have a format, where only other models can do that.
         """
         if self.tool_choice != "none":
-            self.refuse("tools", "functions")
-        if (self.response_format or {}).get("type", "text") != "text":
-            self.refuse("response_format")
+            self.refuse("functions")
+        if not tools:
+            self._refuse_grammar()
         for index, message in enumerate(self.messages):
-            if problem := message.problem():
+            if problem := message.problem(tools=tools):
                 field, reason = problem
                 raise ApiError(400, reason, param=f"messages.{index}.{field}")
-        roles = {"developer": "system"}  # a newer name, which few chat templates know
-        return convert_to_messages(
-            [(roles.get(message.role, message.role), message.text) for message in self.messages]
-        )
+        return convert_to_messages([message.to_message() for message in self.messages])
+
+    def _refuse_grammar(self) -> None:
+        if self.must_call:
+            self.refuse("tools")
+        if (self.response_format or {}).get("type", "text") != "text":
+            self.refuse("response_format")
 
 
 class CompletionRequest(Sampling):

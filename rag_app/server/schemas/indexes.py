@@ -74,8 +74,8 @@ class Passage(BaseModel):
     """A passage of a document, and where it stands in its text."""
 
     marker: int = Field(description="Its number, as in `[1]`.")
-    source: str
-    name: str = Field(description="The file name of `source`, after folders it was uploaded with.")
+    source: str = Field(description="As `name`.")
+    name: str = Field(description="The file name, after folders it was uploaded with.")
     document: str = Field(description="Id of the document.")
     text: str
     start: int = Field(description="Offset in the document's text, in characters.")
@@ -93,7 +93,7 @@ class Passage(BaseModel):
 
 PASSAGE = {
     "marker": 1,
-    "source": "/data/indexes/合同/files/李白.txt",
+    "source": "李白.txt",
     "name": "李白.txt",
     "document": "9f86d081884c7d65",
     "text": "宝应元年，李白在当涂病逝。",
@@ -114,7 +114,7 @@ _INDEX = {
 _DOCUMENT = {
     "id": "9f86d081884c7d65",
     "name": "李白.txt",
-    "source": "/data/indexes/合同/files/李白.txt",
+    "source": "李白.txt",
     "characters": 1830,
     "passages": 4,
     "bytes": 5402,
@@ -157,7 +157,7 @@ class DocumentInfo(BaseModel):
 
     id: str
     name: str
-    source: str
+    source: str = Field(description="As `name`.")
     characters: int
     passages: int
     bytes: int
@@ -212,6 +212,21 @@ class PassageList(BaseModel):
     data: list[Passage]
 
 
+class Suggestion(BaseModel):
+    """A question to begin with."""
+
+    question: str
+
+
+class SuggestionList(BaseModel):
+    """Questions that the documents of an index have something on; few or none where they don't."""
+
+    model_config = example(object="list", data=[{"question": "年假是怎样的？"}])
+
+    object: Literal["list"] = "list"
+    data: list[Suggestion]
+
+
 class FailedFile(BaseModel):
     """A file that could not be read and is not kept; an earlier one of its name is."""
 
@@ -226,27 +241,30 @@ class FileNote(BaseModel):
     text: str
 
 
+_JOB = {
+    "id": "0c1f7f6e",
+    "index": "合同",
+    "total": 2,
+    "status": "done",
+    "documents": 2,
+    "passages": 17,
+    "added": ["李白.txt"],
+    "updated": [],
+    "unchanged": 0,
+    "failed": [{"name": "坏.pdf", "reason": "坏.pdf is damaged; save it anew"}],
+    "notes": [{"name": "李白.txt", "text": "1 picture was not read"}],
+}
+
+
 class Job(BaseModel):
     """Indexing some files."""
 
-    model_config = example(
-        id="0c1f7f6e",
-        index="合同",
-        total=2,
-        status="done",
-        documents=2,
-        passages=17,
-        added=["李白.txt"],
-        updated=[],
-        unchanged=0,
-        failed=[{"name": "坏.pdf", "reason": "坏.pdf is damaged; save it anew"}],
-        notes=[{"name": "李白.txt", "text": "1 picture was not read"}],
-    )
+    model_config = example(**_JOB)
 
     id: str
     index: str
     total: int = Field(description="Files there are to look at.")
-    status: Literal["queued", "running", "done", "failed"] = "queued"
+    status: Literal["queued", "running", "done", "failed", "cancelled"] = "queued"
     documents: int = Field(default=0, description="Files looked at so far.")
     passages: int = Field(default=0, description="Passages embedded so far.")
     added: list[str] = []
@@ -259,7 +277,16 @@ class Job(BaseModel):
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen to it."""
-        return self.status in ("done", "failed")
+        return self.status in ("done", "failed", "cancelled")
+
+
+class JobList(BaseModel):
+    """The jobs that are remembered, oldest first."""
+
+    model_config = example(object="list", data=[_JOB])
+
+    object: Literal["list"] = "list"
+    data: list[Job]
 
 
 class Health(BaseModel):

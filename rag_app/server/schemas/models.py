@@ -38,6 +38,13 @@ class EmbeddingsRequest(RequestBody):
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = Field(default=None, ge=1)
     input_type: Literal["passage", "query"] = "passage"
+    truncate: bool = Field(
+        default=False, description="Read the beginning of a text that is too long for the model."
+    )
+    windows: bool = Field(
+        default=False,
+        description="Read a text that is too long in parts; its vector is the mean of theirs.",
+    )
     user: str | None = None
 
     _no_token_ids = field_validator("input", mode="before")(no_token_ids)
@@ -70,3 +77,50 @@ class EmbeddingList(types.CreateEmbeddingResponse):
     )
 
     data: list[Embedding]  # type: ignore[assignment]
+
+
+class TextDocument(RequestBody):
+    """A text to be put in order, in one of the two forms that clients send."""
+
+    text: Text
+
+
+class RerankRequest(RequestBody):
+    """``POST /v1/rerank``, as Jina's and Cohere's API have it."""
+
+    model_config = example(query="李白在哪里去世？", documents=["李白病逝于当涂。", "茶叶分六类。"])
+
+    model: str | None = None
+    query: Text
+    documents: Annotated[list[Text | TextDocument], Field(min_length=1, max_length=1000)]
+    top_n: int | None = Field(
+        default=None, ge=1, description="Best ones to return; all by default."
+    )
+    return_documents: bool = False
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of all documents."""
+        return [one if isinstance(one, str) else one.text for one in self.documents]
+
+
+class Ranked(BaseModel):
+    """One text and how well it fits the question."""
+
+    index: int = Field(description="Of the text, from 0.")
+    relevance_score: float = Field(description="Probability that it holds an answer.")
+    document: TextDocument | None = None
+
+
+class Ranking(BaseModel):
+    """The texts, best first."""
+
+    model_config = example(
+        model="multilingual-e5-small",
+        results=[{"index": 0, "relevance_score": 0.97}, {"index": 1, "relevance_score": 0.02}],
+        usage={"total_tokens": 31},
+    )
+
+    model: str
+    results: list[Ranked]
+    usage: dict[str, int]

@@ -164,6 +164,7 @@ export const api = {
   createIndex: (name) => json("POST", "/v1/indexes", { name }),
   deleteIndex: (name) => json("DELETE", at(name)),
   documents: (index) => json("GET", at(index, "documents")),
+  suggestions: (index) => json("GET", at(index, "suggestions")),
   removeDocument: (index, id) => json("DELETE", at(index, "documents", id)),
   text: (index, id, signal) => json("GET", at(index, "documents", id, "text"), undefined, signal),
   job: (id) => json("GET", `/v1/jobs/${encodeURIComponent(id)}`),

@@ -12,6 +12,11 @@ const HISTORY = 4;
 const HISTORY_CHARACTERS = 2000;
 
 let turns = [];
+/** The index that the turns are of: another may be chosen already. */
+let place = null;
+/** Ids of the turns that were asked here, and of those that were taken back. */
+const own = new Set();
+const removed = new Set();
 let running = null;
 
 export function startChat() {
@@ -35,12 +40,20 @@ export function startChat() {
   on("documents", showPlace);
   on("indexes", showPlace);
   addEventListener("pagehide", keep);
+  conversations.onChange((index) => index === place && !running && showKept());
 }
 
 function changeIndex() {
-  stop();
-  turns = state.index === null ? [] : conversations.get(state.index).map(settled);
+  stop(); // and keep what there is, where it belongs
+  place = state.index;
   line($("composer-error"), null);
+  showKept();
+}
+
+/** Show the turns of the index as they are kept. */
+function showKept() {
+  turns = place === null ? [] : conversations.get(place).map(settled);
+  emit("turns", turns.length);
   $("messages").replaceChildren(...turns.map((turn) => view(turn).node));
   showPlace();
   showLast();
@@ -87,7 +100,10 @@ function submit() {
 }
 
 function ask(question) {
-  const turn = { question, text: "", citations: [], notes: [], answered: true, status: "running" };
+  const id = `${Date.now()}-${Math.random()}`;
+  const begun = { text: "", citations: [], notes: [], answered: true, status: "running" };
+  const turn = { id, question, ...begun };
+  own.add(id);
   const history = messages(turns);
   const shown = view(turn);
   turns.push(turn);
@@ -101,6 +117,7 @@ function retry() {
   const old = turns.at(-1);
   if (!old) return;
   turns.pop();
+  removed.add(old.id);
   $("messages").lastElementChild.remove();
   ask(old.question);
   $("stop").focus();
@@ -213,8 +230,10 @@ function showRunning(busy) {
 }
 
 function keep() {
-  if (state.index === null) return;
-  if (!conversations.set(state.index, turns)) line($("composer-error"), t("errorStorage"));
+  if (place === null) return;
+  const mine = turns.filter((turn) => own.has(turn.id));
+  if (!mine.length && !removed.size) return;
+  if (!conversations.merge(place, mine, removed)) line($("composer-error"), t("errorStorage"));
 }
 
 async function newConversation() {
@@ -226,7 +245,8 @@ async function newConversation() {
   if (!sure) return;
   stop();
   turns = [];
-  keep();
+  own.clear();
+  conversations.remove(place);
   $("messages").replaceChildren();
   $("viewer").close();
   emit("turns", 0);

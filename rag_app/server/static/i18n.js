@@ -75,9 +75,6 @@ const zh = {
   step3Text: "用平常的话问；追问时会记得前面的对话。",
   readyTitle: "想知道什么？",
   readyLead: "“{index}”中有 {documents} 份文档。可以这样开始：",
-  example1: "这些文档主要讲了什么？",
-  example2: "有哪些重要的日期和数字？",
-  example3: "最后的结论是什么？",
   addTitle: "给“{index}”添加文档",
   addLead: "把文件拖到页面上，或者从电脑里选择。处理完就可以提问。",
   searching: "正在查找相关段落…",
@@ -112,6 +109,7 @@ const zh = {
   jobUnchanged: "未变 {n}",
   jobFailed: "失败 {n}",
   jobFailedWhole: "处理失败：{reason}。请重新添加文件。",
+  jobCancelled: "编入已取消，已编入的文件保留。",
   jobFailedName: "{name}：{reason}",
   jobLost: "服务器上已没有这项任务（可能重新启动过）。若列表里没有文件，请重新添加。",
   uploadCancelled: "已取消上传。",
@@ -234,9 +232,6 @@ const en = {
   step3Text: "In plain words; follow-up questions remember the conversation.",
   readyTitle: "What would you like to know?",
   readyLead: "“{index}” holds {documents} documents. You could start with:",
-  example1: "What are these documents about?",
-  example2: "Which dates and figures matter?",
-  example3: "What is the conclusion?",
   addTitle: "Add documents to “{index}”",
   addLead: "Drop files on the page, or choose them. As soon as they are read you can ask.",
   searching: "Looking for passages…",
@@ -271,6 +266,7 @@ const en = {
   jobUnchanged: "{n} unchanged",
   jobFailed: "{n} failed",
   jobFailedWhole: "Reading failed: {reason}. Add the files again.",
+  jobCancelled: "Indexing was cancelled; what was indexed stays.",
   jobFailedName: "{name}: {reason}",
   jobLost: "The server no longer knows this job (was it restarted?). Add the files again if they are not listed.",
   uploadCancelled: "Upload cancelled.",
@@ -339,6 +335,7 @@ export function translateNote(note) {
 }
 
 const NOTES = [
+  [/^(\d+) files are still being indexed$/, "还有 $1 个文件正在编入索引，回答可能不全"],
   [/^passage (\d+) did not fit$/, "第 $1 段放不下，没有读"],
   [/^passage (\d+) is longer than the model's window and was cut$/, "第 $1 段超过模型窗口，只读了开头"],
   [/^no passage holds this answer's words and numbers.*$/, "出处中找不到与这个回答相符的词句和数字，请核对后再采用"],

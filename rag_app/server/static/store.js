@@ -35,8 +35,20 @@ export const chosen = {
 };
 
 export const conversations = {
-  get: (index) => read(`chat.${index}`, []),
-  /** Keep the turns, fewer where the browser has no room; false if some were lost. */
+  /** The turns of an index, oldest first, those of other tabs too. */
+  get: (index) => read(`chat.${index}`, []).map((turn, n) => ({ id: `${n}`, ...turn })),
+  /**
+   * Keep the turns of this tab beside those of others, fewer where the browser has no room; false
+   * if some were lost.
+   */
+  merge(index, own, removed) {
+    const mine = new Map(own.map((turn) => [turn.id, turn]));
+    const others = conversations.get(index).filter((turn) => !removed.has(turn.id));
+    const known = new Set(others.map((turn) => turn.id));
+    const turns = others.map((turn) => mine.get(turn.id) ?? turn);
+    turns.push(...own.filter((turn) => !known.has(turn.id)));
+    return conversations.set(index, turns);
+  },
   set(index, turns) {
     if (!turns.length) return write(`chat.${index}`, null);
     for (let keep = TURNS; keep >= 1; keep = Math.floor(keep / 2)) {
@@ -45,6 +57,12 @@ export const conversations = {
     return false;
   },
   remove: (index) => write(`chat.${index}`, null),
+  /** Call back when another tab changed the turns of an index. */
+  onChange(listener) {
+    addEventListener("storage", ({ key }) => {
+      if (key?.startsWith(`${PREFIX}chat.`)) listener(key.slice(`${PREFIX}chat.`.length));
+    });
+  },
 };
 
 /** Uploads that the server was still reading: a list of {id, index, names}. */

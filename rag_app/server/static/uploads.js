@@ -184,7 +184,7 @@ async function follow({ id, index, names }, card, first = null) {
   return undefined;
 }
 
-const isOver = (job) => job.status === "done" || job.status === "failed";
+const isOver = (job) => ["done", "failed", "cancelled"].includes(job.status);
 const pause = () => new Promise((resolve) => setTimeout(resolve, RETRY_MS));
 
 function showJob(job, names, card) {
@@ -192,6 +192,7 @@ function showJob(job, names, card) {
   if (job.status === "failed") {
     return card.end(t("jobFailedWhole", { reason: job.error ?? "?" }), true);
   }
+  if (job.status === "cancelled") return card.end(t("jobCancelled"), true);
   if (job.status === "done") return showResult(job, card);
   const values = {
     names,

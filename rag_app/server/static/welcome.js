@@ -1,5 +1,6 @@
 // What a newcomer sees: the next thing to do.
 
+import { api } from "/static/api.js";
 import { suggest, turnCount } from "/static/chat.js";
 import { $, el, icon } from "/static/dom.js";
 import { number, t } from "/static/i18n.js";
@@ -56,16 +57,24 @@ function empty() {
 
 function ready() {
   const documents = number(state.documents.length);
-  const examples = ["example1", "example2", "example3"].map((key) => {
-    const button = el("button", { type: "button", class: "example" }, t(key));
-    button.addEventListener("click", () => suggest(t(key)));
-    return button;
-  });
+  const examples = el("div", { class: "examples" });
+  showExamples(examples, state.index);
   return [
     el("h2", {}, t("readyTitle")),
     el("p", { class: "lead" }, t("readyLead", { index: state.index, documents })),
-    el("div", { class: "examples" }, ...examples),
+    examples,
   ];
+}
+
+/** Questions that the documents answer; where none can be had, the field is enough. */
+async function showExamples(box, index) {
+  const { data } = await api.suggestions(index).catch(() => ({ data: [] }));
+  if (index !== state.index) return;
+  for (const { question } of data) {
+    const button = el("button", { type: "button", class: "example" }, question);
+    button.addEventListener("click", () => suggest(question));
+    box.append(button);
+  }
 }
 
 function action(symbol, label, run) {

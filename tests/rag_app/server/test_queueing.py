@@ -39,7 +39,7 @@ def inside(served: Served) -> int:
 
 async def test_the_queue_is_bounded_and_fair() -> None:
     queue = Admission(slots=1, waiting=1)
-    await queue.enter()
+    first = await queue.enter()
     second = asyncio.create_task(queue.enter())
     await asyncio.sleep(0)
     with pytest.raises(ApiError) as refused:
@@ -48,7 +48,7 @@ async def test_the_queue_is_bounded_and_fair() -> None:
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
     assert queue.inside == 1
-    queue.leave()
+    first.leave()
     await asyncio.wait_for(queue.enter(), 1)
 
 

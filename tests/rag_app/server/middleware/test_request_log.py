@@ -2,15 +2,17 @@
 
 import json
 import logging
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from rag_app.server.middleware.request_log import JsonLines
+from rag_app.server.middleware.request_log import JsonLines, json_log
 from rag_app.server.middleware.security import Access
-from tests.rag_app.server.serving import serving
+from tests.rag_app.server.serving import Served, serving, upload
 
 CHAT = "/v1/chat/completions"
 ASKED: Any = {"messages": [{"role": "user", "content": "一个秘密的问题"}]}
@@ -43,3 +45,35 @@ def test_metrics(client: httpx.Client) -> None:
     assert 'rag_app_requests_total{route="/v1/chat/completions",status="200"} 1.0' in text
     assert 'rag_app_tokens_total{kind="completion"}' in text
     assert 'status="404"' in text
+
+
+def test_every_line_of_the_log_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    with json_log():
+        print("a library's line\nanother", file=sys.stderr)
+        print("\r10%\r20%", end="", file=sys.stderr)
+        print("\r30%", file=sys.stderr)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("old", DeprecationWarning, stacklevel=1)
+        logging.getLogger("some.library").error("broken\npipe")
+        logging.getLogger("some.library").info("chatter")
+        logging.getLogger("rag_app.server").info("request", extra={"status": 200})
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    said = [line["message"] for line in lines]
+    assert said[:5] == ["a library's line", "another", "10%", "20%", "30%"]
+    assert "broken\npipe" in said
+    assert "chatter" not in said
+    assert any("DeprecationWarning" in line for line in said)
+    assert lines[-1]["status"] == 200
+    print("plain again", file=sys.stderr)
+    assert capsys.readouterr().err == "plain again\n"
+
+
+def test_failed_jobs_are_logged(
+    served: Served, client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "rag_app.server")
+    upload(client, "a", **{"坏.pdf": b"%PDF-1.7 broken", "好.txt": "一句话。"})
+    said = [record.getMessage() for record in caplog.records]
+    assert any(line.startswith("坏.pdf was not indexed into a: ") for line in said)
+    assert any("of a: done" in line for line in said)

@@ -42,6 +42,7 @@ def official(tiny: Served) -> Iterator[openai.OpenAI]:
 
 
 JSON = {"type": "json_object"}
+MUST_CALL: Any = {"tools": [{}], "tool_choice": "required"}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
 NAME = "qwen2.5-coder-1.5b-instruct"  # what the settings call the model that the test puts in
 
@@ -180,7 +181,7 @@ def test_langchain_is_a_client_too(tiny: Served) -> None:
         ("chat/completions", {"messages": ASKED, "stop": ["x"] * 17}, 400, "stop"),
         ("chat/completions", {"messages": ASKED, "stop": ""}, 400, "stop"),
         ("chat/completions", {"messages": ASKED, "top_logprobs": 2}, 400, "top_logprobs"),
-        ("chat/completions", {"messages": ASKED, "tools": [{}]}, 400, "tools"),
+        ("chat/completions", {"messages": ASKED, **MUST_CALL}, 400, "tools"),
         ("chat/completions", {"messages": ASKED, "functions": [{}]}, 400, "functions"),
         ("chat/completions", {"messages": ASKED, "logit_bias": {"5": 1}}, 400, "logit_bias"),
         ("chat/completions", {"messages": ASKED, "response_format": JSON}, 400, "response_format"),
@@ -347,6 +348,7 @@ def test_a_prompt_beyond_the_window(tiny: Served) -> None:
         answer = client.post("/v1/chat/completions", json=body)
         assert answer.status_code == 400
         assert "window" in answer.json()["error"]["message"]
+        assert answer.json()["error"]["code"] == "context_length_exceeded"
         streamed = client.post("/v1/chat/completions", json={**body, "stream": True})
     assert '"error"' in streamed.text
     with openai.OpenAI(base_url=f"{tiny.url}/v1", api_key="none") as official:
@@ -406,7 +408,7 @@ def test_a_conversation_makes_the_question_stand_alone(
         {"role": "assistant", "content": "唐代诗人。"},
         {"role": "user", "content": "他在哪里病逝？"},
     ]
-    body = {"model": "rag:合同", "messages": asked, "threshold": 0}
+    body = {"model": "rag:合同", "messages": asked, "threshold": 0, "marks": False}
     answer = client.post("/v1/chat/completions", json=body).json()
     assert answer["choices"][0]["message"]["content"] == "李白在当涂病逝。"
     rewriting, answering = served.model.prompts
@@ -423,6 +425,7 @@ def test_a_refined_answer_replaces_the_first(served: Served, client: httpx.Clien
         "messages": [{"role": "user", "content": "甲公司的规定？"}],
         "threshold": 0,
         "stream": True,
+        "marks": False,
     }
     text = client.post("/v1/chat/completions", json=body).text
     told = [json.loads(e[6:]) for e in text.split("\n\n") if e.startswith("data: {")]
@@ -433,7 +436,7 @@ def test_a_refined_answer_replaces_the_first(served: Served, client: httpx.Clien
 
 
 @pytest.mark.parametrize(
-    "more", [{"stop": "x"}, {"n": 2}, {"presence_penalty": 1}, {"tools": [{}]}, {"logprobs": True}]
+    "more", [{"stop": "x"}, {"n": 2}, {"presence_penalty": 1}, MUST_CALL, {"logprobs": True}]
 )
 def test_what_documents_cannot_answer_with(more: Any, client: httpx.Client) -> None:
     client.post("/v1/indexes", json={"name": "合同"})

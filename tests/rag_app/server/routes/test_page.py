@@ -370,6 +370,65 @@ def test_a_new_conversation(page: Browser, index: str, document: str) -> None:
     assert page.focused() == "question"
 
 
+def test_two_tabs_keep_each_others_turns(page: Browser, index: str, document: str) -> None:
+    ask(page)
+    answered(page)
+    first, address = page.driver.current_window_handle, page.run("return location.href")
+    page.driver.switch_to.new_window("tab")
+    second = page.driver.current_window_handle
+    try:
+        page.driver.get(address)
+        page.until(lambda: len(page.all(".turn")) == 1)
+        page.driver.switch_to.window(first)
+        ask(page, "李白终年多少岁？")
+        answered(page)
+        page.driver.switch_to.window(second)
+        page.until(lambda: len(page.all(".turn")) == 2)
+        ask(page, "他投靠了谁？")
+        answered(page)
+    finally:
+        page.driver.close()
+        page.driver.switch_to.window(first)
+    page.until(lambda: len(page.all(".turn")) == 3)
+    page.reload()
+    page.until(lambda: len(page.all(".turn")) == 3)
+    asked = [turn["question"] for turn in page.stored(f"chat.{index}")]
+    assert asked == [QUESTION, "李白终年多少岁？", "他投靠了谁？"]
+
+
+def test_each_index_keeps_its_conversation(
+    served: Any, page: Browser, index: str, document: str, tmp_path: Path
+) -> None:
+    ask(page)
+    answered(page)
+    other = create_index(page)
+    upload(page, tmp_path / "别处.txt")
+    served.model.delay, served.replies = 0.05, ["很长的回答。" * 200]
+    ask(page, "李白在哪里病逝？")
+    page.until(lambda: "很长" in page.all(".answer .prose")[-1].text)
+    page.run("""
+        const select = document.querySelector("#index-select");
+        select.value = arguments[0];
+        select.dispatchEvent(new Event("change"));
+    """, index)  # fmt: skip
+    page.until(lambda: ANSWER[:4] in page.all(".answer .prose")[-1].text)
+    assert [turn["question"] for turn in page.stored(f"chat.{index}")] == [QUESTION]
+    assert [turn["question"] for turn in page.stored(f"chat.{other}")] == ["李白在哪里病逝？"]
+    page.reload()
+    page.until(lambda: len(page.all(".turn")) == 1)
+    assert ANSWER[:4] in page.all(".answer .prose")[-1].text
+
+
+def test_suggested_questions_are_answered(page: Browser, index: str, document: str) -> None:
+    page.until(lambda: page.all(".example"))
+    question = page.all(".example")[0].text
+    page.click(".example")
+    page.click("#send")
+    answered(page)
+    assert page.stored(f"chat.{index}")[0]["question"] == question
+    assert not page.all(".answer.not-found")
+
+
 def test_an_answer_is_saved_with_its_sources(page: Browser, document: str) -> None:
     ask(page)
     answered(page)

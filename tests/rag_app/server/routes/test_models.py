@@ -1,0 +1,88 @@
+"""Embeddings of long texts, and the order of texts to a question."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from rag_app.models.embeddings.openai import CompatibleEmbeddings
+from rag_app.models.embeddings.registry import load_embeddings
+from tests.rag_app.server.serving import Served, serving
+
+LONG = "李白病逝于当涂，墓在青山。" * 200
+
+
+@pytest.fixture
+def embedding(home: Path, tiny_embeddings: Path) -> Iterator[Served]:
+    model = load_embeddings(str(tiny_embeddings))
+    with serving(embeddings=model, embedding=str(tiny_embeddings)) as served:
+        yield served
+
+
+def post(served: Served, **body: Any) -> httpx.Response:
+    return httpx.post(f"{served.url}/v1/embeddings", json=body, timeout=60)
+
+
+def vectors(served: Served, **body: Any) -> Any:
+    answer = post(served, **body)
+    assert answer.status_code == 200, answer.text
+    return np.array([row["embedding"] for row in answer.json()["data"]])
+
+
+def test_a_text_that_is_too_long_is_no_text_cut_short(embedding: Served) -> None:
+    answer = post(embedding, input=["短", LONG + "甲"])
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert (error["code"], error["param"]) == ("context_length_exceeded", "input")
+    assert "truncate: true or windows: true" in error["message"]
+
+
+def test_it_is_cut_where_asked(embedding: Served) -> None:
+    first, second = vectors(embedding, input=[LONG + "甲", LONG + "乙"], truncate=True)
+    assert first @ second > 0.9999
+    usage = post(embedding, input=LONG, truncate=True).json()["usage"]
+    whole = post(embedding, input=LONG, windows=True).json()["usage"]
+    assert usage["prompt_tokens"] < whole["prompt_tokens"]
+
+
+def test_it_is_read_in_windows_where_asked(embedding: Served) -> None:
+    more = "洗衣机首次使用前请拆下运输螺栓。" * 50
+    first, second, short = vectors(embedding, input=[LONG + more, LONG, "短"], windows=True)
+    assert first @ second < 0.9999
+    for vector in (first, second, short):
+        assert abs(np.linalg.norm(vector) - 1) < 1e-4
+    assert np.allclose(short, vectors(embedding, input="短")[0], atol=1e-5)
+    queries = vectors(embedding, input=[LONG], windows=True, input_type="query")
+    assert queries.shape == (1, len(short))
+
+
+def test_another_rag_app_may_embed_long_passages(embedding: Served) -> None:
+    client = CompatibleEmbeddings(f"{embedding.url}/v1")
+    found = client.embed_array([LONG, "短"])
+    assert np.allclose(found, vectors(embedding, input=[LONG, "短"], truncate=True), atol=1e-3)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_texts_are_put_in_order(wrapped: bool, served: Served, client: httpx.Client) -> None:
+    texts = ["洗衣机首次使用前请拆下运输螺栓。", "李白在当涂病逝。", "茶叶分六类。"]
+    documents = [{"text": text} for text in texts] if wrapped else texts
+    body = {"query": "李白在哪里病逝？", "documents": documents, "return_documents": wrapped}
+    answer = client.post("/v1/rerank", json=body).json()
+    best, *others = answer["results"]
+    assert (best["index"], len(others)) == (1, 2)
+    assert 1 >= best["relevance_score"] > others[0]["relevance_score"] >= 0
+    assert best.get("document") == ({"text": texts[1]} if wrapped else None)
+    first = client.post("/rerank", json={**body, "top_n": 1}).json()["results"]
+    assert first == [best]
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [({"documents": []}, 400), ({"query": " "}, 400), ({"model": "x"}, 404), ({"top_n": 0}, 400)],
+)
+def test_rankings_that_are_refused(more: Any, status: int, client: httpx.Client) -> None:
+    body = {"query": "李白", "documents": ["甲"], **more}
+    assert client.post("/v1/rerank", json=body).status_code == status

@@ -1,0 +1,189 @@
+"""What clients of OpenAI's API send and look for besides the plain question."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from langchain_core.messages import HumanMessage
+from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
+
+from tests.rag_app.server.serving import Served, serving, upload
+from tests.scripted import ScriptedChatModel
+
+CHAT = "/v1/chat/completions"
+ASKED: Any = [{"role": "user", "content": "李白在哪里病逝？"}]
+LI_BAI = "李白晚年投奔族叔，宝应元年在当涂病逝。"
+WEATHER: Any = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "查询城市的天气",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        },
+    },
+}
+TITLE = """### Task:
+Generate a concise, 3-5 word title with an emoji summarizing the chat history.
+### Output:
+JSON format: { "title": "your concise title here" }
+### Chat History:
+<chat_history>
+USER: 李白在哪里病逝？
+ASSISTANT: 当涂[1]。
+</chat_history>"""
+
+
+@pytest.fixture
+def poets(served: Served, client: httpx.Client) -> Served:
+    """An index with one document, and a model that answers from it."""
+    upload(client, "诗", **{"李白.txt": LI_BAI})
+    served.replies = ["李白在当涂病逝。"]
+    return served
+
+
+@pytest.fixture
+def official(poets: Served) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{poets.url}/v1", api_key="none", max_retries=0) as client:
+        yield client
+
+
+def test_open_webui_sends_its_tools_with_every_message(official: openai.OpenAI) -> None:
+    for model in ("rag:诗", "default"):
+        stream = official.chat.completions.create(
+            model=model, messages=ASKED, tools=[WEATHER], stream=True
+        )
+        chunks = list(stream)
+        shown = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+        assert "当涂" in shown
+        grounds: list[Any] = [chunk.to_dict().get("rag", {}) for chunk in chunks]
+        notes = [note for ground in grounds for note in ground.get("notes", ())]
+        assert any("tools were passed over" in note for note in notes) is (model == "default")
+
+
+def test_plain_clients_see_the_sources(official: openai.OpenAI, poets: Served) -> None:
+    answer = official.chat.completions.create(model="rag:诗", messages=ASKED)
+    content = answer.choices[0].message.content or ""
+    assert content == "李白在当涂病逝[1]。\n\n出处：\n[1] 李白.txt"
+    (annotation,) = answer.choices[0].message.annotations or []
+    cited = annotation.url_citation
+    assert content[cited.start_index : cited.end_index] == "[1]"
+    assert cited.title == "李白.txt"
+    assert httpx.get(cited.url).json()["text"] == LI_BAI
+    assert answer.to_dict()["citations"] == [cited.url]
+    streamed: list[Any] = list(
+        official.chat.completions.create(model="rag:诗", messages=ASKED, stream=True)
+    )
+    assert "".join(one.choices[0].delta.content or "" for one in streamed) == content
+    (told,) = [one for one in streamed if getattr(one.choices[0].delta, "annotations", None)]
+    assert told.choices[0].delta.annotations[0]["url_citation"]["title"] == "李白.txt"
+    llm = ChatOpenAI(model="rag:诗", base_url=f"{poets.url}/v1", api_key=SecretStr("none"))
+    assert llm.invoke([HumanMessage(ASKED[0]["content"])]).text == content
+
+
+@pytest.mark.parametrize(
+    ("more", "content"),
+    [
+        ({"marks": True}, "李白在当涂病逝[1]。"),
+        ({"marks": False}, "李白在当涂病逝。"),
+        ({"footer": False}, "李白在当涂病逝[1]。"),
+        ({"marks": False, "footer": True}, "李白在当涂病逝。\n\n查阅：\n[1] 李白.txt"),
+    ],
+)
+def test_sources_can_be_switched(
+    more: dict[str, bool], content: str, poets: Served, client: httpx.Client
+) -> None:
+    body = {"model": "rag:诗", "messages": ASKED, **more}
+    answer = client.post(CHAT, json=body).json()
+    assert answer["choices"][0]["message"]["content"] == content
+
+
+def test_a_footer_is_not_read_again(poets: Served, client: httpx.Client) -> None:
+    said = client.post(CHAT, json={"model": "rag:诗", "messages": ASKED}).json()
+    history = [*ASKED, said["choices"][0]["message"], {"role": "user", "content": "他是谁？"}]
+    poets.replies = ["李白是谁？", "诗人。"]
+    client.post(CHAT, json={"model": "rag:诗", "messages": history})
+    rewriting = poets.model.prompts[0]
+    assert "李白在当涂病逝。" in rewriting
+    assert "出处" not in rewriting
+    assert "[1]" not in rewriting.split("李白在当涂病逝")[1].split("\n")[0]
+
+
+def test_tasks_of_clients_are_for_the_model(poets: Served, client: httpx.Client) -> None:
+    poets.replies = ['{"title": "李白之死"}']
+    asked = [{"role": "user", "content": TITLE}]
+    answer = client.post(CHAT, json={"model": "rag:诗", "messages": asked}).json()
+    assert answer["choices"][0]["message"]["content"] == '{"title": "李白之死"}'
+    (prompt,) = poets.model.prompts
+    assert prompt.startswith("### Task:\nGenerate a concise")
+    assert LI_BAI not in prompt
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("POST", "/v1/moderations", 404, "unknown_url"),
+        ("GET", "/v1/nothing", 404, "unknown_url"),
+        ("PUT", CHAT, 405, "method_not_supported"),
+    ],
+)
+def test_unknown_routes(
+    method: str, path: str, status: int, code: str, client: httpx.Client
+) -> None:
+    answer = client.request(method, path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert path in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "code", "said"),
+    [
+        ({"Content-Type": "application/json"}, '{"messages": [', "invalid_json", "character"),
+        ({}, '{"messages": []}', "invalid_content_type", "Content-Type"),
+        ({"Content-Type": "text/plain"}, "{}", "invalid_content_type", "not text/plain"),
+    ],
+)
+def test_what_is_wrong_with_a_body(
+    headers: dict[str, str], body: str, code: str, said: str, client: httpx.Client
+) -> None:
+    answer = client.post(CHAT, content=body.encode(), headers=headers)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, code, None)
+    assert said in error["message"]
+
+
+def test_every_answer_has_an_id(client: httpx.Client) -> None:
+    for path in ("/v1/models", "/v1/nothing", "/health"):
+        assert client.get(path).headers["x-request-id"]
+
+
+def test_base_urls_without_v1_and_head(poets: Served) -> None:
+    with openai.OpenAI(base_url=poets.url, api_key="none", max_retries=0) as client:
+        assert "rag:诗" in [model.id for model in client.models.list()]
+        answer = client.chat.completions.create(model="rag:诗", messages=ASKED)
+        assert "当涂" in (answer.choices[0].message.content or "")
+        assert client.embeddings.create(model="default", input="甲").data
+    for path in ("/", "/health", "/v1/models", "/models"):
+        head = httpx.head(poets.url + path)
+        assert (head.status_code, head.content) == (200, b"")
+
+
+def test_a_queued_stream_begins_at_once(home: Path) -> None:
+    slow = ScriptedChatModel(replies=["故事" * 500], delay=0.01)
+    body = {"messages": ASKED, "stream": True}
+    with (
+        serving(llm=slow, parallel=1) as served,
+        served.client() as client,
+        client.stream("POST", CHAT, json=body) as first,
+    ):
+        lines = first.iter_lines()  # closed, it would end the request
+        next(lines)
+        with client.stream("POST", CHAT, json=body) as second:
+            assert second.status_code == 200
+            assert next(line for line in second.iter_lines() if line) == ": waiting"

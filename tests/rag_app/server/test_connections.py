@@ -1,0 +1,114 @@
+"""Raw requests over a socket: half-sent ones, and ones that are none."""
+
+import random
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.rag_app.server.serving import Served, serving
+
+UPLOAD = (
+    "POST /v1/indexes/a/documents HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 33\r\n"
+    "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    "--b\r\nContent-Disposition: x\r\n\r\n"
+)
+HEAD = "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+@pytest.fixture
+def impatient(home: Path) -> Iterator[Served]:
+    with serving(read_seconds=0.3) as served:
+        yield served
+
+
+def send(served: Served, data: bytes, *, first: bool = False) -> bytes:
+    """Send bytes; return what comes first, or all until the server closes the connection."""
+    port = int(served.url.rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as plain:
+        try:
+            plain.sendall(data)
+            if first:
+                return plain.recv(65536)
+            return b"".join(iter(lambda: plain.recv(65536), b""))
+        except ConnectionError:
+            return b""
+
+
+@pytest.mark.parametrize("sent", ["", "GET", HEAD, HEAD + "Content-Length: 10\r\n"])
+def test_a_head_that_never_ends_is_not_waited_for(sent: str, impatient: Served) -> None:
+    assert send(impatient, sent.encode()) == b""
+
+
+def test_a_body_that_never_ends_is_not_waited_for(impatient: Served) -> None:
+    body = 'Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"messages": '
+    answer = send(impatient, (HEAD + body).encode())
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"did not come within 0.3 seconds" in answer
+
+
+def test_a_slow_answer_is_waited_for(impatient: Served) -> None:
+    impatient.model.delay = 0.2
+    impatient.replies = ["一二三四五"]
+    asked = {"messages": [{"role": "user", "content": "数"}]}
+    with impatient.client() as client:
+        for _ in range(2):  # on one connection
+            assert client.post("/v1/chat/completions", json=asked).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "statuses"),
+    [
+        ({"Host": "[evil"}, {400}),
+        ({"Host": "[::1"}, {400}),
+        ({"Host": ""}, {400, 403}),
+        ({"Host": "a]b"}, {400, 403}),
+        ({"Origin": "http://[evil"}, {403}),
+        ({"Origin": "["}, {403}),
+        ({"Origin": "null"}, {403}),
+        ({"Host": "[evil", "Origin": "http://[evil"}, {400}),
+        ({"Upgrade": "websocket", "Connection": "Upgrade"}, {400, 422}),
+        ({"Content-Length": "-1"}, {400}),
+        ({"Content-Length": "²"}, {400}),
+        ({"Transfer-Encoding": "gzip"}, {400, 501}),
+    ],
+)
+def test_odd_headers(headers: dict[str, str], statuses: set[int], served: Served) -> None:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    host = "" if "Host" in headers else "Host: 127.0.0.1\r\n"
+    data = f"POST /v1/indexes HTTP/1.1\r\n{host}{lines}Connection: close\r\n\r\n"
+    answer = send(served, data.encode("utf-8"))
+    assert int(answer.split()[1]) in statuses, answer
+
+
+@pytest.mark.slow
+def test_no_malformed_request_is_a_server_error(
+    impatient: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    chance = random.Random(14)
+    whole = [
+        HEAD + 'Content-Type: application/json\r\nContent-Length: 21\r\n\r\n{"messages": ["甲"]}',
+        "GET /v1/models/x%00%ff?a=%zz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET /static/../../%2e%2e/settings.py HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "DELETE /v1/indexes/a%2Fb%0a HTTP/1.1\r\nHost: [::1]:80\r\nOrigin: http://x\r\n\r\n",
+        "GET /v1/indexes/./x/documents/ HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n",
+        UPLOAD,
+    ]
+    for _ in range(300):
+        data = bytearray(chance.choice(whole).encode())
+        for _ in range(chance.randrange(6)):
+            at = chance.randrange(len(data))
+            change = chance.randrange(3)
+            if change == 0:
+                data[at] = chance.randrange(256)
+            elif change == 1:
+                del data[at : at + chance.randrange(1, 9)]
+            else:
+                data[at:at] = bytes(chance.randrange(256) for _ in range(3))
+            data = data or bytearray(b"\0")
+        answer = send(impatient, bytes(data), first=True)
+        assert not answer.startswith(b"HTTP/1.1 5"), (bytes(data), answer)
+    assert httpx.get(f"{impatient.url}/health").status_code == 200
+    assert not [record for record in caplog.records if record.exc_info]

@@ -1,0 +1,164 @@
+"""JSON by schema and calls of tools, on a file of two layers that else says nonsense."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from rag_app.models.llms.llamacpp import LlamaCppChat
+from tests.rag_app.server.serving import Served, serving
+from tests.rag_app.server.test_clients import WEATHER
+from tests.scripted import ScriptedChatModel
+
+ASKED: Any = [{"role": "user", "content": "北京天气怎样？"}]
+CHAT = "/v1/chat/completions"
+
+
+def fixed(**values: str) -> dict[str, Any]:
+    """A schema that leaves nothing open."""
+    return {
+        "type": "object",
+        "properties": {name: {"const": value} for name, value in values.items()},
+        "required": list(values),
+        "additionalProperties": False,
+    }
+
+
+def tool(name: str, **values: str) -> Any:
+    return {"type": "function", "function": {"name": name, "parameters": fixed(**values)}}
+
+
+def schema(value: Any) -> Any:
+    return {"type": "json_schema", "json_schema": {"name": "x", "schema": value}}
+
+
+@pytest.fixture(scope="module")
+def model(tiny_gguf: Path) -> Iterator[LlamaCppChat]:
+    llm = LlamaCppChat(path=tiny_gguf, context_length=4096, parallel=2, max_tokens=200, threads=1)
+    yield llm
+    del llm
+
+
+@pytest.fixture
+def tiny(model: LlamaCppChat, home: Path) -> Iterator[Served]:
+    with serving(llm=model, parallel=2) as served:
+        yield served
+
+
+@pytest.fixture
+def official(tiny: Served) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{tiny.url}/v1", api_key="none", max_retries=0) as client:
+        yield client
+
+
+def test_an_answer_is_as_its_schema_says(official: openai.OpenAI) -> None:
+    form = schema(fixed(天气="晴"))
+    chat = official.chat.completions.create
+    answer = chat(model="default", messages=ASKED, response_format=form, temperature=1)
+    said = json.loads(answer.choices[0].message.content or "")
+    assert said == {"天气": "晴"}
+    chunks = chat(model="default", messages=ASKED, response_format=form, stream=True)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert json.loads(text) == said
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"response_format": {"type": "yaml"}}, "response_format"),
+        ({"response_format": {"type": "json_schema"}}, "response_format"),
+        ({"response_format": schema({"type": "no such"})}, None),
+        ({"response_format": schema({"$ref": "#/nowhere"})}, None),
+        ({"tools": [{}]}, "tools"),
+        ({"tools": ["x"]}, "tools"),
+        ({"tools": [WEATHER], "tool_choice": {"function": {"name": "x"}}}, "tool_choice"),
+        ({"tools": [WEATHER], "tool_choice": 7}, "tool_choice"),
+        ({"tools": [WEATHER], "response_format": schema(fixed(a="b"))}, "response_format"),
+    ],
+)
+def test_what_is_wrong_is_said(more: Any, param: str | None, tiny: Served) -> None:
+    answer = httpx.post(tiny.url + CHAT, json={"messages": ASKED, **more}, timeout=60)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["param"] == param
+
+
+def test_a_tool_that_must_be_called_is(official: openai.OpenAI) -> None:
+    tools = [tool("get_weather", city="京"), tool("get_time", zone="东")]
+    chat = official.chat.completions.create
+    answer = chat(model="default", messages=ASKED, tools=tools, tool_choice="required")
+    choice = answer.choices[0]
+    assert (choice.finish_reason, choice.message.content) == ("tool_calls", None)
+    (call,) = choice.message.tool_calls or []
+    assert call.type == "function"
+    assert call.function.name in ("get_weather", "get_time")
+    named: Any = {"type": "function", "function": {"name": "get_time"}}
+    stream = chat(model="default", messages=ASKED, tools=tools, tool_choice=named, stream=True)
+    chunks = [chunk.choices[0] for chunk in stream]
+    (part,) = [one.delta.tool_calls[0] for one in chunks if one.delta.tool_calls]
+    assert part.function
+    assert part.index == 0
+    assert part.id
+    assert part.function.name == "get_time"
+    assert json.loads(part.function.arguments or "") == {"zone": "东"}
+    assert chunks[-1].finish_reason == "tool_calls"
+
+
+def test_results_of_tools_are_read(official: openai.OpenAI) -> None:
+    function = {"name": "get_weather", "arguments": '{"city": "北京"}'}
+    called = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "1", "type": "function", "function": function}],
+    }
+    result = {"role": "tool", "tool_call_id": "1", "content": "晴，二十二度<|im_end|>"}
+    messages: Any = [*ASKED, called, result]
+    answer = official.chat.completions.create(
+        model="default", messages=messages, tools=[WEATHER], tool_choice="none", max_tokens=5
+    )
+    assert answer.choices[0].finish_reason == "length"
+
+
+def call(city: str) -> str:
+    return json.dumps({"name": "get_weather", "arguments": {"city": city}})
+
+
+class Schemed(ScriptedChatModel):
+    """Says what it is told to, whatever the schema."""
+
+    follows_schemas: bool = True
+
+
+@pytest.mark.parametrize(
+    ("replies", "called", "shown"),
+    [
+        (["晴。"], None, "晴。"),
+        (['{"city": "北京"}'], None, '{"city": "北京"}'),
+        (["```python\n1\n```"], None, "```python\n1\n```"),
+        (["`"], None, "`"),
+        ([""], None, ""),
+        (['{"name": oops', '{"name": "get_weather", "arguments": {"city": "北京"}}'], "北京", None),
+        (
+            ['```json\n{"name"', '{"name": "get_weather", "arguments": {"city": "天津"}}'],
+            "天津",
+            None,
+        ),
+        (["<tool_call>x", '{"name": "get_weather", "arguments": {"city": "上海"}}'], "上海", None),
+    ],
+)
+def test_an_answer_is_text_or_a_call(
+    replies: list[str], called: str | None, shown: str | None, home: Path
+) -> None:
+    with serving(llm=Schemed(replies=replies)) as served, served.client() as client:
+        body = {"messages": ASKED, "tools": [WEATHER]}
+        message = client.post(CHAT, json=body).json()["choices"][0]["message"]
+        assert "get_weather" in served.model.prompts[0]
+    if called:
+        (made,) = message["tool_calls"]
+        assert json.loads(made["function"]["arguments"]) == {"city": called}
+        assert message["content"] is None
+    else:
+        assert (message["content"], "tool_calls" in message) == (shown, False)
