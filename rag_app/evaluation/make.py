@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _SHORTEST = 30
 """Characters of a passage that a question is made of."""
 _LONGEST_ANSWER = 60
+_TRIES = 5
+"""Passages that are tried for each question wanted: some models write none that is usable."""
 _LONGEST_QUESTION = 200
 _DEPTH = 10
 """Passages among which the question has to find its own."""
@@ -93,7 +95,7 @@ def draft_questions(
     report = Drafted(written=sum(_id(chunk) in known for chunk in chunks))
     drafts = _Drafts(app, [chunk.source for chunk in chunks])
     try:
-        for chunk in chunks[tried:]:
+        for chunk in chunks[tried : tried + _TRIES * limit]:
             if progress is not None:
                 progress(report.written, limit)
             if report.written >= limit:

@@ -124,3 +124,13 @@ def test_files_and_indexes_that_are_none(app: RagApp, home: Path) -> None:
     short.index(["short.txt"])
     with pytest.raises(DocumentError, match="no text to ask about"):
         draft_questions(short, home / "new.jsonl", 1)
+
+
+def test_a_model_that_drafts_nothing_usable_is_given_up(home: Path) -> None:
+    for number in range(12):
+        Path(f"{number}.txt").write_text(f"{number}. {TEXTS['park.txt']}", encoding="utf-8")
+    app = small_app(lambda _: "不知道")
+    app.index([f"{number}.txt" for number in range(12)])
+    report = draft_questions(app, home / "mine.jsonl", 2)
+    assert report.written == 0
+    assert sum(report.dropped.values()) == 10
