@@ -110,7 +110,7 @@ def in_language_of(
         reply = None
         if isinstance(step, Answer):
             whole += step
-            yield replace(step, question=question, text="")
+            yield replace(step, question=question, text="", confidence=None)
         elif isinstance(step, Call) and step.piece:
             reply = yield replace(step, piece=None)
             whole += step.piece(reply) if reply else Answer()
@@ -118,7 +118,8 @@ def in_language_of(
             reply = yield step
     language = language_of(question)
     if not whole.answered:
-        yield Answer(text=_said(whole.text, language), step=whole.step + 1)
+        said = _said(whole.text, language)
+        yield Answer(text=said, step=whole.step + 1, confidence=whole.confidence)
         return
     text = whole.text
     if language_of(text) != language and _LETTER.search(text):
@@ -126,7 +127,8 @@ def in_language_of(
         translation = yield Call(llm, prompts.messages("translate_answer", language, **values))
         text = _usable(translation, text, language) or text
     note = (f"in the documents' words: {whole.text}",) if text != whole.text else ()
-    yield Answer(text=text, original=whole.text, step=whole.step + 1, notes=note)
+    last = Answer(text=text, original=whole.text, step=whole.step + 1, notes=note)
+    yield replace(last, confidence=whole.confidence)
 
 
 def _said(text: str, language: Language) -> str:
