@@ -17,21 +17,24 @@ from rag_app.models.providers import split_provider
 from rag_app.models.unix_http import available
 from rag_app.settings import Settings, home
 
-ENGINE_OPTIONS = (
-    "embedding", "embedding_batch", "embedding_dtype", "llm", "context_length", "threads", "gpus",
-    "quantize", "parallel", "cache_size",
+REQUEST_OPTIONS = (
+    "k", "retriever", "within", "threshold", "max_question_chars", "temperature", "top_p", "top_k",
+    "repetition_penalty", "max_new_tokens", "seed", "prompts", "answer_chain",
+    "answer_step_tokens", "summary_chain", "summary_length", "summary_step_tokens", "ocr",
+    "max_file_bytes",
 )  # fmt: skip
-"""Settings that an engine was started with: one of others is of no use."""
+"""Settings that each request brings; what `RagApp.using` can change."""
 _OTHER_OPTIONS = (
-    "index", "keep_alive", "chunk_size", "chunk_overlap", "llm_name", "llm_api_key", "api_key",
-    "queue_limit", "request_seconds", "reply_limit", "requests_per_minute", "log_prompts",
-    "max_body_bytes", "max_upload_bytes",
+    "index", "keep_alive", "chunk_size", "chunk_overlap", "max_passages", "llm_name",
+    "llm_api_key", "api_key", "api_key_file", "queue_limit", "request_seconds", "read_seconds",
+    "job_seconds", "reply_limit", "requests_per_minute", "log_prompts", "max_body_bytes",
+    "max_upload_bytes", "upload_passages",
 )  # fmt: skip
 """Settings that mean nothing to an engine, or reach it otherwise."""
-REQUEST_OPTIONS = tuple(
-    name for name in Settings.model_fields if name not in {*ENGINE_OPTIONS, *_OTHER_OPTIONS}
+ENGINE_OPTIONS = tuple(
+    name for name in Settings.model_fields if name not in {*REQUEST_OPTIONS, *_OTHER_OPTIONS}
 )
-"""Settings that each request brings; what `RagApp.using` can change."""
+"""All other settings: an engine that was started with others is of no use."""
 
 _LOCAL = ("llamacpp", "huggingface")
 _ENVIRONMENT = ("CUDA_VISIBLE_DEVICES", "HF_HOME", "HF_HUB_CACHE", "OMP_NUM_THREADS")

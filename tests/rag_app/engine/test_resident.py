@@ -26,6 +26,7 @@ pytestmark = [
 DEATH = "宝应元年（762年），李白病逝于当涂，享年六十二岁。"
 WASHER = "本洗衣机的保修期为三年，电机保修十年。"
 QUESTION = "李白是怎样去世的？"
+_ENGINE, _MODEL = "rag_app.server.resident", "rag_app.models.llms.llamacpp_server"
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -175,18 +176,22 @@ def test_one_of_another_home_is_not_used(
     assert "no index in" in done.stderr
 
 
+def _is_of(process: psutil.Process, place: Workplace, module: str) -> bool:
+    """Whether a process runs a module for the home."""
+    try:
+        named = module in process.cmdline()
+        return named and process.environ().get("RAG_APP_HOME") == str(place.home)
+    except psutil.Error:
+        return False
+
+
 def test_two_at_once_make_one(place: Workplace) -> None:
     with begun(*place.ask) as first, begun(*place.ask) as second:
         ends = [first.end(), second.end()]
     assert [done.code for done in ends] == [0, 0]
     assert ends[0].stdout == ends[1].stdout
     place.idle()
-    named = [
-        process.pid
-        for process in psutil.process_iter()
-        if "rag_app.server.resident" in process.cmdline()
-        and process.environ().get("RAG_APP_HOME") == str(place.home)
-    ]
+    named = [process.pid for process in psutil.process_iter() if _is_of(process, place, _ENGINE)]
     assert named == [place.state()["pid"]]
 
 
@@ -230,16 +235,7 @@ def test_after_a_kill_of_either_process_the_next_command_answers(place: Workplac
         assert done.stderr.startswith("rag-app: ") or attempt >= 4
         assert "Traceback" not in done.stderr
         assert whole(in_pipe(*place.ask, "--json")) == answer
-    until(lambda: not [p for p in psutil.process_iter(["cmdline"]) if _model_of(p, place)])
-
-
-def _model_of(process: psutil.Process, place: Workplace) -> bool:
-    """Whether a process with a model was left behind by its engine."""
-    try:
-        named = "rag_app.models.llms.llamacpp_server" in (process.info["cmdline"] or [])
-        return named and process.environ().get("RAG_APP_HOME") == str(place.home)
-    except psutil.Error:
-        return False
+    until(lambda: not [p for p in psutil.process_iter() if _is_of(p, place, _MODEL)])
 
 
 def test_a_socket_that_was_left_behind_is_replaced(place: Workplace) -> None:
