@@ -135,7 +135,7 @@ _MODEL_OPTIONS = {
     "repetition_penalty": _model_option(float),
     "max_new_tokens": _model_option(int, "Longest reply, in tokens."),
     "seed": _model_option(int),
-    "threads": _model_option(int, "CPU threads."),
+    "threads": _model_option(int, "CPU threads; by default the cores that nobody else keeps busy."),
     "gpus": _model_option(str, "GPUs to use.", "0,1"),
     "quantize": _model_option(str, "On a GPU, for folders.", "8bit|4bit"),
 }
