@@ -330,3 +330,32 @@ def test_the_tokenizer_of_another_model_is_refused(tmp_path: Path, tokenizer: Pa
     (folder / "tokenizer.model").write_bytes(b"no model")
     with pytest.raises(TokenizerError, match=r"tokenizer\.model"):
         convert(folder, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("changes", "context"),
+    [
+        ({"norm_eps": 1e-6}, 2048),
+        ({"norm_eps": 1e-5}, 4096),
+        ({"norm_eps": 1e-6, "n_kv_heads": HEADS}, 4096),
+        ({"norm_eps": 1e-5, "rope_theta": 1e6}, 16384),
+    ],
+    ids=str,
+)
+def test_the_context_is_that_of_the_release(
+    tmp_path: Path, tokenizer: Path, changes: dict[str, Any], context: int
+) -> None:
+    folder = make_meta(tmp_path / "in", VOCABULARY).folder
+    shutil.copy(tokenizer, folder / "tokenizer.model")
+    edit(folder / "params.json", **changes)
+    convert(folder, tmp_path / "hf")
+    config = json.loads((tmp_path / "hf" / "config.json").read_bytes())
+    assert config["max_position_embeddings"] == context
+
+
+def test_a_count_of_layers_is_not_believed(tmp_path: Path, tokenizer: Path) -> None:
+    folder = make_meta(tmp_path / "in", VOCABULARY).folder
+    shutil.copy(tokenizer, folder / "tokenizer.model")
+    edit(folder / "params.json", n_layers=10**9)
+    with pytest.raises(CheckpointError, match="1,000,000,000 layers"):
+        convert(folder, tmp_path / "hf")
