@@ -58,7 +58,12 @@ def check_exactness(folder: Path) -> Exactness:
 def _compared(tokenizer: Any, folder: Path, how: str) -> Exactness:
     from sentencepiece import SentencePieceProcessor
 
-    model = SentencePieceProcessor(model_file=str(folder / MODEL_FILE))
+    file = folder / MODEL_FILE
+    try:
+        model = SentencePieceProcessor(model_file=str(file))
+    except (RuntimeError, OSError) as error:
+        msg = f"{file} is damaged ({first_line(error)}); get it again"
+        raise TokenizerError(msg) from error
     expected = [[model.bos_id(), *ids] for ids in model.encode(list(LINES))]
     found = tokenizer(list(LINES))["input_ids"]
     rows = zip(LINES, found, expected, strict=True)

@@ -16,3 +16,8 @@ def test_one_line_and_nothing_left(first: int, family: Family, tmp_path: Path) -
         found[seed] = outcome(family, folder, seed)
     assert {seed: said for seed, said in found.items() if said.startswith("wrong")} == {}
     assert any(said.startswith("refused") for said in found.values())
+
+
+def test_a_damaged_piece_of_sentencepiece(family: Family, tmp_path: Path) -> None:
+    found = outcome(family, tmp_path, 1082)
+    assert found.startswith("refused: flip tokenizer.model")
