@@ -50,8 +50,8 @@ def main() -> None:
     except Exception:
         traceback.print_exc()  # into the log
     finally:
-        place.socket.unlink(missing_ok=True)
-        place.state.unlink(missing_ok=True)
+        for file in (place.socket, place.model_socket, place.state):
+            file.unlink(missing_ok=True)
         os._exit(0)  # whatever its threads do
 
 

@@ -36,6 +36,14 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process has ended, waited for by its parent or not."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 class Workplace:
     """A home with an index, and commands in it."""
 
@@ -163,7 +171,7 @@ def test_one_of_another_version_makes_way(place: Workplace) -> None:
     pid = place.start()
     assert in_terminal(*place.ask, before="import rag_app; rag_app.__version__ = '9.9'; ").code == 0
     assert place.idle() != pid
-    assert not psutil.pid_exists(pid)
+    until(lambda: has_ended(pid))
 
 
 def test_one_of_another_home_is_not_used(
@@ -263,7 +271,7 @@ def test_status_shows_it_and_stop_ends_it(place: Workplace) -> None:
     assert 0 < shown["seconds_left"] <= 600
     assert f"process {pid}" in in_pipe("status").stdout
     assert "has ended" in in_pipe("stop").stderr
-    assert not psutil.pid_exists(pid)
+    until(lambda: has_ended(pid))
 
 
 def test_one_that_hangs_is_ended(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +280,7 @@ def test_one_that_hangs_is_ended(place: Workplace, monkeypatch: pytest.MonkeyPat
     pid = place.start()
     os.kill(pid, signal.SIGSTOP)
     assert stop(Place.of_home())
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    until(lambda: has_ended(pid))
 
 
 def test_a_home_with_a_long_path(
