@@ -324,3 +324,21 @@ def test_the_command_in_conversation(gguf: Path) -> None:
 )
 def test_flags_that_do_not_go_together(arguments: list[str], base: Path) -> None:
     assert run("--base-model", str(base), *arguments).exit_code == 2
+
+
+def test_a_vocabulary_size_that_lies_is_named(base: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(base, tmp_path / "model"))
+    change_config(folder, vocab_size=7, pad_token_id=9)
+    with pytest.raises(CheckpointError, match=r"config\.json says vocab_size 7, and .* rows"):
+        load_model(folder)
+
+
+def test_a_model_of_nan_does_not_answer(base: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = Path(shutil.copytree(base, tmp_path / "model"))
+    weights = load_file(folder / "model.safetensors")
+    weights["model.norm.weight"][0] = float("nan")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(GenerateError, match="answers with NaN"):
+        generate(load_model(folder), ["hello"], sampling=Sampling(max_new_tokens=2))
