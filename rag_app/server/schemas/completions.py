@@ -27,6 +27,7 @@ OneOrMany = Annotated[
 ]
 """Either; an error names the fields of the one that was sent."""
 _ALL_TOKENS = 100_000
+_CALL = ("name", "arguments")
 
 _CREATED = {"id": "chatcmpl-5f0c", "created": 1767225600, "model": "rag:合同"}
 _TEXT = {**_CREATED, "id": "cmpl-5f0c", "model": "default", "object": "text_completion"}
@@ -60,19 +61,12 @@ class Part(RequestBody):
     refusal: Text | None = None
 
 
-class CalledFunction(RequestBody):
-    """What a call of a tool says."""
-
-    name: str = Field(max_length=200)
-    arguments: Text = Field(default="{}", description="JSON.")
-
-
-class ToolCall(RequestBody):
-    """A call of a tool, as an assistant's earlier message has it."""
-
-    id: str = Field(default="", max_length=200)
-    type: Literal["function"] = "function"
-    function: CalledFunction
+def _is_call(call: Any) -> bool:
+    """Return whether a value is a call of a function as OpenAI's API has it."""
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict):
+        return False
+    return all(isinstance(value, str) for value in (call.get("id"), *map(function.get, _CALL)))
 
 
 class Message(RequestBody):
@@ -86,7 +80,7 @@ class Message(RequestBody):
         "passed over where there is a `content`.",
     )
 
-    tool_calls: list[ToolCall] | None = Field(default=None, max_length=128)
+    tool_calls: list[Any] | None = Field(default=None, max_length=128)
     tool_call_id: str | None = Field(default=None, max_length=200)
 
     @model_validator(mode="after")
@@ -108,7 +102,7 @@ class Message(RequestBody):
         role = "system" if self.role == "developer" else self.role
         message: dict[str, Any] = {"role": role, "content": self.text}
         if self.role == "assistant" and self.tool_calls:
-            message["tool_calls"] = [call.model_dump() for call in self.tool_calls]
+            message["tool_calls"] = self.tool_calls
         if self.role == "tool":
             message["tool_call_id"] = self.tool_call_id or ""
         return message
@@ -123,6 +117,11 @@ class Message(RequestBody):
             return "role", f"{self.role} messages are not supported: this model calls no tools"
         if self.content is None and self.role != "assistant":
             return "content", f"a {self.role} message needs content"
+        if not all(map(_is_call, self.tool_calls or ())):
+            return (
+                "tool_calls",
+                "a call is {id, type, function: {name, arguments}}, all of them text",
+            )
         known = {"text", "refusal"} if self.role == "assistant" else {"text"}
         for part in self.content if isinstance(self.content, list) else ():
             if part.type not in known:

@@ -116,7 +116,8 @@ def test_documents_are_asked_through_it(before: httpx.Client, behind: Served) ->
     text = "答案在第七页：四十二是答案，别的都不是。"
     upload(before, "书", **{"书.txt": text})
     behind.replies = ["四十二是答案。"]
-    answer = before.post(CHAT, json={"model": "rag:书", **ASKED, "threshold": 0}).json()
+    body = {"model": "rag:书", **ASKED, "threshold": 0, "marks": False}
+    answer = before.post(CHAT, json=body).json()
     assert answer["choices"][0]["message"]["content"] == "四十二是答案。"
     assert answer["rag"]["citations"][0]["text"] == text
 
