@@ -14,6 +14,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableLambda
 
+from rag_app.errors import ModelError
+
 _log = logging.getLogger(__name__)
 
 JUDGEMENT = "judge_answer"
@@ -33,10 +35,13 @@ def can_judge(llm: BaseChatModel) -> bool:
 def judge_chain(llm: BaseChatModel) -> Runnable[list[BaseMessage], float | None]:
     """Return a Runnable from the messages of a yes-no question to log P(yes) - log P(no).
 
-    The answer is None where the model, or the server behind it, gave no log probabilities.
+    The answer is None where the model, or the server behind it, gave no log probabilities, or
+    refused to be asked for them.
     """
     options = {"logprobs": True, "top_logprobs": _ALTERNATIVES, "max_tokens": 1, "temperature": 0.0}
-    chain = llm.bind(**options) | RunnableLambda(_log_odds, name="log_odds")
+    asked = llm.bind(**options) | RunnableLambda(_log_odds, name="log_odds")
+    refused: Runnable[Any, Any] = RunnableLambda(_left_out, name="left_out")
+    chain = asked.with_fallbacks([refused], exceptions_to_handle=(ModelError,))
     return chain.with_config(run_name=JUDGEMENT, tags=[JUDGEMENT])
 
 
@@ -55,6 +60,10 @@ def _log_odds(reply: BaseMessage) -> float | None:
     logprobs = {entry["token"]: float(entry["logprob"]) for entry in alternatives}
     lowest = min(logprobs.values())
     return _of_any(logprobs, _YES, lowest) - _of_any(logprobs, _NO, lowest)
+
+
+def _left_out(_: list[BaseMessage]) -> None:
+    _log.warning("the model refuses to give log probabilities: its own judgement is left out")
 
 
 def _of_any(logprobs: Mapping[str, float], words: frozenset[str], lowest: float) -> float:
