@@ -172,6 +172,8 @@ def show(samples: Sequence[Sample], calibration: Calibration) -> None:
     probabilities = np.array([calibration.probability(sample.signals) for sample in samples])
     holds = np.array([sample.holds for sample in samples])
     print(f"{len(samples)} questions, {holds.sum()} of them answered by their passage")
+    if not 0 < holds.sum() < len(holds):
+        return
     threshold = DEFAULTS.threshold
     figures: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
         "area under the curve": area,
