@@ -391,7 +391,7 @@ def test_documents_answer_with_citations(served: Served, client: httpx.Client) -
 
 def test_nothing_relevant_asks_no_model(served: Served, client: httpx.Client) -> None:
     upload(client, "合同", **{"李白.txt": "李白晚年投奔族叔，宝应元年在当涂病逝。"})
-    asked = [{"role": "user", "content": "zebra quantum?"}]
+    asked = [{"role": "user", "content": "斑马 量子？"}]
     body = {"model": "rag:合同", "messages": asked}
     answer = client.post("/v1/chat/completions", json=body).json()
     assert answer["rag"]["answered"] is False
