@@ -44,6 +44,8 @@ class Question:
 
     text: str
     passages: Sequence[Document]
+    asked: str = ""
+    """As it was asked, where ``text`` is a translation: that is no witness of names."""
 
 
 def not_found(question: str, nearest: Sequence[Document]) -> Answer:
@@ -138,10 +140,11 @@ class _Reading:
         """Ask the model whether passages answer, where it can tell; return all that tells."""
         judgement = None
         if can_judge(self.llm):
-            asked = self.reader.prompts.text("judge_answer", self.language)
-            prompt = asked_to_judge(self.prompt("answer", context=context), asked)
+            judge = self.reader.prompts.text("judge_answer", self.language)
+            prompt = asked_to_judge(self.prompt("answer", context=context), judge)
             judgement = yield Invoke(judge_chain(self.llm), prompt)
-        lacking = sorted(unmatched(bare_question(self.question.text), context))
+        asked = self.question.asked or self.question.text
+        lacking = sorted(unmatched(bare_question(asked), context))
         return Signals(_relevance(citations), judgement, tuple(lacking))
 
     def refuses(self, signals: Signals) -> bool:

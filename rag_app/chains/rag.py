@@ -167,7 +167,7 @@ def rag_chain(
             return
         if notes := lacking(relevant or likely[:1]):
             yield Answer(question, notes=tuple(notes))
-        reading = reader.steps(Question(read_as, relevant or likely[:1]), model)
+        reading = reader.steps(Question(read_as, relevant or likely[:1], asked=question), model)
         if read_as != question:
             reading = in_language_of(question, reading, model, templates)
         yield from reading

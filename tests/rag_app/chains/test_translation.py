@@ -8,7 +8,7 @@ from rag_app.chains.rag import rag_chain
 from rag_app.chains.results import Answer
 from rag_app.chains.translation import merged, other_language
 from tests.rag_app.chains.test_rag import ListRetriever
-from tests.scripted import ScriptedChatModel
+from tests.scripted import JudgingChatModel, ScriptedChatModel
 
 QUESTION = "Where did Li Bai die?"
 PLACE = {"source": "李白.txt", "start": 0, "end": 18}
@@ -60,6 +60,20 @@ def test_a_reply_that_is_no_translation_is_not_searched_for(reply: str) -> None:
     answer, _ = ask(retriever, reply)
     assert retriever.asked == [QUESTION]
     assert (answer.answered, answer.text) == (False, NOT_FOUND["en"])
+
+
+def test_words_that_a_translation_leaves_as_they_are_make_no_passage_unlikely() -> None:
+    llm = JudgingChatModel(replies=["李白 died在哪里？", "当涂", "Dangtu"], judgements=[3.0])
+    answer = rag_chain(TranslatingRetriever(documents=[], asked=[]), llm).invoke(QUESTION)
+    assert answer.text == "Dangtu"
+    assert answer.confidence
+    assert answer.confidence.signals.unmatched == ()
+
+
+def test_a_number_that_only_the_question_as_it_was_asked_has_is_missed() -> None:
+    llm = JudgingChatModel(replies=["李白在哪里去世？"], judgements=[3.0])
+    chain = rag_chain(TranslatingRetriever(documents=[], asked=[]), llm)
+    assert not chain.invoke("Where did Li Bai die in 1815?").answered
 
 
 def test_a_refusal_is_in_the_questions_language() -> None:
