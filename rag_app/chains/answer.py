@@ -47,6 +47,11 @@ class Question:
     asked: str = ""
     """As it was asked, where ``text`` is a translation: that is no witness of names."""
 
+    @property
+    def translated(self) -> bool:
+        """Whether the passages are in another language than the question."""
+        return bool(self.asked) and self.asked != self.text
+
 
 def not_found(question: str, nearest: Sequence[Document]) -> Answer:
     """Return the answer for a question that the documents don't cover; no model is asked."""
@@ -145,7 +150,10 @@ class _Reading:
             judgement = yield Invoke(judge_chain(self.llm), prompt)
         asked = self.question.asked or self.question.text
         lacking = sorted(unmatched(bare_question(asked), context))
-        return Signals(_relevance(citations), judgement, tuple(lacking))
+        relevance = _relevance(citations)
+        if self.question.translated and relevance and relevance < self.reader.threshold:
+            relevance = None  # of words in another language it tells nothing
+        return Signals(relevance, judgement, tuple(lacking))
 
     def refuses(self, signals: Signals) -> bool:
         """Return whether passages are too unlikely to answer; only a judgement tells that."""

@@ -147,7 +147,7 @@ def rag_chain(
             question = yield Invoke(condense_question_chain(model, templates), conversation)
         searching = yield from made(retriever, "load_retriever")
         passages = yield Invoke(searching, bare_question(question))
-        read_as = question
+        read_as, nearest = question, passages[:1]
         found = most_relevant_first(above_threshold(passages, threshold))
         if language := other_language(question, found, passages):
             model = yield from made(model, "load_llm")
@@ -156,6 +156,9 @@ def rag_chain(
                 read_as = translated
                 passages = merged(passages, (yield Invoke(searching, bare_question(translated))))
         likely = above_threshold(passages, WORTH_READING * threshold)
+        if not likely and read_as != question:
+            # A poor translation finds nothing; by its meaning the question itself may have.
+            likely = nearest
         if not likely:
             yield not_found(question, passages)
             return

@@ -123,7 +123,9 @@ def test_from_original_weights_to_answers(
     documents.mkdir()
     (documents / "李白.txt").write_text(DOCUMENT, encoding="utf-8")
     rag("index", documents, "--embedding", tiny_embeddings)
-    answers = [rag("ask", QUESTION, "--llm", llm, *GREEDY) for llm in (folder, gguf)]
+    answers = [
+        rag("ask", QUESTION, "--llm", llm, *GREEDY, "--threshold", "0") for llm in (folder, gguf)
+    ]
     assert answers[0]["text"]
     assert answers[0]["text"] == answers[1]["text"]
     assert "李白.txt" in json.dumps(answers[1], ensure_ascii=False)
