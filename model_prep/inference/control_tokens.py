@@ -115,13 +115,21 @@ class ControlTokens:
         return text
 
     def escape_messages(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Return chat messages, as OpenAI's API has them, with all text in them escaped."""
+        """Return chat messages, as OpenAI's API has them, with text and tool calls escaped."""
+        escape = {"content": self._content, "tool_calls": self.escape_all}
         return [
-            {
-                name: self.escape_all(value) if name in ("content", "tool_calls") else value
-                for name, value in message.items()
-            }
-            for message in messages
+            {name: escape[name](value) if name in escape else value for name, value in one.items()}
+            for one in messages
+        ]
+
+    def _content(self, content: Any) -> Any:
+        if not isinstance(content, list):
+            return self.escape(content) if isinstance(content, str) else content
+        return [
+            {**part, "text": self.escape(part["text"])}
+            if isinstance(part, dict) and isinstance(part.get("text"), str)
+            else self._content(part)
+            for part in content
         ]
 
     def escape_all(self, value: Any) -> Any:

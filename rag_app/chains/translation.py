@@ -55,11 +55,14 @@ def other_language(
 
 
 def _language(text: str) -> Language | None:
-    """Return the language that most of a passage is in, None where it is little but numbers."""
+    """Return the language that a passage is in, None where it is mixed or little but numbers.
+
+    Chinese text may be full of names and terms in English; English text holds little Chinese.
+    """
     han, words = len(HAN_CHARACTER.findall(text)), len(_WORD.findall(text))
-    if han > 2 * words:
+    if han > words:
         return "zh"
-    return "en" if words >= _FEWEST_WORDS else None
+    return "en" if words >= max(_FEWEST_WORDS, 4 * han) else None
 
 
 def translate_question_chain(

@@ -199,7 +199,7 @@ def unigram(folder: Path) -> None:
     [
         (lambda folder: (folder / "config.json").unlink(), "config.json is missing"),
         (lambda folder: (folder / "config.json").write_text("[]"), "holds no names and values"),
-        (lambda folder: change_config(folder, model_type="qwen3"), "of the first kind"),
+        (lambda folder: change_config(folder, model_type="gemma"), "of the first kind"),
         (lambda folder: change_config(folder, hidden_size="x"), "of the first kind"),
         (lambda folder: change_config(folder, num_attention_heads=0), "of the first kind"),
         (

@@ -113,7 +113,7 @@ def without_split(folder: Path) -> None:
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "missing or damaged"),
         (lambda folder: change_config(folder, vocab_size=999), "do not belong together"),
         (lambda folder: change_config(folder, use_sliding_window=True), "sliding window"),
-        (lambda folder: change_config(folder, model_type="qwen3"), "model type qwen3"),
+        (lambda folder: change_config(folder, model_type="gemma"), "model type gemma"),
     ],
 )
 def test_what_llama_cpp_would_read_otherwise_is_refused(

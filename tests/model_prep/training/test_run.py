@@ -233,7 +233,9 @@ def test_half_a_checkpoint_is_passed_over(family: Family, data: Path, tmp_path: 
     checkpoint = tmp_path / "out" / "checkpoint-6"
     whole = shutil.copytree(checkpoint, tmp_path / "whole")
     said: list[str] = []
-    for name in sorted(one.name for one in whole.iterdir()):
+    # A run goes on with the tokenizer that it was told, and has written it again beside these.
+    read = {one.name for one in whole.iterdir()} - {"exact_llama.py", "tokenizer.model"}
+    for name in sorted(read):
         shutil.rmtree(checkpoint)
         shutil.copytree(whole, checkpoint)
         assert last_checkpoint(tmp_path / "out") == checkpoint
@@ -276,7 +278,7 @@ def test_an_adapter_is_gone_on_with(family: Family, data: Path, tmp_path: Path) 
         ({"target_modules": "q_proj,nothing"}, "no module nothing"),
         ({"modules_to_save": "nothing"}, "no module nothing; it has .*embed_tokens"),
         ({"quantize": "4bit"}, "GPU"),
-        ({"learning_rate": 1e30, "max_grad_norm": 0}, "the loss is"),
+        ({"learning_rate": 1e30, "max_grad_norm": 0}, "(the loss|a trained weight) is .* at step"),
     ],
 )
 def test_what_cannot_be_trained(
