@@ -14,6 +14,8 @@ queries and keys."""
 MODEL_TYPES: tuple[ModelType, ...] = get_args(ModelType)
 _MAX_LAYERS = 1000
 """Beyond what any model has: a damaged number must not fill the memory with names."""
+_MISSTATED = (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError)
+"""What `parse_config` raises."""
 
 MODEL_SIZES = ("7B", "13B", "33B", "30B", "65B")
 """Of the first LLaMA; Meta calls 33B ``30B``."""
@@ -216,10 +218,7 @@ def read_config(
     try:
         _require_plain(config, model_types, scalings)
         return parse_config(config)
-    except (
-        *(KeyError, TypeError, ValueError, AttributeError),
-        *(ZeroDivisionError, OverflowError),
-    ) as error:
+    except (*_MISSTATED, AttributeError) as error:
         others = [name.capitalize() for name in model_types if name != "llama"]
         wanted = " or a ".join(["LLaMA of the first kind", *others])
         msg = f"{folder / 'config.json'} is not of a {wanted} ({error})"
@@ -254,6 +253,19 @@ def _require_layers(layers: int) -> None:
     if not 1 <= layers <= _MAX_LAYERS:
         msg = f"{layers:,} layers"
         raise ValueError(msg)
+
+
+def stated_config(folder: Path, config: Mapping[str, Any]) -> ModelConfig:
+    """Return what the content of a folder's ``config.json`` states.
+
+    Raises:
+        CheckpointError: it lacks or misstates something.
+    """
+    try:
+        return parse_config(config)
+    except _MISSTATED as error:
+        msg = f"{folder / 'config.json'} lacks or misstates a size ({error}); get it again"
+        raise CheckpointError(msg) from error
 
 
 def parse_config(config: Mapping[str, Any]) -> ModelConfig:

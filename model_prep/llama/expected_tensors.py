@@ -6,7 +6,7 @@ from typing import Any
 
 from model_prep.checkpoint.tensors import TensorInfo
 from model_prep.errors import CheckpointError
-from model_prep.llama.architecture import MODEL_TYPES, ModelConfig, parse_config
+from model_prep.llama.architecture import MODEL_TYPES, ModelConfig, stated_config
 
 _VOCABULARY = ("model.embed_tokens.weight", "lm_head.weight")
 _LAYER = (
@@ -50,11 +50,7 @@ def require_fitting(
     """
     if config.get("model_type") not in MODEL_TYPES:
         return
-    try:
-        wanted = parse_config(config)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
-        msg = f"{folder / 'config.json'} lacks or misstates a size ({error}); get it again"
-        raise CheckpointError(msg) from error
+    wanted = stated_config(folder, config)
     for name in expected_tensors(wanted):
         if name not in tensors:
             msg = f"the weights of {folder} lack {name}, which its config.json calls for; get them"

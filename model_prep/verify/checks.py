@@ -15,7 +15,7 @@ from model_prep.errors import CheckpointError, TokenizerError
 from model_prep.gguf.header import read_gguf_header
 from model_prep.gguf.layout import sources
 from model_prep.json_file import read_json
-from model_prep.llama.architecture import MODEL_TYPES, parse_config, read_params
+from model_prep.llama.architecture import MODEL_TYPES, read_params, stated_config
 from model_prep.llama.meta_checkpoint import MetaCheckpoint
 from model_prep.llama.meta_layout import is_rope_buffer
 from model_prep.lora.plan import MANIFEST
@@ -158,10 +158,9 @@ def _shapes(folder: Path, tensors: Mapping[str, TensorInfo]) -> list[Check]:
         kind = config.get("model_type")
         return [Check("shapes", "warning", f"shapes of models of kind {kind} are not checked")]
     try:
-        wanted_config = parse_config(config)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
-        said = f"{folder / 'config.json'} lacks or misstates a size ({error}); get it again"
-        return [Check("shapes", "failed", said)]
+        wanted_config = stated_config(folder, config)
+    except CheckpointError as error:
+        return [Check("shapes", "failed", str(error))]
     tied = bool(config.get("tie_word_embeddings"))
     wanted = {
         source.name: source.shape

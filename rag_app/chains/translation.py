@@ -17,6 +17,7 @@ from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Prompts
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, StepChain, Steps
 from rag_app.documents.text import HAN_CHARACTER, Language, language_of
+from rag_app.index.search.relevance import relevance_of
 
 _LONGEST = 300
 """Characters by which a translation may be longer than what it translates."""
@@ -87,14 +88,10 @@ def merged(passages: Sequence[Document], more: Sequence[Document]) -> list[Docum
     best: dict[str, Document] = {}
     for passage in [*passages, *more]:
         key = passage.id or passage.page_content
-        if key not in best or _relevance(passage) > _relevance(best[key]):
+        if key not in best or relevance_of(passage) > relevance_of(best[key]):
             best[key] = passage
-    ranked = sorted(best.values(), key=_relevance, reverse=True)
+    ranked = sorted(best.values(), key=relevance_of, reverse=True)
     return ranked[: max(len(passages), len(more))]
-
-
-def _relevance(passage: Document) -> float:
-    return float(passage.metadata.get("relevance", 1.0))
 
 
 def in_language_of(

@@ -18,6 +18,7 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,11 @@ class ResidentEngine:
     def __init__(self, settings: Settings, place: Place | None = None) -> None:
         self._settings = settings
         self.place = place or Place.of_home()
-        self._identity = identity(settings)
+
+    @cached_property
+    def _identity(self) -> str:
+        # Where no engine listens and none is started, nobody asks for it.
+        return identity(self._settings)
 
     def find(self, *, start: bool) -> bool:
         """Return whether there is an engine to ask; one of other settings is not.

@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -182,11 +183,12 @@ def _drawn(app: "RagApp", seed: int) -> list[ChunkRecord]:
         chunks = [chunk for chunk in snapshot.all_chunks() if len(chunk.text) >= _SHORTEST]
     chunks.sort(key=lambda chunk: (chunk.source, chunk.ordinal))
     random.Random(seed).shuffle(chunks)  # noqa: S311 - a sample, no secret
-    turns: dict[str, int] = {}
-    keys = {}
+    drawn: Counter[str] = Counter()
+    turns: dict[int, list[ChunkRecord]] = {}
     for chunk in chunks:
-        keys[id(chunk)] = turns[chunk.source] = turns.get(chunk.source, 0) + 1
-    return sorted(chunks, key=lambda chunk: keys[id(chunk)])
+        drawn[chunk.source] += 1
+        turns.setdefault(drawn[chunk.source], []).append(chunk)
+    return [chunk for turn in sorted(turns) for chunk in turns[turn]]
 
 
 def _id(chunk: ChunkRecord) -> str:

@@ -1,8 +1,10 @@
 """HTTP over a Unix socket, and the events of a stream, by the standard library alone."""
 
 import json
+import os
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,23 @@ LONGEST_PATH = 100
 """Bytes of a socket's path that every system allows."""
 
 
+_OTHERS = 0o177
+"""What is taken from the mode of a socket that is its user's alone."""
+
+
 def available() -> bool:
     """Return whether this system has Unix sockets."""
     return hasattr(socket, "AF_UNIX")
+
+
+@contextmanager
+def owner_only() -> Iterator[None]:
+    """Have sockets that are bound meanwhile be opened by their user alone."""
+    mask = os.umask(_OTHERS)
+    try:
+        yield
+    finally:
+        os.umask(mask)
 
 
 class UnixConnection(HTTPConnection):

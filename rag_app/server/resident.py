@@ -22,6 +22,7 @@ from rag_app.engine.resident import Place, Told
 from rag_app.models.cores import free_cores
 from rag_app.models.llms.llamacpp_server import ServerOptions, ServerProcess
 from rag_app.models.llms.prompt_cache import slots_folder
+from rag_app.models.unix_http import owner_only
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -32,7 +33,6 @@ _LOCK_SECONDS = 1.0
 """A command that looks whether there is an engine holds the lock for a moment."""
 _TAKEN = 3
 """Exit status of an engine that finds another one."""
-_OWNER_ONLY = 0o177
 
 
 def main() -> None:
@@ -58,10 +58,9 @@ def main() -> None:
 def _listen(place: Place) -> socket.socket:
     """Return the socket, at which commands can wait from now on; the lock must be held."""
     place.socket.unlink(missing_ok=True)
-    mask = os.umask(_OWNER_ONLY)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listening.bind(str(place.socket))
-    os.umask(mask)
+    with owner_only():
+        listening.bind(str(place.socket))
     listening.listen()
     place.state.write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
     return listening

@@ -7,8 +7,6 @@ import json
 import random
 import shutil
 import sys
-import tempfile
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from model_prep.gguf.exporter import export_gguf
 from model_prep.lora.merge import merge
 from model_prep.verify.verify import verify
 from tests.model_prep.family import Family, make_family
+from tests.model_prep.seeds import try_seeds
 
 _ODD: list[Any] = [
     None, True, -1, 0, 3, 10**9, 10**30, 0.5, float("inf"), float("nan"), "", "x", "(", "\ud800",
@@ -99,18 +98,5 @@ def outcome(family: Family, folder: Path, seed: int) -> str:
     return f"done: {what}"
 
 
-def main(count: int, first: int) -> None:
-    outcomes: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as root:
-        family = make_family(Path(root))
-        for seed in range(first, first + count):
-            with tempfile.TemporaryDirectory() as folder:
-                found = outcome(family, Path(folder), seed)
-            outcomes[found.partition(":")[0]] += 1
-            if found.startswith("wrong"):
-                print(seed, found[:400], flush=True)
-    print(dict(outcomes))
-
-
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    try_seeds(sys.argv[1:], make_family, outcome, ("done", "refused"))

@@ -49,6 +49,11 @@ def calibration_of(embedding: str | None) -> Calibration:
     return CALIBRATIONS.get(embedding or "", LEXICAL)
 
 
+def relevance_of(document: Document) -> float:
+    """Return the ``relevance`` of a passage; of a retriever that doesn't tell, 1."""
+    return float(document.metadata.get("relevance", 1.0))
+
+
 def above_threshold(documents: Iterable[Document], threshold: float) -> list[Document]:
     """Return the documents whose ``relevance`` reaches a threshold.
 
@@ -60,7 +65,7 @@ def above_threshold(documents: Iterable[Document], threshold: float) -> list[Doc
         >>> [document.page_content for document in above_threshold(found, 0.5)]
         ['李白', '杜甫']
     """
-    return [doc for doc in documents if doc.metadata.get("relevance", 1.0) >= threshold]
+    return [document for document in documents if relevance_of(document) >= threshold]
 
 
 def most_relevant_first(documents: Sequence[Document]) -> list[Document]:

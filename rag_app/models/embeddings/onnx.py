@@ -89,9 +89,9 @@ def _opened(graph: bytes, folder: Path) -> "InferenceSession":
 
 
 def _graph(folder: Path, dtype: EncoderDtype) -> bytes:
-    path = graph_path(folder, dtype)
     try:
         return write_graph(folder, dtype).read_bytes()
     except OSError as error:
+        path = graph_path(folder, dtype)
         _log.warning("%s can't be kept (%s), so it is made at every start", path, error.strerror)
         return encoder_graph(folder, dtype)

@@ -17,15 +17,13 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from model_prep.inference.llamacpp_model import start_server
-from rag_app.models.unix_http import UnixConnection, events
+from rag_app.models.unix_http import UnixConnection, events, owner_only
 
 _BATCH = 64
 """Prompt tokens between two chances to cancel: below a second here, and no slower than 512."""
 _CACHED_PROMPTS_MIB = 512
 """Memory for the prompts of earlier calls; llama.cpp's own default is 8 GiB."""
 _READY = "ready"
-_OWNER_ONLY = 0o177
-"""What is taken from the mode of the socket."""
 
 Receive = Callable[[Any], bool]
 """Takes an event, or a list of them; returns True where nobody waits for more."""
@@ -209,10 +207,9 @@ def main() -> None:
     """Serve a model until the process that asked for it goes away."""
     options = ServerOptions(**json.loads(sys.stdin.readline()))
     Path(options.socket).unlink(missing_ok=True)
-    mask = os.umask(_OWNER_ONLY)
     try:
-        server = options.start()
-        os.umask(mask)
+        with owner_only():
+            server = options.start()
     except (RuntimeError, ValueError, MemoryError) as error:
         said = " ".join(str(error).split()) or type(error).__name__
     else:

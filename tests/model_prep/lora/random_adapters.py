@@ -6,9 +6,7 @@
 import json
 import random
 import sys
-import tempfile
 import warnings
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import torch
 from model_prep.errors import ModelPrepError
 from model_prep.lora.merge import merge
 from tests.model_prep.family import state_of
+from tests.model_prep.seeds import try_seeds
 
 ROWS = 96
 _LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -197,18 +196,5 @@ def make_bases(folder: Path) -> list[Path]:
     ]
 
 
-def main(count: int, first: int) -> None:
-    outcomes: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as root:
-        bases = make_bases(Path(root))
-        for seed in range(first, first + count):
-            with tempfile.TemporaryDirectory() as folder:
-                found = outcome(bases, Path(folder), seed)
-            outcomes[found.partition(":")[0]] += 1
-            if not found.startswith(("merged", "not of PEFT")):
-                print(seed, found[:400], flush=True)
-    print(dict(outcomes))
-
-
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    try_seeds(sys.argv[1:], make_bases, outcome, ("merged", "not of PEFT"))

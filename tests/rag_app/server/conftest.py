@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import openai
 import pytest
 
+from rag_app.models.llms.llamacpp import LlamaCppChat
 from tests.rag_app.server.serving import Served, serving
 
 
@@ -18,4 +20,17 @@ def served(home: Path) -> Iterator[Served]:
 @pytest.fixture
 def client(served: Served) -> Iterator[httpx.Client]:
     with served.client() as one:
+        yield one
+
+
+@pytest.fixture
+def tiny(model: LlamaCppChat, home: Path) -> Iterator[Served]:
+    """A server of a file's ``model``, a small one of its own."""
+    with serving(llm=model, parallel=2) as running:
+        yield running
+
+
+@pytest.fixture
+def official(tiny: Served) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{tiny.url}/v1", api_key="none", max_retries=0) as one:
         yield one

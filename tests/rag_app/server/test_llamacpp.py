@@ -12,7 +12,7 @@ import pytest
 
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from tests.rag_app.models.llms.test_llamacpp_stream import slots
-from tests.rag_app.server.serving import Served, serving
+from tests.rag_app.server.serving import Served
 from tests.rag_app.server.test_queueing import inside, until
 
 ASKED: Any = [{"role": "user", "content": "说点什么"}]
@@ -24,18 +24,6 @@ def model(tiny_gguf: Path) -> Iterator[LlamaCppChat]:
     llm = LlamaCppChat(path=tiny_gguf, context_length=4096, parallel=2, max_tokens=12)
     yield llm
     del llm
-
-
-@pytest.fixture
-def tiny(model: LlamaCppChat, home: Path) -> Iterator[Served]:
-    with serving(llm=model, parallel=2) as served:
-        yield served
-
-
-@pytest.fixture
-def official(tiny: Served) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{tiny.url}/v1", api_key="none", max_retries=0) as client:
-        yield client
 
 
 def test_log_probabilities_of_a_chat(official: openai.OpenAI) -> None:

@@ -43,18 +43,6 @@ def model(tiny_gguf: Path) -> Iterator[LlamaCppChat]:
     del llm
 
 
-@pytest.fixture
-def tiny(model: LlamaCppChat, home: Path) -> Iterator[Served]:
-    with serving(llm=model, parallel=2) as served:
-        yield served
-
-
-@pytest.fixture
-def official(tiny: Served) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{tiny.url}/v1", api_key="none", max_retries=0) as client:
-        yield client
-
-
 def test_an_answer_is_as_its_schema_says(official: openai.OpenAI) -> None:
     form = schema(fixed(天气="晴"))
     chat = official.chat.completions.create
