@@ -17,9 +17,8 @@ from rag_app.server import errors, uploads
 from rag_app.server.connections import timed
 from rag_app.server.index_registry import IndexRegistry
 from rag_app.server.indexing_jobs import IndexingJobs
-from rag_app.server.middleware.paths import PathsMiddleware
-from rag_app.server.middleware.request_log import Metrics, RequestLogMiddleware
-from rag_app.server.middleware.security import Access, SecurityMiddleware
+from rag_app.server.middleware.access import Access, SecurityMiddleware
+from rag_app.server.middleware.requests import Metrics, PathsMiddleware, RequestLogMiddleware
 from rag_app.server.queueing import Queues
 from rag_app.server.routes import completions, indexes, models, page
 from rag_app.server.schemas import openapi

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from rag_app.server.errors import ApiError, body_of
-from rag_app.server.middleware.request_log import Metrics
+from rag_app.server.middleware.requests import Metrics
 from rag_app.settings import Settings
 
 DONE = "[DONE]"

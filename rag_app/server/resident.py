@@ -77,7 +77,7 @@ def _run(told: Told, place: Place, listening: socket.socket) -> None:
 
     from rag_app.engine import RagApp
     from rag_app.server.app import ResidentServer, create_app
-    from rag_app.server.middleware.request_log import json_log
+    from rag_app.server.middleware.requests import json_log
     from rag_app.server.routes.resident import Resident, hand_over_warnings, router
 
     hand_over_warnings()

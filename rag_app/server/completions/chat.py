@@ -1,10 +1,12 @@
-"""Chat completions: the objects of OpenAI's API, and the answers from documents in them."""
+"""Chat completions: the objects of OpenAI's API, the answers from documents in them, sources."""
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.messages import AIMessage
@@ -18,8 +20,8 @@ from rag_app.chains.citations import Citation, Evidence
 from rag_app.chains.confidence import Confidence
 from rag_app.chains.judgement import JUDGEMENT
 from rag_app.chains.results import Answer, Delta, adeltas
+from rag_app.documents.text import language_of
 from rag_app.engine import RagApp
-from rag_app.server.completions.sources import Sources, without_footer
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import document_id, document_name
 from rag_app.server.schemas.completions import (
@@ -37,6 +39,11 @@ _OPTIONS = (
     "temperature", "top_p", "top_k", "repetition_penalty", "seed",
 )  # fmt: skip
 """Those that the settings name as the API does."""
+
+_MARK = re.compile(r"\[(\d{1,3})\]")
+_LABELS = {"zh": ("出处：", "查阅："), "en": ("Sources:", "Read:")}
+"""Of passages that hold what the answer says, and of those that the model was only given."""
+_FOOTER = re.compile(r"\n\n(?:出处：|查阅：|Sources:|Read:)\n(?:\[\d+\] .*\n?)+\Z")
 
 Logprobs = Sequence[Mapping[str, Any]]
 """LangChain's, of each token, with its alternatives in ``top_logprobs``."""
@@ -165,6 +172,73 @@ def citation_values(citation: Citation, index: Path) -> dict[str, Any]:
     copies = [document_name(copy, index) for copy in citation.copies]
     shown = {"source": name, "name": name, "document": document_id(source), "copies": copies}
     return {**asdict(citation), **shown}
+
+
+class Sources:
+    r"""The passages behind the marks of one answer.
+
+    Args:
+        text: Of the answer, with its marks.
+        answer: The answer.
+        address: Of the index in the API, without a slash at its end.
+
+    Example:
+        >>> answer = Answer("Steamed.", citations=[Citation(1, "/docs/tea.txt", "It is steamed.")])
+        >>> Sources("Steamed.[1]", answer, "http://127.0.0.1/v1/indexes/tea").footer
+        '\n\nSources:\n[1] tea.txt'
+    """
+
+    def __init__(self, text: str, answer: Answer, address: str) -> None:
+        self._text = text
+        self._citations = answer.citations if answer.answered else ()
+        self._address = address
+
+    @property
+    def urls(self) -> list[str]:
+        """Where the text of each passage that was read can be fetched, by their numbers."""
+        return [self._url(citation) for citation in self._citations]
+
+    @property
+    def annotations(self) -> list[dict[str, Any]]:
+        """Each mark as OpenAI's ``url_citation``, at its place in the text."""
+        known = {citation.marker: citation for citation in self._citations}
+        return [
+            {
+                "type": "url_citation",
+                "url_citation": {
+                    "start_index": mark.start(),
+                    "end_index": mark.end(),
+                    "title": known[number].place,
+                    "url": self._url(known[number]),
+                },
+            }
+            for mark in _MARK.finditer(self._text)
+            if (number := int(mark[1])) in known
+        ]
+
+    @property
+    def footer(self) -> str:
+        """A line for each source, to stand below the text; empty where there is none."""
+        marked = {int(number) for number in _MARK.findall(self._text)}
+        found = [citation for citation in self._citations if citation.marker in marked]
+        label = _LABELS[language_of(self._text)][not found]
+        lines = [f"[{c.marker}] {c.place}" for c in found or self._citations]
+        return "\n".join(["\n", label, *lines]) if lines else ""
+
+    def _url(self, citation: Citation) -> str:
+        # RFC 5147: characters of a plain text.
+        place = f"#char={citation.start},{citation.end}" if citation.start is not None else ""
+        return f"{self._address}/documents/{document_id(citation.source)}/text{place}"
+
+
+def without_footer(text: str) -> str:
+    """Return an earlier answer as it was before its footer and marks, for a model to read."""
+    return _MARK.sub("", _FOOTER.sub("", text))
+
+
+def index_address(base_url: str, index: str) -> str:
+    """Return the address of an index in the API of the server at ``base_url``."""
+    return f"{base_url.rstrip('/')}/v1/indexes/{quote(index)}"
 
 
 class DocumentChat:

@@ -2,17 +2,16 @@
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 from fastapi import APIRouter, Request
 from langchain_core.language_models import BaseChatModel
 
 from rag_app.models.llms.openai import CompatibleChat
-from rag_app.server.completions.chat import DocumentChat
+from rag_app.server.completions.chat import DocumentChat, index_address
 from rag_app.server.completions.generation import LlmGeneration, options_of
 from rag_app.server.completions.relay import Relay, use_content
-from rag_app.server.completions.sources import index_address
-from rag_app.server.completions.tasks import is_client_task
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import RAG, IndexRegistry, Registry
 from rag_app.server.indexing_jobs import Jobs
@@ -31,6 +30,16 @@ from rag_app.server.schemas.openapi import errors, events
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
 _log = logging.getLogger("rag_app.server")
+_TASKS = re.compile(
+    r"""
+    \A\s*\#{3}\s*Task:.*(?:<chat_history>|\#{3}\s*(?:Chat\ History|Output|Guidelines))  # Open WebUI
+    | \A(?:Please\ )?(?:generate|provide|write|create)\ a\ (?:concise|short|brief).{0,80}\ title
+    | \ABased\ on\ the\ chat\ history,\ give\ this\ conversation\ a\ name
+    | \A.{0,40}(?:总结|概括|生成|起).{0,30}(?:会话|对话|聊天).{0,60}标题
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+"""What clients ask a model to do about a conversation: its title, tags, follow-up questions."""
 
 
 @router.post(
@@ -112,3 +121,17 @@ async def _generate(
 def _log_prompt(prompt: str, registry: IndexRegistry) -> None:
     if registry.settings.log_prompts:
         _log.info("prompt", extra={"prompt": prompt})
+
+
+def is_client_task(text: str) -> bool:
+    r"""Return whether a message was written by a client, not by the person who chats.
+
+    Documents hold no answer to these, whatever model the conversation is with.
+
+    Example:
+        >>> is_client_task("### Task:\nGenerate a title.\n### Chat History:\n…")
+        True
+        >>> is_client_task("合同的标题是什么？")
+        False
+    """
+    return bool(_TASKS.search(text))

@@ -10,7 +10,7 @@ from rag_app.server.completions.chat import citation_values
 from rag_app.server.completions.summary import DocumentSummary
 from rag_app.server.index_registry import IndexRegistry, Registry, document_id, document_name
 from rag_app.server.indexing_jobs import IndexingJobs, Jobs
-from rag_app.server.middleware.keys import WRITE
+from rag_app.server.middleware.access import WRITE
 from rag_app.server.queueing import EventStream, ServerQueues
 from rag_app.server.schemas.indexes import (
     UPLOAD_EXAMPLE,

@@ -13,7 +13,7 @@ from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, embed
 from rag_app.models.embeddings.limits import mean, windows
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import Registry
-from rag_app.server.middleware.request_log import ServerMetrics
+from rag_app.server.middleware.requests import ServerMetrics
 from rag_app.server.queueing import ServerQueues
 from rag_app.server.reranking import relevances
 from rag_app.server.schemas.models import (

@@ -9,7 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from rag_app.documents.formats import SUFFIXES
 from rag_app.server.index_registry import Registry
-from rag_app.server.middleware.request_log import ServerMetrics
+from rag_app.server.middleware.requests import ServerMetrics
 from rag_app.server.schemas.indexes import Health, ServerSettings
 from rag_app.server.schemas.openapi import KEY, errors
 from rag_app.server.uploads import MAX_FILES

@@ -10,7 +10,7 @@ import httpx
 
 from rag_app.engine import RagApp
 from rag_app.server.app import Server, create_app
-from rag_app.server.middleware.security import Access
+from rag_app.server.middleware.access import Access
 from rag_app.server.serve import listen
 from tests.scripted import ScriptedChatModel
 

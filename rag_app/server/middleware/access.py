@@ -1,25 +1,208 @@
-"""Access control of the server: keys, hosts, origins, rates and sizes."""
+"""Access control of the server: keys and their scopes, hosts, origins, rates and sizes."""
 
 import asyncio
+import hmac
 import ipaddress
+import time
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
+from fastapi import Depends, Request
+from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_app.errors import SettingsError
 from rag_app.server.errors import ApiError, body_of
-from rag_app.server.middleware.keys import ApiKey, KeyCheck, Rates
 from rag_app.settings import Settings
 
 _OPEN = ("/", "/health", "/openapi.json")
 """Paths that need no key: they tell nothing of the documents."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 ANY_ORIGIN = "*"
+_INDEX = "index:"
+_FREE_GUESSES = 10
+"""Wrong keys from one address that are answered at once, and how many more each minute."""
+_REMEMBERED = 10_000
+"""Addresses, and pairs of an address and a key."""
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key, and what may be done with it.
+
+    Attributes:
+        secret: What is sent.
+        name: What the log calls it.
+        can_write: Whether indexes and documents may be made, changed and deleted with it.
+        indexes: Names of those that it opens; None is all.
+
+    Example:
+        >>> key = ApiKey.parse("sales sk-1234 read index:合同")
+        >>> key.name, key.can_write, key.opens("合同"), key.opens("default")
+        ('sales', False, True, False)
+    """
+
+    secret: SecretStr
+    name: str = ""
+    can_write: bool = True
+    indexes: frozenset[str] | None = None
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        """Return the key of a line: ``KEY``, or ``NAME KEY [read|write] [index:NAME …]``.
+
+        Raises:
+            SettingsError: it is none; the message does not repeat it.
+        """
+        words = line.split()
+        if len(words) == 1:
+            return cls(SecretStr(words[0]))
+        name, secret, *scopes = words
+        indexes = {scope.removeprefix(_INDEX) for scope in scopes if scope.startswith(_INDEX)}
+        rights = [scope for scope in scopes if not scope.startswith(_INDEX)]
+        if rights not in ([], ["read"], ["write"]) or "" in indexes:
+            msg = f"the key of {name} has a scope other than read, write and index:NAME"
+            raise SettingsError(msg)
+        return cls(SecretStr(secret), name, rights != ["read"], frozenset(indexes) or None)
+
+    @classmethod
+    def of(cls, key: "ApiKey | str") -> "ApiKey":
+        """Return a key as it is, or the text of one with nothing forbidden.
+
+        Raises:
+            SettingsError: it is empty.
+        """
+        found = key if isinstance(key, ApiKey) else cls(SecretStr(key.strip()))
+        if not found.secret.get_secret_value().strip():
+            msg = "an API key is empty; give --api-key KEY (or RAG_APP_API_KEY), or leave it out"
+            raise SettingsError(msg)
+        return found
+
+    def opens(self, index: str) -> bool:
+        """Return whether an index may be used with it."""
+        return self.indexes is None or index in self.indexes
+
+
+def read_keys(file: Path) -> list[ApiKey]:
+    """Return the keys of a file, one in a line; see `ApiKey.parse`. A # begins a comment.
+
+    Raises:
+        SettingsError: it can't be read, holds none, or a line is wrong.
+    """
+    try:
+        lines = file.expanduser().read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        msg = f"the key file {file} can't be read ({reason}); check --api-key-file"
+        raise SettingsError(msg) from error
+    keys = [ApiKey.parse(line) for line in lines if line.strip() and not line.startswith("#")]
+    if not keys:
+        msg = f"the key file {file} holds no key; write one in each line"
+        raise SettingsError(msg)
+    return keys
+
+
+class KeyCheck:
+    """Finds the key that a request sends; whoever guesses is slowed down.
+
+    An address that sent too many wrong keys must wait, with whatever key it comes next. Keys that
+    were right from there before are let in all the same, so that a neighbour behind the same proxy
+    can lock nobody out.
+
+    Args:
+        keys: All that are right.
+    """
+
+    def __init__(self, keys: Sequence[ApiKey]) -> None:
+        self._keys = [(key, key.secret.get_secret_value().encode()) for key in keys]
+        self._guesses = Rates(_FREE_GUESSES)
+        self._known: OrderedDict[tuple[str, int], None] = OrderedDict()
+
+    def find(self, headers: Headers, address: str) -> ApiKey | None:
+        """Return the key that was sent; None where none is asked for.
+
+        Every key is compared, each in constant time.
+
+        Raises:
+            ApiError: 401, none or a wrong one was sent; 429, too many wrong ones were.
+        """
+        if not self._keys:
+            return None
+        kind, _, sent = headers.get("authorization", "").partition(" ")
+        given = sent.strip().encode("latin-1") if kind.lower() == "bearer" else b""
+        if not given:
+            raise _refusal("a key is needed: send the header Authorization: Bearer KEY")
+        found = [i for i, (_, key) in enumerate(self._keys) if hmac.compare_digest(key, given)]
+        if found and (address, found[0]) in self._known:
+            return self._keys[found[0]][0]
+        # Before the answer is known: else it would tell which guess was right.
+        self._guesses.check(address, "wrong keys were sent too often", taken=not found)
+        if not found:
+            raise _refusal("the key is wrong; check the header Authorization: Bearer KEY")
+        self._known[address, found[0]] = None
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return self._keys[found[0]][0]
+
+
+class Rates:
+    """A bucket of tokens for each key: full at first, filled evenly over a minute.
+
+    Args:
+        per_minute: Its size; 0 is no limit.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._limit = per_minute
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def check(self, key: str, problem: str, *, taken: bool = True) -> None:
+        """Take a token, or only see that there is one.
+
+        Raises:
+            ApiError: 429, there is none.
+        """
+        if not self._limit:
+            return
+        now = time.monotonic()
+        left, since = self._left.pop(key, (float(self._limit), now))
+        left = min(self._limit, left + (now - since) * self._limit / 60)
+        self._left[key] = (left - (taken and left >= 1), now)
+        if len(self._left) > _REMEMBERED:
+            self._left.popitem(last=False)
+        if left < 1:
+            wait = max(1, round((1 - left) * 60 / self._limit))
+            msg = f"{problem}; try again in {wait} s"
+            raise ApiError(429, msg, code="rate_limited", headers={"Retry-After": str(wait)})
+
+
+def _refusal(message: str) -> ApiError:
+    headers = {"WWW-Authenticate": "Bearer"}
+    return ApiError(401, message, code="invalid_api_key", headers=headers)
+
+
+def sent_key(request: Request) -> ApiKey | None:
+    """Return the key that a request came with, None where none is asked for."""
+    key: ApiKey | None = getattr(request.state, "key", None)
+    return key
+
+
+def _may_write(request: Request) -> None:
+    key = sent_key(request)
+    if key is not None and not key.can_write:
+        msg = "this key may read only; ask with one that may write"
+        raise ApiError(403, msg, code="insufficient_permissions")
+
+
+WRITE = Depends(_may_write)
+"""What routes depend on that change something."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Request ids, the JSON log and the Prometheus counters; the headers of every answer."""
+"""What every request passes first: its id, its line in the log, counters, headers, its path."""
 
 import io
 import json
@@ -35,6 +35,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+_OPENAI = {"chat", "completions", "embeddings", "models", "rerank", "responses"}
+"""First parts of the paths below ``/v1`` that clients of OpenAI's API ask for."""
 
 
 class JsonLines(logging.Formatter):
@@ -204,3 +206,29 @@ class RequestLogMiddleware:
                 extra["key"] = key.name
             _log.info("request", extra=extra)
             _request_id.reset(token)
+
+
+class PathsMiddleware:
+    """Makes of what a client asks for what the routes know."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; of a HEAD without the body of its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if scope["path"].partition("/")[2].partition("/")[0] in _OPENAI:
+            path = f"/v1{scope['path']}"
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        if scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, without_body)
