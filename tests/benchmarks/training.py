@@ -4,7 +4,8 @@ Both train the same LoRA on a LLaMA of random weights with the same seed, batche
 threads and log, in turn, each time in a process of its own. "bare" has our packed rows (ids,
 labels, positions) in a list and no callback but a clock, so its ratio is what our reading,
 collating and watching cost; equal losses tell that both did the same. "padded" is bare with one
-sample in a row, padded to the longest of its batch: what packing gains. A step is the mean from the
+sample in a row, padded to the longest of its batch: what packing gains. On a GPU that has
+liger-kernel, "liger" is bare with its kernels. A step is the mean from the
 end of the fifth to the end of the last: loading and saving are not in it. Processor time, that of
 all threads, tells more than the clock on a machine that does other work too.
     python -m tests.benchmarks.training [--rounds 5] [--steps 35] [--threads 1]
@@ -137,7 +138,7 @@ def bare(job: Job) -> dict[str, Any]:
         logging_steps=settings.logging_steps, logging_first_step=True, save_strategy="no",
         report_to="none", disable_tqdm=True, remove_unused_columns=False,
         bf16=job.dtype == "bfloat16", use_cpu=job.device == "cpu",
-        dataloader_pin_memory=job.device == "cuda",
+        dataloader_pin_memory=job.device == "cuda", use_liger_kernel=job.work == "liger",
         **{name: getattr(settings, name) for name in same},
     )  # fmt: skip
     trainer: Any = transformers.Trainer(model, arguments, collate, rows, callbacks=[clock])
@@ -208,6 +209,8 @@ def compare(job: Job, rounds: int, threads: int) -> None:
         f" tokens, {job.steps} steps, {threads} threads, {rounds} rounds"
     )
     found: dict[str, list[dict[str, Any]]] = {"ours": [], "bare": [], "padded": []}
+    if job.device == "cuda" and find_spec("liger_kernel"):
+        found["liger"] = []
     for number in range(rounds):
         for side in list(found)[:: -1 if number % 2 else 1]:
             found[side].append(in_a_process(replace(job, work=side), threads))
@@ -221,13 +224,14 @@ def compare(job: Job, rounds: int, threads: int) -> None:
             f" median ratio {median(a / b for a, b in zip(one, two, strict=True)):.3f}"
         )
     print(f"limit of the ratio: {RATIO_LIMIT}")
-    rates = []
-    for side, counted in (("ours", "bare"), ("bare", "bare"), ("padded", "padded")):
-        rates.append(found[counted][0]["tokens"] / median(run["wall"] for run in found[side]))
+    rates = {}
+    for side in found:
+        tokens = found["padded" if side == "padded" else "bare"][0]["tokens"]
+        rates[side] = tokens / median(run["wall"] for run in found[side])
         peak = median(run["peak"] for run in found[side]) / 1e9
         loss = found[side][-1]["loss"]
-        print(f"{side:6} {rates[-1]:9,.0f} tokens/s, peak {peak:6.2f} GB, last loss {loss:.4f}")
-    print(f"packed against padded: {rates[1] / rates[2]:.2f} x tokens/s", flush=True)
+        print(f"{side:6} {rates[side]:9,.0f} tokens/s, peak {peak:6.2f} GB, last loss {loss:.4f}")
+    print(f"packed against padded: {rates['bare'] / rates['padded']:.2f} x tokens/s", flush=True)
 
 
 def main() -> None:
