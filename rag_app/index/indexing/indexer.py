@@ -22,11 +22,12 @@ from rag_app.index.indexing.report import (
     Note,
     ProgressCallback,
 )
+from rag_app.index.indexing.unfinished import UnfinishedVectors
 from rag_app.index.search.faiss_cache import FaissCache
 from rag_app.index.store.lock import unwritable
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.store import IndexStore
-from rag_app.models.embeddings.base import DocumentEmbeddings, adapt, embed_by_length
+from rag_app.models.embeddings.base import DocumentEmbeddings, adapt
 
 _WINDOW = 256
 """Chunks read ahead: enough to sort by length."""
@@ -49,8 +50,8 @@ def index_paths(
 
     Unchanged files are skipped without being read as documents. Every document is written in one
     transaction, so a run that ends early (Ctrl-C, a crash, a full disk) leaves whole documents,
-    and the same call goes on from there. A document that can't be read is reported, and the
-    others go on.
+    and the same call goes on from there, also inside a large one (`UnfinishedVectors`). A document
+    that can't be read is reported, and the others go on.
 
     Args:
         paths: What to index.
@@ -187,7 +188,8 @@ class _Run:
     def _write(self, group: Sequence[_Pending]) -> None:
         started = time.perf_counter()
         texts = [chunk.embedded_text for item in group for chunk in item.chunks]
-        vectors = embed_by_length(self.embedding, texts, self._embedded)
+        unfinished = UnfinishedVectors(self.store.folder, self.embedding)
+        vectors = unfinished.embed(texts, self._embedded)
         self.report.embedding_seconds += time.perf_counter() - started
         row = 0
         for item in group:
@@ -198,6 +200,7 @@ class _Run:
             row += len(item.chunks)
             self.report.added += not item.known
             self.report.updated += item.known
+        unfinished.forget(texts)
 
     def remove(self, sources: Sequence[str]) -> None:
         """Drop documents."""

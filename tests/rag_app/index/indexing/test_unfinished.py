@@ -1,0 +1,141 @@
+"""A run that ends inside a large document goes on there."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rag_app.index.indexing.indexer import index_paths
+from rag_app.index.indexing.report import IndexOptions, IndexProgress, IndexReport
+from rag_app.index.indexing.unfinished import UNFINISHED_NAME
+from rag_app.index.store.store import IndexStore
+from rag_app.models.embeddings.base import FloatArray
+from tests.rag_app.index.hashing import HashingEmbeddings
+from tests.rag_app.index.stored import assert_terms_exact, content_digest
+
+PASSAGES = 400
+
+
+class Interrupted(HashingEmbeddings):
+    """Embeds so many passages, then Ctrl-C is pressed."""
+
+    def __init__(self, passages: int, salt: str = "") -> None:
+        super().__init__(salt=salt)
+        self.left = passages
+
+    def embed_array(self, texts: Sequence[str]) -> FloatArray:
+        self.left -= len(texts)
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return super().embed_array(texts)
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    path = tmp_path / "长.txt"
+    path.write_text("\n\n".join(f"第{n}条 {'水' * 30}。" for n in range(PASSAGES)), "utf-8")
+    return path
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> IndexStore:
+    return IndexStore(tmp_path / "index")
+
+
+def _index(
+    store: IndexStore, *paths: Path, embedding: HashingEmbeddings, progress: list[int] | None = None
+) -> IndexReport:
+    def note(at: IndexProgress) -> None:
+        if progress is not None:
+            progress.append(at.chunks)
+
+    options = IndexOptions(chunk_size=40, chunk_overlap=0)
+    return index_paths(
+        [str(path) for path in paths], store=store, embedding=embedding, options=options,
+        progress=note,
+    )  # fmt: skip
+
+
+def _documents(store: IndexStore) -> int:
+    with store.read() as snapshot:
+        return snapshot.count_documents()
+
+
+def _embedded(embedding: HashingEmbeddings) -> int:
+    return sum(map(len, embedding.batches))
+
+
+def test_only_the_rest_is_embedded(fresh: IndexStore, large: Path, tmp_path: Path):
+    first, second, third = Interrupted(200), Interrupted(100), HashingEmbeddings()
+    for embedding in (first, second):
+        with pytest.raises(KeyboardInterrupt):
+            _index(fresh, large, embedding=embedding)
+        assert _documents(fresh) == 0
+    counts: list[int] = []
+    report = _index(fresh, large, embedding=third, progress=counts)
+    assert _embedded(first) >= 128
+    assert _embedded(second) >= 64
+    assert _embedded(third) == PASSAGES - _embedded(first) - _embedded(second)
+    assert (report.added, report.chunks) == (1, PASSAGES)
+    assert counts[-1] == PASSAGES
+    assert not (fresh.folder / UNFINISHED_NAME).exists()
+    whole = IndexStore(tmp_path / "whole")
+    _index(whole, large, embedding=HashingEmbeddings())
+    assert content_digest(fresh) == content_digest(whole)
+    assert_terms_exact(fresh)
+
+
+def test_what_changed_meanwhile_is_embedded(fresh: IndexStore, large: Path):
+    with pytest.raises(KeyboardInterrupt):
+        _index(fresh, large, embedding=Interrupted(200))
+    large.write_text("前言。\n\n" + large.read_text("utf-8").replace("第7条", "第七条"), "utf-8")
+    embedding = HashingEmbeddings()
+    _index(fresh, large, embedding=embedding)
+    assert any("第七条" in text for batch in embedding.batches for text in batch)
+    with fresh.read() as snapshot:
+        assert any("第七条" in chunk.text for chunk in snapshot.all_chunks())
+
+
+def test_another_model_uses_none_of_it(fresh: IndexStore, large: Path):
+    with pytest.raises(KeyboardInterrupt):
+        _index(fresh, large, embedding=Interrupted(200))
+    fresh.close()
+    fresh.path.unlink()
+    other = HashingEmbeddings(salt="2")
+    _index(fresh, large, embedding=other)
+    assert _embedded(other) == PASSAGES
+
+
+def test_another_document_in_between_leaves_it(fresh: IndexStore, large: Path, tmp_path: Path):
+    (tmp_path / "短.txt").write_text("短。", "utf-8")
+    first = Interrupted(200)
+    with pytest.raises(KeyboardInterrupt):
+        _index(fresh, large, embedding=first)
+    _index(fresh, tmp_path / "短.txt", embedding=HashingEmbeddings())
+    rest = HashingEmbeddings()
+    _index(fresh, large, embedding=rest)
+    assert _embedded(rest) == PASSAGES - _embedded(first)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database at all, only bytes" * 100])
+def test_a_damaged_file_costs_no_more_than_the_work(fresh: IndexStore, large: Path, damage: bytes):
+    with pytest.raises(KeyboardInterrupt):
+        _index(fresh, large, embedding=Interrupted(200))
+    (fresh.folder / UNFINISHED_NAME).write_bytes(damage)
+    embedding = HashingEmbeddings()
+    _index(fresh, large, embedding=embedding)
+    assert _embedded(embedding) == PASSAGES
+
+
+def test_vectors_that_no_run_came_back_for_are_dropped(
+    fresh: IndexStore, large: Path, tmp_path: Path
+):
+    with pytest.raises(KeyboardInterrupt):
+        _index(fresh, large, embedding=Interrupted(200))
+    with closing(sqlite3.connect(fresh.folder / UNFINISHED_NAME)) as connection, connection:
+        connection.execute("UPDATE vectors SET at = at - 31 * 24 * 3600")
+    (tmp_path / "短.txt").write_text("短。", "utf-8")
+    _index(fresh, tmp_path / "短.txt", embedding=HashingEmbeddings())
+    assert not (fresh.folder / UNFINISHED_NAME).exists()
