@@ -1,8 +1,6 @@
 """Bounded queues in front of the models; work ends when it is done or its client goes away."""
 
 import asyncio
-import json
-import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,23 +10,17 @@ from typing import Annotated, Any, Protocol, TypeVar
 from fastapi import Depends, Request
 from openai.types import CompletionUsage
 from pydantic import BaseModel
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
-from rag_app.server.errors import ApiError, body_of
+from rag_app.server.errors import ApiError
+from rag_app.server.event_stream import (
+    RETRY_SECONDS,
+    WAITING,
+    EventStream,
+    ServerSentEvents,
+    while_wanted,
+)
 from rag_app.server.middleware.requests import Metrics
 from rag_app.settings import Settings
-
-DONE = "[DONE]"
-"""What ends a stream of OpenAI's API."""
-WAITING = object()
-"""In place of an event: a comment, which clients pass over, says that the server is there."""
-
-_RETRY_SECONDS = 5
-"""What a client that is turned away is told to wait."""
-_QUIET_SECONDS = 10
-_STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-_log = logging.getLogger("rag_app.server")
 
 Result = TypeVar("Result")
 
@@ -72,7 +64,7 @@ class Admission:
                 429,
                 f"{self.inside} requests are being worked on or wait; try again later",
                 code="overloaded",
-                headers={"Retry-After": str(_RETRY_SECONDS)},
+                headers={"Retry-After": str(RETRY_SECONDS)},
             )
         return Place(self, self._free)
 
@@ -159,8 +151,22 @@ class Queues:
         metrics.watch("embedding", lambda: self.embedding.inside)
         metrics.watch("searching", lambda: self.searching.inside)
 
-    async def answer(self, request: Request, generation: Generation, *, stream: bool) -> Any:
-        """Answer with generated text, in a slot of the language model; count its tokens."""
+    async def answer(
+        self,
+        request: Request,
+        generation: Generation,
+        *,
+        stream: bool,
+        form: ServerSentEvents | None = None,
+    ) -> Any:
+        """Answer with generated text, in a slot of the language model; count its tokens.
+
+        Args:
+            request: Whose client waits for it.
+            generation: The text.
+            stream: Whether to send it as it comes.
+            form: How a stream is written; by default as OpenAI's chat completions are.
+        """
 
         def count() -> None:
             usage = generation.usage
@@ -183,7 +189,7 @@ class Queues:
             place.leave()
             count()
 
-        return EventStream(events(), seconds=self.seconds, release=end)
+        return EventStream(events(), form=form, seconds=self.seconds, release=end)
 
     async def enter(self, request: Request) -> Place:
         """Wait for a slot of the language model, as long as the client does."""
@@ -265,127 +271,3 @@ def _queues(request: Request) -> Queues:
 
 ServerQueues = Annotated[Queues, Depends(_queues)]
 """The queues, as a parameter of a route."""
-
-
-async def while_wanted(scope: Scope, receive: Receive, work: Awaitable[Result]) -> Result | None:
-    """Return what ``work`` gives; cancelled, and None, when the client goes away before.
-
-    Raises:
-        ApiError: 503, the server ends before.
-    """
-
-    async def disconnected() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    closing: asyncio.Event = scope["app"].state.closing
-    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(disconnected())
-    tasks: set[asyncio.Future[Any]] = {working, gone, asyncio.ensure_future(closing.wait())}
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return await working
-        if gone.done():
-            return None
-        msg = "the server is being shut down; try again later"
-        headers = {"Retry-After": str(_RETRY_SECONDS)}
-        raise ApiError(503, msg, code="shutting_down", headers=headers)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class EventStream(Response):
-    """A response of server-sent events that come from an async iterator.
-
-    When the client goes away, whatever the iterator waits for is cancelled at once. An error in
-    mid-stream is sent as an event of its own, and ends the stream; so is the end of the server.
-
-    Args:
-        events: JSON values or models, each sent as one event.
-        seconds: Time after which it is given up; None is never.
-        done: Whether ``[DONE]`` ends the stream.
-        release: Called when the response is over, sent or not.
-    """
-
-    media_type = "text/event-stream"
-
-    def __init__(
-        self,
-        events: AsyncIterator[Any],
-        *,
-        seconds: float | None = None,
-        done: bool = True,
-        release: Callable[[], None] | None = None,
-    ) -> None:
-        super().__init__(headers=_STREAM_HEADERS)
-        del self.headers["content-length"]
-        self._events = events
-        self._seconds = seconds
-        self._done = done
-        self._release = release
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the events."""
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        try:
-            await send(start)
-            try:
-                if not await while_wanted(scope, receive, self._send(send)):
-                    return
-            except Exception as error:
-                if body_of(error)["error"]["type"] == "api_error":
-                    _log.exception("a stream failed")
-                await send_event(send, body_of(error))
-            await end_stream(send, done=self._done)
-        finally:
-            if self._release:
-                self._release()
-
-    async def _send(self, send: Send) -> bool:
-        async with asyncio.timeout(self._seconds), _kept_alive(send) as sent:
-            async for event in self._events:
-                await send_event(send, event)
-                sent.set()
-        return True
-
-
-@asynccontextmanager
-async def _kept_alive(send: Send) -> AsyncIterator[asyncio.Event]:
-    """Send a comment whenever the event was not set for a while: proxies and clients give up."""
-    sent = asyncio.Event()
-
-    async def comment() -> None:
-        while True:
-            try:
-                async with asyncio.timeout(_QUIET_SECONDS):
-                    await sent.wait()
-            except TimeoutError:
-                await send_event(send, WAITING)
-            sent.clear()
-
-    commenting = asyncio.create_task(comment())
-    try:
-        yield sent
-    finally:
-        commenting.cancel()
-        await asyncio.gather(commenting, return_exceptions=True)
-
-
-async def send_event(send: Send, event: Any) -> None:
-    """Send a JSON value or a model as one event of a stream; `DONE` as it is, `WAITING` as none."""
-    if event is WAITING:
-        await send({"type": "http.response.body", "body": b": waiting\n\n", "more_body": True})
-        return
-    value = event.model_dump(exclude_unset=True) if isinstance(event, BaseModel) else event
-    data = DONE if value == DONE else json.dumps(value, ensure_ascii=False)
-    body = f"data: {data}\n\n".encode("utf-8", "replace")
-    await send({"type": "http.response.body", "body": body, "more_body": True})
-
-
-async def end_stream(send: Send, *, done: bool = True) -> None:
-    """Send what ends a stream, with ``[DONE]`` where it is of OpenAI's API."""
-    if done:
-        await send_event(send, DONE)
-    await send({"type": "http.response.body", "body": b""})

@@ -16,6 +16,8 @@ from rag_app.settings import Settings
 
 NO_KEY = "none"
 """Sent where there is no key: the client needs one, and would take one from the environment."""
+_OWN = ("top_k", "repetition_penalty")
+"""Not in OpenAI's own API, but vLLM and llama-server know them."""
 _ANY_LOOP = {"Connection": "close"}
 """Connections are kept in a pool of all models, and one of an event loop that has ended fails."""
 _CONTROL_TOKENS = ControlTokens.well_known()
@@ -48,15 +50,14 @@ class CompatibleChat(ChatOpenAI):
 
     guards_itself: ClassVar[bool] = True
     gives_logprobs: ClassVar[bool] = True
+    calls_tools: ClassVar[bool] = True
 
     top_k: int | None = None
     repetition_penalty: float | None = None
 
     @property
     def _default_params(self) -> dict[str, Any]:
-        # Not in OpenAI's own API, but vLLM and llama-server know them.
-        own = {"top_k": self.top_k, "repetition_penalty": self.repetition_penalty}
-        given = {name: value for name, value in own.items() if value is not None}
+        given = {name: value for name in _OWN if (value := getattr(self, name)) is not None}
         return {**super()._default_params, "extra_body": {**(self.extra_body or {}), **given}}
 
     @classmethod
@@ -71,7 +72,10 @@ class CompatibleChat(ChatOpenAI):
         return secret.get_secret_value() if isinstance(secret, SecretStr) else ""
 
     def _get_request_payload(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        own = {name: kwargs.pop(name) for name in _OWN if name in kwargs}
         payload: dict[str, Any] = super()._get_request_payload(*args, **kwargs)
+        if own:
+            payload["extra_body"] = {**(payload.get("extra_body") or {}), **own}
         if messages := payload.get("messages"):
             payload["messages"] = _CONTROL_TOKENS.escape_messages(messages)
         return payload

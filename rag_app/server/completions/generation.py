@@ -59,7 +59,7 @@ class LlmGeneration:
         request.refuse("logit_bias")
         self._notes: list[str] = []
         if isinstance(request, ChatRequest):
-            messages = request.to_messages(tools=getattr(llm, "follows_schemas", False))
+            messages = request.to_messages(tools=_understands_tools(llm))
             self._objects = ChatObjects(request, model)
         else:
             request.refuse("echo", "suffix")
@@ -74,6 +74,8 @@ class LlmGeneration:
                 if "response_format" in options:
                     msg = "response_format is for text: leave it or the tools out"
                     raise ApiError(400, msg, param="response_format")
+            elif _understands_tools(llm):
+                options |= {"tools": request.tools, "tool_choice": request.tool_choice}
             else:
                 note = "the tools were passed over: this model's backend calls none"
                 self._notes.append(note)
@@ -163,10 +165,15 @@ def options_of(request: Sampling, settings: Settings, llm: BaseChatModel) -> dic
         asked = max(alternatives, 1)
         chat = isinstance(request, ChatRequest)
         options |= {"logprobs": True, "top_logprobs": asked} if chat else {"logprobs": asked}
-    if isinstance(request, ChatRequest) and getattr(llm, "follows_schemas", False):
+    if isinstance(request, ChatRequest) and _understands_tools(llm):
         request.check_format()
         options["response_format"] = request.response_format
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _understands_tools(llm: Any) -> bool:
+    """Return whether tools, their results and formats mean something to a model."""
+    return getattr(llm, "follows_schemas", False) or getattr(llm, "calls_tools", False)
 
 
 def _tool_calls(message: AIMessageChunk, *, streamed: bool = False) -> list[dict[str, Any]]:

@@ -8,8 +8,9 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from rag_app.models.llms.openai import CompatibleChat
-from rag_app.server.errors import ApiError, body_of
-from rag_app.server.queueing import Place, end_stream, send_event, while_wanted
+from rag_app.server.errors import ApiError
+from rag_app.server.event_stream import ServerSentEvents, send_part, while_wanted
+from rag_app.server.queueing import Place
 
 _KEPT_HEADERS = ("content-type", "retry-after")
 _CONNECT_SECONDS = 10.0
@@ -54,8 +55,8 @@ class Relay(Response):
             # The status is sent already: a reader of a stream gets an event, others see it cut off.
             if not self._answer.headers.get("content-type", "").startswith("text/event-stream"):
                 raise
-            await send_event(send, body_of(problem))
-            await end_stream(send)
+            events = ServerSentEvents()
+            await send_part(send, events.failure(problem) + events.end, last=True)
         finally:
             self._place.leave()
 

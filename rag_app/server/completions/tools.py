@@ -38,6 +38,10 @@ class Tools:
     """
 
     def __init__(self, tools: Sequence[Any], choice: Any = "auto") -> None:
+        for kind in (tool.get("type", "function") for tool in tools if isinstance(tool, dict)):
+            if kind != "function":
+                msg = f"tools of type {kind} are not supported; send functions"
+                raise ApiError(400, msg, param="tools")
         try:
             self._functions = {tool["function"]["name"]: tool["function"] for tool in tools}
         except (KeyError, TypeError) as error:

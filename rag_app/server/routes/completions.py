@@ -3,19 +3,19 @@
 import asyncio
 import logging
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
-from langchain_core.language_models import BaseChatModel
+from fastapi import APIRouter, Depends, Request
 
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.server.completions.chat import DocumentChat, index_address
 from rag_app.server.completions.generation import LlmGeneration, options_of
 from rag_app.server.completions.relay import Relay, use_content
 from rag_app.server.errors import ApiError
-from rag_app.server.index_registry import RAG, IndexRegistry, Registry
+from rag_app.server.event_stream import ServerSentEvents
+from rag_app.server.index_registry import RAG, Registry
 from rag_app.server.indexing_jobs import Jobs
-from rag_app.server.queueing import Queues, ServerQueues
+from rag_app.server.queueing import Generation, ServerQueues
 from rag_app.server.routes.models import no_model
 from rag_app.server.schemas.completions import (
     CHAT_CHUNK,
@@ -42,6 +42,99 @@ _TASKS = re.compile(
 """What clients ask a model to do about a conversation: its title, tags, follow-up questions."""
 
 
+class Answering:
+    """What answers the client of one request, whichever API it speaks.
+
+    Raises:
+        ApiError: 503, the language model is not loaded yet, or can't be.
+    """
+
+    def __init__(
+        self, raw_request: Request, registry: Registry, queues: ServerQueues, jobs: Jobs
+    ) -> None:
+        self._raw_request = raw_request
+        self._registry = registry
+        self._queues = queues
+        self._jobs = jobs
+        self.llm = registry.llm()
+        self.llm_id = registry.llm_id
+
+    def index_of(self, request: ChatRequest) -> str | None:
+        """Return the index that a chat asks, None where the language model itself answers it."""
+        model = request.model or ""
+        index = model.removeprefix(RAG)
+        task = self._registry.shows(index) and is_client_task(request.messages[-1].text)
+        return index if model.startswith(RAG) and not task else None
+
+    async def generation(self, request: ChatRequest | CompletionRequest) -> Generation:
+        """Return what answers: an index where the model is ``rag:INDEX``, or the language model.
+
+        Raises:
+            ApiError: 404, there is no such model; 400, it can't do what is asked for.
+        """
+        self._log_prompt(request)
+        index = self.index_of(request) if isinstance(request, ChatRequest) else None
+        if index is None or isinstance(request, CompletionRequest):
+            model = self._llm_id(request)
+            return LlmGeneration(request, model, self.llm, self._registry.settings)
+        engine = await asyncio.to_thread(self._registry.engine, index)
+        address = index_address(str(self._raw_request.base_url), index)
+        notes = self._jobs.notes(index)
+        return DocumentChat(engine, request, f"{RAG}{index}", address=address, notes=notes)
+
+    async def answer(
+        self, generation: Generation, *, stream: bool, form: ServerSentEvents | None = None
+    ) -> Any:
+        """Return the response; see `Queues.answer`."""
+        return await self._queues.answer(self._raw_request, generation, stream=stream, form=form)
+
+    async def relay(self, llm: CompatibleChat, request: ChatRequest | CompletionRequest) -> Relay:
+        """Return the response of the server that holds the language model, as it comes.
+
+        Raises:
+            ApiError: as `generation`.
+        """
+        self._log_prompt(request)
+        self._llm_id(request)
+        settings = self._registry.settings
+        options_of(request, settings, llm)  # refuses what is beyond the limits
+        body: dict[str, Any] = await self._raw_request.json()
+        path = "completions"
+        if isinstance(request, ChatRequest):
+            path = "chat/completions"
+            use_content(body["messages"])
+        if request.max_tokens is None:
+            body["max_tokens"] = settings.max_new_tokens
+        place = await self._queues.enter(self._raw_request)
+        return Relay(llm, path, body, place, self._queues.seconds)
+
+    def _llm_id(self, request: ChatRequest | CompletionRequest) -> str:
+        """Return the id that a response of the language model itself has."""
+        registry = self._registry
+        model = request.model or registry.llm_id
+        if model in (registry.llm_id, "default"):
+            return model
+        if model.startswith(RAG) and isinstance(request, ChatRequest):  # a task of the client's
+            return registry.llm_id
+        if model not in registry.model_ids():
+            raise no_model(model)
+        use = "/v1/chat/completions" if model.startswith(RAG) else "/v1/embeddings"
+        raise ApiError(400, f"{model} is for POST {use} only", param="model")
+
+    def _log_prompt(self, request: ChatRequest | CompletionRequest) -> None:
+        if self._registry.settings.log_prompts:
+            prompts = (
+                request.prompts
+                if isinstance(request, CompletionRequest)
+                else [request.messages[-1].text]
+            )
+            _log.info("prompt", extra={"prompt": "\n".join(prompts)})
+
+
+Answers = Annotated[Answering, Depends()]
+"""What answers, as a parameter of a route."""
+
+
 @router.post(
     "/chat/completions",
     response_model=None,
@@ -50,26 +143,11 @@ _TASKS = re.compile(
         **events("Pieces of the answer", CHAT_CHUNK, ChatCompletion),
     },
 )
-async def chat_completions(
-    request: ChatRequest,
-    raw_request: Request,
-    registry: Registry,
-    queues: ServerQueues,
-    jobs: Jobs,
-) -> Any:
+async def chat_completions(request: ChatRequest, answers: Answers) -> Any:
     """Answer a chat: by the language model, or from documents where the model is `rag:INDEX`."""
-    model = request.model or registry.llm_id
-    _log_prompt(request.messages[-1].text, registry)
-    llm = registry.llm()
-    index = model.removeprefix(RAG)
-    asked = request.messages[-1].text
-    if not model.startswith(RAG) or (registry.shows(index) and is_client_task(asked)):
-        about = registry.llm_id if model.startswith(RAG) else model
-        return await _generate(request, about, llm, raw_request, registry, queues)
-    engine = await asyncio.to_thread(registry.engine, index)
-    address = index_address(str(raw_request.base_url), index)
-    chat = DocumentChat(engine, request, model, address=address, notes=jobs.notes(index))
-    return await queues.answer(raw_request, chat, stream=request.stream)
+    if answers.index_of(request) is None and isinstance(answers.llm, CompatibleChat):
+        return await answers.relay(answers.llm, request)
+    return await answers.answer(await answers.generation(request), stream=request.stream)
 
 
 @router.post(
@@ -80,51 +158,15 @@ async def chat_completions(
         **events("Pieces of the text", TEXT_CHUNK, TextCompletion),
     },
 )
-async def completions(
-    request: CompletionRequest, raw_request: Request, registry: Registry, queues: ServerQueues
-) -> Any:
+async def completions(request: CompletionRequest, answers: Answers) -> Any:
     """Go on with a text as it stands, without a chat template."""
-    model = request.model or registry.llm_id
-    _log_prompt("\n".join(request.prompts), registry)
-    return await _generate(request, model, registry.llm(), raw_request, registry, queues)
-
-
-async def _generate(
-    request: ChatRequest | CompletionRequest,
-    model: str,
-    llm: BaseChatModel,
-    raw_request: Request,
-    registry: IndexRegistry,
-    queues: Queues,
-) -> Any:
-    """Return the response of the language model itself, here or behind an upstream URL."""
-    if model not in (registry.llm_id, "default"):
-        if model not in registry.model_ids():
-            raise no_model(model)
-        use = "/v1/chat/completions" if model.startswith(RAG) else "/v1/embeddings"
-        raise ApiError(400, f"{model} is for POST {use} only", param="model")
-    if not isinstance(llm, CompatibleChat):
-        generation = LlmGeneration(request, model, llm, registry.settings)
-        return await queues.answer(raw_request, generation, stream=request.stream)
-    options_of(request, registry.settings, llm)  # refuses what is beyond the limits
-    body: dict[str, Any] = await raw_request.json()
-    path = "completions"
-    if isinstance(request, ChatRequest):
-        path = "chat/completions"
-        use_content(body["messages"])
-    if request.max_tokens is None:
-        body["max_tokens"] = registry.settings.max_new_tokens
-    place = await queues.enter(raw_request)
-    return Relay(llm, path, body, place, queues.seconds)
-
-
-def _log_prompt(prompt: str, registry: IndexRegistry) -> None:
-    if registry.settings.log_prompts:
-        _log.info("prompt", extra={"prompt": prompt})
+    if isinstance(answers.llm, CompatibleChat):
+        return await answers.relay(answers.llm, request)
+    return await answers.answer(await answers.generation(request), stream=request.stream)
 
 
 def is_client_task(text: str) -> bool:
-    r"""Return whether a message was written by a client, not by the person who chats.
+    r"""Return whether a message was written by a client, not by the person who answers.
 
     Documents hold no answer to these, whatever model the conversation is with.
 

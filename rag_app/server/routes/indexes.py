@@ -8,10 +8,11 @@ from rag_app.chains.citations import cite
 from rag_app.server import uploads
 from rag_app.server.completions.chat import citation_values
 from rag_app.server.completions.summary import DocumentSummary
+from rag_app.server.event_stream import EventStream, ServerSentEvents
 from rag_app.server.index_registry import IndexRegistry, Registry, document_id, document_name
 from rag_app.server.indexing_jobs import IndexingJobs, Jobs
 from rag_app.server.middleware.access import WRITE
-from rag_app.server.queueing import EventStream, ServerQueues
+from rag_app.server.queueing import ServerQueues
 from rag_app.server.schemas.indexes import (
     UPLOAD_EXAMPLE,
     DeletedDocument,
@@ -230,7 +231,8 @@ async def cancel_job(job: JobId, registry: Registry, jobs: Jobs) -> Job:
 )
 async def follow_job(job: JobId, registry: Registry, jobs: Jobs) -> EventStream:
     """Follow an indexing job: an event now and at every change, up to its end."""
-    return EventStream(jobs.follow(_job(job, registry, jobs)), done=False)
+    events = jobs.follow(_job(job, registry, jobs))
+    return EventStream(events, form=ServerSentEvents(done=False))
 
 
 def _job(job_id: str, registry: IndexRegistry, jobs: IndexingJobs) -> Job:

@@ -21,7 +21,8 @@ from rag_app.engine.identity import absolute_embedding, embedding_stamp
 from rag_app.engine.resident import Told
 from rag_app.errors import RagAppError
 from rag_app.server.errors import ApiError
-from rag_app.server.queueing import EventStream, ServerQueues
+from rag_app.server.event_stream import EventStream
+from rag_app.server.queueing import ServerQueues
 
 if TYPE_CHECKING:
     from rag_app.models.embeddings.base import DocumentEmbeddings

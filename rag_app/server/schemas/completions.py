@@ -204,8 +204,26 @@ class Sampling(RequestBody):
             raise ApiError(400, msg, param="max_tokens")
 
 
-class ChatRequest(Sampling):
-    """``POST /v1/chat/completions``; the last fields are for models named ``rag:INDEX``."""
+class DocumentOptions(RequestBody):
+    """How models named ``rag:INDEX`` answer; what is left out is as the settings say."""
+
+    k: int | None = Field(default=None, ge=1, le=100)
+    chain: AnswerChain | None = None
+    retriever: RetrieverKind | None = None
+    within: str | None = Field(default=None, description="As in a search.")
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    marks: bool | None = Field(
+        default=None, description="Whether sentences are marked as `[1]`; by default they are."
+    )
+    footer: bool | None = Field(
+        default=None,
+        description="Whether the sources stand below the text; by default where `marks` is not "
+        "given, as clients that know nothing of `rag` don't.",
+    )
+
+
+class ChatRequest(Sampling, DocumentOptions):
+    """``POST /v1/chat/completions``."""
 
     model_config = example(
         model="rag:default", messages=[{"role": "user", "content": "李白是谁？"}]
@@ -237,19 +255,6 @@ class ChatRequest(Sampling):
     response_format: dict[str, Any] | None = Field(
         default=None,
         description="`json_object` and `json_schema` for a GGUF file or an upstream URL.",
-    )
-    k: int | None = Field(default=None, ge=1, le=100)
-    chain: AnswerChain | None = None
-    retriever: RetrieverKind | None = None
-    within: str | None = Field(default=None, description="As in a search.")
-    threshold: float | None = Field(default=None, ge=0, le=1)
-    marks: bool | None = Field(
-        default=None, description="Whether sentences are marked as `[1]`; by default they are."
-    )
-    footer: bool | None = Field(
-        default=None,
-        description="Whether the sources stand below the text; by default where `marks` is not "
-        "given, as clients that know nothing of `rag` don't.",
     )
 
     @model_validator(mode="after")

@@ -69,7 +69,11 @@ def errors(*statuses: int) -> Responses:
 
 
 def events(
-    description: str, example: Mapping[str, Any], whole: type[BaseModel] | None = None
+    description: str,
+    example: Mapping[str, Any],
+    whole: type[BaseModel] | None = None,
+    *,
+    named: bool = False,
 ) -> Responses:
     """Return the description of a stream of events.
 
@@ -77,9 +81,11 @@ def events(
         description: What the events are.
         example: One of them.
         whole: The answer where no stream is asked for; then ``[DONE]`` ends a stream.
+        named: Whether an event has its type as a name, and nothing follows the last.
     """
-    done = "data: [DONE]\n\n" if whole else ""
-    text = f"data: {json.dumps(example, ensure_ascii=False)}\n\n{done}"
+    name = f"event: {example['type']}\n" if named else ""
+    done = "data: [DONE]\n\n" if whole and not named else ""
+    text = f"{name}data: {json.dumps(example, ensure_ascii=False)}\n\n{done}"
     event = {"type": "object", "required": ["data"], "properties": {"data": {"type": "string"}}}
     stream = {"itemSchema": event, "example": text}  # as FastAPI describes its own streams
     both: dict[str, Any] = {"content": {"text/event-stream": stream}, "description": description}

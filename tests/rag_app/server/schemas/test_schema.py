@@ -87,7 +87,7 @@ def expected_statuses(path: str, operation: dict[str, Any]) -> set[str]:
     named = {"404"} if "{" in path else set()
     success = {"202"} if operation["operationId"] == "upload_documents" else {"200"}
     success = {"201"} if operation["operationId"] == "create_index" else success
-    asks = path.endswith(("completions", "summary"))
+    asks = path.endswith(("completions", "summary", "responses"))
     return success | {"403", "default"} | keyed | body | named | ({"503", "504"} if asks else set())
 
 
@@ -107,7 +107,9 @@ def test_streams_are_described_as_streams(described: dict[str, Any]) -> None:
         for _, _, operation in operations(described)
         if "text/event-stream" in operation["responses"].get("200", {}).get("content", {})
     }
-    assert streaming == {"chat_completions", "completions", "summarize", "follow_job"}
+    assert streaming == {
+        "chat_completions", "completions", "responses", "summarize", "follow_job",
+    }  # fmt: skip
 
 
 def test_examples_are_what_they_exemplify(described: dict[str, Any]) -> None:
@@ -139,6 +141,8 @@ def test_answers_are_as_described(application: Served, described: dict[str, Any]
             ("/v1/indexes/{index}/search", {"query": "当涂"}),
             ("/v1/chat/completions", ask),
             ("/v1/chat/completions", about),
+            ("/v1/responses", {"input": "李白在哪里病逝？"}),
+            ("/v1/responses", {"input": "李白在哪里病逝？", "model": "rag:合同"}),
             ("/v1/completions", {"prompt": ["甲", "乙"]}),
             ("/v1/embeddings", {"input": "甲"}),
             ("/v1/embeddings", {"input": "甲", "encoding_format": "base64"}),
