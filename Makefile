@@ -21,7 +21,7 @@ $(VENV)/.installed: $(VENV)/.made $(PROJECT)
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) --group dev -e ".[server,train,ocr]"
+	$(PIP) --group dev -e ".[server,train,ocr,mcp]"
 	@touch $@
 
 install: $(VENV)/.installed

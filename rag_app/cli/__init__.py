@@ -19,9 +19,9 @@ from rag_app.cli import (
     evaluate,
     index,
     indexes,
+    mcp,
     serve,
     status,
-    stop,
     summarize,
     warm,
     watch,
@@ -68,9 +68,10 @@ app.command("ask")(ask.ask)
 app.command("summarize")(summarize.summarize)
 app.command("eval")(evaluate.evaluate)
 app.command("serve")(serve.serve)
+app.command("mcp")(mcp.mcp)
 app.command("status")(status.status)
 app.command("warm")(warm.warm)
-app.command("stop")(stop.stop)
+app.command("stop")(status.stop)
 app.add_typer(docs.app, name="docs")
 app.add_typer(indexes.app, name="indexes")
 

@@ -1,4 +1,4 @@
-"""``rag-app status``: what there is to work with."""
+"""``rag-app status`` and ``rag-app stop``: what there is to work with, and an end to it."""
 
 import time
 from typing import Any
@@ -23,6 +23,16 @@ def status(index: options.Index = None, as_json: options.Json = False) -> None:
     width = max(map(len, values))
     for name, value in values.items():
         show.to_stdout(f"{name.replace('_', ' '):<{width}}  {value}")
+
+
+def stop() -> None:
+    """End the engine that `ask` left in memory; without one there is nothing to do."""
+    from rag_app.cli import show
+    from rag_app.engine.resident import Place
+    from rag_app.engine.resident import stop as stop_engine
+
+    ended = stop_engine(Place.of_home())
+    show.messages.print("the resident engine has ended" if ended else "no resident engine")
 
 
 def _shown(resident: dict[str, Any]) -> str:

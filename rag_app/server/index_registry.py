@@ -21,7 +21,7 @@ from rag_app.index.store.store import IndexStore
 from rag_app.server import uploads
 from rag_app.server.errors import ApiError
 from rag_app.server.middleware.access import ApiKey, sent_key
-from rag_app.server.schemas.indexes import IndexInfo
+from rag_app.server.schemas.indexes import DocumentInfo, IndexInfo
 from rag_app.settings import Settings, indexes_folder
 
 if TYPE_CHECKING:
@@ -179,6 +179,28 @@ class IndexRegistry:
         """Finish deletions that were interrupted."""
         for folder in self._root.glob(".deleted-*"):
             shutil.rmtree(folder, ignore_errors=True)
+
+    def documents(self, name: str) -> list[DocumentInfo]:
+        """Return what is told of the documents of an index, by source.
+
+        Raises:
+            ApiError: 404, there is none of that name.
+        """
+        engine = self.engine(name)
+        folder = engine.store.folder
+        return [
+            DocumentInfo(
+                id=document_id(document.source),
+                name=(shown := document_name(document.source, folder)),
+                source=shown,
+                characters=document.characters,
+                passages=document.chunks,
+                bytes=document.size,
+                indexed_at=document.indexed_at,
+                notes=list(document.notes),
+            )
+            for document in engine.documents()
+        ]
 
     def document(self, name: str, api_id: str) -> "DocumentRecord":
         """Return the document of an index with the id that the API gives it.

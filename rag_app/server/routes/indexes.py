@@ -9,7 +9,7 @@ from rag_app.server import uploads
 from rag_app.server.completions.chat import citation_values
 from rag_app.server.completions.summary import DocumentSummary
 from rag_app.server.event_stream import EventStream, ServerSentEvents
-from rag_app.server.index_registry import IndexRegistry, Registry, document_id, document_name
+from rag_app.server.index_registry import IndexRegistry, Registry, document_name
 from rag_app.server.indexing_jobs import IndexingJobs, Jobs
 from rag_app.server.middleware.access import WRITE
 from rag_app.server.queueing import ServerQueues
@@ -18,7 +18,6 @@ from rag_app.server.schemas.indexes import (
     DeletedDocument,
     DeletedIndex,
     DocumentId,
-    DocumentInfo,
     DocumentList,
     DocumentText,
     Files,
@@ -77,21 +76,7 @@ async def delete_index(index: IndexName, registry: Registry, jobs: Jobs) -> Dele
 @router.get("/indexes/{index}/documents", responses=errors(404, 503))
 def list_documents(index: IndexName, registry: Registry) -> DocumentList:
     """List the documents of an index."""
-    engine = registry.engine(index)
-    data = [
-        DocumentInfo(
-            id=document_id(document.source),
-            name=(name := document_name(document.source, engine.store.folder)),
-            source=name,
-            characters=document.characters,
-            passages=document.chunks,
-            bytes=document.size,
-            indexed_at=document.indexed_at,
-            notes=list(document.notes),
-        )
-        for document in engine.documents()
-    ]
-    return DocumentList(data=data)
+    return DocumentList(data=registry.documents(index))
 
 
 @router.post(

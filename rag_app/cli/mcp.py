@@ -1,0 +1,67 @@
+"""``rag-app mcp``: the indexes as tools for assistants and editors."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rag_app.cli import options
+
+
+@options.with_model()
+def mcp(
+    index: Annotated[
+        list[str] | None,
+        typer.Option("--index", metavar="NAME|DIR", help="Only this; can be repeated."),
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Leave out the tool that adds documents.")
+    ] = False,
+    http: Annotated[
+        bool, typer.Option("--http", help="Streamable HTTP at /mcp in place of stdio.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="Address of --http.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of --http; 0: any.")] = 19328,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keys of --http, as for serve; or RAG_APP_API_KEY."),
+    ] = None,
+    k: options.K = None,
+    retriever: options.Retriever = None,
+    threshold: options.Threshold = None,
+    embedding: options.Embedding = None,
+    prompts: options.Prompts = None,
+    **model: Any,
+) -> None:
+    """Offer the indexes to MCP clients: search, ask, list, read a passage, add a document."""
+    from rag_app.cli import show
+    from rag_app.engine import RagApp
+    from rag_app.errors import SettingsError
+    from rag_app.settings import load_settings
+
+    try:
+        from rag_app.server.index_registry import IndexRegistry
+        from rag_app.server.mcp import ToolServer, run_http, run_stdio
+        from rag_app.server.serve import access_for, listen
+    except ImportError as error:
+        msg = f"mcp needs {error.name}; run: pip install 'rag-app[mcp]'"
+        raise SettingsError(msg) from error
+    settings = load_settings(
+        k=k, retriever=retriever, threshold=threshold, embedding=embedding, prompts=prompts,
+        api_key_file=api_key_file, **model,
+    )  # fmt: skip
+    with RagApp(settings=settings) as engine:
+        registry = IndexRegistry(engine, index or [])
+        try:
+            server = ToolServer(registry, read_only=read_only)
+            if not http:
+                run_stdio(server)
+                return
+            access = access_for(host, settings.client_keys, [], settings.api_key_file)
+            with listen(host, port) as listening:
+                shown = f"[{host}]" if ":" in host else host
+                address = f"http://{shown}:{listening.getsockname()[1]}/mcp"
+                show.messages.print(f"serving {address}  (Ctrl-C ends)")
+                run_http(server, listening, access, engine)
+        finally:
+            registry.close()
