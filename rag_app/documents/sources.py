@@ -97,6 +97,11 @@ def root_of(path: str) -> Path:
     return named if named.is_dir() else named.parent
 
 
+def place_of(path: str) -> Path:
+    """Return the file or folder that ``path`` names, or the folder in which a glob's files lie."""
+    return root_of(path) if is_glob(path) else _expanded(path)
+
+
 def is_glob(path: str) -> bool:
     """Return whether ``path`` is a glob: has wildcards, and is no file's name."""
     return bool(_WILDCARDS.intersection(path)) and not _exists(_expanded(path))

@@ -225,7 +225,7 @@ class RagApp:
                     "chunk_overlap": meta.chunk_overlap,
                     "bytes": sum(file.stat().st_size for file in self.store.folder.iterdir()),
                 }
-                if old := sum(document.is_outdated for document in snapshot.documents()):
+                if old := snapshot.count_outdated():
                     found["outdated"] = (
                         f"{old} documents, read by an earlier version; run: rag-app index PATH"
                     )
@@ -370,18 +370,18 @@ class RagApp:
         """
         if (vector_store := self.resources.given.vector_store) is not None:
             return _remove_from(vector_store, sources)
-        from rag_app.documents.sources import names
+        from rag_app.documents.sources import names, place_of
         from rag_app.models.llms.prompt_cache import forget
 
-        indexed = [document.source for document in self.documents()]
         chosen: dict[str, None] = {}
-        for name in sources:
-            exact = [name] if name in indexed else []
-            found = exact or [source for source in indexed if names(name, PurePath(source))]
-            if not found:
-                raise _not_indexed(name)
-            chosen.update(dict.fromkeys(found))
         with self.store.read() as snapshot:
+            for name in sources:
+                there = snapshot.sources_at(str(place_of(name).resolve()))
+                exact = [name] if snapshot.document(name) else []
+                found = exact or [source for source in there if names(name, PurePath(source))]
+                if not found:
+                    raise _not_indexed(name)
+                chosen.update(dict.fromkeys(found))
             passages = [chunk.text for source in chosen for chunk in snapshot.chunks_of(source)]
         with self.store.write() as transaction:
             for source in chosen:

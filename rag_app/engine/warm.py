@@ -44,7 +44,7 @@ def warm(
         msg = "only what a .gguf file reads in this process is kept; see --llm and --cache-size"
         raise SettingsError(msg)
     with store.read() as snapshot:
-        chunks = sorted(snapshot.all_chunks(), key=lambda chunk: (chunk.ordinal, chunk.id))[:limit]
+        chunks = snapshot.first_chunks(limit)
     for done, chunk in enumerate(chunks, 1):
         (citation,) = cite([Document(page_content=chunk.text, metadata=chunk.metadata())])
         language = language_of(chunk.text)

@@ -1,7 +1,6 @@
 """Indexing: files are loaded, split, embedded and written."""
 
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -118,8 +117,6 @@ class _Run:
     source: str = ""
     renamed: bool = False
     saved_at: float = 0.0
-    sources_of: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    """Content hash → sources that the index has."""
 
     def __post_init__(self) -> None:
         self.saved_at = time.monotonic()
@@ -133,8 +130,6 @@ class _Run:
         self.store.check_embedding(model)
         with self.store.read() as snapshot:
             found = snapshot.meta()
-            for document in snapshot.documents():
-                self.sources_of[document.content_hash].append(document.source)
         wanted = replace(found, chunk_size=options.chunk_size, chunk_overlap=options.chunk_overlap)
         if wanted != found:
             with self.store.write() as transaction:
@@ -231,7 +226,11 @@ class _Run:
 
     def _rename(self, digest: str) -> bool:
         """Give a document whose file has moved its new name; its vectors stay as they are."""
-        for source in self.sources_of.pop(digest, []):
+        if not self.writing:
+            return False
+        with self.store.read() as snapshot:
+            sources = snapshot.sources_of_hash(digest)
+        for source in sources:
             # The format may follow from the suffix.
             if Path(source).suffix == Path(self.source).suffix and not Path(source).exists():
                 with self.store.write() as transaction:

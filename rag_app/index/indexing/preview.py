@@ -36,14 +36,10 @@ def preview_paths(
     found = search_sources(paths, options.exclude)
     preview = IndexPreview(skipped=found.skipped)
     preview.failed += [Failure(str(path), reason) for path, reason in found.unreadable.items()]
-    known: dict[str, DocumentRecord] = {}
-    if store.exists():
-        with store.read() as snapshot:
-            known = {document.source: document for document in snapshot.documents()}
     for path in found.files:
         source = (options.stdin_name or "-") if path == STDIN else str(path.resolve())
         try:
-            where = _where(preview, path, known.get(source), options)
+            where = _where(preview, path, _known(store, source), options)
         except DocumentError as error:
             preview.failed.append(Failure(source, str(error)))
         except OSError as error:
@@ -52,6 +48,13 @@ def preview_paths(
         else:
             where.append(source)
     return preview
+
+
+def _known(store: IndexStore, source: str) -> DocumentRecord | None:
+    if not store.exists():
+        return None
+    with store.read() as snapshot:
+        return snapshot.document(source)
 
 
 def _where(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rag_app.documents.sources import FoundSources, names, search_sources
+from rag_app.documents.sources import FoundSources, names, place_of, search_sources
 from rag_app.index.store.store import IndexStore
 
 
@@ -30,10 +30,11 @@ def gone_sources(paths: Sequence[str], present: Sequence[Path], store: IndexStor
     """
     there = {path.resolve() for path in present}
     with store.read() as snapshot:
-        indexed = [Path(document.source) for document in snapshot.documents()]
+        places = [str(place_of(path).resolve()) for path in paths]
+        indexed = {source for place in places for source in snapshot.sources_at(place)}
     return [
         str(source)
-        for source in indexed
+        for source in map(Path, sorted(indexed))
         if source not in there
         and source.is_absolute()
         and any(names(path, source) for path in paths)

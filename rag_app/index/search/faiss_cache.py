@@ -1,62 +1,65 @@
-"""``vectors.faiss``: the FAISS index of a store, kept with it and built again whenever in doubt.
+"""The FAISS index of a store, followed without being written at every change.
 
-A file ``vectors.json`` says which generation it was made from and what its SHA-256 is; FAISS never
-reads a file whose hash is another, since it trusts what it reads.
+The file holds the chunks up to one id. Ids only rise, so the chunks that came since are those with
+a higher one: they are read from SQLite and searched beside the file. Chunks that went are told by
+SQLite having them no longer. When both are many, the file is merged: at most every tenth of its
+size, at least every :data:`MOST_CHANGES`, so that a change costs the same in an index of any size.
 """
 
-import hashlib
-import json
-import logging
 import threading
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_app.index.search.faiss_index import build_approximate, build_exact
+from rag_app.index.search.faiss_file import Stamp, load, save, sweep, write_stamp
+from rag_app.index.search.faiss_index import (
+    REFINE,
+    build_approximate,
+    build_exact,
+    merge,
+    search_index,
+)
 from rag_app.index.store.connection import wrong_dimension
-from rag_app.index.store.records import Generation
 from rag_app.index.store.snapshot import Matches, Snapshot
 from rag_app.index.store.store import IndexStore
 from rag_app.models.embeddings.base import FloatArray
 
-FAISS_NAME = "vectors.faiss"
-STAMP_NAME = "vectors.json"
 EXACT_LIMIT = 200_000
 """Vectors up to which search is exact."""
+MOST_CHANGES = 10_000
+"""Chunks added and removed that the file does not hold before it is merged."""
 
 Scores = dict[int, float]
 """Score by chunk id, best first."""
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
-class Stamp:
-    """What a derived index was made from and how."""
+class _State:
+    """An index that was brought up to a generation; nothing in it is changed."""
 
-    number: int
-    token: str
-    """With `number`, the generation of the store."""
-    space: str
-    kind: str
-    """``exact`` or ``approximate``."""
-    trained: int
-    """Vectors there were when it was built."""
-    recall: float
-    """Recall@10 against exact search on a sample; 1 for exact search."""
-    sha256: str = ""
-    """Of the file."""
+    index: Any
+    """Of the file, or in memory where that can't be written."""
+    stamp: Stamp
+    ids: NDArray[np.int64]
+    """Chunks that came after those of the file, ascending, some of which may be gone."""
+    vectors: FloatArray
+    """Theirs, ``[len(ids), dimension]``."""
+    saved: bool = True
 
     @property
-    def generation(self) -> Generation:
-        """The generation of the store."""
-        return Generation(self.number, self.token)
+    def last(self) -> int:
+        """The highest chunk id."""
+        return int(self.ids[-1]) if len(self.ids) else self.stamp.last or 0
+
+    def changes(self, snapshot: Snapshot) -> int:
+        """Return how many chunks came and went since the file was made."""
+        came = len(self.ids)
+        gone = self.stamp.count + came - snapshot.count_chunks()
+        return came + max(gone, 0)
 
 
 class FaissCache:
@@ -71,12 +74,15 @@ class FaissCache:
         self._store = store
         self._limit = exact_limit
         self._lock = threading.Lock()
-        self._index: Any = None
-        self._stamp: Stamp | None = None
+        self._state: _State | None = None
 
     @contextmanager
     def search(
-        self, vector: FloatArray, k: int, matches: Matches | None = None
+        self,
+        vector: FloatArray,
+        k: int,
+        matches: Matches | None = None,
+        sources: Collection[str] | None = None,
     ) -> Iterator[tuple[Snapshot, Scores]]:
         """Give a snapshot and the cosines of its `k` nearest chunks.
 
@@ -84,154 +90,158 @@ class FaissCache:
             vector: float32 ``[dimension]``, L2-normalized.
             k: How many at most.
             matches: Of which metadata; of any by default.
+            sources: Of which documents; of any by default.
         """
         with ExitStack() as stack:
-            # Snapshots begin under the lock, so no thread meets an index newer than its own.
             with self._lock:
-                snapshot = stack.enter_context(self._store.read())
-                self._bring_to(snapshot)
-                if len(vector) != self._index.d:
-                    name = snapshot.meta().embedding
-                    raise wrong_dimension(name, self._index.d, len(vector))
-                among = None if matches is None else snapshot.ids_where(matches)
-                scores, ids = _search(self._index, vector[None, :], k, among)
-            pairs = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
-            yield snapshot, {chunk_id: score for chunk_id, score in pairs if chunk_id >= 0}
+                snapshot, state = self._follow(stack)
+            meta = snapshot.meta()
+            if len(vector) != meta.dimension:
+                raise wrong_dimension(meta.embedding, meta.dimension, len(vector))
+            among = None
+            if matches is not None or sources is not None:
+                among = snapshot.ids_where(matches, sources)
+            yield snapshot, _nearest(state, snapshot, vector, k, among)
 
     def refresh(self) -> Stamp:
         """Bring the index and its file to the latest state, and return what it is."""
-        for path in self._store.folder.glob("vectors.*.new"):  # of processes that were killed
-            with suppress(OSError):
-                path.unlink()
-        with self._lock, self._store.read() as snapshot:
-            stamp = self._bring_to(snapshot)
-            return stamp if stamp.sha256 else self._save(stamp)
+        sweep(self._store.folder)
+        with self._lock, ExitStack() as stack:
+            self._state = None
+            _, state = self._follow(stack)
+            if state.saved:
+                with suppress(OSError):  # an older one will do
+                    write_stamp(self._store.folder, state.stamp)
+            return state.stamp
 
-    def _bring_to(self, snapshot: Snapshot) -> Stamp:
-        known, self._stamp = self._stamp, None  # should this fail, the index is built again
-        stamp = known or self._load()
-        if stamp is None or not self._can_update(stamp, snapshot):
-            known, stamp = None, self._build(snapshot)
-        elif stamp.generation != snapshot.generation():
-            self._update(snapshot)
-            stamp = replace(stamp, **asdict(snapshot.generation()), sha256="")
-        # A process that follows a writer step by step leaves the file to the writer.
-        if known is None and not stamp.sha256:
-            stamp = self._save(stamp)
-        self._stamp = stamp
-        return stamp
+    def _follow(self, stack: ExitStack) -> tuple[Snapshot, _State]:
+        """Begin a snapshot and bring the state to it.
 
-    def _can_update(self, stamp: Stamp, snapshot: Snapshot) -> bool:
-        if stamp.space != snapshot.space():
-            return False
-        if stamp.generation == snapshot.generation():
-            return True
+        The snapshot begins under the lock and after the file is loaded, so that neither is newer.
+        """
+        state, self._state = self._state, None  # should this fail, the index is loaded again
+        found = None if state else load(self._store.folder)
+        snapshot = stack.enter_context(self._store.read())
+        if state is not None and not _is_ancestor(state.stamp, snapshot):
+            state, found = None, load(self._store.folder)
+        if state is not None:
+            state = self._living(state, snapshot)
+        elif found is not None and self._is_usable(found[1], snapshot):
+            state = self._fresh(_state(*found, snapshot), snapshot)
+        else:
+            del found
+            state = self._build(snapshot)
+        self._state = state
+        return snapshot, state
+
+    def _living(self, state: _State, snapshot: Snapshot) -> _State:
+        """Return a state that was searched, whose file is left to the writer for a while."""
+        if state.stamp.generation == snapshot.generation():
+            return state
+        state = _followed(state, snapshot)
+        much = state.changes(snapshot) > 2 * MOST_CHANGES
+        return self._merged(snapshot, state) if much else state
+
+    def _fresh(self, state: _State, snapshot: Snapshot) -> _State:
+        """Return the state of a file that was just loaded, which is merged if need be."""
+        most = min(MOST_CHANGES, state.stamp.count // 10)
+        if (
+            snapshot.count_chunks() - state.stamp.count <= most
+        ):  # else there is no need to read them
+            state = _followed(state, snapshot)
+            if state.changes(snapshot) <= most:
+                return state
+        return self._merged(snapshot, state)
+
+    def _is_usable(self, stamp: Stamp, snapshot: Snapshot) -> bool:
         count = snapshot.count_chunks()
         kind = "exact" if count <= self._limit else "approximate"
         outgrown = kind == "approximate" and count > 2 * stamp.trained
-        # In another line of descent the same id may mean another vector.
-        return kind == stamp.kind and not outgrown and snapshot.descends_from(stamp.generation)
+        return kind == stamp.kind and not outgrown and _is_ancestor(stamp, snapshot)
 
-    def _build(self, snapshot: Snapshot) -> Stamp:
-        self._index = None  # its memory first
+    def _build(self, snapshot: Snapshot) -> _State:
         count, dimension = snapshot.count_chunks(), snapshot.meta().dimension
         generation, recall, kind = snapshot.generation(), 1.0, "exact"
         if count <= self._limit:
-            self._index = build_exact(snapshot, dimension)
+            index = build_exact(snapshot, dimension)
         else:
             kind = "approximate"
-            self._index, recall = build_approximate(snapshot, dimension)
-        space = snapshot.space()
-        return Stamp(**asdict(generation), space=space, kind=kind, trained=count, recall=recall)
+            index, recall = build_approximate(snapshot, dimension)
+        stamp = Stamp(
+            **asdict(generation), space=snapshot.space(), kind=kind, trained=count, recall=recall
+        )
+        return self._saved(index, stamp, snapshot)
 
-    def _update(self, snapshot: Snapshot) -> None:
-        """Take out chunks that went, put in those that came: a chunk's vector never changes."""
-        held, ids = held_ids(self._index), snapshot.chunk_ids()
-        gone, come = np.setdiff1d(held, ids), np.setdiff1d(ids, held)
-        if len(gone):
-            self._index.remove_ids(gone)
-        if len(come):
-            for batch_ids, vectors in snapshot.vectors(come):
-                self._index.add_with_ids(vectors, batch_ids)
+    def _merged(self, snapshot: Snapshot, state: _State) -> _State:
+        """Return the state with the chunks that came in the file, and without those that went."""
+        found = load(self._store.folder, mapped=False)
+        if found and found[1].number > snapshot.generation().number:
+            return _followed(state, snapshot)  # another process merged it; the next search sees it
+        if found is None or not self._is_usable(found[1], snapshot):
+            return self._build(snapshot)
+        index, stamp = found
+        merge(index, snapshot)
+        return self._saved(index, replace(stamp, **asdict(snapshot.generation())), snapshot)
 
-    def _load(self) -> Stamp | None:
-        folder, damage = self._store.folder, "it is not the one that vectors.json describes"
-        try:
-            text = (folder / STAMP_NAME).read_text(encoding="utf-8")
-            stamp = Stamp(**json.loads(text))
-            with (folder / FAISS_NAME).open("rb") as file:  # one open file: it may be replaced
-                if hashlib.file_digest(file, "sha256").hexdigest() == stamp.sha256:
-                    file.seek(0)
-                    reader = faiss.PyCallbackIOReader(file.read)  # type: ignore[attr-defined]
-                    self._index = faiss.read_index(reader)
-                    return stamp
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError, RuntimeError) as error:  # FAISS raises the last
-            damage = _reason(error)
-        _log.warning("%s can't be used (%s); it is built again", folder / FAISS_NAME, damage)
-        return None
-
-    def _save(self, stamp: Stamp) -> Stamp:
-        """Write the file; where that can't be done, every process builds its own in memory."""
-        folder, unique = self._store.folder, uuid.uuid4().hex[:8]
-        new_file = folder / f"vectors.faiss.{unique}.new"
-        new_stamp = folder / f"vectors.json.{unique}.new"
-        try:
-            new_file.touch()  # its error is plainer than that of FAISS
-            faiss.write_index(self._index, str(new_file))
-            with new_file.open("rb") as file:
-                stamp = replace(stamp, sha256=hashlib.file_digest(file, "sha256").hexdigest())
-            new_stamp.write_text(json.dumps(asdict(stamp)), encoding="utf-8")
-            new_file.replace(folder / FAISS_NAME)
-            new_stamp.replace(folder / STAMP_NAME)
-        except (OSError, RuntimeError) as error:
-            _log.warning(
-                "%s can't be written (%s); every process builds its own in memory",
-                folder / FAISS_NAME,
-                _reason(error),
-            )
-            for path in (new_file, new_stamp):
-                with suppress(OSError):
-                    path.unlink()
-            return replace(stamp, sha256="")
-        return stamp
+    def _saved(self, index: Any, stamp: Stamp, snapshot: Snapshot) -> _State:
+        stamp = replace(stamp, last=snapshot.last_chunk_id(), count=int(index.ntotal))
+        written = save(self._store.folder, index, stamp)
+        if written is None:
+            return _state(index, replace(stamp, sha256=""), snapshot, saved=False)
+        mapped = load(self._store.folder)
+        if mapped is not None and mapped[1].sha256 == written.sha256:
+            index = mapped[0]  # what was built need not stay in memory
+        return _state(index, written, snapshot)
 
 
-def _search(
-    index: Any, queries: FloatArray, k: int, among: NDArray[np.int64] | None = None
-) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Return cosines and chunk ids, ``[len(queries), k]``, best first; id -1 where none is.
-
-    Args:
-        index: As one of the builders makes it.
-        queries: float32 ``[n, dimension]``, L2-normalized.
-        k: How many at most.
-        among: The ids of the chunks to search, exactly; all of them by default.
-    """
-    k = min(k, index.ntotal if among is None else len(among))
-    if k < 1:
-        shape = (len(queries), 0)
-        return np.empty(shape, np.float32), np.empty(shape, np.int64)
-    parameters = None
-    if among is not None:
-        inverted = isinstance(index, faiss.IndexIVFFlat)
-        kind: Any = faiss.SearchParametersIVF if inverted else faiss.SearchParameters
-        every_cell = {"nprobe": index.nlist} if inverted else {}
-        parameters = kind(sel=faiss.IDSelectorBatch(among), **every_cell)
-    scores, ids = index.search(np.ascontiguousarray(queries, np.float32), k, params=parameters)
-    return scores, ids
+def _state(index: Any, stamp: Stamp, snapshot: Snapshot, *, saved: bool = True) -> _State:
+    none = np.empty((0, snapshot.meta().dimension), np.float32)
+    return _State(index, stamp, np.empty(0, np.int64), none, saved)
 
 
-def held_ids(index: Any) -> NDArray[np.int64]:
-    """Return the ids that a FAISS index holds, int64."""
-    if isinstance(index, faiss.IndexIDMap2):
-        return np.asarray(faiss.vector_to_array(index.id_map), np.int64)
-    lists = index.invlists
-    sizes = ((cell, lists.list_size(cell)) for cell in range(index.nlist))
-    parts = [faiss.rev_swig_ptr(lists.get_ids(cell), size).copy() for cell, size in sizes if size]
-    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+def _is_ancestor(stamp: Stamp, snapshot: Snapshot) -> bool:
+    # In another line of descent the same id may mean another vector.
+    return stamp.space == snapshot.space() and snapshot.descends_from(stamp.generation)
 
 
-def _reason(error: Exception) -> str:
-    return " ".join(str(getattr(error, "strerror", None) or error).split())
+def _followed(state: _State, snapshot: Snapshot) -> _State:
+    """Return the state with the chunks that came since; a chunk's vector never changes."""
+    stamp = replace(state.stamp, **asdict(snapshot.generation()))
+    came = list(snapshot.vectors_after(state.last))
+    return replace(
+        state,
+        stamp=stamp,
+        ids=np.concatenate([state.ids, *(ids for ids, _ in came)]),
+        vectors=np.concatenate([state.vectors, *(vectors for _, vectors in came)]),
+    )
+
+
+def _nearest(
+    state: _State, snapshot: Snapshot, vector: FloatArray, k: int, among: NDArray[np.int64] | None
+) -> Scores:
+    """Return the cosines of the nearest chunks that there are, from the vectors of the store."""
+    ids, vectors = state.ids, state.vectors
+    if among is not None and len(ids):
+        chosen = np.isin(ids, among)
+        ids, vectors = ids[chosen], vectors[chosen]
+    order = ids[np.argsort(-(vectors @ vector), kind="stable")].tolist()
+    refine = 1 if state.stamp.kind == "exact" else REFINE
+    rows = _there(snapshot, k, k, lambda count: order[:count])
+    rows |= _there(
+        snapshot, k, refine * k, lambda count: search_index(state.index, vector, count, among)
+    )
+    scores = {chunk: float(row @ vector) for chunk, row in rows.items()}
+    best = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))[:k]
+    return {chunk: scores[chunk] for chunk in best}
+
+
+def _there(
+    snapshot: Snapshot, k: int, count: int, search: Callable[[int], list[int]]
+) -> dict[int, FloatArray]:
+    """Return the vectors of the chunks that a search gives first, at least `k` of those there."""
+    while True:
+        found = search(count)
+        rows = snapshot.vectors_of(found)
+        if len(rows) >= k or len(found) < count:
+            return rows
+        count *= 4  # many of them were removed

@@ -7,10 +7,10 @@ questions, reciprocal rank fusion (k = 60) for 97 %, less than the lexical searc
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
@@ -26,12 +26,13 @@ from rag_app.documents.sources import documents_within
 from rag_app.errors import QuestionError
 from rag_app.index.search.duplicates import apart
 from rag_app.index.search.faiss_cache import FaissCache, Scores
+from rag_app.index.search.lexical import search_terms
 from rag_app.index.search.relevance import Coverage, calibration_of
 from rag_app.index.search.vector_store import FaissVectorStore
 from rag_app.index.store.records import ChunkRecord
 from rag_app.index.store.snapshot import Snapshot
 from rag_app.index.store.store import IndexStore
-from rag_app.index.store.terms import content_terms, match_expression
+from rag_app.index.store.terms import content_terms
 from rag_app.models.embeddings.base import FloatArray
 from rag_app.settings import DEFAULTS, RetrieverKind
 
@@ -44,9 +45,6 @@ _LARGEST_POOL = 800
 DENSE_WEIGHT = 0.4
 """Of the normalized cosine in the fused score; the rest is BM25's. Tuned on CMRC 2018 trial, where
 0.3 to 0.5 differ by less than half a percent."""
-
-MOST_TERMS = 128
-"""Terms of a question that are searched for, the rarest: more cost time and tell little."""
 
 
 class HybridRetriever(BaseRetriever):
@@ -131,7 +129,11 @@ class HybridRetriever(BaseRetriever):
     def _sources(self, scope: str) -> frozenset[str]:
         """Return the documents to be searched."""
         with self.store.read() as snapshot:
-            found = documents_within(snapshot.sources(), scope)
+            near = {scope} if snapshot.document(scope) else set[str]()
+            with suppress(ValueError):  # a NUL
+                for place in (Path(scope).absolute(), Path(scope).resolve()):
+                    near.update(snapshot.sources_at(str(place)))
+            found = documents_within(near or snapshot.sources(), scope)
         if not found:
             msg = f"no indexed document is {scope} or lies in it; `rag-app docs` lists what is"
             raise QuestionError(msg)
@@ -172,18 +174,16 @@ class HybridRetriever(BaseRetriever):
             with self.store.read() as snapshot:
                 yield snapshot, {}
         else:
-            matches = None if query.sources is None else query.is_of_sources
-            with self.vector_store.nearest(query.vector, pool, matches) as found:
+            within = None if query.sources is None else {"source": query.sources}
+            with self.vector_store.nearest(query.vector, pool, within) as found:
                 yield found
 
     def _lexical(
         self, query: "_Query", frequencies: Mapping[str, int], snapshot: Snapshot, pool: int
     ) -> Scores:
-        terms = sorted(filter(frequencies.get, frequencies), key=lambda term: frequencies[term])
-        if self.kind == "dense" or not terms:
+        if self.kind == "dense":
             return {}
-        expression = match_expression(terms[:MOST_TERMS])
-        return dict(snapshot.search_terms(expression, pool, query.sources))
+        return search_terms(snapshot, frequencies, pool, query.sources)
 
 
 @dataclass(frozen=True)
@@ -194,9 +194,6 @@ class _Query:
     vector: FloatArray | None
     k: int
     sources: frozenset[str] | None
-
-    def is_of_sources(self, metadata: Mapping[str, Any]) -> bool:
-        return self.sources is None or metadata["source"] in self.sources
 
 
 def fuse(dense: Scores, lexical: Scores) -> Scores:

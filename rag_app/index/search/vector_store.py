@@ -188,7 +188,8 @@ class FaissVectorStore(VectorStore):
         self, vector: FloatArray, k: int, filter: Filter | None = None
     ) -> Iterator[tuple[Snapshot, Scores]]:
         """Give a snapshot of the index and the cosines of its `k` chunks nearest to a vector."""
-        with self.cache.search(vector, k, _matches(filter) if filter else None) as found:
+        matches, sources = _matches(filter) if filter else (None, None)
+        with self.cache.search(vector, k, matches, sources) as found:
             yield found
 
     def query_vector(self, query: str) -> FloatArray:
@@ -210,14 +211,22 @@ class FaissVectorStore(VectorStore):
         return lambda cosine: min(max((cosine + 1) / 2, 0.0), 1.0)
 
 
-def _matches(wanted: Filter) -> Matches:
+def _matches(wanted: Filter) -> tuple[Matches | None, list[str] | None]:
+    """Return a test of metadata, and the sources that it lets through, where it names some."""
     if callable(wanted):
-        return wanted
+        return wanted, None
     allowed = {
-        name: list(value) if isinstance(value, list | tuple | set) else [value]
+        name: list(value) if isinstance(value, list | tuple | set | frozenset) else [value]
         for name, value in wanted.items()
     }
-    return lambda metadata: all(metadata.get(name) in values for name, values in allowed.items())
+    # Texts that were added without a source have one that is not in their metadata.
+    sources = [str(name) for name in allowed.pop("source", ()) if name != _ADDED]
+    if not allowed:
+        return None, sources
+    return (
+        lambda metadata: all(metadata.get(name) in values for name, values in allowed.items()),
+        sources if "source" in wanted else None,
+    )
 
 
 def _as_document(chunk: ChunkRecord) -> Document:

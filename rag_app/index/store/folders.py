@@ -60,18 +60,16 @@ def delete_index(store: IndexStore) -> None:
         IndexStoreError: there is none, or it is being written.
     """
     trash = store.folder.with_name(f".deleted-{uuid.uuid4().hex}")
-    passages: list[str] = []
     try:
         with store.locked():
             with suppress(IndexStoreError), store.read() as snapshot:  # damaged ones go as well
-                passages = [chunk.text for chunk in snapshot.all_chunks()]
+                forget(chunk.text for chunk in snapshot.all_chunks())
             store.folder.replace(trash)
     except OSError as error:
         raise unwritable(store.folder, error) from error
     finally:
         store.close()
     shutil.rmtree(trash, ignore_errors=True)
-    forget(passages)
 
 
 def rename_index(store: IndexStore, name: str) -> IndexStore:

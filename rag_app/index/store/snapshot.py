@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # an index is listed and described without them
 
     from rag_app.models.embeddings.base import FloatArray
 
+COUNTED = "counted"
+"""Key of the meta table: a generation's number, its documents, its chunks."""
+
 _DOCUMENTS = """
 SELECT source, content_hash, settings, loader, encoding, size, characters, indexed_at, {notes},
        (SELECT count(*) FROM chunks WHERE document_id = documents.id)
@@ -29,6 +32,8 @@ SELECT chunks.text, start_char, end_char, page, heading, extra, key, ordinal, ch
 FROM chunks JOIN documents ON documents.id = document_id
 """
 
+_OF_SOURCES = """document_id IN (
+SELECT id FROM documents WHERE source IN (SELECT value FROM json_each(?)))"""
 
 Matches = Callable[[Mapping[str, Any]], bool]
 """Whether a chunk's metadata are those that are looked for."""
@@ -93,13 +98,38 @@ class Snapshot:
         row = self._connection.execute(query, (source,)).fetchone()
         return _document(row) if row else None
 
+    def sources_of_hash(self, content_hash: str) -> list[str]:
+        """Return the sources of the documents of that content."""
+        query = "SELECT source FROM documents WHERE content_hash = ? ORDER BY source"
+        return [row[0] for row in self._connection.execute(query, (content_hash,))]
+
+    def sources_at(self, path: str) -> list[str]:
+        """Return the sources of the document of that path, or of those in the folder."""
+        query = "SELECT source FROM documents WHERE source = ? OR (source > ? AND source < ?)"
+        folder = path.rstrip("/")
+        # "0" is what follows "/" in ASCII.
+        rows = self._connection.execute(query, (path, f"{folder}/", f"{folder}0"))
+        return sorted(row[0] for row in rows)
+
     def count_documents(self) -> int:
         """Return the number of documents."""
-        return int(self._connection.execute("SELECT count(*) FROM documents").fetchone()[0])
+        return self._counts()[0]
 
     def count_chunks(self) -> int:
         """Return the number of chunks."""
-        return int(self._connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
+        return self._counts()[1]
+
+    def count_outdated(self) -> int:
+        """Return the number of documents that an earlier version read."""
+        query = "SELECT settings, count(*) FROM documents GROUP BY settings"
+        rows = self._connection.execute(query)
+        return sum(
+            count for settings, count in rows if DocumentRecord("", "", settings).is_outdated
+        )
+
+    def last_chunk_id(self) -> int:
+        """Return the highest chunk id; later chunks have higher ones."""
+        return int(self._connection.execute("SELECT max(id) FROM chunks").fetchone()[0] or 0)
 
     def chunk_ids(self) -> "NDArray[np.int64]":
         """Return the ids of all chunks, int64, ascending."""
@@ -115,12 +145,35 @@ class Snapshot:
         found = {chunk.id: chunk for chunk in map(_chunk, rows)}
         return [found[number] for number in ids if number in found]
 
-    def ids_where(self, matches: Matches) -> "NDArray[np.int64]":
-        """Return the ids of the chunks whose metadata match, int64, ascending."""
+    def first_chunks(self, limit: int) -> list[ChunkRecord]:
+        """Return the first chunk of every document, then the second ones, by id."""
+        query = "SELECT id FROM chunks ORDER BY ordinal, id LIMIT ?"
+        return self.chunks([row[0] for row in self._connection.execute(query, (limit,))])
+
+    def ids_where(
+        self, matches: Matches | None = None, sources: Collection[str] | None = None
+    ) -> "NDArray[np.int64]":
+        """Return the ids of some chunks, int64, ascending.
+
+        Args:
+            matches: Of which metadata, each chunk being read; of any by default.
+            sources: Of which documents; of any by default.
+        """
         import numpy as np
 
-        chunks = self.all_chunks()
-        return np.fromiter((chunk.id for chunk in chunks if matches(chunk.metadata())), np.int64)
+        if matches is None and sources is None:
+            return self.chunk_ids()
+        within, chosen = "", list[str]()
+        if sources is not None:
+            within, chosen = f" WHERE {_OF_SOURCES}", [json.dumps(list(sources))]
+        if matches is None:
+            query = f"SELECT id FROM chunks{within} ORDER BY id"  # noqa: S608
+            return np.fromiter(
+                (row[0] for row in self._connection.execute(query, chosen)), np.int64
+            )
+        chunks = map(_chunk, self._connection.execute(f"{_CHUNKS}{within}", chosen))
+        found = (chunk.id for chunk in chunks if matches(chunk.metadata()))
+        return np.sort(np.fromiter(found, np.int64))
 
     def all_chunks(self) -> Iterator[ChunkRecord]:
         """Yield every chunk, by ascending id."""
@@ -153,12 +206,24 @@ class Snapshot:
             ids: which chunks; all of them by default.
             batch: the most rows in one array.
         """
-        import numpy as np
-
         query, arguments = "SELECT id, vector FROM chunks ORDER BY id", list[str]()
         if ids is not None:
             query = "SELECT id, vector FROM chunks WHERE id IN (SELECT value FROM json_each(?)) "
             query, arguments = query + "ORDER BY id", [json.dumps(ids.tolist())]
+        yield from self._vectors(query, arguments, batch)
+
+    def vectors_after(
+        self, chunk_id: int, batch: int = 1024
+    ) -> "Iterator[tuple[NDArray[np.int64], FloatArray]]":
+        """Yield `vectors` of the chunks with a higher id."""
+        query = "SELECT id, vector FROM chunks WHERE id > ? ORDER BY id"
+        yield from self._vectors(query, [chunk_id], batch)
+
+    def _vectors(
+        self, query: str, arguments: Sequence[object], batch: int
+    ) -> "Iterator[tuple[NDArray[np.int64], FloatArray]]":
+        import numpy as np
+
         dimension = int(self.value("dimension"))
         cursor = self._connection.execute(query, arguments)
         while rows := cursor.fetchmany(batch):
@@ -201,6 +266,18 @@ class Snapshot:
             query, term = "SELECT count(*) FROM terms WHERE terms MATCH ?", match_expression([term])
         row = self._connection.execute(query, (term,)).fetchone()
         return int(row[0]) if row else 0
+
+    def _counts(self) -> tuple[int, int]:
+        """Return the numbers of documents and chunks.
+
+        They were noted when the state was written, except by an earlier version, or by none.
+        """
+        number, *counts = map(int, (self.optional_value(COUNTED) or "-1").split())
+        if number == self.generation().number:
+            return counts[0], counts[1]
+        query = "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM chunks)"
+        documents, chunks = self._connection.execute(query).fetchone()
+        return int(documents), int(chunks)
 
     def _documents(self) -> str:
         return _DOCUMENTS.format(notes="notes" if has_notes(self._connection) else "NULL")

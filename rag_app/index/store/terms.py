@@ -9,6 +9,7 @@ import re
 import unicodedata
 from functools import lru_cache
 from importlib.metadata import version
+from operator import add
 
 from rag_app.documents.text import HAN, without_format
 
@@ -26,6 +27,7 @@ _ASKING = re.compile(
 )
 
 
+@lru_cache(maxsize=1)
 def lexical_version() -> str:
     """Return what the terms of a text depend on besides the text.
 
@@ -49,7 +51,8 @@ def document_terms(text: str) -> str:
     terms: list[str] = []
     for han, word in _RUNS.findall(fold(text)):
         if han:
-            terms.extend(han[i : i + 2] for i in range(len(han)))
+            terms.extend(map(add, han, han[1:]))
+            terms.append(han[-1])
         else:
             terms.append(word)
     return " ".join(terms)

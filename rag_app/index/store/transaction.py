@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rag_app.index.store.connection import wrong_dimension
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.schema import has_notes, meta_rows
-from rag_app.index.store.snapshot import Snapshot
+from rag_app.index.store.snapshot import COUNTED, Snapshot
 from rag_app.index.store.terms import document_terms, lexical_version
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ class Transaction(Snapshot):
         super().__init__(connection, path)
         if not has_notes(connection):
             connection.execute("ALTER TABLE documents ADD COLUMN notes TEXT")
+        connection.execute("CREATE INDEX IF NOT EXISTS hashes ON documents (content_hash)")
+        self._documents_now, self._chunks_now = super()._counts()
+        self._touched: set[int] = set()
         if self.value("lexical_version") != lexical_version():
             self._renew_terms()
 
@@ -52,6 +55,7 @@ class Transaction(Snapshot):
             "characters, indexed_at, notes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*values, json.dumps(notes, ensure_ascii=False) if notes else None),
         )
+        self._documents_now += 1
         own = [replace(chunk, source=document.source) for chunk in chunks]
         return self._insert_chunks(int(cursor.lastrowid or 0), 0, own, vectors)
 
@@ -88,6 +92,7 @@ class Transaction(Snapshot):
         """Delete a document with its chunks and terms; return whether there was one."""
         self.delete_chunks([chunk.id for chunk in self.chunks_of(source)])
         cursor = self._connection.execute("DELETE FROM documents WHERE source = ?", (source,))
+        self._documents_now -= cursor.rowcount
         return cursor.rowcount > 0
 
     def delete_chunks(self, ids: Sequence[int]) -> int:
@@ -97,16 +102,25 @@ class Transaction(Snapshot):
             "INSERT INTO terms (terms, rowid, body) VALUES ('delete', ?, ?)",
             ((chunk.id, document_terms(chunk.searched_text)) for chunk in chunks),
         )
-        self._connection.executemany(
+        rows = self._connection.execute(
+            "SELECT DISTINCT document_id FROM chunks WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps([chunk.id for chunk in chunks]),),
+        )
+        self._touched.update(row[0] for row in rows)
+        cursor = self._connection.executemany(
             "DELETE FROM chunks WHERE id = ?", ((chunk.id,) for chunk in chunks)
         )
+        self._chunks_now -= max(cursor.rowcount, 0)
         return len(chunks)
 
     def delete_empty_documents(self) -> None:
-        """Delete documents that have no chunk left."""
-        self._connection.execute(
-            "DELETE FROM documents WHERE id NOT IN (SELECT document_id FROM chunks)"
+        """Delete documents that lost their last chunk in this transaction."""
+        cursor = self._connection.execute(
+            "DELETE FROM documents WHERE id IN (SELECT value FROM json_each(?)) AND NOT EXISTS "
+            "(SELECT 1 FROM chunks WHERE document_id = documents.id)",
+            (json.dumps([*self._touched]),),
         )
+        self._documents_now -= cursor.rowcount
 
     def set_meta(self, meta: IndexMeta) -> None:
         """Write what the index is made with."""
@@ -120,9 +134,10 @@ class Transaction(Snapshot):
 
     def unstaged(self, limit: int) -> list[ChunkRecord]:
         """Return chunks that have no staged vector yet."""
+        # They are staged by ascending id, and later chunks have higher ones.
         query = (
-            "SELECT id FROM chunks WHERE id NOT IN (SELECT chunk_id FROM staged_vectors) "
-            "ORDER BY id LIMIT ?"
+            "SELECT id FROM chunks WHERE id > (SELECT coalesce(max(chunk_id), 0) FROM "
+            "staged_vectors) ORDER BY id LIMIT ?"
         )
         return self.chunks([row[0] for row in self._connection.execute(query, (limit,))])
 
@@ -160,6 +175,10 @@ class Transaction(Snapshot):
         self._connection.execute("INSERT INTO generations VALUES (?, ?)", (number, token))
         old = number - _KEPT_GENERATIONS
         self._connection.execute("DELETE FROM generations WHERE number <= ?", (old,))
+        self.set_value(COUNTED, f"{number} {self._documents_now} {self._chunks_now}")
+
+    def _counts(self) -> tuple[int, int]:
+        return self._documents_now, self._chunks_now
 
     def _insert_chunks(
         self, document: int, ordinal: int, chunks: Sequence[ChunkRecord], vectors: "FloatArray"
@@ -187,6 +206,7 @@ class Transaction(Snapshot):
             ),
         )
         number = int(cursor.lastrowid or 0)
+        self._chunks_now += 1
         self._insert_terms([replace(chunk, id=number)])
         return number
 

@@ -189,14 +189,13 @@ def shrink(limit: int) -> None:
 
 def forget(texts: Iterable[str]) -> int:
     """Delete the prompts of all models in which one of these passages stands; return how many."""
-    passages = [text for text in texts if text.strip()]
-    gone = 0
-    for folder in caches_folder().glob("*"):
-        for entry in entries(folder):
-            if any(passage in entry.prompt for passage in passages):
-                entry.delete()
-                gone += 1
-    return gone
+    kept = [entry for folder in caches_folder().glob("*") for entry in entries(folder)]
+    before = len(kept)
+    for text in texts if kept else ():  # of a large index, which does not fit into memory
+        for entry in [entry for entry in kept if text.strip() and text in entry.prompt]:
+            entry.delete()
+            kept.remove(entry)
+    return before - len(kept)
 
 
 def _sweep(folder: Path) -> None:

@@ -1,5 +1,9 @@
+import hashlib
 import json
 import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +12,8 @@ import numpy as np
 import pytest
 
 from rag_app.index.search import faiss_cache as cache_module
-from rag_app.index.search.faiss_cache import FaissCache, held_ids
+from rag_app.index.search.faiss_cache import FaissCache
+from rag_app.index.search.faiss_index import held_ids
 from rag_app.index.store.records import ChunkRecord, DocumentRecord
 from rag_app.index.store.store import IndexStore
 
@@ -229,3 +234,112 @@ def test_a_search_among_some_passages_is_exact(empty: IndexStore):
             assert list(found) == [8]
         with cache.search(question, 10, lambda metadata: False) as (_, found):
             assert found == {}
+
+
+def _file(store: IndexStore) -> tuple[bytes, int]:
+    path = store.folder / "vectors.faiss"
+    return path.read_bytes(), path.stat().st_mtime_ns
+
+
+def test_a_small_change_leaves_the_file_as_it_is(empty: IndexStore, built):
+    _put_random(empty, "a", 400, 0)
+    FaissCache(empty).refresh()
+    before = _file(empty)
+    _put_random(empty, "b", 10, 1)
+    with empty.write() as transaction:
+        transaction.delete_chunks([7])
+    FaissCache(empty).refresh()
+    with empty.read() as snapshot:
+        vectors = snapshot.vectors_of(snapshot.chunk_ids().tolist())
+    for question in (vectors[8], vectors[405]):
+        best = sorted(vectors, key=lambda chunk_id: -float(vectors[chunk_id] @ question))
+        with FaissCache(empty).search(question, 20) as (_, found):
+            assert list(found) == best[:20]
+    assert (_file(empty), built) == (before, ["build_exact"])
+
+
+def test_many_changes_are_merged_into_the_file(empty: IndexStore, built):
+    _put_random(empty, "a", 400, 0)
+    FaissCache(empty).refresh()
+    _put_random(empty, "b", 50, 1)
+    FaissCache(empty).refresh()
+    written: Any = faiss.read_index(str(empty.folder / "vectors.faiss"))
+    assert held_ids(written).tolist() == list(range(1, 451))
+    assert built == ["build_exact"]
+
+
+def test_where_the_nearest_were_removed_the_next_ones_are_found(empty: IndexStore):
+    _put_random(empty, "a", 1500, 0)
+    for limit in (1000, 2000):
+        cache = FaissCache(empty, exact_limit=limit)
+        cache.refresh()
+        with empty.read() as snapshot:
+            vectors = snapshot.vectors_of(snapshot.chunk_ids().tolist())
+        question = next(iter(vectors.values()))
+        best = sorted(vectors, key=lambda chunk_id: -float(vectors[chunk_id] @ question))
+        with empty.write() as transaction:
+            transaction.delete_chunks(best[:60])
+        with cache.search(question, 10) as (_, found):
+            assert len(found) == 10
+            assert list(found)[:3] == best[60:63]
+
+
+def test_a_copied_index_keeps_its_file(store: IndexStore, embedding, built, tmp_path):
+    FaissCache(store).refresh()
+    store.close()
+    shutil.copytree(store.folder, tmp_path / "copy", copy_function=shutil.copyfile)
+    copy = IndexStore(tmp_path / "copy")
+    for _ in range(2):
+        assert _nearest(FaissCache(copy), embedding, "传说李白醉后捞月而死。", 1) == [2]
+    assert built == ["build_exact"]
+
+
+def _as_before(store: IndexStore, index: Any, kind: str) -> None:
+    """Leave the folder as version 0.2 did."""
+    path = store.folder / "vectors.faiss"
+    faiss.write_index(index, str(path))
+    with store.read() as snapshot:
+        stamp = {
+            **asdict(snapshot.generation()),
+            "space": snapshot.space(),
+            "kind": kind,
+            "trained": index.ntotal,
+            "recall": 1.0,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+    (store.folder / "vectors.json").write_text(json.dumps(stamp), encoding="utf-8")
+    store.close()
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("DROP INDEX hashes")
+        connection.execute("DELETE FROM meta WHERE key = 'counted'")
+
+
+@pytest.mark.parametrize("kind", ["exact", "approximate"])
+def test_an_index_of_the_previous_format_goes_on(empty: IndexStore, built, kind):
+    _put_random(empty, "a", 1500, 0)
+    with empty.read() as snapshot:
+        ids = snapshot.chunk_ids()
+        vectors = np.stack([*snapshot.vectors_of(ids.tolist()).values()])
+    flat = faiss.IndexFlatIP(64)
+    ivf = faiss.IndexIVFFlat(flat, 64, 20, faiss.METRIC_INNER_PRODUCT)
+    ivf.nprobe = 20
+    index: Any = faiss.IndexIDMap2(flat) if kind == "exact" else ivf
+    index.train(vectors)
+    index.add_with_ids(vectors, ids)
+    _as_before(empty, index, kind)
+    before = _file(empty)[0]
+    cache = FaissCache(empty, exact_limit=2000 if kind == "exact" else 1000)
+    with cache.search(vectors[3], 5) as (snapshot, found):
+        assert list(found) == (ids[np.argsort(-(vectors @ vectors[3]))[:5]]).tolist()
+        assert (snapshot.count_documents(), snapshot.count_chunks()) == (1, 1500)
+    _put_random(empty, "b", 10, 1)
+    assert cache.refresh().last == 1500
+    with empty.read() as snapshot:
+        ((_, rows),) = snapshot.vectors_after(1500)
+        assert snapshot.count_chunks() == 1510
+    with cache.search(rows[4], 1) as (_, found):
+        assert list(found) == [1505]
+    assert (_file(empty)[0], built) == (before, [])
+    _put_random(empty, "c", 300, 2)
+    assert cache.refresh().last == 1810
+    assert built == []

@@ -6,6 +6,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import RunnableConfig
 
 from rag_app.errors import EmbeddingMismatchError, QuestionError
+from rag_app.index.search import lexical
 from rag_app.index.search.duplicates import apart
 from rag_app.index.search.retriever import HybridRetriever, fuse
 from rag_app.index.search.vector_store import FaissVectorStore
@@ -216,3 +217,18 @@ def test_answers_from_one_document_or_folder(empty: IndexStore, put):
     assert found.metadata["source"] == "/资料/2024/甲公司合同.txt"
     with pytest.raises(QuestionError, match="丙公司"):
         asked("丙公司合同.txt")
+
+
+def test_where_terms_are_common_the_rare_ones_find_and_all_of_them_rank(
+    empty: IndexStore, put, monkeypatch
+):
+    for number in range(30):
+        rare = "青莲居士" if number % 3 == 0 else "少陵野老"
+        put(empty, f"{number}.txt", [f"唐代诗人{'唐代' * (number % 5)}，第{number}首，{rare}。"])
+    retriever = HybridRetriever(store=empty, kind="lexical", k=10)
+    question = "唐代诗人青莲居士第十二首"
+    whole = [one.page_content for one in retriever.invoke(question)]
+    monkeypatch.setattr(lexical, "MOST_POSTINGS", 12)
+    assert [one.page_content for one in retriever.invoke(question)] == whole
+    assert all("青莲" in text for text in whole)
+    assert len(retriever.invoke("唐代诗人")) == 10

@@ -193,3 +193,62 @@ def test_generations_are_kept_in_bounds(store: IndexStore, monkeypatch):
     with store.read() as snapshot:
         assert not snapshot.descends_from(first)
         assert snapshot.generation().number == first.number + 3
+
+
+def _assert_counted(store: IndexStore) -> None:
+    with store.read() as snapshot:
+        counts = snapshot.count_documents(), snapshot.count_chunks()
+        assert counts == (len(snapshot.sources()), len(list(snapshot.all_chunks())))
+
+
+def test_documents_and_chunks_are_counted_whoever_writes(store: IndexStore, put):
+    _assert_counted(store)
+    put(store, "李白.txt", ["静夜思"])
+    _assert_counted(store)
+    with store.write() as transaction:
+        transaction.delete_document("杜甫.txt")
+        assert (transaction.count_documents(), transaction.count_chunks()) == (2, 3)
+        transaction.rename_document("李白.txt", "李太白.txt")
+        transaction.delete_chunks(transaction.ids_of(["6"]))
+    _assert_counted(store)
+    # Version 0.2 does not note how many there are.
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("DELETE FROM chunks WHERE id = 5")
+        connection.execute("INSERT INTO generations VALUES (99, 'token')")
+    _assert_counted(store)
+    put(store, "新.txt", ["将进酒"])
+    _assert_counted(store)
+
+
+def test_only_documents_that_lost_their_last_chunk_are_deleted(store: IndexStore):
+    with store.write() as transaction:
+        transaction.delete_chunks([1, 2, 3])
+        transaction.delete_empty_documents()
+    with store.read() as snapshot:
+        assert snapshot.sources() == ["其他.txt", "杜甫.txt"]
+    _assert_counted(store)
+
+
+def test_sources_of_a_folder(empty: IndexStore, put):
+    for source in ("/a/b/1", "/a/b/c/2", "/a/b.txt", "/a/b0", "/a", "x"):
+        put(empty, source, ["静夜思"])
+    with empty.read() as snapshot:
+        assert snapshot.sources_at("/a/b") == ["/a/b/1", "/a/b/c/2"]
+        assert snapshot.sources_at("/a/b.txt") == ["/a/b.txt"]
+        assert len(snapshot.sources_at("/")) == 5
+        assert snapshot.sources_at("/nowhere") == []
+
+
+def test_the_first_chunk_of_every_document_comes_first(store: IndexStore):
+    with store.read() as snapshot:
+        assert [chunk.id for chunk in snapshot.first_chunks(4)] == [1, 3, 5, 2]
+
+
+def test_documents_of_an_earlier_version_are_counted(empty: IndexStore, embedding):
+    for number, settings in enumerate(['{"format": 1}', '{"format": 1}', "added"]):
+        with empty.write() as transaction:
+            record = DocumentRecord(str(number), str(number), settings)
+            chunk = ChunkRecord("正文", 0, 2)
+            transaction.replace_document(record, [chunk], embedding.embed_array(["正文"]))
+    with empty.read() as snapshot:
+        assert snapshot.count_outdated() == 2

@@ -1,0 +1,174 @@
+"""``vectors.faiss``, which is mapped into memory, and ``vectors.json``, which says what it is.
+
+FAISS trusts what it reads, so it never reads a file whose SHA-256 is not the one noted. The hash is
+taken when the file is written and when it comes from elsewhere, as in a copy; at each start its
+size and time of change tell that it is still the same. That time is set back after writing, so
+that whatever is written later changes it, however coarse the clock of the disk. The stamp is
+written when the file is on the disk: after a crash it fits the file or it doesn't.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import faiss
+
+from model_prep.output import sync
+from rag_app.index.search.faiss_index import held_ids
+from rag_app.index.store.records import Generation
+
+FAISS_NAME = "vectors.faiss"
+STAMP_NAME = "vectors.json"
+_SET_BACK = 10 * 10**9
+"""Nanoseconds; file systems' clocks tick every 2 seconds or sooner."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a derived index was made from and how."""
+
+    number: int
+    token: str
+    """With `number`, the generation of the store that the file was last compared with."""
+    space: str
+    kind: str
+    """``exact`` or ``approximate``."""
+    trained: int
+    """Vectors there were when it was built."""
+    recall: float
+    """Recall@10 against exact search on a sample; 1 for exact search."""
+    sha256: str = ""
+    """Of the file."""
+    last: int | None = None
+    """The file holds no chunk with a higher id; those of a file of an earlier version tell."""
+    count: int = 0
+    """Vectors in the file."""
+    size: int = 0
+    """Of the file, bytes."""
+    modified: int = 0
+    """When the file was changed, nanoseconds."""
+
+    @property
+    def generation(self) -> Generation:
+        """The generation of the store."""
+        return Generation(self.number, self.token)
+
+
+def load(folder: Path, *, mapped: bool = True) -> tuple[Any, Stamp] | None:
+    """Return the index and its stamp, None if there is none that can be used.
+
+    Args:
+        folder: The index.
+        mapped: Map the file, which can't be changed then; else read it into memory.
+    """
+    path = folder / FAISS_NAME
+    try:
+        stamp = Stamp(**json.loads((folder / STAMP_NAME).read_text(encoding="utf-8")))
+        before = path.stat()
+        known = (before.st_size, before.st_mtime_ns) == (stamp.size, stamp.modified)
+        if not known and _sha256(path) != stamp.sha256:
+            raise ValueError("it is not the one that vectors.json describes")
+        index = _read(path, stamp.kind) if mapped else faiss.read_index(str(path))
+        if _identity(before) != _identity(path.stat()):
+            raise ValueError("it was replaced while it was read")
+        if stamp.last is None:
+            ids = held_ids(index)
+            stamp = replace(stamp, last=int(ids.max(initial=0)), count=len(ids))
+        if not known:
+            with suppress(OSError):  # in a read-only folder it is hashed each time
+                stamp = _settled(path, stamp)
+                write_stamp(folder, stamp)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, RuntimeError) as error:  # FAISS raises the last
+        _log.warning("%s can't be used (%s); it is built again", path, _reason(error))
+        return None
+    return index, stamp
+
+
+def save(folder: Path, index: Any, stamp: Stamp) -> Stamp | None:
+    """Write an index and its stamp, each beside and then into place; None if that can't be done."""
+    path = folder / FAISS_NAME
+    new = folder / f"vectors.faiss.{uuid.uuid4().hex[:8]}.new"
+    try:
+        new.touch()  # its error is plainer than that of FAISS
+        faiss.write_index(index, str(new))
+        stamp = _settled(new, replace(stamp, sha256=_sha256(new)))
+        sync(new)
+        new.replace(path)
+        write_stamp(folder, stamp)
+    except (OSError, RuntimeError) as error:
+        _log.warning(
+            "%s can't be written (%s); every process builds its own in memory", path, _reason(error)
+        )
+        with suppress(OSError):
+            new.unlink()
+        return None
+    return stamp
+
+
+def write_stamp(folder: Path, stamp: Stamp) -> None:
+    """Put a stamp in the place of the one that is there, if the file is still the one it means.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    found = (folder / FAISS_NAME).stat()
+    if (found.st_size, found.st_mtime_ns) != (stamp.size, stamp.modified):
+        return
+    new = folder / f"vectors.json.{uuid.uuid4().hex[:8]}.new"
+    try:
+        new.write_text(json.dumps(asdict(stamp)), encoding="utf-8")
+        sync(new)
+        new.replace(folder / STAMP_NAME)
+    except OSError:
+        with suppress(OSError):
+            new.unlink()
+        raise
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed processes left half written."""
+    for path in folder.glob("vectors.*.new"):
+        with suppress(OSError):
+            path.unlink()
+
+
+def _read(path: Path, kind: str) -> Any:
+    if kind == "exact":
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+    lists = faiss.downcast_InvertedLists(index.invlists)
+    if isinstance(lists, faiss.OnDiskInvertedLists):
+        lists.prefetch_nthread = 0  # threads started at each search cost more than they save
+    return index
+
+
+def _settled(path: Path, stamp: Stamp) -> Stamp:
+    """Set the file's time back and return the stamp with what is noted of the file."""
+    then = time.time_ns() - _SET_BACK
+    os.utime(path, ns=(then, then))
+    found = path.stat()
+    return replace(stamp, size=found.st_size, modified=found.st_mtime_ns)
+
+
+def _identity(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(getattr(error, "strerror", None) or error).split())

@@ -1,0 +1,89 @@
+"""BM25 over SQLite's full-text index, the rare terms first.
+
+FTS5 reads every posting of every term that it ranks by, some of them twice. Where a question's
+terms have more than :data:`MOST_POSTINGS`, the rarest of them find the candidates, and all of them
+score these: what a candidate has of the common terms is counted in its text.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from rag_app.index.search.faiss_cache import Scores
+from rag_app.index.store.snapshot import Snapshot
+from rag_app.index.store.terms import document_terms, is_prefix, match_expression
+
+MOST_TERMS = 128
+"""Terms of a question that are searched for, the rarest: more cost time and tell little."""
+MOST_POSTINGS = 20_000
+"""Places in the term index that FTS5 ranks by."""
+_CANDIDATES = 100
+_K1, _B = 1.2, 0.75
+"""Of FTS5's bm25()."""
+
+
+def search_terms(
+    snapshot: Snapshot,
+    frequencies: Mapping[str, int],
+    limit: int,
+    sources: Collection[str] | None = None,
+) -> Scores:
+    """Return the BM25 scores of the chunks that match best, best first.
+
+    Args:
+        snapshot: The state that is searched.
+        frequencies: In how many of its chunks each term is.
+        limit: How many chunks at most.
+        sources: Of which documents; of any by default. Then every term finds candidates, since
+            the rare ones may be in none of those.
+    """
+    terms = sorted(filter(frequencies.get, frequencies), key=lambda term: frequencies[term])
+    terms = terms[:MOST_TERMS]
+    rare = terms if sources is not None else list(_rarest(terms, frequencies))
+    if not rare:
+        return {}
+    count = limit if rare == terms else max(limit, _CANDIDATES)
+    found = snapshot.search_terms(match_expression(rare), count, sources)
+    if rare == terms:
+        return dict(found)
+    scores = _bm25(snapshot, [chunk for chunk, _ in found], {t: frequencies[t] for t in terms})
+    best = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))[:limit]
+    return {chunk: scores[chunk] for chunk in best}
+
+
+def _rarest(terms: Sequence[str], frequencies: Mapping[str, int]) -> Iterator[str]:
+    """Yield the first of some terms, as many as have few enough postings, but one at least."""
+    left = MOST_POSTINGS
+    for term in terms:
+        left -= frequencies[term]
+        if left < 0 and term != terms[0]:
+            return
+        yield term
+
+
+def _bm25(snapshot: Snapshot, ids: Sequence[int], frequencies: Mapping[str, int]) -> Scores:
+    total = snapshot.count_chunks()
+    weights = {term: _weight(count, total) for term, count in frequencies.items()}
+    held = {
+        chunk.id: Counter(document_terms(chunk.searched_text).split())
+        for chunk in snapshot.chunks(ids)
+    }
+    # Those of the candidates stand for all passages, which are cut to about one length.
+    mean = sum(map(Counter.total, held.values())) / max(len(held), 1)
+    scores = {}
+    for chunk_id, counts in held.items():
+        length = _K1 * (1 - _B + _B * counts.total() / mean)
+        occurring = ((weight, _occurrences(counts, term)) for term, weight in weights.items())
+        scores[chunk_id] = sum(weight * n * (_K1 + 1) / (n + length) for weight, n in occurring)
+    return scores
+
+
+def _occurrences(counts: Counter[str], term: str) -> int:
+    if is_prefix(term):
+        return sum(count for held, count in counts.items() if held.startswith(term))
+    return counts[term]
+
+
+def _weight(frequency: int, total: int) -> float:
+    """Return the weight of a term as FTS5 has it, positive even where most chunks hold it."""
+    return max(math.log((total - frequency + 0.5) / (frequency + 0.5)), 1e-6)
