@@ -39,12 +39,12 @@ def reembed(
             if transaction.optional_value(_STAGED_FOR) != wanted:
                 transaction.drop_staged()
                 transaction.set_value(_STAGED_FOR, wanted)
-            waiting = transaction.unstaged(_BATCH)
+            waiting, staged = transaction.unstaged(_BATCH), transaction.count_staged()
         while waiting:
             vectors = embed_by_length(embedding, [chunk.embedded_text for chunk in waiting])
             with store.write() as transaction:
                 transaction.stage_vectors([chunk.id for chunk in waiting], vectors)
-                staged = transaction.count_staged()
+                staged += len(waiting)
                 done += len(waiting)
                 waiting = transaction.unstaged(_BATCH)
             if progress is not None:

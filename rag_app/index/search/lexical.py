@@ -34,21 +34,37 @@ def search_terms(
         snapshot: The state that is searched.
         frequencies: In how many of its chunks each term is.
         limit: How many chunks at most.
-        sources: Of which documents; of any by default. Then every term finds candidates, since
-            the rare ones may be in none of those.
+        sources: Of which documents; of any by default.
     """
     terms = sorted(filter(frequencies.get, frequencies), key=lambda term: frequencies[term])
     terms = terms[:MOST_TERMS]
-    rare = terms if sources is not None else list(_rarest(terms, frequencies))
+    rare = list(_rarest(terms, frequencies))
     if not rare:
         return {}
-    count = limit if rare == terms else max(limit, _CANDIDATES)
-    found = snapshot.search_terms(match_expression(rare), count, sources)
     if rare == terms:
-        return dict(found)
-    scores = _bm25(snapshot, [chunk for chunk, _ in found], {t: frequencies[t] for t in terms})
+        return dict(snapshot.search_terms(match_expression(terms), limit, sources))
+    candidates = _candidates(snapshot, rare, terms, max(limit, _CANDIDATES), sources)
+    scores = _bm25(snapshot, candidates, {term: frequencies[term] for term in terms})
     best = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))[:limit]
     return {chunk: scores[chunk] for chunk in best}
+
+
+def _candidates(
+    snapshot: Snapshot,
+    rare: list[str],
+    terms: list[str],
+    count: int,
+    sources: Collection[str] | None,
+) -> list[int]:
+    """Return the chunks that the rare terms find; the others are asked where those find too few."""
+    if sources is not None:
+        ids = snapshot.ids_where(sources=sources)
+        if len(ids) <= count:
+            return [int(chunk) for chunk in ids]
+    found = snapshot.search_terms(match_expression(rare), count, sources)
+    if sources is not None and len(found) < count:  # the rare terms may be in no other document
+        found = snapshot.search_terms(match_expression(terms), count, sources)
+    return [chunk for chunk, _ in found]
 
 
 def _rarest(terms: Sequence[str], frequencies: Mapping[str, int]) -> Iterator[str]:
@@ -74,7 +90,9 @@ def _bm25(snapshot: Snapshot, ids: Sequence[int], frequencies: Mapping[str, int]
     for chunk_id, counts in held.items():
         length = _K1 * (1 - _B + _B * counts.total() / mean)
         occurring = ((weight, _occurrences(counts, term)) for term, weight in weights.items())
-        scores[chunk_id] = sum(weight * n * (_K1 + 1) / (n + length) for weight, n in occurring)
+        score = sum(weight * n * (_K1 + 1) / (n + length) for weight, n in occurring)
+        if score:
+            scores[chunk_id] = score
     return scores
 
 

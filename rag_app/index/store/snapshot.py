@@ -249,8 +249,9 @@ class Snapshot:
         """
         query, chosen = "SELECT rowid, rank FROM terms WHERE terms MATCH ? ", list[str]()
         if sources is not None:
+            # The plus keeps SQLite from searching the terms once for each of the rows.
             query += (
-                "AND rowid IN (SELECT chunks.id FROM chunks JOIN documents ON documents.id = "
+                "AND +rowid IN (SELECT chunks.id FROM chunks JOIN documents ON documents.id = "
                 "document_id WHERE source IN (SELECT value FROM json_each(?))) "
             )
             chosen = [json.dumps(list(sources))]

@@ -39,7 +39,12 @@ def lexical_version() -> str:
 
 def fold(text: str) -> str:
     """Return `text` as it is compared: nothing invisible, NFKC, simplified, case-folded."""
-    return unicodedata.normalize("NFKC", without_format(text)).translate(_simplified()).casefold()
+    visible = without_format(text)
+    # Most of what NFKC would change in Chinese text is its full-width punctuation.
+    quick = visible.translate(_half_width_simplified())
+    if unicodedata.is_normalized("NFKC", quick):
+        return quick.casefold()
+    return unicodedata.normalize("NFKC", visible).translate(_simplified()).casefold()
 
 
 def document_terms(text: str) -> str:
@@ -99,3 +104,8 @@ def _simplified() -> dict[int, str]:
     converted = OpenCC("t2s").convert("\n".join(characters)).split("\n")
     pairs = zip(characters, converted, strict=True)
     return {ord(before): after for before, after in pairs if before != after}
+
+
+@lru_cache(maxsize=1)
+def _half_width_simplified() -> dict[int, str]:
+    return {0x3000: " "} | {0xFEE0 + code: chr(code) for code in range(0x21, 0x7F)} | _simplified()

@@ -232,3 +232,10 @@ def test_where_terms_are_common_the_rare_ones_find_and_all_of_them_rank(
     assert [one.page_content for one in retriever.invoke(question)] == whole
     assert all("青莲" in text for text in whole)
     assert len(retriever.invoke("唐代诗人")) == 10
+    within = retriever.invoke(question, within="1?.txt")
+    assert {one.metadata["source"] for one in within} == {
+        f"{number}.txt" for number in range(10, 20)
+    }
+    monkeypatch.setattr(lexical, "_CANDIDATES", 1)
+    few = retriever.invoke(question, within="1?.txt", k=3)
+    assert [one.page_content for one in few] == [one.page_content for one in within[:3]]

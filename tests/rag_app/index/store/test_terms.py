@@ -1,7 +1,11 @@
+import unicodedata
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rag_app.index.store.store import IndexStore
-from rag_app.index.store.terms import document_terms, match_expression, query_terms
+from rag_app.index.store.terms import document_terms, fold, match_expression, query_terms
 
 
 @pytest.mark.parametrize(
@@ -76,3 +80,8 @@ def test_a_question_is_never_query_syntax(store: IndexStore, question):
     with store.read() as snapshot:
         if expression:
             snapshot.search_terms(expression, 10)
+
+
+@given(st.text("aAÅéß ，。：（！Ａｂ１　①ﬁ﨎가ㄱかが\u0301\u3099\u1161李白病逝", max_size=12))
+def test_folding_is_nfkc_and_case(text):
+    assert fold(text) == unicodedata.normalize("NFKC", text).casefold()
