@@ -127,6 +127,11 @@ class _Reading:
     def language(self) -> Language:
         return language_of(self.question.text)
 
+    @cached_property
+    def citations(self) -> Sequence[Citation]:
+        """All passages, best first."""
+        return cite(self.question.passages)
+
     def prompt(self, task: Task, **values: str) -> list[BaseMessage]:
         question = self.question.text
         return self.reader.prompts.messages(task, self.language, question=question, **values)
@@ -149,11 +154,17 @@ class _Reading:
             prompt = asked_to_judge(self.prompt("answer", context=context), judge)
             judgement = yield Invoke(judge_chain(self.llm), prompt)
         asked = self.question.asked or self.question.text
-        lacking = sorted(unmatched(bare_question(asked), context))
+        lacking = sorted(unmatched(bare_question(asked), context, self._documents(citations)))
         relevance = _relevance(citations)
         if self.question.translated and relevance and relevance < self.reader.threshold:
             relevance = None  # of words in another language it tells nothing
         return Signals(relevance, judgement, tuple(lacking))
+
+    def _documents(self, citations: Sequence[Citation]) -> str:
+        """Return all passages that are of the documents of some."""
+        sources = {citation.source for citation in citations}
+        found = [one.shown for one in self.citations if one.source and one.source in sources]
+        return "\n".join(found)
 
     def refuses(self, signals: Signals) -> bool:
         """Return whether passages are too unlikely to answer; only a judgement tells that."""
@@ -204,7 +215,7 @@ class _Found:
 
 def _stuff(reading: _Reading) -> Steps[Answer]:
     budget = reading.budget
-    citations = cite(reading.question.passages)
+    citations = reading.citations
     limit = budget.left(reading.prompt("answer", context=""))
     texts = [citation.shown for citation in citations]
     kept = pack(texts, limit, budget.count)
@@ -279,7 +290,7 @@ def _groups(reading: _Reading) -> Iterator[_Group]:
     limit = budget.left(prompt, spare=budget.max_new_tokens)
     group: list[Citation] = []
     size = 0
-    for citation in cite(reading.question.passages):
+    for citation in reading.citations:
         tokens = budget.count(citation.shown)
         if group and size + tokens > min(step_tokens, limit):
             yield _Group(tuple(group), "\n\n".join(passage.shown for passage in group))

@@ -90,18 +90,24 @@ class Facts:
         )
 
 
-def unmatched(question: str, text: str) -> frozenset[str]:
+def unmatched(question: str, text: str, document: str = "") -> frozenset[str]:
     """Return the numbers and names of a question that stand nowhere in a text.
 
     A passage about another year, model or product than is asked about lacks them. Words of an
     English question count where they hold a digit: others may be names that the text translates.
+
+    Args:
+        question: What is asked.
+        text: What is read for it.
+        document: What else is known of the text's document: a model, such as WM-800, may be named
+            in the title alone. The years and numbers of other passages tell nothing of this one.
 
     Example:
         >>> sorted(unmatched("WM-900在2023年卖了多少台？", "WM-800在2023年卖了八台。"))
         ['wm-900']
     """
     asked, held = Facts.of(question), Facts.of(text)
-    words = asked.words - held.all_words
+    words = asked.words - held.all_words - Facts.of(document).all_words
     if language_of(question) == "en":
         words = frozenset(word for word in words if any(char.isdigit() for char in word))
     numerals = {numeral for numeral in asked.numerals - held.numerals if len(numeral) > 1}

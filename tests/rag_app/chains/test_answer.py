@@ -257,6 +257,20 @@ def test_a_passage_about_another_year_than_is_asked_about_makes_doubtful() -> No
     assert answer.confidence.probability < certain.probability
 
 
+def test_a_name_may_stand_in_another_passage_of_the_document() -> None:
+    title = passage("WM-800滚筒洗衣机使用手册，2023年版。", 4)
+    codes = passage("E21表示排水超时，请清洗过滤器。", 4)
+    other = passage("E21表示冷凝器堵塞，请清洗过滤器。", 5)
+
+    def answered(asked: str, *read: Document) -> bool:
+        llm = judging(NO_IDEA, YES, replies=["请清洗过滤器。"])
+        return bool(run(llm, *read, question=asked).answered)
+
+    assert answered("WM-800显示E21怎么办？", title, codes)
+    assert not answered("WM-800显示E21怎么办？", title, other)
+    assert not answered("2023年的洗衣机显示E21怎么办？", title, codes)
+
+
 def test_a_server_without_log_probabilities_answers_all_the_same() -> None:
     answer = run(judging(None), DEATH)
     assert (answer.text, answer.answered) == ("病逝于当涂。", True)
