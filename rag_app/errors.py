@@ -7,6 +7,7 @@ RagAppError
 │   ├── BusyIndexError     another process is writing it
 │   ├── DamagedIndexError  its SQLite file is damaged
 │   └── EmbeddingMismatchError  it was made with another embedding model
+├── BackupError            a backup is damaged, or can't be written or restored
 ├── QuestionError          the question is empty or far too long
 └── ModelError             a model is missing, truncated, or fails
     ├── PromptTooLongError what it is asked does not fit its window
@@ -43,6 +44,10 @@ class DamagedIndexError(IndexStoreError):
 
 class EmbeddingMismatchError(IndexStoreError):
     """The index was made with another embedding model."""
+
+
+class BackupError(RagAppError):
+    """A backup is damaged, or can't be written or restored."""
 
 
 class ModelError(RagAppError):

@@ -15,6 +15,7 @@ from model_prep.cli.boundary import Debug, Version, run
 from model_prep.errors import ModelPrepError
 from rag_app.cli import (
     ask,
+    backup,
     docs,
     evaluate,
     index,
@@ -72,6 +73,8 @@ app.command("mcp")(mcp.mcp)
 app.command("status")(status.status)
 app.command("warm")(warm.warm)
 app.command("stop")(status.stop)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.add_typer(docs.app, name="docs")
 app.add_typer(indexes.app, name="indexes")
 

@@ -44,6 +44,13 @@ def reading() -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def copying(what: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Give a callback that shows which file is copied, and how many megabytes of about how many."""
+    with _shown(what, "MB") as show:
+        yield lambda name, done, total: show(done // 10**6, total // 10**6, name)
+
+
+@contextmanager
 def evaluating() -> Iterator[Callable[[str, int, int], None]]:
     """Give a callback that shows what is done with questions, with how many, and of how many."""
     with _shown("evaluating", "questions") as show:
@@ -62,7 +69,7 @@ def _shown(what: str, unit: str = "passages") -> Iterator[Callable[[int, int, st
         return
     line, ended = [f"{what}: beginning"], threading.Event()
 
-    about = "about " if unit == "passages" else ""
+    about = "" if unit == "questions" else "about "
 
     def show(done: int, total: int, detail: str) -> None:
         line[0] = f"{what}: {done:,} of {about}{total:,} {unit}  {detail}".rstrip()

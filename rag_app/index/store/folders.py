@@ -93,7 +93,7 @@ def rename_index(store: IndexStore, name: str) -> IndexStore:
     finally:
         store.close()
     renamed = IndexStore(target)
-    _follow_files(renamed, old, target.resolve())
+    follow_files(renamed, old, target.resolve())
     return renamed
 
 
@@ -109,7 +109,7 @@ def named_folder(name: str) -> Path:
     return indexes_folder() / name
 
 
-def _follow_files(store: IndexStore, old: Path, new: Path) -> None:
+def follow_files(store: IndexStore, old: Path, new: Path) -> None:
     """Give documents whose files lie in the folder, having been uploaded, their new paths."""
     with store.write() as transaction:
         for document in list(transaction.documents()):

@@ -131,6 +131,18 @@ class Snapshot:
         """Return the highest chunk id; later chunks have higher ones."""
         return int(self._connection.execute("SELECT max(id) FROM chunks").fetchone()[0] or 0)
 
+    def copy_to(
+        self, target: sqlite3.Connection, *, pages: int, progress: Callable[[int, int, int], None]
+    ) -> None:
+        """Copy the whole database, as this snapshot sees it, by SQLite's online backup.
+
+        Args:
+            target: An empty database.
+            pages: Copied in one step.
+            progress: Called after each with SQLite's status, the pages left and all pages.
+        """
+        self._connection.backup(target, pages=pages, progress=progress)
+
     def chunk_ids(self) -> "NDArray[np.int64]":
         """Return the ids of all chunks, int64, ascending."""
         import numpy as np
