@@ -70,14 +70,17 @@ def load(folder: Path, *, mapped: bool = True) -> tuple[Any, Stamp] | None:
         folder: The index.
         mapped: Map the file, which can't be changed then; else read it into memory.
     """
-    path = folder / FAISS_NAME
+    path, text = folder / FAISS_NAME, ""
     try:
-        stamp = Stamp(**json.loads((folder / STAMP_NAME).read_text(encoding="utf-8")))
+        text = _stamp_text(folder)
+        stamp = Stamp(**json.loads(text))
         before = path.stat()
         known = (before.st_size, before.st_mtime_ns) == (stamp.size, stamp.modified)
         if not known and _sha256(path) != stamp.sha256:
             raise ValueError("it is not the one that vectors.json describes")
-        index = _read(path, stamp.kind) if mapped else faiss.read_index(str(path))
+        # Windows can't replace a file that is mapped.
+        mapped = mapped and os.name != "nt"
+        index = _mapped(path, stamp.kind) if mapped else faiss.read_index(str(path))
         if _identity(before) != _identity(path.stat()):
             raise ValueError("it was replaced while it was read")
         if stamp.last is None:
@@ -90,6 +93,9 @@ def load(folder: Path, *, mapped: bool = True) -> tuple[Any, Stamp] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # FAISS raises the last
+        with suppress(OSError):
+            if _stamp_text(folder) != text:  # another process wrote both meanwhile
+                return load(folder, mapped=mapped)
         _log.warning("%s can't be used (%s); it is built again", path, _reason(error))
         return None
     return index, stamp
@@ -143,7 +149,11 @@ def sweep(folder: Path) -> None:
             path.unlink()
 
 
-def _read(path: Path, kind: str) -> Any:
+def _stamp_text(folder: Path) -> str:
+    return (folder / STAMP_NAME).read_text(encoding="utf-8", errors="replace")
+
+
+def _mapped(path: Path, kind: str) -> Any:
     if kind == "exact":
         return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
@@ -156,7 +166,8 @@ def _read(path: Path, kind: str) -> Any:
 def _settled(path: Path, stamp: Stamp) -> Stamp:
     """Set the file's time back and return the stamp with what is noted of the file."""
     then = time.time_ns() - _SET_BACK
-    os.utime(path, ns=(then, then))
+    with suppress(OSError):  # some disks take no times
+        os.utime(path, ns=(then, then))
     found = path.stat()
     return replace(stamp, size=found.st_size, modified=found.st_mtime_ns)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from rag_app import RagApp
 from rag_app.index.indexing.indexer import index_paths
+from rag_app.index.search import faiss_cache
 from rag_app.index.search.faiss_cache import FaissCache
 from rag_app.index.search.retriever import HybridRetriever
 from rag_app.index.search.vector_store import FaissVectorStore
@@ -19,7 +20,7 @@ from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.store import IndexStore
 from rag_app.index.store.transaction import Transaction
 from rag_app.models.embeddings.base import FloatArray
-from tests.benchmarks.scale.corpus import Corpus, CorpusEmbeddings
+from tests.benchmarks.scale.corpus import PASSAGES_OF_A_DOCUMENT, Corpus, CorpusEmbeddings
 
 Figures = dict[str, float]
 
@@ -121,7 +122,7 @@ def changing(corpus: Corpus, folder: Path, _: int) -> Figures:
     embeddings = CorpusEmbeddings(corpus)
     added, removed, searched = [], [], []
     # Of another seed at each call: what was removed is not to be found again.
-    documents = corpus.documents(_CHANGES * 10, seed=time.time_ns())
+    documents = corpus.documents(_CHANGES * PASSAGES_OF_A_DOCUMENT, seed=time.time_ns())
     with TemporaryDirectory() as texts:
         files = []
         for number, (_name, passages) in enumerate(documents):
@@ -150,6 +151,18 @@ def changing(corpus: Corpus, folder: Path, _: int) -> Figures:
     }
 
 
+def merging(corpus: Corpus, folder: Path, _: int) -> Figures:
+    """Write the vectors of one more document into the file, as is done after many changes."""
+    embeddings, store = CorpusEmbeddings(corpus), IndexStore(folder)
+    (name, texts), *_others = corpus.documents(PASSAGES_OF_A_DOCUMENT, seed=time.time_ns())
+    with store.write() as transaction:
+        _write(transaction, name, texts, embeddings.embed_array(texts))
+    faiss_cache.MOST_CHANGES = 0
+    started = time.perf_counter()
+    FaissCache(store).refresh()
+    return {"merge_seconds": time.perf_counter() - started}
+
+
 def status(corpus: Corpus, folder: Path, _: int) -> Figures:
     """List the documents, and say what there is."""
     app = RagApp(index=str(folder), embeddings=CorpusEmbeddings(corpus))
@@ -163,7 +176,7 @@ def status(corpus: Corpus, folder: Path, _: int) -> Figures:
 
 PHASES: dict[str, Callable[[Corpus, Path, int], Figures]] = {
     phase.__name__: phase
-    for phase in (build, vectors, opening, searching, recall, changing, status)
+    for phase in (build, vectors, opening, searching, recall, changing, merging, status)
 }
 
 
