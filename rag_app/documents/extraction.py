@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import PurePath
 
-from rag_app.documents.encoding import decode
+from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import (
     FORMATS,
     NAMED_FORMATS,
@@ -17,7 +17,7 @@ from rag_app.documents.formats import (
     text_kind,
 )
 from rag_app.documents.parts import MAX_DEPTH, PartsBudget, ReadPart
-from rag_app.documents.text import clean, shown
+from rag_app.documents.text import clean, says_something, shown
 from rag_app.errors import DocumentError
 from rag_app.settings import OcrMode
 
@@ -180,7 +180,7 @@ def _part_reader(ocr: OcrMode, depth: int, budget: PartsBudget) -> ReadPart:
         budget.spend(data, name)
         kind = kind_of(data, PurePath(name).suffix, name)
         found = extract(data, kind, name, ocr=ocr, depth=depth, budget=budget)
-        if not found.text.strip():
+        if not says_something(found.text):
             raise no_text(name)
         return found
 

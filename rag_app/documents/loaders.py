@@ -12,7 +12,7 @@ from langchain_core.documents import Document
 from rag_app.documents.extraction import extract, kind_of, no_text
 from rag_app.documents.formats import SUFFIXES
 from rag_app.documents.sources import STDIN
-from rag_app.documents.text import shown
+from rag_app.documents.text import says_something, shown
 from rag_app.errors import DocumentError
 from rag_app.settings import MAX_FILE_BYTES, OcrMode
 
@@ -59,7 +59,7 @@ class FileLoader(BaseLoader):
         name = "standard input" if self.path == STDIN else str(self.path)
         kind = kind_of(data, "" if self.path == STDIN else self.path.suffix, name)
         read = extract(data, kind, name, encoding=self.encoding, ocr=self.ocr)
-        if not read.text.strip():
+        if not says_something(read.text):
             raise no_text(name)
         metadata: dict[str, Any] = {
             "source": self._source(),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from typing import Literal
+from unicodedata import category
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 """Han characters, as the inside of a class of a regular expression: Unicode's unified ideographs,
@@ -59,6 +60,11 @@ def clean(text: str) -> str:
 def without_format(text: str) -> str:
     """Return ``text`` without any format character, as it is compared."""
     return _INVISIBLE.sub("", text)
+
+
+def says_something(text: str) -> bool:
+    """Return whether ``text`` has a letter, a digit or a symbol, not only marks and bullets."""
+    return any(char.isalnum() or category(char)[0] == "S" for char in text)
 
 
 def one_blank_line(text: str) -> str:

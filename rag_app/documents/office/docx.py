@@ -270,12 +270,12 @@ class _Document:
 
             return [read_rtf(data, part).text]
         if part.lower().endswith((".htm", ".html", ".xhtml")) or b"<html" in data.lower():
-            from rag_app.documents.encoding import decode
+            from rag_app.documents.encodings.detection import decode
             from rag_app.documents.web.html import declared_charset, page_markdown
 
             return [page_markdown(decode(data, part, declared=declared_charset(data))[0])]
         if part.lower().endswith(".txt"):
-            from rag_app.documents.encoding import decode
+            from rag_app.documents.encodings.detection import decode
 
             return [decode(data, part)[0]]
         self.unread["embedded documents"] += 1

@@ -2,6 +2,7 @@
 
 import os
 from datetime import datetime, timedelta
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from rag_app.documents.formats import ExtractedText
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _MOST_MERGED = 10_000_000
 """Characters that are repeated in merged cells."""
+_OLE = b"\xd0\xcf\x11\xe0"
+_STREAMS = ("Workbook", "Book")
 
 
 def read_xls(data: bytes, name: str) -> ExtractedText:
@@ -29,7 +32,7 @@ def read_xls(data: bytes, name: str) -> ExtractedText:
     try:
         with open(os.devnull, "w", encoding="utf-8") as log:  # noqa: PTH123
             book = xlrd.open_workbook(
-                file_contents=data, formatting_info=True, ragged_rows=True, logfile=log
+                file_contents=_records(data), formatting_info=True, ragged_rows=True, logfile=log
             )
     except xlrd.XLRDError as error:
         locked = "encrypted" in str(error).lower()
@@ -45,6 +48,20 @@ def read_xls(data: bytes, name: str) -> ExtractedText:
     hidden = book.nsheets - len(visible)
     notes = [f"{hidden} hidden sheets were left out"] if hidden else []
     return ExtractedText(clean("\n\n".join(parts)), notes=notes)
+
+
+def _records(data: bytes) -> bytes:
+    """Return what of an OLE file is the workbook; xlrd itself never ends where sectors go round."""
+    from olefile import OleFileIO
+
+    if not data.startswith(_OLE):
+        return data
+    with OleFileIO(BytesIO(data)) as file:
+        for stream in _STREAMS:
+            if file.exists(stream):
+                content: bytes = file.openstream(stream).read()
+                return content
+    return data
 
 
 def _rows(book: "Book", sheet: "Sheet") -> list[list[str]]:

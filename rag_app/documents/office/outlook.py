@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from rag_app.documents.encoding import decode
+from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.rtf import read_rtf
 from rag_app.documents.parts import ReadPart, read_parts

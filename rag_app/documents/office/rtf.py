@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from unicodedata import category
 
+from rag_app.documents.encodings.detection import in_step
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.pdf.characters import gibberish
 from rag_app.documents.tables import table_lines
@@ -309,10 +310,10 @@ def _text_of(data: bytes, codecs: tuple[str, str]) -> str:
     """Return text in the encoding of its font, or else of its document."""
     for codec in filter(None, codecs):
         try:
-            return data.decode(codec)
+            return in_step(data, data.decode(codec), codec)[0]
         except UnicodeDecodeError:
             continue
-    return data.decode(codecs[1], "replace")
+    return in_step(data, data.decode(codecs[1], "replace"), codecs[1])[0]
 
 
 def _known(codec: str, other: str) -> str:

@@ -9,7 +9,7 @@ from ctypes import byref, c_double
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from rag_app.documents.character_frequency import frequent, ordinary
+from rag_app.documents.encodings.character_frequency import frequent, ordinary
 from rag_app.documents.text import HAN_CHARACTER
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ _MOST_STRANGE = 0.02
 """Share of characters that nobody writes which readable text may have."""
 _MOST_UNREADABLE = 0.3
 """Share of characters without a meaning from which on a page's text can't be read."""
+_FEW_UNMAPPED = 12
+_MOST_UNMAPPED = 0.04
 _SMALL = r"[^\W\d_A-ZÀ-Þ]"
 _HALVES = re.compile(
     rf"[‚„†‡‰‹›¡¢¤¦¨ª¬¯²³´µ¶¸¹º¼½¾¿™˜ˆ]|(?<!{_SMALL})[À-ÿŒœŠšŽžŸƒ]|[À-ÿŒœŠšŽžŸƒ](?!{_SMALL})"
@@ -84,7 +86,7 @@ class PageCharacters(NamedTuple):
     """Text that is turned against the rest, by its direction."""
     turn: str = ""
     """``vertical`` where columns of characters are read from right to left."""
-    unmapped: int = 0
+    unmapped: str = ""
     """Characters whose font does not say which they are."""
     unsure: int = 0
     """Characters of a picture that were read with little confidence."""
@@ -95,7 +97,12 @@ class PageCharacters(NamedTuple):
         text = "".join(char.text for char in self.chars)
         if not text:
             return True
-        if self.unmapped > len(text) * _MOST_UNREADABLE and not _is_plausible(text):
+        unmapped = len(self.unmapped)
+        if unmapped > len(text) * _MOST_UNREADABLE and not _is_plausible(text):
+            return False
+        # A map that is damaged has lost some of the characters.
+        some = unmapped > max(_FEW_UNMAPPED, len(text) * _MOST_UNMAPPED)
+        if some and _is_asian(text) and not _is_plausible(self.unmapped):
             return False
         return not gibberish(text)
 
@@ -147,13 +154,17 @@ def _is_plausible(text: str) -> bool:
     """Return whether text whose font does not say what it is reads like a language all the same."""
     if sum(map(_is_strange, text)) > len(text) * _MOST_STRANGE:
         return False
-    asian = sum("\u3041" <= char <= "\u30ff" or char in ordinary() for char in text)
-    if asian > len(text) * 0.5:
+    if _is_asian(text):
         return True
     plain = unicodedata.normalize("NFKD", text).lower()
     letters = [char for char in plain if "a" <= char <= "z"]
     common = sum(char in _COMMON_LETTERS for char in letters)
     return len(letters) > len(text) * 0.5 and common > len(letters) * 0.5
+
+
+def _is_asian(text: str) -> bool:
+    asian = sum("\u3041" <= char <= "\u30ff" or char in ordinary() for char in text)
+    return asian > len(text) * 0.5
 
 
 def _is_strange(char: str) -> bool:
@@ -198,12 +209,12 @@ def _on_page(chars: Sequence[Char], box: tuple[float, float, float, float]) -> I
             before = None
 
 
-def _read(textpage: "PdfTextPage") -> tuple[dict[int, list[Char]], int]:
-    """Return the characters by how many quarters they are turned, and how many have no meaning."""
+def _read(textpage: "PdfTextPage") -> tuple[dict[int, list[Char]], str]:
+    """Return the characters by how many quarters they are turned, and which have no meaning."""
     from pypdfium2 import raw as pdfium
 
     turned: dict[int, list[Char]] = {}
-    unmapped = 0
+    unmapped: list[str] = []
     spaced = Space.NONE
     styles: dict[tuple[int, float], tuple[float, bool]] = {}
     left, right, bottom, top = c_double(), c_double(), c_double(), c_double()
@@ -219,7 +230,7 @@ def _read(textpage: "PdfTextPage") -> tuple[dict[int, list[Char]], int]:
         if pdfium.FPDFText_IsHyphen(textpage.raw, index) == 1 or text in _HYPHENS:
             text = HYPHEN
         elif pdfium.FPDFText_HasUnicodeMapError(textpage.raw, index) == 1:
-            unmapped += 1
+            unmapped.append(text)
         pdfium.FPDFText_GetLooseCharBox(textpage.raw, index, byref(loose))
         pdfium.FPDFText_GetCharBox(
             textpage.raw, index, byref(left), byref(right), byref(bottom), byref(top)
@@ -238,7 +249,7 @@ def _read(textpage: "PdfTextPage") -> tuple[dict[int, list[Char]], int]:
             Char(text, loose.left, low, loose.right, high, size or tall or 1.0, bold, spaced)
         )
         spaced = Space.NONE
-    return turned, unmapped
+    return turned, "".join(unmapped)
 
 
 def _text_at(textpage: "PdfTextPage", index: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from rag_app.documents.archive import check_archive, expand_entities
-from rag_app.documents.encoding import decode
+from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.text import clean, shown
 from rag_app.documents.web.html import declared_charset, page_markdown

@@ -21,6 +21,9 @@ _WIDER = {
     **dict.fromkeys(("iso-8859-1", "us-ascii"), "cp1252"),
 }
 """What browsers read instead of an encoding: the one that contains it (WHATWG's Encoding)."""
+_TAG = re.compile(r"</?[a-z][a-z0-9]{0,15}(?:\s[^<>]{0,500})?/?>", re.IGNORECASE)
+_FEW_TAGS = 5
+_MOSTLY_TAGS = 0.1
 _FENCED = re.compile(r"(^(?:```|~~~).*?(?:^(?:```|~~~)|\Z))", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.DOTALL)
 _NOTE = re.compile(r"^\[[^\]\n]+\]:[^\S\n]*(?:#|<>)[^\S\n]+[(\"'].*[)\"'][^\S\n]*$", re.MULTILINE)
@@ -45,6 +48,12 @@ def declared_charset(data: bytes) -> str | None:
 def wider_charset(name: str) -> str:
     """Return the encoding that is meant by a charset of a page or mail."""
     return _WIDER.get(name.lower(), name.lower())
+
+
+def is_markup(text: str) -> bool:
+    """Return whether text is a piece of a page's source: much of it is tags."""
+    tags = [match[0] for match in _TAG.finditer(text)]
+    return len(tags) >= _FEW_TAGS and sum(map(len, tags)) > _MOSTLY_TAGS * len(text)
 
 
 def without_comments(page: str) -> str:

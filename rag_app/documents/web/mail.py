@@ -8,11 +8,16 @@ from email.message import Message
 from email.parser import BytesParser
 from email.utils import parsedate_to_datetime
 
-from rag_app.documents.encoding import decode
+from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.parts import ReadPart, read_parts
 from rag_app.documents.text import clean, one_blank_line, shown
-from rag_app.documents.web.html import declared_charset, page_markdown, wider_charset
+from rag_app.documents.web.html import (
+    declared_charset,
+    is_markup,
+    page_markdown,
+    wider_charset,
+)
 from rag_app.documents.web.transfer_encoding import (
     TRANSFER_ENCODINGS,
     without_codes,
@@ -97,6 +102,8 @@ class _Mail:
             return ""
         text = self._text(part)
         is_page = kind == "text/html" or text.lstrip()[:6].lower() == "<html>"
+        # Where the header that says so is lost.
+        is_page = is_page or ("Content-Type" not in part and is_markup(text))
         return page_markdown(text) if is_page else text.strip()
 
     def _text(self, part: Message) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rag_app.documents.archive import expand_entities
-from rag_app.documents.encoding import decode
+from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.text import clean, one_blank_line, shown
 from rag_app.documents.web.html import declared_charset, page_markdown

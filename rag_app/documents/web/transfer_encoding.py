@@ -16,6 +16,8 @@ _REST = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/]+={1,2}")
 _QUOTED = re.compile(rb"(?:=[0-9A-Fa-f]{2}){3,}")
 _QUOTED_BYTES = re.compile(rb"(?:=[89A-Fa-f][0-9A-Fa-f]){2,}")
 """Characters other than ASCII, as quoted-printable has them."""
+_QUOTED_EQUALS = re.compile(rb"=3D|=\r?\n")
+"""The sign itself, as in the tags of a page, and lines that go on."""
 _MOSTLY = 0.25
 
 
@@ -27,7 +29,8 @@ def without_transfer_encoding(data: bytes) -> bytes:
             return binascii.a2b_base64(b"".join(lines), strict_mode=True)
         except binascii.Error:
             return data
-    if data.isascii() and len(_QUOTED_BYTES.findall(data)) >= 2:
+    quoted = len(_QUOTED_BYTES.findall(data)) >= 2 or len(_QUOTED_EQUALS.findall(data)) >= 4
+    if data.isascii() and quoted:
         return quopri.decodestring(data)
     return data
 

@@ -38,6 +38,16 @@ def workbook() -> bytes:
     return file.getvalue()
 
 
+def test_sectors_that_go_round_end_all_the_same() -> None:
+    book = xlwt.Workbook()
+    book.add_sheet("a").write(0, 0, "甲")
+    data = bytearray(compound_file({"Workbook": book.get_biff_data()[:4000]}))
+    (table,) = struct.unpack_from("<I", data, 60)
+    struct.pack_into("<I", data, 512 * (table + 1), 0)  # the second piece is the first again
+    with pytest.raises(DocumentError, match=r"a\.xls is damaged"):
+        extract(bytes(data), "xls", "a.xls")
+
+
 def test_values_are_read_as_their_sheet_shows_them() -> None:
     read = read_xls(workbook(), "a.xls")
     assert read.text.split("\n") == [

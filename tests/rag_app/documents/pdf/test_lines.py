@@ -65,4 +65,14 @@ def test_text_that_its_font_does_not_explain_may_be_right_all_the_same(
     text: str, readable: bool
 ) -> None:
     chars = [Char(char, 0, 0, 1, 1, 1) for char in text if char != " "]
-    assert PageCharacters(chars, unmapped=len(chars)).readable is readable
+    assert PageCharacters(chars, unmapped=text).readable is readable
+
+
+def test_a_page_of_which_the_font_explains_but_some_characters_is_codes() -> None:
+    lost = dict(zip("同不者须知务者", "fghijklm", strict=False))
+    text = "本规定适用于全体员工，不得转让；违者须承担责任，务必知悉。" * 4
+    read = "".join(lost.get(char, char) for char in text)
+    chars = [Char(char, 0, 0, 1, 1, 1) for char in read]
+    unmapped = "".join(char for char in read if char.isascii())
+    assert not PageCharacters(chars, unmapped=unmapped).readable
+    assert PageCharacters(chars[:40], unmapped="A").readable

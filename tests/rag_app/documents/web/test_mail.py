@@ -158,3 +158,12 @@ def test_numbers_names_and_addresses_are_no_codes() -> None:
     found = read_web_archive(mail.encode(), "page.mht")
     assert found.text.split("\n\n") == list(lines)
     assert not found.notes
+
+
+def test_a_page_whose_headers_are_lost_is_no_source_text() -> None:
+    page = (
+        b'<h1 class=3D"a" id=3D"b">'
+        b"Crawlers</h1>\n<ul =\n>\n<li>Works of any =\nkind</li></ul>\n<p>=E6=B0=B4</p>"
+    )
+    data = b"MIME-Version: 1.0\n\n" + page
+    assert extract(data, "mht", "a.mht").text == "# Crawlers\n\n- Works of any kind\n\n水"

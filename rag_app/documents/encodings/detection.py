@@ -8,12 +8,14 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from rag_app.documents.character_frequency import (
+from rag_app.documents.encodings.character_frequency import (
     frequent,
     frequent_hangul,
     ordinary,
     ordinary_kanji,
 )
+from rag_app.documents.encodings.damage import SKIPPED, resynced, seems_shifted
+from rag_app.documents.encodings.single_byte import best_single_byte
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 
@@ -45,8 +47,12 @@ _SEVEN_BIT = (
 _PLAIN = -7.0
 _HEAD = 100_000
 """Bytes looked at where the whole would take long."""
-_OTHERS = ["cp1252", "cp1251", "cp932", "euc_jp", "cp949"]
-"""What else Windows and Unix files are in; a longer list only adds wrong guesses."""
+_SOME = 0.1
+_SHIFTING = {*_CANDIDATES}
+"""Encodings of two bytes a character, in which a lost byte spoils what follows."""
+_CERTAIN = 4
+"""Characters of UTF-8 to each damaged one that no other encoding has by chance."""
+_CERTAIN_LEAST = 8
 _SAMPLE = 4000
 """Non-ASCII characters that are judged."""
 _PLAUSIBLE = -11.5
@@ -56,8 +62,13 @@ Chinese text has -7 to -10; decoded wrongly it has -12 and less.
 """
 _DAMAGE = 0.002
 """Share of characters that may be damaged (a file cut in a character, a bad sector)."""
+_DAMAGE_OF_UTF8 = 0.02
 _CONTROL = re.compile(r"[\x00-\x06\x0e-\x19\x1c-\x1f\x7f]")
 _CONTROL_SHARE = 0.01
+_BINARY = re.compile(
+    r"(?:[\x01-\x06\x0e-\x19\x1c-\x1f\x7f][^\x01-\x06\x0e-\x19\x1c-\x1f\x7f]{0,15}){12}"
+)
+"""Many control characters near each other: a piece of a binary file amid the text."""
 _FEW = 4
 """Control characters that any text may hold; the loader takes them out."""
 
@@ -81,16 +92,17 @@ def decode(
         return _decode_as(data, name, encoding)
     for mark, codec in _BOMS:
         if data.startswith(mark):
-            return _decode_as(data, name, codec)
+            return in_step(data, *_decode_as(data, name, codec))
     found = (
         _seven_bit(data)
         or _utf8(data)
+        or _mostly_utf8(data)
         or _declared(data, declared)
         or _east_asian(data)
         or _utf8(data, nul=True)
         or _damaged(data)
         or _declared(data, declared, damaged=True)
-        or _other_script(data)
+        or best_single_byte(data)
     )
     if found is None:
         msg = (
@@ -101,7 +113,29 @@ def decode(
     if _holds_controls(found[0]):
         msg = f"{name} holds binary data, not text; convert it to text, PDF or DOCX first"
         raise DocumentError(msg)
-    return found
+    return in_step(data, *found)
+
+
+def in_step(data: bytes, text: str, codec: str) -> Found:
+    """Return text that is in step again behind bytes that were lost, and its encoding.
+
+    Args:
+        data: The bytes.
+        text: What they are in the encoding.
+        codec: Its name; text in others than those of Chinese is returned as it is.
+    """
+    if codec == "utf-16":
+        data, codec = data[2:], "utf-16-le" if data.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
+        return in_step(data, text, codec)[0], "utf-16"
+    chinese = not codec.startswith("utf-16") or _is_chinese(text)
+    if codec not in _SHIFTING or not chinese or not seems_shifted(text):
+        return text, codec
+    return resynced(data, codec, _log_probability), codec
+
+
+def _is_chinese(text: str) -> bool:
+    sample = _sample(text)
+    return _SOME * len(sample) < sum(char in frequent() for char in sample)
 
 
 def plausibility(text: str) -> float:
@@ -169,6 +203,21 @@ def _utf8(data: bytes, *, nul: bool = False) -> Found | None:
     return None if text is None else (text, "utf-8")
 
 
+def _mostly_utf8(data: bytes) -> Found | None:
+    """Return UTF-8 of which a few bytes are wrong, those as U+FFFD.
+
+    By chance, text in another encoding has one valid sequence to several that are not.
+    """
+    if b"\0" in data[:_HEAD]:
+        return None
+    text = data.decode("utf-8", "replace")
+    wrong = text.count(SKIPPED)
+    right = sum(map(len, re.findall(r"[^\x00-\x7f\ufffd]+", text)))
+    if right < max(_CERTAIN_LEAST, _CERTAIN * wrong) or _mixed(data):
+        return None
+    return (text, "utf-8") if wrong <= max(1, _DAMAGE_OF_UTF8 * len(text)) else None
+
+
 def _declared(data: bytes, declared: str | None, *, damaged: bool = False) -> Found | None:
     """Return text in the encoding that it names; where a few bytes are wrong, those as U+FFFD."""
     try:
@@ -177,7 +226,7 @@ def _declared(data: bytes, declared: str | None, *, damaged: bool = False) -> Fo
         text = data.decode(declared, "replace") if damaged else _strict(data, declared)
     except (LookupError, ValueError):
         return None
-    if text is None or text.count("\ufffd") > max(1, _DAMAGE * len(text)):
+    if text is None or text.count(SKIPPED) > max(1, _DAMAGE * len(text)):
         return None
     return text, codecs.lookup(declared).name
 
@@ -240,19 +289,11 @@ def _damaged(data: bytes) -> Found | None:
     """Return Chinese text of which a few bytes are wrong, those as U+FFFD."""
     found = []
     for codec in ("utf-8", "gb18030", "cp950"):
-        text = data.decode(codec, "replace")
-        score = plausibility(text.replace("\ufffd", ""))
-        if text.count("\ufffd") <= max(1, _DAMAGE * len(text)) and score > _PLAUSIBLE:
+        text, _ = in_step(data, data.decode(codec, "replace"), codec)
+        score = plausibility(text.replace(SKIPPED, ""))
+        if text.count(SKIPPED) <= max(2, _DAMAGE * len(text)) and score > _PLAUSIBLE:
             found.append((score, text, codec))
     return max(found)[1:] if found else None
-
-
-def _other_script(data: bytes) -> Found | None:
-    from charset_normalizer import from_bytes
-
-    match = from_bytes(data[:_HEAD], cp_isolation=_OTHERS).best()
-    text = _strict(data, match.encoding) if match else None
-    return None if match is None or text is None else (text, match.encoding)
 
 
 def _strict(data: bytes, codec: str) -> str | None:
@@ -263,7 +304,8 @@ def _strict(data: bytes, codec: str) -> str | None:
 
 
 def _holds_controls(text: str) -> bool:
-    return len(_CONTROL.findall(text)) > max(_FEW, _CONTROL_SHARE * len(text))
+    crowded = _BINARY.search(text) is not None
+    return crowded or len(_CONTROL.findall(text)) > max(_FEW, _CONTROL_SHARE * len(text))
 
 
 def _sample(text: str) -> str:

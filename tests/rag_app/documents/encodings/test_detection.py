@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_app.documents.encoding import decode
+from rag_app.documents.encodings.detection import decode
 from rag_app.errors import DocumentError
 from tests.rag_app.documents.making import BIOGRAPHY, LAW, POLICY, TRADITIONAL
 

@@ -1,0 +1,116 @@
+"""Text of two bytes a character in which some are lost: what follows is read a byte too late.
+
+Up to the next ASCII character every pair of bytes is then made of the halves of two characters.
+The likeliest reading is found that may skip bytes at a price.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from rag_app.documents.encodings.character_frequency import frequent, ordinary
+from rag_app.documents.text import HAN
+
+SKIPPED = "\ufffd"
+"""Stands for bytes that belong to no character."""
+_RARE_WITHIN = 16
+"""Characters among which a text that is read rightly has fewer than `_RARE` of the rare ones."""
+_RARE = 5
+_RARE_PRIVATE = 3
+"""As many of them a private character, which nobody writes, is worth."""
+_PRICE = 20.0
+"""Of a skipped byte, as a negative log-probability; two wrong characters cost more than right ones
+and it."""
+_ASCII = 5.0
+_MOST_BYTES = 4_000_000
+"""Of a text, as the reading takes a few microseconds for each."""
+_SIZES = {"gb18030": (2, 4, 1), "gbk": (2, 1), "utf-16-le": (2,), "utf-16-be": (2,)}
+"""Bytes of a character; those of Big5's family as of GBK."""
+_RARE_CHARACTER = re.compile(f"[{HAN}\ue000-\uf8ff\uac00-\ud7a3\ufffd]")
+
+
+@cache
+def _common() -> frozenset[str]:
+    return ordinary() | frequent()
+
+
+def seems_shifted(text: str) -> bool:
+    """Return whether ``text`` holds rare characters in a crowd, as the halves of others make."""
+    at: list[int] = []
+    for match in _RARE_CHARACTER.finditer(text):
+        if match[0] not in _common():
+            at += [match.start()] * (_RARE_PRIVATE if "\ue000" <= match[0] <= "\uf8ff" else 1)
+    return any(last - first < _RARE_WITHIN for first, last in zip(at, at[_RARE:], strict=False))
+
+
+def resynced(data: bytes, codec: str, log_probability: Callable[[str], float]) -> str:
+    """Return the likeliest text of ``data``, with U+FFFD where bytes were skipped.
+
+    Args:
+        data: Text in the encoding, damaged.
+        codec: One of two bytes a character: of GBK's or Big5's family, or UTF-16 without a mark.
+        log_probability: Of a character.
+    """
+    if codec.startswith("utf-16"):
+        return _likeliest(data, codec, log_probability)
+    # A line feed is never half of a character.
+    lines = (
+        _likeliest(line, codec, log_probability)
+        if seems_shifted(line.decode(codec, "replace"))
+        else line.decode(codec, "replace")
+        for line in data.split(b"\n")
+    )
+    return "\n".join(lines)
+
+
+def _likeliest(data: bytes, codec: str, log_probability: Callable[[str], float]) -> str:
+    """Return the cheapest way to take ``data`` apart, found from its front to its end."""
+    if len(data) > _MOST_BYTES:
+        return data.decode(codec, "replace")
+    sizes = _SIZES.get(codec, (2, 1))
+    price = _price_list(codec, log_probability)
+    costs = [0.0] + [float("inf")] * len(data)
+    steps: list[tuple[int, str]] = [(0, "")] * len(costs)
+    for at in range(len(data)):
+        four = data[at + 1 : at + 2].isdigit()
+        ways = [
+            (size, *price(data[at : at + size]))
+            for size in sizes
+            if at + size <= len(data) and (size != 4 or four)
+        ]
+        for size, char, own in (*ways, (1, SKIPPED, _PRICE)):
+            if char and costs[at] + own < costs[at + size]:
+                costs[at + size], steps[at + size] = costs[at] + own, (size, char)
+    return _walked(steps)
+
+
+def _price_list(
+    codec: str, log_probability: Callable[[str], float]
+) -> Callable[[bytes], tuple[str, float]]:
+    """Return what tells which character some bytes are, "" for none, and what it costs."""
+    ascii_size = 2 if codec.startswith("utf-16") else 1
+
+    @cache
+    def price(part: bytes) -> tuple[str, float]:
+        if part == b"\x80" and codec.startswith("gb"):
+            return "€", _ASCII
+        try:
+            char = part.decode(codec)
+        except UnicodeDecodeError:
+            return "", _PRICE
+        if len(char) != 1 or (char.isascii() and len(part) != ascii_size):
+            return "", _PRICE
+        return char, _ASCII if char.isascii() else -log_probability(char)
+
+    return price
+
+
+def _walked(steps: Sequence[tuple[int, str]]) -> str:
+    """Return the characters of the steps that lead to the end; what was skipped, as one."""
+    found = []
+    at = len(steps) - 1
+    while at:
+        size, char = steps[at]
+        found.append(char)
+        at -= size
+    return re.sub(f"{SKIPPED}+", SKIPPED, "".join(reversed(found)))

@@ -1,0 +1,59 @@
+"""Chinese text of which bytes are lost is in step again behind them."""
+
+import pytest
+
+from rag_app.documents.encodings.damage import SKIPPED
+from rag_app.documents.encodings.detection import decode
+from rag_app.errors import DocumentError
+from tests.rag_app.documents.making import BIOGRAPHY, LAW, POLICY, TRADITIONAL
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "lost"),
+    [
+        *((POLICY, "gbk", lost) for lost in (20, 41, 77)),
+        *((TRADITIONAL + LAW, "big5", lost) for lost in (20, 41, 77)),
+        (POLICY, "gb18030", 5),
+        (POLICY, "utf-16", 77),
+    ],
+)
+def test_a_lost_byte_costs_a_few_characters(text: str, encoding: str, lost: int) -> None:
+    data = text.encode(encoding)
+    end = -1 if encoding == "utf-16" else len(data)  # whole characters, as in a file cut elsewhere
+    found, _ = decode(data[:lost] + data[lost + 1 : end], "x")
+    assert text[len(text) // 2 : -1] in found
+    assert sum(char not in text for char in found) <= 4
+
+
+def test_repeated_pieces_are_each_read() -> None:
+    data = TRADITIONAL.encode("big5")
+    found, _ = decode(data + (b"\xba" + data[-40:]) * 4, "x")
+    assert found.count(TRADITIONAL[-15:]) == 5
+
+
+def test_rare_characters_that_are_whole_stay() -> None:
+    text = "地名用字：圐圙、圪塔、垴、垚、堽、塬、墕、墚，皆见于县志。" * 3
+    assert decode(text.encode("gbk"), "x") == (text, "gbk")
+
+
+RUSSIAN = "Он окончил воздушно-десантную школу и служил в батальоне. "
+DANISH = "Hun er en dansk journalist og skønlitterær forfatter, født 1972. "
+
+
+@pytest.mark.parametrize("text", [RUSSIAN, DANISH, BIOGRAPHY, "한국어 문장입니다. 회의는 오후에. "])
+@pytest.mark.parametrize("start", [0, 1])
+def test_utf8_cut_inside_characters_stays_utf8(text: str, start: int) -> None:
+    data = (text * 9).encode()
+    first = next(at for at, byte in enumerate(data) if byte > 0xC0)
+    cut = data[first + start : -1 - len(data) % 2]
+    found, encoding = decode(cut, "x")
+    assert encoding == "utf-8"
+    assert text * 7 in found
+    assert len(found.replace(SKIPPED, "")) >= len(found) - 3
+
+
+def test_a_piece_of_a_binary_file_in_a_text_is_refused() -> None:
+    text = b"# a list of names and values\n" * 400
+    with pytest.raises(DocumentError):
+        decode(text + bytes(range(1, 256)) * 4, "x")
+    assert decode(text + b"\x1b[31mred\x1b[0m \x07", "x")[1] == "utf-8"
