@@ -8,7 +8,7 @@ from rag_app.documents.encodings.single_byte import best_single_byte
 
 TEXTS = {
     "fr": "Où êtes-vous allés cet été? Le café noir est très bon, « déjà » servi à côté du marché.",
-    "de": "Die Prüfung läuft über mehrere Tage; größere Änderungen müssen schriftlich erfolgen.",
+    "de": "Die Prüfung läuft über mehrere Wochen; größere Änderungen müssen schriftlich erfolgen.",
     "es": "Señora, mañana habrá una reunión en el salón número diez. ¿Qué dirá el niño?",
     "pl": "Wniosek należy złożyć do piątku w biurze obsługi mieszkańców.",
     "ru": "Зелёный чай растёт в горах. Дорогие друзья, собрание начнётся в понедельник. НАТО, ООН.",
