@@ -27,8 +27,8 @@ def export_gguf(
         ),
     ] = None,
     quantize: Annotated[
-        Literal["f16", "q8_0", "q4_0"],
-        typer.Option(help="How weights are held: 16, about 8.5 or about 4.5 bits each."),
+        Literal["f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"],
+        typer.Option(help="How weights are held: 16, 8.5, 6.6, 5.7, 4.9 or 4.5 bits each."),
     ] = "f16",
     dry_run: options.DryRun = False,
     as_json: options.Json = False,

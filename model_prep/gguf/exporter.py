@@ -1,8 +1,7 @@
 """Export of models of the LLaMA family, Mistral, Qwen2 and Qwen3 as GGUF files for llama.cpp.
 
-The package ``gguf`` writes the header and quantizes; the weights pass through some megabytes at a
-time, so that memory does not limit the model. Of the quantizations that llama.cpp knows it has no
-K-quants, so they are not offered.
+The package ``gguf`` writes the header; the weights pass through some megabytes at a time, so that
+memory does not limit the model.
 """
 
 import math
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from model_prep.checkpoint.reader import Checkpoint, open_checkpoint
 from model_prep.checkpoint.tensors import forget, raw_bytes
@@ -25,6 +24,12 @@ from model_prep.gguf.layout import (
     rope_factors,
     sources,
 )
+from model_prep.gguf.quantization import (
+    Quantization,
+    quantize_rows,
+    require_quantizer,
+    tensor_type,
+)
 from model_prep.gguf.vocabulary import Vocabulary, read_vocabulary
 from model_prep.json_file import read_json
 from model_prep.llama.architecture import MODEL_TYPES, ModelConfig, read_config
@@ -36,8 +41,6 @@ from model_prep.threads import in_order
 if TYPE_CHECKING:
     import torch
     from gguf import GGMLQuantizationType
-
-Quantization = Literal["f16", "q8_0", "q4_0"]
 
 _BLOCK_WEIGHTS = 2**22
 """Weights that are quantized together: 16 MB as float32."""
@@ -70,8 +73,8 @@ def export_gguf(
 ) -> GgufExport:
     """Write a Hugging Face folder of a LLaMA or its kin, tokenizer included, as one GGUF file.
 
-    Norms stay float32. With ``q4_0`` the output weights are ``q8_0``, as they bear it least; rows
-    that no block of 32 divides stay float16.
+    Norms stay float32, rows that no block divides float16. The output weights are held finer, as
+    they bear it least; so are half the layers' values and down projections in the mixes ``_k_m``.
 
     Args:
         folder: With ``config.json``, weights, and ``tokenizer.model``, or a ``tokenizer.json`` of
@@ -92,6 +95,7 @@ def export_gguf(
         known = ", ".join(get_args(Quantization))
         msg = f"quantization {quantize!r} is not known; choose one of {known}"
         raise ExportError(msg)
+    require_quantizer(quantize)
     folder = folder.expanduser()
     target = target or folder.resolve().with_name(f"{folder.resolve().name}-{quantize}.gguf")
     if target.exists():
@@ -103,7 +107,7 @@ def export_gguf(
         tied = bool(read_json(folder / "config.json").get("tie_word_embeddings"))
         wanted = sources(config, tied=tied)
         check_tensors(wanted.values(), checkpoint.tensors, folder)
-        plan = _plan(wanted, quantize)
+        plan = _plan(wanted, quantize, layers=config.num_hidden_layers, tied=tied)
         size = sum(tensor.size for tensor in plan)
         _check_room(target, size)
         if not dry_run:
@@ -139,28 +143,18 @@ class _Tensor:
         return int(-self.size % GGUF_DEFAULT_ALIGNMENT)
 
 
-def _plan(wanted: dict[str, Source], quantize: Quantization) -> list[_Tensor]:
+def _plan(
+    wanted: dict[str, Source], quantize: Quantization, *, layers: int, tied: bool
+) -> list[_Tensor]:
     from gguf import GGML_QUANT_SIZES
 
     plan = []
     for name, source in wanted.items():
-        tensor_type = _tensor_type(name, source, quantize)
-        weights, block = GGML_QUANT_SIZES[tensor_type]
+        kind = tensor_type(name, source.shape, quantize, layers=layers, tied=tied)
+        weights, block = GGML_QUANT_SIZES[kind]
         size = math.prod(source.shape) // weights * block
-        plan.append(_Tensor(name, source, tensor_type, size))
+        plan.append(_Tensor(name, source, kind, size))
     return plan
-
-
-def _tensor_type(name: str, source: Source, quantize: Quantization) -> "GGMLQuantizationType":
-    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
-
-    if len(source.shape) == 1:
-        return GGMLQuantizationType.F32
-    wanted = GGMLQuantizationType[quantize.upper()]
-    if wanted == GGMLQuantizationType.Q4_0 and name == "output.weight":
-        wanted = GGMLQuantizationType.Q8_0
-    weights, _ = GGML_QUANT_SIZES[wanted]
-    return wanted if source.shape[-1] % weights == 0 else GGMLQuantizationType.F16
 
 
 def _check_room(target: Path, size: int) -> None:
@@ -264,7 +258,7 @@ def _encode(rows: "torch.Tensor", tensor: _Tensor, padding: int) -> bytes:
     if tensor.source.head_dim:
         columns = values.reshape(len(values), -1).contiguous()  # a bias has one
         values = unpermute(columns, tensor.source.head_dim).reshape(values.shape)
-    data: bytes = gguf.quants.quantize(values.contiguous().numpy(), tensor.type).tobytes()
+    data = quantize_rows(values.contiguous().numpy(), tensor.type)
     if rows.is_contiguous():
         forget(raw_bytes(rows))
     return data + bytes(padding)

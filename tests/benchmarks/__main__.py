@@ -12,11 +12,11 @@ for name in (
     "indexing",
     "reading",
     "ocr",
-    "sha256",
-    "tokenizing",
+    "model_prep.sha256",
+    "model_prep.tokenizing",
     "throughput",
-    "merge",
-    "training",
+    "model_prep.merge",
+    "model_prep.training",
 ):
     print(f"== {name}")
     runpy.run_module(f"tests.benchmarks.{name}", run_name="__main__")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from model_prep.errors import (
     ModelPrepError,
     TokenizerError,
 )
+from model_prep.gguf import quantization
 from model_prep.gguf.exporter import export_gguf
 from tests.model_prep.gguf.llama_server import LlamaServer
 from tests.model_prep.lines import ODD, some_lines
@@ -143,6 +145,56 @@ def test_weights_are_those_of_the_folder(quantize: str, model: Path, tmp_path: P
     assert LlamaServer(done.path).complete("你好", 4)
 
 
+@pytest.mark.parametrize(
+    ("quantize", "bulk", "rounding"),
+    [("q4_k_m", "Q4_K", 0.09), ("q5_k_m", "Q5_K", 0.045), ("q6_k", "Q6_K", 0.025)],
+)
+def test_k_quants(
+    quantize: str, bulk: str, rounding: float, trained: Tokenizers, tmp_path: Path
+) -> None:
+    """Types as in llama.cpp's own files, read by the package gguf and by llama.cpp."""
+    from gguf import GGUFReader
+    from gguf.quants import dequantize
+
+    sizes: dict[str, Any] = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 9}
+    folder = make_llama(tmp_path / "model", trained.llama, **sizes)
+    done = export_gguf(folder, tmp_path / "x.gguf", quantize=quantize)  # type: ignore[arg-type]
+    tensors = {tensor.name: tensor for tensor in GGUFReader(done.path).tensors}
+    kinds = {name: tensor.tensor_type.name for name, tensor in tensors.items()}
+    down = [kinds[f"blk.{layer}.ffn_down.weight"] for layer in range(9)]
+    finer = [layer in (0, 3, 6, 7, 8) for layer in range(9)]
+    assert down == ["Q6_K" if one and quantize != "q6_k" else bulk for one in finer]
+    assert down == [kinds[f"blk.{layer}.attn_v.weight"] for layer in range(9)]
+    assert {kinds[f"blk.{layer}.ffn_up.weight"] for layer in range(9)} == {bulk}
+    assert (kinds["output.weight"], kinds["token_embd.weight"]) == ("Q6_K", bulk)
+    assert sum(tensor.n_bytes for tensor in tensors.values()) == done.size
+    with open_checkpoint(folder) as checkpoint:
+        weights = checkpoint.read("model.layers.4.mlp.up_proj.weight").float().numpy()
+    held = tensors["blk.4.ffn_up.weight"]
+    error = dequantize(held.data, held.tensor_type) - weights
+    assert 0 < np.sqrt((error**2).mean() / (weights**2).mean()) < rounding
+    assert LlamaServer(done.path).complete("你好", 4)
+
+
+def test_k_quants_of_rows_that_their_blocks_do_not_divide(model: Path, tmp_path: Path) -> None:
+    from gguf import GGUFReader
+
+    done = export_gguf(model, tmp_path / "x.gguf", quantize="q4_k_m")
+    kinds = {tensor.name: tensor.tensor_type.name for tensor in GGUFReader(done.path).tensors}
+    assert (kinds["blk.0.attn_q.weight"], kinds["output.weight"]) == ("Q5_0", "Q8_0")
+    assert LlamaServer(done.path).complete("你好", 4)
+
+
+def test_k_quants_without_their_function(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "xllamacpp.xllamacpp", None)
+    quantization._quantize_chunk.cache_clear()
+    with pytest.raises(ModelPrepError, match="choose --quantize q8_0 or q4_0"):
+        export_gguf(model, tmp_path / "x.gguf", quantize="q4_k_m")
+    assert not list(tmp_path.iterdir())
+
+
 def test_rows_that_no_block_divides_stay_float16(trained: Tokenizers, tmp_path: Path) -> None:
     from gguf import GGMLQuantizationType, GGUFReader
 
@@ -256,8 +308,8 @@ def test_an_interrupted_export_leaves_nothing(model: Path, tmp_path: Path) -> No
 
 
 def test_an_unknown_quantization_from_python(model: Path) -> None:
-    with pytest.raises(ModelPrepError, match="choose one of f16, q8_0, q4_0"):
-        export_gguf(model, quantize="q4_k_m")  # type: ignore[arg-type]
+    with pytest.raises(ModelPrepError, match="choose one of f16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0"):
+        export_gguf(model, quantize="q2_k")  # type: ignore[arg-type]
 
 
 def test_the_command(model: Path, tmp_path: Path) -> None:
@@ -271,5 +323,5 @@ def test_the_command(model: Path, tmp_path: Path) -> None:
     again = CliRunner().invoke(app, arguments)
     assert (again.exit_code, again.stderr.count("\n")) == (1, 1)
     assert "x.gguf exists" in again.stderr
-    unknown = CliRunner().invoke(app, [*arguments[:-1], "q4_k_m"])
+    unknown = CliRunner().invoke(app, [*arguments[:-1], "q2_k"])
     assert unknown.exit_code == 2

@@ -84,7 +84,7 @@ def test_uploads_and_indexing_survive(home: Path) -> None:
             killer.join()
     assert acknowledged
     with server() as (_, url):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not acknowledged <= names(url):
             assert time.monotonic() < deadline, acknowledged - names(url)
             time.sleep(0.1)
@@ -113,7 +113,7 @@ def test_replacements_survive(home: Path) -> None:
             killer.join()
         assert acknowledged
         with server() as (_, url):
-            incoming, deadline = home / "indexes/a/incoming", time.monotonic() + 60
+            incoming, deadline = home / "indexes/a/incoming", time.monotonic() + 300
             while list(incoming.iterdir()):
                 assert time.monotonic() < deadline
                 time.sleep(0.1)

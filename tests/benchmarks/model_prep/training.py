@@ -8,8 +8,8 @@ sample in a row, padded to the longest of its batch: what packing gains. On a GP
 liger-kernel, "liger" is bare with its kernels. A step is the mean from the
 end of the fifth to the end of the last: loading and saving are not in it. Processor time, that of
 all threads, tells more than the clock on a machine that does other work too.
-    python -m tests.benchmarks.training [--rounds 5] [--steps 35] [--threads 1]
-    python -m tests.benchmarks.training --gpu [--shape 1.5b|7b]    (bfloat16, then 4 bits)
+    python -m tests.benchmarks.model_prep.training [--rounds 5] [--steps 35] [--threads 1]
+    python -m tests.benchmarks.model_prep.training --gpu [--shape 1.5b|7b]   (bfloat16, then 4 bits)
 """
 
 import argparse
@@ -192,7 +192,13 @@ def write_data(job: Job, data: Path) -> None:
 
 
 def in_a_process(job: Job, threads: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.benchmarks.training", "--job", json.dumps(asdict(job))]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.model_prep.training",
+        "--job",
+        json.dumps(asdict(job)),
+    ]
     more = {"OMP_NUM_THREADS": str(threads), "RAG_APP_HOME": job.folder}
     # glibc would give memory back and take it again at each step, as chance has it: 3 % of a step.
     more |= {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**33)}

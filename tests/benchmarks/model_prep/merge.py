@@ -3,7 +3,8 @@
 Weights are random float16; the LoRAs are of r=8 and r=64 with whole embeddings, as Chinese-Alpaca-
 Plus is merged. Peak resident memory is the kernel's own mark of the merging process (VmHWM).
 About 43 GB of disk are needed, and all is deleted at the end.
-    python -m tests.benchmarks.merge [--folder DIR] [--layers 32] [--output-type huggingface|pth]
+    python -m tests.benchmarks.model_prep.merge [--folder DIR] [--layers 32]
+        [--output-type huggingface|pth]
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Characters a second of the exact tokenizer, and of SentencePiece alone, on the same text.
 
-Run: python -m tests.benchmarks.tokenizing [FOLDER OF TEST DATA]
+Run: python -m tests.benchmarks.model_prep.tokenizing [FOLDER OF TEST DATA]
 """
 
 import os

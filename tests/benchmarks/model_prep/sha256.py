@@ -2,7 +2,7 @@
 
 Both hash the same files from memory and take turns: one file, then several, which openssl hashes
 one after the other when it is given all of them.
-    python -m tests.benchmarks.sha256 [--megabytes N] [--rounds N]
+    python -m tests.benchmarks.model_prep.sha256 [--megabytes N] [--rounds N]
 """
 
 import argparse
