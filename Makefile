@@ -34,8 +34,9 @@ ask: models
 	@$(VENV)/bin/rag-app index docs_corpus --index docs_corpus || [ $$? -eq 3 ]
 	@$(VENV)/bin/rag-app ask "$(Q)" --index docs_corpus
 
+# On two cores whatever the machine has: each process may hold a language model.
 test: models $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 # Without the real models and what takes long: every room, on all cores, each with one thread.
 test-quick: $(VENV)/.installed-dev

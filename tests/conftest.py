@@ -15,6 +15,9 @@ from tests.tokenizers import PUBLISHED, Tokenizers, published_tokenizers, traine
 REAL_HOME = os.environ.get("RAG_APP_HOME")
 
 
+_LONG = ("model", "slow")
+"""Marks, of what takes longest first."""
+
 # Where the tests run in the background, the shell has them ignore what Ctrl-C sends, and what they
 # start would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -22,6 +25,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # No test asserts on a clock: a busy machine may stop for as long as it likes.
 settings.register_profile("unclocked", parent=settings.default, deadline=None)
 settings.load_profile("unclocked")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process is left with it at the end."""
+    items.sort(key=lambda item: [item.get_closest_marker(mark) is None for mark in _LONG])
 
 
 @pytest.fixture(autouse=True)
