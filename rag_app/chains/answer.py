@@ -12,6 +12,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
+from rag_app.chains.amounts import AmountAlone
 from rag_app.chains.bare_question import bare_question
 from rag_app.chains.budget import Budget, pack
 from rag_app.chains.citations import Citation, cite
@@ -136,13 +137,23 @@ class _Reading:
         question = self.question.text
         return self.reader.prompts.messages(task, self.language, question=question, **values)
 
-    def first_call(self, context: str, step: int) -> Call[Answer]:
-        return Call(
+    def first_answer(
+        self, context: str, step: int, *, shown: bool = True
+    ) -> Generator[Any, Any, str]:
+        """Ask the question; return the answer, shown as it comes, empty where there is none."""
+        amount = AmountAlone(self.question.text)
+        call = Call(
             self.llm,
             self.prompt("answer", context=context),
-            lambda text: Answer(text=text, step=step),
+            lambda text: Answer(text=amount.feed(text), step=step),
             withhold=NO_ANSWER[self.language],
         )
+        reply = yield call if shown else replace(call, piece=None)
+        if not shown:
+            amount.feed(reply)
+        if (rest := amount.close()) and shown:
+            yield Answer(text=rest, step=step)
+        return "" if _says_no_answer(reply) else amount.text.strip()
 
     def judged(
         self, context: str, citations: Sequence[Citation]
@@ -181,9 +192,7 @@ class _Reading:
         if self.refuses(signals):
             return _Found("", signals)
         withheld = not shown or self.refuses(replace(signals, supported=False))
-        call = self.first_call(context, step)
-        reply = yield replace(call, piece=None) if withheld else call
-        text = "" if _says_no_answer(reply) else reply
+        text = yield from self.first_answer(context, step, shown=not withheld)
         supported = Answer(text=text, citations=tuple(citations)).supported
         signals = replace(signals, supported=supported)
         found = _Found("" if self.refuses(signals) else text, signals)
@@ -240,8 +249,7 @@ def _refine(reading: _Reading) -> Steps[Answer]:
         given += group.citations
         yield Answer(reading.question.text, citations=group.citations, notes=group.notes)
         if not answer:
-            reply = yield reading.first_call(group.context, step)
-            answer = "" if _says_no_answer(reply) else reply
+            answer = yield from reading.first_answer(group.context, step)
             continue
         values = {"context": group.context, "answer": answer}
         reply = yield Call(reading.llm, reading.prompt("refine_answer", **values))

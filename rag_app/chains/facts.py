@@ -10,17 +10,17 @@ from rag_app.index.store.terms import fold
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _WORD = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9]*(?:[-_.+&/][A-Za-z0-9]+)*")
 _PARTS = re.compile(r"[-_.+&/]")
-_UNITS = (
+UNITS = (
     "%|‰|个百分点|平方米|平方公里|立方米|公里|千米|厘米|毫米|微米|米|公顷|亩|公斤|千克|毫克|克|吨|斤"
     "|千瓦时|千瓦|兆瓦|瓦|千伏|伏|毫安|安|兆帕|千帕|帕|转|分贝|摄氏度|度|°c|毫升|升"
     "|小时|分钟|秒|天|日|周|个月|月|年|岁|美元|欧元|元|角"
     "|(?:kg|mg|g|km|cm|mm|m|kw|w|kv|v|mb|gb|tb|kb|ms|s|h)(?![a-z])"
 )
-_NUMBER = re.compile(rf"(\d+(?:[.:]\d+)*)\s*([万亿]?)(?:个(?=小时))?\s*({_UNITS})?")
+_NUMBER = re.compile(rf"(\d+(?:[.:]\d+)*)\s*([万亿]?)(?:个(?=小时))?\s*({UNITS})?")
 _DIGITS = "零〇一二两三四五六七八九十百千万亿"
 _NUMERAL = re.compile(
     rf"百分之[{_DIGITS}点]+|[{_DIGITS}]{{2,}}(?:点[{_DIGITS}]+)?"
-    rf"|(?<=第)[{_DIGITS}]|[{_DIGITS}](?=(?:{_UNITS}|[倍名人次项条款]))"
+    rf"|(?<=第)[{_DIGITS}]|[{_DIGITS}](?=(?:{UNITS}|[倍名人次项条款]))"
 )
 """Chinese numbers; one alone, as in 一般 or 统一, only before a unit."""
 _TITLE = re.compile(r"[《「『〈]([^》」』〉\n]{1,60})[》」』〉]")

@@ -127,6 +127,18 @@ def test_streamed_pieces_add_up_and_a_refusal_is_never_shown() -> None:
     assert whole.text == "病逝于当涂。"
 
 
+@pytest.mark.parametrize("judgements", [None, (4.0,), (1.6,)])
+def test_an_amount_is_shown_alone(judgements: tuple[float] | None) -> None:
+    moon = passage("月球每年远离地球约3.8厘米。")
+    replies = ["每年远离地球约3.8厘米。"]
+    llm = (
+        judging(*judgements, replies=replies) if judgements else ScriptedChatModel(replies=replies)
+    )
+    pieces = list(answer_chain(llm).stream(Question("月球每年远离地球多少？", [moon])))
+    assert "".join(piece.text for piece in pieces) == "约3.8厘米"
+    assert sum(pieces[1:], pieces[0]).supported
+
+
 async def test_async_gives_the_same() -> None:
     llm = ScriptedChatModel(replies=["病逝于当涂。", UNCHANGED["zh"]])
     chain = answer_chain(llm, step_tokens=1)
@@ -263,7 +275,7 @@ def test_a_name_may_stand_in_another_passage_of_the_document() -> None:
     other = passage("E21表示冷凝器堵塞，请清洗过滤器。", 5)
 
     def answered(asked: str, *read: Document) -> bool:
-        llm = judging(NO_IDEA, YES, replies=["请清洗过滤器。"])
+        llm = judging(NO_IDEA, 3.0, replies=["请清洗过滤器。"])
         return bool(run(llm, *read, question=asked).answered)
 
     assert answered("WM-800显示E21怎么办？", title, codes)

@@ -1,0 +1,57 @@
+"""Answers to questions for an amount, without the words of the question."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_app.chains.amounts import AmountAlone
+
+
+def alone(question: str, *pieces: str) -> str:
+    answer = AmountAlone(question)
+    shown = "".join(answer.feed(piece) for piece in pieces) + answer.close()
+    assert shown == answer.text
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "left"),
+    [
+        ("月球每年远离地球多少？", "每年远离地球约3.8厘米。", "约3.8厘米"),
+        ("感冒颗粒两次用药至少要间隔多久？", "两次用药应间隔至少六小时。", "六小时"),
+        ("2023年WM-800卖了多少台？", "2023年卖了85台。", "85台"),
+        ("白鹭河第一次治理花了几年？", "白鹭河第一次治理花了五年。", "五年"),
+        ("公共自行车多少分钟以内免费？", "前40分钟免费", "前40分钟"),
+        ("造一張桃花箋要經過多少道工序？", "要经过七十二道工序", "七十二道"),
+    ],
+)
+def test_the_question_is_left_out(question: str, said: str, left: str) -> None:
+    assert alone(question, said) == alone(question, *said) == left
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("白鹭河有多长？", "三十二公里。他们很好。"),
+        ("滤芯多久换一次？", "每36个月更换一次"),  # no unit would be left at the end
+        ("12人用了多少天？", "123天"),
+        ("费用是多少？", "住宿300元；餐补120元。"),
+        ("几乎没有人的村子叫什么？", "几乎没有人的3号村"),
+        ("请详细介绍月球每年远离地球多少。", "每年远离地球约3.8厘米。"),
+        ("张三的父亲是谁？", "张三的父亲是张三丰。"),
+        ("How many cups are there?", "There are 3 cups."),
+    ],
+)
+def test_other_answers_stay_as_they_are(question: str, said: str) -> None:
+    assert alone(question, *said).removesuffix("。") == said.removesuffix("。")
+
+
+@given(
+    st.sampled_from(["月球每年远离地球多少？", "过滤器多久清洗一次？", "他是谁？"]),
+    st.text("月球每年远离地约3十。\n厘米清洗一次，"),
+    st.integers(0, 20),
+)
+def test_what_is_left_is_a_part_of_the_answer(question: str, said: str, place: int) -> None:
+    left = alone(question, said[:place], said[place:])
+    assert left in said
+    assert left == alone(question, said)
