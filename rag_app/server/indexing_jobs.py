@@ -229,7 +229,12 @@ class IndexingJobs:
             if time.monotonic() - started > limit:
                 msg = f"it took longer than {limit:g} seconds (RAG_APP_JOB_SECONDS)"
                 raise TimeoutError(msg)
-            note(documents=now.documents, total=now.total, passages=now.chunks)
+            note(
+                documents=now.documents,
+                total=now.total,
+                passages=now.chunks,
+                estimate=now.estimate,
+            )
 
         note(status="running")
         uploads.attempt(folder)

@@ -248,6 +248,7 @@ _JOB = {
     "status": "done",
     "documents": 2,
     "passages": 17,
+    "estimate": 17,
     "added": ["李白.txt"],
     "updated": [],
     "unchanged": 0,
@@ -267,6 +268,7 @@ class Job(BaseModel):
     status: Literal["queued", "running", "done", "failed", "cancelled"] = "queued"
     documents: int = Field(default=0, description="Files looked at so far.")
     passages: int = Field(default=0, description="Passages embedded so far.")
+    estimate: int = Field(default=0, description="Passages there are, about; 0: not known.")
     added: list[str] = []
     updated: list[str] = []
     unchanged: int = 0

@@ -168,6 +168,7 @@ export const api = {
   removeDocument: (index, id) => json("DELETE", at(index, "documents", id)),
   text: (index, id, signal) => json("GET", at(index, "documents", id, "text"), undefined, signal),
   job: (id) => json("GET", `/v1/jobs/${encodeURIComponent(id)}`),
+  cancelJob: (id) => json("DELETE", `/v1/jobs/${encodeURIComponent(id)}`),
   jobEvents: (id) => stream("GET", `/v1/jobs/${encodeURIComponent(id)}/events`),
   chat: (body, signal) => stream("POST", "/v1/chat/completions", body, signal),
   summary: (index, id, body, signal) =>

@@ -1,10 +1,10 @@
 // The conversation: questions, streamed answers, stopping and retrying.
 
 import { ApiError, api, streamError } from "/static/api.js";
-import { $, confirm, line } from "/static/dom.js";
+import { $, confirm, line, save } from "/static/dom.js";
 import { number, t } from "/static/i18n.js";
 import { conversations, emit, on, settings, state } from "/static/store.js";
-import { withoutMarks } from "/static/text.js";
+import { markdown, withoutMarks } from "/static/text.js";
 import { scrollDown, scrollToEnd, textButton, view, viewOf } from "/static/turns.js";
 
 /** Turns sent along with a question, and characters of each. */
@@ -35,6 +35,7 @@ export function startChat() {
   question.addEventListener("input", grow);
   $("stop").addEventListener("click", stop);
   $("new-chat").addEventListener("click", newConversation);
+  $("export-chat").addEventListener("click", exportChat);
   on("index", changeIndex);
   on("forget", (index) => index === state.index && stop());
   on("documents", showPlace);
@@ -70,7 +71,7 @@ function showPlace() {
   const key = ready ? "placeholder" : "placeholderEmpty";
   $("question").placeholder = t(key, { index: state.index });
   $("composer-hint").textContent = t("hint");
-  $("new-chat").hidden = turns.length === 0;
+  $("new-chat").hidden = $("export-chat").hidden = turns.length === 0;
 }
 
 function grow() {
@@ -186,6 +187,8 @@ function take(turn, chunk) {
   }
   if (rag.notes?.length) turn.notes.push(...rag.notes);
   if (rag.answered === false) turn.answered = false;
+  if (rag.confidence) turn.confidence = rag.confidence;
+  if (rag.evidence) turn.evidence = rag.evidence;
   if (rag.replace) turn.text = "";
   const delta = choice?.delta?.content ?? "";
   if (delta && !turn.text) $("status").textContent = t("writing");
@@ -225,7 +228,7 @@ function showRunning(busy) {
   $("send").hidden = busy;
   $("stop").hidden = !busy;
   $("messages").setAttribute("aria-busy", String(busy));
-  $("new-chat").hidden = busy || turns.length === 0;
+  $("new-chat").hidden = $("export-chat").hidden = busy || turns.length === 0;
   if (busy) showLast();
 }
 
@@ -234,6 +237,13 @@ function keep() {
   const mine = turns.filter((turn) => own.has(turn.id));
   if (!mine.length && !removed.size) return;
   if (!conversations.merge(place, mine, removed)) line($("composer-error"), t("errorStorage"));
+}
+
+/** Save the whole conversation as Markdown, each answer with its sources. */
+function exportChat() {
+  const answers = turns.filter((turn) => turn.text);
+  const parts = answers.map((turn) => markdown(turn.question, turn.text, turn.citations, turn.answered));
+  save(place, parts.join("\n"));
 }
 
 async function newConversation() {

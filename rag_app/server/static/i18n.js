@@ -31,6 +31,22 @@ const zh = {
   stop: "停止",
   retry: "重新回答",
   newChat: "新对话",
+  sure: "可靠 · {n}%",
+  doubtful: "存疑 · {n}%",
+  refused: "没有把握 · {n}%",
+  why: "依据",
+  carriedBy: "支持这个回答的原文：",
+  reasonRelevance: "最相关的段落含有答案的可能性为 {n}%",
+  reasonJudgedYes: "模型判断这些段落回答了问题",
+  reasonJudgedNo: "模型判断这些段落没有回答问题",
+  reasonUnmatched: "段落里没有：{terms}",
+  reasonSupported: "有段落包含回答的词句",
+  reasonUnsupported: "没有段落包含回答的词句，请核对",
+  cancelJob: "取消处理 {names}",
+  timeLeft: "，还需约 {time}",
+  seconds: "{n} 秒",
+  minutes: "{n} 分钟",
+  exportChat: "导出对话",
   copy: "复制",
   copied: "已复制",
   download: "下载 .md",
@@ -186,6 +202,22 @@ const en = {
   stop: "Stop",
   retry: "Answer again",
   newChat: "New conversation",
+  sure: "Sure · {n}%",
+  doubtful: "Doubtful · {n}%",
+  refused: "Not sure enough · {n}%",
+  why: "Why",
+  carriedBy: "The sentence that carries this answer:",
+  reasonRelevance: "The best passage holds an answer with {n}% probability",
+  reasonJudgedYes: "The model judges that the passages answer the question",
+  reasonJudgedNo: "The model judges that the passages do not answer the question",
+  reasonUnmatched: "The passages lack: {terms}",
+  reasonSupported: "A passage holds the answer's words",
+  reasonUnsupported: "No passage holds the answer's words; check it",
+  cancelJob: "Stop reading {names}",
+  timeLeft: ", about {time} left",
+  seconds: "{n} s",
+  minutes: "{n} min",
+  exportChat: "Export",
   copy: "Copy",
   copied: "Copied",
   download: "Download .md",
@@ -348,6 +380,12 @@ const NOTES = [
 /** A number as people of the language write it. */
 export function number(value) {
   return new Intl.NumberFormat(language === "zh" ? "zh-CN" : "en").format(value);
+}
+
+/** A duration in seconds for people. */
+export function duration(seconds) {
+  if (seconds < 60) return t("seconds", { n: number(Math.max(1, Math.round(seconds))) });
+  return t("minutes", { n: number(Math.round(seconds / 60)) });
 }
 
 /** A size in bytes for people. */

@@ -3,6 +3,7 @@
 import { $, copy, el, icon, line, save } from "/static/dom.js";
 import { number, t, translateNote } from "/static/i18n.js";
 import { markdown, percent, placeOf, renderText } from "/static/text.js";
+import { explain, trust } from "/static/trust.js";
 import { showCitation } from "/static/viewer.js";
 
 const SHOWN_SOURCES = 4;
@@ -56,9 +57,10 @@ function markButton(turn, marker) {
   const label = t("citation", { n: marker, place: placeOf(citation) });
   const button = el(
     "button",
-    { type: "button", class: "citation", "data-testid": "citation", "aria-label": label, title: label },
+    { type: "button", class: "citation", "data-testid": "citation", "aria-label": label },
     String(marker),
   );
+  explain(button, citation);
   button.addEventListener("click", () => showCitation(citation, button));
   return button;
 }
@@ -73,6 +75,8 @@ function footOf(turn) {
   if (turn.notes.length) {
     parts.push(el("ul", { class: "notes" }, ...turn.notes.map((note) => el("li", {}, translateNote(note)))));
   }
+  const sure = trust(turn);
+  if (sure) parts.push(sure);
   if (turn.citations.length && turn.status !== "failed") parts.push(sources(turn));
   parts.push(actions(turn));
   return parts;

@@ -2,11 +2,13 @@
 
 import { ApiError, api, upload } from "/static/api.js";
 import { $, el, icon, line } from "/static/dom.js";
-import { bytes, number, t } from "/static/i18n.js";
+import { bytes, duration, number, t } from "/static/i18n.js";
 import { createIndex } from "/static/indexes.js";
 import { emit, jobs, on, state } from "/static/store.js";
 
 const RETRY_MS = 1500;
+/** How long a job must run before its speed is believed. */
+const KNOWN_MS = 2000;
 const SPELLINGS = ["htm", "xhtml", "markdown", "text"];
 
 export function startUploads() {
@@ -157,12 +159,14 @@ function namesOf(files) {
 
 /** Show a job until it ends, also after the connection or the page was lost. */
 async function follow({ id, index, names }, card, first = null) {
-  if (first) showJob(first, names, card);
+  card.cancel(() => cancelJob(id, card), t("cancelJob", { names }));
+  const left = timeLeft();
+  if (first) showJob(first, names, card, left);
   for (let ended = first && isOver(first); !ended; ) {
     try {
       for await (const job of api.jobEvents(id)) {
         if (job.error && !job.status) continue;
-        showJob(job, names, card);
+        showJob(job, names, card, left);
         ended = isOver(job);
         if (ended) break;
       }
@@ -187,7 +191,38 @@ async function follow({ id, index, names }, card, first = null) {
 const isOver = (job) => ["done", "failed", "cancelled"].includes(job.status);
 const pause = () => new Promise((resolve) => setTimeout(resolve, RETRY_MS));
 
-function showJob(job, names, card) {
+/** Cancel a job; the events of the job say what became of it. */
+async function cancelJob(id, card) {
+  card.cancel(null);
+  try {
+    await api.cancelJob(id);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status !== 404) card.show(error.message, null);
+  }
+}
+
+/** A function from a job's share to what is said of the time it will take, once that shows. */
+function timeLeft() {
+  let begun = null;
+  return (share) => {
+    const now = performance.now();
+    if (share === null) return "";
+    begun ??= { now, share };
+    const done = share - begun.share;
+    const seconds = ((now - begun.now) / 1000) * ((1 - share) / done);
+    if (now - begun.now < KNOWN_MS || done <= 0) return "";
+    return t("timeLeft", { time: duration(seconds) });
+  };
+}
+
+/** How much of a job is done, 0 to 1; null where nothing tells. */
+function shareOf(job) {
+  if (job.estimate) return Math.min(job.passages / job.estimate, 1);
+  return job.total ? job.documents / job.total : null;
+}
+
+function showJob(job, names, card, left) {
   if (job.status === "queued") return card.show(t("queued", { names }), null);
   if (job.status === "failed") {
     return card.end(t("jobFailedWhole", { reason: job.error ?? "?" }), true);
@@ -201,7 +236,8 @@ function showJob(job, names, card) {
     passages: number(job.passages ?? 0),
   };
   const key = job.passages ? "indexingPassages" : "indexing";
-  return card.show(t(key, values), job.total ? job.documents / job.total : null);
+  const share = shareOf(job);
+  return card.show(t(key, values) + left(share), share);
 }
 
 function showResult(job, card) {
