@@ -47,6 +47,8 @@ class Question:
     passages: Sequence[Document]
     asked: str = ""
     """As it was asked, where ``text`` is a translation: that is no witness of names."""
+    style: str = ""
+    """How the answer is to be written."""
 
     @property
     def translated(self) -> bool:
@@ -133,9 +135,10 @@ class _Reading:
         """All passages, best first."""
         return cite(self.question.passages)
 
-    def prompt(self, task: Task, **values: str) -> list[BaseMessage]:
-        question = self.question.text
-        return self.reader.prompts.messages(task, self.language, question=question, **values)
+    def prompt(self, task: Task, *, style: str | None = None, **values: str) -> list[BaseMessage]:
+        values["question"] = self.question.text
+        style = self.question.style if style is None else style
+        return self.reader.prompts.messages(task, self.language, style=style, **values)
 
     def first_answer(
         self, context: str, step: int, *, shown: bool = True
@@ -162,7 +165,7 @@ class _Reading:
         judgement = None
         if can_judge(self.llm):
             judge = self.reader.prompts.text("judge_answer", self.language)
-            prompt = asked_to_judge(self.prompt("answer", context=context), judge)
+            prompt = asked_to_judge(self.prompt("answer", context=context, style=""), judge)
             judgement = yield Invoke(judge_chain(self.llm), prompt)
         asked = self.question.asked or self.question.text
         lacking = sorted(unmatched(bare_question(asked), context, self._documents(citations)))

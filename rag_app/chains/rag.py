@@ -35,6 +35,9 @@ from rag_app.settings import DEFAULTS, AnswerChain
 TURNS = 3
 """Questions with their answers that are looked back on."""
 
+LONGEST_STYLE = 600
+"""Characters of the system messages that are read, which say how the answer is to be written."""
+
 _LONGEST = 300
 """Characters of an earlier turn that are read: what is meant by "it" stands at its beginning."""
 
@@ -92,6 +95,22 @@ class Conversation:
         """What was said before, as far as it is looked back on."""
         said = [message for message in self.history if message.type in ("human", "ai")]
         return said[-2 * TURNS :]
+
+    @property
+    def style(self) -> str:
+        """How the answer is to be written: what system messages say, as far as it is read."""
+        return self._system[:LONGEST_STYLE].strip()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of it is passed over."""
+        if len(self._system) <= LONGEST_STYLE:
+            return ()
+        return (f"of the system messages the first {LONGEST_STYLE} characters were read",)
+
+    @property
+    def _system(self) -> str:
+        return "\n".join(one.text.strip() for one in self.history if one.type == "system").strip()
 
 
 def rag_chain(
@@ -168,9 +187,10 @@ def rag_chain(
         if not relevant and not can_judge(model):
             yield not_found(question, passages)
             return
-        if notes := lacking(relevant or likely[:1]):
-            yield Answer(question, notes=tuple(notes))
-        reading = reader.steps(Question(read_as, relevant or likely[:1], asked=question), model)
+        if notes := (*conversation.notes, *lacking(relevant or likely[:1])):
+            yield Answer(question, notes=notes)
+        read = Question(read_as, relevant or likely[:1], question, conversation.style)
+        reading = reader.steps(read, model)
         if read_as != question:
             reading = in_language_of(question, reading, model, templates)
         yield from reading

@@ -245,7 +245,7 @@ def _prompts_digest(given: Any) -> str:
     prompts = Prompts.of(given)
     texts = []
     for task, variables in VARIABLES.items():
-        if task == "system":  # every task's messages begin with it
+        if task in ("system", "style"):  # one begins all messages, the other is of none here
             continue
         values = {name: f"{{{name}}}" for name in variables if name != "unchanged"}
         for language in LANGUAGES:

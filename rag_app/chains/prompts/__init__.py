@@ -51,6 +51,7 @@ VARIABLES: Mapping[str, frozenset[str]] = {
     "system": frozenset(),
     "answer": frozenset({"context", "question"}),
     "refine_answer": frozenset({"context", "question", "answer", "unchanged"}),
+    "style": frozenset({"style"}),
     "judge_answer": frozenset(),
     "condense_question": frozenset({"context", "question"}),
     "translate_question": frozenset({"question"}),
@@ -99,9 +100,23 @@ class Prompts:
             return cls(_read(Path(prompts).expanduser()))
         return cls(prompts)
 
-    def messages(self, task: Task, language: Language, **values: str) -> list[BaseMessage]:
-        """Return the chat messages of a task; ``values`` may hold any text, braces included."""
-        parts = [("system", self.text("system", language)), ("human", self.text(task, language))]
+    def messages(
+        self, task: Task, language: Language, *, style: str = "", **values: str
+    ) -> list[BaseMessage]:
+        """Return the chat messages of a task; ``values`` may hold any text, braces included.
+
+        Args:
+            task: What to do.
+            language: Of the prompt.
+            style: How the reply is to be written; it stands last, so that what is kept of the
+                prompt before it serves all styles.
+            **values: Of the template's variables.
+        """
+        human = [self.text(task, language)]
+        if style:
+            human.append(self.text("style", language))
+            values["style"] = style
+        parts = [("system", self.text("system", language)), ("human", "\n\n".join(human))]
         template = ChatPromptTemplate.from_messages(parts)
         return template.format_messages(unchanged=UNCHANGED[language], **values)
 

@@ -1,7 +1,7 @@
 """Chat completions: the objects of OpenAI's API, the answers from documents in them, sources."""
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -19,9 +19,10 @@ from pydantic import BaseModel
 from rag_app.chains.citations import Citation, Evidence
 from rag_app.chains.confidence import Confidence
 from rag_app.chains.judgement import JUDGEMENT
-from rag_app.chains.results import Answer, Delta, adeltas
+from rag_app.chains.results import Answer, Delta, adeltas, replaces
 from rag_app.documents.text import language_of
 from rag_app.engine import RagApp
+from rag_app.models.llms.stop_strings import StopStrings
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import document_id, document_name
 from rag_app.server.schemas.completions import (
@@ -32,7 +33,7 @@ from rag_app.server.schemas.completions import (
     new_response,
 )
 
-_UNSUPPORTED = ("logprobs", "stop", "logit_bias", "presence_penalty", "frequency_penalty")
+_UNSUPPORTED = ("logprobs", "logit_bias", "presence_penalty", "frequency_penalty")
 """Options that answers from documents don't take."""
 _OPTIONS = (
     "k", "retriever", "within", "threshold",
@@ -270,7 +271,7 @@ class DocumentChat:
         ]
         request.refuse(*_UNSUPPORTED)
         if request.n != 1:
-            raise ApiError(400, "n is 1 where documents are asked", param="n")
+            raise ApiError(400, "n is 1 where documents are asked: they give one answer", param="n")
         if question.type != "human" or not question.text.strip():
             raise ApiError(400, "the last message must be a user's question", param="messages")
         request.check_max_tokens(engine.settings.reply_limit)
@@ -348,5 +349,19 @@ class DocumentChat:
         )
         config = RunnableConfig(callbacks=[self._calls])
         pieces = view.astream(self._question, self._history, config=config)
+        if request.stops:
+            pieces = _stopped(pieces, request.stops)
         async for delta in adeltas(pieces, marks=Answer.marker if request.wants_marks else None):
             yield delta
+
+
+async def _stopped(pieces: AsyncIterable[Answer], stops: Sequence[str]) -> AsyncIterator[Answer]:
+    """Yield the pieces of an answer, its text only up to the first of some strings."""
+    whole, ends = Answer(), StopStrings(stops)
+    async for piece in pieces:
+        if whole.text and replaces(whole, piece):
+            ends = StopStrings(stops)
+        whole += piece
+        yield replace(piece, text="" if ends.found else ends.feed(piece.text))
+    if rest := ends.close():
+        yield Answer(text=rest, step=whole.step)

@@ -31,9 +31,8 @@ router = APIRouter(prefix="/v1", tags=["OpenAI"])
 )
 async def responses(request: ResponseRequest, answers: Answers) -> Any:
     """Answer as a chat does, in the items and events of OpenAI's newer API; nothing is stored."""
-    chat = request.to_chat()
     with _own_params():
-        generation = await answers.generation(chat)
+        generation = await answers.generation(request.to_chat())
     response = ChatResponse(generation, request, request.model or answers.llm_id)
     with _own_params():
         return await answers.answer(response, stream=request.stream, form=ResponseEvents(response))

@@ -10,7 +10,15 @@ from langchain_core.messages.ai import UsageMetadata, add_usage
 from openai import types
 from openai.types import chat
 from openai.types.completion_usage import PromptTokensDetails
-from pydantic import BaseModel, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from rag_app.chains.citations import Evidence
 from rag_app.chains.confidence import Confidence
@@ -235,7 +243,7 @@ class ChatRequest(Sampling, DocumentOptions):
             min_length=1,
             max_length=1000,
             description="A model named `rag:INDEX` answers the last, and reads the turns before it "
-            "to understand it; system messages are for the language model alone.",
+            "to understand it; system messages say how its answer is to be written.",
         ),
     ]
     max_completion_tokens: int | None = Field(default=None, ge=1)
@@ -331,6 +339,20 @@ class ChatRequest(Sampling, DocumentOptions):
             self.refuse("tools")
         if (self.response_format or {}).get("type", "text") != "text":
             self.refuse("response_format")
+
+
+def chat_request(values: dict[str, Any]) -> ChatRequest:
+    """Return the chat that a request of another API asks for.
+
+    Raises:
+        ApiError: 400, one of the values is none of a chat.
+    """
+    try:
+        return ChatRequest.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        param = str(problem["loc"][0]) if problem["loc"] else None
+        raise ApiError(400, f"{param}: {problem['msg']}", param=param) from error
 
 
 class CompletionRequest(Sampling):

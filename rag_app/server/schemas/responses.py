@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from openai.types import responses
 from openai.types.responses.tool_choice_options import ToolChoiceOptions
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from rag_app.server.errors import ApiError
 from rag_app.server.schemas.completions import (
@@ -12,6 +12,7 @@ from rag_app.server.schemas.completions import (
     DocumentOptions,
     Grounds,
     OneOrMany,
+    chat_request,
 )
 from rag_app.server.schemas.indexes import PASSAGE, RequestBody, Text, example
 
@@ -163,10 +164,7 @@ class ResponseRequest(DocumentOptions):
             "tool_choice": _chat_choice(self.tool_choice),
             "response_format": self._chat_format(),
         }
-        try:
-            return ChatRequest.model_validate(values)
-        except ValidationError as error:  # together they are too many for a chat
-            raise ApiError(400, str(error.errors()[0]["msg"]), param="input") from error
+        return chat_request(values)
 
     def _messages(self) -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = []

@@ -324,3 +324,15 @@ async def test_what_a_providers_model_raises_is_one_line(error: Exception, reaso
         with pytest.raises(ModelError) as caught:
             await wait
         assert str(caught.value) == line
+
+
+def test_a_style_is_told_after_the_question_and_not_to_the_judge() -> None:
+    llm = JudgingChatModel(replies=["病逝于当涂。"], judgements=[2.0])
+    style = ("system", "用一句诗。")
+    chain = rag_chain(retriever(), llm)
+    answer = chain.invoke({"question": QUESTION, "history": [style]})
+    assert answer.answered
+    (prompt,), (judged,) = llm.prompts, llm.judged
+    assert prompt.index(DEATH.page_content) < prompt.index(QUESTION) < prompt.index("用一句诗。")
+    assert "用一句诗" not in judged
+    assert judged.startswith(prompt[: prompt.index(QUESTION) + len(QUESTION)])

@@ -436,7 +436,16 @@ def test_a_refined_answer_replaces_the_first(served: Served, client: httpx.Clien
 
 
 @pytest.mark.parametrize(
-    "more", [{"stop": "x"}, {"n": 2}, {"presence_penalty": 1}, MUST_CALL, {"logprobs": True}]
+    "more",
+    [
+        {"n": 2},
+        {"presence_penalty": 1},
+        {"frequency_penalty": -1},
+        {"logit_bias": {"5": 1}},
+        {"response_format": JSON},
+        MUST_CALL,
+        {"logprobs": True},
+    ],
 )
 def test_what_documents_cannot_answer_with(more: Any, client: httpx.Client) -> None:
     client.post("/v1/indexes", json={"name": "合同"})
@@ -444,6 +453,50 @@ def test_what_documents_cannot_answer_with(more: Any, client: httpx.Client) -> N
     answer = client.post("/v1/chat/completions", json=body)
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] in more
+
+
+@pytest.mark.parametrize(
+    ("stop", "shown"),
+    [
+        ("病", "李白在当涂[1]"),
+        (["逝。", "涂病"], "李白在当[1]"),
+        ("没有这些字", "李白在当涂病逝[1]。"),
+        ("。\n", "李白在当涂病逝[1]。"),
+        ("李", ""),
+    ],
+)
+def test_an_answer_from_documents_ends_before_a_stop(
+    stop: Any, shown: str, served: Served, client: httpx.Client
+) -> None:
+    upload(client, "合同", **{"李白.txt": "李白晚年投奔族叔，宝应元年在当涂病逝。"})
+    served.replies = ["李白在当涂病逝。"]
+    asked = [{"role": "user", "content": "李白在哪里病逝？"}]
+    body = {"model": "rag:合同", "messages": asked, "stop": stop, "marks": True}
+    (choice,) = client.post("/v1/chat/completions", json=body).json()["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == (shown, "stop")
+    text = client.post("/v1/chat/completions", json={**body, "stream": True}).text
+    told = [json.loads(e[6:]) for e in text.split("\n\n") if e.startswith("data: {")]
+    assert "".join(e["choices"][0]["delta"].get("content", "") for e in told) == shown
+
+
+def test_system_messages_say_how_documents_answer(served: Served, client: httpx.Client) -> None:
+    upload(client, "合同", **{"李白.txt": "李白晚年投奔族叔，宝应元年在当涂病逝。"})
+    served.replies = ["李白在当涂病逝。"]
+    style = {"role": "system", "content": "只用文言文。{question}"}
+    asked = {"role": "user", "content": "李白在哪里病逝？"}
+    body: Any = {"model": "rag:合同", "messages": [style, asked]}
+    answer = client.post("/v1/chat/completions", json=body).json()
+    assert "当涂" in answer["choices"][0]["message"]["content"]
+    plain = {**body, "messages": [asked]}
+    client.post("/v1/chat/completions", json=plain)
+    styled, unstyled = served.model.prompts
+    assert styled.startswith(unstyled)  # what is kept of the passages serves both
+    added = styled.removeprefix(unstyled)
+    assert style["content"] in added
+    assert "只能出自上面的资料" in added
+    body["messages"] = [{"role": "developer", "content": "很" * 5000}, asked]
+    long = client.post("/v1/chat/completions", json=body).json()
+    assert any("system messages" in note for note in long["rag"]["notes"])
 
 
 def test_an_answer_from_documents_that_is_cut_off_says_so(tiny: Served) -> None:
