@@ -20,7 +20,7 @@ from rag_app.server.indexing_jobs import IndexingJobs
 from rag_app.server.middleware.access import Access, SecurityMiddleware
 from rag_app.server.middleware.requests import Metrics, PathsMiddleware, RequestLogMiddleware
 from rag_app.server.queueing import Queues
-from rag_app.server.routes import completions, indexes, models, page, responses
+from rag_app.server.routes import completions, indexes, models, ollama, page, responses
 from rag_app.server.schemas import openapi
 from rag_app.settings import Settings
 
@@ -78,6 +78,8 @@ def create_app(
     refusals = openapi.errors(401, 403, 429)
     for router in (models.router, completions.router, responses.router, indexes.router, page.api):
         app.include_router(router, dependencies=[openapi.KEY], responses=refusals)
+    refusals = openapi.ollama_errors(401, 403, 429)
+    app.include_router(ollama.router, dependencies=[openapi.KEY], responses=refusals)
     app.include_router(page.router)
     page.mount(app)
     return app

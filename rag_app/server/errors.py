@@ -36,6 +36,8 @@ _STATUS: Mapping[type, int] = {
 }
 _log = logging.getLogger("rag_app.server")
 
+OLLAMA = "/api/"
+"""What the paths of Ollama's API begin with."""
 ONE, MANY = "(one)", "(many)"
 """How pydantic names the two forms of a field that is one or a list; clients don't."""
 _TYPES = {
@@ -90,6 +92,17 @@ def error_body(
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
+def ollama_body(body: dict[str, Any]) -> dict[str, Any]:
+    """Return an error as Ollama's API gives it: its message alone."""
+    return {"error": body["error"]["message"]}
+
+
+def response_to(path: str, status: int, body: dict[str, Any], headers: Any = None) -> JSONResponse:
+    """Return the response to a request for ``path`` that is an error, as its API gives them."""
+    shown = ollama_body(body) if path.startswith(OLLAMA) else body
+    return JSONResponse(shown, status, headers=dict(headers or {}))
+
+
 def status_of(error: BaseException) -> int:
     """Return the HTTP status that says who can correct ``error``."""
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
@@ -112,10 +125,6 @@ def body_of(error: BaseException) -> dict[str, Any]:
 def _public(message: str) -> str:
     """Return a message without the server's own folders: clients know indexes by name."""
     return message.replace(f"{indexes_folder()}{os.sep}", "")
-
-
-def _response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(body, status, headers=dict(headers or {}))
 
 
 def _unrouted(request: Request, error: StarletteHTTPException) -> ApiError:
@@ -154,16 +163,17 @@ def install(app: FastAPI) -> None:
         if not isinstance(error, ApiError):
             error = _unrouted(request, error)
         body = error_body(error.status_code, error.detail, code=error.code, param=error.param)
-        return _response(error.status_code, body, error.headers)
+        return response_to(request.url.path, error.status_code, body, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return _response(400, body_of(_invalid(request, error.errors()[0])))
+        body = body_of(_invalid(request, error.errors()[0]))
+        return response_to(request.url.path, 400, body)
 
-    async def other(_: Request, error: Exception) -> JSONResponse:
+    async def other(request: Request, error: Exception) -> JSONResponse:
         if (status := status_of(error)) == 500:
             _log.error("unexpected error", exc_info=error)
-        return _response(status, body_of(error))
+        return response_to(request.url.path, status, body_of(error))
 
     for kind in (RagAppError, TimeoutError, Exception):
         app.add_exception_handler(kind, other)

@@ -59,7 +59,7 @@ class LlmGeneration:
         request.refuse("logit_bias")
         self._notes: list[str] = []
         if isinstance(request, ChatRequest):
-            messages = request.to_messages(tools=_understands_tools(llm))
+            messages = request.to_messages(tools=understands_tools(llm))
             self._objects = ChatObjects(request, model)
         else:
             request.refuse("echo", "suffix")
@@ -71,10 +71,12 @@ class LlmGeneration:
         if isinstance(request, ChatRequest) and request.wants_tools:
             if getattr(llm, "follows_schemas", False):
                 tools = Tools(request.tools or (), request.tool_choice)
+                if tools.must_call:  # so there is no text to have a form
+                    options.pop("response_format", None)
                 if "response_format" in options:
                     msg = "response_format is for text: leave it or the tools out"
                     raise ApiError(400, msg, param="response_format")
-            elif _understands_tools(llm):
+            elif understands_tools(llm):
                 options |= {"tools": request.tools, "tool_choice": request.tool_choice}
             else:
                 note = "the tools were passed over: this model's backend calls none"
@@ -165,13 +167,13 @@ def options_of(request: Sampling, settings: Settings, llm: BaseChatModel) -> dic
         asked = max(alternatives, 1)
         chat = isinstance(request, ChatRequest)
         options |= {"logprobs": True, "top_logprobs": asked} if chat else {"logprobs": asked}
-    if isinstance(request, ChatRequest) and _understands_tools(llm):
+    if isinstance(request, ChatRequest) and understands_tools(llm):
         request.check_format()
         options["response_format"] = request.response_format
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _understands_tools(llm: Any) -> bool:
+def understands_tools(llm: Any) -> bool:
     """Return whether tools, their results and formats mean something to a model."""
     return getattr(llm, "follows_schemas", False) or getattr(llm, "calls_tools", False)
 

@@ -15,11 +15,10 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from pydantic import SecretStr
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_app.errors import SettingsError
-from rag_app.server.errors import ApiError, body_of
+from rag_app.server.errors import ApiError, body_of, response_to
 from rag_app.settings import Settings
 
 _OPEN = ("/", "/health", "/openapi.json")
@@ -306,7 +305,8 @@ class SecurityMiddleware:
                 self._check_key(scope, headers)
             limited = self._limited(scope, headers, receive)
         except ApiError as error:
-            response = JSONResponse(body_of(error), error.status_code, headers=error.headers)
+            body = body_of(error)
+            response = response_to(scope["path"], error.status_code, body, error.headers)
             await response(scope, receive, send)
             return
         await self._app(scope, limited, send)

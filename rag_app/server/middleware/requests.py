@@ -19,6 +19,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rag_app.server.errors import OLLAMA
+
 _log = logging.getLogger("rag_app.server")
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Of the request that is being answered."""
@@ -222,6 +224,10 @@ class PathsMiddleware:
         if scope["path"].partition("/")[2].partition("/")[0] in _OPENAI:
             path = f"/v1{scope['path']}"
             scope = {**scope, "path": path, "raw_path": path.encode()}
+        if scope["path"].startswith(OLLAMA):
+            # As Ollama reads every body, whatever it is said to be: its clients say nothing.
+            scope = {**scope, "headers": list(scope["headers"])}
+            MutableHeaders(scope=scope)["Content-Type"] = "application/json"
         if scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return

@@ -12,9 +12,9 @@ from fastapi import APIRouter, Request
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, embed_by_length
 from rag_app.models.embeddings.limits import mean, windows
 from rag_app.server.errors import ApiError
-from rag_app.server.index_registry import Registry
-from rag_app.server.middleware.requests import ServerMetrics
-from rag_app.server.queueing import ServerQueues
+from rag_app.server.index_registry import IndexRegistry, Registry
+from rag_app.server.middleware.requests import Metrics, ServerMetrics
+from rag_app.server.queueing import Queues, ServerQueues
 from rag_app.server.reranking import relevances
 from rag_app.server.schemas.models import (
     EmbeddingList,
@@ -31,7 +31,7 @@ from rag_app.server.schemas.openapi import errors
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
-_STARTED = int(time.time())
+STARTED = int(time.time())
 
 
 @router.get("/models", response_model_exclude_unset=True)
@@ -61,17 +61,8 @@ async def embeddings(
     metrics: ServerMetrics,
 ) -> dict[str, object]:
     """Return the vectors of texts by the embedding model, L2-normalized."""
+    vectors, tokens = await vectors_of(request, raw_request, registry, queues, metrics)
     name = registry.settings.embedding
-    if request.model not in (None, name, "default"):
-        raise no_model(str(request.model))
-    if any(not text.strip() for text in request.texts):
-        raise ApiError(400, "input holds an empty text", param="input")
-    model = await asyncio.to_thread(registry.embeddings, name)
-    if request.dimensions not in (None, model.dimension):
-        msg = f"dimensions is fixed for {name}: {model.dimension}"
-        raise ApiError(400, msg, param="dimensions")
-    vectors, tokens = await queues.embed(raw_request, partial(_embed, model, request))
-    metrics.count_tokens(tokens, 0)
     as_base64 = request.encoding_format == "base64"
     data = [
         {
@@ -116,6 +107,36 @@ async def rerank(
     count = getattr(model, "count_tokens", None)
     tokens = count([request.query, *texts]) if count else 0
     return Ranking(model=name, results=results, usage={"total_tokens": tokens})
+
+
+async def vectors_of(
+    request: EmbeddingsRequest,
+    raw_request: Request,
+    registry: IndexRegistry,
+    queues: Queues,
+    metrics: Metrics,
+) -> tuple[FloatArray, int]:
+    """Return the vectors of texts, and how many tokens were read.
+
+    Raises:
+        ApiError: 404, another model is asked for; 400, a text is empty or too long, or vectors of
+            another length are wanted.
+    """
+    name = registry.settings.embedding
+    if request.model not in (None, name, "default"):
+        raise no_model(str(request.model))
+    if any(not text.strip() for text in request.texts):
+        raise ApiError(400, "input holds an empty text", param="input")
+    model = await asyncio.to_thread(registry.embeddings, name)
+    if request.dimensions not in (None, model.dimension):
+        msg = (
+            f"dimensions is fixed for {name}: {model.dimension}; "
+            "it was not trained for its vectors to be cut"
+        )
+        raise ApiError(400, msg, param="dimensions")
+    vectors, tokens = await queues.embed(raw_request, partial(_embed, model, request))
+    metrics.count_tokens(tokens, 0)
+    return vectors, tokens
 
 
 def no_model(model: str) -> ApiError:
@@ -186,4 +207,4 @@ def _fitting(
 
 
 def _model(model: str) -> Model:
-    return Model(id=model, created=_STARTED, object="model", owned_by="rag-app")
+    return Model(id=model, created=STARTED, object="model", owned_by="rag-app")

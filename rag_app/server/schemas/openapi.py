@@ -9,7 +9,7 @@ from fastapi.security import HTTPBearer
 from openai.types import ErrorObject
 from pydantic import BaseModel
 
-from rag_app.server.errors import error_body
+from rag_app.server.errors import error_body, ollama_body
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -23,6 +23,7 @@ KEY = Security(
 
 TAGS = [
     {"name": "OpenAI", "description": "What clients of OpenAI's API speak."},
+    {"name": "Ollama", "description": "What clients of Ollama's API speak."},
     {"name": "Documents", "description": "Indexes, their documents, and what they hold."},
     {"name": "Server", "description": "How the server is, and what it does by default."},
 ]
@@ -32,6 +33,12 @@ class ErrorBody(BaseModel):
     """What is wrong, for people and for programs."""
 
     error: ErrorObject
+
+
+class OllamaError(BaseModel):
+    """What is wrong."""
+
+    error: str
 
 
 _LATER = {
@@ -50,22 +57,48 @@ _ERRORS: Mapping[int, tuple[str, str, str | None, str | None]] = {
 }
 
 
-def errors(*statuses: int) -> Responses:
+def errors(*statuses: int, form: type[BaseModel] = ErrorBody) -> Responses:
     """Return the description of these errors; any other has the same form."""
     described: Responses = {
-        "default": {"model": ErrorBody, "description": "Any other error, in the same form"}
+        "default": {"model": form, "description": "Any other error, in the same form"}
     }
     for status in statuses:
         meaning, message, code, param = _ERRORS[status]
         body = error_body(status, message, code=code, param=param)
+        if form is OllamaError:
+            body = ollama_body(body)
         described[status] = {
-            "model": ErrorBody,
+            "model": form,
             "description": meaning,
             "content": {"application/json": {"example": body}},
         }
         if status in (429, 503):
             described[status]["headers"] = _LATER
     return described
+
+
+def ollama_errors(*statuses: int) -> Responses:
+    """Return the description of these errors in the form of Ollama's API."""
+    return errors(*statuses, form=OllamaError)
+
+
+def lines(description: str, example: Mapping[str, Any], whole: type[BaseModel]) -> Responses:
+    """Return the description of a stream of lines, each an object of JSON.
+
+    Args:
+        description: What the lines are.
+        example: One of them.
+        whole: The answer where no stream is asked for.
+    """
+    stream = {"itemSchema": {"type": "object"}, "example": dict(example)}
+    said = f"{whole.__doc__} {description}, a line each, where a stream is asked for."
+    return {
+        200: {
+            "model": whole,
+            "description": said,
+            "content": {"application/x-ndjson": stream},
+        }
+    }
 
 
 def events(

@@ -87,7 +87,7 @@ def expected_statuses(path: str, operation: dict[str, Any]) -> set[str]:
     named = {"404"} if "{" in path else set()
     success = {"202"} if operation["operationId"] == "upload_documents" else {"200"}
     success = {"201"} if operation["operationId"] == "create_index" else success
-    asks = path.endswith(("completions", "summary", "responses"))
+    asks = path.endswith(("completions", "summary", "responses", "/chat", "/generate"))
     return success | {"403", "default"} | keyed | body | named | ({"503", "504"} if asks else set())
 
 
@@ -110,6 +110,15 @@ def test_streams_are_described_as_streams(described: dict[str, Any]) -> None:
     assert streaming == {
         "chat_completions", "completions", "responses", "summarize", "follow_job",
     }  # fmt: skip
+
+
+def test_streams_of_lines_are_described_as_such(described: dict[str, Any]) -> None:
+    streaming = {
+        path
+        for _, path, operation in operations(described)
+        if "application/x-ndjson" in operation["responses"].get("200", {}).get("content", {})
+    }
+    assert streaming == {"/api/chat", "/api/generate"}
 
 
 def test_examples_are_what_they_exemplify(described: dict[str, Any]) -> None:
@@ -146,6 +155,15 @@ def test_answers_are_as_described(application: Served, described: dict[str, Any]
             ("/v1/completions", {"prompt": ["甲", "乙"]}),
             ("/v1/embeddings", {"input": "甲"}),
             ("/v1/embeddings", {"input": "甲", "encoding_format": "base64"}),
+            ("/api/version", None),
+            ("/api/tags", None),
+            ("/api/ps", None),
+            ("/api/show", {"model": "rag:合同"}),
+            ("/api/chat", {**ask, "stream": False}),
+            ("/api/chat", {**about, "stream": False}),
+            ("/api/generate", {"prompt": "甲", "stream": False}),
+            ("/api/embed", {"input": "甲"}),
+            ("/api/embeddings", {"prompt": "甲"}),
             ("/v1/settings", None),
             ("/health", None),
             ("/v1/models/{index}", None),
