@@ -67,20 +67,7 @@ class LlmGeneration:
                 raise ApiError(400, "best_of is supported only where it is n", param="best_of")
             self._objects = TextObjects(request, model)
         options = options_of(request, settings, llm)
-        tools: Tools | None = None
-        if isinstance(request, ChatRequest) and request.wants_tools:
-            if getattr(llm, "follows_schemas", False):
-                tools = Tools(request.tools or (), request.tool_choice)
-                if tools.must_call:  # so there is no text to have a form
-                    options.pop("response_format", None)
-                if "response_format" in options:
-                    msg = "response_format is for text: leave it or the tools out"
-                    raise ApiError(400, msg, param="response_format")
-            elif understands_tools(llm):
-                options |= {"tools": request.tools, "tool_choice": request.tool_choice}
-            else:
-                note = "the tools were passed over: this model's backend calls none"
-                self._notes.append(note)
+        tools = self._tools(request, llm, options)
 
         def generated(prompt: str | None, offset: int) -> Chunks:
             # The answers to one request differ by their seeds alone.
@@ -98,6 +85,26 @@ class LlmGeneration:
         ]
         self._wants_usage = request.wants_usage
         self._calls: list[UsageMetadata] = []
+
+    def _tools(
+        self, request: ChatRequest | CompletionRequest, llm: Any, options: dict[str, Any]
+    ) -> Tools | None:
+        """Return the tools that a model must be told of; one that knows them gets an option."""
+        if not isinstance(request, ChatRequest) or not request.wants_tools:
+            return None
+        if not understands_tools(llm):
+            self._notes.append("the tools were passed over: this model's backend calls none")
+            return None
+        if not getattr(llm, "follows_schemas", False):
+            options |= {"tools": request.tools, "tool_choice": request.tool_choice}
+            return None
+        tools = Tools(request.tools or (), request.tool_choice)
+        if tools.must_call:  # so there is no text to have a form
+            options.pop("response_format", None)
+        if "response_format" in options:
+            msg = "response_format is for text: leave it or the tools out"
+            raise ApiError(400, msg, param="response_format")
+        return tools
 
     @property
     def usage(self) -> CompletionUsage:
