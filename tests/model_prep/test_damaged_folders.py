@@ -8,6 +8,7 @@ from tests.model_prep.damaged_folders import outcome
 from tests.model_prep.family import Family
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 60, 20))
 def test_one_line_and_nothing_left(first: int, family: Family, tmp_path: Path) -> None:
     found = {}

@@ -59,6 +59,7 @@ def bars(request: pytest.FixtureRequest) -> Iterator[bool]:
     switches[before]()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prepare", [answer, merging, importing])
 def test_work_with_models_leaves_the_process_as_it_was(
     prepare: Callable[[Family, Path], Callable[[], Any]], family: Family, tmp_path: Path

@@ -44,6 +44,7 @@ def folders(home: Path, tiny_embeddings: Path) -> Path:
     return home
 
 
+@pytest.mark.slow
 def test_the_recipe(
     folders: Path, alpaca_tokenizer: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,6 +79,7 @@ def test_an_interruption_costs_one_part(
     assert downloads == [f"tiny-part{number}" for number in range(part, 3)]
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

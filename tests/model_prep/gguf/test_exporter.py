@@ -176,6 +176,7 @@ def test_k_quants(
     assert LlamaServer(done.path).complete("你好", 4)
 
 
+@pytest.mark.slow
 def test_k_quants_of_rows_that_their_blocks_do_not_divide(model: Path, tmp_path: Path) -> None:
     from gguf import GGUFReader
 

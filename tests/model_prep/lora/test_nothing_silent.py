@@ -187,6 +187,7 @@ def test_a_padding_token_without_a_row(family: Family, base: Path, tmp_path: Pat
         merge(base, [family.sft], output_dir=tmp_path / "again")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "tied"),
     [

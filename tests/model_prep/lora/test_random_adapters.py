@@ -14,6 +14,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return make_bases(tmp_path_factory.mktemp("bases"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 40, 10))
 def test_as_peft_or_refused(first: int, bases: list[Path], tmp_path: Path) -> None:
     found = {}

@@ -60,6 +60,7 @@ def test_streams_never_show_half_a_character(tokenizer: Any) -> None:
     assert "".join(streamed(TextStream(tokenizer, skip_special_tokens=True), ids)) == TEXT
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(text=st.lists(st.sampled_from(PIECES_OF_TEXT), max_size=60).map("".join))
 def test_a_stream_gives_the_text(tokenizer: Any, text: str) -> None:
@@ -123,6 +124,7 @@ def test_generation_streams(tokenizer: Any, model: Any) -> None:
         assert "\ufffd" not in shown
 
 
+@pytest.mark.slow
 def test_the_trainer_trains_and_saves(tokenizer: Any, model: Any, tmp_path: Path) -> None:
     from transformers import DataCollatorForLanguageModeling, Trainer, TrainingArguments
 

@@ -269,6 +269,7 @@ def test_an_adapter_is_gone_on_with(family: Family, data: Path, tmp_path: Path) 
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -357,6 +358,7 @@ def test_the_whole_road(tokenizers: Tokenizers, tmp_path: Path) -> None:
     assert llm.invoke(MORE[0]).text.strip() == MORE[1]
 
 
+@pytest.mark.slow
 def test_what_is_no_number_ends_the_run_with_the_last_checkpoint(
     family: Family, data: Path, tmp_path: Path
 ) -> None:
@@ -371,6 +373,7 @@ def test_what_is_no_number_ends_the_run_with_the_last_checkpoint(
         assert all(bool(tensor.isfinite().all()) for tensor in state_of(checkpoint).values())
 
 
+@pytest.mark.slow
 def test_the_best_and_the_checkpoints_can_be_merged(
     family: Family, data: Path, tmp_path: Path
 ) -> None:
@@ -382,6 +385,7 @@ def test_the_best_and_the_checkpoints_can_be_merged(
         assert report.vocabulary == 314
 
 
+@pytest.mark.slow
 def test_going_on_with_an_adapter_and_saying_its_options(
     family: Family, data: Path, tmp_path: Path
 ) -> None:
@@ -400,12 +404,14 @@ def test_going_on_with_an_adapter_and_saying_its_options(
         sft({**values, "lora_rank": 9})
 
 
+@pytest.mark.slow
 def test_overwriting_trains_anew(family: Family, data: Path, tmp_path: Path) -> None:
     values = options(family, data, tmp_path / "out", max_steps=1)
     for seed in (11, 22):
         assert sft({**values, "seed": seed, "resume": False}).steps == 1
 
 
+@pytest.mark.slow
 def test_noise_a_floor_of_the_rate_and_an_early_end(
     family: Family, data: Path, tmp_path: Path
 ) -> None:

@@ -275,6 +275,7 @@ def test_asking_without_an_index(rag_app: Program) -> None:
     assert "rag-app index PATH" in rag_app.fails("ask", "问")
 
 
+@pytest.mark.slow
 def test_a_missing_model_says_how_to_get_it(corpus: Path, rag_app: Program) -> None:
     message = rag_app.fails("index", str(corpus), "--embedding", "multilingual-e5-small")
     assert "model-prep pull multilingual-e5-small" in message
@@ -345,6 +346,7 @@ def test_help_is_quick_to_read(rag_app: Program) -> None:
         assert "Usage" in rag_app.ok(command, "--help").stdout
 
 
+@pytest.mark.slow
 def test_indexing_and_searching_need_no_torch(
     home: Path, tiny_embeddings: Path, tmp_path: Path
 ) -> None:
@@ -361,6 +363,7 @@ def test_indexing_and_searching_need_no_torch(
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["status", "docs"])
 def test_what_describes_an_index_loads_little(
     home: Path, tiny_embeddings: Path, tmp_path: Path, command: str

@@ -39,6 +39,7 @@ def squeezed(text: str) -> str:
     return "".join(text.split())
 
 
+@pytest.mark.slow
 @given(TEXTS, SIZES)
 @example("甲" * 30 + " " * 100 + "乙" * 30, (20, 19))
 @example("\n x" * 50, (2, 1))

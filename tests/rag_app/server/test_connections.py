@@ -42,6 +42,7 @@ def test_a_head_that_never_ends_is_not_waited_for(sent: str, impatient: Served) 
     assert send(impatient, sent.encode()) == b""
 
 
+@pytest.mark.slow
 def test_a_body_that_never_ends_is_not_waited_for(impatient: Served) -> None:
     body = 'Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"messages": '
     answer = send(impatient, (HEAD + body).encode())

@@ -141,6 +141,7 @@ def test_what_kills_the_server_twice_is_set_aside(home: Path) -> None:
     assert (home / "indexes/a" / uploads.SET_ASIDE / "2/2.txt").is_file()
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_in_order_counts_no_attempt(home: Path) -> None:
     embeddings = Slow()
     settings: dict[str, Any] = {"embeddings": embeddings, "chunk_size": 50, "chunk_overlap": 0}

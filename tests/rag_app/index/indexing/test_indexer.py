@@ -115,6 +115,7 @@ def test_prune_with_a_glob_or_an_emptied_folder(fresh: IndexStore, folder: Path)
         _index(fresh, folder / "子", options=pruning)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["*.txt", "**/*.txt", "**", "子/*", "*/b?c.txt", "[李杜]*"])
 def test_pruning_a_glob_drops_exactly_what_it_would_have_found(
     fresh: IndexStore, folder: Path, pattern: str

@@ -67,6 +67,7 @@ def _embedded(embedding: HashingEmbeddings) -> int:
     return sum(map(len, embedding.batches))
 
 
+@pytest.mark.slow
 def test_only_the_rest_is_embedded(fresh: IndexStore, large: Path, tmp_path: Path):
     first, second, third = Interrupted(200), Interrupted(100), HashingEmbeddings()
     for embedding in (first, second):
@@ -87,6 +88,7 @@ def test_only_the_rest_is_embedded(fresh: IndexStore, large: Path, tmp_path: Pat
     assert_terms_exact(fresh)
 
 
+@pytest.mark.slow
 def test_what_changed_meanwhile_is_embedded(fresh: IndexStore, large: Path):
     with pytest.raises(KeyboardInterrupt):
         _index(fresh, large, embedding=Interrupted(200))
@@ -98,6 +100,7 @@ def test_what_changed_meanwhile_is_embedded(fresh: IndexStore, large: Path):
         assert any("第七条" in chunk.text for chunk in snapshot.all_chunks())
 
 
+@pytest.mark.slow
 def test_another_model_uses_none_of_it(fresh: IndexStore, large: Path):
     with pytest.raises(KeyboardInterrupt):
         _index(fresh, large, embedding=Interrupted(200))

@@ -268,6 +268,7 @@ def test_many_changes_are_merged_into_the_file(empty: IndexStore, built):
     assert built == ["build_exact"]
 
 
+@pytest.mark.slow
 def test_where_the_nearest_were_removed_the_next_ones_are_found(empty: IndexStore):
     _put_random(empty, "a", 1500, 0)
     for limit in (1000, 2000):

@@ -167,6 +167,7 @@ COPY = "出差报销标准：住宿每晚不超过四百元，餐补每天一百
 NOTICE = "补充通知：自七月一日起，出差到省会城市的，住宿每晚可以报销五百五十元。"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("copies", [6, 120])
 def test_copies_take_one_place_and_are_all_named(empty: IndexStore, put, copies: int):
     sources = [f"/制度/报销制度_v{number}.txt" for number in range(copies)]

@@ -142,6 +142,7 @@ def test_nothing_is_replaced_without_being_told(store: IndexStore, tmp_path: Pat
     assert back_up(file, overwrite=True).indexes[0].documents == 2
 
 
+@pytest.mark.slow
 def test_what_is_being_written_is_not_replaced(store: IndexStore, tmp_path: Path) -> None:
     back_up(tmp_path / "b.zip")
     other = threading.Event(), threading.Event()

@@ -26,6 +26,7 @@ def embeddings(tiny_embeddings: Path) -> SentenceTransformerEmbeddings:
     return loaded
 
 
+@pytest.mark.slow
 def test_passages_and_questions_get_the_vectors_of_sentence_transformers(
     embeddings: SentenceTransformerEmbeddings,
 ) -> None:
@@ -42,6 +43,7 @@ def test_vectors_are_normalized_float32(embeddings: SentenceTransformerEmbedding
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(len(TEXTS)), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_questions_and_passages_need_no_torch(tiny_embeddings: Path) -> None:
     code = (
         "import sys; from rag_app.models.embeddings.registry import load_embeddings\n"

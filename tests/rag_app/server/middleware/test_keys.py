@@ -62,6 +62,7 @@ def test_scopes(home: Path) -> None:
             assert answer.status_code == 404
 
 
+@pytest.mark.slow
 def test_wrong_keys_are_slowed_and_right_ones_are_not(home: Path) -> None:
     with serving(access=Access(keys=("right", "other"))) as served, served.client() as client:
         assert client.get("/v1/models", headers=bearer("right")).status_code == 200

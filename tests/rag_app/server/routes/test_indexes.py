@@ -334,6 +334,7 @@ def test_no_name_leads_out(name: str) -> None:
     assert not PureWindowsPath(*parts).anchor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "said"),
     [
