@@ -1,5 +1,7 @@
 """Documents within documents: what mails are sent with, what archives hold."""
 
+import re
+import stat
 import zipfile
 from collections.abc import Callable, Iterable
 from io import BytesIO
@@ -69,7 +71,7 @@ def read_zip(data: bytes, name: str, read: ReadPart) -> ExtractedText:
     """
     check_archive(data, name, max_xml=MAX_UNPACKED, max_tags=None, entities=True)
     with zipfile.ZipFile(BytesIO(data)) as archive:
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        entries = [item for item in archive.infolist() if not item.is_dir() and not _is_link(item)]
         parts = (
             (path, archive.read(entry)) for entry in entries if not _is_hidden(path := _name(entry))
         )
@@ -85,8 +87,19 @@ def _is_hidden(path: str) -> bool:
     return any(part.startswith((".", "~$", "__MACOSX")) for part in PurePosixPath(path).parts)
 
 
+def _is_link(entry: zipfile.ZipInfo) -> bool:
+    """Return whether an entry only names another file, as Unix archives may."""
+    return stat.S_ISLNK(entry.external_attr >> 16)
+
+
 def _name(entry: zipfile.ZipInfo) -> str:
-    """Return an entry's name; without the flag of UTF-8 it is in the code page of its maker."""
+    """Return an entry's name without what would lead out of the archive."""
+    parts = re.split(r"[/\\]", re.sub(r"^[A-Za-z]:", "", _decoded_name(entry)))
+    return "/".join(part for part in parts if part not in {"", ".", ".."}) or "?"
+
+
+def _decoded_name(entry: zipfile.ZipInfo) -> str:
+    """Return a name as it is written; without the flag of UTF-8, in the code page of its maker."""
     if entry.flag_bits & 0x800:
         return entry.filename
     raw = entry.filename.encode("cp437", "replace")

@@ -20,6 +20,7 @@ _YEAR = re.compile(
     r"(?:FY|Q[1-4]\s*)?(?:19|20)\d\d(?:年|年度|Q[1-4]|H[12]|E|A)?|\d{1,2}月|[1-4]季度"
 )
 """What looks like a value and may name a column all the same."""
+_NOTED = re.compile(r"[^：:]{1,12}[：:]\s*[^\s：:].*")
 _LONG_LABEL = 60
 _SEARCHED = 30
 """Rows in which the head of a table is looked for."""
@@ -45,8 +46,10 @@ def table_lines(rows: Iterable[Row]) -> Iterator[str]:
 
 def _block_lines(block: list[list[str]], before: list[str]) -> Generator[str, None, list[str]]:
     """Yield the lines of one table and return its head; ``before`` is that of the one above it."""
-    titles = next((at for at, row in enumerate(block) if len(set(_values(row))) > 1), len(block))
-    yield from (_values(row)[0] for row in block[:titles])
+    titles = next((at for at, row in enumerate(block) if not _is_title(row)), len(block))
+    if titles == len(block):  # nothing but such rows
+        titles = next((at for at, row in enumerate(block) if len(set(_values(row))) > 1), titles)
+    yield from ("; ".join(dict.fromkeys(_values(row))) for row in block[:titles])
     body = block[titles:]
     start, stop = _head_rows(body)
     if start == stop:
@@ -79,9 +82,34 @@ def _head_rows(body: Sequence[Row]) -> tuple[int, int]:
         while start and _is_labels(body[start - 1]) and _spans(body[start - 1], body[start]):
             start -= 1
         return start, stop
-    if body and _is_labels(body[0]) and _is_distinct(body[0]) and not _is_form(body):
+    if not body or not _is_labels(body[0]) or _is_form(body):
+        return 0, 0
+    if _is_distinct(body[0]):
         return 0, 1
-    return 0, 0
+    return 0, next((rows for rows in (2, 3) if _is_merged_head(body, rows)), 0)
+
+
+def _is_merged_head(body: Sequence[Row], rows: int) -> bool:
+    """Return whether the first rows are a head of cells that are merged across and downwards."""
+    if len(body) <= rows or not all(_is_labels(row) for row in body[1:rows]):
+        return False
+    top, bottom = body[0], body[rows - 1]
+    if len(top) != len(bottom):
+        return False
+    across = {at for at, (first, second) in enumerate(pairwise(top)) if first and first == second}
+    across |= {at + 1 for at in across}
+    down = all(
+        at in across or cell in {below, ""} or not below
+        for at, (cell, below) in enumerate(zip(top, bottom, strict=True))
+    )
+    names = _names(body[:rows])
+    return bool(across) and down and all(names) and len(set(names)) == len(names)
+
+
+def _is_title(row: Row) -> bool:
+    """Return whether a row stands above a table: one text, or notes such as ``编制：设备科``."""
+    values = _values(row)
+    return len(set(values)) <= 1 or all(map(_NOTED.fullmatch, values))
 
 
 def _is_labels(row: Row) -> bool:
@@ -97,7 +125,7 @@ def _is_labels(row: Row) -> bool:
 
 def _contrast(body: Sequence[Row], at: int) -> bool:
     """Return whether a column below a row of labels holds values."""
-    below = body[at + 1 : at + 1 + _SAMPLE]
+    below = [row for row in body[at + 1 : at + 1 + _SAMPLE] if len(set(row)) > 1 or len(row) < 2]
     for column, label in enumerate(body[at]):
         cells = [row[column] for row in below if column < len(row) and row[column]]
         values = [cell for cell in cells if _VALUE.fullmatch(cell)]

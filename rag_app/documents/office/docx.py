@@ -32,6 +32,7 @@ _UNREADABLE = 4
 _WHITE = re.compile("(?:F[A-F]){3}", re.IGNORECASE)
 _COLOURED = frozenset(map(tag, ("w:tc", "w:txbxContent", "w:shd", "w:pStyle", "w:highlight")))
 """What may make it dark behind white text: cells and text boxes have styles of their own."""
+_EQUATION_PARTS = ("f", "d", "acc", "bar", "func", "groupChr", "m", "nary", "rad", "eqArr")
 _DEEP = 40
 """Nesting of tables and frames that is followed."""
 
@@ -199,7 +200,7 @@ class _Document:
         equations = [item] if item.tag == tag("m:oMath") else item.iter(tag("m:oMath"))
         try:
             parts = [
-                oMath2Latex(ET.fromstring(etree.tostring(each))).latex  # noqa: S314
+                oMath2Latex(ET.fromstring(etree.tostring(_complete(each)))).latex  # noqa: S314
                 for each in equations
             ]
         except Exception:  # of a converter that knows most of the format; the characters are there
@@ -426,3 +427,14 @@ def _cells(row: Element) -> Iterator[Element]:
             yield item
         elif item.tag in (tag("w:sdt"), tag("w:sdtContent"), tag("w:customXml"), tag("w:ins")):
             yield from _cells(item)
+
+
+def _complete(equation: Element) -> Element:
+    """Return an equation with the properties that may be left out; the converter needs them."""
+    from lxml import etree
+
+    for name in _EQUATION_PARTS:
+        for part in equation.iter(tag(f"m:{name}")):
+            if part.find(tag(f"m:{name}Pr")) is None:
+                part.insert(0, etree.Element(tag(f"m:{name}Pr")))
+    return equation

@@ -1,14 +1,21 @@
 """Cell values as a spreadsheet shows them, by their number formats (ECMA-376, 18.8.30)."""
 
+import operator
 import re
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
-_SECTIONS = re.compile(r'((?:"[^"]*"|\\.|[^;"\\])*)(?:;|$)')
+_SECTIONS = re.compile(r'((?:"[^"]*"|[\\!].|[^;"\\!])*)(?:;|$)')
+_CONDITION = re.compile(r"\[(<=|>=|<>|=|<|>)\s*(-?[\d.]+)\]")
+_COMPARISONS = {
+    "<=": operator.le, ">=": operator.ge, "<>": operator.ne,
+    "=": operator.eq, "<": operator.lt, ">": operator.gt,
+}  # fmt: skip
 _TOKENS = re.compile(
-    r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|_.|\*.|\[\$(?P<currency>[^\]-]*)(?:-[^\]]*)?\]'
+    r'"(?P<quoted>[^"]*)"|[\\!](?P<escaped>.)|_.|\*.|\[\$(?P<currency>[^\]-]*)(?:-[^\]]*)?\]'
     r"|\[(?P<elapsed>h+|m+|s+)\]|\[[^\]]*\]|(?P<ampm>AM/PM|A/P|上午/下午)"
-    r"|(?P<letters>y+|m+|d+|h+|s+|e+(?![+-])|a{3,4})|(?P<number>[#0?][#0?,]*(?:\.[#0?]*)?(?:E[+-]0+)?)"
+    r"|(?P<letters>y+|m+|d+|h+|s+|e+(?![+-])|a{3,4})|(?P<number>[#0?][#0?,]*(?:\.[#0?]*,*)?(?:E[+-]0+)?)"
     r"|(?P<other>.)",
     re.IGNORECASE,
 )
@@ -34,7 +41,7 @@ def as_shown(value: object, number_format: str = "General") -> str:
         return _moment(value, number_format)
     if isinstance(value, int | float):
         return _number(value, number_format)
-    return str(value)
+    return _text(str(value), number_format) if "@" in number_format else str(value)
 
 
 def _general(value: float) -> str:
@@ -44,10 +51,9 @@ def _general(value: float) -> str:
 
 
 def _number(value: float, number_format: str) -> str:
-    sections = [match[1] for match in _SECTIONS.finditer(number_format)][:-1] or [number_format]
-    section, value = _section(sections, value)
+    section, value = _section(_sections(number_format), value)
     tokens = list(_TOKENS.finditer(section))
-    if "General" in number_format or number_format == "@":
+    if "General" in section or number_format == "@":
         return _general(value)
     if not any(token["number"] for token in tokens):
         literal = "".join(map(_literal, tokens))
@@ -55,13 +61,23 @@ def _number(value: float, number_format: str) -> str:
     if "/" in section:  # a fraction
         return _general(value)
     value *= 100 ** sum(token["other"] == "%" for token in tokens)
-    return "".join(
-        _digits(value, token["number"]) if token["number"] else _literal(token) for token in tokens
-    ).strip()
+    digits = iter(_across(value, [token["number"] for token in tokens if token["number"]]))
+    shown = (next(digits) if token["number"] else _literal(token) for token in tokens)
+    return "".join(shown).strip()
+
+
+def _sections(number_format: str) -> list[str]:
+    return [match[1] for match in _SECTIONS.finditer(number_format)][:-1] or [number_format]
 
 
 def _section(sections: Sequence[str], value: float) -> tuple[str, float]:
-    """Return the part of a format for a number of its sign, and the number as that part has it."""
+    """Return the part of a format for a number, and the number as that part has it."""
+    conditions = [_CONDITION.search(section) for section in sections]
+    if any(conditions):
+        for section, found in zip(sections, conditions, strict=True):
+            if found is None or _COMPARISONS[found[1]](value, float(found[2])):
+                return section, value
+        return "General", value
     if value < 0 and len(sections) > 1 and sections[1].strip():
         return sections[1], -value
     if value == 0 and len(sections) > 2 and sections[2].strip():
@@ -69,9 +85,37 @@ def _section(sections: Sequence[str], value: float) -> tuple[str, float]:
     return sections[0], value
 
 
+def _text(value: str, number_format: str) -> str:
+    """Return text as a format shows it, such as ``@"号"``."""
+    section = next((part for part in reversed(_sections(number_format)) if "@" in part), "@")
+    return "".join(
+        value if token["other"] == "@" else _literal(token) for token in _TOKENS.finditer(section)
+    )
+
+
 def _literal(token: "re.Match[str]") -> str:
     found = token["quoted"] or token["escaped"] or token["currency"] or token["letters"]
     return found or token["other"] or ""
+
+
+def _across(value: float, patterns: Sequence[str]) -> list[str]:
+    """Return the digits of a number for each run of places, as in ``000-0000`` and ``0!.0,``."""
+    if len(patterns) == 1 or any("." in pattern or "E" in pattern.upper() for pattern in patterns):
+        return [_digits(value, patterns[0]), *[""] * (len(patterns) - 1)]
+    places = [len(re.sub("[^#0?]", "", pattern)) for pattern in patterns]
+    digits = _digits(value, "".join(patterns))
+    found = []
+    for width in reversed(places[1:]):
+        found.append(digits[-width:])
+        digits = digits[:-width]
+    return [digits, *reversed(found)]
+
+
+def _rounded(value: float, decimals: int) -> Decimal:
+    """Return a number rounded as spreadsheets do: halves away from zero."""
+    number = Decimal(repr(value))
+    with localcontext(prec=400):
+        return number.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
 
 
 def _digits(value: float, pattern: str) -> str:
@@ -80,7 +124,8 @@ def _digits(value: float, pattern: str) -> str:
         return f"{value:.{decimals}E}"
     whole, _, fraction = pattern.partition(".")
     scaled = value / 1000 ** (len(pattern) - len(pattern.rstrip(",")))
-    text = f"{scaled:{',' if ',' in whole.rstrip(',') else ''}.{len(fraction.rstrip(','))}f}"
+    number = _rounded(scaled, len(fraction.rstrip(",")))
+    text = f"{number:{',' if ',' in whole.rstrip(',') else ''}f}"
     optional = len(fraction) - len(fraction.rstrip("#?,"))
     if optional and "." in text:
         keep = len(text) - optional
@@ -106,10 +151,10 @@ def _moment(value: datetime | date | time, number_format: str) -> str:
         not letters
         or "General" in section
         or section.lower() in _LOCAL_DATES
-        or isinstance(value, time)
+        or (isinstance(value, time) and not _is_wordy(tokens))
     ):
         return _iso(value)
-    moment = value if isinstance(value, datetime) else datetime.combine(value, time())
+    moment = _moment_of(value)
     half = any(token["ampm"] for token in tokens)
     shown = []
     for at, token in enumerate(tokens):
@@ -121,6 +166,18 @@ def _moment(value: datetime | date | time, number_format: str) -> str:
         else:
             shown.append(_literal(token))
     return "".join(shown).strip()
+
+
+def _is_wordy(tokens: Sequence["re.Match[str]"]) -> bool:
+    return any(token["ampm"] or token["quoted"] for token in tokens)
+
+
+def _moment_of(value: datetime | date | time) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, time):
+        return datetime.combine(date.min, value)
+    return datetime.combine(value, time())
 
 
 def _is_minute(tokens: Sequence["re.Match[str]"], at: int) -> bool:

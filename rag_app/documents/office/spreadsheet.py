@@ -25,6 +25,9 @@ _UNCALCULATED = re.compile(
     rb"<c [^>]*>\s*<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>\s*|<v></v>\s*)?</c>"
 )
 """A cell with a formula and no value."""
+_TO_CALCULATE = re.compile(rb"fullCalcOnLoad=[\"'](?:1|true)")
+_GUESSED = re.compile(rb"(<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*)<v>0</v>")
+"""A formula and the value of one that was never calculated."""
 _STYLE = re.compile(rb'(<(?:\w+:)?(?:c|row|col)\b[^>]*?)\s(?:s|style)="\d+"')
 _WHOLE = 20 * 2**20
 """Bytes of sheets up to which a workbook is held in memory, to see its merged cells."""
@@ -39,6 +42,7 @@ def read_xlsx(data: bytes, name: str) -> ExtractedText:
         DocumentError: it is damaged, or has more cells than a table of text.
     """
     check_archive(data, name, max_xml=MAX_SHEETS_XML, max_tags=None)
+    data = _without_guesses(data)
     parts: list[str] = []
     seen = hidden = 0
     with warnings.catch_warnings():
@@ -56,7 +60,7 @@ def read_xlsx(data: bytes, name: str) -> ExtractedText:
                     msg = f"{shown(name)} has more than {MAX_CELLS:,} cells; save the part needed"
                     raise DocumentError(msg)
                 rows.append(row)
-            if lines := list(table_lines(rows)):
+            if lines := [*table_lines(rows), *_comments(sheet)]:
                 title = " ".join(sheet.title.split())
                 parts.append(f"## {title}\n\n" + "\n".join(lines))
         workbook.close()
@@ -92,6 +96,30 @@ def _unstyled(part: str, content: bytes) -> bytes | None:
     if part == "xl/styles.xml":
         return None
     return _STYLE.sub(rb"\1", content) if part.startswith("xl/worksheets/sheet") else content
+
+
+def _without_guesses(data: bytes) -> bytes:
+    """Return a workbook without the zeros that programs store until a formula is calculated."""
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        names = archive.namelist()
+        book = archive.read("xl/workbook.xml") if "xl/workbook.xml" in names else b""
+    if not _TO_CALCULATE.search(book):
+        return data
+
+    def without(part: str, content: bytes) -> bytes | None:
+        return _GUESSED.sub(rb"\1", content) if part.startswith("xl/worksheets/sheet") else content
+
+    return rewritten(data, without)
+
+
+def _comments(sheet: "Worksheet") -> Iterator[str]:
+    """Yield the comments of a sheet, each with its cell and what stands there."""
+    if not hasattr(sheet, "reset_dimensions"):  # those are not read row by row
+        for row in sheet.iter_rows():
+            for cell in row:
+                if cell.comment and (text := " ".join(cell.comment.text.split())):
+                    value = as_shown(cell.value, cell.number_format or "General")
+                    yield f"> 批注（{' '.join(filter(None, [cell.coordinate, value]))}）: {text}"
 
 
 def _uncalculated(data: bytes) -> int:

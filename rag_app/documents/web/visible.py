@@ -84,6 +84,8 @@ def _label_panels(soup: BeautifulSoup) -> None:
 
 
 def _is_noise(tag: Tag, reachable: set[str]) -> bool:
+    if _is_note(tag):
+        return False
     if tag.name in _NOISE or tag.get("role") in _NOISE_ROLES:
         return True
     if _CONSENT.search(_names(tag)) or (tag.name == "dialog" and "cookie" in _names(tag).lower()):
@@ -93,6 +95,12 @@ def _is_noise(tag: Tag, reachable: set[str]) -> bool:
     hidden = "hidden" in tag.attrs or tag.get("aria-hidden") == "true"
     closed = tag.name == "dialog" and "open" not in tag.attrs
     return (hidden or closed) and not _opens(tag, reachable)
+
+
+def _is_note(tag: Tag) -> bool:
+    """Return whether a tag is a footnote or a box of a book, which belong to its text."""
+    roles = f"{tag.get('epub:type') or ''} {tag.get('role') or ''}"
+    return tag.name == "aside" and (tag.has_attr("epub:type") or "doc-" in roles)
 
 
 def _is_unseen(tag: Tag, reachable: set[str], *, scripted: bool) -> bool:

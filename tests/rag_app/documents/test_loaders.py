@@ -1,8 +1,10 @@
 import base64
 import io
 import os
+import stat
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
@@ -258,6 +260,18 @@ def test_a_zip_of_documents_is_read_and_one_of_nothing_known_is_refused() -> Non
     assert "c.exe was not read" in book.metadata["notes"][0]
     with pytest.raises(DocumentError, match=r"b\.zip holds no document that can be read"):
         load("b.zip", zipped({"c.exe": b"MZ\0\1" * 9}))
+
+
+def test_names_that_lead_out_of_an_archive_lose_that_part() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in ("../../甲.txt", "/tmp/乙.txt", "C:\\w\\丙.txt"):
+            archive.writestr(name, "字")
+        link = zipfile.ZipInfo("丁.txt")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    text = load("a.zip", file.getvalue()).page_content
+    assert text.split("\n\n")[::2] == ["## 甲.txt", "## tmp/乙.txt", "## w/丙.txt"]
 
 
 def test_archives_in_archives_are_bounded() -> None:

@@ -97,6 +97,8 @@ def test_numerals(number: int, form: str, shown: str) -> None:
         ('<w:p><w:pPr><w:outlineLvl w:val="1"/></w:pPr><w:r><w:t>节</w:t></w:r></w:p>', "## 节"),
         (("<w:p><m:oMath><m:f><m:fPr/><m:num><m:r><m:t>1</m:t></m:r></m:num><m:den><m:r><m:t>2</m:t></m:r>"
          "</m:den></m:f></m:oMath></w:p>"), "$\\frac{1}{2}$"),
+        (("<w:p><m:oMath><m:f><m:num><m:r><m:t>1</m:t></m:r></m:num><m:den><m:r><m:t>2</m:t></m:r>"
+         "</m:den></m:f></m:oMath></w:p>"), "$\\frac{1}{2}$"),
         ("<w:p><w:r><mc:AlternateContent><mc:Choice><w:drawing><w:txbxContent>" + text("电话")
          + "</w:txbxContent></w:drawing></mc:Choice><mc:Fallback><w:pict><w:txbxContent>"
          + text("电话") + "</w:txbxContent></w:pict></mc:Fallback></mc:AlternateContent></w:r>"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import date
 
 from openpyxl import Workbook
+from openpyxl.comments import Comment
 from openpyxl.worksheet.worksheet import Worksheet
 
 from rag_app.documents.office.package import rewritten
@@ -85,3 +86,28 @@ def test_damaged_styles_cost_the_formats_only() -> None:
     assert "门店: 无锡店" in found.text
     assert "同比: 0.042" in found.text
     assert "styles" in found.notes[0]
+
+
+def test_comments_stand_below_their_sheet() -> None:
+    def fill(sheet: Worksheet) -> None:
+        sheet.append(["门店", "销量"])
+        sheet.append(["苏州店", 12])
+        sheet["A2"].comment = Comment("重点店", "审核")
+
+    read = read_xlsx(workbook(fill), "a.xlsx")
+    assert read.text.endswith("门店: 苏州店; 销量: 12\n> 批注（A2 苏州店）: 重点店")
+
+
+def test_zeros_of_formulas_never_calculated_are_no_values() -> None:
+    def fill(sheet: Worksheet) -> None:
+        for row in (["门店", "销量"], ["苏州店", 12], ["无锡店", 0], ["合计", "=SUM(B2:B3)"]):
+            sheet.append(row)
+
+    def stored(_: str, part: bytes) -> bytes:
+        return part.replace(b"</f><v/>", b"</f><v>0</v>").replace(b"</f><v />", b"</f><v>0</v>")
+
+    data = rewritten(workbook(fill), stored)
+    assert b"<v>0</v></c>" in zipfile.ZipFile(io.BytesIO(data)).read("xl/worksheets/sheet1.xml")
+    read = read_xlsx(data, "a.xlsx")
+    assert read.text.endswith("门店: 无锡店; 销量: 0\n门店: 合计")
+    assert "1 formulas have no stored result" in read.notes[0]

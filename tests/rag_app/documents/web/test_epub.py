@@ -30,3 +30,11 @@ def test_a_missing_chapter_is_said() -> None:
     )
     book = zipped({"META-INF/container.xml": CONTAINER, "book.opf": package})
     assert read_epub(book, "a.epub").notes == ["1 chapters are missing from the book"]
+
+
+def test_footnotes_and_boxes_belong_to_the_book() -> None:
+    chapter = '<p>山泉。</p><aside epub:type="footnote" id="n">海拔九百米。</aside>'
+    box = '<p>河流。</p><aside role="doc-tip">涨水勿近。</aside>'
+    text = read_epub(epub("书", chapter, box), "a.epub").text
+    assert "海拔九百米。" in text
+    assert "涨水勿近。" in text
