@@ -11,15 +11,40 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from rag_app.index.search.faiss_cache import Scores
 from rag_app.index.store.snapshot import Snapshot
-from rag_app.index.store.terms import document_terms, is_prefix, match_expression
+from rag_app.index.store.terms import (
+    document_terms,
+    is_prefix,
+    match_expression,
+    spellings_of,
+)
 
+COUNTED = 100_000
+"""Chunks up to which it is counted how many hold a character, which FTS5 does by reading every
+term that begins with it; of more a sample tells."""
 MOST_TERMS = 128
 """Terms of a question that are searched for, the rarest: more cost time and tell little."""
 MOST_POSTINGS = 20_000
 """Places in the term index that FTS5 ranks by."""
-_CANDIDATES = 100
+_CANDIDATES = 64
+_SAMPLE = 256
+_OFTEN = 0.05
+"""Share of the chunks that hold a character, above which the sample is believed."""
 _K1, _B = 1.2, 0.75
 """Of FTS5's bm25()."""
+
+
+def term_frequencies(snapshot: Snapshot, terms: Sequence[str]) -> dict[str, int]:
+    """Return in how many chunks each term of a question is; of common characters about."""
+    total, estimates = snapshot.count_chunks(), dict[str, int]()
+    characters = [term for term in terms if is_prefix(term)]
+    if characters and total > COUNTED:
+        texts = snapshot.sample_texts(_SAMPLE)
+        for character in characters:
+            spellings = spellings_of(character)
+            held = sum(any(one in text for one in spellings) for text in texts)
+            if held > _OFTEN * len(texts):
+                estimates[character] = round(total * held / len(texts))
+    return {term: estimates.get(term) or snapshot.document_frequency(term) for term in terms}
 
 
 def search_terms(

@@ -26,7 +26,7 @@ from rag_app.documents.sources import documents_within
 from rag_app.errors import QuestionError
 from rag_app.index.search.duplicates import apart
 from rag_app.index.search.faiss_cache import FaissCache, Scores
-from rag_app.index.search.lexical import search_terms
+from rag_app.index.search.lexical import search_terms, term_frequencies
 from rag_app.index.search.relevance import Coverage, calibration_of
 from rag_app.index.search.vector_store import FaissVectorStore
 from rag_app.index.store.records import ChunkRecord
@@ -142,8 +142,7 @@ class HybridRetriever(BaseRetriever):
     def _search(self, query: "_Query", pool: int) -> tuple[list[Document], bool]:
         """Return the passages that pools of a size bring, and whether those held all there are."""
         with self._dense(query, pool) as (snapshot, nearest):
-            terms = content_terms(query.text)
-            frequencies = {term: snapshot.document_frequency(term) for term in terms}
+            frequencies = term_frequencies(snapshot, content_terms(query.text))
             matches = self._lexical(query, frequencies, snapshot, pool)
             scores = fuse(nearest, matches)
             ranked = sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))

@@ -162,6 +162,13 @@ class Snapshot:
         query = "SELECT id FROM chunks ORDER BY ordinal, id LIMIT ?"
         return self.chunks([row[0] for row in self._connection.execute(query, (limit,))])
 
+    def sample_texts(self, count: int) -> list[str]:
+        """Return the texts of chunks whose ids lie evenly; fewer where some of these went."""
+        last = self.last_chunk_id()
+        ids = sorted({1 + number * last // count for number in range(count)})
+        query = "SELECT text FROM chunks WHERE id IN (SELECT value FROM json_each(?))"
+        return [row[0] for row in self._connection.execute(query, (json.dumps(ids),))]
+
     def ids_where(
         self, matches: Matches | None = None, sources: Collection[str] | None = None
     ) -> "NDArray[np.int64]":

@@ -95,6 +95,19 @@ def match_expression(terms: list[str]) -> str:
     return " OR ".join(f'"{term}"*' if is_prefix(term) else f'"{term}"' for term in terms)
 
 
+def spellings_of(character: str) -> tuple[str, ...]:
+    """Return a folded character and the traditional ones that are folded to it."""
+    return (character, *_traditional().get(character, ()))
+
+
+@lru_cache(maxsize=1)
+def _traditional() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for code, simplified in _simplified().items():
+        found.setdefault(simplified, []).append(chr(code))
+    return found
+
+
 @lru_cache(maxsize=1)
 def _simplified() -> dict[int, str]:
     """Return the table of traditional characters, from OpenCC's t2s conversion."""

@@ -240,3 +240,20 @@ def test_where_terms_are_common_the_rare_ones_find_and_all_of_them_rank(
     monkeypatch.setattr(lexical, "_CANDIDATES", 1)
     few = retriever.invoke(question, within="1?.txt", k=3)
     assert [one.page_content for one in few] == [one.page_content for one in within[:3]]
+
+
+def test_how_many_hold_a_common_character_is_judged_by_a_sample(
+    empty: IndexStore, put, monkeypatch
+):
+    for number in range(40):
+        year, rare = "年" if number % 2 else "歲", "，月" if number == 7 else ""
+        put(empty, f"{number}.txt", [f"第{number}號，{year}{rare}"])
+    with empty.read() as snapshot:
+        counted = lexical.term_frequencies(snapshot, ["年", "岁", "月", "日", "号"])
+        assert counted == {"年": 20, "岁": 20, "月": 1, "日": 0, "号": 40}
+        monkeypatch.setattr(lexical, "COUNTED", 10)
+        assert lexical.term_frequencies(snapshot, list(counted)) == counted
+        monkeypatch.setattr(lexical, "_SAMPLE", 10)
+        about = lexical.term_frequencies(snapshot, list(counted))
+        assert about["月"] == 1
+        assert 10 <= about["年"] <= 30
