@@ -12,7 +12,8 @@ from langchain_core.documents import Document
 from rag_app.chains.facts import Facts, plain_numbers
 from rag_app.chains.orders import has_orders, without_orders
 from rag_app.documents.breadcrumbs import breadcrumb, document_name
-from rag_app.index.store.terms import content_terms, document_terms, is_prefix, query_terms
+from rag_app.documents.text import HAN
+from rag_app.index.store.terms import content_terms, document_terms, fold, is_prefix, query_terms
 
 SUPPORT = 0.6
 """Share of a sentence's terms that a passage must hold to be cited for the sentence."""
@@ -25,6 +26,7 @@ _UNMARKED = re.compile(r"\s*\|")
 _ITEM = re.compile(r"\s*(?:[-*•]\s+)?\**\d{1,3}\.")
 _FURNITURE = re.compile(r"^\s*(?:[-*•>#]+\s+|\**\d{1,3}[.、)）](?!\d)\s*)+|[*`|]|\[\d{1,3}\]")
 """What is no text of a sentence: numbers of lists, marks of Markdown, marks of the model's own."""
+_COUNTED = re.compile(rf"(\d+)\s*([{HAN}])(?![{HAN}])")
 _FORGED = re.compile(r"^[^\S\n]*\[\d{1,3}\][^\S\n]*", re.MULTILINE)
 """What looks like the number of another passage."""
 
@@ -201,13 +203,14 @@ class Marker:
         return char in _ENDS
 
     def _support(self, sentence: str) -> int | None:
-        wanted = set(query_terms(plain_numbers(sentence)))
+        sentence = plain_numbers(sentence)
+        wanted = set(query_terms(sentence))
         if not wanted:
             return None
         facts = Facts.of(sentence)
         best, found = SUPPORT, None
         for passage in self._passages:
-            share = passage.share(wanted)
+            share = passage.share(sentence, wanted)
             better = share > best or (share == best and found is None)
             if better and facts.are_in(passage.facts):
                 best, found = share, passage.marker
@@ -228,9 +231,17 @@ class _Passage:
     def facts(self) -> Facts:
         return Facts.of(self._text)
 
-    def share(self, wanted: set[str]) -> float:
-        """Return which share of a sentence's terms stands in the passage."""
-        return len(wanted & self._terms) / len(wanted)
+    def share(self, sentence: str, wanted: set[str]) -> float:
+        """Return which share of a sentence's terms stands in the passage.
+
+        A unit of one character is no term where another follows it, as in 32亩稻田.
+        """
+        units = {
+            unit
+            for number, unit in _COUNTED.findall(fold(sentence))
+            if number + unit in self.facts.letters
+        }
+        return len(wanted & (self._terms | units)) / len(wanted)
 
 
 def marked(text: str, citations: Sequence[Citation]) -> str:

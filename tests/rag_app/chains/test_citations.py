@@ -54,6 +54,20 @@ def test_numbers_and_names_must_be_as_written(sentence: str, right: bool) -> Non
     assert supported(answer, [PUMP]) is right
 
 
+FARM = Citation(1, "farm.txt", "罗家种了32亩猕猴桃，是1995年开始的，收了第20张奖状，另有8人。")
+
+
+@pytest.mark.parametrize(
+    ("amount", "right"),
+    [
+        *(("32亩", True), ("32 亩", True), ("1995年", True), ("20张", True)),
+        *(("20亩", False), ("32张", False), ("33亩", False), ("5年", False)),
+    ],
+)
+def test_an_amount_alone_is_known_by_its_unit(amount: str, right: bool) -> None:
+    assert supported(amount, [FARM]) is right
+
+
 ENGLISH = Citation(1, "a.txt", "The contract with Acme Ltd was signed by Jane Roe on 5 May 2023.")
 
 
