@@ -37,11 +37,43 @@ def table_lines(rows: Iterable[Row]) -> Iterator[str]:
     the first row of distinct labels is one. Empty rows part tables; one without a head of its own
     keeps that of the table above it.
     """
+    yield from _table_lines(rows)
+
+
+def lines_below(
+    rows: Sequence[Row], head: Sequence[str] | None = None
+) -> tuple[list[str], Sequence[str]]:
+    """Return the lines of a part of a table, and the head that the next part goes on with.
+
+    Args:
+        rows: Of the part.
+        head: What the part before it returned; None where this is the first.
+    """
+    if head is None:
+        lines = _table_lines(rows)
+        found: list[str] = []
+        while True:
+            try:
+                found.append(next(lines))
+            except StopIteration as end:
+                return found, end.value
+    filled = [[_flat(cell) for cell in row] for row in rows if any(cell.strip() for cell in row)]
+    for count in (3, 2, 1):  # the head, where it is repeated
+        if head and len(filled) >= count and _names(filled[:count]) == list(head):
+            filled = filled[count:]
+    if filled and _is_labels(filled[0]) and _contrast(filled, 0):
+        return lines_below(rows)  # another table
+    shown = (_named(head, row) for row in filled) if head else _plain_lines(filled)
+    return list(shown), head
+
+
+def _table_lines(rows: Iterable[Row]) -> Generator[str, None, list[str]]:
     head: list[str] = []
     for filled, group in groupby(rows, key=lambda row: any(cell.strip() for cell in row)):
         if filled:
             block = [[_flat(cell) for cell in row] for row in group]
             head = yield from _block_lines(block, head)
+    return head
 
 
 def _block_lines(block: list[list[str]], before: list[str]) -> Generator[str, None, list[str]]:

@@ -17,7 +17,7 @@ from rag_app.documents.pdf.paragraphs import (
 )
 from rag_app.documents.pdf.rules import page_edges
 from rag_app.documents.pdf.running_heads import running_lines, without
-from rag_app.documents.tables import table_lines
+from rag_app.documents.tables import lines_below
 from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
 
@@ -250,6 +250,12 @@ def text_of(pages: Sequence[_Page]) -> ExtractedText:
     return writer.finish()._replace(notes=_notes(pages))
 
 
+_LOWEST = 160.0
+"""Points above the foot of a page below which a table ends that goes on elsewhere."""
+_SAME_WIDTH = 3.0
+"""Points by which the parts of a table may differ."""
+
+
 class _Writer:
     """Puts paragraphs and tables one after the other and keeps where each line stands."""
 
@@ -262,6 +268,8 @@ class _Writer:
         self._turned = False
         self._open = False
         self._new_page = False
+        self._table: Table | None = None
+        self._head: Sequence[str] = ()
 
     def begin_page(self, number: int, *, turned: bool) -> None:
         self._open = self._open and not self._new_page  # nothing goes on over an empty page
@@ -270,13 +278,9 @@ class _Writer:
 
     def add(self, part: Paragraph | Table) -> None:
         if isinstance(part, Table):
-            lines = "\n".join(table_lines(part.rows))
-            if lines:
-                self._break("\n\n")
-                self._start_page()
-                self._write(clean(lines))
-            self._open = False
+            self._add_table(part)
             return
+        self._table = None
         texts = [clean(line.text).strip() for line in part.lines]
         goes_on = self._new_page and self._open and not part.fresh and not part.level
         if goes_on:
@@ -291,6 +295,26 @@ class _Writer:
                 self._glue(text)
             self._line(line, text)
         self._open = part.open
+
+    def _add_table(self, table: Table) -> None:
+        goes_on = self._goes_on(table)
+        rows, self._head = lines_below(table.rows, self._head if goes_on else None)
+        if rows:
+            self._break("\n" if goes_on else "\n\n")
+            self._start_page()
+            self._write(clean("\n".join(rows)))
+        self._open, self._table = False, table
+
+    def _goes_on(self, table: Table) -> bool:
+        """Return whether a table goes on from the page or column before, where one ended."""
+        before = self._table
+        if before is None or before.bottom > _LOWEST:
+            return False
+        if not self._new_page and table.left < before.right:
+            return False
+        widths = [max(map(len, part.rows), default=0) for part in (before, table)]
+        apart = abs((table.right - table.left) - (before.right - before.left))
+        return widths[0] == widths[1] and apart <= _SAME_WIDTH
 
     def finish(self) -> ExtractedText:
         starts = self._starts

@@ -1,6 +1,6 @@
 import pytest
 
-from rag_app.documents.tables import table_lines
+from rag_app.documents.tables import lines_below, table_lines
 
 
 @pytest.mark.parametrize(
@@ -114,3 +114,14 @@ from rag_app.documents.tables import table_lines
 )  # fmt: skip
 def test_each_row_says_what_its_values_are(rows: list[list[str]], lines: list[str]) -> None:
     assert list(table_lines(rows)) == lines
+
+
+def test_the_parts_of_a_table_have_one_head() -> None:
+    lines, head = lines_below([["站点", "首班", "票价"], ["东门", "5:30", "2"]])
+    assert lines == ["站点: 东门; 首班: 5:30; 票价: 2"]
+    below = ["站点: 西门; 票价: 3"]
+    assert lines_below([["西门", "", "3"]], head) == (below, head)
+    assert lines_below([["站点", "首班", "票价"], ["西门", "", "3"]], head) == (below, head)
+    assert lines_below([["西门", "慢车"]], []) == (["西门 | 慢车"], [])
+    other = lines_below([["品名", "单位", "数量"], ["水泵", "台", "3"]], head)
+    assert other == (["品名: 水泵; 单位: 台; 数量: 3"], ["品名", "单位", "数量"])

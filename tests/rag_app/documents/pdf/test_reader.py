@@ -136,6 +136,25 @@ def test_a_table_has_each_value_under_its_column() -> None:
     assert text.index("如下表") < text.index("差异甲") < text.index("单位是万元")
 
 
+def test_a_table_goes_on_over_the_page_under_its_head() -> None:
+    head = ["站点", "首班", "末班"]
+    stops = [[f"站{number}", "5:30", "" if number % 2 else "21:00"] for number in range(30)]
+
+    def first(canvas: Canvas) -> None:
+        ruled_table(canvas, [head, *stops[:28]], y=HEIGHT - 60)
+
+    def second(canvas: Canvas) -> None:
+        ruled_table(canvas, stops[28:], y=HEIGHT - 60)
+        lines(canvas, ["末班车不等人。"], y=600)
+
+    text = read(first, second).text
+    assert (
+        "站点: 站27; 首班: 5:30\n站点: 站28; 首班: 5:30; 末班: 21:00\n站点: 站29; 首班: 5:30"
+        in text
+    )
+    assert text.endswith("末班车不等人。")
+
+
 def test_a_table_without_lines_has_rows() -> None:
     rows = [["门店", "销售额", "同比"], ["无锡店", "131.5", "-4.2%"], ["常州店", "88.0", "1.9%"],
             ["苏州店", "402.7", "12.0%"]]  # fmt: skip
