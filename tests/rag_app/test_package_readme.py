@@ -2,17 +2,21 @@
 
 import json
 import re
+import shlex
 import shutil
+from configparser import RawConfigParser
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+import yaml
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.runnables import Runnable
 
-from rag_app import RagApp
+from rag_app import RagApp, cli
 from rag_app.chains.prompts import VARIABLES
 from rag_app.chains.results import Answer
 from rag_app.settings import load_settings
@@ -28,6 +32,29 @@ ANSWER = "李白病逝于当涂。"
 def block_with(name: str) -> str:
     blocks: list[str] = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     return next(block for block in blocks if name in block)
+
+
+def services() -> list[str]:
+    """The command lines of the unit and of the compose file."""
+    (unit,) = re.findall(r"```ini\n(.*?)```", TEXT, re.DOTALL)
+    (compose,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    parsed = RawConfigParser()
+    parsed.optionxform = str  # type: ignore[assignment,method-assign]
+    parsed.read_string(unit)
+    assert parsed["Service"]["Environment"] == "RAG_APP_HOME=/var/lib/rag-app"
+    service = yaml.safe_load(compose)["services"]["rag-app"]
+    assert service["environment"]["RAG_APP_HOME"] in service["volumes"][0]
+    return [parsed["Service"]["ExecStart"], service["command"]]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_services_start_the_server_with_options_that_it_has(which: int) -> None:
+    program, command, *options = shlex.split(services()[which])
+    assert (Path(program).name, command) == ("rag-app", "serve")
+    serve: Any = typer.main.get_command(cli.app).commands["serve"]  # type: ignore[attr-defined]
+    with serve.make_context("serve", options) as context:
+        assert context.params["host"] == "0.0.0.0"
+        assert context.params["api_key_file"].name == "keys"
 
 
 def run(name: str, **names: Any) -> dict[str, Any]:

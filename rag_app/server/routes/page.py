@@ -1,6 +1,7 @@
 """The page, and the routes of the server itself: health, settings, counters."""
 
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import FileResponse, Response
@@ -73,6 +74,15 @@ def metrics(metrics: ServerMetrics) -> Response:
     return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
+class _PageFiles(StaticFiles):
+    """Files that browsers ask for again each time: modules of two versions don't fit together."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
 def mount(app: FastAPI) -> None:
     """Serve the page's files."""
-    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.mount("/static", _PageFiles(directory=_STATIC), name="static")

@@ -15,6 +15,13 @@ from tests.rag_app.server.serving import Served, serving
 LONG = "李白病逝于当涂，墓在青山。" * 200
 
 
+def test_after_an_update_no_old_module_of_the_page_is_used(client: httpx.Client) -> None:
+    module = client.get("/static/app.js")
+    assert module.headers["Cache-Control"] == "no-cache"
+    again = client.get("/static/app.js", headers={"If-None-Match": module.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
 @pytest.fixture
 def embedding(home: Path, tiny_embeddings: Path) -> Iterator[Served]:
     model = load_embeddings(str(tiny_embeddings))
