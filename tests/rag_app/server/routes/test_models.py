@@ -93,3 +93,28 @@ def test_texts_are_put_in_order(wrapped: bool, served: Served, client: httpx.Cli
 def test_rankings_that_are_refused(more: Any, status: int, client: httpx.Client) -> None:
     body = {"query": "李白", "documents": ["甲"], **more}
     assert client.post("/v1/rerank", json=body).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "said"),
+    [
+        ({"input": [15339, 1917]}, "input", "check_embedding_ctx_length=False"),
+        ({"input": [[15339], [1917]]}, "input", "check_embedding_ctx_length=False"),
+        ({"input": "甲", "dimensions": 32}, "dimensions", "not trained for its vectors to be cut"),
+        ({"input": "甲", "dimensions": 10_000}, "dimensions", "is fixed"),
+    ],
+)
+def test_what_another_model_would_understand(
+    body: dict[str, Any], param: str, said: str, embedding: Served
+) -> None:
+    answer = post(embedding, **body)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["param"] == param
+    assert said in error["message"]
+
+
+def test_the_dimensions_that_a_model_has_may_be_named(embedding: Served) -> None:
+    (plain,) = vectors(embedding, input="甲")
+    (named,) = vectors(embedding, input="甲", dimensions=len(plain))
+    assert named.tolist() == plain.tolist()
