@@ -15,6 +15,7 @@ for name in (
     "model_prep.sha256",
     "model_prep.tokenizing",
     "throughput",
+    "clients",
     "model_prep.merge",
     "model_prep.training",
 ):
