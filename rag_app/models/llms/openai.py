@@ -11,7 +11,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from model_prep.inference.control_tokens import ControlTokens
-from rag_app.errors import ModelError
+from rag_app.errors import ModelError, PromptTooLongError
 from rag_app.settings import Settings
 
 NO_KEY = "none"
@@ -120,6 +120,8 @@ def _one_line(url: str | None, key: str, error: openai.OpenAIError) -> ModelErro
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
         return ModelError(f"{url} refused the key; set RAG_APP_LLM_API_KEY")
     said = without_key(str(error), key)
+    if isinstance(error, openai.APIError) and error.code == "context_length_exceeded":
+        return PromptTooLongError(f"{url} was asked too much ({said})")
     if isinstance(error, openai.NotFoundError):
         return ModelError(f"{url} has no such model or path ({said}); check --llm-name")
     return ModelError(f"{url} failed ({said})")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rag_app.engine import RagApp
-from rag_app.errors import ModelError
+from rag_app.errors import ModelError, PromptTooLongError
 from rag_app.models.embeddings.registry import load_embeddings
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.models.llms.registry import load_llm
@@ -19,6 +19,7 @@ from rag_app.settings import load_settings
 from tests.http_server import running, url_of
 
 KEY = "secret"
+LONGEST = 5000
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -45,6 +46,9 @@ class Handler(BaseHTTPRequestHandler):
             self._reply({"object": "list", "data": rows, "model": "e", "usage": {}})
         elif body["model"] != "first":
             self._reply({"error": {"message": "no such model"}}, 404)
+        elif len(str(body["messages"])) > LONGEST:
+            problem = {"message": "too many tokens", "code": "context_length_exceeded"}
+            self._reply({"error": problem}, 400)
         elif body.get("stream"):
             self._stream()
         else:
@@ -151,6 +155,20 @@ def test_a_wrong_key(url: str) -> None:
 def test_an_unknown_model(url: str) -> None:
     with pytest.raises(ModelError, match="--llm-name"):
         load(url, llm_name="second").invoke("问")
+
+
+async def test_a_prompt_beyond_the_servers_window(url: str) -> None:
+    llm = load(url)
+    with pytest.raises(PromptTooLongError, match="too many tokens"):
+        llm.invoke("长" * LONGEST)
+    with pytest.raises(PromptTooLongError, match="too many tokens"):
+        [chunk async for chunk in llm.astream("长" * LONGEST)]
+
+
+def test_options_that_openai_has_not(url: str, server: ThreadingHTTPServer) -> None:
+    list(load(url, repetition_penalty=1.1).stream("甲", top_k=7))
+    sent = server.requests[-1]  # type: ignore[attr-defined]
+    assert (sent["top_k"], sent["repetition_penalty"]) == (7, 1.1)
 
 
 def test_nobody_answers() -> None:

@@ -187,6 +187,10 @@ def test_an_upstream_is_asked_as_a_chat(schemed: Served) -> None:
         assert made.arguments == '{"city": "北京"}'  # type: ignore[union-attr]
         answer = official.responses.create(model="default", input="天气？", tools=[WEATHER])
         assert answer.output_text == "晴。"
+        schemed.replies = ['{"city": "北京"}']
+        form: Any = {"type": "json_schema", "name": "place", "schema": WEATHER["parameters"]}
+        answer = official.responses.create(model="default", input="哪里？", text={"format": form})
+        assert answer.output_text == '{"city": "北京"}'
 
 
 def test_an_answer_that_is_cut_off(tiny: Served) -> None:
