@@ -1,10 +1,14 @@
 """``rag-app mcp``: the indexes as tools for assistants and editors."""
 
+import os
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
 
 
@@ -55,6 +59,7 @@ def mcp(
         try:
             server = ToolServer(registry, read_only=read_only)
             if not http:
+                signal.signal(signal.SIGINT, _interrupted)
                 run_stdio(server)
                 return
             access = access_for(host, settings.client_keys, [], settings.api_key_file)
@@ -65,3 +70,10 @@ def mcp(
                 run_http(server, listening, access, engine)
         finally:
             registry.close()
+
+
+def _interrupted(*_: object) -> None:
+    """End at Ctrl-C: the thread that waits for input would keep the process until it comes."""
+    sys.stderr.write("rag-app: interrupted\n")
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -217,6 +218,18 @@ def test_stdout_holds_messages_only_and_the_end_of_input_ends_it(home: Path) -> 
     assert failed["result"]["isError"]
     assert rest == ""
     assert process.returncode == 0
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_it_while_it_waits_for_input(home: Path) -> None:
+    pipes: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([PROGRAM, "mcp"], text=True, **pipes) as process:
+        (pong,) = lines_of(process, {"id": 1, "method": "ping"})
+        assert pong["id"] == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert process.stderr
+        assert process.stderr.read() == "rag-app: interrupted\n"
 
 
 @pytest.mark.slow
