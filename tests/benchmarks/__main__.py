@@ -10,6 +10,7 @@ for name in (
     "answers",
     "injection",
     "indexing",
+    "scale",
     "reading",
     "ocr",
     "model_prep.sha256",

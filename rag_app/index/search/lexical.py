@@ -23,7 +23,7 @@ COUNTED = 100_000
 term that begins with it; of more a sample tells."""
 MOST_TERMS = 128
 """Terms of a question that are searched for, the rarest: more cost time and tell little."""
-MOST_POSTINGS = 20_000
+MOST_POSTINGS = 10_000
 """Places in the term index that FTS5 ranks by."""
 _CANDIDATES = 64
 _SAMPLE = 256
