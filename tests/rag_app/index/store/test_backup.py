@@ -143,6 +143,17 @@ def test_nothing_is_replaced_without_being_told(store: IndexStore, tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_who_reads_an_index_sees_what_was_restored(store: IndexStore, tmp_path: Path) -> None:
+    old = content_digest(store)
+    back_up(tmp_path / "b.zip")
+    made("甲", 新="新的。")
+    assert content_digest(store) != old  # and keeps its connection for the next query
+    restore(tmp_path / "b.zip", overwrite=True)
+    assert content_digest(store) == old
+    made("甲", 新="新的。")
+    assert content_digest(store) != old
+
+
 def test_what_is_being_written_is_not_replaced(store: IndexStore, tmp_path: Path) -> None:
     back_up(tmp_path / "b.zip")
     other = threading.Event(), threading.Event()
