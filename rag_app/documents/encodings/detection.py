@@ -211,11 +211,16 @@ def _mostly_utf8(data: bytes) -> Found | None:
     if b"\0" in data[:_HEAD]:
         return None
     text = data.decode("utf-8", "replace")
-    wrong = text.count(SKIPPED)
-    right = sum(map(len, re.findall(r"[^\x00-\x7f\ufffd]+", text)))
-    if right < max(_CERTAIN_LEAST, _CERTAIN * wrong) or _mixed(data):
+    if not _is_certain(text) or _mixed(data):
         return None
-    return (text, "utf-8") if wrong <= max(1, _DAMAGE_OF_UTF8 * len(text)) else None
+    few = text.count(SKIPPED) <= max(1, _DAMAGE_OF_UTF8 * len(text))
+    return (text, "utf-8") if few else None
+
+
+def _is_certain(text: str) -> bool:
+    """Return whether bytes that were decoded as UTF-8, where need be with U+FFFD, are UTF-8."""
+    right = sum(map(len, re.findall(r"[^\x00-\x7f\ufffd]+", text)))
+    return right >= max(_CERTAIN_LEAST, _CERTAIN * text.count(SKIPPED))
 
 
 def _declared(data: bytes, declared: str | None, *, damaged: bool = False) -> Found | None:
@@ -272,6 +277,7 @@ def _mixed(data: bytes) -> Found | None:
         return None
     score = plausibility(national)
     damaged = plausibility(others.decode(errors="ignore")) >= score  # UTF-8, cut in a character
+    damaged = damaged or _is_certain(others.decode(errors="replace"))
     if damaged or min(score, plausibility(unicode.decode())) <= _PLAUSIBLE:
         return None
     return _line_by_line(data, _errors("gb18030")), _MIXED

@@ -26,6 +26,9 @@ _MOST_STRANGE = 0.02
 """Share of characters that nobody writes which readable text may have."""
 _MOST_UNREADABLE = 0.3
 """Share of characters without a meaning from which on a page's text can't be read."""
+_FEW_STRANGE = 3
+_MOST_ODD = 0.35
+"""Share of private characters, rare ones and syllables of Korean among Han, some of each."""
 _FEW_UNMAPPED = 12
 _MOST_UNMAPPED = 0.04
 _SMALL = r"[^\W\d_A-ZÀ-Þ]"
@@ -122,6 +125,10 @@ def gibberish(text: str) -> bool:
     han = HAN_CHARACTER.findall(text)
     rare = sum(char not in ordinary() and char not in frequent() for char in han)
     if len(han) >= 10 and rare > len(han) * 0.5:
+        return True
+    syllables = sum("\uac00" <= char <= "\ud7a3" for char in text)
+    odd = strange + rare + (syllables if syllables < len(han) else 0)
+    if strange >= _FEW_STRANGE and odd > len(text) * _MOST_ODD:
         return True
     marks = sum(char.isascii() and not char.isalnum() for char in text)
     letters = sum(char.isalpha() for char in text)

@@ -10,6 +10,7 @@ _SHORTEST = 56
 """Characters from which on a line without a space is base64; mail writes 60 to 76."""
 _DAMAGED = 0.04
 """Share of such a line that may be other characters."""
+_RUN = re.compile(rb"(?<![\w:/.-])[A-Za-z0-9+/]{%d,}={0,2}" % _SHORTEST)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]")
 _REST = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/]+={1,2}")
 """What follows such a line."""
@@ -44,7 +45,14 @@ def without_codes(data: bytes) -> tuple[bytes, int]:
         inside = _is_code(line.strip(), inside=inside)
         if not inside:
             kept.append(line)
-    return b"".join(kept), len(lines) - len(kept)
+    text = b"".join(kept)
+    pieces = sum(map(_is_base64, _RUN.findall(text)))
+    return _RUN.sub(_without_run, text), len(lines) - len(kept) + pieces
+
+
+def _without_run(run: "re.Match[bytes]") -> bytes:
+    """Return "" for a piece of base64 in a line that holds other text."""
+    return b"" if _is_base64(run[0]) else run[0]
 
 
 def _is_code(line: bytes, *, inside: bool) -> bool:

@@ -52,6 +52,14 @@ def test_utf8_cut_inside_characters_stays_utf8(text: str, start: int) -> None:
     assert len(found.replace(SKIPPED, "")) >= len(found) - 3
 
 
+def test_damaged_lines_of_utf8_are_not_taken_for_gbk() -> None:
+    greek = "Ο Δείκτης μάζας σώματος είναι μια γενική ένδειξη για τον υπολογισμό.\n".encode()
+    data = BIOGRAPHY.encode() + b"\n" + greek * 3 + greek[:9] + b"\xce" + greek[12:] + greek
+    found, encoding = decode(data, "x")
+    assert encoding == "utf-8"
+    assert found.count("είναι μια γενική ένδειξη") == 5
+
+
 def test_a_piece_of_a_binary_file_in_a_text_is_refused() -> None:
     text = b"# a list of names and values\n" * 400
     with pytest.raises(DocumentError):

@@ -167,3 +167,12 @@ def test_a_page_whose_headers_are_lost_is_no_source_text() -> None:
     )
     data = b"MIME-Version: 1.0\n\n" + page
     assert extract(data, "mht", "a.mht").text == "# Crawlers\n\n- Works of any kind\n\n水"
+
+
+def test_a_piece_of_codes_in_a_line_of_text_is_left_out() -> None:
+    code = base64.b64encode(hashlib.sha512(b"1").digest())
+    data = b"Subject: a\n\nThe file follows.\n" + code + b" and then the text goes on.\n"
+    text, notes = read(data)
+    assert code[:40].decode() not in text
+    assert "and then the text goes on." in text
+    assert "1 lines" in notes[0]
