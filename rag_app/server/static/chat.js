@@ -3,7 +3,7 @@
 import { ApiError, api, streamError } from "/static/api.js";
 import { $, confirm, line, save } from "/static/dom.js";
 import { number, t } from "/static/i18n.js";
-import { conversations, emit, on, settings, state } from "/static/store.js";
+import { conversations, emit, on, saved, settings, state } from "/static/store.js";
 import { markdown, withoutMarks } from "/static/text.js";
 import { scrollDown, scrollToEnd, textButton, view, viewOf } from "/static/turns.js";
 
@@ -254,6 +254,7 @@ async function newConversation() {
   });
   if (!sure) return;
   stop();
+  if (turns.length && !saved.add(place, turns)) return void line($("composer-error"), t("errorRoom"));
   turns = [];
   own.clear();
   conversations.remove(place);
@@ -262,6 +263,19 @@ async function newConversation() {
   emit("turns", 0);
   showPlace();
   $("question").focus();
+}
+
+/** Open a conversation that was put aside, and put this one aside; returns what hinders, if so. */
+export function openSaved(id) {
+  const found = saved.all(place).find((one) => one.id === id);
+  if (!found) return t("historyNone");
+  stop();
+  if (turns.length && !saved.add(place, turns)) return t("errorRoom");
+  own.clear();
+  if (conversations.set(place, found.turns)) saved.remove(place, id);
+  $("viewer").close();
+  showKept();
+  return null;
 }
 
 /** How many turns there are. */

@@ -3,7 +3,7 @@
 import { ApiError, api } from "/static/api.js";
 import { $, confirm, el, line } from "/static/dom.js";
 import { number, t } from "/static/i18n.js";
-import { chosen, conversations, emit, state, summaries, takeServer } from "/static/store.js";
+import { chosen, conversations, emit, saved, state, summaries, takeServer } from "/static/store.js";
 
 let loaded = false;
 
@@ -72,6 +72,7 @@ export function createIndex() {
       created = true;
       conversations.remove(name);
       summaries.clear(name);
+      saved.set(name, []);
       await fetchIndexes();
       dialog.close();
       choose(name);
@@ -106,5 +107,6 @@ async function deleteIndex() {
   emit("forget", name);
   conversations.remove(name);
   summaries.clear(name);
+  saved.set(name, []);
   await loadIndexes().catch((error) => line($("library-error"), error.message));
 }

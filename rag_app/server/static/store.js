@@ -65,6 +65,24 @@ export const conversations = {
   },
 };
 
+/** Conversations of an index that were put aside, newest first: a list of {id, name, turns}. */
+export const saved = {
+  all: (index) => read(`saved.${index}`, []),
+  /** Put the turns of a conversation aside; false where the browser has no room. */
+  add(index, turns) {
+    const one = { id: `${Date.now()}-${Math.random()}`, name: turns[0].question, turns };
+    return saved.set(index, [one, ...saved.all(index)]);
+  },
+  rename: (index, id, name) =>
+    saved.set(index, saved.all(index).map((one) => (one.id === id ? { ...one, name } : one))),
+  remove: (index, id) => saved.set(index, saved.all(index).filter((one) => one.id !== id)),
+  set(index, all) {
+    const kept = write(`saved.${index}`, all.length ? all : null);
+    emit("saved");
+    return kept;
+  },
+};
+
 /** Uploads that the server was still reading: a list of {id, index, names}. */
 export const jobs = {
   all: () => read("jobs", []),

@@ -206,3 +206,34 @@ def test_a_job_tells_the_time_left_and_is_cancelled(
             assert browser.complaints() == []
         finally:
             embeddings.gate.set()
+
+
+def test_earlier_conversations_are_kept_searched_opened_and_renamed(page: Browser) -> None:
+    ask(page)
+    page.click("#new-chat")
+    page.click("#confirm-yes")
+    page.until(lambda: not page.all(".turn"))
+    ask(page, "李白投靠了谁？")
+    page.click("#open-history")
+    page.shown("#history-search").send_keys("没有这样的话")
+    page.shown("#history-none")
+    page.find("#history-search").clear()
+    page.find("#history-search").send_keys("当涂")  # in the answer
+    page.until(lambda: QUESTION in page.find('[data-testid="saved"]').text)
+    page.click("#history .rename")
+    page.shown(".rename-field").send_keys(Keys.CONTROL, "a", Keys.NULL, "关于当涂", Keys.ENTER)
+    page.until(lambda: "关于当涂" in page.find('[data-testid="saved"]').text)
+    assert page.run(FITS)
+    page.click('[data-testid="saved"]')
+    page.gone("#history")
+    page.until(lambda: [one.text.endswith(QUESTION) for one in page.all(".asked")] == [True])
+    page.reload()
+    page.until(lambda: [one.text.endswith(QUESTION) for one in page.all(".asked")] == [True])
+    assert [one["name"] for one in page.stored("saved.人物")] == ["李白投靠了谁？"]
+    page.click("#open-history")
+    page.shown("#history .remove").click()
+    page.click("#confirm-yes")
+    page.shown("#history-none")
+    assert page.stored("saved.人物") is None
+    page.press(Keys.ESCAPE)
+    page.gone("#open-history")
