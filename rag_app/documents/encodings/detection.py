@@ -208,7 +208,7 @@ def _mostly_utf8(data: bytes) -> Found | None:
 
     By chance, text in another encoding has one valid sequence to several that are not.
     """
-    if b"\0" in data[:_HEAD]:
+    if data[:_HEAD].count(0) > max(1, _DAMAGE * len(data[:_HEAD])):  # UTF-16, without a mark
         return None
     text = data.decode("utf-8", "replace")
     if not _is_certain(text) or _mixed(data):
