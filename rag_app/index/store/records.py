@@ -10,7 +10,7 @@ from rag_app.documents.breadcrumbs import breadcrumb, document_name, is_code
 if TYPE_CHECKING:
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
-FORMAT = 2
+FORMAT = 3
 """To be raised when loaders or splitters change what they make of the same file, or what is
 embedded of it changes."""
 
