@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -130,6 +131,14 @@ def test_show_context_and_timings(rag_app: Program, corpus: Path) -> None:
     assert DEATH in result.stderr
     assert "total" in result.stderr
     assert DEATH not in result.stdout
+
+
+@pytest.mark.slow
+def test_a_command_took_no_longer_than_it_was_there() -> None:
+    code = "from rag_app.cli.engines import parts; print(parts({})['total'])"
+    begin = time.monotonic()
+    total = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert 0 < float(total) < time.monotonic() - begin
 
 
 def test_one_document_can_be_asked(rag_app: Program, corpus: Path) -> None:
