@@ -83,16 +83,16 @@ class Settings(BaseSettings):
 
     # Model
     llm: str = "qwen2.5-coder-1.5b-instruct"
-    """Catalog name, .gguf file, Hugging Face folder or hub name, OpenAI-compatible URL, or
-    LangChain's ``provider:model``."""
+    """Catalog name, .gguf file, Hugging Face folder or hub name, OpenAI-compatible URL or
+    several of one model with commas between them, or LangChain's ``provider:model``."""
     lora: str | None = None
     """Folders of LoRAs for a Hugging Face folder, in order, with commas between them."""
     tokenizer: str | None = None
     """Folder or file of the tokenizer of a Hugging Face folder, if not its own."""
     llm_name: str | None = None
-    """Model name sent to an OpenAI-compatible URL."""
+    """Model name sent to OpenAI-compatible URLs."""
     llm_api_key: SecretStr | None = None
-    """Sent to an OpenAI-compatible URL or a provider."""
+    """Sent to each OpenAI-compatible URL or a provider."""
     context_length: int = Field(default=8192, ge=256)
     threads: int | None = Field(default=None, ge=1)
     """CPU threads; by default every physical core, for llama.cpp less those others keep busy."""
@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     """Comma-separated GPU indices; by default the first one there is."""
     quantize: Literal["8bit", "4bit"] | None = None
     parallel: int = Field(default=1, ge=1, le=64)
-    """Calls to a local model that are worked on together."""
+    """Calls to a local model that are worked on together; in a server, to each URL of one."""
 
     # Sampling
     temperature: float = Field(default=0.0, ge=0)

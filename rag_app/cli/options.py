@@ -117,8 +117,8 @@ _MODEL_OPTIONS = {
     "llm": _model_option(
         str,
         "Language model: a name `model-prep models` lists, a .gguf file, a Hugging Face folder, an "
-        "OpenAI-compatible URL, or a model of a LangChain provider package.",
-        "NAME|FILE|DIR|URL|PROVIDER:MODEL",
+        "OpenAI-compatible URL or several, or a model of a LangChain provider package.",
+        "NAME|FILE|DIR|URL[,URL…]|PROVIDER:MODEL",
         "--llm",
         *OLD_NAMES["llm"],
     ),

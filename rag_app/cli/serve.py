@@ -36,7 +36,8 @@ def serve(
         ),
     ] = None,
     workers_limit: Annotated[
-        int | None, typer.Option(help="Requests that the model works on together (default 4).")
+        int | None,
+        typer.Option(help="Requests that the model, or each URL, works on together (default 4)."),
     ] = None,
     queue_limit: Annotated[
         int | None, typer.Option(help="Requests that may wait; more get status 429.")

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from openai.types import CompletionUsage
 from pydantic import BaseModel
 
+from rag_app.models.llms.registry import server_urls
 from rag_app.server.errors import ApiError
 from rag_app.server.event_stream import (
     RETRY_SECONDS,
@@ -136,7 +137,8 @@ class Queues:
     """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self.generating = Admission(settings.parallel, settings.queue_limit)
+        servers = max(1, len(server_urls(settings.llm)))
+        self.generating = Admission(settings.parallel * servers, settings.queue_limit)
         """Requests to the language model."""
         self.embedding = Admission(1, 4 * settings.queue_limit)
         """Requests to the embedding model."""

@@ -1,5 +1,6 @@
 """Any OpenAI-compatible server, through langchain-openai."""
 
+import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -8,10 +9,16 @@ import openai
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from model_prep.inference.control_tokens import ControlTokens
 from rag_app.errors import ModelError, PromptTooLongError
+from rag_app.models.llms.load_balancer import (
+    AsyncFailoverClient,
+    FailoverClient,
+    LoadBalancer,
+    NoServerError,
+)
 from rag_app.settings import Settings
 
 NO_KEY = "none"
@@ -54,6 +61,13 @@ class CompatibleChat(ChatOpenAI):
 
     top_k: int | None = None
     repetition_penalty: float | None = None
+    load_balancer: LoadBalancer | None = Field(default=None, exclude=True)
+    """Of several servers, if there are."""
+
+    @property
+    def servers(self) -> LoadBalancer:
+        """The servers of the model: one, or several."""
+        return self.load_balancer or LoadBalancer([str(self.openai_api_base)])
 
     @property
     def _default_params(self) -> dict[str, Any]:
@@ -85,36 +99,42 @@ class CompatibleChat(ChatOpenAI):
         return estimated_tokens(text)
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
-        with _explained(self.openai_api_base, self.key):
+        with _explained(self.servers, self.key):
             return super()._generate(messages, *args, **kwargs)
 
     async def _agenerate(
         self, messages: list[BaseMessage], *args: Any, **kwargs: Any
     ) -> ChatResult:
         kwargs.setdefault("extra_headers", _ANY_LOOP)
-        with _explained(self.openai_api_base, self.key):
+        with _explained(self.servers, self.key):
             return await super()._agenerate(messages, *args, **kwargs)
 
     def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
-        with _explained(self.openai_api_base, self.key):
+        with _explained(self.servers, self.key):
             yield from super()._stream(*args, **kwargs)
 
     async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
         kwargs.setdefault("extra_headers", _ANY_LOOP)
-        with _explained(self.openai_api_base, self.key):
+        with _explained(self.servers, self.key):
             async for chunk in super()._astream(*args, **kwargs):
                 yield chunk
 
 
 @contextmanager
-def _explained(url: str | None, key: str) -> Iterator[None]:
+def _explained(servers: LoadBalancer, key: str) -> Iterator[None]:
     try:
         yield
     except openai.OpenAIError as error:
-        raise _one_line(url, key, error) from error
+        raise _one_line(servers, key, error) from error
 
 
-def _one_line(url: str | None, key: str, error: openai.OpenAIError) -> ModelError:
+def _one_line(servers: LoadBalancer, key: str, error: openai.OpenAIError) -> ModelError:
+    cause: BaseException | None = error
+    while cause and not isinstance(cause, NoServerError):
+        cause = cause.__cause__
+    if cause:
+        return ModelError(f"{cause}; check the addresses and that the servers run")
+    url = servers.asked(error.request if isinstance(error, openai.APIError) else None)
     if isinstance(error, openai.APIConnectionError):
         return ModelError(f"{url} does not answer; check the address and that the server runs")
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
@@ -135,14 +155,25 @@ def without_key(text: str, key: str) -> str:
 def load(url: str, settings: Settings) -> CompatibleChat:
     """Return the model behind ``url``: ``settings.llm_name``, else the first the server lists.
 
+    Several servers of one model have commas between their URLs; `LoadBalancer` chooses among them.
+
     Raises:
-        ModelError: the server can't be reached, refuses the key, or lists no model.
+        ModelError: no server can be reached, or one refuses the key or lists no model.
     """
-    base = url.rstrip("/")
+    urls = url.split(",")
+    # Shuffled, so that programs that ask once each do not all ask the same server.
+    servers = LoadBalancer(random.sample(urls, len(urls)))
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else NO_KEY
-    model = settings.llm_name or _first_model(base, key)
+    model = settings.llm_name or _first_model(servers, key)
+    clients: dict[str, Any] = {}
+    if len(servers.urls) > 1:
+        clients = {
+            "load_balancer": servers,
+            "http_client": FailoverClient(servers),
+            "http_async_client": AsyncFailoverClient(servers),
+        }
     chat = CompatibleChat(
-        base_url=base,
+        base_url=servers.urls[0],
         api_key=SecretStr(key),
         model=model,
         temperature=settings.temperature,
@@ -152,15 +183,21 @@ def load(url: str, settings: Settings) -> CompatibleChat:
         stream_usage=True,
         top_k=settings.top_k,
         repetition_penalty=settings.repetition_penalty,
+        **clients,
     )
     chat.profile = {"max_input_tokens": settings.context_length}
     return chat
 
 
-def _first_model(base: str, key: str) -> str:
-    with _explained(base, key), openai.OpenAI(base_url=base, api_key=key) as client:
+def _first_model(servers: LoadBalancer, key: str) -> str:
+    with (
+        _explained(servers, key),
+        openai.OpenAI(
+            base_url=servers.urls[0], api_key=key, http_client=FailoverClient(servers)
+        ) as client,
+    ):
         listed = client.models.list().data
     if not listed:
-        msg = f"{base} lists no model; name one with --llm-name"
+        msg = f"{', '.join(servers.urls)} lists no model; name one with --llm-name"
         raise ModelError(msg)
     return listed[0].id

@@ -15,6 +15,7 @@ from rag_app.settings import Settings, load_settings
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+_SCHEMES = ("http://", "https://")
 _ADDRESS = re.compile(r"[\w.-]+:\d+(/.*)?")
 
 
@@ -24,8 +25,9 @@ def resolve(spec: str) -> tuple[str, str]:
     What exists as a file or folder, and what ends in ``.gguf``, is one, whatever it looks like.
 
     Args:
-        spec: A catalog name, a ``.gguf`` file, a Hugging Face folder or hub name, a URL, or
-            ``provider:model`` as LangChain's ``init_chat_model`` takes it.
+        spec: A catalog name, a ``.gguf`` file, a Hugging Face folder or hub name, a URL or
+            several with commas between them, or ``provider:model`` as LangChain's
+            ``init_chat_model`` takes it.
 
     Raises:
         ModelError: there is no such model here.
@@ -36,8 +38,8 @@ def resolve(spec: str) -> tuple[str, str]:
         >>> resolve("ollama:qwen2.5:7b")
         ('provider', 'ollama:qwen2.5:7b')
     """
-    if spec.lower().startswith(("http://", "https://")):
-        return "openai", spec
+    if urls := server_urls(spec):
+        return "openai", ",".join(urls)
     path = _catalog_path(spec) or Path(spec).expanduser()
     if path.is_dir():
         return "huggingface", str(path)
@@ -59,6 +61,28 @@ def resolve(spec: str) -> tuple[str, str]:
         f"of {known}"
     )
     raise ModelError(msg)
+
+
+def server_urls(spec: str) -> list[str]:
+    """Return the URLs of the servers that ``spec`` names; none where it is another model.
+
+    Raises:
+        ModelError: some are URLs, others are not.
+
+    Example:
+        >>> server_urls("http://one:8000/v1, http://two:8000/v1")
+        ['http://one:8000/v1', 'http://two:8000/v1']
+        >>> server_urls("ollama:qwen3")
+        []
+    """
+    if not spec.lower().startswith(_SCHEMES):
+        return []
+    urls = [url.strip() for url in spec.split(",")]
+    for url in urls:
+        if not url.lower().startswith(_SCHEMES):
+            msg = f"{url or 'nothing'} is no URL in {spec}; begin each with http:// or https://"
+            raise ModelError(msg)
+    return urls
 
 
 def _catalog_path(spec: str) -> Path | None:

@@ -3,10 +3,11 @@
 import asyncio
 from typing import Any
 
-import httpx
+import httpx2
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from rag_app.models.llms.load_balancer import AsyncFailoverClient, NoServerError
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.server.errors import ApiError
 from rag_app.server.event_stream import ServerSentEvents, send_part, while_wanted
@@ -20,7 +21,7 @@ class Relay(Response):
     """The answer of another server, as it comes; given up when the client goes away.
 
     Args:
-        llm: Says where the server is, and which model it holds.
+        llm: Says where the server is, or several are, and which model they hold.
         path: Below the server's ``/v1``.
         body: The client's request; its model is replaced.
         place: In the queue, left when the answer is over.
@@ -36,19 +37,20 @@ class Relay(Response):
         seconds: float,
     ) -> None:
         super().__init__()
-        self._url = f"{str(llm.openai_api_base).rstrip('/')}/{path}"
+        self._servers = llm.servers
+        self._url = f"{self._servers.urls[0]}/{path}"
         self._authorization = {"Authorization": f"Bearer {llm.key}"} if llm.key else {}
         self._body = {**body, "model": llm.model_name}
         self._place = place
         self._seconds = seconds
-        self._answer: httpx.Response | None = None
+        self._answer: httpx2.Response | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and its answer back."""
         try:
             if await while_wanted(scope, receive, self._relay(send)):
                 await send({"type": "http.response.body", "body": b""})
-        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, ApiError) as error:
+        except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL, ApiError) as error:
             problem = error if isinstance(error, ApiError) else self._problem(error)
             if self._answer is None:
                 raise problem from error
@@ -63,7 +65,11 @@ class Relay(Response):
     async def _relay(self, send: Send) -> bool:
         async with (
             asyncio.timeout(self._seconds),
-            httpx.AsyncClient(timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS)) as client,
+            AsyncFailoverClient(
+                self._servers,
+                timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS),
+                follow_redirects=False,
+            ) as client,
             client.stream(
                 "POST", self._url, json=self._body, headers=self._authorization
             ) as answer,
@@ -79,7 +85,9 @@ class Relay(Response):
         return True
 
     def _problem(self, error: Exception) -> ApiError:
-        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        if isinstance(error, NoServerError):
+            return ApiError(503, str(error), code="upstream_unreachable")
+        if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
             msg = f"the model's server at {self._url} does not answer"
             return ApiError(503, msg, code="upstream_unreachable")
         if isinstance(error, TimeoutError):
@@ -89,7 +97,7 @@ class Relay(Response):
         return ApiError(502, f"the model's server failed ({reason})", code="upstream_failed")
 
 
-def _start(answer: httpx.Response) -> Message:
+def _start(answer: httpx2.Response) -> Message:
     headers = [
         (name.encode(), answer.headers[name].encode())
         for name in _KEPT_HEADERS

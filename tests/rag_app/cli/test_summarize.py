@@ -7,6 +7,7 @@ import pytest
 
 from tests.rag_app.cli.test_cli import Program
 from tests.scripted import ScriptedChatModel
+from tests.scripted_llm_server import scripted_llm_server
 
 
 @pytest.fixture
@@ -42,3 +43,18 @@ def test_a_long_summary_says_how_long_it_will_take(
     assert "5 steps; " in said
     assert "about 1 min to go" in said
     assert "min to go" not in rag_app.ok("summarize", "short.txt").stderr
+
+
+def test_several_urls(tiny_llm: Path, tiny_embeddings: Path, home: Path) -> None:
+    program = Program(tiny_llm, tiny_embeddings)
+    (home / "short.txt").write_text("李白是唐代诗人。", encoding="utf-8")
+    with scripted_llm_server("甲") as dead:
+        pass
+    with scripted_llm_server("乙") as alive:
+        urls = f"{dead.url},{alive.url}"
+        result = program.ok("summarize", "short.txt", "--llm", urls)
+    assert result.stdout.strip() == "乙。"
+    assert f"{dead.url} is set aside" in result.stderr
+    failed = program.fails("summarize", "short.txt", "--llm", urls)
+    assert dead.url in failed
+    assert alive.url in failed

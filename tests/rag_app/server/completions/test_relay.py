@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.http_server import running, url_of
 from tests.rag_app.server.serving import Served, serving, upload
 from tests.rag_app.server.test_queueing import inside, until
 from tests.scripted import ScriptedChatModel
+from tests.scripted_llm_server import CUT, DROP, scripted_llm_server, two_llm_servers
 
 ASKED: Any = {"messages": [{"role": "user", "content": "答案是什么？"}]}
 CHAT = "/v1/chat/completions"
@@ -233,3 +235,70 @@ def test_a_stream_that_breaks_off_says_so(wait: bool, code: str, home: Path) -> 
     *_, error, end = answer.text.split("data: ")
     assert json.loads(error)["error"]["code"] == code
     assert end == "[DONE]\n\n"
+
+
+@contextmanager
+def in_front_of(*urls: str, **settings: Any) -> Iterator[httpx.Client]:
+    """A client of a server whose language model is behind several URLs."""
+    named = {"llm": ",".join(urls), "llm_name": "m", "llm_api_key": "geheim"}
+    llm = load_llm(load_settings(**named))
+    with serving(llm=llm, **settings) as served, served.client() as client:
+        yield client
+
+
+def said(answer: httpx.Response) -> str:
+    return str(answer.json()["choices"][0]["message"]["content"])
+
+
+def test_several_servers_take_turns(home: Path) -> None:
+    with two_llm_servers() as (first, second), in_front_of(first.url, second.url) as client:
+        assert sorted(said(client.post(CHAT, json=ASKED)) for _ in range(4)) == list("乙乙甲甲")
+    assert {*first.keys, *second.keys} == {"Bearer geheim"}
+
+
+@pytest.mark.parametrize("problem", [502, 503, DROP])
+def test_a_request_goes_to_the_next_server(problem: int | str, home: Path) -> None:
+    with two_llm_servers() as (first, second), in_front_of(first.url, second.url) as client:
+        first.script = [problem]
+        assert [said(client.post(CHAT, json=ASKED)) for _ in range(3)] == ["乙"] * 3
+        first.script, second.script = [], [problem]
+        assert said(client.post(CHAT, json=ASKED)) == "甲"  # what failed longest ago
+
+
+def test_a_stream_of_one_of_several_that_breaks_off_is_not_begun_again(home: Path) -> None:
+    with two_llm_servers() as (first, second), in_front_of(first.url, second.url) as client:
+        first.script, second.script = [CUT], [CUT]
+        answer = client.post(CHAT, json={**ASKED, "stream": True})
+        *_, error, end = answer.text.split("data: ")
+        assert json.loads(error)["error"]["code"] == "upstream_failed"
+        assert end == "[DONE]\n\n"
+        assert len(first.paths + second.paths) == 1
+
+
+def test_none_of_several_servers_answers(home: Path) -> None:
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+    with scripted_llm_server("甲") as alive, in_front_of(dead, alive.url) as client:
+        assert [said(client.post(CHAT, json=ASKED)) for _ in range(2)] == ["甲", "甲"]
+        alive.script = [503]
+        answer = client.post(CHAT, json=ASKED)
+        assert answer.status_code == 503
+        problem = answer.json()["error"]
+        assert problem["code"] == "upstream_unreachable"
+        assert dead in problem["message"]
+        assert f"{alive.url} (status 503)" in problem["message"]
+        assert said(client.post(CHAT, json=ASKED)) == "甲"
+
+
+def test_each_of_several_servers_has_its_own_limit(home: Path) -> None:
+    with two_llm_servers() as both:
+        urls = ",".join(server.url for server in both)
+        with serving(llm=urls, parallel=1) as served, served.client() as client:
+            until(lambda: client.post(CHAT, json=ASKED).status_code == 200)  # it is loaded
+            meeting = threading.Barrier(2, timeout=20)
+            for server in both:
+                server.before_answer = meeting.wait
+            with ThreadPoolExecutor(2) as threads:
+                answers = threads.map(lambda _: client.post(CHAT, json=ASKED), range(2))
+                assert sorted(map(said, answers)) == ["乙", "甲"]
