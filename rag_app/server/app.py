@@ -52,10 +52,14 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         engine.preload()
+        adopting = None
         if resumes:
             await asyncio.to_thread(_sweep, registry)
             jobs.resume()
+            adopting = asyncio.create_task(jobs.keep_adopting())
         yield
+        if adopting:
+            adopting.cancel()
         queues.close()
         await jobs.close()
         registry.close()

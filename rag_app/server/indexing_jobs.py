@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends, Request
 
 from rag_app.engine import RagApp
-from rag_app.errors import RagAppError
+from rag_app.errors import BusyIndexError, RagAppError
 from rag_app.server import uploads
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import IndexRegistry
@@ -29,6 +29,8 @@ _KEPT = 200
 _MOST_WAITING = 1000
 _TOGETHER = 4
 """Indexes that are written at once; each by one job at a time."""
+_ADOPTING_SECONDS = 30.0
+"""Between two looks for uploads that another server, on the same home, was killed over."""
 _MOST_ATTEMPTS = 2
 """Times that a job may be running when the server dies; then it is not begun again."""
 
@@ -47,6 +49,8 @@ class _Run:
     folder: Path
     suspect: bool
     """It was running when the server died: whatever runs beside it would be suspected too."""
+    claim: uploads.Claim | None = None
+    """Of an upload, until the job has ended."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     stop: threading.Event = field(default_factory=threading.Event)
     task: asyncio.Task[None] | None = None
@@ -71,20 +75,22 @@ class IndexingJobs:
     def __iter__(self) -> Iterator[Job]:
         return iter([run.job for run in self._runs.values()])
 
-    def start(self, index: str, folder: Path) -> Job:
+    def start(self, index: str, files: uploads.Claim | Path) -> Job:
         """Have the files in a folder of an index indexed, after the jobs that wait already.
 
         Args:
             index: Its name.
-            folder: That of an upload, deleted when it is indexed; or that of all indexed files.
+            files: An upload, deleted when it is indexed; or the folder of all indexed files.
 
         Raises:
             ApiError: 429, too many jobs wait.
         """
         self.check_room()
+        claim = files if isinstance(files, uploads.Claim) else None
+        folder = files.folder if isinstance(files, uploads.Claim) else files
         job = Job(id=uuid.uuid4().hex, index=index, total=len(uploads.contents(folder)))
         attempts = uploads.attempts(folder)
-        self._runs[job.id] = run = _Run(job, folder, suspect=attempts > 0)
+        self._runs[job.id] = run = _Run(job, folder, suspect=attempts > 0, claim=claim)
         self._forget()
         if attempts >= _MOST_ATTEMPTS:
             self._set_aside(run, "the server ended twice while it was indexed")
@@ -131,7 +137,7 @@ class IndexingJobs:
             run.stop.set()
             if run.task is None:
                 await asyncio.to_thread(uploads.drop, run.folder)
-                self._note(run, status="cancelled")
+                self._end(run, status="cancelled")
         tasks = [run.task for run in runs if run.task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -147,12 +153,36 @@ class IndexingJobs:
 
     def resume(self) -> None:
         """Index what was uploaded and not indexed before the server last ended."""
+        self.adopt()
         for name in self._registry.names():
-            index = self._registry.folder(name)
-            for folder in uploads.waiting(index):
-                self.start(name, folder)
-            if uploads.contents(index / uploads.FILES):
-                self.start(name, index / uploads.FILES)
+            files = self._registry.folder(name) / uploads.FILES
+            if uploads.contents(files):
+                self.start(name, files)
+
+    def adopt(self) -> None:
+        """Index the uploads that wait and that no server works on.
+
+        Raises:
+            ApiError: 429, too many jobs wait.
+        """
+        known = {run.folder for run in self._runs.values()}
+        for name in self._registry.names():
+            for folder in uploads.waiting(self._registry.folder(name)):
+                if folder in known:
+                    continue
+                self.check_room()
+                claim = uploads.Claim(folder)
+                if claim.held:
+                    self.start(name, claim)
+
+    async def keep_adopting(self) -> None:
+        """Look again and again for what another server was killed over."""
+        while True:
+            await asyncio.sleep(_ADOPTING_SECONDS)
+            try:
+                self.adopt()
+            except Exception:  # a full queue, or a disk that is away: the next look may find both
+                _log.exception("uploads that wait can't be taken over")
 
     async def close(self) -> None:
         """End what is being indexed; the next start goes on, since the files are there."""
@@ -162,6 +192,9 @@ class IndexingJobs:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self._workers.shutdown, cancel_futures=True)
+        for run in self._runs.values():
+            if run.claim:
+                run.claim.release()
 
     def _forget(self) -> None:
         ended = [job.id for job in self if job.ended]
@@ -173,6 +206,12 @@ class IndexingJobs:
             setattr(run.job, name, value)
         changed, run.changed = run.changed, asyncio.Event()
         changed.set()
+
+    def _end(self, run: _Run, **values: Any) -> None:
+        """Note how a job ended, and let go of its files."""
+        if run.claim:
+            run.claim.release()
+        self._note(run, **values)
 
     def _begin(self) -> None:
         """Begin as many of the jobs that wait as may run now."""
@@ -202,16 +241,16 @@ class IndexingJobs:
 
         try:
             done = await loop.run_in_executor(self._workers, self._work, run, note)
-            self._note(run, **done, status="done")
+            self._end(run, **done, status="done")
         except _StoppedError:
-            self._note(run, status="cancelled")
+            self._end(run, status="cancelled")
         except TimeoutError as error:
             self._set_aside(run, str(error))
         except (RagAppError, ApiError) as error:
-            self._note(run, status="failed", error=getattr(error, "detail", str(error)))
+            self._end(run, status="failed", error=getattr(error, "detail", str(error)))
         except Exception:
             _log.exception("an indexing job failed")
-            self._note(run, status="failed", error="unexpected error; see the server's log")
+            self._end(run, status="failed", error="unexpected error; see the server's log")
         finally:
             _log_end(run.job)
             self._begin()
@@ -221,7 +260,7 @@ class IndexingJobs:
         folder, started = run.folder, time.monotonic()
         limit = self._registry.settings.job_seconds
 
-        def progress(now: "IndexProgress") -> None:
+        def check() -> None:
             if self.closing.is_set():
                 raise ApiError(503, "the server was shut down", code="shutting_down")
             if run.stop.is_set():
@@ -229,6 +268,9 @@ class IndexingJobs:
             if time.monotonic() - started > limit:
                 msg = f"it took longer than {limit:g} seconds (RAG_APP_JOB_SECONDS)"
                 raise TimeoutError(msg)
+
+        def progress(now: "IndexProgress") -> None:
+            check()
             note(
                 documents=now.documents,
                 total=now.total,
@@ -239,15 +281,20 @@ class IndexingJobs:
         note(status="running")
         uploads.attempt(folder)
         try:
-            if run.stop.is_set():
-                raise _StoppedError
+            check()
             engine = self._registry.engine(run.job.index)
             stored = engine.store.folder / uploads.FILES
             files = uploads.contents(folder)
             targets = {file: stored / file.relative_to(folder) for file in files}
             before = _hashes(engine)
             limited = engine.using(max_passages=self._registry.settings.upload_passages)
-            report = limited.index(list(targets), progress=progress, destinations=targets)
+            report = None
+            while report is None:
+                try:
+                    report = limited.index(list(targets), progress=progress, destinations=targets)
+                except BusyIndexError:  # another process writes it; nothing is done yet
+                    started = time.monotonic()
+                    check()
             if folder != stored:
                 indexed = [file.relative_to(folder) for file in targets if not file.exists()]
                 uploads.end(folder, engine.store.folder, indexed)
@@ -263,7 +310,7 @@ class IndexingJobs:
         kept = uploads.set_aside(run.folder)
         _log.warning("an upload into %s is kept in %s: %s", run.job.index, kept, reason)
         error = f"{reason}; its files are set aside: upload them in smaller parts"
-        self._note(run, status="failed", error=error)
+        self._end(run, status="failed", error=error)
 
 
 def _log_end(job: Job) -> None:

@@ -1,6 +1,7 @@
 """Uploaded files: kept aside, flushed and whole before they are acknowledged; then indexed.
 
-A file takes the place of an earlier one of its name when the index holds it, never before.
+A file takes the place of an earlier one of its name when the index holds it, never before. Several
+servers may use one home: each upload is worked on by the one that has claimed it.
 """
 
 import re
@@ -9,11 +10,11 @@ import time
 import unicodedata
 import uuid
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from model_prep.output import sync, sync_folder
+from model_prep.output import locked, sync, sync_folder
 from rag_app.documents.formats import SUFFIXES
 from rag_app.errors import DocumentError
 from rag_app.index.store.lock import unwritable
@@ -39,8 +40,31 @@ _LONGEST_PATH = 1000
 """Bytes of a file name with its folders."""
 
 
-def save(uploads: Sequence[tuple[str, BinaryIO]], index: Path, max_bytes: int) -> Path:
-    """Write uploads into a new folder under `INCOMING`, all of them or none; return it.
+class Claim:
+    """The folder of an upload, and whether it is this process that works on it.
+
+    The system lets go of it when the process dies, however it dies.
+
+    Args:
+        folder: Exists, or nothing can be claimed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._kept = ExitStack()
+        try:
+            self.held = bool(self._kept.enter_context(locked(folder)))
+        except OSError:  # another server is done with it
+            self.held = False
+
+    def release(self) -> None:
+        """Let others work on it."""
+        self.held = False
+        self._kept.close()
+
+
+def save(uploads: Sequence[tuple[str, BinaryIO]], index: Path, max_bytes: int) -> Claim:
+    """Write uploads into a new folder under `INCOMING`, all of them or none; return it, claimed.
 
     Args:
         uploads: Name, with or without folders, and content of each.
@@ -57,7 +81,10 @@ def save(uploads: Sequence[tuple[str, BinaryIO]], index: Path, max_bytes: int) -
     _check_free(names, index / FILES)
     incoming = index / INCOMING
     partial = incoming / f".{uuid.uuid4().hex}.upload"
+    claim = None
     try:
+        partial.mkdir(parents=True)
+        claim = Claim(partial)
         for name, (_, content) in zip(names, uploads, strict=True):
             file = partial / name
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -66,11 +93,15 @@ def save(uploads: Sequence[tuple[str, BinaryIO]], index: Path, max_bytes: int) -
         batch = incoming / f"{time.time_ns():020}-{uuid.uuid4().hex}"  # sorted by time
         partial.replace(batch)
         sync(incoming)
-    except OSError as error:
-        raise unwritable(index, error) from error
-    finally:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
-    return batch
+        if claim:
+            claim.release()
+        if isinstance(error, OSError):
+            raise unwritable(index, error) from error
+        raise
+    claim.folder = batch
+    return claim
 
 
 def contents(folder: Path) -> list[Path]:
@@ -154,12 +185,15 @@ def delete(file: Path, index: Path) -> None:
 
 
 def sweep(index: Path) -> None:
-    """Delete what interrupted uploads left."""
+    """Delete what interrupted uploads left, and nothing that another server is writing."""
     for file in (index / FILES).glob(".*.upload"):  # of earlier versions
         file.unlink(missing_ok=True)
     for folder in (index / INCOMING).glob("*"):
         if folder.name.startswith(".") or not contents(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+            claim = Claim(folder)
+            if claim.held:
+                shutil.rmtree(folder, ignore_errors=True)
+            claim.release()
 
 
 def file_name(name: str) -> str:

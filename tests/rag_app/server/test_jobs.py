@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from rag_app import RagApp
+from rag_app.errors import BusyIndexError
 from rag_app.models.embeddings.base import FloatArray
 from rag_app.server import uploads
 from tests.rag_app.index.hashing import HashingEmbeddings
@@ -185,3 +187,20 @@ def test_a_folder_that_a_full_disk_left(what: str, home: Path) -> None:
             assert upload(client, "ghost", **{"甲.txt": SMALL})["status"] == "done"
         assert client.delete("/v1/indexes/ghost").status_code == 200
         assert not (home / "indexes/ghost").exists()
+
+
+def test_a_job_waits_for_another_process_that_writes_the_index(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, busy = RagApp.index, [True, True]
+
+    def once_free(app: RagApp, *arguments: Any, **options: Any) -> Any:
+        if busy:
+            busy.pop()
+            raise BusyIndexError("being written")
+        return index(app, *arguments, **options)
+
+    monkeypatch.setattr(RagApp, "index", once_free)
+    with serving() as served, served.client() as client:
+        job = upload(client, "a", **{"a.txt": SMALL})
+    assert (job["status"], job["added"], busy) == ("done", ["a.txt"], [])

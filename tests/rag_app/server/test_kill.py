@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from rag_app.server import uploads
 from tests.paths import ROOT
 
 # A server over models that are quick to load: what is tested is the files.
@@ -21,8 +22,10 @@ CODE = """
 import socket, sys, uvicorn
 from rag_app.engine import RagApp
 from rag_app.server.app import Server, create_app
+from rag_app.server import indexing_jobs
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.scripted import ScriptedChatModel
+indexing_jobs._ADOPTING_SECONDS = 0.2
 engine = RagApp(llm=ScriptedChatModel(replies=["x"]), embeddings=HashingEmbeddings())
 listening = socket.create_server(("127.0.0.1", 0))
 print("port", listening.getsockname()[1], flush=True)
@@ -62,6 +65,11 @@ def names(url: str) -> set[str]:
     return {one["name"] for one in listed}
 
 
+def set_aside(home: Path) -> set[str]:
+    """Names of files that were being indexed at two kills, and are kept without being indexed."""
+    return {file.name for file in (home / "indexes/a/set-aside").glob("*/*.txt")}
+
+
 @pytest.mark.slow
 def test_uploads_and_indexing_survive(home: Path) -> None:
     acknowledged: set[str] = set()
@@ -84,11 +92,10 @@ def test_uploads_and_indexing_survive(home: Path) -> None:
             killer.join()
     assert acknowledged
     with server() as (_, url):
-        deadline = time.monotonic() + 300
-        while not acknowledged <= names(url):
+        files, deadline = home / "indexes/a/files", time.monotonic() + 300
+        while not acknowledged <= names(url) | set_aside(home) or list(files.glob(".*")):
             assert time.monotonic() < deadline, acknowledged - names(url)
             time.sleep(0.1)
-        assert not list((home / "indexes/a/files").glob(".*"))
 
 
 @pytest.mark.slow
@@ -123,3 +130,35 @@ def test_replacements_survive(home: Path) -> None:
         assert text[:8] == (home / "indexes/a/files/年/甲.txt").read_text(encoding="utf-8")[:8]
         assert acknowledged <= int(text[1:6]) <= acknowledged + 1
         acknowledged = int(text[1:6])
+
+
+@pytest.mark.slow
+def test_two_servers_on_one_home(home: Path) -> None:
+    """What one acknowledged and was killed over, the other indexes; both list the same."""
+    with server() as (dying, first), server() as (_, second):
+        httpx.post(f"{first}/v1/indexes", json={"name": "a"})
+        acknowledged = set()
+        for number in range(20):
+            url, name = (first, second)[number % 2], f"{number}.txt"
+            files = [("files", (name, f"第{number}号文件。".encode() * 2000))]
+            answer = httpx.post(f"{url}/v1/indexes/a/documents", files=files, timeout=60)
+            assert answer.status_code == 202, answer.text
+            acknowledged.add(name)
+        dying.kill()
+        deadline = time.monotonic() + 300
+        while not acknowledged <= names(second):
+            assert time.monotonic() < deadline, acknowledged - names(second)
+            time.sleep(0.1)
+        with server() as (_, third):
+            assert names(third) == names(second) == acknowledged
+    assert not list((home / "indexes/a/incoming").iterdir())
+
+
+def test_what_another_server_writes_is_not_swept_away(tmp_path: Path) -> None:
+    (tmp_path / "incoming" / ".x.upload").mkdir(parents=True)
+    claim = uploads.Claim(tmp_path / "incoming" / ".x.upload")
+    uploads.sweep(tmp_path)
+    assert claim.folder.is_dir()
+    claim.release()
+    uploads.sweep(tmp_path)
+    assert not claim.folder.exists()
