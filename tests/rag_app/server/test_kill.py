@@ -92,8 +92,8 @@ def test_uploads_and_indexing_survive(home: Path) -> None:
             killer.join()
     assert acknowledged
     with server() as (_, url):
-        files, deadline = home / "indexes/a/files", time.monotonic() + 300
-        while not acknowledged <= names(url) | set_aside(home) or list(files.glob(".*")):
+        stored, deadline = home / "indexes/a/files", time.monotonic() + 300
+        while not acknowledged <= names(url) | set_aside(home) or list(stored.glob(".*")):
             assert time.monotonic() < deadline, acknowledged - names(url)
             time.sleep(0.1)
 
