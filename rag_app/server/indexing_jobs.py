@@ -49,8 +49,6 @@ class _Run:
     folder: Path
     suspect: bool
     """It was running when the server died: whatever runs beside it would be suspected too."""
-    claim: uploads.Claim | None = None
-    """Of an upload, until the job has ended."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     stop: threading.Event = field(default_factory=threading.Event)
     task: asyncio.Task[None] | None = None
@@ -75,22 +73,20 @@ class IndexingJobs:
     def __iter__(self) -> Iterator[Job]:
         return iter([run.job for run in self._runs.values()])
 
-    def start(self, index: str, files: uploads.Claim | Path) -> Job:
+    def start(self, index: str, folder: Path) -> Job:
         """Have the files in a folder of an index indexed, after the jobs that wait already.
 
         Args:
             index: Its name.
-            files: An upload, deleted when it is indexed; or the folder of all indexed files.
+            folder: That of an upload, deleted when it is indexed; or that of all indexed files.
 
         Raises:
             ApiError: 429, too many jobs wait.
         """
         self.check_room()
-        claim = files if isinstance(files, uploads.Claim) else None
-        folder = files.folder if isinstance(files, uploads.Claim) else files
         job = Job(id=uuid.uuid4().hex, index=index, total=len(uploads.contents(folder)))
         attempts = uploads.attempts(folder)
-        self._runs[job.id] = run = _Run(job, folder, suspect=attempts > 0, claim=claim)
+        self._runs[job.id] = run = _Run(job, folder, suspect=attempts > 0)
         self._forget()
         if attempts >= _MOST_ATTEMPTS:
             self._set_aside(run, "the server ended twice while it was indexed")
@@ -137,7 +133,7 @@ class IndexingJobs:
             run.stop.set()
             if run.task is None:
                 await asyncio.to_thread(uploads.drop, run.folder)
-                self._end(run, status="cancelled")
+                self._note(run, status="cancelled")
         tasks = [run.task for run in runs if run.task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -153,34 +149,24 @@ class IndexingJobs:
 
     def resume(self) -> None:
         """Index what was uploaded and not indexed before the server last ended."""
-        self.adopt()
+        self._adopt(own=True)
         for name in self._registry.names():
             files = self._registry.folder(name) / uploads.FILES
             if uploads.contents(files):
                 self.start(name, files)
 
-    def adopt(self) -> None:
-        """Index the uploads that wait and that no server works on.
-
-        Raises:
-            ApiError: 429, too many jobs wait.
-        """
-        known = {run.folder for run in self._runs.values()}
+    def _adopt(self, *, own: bool) -> None:
         for name in self._registry.names():
-            for folder in uploads.waiting(self._registry.folder(name)):
-                if folder in known:
-                    continue
-                self.check_room()
-                claim = uploads.Claim(folder)
-                if claim.held:
-                    self.start(name, claim)
+            for folder in uploads.adopt(self._registry.folder(name), own=own):
+                self.start(name, folder)
 
     async def keep_adopting(self) -> None:
         """Look again and again for what another server was killed over."""
         while True:
             await asyncio.sleep(_ADOPTING_SECONDS)
             try:
-                self.adopt()
+                self.check_room()
+                self._adopt(own=False)
             except Exception:  # a full queue, or a disk that is away: the next look may find both
                 _log.exception("uploads that wait can't be taken over")
 
@@ -192,9 +178,6 @@ class IndexingJobs:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self._workers.shutdown, cancel_futures=True)
-        for run in self._runs.values():
-            if run.claim:
-                run.claim.release()
 
     def _forget(self) -> None:
         ended = [job.id for job in self if job.ended]
@@ -206,12 +189,6 @@ class IndexingJobs:
             setattr(run.job, name, value)
         changed, run.changed = run.changed, asyncio.Event()
         changed.set()
-
-    def _end(self, run: _Run, **values: Any) -> None:
-        """Note how a job ended, and let go of its files."""
-        if run.claim:
-            run.claim.release()
-        self._note(run, **values)
 
     def _begin(self) -> None:
         """Begin as many of the jobs that wait as may run now."""
@@ -241,16 +218,16 @@ class IndexingJobs:
 
         try:
             done = await loop.run_in_executor(self._workers, self._work, run, note)
-            self._end(run, **done, status="done")
+            self._note(run, **done, status="done")
         except _StoppedError:
-            self._end(run, status="cancelled")
+            self._note(run, status="cancelled")
         except TimeoutError as error:
             self._set_aside(run, str(error))
         except (RagAppError, ApiError) as error:
-            self._end(run, status="failed", error=getattr(error, "detail", str(error)))
+            self._note(run, status="failed", error=getattr(error, "detail", str(error)))
         except Exception:
             _log.exception("an indexing job failed")
-            self._end(run, status="failed", error="unexpected error; see the server's log")
+            self._note(run, status="failed", error="unexpected error; see the server's log")
         finally:
             _log_end(run.job)
             self._begin()
@@ -310,7 +287,7 @@ class IndexingJobs:
         kept = uploads.set_aside(run.folder)
         _log.warning("an upload into %s is kept in %s: %s", run.job.index, kept, reason)
         error = f"{reason}; its files are set aside: upload them in smaller parts"
-        self._end(run, status="failed", error=error)
+        self._note(run, status="failed", error=error)
 
 
 def _log_end(job: Job) -> None:

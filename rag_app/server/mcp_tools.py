@@ -171,15 +171,13 @@ class IndexTools:
         file = uploads.file_name(name if PurePosixPath(name).suffix else f"{name}.txt")
         stored = (folder / uploads.FILES).resolve() / file
         before = {record.source for record in engine.documents()}
-        claim = uploads.save([(file, io.BytesIO(text.encode()))], folder, limit)
-        batch = claim.folder
+        batch = uploads.save([(file, io.BytesIO(text.encode()))], folder, limit)
         try:
             limited = engine.using(max_passages=view.settings.upload_passages)
             report = limited.index([batch / file], destinations={batch / file: stored})
             uploads.end(batch, folder, [] if report.failed else [Path(file)])
         finally:
             uploads.drop(batch)
-            claim.release()
         for failure in report.failed:
             raise DocumentError(failure.reason.replace(str(batch / file), file))
         record = _document(engine, document_id(str(stored)))

@@ -1,7 +1,7 @@
 """Uploaded files: kept aside, flushed and whole before they are acknowledged; then indexed.
 
 A file takes the place of an earlier one of its name when the index holds it, never before. Several
-servers may use one home: each upload is worked on by the one that has claimed it.
+servers may use one home: the name of an upload's folder ends with that of the process it is of.
 """
 
 import re
@@ -11,6 +11,7 @@ import unicodedata
 import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from rag_app.documents.formats import SUFFIXES
 from rag_app.errors import DocumentError
 from rag_app.index.store.lock import unwritable
 from rag_app.server.errors import ApiError
+from rag_app.settings import indexes_folder
 
 FILES = "files"
 """Folder of an index that holds the uploaded files that are indexed."""
@@ -26,6 +28,10 @@ INCOMING = "incoming"
 """Folder of an index with a folder for each upload that is not indexed yet."""
 SET_ASIDE = "set-aside"
 """Folder of an index with a folder for each upload that is not indexed any more."""
+_SERVERS = "servers"
+"""Folder of the home with a file for each process that takes uploads, which it has locked."""
+_locks = ExitStack()
+"""Those of this process, until it ends."""
 _ATTEMPTS = ".attempts"
 """File in an upload's folder: how often it was being indexed when the server ended."""
 MAX_FILES = 1000
@@ -40,31 +46,8 @@ _LONGEST_PATH = 1000
 """Bytes of a file name with its folders."""
 
 
-class Claim:
-    """The folder of an upload, and whether it is this process that works on it.
-
-    The system lets go of it when the process dies, however it dies.
-
-    Args:
-        folder: Exists, or nothing can be claimed.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._kept = ExitStack()
-        try:
-            self.held = bool(self._kept.enter_context(locked(folder)))
-        except OSError:  # another server is done with it
-            self.held = False
-
-    def release(self) -> None:
-        """Let others work on it."""
-        self.held = False
-        self._kept.close()
-
-
-def save(uploads: Sequence[tuple[str, BinaryIO]], index: Path, max_bytes: int) -> Claim:
-    """Write uploads into a new folder under `INCOMING`, all of them or none; return it, claimed.
+def save(uploads: Sequence[tuple[str, BinaryIO]], index: Path, max_bytes: int) -> Path:
+    """Write uploads into a new folder under `INCOMING`, all of them or none; return it.
 
     Args:
         uploads: Name, with or without folders, and content of each.
@@ -80,28 +63,21 @@ def save(uploads: Sequence[tuple[str, BinaryIO]], index: Path, max_bytes: int) -
     _check_distinct(names)
     _check_free(names, index / FILES)
     incoming = index / INCOMING
-    partial = incoming / f".{uuid.uuid4().hex}.upload"
-    claim = None
+    partial = incoming / f".{uuid.uuid4().hex}-{_own()}.upload"
     try:
-        partial.mkdir(parents=True)
-        claim = Claim(partial)
         for name, (_, content) in zip(names, uploads, strict=True):
             file = partial / name
             file.parent.mkdir(parents=True, exist_ok=True)
             _write(content, file, name, max_bytes)
         sync_folder(partial)
-        batch = incoming / f"{time.time_ns():020}-{uuid.uuid4().hex}"  # sorted by time
+        batch = incoming / _batch_name(f"{time.time_ns():020}")
         partial.replace(batch)
         sync(incoming)
-    except BaseException as error:
+    except OSError as error:
+        raise unwritable(index, error) from error
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        if claim:
-            claim.release()
-        if isinstance(error, OSError):
-            raise unwritable(index, error) from error
-        raise
-    claim.folder = batch
-    return claim
+    return batch
 
 
 def contents(folder: Path) -> list[Path]:
@@ -116,6 +92,58 @@ def contents(folder: Path) -> list[Path]:
 def waiting(index: Path) -> list[Path]:
     """Return the folders of the uploads into an index that are not indexed yet, oldest first."""
     return sorted(folder for folder in (index / INCOMING).glob("*") if folder.name[0] != ".")
+
+
+def adopt(index: Path, *, own: bool) -> list[Path]:
+    """Take over the uploads that no living process works on; return their folders, oldest first.
+
+    Args:
+        index: Folder of the index.
+        own: Take this process's too, as when it begins.
+    """
+    adopted = []
+    for folder in waiting(index):
+        of = folder.name.rpartition("-")[2]
+        if of == _own() and own:
+            adopted.append(folder)
+        elif of != _own() and not _lives(of):
+            begun, _, _ = folder.name.partition("-")
+            with suppress(OSError):  # another server was faster
+                adopted.append(folder.replace(folder.with_name(_batch_name(begun))))
+    return adopted
+
+
+def _batch_name(begun: str) -> str:
+    """Return a new name for an upload of this process, which sorts by when it was begun."""
+    return f"{begun}-{uuid.uuid4().hex}-{_own()}"
+
+
+def _own() -> str:
+    """Return the name of this process among those that take uploads, locked while it lives."""
+    return _registered(indexes_folder().parent / _SERVERS)
+
+
+@cache
+def _registered(servers: Path) -> str:
+    name = uuid.uuid4().hex
+    servers.mkdir(parents=True, exist_ok=True)
+    for old in servers.iterdir():
+        if not _lives(old.name):
+            old.unlink(missing_ok=True)
+    lock = None
+    while lock is None or not lock.is_at(servers / name):  # another took it for a dead one's
+        (servers / name).touch()
+        lock = _locks.enter_context(locked(servers / name))
+    return name
+
+
+def _lives(name: str) -> bool:
+    """Return whether a process that takes uploads is there."""
+    try:
+        with locked(indexes_folder().parent / _SERVERS / name) as free:
+            return not free
+    except OSError:
+        return False
 
 
 def end(batch: Path, index: Path, indexed: Iterable[Path]) -> None:
@@ -189,11 +217,9 @@ def sweep(index: Path) -> None:
     for file in (index / FILES).glob(".*.upload"):  # of earlier versions
         file.unlink(missing_ok=True)
     for folder in (index / INCOMING).glob("*"):
-        if folder.name.startswith(".") or not contents(folder):
-            claim = Claim(folder)
-            if claim.held:
-                shutil.rmtree(folder, ignore_errors=True)
-            claim.release()
+        of = folder.name.removesuffix(".upload").rpartition("-")[2]
+        if (folder.name.startswith(".") or not contents(folder)) and not _lives(of):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def file_name(name: str) -> str:

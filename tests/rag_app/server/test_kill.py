@@ -154,11 +154,37 @@ def test_two_servers_on_one_home(home: Path) -> None:
     assert not list((home / "indexes/a/incoming").iterdir())
 
 
-def test_what_another_server_writes_is_not_swept_away(tmp_path: Path) -> None:
-    (tmp_path / "incoming" / ".x.upload").mkdir(parents=True)
-    claim = uploads.Claim(tmp_path / "incoming" / ".x.upload")
+def test_what_another_process_writes_is_left_alone(tmp_path: Path) -> None:
+    code = """
+import io, sys
+from pathlib import Path
+from rag_app.server import uploads
+class Slow(io.BytesIO):
+    def read(self, size=-1):
+        print("writing", flush=True)
+        sys.stdin.readline()
+        return super().read(size)
+batch = uploads.save([("a.txt", io.BytesIO(b"a"))], Path(sys.argv[1]), 1000)
+uploads.save([("b.txt", Slow(b"b"))], Path(sys.argv[1]), 1000)
+"""
+    (tmp_path / "incoming").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "writing\n"
+        uploads.sweep(tmp_path)
+        assert uploads.adopt(tmp_path, own=True) == []
+        assert len(list((tmp_path / "incoming").iterdir())) == 2
+        other.kill()
+        other.wait()
     uploads.sweep(tmp_path)
-    assert claim.folder.is_dir()
-    claim.release()
-    uploads.sweep(tmp_path)
-    assert not claim.folder.exists()
+    [adopted] = uploads.adopt(tmp_path, own=False)
+    assert [file.name for file in uploads.contents(adopted)] == ["a.txt"]
+    assert uploads.waiting(tmp_path) == [adopted]
+    assert uploads.adopt(tmp_path, own=False) == []
+    assert uploads.adopt(tmp_path, own=True) == [adopted]
