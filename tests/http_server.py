@@ -1,5 +1,6 @@
 """A real HTTP server in a thread of the test's process, on a free port."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,16 @@ def running(handler: type[BaseHTTPRequestHandler]) -> Iterator[ThreadingHTTPServ
         finally:
             server.shutdown()
             thread.join()
+
+
+def send_json(handler: BaseHTTPRequestHandler, value: object, status: int = 200) -> None:
+    """Answer a request with a JSON value."""
+    data = json.dumps(value).encode()
+    handler.send_response(status)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(data)))
+    handler.end_headers()
+    handler.wfile.write(data)
 
 
 def url_of(server: ThreadingHTTPServer) -> str:

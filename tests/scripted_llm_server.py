@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from tests.http_server import running, url_of
+from tests.http_server import running, send_json, url_of
 
 CUT = "cut"
 """A stream that ends in its middle."""
@@ -49,7 +49,7 @@ def scripted_llm_server(name: str) -> Iterator[ScriptedLlmServer]:
             """Say nothing."""
 
         def do_GET(self) -> None:
-            self._reply(200, {"object": "list", "data": [{"id": "m", "object": "model"}]})
+            send_json(self, {"object": "list", "data": [{"id": "m", "object": "model"}]})
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -60,19 +60,11 @@ def scripted_llm_server(name: str) -> Iterator[ScriptedLlmServer]:
             if step == DROP:
                 self.close_connection = True
             elif isinstance(step, int) and step != 200:
-                self._reply(step, {"error": {"message": f"{server.name} refuses"}})
+                send_json(self, {"error": {"message": f"{server.name} refuses"}}, step)
             elif body.get("stream"):
                 self._stream(cut=step == CUT)
             else:
-                self._reply(200, server.whole())
-
-        def _reply(self, status: int, value: dict[str, Any]) -> None:
-            data = json.dumps(value).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+                send_json(self, server.whole())
 
         def _stream(self, *, cut: bool) -> None:
             chunks = list(server.chunks())

@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from rag_app.models.llms.llamacpp import LlamaCppChat
-from tests.rag_app.server.serving import Served, serving
+from tests.rag_app.server.serving import LI_BAI, Served, official_of, serving, upload
 
 
 @pytest.fixture
@@ -32,5 +32,13 @@ def tiny(model: LlamaCppChat, home: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def official(tiny: Served) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{tiny.url}/v1", api_key="none", max_retries=0) as one:
+    with official_of(tiny) as one:
         yield one
+
+
+@pytest.fixture
+def poets(served: Served, client: httpx.Client) -> Served:
+    """An index with one document, and a model that answers from it."""
+    upload(client, "诗", **{"李白.txt": LI_BAI})
+    served.replies = ["李白在当涂病逝。"]
+    return served

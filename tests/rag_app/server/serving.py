@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import openai
 
 from rag_app.engine import RagApp
 from rag_app.server.app import Server, create_app
 from rag_app.server.middleware.access import Access
 from rag_app.server.serve import listen
 from tests.scripted import ScriptedChatModel
+
+LI_BAI = "李白晚年投奔族叔，宝应元年在当涂病逝。"
 
 
 @dataclass
@@ -67,6 +70,13 @@ def serving(
         thread.join()
         engine.close()
         listening.close()
+
+
+@contextmanager
+def official_of(served: Served) -> Iterator[openai.OpenAI]:
+    """OpenAI's own client, which tries once."""
+    with openai.OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0) as client:
+        yield client
 
 
 def upload(client: httpx.Client, index: str, **files: Any) -> dict[str, Any]:

@@ -11,12 +11,11 @@ from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from tests.rag_app.server.serving import Served, serving, upload
+from tests.rag_app.server.serving import LI_BAI, Served, official_of, serving
 from tests.scripted import ScriptedChatModel
 
 CHAT = "/v1/chat/completions"
 ASKED: Any = [{"role": "user", "content": "李白在哪里病逝？"}]
-LI_BAI = "李白晚年投奔族叔，宝应元年在当涂病逝。"
 WEATHER: Any = {
     "type": "function",
     "function": {
@@ -41,16 +40,8 @@ ASSISTANT: 当涂[1]。
 
 
 @pytest.fixture
-def poets(served: Served, client: httpx.Client) -> Served:
-    """An index with one document, and a model that answers from it."""
-    upload(client, "诗", **{"李白.txt": LI_BAI})
-    served.replies = ["李白在当涂病逝。"]
-    return served
-
-
-@pytest.fixture
 def official(poets: Served) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{poets.url}/v1", api_key="none", max_retries=0) as client:
+    with official_of(poets) as client:
         yield client
 
 

@@ -16,7 +16,7 @@ from rag_app.models.embeddings.registry import load_embeddings
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.models.llms.registry import load_llm
 from rag_app.settings import load_settings
-from tests.http_server import running, url_of
+from tests.http_server import running, send_json, url_of
 
 KEY = "secret"
 LONGEST = 5000
@@ -33,38 +33,31 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.keys.append(self.headers["Authorization"])
-        self._reply({"object": "list", "data": [{"id": "first", "object": "model"}]})
+        send_json(self, {"object": "list", "data": [{"id": "first", "object": "model"}]})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append(body)  # type: ignore[attr-defined]
         self.keys.append(self.headers["Authorization"])
         if self.keys[-1] != f"Bearer {KEY}":
-            self._reply({"error": {"message": f"wrong key {self.keys[-1]}"}}, 401)
+            send_json(self, {"error": {"message": f"wrong key {self.keys[-1]}"}}, 401)
         elif self.path == "/v1/embeddings":
             rows = [{"index": i, "embedding": [3.0, 4.0]} for i, _ in enumerate(body["input"])]
-            self._reply({"object": "list", "data": rows, "model": "e", "usage": {}})
+            send_json(self, {"object": "list", "data": rows, "model": "e", "usage": {}})
         elif body["model"] != "first":
-            self._reply({"error": {"message": "no such model"}}, 404)
+            send_json(self, {"error": {"message": "no such model"}}, 404)
         elif len(str(body["messages"])) > LONGEST:
             problem = {"message": "too many tokens", "code": "context_length_exceeded"}
-            self._reply({"error": problem}, 400)
+            send_json(self, {"error": problem}, 400)
         elif body.get("stream"):
             self._stream()
         else:
             message = {"role": "assistant", "content": "病逝于当涂。"}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
-            self._reply(
-                {"id": "1", "object": "chat.completion", "choices": [choice], "model": "first"}
+            send_json(
+                self,
+                {"id": "1", "object": "chat.completion", "choices": [choice], "model": "first"},
             )
-
-    def _reply(self, value: dict[str, Any], status: int = 200) -> None:
-        data = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
 
     def _stream(self) -> None:
         self.send_response(200)

@@ -10,20 +10,13 @@ import pytest
 
 from rag_app.server.middleware.access import Access
 from rag_app.settings import load_settings
-from tests.rag_app.server.serving import Served, serving, upload
+from tests.rag_app.server.serving import Served, serving
 from tests.rag_app.server.test_clients import WEATHER
 from tests.rag_app.server.test_tools import Schemed, call
 
 ASKED = [{"role": "user", "content": "李白在哪里病逝？"}]
 MARKED = "李白在当涂病逝[1]。\n\n出处：\n[1] 李白.txt"
 NAME = "qwen2.5-coder-1.5b-instruct"
-
-
-@pytest.fixture
-def poets(served: Served, client: httpx.Client) -> Served:
-    upload(client, "诗", **{"李白.txt": "李白晚年投奔族叔，宝应元年在当涂病逝。"})
-    served.replies = ["李白在当涂病逝。"]
-    return served
 
 
 @pytest.fixture

@@ -35,12 +35,6 @@ def tiny(model: Any, home: Path) -> Iterator[Served]:
         yield served
 
 
-@pytest.fixture
-def official(tiny: Served) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{tiny.url}/v1", api_key="none", max_retries=0) as client:
-        yield client
-
-
 JSON = {"type": "json_object"}
 MUST_CALL: Any = {"tools": [{}], "tool_choice": "required"}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}

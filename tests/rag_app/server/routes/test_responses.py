@@ -1,7 +1,6 @@
 """``/v1/responses`` as the official client reads it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,10 @@ from pydantic import SecretStr
 
 from rag_app.models.llms.registry import load_llm
 from rag_app.settings import load_settings
-from tests.rag_app.server.serving import Served, serving, upload
+from tests.rag_app.server.serving import LI_BAI, Served, official_of, serving
 from tests.rag_app.server.test_tools import Schemed, call
 
 QUESTION = "李白在哪里病逝？"
-LI_BAI = "李白晚年投奔族叔，宝应元年在当涂病逝。"
 MARKED = "李白在当涂病逝[1]。\n\n出处：\n[1] 李白.txt"
 PATH = "/v1/responses"
 WEATHER: Any = {
@@ -28,19 +26,6 @@ WEATHER: Any = {
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
     "strict": False,
 }
-
-
-@contextmanager
-def official_of(served: Served) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0) as client:
-        yield client
-
-
-@pytest.fixture
-def poets(served: Served, client: httpx.Client) -> Served:
-    upload(client, "诗", **{"李白.txt": LI_BAI})
-    served.replies = ["李白在当涂病逝。"]
-    return served
 
 
 @pytest.fixture
