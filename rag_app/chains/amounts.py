@@ -3,12 +3,12 @@
 import re
 
 from rag_app.chains.bare_question import bare_question
-from rag_app.chains.facts import UNITS
+from rag_app.chains.facts import DIGITS, UNITS
 from rag_app.index.store.terms import fold
 
 _ASKED_FOR = re.compile(r"多少|多久|多[长高大重远深宽快](?:时间)?|几(?![乎何])")
 _CLAUSES = re.compile("[，,；;：:]")
-_DIGITS = "0123456789零〇一二两三四五六七八九十百千万亿半"
+_DIGITS = f"0123456789{DIGITS}半"
 _NUMERALS = frozenset(_DIGITS)
 _BETWEEN = frozenset("的了是为有在到应要需须会可以共达大约近每第前仅不超过至少最多，：,: ")
 """Characters that may stand between the question's words and the number."""

@@ -17,10 +17,11 @@ UNITS = (
     "|(?:kg|mg|g|km|cm|mm|m|kw|w|kv|v|mb|gb|tb|kb|ms|s|h)(?![a-z])"
 )
 _NUMBER = re.compile(rf"(\d+(?:[.:]\d+)*)\s*([万亿]?)(?:个(?=小时))?\s*({UNITS})?")
-_DIGITS = "零〇一二两三四五六七八九十百千万亿"
+DIGITS = "零〇一二两三四五六七八九十百千万亿"
+"""Chinese ones, and what they are multiplied by."""
 _NUMERAL = re.compile(
-    rf"百分之[{_DIGITS}点]+|[{_DIGITS}]{{2,}}(?:点[{_DIGITS}]+)?"
-    rf"|(?<=第)[{_DIGITS}]|[{_DIGITS}](?=(?:{UNITS}|[倍名人次项条款]))"
+    rf"百分之[{DIGITS}点]+|[{DIGITS}]{{2,}}(?:点[{DIGITS}]+)?"
+    rf"|(?<=第)[{DIGITS}]|[{DIGITS}](?=(?:{UNITS}|[倍名人次项条款]))"
 )
 """Chinese numbers; one alone, as in 一般 or 统一, only before a unit."""
 _TITLE = re.compile(r"[《「『〈]([^》」』〉\n]{1,60})[》」』〉]")

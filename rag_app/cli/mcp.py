@@ -46,7 +46,7 @@ def mcp(
     try:
         from rag_app.server.index_registry import IndexRegistry
         from rag_app.server.mcp import ToolServer, run_http, run_stdio
-        from rag_app.server.serve import access_for, listen
+        from rag_app.server.serve import access_for, listen, url_of
     except ImportError as error:
         msg = f"mcp needs {error.name}; run: pip install 'rag-app[mcp]'"
         raise SettingsError(msg) from error
@@ -64,9 +64,7 @@ def mcp(
                 return
             access = access_for(host, settings.client_keys, [], settings.api_key_file)
             with listen(host, port) as listening:
-                shown = f"[{host}]" if ":" in host else host
-                address = f"http://{shown}:{listening.getsockname()[1]}/mcp"
-                show.messages.print(f"serving {address}  (Ctrl-C ends)")
+                show.messages.print(f"serving {url_of(host, listening)}/mcp  (Ctrl-C ends)")
                 run_http(server, listening, access, engine)
         finally:
             registry.close()

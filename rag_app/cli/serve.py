@@ -58,7 +58,7 @@ def serve(
     """Serve the indexes and the model: an OpenAI-compatible API, and a page to ask in."""
     from rag_app.cli import show
     from rag_app.engine import RagApp
-    from rag_app.server.serve import access_for, listen, run
+    from rag_app.server.serve import access_for, listen, run, url_of
     from rag_app.settings import load_settings
 
     settings = load_settings(
@@ -71,8 +71,7 @@ def serve(
     keys = api_key or settings.client_keys
     access = access_for(host, keys, cors_origin or [], settings.api_key_file)
     with listen(host, port) as listening, RagApp(settings=settings) as engine:
-        shown = f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{listening.getsockname()[1]}"
+        address = url_of(host, listening)
 
         def ready() -> None:
             show.messages.print(f"serving {address}  (Ctrl-C ends)")

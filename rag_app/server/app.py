@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 import rag_app
 from rag_app.engine import RagApp
 from rag_app.server import errors, uploads
-from rag_app.server.connections import timed
+from rag_app.server.connections import server_config
 from rag_app.server.index_registry import IndexRegistry
 from rag_app.server.indexing_jobs import IndexingJobs
 from rag_app.server.middleware.access import Access, SecurityMiddleware
@@ -120,16 +120,10 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI) -> None:
         self._closing = app.state.closing
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            http=timed(app.state.registry.settings.read_seconds),
-            ws="none",
-            timeout_graceful_shutdown=_GRACE_SECONDS,
+        read_seconds = app.state.registry.settings.read_seconds
+        super().__init__(
+            server_config(app, read_seconds=read_seconds, grace_seconds=_GRACE_SECONDS)
         )
-        super().__init__(config)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End all requests, then the application."""

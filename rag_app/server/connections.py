@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
@@ -45,3 +46,22 @@ class TimedProtocol(H11Protocol):
 def timed(seconds: float) -> type[Any]:
     """Return the protocol that gives a request's head so many seconds."""
     return type("TimedProtocol", (TimedProtocol,), {"read_seconds": seconds})
+
+
+def server_config(app: Any, *, read_seconds: float, grace_seconds: int) -> uvicorn.Config:
+    """Return how uvicorn serves an application that writes its log itself.
+
+    Args:
+        app: The ASGI application.
+        read_seconds: For the head of a request.
+        grace_seconds: For what is being answered when the server ends.
+    """
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        http=timed(read_seconds),
+        ws="none",
+        timeout_graceful_shutdown=grace_seconds,
+    )

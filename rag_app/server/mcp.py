@@ -16,7 +16,7 @@ import rag_app
 from model_prep.errors import ModelPrepError
 from rag_app.engine import RagApp
 from rag_app.errors import RagAppError
-from rag_app.server.connections import timed
+from rag_app.server.connections import server_config
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import IndexRegistry
 from rag_app.server.mcp_tools import IndexTools
@@ -81,15 +81,7 @@ def run_http(server: ToolServer, listening: socket.socket, access: Access, engin
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     guarded = SecurityMiddleware(app, access, engine.settings)
-    config = uvicorn.Config(
-        guarded,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        http=timed(engine.settings.read_seconds),
-        ws="none",
-        timeout_graceful_shutdown=1,
-    )
+    config = server_config(guarded, read_seconds=engine.settings.read_seconds, grace_seconds=1)
     uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -170,7 +170,8 @@ class IndexTools:
         folder, limit = engine.store.folder, view.settings.max_file_bytes
         file = uploads.file_name(name if PurePosixPath(name).suffix else f"{name}.txt")
         stored = (folder / uploads.FILES).resolve() / file
-        before = {record.source for record in engine.documents()}
+        with engine.store.read() as snapshot:
+            replaced = snapshot.document(str(stored)) is not None
         batch = uploads.save([(file, io.BytesIO(text.encode()))], folder, limit)
         try:
             limited = engine.using(max_passages=view.settings.upload_passages)
@@ -186,7 +187,7 @@ class IndexTools:
             document=document_id(record.source),
             name=file,
             passages=record.chunks,
-            replaced=record.source in before,
+            replaced=replaced,
         )
 
     def _engine(self, context: Ctx, index: str | None) -> RagApp:

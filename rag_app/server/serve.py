@@ -59,6 +59,12 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def url_of(host: str, listening: socket.socket) -> str:
+    """Return the URL of a socket that listens on a host, without a slash at its end."""
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listening.getsockname()[1]}"
+
+
 def run(
     engine: "RagApp",
     listening: socket.socket,

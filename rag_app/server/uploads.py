@@ -20,7 +20,7 @@ from rag_app.documents.formats import SUFFIXES
 from rag_app.errors import DocumentError
 from rag_app.index.store.lock import unwritable
 from rag_app.server.errors import ApiError
-from rag_app.settings import indexes_folder
+from rag_app.settings import home
 
 FILES = "files"
 """Folder of an index that holds the uploaded files that are indexed."""
@@ -120,7 +120,7 @@ def _batch_name(begun: str) -> str:
 
 def _own() -> str:
     """Return the name of this process among those that take uploads, locked while it lives."""
-    return _registered(indexes_folder().parent / _SERVERS)
+    return _registered(home() / _SERVERS)
 
 
 @cache
@@ -140,7 +140,7 @@ def _registered(servers: Path) -> str:
 def _lives(name: str) -> bool:
     """Return whether a process that takes uploads is there."""
     try:
-        with locked(indexes_folder().parent / _SERVERS / name) as free:
+        with locked(home() / _SERVERS / name) as free:
             return not free
     except OSError:
         return False

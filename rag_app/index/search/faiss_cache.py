@@ -145,9 +145,8 @@ class FaissCache:
     def _fresh(self, state: _State, snapshot: Snapshot) -> _State:
         """Return the state of a file that was just loaded, which is merged if need be."""
         most = min(MOST_CHANGES, state.stamp.count // 10)
-        if (
-            snapshot.count_chunks() - state.stamp.count <= most
-        ):  # else there is no need to read them
+        # Where more came there is no need to read them first.
+        if snapshot.count_chunks() - state.stamp.count <= most:
             state = _followed(state, snapshot)
             if state.changes(snapshot) <= most:
                 return state

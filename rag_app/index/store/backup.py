@@ -11,7 +11,7 @@ import sqlite3
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -100,7 +100,8 @@ def back_up(
             raise missing_index(store.path)
     writer = _Writer(progress or (lambda *_: None), _total(chosen, models=models))
     try:
-        with _partial(file) as folder:
+        busy = f"another run is writing {file}; wait for it, or choose another name"
+        with scratch_folder(file.with_name(file.name + PARTIAL), busy) as folder:
             archive = folder / "archive.zip"
             backup = writer.write(archive, chosen, models=models)
             for _ in entries(archive):  # read again: what can't be restored is no backup
@@ -110,7 +111,7 @@ def back_up(
             sync(file.absolute().parent)
     except OSError as error:
         raise unwritable(file, error) from error
-    return Backup(**{**asdict(backup), "file": str(file), "bytes": size, "indexes": backup.indexes})
+    return replace(backup, file=str(file), bytes=size)
 
 
 class _Writer:
@@ -279,20 +280,18 @@ def unwritable(path: Path, error: OSError) -> BackupError:
 
 
 @contextmanager
-def _partial(file: Path) -> Iterator[Path]:
-    """Give an empty folder beside a file, and delete it; what a killed run left is deleted too.
+def scratch_folder(folder: Path, busy: str) -> Iterator[Path]:
+    """Give an empty folder to one run at a time, and delete it; what a killed run left goes too.
 
     Raises:
-        BackupError: another run writes the file.
+        BackupError: another run has it; ``busy`` is the message.
     """
-    folder = file.with_name(file.name + PARTIAL)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder) as alone:
         if not alone:
-            msg = f"another run is writing {file}; wait for it, or choose another name"
-            raise BackupError(msg)
+            raise BackupError(busy)
         for path in folder.iterdir():
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         try:
             yield folder
         finally:

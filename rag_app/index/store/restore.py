@@ -4,13 +4,13 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from model_prep.catalog.pull import models_folder
-from model_prep.output import locked, sync, sync_folder
+from model_prep.output import sync, sync_folder
 from rag_app.errors import BackupError, IndexStoreError
 from rag_app.index.store.backup import (
     INDEXES,
@@ -20,6 +20,7 @@ from rag_app.index.store.backup import (
     damaged,
     entries,
     opened,
+    scratch_folder,
     unwritable,
 )
 from rag_app.index.store.folders import follow_files, named_folder
@@ -27,7 +28,7 @@ from rag_app.index.store.store import DATABASE_NAME, IndexStore
 from rag_app.settings import indexes_folder
 
 _STAGING = ".restoring"
-"""Folder in which a backup is unpacked; what a killed run left, the next one deletes."""
+"""Folder in which a backup is unpacked, on the disk of the home."""
 _UNSAFE = re.compile(r"[\\\0]")
 
 
@@ -88,7 +89,8 @@ def restore(
                 pass
         return Restored(plan.created, plan.indexes, there, plan.models, [])
     try:
-        with _staging() as staging:
+        busy = "another run is restoring into this home; wait for it"
+        with scratch_folder(indexes_folder() / _STAGING, busy) as staging:
             for name, blocks in entries(file):
                 if name in plan.wanted:
                     _unpack(staging / name, counted(name, blocks))
@@ -160,26 +162,6 @@ def _check_index(file: Path, name: str, sizes: dict[str, int]) -> None:
         raise damaged(file, str(error)) from error
     if f"{INDEXES}/{name}/{DATABASE_NAME}" not in sizes:
         raise damaged(file, f"it lacks the database of {name}")
-
-
-@contextmanager
-def _staging() -> Iterator[Path]:
-    """Give an empty folder on the disk of the home, and delete it.
-
-    Raises:
-        BackupError: another run restores.
-    """
-    folder = indexes_folder() / _STAGING
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder) as alone:
-        if not alone:
-            raise BackupError("another run is restoring into this home; wait for it")
-        for path in folder.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unpack(target: Path, blocks: Iterator[bytes]) -> None:

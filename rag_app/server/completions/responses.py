@@ -95,11 +95,7 @@ class ChatResponse:
         # As documented, and in the form in which OpenAI's clients find it and raise it.
         values = {**{name: told[name] for name in ("code", "message", "param")}, "error": told}
         event = self._numbered(types.ResponseErrorEvent, **values)
-        known = {
-            "rate_limit_error": "rate_limit_exceeded",
-            "invalid_request_error": "invalid_prompt",
-        }
-        code = known.get(told["type"], "server_error")
+        code = _ERRORS.get(told["type"], "server_error")
         failure = {"code": code, "message": told["message"]}
         return [event, self._state(types.ResponseFailedEvent, "failed", error=failure)]
 
