@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.pdf.characters import Char, PageCharacters, upright
 from rag_app.documents.pdf.lines import is_wide
-from rag_app.documents.pdf.reader import INSTALL_OCR, ReadPicture, page_of, text_of
+from rag_app.documents.pdf.reader import INSTALL_OCR, LONGEST_SIDE, ReadPicture, page_of, text_of
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 from rag_app.settings import OcrMode
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _MOST_PIXELS = 200_000_000
 _SMALLEST = 40
 """Pixels of a side below which a picture holds no lines."""
-_LONGEST = 4000
-"""Pixels of a side above which a picture is made smaller."""
+_SKEWED = 0.006
+"""Radians by which lines may rise and still stand where a level line would."""
 _TALL = 1.5
 """Height to width from which on a line of several characters is written downwards, or turned."""
 _MOSTLY = 0.5
@@ -110,9 +110,9 @@ def picture_lines(data: bytes, read: ReadPicture) -> list[str]:
 def read_picture(image: "Image") -> PageCharacters:
     """Return the characters in a picture, upright, with the share of them that is uncertain."""
     image = image.convert("RGB")
-    if max(image.size) > _LONGEST:
-        image.thumbnail((_LONGEST, _LONGEST))
-    found, turn = _found(image), ""
+    if max(image.size) > LONGEST_SIDE:
+        image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    found, turn, before = _found(image), "", image
     if _is_tall(found):
         by, confidence = _best_turn(image, found, (90, 270))
         # A line of a turned page is turned back and read with ease, characters on their sides not.
@@ -130,7 +130,10 @@ def read_picture(image: "Image") -> PageCharacters:
     usual = median(line.width if turn else line.height for line in lines) if lines else 0.0
     chars = [char for line in lines for char in _chars(line, angle, image.height, turn, usual)]
     unsure = sum(len(line.text) for line in lines if line.score < _UNSURE)
-    return PageCharacters(chars, turn=turn, unsure=unsure)
+    moved = image is not before or abs(angle) > _SKEWED
+    return PageCharacters(
+        chars, turn=turn, unsure=unsure, quarter=None if moved else int(bool(turn))
+    )
 
 
 @cache
@@ -333,4 +336,4 @@ def read_image(data: bytes, name: str, read: ReadPicture | None = None) -> Extra
     if not result.text:
         msg = f"{shown(name)} is a picture in which nothing can be read"
         raise DocumentError(msg)
-    return result._replace(boxes=())
+    return result

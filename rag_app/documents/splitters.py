@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.documents import Document
@@ -87,15 +87,12 @@ class ChineseTextSplitter(TextSplitter):
     def _chunks(self, text: str, metadata: dict[Any, Any]) -> Iterator[Document]:
         boundaries = Boundaries(text)
         common = {name: value for name, value in metadata.items() if name not in _OF_TEXTS}
-        boxes = [LineBox(*box) for box in metadata.get("boxes", ())]  # in the order of the text
-        begins, ends = [box.start for box in boxes], [box.end for box in boxes]
+        boxes = _Boxes(metadata)
         page_starts = metadata.get("page_starts") or []
         for start, end in self._spans(boundaries):
             own: dict[str, Any] = {"start": start, "end": end}
             own |= _place(boundaries.structure, page_starts, start)
-            if boxes:
-                inside = slice(bisect_right(ends, start), bisect_left(begins, end))
-                own["boxes"] = list(map(list, boxes[inside]))
+            own |= boxes.between(start, end)
             yield Document(page_content=text[start:end], metadata={**common, **own})
 
     def _spans(self, boundaries: Boundaries) -> Iterator[tuple[int, int]]:
@@ -176,6 +173,7 @@ def split_with_offsets(splitter: TextSplitter, document: Document) -> list[Docum
     """
     chunks = splitter.split_documents([document])
     page_starts, at = document.metadata.get("page_starts") or [], 0
+    boxes = _Boxes(document.metadata)
     structure: Structure | None = None
     for chunk in chunks:
         metadata = chunk.metadata
@@ -187,4 +185,21 @@ def split_with_offsets(splitter: TextSplitter, document: Document) -> list[Docum
             at += 1
         for name in _OF_TEXTS:
             metadata.pop(name, None)
+        metadata |= boxes.between(metadata["start"], metadata["end"])
     return chunks
+
+
+class _Boxes:
+    """Where the lines of a text stand on its pages, if its metadata say."""
+
+    def __init__(self, metadata: Mapping[Any, Any]) -> None:
+        self._boxes = [LineBox(*box) for box in metadata.get("boxes", ())]  # in the text's order
+        self._begins = [box.start for box in self._boxes]
+        self._ends = [box.end for box in self._boxes]
+
+    def between(self, start: int, end: int) -> dict[str, Any]:
+        """Return the metadata of a chunk that say where its lines stand."""
+        if not self._boxes:
+            return {}
+        inside = slice(bisect_right(self._ends, start), bisect_left(self._begins, end))
+        return {"boxes": list(map(list, self._boxes[inside]))}

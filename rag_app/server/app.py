@@ -19,8 +19,17 @@ from rag_app.server.index_registry import IndexRegistry
 from rag_app.server.indexing_jobs import IndexingJobs
 from rag_app.server.middleware.access import Access, SecurityMiddleware
 from rag_app.server.middleware.requests import Metrics, PathsMiddleware, RequestLogMiddleware
+from rag_app.server.page_images import PageImages
 from rag_app.server.queueing import Queues
-from rag_app.server.routes import completions, indexes, models, ollama, page, responses
+from rag_app.server.routes import (
+    completions,
+    indexes,
+    models,
+    ollama,
+    page,
+    pages,
+    responses,
+)
 from rag_app.server.schemas import openapi
 from rag_app.settings import Settings
 
@@ -76,11 +85,12 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.registry, app.state.jobs, app.state.queues = registry, jobs, queues
-    app.state.metrics = metrics
+    app.state.metrics, app.state.page_images = metrics, PageImages()
     app.state.closing = asyncio.Event()  # set when the server is asked to end
     errors.install(app)
     refusals = openapi.errors(401, 403, 429)
-    for router in (models.router, completions.router, responses.router, indexes.router, page.api):
+    documented = (indexes.router, pages.router)
+    for router in (models.router, completions.router, responses.router, *documented, page.api):
         app.include_router(router, dependencies=[openapi.KEY], responses=refusals)
     refusals = openapi.ollama_errors(401, 403, 429)
     app.include_router(ollama.router, dependencies=[openapi.KEY], responses=refusals)

@@ -93,6 +93,8 @@ class PageCharacters(NamedTuple):
     """Characters whose font does not say which they are."""
     unsure: int = 0
     """Characters of a picture that were read with little confidence."""
+    quarter: int | None = 0
+    """Quarters by which they were turned; None where their places are not those on the page."""
 
     @property
     def readable(self) -> bool:
@@ -197,8 +199,9 @@ def page_characters(page: "PdfPage") -> PageCharacters:
     chars = by_turn.pop(main)
     aside = tuple(text for text in by_turn.values() if text)
     if main == 0 and _is_vertical(chars):
-        return PageCharacters([upright(char) for char in chars], aside, "vertical", unmapped)
-    return PageCharacters(chars, aside, "", unmapped)
+        chars = [upright(char) for char in chars]
+        return PageCharacters(chars, aside, "vertical", unmapped, quarter=1)
+    return PageCharacters(chars, aside, "", unmapped, quarter=main)
 
 
 def _on_page(chars: Sequence[Char], box: tuple[float, float, float, float]) -> Iterator[Char]:

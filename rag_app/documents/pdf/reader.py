@@ -36,6 +36,8 @@ _MOST_PICTURES = 20
 """Of a page that are looked at."""
 _DPI = 200
 """Dots an inch at which pictures are read."""
+LONGEST_SIDE = 4000
+"""Of a picture when it is read, in pixels."""
 INSTALL_OCR = "to read pictures: pip install 'rag-app[ocr]' and index again"
 _SCAN_TEXT = 40
 """Characters that a scanned page may have beside its picture: a stamp, a page number."""
@@ -48,7 +50,8 @@ class _Page(NamedTuple):
     items: list[Block | Table]
     unread: str = ""
     """Why there is nothing to read though something is on the page."""
-    vertical: bool = False
+    quarter: int | None = 0
+    """By how many quarters its lines were turned; None where their places are not known."""
     unsure: int = 0
     """Characters that were read in a picture with little confidence."""
 
@@ -141,12 +144,12 @@ def _page(page: "PdfPage", read_picture: ReadPicture | None, *, always: bool) ->
             read = _read_part(page, box, read_picture)
             unsure += read.unsure
             items += blocks(read.chars, [], [])
-    return _Page(items, unread, unsure=unsure)
+    return _Page(items, unread, written.quarter, unsure)
 
 
 def page_of(read: PageCharacters, unread: str = "") -> _Page:
     """Return what was read of a picture as a page."""
-    return _Page(blocks(read.chars, [], []), unread, bool(read.turn), read.unsure)
+    return _Page(blocks(read.chars, [], []), unread, read.quarter, read.unsure)
 
 
 def _read_part(
@@ -156,10 +159,10 @@ def _read_part(
     left, bottom, right, top = page.get_bbox()
     crop = (max(box[0] - left, 0), max(box[1] - bottom, 0),
             max(right - box[2], 0), max(top - box[3], 0))  # fmt: skip
-    scale = _DPI / 72
+    scale = min(_DPI / 72, LONGEST_SIDE / max(box[2] - box[0], box[3] - box[1], 1))
     read = read_picture(page.render(scale=scale, crop=crop).to_pil())
     if read.turn:
-        return read
+        return read._replace(quarter=None)
     chars = [_scaled(char, 1 / scale, box[0], box[1]) for char in read.chars]
     return read._replace(chars=chars)
 
@@ -231,7 +234,7 @@ def text_of(pages: Sequence[_Page]) -> ExtractedText:
     headings = heading_sizes(lines, body)
     writer = _Writer()
     for number, page in enumerate(items, 1):
-        writer.begin_page(number, turned=pages[number - 1].vertical)
+        writer.begin_page(number, pages[number - 1].quarter)
         kept, notes = without_footnotes(page, body)
         if number == 1:
             for head in heads:
@@ -265,15 +268,15 @@ class _Writer:
         self._done: list[str] = []
         self._length = 0
         self._page = 0
-        self._turned = False
+        self._quarter: int | None = 0
         self._open = False
         self._new_page = False
         self._table: Table | None = None
         self._head: Sequence[str] = ()
 
-    def begin_page(self, number: int, *, turned: bool) -> None:
+    def begin_page(self, number: int, quarter: int | None) -> None:
         self._open = self._open and not self._new_page  # nothing goes on over an empty page
-        self._page, self._turned, self._new_page = number, turned, True
+        self._page, self._quarter, self._new_page = number, quarter, True
         self._starts.append(-1)
 
     def add(self, part: Paragraph | Table) -> None:
@@ -302,7 +305,9 @@ class _Writer:
         if rows:
             self._break("\n" if goes_on else "\n\n")
             self._start_page()
+            start = self._length
             self._write(clean("\n".join(rows)))
+            self._box(start, (table.left, table.bottom, table.right, table.top))
         self._open, self._table = False, table
 
     def _goes_on(self, table: Table) -> bool:
@@ -348,8 +353,14 @@ class _Writer:
     def _line(self, line: Fragment, text: str) -> None:
         start = self._length
         self._write(text)
-        box = (line.left, line.bottom, line.right, line.top)
-        if self._turned:  # back to where it stands on the page
-            box = (line.bottom, -line.right, line.top, -line.left)
+        self._box(start, (line.left, line.bottom, line.right, line.top))
+
+    def _box(self, start: int, box: tuple[float, float, float, float]) -> None:
+        """Note where the text from ``start`` on stands on the page, before it was turned."""
+        if self._quarter is None:
+            return
+        for _ in range(self._quarter):
+            left, bottom, right, top = box
+            box = (bottom, -right, top, -left)
         rounded = (round(number, 1) for number in box)
         self._boxes.append(LineBox(start, self._length, self._page, *rounded))

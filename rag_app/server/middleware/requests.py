@@ -28,7 +28,7 @@ _ID = re.compile(r"[\w\-.]{1,64}", re.ASCII)
 _LOGGED = ("method", "path", "status", "ms", "client", "key", "prompt")
 
 _POLICY = (
-    "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
+    "default-src 'self'; img-src 'self' data: blob:; style-src 'self'; script-src 'self'; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """The page loads and asks nothing but this server."""

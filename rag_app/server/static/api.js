@@ -167,6 +167,14 @@ export const api = {
   suggestions: (index) => json("GET", at(index, "suggestions")),
   removeDocument: (index, id) => json("DELETE", at(index, "documents", id)),
   text: (index, id, signal) => json("GET", at(index, "documents", id, "text"), undefined, signal),
+  pages: (index, id, place, signal) => {
+    const range = place ? `?start=${place.start}&end=${place.end}` : "";
+    return json("GET", `${at(index, "documents", id, "pages")}${range}`, undefined, signal);
+  },
+  pageImage: async (index, id, number, signal) => {
+    const path = at(index, "documents", id, "pages", `${number}.png`);
+    return (await send("GET", path, undefined, signal)).blob();
+  },
   job: (id) => json("GET", `/v1/jobs/${encodeURIComponent(id)}`),
   cancelJob: (id) => json("DELETE", `/v1/jobs/${encodeURIComponent(id)}`),
   jobEvents: (id) => stream("GET", `/v1/jobs/${encodeURIComponent(id)}/events`),

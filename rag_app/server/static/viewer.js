@@ -1,8 +1,9 @@
-// The text of a document beside the answer, with the passage highlighted.
+// A document beside the answer, as its text or its pages, with the passage highlighted.
 
 import { api } from "/static/api.js";
 import { $, el, line } from "/static/dom.js";
 import { t } from "/static/i18n.js";
+import { clearPages, hasPages, showPages, startPages } from "/static/pages.js";
 import { openPanel } from "/static/panels.js";
 import { on, state } from "/static/store.js";
 import { placeOf } from "/static/text.js";
@@ -12,6 +13,9 @@ const AROUND = 20_000;
 
 const texts = new Map();
 let loading = null;
+let current = null;
+/** Whether pages are shown where there are such. */
+let asPages = true;
 
 export function startViewer() {
   on("documents", () => texts.clear());
@@ -19,7 +23,18 @@ export function startViewer() {
     texts.clear();
     $("viewer").close();
   });
-  $("viewer").addEventListener("close", () => loading?.abort());
+  $("viewer").addEventListener("close", () => {
+    loading?.abort();
+    clearPages();
+  });
+  startPages();
+  $("view-page").addEventListener("click", () => choose(true));
+  $("view-text").addEventListener("click", () => choose(false));
+}
+
+function choose(pages) {
+  asPages = pages;
+  view();
 }
 
 /** Open the document of a citation at its passage. */
@@ -40,13 +55,17 @@ async function show({ id, name, citation, opener }) {
   $("viewer-place").textContent = citation ? placeOf(citation).slice(name.length + 3) : "";
   line($("viewer-note"), t("loadingText"));
   $("viewer-text").replaceChildren();
+  clearPages();
+  pagesShown(false, false);
   openPanel($("viewer"), opener);
   try {
     const text = await textOf(id, mine.signal);
     if (mine.signal.aborted) return;
+    const found = citation ? unitsIn(text, citation) : [0, 0];
     line($("viewer-note"), null);
-    if (citation) showPassage(text, citation);
-    else showFrom(text, 0, 0);
+    if (!found) return showAlone(citation, t("changed"));
+    current = { id, name, text, found, signal: mine.signal };
+    await view();
   } catch (error) {
     if (error.name === "AbortError") return;
     if (error.status === 404 && citation) showAlone(citation, t("gone"));
@@ -59,12 +78,45 @@ async function textOf(id, signal) {
   return texts.get(id);
 }
 
-function showPassage(text, citation) {
+/** Where a cited passage stands in the text as it is now, in UTF-16 units; null if nowhere. */
+function unitsIn(text, citation) {
   const [start, end] = unitsOf(text, citation.start, citation.end);
-  if (same(text.slice(start, end), citation.text)) return showFrom(text, start, end);
+  if (same(text.slice(start, end), citation.text)) return [start, end];
   const found = text.indexOf(citation.text);
-  if (found >= 0) return showFrom(text, found, found + citation.text.length);
-  return showAlone(citation, t("changed"));
+  return found >= 0 ? [found, found + citation.text.length] : null;
+}
+
+/** Show the current document as it is wanted; as text where its pages can't be shown. */
+async function view() {
+  const { id, name, text, found, signal } = current;
+  const [start, end] = found;
+  const paged = hasPages(name);
+  if (!paged || !asPages) {
+    pagesShown(paged, false);
+    line($("viewer-note"), null);
+    return showFrom(text, start, end);
+  }
+  pagesShown(true, true);
+  const points = (units) => Array.from(text.slice(0, units)).length;
+  const place = end > start ? { start: points(start), end: points(end) } : null;
+  try {
+    await showPages({ id, name, place, text: text.slice(start, end), signal });
+  } catch (error) {
+    if (error.name === "AbortError" || signal.aborted) return undefined;
+    pagesShown(true, false);
+    showFrom(text, start, end);
+    line($("viewer-note"), error.message);
+  }
+  return undefined;
+}
+
+/** Show the choice between pages and text, where there is one, and what is chosen. */
+function pagesShown(choice, pages) {
+  $("viewer-bar").hidden = !choice;
+  $("viewer-pages").hidden = $("viewer-page").hidden = !pages;
+  $("viewer-text").hidden = pages;
+  $("view-page").setAttribute("aria-pressed", String(pages));
+  $("view-text").setAttribute("aria-pressed", String(!pages));
 }
 
 const same = (one, other) => one.replace(/\s+/g, "") === other.replace(/\s+/g, "");

@@ -1,0 +1,47 @@
+"""Responses of the routes of the pages of documents."""
+
+from typing import Annotated, Literal
+
+from fastapi import Path, Query
+from pydantic import BaseModel, Field
+
+from rag_app.server.schemas.indexes import example
+
+PageNumber = Annotated[int, Path(description="1-based.", ge=1, le=1_000_000, examples=[2])]
+Start = Annotated[
+    int | None, Query(description="As a passage has it; without, the first page.", ge=0, le=2**40)
+]
+End = Annotated[int | None, Query(description="As a passage has it.", ge=0, le=2**40)]
+
+_BOX = {"left": 0.12, "top": 0.31, "right": 0.88, "bottom": 0.33}
+_PAGE = {"page": 2, "width": 1273, "height": 1800, "boxes": [_BOX]}
+
+
+class PageBox(BaseModel):
+    """Where something stands on a page, in shares of its width and height from the upper left."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class DocumentPage(BaseModel):
+    """One page of a document."""
+
+    page: int = Field(description="1-based; `GET …/pages/{page}.png` is its picture.")
+    width: int = Field(description="Of its picture, in pixels.")
+    height: int
+    boxes: list[PageBox] = Field(
+        description="Where the passage stands on it; none where that is not known."
+    )
+
+
+class DocumentPages(BaseModel):
+    """The pages of a document on which a passage stands."""
+
+    model_config = example(object="list", total=12, data=[_PAGE])
+
+    object: Literal["list"] = "list"
+    total: int = Field(description="How many pages the document has.")
+    data: list[DocumentPage]

@@ -1,0 +1,132 @@
+"""The page in a real browser: the pages of a PDF beside the answer, with the passage highlighted.
+
+At the size of a desk and of a phone, light and dark, in both languages.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("selenium", reason="selenium is not installed")
+
+from selenium.webdriver.common.keys import Keys
+
+from tests.rag_app.documents.pdf.drawing import lines, pdf
+from tests.rag_app.server import browser as browsers
+from tests.rag_app.server.browser import Browser
+from tests.rag_app.server.serving import Served, serving, upload
+from tests.scripted import JudgingChatModel
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(browsers.missing()), reason=browsers.missing()),
+]
+
+QUESTION = "李白是怎样去世的？"
+ANSWER = "宝应元年，李白在当涂病逝。"
+OTHER = ["江上的商人贩运茶叶与瓷器，账目分明，四时往来不绝，乡里称便，官府亦不", "加禁止。"]
+TOLD = ["李白晚年投靠族叔李阳冰。宝应元年，李白在当涂病逝。", "后人为他修墓。"]
+DATA = pdf(
+    lambda canvas: lines(canvas, OTHER),
+    lambda canvas: lines(canvas, TOLD, y=300),
+    lambda canvas: lines(canvas, OTHER),
+)
+SIZES = {"desk": (1280, 800), "phone": (360, 740)}
+SEEN = """
+    const found = document.querySelector("#viewer-page rect");
+    if (!found) return false;
+    const mark = found.getBoundingClientRect();
+    const box = document.querySelector("#viewer-page").getBoundingClientRect();
+    return mark.width > 20 && mark.top >= box.top && mark.bottom <= box.bottom + 1
+        && mark.left >= box.left && mark.left < box.right;
+"""
+
+
+@pytest.fixture(scope="module", params=["zh-CN", "en-US"])
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    with browsers.started(request.param) as one:
+        yield one
+
+
+@pytest.fixture
+def served(home: Path) -> Iterator[Served]:
+    model = JudgingChatModel(replies=[ANSWER], judgements=[4.0])
+    with serving(llm=model, threshold=0.0) as running:
+        with running.client() as client:
+            upload(client, "人物", **{"李白.pdf": DATA, "甲.txt": "没有页码的文字。"})
+        yield running
+
+
+@pytest.fixture
+def page(served: Served, browser: Browser) -> Iterator[Browser]:
+    browser.open(served.url)
+    browser.complaints()
+    yield browser
+    browser.dark(False)
+    assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+    assert browser.complaints() == []
+
+
+def open_source(page: Browser) -> None:
+    """Ask, and open the passage that carries the answer."""
+    page.until(lambda: "人物" in str(page.find("#question").get_attribute("placeholder")))
+    page.find("#question").send_keys(QUESTION)
+    page.click("#send")
+    page.shown("#retry")
+    page.click('[data-testid="evidence"]')
+    page.shown("#viewer-page img")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_passage_is_highlighted_on_its_page(page: Browser, size: str) -> None:
+    page.size(*SIZES[size])
+    open_source(page)
+    page.until(lambda: page.run(SEEN))
+    assert page.shown("#page-number").text == "2 / 3"
+    assert "2" in str(page.find("#viewer-page img").get_attribute("alt"))
+    said = page.find("#viewer-page figcaption").get_attribute("textContent")
+    assert ANSWER in str(said)
+    assert page.focused() == "viewer-page"
+    language = "zh" if page.run("return document.documentElement.lang") == "zh-CN" else "en"
+    name = f"{language}-12-page-{size}"
+    page.screenshot(name)
+    page.dark(True)
+    page.screenshot(f"{name}-dark")
+    page.click("#page-zoom")
+    box = page.find("#viewer-page")
+    assert page.run("return arguments[0].scrollWidth > arguments[0].clientWidth", box)
+    assert page.run(SEEN)
+    page.dark(False)
+    turn_pages_by_keyboard(page)
+
+
+def turn_pages_by_keyboard(page: Browser) -> None:
+    """Turn to the last page, to the text, and back."""
+    page.run("document.querySelector('#view-page').focus()")
+    page.tab_to("page-after")
+    page.press(Keys.ENTER)
+    page.until(lambda: page.find("#page-number").text == "3 / 3")
+    page.until(lambda: not page.all("#viewer-page rect"))
+    assert not page.find("#page-after").is_enabled()
+    page.click("#view-text")
+    assert page.shown("#viewer mark").text == ANSWER
+    assert page.find("#view-text").get_attribute("aria-pressed") == "true"
+    page.click("#view-page")
+    page.until(lambda: page.run(SEEN))
+    page.press(Keys.ESCAPE)
+    page.gone("#viewer")
+    assert page.focused() == "evidence"
+
+
+def test_a_file_that_was_changed_is_shown_as_text(page: Browser, home: Path) -> None:
+    (file,) = (home / "indexes/人物/files").glob("*.pdf")
+    file.write_bytes(DATA + b"\n")
+    page.until(lambda: "人物" in str(page.find("#question").get_attribute("placeholder")))
+    page.find("#question").send_keys(QUESTION)
+    page.click("#send")
+    page.shown("#retry")
+    page.click('[data-testid="evidence"]')
+    assert page.shown("#viewer mark").text == ANSWER
+    page.until(lambda: "李白.pdf" in page.find("#viewer-note").text)
+    assert "409" in "".join(page.complaints())
