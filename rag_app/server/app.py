@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from types import FrameType
 
@@ -33,6 +34,8 @@ from rag_app.server.routes import (
 from rag_app.server.schemas import openapi
 from rag_app.settings import Settings
 
+_THREADS = 32
+"""For what requests do beside generating; those of them that are needed are started."""
 _GRACE_SECONDS = 10
 """For what is not generated: an upload is finished."""
 
@@ -60,6 +63,10 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # As many threads as cores, as asyncio has them, would let a request wait for what others
+        # do in theirs before it gets its first byte.
+        threads = ThreadPoolExecutor(_THREADS + queues.generating.slots, "request")
+        asyncio.get_running_loop().set_default_executor(threads)
         engine.preload()
         adopting = None
         if resumes:

@@ -19,7 +19,7 @@ RETRY_SECONDS = 5
 """What a client that is turned away is told to wait."""
 
 _QUIET_SECONDS = 10
-_STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _log = logging.getLogger("rag_app.server")
 
 Result = TypeVar("Result")
@@ -110,7 +110,7 @@ class EventStream(Response):
         release: Callable[[], None] | None = None,
     ) -> None:
         self._form = form or ServerSentEvents()
-        super().__init__(headers=_STREAM_HEADERS, media_type=self._form.media_type)
+        super().__init__(headers=STREAM_HEADERS, media_type=self._form.media_type)
         del self.headers["content-length"]
         self._events = events
         self._seconds = seconds
@@ -135,7 +135,7 @@ class EventStream(Response):
 
     async def _send(self, send: Send) -> bool:
         waiting = self._form.waiting
-        async with asyncio.timeout(self._seconds), _kept_alive(send, waiting) as sent:
+        async with asyncio.timeout(self._seconds), kept_alive(send, waiting) as sent:
             async for event in self._events:
                 await send_part(send, waiting if event is WAITING else self._form.event(event))
                 sent.set()
@@ -143,7 +143,7 @@ class EventStream(Response):
 
 
 @asynccontextmanager
-async def _kept_alive(send: Send, waiting: bytes) -> AsyncIterator[asyncio.Event]:
+async def kept_alive(send: Send, waiting: bytes) -> AsyncIterator[asyncio.Event]:
     """Send a comment whenever the event was not set for a while: proxies and clients give up."""
     sent = asyncio.Event()
 

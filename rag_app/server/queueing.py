@@ -49,11 +49,6 @@ class Admission:
         self.inside = 0
         """Requests that are worked on or wait."""
 
-    @property
-    def is_full(self) -> bool:
-        """Whether who joins now must wait."""
-        return self._free.locked()
-
     def join(self) -> "Place":
         """Take a place in the queue.
 
@@ -102,10 +97,16 @@ class Place:
         self._holds_slot = False
         queue.inside += 1
 
+    @property
+    def must_wait(self) -> bool:
+        """Whether no slot is free for it now; many may have joined before the first has one."""
+        return not self._holds_slot and self._slots.locked()
+
     async def wait(self) -> None:
-        """Wait for a slot."""
-        await self._slots.acquire()
-        self._holds_slot = True
+        """Wait for a slot, unless it has one."""
+        if not self._holds_slot:
+            await self._slots.acquire()
+            self._holds_slot = True
 
     def leave(self) -> None:
         """Give up the place, and the slot if it has one."""
@@ -178,10 +179,10 @@ class Queues:
             response = await self._run(request, generation.whole, self.generating.slot())
             count()
             return response.model_dump(exclude_unset=True)
-        waits, place = self.generating.is_full, self.generating.join()
+        place = self.generating.join()
 
         async def events() -> AsyncIterator[Any]:
-            if waits:
+            if place.must_wait:
                 yield WAITING
             await place.wait()
             async for event in generation.stream():
@@ -193,8 +194,15 @@ class Queues:
 
         return EventStream(events(), form=form, seconds=self.seconds, release=end)
 
-    async def enter(self, request: Request) -> Place:
-        """Wait for a slot of the language model, as long as the client does."""
+    async def enter(self, request: Request, *, stream: bool) -> Place:
+        """Wait for a slot of the language model, as long as the client does; a stream joins only.
+
+        Args:
+            request: Whose client waits for it.
+            stream: Whether its response can say that it waits, and does so itself.
+        """
+        if stream:
+            return self.generating.join()
         return await self._run(request, self.generating.enter)
 
     async def embed(

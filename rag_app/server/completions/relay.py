@@ -1,30 +1,40 @@
 """Requests passed on to the OpenAI-compatible server that holds the model."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import httpx2
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from rag_app.models.llms.load_balancer import AsyncFailoverClient, NoServerError
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.server.errors import ApiError
-from rag_app.server.event_stream import ServerSentEvents, send_part, while_wanted
+from rag_app.server.event_stream import (
+    STREAM_HEADERS,
+    ServerSentEvents,
+    kept_alive,
+    send_part,
+    while_wanted,
+)
 from rag_app.server.queueing import Place
 
-_KEPT_HEADERS = ("content-type", "retry-after")
+_KEPT_HEADERS = {"content-type", "retry-after"}
 _CONNECT_SECONDS = 10.0
 
 
 class Relay(Response):
     """The answer of another server, as it comes; given up when the client goes away.
 
+    A stream that must wait for its turn begins at once, and says so; an error of the other server
+    is then an event of it.
+
     Args:
         llm: Says where the server is, or several are, and which model they hold.
         path: Below the server's ``/v1``.
         body: The client's request; its model is replaced.
-        place: In the queue, left when the answer is over.
+        place: In the queue, left when the answer is over; only a stream may have to wait there.
         seconds: Time that the answer may take.
     """
 
@@ -43,7 +53,8 @@ class Relay(Response):
         self._body = {**body, "model": llm.model_name}
         self._place = place
         self._seconds = seconds
-        self._answer: httpx2.Response | None = None
+        self._begun = ""
+        """The content type that was sent, empty before."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and its answer back."""
@@ -52,10 +63,10 @@ class Relay(Response):
                 await send({"type": "http.response.body", "body": b""})
         except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL, ApiError) as error:
             problem = error if isinstance(error, ApiError) else self._problem(error)
-            if self._answer is None:
+            if not self._begun:
                 raise problem from error
             # The status is sent already: a reader of a stream gets an event, others see it cut off.
-            if not self._answer.headers.get("content-type", "").startswith("text/event-stream"):
+            if not self._begun.startswith("text/event-stream"):
                 raise
             events = ServerSentEvents()
             await send_part(send, events.failure(problem) + events.end, last=True)
@@ -63,8 +74,23 @@ class Relay(Response):
             self._place.leave()
 
     async def _relay(self, send: Send) -> bool:
+        async with asyncio.timeout(self._seconds):
+            if self._place.must_wait:
+                await self._wait(send)
+            await self._place.wait()
+            await self._pass_on(send)
+        return True
+
+    async def _wait(self, send: Send) -> None:
+        """Begin a stream, and wait for the slot."""
+        events = ServerSentEvents()
+        await self._start(send, 200, {**STREAM_HEADERS, "content-type": events.media_type})
+        await send_part(send, events.waiting)
+        async with kept_alive(send, events.waiting):
+            await self._place.wait()
+
+    async def _pass_on(self, send: Send) -> None:
         async with (
-            asyncio.timeout(self._seconds),
             AsyncFailoverClient(
                 self._servers,
                 timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS),
@@ -78,11 +104,22 @@ class Relay(Response):
                 # Of this server's key, not the client's; the body may repeat it.
                 msg = "the model's server refused this server's key; set RAG_APP_LLM_API_KEY"
                 raise ApiError(502, msg, code="upstream_refused")
-            self._answer = answer
-            await send(_start(answer))
+            if not self._begun:
+                kept = {
+                    name: answer.headers[name] for name in _KEPT_HEADERS & answer.headers.keys()
+                }
+                await self._start(send, answer.status_code, kept)
+            elif answer.is_error:
+                problem = b"data: " + b" ".join((await answer.aread()).split()) + b"\n\n"
+                await send_part(send, problem + ServerSentEvents().end)
+                return
             async for block in answer.aiter_bytes():
-                await send({"type": "http.response.body", "body": block, "more_body": True})
-        return True
+                await send_part(send, block)
+
+    async def _start(self, send: Send, status: int, headers: Mapping[str, str]) -> None:
+        self._begun = headers.get("content-type", "unknown")
+        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": status, "headers": raw})
 
     def _problem(self, error: Exception) -> ApiError:
         if isinstance(error, NoServerError):
@@ -95,15 +132,6 @@ class Relay(Response):
             return ApiError(504, msg, code="timeout")
         reason = str(error) or type(error).__name__
         return ApiError(502, f"the model's server failed ({reason})", code="upstream_failed")
-
-
-def _start(answer: httpx2.Response) -> Message:
-    headers = [
-        (name.encode(), answer.headers[name].encode())
-        for name in _KEPT_HEADERS
-        if name in answer.headers
-    ]
-    return {"type": "http.response.start", "status": answer.status_code, "headers": headers}
 
 
 def use_content(messages: list[dict[str, Any]]) -> None:

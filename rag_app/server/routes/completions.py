@@ -105,7 +105,7 @@ class Answering:
             use_content(body["messages"])
         if request.max_tokens is None:
             body["max_tokens"] = settings.max_new_tokens
-        place = await self._queues.enter(self._raw_request)
+        place = await self._queues.enter(self._raw_request, stream=request.stream)
         return Relay(llm, path, body, place, self._queues.seconds)
 
     def _llm_id(self, request: ChatRequest | CompletionRequest) -> str:

@@ -7,17 +7,22 @@ import resource
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import Request
+from openai.types import CompletionUsage
 
 from rag_app.models.embeddings.base import FloatArray
 from rag_app.server.errors import ApiError
-from rag_app.server.queueing import Admission
+from rag_app.server.middleware.requests import Metrics
+from rag_app.server.queueing import Admission, Queues
+from rag_app.settings import load_settings
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.rag_app.server.serving import Served, serving
 from tests.scripted import ScriptedChatModel
@@ -50,6 +55,36 @@ async def test_the_queue_is_bounded_and_fair() -> None:
     assert queue.inside == 1
     first.leave()
     await asyncio.wait_for(queue.enter(), 1)
+
+
+async def test_of_streams_that_come_together_those_that_must_wait_say_so(home: Path) -> None:
+    """Which of them must wait is known only when the others have taken their slots."""
+
+    class Endless:
+        usage = CompletionUsage(completion_tokens=0, prompt_tokens=0, total_tokens=0)
+
+        async def stream(self) -> AsyncIterator[dict[str, str]]:
+            yield {"text": "诗"}
+            await asyncio.Event().wait()
+
+    endless: Any = Endless()
+    closing = SimpleNamespace(state=SimpleNamespace(closing=asyncio.Event()))
+    queues, request = Queues(load_settings(parallel=1), Metrics()), Request({"type": "http"})
+    streams = [await queues.answer(request, endless, stream=True) for _ in range(3)]
+    sent: list[asyncio.Queue[Any]] = [asyncio.Queue() for _ in streams]
+    sending = [
+        asyncio.create_task(stream({"app": closing}, asyncio.Event().wait, queue.put))
+        for stream, queue in zip(streams, sent, strict=True)
+    ]
+    for queue in sent:
+        assert (await queue.get())["status"] == 200
+    firsts = [(await queue.get())["body"] for queue in sent]
+    assert firsts == ['data: {"text": "诗"}\n\n'.encode(), b": waiting\n\n", b": waiting\n\n"]
+    for task in sending:
+        task.cancel()
+    await asyncio.gather(*sending, return_exceptions=True)
+    assert queues.generating.inside == 0
+    queues.close()
 
 
 def test_beyond_the_queue_clients_are_told_to_come_back(home: Path) -> None:

@@ -302,3 +302,36 @@ def test_each_of_several_servers_has_its_own_limit(home: Path) -> None:
             with ThreadPoolExecutor(2) as threads:
                 answers = threads.map(lambda _: client.post(CHAT, json=ASKED), range(2))
                 assert sorted(map(said, answers)) == ["乙", "甲"]
+
+
+def test_a_stream_that_waits_begins_at_once(home: Path) -> None:
+    slow = ScriptedChatModel(replies=["故事" * 500], delay=0.01)
+    body = {**ASKED, "stream": True}
+    with (
+        serving(llm=slow) as behind,
+        front(behind.url, parallel=1) as served,
+        served.client() as client,
+    ):
+        with client.stream("POST", CHAT, json=body) as first:
+            lines = first.iter_lines()  # closed, it would end the request
+            next(lines)
+            with client.stream("POST", CHAT, json=body) as second:
+                rest = second.iter_lines()
+                assert next(rest) == ": waiting"
+                slow.replies[:] = ["短"]
+                first.close()
+                events = [line for line in rest if line]
+        assert events[-1] == "data: [DONE]"
+        assert "短" in "".join(events)
+        slow.replies[:] = ["故事" * 500]
+        with client.stream("POST", CHAT, json=body) as first:
+            lines = first.iter_lines()
+            next(lines)
+            refused = {**body, "logit_bias": {"1": 1}}  # by the server behind
+            with client.stream("POST", CHAT, json=refused) as second:
+                rest = second.iter_lines()
+                assert next(rest) == ": waiting"
+                first.close()
+                problem, end = [line for line in rest if line and not line.startswith(":")]
+        assert json.loads(problem.removeprefix("data: "))["error"]["param"] == "logit_bias"
+        assert end == "data: [DONE]"
