@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import (
@@ -20,6 +21,9 @@ from rag_app.documents.parts import MAX_DEPTH, PartsBudget, ReadPart
 from rag_app.documents.text import clean, says_something, shown
 from rag_app.errors import DocumentError
 from rag_app.settings import OcrMode
+
+if TYPE_CHECKING:
+    from rag_app.documents.ocr import KeptPictures
 
 _OFFICE, _WEB = "rag_app.documents.office", "rag_app.documents.web"
 _READERS = {
@@ -127,6 +131,7 @@ def extract(
     *,
     encoding: str | None = None,
     ocr: OcrMode = "auto",
+    pictures: "KeptPictures | None" = None,
     depth: int = 0,
     budget: PartsBudget | None = None,
 ) -> ExtractedText:
@@ -138,6 +143,7 @@ def extract(
         name: What errors call it.
         encoding: Of text; found out by default.
         ocr: Whether pictures are read.
+        pictures: What was read in pictures before, and keeps what is read now.
         depth: How deep the file lies in others.
         budget: What may still be read of the parts of the file it lies in.
 
@@ -150,7 +156,8 @@ def extract(
         module, function = _READERS[kind]
         read: Callable[..., ExtractedText] = getattr(import_module(module), function)
         if kind in _WITH_PARTS:
-            return read(data, name, _part_reader(ocr, depth + 1, budget or PartsBudget()))
+            parts = _part_reader(ocr, pictures, depth + 1, budget or PartsBudget())
+            return read(data, name, parts)
         if kind in _WITH_ENCODING:
             return read(data, name, encoding)
         if kind not in _WITH_PICTURES:
@@ -158,7 +165,7 @@ def extract(
         from rag_app.documents.ocr import reader_of
 
         always = {"always": True} if kind == "pdf" and ocr == "always" else {}
-        return read(data, name, reader_of(ocr, name), **always)
+        return read(data, name, reader_of(ocr, name, pictures), **always)
     except DocumentError:
         raise
     except Exception as error:  # the parsers have errors of their own, none of them documented
@@ -172,14 +179,16 @@ def no_text(name: str) -> DocumentError:
     return DocumentError(f"{shown(name)} holds no text: it is empty or blank; leave it out")
 
 
-def _part_reader(ocr: OcrMode, depth: int, budget: PartsBudget) -> ReadPart:
+def _part_reader(
+    ocr: OcrMode, pictures: "KeptPictures | None", depth: int, budget: PartsBudget
+) -> ReadPart:
     def read_part(data: bytes, name: str) -> ExtractedText:
         if depth > MAX_DEPTH:
             msg = f"{shown(name)} lies too deep in other files; unpack them and name it"
             raise DocumentError(msg)
         budget.spend(data, name)
         kind = kind_of(data, PurePath(name).suffix, name)
-        found = extract(data, kind, name, ocr=ocr, depth=depth, budget=budget)
+        found = extract(data, kind, name, ocr=ocr, pictures=pictures, depth=depth, budget=budget)
         if not says_something(found.text):
             raise no_text(name)
         return found

@@ -4,7 +4,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
@@ -15,6 +15,9 @@ from rag_app.documents.sources import STDIN
 from rag_app.documents.text import says_something, shown
 from rag_app.errors import DocumentError
 from rag_app.settings import MAX_FILE_BYTES, OcrMode
+
+if TYPE_CHECKING:
+    from rag_app.documents.ocr import KeptPictures
 
 __all__ = ["SUFFIXES", "FileLoader"]
 
@@ -28,6 +31,7 @@ class FileLoader(BaseLoader):
         max_bytes: Size above which the file is refused.
         ocr: Whether pictures are read: ``auto`` where there is no text, ``always`` all pages of a
             PDF, ``never``. It needs the extra ``ocr``.
+        pictures: What was read in pictures before, and keeps what is read now.
     """
 
     def __init__(
@@ -37,11 +41,13 @@ class FileLoader(BaseLoader):
         encoding: str | None = None,
         max_bytes: int = MAX_FILE_BYTES,
         ocr: OcrMode = "auto",
+        pictures: "KeptPictures | None" = None,
     ) -> None:
         self.path = Path(path)
         self.encoding = encoding
         self.max_bytes = max_bytes
         self.ocr = ocr
+        self.pictures = pictures
 
     def lazy_load(self) -> Iterator[Document]:
         """Yield one document: the whole text of the file.
@@ -58,7 +64,9 @@ class FileLoader(BaseLoader):
         data = self._bytes()
         name = "standard input" if self.path == STDIN else str(self.path)
         kind = kind_of(data, "" if self.path == STDIN else self.path.suffix, name)
-        read = extract(data, kind, name, encoding=self.encoding, ocr=self.ocr)
+        read = extract(
+            data, kind, name, encoding=self.encoding, ocr=self.ocr, pictures=self.pictures
+        )
         if not says_something(read.text):
             raise no_text(name)
         metadata: dict[str, Any] = {

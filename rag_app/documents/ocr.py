@@ -3,15 +3,18 @@
 The models lie in the wheel of ``rapidocr`` (extra ``ocr``); nothing is fetched.
 """
 
+import hashlib
+import json
 import math
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from io import BytesIO
 from statistics import median
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.pdf.characters import Char, PageCharacters, upright
@@ -77,8 +80,23 @@ def is_available() -> bool:
     return all(find_spec(name) for name in ("rapidocr", "onnxruntime"))
 
 
-def reader_of(mode: OcrMode, name: str) -> ReadPicture | None:
+class KeptPictures(Protocol):
+    """Keeps what was read in pictures, which takes seconds a page."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return what was kept under a key, None where nothing was."""
+
+    def keep(self, key: bytes, value: bytes) -> None:
+        """Keep a value."""
+
+
+def reader_of(mode: OcrMode, name: str, kept: KeptPictures | None = None) -> ReadPicture | None:
     """Return what reads pictures, None where none are to be read or nothing can.
+
+    Args:
+        mode: Whether they are read.
+        name: Of the file, for messages.
+        kept: What was read before, and keeps what is read now.
 
     Raises:
         DocumentError: they are always to be read, and nothing can.
@@ -86,11 +104,37 @@ def reader_of(mode: OcrMode, name: str) -> ReadPicture | None:
     if mode == "never":
         return None
     if is_available():
-        return read_picture
+        return read_picture if kept is None else _keeping(read_picture, kept)
     if mode == "always":
         msg = f"{shown(name)}: pictures can't be read here; {INSTALL_OCR}"
         raise DocumentError(msg)
     return None
+
+
+def _keeping(read: ReadPicture, kept: KeptPictures) -> ReadPicture:
+    """Return what reads a picture that was read before no second time."""
+    versions = " ".join(version(package) for package in ("rag-app", "rapidocr"))
+
+    def read_once(image: "Image") -> PageCharacters:
+        what = f"{versions} {image.mode} {image.size}\0"
+        key = hashlib.sha256(what.encode() + image.tobytes()).digest()
+        found = kept.get(key)
+        if found is not None:
+            return _restored(found)
+        page = read(image)
+        kept.keep(key, _stored(page))
+        return page
+
+    return read_once
+
+
+def _stored(page: PageCharacters) -> bytes:
+    return json.dumps([[char[:6] for char in page.chars], page.turn, page.unsure]).encode()
+
+
+def _restored(stored: bytes) -> PageCharacters:
+    chars, turn, unsure = json.loads(stored)
+    return PageCharacters([Char(*char) for char in chars], turn=turn, unsure=unsure)
 
 
 def picture_lines(data: bytes, read: ReadPicture) -> list[str]:

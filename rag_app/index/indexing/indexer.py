@@ -21,7 +21,7 @@ from rag_app.index.indexing.report import (
     Note,
     ProgressCallback,
 )
-from rag_app.index.indexing.unfinished import UnfinishedVectors
+from rag_app.index.indexing.unfinished import UnfinishedPictures, UnfinishedVectors
 from rag_app.index.search.faiss_cache import FaissCache
 from rag_app.index.store.lock import unwritable
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
@@ -49,8 +49,9 @@ def index_paths(
 
     Unchanged files are skipped without being read as documents. Every document is written in one
     transaction, so a run that ends early (Ctrl-C, a crash, a full disk) leaves whole documents,
-    and the same call goes on from there, also inside a large one (`UnfinishedVectors`). A document
-    that can't be read is reported, and the others go on.
+    and the same call goes on from there, also inside a large one (`UnfinishedVectors`) and
+    between the pages of a scan (`UnfinishedPictures`). A document that can't be read is reported,
+    and the others go on.
 
     Args:
         paths: What to index.
@@ -120,6 +121,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.saved_at = time.monotonic()
+        self.pictures = UnfinishedPictures(self.store.folder)
 
     def open(self) -> None:
         """Take the writer's lock for the rest of the run, making the index if need be."""
@@ -178,6 +180,7 @@ class _Run:
             self.open()
         for group in _groups(pending):
             self._write(group)
+        self.pictures.forget()
         self.saved_at = time.monotonic()
 
     def _write(self, group: Sequence[_Pending]) -> None:
@@ -212,7 +215,7 @@ class _Run:
         digest = file_hash(path, self.options.max_bytes)
         if digest and self._is_current(known, digest):
             return None
-        document, chunks = read_document(path, self.source, digest, self.options)
+        document, chunks = read_document(path, self.source, digest, self.options, self.pictures)
         if self._is_current(known, document.content_hash):
             return None
         if known and path == STDIN and not self.options.stdin_name:

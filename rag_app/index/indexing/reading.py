@@ -9,7 +9,7 @@ from langchain_core.documents import Document
 
 from rag_app.documents.langchain_loaders import load_whole, loader_name
 from rag_app.documents.loaders import FileLoader
-from rag_app.documents.ocr import is_available
+from rag_app.documents.ocr import KeptPictures, is_available
 from rag_app.documents.sources import STDIN
 from rag_app.documents.splitters import ChineseTextSplitter, split_with_offsets
 from rag_app.documents.text import shown
@@ -51,7 +51,11 @@ def is_current(known: DocumentRecord, digest: str, options: IndexOptions) -> boo
 
 
 def read_document(
-    path: Path, source: str, digest: str | None, options: IndexOptions
+    path: Path,
+    source: str,
+    digest: str | None,
+    options: IndexOptions,
+    pictures: KeptPictures | None = None,
 ) -> tuple[DocumentRecord, list[ChunkRecord]]:
     """Return the document at ``path`` and its chunks.
 
@@ -60,11 +64,12 @@ def read_document(
         source: What it is called in the index.
         digest: Of its bytes, taken before, lest it changes meanwhile; of its text by default.
         options: How it is read and cut.
+        pictures: What was read in pictures before, and keeps what is read now.
 
     Raises:
         DocumentError: it can't be read or holds no text.
     """
-    loaded = _load(path, options)
+    loaded = _load(path, options, pictures)
     own = ChineseTextSplitter(options.chunk_size, options.chunk_overlap)
     parts = split_with_offsets(options.splitter or own, loaded)
     if not parts:
@@ -79,11 +84,11 @@ def read_document(
     text, loader = loaded.page_content, loaded.metadata.get("loader")
     notes = tuple(loaded.metadata.get("notes", ()))
     # Where all was read, another way to read pictures would change nothing.
-    pictures = bool(notes) or (options.ocr == "always" and loader == "pdf")
+    with_pictures = bool(notes) or (options.ocr == "always" and loader == "pdf")
     record = DocumentRecord(
         source=source,
         content_hash=digest or hashlib.sha256(text.encode()).hexdigest(),
-        settings=_settings(options, ocr=_ocr(options) if pictures else None),
+        settings=_settings(options, ocr=_ocr(options) if with_pictures else None),
         loader=loader,
         encoding=loaded.metadata.get("encoding"),
         size=len(text.encode()) if path == STDIN else path.stat().st_size,
@@ -93,11 +98,15 @@ def read_document(
     return record, [_chunk(part, source) for part in parts]
 
 
-def _load(path: Path, options: IndexOptions) -> Document:
+def _load(path: Path, options: IndexOptions, pictures: KeptPictures | None) -> Document:
     if options.loader is not None:
         return load_whole(options.loader, path)
     loader = FileLoader(
-        path, encoding=options.encoding, max_bytes=options.max_bytes, ocr=options.ocr
+        path,
+        encoding=options.encoding,
+        max_bytes=options.max_bytes,
+        ocr=options.ocr,
+        pictures=pictures,
     )
     return loader.load()[0]
 

@@ -1,113 +1,75 @@
-"""``unfinished.sqlite3``: vectors of a large document that is not embedded to its end yet.
+"""What an interrupted run did of a document that it did not finish: pages read, passages embedded.
 
 A document is written whole, so a run that ends inside a large one would lose its work; the next run
-finds the vectors here, by the content of the passages. The file goes when none is left.
+finds it here, by content. A file goes when nothing is left in it.
 """
 
 import hashlib
+import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
+from rag_app.errors import IndexStoreError
 from rag_app.index.store.connection import translated
+from rag_app.index.store.lock import unwritable
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, embed_by_length
 
 UNFINISHED_NAME = "unfinished.sqlite3"
+"""Of the file that holds vectors."""
+PICTURES_NAME = "unfinished-pictures.sqlite3"
+"""Of the file that holds what was read in pictures."""
 _SLICE = 64
 """Passages embedded between two commits."""
 _LARGE = 2 * _SLICE
 """Passages up to which what an interrupt costs is small."""
 _KEPT_SECONDS = 30 * 24 * 3600
-"""After which vectors that no run came back for are dropped."""
+"""After which what no run came back for is dropped."""
 _PARAMETERS = 500
 """Of one SQL statement."""
+_LOG = logging.getLogger(__name__)
 
 
-class UnfinishedVectors:
-    """What is embedded of documents that the index does not hold yet.
+class _KeptFile:
+    """Values by their keys, in an SQLite file that is there as long as it holds any."""
 
-    Only the index's one writer may use it.
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
-    Args:
-        folder: The index.
-        embedding: The model; vectors of another are never returned.
-    """
-
-    def __init__(self, folder: Path, embedding: DocumentEmbeddings) -> None:
-        self.path = folder / UNFINISHED_NAME
-        self._embedding = embedding
-
-    def embed(self, texts: Sequence[str], progress: Callable[[int], None]) -> FloatArray:
-        """Return the vectors of passages in their order, float32 ``[len(texts), dimension]``.
-
-        Args:
-            texts: Passages of any length. Of many, each slice is kept as soon as it is embedded.
-            progress: Called with how many vectors each step added.
-
-        Raises:
-            IndexStoreError: they can't be kept.
-            ModelError: see `embed_by_length`.
-        """
-        keys = [self._key(text) for text in texts]
-        kept = self._kept(keys) if self.path.exists() else {}
-        vectors = np.empty((len(texts), self._embedding.dimension), np.float32)
-        missing = []
-        for row, key in enumerate(keys):
-            if key in kept:
-                vectors[row] = kept[key]
-            else:
-                missing.append(row)
-        if len(missing) < len(texts):
-            progress(len(texts) - len(missing))
-        missing.sort(key=lambda row: -len(texts[row]))  # as `embed_by_length` would
-        for start in range(0, len(missing), _SLICE):
-            rows = missing[start : start + _SLICE]
-            some = [texts[row] for row in rows]
-            vectors[rows] = embed_by_length(self._embedding, some, progress)
-            if len(texts) > _LARGE:
-                self._keep([(keys[row], vectors[row].tobytes()) for row in rows])
-        return vectors
-
-    def forget(self, texts: Sequence[str]) -> None:
-        """Drop the vectors of passages that the index holds now."""
+    def values(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return those of the keys that are kept."""
         if not self.path.exists():
-            return
-        with self._connected() as connection:
-            rows = [(self._key(text),) for text in texts]
-            connection.executemany("DELETE FROM vectors WHERE key = ?", rows)
-            connection.execute(
-                "DELETE FROM vectors WHERE at < ?", (int(time.time()) - _KEPT_SECONDS,)
-            )
-            empty = connection.execute("SELECT 1 FROM vectors LIMIT 1").fetchone() is None
-        if empty:
-            self._remove()
-
-    def _kept(self, keys: Sequence[bytes]) -> dict[bytes, FloatArray]:
-        size = 4 * self._embedding.dimension
-        kept: dict[bytes, FloatArray] = {}
+            return {}
+        kept: dict[bytes, bytes] = {}
         with self._connected() as connection:
             for start in range(0, len(keys), _PARAMETERS):
                 some = keys[start : start + _PARAMETERS]
                 marks = ",".join("?" * len(some))
-                query = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"  # noqa: S608
-                for key, vector in connection.execute(query, some):
-                    if len(vector) == size:
-                        kept[key] = np.frombuffer(vector, "<f4")
+                query = f"SELECT key, value FROM kept WHERE key IN ({marks})"  # noqa: S608
+                kept.update(connection.execute(query, some))
         return kept
 
-    def _keep(self, rows: Sequence[tuple[bytes, bytes]]) -> None:
+    def keep(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         now = int(time.time())
         with self._connected() as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", [(*row, now) for row in rows]
+                "INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", [(*row, now) for row in rows]
             )
 
-    def _key(self, text: str) -> bytes:
-        return hashlib.sha256(f"{self._embedding.fingerprint}\0{text}".encode()).digest()
+    def drop(self, keys: Iterable[bytes]) -> None:
+        """Drop what is done, and what is old."""
+        if not self.path.exists():
+            return
+        with self._connected() as connection:
+            connection.executemany("DELETE FROM kept WHERE key = ?", [(key,) for key in keys])
+            connection.execute("DELETE FROM kept WHERE at < ?", (int(time.time()) - _KEPT_SECONDS,))
+            empty = connection.execute("SELECT 1 FROM kept LIMIT 1").fetchone() is None
+        if empty:
+            self._remove()
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -127,8 +89,8 @@ class UnfinishedVectors:
         connection = sqlite3.connect(self.path)
         try:
             connection.execute(
-                "CREATE TABLE IF NOT EXISTS vectors "
-                "(key BLOB PRIMARY KEY, vector BLOB NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID"
+                "CREATE TABLE IF NOT EXISTS kept "
+                "(key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID"
             )
         except BaseException:
             connection.close()
@@ -139,3 +101,108 @@ class UnfinishedVectors:
         for suffix in ("", "-journal"):
             with suppress(OSError):
                 self.path.with_name(self.path.name + suffix).unlink()
+
+
+class UnfinishedVectors:
+    """What is embedded of documents that the index does not hold yet.
+
+    Only the index's one writer may use it.
+
+    Args:
+        folder: The index.
+        embedding: The model; vectors of another are never returned.
+    """
+
+    def __init__(self, folder: Path, embedding: DocumentEmbeddings) -> None:
+        self._file = _KeptFile(folder / UNFINISHED_NAME)
+        self._embedding = embedding
+
+    def embed(self, texts: Sequence[str], progress: Callable[[int], None]) -> FloatArray:
+        """Return the vectors of passages in their order, float32 ``[len(texts), dimension]``.
+
+        Args:
+            texts: Passages of any length. Of many, each slice is kept as soon as it is embedded.
+            progress: Called with how many vectors each step added.
+
+        Raises:
+            IndexStoreError: they can't be kept.
+            ModelError: see `embed_by_length`.
+        """
+        keys = [self._key(text) for text in texts]
+        kept = self._file.values(keys)
+        vectors = np.empty((len(texts), self._embedding.dimension), np.float32)
+        missing = []
+        for row, key in enumerate(keys):
+            if len(vector := kept.get(key, b"")) == vectors[row].nbytes:
+                vectors[row] = np.frombuffer(vector, "<f4")
+            else:
+                missing.append(row)
+        if len(missing) < len(texts):
+            progress(len(texts) - len(missing))
+        missing.sort(key=lambda row: -len(texts[row]))  # as `embed_by_length` would
+        for start in range(0, len(missing), _SLICE):
+            rows = missing[start : start + _SLICE]
+            some = [texts[row] for row in rows]
+            vectors[rows] = embed_by_length(self._embedding, some, progress)
+            if len(texts) > _LARGE:
+                self._file.keep((keys[row], vectors[row].tobytes()) for row in rows)
+        return vectors
+
+    def forget(self, texts: Sequence[str]) -> None:
+        """Drop the vectors of passages that the index holds now."""
+        self._file.drop(self._key(text) for text in texts)
+
+    def _key(self, text: str) -> bytes:
+        return hashlib.sha256(f"{self._embedding.fingerprint}\0{text}".encode()).digest()
+
+
+class UnfinishedPictures:
+    """What was read in the pictures of documents that the index does not hold yet.
+
+    A `rag_app.documents.ocr.KeptPictures`. Several processes may use it; where nothing can be
+    kept, that is logged once.
+
+    Args:
+        folder: The index, which need not be there yet.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file = _KeptFile(folder / PICTURES_NAME)
+        self._used: set[bytes] = set()
+        self._made = self._failed = False
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return what was read in a picture, None where it was not."""
+        self._used.add(key)
+        found: dict[bytes, bytes] = {}
+        with self._logged():
+            found = self._file.values([key])
+        return found.get(key)
+
+    def keep(self, key: bytes, value: bytes) -> None:
+        """Keep what was read in a picture."""
+        with self._logged():
+            self._made = self._made or not self._folder.exists()
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._file.keep([(key, value)])
+
+    def forget(self) -> None:
+        """Drop what was asked for so far: the index holds those documents, or can't."""
+        used, self._used = self._used, set()
+        with self._logged():
+            self._file.drop(used)
+        if self._made:
+            with suppress(OSError):  # it holds an index
+                self._folder.rmdir()
+
+    @contextmanager
+    def _logged(self) -> Iterator[None]:
+        """Log what goes wrong, once: it costs only the time of an interrupted run."""
+        try:
+            yield
+        except (IndexStoreError, OSError) as error:
+            reason = unwritable(self._folder, error) if isinstance(error, OSError) else error
+            if not self._failed:
+                _LOG.warning("what is read in pictures is not kept: %s", reason)
+            self._failed = True

@@ -304,7 +304,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("error")
     files = {n: data for n, data in samples(options.files).items() if options.only in n}
-    ocr.reader_of = lambda mode, name: decoded  # what is read is not in question here
+    ocr.reader_of = lambda *_: decoded  # what is read is not in question here
     with tempfile.TemporaryDirectory() as folder:
         tempfile.tempdir = folder
         report = Fuzzer(Path(folder)).run(files, options.variants, options.seed)

@@ -1,17 +1,22 @@
 """A run that ends inside a large document goes on there."""
 
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.indexing.report import IndexOptions, IndexProgress, IndexReport
-from rag_app.index.indexing.unfinished import UNFINISHED_NAME
+from rag_app.index.indexing.unfinished import PICTURES_NAME, UNFINISHED_NAME
 from rag_app.index.store.store import IndexStore
 from rag_app.models.embeddings.base import FloatArray
+from tests.paths import ROOT
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.rag_app.index.stored import assert_terms_exact, content_digest
 
@@ -138,7 +143,56 @@ def test_vectors_that_no_run_came_back_for_are_dropped(
     with pytest.raises(KeyboardInterrupt):
         _index(fresh, large, embedding=Interrupted(200))
     with closing(sqlite3.connect(fresh.folder / UNFINISHED_NAME)) as connection, connection:
-        connection.execute("UPDATE vectors SET at = at - 31 * 24 * 3600")
+        connection.execute("UPDATE kept SET at = at - 31 * 24 * 3600")
     (tmp_path / "短.txt").write_text("短。", "utf-8")
     _index(fresh, tmp_path / "短.txt", embedding=HashingEmbeddings())
     assert not (fresh.folder / UNFINISHED_NAME).exists()
+
+
+SCAN = """
+import os, signal, sys
+from PIL import Image
+from rag_app.documents import ocr
+from rag_app.documents.pdf.characters import Char, PageCharacters
+from rag_app.index.indexing.indexer import index_paths
+from rag_app.index.store.store import IndexStore
+from tests.rag_app.index.hashing import HashingEmbeddings
+
+path, folder, kill_at = sys.argv[1], sys.argv[2], int(sys.argv[3])
+seen = 0
+
+def read(image: Image.Image) -> PageCharacters:
+    global seen
+    seen += 1
+    if seen == kill_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    text = "甲乙丙丁戊己"[image.width - 101] * 5
+    chars = [Char(char, 20.0 * n, 20, 20.0 * n + 20, 40, 20) for n, char in enumerate(text)]
+    return PageCharacters(chars)
+
+ocr.read_picture, ocr.is_available, ocr.version = read, lambda: True, lambda package: "1"
+index_paths([path], store=IndexStore(folder), embedding=HashingEmbeddings())
+print(seen)
+"""
+
+
+def _scan(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", SCAN, *map(str, arguments)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_pages_of_a_scan_that_were_read_before_a_kill_are_read_no_more(tmp_path: Path):
+    widths = range(101, 107)
+    first, *others = [Image.new("RGB", (width, 90), "white") for width in widths]
+    scan, folder = tmp_path / "scan.tiff", tmp_path / "new" / "index"
+    first.save(scan, save_all=True, append_images=others)
+    for kill_at in (4, 2):
+        assert _scan(scan, folder, kill_at).returncode == -signal.SIGKILL
+    done = _scan(scan, folder, 0)
+    assert done.stdout == f"{len(widths) - 3 - 1}\n", done.stderr
+    assert not (folder / PICTURES_NAME).exists()
+    with IndexStore(folder).read() as snapshot:
+        text = "".join(chunk.text for chunk in snapshot.all_chunks())
+    assert all(page * 5 in text for page in "甲乙丙丁戊己")
