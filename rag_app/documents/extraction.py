@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import (
     FORMATS,
@@ -201,10 +202,11 @@ def _text(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedT
         from rag_app.documents.web.html import declared_charset, page_markdown
 
         text, codec = decode(data, name, encoding, declared=declared_charset(data))
-        return ExtractedText(page_markdown(text), codec)
+        return ExtractedText(page_markdown(text), codec, notes=_damage(text, data))
     text, codec = decode(data, name, encoding)
+    notes = _damage(text, data)
     text, embedded = _EMBEDDED.subn("", clean(text))
-    notes = [f"{embedded} embedded files were not read"] if embedded else []
+    notes += [f"{embedded} embedded files were not read"] if embedded else []
     if kind == "markdown":
         from rag_app.documents.web.html import without_markdown_comments
 
@@ -214,3 +216,9 @@ def _text(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedT
 
         return ExtractedText(read_csv(text), codec, notes=notes)
     return ExtractedText(text, codec, notes=notes)
+
+
+def _damage(text: str, data: bytes) -> list[str]:
+    """Return a note of the places at which bytes were no characters."""
+    lost = text.count(SKIPPED) - data.count(SKIPPED.encode())
+    return [f"{lost} damaged places were left out; get it or save it anew"] if lost > 0 else []

@@ -15,6 +15,7 @@ from rag_app.documents.encodings.character_frequency import (
     ordinary_kanji,
 )
 from rag_app.documents.encodings.damage import SKIPPED, resynced, seems_shifted
+from rag_app.documents.encodings.garbage import without_garbage
 from rag_app.documents.encodings.single_byte import best_single_byte
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
@@ -92,7 +93,7 @@ def decode(
         return _decode_as(data, name, encoding)
     for mark, codec in _BOMS:
         if data.startswith(mark):
-            return in_step(data, *_decode_as(data, name, codec))
+            return _readable(*in_step(data, *_decode_as(data, name, codec)), name)
     found = (
         _seven_bit(data)
         or _utf8(data)
@@ -113,7 +114,21 @@ def decode(
     if _holds_controls(found[0]):
         msg = f"{name} holds binary data, not text; convert it to text, PDF or DOCX first"
         raise DocumentError(msg)
-    return in_step(data, *found)
+    return _readable(*in_step(data, *found), name)
+
+
+def _readable(text: str, codec: str, name: str) -> Found:
+    """Return text without the pieces that are no writing: U+FFFD stands for each.
+
+    What is valid UTF-8 is what its writer wrote. Other encodings read almost any bytes as text.
+    """
+    if codec not in _SHIFTING | {"utf-16"} and SKIPPED not in text:
+        return text, codec
+    kept = without_garbage(text, SKIPPED)
+    if kept is None:
+        msg = f"{name} is damaged: most of it is no text; get it or save it anew"
+        raise DocumentError(msg)
+    return kept, codec
 
 
 def in_step(data: bytes, text: str, codec: str) -> Found:

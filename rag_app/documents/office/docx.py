@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rag_app.documents.archive import check_archive
 from rag_app.documents.formats import ExtractedText
+from rag_app.documents.office.drawings import drawing_lines
+from rag_app.documents.office.equations import equation_text
 from rag_app.documents.office.numbering import Numbering
-from rag_app.documents.office.package import Element, Package, tag, unread_notes, value
+from rag_app.documents.office.package import Element, Package, choice, tag, unread_notes, value
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import SYMBOLS, clean, one_blank_line
 
@@ -32,7 +34,6 @@ _UNREADABLE = 4
 _WHITE = re.compile("(?:F[A-F]){3}", re.IGNORECASE)
 _COLOURED = frozenset(map(tag, ("w:tc", "w:txbxContent", "w:shd", "w:pStyle", "w:highlight")))
 """What may make it dark behind white text: cells and text boxes have styles of their own."""
-_EQUATION_PARTS = ("f", "d", "acc", "bar", "func", "groupChr", "m", "nary", "rad", "eqArr")
 _DEEP = 40
 """Nesting of tables and frames that is followed."""
 
@@ -93,10 +94,14 @@ class _Document:
         """Yield what stands on top or at the bottom of every page, each once."""
         seen: set[str] = set()
         for reference in self.root.iter(tag(kind)):
-            root = self.package.tree(self.targets.get(value(reference, "r:id") or "", ""))
+            part = self.targets.get(value(reference, "r:id") or "", "")
+            root = self.package.tree(part)
             if root is None:
                 continue
-            for line in self._blocks(root, 0):
+            own, self.targets = self.targets, self.package.targets(part)
+            lines = list(self._blocks(root, 0))
+            self.targets = own
+            for line in lines:
                 if line not in seen and not _PAGE_NUMBER.fullmatch(line):
                     seen.add(line)
                     yield line
@@ -115,7 +120,7 @@ class _Document:
             elif item.tag == tag("w:altChunk"):
                 yield from self._alternative(item)
             elif item.tag == tag("mc:AlternateContent"):
-                yield from self._blocks(_choice(item), depth + 1)
+                yield from self._blocks(choice(item), depth + 1)
             elif isinstance(item.tag, str) and item.tag not in _SKIPPED:
                 yield from self._blocks(item, depth + 1)
 
@@ -171,7 +176,7 @@ class _Document:
             elif (read := _READERS.get(name)) is not None:
                 out.append(read(self, item, depth))
             elif name == tag("mc:AlternateContent"):
-                out.append(self._inline(_choice(item), depth + 1))
+                out.append(self._inline(choice(item), depth + 1))
             else:
                 out.append(self._inline(item, depth + 1))
         return "".join(out)
@@ -192,20 +197,7 @@ class _Document:
         return SYMBOLS.get(code & 0xFF, "") if code >= 0xF000 else chr(code or 32)
 
     def _equation(self, item: Element, _: int) -> str:
-        from xml.etree import ElementTree as ET
-
-        from lxml import etree
-        from markitdown.converter_utils.docx.math.omml import oMath2Latex
-
-        equations = [item] if item.tag == tag("m:oMath") else item.iter(tag("m:oMath"))
-        try:
-            parts = [
-                oMath2Latex(ET.fromstring(etree.tostring(_complete(each)))).latex  # noqa: S314
-                for each in equations
-            ]
-        except Exception:  # of a converter that knows most of the format; the characters are there
-            parts = ["".join(str(text) for text in item.itertext())]
-        return "".join(f"${part.strip()}$" for part in parts)
+        return equation_text(item)
 
     def _note(self, item: Element, _: int) -> str:
         kind = str(item.tag).rpartition("}")[2].removesuffix("Reference")
@@ -227,13 +219,9 @@ class _Document:
         boxes = list(item.iter(tag("w:txbxContent")))
         for box in boxes:
             self.pending += self._apart(box, depth + 1)
-        diagrams = [
-            child for child in item.iter() if str(child.tag).endswith("}relIds")
-        ]  # of SmartArt
-        for diagram in diagrams:
-            root = self.package.tree(self.targets.get(diagram.get(tag("r:dm")) or "", ""))
-            self.pending += [] if root is None else diagram_lines(root)
-        if boxes or diagrams:
+        drawn = drawing_lines(item, lambda key: self.package.tree(self.targets.get(key, "")))
+        self.pending += drawn or []
+        if boxes or drawn is not None:
             return ""
         kinds = {"pic": "pictures", "imagedata": "pictures", "chart": "charts",
                  "OLEObject": "embedded objects"}  # fmt: skip
@@ -341,16 +329,6 @@ _READERS: dict[str, Callable[[_Document, Element, int], str]] = {
 }
 
 
-def diagram_lines(root: Element) -> list[str]:
-    """Return the texts of a SmartArt, given the root of its data part."""
-    lines = []
-    for point in root.iter(tag("dgm:pt")):
-        text = "".join(str(item.text or "") for item in point.iter(tag("a:t")))
-        if text.strip() and point.get("type") not in ("pres", "parTrans", "sibTrans"):
-            lines.append(text.strip())
-    return lines
-
-
 def _is_unseen(run: Element, properties: Element) -> bool:
     """Return whether a run is too small to be read, or white on a white page."""
     size = value(properties.find(tag("w:sz"))) or ""
@@ -365,14 +343,6 @@ def _is_unseen(run: Element, properties: Element) -> bool:
         if each is not None:
             around |= {found.tag for found in each} & _COLOURED
     return not around and run.getroottree().find(f".//{tag('w:background')}") is None
-
-
-def _choice(item: Element) -> Element:
-    """Return one of the ways in which a file says the same thing."""
-    chosen = item.find(tag("mc:Choice"))
-    fallback = item.find(tag("mc:Fallback"))
-    found = chosen if chosen is not None else fallback
-    return item if found is None else found
 
 
 def _by_id(root: Element | None, kind: str) -> dict[str, Element]:
@@ -427,14 +397,3 @@ def _cells(row: Element) -> Iterator[Element]:
             yield item
         elif item.tag in (tag("w:sdt"), tag("w:sdtContent"), tag("w:customXml"), tag("w:ins")):
             yield from _cells(item)
-
-
-def _complete(equation: Element) -> Element:
-    """Return an equation with the properties that may be left out; the converter needs them."""
-    from lxml import etree
-
-    for name in _EQUATION_PARTS:
-        for part in equation.iter(tag(f"m:{name}")):
-            if part.find(tag(f"m:{name}Pr")) is None:
-                part.insert(0, etree.Element(tag(f"m:{name}Pr")))
-    return equation

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from rag_app.documents.encodings.detection import decode
+from rag_app.documents.encodings.damage import SKIPPED
+from rag_app.documents.encodings.detection import decode, in_step
+from rag_app.documents.encodings.garbage import without_garbage
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.rtf import read_rtf
 from rag_app.documents.parts import ReadPart, read_parts
@@ -62,7 +64,8 @@ class _Message:
     def text(self, tag: str, folder: str = "") -> str:
         """Return a text property: Unicode, or in the code page of its maker."""
         if unicode := self._stream(f"{tag}001F", folder):
-            return unicode.decode("utf-16-le", "replace").strip("\0 \r\n")
+            text, _ = in_step(unicode, unicode.decode("utf-16-le", "replace"), "utf-16-le")
+            return (without_garbage(text, SKIPPED) or "").strip("\0 \r\n")
         data = self._stream(f"{tag}001E", folder).strip(b"\0")
         return decode(data, self._name)[0].strip() if data.strip() else ""
 

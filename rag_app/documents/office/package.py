@@ -63,6 +63,35 @@ def _transitional(data: bytes) -> bytes:
     return data
 
 
+def parsed(data: bytes) -> Element:
+    """Return the root of a part's XML."""
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+    )
+    return etree.fromstring(_transitional(data), parser)
+
+
+def without_fallbacks(root: Element) -> Element:
+    """Put in the place of each ``mc:AlternateContent`` what the newest programs show; return root.
+
+    Programs that know what is in it show the first choice, others the fallback (ECMA-376, part 3).
+    """
+    for item in list(root.iter(tag("mc:AlternateContent"))):
+        parent, chosen = item.getparent(), choice(item)
+        if parent is not None and chosen is not item:
+            at = parent.index(item)
+            parent[at : at + 1] = list(chosen)
+    return root
+
+
+def choice(item: Element) -> Element:
+    """Return one of the ways in which a file says the same thing: the first, else the fallback."""
+    chosen = item.find(tag("mc:Choice"))
+    fallback = item.find(tag("mc:Fallback"))
+    found = chosen if chosen is not None else fallback
+    return item if found is None else found
+
+
 def rewritten(data: bytes, part: Callable[[str, bytes], bytes | None] | None = None) -> bytes:
     """Return an Office file whose XML has the usual names, and parts as ``part`` returns them.
 
@@ -102,13 +131,7 @@ class Package:
     def tree(self, part: str) -> Element | None:
         """Return the root of a part's XML, None where there is no such part."""
         data = self.bytes_of(part)
-        if data is None:
-            return None
-        data = _transitional(data)
-        parser = etree.XMLParser(
-            resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
-        )
-        return etree.fromstring(data, parser)
+        return None if data is None else parsed(data)
 
     def targets(self, part: str) -> dict[str, str]:
         """Return the parts that ``part`` refers to, by the ids of the references."""

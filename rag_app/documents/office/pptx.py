@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from rag_app.documents.archive import check_archive
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.office.docx import diagram_lines
-from rag_app.documents.office.package import is_strict, rewritten, tag, unread_notes
+from rag_app.documents.office.drawings import drawing_lines
+from rag_app.documents.office.equations import equation_text
+from rag_app.documents.office.package import (
+    Element,
+    is_strict,
+    parsed,
+    rewritten,
+    tag,
+    unread_notes,
+    without_fallbacks,
+)
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import clean, join_pages, one_blank_line
 
@@ -72,6 +81,7 @@ def _as_presentation(part: str, content: bytes) -> bytes:
 
 
 def _slide_lines(slide: "Slide", reading: _Reading) -> Iterator[str]:
+    without_fallbacks(slide.element)
     title = slide.shapes.title
     framed = title is not None and title.has_text_frame  # or a picture in its place
     if framed and (text := " ".join(_frame_text(title).split())):
@@ -118,14 +128,8 @@ def _known_lines(shape: Any, reading: _Reading, depth: int) -> Iterator[str]:
             yield from _shape_lines(inner, reading, depth + 1)
     elif getattr(shape, "has_table", False) and shape.has_table:
         yield "\n".join(table_lines(_table_rows(shape.table)))
-    elif getattr(shape, "has_chart", False) and shape.has_chart:
-        yield from _chart_lines(shape.chart)
-    elif (diagram := shape.element.find(f".//{{{_DIAGRAM}}}relIds")) is not None:
-        from lxml import etree
-
-        part = shape.part.related_part(diagram.get(tag("r:dm")))
-        parser = etree.XMLParser(resolve_entities=False, no_network=True)
-        yield "\n".join(diagram_lines(etree.fromstring(part.blob, parser)))
+    elif (drawn := drawing_lines(shape.element, lambda key: _part(shape, key))) is not None:
+        yield "\n".join(drawn)
     elif shape.has_text_frame:
         yield _frame_text(shape)
     elif shape.element.tag == tag("p:pic"):
@@ -139,7 +143,8 @@ def _known_lines(shape: Any, reading: _Reading, depth: int) -> Iterator[str]:
         reading.unread["embedded objects"] += 1
 
 
-_DIAGRAM = "http://schemas.openxmlformats.org/drawingml/2006/diagram"
+def _part(shape: Any, key: str) -> Element:
+    return parsed(shape.part.related_part(key).blob)
 
 
 def _frame_text(shape: Any) -> str:
@@ -157,6 +162,8 @@ def _piece(element: Any) -> str:
         return "\n"
     if element.tag == tag("a:fld") and element.get("type") == "slidenum":
         return ""
+    if (equation := next(element.iter(tag("m:oMathPara"), tag("m:oMath")), None)) is not None:
+        return equation_text(equation)
     return "".join(str(item.text or "") for item in element.iter(tag("a:t")))
 
 
@@ -170,20 +177,3 @@ def _table_rows(table: Any) -> list[list[str]]:
                     for across in range(cell.span_width):
                         rows[number + down][column + across] = rows[number][column]
     return rows
-
-
-def _chart_lines(chart: Any) -> Iterator[str]:
-    """Yield a chart's title and its numbers, a category a line."""
-    if chart.has_title and chart.chart_title.has_text_frame:
-        yield chart.chart_title.text_frame.text
-    for plot in chart.plots:
-        numbers = [(series.name, list(series.values)) for series in plot.series]
-        for at, category in enumerate(plot.categories):
-            named = [
-                f"{name}: {_plain(values[at])}" for name, values in numbers if at < len(values)
-            ]
-            yield "; ".join([str(category), *named])
-
-
-def _plain(number: float | None) -> str:
-    return "" if number is None else f"{number:.15g}"

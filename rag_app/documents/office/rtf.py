@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass, replace
 from unicodedata import category
 
+from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.encodings.detection import in_step
+from rag_app.documents.encodings.garbage import without_garbage
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.pdf.characters import gibberish
 from rag_app.documents.tables import table_lines
@@ -95,11 +97,12 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
     text = _Reader(name).read(data)
     if gibberish("".join(text.split())):  # old Chinese programs name no encoding, or a Western one
         text = _Reader(name, western="gb18030").read(data)
-    strange = sum(category(char) in {"Cn", "Co"} for char in text) + text.count("\ufffd")
-    if strange > _MOST_STRANGE * len(text):
+    strange = sum(category(char) in {"Cn", "Co"} for char in text) + text.count(SKIPPED)
+    kept = without_garbage(text, SKIPPED) if SKIPPED in text else text
+    if strange > _MOST_STRANGE * len(text) or kept is None:
         msg = f"{shown(name)} is damaged, or its encoding is not the one it names; save it anew"
         raise DocumentError(msg)
-    return ExtractedText(text)
+    return ExtractedText(kept)
 
 
 class _Reader:

@@ -1,0 +1,120 @@
+"""Pieces of text that are no writing: what damaged bytes or a damaged map of a font leave behind.
+
+Such a piece holds a crowd of characters that no writer puts beside each other: replacement and
+private characters, rare Han, single letters of scripts that stand in words, signs within words.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from rag_app.documents.encodings.character_frequency import frequent, ordinary, ordinary_kanji
+from rag_app.documents.text import HAN
+
+_SCRIPTS = (
+    "\u0100-\u024f\u0530-\u058f\u0700-\u08ff\u0980-\u0dff\u1000-\u10ff\u1200-\u1dff\u1e00-\u1eff"
+    "\u2c00-\u2dff\ua4d0-\uabff\uac00-\ud7a3\ufb00-\ufdff\ufe70-\ufefc"
+)
+"""Letters that stand in words, and hardly ever alone: of Latin with rare marks, Armenian, Indic,
+Burmese, Georgian, Ethiopic, Korean and others."""
+_PINYIN = "ĀÁāáĒēĚěĪīǏǐŌōǑǒŪūǓǔǕǖǗǘǙǚǛǜǍǎŃńŇňǸǹḿ"
+"""Letters with the marks of tones, which do stand alone."""
+_WORD = f"A-Za-zÀ-ÿ{_SCRIPTS}"
+_LONE = re.compile(
+    f"(?<![{_WORD}])(?![{_PINYIN}])[{_SCRIPTS}](?![{_WORD}])"
+    f"|(?<![{_WORD}])(?:(?![{_PINYIN}])[\u0100-\u024f]){{2,}}(?![{_WORD}])"
+)
+_KOREAN = re.compile("[\uac00-\ud7a3]{2}")
+_BYTES = re.compile("[\ufffd\ue000-\uf8ff]|'[0-9a-f]{2}(?![0-9a-z])")
+"""What stands for bytes that are none of a character: also codes of RTF that lost their sign."""
+_SIGN = re.compile(f"(?<=[{HAN}])[\u2100-\u214f\u2300-\u245f\u2600-\u27bf\u2800-\u2bff](?=[{HAN}])")
+_IDEOGRAPH = re.compile(f"[{HAN}]")
+_STRONG, _WEAK = 1.5, 1.0
+_NEAR, _AROUND = 16, 100
+"""Characters."""
+_CROWD_NEAR, _CROWD_AROUND = 6.0, 8.0
+"""Weight of odd characters within so many from which on a piece is no writing."""
+_MOST = 0.5
+"""Share of a text."""
+
+
+@cache
+def _known() -> frozenset[str]:
+    rows = (bytes([row, cell]) for row in range(0xD8, 0xF8) for cell in range(0xA1, 0xFF))
+    second_level = "".join(each.decode("gb2312", "ignore") for each in rows)
+    return ordinary() | frequent() | ordinary_kanji() | frozenset(second_level)
+
+
+def without_garbage(text: str, mark: str) -> str | None:
+    """Return ``text`` with ``mark`` in place of each piece that is no writing, None if most is.
+
+    Example:
+        >>> without_garbage("会议在周三。\ufffd5\ufffdˬ\ufffd\ufffd\ufffd7\ufffd请准时到。", "…")
+        '会议在周三。…请准时到。'
+    """
+    kept: list[str] = []
+    at = lost = 0
+    for start, end in _crowds(_odd(text)):
+        kept += [text[at:start], mark]
+        at, lost = end, lost + end - start
+    return None if lost > _MOST * len(text) else "".join([*kept, text[at:]])
+
+
+def holds_lone_letters(text: str) -> bool:
+    """Return whether single letters of other scripts stand within text, without spaces, in a crowd.
+
+    It is how a page reads whose font's map is damaged in part.
+    """
+    lone = [(at, weight) for at, weight in _lone(text)]
+    if len(lone) < 2:
+        return False
+    rare = [(at, _WEAK) for at in _rare(text)] if not text.isascii() else []
+    dense = any(True for _ in _crowds(sorted([*lone, *rare]), around=float("inf")))
+    return dense or any(True for _ in _crowds(lone))
+
+
+def _odd(text: str) -> list[tuple[int, float]]:
+    """Return where odd characters stand, and how odd each is."""
+    odd = [*_lone(text), *((at, _WEAK) for at in _rare(text))]
+    odd += [(match.start(), _STRONG) for match in _BYTES.finditer(text)]
+    odd += [(match.start(), _WEAK) for match in _SIGN.finditer(text)]
+    return sorted(odd)
+
+
+def _lone(text: str) -> Iterator[tuple[int, float]]:
+    korean = _KOREAN.search(text) is not None
+    for match in _LONE.finditer(text):
+        if not (korean and "\uac00" <= match[0] <= "\ud7a3"):
+            yield from ((at, _STRONG) for at in range(match.start(), match.end()))
+
+
+def _rare(text: str) -> Iterator[int]:
+    known = _known()
+    return (match.start() for match in _IDEOGRAPH.finditer(text) if match[0] not in known)
+
+
+def _crowds(
+    odd: list[tuple[int, float]], *, around: float = _CROWD_AROUND
+) -> Iterator[tuple[int, int]]:
+    """Yield the pieces, one after the other, from the first odd character to the last."""
+    spans: list[tuple[int, int]] = []
+    for width, least in ((_NEAR, _CROWD_NEAR), (_AROUND, around)):
+        first, weight, strong = 0, 0.0, 0
+        for at, own in odd:
+            weight += own
+            strong += own == _STRONG
+            while odd[first][0] <= at - width:
+                weight -= odd[first][1]
+                strong -= odd[first][1] == _STRONG
+                first += 1
+            if weight >= least and strong:  # rare Han alone are a text about rare things
+                spans.append((odd[first][0], at + 1))
+    start = end = -1
+    for span in sorted(spans):
+        if span[0] > end:
+            if end > 0:
+                yield start, end
+            start = span[0]
+        end = max(end, span[1])
+    if end > 0:
+        yield start, end

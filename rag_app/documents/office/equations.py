@@ -1,0 +1,34 @@
+"""Equations of Office files (OMML) → LaTeX."""
+
+from rag_app.documents.office.package import Element, tag
+
+_PARTS = ("f", "d", "acc", "bar", "func", "groupChr", "m", "nary", "rad", "eqArr")
+
+
+def equation_text(item: Element) -> str:
+    """Return an equation, or several in a paragraph of their own, as LaTeX between ``$``."""
+    from xml.etree import ElementTree as ET
+
+    from lxml import etree
+    from markitdown.converter_utils.docx.math.omml import oMath2Latex
+
+    equations = [item] if item.tag == tag("m:oMath") else item.iter(tag("m:oMath"))
+    try:
+        parts = [
+            oMath2Latex(ET.fromstring(etree.tostring(_complete(each)))).latex  # noqa: S314
+            for each in equations
+        ]
+    except Exception:  # of a converter that knows most of the format; the characters are there
+        parts = ["".join(str(text) for text in item.itertext())]
+    return "".join(f"${part.strip()}$" for part in parts)
+
+
+def _complete(equation: Element) -> Element:
+    """Return an equation with the properties that may be left out; the converter needs them."""
+    from lxml import etree
+
+    for name in _PARTS:
+        for part in equation.iter(tag(f"m:{name}")):
+            if part.find(tag(f"m:{name}Pr")) is None:
+                part.insert(0, etree.Element(tag(f"m:{name}Pr")))
+    return equation
