@@ -48,7 +48,7 @@ _READERS = {
     "zip": ("rag_app.documents.parts", "read_zip"),
 }
 """Format → module and function that read it; parsers are imported when first needed."""
-_WITH_PICTURES = {"pdf", "docx", "pptx", "image"}
+_WITH_PICTURES = {"pdf", "docx", "pptx", "xlsx", "image"}
 """Formats whose readers take a reader of pictures."""
 _WITH_PARTS = {"eml", "msg", "doc", "ppt", "zip"}
 """Formats whose readers take a reader of what they hold."""

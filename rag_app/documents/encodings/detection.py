@@ -124,7 +124,8 @@ def _readable(text: str, codec: str, name: str) -> Found:
     """
     if codec not in _SHIFTING | {"utf-16"} and SKIPPED not in text:
         return text, codec
-    kept = without_garbage(text, SKIPPED)
+    damaged = codec in _SHIFTING and SKIPPED in text
+    kept = without_garbage(text, SKIPPED, damaged=damaged)
     if kept is None:
         msg = f"{name} is damaged: most of it is no text; get it or save it anew"
         raise DocumentError(msg)

@@ -34,6 +34,8 @@ _NEAR, _AROUND = 16, 100
 """Characters."""
 _CROWD_NEAR, _CROWD_AROUND = 6.0, 8.0
 """Weight of odd characters within so many from which on a piece is no writing."""
+_DAMAGED_AROUND, _LONE_NEAR = 4.0, 5.0
+"""The same, of text known to be damaged, and of text with single letters of other scripts."""
 _MOST = 0.5
 """Share of a text."""
 
@@ -45,8 +47,13 @@ def _known() -> frozenset[str]:
     return ordinary() | frequent() | ordinary_kanji() | frozenset(second_level)
 
 
-def without_garbage(text: str, mark: str) -> str | None:
+def without_garbage(text: str, mark: str, *, damaged: bool = False) -> str | None:
     """Return ``text`` with ``mark`` in place of each piece that is no writing, None if most is.
+
+    Args:
+        text: Any.
+        mark: What stands for a piece.
+        damaged: Whether it is known to be damaged, so that less is believed of it.
 
     Example:
         >>> without_garbage("会议在周三。\ufffd5\ufffdˬ\ufffd\ufffd\ufffd7\ufffd请准时到。", "…")
@@ -54,7 +61,7 @@ def without_garbage(text: str, mark: str) -> str | None:
     """
     kept: list[str] = []
     at = lost = 0
-    for start, end in _crowds(_odd(text)):
+    for start, end in _crowds(_odd(text), around=_DAMAGED_AROUND if damaged else _CROWD_AROUND):
         kept += [text[at:start], mark]
         at, lost = end, lost + end - start
     return None if lost > _MOST * len(text) else "".join([*kept, text[at:]])
@@ -69,8 +76,8 @@ def holds_lone_letters(text: str) -> bool:
     if len(lone) < 2:
         return False
     rare = [(at, _WEAK) for at in _rare(text)] if not text.isascii() else []
-    dense = any(True for _ in _crowds(sorted([*lone, *rare]), around=float("inf")))
-    return dense or any(True for _ in _crowds(lone))
+    dense = _crowds(sorted([*lone, *rare]), near=_LONE_NEAR, around=float("inf"))
+    return any(True for _ in dense) or any(True for _ in _crowds(lone))
 
 
 def _odd(text: str) -> list[tuple[int, float]]:
@@ -94,11 +101,11 @@ def _rare(text: str) -> Iterator[int]:
 
 
 def _crowds(
-    odd: list[tuple[int, float]], *, around: float = _CROWD_AROUND
+    odd: list[tuple[int, float]], *, near: float = _CROWD_NEAR, around: float = _CROWD_AROUND
 ) -> Iterator[tuple[int, int]]:
     """Yield the pieces, one after the other, from the first odd character to the last."""
     spans: list[tuple[int, int]] = []
-    for width, least in ((_NEAR, _CROWD_NEAR), (_AROUND, around)):
+    for width, least in ((_NEAR, near), (_AROUND, around)):
         first, weight, strong = 0, 0.0, 0
         for at, own in odd:
             weight += own

@@ -1,16 +1,22 @@
-"""Excel workbooks → text: each value as its sheet shows it, under the name of its column."""
+"""Excel workbooks → text: each value as its sheet shows it, under the name of its column.
+
+What a sheet hides is left out and counted; rows that a filter or a folded group hides stay, since
+a click shows them. Comments, text boxes and charts follow their sheet.
+"""
 
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Container, Iterator, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.number_format import as_shown
-from rag_app.documents.office.package import is_strict, rewritten
+from rag_app.documents.office.package import Package, is_strict, rewritten, unread_notes
+from rag_app.documents.office.sheet_parts import SheetParts
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
@@ -18,6 +24,8 @@ from rag_app.errors import DocumentError
 if TYPE_CHECKING:
     from openpyxl import Workbook
     from openpyxl.worksheet.worksheet import Worksheet
+
+    from rag_app.documents.pdf.reader import ReadPicture
 
 MAX_CELLS = 20_000_000
 """A few bytes of a workbook can claim sixteen billion cells."""
@@ -35,7 +43,7 @@ _MAX_MERGED = 10_000
 """Cells that take the value of a merged one."""
 
 
-def read_xlsx(data: bytes, name: str) -> ExtractedText:
+def read_xlsx(data: bytes, name: str, read_picture: "ReadPicture | None" = None) -> ExtractedText:
     """Return the visible sheets of a workbook, each under its name, and what was not read.
 
     Raises:
@@ -44,29 +52,34 @@ def read_xlsx(data: bytes, name: str) -> ExtractedText:
     check_archive(data, name, max_xml=MAX_SHEETS_XML, max_tags=None)
     data = _without_guesses(data)
     parts: list[str] = []
-    seen = hidden = 0
+    hidden: Counter[str] = Counter()
+    drawn = SheetParts(Package(data), read_picture)
     with warnings.catch_warnings():
         # openpyxl warns of styles and extensions that it leaves out; the text is whole.
         warnings.simplefilter("ignore")
         workbook, notes = _workbook(data)
+        room = MAX_CELLS
         for sheet in workbook.worksheets:
             if sheet.sheet_state != "visible":
-                hidden += 1
+                hidden["sheets"] += 1
                 continue
             rows = []
-            for row in _rows(sheet):
-                seen += len(row) + 1
-                if seen > MAX_CELLS:
+            for row in _rows(sheet, hidden):
+                room -= len(row) + 1
+                if room < 0:
                     msg = f"{shown(name)} has more than {MAX_CELLS:,} cells; save the part needed"
                     raise DocumentError(msg)
                 rows.append(row)
-            if lines := [*table_lines(rows), *_comments(sheet)]:
+            comments = _comments(sheet, drawn.comments(sheet.title))
+            if lines := [*table_lines(rows), *comments, *drawn.lines(sheet.title)]:
                 title = " ".join(sheet.title.split())
                 parts.append(f"## {title}\n\n" + "\n".join(lines))
         workbook.close()
         uncalculated = _uncalculated(data)
-    if hidden:
-        notes.append(f"{hidden} hidden sheets were left out")
+    charts = ((title, list(drawn.lines(title))) for title in drawn.chart_sheets())
+    parts += [f"## {title}\n\n" + "\n".join(lines) for title, lines in charts if lines]
+    notes += [f"{count} hidden {what} were left out" for what, count in hidden.items()]
+    notes += unread_notes(drawn.unread)
     if uncalculated:
         notes.append(
             f"{uncalculated} formulas have no stored result and were left out; "
@@ -112,14 +125,26 @@ def _without_guesses(data: bytes) -> bytes:
     return rewritten(data, without)
 
 
-def _comments(sheet: "Worksheet") -> Iterator[str]:
-    """Yield the comments of a sheet, each with its cell and what stands there."""
-    if not hasattr(sheet, "reset_dimensions"):  # those are not read row by row
-        for row in sheet.iter_rows():
-            for cell in row:
-                if cell.comment and (text := " ".join(cell.comment.text.split())):
-                    value = as_shown(cell.value, cell.number_format or "General")
-                    yield f"> 批注（{' '.join(filter(None, [cell.coordinate, value]))}）: {text}"
+def _comments(sheet: "Worksheet", entries: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+    """Yield the comments of a sheet, each with its cell and what stands there.
+
+    Args:
+        sheet: In which programs that know no discussions find a comment for each.
+        entries: Of discussions: cell, author, text.
+    """
+    if hasattr(sheet, "reset_dimensions"):  # those are not read row by row
+        return
+    for row in sheet.iter_rows():
+        for cell in row:
+            if not cell.comment:
+                continue
+            value = as_shown(cell.value, cell.number_format or "General")
+            said = [entry[1:] for entry in entries if entry[0] == cell.coordinate]
+            for author, text in said or [("", " ".join(cell.comment.text.split()))]:
+                place = " ".join(filter(None, [cell.coordinate, value]))
+                by = f"，{author}" if author else ""
+                if text:
+                    yield f"> 批注（{place}{by}）: {text}"
 
 
 def _uncalculated(data: bytes) -> int:
@@ -132,17 +157,55 @@ def _uncalculated(data: bytes) -> int:
         )
 
 
-def _rows(sheet: "Worksheet") -> Iterator[list[str]]:
+def _rows(sheet: "Worksheet", hidden: Counter[str]) -> Iterator[list[str]]:
     """Yield the rows of a sheet as shown; a merged cell's value stands in each cell it covers."""
     merged = _merged(sheet)
+    rows: Container[int] = ()
+    columns: Container[int] = ()
     if hasattr(sheet, "reset_dimensions"):
         sheet.reset_dimensions()  # of a sheet that is read row by row; they may be untrue
+    else:
+        rows, columns = _hidden_rows(sheet), _hidden_columns(sheet)
+    left_out = set()
     for number, row in enumerate(sheet.iter_rows(), 1):
-        yield [
+        cells = [
             merged.get((number, column))
             or as_shown(cell.value, getattr(cell, "number_format", None) or "General")
             for column, cell in enumerate(row, 1)
         ]
+        if number in rows:
+            hidden.update(["rows"] if any(cells) else [])
+            continue
+        left_out |= {at for at, cell in enumerate(cells, 1) if cell and at in columns}
+        yield [cell for at, cell in enumerate(cells, 1) if at not in columns]
+    if left_out:
+        hidden["columns"] += len(left_out)
+
+
+def _hidden_rows(sheet: "Worksheet") -> set[int]:
+    """Return the rows that are hidden for good, from 1."""
+    from openpyxl.utils import range_boundaries
+
+    hidden = {
+        number
+        for number, row in sheet.row_dimensions.items()
+        if row.hidden and not row.outlineLevel
+    }
+    filters = [sheet.auto_filter, *(table.autoFilter for table in sheet.tables.values())]
+    for each in filters:
+        if each is not None and each.ref and each.filterColumn:
+            _, first, _, last = range_boundaries(each.ref)
+            hidden -= set(range(first or 0, (last or 0) + 1))
+    return hidden
+
+
+def _hidden_columns(sheet: "Worksheet") -> set[int]:
+    return {
+        at
+        for column in sheet.column_dimensions.values()
+        if column.hidden and not column.outlineLevel
+        for at in range(column.min or 0, (column.max or 0) + 1)
+    }
 
 
 def _merged(sheet: "Worksheet") -> dict[tuple[int, int], str]:

@@ -93,9 +93,11 @@ def page_markdown(page: str) -> str:
         >>> page_markdown("<title>通知</title><nav>首页</nav><p>今日<b>停水</b></p>")
         '# 通知\n\n今日**停水**'
     """
+    from rag_app.documents.web.equations import write_equations
     from rag_app.documents.web.visible import remove_unseen
 
     soup = _parsed(without_comments(page))
+    write_equations(soup)
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     if soup.title:
         soup.title.decompose()  # where there is no head it stands in the text

@@ -1,7 +1,12 @@
+import io
+
 import pytest
+from PIL import Image
 
 from rag_app.documents.office.docx import read_docx
 from rag_app.documents.office.numbering import numeral
+from rag_app.documents.pdf.characters import Char, PageCharacters
+from tests.rag_app.documents.office.charts import CHART, DIAGRAM, NAMES, relations
 from tests.rag_app.documents.office.word import cell, listed, root, table, text, word_file
 
 
@@ -198,3 +203,51 @@ def test_text_too_small_or_white_on_white_is_left_out() -> None:
     assert "表头" in found
     assert "微小" not in found
     assert found.count("白字") == 1
+
+
+def test_charts_and_diagrams_stand_where_they_are_drawn() -> None:
+    def drawn(item: str) -> str:
+        return f"<w:p><w:r><w:drawing>{item}</w:drawing></w:r></w:p>"
+
+    chart = drawn(f'<c:chart {NAMES} r:id="chart1.xml"/>')
+    diagram = drawn('<dgm:relIds r:dm="data1.xml"/>')
+    read = read_docx(
+        word_file(
+            text("前文") + chart + text("中间") + diagram + text("后文"),
+            {"chart1.xml": CHART, "data1.xml": DIAGRAM},
+        ),
+        "a.docx",
+    )
+    assert read.text.split("\n\n") == [
+        *("前文", "各店销售额", "无锡店; 一月: 13.1%; 二月: 150", "苏州店; 二月: 162", "中间"),
+        *("申请人填单", "  - 附发票", "部门经理审核", "财务总监签字", "后文"),
+    ]
+    assert read.notes == []
+
+
+@pytest.mark.parametrize("damage", ["<c:chartSpace", "", "<x/>"])
+def test_a_damaged_chart_costs_only_itself(damage: str) -> None:
+    chart = f'<w:p><w:r><w:drawing><c:chart {NAMES} r:id="chart1.xml"/></w:drawing></w:r></w:p>'
+    assert (
+        read_docx(word_file(text("前文") + chart, {"chart1.xml": damage}), "a.docx").text == "前文"
+    )
+
+
+def test_pictures_of_a_header_are_its_own() -> None:
+    picture = (
+        '<w:p><w:r><w:drawing><pic:pic><a:blip r:embed="rId1"/></pic:pic></w:drawing></w:r></w:p>'
+    )
+    with Image.new("RGB", (90, 90), "white") as image, io.BytesIO() as file:
+        image.save(file, "png")
+        png = file.getvalue()
+    data = word_file(
+        '<w:p><w:pPr><w:sectPr><w:headerReference r:id="header1.xml"/></w:sectPr></w:pPr></w:p>'
+        + text("正文"),
+        {
+            "header1.xml": root("hdr", picture),
+            "_rels/header1.xml.rels": relations(image="logo.png"),
+            "logo.png": png,
+        },
+    )
+    word = PageCharacters([Char("章", 10, 10, 30, 30, 20)])
+    assert read_docx(data, "a.docx", lambda _: word).text == "章\n\n正文"

@@ -166,3 +166,34 @@ def _picture() -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (60, 60), "white").save(file, "png")
     return file.getvalue()
+
+
+def test_shapes_with_equations_which_old_programs_show_as_pictures() -> None:
+    presentation, slide = blank()
+    write(slide, "面积公式", 1, 1)
+    names = (
+        f'{nsdecls("p", "a")} xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+        ' xmlns:a14="http://schemas.microsoft.com/office/drawing/2010/main"'
+        ' xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
+    )
+    equation = (
+        "<a14:m><m:oMath><m:r><m:t>S=</m:t></m:r><m:f><m:num><m:r><m:t>ah</m:t></m:r></m:num>"
+        "<m:den><m:r><m:t>2</m:t></m:r></m:den></m:f></m:oMath></a14:m>"
+    )
+
+    def shape(number: int, paragraph: str) -> str:
+        return (
+            f"<p:sp><p:nvSpPr><p:cNvPr id='{number}' name='x'/><p:cNvSpPr/><p:nvPr/></p:nvSpPr>"
+            "<p:spPr><a:xfrm><a:off x='9' y='2914400'/><a:ext cx='9' cy='9'/></a:xfrm></p:spPr>"
+            f"<p:txBody><a:bodyPr/><a:p>{paragraph}</a:p></p:txBody></p:sp>"
+        )
+
+    new, old = shape(8, f"<a:r><a:t>即</a:t></a:r>{equation}"), shape(9, "<a:r><a:t> </a:t></a:r>")
+    slide.shapes._spTree.append(
+        parse_xml(
+            f"<mc:AlternateContent {names}><mc:Choice Requires='a14'>{new}</mc:Choice>"
+            f"<mc:Fallback>{old}</mc:Fallback></mc:AlternateContent>"
+        )
+    )
+    text = read_pptx(saved(presentation), "a.pptx").text
+    assert text == "面积公式\n\n即$S=\\frac{ah}{2}$"

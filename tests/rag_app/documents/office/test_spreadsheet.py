@@ -1,14 +1,17 @@
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 
 from openpyxl import Workbook
 from openpyxl.comments import Comment
 from openpyxl.worksheet.worksheet import Worksheet
+from PIL import Image
 
 from rag_app.documents.office.package import rewritten
 from rag_app.documents.office.spreadsheet import read_xlsx
+from tests.rag_app.documents.making import zipped
+from tests.rag_app.documents.office.charts import CHART, NAMES, relations
 
 
 def workbook(fill: Callable[[Worksheet], object]) -> bytes:
@@ -19,6 +22,20 @@ def workbook(fill: Callable[[Worksheet], object]) -> bytes:
     file = io.BytesIO()
     book.save(file)
     return file.getvalue()
+
+
+def with_parts(
+    data: bytes, parts: Mapping[str, str | bytes], related: Mapping[str, str] | None = None
+) -> bytes:
+    """Put further parts into a workbook; ``related`` are relations added to those of a part."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        old: dict[str, str | bytes] = {name: archive.read(name) for name in archive.namelist()}
+    for name, target in (related or {}).items():
+        added = f'<Relationship Id="added" Type="x" Target="{target}"/></Relationships>'
+        before = old[name]
+        assert isinstance(before, bytes)
+        old[name] = before.replace(b"</Relationships>", added.encode())
+    return zipped({**old, **parts})
 
 
 def test_merged_cells_titles_and_percentages() -> None:
@@ -111,3 +128,103 @@ def test_zeros_of_formulas_never_calculated_are_no_values() -> None:
     read = read_xlsx(data, "a.xlsx")
     assert read.text.endswith("门店: 无锡店; 销量: 0\n门店: 合计")
     assert "1 formulas have no stored result" in read.notes[0]
+
+
+def test_hidden_rows_and_columns_are_left_out_and_counted() -> None:
+    def fill(sheet: Worksheet) -> None:
+        for row in (["名称", "成本", "单价"], ["螺丝", 3, 40], ["旧款", 4, 41], ["螺母", 5, 42]):
+            sheet.append(row)
+        sheet.row_dimensions[3].hidden = True
+        sheet.column_dimensions["B"].hidden = True
+
+    read = read_xlsx(workbook(fill), "a.xlsx")
+    assert read.text == "## 门店\n\n名称: 螺丝; 单价: 40\n名称: 螺母; 单价: 42"
+    assert read.notes == ["1 hidden rows were left out", "1 hidden columns were left out"]
+
+
+def test_filtered_and_folded_rows_are_read() -> None:
+    def fill(sheet: Worksheet) -> None:
+        for row in (["名称", "数量"], ["螺丝", 40], ["螺母", 41], [], ["明细", 7]):
+            sheet.append(row)
+        sheet.auto_filter.ref = "A1:B3"
+        sheet.auto_filter.add_filter_column(0, ["螺丝"])
+        sheet.row_dimensions[3].hidden = True
+        sheet.row_dimensions.group(5, 5, hidden=True)
+
+    read = read_xlsx(workbook(fill), "a.xlsx")
+    assert "螺母; 数量: 41" in read.text
+    assert "明细" in read.text
+    assert read.notes == []
+
+
+def test_text_boxes_charts_and_pictures_of_a_sheet() -> None:
+    from rag_app.documents.pdf.characters import Char, PageCharacters
+
+    def anchor(row: int, content: str) -> str:
+        corner = f"<xdr:from><xdr:col>1</xdr:col><xdr:row>{row}</xdr:row></xdr:from>"
+        return f"<xdr:oneCellAnchor>{corner}{content}<xdr:clientData/></xdr:oneCellAnchor>"
+
+    def box(text: str, properties: str = "") -> str:
+        named = f"<xdr:nvSpPr><xdr:cNvPr id='1' name='x' {properties}/></xdr:nvSpPr>"
+        words = f"<a:p><a:r><a:t>{text}</a:t></a:r></a:p>"
+        return f"<xdr:sp>{named}<xdr:txBody>{words}</xdr:txBody></xdr:sp>"
+
+    chart = "<a:graphic><a:graphicData><c:chart r:id='rId1'/></a:graphicData></a:graphic>"
+    drawing = "".join(
+        [
+            anchor(9, box("第二个框")),
+            anchor(5, f"<xdr:graphicFrame>{chart}</xdr:graphicFrame>"),
+            anchor(2, box("第一个框")),
+            anchor(3, box("藏起来的", "hidden='1'")),
+            anchor(12, "<xdr:pic><a:blip r:embed='rId2'/></xdr:pic>"),
+        ]
+    )
+    image = io.BytesIO()
+    Image.new("RGB", (90, 90), "white").save(image, "png")
+    data = with_parts(
+        workbook(sales),
+        {
+            "xl/worksheets/_rels/sheet1.xml.rels": relations(drawing="/xl/drawings/drawing1.xml"),
+            "xl/drawings/drawing1.xml": f"<xdr:wsDr {NAMES}>{drawing}</xdr:wsDr>",
+            "xl/drawings/_rels/drawing1.xml.rels": relations(
+                chart="../charts/chart1.xml", image="../media/image1.png"
+            ),
+            "xl/charts/chart1.xml": CHART,
+            "xl/media/image1.png": image.getvalue(),
+        },
+    )
+    read = read_xlsx(data, "a.xlsx")
+    chart_text = ["各店销售额", "无锡店; 一月: 13.1%; 二月: 150", "苏州店; 二月: 162"]
+    assert read.text.split("\n")[-5:] == ["第一个框", *chart_text, "第二个框"]
+    assert read.notes == ["1 pictures was not read"]
+    word = PageCharacters([Char("章", 10, 10, 30, 30, 20)])
+    assert read_xlsx(data, "a.xlsx", lambda _: word).text.endswith("第二个框\n章")
+
+
+def test_discussions_are_read_with_their_authors() -> None:
+    def fill(sheet: Worksheet) -> None:
+        sales(sheet)
+        sheet["A2"].comment = Comment("[线程批注] 你的Excel版本允许你读取此线程批注。", "x")
+        sheet["B2"].comment = Comment("以发票为准", "x")
+
+    entries = "".join(
+        f"<threadedComment ref='A2' personId='{who}'><text>{text}</text></threadedComment>"
+        for who, text in (("{1}", "这家店还在吗？"), ("{2}", "在。"))
+    )
+    people = "<person displayName='周某' id='{1}'/><person displayName='吴某' id='{2}'/>"
+    name = "http://schemas.microsoft.com/office/spreadsheetml/2018/threadedcomments"
+    data = with_parts(
+        workbook(fill),
+        {
+            "xl/threadedComments/threadedComment1.xml": (
+                f"<ThreadedComments xmlns='{name}'>{entries}</ThreadedComments>"
+            ),
+            "xl/persons/person.xml": f"<personList xmlns='{name}'>{people}</personList>",
+        },
+        {"xl/worksheets/_rels/sheet1.xml.rels": "../threadedComments/threadedComment1.xml"},
+    )
+    lines = read_xlsx(data, "a.xlsx").text.split("\n")
+    first, second, third = (line for line in lines if line.startswith(">"))
+    assert first.endswith("，周某）: 这家店还在吗？")
+    assert second.endswith("，吴某）: 在。")
+    assert third.endswith("）: 以发票为准")

@@ -122,3 +122,73 @@ def test_comments_of_markdown_are_left_out_but_not_in_code() -> None:
     assert not set(found) & set("乙丙")
     assert set(found) >= set("甲丁戊己")
     assert "[a]: https://a.example" in found
+
+
+@pytest.mark.parametrize(
+    ("equation", "right"),
+    [
+        (
+            (
+                "<math><mi>x</mi><mo>=</mo><mfrac><mrow><mo>−</mo><mi>b</mi><mo>±</mo><msqrt><msup>"
+                "<mi>b</mi><mn>2</mn></msup><mo>−</mo><mn>4</mn><mi>a</mi><mi>c</mi></msqrt></mrow>"
+                "<mrow><mn>2</mn><mi>a</mi></mrow></mfrac></math>"
+            ),
+            r"$x=\frac{-b\pm \sqrt{b^{2}-4ac}}{2a}$",
+        ),
+        (
+            (
+                "<math><munderover><mo>∑</mo><mrow><mi>i</mi><mo>=</mo><mn>1</mn></mrow><mi>n</mi>"
+                "</munderover><msub><mi>a</mi><mi>i</mi></msub></math>"
+            ),
+            "$∑_{i=1}^{n}a_{i}$",
+        ),
+        (
+            (
+                "<math><mfenced open='[' close=']'><mtable><mtr><mtd><mn>1</mn></mtd><mtd><mn>0"
+                "</mn></mtd></mtr><mtr><mtd><mroot><mi>x</mi><mn>3</mn></mroot></mtd><mtd><mover><mi>y</mi>"
+                "<mo>¯</mo></mover></mtd></mtr></mtable></mfenced></math>"
+            ),
+            r"$[\begin{matrix} 1 & 0 \\ \sqrt[3]{x} & \overline{y} \end{matrix}]$",
+        ),
+        (
+            (
+                "<math><mmultiscripts><mi>C</mi><mprescripts/><mn>6</mn><mn>14</mn></mmultiscripts>"
+                "<mtext>碳</mtext><mspace/><mtext>原子</mtext></math>"
+            ),
+            r"${}_{6}^{14}C碳 \text{原子}$",
+        ),
+        (
+            (
+                "<span class='mwe-math-element'><span style='display: none;'><math><semantics><mi>E"
+                "</mi><annotation encoding='application/x-tex'>{\\displaystyle E=mc^{2}}"
+                "</annotation></semantics></math></span><img alt='{\\displaystyle E=mc^{2}}' "
+                "src='x.svg' class='mwe-math-fallback-image-inline'></span>"
+            ),
+            "$E=mc^{2}$",
+        ),
+        (
+            (
+                "<span class='katex'><span class='katex-mathml'><math><semantics><mi>k</mi>"
+                "<annotation encoding='application/x-tex'>k</annotation></semantics></math></span>"
+                "<span class='katex-html' aria-hidden='true'>k</span></span>"
+            ),
+            "$k$",
+        ),
+        (
+            (
+                "<span class='MathJax_Preview'>x</span><span class='MathJax'><nobr>x2</nobr></span>"
+                "<script type='math/tex'>x^2</script>"
+            ),
+            "$x^2$",
+        ),
+        (
+            "<img eeimg='1' alt='\\frac{1}{2}' src='https://x.example/equation?tex=y'>",
+            r"$\frac{1}{2}$",
+        ),
+        ("<m:math><m:msup><m:mi>r</m:mi><m:mn>2</m:mn></m:msup></m:math>", "$r^{2}$"),
+        ("<math><mfrac><mn>1</mn></mfrac></math>", "$1$"),
+        ("<math></math><img src='photo.jpg' alt='照片'>", ""),
+    ],
+)
+def test_equations(equation: str, right: str) -> None:
+    assert page_markdown(f"<p>即{equation}。</p>") == f"即{right}。"

@@ -1,0 +1,112 @@
+"""What lies on the sheets of a workbook besides cells: text boxes, charts, pictures, comments."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from lxml.etree import XMLSyntaxError
+
+from rag_app.documents.office.drawings import drawing_lines, shape_text
+from rag_app.documents.office.package import Element, Package, tag, without_fallbacks
+
+if TYPE_CHECKING:
+    from rag_app.documents.pdf.reader import ReadPicture
+
+
+class SheetParts:
+    """The parts of a workbook that its sheets refer to.
+
+    Args:
+        package: The workbook.
+        read_picture: Reads the pictures on a sheet.
+    """
+
+    def __init__(self, package: Package, read_picture: "ReadPicture | None" = None) -> None:
+        self._package = package
+        self._read_picture = read_picture
+        self._sheets = dict(self._named())
+        self._people: dict[str, str] | None = None
+        self.unread: Counter[str] = Counter()
+        """What was found on the sheets and not read, and how often."""
+
+    def chart_sheets(self) -> list[str]:
+        """Return the names of the sheets that are nothing but a chart, and can be seen."""
+        return [name for name, part in self._sheets.items() if "/chartsheets/" in part]
+
+    def lines(self, sheet: str) -> Iterator[str]:
+        """Yield what the drawings of a sheet say, from its top to its foot."""
+        for part in self._parts(sheet, "/drawings/drawing"):
+            root = self._tree(part)
+            if root is None:
+                continue
+            targets = self._package.targets(part)
+            for anchor in sorted(without_fallbacks(root), key=_place):
+                if not _is_hidden(anchor):
+                    yield from self._anchored(anchor, targets)
+
+    def comments(self, sheet: str) -> list[tuple[str, str, str]]:
+        """Return the entries of discussions on a sheet: cell, author, text (MS-XLSX, 2.1.13)."""
+        return [
+            (str(entry.get("ref")), self._author(entry), text)
+            for part in self._parts(sheet, "/threadedComments/")
+            if (root := self._tree(part)) is not None
+            for entry in root
+            if (text := " ".join(str(entry.findtext("{*}text") or "").split()))
+        ]
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        book = self._package.main("officeDocument") or "xl/workbook.xml"
+        targets = self._package.targets(book)
+        root = self._tree(book)
+        for sheet in () if root is None else root.iter("{*}sheet"):
+            part = "/" + targets.get(str(sheet.get(tag("r:id"))), "")
+            if "/chartsheets/" not in part or sheet.get("state") in (None, "visible"):
+                yield str(sheet.get("name") or ""), part
+
+    def _parts(self, sheet: str, kind: str) -> list[str]:
+        part = self._sheets.get(sheet, "").lstrip("/")
+        return [to for to in self._package.targets(part).values() if kind in "/" + to]
+
+    def _tree(self, part: str) -> Element | None:
+        with suppress(XMLSyntaxError):  # it costs only itself
+            return self._package.tree(part)
+        return None
+
+    def _anchored(self, anchor: Element, targets: dict[str, str]) -> Iterator[str]:
+        for shape in anchor.iter("{*}sp"):
+            if text := shape_text(shape):
+                yield text
+        drawn = drawing_lines(anchor, lambda key: self._package.tree(targets.get(key, "")))
+        yield from drawn or ()
+        if drawn is None and anchor.find(".//{*}chart") is not None:
+            self.unread["charts"] += 1
+        for picture in anchor.iter(tag("a:blip")):
+            if self._read_picture is None:
+                self.unread["pictures"] += 1
+            elif data := self._package.bytes_of(targets.get(str(picture.get(tag("r:embed"))), "")):
+                from rag_app.documents.ocr import picture_lines
+
+                yield from picture_lines(data, self._read_picture)
+
+    def _author(self, entry: Element) -> str:
+        if self._people is None:
+            root = self._tree("xl/persons/person.xml")
+            self._people = {
+                str(person.get("id")): str(person.get("displayName") or "")
+                for person in (() if root is None else root)
+            }
+        return self._people.get(str(entry.get("personId")), "")
+
+
+def _place(anchor: Element) -> tuple[int, int]:
+    """Return the row and column at which something on a sheet begins."""
+    corner = anchor.find("{*}from")
+    found = [None if corner is None else corner.findtext(f"{{*}}{name}") for name in ("row", "col")]
+    row, column = (int(text) if text and text.strip().isdecimal() else 0 for text in found)
+    return row, column
+
+
+def _is_hidden(anchor: Element) -> bool:
+    properties = anchor.find(".//{*}cNvPr")
+    return properties is not None and properties.get("hidden") in ("1", "true")

@@ -1,0 +1,50 @@
+import random
+
+import pytest
+
+from rag_app.documents.encodings.detection import decode
+from rag_app.documents.encodings.garbage import holds_lone_letters, without_garbage
+from rag_app.documents.extraction import extract
+from rag_app.errors import DocumentError
+from tests.rag_app.documents import making
+
+
+def test_a_piece_of_a_binary_file_at_the_end_is_left_out_and_said() -> None:
+    garbage = bytes(chance for chance in random.Random(3).randbytes(300) if chance > 31)
+    text = (making.POLICY + "\n") * 100
+    read = extract(text.encode() + garbage, "text", "a.txt")
+    assert read.text.startswith(text.rstrip())
+    assert len(read.text) < len(text) + 60
+    (note,) = read.notes
+    assert "damaged" in note
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "big5"])
+def test_a_text_of_which_most_is_damaged_is_refused(codec: str) -> None:
+    damaged = bytearray(making.TRADITIONAL.encode(codec))
+    chance = random.Random(5)
+    for _ in range(45):
+        damaged[chance.randrange(2, len(damaged))] ^= 1 << chance.randrange(8)
+    with pytest.raises(DocumentError):
+        decode(bytes(damaged), "a.txt")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "靺鞨、黑水靺鞨与粟末靺鞨，后为渤海；犛牛、猰貐、饕餮、夔、狻猊、螭吻。",
+        "质量★★★，服务★★，①甲②乙，→丙，℃与℉，约½。",
+        "ā á ǎ à 是阿的四声，邯hán郸dān，ǖ ǘ ǚ ǜ 是吁。",
+        "大韓民國은 民主共和國이다. 國民의 權利와 義務를 法律로 定한다.",
+        "Łódź leży nad rzeką; ő és ű; Đặng Thị Ngọc Thịnh; თბილისი; हिन्दी; αβγ",
+        "│姓名│年龄│\n├──┼──┤\n│张三│ 41 │",
+    ],
+)
+def test_rare_text_is_text(text: str) -> None:
+    assert without_garbage(text, "") == text
+    assert not holds_lone_letters("".join(text.split()))
+
+
+def test_codes_of_a_damaged_map_amid_text() -> None:
+    assert holds_lone_letters("公司ĝĞĎ须ğĠ全ġ加Ģ，ģĤ五分钟无ĥ作自动Ħ定")
+    assert holds_lone_letters("字太白，号用㬥쑕躿億뵴誰，五岁随父迁居")
