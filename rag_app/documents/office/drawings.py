@@ -8,7 +8,7 @@ from lxml.etree import XMLSyntaxError
 from rag_app.documents.office.number_format import as_shown
 from rag_app.documents.office.package import Element, tag
 
-_SERIES = "{*}plotArea//{*}ser"
+_SERIES = "{*}plotArea//{*}ser"  # codespell:ignore ser
 _MOST_POINTS = 10_000
 """Of a chart, as categories."""
 

@@ -28,9 +28,9 @@ def _cache(kind: str, code: str, **points: str) -> str:
 
 def _series(name: str, code: str, **values: str) -> str:
     return (
-        f"<c:ser><c:tx>{_cache('str', '', p0=name)}</c:tx>"
+        f"<c:ser><c:tx>{_cache('str', '', p0=name)}</c:tx>"  # codespell:ignore ser
         f"<c:cat>{_cache('str', '', p0='无锡店', p1='苏州店')}</c:cat>"
-        f"<c:val>{_cache('num', code, **values)}</c:val></c:ser>"
+        f"<c:val>{_cache('num', code, **values)}</c:val></c:ser>"  # codespell:ignore ser
     )
 
 
