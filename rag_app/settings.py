@@ -80,6 +80,8 @@ class Settings(BaseSettings):
     threshold: float = Field(default=0.5, ge=0, le=1)
     """Probability of relevance below which nothing was found; 0 switches refusal off."""
     max_question_chars: int = Field(default=8000, ge=1)
+    calibrations: Path | None = None
+    """What `rag-app eval --calibrate` fitted, by language model; by default in the home."""
 
     # Model
     llm: str = "qwen2.5-coder-1.5b-instruct"

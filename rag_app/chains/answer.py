@@ -16,7 +16,7 @@ from rag_app.chains.amounts import AmountAlone
 from rag_app.chains.bare_question import bare_question
 from rag_app.chains.budget import Budget, pack
 from rag_app.chains.citations import Citation, cite
-from rag_app.chains.confidence import Confidence, Signals
+from rag_app.chains.confidence import CALIBRATION, Calibration, Confidence, Signals
 from rag_app.chains.facts import unmatched
 from rag_app.chains.judgement import asked_to_judge, can_judge, judge_chain
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Prompts, Task
@@ -71,6 +71,7 @@ def answer_chain(
     max_new_tokens: int = DEFAULTS.max_new_tokens,
     step_tokens: int = DEFAULTS.answer_step_tokens,
     threshold: float = DEFAULTS.threshold,
+    calibration: Calibration = CALIBRATION,
 ) -> Runnable[Question, Answer]:
     """Return a Runnable from a `Question` to an `Answer`; its stream is pieces of the answer.
 
@@ -84,11 +85,12 @@ def answer_chain(
         step_tokens: Tokens of context in one step of ``refine``; always at least one passage.
         threshold: Probability that the passages answer below which the model is not asked to;
             only a model that gives log probabilities can judge that.
+        calibration: Of the model: what makes a probability of all that tells.
 
     Raises:
         ModelError: on use, when the question alone overflows the window.
     """
-    reader = Reader(kind, Prompts.of(prompts), max_new_tokens, step_tokens, threshold)
+    reader = Reader(kind, Prompts.of(prompts), max_new_tokens, step_tokens, threshold, calibration)
     return StepChain(lambda question: reader.steps(question, llm), f"answer_{kind}")
 
 
@@ -101,6 +103,7 @@ class Reader:
     max_new_tokens: int
     step_tokens: int
     threshold: float
+    calibration: Calibration = CALIBRATION
 
     def steps(self, question: Question, llm: BaseChatModel) -> Steps[Answer]:
         """Return the steps that answer a question; without passages no model is asked."""
@@ -111,7 +114,7 @@ class Reader:
         if self.kind == "stuff":
             yield from _stuff(reading)
         else:
-            yield from (_refine_judged if can_judge(llm) else _refine)(reading)
+            yield from (_refine_judged if reading.weighs else _refine)(reading)
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,20 @@ class _Reading:
     reader: Reader
     question: Question
     llm: BaseChatModel
+
+    @property
+    def calibration(self) -> Calibration:
+        return self.reader.calibration
+
+    @property
+    def judges(self) -> bool:
+        """Whether the model is asked if passages answer."""
+        return can_judge(self.llm) and self.calibration.judged
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it can be told how sure an answer is, by more than the passages' relevance."""
+        return self.judges or not self.calibration.judged
 
     @cached_property
     def budget(self) -> Budget:
@@ -163,7 +180,7 @@ class _Reading:
     ) -> Generator[Invoke, Any, Signals]:
         """Ask the model whether passages answer, where it can tell; return all that tells."""
         judgement = None
-        if can_judge(self.llm):
+        if self.judges:
             judge = self.reader.prompts.text("judge_answer", self.language)
             prompt = asked_to_judge(self.prompt("answer", context=context, style=""), judge)
             judgement = yield Invoke(judge_chain(self.llm), prompt)
@@ -181,8 +198,9 @@ class _Reading:
         return "\n".join(found)
 
     def refuses(self, signals: Signals) -> bool:
-        """Return whether passages are too unlikely to answer; only a judgement tells that."""
-        return signals.judgement is not None and signals.probability < self.reader.threshold
+        """Return whether passages are too unlikely to answer, where more than relevance tells."""
+        probability = self.calibration.probability(signals)
+        return self.calibration.tells(signals) and probability < self.reader.threshold
 
     def read(
         self, context: str, citations: Sequence[Citation], step: int, *, shown: bool
@@ -206,7 +224,7 @@ class _Reading:
     def end(self, found: "_Found", step: int) -> Iterator[Answer]:
         """Yield what is to be said once the answer is there; no text is no answer."""
         text, signals = found.text, found.signals
-        confidence = Confidence.of(signals, answered=bool(text))
+        confidence = Confidence.of(signals, answered=bool(text), calibration=self.calibration)
         if not text:
             said = (NOT_FOUND if self.refuses(signals) else NO_ANSWER)[self.language]
             yield Answer(text=said, answered=False, step=step + 1, confidence=confidence)
@@ -272,12 +290,13 @@ def _refine_judged(reading: _Reading) -> Steps[Answer]:
     A later answer takes the place of an earlier one only where a passage supports it.
     """
     best = _Found("", Signals())
+    probability = reading.calibration.probability
     step = 0
     for step, group in enumerate(_groups(reading), 1):
         yield Answer(reading.question.text, citations=group.citations, notes=group.notes)
         found = yield from reading.read(group.context, group.citations, step, shown=not best.text)
         supported = bool(found.text and found.signals.supported)
-        likelier = found.signals.probability > best.signals.probability
+        likelier = probability(found.signals) > probability(best.signals)
         if step == 1 or supported or (likelier and not best.text):
             best = found
         if supported:

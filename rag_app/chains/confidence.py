@@ -48,7 +48,11 @@ class Signals:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A logistic model; ``python -m tests.benchmarks.confidence`` fits and prints its numbers."""
+    """A logistic model of the signals of one language model.
+
+    ``python -m tests.benchmarks.confidence`` fits and prints the default model's numbers, and
+    ``rag-app eval --calibrate`` fits those of another one.
+    """
 
     intercept: float
     relevance: float
@@ -62,14 +66,24 @@ class Calibration:
     """Relevance that passages without one are taken to have."""
     highest: float = 4.0
     """Judgements beyond this count as this: no model's word is proof."""
+    judged: bool = True
+    """Whether it was fitted with judgements; False of a model that gives no log probabilities."""
 
     def probability(self, signals: Signals) -> float:
-        """Return the probability, 0 to 1; without a judgement it is the relevance itself."""
-        if signals.judgement is None:
+        """Return the probability, 0 to 1; the relevance where it lacks a judgement."""
+        if not self.tells(signals):
             return self.unknown if signals.relevance is None else signals.relevance
+        return 1 / (1 + math.exp(-self.log_odds(signals)))
+
+    def log_odds(self, signals: Signals) -> float:
+        """Return the weighted sum of what signals tell."""
         weights = (self.relevance, self.judgement, self.unmatched, self.unsupported)
         products = zip(weights, self.features(signals), strict=True)
-        return 1 / (1 + math.exp(-self.intercept - sum(weight * x for weight, x in products)))
+        return self.intercept + sum(weight * x for weight, x in products)
+
+    def tells(self, signals: Signals) -> bool:
+        """Return whether it says more of signals than their relevance does."""
+        return signals.judgement is not None or not self.judged
 
     def features(self, signals: Signals) -> tuple[float, float, float, float]:
         """Return the numbers that are weighted, in the order of the weights above."""
@@ -107,11 +121,13 @@ class Confidence:
     signals: Signals
 
     @classmethod
-    def of(cls, signals: Signals, *, answered: bool = True) -> "Confidence | None":
+    def of(
+        cls, signals: Signals, *, answered: bool = True, calibration: Calibration = CALIBRATION
+    ) -> "Confidence | None":
         """Return the confidence that follows from signals, None where none tells."""
-        if signals.relevance is None and signals.judgement is None:
+        if signals.relevance is None and not calibration.tells(signals):
             return None
-        probability = signals.probability
+        probability = calibration.probability(signals)
         sure = probability >= SURE and signals.supported is not False
         verdict: Verdict = "sure" if sure else "doubtful"
         return cls(probability, verdict if answered else "refused", signals)

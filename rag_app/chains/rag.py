@@ -16,7 +16,7 @@ from langchain_core.runnables import Runnable
 from rag_app.chains.answer import Question, Reader, not_found
 from rag_app.chains.bare_question import bare_question
 from rag_app.chains.citations import lacking
-from rag_app.chains.confidence import WORTH_READING
+from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration
 from rag_app.chains.judgement import can_judge
 from rag_app.chains.prompts import Prompts
 from rag_app.chains.results import Answer
@@ -122,6 +122,7 @@ def rag_chain(
     prompts: Prompts | Mapping[str, str] | str | Path | None = None,
     max_new_tokens: int = DEFAULTS.max_new_tokens,
     step_tokens: int = DEFAULTS.answer_step_tokens,
+    calibration: Calibration = CALIBRATION,
 ) -> Runnable[RagInput, Answer]:
     """Return a Runnable from a question to an `Answer` with the passages that it rests on.
 
@@ -140,6 +141,7 @@ def rag_chain(
         prompts: In place of the default ones: texts by name, or a folder; see `Prompts`.
         max_new_tokens: Kept free for the answer.
         step_tokens: Tokens of context in one step of ``refine``.
+        calibration: Of the model: what makes a probability of all that tells.
 
     Raises:
         QuestionError: on use, when the question is empty.
@@ -156,7 +158,7 @@ def rag_chain(
         'Steamed.[1]'
     """
     templates = Prompts.of(prompts)
-    reader = Reader(kind, templates, max_new_tokens, step_tokens, threshold)
+    reader = Reader(kind, templates, max_new_tokens, step_tokens, threshold, calibration)
 
     def steps(given: RagInput) -> Steps[Answer]:
         conversation, model = Conversation.of(given), llm

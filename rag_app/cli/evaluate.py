@@ -10,11 +10,16 @@ from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rag_app.evaluation.outcomes import Outcome
+    from rag_app.evaluation.session import Run
     from rag_app.settings import Settings
 
 _OUTPUT = "Output"
 _DRAFTS = "Questions from your documents"
 _DRAFTED = 20
+_CALIBRATION = "How sure a model is"
 
 
 @options.with_model()
@@ -69,6 +74,15 @@ def evaluate(
             rich_help_panel=_OUTPUT,
         ),
     ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Fit how sure answers of --llm are, from questions with and without an answer, "
+            "for `ask` and `serve` to use.",
+            rich_help_panel=_CALIBRATION,
+        ),
+    ] = False,
     make: Annotated[
         Path | None,
         typer.Option(
@@ -98,6 +112,8 @@ def evaluate(
 
     if (dataset is None) == (make is None):
         raise typer.BadParameter("name a DATASET, or --make QUESTIONS.jsonl")
+    if calibrate and (retrieval_only or make or compare or report):
+        raise typer.BadParameter("--calibrate goes with a DATASET and --predictions alone")
     settings = load_settings(
         answer_chain=chain, prompts=prompts, index=from_index or index, k=k, retriever=retriever,
         threshold=threshold, embedding=embedding, **model,
@@ -109,11 +125,9 @@ def evaluate(
     from rag_app.cli import figures, show
     from rag_app.cli.progress import evaluating, indexing
     from rag_app.engine import RagApp
+    from rag_app.evaluation import calibration
     from rag_app.evaluation.datasets import drawn, read_dataset
-    from rag_app.evaluation.figures import compare as comparisons
-    from rag_app.evaluation.figures import figures_of
     from rag_app.evaluation.predictions import read_predictions
-    from rag_app.evaluation.report import write_report
     from rag_app.evaluation.run import Evaluation
     from rag_app.evaluation.session import evaluate as run_of
 
@@ -121,16 +135,44 @@ def evaluate(
     found = read_dataset(dataset, split=split, noise=noise)
     figures.notes(found.notes)
     questions = drawn(found.questions, limit, seed)
+    if calibrate:
+        calibration.check(questions, str(dataset))
     others = read_predictions(compare, questions)[1] if compare is not None else {}
     with RagApp(settings=settings) as app:
         with indexing() as progress:
-            evaluation = Evaluation(app, found, own_index=index is not None, indexing=progress)
+            asked = calibration.answering_all(app) if calibrate else app
+            evaluation = Evaluation(asked, found, own_index=index is not None, indexing=progress)
         figures.notes(evaluation.notes)
         with evaluating() as telling:
             run = run_of(
                 evaluation, questions, predictions, retrieval_only=retrieval_only, progress=telling
             )
         evaluation.close()
+    if not calibrate:
+        _show(run, others, seed, compare, report, as_json=as_json)
+    elif not run.interrupted:
+        _keep_calibration(settings, [*run.outcomes.values()], as_json=as_json)
+    if run.interrupted:
+        done = f"interrupted after {len(run.outcomes):,} of {run.wanted:,} questions"
+        show.messages.print(done, style="yellow")
+        raise typer.Exit(INTERRUPTED)
+
+
+def _show(
+    run: "Run",
+    others: "Mapping[str, Outcome]",
+    seed: int,
+    compare: Path | None,
+    report: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print the figures of a run, against those of another one if wanted, and write the report."""
+    from rag_app.cli import figures, show
+    from rag_app.evaluation.figures import compare as comparisons
+    from rag_app.evaluation.figures import figures_of
+    from rag_app.evaluation.report import write_report
+
     outcomes = [*run.outcomes.values()]
     shown = figures_of(outcomes, seed)
     compared = [*comparisons(run.outcomes, others, seed)]
@@ -142,10 +184,29 @@ def evaluate(
             figures.comparisons(compared, str(compare))
     if report is not None:
         write_report(report, run.made, outcomes, shown, compared)
-    if run.interrupted:
-        done = f"interrupted after {len(run.outcomes):,} of {run.wanted:,} questions"
-        show.messages.print(done, style="yellow")
-        raise typer.Exit(INTERRUPTED)
+
+
+def _keep_calibration(settings: "Settings", outcomes: "list[Outcome]", *, as_json: bool) -> None:
+    """Fit a calibration, keep it, and say what came of it."""
+    from rag_app.cli import figures, show
+    from rag_app.engine.calibrations import keep_calibration
+    from rag_app.evaluation import calibration
+
+    samples = calibration.samples_of(outcomes)
+    found = calibration.fit(samples)
+    if not found.judged:
+        figures.notes(["the model gave no log probabilities: fitted without its own judgement"])
+    about = calibration.about(samples, settings.seed or 0)
+    path, name = keep_calibration(settings, found, about)
+    if as_json:
+        made = {"model": name, "file": str(path), "weights": asdict(found), **about}
+        show.print_json(made)
+        return
+    for figure, one in about["figures"].items():
+        low, high = one["interval"]
+        said = f"{figure}: {one['value']:.3f} ({low:.3f} – {high:.3f}, {one['count']} questions)"
+        show.to_stdout(said)
+    show.messages.print(f"{name} is calibrated in {path}", markup=False, soft_wrap=True)
 
 
 def _draft(settings: "Settings", path: Path, limit: int, *, as_json: bool) -> None:

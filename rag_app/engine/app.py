@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from langchain_core.vectorstores import VectorStore
     from langchain_text_splitters import TextSplitter
 
+    from rag_app.chains.confidence import Calibration
     from rag_app.chains.prompts import Prompts
     from rag_app.chains.rag import RagInput, Retriever
     from rag_app.chains.results import Answer, Summary
@@ -98,6 +99,7 @@ class RagApp:
 
             self._prompts = Prompts.of(self._prompts)
         self._sampling: dict[str, Any] = {}
+        self._calibration: Calibration | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -420,6 +422,27 @@ class RagApp:
         view = self.using(k=k, retriever=retriever, within=within)
         return view.retriever.invoke(bare_question(question), config)
 
+    @property
+    def calibration(self) -> "Calibration":
+        """How sure the language model is taken to be: as `eval --calibrate` found, or as ours.
+
+        Raises:
+            SettingsError: the file of calibrations is damaged.
+        """
+        from rag_app.chains.confidence import CALIBRATION
+        from rag_app.engine.calibrations import kept_calibration
+
+        if self._calibration is not None:
+            return self._calibration
+        named = self.resources.given.llm is None
+        return (kept_calibration(self.settings) if named else None) or CALIBRATION
+
+    def calibrated(self, calibration: "Calibration") -> Self:
+        """Return a view of this application with another calibration; models are shared."""
+        view = copy(self)
+        view._calibration = calibration
+        return view
+
     def chain(self) -> "Runnable[RagInput, Answer]":
         """Return what `ask` runs, to be composed with other Runnables; see `rag_chain`."""
         from rag_app.chains.rag import rag_chain
@@ -432,6 +455,7 @@ class RagApp:
             prompts=self._prompts,
             max_new_tokens=self.settings.max_new_tokens,
             step_tokens=self.settings.answer_step_tokens,
+            calibration=self.calibration,
         )
 
     def ask(

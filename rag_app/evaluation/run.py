@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +14,7 @@ from langchain_core.runnables import RunnableConfig
 
 from rag_app.chains.answer import not_found
 from rag_app.chains.citations import cite
+from rag_app.chains.confidence import CALIBRATION
 from rag_app.chains.prompts import LANGUAGES, VARIABLES, Prompts, Task
 from rag_app.chains.results import Answer
 from rag_app.errors import PromptTooLongError, QuestionError
@@ -106,6 +107,8 @@ class Evaluation:
         if not retrieval_only:
             values["prompts"] = _prompts_digest(settings.prompts)
             values["llm_file"] = _file_state(settings.llm)
+            if (calibration := self.app.calibration) != CALIBRATION:
+                values["calibration"] = asdict(calibration)
         sizes = {name: getattr(settings, name) for name in ("chunk_size", "chunk_overlap")}
         return {
             "dataset": self.dataset.name,

@@ -17,7 +17,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from rag_app import RagApp
 from rag_app.chains.answer import Question, answer_chain
 from rag_app.chains.bare_question import bare_question
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, Signals
+from rag_app.evaluation.calibration import ACCEPTED, Sample, figures_of, fit
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
 from rag_app.index.search.relevance import most_relevant_first
 from rag_app.index.store.terms import fold
@@ -37,11 +38,6 @@ from tests.paths import CORPUS
 
 CMRC_PASSAGES = 24
 """Each with all its questions; of those asked without it, one."""
-ODDS = 1.5
-"""Questions with an answer to one that has none, as a user of his own documents may ask them. Of 1
-to 4 this refuses the fewest answerable ones of our dev split before it lets others through."""
-LIKELY = 0.95
-"""Share of the answerable questions that are to be answered."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +57,11 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """What told how sure the answer was, and whether there is one."""
+class FromFile(Sample):
+    """A sample, and where it is from."""
 
-    signals: Signals
-    holds: bool
-    dev: bool
-    source: str
+    dev: bool = False
+    source: str = ""
 
 
 def _plain(text: str) -> str:
@@ -141,66 +135,42 @@ def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
-def read(path: Path) -> list[Sample]:
+def read(path: Path) -> list[FromFile]:
     """Return the samples of a file."""
     rows = [json.loads(line) for line in _lines(path)]
     return [
-        Sample(
+        FromFile(
             Signals(row["relevance"], row["judgement"], tuple(row["unmatched"]), row["supported"]),
             row["holds"],
-            row["dev"],
-            row["key"].split()[0],
+            dev=row["dev"],
+            source=row["key"].split()[0],
         )
         for row in rows
     ]
 
 
-def fit(samples: Sequence[Sample]) -> Calibration:
-    """Return the logistic model of samples, weighted by `ODDS`."""
-    from sklearn.linear_model import LogisticRegression
-
-    rows = [CALIBRATION.features(sample.signals) for sample in samples]
-    holds = np.array([sample.holds for sample in samples])
-    weights = np.where(holds, ODDS / holds.sum(), 1 / (~holds).sum()) * len(holds) / (1 + ODDS)
-    model = LogisticRegression(C=10, max_iter=5000).fit(rows, holds, sample_weight=weights)
-    numbers = (*model.intercept_, *model.coef_[0])
-    return Calibration(*(round(float(number), 2) for number in numbers))
-
-
 def show(samples: Sequence[Sample], calibration: Calibration) -> None:
     """Print the figures of samples, each with its 95 % interval."""
-    probabilities = np.array([calibration.probability(sample.signals) for sample in samples])
-    holds = np.array([sample.holds for sample in samples])
+    chances = np.array([calibration.probability(sample.signals) for sample in samples])
+    holds = np.array([sample.holds for sample in samples], bool)
     print(f"{len(samples)} questions, {holds.sum()} of them answered by their passage")
     if not 0 < holds.sum() < len(holds):
         return
-    threshold = DEFAULTS.threshold
-    figures: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-        "area under the curve": area,
-        f"rightly refused, {1 - LIKELY:.0%} wrongly": right_refusals,
-        f"rightly refused at {threshold}": lambda p, y: float(np.mean(p[~y] < threshold)),
-        f"wrongly refused at {threshold}": lambda p, y: float(np.mean(p[y] < threshold)),
-    }
+    for name, one in figures_of(chances, samples).items():
+        print(f"  {name:<32}{one.value:6.3f}  [{one.low:.3f}, {one.high:.3f}]")
     rng = np.random.default_rng(0)
     draws = [rng.integers(0, len(holds), len(holds)) for _ in range(1000)]
-    for name, figure in figures.items():
-        drawn = [
-            figure(probabilities[at], holds[at]) for at in draws if 0 < holds[at].sum() < len(at)
-        ]
-        low, high = np.percentile(drawn, [2.5, 97.5])
-        print(f"  {name:<32}{figure(probabilities, holds):6.3f}  [{low:.3f}, {high:.3f}]")
-
-
-def area(probabilities: np.ndarray, holds: np.ndarray) -> float:
-    """Return the area under the ROC curve."""
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(holds, probabilities))
+    drawn = [
+        right_refusals(chances[at], holds[at]) for at in draws if 0 < holds[at].sum() < len(at)
+    ]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    name = f"rightly refused, {ACCEPTED:.0%} wrongly"
+    print(f"  {name:<32}{right_refusals(chances, holds):6.3f}  [{low:.3f}, {high:.3f}]")
 
 
 def right_refusals(probabilities: np.ndarray, holds: np.ndarray) -> float:
     """Return the share refused of those without an answer where few of the others are."""
-    limit = np.quantile(probabilities[holds], 1 - LIKELY, method="lower")
+    limit = np.quantile(probabilities[holds], ACCEPTED, method="lower")
     return float(np.mean(probabilities[~holds] < limit))
 
 

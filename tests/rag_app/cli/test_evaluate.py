@@ -1,16 +1,19 @@
 """``rag-app eval`` on the command line."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatResult
 from typer.testing import CliRunner, Result
 
 from rag_app.cli import app
 from tests.rag_app.evaluation.sets import ANSWERS, PASSAGES, replying
 from tests.rag_app.index.hashing import HashingEmbeddings
-from tests.scripted import ScriptedChatModel
+from tests.scripted import JudgingChatModel, ScriptedChatModel
 
 
 @pytest.fixture
@@ -138,3 +141,94 @@ def test_drafts(model: ScriptedChatModel, home: Path) -> None:
     )
     ran(code=2)
     ran("mine.jsonl", *made, code=2)
+
+
+FACTS = {f"仓库{number}": f"{number}号仓库存放{number * 7}箱茶叶。" for number in range(1, 23)}
+
+
+@pytest.fixture
+def stores(home: Path) -> Path:
+    """Questions whose passage holds the answer, and as many near misses."""
+    rows: list[dict[str, Any]] = []
+    for number, (name, text) in enumerate(FACTS.items(), 1):
+        Path(f"{name}.txt").write_text(text, encoding="utf-8")
+        row = {"question": f"{number}号仓库存放多少箱茶叶？", "answer": f"{number * 7}箱"}
+        rows += [{**row, "document": f"{name}.txt"}]
+        rows += [{"question": f"{number}号仓库的茶叶多少钱？", "answerable": False}]
+    path = home / "stores.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    names = [f"{name}.txt" for name in FACTS]
+    assert CliRunner().invoke(app, ["index", *names]).exit_code == 0
+    return path
+
+
+def storekeeper(prompt: str) -> str:
+    """Reads the number of boxes out of the passage whatever is asked."""
+    found = re.search(r"存放(\d+箱)", prompt)
+    return found.group(1) if found else "资料中没有提到。"
+
+
+class KnowingModel(JudgingChatModel):
+    """Judges by what is asked, not always rightly."""
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **options: Any) -> ChatResult:
+        asked = messages[-1].text
+        number = int((re.search(r"(\d+)号仓库", asked.split("问题")[-1]) or [0, 0])[1])
+        odds = (3.0 if "多少箱" in asked else 2.0) - 0.3 * (number % 5)
+        self.judgements = [odds]
+        return super()._generate(messages, *args, **options)
+
+
+URL = "http://127.0.0.1:9/v1"
+
+
+def test_calibration(
+    model: ScriptedChatModel, stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAG_APP_THRESHOLD", "0.5")
+    llm = KnowingModel(replies=[storekeeper], judgements=[0.0])
+    monkeypatch.setattr("rag_app.models.llms.registry.load_llm", lambda _: llm)
+    asked = [str(stores), "--llm", URL, "--retriever", "lexical"]
+    before = figures(*asked)["figures"]["refusal"]
+    found = json.loads(ran(*asked, "--calibrate", "--predictions", "c.jsonl", "--json").stdout)
+    assert URL in found["model"]
+    assert found["weights"]["judgement"] > 0 > found["weights"]["unsupported"] - 1e-9
+    assert found["figures"]["wrongly refused"]["value"] <= 0.1
+    assert found["figures"]["rightly refused"]["count"] == len(FACTS)
+    after = figures(*asked)["figures"]["refusal"]
+    assert after["rightly refused"]["value"] > before["rightly refused"]["value"]
+    assert after["wrongly refused"]["value"] <= 0.05
+    answered = len(llm.prompts)
+    again = ran(*asked, "--calibrate", "--predictions", "c.jsonl")
+    assert "rightly refused" in again.stdout
+    assert len(llm.prompts) == answered
+    other = figures(str(stores), "--llm", URL, "--llm-name", "other", "--retriever", "lexical")
+    assert other["figures"]["refusal"] == before
+
+
+def test_calibration_without_log_probabilities(
+    model: ScriptedChatModel, stores: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = home / "elsewhere" / "kept.json"
+    monkeypatch.setenv("RAG_APP_CALIBRATIONS", str(kept))
+    model.replies = [lambda prompt: "五百箱" if "多少钱" in prompt else storekeeper(prompt)]
+    asked = [str(stores), "--llm", URL, "--retriever", "lexical"]
+    result = ran(*asked, "--calibrate")
+    assert "without its own judgement" in result.stderr
+    assert (
+        json.loads(kept.read_text(encoding="utf-8"))[f"openai {URL}"]["weights"]["judged"] is False
+    )
+    monkeypatch.setenv("RAG_APP_THRESHOLD", "0.5")
+    refusal = figures(*asked)["figures"]["refusal"]
+    assert refusal["rightly refused"]["value"] == 1.0
+    assert refusal["wrongly refused"]["value"] <= 0.05
+
+
+def test_what_can_not_be_calibrated(model: ScriptedChatModel, stores: Path, home: Path) -> None:
+    assert "20 of each" in ran(stores, "--calibrate", "--limit", "10", code=1).stderr
+    assert ran(stores, "--calibrate", "--retrieval-only", code=2)
+    assert model.prompts == []
+    (home / "calibrations.json").write_text('{"openai http://127.0.0.1:9/v1": []}')
+    message = ran(stores, "--llm", URL, code=1).stderr
+    assert "calibrations.json" in message
+    assert "delete it" in message

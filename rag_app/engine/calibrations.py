@@ -1,0 +1,107 @@
+"""Calibrations that ``rag-app eval --calibrate`` fitted, in one JSON file, by language model."""
+
+import hashlib
+import json
+import logging
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from rag_app.chains.confidence import Calibration
+from rag_app.engine.identity import files_stamp
+from rag_app.errors import ModelError, SettingsError
+from rag_app.models.llms.registry import resolve
+from rag_app.settings import Settings, home
+
+_log = logging.getLogger(__name__)
+
+
+def calibrations_file(settings: Settings) -> Path:
+    """Return where they lie: as the settings say, else in the home."""
+    return settings.calibrations or home() / "calibrations.json"
+
+
+def kept_calibration(settings: Settings) -> Calibration | None:
+    """Return what was fitted for the language model of settings, None where nothing was.
+
+    Nothing is either where the model's files have changed since.
+
+    Raises:
+        SettingsError: the file is damaged.
+    """
+    path = calibrations_file(settings)
+    if not path.exists():
+        return None
+    with suppress(ModelError):  # loading the model will say what is wrong
+        name, stamp = _model(settings)
+        if (row := _read(path).get(name)) is not None:
+            files, calibration = _entry(path, row)
+            if files == stamp:
+                return calibration
+            _log.warning("%s has changed since it was calibrated; run eval --calibrate again", name)
+    return None
+
+
+def keep_calibration(
+    settings: Settings, calibration: Calibration, about: dict[str, Any]
+) -> tuple[Path, str]:
+    """Keep what was fitted for the language model of settings; return the file and the model's key.
+
+    Args:
+        settings: That name the model.
+        calibration: What was fitted.
+        about: What it was fitted on and how well it does, for people.
+
+    Raises:
+        ModelError: there is no such model here.
+        SettingsError: the file is damaged or can't be written.
+    """
+    path = calibrations_file(settings)
+    name, stamp = _model(settings)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f"{path.name}.lock")):
+            rows = _read(path) if path.exists() else {}
+            rows[name] = {"files": stamp, "weights": asdict(calibration), **about}
+            new = path.with_name(f"{path.name}.new")
+            new.write_text(json.dumps(rows, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            new.replace(path)
+    except OSError as error:
+        msg = f"{path} can't be written ({error.strerror or error}); name another file"
+        raise SettingsError(msg) from error
+    return path, name
+
+
+def _model(settings: Settings) -> tuple[str, str]:
+    """Return what a language model is called, and what changes when its files do."""
+    backend, target = resolve(settings.llm)
+    options = [settings.llm_name, settings.lora, settings.quantize]
+    local = backend in ("llamacpp", "huggingface")
+    files = [target, *(settings.lora or "").split(",")] if local else []
+    stamps = [files_stamp(Path(file)) for file in files if file]
+    name = " ".join([backend, target, *(option for option in options if option)])
+    return name, hashlib.sha256("\n".join(stamps).encode()).hexdigest()[:16]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _entry(path: Path, row: Any) -> tuple[str, Calibration]:
+    try:
+        weights = {name: value for name, value in row["weights"].items() if name != "judged"}
+        numbers = {name: float(value) for name, value in weights.items()}
+        return row["files"], Calibration(**numbers, judged=bool(row["weights"]["judged"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> SettingsError:
+    msg = f"{path} holds no calibrations ({error}); delete it and run rag-app eval --calibrate"
+    return SettingsError(msg)
