@@ -32,6 +32,10 @@ _NAME = re.compile(
 _ORDINARY = re.compile(
     "[城超门上都股我本该各某此全在的]市|[全本该各某外我]省|村镇|[的在是为由和与或]..?"
 )
+_NO_NAME = re.compile(
+    "[我你您他她它这那本该此其哪谁何什为是有在从于对按除如怎几多当由被把将与和及或了还最每各某请若会以的]"
+)
+"""Characters of words that a question begins with where that is no name."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,8 @@ class Facts:
 def unmatched(question: str, text: str, document: str = "") -> frozenset[str]:
     """Return the numbers and names of a question that stand nowhere in a text.
 
-    A passage about another year, model or product than is asked about lacks them. Words of an
+    A passage about another year, model or product than is asked about lacks them, as it lacks the
+    name that a question begins with where it has another one before the same word. Words of an
     English question count where they hold a digit: others may be names that the text translates.
 
     Args:
@@ -106,6 +111,8 @@ def unmatched(question: str, text: str, document: str = "") -> frozenset[str]:
     Example:
         >>> sorted(unmatched("WM-900在2023年卖了多少台？", "WM-800在2023年卖了八台。"))
         ['wm-900']
+        >>> sorted(unmatched("临江图书馆有多少册书？", "临溪图书馆有三万册书。"))
+        ['临江']
     """
     asked, held = Facts.of(question), Facts.of(text)
     words = asked.words - held.all_words - Facts.of(document).all_words
@@ -113,7 +120,26 @@ def unmatched(question: str, text: str, document: str = "") -> frozenset[str]:
         words = frozenset(word for word in words if any(char.isdigit() for char in word))
     numerals = {numeral for numeral in asked.numerals - held.numerals if len(numeral) > 1}
     phrases = {phrase for phrase in asked.phrases if phrase not in held.letters}
-    return frozenset(words | (asked.numbers.keys() - held.numbers.keys()) | numerals | phrases)
+    numbers = asked.numbers.keys() - held.numbers.keys()
+    return frozenset(
+        words | numbers | numerals | phrases | _other_subject(question, text, document)
+    )
+
+
+def _other_subject(question: str, text: str, document: str) -> set[str]:
+    """Return the name that a question begins with if a text has others before the same word."""
+    letters = "".join(fold(f"{text}\n{document}").split())
+    beginning = fold(question.strip())[:5]
+    for length in (2, 3):
+        name, word = beginning[:length], beginning[length : length + 2]
+        if not re.fullmatch(rf"[{HAN}]{{{length + 2}}}", name + word) or _NO_NAME.search(
+            name + word
+        ):
+            continue
+        lacking = all(name[at : at + 2] not in letters for at in range(length - 1))
+        if lacking and re.search(f"[{HAN}]{word}", letters):
+            return {name}
+    return set()
 
 
 def plain_numbers(text: str) -> str:
