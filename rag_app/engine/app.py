@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from rag_app.engine import telemetry
 from rag_app.engine.resources import Given, Loading, Resources
 from rag_app.errors import DocumentError, QuestionError, SettingsError
 from rag_app.settings import RetrieverKind, Settings, load_settings
@@ -100,6 +101,7 @@ class RagApp:
             self._prompts = Prompts.of(self._prompts)
         self._sampling: dict[str, Any] = {}
         self._calibration: Calibration | None = None
+        telemetry.start()
 
     def __enter__(self) -> Self:
         return self

@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 import rag_app
-from rag_app.engine import RagApp
+from rag_app.engine import RagApp, telemetry
 from rag_app.server import errors, uploads
 from rag_app.server.connections import server_config
 from rag_app.server.index_registry import IndexRegistry
@@ -108,6 +108,10 @@ def create_app(
 
 def _middleware(access: Access, settings: Settings, metrics: Metrics) -> list[Middleware]:
     layers = [Middleware(RequestLogMiddleware, metrics=metrics)]
+    if tracer := telemetry.tracer():
+        from rag_app.server.middleware.telemetry import TelemetryMiddleware
+
+        layers.append(Middleware(TelemetryMiddleware, tracer=tracer))
     if access.origins:
         layers.append(
             Middleware(

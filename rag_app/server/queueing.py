@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextvars import copy_context
 from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, Request
@@ -237,7 +238,7 @@ class Queues:
         async def working() -> Result:
             loop = asyncio.get_running_loop()
             try:
-                return await loop.run_in_executor(thread, work, check)
+                return await loop.run_in_executor(thread, copy_context().run, work, check)
             finally:
                 gone.set()
 

@@ -181,9 +181,10 @@ def settle(folder: Path) -> None:
 def set_aside(folder: Path) -> Path:
     """Move an upload to where it is not indexed any more; return its new folder.
 
-    The files that are indexed already stay where they are.
+    The files that are indexed already stay where they are, and the next start looks at them again.
     """
     if folder.parent.name != INCOMING:
+        settle(folder)
         return folder
     kept = folder.parent.with_name(SET_ASIDE) / folder.name
     try:

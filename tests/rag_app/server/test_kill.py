@@ -188,3 +188,13 @@ uploads.save([("b.txt", Slow(b"b"))], Path(sys.argv[1]), 1000)
     assert uploads.waiting(tmp_path) == [adopted]
     assert uploads.adopt(tmp_path, own=False) == []
     assert uploads.adopt(tmp_path, own=True) == [adopted]
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_in_random_kills() -> None:
+    """Some rounds of the benchmark, which kills a thousand times."""
+    command = [sys.executable, "-m", "tests.benchmarks.server_kills", "--rounds", "5"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "nothing acknowledged was lost in 5 kills" in done.stdout
