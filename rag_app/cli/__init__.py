@@ -21,6 +21,7 @@ from rag_app.cli import (
     index,
     indexes,
     mcp,
+    reembed,
     serve,
     status,
     summarize,
@@ -64,6 +65,7 @@ app = typer.Typer(
 )
 app.callback()(root)
 app.command("index")(index.index)
+app.command("reembed")(reembed.reembed)
 app.command("watch")(watch.watch)
 app.command("ask")(ask.ask)
 app.command("summarize")(summarize.summarize)

@@ -229,6 +229,11 @@ class RagApp:
                     "chunk_overlap": meta.chunk_overlap,
                     "bytes": sum(file.stat().st_size for file in self.store.folder.iterdir()),
                 }
+                if staging := snapshot.staging():
+                    found["reembedding"] = (
+                        f"{staging.done:,} of {snapshot.count_chunks():,} passages, with "
+                        f"{staging.embedding}; to go on, run: rag-app reembed"
+                    )
                 if old := snapshot.count_outdated():
                     found["outdated"] = (
                         f"{old} documents, read by an earlier version; run: rag-app index PATH"
@@ -326,18 +331,30 @@ class RagApp:
             **options,
         )
 
-    def reembed(self, progress: Callable[[int, int], None] | None = None) -> int:
-        """Embed every passage again with the settings' embedding model; return how many.
+    def reembed(
+        self, progress: Callable[[int, int], None] | None = None, *, again: bool = True
+    ) -> int:
+        """Embed every passage again; return how many were.
+
+        The model is the one given or that of the settings, else that of a run that was
+        interrupted, else the index's own. The index can be asked and changed meanwhile.
 
         Args:
             progress: Called with the passages done and their number.
+            again: Embed them also where their vectors are the model's already.
 
         Raises:
             IndexStoreError: there is no index, or it can't be written.
+            ModelError: the embedding model is missing or damaged.
         """
         from rag_app.index.indexing.reembed import reembed
 
-        return reembed(self.store, self.embeddings, progress)
+        with self.store.read() as snapshot:
+            staging, meta = snapshot.staging(), snapshot.meta()
+        embeddings = self.resources.next_embeddings(staging)
+        if not (again or staging) and embeddings.fingerprint == meta.fingerprint:
+            return 0
+        return reembed(self.store, embeddings, progress)
 
     def documents(self) -> "list[DocumentRecord]":
         """Return what is indexed, by source.

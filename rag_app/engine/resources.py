@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rag_app.chains.rag import Retriever
     from rag_app.index.search.faiss_cache import FaissCache
+    from rag_app.index.store.records import Staging
     from rag_app.index.store.store import IndexStore
     from rag_app.models.embeddings.base import DocumentEmbeddings
     from rag_app.settings import RetrieverKind, Settings
@@ -157,7 +158,22 @@ class Resources:
         Raises:
             ModelError: it is missing or damaged.
         """
-        return self._once("embeddings", self._load_embeddings)
+        with self._guard:
+            self._follow_index()
+            return self._once("embeddings", self._load_embeddings)
+
+    def next_embeddings(self, staging: "Staging | None") -> "DocumentEmbeddings":
+        """Return the model with which an index is embedded again.
+
+        Args:
+            staging: What an interrupted run left.
+
+        Raises:
+            ModelError: it is missing or damaged.
+        """
+        if staging is None or not self._of_index:
+            return self.embeddings
+        return self.load_embeddings(staging.embedding)
 
     def load_embeddings(self, spec: str) -> "DocumentEmbeddings":
         """Return the embedding model that was given, whatever ``spec`` says, else that of it.
@@ -229,10 +245,26 @@ class Resources:
     @property
     def embedding_spec(self) -> str:
         """What the embedding model is called: by the settings, else by the index there is."""
-        if "embedding" not in self.settings.model_fields_set and self.store.exists():
+        if self._of_index and self.store.exists():
             with self.store.read() as snapshot:
                 return snapshot.meta().embedding
         return self.settings.embedding
+
+    @property
+    def _of_index(self) -> bool:
+        """Whether the embedding model is the index's own: no other is given or named."""
+        named = "embedding" in self.settings.model_fields_set
+        return self.given.embeddings is None and not named
+
+    def _follow_index(self) -> None:
+        """Forget the index's own model if its passages were embedded again with another."""
+        loaded = self._made.get("embeddings")
+        if loaded is None or not self._of_index or not self.store.exists():
+            return
+        with self.store.read() as snapshot:
+            meta = snapshot.meta()
+        if meta.embedding != loaded.name and meta.fingerprint != loaded.fingerprint:
+            del self._made["embeddings"]
 
     def _load_embeddings(self) -> "DocumentEmbeddings":
         return self.load_embeddings(self.embedding_spec)

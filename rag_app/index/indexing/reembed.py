@@ -1,27 +1,38 @@
 """Embedding the passages of an index again, with another model."""
 
-from collections.abc import Callable
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from langchain_core.embeddings import Embeddings
 
-from rag_app.index.store.records import IndexMeta
+from rag_app.errors import BusyIndexError
+from rag_app.index.search.faiss_cache import FaissCache
+from rag_app.index.store.connection import missing_index
+from rag_app.index.store.lock import WriterLock
+from rag_app.index.store.records import FORMAT, ChunkRecord, IndexMeta
 from rag_app.index.store.store import IndexStore
 from rag_app.index.store.terms import lexical_version
-from rag_app.models.embeddings.base import adapt, embed_by_length
+from rag_app.index.store.transaction import Transaction
+from rag_app.models.embeddings.base import DocumentEmbeddings, adapt, embed_by_length
 
 _BATCH = 256
-_STAGED_FOR = "staged_for"
+_PAUSE_SECONDS = 0.2
+"""Before a busy index is tried again."""
+
+Progress = Callable[[int, int], None]
+
+_log = logging.getLogger(__name__)
 
 
-def reembed(
-    store: IndexStore,
-    embeddings: Embeddings,
-    progress: Callable[[int, int], None] | None = None,
-) -> int:
-    """Give every chunk a vector of `embedding`, from the texts in the index.
+def reembed(store: IndexStore, embeddings: Embeddings, progress: Progress | None = None) -> int:
+    """Give every chunk a vector of `embeddings`, from the texts in the index.
 
-    New vectors are staged batch by batch and swapped in at once: readers have the old space until
-    then, and a run that was interrupted goes on where it stopped.
+    New vectors are staged batch by batch, and swapped in by one transaction: readers have the old
+    space until then, and a run that was interrupted goes on where it stopped. The index is locked
+    only while a batch is written: documents that come meanwhile, with vectors of the old model, are
+    embedded as well, and those that go are forgotten.
 
     Args:
         store: The index.
@@ -30,27 +41,68 @@ def reembed(
 
     Returns:
         The number of chunks embedded in this run.
+
+    Raises:
+        BusyIndexError: another run embeds the index again.
+        IndexStoreError: there is no index, or it can't be written; the old vectors serve on.
+        ModelError: see `embed_by_length`.
     """
-    done, embedding = 0, adapt(embeddings)
-    with store.locked():
-        with store.write() as transaction:
-            total, old = transaction.count_chunks(), transaction.meta()
-            wanted = f"{embedding.fingerprint}/{lexical_version()}"  # another text, another vector
-            if transaction.optional_value(_STAGED_FOR) != wanted:
-                transaction.drop_staged()
-                transaction.set_value(_STAGED_FOR, wanted)
-            waiting, staged = transaction.unstaged(_BATCH), transaction.count_staged()
-        while waiting:
-            vectors = embed_by_length(embedding, [chunk.embedded_text for chunk in waiting])
-            with store.write() as transaction:
-                transaction.stage_vectors([chunk.id for chunk in waiting], vectors)
-                staged += len(waiting)
+    if not store.exists():
+        raise missing_index(store.path)
+    embedding, done = adapt(embeddings), 0
+    with WriterLock(store.folder, 0, name="reembed", doing="embedded again").held():
+        with _writing(store) as transaction:
+            transaction.begin_staging(_space(embedding), embedding.name)
+        while not _swapped(store, embedding):
+            while waiting := _waiting(store):
+                vectors = embed_by_length(embedding, [chunk.embedded_text for chunk in waiting])
+                with _writing(store) as transaction:
+                    transaction.stage_vectors([chunk.id for chunk in waiting], vectors)
+                    staging, total = transaction.staging(), transaction.count_chunks()
                 done += len(waiting)
-                waiting = transaction.unstaged(_BATCH)
-            if progress is not None:
-                progress(staged, total)
-        with store.write() as transaction:
-            new = IndexMeta.of(embedding, old.chunk_size, old.chunk_overlap)
-            transaction.swap_vectors(new)
-            transaction.set_value(_STAGED_FOR, None)
+                if progress is not None and staging is not None:
+                    progress(staging.done, total)
+        FaissCache(store).refresh()
     return done
+
+
+def _space(embedding: DocumentEmbeddings) -> str:
+    """Return what staged vectors depend on: another text has another vector too."""
+    return f"{embedding.fingerprint}/{FORMAT}/{lexical_version()}"
+
+
+def _waiting(store: IndexStore) -> list[ChunkRecord]:
+    with store.read() as snapshot:
+        return snapshot.unstaged(_BATCH)
+
+
+def _swapped(store: IndexStore, embedding: DocumentEmbeddings) -> bool:
+    """Swap the vectors in if every chunk has one; return whether that was so."""
+    with _writing(store) as transaction:
+        if transaction.unstaged(1):
+            return False
+        old = transaction.meta()
+        transaction.swap_vectors(IndexMeta.of(embedding, old.chunk_size, old.chunk_overlap))
+    return True
+
+
+@contextmanager
+def _writing(store: IndexStore) -> Iterator[Transaction]:
+    """Give a transaction once nobody else writes the index, however long that is."""
+    with ExitStack() as stack:
+        _wait_for(store, stack)
+        yield stack.enter_context(store.write())
+
+
+def _wait_for(store: IndexStore, stack: ExitStack) -> None:
+    told = False
+    while True:
+        try:
+            stack.enter_context(store.locked())
+        except BusyIndexError as error:
+            if not told:
+                _log.warning("waiting: %s", error)
+            told = True
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return

@@ -175,6 +175,8 @@ class HybridRetriever(BaseRetriever):
         else:
             within = None if query.sources is None else {"source": query.sources}
             with self.vector_store.nearest(query.vector, pool, within) as found:
+                # All passages may have been embedded again since the question was.
+                self.store.check_embedding(self.vector_store.embedding, found[0])
                 yield found
 
     def _lexical(

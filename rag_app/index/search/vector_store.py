@@ -113,6 +113,8 @@ class FaissVectorStore(VectorStore):
         self.store.check_embedding(self.embedding)
         vectors = embed_by_length(self.embedding, [chunk.embedded_text for chunk in chunks])
         with self.store.write() as transaction:
+            # Its passages may have been embedded again meanwhile.
+            self.store.check_embedding(self.embedding, transaction)
             transaction.delete_chunks(transaction.ids_of(own))
             added = [
                 transaction.append_chunks(_document(chunk.source), [chunk], vectors[i : i + 1])[0]

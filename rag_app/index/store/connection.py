@@ -135,7 +135,7 @@ def wrong_dimension(embedding: str, wanted: int, found: int) -> EmbeddingMismatc
     """Return the error for vectors that can't be of the index's model, whatever it is called."""
     return EmbeddingMismatchError(
         f"the index was made with {embedding}, whose vectors have {wanted} numbers, and these have "
-        f"{found}: another model answers to its name; run: rag-app index --reembed"
+        f"{found}: another model answers to its name; run: rag-app reembed"
     )
 
 

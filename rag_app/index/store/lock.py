@@ -13,24 +13,27 @@ from filelock import FileLock, Timeout
 
 from rag_app.errors import BusyIndexError, IndexStoreError
 
-LOCK_NAME = "writer.lock"
-HOLDER_NAME = "writer.json"
-
 
 class WriterLock:
-    """The writer's lock of one index folder.
+    """The writer's lock of one index folder, or that of another kind of work on it.
 
     It excludes other threads and processes and is re-entrant within a thread. The operating
     system lets go of it when its holder dies, however it dies.
 
     Args:
         folder: the index.
-        timeout: seconds to wait for another writer.
+        timeout: seconds to wait for another holder.
+        name: of the lock's files.
+        doing: what is done to the index by its holder.
     """
 
-    def __init__(self, folder: Path, timeout: float) -> None:
+    def __init__(
+        self, folder: Path, timeout: float, *, name: str = "writer", doing: str = "written"
+    ) -> None:
         self._folder = folder
-        self._lock = FileLock(folder / LOCK_NAME, timeout=timeout)
+        self._holder = folder / f"{name}.json"
+        self._doing = doing
+        self._lock = FileLock(folder / f"{name}.lock", timeout=timeout)
 
     @contextmanager
     def held(self) -> Iterator[bool]:
@@ -48,7 +51,7 @@ class WriterLock:
         finally:
             if outermost:
                 with suppress(OSError):
-                    (self._folder / HOLDER_NAME).unlink()
+                    self._holder.unlink()
             self._lock.release()
 
     def _acquire(self) -> None:
@@ -63,18 +66,18 @@ class WriterLock:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": now}
         try:
-            (self._folder / HOLDER_NAME).write_text(json.dumps(holder), encoding="utf-8")
+            self._holder.write_text(json.dumps(holder), encoding="utf-8")
         except OSError as error:
             raise unwritable(self._folder, error) from error
 
     def _held_message(self) -> str:
         try:
-            text = (self._folder / HOLDER_NAME).read_text(encoding="utf-8")
-            holder = json.loads(text)
+            holder = json.loads(self._holder.read_text(encoding="utf-8"))
             who = f"process {holder['pid']} on {holder['host']} since {holder['since']}"
         except (OSError, ValueError, KeyError, TypeError):
             who = "another process"
-        return f"the index in {self._folder} is being written by {who}; try again when it is done"
+        what = f"the index in {self._folder} is being {self._doing}"
+        return f"{what} by {who}; try again when it is done"
 
 
 def unwritable(folder: Path, error: OSError) -> IndexStoreError:

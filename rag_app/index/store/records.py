@@ -34,6 +34,16 @@ class IndexMeta:
 
 
 @dataclass(frozen=True)
+class Staging:
+    """Vectors of another model that are made to take the place of those in force."""
+
+    embedding: str
+    """The other model's name."""
+    done: int
+    """Chunks that have one."""
+
+
+@dataclass(frozen=True)
 class Generation:
     """One committed state: a counter, and a random token that no other state ever has.
 

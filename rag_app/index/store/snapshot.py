@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag_app.index.store.connection import damaged
-from rag_app.index.store.records import ChunkRecord, DocumentRecord, Generation, IndexMeta
+from rag_app.index.store.records import (
+    ChunkRecord,
+    DocumentRecord,
+    Generation,
+    IndexMeta,
+    Staging,
+)
 from rag_app.index.store.schema import has_notes
 from rag_app.index.store.terms import is_prefix, match_expression
 
@@ -21,6 +27,9 @@ if TYPE_CHECKING:  # an index is listed and described without them
 
 COUNTED = "counted"
 """Key of the meta table: a generation's number, its documents, its chunks."""
+STAGED_FOR, STAGED_EMBEDDING, STAGED = "staged_for", "staged_embedding", "staged"
+"""Keys of the meta table: of the model of staged vectors its vector space and name, and how many
+there are."""
 
 _DOCUMENTS = """
 SELECT source, content_hash, settings, loader, encoding, size, characters, indexed_at, {notes},
@@ -255,6 +264,20 @@ class Snapshot:
         batches = self.vectors(np.array(sorted(ids), np.int64))
         rows = (zip(found.tolist(), vectors, strict=True) for found, vectors in batches)
         return dict(chain.from_iterable(rows))
+
+    def staging(self) -> Staging | None:
+        """Return what is noted of staged vectors, None if there are none in the making."""
+        name = self.optional_value(STAGED_EMBEDDING)
+        return None if name is None else Staging(name, int(self.optional_value(STAGED) or 0))
+
+    def unstaged(self, limit: int) -> list[ChunkRecord]:
+        """Return chunks that have no staged vector yet."""
+        # They are staged by ascending id, and later chunks have higher ones.
+        query = (
+            "SELECT id FROM chunks WHERE id > (SELECT coalesce(max(chunk_id), 0) FROM "
+            "staged_vectors) ORDER BY id LIMIT ?"
+        )
+        return self.chunks([row[0] for row in self._connection.execute(query, (limit,))])
 
     def search_terms(
         self, expression: str, limit: int, sources: Collection[str] | None = None

@@ -114,14 +114,23 @@ class IndexStore:
                     connection.execute("ROLLBACK")
                 raise
 
-    def check_embedding(self, embedding: "DocumentEmbeddings") -> None:
+    def check_embedding(
+        self, embedding: "DocumentEmbeddings", snapshot: Snapshot | None = None
+    ) -> None:
         """Make sure that vectors of `embedding` can be compared with the index's.
+
+        Args:
+            embedding: The model.
+            snapshot: The state of the index; by default the latest.
 
         Raises:
             EmbeddingMismatchError: the index was made with another model.
         """
-        with self.read() as snapshot:
-            meta = snapshot.meta()
+        if snapshot is None:
+            with self.read() as latest:
+                self.check_embedding(embedding, latest)
+            return
+        meta = snapshot.meta()
         # The fingerprint settles the dimension too, which a model may have to be loaded to tell.
         if meta.fingerprint == embedding.fingerprint:
             return
@@ -131,7 +140,7 @@ class IndexStore:
         msg = (
             f"the index in {self.folder} was made with embedding model {meta.embedding}, not "
             f"{named}; use --embedding {meta.embedding}, or embed its passages again: "
-            f"rag-app index --reembed --embedding {embedding.name}"
+            f"rag-app reembed --embedding {embedding.name}"
         )
         raise EmbeddingMismatchError(msg)
 

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 from rag_app.index.store.connection import wrong_dimension
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.schema import has_notes, meta_rows
-from rag_app.index.store.snapshot import COUNTED, Snapshot
+from rag_app.index.store.snapshot import (
+    COUNTED,
+    STAGED,
+    STAGED_EMBEDDING,
+    STAGED_FOR,
+    Snapshot,
+)
 from rag_app.index.store.terms import document_terms, lexical_version
 
 if TYPE_CHECKING:
@@ -111,6 +117,10 @@ class Transaction(Snapshot):
             "DELETE FROM chunks WHERE id = ?", ((chunk.id,) for chunk in chunks)
         )
         self._chunks_now -= max(cursor.rowcount, 0)
+        cursor = self._connection.executemany(
+            "DELETE FROM staged_vectors WHERE chunk_id = ?", ((chunk.id,) for chunk in chunks)
+        )
+        self._count_staged(-max(cursor.rowcount, 0))
         return len(chunks)
 
     def delete_empty_documents(self) -> None:
@@ -132,31 +142,30 @@ class Transaction(Snapshot):
         if value is not None:
             self._connection.execute("INSERT INTO meta VALUES (?, ?)", (key, value))
 
-    def unstaged(self, limit: int) -> list[ChunkRecord]:
-        """Return chunks that have no staged vector yet."""
-        # They are staged by ascending id, and later chunks have higher ones.
-        query = (
-            "SELECT id FROM chunks WHERE id > (SELECT coalesce(max(chunk_id), 0) FROM "
-            "staged_vectors) ORDER BY id LIMIT ?"
-        )
-        return self.chunks([row[0] for row in self._connection.execute(query, (limit,))])
+    def begin_staging(self, space: str, embedding: str) -> None:
+        """Get ready for vectors of another model; those that are staged for it already stay.
+
+        Args:
+            space: What tells its vectors from those of others.
+            embedding: Its name.
+        """
+        if self.optional_value(STAGED_FOR) != space:
+            self._connection.execute("DELETE FROM staged_vectors")
+        self.set_value(STAGED_FOR, space)
+        self.set_value(STAGED_EMBEDDING, embedding)
+        [count] = self._connection.execute("SELECT count(*) FROM staged_vectors").fetchone()
+        self.set_value(STAGED, str(count))
 
     def stage_vectors(self, ids: Sequence[int], vectors: "FloatArray") -> None:
-        """Keep new vectors until :meth:`swap_vectors`."""
+        """Keep new vectors until :meth:`swap_vectors`; those of chunks that are gone are not."""
         import numpy as np
 
         rows = zip(ids, np.ascontiguousarray(vectors, "<f4"), strict=True)
-        self._connection.executemany(
-            "INSERT INTO staged_vectors VALUES (?, ?)", ((i, row.tobytes()) for i, row in rows)
+        cursor = self._connection.executemany(
+            "INSERT INTO staged_vectors SELECT id, ? FROM chunks WHERE id = ?",
+            ((row.tobytes(), i) for i, row in rows),
         )
-
-    def count_staged(self) -> int:
-        """Return how many chunks have a staged vector."""
-        return int(self._connection.execute("SELECT count(*) FROM staged_vectors").fetchone()[0])
-
-    def drop_staged(self) -> None:
-        """Forget the staged vectors."""
-        self._connection.execute("DELETE FROM staged_vectors")
+        self._count_staged(max(cursor.rowcount, 0))
 
     def swap_vectors(self, meta: IndexMeta) -> None:
         """Put the staged vectors, one for every chunk, in the place of those in force."""
@@ -164,9 +173,15 @@ class Transaction(Snapshot):
             "UPDATE chunks SET vector = "
             "(SELECT vector FROM staged_vectors WHERE chunk_id = chunks.id)"
         )
-        self.drop_staged()
+        self._connection.execute("DELETE FROM staged_vectors")
+        for key in (STAGED_FOR, STAGED_EMBEDDING, STAGED):
+            self.set_value(key, None)
         self.set_meta(meta)
         self.set_value("space", uuid.uuid4().hex)
+
+    def _count_staged(self, more: int) -> None:
+        if more and (staging := self.staging()):
+            self.set_value(STAGED, str(staging.done + more))
 
     def bump(self) -> None:
         """Give the state its generation, just before it is committed."""

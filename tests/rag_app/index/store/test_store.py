@@ -150,7 +150,9 @@ def test_a_missing_index_names_the_command(tmp_path):
 
 def test_another_model_is_refused_with_both_ways_out(store: IndexStore):
     store.check_embedding(HashingEmbeddings())
-    with pytest.raises(EmbeddingMismatchError, match=r"--embedding hashing, or .*--reembed"):
+    with pytest.raises(
+        EmbeddingMismatchError, match=r"--embedding hashing, or .*rag-app reembed --embedding"
+    ):
         store.check_embedding(HashingEmbeddings(salt="2"))
     same_name = HashingEmbeddings()
     same_name.fingerprint = "trained on"
