@@ -56,6 +56,11 @@ _ESCAPE = re.compile(rb"\\u[0-9a-fA-F]{4}")
 """A character of JSON, which is damaged where it can't be parsed."""
 _EMBEDDED = re.compile(r"\bdata:[\w.+-]+/[\w.+-]+(?:;[\w=.-]+)*;base64,[A-Za-z0-9+/]{40,}={0,2}")
 """A file in a URL (RFC 2397), as pictures are in Markdown."""
+_ARMOR = re.compile(
+    r"^-----BEGIN ([A-Z0-9 ]+)-----\n(?:[\w-]+: .*\n|\n|[A-Za-z0-9+/=]+\n)+-----END \1-----$",
+    re.MULTILINE,
+)
+"""What is encrypted, signed or a key, in base64 (RFC 7468, RFC 9580)."""
 _WITH_ENCODING = {"ipynb", "json", "xml"}
 _LEGACY = {"doc", "xls", "ppt"}
 _WHAT = {
@@ -207,6 +212,8 @@ def _text(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedT
     notes = _damage(text, data)
     text, embedded = _EMBEDDED.subn("", clean(text))
     notes += [f"{embedded} embedded files were not read"] if embedded else []
+    text, coded = _ARMOR.subn("", text)
+    notes += [f"{coded} keys or encrypted texts were not read"] if coded else []
     if kind == "markdown":
         from rag_app.documents.web.html import without_markdown_comments
 

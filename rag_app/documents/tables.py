@@ -11,6 +11,18 @@ from itertools import groupby, pairwise
 
 Row = Sequence[str]
 
+
+class Covered(str):
+    """The text of a merged cell in a cell that it covers beside it, which rows without a head skip.
+
+    Example:
+        >>> list(table_lines([["姓名", "性别", Covered("性别")], ["李白", "男", Covered("男")]]))
+        ['姓名 | 性别', '李白 | 男']
+    """
+
+    __slots__ = ()
+
+
 _VALUE = re.compile(
     r"[-+(−]?\s*[¥￥$€£]?\s*\d[\d.,:/\-–%‰\s年月日号时分秒]*(?:[元万亿%‰)]|e[-+]?\d+)?",
     re.IGNORECASE,
@@ -218,6 +230,7 @@ def _pairs(row: Row) -> list[tuple[str, str]]:
 
 def _plain_lines(rows: Sequence[Row]) -> Iterator[str]:
     """Yield rows that no head names: pairs of a form, or values side by side."""
+    rows = [[cell for cell in row if not isinstance(cell, Covered)] for row in rows]
     form = _is_form(rows)
     for row in rows:
         if form:
@@ -247,4 +260,10 @@ def _values(row: Row) -> list[str]:
 
 
 def _flat(cell: str) -> str:
-    return " ".join(cell.split())
+    text = " ".join(cell.split())
+    return Covered(text) if isinstance(cell, Covered) else text
+
+
+def spanned(text: str, columns: int) -> list[str]:
+    """Return the cells of a merged one that covers so many columns."""
+    return [text, *[Covered(text)] * (columns - 1)]

@@ -16,7 +16,7 @@ from rag_app.documents.office.drawings import drawing_lines
 from rag_app.documents.office.equations import equation_text
 from rag_app.documents.office.numbering import Numbering
 from rag_app.documents.office.package import Element, Package, choice, tag, unread_notes, value
-from rag_app.documents.tables import table_lines
+from rag_app.documents.tables import spanned, table_lines
 from rag_app.documents.text import SYMBOLS, clean, one_blank_line
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ class _Document:
                 if merged is not None and value(merged) != "restart":
                     text = above.get(len(cells), text)
                 above[len(cells)] = text
-                cells += [text] * max(1, min(int(span or 1), 1000))
+                cells += spanned(text, max(1, min(int(span or 1), 1000)))
             rows.append(cells)
         if rows and max(map(len, rows)) == 1:  # a frame
             yield from (row[0] for row in rows if row and row[0])

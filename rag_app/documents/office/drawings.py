@@ -6,7 +6,7 @@ from contextlib import suppress
 from lxml.etree import XMLSyntaxError
 
 from rag_app.documents.office.number_format import as_shown
-from rag_app.documents.office.package import Element, tag
+from rag_app.documents.office.package import Element, tag, unescaped
 
 _SERIES = "{*}plotArea//{*}ser"  # codespell:ignore ser
 _MOST_POINTS = 10_000
@@ -108,7 +108,7 @@ def _points(part: Element | None) -> dict[int, str]:
             text = str((point.text if cell is None else cell.text) or "")
             index = str(point.get("idx") or "")
             if index.isdecimal() and int(index) < _MOST_POINTS:
-                own[int(index)] = _shown(text, str(point.get("formatCode") or usual))
+                own[int(index)] = _shown(unescaped(text), str(point.get("formatCode") or usual))
         found = _joined(found, own)
     return found
 

@@ -2,6 +2,9 @@
 
 from rag_app.documents.office.package import Element, tag
 
+_OPEN, _CLOSE = "\ue000", "\ue001"
+"""Stand for braces, which the converter would take for text."""
+_COMPOUND = {tag("m:f"), tag("m:sSup"), tag("m:sSub"), tag("m:nary")}
 _PARTS = ("f", "d", "acc", "bar", "func", "groupChr", "m", "nary", "rad", "eqArr")
 
 
@@ -20,7 +23,11 @@ def equation_text(item: Element) -> str:
         ]
     except Exception:  # of a converter that knows most of the format; the characters are there
         parts = ["".join(str(text) for text in item.itertext())]
-    return "".join(f"${part.strip()}$" for part in parts)
+    return " ".join(f"${_grouped(part)}$" for part in parts)
+
+
+def _grouped(equation: str) -> str:
+    return equation.translate({ord(_OPEN): "{", ord(_CLOSE): "}"}).strip()
 
 
 def _complete(equation: Element) -> Element:
@@ -31,4 +38,14 @@ def _complete(equation: Element) -> Element:
         for part in equation.iter(tag(f"m:{name}")):
             if part.find(tag(f"m:{name}Pr")) is None:
                 part.insert(0, etree.Element(tag(f"m:{name}Pr")))
+    for properties in equation.iter(tag("m:naryPr")):
+        if properties.find(tag("m:chr")) is None:
+            etree.SubElement(properties, tag("m:chr")).set(tag("m:val"), "∫")
+    for name in ("sSup", "sSub", "sSubSup"):
+        for base in equation.iterfind(f".//{tag(f'm:{name}')}/{tag('m:e')}"):
+            if any(item.tag in _COMPOUND for item in base):  # else the index is of its last part
+                for at, mark in ((0, _OPEN), (len(base) + 1, _CLOSE)):
+                    run = etree.Element(tag("m:r"))
+                    etree.SubElement(run, tag("m:t")).text = mark
+                    base.insert(at, run)
     return equation

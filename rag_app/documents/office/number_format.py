@@ -163,6 +163,8 @@ def _moment(value: datetime | date | time, number_format: str) -> str:
             shown.append(names[moment.hour >= 12])
         elif token["letters"]:
             shown.append(_part(moment, token["letters"].lower(), _is_minute(tokens, at), half))
+        elif token["number"]:  # of a second
+            shown.append(f"{moment.microsecond:06}"[: len(token["number"].lstrip("."))])
         else:
             shown.append(_literal(token))
     return "".join(shown).strip()

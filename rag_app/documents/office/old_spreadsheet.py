@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.number_format import as_shown
-from rag_app.documents.tables import table_lines
+from rag_app.documents.tables import spanned, table_lines
 from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
 
@@ -43,7 +43,7 @@ def read_xls(data: bytes, name: str) -> ExtractedText:
     parts = [
         f"## {' '.join(sheet.name.split())}\n\n" + "\n".join(lines)
         for sheet in visible
-        if (lines := list(table_lines(_rows(book, sheet))))
+        if (lines := _lines(book, sheet))
     ]
     hidden = book.nsheets - len(visible)
     notes = [f"{hidden} hidden sheets were left out"] if hidden else []
@@ -64,6 +64,20 @@ def _records(data: bytes) -> bytes:
     return data
 
 
+def _lines(book: "Book", sheet: "Sheet") -> list[str]:
+    """Return a sheet's rows, and its comments, each with its cell and what stands there."""
+    from xlrd.formula import cellname
+
+    rows = _rows(book, sheet)
+    comments = []
+    for (row, column), note in sorted(sheet.cell_note_map.items()):
+        there = row < len(rows) and column < len(rows[row])
+        place = f"{cellname(row, column)} {rows[row][column] if there else ''}".strip()
+        if text := " ".join(str(note.text).split()):
+            comments.append(f"> 批注（{place}）: {text}")
+    return [*table_lines(rows), *comments]
+
+
 def _rows(book: "Book", sheet: "Sheet") -> list[list[str]]:
     rows = [[_shown(book, cell) for cell in sheet.row(at)] for at in range(sheet.nrows)]
     merged = 0
@@ -74,7 +88,7 @@ def _rows(book: "Book", sheet: "Sheet") -> list[list[str]]:
             continue
         for row in rows[top:bottom]:
             row.extend([""] * (right - len(row)))
-            row[left:right] = [text] * (right - left)
+            row[left:right] = spanned(text, right - left)
     return rows
 
 
@@ -94,7 +108,8 @@ def _format(book: "Book", cell: "Cell") -> str:
     if cell.xf_index is None or cell.xf_index >= len(book.xf_list):
         return "General"
     key = book.xf_list[cell.xf_index].format_key
-    return str(book.format_map[key].format_str) if key in book.format_map else "General"
+    found = book.format_map.get(key)
+    return str((found and found.format_str) or "General")
 
 
 def _moment(book: "Book", cell: "Cell", number_format: str) -> object:

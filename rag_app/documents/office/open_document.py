@@ -10,7 +10,7 @@ from lxml import etree
 from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.numbering import numeral
-from rag_app.documents.tables import table_lines
+from rag_app.documents.tables import Covered, table_lines
 from rag_app.documents.text import clean, join_pages, one_blank_line, shown
 from rag_app.errors import DocumentError
 
@@ -269,7 +269,7 @@ class _Reader:
                 for _ in range(min(times, _MAX_SPAN)):
                     if beside[0]:
                         beside = (beside[0] - 1, beside[1])
-                        cells.append(beside[1])
+                        cells.append(Covered(beside[1]))
                         continue
                     left, text = below.pop(len(cells), (0, ""))
                     if left > 1:

@@ -1,6 +1,7 @@
 """Parts of an Office file (ECMA-376, part 2): XML trees, and what they refer to."""
 
 import posixpath
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -33,6 +34,7 @@ _STRICT_NAMES = {
     _STRICT + b"drawingml/diagram": _NAMES["dgm"].encode(),
 }
 Element = etree._Element
+_ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
 @cache
@@ -45,6 +47,16 @@ def tag(name: str) -> str:
 def value(element: Element | None, name: str = "w:val") -> str | None:
     """Return an attribute, None where the element or the attribute is missing."""
     return None if element is None else element.get(tag(name))
+
+
+def unescaped(text: str) -> str:
+    r"""Return text without the escapes of characters that XML can't hold (ECMA-376, 22.9.2.19).
+
+    Example:
+        >>> unescaped("一_x000D_\n二_x005F_x000D_")
+        '一\r\n二_x000D_'
+    """
+    return _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), text) if "_x" in text else text
 
 
 def unread_notes(unread: Mapping[str, int]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag_app.documents.archive import check_archive
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.office.drawings import drawing_lines
+from rag_app.documents.office.drawings import drawing_lines, shape_text
 from rag_app.documents.office.equations import equation_text
 from rag_app.documents.office.package import (
     Element,
@@ -18,10 +18,11 @@ from rag_app.documents.office.package import (
     parsed,
     rewritten,
     tag,
+    unescaped,
     unread_notes,
     without_fallbacks,
 )
-from rag_app.documents.tables import table_lines
+from rag_app.documents.tables import spanned, table_lines
 from rag_app.documents.text import clean, join_pages, one_blank_line
 
 if TYPE_CHECKING:
@@ -90,10 +91,34 @@ def _slide_lines(slide: "Slide", reading: _Reading) -> Iterator[str]:
     for shape in _ordered(slide.shapes):
         if shape.shape_id != own:
             yield from _shape_lines(shape, reading, 0)
+    yield from _comments(slide)
     if slide.has_notes_slide and (frame := slide.notes_slide.notes_text_frame) is not None:
         text = frame.text.strip()
         if text:
             yield f"### Notes\n\n{text}"
+
+
+def _comments(slide: "Slide") -> Iterator[str]:
+    """Yield the comments on a slide: the older kind, and discussions (MS-PPTX, 2.1.5)."""
+    authors = _authors(slide)
+    for relation in slide.part.rels.values():
+        if relation.is_external or not relation.reltype.endswith("/comments"):
+            continue
+        for comment in parsed(relation.target_part.blob).iter("{*}cm", "{*}reply"):
+            body = comment.find("{*}txBody")
+            text = comment.findtext("{*}text") if body is None else shape_text(body)
+            author = authors.get(str(comment.get("authorId")), "")
+            if text := " ".join((text or "").split()):
+                yield f"> 批注{f'（{author}）' if author else ''}: {text}"
+
+
+def _authors(slide: "Slide") -> dict[str, str]:
+    found = {}
+    for relation in slide.part.package.presentation_part.rels.values():
+        if relation.reltype.endswith(("/commentAuthors", "/authors")) and not relation.is_external:
+            for author in parsed(relation.target_part.blob):
+                found[str(author.get("id"))] = str(author.get("name") or "")
+    return found
 
 
 def _ordered(shapes: Any) -> list[Any]:
@@ -164,7 +189,7 @@ def _piece(element: Any) -> str:
         return ""
     if (equation := next(element.iter(tag("m:oMathPara"), tag("m:oMath")), None)) is not None:
         return equation_text(equation)
-    return "".join(str(item.text or "") for item in element.iter(tag("a:t")))
+    return "".join(unescaped(str(item.text or "")) for item in element.iter(tag("a:t")))
 
 
 def _table_rows(table: Any) -> list[list[str]]:
@@ -174,6 +199,8 @@ def _table_rows(table: Any) -> list[list[str]]:
         for column, cell in enumerate(row.cells):
             if cell.is_merge_origin:
                 for down in range(cell.span_height):
-                    for across in range(cell.span_width):
-                        rows[number + down][column + across] = rows[number][column]
+                    at = rows[number + down]
+                    at[column : column + cell.span_width] = spanned(
+                        rows[number][column], cell.span_width
+                    )
     return rows

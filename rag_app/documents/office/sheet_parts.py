@@ -1,5 +1,6 @@
 """What lies on the sheets of a workbook besides cells: text boxes, charts, pictures, comments."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,6 +13,10 @@ from rag_app.documents.office.package import Element, Package, tag, without_fall
 
 if TYPE_CHECKING:
     from rag_app.documents.pdf.reader import ReadPicture
+
+_IN_CELLS = "xl/cellimages.xml"
+"""WPS's, of pictures that cells hold."""
+_PICTURE_ID = re.compile(r'"(ID_\w+)"')
 
 
 class SheetParts:
@@ -27,6 +32,7 @@ class SheetParts:
         self._read_picture = read_picture
         self._sheets = dict(self._named())
         self._people: dict[str, str] | None = None
+        self._in_cells: dict[str, str] | None = None
         self.unread: Counter[str] = Counter()
         """What was found on the sheets and not read, and how often."""
 
@@ -55,6 +61,32 @@ class SheetParts:
             if (text := " ".join(str(entry.findtext("{*}text") or "").split()))
         ]
 
+    def in_cell(self, formula: str) -> str:
+        """Return the text in the picture that a cell of WPS's holds by ``=DISPIMG("ID_…",1)``."""
+        if self._in_cells is None:
+            self._in_cells = {
+                str(named.get("name")): str(blip.get(tag("r:embed")))
+                for picture in self._pictures()
+                for named in picture.iter("{*}cNvPr")
+                for blip in picture.iter(tag("a:blip"))
+            }
+        key = self._in_cells.get((_PICTURE_ID.findall(formula) or [""])[0], "")
+        return " ".join(self._read(self._package.targets(_IN_CELLS).get(key, "")))
+
+    def _pictures(self) -> Iterator[Element]:
+        root = self._tree(_IN_CELLS)
+        yield from () if root is None else root.iter("{*}pic")
+
+    def _read(self, part: str) -> list[str]:
+        """Return the lines in a picture, or count it."""
+        if self._read_picture is None:
+            self.unread["pictures"] += 1
+            return []
+        from rag_app.documents.ocr import picture_lines
+
+        data = self._package.bytes_of(part)
+        return picture_lines(data, self._read_picture) if data else []
+
     def _named(self) -> Iterator[tuple[str, str]]:
         book = self._package.main("officeDocument") or "xl/workbook.xml"
         targets = self._package.targets(book)
@@ -82,12 +114,7 @@ class SheetParts:
         if drawn is None and anchor.find(".//{*}chart") is not None:
             self.unread["charts"] += 1
         for picture in anchor.iter(tag("a:blip")):
-            if self._read_picture is None:
-                self.unread["pictures"] += 1
-            elif data := self._package.bytes_of(targets.get(str(picture.get(tag("r:embed"))), "")):
-                from rag_app.documents.ocr import picture_lines
-
-                yield from picture_lines(data, self._read_picture)
+            yield from self._read(targets.get(str(picture.get(tag("r:embed"))), ""))
 
     def _author(self, entry: Element) -> str:
         if self._people is None:

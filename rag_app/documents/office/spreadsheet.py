@@ -15,14 +15,21 @@ from typing import TYPE_CHECKING
 from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.number_format import as_shown
-from rag_app.documents.office.package import Package, is_strict, rewritten, unread_notes
+from rag_app.documents.office.package import (
+    Package,
+    is_strict,
+    rewritten,
+    unescaped,
+    unread_notes,
+)
 from rag_app.documents.office.sheet_parts import SheetParts
-from rag_app.documents.tables import table_lines
+from rag_app.documents.tables import Covered, table_lines
 from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
+    from openpyxl.cell import Cell
     from openpyxl.worksheet.worksheet import Worksheet
 
     from rag_app.documents.pdf.reader import ReadPicture
@@ -64,7 +71,7 @@ def read_xlsx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
                 hidden["sheets"] += 1
                 continue
             rows = []
-            for row in _rows(sheet, hidden):
+            for row in _rows(sheet, hidden, drawn):
                 room -= len(row) + 1
                 if room < 0:
                     msg = f"{shown(name)} has more than {MAX_CELLS:,} cells; save the part needed"
@@ -134,17 +141,15 @@ def _comments(sheet: "Worksheet", entries: Sequence[tuple[str, str, str]]) -> It
     """
     if hasattr(sheet, "reset_dimensions"):  # those are not read row by row
         return
-    for row in sheet.iter_rows():
-        for cell in row:
-            if not cell.comment:
-                continue
-            value = as_shown(cell.value, cell.number_format or "General")
-            said = [entry[1:] for entry in entries if entry[0] == cell.coordinate]
-            for author, text in said or [("", " ".join(cell.comment.text.split()))]:
-                place = " ".join(filter(None, [cell.coordinate, value]))
-                by = f"，{author}" if author else ""
-                if text:
-                    yield f"> 批注（{place}{by}）: {text}"
+    for _, cell in sorted(sheet._cells.items()):
+        if not cell.comment:
+            continue
+        said = [entry[1:] for entry in entries if entry[0] == cell.coordinate]
+        for author, text in said or [("", " ".join(cell.comment.text.split()))]:
+            place = " ".join(filter(None, [cell.coordinate, _shown(cell)]))
+            by = f"，{author}" if author else ""
+            if text:
+                yield f"> 批注（{place}{by}）: {text}"
 
 
 def _uncalculated(data: bytes) -> int:
@@ -157,7 +162,7 @@ def _uncalculated(data: bytes) -> int:
         )
 
 
-def _rows(sheet: "Worksheet", hidden: Counter[str]) -> Iterator[list[str]]:
+def _rows(sheet: "Worksheet", hidden: Counter[str], drawn: SheetParts) -> Iterator[list[str]]:
     """Yield the rows of a sheet as shown; a merged cell's value stands in each cell it covers."""
     merged = _merged(sheet)
     rows: Container[int] = ()
@@ -167,12 +172,9 @@ def _rows(sheet: "Worksheet", hidden: Counter[str]) -> Iterator[list[str]]:
     else:
         rows, columns = _hidden_rows(sheet), _hidden_columns(sheet)
     left_out = set()
-    for number, row in enumerate(sheet.iter_rows(), 1):
-        cells = [
-            merged.get((number, column))
-            or as_shown(cell.value, getattr(cell, "number_format", None) or "General")
-            for column, cell in enumerate(row, 1)
-        ]
+    for number, row in _cells(sheet):
+        cells = [merged.get((number, column)) or _shown(cell) for column, cell in enumerate(row, 1)]
+        cells = [drawn.in_cell(text) if "DISPIMG(" in text else text for text in cells]
         if number in rows:
             hidden.update(["rows"] if any(cells) else [])
             continue
@@ -180,6 +182,32 @@ def _rows(sheet: "Worksheet", hidden: Counter[str]) -> Iterator[list[str]]:
         yield [cell for at, cell in enumerate(cells, 1) if at not in columns]
     if left_out:
         hidden["columns"] += len(left_out)
+
+
+def _cells(sheet: "Worksheet") -> Iterator[tuple[int, Sequence["Cell | None"]]]:
+    """Yield the rows with their numbers, of several empty ones between others one."""
+    if hasattr(sheet, "reset_dimensions"):
+        yield from enumerate(sheet.iter_rows(), 1)
+        return
+    from openpyxl.cell import MergedCell
+
+    rows: dict[int, dict[int, Cell]] = {}
+    for (number, column), cell in sorted(sheet._cells.items()):  # others would be made, a million
+        if cell.value is not None or isinstance(cell, MergedCell):
+            rows.setdefault(number, {})[column] = cell
+    before = 0
+    for number, cells in rows.items():
+        if number > before + 1:
+            yield before + 1, ()
+        yield number, [cells.get(column) for column in range(1, max(cells) + 1)]
+        before = number
+
+
+def _shown(cell: "Cell | None") -> str:
+    if cell is None:
+        return ""
+    text = as_shown(cell.value, getattr(cell, "number_format", None) or "General")
+    return unescaped(text)
 
 
 def _hidden_rows(sheet: "Worksheet") -> set[int]:
@@ -215,7 +243,7 @@ def _merged(sheet: "Worksheet") -> dict[tuple[int, int], str]:
         if cells.size["rows"] * cells.size["columns"] + len(found) > _MAX_MERGED:
             continue
         first = sheet.cell(cells.min_row, cells.min_col)
-        text = as_shown(first.value, first.number_format or "General")
+        text = _shown(first)
         for row, column in cells.cells:
-            found[row, column] = text
+            found[row, column] = text if column == cells.min_col else Covered(text)
     return found

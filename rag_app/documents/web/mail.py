@@ -1,5 +1,6 @@
 """Mails (RFC 5322) and web archives (RFC 2557) → Markdown."""
 
+import codecs
 import re
 from collections.abc import Iterator
 from email import policy
@@ -63,6 +64,8 @@ def mail_text(subject: str, fields: list[tuple[str, str]], body: str) -> str:
 
 
 def _parsed(data: bytes) -> Message:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # a mail pasted into an editor
+        data = data.decode("utf-16", "replace").encode()
     # Not the newer policies: they put U+FFFD for headers in GBK that are not encoded.
     return BytesParser(policy=policy.compat32).parsebytes(data.lstrip(b"\xef\xbb\xbf\r\n"))
 

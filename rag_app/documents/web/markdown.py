@@ -6,7 +6,7 @@ from itertools import pairwise
 from bs4.element import NavigableString, PreformattedString, Tag
 from markdownify import MarkdownConverter
 
-from rag_app.documents.tables import table_lines
+from rag_app.documents.tables import spanned, table_lines
 
 _BLOCKS = {"br", "p", "div", "li", "ul", "ol", "dt", "dd", "pre", "table", "tr", "td", "th", "hr"}
 _CELLS = ["td", "th"]
@@ -76,10 +76,10 @@ def table_rows(table: Tag) -> list[list[str]]:
         # A cell that is not closed holds the next one.
         found = [cell for cell in row.find_all(_CELLS) if cell.find_parent("tr") is row]
         for cell in _labels_marked(found):
-            for _ in range(cell.columns):
+            for text in spanned(cell.text, cell.columns):
                 if cell.rows > 1:
-                    below[len(cells)] = (cell.rows - 1, cell.text)
-                cells.append(cell.text)
+                    below[len(cells)] = (cell.rows - 1, text)
+                cells.append(text)
             _fill(cells, below)
         seen += len(cells) + sum(map(len, cells))
         if seen > _MOST_CHARACTERS:

@@ -333,3 +333,14 @@ def test_pictures_in_the_text_of_markdown_are_no_text() -> None:
         '# 手册\n\n![泵房]()\n<img src="">\n\n水泵每周检查，见 data:a/b。\n'
     )
     assert document.metadata["notes"] == ["2 embedded files were not read"]
+
+
+def test_keys_and_encrypted_texts_are_not_read() -> None:
+    lines = ("BEGIN", "Version: 2.6.2", "", "hIwDY32hYGCE8MkBA/w", "=zzaA", "END")
+    block = [f"-----{line} PGP MESSAGE-----" if line.isupper() else line for line in lines]
+    Path("a.txt").write_text(
+        f"密文如下：\n{chr(10).join(block)}\n-----BEGIN 说明\n到此为止。", "utf-8"
+    )
+    (document,) = FileLoader("a.txt").load()
+    assert document.page_content == "密文如下：\n\n-----BEGIN 说明\n到此为止。"
+    assert len(document.metadata["notes"]) == 1

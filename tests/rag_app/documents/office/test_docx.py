@@ -251,3 +251,41 @@ def test_pictures_of_a_header_are_its_own() -> None:
     )
     word = PageCharacters([Char("章", 10, 10, 30, 30, 20)])
     assert read_docx(data, "a.docx", lambda _: word).text == "章\n\n正文"
+
+
+def test_cells_of_a_form_that_cover_several_columns_are_read_once() -> None:
+    wide = '<w:gridSpan w:val="4"/>'
+    rows = (
+        cell("姓名") + cell("李某", wide) + cell("性别", wide) + cell("女"),
+        cell("民族") + cell("", wide) + cell("籍贯", wide) + cell("绵州"),
+        cell("身份证号") + cell("", wide) + cell("职务", wide) + cell(""),
+    )
+    text_of_form = read(table(*rows))
+    assert text_of_form.split("\n") == [
+        "姓名 | 李某 | 性别 | 女",
+        "民族 | 籍贯 | 绵州",
+        "身份证号 | 职务",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("equation", "right"),
+    [
+        (
+            (
+                "<m:nary><m:naryPr/><m:sub><m:r><m:t>0</m:t></m:r></m:sub>"
+                "<m:sup><m:r><m:t>1</m:t></m:r></m:sup><m:e><m:r><m:t>x</m:t></m:r></m:e></m:nary>"
+            ),
+            r"$\int_{0}^{1}x$",
+        ),
+        (
+            (
+                "<m:sSup><m:e><m:f><m:num><m:r><m:t>a</m:t></m:r></m:num><m:den><m:r><m:t>b</m:t>"
+                "</m:r></m:den></m:f></m:e><m:sup><m:r><m:t>2</m:t></m:r></m:sup></m:sSup>"
+            ),
+            r"${\frac{a}{b}}^{2}$",
+        ),
+    ],
+)
+def test_integrals_and_powers_of_fractions(equation: str, right: str) -> None:
+    assert read(f"<w:p><m:oMath>{equation}</m:oMath></w:p>") == right

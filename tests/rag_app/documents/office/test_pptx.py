@@ -197,3 +197,30 @@ def test_shapes_with_equations_which_old_programs_show_as_pictures() -> None:
     )
     text = read_pptx(saved(presentation), "a.pptx").text
     assert text == "面积公式\n\n即$S=\\frac{ah}{2}$"
+
+
+def test_comments_on_slides() -> None:
+    presentation, slide = blank()
+    write(slide, "第三季度", 1, 1)
+    package = slide.part.package
+
+    def part(name: str, content: str) -> Part:
+        return Part(PackURI(name), "application/xml", package, content.encode())
+
+    authors = f"<p:cmAuthorLst {nsdecls('p')}><p:cmAuthor id='0' name='周某'/></p:cmAuthorLst>"
+    old = f"<p:cmLst {nsdecls('p')}><p:cm authorId='0'><p:text>数字要核对</p:text></p:cm></p:cmLst>"
+    words = "<a:p><a:r><a:t>{}</a:t></a:r></a:p>"
+    new = (
+        f'<x:cmLst xmlns:x="http://schemas.microsoft.com/office/powerpoint/2018/8/main" '
+        f"{nsdecls('a')}>"
+        f"<x:cm authorId='9'><x:replyLst><x:reply><x:txBody>{words.format('已核对')}"
+        f"</x:txBody></x:reply></x:replyLst><x:txBody>{words.format('再看一遍')}</x:txBody></x:cm></x:cmLst>"
+    )
+    presentation.part.relate_to(part("/ppt/authors.xml", authors), f"{RELATIONS}/commentAuthors")
+    for number, comments in enumerate((old, new)):
+        slide.part.relate_to(
+            part(f"/ppt/comments/c{number}.xml", comments), f"{RELATIONS}/comments"
+        )
+    assert read_pptx(saved(presentation), "a.pptx").text.split("\n\n") == [
+        *("第三季度", "> 批注（周某）: 数字要核对", "> 批注: 再看一遍", "> 批注: 已核对"),
+    ]

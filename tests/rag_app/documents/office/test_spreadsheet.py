@@ -228,3 +228,51 @@ def test_discussions_are_read_with_their_authors() -> None:
     assert first.endswith("，周某）: 这家店还在吗？")
     assert second.endswith("，吴某）: 在。")
     assert third.endswith("）: 以发票为准")
+
+
+def test_a_cell_far_below_that_holds_nothing_costs_nothing() -> None:
+    def fill(sheet: Worksheet) -> None:
+        sales(sheet)
+        sheet.cell(1_048_000, 40).number_format = "0.0%"
+
+    read = read_xlsx(workbook(fill), "a.xlsx")
+    assert read.text == read_xlsx(workbook(sales), "a.xlsx").text
+
+
+def test_characters_that_xml_has_no_room_for() -> None:
+    def fill(sheet: Worksheet) -> None:
+        sheet.append(["名称", "说明"])
+        sheet.append(["水泵", "第一行_x000D_第二行"])
+        sheet.append(["风机", "编号_x005F_x000D_"])
+
+    read = read_xlsx(workbook(fill), "a.xlsx")
+    assert read.text.split("\n")[2:] == [
+        "名称: 水泵; 说明: 第一行 第二行",
+        "名称: 风机; 说明: 编号_x000D_",
+    ]
+
+
+def test_pictures_in_the_cells_of_wps() -> None:
+    from rag_app.documents.pdf.characters import Char, PageCharacters
+
+    def fill(sheet: Worksheet) -> None:
+        sheet.append(["名称", "照片"])
+        sheet.append(["水泵", '=DISPIMG("ID_0A",1)'])
+        sheet["B2"].data_type = "s"
+
+    image = io.BytesIO()
+    Image.new("RGB", (90, 90), "white").save(image, "png")
+    picture = "<xdr:pic><xdr:cNvPr name='ID_0A'/><a:blip r:embed='rId1'/></xdr:pic>"
+    data = with_parts(
+        workbook(fill),
+        {
+            "xl/cellimages.xml": f"<images {NAMES}>{picture}</images>",
+            "xl/_rels/cellimages.xml.rels": relations(image="media/image1.png"),
+            "xl/media/image1.png": image.getvalue(),
+        },
+    )
+    read = read_xlsx(data, "a.xlsx")
+    assert read.text == "## 门店\n\n名称: 水泵"
+    assert read.notes == ["1 pictures was not read"]
+    word = PageCharacters([Char("泵", 10, 10, 30, 30, 20)])
+    assert read_xlsx(data, "a.xlsx", lambda _: word).text == "## 门店\n\n名称: 水泵; 照片: 泵"

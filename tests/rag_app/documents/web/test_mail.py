@@ -176,3 +176,9 @@ def test_a_piece_of_codes_in_a_line_of_text_is_left_out() -> None:
     assert code[:40].decode() not in text
     assert "and then the text goes on." in text
     assert "1 lines" in notes[0]
+
+
+def test_a_mail_in_utf16() -> None:
+    text = f"Subject: 通知\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n{MEETING}"
+    read = extract(text.encode("utf-16"), "eml", "a.eml").text
+    assert read == f"# 通知\n\n{MEETING}"
