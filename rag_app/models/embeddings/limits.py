@@ -1,4 +1,4 @@
-"""How long a text an embedding model reads, and longer ones in windows."""
+"""How long a text an embedding model reads, in windows too; how short its vectors may be."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -20,6 +20,16 @@ def token_limit(folder: Path) -> int | None:
         _json(folder / "sentence_bert_config.json").get("max_seq_length"),
     ]
     return min((int(limit) for limit in limits if limit), default=None)
+
+
+def shorter_dimensions(folder: Path) -> frozenset[int]:
+    """Return to how many of their first numbers the vectors of a model may be cut.
+
+    Those it was trained for, as Jina's and Snowflake's models say (``matryoshka_dimensions``;
+    Kusupati et al., 2022); none where a sentence-transformers folder does not say.
+    """
+    named = _json(folder / "config.json").get("matryoshka_dimensions")
+    return frozenset(int(length) for length in named or ())
 
 
 def windows(text: str, limit: int, count: Callable[[str], int]) -> list[str]:

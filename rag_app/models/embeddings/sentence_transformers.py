@@ -21,7 +21,7 @@ from model_prep.catalog.onnx_encoder import (
 from rag_app.errors import ModelError
 from rag_app.models.cores import physical_cores
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
-from rag_app.models.embeddings.limits import token_limit
+from rag_app.models.embeddings.limits import shorter_dimensions, token_limit
 from rag_app.settings import DEFAULTS
 
 if TYPE_CHECKING:
@@ -136,6 +136,11 @@ class SentenceTransformerEmbeddings(DocumentEmbeddings):
     def max_tokens(self) -> int | None:
         """Tokens of a text, with its prefix, beyond which the model reads nothing."""
         return token_limit(self.folder)
+
+    @cached_property
+    def shorter_dimensions(self) -> frozenset[int]:
+        """To how many of their first numbers vectors may be cut."""
+        return shorter_dimensions(self.folder)
 
     @cached_property
     def _loaded_onnx(self) -> "OnnxEncoder | None":

@@ -9,7 +9,12 @@ from functools import partial
 import numpy as np
 from fastapi import APIRouter, Request
 
-from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, embed_by_length
+from rag_app.models.embeddings.base import (
+    DocumentEmbeddings,
+    FloatArray,
+    embed_by_length,
+    normalized,
+)
 from rag_app.models.embeddings.limits import mean, windows
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import IndexRegistry, Registry
@@ -128,15 +133,29 @@ async def vectors_of(
     if any(not text.strip() for text in request.texts):
         raise ApiError(400, "input holds an empty text", param="input")
     model = await asyncio.to_thread(registry.embeddings, name)
-    if request.dimensions not in (None, model.dimension):
-        msg = (
-            f"dimensions is fixed for {name}: {model.dimension}; "
-            "it was not trained for its vectors to be cut"
-        )
-        raise ApiError(400, msg, param="dimensions")
+    _check_dimensions(model, request.dimensions)
     vectors, tokens = await queues.embed(raw_request, partial(_embed, model, request))
+    if request.dimensions not in (None, model.dimension):
+        vectors = normalized(vectors[:, : request.dimensions])
     metrics.count_tokens(tokens, 0)
     return vectors, tokens
+
+
+def _check_dimensions(model: DocumentEmbeddings, asked: int | None) -> None:
+    """Say whether vectors may have a length.
+
+    Raises:
+        ApiError: 400, no; cut to another length than the model was trained for they say little.
+    """
+    shorter = sorted(getattr(model, "shorter_dimensions", ()))
+    if asked in (None, model.dimension, *shorter):
+        return
+    fixed, name = f"dimensions is fixed for {model.name}: {model.dimension}", model.name
+    msg = f"{fixed}; it was not trained for its vectors to be cut"
+    if shorter:
+        lengths = ", ".join(map(str, shorter))
+        msg = f"{name} was trained for vectors of {model.dimension} numbers or cut to {lengths}"
+    raise ApiError(400, msg, param="dimensions")
 
 
 def no_model(model: str) -> ApiError:

@@ -1,5 +1,7 @@
 """Embeddings of long texts, and the order of texts to a question."""
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,24 @@ def test_what_another_model_would_understand(
     error = answer.json()["error"]
     assert error["param"] == param
     assert said in error["message"]
+
+
+def test_vectors_are_cut_to_lengths_that_a_model_was_trained_for(
+    home: Path, tiny_embeddings: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_embeddings, tmp_path / "matryoshka")
+    config = folder / "config.json"
+    values = {**json.loads(config.read_text("utf-8")), "matryoshka_dimensions": [8, 16]}
+    config.write_text(json.dumps(values), encoding="utf-8")
+    model = load_embeddings(str(folder))
+    with serving(embeddings=model, embedding=str(folder)) as served:
+        (whole,) = vectors(served, input="甲")
+        (cut,) = vectors(served, input="甲", dimensions=8)
+        assert len(cut) == 8 < len(whole)
+        assert np.allclose(cut, whole[:8] / np.linalg.norm(whole[:8]), atol=1e-6)
+        refused = post(served, input="甲", dimensions=9).json()["error"]
+    assert refused["param"] == "dimensions"
+    assert "8, 16" in refused["message"]
 
 
 def test_the_dimensions_that_a_model_has_may_be_named(embedding: Served) -> None:
