@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     # Index
     index: str = "default"
     """Name under ``home()/indexes``, or a folder when it has a path separator."""
+    store: str = "local"
+    """Where the index lies: ``local``, a folder of this machine, or ``milvus:URI``."""
+    store_token: SecretStr | None = None
+    """Sent to Milvus, such as ``user:password``."""
     embedding: str = "multilingual-e5-small"
     """Catalog name, sentence-transformers folder, hub name, OpenAI-compatible URL, or LangChain's
     ``provider:model``."""
@@ -165,6 +169,15 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return value
 
+    @field_validator("store")
+    @classmethod
+    def _is_a_store(cls, value: str) -> str:
+        kind, _, uri = value.partition(":")
+        if value != "local" and not (kind == "milvus" and uri):
+            msg = "give local, or milvus: with a URI"
+            raise ValueError(msg)
+        return value
+
     @field_validator("llm_api_key", "api_key")
     @classmethod
     def _no_blank_key(cls, value: SecretStr | None) -> SecretStr | None:
@@ -207,6 +220,12 @@ class Settings(BaseSettings):
         if os.sep in self.index or self.index.startswith((".", "~")):
             return Path(self.index).expanduser()
         return indexes_folder() / self.index
+
+    @property
+    def index_name(self) -> str:
+        """What a store of many calls the index."""
+        folder = self.index_folder
+        return folder.name if folder.parent == indexes_folder() else str(folder.absolute())
 
     @property
     def client_keys(self) -> list[str]:

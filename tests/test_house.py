@@ -28,6 +28,7 @@ LAYERS = {
         ("documents",),
         ("models",),
         ("index.store",),
+        ("index.milvus",),
         ("index.search",),
         ("index.indexing",),
         ("chains",),

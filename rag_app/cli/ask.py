@@ -25,6 +25,7 @@ def ask(
     ] = None,
     chain: Annotated[str | None, options.chain_option("refine|stuff")] = None,
     index: options.Index = None,
+    store: options.Store = None,
     file_path: options.FilePath = None,
     within: options.Within = None,
     k: options.K = None,
@@ -48,8 +49,8 @@ def ask(
     from rag_app.settings import load_settings
 
     settings = load_settings(
-        answer_chain=chain, prompts=prompts, index=index, within=within, k=k, retriever=retriever,
-        threshold=threshold, embedding=embedding, keep_alive=keep_alive,
+        answer_chain=chain, prompts=prompts, index=index, store=store, within=within, k=k,
+        retriever=retriever, threshold=threshold, embedding=embedding, keep_alive=keep_alive,
         cache_size=cache_size, **model,
     )  # fmt: skip
 
@@ -93,7 +94,7 @@ def _asked(settings: "Settings", file_path: str | None) -> "Iterator[CommandEngi
             yield engine
         return
     with TemporaryDirectory() as folder:
-        own = settings.model_copy(update={"index": folder})
+        own = settings.model_copy(update={"index": folder, "store": "local"})
         with RagApp(settings=own) as app:
             report = app.index([file_path])
         if report.failed:

@@ -12,7 +12,10 @@ app = typer.Typer(help="List or remove indexed documents.", invoke_without_comma
 
 @app.callback()
 def docs(
-    context: typer.Context, index: options.Index = None, as_json: options.Json = False
+    context: typer.Context,
+    index: options.Index = None,
+    store: options.Store = None,
+    as_json: options.Json = False,
 ) -> None:
     """List the indexed documents."""
     if context.invoked_subcommand:
@@ -23,7 +26,7 @@ def docs(
     from rag_app.engine import RagApp
     from rag_app.settings import load_settings
 
-    with RagApp(settings=load_settings(index=index)) as engine:
+    with RagApp(settings=load_settings(index=index, store=store)) as engine:
         documents = engine.documents()
     if as_json:
         show.print_json([asdict(document) for document in documents])
@@ -40,6 +43,7 @@ def remove(
         list[str], typer.Argument(help="Files, folders, globs, as `rag-app docs` lists them.")
     ],
     index: options.Index = None,
+    store: options.Store = None,
     as_json: options.Json = False,
 ) -> None:
     """Remove documents from the index; their files are left alone."""
@@ -47,7 +51,7 @@ def remove(
     from rag_app.engine import RagApp
     from rag_app.settings import load_settings
 
-    with RagApp(settings=load_settings(index=index)) as engine:
+    with RagApp(settings=load_settings(index=index, store=store)) as engine:
         removed = engine.remove(sources)
     if as_json:
         show.print_json({"removed": removed})

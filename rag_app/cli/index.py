@@ -14,6 +14,7 @@ def index(
         list[str] | None, typer.Argument(help="Files, folders, globs, or - for stdin.")
     ] = None,
     index: options.Index = None,
+    store: options.Store = None,
     chunk_size: Annotated[int | None, typer.Option(help="Characters of a passage.")] = None,
     chunk_overlap: Annotated[
         int | None, typer.Option(help="Characters that neighbouring passages share.")
@@ -58,8 +59,8 @@ def index(
     if name is not None:
         _check_name(name, paths or [])
     settings = load_settings(
-        index=index, chunk_size=chunk_size, chunk_overlap=chunk_overlap, embedding=embedding,
-        ocr=ocr,
+        index=index, store=store, chunk_size=chunk_size, chunk_overlap=chunk_overlap,
+        embedding=embedding, ocr=ocr,
     )  # fmt: skip
     with RagApp(settings=settings) as app:
         if dry_run:

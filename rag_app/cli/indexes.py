@@ -66,3 +66,33 @@ def delete(
         typer.confirm(f"delete the index {name} with {count:,} documents?", abort=True, err=True)
     delete_index(store)
     show.messages.print(f"deleted {name}", markup=False)
+
+
+def copy(
+    index: Annotated[str, typer.Argument(metavar="INDEX", help="Which index; see `status`.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="milvus:URI|local", help="Where the copy is to lie.")
+    ],
+    store: options.Store = None,
+    as_json: options.Json = False,
+) -> None:
+    """Copy an index into another store, under the same name, without embedding again.
+
+    What the copy has already is not copied again, so an interrupted run goes on with the same
+    command; documents that the index no longer has are removed from it.
+    """
+    from rag_app.cli import show
+    from rag_app.cli.progress import copying_documents
+    from rag_app.engine import RagApp
+    from rag_app.settings import load_settings
+
+    settings = load_settings(index=index, store=store)
+    with RagApp(settings=settings) as app, copying_documents() as progress:
+        report = app.copy(to, progress)
+    if as_json:
+        show.print_json(asdict(report))
+        return
+    show.messages.print(
+        f"copied {report.copied:,} documents with {report.passages:,} passages; "
+        f"{report.unchanged:,} were there, {report.removed:,} removed"
+    )

@@ -23,6 +23,10 @@ _RETRIEVAL = "Retrieval"
 Index = Annotated[
     str | None, typer.Option("--index", metavar="NAME|DIR", help="Which index; see `status`.")
 ]
+Store = Annotated[
+    str | None,
+    typer.Option("--store", metavar="local|milvus:URI", help="Where the index lies."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 NoStream = Annotated[bool, typer.Option("--no-stream", help="Print the text when it is whole.")]
 Timings = Annotated[bool, typer.Option("--timings", help="Print on stderr where the time went.")]

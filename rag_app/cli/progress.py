@@ -51,6 +51,13 @@ def copying(what: str) -> Iterator[Callable[[str, int, int], None]]:
 
 
 @contextmanager
+def copying_documents() -> Iterator[Callable[[int, int], None]]:
+    """Give a callback that shows how many documents were copied."""
+    with _shown("copying", "documents") as show:
+        yield lambda done, total: show(done, total, "")
+
+
+@contextmanager
 def evaluating() -> Iterator[Callable[[str, int, int], None]]:
     """Give a callback that shows what is done with questions, with how many, and of how many."""
     with _shown("evaluating", "questions") as show:
@@ -69,7 +76,7 @@ def _shown(what: str, unit: str = "passages") -> Iterator[Callable[[int, int, st
         return
     line, ended = [f"{what}: beginning"], threading.Event()
 
-    about = "" if unit == "questions" else "about "
+    about = "" if unit in {"questions", "documents"} else "about "
 
     def show(done: int, total: int, detail: str) -> None:
         line[0] = f"{what}: {done:,} of {about}{total:,} {unit}  {detail}".rstrip()

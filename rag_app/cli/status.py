@@ -6,14 +6,16 @@ from typing import Any
 from rag_app.cli import options
 
 
-def status(index: options.Index = None, as_json: options.Json = False) -> None:
+def status(
+    index: options.Index = None, store: options.Store = None, as_json: options.Json = False
+) -> None:
     """Show the index, its size and models, the resident engine, and whether all is in order."""
     from rag_app.cli import show
     from rag_app.engine import RagApp
     from rag_app.engine.resident import Place, state
     from rag_app.settings import load_settings
 
-    with RagApp(settings=load_settings(index=index)) as engine:
+    with RagApp(settings=load_settings(index=index, store=store)) as engine:
         values: dict[str, Any] = engine.status()
     resident = state(Place.of_home())
     if as_json:

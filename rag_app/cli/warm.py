@@ -11,6 +11,7 @@ from rag_app.cli import options
 @options.with_model("llm", "threads")
 def warm(
     index: options.Index = None,
+    store: options.Store = None,
     limit: Annotated[int, typer.Option(min=1, help="Passages to read.")] = 20,
     prompts: options.Prompts = None,
     cache_size: options.CacheSize = None,
@@ -26,7 +27,9 @@ def warm(
     from rag_app.engine import RagApp
     from rag_app.settings import load_settings
 
-    settings = load_settings(index=index, prompts=prompts, cache_size=cache_size, **model)
+    settings = load_settings(
+        index=index, store=store, prompts=prompts, cache_size=cache_size, **model
+    )
     count = 0
     with RagApp(settings=settings) as app:
         try:

@@ -11,6 +11,7 @@ from rag_app.cli import options
 def watch(
     paths: Annotated[list[str], typer.Argument(help="Files, folders or globs.")],
     index: options.Index = None,
+    store: options.Store = None,
     embedding: options.Embedding = None,
     encoding: options.Encoding = None,
     ocr: options.Ocr = None,
@@ -23,7 +24,7 @@ def watch(
     from rag_app.engine.watch import watch as changes
     from rag_app.settings import load_settings
 
-    settings = load_settings(index=index, embedding=embedding, ocr=ocr)
+    settings = load_settings(index=index, store=store, embedding=embedding, ocr=ocr)
     show.messages.print(f"watching {', '.join(paths)}  (Ctrl-C ends)", markup=False)
     with RagApp(settings=settings) as app:
         try:

@@ -1,13 +1,14 @@
 """The façade: what there is to do, each with one call."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from copy import copy
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rag_app.engine import telemetry
-from rag_app.engine.resources import Given, Loading, Resources
+from rag_app.engine.resources import Given, Loading, Resources, open_store
 from rag_app.errors import DocumentError, QuestionError, SettingsError
 from rag_app.settings import RetrieverKind, Settings, load_settings
 
@@ -25,16 +26,22 @@ if TYPE_CHECKING:
     from rag_app.chains.prompts import Prompts
     from rag_app.chains.rag import RagInput, Retriever
     from rag_app.chains.results import Answer, Summary
+    from rag_app.index.indexing.copying import CopyReport
     from rag_app.index.indexing.preview import IndexPreview
     from rag_app.index.indexing.report import IndexOptions, IndexReport, ProgressCallback
+    from rag_app.index.store.interface import DocumentStore
     from rag_app.index.store.records import DocumentRecord
-    from rag_app.index.store.store import IndexStore
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
     Config = RunnableConfig | None
     """LangChain's callbacks, tags and so on."""
     History = Sequence[BaseMessage | tuple[str, str]]
     Source = str | Path | Document
+
+_NO_REEMBED = (
+    "an index in Milvus can't be embedded again in its place; embed its passages again in a local "
+    "one, and copy that: rag-app copy"
+)
 
 
 class RagApp:
@@ -157,7 +164,7 @@ class RagApp:
     # What it works with
 
     @property
-    def store(self) -> "IndexStore":
+    def store(self) -> "DocumentStore":
         """The index the settings name, there or not."""
         return self.resources.store
 
@@ -217,7 +224,7 @@ class RagApp:
         """Return what there is to work with: the index, its size and models."""
         from model_prep.catalog.pull import models_folder
 
-        found: dict[str, str | int] = {"index": str(self.store.folder)}
+        found: dict[str, str | int] = {"index": self.store.place}
         if self.store.exists():
             with self.store.read() as snapshot:
                 meta = snapshot.meta()
@@ -227,8 +234,9 @@ class RagApp:
                     "embedding": meta.embedding,
                     "chunk_size": meta.chunk_size,
                     "chunk_overlap": meta.chunk_overlap,
-                    "bytes": sum(file.stat().st_size for file in self.store.folder.iterdir()),
                 }
+                if (size := self.store.size()) is not None:
+                    found["bytes"] = size
                 if staging := snapshot.staging():
                     found["reembedding"] = (
                         f"{staging.done:,} of {snapshot.count_chunks():,} passages, with "
@@ -346,15 +354,42 @@ class RagApp:
         Raises:
             IndexStoreError: there is no index, or it can't be written.
             ModelError: the embedding model is missing or damaged.
+            SettingsError: it lies in Milvus.
         """
         from rag_app.index.indexing.reembed import reembed
+        from rag_app.index.store.store import IndexStore
 
+        if not isinstance(self.store, IndexStore):
+            raise SettingsError(_NO_REEMBED)
         with self.store.read() as snapshot:
             staging, meta = snapshot.staging(), snapshot.meta()
         embeddings = self.resources.next_embeddings(staging)
         if not (again or staging) and embeddings.fingerprint == meta.fingerprint:
             return 0
         return reembed(self.store, embeddings, progress)
+
+    def copy(self, to: str, progress: Callable[[int, int], None] | None = None) -> "CopyReport":
+        """Copy the index into another store, under its name, without embedding again.
+
+        Args:
+            to: The store, as in the settings; an index there is brought to what this one holds.
+            progress: Called with the documents done and their number.
+
+        Raises:
+            IndexStoreError: there is no index, one of another model at ``to``, or one of them can't
+                be used.
+            SettingsError: ``to`` is no store, or that of the index.
+        """
+        from rag_app.index.indexing.copying import copy_index
+
+        given = self.settings.model_dump(exclude_unset=True)
+        settings = load_settings(**{**given, "store": to})
+        if to == self.settings.store:
+            msg = f"the index lies in the store {to} already; name another with --to"
+            raise SettingsError(msg)
+        self.store.check_exists()
+        with closing(open_store(settings)) as target:
+            return copy_index(self.store, target, progress)
 
     def documents(self) -> "list[DocumentRecord]":
         """Return what is indexed, by source.
@@ -550,10 +585,8 @@ class RagApp:
         """
         from rag_app.chains.prompts import Prompts
         from rag_app.engine.warm import warm
-        from rag_app.index.store.connection import missing_index
 
-        if not self.store.exists():
-            raise missing_index(self.store.path)
+        self.store.check_exists()
         prompts = Prompts.of(self._prompts)
         llm = self._answering_llm()
         return warm(self.store, llm, prompts, limit=limit, progress=progress)

@@ -101,6 +101,8 @@ def usable(settings: Settings) -> bool:
     """Return whether an engine may work for these settings: it is local, and kept at all."""
     if not settings.keep_alive or not available():
         return False
+    if settings.store != "local":  # it would keep the file of milvus-lite open
+        return False
     if settings.lora or settings.tokenizer:
         return False
     if settings.embedding.startswith(("http://", "https://")) or split_provider(settings.embedding):

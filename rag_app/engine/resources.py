@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from langchain_text_splitters import TextSplitter
 
     from rag_app.chains.rag import Retriever
-    from rag_app.index.search.faiss_cache import FaissCache
+    from rag_app.index.store.interface import DenseIndex, DocumentStore
     from rag_app.index.store.records import Staging
-    from rag_app.index.store.store import IndexStore
     from rag_app.models.embeddings.base import DocumentEmbeddings
     from rag_app.settings import RetrieverKind, Settings
 
@@ -91,6 +90,23 @@ class Loading:
             model.set_exception(error)
 
 
+def open_store(settings: "Settings") -> "DocumentStore":
+    """Return the index that settings name, there or not.
+
+    Raises:
+        SettingsError: the store's URI is none.
+    """
+    if settings.store == "local":
+        from rag_app.index.store.store import IndexStore
+
+        return IndexStore(settings.index_folder)
+    from rag_app.index.milvus.store import MilvusStore
+
+    token = settings.store_token.get_secret_value() if settings.store_token else ""
+    uri = settings.store.removeprefix("milvus:")
+    return MilvusStore(uri, settings.index_name, settings.index_folder, token=token)
+
+
 @dataclass(frozen=True)
 class Given:
     """LangChain parts of the caller's own, each in place of ours where there is one."""
@@ -138,18 +154,16 @@ class Resources:
             self.store.close()
 
     @property
-    def store(self) -> "IndexStore":
+    def store(self) -> "DocumentStore":
         """The index the settings name, there or not."""
-        from rag_app.index.store.store import IndexStore
-
-        return self._once("store", lambda: IndexStore(self.settings.index_folder))
+        return self._once("store", lambda: open_store(self.settings))
 
     @property
-    def cache(self) -> "FaissCache":
-        """The vectors of the index in memory, brought up to date at each question."""
-        from rag_app.index.search.faiss_cache import FaissCache
+    def cache(self) -> "DenseIndex":
+        """The vectors of the index, brought up to date at each question."""
+        from rag_app.index.search.faiss_cache import dense_index
 
-        return self._once("cache", lambda: FaissCache(self.store))
+        return self._once("cache", lambda: dense_index(self.store))
 
     @property
     def embeddings(self) -> "DocumentEmbeddings":
@@ -216,10 +230,8 @@ class Resources:
         if self.given.vector_store is not None:
             return self.given.vector_store.as_retriever(search_kwargs={"k": k})
         from rag_app.index.search.retriever import HybridRetriever
-        from rag_app.index.store.connection import missing_index
 
-        if not self.store.exists():
-            raise missing_index(self.store.path)
+        self.store.check_exists()
         self.store.check_embedding(self.embeddings)
         return HybridRetriever(
             store=self.store,

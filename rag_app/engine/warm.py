@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from rag_app.chains.prompts import Prompts
-    from rag_app.index.store.store import IndexStore
+    from rag_app.index.store.interface import DocumentStore
 
 Progress = Callable[[int, int], None]
 """Called with the passages done and their number."""
 
 
 def warm(
-    store: "IndexStore",
+    store: "DocumentStore",
     llm: "BaseChatModel",
     prompts: "Prompts",
     *,

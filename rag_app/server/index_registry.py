@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from fastapi import Depends, Request
 
 from rag_app.engine import RagApp
-from rag_app.errors import IndexStoreError, ModelError
+from rag_app.errors import IndexStoreError, ModelError, SettingsError
 from rag_app.index.store.folders import delete_index, index_names
 from rag_app.index.store.records import IndexMeta
 from rag_app.index.store.store import IndexStore
@@ -37,6 +37,11 @@ RAG = "rag:"
 _NAME = re.compile(r"\w[\w.\- ]{0,62}\w|\w")
 _log = logging.getLogger("rag_app.server")
 
+_ONLY_LOCAL = (
+    "the server's indexes lie in folders of this machine, with what is uploaded into them; leave "
+    "out RAG_APP_STORE, and ask an index in Milvus with rag-app ask"
+)
+
 
 class IndexRegistry:
     """All indexes by name, opened when first used; one language model serves them all.
@@ -45,9 +50,14 @@ class IndexRegistry:
         base: Its settings, language model and embeddings serve every index.
         only: Names or folders of the indexes to serve; by default all in the home folder, and
             then indexes can be made and deleted.
+
+    Raises:
+        SettingsError: the settings name an index in Milvus.
     """
 
     def __init__(self, base: RagApp, only: Sequence[str] = ()) -> None:
+        if base.settings.store != "local":
+            raise SettingsError(_ONLY_LOCAL)
         self.base = base
         self._root = indexes_folder()
         self._only = {folder.name: folder for folder in map(self._folder_of, only)}
@@ -170,7 +180,7 @@ class IndexRegistry:
         with self._guard:
             self.check_open()
             try:
-                delete_index(engine.store)
+                delete_index(IndexStore(engine.store.folder))
             finally:
                 engine.close()
                 self._engines.pop(name, None)

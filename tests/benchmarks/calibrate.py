@@ -60,11 +60,7 @@ class Passages:
         with app.store.read() as snapshot:
             sources = [one.source for one in snapshot.documents()]
             self.chunks = [chunk for source in sources for chunk in snapshot.chunks_of(source)]
-            rows = {
-                int(i): row
-                for ids, rows in snapshot.vectors()
-                for i, row in zip(ids, rows, strict=True)
-            }
+            rows = snapshot.vectors_of(chunk.id for chunk in self.chunks)
         self.vectors = np.array([rows[chunk.id] for chunk in self.chunks])
         self.terms = [set(document_terms(chunk.searched_text).split()) for chunk in self.chunks]
         self.texts = [fold(chunk.text) for chunk in self.chunks]

@@ -22,10 +22,10 @@ from rag_app.index.indexing.report import (
     ProgressCallback,
 )
 from rag_app.index.indexing.unfinished import UnfinishedPictures, UnfinishedVectors
-from rag_app.index.search.faiss_cache import FaissCache
+from rag_app.index.search.faiss_cache import dense_index
+from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.lock import unwritable
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
-from rag_app.index.store.store import IndexStore
 from rag_app.models.embeddings.base import DocumentEmbeddings, adapt
 
 _WINDOW = 256
@@ -39,7 +39,7 @@ _SAVE_SECONDS = 10
 def index_paths(
     paths: Sequence[str],
     *,
-    store: IndexStore,
+    store: DocumentStore,
     embedding: Embeddings,
     options: IndexOptions | None = None,
     progress: ProgressCallback | None = None,
@@ -86,7 +86,7 @@ def index_paths(
             run.remove(gone_sources(paths, sources, store))
         report = run.report
         if report.added or report.updated or report.renamed or report.removed:
-            FaissCache(store).refresh()
+            dense_index(store).refresh()
     run.report.seconds = time.perf_counter() - started
     return run.report
 
@@ -103,7 +103,7 @@ class _Pending:
 class _Run:
     """One call of :func:`index_paths`."""
 
-    store: IndexStore
+    store: DocumentStore
     embedding: DocumentEmbeddings
     options: IndexOptions
     progress: ProgressCallback | None

@@ -8,8 +8,8 @@ from rag_app.documents.sources import STDIN, search_sources
 from rag_app.errors import DocumentError
 from rag_app.index.indexing.reading import file_hash, is_current
 from rag_app.index.indexing.report import Failure, IndexOptions
+from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.records import DocumentRecord
-from rag_app.index.store.store import IndexStore
 
 
 @dataclass
@@ -25,7 +25,7 @@ class IndexPreview:
 
 
 def preview_paths(
-    paths: Sequence[str], *, store: IndexStore, options: IndexOptions
+    paths: Sequence[str], *, store: DocumentStore, options: IndexOptions
 ) -> IndexPreview:
     """Return what `index_paths` would do, by the names and bytes of the files.
 
@@ -50,7 +50,7 @@ def preview_paths(
     return preview
 
 
-def _known(store: IndexStore, source: str) -> DocumentRecord | None:
+def _known(store: DocumentStore, source: str) -> DocumentRecord | None:
     if not store.exists():
         return None
     with store.read() as snapshot:

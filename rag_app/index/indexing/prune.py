@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rag_app.documents.sources import FoundSources, names, place_of, search_sources
-from rag_app.index.store.store import IndexStore
+from rag_app.index.store.interface import DocumentStore
 
 
 def present_sources(
-    paths: Sequence[str], store: IndexStore, *, prune: bool, exclude: Sequence[str] = ()
+    paths: Sequence[str], store: DocumentStore, *, prune: bool, exclude: Sequence[str] = ()
 ) -> FoundSources:
     """Return the sources found at `paths`.
 
@@ -23,7 +23,7 @@ def present_sources(
     )
 
 
-def gone_sources(paths: Sequence[str], present: Sequence[Path], store: IndexStore) -> list[str]:
+def gone_sources(paths: Sequence[str], present: Sequence[Path], store: DocumentStore) -> list[str]:
     """Return the indexed files that belong to `paths`, not among those `present`, and are gone.
 
     A file that exists but wasn't found, having become hidden, say, stays in the index.

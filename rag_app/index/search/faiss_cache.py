@@ -24,6 +24,7 @@ from rag_app.index.search.faiss_index import (
     search_index,
 )
 from rag_app.index.store.connection import wrong_dimension
+from rag_app.index.store.interface import DenseIndex, DocumentStore, Scores
 from rag_app.index.store.snapshot import Matches, Snapshot
 from rag_app.index.store.store import IndexStore
 from rag_app.models.embeddings.base import FloatArray
@@ -32,9 +33,6 @@ EXACT_LIMIT = 200_000
 """Vectors up to which search is exact."""
 MOST_CHANGES = 10_000
 """Chunks added and removed that the file does not hold before it is merged."""
-
-Scores = dict[int, float]
-"""Score by chunk id, best first."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +189,16 @@ class FaissCache:
         if mapped is not None and mapped[1].sha256 == written.sha256:
             index = mapped[0]  # what was built need not stay in memory
         return _state(index, written, snapshot)
+
+
+def dense_index(store: DocumentStore) -> DenseIndex:
+    """Return what searches the vectors of a store: the store itself, or its FAISS index."""
+    if isinstance(store, DenseIndex):
+        return store
+    if isinstance(store, IndexStore):
+        return FaissCache(store)
+    msg = f"{type(store).__name__} has no vectors to search"
+    raise TypeError(msg)
 
 
 def _state(index: Any, stamp: Stamp, snapshot: Snapshot, *, saved: bool = True) -> _State:

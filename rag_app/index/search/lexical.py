@@ -5,18 +5,12 @@ terms have more than :data:`MOST_POSTINGS`, the rarest of them find the candidat
 score these: what a candidate has of the common terms is counted in its text.
 """
 
-import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from rag_app.index.search.faiss_cache import Scores
-from rag_app.index.store.snapshot import Snapshot
-from rag_app.index.store.terms import (
-    document_terms,
-    is_prefix,
-    match_expression,
-    spellings_of,
-)
+from rag_app.index.store.bm25 import bm25_scores
+from rag_app.index.store.interface import DocumentSnapshot, Scores
+from rag_app.index.store.terms import document_terms, is_prefix, spellings_of
 
 COUNTED = 100_000
 """Chunks up to which it is counted how many hold a character, which FTS5 does by reading every
@@ -29,11 +23,9 @@ _CANDIDATES = 64
 _SAMPLE = 256
 _OFTEN = 0.05
 """Share of the chunks that hold a character, above which the sample is believed."""
-_K1, _B = 1.2, 0.75
-"""Of FTS5's bm25()."""
 
 
-def term_frequencies(snapshot: Snapshot, terms: Sequence[str]) -> dict[str, int]:
+def term_frequencies(snapshot: DocumentSnapshot, terms: Sequence[str]) -> dict[str, int]:
     """Return in how many chunks each term of a question is; of common characters about."""
     total, estimates = snapshot.count_chunks(), dict[str, int]()
     characters = [term for term in terms if is_prefix(term)]
@@ -48,7 +40,7 @@ def term_frequencies(snapshot: Snapshot, terms: Sequence[str]) -> dict[str, int]
 
 
 def search_terms(
-    snapshot: Snapshot,
+    snapshot: DocumentSnapshot,
     frequencies: Mapping[str, int],
     limit: int,
     sources: Collection[str] | None = None,
@@ -67,7 +59,7 @@ def search_terms(
     if not rare:
         return {}
     if rare == terms:
-        return dict(snapshot.search_terms(match_expression(terms), limit, sources))
+        return dict(snapshot.search_any(terms, limit, sources))
     candidates = _candidates(snapshot, rare, terms, max(limit, _CANDIDATES), sources)
     scores = _bm25(snapshot, candidates, {term: frequencies[term] for term in terms})
     best = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))[:limit]
@@ -75,7 +67,7 @@ def search_terms(
 
 
 def _candidates(
-    snapshot: Snapshot,
+    snapshot: DocumentSnapshot,
     rare: list[str],
     terms: list[str],
     count: int,
@@ -86,9 +78,9 @@ def _candidates(
         ids = snapshot.ids_where(sources=sources)
         if len(ids) <= count:
             return [int(chunk) for chunk in ids]
-    found = snapshot.search_terms(match_expression(rare), count, sources)
+    found = snapshot.search_any(rare, count, sources)
     if sources is not None and len(found) < count:  # the rare terms may be in no other document
-        found = snapshot.search_terms(match_expression(terms), count, sources)
+        found = snapshot.search_any(terms, count, sources)
     return [chunk for chunk, _ in found]
 
 
@@ -102,31 +94,12 @@ def _rarest(terms: Sequence[str], frequencies: Mapping[str, int]) -> Iterator[st
         yield term
 
 
-def _bm25(snapshot: Snapshot, ids: Sequence[int], frequencies: Mapping[str, int]) -> Scores:
+def _bm25(snapshot: DocumentSnapshot, ids: Sequence[int], frequencies: Mapping[str, int]) -> Scores:
     total = snapshot.count_chunks()
-    weights = {term: _weight(count, total) for term, count in frequencies.items()}
     held = {
         chunk.id: Counter(document_terms(chunk.searched_text).split())
         for chunk in snapshot.chunks(ids)
     }
     # Those of the candidates stand for all passages, which are cut to about one length.
     mean = sum(map(Counter.total, held.values())) / max(len(held), 1)
-    scores = {}
-    for chunk_id, counts in held.items():
-        length = _K1 * (1 - _B + _B * counts.total() / mean)
-        occurring = ((weight, _occurrences(counts, term)) for term, weight in weights.items())
-        score = sum(weight * n * (_K1 + 1) / (n + length) for weight, n in occurring)
-        if score:
-            scores[chunk_id] = score
-    return scores
-
-
-def _occurrences(counts: Counter[str], term: str) -> int:
-    if is_prefix(term):
-        return sum(count for held, count in counts.items() if held.startswith(term))
-    return counts[term]
-
-
-def _weight(frequency: int, total: int) -> float:
-    """Return the weight of a term as FTS5 has it, positive even where most chunks hold it."""
-    return max(math.log((total - frequency + 0.5) / (frequency + 0.5)), 1e-6)
+    return bm25_scores(held, frequencies, total, mean)

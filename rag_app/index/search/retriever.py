@@ -25,13 +25,11 @@ from pydantic import ConfigDict
 from rag_app.documents.sources import documents_within
 from rag_app.errors import QuestionError
 from rag_app.index.search.duplicates import apart
-from rag_app.index.search.faiss_cache import FaissCache, Scores
 from rag_app.index.search.lexical import search_terms, term_frequencies
 from rag_app.index.search.relevance import Coverage, calibration_of
 from rag_app.index.search.vector_store import FaissVectorStore
+from rag_app.index.store.interface import DenseIndex, DocumentSnapshot, DocumentStore, Scores
 from rag_app.index.store.records import ChunkRecord
-from rag_app.index.store.snapshot import Snapshot
-from rag_app.index.store.store import IndexStore
 from rag_app.index.store.terms import content_terms
 from rag_app.models.embeddings.base import FloatArray
 from rag_app.settings import DEFAULTS, RetrieverKind
@@ -62,7 +60,7 @@ class HybridRetriever(BaseRetriever):
         k: Passages to return; ``invoke(question, k=…)`` overrides it.
         within: Path, folder or glob of the documents that are searched, see `documents_within`;
             all of them by default. ``invoke(question, within=…)`` overrides it.
-        cache: The FAISS index of the store; several retrievers can share one.
+        cache: The vectors of the store, such as its FAISS index; several retrievers can share it.
 
     Example:
         >>> from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -76,12 +74,12 @@ class HybridRetriever(BaseRetriever):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    store: IndexStore
+    store: DocumentStore
     embedding: Embeddings | None = None
     kind: RetrieverKind = DEFAULTS.retriever
     k: int = DEFAULTS.k
     within: str | None = None
-    cache: FaissCache | None = None
+    cache: DenseIndex | None = None
 
     @cached_property
     def vector_store(self) -> FaissVectorStore | None:
@@ -167,7 +165,7 @@ class HybridRetriever(BaseRetriever):
         return [document(chunk) for chunk in chunks], max(len(nearest), len(matches)) < pool
 
     @contextmanager
-    def _dense(self, query: "_Query", pool: int) -> Iterator[tuple[Snapshot, Scores]]:
+    def _dense(self, query: "_Query", pool: int) -> Iterator[tuple[DocumentSnapshot, Scores]]:
         """Give a snapshot and the cosines of its chunks nearest to a question, best first."""
         if query.vector is None or self.vector_store is None:
             with self.store.read() as snapshot:
@@ -180,7 +178,7 @@ class HybridRetriever(BaseRetriever):
                 yield found
 
     def _lexical(
-        self, query: "_Query", frequencies: Mapping[str, int], snapshot: Snapshot, pool: int
+        self, query: "_Query", frequencies: Mapping[str, int], snapshot: DocumentSnapshot, pool: int
     ) -> Scores:
         if self.kind == "dense":
             return {}

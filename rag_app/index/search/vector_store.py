@@ -12,9 +12,10 @@ from langchain_core.runnables import run_in_executor
 from langchain_core.vectorstores import VectorStore
 from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
-from rag_app.index.search.faiss_cache import FaissCache, Scores
+from rag_app.index.search.faiss_cache import dense_index
+from rag_app.index.store.interface import DenseIndex, DocumentSnapshot, DocumentStore, Scores
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
-from rag_app.index.store.snapshot import Matches, Snapshot
+from rag_app.index.store.snapshot import Matches
 from rag_app.index.store.store import IndexStore
 from rag_app.models.embeddings.base import FloatArray, adapt, embed_by_length
 
@@ -34,7 +35,8 @@ class FaissVectorStore(VectorStore):
     Args:
         store: The index; made at the first addition if it isn't there.
         embedding: The embeddings that it was made with.
-        cache: The FAISS index of the store; several vector stores can share one.
+        cache: The vectors of the store, such as its FAISS index; several vector stores can share
+            it.
 
     Example:
         >>> from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -50,11 +52,11 @@ class FaissVectorStore(VectorStore):
     """
 
     def __init__(
-        self, store: IndexStore, embedding: Embeddings, *, cache: FaissCache | None = None
+        self, store: DocumentStore, embedding: Embeddings, *, cache: DenseIndex | None = None
     ) -> None:
         self.store = store
         self.embedding = adapt(embedding)
-        self.cache = cache or FaissCache(store)
+        self.cache = cache or dense_index(store)
         self._given = embedding
 
     @property
@@ -188,7 +190,7 @@ class FaissVectorStore(VectorStore):
     @contextmanager
     def nearest(
         self, vector: FloatArray, k: int, filter: Filter | None = None
-    ) -> Iterator[tuple[Snapshot, Scores]]:
+    ) -> Iterator[tuple[DocumentSnapshot, Scores]]:
         """Give a snapshot of the index and the cosines of its `k` chunks nearest to a vector."""
         matches, sources = _matches(filter) if filter else (None, None)
         with self.cache.search(vector, k, matches, sources) as found:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rag_app.errors import (
     BusyIndexError,
@@ -13,7 +14,11 @@ from rag_app.errors import (
     EmbeddingMismatchError,
     IndexStoreError,
 )
+from rag_app.index.store.records import IndexMeta
 from rag_app.index.store.schema import APPLICATION_ID, SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from rag_app.models.embeddings.base import DocumentEmbeddings
 
 BUSY_SECONDS = 10.0
 _MAGIC = b"SQLite format 3\x00"
@@ -137,6 +142,26 @@ def wrong_dimension(embedding: str, wanted: int, found: int) -> EmbeddingMismatc
         f"the index was made with {embedding}, whose vectors have {wanted} numbers, and these have "
         f"{found}: another model answers to its name; run: rag-app reembed"
     )
+
+
+def check_model(meta: IndexMeta, embedding: "DocumentEmbeddings", place: str) -> None:
+    """Make sure that vectors of a model can be compared with those of the index at a place.
+
+    Raises:
+        EmbeddingMismatchError: the index was made with another model.
+    """
+    # The fingerprint settles the dimension too, which a model may have to be loaded to tell.
+    if meta.fingerprint == embedding.fingerprint:
+        return
+    named = embedding.name
+    if meta.embedding == named:
+        named += " (of other weights)"
+    msg = (
+        f"the index {place} was made with embedding model {meta.embedding}, not "
+        f"{named}; use --embedding {meta.embedding}, or embed its passages again: "
+        f"rag-app reembed --embedding {embedding.name}"
+    )
+    raise EmbeddingMismatchError(msg)
 
 
 def _translation(path: Path, error: sqlite3.Error) -> Exception:

@@ -302,6 +302,12 @@ class Snapshot:
         # FTS5's bm25() is negative: the smaller the better.
         return [(row[0], -row[1]) for row in sorted(rows, key=lambda row: (row[1], row[0]))]
 
+    def search_any(
+        self, terms: Sequence[str], limit: int, sources: Collection[str] | None = None
+    ) -> list[tuple[int, float]]:
+        """Return `search_terms` for any of a question's terms."""
+        return self.search_terms(match_expression(terms), limit, sources)
+
     def document_frequency(self, term: str) -> int:
         """Return how many chunks hold a question's `term`."""
         query = "SELECT doc FROM term_counts WHERE term = ?"

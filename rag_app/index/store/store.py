@@ -7,8 +7,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag_app.errors import EmbeddingMismatchError
-from rag_app.index.store.connection import connect_reader, connect_writer, missing_index, translated
+from rag_app.index.store.connection import (
+    check_model,
+    connect_reader,
+    connect_writer,
+    missing_index,
+    translated,
+)
 from rag_app.index.store.lock import WriterLock, unwritable
 from rag_app.index.store.records import IndexMeta
 from rag_app.index.store.schema import create_database
@@ -17,6 +22,7 @@ from rag_app.index.store.terms import lexical_version
 from rag_app.index.store.transaction import Transaction
 
 if TYPE_CHECKING:
+    from rag_app.index.store.interface import DocumentSnapshot
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
 DATABASE_NAME = "index.sqlite3"
@@ -52,9 +58,23 @@ class IndexStore:
                 self._writer_lock = WriterLock(self.folder, self._timeout)
             return self._writer_lock
 
+    @property
+    def place(self) -> str:
+        """The folder, for people."""
+        return str(self.folder)
+
+    def size(self) -> int:
+        """Return the bytes of its files."""
+        return sum(file.stat().st_size for file in self.folder.iterdir())
+
     def exists(self) -> bool:
         """Return whether there is an index in the folder, readable or not."""
         return self.path.exists()
+
+    def check_exists(self) -> None:
+        """Raise IndexStoreError if there is no index in the folder."""
+        if not self.exists():
+            raise missing_index(self.path)
 
     def create(self, meta: IndexMeta) -> None:
         """Make an empty index; one that exists is left as it is."""
@@ -85,8 +105,7 @@ class IndexStore:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the writer's lock over several transactions."""
-        if not self.exists():
-            raise missing_index(self.path)
+        self.check_exists()
         with self._lock.held() as outermost:
             if outermost:
                 self._writer = connect_writer(self.path)
@@ -115,7 +134,7 @@ class IndexStore:
                 raise
 
     def check_embedding(
-        self, embedding: "DocumentEmbeddings", snapshot: Snapshot | None = None
+        self, embedding: "DocumentEmbeddings", snapshot: "DocumentSnapshot | None" = None
     ) -> None:
         """Make sure that vectors of `embedding` can be compared with the index's.
 
@@ -126,23 +145,11 @@ class IndexStore:
         Raises:
             EmbeddingMismatchError: the index was made with another model.
         """
-        if snapshot is None:
-            with self.read() as latest:
-                self.check_embedding(embedding, latest)
+        if snapshot is not None:
+            check_model(snapshot.meta(), embedding, f"in {self.folder}")
             return
-        meta = snapshot.meta()
-        # The fingerprint settles the dimension too, which a model may have to be loaded to tell.
-        if meta.fingerprint == embedding.fingerprint:
-            return
-        named = embedding.name
-        if meta.embedding == named:
-            named += " (of other weights)"
-        msg = (
-            f"the index in {self.folder} was made with embedding model {meta.embedding}, not "
-            f"{named}; use --embedding {meta.embedding}, or embed its passages again: "
-            f"rag-app reembed --embedding {embedding.name}"
-        )
-        raise EmbeddingMismatchError(msg)
+        with self.read() as latest:
+            self.check_embedding(embedding, latest)
 
     def close(self) -> None:
         """Close the connections that wait for the next query."""

@@ -7,6 +7,7 @@ it stands.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from operator import add
@@ -87,7 +88,7 @@ def is_prefix(term: str) -> bool:
     return len(term) == 1 and re.match(f"[{_UNSPACED}]", term) is not None
 
 
-def match_expression(terms: list[str]) -> str:
+def match_expression(terms: Sequence[str]) -> str:
     """Return the FTS5 query for any of `terms`.
 
     Terms hold letters and digits only, and are quoted: nothing in a question is query syntax.

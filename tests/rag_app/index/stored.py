@@ -5,12 +5,14 @@ import json
 import sqlite3
 from contextlib import closing
 
+from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.store import IndexStore
 from rag_app.index.store.terms import document_terms
 
 
-def assert_terms_exact(store: IndexStore) -> None:
+def assert_terms_exact(store: DocumentStore) -> None:
     """Compare every stored term and its place with those that the texts have."""
+    assert isinstance(store, IndexStore)
     with closing(sqlite3.connect(store.path)) as connection:
         connection.execute(
             "CREATE VIRTUAL TABLE temp.instances USING fts5vocab(main, terms, 'instance')"

@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage
 from rag_app import RagApp
 from rag_app.errors import SettingsError
 from rag_app.index.store.folders import delete_index
+from rag_app.index.store.store import IndexStore
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from rag_app.models.llms.prompt_cache import caches_folder, entries, forget, model_folder
 from tests.rag_app.index.hashing import HashingEmbeddings
@@ -135,7 +136,7 @@ def test_warm_reads_ahead_and_removing_a_document_forgets_it(gguf: Path, home: P
     left = [entry.prompt for entry in entries(model_folder(gguf))]
     assert len(left) == 2
     assert not any(PASSAGES[0].strip() in prompt for prompt in left)
-    delete_index(app.store)
+    delete_index(IndexStore(app.store.folder))
     assert not kept(gguf)
 
 

@@ -1,0 +1,247 @@
+"""An index in Milvus, under its name among those of others.
+
+One process writes an index at a time: on one machine a lock says so, as for an index in SQLite. Of
+two machines the one that begins later takes over, and the other ends with one line at its next
+document; nothing is lost of what either has written before.
+"""
+
+import threading
+import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag_app.errors import BusyIndexError, IndexStoreError
+from rag_app.index.milvus.catalogue import State, key
+from rag_app.index.milvus.collections import (
+    DOCUMENTS,
+    among,
+    literal,
+    open_documents,
+    open_passages,
+    passages_name,
+)
+from rag_app.index.milvus.connection import check_uri, connect, disconnect, translated
+from rag_app.index.milvus.snapshot import MilvusSnapshot
+from rag_app.index.milvus.transaction import MilvusTransaction
+from rag_app.index.store.connection import check_model, wrong_dimension
+from rag_app.index.store.interface import DocumentSnapshot, Scores
+from rag_app.index.store.lock import WriterLock, unwritable
+from rag_app.index.store.records import IndexMeta
+from rag_app.index.store.snapshot import Matches
+from rag_app.index.store.terms import lexical_version
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+    from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
+
+
+class MilvusStore:
+    """One index in Milvus; see `DocumentStore` and `DenseIndex` for what each method does.
+
+    Args:
+        uri: Of a server or cluster, or a path ending in ``.db`` for milvus-lite.
+        index: Its name.
+        folder: Of this machine, for the writer's lock and unfinished vectors.
+        token: Of the server, such as ``user:password``.
+        timeout: Seconds to wait for another writer on this machine.
+
+    Raises:
+        SettingsError: ``uri`` is none.
+    """
+
+    def __init__(
+        self, uri: str, index: str, folder: Path, *, token: str = "", timeout: float = 10.0
+    ) -> None:
+        check_uri(uri)
+        self.uri, self.index, self.folder = uri, index, folder
+        self._token, self._timeout = token, timeout
+        self._guard = threading.RLock()
+        self._connected: MilvusClient | None = None
+        self._opened: set[str] = set()
+        self._lock: WriterLock | None = None
+        self._writing: State | None = None
+
+    @property
+    def place(self) -> str:
+        """The index and the URI, for people."""
+        return f"{self.index} at milvus:{self.uri}"
+
+    def size(self) -> None:
+        """Return None: it lies elsewhere, with others."""
+
+    def exists(self) -> bool:
+        """Return whether there is an index of the name."""
+        with translated(self.uri):
+            return self._state() is not None
+
+    def check_exists(self) -> None:
+        """Raise IndexStoreError if there is no index of the name."""
+        if not self.exists():
+            raise self._missing()
+
+    def create(self, meta: IndexMeta) -> None:
+        """Make an empty index; one that exists is left as it is."""
+        with translated(self.uri), self._held():
+            open_documents(self._client)
+            if self._state() is None:
+                open_passages(self._client, meta.dimension)
+                state = State(meta, lexical_version())
+                self._client.upsert(DOCUMENTS, [state.row(self.index)])
+
+    @contextmanager
+    def read(self) -> Iterator[MilvusSnapshot]:
+        """Give a snapshot; it ends with the block."""
+        with translated(self.uri):
+            yield MilvusSnapshot(self._client, self.index, self._loaded())
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the writer's lock over several transactions."""
+        self.check_exists()
+        with self._held() as outermost, translated(self.uri):
+            if outermost:
+                self._writing = self._begun()
+            try:
+                yield
+            finally:
+                if outermost:
+                    state, self._writing = self._writing, None
+                    if state is not None:
+                        self._settle(state)
+
+    @contextmanager
+    def write(self) -> Iterator[MilvusTransaction]:
+        """Give a transaction; it is committed at the end of the block, or undone by any error."""
+        with self.locked():
+            assert self._writing is not None  # noqa: S101 - locked() began it
+            state = self._writing
+            self._delete_garbage(state)
+            transaction = MilvusTransaction(self._client, self.index, state.clean)
+            try:
+                yield transaction
+                self._writing = transaction.commit()
+            except BusyIndexError:
+                self._writing = None  # what is there now is another writer's
+                raise
+            except BaseException:
+                with suppress(Exception):  # the next writer does it too
+                    self._sweep(state)
+                raise
+
+    def check_embedding(
+        self, embedding: "DocumentEmbeddings", snapshot: DocumentSnapshot | None = None
+    ) -> None:
+        """Make sure that vectors of ``embedding`` can be compared with the index's."""
+        if snapshot is not None:
+            check_model(snapshot.meta(), embedding, self.place)
+            return
+        with self.read() as latest:
+            self.check_embedding(embedding, latest)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._guard:
+            client, self._connected = self._connected, None
+            self._opened.clear()
+        if client is not None:
+            disconnect(client)
+
+    @contextmanager
+    def search(
+        self,
+        vector: "FloatArray",
+        k: int,
+        matches: Matches | None = None,
+        sources: Collection[str] | None = None,
+    ) -> Iterator[tuple[MilvusSnapshot, Scores]]:
+        """Give a snapshot and the cosines of its ``k`` nearest chunks; see `FaissCache.search`."""
+        with self.read() as snapshot:
+            meta = snapshot.meta()
+            if len(vector) != meta.dimension:
+                raise wrong_dimension(meta.embedding, meta.dimension, len(vector))
+            yield snapshot, snapshot.nearest(vector, k, matches, sources)
+
+    def refresh(self) -> None:
+        """Do nothing: Milvus brings its indexes up to date itself."""
+
+    @property
+    def _client(self) -> "MilvusClient":
+        with self._guard:
+            if self._connected is None:
+                self._connected = connect(self.uri, self._token)
+            return self._connected
+
+    @contextmanager
+    def _held(self) -> Iterator[bool]:
+        """Hold the lock of this machine; yields whether this is the outermost hold."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+        with self._guard:
+            if self._lock is None:
+                self._lock = WriterLock(self.folder, self._timeout)
+            lock = self._lock
+        with lock.held() as outermost:
+            yield outermost
+
+    def _missing(self) -> IndexStoreError:
+        return IndexStoreError(f"no index {self.place}; run: rag-app index PATH")
+
+    def _state(self) -> State | None:
+        """Return the committed state; None where there is no such index."""
+        with self._guard:
+            if DOCUMENTS not in self._opened:
+                if not self._client.has_collection(DOCUMENTS):
+                    return None
+                open_documents(self._client)
+                self._opened.add(DOCUMENTS)
+        found = self._client.get(DOCUMENTS, ids=[key(self.index)], output_fields=["record"])
+        return State.of(found[0]) if found else None
+
+    def _loaded(self) -> State:
+        """Return the committed state; its passages can be searched."""
+        state = self._state()
+        if state is None:
+            raise self._missing()
+        name = passages_name(state.meta.dimension)
+        with self._guard:
+            if name not in self._opened:
+                open_passages(self._client, state.meta.dimension)
+                self._opened.add(name)
+        return state
+
+    def _begun(self) -> State:
+        """Return the state that is to be written upon, when another writer's traces are gone."""
+        state = replace(self._loaded(), writer=uuid.uuid4().hex)
+        self._client.upsert(DOCUMENTS, [state.row(self.index)])
+        self._sweep(state)
+        return state
+
+    def _settle(self, state: State) -> None:
+        """Delete the garbage of the last transaction, which no later one will."""
+        if state != state.clean:
+            self._delete_garbage(state)
+            self._client.upsert(DOCUMENTS, [state.clean.row(self.index)])
+
+    def _sweep(self, state: State) -> None:
+        """Delete passages that were inserted and never made visible."""
+        self._delete_passages(state, f"version > {state.last}")
+
+    def _delete_garbage(self, state: State) -> None:
+        if state.garbage:
+            self._delete_passages(state, among("version", list(state.garbage)))
+        if state.garbage_ids:
+            self._delete_passages(state, among("id", list(state.garbage_ids)))
+        if state.garbage_keys:
+            self._client.delete(DOCUMENTS, ids=list(state.garbage_keys))
+
+    def _delete_passages(self, state: State, expression: str) -> None:
+        self._client.delete(
+            passages_name(state.meta.dimension),
+            filter=f"index == {literal(self.index)} and {expression}",
+        )

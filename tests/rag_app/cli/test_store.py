@@ -1,0 +1,165 @@
+"""`rag-app --store milvus:URI`: the same commands say the same, wherever the index lies."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rag_app.cli.test_cli import DEATH, WASHER, Program
+from tests.scripted import ScriptedChatModel
+
+
+@pytest.fixture
+def rag_app(tiny_llm: Path, tiny_embeddings: Path) -> Program:
+    return Program(tiny_llm, tiny_embeddings)
+
+
+@pytest.fixture
+def corpus(home: Path) -> Path:
+    folder = home / "文档 docs"
+    folder.mkdir()
+    (folder / "李白.txt").write_text(DEATH, encoding="gb18030")
+    (folder / "washer.md").write_text(f"# 保修\n\n{WASHER}", encoding="utf-8")
+    return folder
+
+
+VARYING = {
+    "indexed_at",
+    "seconds",
+    "embedding_seconds",
+    "timings",
+    "index",
+    "bytes",
+    "models",
+    "id",
+}
+
+
+def steady(value: Any) -> Any:
+    """A JSON value without what differs from run to run."""
+    if isinstance(value, dict):
+        return {name: steady(one) for name, one in value.items() if name not in VARYING}
+    if isinstance(value, list):
+        return [steady(one) for one in value]
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def walk(rag_app: Program, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What each command of a walk prints, as JSON."""
+    said: list[Any] = []
+
+    def run(*arguments: str) -> None:
+        said.append(steady(json.loads(rag_app.ok(*arguments, "--json").stdout)))
+
+    def ask(question: str, reply: str, *options: str) -> None:
+        llm = ScriptedChatModel(replies=[reply])
+        monkeypatch.setattr("rag_app.models.llms.registry.load_llm", lambda _: llm)
+        run("ask", question, *options)
+        said.append(llm.prompts)
+
+    run("status")
+    run("index", str(corpus), "--dry-run")
+    run("index", str(corpus))
+    run("index", str(corpus))
+    run("status")
+    run("docs")
+    ask("李白是怎样去世的？", "病逝于当涂。", "--threshold", "0")
+    ask("洗衣机保修多久？", "三年。", "--threshold", "0", "--in", str(corpus / "washer.md"))
+    ask("量子计算机怎样纠错？", "没有问到。", "--threshold", "0.9")
+    (corpus / "李白.txt").write_text(DEATH + "他号青莲居士。", encoding="utf-8")
+    (corpus / "washer.md").unlink()
+    (corpus / "new.txt").write_text("新的一篇。", encoding="utf-8")
+    run("index", str(corpus), "--prune")
+    run("docs")
+    run("docs", "remove", str(corpus / "new.txt"))
+    said.append(rag_app.fails("docs", "remove", str(corpus / "new.txt")))
+    run("docs")
+    run("status")
+    for path in corpus.iterdir():
+        path.unlink()
+    (corpus / "李白.txt").write_text(DEATH, encoding="gb18030")
+    (corpus / "washer.md").write_text(f"# 保修\n\n{WASHER}", encoding="utf-8")
+    return said
+
+
+@pytest.mark.slow
+def test_a_walk_says_the_same_in_both_stores(
+    rag_app: Program, corpus: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = walk(rag_app, corpus, monkeypatch)
+    monkeypatch.setenv("RAG_APP_STORE", f"milvus:{home}/walk.db")
+    in_milvus = walk(rag_app, corpus, monkeypatch)
+    for here, there in zip(local, in_milvus, strict=True):
+        assert here == there
+    assert "milvus:" in rag_app.ok("status").stdout
+    assert len(local) == 18
+
+
+@pytest.mark.parametrize(
+    ("store", "message"),
+    [
+        ("milvus:http://127.0.0.1:1", "no Milvus answers at http://127.0.0.1:1"),
+        ("milvus:somewhere", "is no URI of Milvus"),
+        ("redis:6379", "give local, or milvus: with a URI"),
+    ],
+)
+def test_a_store_that_is_none_is_one_line(rag_app: Program, store: str, message: str) -> None:
+    said = rag_app.fails("docs", "--store", store)
+    assert message in said
+    assert len(said.splitlines()) == 1
+
+
+def test_another_process_has_the_file_of_milvus_lite(
+    rag_app: Program, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import subprocess
+    import sys
+
+    monkeypatch.setattr("rag_app.index.milvus.connection._CONNECT_SECONDS", 0.5)
+    code = (
+        "from rag_app.index.milvus.connection import connect\n"
+        f"connect({str(home / 'held.db')!r}); print('open', flush=True); input()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as holder:  # type: ignore[call-overload]
+        assert holder.stdout.readline() == "open\n"
+        said = rag_app.fails("docs", "--store", f"milvus:{home}/held.db")
+        holder.communicate("\n")
+    assert "is open in another process" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_what_milvus_does_not_do_is_said(rag_app: Program, home: Path) -> None:
+    store = f"milvus:{home}/x.db"
+    said = rag_app.fails("index", "--reembed", "--store", store)
+    assert "can't be embedded again" in said
+
+
+def test_without_the_extra_it_is_named(rag_app: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    monkeypatch.setitem(sys.modules, "pymilvus.exceptions", None)
+    assert "pip install 'rag-app[milvus]'" in rag_app.fails("docs", "--store", "milvus:x.db")
+
+
+def test_an_index_is_copied_there_and_back_without_embedding(
+    rag_app: Program, corpus: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = f"milvus:{home}/copy.db"
+    rag_app.ok("index", str(corpus), "--index", "甲")
+    local = json.loads(rag_app.ok("docs", "--index", "甲", "--json").stdout)
+    monkeypatch.setattr("rag_app.models.embeddings.registry.load_embeddings", None)
+    first = json.loads(rag_app.ok("copy", "甲", "--to", store, "--json").stdout)
+    assert (first["copied"], first["unchanged"], first["passages"]) == (2, 0, 2)
+    again = json.loads(rag_app.ok("copy", "甲", "--to", store, "--json").stdout)
+    assert (again["copied"], again["unchanged"]) == (0, 2)
+    rag_app.ok("docs", "remove", str(corpus / "washer.md"), "--index", "甲", "--store", store)
+    (home / "indexes" / "甲" / "index.sqlite3").unlink()
+    back = rag_app.ok("copy", "甲", "--store", store, "--to", "local").stderr
+    assert "copied 1 documents with 1 passages; 0 were there, 0 removed" in back
+    there = json.loads(rag_app.ok("docs", "--index", "甲", "--json").stdout)
+    assert steady(there) == steady([one for one in local if one["source"].endswith("李白.txt")])
+    assert "already" in rag_app.fails("copy", "甲", "--to", "local")
+    assert "no index" in rag_app.fails("copy", "乙", "--to", store)
