@@ -153,7 +153,7 @@ class _Reading:
         return cite(self.question.passages)
 
     def prompt(self, task: Task, *, style: str | None = None, **values: str) -> list[BaseMessage]:
-        values["question"] = self.question.text
+        values.setdefault("question", self.question.text)
         style = self.question.style if style is None else style
         return self.reader.prompts.messages(task, self.language, style=style, **values)
 
@@ -180,16 +180,17 @@ class _Reading:
     ) -> Generator[Invoke, Any, Signals]:
         """Ask the model whether passages answer, where it can tell; return all that tells."""
         judgement = None
+        asked = self.question.asked or self.question.text  # a translation may have lost a name
         if self.judges:
             judge = self.reader.prompts.text("judge_answer", self.language)
-            prompt = asked_to_judge(self.prompt("answer", context=context, style=""), judge)
-            judgement = yield Invoke(judge_chain(self.llm), prompt)
-        asked = self.question.asked or self.question.text
+            prompt = self.prompt("answer", context=context, question=asked, style="")
+            judgement = yield Invoke(judge_chain(self.llm), asked_to_judge(prompt, judge))
         lacking = sorted(unmatched(bare_question(asked), context, self._documents(citations)))
         relevance = _relevance(citations)
         if self.question.translated and relevance and relevance < self.reader.threshold:
             relevance = None  # of words in another language it tells nothing
-        return Signals(relevance, judgement, tuple(lacking))
+        translated = self.question.translated
+        return Signals(relevance, judgement, tuple(lacking), translated=translated)
 
     def _documents(self, citations: Sequence[Citation]) -> str:
         """Return all passages that are of the documents of some."""

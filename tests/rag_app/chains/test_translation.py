@@ -70,6 +70,14 @@ def test_words_that_a_translation_leaves_as_they_are_make_no_passage_unlikely() 
     assert answer.confidence.signals.unmatched == ()
 
 
+def test_passages_are_judged_by_the_question_as_it_was_asked() -> None:
+    llm = JudgingChatModel(replies=["她在哪里去世？李白", "当涂", "Dangtu"], judgements=[3.0])
+    answer = rag_chain(TranslatingRetriever(documents=[], asked=[]), llm).invoke(QUESTION)
+    assert QUESTION in llm.judged[0]
+    assert answer.confidence
+    assert answer.confidence.signals.translated
+
+
 def test_a_number_that_only_the_question_as_it_was_asked_has_is_missed() -> None:
     llm = JudgingChatModel(replies=["李白在哪里去世？"], judgements=[3.0])
     chain = rag_chain(TranslatingRetriever(documents=[], asked=[]), llm)

@@ -47,6 +47,7 @@ def test_json_holds_all_signals() -> None:
     assert confidence["verdict"] == "sure"
     assert confidence["probability"] > 0.8
     assert confidence["signals"] == {
-        "relevance": 0.9, "judgement": 3.2, "unmatched": (), "supported": True
+        "relevance": 0.9, "judgement": 3.2, "unmatched": (), "supported": True,
+        "translated": False,
     }  # fmt: skip
     assert show.answer_json(replace(ANSWER, confidence=None), {})["confidence"] is None
