@@ -141,7 +141,9 @@ class Resources:
             index: Its folder.
             embeddings: The model of that index, if it is loaded already.
         """
-        settings = self.settings.model_copy(update={"index": str(index.absolute())})
+        settings = self.settings.model_copy(
+            update={"index": str(index.absolute()), "store": "local"}
+        )
         other = Resources(settings, self.given)
         other.llm = self.llm
         if embeddings is not None:

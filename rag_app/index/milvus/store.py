@@ -103,9 +103,11 @@ class MilvusStore:
         """Hold the writer's lock over several transactions."""
         self.check_exists()
         with self._held() as outermost, translated(self.uri):
-            if outermost:
-                self._writing = self._begun()
+            state = self._begun() if outermost else None
+            self._writing = state or self._writing
             try:
+                if state and state.lexical_version != lexical_version():
+                    self._renew_terms()
                 yield
             finally:
                 if outermost:
@@ -221,6 +223,16 @@ class MilvusStore:
         self._client.upsert(DOCUMENTS, [state.row(self.index)])
         self._sweep(state)
         return state
+
+    def _renew_terms(self) -> None:
+        """Make all terms again, document by document; ended early, it begins anew."""
+        with self.read() as snapshot:
+            sources = snapshot.sources()
+        for source in sources:
+            with self.write() as transaction:
+                transaction.renew_terms(source)
+        with self.write() as transaction:
+            transaction.set_lexical_version(lexical_version())
 
     def _settle(self, state: State) -> None:
         """Delete the garbage of the last transaction, which no later one will."""

@@ -63,16 +63,23 @@ class MilvusTransaction(MilvusSnapshot):
 
     def rename_document(self, source: str, new: str) -> None:
         """Give a document another source; its vectors stay as they are."""
-        import numpy as np
-
         entry = self.entry(source)
-        if entry is None:
-            return
-        chunks = list(self.chunks_of(source))
-        vectors = self.vectors_of(chunk.id for chunk in chunks)
-        found = np.stack([vectors[chunk.id] for chunk in chunks])
-        self.delete_document(source)
-        self.replace_document(replace(entry.record, source=new), chunks, found)
+        if entry is not None:
+            chunks, vectors = self._passages_of(source)
+            self.delete_document(source)
+            self.replace_document(replace(entry.record, source=new), chunks, vectors)
+
+    def renew_terms(self, source: str) -> None:
+        """Make the terms of a document again, by the rules of this version."""
+        entry = self.entry(source)
+        if entry is not None:
+            chunks, vectors = self._passages_of(source)
+            self.delete_document(source)
+            self._append(Entry(replace(entry.record, chunks=0)), chunks, vectors)
+
+    def set_lexical_version(self, version: str) -> None:
+        """Note by which rules all terms are made."""
+        self._next = replace(self._next, lexical_version=version)
 
     def append_chunks(
         self, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: "FloatArray"
@@ -147,6 +154,15 @@ class MilvusTransaction(MilvusSnapshot):
         changed = [entry.row(self._index) for entry in self._puts.values()]
         self._client.upsert(DOCUMENTS, [*changed, state.row(self._index)])
         return state
+
+    def _passages_of(self, source: str) -> "tuple[list[ChunkRecord], FloatArray]":
+        """Return the passages of a document and their vectors, ``[passages, dimension]``."""
+        import numpy as np
+
+        chunks = list(self.chunks_of(source))
+        vectors = self.vectors_of(chunk.id for chunk in chunks)
+        found = np.array([vectors[chunk.id] for chunk in chunks], np.float32)
+        return chunks, found.reshape(len(chunks), self.state.meta.dimension)
 
     def _current(self, source: str) -> Entry | None:
         """Return a document as this transaction has made it."""

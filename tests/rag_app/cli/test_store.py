@@ -163,3 +163,30 @@ def test_an_index_is_copied_there_and_back_without_embedding(
     assert steady(there) == steady([one for one in local if one["source"].endswith("李白.txt")])
     assert "already" in rag_app.fails("copy", "甲", "--to", "local")
     assert "no index" in rag_app.fails("copy", "乙", "--to", store)
+
+
+def test_a_server_of_milvus_is_used_in_the_same_way(
+    rag_app: Program, corpus: Path, home: Path
+) -> None:
+    from milvus_lite.adapter.grpc.server import start_server_in_thread
+
+    server, database, port = start_server_in_thread(str(home / "server"))
+    store = f"milvus:http://127.0.0.1:{port}"
+    try:
+        rag_app.ok("index", str(corpus), "--store", store)
+        documents = json.loads(rag_app.ok("docs", "--store", store, "--json").stdout)
+        assert len(documents) == 2
+        assert "no index 乙" in rag_app.fails("docs", "--store", store, "--index", "乙")
+    finally:
+        server.stop(grace=0)
+        database.close()
+    assert "no Milvus answers" in rag_app.fails("docs", "--store", store)
+
+
+def test_the_server_keeps_to_folders(
+    rag_app: Program, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAG_APP_STORE", f"milvus:{home}/x.db")
+    model = ("--llm", rag_app.models["--llm"])
+    for command in (("serve", "--port", "0"), ("mcp",)):
+        assert "indexes lie in folders of this machine" in rag_app.fails(*command, *model)

@@ -296,6 +296,27 @@ def test_one_writer_at_a_time(request, tmp_path: Path) -> None:
             assert "being written" in str(caught[0])
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "milvus"])
+def test_terms_of_an_earlier_version_are_made_again(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms = {"sqlite": "rag_app.index.store", "milvus": "rag_app.index.milvus"}
+    with closing(open_store(kind, tmp_path)) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(f"{rooms[kind]}.transaction.document_terms", lambda text: "old")
+            for file in ("transaction", "store"):
+                patch.setattr(f"{rooms[kind]}.{file}.lexical_version", lambda: "old", raising=False)
+            store.create(META)
+            with store.write() as transaction:
+                put(transaction, "李白.txt", POEMS["李白.txt"])
+            before = content(store)
+            assert search(store, "青莲居士", kind="lexical") == []
+        with store.write() as transaction:
+            put(transaction, "杜甫.txt", POEMS["杜甫.txt"])
+        assert search(store, "青莲居士", kind="lexical") == POEMS["李白.txt"][:1]
+        assert content(store)["李白.txt"] == before["李白.txt"]
+
+
 KILLED = """
 import os, signal, sys, threading
 from pathlib import Path
@@ -370,3 +391,22 @@ def test_killed_at_any_moment_documents_are_whole(kind: str, tmp_path: Path) -> 
             change(store)
             assert content(store) == wanted
             assert search(store, "太白是谁？", k=2)[0] == LI_BAI[0]
+
+
+def test_langchains_own_milvus_reads_the_same_collection(tmp_path: Path) -> None:
+    from langchain_milvus import Milvus
+
+    with closing(open_store("milvus", tmp_path, "poets")) as store:
+        store.create(META)
+        with store.write() as transaction:
+            for source, passages in POEMS.items():
+                put(transaction, source, passages)
+        found = Milvus(
+            EMBEDDING,
+            collection_name=f"rag_app_passages_{EMBEDDING.dimension}",
+            connection_args={"uri": str(tmp_path / "milvus.db")},
+            primary_field="id",
+            text_field="text",
+            vector_field="vector",
+        ).similarity_search("传说李白醉后捞月而死。", k=1, expr='index == "poets"')
+    assert [one.page_content for one in found] == POEMS["李白.txt"][1:]
