@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from model_prep.llama.convert import convert
     from model_prep.lora.merge import merge
     from model_prep.tokenizer.merge import merge_tokenizer
-    from model_prep.training.run import pretrain, sft
+    from model_prep.training.run import prefer, pretrain, sft
     from model_prep.verify.verify import verify as verify_model
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "merge_tokenizer",
     "model_path",
     "models_folder",
+    "prefer",
     "pretrain",
     "pull",
     "sft",
@@ -63,7 +64,7 @@ _HOMES = {
     "llama.convert": ("convert",),
     "lora.merge": ("merge",),
     "tokenizer.merge": ("merge_tokenizer",),
-    "training.run": ("pretrain", "sft"),
+    "training.run": ("prefer", "pretrain", "sft"),
     "verify.verify": ("verify_model",),
 }
 _NAMES_AT_HOME = {"crawl_items": "crawl", "verify_model": "verify"}

@@ -38,6 +38,7 @@ app.command("import-gguf")(gguf.import_gguf)
 app.command("crawl")(crawl.crawl)
 app.command("pretrain", context_settings=training.CONTEXT)(training.pretrain)
 app.command("sft", context_settings=training.CONTEXT)(training.sft)
+app.command("prefer", context_settings=training.CONTEXT)(training.prefer)
 app.command("pull")(models.pull)
 app.command("models")(models.models)
 

@@ -1,4 +1,4 @@
-"""``model-prep pretrain`` and ``model-prep sft``: train a LoRA."""
+"""``model-prep pretrain``, ``sft`` and ``prefer``: train a LoRA."""
 
 import sys
 from contextlib import redirect_stdout
@@ -64,6 +64,22 @@ def sft(
     _command(SftSettings, arguments or [], dry_run, options, as_json)
 
 
+def prefer(
+    arguments: Arguments = None,
+    dry_run: DryRun = False,
+    options: Options = False,
+    as_json: Json = False,
+) -> None:
+    """Tune a LoRA on preference pairs: answers that are chosen before others (DPO, ORPO).
+
+    model-prep prefer --loss dpo --model chinese-alpaca --data pairs.jsonl --output-dir out
+    --lora-rank 16 --lora-alpha 32 --target-modules q_proj,v_proj
+    """
+    from model_prep.training.settings import PreferSettings
+
+    _command(PreferSettings, arguments or [], dry_run, options, as_json)
+
+
 def _command(
     kind: "type[TrainingSettings]",
     arguments: list[str],
@@ -110,6 +126,8 @@ def _print_report(report: "TrainingReport") -> None:
         return
     loss = f"loss {report.first_loss:.4f} → {report.last_loss:.4f}" if report.last_loss else ""
     measured = f", perplexity {report.eval_perplexity:.2f}" if report.eval_perplexity else ""
+    if report.last_margin is not None:
+        measured += f", margin {report.first_margin:.3f} → {report.last_margin:.3f}"
     say(
         f"{report.output} holds the adapter, its tokenizer, log.jsonl and loss.png: "
         f"{report.steps:,} steps, {loss}{measured}"

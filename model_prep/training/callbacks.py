@@ -17,7 +17,10 @@ from transformers import TrainerCallback
 from model_prep.errors import TrainingError
 from model_prep.training.report import LOG, read_log
 
-_LOGGED = {"loss", "learning_rate", "grad_norm", "eval_loss", "eval_perplexity"}
+_LOGGED = {
+    "loss", "learning_rate", "grad_norm", "eval_loss", "eval_perplexity", "rewards/margins",
+    "rewards/accuracies", "eval_rewards/margins", "eval_rewards/accuracies",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

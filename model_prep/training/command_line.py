@@ -17,6 +17,7 @@ PASSED_OVER: dict[str, str] = _OLD["passed_over"]
 _VALUES: dict[str, dict[str, Any]] = {
     "load_in_kbits": {"4": "4bit", "8": "8bit", "16": None, "32": None},
     "flash_attn": {"true": "flash_attention_2", "false": None},
+    "pref_loss": {"sigmoid": "dpo"},
     "overwrite_output_dir": {"true": False, "false": None},
 }
 

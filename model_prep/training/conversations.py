@@ -44,16 +44,16 @@ def read_conversations(
     """Yield the conversations of files; what is none is noted and left out."""
     for file in files:
         for line, value in read_objects(file, encoding, problems):
-            messages = _messages(value)
+            messages = read_messages(value)
             if isinstance(messages, str):
                 problems.add(file, line, messages)
-            elif not all(_is_text(message["content"]) for message in messages):
+            elif not all(is_text(message["content"]) for message in messages):
                 problems.add(file, line, "holds half a character, or a byte that is no text")
             else:
                 yield Conversation(messages, file, line)
 
 
-def _is_text(content: str) -> bool:
+def is_text(content: str) -> bool:
     r"""Return whether a text is one: JSON may have ``\ud800`` alone, which no tokenizer takes."""
     try:
         content.encode()
@@ -62,7 +62,7 @@ def _is_text(content: str) -> bool:
     return True
 
 
-def _messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
+def read_messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
     """Return the messages of an object, or what is wrong with it."""
     if value.get("tools") or value.get("functions"):
         return "has tools, which are not trained here"

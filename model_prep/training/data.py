@@ -9,11 +9,18 @@ from model_prep.errors import TrainingError
 from model_prep.training.conversations import FORMATS, SUFFIXES
 from model_prep.training.dataset_files import Problems, find_files
 from model_prep.training.encoding import encode_conversations, encode_texts
-from model_prep.training.packing import PackedSequences, make_sequences
+from model_prep.training.packing import PackedSequences, make_pairs, make_sequences
+from model_prep.training.preference.encoding import encode_pairs
+from model_prep.training.preference.pairs import PAIR_FORMATS
 from model_prep.training.settings import TrainingSettings
 from model_prep.training.token_cache import TokenData, fingerprint, open_data, write_data
 
-_TEXT = (".txt", ".md")
+_KINDS = {
+    "pretrain": ((".txt", ".md"), "text", encode_texts, "text files"),
+    "sft": (SUFFIXES, "conversations", encode_conversations, f"JSON with {FORMATS}"),
+    "prefer": (SUFFIXES, "preference pairs", encode_pairs, f"JSON with {PAIR_FORMATS}"),
+}
+"""Of each kind of training: names of files, what they hold, how it is encoded, what is taken."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,8 @@ class TrainingData:
     validation: PackedSequences | None
     key: str
     """Changes with the content of the training data and how it is encoded."""
+    samples: int
+    """Texts, conversations or pairs that were read to train on, and to hold back from it."""
 
 
 def load_data(settings: TrainingSettings, tokenizer: Any) -> TrainingData:
@@ -35,18 +44,26 @@ def load_data(settings: TrainingSettings, tokenizer: Any) -> TrainingData:
     """
     data = _usable(settings, settings.data, tokenizer)
     split = 0.0 if settings.validation else settings.validation_split
-    train, rest = make_sequences(
+    train, rest = _sequences(settings, data, split)
+    validation: PackedSequences | None = rest if len(rest) else None
+    if settings.validation:
+        validation, _ = _sequences(settings, _usable(settings, settings.validation, tokenizer), 0.0)
+    samples = len(data) // 2 if settings.kind == "prefer" else len(data)
+    return TrainingData(train, validation, f"{data.folder.name}-{split:g}", samples)
+
+
+def _sequences(
+    settings: TrainingSettings, data: TokenData, split: float
+) -> tuple[PackedSequences, PackedSequences]:
+    if settings.kind == "prefer":
+        return make_pairs(data, validation_split=split, seed=settings.seed)
+    return make_sequences(
         data,
         settings.max_length,
         packing=settings.packing,
         validation_split=split,
         seed=settings.seed,
     )
-    validation: PackedSequences | None = rest if len(rest) else None
-    if settings.validation:
-        other = _usable(settings, settings.validation, tokenizer)
-        validation, _ = make_sequences(other, settings.max_length, packing=settings.packing)
-    return TrainingData(train, validation, f"{data.folder.name}-{split:g}")
 
 
 def _usable(settings: TrainingSettings, paths: list[Path], tokenizer: Any) -> TokenData:
@@ -54,7 +71,7 @@ def _usable(settings: TrainingSettings, paths: list[Path], tokenizer: Any) -> To
     if not len(data):
         problems = data.problems
         why = f" ({problems.total:,} problems: {problems.first[0]})" if problems.first else ""
-        takes = f"JSON with {FORMATS}" if settings.kind == "sft" else "text files"
+        takes = _KINDS[settings.kind][-1]
         msg = f"nothing can be used of {', '.join(map(str, paths))}{why}; it takes {takes}"
         raise TrainingError(msg)
     return data
@@ -67,8 +84,7 @@ def tokenized(settings: TrainingSettings, paths: list[Path], tokenizer: Any) -> 
         TrainingError: a file is missing.
         OutputError, DiskSpaceError: the cache can't be written.
     """
-    sft = settings.kind == "sft"
-    suffixes, what = (SUFFIXES, "conversations") if sft else (_TEXT, "text")
+    suffixes, what, encode, _ = _KINDS[settings.kind]
     files = find_files(paths, suffixes, what)
     key = fingerprint(
         files,
@@ -81,7 +97,6 @@ def tokenized(settings: TrainingSettings, paths: list[Path], tokenizer: Any) -> 
     data = open_data(folder)
     if data is None:
         problems = Problems()
-        encode = encode_conversations if sft else encode_texts
         samples = encode(files, settings.encoding, tokenizer, settings.max_length, problems)
         data = write_data(folder, samples, problems)
     return data

@@ -68,7 +68,7 @@ def estimate(settings: TrainingSettings, *, shown: int = 2) -> Estimate:
     steps = _steps(settings, len(data.train))
     tokens = steps * _sequences_per_step(settings) * data.train.tokens / len(data.train)
     return Estimate(
-        samples=len(samples),
+        samples=data.samples,
         tokens=data.train.tokens,
         targets=int((samples.labels != IGNORED).sum()),
         longest=int(samples.lengths.max()),

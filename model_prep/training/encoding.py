@@ -58,7 +58,7 @@ def encode_conversations(
         texts = [text for _, parts in group for text, _ in parts]
         encoded = iter(encode(tokenizer, texts))
         for conversation, parts in group:
-            sample = _sample([(next(encoded), learned) for _, learned in parts], max_length)
+            sample = sample_of([(next(encoded), learned) for _, learned in parts], max_length)
             if any(label != IGNORED for label in sample.labels):
                 yield sample
                 continue
@@ -78,7 +78,7 @@ def _rendered(
 
     for conversation in conversations:
         try:
-            parts = _parts(conversation.messages, tokenizer)
+            parts = parts_of(conversation.messages, tokenizer)
         except (TemplateError, TypeError, ValueError) as error:
             kind = "is refused by the model's chat template"
             problems.add(conversation.file, conversation.line, kind, first_line(error))
@@ -86,8 +86,8 @@ def _rendered(
             yield conversation, parts
 
 
-def _parts(messages: list[dict[str, str]], tokenizer: Any) -> Parts:
-    """Return a conversation in parts.
+def parts_of(messages: list[dict[str, str]], tokenizer: Any) -> Parts:
+    """Return a conversation in parts: prompts, and the answers after them, which are learned.
 
     Raises:
         TrainingError: the template does not begin an answer as it asks for one.
@@ -125,7 +125,8 @@ def _render(messages: list[dict[str, str]], tokenizer: Any, *, add_generation_pr
     return text
 
 
-def _sample(parts: list[tuple[list[int], bool]], max_length: int) -> Sample:
+def sample_of(parts: list[tuple[list[int], bool]], max_length: int) -> Sample:
+    """Return the sample of encoded parts, each with whether it is learned, cut to a length."""
     ids = [token for tokens, _ in parts for token in tokens]
     labels = [token if learned else IGNORED for tokens, learned in parts for token in tokens]
     return Sample(ids[:max_length], labels[:max_length], truncated=len(ids) > max_length)

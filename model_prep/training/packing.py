@@ -112,12 +112,8 @@ def make_sequences(
         validation_split: Share of the samples in the second; chosen by chance, before packing.
         seed: Of that chance.
     """
-    order = np.random.default_rng(seed).permutation(len(data))
-    count = round(validation_split * len(data))
-    if validation_split:
-        count = min(max(1, count), len(data) - 1)
     made = []
-    for part in (np.sort(order[count:]), np.sort(order[:count])):
+    for part in _held_back(len(data), validation_split, seed):
         if packing:
             packed = pack(data.lengths[part], max_length)
             samples = [part[sequence].tolist() for sequence in packed]
@@ -125,6 +121,31 @@ def make_sequences(
             samples = [[int(sample)] for sample in part]
         made.append(PackedSequences(data, samples))
     return made[0], made[1]
+
+
+def make_pairs(
+    data: TokenData, *, validation_split: float = 0.0, seed: int = 0
+) -> tuple[PackedSequences, PackedSequences]:
+    """Return pairs to train on and pairs to measure on: as `make_sequences`, two samples in each.
+
+    Args:
+        data: Tokenized samples, each pair's one after the other.
+        validation_split: Share of the pairs in the second; chosen by chance.
+        seed: Of that chance.
+    """
+    parts = _held_back(len(data) // 2, validation_split, seed)
+    train, validation = (
+        PackedSequences(data, [[2 * pair, 2 * pair + 1] for pair in part.tolist()])
+        for part in parts
+    )
+    return train, validation
+
+
+def _held_back(count: int, share: float, seed: int) -> tuple[Array, Array]:
+    """Return numbers up to ``count`` in two parts, each in order; ``share`` are in the second."""
+    order = np.random.default_rng(seed).permutation(count)
+    held = min(max(1, round(share * count)), count - 1) if share else 0
+    return np.sort(order[held:]), np.sort(order[:held])
 
 
 class Collator:

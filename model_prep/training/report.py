@@ -35,6 +35,10 @@ class TrainingReport:
     last_loss: float | None = None
     eval_loss: float | None = None
     eval_perplexity: float | None = None
+    first_margin: float | None = None
+    """Of preference pairs: how far chosen answers are before rejected ones, as TRL's rewards."""
+    last_margin: float | None = None
+    eval_margin: float | None = None
     seconds: float = 0.0
     tokens_per_second: float = 0.0
 
@@ -63,13 +67,16 @@ def report_of(
         output=settings.output_dir,
         steps=steps or losses[-1].get("step", 0),
         finished=finished,
-        samples=len(data.train.data),
+        samples=data.samples,
         tokens=data.train.tokens,
         problems=dict(data.train.data.problems.counts),
         first_loss=losses[0].get("loss"),
         last_loss=losses[-1].get("loss"),
         eval_loss=evaluations[-1].get("eval_loss"),
         eval_perplexity=evaluations[-1].get("eval_perplexity"),
+        first_margin=losses[0].get("rewards/margins"),
+        last_margin=losses[-1].get("rewards/margins"),
+        eval_margin=evaluations[-1].get("eval_rewards/margins"),
         seconds=seconds,
         tokens_per_second=losses[-1].get("tokens_per_second", 0.0),
     )
@@ -114,7 +121,8 @@ def plot(log: list[dict[str, Any]], file: Path) -> None:
         left.plot([line["step"] for line in measured], losses, "o-", label="validation loss")
     rates = [line["learning_rate"] for line in trained]
     right.plot(steps, rates, color="0.7", linestyle="--", label="learning rate")
-    left.set(xlabel="step", ylabel="loss (nats per token)")
+    pairs = any("rewards/margins" in line for line in trained)
+    left.set(xlabel="step", ylabel="loss of a pair" if pairs else "loss (nats per token)")
     right.set_ylabel("learning rate")
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
     figure.savefig(file, dpi=120)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import TrainingError
-from model_prep.json_file import write_json
 from model_prep.process_state import quiet_transformers
 from model_prep.training.data import TrainingData, load_data
 from model_prep.training.model import (
@@ -22,7 +21,6 @@ from model_prep.training.model import (
 )
 from model_prep.training.report import TrainingReport, plot, read_log, report_of
 from model_prep.training.run_folder import (
-    MANIFEST,
     PLOT,
     TENSORBOARD,
     checkpoint_of,
@@ -30,16 +28,18 @@ from model_prep.training.run_folder import (
     identity_of,
     make_folder,
     require_disk_space,
+    write_manifest,
     writing,
 )
 from model_prep.training.settings import (
+    PreferSettings,
     PretrainSettings,
     SftSettings,
     TrainingSettings,
     make_settings,
     passed_over,
 )
-from model_prep.training.trainer_arguments import require_sharding, training_arguments
+from model_prep.training.trainer_arguments import require_sharding, require_trl, training_arguments
 
 if TYPE_CHECKING:
     import torch
@@ -68,6 +68,16 @@ def sft(
     return train(make_settings(SftSettings, options), progress=progress, note=note)
 
 
+def prefer(
+    *,
+    progress: "Callable[[TrainingProgress], None] | None" = None,
+    note: Callable[[str], None] = lambda _: None,
+    **options: Any,
+) -> TrainingReport:
+    """Train a LoRA on preference pairs: `train` with the options of `PreferSettings`."""
+    return train(make_settings(PreferSettings, options), progress=progress, note=note)
+
+
 def train(
     settings: TrainingSettings,
     *,
@@ -80,7 +90,7 @@ def train(
     had not been. SIGINT and SIGTERM end it with a checkpoint after the step; a second one at once.
 
     Args:
-        settings: Of `PretrainSettings` or `SftSettings`.
+        settings: Of `PretrainSettings`, `SftSettings` or `PreferSettings`.
         progress: Called after each step, in the first process.
         note: Called with messages, a line each, in the first process.
 
@@ -89,6 +99,8 @@ def train(
         TokenizerError, AdapterError: as loading raises them.
     """
     require_sharding(settings)
+    if settings.kind == "prefer":
+        require_trl()
     note = note if is_main_process() else (lambda _: None)
     for line in passed_over(settings):
         note(line)
@@ -117,7 +129,7 @@ def train(
             is_main_process()
         ):  # the others have decided too: they are in the group that _trainer makes
             clear_folder(settings.output_dir, keep=checkpoint)
-            write_json(settings.output_dir / MANIFEST, {"settings": identity, "finished": False})
+            write_manifest(settings.output_dir, {"settings": identity, "finished": False})
         if checkpoint:
             note(f"goes on from {checkpoint}")
         else:
@@ -131,7 +143,7 @@ def train(
         if finished and trainer.is_world_process_zero():
             plain = {**asdict(report), "output": str(report.output)}
             values = {"settings": identity, "finished": True, "report": plain}
-            write_json(settings.output_dir / MANIFEST, values)
+            write_manifest(settings.output_dir, values)
     # No process leaves while another needs it.
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
@@ -171,8 +183,6 @@ def _trainer(
         SignalCallback,
         TrainingLogCallback,
     )
-    from model_prep.training.packing import Collator
-    from model_prep.training.trainer import AdapterTrainer
 
     # Before the model: DeepSpeed shards it while it is loaded.
     arguments = training_arguments(settings, evaluates=data.validation is not None)
@@ -183,13 +193,14 @@ def _trainer(
     tokens_per_sequence = data.train.tokens / len(data.train)
     log = TrainingLogCallback(settings.output_dir, tokens_per_sequence, progress)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    trainer = AdapterTrainer(
+    trainer = _kind_of_trainer(
+        settings,
+        data,
+        tokenizer,
+        pad if pad is not None and pad < ids_in_use(tokenizer) else 0,
         save_tokenizer=partial(save_tokenizer_beside, tokenizer),
         model=model,
         args=arguments,
-        train_dataset=data.train,
-        eval_dataset=data.validation,
-        data_collator=Collator(pad if pad is not None and pad < ids_in_use(tokenizer) else 0),
         callbacks=[
             log,
             signals,
@@ -200,6 +211,24 @@ def _trainer(
     trainer.add_callback(FiniteLossCallback(lambda: trainer.loss_is_finite))
     trainer.remove_callback(PrinterCallback)
     return trainer, signals
+
+
+def _kind_of_trainer(
+    settings: TrainingSettings, data: TrainingData, tokenizer: Any, pad_id: int, **options: Any
+) -> "AdapterTrainer":
+    if isinstance(settings, PreferSettings):
+        from model_prep.training.preference.trainer import preference_trainer
+
+        return preference_trainer(settings, data, tokenizer, pad_id, **options)
+    from model_prep.training.packing import Collator
+    from model_prep.training.trainer import AdapterTrainer
+
+    return AdapterTrainer(
+        **options,
+        train_dataset=data.train,
+        eval_dataset=data.validation,
+        data_collator=Collator(pad_id),
+    )
 
 
 def _run(trainer: "AdapterTrainer", checkpoint: Path | None) -> tuple[int, float]:

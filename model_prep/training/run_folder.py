@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from zipfile import is_zipfile
 
 from model_prep.errors import CheckpointError, DiskSpaceError, TrainingError, first_line
-from model_prep.json_file import read_json
+from model_prep.json_file import read_json, write_json
 from model_prep.lora.adapter_config import CONFIG
-from model_prep.output import is_full, require_space
+from model_prep.output import PARTIAL, is_full, require_space, sync
 from model_prep.training.report import LOG
 from model_prep.training.settings import LORA, TrainingSettings
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 MANIFEST = "training.json"
+_PART = f"{MANIFEST}{PARTIAL}"
 PLOT = "loss.png"
 WEIGHTS = "adapter_model.safetensors"
 BEST = "best"
@@ -35,6 +36,7 @@ _DECIDING = (
     "gradient_accumulation_steps", "learning_rate", "lr_scheduler_type", "warmup_steps",
     "weight_decay", "max_grad_norm", "optim", "seed", "num_train_epochs", "max_steps", "quantize",
     "deepspeed", "lr_scheduler_kwargs", "neftune_noise_alpha", "early_stopping_patience",
+    "loss", "beta",
 )  # fmt: skip
 """Settings with another value of which a checkpoint can't be continued."""
 _BYTES_PER_PARAMETER = 12
@@ -51,7 +53,8 @@ def checkpoint_of(settings: TrainingSettings, identity: dict[str, Any]) -> Path 
     """
     folder = settings.output_dir
     if not (folder / MANIFEST).is_file():
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        others = folder.is_dir() and any(path.name != _PART for path in folder.iterdir())
+        if folder.is_file() or others:
             msg = f"{folder} holds something else; name a new or empty folder as --output_dir"
             raise TrainingError(msg)
         return None
@@ -85,10 +88,19 @@ def clear_folder(folder: Path, *, keep: Path | None) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
+def write_manifest(folder: Path, content: dict[str, Any]) -> None:
+    """Write what a run is known by: a kill leaves all of it, or what was there before."""
+    part = folder / _PART
+    write_json(part, content)
+    sync(part)
+    part.replace(folder / MANIFEST)
+
+
 def identity_of(settings: TrainingSettings, key: str) -> dict[str, Any]:
     """Return what a run is known by: the settings that decide its course, and its data's key."""
     values = settings.model_dump(mode="json", include=set(_DECIDING))
-    return {name: values[name] for name in _DECIDING} | {"kind": settings.kind, "data": key}
+    decided = {name: values[name] for name in _DECIDING if name in values}
+    return decided | {"kind": settings.kind, "data": key}
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -21,7 +21,7 @@ class TrainingSettings(BaseModel):
         extra="forbid", validate_default=True, protected_namespaces=(), allow_inf_nan=False
     )
 
-    kind: ClassVar[Literal["pretrain", "sft"]]
+    kind: ClassVar[Literal["pretrain", "sft", "prefer"]]
 
     # What is trained, on what
     model: Path = Field(description="Folder of the base model.")
@@ -132,6 +132,31 @@ class SftSettings(TrainingSettings):
     num_train_epochs: float = Field(2.0, gt=0, description="Times through the data.")
 
 
+class PreferSettings(TrainingSettings):
+    """Options of ``model-prep prefer``.
+
+    Example:
+        >>> names = {"model": "qwen", "data": "pairs.jsonl", "output_dir": "my-lora"}
+        >>> PreferSettings(**names, loss="orpo").beta
+        0.1
+    """
+
+    kind = "prefer"
+
+    loss: Literal["dpo", "orpo"] = Field(
+        "dpo", description="dpo: beside the model as it was; orpo: without, from a base."
+    )
+    beta: float = Field(
+        0.1, gt=0, description="dpo: how near to the model as it was; orpo: weight of the odds."
+    )
+    learning_rate: float = Field(1e-5, gt=0, description="The highest.")
+    max_length: int = Field(1024, ge=8, description="Tokens of a prompt with an answer.")
+    packing: Literal[False] = Field(False, description="Pairs are never packed.")
+    neftune_noise_alpha: None = Field(None, description="Not for pairs.")
+    fsdp: Literal[False] = Field(False, description="Not for pairs.")
+    deepspeed: None = Field(None, description="Not for pairs.")
+
+
 def make_settings(kind: type[TrainingSettings], options: dict[str, Any]) -> TrainingSettings:
     """Return checked settings; an option without a value has its default.
 
@@ -180,6 +205,8 @@ def passed_over(settings: TrainingSettings) -> list[str]:
             lines.append(
                 f"--lora_dropout {settings.lora_dropout} is passed over: the adapter's own is {own}"
             )
+    elif settings.kind == "prefer" and settings.lora_dropout:
+        lines.append("--lora_dropout is passed over: pairs are compared without dropout")
     if computing_dtype(settings) != settings.dtype:
         lines.append("--dtype float16 is float32 on a CPU, which can't train in float16")
     return lines

@@ -12,6 +12,7 @@ from torch.nn import functional
 from transformers import Trainer
 
 from model_prep.json_file import read_json, write_json
+from model_prep.output import PARTIAL
 from model_prep.training.callbacks import not_finite
 from model_prep.training.encoding import IGNORED
 from model_prep.training.model import trained
@@ -57,19 +58,18 @@ class AdapterTrainer(Trainer):
             self.is_fsdp_enabled = True
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Return the mean loss of the validation data over all its labels, and the perplexity."""
-        loss = self._validation_loss()
-        metrics = {"eval_loss": loss, "eval_perplexity": float(torch.tensor(loss).exp())}
+        """Measure the validation data: its mean loss over all labels, and the perplexity."""
+        metrics = self._validation_metrics()
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
         best = self.state.best_metric
-        if best is None or loss < best:
+        if best is None or metrics["eval_loss"] < best:
             self.save_model(str(Path(str(self.args.output_dir)) / BEST), _internal_call=True)
         return metrics
 
-    def _validation_loss(self) -> float:
+    def _validation_metrics(self) -> dict[str, float]:
         # transformers averages the means of batches, in which a short answer counts as a long one.
         model = self.model_wrapped
         training = model.training
@@ -85,7 +85,8 @@ class AdapterTrainer(Trainer):
             losses.append(all_losses.sum())
             counts.append(all_counts.sum())
         model.train(training)
-        return float(torch.stack(losses).sum() / torch.stack(counts).sum().clamp(min=1))
+        mean = torch.stack(losses).sum() / torch.stack(counts).sum().clamp(min=1)
+        return {"eval_loss": float(mean), "eval_perplexity": float(mean.exp())}
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save adapter and tokenizer as PEFT reads them: called by all, written by the first.
@@ -103,9 +104,12 @@ class AdapterTrainer(Trainer):
             raise not_finite("a trained weight", self.state.global_step)
         if self.args.should_save:
             folder.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
             model.peft_config["default"].save_pretrained(folder)
             self._save_tokenizer(folder)
+            # Last and at once: a kill leaves the whole adapter, the one before, or none.
+            part = folder / f"{WEIGHTS}{PARTIAL}"
+            save_file(tensors, part, metadata={"format": "pt"})
+            part.replace(folder / WEIGHTS)
 
     def _gathered(self, parameter: torch.nn.Parameter) -> torch.Tensor:
         """Return all of a parameter: of DeepSpeed's, what it steps in full precision."""

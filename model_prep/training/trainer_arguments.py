@@ -3,13 +3,14 @@
 import json
 import math
 import os
+import warnings
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import TrainingError, first_line
 from model_prep.inference.placement import placement
-from model_prep.training.settings import TrainingSettings, computing_dtype
+from model_prep.training.settings import PreferSettings, TrainingSettings, computing_dtype
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -35,14 +36,15 @@ def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "Train
         TrainingError: transformers refuses a value, or DeepSpeed or its configuration is missing.
     """
     import torch
-    from transformers import TrainingArguments
 
+    kind, more = _arguments_of(settings)
     cpu = settings.use_cpu or not torch.cuda.is_available()
     dtype = placement(only_cpu=cpu, dtype=computing_dtype(settings))["dtype"]
     checkpointing = settings.gradient_checkpointing
     options: dict[str, Any] = settings.model_dump(include=_SAME)
-    if checkpointing and not settings.fsdp:  # FSDP has its own
-        options["activation_checkpointing"] = True
+    # FSDP has its own; TRL's default is to have it.
+    options["activation_checkpointing"] = checkpointing and not settings.fsdp
+    if options["activation_checkpointing"]:
         options["activation_checkpointing_kwargs"] = {"use_reentrant": False}
     if settings.fsdp:
         options["fsdp"] = True
@@ -59,7 +61,7 @@ def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "Train
         options |= {"eval_strategy": "steps", "eval_steps": steps}
         options |= {"metric_for_best_model": "eval_loss", "greater_is_better": False}
     try:
-        arguments = TrainingArguments(
+        arguments = kind(
             output_dir=str(settings.output_dir),
             logging_first_step=True,
             logging_nan_inf_filter=False,  # it would show 0 for a loss that is not finite
@@ -73,6 +75,7 @@ def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "Train
             bf16=dtype == torch.bfloat16,
             fp16=dtype == torch.float16,
             **options,
+            **more,
         )
     except (ValueError, ImportError, OSError) as error:
         reason = " ".join(str(error).split())
@@ -85,6 +88,20 @@ def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "Train
         # model while it is loaded, would take each process for the only one.
         deepspeed.init_distributed()
     return arguments
+
+
+def _arguments_of(settings: TrainingSettings) -> "tuple[type[TrainingArguments], dict[str, Any]]":
+    """Return the class of the arguments, and those that only this kind of training has."""
+    from transformers import TrainingArguments
+
+    if not isinstance(settings, PreferSettings):
+        return TrainingArguments, {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is experimental of TRL says so
+        from trl import DPOConfig
+        from trl.experimental.orpo import ORPOConfig
+    kind = DPOConfig if settings.loss == "dpo" else ORPOConfig
+    return kind, {"beta": settings.beta, "max_length": settings.max_length}
 
 
 def require_sharding(settings: TrainingSettings) -> None:
@@ -103,6 +120,18 @@ def require_sharding(settings: TrainingSettings) -> None:
             f"torchrun --nproc_per_node GPUS -m model_prep {settings.kind} …"
         )
         raise TrainingError(msg)
+
+
+def require_trl() -> None:
+    """Check that TRL is installed, before any work.
+
+    Raises:
+        TrainingError: it is not.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("trl") is None:
+        raise TrainingError("preference pairs need TRL; run: pip install 'rag-app[preference]'")
 
 
 def deepspeed_config(name: str) -> dict[str, Any]:
