@@ -28,6 +28,13 @@ def crawl(
     ] = None,
     topics: Annotated[Path | None, Option(help="One on each line; by default our own.")] = None,
     tasks: Annotated[Path | None, Option(help="One on each line; by default our own.")] = None,
+    passages: Annotated[
+        Path | None,
+        Option(
+            metavar="PASSAGES.jsonl",
+            help="Make preference pairs about these instead: right answers and refusals.",
+        ),
+    ] = None,
     items: Annotated[
         int, Option(min=1, max=100, help="Of a request; a small model does better with 5.")
     ] = CrawlOptions.items,
@@ -55,6 +62,7 @@ def crawl(
     """Make instruction data by asking a model; the same command goes on where it ended."""
     settings = CrawlOptions(
         output, count, model, base_url, api_key, topics=topics, tasks=tasks, items=items,
+        passages=passages,
         concurrency=concurrency, similarity=similarity, temperature=temperature,
         max_tokens=max_tokens, timeout=timeout, tries=tries, seed=seed, price_in=price_in,
         price_out=price_out,

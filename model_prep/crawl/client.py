@@ -11,14 +11,11 @@ from typing import Any
 
 import openai
 
-from model_prep.crawl.prompts import Prompt
+from model_prep.crawl.prompts import Prompt, TextPrompt
 from model_prep.crawl.report import CrawlReport
 from model_prep.crawl.settings import CrawlOptions
 from model_prep.errors import CrawlError
 
-_ITEM_TOKENS = 250
-_MOST_TOKENS = 4000
-"""That are asked for without `--max-tokens`: most servers allow so many."""
 _LONGEST_WAIT = 600.0
 """Seconds that a server may ask us to wait."""
 _LONGEST_BACKOFF = 60.0
@@ -108,7 +105,7 @@ class Client:
         """Close the connections."""
         await self._api.close()
 
-    async def ask(self, prompt: Prompt) -> str | None:
+    async def ask(self, prompt: Prompt | TextPrompt) -> str | None:
         """Return what the model says; None where the server takes others but not this prompt.
 
         Raises:
@@ -124,9 +121,8 @@ class Client:
                 self._report.retries += 1
         raise AssertionError  # count() has no end
 
-    async def _send(self, prompt: Prompt) -> str | None:
+    async def _send(self, prompt: Prompt | TextPrompt) -> str | None:
         """Send a request once, or in several formats where the server is not known yet."""
-        needed = min(_ITEM_TOKENS * len(prompt.lines) + 200, _MOST_TOKENS)
         request: dict[str, Any] = {
             "model": self._options.model,
             "messages": prompt.messages,
@@ -136,10 +132,11 @@ class Client:
         create: Any = self._api.chat.completions.create
         while True:
             current = self._format
-            limit = {current.limit: self._options.max_tokens or needed}
+            limit = {current.limit: self._options.max_tokens or prompt.max_tokens}
+            form = current.response_format if prompt.as_json else {}
             self._report.requests += 1
             try:
-                reply = await create(**request, **limit, **current.response_format)
+                reply = await create(**request, **limit, **form)
             except ValueError:
                 return ""  # what came is no JSON
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:

@@ -3,13 +3,22 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
+from pathlib import Path
 
 from model_prep.crawl.client import Client, Note, Sleep
 from model_prep.crawl.filter import ItemFilter
 from model_prep.crawl.prompts import CONSTRAINTS, TASKS, TOPICS, Prompt, PromptSampler, read_list
+from model_prep.crawl.refusals import (
+    PAIRS,
+    Passages,
+    RefusalPair,
+    drawn,
+    pairs_of,
+    read_passages,
+)
 from model_prep.crawl.report import CrawlReport
 from model_prep.crawl.settings import CrawlOptions
-from model_prep.crawl.store import open_items
+from model_prep.crawl.store import ItemsFile, open_items, open_lines
 
 
 def crawl(
@@ -21,6 +30,8 @@ def crawl(
     sleep: Sleep = asyncio.sleep,
 ) -> CrawlReport:
     """Ask for items until the file holds as many as wanted; those that are there count.
+
+    With ``options.passages`` they are preference pairs; see `model_prep.crawl.refusals`.
 
     Every reply's items are on the disk before the next is looked at, so that a crawl can be ended
     at any moment: the same call goes on.
@@ -38,6 +49,8 @@ def crawl(
         DiskSpaceError: the disk is full.
         CrawlError: the API refuses, does not answer, or gives nothing that can be kept.
     """
+    if options.passages is not None:
+        return _crawl_pairs(options, options.passages, report, progress, note, sleep)
     report = report if report is not None else CrawlReport()
     progress, note = progress or (lambda *_: None), note or (lambda _: None)
     topics = read_list(options.topics or TOPICS)
@@ -57,6 +70,64 @@ def crawl(
             client = Client(options, report, note, sleep)
             asyncio.run(_ask(client, prompts, kept, options, progress))
     return report
+
+
+def _crawl_pairs(
+    options: CrawlOptions,
+    passages_file: Path,
+    report: CrawlReport | None,
+    progress: Callable[[int, int], None] | None,
+    note: Note | None,
+    sleep: Sleep,
+) -> CrawlReport:
+    """Make preference pairs until the file holds as many as wanted, or no passage is left."""
+    report = report if report is not None else CrawlReport()
+    progress, note = progress or (lambda *_: None), note or (lambda _: None)
+    passages = read_passages(passages_file)
+    with open_lines(options.output, PAIRS) as file:
+        report.output, report.wanted = str(options.output), options.count
+        report.at_start, report.cut_off = len(file.items), file.cut_off
+        report.price_in, report.price_out = options.price_in, options.price_out
+        done = {pair.passage for pair in file.items}
+        waiting = drawn(passages, done, options.seed)
+        progress(report.total, options.count)
+        if report.total < options.count:
+            client = Client(options, report, note, sleep)
+            asyncio.run(_ask_pairs(client, passages, waiting, file, options, report, progress))
+    if report.total < options.count:
+        note(f"no passage is left: {passages_file} gave {report.total:,} pairs")
+    return report
+
+
+async def _ask_pairs(
+    client: Client,
+    passages: Passages,
+    waiting: list[str],
+    file: ItemsFile[RefusalPair],
+    options: CrawlOptions,
+    report: CrawlReport,
+    progress: Callable[[int, int], None],
+) -> None:
+    pending: set[asyncio.Task[list[RefusalPair] | str]] = set()
+    async with aclosing(client):
+        try:
+            while report.total < options.count and (waiting or pending):
+                while waiting and len(pending) < options.concurrency:
+                    pairs = pairs_of(waiting.pop(), passages, client)
+                    pending.add(asyncio.create_task(pairs))
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in sorted(done, key=lambda task: task.exception() is not None):
+                    made = task.result()
+                    if isinstance(made, str):
+                        report.rejected[made] += 1
+                        continue
+                    file.append(made)
+                    report.kept += len(made)
+                    progress(report.total, options.count)
+        finally:
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
 
 
 async def _ask(

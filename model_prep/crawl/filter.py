@@ -62,7 +62,7 @@ class ItemFilter:
         (1, {'a text is missing': 1})
     """
 
-    def __init__(self, file: ItemsFile, report: CrawlReport, options: CrawlOptions) -> None:
+    def __init__(self, file: ItemsFile[Item], report: CrawlReport, options: CrawlOptions) -> None:
         self._file, self._report, self._options = file, report, options
         self._prompts = [item.prompt for item in [*EXAMPLES.values(), *file.items]]
         self._is_similar("", [])  # where rapidfuzz is missing it fails now, before any request

@@ -17,6 +17,9 @@ TOPICS = Path(__file__).with_name("topics.txt")
 TASKS = Path(__file__).with_name("tasks.txt")
 CONSTRAINTS = Path(__file__).with_name("constraints.txt")
 _MOST_BYTES = 4_000_000
+_ITEM_TOKENS = 250
+_MOST_TOKENS = 4000
+"""That are asked for without `--max-tokens`: most servers allow so many."""
 _LONGEST = 200
 """Characters of a line: each goes into a prompt as it is."""
 
@@ -45,11 +48,34 @@ class Prompt:
             {"role": "user", "content": _request(self.lines)},
         ]
 
+    as_json = True
+    """The server is asked for JSON."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Of the reply."""
+        return min(_ITEM_TOKENS * len(self.lines) + 200, _MOST_TOKENS)
+
     @property
     def echoes(self) -> list[str]:
         """What a model writes that makes no item of a line but copies it."""
         pairs = [(task, f"{task}，{constraint}") for _, task, constraint in self.lines]
         return [text for pair in pairs for text in pair]
+
+
+@dataclass(frozen=True)
+class TextPrompt:
+    """A request for plain text.
+
+    Example:
+        >>> TextPrompt([{"role": "user", "content": "李白是谁？"}]).as_json
+        False
+    """
+
+    messages: list[dict[str, str]]
+    max_tokens: int = 200
+    """Of the reply."""
+    as_json = False
 
 
 class PromptSampler:

@@ -31,6 +31,8 @@ class CrawlOptions:
     topics: Path | None = None
     """A file with one on each line; our own if None."""
     tasks: Path | None = None
+    passages: Path | None = None
+    """A file of passages to make preference pairs about, in place of instruction data."""
     items: int = 20
     """Items that one request asks for."""
     concurrency: int = 2

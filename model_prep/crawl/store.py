@@ -3,9 +3,11 @@
 import io
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -13,16 +15,42 @@ from model_prep.crawl.items import Item, read_item
 from model_prep.errors import DiskSpaceError, OutputError
 from model_prep.output import is_full, sync
 
-_BEGINNING = b'{"instruction": "'
-"""Of every line that `Item.line` writes."""
+
+class Line(Protocol):
+    """Something that is a line of JSONL."""
+
+    def line(self) -> str:
+        """Return it."""
 
 
-class ItemsFile:
+Kept = TypeVar("Kept", bound=Line)
+
+
+@dataclass(frozen=True)
+class LineFormat(Generic[Kept]):
+    """What the lines of a file are.
+
+    Example:
+        >>> ITEMS.read({"instruction": "Add 1 and 2.", "output": "3"}).output
+        '3'
+    """
+
+    read: Callable[[dict[str, Any]], Kept | None]
+    beginning: bytes
+    """Of every line that is written."""
+    what: str
+
+
+ITEMS = LineFormat(read_item, b'{"instruction": "', "item with instruction and output")
+
+
+class ItemsFile(Generic[Kept]):
     """An open file of items; `open_items` gives it.
 
     Args:
         path: For messages.
         file: Open for reading and appending, not buffered.
+        form: What its lines are.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -32,9 +60,9 @@ class ItemsFile:
         '2'
     """
 
-    def __init__(self, path: Path, file: io.FileIO) -> None:
-        self._path, self._file = path, file
-        self.items: list[Item] = []
+    def __init__(self, path: Path, file: io.FileIO, form: LineFormat[Kept]) -> None:
+        self._path, self._file, self._form = path, file, form
+        self.items: list[Kept] = []
         """What is in the file."""
         self.cut_off = 0
         """Bytes of a half line that a kill had left."""
@@ -43,7 +71,7 @@ class ItemsFile:
     def _read(self) -> None:
         line = b"\n"
         for number, line in enumerate(io.BytesIO(self._file.read()), 1):
-            item = _item(line, first=number == 1)
+            item = self._read_line(line, first=number == 1)
             if item:
                 self.items.append(item)
             elif line.strip():
@@ -52,22 +80,28 @@ class ItemsFile:
         if not line.endswith(b"\n"):
             self._write(b"\n")
 
+    def _read_line(self, line: bytes, *, first: bool) -> Kept | None:
+        try:
+            value = json.loads(line.decode("utf-8-sig" if first else "utf-8"))
+        except (ValueError, RecursionError):
+            return None
+        return self._form.read(value) if isinstance(value, dict) else None
+
     def _cut_off(self, line: bytes, number: int) -> None:
         """Cut off what a kill left of a last line: nothing else is ever taken from the file."""
         # A power cut can leave zeros where bytes were to be.
         begun = line.rstrip(b"\0")
-        if line.endswith(b"\n") or not (
-            begun.startswith(_BEGINNING) or _BEGINNING.startswith(begun)
-        ):
+        beginning = self._form.beginning
+        if line.endswith(b"\n") or not (begun.startswith(beginning) or beginning.startswith(begun)):
             msg = (
-                f"line {number} of {self._path} is no item with instruction and output; "
+                f"line {number} of {self._path} is no {self._form.what}; "
                 "correct it, or name another file"
             )
             raise OutputError(msg)
         self.cut_off = len(line)
         self._file.truncate(os.fstat(self._file.fileno()).st_size - len(line))
 
-    def append(self, items: Sequence[Item]) -> None:
+    def append(self, items: Sequence[Kept]) -> None:
         """Add items and force them onto the disk; all of them are written, or none.
 
         Raises:
@@ -92,8 +126,13 @@ class ItemsFile:
             raise
 
 
+def open_items(path: Path) -> AbstractContextManager[ItemsFile[Item]]:
+    """Open a file of instruction data: `open_lines` of `ITEMS`."""
+    return open_lines(path, ITEMS)
+
+
 @contextmanager
-def open_items(path: Path) -> Iterator[ItemsFile]:
+def open_lines(path: Path, form: LineFormat[Kept]) -> Iterator[ItemsFile[Kept]]:
     """Open a file of items, which need not exist, for this process alone.
 
     Raises:
@@ -115,18 +154,10 @@ def open_items(path: Path) -> Iterator[ItemsFile]:
             with _explained(path):
                 sync(path.parent)
                 file.seek(0)
-                items = ItemsFile(path, file)
+                items = ItemsFile(path, file, form)
             yield items
         finally:
             lock.release()
-
-
-def _item(line: bytes, *, first: bool) -> Item | None:
-    try:
-        value = json.loads(line.decode("utf-8-sig" if first else "utf-8"))
-    except (ValueError, RecursionError):
-        return None
-    return read_item(value) if isinstance(value, dict) else None
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """``rag-app docs``: what is indexed, and taking it out again."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,6 +36,33 @@ def docs(
     for one in documents:
         table.add_row(one.source, f"{one.characters:,}", str(one.chunks), one.indexed_at[:19])
     show.print_table(table)
+
+
+@app.command("passages")
+def passages(
+    output: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="Is written anew.")],
+    index: options.Index = None,
+) -> None:
+    """Write the indexed passages as JSON Lines: text, source, and where it stands there."""
+    import json
+
+    from rag_app.cli import show
+    from rag_app.engine import RagApp
+    from rag_app.errors import DocumentError
+    from rag_app.settings import load_settings
+
+    count = 0
+    with RagApp(settings=load_settings(index=index)) as engine, engine.store.read() as snapshot:
+        try:
+            with output.open("w", encoding="utf-8", errors="backslashreplace") as file:
+                for chunk in snapshot.all_chunks():
+                    place = {"source": chunk.source, "start": chunk.start}
+                    file.write(json.dumps({"text": chunk.text, **place}, ensure_ascii=False) + "\n")
+                    count += 1
+        except OSError as error:
+            msg = f"{output} can't be written ({error.strerror or error}); name another file"
+            raise DocumentError(msg) from error
+    show.messages.print(f"{output} holds {count:,} passages")
 
 
 @app.command("remove")
