@@ -7,6 +7,8 @@ names are taken by rooms of the package, so the functions name their object too:
 
 from typing import TYPE_CHECKING, Any
 
+from model_prep.moved import keep_earlier_names
+
 if TYPE_CHECKING:
     from model_prep.catalog.entry import ModelEntry
     from model_prep.catalog.models import CATALOG, DEFAULTS, find
@@ -68,6 +70,9 @@ _HOMES = {
     "verify.verify": ("verify_model",),
 }
 _NAMES_AT_HOME = {"crawl_items": "crawl", "verify_model": "verify"}
+
+
+keep_earlier_names()
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
@@ -10,6 +11,7 @@ import pytest
 
 import model_prep
 from model_prep.cli import app
+from model_prep.moved import MOVED
 from tests.paths import ROOT
 
 FOLDER = ROOT / "model_prep"
@@ -52,6 +54,11 @@ def test_every_module_that_the_map_leads_to_exists() -> None:
     modules = [name for row in rows for name in re.findall(r"`([\w.]+)`", row)]
     assert len(modules) > 12
     assert [name for name in modules if find_spec(name) is None] == []
+
+
+@pytest.mark.parametrize(("before", "now"), MOVED.items())
+def test_earlier_names_are_imported(before: str, now: str) -> None:
+    assert import_module(before) is import_module(now)
 
 
 def test_every_room_is_on_the_map() -> None:
