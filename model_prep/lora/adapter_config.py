@@ -57,7 +57,8 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
         kind = config.get("peft_type", "LORA")
-        _require_types(config)
+        if kind == "LORA":
+            _require_types(config)
     except (FileNotFoundError, NotADirectoryError):
         found = ", ".join(sorted(path.name for path in folder.glob("*"))[:5]) or "nothing"
         msg = (

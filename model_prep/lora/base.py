@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 CONFIG = "config.json"
+_EMBEDDING_NAMES = ("wte.weight", "word_embeddings.weight", "embed_tokens.weight")
 
 
 class BaseWeights(Protocol):
@@ -85,6 +86,24 @@ def is_tied(config: dict[str, Any], base: BaseWeights) -> bool:
     if base.tensors[INPUT] != replace(base.tensors[OUTPUT], name=INPUT):
         return False  # transformers ties them only where both are the same
     return torch.equal(base.read(INPUT), base.read(OUTPUT))
+
+
+def tied_elsewhere(config: dict[str, Any], base: BaseWeights) -> set[str]:
+    """Return the embeddings that are output weights too, in a model that names them otherwise.
+
+    GPT-2, OPT, BLOOM and Falcon are such. Nothing in the files says so, but that they have no
+    output weights; ``config.json`` may leave it out.
+    """
+    if INPUT in base.tensors or OUTPUT in base.tensors:
+        return set()
+    if config.get("tie_word_embeddings") is False:
+        return set()
+    rows = config.get("vocab_size")
+    return {
+        name
+        for name, info in base.tensors.items()
+        if len(info.shape) == 2 and (info.shape[0] == rows or name.endswith(_EMBEDDING_NAMES))
+    }
 
 
 def llama_config(base_model: Path, base: BaseWeights) -> ModelConfig:

@@ -65,7 +65,7 @@ def require_order(base: Stage, adapters: list[Stage]) -> None:
         if adapter.rows is not None:
             before, rows = adapter, adapter.rows
         if adapter.pieces is not None and rows is not None:
-            _require_tokenizer(adapter, adapter.pieces, rows, sizes)
+            _require_tokenizer(base, adapter, adapter.pieces, rows, sizes)
     last = next((stage for stage in reversed(stages) if stage.pieces is not None), None)
     if last is None or last.pieces is None:
         msg = (
@@ -74,7 +74,17 @@ def require_order(base: Stage, adapters: list[Stage]) -> None:
         )
         raise MergeOrderError(msg)
     if rows is not None:
-        _require_tokenizer(last, last.pieces, rows, sizes, needed_by=before)
+        _require_tokenizer(base, last, last.pieces, rows, sizes, needed_by=before)
+
+
+def _is_as_published(base: Stage, pieces: int, rows: int) -> bool:
+    """Return whether a tokenizer and rows are those of a base with more rows than ids.
+
+    How many more is the base's own matter: DeepSeek has 102,400 for 100,015. A tokenizer of
+    LLaMA's family beside other rows is that of another stage.
+    """
+    own = (base.pieces, base.rows) == (pieces, rows)
+    return own and pieces <= rows and pieces not in _FAMILY
 
 
 def _require_known_order(base: Stage, adapters: list[Stage]) -> None:
@@ -123,17 +133,25 @@ def _count(rows: int | None) -> str:
 
 
 def _require_tokenizer(
-    stage: Stage, pieces: int, rows: int, sizes: set[int], needed_by: Stage | None = None
+    base: Stage,
+    stage: Stage,
+    pieces: int,
+    rows: int,
+    sizes: set[int],
+    needed_by: Stage | None = None,
 ) -> None:
     """Check that every id in use has a row, and that it is not the tokenizer of another stage.
 
     Args:
+        base: Of the merge.
         stage: Has the tokenizer.
         pieces: Its ids.
         rows: Of the embeddings.
         sizes: Of the vocabularies of all stages: one of them, other than ``rows``, is another's.
         needed_by: The stage that the rows are of.
     """
+    if _is_as_published(base, pieces, rows):
+        return
     another = pieces in sizes - {rows}
     padded = rows % _PADDED_TO == 0 and rows - pieces < _PADDING
     if pieces - stage.pads <= rows and (pieces >= rows or padded or not another):

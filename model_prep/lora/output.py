@@ -79,7 +79,8 @@ def write_configuration(plan: MergePlan, folder: Path) -> None:
     config["torch_dtype"] = plan.dtype  # the spelling that every version of transformers reads
     if plan.vocab_size is not None and "vocab_size" in config:
         config["vocab_size"] = plan.vocab_size
-    if plan.tied != bool(config.get("tie_word_embeddings", plan.tied)):
+    # Where nothing is said some architectures are tied, and others are not.
+    if plan.tied is False or (plan.tied and "tie_word_embeddings" in config):
         config["tie_word_embeddings"] = plan.tied
     generation = _generation_config(plan)
     _correct_ends(plan.tokenizer, config, generation)

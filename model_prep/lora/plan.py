@@ -10,7 +10,7 @@ from model_prep.checkpoint.checksums import file_digests, published_name
 from model_prep.errors import AdapterError, MergeOrderError
 from model_prep.llama.architecture import ModelConfig, to_params
 from model_prep.lora.adapter import EMBEDDINGS, OUTPUT, Adapter, open_adapter
-from model_prep.lora.base import BaseWeights, is_tied, llama_config, open_base
+from model_prep.lora.base import BaseWeights, is_tied, llama_config, open_base, tied_elsewhere
 from model_prep.lora.order import Stage, require_order
 from model_prep.lora.planned_tensors import (
     PlannedTensor,
@@ -66,8 +66,9 @@ class MergePlan:
     """Of the folder whose tokenizer the adapters were trained with."""
     dtype: str
     """Of the result, as PyTorch spells it."""
-    tied: bool
-    """The result's input embeddings are its output weights too."""
+    tied: bool | None
+    """The result's input embeddings are its output weights too; None: as in the base, which names
+    them otherwise than LLaMA."""
     notes: list[str]
     """What a user should know of the result."""
     meta_config: ModelConfig | None
@@ -129,6 +130,8 @@ def prepare_merge(
     ]
     require_order(_stage(base_model, _rows(base)), stages)
     tied = is_tied(base_config, base)
+    elsewhere = tied_elsewhere(base_config, base)
+    _require_tied(elsewhere, adapters)
     resolved = _dtype_of(base) if dtype == "auto" else dtype
     tensors = plan_tensors(base, adapters, resolved, tied=tied)
     vocab_size = require_one_vocabulary(tensors, lora_models[-1])
@@ -144,7 +147,8 @@ def prepare_merge(
         raise MergeOrderError(msg)
     own = next(file.parent for file in map(find_tokenizer, folders) if file)
     notes = []
-    if tied and any(tensor.name == OUTPUT for tensor in tensors):
+    has_outputs = any(tensor.name == OUTPUT for tensor in tensors)
+    if tied and has_outputs:
         notes.append(
             "the output weights are no longer tied to the embeddings: they are written too"
         )
@@ -164,10 +168,21 @@ def prepare_merge(
         pad_token_id=pad_token_id(tokenizer),
         chat_template=chat_template(own),
         dtype=resolved,
-        tied=tied and all(tensor.name != OUTPUT for tensor in tensors),
+        tied=None if elsewhere else tied and not has_outputs,
         notes=notes,
         meta_config=meta_config,
     )
+
+
+def _require_tied(tied: set[str], adapters: list[Adapter]) -> None:
+    for adapter in adapters:
+        touched = tied & {*adapter.modules_to_save, *adapter.factors}
+        if touched:
+            msg = (
+                f"{adapter.folder} changes {min(touched)}, which the base has as output weights "
+                "too; only models that name them as LLaMA does can be untied here; use PEFT itself"
+            )
+            raise AdapterError(msg)
 
 
 def _digests(adapters: list[Adapter], progress: Progress | None) -> list[dict[str, str]]:

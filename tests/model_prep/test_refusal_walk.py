@@ -23,8 +23,8 @@ from tests.tiny_models import make_embeddings
 
 PROGRAMS: dict[str, typer.Typer] = {"rag-app": rag_app.cli.app, "model-prep": model_prep.cli.app}
 MORE = {
-    "model-prep prefer": "--max-steps 2 --max-length 3000",
-    "rag-app eval": "--limit 2",
+    "model-prep prefer": "--max-steps 1 --max-length 2000",
+    "rag-app eval": "--limit 1",
 }
 """What makes a command short."""
 NUMBERS = count(1)
