@@ -49,6 +49,8 @@ _PLAIN = -7.0
 _HEAD = 100_000
 """Bytes looked at where the whole would take long."""
 _SOME = 0.1
+_KANA = 0.3
+"""Share of Kana in Japanese text, at least."""
 _SHIFTING = {*_CANDIDATES}
 """Encodings of two bytes a character, in which a lost byte spoils what follows."""
 _CERTAIN = 4
@@ -114,7 +116,19 @@ def decode(
     if _holds_controls(found[0]):
         msg = f"{name} holds binary data, not text; convert it to text, PDF or DOCX first"
         raise DocumentError(msg)
-    return _readable(*in_step(data, *found), name)
+    return _readable(*in_step(data, *_or_japanese(data, *found)), name)
+
+
+def _or_japanese(data: bytes, text: str, codec: str) -> Found:
+    """Return text as EUC-JP where it is that, and damaged, so that it seemed to be Chinese."""
+    if codec not in _SHIFTING or codec.startswith("utf-16"):
+        return text, codec
+    other = data.decode("euc_jp", "replace")
+    sample = _sample(other)
+    kana = sum("\u3041" <= char <= "\u30f6" for char in sample)
+    gain = _mean(other, _japanese) - _mean(text, _japanese)
+    likely = kana > max(_CERTAIN_LEAST, _KANA * len(sample)) and gain * len(sample) > _ODDS
+    return (other, "euc_jp") if likely else (text, codec)
 
 
 def _readable(text: str, codec: str, name: str) -> Found:

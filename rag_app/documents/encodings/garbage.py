@@ -17,12 +17,15 @@ _SCRIPTS = (
 )
 """Letters that stand in words, and hardly ever alone: of Latin with rare marks, Armenian, Indic,
 Burmese, Georgian, Ethiopic, Korean and others."""
-_PINYIN = "ĀÁāáĒēĚěĪīǏǐŌōǑǒŪūǓǔǕǖǗǘǙǚǛǜǍǎŃńŇňǸǹḿ"
+_PINYIN = "àáèéêìíòóùúüĀÁāáĒēĚěĪīǏǐŌōǑǒŪūǓǔǕǖǗǘǙǚǛǜǍǎŃńŇňǸǹḿ"
 """Letters with the marks of tones, which do stand alone."""
+_BESIDE = f"{HAN}，。、；：（）"
 _WORD = f"A-Za-zÀ-ÿ{_SCRIPTS}"
 _LONE = re.compile(
     f"(?<![{_WORD}])(?![{_PINYIN}])[{_SCRIPTS}](?![{_WORD}])"
     f"|(?<![{_WORD}])(?:(?![{_PINYIN}])[\u0100-\u024f]){{2,}}(?![{_WORD}])"
+    f"|(?<=[{_BESIDE}])(?:(?![{_PINYIN}ÅØø×÷])[À-ÿ])+(?![{_WORD}])"
+    f"|(?<![{_WORD}])(?:(?![{_PINYIN}ÅØø×÷])[À-ÿ])+(?=[{_BESIDE}])"
 )
 _KOREAN = re.compile("[\uac00-\ud7a3]{2}")
 _BYTES = re.compile("[\ufffd\ue000-\uf8ff]|'[0-9a-f]{2}(?![0-9a-z])")

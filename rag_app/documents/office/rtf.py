@@ -64,6 +64,8 @@ _CHARACTERS = {
     "lbr": "\n",
 }
 _MAX_DEPTH = 10_000
+_LEFT_OVER = re.compile("'[0-9a-f]{2}")
+"""A byte whose sign is lost."""
 _MOST_STRANGE = 0.1
 """Share of characters that nobody writes from which on a text is none."""
 
@@ -98,7 +100,8 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
     if gibberish("".join(text.split())):  # old Chinese programs name no encoding, or a Western one
         text = _Reader(name, western="gb18030").read(data)
     strange = sum(category(char) in {"Cn", "Co"} for char in text) + text.count(SKIPPED)
-    kept = without_garbage(text, SKIPPED) if SKIPPED in text else text
+    damaged = SKIPPED in text or _LEFT_OVER.search(text)
+    kept = without_garbage(text, SKIPPED) if damaged else text
     if strange > _MOST_STRANGE * len(text) or kept is None:
         msg = f"{shown(name)} is damaged, or its encoding is not the one it names; save it anew"
         raise DocumentError(msg)

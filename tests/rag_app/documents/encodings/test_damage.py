@@ -65,3 +65,19 @@ def test_a_piece_of_a_binary_file_in_a_text_is_refused() -> None:
     with pytest.raises(DocumentError):
         decode(text + bytes(range(1, 256)) * 4, "x")
     assert decode(text + b"\x1b[31mred\x1b[0m \x07", "x")[1] == "utf-8"
+
+
+@pytest.mark.parametrize("at", [7, 40, 41, 90])
+def test_damaged_euc_jp_is_no_gbk(at: int) -> None:
+    text = "会議室の利用は総務課に申し込んでください。受付時間は平日の午前九時からです。\n" * 3
+    data = bytearray(text.encode("euc_jp"))
+    del data[at : at + 1]
+    found, codec = decode(bytes(data), "a.txt")
+    assert codec == "euc_jp"
+    assert found.endswith(text[80:])
+    assert decode(text.encode("euc_jp")[:75], "a.txt")[1] == "euc_jp"
+
+
+def test_japanese_in_gbk_is_gbk() -> None:
+    text = "会議室の利用は総務課に申し込んでください。受付時間は平日の午前九時からです。"
+    assert decode(text.encode("gbk"), "a.txt") == (text, "gbk")

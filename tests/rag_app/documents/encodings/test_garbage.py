@@ -37,6 +37,7 @@ def test_a_text_of_which_most_is_damaged_is_refused(codec: str) -> None:
         "ā á ǎ à 是阿的四声，邯hán郸dān，ǖ ǘ ǚ ǜ 是吁。",
         "大韓民國은 民主共和國이다. 國民의 權利와 義務를 法律로 定한다.",
         "Łódź leży nad rzeką; ő és ű; Đặng Thị Ngọc Thịnh; თბილისი; हिन्दी; αβγ",
+        "直径Ø20，波长10Å，Élan牌，café店，5µm，à la carte，é 是声母，ü的发音，Ü。",
         "│姓名│年龄│\n├──┼──┤\n│张三│ 41 │",
     ],
 )
@@ -47,4 +48,5 @@ def test_rare_text_is_text(text: str) -> None:
 
 def test_codes_of_a_damaged_map_amid_text() -> None:
     assert holds_lone_letters("公司ĝĞĎ须ğĠ全ġ加Ģ，ģĤ五分钟无ĥ作自动Ħ定")
+    assert holds_lone_letters("的70ÍÎÏ。Ð假为10天，Ñ假为15Ò天，ÓÑ假为15天。ÔÕ三周Ö以前")
     assert holds_lone_letters("字太白，号用㬥쑕躿億뵴誰，五岁随父迁居")
