@@ -202,11 +202,13 @@ def drop(folder: Path) -> None:
 
 
 def delete(file: Path, index: Path) -> None:
-    """Delete a file that was uploaded into an index, and folders that are empty without it."""
+    """Delete a file that was uploaded into an index, and folders that are empty without it.
+
+    The newest version goes last: where this is interrupted, it is the one that stays.
+    """
     files = (index / FILES).resolve()
-    for batch in waiting(index):
-        (batch / file.relative_to(files)).unlink(missing_ok=True)
-    file.unlink(missing_ok=True)
+    for version in [file, *(batch / file.relative_to(files) for batch in waiting(index))]:
+        version.unlink(missing_ok=True)
     for folder in file.parents:
         if folder == files or any(folder.iterdir()):
             return

@@ -8,8 +8,18 @@ import { emit, on, state, summaries } from "/static/store.js";
 import { openSummary } from "/static/summary.js";
 import { showDocument } from "/static/viewer.js";
 
+/** Rows that are made at a time, as the list is scrolled. */
+const ROWS = 100;
+/** Documents from which on there is a field to search them. */
+const MANY = 10;
+
+let found = [];
+
 export function startDocuments() {
   on("index", () => {
+    found = [];
+    $("document-search").value = "";
+    $("document-search").hidden = true;
     $("documents").replaceChildren();
     line($("no-documents"), null);
     $("library-size").textContent = "";
@@ -20,6 +30,16 @@ export function startDocuments() {
     if (index === state.index) await loadDocuments();
     await refreshIndexes().catch(() => {});
   });
+  $("document-search").addEventListener("input", showFound);
+  const atEnd = new IntersectionObserver(
+    (entries) => {
+      if (!entries.at(-1).isIntersecting || !addRows()) return;
+      atEnd.unobserve($("documents-end")); // observed again, it tells whether it is still in sight
+      atEnd.observe($("documents-end"));
+    },
+    { root: $("library"), rootMargin: "0px 0px 800px 0px" },
+  );
+  atEnd.observe($("documents-end"));
   startDrawer();
 }
 
@@ -42,12 +62,37 @@ export async function loadDocuments() {
 function show() {
   const list = state.documents;
   const passages = list.reduce((sum, one) => sum + (one.passages ?? 0), 0);
-  $("documents").replaceChildren(...list.map(item));
-  line($("no-documents"), list.length ? null : t("noDocuments"));
+  $("document-search").hidden = list.length <= MANY;
+  if ($("document-search").hidden) $("document-search").value = "";
+  showFound();
   $("library-size").textContent = list.length
     ? t("size", { documents: number(list.length), passages: number(passages) })
     : "";
   line($("library-count"), list.length ? number(list.length) : null);
+  const count = list.length ? ` ${number(list.length)}` : "";
+  $("open-library").setAttribute("aria-label", `${t("documents")}${count}`);
+}
+
+/** Show the documents whose names hold what is searched for; a folder is part of a name. */
+function showFound() {
+  const wanted = $("document-search").value.trim().toLowerCase();
+  found = state.documents.filter(({ name }) => name.toLowerCase().includes(wanted));
+  $("documents").replaceChildren();
+  addRows();
+  const none = t(state.documents.length ? "documentNone" : "noDocuments");
+  line($("no-documents"), found.length ? null : none);
+}
+
+/** Add the next rows to the list; whether there were more. */
+function addRows() {
+  const from = $("documents").children.length;
+  const rows = found.slice(from, from + ROWS).map(item);
+  rows.forEach((row, place) => {
+    row.setAttribute("aria-setsize", found.length);
+    row.setAttribute("aria-posinset", from + place + 1);
+  });
+  $("documents").append(...rows);
+  return rows.length > 0;
 }
 
 function item(one) {
@@ -57,7 +102,7 @@ function item(one) {
   ].filter(Boolean);
   const open = el(
     "button",
-    { type: "button", class: "name", title: one.name, "aria-label": t("openName", one) },
+    { type: "button", class: "name", title: one.name },
     icon("file"),
     el("span", { class: "lines" }, el("span", { class: "file-name" }, one.name),
       el("small", { class: "muted" }, meta.join(" · "))),

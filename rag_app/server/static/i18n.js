@@ -64,7 +64,6 @@ const zh = {
   summarizeAgain: "重新生成",
   summarizeName: "摘要：{name}",
   removeName: "移除 {name}",
-  openName: "打开 {name}",
   summaryChain: "阅读方式",
   chainRefine: "逐段精炼",
   chainStuff: "一次读完",
@@ -123,6 +122,8 @@ const zh = {
   changed: "文档在回答之后有改动，下面是回答时引用的段落。",
   gone: "文档已不在知识库中，下面是回答时引用的段落。",
   emptyText: "这份文档里没有文字。",
+  documentSearch: "按名称查找文档",
+  documentNone: "没有名称相符的文档。",
   viewAs: "查看方式",
   viewPage: "页面",
   viewText: "文字",
@@ -254,7 +255,6 @@ const en = {
   summarizeAgain: "Summarize again",
   summarizeName: "Summarize {name}",
   removeName: "Remove {name}",
-  openName: "Open {name}",
   summaryChain: "How to read",
   chainRefine: "Refine",
   chainStuff: "All at once",
@@ -315,6 +315,8 @@ const en = {
   changed: "The document has changed since. This is the passage that the answer used.",
   gone: "The document is no longer in the index. This is the passage that the answer used.",
   emptyText: "This document holds no text.",
+  documentSearch: "Find documents by name",
+  documentNone: "No document has such a name.",
   viewAs: "View as",
   viewPage: "Page",
   viewText: "Text",
@@ -443,5 +445,6 @@ export function translate(root = document) {
     const text = t(node.dataset.i18nLabel);
     node.setAttribute("aria-label", text);
     if (node.tagName === "BUTTON") node.title = text;
+    if (node.type === "search") node.placeholder = text;
   }
 }

@@ -19,7 +19,7 @@ export function view(turn) {
   const label = el("p", { class: "badge", hidden: true });
   const foot = el("div", { class: "foot" });
   const answer = el("article", { class: "answer", "data-testid": "answer" }, label, text, foot);
-  const question = el("h3", { class: "asked" },
+  const question = el("h2", { class: "asked" },
     el("span", { class: "hidden-label" }, t("you")), turn.question);
   const node = el("li", { class: "turn" }, question, answer);
   let waiting = false;
@@ -88,7 +88,7 @@ function sources(turn) {
   const box = el(
     "section",
     { class: "source-box", "data-testid": "sources" },
-    el("h4", {}, t(turn.answered ? "sources" : "nearest")),
+    el("h3", {}, t(turn.answered ? "sources" : "nearest")),
     list(rows.slice(0, SHOWN_SOURCES)),
   );
   const rest = rows.slice(SHOWN_SOURCES);

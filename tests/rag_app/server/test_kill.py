@@ -1,5 +1,6 @@
 """kill -9 of a server in the middle of its work: nothing that was acknowledged is lost."""
 
+import io
 import os
 import re
 import signal
@@ -188,6 +189,31 @@ uploads.save([("b.txt", Slow(b"b"))], Path(sys.argv[1]), 1000)
     assert uploads.waiting(tmp_path) == [adopted]
     assert uploads.adopt(tmp_path, own=False) == []
     assert uploads.adopt(tmp_path, own=True) == [adopted]
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_of_a_deletion_that_is_interrupted_the_newest_version_stays(
+    most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = tmp_path / uploads.FILES
+    files.mkdir()
+    (files / "甲.txt").write_text("1", encoding="utf-8")
+    for version in (b"2", b"3"):
+        uploads.save([("甲.txt", io.BytesIO(version))], tmp_path, 1000)
+    deleted: list[Path] = []
+    unlink = Path.unlink
+
+    def dying(path: Path, missing_ok: bool = False) -> None:
+        if len(deleted) == most:
+            raise KeyboardInterrupt
+        deleted.append(path)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", dying)
+    with pytest.raises(KeyboardInterrupt):
+        uploads.delete((files / "甲.txt").resolve(), tmp_path)
+    kept = sorted(file.read_text(encoding="utf-8") for file in tmp_path.rglob("甲.txt"))
+    assert kept == ["1", "2", "3"][most:]
 
 
 @pytest.mark.slow

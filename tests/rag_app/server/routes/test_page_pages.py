@@ -130,3 +130,26 @@ def test_a_file_that_was_changed_is_shown_as_text(page: Browser, home: Path) -> 
     assert page.shown("#viewer mark").text == ANSWER
     page.until(lambda: "李白.pdf" in page.find("#viewer-note").text)
     assert "409" in "".join(page.complaints())
+
+
+def test_of_many_documents_those_in_sight_have_rows_and_all_are_searched(
+    home: Path, browser: Browser
+) -> None:
+    files = {f"年{n % 3}/{n:03}.txt": f"第{n}份文件。" for n in range(130)}
+    rows = "return document.querySelectorAll('#documents .document').length"
+    with serving() as running, running.client() as client:
+        upload(client, "多", **files)
+        browser.open(running.url)
+        browser.until(lambda: 0 < browser.run(rows) < 130)
+        first = browser.find("#documents .document")
+        assert first.get_attribute("aria-setsize") == "130"
+        browser.shown("#document-search").send_keys("年1/11")
+        wanted = sum(name.startswith("年1/11") for name in files)
+        browser.until(lambda: browser.run(rows) == wanted)
+        browser.find("#document-search").send_keys("没有")
+        browser.shown("#no-documents")
+        browser.find("#document-search").send_keys(Keys.CONTROL, "a", Keys.NULL, Keys.DELETE)
+        browser.until(lambda: browser.run(rows) >= 100)
+        browser.run("document.querySelector('#library').scrollTop = 1e9")
+        browser.until(lambda: browser.run(rows) > 100)
+        assert browser.complaints() == []
