@@ -177,12 +177,16 @@ def _indexed(index: Path) -> Checkpoint:
     try:
         places: dict[str, str] = dict(json.loads(index.read_bytes())["weight_map"])
         names = sorted(set(places.values()))
-        files = [index.parent / name for name in names if Path(name).name == name]
+        files = [index.parent / name for name in names]
+        missing = [
+            name
+            for name, file in zip(names, files, strict=True)
+            if Path(name).name != name or not file.is_file()
+        ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{index} is damaged: it does not say which tensor lies in which file; get it again"
         raise CheckpointError(msg) from error
-    missing = [file.name for file in files if not file.is_file()]
-    if missing or not files or len(files) < len(names):
+    if missing or not files:
         msg = f"{index} names files that are not beside it ({', '.join(missing)}); get them"
         raise CheckpointError(msg)
     checkpoint = Checkpoint(files)

@@ -263,9 +263,10 @@ def test_folders_without_weights(tmp_path: Path) -> None:
         index.write_text(damaged)
         with pytest.raises(CheckpointError, match=r"index\.json is damaged"):
             open_checkpoint(tmp_path)
-    index.write_text('{"weight_map": {"a": "model-1.safetensors"}}')
-    with pytest.raises(CheckpointError, match=r"not beside it \(model-1\.safetensors\)"):
-        open_checkpoint(tmp_path)
+    for name in ("model-1.safetensors", "../model-1.safetensors", "/tmp/model-1.safetensors"):
+        index.write_text(json.dumps({"weight_map": {"a": name}}))
+        with pytest.raises(CheckpointError, match=rf"not beside it \({name}\)"):
+            open_checkpoint(tmp_path)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
