@@ -21,11 +21,12 @@ SIZES = {
     "vocab_size": 320, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1,
     "num_attention_heads": 4, "num_key_value_heads": 4, "head_dim": 16,
 }  # fmt: skip
-QWEN2 = ("Qwen2Config", "Qwen2ForCausalLM", {})
-GEMMA = ("GemmaConfig", "GemmaForCausalLM", {})
-GPT2 = ("GPT2Config", "GPT2LMHeadModel", {"n_embd": 64, "n_layer": 1, "n_head": 4})
-OPT = ("OPTConfig", "OPTForCausalLM", {"ffn_dim": 96, "word_embed_proj_dim": 64})
-ARCHITECTURES = [
+Kind = tuple[str, str, dict[str, Any]]
+QWEN2: Kind = ("Qwen2Config", "Qwen2ForCausalLM", {})
+GEMMA: Kind = ("GemmaConfig", "GemmaForCausalLM", {})
+GPT2: Kind = ("GPT2Config", "GPT2LMHeadModel", {"n_embd": 64, "n_layer": 1, "n_head": 4})
+OPT: Kind = ("OPTConfig", "OPTForCausalLM", {"ffn_dim": 96, "word_embed_proj_dim": 64})
+ARCHITECTURES: list[Kind] = [
     QWEN2, GEMMA, GPT2, OPT,
     ("BloomConfig", "BloomForCausalLM", {"n_layer": 1, "n_head": 4}),
     ("Phi3Config", "Phi3ForCausalLM", {"pad_token_id": 0}),
@@ -49,7 +50,7 @@ def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_qwen2(tmp_path_factory.mktemp("qwen"), ["李白是唐代诗人。 the quick brown fox"] * 5)
 
 
-def make_base(kind: tuple[str, str, dict[str, Any]], folder: Path, qwen: Path) -> Path:
+def make_base(kind: Kind, folder: Path, qwen: Path) -> Path:
     config, model, more = kind
     torch.manual_seed(0)
     made = getattr(transformers, model)(getattr(transformers, config)(**{**SIZES, **more}))
@@ -90,7 +91,7 @@ def require_equal(base: Path, adapter: Path, merged: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES, ids=lambda kind: kind[1])
-def test_architectures(kind: tuple[str, str, dict[str, Any]], qwen: Path, tmp_path: Path) -> None:
+def test_architectures(kind: Kind, qwen: Path, tmp_path: Path) -> None:
     base = make_base(kind, tmp_path / "base", qwen)
     adapter = make_adapter(base, tmp_path / "adapter", lora())
     merge(base, [adapter], output_dir=tmp_path / "merged")
@@ -99,7 +100,7 @@ def test_architectures(kind: tuple[str, str, dict[str, Any]], qwen: Path, tmp_pa
 
 @pytest.mark.parametrize(("kind", "module"), [(GPT2, "wte"), (OPT, "embed_tokens")])
 def test_tied_embeddings_of_other_names_are_not_changed(
-    kind: tuple[str, str, dict[str, Any]], module: str, qwen: Path, tmp_path: Path
+    kind: Kind, module: str, qwen: Path, tmp_path: Path
 ) -> None:
     base = make_base(kind, tmp_path / "base", qwen)
     adapter = make_adapter(base, tmp_path / "adapter", lora(modules_to_save=[module]))
