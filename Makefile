@@ -21,7 +21,7 @@ $(VENV)/.installed: $(VENV)/.made $(PROJECT)
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) --group dev -e ".[server,train,preference,ocr,mcp,telemetry,milvus]"
+	$(PIP) --group dev -e ".[server,train,preference,ocr,mcp,telemetry,milvus,cluster]"
 	@touch $@
 
 install: $(VENV)/.installed

@@ -8,6 +8,7 @@ RagAppError
 │   ├── DamagedIndexError  its SQLite file is damaged
 │   └── EmbeddingMismatchError  it was made with another embedding model
 ├── BackupError            a backup is damaged, or can't be written or restored
+├── ClusterError           Ray is missing, can't be reached, or failed
 ├── QuestionError          the question is empty or far too long
 └── ModelError             a model is missing, truncated, or fails
     ├── PromptTooLongError what it is asked does not fit its window
@@ -48,6 +49,10 @@ class EmbeddingMismatchError(IndexStoreError):
 
 class BackupError(RagAppError):
     """A backup is damaged, or can't be written or restored."""
+
+
+class ClusterError(RagAppError):
+    """Ray, which indexes on several machines, is missing, can't be reached, or failed."""
 
 
 class ModelError(RagAppError):

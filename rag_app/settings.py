@@ -18,6 +18,7 @@ from rag_app.errors import SettingsError
 OcrMode = Literal["auto", "always", "never"]
 RetrieverKind = Literal["hybrid", "dense", "lexical"]
 AnswerChain = Literal["refine", "stuff"]
+EngineKind = Literal["local", "ray"]
 SummaryChain = Literal["refine", "stuff", "map_reduce"]
 
 # Defaults that the classes below the application have too.

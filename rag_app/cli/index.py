@@ -7,11 +7,12 @@ import typer
 
 from rag_app.cli import options
 from rag_app.cli.options import SOME_FAILED
+from rag_app.settings import EngineKind
 
 
 def index(
     paths: Annotated[
-        list[str] | None, typer.Argument(help="Files, folders, globs, or - for stdin.")
+        list[str] | None, typer.Argument(help="Files, folders, globs, URLs, or - for stdin.")
     ] = None,
     index: options.Index = None,
     store: options.Store = None,
@@ -43,6 +44,16 @@ def index(
     reembed: Annotated[
         bool, typer.Option("--reembed", help="Embed what is indexed again, with --embedding.")
     ] = False,
+    engine: Annotated[
+        EngineKind,
+        typer.Option(
+            metavar="local|ray", help="Read and embed here, or with Ray (extra `cluster`)."
+        ),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="ADDR", help="Of a Ray cluster, as `auto`; else Ray starts here."),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Index documents; what has not changed since is skipped.
@@ -56,6 +67,8 @@ def index(
 
     if not paths and not reembed:
         raise typer.BadParameter("name at least one PATH")
+    if address is not None and engine != "ray":
+        raise typer.BadParameter("--address is of --engine ray")
     if name is not None:
         _check_name(name, paths or [])
     settings = load_settings(
@@ -78,7 +91,7 @@ def index(
         with indexing() as progress:
             report = app.index(
                 paths, encoding=encoding, loader=loader, prune=prune, exclude=exclude or [],
-                stdin_name=name, progress=progress,
+                stdin_name=name, progress=progress, engine=engine, address=address,
             )  # fmt: skip
     if as_json:
         show.print_json(asdict(report))

@@ -128,8 +128,8 @@ class _Search:
             if path.is_dir():
                 self._add_folder(path, name)
             # Path("./-") is Path("-"), which would be standard input.
-            elif self._is_excluded(PurePath(path.name)):
-                self._skipped["excluded"][_kind(path)] += 1
+            elif is_excluded(PurePath(path.name), self._exclude):
+                self._skipped["excluded"][kind_of_file(path)] += 1
             elif not path.name.startswith(_LOCK_FILE):
                 self._take([path.absolute() if path == STDIN else path])
         elif _WILDCARDS.intersection(name):
@@ -149,7 +149,7 @@ class _Search:
                 if file.suffix.lower() in suffixes:
                     yield file
                 else:
-                    self._skipped["of other kinds"][_kind(file)] += 1
+                    self._skipped["of other kinds"][kind_of_file(file)] += 1
 
         self._add_some(documents(), f"the folder {shown(name)} holds no document")
 
@@ -173,15 +173,15 @@ class _Search:
         while waiting:
             current, level = waiting.pop()
             try:
-                entries = [entry for entry in os.scandir(current) if not _is_private(entry.name)]
+                entries = [entry for entry in os.scandir(current) if not is_private(entry.name)]
             except OSError as error:
                 reason = f"can't be listed ({error.strerror}); leave it out or mend it"
                 self._unreadable[current] = reason
                 continue
             for entry in entries:
                 path = current / entry.name
-                if self._is_excluded(path.relative_to(folder)):
-                    self._skipped["excluded"][_kind(path)] += 1
+                if is_excluded(path.relative_to(folder), self._exclude):
+                    self._skipped["excluded"][kind_of_file(path)] += 1
                 elif entry.is_dir(follow_symlinks=False):
                     if depth is None or level < depth:
                         waiting.append((path, level + 1))
@@ -201,15 +201,6 @@ class _Search:
             self._skipped["that are no regular files"][kind] += 1
         return stat.S_ISREG(mode)
 
-    def _is_excluded(self, place: PurePath) -> bool:
-        """Return whether a file or folder at ``place`` below a named folder is left out."""
-        return any(
-            _matches(place.parts, PurePath(pattern.strip("/")).parts)
-            if "/" in pattern.rstrip("/")
-            else fnmatchcase(place.name, pattern.rstrip("/"))
-            for pattern in self._exclude
-        )
-
     def _glob(self, pattern: Path) -> Iterator[Path]:
         """Yield the files that match; `glob.glob` never ends among links in a circle."""
         parts = pattern.parts
@@ -225,11 +216,23 @@ class _Search:
                 yield file
 
 
-def _kind(file: Path) -> str:
+def is_excluded(place: PurePath, patterns: Sequence[str]) -> bool:
+    """Return whether a file or folder at ``place`` below a named folder is left out."""
+    return any(
+        _matches(place.parts, PurePath(pattern.strip("/")).parts)
+        if "/" in pattern.rstrip("/")
+        else fnmatchcase(place.name, pattern.rstrip("/"))
+        for pattern in patterns
+    )
+
+
+def kind_of_file(file: PurePath) -> str:
+    """Return what files that are passed over are counted by."""
     return file.suffix.lower() or "no suffix"
 
 
-def _is_private(name: str) -> bool:
+def is_private(name: str) -> bool:
+    """Return whether a name is of a hidden file or of Office's lock file."""
     return name.startswith((".", _LOCK_FILE))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rag_app.engine import telemetry
 from rag_app.engine.resources import Given, Loading, Resources, open_store
 from rag_app.errors import DocumentError, QuestionError, SettingsError
-from rag_app.settings import RetrieverKind, Settings, load_settings
+from rag_app.settings import EngineKind, RetrieverKind, Settings, load_settings
 
 if TYPE_CHECKING:
     from langchain_core.document_loaders import BaseLoader
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rag_app.index.indexing.copying import CopyReport
     from rag_app.index.indexing.preview import IndexPreview
     from rag_app.index.indexing.report import IndexOptions, IndexReport, ProgressCallback
-    from rag_app.index.store.interface import DocumentStore
+    from rag_app.index.store.interface import DocumentSnapshot, DocumentStore
     from rag_app.index.store.records import DocumentRecord
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
@@ -263,11 +263,13 @@ class RagApp:
         stdin_name: str | None = None,
         progress: "ProgressCallback | None" = None,
         destinations: Mapping[Path, Path] | None = None,
+        engine: EngineKind = "local",
+        address: str | None = None,
     ) -> "IndexReport":
-        """Bring the index up to date with files, folders and globs.
+        """Bring the index up to date with files, folders, globs and URLs.
 
         Args:
-            paths: Files, folders, globs, or ``-`` for stdin.
+            paths: Files, folders, globs, URLs that fsspec reads, or ``-`` for stdin.
             encoding: Of text files; detected by default.
             loader: A LangChain loader class in place of our own, or the name of one: of
                 langchain-community's, or any as ``package.module:Class``.
@@ -277,11 +279,15 @@ class RagApp:
             progress: Called as the work goes on.
             destinations: Of files that are indexed under another path, to which each is moved as
                 soon as the index holds it.
+            engine: What reads and embeds: this process, or the workers of Ray.
+            address: Of a Ray cluster; by default one is started on this machine for the call.
 
         Raises:
             DocumentError: a path doesn't exist or holds no document.
             IndexStoreError: the index can't be written.
-            SettingsError: documents of a vector store are to be pruned, which it does not list.
+            ClusterError: Ray is missing, can't be reached, or failed.
+            SettingsError: documents of a vector store are to be pruned, which it does not list, or
+                to be embedded by Ray.
             EmbeddingMismatchError: it was made with another embedding model.
         """
         options = self._index_options(
@@ -296,9 +302,16 @@ class RagApp:
         if (vector_store := self.resources.given.vector_store) is not None:
             from rag_app.index.indexing.vector_store import fill_vector_store
 
+            if engine != "local":
+                raise SettingsError("a vector store embeds by itself; leave out the engine")
             return fill_vector_store(names, vector_store, options=options, **more)
         from rag_app.index.indexing.indexer import index_paths
 
+        if engine == "ray":
+            from rag_app.index.indexing.ray_engine import RayEngine
+
+            load = self.resources.embeddings_loader(self.resources.embedding_spec, threads=1)
+            more["engine"] = RayEngine(load, address=address, workers=self.settings.threads)
         return index_paths(
             names, store=self.store, embedding=self.embeddings, options=options, **more
         )
@@ -426,15 +439,12 @@ class RagApp:
         """
         if (vector_store := self.resources.given.vector_store) is not None:
             return _remove_from(vector_store, sources)
-        from rag_app.documents.sources import names, place_of
         from rag_app.models.llms.prompt_cache import forget
 
         chosen: dict[str, None] = {}
         with self.store.read() as snapshot:
             for name in sources:
-                there = snapshot.sources_at(str(place_of(name).resolve()))
-                exact = [name] if snapshot.document(name) else []
-                found = exact or [source for source in there if names(name, PurePath(source))]
+                found = _sources_named(name, snapshot)
                 if not found:
                     raise _not_indexed(name)
                 chosen.update(dict.fromkeys(found))
@@ -694,6 +704,20 @@ def _remove_from(vector_store: "VectorStore", sources: Sequence[str]) -> list[st
         if not remove_from_vector_store(source, vector_store):
             raise _not_indexed(name)
     return chosen
+
+
+def _sources_named(name: str, snapshot: "DocumentSnapshot") -> list[str]:
+    """Return the indexed documents that a source, a file, a folder, a glob or a URL names."""
+    from rag_app.documents.object_stores import canonical, is_url, url_names, url_root
+    from rag_app.documents.sources import names, place_of
+
+    if snapshot.document(name):
+        return [name]
+    if is_url(name):
+        url = canonical(name)
+        return [source for source in snapshot.sources_at(url_root(url)) if url_names(url, source)]
+    there = snapshot.sources_at(str(place_of(name).resolve()))
+    return [source for source in there if names(name, PurePath(source))]
 
 
 def _not_indexed(source: str) -> DocumentError:

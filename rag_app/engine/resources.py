@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -197,17 +198,29 @@ class Resources:
         Raises:
             ModelError: it is missing or damaged.
         """
+        return self.embeddings_loader(spec, self.settings.threads)()
+
+    def embeddings_loader(
+        self, spec: str, threads: int | None
+    ) -> "Callable[[], DocumentEmbeddings]":
+        """Return what loads the model of `load_embeddings`, here or, pickled, somewhere else.
+
+        Args:
+            spec: Names the model.
+            threads: It is to use.
+        """
         from rag_app.models.embeddings.base import adapt
         from rag_app.models.embeddings.registry import load_embeddings
 
         if self.given.embeddings is not None:
-            return adapt(self.given.embeddings)
+            return partial(adapt, self.given.embeddings)
         key = self.settings.llm_api_key
-        return load_embeddings(
+        return partial(
+            load_embeddings,
             spec,
             dtype=self.settings.embedding_dtype,
             batch_size=self.settings.embedding_batch,
-            threads=self.settings.threads,
+            threads=threads,
             api_key=key.get_secret_value() if key else None,
         )
 

@@ -2,17 +2,26 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from langchain_core.embeddings import Embeddings
 
 from model_prep.output import sync
+from rag_app.documents.object_stores import RemoteFile, Source
 from rag_app.documents.sources import STDIN
 from rag_app.errors import DocumentError
 from rag_app.index.indexing.prune import gone_sources, present_sources
-from rag_app.index.indexing.reading import file_hash, is_current, read_document
+from rag_app.index.indexing.reading import (
+    failure_reason,
+    file_hash,
+    is_current,
+    is_gone,
+    name_of,
+    read_document,
+)
 from rag_app.index.indexing.report import (
     Failure,
     IndexOptions,
@@ -26,7 +35,7 @@ from rag_app.index.search.faiss_cache import dense_index
 from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.lock import unwritable
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
-from rag_app.models.embeddings.base import DocumentEmbeddings, adapt
+from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, adapt
 
 _WINDOW = 256
 """Chunks read ahead: enough to sort by length."""
@@ -44,8 +53,9 @@ def index_paths(
     options: IndexOptions | None = None,
     progress: ProgressCallback | None = None,
     destinations: Mapping[Path, Path] | None = None,
+    engine: "IndexEngine | None" = None,
 ) -> IndexReport:
-    """Bring the index up to date with files, folders, globs, or ``-`` (standard input).
+    """Bring the index up to date with files, folders, globs, URLs, or ``-`` (standard input).
 
     Unchanged files are skipped without being read as documents. Every document is written in one
     transaction, so a run that ends early (Ctrl-C, a crash, a full disk) leaves whole documents,
@@ -61,6 +71,7 @@ def index_paths(
         progress: Called with how far the run is.
         destinations: Of files that are indexed under another path, to which each is moved as soon
             as the index holds it; one that can't be read stays where it is.
+        engine: What reads and embeds in place of this process, which writes alone.
 
     Raises:
         DocumentError: there is nothing at one of the paths.
@@ -70,17 +81,20 @@ def index_paths(
     started = time.perf_counter()
     options = options or IndexOptions()
     found = present_sources(paths, store, prune=options.prune, exclude=options.exclude)
-    sources = found.files
+    sources = found.everything
     with ExitStack() as stack:
         moves = destinations or {}
-        run = _Run(store, adapt(embedding), options, progress, moves, len(sources), stack)
+        run = IndexRun(store, adapt(embedding), options, progress, moves, len(sources), stack)
         run.report.skipped = found.skipped
         for folder, reason in found.unreadable.items():
             run.report.failed.append(Failure(str(folder), reason))
         if store.exists():
             run.open()
-        for path in sources:
-            run.take(path)
+        if engine is None:
+            for path in sources:
+                run.take(path)
+        else:
+            engine.read(run, sources)
         run.flush()
         if options.prune and store.exists():
             run.remove(gone_sources(paths, sources, store))
@@ -91,17 +105,35 @@ def index_paths(
     return run.report
 
 
+class IndexEngine(Protocol):
+    """Reads and embeds documents for a run, somewhere else."""
+
+    def read(self, run: "IndexRun", paths: Sequence[Source]) -> None:
+        """Have the run write what is new or changed at ``paths``, and report what can't be read."""
+
+
+@dataclass(frozen=True)
+class DueDocument:
+    """A source that is new or changed."""
+
+    path: Source
+    source: str
+    digest: str | None
+    """SHA-256 of the bytes, hexadecimal; None where they were not looked at."""
+    known: bool
+    """Whether the index has an earlier version."""
+
+
 @dataclass(frozen=True)
 class _Pending:
-    path: Path
+    due: DueDocument
     document: DocumentRecord
     chunks: list[ChunkRecord]
-    known: bool
 
 
 @dataclass
-class _Run:
-    """One call of :func:`index_paths`."""
+class IndexRun:
+    """One call of :func:`index_paths`: what is due, the writing, the report."""
 
     store: DocumentStore
     embedding: DocumentEmbeddings
@@ -116,7 +148,6 @@ class _Run:
     found: int = 0
     writing: bool = False
     source: str = ""
-    renamed: bool = False
     saved_at: float = 0.0
 
     def __post_init__(self) -> None:
@@ -138,40 +169,61 @@ class _Run:
                 transaction.set_meta(wanted)
         self.writing = True
 
-    def take(self, path: Path) -> None:
+    def take(self, path: Source) -> None:
         """Read a document, if it is new or changed; embed and write when enough have come."""
-        target = self.destinations.get(path, path)
-        self.source = (self.options.stdin_name or "-") if path == STDIN else str(target.resolve())
-        self.renamed = False
-        try:
-            self.source.encode()  # SQLite keeps UTF-8
-            if target != path:
-                check_free(target)
-            pending = self._read(path)
-        except UnicodeEncodeError:
-            self._fail(ascii(str(path)), "its name is not valid text; rename it")
-        except DocumentError as error:
-            self._fail(self.source, str(error))
-        except OSError as error:
-            self._fail(self.source, f"can't be read ({error.strerror or error})")
-        else:
-            self._keep(path, pending)
-        self.looked_at += 1
-        self._note_progress()
+        if due := self.due(path):
+            with self.reporting(due.source):
+                self._read(due)
+        self.looked()
         waiting = sum(len(pending.chunks) for pending in self.pending)
         if waiting >= _WINDOW or time.monotonic() - self.saved_at > _SAVE_SECONDS:
             self.flush()
 
-    def _keep(self, path: Path, pending: _Pending | None) -> None:
-        if pending is None:
-            self._move(path)
-            self.report.renamed += self.renamed
-            self.report.unchanged += not self.renamed
-            return
-        for text in pending.document.notes:
-            self._note(text)
-        self.found += len(pending.chunks)
-        self.pending.append(pending)
+    def due(self, path: Source, *, hash_new: bool = True) -> DueDocument | None:
+        """Return the document at ``path`` if it must be read; None if not, or if it can't be.
+
+        Args:
+            path: Of a file, its URL, or ``-``.
+            hash_new: Whether the bytes of a source that is not indexed are looked at, which tells
+                a renamed file.
+        """
+        target = self._target(path)
+        self.source = name_of(target, self.options.stdin_name)
+        try:
+            self.source.encode()  # SQLite keeps UTF-8
+        except UnicodeEncodeError:
+            self.fail(ascii(str(path)), "its name is not valid text; rename it")
+            return None
+        with self.reporting(self.source):
+            if isinstance(target, Path) and target != path:
+                check_free(target)
+            known = self._known()
+            hashed = known is not None or hash_new
+            digest = file_hash(path, self.options.max_bytes) if hashed else None
+            if not (digest and self._is_current(path, known, digest)):
+                return DueDocument(path, self.source, digest, known is not None)
+        return None
+
+    @contextmanager
+    def reporting(self, source: str) -> Iterator[None]:
+        """Report that a document can't be read, in place of raising it."""
+        try:
+            yield
+        except (DocumentError, OSError) as error:
+            self.fail(source, failure_reason(error))
+
+    def looked(self) -> None:
+        """Count a document that was looked at."""
+        self.looked_at += 1
+        self._note_progress()
+
+    @property
+    def may_rename(self) -> bool:
+        """Whether the index holds a document whose file is gone, and may have a new name."""
+        if not self.writing:
+            return False
+        with self.store.read() as snapshot:
+            return any(is_gone(document.source) for document in snapshot.documents())
 
     def flush(self) -> None:
         """Embed what is pending and write it, each document in a transaction of its own."""
@@ -191,14 +243,44 @@ class _Run:
         self.report.embedding_seconds += time.perf_counter() - started
         row = 0
         for item in group:
-            with self.store.write() as transaction:
-                rows = vectors[row : row + len(item.chunks)]
-                transaction.replace_document(item.document, item.chunks, rows)
-            self._move(item.path)
+            rows = vectors[row : row + len(item.chunks)]
+            self._replace(item.due, item.document, item.chunks, rows)
             row += len(item.chunks)
-            self.report.added += not item.known
-            self.report.updated += item.known
         unfinished.forget(texts)
+
+    def write(
+        self,
+        due: DueDocument,
+        document: DocumentRecord,
+        chunks: Sequence[ChunkRecord],
+        vectors: FloatArray,
+    ) -> None:
+        """Write a document that was read and embedded elsewhere, in a transaction of its own.
+
+        Args:
+            due: What it was read of.
+            document: What was read.
+            chunks: Its passages.
+            vectors: Theirs, float32 ``[len(chunks), dimension]``.
+        """
+        if not self.writing:
+            self.open()
+        self._found(document, chunks)
+        self._replace(due, document, chunks, vectors)
+        self._embedded(len(chunks))
+
+    def _replace(
+        self,
+        due: DueDocument,
+        document: DocumentRecord,
+        chunks: Sequence[ChunkRecord],
+        vectors: FloatArray,
+    ) -> None:
+        with self.store.write() as transaction:
+            transaction.replace_document(document, chunks, vectors)
+        self._move(due.path)
+        self.report.added += not due.known
+        self.report.updated += due.known
 
     def remove(self, sources: Sequence[str]) -> None:
         """Drop documents."""
@@ -206,26 +288,43 @@ class _Run:
             with self.store.write() as transaction:
                 self.report.removed += transaction.delete_document(source)
 
-    def _move(self, path: Path) -> None:
-        move_file(path, self.destinations.get(path, path))
+    def _target(self, path: Source) -> Source:
+        return path if isinstance(path, RemoteFile) else self.destinations.get(path, path)
 
-    def _read(self, path: Path) -> _Pending | None:
-        """Return the document of `path`, None if the index has it as it is now."""
+    def _move(self, path: Source) -> None:
+        target = self._target(path)
+        if isinstance(path, Path) and isinstance(target, Path):
+            move_file(path, target)
+
+    def _read(self, due: DueDocument) -> None:
+        document, chunks = read_document(
+            due.path, due.source, due.digest, self.options, self.pictures
+        )
         known = self._known()
-        digest = file_hash(path, self.options.max_bytes)
-        if digest and self._is_current(known, digest):
-            return None
-        document, chunks = read_document(path, self.source, digest, self.options, self.pictures)
-        if self._is_current(known, document.content_hash):
-            return None
-        if known and path == STDIN and not self.options.stdin_name:
-            self._note("it took the place of an earlier standard input; --name keeps both")
-        return _Pending(path, document, chunks, known is not None)
+        if due.digest is None and self._is_current(due.path, known, document.content_hash):
+            return
+        if known and due.path == STDIN and not self.options.stdin_name:
+            self._note(
+                due.source, "it took the place of an earlier standard input; --name keeps both"
+            )
+        self._found(document, chunks)
+        self.pending.append(_Pending(due, document, chunks))
 
-    def _is_current(self, known: DocumentRecord | None, digest: str) -> bool:
-        if known is not None:
-            return is_current(known, digest, self.options)
-        return self._rename(digest)
+    def _found(self, document: DocumentRecord, chunks: Sequence[ChunkRecord]) -> None:
+        for text in document.notes:
+            self._note(document.source, text)
+        self.found += len(chunks)
+
+    def _is_current(self, path: Source, known: DocumentRecord | None, digest: str) -> bool:
+        """Return whether the index has these bytes, if under another name under this one now."""
+        if known is not None and not is_current(known, digest, self.options):
+            return False
+        if known is None and not self._rename(digest):
+            return False
+        self._move(path)
+        self.report.renamed += known is None
+        self.report.unchanged += known is not None
+        return True
 
     def _rename(self, digest: str) -> bool:
         """Give a document whose file has moved its new name; its vectors stay as they are."""
@@ -235,13 +334,12 @@ class _Run:
             sources = snapshot.sources_of_hash(digest)
         for source in sources:
             # The format may follow from the suffix.
-            if Path(source).suffix == Path(self.source).suffix and not Path(source).exists():
+            if Path(source).suffix == Path(self.source).suffix and is_gone(source):
                 with self.store.write() as transaction:
                     old = transaction.document(source)
                     if old is None or not is_current(old, digest, self.options):
                         continue
                     transaction.rename_document(source, self.source)
-                self.renamed = True
                 return True
         return False
 
@@ -251,11 +349,12 @@ class _Run:
         with self.store.read() as snapshot:
             return snapshot.document(self.source)
 
-    def _fail(self, source: str, reason: str) -> None:
+    def fail(self, source: str, reason: str) -> None:
+        """Report a document that can't be indexed."""
         self.report.failed.append(Failure(source, reason))
 
-    def _note(self, text: str) -> None:
-        self.report.notes.append(Note(self.source, text))
+    def _note(self, source: str, text: str) -> None:
+        self.report.notes.append(Note(source, text))
 
     def _embedded(self, count: int) -> None:
         self.report.chunks += count

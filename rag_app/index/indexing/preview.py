@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from rag_app.documents.sources import STDIN, search_sources
+from rag_app.documents.object_stores import Source, search_everywhere
 from rag_app.errors import DocumentError
-from rag_app.index.indexing.reading import file_hash, is_current
+from rag_app.index.indexing.reading import (
+    failure_reason,
+    file_hash,
+    is_current,
+    name_of,
+)
 from rag_app.index.indexing.report import Failure, IndexOptions
 from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.records import DocumentRecord
@@ -33,18 +37,15 @@ def preview_paths(
         DocumentError: there is nothing at one of the paths.
         IndexStoreError: the index can't be read.
     """
-    found = search_sources(paths, options.exclude)
+    found = search_everywhere(paths, options.exclude)
     preview = IndexPreview(skipped=found.skipped)
     preview.failed += [Failure(str(path), reason) for path, reason in found.unreadable.items()]
-    for path in found.files:
-        source = (options.stdin_name or "-") if path == STDIN else str(path.resolve())
+    for path in found.everything:
+        source = name_of(path, options.stdin_name)
         try:
             where = _where(preview, path, _known(store, source), options)
-        except DocumentError as error:
-            preview.failed.append(Failure(source, str(error)))
-        except OSError as error:
-            reason = f"can't be read ({error.strerror or error})"
-            preview.failed.append(Failure(source, reason))
+        except (DocumentError, OSError) as error:
+            preview.failed.append(Failure(source, failure_reason(error)))
         else:
             where.append(source)
     return preview
@@ -58,7 +59,7 @@ def _known(store: DocumentStore, source: str) -> DocumentRecord | None:
 
 
 def _where(
-    preview: IndexPreview, path: Path, known: DocumentRecord | None, options: IndexOptions
+    preview: IndexPreview, path: Source, known: DocumentRecord | None, options: IndexOptions
 ) -> list[str]:
     digest = file_hash(path, options.max_bytes)
     if known is None:

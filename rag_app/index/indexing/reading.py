@@ -9,6 +9,7 @@ from langchain_core.documents import Document
 
 from rag_app.documents.langchain_loaders import load_whole, loader_name
 from rag_app.documents.loaders import FileLoader
+from rag_app.documents.object_stores import RemoteFile, Source, is_url
 from rag_app.documents.ocr import KeptPictures, is_available
 from rag_app.documents.sources import STDIN
 from rag_app.documents.splitters import ChineseTextSplitter, split_with_offsets
@@ -21,12 +22,26 @@ _OWN_FIELDS = {"source", "start", "end", "page", "heading"}
 _DOCUMENT_FIELDS = {"loader", "encoding", "page_starts", "notes"}
 
 
-def file_hash(path: Path, max_bytes: int) -> str | None:
+def name_of(path: Source, stdin_name: str | None = None) -> str:
+    """Return what a source is called in the index."""
+    if isinstance(path, RemoteFile):
+        return path.url
+    return (stdin_name or "-") if path == STDIN else str(path.resolve())
+
+
+def is_gone(source: str) -> bool:
+    """Return whether the file of a document is gone; of a URL that is not looked into."""
+    return not is_url(source) and not Path(source).exists()
+
+
+def file_hash(path: Source, max_bytes: int) -> str | None:
     """Return the SHA-256 of a file; None for standard input and files that are refused anyway.
 
     Raises:
-        DocumentError: it is a pipe or a device, which need not end.
+        DocumentError: it is a pipe or a device, which need not end; or a URL that can't be read.
     """
+    if isinstance(path, RemoteFile):
+        return path.sha256(max_bytes)
     if path == STDIN:
         return None
     status = path.stat()
@@ -43,6 +58,13 @@ def file_hash(path: Path, max_bytes: int) -> str | None:
     return digest.hexdigest()
 
 
+def failure_reason(error: DocumentError | OSError) -> str:
+    """Return why a document can't be read."""
+    if isinstance(error, OSError):
+        return f"can't be read ({error.strerror or error})"
+    return str(error)
+
+
 def is_current(known: DocumentRecord, digest: str, options: IndexOptions) -> bool:
     """Return whether reading a file with these bytes would give the document that is indexed."""
     all_pages = options.ocr == "always" and known.loader == "pdf"
@@ -51,7 +73,7 @@ def is_current(known: DocumentRecord, digest: str, options: IndexOptions) -> boo
 
 
 def read_document(
-    path: Path,
+    path: Source,
     source: str,
     digest: str | None,
     options: IndexOptions,
@@ -60,7 +82,7 @@ def read_document(
     """Return the document at ``path`` and its chunks.
 
     Args:
-        path: The file, or ``-``.
+        path: The file, its URL, or ``-``.
         source: What it is called in the index.
         digest: Of its bytes, taken before, lest it changes meanwhile; of its text by default.
         options: How it is read and cut.
@@ -69,6 +91,8 @@ def read_document(
     Raises:
         DocumentError: it can't be read or holds no text.
     """
+    if isinstance(path, RemoteFile):
+        return _read_copy(path, digest, options, pictures)
     loaded = _load(path, options, pictures)
     own = ChineseTextSplitter(options.chunk_size, options.chunk_overlap)
     parts = split_with_offsets(options.splitter or own, loaded)
@@ -96,6 +120,16 @@ def read_document(
         notes=notes,
     )
     return record, [_chunk(part, source) for part in parts]
+
+
+def _read_copy(
+    remote: RemoteFile, digest: str | None, options: IndexOptions, pictures: KeptPictures | None
+) -> tuple[DocumentRecord, list[ChunkRecord]]:
+    with remote.copied(options.max_bytes) as copy:
+        try:
+            return read_document(copy, remote.url, digest, options, pictures)
+        except DocumentError as error:
+            raise DocumentError(str(error).replace(shown(copy), shown(remote))) from error
 
 
 def _load(path: Path, options: IndexOptions, pictures: KeptPictures | None) -> Document:

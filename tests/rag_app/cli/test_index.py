@@ -115,6 +115,27 @@ def test_standard_input_is_named(rag_app: Program, docs: Path) -> None:
     assert rag_app("index", "-", "--name", "/x", stdin="x").exit_code == 2
 
 
+def test_ray_is_asked_for_by_name(
+    rag_app: Program, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rag_app("index", str(docs), "--address", "auto").exit_code == 2
+    assert rag_app("index", str(docs), "--engine", "dask").exit_code == 2
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert "pip install 'rag-app[cluster]'" in rag_app.fails("index", str(docs), "--engine", "ray")
+
+
+def test_urls_are_indexed_listed_and_removed(rag_app: Program, docs: Path) -> None:
+    rag_app.ok("index", f"file://{docs}")
+    listed = json.loads(rag_app.ok("docs", "--json").stdout)
+    assert all(document["source"].startswith(f"file://{docs}/") for document in listed)
+    assert len(listed) == 2
+    assert "2 unchanged" in rag_app.ok("index", f"file://{docs}", "--dry-run").stderr
+    rag_app.ok("docs", "remove", f"file://{docs}/*.md")
+    assert names(rag_app) == ["李白.txt"]
+    rag_app.ok("docs", "remove", f"file://{docs}")
+    assert names(rag_app) == []
+
+
 def test_documents_are_removed_by_glob_and_folder(rag_app: Program, docs: Path) -> None:
     rag_app.ok("index", str(docs))
     removed = json.loads(rag_app.ok("docs", "remove", "docs/*.md", "--json").stdout)
