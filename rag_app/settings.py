@@ -4,22 +4,27 @@ import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
 )
 
 from rag_app.errors import SettingsError
+from rag_app.home import indexes_folder
 
 OcrMode = Literal["auto", "always", "never"]
 RetrieverKind = Literal["hybrid", "dense", "lexical"]
 AnswerChain = Literal["refine", "stuff"]
 EngineKind = Literal["local", "ray"]
 SummaryChain = Literal["refine", "stuff", "map_reduce"]
+
+_PREFIX = "RAG_APP_"
+_FILE = "rag-app.toml"
 
 # Defaults that the classes below the application have too.
 CHUNK_SIZE = 600
@@ -29,27 +34,22 @@ CHUNK_OVERLAP = 100
 MAX_FILE_BYTES = 200 * 2**20
 
 
-def home() -> Path:
-    """Where indexes live: ``RAG_APP_HOME``, else the platform's user data folder."""
-    override = os.environ.get("RAG_APP_HOME")
-    return Path(override).expanduser() if override else user_data_path("rag-app")
+class Settings(BaseModel):
+    """All options of the application; sizes in characters where named so, else in tokens.
 
+    Those that are not given are the environment's, then those of ``rag-app.toml`` in the working
+    directory. That is read here, in a few lines: pydantic-settings takes a command as long to
+    import as all that it asks of the resident engine.
+    """
 
-def indexes_folder() -> Path:
-    """Return the folder in which indexes lie by their names."""
-    return home() / "indexes"
-
-
-class Settings(BaseSettings):
-    """All options of the application; sizes in characters where named so, else in tokens."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="RAG_APP_",
-        toml_file="rag-app.toml",
+    model_config = ConfigDict(
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,  # one may be a key
     )
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**{**_of_file(), **_of_environment(type(self)), **given})
 
     # Index
     index: str = "default"
@@ -203,18 +203,6 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return self
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: flags, environment, file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
-
     @property
     def index_folder(self) -> Path:
         """The folder of the index."""
@@ -249,6 +237,31 @@ def load_settings(**flags: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         raise SettingsError(_one_line(error)) from error
+
+
+def _of_environment(settings: type[BaseModel]) -> dict[str, str]:
+    """Return the options that the environment gives, whatever the case of their names."""
+    names = {name: name[len(_PREFIX) :].lower() for name in os.environ}
+    return {
+        field: os.environ[name]
+        for name, field in names.items()
+        if name.upper().startswith(_PREFIX) and field in settings.model_fields
+    }
+
+
+def _of_file() -> dict[str, Any]:
+    """Return the options that the file gives, if there is one."""
+    try:
+        text = Path(_FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{_FILE} is not TOML: {error}"
+        raise SettingsError(msg) from error
 
 
 def _one_line(error: ValidationError) -> str:

@@ -24,7 +24,7 @@ LAYERS = {
         ("cli",),
     ),
     "rag_app": (
-        ("settings", "errors"),
+        ("errors", "home", "settings"),
         ("documents",),
         ("models",),
         ("index.store",),

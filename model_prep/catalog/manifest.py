@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from model_prep.catalog.entry import ModelEntry
-from model_prep.checkpoint.safetensors_file import is_complete_safetensors
 from model_prep.json_file import write_json
 
 _VERSION = 1
@@ -35,7 +34,11 @@ def is_complete(entry: ModelEntry, place: Path) -> bool:
         return file.is_file() and file.stat().st_size == entry.size
     if not (place / "config.json").is_file():
         return False
-    return _sizes_agree(place) or (
+    if _sizes_agree(place):
+        return True
+    from model_prep.checkpoint.safetensors_file import is_complete_safetensors
+
+    return (
         any((place / name).is_file() for name in _TOKENIZERS)
         and (weights := list(place.glob("*.safetensors"))) != []
         and all(is_complete_safetensors(file) for file in weights)

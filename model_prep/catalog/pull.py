@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from model_prep.catalog.entry import EncoderDtype, HubSource, ModelEntry, ModelSource, SourceKind
@@ -148,6 +147,8 @@ def _add_graph(entry: ModelEntry, place: Path, dtype: EncoderDtype | None) -> No
 
 @contextmanager
 def _locked(entry: ModelEntry, folder: Path, progress: Progress) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
     lock = FileLock(folder / f".{entry.name}.lock")
     try:
         lock.acquire(timeout=0)

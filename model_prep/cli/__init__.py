@@ -1,48 +1,29 @@
-"""The ``model-prep`` command line: one small file per command, one boundary for errors."""
+"""The ``model-prep`` command line: one small file per command, one boundary for errors.
 
-import typer
+The commands are loaded when first used: `rag-app` has the same boundary and needs none of them.
+"""
 
-from model_prep.cli import (
-    convert,
-    crawl,
-    generate,
-    gguf,
-    merge,
-    merge_tokenizer,
-    models,
-    training,
-    verify,
-)
-from model_prep.cli.boundary import Boundary, root, run
-from model_prep.cli.options import with_dashes
+from typing import TYPE_CHECKING, Any
 
-app = typer.Typer(
-    cls=Boundary,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "token_normalize_func": with_dashes,
-    },
-)
-app.callback()(root)
-app.command("convert")(convert.convert)
-app.command("merge-tokenizer")(merge_tokenizer.merge_tokenizer)
-app.command("merge")(merge.merge)
-app.command("verify")(verify.verify)
-app.command("generate")(generate.generate)
-app.command("infer", hidden=True)(generate.generate)
-app.command("export-gguf")(gguf.export_gguf)
-app.command("import-gguf")(gguf.import_gguf)
-app.command("crawl")(crawl.crawl)
-app.command("pretrain", context_settings=training.CONTEXT)(training.pretrain)
-app.command("sft", context_settings=training.CONTEXT)(training.sft)
-app.command("prefer", context_settings=training.CONTEXT)(training.prefer)
-app.command("pull")(models.pull)
-app.command("models")(models.models)
+from model_prep.cli.boundary import run
+
+if TYPE_CHECKING:
+    from model_prep.cli.commands import app
+
+__all__ = ["app", "main"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        from model_prep.cli.commands import app
+
+        return app
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
 
 
 def main() -> None:
     """Run the command line."""
+    from model_prep.cli.commands import app
+
     run(app, "model-prep")

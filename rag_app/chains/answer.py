@@ -15,7 +15,7 @@ from langchain_core.runnables import Runnable
 from rag_app.chains.amounts import AmountAlone
 from rag_app.chains.bare_question import bare_question
 from rag_app.chains.budget import Budget, pack
-from rag_app.chains.citations import Citation, cite
+from rag_app.chains.citations import Citation, cite, likely_evidence
 from rag_app.chains.confidence import CALIBRATION, Calibration, Confidence, Signals
 from rag_app.chains.facts import unmatched
 from rag_app.chains.judgement import asked_to_judge, can_judge, judge_chain
@@ -157,6 +157,15 @@ class _Reading:
         style = self.question.style if style is None else style
         return self.reader.prompts.messages(task, self.language, style=style, **values)
 
+    def opening(self, citations: Sequence[Citation], notes: Sequence[str], step: int = 1) -> Answer:
+        """Return what is known of a step before the model is asked."""
+        likely = None
+        if step == 1 and (_relevance(citations[:1]) or 0.0) >= self.reader.threshold:
+            likely = likely_evidence(self.question.text, citations)
+        return Answer(
+            self.question.text, citations=tuple(citations), notes=tuple(notes), likely=likely
+        )
+
     def first_answer(
         self, context: str, step: int, *, shown: bool = True
     ) -> Generator[Any, Any, str]:
@@ -258,7 +267,7 @@ def _stuff(reading: _Reading) -> Steps[Answer]:
     if context == texts[0][: len(context)] != texts[0]:
         notes.append("passage 1 is longer than the model's window and was cut")
     given = tuple(citations[index] for index in kept)
-    yield Answer(reading.question.text, citations=given, notes=tuple(notes))
+    yield reading.opening(given, notes)
     found = yield from reading.read(context, given, 1, shown=True)
     yield from reading.end(found, 1)
 
@@ -269,7 +278,7 @@ def _refine(reading: _Reading) -> Steps[Answer]:
     answer, step = "", 0
     for step, group in enumerate(_groups(reading), 1):
         given += group.citations
-        yield Answer(reading.question.text, citations=group.citations, notes=group.notes)
+        yield reading.opening(group.citations, group.notes, step)
         if not answer:
             answer = yield from reading.first_answer(group.context, step)
             continue
@@ -294,7 +303,7 @@ def _refine_judged(reading: _Reading) -> Steps[Answer]:
     probability = reading.calibration.probability
     step = 0
     for step, group in enumerate(_groups(reading), 1):
-        yield Answer(reading.question.text, citations=group.citations, notes=group.notes)
+        yield reading.opening(group.citations, group.notes, step)
         found = yield from reading.read(group.context, group.citations, step, shown=not best.text)
         supported = bool(found.text and found.signals.supported)
         likelier = probability(found.signals) > probability(best.signals)

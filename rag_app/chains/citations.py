@@ -280,6 +280,26 @@ def evidence(question: str, answer: str, citations: Sequence[Citation]) -> Evide
     return found
 
 
+def likely_evidence(question: str, citations: Sequence[Citation]) -> Evidence | None:
+    """Return the sentence that holds most of a question's terms, before there is an answer.
+
+    It is of the most relevant passage; of one that gives orders to its reader none is shown.
+
+    Example:
+        >>> tea = Citation(1, "tea.txt", "Tea is old. Green tea is steamed. It keeps.", start=100)
+        >>> likely_evidence("How is green tea made?", [tea]).sentence
+        'Green tea is steamed.'
+    """
+    asked = set(content_terms(question))
+    best, found = 0.0, None
+    for citation in citations[:1]:
+        for match in _SENTENCE.finditer("" if citation.suspect else citation.text):
+            share = _share(asked, set(document_terms(plain_numbers(match.group())).split()))
+            if share > best:
+                best, found = share, _evidence(citation, match)
+    return found
+
+
 def _evidence(citation: Citation, match: re.Match[str]) -> Evidence:
     place = None if citation.start is None else citation.start + match.start()
     end = None if citation.start is None else citation.start + match.end()

@@ -60,6 +60,8 @@ class Answer:
     """How sure it is, once the answer is whole; None where nothing tells."""
     original: str = ""
     """The answer in the documents' words, where ``text`` is its translation."""
+    likely: Evidence | None = None
+    """The sentence that may carry the answer, known as soon as the passages are; not checked."""
 
     def __add__(self, other: "Answer") -> "Answer":
         revised = replaces(self, other)
@@ -73,6 +75,7 @@ class Answer:
             notes=self.notes + other.notes,
             confidence=other.confidence or self.confidence,
             original=other.original or self.original,
+            likely=self.likely or other.likely,
         )
 
     def marker(self) -> Marker:

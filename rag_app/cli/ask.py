@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import reduce
 from operator import add
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +13,7 @@ from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
 
 if TYPE_CHECKING:
-    from rag_app.cli.engines import CommandEngine
+    from rag_app.engine.command_engine import CommandEngine
     from rag_app.settings import Settings
 
 
@@ -44,8 +43,7 @@ def ask(
     **model: Any,
 ) -> None:
     """Answer a question from the indexed documents and show where the answer stands."""
-    from rag_app.cli import show
-    from rag_app.cli.engines import CommandEngine, Seconds, Turns, parts
+    from rag_app.engine.command_engine import CommandEngine, Seconds, Turns, parts
     from rag_app.settings import load_settings
 
     settings = load_settings(
@@ -60,6 +58,8 @@ def ask(
         """Answer one question; return whether Ctrl-C cut the answer short."""
         seconds: Seconds = {}
         with closing(engine.answer(text, history, seconds)) as pieces:
+            from rag_app.cli import show  # while the engine works
+
             if as_json:
                 answer, cut = reduce(add, pieces), False
                 show.print_json(show.answer_json(answer, seconds))
@@ -85,14 +85,17 @@ def ask(
 @contextmanager
 def _asked(settings: "Settings", file_path: str | None) -> "Iterator[CommandEngine]":
     """Give what is asked: the index, or a file alone, which is indexed for this."""
-    from rag_app.cli.engines import command_engine
-    from rag_app.engine import RagApp
-    from rag_app.errors import DocumentError
+    from rag_app.engine.command_engine import command_engine
 
     if file_path is None:
         with command_engine(settings) as engine:
             yield engine
         return
+    from tempfile import TemporaryDirectory
+
+    from rag_app.engine import RagApp
+    from rag_app.errors import DocumentError
+
     with TemporaryDirectory() as folder:
         own = settings.model_copy(update={"index": folder, "store": "local"})
         with RagApp(settings=own) as app:

@@ -46,7 +46,8 @@ def answer(pieces: "Iterator[Answer]", *, stream: bool) -> "tuple[Answer, bool]"
     """Show an answer as it comes; return it, and whether Ctrl-C cut it short.
 
     Where ``stream`` is true the text appears as it is generated, with its checked marks; a later
-    step's text follows on a new line. Otherwise the text appears once, when it is whole.
+    step's text follows on a new line. While it is waited for, a terminal shows the sentence that
+    may carry it. Otherwise the text appears once, when it is whole.
     """
     from rag_app.chains.results import Answer, deltas
 
@@ -54,6 +55,8 @@ def answer(pieces: "Iterator[Answer]", *, stream: bool) -> "tuple[Answer, bool]"
     try:
         for delta in deltas(pieces, marks=Answer.marker):
             whole = delta.whole
+            if stream and sys.stderr.isatty() and delta.piece and delta.piece.likely:
+                messages.print(escape(_likely_line(delta.piece)), style="dim")
             if stream and delta.replaces:
                 to_stdout("")
                 messages.print("[dim]refined:[/dim]")
@@ -63,6 +66,14 @@ def answer(pieces: "Iterator[Answer]", *, stream: bool) -> "tuple[Answer, bool]"
         cut = True
     to_stdout("" if stream else whole.marked_text)
     return whole, cut
+
+
+def _likely_line(piece: "Answer") -> str:
+    """Return the sentence that may carry an answer, with its document."""
+    if piece.likely is None:
+        return ""
+    name = next(one.name for one in piece.citations if one.marker == piece.likely.marker)
+    return f"{name}: {' '.join(piece.likely.sentence.split())}"
 
 
 def sources(answer: "Answer", *, context: bool) -> None:
@@ -126,7 +137,8 @@ def answer_json(answer: "Answer", timings: Mapping[str, float]) -> dict[str, Any
         "supported": answer.supported,
         "evidence": asdict(answer.evidence) if answer.evidence else None,
     }
-    return {**asdict(answer), **computed, "timings": dict(timings)}
+    values = {name: value for name, value in asdict(answer).items() if name != "likely"}
+    return {**values, **computed, "timings": dict(timings)}
 
 
 def summary(pieces: "Iterator[Summary]", *, stream: bool) -> "tuple[Summary, bool]":

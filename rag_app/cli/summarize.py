@@ -39,8 +39,8 @@ def summarize(
     Exit code 3: some files could not be read, the others are summarized.
     """
     from rag_app.cli import show
-    from rag_app.cli.engines import CommandEngine, Seconds, command_engine, parts
     from rag_app.documents.sources import search_sources
+    from rag_app.engine.command_engine import CommandEngine, Seconds, command_engine, parts
     from rag_app.errors import DocumentError
     from rag_app.settings import load_settings
 

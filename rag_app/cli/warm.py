@@ -1,5 +1,7 @@
 """``rag-app warm``: passages that are read before anybody asks."""
 
+import time
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -7,20 +9,24 @@ import typer
 from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
 
+_LOOK_SECONDS = 0.5
+"""Between two looks whether the resident engine is asked something."""
+
 
 @options.with_model("llm", "threads")
 def warm(
     index: options.Index = None,
     store: options.Store = None,
-    limit: Annotated[int, typer.Option(min=1, help="Passages to read.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Passages to read.")] = 100,
     prompts: options.Prompts = None,
     cache_size: options.CacheSize = None,
     **model: Any,
 ) -> None:
-    """Have the model read passages ahead, the first of each document first, and keep them on disk.
+    """Have the model read the passages that are likely to be asked about, and keep them on disk.
 
+    Those that were asked about come first, then what headings promise and documents begin with.
     The first question about one of them is then answered as soon as a second one would be. Ctrl-C
-    ends it; what was read by then is kept.
+    ends it, or a question to the resident engine, or a full cache; what was read by then is kept.
     """
     from rag_app.cli import show
     from rag_app.cli.progress import reading
@@ -30,18 +36,43 @@ def warm(
     settings = load_settings(
         index=index, store=store, prompts=prompts, cache_size=cache_size, **model
     )
-    count = 0
+    asked = _asked()
     with RagApp(settings=settings) as app:
         try:
             with reading() as progress:
-
-                def note(done: int, total: int) -> None:
-                    nonlocal count
-                    count = done
-                    progress(done, total)
-
-                app.warm(limit, note)
+                count = app.warm(limit, progress, asked)
         except KeyboardInterrupt:
-            show.messages.print(f"interrupted; {count:,} passages are kept")
+            show.messages.print(f"interrupted; {_kept()}")
             raise typer.Exit(INTERRUPTED) from None
-    show.messages.print(f"{count:,} passages are kept")
+    if asked():
+        show.messages.print(f"stopped for a question; the same command goes on; {_kept()}")
+        return
+    show.messages.print(f"{count:,} passages are read; {_kept()}")
+
+
+def _kept() -> str:
+    """Return what the cache holds, for people."""
+    from rich.filesize import decimal
+
+    from rag_app.models.llms.prompt_cache import all_entries
+
+    entries = all_entries()
+    size = decimal(sum(entry.size for entry in entries))
+    return f"{len(entries):,} are kept in all, {size} on disk"
+
+
+def _asked() -> Callable[[], bool]:
+    """Return what says whether the resident engine has been asked something since."""
+    from rag_app.engine.place import Place
+    from rag_app.engine.resident import state
+
+    place, looked, found = Place.of_home(), float("-inf"), False
+
+    def asked() -> bool:
+        nonlocal looked, found
+        if not found and time.monotonic() > looked + _LOOK_SECONDS:
+            looked = time.monotonic()
+            found = bool((state(place) or {}).get("at_work"))
+        return found
+
+    return asked

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import copy
+from functools import partial
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -581,12 +582,18 @@ class RagApp:
         chain = self._chain_for(question, within)
         return chain.astream({"question": question, "history": history}, config)
 
-    def warm(self, limit: int, progress: Callable[[int, int], None] | None = None) -> int:
+    def warm(
+        self,
+        limit: int,
+        progress: Callable[[int, int], None] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> int:
         """Have the language model read passages ahead of questions; see `warm`.
 
         Args:
             limit: How many at most.
             progress: Called with the passages done and their number.
+            stop: Returns True when the model is wanted for something else: reading ends at once.
 
         Raises:
             IndexStoreError: there is no index, or it can't be read.
@@ -599,7 +606,15 @@ class RagApp:
         self.store.check_exists()
         prompts = Prompts.of(self._prompts)
         llm = self._answering_llm()
-        return warm(self.store, llm, prompts, limit=limit, progress=progress)
+        return warm(
+            self.store,
+            partial(self.retrieve, k=1),
+            llm,
+            prompts,
+            limit=limit,
+            progress=progress,
+            stop=stop,
+        )
 
     def _answering_llm(self) -> "BaseChatModel":
         """Return the language model; the passages that it reads are kept where that is possible."""

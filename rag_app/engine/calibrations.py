@@ -13,8 +13,9 @@ from filelock import FileLock
 from rag_app.chains.confidence import Calibration
 from rag_app.engine.identity import files_stamp
 from rag_app.errors import ModelError, SettingsError
+from rag_app.home import home
 from rag_app.models.llms.registry import resolve
-from rag_app.settings import Settings, home
+from rag_app.settings import Settings
 
 _log = logging.getLogger(__name__)
 

@@ -12,10 +12,11 @@ import rag_app
 from model_prep.catalog.models import find
 from model_prep.catalog.pull import is_pulled, model_path
 from rag_app.errors import ModelError
+from rag_app.home import home
 from rag_app.models.llms.registry import resolve
 from rag_app.models.providers import split_provider
 from rag_app.models.unix_http import available
-from rag_app.settings import Settings, home
+from rag_app.settings import Settings
 
 REQUEST_OPTIONS = (
     "k", "retriever", "within", "threshold", "max_question_chars", "temperature", "top_p", "top_k",

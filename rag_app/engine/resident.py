@@ -6,24 +6,18 @@ makes sure that there is one at a time. Nothing here imports LangChain: a comman
 has nothing to load.
 """
 
-import hashlib
 import importlib.util
 import json
 import os
-import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Generator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from functools import cached_property
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 import rag_app
 from rag_app.engine.identity import (
@@ -32,9 +26,11 @@ from rag_app.engine.identity import (
     absolute_embedding,
     identity,
 )
+from rag_app.engine.place import Gguf, Place, ResidentError, Told
+from rag_app.home import home
 from rag_app.models.llms.registry import resolve
-from rag_app.models.unix_http import LONGEST_PATH, UnixConnection, available, events
-from rag_app.settings import Settings, home
+from rag_app.models.unix_http import UnixConnection, available, events
+from rag_app.settings import Settings
 
 Events = Generator[Mapping[str, Any], None, None]
 """Of an answer or a summary; closing it ends the generation."""
@@ -45,97 +41,6 @@ _ANSWER_SECONDS = 90.0
 """Until an engine must have begun to answer; one that starts imports meanwhile."""
 _STOP_SECONDS = 15.0
 _POLL_SECONDS = 0.02
-
-
-class ResidentError(Exception):
-    """The resident engine can't be used; whoever asked does the work itself."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """The files of the resident engine of one home.
-
-    Attributes:
-        folder: Its own, which only its user can open.
-    """
-
-    folder: Path
-
-    @classmethod
-    def of_home(cls) -> "Place":
-        """Return the place of the home in force; a short one where a socket's path is too long."""
-        folder = home().absolute() / "resident"
-        if len(os.fsencode(folder / "engine.sock")) <= LONGEST_PATH:
-            return cls(folder)
-        name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-        return cls(Path(tempfile.gettempdir()) / f"rag-app-{_user()}-{name}")
-
-    @property
-    def socket(self) -> Path:
-        """Where the engine listens."""
-        return self.folder / "engine.sock"
-
-    @property
-    def model_socket(self) -> Path:
-        """Where the process with the language model listens."""
-        return self.folder / "model.sock"
-
-    @property
-    def state(self) -> Path:
-        """What the engine says of itself: its process id."""
-        return self.folder / "engine.json"
-
-    @property
-    def log(self) -> Path:
-        """What the engine warns of."""
-        return self.folder / "engine.log"
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether there is a folder, and nobody else could have made it."""
-        try:
-            status = self.folder.lstat()
-        except OSError:
-            return False
-        return stat.S_ISDIR(status.st_mode) and status.st_uid == _user()
-
-    def lock(self) -> FileLock:
-        """Return the lock that an engine holds as long as it lives."""
-        return FileLock(self.folder / "engine.lock")
-
-    def make(self) -> None:
-        """Make the folder, for its user alone.
-
-        Raises:
-            ResidentError: it can't be made, or is somebody else's.
-        """
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not self.is_ours:
-                msg = f"{self.folder} is somebody else's"
-                raise ResidentError(msg)
-            self.folder.chmod(0o700)
-        except OSError as error:
-            raise ResidentError(str(error)) from error
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a command tells the engine that it starts.
-
-    Attributes:
-        settings: Those that it is started with, where they are not the default ones.
-        backend: Of the language model; see `resolve`.
-        identity: See `identity`.
-        keep_alive: Minutes.
-        folder: Its place.
-    """
-
-    settings: dict[str, Any]
-    backend: str
-    identity: str
-    keep_alive: float
-    folder: str
 
 
 class ResidentEngine:
@@ -237,11 +142,6 @@ def _received(connection: UnixConnection) -> Events:
         connection.close()
 
 
-def _user() -> int:
-    """Return the user's number; all are 0 where there are none."""
-    return os.getuid() if hasattr(os, "getuid") else 0
-
-
 def tell(
     place: Place, method: str, path: str, value: Any = None, seconds: float = _ANSWER_SECONDS
 ) -> dict[str, Any]:
@@ -281,6 +181,8 @@ def stop(place: Place) -> bool:
     """
     if not _is_held(place):
         return False
+    from filelock import Timeout
+
     with suppress(ResidentError):
         if _listens(place):
             tell(place, "POST", "/resident/stop", seconds=_STOP_SECONDS)
@@ -306,6 +208,8 @@ def _is_held(place: Place) -> bool:
     """Return whether an engine lives."""
     if not place.folder.is_dir():
         return False
+    from filelock import Timeout
+
     try:
         place.lock().acquire(timeout=0).lock.release()
     except Timeout:
@@ -335,7 +239,11 @@ def _spawn(place: Place, settings: Settings, identity: str) -> "subprocess.Popen
     given["llm"] = str(Path(target).absolute()) if Path(target).exists() else target
     if "embedding" in given:
         given["embedding"] = absolute_embedding(given["embedding"], Path.cwd())
-    told = Told(given, backend, identity, settings.keep_alive, str(place.folder))
+    gguf = None
+    if backend == "llamacpp":
+        names = ("context_length", "parallel", "threads", "cache_size")
+        gguf = Gguf(given["llm"], **{name: getattr(settings, name) for name in names})
+    told = Told(given, gguf, identity, settings.keep_alive, str(place.folder))
     environment = {n: v for n, v in os.environ.items() if not n.startswith("RAG_APP_")}
     if "RAG_APP_HOME" in os.environ:
         environment["RAG_APP_HOME"] = str(home().absolute())
@@ -354,7 +262,7 @@ def _spawn(place: Place, settings: Settings, identity: str) -> "subprocess.Popen
         )
     assert process.stdin is not None  # noqa: S101 - it is a pipe
     with suppress(BrokenPipeError):  # it ended at once, and its log says why
-        process.stdin.write(json.dumps(asdict(told)).encode())
+        process.stdin.write(told.json().encode())
         process.stdin.close()
     return process
 

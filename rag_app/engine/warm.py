@@ -1,15 +1,24 @@
 """Passages that the language model reads ahead of questions, so that they are kept on disk.
 
-The first passage of each document comes first, then the second: what is asked most is not known.
+What a question is about is the first passage of its prompt, so each is read as the first. Those
+that were asked about come first, the most asked before others: their prompts lie in the cache, of
+another model or of another version of llama.cpp, that has to read them anew. Then, in turn, the
+first passages of the documents and those that questions about their headings find.
 """
 
-from collections.abc import Callable
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice, zip_longest
 from typing import TYPE_CHECKING
 
 from rag_app.errors import SettingsError
 
 if TYPE_CHECKING:
+    from langchain_core.documents import Document
     from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
 
     from rag_app.chains.prompts import Prompts
     from rag_app.index.store.interface import DocumentStore
@@ -17,39 +26,163 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Called with the passages done and their number."""
 
+Retrieve = Callable[[str], "Sequence[Document]"]
+"""Returns the passages of a question, the nearest first."""
+
+_HEAD = 60
+"""Characters by which a passage is known in the beginning of a prompt."""
+_BEGINNING = 600
+"""Characters of a prompt in which its first passage begins."""
+_SECONDS = 0.1
+"""Between two looks whether to stop."""
+
 
 def warm(
     store: "DocumentStore",
+    retrieve: Retrieve,
     llm: "BaseChatModel",
     prompts: "Prompts",
     *,
     limit: int,
     progress: Progress | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """Have ``llm`` read up to ``limit`` passages of an index; return how many.
 
-    Those that are kept already take no time.
+    Those that are kept already take no time. It ends where one more would push out another.
+
+    Args:
+        store: The index.
+        retrieve: Finds the passage of a question.
+        llm: Of which `keeps_prompts` holds.
+        prompts: In which the passages are read.
+        limit: How many at most.
+        progress: Called after each.
+        stop: Returns True when the model is wanted for something else: reading ends at once.
 
     Raises:
         IndexStoreError: there is no index, or it can't be read.
         ModelError: the model fails.
         SettingsError: what this model reads can't be kept.
     """
-    from langchain_core.documents import Document
-
-    from rag_app.chains.citations import cite
-    from rag_app.documents.text import language_of
-
     if not getattr(llm, "keeps_prompts", False):
         msg = "only what a .gguf file reads in this process is kept; see --llm and --cache-size"
         raise SettingsError(msg)
+    passages = likely_passages(store, retrieve, limit)
+    for done, passage in enumerate(passages):
+        if _is_full(llm) or stop() or not _read(llm, _prompt(passage, prompts), stop):
+            return done
+        if progress:
+            progress(done + 1, len(passages))
+    return len(passages)
+
+
+def likely_passages(store: "DocumentStore", retrieve: Retrieve, limit: int) -> "list[Document]":
+    """Return the passages of an index that questions are likely to find, the likeliest first.
+
+    Args:
+        store: The index.
+        retrieve: Finds the passage of a question.
+        limit: How many at most.
+
+    Raises:
+        IndexStoreError: there is no index, or it can't be read.
+    """
+    from langchain_core.documents import Document
+
     with store.read() as snapshot:
         chunks = snapshot.first_chunks(limit)
-    for done, chunk in enumerate(chunks, 1):
-        (citation,) = cite([Document(page_content=chunk.text, metadata=chunk.metadata())])
-        language = language_of(chunk.text)
-        messages = prompts.messages("answer", language, context=citation.shown, question="")
-        llm.bind(max_tokens=1).invoke(messages)
-        if progress:
-            progress(done, len(chunks))
-    return len(chunks)
+    first = [
+        Document(id=chunk.public_id, page_content=chunk.text, metadata=chunk.metadata())
+        for chunk in chunks
+    ]
+    in_turn = chain.from_iterable(zip_longest(first, _found_by_headings(store, retrieve, limit)))
+    found: dict[str | None, Document] = {}
+    for passage in chain(_asked_about(store), in_turn):
+        if passage is not None:
+            found.setdefault(passage.id, passage)
+    return list(islice(found.values(), limit))
+
+
+def _found_by_headings(
+    store: "DocumentStore", retrieve: Retrieve, limit: int
+) -> "Iterator[Document]":
+    from rag_app.engine.topics import questions
+
+    for question in islice(questions(store), limit):
+        yield from retrieve(question)[:1]
+
+
+def _asked_about(store: "DocumentStore") -> "Iterator[Document]":
+    """Yield the first passages of the prompts that are kept, the most asked first."""
+    from langchain_core.documents import Document
+
+    from rag_app.models.llms.prompt_cache import all_entries
+
+    entries = sorted(all_entries(), key=lambda entry: -entry.uses)
+    if not entries:
+        return
+    beginnings = [entry.prompt[:_BEGINNING] for entry in entries]
+    found: dict[int, Document] = {}
+    with store.read() as snapshot:
+        for chunk in snapshot.all_chunks():
+            head = chunk.text[:_HEAD]
+            for rank, beginning in enumerate(beginnings):
+                if rank not in found and head.strip() and head in beginning:
+                    found[rank] = Document(
+                        id=chunk.public_id, page_content=chunk.text, metadata=chunk.metadata()
+                    )
+                    break
+    for rank in sorted(found):
+        yield found[rank]
+
+
+def _prompt(passage: "Document", prompts: "Prompts") -> "list[BaseMessage]":
+    """Return the prompt of a question about a passage, up to the question."""
+    from rag_app.chains.citations import cite
+    from rag_app.documents.text import language_of
+
+    (citation,) = cite([passage])
+    language = language_of(passage.page_content)
+    return prompts.messages("answer", language, context=citation.shown, question="")
+
+
+def _read(llm: "BaseChatModel", messages: "list[BaseMessage]", stop: Callable[[], bool]) -> bool:
+    """Have a model read a prompt; return False where that was stopped.
+
+    In a thread, since a caller may have an event loop of its own.
+    """
+    interrupted = threading.Event()
+
+    def run() -> bool:
+        return asyncio.run(_reading(llm, messages, lambda: interrupted.is_set() or stop()))
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            return pool.submit(run).result()
+        except KeyboardInterrupt:
+            interrupted.set()
+            raise
+
+
+async def _reading(
+    llm: "BaseChatModel", messages: "list[BaseMessage]", stop: Callable[[], bool]
+) -> bool:
+    reading = asyncio.ensure_future(llm.bind(max_tokens=1).ainvoke(messages))
+    while not reading.done():
+        await asyncio.wait([reading], timeout=_SECONDS)
+        if not reading.done() and stop():
+            reading.cancel()
+            await asyncio.wait([reading])
+            return False
+    reading.result()
+    return True
+
+
+def _is_full(llm: "BaseChatModel") -> bool:
+    """Return whether another passage would push one out that is kept."""
+    from rag_app.models.llms.prompt_cache import GIGABYTE, all_entries
+
+    sizes = [entry.size for entry in all_entries()]
+    limit = getattr(llm, "cache_size", 0.0) * GIGABYTE
+    return bool(sizes) and sum(sizes) + max(sizes) > limit

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr, ValidationError
 
-from model_prep.inference.control_tokens import ControlTokens
 from rag_app.errors import ModelError, RagAppError
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ LOCAL = "huggingface"
 # A drive of Windows has one letter. After a provider comes neither the rest of a URL nor a port.
 _SPEC = re.compile(r"([a-z][a-z0-9_-]+):(?!//|\\|\d+(?:/|$))(.+)")
 _INSTALL = re.compile(r"pip install [\w.\[\],-]+")
-_CONTROL_TOKENS = ControlTokens.well_known()
 
 
 def split_provider(spec: str) -> tuple[str, str] | None:
@@ -111,7 +109,9 @@ def call_errors(model: object) -> Iterator[None]:
 
 
 def _escaped(message: "BaseMessage") -> "BaseMessage":
-    [changed] = _CONTROL_TOKENS.escape_messages([{"content": message.content}])
+    from model_prep.inference.control_tokens import ControlTokens
+
+    [changed] = ControlTokens.well_known().escape_messages([{"content": message.content}])
     return message.model_copy(update=changed)
 
 

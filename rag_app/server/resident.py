@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
-from rag_app.engine.resident import Place, Told
+from rag_app.engine.place import Gguf, Place, Told
 from rag_app.models.cores import free_cores
 from rag_app.models.llms.llamacpp_server import ServerOptions, ServerProcess
 from rag_app.models.llms.prompt_cache import slots_folder
@@ -37,7 +37,7 @@ _TAKEN = 3
 
 def main() -> None:
     """Serve until nobody has asked for as long as `keep_alive` says."""
-    told = Told(**json.load(sys.stdin))
+    told = Told.of_json(sys.stdin.read())
     place = Place(Path(told.folder))
     lock = place.lock()
     try:
@@ -68,18 +68,15 @@ def _listen(place: Place) -> socket.socket:
 
 def _run(told: Told, place: Place, listening: socket.socket) -> None:
     """Load the models and serve."""
-    from rag_app.settings import load_settings
-
-    settings = load_settings(**told.settings)
-    process = None
-    if told.backend == "llamacpp":
-        process = _begin(settings, place)
+    process = _begin(told.gguf, place) if told.gguf else None
 
     from rag_app.engine import RagApp
     from rag_app.server.app import ResidentServer, create_app
     from rag_app.server.middleware.requests import json_log
     from rag_app.server.routes.resident import Resident, hand_over_warnings, router
+    from rag_app.settings import load_settings
 
+    settings = load_settings(**told.settings)
     hand_over_warnings()
     engine = RagApp(settings=settings)
     if process is not None:
@@ -101,17 +98,17 @@ def _follow(process: ServerProcess, end: Callable[[], None]) -> None:
     end()
 
 
-def _begin(settings: "Settings", place: Place) -> ServerProcess:
+def _begin(gguf: Gguf, place: Place) -> ServerProcess:
     """Begin to load a GGUF file in a process of its own."""
     return ServerProcess(
         ServerOptions(
-            path=settings.llm,
-            context_length=settings.context_length,
-            parallel=settings.parallel,
-            threads=settings.threads or free_cores(),
+            path=gguf.path,
+            context_length=gguf.context_length,
+            parallel=gguf.parallel,
+            threads=gguf.threads or free_cores(),
             gpu_layers=-1,
             key=secrets.token_urlsafe(32),
-            slots=slots_folder(Path(settings.llm), settings.cache_size, settings.parallel),
+            slots=slots_folder(Path(gguf.path), gguf.cache_size, gguf.parallel),
             socket=str(place.model_socket),
         )
     )

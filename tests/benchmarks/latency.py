@@ -28,6 +28,9 @@ QUESTION = "李白是怎样去世的？"
 SAME = "李白去世时多大年纪？"
 OTHER = "杜甫是在哪里出生的？"
 
+BUSY_SECONDS = 60.0
+"""Until the load average knows of a neighbour."""
+
 Times = tuple[float, float]
 """Seconds to the first text on stdout, and to the end."""
 
@@ -151,8 +154,8 @@ def busy(count: int) -> Iterator[None]:
         yield
 
 
-def run(home: Path, threads: Sequence[str], *, full: bool) -> None:
-    """Print the table for one state of the machine."""
+def run(home: Path, threads: Sequence[str], *, full: bool) -> Times:
+    """Print the table for one state of the machine; return the times of the first `ask`."""
     ask = ["ask", "--threads", threads[1]] if threads else ["ask"]
     ran = alone(QUESTION, threads)
     cold = ran["load"] + ran["first"], ran["load"] + ran["whole"]
@@ -167,7 +170,8 @@ def run(home: Path, threads: Sequence[str], *, full: bool) -> None:
         shutil.rmtree(home / "cache", ignore_errors=True)
 
     forget()
-    show("ask: nothing resident, nothing kept", timed(*ask, QUESTION), cold)
+    asked = timed(*ask, QUESTION)
+    show("ask: nothing resident, nothing kept", asked, cold)
     show("ask: resident, the same passage", timed(*ask, SAME))
     other = alone(OTHER, threads) if full else None
     beside = (other["first"], other["whole"]) if other else None
@@ -179,8 +183,8 @@ def run(home: Path, threads: Sequence[str], *, full: bool) -> None:
         *ask, QUESTION, "--keep-alive", "0", "--cache-size", "0"
     ), cold)  # fmt: skip
     start = time.perf_counter()
-    in_pipe("warm", "--limit", "4", *threads)
-    print(f"warm --limit 4: {time.perf_counter() - start:.2f} s")
+    in_pipe("warm", *threads)
+    print(f"warm, all passages: {time.perf_counter() - start:.2f} s")
     show("ask: after warm, nothing resident", timed(*ask, OTHER))
     show("ask: after warm, resident", timed(*ask, SAME))
     show("status", timed("status"))
@@ -190,6 +194,7 @@ def run(home: Path, threads: Sequence[str], *, full: bool) -> None:
     start = time.perf_counter()
     in_pipe("index", str(small))
     print(f"index of one small file into the index: {time.perf_counter() - start:.2f} s")
+    return asked
 
 
 def main() -> None:
@@ -214,11 +219,14 @@ def main() -> None:
             sys.exit(indexed.stderr)
         print(f"index of {len(FILES)} files: {time.perf_counter() - start:.2f} s")
         try:
-            run(home, threads, full=options.full)
+            quiet = run(home, threads, full=options.full)
             if options.busy:
                 print(f"\nbeside {options.busy} busy core(s)")
                 with busy(options.busy):
-                    run(home, threads, full=options.full)
+                    time.sleep(BUSY_SECONDS)
+                    beside = run(home, threads, full=options.full)
+                ratios = [busy / alone for busy, alone in zip(beside, quiet, strict=True)]
+                print(f"the first ask beside them: {ratios[0]:.2f}x, {ratios[1]:.2f}x of quiet")
         finally:
             in_pipe("stop")
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rag_app.errors import IndexStoreError
+from rag_app.home import indexes_folder
 from rag_app.index.store.connection import missing_index
 from rag_app.index.store.lock import unwritable
 from rag_app.index.store.store import DATABASE_NAME, IndexStore
 from rag_app.models.llms.prompt_cache import forget
-from rag_app.settings import indexes_folder
 
 
 @dataclass(frozen=True)

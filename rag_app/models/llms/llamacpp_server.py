@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from model_prep.inference.llamacpp_model import start_server
 from rag_app.models.unix_http import UnixConnection, events, owner_only
 
 _BATCH = 64
@@ -77,6 +76,8 @@ class ServerOptions:
             RuntimeError, ValueError, MemoryError: the model can't be loaded.
         """
         import xllamacpp
+
+        from model_prep.inference.llamacpp_model import start_server
 
         params = xllamacpp.CommonParams()
         params.model.path = self.path

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rag_app.settings import home
+from rag_app.home import home
 
 GIGABYTE = 10**9
 
@@ -88,6 +88,8 @@ class Entry:
     sha256: str
     size: int
     """Bytes."""
+    uses: int = 0
+    """How often it was asked about since."""
 
     @property
     def stamp(self) -> Path:
@@ -101,6 +103,18 @@ class Entry:
                 return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
         except OSError:
             return False
+
+    def note_use(self) -> None:
+        """Note that it was asked about: a line more at the end of what says how it reads.
+
+        One that was deleted meanwhile stays so.
+        """
+        with suppress(OSError):
+            file = os.open(self.stamp, os.O_WRONLY | os.O_APPEND)
+            try:
+                os.write(file, b"\n")
+            finally:
+                os.close(file)
 
     def delete(self) -> None:
         """Delete both files."""
@@ -128,23 +142,23 @@ class PromptCache:
         """Have the server hold as much of a prompt as is kept and it does not hold already."""
         held = max((_common(prompt, recent) for recent in self._recent), default=0)
         self._recent.append(prompt)
-        found = max(
-            entries(self._folder), key=lambda entry: _common(prompt, entry.prompt), default=None
-        )
+        found = nearest(prompt, self._folder)
         if found is None or _common(prompt, found.prompt) < held + _SHARED:
             return
         if not found.is_whole():
             found.delete()
             return
-        with suppress(OSError):
-            os.utime(found.stamp)
         with suppress(OSError, ValueError):  # deleted meanwhile: the prompt is read
             self._call("/slots/0?action=restore", {"filename": found.file.name})
 
     def keep(self, prompt: str) -> None:
         """Write what the server holds after answering a prompt, unless its beginning is kept."""
-        kept = max((_common(prompt, entry.prompt) for entry in entries(self._folder)), default=0)
-        if len(prompt) - kept < _SHARED or len(prompt) > _LONGEST:  # or the question alone is new
+        found = nearest(prompt, self._folder)
+        kept = _common(prompt, found.prompt) if found else 0
+        if found and len(prompt) - kept < _SHARED:  # the question alone is new
+            found.note_use()
+            return
+        if len(prompt) > _LONGEST:
             return
         name = hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest()[:32]
         new = self._folder / f".{name}.{uuid.uuid4().hex}.bin"
@@ -165,10 +179,21 @@ def entries(folder: Path) -> Iterator[Entry]:
     """Yield the prompts that are kept in the folder of a model."""
     for stamp in folder.glob("*.json"):
         with suppress(OSError, ValueError, TypeError, KeyError):
-            values = json.loads(stamp.read_text(encoding="utf-8"))
-            yield Entry(
-                stamp.with_suffix(".bin"), values["prompt"], values["sha256"], values["size"]
-            )
+            text = stamp.read_text(encoding="utf-8")
+            values = json.loads(text)
+            uses = len(text) - len(text.rstrip("\n"))
+            file = stamp.with_suffix(".bin")
+            yield Entry(file, values["prompt"], values["sha256"], values["size"], uses)
+
+
+def all_entries() -> list[Entry]:
+    """Return the prompts of all models that are kept."""
+    return [entry for folder in caches_folder().glob("*") for entry in entries(folder)]
+
+
+def nearest(prompt: str, folder: Path) -> Entry | None:
+    """Return what is kept that begins most as a prompt does, in the folder of a model."""
+    return max(entries(folder), key=lambda entry: _common(prompt, entry.prompt), default=None)
 
 
 def shrink(limit: int) -> None:
@@ -189,7 +214,7 @@ def shrink(limit: int) -> None:
 
 def forget(texts: Iterable[str]) -> int:
     """Delete the prompts of all models in which one of these passages stands; return how many."""
-    kept = [entry for folder in caches_folder().glob("*") for entry in entries(folder)]
+    kept = all_entries()
     before = len(kept)
     for text in texts if kept else ():  # of a large index, which does not fit into memory
         for entry in [entry for entry in kept if text.strip() and text in entry.prompt]:

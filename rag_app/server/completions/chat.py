@@ -299,6 +299,8 @@ class DocumentChat:
             piece = delta.piece or Answer()
             piece = replace(piece, answered=delta.whole.answered, notes=notes + piece.notes)
             rag = {**self._grounds(piece), "replace": delta.replaces}
+            if piece.likely:  # before the first word
+                rag["likely"] = _values(piece.likely)
             if piece.confidence:  # the last piece of an answer
                 rag["evidence"] = _values(delta.whole.evidence)
             yield self._objects.chunk(text, rag=rag)

@@ -387,6 +387,9 @@ class Grounds(BaseModel):
     notes: list[str] = Field(description="What the reader should know.")
     confidence: Confidence | None = Field(None, description="How sure the answer is, and why.")
     evidence: Evidence | None = Field(None, description="The sentence that carries the answer.")
+    likely: Evidence | None = Field(
+        None, description="In a stream, before the first word: the sentence that may carry it."
+    )
 
 
 class ChatCompletion(chat.ChatCompletion):

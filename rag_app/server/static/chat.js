@@ -189,6 +189,7 @@ function take(turn, chunk) {
   if (rag.answered === false) turn.answered = false;
   if (rag.confidence) turn.confidence = rag.confidence;
   if (rag.evidence) turn.evidence = rag.evidence;
+  if (rag.likely) turn.likely = rag.likely;
   if (rag.replace) turn.text = "";
   const delta = choice?.delta?.content ?? "";
   if (delta && !turn.text) $("status").textContent = t("writing");

@@ -30,7 +30,7 @@ export function view(turn) {
     answer.classList.toggle("not-found", !turn.answered);
     line(label, turn.answered ? null : t("notFound"));
     renderText(text, turn.text, (marker) => markButton(turn, marker));
-    if (turn.status === "running" && !turn.text) text.replaceChildren(thinking(turn));
+    if (turn.status === "running" && !turn.text) text.replaceChildren(...waitingFor(turn));
     if (turn.status !== "running") foot.replaceChildren(...footOf(turn));
     if (pinned && turn.status === "running") scrollDown();
     return pinned;
@@ -43,6 +43,17 @@ export function view(turn) {
   const shown = { node, update, later };
   views.set(turn, shown);
   update();
+  return shown;
+}
+
+/** What is shown until the answer begins: the sentence that may carry it. */
+function waitingFor(turn) {
+  const shown = [thinking(turn)];
+  const citation = turn.citations.find((one) => one.marker === turn.likely?.marker);
+  if (citation) {
+    const said = `${citation.name}: ${turn.likely.sentence}`;
+    shown.push(el("p", { class: "muted", "data-testid": "likely" }, said));
+  }
   return shown;
 }
 

@@ -135,7 +135,7 @@ def test_show_context_and_timings(rag_app: Program, corpus: Path) -> None:
 
 @pytest.mark.slow
 def test_a_command_took_no_longer_than_it_was_there() -> None:
-    code = "from rag_app.cli.engines import parts; print(parts({})['total'])"
+    code = "from rag_app.engine.command_engine import parts; print(parts({})['total'])"
     begin = time.monotonic()
     total = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert 0 < float(total) < time.monotonic() - begin
@@ -195,6 +195,11 @@ def test_settings_come_from_the_environment_and_a_file(
     monkeypatch.setenv("RAG_APP_INDEX", "from-environment")
     assert rag_app.ok("status").stdout.split()[1].endswith("from-environment")
     assert rag_app.ok("status", "--index", "flag").stdout.split()[1].endswith("flag")
+
+
+def test_a_settings_file_that_is_no_toml_is_said_in_a_line(rag_app: Program) -> None:
+    Path("rag-app.toml").write_text("index = default\n", encoding="utf-8")
+    assert "rag-app.toml is not TOML" in rag_app.fails("status")
 
 
 def test_any_langchain_loader_can_be_named(

@@ -1,10 +1,11 @@
 """What is shown of an answer beside its text."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from rag_app.chains.citations import Citation
+from rag_app.chains.citations import Citation, Evidence
 from rag_app.chains.confidence import Confidence, Signals
 from rag_app.chains.results import Answer
 from rag_app.cli import show
@@ -51,3 +52,20 @@ def test_json_holds_all_signals() -> None:
         "translated": False,
     }  # fmt: skip
     assert show.answer_json(replace(ANSWER, confidence=None), {})["confidence"] is None
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_while_a_terminal_waits_it_shows_what_may_carry_the_answer(
+    terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    likely = Evidence(1, "李白病逝于\n当涂[red]。")
+    opening = replace(ANSWER, text="", confidence=None, likely=likely)
+
+    def pieces() -> Iterator[Answer]:
+        yield opening
+        assert ("李白.txt: 李白病逝于 当涂[red]。" in capsys.readouterr().err) == terminal
+        yield Answer(text="病逝于当涂")
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    assert show.answer(pieces(), stream=True)[0].text == "病逝于当涂"
+    assert "likely" not in show.answer_json(opening, {})

@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from rag_app.engine.resident import Place, state, stop
+from rag_app.engine.place import Place
+from rag_app.engine.resident import state, stop
 from tests.rag_app.engine.terminals import SECONDS, Done, begun, in_pipe, in_terminal
 
 pytestmark = [
@@ -299,7 +300,7 @@ def test_a_home_with_a_long_path(
 
 def test_follow_ups_are_understood(place: Workplace) -> None:
     """What was said before reaches the engine, which first makes the question stand alone."""
-    from rag_app.cli.engines import command_engine
+    from rag_app.engine.command_engine import command_engine
     from rag_app.settings import load_settings
 
     place.start()

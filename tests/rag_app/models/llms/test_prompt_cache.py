@@ -11,7 +11,13 @@ from rag_app.errors import SettingsError
 from rag_app.index.store.folders import delete_index
 from rag_app.index.store.store import IndexStore
 from rag_app.models.llms.llamacpp import LlamaCppChat
-from rag_app.models.llms.prompt_cache import caches_folder, entries, forget, model_folder
+from rag_app.models.llms.prompt_cache import (
+    all_entries,
+    caches_folder,
+    entries,
+    forget,
+    model_folder,
+)
 from tests.rag_app.index.hashing import HashingEmbeddings
 
 PASSAGES = [
@@ -138,6 +144,39 @@ def test_warm_reads_ahead_and_removing_a_document_forgets_it(gguf: Path, home: P
     assert not any(PASSAGES[0].strip() in prompt for prompt in left)
     delete_index(IndexStore(app.store.folder))
     assert not kept(gguf)
+
+
+def test_warm_reads_first_what_was_asked_about_most(gguf: Path, home: Path) -> None:
+    for number, passage in enumerate(PASSAGES):
+        (home / f"{number}.txt").write_text(passage, encoding="utf-8")
+    app = RagApp(llm=model(gguf), embeddings=HashingEmbeddings(), threshold=0, k=1)
+    app.index([home / "0.txt", home / "1.txt", home / "2.txt"])
+    for question in ("洗衣机保修多久？", "When does the parcel arrive?", "When is the invoice?"):
+        app.ask(question)
+    assert sorted(entry.uses for entry in all_entries())[-1] > 0
+    # As after an update of llama.cpp: what was asked about is known, and has to be read anew.
+    folder = model_folder(gguf)
+    folder.rename(folder.with_name("earlier"))
+    fresh = RagApp(llm=model(gguf), embeddings=HashingEmbeddings(), threshold=0, k=1)
+    for number, passage in ((1, PASSAGES[2]), (2, PASSAGES[1]), (3, PASSAGES[0])):
+        assert fresh.warm(number) == number
+        assert len(kept(gguf)) == number
+        assert any(passage.strip() in entry.prompt for entry in entries(folder))
+
+
+def test_warm_stops_for_a_request_and_before_a_full_cache(gguf: Path, home: Path) -> None:
+    for number, passage in enumerate(PASSAGES):
+        (home / f"{number}.txt").write_text(passage, encoding="utf-8")
+    app = RagApp(llm=model(gguf), embeddings=HashingEmbeddings())
+    app.index([home / "0.txt", home / "1.txt", home / "2.txt"])
+    assert app.warm(3, stop=lambda: True) == 0
+    read: list[int] = []
+    assert app.warm(3, lambda done, _: read.append(done), stop=lambda: bool(read)) == 1
+    (first,) = kept(gguf)
+    room = 1.5 * first.stat().st_size / 10**9
+    small = RagApp(llm=model(gguf, cache_size=room), embeddings=HashingEmbeddings())
+    small.warm(3)
+    assert kept(gguf) == [first]
 
 
 def test_only_a_gguf_file_is_warmed(home: Path) -> None:

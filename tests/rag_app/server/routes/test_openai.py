@@ -377,6 +377,9 @@ def test_documents_answer_with_citations(served: Served, client: httpx.Client) -
     told = [json.loads(e[6:]) for e in text.split("\n\n") if e.startswith("data: {")]
     shown = "".join(e["choices"][0]["delta"].get("content", "") for e in told if e["choices"])
     assert shown == "李白在当涂病逝[1]。"
+    (likely,) = [n for n, e in enumerate(told) if e.get("rag", {}).get("likely")]
+    assert told[likely]["rag"]["likely"]["sentence"] == "李白晚年投奔族叔，宝应元年在当涂病逝。"
+    assert not any(e["choices"][0]["delta"].get("content") for e in told[: likely + 1])
     (last,) = [e["rag"] for e in told if e.get("rag") and e["rag"]["confidence"]]
     assert {name: last[name] for name in ("confidence", "evidence")} == {
         name: answer["rag"][name] for name in ("confidence", "evidence")

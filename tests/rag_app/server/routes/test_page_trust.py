@@ -89,6 +89,18 @@ def test_an_answer_says_how_sure_it_is_and_why(page: Browser) -> None:
     page.screenshot(f"{'zh' if in_chinese(page) else 'en'}-10-trust-{size}")
 
 
+def test_what_may_carry_it_is_shown_until_the_answer_begins(judging: Served, page: Browser) -> None:
+    judging.model.delay = 1.0  # before each token
+    judging.model.replies[:] = ["当涂。"]
+    page.until(lambda: page.find("#index-select").get_attribute("value"))
+    page.find("#question").send_keys(QUESTION)
+    page.click("#send")
+    waiting = page.shown('[data-testid="likely"]').text
+    assert waiting.startswith("李白.txt: 李白")
+    page.shown("#retry")
+    page.gone('[data-testid="likely"]')
+
+
 def test_the_sentence_that_carries_it_opens_its_document(page: Browser) -> None:
     ask(page)
     evidence = page.shown('[data-testid="evidence"]')

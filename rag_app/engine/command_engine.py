@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag_app import errors
-from rag_app.engine.app import RagApp
 from rag_app.engine.identity import usable
-from rag_app.engine.resident import ResidentEngine, ResidentError
+from rag_app.engine.place import ResidentError
+from rag_app.engine.resident import ResidentEngine
 from rag_app.settings import Settings
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
     from rag_app.chains.results import Answer, Summary
+    from rag_app.engine.app import RagApp
 
 Events = Generator[Mapping[str, Any], None, None]
 Seconds = dict[str, float]
@@ -130,8 +131,10 @@ class CommandEngine:
         return True
 
     @property
-    def _app(self) -> RagApp:
+    def _app(self) -> "RagApp":
         if self._own is None:
+            from rag_app.engine.app import RagApp
+
             self._own = RagApp(settings=self._settings)
         return self._own
 
