@@ -317,6 +317,47 @@ def test_terms_of_an_earlier_version_are_made_again(
         assert content(store)["李白.txt"] == before["李白.txt"]
 
 
+def test_of_two_machines_the_later_one_writes(tmp_path: Path) -> None:
+    uri = str(tmp_path / "milvus.db")
+    with (
+        closing(MilvusStore(uri, "poets", tmp_path / "one")) as first,
+        closing(MilvusStore(uri, "poets", tmp_path / "two")) as second,
+    ):
+        first.create(META)
+
+        def taken_over() -> None:
+            with first.locked():
+                with first.write() as transaction:
+                    put(transaction, "李白.txt", POEMS["李白.txt"])
+                with second.write() as transaction:
+                    put(transaction, "杜甫.txt", POEMS["杜甫.txt"])
+                with first.write() as transaction:
+                    put(transaction, "其他.txt", POEMS["其他.txt"])
+
+        with pytest.raises(BusyIndexError, match="another program"):
+            taken_over()
+        assert texts(second) == {name: POEMS[name] for name in ("李白.txt", "杜甫.txt")}
+        with first.write() as transaction:
+            put(transaction, "其他.txt", POEMS["其他.txt"])
+        assert texts(second) == POEMS
+
+
+def test_indexes_of_one_milvus_do_not_see_each_other(tmp_path: Path) -> None:
+    with (
+        closing(open_store("milvus", tmp_path, "a")) as one,
+        closing(open_store("milvus", tmp_path, "b")) as other,
+    ):
+        for store, source in ((one, "李白.txt"), (other, "杜甫.txt")):
+            store.create(META)
+            with store.write() as transaction:
+                put(transaction, source, POEMS[source])
+        with one.write() as transaction:
+            transaction.delete_document("李白.txt")
+        assert content(one) == {}
+        assert search(one, "杜甫") == []
+        assert texts(other) == {"杜甫.txt": POEMS["杜甫.txt"]}
+
+
 KILLED = """
 import os, signal, sys, threading
 from pathlib import Path
