@@ -17,6 +17,7 @@ from rag_app.documents.pdf.paragraphs import (
 )
 from rag_app.documents.pdf.rules import page_edges
 from rag_app.documents.pdf.running_heads import running_lines, without
+from rag_app.documents.pdf.table_heads import with_heads
 from rag_app.documents.tables import lines_below
 from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
@@ -225,8 +226,9 @@ def _ranges(numbers: Sequence[int]) -> str:
 
 def text_of(pages: Sequence[_Page]) -> ExtractedText:
     """Return pages as one text, with notes of what was not read."""
-    running, heads = running_lines([page.items for page in pages])
-    items = [without(page.items, running) for page in pages]
+    whole = [with_heads(page.items) for page in pages]
+    running, heads = running_lines(whole)
+    items = [without(page, running) for page in whole]
     lines = [
         line for page in items for item in page if isinstance(item, Block) for line in item.lines
     ]

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from reportlab.pdfgen.canvas import Canvas
@@ -251,3 +251,23 @@ def test_a_passage_knows_where_its_lines_stand() -> None:
 def test_characters_beyond_the_basic_plane_are_one() -> None:
     text = read_pdf(making.pdf(["户主姓名：𠮷田𠀋"]), "户口.pdf").text
     assert text.replace(" ", "") == "户主姓名：𠮷田𠀋"  # each is drawn as wide as two
+
+
+def test_the_head_of_a_long_table_stands_above_its_lines_on_every_page() -> None:
+    def page(rows: Sequence[Sequence[str]]) -> Callable[[Canvas], None]:
+        def draw(canvas: Canvas) -> None:
+            for column, name in enumerate(("城市", "人口", "年份")):
+                lines(canvas, [name], x=64 + 90 * column, y=705)
+            ruled_table(canvas, rows)
+
+        return draw
+
+    first = [["绍兴", "5270", "2020"], ["嘉兴", "5400", "2021"]]
+    second = [["湖州", "3367", "2022"], ["舟山", "1158", "2023"]]
+    text = read_pdf(pdf(page(first), page(second)), "a.pdf").text
+    assert [line for line in text.split("\n") if line] == [
+        "城市: 绍兴; 人口: 5270; 年份: 2020",
+        "城市: 嘉兴; 人口: 5400; 年份: 2021",
+        "城市: 湖州; 人口: 3367; 年份: 2022",
+        "城市: 舟山; 人口: 1158; 年份: 2023",
+    ]
