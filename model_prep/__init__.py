@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from model_prep.moved import keep_earlier_names
 
 if TYPE_CHECKING:
+    from model_prep.catalog.distill import distill
     from model_prep.catalog.entry import ModelEntry
     from model_prep.catalog.models import CATALOG, DEFAULTS, find
     from model_prep.catalog.pull import is_pulled, model_path, models_folder, pull
@@ -35,6 +36,7 @@ __all__ = [
     "Sampling",
     "convert",
     "crawl_items",
+    "distill",
     "export_gguf",
     "find",
     "generate",
@@ -53,6 +55,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "catalog.distill": ("distill",),
     "catalog.entry": ("ModelEntry",),
     "catalog.models": ("CATALOG", "DEFAULTS", "find"),
     "catalog.pull": ("is_pulled", "model_path", "models_folder", "pull"),

@@ -16,9 +16,21 @@ from platformdirs import user_cache_path
 from model_prep.catalog.entry import EncoderDtype, HubSource, ModelEntry, ModelSource, SourceKind
 from model_prep.catalog.manifest import is_complete, manifest_of, write_manifest
 from model_prep.catalog.models import entry_of, find
-from model_prep.errors import DiskSpaceError, ModelPrepError, PullError, UnreachableError
+from model_prep.errors import (
+    CheckpointError,
+    DiskSpaceError,
+    ModelPrepError,
+    PullError,
+    UnreachableError,
+)
+from model_prep.json_file import read_json
 from model_prep.output import PARTIAL, cannot_write, is_full, require_space, sync, sync_folder
 from model_prep.progress import Progress, folder_size
+
+STATIC = "static"
+"""What the static model of the default encoder is called."""
+MODEL_TYPE = "model2vec"
+"""In ``config.json`` of a static model's folder."""
 
 
 def models_folder() -> Path:
@@ -36,6 +48,19 @@ def model_path(name: str, folder: Path | None = None) -> Path:
     entry = entry_of(name)
     place = (folder or models_folder()) / entry.name
     return place / entry.file if entry.file else place
+
+
+def static_path() -> Path:
+    """Return where the static model of the default encoder lies once it is distilled."""
+    return models_folder() / STATIC
+
+
+def is_static(folder: Path) -> bool:
+    """Return whether a folder holds a static model."""
+    try:
+        return read_json(folder / "config.json").get("model_type") == MODEL_TYPE
+    except CheckpointError:
+        return False
 
 
 def is_pulled(name: str, folder: Path | None = None) -> bool:

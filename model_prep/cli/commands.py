@@ -5,6 +5,7 @@ import typer
 from model_prep.cli import (
     convert,
     crawl,
+    distill,
     generate,
     gguf,
     merge,
@@ -39,5 +40,6 @@ app.command("crawl")(crawl.crawl)
 app.command("pretrain", context_settings=training.CONTEXT)(training.pretrain)
 app.command("sft", context_settings=training.CONTEXT)(training.sft)
 app.command("prefer", context_settings=training.CONTEXT)(training.prefer)
+app.command("distill")(distill.distill)
 app.command("pull")(models.pull)
 app.command("models")(models.models)

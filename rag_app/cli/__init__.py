@@ -21,7 +21,6 @@ from rag_app.cli import (
     index,
     indexes,
     mcp,
-    reembed,
     serve,
     status,
     summarize,
@@ -65,7 +64,7 @@ app = typer.Typer(
 )
 app.callback()(root)
 app.command("index")(index.index)
-app.command("reembed")(reembed.reembed)
+app.command("reembed")(index.reembed)
 app.command("watch")(watch.watch)
 app.command("ask")(ask.ask)
 app.command("summarize")(summarize.summarize)

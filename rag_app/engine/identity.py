@@ -10,7 +10,7 @@ from pathlib import Path
 import model_prep
 import rag_app
 from model_prep.catalog.models import find
-from model_prep.catalog.pull import is_pulled, model_path
+from model_prep.catalog.pull import STATIC, is_pulled, model_path, static_path
 from rag_app.errors import ModelError
 from rag_app.home import home
 from rag_app.models.llms.registry import resolve
@@ -88,14 +88,14 @@ def embedding_stamp(spec: str) -> str:
     """Return what changes when the embedding model that is named so does."""
     if find(spec):
         return files_stamp(model_path(spec)) if is_pulled(spec) else spec
-    path = Path(spec).expanduser()
+    path = static_path() if spec == STATIC else Path(spec).expanduser()
     return files_stamp(path) if path.is_dir() else spec
 
 
 def absolute_embedding(spec: str, folder: Path) -> str:
     """Return what an embedding model is called from anywhere, by its name in a folder."""
     path = folder / Path(spec).expanduser()
-    return str(path) if not find(spec) and path.is_dir() else spec
+    return str(path) if spec != STATIC and not find(spec) and path.is_dir() else spec
 
 
 def usable(settings: Settings) -> bool:

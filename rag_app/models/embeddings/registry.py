@@ -5,11 +5,12 @@ from typing import Any
 
 from model_prep.catalog.entry import EncoderDtype
 from model_prep.catalog.models import CATALOG, find
-from model_prep.catalog.pull import is_pulled, model_path
+from model_prep.catalog.pull import STATIC, is_pulled, is_static, model_path, static_path
 from rag_app.errors import ModelError
 from rag_app.models.embeddings.base import AdaptedEmbeddings, DocumentEmbeddings
 from rag_app.models.embeddings.openai import CompatibleEmbeddings
 from rag_app.models.embeddings.sentence_transformers import SentenceTransformerEmbeddings
+from rag_app.models.embeddings.static import StaticEmbeddings
 from rag_app.models.providers import LOCAL, provider_errors, split_provider
 from rag_app.settings import DEFAULTS
 
@@ -25,9 +26,9 @@ def load_embeddings(
     """Return the embedding model that ``spec`` names.
 
     Args:
-        spec: A catalog name, a sentence-transformers folder, the name of a hub repository that is
-            in the local hub cache, the URL of an OpenAI-compatible server, or ``provider:model``
-            as LangChain's ``init_embeddings`` takes it.
+        spec: A catalog name, ``static``, a folder of sentence-transformers or Model2Vec, the name
+            of a hub repository that is in the local hub cache, the URL of an OpenAI-compatible
+            server, or ``provider:model`` as LangChain's ``init_embeddings`` takes it.
         dtype: Of the matrices of a model of this machine: ``int8`` or ``float32``; by default as
             `SentenceTransformerEmbeddings` chooses.
         batch_size: Passages sent, or encoded by sentence-transformers, at once.
@@ -45,12 +46,17 @@ def load_embeddings(
             msg = f"embedding model {spec} is not here yet; run: model-prep pull {spec}"
             raise ModelError(msg)
         return SentenceTransformerEmbeddings(model_path(spec), name=spec, **options)
-    folder = Path(spec).expanduser()
+    if spec == STATIC and not is_static(static_path()):
+        msg = "the static embedding model is not here yet; make it: model-prep distill"
+        raise ModelError(msg)
+    folder = static_path() if spec == STATIC else Path(spec).expanduser()
     if not folder.is_dir():
         provider = split_provider(spec)
         if provider and provider[0] != LOCAL:
             return _load_provider(spec)
         folder = _hub_cache(provider[1] if provider else spec)
+    if is_static(folder):
+        return StaticEmbeddings(folder, name=spec)
     if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
         msg = f"{folder} holds no sentence-transformers model: it has no config.json"
         raise ModelError(msg)

@@ -70,7 +70,7 @@ class SentenceTransformerEmbeddings(DocumentEmbeddings):
         self._entry = entry = find(name) or find(folder.name)
         self.query_prefix = entry.query_prefix if entry else ""
         self.passage_prefix = entry.passage_prefix if entry else ""
-        self.fingerprint = _fingerprint(folder, self.query_prefix, self.passage_prefix)
+        self.fingerprint = fingerprint_of(folder, self.query_prefix, self.passage_prefix)
         self._loading = threading.Lock()
         # A tokenizer of transformers can't be used by two threads at once.
         self._passages = threading.Lock()
@@ -189,7 +189,7 @@ def _encode(model: "SentenceTransformer", texts: list[str], batch_size: int) -> 
     return np.asarray(vectors, np.float32)
 
 
-def _fingerprint(folder: Path, *prefixes: str) -> str:
+def fingerprint_of(folder: Path, *prefixes: str) -> str:
     """Return a hash of what decides the vectors, without reading all the weights.
 
     Configuration and tokenizer are hashed whole; of each weights file its size, its first and last

@@ -29,6 +29,9 @@ class EncoderTokenizer:
 
     Args:
         file: The tokenizer.
+
+    Attributes:
+        unknown: The id of what the vocabulary lacks, None if it has none.
     """
 
     def __init__(self, file: Path) -> None:
@@ -38,6 +41,7 @@ class EncoderTokenizer:
         self._parts: _UnigramParts | None = None
         self._text = file.read_text(encoding="utf-8")
         spec = json.loads(self._text)
+        self.unknown = _unknown(spec)
         if spec["model"].get("type") == "Unigram" and not spec["model"].get("byte_fallback"):
             self._parts = _UnigramParts(spec)
 
@@ -114,6 +118,16 @@ class _UnigramParts:
         for token in (spec["post_processor"] or {}).get("special_tokens", {}).values():
             token["ids"] = [own[id_] for id_ in token["ids"]]
         return _loaded(json.dumps(spec, separators=_COMPACT))
+
+
+def _unknown(spec: dict[str, Any]) -> int | None:
+    model = spec["model"]
+    if model.get("type") == "Unigram":
+        found: int | None = model.get("unk_id")
+        return found
+    added = {token["content"]: token["id"] for token in spec.get("added_tokens") or ()}
+    token = model.get("unk_token")
+    return model["vocab"].get(token, added.get(token)) if token else None
 
 
 def _loaded(text: str) -> "Tokenizer":

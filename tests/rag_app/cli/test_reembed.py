@@ -7,6 +7,7 @@ import pytest
 
 from rag_app import RagApp
 from rag_app.index.indexing import reembed as reembed_module
+from rag_app.models.embeddings.base import embed_by_length
 from tests.rag_app.cli.test_cli import Program
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.tiny_models import make_embeddings
@@ -41,14 +42,14 @@ def status(rag_app: Program) -> dict[str, str]:
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """Have the next embedding end with Ctrl-C after some batches of one passage."""
-    embed, batches = reembed_module.embed_by_length, 0
+    batches = 0
 
     def interrupted(*arguments):
         nonlocal batches
         batches += 1
         if batches > after:
             raise KeyboardInterrupt
-        return embed(*arguments)
+        return embed_by_length(*arguments)
 
     monkeypatch.setattr(reembed_module, "_BATCH", 1)
     monkeypatch.setattr(reembed_module, "embed_by_length", interrupted)
