@@ -1,14 +1,13 @@
 """``rag-app index`` and ``reembed``: an index brought up to date with files, or with a model."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
 from rag_app.cli.options import SOME_FAILED
-from rag_app.settings import EngineKind
 
 
 def index(
@@ -46,7 +45,7 @@ def index(
         bool, typer.Option("--reembed", help="Embed what is indexed again, with --embedding.")
     ] = False,
     engine: Annotated[
-        EngineKind,
+        Literal["local", "ray"],
         typer.Option(
             metavar="local|ray", help="Read and embed here, or with Ray (extra `cluster`)."
         ),
