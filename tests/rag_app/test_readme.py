@@ -56,7 +56,12 @@ def test_both_languages_say_the_same() -> None:
 def test_files_that_are_named_exist() -> None:
     for readme in READMES:
         for target in re.findall(r"\]\(([^)]+)\)", readme.read_text(encoding="utf-8")):
-            assert (ROOT / target).exists(), target
+            name, _, section = target.partition("#")
+            assert (ROOT / name).exists(), target
+            if section:
+                headings = re.findall(r"^#+ (.+)$", (ROOT / name).read_text("utf-8"), re.MULTILINE)
+                anchors = {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
+                assert section in anchors, target
 
 
 @pytest.mark.parametrize("command", [c for c in commands(READMES[0]) if c.startswith("make")])
