@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
-from rag_app.chains.citations import Citation
+from rag_app.chains.citations import Citation, Evidence
 from rag_app.chains.confidence import Confidence, Signals
 from rag_app.chains.results import Answer
 from rag_app.evaluation.questions import GoldQuestion
@@ -144,6 +144,8 @@ class Outcome:
         if told := answer.get("confidence"):
             signals = Signals(**_known(Signals, told["signals"]))
             answer["confidence"] = Confidence(**{**_known(Confidence, told), "signals": signals})
+        if likely := answer.get("likely"):
+            answer["likely"] = Evidence(**_known(Evidence, likely))
         return cls(
             question,
             dict(row["ranks"]),

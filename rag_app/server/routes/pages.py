@@ -20,7 +20,8 @@ from rag_app.server.schemas.pages import (
 )
 
 router = APIRouter(prefix="/v1/indexes/{index}/documents/{document}", tags=["Documents"])
-_PICTURE = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
+_BYTES = {"type": "string", "format": "binary"}
+_PICTURE = {"image/png": {"schema": _BYTES, "example": "\x89PNG\r\n\x1a\n"}}
 
 
 @router.get("/pages", responses=errors(400, 404, 409, 503, 504))

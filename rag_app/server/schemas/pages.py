@@ -9,9 +9,17 @@ from rag_app.server.schemas.indexes import example
 
 PageNumber = Annotated[int, Path(description="1-based.", ge=1, le=1_000_000, examples=[2])]
 Start = Annotated[
-    int | None, Query(description="As a passage has it; without, the first page.", ge=0, le=2**40)
+    int | None,
+    Query(
+        description="As a passage has it; without, the first page.",
+        ge=0,
+        le=2**40,
+        examples=[1200],
+    ),
 ]
-End = Annotated[int | None, Query(description="As a passage has it.", ge=0, le=2**40)]
+End = Annotated[
+    int | None, Query(description="As a passage has it.", ge=0, le=2**40, examples=[1780])
+]
 
 _BOX = {"left": 0.12, "top": 0.31, "right": 0.88, "bottom": 0.33}
 _PAGE = {"page": 2, "width": 1273, "height": 1800, "boxes": [_BOX]}
