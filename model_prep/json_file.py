@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from model_prep.errors import CheckpointError
+from model_prep.output import PARTIAL, sync
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -28,3 +29,11 @@ def write_json(file: Path, content: Any) -> None:
     """Write a small JSON file, making its folder where needed."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def replace_json(file: Path, content: Any) -> None:
+    """Write a small JSON file: a kill leaves all of it, or what was there before."""
+    part = file.with_name(f"{file.name}{PARTIAL}")
+    write_json(part, content)
+    sync(part)
+    part.replace(file)

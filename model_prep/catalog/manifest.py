@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from model_prep.catalog.entry import ModelEntry
-from model_prep.json_file import write_json
+from model_prep.json_file import replace_json
 
 _VERSION = 1
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model", "tokenizer.model")
@@ -18,9 +18,7 @@ def manifest_of(place: Path) -> Path:
 def write_manifest(model: Path, place: Path, origin: str) -> None:
     """Write the sizes of all files of ``model``, which is about to be renamed to ``place``."""
     content = {"version": _VERSION, "origin": origin, "files": _sizes(model)}
-    part = manifest_of(place).with_suffix(".part")
-    write_json(part, content)
-    part.replace(manifest_of(place))
+    replace_json(manifest_of(place), content)
 
 
 def is_complete(entry: ModelEntry, place: Path) -> bool:

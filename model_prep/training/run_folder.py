@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from zipfile import is_zipfile
 
 from model_prep.errors import CheckpointError, DiskSpaceError, TrainingError, first_line
-from model_prep.json_file import read_json, write_json
+from model_prep.json_file import read_json, replace_json
 from model_prep.lora.adapter_config import CONFIG
-from model_prep.output import PARTIAL, is_full, require_space, sync
+from model_prep.output import PARTIAL, is_full, require_space
 from model_prep.training.report import LOG
 from model_prep.training.settings import LORA, TrainingSettings
 
@@ -89,11 +89,8 @@ def clear_folder(folder: Path, *, keep: Path | None) -> None:
 
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:
-    """Write what a run is known by: a kill leaves all of it, or what was there before."""
-    part = folder / _PART
-    write_json(part, content)
-    sync(part)
-    part.replace(folder / MANIFEST)
+    """Write what a run is known by."""
+    replace_json(folder / MANIFEST, content)
 
 
 def identity_of(settings: TrainingSettings, key: str) -> dict[str, Any]:

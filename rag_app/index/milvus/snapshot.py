@@ -1,6 +1,5 @@
 """Reading one committed state of an index in Milvus."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,10 @@ from rag_app.index.milvus.collections import (
     query_weights,
     rows,
 )
-from rag_app.index.store.bm25 import bm25_scores, term_weight
+from rag_app.index.store.bm25 import best, bm25_scores, term_weight, terms_held
 from rag_app.index.store.interface import Scores
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.snapshot import Matches
-from rag_app.index.store.terms import document_terms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,8 +68,7 @@ class MilvusSnapshot:
 
     def sources(self) -> list[str]:
         """Return the source of every document."""
-        found = rows(self._client, DOCUMENTS, self._documents("live == true"), "source")
-        return sorted(row["source"] for row in found)
+        return self._sources_where("live == true")
 
     def document(self, source: str) -> DocumentRecord | None:
         """Return the document of ``source``."""
@@ -87,8 +84,7 @@ class MilvusSnapshot:
     def sources_of_hash(self, content_hash: str) -> list[str]:
         """Return the sources of the documents of that content."""
         same = f"live == true and content_hash == {literal(content_hash)}"
-        found = rows(self._client, DOCUMENTS, self._documents(same), "source")
-        return sorted(row["source"] for row in found)
+        return self._sources_where(same)
 
     def sources_at(self, path: str) -> list[str]:
         """Return the sources of the document of that path, or of those in the folder."""
@@ -96,8 +92,7 @@ class MilvusSnapshot:
         # "0" is what follows "/" in ASCII.
         inside = f"source > {literal(folder + '/')} and source < {literal(folder + '0')}"
         there = f"live == true and (source == {literal(path)} or ({inside}))"
-        found = rows(self._client, DOCUMENTS, self._documents(there), "source")
-        return sorted(row["source"] for row in found)
+        return self._sources_where(there)
 
     def staging(self) -> None:
         """Return None: vectors in Milvus are not made again in their place."""
@@ -206,7 +201,7 @@ class MilvusSnapshot:
                 for number in self._search("vector", data, k, expression, "vector")
             ]
         scores = {number: float(row @ vector) for number, row in self.vectors_of(ids).items()}
-        return _best(scores, k)
+        return best(scores, k)
 
     def search_any(
         self, terms: Sequence[str], limit: int, sources: Collection[str] | None = None
@@ -224,13 +219,9 @@ class MilvusSnapshot:
             for expression in self._of_sources(sources)
             for number in self._search("bm25", data, count, expression)
         ]
-        held = {
-            chunk.id: Counter(document_terms(chunk.searched_text).split())
-            for chunk in self.chunks(ids)
-        }
         mean = self.state.terms / max(self.state.chunks, 1)
-        scores = bm25_scores(held, counts, self.state.chunks, mean)
-        return list(_best(scores, limit).items())
+        scores = bm25_scores(terms_held(self.chunks(ids)), counts, self.state.chunks, mean)
+        return list(best(scores, limit).items())
 
     def document_frequency(self, term: str) -> int:
         """Return how many chunks hold a question's ``term``."""
@@ -285,6 +276,10 @@ class MilvusSnapshot:
     def _entries(self, expression: str) -> Iterator[Row]:
         return rows(self._client, DOCUMENTS, self._documents(expression), *_ENTRY)
 
+    def _sources_where(self, expression: str) -> list[str]:
+        found = rows(self._client, DOCUMENTS, self._documents(expression), "source")
+        return sorted(row["source"] for row in found)
+
     def _documents(self, expression: str) -> str:
         return f"index == {literal(self._index)} and {expression}"
 
@@ -307,8 +302,3 @@ def as_chunk(row: Row) -> ChunkRecord:
     record = ChunkRecord(text=row["text"], **row["record"])
     given = row["caller_id"] or None
     return replace(record, id=int(row["id"]), ordinal=int(row["ordinal"]), key=given)
-
-
-def _best(scores: Scores, limit: int) -> Scores:
-    ids = sorted(scores, key=lambda number: (-scores[number], number))[:limit]
-    return {number: scores[number] for number in ids}

@@ -8,9 +8,9 @@ score these: what a candidate has of the common terms is counted in its text.
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from rag_app.index.store.bm25 import bm25_scores
+from rag_app.index.store.bm25 import best, bm25_scores, terms_held
 from rag_app.index.store.interface import DocumentSnapshot, Scores
-from rag_app.index.store.terms import document_terms, is_prefix, spellings_of
+from rag_app.index.store.terms import is_prefix, spellings_of
 
 COUNTED = 100_000
 """Chunks up to which it is counted how many hold a character, which FTS5 does by reading every
@@ -62,8 +62,7 @@ def search_terms(
         return dict(snapshot.search_any(terms, limit, sources))
     candidates = _candidates(snapshot, rare, terms, max(limit, _CANDIDATES), sources)
     scores = _bm25(snapshot, candidates, {term: frequencies[term] for term in terms})
-    best = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))[:limit]
-    return {chunk: scores[chunk] for chunk in best}
+    return best(scores, limit)
 
 
 def _candidates(
@@ -96,10 +95,7 @@ def _rarest(terms: Sequence[str], frequencies: Mapping[str, int]) -> Iterator[st
 
 def _bm25(snapshot: DocumentSnapshot, ids: Sequence[int], frequencies: Mapping[str, int]) -> Scores:
     total = snapshot.count_chunks()
-    held = {
-        chunk.id: Counter(document_terms(chunk.searched_text).split())
-        for chunk in snapshot.chunks(ids)
-    }
+    held = terms_held(snapshot.chunks(ids))
     # Those of the candidates stand for all passages, which are cut to about one length.
     mean = sum(map(Counter.total, held.values())) / max(len(held), 1)
     return bm25_scores(held, frequencies, total, mean)

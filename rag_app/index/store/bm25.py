@@ -2,9 +2,10 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from rag_app.index.store.terms import is_prefix
+from rag_app.index.store.records import ChunkRecord
+from rag_app.index.store.terms import document_terms, is_prefix
 
 K1, B = 1.2, 0.75
 """Of FTS5's bm25()."""
@@ -15,13 +16,24 @@ def term_weight(frequency: int, total: int) -> float:
     return max(math.log((total - frequency + 0.5) / (frequency + 0.5)), 1e-6)
 
 
+def terms_held(chunks: Iterable[ChunkRecord]) -> dict[int, Counter[str]]:
+    """Return how often each chunk, by its id, holds each of its terms."""
+    return {chunk.id: Counter(document_terms(chunk.searched_text).split()) for chunk in chunks}
+
+
+def best(scores: Mapping[int, float], limit: int) -> dict[int, float]:
+    """Return the highest scores, the highest first; of equal ones that of the lowest id."""
+    ids = sorted(scores, key=lambda number: (-scores[number], number))[:limit]
+    return {number: scores[number] for number in ids}
+
+
 def bm25_scores(
     held: Mapping[int, Counter[str]], frequencies: Mapping[str, int], total: int, mean: float
 ) -> dict[int, float]:
     """Return the scores, above 0, of passages by their ids.
 
     Args:
-        held: The terms of each, see `document_terms`.
+        held: The terms of each, see `terms_held`.
         frequencies: In how many passages of the index each term of the question is.
         total: Passages of the index.
         mean: Terms that a passage has on average.

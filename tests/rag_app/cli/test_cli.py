@@ -5,65 +5,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from rag_app import RagApp, __version__
-from rag_app.cli import app
+from tests.rag_app.cli.program import DEATH, Program
 from tests.scripted import ScriptedChatModel
 from tests.tiny_models import ANSWER
-
-DEATH = "宝应元年（762年），李白病逝于当涂，享年六十二岁。"
-WASHER = "本洗衣机的保修期为三年，电机保修十年。"
-
-
-class Program:
-    """`rag-app` with the tiny models."""
-
-    def __init__(self, llm: Path, embeddings: Path) -> None:
-        self.models = {"--llm": str(llm), "--embedding": str(embeddings)}
-
-    def __call__(self, *arguments: str, stdin: str | None = None) -> Result:
-        return CliRunner().invoke(app, self._complete(arguments), input=stdin)
-
-    def _complete(self, arguments: Sequence[str]) -> list[str]:
-        wanted = {
-            "index": ["--embedding"],
-            "ask": ["--llm"],
-            "summarize": ["--llm"],
-        }.get(arguments[0], [])
-        given = [name for name in wanted if name not in arguments]
-        return [*arguments, *(part for name in given for part in (name, self.models[name]))]
-
-    def ok(self, *arguments: str, stdin: str | None = None) -> Result:
-        result = self(*arguments, stdin=stdin)
-        assert result.exit_code == 0, result.output
-        return result
-
-    def fails(self, *arguments: str, code: int = 1) -> str:
-        """The one line that is said on stderr."""
-        result = self(*arguments)
-        assert result.exit_code == code, result.output
-        assert result.stdout == ""
-        assert "Traceback" not in result.stderr
-        return result.stderr
-
-
-@pytest.fixture
-def rag_app(tiny_llm: Path, tiny_embeddings: Path) -> Program:
-    return Program(tiny_llm, tiny_embeddings)
-
-
-@pytest.fixture
-def corpus(home: Path) -> Path:
-    folder = home / "文档 docs"
-    folder.mkdir()
-    (folder / "李白.txt").write_text(DEATH, encoding="gb18030")
-    (folder / "washer.md").write_text(f"# 保修\n\n{WASHER}", encoding="utf-8")
-    return folder
 
 
 @pytest.mark.slow

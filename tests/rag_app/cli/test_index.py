@@ -8,12 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rag_app.cli.test_cli import Program
-
-
-@pytest.fixture
-def rag_app(tiny_llm: Path, tiny_embeddings: Path) -> Program:
-    return Program(tiny_llm, tiny_embeddings)
+from tests.rag_app.cli.program import Program
 
 
 @pytest.fixture

@@ -8,14 +8,9 @@ import pytest
 from rag_app import RagApp
 from rag_app.index.indexing import reembed as reembed_module
 from rag_app.models.embeddings.base import embed_by_length
-from tests.rag_app.cli.test_cli import Program
+from tests.rag_app.cli.program import Program
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.tiny_models import make_embeddings
-
-
-@pytest.fixture
-def rag_app(tiny_llm: Path, tiny_embeddings: Path) -> Program:
-    return Program(tiny_llm, tiny_embeddings)
 
 
 @pytest.fixture

@@ -6,23 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.rag_app.cli.test_cli import DEATH, WASHER, Program
+from tests.rag_app.cli.program import DEATH, WASHER, Program
 from tests.scripted import ScriptedChatModel
-
-
-@pytest.fixture
-def rag_app(tiny_llm: Path, tiny_embeddings: Path) -> Program:
-    return Program(tiny_llm, tiny_embeddings)
-
-
-@pytest.fixture
-def corpus(home: Path) -> Path:
-    folder = home / "文档 docs"
-    folder.mkdir()
-    (folder / "李白.txt").write_text(DEATH, encoding="gb18030")
-    (folder / "washer.md").write_text(f"# 保修\n\n{WASHER}", encoding="utf-8")
-    return folder
-
 
 VARYING = {
     "indexed_at",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rag_app.cli.test_cli import Program
+from tests.rag_app.cli.program import Program
 from tests.scripted import ScriptedChatModel
 from tests.scripted_llm_server import scripted_llm_server
 

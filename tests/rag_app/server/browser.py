@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
@@ -27,6 +28,13 @@ def missing() -> str:
     """Return why no browser can be started, empty where one can."""
     names = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
     return f"no {' and no '.join(names)} (apt install chromium chromium-driver)" if names else ""
+
+
+NEEDED = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(missing()), reason=missing()),
+]
+"""Marks of the tests that take a browser."""
 
 
 class Browser:

@@ -17,10 +17,7 @@ from tests.rag_app.server import browser as browsers  # noqa: E402
 from tests.rag_app.server.browser import Browser  # noqa: E402
 from tests.rag_app.server.serving import serving  # noqa: E402
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(browsers.missing()), reason=browsers.missing()),
-]
+pytestmark = browsers.NEEDED
 
 QUESTION = "李白是怎样去世的？"
 ANSWER = "宝应元年，李白在当涂病逝，终年六十二岁。"

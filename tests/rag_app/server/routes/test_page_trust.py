@@ -23,10 +23,7 @@ from tests.rag_app.server.browser import Browser
 from tests.rag_app.server.serving import Served, serving, upload
 from tests.scripted import JudgingChatModel
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(browsers.missing()), reason=browsers.missing()),
-]
+pytestmark = browsers.NEEDED
 
 QUESTION = "李白是怎样去世的？"
 CARRYING = "宝应元年，李白在当涂病逝，终年六十二岁。"
