@@ -35,6 +35,14 @@ def crawl(
             help="Make preference pairs about these instead: right answers and refusals.",
         ),
     ] = None,
+    questions: Annotated[
+        Path | None,
+        Option(
+            metavar="QUESTIONS.jsonl",
+            help="Of your own, as `rag-app eval` takes them: pairs about these, not about drafts.",
+        ),
+    ] = None,
+    split: Annotated[str | None, Option(help="Only the questions of this split.")] = None,
     items: Annotated[
         int, Option(min=1, max=100, help="Of a request; a small model does better with 5.")
     ] = CrawlOptions.items,
@@ -62,7 +70,7 @@ def crawl(
     """Make instruction data by asking a model; the same command goes on where it ended."""
     settings = CrawlOptions(
         output, count, model, base_url, api_key, topics=topics, tasks=tasks, items=items,
-        passages=passages,
+        passages=passages, questions=questions, split=split,
         concurrency=concurrency, similarity=similarity, temperature=temperature,
         max_tokens=max_tokens, timeout=timeout, tries=tries, seed=seed, price_in=price_in,
         price_out=price_out,

@@ -1,8 +1,9 @@
 """The crawl: requests for instruction data until the file holds as much as wanted."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import aclosing
+from itertools import islice
 from pathlib import Path
 
 from model_prep.crawl.client import Client, Note, Sleep
@@ -10,15 +11,19 @@ from model_prep.crawl.filter import ItemFilter
 from model_prep.crawl.prompts import CONSTRAINTS, TASKS, TOPICS, Prompt, PromptSampler, read_list
 from model_prep.crawl.refusals import (
     PAIRS,
-    Passages,
     RefusalPair,
     drawn,
+    drawn_questions,
+    pairs_about,
     pairs_of,
+    read_own_questions,
     read_passages,
 )
 from model_prep.crawl.report import CrawlReport
 from model_prep.crawl.settings import CrawlOptions
 from model_prep.crawl.store import ItemsFile, open_items, open_lines
+
+PairsMade = Coroutine[object, object, list[RefusalPair] | str]
 
 
 def crawl(
@@ -80,29 +85,38 @@ def _crawl_pairs(
     note: Note | None,
     sleep: Sleep,
 ) -> CrawlReport:
-    """Make preference pairs until the file holds as many as wanted, or no passage is left."""
+    """Make preference pairs until the file holds as many as wanted, or nothing is left to ask."""
     report = report if report is not None else CrawlReport()
     progress, note = progress or (lambda *_: None), note or (lambda _: None)
     passages = read_passages(passages_file)
+    own = read_own_questions(options.questions, options.split) if options.questions else None
     with open_lines(options.output, PAIRS) as file:
         report.output, report.wanted = str(options.output), options.count
         report.at_start, report.cut_off = len(file.items), file.cut_off
         report.price_in, report.price_out = options.price_in, options.price_out
         done = {pair.passage for pair in file.items}
-        waiting = drawn(passages, done, options.seed)
         progress(report.total, options.count)
         if report.total < options.count:
             client = Client(options, report, note, sleep)
-            asyncio.run(_ask_pairs(client, passages, waiting, file, options, report, progress))
+            waiting: Iterator[PairsMade]
+            if own is None:
+                texts = drawn(passages, done, options.seed)
+                waiting = (pairs_of(text, passages, client) for text in texts)
+            else:
+                questions = drawn_questions(own, done, options.seed)
+                waiting = (pairs_about(question, passages, client) for question in questions)
+            asyncio.run(_ask_pairs(client, waiting, file, options, report, progress))
     if report.total < options.count:
-        note(f"no passage is left: {passages_file} gave {report.total:,} pairs")
+        left = f"no passage is left: {passages_file}"
+        if own is not None:
+            left = f"no question is left: {options.questions}"
+        note(f"{left} gave {report.total:,} pairs")
     return report
 
 
 async def _ask_pairs(
     client: Client,
-    passages: Passages,
-    waiting: list[str],
+    waiting: Iterator[PairsMade],
     file: ItemsFile[RefusalPair],
     options: CrawlOptions,
     report: CrawlReport,
@@ -111,10 +125,11 @@ async def _ask_pairs(
     pending: set[asyncio.Task[list[RefusalPair] | str]] = set()
     async with aclosing(client):
         try:
-            while report.total < options.count and (waiting or pending):
-                while waiting and len(pending) < options.concurrency:
-                    pairs = pairs_of(waiting.pop(), passages, client)
+            while report.total < options.count:
+                for pairs in islice(waiting, options.concurrency - len(pending)):
                     pending.add(asyncio.create_task(pairs))
+                if not pending:
+                    break
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in sorted(done, key=lambda task: task.exception() is not None):
                     made = task.result()

@@ -2,7 +2,8 @@
 
 In the manner of Trust-Align (Song et al. 2024, arXiv 2409.11242): of each question that a model
 drafts about a passage, one pair prefers the passage's own words to a refusal; another one, with the
-nearest passage that does not hold them, prefers the refusal to what the model says there.
+nearest passage that does not hold them, prefers the refusal to what the model says there. Questions
+of one's own, with and without an answer in the passages, take the place of drafts.
 """
 
 import json
@@ -11,10 +12,11 @@ import random
 import re
 import tomllib
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from model_prep.crawl.client import Client
 from model_prep.crawl.prompts import TextPrompt
@@ -59,7 +61,7 @@ class RefusalPair:
     kind: str
     """answerable or near-miss."""
     passage: str
-    """A hash of the passage that the question was drafted from."""
+    """A hash of the passage that the question was drafted from, or of a question of one's own."""
 
     def line(self) -> str:
         """Return the pair as a line of JSONL."""
@@ -72,6 +74,22 @@ def _read_pair(value: dict[str, Any]) -> RefusalPair | None:
     except TypeError:
         return None
 
+
+@dataclass(frozen=True)
+class OwnQuestion:
+    """A question of one's own.
+
+    Example:
+        >>> OwnQuestion("李白的字是什么？", ("太白",)).answers
+        ('太白',)
+    """
+
+    text: str
+    answers: tuple[str, ...]
+    """As passages write them; none where the passages do not answer."""
+
+
+_Drawn = TypeVar("_Drawn")
 
 PAIRS = LineFormat(_read_pair, b'{"prompt": [', "pair of this command")
 
@@ -94,16 +112,27 @@ class Passages:
         counts = Counter(term for terms in self._terms for term in terms)
         self._weights = {term: math.log(1 + len(texts) / count) for term, count in counts.items()}
 
-    def near_miss(self, question: str, answer: str) -> str | None:
-        """Return the passage nearest to a question that does not hold its answer."""
+    def near_miss(self, question: str, *answers: str) -> str | None:
+        """Return the passage nearest to a question that holds none of its answers."""
+        return self._nearest(question, lambda text: not _held(answers, text))
+
+    def answering(self, question: str, *answers: str) -> str | None:
+        """Return the passage nearest to a question that holds one of its answers."""
+        return self._nearest(question, lambda text: bool(_held(answers, text)))
+
+    def _nearest(self, question: str, fits: Callable[[str], bool]) -> str | None:
         asked = _terms(question)
         scores = {
-            number: sum(self._weights[term] for term in asked & terms)
-            for number, (text, terms) in enumerate(zip(self.texts, self._terms, strict=True))
-            if answer.lower() not in text.lower()
+            text: sum(self._weights[term] for term in asked & terms)
+            for text, terms in zip(self.texts, self._terms, strict=True)
+            if fits(text)
         }
-        best = max(scores, key=lambda number: scores[number], default=None)
-        return None if best is None else self.texts[best]
+        return max(scores, key=lambda text: scores[text], default=None)
+
+
+def _held(answers: Iterable[str], text: str) -> str | None:
+    """Return the first of some answers that a text holds."""
+    return next((answer for answer in answers if answer.lower() in text.lower()), None)
 
 
 def _terms(text: str) -> set[str]:
@@ -136,15 +165,56 @@ def read_passages(file: Path) -> Passages:
     return Passages(usable)
 
 
+def read_own_questions(file: Path, split: str | None) -> list[OwnQuestion]:
+    """Read questions as ``rag-app eval`` takes them: JSON objects, one on each line.
+
+    Args:
+        file: ``question``, ``answers`` or ``answer``, ``answerable``, ``split``.
+        split: Only the questions of this one.
+
+    Raises:
+        UsageError: the file is missing, is none such, or has none of the split.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        values = [json.loads(line) for line in lines if line.strip()]
+        found = [_own(value) for value in values if split is None or value["split"] == split]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = getattr(error, "strerror", None) or "it is no JSONL of questions"
+        msg = f"{file} can't be used ({reason}); draft one with: rag-app eval --make {file}"
+        raise UsageError(msg) from error
+    if not found:
+        raise UsageError(f"{file} has no question" + (f" of the split {split}" if split else ""))
+    return found
+
+
+def _own(value: dict[str, Any]) -> OwnQuestion:
+    answers = value["answers"] if "answers" in value else [value["answer"]]
+    if not all(isinstance(text, str) for text in [value["question"], *answers]):
+        raise TypeError("neither question nor answers")
+    answerable = value.get("answerable", True)
+    return OwnQuestion(value["question"], tuple(filter(None, answers)) if answerable else ())
+
+
 def drawn(passages: Passages, done: set[str], seed: int | None) -> list[str]:
     """Return the passages that no pair was made of yet, in a random order."""
-    left = [text for text in passages.texts if passage_id(text) not in done]
-    random.Random(seed).shuffle(left)  # noqa: S311 - a sample, no secret
-    return left
+    return _shuffled([text for text in passages.texts if known_as(text) not in done], seed)
 
 
-def passage_id(text: str) -> str:
-    """Return what a passage is known by in the file of pairs."""
+def drawn_questions(
+    questions: list[OwnQuestion], done: set[str], seed: int | None
+) -> list[OwnQuestion]:
+    """Return the questions that no pair was made of yet, in a random order."""
+    return _shuffled([own for own in questions if known_as(own.text) not in done], seed)
+
+
+def _shuffled(values: list[_Drawn], seed: int | None) -> list[_Drawn]:
+    random.Random(seed).shuffle(values)  # noqa: S311 - a sample, no secret
+    return values
+
+
+def known_as(text: str) -> str:
+    """Return what a passage or question is known by in the file of pairs."""
     return sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
 
 
@@ -154,7 +224,7 @@ async def pairs_of(text: str, passages: Passages, client: Client) -> list[Refusa
     Raises:
         CrawlError: as `Client.ask` raises it.
     """
-    texts = _TEXTS["zh" if _HAN.search(text) else "en"]
+    texts = _TEXTS[_language(text)]
     reply = await client.ask(TextPrompt(_messages(texts, "draft", context=text)))
     found = _DRAFT.search(reply or "")
     if found is None:
@@ -162,17 +232,59 @@ async def pairs_of(text: str, passages: Passages, client: Client) -> list[Refusa
     question, answer = found["question"].strip(), found["answer"].strip(_AROUND)
     if fault := _fault(question, answer, text):
         return fault
-    refusal, known = texts["refusal"], passage_id(text)
+    known = known_as(text)
+    near = await _near_miss(OwnQuestion(question, (answer,)), known, passages, client)
+    return [_answerable(question, answer, text, known), *near]
+
+
+async def pairs_about(
+    own: OwnQuestion, passages: Passages, client: Client
+) -> list[RefusalPair] | str:
+    """Return the pairs of a question of one's own, or why there are none.
+
+    Raises:
+        CrawlError: as `Client.ask` raises it.
+    """
+    known, pairs = known_as(own.text), list[RefusalPair]()
+    if own.answers:
+        text = passages.answering(own.text, *own.answers)
+        answer = _held(own.answers, text or "")
+        if text is None or answer is None:
+            return "answer in no passage"
+        if _language(text) != _language(own.text):
+            return "question in another language than its passage"
+        pairs.append(_answerable(own.text, answer, text, known))
+    pairs += await _near_miss(own, known, passages, client)
+    return pairs or "refused already"
+
+
+def _answerable(question: str, answer: str, text: str, known: str) -> RefusalPair:
+    texts = _TEXTS[_language(question)]
     prompt = _messages(texts, "answer", context=text, question=question)
-    pairs = [RefusalPair(prompt, answer, refusal, "answerable", known)]
-    other = passages.near_miss(question, answer)
-    if other is not None:
-        prompt = _messages(texts, "answer", context=other, question=question)
-        said = " ".join((await client.ask(TextPrompt(prompt)) or "").split())
-        # What refuses already teaches nothing; the answer that stands elsewhere is invented here.
-        invented = answer if not said or _REFUSES.search(said) else said
-        pairs.append(RefusalPair(prompt, refusal, invented, "near-miss", known))
-    return pairs
+    return RefusalPair(prompt, answer, texts["refusal"], "answerable", known)
+
+
+async def _near_miss(
+    own: OwnQuestion, known: str, passages: Passages, client: Client
+) -> list[RefusalPair]:
+    """Return the pair about the nearest passage that does not answer; none where nothing is wrong.
+
+    What refuses already teaches nothing; an answer that stands elsewhere is invented here.
+    """
+    other = passages.near_miss(own.text, *own.answers)
+    if other is None:
+        return []
+    texts = _TEXTS[_language(own.text)]
+    prompt = _messages(texts, "answer", context=other, question=own.text)
+    said = " ".join((await client.ask(TextPrompt(prompt)) or "").split())
+    invented = next(iter(own.answers), None) if not said or _REFUSES.search(said) else said
+    if invented is None:
+        return []
+    return [RefusalPair(prompt, texts["refusal"], invented, "near-miss", known)]
+
+
+def _language(text: str) -> str:
+    return "zh" if _HAN.search(text) else "en"
 
 
 def _messages(texts: dict[str, str], name: str, **values: str) -> list[dict[str, str]]:

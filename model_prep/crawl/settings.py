@@ -33,6 +33,10 @@ class CrawlOptions:
     tasks: Path | None = None
     passages: Path | None = None
     """A file of passages to make preference pairs about, in place of instruction data."""
+    questions: Path | None = None
+    """Questions of one's own that the pairs are made of, in place of drafts; they need passages."""
+    split: str | None = None
+    """Only the questions of this split."""
     items: int = 20
     """Items that one request asks for."""
     concurrency: int = 2
@@ -53,6 +57,10 @@ class CrawlOptions:
     price_out: float | None = None
 
     def __post_init__(self) -> None:
+        if self.questions is not None and self.passages is None:
+            raise UsageError("--questions needs the passages that they are asked of: --passages")
+        if self.split is not None and self.questions is None:
+            raise UsageError("--split is of --questions; name their file too")
         try:
             parts = urlsplit(self.base_url)
             right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0

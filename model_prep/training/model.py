@@ -212,6 +212,11 @@ def _require_modules(model: Any, settings: TrainingSettings) -> None:
                 f"{', '.join(sorted(known))}"
             )
             raise TrainingError(msg)
+    layers = model.config.num_hidden_layers
+    for layer in settings.layers_to_transform or []:
+        if not 0 <= layer < layers:
+            msg = f"{settings.model} has no layer {layer}; its layers are 0 to {layers - 1}"
+            raise TrainingError(msg)
 
 
 def _lora_config(settings: TrainingSettings) -> Any:
@@ -226,6 +231,7 @@ def _lora_config(settings: TrainingSettings) -> Any:
         lora_dropout=settings.lora_dropout or 0.0,
         target_modules=list(settings.target_modules or []),
         modules_to_save=settings.modules_to_save,
+        layers_to_transform=settings.layers_to_transform,
     )
 
 

@@ -10,7 +10,10 @@ from model_prep.errors import CheckpointError, TrainingError
 from model_prep.json_file import read_json
 
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
-LORA = ("lora_rank", "lora_alpha", "target_modules", "lora_dropout", "modules_to_save")
+LORA = (
+    "lora_rank", "lora_alpha", "target_modules", "lora_dropout", "modules_to_save",
+    "layers_to_transform",
+)  # fmt: skip
 """Options of a new adapter; an adapter that is continued has them already."""
 
 
@@ -43,6 +46,9 @@ class TrainingSettings(BaseModel):
     target_modules: list[str] | None = Field(None, description="Modules it acts on.")
     lora_dropout: float | None = Field(None, ge=0, lt=1, description="Its dropout.")
     modules_to_save: list[str] | None = Field(None, description="Modules trained whole.")
+    layers_to_transform: list[int] | None = Field(
+        None, description="Layers it acts on, from 0; the last ones only are quicker to train."
+    )
 
     # Samples
     max_length: int = Field(512, ge=8, description="Tokens of a packed sequence.")
@@ -90,7 +96,10 @@ class TrainingSettings(BaseModel):
     save_total_limit: int = Field(3, ge=1, description="Checkpoints that are kept.")
     resume: bool = Field(True, description="Go on from the last checkpoint of output_dir.")
 
-    @field_validator("data", "validation", "target_modules", "modules_to_save", mode="before")
+    @field_validator(
+        "data", "validation", "target_modules", "modules_to_save", "layers_to_transform",
+        mode="before",
+    )  # fmt: skip
     @classmethod
     def _split(cls, value: Any) -> Any:
         """One value is a list of one, or several with commas between them."""
@@ -148,6 +157,9 @@ class PreferSettings(TrainingSettings):
     )
     beta: float = Field(
         0.1, gt=0, description="dpo: how near to the model as it was; orpo: weight of the odds."
+    )
+    precompute_ref_log_probs: bool = Field(
+        False, description="dpo: ask the model as it was once, not in each epoch."
     )
     learning_rate: float = Field(1e-5, gt=0, description="The highest.")
     max_length: int = Field(1024, ge=8, description="Tokens of a prompt with an answer.")

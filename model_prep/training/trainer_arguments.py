@@ -100,8 +100,10 @@ def _arguments_of(settings: TrainingSettings) -> "tuple[type[TrainingArguments],
         warnings.simplefilter("ignore")  # what is experimental of TRL says so
         from trl import DPOConfig
         from trl.experimental.orpo import ORPOConfig
-    kind = DPOConfig if settings.loss == "dpo" else ORPOConfig
-    return kind, {"beta": settings.beta, "max_length": settings.max_length}
+    options = {"beta": settings.beta, "max_length": settings.max_length}
+    if settings.loss == "orpo":
+        return ORPOConfig, options
+    return DPOConfig, {**options, "precompute_ref_log_probs": settings.precompute_ref_log_probs}
 
 
 def require_sharding(settings: TrainingSettings) -> None:

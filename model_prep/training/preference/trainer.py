@@ -26,6 +26,8 @@ with warnings.catch_warnings():
 _METRICS = ("rewards/margins", "rewards/accuracies")
 _REFERENCE = "ref"
 """TRL's name of the adapter that a continued one is compared with: itself, as it began."""
+_REFERENCE_LOG_PROBS = ("ref_chosen_logps", "ref_rejected_logps")
+"""TRL's names of the columns that a row has where they were computed before."""
 
 Batch = dict[str, torch.Tensor]
 
@@ -48,8 +50,7 @@ class PairTrainer(AdapterTrainer):
 
     def compute_loss(self, *arguments: Any, **options: Any) -> Any:
         """Return TRL's loss, without its warnings about its own use of transformers."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
+        with _no_future_warnings():
             return super().compute_loss(*arguments, **options)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -88,6 +89,11 @@ class DpoAdapterTrainer(PairTrainer, DPOTrainer):  # type: ignore[misc, unused-i
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
         return dataset  # tokenized already
 
+    def compute_ref_log_probs(self, *arguments: Any) -> Any:
+        """Return TRL's log probabilities of the reference, without its warnings either."""
+        with _no_future_warnings():
+            return super().compute_ref_log_probs(*arguments)
+
     def pair_loss(self, inputs: Batch) -> tuple[torch.Tensor, dict[str, float]]:
         """Return the mean loss of a batch, and TRL's metrics of it."""
         loss = self.compute_loss(self.model_wrapped, inputs)
@@ -125,14 +131,19 @@ class PairCollator:
     def __init__(self, parts: list[PackedSequences], pad_id: int, *, halves: bool) -> None:
         self._parts, self._pad_id, self._halves = parts, pad_id, halves
 
-    def __call__(self, rows: list[dict[str, int]]) -> Batch:
+    def __call__(self, rows: list[dict[str, Any]]) -> Batch:
         """Return tensors of int64, samples × length."""
         pairs = [_split(self._parts[row["part"]][row["pair"]]) for row in rows]
         chosen, rejected = ([pair[side] for pair in pairs] for side in (0, 1))
         if self._halves:
             batch = self._padded(chosen + rejected)
             labels = batch.pop("labels")
-            return {**batch, "completion_mask": (labels != IGNORED).long()}
+            reference = {
+                name: torch.tensor([row[name] for row in rows])
+                for name in _REFERENCE_LOG_PROBS
+                if name in rows[0]
+            }
+            return {**batch, **reference, "completion_mask": (labels != IGNORED).long()}
         return {
             f"{side}_{name}": tensor
             for side, samples in (("chosen", chosen), ("rejected", rejected))
@@ -205,6 +216,13 @@ def preference_trainer(
         peft_model: Any = trainer.model
         peft_model.delete_adapter(_REFERENCE)
     return trainer
+
+
+@contextmanager
+def _no_future_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 @contextmanager

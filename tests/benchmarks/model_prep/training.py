@@ -155,7 +155,10 @@ def make(job: Job) -> dict[str, Any]:
     torch.manual_seed(0)
     torch.set_default_dtype(getattr(torch, job.dtype))
     config = transformers.LlamaConfig(vocab_size=len(tokenizer), **sizes)
-    transformers.LlamaForCausalLM(config).save_pretrained(settings[0].model)
+    with torch.device(job.device):  # a CPU draws for minutes at 7B
+        model = transformers.LlamaForCausalLM(config)
+    model.save_pretrained(settings[0].model)
+    del model
     for one in settings:
         begin = time.perf_counter()
         rows = load_data(one, tokenizer).train

@@ -173,3 +173,107 @@ def test_errors_of_the_server_are_told(chat: Chat, out: Path, passages: Path) ->
     done = run(out, "--passages", passages, "--base-url", chat.url)
     assert done.exit_code == 1
     assert "check --base-url" in done.stderr.splitlines()[-1]
+
+
+QUESTIONS = [
+    {"question": "李白的字是什么？", "answer": "太白", "split": "dev"},
+    {"question": "李白姓什么？", "answers": ["李", "Li"], "answerable": True, "split": "dev"},
+    {"question": "洗衣机多少钱？", "answers": [], "answerable": False, "split": "dev"},
+    {"question": "杜甫的父亲是谁？", "answer": "", "answerable": False, "split": "test"},
+]
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Path:
+    return write(tmp_path / "questions.jsonl", QUESTIONS)
+
+
+def test_questions_of_ones_own(chat: Chat, crawls: Crawls, passages: Path, questions: Path) -> None:
+    chat.otherwise = speak("一百元")
+    crawls(9, passages=passages, questions=questions, split="dev")
+    assert crawls.notes == [f"no question is left: {questions} gave 5 pairs"]
+    made: list[dict[str, Any]] = lines(crawls.out)
+    found = {(pair["prompt"][-1]["content"], pair["chosen"]) for pair in made}
+    refusal = NO_ANSWER["zh"]
+
+    def pair(question: str, text: str, chosen: str) -> tuple[Any, str]:
+        prompt = Prompts().messages("answer", "zh", context=text, question=question)
+        return prompt[-1].content, chosen
+
+    li_bai, du_fu, washer = PASSAGES
+    assert found == {
+        pair("李白的字是什么？", li_bai, "太白"),
+        pair("李白的字是什么？", du_fu, refusal),
+        pair("李白姓什么？", li_bai, "李"),
+        pair("李白姓什么？", washer, refusal),  # both poets' passages hold the answer
+        pair("洗衣机多少钱？", washer, refusal),
+    }
+    assert {pair["rejected"] for pair in lines(crawls.out)} == {refusal, "一百元"}
+
+
+def test_a_question_that_is_refused_already_teaches_nothing(
+    chat: Chat, crawls: Crawls, passages: Path, questions: Path
+) -> None:
+    chat.otherwise = speak("资料中没有提到。")
+    report = crawls(9, passages=passages, questions=questions, split="test")
+    assert (report.total, dict(report.rejected)) == (0, {"refused already": 1})
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ({"question": "白居易的字是什么？", "answer": "乐天"}, "answer in no passage"),
+        ({"question": "Who is called 太白?", "answer": "太白"}, None),
+        ({"question": "What is Li Bai's courtesy name?", "answer": "太白"}, "in another language"),
+    ],
+)
+def test_answers_that_stand_nowhere(
+    chat: Chat,
+    crawls: Crawls,
+    passages: Path,
+    tmp_path: Path,
+    question: dict[str, str],
+    reason: str | None,
+) -> None:
+    chat.otherwise = speak("一百年")
+    file = write(tmp_path / "own.jsonl", [question])
+    report = crawls(9, passages=passages, questions=file)
+    if reason is None:
+        assert report.total == 2
+    else:
+        assert report.total == 0
+        assert reason in next(iter(report.rejected))
+
+
+@pytest.mark.parametrize(
+    ("content", "split", "said"),
+    [
+        (None, None, "No such file"),
+        ("x", None, "no JSONL of questions"),
+        ("[1]", None, "no JSONL of questions"),
+        ('{"text": "x"}', None, "no JSONL of questions"),
+        ('{"question": 1, "answer": "x"}', None, "no JSONL of questions"),
+        ('{"question": "x", "answers": [], "split": "dev"}', "test", "no question of the split"),
+    ],
+)
+def test_questions_that_are_none(
+    chat: Chat,
+    crawls: Crawls,
+    passages: Path,
+    tmp_path: Path,
+    content: str | None,
+    split: str | None,
+    said: str,
+) -> None:
+    file = tmp_path / "own.jsonl"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    with pytest.raises(UsageError, match=said):
+        crawls(2, passages=passages, questions=file, split=split)
+
+
+def test_questions_need_passages(crawls: Crawls, questions: Path) -> None:
+    with pytest.raises(UsageError, match="--passages"):
+        crawls(2, questions=questions)
+    with pytest.raises(UsageError, match="--questions"):
+        crawls(2, split="dev")

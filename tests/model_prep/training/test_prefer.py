@@ -171,6 +171,35 @@ def test_the_reference_is_the_model_as_it_was(
     assert abs(expected) > 1e-3
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("continued", [False, True])
+def test_a_reference_that_is_computed_before_is_the_same(
+    family: Family, data: Path, tmp_path: Path, continued: bool
+) -> None:
+    reports = []
+    for before in (False, True):
+        out = tmp_path / f"out-{before}"
+        values = options(family, data, out, validation=data, precompute_ref_log_probs=before)
+        if continued:
+            new = dict.fromkeys(("lora_rank", "lora_alpha", "target_modules"))
+            values |= {**new, "adapter": family.alpaca}
+        reports.append(model_prep.prefer(**values))
+    assert reports[0].last_loss == pytest.approx(reports[1].last_loss, rel=1e-5)
+    assert reports[0].eval_margin == pytest.approx(reports[1].eval_margin, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_the_last_layers_alone(family: Family, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    values = options(family, data, out, max_steps=2, layers_to_transform="1")
+    assert model_prep.prefer(**values).finished
+    assert {name.split(".layers.")[1][0] for name in state_of(out)} == {"1"}
+    model_prep.merge(family.base, [out], output_dir=tmp_path / "merged")
+    merged, base = state_of(tmp_path / "merged"), state_of(family.base)
+    changed = {name for name in base if not base[name].equal(merged[name])}
+    assert changed == {f"model.layers.1.self_attn.{name}_proj.weight" for name in "qv"}
+
+
 def with_adapter(model: Any, adapter: Path) -> Any:
     import warnings
 
@@ -277,6 +306,8 @@ def test_dry_run_shows_both_answers(family: Family, data: Path) -> None:
         ({"lora_rank": None}, "needs --lora_rank"),
         ({"target_modules": "q_proj,lm_head"}, "lm_head"),
         ({"max_length": 8}, "leaves no room for its answers"),
+        ({"layers_to_transform": "1,2"}, "has no layer 2; its layers are 0 to 1"),
+        ({"layers_to_transform": "last"}, "--layers_to_transform"),
     ],
 )
 def test_what_is_refused_in_one_line(
