@@ -31,9 +31,16 @@ def write_json(file: Path, content: Any) -> None:
     file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def replace_json(file: Path, content: Any) -> None:
-    """Write a small JSON file: a kill leaves all of it, or what was there before."""
+def replace_json(file: Path, content: Any, *, durable: bool = True) -> None:
+    """Write a small JSON file: a kill leaves all of it, or what was there before.
+
+    Args:
+        file: The file.
+        content: What it shall hold.
+        durable: Whether that is so after a loss of power too, which takes the disk's time.
+    """
     part = file.with_name(f"{file.name}{PARTIAL}")
     write_json(part, content)
-    sync(part)
+    if durable:
+        sync(part)
     part.replace(file)

@@ -94,7 +94,9 @@ def index(
                 stdin_name=name, progress=progress, engine=engine, address=address,
             )  # fmt: skip
     if as_json:
-        show.print_json(asdict(report))
+        shown = asdict(report)
+        del shown["written"]  # as long as the index
+        show.print_json(shown)
     else:
         show.index_report(report)
     if report.failed:
@@ -104,6 +106,7 @@ def index(
 
 def reembed(
     index: options.Index = None,
+    store: options.Store = None,
     embedding: Annotated[
         str | None,
         typer.Option(
@@ -124,7 +127,7 @@ def reembed(
     from rag_app.settings import load_settings
 
     state = (0, 0)
-    with RagApp(settings=load_settings(index=index, embedding=embedding)) as app:
+    with RagApp(settings=load_settings(index=index, store=store, embedding=embedding)) as app:
         try:
             with reembedding() as progress:
 

@@ -1,18 +1,24 @@
-"""``rag-app indexes``: the indexes in the home folder."""
+"""``rag-app indexes``: the indexes of a store, by default those in the home folder."""
 
+from contextlib import closing
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rag_app.cli import options
+
+if TYPE_CHECKING:
+    from rag_app.index.store.interface import DocumentStore
 
 app = typer.Typer(help="List, rename or delete indexes.", invoke_without_command=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As `rag-app indexes` lists it.")]
 
 
 @app.callback()
-def indexes(context: typer.Context, as_json: options.Json = False) -> None:
+def indexes(
+    context: typer.Context, store: options.Store = None, as_json: options.Json = False
+) -> None:
     """List the indexes."""
     if context.invoked_subcommand:
         return
@@ -20,15 +26,17 @@ def indexes(context: typer.Context, as_json: options.Json = False) -> None:
     from rich.table import Table
 
     from rag_app.cli import show
-    from rag_app.index.store.folders import index_content, index_names
+    from rag_app.index.store.folders import index_content
 
-    contents = [index_content(name) for name in index_names()]
+    with closing(_store_of("any", store)) as one:
+        contents = [index_content(name, _store_of(name, store)) for name in one.names()]
     if as_json:
         show.print_json([asdict(content) for content in contents])
         return
     table = Table("index", "documents", "passages", "size", "embedding", box=None, pad_edge=False)
     for content in contents:
-        counts = (f"{content.documents:,}", f"{content.passages:,}", decimal(content.size))
+        size = "" if content.size is None else decimal(content.size)
+        counts = (f"{content.documents:,}", f"{content.passages:,}", size)
         row = (*counts, content.embedding) if content.error is None else ("", "", "", content.error)
         table.add_row(content.name, *row)
     show.print_table(table)
@@ -38,7 +46,7 @@ def indexes(context: typer.Context, as_json: options.Json = False) -> None:
 def rename(
     name: Name, new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]
 ) -> None:
-    """Give an index another name."""
+    """Give an index of this machine another name."""
     from rag_app.cli import show
     from rag_app.index.store.folders import named_folder, rename_index
     from rag_app.index.store.store import IndexStore
@@ -51,21 +59,28 @@ def rename(
 def delete(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    store: options.Store = None,
 ) -> None:
     """Delete an index, with the files that were uploaded into it; others are left alone."""
     from rag_app.cli import show
-    from rag_app.index.store.connection import missing_index
     from rag_app.index.store.folders import delete_index, index_content, named_folder
-    from rag_app.index.store.store import IndexStore
 
-    store = IndexStore(named_folder(name))
-    if not store.exists():
-        raise missing_index(store.path)
-    if not yes:
-        count = index_content(name).documents
-        typer.confirm(f"delete the index {name} with {count:,} documents?", abort=True, err=True)
-    delete_index(store)
+    named_folder(name)  # says what is no name
+    with closing(_store_of(name, store)) as one:
+        one.check_exists()
+        if not yes:
+            count = index_content(name, one).documents
+            question = f"delete the index {name} with {count:,} documents?"
+            typer.confirm(question, abort=True, err=True)
+        delete_index(one)
     show.messages.print(f"deleted {name}", markup=False)
+
+
+def _store_of(name: str, store: str | None) -> "DocumentStore":
+    from rag_app.engine.resources import open_store
+    from rag_app.settings import load_settings
+
+    return open_store(load_settings(index=name, store=store))
 
 
 def copy(

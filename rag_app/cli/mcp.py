@@ -35,6 +35,7 @@ def mcp(
     threshold: options.Threshold = None,
     embedding: options.Embedding = None,
     prompts: options.Prompts = None,
+    store: options.Store = None,
     **model: Any,
 ) -> None:
     """Offer the indexes to MCP clients: search, ask, list, read a passage, add a document."""
@@ -52,11 +53,12 @@ def mcp(
         raise SettingsError(msg) from error
     settings = load_settings(
         k=k, retriever=retriever, threshold=threshold, embedding=embedding, prompts=prompts,
-        api_key_file=api_key_file, **model,
+        store=store, api_key_file=api_key_file, **model,
     )  # fmt: skip
     with RagApp(settings=settings) as engine:
         registry = IndexRegistry(engine, index or [])
         try:
+            registry.names()  # whether the store answers is said now
             server = ToolServer(registry, read_only=read_only)
             if not http:
                 signal.signal(signal.SIGINT, _interrupted)

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     Source = str | Path | Document
 
 _NO_REEMBED = (
-    "an index in Milvus can't be embedded again in its place; embed its passages again in a local "
-    "one, and copy that: rag-app copy"
+    "an index in Milvus can't be embedded again in its place; copy it to a local one, embed that "
+    "again, and copy it back (rag_app/README.md has the commands)"
 )
 
 
@@ -150,15 +150,21 @@ class RagApp:
         view._sampling = {**self._sampling, **given}
         return view
 
-    def over(self, index: Path, embeddings: "DocumentEmbeddings | None" = None) -> Self:
+    def over(
+        self,
+        index: Path,
+        embeddings: "DocumentEmbeddings | None" = None,
+        store: str | None = None,
+    ) -> Self:
         """Return an application over another index, with the same settings and language model.
 
         Args:
             index: Its folder.
             embeddings: The model of that index, if it is loaded already.
+            store: As in the settings; by default theirs.
         """
         other = copy(self)
-        other.resources = self.resources.over(index, embeddings)
+        other.resources = self.resources.over(index, embeddings, store)
         other.settings = other.resources.settings
         return other
 

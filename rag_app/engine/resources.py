@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rag_app.chains.rag import Retriever
     from rag_app.index.store.interface import DenseIndex, DocumentStore
-    from rag_app.index.store.records import Staging
+    from rag_app.index.store.records import IndexMeta, Staging
     from rag_app.models.embeddings.base import DocumentEmbeddings
     from rag_app.settings import RetrieverKind, Settings
 
@@ -135,16 +135,21 @@ class Resources:
         self._made: dict[str, Any] = {}
         self._guard = threading.RLock()
 
-    def over(self, index: Path, embeddings: "DocumentEmbeddings | None" = None) -> "Resources":
+    def over(
+        self,
+        index: Path,
+        embeddings: "DocumentEmbeddings | None" = None,
+        store: str | None = None,
+    ) -> "Resources":
         """Return those of another index; the language model is shared.
 
         Args:
             index: Its folder.
             embeddings: The model of that index, if it is loaded already.
+            store: As in the settings; by default theirs.
         """
-        settings = self.settings.model_copy(
-            update={"index": str(index.absolute()), "store": "local"}
-        )
+        store = store or self.settings.store
+        settings = self.settings.model_copy(update={"index": str(index.absolute()), "store": store})
         other = Resources(settings, self.given)
         other.llm = self.llm
         if embeddings is not None:
@@ -175,9 +180,7 @@ class Resources:
         Raises:
             ModelError: it is missing or damaged.
         """
-        with self._guard:
-            self._follow_index()
-            return self._once("embeddings", self._load_embeddings)
+        return self._embeddings_of(self._meta())
 
     def next_embeddings(self, staging: "Staging | None") -> "DocumentEmbeddings":
         """Return the model with which an index is embedded again.
@@ -246,11 +249,12 @@ class Resources:
             return self.given.vector_store.as_retriever(search_kwargs={"k": k})
         from rag_app.index.search.retriever import HybridRetriever
 
-        self.store.check_exists()
-        self.store.check_embedding(self.embeddings)
+        with self.store.read() as snapshot:  # once: it may go to another machine
+            embeddings = self._embeddings_of(snapshot.meta())
+            self.store.check_embedding(embeddings, snapshot)
         return HybridRetriever(
             store=self.store,
-            embedding=self.embeddings,
+            embedding=embeddings,
             kind=kind,
             k=k,
             within=within,
@@ -272,10 +276,7 @@ class Resources:
     @property
     def embedding_spec(self) -> str:
         """What the embedding model is called: by the settings, else by the index there is."""
-        if self._of_index and self.store.exists():
-            with self.store.read() as snapshot:
-                return snapshot.meta().embedding
-        return self.settings.embedding
+        return self._spec(self._meta())
 
     @property
     def _of_index(self) -> bool:
@@ -283,18 +284,26 @@ class Resources:
         named = "embedding" in self.settings.model_fields_set
         return self.given.embeddings is None and not named
 
-    def _follow_index(self) -> None:
-        """Forget the index's own model if its passages were embedded again with another."""
-        loaded = self._made.get("embeddings")
-        if loaded is None or not self._of_index or not self.store.exists():
-            return
+    def _meta(self) -> "IndexMeta | None":
+        """Return what the index was made with, where that says which model to use."""
+        if not self._of_index or not self.store.exists():
+            return None
         with self.store.read() as snapshot:
-            meta = snapshot.meta()
-        if meta.embedding != loaded.name and meta.fingerprint != loaded.fingerprint:
-            del self._made["embeddings"]
+            return snapshot.meta()
 
-    def _load_embeddings(self) -> "DocumentEmbeddings":
-        return self.load_embeddings(self.embedding_spec)
+    def _spec(self, meta: "IndexMeta | None") -> str:
+        return meta.embedding if meta and self._of_index else self.settings.embedding
+
+    def _embeddings_of(self, meta: "IndexMeta | None") -> "DocumentEmbeddings":
+        """Return the model, loaded again where passages were embedded again with another."""
+        with self._guard:
+            loaded: DocumentEmbeddings | None = self._made.get("embeddings")
+            if loaded is not None and meta and self._of_index:
+                same = loaded.name == meta.embedding or loaded.fingerprint == meta.fingerprint
+                loaded = loaded if same else None
+            if loaded is None:
+                loaded = self._made["embeddings"] = self.load_embeddings(self._spec(meta))
+            return loaded
 
     def _once(self, name: str, make: Callable[[], Made]) -> Made:
         """Return what ``make`` made when it was first needed, by whichever thread."""

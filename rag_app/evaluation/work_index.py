@@ -40,7 +40,7 @@ def over_passages(
         ModelError: the embedding model is missing or damaged.
     """
     folder = work_indexes() / _key(app, passages)
-    over = app.over(folder / "index")
+    over = app.over(folder / "index", store="local")
     if (folder / _DONE).exists():
         return over
     texts = folder / "texts"

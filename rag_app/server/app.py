@@ -68,14 +68,15 @@ def create_app(
         threads = ThreadPoolExecutor(_THREADS + queues.generating.slots, "request")
         asyncio.get_running_loop().set_default_executor(threads)
         engine.preload()
-        adopting = None
+        watching: list[asyncio.Task[None]] = []
         if resumes:
             await asyncio.to_thread(_sweep, registry)
-            jobs.resume()
-            adopting = asyncio.create_task(jobs.keep_adopting())
+            await jobs.resume()
+            loops = (jobs.keep_adopting(), jobs.keep_heeding())
+            watching = [asyncio.create_task(loop) for loop in loops]
         yield
-        if adopting:
-            adopting.cancel()
+        for task in watching:
+            task.cancel()
         queues.close()
         await jobs.close()
         registry.close()

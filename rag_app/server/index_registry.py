@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Self
 from fastapi import Depends, Request
 
 from rag_app.engine import RagApp
-from rag_app.errors import IndexStoreError, ModelError, SettingsError
+from rag_app.errors import IndexStoreError, ModelError
 from rag_app.home import indexes_folder
-from rag_app.index.store.folders import delete_index, index_names
+from rag_app.index.store.folders import delete_index
 from rag_app.index.store.records import IndexMeta
-from rag_app.index.store.store import IndexStore
 from rag_app.server import uploads
 from rag_app.server.errors import ApiError
 from rag_app.server.middleware.access import ApiKey, sent_key
@@ -38,29 +37,22 @@ RAG = "rag:"
 _NAME = re.compile(r"\w[\w.\- ]{0,62}\w|\w")
 _log = logging.getLogger("rag_app.server")
 
-_ONLY_LOCAL = (
-    "the server's indexes lie in folders of this machine, with what is uploaded into them; leave "
-    "out RAG_APP_STORE, and ask an index in Milvus with rag-app ask"
-)
-
 
 class IndexRegistry:
-    """All indexes by name, opened when first used; one language model serves them all.
+    """All indexes of a store by name, opened when first used; one language model serves them all.
+
+    What is uploaded into an index lies in its folder, wherever the index itself does.
 
     Args:
         base: Its settings, language model and embeddings serve every index.
         only: Names or folders of the indexes to serve; by default all in the home folder, and
             then indexes can be made and deleted.
-
-    Raises:
-        SettingsError: the settings name an index in Milvus.
     """
 
     def __init__(self, base: RagApp, only: Sequence[str] = ()) -> None:
-        if base.settings.store != "local":
-            raise SettingsError(_ONLY_LOCAL)
         self.base = base
         self._root = indexes_folder()
+        self._any = base.over(self._root / "any")
         self._only = {folder.name: folder for folder in map(self._folder_of, only)}
         self._key: ApiKey | None = None
         self._engines: dict[str, RagApp] = {}
@@ -110,8 +102,8 @@ class IndexRegistry:
 
     def names(self) -> list[str]:
         """Return the names of all indexes."""
-        names = sorted(self._only) or index_names(self._root)
-        return [name for name in names if self.shows(name)]
+        names = sorted(self._only) or self._any.store.names()
+        return [name for name in names if _is_folder(name) and self.shows(name)]
 
     def info(self, name: str) -> IndexInfo:
         """Return what is in an index; one that can't be read says why."""
@@ -133,14 +125,24 @@ class IndexRegistry:
         Raises:
             ApiError: 404, there is none of that name.
         """
+        if not self._is_there(name):
+            msg = f"no index {name!r}; GET /v1/indexes lists them"
+            raise ApiError(404, msg, code="index_not_found")
         with self._guard:
-            if name not in self.names():
-                msg = f"no index {name!r}; GET /v1/indexes lists them"
-                raise ApiError(404, msg, code="index_not_found")
             if name not in self._engines:
                 folder = self.folder(name)
                 self._engines[name] = self.base.over(folder, self._embeddings_of(folder))
             return self._engines[name]
+
+    def _is_there(self, name: str) -> bool:
+        if not _is_folder(name) or not self.shows(name):
+            return False
+        if self._only:
+            return name in self._only
+        if engine := self._engines.get(name):
+            return engine.store.exists()
+        with self.base.over(self.folder(name)) as engine:
+            return engine.store.exists()
 
     def folder(self, name: str) -> Path:
         """Return the folder of an index, there or not."""
@@ -162,13 +164,12 @@ class IndexRegistry:
         with self._guard:
             self.check_open()
             folder = self.folder(name)
-            if folder.is_file() or IndexStore(folder).exists():
+            if folder.is_file() or self._is_there(name):
                 raise ApiError(409, f"there is an index {name!r} already", code="index_exists")
             embeddings = self.embeddings(self.settings.embedding)
-            engine = self.base.over(folder, embeddings)
             size, overlap = self.settings.chunk_size, self.settings.chunk_overlap
-            engine.store.create(IndexMeta.of(embeddings, size, overlap))
-            engine.close()
+            with self.base.over(folder, embeddings) as engine:
+                engine.store.create(IndexMeta.of(embeddings, size, overlap))
         return self.info(name)
 
     def delete(self, name: str) -> None:
@@ -181,7 +182,7 @@ class IndexRegistry:
         with self._guard:
             self.check_open()
             try:
-                delete_index(IndexStore(engine.store.folder))
+                delete_index(engine.store)
             finally:
                 engine.close()
                 self._engines.pop(name, None)
@@ -219,9 +220,10 @@ class IndexRegistry:
         Raises:
             ApiError: 404.
         """
-        for document in self.engine(name).documents():
-            if document_id(document.source) == api_id:
-                return document
+        with self.engine(name).store.read() as snapshot:
+            for source in snapshot.sources():
+                if document_id(source) == api_id and (found := snapshot.document(source)):
+                    return found
         raise ApiError(404, f"no document {api_id!r} in {name}", code="document_not_found")
 
     def remove(self, name: str, api_id: str) -> None:
@@ -247,18 +249,15 @@ class IndexRegistry:
             for engine in self._engines.values():
                 engine.close()
             self._engines.clear()
+            self._any.close()
 
     def _embeddings_of(self, folder: Path) -> "DocumentEmbeddings | None":
         """Return the model of an index; None leaves it to its first use to say what is wrong."""
         spec = self.settings.embedding
         try:
             if "embedding" not in self.settings.model_fields_set:
-                probe = self.base.over(folder)
-                try:
-                    with probe.store.read() as snapshot:
-                        spec = snapshot.meta().embedding
-                finally:
-                    probe.close()
+                with self.base.over(folder) as probe, probe.store.read() as snapshot:
+                    spec = snapshot.meta().embedding
             return self.embeddings(spec)
         except (IndexStoreError, ModelError) as error:
             _log.warning("the embedding model of %s can't be loaded: %s", folder.name, error)
@@ -276,6 +275,11 @@ class IndexRegistry:
         if self._only:
             msg = "the indexes of this server are fixed: it was started with --index"
             raise ApiError(403, msg)
+
+
+def _is_folder(name: str) -> bool:
+    """Return whether an index of that name can lie in a folder of the home."""
+    return PurePath(name).name == name != "" and name[0] != "." and "\0" not in name
 
 
 def _index_name(name: str) -> str:

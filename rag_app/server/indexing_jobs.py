@@ -4,21 +4,21 @@ import asyncio
 import logging
 import threading
 import time
-import uuid
 from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 
-from rag_app.engine import RagApp
 from rag_app.errors import BusyIndexError, RagAppError
 from rag_app.server import uploads
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import IndexRegistry
+from rag_app.server.job_records import JobRecords
 from rag_app.server.schemas.indexes import FailedFile, FileNote, Job
 
 if TYPE_CHECKING:
@@ -31,8 +31,13 @@ _TOGETHER = 4
 """Indexes that are written at once; each by one job at a time."""
 _ADOPTING_SECONDS = 30.0
 """Between two looks for uploads that another server, on the same home, was killed over."""
+_LOOK_SECONDS = 0.5
+"""Between two looks at what other servers on the home did or want."""
+_CANCEL_SECONDS = 60.0
+"""Longest wait for another server to end a job; it ends it later then."""
 _MOST_ATTEMPTS = 2
 """Times that a job may be running when the server dies; then it is not begun again."""
+_DIED = "the server ended before it could say what became of the files; the documents tell"
 
 _log = logging.getLogger("rag_app.server")
 
@@ -45,6 +50,8 @@ class _StoppedError(Exception):
 class _Run:
     """A job, and what is needed to do it and to end it."""
 
+    name: str
+    """Of its record."""
     job: Job
     folder: Path
     suspect: bool
@@ -55,7 +62,9 @@ class _Run:
 
 
 class IndexingJobs:
-    """All indexing jobs of a server, oldest first. For the event loop's thread only.
+    """The indexing jobs of a home, oldest first. For the event loop's thread only.
+
+    Each is done by one server; the others on the home tell how far it is, by its record.
 
     Jobs of one index are done in turn. Of several indexes some are written together, and the one
     that waited longest comes next, so that nobody waits for all that somebody else uploaded.
@@ -64,6 +73,7 @@ class IndexingJobs:
     def __init__(self, registry: IndexRegistry) -> None:
         self._registry = registry
         self._runs: OrderedDict[str, _Run] = OrderedDict()
+        self._records = JobRecords()
         self._served: dict[str, float] = {}
         """When a job of an index was begun last."""
         self._workers = ThreadPoolExecutor(_TOGETHER, "indexing")
@@ -71,7 +81,12 @@ class IndexingJobs:
         """Set when the server ends: what is being indexed is given up."""
 
     def __iter__(self) -> Iterator[Job]:
-        return iter([run.job for run in self._runs.values()])
+        return iter([job for _, job in sorted(self._named().items())])
+
+    def _named(self) -> dict[str, Job]:
+        """Return all jobs by the names of their records: of this server's, it knows more."""
+        found = {name: job for name, _, job in self._records.all()}
+        return found | {run.name: run.job for run in self._runs.values()}
 
     def start(self, index: str, folder: Path) -> Job:
         """Have the files in a folder of an index indexed, after the jobs that wait already.
@@ -84,9 +99,12 @@ class IndexingJobs:
             ApiError: 429, too many jobs wait.
         """
         self.check_room()
-        job = Job(id=uuid.uuid4().hex, index=index, total=len(uploads.contents(folder)))
+        name = uploads.job_name(folder)
+        job_id = name.partition("-")[2]
+        job = Job(id=job_id, index=index, total=len(uploads.contents(folder)))
         attempts = uploads.attempts(folder)
-        self._runs[job.id] = run = _Run(job, folder, suspect=attempts > 0)
+        self._runs[job.id] = run = _Run(name, job, folder, suspect=attempts > 0)
+        self._records.write(name, job)
         self._forget()
         if attempts >= _MOST_ATTEMPTS:
             self._set_aside(run, "the server ended twice while it was indexed")
@@ -110,9 +128,12 @@ class IndexingJobs:
         Raises:
             ApiError: 404.
         """
-        if job_id not in self._runs:
-            raise ApiError(404, f"no job {job_id!r}; old ones are forgotten", code="job_not_found")
-        return self._runs[job_id].job
+        if job_id in self._runs:
+            return self._runs[job_id].job
+        for job in self:
+            if job.id == job_id:
+                return job
+        raise ApiError(404, f"no job {job_id!r}; old ones are forgotten", code="job_not_found")
 
     def unfinished(self, index: str) -> list[Job]:
         """Return the jobs of an index that wait or run."""
@@ -128,7 +149,25 @@ class IndexingJobs:
 
         What they indexed stays, and the files that they did not are deleted.
         """
-        runs = [self._runs[job.id] for job in jobs if not job.ended]
+        ids = {job.id for job in jobs if not job.ended}
+        if ids - self._runs.keys():
+            await self._adopt(own=False)  # their servers may be no more
+        await asyncio.gather(
+            self._cancel_own([run for run in self._runs.values() if run.job.id in ids]),
+            *map(self._cancel_other, ids - self._runs.keys()),
+        )
+
+    async def _cancel_other(self, job_id: str) -> None:
+        """Have another server end a job."""
+        for name, job in self._named().items():
+            if job.id == job_id:
+                self._records.cancel(name)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CANCEL_SECONDS):
+                while any(job.id == job_id and not job.ended for job in self):
+                    await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _cancel_own(self, runs: Iterable[_Run]) -> None:
         for run in runs:
             run.stop.set()
             if run.task is None:
@@ -139,26 +178,60 @@ class IndexingJobs:
 
     async def follow(self, job: Job) -> AsyncIterator[dict[str, Any]]:
         """Yield the job now and after every change, up to its end."""
-        run = self._runs[job.id]
         while True:
-            changed = run.changed
+            run = self._runs.get(job.id)
+            changed = run.changed if run else None
             yield job.model_dump()
             if job.ended:
                 return
-            await changed.wait()
+            if changed:
+                await changed.wait()
+            elif (later := await self._changed(job)) is None:
+                return
+            else:
+                job = later
 
-    def resume(self) -> None:
+    async def _changed(self, job: Job) -> Job | None:
+        """Return another server's job when it has changed; None when it is forgotten."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            found = next((one for one in self if one.id == job.id), None)
+            if found != job:
+                return found
+
+    async def resume(self) -> None:
         """Index what was uploaded and not indexed before the server last ended."""
-        self._adopt(own=True)
-        for name in self._registry.names():
+        for name in await self._adopt(own=True):
             files = self._registry.folder(name) / uploads.FILES
             if uploads.contents(files):
                 self.start(name, files)
 
-    def _adopt(self, *, own: bool) -> None:
-        for name in self._registry.names():
+    async def _adopt(self, *, own: bool) -> list[str]:
+        """Take over what servers left that died, this one's own too when it begins anew.
+
+        Returns:
+            The names of the indexes.
+        """
+        names = await asyncio.to_thread(self._registry.names)
+        for name in names:
             for folder in uploads.adopt(self._registry.folder(name), own=own):
                 self.start(name, folder)
+        folders = map(self._registry.folder, names)
+        waiting = {uploads.job_name(each) for folder in folders for each in uploads.waiting(folder)}
+        for name, server, job in self._records.all():
+            alive = not own if server == uploads.own_name() else uploads.lives(server)
+            if not (job.ended or alive or name in waiting or job.id in self._runs):
+                ended = {"status": "failed", "error": _DIED}
+                self._records.write(name, job.model_copy(update=ended))
+        return names
+
+    async def keep_heeding(self) -> None:
+        """End the jobs of this server, again and again, that others want to be ended."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            left = [run for run in self._runs.values() if not run.job.ended]
+            if left and (names := self._records.cancelled()):
+                await self._cancel_own([run for run in left if run.name in names])
 
     async def keep_adopting(self) -> None:
         """Look again and again for what another server was killed over."""
@@ -166,7 +239,7 @@ class IndexingJobs:
             await asyncio.sleep(_ADOPTING_SECONDS)
             try:
                 self.check_room()
-                self._adopt(own=False)
+                await self._adopt(own=False)
             except Exception:  # a full queue, or a disk that is away: the next look may find both
                 _log.exception("uploads that wait can't be taken over")
 
@@ -180,13 +253,15 @@ class IndexingJobs:
         await asyncio.to_thread(self._workers.shutdown, cancel_futures=True)
 
     def _forget(self) -> None:
-        ended = [job.id for job in self if job.ended]
+        ended = [run.job.id for run in self._runs.values() if run.job.ended]
         for job_id in ended[: max(len(self._runs) - _KEPT, 0)]:
             del self._runs[job_id]
+        self._records.forget(_KEPT)
 
     def _note(self, run: _Run, **values: Any) -> None:
         for name, value in values.items():
             setattr(run.job, name, value)
+        self._records.write(run.name, run.job)
         changed, run.changed = run.changed, asyncio.Event()
         changed.set()
 
@@ -263,7 +338,6 @@ class IndexingJobs:
             stored = engine.store.folder / uploads.FILES
             files = uploads.contents(folder)
             targets = {file: stored / file.relative_to(folder) for file in files}
-            before = _hashes(engine)
             limited = engine.using(max_passages=self._registry.settings.upload_passages)
             report = None
             while report is None:
@@ -275,7 +349,7 @@ class IndexingJobs:
             if folder != stored:
                 indexed = [file.relative_to(folder) for file in targets if not file.exists()]
                 uploads.end(folder, engine.store.folder, indexed)
-            return _outcome(report, targets, stored, before, _hashes(engine))
+            return _outcome(report, targets, stored)
         except _StoppedError:
             uploads.drop(folder)
             raise
@@ -311,23 +385,15 @@ Jobs = Annotated[IndexingJobs, Depends(_jobs)]
 """The indexing jobs, as a parameter of a route."""
 
 
-def _hashes(engine: RagApp) -> dict[str, str]:
-    return {document.source: document.content_hash for document in engine.documents()}
-
-
-def _outcome(
-    report: "IndexReport",
-    targets: Mapping[Path, Path],
-    stored: Path,
-    before: dict[str, str],
-    after: dict[str, str],
-) -> dict[str, Any]:
+def _outcome(report: "IndexReport", targets: Mapping[Path, Path], stored: Path) -> dict[str, Any]:
     """Return what became of each file, by the names that clients know."""
     reasons = {failure.source: failure.reason for failure in report.failed}
     texts: dict[str, list[str]] = defaultdict(list)
     for note in report.notes:
         texts[note.source].append(note.text)
-    added, updated, unchanged, failed, notes = [], [], 0, [], []
+    added: list[str] = []
+    updated: list[str] = []
+    unchanged, failed, notes = 0, [], []
     for file, target in targets.items():
         name, source = target.relative_to(stored).as_posix(), str(target.resolve())
         notes += [FileNote(name=name, text=text) for text in texts[source]]
@@ -335,10 +401,8 @@ def _outcome(
             # Where the server keeps the file is not the client's to know.
             reason = reasons[source].replace(str(file), name).replace(source, name)
             failed.append(FailedFile(name=name, reason=reason))
-        elif source not in before:
-            added.append(name)
-        elif before[source] != after.get(source):
-            updated.append(name)
+        elif source in report.written:
+            (updated if report.written[source] else added).append(name)
         else:
             unchanged += 1
     return {

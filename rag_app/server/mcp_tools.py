@@ -181,7 +181,7 @@ class IndexTools:
             uploads.drop(batch)
         for failure in report.failed:
             raise DocumentError(failure.reason.replace(str(batch / file), file))
-        record = _document(engine, document_id(str(stored)))
+        record = _document(engine, str(stored))
         return AddedDocument(
             index=chosen,
             document=document_id(record.source),
@@ -233,21 +233,25 @@ def _document(engine: RagApp, named: str) -> DocumentRecord:
     Raises:
         DocumentError: there is none, or several.
     """
-    records, folder = engine.documents(), engine.store.folder
-    names = {record.source: document_name(record.source, folder) for record in records}
+    folder = engine.store.folder
+    uploaded = str((folder / uploads.FILES).resolve() / named)
     tests: tuple[Callable[[str], bool], ...] = (
-        lambda source: named in (document_id(source), source),
-        lambda source: names[source] == named,
-        lambda source: PurePosixPath(names[source]).name == named,
+        lambda source: document_id(source) == named,
+        lambda source: document_name(source, folder) == named,
+        lambda source: PurePosixPath(source).name == named,
     )
-    for test in tests:
-        found = [record for record in records if test(record.source)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            ids = ", ".join(document_id(record.source) for record in found)
-            msg = f"several documents are named {named}; take one by its id: {ids}"
-            raise DocumentError(msg)
+    with engine.store.read() as snapshot:
+        if record := snapshot.document(named) or snapshot.document(uploaded):
+            return record
+        sources = snapshot.sources()
+        for test in tests:
+            found = list(filter(test, sources))
+            if len(found) == 1 and (record := snapshot.document(found[0])):
+                return record
+            if found:
+                ids = ", ".join(map(document_id, found))
+                msg = f"several documents are named {named}; take one by its id: {ids}"
+                raise DocumentError(msg)
     msg = f"no document {named!r} in this index; list_documents lists them"
     raise DocumentError(msg)
 

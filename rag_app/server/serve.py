@@ -86,7 +86,9 @@ def run(
     backend, target = resolve(engine.settings.llm)
     if backend == "llamacpp":
         read_header(Path(target))  # the model itself is loaded when the server runs already
-    server = Server(create_app(engine, access=access, only=only))
+    app = create_app(engine, access=access, only=only)
+    app.state.registry.names()  # whether the store answers is said now
+    server = Server(app)
     ready()
     with json_log():
         server.run(sockets=[listening])

@@ -1,7 +1,8 @@
 """Uploaded files: kept aside, flushed and whole before they are acknowledged; then indexed.
 
 A file takes the place of an earlier one of its name when the index holds it, never before. Several
-servers may use one home: the name of an upload's folder ends with that of the process it is of.
+servers may use one home: an upload's folder is named ``BEGUN-JOB-SERVER``, the server being the
+process that works on it.
 """
 
 import re
@@ -63,14 +64,14 @@ def save(uploads: Sequence[tuple[str, BinaryIO]], index: Path, max_bytes: int) -
     _check_distinct(names)
     _check_free(names, index / FILES)
     incoming = index / INCOMING
-    partial = incoming / f".{uuid.uuid4().hex}-{_own()}.upload"
+    partial = incoming / f".{uuid.uuid4().hex}-{own_name()}.upload"
     try:
         for name, (_, content) in zip(names, uploads, strict=True):
             file = partial / name
             file.parent.mkdir(parents=True, exist_ok=True)
             _write(content, file, name, max_bytes)
         sync_folder(partial)
-        batch = incoming / _batch_name(f"{time.time_ns():020}")
+        batch = incoming / f"{job_name()}-{own_name()}"
         partial.replace(batch)
         sync(incoming)
     except OSError as error:
@@ -104,21 +105,23 @@ def adopt(index: Path, *, own: bool) -> list[Path]:
     adopted = []
     for folder in waiting(index):
         of = folder.name.rpartition("-")[2]
-        if of == _own() and own:
+        if of == own_name() and own:
             adopted.append(folder)
-        elif of != _own() and not _lives(of):
-            begun, _, _ = folder.name.partition("-")
+        elif of != own_name() and not lives(of):
+            named = folder.with_name(f"{job_name(folder)}-{own_name()}")
             with suppress(OSError):  # another server was faster
-                adopted.append(folder.replace(folder.with_name(_batch_name(begun))))
+                adopted.append(folder.replace(named))
     return adopted
 
 
-def _batch_name(begun: str) -> str:
-    """Return a new name for an upload of this process, which sorts by when it was begun."""
-    return f"{begun}-{uuid.uuid4().hex}-{_own()}"
+def job_name(folder: Path | None = None) -> str:
+    """Return the ``BEGUN-JOB`` of an upload's folder, or a new one; it sorts by when it began."""
+    uploaded = folder is not None and folder.parent.name == INCOMING
+    begun, *rest = folder.name.split("-") if folder and uploaded else [f"{time.time_ns():020}"]
+    return f"{begun}-{rest[0] if len(rest) > 1 else uuid.uuid4().hex}"
 
 
-def _own() -> str:
+def own_name() -> str:
     """Return the name of this process among those that take uploads, locked while it lives."""
     return _registered(home() / _SERVERS)
 
@@ -128,7 +131,7 @@ def _registered(servers: Path) -> str:
     name = uuid.uuid4().hex
     servers.mkdir(parents=True, exist_ok=True)
     for old in servers.iterdir():
-        if not _lives(old.name):
+        if not lives(old.name):
             old.unlink(missing_ok=True)
     lock = None
     while lock is None or not lock.is_at(servers / name):  # another took it for a dead one's
@@ -137,7 +140,7 @@ def _registered(servers: Path) -> str:
     return name
 
 
-def _lives(name: str) -> bool:
+def lives(name: str) -> bool:
     """Return whether a process that takes uploads is there."""
     try:
         with locked(home() / _SERVERS / name) as free:
@@ -221,7 +224,7 @@ def sweep(index: Path) -> None:
         file.unlink(missing_ok=True)
     for folder in (index / INCOMING).glob("*"):
         of = folder.name.removesuffix(".upload").rpartition("-")[2]
-        if (folder.name.startswith(".") or not contents(folder)) and not _lives(of):
+        if (folder.name.startswith(".") or not contents(folder)) and not lives(of):
             shutil.rmtree(folder, ignore_errors=True)
 
 

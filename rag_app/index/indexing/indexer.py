@@ -281,6 +281,7 @@ class IndexRun:
         self._move(due.path)
         self.report.added += not due.known
         self.report.updated += due.known
+        self.report.written[due.source] = due.known
 
     def remove(self, sources: Sequence[str]) -> None:
         """Drop documents."""
@@ -322,8 +323,10 @@ class IndexRun:
         if known is None and not self._rename(digest):
             return False
         self._move(path)
-        self.report.renamed += known is None
         self.report.unchanged += known is not None
+        if known is None:
+            self.report.renamed += 1
+            self.report.written[self.source] = False
         return True
 
     def _rename(self, digest: str) -> bool:

@@ -63,6 +63,8 @@ class IndexReport:
     renamed: int = 0
     """Found under another name, with the content of a document whose file is gone."""
     removed: int = 0
+    written: dict[str, bool] = field(default_factory=dict)
+    """Sources of documents added, updated or renamed → whether the index had them before."""
     failed: list[Failure] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     """Of the documents that were added or updated."""

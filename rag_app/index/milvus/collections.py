@@ -56,6 +56,11 @@ def passages_name(dimension: int) -> str:
     return f"{_PASSAGES}{dimension}"
 
 
+def all_passages(client: "MilvusClient") -> list[str]:
+    """Return the names of the collections of passages that there are."""
+    return [name for name in client.list_collections() if name.startswith(_PASSAGES)]
+
+
 def open_documents(client: "MilvusClient") -> None:
     """Make the collection of documents if it isn't there, and load it."""
     if not client.has_collection(DOCUMENTS):

@@ -17,11 +17,13 @@ from rag_app.errors import BusyIndexError, IndexStoreError
 from rag_app.index.milvus.catalogue import State, key
 from rag_app.index.milvus.collections import (
     DOCUMENTS,
+    all_passages,
     among,
     literal,
     open_documents,
     open_passages,
     passages_name,
+    rows,
 )
 from rag_app.index.milvus.connection import check_uri, connect, disconnect, translated
 from rag_app.index.milvus.snapshot import MilvusSnapshot
@@ -73,6 +75,14 @@ class MilvusStore:
     def size(self) -> None:
         """Return None: it lies elsewhere, with others."""
 
+    def names(self) -> list[str]:
+        """Return the names of all indexes there."""
+        with translated(self.uri):
+            if not self._has_documents():
+                return []
+            states = rows(self._client, DOCUMENTS, 'source == ""', "index")
+            return sorted(row["index"] for row in states)
+
     def exists(self) -> bool:
         """Return whether there is an index of the name."""
         with translated(self.uri):
@@ -89,6 +99,7 @@ class MilvusStore:
             open_documents(self._client)
             if self._state() is None:
                 open_passages(self._client, meta.dimension)
+                self._delete_rows()  # of a deletion that was interrupted
                 state = State(meta, lexical_version())
                 self._client.upsert(DOCUMENTS, [state.row(self.index)])
 
@@ -133,6 +144,13 @@ class MilvusStore:
                 with suppress(Exception):  # the next writer does it too
                     self._sweep(state)
                 raise
+
+    def drop(self) -> None:
+        """Delete the index, its state first: without one nothing of it is seen."""
+        with translated(self.uri):
+            self._writing = None
+            self._client.delete(DOCUMENTS, ids=[key(self.index)])
+            self._delete_rows()
 
     def check_embedding(
         self, embedding: "DocumentEmbeddings", snapshot: DocumentSnapshot | None = None
@@ -194,14 +212,20 @@ class MilvusStore:
     def _missing(self) -> IndexStoreError:
         return IndexStoreError(f"no index {self.place}; run: rag-app index PATH")
 
-    def _state(self) -> State | None:
-        """Return the committed state; None where there is no such index."""
+    def _has_documents(self) -> bool:
+        """Return whether the collection of documents is there; it can then be read."""
         with self._guard:
             if DOCUMENTS not in self._opened:
                 if not self._client.has_collection(DOCUMENTS):
-                    return None
+                    return False
                 open_documents(self._client)
                 self._opened.add(DOCUMENTS)
+            return True
+
+    def _state(self) -> State | None:
+        """Return the committed state; None where there is no such index."""
+        if not self._has_documents():
+            return None
         found = self._client.get(DOCUMENTS, ids=[key(self.index)], output_fields=["record"])
         return State.of(found[0]) if found else None
 
@@ -257,3 +281,8 @@ class MilvusStore:
             passages_name(state.meta.dimension),
             filter=f"index == {literal(self.index)} and {expression}",
         )
+
+    def _delete_rows(self) -> None:
+        """Delete all rows of the index, passages of any dimension among them."""
+        for collection in (*all_passages(self._client), DOCUMENTS):
+            self._client.delete(collection, filter=f"index == {literal(self.index)}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
     CallbackManagerForRetrieverRun,
@@ -97,7 +98,7 @@ class HybridRetriever(BaseRetriever):
         within: str | None = None,
     ) -> list[Document]:
         dense = self.vector_store
-        vector = dense.query_vector(query) if dense else None
+        vector = dense.embedding.embed_query(query) if dense else None
         return self._documents(query, vector, k, within)
 
     async def _aget_relevant_documents(
@@ -109,14 +110,15 @@ class HybridRetriever(BaseRetriever):
         within: str | None = None,
     ) -> list[Document]:
         dense = self.vector_store
-        vector = await dense.aquery_vector(query) if dense else None
+        vector = await dense.embedding.aembed_query(query) if dense else None
         return await run_in_executor(None, self._documents, query, vector, k, within)
 
     def _documents(
-        self, text: str, vector: FloatArray | None, k: int | None, within: str | None
+        self, text: str, vector: list[float] | None, k: int | None, within: str | None
     ) -> list[Document]:
         scope = within or self.within
-        query = _Query(text, vector, k or self.k, self._sources(scope) if scope else None)
+        row = None if vector is None else np.asarray(vector, np.float32)
+        query = _Query(text, row, k or self.k, self._sources(scope) if scope else None)
         pool = max(POOL, query.k)
         found, whole = self._search(query, pool)
         while len(found) < query.k and not whole and pool < _LARGEST_POOL:
@@ -173,7 +175,7 @@ class HybridRetriever(BaseRetriever):
         else:
             within = None if query.sources is None else {"source": query.sources}
             with self.vector_store.nearest(query.vector, pool, within) as found:
-                # All passages may have been embedded again since the question was.
+                # Vectors of another model, perhaps since the question was embedded.
                 self.store.check_embedding(self.vector_store.embedding, found[0])
                 yield found
 

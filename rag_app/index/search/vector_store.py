@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
-from langchain_core.runnables import run_in_executor
 from langchain_core.vectorstores import VectorStore
 from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
@@ -204,11 +203,6 @@ class FaissVectorStore(VectorStore):
         """
         self.store.check_embedding(self.embedding)
         return np.asarray(self.embedding.embed_query(query), np.float32)
-
-    async def aquery_vector(self, query: str) -> FloatArray:
-        """`query_vector` without blocking the event loop."""
-        await run_in_executor(None, self.store.check_embedding, self.embedding)
-        return np.asarray(await self.embedding.aembed_query(query), np.float32)
 
     def _select_relevance_score_fn(self) -> Any:
         # Rounding takes cosines a little beyond 1, and LangChain warns of it.

@@ -3,15 +3,16 @@
 import os
 import shutil
 import uuid
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rag_app.errors import IndexStoreError
 from rag_app.home import indexes_folder
 from rag_app.index.store.connection import missing_index
+from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.lock import unwritable
-from rag_app.index.store.store import DATABASE_NAME, IndexStore
+from rag_app.index.store.store import IndexStore
 from rag_app.models.llms.prompt_cache import forget
 
 
@@ -24,37 +25,42 @@ class IndexContent:
     passages: int = 0
     embedding: str = ""
     """The embedding model that it was made with."""
-    size: int = 0
-    """Bytes."""
+    size: int | None = 0
+    """Bytes on this machine; None where it lies elsewhere."""
     error: str | None = None
     """Why it can't be read, if so."""
 
 
-def index_names(folder: Path | None = None) -> list[str]:
-    """Return the names of the indexes in a folder, by default that of the home folder."""
-    files = (folder or indexes_folder()).glob(f"*/{DATABASE_NAME}")
-    return sorted(file.parent.name for file in files if not file.parent.name.startswith("."))
+def index_names() -> list[str]:
+    """Return the names of the indexes in the home folder."""
+    return IndexStore(indexes_folder() / "any").names()
 
 
-def index_content(name: str) -> IndexContent:
-    """Return what an index holds, or why it can't be read."""
-    folder = indexes_folder() / name
-    with closing(IndexStore(folder)) as store:
-        try:
-            with store.read() as snapshot:
-                return IndexContent(
-                    name=name,
-                    documents=snapshot.count_documents(),
-                    passages=snapshot.count_chunks(),
-                    embedding=snapshot.meta().embedding,
-                    size=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
-                )
-        except IndexStoreError as error:
-            return IndexContent(name, error=str(error))
+def index_content(name: str, store: DocumentStore) -> IndexContent:
+    """Return what the index of that name holds, or why it can't be read."""
+    size = None
+    if isinstance(store, IndexStore):  # with what was uploaded into it
+        size = sum(file.stat().st_size for file in store.folder.rglob("*") if file.is_file())
+    try:
+        with store.read() as snapshot:
+            return IndexContent(
+                name=name,
+                documents=snapshot.count_documents(),
+                passages=snapshot.count_chunks(),
+                embedding=snapshot.meta().embedding,
+                size=size,
+            )
+    except IndexStoreError as error:
+        return IndexContent(name, error=str(error))
+    finally:
+        store.close()
 
 
-def delete_index(store: IndexStore) -> None:
-    """Delete the folder of an index, and what models kept of its passages.
+def delete_index(store: DocumentStore) -> None:
+    """Delete an index with its folder, and what models kept of its passages.
+
+    The folder goes first: of an interrupted deletion no uploads are left that the next index of
+    the name would take for its own. One that holds an index of this machine too stays.
 
     Raises:
         IndexStoreError: there is none, or it is being written.
@@ -64,7 +70,9 @@ def delete_index(store: IndexStore) -> None:
         with store.locked():
             with suppress(IndexStoreError), store.read() as snapshot:  # damaged ones go as well
                 forget(chunk.text for chunk in snapshot.all_chunks())
-            store.folder.replace(trash)
+            if isinstance(store, IndexStore) or not IndexStore(store.folder).exists():
+                store.folder.replace(trash)
+            store.drop()
     except OSError as error:
         raise unwritable(store.folder, error) from error
     finally:

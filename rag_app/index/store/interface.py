@@ -86,6 +86,9 @@ class DocumentStore(Protocol):
     def size(self) -> int | None:
         """Return its bytes on this machine; None where it lies elsewhere."""
 
+    def names(self) -> list[str]:
+        """Return the names of all indexes that lie where this one does, or would."""
+
     def exists(self) -> bool:
         """Return whether there is such an index."""
 
@@ -103,6 +106,9 @@ class DocumentStore(Protocol):
 
     def write(self) -> AbstractContextManager[DocumentTransaction]:
         """Give a transaction; it is committed at the end of the block, or undone by any error."""
+
+    def drop(self) -> None:
+        """Delete what of the index does not lie in its folder, with the writer's lock held."""
 
     def check_embedding(
         self, embedding: "DocumentEmbeddings", snapshot: DocumentSnapshot | None = None

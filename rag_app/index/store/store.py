@@ -67,6 +67,11 @@ class IndexStore:
         """Return the bytes of its files."""
         return sum(file.stat().st_size for file in self.folder.iterdir())
 
+    def names(self) -> list[str]:
+        """Return the names of the indexes in the folder above, those of hidden ones left out."""
+        folders = (file.parent.name for file in self.folder.parent.glob(f"*/{DATABASE_NAME}"))
+        return sorted(name for name in folders if not name.startswith("."))
+
     def exists(self) -> bool:
         """Return whether there is an index in the folder, readable or not."""
         return self.path.exists()
@@ -132,6 +137,9 @@ class IndexStore:
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
                 raise
+
+    def drop(self) -> None:
+        """Do nothing: all of the index lies in its folder."""
 
     def check_embedding(
         self, embedding: "DocumentEmbeddings", snapshot: "DocumentSnapshot | None" = None

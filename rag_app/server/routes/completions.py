@@ -75,7 +75,7 @@ class Answering:
         self._log_prompt(request)
         index = self.index_of(request) if isinstance(request, ChatRequest) else None
         if index is None or isinstance(request, CompletionRequest):
-            model = self._llm_id(request)
+            model = await asyncio.to_thread(self._llm_id, request)
             return LlmGeneration(request, model, self.llm, self._registry.settings)
         engine = await asyncio.to_thread(self._registry.engine, index)
         address = index_address(str(self._raw_request.base_url), index)
@@ -95,7 +95,7 @@ class Answering:
             ApiError: as `generation`.
         """
         self._log_prompt(request)
-        self._llm_id(request)
+        await asyncio.to_thread(self._llm_id, request)
         settings = self._registry.settings
         options_of(request, settings, llm)  # refuses what is beyond the limits
         body: dict[str, Any] = await self._raw_request.json()

@@ -182,7 +182,7 @@ async def suggest(
 
 @router.get("/jobs")
 async def list_jobs(registry: Registry, jobs: Jobs) -> JobList:
-    """List the indexing jobs of this server's run, oldest first; old ones are forgotten."""
+    """List the indexing jobs, of all servers on one home, oldest first; old ones are forgotten."""
     return JobList(data=[job for job in jobs if registry.shows(job.index)])
 
 
@@ -198,9 +198,8 @@ async def cancel_job(job: JobId, registry: Registry, jobs: Jobs) -> Job:
 
     One that runs ends after the passages that are being embedded, or the file that is being read.
     """
-    found = _job(job, registry, jobs)
-    await jobs.cancel([found])
-    return found
+    await jobs.cancel([_job(job, registry, jobs)])
+    return _job(job, registry, jobs)
 
 
 @router.get(

@@ -1,5 +1,6 @@
 """Ollama's API, for clients that speak no other."""
 
+import asyncio
 import hashlib
 import time
 from datetime import UTC, datetime
@@ -124,7 +125,7 @@ async def embed(
     """Return the vectors of texts by the embedding model, L2-normalized."""
     begun = time.perf_counter_ns()
     asked = EmbeddingsRequest(
-        model=_embedding(request.model, registry),
+        model=await asyncio.to_thread(_embedding, request.model, registry),
         input=request.input,
         dimensions=request.dimensions,
         truncate=request.truncate is not False,
@@ -147,7 +148,7 @@ async def embedding(
     metrics: ServerMetrics,
 ) -> Vector:
     """Return the vector of one text, as clients asked before there was `/api/embed`."""
-    name = _embedding(request.model, registry)
+    name = await asyncio.to_thread(_embedding, request.model, registry)
     asked = EmbeddingsRequest(model=name, input=request.prompt, truncate=True)
     found, _ = await vectors_of(asked, raw_request, registry, queues, metrics)
     return Vector(embedding=found[0].tolist())
@@ -161,7 +162,7 @@ async def _answer(
     *,
     empty: bool,
 ) -> Any:
-    model = _named(request.model, registry, registry.llm_id)
+    model = await asyncio.to_thread(_named, request.model, registry, registry.llm_id)
     shown = request.model or model
     if empty:
         return loaded(shown, form).model_dump(exclude_unset=True)

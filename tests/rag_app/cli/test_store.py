@@ -117,8 +117,8 @@ def test_another_process_has_the_file_of_milvus_lite(
 
 def test_what_milvus_does_not_do_is_said(rag_app: Program, home: Path) -> None:
     store = f"milvus:{home}/x.db"
-    said = rag_app.fails("index", "--reembed", "--store", store)
-    assert "can't be embedded again" in said
+    for command in (("index", "--reembed"), ("reembed",)):
+        assert "can't be embedded again" in rag_app.fails(*command, "--store", store)
 
 
 def test_without_the_extra_it_is_named(rag_app: Program, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,10 +168,27 @@ def test_a_server_of_milvus_is_used_in_the_same_way(
     assert "no Milvus answers" in rag_app.fails("docs", "--store", store)
 
 
-def test_the_server_keeps_to_folders(
-    rag_app: Program, home: Path, monkeypatch: pytest.MonkeyPatch
+def test_indexes_are_listed_and_deleted_where_they_lie(
+    rag_app: Program, corpus: Path, home: Path
 ) -> None:
-    monkeypatch.setenv("RAG_APP_STORE", f"milvus:{home}/x.db")
-    model = ("--llm", rag_app.models["--llm"])
-    for command in (("serve", "--port", "0"), ("mcp",)):
-        assert "indexes lie in folders of this machine" in rag_app.fails(*command, *model)
+    store = f"milvus:{home}/x.db"
+    rag_app.ok("index", str(corpus), "--index", "甲", "--store", store)
+    rag_app.ok("index", str(corpus), "--index", "甲")
+    rag_app.ok("index", str(corpus), "--index", "乙", "--store", store)
+    listed = json.loads(rag_app.ok("indexes", "--store", store, "--json").stdout)
+    assert [(one["name"], one["documents"], one["size"]) for one in listed] == [
+        *(("乙", 2, None), ("甲", 2, None))
+    ]
+    rag_app.ok("indexes", "delete", "甲", "--yes", "--store", store)
+    assert "乙" in rag_app.ok("indexes", "--store", store).stdout
+    assert "no index 甲" in rag_app.fails("docs", "--index", "甲", "--store", store)
+    assert len(json.loads(rag_app.ok("docs", "--index", "甲", "--json").stdout)) == 2
+    assert "no index" in rag_app.fails("indexes", "delete", "甲", "--yes", "--store", store)
+
+
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("mcp",)])
+def test_a_server_says_at_once_that_its_store_does_not_answer(
+    command: tuple[str, ...], rag_app: Program
+) -> None:
+    options = ("--llm", rag_app.models["--llm"], "--store", "milvus:http://127.0.0.1:1")
+    assert "no Milvus answers" in rag_app.fails(*command, *options)

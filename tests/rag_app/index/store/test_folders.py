@@ -35,8 +35,9 @@ def test_what_there_is(store: IndexStore) -> None:
     named_folder("坏").mkdir()
     (named_folder("坏") / "index.sqlite3").write_bytes(b"not a database" * 99)
     assert index_names() == ["坏", "甲"]
-    assert (index_content("甲").documents, index_content("甲").error) == (2, None)
-    assert "damaged" in str(index_content("坏").error)
+    content = index_content("甲", store)
+    assert (content.documents, content.error) == (2, None)
+    assert "damaged" in str(index_content("坏", IndexStore(named_folder("坏"))).error)
 
 
 def test_a_renamed_index_knows_the_files_in_it(store: IndexStore, home: Path) -> None:

@@ -1,0 +1,69 @@
+"""Indexing jobs on disk: every server on a home tells of them all, and can have them cancelled."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from model_prep.errors import CheckpointError
+from model_prep.json_file import read_json, replace_json
+from rag_app.home import home
+from rag_app.server import uploads
+from rag_app.server.schemas.indexes import Job
+
+_SUFFIX = ".json"
+_CANCELLED = ".cancelled"
+
+
+class JobRecords:
+    """A file for each job, written by the server that does it and read by the others.
+
+    They are named ``BEGUN-JOB``, so that the oldest comes first.
+    """
+
+    def __init__(self) -> None:
+        self._folder = home() / "jobs"
+        self._known: dict[str, tuple[int, str, Job]] = {}
+
+    def write(self, name: str, job: Job) -> None:
+        """Write how far a job of this server is."""
+        with suppress(OSError):  # the disk may be full, and indexing goes on
+            content = {"server": uploads.own_name(), **job.model_dump()}
+            replace_json(self._folder / f"{name}{_SUFFIX}", content, durable=False)
+
+    def all(self) -> Iterator[tuple[str, str, Job]]:
+        """Yield the name, the server and the job of each record, oldest first."""
+        found = {}
+        for file in sorted(self._folder.glob(f"*{_SUFFIX}")):
+            with suppress(OSError, CheckpointError, KeyError, ValueError):  # it went meanwhile
+                found[file.stem] = self._read(file)
+        self._known = found
+        for name, (_, server, job) in found.items():
+            yield name, server, job
+
+    def forget(self, kept: int) -> None:
+        """Delete the oldest records of jobs that ended, but for some."""
+        records = [(name, job) for name, _, job in self.all()]
+        for name, job in records[: max(len(records) - kept, 0)]:
+            if job.ended:
+                self.delete(name)
+
+    def delete(self, name: str) -> None:
+        """Delete the record of a job."""
+        for suffix in (_SUFFIX, _CANCELLED):
+            (self._folder / f"{name}{suffix}").unlink(missing_ok=True)
+
+    def cancel(self, name: str) -> None:
+        """Ask the server that does a job to end it."""
+        (self._folder / f"{name}{_CANCELLED}").touch()
+
+    def cancelled(self) -> set[str]:
+        """Return the names of the jobs that are to be ended."""
+        return {file.stem for file in self._folder.glob(f"*{_CANCELLED}")}
+
+    def _read(self, file: Path) -> tuple[int, str, Job]:
+        changed = file.stat().st_mtime_ns
+        known = self._known.get(file.stem)
+        if known and known[0] == changed:
+            return known
+        content = read_json(file)
+        return changed, content.pop("server"), Job(**content)
