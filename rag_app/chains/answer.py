@@ -21,6 +21,7 @@ from rag_app.chains.facts import unmatched
 from rag_app.chains.judgement import asked_to_judge, can_judge, judge_chain
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Prompts, Task
 from rag_app.chains.results import Answer
+from rag_app.chains.romanization import absent_names
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps
 from rag_app.documents.text import Language, language_of
 from rag_app.index.store.terms import query_terms
@@ -194,12 +195,14 @@ class _Reading:
             judge = self.reader.prompts.text("judge_answer", self.language)
             prompt = self.prompt("answer", context=context, question=asked, style="")
             judgement = yield Invoke(judge_chain(self.llm), asked_to_judge(prompt, judge))
-        lacking = sorted(unmatched(bare_question(asked), context, self._documents(citations)))
+        lacking = unmatched(bare_question(asked), context, self._documents(citations))
+        if self.question.translated:
+            lacking |= absent_names(asked, self.question.text, self._documents(self.citations))
         relevance = _relevance(citations)
         if self.question.translated and relevance and relevance < self.reader.threshold:
             relevance = None  # of words in another language it tells nothing
         translated = self.question.translated
-        return Signals(relevance, judgement, tuple(lacking), translated=translated)
+        return Signals(relevance, judgement, tuple(sorted(lacking)), translated=translated)
 
     def _documents(self, citations: Sequence[Citation]) -> str:
         """Return all passages that are of the documents of some."""

@@ -1,6 +1,7 @@
 """Where an answer comes from, and which of its sentences the passages really support."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -148,26 +149,20 @@ def lacking(passages: Sequence[Document]) -> list[str]:
     return notes
 
 
-class Marker:
-    """Puts ``[1]`` marks into an answer as it streams, each checked against the passages.
+class SentenceMarks(ABC):
+    """Puts a mark behind each sentence of a text as it streams, before what ends the sentence.
 
-    A sentence is marked with the passage that holds most of its terms, if that is at least
-    `SUPPORT` of them and every number and name in it, as they are written. What no passage
-    supports stays unmarked; so do code and the rows of tables, which marks would break.
-
-    Example:
-        >>> marker = Marker([Citation(1, "tea.txt", "Green tea is steamed.")])
-        >>> marker.feed("Green tea is steamed. ") + marker.feed("It is blue.") + marker.close()
-        'Green tea is steamed.[1] It is blue.'
+    Code and the rows of tables stay as they are: marks would break them.
     """
 
-    def __init__(self, citations: Sequence[Citation]) -> None:
-        self._passages = [_Passage(citation) for citation in citations]
+    def __init__(self) -> None:
         self._sentence = ""
         self._line = ""
         self._fenced = False
-        self.supported = False
-        """Whether a passage supports one of the sentences so far, marked or not."""
+
+    @abstractmethod
+    def mark_of(self, sentence: str) -> str:
+        """Return the mark of a sentence, which comes without marks of Markdown; it may be empty."""
 
     def feed(self, text: str) -> str:
         """Return ``text`` with marks before the end of each sentence that it completes."""
@@ -187,10 +182,9 @@ class Marker:
         if _FENCE.match(self._line):
             self._fenced = not self._fenced
             return ""
-        marker = self._support(_FURNITURE.sub(" ", sentence))
-        self.supported = self.supported or marker is not None
+        mark = self.mark_of(_FURNITURE.sub(" ", sentence))
         hidden = self._fenced or _UNMARKED.match(self._line) or self._line.count("`") % 2
-        return f"[{marker}]" if marker and not hidden else ""
+        return "" if hidden else mark
 
     def _ends(self, char: str) -> bool:
         """Return whether a sentence ends before a character; none does within inline code."""
@@ -202,6 +196,32 @@ class Marker:
             return self._sentence.endswith(".") and not _ITEM.fullmatch(self._line)
         return char in _ENDS
 
+
+class Marker(SentenceMarks):
+    """Puts ``[1]`` marks into an answer as it streams, each checked against the passages.
+
+    A sentence is marked with the passage that holds most of its terms, if that is at least
+    `SUPPORT` of them and every number and name in it, as they are written. What no passage
+    supports stays unmarked.
+
+    Example:
+        >>> marker = Marker([Citation(1, "tea.txt", "Green tea is steamed.")])
+        >>> marker.feed("Green tea is steamed. ") + marker.feed("It is blue.") + marker.close()
+        'Green tea is steamed.[1] It is blue.'
+    """
+
+    def __init__(self, citations: Sequence[Citation]) -> None:
+        super().__init__()
+        self._passages = [PassageText(citation) for citation in citations]
+        self.supported = False
+        """Whether a passage supports one of the sentences so far, marked or not."""
+
+    def mark_of(self, sentence: str) -> str:
+        """Return the number of the passage that supports a sentence, in brackets."""
+        marker = self._support(sentence)
+        self.supported = self.supported or marker is not None
+        return f"[{marker}]" if marker else ""
+
     def _support(self, sentence: str) -> int | None:
         sentence = plain_numbers(sentence)
         wanted = set(query_terms(sentence))
@@ -210,29 +230,30 @@ class Marker:
         facts = Facts.of(sentence)
         best, found = SUPPORT, None
         for passage in self._passages:
-            share = passage.share(sentence, wanted)
+            share = len(passage.held(sentence, wanted)) / len(wanted)
             better = share > best or (share == best and found is None)
             if better and facts.are_in(passage.facts):
                 best, found = share, passage.marker
         return found
 
 
-class _Passage:
+class PassageText:
     """A cited passage as sentences are checked against it, with what it stands under."""
 
     def __init__(self, citation: Citation) -> None:
         self.marker = citation.marker
         headings = citation.headings or filter(None, [citation.heading])
         above = breadcrumb(document_name(citation.source), [*headings], citation.table_head or "")
-        self._text = f"{above}\n{citation.text}"
-        self._terms = set(document_terms(plain_numbers(self._text)).split())
+        self.text = f"{above}\n{citation.text}"
+        self._terms = set(document_terms(plain_numbers(self.text)).split())
 
     @cached_property
     def facts(self) -> Facts:
-        return Facts.of(self._text)
+        """Its numbers and names."""
+        return Facts.of(self.text)
 
-    def share(self, sentence: str, wanted: set[str]) -> float:
-        """Return which share of a sentence's terms stands in the passage.
+    def held(self, sentence: str, wanted: set[str]) -> set[str]:
+        """Return which of a sentence's terms stand in the passage.
 
         A unit of one character is no term where another follows it, as in 32亩稻田.
         """
@@ -241,7 +262,7 @@ class _Passage:
             for number, unit in _COUNTED.findall(fold(sentence))
             if number + unit in self.facts.letters
         }
-        return len(wanted & (self._terms | units)) / len(wanted)
+        return wanted & (self._terms | units)
 
 
 def marked(text: str, citations: Sequence[Citation]) -> str:

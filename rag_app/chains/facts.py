@@ -84,15 +84,18 @@ class Facts:
 
     def are_in(self, other: "Facts") -> bool:
         """Return whether all numbers and names stand in another text, as they are written."""
-        return (
-            self.words <= other.all_words
-            and self.numerals <= other.numerals
-            and all(phrase in other.letters for phrase in self.phrases)
-            and all(
-                number in other.numbers and _agree(units, other.numbers[number])
-                for number, units in self.numbers.items()
-            )
+        return not self.lacking_in(other)
+
+    def lacking_in(self, other: "Facts") -> frozenset[str]:
+        """Return the numbers and names that another text lacks, or has with other units."""
+        numbers = (
+            number
+            for number, units in self.numbers.items()
+            if number not in other.numbers or not _agree(units, other.numbers[number])
         )
+        phrases = (phrase for phrase in self.phrases if phrase not in other.letters)
+        words, numerals = self.words - other.all_words, self.numerals - other.numerals
+        return words.union(numerals, numbers, phrases)
 
 
 def unmatched(question: str, text: str, document: str = "") -> frozenset[str]:

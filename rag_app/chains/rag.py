@@ -23,8 +23,8 @@ from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, made
 from rag_app.chains.translation import (
     in_language_of,
-    merged,
     other_language,
+    searched_in_translation,
     translate_question_chain,
 )
 from rag_app.documents.text import language_of
@@ -173,9 +173,8 @@ def rag_chain(
         if language := other_language(question, found, passages):
             model = yield from made(model, "load_llm")
             translate = translate_question_chain(model, language, templates)
-            if translated := (yield Invoke(translate, question)):
-                read_as = translated
-                passages = merged(passages, (yield Invoke(searching, bare_question(translated))))
+            searched = searched_in_translation(translate, searching, question, passages)
+            read_as, passages = yield from searched
         likely = above_threshold(passages, WORTH_READING * threshold)
         if not likely and read_as != question:
             # A poor translation finds nothing; by its meaning the question itself may have.

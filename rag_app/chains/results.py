@@ -5,10 +5,12 @@ Nothing here asks a model, and nothing heavy is imported: what only shows a stre
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Generic, Protocol, Self, TypeVar
 
 from rag_app.chains.citations import Citation, Evidence, Marker, evidence, marked, supported
 from rag_app.chains.confidence import Confidence
+from rag_app.chains.summary_marks import CheckedSentence, SummaryMarker
 
 
 class Revisable(Protocol):
@@ -124,6 +126,8 @@ class Summary:
     """How many steps there are."""
     notes: tuple[str, ...] = ()
     """What the reader should know, such as text that did not fit."""
+    citations: tuple[Citation, ...] = ()
+    """The passages of the whole text, against which the sentences are checked."""
 
     def __add__(self, other: "Summary") -> "Summary":
         revised = replaces(self, other)
@@ -133,7 +137,54 @@ class Summary:
             step=other.step if revised else self.step,
             steps=other.steps or self.steps,
             notes=self.notes + other.notes,
+            citations=self.citations + other.citations,
         )
+
+    def marker(self) -> SummaryMarker:
+        """Return what marks the text of this summary as it streams."""
+        return SummaryMarker(self.citations)
+
+    @property
+    def marked_text(self) -> str:
+        """The text with the passages behind each sentence, as ``[2][5]``, or the flag ``[?]``."""
+        return self._marked[0]
+
+    @property
+    def sentences(self) -> tuple[CheckedSentence, ...]:
+        """The sentences, each with the passages that support it, or flagged."""
+        return self._marked[1]
+
+    @property
+    def cited(self) -> tuple[Citation, ...]:
+        """The passages that support a sentence."""
+        markers = {marker for sentence in self.sentences for marker in sentence.markers}
+        return tuple(one for one in self.citations if one.marker in markers)
+
+    @property
+    def coverage(self) -> float | None:
+        """Which share of the text's passages support a sentence; None where they aren't known."""
+        return len(self.cited) / len(self.citations) if self.citations else None
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What is to be said of its sentences and of the numbers and names in them."""
+        flagged = sum(not sentence.markers for sentence in self.sentences)
+        lacking = dict.fromkeys(fact for one in self.sentences for fact in one.lacking)
+        doubts = []
+        if flagged:
+            doubts.append(
+                f"no passages hold what {flagged} of {len(self.sentences)} sentences say; "
+                "check those marked [?]"
+            )
+        if lacking:
+            doubts.append(f"the text lacks these numbers and names: {', '.join(lacking)}")
+        return tuple(doubts)
+
+    @cached_property
+    def _marked(self) -> tuple[str, tuple[CheckedSentence, ...]]:
+        marker = self.marker()
+        text = marker.feed(self.text) + marker.close()
+        return text, tuple(marker.sentences)
 
 
 class Marks(Protocol):

@@ -1,8 +1,9 @@
 """Summarizing a document: ``refine``, ``stuff`` and ``map_reduce``."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
@@ -10,16 +11,21 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.budget import Budget, segments
+from rag_app.chains.citations import Citation, cite
 from rag_app.chains.orders import without_orders
 from rag_app.chains.prompts import Prompts, Task
 from rag_app.chains.results import Summary
 from rag_app.chains.streaming import Batch, Call, StepChain, Steps, made
+from rag_app.documents.splitters import ChineseTextSplitter
 from rag_app.documents.text import Language, language_of
 from rag_app.errors import DocumentError
 from rag_app.settings import DEFAULTS, SummaryChain
 
 ORDERS_LEFT_OUT = "the text tells its reader what to answer; those sentences were left out"
 """The note of a summary of a text that gives orders."""
+
+PASSAGE_SIZE = 300
+"""Most characters of the passages that tell where a sentence stands."""
 
 BATCH = 8
 """Independent calls handed to the model at once; bounds what an interruption loses."""
@@ -37,7 +43,8 @@ def summarize_chain(
     """Return a Runnable from a text to its `Summary`; its stream is pieces of the summary.
 
     A text that its summary would not shorten is returned as it is. Sentences that tell their reader
-    what to answer are not read, and that is noted.
+    what to answer are not read, and that is noted. Each sentence of the summary is checked against
+    the passages of the text: see `Summary.sentences`.
 
     Args:
         llm: Any LangChain chat model, or what returns one when it is first needed.
@@ -56,7 +63,8 @@ def summarize_chain(
     templates = Prompts.of(prompts)
 
     def steps(given: str | Document) -> Steps[Summary]:
-        whole = given.page_content if isinstance(given, Document) else given
+        document = given if isinstance(given, Document) else Document(given)
+        whole = document.page_content
         if not whole.strip():
             raise DocumentError("there is no text to summarize")
         text = without_orders(whole)
@@ -69,12 +77,36 @@ def summarize_chain(
         model = yield from made(llm, "load_llm")
         budget = Budget.of(model, max_new_tokens)
         reading = _Reading(text, language_of(text), model, templates, budget, length, step_tokens)
-        if reading.size(text) <= length and budget.count(text) < step_tokens:
-            yield from _short(reading)
-            return
-        yield from {"stuff": _stuff, "refine": _refine, "map_reduce": _map_reduce}[kind](reading)
+        short = reading.size(text) <= length and budget.count(text) < step_tokens
+        chains = {"stuff": _stuff, "refine": _refine, "map_reduce": _map_reduce}
+        read = _short if short else chains[kind]
+        yield from _checked(read(reading), _passages(document))
 
     return StepChain(steps, f"summarize_{kind}")
+
+
+def _passages(document: Document) -> tuple[Citation, ...]:
+    """Return the passages of a document, without sentences that give orders."""
+    chunks = ChineseTextSplitter(PASSAGE_SIZE, 0).split_documents([document])
+    return tuple(replace(one, text=without_orders(one.text)) for one in cite(chunks))
+
+
+def _checked(steps: Steps[Summary], passages: tuple[Citation, ...]) -> Generator[Any, Any, None]:
+    """Yield the steps of a summary, the passages it is checked against, and then what is amiss."""
+    whole, reply = Summary(citations=passages), None
+    yield whole
+    while True:
+        try:
+            step = steps.send(reply)
+        except StopIteration:
+            break
+        reply = yield step
+        if isinstance(step, Summary):
+            whole += step
+        elif isinstance(step, Call) and step.piece and reply:
+            whole += step.piece(reply)
+    if whole.doubts:
+        yield Summary(notes=whole.doubts)
 
 
 @dataclass(frozen=True)

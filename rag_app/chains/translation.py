@@ -12,10 +12,18 @@ from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import Runnable
 
+from rag_app.chains.bare_question import bare_question
+from rag_app.chains.english_amounts import amount_in_english
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Prompts
 from rag_app.chains.results import Answer
-from rag_app.chains.streaming import Call, StepChain, Steps
+from rag_app.chains.romanization import (
+    person_in_english,
+    with_han_names,
+    with_names_as_asked,
+)
+from rag_app.chains.streaming import Call, Invoke, StepChain, Steps
 from rag_app.documents.text import HAN_CHARACTER, Language, language_of
 from rag_app.index.search.relevance import relevance_of
 
@@ -24,9 +32,12 @@ _LONGEST = 300
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _FEWEST_WORDS = 5
 """Latin words of a passage in English; product names in a table are fewer."""
+_SEARCHES = 2
+"""Translations of one question that are searched for, at most."""
 _LETTER = re.compile(r"[^\W\d_]")
+_ASKS_WHO = re.compile(r"\b(?:who|whom)\b", re.IGNORECASE)
 _LABEL = re.compile(
-    r"^(?:问题|译文|翻译|答案|question|translation|answer)\s*[:：]\s*", re.IGNORECASE
+    r"^(?:问题|译文|中文|翻译|答案|question|translation|answer)\s*[:：]\s*", re.IGNORECASE
 )
 
 
@@ -80,6 +91,29 @@ def translate_question_chain(
     return StepChain(steps, "translate_question")
 
 
+def searched_in_translation(
+    translate: Runnable[str, str],
+    searching: Runnable[str, list[Document]],
+    question: str,
+    passages: Sequence[Document],
+) -> Generator[Any, Any, tuple[str, Sequence[Document]]]:
+    """Search for the translation of a question; return that, and the passages of all searches.
+
+    Names that are Chinese ones in pinyin are written as the passages found so far write them, and
+    where the search brings more of them, the question is translated again. What the model has no
+    translation for stays as it is.
+    """
+    found, read_as, named = passages, question, ""
+    for _ in range(_SEARCHES):
+        before = named
+        named = with_han_names(question, [passage.page_content for passage in found])
+        if named == before or not (translated := (yield Invoke(translate, named))):
+            break
+        read_as = translated
+        found = merged(found, (yield Invoke(searching, bare_question(translated))))
+    return read_as, found
+
+
 def merged(passages: Sequence[Document], more: Sequence[Document]) -> list[Document]:
     """Return the passages of two searches, each once and as the search that rates it higher does.
 
@@ -122,13 +156,24 @@ def in_language_of(
         yield Answer(text=said, step=whole.step + 1, confidence=whole.confidence)
         return
     text = whole.text
-    if language_of(text) != language and _LETTER.search(text):
-        values = {"question": question, "answer": text}
+    if language_of(text) == language or not _LETTER.search(text):
+        pass
+    elif language == "en" and (short := _short_in_english(text, question)):
+        text = short
+    else:
+        values = {"question": question, "answer": with_names_as_asked(text, question)}
         translation = yield Call(llm, prompts.messages("translate_answer", language, **values))
         text = _usable(translation, text, language) or text
     note = (f"in the documents' words: {whole.text}",) if text != whole.text else ()
     last = Answer(text=text, original=whole.text, step=whole.step + 1, notes=note)
     yield replace(last, confidence=whole.confidence)
+
+
+def _short_in_english(answer: str, question: str) -> str | None:
+    """Return an amount, a date or the name of a person in English, None for any other answer."""
+    if _ASKS_WHO.search(question) and (person := person_in_english(answer.strip("。 "))):
+        return person
+    return amount_in_english(answer, question)
 
 
 def _said(text: str, language: Language) -> str:

@@ -142,7 +142,11 @@ def answer_json(answer: "Answer", timings: Mapping[str, float]) -> dict[str, Any
 
 
 def summary(pieces: "Iterator[Summary]", *, stream: bool) -> "tuple[Summary, bool]":
-    """Show a summary as its last step comes; return it, and whether Ctrl-C cut it short."""
+    """Show a summary as its last step comes; return it, and whether Ctrl-C cut it short.
+
+    On a terminal each sentence has the marks of the passages that support it, or the flag; what is
+    written to a file or a pipe has none.
+    """
     from rag_app.chains.results import Summary, deltas
 
     whole, cut, shown = Summary(), False, False
@@ -150,7 +154,7 @@ def summary(pieces: "Iterator[Summary]", *, stream: bool) -> "tuple[Summary, boo
     status = messages.status("Reading…")
     status.start()
     try:
-        for delta in deltas(pieces):
+        for delta in deltas(pieces, marks=Summary.marker if stream else None):
             whole = delta.whole
             if whole.steps > 1:
                 step = max(delta.piece.step if delta.piece else 0, whole.step)
@@ -163,13 +167,26 @@ def summary(pieces: "Iterator[Summary]", *, stream: bool) -> "tuple[Summary, boo
     except KeyboardInterrupt:
         cut = True
     status.stop()
-    to_stdout("" if shown else whole.text)
+    text = whole.marked_text if sys.stdout.isatty() else whole.text
+    to_stdout("" if shown else text)
     for note in whole.notes:
         messages.print(f"[yellow]note:[/yellow] {escape(note)}")
+    _where(whole)
     if cut:
         done = f" after step {whole.step} of {whole.steps}" if whole.steps > 1 else ""
         messages.print(f"[yellow]interrupted{done}; this is what there is[/yellow]")
     return whole, cut
+
+
+def _where(summary: "Summary") -> None:
+    """Show the passages that a summary's sentences stand in, and how many of all those are."""
+    cited = summary.cited
+    if not cited:
+        return
+    total = len(summary.citations)
+    messages.print(f"[bold]Where it stands[/bold] {len(cited)} of {total} passages")
+    for citation in cited:
+        messages.print(_source_line(citation))
 
 
 class _Estimate:
@@ -199,8 +216,18 @@ class _Estimate:
 def summary_json(
     source: object, summary: "Summary", timings: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Return a summary as JSON values, with its source and the seconds each part took."""
-    return {"source": str(source), **asdict(summary), "timings": dict(timings)}
+    """Return a summary as JSON values, with its source and the seconds each part took.
+
+    Its citations are those that support a sentence; coverage is their share of all passages.
+    """
+    checked = {
+        "citations": [asdict(citation) for citation in summary.cited],
+        "marked_text": summary.marked_text,
+        "sentences": [asdict(sentence) for sentence in summary.sentences],
+        "coverage": summary.coverage,
+    }
+    own = {name: getattr(summary, name) for name in ("text", "step", "steps", "notes")}
+    return {"source": str(source), **own, **checked, "timings": dict(timings)}
 
 
 def index_report(report: "IndexReport") -> None:

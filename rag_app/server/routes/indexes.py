@@ -124,8 +124,16 @@ def document_text(index: IndexName, document: DocumentId, registry: Registry) ->
     responses={
         **errors(400, 404, 413, 503, 504),
         **events(
-            "Pieces of the summary; one with `replace` takes the place of all before it",
-            {"delta": "李白是", "replace": False, "step": 1, "steps": 1, "notes": []},
+            "Pieces of the summary; one with `replace` takes the place of all before it. `marked` "
+            "has marks behind the sentences too, and the last event tells where they stand",
+            {
+                "delta": "李白是",
+                "marked": "李白是",
+                "replace": False,
+                "step": 1,
+                "steps": 1,
+                "notes": [],
+            },
             SummaryText,
         ),
     },
@@ -140,9 +148,10 @@ async def summarize(
 ) -> EventStream | SummaryText:
     """Summarize a document; streamed, each event says whether it replaces the text before."""
     registry.llm()
-    _, text = await asyncio.to_thread(_text, registry, index, document)
+    record = await asyncio.to_thread(registry.document, index, document)
     engine = await asyncio.to_thread(registry.engine, index)
-    summary = DocumentSummary(engine, text, request)
+    text = await asyncio.to_thread(engine.text_of, record.source)
+    summary = DocumentSummary(engine, record.source, text, request)
     response: EventStream | SummaryText = await queues.answer(
         raw_request, summary, stream=request.stream
     )

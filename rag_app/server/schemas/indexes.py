@@ -193,14 +193,60 @@ class DocumentText(BaseModel):
     text: str
 
 
-class SummaryText(BaseModel):
-    """A summary."""
+class SummarySentence(BaseModel):
+    """A sentence of a summary, checked against the document."""
 
-    model_config = example(text="李白是唐代诗人，宝应元年在当涂病逝。", steps=1, notes=[])
+    text: str
+    markers: list[int] = Field(
+        description="Of the passages that support it together; none where it is to be checked."
+    )
+    lacking: list[str] = Field(description="Numbers and names in it that the document lacks.")
+
+
+class SummaryPassage(BaseModel):
+    """A passage of the document that supports a sentence of its summary."""
+
+    marker: int
+    document: str = Field(description="Id of the document.")
+    name: str
+    text: str
+    start: int = Field(description="Offset in the document's text, in characters.")
+    end: int
+    heading: str | None = Field(default=None, description="The last of `headings`.")
+    headings: list[str] = Field(default=[], description="Those it stands under, highest first.")
+
+
+SUMMARY_CHECKS: dict[str, Any] = {
+    "marked_text": "李白是唐代诗人，宝应元年在当涂病逝[1]。",
+    "sentences": [
+        {"text": "李白是唐代诗人，宝应元年在当涂病逝", "markers": [1], "lacking": []}
+    ],
+    "citations": [
+        {
+            "marker": 1, "document": "9f86d081884c7d65", "name": "李白.txt", "start": 0, "end": 18,
+            "text": "唐代诗人李白，宝应元年在当涂病逝。",
+        }
+    ],
+    "coverage": 0.5,
+}  # fmt: skip
+
+
+class SummaryText(BaseModel):
+    """A summary, each of its sentences checked."""
+
+    model_config = example(
+        text="李白是唐代诗人，宝应元年在当涂病逝。", steps=1, notes=[], **SUMMARY_CHECKS
+    )
 
     text: str
     steps: int = Field(description="How many times the model was asked for it.")
     notes: list[str] = Field(description="What the reader should know, as text left out.")
+    marked_text: str = Field(description="With `[1]` behind sentences that stand in the document.")
+    sentences: list[SummarySentence]
+    citations: list[SummaryPassage]
+    coverage: float | None = Field(
+        description="Share of the document's passages that a sentence stands in, 0 to 1."
+    )
 
 
 class PassageList(BaseModel):

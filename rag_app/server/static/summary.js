@@ -5,7 +5,8 @@ import { $, copy, el, line, save } from "/static/dom.js";
 import { number, t, translateNote } from "/static/i18n.js";
 import { openPanel } from "/static/panels.js";
 import { on, settings, state, summaries } from "/static/store.js";
-import { markdown, renderText } from "/static/text.js";
+import { markdown, placeOf, renderText } from "/static/text.js";
+import { showCitation } from "/static/viewer.js";
 
 let shown = null;
 let running = null;
@@ -40,7 +41,7 @@ const asMarkdown = () =>
 export function openSummary(one, opener) {
   running?.abort();
   const kept = summaries.get(state.index, one.id);
-  shown = { index: state.index, document: one, text: "", notes: [], ...kept };
+  shown = { index: state.index, document: one, text: "", notes: [], sentences: [], citations: [], ...kept };
   const { summaryChain, length } = settings.all();
   for (const radio of $("summary-form").elements.chain) {
     radio.checked = radio.value === (kept?.chain ?? summaryChain);
@@ -60,7 +61,8 @@ async function start() {
   const target = shown;
   const { length, temperature } = settings.given();
   const chain = chosenChain();
-  Object.assign(target, { text: "", notes: [], chain, step: 0, steps: 0 });
+  const none = { text: "", notes: [], sentences: [], citations: [] };
+  Object.assign(target, { ...none, chain, step: 0, steps: 0 });
   line($("summary-error"), null);
   showRunning(true);
   showText();
@@ -88,11 +90,13 @@ function take(target, piece) {
   target.step = piece.step ?? target.step;
   target.steps = piece.steps || target.steps;
   if (piece.notes?.length) target.notes.push(...piece.notes);
+  if (piece.sentences) Object.assign(target, { sentences: piece.sentences, citations: piece.citations });
 }
 
 function end(mine, target, error) {
-  const { text, notes, chain } = target;
-  if (text) summaries.set(target.index, target.document.id, { text, notes, chain });
+  const { text, notes, sentences, citations, chain } = target;
+  const kept = { text, notes, sentences, citations, chain };
+  if (text) summaries.set(target.index, target.document.id, kept);
   if (running === mine) running = null;
   if (target !== shown || running) return;
   const focused = document.activeElement === $("summary-stop");
@@ -111,8 +115,35 @@ function showText() {
   $("summary-text").classList.toggle("empty", empty);
   renderText($("summary-text"), empty ? t("summaryEmpty") : text);
   $("summary-notes").replaceChildren(...notes.map((note) => el("li", {}, translateNote(note))));
+  $("summary-where").replaceChildren(...places());
   $("summary-actions").hidden = !text || Boolean(running);
   if (running) showProgress();
+}
+
+/** Each sentence with the passages that it stands in, once the summary is whole. */
+function places() {
+  const { sentences, citations } = shown;
+  if (!sentences.length) return [];
+  const rows = sentences.map(({ text, markers, lacking }) => {
+    const found = citations.filter((one) => markers.includes(one.marker));
+    const flag = lacking.length
+      ? t("sentenceLacking", { facts: lacking.join(t("comma")) })
+      : t("sentenceFlagged");
+    const behind = found.length ? found.map(placeButton) : [el("small", { class: "flag" }, flag)];
+    return el("li", { "data-testid": "summary-sentence" }, text, " ", ...behind);
+  });
+  return [el("h3", {}, t("whereItStands")), el("ol", { class: "notes" }, ...rows)];
+}
+
+function placeButton(citation) {
+  const label = t("citation", { n: citation.marker, place: placeOf(citation) });
+  const button = el(
+    "button",
+    { type: "button", class: "citation", "aria-label": label, title: placeOf(citation) },
+    String(citation.marker),
+  );
+  button.addEventListener("click", () => showCitation(citation, button));
+  return button;
 }
 
 function showRunning(busy) {

@@ -40,6 +40,55 @@ def test_the_question_is_translated_and_the_answer_translated_back() -> None:
     assert any("当涂" in note for note in answer.notes)
 
 
+def test_names_are_translated_as_the_documents_write_them() -> None:
+    llm = ScriptedChatModel(replies=["李白在哪里去世？", "当涂", "Dangtu"])
+    rag_chain(TranslatingRetriever(documents=[], asked=[]), llm).invoke(QUESTION)
+    assert "Where did 李白 die?" in llm.prompts[0]
+
+
+def test_a_name_that_the_search_brings_is_translated_again() -> None:
+    class LateRetriever(ListRetriever):
+        """Finds the passage with the name by a word of the first translation alone."""
+
+        def _get_relevant_documents(self, query: str, **_: object) -> list[Document]:
+            self.asked.append(query)
+            other = Document("杜甫生于巩县。", metadata={**PLACE, "relevance": 0.02})
+            return [DEATH if "去世" in query else other]
+
+    retriever = LateRetriever(documents=[], asked=[])
+    _, llm = ask(retriever, "黎柏在哪里去世？", "李白在哪里去世？", "当涂", "Dangtu")
+    assert retriever.asked == [QUESTION, "黎柏在哪里去世？", "李白在哪里去世？"]
+    assert "Where did 李白 die?" in llm.prompts[1]
+    assert "李白在哪里去世？" in llm.prompts[2]
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "english"),
+    [
+        (QUESTION, "12个月", "12 months"),
+        ("Who praised Li Bai?", "贺知章", "He Zhizhang"),
+        ("When did Li Bai die?", "762年", "762"),
+    ],
+)
+def test_amounts_years_and_persons_are_not_left_to_the_model(
+    question: str, said: str, english: str
+) -> None:
+    retriever = TranslatingRetriever(documents=[], asked=[])
+    llm = ScriptedChatModel(replies=["李白的问题？", said, "wrong"])
+    answer = rag_chain(retriever, llm).invoke(question)
+    assert (answer.text, answer.original) == (english, said)
+
+
+def test_a_name_that_the_passages_lack_speaks_against_an_answer() -> None:
+    llm = JudgingChatModel(replies=["王维在李白的哪里去世？", "当涂", "Dangtu"], judgements=[3.0])
+    answer = rag_chain(TranslatingRetriever(documents=[], asked=[]), llm).invoke(
+        "Where did Wang Wei die?"
+    )
+    assert answer.confidence
+    assert answer.confidence.signals.unmatched == ("Wang Wei",)
+    assert not answer.answered
+
+
 def test_what_is_shown_as_it_comes_is_in_the_questions_language() -> None:
     llm = ScriptedChatModel(replies=["李白在哪里去世？", "当涂", "Dangtu"])
     chain = rag_chain(TranslatingRetriever(documents=[], asked=[]), llm)

@@ -7,7 +7,7 @@ import pytest
 
 from rag_app.chains.citations import Citation, Evidence
 from rag_app.chains.confidence import Confidence, Signals
-from rag_app.chains.results import Answer
+from rag_app.chains.results import Answer, Summary
 from rag_app.cli import show
 
 PASSAGE = Citation(
@@ -69,3 +69,20 @@ def test_while_a_terminal_waits_it_shows_what_may_carry_the_answer(
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     assert show.answer(pieces(), stream=True)[0].text == "病逝于当涂"
     assert "likely" not in show.answer_json(opening, {})
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_on_a_terminal_a_summary_has_marks_and_flags(
+    stream: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    pieces = [
+        Summary(citations=(PASSAGE,)),
+        Summary("李白病逝于", 1, 1),
+        Summary("当涂。他爱酒。", 1),
+    ]
+    show.summary(iter(pieces), stream=stream)
+    shown = capsys.readouterr()
+    assert shown.out.strip() == "李白病逝于当涂[1]。他爱酒[?]。"
+    assert "1 of 1 passages" in shown.err
+    assert "characters 10-24" in shown.err

@@ -45,6 +45,20 @@ def test_a_long_summary_says_how_long_it_will_take(
     assert "min to go" not in rag_app.ok("summarize", "short.txt").stderr
 
 
+def test_what_stands_nowhere_is_told_and_json_says_where_the_rest_stands(
+    rag_app: Program, home: Path
+) -> None:
+    (home / "long.txt").write_text(LONG, encoding="utf-8")
+    shown = rag_app.ok("summarize", "long.txt")
+    assert shown.stdout.strip() == "李白是诗人。"  # no marks where it is not a terminal
+    values = json.loads(rag_app.ok("summarize", "long.txt", "--json").stdout)
+    (sentence,) = values["sentences"]
+    assert values["marked_text"] == f"李白是诗人[{sentence['markers'][0]}]。"
+    assert [one["marker"] for one in values["citations"]] == sentence["markers"]
+    assert 0 < values["coverage"] < 1
+    assert "Where it stands" in shown.stderr
+
+
 def test_several_urls(tiny_llm: Path, tiny_embeddings: Path, home: Path) -> None:
     program = Program(tiny_llm, tiny_embeddings)
     (home / "short.txt").write_text("李白是唐代诗人。", encoding="utf-8")

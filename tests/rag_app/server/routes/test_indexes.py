@@ -405,6 +405,12 @@ def test_a_summary_is_streamed_and_whole(served: Served, client: httpx.Client) -
     told = events(client.post(path, json={"chain": "refine", "stream": True}))
     assert told[-1] == "[DONE]"
     assert "".join(event["delta"] for event in told[:-1]) == "李白是唐代诗人。"
+    served.replies = ["李白是唐代诗人。"]
+    marked = "".join(event.get("marked", "") for event in told[:-1])
+    last = told[-2]
+    assert marked == last["marked_text"]
+    assert len(last["sentences"]) == 1
+    assert client.post(path, json={"chain": "refine"}).json()["sentences"] == last["sentences"]
     wrong = client.post(path, json={"chain": "magic"})
     assert wrong.status_code == 400
     assert wrong.json()["error"]["param"] == "chain"

@@ -251,6 +251,20 @@ def test_summarizing_with_a_chain(
     assert page.shown("#summary-text").text == "李白在当涂病逝。"
 
 
+def test_a_summary_tells_where_its_sentences_stand(
+    served: Any, page: Browser, index: str, document: str
+) -> None:
+    served.replies = ["李白在当涂病逝。他活了99岁。"]
+    page.click("#documents .summarize")
+    page.click("#summary-start")
+    page.shown("#summary-where li")
+    first, second = page.all("#summary-where li")
+    assert "文中没有：99" in second.text
+    first.find_element("css selector", "button").click()
+    page.shown("#viewer mark")
+    page.screenshot("zh-7-summary-where")
+
+
 def test_a_summary_can_be_stopped(served: Any, page: Browser, document: str) -> None:
     served.replies = ["李白在当涂病逝。" * 300]
     page.click("#documents .summarize")
