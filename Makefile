@@ -5,6 +5,9 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 PROJECT := pyproject.toml constraints.txt
 
+# Each process that a test starts would compile both packages again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: install ask test test-quick check bench docs models clean
 
 $(VENV)/.made:

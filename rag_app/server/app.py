@@ -5,12 +5,14 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
 
 import rag_app
 from rag_app.engine import RagApp, telemetry
@@ -90,21 +92,28 @@ def create_app(
         redoc_url=None,
         middleware=_middleware(access, engine.settings, metrics),
         openapi_tags=openapi.TAGS,
-        generate_unique_id_function=lambda route: route.name,
     )
     app.state.registry, app.state.jobs, app.state.queues = registry, jobs, queues
     app.state.metrics, app.state.page_images = metrics, PageImages()
     app.state.closing = asyncio.Event()  # set when the server is asked to end
     errors.install(app)
+    app.router.routes.extend(_routes())
+    page.mount(app)
+    return app
+
+
+@cache
+def _routes() -> list[BaseRoute]:
+    """Every route; FastAPI works out what each takes and returns once for all applications."""
+    every = APIRouter(generate_unique_id_function=lambda route: route.name)
     refusals = openapi.errors(401, 403, 429)
     documented = (indexes.router, pages.router)
     for router in (models.router, completions.router, responses.router, *documented, page.api):
-        app.include_router(router, dependencies=[openapi.KEY], responses=refusals)
+        every.include_router(router, dependencies=[openapi.KEY], responses=refusals)
     refusals = openapi.ollama_errors(401, 403, 429)
-    app.include_router(ollama.router, dependencies=[openapi.KEY], responses=refusals)
-    app.include_router(page.router)
-    page.mount(app)
-    return app
+    every.include_router(ollama.router, dependencies=[openapi.KEY], responses=refusals)
+    every.include_router(page.router)
+    return every.routes
 
 
 def _middleware(access: Access, settings: Settings, metrics: Metrics) -> list[Middleware]:

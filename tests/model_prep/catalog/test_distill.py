@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sentence_transformers import SentenceTransformer
 from typer.testing import CliRunner
 
 import model_prep.catalog.distill as distill_module
@@ -29,6 +28,7 @@ def table(folder: Path) -> np.ndarray:
     return np.asarray(tensors["embeddings"], np.float32)
 
 
+@pytest.mark.slow
 def test_the_folder_is_whole_and_of_safe_files(folder: Path) -> None:
     names = {path.name for path in folder.rglob("*")}
     assert names == {
@@ -42,9 +42,12 @@ def test_the_folder_is_whole_and_of_safe_files(folder: Path) -> None:
     assert "Licence: that of the encoder" in (folder / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_components_have_one_variance_and_frequent_pieces_weigh_less(
     folder: Path, tiny_embeddings: Path
 ) -> None:
+    from sentence_transformers import SentenceTransformer
+
     ranks = 1 / np.arange(2, len(table(folder)) + 2)
     whitened = table(folder) * (1e-4 + ranks / ranks.sum())[:, None] / 1e-4
     covariance = np.cov(whitened.T, bias=True)
@@ -69,6 +72,7 @@ def test_components_have_one_variance_and_frequent_pieces_weigh_less(
         assert found == pytest.approx(expected, abs=0.05)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(
     folder: Path, tiny_embeddings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

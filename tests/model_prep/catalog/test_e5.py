@@ -110,6 +110,7 @@ def test_a_truncated_file_is_one_clear_error(
         convert(content[:length], tmp_path_factory)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_a_changed_byte_never_ends_in_another_error(

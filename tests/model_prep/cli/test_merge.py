@@ -31,6 +31,7 @@ def test_an_old_command_line(family: Family, tmp_path: Path) -> None:
     assert "merging of" in done.stderr
 
 
+@pytest.mark.slow
 def test_json_is_all_of_stdout(family: Family, tmp_path: Path) -> None:
     out = tmp_path / "模型"
     size = ["--max-shard-size", "20KB", "--dtype", "float16"]

@@ -107,6 +107,7 @@ def test_similarity_is_rouge_l_f1_of_characters() -> None:
     assert is_similar("abc", ["abc"], 1.0)
 
 
+@pytest.mark.slow
 def test_more_than_wanted_is_not_written(crawls: Crawls, chat: Chat, out: Path) -> None:
     chat.acts = [say(json.dumps([item(number) for number in range(9)]))]
     assert crawls(4).rejected == {"more than wanted": 5}

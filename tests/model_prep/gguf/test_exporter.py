@@ -119,6 +119,7 @@ def test_special_tokens_and_template_are_carried(exported: Path, trained: Tokeni
     assert types.count(6) == 256
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantize", ["f16", "q8_0", "q4_0"])
 def test_weights_are_those_of_the_folder(quantize: str, model: Path, tmp_path: Path) -> None:
     """Against the whole tensor, permuted as Meta has it and quantized in one go."""
@@ -145,6 +146,7 @@ def test_weights_are_those_of_the_folder(quantize: str, model: Path, tmp_path: P
     assert LlamaServer(done.path).complete("你好", 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("quantize", "bulk", "rounding"),
     [("q4_k_m", "Q4_K", 0.09), ("q5_k_m", "Q5_K", 0.045), ("q6_k", "Q6_K", 0.025)],

@@ -104,6 +104,7 @@ def test_llama_cpp_says_what_transformers_says(
     assert server.complete(TEXT, 8) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "context"),
     [

@@ -58,6 +58,7 @@ def test_llama_cpp_splits_text_as_the_tokenizer_does(
     assert wrong == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt", ["今天天气怎么样？", "Hello world, 你好", " \n"])
 def test_llama_cpp_says_what_transformers_says(prompt: str, model: Path, exported: Path) -> None:
     import torch
@@ -70,6 +71,7 @@ def test_llama_cpp_says_what_transformers_says(prompt: str, model: Path, exporte
     assert LlamaServer(exported).complete(prompt, 16) == tokenizer.decode(said[0, len(ids) :])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", [False, True])
 def test_there_and_back_nothing_changes(tied: bool, lines: list[str], tmp_path: Path) -> None:
     folder = make_qwen2(tmp_path / "model", lines, tie_word_embeddings=tied)

@@ -70,6 +70,7 @@ def test_less_than_the_configuration_names(
     refused(family.base, [lora], tmp_path, said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -140,6 +141,7 @@ def test_a_tensor_of_no_lora(lora: Path) -> None:
         open_adapter(lora)
 
 
+@pytest.mark.slow
 def test_names_with_the_adapter_in_them(family: Family, lora: Path, tmp_path: Path) -> None:
     """As in checkpoints that trainers wrote before PEFT left the name out."""
     weights = {

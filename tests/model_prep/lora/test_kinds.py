@@ -90,6 +90,7 @@ def require_equal(base: Path, adapter: Path, merged: Path) -> None:
     assert [name for name in found if not torch.equal(found[name], expected[name])] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ARCHITECTURES, ids=lambda kind: kind[1])
 def test_architectures(kind: Kind, qwen: Path, tmp_path: Path) -> None:
     base = make_base(kind, tmp_path / "base", qwen)

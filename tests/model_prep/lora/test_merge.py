@@ -69,6 +69,7 @@ def assert_equal(merged: dict[str, torch.Tensor], expected: dict[str, torch.Tens
     assert [name for name in merged if not torch.equal(merged[name], expected[name])] == []
 
 
+@pytest.mark.slow
 def test_alpaca_plus(family: Family, tmp_path: Path) -> None:
     report = merge(family.base, [family.chinese, family.alpaca], output_dir=tmp_path / "合并")
     merged = state_of(tmp_path / "合并")
@@ -86,6 +87,7 @@ def test_one_lora(family: Family, tmp_path: Path) -> None:
     assert not report.alpaca
 
 
+@pytest.mark.slow
 def test_three_loras_the_last_without_embeddings(family: Family, tmp_path: Path) -> None:
     adapters = [family.chinese, family.alpaca, family.sft]
     report = merge(family.base, adapters, output_dir=tmp_path / "out")
@@ -93,6 +95,7 @@ def test_three_loras_the_last_without_embeddings(family: Family, tmp_path: Path)
     assert report.vocabulary == ALPACA
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -159,6 +162,7 @@ def test_adapters_and_bases_in_every_container(family: Family, tmp_path: Path) -
     assert_equal(state_of(tmp_path / "out"), by_formula(family.base, family.chinese))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 2])
 def test_pth_out_and_in(
     family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: int
@@ -186,6 +190,7 @@ def test_pth_out_and_in(
     assert_equal(state_of(tmp_path / "again"), by_formula(family.base, *adapters, family.sft))
 
 
+@pytest.mark.slow
 def test_each_tensor_of_metas_files_is_looked_up_once(
     family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +225,7 @@ def test_other_types(family: Family, tmp_path: Path, dtype: Any) -> None:
         torch.testing.assert_close(one.float(), expected[name].float(), rtol=2**-7, atol=2**-9)
 
 
+@pytest.mark.slow
 def test_the_folder_is_complete(family: Family, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -243,6 +249,7 @@ def test_the_folder_is_complete(family: Family, tmp_path: Path) -> None:
     assert prompt.endswith("\n\n### Instruction:\n李白是谁？\n\n### Response: ")
 
 
+@pytest.mark.slow
 def test_the_manifest(family: Family, tmp_path: Path) -> None:
     report = merge(family.base, [family.chinese, family.alpaca], output_dir=tmp_path / "out")
     noted = json.loads((tmp_path / "out" / "merge.json").read_text(encoding="utf-8"))
@@ -259,6 +266,7 @@ def test_the_manifest(family: Family, tmp_path: Path) -> None:
     assert again.content_sha256 == report.content_sha256
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output_type", ["huggingface", "pth"])
 def test_what_is_merged_is_found_consistent(
     family: Family, tmp_path: Path, output_type: Any
@@ -287,6 +295,7 @@ def test_a_full_folder_is_refused(family: Family, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output_type", ["huggingface", "pth"])
 @pytest.mark.parametrize("at", [0, 5, 20])
 def test_an_interruption_leaves_nothing(

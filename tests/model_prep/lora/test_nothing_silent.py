@@ -94,6 +94,7 @@ def test_what_is_no_number_is_refused(
         merge(base, [family.sft], output_dir=tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_the_same_adapter_twice(family: Family, lora: Path, tmp_path: Path) -> None:
     with pytest.raises(MergeOrderError, match=rf"{lora} is the same LoRA as {family.sft}; leave"):
         merge(family.base, [family.sft, lora], output_dir=tmp_path / "out")

@@ -107,6 +107,7 @@ def test_the_tokenizer_of_another_model(family: Family, tmp_path: Path) -> None:
         merge(family.base, [lora], output_dir=tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_base_that_is_already_merged(family: Family, tmp_path: Path) -> None:
     merge(family.base, [family.chinese], output_dir=tmp_path / "merged")
     said = f"is already merged with {family.chinese}; leave that LoRA out"
@@ -119,6 +120,7 @@ def test_a_base_that_is_already_merged(family: Family, tmp_path: Path) -> None:
     refused(tmp_path / "whole", [family.chinese], tmp_path, said)
 
 
+@pytest.mark.slow
 def test_merging_on_is_merging_at_once(family: Family, tmp_path: Path) -> None:
     merge(family.base, [family.chinese], output_dir=tmp_path / "first")
     on = merge(tmp_path / "first", [family.alpaca], output_dir=tmp_path / "second")
@@ -126,6 +128,7 @@ def test_merging_on_is_merging_at_once(family: Family, tmp_path: Path) -> None:
     assert on.content_sha256 == once.content_sha256
 
 
+@pytest.mark.slow
 def test_embeddings_trained_further_are_no_merge(family: Family, tmp_path: Path) -> None:
     """One's own LoRA over a merged model may bring embeddings of the same size."""
     merge(family.base, [family.chinese], output_dir=tmp_path / "merged")

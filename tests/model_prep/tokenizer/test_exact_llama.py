@@ -87,6 +87,7 @@ def test_no_line_differs_from_sentencepiece(tokenizer: Any, model: Any) -> None:
     assert decoded == [lines[number] for number in whole]
 
 
+@pytest.mark.slow
 def test_llamas_own_tokenizer_is_exact_too(tokenizers: Tokenizers) -> None:
     tokenizer, model = load_tokenizer(tokenizers.llama), processor(tokenizers.llama)
     lines = [*real_lines(), *awkward_lines(500)]
@@ -95,6 +96,7 @@ def test_llamas_own_tokenizer_is_exact_too(tokenizers: Tokenizers) -> None:
     assert len(tokenizer) == len(model) == (32000 if tokenizers.is_published else 1000)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=500)
 @given(text=TEXTS)
 def test_any_text_is_encoded_and_decoded_as_sentencepiece_does(
@@ -106,6 +108,7 @@ def test_any_text_is_encoded_and_decoded_as_sentencepiece_does(
     assert tokenizer.decode(ids) == "<s>" + text.replace("▁", " ")
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(data=st.data())
 def test_any_ids_are_decoded_as_sentencepiece_does(
@@ -115,6 +118,7 @@ def test_any_ids_are_decoded_as_sentencepiece_does(
     assert tokenizer.decode(ids) == model.decode(ids)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(text=TEXTS)
 def test_offsets_say_where_each_piece_is(tokenizer: Any, text: str) -> None:

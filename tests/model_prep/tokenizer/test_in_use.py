@@ -88,6 +88,7 @@ def test_characters_are_shown_as_soon_as_they_are_whole(tokenizer: Any) -> None:
     assert [part for part in parts if part] == parts or parts[-1] == ""
 
 
+@pytest.mark.slow
 def test_pipelines_generate_after_the_prompt(tokenizer: Any, model: Any) -> None:
     from transformers import pipeline
 

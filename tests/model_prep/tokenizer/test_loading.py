@@ -142,6 +142,7 @@ def test_a_name_in_the_hub_cache_is_exact_too(plain: Path, tmp_path: Path) -> No
     assert done.stdout.strip() == "ExactLlamaTokenizer"
 
 
+@pytest.mark.slow
 def test_other_families_are_left_alone(tiny_llm: Path, trained: Tokenizers, tmp_path: Path) -> None:
     assert type(load_tokenizer(tiny_llm)).__name__ != "ExactLlamaTokenizer"
     with pytest.raises(TokenizerError, match="no tokenizer of the LLaMA family"):

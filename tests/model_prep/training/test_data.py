@@ -70,6 +70,7 @@ def test_the_known_formats_and_encodings(tmp_path: Path, encoding: str, named: s
     assert [one["role"] for one in found[3].messages] == ["system", "user", "assistant"]
 
 
+@pytest.mark.slow
 def test_what_is_broken_is_told_by_file_and_line(tmp_path: Path) -> None:
     lines = [json.dumps(GOOD[0])] * 70_000
     lines[69_999] = '{"instruction": "x", "output'
@@ -170,6 +171,7 @@ def test_packing_loses_nothing_and_keeps_the_length(lengths: list[int]) -> None:
     assert len(rows) <= 2 * -(-sum(lengths) // 64)
 
 
+@pytest.mark.slow
 def test_samples_in_a_sequence_do_not_see_each_other(family: Family, tmp_path: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM

@@ -288,6 +288,7 @@ def run(family: Family, data: Path, *more: str, **changes: Any) -> Any:
     return CliRunner().invoke(app, ["prefer", *line, *more])
 
 
+@pytest.mark.slow
 def test_dry_run_shows_both_answers(family: Family, data: Path) -> None:
     done = run(family, data, "--dry-run")
     assert done.exit_code == 0, done.output

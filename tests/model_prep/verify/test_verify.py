@@ -60,6 +60,7 @@ def failure(found: Verification) -> Check:
     return failed
 
 
+@pytest.mark.slow
 def test_containers_of_the_same_tensors_have_the_same_content(models: Path, tmp_path: Path) -> None:
     import torch
 
@@ -128,6 +129,7 @@ def test_a_hash_that_is_expected(models: Path) -> None:
         verify(models / "hf", expect="LLaMA-8B")
 
 
+@pytest.mark.slow
 def test_real_tokenizers(published: Tokenizers) -> None:
     found = verify(published.llama)
     assert (found.verdict, found.reason.split()[-1]) == ("right", "LLaMA-tokenizer")

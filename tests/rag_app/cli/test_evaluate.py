@@ -182,6 +182,7 @@ class KnowingModel(JudgingChatModel):
 URL = "http://127.0.0.1:9/v1"
 
 
+@pytest.mark.slow
 def test_calibration(
     model: ScriptedChatModel, stores: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +207,7 @@ def test_calibration(
     assert other["figures"]["refusal"] == before
 
 
+@pytest.mark.slow
 def test_calibration_without_log_probabilities(
     model: ScriptedChatModel, stores: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

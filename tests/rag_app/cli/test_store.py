@@ -95,6 +95,7 @@ def test_a_store_that_is_none_is_one_line(rag_app: Program, store: str, message:
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_another_process_has_the_file_of_milvus_lite(
     rag_app: Program, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +130,7 @@ def test_without_the_extra_it_is_named(rag_app: Program, monkeypatch: pytest.Mon
     assert "pip install 'rag-app[milvus]'" in rag_app.fails("docs", "--store", "milvus:x.db")
 
 
+@pytest.mark.slow
 def test_an_index_is_copied_there_and_back_without_embedding(
     rag_app: Program, corpus: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -183,6 +183,7 @@ def _scan(*arguments: object) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_pages_of_a_scan_that_were_read_before_a_kill_are_read_no_more(tmp_path: Path):
     widths = range(101, 107)
     first, *others = [Image.new("RGB", (width, 90), "white") for width in widths]

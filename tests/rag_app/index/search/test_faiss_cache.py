@@ -166,6 +166,7 @@ def _put_random(store: IndexStore, source: str, count: int, seed: int) -> None:
         transaction.replace_document(record, chunks, vectors.astype(np.float32))
 
 
+@pytest.mark.slow
 def test_above_the_limit_search_is_approximate_and_says_how_good(empty: IndexStore, built):
     _put_random(empty, "a", 2000, 0)
     approximate, exact = FaissCache(empty, exact_limit=1000), FaissCache(empty)
@@ -184,6 +185,7 @@ def test_above_the_limit_search_is_approximate_and_says_how_good(empty: IndexSto
     assert hits / 1000 >= 0.95
 
 
+@pytest.mark.slow
 def test_an_approximate_index_follows_its_store_until_it_is_outgrown(empty: IndexStore, built):
     _put_random(empty, "a", 1500, 0)
     FaissCache(empty, exact_limit=1000).refresh()

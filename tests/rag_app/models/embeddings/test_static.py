@@ -70,6 +70,7 @@ def test_a_text_without_known_pieces_is_finite(folder: Path) -> None:
     assert not vectors.any()
 
 
+@pytest.mark.slow
 def test_it_needs_neither_torch_nor_model2vec(folder: Path) -> None:
     code = (
         "import sys; from rag_app.models.embeddings.registry import load_embeddings\n"

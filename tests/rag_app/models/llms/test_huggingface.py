@@ -26,6 +26,7 @@ def llm(tiny_llm: Path) -> HuggingFaceChat:
     return model
 
 
+@pytest.mark.slow
 def test_an_answer_holds_no_prompt_and_stops(llm: HuggingFaceChat) -> None:
     reply = llm.invoke(ASKED)
     assert reply.text == ANSWER
@@ -66,6 +67,7 @@ def test_closing_a_stream_ends_the_generation(llm: HuggingFaceChat) -> None:
     assert llm.invoke(ASKED).text == ANSWER
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_answer_again_and_changes_nothing_else(llm: HuggingFaceChat) -> None:
     import torch
 

@@ -39,6 +39,7 @@ def test_where_a_passage_stands(client: httpx.Client, path: str) -> None:
     assert Image.open(BytesIO(picture.content)).size == (page["width"], page["height"])
 
 
+@pytest.mark.slow
 def test_a_passage_on_two_pages(client: httpx.Client, path: str) -> None:
     text = client.get(f"{path}/text").json()["text"]
     found = client.get(f"{path}/pages", params={"start": 0, "end": len(text)}).json()
@@ -57,6 +58,7 @@ def test_pages_that_there_are_not(client: httpx.Client, path: str) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_pages")
 
 
+@pytest.mark.slow
 def test_a_file_that_was_changed_or_is_gone(client: httpx.Client, path: str, home: Path) -> None:
     (file,) = (home / "indexes/诗/files").iterdir()
     assert client.get(f"{path}/pages/1.png").status_code == 200

@@ -161,6 +161,7 @@ def test_the_form_of_an_answer(schemed: Served) -> None:
     assert answer.text.format.name == "place"
 
 
+@pytest.mark.slow
 def test_an_upstream_is_asked_as_a_chat(schemed: Served) -> None:
     schemed.replies = [call("北京"), "晴。"]
     llm = load_llm(load_settings(llm=f"{schemed.url}/v1", llm_name="default"))
