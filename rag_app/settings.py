@@ -147,6 +147,9 @@ class Settings(BaseModel):
     """Time after which a request is given up, waiting included."""
     read_seconds: float = Field(default=30.0, gt=0)
     """Longest wait for the next part of a request that a client is sending."""
+    idle_seconds: float = Field(default=60.0, ge=0)
+    """Without a request, after which a server makes summaries of documents that are missing, with
+    a model of this machine; 0 is never."""
     reply_limit: int = Field(default=4096, ge=1)
     """Most tokens a request may ask for."""
     requests_per_minute: int = Field(default=0, ge=0)

@@ -20,7 +20,7 @@ SUPPORT = 0.6
 """Share of a sentence's terms that a passage must hold to be cited for the sentence."""
 
 _ENDS = "。！？；!?"
-_SENTENCE = re.compile(rf"[^\s{_ENDS}](?:[^\n{_ENDS}.]|\.(?!\s))*[{_ENDS}.]?")
+SENTENCE = re.compile(rf"[^\s{_ENDS}](?:[^\n{_ENDS}.]|\.(?!\s))*[{_ENDS}.]?")
 _FENCE = re.compile(r" {0,3}(?:```|~~~)")
 _UNMARKED = re.compile(r"\s*\|")
 """Lines of tables."""
@@ -202,7 +202,7 @@ class Marker(SentenceMarks):
 
     A sentence is marked with the passage that holds most of its terms, if that is at least
     `SUPPORT` of them and every number and name in it, as they are written. What no passage
-    supports stays unmarked.
+    supports stays unmarked. What is the name of a document is marked with its passage.
 
     Example:
         >>> marker = Marker([Citation(1, "tea.txt", "Green tea is steamed.")])
@@ -213,6 +213,9 @@ class Marker(SentenceMarks):
     def __init__(self, citations: Sequence[Citation]) -> None:
         super().__init__()
         self._passages = [PassageText(citation) for citation in citations]
+        self._names: dict[str, list[int]] = {}
+        for citation in citations:
+            self._names.setdefault(citation.name, []).append(citation.marker)
         self.supported = False
         """Whether a passage supports one of the sentences so far, marked or not."""
 
@@ -223,6 +226,8 @@ class Marker(SentenceMarks):
         return f"[{marker}]" if marker else ""
 
     def _support(self, sentence: str) -> int | None:
+        if named := self._names.get(sentence.strip()):
+            return named.pop(0) if len(named) > 1 else named[0]
         sentence = plain_numbers(sentence)
         wanted = set(query_terms(sentence))
         if not wanted:
@@ -293,7 +298,7 @@ def evidence(question: str, answer: str, citations: Sequence[Citation]) -> Evide
     asked = set(content_terms(question))
     best, found = (SUPPORT, -1.0), None
     for citation in citations:
-        for match in _SENTENCE.finditer(citation.text):
+        for match in SENTENCE.finditer(citation.text):
             held = set(document_terms(plain_numbers(match.group())).split())
             shares = (_share(wanted, held), _share(asked, held))
             if shares > best:
@@ -314,7 +319,7 @@ def likely_evidence(question: str, citations: Sequence[Citation]) -> Evidence | 
     asked = set(content_terms(question))
     best, found = 0.0, None
     for citation in citations[:1]:
-        for match in _SENTENCE.finditer("" if citation.suspect else citation.text):
+        for match in SENTENCE.finditer("" if citation.suspect else citation.text):
             share = _share(asked, set(document_terms(plain_numbers(match.group())).split()))
             if share > best:
                 best, found = share, _evidence(citation, match)

@@ -27,6 +27,7 @@ from rag_app.chains.translation import (
     searched_in_translation,
     translate_question_chain,
 )
+from rag_app.chains.whole_documents import WholeDocuments
 from rag_app.documents.text import language_of
 from rag_app.errors import QuestionError
 from rag_app.index.search.relevance import above_threshold, most_relevant_first
@@ -123,6 +124,7 @@ def rag_chain(
     max_new_tokens: int = DEFAULTS.max_new_tokens,
     step_tokens: int = DEFAULTS.answer_step_tokens,
     calibration: Calibration = CALIBRATION,
+    whole: WholeDocuments | None = None,
 ) -> Runnable[RagInput, Answer]:
     """Return a Runnable from a question to an `Answer` with the passages that it rests on.
 
@@ -142,6 +144,8 @@ def rag_chain(
         max_new_tokens: Kept free for the answer.
         step_tokens: Tokens of context in one step of ``refine``.
         calibration: Of the model: what makes a probability of all that tells.
+        whole: Answers questions about the documents as a whole; by default they are searched for
+            as any other.
 
     Raises:
         QuestionError: on use, when the question is empty.
@@ -163,9 +167,14 @@ def rag_chain(
     def steps(given: RagInput) -> Steps[Answer]:
         conversation, model = Conversation.of(given), llm
         question = conversation.question
-        if conversation.turns:
+        told = _told_of_all(question, whole)
+        if conversation.turns and not told:
             model = yield from made(model, "load_llm")
             question = yield Invoke(condense_question_chain(model, templates), conversation)
+            told = _told_of_all(question, whole)
+        if told:
+            yield from told
+            return
         searching = yield from made(retriever, "load_retriever")
         passages = yield Invoke(searching, bare_question(question))
         read_as, nearest = question, passages[:1]
@@ -176,9 +185,8 @@ def rag_chain(
             searched = searched_in_translation(translate, searching, question, passages)
             read_as, passages = yield from searched
         likely = above_threshold(passages, WORTH_READING * threshold)
-        if not likely and read_as != question:
-            # A poor translation finds nothing; by its meaning the question itself may have.
-            likely = nearest
+        # A poor translation finds nothing; by its meaning the question itself may have.
+        likely = likely or (nearest if read_as != question else [])
         if not likely:
             yield not_found(question, passages)
             return
@@ -197,6 +205,12 @@ def rag_chain(
         yield from reading
 
     return StepChain(steps, "rag")
+
+
+def _told_of_all(question: str, whole: WholeDocuments | None) -> Steps[Answer] | None:
+    """Return the steps that answer a question about documents as a whole, None for any other."""
+    overview = whole.asked(question) if whole else None
+    return whole.steps(question, overview) if whole and overview else None
 
 
 def condense_question_chain(

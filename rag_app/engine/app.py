@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rag_app.chains.prompts import Prompts
     from rag_app.chains.rag import RagInput, Retriever
     from rag_app.chains.results import Answer, Summary
+    from rag_app.chains.whole_documents import WholeDocuments
     from rag_app.index.indexing.copying import CopyReport
     from rag_app.index.indexing.preview import IndexPreview
     from rag_app.index.indexing.report import IndexOptions, IndexReport, ProgressCallback
@@ -446,6 +447,7 @@ class RagApp:
         """
         if (vector_store := self.resources.given.vector_store) is not None:
             return _remove_from(vector_store, sources)
+        from rag_app.index.store.summaries import KeptSummaries
         from rag_app.models.llms.prompt_cache import forget
 
         chosen: dict[str, None] = {}
@@ -456,6 +458,7 @@ class RagApp:
                     raise _not_indexed(name)
                 chosen.update(dict.fromkeys(found))
             passages = [chunk.text for source in chosen for chunk in snapshot.chunks_of(source)]
+        KeptSummaries(self.store.folder).forget(chosen)
         with self.store.write() as transaction:
             for source in chosen:
                 transaction.delete_document(source)
@@ -527,6 +530,7 @@ class RagApp:
             max_new_tokens=self.settings.max_new_tokens,
             step_tokens=self.settings.answer_step_tokens,
             calibration=self.calibration,
+            whole=self._whole_documents(),
         )
 
     def ask(
@@ -620,6 +624,50 @@ class RagApp:
             limit=limit,
             progress=progress,
             stop=stop,
+        )
+
+    def make_summaries(self, stop: Callable[[], bool] = lambda: False) -> int:
+        """Make the short summaries of documents that are missing, for questions about all of them.
+
+        Args:
+            stop: Returns True when the model is wanted for something else: it ends at once.
+
+        Returns:
+            How many were made.
+
+        Raises:
+            IndexStoreError: there is no index, or it can't be read.
+            ModelError: the language model is missing or fails.
+        """
+        from rag_app.engine.warm import unless_stopped
+
+        whole = self._whole_documents()
+        made = 0
+        for work in whole.missing() if whole else ():
+            if stop() or not unless_stopped(work, stop):
+                break
+            made += 1
+        return made
+
+    def _whole_documents(self) -> "WholeDocuments | None":
+        """Return what answers questions about the documents as a whole, of an index of our own."""
+        given = self.resources.given
+        if given.retriever is not None or given.vector_store is not None:
+            return None
+        from rag_app.chains.prompts import Prompts
+        from rag_app.chains.whole_documents import WholeDocuments
+        from rag_app.engine.identity import summarizer
+        from rag_app.index.store.summaries import KeptSummaries
+
+        prompts, store = Prompts.of(self._prompts), self.store
+        return WholeDocuments(
+            store,
+            KeptSummaries(store.folder, summarizer(self.settings, given.llm, prompts)),
+            lambda: self.llm,
+            prompts,
+            within=self.settings.within,
+            search=self.retrieve,
+            max_new_tokens=self.settings.max_new_tokens,
         )
 
     def _answering_llm(self) -> "BaseChatModel":

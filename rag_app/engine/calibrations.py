@@ -1,6 +1,5 @@
 """Calibrations that ``rag-app eval --calibrate`` fitted, in one JSON file, by language model."""
 
-import hashlib
 import json
 import logging
 from contextlib import suppress
@@ -11,10 +10,9 @@ from typing import Any
 from filelock import FileLock
 
 from rag_app.chains.confidence import Calibration
-from rag_app.engine.identity import files_stamp
+from rag_app.engine.identity import language_model
 from rag_app.errors import ModelError, SettingsError
 from rag_app.home import home
-from rag_app.models.llms.registry import resolve
 from rag_app.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -37,7 +35,7 @@ def kept_calibration(settings: Settings) -> Calibration | None:
     if not path.exists():
         return None
     with suppress(ModelError):  # loading the model will say what is wrong
-        name, stamp = _model(settings)
+        name, stamp = language_model(settings)
         if (row := _read(path).get(name)) is not None:
             files, calibration = _entry(path, row)
             if files == stamp:
@@ -61,7 +59,7 @@ def keep_calibration(
         SettingsError: the file is damaged or can't be written.
     """
     path = calibrations_file(settings)
-    name, stamp = _model(settings)
+    name, stamp = language_model(settings)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f"{path.name}.lock")):
@@ -74,17 +72,6 @@ def keep_calibration(
         msg = f"{path} can't be written ({error.strerror or error}); name another file"
         raise SettingsError(msg) from error
     return path, name
-
-
-def _model(settings: Settings) -> tuple[str, str]:
-    """Return what a language model is called, and what changes when its files do."""
-    backend, target = resolve(settings.llm)
-    options = [settings.llm_name, settings.lora, settings.quantize]
-    local = backend in ("llamacpp", "huggingface")
-    files = [target, *(settings.lora or "").split(",")] if local else []
-    stamps = [files_stamp(Path(file)) for file in files if file]
-    name = " ".join([backend, target, *(option for option in options if option)])
-    return name, hashlib.sha256("\n".join(stamps).encode()).hexdigest()[:16]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,17 +6,24 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
 import model_prep
 import rag_app
 from model_prep.catalog.models import find
 from model_prep.catalog.pull import STATIC, is_pulled, model_path, static_path
+from rag_app.documents.text import Language
 from rag_app.errors import ModelError
 from rag_app.home import home
 from rag_app.models.llms.registry import resolve
 from rag_app.models.providers import split_provider
 from rag_app.models.unix_http import available
 from rag_app.settings import Settings
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from rag_app.chains.prompts import Prompts
 
 REQUEST_OPTIONS = (
     "k", "retriever", "within", "threshold", "max_question_chars", "temperature", "top_p", "top_k",
@@ -29,7 +36,7 @@ _OTHER_OPTIONS = (
     "index", "keep_alive", "chunk_size", "chunk_overlap", "max_passages", "llm_name",
     "llm_api_key", "api_key", "api_key_file", "queue_limit", "request_seconds", "read_seconds",
     "job_seconds", "reply_limit", "requests_per_minute", "log_prompts", "max_body_bytes",
-    "max_upload_bytes", "upload_passages",
+    "max_upload_bytes", "upload_passages", "idle_seconds",
 )  # fmt: skip
 """Settings that mean nothing to an engine, or reach it otherwise."""
 ENGINE_OPTIONS = tuple(
@@ -84,6 +91,43 @@ def files_stamp(path: Path) -> str:
     return "\n".join([str(path.absolute()), *found])
 
 
+def language_model(settings: Settings) -> tuple[str, str]:
+    """Return what a language model is called, and what changes when its files do.
+
+    Raises:
+        ModelError: there is no such model here.
+    """
+    backend, target = resolve(settings.llm)
+    options = [settings.llm_name, settings.lora, settings.quantize]
+    files = [target, *(settings.lora or "").split(",")] if backend in _LOCAL else []
+    stamps = [files_stamp(Path(file)) for file in files if file]
+    name = " ".join([backend, target, *(option for option in options if option)])
+    return name, hashlib.sha256("\n".join(stamps).encode()).hexdigest()[:16]
+
+
+def summarizer(settings: Settings, llm: "BaseChatModel | None", prompts: "Prompts") -> str:
+    """Return what changes when another model, or the same one otherwise asked, would summarize.
+
+    Args:
+        settings: That name the model.
+        llm: The one in its place, if so; it is known by its class and the name that it goes by.
+        prompts: Of summaries.
+    """
+    if llm is not None:
+        names = [str(getattr(llm, name, "")) for name in ("model_name", "model", "model_id")]
+        values = [f"{type(llm).__module__}.{type(llm).__qualname__}", *names]
+    else:
+        values = []
+        with suppress(ModelError):  # loading the model will say what is wrong
+            values = [*language_model(settings)]
+    texts = [
+        prompts.text(task, language)
+        for task in ("system", "summary")
+        for language in get_args(Language)
+    ]
+    return "\n".join([*values, *texts])
+
+
 def embedding_stamp(spec: str) -> str:
     """Return what changes when the embedding model that is named so does."""
     if find(spec):
@@ -98,6 +142,14 @@ def absolute_embedding(spec: str, folder: Path) -> str:
     return str(path) if spec != STATIC and not find(spec) and path.is_dir() else spec
 
 
+def is_local(settings: Settings) -> bool:
+    """Return whether the language model of settings runs on this machine, at nobody's cost."""
+    try:
+        return resolve(settings.llm)[0] in _LOCAL
+    except ModelError:
+        return False
+
+
 def usable(settings: Settings) -> bool:
     """Return whether an engine may work for these settings: it is local, and kept at all."""
     if not settings.keep_alive or not available():
@@ -108,7 +160,4 @@ def usable(settings: Settings) -> bool:
         return False
     if settings.embedding.startswith(("http://", "https://")) or split_provider(settings.embedding):
         return False
-    try:
-        return resolve(settings.llm)[0] in _LOCAL
-    except ModelError:
-        return False
+    return is_local(settings)

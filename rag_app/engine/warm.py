@@ -8,10 +8,11 @@ first passages of the documents and those that questions about their headings fi
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain, islice, zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rag_app.errors import SettingsError
 
@@ -70,7 +71,10 @@ def warm(
         raise SettingsError(msg)
     passages = likely_passages(store, retrieve, limit)
     for done, passage in enumerate(passages):
-        if _is_full(llm) or stop() or not _read(llm, _prompt(passage, prompts), stop):
+        if _is_full(llm) or stop():
+            return done
+        reading = partial(llm.bind(max_tokens=1).ainvoke, _prompt(passage, prompts))
+        if not unless_stopped(reading, stop):
             return done
         if progress:
             progress(done + 1, len(passages))
@@ -147,15 +151,19 @@ def _prompt(passage: "Document", prompts: "Prompts") -> "list[BaseMessage]":
     return prompts.messages("answer", language, context=citation.shown, question="")
 
 
-def _read(llm: "BaseChatModel", messages: "list[BaseMessage]", stop: Callable[[], bool]) -> bool:
-    """Have a model read a prompt; return False where that was stopped.
+def unless_stopped(work: Callable[[], Coroutine[Any, Any, Any]], stop: Callable[[], bool]) -> bool:
+    """Have a model do some work; return False where that was stopped.
 
     In a thread, since a caller may have an event loop of its own.
+
+    Args:
+        work: Returns what is awaited.
+        stop: Returns True when the model is wanted for something else: the work ends at once.
     """
     interrupted = threading.Event()
 
     def run() -> bool:
-        return asyncio.run(_reading(llm, messages, lambda: interrupted.is_set() or stop()))
+        return asyncio.run(_working(work(), lambda: interrupted.is_set() or stop()))
 
     with ThreadPoolExecutor(1) as pool:
         try:
@@ -165,17 +173,15 @@ def _read(llm: "BaseChatModel", messages: "list[BaseMessage]", stop: Callable[[]
             raise
 
 
-async def _reading(
-    llm: "BaseChatModel", messages: "list[BaseMessage]", stop: Callable[[], bool]
-) -> bool:
-    reading = asyncio.ensure_future(llm.bind(max_tokens=1).ainvoke(messages))
-    while not reading.done():
-        await asyncio.wait([reading], timeout=_SECONDS)
-        if not reading.done() and stop():
-            reading.cancel()
-            await asyncio.wait([reading])
+async def _working(work: Coroutine[Any, Any, Any], stop: Callable[[], bool]) -> bool:
+    working = asyncio.ensure_future(work)
+    while not working.done():
+        await asyncio.wait([working], timeout=_SECONDS)
+        if not working.done() and stop():
+            working.cancel()
+            await asyncio.wait([working])
             return False
-    reading.result()
+    working.result()
     return True
 
 

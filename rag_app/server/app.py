@@ -18,6 +18,7 @@ import rag_app
 from rag_app.engine import RagApp, telemetry
 from rag_app.server import errors, uploads
 from rag_app.server.connections import server_config
+from rag_app.server.idle import IdleWork
 from rag_app.server.index_registry import IndexRegistry
 from rag_app.server.indexing_jobs import IndexingJobs
 from rag_app.server.middleware.access import Access, SecurityMiddleware
@@ -62,6 +63,7 @@ def create_app(
     access = access or Access()
     registry, metrics = IndexRegistry(engine, only), Metrics()
     jobs, queues = IndexingJobs(registry), Queues(engine.settings, metrics)
+    idle = IdleWork(registry, jobs, queues, engine.settings.idle_seconds)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -74,7 +76,7 @@ def create_app(
         if resumes:
             await asyncio.to_thread(_sweep, registry)
             await jobs.resume()
-            loops = (jobs.keep_adopting(), jobs.keep_heeding())
+            loops = (jobs.keep_adopting(), jobs.keep_heeding(), idle.run())
             watching = [asyncio.create_task(loop) for loop in loops]
         yield
         for task in watching:

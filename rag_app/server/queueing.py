@@ -244,6 +244,11 @@ class Queues:
 
         return await self._run(request, working, admission.slot())
 
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits for a model or an index."""
+        return any(queue.inside for queue in (self.generating, self.embedding, self.searching))
+
     def close(self) -> None:
         """End what is being embedded and searched."""
         for thread in (self._embedder, self._searcher):

@@ -35,6 +35,7 @@ from rag_app.index.search.faiss_cache import dense_index
 from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.lock import unwritable
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
+from rag_app.index.store.summaries import KeptSummaries
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, adapt
 
 _WINDOW = 256
@@ -276,6 +277,8 @@ class IndexRun:
         chunks: Sequence[ChunkRecord],
         vectors: FloatArray,
     ) -> None:
+        if due.known:
+            KeptSummaries(self.store.folder).forget([document.source])
         with self.store.write() as transaction:
             transaction.replace_document(document, chunks, vectors)
         self._move(due.path)
@@ -285,6 +288,7 @@ class IndexRun:
 
     def remove(self, sources: Sequence[str]) -> None:
         """Drop documents."""
+        KeptSummaries(self.store.folder).forget(sources)
         for source in sources:
             with self.store.write() as transaction:
                 self.report.removed += transaction.delete_document(source)

@@ -6,16 +6,14 @@ finds it here, by content. A file goes when nothing is left in it.
 
 import hashlib
 import logging
-import sqlite3
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
 from rag_app.errors import IndexStoreError
-from rag_app.index.store.connection import translated
+from rag_app.index.store.kept_file import KeptFile
 from rag_app.index.store.lock import unwritable
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, embed_by_length
 
@@ -29,78 +27,7 @@ _LARGE = 2 * _SLICE
 """Passages up to which what an interrupt costs is small."""
 _KEPT_SECONDS = 30 * 24 * 3600
 """After which what no run came back for is dropped."""
-_PARAMETERS = 500
-"""Of one SQL statement."""
 _LOG = logging.getLogger(__name__)
-
-
-class _KeptFile:
-    """Values by their keys, in an SQLite file that is there as long as it holds any."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def values(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return those of the keys that are kept."""
-        if not self.path.exists():
-            return {}
-        kept: dict[bytes, bytes] = {}
-        with self._connected() as connection:
-            for start in range(0, len(keys), _PARAMETERS):
-                some = keys[start : start + _PARAMETERS]
-                marks = ",".join("?" * len(some))
-                query = f"SELECT key, value FROM kept WHERE key IN ({marks})"  # noqa: S608
-                kept.update(connection.execute(query, some))
-        return kept
-
-    def keep(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        now = int(time.time())
-        with self._connected() as connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", [(*row, now) for row in rows]
-            )
-
-    def drop(self, keys: Iterable[bytes]) -> None:
-        """Drop what is done, and what is old."""
-        if not self.path.exists():
-            return
-        with self._connected() as connection:
-            connection.executemany("DELETE FROM kept WHERE key = ?", [(key,) for key in keys])
-            connection.execute("DELETE FROM kept WHERE at < ?", (int(time.time()) - _KEPT_SECONDS,))
-            empty = connection.execute("SELECT 1 FROM kept LIMIT 1").fetchone() is None
-        if empty:
-            self._remove()
-
-    @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        """Give a transaction; a damaged file is made anew, since its loss costs only time."""
-        with translated(self.path):
-            try:
-                connection = self._open()
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    raise
-                self._remove()
-                connection = self._open()
-            with closing(connection), connection:
-                yield connection
-
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path)
-        try:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS kept "
-                "(key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID"
-            )
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _remove(self) -> None:
-        for suffix in ("", "-journal"):
-            with suppress(OSError):
-                self.path.with_name(self.path.name + suffix).unlink()
 
 
 class UnfinishedVectors:
@@ -114,7 +41,7 @@ class UnfinishedVectors:
     """
 
     def __init__(self, folder: Path, embedding: DocumentEmbeddings) -> None:
-        self._file = _KeptFile(folder / UNFINISHED_NAME)
+        self._file = KeptFile(folder / UNFINISHED_NAME, _KEPT_SECONDS)
         self._embedding = embedding
 
     def embed(self, texts: Sequence[str], progress: Callable[[int], None]) -> FloatArray:
@@ -168,7 +95,7 @@ class UnfinishedPictures:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._file = _KeptFile(folder / PICTURES_NAME)
+        self._file = KeptFile(folder / PICTURES_NAME, _KEPT_SECONDS)
         self._used: set[bytes] = set()
         self._made = self._failed = False
 

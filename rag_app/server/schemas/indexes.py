@@ -87,8 +87,12 @@ class Passage(BaseModel):
         default=None, description="Names of the columns of the table that it begins within."
     )
     copies: list[str] = Field(default=[], description="Other sources that say the same.")
-    score: float = Field(description="The retriever's, for comparing passages.")
-    relevance: float = Field(description="Probability that the passage holds an answer.")
+    score: float | None = Field(
+        description="The retriever's, for comparing passages; null where none was searched for."
+    )
+    relevance: float | None = Field(
+        description="Probability that the passage holds an answer; null where `score` is."
+    )
 
 
 PASSAGE = {

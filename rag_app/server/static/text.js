@@ -58,8 +58,8 @@ export function placeOf(citation) {
   return parts.join(" · ");
 }
 
-/** Relevance in percent. */
-export const percent = (citation) => Math.round((citation.relevance ?? 0) * 100);
+/** Relevance in percent; null of a passage that was not searched for. */
+export const percent = ({ relevance }) => relevance == null ? null : Math.round(relevance * 100);
 
 /** An answer and its sources as Markdown. */
 export function markdown(title, text, citations = [], answered = true) {
@@ -67,8 +67,9 @@ export function markdown(title, text, citations = [], answered = true) {
   if (citations.length) parts.push(`## ${t(answered ? "sources" : "nearest")}`);
   for (const one of citations) {
     const quote = one.text.trim().split("\n").map((row) => `> ${row}`).join("\n");
-    const relevance = t("relevance", { n: percent(one) });
-    parts.push(`**[${one.marker}] ${placeOf(one)}** (${relevance})\n\n${quote}`);
+    const share = percent(one);
+    const relevance = share === null ? "" : ` (${t("relevance", { n: share })})`;
+    parts.push(`**[${one.marker}] ${placeOf(one)}**${relevance}\n\n${quote}`);
   }
   return `${parts.join("\n\n")}\n`;
 }

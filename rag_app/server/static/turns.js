@@ -112,7 +112,6 @@ function sources(turn) {
 
 function sourceRow(citation) {
   const share = percent(citation);
-  const meter = el("meter", { min: 0, max: 100, value: share, "aria-hidden": "true" });
   const place = placeOf(citation).slice(citation.name.length + 3);
   const button = el(
     "button",
@@ -125,10 +124,15 @@ function sourceRow(citation) {
         place ? el("span", { class: "muted" }, place) : null),
       el("span", { class: "snippet" }, citation.text.replace(/\s+/g, " ").slice(0, 120)),
     ),
-    el("span", { class: "relevance" }, meter, el("small", {}, t("relevance", { n: share }))),
+    share === null ? null : relevance(share),
   );
   button.addEventListener("click", () => showCitation(citation, button));
   return el("li", {}, button);
+}
+
+function relevance(share) {
+  const meter = el("meter", { min: 0, max: 100, value: share, "aria-hidden": "true" });
+  return el("span", { class: "relevance" }, meter, el("small", {}, t("relevance", { n: share })));
 }
 
 function actions(turn) {

@@ -66,6 +66,7 @@ def serving(
 
     model = llm or ScriptedChatModel(replies=["答案是四十二。"])
     embeddings = embeddings or (HashingEmbeddings() if hashing else None)
+    settings.setdefault("idle_seconds", 0)  # else the model could be asked between two requests
     engine = RagApp(llm=model, embeddings=embeddings, **settings)
     app = create_app(engine, access=access)
     listening = listen("127.0.0.1", 0)

@@ -1,0 +1,395 @@
+"""Answers to questions about documents as a whole: summaries that are kept, lists, quotations."""
+
+import re
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import PurePath
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+
+from rag_app.chains.budget import Budget
+from rag_app.chains.citations import SENTENCE, cite
+from rag_app.chains.orders import without_orders
+from rag_app.chains.overview import Overview, overview_of
+from rag_app.chains.prompts import Prompts
+from rag_app.chains.results import Answer
+from rag_app.chains.streaming import Call, StepChain, Steps, made
+from rag_app.documents.text import Language, language_of
+from rag_app.errors import QuestionError
+from rag_app.index.store.interface import DocumentSnapshot, DocumentStore
+from rag_app.index.store.records import ChunkRecord, DocumentRecord
+from rag_app.index.store.summaries import KeptSummaries
+from rag_app.settings import DEFAULTS
+
+LENGTH = {"zh": 100, "en": 60}
+"""Characters, or words, that the model is asked for."""
+_SHOWN = 10
+"""Documents of which an answer tells more than the name."""
+_NAMED = 50
+"""Documents that an answer names."""
+_MADE = 3
+"""Summaries that are made for one answer; the others are told by their headings until then."""
+_SEARCHED_NAMES = 20_000
+"""Documents up to which a question may name one; looking at more names would take time."""
+_READ = 400
+"""Passages of a document that are looked at."""
+_EXCERPT = {"zh": 1_300, "en": 4_000}
+"""Characters that a summary is made of, besides headings."""
+_HEADINGS = 300
+"""Characters of the headings."""
+_QUOTED = {"dates": 20, "conclusion": 3}
+"""Sentences of one document."""
+_LONGEST = 150
+"""Characters of a sentence that are quoted."""
+_CLOSING_HEADING = re.compile(
+    r"结论|結論|结语|总结|小结|结束语|\b(?:conclusions?|summary)\b", re.IGNORECASE
+)
+_CLOSING = re.compile(
+    r"综上|總之|总之|总而言之|由此可见|(?:研究|结果|分析)表明|得出.{0,6}结论|结论[是为：:]"
+    r"|^(?:in conclusion|we conclude|to sum up|overall,|in summary)",
+    re.IGNORECASE,
+)
+_MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
+    r"|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
+)
+_DATE = re.compile(
+    r"(?<![\d.])\d{3,4}\s*年(?!以|来|内|期)|\d{1,2}\s*月\s*\d{1,2}\s*[日号]"
+    r"|(?<!\d)(?:1\d|20)\d{2}[-/.](?:0?[1-9]|1[0-2])(?:[-/.](?:0?[1-9]|[12]\d|3[01]))?(?![\d.])"
+    r"|[〇零○一二三四五六七八九]{4}年|[一二三四五六七八九十]{1,2}月[一二三四五六七八九十]{1,3}[日号]"
+    rf"|\b{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?\b|\b(?:\d{{1,2}}(?:st|nd|rd|th)?\s+)?{_MONTH},?\s+\d{{4}}\b"
+    r"|\b(?:[Ii]n|[Ss]ince|[Uu]ntil|[Bb]y|[Ff]rom) (?:1\d|20)\d{2}\b"
+)
+
+_WORDS: dict[str, dict[Language, str]] = {
+    "count": {"zh": "共有 {count} 份文档。", "en": "There are {count} documents."},
+    "some": {
+        "zh": "共有 {count} 份文档，下面是其中的 {shown} 份。",
+        "en": "There are {count} documents; these are {shown} of them.",
+    },
+    "others": {"zh": "其余的例如：{names}。", "en": "Others are: {names}."},
+    "headings": {"zh": "标题有：{headings}。", "en": "Its headings: {headings}."},
+    "no dates": {"zh": "文档中没有找到日期。", "en": "No dates were found in the documents."},
+    "none": {"zh": "还没有文档。", "en": "There are no documents yet."},
+    "comma": {"zh": "、", "en": ", "},
+}
+NOT_YET = "{count} of the documents have no summary yet; the next such question makes more"
+"""The note of an answer that tells of documents by their headings."""
+
+
+@dataclass(frozen=True)
+class WholeDocuments:
+    """What answers questions about the documents of an index as a whole.
+
+    Args:
+        store: The index.
+        summaries: Those that are kept.
+        llm: Returns the model that makes the others.
+        prompts: Its prompts.
+        within: Path, folder or glob: only documents that it means are told of.
+        search: Returns the passages of a topic.
+        max_new_tokens: Kept free for a summary.
+    """
+
+    store: DocumentStore
+    summaries: KeptSummaries
+    llm: Callable[[], BaseChatModel]
+    prompts: Prompts
+    within: str | None = None
+    search: Callable[[str], Sequence[Document]] | None = None
+    max_new_tokens: int = DEFAULTS.max_new_tokens
+
+    def asked(self, question: str) -> Overview | None:
+        """Return what a question asks about documents as a whole, None for any other question."""
+        return overview_of(question, self._names)
+
+    def steps(self, question: str, overview: Overview) -> Steps[Answer]:
+        """Return the steps that answer such a question."""
+        chosen = self._chosen(overview)
+        told = _Told(question, language_of(question), chosen, told_of=overview.kind != "list")
+        if not chosen.documents:
+            yield Answer(question, _WORDS["none"][told.language], answered=False)
+            return
+        if overview.kind == "dates":
+            yield from _quotations(told, "dates", _with_date)
+        elif overview.kind == "list":
+            yield from _list(told)
+        else:
+            if overview.kind == "conclusion" and any(map(_closing, chosen.documents)):
+                yield from _quotations(told, "conclusion", _closing)
+                return
+            yield from self._summaries(told)
+
+    def missing(self) -> Iterator[Callable[[], Coroutine[Any, Any, None]]]:
+        """Yield what makes each summary that is missing, in the language of its document."""
+        with self.store.read() as snapshot:
+            self.summaries.sweep(snapshot)
+            sources = snapshot.sources()
+        for source in sources:
+            with self.store.read() as snapshot:
+                record = snapshot.document(source)
+                document = _read(snapshot, record) if record else None
+            if document and self.summaries.get(document.record, document.language) is None:
+                yield partial(self._make, document)
+
+    async def _make(self, document: "_Document") -> None:
+        chain = StepChain[str, Answer](
+            lambda _: self._summary(document, document.language), "summarize_document"
+        )
+        async for _ in chain.astream(document.name):
+            pass
+
+    def _summaries(self, told: "_Told") -> Steps[Answer]:
+        """Tell of each document what it is about."""
+        documents, language = told.chosen.documents, told.language
+        kept = [self.summaries.get(one.record, language) for one in documents]
+        missing = [one for one, text in zip(documents, kept, strict=True) if text is None]
+        left = max(len(missing) - _MADE, 0)
+        yield told.opening((NOT_YET.format(count=left),) if left else ())
+        for document, text in zip(documents, kept, strict=True):
+            yield Answer(text=f"{told.gap}**{document.name}**\n")
+            if text is not None:
+                yield Answer(text=text)
+            elif document in missing[:_MADE]:
+                yield from self._summary(document, language)
+            else:
+                yield Answer(text=document.outline(language))
+        yield told.closing()
+
+    def _summary(self, document: "_Document", language: Language) -> Steps[Answer]:
+        """Have a document summarized, streamed as pieces, and keep the summary."""
+        text = document.excerpt
+        if len(text) > LENGTH["zh"] or language != document.language:
+            model = yield from made(self.llm, "load_llm")
+            messages = self._prompt(document, language, model)
+            reply = yield Call(model, messages, lambda more: Answer(text=more.replace("\n", " ")))
+            text = " ".join(reply.split())
+        else:
+            text = " ".join(text.split())
+            yield Answer(text=text)
+        if text:
+            self.summaries.keep(document.record, language, text)
+
+    def _prompt(
+        self, document: "_Document", language: Language, model: BaseChatModel
+    ) -> list[BaseMessage]:
+        budget = Budget.of(model, self.max_new_tokens)
+        length = str(LENGTH[language])
+        limit = budget.left(self.prompts.messages("summary", language, context="", length=length))
+        context = budget.cut(without_orders(document.context), limit)
+        return self.prompts.messages("summary", language, context=context, length=length)
+
+    def _names(self) -> Iterable[str]:
+        with self.store.read() as snapshot:
+            return snapshot.sources() if snapshot.count_documents() <= _SEARCHED_NAMES else ()
+
+    def _chosen(self, overview: Overview) -> "_Chosen":
+        """Return the documents that are meant; of many, those that an answer tells more of."""
+        from rag_app.documents.sources import documents_within
+
+        topical = _topical(self.search, overview.topic)
+        with self.store.read() as snapshot:
+            sources = list(overview.sources or topical or snapshot.sources())
+            if self.within:
+                meant = documents_within(sources, self.within)
+                if not meant:
+                    msg = f"no indexed document is {self.within}; `rag-app docs` lists what is"
+                    raise QuestionError(msg)
+                sources = [source for source in sources if source in meant]
+            told = sources if overview.sources or overview.kind == "list" else _spread(sources)
+            records = [snapshot.document(source) for source in told[:_SHOWN]]
+            documents = tuple(_read(snapshot, record) for record in records if record)
+        return _Chosen(tuple(sources), documents)
+
+
+@dataclass(frozen=True)
+class _Document:
+    """A document, and the passages that it is told by."""
+
+    record: DocumentRecord
+    chunks: tuple[ChunkRecord, ...]
+
+    @property
+    def name(self) -> str:
+        return PurePath(self.record.source).name
+
+    @property
+    def language(self) -> Language:
+        return language_of("".join(chunk.text for chunk in self.chunks[:5]))
+
+    @property
+    def headings(self) -> list[str]:
+        return list(dict.fromkeys(chunk.heading for chunk in self.chunks if chunk.heading))
+
+    @property
+    def excerpt(self) -> str:
+        """The whole of a short text; the beginning and the end of a long one, with conclusions."""
+        limit = _EXCERPT[self.language]
+        first, *rest = self.chunks
+        closing = [one for one in rest if _CLOSING_HEADING.search(one.heading or "")]
+        order = [first, *closing[:1], *rest[-1:], *rest[:-1]]
+        taken: dict[int, ChunkRecord] = {}
+        size = 0
+        for chunk in order:
+            if chunk.ordinal in taken:
+                continue
+            if taken and size + len(chunk.text) > limit:
+                break
+            taken[chunk.ordinal] = chunk
+            size += len(chunk.text)
+        parts, end = [], 0
+        for ordinal in sorted(taken):
+            chunk = taken[ordinal]
+            parts.append(chunk.text[max(end - chunk.start, 0) :])
+            end = max(end, chunk.end)
+        return "\n".join(parts)[: 2 * limit]
+
+    @property
+    def context(self) -> str:
+        """What the model reads: the name, the headings, the excerpt."""
+        return "\n".join([self.name, " / ".join(self.headings)[:_HEADINGS], self.excerpt])
+
+    def outline(self, language: Language) -> str:
+        """Return what the document is about without a model: its headings or its first sentence."""
+        if headings := self.headings:
+            joined = _WORDS["comma"][language].join(headings[:8])
+            return _WORDS["headings"][language].format(headings=joined)
+        found = SENTENCE.search(self.chunks[0].text)
+        return found.group()[:_LONGEST] if found else ""
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The documents that a question is about."""
+
+    sources: tuple[str, ...]
+    """All of them."""
+    documents: tuple[_Document, ...]
+    """Those that more is told of."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of those that no more is told of."""
+        told = {one.record.source for one in self.documents}
+        return [PurePath(source).name for source in self.sources if source not in told]
+
+
+@dataclass
+class _Told:
+    """An answer in the making."""
+
+    question: str
+    language: Language
+    chosen: _Chosen
+    passages: list[ChunkRecord] = field(default_factory=list)
+    """Those that it cites; by default the first of each document."""
+    told_of: bool = True
+    """Whether more than their names is told of documents."""
+    _begun: bool = False
+
+    @property
+    def gap(self) -> str:
+        """What stands before the next paragraph."""
+        before, self._begun = self._begun, True
+        return "\n\n" if before else ""
+
+    def opening(self, notes: tuple[str, ...] = ()) -> Answer:
+        """Return what comes before all: the passages, and how many documents there are."""
+        firsts = [one.chunks[0] for one in self.chosen.documents]
+        found = [
+            Document(id=chunk.public_id, page_content=chunk.text, metadata=chunk.metadata())
+            for chunk in self.passages or firsts
+        ]
+        count, shown = len(self.chosen.sources), len(self.chosen.documents)
+        text = ""
+        if count > 1:
+            some = self.told_of and shown < count
+            text = _WORDS["some" if some else "count"][self.language]
+            text = self.gap + text.format(count=count, shown=shown)
+        return Answer(self.question, text, citations=tuple(cite(found)), notes=notes)
+
+    def closing(self) -> Answer:
+        """Return what names the documents that no more is told of."""
+        if not (names := self.chosen.names):
+            return Answer()
+        joined = _WORDS["comma"][self.language].join(names[:_NAMED])
+        more = "…" if len(names) > _NAMED else ""
+        return Answer(text=self.gap + _WORDS["others"][self.language].format(names=joined + more))
+
+
+Quote = tuple[ChunkRecord, str]
+
+
+def _quotations(
+    told: _Told, kind: str, quotes: Callable[[_Document], list[Quote]]
+) -> Iterator[Answer]:
+    """Quote sentences of each document."""
+    found = {one.record.source: quotes(one)[: _QUOTED[kind]] for one in told.chosen.documents}
+    cited = {chunk.id: chunk for some in found.values() for chunk, _ in some}
+    if not cited:
+        yield Answer(told.question, _WORDS["no dates"][told.language], answered=False)
+        return
+    told.passages.extend(cited.values())
+    yield told.opening()
+    for document in told.chosen.documents:
+        if some := found[document.record.source]:
+            lines = "\n".join(f"- {sentence}" for _, sentence in some)
+            yield Answer(text=f"{told.gap}**{document.name}**\n\n{lines}")
+    yield told.closing()
+
+
+def _list(told: _Told) -> Iterator[Answer]:
+    """Name the documents."""
+    yield told.opening()
+    names = [PurePath(source).name for source in told.chosen.sources]
+    more = ["- …"] if len(names) > _NAMED else []
+    yield Answer(text=told.gap + "\n".join([*(f"- **{name}**" for name in names[:_NAMED]), *more]))
+
+
+def _read(snapshot: DocumentSnapshot, record: DocumentRecord) -> _Document:
+    chunks = tuple(islice(snapshot.chunks_of(record.source), _READ))
+    return _Document(record, chunks or (ChunkRecord("", 0, 0, source=record.source),))
+
+
+def _spread(sources: Sequence[str]) -> list[str]:
+    """Return some of the documents, from beginning to end of their names."""
+    count = min(len(sources), _SHOWN)
+    return [sources[number * len(sources) // count] for number in range(count)]
+
+
+def _topical(search: Callable[[str], Sequence[Document]] | None, topic: str) -> list[str]:
+    """Return the documents in which a topic is found, the most relevant first."""
+    if not (search and topic):
+        return []
+    found = [str(passage.metadata.get("source", "")) for passage in search(topic)]
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def _with_date(document: _Document) -> list[Quote]:
+    return _sentences(document, lambda _, sentence: _DATE.search(sentence) is not None)
+
+
+def _closing(document: _Document) -> list[Quote]:
+    return _sentences(
+        document,
+        lambda chunk, sentence: (
+            (_CLOSING_HEADING.search(chunk.heading or "") or _CLOSING.search(sentence)) is not None
+        ),
+    )
+
+
+def _sentences(document: _Document, wanted: Callable[[ChunkRecord, str], bool]) -> list[Quote]:
+    """Return sentences of a document with their passages; of passages that overlap, each once."""
+    found: dict[str, Quote] = {}
+    for chunk in document.chunks:
+        text = without_orders(chunk.text)
+        for match in SENTENCE.finditer(text):
+            sentence = " ".join(match.group().split()).lstrip("#-*• |")
+            if sentence and sentence != chunk.heading and wanted(chunk, sentence):
+                found.setdefault(sentence[:_LONGEST], (chunk, sentence[:_LONGEST]))
+    return list(found.values())

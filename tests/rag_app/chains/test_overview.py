@@ -1,0 +1,103 @@
+"""Which questions are about documents as a whole, and which only sound so."""
+
+import pytest
+
+from rag_app.chains.overview import Overview, overview_of
+
+SOURCES = ["/资料/员工手册.pdf", "/资料/du_fu.txt", "/资料/doc.txt", "/资料/合同.pdf"]
+
+
+def asked(question: str) -> Overview | None:
+    return overview_of(question, lambda: SOURCES)
+
+
+ABOUT = """
+这些文档主要讲了什么？
+这些文档都讲了哪些内容
+请总结一下这些文档的主要内容。
+本文的主旨是什么
+用一句话概括这份文档
+这篇文章是关于什么的？
+知识库里有什么？
+你好，请问这些资料讲了什么？
+這些文檔主要講了什麼？
+What are these documents about?
+Please summarize this document.
+What are the main topics of the documents?
+Give me a brief overview of the files
+"""
+LIST = """
+有哪些文档？
+一共有多少个文档
+列出所有文件
+知识库里有哪些文件？
+How many documents are there?
+list all documents
+Which files are indexed?
+"""
+DATES = """
+文档里提到了哪些重要日期？
+这份合同有哪些关键的时间节点
+列出这些文档中的日期
+What dates are mentioned in these documents?
+Which dates do the documents mention?
+"""
+CONCLUSION = """
+这份文档的结论是什么？
+这篇论文得出了什么结论
+What is the conclusion of this report?
+What does the document conclude?
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "questions"),
+    [("about", ABOUT), ("list", LIST), ("dates", DATES), ("conclusion", CONCLUSION)],
+)
+def test_questions_about_all(kind: str, questions: str) -> None:
+    for question in questions.strip().splitlines():
+        found = asked(question)
+        assert found, question
+        assert found.kind == kind, question
+
+
+@pytest.mark.parametrize(
+    ("question", "source"),
+    [
+        ("《员工手册》主要讲了什么？", "/资料/员工手册.pdf"),
+        ("员工手册.pdf 的主要内容是什么", "/资料/员工手册.pdf"),
+        ("介绍一下员工手册", "/资料/员工手册.pdf"),
+        ("What is du_fu.txt about?", "/资料/du_fu.txt"),
+        ("Summarize DU_FU.TXT", "/资料/du_fu.txt"),
+        ("doc.txt 讲了什么？", "/资料/doc.txt"),
+    ],
+)
+def test_questions_about_one(question: str, source: str) -> None:
+    assert asked(question) == Overview("about", (source,))
+
+
+def test_a_topic() -> None:
+    assert asked("关于租赁的文档主要讲了什么？") == Overview("about", (), "租赁")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "合同什么时候到期？",
+        "李白的诗主要讲了什么？",
+        "报告应当什么时候提交？",
+        "有哪些文件需要提交？",
+        "办理入职需要哪些材料？",
+        "员工手册里年假有几天？",
+        "员工手册的生效日期是什么",
+        "会议的结论是什么？",
+        "这个错误说明了什么？",
+        "What is the warranty about?",
+        "Which documents are required for the visa?",
+        "How many documents must be signed?",
+        "What is the index of refraction?",
+        "What dates is the park open?",
+    ],
+)
+def test_other_questions(question: str) -> None:
+    assert asked(question) is None

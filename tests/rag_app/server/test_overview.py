@@ -1,0 +1,47 @@
+"""Questions about documents as a whole, over the API, and what an idle server makes for them."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.rag_app.server.serving import Served, serving, upload
+from tests.scripted import ScriptedChatModel
+
+TEA = "绿茶要蒸青。" + "茶农清早上山采摘嫩芽，摊晾之后入锅。" * 20
+ABOUT = {"role": "user", "content": "这些文档主要讲了什么？"}
+
+
+def test_the_documents_are_its_sources(served: Served, client: httpx.Client) -> None:
+    served.replies = ["讲怎样做茶。"]
+    upload(client, "茶", **{"绿茶.txt": TEA, "2024/短.txt": "只有一句。"})
+    body = {"model": "rag:茶", "messages": [ABOUT]}
+    answer: Any = client.post("/v1/chat/completions", json=body).json()
+    text = answer["choices"][0]["message"]["content"]
+    assert "**绿茶.txt**[2]\n讲怎样做茶。" in text
+    assert "**短.txt**[1]\n只有一句[1]。" in text
+    titles = [
+        one["url_citation"]["title"] for one in answer["choices"][0]["message"]["annotations"]
+    ]
+    assert set(titles) == {"绿茶.txt", "短.txt"}
+    assert answer["rag"]["answered"]
+    named = {one["name"] for one in answer["rag"]["citations"]}
+    assert named == {"绿茶.txt", "2024/短.txt"}
+    with client.stream("POST", "/v1/chat/completions", json={**body, "stream": True}) as events:
+        assert "讲怎样做茶" in "".join(events.iter_lines())
+    assert len(served.model.prompts) == 1
+
+
+def test_an_idle_server_summarizes_and_yields_to_requests(home: Path) -> None:
+    model = ScriptedChatModel(replies=[lambda prompt: "讲怎样做茶。"], delay=0.01)
+    with serving(llm=model, idle_seconds=0.2) as served, served.client() as client:
+        upload(client, "茶", **{"绿茶.txt": TEA})
+        file = home / "indexes/茶/summaries.sqlite3"
+        while not (file.exists() and "讲怎样做茶".encode() in file.read_bytes()):
+            time.sleep(0.05)
+        made = len(model.prompts)
+        body = {"model": "rag:茶", "messages": [ABOUT]}
+        answer: Any = client.post("/v1/chat/completions", json=body).json()
+        assert "讲怎样做茶" in answer["choices"][0]["message"]["content"]
+        assert len(model.prompts) == made
