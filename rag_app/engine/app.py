@@ -496,6 +496,20 @@ class RagApp:
         view = self.using(k=k, retriever=retriever, within=within)
         return view.retriever.invoke(bare_question(question), config)
 
+    def suggestions(self, count: int) -> list[str]:
+        """Return questions to begin with, drawn from the documents and answered by them.
+
+        Raises:
+            IndexStoreError: there is no index, or it can't be read.
+        """
+        from rag_app.engine.topics import suggestions
+
+        def relevance(question: str) -> float:
+            found = self.retrieve(question, k=1)
+            return float(found[0].metadata.get("relevance", 1.0)) if found else 0.0
+
+        return suggestions(self.store, relevance, self.settings.threshold, count)
+
     @property
     def calibration(self) -> "Calibration":
         """How sure the language model is taken to be: as `eval --calibrate` found, or as ours.

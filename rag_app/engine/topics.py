@@ -1,13 +1,15 @@
 """What the documents of an index are about, as questions: their headings and names."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, islice, zip_longest
 from pathlib import PurePath
 
 from rag_app.documents.text import language_of
 from rag_app.index.store.interface import DocumentStore
 
+_TRIED = 12
+"""Questions, of which some are suggested."""
 _DOCUMENTS = 20
 _PASSAGES = 40
 """Of each document."""
@@ -21,6 +23,21 @@ def questions(store: DocumentStore) -> Iterator[str]:
     """Yield a question for each topic of the documents, whether or not it finds something."""
     for topic in dict.fromkeys(_topics(store)):
         yield _QUESTIONS[language_of(topic)].format(topic)
+
+
+def suggestions(
+    store: DocumentStore, relevance: Callable[[str], float], threshold: float, count: int
+) -> list[str]:
+    """Return questions about the headings of the documents, or their names where they have none.
+
+    Args:
+        store: The index.
+        relevance: Returns that of the passage which a question finds.
+        threshold: Below which a question would not be answered, so it is not suggested.
+        count: Most questions.
+    """
+    tried = islice(questions(store), _TRIED)
+    return list(islice((one for one in tried if relevance(one) >= threshold), count))
 
 
 def _topics(store: DocumentStore) -> Iterator[str]:

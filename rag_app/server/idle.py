@@ -62,4 +62,4 @@ class IdleWork:
                 return
 
     def _is_busy(self) -> bool:
-        return self._ended or self._queues.busy or not all(job.ended for job in [*self._jobs])
+        return self._ended or self._queues.busy or self._jobs.busy

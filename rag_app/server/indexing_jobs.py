@@ -88,6 +88,11 @@ class IndexingJobs:
         found = {name: job for name, _, job in self._records.all()}
         return found | {run.name: run.job for run in self._runs.values()}
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job of this server waits or runs; for any thread."""
+        return any(not run.job.ended for run in [*self._runs.values()])
+
     def start(self, index: str, folder: Path) -> Job:
         """Have the files in a folder of an index indexed, after the jobs that wait already.
 

@@ -37,7 +37,6 @@ from rag_app.server.schemas.indexes import (
     SummaryText,
 )
 from rag_app.server.schemas.openapi import errors, events
-from rag_app.server.suggestions import suggestions
 
 router = APIRouter(prefix="/v1", tags=["Documents"])
 
@@ -185,7 +184,7 @@ async def suggest(
 ) -> SuggestionList:
     """Suggest questions to begin with, drawn from the documents of an index."""
     engine = await asyncio.to_thread(registry.engine, index)
-    questions = await queues.search(raw_request, lambda: suggestions(engine, _SUGGESTIONS))
+    questions = await queues.search(raw_request, lambda: engine.suggestions(_SUGGESTIONS))
     return SuggestionList(data=[Suggestion(question=question) for question in questions])
 
 
