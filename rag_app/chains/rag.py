@@ -18,6 +18,7 @@ from rag_app.chains.bare_question import bare_question
 from rag_app.chains.citations import lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration
 from rag_app.chains.judgement import can_judge
+from rag_app.chains.overview.answers import WholeDocuments
 from rag_app.chains.prompts import Prompts
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, made
@@ -27,7 +28,6 @@ from rag_app.chains.translation import (
     searched_in_translation,
     translate_question_chain,
 )
-from rag_app.chains.whole_documents import WholeDocuments
 from rag_app.documents.text import language_of
 from rag_app.errors import QuestionError
 from rag_app.index.search.relevance import above_threshold, most_relevant_first

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from langchain_text_splitters import TextSplitter
 
     from rag_app.chains.confidence import Calibration
+    from rag_app.chains.overview.answers import WholeDocuments
     from rag_app.chains.prompts import Prompts
     from rag_app.chains.rag import RagInput, Retriever
     from rag_app.chains.results import Answer, Summary
-    from rag_app.chains.whole_documents import WholeDocuments
     from rag_app.index.indexing.copying import CopyReport
     from rag_app.index.indexing.preview import IndexPreview
     from rag_app.index.indexing.report import IndexOptions, IndexReport, ProgressCallback
@@ -668,8 +668,8 @@ class RagApp:
         given = self.resources.given
         if given.retriever is not None or given.vector_store is not None:
             return None
+        from rag_app.chains.overview.answers import WholeDocuments
         from rag_app.chains.prompts import Prompts
-        from rag_app.chains.whole_documents import WholeDocuments
         from rag_app.engine.identity import summarizer
         from rag_app.index.store.summaries import KeptSummaries
 

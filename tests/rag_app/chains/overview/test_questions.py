@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag_app.chains.overview import Overview, overview_of
+from rag_app.chains.overview.questions import Overview, overview_of
 
 SOURCES = ["/资料/员工手册.pdf", "/资料/du_fu.txt", "/资料/doc.txt", "/资料/合同.pdf"]
 

@@ -78,7 +78,7 @@ def overview_of(question: str, sources: Callable[[], Iterable[str]]) -> Overview
 
 @dataclass(frozen=True)
 class _Wordings:
-    """The patterns of ``overview.toml``."""
+    """The patterns of ``questions.toml``."""
 
     patterns: tuple[tuple[Kind, re.Pattern[str]], ...]
     may_be: re.Pattern[str]

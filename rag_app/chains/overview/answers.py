@@ -15,7 +15,7 @@ from langchain_core.messages import BaseMessage
 from rag_app.chains.budget import Budget
 from rag_app.chains.citations import SENTENCE, cite
 from rag_app.chains.orders import without_orders
-from rag_app.chains.overview import Overview, overview_of
+from rag_app.chains.overview.questions import Overview, overview_of
 from rag_app.chains.prompts import Prompts
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, StepChain, Steps, made

@@ -1,0 +1,1 @@
+"""Questions about documents as a whole, and their answers."""
