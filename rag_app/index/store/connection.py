@@ -1,8 +1,10 @@
 """Connections to ``index.sqlite3``, and SQLite's errors as one clear line."""
 
 import errno
+import os
 import shutil
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
 BUSY_SECONDS = 10.0
-_MAGIC = b"SQLite format 3\x00"
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _REFUSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
@@ -61,7 +62,7 @@ def connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
         The connection, and whether it may be kept: one to a file in a folder that can't be
         written does no locking ("immutable"), so it is good for one query only.
     """
-    _check_header(path)
+    _check_file(path)
     with translated(path):
         try:
             return _checked(path, "mode=rw", "query_only=ON"), True
@@ -100,18 +101,28 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
     )
 
 
-def _check_header(path: Path) -> None:
-    """Tell a missing file from a damaged one; SQLite takes an empty file for an empty database."""
+def _check_file(path: Path) -> None:
+    """Tell a missing file from an empty one, which SQLite takes for an empty database.
+
+    It is not opened: when it is closed, the locks that SQLite has on it in this process are gone
+    (sqlite.org/howtocorrupt.html, "POSIX advisory locks canceled").
+    """
     try:
-        with path.open("rb") as file:
-            header = file.read(100)
+        found = path.stat()
     except FileNotFoundError as error:
         raise missing_index(path) from error
     except OSError as error:
-        msg = f"{path} can't be read ({error.strerror}); check its permissions"
-        raise IndexStoreError(msg) from error
-    if not header.startswith(_MAGIC):
-        raise damaged(path, "it is no SQLite database")
+        raise _unreadable(path, error.strerror) from error
+    if not os.access(path, os.R_OK):
+        raise _unreadable(path, os.strerror(errno.EACCES))
+    if not stat.S_ISREG(found.st_mode):
+        raise _unreadable(path, "it is no file")
+    if not found.st_size:
+        raise damaged(path, "it is empty")
+
+
+def _unreadable(path: Path, reason: str | None) -> IndexStoreError:
+    return IndexStoreError(f"{path} can't be read ({reason}); check its permissions")
 
 
 def _check_schema(path: Path, connection: sqlite3.Connection) -> None:

@@ -37,6 +37,13 @@ with IndexStore(sys.argv[1]).locked():
     sys.stdin.readline()
 """
 
+WRITER = """
+import sys
+from rag_app.index.store.store import IndexStore
+with IndexStore(sys.argv[1]).write():
+    pass
+"""
+
 
 @contextmanager
 def process(program: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
@@ -61,6 +68,14 @@ def _line(started: subprocess.Popen[str], say: str = "") -> str:
 
 def _version(number: int) -> list[str]:
     return [f"v{number} 第{part}段 第几版的内容" for part in range(5)]
+
+
+WRITER = """
+import sys
+from rag_app.index.store.store import IndexStore
+with IndexStore(sys.argv[1]).write():
+    pass
+"""
 
 
 def test_readers_in_threads_see_whole_states(empty: IndexStore, put):
@@ -105,6 +120,15 @@ def test_a_reader_in_another_process_sees_whole_states(empty: IndexStore, put):
             transaction.delete_document("a")
             assert _line(reader, "go") == "['v2'] 5"
         assert _line(reader, "go") == "[] 0"
+
+
+def test_a_reader_follows_after_another_one_was_opened(store: IndexStore):
+    with store.read() as first, store.read() as second:
+        before = first.generation().number
+        assert second.generation().number == before
+    subprocess.run([sys.executable, "-c", WRITER, str(store.folder)], cwd=ROOT, check=True)
+    with store.read() as snapshot:
+        assert snapshot.generation().number == before + 1
 
 
 def test_a_second_writer_is_told_who_holds_the_lock(store: IndexStore, put):
