@@ -231,6 +231,7 @@ class RagApp:
     def status(self) -> dict[str, str | int]:
         """Return what there is to work with: the index, its size and models."""
         from model_prep.catalog.pull import models_folder
+        from rag_app.index.search.background import merge_lock
 
         found: dict[str, str | int] = {"index": self.store.place}
         if self.store.exists():
@@ -245,6 +246,8 @@ class RagApp:
                 }
                 if (size := self.store.size()) is not None:
                     found["bytes"] = size
+                if merger := merge_lock(self.store.folder).holder():
+                    found["merging"] = f"vectors, in the background, by {merger}"
                 if staging := snapshot.staging():
                     found["reembedding"] = (
                         f"{staging.done:,} of {snapshot.count_chunks():,} passages, with "

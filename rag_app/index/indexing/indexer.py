@@ -42,6 +42,8 @@ _WINDOW = 256
 """Chunks read ahead: enough to sort by length."""
 _GROUP = 64
 """Chunks embedded, and their documents written, together: little to lose when interrupted."""
+_MERGED = 10_000
+"""Chunks written after which their vectors are merged, so that a search meanwhile reads few."""
 _SAVE_SECONDS = 10
 """After which documents that are slow to read, as scans are, are written without waiting."""
 
@@ -147,6 +149,7 @@ class IndexRun:
     pending: list[_Pending] = field(default_factory=list)
     looked_at: int = 0
     found: int = 0
+    unmerged: int = 0
     writing: bool = False
     source: str = ""
     saved_at: float = 0.0
@@ -281,6 +284,10 @@ class IndexRun:
             KeptSummaries(self.store.folder).forget([document.source])
         with self.store.write() as transaction:
             transaction.replace_document(document, chunks, vectors)
+        self.unmerged += len(chunks)
+        if self.unmerged >= _MERGED:
+            dense_index(self.store).refresh()
+            self.unmerged = 0
         self._move(due.path)
         self.report.added += not due.known
         self.report.updated += due.known

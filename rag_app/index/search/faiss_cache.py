@@ -2,20 +2,23 @@
 
 The file holds the chunks up to one id. Ids only rise, so the chunks that came since are those with
 a higher one: they are read from SQLite and searched beside the file. Chunks that went are told by
-SQLite having them no longer. When both are many, the file is merged: at most every tenth of its
-size, at least every :data:`MOST_CHANGES`, so that a change costs the same in an index of any size.
+SQLite having them no longer. When both are many the file is merged, and when it is outgrown it is
+built again: in a large index by a process in the background, so that a change costs the same in an
+index of any size. Only what has no file yet, or one of other vectors, is built while it is waited
+for.
 """
 
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_app.index.search.faiss_file import Stamp, load, save, sweep, write_stamp
+from rag_app.index.search import background
+from rag_app.index.search.faiss_file import Stamp, file_state, load, save, sweep, write_stamp
 from rag_app.index.search.faiss_index import (
     REFINE,
     build_approximate,
@@ -29,10 +32,20 @@ from rag_app.index.store.snapshot import Matches, Snapshot
 from rag_app.index.store.store import IndexStore
 from rag_app.models.embeddings.base import FloatArray
 
-EXACT_LIMIT = 200_000
-"""Vectors up to which search is exact."""
-MOST_CHANGES = 10_000
-"""Chunks added and removed that the file does not hold before it is merged."""
+
+@dataclass(frozen=True)
+class Limits:
+    """Sizes up to which an index is searched and kept in the simpler way."""
+
+    exact: int = 200_000
+    """Vectors up to which search is exact."""
+    changes: int = 10_000
+    """Chunks added and removed that the file need not hold; in a small index a tenth of it."""
+    here: int = 20_000
+    """Vectors up to which a file is merged and built again on the spot, within a second."""
+
+
+LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,11 @@ class _State:
         """The highest chunk id."""
         return int(self.ids[-1]) if len(self.ids) else self.stamp.last or 0
 
+    @property
+    def file(self) -> tuple[int, int] | None:
+        """Which file it is of; None where that can't be written."""
+        return self.stamp.file_state if self.saved else None
+
     def changes(self, snapshot: Snapshot) -> int:
         """Return how many chunks came and went since the file was made."""
         came = len(self.ids)
@@ -65,14 +83,15 @@ class FaissCache:
 
     Args:
         store: The truth.
-        exact_limit: Number of vectors above which search becomes approximate.
+        limits: By default :data:`LIMITS`.
     """
 
-    def __init__(self, store: IndexStore, *, exact_limit: int = EXACT_LIMIT) -> None:
+    def __init__(self, store: IndexStore, *, limits: Limits | None = None) -> None:
         self._store = store
-        self._limit = exact_limit
+        self._limits = limits or LIMITS
         self._lock = threading.Lock()
         self._state: _State | None = None
+        self._file: tuple[int, int] | None = None  # the last one that was looked at
 
     @contextmanager
     def search(
@@ -102,7 +121,10 @@ class FaissCache:
             yield snapshot, _nearest(state, snapshot, vector, k, among)
 
     def refresh(self) -> Stamp:
-        """Bring the index and its file to the latest state, and return what it is."""
+        """Bring the index to the latest state, and return what it is.
+
+        Its file too, unless that is left to the background.
+        """
         sweep(self._store.folder)
         with self._lock, ExitStack() as stack:
             self._state = None
@@ -118,48 +140,41 @@ class FaissCache:
         The snapshot begins under the lock and after the file is loaded, so that neither is newer.
         """
         state, self._state = self._state, None  # should this fail, the index is loaded again
-        found = None if state else load(self._store.folder)
+        file = file_state(self._store.folder)
+        found = load(self._store.folder) if state is None or file != self._file else None
         snapshot = stack.enter_context(self._store.read())
-        if state is not None and not _is_ancestor(state.stamp, snapshot):
-            state, found = None, load(self._store.folder)
-        if state is not None:
-            state = self._living(state, snapshot)
-        elif found is not None and self._is_usable(found[1], snapshot):
-            state = self._fresh(_state(*found, snapshot), snapshot)
+        if found is not None and _is_ancestor(found[1], snapshot):
+            most = min(self._limits.changes, found[1].count // 10)
+            state = self._renewed(_followed(_state(*found, snapshot), snapshot), snapshot, most)
+        elif state is not None and _is_ancestor(state.stamp, snapshot):
+            if state.stamp.generation != snapshot.generation():
+                most = 2 * self._limits.changes  # for a while its file is left to who writes
+                state = self._renewed(_followed(state, snapshot), snapshot, most)
         else:
             del found
             state = self._build(snapshot)
-        self._state = state
+        self._state, self._file = state, file if state.file is None else state.file
         return snapshot, state
 
-    def _living(self, state: _State, snapshot: Snapshot) -> _State:
-        """Return a state that was searched, whose file is left to the writer for a while."""
-        if state.stamp.generation == snapshot.generation():
+    def _renewed(self, state: _State, snapshot: Snapshot, most: int) -> _State:
+        """Return the state, merged or built again where more than `most` has changed."""
+        outgrown = self._is_outgrown(state.stamp, snapshot)
+        if not outgrown and state.changes(snapshot) <= most:
             return state
-        state = _followed(state, snapshot)
-        much = state.changes(snapshot) > 2 * MOST_CHANGES
-        return self._merged(snapshot, state) if much else state
+        if max(state.stamp.count, snapshot.count_chunks()) > self._limits.here:
+            background.start(self._store.folder, astuple(self._limits))
+            return state
+        return self._build(snapshot) if outgrown else self._merged(snapshot, state)
 
-    def _fresh(self, state: _State, snapshot: Snapshot) -> _State:
-        """Return the state of a file that was just loaded, which is merged if need be."""
-        most = min(MOST_CHANGES, state.stamp.count // 10)
-        # Where more came there is no need to read them first.
-        if snapshot.count_chunks() - state.stamp.count <= most:
-            state = _followed(state, snapshot)
-            if state.changes(snapshot) <= most:
-                return state
-        return self._merged(snapshot, state)
-
-    def _is_usable(self, stamp: Stamp, snapshot: Snapshot) -> bool:
+    def _is_outgrown(self, stamp: Stamp, snapshot: Snapshot) -> bool:
         count = snapshot.count_chunks()
-        kind = "exact" if count <= self._limit else "approximate"
-        outgrown = kind == "approximate" and count > 2 * stamp.trained
-        return kind == stamp.kind and not outgrown and _is_ancestor(stamp, snapshot)
+        kind = "exact" if count <= self._limits.exact else "approximate"
+        return kind != stamp.kind or (kind == "approximate" and count > 2 * stamp.trained)
 
     def _build(self, snapshot: Snapshot) -> _State:
         count, dimension = snapshot.count_chunks(), snapshot.meta().dimension
         generation, recall, kind = snapshot.generation(), 1.0, "exact"
-        if count <= self._limit:
+        if count <= self._limits.exact:
             index = build_exact(snapshot, dimension)
         else:
             kind = "approximate"
@@ -172,23 +187,28 @@ class FaissCache:
     def _merged(self, snapshot: Snapshot, state: _State) -> _State:
         """Return the state with the chunks that came in the file, and without those that went."""
         found = load(self._store.folder, mapped=False)
-        if found and found[1].number > snapshot.generation().number:
-            return _followed(state, snapshot)  # another process merged it; the next search sees it
-        if found is None or not self._is_usable(found[1], snapshot):
+        if found is None:
             return self._build(snapshot)
+        if found[1].sha256 != state.stamp.sha256:
+            return state  # another process merged it; the next search sees it
         index, stamp = found
         merge(index, snapshot)
         return self._saved(index, replace(stamp, **asdict(snapshot.generation())), snapshot)
 
     def _saved(self, index: Any, stamp: Stamp, snapshot: Snapshot) -> _State:
         stamp = replace(stamp, last=snapshot.last_chunk_id(), count=int(index.ntotal))
-        written = save(self._store.folder, index, stamp)
+        written = save(self._store.folder, index, stamp, lambda: self._is_current(stamp))
         if written is None:
             return _state(index, replace(stamp, sha256=""), snapshot, saved=False)
         mapped = load(self._store.folder)
         if mapped is not None and mapped[1].sha256 == written.sha256:
             index = mapped[0]  # what was built need not stay in memory
         return _state(index, written, snapshot)
+
+    def _is_current(self, stamp: Stamp) -> bool:
+        """Return whether what was made of an older state is of the latest one's vectors too."""
+        with self._store.read() as latest:
+            return _is_ancestor(stamp, latest)
 
 
 def dense_index(store: DocumentStore) -> DenseIndex:
@@ -231,15 +251,24 @@ def _nearest(
     if among is not None and len(ids):
         chosen = np.isin(ids, among)
         ids, vectors = ids[chosen], vectors[chosen]
-    order = ids[np.argsort(-(vectors @ vector), kind="stable")].tolist()
+    cosines = vectors @ vector
     refine = 1 if state.stamp.kind == "exact" else REFINE
-    rows = _there(snapshot, k, k, lambda count: order[:count])
+    rows = _there(snapshot, k, k, lambda count: _highest(ids, cosines, count))
     rows |= _there(
         snapshot, k, refine * k, lambda count: search_index(state.index, vector, count, among)
     )
     scores = {chunk: float(row @ vector) for chunk, row in rows.items()}
     best = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))[:k]
     return {chunk: scores[chunk] for chunk in best}
+
+
+def _highest(ids: NDArray[np.int64], cosines: FloatArray, count: int) -> list[int]:
+    """Return the ids of the highest cosines, best first, of equal ones those that came first."""
+    if count < len(ids):
+        chosen = cosines >= np.partition(cosines, -count)[-count]
+        ids, cosines = ids[chosen], cosines[chosen]
+    found: list[int] = ids[np.argsort(-cosines, kind="stable")][:count].tolist()
+    return found
 
 
 def _there(

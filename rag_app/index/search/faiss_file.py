@@ -3,8 +3,10 @@
 FAISS trusts what it reads, so it never reads a file whose SHA-256 is not the one noted. The hash is
 taken when the file is written and when it comes from elsewhere, as in a copy; at each start its
 size and time of change tell that it is still the same. That time is set back after writing, so
-that whatever is written later changes it, however coarse the clock of the disk. The stamp is
-written when the file is on the disk: after a crash it fits the file or it doesn't.
+that whatever is written later changes it, however coarse the clock of the disk.
+
+The new stamp lies in ``vectors.next.json`` before the file is replaced, and takes the place of the
+old one after: a file is described by one of them at whatever moment its writer is killed.
 """
 
 import hashlib
@@ -13,12 +15,14 @@ import logging
 import os
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import faiss
+from filelock import FileLock
 
 from model_prep.output import sync
 from rag_app.index.search.faiss_index import held_ids
@@ -26,6 +30,10 @@ from rag_app.index.store.records import Generation
 
 FAISS_NAME = "vectors.faiss"
 STAMP_NAME = "vectors.json"
+_NEXT_NAME = "vectors.next.json"
+_LOCK_NAME = "vectors.lock"
+_SAVE_SECONDS = 600
+"""For which a file waits that another process is writing."""
 _SET_BACK = 10 * 10**9
 """Nanoseconds; file systems' clocks tick every 2 seconds or sooner."""
 
@@ -62,6 +70,11 @@ class Stamp:
         """The generation of the store."""
         return Generation(self.number, self.token)
 
+    @property
+    def file_state(self) -> tuple[int, int]:
+        """As `file_state` returns it of the file that it describes."""
+        return self.size, self.modified
+
 
 def load(folder: Path, *, mapped: bool = True) -> tuple[Any, Stamp] | None:
     """Return the index and its stamp, None if there is none that can be used.
@@ -70,14 +83,14 @@ def load(folder: Path, *, mapped: bool = True) -> tuple[Any, Stamp] | None:
         folder: The index.
         mapped: Map the file, which can't be changed then; else read it into memory.
     """
-    path, text = folder / FAISS_NAME, ""
+    path, texts = folder / FAISS_NAME, _stamp_texts(folder)
+    before: os.stat_result | None = None
     try:
-        text = _stamp_text(folder)
-        stamp = Stamp(**json.loads(text))
+        stamps = [Stamp(**json.loads(text)) for text in texts]
+        if not stamps:
+            return None
         before = path.stat()
-        known = (before.st_size, before.st_mtime_ns) == (stamp.size, stamp.modified)
-        if not known and _sha256(path) != stamp.sha256:
-            raise ValueError("it is not the one that vectors.json describes")
+        stamp, known = _described(path, before, stamps)
         # Windows can't replace a file that is mapped.
         mapped = mapped and os.name != "nt"
         index = _mapped(path, stamp.kind) if mapped else faiss.read_index(str(path))
@@ -87,31 +100,54 @@ def load(folder: Path, *, mapped: bool = True) -> tuple[Any, Stamp] | None:
             ids = held_ids(index)
             stamp = replace(stamp, last=int(ids.max(initial=0)), count=len(ids))
         if not known:
-            with suppress(OSError):  # in a read-only folder it is hashed each time
-                stamp = _settled(path, stamp)
-                write_stamp(folder, stamp)
+            with suppress(OSError), _alone(folder, 0):  # in a read-only folder it is hashed anew
+                if _identity(before) == _identity(path.stat()):
+                    stamp = _settled(path, stamp)
+                    _write(folder, STAMP_NAME, stamp)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # FAISS raises the last
         with suppress(OSError):
-            if _stamp_text(folder) != text:  # another process wrote both meanwhile
+            replaced = before is not None and _identity(before) != _identity(path.stat())
+            if replaced or _stamp_texts(folder) != texts:  # by another process, meanwhile
                 return load(folder, mapped=mapped)
         _log.warning("%s can't be used (%s); it is built again", path, _reason(error))
         return None
     return index, stamp
 
 
-def save(folder: Path, index: Any, stamp: Stamp) -> Stamp | None:
-    """Write an index and its stamp, each beside and then into place; None if that can't be done."""
+def file_state(folder: Path) -> tuple[int, int] | None:
+    """Return the size of the file and its time, which tell one from another; None without one."""
+    try:
+        found = (folder / FAISS_NAME).stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def save(folder: Path, index: Any, stamp: Stamp, is_current: Callable[[], bool]) -> Stamp | None:
+    """Write an index and its stamp, each beside and then into place; None if that wasn't done.
+
+    Args:
+        folder: The index.
+        index: As FAISS has it.
+        stamp: What it was made from.
+        is_current: Tells, when all is written beside, whether it is still of the store.
+    """
     path = folder / FAISS_NAME
     new = folder / f"vectors.faiss.{uuid.uuid4().hex[:8]}.new"
     try:
         new.touch()  # its error is plainer than that of FAISS
-        faiss.write_index(index, str(new))
-        stamp = _settled(new, replace(stamp, sha256=_sha256(new)))
-        sync(new)
-        new.replace(path)
-        write_stamp(folder, stamp)
+        with _alone(folder, _SAVE_SECONDS):
+            faiss.write_index(index, str(new))
+            stamp = _settled(new, replace(stamp, sha256=_sha256(new)))
+            sync(new)
+            if not is_current():
+                new.unlink()
+                return None
+            _write(folder, _NEXT_NAME, stamp)
+            new.replace(path)
+            (folder / _NEXT_NAME).replace(folder / STAMP_NAME)
     except (OSError, RuntimeError) as error:
         _log.warning(
             "%s can't be written (%s); every process builds its own in memory", path, _reason(error)
@@ -126,31 +162,63 @@ def write_stamp(folder: Path, stamp: Stamp) -> None:
     """Put a stamp in the place of the one that is there, if the file is still the one it means.
 
     Raises:
-        OSError: it can't be written.
+        OSError: it can't be written, or another process is writing the file.
     """
-    found = (folder / FAISS_NAME).stat()
-    if (found.st_size, found.st_mtime_ns) != (stamp.size, stamp.modified):
+    with _alone(folder, 0):
+        if file_state(folder) == stamp.file_state:
+            _write(folder, STAMP_NAME, stamp)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed processes left half written, unless one is writing."""
+    left = [*folder.glob("vectors.*.new")]
+    if not left:
         return
-    new = folder / f"vectors.json.{uuid.uuid4().hex[:8]}.new"
+    with suppress(OSError), _alone(folder, 0):
+        for path in left:
+            with suppress(OSError):
+                path.unlink()
+
+
+@contextmanager
+def _alone(folder: Path, seconds: float) -> Iterator[None]:
+    """Let nobody else write the file or its stamp; a TimeoutError if somebody does."""
+    folder.stat()  # one that was deleted is not to be made for its lock
+    with FileLock(folder / _LOCK_NAME, timeout=seconds):
+        yield
+
+
+def _stamp_texts(folder: Path) -> list[str]:
+    """Return the stamp, and the one that is to follow where a writer was killed, if any."""
+    texts = []
+    for name in (STAMP_NAME, _NEXT_NAME):
+        with suppress(FileNotFoundError):
+            texts.append((folder / name).read_text(encoding="utf-8", errors="replace"))
+    return texts
+
+
+def _described(path: Path, found: os.stat_result, stamps: Sequence[Stamp]) -> tuple[Stamp, bool]:
+    """Return the stamp that describes the file, and whether its time told so."""
+    for stamp in stamps:
+        if (found.st_size, found.st_mtime_ns) == stamp.file_state:
+            return stamp, True
+    digest = _sha256(path)
+    for stamp in stamps:
+        if stamp.sha256 == digest:
+            return stamp, False
+    raise ValueError("it is not the one that vectors.json describes")
+
+
+def _write(folder: Path, name: str, stamp: Stamp) -> None:
+    new = folder / f"{name}.{uuid.uuid4().hex[:8]}.new"
     try:
         new.write_text(json.dumps(asdict(stamp)), encoding="utf-8")
         sync(new)
-        new.replace(folder / STAMP_NAME)
+        new.replace(folder / name)
     except OSError:
         with suppress(OSError):
             new.unlink()
         raise
-
-
-def sweep(folder: Path) -> None:
-    """Delete what killed processes left half written."""
-    for path in folder.glob("vectors.*.new"):
-        with suppress(OSError):
-            path.unlink()
-
-
-def _stamp_text(folder: Path) -> str:
-    return (folder / STAMP_NAME).read_text(encoding="utf-8", errors="replace")
 
 
 def _mapped(path: Path, kind: str) -> Any:

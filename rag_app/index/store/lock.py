@@ -70,14 +70,28 @@ class WriterLock:
         except OSError as error:
             raise unwritable(self._folder, error) from error
 
-    def _held_message(self) -> str:
+    def holder(self) -> str | None:
+        """Return who holds it, for people; None where nobody does, or that can't be told."""
+        if not Path(self._lock.lock_file).exists():
+            return None
+        try:
+            with self._lock.acquire(timeout=0):
+                return None
+        except Timeout:
+            return self._signature()
+        except OSError:
+            return None
+
+    def _signature(self) -> str:
         try:
             holder = json.loads(self._holder.read_text(encoding="utf-8"))
-            who = f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+            return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
         except (OSError, ValueError, KeyError, TypeError):
-            who = "another process"
+            return "another process"
+
+    def _held_message(self) -> str:
         what = f"the index in {self._folder} is being {self._doing}"
-        return f"{what} by {who}; try again when it is done"
+        return f"{what} by {self._signature()}; try again when it is done"
 
 
 def unwritable(folder: Path, error: OSError) -> IndexStoreError:

@@ -65,7 +65,11 @@ class IndexStore:
 
     def size(self) -> int:
         """Return the bytes of its files."""
-        return sum(file.stat().st_size for file in self.folder.iterdir())
+        size = 0
+        for file in self.folder.iterdir():
+            with suppress(FileNotFoundError):  # it was replaced meanwhile
+                size += file.stat().st_size
+        return size
 
     def names(self) -> list[str]:
         """Return the names of the indexes in the folder above, those of hidden ones left out."""

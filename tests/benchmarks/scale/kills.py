@@ -1,8 +1,9 @@
 """kill -9 while a document is added, changed or removed, the vectors merged, or all embedded again.
 
-The same is done to a copy of the index without interruption. After each kill every document is
-there whole, as before or as after, and what is found is what the copy finds before or after; when
-the command is run again, it is what the copy finds after.
+Merges also run in the background, of both indexes, beside all that is done. The same is done to a
+copy of the index without interruption. After each kill every document is there whole, as before or
+as after, and what is found is what the copy finds before or after; when the command is run again,
+it is what the copy finds after.
     python -m tests.benchmarks.scale.kills [--passages 1e4] [--count 300] [--seed 0]
 """
 
@@ -24,6 +25,8 @@ from rag_app.errors import DocumentError
 from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.indexing.reembed import reembed
 from rag_app.index.search import faiss_cache
+from rag_app.index.search.faiss_cache import FaissCache, Limits
+from rag_app.index.search.merging import merge
 from rag_app.index.search.retriever import HybridRetriever
 from rag_app.index.store.store import IndexStore
 from rag_app.models.embeddings.base import FloatArray
@@ -36,8 +39,11 @@ Found = list[tuple[str, float]]
 _QUESTIONS = 6
 _WHOLE_EVERY = 20
 """Kills after which all documents are compared, not only the one that was changed."""
-_MERGED_AFTER = 30
-"""Changes after which the vectors are merged here, so that every few commands do."""
+_LIMITS = Limits(changes=200, here=0)
+"""Every few commands leave a merge to the background."""
+_WEIGHTS = {"add": 40, "change": 19, "remove": 20, "merge": 20, "reembed": 1}
+_KILLS_OF_ONE = {"reembed": 12}
+"""It takes long, and goes on after each; others are killed once."""
 
 
 class OtherEmbeddings(CorpusEmbeddings):
@@ -69,7 +75,9 @@ class Commands:
 
     def next(self) -> tuple[str, Path, Operation]:
         """Return the name of a command, the file that it is about, and the command."""
-        name = self._chance.choices(("add", "change", "remove", "reembed"), (50, 20, 29, 1))[0]
+        [name] = self._chance.choices([*_WEIGHTS], [*_WEIGHTS.values()])
+        if name == "merge":
+            return name, self._folder, lambda index: merge(index, Limits(changes=0))
         if name == "reembed":
             self._models.reverse()
             return name, self._folder, self._reembed
@@ -115,7 +123,7 @@ class Commands:
 
     def _reembed(self, index: Path) -> None:
         reembed(IndexStore(index), self._models[0])
-        faiss_cache.FaissCache(IndexStore(index)).refresh()
+        FaissCache(IndexStore(index)).refresh()
 
 
 def held(index: Path, source: str) -> tuple[int, int, list[str]]:
@@ -159,12 +167,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir(), "rag-app-scale"))
     options = parser.parse_args()
-    faiss_cache.MOST_CHANGES = _MERGED_AFTER
+    faiss_cache.LIMITS = _LIMITS
     corpus, chance = Corpus(options.data, options.folder), random.Random(options.seed)
     base = options.folder / f"index-{int(options.passages)}"
     build(corpus, base, int(options.passages))
     statuses, seconds = Counter[str](), dict[str, float]()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         interrupted, whole = Path(folder, "interrupted"), Path(folder, "whole")
         for copy in (interrupted, whole):
             shutil.copytree(base, copy)
@@ -180,16 +188,19 @@ def main() -> None:
             command(whole)
             seconds[name] = time.perf_counter() - started
             after = found, there = commands.found(whole), held(whole, source)
-            died = killed(command, interrupted, chance.uniform(0, 1.2 * seconds[name]))
-            statuses[name if died else "ended before"] += 1
-            _check(held(interrupted, source) in (before[1], there), "a half document", statuses)
-            _check(commands.found(interrupted) in (before[0], found), "another search", statuses)
+            kills = _KILLS_OF_ONE.get(name, 1)
+            for _ in range(kills):
+                died = killed(command, interrupted, chance.uniform(0, 1.2 * seconds[name] / kills))
+                statuses[name if died else "ended before"] += 1
+                _check(held(interrupted, source) in (before[1], there), "a half document", statuses)
+                _check(commands.found(interrupted) in (before[0], found), "other search", statuses)
             command(interrupted)
             same = (commands.found(interrupted), held(interrupted, source)) == after
             _check(same, "another index", statuses)
-            if done % _WHOLE_EVERY == 0 or done + 1 == options.count:
+            if done // _WHOLE_EVERY < sum(statuses.values()) // _WHOLE_EVERY:
                 _check(documents(interrupted) == documents(whole), "other documents", statuses)
-            print(f"{done + 1}: {dict(statuses)}", flush=True)
+            print(f"{name}: {dict(statuses)}", flush=True)
+        _check(documents(interrupted) == documents(whole), "other documents", statuses)
     print("no document was lost, doubled or halved, and each search is that of the whole index")
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import resource
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,7 @@ import numpy as np
 
 from rag_app import RagApp
 from rag_app.index.indexing.indexer import index_paths
-from rag_app.index.search import faiss_cache
-from rag_app.index.search.faiss_cache import FaissCache
+from rag_app.index.search.faiss_cache import FaissCache, Limits
 from rag_app.index.search.retriever import HybridRetriever
 from rag_app.index.search.vector_store import FaissVectorStore
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
@@ -157,9 +157,8 @@ def merging(corpus: Corpus, folder: Path, _: int) -> Figures:
     (name, texts), *_others = corpus.documents(PASSAGES_OF_A_DOCUMENT, seed=time.time_ns())
     with store.write() as transaction:
         _write(transaction, name, texts, embeddings.embed_array(texts))
-    faiss_cache.MOST_CHANGES = 0
     started = time.perf_counter()
-    FaissCache(store).refresh()
+    FaissCache(store, limits=Limits(changes=0, here=sys.maxsize)).refresh()
     return {"merge_seconds": time.perf_counter() - started}
 
 

@@ -1,11 +1,14 @@
-"""What a store really holds."""
+"""What a store really holds, and passages to fill one."""
 
 import hashlib
 import json
 import sqlite3
 from contextlib import closing
 
+import numpy as np
+
 from rag_app.index.store.interface import DocumentStore
+from rag_app.index.store.records import ChunkRecord, DocumentRecord
 from rag_app.index.store.store import IndexStore
 from rag_app.index.store.terms import document_terms
 
@@ -56,3 +59,15 @@ def content_digest(store: IndexStore) -> str:
 
 def _add(digest: "hashlib._Hash", *values: object) -> None:
     digest.update(json.dumps(values, ensure_ascii=False, sort_keys=True).encode() + b"\n")
+
+
+def put_random(store: IndexStore, source: str, count: int, seed: int) -> None:
+    """Write a document of `count` passages, whose vectors lie around twenty centres."""
+    rng = np.random.default_rng(seed)
+    centres = rng.standard_normal((20, 64))
+    vectors = centres[rng.integers(20, size=count)] + 0.5 * rng.standard_normal((count, 64))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    chunks = [ChunkRecord(f"第{number}段", 0, 1) for number in range(count)]
+    with store.write() as transaction:
+        record = DocumentRecord(source, "0", "{}")
+        transaction.replace_document(record, chunks, vectors.astype(np.float32))

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from rag_app.index.search import faiss_cache as cache_module
-from rag_app.index.search.faiss_cache import FaissCache
+from rag_app.index.search.faiss_cache import FaissCache, Limits
 from rag_app.index.search.faiss_index import held_ids
-from rag_app.index.store.records import ChunkRecord, DocumentRecord
 from rag_app.index.store.store import IndexStore
+from tests.rag_app.index.stored import put_random
 
 
 def _nearest(cache: FaissCache, embedding, question: str, k: int = 3) -> list[int]:
@@ -155,21 +155,10 @@ def test_what_a_killed_process_left_is_swept_up(store: IndexStore):
     assert list(store.folder.glob("*.new")) == []
 
 
-def _put_random(store: IndexStore, source: str, count: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    centres = rng.standard_normal((20, 64))
-    vectors = centres[rng.integers(20, size=count)] + 0.5 * rng.standard_normal((count, 64))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    chunks = [ChunkRecord(f"第{number}段", 0, 1) for number in range(count)]
-    with store.write() as transaction:
-        record = DocumentRecord(source, "0", "{}")
-        transaction.replace_document(record, chunks, vectors.astype(np.float32))
-
-
 @pytest.mark.slow
 def test_above_the_limit_search_is_approximate_and_says_how_good(empty: IndexStore, built):
-    _put_random(empty, "a", 2000, 0)
-    approximate, exact = FaissCache(empty, exact_limit=1000), FaissCache(empty)
+    put_random(empty, "a", 2000, 0)
+    approximate, exact = FaissCache(empty, limits=Limits(exact=1000)), FaissCache(empty)
     stamp = approximate.refresh()
     assert (stamp.kind, stamp.trained) == ("approximate", 2000)
     assert 0.97 <= stamp.recall <= 1
@@ -187,16 +176,16 @@ def test_above_the_limit_search_is_approximate_and_says_how_good(empty: IndexSto
 
 @pytest.mark.slow
 def test_an_approximate_index_follows_its_store_until_it_is_outgrown(empty: IndexStore, built):
-    _put_random(empty, "a", 1500, 0)
-    FaissCache(empty, exact_limit=1000).refresh()
-    _put_random(empty, "a", 1200, 1)
-    cache = FaissCache(empty, exact_limit=1000)
+    put_random(empty, "a", 1500, 0)
+    FaissCache(empty, limits=Limits(exact=1000)).refresh()
+    put_random(empty, "a", 1200, 1)
+    cache = FaissCache(empty, limits=Limits(exact=1000))
     assert cache.refresh().trained == 1500
     written: Any = faiss.read_index(str(empty.folder / "vectors.faiss"))
     with empty.read() as snapshot:
         np.testing.assert_array_equal(np.sort(held_ids(written)), snapshot.chunk_ids())
     assert built == ["build_approximate"]
-    _put_random(empty, "b", 2000, 2)
+    put_random(empty, "b", 2000, 2)
     assert cache.refresh().trained == 3200
     with empty.write() as transaction:
         transaction.delete_document("b")
@@ -219,14 +208,14 @@ def test_faiss_errors_on_writing_leave_an_index_in_memory(
 
 
 def test_a_search_among_some_passages_is_exact(empty: IndexStore):
-    _put_random(empty, "a", 1500, 0)
+    put_random(empty, "a", 1500, 0)
     with empty.read() as snapshot:
         vectors = snapshot.vectors_of(range(1, 1501))
     some = {chunk_id for chunk_id in vectors if chunk_id % 50 == 0}
     question = vectors[1]
     best = sorted(some, key=lambda chunk_id: -float(vectors[chunk_id] @ question))
     for limit in (1000, 2000):
-        cache = FaissCache(empty, exact_limit=limit)
+        cache = FaissCache(empty, limits=Limits(exact=limit))
         with cache.search(question, 10, lambda metadata: metadata["ordinal"] % 50 == 49) as (
             _,
             found,
@@ -244,10 +233,10 @@ def _file(store: IndexStore) -> tuple[bytes, int]:
 
 
 def test_a_small_change_leaves_the_file_as_it_is(empty: IndexStore, built):
-    _put_random(empty, "a", 400, 0)
+    put_random(empty, "a", 400, 0)
     FaissCache(empty).refresh()
     before = _file(empty)
-    _put_random(empty, "b", 10, 1)
+    put_random(empty, "b", 10, 1)
     with empty.write() as transaction:
         transaction.delete_chunks([7])
     FaissCache(empty).refresh()
@@ -261,9 +250,9 @@ def test_a_small_change_leaves_the_file_as_it_is(empty: IndexStore, built):
 
 
 def test_many_changes_are_merged_into_the_file(empty: IndexStore, built):
-    _put_random(empty, "a", 400, 0)
+    put_random(empty, "a", 400, 0)
     FaissCache(empty).refresh()
-    _put_random(empty, "b", 50, 1)
+    put_random(empty, "b", 50, 1)
     FaissCache(empty).refresh()
     written: Any = faiss.read_index(str(empty.folder / "vectors.faiss"))
     assert held_ids(written).tolist() == list(range(1, 451))
@@ -272,9 +261,9 @@ def test_many_changes_are_merged_into_the_file(empty: IndexStore, built):
 
 @pytest.mark.slow
 def test_where_the_nearest_were_removed_the_next_ones_are_found(empty: IndexStore):
-    _put_random(empty, "a", 1500, 0)
+    put_random(empty, "a", 1500, 0)
     for limit in (1000, 2000):
-        cache = FaissCache(empty, exact_limit=limit)
+        cache = FaissCache(empty, limits=Limits(exact=limit))
         cache.refresh()
         with empty.read() as snapshot:
             vectors = snapshot.vectors_of(snapshot.chunk_ids().tolist())
@@ -319,7 +308,7 @@ def _as_before(store: IndexStore, index: Any, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["exact", "approximate"])
 def test_an_index_of_the_previous_format_goes_on(empty: IndexStore, built, kind):
-    _put_random(empty, "a", 1500, 0)
+    put_random(empty, "a", 1500, 0)
     with empty.read() as snapshot:
         ids = snapshot.chunk_ids()
         vectors = np.stack([*snapshot.vectors_of(ids.tolist()).values()])
@@ -331,11 +320,11 @@ def test_an_index_of_the_previous_format_goes_on(empty: IndexStore, built, kind)
     index.add_with_ids(vectors, ids)
     _as_before(empty, index, kind)
     before = _file(empty)[0]
-    cache = FaissCache(empty, exact_limit=2000 if kind == "exact" else 1000)
+    cache = FaissCache(empty, limits=Limits(2000 if kind == "exact" else 1000))
     with cache.search(vectors[3], 5) as (snapshot, found):
         assert list(found) == (ids[np.argsort(-(vectors @ vectors[3]))[:5]]).tolist()
         assert (snapshot.count_documents(), snapshot.count_chunks()) == (1, 1500)
-    _put_random(empty, "b", 10, 1)
+    put_random(empty, "b", 10, 1)
     assert cache.refresh().last == 1500
     with empty.read() as snapshot:
         ((_, rows),) = snapshot.vectors_after(1500)
@@ -343,6 +332,6 @@ def test_an_index_of_the_previous_format_goes_on(empty: IndexStore, built, kind)
     with cache.search(rows[4], 1) as (_, found):
         assert list(found) == [1505]
     assert (_file(empty)[0], built) == (before, [])
-    _put_random(empty, "c", 300, 2)
+    put_random(empty, "c", 300, 2)
     assert cache.refresh().last == 1810
     assert built == []
