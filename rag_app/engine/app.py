@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     History = Sequence[BaseMessage | tuple[str, str]]
     Source = str | Path | Document
 
+_REMOVED_TOGETHER = 500
+"""Documents in one transaction, whose size a store may limit."""
 _NO_REEMBED = (
     "an index in Milvus can't be embedded again in its place; copy it to a local one, embed that "
     "again, and copy it back (rag_app/README.md has the commands)"
@@ -461,12 +463,15 @@ class RagApp:
                     raise _not_indexed(name)
                 chosen.update(dict.fromkeys(found))
             passages = [chunk.text for source in chosen for chunk in snapshot.chunks_of(source)]
-        KeptSummaries(self.store.folder).forget(chosen)
-        with self.store.write() as transaction:
-            for source in chosen:
-                transaction.delete_document(source)
+        removed = list(chosen)
+        KeptSummaries(self.store.folder).forget(removed)
+        with self.store.locked():
+            for start in range(0, len(removed), _REMOVED_TOGETHER):
+                with self.store.write() as transaction:
+                    for source in removed[start : start + _REMOVED_TOGETHER]:
+                        transaction.delete_document(source)
         forget(passages)
-        return list(chosen)
+        return removed
 
     # Questions
 

@@ -71,9 +71,10 @@ def copy_index(
                 report.passages += len(chunks)
             if progress is not None:
                 progress(done, len(wanted))
-        with target.write() as transaction:
-            for name in there.keys() - wanted.keys():
+        for name in there.keys() - wanted.keys():
+            with target.write() as transaction:
                 report.removed += transaction.delete_document(name)
+        with target.write() as transaction:
             transaction.set_meta(meta)
     dense_index(target).refresh()
     return report

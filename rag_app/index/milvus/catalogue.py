@@ -80,16 +80,31 @@ class State:
     terms: int = 0
     """Of all passages together."""
     garbage: tuple[int, ...] = ()
-    """Versions of passages that are no longer seen and not yet deleted."""
+    """Versions of passages that this state no longer sees, and readers of earlier ones may."""
     garbage_ids: tuple[int, ...] = ()
-    """Single passages that are no longer seen and not yet deleted."""
-    garbage_keys: tuple[str, ...] = ()
-    """Documents that are no longer there and whose rows are not yet deleted."""
+    """Single passages likewise."""
+    due: tuple[int, ...] = ()
+    """Versions of earlier garbage, which no reader sees any more."""
+    due_ids: tuple[int, ...] = ()
+    """Single passages likewise."""
+    turned: float = 0.0
+    """When what is due became so, in seconds since 1970."""
 
     @property
-    def clean(self) -> Self:
-        """The same state when its garbage is deleted."""
-        return replace(self, garbage=(), garbage_ids=(), garbage_keys=())
+    def hidden(self) -> tuple[int, ...]:
+        """Versions that are not seen."""
+        return self.garbage + self.due
+
+    @property
+    def hidden_ids(self) -> tuple[int, ...]:
+        """Single passages that are not seen."""
+        return self.garbage_ids + self.due_ids
+
+    def turn(self, now: float) -> Self:
+        """Return the same state when what was due is deleted, and what was garbage is due."""
+        return replace(
+            self, garbage=(), garbage_ids=(), due=self.garbage, due_ids=self.garbage_ids, turned=now
+        )
 
     def row(self, index: str) -> Row:
         """Return it as Milvus has it."""
@@ -109,6 +124,7 @@ class State:
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in row["record"].items()
+            if name in cls.__dataclass_fields__  # an earlier version had one more
         }
         meta = IndexMeta(**{one.name: values["meta"][one.name] for one in fields(IndexMeta)})
         return cls(**{**values, "meta": meta})

@@ -40,8 +40,8 @@ _AT_ONCE = 500
 class MilvusSnapshot:
     """One state of an index; what is written later is not seen.
 
-    What a later state deleted may go while this one is read, so a snapshot is for one question or
-    one step, not for long.
+    What later states no longer see is deleted some seconds after, so a snapshot is for one question
+    or one step, not for long. Which passages are a document's is read as it is now.
 
     Args:
         client: Of the Milvus that holds it.
@@ -290,10 +290,10 @@ class MilvusSnapshot:
         """Return what is true of the passages of this state for which ``expression`` is."""
         state = self.state
         parts = [f"index == {literal(self._index)}", f"version <= {state.last}"]
-        if state.garbage:
-            parts.append(among("version", list(state.garbage), never=True))
-        if state.garbage_ids:
-            parts.append(among("id", list(state.garbage_ids), never=True))
+        if state.hidden:
+            parts.append(among("version", list(state.hidden), never=True))
+        if state.hidden_ids:
+            parts.append(among("id", list(state.hidden_ids), never=True))
         return " and ".join([*parts, *([f"({expression})"] if expression else [])])
 
 

@@ -6,6 +6,7 @@ document; nothing is lost of what either has written before.
 """
 
 import threading
+import time
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
     from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
+
+
+_READING_SECONDS = 15.0
+"""For which passages that were replaced stay for those who read the state before."""
+_MOST_HIDDEN = 1000
+"""Versions in one state, whose row has 64 KB at most; beyond they don't stay so long."""
 
 
 class MilvusStore:
@@ -132,8 +139,7 @@ class MilvusStore:
         with self.locked():
             assert self._writing is not None  # noqa: S101 - locked() began it
             state = self._writing
-            self._delete_garbage(state)
-            transaction = MilvusTransaction(self._client, self.index, state.clean)
+            transaction = MilvusTransaction(self._client, self.index, self._without_due(state))
             try:
                 yield transaction
                 self._writing = transaction.commit()
@@ -259,22 +265,28 @@ class MilvusStore:
             transaction.set_lexical_version(lexical_version())
 
     def _settle(self, state: State) -> None:
-        """Delete the garbage of the last transaction, which no later one will."""
-        if state != state.clean:
-            self._delete_garbage(state)
-            self._client.upsert(DOCUMENTS, [state.clean.row(self.index)])
+        """Delete what is due, which a later transaction may not do for long."""
+        settled = self._without_due(state)
+        if settled != state:
+            self._client.upsert(DOCUMENTS, [settled.row(self.index)])
 
     def _sweep(self, state: State) -> None:
         """Delete passages that were inserted and never made visible."""
         self._delete_passages(state, f"version > {state.last}")
 
-    def _delete_garbage(self, state: State) -> None:
-        if state.garbage:
-            self._delete_passages(state, among("version", list(state.garbage)))
-        if state.garbage_ids:
-            self._delete_passages(state, among("id", list(state.garbage_ids)))
-        if state.garbage_keys:
-            self._client.delete(DOCUMENTS, ids=list(state.garbage_keys))
+    def _without_due(self, state: State) -> State:
+        """Delete what no reader sees any more, if it is time; return the state that it leaves."""
+        now, hidden = time.time(), len(state.hidden) + len(state.hidden_ids)
+        early = 0 <= now - state.turned < _READING_SECONDS and hidden < _MOST_HIDDEN
+        if not hidden or early:
+            return state
+        if state.due:
+            self._delete_passages(state, among("version", list(state.due)))
+        if state.due_ids:
+            self._delete_passages(state, among("id", list(state.due_ids)))
+        dead = f'index == {literal(self.index)} and live == false and source != ""'
+        self._client.delete(DOCUMENTS, filter=dead)
+        return state.turn(now)
 
     def _delete_passages(self, state: State, expression: str) -> None:
         self._client.delete(

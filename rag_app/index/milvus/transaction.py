@@ -41,7 +41,7 @@ class MilvusTransaction(MilvusSnapshot):
 
     New passages are inserted under versions above all of the state, where nobody sees them; then
     one upsert changes the documents' rows and the state's. What they replaced is garbage from then
-    on, and is deleted by the next transaction or when the lock is let go.
+    on; a writer deletes it when no reader can be left that sees it.
     """
 
     def __init__(self, client: "MilvusClient", index: str, state: State) -> None:
@@ -99,11 +99,7 @@ class MilvusTransaction(MilvusSnapshot):
         self._new = [row for row in self._new if row["version"] not in written]
         gone = tuple(version for version in entry.versions if version not in written)
         self._put(replace(entry, live=False, versions=(), length=0, terms=0))
-        self._next = replace(
-            self._next,
-            garbage=self._next.garbage + gone,
-            garbage_keys=(*self._next.garbage_keys, key(self._index, source)),
-        )
+        self._next = replace(self._next, garbage=self._next.garbage + gone)
         return True
 
     def delete_chunks(self, ids: Sequence[int]) -> int:
@@ -144,13 +140,7 @@ class MilvusTransaction(MilvusSnapshot):
         if not stored or State.of(stored[0]).writer != self.state.writer:
             msg = f"another program began to write the index {self._index}; run the command again"
             raise BusyIndexError(msg)
-        living = {key(self._index, source) for source, entry in self._puts.items() if entry.live}
-        state = replace(
-            self._next,
-            number=self.state.number + 1,
-            token=uuid.uuid4().hex,
-            garbage_keys=tuple(one for one in self._next.garbage_keys if one not in living),
-        )
+        state = replace(self._next, number=self.state.number + 1, token=uuid.uuid4().hex)
         changed = [entry.row(self._index) for entry in self._puts.values()]
         self._client.upsert(DOCUMENTS, [*changed, state.row(self._index)])
         return state

@@ -358,6 +358,41 @@ def test_indexes_of_one_milvus_do_not_see_each_other(tmp_path: Path) -> None:
         assert texts(other) == {"杜甫.txt": POEMS["杜甫.txt"]}
 
 
+def test_a_reader_of_an_earlier_state_finds_what_was_replaced(store: DocumentStore) -> None:
+    """Also in Milvus, where another process may replace it between two requests of a search."""
+    with store.read() as earlier:
+        for number in range(3):
+            with store.write() as transaction:
+                put(transaction, "李白.txt", [f"李白，第{number}版。"])
+        (found, *_) = earlier.search_any(["青莲"], 1)
+        assert [chunk.text for chunk in earlier.chunks([found[0]])] == [POEMS["李白.txt"][0]]
+    assert texts(store)["李白.txt"] == ["李白，第2版。"]
+
+
+def test_what_was_replaced_is_deleted_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pymilvus import MilvusClient
+
+    def count() -> int:
+        name = f"rag_app_passages_{EMBEDDING.dimension}"
+        found = MilvusClient(str(tmp_path / "milvus.db")).query(name, output_fields=["count(*)"])
+        return int(found[0]["count(*)"])
+
+    with closing(open_store("milvus", tmp_path)) as store:
+        store.create(META)
+        for _ in range(4):
+            with store.write() as transaction:
+                put(transaction, "李白.txt", POEMS["李白.txt"])
+        assert count() > 2
+        monkeypatch.setattr("rag_app.index.milvus.store._READING_SECONDS", 0)
+        for _ in range(2):
+            with store.locked():
+                pass
+        assert count() == 2
+        assert texts(store) == {"李白.txt": POEMS["李白.txt"]}
+
+
 KILLED = """
 import os, signal, sys, threading
 from pathlib import Path
