@@ -34,20 +34,37 @@ def block_with(name: str) -> str:
     return next(block for block in blocks if name in block)
 
 
+def compose_files() -> list[dict[str, Any]]:
+    """That of one machine, and what is added to it for Milvus and vLLM."""
+    return [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)]
+
+
 def services() -> list[str]:
-    """The command lines of the unit and of the compose file."""
+    """The command lines of the unit and of the compose files."""
     (unit,) = re.findall(r"```ini\n(.*?)```", TEXT, re.DOTALL)
-    (compose,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
     parsed = RawConfigParser()
     parsed.optionxform = str  # type: ignore[assignment,method-assign]
     parsed.read_string(unit)
     assert parsed["Service"]["Environment"] == "RAG_APP_HOME=/var/lib/rag-app"
-    service = yaml.safe_load(compose)["services"]["rag-app"]
-    assert service["environment"]["RAG_APP_HOME"] in service["volumes"][0]
-    return [parsed["Service"]["ExecStart"], service["command"]]
+    one, cluster = (file["services"]["rag-app"] for file in compose_files())
+    assert one["environment"]["RAG_APP_HOME"] in one["volumes"][0]
+    return [parsed["Service"]["ExecStart"], one["command"], cluster["command"]]
 
 
-@pytest.mark.parametrize("which", [0, 1])
+def test_services_of_a_cluster_name_each_other() -> None:
+    services = compose_files()[1]["services"]
+    for name in services["rag-app"]["depends_on"]:
+        assert services[name]["healthcheck"]
+    command, vllm = services["rag-app"]["command"], services["vllm"]["entrypoint"].split()
+    assert "milvus:http://milvus:19530" in command
+    assert "http://vllm:8000/v1" in command
+    model = vllm[vllm.index("--served-model-name") + 1]
+    assert f"--llm-name {model} " in command
+    length = vllm[vllm.index("--max-model-len") + 1]
+    assert services["rag-app"]["environment"] == {"RAG_APP_CONTEXT_LENGTH": length}
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
 def test_services_start_the_server_with_options_that_it_has(which: int) -> None:
     program, command, *options = shlex.split(services()[which])
     assert (Path(program).name, command) == ("rag-app", "serve")

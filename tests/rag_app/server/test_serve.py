@@ -118,6 +118,54 @@ def test_a_second_server_on_the_port_says_so(behind: Served) -> None:
     assert "choose another --port" in line
 
 
+LLAMA_CPP = """
+import sys, xllamacpp
+from model_prep.inference.llamacpp_model import start_server
+params = xllamacpp.CommonParams()
+params.model.path, params.n_ctx, params.n_parallel = sys.argv[1], 1024, 1
+params.warmup, params.verbosity = False, -1
+server = start_server(params)
+print(server.listening_address, flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def llama_cpp(model: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """llama.cpp's own server in a process of its own, and its address."""
+    command = [sys.executable, "-c", LLAMA_CPP, str(model)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout
+        try:
+            yield process, f"{process.stdout.readline().strip()}/v1"
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+def test_servers_of_llama_cpp_are_killed_behind_it(tiny_gguf: Path) -> None:
+    with (
+        llama_cpp(tiny_gguf) as (first, one),
+        llama_cpp(tiny_gguf) as (second, other),
+        serve("--llm", f"{one},{other}", "--llm-name", "tiny") as (_, url),
+    ):
+
+        def ask() -> httpx.Response:
+            return httpx.post(url + CHAT, json={**ASKED, "max_tokens": 8}, timeout=SECONDS)
+
+        assert [ask().status_code for _ in range(4)] == [200] * 4
+        first.kill()
+        assert [ask().status_code for _ in range(4)] == [200] * 4
+        streamed = {**ASKED, "max_tokens": 8, "stream": True}
+        assert "[DONE]" in httpx.post(url + CHAT, json=streamed, timeout=SECONDS).text
+        second.kill()
+        refused = ask()
+        assert refused.status_code >= 500
+        assert "none of the model's servers answers" in refused.text
+        assert is_ready(url)
+
+
 @pytest.mark.model
 @pytest.mark.usefixtures("real_home")
 def test_the_real_model_does_not_keep_it() -> None:
