@@ -12,6 +12,7 @@ from model_prep.moved import keep_earlier_names
 if TYPE_CHECKING:
     from model_prep.catalog.distill import distill
     from model_prep.catalog.entry import ModelEntry
+    from model_prep.catalog.hub_results import pull_repository, push_to_hub
     from model_prep.catalog.models import CATALOG, DEFAULTS, find
     from model_prep.catalog.pull import is_pulled, model_path, models_folder, pull
     from model_prep.crawl.crawl import crawl as crawl_items
@@ -50,6 +51,8 @@ __all__ = [
     "prefer",
     "pretrain",
     "pull",
+    "pull_repository",
+    "push_to_hub",
     "sft",
     "verify_model",
 ]
@@ -57,6 +60,7 @@ __all__ = [
 _HOMES = {
     "catalog.distill": ("distill",),
     "catalog.entry": ("ModelEntry",),
+    "catalog.hub_results": ("pull_repository", "push_to_hub"),
     "catalog.models": ("CATALOG", "DEFAULTS", "find"),
     "catalog.pull": ("is_pulled", "model_path", "models_folder", "pull"),
     "crawl.crawl": ("crawl_items",),

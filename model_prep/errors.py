@@ -25,6 +25,10 @@ class PullError(ModelPrepError):
     """A model can't be fetched."""
 
 
+class PushError(ModelPrepError):
+    """A result can't be pushed to the hub."""
+
+
 class UnreachableError(PullError):
     """The package index or the hub does not answer."""
 

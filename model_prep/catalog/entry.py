@@ -61,6 +61,8 @@ class HubSource:
     """The one file that is needed; None: weights, configuration and tokenizer."""
     sha256: str | None = None
     """Of ``file``, or of ``model.safetensors``; None: what the hub says it is."""
+    whole: bool = False
+    """All files are needed, but for pickled weights beside safetensors."""
     kind: SourceKind = "hub"
 
 

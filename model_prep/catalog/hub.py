@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _WEIGHTS = "model.safetensors"
 _PICKLED = "pytorch_model.bin"
+_PICKLES = (".bin", ".pt", ".pth")
 _NEEDED_SUFFIXES = (".json", ".txt", ".model")
 _BOOKKEEPING = ".cache"
 _NO_ANSWER = "it can't be reached"
@@ -69,7 +70,7 @@ def _needed_files(source: HubSource) -> tuple[str, list[_File]]:
     """Return the commit and its files that are needed."""
     from huggingface_hub import HfApi
 
-    info = HfApi(endpoint=_endpoint()).model_info(
+    info = HfApi(endpoint=endpoint()).model_info(
         source.repo, revision=source.revision, files_metadata=True
     )
     siblings = {sibling.rfilename: sibling for sibling in info.siblings or []}
@@ -81,13 +82,18 @@ def _needed_files(source: HubSource) -> tuple[str, list[_File]]:
     return info.sha or source.revision, files
 
 
-def _endpoint() -> str | None:
+def endpoint() -> str | None:
+    """Return the mirror that is used in place of the hub, None where none is."""
     return os.environ.get("HF_ENDPOINT") or None
 
 
 def _choose(names: set[str], source: HubSource) -> set[str]:
     if source.file:
         return {source.file} & names
+    if source.whole:
+        pickled = any(name.endswith(".safetensors") for name in names)
+        left = {name for name in names if not name.startswith(".")}
+        return {name for name in left if not (pickled and name.endswith(_PICKLES))}
     weights = {_WEIGHTS} & names or {_PICKLED} & names
     return weights and weights | {name for name in names if _is_configuration(name)}
 
@@ -129,25 +135,18 @@ def _download(
             revision=commit,
             local_dir=folder,
             allow_patterns=[file.name for file in files],
-            endpoint=_endpoint(),
+            endpoint=endpoint(),
         )
 
 
 @contextmanager
 def _hub_errors(source: HubSource) -> Iterator[None]:
-    """Turn what the hub's client raises into one line, and keep its own bars off the terminal."""
+    """Turn what the hub's client raises into one line."""
     from huggingface_hub import errors
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
 
-    silent = are_progress_bars_disabled()
-    if not silent:
-        disable_progress_bars()
     try:
-        yield
+        with quiet_client():
+            yield
     except errors.RepositoryNotFoundError as error:
         raise PullError(_cannot(source, "there is no such repository")) from error
     except errors.RevisionNotFoundError as error:
@@ -163,6 +162,22 @@ def _hub_errors(source: HubSource) -> Iterator[None]:
         if full or not bases & {"HTTPError", "OSError", "ValueError"}:
             raise
         raise PullError(_cannot(source, first_line(error))) from error
+
+
+@contextmanager
+def quiet_client() -> Iterator[None]:
+    """Keep the bars of the hub's client off the terminal."""
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    silent = are_progress_bars_disabled()
+    if not silent:
+        disable_progress_bars()
+    try:
+        yield
     finally:
         if not silent:
             enable_progress_bars()
@@ -170,7 +185,7 @@ def _hub_errors(source: HubSource) -> Iterator[None]:
 
 def _cannot(source: HubSource, reason: str) -> str:
     return (
-        f"{source.repo} can't be downloaded from {_endpoint() or 'the hub'} ({reason}); check the "
+        f"{source.repo} can't be downloaded from {endpoint() or 'the hub'} ({reason}); check the "
         "network, set HF_ENDPOINT to a mirror, or copy the models folder from another machine"
     )
 

@@ -19,12 +19,14 @@ def convert(
         int | None,
         typer.Option(min=1, help="Files of Meta's format; by default as many as Meta has."),
     ] = None,
+    push_to_hub: options.PushToHub = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
     """Convert a LLaMA between Meta's and Hugging Face's format, bit for bit, in little memory."""
     from model_prep.llama.convert import convert as run
 
+    options.check_push(push_to_hub)
     with progress_bar() as progress:
         done = run(
             input_dir,
@@ -36,6 +38,8 @@ def convert(
             dry_run=dry_run,
             progress=progress,
         )
+    if not dry_run:
+        options.push(done.output_dir, push_to_hub)
     what = f"{done.tensors} tensors, {done.size / 1e9:,.2f} GB, {done.dtype}"
     if as_json:
         options.print_json(done)

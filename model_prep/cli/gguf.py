@@ -30,14 +30,18 @@ def export_gguf(
         Literal["f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"],
         typer.Option(help="How weights are held: 16, 8.5, 6.6, 5.7, 4.9 or 4.5 bits each."),
     ] = "f16",
+    push_to_hub: options.PushToHub = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
     """Write a model with its tokenizer as a GGUF file, so that it runs on a laptop."""
     from model_prep.gguf.exporter import export_gguf as export
 
+    options.check_push(push_to_hub)
     with progress_bar() as progress:
         done = export(folder, output, quantize=quantize, dry_run=dry_run, progress=progress)
+    if not dry_run:
+        options.push(done.path, push_to_hub)
     written = "would be written" if dry_run else "written"
     _show(done, f"{done.path} {written}", done.quantize, as_json=as_json)
 

@@ -27,6 +27,7 @@ def merge(
         typer.Option("--allow-merged", help="Add a LoRA that the base seems to have, or twice."),
     ] = False,
     max_shard_size: options.ShardSize = options.SHARD_SIZE,
+    push_to_hub: options.PushToHub = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
     _verbose: Annotated[bool, typer.Option("--verbose", hidden=True)] = False,
@@ -39,6 +40,7 @@ def merge(
     from model_prep.lora.merge import merge as run
     from model_prep.lora.merge import split_folders
 
+    options.check_push(push_to_hub)
     with progress_bar() as progress:
         report = run(
             base_model,
@@ -51,6 +53,8 @@ def merge(
             dry_run=dry_run,
             progress=progress,
         )
+    if not dry_run:
+        options.push(report.output, push_to_hub)
     if as_json:
         options.print_json(report)
         return

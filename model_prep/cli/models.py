@@ -23,6 +23,10 @@ def pull(
     source: Annotated[
         SourceKind | None, typer.Option(help="Only from this kind of source.")
     ] = None,
+    hub: Annotated[
+        bool,
+        typer.Option("--hub", help="The names are repositories of the hub: NAME/REPOSITORY[@REV]."),
+    ] = False,
     onnx: Annotated[
         bool,
         typer.Option("--onnx", help="Run embedding models in int8: faster, nearly as exact."),
@@ -30,6 +34,9 @@ def pull(
     as_json: options.Json = False,
 ) -> None:
     """Fetch models; what is here already is left alone, what was interrupted goes on."""
+    if hub:
+        _pull_from_hub(names, folder, as_json=as_json)
+        return
     from model_prep.catalog.models import DEFAULTS, entry_of
     from model_prep.catalog.pull import is_pulled, quantize_folder
     from model_prep.catalog.pull import pull as fetch
@@ -52,6 +59,19 @@ def pull(
     for name in own:
         paths[name] = quantize_folder(Path(name))
         say(f"{name} runs in int8: {paths[name]}")
+    if as_json:
+        options.print_json(paths)
+
+
+def _pull_from_hub(names: list[str], folder: Path | None, *, as_json: bool) -> None:
+    from model_prep.catalog.hub_results import pull_repository
+    from model_prep.catalog.pull import models_folder
+
+    paths = {}
+    for name in names:
+        with progress_bar() as progress:
+            paths[name] = pull_repository(name, folder or models_folder(), progress=progress)
+        say(f"{name} fetched: {paths[name]}")
     if as_json:
         options.print_json(paths)
 

@@ -19,6 +19,12 @@ ShardSize = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+PushToHub = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME/REPOSITORY", help="Push the result to the hub too; HF_TOKEN is needed."
+    ),
+]
 ModelsFolder = Annotated[
     Path | None, typer.Option("--dir", help="Where models lie; by default the cache folder.")
 ]
@@ -47,6 +53,31 @@ def parse_size(text: str) -> int:
         msg = f"{text!r} is no size; write it as 5GB, 500MB or 2GiB"
         raise UsageError(msg)
     return size
+
+
+def check_push(repo: str | None) -> None:
+    """Check before any work that the result can be pushed, if it shall be.
+
+    Raises:
+        PushError: it can't.
+    """
+    if repo:
+        from model_prep.catalog.hub_results import require_hub
+
+        require_hub(repo)
+
+
+def push(path: Path, repo: str | None) -> None:
+    """Push a result, if it shall be.
+
+    Raises:
+        PushError: the hub refuses.
+    """
+    if repo:
+        from model_prep.catalog.hub_results import push_to_hub
+        from model_prep.cli.terminal import say
+
+        say(f"{path} pushed: {push_to_hub(path, repo)}")
 
 
 def print_json(value: "DataclassInstance | dict[str, Any] | list[Any] | None") -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model_prep.catalog.hub_results import push_to_hub, require_hub
 from model_prep.errors import TrainingError
 from model_prep.process_state import quiet_transformers
 from model_prep.training.data import TrainingData, load_data
@@ -97,10 +98,9 @@ def train(
     Raises:
         TrainingError: settings, data or model do not fit, or the loss is not finite.
         TokenizerError, AdapterError: as loading raises them.
+        PushError: ``push_to_hub`` is named and the hub refuses.
     """
-    require_sharding(settings)
-    if settings.kind == "prefer":
-        require_trl()
+    _require_needs(settings)
     note = note if is_main_process() else (lambda _: None)
     for line in passed_over(settings):
         note(line)
@@ -113,6 +113,8 @@ def train(
     checkpoint = checkpoint_of(settings, identity)
     if checkpoint == settings.output_dir:
         note(f"{settings.output_dir} is finished already; --resume false trains again")
+        if is_main_process():
+            _push(settings, note)
         return report_of(settings, data, finished=True)
     with (
         quiet_transformers(warnings=False),
@@ -144,10 +146,26 @@ def train(
             plain = {**asdict(report), "output": str(report.output)}
             values = {"settings": identity, "finished": True, "report": plain}
             write_manifest(settings.output_dir, values)
+            _push(settings, note)
     # No process leaves while another needs it.
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
     return report
+
+
+def _require_needs(settings: TrainingSettings) -> None:
+    """Check before any work what else than data and model a run needs."""
+    require_sharding(settings)
+    if settings.kind == "prefer":
+        require_trl()
+    if settings.push_to_hub and is_main_process():
+        require_hub(settings.push_to_hub)
+
+
+def _push(settings: TrainingSettings, note: Callable[[str], None]) -> None:
+    if settings.push_to_hub:
+        url = push_to_hub(settings.output_dir, settings.push_to_hub)
+        note(f"{settings.output_dir} pushed: {url}")
 
 
 def _finish(

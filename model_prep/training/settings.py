@@ -94,6 +94,9 @@ class TrainingSettings(BaseModel):
     )
     save_steps: int = Field(200, ge=1, description="Steps between two checkpoints.")
     save_total_limit: int = Field(3, ge=1, description="Checkpoints that are kept.")
+    push_to_hub: str | None = Field(
+        None, description="NAME/REPOSITORY of the hub to push the adapter to at the end."
+    )
     resume: bool = Field(True, description="Go on from the last checkpoint of output_dir.")
 
     @field_validator(
