@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from rag_app.cli.show import messages
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from rag_app.index.indexing.report import IndexProgress, ProgressCallback
 
 _LINE_SECONDS = 10
@@ -19,10 +19,19 @@ _LINE_SECONDS = 10
 
 @contextmanager
 def indexing() -> "Iterator[ProgressCallback]":
-    """Give a callback that shows how many passages were embedded, of about how many."""
+    """Give a callback that shows how many passages were embedded, of about how many.
+
+    It says when the documents can be found by their words.
+    """
     with _shown("indexing") as show:
+        said = False
 
         def progress(now: "IndexProgress") -> None:
+            nonlocal said
+            if now.searchable and not said:
+                said = True
+                what = "1 document" if now.searchable == 1 else f"{now.searchable:,} documents"
+                messages.print(f"{what} can be asked about; found by their meaning too when done")
             documents = f"{now.documents:,} of {now.total:,} documents read"
             show(now.chunks, now.estimate, f"{documents}  {PurePath(now.source).name}")
 
@@ -94,7 +103,15 @@ def _shown(what: str, unit: str = "passages") -> Iterator[Callable[[int, int, st
         thread.join()
 
 
-def _bar(unit: str) -> Progress:
+def _bar(unit: str) -> "Progress":
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

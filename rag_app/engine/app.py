@@ -255,6 +255,8 @@ class RagApp:
                         f"{staging.done:,} of {snapshot.count_chunks():,} passages, with "
                         f"{staging.embedding}; to go on, run: rag-app reembed"
                     )
+                if waiting := _waiting(snapshot):
+                    found["waiting"] = waiting
                 if old := snapshot.count_outdated():
                     found["outdated"] = (
                         f"{old} documents, read by an earlier version; run: rag-app index PATH"
@@ -278,6 +280,7 @@ class RagApp:
         destinations: Mapping[Path, Path] | None = None,
         engine: EngineKind = "local",
         address: str | None = None,
+        words_first: bool = True,
     ) -> "IndexReport":
         """Bring the index up to date with files, folders, globs and URLs.
 
@@ -294,6 +297,7 @@ class RagApp:
                 soon as the index holds it.
             engine: What reads and embeds: this process, or the workers of Ray.
             address: Of a Ray cluster; by default one is started on this machine for the call.
+            words_first: Write documents before they are embedded; see `IndexOptions`.
 
         Raises:
             DocumentError: a path doesn't exist or holds no document.
@@ -309,6 +313,7 @@ class RagApp:
             prune=prune,
             exclude=tuple(exclude),
             stdin_name=stdin_name,
+            words_first=words_first,
         )
         names = [str(path) for path in paths]
         more: dict[str, Any] = {"progress": progress, "destinations": destinations}
@@ -692,6 +697,11 @@ class RagApp:
             max_new_tokens=self.settings.max_new_tokens,
         )
 
+    @property
+    def keeps_prompts(self) -> bool:
+        """Whether the language model keeps the passages that it reads on disk."""
+        return _can_keep(self.llm)
+
     def _answering_llm(self) -> "BaseChatModel":
         """Return the language model; the passages that it reads are kept where that is possible."""
         llm = self.llm
@@ -780,6 +790,19 @@ class RagApp:
     ) -> "AsyncIterator[Summary]":
         """`stream_summary` without blocking the event loop."""
         return self.summary_chain(encoding).astream(source, config)
+
+
+def _waiting(snapshot: "DocumentSnapshot") -> str:
+    """Return what is said of documents that have no vectors yet, nothing where all have."""
+    from rag_app.index.store.snapshot import Snapshot
+
+    documents, passages = snapshot.count_waiting() if isinstance(snapshot, Snapshot) else (0, 0)
+    if not documents:
+        return ""
+    return (
+        f"{documents:,} documents with {passages:,} passages, found by their words alone until the "
+        "next run of: rag-app index PATH"
+    )
 
 
 def _can_keep(llm: "BaseChatModel") -> bool:

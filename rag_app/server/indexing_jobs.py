@@ -347,7 +347,10 @@ class IndexingJobs:
             report = None
             while report is None:
                 try:
-                    report = limited.index(list(targets), progress=progress, destinations=targets)
+                    # Written whole: one that is cancelled, or harms twice, leaves nothing behind.
+                    report = limited.index(
+                        list(targets), progress=progress, destinations=targets, words_first=False
+                    )
                 except BusyIndexError:  # another process writes it; nothing is done yet
                     started = time.monotonic()
                     check()

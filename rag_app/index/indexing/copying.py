@@ -7,6 +7,7 @@ from rag_app.errors import IndexStoreError
 from rag_app.index.search.faiss_cache import dense_index
 from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.records import DocumentRecord
+from rag_app.index.store.snapshot import Snapshot
 
 Progress = Callable[[int, int], None]
 """Called with the documents done and their number."""
@@ -43,6 +44,9 @@ def copy_index(
 
     report = CopyReport()
     with source.read() as snapshot:
+        if isinstance(snapshot, Snapshot) and (waiting := snapshot.count_waiting()[0]):
+            msg = f"{waiting} documents have no vectors yet; first run: rag-app index PATH"
+            raise IndexStoreError(msg)
         meta = snapshot.meta()
         wanted = {document.source: document for document in snapshot.documents()}
     target.create(meta)

@@ -4,9 +4,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from model_prep.output import sync
@@ -35,6 +37,7 @@ from rag_app.index.search.faiss_cache import dense_index
 from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.lock import unwritable
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
+from rag_app.index.store.store import IndexStore
 from rag_app.index.store.summaries import KeptSummaries
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, adapt
 
@@ -65,6 +68,9 @@ def index_paths(
     and the same call goes on from there, also inside a large one (`UnfinishedVectors`) and
     between the pages of a scan (`UnfinishedPictures`). A document that can't be read is reported,
     and the others go on.
+
+    In an index on this machine documents are written, and found by their words, before any is
+    embedded; those that an earlier run left without vectors are embedded too.
 
     Args:
         paths: What to index.
@@ -102,7 +108,9 @@ def index_paths(
         if options.prune and store.exists():
             run.remove(gone_sources(paths, sources, store))
         report = run.report
-        if report.added or report.updated or report.renamed or report.removed:
+        run.note_searchable(time.perf_counter() - started)
+        embedded = run.embed_waiting()
+        if embedded or report.added or report.updated or report.renamed or report.removed:
             dense_index(store).refresh()
     run.report.seconds = time.perf_counter() - started
     return run.report
@@ -128,10 +136,17 @@ class DueDocument:
 
 
 @dataclass(frozen=True)
-class _Pending:
-    due: DueDocument
+class _Embeddable:
     document: DocumentRecord
     chunks: list[ChunkRecord]
+
+
+@dataclass(frozen=True)
+class _Pending(_Embeddable):
+    due: DueDocument
+
+
+_Item = TypeVar("_Item", bound=_Embeddable)
 
 
 @dataclass
@@ -149,6 +164,7 @@ class IndexRun:
     pending: list[_Pending] = field(default_factory=list)
     looked_at: int = 0
     found: int = 0
+    searchable: int = 0
     unmerged: int = 0
     writing: bool = False
     source: str = ""
@@ -230,26 +246,55 @@ class IndexRun:
             return any(is_gone(document.source) for document in snapshot.documents())
 
     def flush(self) -> None:
-        """Embed what is pending and write it, each document in a transaction of its own."""
+        """Write what is pending, each document in a transaction of its own.
+
+        Where vectors can't follow it is embedded before.
+        """
         pending, self.pending = self.pending, []
         if pending and not self.writing:
             self.open()
-        for group in _groups(pending):
-            self._write(group)
+        if (store := self._words_first) is not None:
+            for item in pending:
+                with self._replacing(item.due), store.write() as transaction:
+                    transaction.replace_document(item.document, item.chunks, None)
+        else:
+            for group in _groups(pending):
+                with self._embedding(group) as found:
+                    for item, vectors in zip(group, found, strict=True):
+                        self._replace(item.due, item.document, item.chunks, vectors)
         self.pictures.forget()
         self.saved_at = time.monotonic()
 
-    def _write(self, group: Sequence[_Pending]) -> None:
+    @property
+    def _words_first(self) -> IndexStore | None:
+        """The index, where documents are written before they are embedded."""
+        store = self.store
+        return store if self.options.words_first and isinstance(store, IndexStore) else None
+
+    def embed_waiting(self) -> int:
+        """Embed the documents of the index that have no vectors yet; return how many chunks."""
+        store, before = self.store, self.report.chunks
+        if not (self.writing and isinstance(store, IndexStore)):
+            return 0
+        while waiting := _waiting(store):
+            for group in _groups(waiting):
+                with self._embedding(group) as found:
+                    for item, vectors in zip(group, found, strict=True):
+                        with store.write() as transaction:
+                            transaction.replace_document(item.document, item.chunks, vectors)
+                        self._merge(len(item.chunks))
+        return self.report.chunks - before
+
+    @contextmanager
+    def _embedding(self, group: "Sequence[_Embeddable]") -> Iterator[list[FloatArray]]:
+        """Give the vectors of each of some documents; in the block they are written."""
         started = time.perf_counter()
         texts = [chunk.embedded_text for item in group for chunk in item.chunks]
         unfinished = UnfinishedVectors(self.store.folder, self.embedding)
         vectors = unfinished.embed(texts, self._embedded)
         self.report.embedding_seconds += time.perf_counter() - started
-        row = 0
-        for item in group:
-            rows = vectors[row : row + len(item.chunks)]
-            self._replace(item.due, item.document, item.chunks, rows)
-            row += len(item.chunks)
+        ends = list(accumulate(len(item.chunks) for item in group))
+        yield np.split(vectors, ends[:-1])
         unfinished.forget(texts)
 
     def write(
@@ -280,14 +325,23 @@ class IndexRun:
         chunks: Sequence[ChunkRecord],
         vectors: FloatArray,
     ) -> None:
-        if due.known:
-            KeptSummaries(self.store.folder).forget([document.source])
-        with self.store.write() as transaction:
+        with self._replacing(due), self.store.write() as transaction:
             transaction.replace_document(document, chunks, vectors)
-        self.unmerged += len(chunks)
+        self._merge(len(chunks))
+
+    def _merge(self, chunks: int) -> None:
+        """Have the file of vectors merged now and then, with so many more."""
+        self.unmerged += chunks
         if self.unmerged >= _MERGED:
             dense_index(self.store).refresh()
             self.unmerged = 0
+
+    @contextmanager
+    def _replacing(self, due: DueDocument) -> Iterator[None]:
+        """In the block a document is written: what was made of an earlier version is forgotten."""
+        if due.known:
+            KeptSummaries(self.store.folder).forget([due.source])
+        yield
         self._move(due.path)
         self.report.added += not due.known
         self.report.updated += due.known
@@ -320,7 +374,7 @@ class IndexRun:
                 due.source, "it took the place of an earlier standard input; --name keeps both"
             )
         self._found(document, chunks)
-        self.pending.append(_Pending(due, document, chunks))
+        self.pending.append(_Pending(document, chunks, due))
 
     def _found(self, document: DocumentRecord, chunks: Sequence[ChunkRecord]) -> None:
         for text in document.notes:
@@ -374,18 +428,37 @@ class IndexRun:
         self.report.chunks += count
         self._note_progress()
 
+    def note_searchable(self, seconds: float) -> None:
+        """Note that all documents are written, where that was before they are embedded."""
+        written = self.report.added + self.report.updated
+        if written and self._words_first:
+            self.searchable, self.report.searchable_seconds = written, seconds
+            self._note_progress()
+
     def _note_progress(self) -> None:
         if self.progress is not None:
-            at = (self.looked_at, self.total, self.report.chunks, self.found)
+            at = (self.looked_at, self.total, self.report.chunks, self.found, self.searchable)
             self.progress(IndexProgress(self.source, *at))
 
 
-def _groups(pending: Sequence[_Pending]) -> Iterator[list[_Pending]]:
+def _waiting(store: IndexStore) -> list[_Embeddable]:
+    """Return documents without vectors, together about as many chunks as are read ahead."""
+    found: list[_Embeddable] = []
+    with store.read() as snapshot:
+        for source in snapshot.waiting(_WINDOW):
+            if sum(len(item.chunks) for item in found) >= _WINDOW:
+                break
+            if document := snapshot.document(source):
+                found.append(_Embeddable(document, list(snapshot.chunks_of(source))))
+    return found
+
+
+def _groups(pending: Sequence[_Item]) -> Iterator[list[_Item]]:
     """Yield documents with at least `_GROUP` chunks together, those with the longest first.
 
     Chunks of about one length are embedded fastest; see `embed_by_length`.
     """
-    group: list[_Pending] = []
+    group: list[_Item] = []
     longest = {id(item): max(len(chunk.text) for chunk in item.chunks) for item in pending}
     for item in sorted(pending, key=lambda item: -longest[id(item)]):
         group.append(item)

@@ -33,6 +33,10 @@ class IndexOptions:
     """Size above which a file is refused."""
     max_passages: int | None = None
     """Passages above which a document is refused."""
+    words_first: bool = True
+    """In an index on this machine, write documents before they are embedded: their words find them
+    meanwhile, and an interrupted run leaves them without vectors. If not, they are written whole.
+    """
     prune: bool = False
     """Drop documents under the given paths whose source is gone."""
 
@@ -76,6 +80,8 @@ class IndexReport:
     """Wall time of the whole run."""
     embedding_seconds: float = 0.0
     """Wall time of the encoder in it."""
+    searchable_seconds: float | None = None
+    """Wall time until the documents that were added or updated could be found by their words."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,8 @@ class IndexProgress:
     """Chunks embedded so far."""
     found: int = 0
     """Chunks that the documents looked at have, those of unchanged ones left out."""
+    searchable: int = 0
+    """Documents that were added or updated and are found by their words, once all are."""
 
     @property
     def estimate(self) -> int:

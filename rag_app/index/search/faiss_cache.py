@@ -74,7 +74,7 @@ class _State:
     def changes(self, snapshot: Snapshot) -> int:
         """Return how many chunks came and went since the file was made."""
         came = len(self.ids)
-        gone = self.stamp.count + came - snapshot.count_chunks()
+        gone = self.stamp.count + came - snapshot.count_vectors()
         return came + max(gone, 0)
 
 
@@ -161,18 +161,18 @@ class FaissCache:
         outgrown = self._is_outgrown(state.stamp, snapshot)
         if not outgrown and state.changes(snapshot) <= most:
             return state
-        if max(state.stamp.count, snapshot.count_chunks()) > self._limits.here:
+        if max(state.stamp.count, snapshot.count_vectors()) > self._limits.here:
             background.start(self._store.folder, astuple(self._limits))
             return state
         return self._build(snapshot) if outgrown else self._merged(snapshot, state)
 
     def _is_outgrown(self, stamp: Stamp, snapshot: Snapshot) -> bool:
-        count = snapshot.count_chunks()
+        count = snapshot.count_vectors()
         kind = "exact" if count <= self._limits.exact else "approximate"
         return kind != stamp.kind or (kind == "approximate" and count > 2 * stamp.trained)
 
     def _build(self, snapshot: Snapshot) -> _State:
-        count, dimension = snapshot.count_chunks(), snapshot.meta().dimension
+        count, dimension = snapshot.count_vectors(), snapshot.meta().dimension
         generation, recall, kind = snapshot.generation(), 1.0, "exact"
         if count <= self._limits.exact:
             index = build_exact(snapshot, dimension)

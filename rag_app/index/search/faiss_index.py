@@ -32,7 +32,7 @@ def build_exact(snapshot: Snapshot, dimension: int) -> Any:
     memory, never a second one.
     """
     index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
-    count = snapshot.count_chunks()
+    count = snapshot.count_vectors()
     if count == 0:
         return index
     flat: Any = faiss.downcast_index(index.index)
@@ -43,7 +43,7 @@ def build_exact(snapshot: Snapshot, dimension: int) -> Any:
     for ids, vectors in snapshot.vectors():
         rows[filled : filled + len(ids)] = vectors
         filled += len(ids)
-    faiss.copy_array_to_vector(snapshot.chunk_ids(), index.id_map)
+    faiss.copy_array_to_vector(snapshot.vector_ids(), index.id_map)
     index.ntotal = count
     index.construct_rev_map()
     return index
@@ -61,7 +61,7 @@ def build_approximate(snapshot: Snapshot, dimension: int) -> tuple[Any, float]:
     0.8 / 1.7 ms; a graph over the same bytes (HNSW, M 16, efSearch 64 / 256) 0.53 / 0.72 in 0.2 /
     0.5 ms, built in four times the time; and from a graph nothing can be taken out.
     """
-    ids = snapshot.chunk_ids()
+    ids = snapshot.vector_ids()
     cells = max(1, min(round(2 * math.sqrt(len(ids))), len(ids) // _MIN_PER_CELL))
     index = faiss.IndexIVFScalarQuantizer(
         faiss.IndexFlatIP(dimension),
@@ -88,7 +88,7 @@ def build_approximate(snapshot: Snapshot, dimension: int) -> tuple[Any, float]:
 
 def merge(index: Any, snapshot: Snapshot) -> None:
     """Take out chunks that went, put in those that came: a chunk's vector never changes."""
-    held, ids = held_ids(index), snapshot.chunk_ids()
+    held, ids = held_ids(index), snapshot.vector_ids()
     gone, come = np.setdiff1d(held, ids), np.setdiff1d(ids, held)
     if len(gone):
         index.remove_ids(gone)

@@ -148,7 +148,8 @@ class HybridRetriever(BaseRetriever):
             ranked = sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))
             chunks = apart(snapshot.chunks(ranked), query.k)
             # Without a vector there are no cosines, nor a calibration that asks for them.
-            calibration, cosines = calibration_of(None), nearest
+            calibration = lexical = calibration_of(None)
+            cosines = nearest
             if query.vector is not None and self.vector_store:
                 calibration = calibration_of(self.vector_store.embedding.name)
                 lexical_only = {chunk.id for chunk in chunks} - set(nearest)
@@ -157,8 +158,11 @@ class HybridRetriever(BaseRetriever):
             coverage = Coverage(frequencies, snapshot.count_chunks())
 
         def document(chunk: ChunkRecord) -> Document:
-            probability = calibration.probability(
-                coverage.of(chunk.searched_text), cosines.get(chunk.id, 0.0)
+            covered = coverage.of(chunk.searched_text)
+            probability = (
+                calibration.probability(covered, cosines[chunk.id])
+                if chunk.id in cosines
+                else lexical.probability(covered, 0.0)  # its vector is to follow
             )
             found = {"score": scores[chunk.id], "relevance": probability}
             metadata = {**chunk.metadata(), **found, **_ranks(chunk.id, nearest, matches)}

@@ -48,6 +48,11 @@ CREATE TABLE chunks (
 CREATE TABLE staged_vectors (chunk_id INTEGER PRIMARY KEY, vector BLOB NOT NULL);
 """
 
+WAITING_TABLE = "CREATE TABLE IF NOT EXISTS waiting (document_id INTEGER PRIMARY KEY)"
+"""Documents whose chunks have an empty vector until they are embedded. Then they are written again,
+under new ids, since what is derived from the vectors takes a chunk's for never changing. An index
+of an earlier version has no such table before it is written."""
+
 TERM_TABLES = """
 CREATE VIRTUAL TABLE terms USING fts5(body, content='', tokenize='ascii');
 CREATE VIRTUAL TABLE term_counts USING fts5vocab(terms, 'row');
@@ -83,6 +88,12 @@ def has_notes(connection: sqlite3.Connection) -> bool:
     """Return whether the index keeps notes of documents: older ones do not."""
     columns = connection.execute("PRAGMA table_info(documents)")
     return any(column[1] == "notes" for column in columns)
+
+
+def has_waiting(connection: sqlite3.Connection) -> bool:
+    """Return whether the index can hold documents that wait for their vectors."""
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'waiting'"
+    return connection.execute(query).fetchone() is not None
 
 
 def meta_rows(meta: IndexMeta) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from rag_app.index.store.records import (
     IndexMeta,
     Staging,
 )
-from rag_app.index.store.schema import has_notes
+from rag_app.index.store.schema import has_notes, has_waiting
 from rag_app.index.store.terms import is_prefix, match_expression
 
 if TYPE_CHECKING:  # an index is listed and described without them
@@ -128,6 +128,31 @@ class Snapshot:
         """Return the number of chunks."""
         return self._counts()[1]
 
+    def count_waiting(self) -> tuple[int, int]:
+        """Return the numbers of documents and chunks that have no vectors yet."""
+        if not has_waiting(self._connection):
+            return 0, 0
+        query = (
+            "SELECT (SELECT count(*) FROM waiting), (SELECT count(*) FROM chunks "
+            "WHERE document_id IN (SELECT document_id FROM waiting))"
+        )
+        documents, chunks = self._connection.execute(query).fetchone()
+        return int(documents), int(chunks)
+
+    def count_vectors(self) -> int:
+        """Return the number of chunks that have a vector."""
+        return self.count_chunks() - self.count_waiting()[1]
+
+    def waiting(self, limit: int) -> list[str]:
+        """Return the sources of documents that have no vectors yet, the oldest first."""
+        if not has_waiting(self._connection):
+            return []
+        query = (
+            "SELECT source FROM waiting JOIN documents ON documents.id = document_id "
+            "ORDER BY document_id LIMIT ?"
+        )
+        return [row[0] for row in self._connection.execute(query, (limit,))]
+
     def count_outdated(self) -> int:
         """Return the number of documents that an earlier version read."""
         query = "SELECT settings, count(*) FROM documents GROUP BY settings"
@@ -158,6 +183,13 @@ class Snapshot:
 
         rows = self._connection.execute("SELECT id FROM chunks ORDER BY id")
         return np.fromiter((row[0] for row in rows), np.int64)
+
+    def vector_ids(self) -> "NDArray[np.int64]":
+        """Return the ids of the chunks that have a vector, int64, ascending."""
+        import numpy as np
+
+        query = "SELECT id FROM chunks WHERE length(vector) > 0 ORDER BY id"
+        return np.fromiter((row[0] for row in self._connection.execute(query)), np.int64)
 
     def chunks(self, ids: Sequence[int]) -> list[ChunkRecord]:
         """Return the chunks of `ids` in that order; those that aren't there are left out."""
@@ -231,20 +263,21 @@ class Snapshot:
         """Yield ids (int64 ``[n]``) and vectors (float32 ``[n, dimension]``), by ascending id.
 
         Args:
-            ids: which chunks; all of them by default.
+            ids: which chunks; all of them by default. Those without a vector are left out.
             batch: the most rows in one array.
         """
-        query, arguments = "SELECT id, vector FROM chunks ORDER BY id", list[str]()
+        query, arguments = "SELECT id, vector FROM chunks WHERE length(vector) > 0 ", list[str]()
         if ids is not None:
-            query = "SELECT id, vector FROM chunks WHERE id IN (SELECT value FROM json_each(?)) "
-            query, arguments = query + "ORDER BY id", [json.dumps(ids.tolist())]
+            query += "AND id IN (SELECT value FROM json_each(?)) "
+            arguments = [json.dumps(ids.tolist())]
+        query += "ORDER BY id"
         yield from self._vectors(query, arguments, batch)
 
     def vectors_after(
         self, chunk_id: int, batch: int = 1024
     ) -> "Iterator[tuple[NDArray[np.int64], FloatArray]]":
         """Yield `vectors` of the chunks with a higher id."""
-        query = "SELECT id, vector FROM chunks WHERE id > ? ORDER BY id"
+        query = "SELECT id, vector FROM chunks WHERE id > ? AND length(vector) > 0 ORDER BY id"
         yield from self._vectors(query, [chunk_id], batch)
 
     def _vectors(

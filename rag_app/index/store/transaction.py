@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rag_app.index.store.connection import wrong_dimension
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
-from rag_app.index.store.schema import has_notes, meta_rows
+from rag_app.index.store.schema import WAITING_TABLE, has_notes, meta_rows
 from rag_app.index.store.snapshot import (
     COUNTED,
     STAGED,
@@ -35,20 +35,21 @@ class Transaction(Snapshot):
         if not has_notes(connection):
             connection.execute("ALTER TABLE documents ADD COLUMN notes TEXT")
         connection.execute("CREATE INDEX IF NOT EXISTS hashes ON documents (content_hash)")
+        connection.execute(WAITING_TABLE)
         self._documents_now, self._chunks_now = super()._counts()
         self._touched: set[int] = set()
         if self.value("lexical_version") != lexical_version():
             self._renew_terms()
 
     def replace_document(
-        self, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: "FloatArray"
+        self, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: "FloatArray | None"
     ) -> list[int]:
         """Write a document and all that derives from it, in the place of what it was before.
 
         Args:
             document: the source.
             chunks: its passages in order.
-            vectors: float32 ``[len(chunks), dimension]``.
+            vectors: float32 ``[len(chunks), dimension]``; None where they are to follow.
 
         Returns:
             The ids of the chunks.
@@ -62,8 +63,11 @@ class Transaction(Snapshot):
             (*values, json.dumps(notes, ensure_ascii=False) if notes else None),
         )
         self._documents_now += 1
+        number = int(cursor.lastrowid or 0)
         own = [replace(chunk, source=document.source) for chunk in chunks]
-        return self._insert_chunks(int(cursor.lastrowid or 0), 0, own, vectors)
+        if vectors is None and own:
+            self._connection.execute("INSERT INTO waiting VALUES (?)", (number,))
+        return self._insert_chunks(number, 0, own, vectors)
 
     def rename_document(self, source: str, new: str) -> None:
         """Give a document another source; its vectors stay as they are."""
@@ -74,7 +78,8 @@ class Transaction(Snapshot):
             return
         chunks = list(self.chunks_of(source))
         vectors = self.vectors_of(chunk.id for chunk in chunks)
-        rows = np.stack([vectors[chunk.id] for chunk in chunks])
+        found = [vectors[chunk.id] for chunk in chunks if chunk.id in vectors]
+        rows = np.stack(found) if len(found) == len(chunks) else None
         self.delete_document(source)
         moved = [replace(chunk, source=new) for chunk in chunks]
         self.replace_document(replace(document, source=new), moved, rows)
@@ -97,6 +102,10 @@ class Transaction(Snapshot):
     def delete_document(self, source: str) -> bool:
         """Delete a document with its chunks and terms; return whether there was one."""
         self.delete_chunks([chunk.id for chunk in self.chunks_of(source)])
+        query = (
+            "DELETE FROM waiting WHERE document_id = (SELECT id FROM documents WHERE source = ?)"
+        )
+        self._connection.execute(query, (source,))
         cursor = self._connection.execute("DELETE FROM documents WHERE source = ?", (source,))
         self._documents_now -= cursor.rowcount
         return cursor.rowcount > 0
@@ -131,6 +140,8 @@ class Transaction(Snapshot):
             (json.dumps([*self._touched]),),
         )
         self._documents_now -= cursor.rowcount
+        query = "DELETE FROM waiting WHERE document_id NOT IN (SELECT id FROM documents)"
+        self._connection.execute(query)
 
     def set_meta(self, meta: IndexMeta) -> None:
         """Write what the index is made with."""
@@ -174,6 +185,7 @@ class Transaction(Snapshot):
             "(SELECT vector FROM staged_vectors WHERE chunk_id = chunks.id)"
         )
         self._connection.execute("DELETE FROM staged_vectors")
+        self._connection.execute("DELETE FROM waiting")
         for key in (STAGED_FOR, STAGED_EMBEDDING, STAGED):
             self.set_value(key, None)
         self.set_meta(meta)
@@ -196,19 +208,28 @@ class Transaction(Snapshot):
         return self._documents_now, self._chunks_now
 
     def _insert_chunks(
-        self, document: int, ordinal: int, chunks: Sequence[ChunkRecord], vectors: "FloatArray"
+        self,
+        document: int,
+        ordinal: int,
+        chunks: Sequence[ChunkRecord],
+        vectors: "FloatArray | None",
     ) -> list[int]:
+        rows = zip(chunks, self._blobs(vectors, len(chunks)), strict=True)
+        return [
+            self._insert_chunk(document, ordinal + position, chunk, vector)
+            for position, (chunk, vector) in enumerate(rows)
+        ]
+
+    def _blobs(self, vectors: "FloatArray | None", count: int) -> Iterable[bytes]:
+        """Return vectors as they are stored; empty where they are to follow."""
         import numpy as np
 
+        if vectors is None:
+            return [b""] * count
         meta = self.meta()
         if vectors.shape[1:] != (meta.dimension,):
             raise wrong_dimension(meta.embedding, meta.dimension, vectors.shape[-1])
-        blobs = np.ascontiguousarray(vectors, "<f4")
-        rows = zip(chunks, blobs, strict=True)
-        return [
-            self._insert_chunk(document, ordinal + position, chunk, vector.tobytes())
-            for position, (chunk, vector) in enumerate(rows)
-        ]
+        return (row.tobytes() for row in np.ascontiguousarray(vectors, "<f4"))
 
     def _insert_chunk(self, document: int, ordinal: int, chunk: ChunkRecord, vector: bytes) -> int:
         extra = json.dumps(chunk.extra, ensure_ascii=False) if chunk.extra else None

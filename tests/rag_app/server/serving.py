@@ -11,7 +11,8 @@ import httpx
 import openai
 
 from rag_app.engine import RagApp
-from rag_app.server.app import Server, create_app
+from rag_app.server.app import create_app
+from rag_app.server.connections import Server
 from rag_app.server.middleware.access import Access
 from rag_app.server.serve import listen
 from tests.scripted import ScriptedChatModel
@@ -66,7 +67,8 @@ def serving(
 
     model = llm or ScriptedChatModel(replies=["答案是四十二。"])
     embeddings = embeddings or (HashingEmbeddings() if hashing else None)
-    settings.setdefault("idle_seconds", 0)  # else the model could be asked between two requests
+    if "settings" not in settings:  # else the model could be asked between two requests
+        settings.setdefault("idle_seconds", 0)
     engine = RagApp(llm=model, embeddings=embeddings, **settings)
     app = create_app(engine, access=access)
     listening = listen("127.0.0.1", 0)

@@ -176,7 +176,9 @@ def test_what_was_embedded_is_kept_at_an_interrupt(fresh: IndexStore, tmp_path: 
 
     with pytest.raises(KeyboardInterrupt):
         _index(fresh, *tmp_path.glob("*.txt"), embedding=Interrupted())
-    assert len(_sources(fresh)) == 64
+    assert len(_sources(fresh)) == 120
+    with fresh.read() as snapshot:
+        assert snapshot.count_waiting() == (120 - 64, 120 - 64)
 
 
 def test_documents_slow_to_read_are_written_without_waiting_for_others(
@@ -184,9 +186,14 @@ def test_documents_slow_to_read_are_written_without_waiting_for_others(
 ):
     clock = count(step=11)
     monkeypatch.setattr("rag_app.index.indexing.indexer.time.monotonic", lambda: next(clock))
-    embedding = HashingEmbeddings()
-    _index(fresh, folder, embedding=embedding)
-    assert [len(batch) for batch in embedding.batches] == [1, 1]
+    written: list[int] = []
+    index_paths(
+        [str(folder)],
+        store=fresh,
+        embedding=HashingEmbeddings(),
+        progress=lambda _: written.append(len(_sources(fresh)) if fresh.exists() else 0),
+    )
+    assert written[:3] == [0, 1, 2]
 
 
 def test_an_index_of_before_there_were_notes_is_read_and_written(fresh: IndexStore, folder: Path):

@@ -203,11 +203,12 @@ def test_an_interrupt_leaves_whole_documents_and_the_next_run_goes_on(
     with pytest.raises(KeyboardInterrupt):
         _index(fresh, texts, embedding=Interrupted())
     with fresh.read() as snapshot:
-        done = snapshot.count_documents()
-        assert 0 < done < 60
+        assert snapshot.count_documents() == 60
+        waiting, passages = snapshot.count_waiting()
+        assert 0 < waiting < 60
     assert_terms_exact(fresh)
     report = _index(fresh, texts)
-    assert (report.added, report.unchanged) == (60 - done, done)
+    assert (report.added, report.unchanged, report.chunks) == (0, 60, passages)
     whole = IndexStore(tmp_path / "whole")
     _index(whole, texts)
     assert content_digest(fresh) == content_digest(whole)
@@ -255,7 +256,8 @@ def test_memory_does_not_grow_with_the_number_of_documents(tmp_path: Path):
 def test_progress_tells_how_far(fresh: IndexStore, folder: Path):
     seen: list[IndexProgress] = []
     report = _index(fresh, folder, progress=seen.append)
-    assert [one.documents for one in seen] == [1, 2, 3, 3]
+    assert [one.documents for one in seen] == [1, 2, 3, 3, 3]
+    assert [one.searchable for one in seen] == [0, 0, 0, report.added, report.added]
     assert {one.total for one in seen} == {3}
     assert seen[-1].chunks == report.chunks
     assert report.seconds >= report.embedding_seconds > 0

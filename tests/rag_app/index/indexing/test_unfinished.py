@@ -63,9 +63,9 @@ def _index(
     )  # fmt: skip
 
 
-def _documents(store: IndexStore) -> int:
+def _waiting(store: IndexStore) -> tuple[int, int]:
     with store.read() as snapshot:
-        return snapshot.count_documents()
+        return snapshot.count_waiting()
 
 
 def _embedded(embedding: HashingEmbeddings) -> int:
@@ -78,13 +78,14 @@ def test_only_the_rest_is_embedded(fresh: IndexStore, large: Path, tmp_path: Pat
     for embedding in (first, second):
         with pytest.raises(KeyboardInterrupt):
             _index(fresh, large, embedding=embedding)
-        assert _documents(fresh) == 0
+        assert _waiting(fresh) == (1, PASSAGES)
     counts: list[int] = []
     report = _index(fresh, large, embedding=third, progress=counts)
     assert _embedded(first) >= 128
     assert _embedded(second) >= 64
     assert _embedded(third) == PASSAGES - _embedded(first) - _embedded(second)
-    assert (report.added, report.chunks) == (1, PASSAGES)
+    assert (report.added, report.unchanged, report.chunks) == (0, 1, PASSAGES)
+    assert _waiting(fresh) == (0, 0)
     assert counts[-1] == PASSAGES
     assert not (fresh.folder / UNFINISHED_NAME).exists()
     whole = IndexStore(tmp_path / "whole")
@@ -116,15 +117,18 @@ def test_another_model_uses_none_of_it(fresh: IndexStore, large: Path):
     assert _embedded(other) == PASSAGES
 
 
-def test_another_document_in_between_leaves_it(fresh: IndexStore, large: Path, tmp_path: Path):
+def test_another_document_in_between_goes_on_with_it(
+    fresh: IndexStore, large: Path, tmp_path: Path
+):
     (tmp_path / "短.txt").write_text("短。", "utf-8")
     first = Interrupted(200)
     with pytest.raises(KeyboardInterrupt):
         _index(fresh, large, embedding=first)
-    _index(fresh, tmp_path / "短.txt", embedding=HashingEmbeddings())
-    rest = HashingEmbeddings()
+    between, rest = HashingEmbeddings(), HashingEmbeddings()
+    _index(fresh, tmp_path / "短.txt", embedding=between)
+    assert _embedded(between) == 1 + PASSAGES - _embedded(first)
     _index(fresh, large, embedding=rest)
-    assert _embedded(rest) == PASSAGES - _embedded(first)
+    assert _embedded(rest) == 0
 
 
 @pytest.mark.parametrize("damage", [b"", b"no database at all, only bytes" * 100])
