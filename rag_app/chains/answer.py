@@ -326,6 +326,15 @@ class _Group:
     notes: tuple[str, ...] = ()
 
 
+def _context(citations: Sequence[Citation]) -> str:
+    """Return passages as one step reads them: numbered anew, whatever their ranks.
+
+    A passage is then read in the same words by every question, and what a model keeps of it serves
+    them all.
+    """
+    return "\n\n".join(replace(one, marker=n).shown for n, one in enumerate(citations, 1))
+
+
 def _groups(reading: _Reading) -> Iterator[_Group]:
     """Yield passages in rank order, as many a step as its tokens hold, one at least."""
     budget, step_tokens = reading.budget, reading.reader.step_tokens
@@ -336,16 +345,16 @@ def _groups(reading: _Reading) -> Iterator[_Group]:
     for citation in reading.citations:
         tokens = budget.count(citation.shown)
         if group and size + tokens > min(step_tokens, limit):
-            yield _Group(tuple(group), "\n\n".join(passage.shown for passage in group))
+            yield _Group(tuple(group), _context(group))
             group, size = [], 0
         if tokens > limit:
             note = f"passage {citation.marker} is longer than the model's window and was cut"
-            yield _Group((citation,), budget.cut(citation.shown, limit), (note,))
+            yield _Group((citation,), budget.cut(_context([citation]), limit), (note,))
             continue
         group.append(citation)
         size += tokens
     if group:
-        yield _Group(tuple(group), "\n\n".join(passage.shown for passage in group))
+        yield _Group(tuple(group), _context(group))
 
 
 def _relevance(citations: Iterable[Citation]) -> float | None:

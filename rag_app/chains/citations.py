@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePath
-from typing import Any
-
-from langchain_core.documents import Document
+from typing import TYPE_CHECKING, Any
 
 from rag_app.chains.facts import Facts, plain_numbers
-from rag_app.chains.orders import has_orders, without_orders
 from rag_app.documents.breadcrumbs import breadcrumb, document_name
 from rag_app.documents.text import HAN
 from rag_app.index.store.terms import content_terms, document_terms, fold, is_prefix, query_terms
+
+if TYPE_CHECKING:  # a command shows what the resident engine cites without them
+    from langchain_core.documents import Document
 
 SUPPORT = 0.6
 """Share of a sentence's terms that a passage must hold to be cited for the sentence."""
@@ -90,6 +90,8 @@ class Citation:
         """
         parts = [self.place, self.table_head or "", _FORGED.sub("", self.text)]
         if self.suspect:
+            from rag_app.chains.orders import without_orders
+
             parts = [without_orders(part, suspect=True) for part in parts]
         place, *lines = parts
         return "\n".join([f"[{self.marker}] {place}", *filter(None, lines)])
@@ -107,14 +109,14 @@ class Evidence:
     end: int | None = None
 
 
-def cite(passages: Sequence[Document]) -> list[Citation]:
+def cite(passages: "Sequence[Document]") -> list[Citation]:
     """Return the retrieved passages as numbered citations.
 
     LangChain's own splitters write the offset as ``start_index``; a passage without ``source`` is
     known by its id.
     """
 
-    def fields(passage: Document) -> dict[str, Any]:
+    def fields(passage: "Document") -> dict[str, Any]:
         names = ("start", "end", "page", "heading", "table_head", "score", "relevance")
         found = {name: passage.metadata.get(name) for name in names}
         for name in ("headings", "copies"):
@@ -132,10 +134,12 @@ def cite(passages: Sequence[Document]) -> list[Citation]:
 
 
 def _has_orders(citation: Citation) -> bool:
+    from rag_app.chains.orders import has_orders
+
     return has_orders("\n".join([citation.place, citation.table_head or "", citation.text]))
 
 
-def lacking(passages: Sequence[Document]) -> list[str]:
+def lacking(passages: "Sequence[Document]") -> list[str]:
     """Return notes on passages that give orders, and on what citations of them can't say."""
     found = cite(passages)
     notes = [

@@ -5,13 +5,12 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
-
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from rag_app.chains.citations import Citation
@@ -23,7 +22,27 @@ if TYPE_CHECKING:
 _MANY_STEPS = 3
 """Of a summary, from which on it is said how long it will take."""
 
-messages = Console(stderr=True, highlight=False, soft_wrap=True)
+
+@cache
+def _console() -> "Console":
+    """Return what writes to stderr; an answer is shown before it is loaded."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def __getattr__(name: str) -> "Console":
+    """Return ``messages``, the console of stderr."""
+    if name != "messages":
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return _console()
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
 
 
 def to_stdout(text: str, end: str = "\n") -> None:
@@ -56,10 +75,10 @@ def answer(pieces: "Iterator[Answer]", *, stream: bool) -> "tuple[Answer, bool]"
         for delta in deltas(pieces, marks=Answer.marker):
             whole = delta.whole
             if stream and sys.stderr.isatty() and delta.piece and delta.piece.likely:
-                messages.print(escape(_likely_line(delta.piece)), style="dim")
+                _console().print(_escape(_likely_line(delta.piece)), style="dim")
             if stream and delta.replaces:
                 to_stdout("")
-                messages.print("[dim]refined:[/dim]")
+                _console().print("[dim]refined:[/dim]")
             if stream:
                 to_stdout(delta.text, end="")
     except KeyboardInterrupt:
@@ -82,19 +101,19 @@ def sources(answer: "Answer", *, context: bool) -> None:
     All of it goes to stderr.
     """
     for note in answer.notes:
-        messages.print(f"[yellow]note:[/yellow] {escape(note)}")
+        _console().print(f"[yellow]note:[/yellow] {_escape(note)}")
     if answer.confidence:
-        messages.print(_confidence_line(answer.confidence))
+        _console().print(_confidence_line(answer.confidence))
     if not answer.citations:
         return
     evidence = answer.evidence
-    messages.print("[bold]Sources[/bold]" if answer.answered else "[bold]Nearest passages[/bold]")
+    _console().print("[bold]Sources[/bold]" if answer.answered else "[bold]Nearest passages[/bold]")
     for citation in answer.citations:
-        messages.print(_source_line(citation), style="dim" if not answer.answered else None)
+        _console().print(_source_line(citation), style="dim" if not answer.answered else None)
         if evidence and evidence.marker == citation.marker:
-            messages.print(escape(f"    “{evidence.sentence}”"), style="italic")
+            _console().print(_escape(f"    “{evidence.sentence}”"), style="italic")
         if context or not answer.answered:
-            messages.print(escape(_passage(citation, whole=context)), style="dim")
+            _console().print(_escape(_passage(citation, whole=context)), style="dim")
 
 
 def _confidence_line(confidence: "Confidence") -> str:
@@ -110,7 +129,7 @@ def _confidence_line(confidence: "Confidence") -> str:
         parts.append(f"a passage {'holds' if signals.supported else 'does not hold'} its words")
     colour = {"sure": "green", "doubtful": "yellow", "refused": "red"}[confidence.verdict]
     chance = f"[{colour}]{confidence.verdict}, {confidence.probability:.0%}[/{colour}]"
-    return f"[bold]How sure[/bold] {chance}: {escape(', '.join(parts))}"
+    return f"[bold]How sure[/bold] {chance}: {_escape(', '.join(parts))}"
 
 
 def _source_line(citation: "Citation") -> str:
@@ -122,7 +141,7 @@ def _source_line(citation: "Citation") -> str:
     if citation.copies:
         names = ", ".join(PurePath(source).name for source in citation.copies)
         parts.append(f"the same in {names}")
-    return escape(f"[{citation.marker}] {citation.place}  {', '.join(parts)}".rstrip())
+    return _escape(f"[{citation.marker}] {citation.place}  {', '.join(parts)}".rstrip())
 
 
 def _passage(citation: "Citation", *, whole: bool) -> str:
@@ -151,7 +170,7 @@ def summary(pieces: "Iterator[Summary]", *, stream: bool) -> "tuple[Summary, boo
 
     whole, cut, shown = Summary(), False, False
     estimate = _Estimate()
-    status = messages.status("Reading…")
+    status = _console().status("Reading…")
     status.start()
     try:
         for delta in deltas(pieces, marks=Summary.marker if stream else None):
@@ -170,11 +189,11 @@ def summary(pieces: "Iterator[Summary]", *, stream: bool) -> "tuple[Summary, boo
     text = whole.marked_text if sys.stdout.isatty() else whole.text
     to_stdout("" if shown else text)
     for note in whole.notes:
-        messages.print(f"[yellow]note:[/yellow] {escape(note)}")
+        _console().print(f"[yellow]note:[/yellow] {_escape(note)}")
     _where(whole)
     if cut:
         done = f" after step {whole.step} of {whole.steps}" if whole.steps > 1 else ""
-        messages.print(f"[yellow]interrupted{done}; this is what there is[/yellow]")
+        _console().print(f"[yellow]interrupted{done}; this is what there is[/yellow]")
     return whole, cut
 
 
@@ -184,9 +203,9 @@ def _where(summary: "Summary") -> None:
     if not cited:
         return
     total = len(summary.citations)
-    messages.print(f"[bold]Where it stands[/bold] {len(cited)} of {total} passages")
+    _console().print(f"[bold]Where it stands[/bold] {len(cited)} of {total} passages")
     for citation in cited:
-        messages.print(_source_line(citation))
+        _console().print(_source_line(citation))
 
 
 class _Estimate:
@@ -202,12 +221,14 @@ class _Estimate:
         if not self._first:
             self._first, self._started = step, time.monotonic()
             if steps > _MANY_STEPS:
-                messages.print(f"{steps} steps; the first ones tell how long it will take")
+                _console().print(f"{steps} steps; the first ones tell how long it will take")
         elif step > self._step:
             each = (time.monotonic() - self._started) / (step - self._first)
             minutes = max(round(each * (steps - step + 1) / 60), 1)
             if not self._left and steps > _MANY_STEPS:
-                messages.print(f"about {minutes} min to go; Ctrl-C ends with what there is by then")
+                _console().print(
+                    f"about {minutes} min to go; Ctrl-C ends with what there is by then"
+                )
             self._left = f", about {minutes} min to go"
         self._step = max(self._step, step)
         return self._left
@@ -241,13 +262,13 @@ def index_report(report: "IndexReport") -> None:
         "failed": len(report.failed),
     }
     parts = ", ".join(f"{count} {name}" for name, count in done.items() if count) or "nothing to do"
-    messages.print(f"documents: {parts}; {report.chunks} passages in {report.seconds:.1f} s")
+    _console().print(f"documents: {parts}; {report.chunks} passages in {report.seconds:.1f} s")
     skipped(report.skipped)
     texts: dict[str, list[str]] = {}
     for note in report.notes:
         texts.setdefault(note.source, []).append(note.text)
     for source, notes in texts.items():
-        messages.print(f"{source}: {'; '.join(notes)}", style="yellow", markup=False)
+        _console().print(f"{source}: {'; '.join(notes)}", style="yellow", markup=False)
     failures(report.failed)
 
 
@@ -256,7 +277,7 @@ def index_preview(preview: "IndexPreview") -> None:
     for what, files in (("new", preview.new), ("changed", preview.changed)):
         for source in files:
             to_stdout(f"{what:<8} {source}")
-    messages.print(f"{len(preview.unchanged)} unchanged; nothing was indexed")
+    _console().print(f"{len(preview.unchanged)} unchanged; nothing was indexed")
     skipped(preview.skipped)
     failures(preview.failed)
 
@@ -269,7 +290,7 @@ def skipped(counts: Mapping[str, Mapping[str, int]]) -> None:
         listed = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
         were = "was skipped" if total == 1 else "were skipped"
         what = f"{files} {reason} {were}: {listed}"
-        messages.print(what, style="dim", markup=False)
+        _console().print(what, style="dim", markup=False)
 
 
 def failures(failed: "Sequence[Failure]") -> None:
@@ -277,16 +298,18 @@ def failures(failed: "Sequence[Failure]") -> None:
     for failure in failed:
         named = failure.source in failure.reason or PurePath(failure.source).name in failure.reason
         line = failure.reason if named else f"{failure.source}: {failure.reason}"
-        messages.print(line, style="red", markup=False)
+        _console().print(line, style="red", markup=False)
 
 
 def timings(seconds: Mapping[str, float]) -> None:
     """Show where the time went, on stderr."""
     for name, value in seconds.items():
-        messages.print(f"{value:8.2f} s  {name}")
+        _console().print(f"{value:8.2f} s  {name}")
 
 
 def print_table(table: "Table") -> None:
     """Show a table on stdout; it is cut to the terminal's width only where there is one."""
+    from rich.console import Console
+
     width = None if sys.stdout.isatty() else 10_000
     Console(width=width, highlight=False).print(table)

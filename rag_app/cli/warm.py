@@ -25,26 +25,26 @@ def warm(
     """Have the model read the passages that are likely to be asked about, and keep them on disk.
 
     Those that were asked about come first, then what headings promise and documents begin with.
-    The first question about one of them is then answered as soon as a second one would be. Ctrl-C
-    ends it, or a question to the resident engine, or a full cache; what was read by then is kept.
+    The first question about one of them is then answered as soon as a second one would be. Where
+    there is a resident engine, it reads. Ctrl-C ends it, or a question to that engine, or a full
+    cache; what was read by then is kept.
     """
     from rag_app.cli import show
     from rag_app.cli.progress import reading
-    from rag_app.engine import RagApp
+    from rag_app.engine.command_engine import command_engine
     from rag_app.settings import load_settings
 
     settings = load_settings(
         index=index, store=store, prompts=prompts, cache_size=cache_size, **model
     )
-    asked = _asked()
-    with RagApp(settings=settings) as app:
+    with command_engine(settings) as engine:
         try:
             with reading() as progress:
-                count = app.warm(limit, progress, asked)
+                count, stopped = engine.warm(limit, progress, _asked())
         except KeyboardInterrupt:
             show.messages.print(f"interrupted; {_kept()}")
             raise typer.Exit(INTERRUPTED) from None
-    if asked():
+    if stopped:
         show.messages.print(f"stopped for a question; the same command goes on; {_kept()}")
         return
     show.messages.print(f"{count:,} passages are read; {_kept()}")

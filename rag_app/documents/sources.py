@@ -11,7 +11,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
 from rag_app.documents.formats import FORMATS, SUFFIXES
-from rag_app.documents.ocr import is_available
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 
@@ -310,5 +309,7 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 def folder_suffixes() -> frozenset[str]:
     """Return the suffixes of what is read of a folder: pictures only where OCR is installed."""
+    from rag_app.documents.ocr import is_available  # which reads PDFs: a question needs it not
+
     pictures = {suffix for suffix, kind in FORMATS.items() if kind == "image"}
     return SUFFIXES if is_available() else SUFFIXES - pictures

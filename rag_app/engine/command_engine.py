@@ -92,9 +92,36 @@ class CommandEngine:
 
         return pieces()
 
-    def _sent(self, send: Callable[[ResidentEngine], Events]) -> Events | None:
+    def warm(
+        self, limit: int, progress: Callable[[int, int], None], stop: Callable[[], bool]
+    ) -> tuple[int, bool]:
+        """Have passages read ahead; return how many, and whether a question put an end to it.
+
+        Args:
+            limit: How many at most.
+            progress: Called with the passages done and their number.
+            stop: Whether somebody asks; a resident engine knows that itself.
+        """
+        folder = self._settings.index_folder
+        events = self._sent(lambda resident: resident.warm(limit, folder), start=False)
+        if events is None:
+            count = self._app.warm(limit, progress, stop)
+            return count, stop()
+        with closing(events), _lost_engine():
+            for event in events:
+                if "error" in event:
+                    raise _error(event["error"])
+                if "progress" in event:
+                    progress(*event["progress"])
+                if "count" in event:
+                    return event["count"], event["stopped"]
+        raise errors.ModelError(_LOST)
+
+    def _sent(
+        self, send: Callable[[ResidentEngine], Events], *, start: bool = True
+    ) -> Events | None:
         """Return the events of what was sent to the resident engine; None where there is none."""
-        if (resident := self._found()) is not None:
+        if (resident := self._found(start=start)) is not None:
             try:
                 return send(resident)
             except ResidentError:
@@ -138,12 +165,12 @@ class CommandEngine:
             self._own = RagApp(settings=self._settings)
         return self._own
 
-    def _found(self) -> ResidentEngine | None:
-        """Return the resident engine, looked for once."""
+    def _found(self, *, start: bool = True) -> ResidentEngine | None:
+        """Return the resident engine, looked for once, and started where that may be."""
         if self._may:
             self._may = False
             found = ResidentEngine(self._settings)
-            if found.find(start=sys.stdout.isatty()):
+            if found.find(start=start and sys.stdout.isatty()):
                 self._resident = found
         return self._resident
 
@@ -195,6 +222,15 @@ def _timed(seconds: Seconds) -> "Iterator[RunnableConfig]":
         yield RunnableConfig(callbacks=[timings])
     finally:
         seconds.update(timings.seconds)
+
+
+@contextmanager
+def _lost_engine() -> Iterator[None]:
+    """Raise that the engine went away as an error of the user's."""
+    try:
+        yield
+    except ResidentError as error:
+        raise errors.ModelError(_LOST) from error
 
 
 def _error(error: Any) -> Exception:

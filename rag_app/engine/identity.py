@@ -36,7 +36,7 @@ _OTHER_OPTIONS = (
     "index", "keep_alive", "chunk_size", "chunk_overlap", "max_passages", "llm_name",
     "llm_api_key", "api_key", "api_key_file", "queue_limit", "request_seconds", "read_seconds",
     "job_seconds", "reply_limit", "requests_per_minute", "log_prompts", "max_body_bytes",
-    "max_upload_bytes", "upload_passages", "idle_seconds",
+    "max_upload_bytes", "upload_passages",
 )  # fmt: skip
 """Settings that mean nothing to an engine, or reach it otherwise."""
 ENGINE_OPTIONS = tuple(

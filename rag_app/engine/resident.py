@@ -17,20 +17,15 @@ from contextlib import suppress
 from functools import cached_property
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rag_app
-from rag_app.engine.identity import (
-    ENGINE_OPTIONS,
-    REQUEST_OPTIONS,
-    absolute_embedding,
-    identity,
-)
 from rag_app.engine.place import Gguf, Place, ResidentError, Told
 from rag_app.home import home
-from rag_app.models.llms.registry import resolve
 from rag_app.models.unix_http import UnixConnection, available, events
-from rag_app.settings import Settings
+
+if TYPE_CHECKING:
+    from rag_app.settings import Settings
 
 Events = Generator[Mapping[str, Any], None, None]
 """Of an answer or a summary; closing it ends the generation."""
@@ -51,13 +46,15 @@ class ResidentEngine:
         place: Where it listens; by default in the home.
     """
 
-    def __init__(self, settings: Settings, place: Place | None = None) -> None:
+    def __init__(self, settings: "Settings", place: Place | None = None) -> None:
         self._settings = settings
         self.place = place or Place.of_home()
 
     @cached_property
     def _identity(self) -> str:
         # Where no engine listens and none is started, nobody asks for it.
+        from rag_app.engine.identity import identity
+
         return identity(self._settings)
 
     def find(self, *, start: bool) -> bool:
@@ -83,14 +80,17 @@ class ResidentEngine:
         Raises:
             ResidentError: it went away, or is one of other settings.
         """
-        places = {"index": str(index.absolute()), "folder": str(Path.cwd())}
-        body = {"question": question, "history": history, **places}
+        body = {"question": question, "history": history, **_places(index)}
         return self._events("/resident/ask", body)
 
     def summary(self, source: str, encoding: str | None) -> Events:
         """Yield the events of the summary of a file; see `answer`."""
         body = {"source": source, "encoding": encoding}
         return self._events("/resident/summary", body)
+
+    def warm(self, limit: int, index: Path) -> Events:
+        """Yield how far the reading of passages is; see `answer` and `RagApp.warm`."""
+        return self._events("/resident/warm", {"limit": limit, **_places(index)})
 
     def _events(self, path: str, body: dict[str, Any]) -> Events:
         """Send a request now and return its events: the caller may import what shows them."""
@@ -103,6 +103,8 @@ class ResidentEngine:
         return _received(connection)
 
     def _common(self) -> dict[str, Any]:
+        from rag_app.engine.identity import REQUEST_OPTIONS
+
         settings = self._settings
         options = settings.model_dump(mode="json", include={*REQUEST_OPTIONS}, exclude_none=True)
         for name in ("within", "prompts"):
@@ -126,6 +128,11 @@ class ResidentEngine:
                 return False
             time.sleep(_POLL_SECONDS)
         return True
+
+
+def _places(index: Path) -> dict[str, str]:
+    """Return where an index lies, and where the command was given."""
+    return {"index": str(index.absolute()), "folder": str(Path.cwd())}
 
 
 def _received(connection: UnixConnection) -> Events:
@@ -233,7 +240,10 @@ def _listens(place: Place) -> bool:
     return True
 
 
-def _spawn(place: Place, settings: Settings, identity: str) -> "subprocess.Popen[bytes]":
+def _spawn(place: Place, settings: "Settings", identity: str) -> "subprocess.Popen[bytes]":
+    from rag_app.engine.identity import ENGINE_OPTIONS, absolute_embedding
+    from rag_app.models.llms.registry import resolve
+
     given = settings.model_dump(mode="json", include={*ENGINE_OPTIONS}, exclude_unset=True)
     backend, target = resolve(settings.llm)
     given["llm"] = str(Path(target).absolute()) if Path(target).exists() else target

@@ -34,6 +34,8 @@ _HEAD = 60
 """Characters by which a passage is known in the beginning of a prompt."""
 _BEGINNING = 600
 """Characters of a prompt in which its first passage begins."""
+_CANDIDATES = 8
+"""Passages that hold most words of a prompt; that which it begins with is among them."""
 _SECONDS = 0.1
 """Between two looks whether to stop."""
 
@@ -50,7 +52,7 @@ def warm(
 ) -> int:
     """Have ``llm`` read up to ``limit`` passages of an index; return how many.
 
-    Those that are kept already take no time. It ends where one more would push out another.
+    Those that are kept already are not read again. It ends where one more would push out another.
 
     Args:
         store: The index.
@@ -70,12 +72,14 @@ def warm(
         msg = "only what a .gguf file reads in this process is kept; see --llm and --cache-size"
         raise SettingsError(msg)
     passages = likely_passages(store, retrieve, limit)
+    is_kept: Callable[[list[BaseMessage]], bool] = getattr(llm, "is_kept", lambda _: False)
     for done, passage in enumerate(passages):
-        if _is_full(llm) or stop():
+        if stop():
             return done
-        reading = partial(llm.bind(max_tokens=1).ainvoke, _prompt(passage, prompts))
-        if not unless_stopped(reading, stop):
-            return done
+        if not is_kept(prompt := _prompt(passage, prompts)):
+            reading = partial(llm.bind(max_tokens=1).ainvoke, prompt)
+            if _is_full(llm) or not unless_stopped(reading, stop):
+                return done
         if progress:
             progress(done + 1, len(passages))
     return len(passages)
@@ -118,27 +122,27 @@ def _found_by_headings(
 
 
 def _asked_about(store: "DocumentStore") -> "Iterator[Document]":
-    """Yield the first passages of the prompts that are kept, the most asked first."""
+    """Yield the first passages of the prompts that are kept, the most asked first.
+
+    They are found by their first words, as answers to a question would be.
+    """
     from langchain_core.documents import Document
 
+    from rag_app.index.store.terms import query_terms
     from rag_app.models.llms.prompt_cache import all_entries
 
     entries = sorted(all_entries(), key=lambda entry: -entry.uses)
-    if not entries:
-        return
-    beginnings = [entry.prompt[:_BEGINNING] for entry in entries]
-    found: dict[int, Document] = {}
-    with store.read() as snapshot:
-        for chunk in snapshot.all_chunks():
-            head = chunk.text[:_HEAD]
-            for rank, beginning in enumerate(beginnings):
-                if rank not in found and head.strip() and head in beginning:
-                    found[rank] = Document(
+    for entry in entries:
+        beginning = entry.prompt[:_BEGINNING]
+        _, _, passage = beginning.partition("[1] ")
+        with store.read() as snapshot:
+            found = snapshot.search_any(query_terms(passage), _CANDIDATES) if passage else []
+            for chunk in snapshot.chunks([chunk_id for chunk_id, _ in found]):
+                if (head := chunk.text[:_HEAD]).strip() and head in beginning:
+                    yield Document(
                         id=chunk.public_id, page_content=chunk.text, metadata=chunk.metadata()
                     )
                     break
-    for rank in sorted(found):
-        yield found[rank]
 
 
 def _prompt(passage: "Document", prompts: "Prompts") -> "list[BaseMessage]":

@@ -1,14 +1,11 @@
-"""The server: one ASGI application, and the process that ends as soon as it is asked to."""
+"""The server's ASGI application."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import cache
-from types import FrameType
 
-import uvicorn
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -17,7 +14,6 @@ from starlette.routing import BaseRoute
 import rag_app
 from rag_app.engine import RagApp, telemetry
 from rag_app.server import errors, uploads
-from rag_app.server.connections import server_config
 from rag_app.server.idle import IdleWork
 from rag_app.server.index_registry import IndexRegistry
 from rag_app.server.indexing_jobs import IndexingJobs
@@ -39,8 +35,6 @@ from rag_app.settings import Settings
 
 _THREADS = 32
 """For what requests do beside generating; those of them that are needed are started."""
-_GRACE_SECONDS = 10
-"""For what is not generated: an upload is finished."""
 
 
 def create_app(
@@ -48,7 +42,6 @@ def create_app(
     *,
     access: Access | None = None,
     only: Sequence[str] = (),
-    resumes: bool = True,
 ) -> FastAPI:
     """Return the application that serves an engine's models over its indexes.
 
@@ -58,7 +51,6 @@ def create_app(
         engine: Settings and models.
         access: Who may use it; by default everybody on this machine.
         only: Names or folders of the indexes to serve; by default all in the home folder.
-        resumes: Finish what an interrupted server left: uploads, and deletions.
     """
     access = access or Access()
     registry, metrics = IndexRegistry(engine, only), Metrics()
@@ -72,12 +64,10 @@ def create_app(
         threads = ThreadPoolExecutor(_THREADS + queues.generating.slots, "request")
         asyncio.get_running_loop().set_default_executor(threads)
         engine.preload()
-        watching: list[asyncio.Task[None]] = []
-        if resumes:
-            await asyncio.to_thread(_sweep, registry)
-            await jobs.resume()
-            loops = (jobs.keep_adopting(), jobs.keep_heeding(), idle.run())
-            watching = [asyncio.create_task(loop) for loop in loops]
+        await asyncio.to_thread(_sweep, registry)
+        await jobs.resume()
+        loops = (jobs.keep_adopting(), jobs.keep_heeding(), idle.run())
+        watching = [asyncio.create_task(loop) for loop in loops]
         yield
         for task in watching:
             task.cancel()
@@ -98,6 +88,7 @@ def create_app(
     app.state.registry, app.state.jobs, app.state.queues = registry, jobs, queues
     app.state.metrics, app.state.page_images = metrics, PageImages()
     app.state.closing = asyncio.Event()  # set when the server is asked to end
+    app.state.read_seconds = engine.settings.read_seconds
     errors.install(app)
     app.router.routes.extend(_routes())
     page.mount(app)
@@ -142,59 +133,3 @@ def _sweep(registry: IndexRegistry) -> None:
     registry.sweep()
     for name in registry.names():
         uploads.sweep(registry.folder(name))
-
-
-class Server(uvicorn.Server):
-    """uvicorn, which would wait for every stream: those are ended first, and say why.
-
-    Args:
-        app: Made by `create_app`.
-    """
-
-    def __init__(self, app: FastAPI) -> None:
-        self._closing = app.state.closing
-        read_seconds = app.state.registry.settings.read_seconds
-        super().__init__(
-            server_config(app, read_seconds=read_seconds, grace_seconds=_GRACE_SECONDS)
-        )
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End all requests, then the application."""
-        self._closing.set()
-        await super().shutdown(sockets)
-
-
-class ResidentServer(Server):
-    """A server that ends by itself, and does nothing while nobody asks.
-
-    Args:
-        app: Made by `create_app`.
-        seconds_left: Returns after how many seconds it ends; asked again when they are over.
-    """
-
-    def __init__(self, app: FastAPI, seconds_left: Callable[[], float]) -> None:
-        super().__init__(app)
-        self.config.date_header = False
-        self._seconds_left = seconds_left
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._woken = asyncio.Event()
-
-    def end(self) -> None:
-        """End the server; from any thread."""
-        self.should_exit = True
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._woken.set)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End at a signal."""
-        super().handle_exit(sig, frame)
-        self.end()
-
-    async def main_loop(self) -> None:
-        """Wait for the end; uvicorn itself looks ten times a second whether it has come."""
-        self._loop = asyncio.get_running_loop()
-        await self.on_tick(0)
-        while not self.should_exit and (left := self._seconds_left()) > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._woken.wait()

@@ -1,10 +1,18 @@
-"""Connections that don't wait for ever: one whose request never becomes whole is closed."""
+"""uvicorn as it is run here: it closes requests that never become whole, and ends when asked to."""
 
 import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_GRACE_SECONDS = 10
+"""For what is not generated: an upload is finished."""
 
 
 class TimedProtocol(H11Protocol):
@@ -65,3 +73,60 @@ def server_config(app: Any, *, read_seconds: float, grace_seconds: int) -> uvico
         ws="none",
         timeout_graceful_shutdown=grace_seconds,
     )
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which would wait for every stream: those are ended first, and say why.
+
+    Args:
+        app: Whose ``state.closing`` is an event that ends its streams, and ``state.read_seconds``
+            the time that the head of a request may take.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        self._closing: asyncio.Event = app.state.closing
+        read_seconds = app.state.read_seconds
+        super().__init__(
+            server_config(app, read_seconds=read_seconds, grace_seconds=_GRACE_SECONDS)
+        )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End all requests, then the application."""
+        self._closing.set()
+        await super().shutdown(sockets)
+
+
+class ResidentServer(Server):
+    """A server that ends by itself, and does nothing while nobody asks.
+
+    Args:
+        app: As of `Server`.
+        seconds_left: Returns after how many seconds it ends; asked again when they are over.
+    """
+
+    def __init__(self, app: FastAPI, seconds_left: Callable[[], float]) -> None:
+        super().__init__(app)
+        self.config.date_header = False
+        self._seconds_left = seconds_left
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken = asyncio.Event()
+
+    def end(self) -> None:
+        """End the server; from any thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End at a signal."""
+        super().handle_exit(sig, frame)
+        self.end()
+
+    async def main_loop(self) -> None:
+        """Wait for the end; uvicorn itself looks ten times a second whether it has come."""
+        self._loop = asyncio.get_running_loop()
+        await self.on_tick(0)
+        while not self.should_exit and (left := self._seconds_left()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._woken.wait()

@@ -1,8 +1,10 @@
-"""What the server does while nobody asks it: summaries of documents that have none."""
+"""What the server does while nobody asks it: vectors, passages and summaries that are missing."""
 
 import asyncio
 import logging
 import time
+from contextlib import suppress
+from typing import Any
 
 from rag_app.engine.identity import is_local
 from rag_app.errors import RagAppError
@@ -13,12 +15,22 @@ from rag_app.server.queueing import Queues
 
 _log = logging.getLogger("rag_app.server")
 
+_PASSAGES = 20
+"""Of an index that are read ahead: some minutes' work on a laptop."""
 _LOOKS = 20
 """Into which the idle time is divided."""
 
 
+class _AskedError(Exception):
+    """Somebody asks something."""
+
+
 class IdleWork:
-    """Makes summaries when nobody has asked for a while, and ends at once when somebody does.
+    """Works when nobody has asked for a while, and ends at once when somebody does.
+
+    Documents that an interrupted `rag-app index` left without vectors get them, the language model
+    reads passages that are likely to be asked about (`RagApp.warm`), and makes the summaries that
+    are missing.
 
     Args:
         registry: The indexes.
@@ -36,6 +48,8 @@ class IdleWork:
         self._registry, self._jobs, self._queues = registry, jobs, queues
         self._since = time.monotonic()
         self._ended = False
+        self._read_for: dict[str, tuple[int, int]] = {}
+        """Of indexes whose passages were read, how much they held."""
 
     async def run(self) -> None:
         """Look again and again whether there is time."""
@@ -52,14 +66,40 @@ class IdleWork:
 
     def _work(self) -> None:
         for name in self._registry.names():
-            try:
-                made = self._registry.engine(name).make_summaries(self._is_busy)
-                if made:
-                    _log.info("%d documents of %s were summarized", made, name)
-            except (RagAppError, ApiError) as error:
-                _log.warning("documents of %s can't be summarized: %s", name, error)
-            if self._is_busy():
-                return
+            for work in (self._embed, self._read, self._summarize):
+                try:
+                    work(name)
+                except (RagAppError, ApiError) as error:
+                    _log.warning("%s can't be made ready for questions: %s", name, error)
+                if self._is_busy():
+                    return
+
+    def _embed(self, name: str) -> None:
+        if self._registry.lacks_vectors(name):
+            with suppress(_AskedError):
+                self._registry.engine(name).index([], progress=self._check)
+                _log.info("documents of %s that had no vectors were embedded", name)
+
+    def _check(self, _: Any) -> None:
+        if self._is_busy():
+            raise _AskedError
+
+    def _read(self, name: str) -> None:
+        engine = self._registry.engine(name)
+        if not engine.keeps_prompts or not engine.store.exists():
+            return
+        with engine.store.read() as snapshot:
+            state = (snapshot.count_documents(), snapshot.count_chunks())
+        if self._read_for.get(name) == state:
+            return
+        count = engine.warm(_PASSAGES, stop=self._is_busy)
+        if not self._is_busy():
+            self._read_for[name] = state
+            _log.info("%d passages of %s are read ahead", count, name)
+
+    def _summarize(self, name: str) -> None:
+        if made := self._registry.engine(name).make_summaries(self._is_busy):
+            _log.info("%d documents of %s were summarized", made, name)
 
     def _is_busy(self) -> bool:
         return self._ended or self._queues.busy or self._jobs.busy

@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from contextvars import copy_context
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, Request
-from openai.types import CompletionUsage
 from pydantic import BaseModel
 
 from rag_app.models.llms.registry import server_urls
@@ -21,8 +20,12 @@ from rag_app.server.event_stream import (
     ServerSentEvents,
     while_wanted,
 )
-from rag_app.server.middleware.requests import Metrics
 from rag_app.settings import Settings
+
+if TYPE_CHECKING:
+    from openai.types import CompletionUsage
+
+    from rag_app.server.middleware.requests import Metrics
 
 Result = TypeVar("Result")
 
@@ -120,7 +123,7 @@ class Generation(Protocol):
     """Text that is generated for one request, in the shape of its response."""
 
     @property
-    def usage(self) -> CompletionUsage:
+    def usage(self) -> "CompletionUsage":
         """Tokens that were read and generated so far."""
 
     def stream(self) -> AsyncIterator[BaseModel | dict[str, Any]]:
@@ -138,7 +141,7 @@ class Queues:
         metrics: Where tokens and waiting requests are counted.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: "Metrics") -> None:
         servers = max(1, len(server_urls(settings.llm)))
         self.generating = Admission(settings.parallel * servers, settings.queue_limit)
         """Requests to the language model."""

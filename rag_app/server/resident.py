@@ -1,7 +1,9 @@
 """The process of the resident engine: ``python -m rag_app.server.resident``.
 
 It is started by the first command and told its settings on stdin. The language model begins to load
-before anything else is imported, in a process of its own, and commands can connect at once.
+before anything else is imported, in a process of its own, and commands can connect at once. The
+application has the routes of commands alone, since those of `serve` take longer to import than the
+model to load.
 """
 
 import json
@@ -71,9 +73,9 @@ def _run(told: Told, place: Place, listening: socket.socket) -> None:
     process = _begin(told.gguf, place) if told.gguf else None
 
     from rag_app.engine import RagApp
-    from rag_app.server.app import ResidentServer, create_app
-    from rag_app.server.middleware.requests import json_log
-    from rag_app.server.routes.resident import Resident, hand_over_warnings, router
+    from rag_app.server.connections import ResidentServer
+    from rag_app.server.log import json_log
+    from rag_app.server.routes.resident import Resident, create_app, hand_over_warnings
     from rag_app.settings import load_settings
 
     settings = load_settings(**told.settings)
@@ -81,10 +83,8 @@ def _run(told: Told, place: Place, listening: socket.socket) -> None:
     engine = RagApp(settings=settings)
     if process is not None:
         engine.preload(_loader(settings, process))
-    app = create_app(engine, resumes=False)
-    app.include_router(router)
-    app.state.resident = resident = Resident(told, engine, process.pid if process else None)
-    server = ResidentServer(app, lambda: resident.seconds_left)
+    resident = Resident(told, engine, process.pid if process else None)
+    server = ResidentServer(create_app(resident), lambda: resident.seconds_left)
     resident.end = server.end
     if process is not None:
         threading.Thread(target=_follow, args=[process, server.end], daemon=True).start()

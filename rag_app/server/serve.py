@@ -80,8 +80,9 @@ def run(
     """
     from rag_app.models.llms.llamacpp import read_header
     from rag_app.models.llms.registry import resolve
-    from rag_app.server.app import Server, create_app
-    from rag_app.server.middleware.requests import json_log
+    from rag_app.server.app import create_app
+    from rag_app.server.connections import Server
+    from rag_app.server.log import json_log
 
     backend, target = resolve(engine.settings.llm)
     if backend == "llamacpp":

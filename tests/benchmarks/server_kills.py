@@ -25,7 +25,8 @@ import httpx
 
 from rag_app.engine import RagApp
 from rag_app.server import indexing_jobs
-from rag_app.server.app import Server, create_app
+from rag_app.server.app import create_app
+from rag_app.server.connections import Server
 from rag_app.server.index_registry import document_id
 from rag_app.server.serve import listen
 from tests.rag_app.index.hashing import HashingEmbeddings

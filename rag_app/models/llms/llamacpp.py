@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -104,6 +105,14 @@ class LlamaCppChat(LocalChat):
         tokens: list[int] = self._post("/tokenize", request)["tokens"]
         return tokens
 
+    def is_kept(self, messages: list[BaseMessage]) -> bool:
+        """Return whether a prompt is kept on disk, but for a few words at its end."""
+        return self._prompts is not None and self._prompts.holds(_text(self._asked(messages)))
+
+    def _asked(self, messages: list[BaseMessage]) -> Any:
+        """Return messages as llama.cpp is given them."""
+        return self._control_tokens.escape_messages(convert_to_openai_messages(messages))
+
     @property
     def _key(self) -> str:
         return self._options.key
@@ -123,11 +132,10 @@ class LlamaCppChat(LocalChat):
         if isinstance(prompt, str):
             handle, request["prompt"] = self._server.handle_completions, prompt
         else:
-            messages = self._control_tokens.escape_messages(convert_to_openai_messages(prompt))
-            handle, request["messages"] = self._server.handle_chat_completions, messages
+            handle, request["messages"] = self._server.handle_chat_completions, self._asked(prompt)
         chunks = Chunks(self.model_name, lstrip=not isinstance(prompt, str))
         cache = self._prompts if self.keeps_prompts and "messages" in request else None
-        text = "\n".join(f"{one['role']}: {one['content']}" for one in request.get("messages", ()))
+        text = _text(request.get("messages", ()))
 
         def receive(events: Any) -> bool:
             for event in events if isinstance(events, list) else [events]:
@@ -148,6 +156,11 @@ class LlamaCppChat(LocalChat):
             put(END)
 
         threading.Thread(target=run, name="llama.cpp").start()
+
+
+def _text(messages: Iterable[dict[str, Any]]) -> str:
+    """Return what a prompt is known by in the cache."""
+    return "\n".join(f"{one['role']}: {one['content']}" for one in messages)
 
 
 def _request(stop: list[str], options: dict[str, Any]) -> dict[str, Any]:

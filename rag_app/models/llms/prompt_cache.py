@@ -151,11 +151,18 @@ class PromptCache:
         with suppress(OSError, ValueError):  # deleted meanwhile: the prompt is read
             self._call("/slots/0?action=restore", {"filename": found.file.name})
 
-    def keep(self, prompt: str) -> None:
-        """Write what the server holds after answering a prompt, unless its beginning is kept."""
+    def holds(self, prompt: str) -> bool:
+        """Return whether a prompt is kept, but for a few words at its end."""
+        return self._holding(prompt) is not None
+
+    def _holding(self, prompt: str) -> Entry | None:
         found = nearest(prompt, self._folder)
         kept = _common(prompt, found.prompt) if found else 0
-        if found and len(prompt) - kept < _SHARED:  # the question alone is new
+        return found if found and len(prompt) - kept < _SHARED else None
+
+    def keep(self, prompt: str) -> None:
+        """Write what the server holds after answering a prompt, unless its beginning is kept."""
+        if found := self._holding(prompt):  # the question alone is new
             found.note_use()
             return
         if len(prompt) > _LONGEST:

@@ -1,17 +1,10 @@
 """What every request passes first: its id, its line in the log, counters, headers, its path."""
 
-import io
-import json
 import logging
 import re
-import sys
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr
-from contextvars import ContextVar
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -20,12 +13,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_app.server.errors import OLLAMA
+from rag_app.server.log import current_request
 
 _log = logging.getLogger("rag_app.server")
-_request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""Of the request that is being answered."""
 _ID = re.compile(r"[\w\-.]{1,64}", re.ASCII)
-_LOGGED = ("method", "path", "status", "ms", "client", "key", "prompt")
 
 _POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self'; script-src 'self'; "
@@ -39,78 +30,6 @@ _HEADERS = {
 }
 _OPENAI = {"chat", "completions", "embeddings", "models", "rerank", "responses"}
 """First parts of the paths below ``/v1`` that clients of OpenAI's API ask for."""
-
-
-class JsonLines(logging.Formatter):
-    """Formats a record as one line of JSON; no prompt and no key, unless asked for.
-
-    Example:
-        >>> record = logging.makeLogRecord({"msg": "request", "levelname": "INFO", "status": 200})
-        >>> json.loads(JsonLines().format(record))["status"]
-        200
-    """
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        values = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "message": record.getMessage(),
-        }
-        if request_id := _request_id.get():
-            values["request_id"] = request_id
-        values |= {name: getattr(record, name) for name in _LOGGED if hasattr(record, name)}
-        if record.exc_info:
-            values["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(values, ensure_ascii=False)
-
-
-@contextmanager
-def json_log(lowest: int = logging.INFO) -> Iterator[None]:
-    """Make every line on stderr one of JSON: the server's log, warnings, and what libraries print.
-
-    Progress bars and handlers of other packages write to `sys.stderr` themselves.
-
-    Args:
-        lowest: Level from which on the server's own lines are written.
-    """
-    stderr = sys.stderr
-    handler = logging.StreamHandler(stderr)
-    handler.setFormatter(JsonLines())
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    root.handlers = [handler]
-    root.setLevel(logging.WARNING)
-    logging.getLogger("rag_app.server").setLevel(lowest)
-    logging.captureWarnings(True)
-    with redirect_stderr(_LoggedLines()):
-        try:
-            yield
-        finally:
-            logging.captureWarnings(False)
-            root.handlers = handlers
-            root.setLevel(level)
-
-
-class _LoggedLines(io.TextIOBase):
-    """A text stream whose lines become warnings in the log."""
-
-    def __init__(self) -> None:
-        self._line = ""
-        self._guard = threading.Lock()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        with self._guard:
-            *lines, self._line = re.split(r"[\r\n]+", self._line + text)
-        for line in filter(str.strip, lines):
-            logging.getLogger("stderr").warning("%s", line.rstrip())
-        return len(text)
-
-    def isatty(self) -> bool:
-        return False
 
 
 class Metrics:
@@ -182,7 +101,7 @@ class RequestLogMiddleware:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
-        token = _request_id.set(request_id)
+        token = current_request.set(request_id)
         start, status = time.perf_counter(), 499
 
         async def noting(message: Message) -> None:
@@ -207,7 +126,7 @@ class RequestLogMiddleware:
             if (key := scope.get("state", {}).get("key")) and key.name:
                 extra["key"] = key.name
             _log.info("request", extra=extra)
-            _request_id.reset(token)
+            current_request.reset(token)
 
 
 class PathsMiddleware:

@@ -3,14 +3,17 @@
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
@@ -20,9 +23,9 @@ from rag_app.engine import RagApp
 from rag_app.engine.identity import absolute_embedding, embedding_stamp
 from rag_app.engine.place import Told
 from rag_app.errors import RagAppError
-from rag_app.server.errors import ApiError
+from rag_app.server import errors
 from rag_app.server.event_stream import EventStream
-from rag_app.server.queueing import ServerQueues
+from rag_app.server.queueing import Admission
 
 if TYPE_CHECKING:
     from rag_app.models.embeddings.base import DocumentEmbeddings
@@ -30,7 +33,35 @@ if TYPE_CHECKING:
 Events = AsyncIterator[dict[str, Any]]
 Pieces = Callable[[RunnableConfig], AsyncIterator[Any]]
 
+_THREADS = 8
+"""For what requests do beside generating."""
+
+_PASSAGES = 20
+"""Of an index that are read ahead when nobody asks: some minutes' work on a laptop."""
+
 router = APIRouter(prefix="/resident", include_in_schema=False)
+
+
+def create_app(resident: "Resident") -> FastAPI:
+    """Return the application that commands ask; the language model is loaded when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        threads = ThreadPoolExecutor(_THREADS + resident.generating.slots, "request")
+        asyncio.get_running_loop().set_default_executor(threads)
+        resident.base.preload()
+        reading = asyncio.create_task(_read_ahead(resident))
+        yield
+        resident.ended = True
+        reading.cancel()
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    app.state.resident = resident
+    app.state.closing = asyncio.Event()
+    app.state.read_seconds = resident.base.settings.read_seconds
+    errors.install(app)
+    app.include_router(router)
+    return app
 
 
 class Resident:
@@ -47,11 +78,16 @@ class Resident:
         self.keep_alive = told.keep_alive
         self.since = time.time()
         self.at_work = 0
+        self.reading = 0
+        """Commands that have passages read ahead."""
         self.answers = 0
         self.end: Callable[[], None] = lambda: None
         """Ends the server."""
+        self.ended = False
         self.base = engine
         """The application, over no index in particular."""
+        self.generating = Admission(engine.settings.parallel, engine.settings.queue_limit)
+        """Requests to the language model."""
         self._model_pid = model_pid
         self._used = time.monotonic()
         self._engines: dict[tuple[str, str], RagApp] = {}
@@ -60,9 +96,14 @@ class Resident:
     @property
     def seconds_left(self) -> float:
         """Until it ends, if it is not used meanwhile."""
-        if self.at_work:
+        if self.at_work or self.reading:
             return self.keep_alive * 60
         return self._used + self.keep_alive * 60 - time.monotonic()
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits for an answer or a summary."""
+        return self.at_work > 0
 
     def enter(self, keep_alive: float) -> None:
         """Take note of a request."""
@@ -97,6 +138,21 @@ class Resident:
                 self._embeddings[stamp] = self.base.resources.load_embeddings(spec)
             self._engines[key] = self.base.over(Path(index), self._embeddings[stamp])
         return self._engines[key]
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long nobody has asked anything."""
+        return 0.0 if self.at_work or self.reading else time.monotonic() - self._used
+
+    @property
+    def engines(self) -> list[RagApp]:
+        """The applications over the indexes that were asked."""
+        return [*self._engines.values()]
+
+    def end_reading(self) -> None:
+        """Take note that passages are read ahead no longer."""
+        self.reading -= 1
+        self._used = time.monotonic()
 
     def state(self) -> dict[str, Any]:
         """Return what `rag-app status` shows."""
@@ -161,6 +217,14 @@ class Question(Work):
     folder: str
 
 
+class Passages(Work):
+    """Passages of an index that are to be read ahead."""
+
+    limit: int
+    index: str
+    folder: str
+
+
 class File(Work):
     """A file to be summarized."""
 
@@ -196,7 +260,7 @@ async def stop(resident: TheResident) -> dict[str, Any]:
 
 
 @router.post("/ask", response_model=None)
-async def ask(work: Question, resident: TheResident, queues: ServerQueues) -> EventStream:
+async def ask(work: Question, resident: TheResident) -> EventStream:
     """Answer a question."""
 
     async def pieces(config: RunnableConfig) -> AsyncIterator[Any]:
@@ -205,11 +269,11 @@ async def ask(work: Question, resident: TheResident, queues: ServerQueues) -> Ev
         async for piece in view.astream(work.question, work.history, config=config):
             yield piece
 
-    return _answered(work, resident, queues, pieces)
+    return _answered(work, resident, pieces)
 
 
 @router.post("/summary", response_model=None)
-async def summary(work: File, resident: TheResident, queues: ServerQueues) -> EventStream:
+async def summary(work: File, resident: TheResident) -> EventStream:
     """Summarize a document."""
 
     async def pieces(config: RunnableConfig) -> AsyncIterator[Any]:
@@ -217,16 +281,76 @@ async def summary(work: File, resident: TheResident, queues: ServerQueues) -> Ev
         async for piece in view.astream_summary(work.source, encoding=work.encoding, config=config):
             yield piece
 
-    return _answered(work, resident, queues, pieces)
+    return _answered(work, resident, pieces)
 
 
-def _answered(work: Work, resident: Resident, queues: ServerQueues, pieces: Pieces) -> EventStream:
-    """Return the stream of some work; it begins at once and waits for the model's turn itself."""
+@router.post("/warm", response_model=None)
+async def warm(work: Passages, resident: TheResident) -> EventStream:
+    """Read passages ahead, as long as nobody asks."""
+    _check(work, resident)
+    resident.keep_alive, resident.reading = work.keep_alive, resident.reading + 1
+    return EventStream(_warmed(work, resident), release=resident.end_reading)
+
+
+async def _warmed(work: Passages, resident: Resident) -> Events:
+    """Yield how many passages are read, of how many; at the end whether it was to the end."""
+    gone, loop = threading.Event(), asyncio.get_running_loop()
+    told: asyncio.Queue[list[int] | None] = asyncio.Queue()
+
+    def stop() -> bool:
+        return gone.is_set() or resident.busy
+
+    def progress(done: int, total: int) -> None:
+        loop.call_soon_threadsafe(told.put_nowait, [done, total])
+
+    def read() -> int:
+        view = resident.engine(work.index, work.folder).using(**work.options)
+        try:
+            return view.warm(work.limit, progress, stop)
+        finally:
+            loop.call_soon_threadsafe(told.put_nowait, None)
+
+    reading = asyncio.ensure_future(asyncio.to_thread(read))
+    try:
+        while (now := await told.get()) is not None:
+            yield {"progress": now}
+        yield {"count": await reading, "stopped": resident.busy}
+    except RagAppError as error:
+        yield {"error": [type(error).__name__, str(error)]}
+    finally:
+        gone.set()
+
+
+async def _read_ahead(resident: Resident) -> None:
+    """Have passages read that are likely to be asked about, once after questions, while idle."""
+    seconds, answers = resident.base.settings.idle_seconds, 0
+    while seconds:
+        await asyncio.sleep(seconds / 2)
+        if resident.answers == answers or resident.idle_seconds < seconds:
+            continue
+        answers = resident.answers
+        for engine in resident.engines:
+            with suppress(RagAppError):
+                if engine.keeps_prompts:
+                    stop = partial(_is_asked, resident)
+                    await asyncio.to_thread(engine.warm, _PASSAGES, stop=stop)
+
+
+def _is_asked(resident: Resident) -> bool:
+    return resident.busy or resident.ended
+
+
+def _check(work: Work, resident: Resident) -> None:
     if work.identity != resident.identity:
-        raise ApiError(409, "this engine has other settings")
+        raise errors.ApiError(409, "this engine has other settings")
+
+
+def _answered(work: Work, resident: Resident, pieces: Pieces) -> EventStream:
+    """Return the stream of some work; it begins at once and waits for the model's turn itself."""
+    _check(work, resident)
 
     async def in_turn() -> Events:
-        async with queues.generating.slot():
+        async with resident.generating.slot():
             async for event in _events(pieces):
                 yield event
 

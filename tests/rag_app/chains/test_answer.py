@@ -63,6 +63,15 @@ def test_refine_reads_on_until_a_passage_answers() -> None:
     assert all("已有答案" not in prompt for prompt in llm.prompts)
 
 
+def test_a_passage_is_read_in_the_same_words_whatever_its_rank() -> None:
+    """What a model keeps of a prompt then serves every question about the passage."""
+    for llm in (ScriptedChatModel(replies=[NO]), JudgingChatModel(replies=[NO], judgements=[4.0])):
+        run(llm, POEMS, DEATH, threshold=0)
+        second = llm.prompts[-1]
+        run(llm, DEATH, threshold=0)
+        assert llm.prompts[-1] == second
+
+
 def test_no_passage_answers() -> None:
     llm = ScriptedChatModel(replies=[NO])
     answer = run(llm, POEMS, FRIEND)

@@ -284,6 +284,44 @@ def test_one_that_hangs_is_ended(place: Workplace, monkeypatch: pytest.MonkeyPat
     until(lambda: has_ended(pid))
 
 
+@pytest.fixture
+def long(place: Workplace, tiny_embeddings: Path) -> list[str]:
+    """Options that name an index of two passages that are worth being kept; none is yet."""
+    files = [place.home / "long" / name for name in ("death.txt", "washer.txt")]
+    files[0].parent.mkdir(exist_ok=True)
+    for file, text in zip(files, (DEATH, WASHER), strict=True):
+        file.write_text(text * 20, encoding="utf-8")
+    named = ["--index", "long"]
+    done = in_pipe("index", *map(str, files), *named, "--embedding", str(tiny_embeddings))
+    assert done.code == 0, done
+    shutil.rmtree(place.home / "cache", ignore_errors=True)
+    return named
+
+
+def kept(place: Workplace) -> int:
+    return len([*(place.home / "cache" / "prompts").rglob("*.json")])
+
+
+def test_it_reads_passages_ahead(place: Workplace, long: list[str]) -> None:
+    place.start()
+    before = kept(place)
+    command = ["warm", "--limit", "2", *place.llm[:2], "--threads", "1"]
+    done = in_pipe(*command, *long)
+    assert (done.code, "2 passages are read" in done.stderr) == (0, True), done
+    assert (place.state()["answers"], kept(place)) == (1, before + 2)
+    wrong = in_pipe(*command, "--index", "none")
+    assert (wrong.code, "no index in" in wrong.stderr) == (1, True), wrong
+
+
+def test_it_reads_passages_ahead_by_itself(
+    place: Workplace, long: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAG_APP_IDLE_SECONDS", "0.5")
+    assert in_terminal(*place.ask, *long).code == 0
+    until(lambda: kept(place) >= 2)
+    assert whole(in_pipe(*place.ask, *long, "--json"))
+
+
 def test_a_home_with_a_long_path(
     place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

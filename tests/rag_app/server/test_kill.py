@@ -22,7 +22,7 @@ from tests.paths import ROOT
 CODE = """
 import socket, sys, uvicorn
 from rag_app.engine import RagApp
-from rag_app.server.app import Server, create_app
+from rag_app.server.app import create_app
 from rag_app.server import indexing_jobs
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.scripted import ScriptedChatModel

@@ -1,11 +1,17 @@
 """Questions about documents as a whole, over the API, and what an idle server makes for them."""
 
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from rag_app.index.indexing.indexer import index_paths
+from rag_app.index.store.store import IndexStore
+from rag_app.models.embeddings.base import FloatArray
+from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.rag_app.server.serving import Served, serving, upload
 from tests.scripted import ScriptedChatModel
 
@@ -31,6 +37,26 @@ def test_the_documents_are_its_sources(served: Served, client: httpx.Client) -> 
     with client.stream("POST", "/v1/chat/completions", json={**body, "stream": True}) as events:
         assert "讲怎样做茶" in "".join(events.iter_lines())
     assert len(served.model.prompts) == 1
+
+
+def test_an_idle_server_embeds_what_has_no_vectors(home: Path) -> None:
+    class Interrupted(HashingEmbeddings):
+        def embed_array(self, texts: Sequence[str]) -> FloatArray:
+            raise KeyboardInterrupt
+
+    file, store = home / "绿茶.txt", IndexStore(home / "indexes" / "茶")
+    file.write_text(TEA, encoding="utf-8")
+    with suppress(KeyboardInterrupt):
+        index_paths([str(file)], store=store, embedding=Interrupted())
+
+    def waiting() -> int:
+        with store.read() as snapshot:
+            return snapshot.count_waiting()[0]
+
+    assert waiting() == 1
+    with serving(idle_seconds=0.2):
+        while waiting():
+            time.sleep(0.05)
 
 
 def test_an_idle_server_summarizes_and_yields_to_requests(home: Path) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from rag_app.server.log import JsonLines, json_log
 from rag_app.server.middleware.access import Access
-from rag_app.server.middleware.requests import JsonLines, json_log
 from tests.rag_app.server.serving import Served, serving, upload
 
 CHAT = "/v1/chat/completions"
