@@ -16,6 +16,13 @@ _ROLES = {
 }  # fmt: skip
 _LISTS = (("messages", "role", "content"), ("conversations", "from", "value"))
 """Key of a list of messages, and the keys of a message's role and text."""
+_OF_OBJECTS = ("tools", "functions", "images", "image", "videos", "video", "audios", "audio")
+_OF_MESSAGES = ("tool_calls", "function_call", "reasoning_content", "reasoning", "thinking")
+"""What else objects and messages may carry: trained without it they would teach something else."""
+_LABELS = ("label", "kto_tag")
+"""True or false beside an answer: is it a good one?"""
+_WEIGHTS = ("loss_weight", "weight", "train", "training")
+"""How much a message is learned: LLaMA-Factory's, OpenAI's and Axolotl's names."""
 FORMATS = (
     '{"instruction": …, "input": …, "output": …}, {"conversations": [{"from": …, "value": …}]} '
     'or {"messages": [{"role": …, "content": …}]}'
@@ -64,8 +71,10 @@ def is_text(content: str) -> bool:
 
 def read_messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
     """Return the messages of an object, or what is wrong with it."""
-    if value.get("tools") or value.get("functions"):
-        return "has tools, which are not trained here"
+    if carried := next((name for name in _OF_OBJECTS if value.get(name)), None):
+        return f"has {carried}, which are not trained here"
+    if any(value.get(name) is False for name in _LABELS):
+        return "has an answer that is labelled as bad"
     system = value.get("system") or ""
     if not isinstance(system, str):
         return "system is no text"
@@ -111,15 +120,42 @@ def _turn(question: str, answer: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
 
 
+def _text(content: Any) -> str | None:
+    """Return a message's text: one, or parts of which each is one; None where it has others."""
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else None
+    texts = [
+        part.get("text", part.get("value"))
+        for part in content
+        if isinstance(part, dict) and part.get("type") == "text"
+    ]
+    if not texts or len(texts) < len(content) or not all(isinstance(text, str) for text in texts):
+        return None
+    return "".join(texts)
+
+
+def _message(turn: dict[str, Any], name: str, role: str, content: str) -> dict[str, str] | str:
+    """Return a message, or what is wrong with it."""
+    if carried := next((key for key in _OF_MESSAGES if turn.get(key)), None):
+        return f"has {carried} in a message, which is not trained here"
+    speaker, text = _ROLES.get(str(turn.get(role))), _text(turn.get(content))
+    if speaker is None or text is None:
+        return f"a message of {name} has no known {role} or no text in {content}"
+    weights = [turn[key] for key in _WEIGHTS if turn.get(key) is not None]
+    if any(weight != (speaker == "assistant") for weight in weights):
+        return "weighs its messages, where all answers are learned alike here"
+    return {"role": speaker, "content": text}
+
+
 def _turns(turns: Any, name: str, role: str, content: str) -> list[dict[str, str]] | str:
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
         return f"{name} is no list of messages"
     messages = []
     for turn in turns:
-        speaker, text = _ROLES.get(str(turn.get(role))), turn.get(content)
-        if speaker is None or not isinstance(text, str):
-            return f"a message of {name} has no known {role} or no text in {content}"
-        messages.append({"role": speaker, "content": text})
+        message = _message(turn, name, role, content)
+        if isinstance(message, str):
+            return message
+        messages.append(message)
     while messages and messages[-1]["role"] != "assistant":
         messages.pop()  # nothing is learned from what comes after the last answer
     speakers = [message["role"] for message in messages if message["role"] != "system"]

@@ -51,7 +51,7 @@ def read_pairs(
 
 def _pair(value: dict[str, Any], file: Path, line: int) -> PreferencePair | str:
     """Return the pair of an object, or what is wrong with it."""
-    answers = [value.get("chosen"), value.get("rejected")]
+    answers = [value.get(name, value.get(f"{name}_messages")) for name in ("chosen", "rejected")]
     ranked = value.get("output")
     if isinstance(ranked, list) and len(ranked) == 2:  # LLaMA-Factory's earlier format
         answers = ranked
@@ -108,6 +108,7 @@ def _answer_turns(answer: Any, role: str, content: str) -> list[dict[str, Any]] 
         return None
     return [
         {
+            **turn,
             role: turn.get("role", turn.get("from")),
             content: turn.get("content", turn.get("value")),
         }

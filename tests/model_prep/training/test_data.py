@@ -297,6 +297,32 @@ def read(file: Path) -> tuple[list[list[dict[str, str]]], list[str]]:
     return found, [str(problem) for problem in problems.first]
 
 
+def test_what_would_be_learned_wrongly_is_named(tmp_path: Path) -> None:
+    """Formats of LLaMA-Factory, OpenAI and Axolotl that say more than texts."""
+    asked, said = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}
+    parts = [{"type": "text", "text": "h"}, {"type": "text", "value": "i"}]
+    picture = {"type": "image_url", "image_url": {"url": "a.png"}}
+    values: list[dict[str, Any]] = [
+        {"messages": [{**asked, "content": parts, "loss_weight": 0.0}, {**said, "weight": 1}]},
+        {"messages": [asked, said], "label": True, "images": []},
+        {"messages": [asked, said], "images": ["a.png"]},
+        {"messages": [asked, said], "label": False},
+        {"instruction": "hi", "output": "yo", "audios": ["a.wav"]},
+        {"messages": [{**asked, "content": [*parts, picture]}, said]},
+        {"messages": [asked, {**said, "tool_calls": [{"type": "function"}]}]},
+        {"messages": [asked, {**said, "reasoning_content": "hm"}]},
+        {"messages": [asked, {**said, "weight": 0}]},
+        {"messages": [asked, {**said, "train": False}]},
+        {"messages": [asked, {**said, "loss_weight": 0.5}]},
+    ]
+    found, problems = read(write_jsonl(tmp_path / "data.jsonl", values))
+    assert found == [[asked, said]] * 2
+    said_of = ["images", "labelled", "audios", "no text", "tool_calls", "reasoning_content"]
+    assert len(problems) == len(values) - 2
+    for part, problem in zip([*said_of, *["weighs"] * 3], problems, strict=True):
+        assert part in problem
+
+
 def test_system_and_history_are_used_and_tools_are_named(tmp_path: Path) -> None:
     turns = [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "yo"}]
     record = {"instruction": "third", "output": "3", "system": "PIRATE"}

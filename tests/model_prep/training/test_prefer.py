@@ -32,6 +32,12 @@ def shared(speaker: str, text: str) -> dict[str, str]:
     return {"from": speaker, "value": text}
 
 
+def in_parts(message: dict[str, str], weight: float) -> dict[str, Any]:
+    """As LLaMA-Factory's second version writes a message."""
+    parts = [{"type": "text", "value": message["content"]}]
+    return {"role": message["role"], "content": parts, "loss_weight": weight}
+
+
 def write(file: Path, *lines: Any) -> Path:
     texts = (line if isinstance(line, str) else json.dumps(line) for line in lines)
     file.write_text("\n".join(texts), encoding="utf-8")
@@ -72,6 +78,10 @@ def options(family: Family, data: Path, output: Path, **more: Any) -> dict[str, 
         },
         {"messages": [USER], "chosen": said(GOOD), "rejected": said(BAD)},
         {"conversations": [shared("human", ASKED)], "chosen": said(GOOD), "rejected": BAD},
+        {
+            "chosen_messages": [in_parts(USER, 0), in_parts(said(GOOD), 1)],
+            "rejected_messages": [in_parts(USER, 0), in_parts(said(BAD), 1)],
+        },
     ],
 )
 def test_formats(tmp_path: Path, line: dict[str, Any]) -> None:
