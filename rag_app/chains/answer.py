@@ -189,12 +189,8 @@ class _Reading:
         self, context: str, citations: Sequence[Citation]
     ) -> Generator[Invoke, Any, Signals]:
         """Ask the model whether passages answer, where it can tell; return all that tells."""
-        judgement = None
         asked = self.question.asked or self.question.text  # a translation may have lost a name
-        if self.judges:
-            judge = self.reader.prompts.text("judge_answer", self.language)
-            prompt = self.prompt("answer", context=context, question=asked, style="")
-            judgement = yield Invoke(judge_chain(self.llm), asked_to_judge(prompt, judge))
+        judgement = yield from self._own_judgement(context, (asked, self.question.text))
         lacking = unmatched(bare_question(asked), context, self._documents(citations))
         if self.question.translated:
             lacking |= absent_names(asked, self.question.text, self._documents(self.citations))
@@ -203,6 +199,23 @@ class _Reading:
             relevance = None  # of words in another language it tells nothing
         translated = self.question.translated
         return Signals(relevance, judgement, tuple(sorted(lacking)), translated=translated)
+
+    def _own_judgement(
+        self, context: str, wordings: Iterable[str]
+    ) -> Generator[Invoke, Any, float | None]:
+        """Ask the model whether passages answer a question; return the mean over its wordings.
+
+        Of a question and its translation either may be judged far too high by itself.
+        """
+        if not self.judges:
+            return None
+        judge = self.reader.prompts.text("judge_answer", self.language)
+        judgements = []
+        for wording in dict.fromkeys(wordings):
+            prompt = self.prompt("answer", context=context, question=wording, style="")
+            judgements.append((yield Invoke(judge_chain(self.llm), asked_to_judge(prompt, judge))))
+        known = [judgement for judgement in judgements if judgement is not None]
+        return sum(known) / len(known) if known else None
 
     def _documents(self, citations: Sequence[Citation]) -> str:
         """Return all passages that are of the documents of some."""

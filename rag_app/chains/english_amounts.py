@@ -46,6 +46,7 @@ _AMOUNT = re.compile(
     rf"({'|'.join(_BEHIND)})?"
 )
 _YEAR = re.compile(r"(公元前?)?(\d{2,4}|[〇零一二三四五六七八九]{3,4})年")
+_ASKS_YEAR = re.compile(r"\b(?:which|what) year\b", re.IGNORECASE)
 _RATIO = re.compile(r"(\d+)比(\d+)")
 _DATE = re.compile(r"(?:(\d{3,4})年)?(\d{1,2})月(?:(\d{1,2})[日号])?")
 _MONTHS = (
@@ -69,9 +70,11 @@ def amount_in_english(amount: str, question: str) -> str | None:
         ['762', '1 March 2024', None]
     """
     text = fold(plain_numbers(amount)).strip().rstrip("。.")
+    if _ASKS_YEAR.search(question) and len(years := set(_YEAR.findall(text))) == 1:
+        return _year(*years.pop())
     if not _LASTS.search(question):
         if year := _YEAR.fullmatch(text):
-            return f"{_value(year[2])}{' BC' if year[1] == '公元前' else ''}"
+            return _year(*year.groups())
         if date := _DATE.fullmatch(text):
             return _date(*date.groups())
     if ratio := _RATIO.fullmatch(text):
@@ -89,6 +92,10 @@ def amount_in_english(amount: str, question: str) -> str | None:
     space = "" if word in ("", "%") else " "
     lead = _BEFORE.get(before) or _ROUND.get(behind, "")
     return f"{lead}{_written(value)}{space}{word}{_BEHIND.get(behind, '')}"
+
+
+def _year(era: str | None, year: str) -> str:
+    return f"{_value(year)}{' BC' if era == '公元前' else ''}"
 
 
 def _date(year: str | None, month: str, day: str | None) -> str | None:

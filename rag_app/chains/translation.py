@@ -6,7 +6,7 @@ checked as for any other question, and then translated back.
 """
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from langchain_core.runnables import Runnable
 
 from rag_app.chains.bare_question import bare_question
 from rag_app.chains.english_amounts import amount_in_english
+from rag_app.chains.facts import Facts
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Prompts
 from rag_app.chains.results import Answer
 from rag_app.chains.romanization import (
@@ -32,6 +33,26 @@ _LONGEST = 300
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _FEWEST_WORDS = 5
 """Latin words of a passage in English; product names in a table are fewer."""
+_QUESTION_WORDS: Mapping[Language, Sequence[tuple[re.Pattern[str], str]]] = {
+    "zh": [
+        (re.compile(rf"\b(?:{asked})\b", re.IGNORECASE), word)
+        for asked, word in (
+            ("how often", "多久一次"), ("how long", "多久"), ("how old", "多少岁"),
+            ("how many|how much", "多少"), ("(?:which|what) year", "哪一年"), ("who|whom", "谁"),
+            ("where", "哪里"), ("when", "什么时候"), ("why", "为什么"), ("how", "怎么"),
+            ("which", "哪"),
+        )
+    ],
+    "en": [
+        (re.compile(asked), word)
+        for asked, word in (
+            ("谁", "who"), ("哪一?年|什么时候|何时", "when"), ("哪里|哪儿|何处", "where"),
+            ("为什么|为何", "why"), ("多久|多长时间", "how long"), ("多少|几", "how many"),
+            ("怎么|怎样|如何", "how"), ("哪", "which"),
+        )
+    ],
+}  # fmt: skip
+"""What asks in the other language; the first that is found counts."""
 _SEARCHES = 2
 """Translations of one question that are searched for, at most."""
 _LETTER = re.compile(r"[^\W\d_]")
@@ -85,10 +106,27 @@ def translate_question_chain(
 
     def steps(question: str) -> Steps[str]:
         messages = templates.messages("translate_question", language, question=question)
-        reply = yield Call(llm, messages)
-        yield _usable(reply, question, language)
+        translated = _usable((yield Call(llm, messages)), question, language)
+        if translated and not _asks_the_same(translated, question):
+            values = {"question": question, "asks": _question_word(question, language)}
+            messages = templates.messages("retranslate_question", language, **values)
+            again = _usable((yield Call(llm, messages)), question, language)
+            translated = again if _asks_the_same(again, question) else translated
+        yield translated
 
     return StepChain(steps, "translate_question")
+
+
+def _asks_the_same(translation: str, question: str) -> bool:
+    """Return whether a translation is a question without numbers of its own: else it answers."""
+    asks = translation.rstrip().endswith(("?", "？"))
+    return asks and Facts.of(translation).numbers.keys() <= Facts.of(question).numbers.keys()
+
+
+def _question_word(question: str, language: Language) -> str:
+    """Return the word of a language that asks what a question in another one does."""
+    found = (word for pattern, word in _QUESTION_WORDS[language] if pattern.search(question))
+    return next(found, "什么" if language == "zh" else "what")
 
 
 def searched_in_translation(

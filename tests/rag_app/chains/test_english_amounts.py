@@ -51,6 +51,13 @@ def test_years_and_dates(date: str, english: str) -> None:
     assert amount_in_english(date, "When was it?") == english
 
 
+def test_asked_for_a_year_the_year_is_the_answer() -> None:
+    question = "In which year was Du Fu born?"
+    assert amount_in_english("杜甫出生于公元712年。", question) == "712"
+    assert amount_in_english("712年或713年", question) is None
+    assert amount_in_english("杜甫出生于公元712年。", "Where was Du Fu born?") is None
+
+
 def test_a_span_of_years_is_no_year() -> None:
     assert amount_in_english("300年", "How long did the dynasty last?") == "300 years"
 

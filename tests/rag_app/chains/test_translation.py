@@ -40,6 +40,14 @@ def test_the_question_is_translated_and_the_answer_translated_back() -> None:
     assert any("当涂" in note for note in answer.notes)
 
 
+@pytest.mark.parametrize("answered", ["李白死在当涂。", "李白762年在哪里去世？"])
+def test_a_translation_that_answers_is_asked_for_again(answered: str) -> None:
+    retriever = TranslatingRetriever(documents=[], asked=[])
+    _, llm = ask(retriever, answered, "李白在哪里去世？", "当涂", "Dangtu")
+    assert retriever.asked == [QUESTION, "李白在哪里去世？"]
+    assert "哪里" in llm.prompts[1]
+
+
 def test_names_are_translated_as_the_documents_write_them() -> None:
     llm = ScriptedChatModel(replies=["李白在哪里去世？", "当涂", "Dangtu"])
     rag_chain(TranslatingRetriever(documents=[], asked=[]), llm).invoke(QUESTION)
@@ -125,6 +133,15 @@ def test_passages_are_judged_by_the_question_as_it_was_asked() -> None:
     assert QUESTION in llm.judged[0]
     assert answer.confidence
     assert answer.confidence.signals.translated
+
+
+def test_the_judgement_is_the_mean_over_both_wordings() -> None:
+    judgements = [3.0, 1.0]
+    llm = JudgingChatModel(replies=["李白在哪里去世？", "当涂", "Dangtu"], judgements=judgements)
+    answer = rag_chain(TranslatingRetriever(documents=[], asked=[]), llm).invoke(QUESTION)
+    assert "李白在哪里去世？" in llm.judged[1]
+    assert answer.confidence
+    assert answer.confidence.signals.judgement == pytest.approx(2.0, abs=0.01)
 
 
 def test_a_number_that_only_the_question_as_it_was_asked_has_is_missed() -> None:
