@@ -136,7 +136,7 @@ def test_passages_are_judged_by_the_question_as_it_was_asked() -> None:
 
 
 def test_the_judgement_is_the_mean_over_both_wordings() -> None:
-    judgements = [3.0, 1.0]
+    judgements: list[float | None] = [3.0, 1.0]
     llm = JudgingChatModel(replies=["李白在哪里去世？", "当涂", "Dangtu"], judgements=judgements)
     answer = rag_chain(TranslatingRetriever(documents=[], asked=[]), llm).invoke(QUESTION)
     assert "李白在哪里去世？" in llm.judged[1]
