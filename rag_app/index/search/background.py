@@ -9,6 +9,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,13 +37,13 @@ def start(folder: Path, limits: Sequence[int]) -> None:
         limits: Those of the `FaissCache` that finds a merge due.
     """
     last = _started.get(folder)
-    if (last is not None and last.poll() is None) or merge_lock(folder).holder():
+    if (last is not None and last.returncode is None) or merge_lock(folder).holder():
         return
     root = str(Path(str(rag_app.__file__)).parents[1])
     path = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     try:
         with (folder / "merge.log").open("wb") as log:
-            _started[folder] = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-P", "-m", _PROCESS, str(folder.absolute()), *map(str, limits)],
                 cwd=folder.absolute().anchor,  # no folder is kept from being deleted
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
@@ -54,3 +55,6 @@ def start(folder: Path, limits: Sequence[int]) -> None:
             )
     except OSError as error:
         _log.warning("the vectors in %s can't be merged in the background (%s)", folder, error)
+        return
+    _started[folder] = process
+    threading.Thread(target=process.wait, daemon=True).start()  # else it stays as a zombie

@@ -32,7 +32,7 @@ from rag_app.index.search.vector_store import FaissVectorStore
 from rag_app.index.store.interface import DenseIndex, DocumentSnapshot, DocumentStore, Scores
 from rag_app.index.store.records import ChunkRecord
 from rag_app.index.store.terms import content_terms
-from rag_app.models.embeddings.base import FloatArray
+from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 from rag_app.settings import DEFAULTS, RetrieverKind
 
 POOL = 50
@@ -40,10 +40,6 @@ POOL = 50
 
 _LARGEST_POOL = 800
 """Candidates where those of smaller pools mostly repeat each other."""
-
-DENSE_WEIGHT = 0.4
-"""Of the normalized cosine in the fused score; the rest is BM25's. Tuned on CMRC 2018 trial, where
-0.3 to 0.5 differ by less than half a percent."""
 
 
 class HybridRetriever(BaseRetriever):
@@ -144,7 +140,8 @@ class HybridRetriever(BaseRetriever):
         with self._dense(query, pool) as (snapshot, nearest):
             frequencies = term_frequencies(snapshot, content_terms(query.text))
             matches = self._lexical(query, frequencies, snapshot, pool)
-            scores = fuse(nearest, matches)
+            dense = self.vector_store
+            scores = fuse(nearest, matches, dense.embedding.hybrid_weight if dense else 0.0)
             ranked = sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))
             chunks = apart(snapshot.chunks(ranked), query.k)
             # Without a vector there are no cosines, nor a calibration that asks for them.
@@ -201,19 +198,22 @@ class _Query:
     sources: frozenset[str] | None
 
 
-def fuse(dense: Scores, lexical: Scores) -> Scores:
+def fuse(
+    dense: Scores, lexical: Scores, weight: float = DocumentEmbeddings.hybrid_weight
+) -> Scores:
     """Return the weighted sum of normalized scores, 0 to 1.
 
     Args:
         dense: Cosines; the lowest candidate's counts as 0, the highest as 1.
         lexical: BM25 scores, which begin at 0; the highest counts as 1.
+        weight: Of the former; see `DocumentEmbeddings`.
     """
     if not dense or not lexical:
         return dense or lexical
     low = min(dense.values())
     near, match = _normalized(dense, low), _normalized(lexical, 0.0)
     return {
-        chunk: DENSE_WEIGHT * near.get(chunk, 0.0) + (1 - DENSE_WEIGHT) * match.get(chunk, 0.0)
+        chunk: weight * near.get(chunk, 0.0) + (1 - weight) * match.get(chunk, 0.0)
         for chunk in {**dense, **lexical}
     }
 

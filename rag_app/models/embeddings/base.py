@@ -25,6 +25,9 @@ class DocumentEmbeddings(Embeddings):
         name: As the user gave it.
         fingerprint: Of the vector space: weights, tokenizer and prefixes.
         dimension: Numbers in one vector.
+        hybrid_weight: Of the normalized cosine in hybrid search, 0 to 1; the rest is BM25's. Tuned
+            on CMRC 2018 trial with the default model, where 0.3 to 0.5 differ by less than half a
+            percent.
 
     Example:
         >>> class Lengths(DocumentEmbeddings):
@@ -39,6 +42,7 @@ class DocumentEmbeddings(Embeddings):
     name: str
     fingerprint: str
     dimension: int
+    hybrid_weight: float = 0.4
 
     @abstractmethod
     def embed_array(self, texts: Sequence[str]) -> FloatArray:

@@ -106,6 +106,19 @@ def test_fusion_weighs_normalized_scores():
     assert fuse({1: 0.9, 2: 0.9}, {1: 1.0}) == pytest.approx({1: 1.0, 2: 0.4})
 
 
+def test_the_embeddings_say_how_much_their_cosines_weigh(store: IndexStore):
+    class Light(HashingEmbeddings):
+        hybrid_weight = 0.0
+
+    question = "李白和杜甫"
+    light = HybridRetriever(store=store, embedding=Light()).invoke(question)
+    (lexical, *_) = _retriever(store, kind="lexical").invoke(question)
+    assert light[0].id == lexical.id
+    assert light[0].metadata["score"] == 1
+    assert _retriever(store).invoke(question)[0].metadata["score"] != 1
+    assert all(one.metadata["score"] == 0 for one in light if "lexical_rank" not in one.metadata)
+
+
 def test_a_passage_that_repeats_another_takes_no_place():
     text = "一二三四五六七八九十" * 3
 
