@@ -7,6 +7,8 @@ import io
 import logging
 import os
 import sys
+from functools import cache
+from importlib import import_module
 from typing import ClassVar
 
 # pydantic looks for plugins in all packages that are installed, at the first model: a tenth of what
@@ -18,21 +20,28 @@ import typer
 from model_prep.cli.boundary import Boundary as ModelPrepBoundary
 from model_prep.cli.boundary import Debug, Version, run
 from model_prep.errors import ModelPrepError
-from rag_app.cli import (
-    ask,
-    backup,
-    docs,
-    evaluate,
-    index,
-    indexes,
-    mcp,
-    serve,
-    status,
-    summarize,
-    warm,
-    watch,
-)  # fmt: skip
 from rag_app.errors import RagAppError
+
+_COMMANDS = {
+    "index": "index.index",
+    "reembed": "index.reembed",
+    "watch": "watch.watch",
+    "ask": "ask.ask",
+    "summarize": "summarize.summarize",
+    "eval": "evaluate.evaluate",
+    "serve": "serve.serve",
+    "mcp": "mcp.mcp",
+    "status": "status.status",
+    "warm": "warm.warm",
+    "stop": "status.stop",
+    "copy": "indexes.copy",
+    "backup": "backup.backup",
+    "restore": "backup.restore",
+    "docs": "docs.app",
+    "indexes": "indexes.app",
+}
+"""The commands in the order of `--help`: the file and the function of each, or the Typer of its own
+commands."""
 
 
 class Boundary(ModelPrepBoundary):
@@ -60,32 +69,40 @@ def root(debug: Debug = False, version: Version = False) -> None:  # noqa: ARG00
         logging.getLogger(package).handlers = [handler]
 
 
-app = typer.Typer(
-    cls=Boundary,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.callback()(root)
-app.command("index")(index.index)
-app.command("reembed")(index.reembed)
-app.command("watch")(watch.watch)
-app.command("ask")(ask.ask)
-app.command("summarize")(summarize.summarize)
-app.command("eval")(evaluate.evaluate)
-app.command("serve")(serve.serve)
-app.command("mcp")(mcp.mcp)
-app.command("status")(status.status)
-app.command("warm")(warm.warm)
-app.command("stop")(status.stop)
-app.command("copy")(indexes.copy)
-app.command("backup")(backup.backup)
-app.command("restore")(backup.restore)
-app.add_typer(docs.app, name="docs")
-app.add_typer(indexes.app, name="indexes")
+def commands(*names: str) -> typer.Typer:
+    """Return the command line with some commands, by default all of them."""
+    app = typer.Typer(
+        cls=Boundary,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(root)
+    for name in names or _COMMANDS:
+        module, function = _COMMANDS[name].split(".")
+        found = getattr(import_module(f"rag_app.cli.{module}"), function)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
+    return app
+
+
+def __getattr__(name: str) -> typer.Typer:
+    """Return ``app``, the whole command line."""
+    if name != "app":
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return _whole()
+
+
+@cache
+def _whole() -> typer.Typer:
+    return commands()
 
 
 def main() -> None:
-    """Run the command line."""
-    run(app, "rag-app")
+    """Run the command line; where a command is named, only that one is imported."""
+    named = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    run(commands(named) if named in _COMMANDS else _whole(), "rag-app")
