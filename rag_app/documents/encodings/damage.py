@@ -16,17 +16,26 @@ SKIPPED = "\ufffd"
 _RARE_WITHIN = 16
 """Characters among which a text that is read rightly has fewer than `_RARE` of the rare ones."""
 _RARE = 5
-_RARE_PRIVATE = 3
-"""As many of them a private character, which nobody writes, is worth."""
-_PRICE = 20.0
+_RARE_IN_DAMAGED = 2
+"""The same of a line of a text that is known to be damaged."""
+_RARE_PRIVATE, _RARE_LOST = 3, 2
+"""As many of them a private character, which nobody writes, is worth, and a lost one."""
+_PRICE, _PRICE_IN_DAMAGED = 20.0, 14.0
 """Of a skipped byte, as a negative log-probability; two wrong characters cost more than right ones
-and it."""
+and it. It is less in a line in which bytes are no characters."""
 _ASCII = 5.0
 _MOST_BYTES = 4_000_000
 """Of a text, as the reading takes a few microseconds for each."""
 _SIZES = {"gb18030": (2, 4, 1), "gbk": (2, 1), "utf-16-le": (2,), "utf-16-be": (2,)}
 """Bytes of a character; those of Big5's family as of GBK."""
-_RARE_CHARACTER = re.compile(f"[{HAN}\ue000-\uf8ff\uac00-\ud7a3\ufffd]")
+_FOREIGN = "\u0370-\u04ff\u2500-\u257f\u3041-\u30fa"
+"""Letters, lines of tables and Kana: none stands alone amid Han."""
+_RARE_CHARACTER = re.compile(
+    f"[{HAN}\ue000-\uf8ff\uac00-\ud7a3\ufffd]|(?<=[{HAN}])[{_FOREIGN}](?=[{HAN}\ufffd])"
+)
+_LATE = {code << 8: chr(code) for code in (9, 10, 13, *range(0x20, 0x7F))}
+_LATE_ASCII = re.compile(f"[{''.join(map(chr, _LATE))}]{{3,}}")
+"""Characters whose second byte is 0: three in a row are no word of any language."""
 
 
 @cache
@@ -34,13 +43,34 @@ def _common() -> frozenset[str]:
     return ordinary() | frequent()
 
 
-def seems_shifted(text: str) -> bool:
-    """Return whether ``text`` holds rare characters in a crowd, as the halves of others make."""
+def seems_shifted(text: str, rare: int = _RARE) -> bool:
+    """Return whether ``text`` holds so many rare characters in a crowd, as halves make."""
     at: list[int] = []
     for match in _RARE_CHARACTER.finditer(text):
         if match[0] not in _common():
-            at += [match.start()] * (_RARE_PRIVATE if "\ue000" <= match[0] <= "\uf8ff" else 1)
-    return any(last - first < _RARE_WITHIN for first, last in zip(at, at[_RARE:], strict=False))
+            at += [match.start()] * _weight(match[0])
+    return any(last - first < _RARE_WITHIN for first, last in zip(at, at[rare:], strict=False))
+
+
+def _weight(rare: str) -> int:
+    if rare == SKIPPED:
+        return _RARE_LOST
+    return _RARE_PRIVATE if "\ue000" <= rare <= "\uf8ff" else 1
+
+
+def ascii_in_step(text: str) -> str:
+    """Return text with the ASCII in it that was read from UTF-16 a byte too late.
+
+    Example:
+        >>> ascii_in_step("known \u6100\u6e00\u6400 so on")
+        'known and so on'
+    """
+    return _LATE_ASCII.sub(_in_step, text)
+
+
+def _in_step(run: "re.Match[str]") -> str:
+    written = sum(char in frequent() for char in run[0])  # such as 一一一
+    return run[0] if 2 * written > len(run[0]) else run[0].translate(_LATE)
 
 
 def resynced(data: bytes, codec: str, log_probability: Callable[[str], float]) -> str:
@@ -54,16 +84,19 @@ def resynced(data: bytes, codec: str, log_probability: Callable[[str], float]) -
     if codec.startswith("utf-16"):
         return _likeliest(data, codec, log_probability)
     # A line feed is never half of a character.
-    lines = (
-        _likeliest(line, codec, log_probability)
-        if seems_shifted(line.decode(codec, "replace"))
-        else line.decode(codec, "replace")
-        for line in data.split(b"\n")
-    )
+    lines = []
+    for line in data.split(b"\n"):
+        text = line.decode(codec, "replace")
+        if seems_shifted(text, _RARE_IN_DAMAGED):
+            skip = _PRICE_IN_DAMAGED if SKIPPED in text else _PRICE
+            text = _likeliest(line, codec, log_probability, skip)
+        lines.append(text)
     return "\n".join(lines)
 
 
-def _likeliest(data: bytes, codec: str, log_probability: Callable[[str], float]) -> str:
+def _likeliest(
+    data: bytes, codec: str, log_probability: Callable[[str], float], skip: float = _PRICE
+) -> str:
     """Return the cheapest way to take ``data`` apart, found from its front to its end."""
     if len(data) > _MOST_BYTES:
         return data.decode(codec, "replace")
@@ -78,7 +111,7 @@ def _likeliest(data: bytes, codec: str, log_probability: Callable[[str], float])
             for size in sizes
             if at + size <= len(data) and (size != 4 or four)
         ]
-        for size, char, own in (*ways, (1, SKIPPED, _PRICE)):
+        for size, char, own in (*ways, (1, SKIPPED, skip)):
             if char and costs[at] + own < costs[at + size]:
                 costs[at + size], steps[at + size] = costs[at] + own, (size, char)
     return _walked(steps)

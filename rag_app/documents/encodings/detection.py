@@ -14,7 +14,7 @@ from rag_app.documents.encodings.character_frequency import (
     ordinary,
     ordinary_kanji,
 )
-from rag_app.documents.encodings.damage import SKIPPED, resynced, seems_shifted
+from rag_app.documents.encodings.damage import SKIPPED, ascii_in_step, resynced, seems_shifted
 from rag_app.documents.encodings.garbage import without_garbage
 from rag_app.documents.encodings.single_byte import best_single_byte
 from rag_app.documents.text import shown
@@ -56,6 +56,8 @@ _SHIFTING = {*_CANDIDATES}
 _CERTAIN = 4
 """Characters of UTF-8 to each damaged one that no other encoding has by chance."""
 _CERTAIN_LEAST = 8
+_LOST = 10.0
+"""Log-odds against a place at which bytes of UTF-8 are lost."""
 _SAMPLE = 4000
 """Non-ASCII characters that are judged."""
 _PLAUSIBLE = -11.5
@@ -63,6 +65,8 @@ _PLAUSIBLE = -11.5
 
 Chinese text has -7 to -10; decoded wrongly it has -12 and less.
 """
+_PLAUSIBLE_SHORT = -11.0
+"""The same of a text of a few characters, which bytes of other encodings make by chance."""
 _DAMAGE = 0.002
 """Share of characters that may be damaged (a file cut in a character, a bad sector)."""
 _DAMAGE_OF_UTF8 = 0.02
@@ -128,7 +132,7 @@ def _or_japanese(data: bytes, text: str, codec: str) -> Found:
     kana = sum("\u3041" <= char <= "\u30f6" for char in sample)
     gain = _mean(other, _japanese) - _mean(text, _japanese)
     likely = kana > max(_CERTAIN_LEAST, _KANA * len(sample)) and gain * len(sample) > _ODDS
-    return (other, "euc_jp") if likely else (text, codec)
+    return (resynced(data, "euc_jp", _japanese), "euc_jp") if likely else (text, codec)
 
 
 def _readable(text: str, codec: str, name: str) -> Found:
@@ -157,8 +161,10 @@ def in_step(data: bytes, text: str, codec: str) -> Found:
     if codec == "utf-16":
         data, codec = data[2:], "utf-16-le" if data.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
         return in_step(data, text, codec)[0], "utf-16"
+    if codec.startswith("utf-16"):
+        text = ascii_in_step(text)
     chinese = not codec.startswith("utf-16") or _is_chinese(text)
-    if codec not in _SHIFTING or not chinese or not seems_shifted(text):
+    if codec not in _SHIFTING or not chinese or not (SKIPPED in text or seems_shifted(text)):
         return text, codec
     return resynced(data, codec, _log_probability), codec
 
@@ -278,7 +284,28 @@ def _east_asian(data: bytes) -> Found | None:
             continue
         if best is None or (other[0] - best[0] > 1 and (other[0] - best[0]) * size > _ODDS):
             best, size = other, len(_sample(other[1]))
-    return best[1:] if best and best[0] > _PLAUSIBLE else None
+    torn = _torn_utf8(data, best[0] * size if best else None)
+    if torn is not None:
+        return torn
+    least = _PLAUSIBLE if size >= _CERTAIN_LEAST else _PLAUSIBLE_SHORT
+    return best[1:] if best and best[0] > least else None
+
+
+def _torn_utf8(data: bytes, other: float | None) -> Found | None:
+    """Return UTF-8 cut in some characters where that is likelier than another reading is.
+
+    Args:
+        data: The bytes.
+        other: The log-probability of the other reading, None where there is none.
+    """
+    text = data.decode("utf-8", "replace")
+    lost = re.findall(f"{SKIPPED}+", text)
+    sample = _sample(text.replace(SKIPPED, ""))
+    if len(sample) < max(2, len(lost)) or not _SOME * len(text) < len(sample):
+        return None
+    score = sum(map(_log_probability, sample))
+    likelier = score - _LOST * len(lost) > (other if other is not None else float("-inf"))
+    return (text, "utf-8") if likelier and score / len(sample) > _PLAUSIBLE else None
 
 
 def _best(

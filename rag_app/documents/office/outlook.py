@@ -1,10 +1,12 @@
 """Outlook's messages (MS-OXMSG) → Markdown."""
 
+import re
 import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.encodings.detection import decode, in_step
@@ -30,6 +32,12 @@ _DICTIONARY = (
 )
 """What compressed RTF refers to at its start (MS-OXRTFCP, 2.1.2.1)."""
 _MOST_UNPACKED = 64 * 2**20
+_SECTOR = 512
+"""Bytes; a compound file is a whole number of them (MS-CFB, 2.2)."""
+_MARKUP = re.compile(r"</?\w+:\w+|\w=?\"[^\"\n]{0,60}\"|[<>{}]|par\b")
+"""What a body is full of whose parts are out of order."""
+_MOST_MARKUP = 0.15
+"""Share of a paragraph."""
 
 
 def read_msg(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
@@ -38,9 +46,23 @@ def read_msg(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
 
     with OleFileIO(BytesIO(data)) as file:
         message = _Message(file, name)
-        parts = [message.read(), *(inner.read() for inner in message.messages())]
+        messages = [message, *message.messages()]
+        parts = [each.read() for each in messages]
+        if len(data) % _SECTOR:
+            parts = list(map(_without_markup, parts))
         texts, notes = read_parts(message.attachments(), read_part)
+        notes = [*(note for each in messages for note in each.notes), *notes]
     return ExtractedText("\n\n".join(filter(None, [*parts, *texts])), notes=notes)
+
+
+def _without_markup(text: str) -> str:
+    """Return the text of a damaged file without paragraphs that are pieces of markup."""
+    kept = [
+        paragraph
+        for paragraph in text.split("\n\n")
+        if sum(map(len, _MARKUP.findall(paragraph))) <= _MOST_MARKUP * len(paragraph)
+    ]
+    return "\n\n".join(kept)
 
 
 class _Message:
@@ -49,6 +71,7 @@ class _Message:
         self._name = name
         self._storage = storage
         """Of a message within another; empty for the outer one."""
+        self.notes: list[str] = []
 
     def read(self) -> str:
         """Return the message without what it was sent with."""
@@ -66,7 +89,7 @@ class _Message:
         if unicode := self._stream(f"{tag}001F", folder):
             text, _ = in_step(unicode, unicode.decode("utf-16-le", "replace"), "utf-16-le")
             return (without_garbage(text, SKIPPED) or "").strip("\0 \r\n")
-        data = self._stream(f"{tag}001E", folder).strip(b"\0")
+        data = self._stream(f"{tag}001E", folder).strip(b"\0\xff")
         return decode(data, self._name)[0].strip() if data.strip() else ""
 
     def body(self) -> str:
@@ -76,6 +99,9 @@ class _Message:
         if text := self.text(_BODY):
             return text
         packed = self._stream(f"{_RTF}0102")
+        if packed and not _is_whole(packed):
+            self.notes.append("the text is damaged and was not read; get the message anew")
+            return ""
         return read_rtf(uncompressed_rtf(packed), self._name).text if packed else ""
 
     def sent(self) -> str:
@@ -113,6 +139,15 @@ class _Message:
         name = name if whole_name else f"__substg1.0_{name}"
         path = "/".join(filter(None, [self._storage, folder, name]))
         return bytes(self._file.openstream(path).read()) if self._file.exists(path) else b""
+
+
+def _is_whole(packed: bytes) -> bool:
+    """Return whether compressed RTF has the checksum that it names (MS-OXRTFCP, 2.1.3.2)."""
+    if len(packed) < 16:
+        return True
+    size, _, kind, checksum = struct.unpack_from("<II4sI", packed)
+    found = crc32(packed[16 : size + 4], 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return bool(kind != b"LZFu" or found == checksum)
 
 
 def uncompressed_rtf(data: bytes) -> bytes:

@@ -14,8 +14,8 @@ from rag_app.documents.text import clean, one_blank_line, shown
 from rag_app.errors import DocumentError
 
 _TOKEN = re.compile(
-    rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])|[\r\n]+"
-    rb"|([^\\{}\r\n]+)|\\",
+    rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\('[^\\{}]{0,2}|[^a-zA-Z])|([{}])"
+    rb"|[\r\n]+|([^\\{}\r\n]+)|\\",
     re.S,
 )
 _CODE_PAGES = {
@@ -63,7 +63,23 @@ _CHARACTERS = {
     "nestrow": "; ",
     "lbr": "\n",
 }
+_SYMBOLS = b"{}\\~_-*|:\r\n"
+"""What a backslash may stand before, other than words and bytes."""
 _MAX_DEPTH = 10_000
+_HEADER = re.compile(rb"(?<={)\\rtf[^{}]{0,2000}(?={\\fonttbl)")
+_CONTROL = re.compile(rb"\\[a-zA-Z]+(?:-?\d+)? ?")
+"""What stands in front of the table of fonts; anything else there is damage."""
+_ESCAPE_WITHOUT_SIGN = re.compile(rb"(?<=\\'[0-9a-f]{2})[^\\{}\r\n'](?='[0-9a-f]{2}\\')")
+_WORDS = (
+    rb"ansi|pard|plain|trowd|intbl|itap|outlinelevel|uc|[flr]?i|lin|rin|sa|sb|sl|slmult|q[lcrj]|fs"
+    rb"|afs|af|cf|cb|fcs|lang\w*|a?deff|a?deflang\w*|themelang\w*|stshf\w+|\w*ch|fprq|fcharset"
+    rb"|widctlpar|nowidctlpar|aspalpha|aspnum|faauto|\w*rsid|kerning|cgrid|expnd\w*|viewkind"
+)
+_WORD_WITHOUT_SIGN = re.compile(
+    rb"\A(?:[^\w\s'\"(]{1,2}(?:%b)\Z|[^\w\s'\"(]{0,2}(?:%b)-?\d+(?:\s|\Z)|\S{0,8}ellx\d+\s?)+"
+    % (_WORDS, _WORDS)
+)
+"""Control words whose backslash is damaged."""
 _LEFT_OVER = re.compile("'[0-9a-f]{2}")
 """A byte whose sign is lost."""
 _MOST_STRANGE = 0.1
@@ -129,7 +145,10 @@ class _Reader:
         self.starred = False
 
     def read(self, data: bytes) -> str:
+        data = _HEADER.sub(lambda head: b"".join(_CONTROL.findall(head[0])), data, count=1)
+        data = _ESCAPE_WITHOUT_SIGN.sub(rb"\\", data)
         at, end = 0, len(data)
+        controlled = False
         while at < end and (match := _TOKEN.match(data, at)):
             at = match.end()
             word, number, code, symbol, brace, text = match.groups()
@@ -146,7 +165,8 @@ class _Reader:
                 if not self.stack:  # what follows the document is none of it
                     break
             elif text:
-                self._bytes(text)
+                self._bytes(_WORD_WITHOUT_SIGN.sub(b"", text) if controlled else text)
+            controlled = bool(word or (symbol and symbol not in _SYMBOLS))
         self._end_paragraph()
         self._end_table()
         return one_blank_line(clean("\n\n".join(self.blocks)))
@@ -175,6 +195,8 @@ class _Reader:
             self._bytes(symbol)
         elif symbol in b"~_-":
             self._write({b"~": "\u00a0", b"_": "-", b"-": ""}[symbol])
+        elif symbol.startswith(b"'"):
+            self._write(SKIPPED)
         elif symbol in b"\r\n":
             self._end_paragraph()
 
@@ -190,7 +212,7 @@ class _Reader:
             self.skip = self.state.fallback
         elif word == "uc":
             self.state.fallback = max(number or 0, 0)
-        elif word in {"f", "fcharset", "ansicpg", "cchs"}:
+        elif word in {"f", "fcharset", "fprq", "ansicpg", "cchs"}:
             self._font(word, number or 0)
         elif word in {"v", "deleted"}:
             self._flush()
@@ -205,7 +227,11 @@ class _Reader:
         if word == "ansicpg":
             codec = _known(f"cp{number}", self.codec)
             self.codec = self.western if codec == "cp1252" else codec
-        elif word == "fcharset" and self.state.fonts:
+        elif word in {"fcharset", "fprq"} and not self.state.fonts:
+            self.state.unread = (
+                len(self.stack) > 1
+            )  # the table of fonts, whose beginning is damaged
+        elif word == "fcharset":
             self.fonts[self.font] = _CODE_PAGES.get(number, "")
         elif word == "f":
             self.font = number

@@ -94,9 +94,10 @@ def page_markdown(page: str) -> str:
         '# 通知\n\n今日**停水**'
     """
     from rag_app.documents.web.equations import write_equations
+    from rag_app.documents.web.torn_tags import without_torn_tags
     from rag_app.documents.web.visible import remove_unseen
 
-    soup = _parsed(without_comments(page))
+    soup = _parsed(without_torn_tags(without_comments(page)))
     write_equations(soup)
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     if soup.title:

@@ -4,6 +4,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from email import policy
+from email.errors import MissingHeaderBodySeparatorDefect
 from email.header import decode_header
 from email.message import Message
 from email.parser import BytesParser
@@ -31,6 +32,26 @@ _TEXTS = {"text/plain", "text/html", "text/markdown", "text/enriched"}
 _SHIFTED = {"utf-7", "hz-gb-2312"}
 """Charsets whose text is ASCII to whoever does not know of them."""
 _LONGEST_HEADER = 20_000
+_TYPE = r"(?:multipart|text|message)/[\w.-]+; *(?:charset|boundary)=\S+"
+_OF_TRANSPORT = re.compile(
+    r"(?:(?:^|(?<=\ufffd))(?:Received|Received-SPF|Return-Path|Delivered-To|DKIM-Signature|X-[\w-]+"
+    r"|ARC-[\w-]+|Authentication-Results|Message-ID|List-[\w-]+|MIME-Version|Content-[\w-]+)"
+    r": ?.*(?:\n[ \t]+\S.*)*(?:\n|\Z)){2,}"
+    rf"|\S*(?:-Version: 1\.0|Content-Transfer-Encoding: [78]bit|Content-Type: {_TYPE})$"
+    rf"|=\?[\w-]+\?[QB]\?[^?\s]+\?=?|^\S{{0,30}}(?: {_TYPE}|; (?:charset|boundary)=\S+)$",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""Headers that no reader looks at: where they stand in a body, it was damaged or sent back."""
+_BOUNDARY = re.compile(r"^--\S{1,70}$", re.MULTILINE)
+_FIELD_LINE = re.compile(rb"[^\r\n].*\n")
+_WHOLE_FIELD = re.compile(rb"From |[!-9;-~]*:|[ \t]")
+"""As Python's parser knows them."""
+_DAMAGED_FIELD = re.compile(rb"(?![!-9;-~]*:|[ \t])[^ :\n]{1,60}: .*\n(?=[A-Za-z-]+: |\r?\n)")
+_CUT_FIELD = re.compile(r"[A-Za-z-]{1,20}:?\s*")
+"""A header whose name is damaged, and one at which the file ends."""
+_MOST_DAMAGED = 8
+"""Of headers in one message."""
+_SIGN_LOST = re.compile(rb"(?<==[89A-F][0-9A-F])[^=\r\n](?=[89A-F][0-9A-F]=[89A-F][0-9A-F])")
 _MOST_NESTED = 20
 """Parts in parts of one message."""
 
@@ -49,7 +70,7 @@ def read_mail(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
 
 def read_web_archive(data: bytes, name: str) -> ExtractedText:
     """Return the page of a web archive (.mht), with those in its frames."""
-    mail = _Mail(name)
+    mail = _Mail(name, archive=True)
     text = mail.body(_parsed(data))
     pages = [page_markdown(page) for page in mail.frames]
     text = clean("\n\n".join(filter(None, [text, *pages])))
@@ -66,13 +87,33 @@ def mail_text(subject: str, fields: list[tuple[str, str]], body: str) -> str:
 def _parsed(data: bytes) -> Message:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # a mail pasted into an editor
         data = data.decode("utf-16", "replace").encode()
+    data = _SIGN_LOST.sub(b"=", _without_damaged_fields(data.lstrip(b"\xef\xbb\xbf\r\n")))
     # Not the newer policies: they put U+FFFD for headers in GBK that are not encoded.
-    return BytesParser(policy=policy.compat32).parsebytes(data.lstrip(b"\xef\xbb\xbf\r\n"))
+    return BytesParser(policy=policy.compat32).parsebytes(data)
+
+
+def _without_damaged_fields(data: bytes) -> bytes:
+    """Return a message without headers that a parser takes for the beginning of its body."""
+    at = 0
+    while field := _FIELD_LINE.match(data, at):
+        if _DAMAGED_FIELD.match(data, at):
+            data = data[:at] + data[field.end() :]
+        elif not _WHOLE_FIELD.match(data, at):
+            break
+        else:
+            at = field.end()
+    return data
+
+
+def _is_cut(part: Message) -> bool:
+    """Return whether what stands between headers and body is neither."""
+    return any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in part.defects)
 
 
 class _Mail:
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, archive: bool = False) -> None:
         self.name = name
+        self.archive = archive
         self.attachments: list[tuple[str, bytes]] = []
         self.frames: list[str] = []
         self.notes: list[str] = []
@@ -103,11 +144,19 @@ class _Mail:
         if kind not in _TEXTS or (attached and _filename(part)):
             self._attach(part)
             return ""
+        return self._readable(part, is_page=kind == "text/html")
+
+    def _readable(self, part: Message, *, is_page: bool) -> str:
         text = self._text(part)
-        is_page = kind == "text/html" or text.lstrip()[:6].lower() == "<html>"
-        # Where the header that says so is lost.
-        is_page = is_page or ("Content-Type" not in part and is_markup(text))
-        return page_markdown(text) if is_page else text.strip()
+        if _is_cut(part) and _CUT_FIELD.fullmatch(text):
+            return ""
+        is_page = is_page or text.lstrip()[:6].lower() == "<html>"
+        if "Content-Type" not in part:  # the header that says so is lost
+            is_page = is_page or is_markup(text) or (self.archive and ">" in text)
+        text = page_markdown(text) if is_page else text
+        if self.archive:
+            text = _BOUNDARY.sub("", text)
+        return _OF_TRANSPORT.sub("", text).strip()
 
     def _text(self, part: Message) -> str:
         data, codes = without_codes(_content(part))

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 100_000_000
 """Of the text of one file: the path stands with each value, and may be long."""
+_ESCAPE_WITHOUT_SIGN = re.compile(
+    r"(?<=\\u[0-9a-f]{4})[^\\\"\s](?=u[0-9a-f]{4}(?:\\u|\"))", re.IGNORECASE
+)
+"""A damaged backslash among characters that are all escaped."""
 _BLOB = re.compile(
     r"(?:data:[\w/+.;=-]+,)?[A-Za-z0-9+/_=-]{200,}\s*|data:[\w/+.-]+;base64,.*", re.S
 )
@@ -86,6 +90,7 @@ def _element_lines(root: "_Element") -> Iterator[str]:
 
 
 def _parsed(text: str, name: str) -> Any:
+    text = _ESCAPE_WITHOUT_SIGN.sub(r"\\", text)
     try:
         return json.loads(text)
     except RecursionError as error:

@@ -9,7 +9,7 @@ TRANSFER_ENCODINGS = frozenset({"base64", "quoted-printable", "x-uuencode", "uue
 _SHORTEST = 56
 """Characters from which on a line without a space is base64; mail writes 60 to 76."""
 _DAMAGED = 0.04
-"""Share of such a line that may be other characters."""
+"""Share of such a line, or of text of ASCII, that may be other characters."""
 _RUN = re.compile(rb"(?<![\w:/.-])[A-Za-z0-9+/]{%d,}={0,2}" % _SHORTEST)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]")
 _REST = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/]+={1,2}")
@@ -17,7 +17,7 @@ _REST = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/]+={1,2}")
 _QUOTED = re.compile(rb"(?:=[0-9A-Fa-f]{2}){3,}")
 _QUOTED_BYTES = re.compile(rb"(?:=[89A-Fa-f][0-9A-Fa-f]){2,}")
 """Characters other than ASCII, as quoted-printable has them."""
-_QUOTED_EQUALS = re.compile(rb"=3D|=\r?\n")
+_QUOTED_EQUALS = re.compile(rb"=3D|(?:=20)?=\r?\n|=20\r?\n")
 """The sign itself, as in the tags of a page, and lines that go on."""
 _MOSTLY = 0.25
 
@@ -31,7 +31,8 @@ def without_transfer_encoding(data: bytes) -> bytes:
         except binascii.Error:
             return data
     quoted = len(_QUOTED_BYTES.findall(data)) >= 2 or len(_QUOTED_EQUALS.findall(data)) >= 4
-    if data.isascii() and quoted:
+    plain = sum(byte < 0x80 for byte in data)
+    if quoted and plain >= (1 - _DAMAGED) * len(data):
         return quopri.decodestring(data)
     return data
 

@@ -25,6 +25,42 @@ def test_a_lost_byte_costs_a_few_characters(text: str, encoding: str, lost: int)
     assert sum(char not in text for char in found) <= 4
 
 
+@pytest.mark.parametrize(
+    ("written", "cut"),
+    [
+        ("型号\t2020\n型号30\t132\n", slice(1, -1)),
+        ("型号\t2020\n型号30\t132\n", slice(0, 14)),
+        ("周五停电。", slice(1, None)),
+        ("价格约合人民币", slice(0, -1)),
+    ],
+)
+def test_a_short_piece_of_utf8_is_not_taken_for_another_encoding(written: str, cut: slice) -> None:
+    found, codec = decode(written.encode()[cut], "x")
+    assert codec == "utf-8"
+    assert set(found) - {SKIPPED} <= set(written)
+
+
+def test_japanese_is_in_step_behind_a_lost_byte() -> None:
+    text = "図書館は火曜日から日曜日まで開いています。漢字と仮名がまじった文章です。" * 2
+    data = text.encode("euc_jp")
+    found, codec = decode(data[:21] + data[22:], "x")
+    assert (codec, text[12:] in found) == ("euc_jp", True)
+    assert set(found) - {SKIPPED} <= set(text)
+
+
+def test_latin_in_utf16_is_in_step_behind_a_lost_byte() -> None:
+    text = "The origin of this practice is unknown. " * 4
+    data = text.encode("utf-16")
+    found, _ = decode(data[:61] + data[62:-1], "x")
+    assert "practice is unknown. The" in found
+
+
+@pytest.mark.parametrize("text", ["一一一最", "二〇一一一一", "开一最"])
+def test_han_whose_second_byte_is_zero_stay(text: str) -> None:
+    data = text.encode("utf-16")
+    assert decode(data, "x") == (text, "utf-16")
+
+
 def test_repeated_pieces_are_each_read() -> None:
     data = TRADITIONAL.encode("big5")
     found, _ = decode(data + (b"\xba" + data[-40:]) * 4, "x")

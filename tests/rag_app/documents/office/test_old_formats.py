@@ -111,6 +111,13 @@ def test_a_message_whose_text_is_compressed_rtf() -> None:
     assert "hello world" in extract(message({"__substg1.0_10090102": packed}), "msg", "a.msg").text
 
 
+def test_compressed_rtf_with_another_checksum_is_said() -> None:
+    head = struct.pack("<II4sI", 20, 4, b"LZFu", 1)
+    found = extract(message({"__substg1.0_10090102": head + b"\0text"}), "msg", "a.msg")
+    assert "text" not in found.text
+    assert any("damaged" in note for note in found.notes)
+
+
 def test_the_message_is_named_whose_body_is_damaged() -> None:
     stored = struct.pack("<II4sI", 40, 20, b"MELA", 0)
     with pytest.raises(DocumentError, match=r"^a\.msg is damaged"):

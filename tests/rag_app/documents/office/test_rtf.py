@@ -86,3 +86,19 @@ def test_properties_of_shapes_are_no_text() -> None:
     shown = b"{\\shptxt \\pard " + codes("文本框") + b"\\par}"
     shape = b"{\\shp{\\*\\shpinst\\shpleft1" + properties + shown + b"}}"
     assert text_of(codes("甲") + b"\\par " + shape).split() == ["甲", "文本框"]
+
+
+def test_control_words_and_bytes_without_their_sign_are_no_text() -> None:
+    assert text_of(b"\\pard\\li0 ]fi0 \\sa180 " + codes("甲")) == "甲"
+    whole = codes("会议定于")
+    assert text_of(whole[:8] + b"1" + whole[9:]) == "会议定于"
+
+
+def test_what_stands_before_the_fonts_is_no_text() -> None:
+    data = b"{\\rtf1\\ansi^deff0]stshfdbch31506\\ansicpg936{\\fonttbl{\\f0 Arial;}}\\f0 text}"
+    assert read_rtf(data, "a.rtf").text == "text"
+
+
+def test_a_font_outside_the_table_is_no_text() -> None:
+    data = b"{\\rtf1{\\f1\\fcharset128\\fprq1 MS Gothic;}{\\pard Hello\\par}}"
+    assert read_rtf(data, "a.rtf").text == "Hello"

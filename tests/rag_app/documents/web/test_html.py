@@ -1,6 +1,7 @@
 import pytest
 
 from rag_app.documents.web.html import page_markdown, without_markdown_comments
+from rag_app.documents.web.torn_tags import without_torn_tags
 
 
 def test_questions_in_buttons_are_headings_and_commands_are_left_out() -> None:
@@ -192,3 +193,45 @@ def test_comments_of_markdown_are_left_out_but_not_in_code() -> None:
 )
 def test_equations(equation: str, right: str) -> None:
     assert page_markdown(f"<p>即{equation}。</p>") == f"即{right}。"
+
+
+@pytest.mark.parametrize(
+    ("page", "right"),
+    [
+        ("<h1>题</h1><p>甲乙</p><meta", "# 题\n\n甲乙"),
+        ("<p>甲乙</p></hea", "甲乙"),
+        ('<div class="accord甲，乙</p><p>丙</p>', "甲，乙\n\n丙"),
+        ('15" style="border: none; color: red;">甲<p>乙</p>', "甲\n\n乙"),
+        ('甲<br><`2 class="head">乙', "甲  \n乙"),
+        ('甲<p>ion class="x" type="button">乙</p>', "甲\n\n乙"),
+        ("rt>甲</rt>乙", "甲乙"),
+        ("<p>甲</p><p>乙=/div>", "甲\n\n乙"),
+        ('<p>zh-CN">甲</p>', "甲"),
+        ('xml version="1.0" encoding="utf-8"?><p>甲</p>', "甲"),
+    ],
+)
+def test_pieces_of_torn_tags_are_no_text(page: str, right: str) -> None:
+    assert page_markdown(page) == right
+
+
+@pytest.mark.parametrize(
+    ("page", "right"),
+    [
+        ("<p>若 a < b 且 c > d</p>", "若 a < b 且 c > d"),
+        ("<p>首页 > 新闻 > 体育</p>", "首页 > 新闻 > 体育"),
+        ('<p>他说“5" > 3"”</p>', '他说“5" > 3"”'),
+        ('<pre><code>x class="a"> ul>li</code></pre>', '```\nx class="a"> ul>li\n```'),
+        ('<p>写 &lt;div class="a"&gt; 和 ul&gt;li</p>', '写 <div class="a"> 和 ul>li'),
+        ('<a title="a<b>c" href="x">甲</a>', "甲"),
+        ("<p>x and/or>y 1/2</p>", "x and/or>y 1/2"),
+    ],
+)
+def test_signs_that_authors_write_stay(page: str, right: str) -> None:
+    assert page_markdown(page) == right
+
+
+@pytest.mark.parametrize(
+    "piece", ["<pre>", "<", "<div ", ' a="b"', '<a b="', "x", "\n  /div", "<p a=b ", 'a: b;"']
+)
+def test_long_pages_of_one_piece_are_read_in_time(piece: str) -> None:
+    without_torn_tags(piece * (1_000_000 // len(piece)))

@@ -182,3 +182,31 @@ def test_a_mail_in_utf16() -> None:
     text = f"Subject: 通知\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n{MEETING}"
     read = extract(text.encode("utf-16"), "eml", "a.eml").text
     assert read == f"# 通知\n\n{MEETING}"
+
+
+def test_a_header_whose_name_is_damaged_ends_no_headers() -> None:
+    data = "Subject: 通知\nCont\xffent-X: a\nContent-Type: text/html\n\n<p>员工<b>甲</b></p>"
+    assert read(data.encode())[0] == "# 通知\n\n员工**甲**"
+
+
+@pytest.mark.parametrize("cut", ["Subject: 通知\nCont", "Subject: 通知\nMIME-Version"])
+def test_a_header_that_is_cut_is_no_body(cut: str) -> None:
+    assert read(cut.encode())[0] == "# 通知"
+
+
+def test_headers_of_transport_amid_a_body_are_no_text() -> None:
+    headers = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nX-Loop: 1\n"
+    data = f"Subject: 通知\nContent-Type: text/plain; charset=utf-8\n\n甲。\n{headers}\n乙。"
+    assert read(data.encode())[0].split() == ["#", "通知", "甲。", "乙。"]
+
+
+def test_one_header_that_a_writer_speaks_of_stays() -> None:
+    body = "Set Content-Type: text/html for pages.\nContent-Language: zh is optional."
+    assert read(f"Subject: a\n\n{body}".encode())[0] == f"# a\n\n{body}"
+
+
+def test_a_damaged_sign_of_quoted_printable_is_restored() -> None:
+    head = (
+        b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"
+    )
+    assert read(head + b"=E4=BC=9A=E8=AE-AE=E5=AE=9A")[0] == "会议定"

@@ -94,3 +94,7 @@ def test_entities_that_multiply_are_refused() -> None:
 def test_declarations_without_end_take_no_time() -> None:
     with pytest.raises(Exception, match="DOCTYPE"):
         read_xml(b"<!DOCTYPE " * 50_000, "a.xml")
+
+
+def test_a_damaged_sign_among_escaped_characters_is_restored() -> None:
+    assert read_json(rb'{"a": "\u6cd5Ju89c4\u5b9a"}', "x").text == "a: 法规定"

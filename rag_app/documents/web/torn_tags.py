@@ -1,0 +1,60 @@
+"""Tags that damage tore: left out of a page, since a parser takes the pieces for its text.
+
+A piece is known by where it stands: a tag that the next one or the page's end cuts off, or an end
+of a tag whose beginning is lost. What authors write between tags is not touched, nor is code.
+"""
+
+import re
+
+_NAME = r"[A-Za-z][\w:.-]{0,60}"
+_VALUE = r"\"[^\"]{0,2000}\"|'[^']{0,2000}'|[^\s\"'<>=`]{1,500}"
+_CODE = "script|style|pre|code|textarea|xmp"
+_WHOLE = (
+    rf"<(?P<code>{_CODE})\b[^<>]*>|<!\[CDATA\[|<[!?][^<>]*>"
+    rf"|</?{_NAME}(?:\s+[^\s\"'<>/=]{{1,100}}(?:\s*=\s*(?:{_VALUE}))?|\s*/)*\s*>"
+    rf"|</?{_NAME}[^<>]*>"
+)
+_LONG_NAMES = (
+    "html|head|body|meta|link|title|div|span|em|strong|h[1-6]|ul|ol|li|dl|dt|dd|table|thead|tbody|tr"
+    "|td|th|ruby|rb|rt|rp|br|hr|img|section|article|main|details|summary|button|font|center"
+)
+"""Those that are no letters or words that an author may put beside a sign."""
+_PLAIN = r"[!-;=?-~]"
+"""A character of ASCII that is neither a space nor < nor >."""
+_BEGINNING = rf"(?:(?:{_LONG_NAMES})(?![\w-])|{_NAME}\s+[\w:-]+=)(?:{_PLAIN}|\s){{0,2000}}"
+_ATTRIBUTE = rf"\s{{1,20}}{_NAME}=(?:\"[^\"<>]{{0,2000}}\"|'[^'<>]{{0,2000}}')"
+_TORN = (
+    rf"<[/!?]?{_BEGINNING}(?=[^\s!-;=?-~]|\Z)|<[/!?]?(?:[A-Za-z][\w-]{{0,15}})?\Z"
+    rf"|(?P<end>(?<!\s)(?:{_ATTRIBUTE}){{1,20}}\s*/?>|(?<=\")(?:{_ATTRIBUTE}|\s{_NAME}=\"[^\"<>\s]*\Z)+\Z)"
+    rf"|(?<![^>])\s{{0,20}}/?(?:{_LONG_NAMES})>|(?<![A-Za-z0-9_-])[=;:,|]?/(?:{_LONG_NAMES}|p)>"
+    rf"|(?:[a-z-]{{3,30}}:\s?[\w#.% -]{{1,40}};\s?){{1,10}}\"\s?/?>"
+    rf"|[^\w\s]{{0,2}}xml version=\"1\.\d\"[^<>]{{0,60}}>"
+    rf"|<[^\w\s<>!?/](?:{_LONG_NAMES})>|(?<![\"\w.:/#-])[A-Za-z][\w.:/#-]{{1,60}}\"\s?/?>"
+    rf"|\A{_PLAIN}{{1,60}}[\"']\s{{0,20}}/?>"
+)
+_PIECE = re.compile(f"(?P<whole>{_WHOLE})|{_TORN}", re.DOTALL | re.IGNORECASE)
+_BEFORE = re.compile(rf"<?{_PLAIN}{{1,60}}\Z")
+"""What is left of a tag in front of its attributes."""
+
+
+def without_torn_tags(page: str) -> str:
+    """Return a page's source without the pieces of tags that are not whole.
+
+    Example:
+        >>> without_torn_tags('lass="a">规定</p><p>自五月起施行。</p><div cla')
+        '规定</p><p>自五月起施行。</p>'
+    """
+    lowered = page.lower()
+    last = {name: lowered.rfind(f"</{name}") for name in _CODE.split("|")}
+    kept: list[str] = []
+    at = 0
+    while piece := _PIECE.search(page, at):
+        start, text = piece.start(), page[at : piece.start()]
+        at = piece.end()
+        name = (piece["code"] or "").lower()
+        if name and at <= last[name]:
+            at = lowered.find(f"</{name}", at)
+        if piece["end"]:
+            text = text[:-100] + _BEFORE.sub("", text[-100:])
+        kept += [text, page[start:at]] if piece["whole"] else [text]
+    return "".join([*kept, page[at:]])
