@@ -201,21 +201,20 @@ class Sources:
 
     @property
     def annotations(self) -> list[dict[str, Any]]:
-        """Each mark as OpenAI's ``url_citation``, at its place in the text."""
+        """Each mark as OpenAI's ``url_citation``, at its place in the text.
+
+        Open WebUI takes ``[2]`` for the second of them: so the first of each mark come first, by
+        their numbers, and passages without a mark between those have an empty place at the end.
+        """
         known = {citation.marker: citation for citation in self._citations}
-        return [
-            {
-                "type": "url_citation",
-                "url_citation": {
-                    "start_index": mark.start(),
-                    "end_index": mark.end(),
-                    "title": known[number].place,
-                    "url": self._url(known[number]),
-                },
-            }
-            for mark in _MARK.finditer(self._text)
-            if (number := int(mark[1])) in known
-        ]
+        marks = [mark for mark in _MARK.finditer(self._text) if int(mark[1]) in known]
+        first = {int(mark[1]): mark.span() for mark in reversed(marks)}
+        end = (len(self._text),) * 2
+        numbers = [number for number in sorted(known) if number <= max(first, default=0)]
+        placed = [(number, first.get(number, end)) for number in numbers]
+        again = [(int(mark[1]), mark.span()) for mark in marks]
+        placed += [one for one in again if one not in placed]
+        return [self._annotation(known[number], *place) for number, place in placed]
 
     @property
     def footer(self) -> str:
@@ -225,6 +224,11 @@ class Sources:
         label = _LABELS[language_of(self._text)][not found]
         lines = [f"[{c.marker}] {c.place}" for c in found or self._citations]
         return "\n".join(["\n", label, *lines]) if lines else ""
+
+    def _annotation(self, citation: Citation, start: int, end: int) -> dict[str, Any]:
+        place = {"start_index": start, "end_index": end}
+        named = {"title": citation.place, "url": self._url(citation)}
+        return {"type": "url_citation", "url_citation": {**place, **named}}
 
     def _url(self, citation: Citation) -> str:
         # RFC 5147: characters of a plain text.

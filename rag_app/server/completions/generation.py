@@ -68,6 +68,9 @@ class LlmGeneration:
             self._objects = TextObjects(request, model)
         options = options_of(request, settings, llm)
         tools = self._tools(request, llm, options)
+        if tools and not tools.fit(llm, messages, settings.max_new_tokens):
+            self._notes.append("the tools were passed over: they do not fit the model's window")
+            tools = None
 
         def generated(prompt: str | None, offset: int) -> Chunks:
             # The answers to one request differ by their seeds alone.

@@ -11,10 +11,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage, SystemMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
 
+from rag_app.chains.budget import Budget
+from rag_app.errors import PromptTooLongError
 from rag_app.server.errors import ApiError
 
 _TOLD = """\
@@ -64,6 +67,24 @@ class Tools:
         if messages and messages[0].type == "system":
             return [SystemMessage(f"{messages[0].text}\n\n{text}"), *messages[1:]]
         return [SystemMessage(text), *messages]
+
+    def fit(self, llm: BaseChatModel, messages: Sequence[BaseMessage], reply: int) -> bool:
+        """Return whether a model's window holds the tools; where a call is asked for, it must.
+
+        Open WebUI sends twenty tools with every message, which takes a small window.
+
+        Args:
+            llm: The model.
+            messages: Before those that tell of the tools.
+            reply: Tokens that are kept free.
+        """
+        if self.must_call:
+            return True
+        try:
+            Budget.of(llm, reply).left(self.told(messages))
+        except PromptTooLongError:
+            return False
+        return True
 
     @property
     def response_format(self) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
+from rag_app.chains.citations import Citation
+from rag_app.chains.results import Answer
+from rag_app.server.completions.chat import Sources
 from tests.rag_app.server.serving import LI_BAI, Served, official_of, serving
 from tests.scripted import ScriptedChatModel
 
@@ -56,6 +59,18 @@ def test_open_webui_sends_its_tools_with_every_message(official: openai.OpenAI) 
         grounds: list[Any] = [chunk.to_dict().get("rag", {}) for chunk in chunks]
         notes = [note for ground in grounds for note in ground.get("notes", ())]
         assert any("tools were passed over" in note for note in notes) is (model == "default")
+
+
+def test_sources_stand_at_the_place_of_their_number() -> None:
+    """Open WebUI takes ``[2]`` for the second annotation, whatever its text."""
+    passages = [Citation(number, f"{number}.txt", "。") for number in (1, 2, 3, 4)]
+    text = "甲[3]乙[2]丙[3]"
+    found = Sources(text, Answer(text=text, citations=tuple(passages)), "http://x").annotations
+    told = [one["url_citation"] for one in found]
+    assert [one["title"] for one in told] == ["1.txt", "2.txt", "3.txt", "3.txt"]
+    marked = [text[one["start_index"] : one["end_index"]] for one in told]
+    assert marked == ["", "[2]", "[3]", "[3]"]
+    assert Sources("甲", Answer(text="甲", citations=tuple(passages)), "").annotations == []
 
 
 def test_plain_clients_see_the_sources(official: openai.OpenAI, poets: Served) -> None:

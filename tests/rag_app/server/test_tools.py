@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import openai
@@ -150,3 +150,23 @@ def test_an_answer_is_text_or_a_call(
         assert message["content"] is None
     else:
         assert (message["content"], "tool_calls" in message) == (shown, False)
+
+
+class SmallModel(ScriptedChatModel):
+    """A model with a small window that is told of tools."""
+
+    follows_schemas: ClassVar[bool] = True
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_tools_that_do_not_fit_the_window_are_passed_over(home: Path, stream: bool) -> None:
+    model = SmallModel(replies=["晴。"], window=1500)
+    large = {**WEATHER, "function": {**WEATHER["function"], "description": "天气" * 500}}
+    with serving(llm=model) as served, served.client() as client:
+        for tools, passed in [([WEATHER], False), ([large], True)]:
+            body = {"model": "default", "messages": ASKED, "tools": tools, "stream": stream}
+            answer = client.post(CHAT, json=body)
+            assert answer.status_code == 200
+            assert "晴" in answer.text
+            assert ("do not fit the model's window" in answer.text) is passed
+            assert ("get_weather" in model.prompts[-1]) is not passed
