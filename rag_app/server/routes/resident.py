@@ -294,18 +294,20 @@ async def warm(work: Passages, resident: TheResident) -> EventStream:
 
 async def _warmed(work: Passages, resident: Resident) -> Events:
     """Yield how many passages are read, of how many; at the end whether it was to the end."""
-    gone, loop = threading.Event(), asyncio.get_running_loop()
+    gone, asked, loop = threading.Event(), threading.Event(), asyncio.get_running_loop()
     told: asyncio.Queue[list[int] | None] = asyncio.Queue()
 
     def stop() -> bool:
-        return gone.is_set() or resident.busy
+        if resident.busy:
+            asked.set()
+        return gone.is_set() or asked.is_set()
 
     def progress(done: int, total: int) -> None:
         loop.call_soon_threadsafe(told.put_nowait, [done, total])
 
     def read() -> int:
-        view = resident.engine(work.index, work.folder).using(**work.options)
         try:
+            view = resident.engine(work.index, work.folder).using(**work.options)
             return view.warm(work.limit, progress, stop)
         finally:
             loop.call_soon_threadsafe(told.put_nowait, None)
@@ -314,7 +316,7 @@ async def _warmed(work: Passages, resident: Resident) -> Events:
     try:
         while (now := await told.get()) is not None:
             yield {"progress": now}
-        yield {"count": await reading, "stopped": resident.busy}
+        yield {"count": await reading, "stopped": asked.is_set()}
     except RagAppError as error:
         yield {"error": [type(error).__name__, str(error)]}
     finally:
