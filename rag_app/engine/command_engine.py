@@ -104,18 +104,34 @@ class CommandEngine:
         """
         folder = self._settings.index_folder
         events = self._sent(lambda resident: resident.warm(limit, folder), start=False)
-        if events is None:
-            count = self._app.warm(limit, progress, stop)
-            return count, stop()
-        with closing(events), _lost_engine():
-            for event in events:
-                if "error" in event:
-                    raise _error(event["error"])
-                if "progress" in event:
-                    progress(*event["progress"])
-                if "count" in event:
-                    return event["count"], event["stopped"]
-        raise errors.ModelError(_LOST)
+        if events is not None and (done := self._warmed(events, progress)) is not None:
+            return done
+        count = self._app.warm(limit, progress, stop)
+        return count, stop()
+
+    def _warmed(
+        self, events: Events, progress: Callable[[int, int], None]
+    ) -> tuple[int, bool] | None:
+        """Follow the resident engine's reading; None where it did not begin.
+
+        Raises:
+            RagAppError: what it failed with after its first passage.
+        """
+        begun = False
+        try:
+            with closing(events):
+                for event in events:
+                    if "count" in event:
+                        return event["count"], event["stopped"]
+                    if "error" in event and begun:
+                        raise _error(event["error"])
+                    if "progress" in event:
+                        progress(*event["progress"])
+                        begun = True
+        except ResidentError as error:
+            if begun:
+                raise errors.ModelError(_LOST) from error
+        return None
 
     def _sent(
         self, send: Callable[[ResidentEngine], Events], *, start: bool = True
@@ -222,15 +238,6 @@ def _timed(seconds: Seconds) -> "Iterator[RunnableConfig]":
         yield RunnableConfig(callbacks=[timings])
     finally:
         seconds.update(timings.seconds)
-
-
-@contextmanager
-def _lost_engine() -> Iterator[None]:
-    """Raise that the engine went away as an error of the user's."""
-    try:
-        yield
-    except ResidentError as error:
-        raise errors.ModelError(_LOST) from error
 
 
 def _error(error: Any) -> Exception:
