@@ -124,14 +124,10 @@ def _text(content: Any) -> str | None:
     """Return a message's text: one, or parts of which each is one; None where it has others."""
     if not isinstance(content, list):
         return content if isinstance(content, str) else None
-    texts = [
-        part.get("text", part.get("value"))
-        for part in content
-        if isinstance(part, dict) and part.get("type") == "text"
-    ]
-    if not texts or len(texts) < len(content) or not all(isinstance(text, str) for text in texts):
-        return None
-    return "".join(texts)
+    parts = [part for part in content if isinstance(part, dict) and part.get("type") == "text"]
+    texts = [part.get("text", part.get("value")) for part in parts]
+    strings = [text for text in texts if isinstance(text, str)]
+    return "".join(strings) if strings and len(strings) == len(content) else None
 
 
 def _message(turn: dict[str, Any], name: str, role: str, content: str) -> dict[str, str] | str:
