@@ -57,6 +57,18 @@ _SEARCHES = 2
 """Translations of one question that are searched for, at most."""
 _LETTER = re.compile(r"[^\W\d_]")
 _ASKS_WHO = re.compile(r"\b(?:who|whom)\b", re.IGNORECASE)
+_SENTENCE = re.compile(r"[。！？；\n]\s*\S")
+"""Of a Chinese answer that is more than a phrase."""
+_ENGLISH_WORD = re.compile(r"[A-Za-z0-9][\w'’.-]*")
+_VERBS = re.compile(
+    "is|are|was|were|be|must|should|can|could|will|would|has|have|had|did|does|do|takes"
+)
+_BETWEEN = re.compile(
+    "the|an?|to|in|on|at|of|for|from|by|with|and|you|it|that|this|as|one|before|after|been"
+)
+_ASKS_FOR = re.compile(r"\b(?:who|whom|whose|what|which|where|when|how)\b", re.IGNORECASE)
+_STEM = 5
+"""Letters that tell a word in whatever form."""
 _LABEL = re.compile(
     r"^(?:问题|译文|中文|翻译|答案|question|translation|answer)\s*[:：]\s*", re.IGNORECASE
 )
@@ -201,7 +213,9 @@ def in_language_of(
     else:
         values = {"question": question, "answer": with_names_as_asked(text, question)}
         translation = yield Call(llm, prompts.messages("translate_answer", language, **values))
-        text = _usable(translation, text, language) or text
+        translated = _usable(translation, text, language)
+        phrase = translated if _SENTENCE.search(text) else phrase_alone(translated, question)
+        text = phrase or text
     note = (f"in the documents' words: {whole.text}",) if text != whole.text else ()
     last = Answer(text=text, original=whole.text, step=whole.step + 1, notes=note)
     yield replace(last, confidence=whole.confidence)
@@ -212,6 +226,29 @@ def _short_in_english(answer: str, question: str) -> str | None:
     if _ASKS_WHO.search(question) and (person := person_in_english(answer.strip("。 "))):
         return person
     return amount_in_english(answer, question)
+
+
+def phrase_alone(translation: str, question: str) -> str:
+    """Return an English answer to a question without the sentence that restates the question.
+
+    Example:
+        >>> question = "What must be removed from the machine?"
+        >>> phrase_alone("You must remove the transport bolts.", question)
+        'transport bolts'
+        >>> phrase_alone("the bolts of the machine", question)
+        'the bolts of the machine'
+    """
+    asked = {word[:_STEM].lower() for word in _ENGLISH_WORD.findall(question)}
+    verb = False
+    if not _ASKS_FOR.search(question):
+        return translation
+    for match in _ENGLISH_WORD.finditer(translation):
+        word = match.group().lower()
+        if _VERBS.fullmatch(word):
+            verb = True
+        elif not _BETWEEN.fullmatch(word) and word[:_STEM] not in asked:
+            return translation[match.start() :].rstrip(". ") if verb else translation
+    return translation
 
 
 def _said(text: str, language: Language) -> str:

@@ -6,7 +6,7 @@ from langchain_core.documents import Document
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND
 from rag_app.chains.rag import rag_chain
 from rag_app.chains.results import Answer
-from rag_app.chains.translation import merged, other_language
+from rag_app.chains.translation import merged, other_language, phrase_alone
 from tests.rag_app.chains.test_rag import ListRetriever
 from tests.scripted import JudgingChatModel, ScriptedChatModel
 
@@ -184,3 +184,26 @@ def test_the_language_of_what_was_found_decides(
 def test_two_searches_are_merged_by_relevance() -> None:
     other = Document("杜甫生于巩县。", metadata={"source": "杜甫.txt", "relevance": 0.5})
     assert merged([FAR, other], [DEATH]) == [DEATH, other]
+
+
+@pytest.mark.parametrize(
+    ("translation", "alone"),
+    [
+        ("Li Bai died in Dangtu.", "Li Bai died in Dangtu."),  # without a verb that joins
+        ("Li Bai was in Dangtu.", "Dangtu"),
+        ("He is the Banished Immortal", "He is the Banished Immortal"),
+        ("Dangtu", "Dangtu"),
+        ("where Li Bai did die", "where Li Bai did die"),  # nothing else is left
+    ],
+)
+def test_a_phrase_is_not_made_a_sentence(translation: str, alone: str) -> None:
+    assert phrase_alone(translation, QUESTION) == alone
+    answer, _ = ask(
+        TranslatingRetriever(documents=[], asked=[]), "李白在哪里去世？", "当涂", translation
+    )
+    assert answer.text == alone
+
+
+def test_an_answer_of_yes_or_no_stays_whole() -> None:
+    said = "Guide dogs can enter the park freely."
+    assert phrase_alone(said, "Can guide dogs enter the park?") == said
