@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from rag_app.documents.encodings.character_frequency import frequent, ordinary, ordinary_kanji
+from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.text import HAN
 
 _SCRIPTS = (
@@ -32,6 +33,9 @@ _BYTES = re.compile("[\ufffd\ue000-\uf8ff]|'[0-9a-f]{2}(?![0-9a-z])")
 """What stands for bytes that are none of a character: also codes of RTF that lost their sign."""
 _SIGN = re.compile(f"(?<=[{HAN}])[\u2100-\u214f\u2300-\u245f\u2600-\u27bf\u2800-\u2bff](?=[{HAN}])")
 _IDEOGRAPH = re.compile(f"[{HAN}]")
+_LOST_OR_ODD = re.compile("[\x80-\xff\ufffd]")
+_LINE, _ODD_LETTERS, _LOST_LETTERS = 40, 12, 5
+"""Of so many characters so many are no ASCII, and so many lost, where a map is torn."""
 _STRONG, _WEAK = 1.5, 1.0
 _NEAR, _AROUND = 16, 100
 """Characters."""
@@ -68,6 +72,18 @@ def without_garbage(text: str, mark: str, *, damaged: bool = False) -> str | Non
         kept += [text[at:start], mark]
         at, lost = end, lost + end - start
     return None if lost > _MOST * len(text) else "".join([*kept, text[at:]])
+
+
+def holds_lost_letters(text: str) -> bool:
+    """Return whether lost characters stand in a crowd, among letters of one byte.
+
+    It is how a line reads, without spaces, whose font's map is torn.
+    """
+    odd = [match.start() for match in _LOST_OR_ODD.finditer(text)]
+    for first, last in zip(odd, odd[_ODD_LETTERS - 1 :], strict=False):
+        if last - first < _LINE and text.count(SKIPPED, first, last + 1) >= _LOST_LETTERS:
+            return True
+    return False
 
 
 def holds_lone_letters(text: str) -> bool:

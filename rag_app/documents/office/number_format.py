@@ -125,6 +125,8 @@ def _digits(value: float, pattern: str) -> str:
     whole, _, fraction = pattern.partition(".")
     scaled = value / 1000 ** (len(pattern) - len(pattern.rstrip(",")))
     number = _rounded(scaled, len(fraction.rstrip(",")))
+    if not number and "0" not in pattern:  # places that zeros leave empty, as accountants' "-"??
+        return ""
     text = f"{number:{',' if ',' in whole.rstrip(',') else ''}f}"
     optional = len(fraction) - len(fraction.rstrip("#?,"))
     if optional and "." in text:

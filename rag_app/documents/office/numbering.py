@@ -85,7 +85,8 @@ class Numbering:
         def count(match: "re.Match[str]") -> str:
             at = int(match[1]) - 1
             place = levels.get(at, _Level())
-            kind = "decimal" if current.legal else place.kind
+            legal = current.legal and place.kind != "decimalZero"  # whose digits are plain already
+            kind = "decimal" if legal else place.kind
             return numeral(found.counts.get(at, place.start), kind)
 
         text = re.sub(r"%([1-9])", count, current.text)
@@ -105,6 +106,43 @@ def _level(item: Element) -> tuple[int, _Level]:
         legal=legal is not None and value(legal) not in ("0", "false"),
         close=value(item.find(tag("w:suff"))) == "nothing",
     )
+
+
+class SlideNumbering:
+    """Counts the paragraphs of a shape on a slide that number themselves."""
+
+    def __init__(self) -> None:
+        self._counts: list[tuple[str, int]] = []
+        """Scheme and number of the last paragraph of each level."""
+
+    def next(self, level: int, properties: Element | None) -> str:
+        """Return what stands before the next paragraph, with the space after it.
+
+        Args:
+            level: How deep it stands.
+            properties: Those of the paragraph (``a:pPr``).
+        """
+        del self._counts[level + 1 :]
+        self._counts += [("", 0)] * (level + 1 - len(self._counts))
+        numbering = None if properties is None else properties.find(tag("a:buAutoNum"))
+        if numbering is None:
+            self._counts[level] = ("", 0)
+            return ""
+        scheme, start = numbering.get("type", "arabicPeriod"), numbering.get("startAt", "1")
+        before, last = self._counts[level]
+        number = last + 1 if before == scheme else int(start) if start.isdigit() else 1
+        self._counts[level] = (scheme, number)
+        return f"{_slide_label(number, scheme)} "
+
+
+def _slide_label(number: int, scheme: str) -> str:
+    """Return a number by a scheme of ECMA-376, 20.1.10.61."""
+    kind = next((kind for start, kind in _SCHEMES.items() if scheme.startswith(start)), "decimal")
+    text = numeral(number, kind)
+    for end, shape in (("ParenBoth", "({})"), ("ParenR", "{})"), ("Period", "{}.")):
+        if scheme.endswith(end):
+            return shape.format(text)
+    return text
 
 
 def numeral(number: int, kind: str) -> str:
@@ -159,6 +197,17 @@ _NUMERALS: dict[str, Callable[[int], str]] = {
     "japaneseDigitalTenThousand": _digit_by_digit,
     "taiwaneseDigital": _digit_by_digit,
 }
+
+
+_SCHEMES = {
+    "alphaLc": "lowerLetter",
+    "alphaUc": "upperLetter",
+    "romanLc": "lowerRoman",
+    "romanUc": "upperRoman",
+    "circleNum": "decimalEnclosedCircle",
+    "ea1": "chineseCounting",
+}
+"""How the schemes of slides begin → numbering format."""
 
 
 def _chinese(number: int, digits: str, units: str) -> str:

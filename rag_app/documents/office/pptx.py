@@ -12,6 +12,7 @@ from rag_app.documents.archive import check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.drawings import drawing_lines, shape_text
 from rag_app.documents.office.equations import equation_text
+from rag_app.documents.office.numbering import SlideNumbering
 from rag_app.documents.office.package import (
     Element,
     is_strict,
@@ -174,10 +175,13 @@ def _part(shape: Any, key: str) -> Element:
 
 def _frame_text(shape: Any) -> str:
     lines = []
+    numbering = SlideNumbering()
     for paragraph in shape.text_frame.paragraphs:
         text = "".join(map(_piece, paragraph._p)).strip()
         if text:
-            lines.append("  " * paragraph.level + ("- " if paragraph.level else "") + text)
+            label = numbering.next(paragraph.level, paragraph._p.pPr)
+            label = label or ("- " if paragraph.level else "")
+            lines.append("  " * paragraph.level + label + text)
     return "\n".join(lines)
 
 

@@ -71,7 +71,7 @@ _CONTROL = re.compile(rb"\\[a-zA-Z]+(?:-?\d+)? ?")
 """What stands in front of the table of fonts; anything else there is damage."""
 _ESCAPE_WITHOUT_SIGN = re.compile(rb"(?<=\\'[0-9a-f]{2})[^\\{}\r\n'](?='[0-9a-f]{2}\\')")
 _WORDS = (
-    rb"ansi|pard|plain|trowd|intbl|itap|outlinelevel|uc|[flr]?i|lin|rin|sa|sb|sl|slmult|q[lcrj]|fs"
+    rb"ansi|pard|plain|trowd|intbl|itap|outlinelevel|uc|[flr]?i|[lr]in|sa|sb|sl|slmult|q[lcrj]|fs"
     rb"|afs|af|cf|cb|fcs|lang\w*|a?deff|a?deflang\w*|themelang\w*|stshf\w+|\w*ch|fprq|fcharset"
     rb"|widctlpar|nowidctlpar|aspalpha|aspnum|faauto|\w*rsid|kerning|cgrid|expnd\w*|viewkind"
 )

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from rag_app.documents.encodings.character_frequency import frequent, ordinary
-from rag_app.documents.encodings.garbage import holds_lone_letters
+from rag_app.documents.encodings.garbage import holds_lone_letters, holds_lost_letters
 from rag_app.documents.text import HAN_CHARACTER
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ class PageCharacters(NamedTuple):
         some = unmapped > max(_FEW_UNMAPPED, len(text) * _MOST_UNMAPPED)
         if some and _is_asian(text) and not _is_plausible(self.unmapped):
             return False
-        return not gibberish(text) and not holds_lone_letters(text)
+        torn = holds_lone_letters(text) or holds_lost_letters(text)
+        return not gibberish(text) and not torn
 
 
 def gibberish(text: str) -> bool:

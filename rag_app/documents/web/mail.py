@@ -153,6 +153,7 @@ class _Mail:
         is_page = is_page or text.lstrip()[:6].lower() == "<html>"
         if "Content-Type" not in part:  # the header that says so is lost
             is_page = is_page or is_markup(text) or (self.archive and ">" in text)
+        text = _OF_TRANSPORT.sub("", text)  # before a page's lines are joined
         text = page_markdown(text) if is_page else text
         if self.archive:
             text = _BOUNDARY.sub("", text)

@@ -3,7 +3,11 @@ import random
 import pytest
 
 from rag_app.documents.encodings.detection import decode
-from rag_app.documents.encodings.garbage import holds_lone_letters, without_garbage
+from rag_app.documents.encodings.garbage import (
+    holds_lone_letters,
+    holds_lost_letters,
+    without_garbage,
+)
 from rag_app.documents.extraction import extract
 from rag_app.errors import DocumentError
 from tests.rag_app.documents import making
@@ -50,3 +54,9 @@ def test_codes_of_a_damaged_map_amid_text() -> None:
     assert holds_lone_letters("公司ĝĞĎ须ğĠ全ġ加Ģ，ģĤ五分钟无ĥ作自动Ħ定")
     assert holds_lone_letters("的70ÍÎÏ。Ð假为10天，Ñ假为15Ò天，ÓÑ假为15天。ÔÕ三周Ö以前")
     assert holds_lone_letters("字太白，号用㬥쑕躿億뵴誰，五岁随父迁居")
+
+
+def test_lost_characters_among_letters_of_one_byte_are_a_torn_map() -> None:
+    assert holds_lost_letters("x@à(\ufffd¹I\ufffdáK|\ufffdh±,\ufffdháÄKóÝ\ufffd\ufffd;¨K")
+    assert not holds_lost_letters("Résumé:l’été\ufffdàlaplage,naïveetgarçon\ufffdcafé\ufffdnoël")
+    assert not holds_lost_letters("x\ufffd=\ufffdy\ufffd+\ufffd\ufffd,\ufffdz")

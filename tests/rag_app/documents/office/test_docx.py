@@ -55,6 +55,18 @@ def test_numbers_of_several_levels_begin_anew() -> None:
     ]  # fmt: skip
 
 
+def test_legal_numbering_keeps_the_zeros_of_plain_numbers() -> None:
+    levels = numbering(
+        level(0, "upperRoman", "Article %1."),
+        level(1, "decimalZero", "Section %1.%2", "<w:isLgl/>"),
+    )
+    body = listed("Name", 1) + listed("Seat", 1, 1)
+    assert read(body, numbering_xml=levels).split("\n\n") == [
+        "Article I. Name",
+        "Section 1.01 Seat",
+    ]
+
+
 @pytest.mark.parametrize(
     ("number", "form", "shown"),
     [

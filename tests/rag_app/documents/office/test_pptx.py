@@ -45,6 +45,31 @@ def test_shapes_are_read_from_the_top_and_from_the_left() -> None:
     assert read_pptx(saved(presentation), "a.pptx").text == "第一\n\n第二\n\n第三"
 
 
+def test_paragraphs_that_number_themselves() -> None:
+    presentation, slide = blank()
+    frame = write(slide, "目标", 1, 1).text_frame
+    schemes = [("arabicPeriod", 0), ("ea1ChsPlain", 1), ("ea1ChsPlain", 1), ("arabicPeriod", 0)]
+    for text, (scheme, level) in zip("甲乙丙丁", schemes, strict=True):
+        paragraph = frame.add_paragraph()
+        paragraph.text, paragraph.level = text, level
+        numbering = parse_xml(f'<a:buAutoNum {nsdecls("a")} type="{scheme}" startAt="3"/>')
+        paragraph._p.get_or_add_pPr().append(numbering)
+    lines = read_pptx(saved(presentation), "a.pptx").text.split("\n")
+    assert lines == ["目标", "3. 甲", "  三 乙", "  四 丙", "4. 丁"]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "label"),
+    [("alphaLcParenBoth", "(b)"), ("romanUcPeriod", "II."), ("circleNumDbPlain", "②"), ("x", "2")],
+)
+def test_schemes_of_numbers(scheme: str, label: str) -> None:
+    presentation, slide = blank()
+    paragraph = write(slide, "甲", 1, 1).text_frame.paragraphs[0]
+    numbering = parse_xml(f'<a:buAutoNum {nsdecls("a")} type="{scheme}" startAt="2"/>')
+    paragraph._p.get_or_add_pPr().append(numbering)
+    assert read_pptx(saved(presentation), "a.pptx").text == f"{label} 甲"
+
+
 def test_a_shape_without_geometry_costs_nothing_else() -> None:
     presentation, slide = blank()
     write(slide, "负责人是基建处。", 1, 1)
