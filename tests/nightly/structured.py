@@ -19,8 +19,8 @@ from typing import Any
 import jsonschema_rs
 import openai
 
-from model_prep.catalog.pull import model_path
 from rag_app.models.llms.llamacpp import LlamaCppChat
+from rag_app.models.llms.registry import resolve
 from rag_app.settings import DEFAULTS
 from tests.rag_app.server.serving import official_of, serving
 from tests.rag_app.server.test_clients import WEATHER
@@ -117,7 +117,7 @@ def main() -> None:
     wanted = [("schema", number) for number in range(options.schemas)]
     wanted += [("call", number) for number in range(options.calls)]
     llm = LlamaCppChat(
-        path=model_path(DEFAULTS.llm),
+        path=Path(resolve(DEFAULTS.llm)[1]),
         context_length=2048,
         parallel=1,
         threads=options.threads,

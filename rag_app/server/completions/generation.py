@@ -69,7 +69,9 @@ class LlmGeneration:
         options = options_of(request, settings, llm)
         tools = self._tools(request, llm, options)
         if tools and not tools.fit(llm, messages, settings.max_new_tokens):
-            self._notes.append("the tools were passed over: they do not fit the model's window")
+            self._notes.append(
+                "the tools were passed over: they take too much of the model's window"
+            )
             tools = None
 
         def generated(prompt: str | None, offset: int) -> Chunks:

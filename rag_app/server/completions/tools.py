@@ -69,9 +69,11 @@ class Tools:
         return [SystemMessage(text), *messages]
 
     def fit(self, llm: BaseChatModel, messages: Sequence[BaseMessage], reply: int) -> bool:
-        """Return whether a model's window holds the tools; where a call is asked for, it must.
+        """Return whether a model's window holds the tools, in half of it at most.
 
-        Open WebUI sends twenty tools with every message, which takes a small window.
+        Open WebUI sends twenty tools with every message, 6,000 tokens, which a small model would
+        read for minutes and then have no window left to talk in. Where a call must be made they
+        always fit, or it is an error.
 
         Args:
             llm: The model.
@@ -80,8 +82,11 @@ class Tools:
         """
         if self.must_call:
             return True
+        budget = Budget.of(llm, reply)
+        if sum(budget.count(message.text) for message in self.told([])) > budget.window // 2:
+            return False
         try:
-            Budget.of(llm, reply).left(self.told(messages))
+            budget.left(self.told(messages))
         except PromptTooLongError:
             return False
         return True

@@ -168,5 +168,5 @@ def test_tools_that_do_not_fit_the_window_are_passed_over(home: Path, stream: bo
             answer = client.post(CHAT, json=body)
             assert answer.status_code == 200
             assert "晴" in answer.text
-            assert ("do not fit the model's window" in answer.text) is passed
+            assert ("take too much of the model's window" in answer.text) is passed
             assert ("get_weather" in model.prompts[-1]) is not passed
