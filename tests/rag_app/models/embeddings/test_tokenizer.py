@@ -59,6 +59,53 @@ def test_many_texts_get_the_tokens_that_one_gets(unigram: Path) -> None:
     assert all((ids == first).all() for ids in tokenizer.ids(texts, 1000))
 
 
+def kept(file: Path) -> list[Path]:
+    return [*file.parent.glob("tokenizer-*.sqlite3")]
+
+
+@pytest.fixture
+def copied(unigram: Path, tmp_path: Path) -> Path:
+    file = tmp_path / "tokenizer.json"
+    file.write_bytes(unigram.read_bytes())
+    return file
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database" * 1000])
+def test_the_vocabulary_is_kept_and_written_again_when_damaged(copied: Path, damage: bytes) -> None:
+    expected = whole(copied).encode("abab 李白 ab").ids
+    first = EncoderTokenizer(copied)
+    [path] = kept(copied)
+    again = EncoderTokenizer(copied)
+    assert again.unknown == first.unknown == 3
+    path.write_bytes(damage)
+    for tokenizer in (first, again, EncoderTokenizer(copied), EncoderTokenizer(copied)):
+        assert tokenizer.ids(["abab 李白 ab"], 1000)[0].tolist() == expected
+    assert kept(copied) == [path]
+    assert path.read_bytes() != damage
+
+
+def test_the_vocabulary_of_another_tokenizer_is_not_taken(copied: Path) -> None:
+    EncoderTokenizer(copied)
+    before = kept(copied)
+    text = copied.read_text(encoding="utf-8")
+    copied.write_text(text.replace("李白", "杜甫、"), encoding="utf-8")
+    assert EncoderTokenizer(copied).count("杜甫、") == len(whole(copied).encode("杜甫、").ids)
+    assert len(kept(copied)) == 1
+    assert kept(copied) != before
+
+
+def test_where_nothing_can_be_written_the_tokens_are_the_same(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Path) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("rag_app.models.embeddings.tokenizer.sync", refused)
+    expected = whole(copied).encode("ab 李白").ids
+    assert EncoderTokenizer(copied).ids(["ab 李白"], 1000)[0].tolist() == expected
+    assert [path.name for path in copied.parent.iterdir()] == ["tokenizer.json"]
+
+
 def test_truncation_and_padding_of_the_file_are_not_taken(unigram: Path, tmp_path: Path) -> None:
     spec = json.loads(unigram.read_text(encoding="utf-8"))
     spec["truncation"] = {
