@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model_prep.checkpoint.reader import open_checkpoint
 from model_prep.errors import GenerateError, TrainingError, first_line
 from model_prep.inference.placement import placement
 from model_prep.lora.adapter import open_adapter
@@ -47,11 +48,14 @@ def load_model(settings: TrainingSettings, tokenizer: Any, *, weights: bool = Tr
     Raises:
         TrainingError: the folder is no model, or adapter and tokenizer do not fit it.
         AdapterError: the adapter is no LoRA, or is damaged.
+        CheckpointError: the base's weights are missing, damaged or quantized.
     """
     from transformers import AutoConfig
 
     with _load_errors(settings.model):
         config = AutoConfig.from_pretrained(settings.model, local_files_only=True)
+        if weights:
+            _require_plain(settings.model, config)
         rows = _rows(settings, tokenizer, config.vocab_size)
         model = _base(settings.model, model_options(settings), None if weights else config)
     if rows != config.vocab_size:
@@ -75,6 +79,27 @@ def _require_model(folder: Path) -> None:
     what = "has no config.json" if folder.is_dir() else found
     msg = f"{folder} {what}; --model takes the folder of a Hugging Face model"
     raise TrainingError(msg)
+
+
+def _require_plain(folder: Path, config: Any) -> None:
+    """Check that weights are numbers as they are, or rounded in the one way that can be trained.
+
+    Raises:
+        CheckpointError: weights are of eight bits or fewer, and nothing says how they are to be
+            read: they would be trained on as they stand.
+        TrainingError: they are quantized in another way than by bitsandbytes.
+    """
+    quantization = getattr(config, "quantization_config", None)
+    if not quantization:
+        with open_checkpoint(folder):
+            return
+    method = quantization.get("quant_method") if isinstance(quantization, dict) else None
+    if method != "bitsandbytes":
+        msg = (
+            f"{folder} is quantized ({method or 'quantization_config'} in its config.json), and "
+            "can't be trained on; name the model that it was made from, and --quantize 4bit"
+        )
+        raise TrainingError(msg)
 
 
 def _base(folder: Path, options: dict[str, Any], without_weights: Any) -> Any:

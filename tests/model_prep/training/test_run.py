@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import model_prep
-from model_prep.errors import TrainingError
+from model_prep.errors import ModelPrepError, TrainingError
 from model_prep.inference.generate import generate, load_model
 from model_prep.inference.sampling import Sampling
 from model_prep.lora.merge import merge
@@ -427,3 +427,34 @@ def test_noise_a_floor_of_the_rate_and_an_early_end(
     assert report.steps < 40  # at such a rate nothing gets better for long
     rates = [line["learning_rate"] for line in log_of(tmp_path / "stopped") if "loss" in line]
     assert min(rates) >= 0.5e-9
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [("fp8", "is quantized \\(fp8"), ("gptq", "is quantized \\(gptq"), (None, "as F8_E4M3")],
+)
+def test_rounded_weights_are_not_trained_on(
+    family: Family, data: Path, tmp_path: Path, method: str | None, said: str
+) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    base = tmp_path / "base"
+    shutil.copytree(family.base, base)
+    if method:
+        config = json.loads((base / "config.json").read_text())
+        config["quantization_config"] = {"quant_method": method, "bits": 4}
+        (base / "config.json").write_text(json.dumps(config))
+    else:
+        file = base / "model.safetensors"
+        tensors = load_file(file)
+        rounded = {
+            name: tensor.to(torch.float8_e4m3fn)
+            for name, tensor in tensors.items()
+            if name.endswith("proj.weight")
+        }
+        save_file({**tensors, **rounded}, file, {"format": "pt"})
+    values = {**options(family, data, tmp_path / "out"), "model": base}
+    with pytest.raises(ModelPrepError, match=said):
+        sft(values)
+    assert not (tmp_path / "out" / "adapter_model.safetensors").exists()
