@@ -30,8 +30,9 @@ def indexing() -> "Iterator[ProgressCallback]":
             nonlocal said
             if now.searchable and not said:
                 said = True
-                what = "1 document" if now.searchable == 1 else f"{now.searchable:,} documents"
-                messages.print(f"{what} can be asked about; found by their meaning too when done")
+                one = now.searchable == 1
+                what = "1 document" if one else f"{now.searchable:,} documents"
+                messages.print(f"{what} can be found by {'its' if one else 'their'} words")
             documents = f"{now.documents:,} of {now.total:,} documents read"
             show(now.chunks, now.estimate, f"{documents}  {PurePath(now.source).name}")
 

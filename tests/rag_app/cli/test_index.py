@@ -32,6 +32,14 @@ def test_files_of_other_kinds_are_one_line(rag_app: Program, docs: Path) -> None
     assert report["skipped"] == {"of other kinds": {".py": 2, ".sh": 1}}
 
 
+def test_it_says_when_documents_are_found(rag_app: Program, docs: Path) -> None:
+    said = rag_app.ok("index", str(docs)).stderr
+    assert "2 documents can be found by their words" in said
+    assert "can be found" not in rag_app.ok("index", str(docs)).stderr
+    report = json.loads(rag_app.ok("index", str(docs), "--json").stdout)
+    assert report["searchable_seconds"] is None
+
+
 def test_exit_code_3_where_some_files_failed(rag_app: Program, docs: Path) -> None:
     (docs / "坏.pdf").write_bytes(b"%PDF-1.7 garbage")
     result = rag_app("index", str(docs))
