@@ -38,6 +38,16 @@ _NO_NAME = re.compile(
 """Characters of words that a question begins with where that is no name."""
 
 
+_ERA = re.compile("[夏商周秦汉晋隋唐宋辽金元明清][代朝]")
+"""A dynasty as a time: texts write it before a reign too, as in 清康熙二十三年."""
+_TIME = re.compile("[古近现当历同年][代期]|民国|今年")
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?=年)")
+_OTHER_TIMES = re.compile(
+    "[去上前次翌明后]一?年|第二年|同[期比]|以[来后前]|[自从至到起截]|年[前后]"
+)
+"""With one of these a sentence speaks of other years than the one it names."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """The numbers and names of a text.
@@ -116,6 +126,9 @@ def unmatched(question: str, text: str, document: str = "") -> frozenset[str]:
         ['wm-900']
         >>> sorted(unmatched("临江图书馆有多少册书？", "临溪图书馆有三万册书。"))
         ['临江']
+        >>> text = "清康熙二十三年，另雇渡夫六名。"
+        >>> [sorted(unmatched(f"{era}代渡夫有几名？", text)) for era in "清明"]
+        [[], ['明代']]
     """
     asked, held = Facts.of(question), Facts.of(text)
     words = asked.words - held.all_words - Facts.of(document).all_words
@@ -139,10 +152,32 @@ def _other_subject(question: str, text: str, document: str) -> set[str]:
             name + word
         ):
             continue
+        if _TIME.fullmatch(name) or (_ERA.fullmatch(name) and name[0] in letters):
+            continue
         lacking = all(name[at : at + 2] not in letters for at in range(length - 1))
         if lacking and re.search(f"[{HAN}]{word}", letters):
             return {name}
     return set()
+
+
+def other_year(question: str, sentence: str) -> frozenset[str]:
+    """Return the year of a question if the sentence that answers it is about another one.
+
+    Example:
+        >>> sorted(other_year("2024年的广告收入是多少？", "2023年广告收入216万元。"))
+        ['2024']
+        >>> sorted(other_year("2022年的广告收入是多少？", "2023年广告收入216万元，上年180万元。"))
+        []
+    """
+    asked, named = years(question), years(sentence)
+    if len(asked) != 1 or len(named) != 1 or _OTHER_TIMES.search(sentence):
+        return frozenset()
+    return asked - named
+
+
+def years(text: str) -> frozenset[str]:
+    """Return the years that a text names in digits."""
+    return frozenset(_YEAR.findall(plain_numbers(text)))
 
 
 def plain_numbers(text: str) -> str:

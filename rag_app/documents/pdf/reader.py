@@ -15,7 +15,7 @@ from rag_app.documents.pdf.paragraphs import (
     paragraphs,
     without_footnotes,
 )
-from rag_app.documents.pdf.rules import page_edges
+from rag_app.documents.pdf.rules import page_edges, place_of
 from rag_app.documents.pdf.running_heads import running_lines, without
 from rag_app.documents.pdf.table_heads import with_heads
 from rag_app.documents.tables import lines_below
@@ -185,7 +185,7 @@ def _pictures(page: "PdfPage", chars: Sequence[Char]) -> list[tuple[float, float
     area = page.get_width() * page.get_height()
     found = []
     for item in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
-        left, bottom, right, top = item.get_bounds()
+        left, bottom, right, top = place_of(item).on_rect(*item.get_bounds())
         written = sum(
             left <= (char.left + char.right) / 2 <= right and bottom <= char.middle <= top
             for char in chars

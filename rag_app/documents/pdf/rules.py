@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from pypdfium2 import PdfObject, PdfPage
+    from pypdfium2 import PdfMatrix, PdfObject, PdfPage
 
 _THIN = 3.0
 """Points; a rectangle narrower than this is a line."""
@@ -62,6 +62,16 @@ def page_edges(page: "PdfPage") -> tuple[list[Edge], list[Edge]]:
     return _merged(horizontal), _merged(vertical)
 
 
+def place_of(item: "PdfObject") -> "PdfMatrix":
+    """Return what brings an object to its page: where the forms lie that hold it."""
+    from pypdfium2 import PdfMatrix
+
+    matrix = PdfMatrix()
+    while (item := item.container) is not None:
+        matrix = matrix.multiply(item.get_matrix())
+    return matrix
+
+
 def _is_stroked(item: "PdfObject") -> bool:
     from ctypes import byref, c_int
 
@@ -78,7 +88,7 @@ def _boxes(item: "PdfObject") -> Iterator[tuple[float, float, float, float]]:
 
     from pypdfium2 import raw as pdfium
 
-    matrix = item.get_matrix()
+    matrix = item.get_matrix().multiply(place_of(item))
     x, y = c_float(), c_float()
     points: list[tuple[float, float]] = []
     count = pdfium.FPDFPath_CountSegments(item.raw)

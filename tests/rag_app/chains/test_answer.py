@@ -279,6 +279,22 @@ def test_a_passage_about_another_year_than_is_asked_about_makes_doubtful() -> No
     assert answer.confidence.probability < certain.probability
 
 
+def test_a_sentence_about_another_year_than_is_asked_about_answers_nothing() -> None:
+    report = passage("三年总结，2024年5月。2023年车身广告第一次有了收入，全年216万元。", 2)
+    long = passage(
+        "三年总结，2024年5月。2022年补贴1120万元。2023年车身广告收入216万元，上年无。", 2
+    )
+
+    def shown(year: int, read: Document) -> list[str]:
+        question = Question(f"{year}年的车身广告收入是多少？", [read])
+        pieces = answer_chain(judging(UNSURE, replies=["216万元"])).stream(question)
+        return [piece.text for piece in pieces if piece.text]
+
+    assert shown(2024, report) == [NOT_FOUND["zh"]]
+    assert shown(2023, report) == ["216万元"]
+    assert shown(2024, long) == ["216万元"]
+
+
 def test_a_name_may_stand_in_another_passage_of_the_document() -> None:
     title = passage("WM-800滚筒洗衣机使用手册，2023年版。", 4)
     codes = passage("E21表示排水超时，请清洗过滤器。", 4)

@@ -52,23 +52,24 @@ def test_characters_set_apart_have_no_spaces_between_them(tracking: float) -> No
     assert page.text == "\n".join(texts)
 
 
+LEFT = ["本镇图书馆每周二至周日开放，开放时", "间为上午九点到下午五点。读者凭借书",
+        "证每次可以借阅图书五册，借期三十天，", "到期可以续借一次。"]  # fmt: skip
+RIGHT = ["自习室在三楼，共有座位一百二十个，", "需要在前一天晚上八点以后预约。迟到",
+         "二十分钟以上的，座位自动释放，一个", "月内违约三次的不能再预约。"]  # fmt: skip
+
+
 @pytest.mark.parametrize("right_top", [700.0, 691.0])
 def test_columns_are_read_one_after_the_other(right_top: float) -> None:
-    left = ["本镇图书馆每周二至周日开放，开放时", "间为上午九点到下午五点。读者凭借书",
-            "证每次可以借阅图书五册，借期三十天，", "到期可以续借一次。"]  # fmt: skip
-    right = ["自习室在三楼，共有座位一百二十个，", "需要在前一天晚上八点以后预约。迟到",
-             "二十分钟以上的，座位自动释放，一个", "月内违约三次的不能再预约。"]  # fmt: skip
-
     def page(canvas: Canvas) -> None:
         lines(canvas, ["镇图书馆、自习室和儿童阅览室的读者须知（二〇二四年修订）"], y=760, x=120)
-        for number, pair in enumerate(zip(left, right, strict=True)):
+        for number, pair in enumerate(zip(LEFT, RIGHT, strict=True)):
             lines(canvas, [pair[0]], y=700 - 18 * number)
             lines(canvas, [pair[1]], x=320, y=right_top - 18 * number)
 
     text = read(page).text
-    assert "".join(left) in text
-    assert "".join(right) in text
-    assert text.index("须知") < text.index(left[0]) < text.index(right[0])
+    assert "".join(LEFT) in text
+    assert "".join(RIGHT) in text
+    assert text.index("须知") < text.index(LEFT[0]) < text.index(RIGHT[0])
 
 
 def test_vertical_writing_goes_from_right_to_left() -> None:
@@ -134,6 +135,39 @@ def test_a_table_has_each_value_under_its_column() -> None:
     assert "项目: 差异甲; 一月: -12; 三月: 45" in text
     assert "项目: 差异乙; 二月: 778" in text
     assert text.index("如下表") < text.index("差异甲") < text.index("单位是万元")
+
+
+def in_a_form(canvas: Canvas, draw: Callable[[Canvas], object], *place: float) -> None:
+    """Draw into a form, as programs embed figures, and put it on the page by a matrix."""
+    canvas.beginForm("figure")
+    draw(canvas)
+    canvas.endForm()
+    canvas.saveState()
+    canvas.transform(*place)
+    canvas.doForm("figure")
+    canvas.restoreState()
+
+
+def test_the_lines_of_a_figure_lie_where_it_stands() -> None:
+    def page(canvas: Canvas) -> None:
+        def axes(canvas: Canvas) -> None:
+            canvas.rect(50, 40, 460, 760)
+            canvas.line(50, 400, 510, 400)
+            canvas.line(280, 40, 280, 800)
+
+        in_a_form(canvas, axes, 0.2, 0, 0, 0.2, 400, 20)
+        lines(canvas, LEFT, y=700)
+        lines(canvas, RIGHT, x=320, y=700)
+
+    assert read(page).text.replace("\n", "") == "".join(LEFT + RIGHT)
+
+
+def test_a_table_in_a_form_is_one() -> None:
+    def page(canvas: Canvas) -> None:
+        rows = [["门店", "一月"], ["无锡店", "131"]]
+        in_a_form(canvas, lambda canvas: ruled_table(canvas, rows, x=0, y=50), 1, 0, 0, 1, 80, 600)
+
+    assert read(page).text == "门店: 无锡店; 一月: 131"
 
 
 def test_a_table_goes_on_over_the_page_under_its_head() -> None:
