@@ -127,12 +127,14 @@ def _or_japanese(data: bytes, text: str, codec: str) -> Found:
     """Return text as EUC-JP where it is that, and damaged, so that it seemed to be Chinese."""
     if codec not in _SHIFTING or codec.startswith("utf-16"):
         return text, codec
-    other = data.decode("euc_jp", "replace")
-    sample = _sample(other)
-    kana = sum("\u3041" <= char <= "\u30f6" for char in sample)
-    gain = _mean(other, _japanese) - _mean(text, _japanese)
-    likely = kana > max(_CERTAIN_LEAST, _KANA * len(sample)) and gain * len(sample) > _ODDS
-    return (resynced(data, "euc_jp", _japanese), "euc_jp") if likely else (text, codec)
+    kana = sum("\u3041" <= char <= "\u30f6" for char in _sample(data.decode("euc_jp", "replace")))
+    if kana <= max(_CERTAIN_LEAST, _KANA * len(_sample(text))):
+        return text, codec
+    other = resynced(data, "euc_jp", _japanese)
+    known = other.replace(SKIPPED, "")
+    gain = (_mean(known, _japanese) - _mean(text, _japanese)) * len(_sample(known))
+    lost = len(other) - len(known)
+    return (other, "euc_jp") if gain - _LOST * lost > _ODDS else (text, codec)
 
 
 def _readable(text: str, codec: str, name: str) -> Found:

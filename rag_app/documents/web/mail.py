@@ -47,7 +47,7 @@ _FIELD_LINE = re.compile(rb"[^\r\n].*\n")
 _WHOLE_FIELD = re.compile(rb"From |[!-9;-~]*:|[ \t]")
 """As Python's parser knows them."""
 _DAMAGED_FIELD = re.compile(rb"(?![!-9;-~]*:|[ \t])[^ :\n]{1,60}: .*\n(?=[A-Za-z-]+: |\r?\n)")
-_CUT_FIELD = re.compile(r"[A-Za-z-]{1,20}:?\s*")
+_CUT_FIELD = re.compile(r"[A-Za-z-]{1,40}:?\s*")
 """A header whose name is damaged, and one at which the file ends."""
 _MOST_DAMAGED = 8
 """Of headers in one message."""

@@ -117,3 +117,11 @@ def test_damaged_euc_jp_is_no_gbk(at: int) -> None:
 def test_japanese_in_gbk_is_gbk() -> None:
     text = "会議室の利用は総務課に申し込んでください。受付時間は平日の午前九時からです。"
     assert decode(text.encode("gbk"), "a.txt") == (text, "gbk")
+
+
+def test_japanese_of_which_characters_are_damaged_too_is_no_gbk() -> None:
+    text = "図書館は火曜日から日曜日まで開いています。漢字と仮名がまじった文章です。\n" * 3
+    data = text.encode("euc_jp")
+    found, codec = decode(data[:48] + b"$" + data[49:], "x")
+    assert (codec, found[-75:]) == ("euc_jp", text[-75:])
+    assert decode(text.encode("gbk"), "x") == (text, "gbk")
