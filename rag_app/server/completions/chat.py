@@ -269,7 +269,7 @@ class DocumentChat:
         address: str,
         notes: Sequence[str] = (),
     ) -> None:
-        *history, question = request.to_messages()
+        *history, question = request.conversation().to_messages()
         self._history = [
             AIMessage(without_footer(one.text)) if one.type == "ai" else one for one in history
         ]

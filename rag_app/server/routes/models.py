@@ -48,6 +48,8 @@ def list_models(registry: Registry) -> ModelList:
 @router.get("/models/{model:path}", response_model_exclude_unset=True, responses=errors(404))
 def show_model(model: ModelId, registry: Registry) -> Model:
     """Show one model."""
+    if model == "default":
+        return _model(registry.llm_id)
     if model not in registry.model_ids():
         raise no_model(model)
     return _model(model)

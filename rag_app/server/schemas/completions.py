@@ -270,6 +270,22 @@ class ChatRequest(Sampling, DocumentOptions):
         self.max_tokens = self.max_completion_tokens or self.max_tokens
         return self
 
+    @model_validator(mode="after")
+    def _allowed_tools(self) -> Self:
+        """Take the tools that are allowed for all there are: a client sends both for its cache."""
+        choice = self.tool_choice
+        if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
+            return self
+        allowed = choice.get("allowed_tools", choice)
+        try:
+            names = {tool.get("function", tool)["name"] for tool in allowed["tools"]}
+            tools = [one for one in self.tools or () if one["function"]["name"] in names]
+            self.tools, self.tool_choice = tools, allowed.get("mode", "auto")
+        except (AttributeError, KeyError, TypeError) as error:
+            msg = "tool_choice.allowed_tools is {mode, tools: [{type, function: {name}}]}"
+            raise ValueError(msg) from error
+        return self
+
     @property
     def alternatives(self) -> int | None:
         """See `Sampling`: in a chat a number next to a yes."""
@@ -312,6 +328,24 @@ class ChatRequest(Sampling, DocumentOptions):
         ):
             msg = "response_format.json_schema.schema is missing"
             raise ApiError(400, msg, param="response_format")
+
+    def conversation(self) -> "ChatRequest":
+        """Return the chat as people had it, the last question at its end.
+
+        Calls of tools and their results, from when another model was asked, are left out, and what
+        the system says last is said first.
+        """
+        made = [call for one in self.messages for call in one.tool_calls or () if _is_call(call)]
+        ids = {call["id"] for call in made}
+        said = [
+            one
+            for one in self.messages
+            if one.tool_call_id not in ids and (one.content or not one.tool_calls)
+        ]
+        late: list[Message] = []
+        while len(said) > 1 and said[-1].role in ("system", "developer"):
+            late.insert(0, said.pop())
+        return self.model_copy(update={"messages": [*late, *said] or self.messages})
 
     def to_messages(self, *, tools: bool = False) -> list[BaseMessage]:
         """Return the messages as LangChain's.

@@ -193,3 +193,56 @@ def test_a_queued_stream_begins_at_once(home: Path) -> None:
         with client.stream("POST", CHAT, json=body) as second:
             assert second.status_code == 200
             assert next(line for line in second.iter_lines() if line) == ": waiting"
+
+
+CALLED: Any = [
+    *ASKED,
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {"id": "c", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+        ],
+    },
+    {"role": "tool", "tool_call_id": "c", "content": "晴"},
+]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"messages": [*CALLED, {"role": "assistant", "content": "晴。"}, *ASKED]},
+        {"messages": [*CALLED, *ASKED], "tools": [WEATHER]},
+        {"messages": [*ASKED, {"role": "system", "content": "简短回答。"}]},
+        {
+            "messages": ASKED,
+            "tools": [WEATHER],
+            "tool_choice": {
+                "type": "allowed_tools",
+                "allowed_tools": {
+                    "mode": "auto",
+                    "tools": [{"type": "function", "function": {"name": "get_weather"}}],
+                },
+            },
+        },
+    ],
+)
+def test_documents_answer_in_a_conversation_with_tools(
+    more: dict[str, Any], client: httpx.Client, poets: Served
+) -> None:
+    answer = client.post(CHAT, json={"model": "rag:诗", **more})
+    assert answer.status_code == 200, answer.text
+    assert "当涂" in answer.json()["choices"][0]["message"]["content"]
+
+
+def test_allowed_tools_must_be_named(client: httpx.Client) -> None:
+    choice = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [3]}}
+    body = {"model": "default", "messages": ASKED, "tools": [WEATHER], "tool_choice": choice}
+    answer = client.post(CHAT, json=body)
+    assert answer.status_code == 400
+    assert "allowed_tools" in answer.json()["error"]["message"]
+
+
+def test_the_default_model_is_shown_by_that_name(client: httpx.Client, served: Served) -> None:
+    shown = client.get("/v1/models/default").json()
+    assert shown["id"] == served.app.state.registry.llm_id
