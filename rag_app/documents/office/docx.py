@@ -168,7 +168,7 @@ class _Document:
                 continue
             if name == tag("w:r"):
                 if not self._is_hidden(item):
-                    out.append(self._inline(item, depth + 1))
+                    _add_run(out, self._inline(item, depth + 1), struck=_is_struck(item))
             elif name == tag("w:t"):
                 out.append(item.text or "")
             elif (mark := _MARKS.get(name)) is not None:
@@ -327,6 +327,24 @@ _READERS: dict[str, Callable[[_Document, Element, int], str]] = {
     tag("w:pict"): _Document._frame,
     tag("w:object"): _Document._frame,
 }
+
+
+def _add_run(out: list[str], text: str, *, struck: bool) -> None:
+    """Add the text of a run; what is struck through, which no longer holds, as in Markdown."""
+    if not struck or not text.strip():
+        out.append(text)
+    elif out and out[-1].startswith("~~") and out[-1].endswith("~~"):
+        out[-1] = f"{out[-1][:-2]}{text}~~"
+    else:
+        out.append(f"~~{text}~~")
+
+
+def _is_struck(run: Element) -> bool:
+    properties = run.find(tag("w:rPr"))
+    if properties is None:
+        return False
+    marks = (properties.find(tag(name)) for name in ("w:strike", "w:dstrike"))
+    return any(mark is not None and value(mark) not in ("0", "false", "off") for mark in marks)
 
 
 def _is_unseen(run: Element, properties: Element) -> bool:

@@ -193,7 +193,10 @@ def _piece(element: Any) -> str:
         return ""
     if (equation := next(element.iter(tag("m:oMathPara"), tag("m:oMath")), None)) is not None:
         return equation_text(equation)
-    return "".join(unescaped(str(item.text or "")) for item in element.iter(tag("a:t")))
+    text = "".join(unescaped(str(item.text or "")) for item in element.iter(tag("a:t")))
+    properties = element.find(tag("a:rPr"))
+    struck = properties is not None and properties.get("strike", "noStrike") != "noStrike"
+    return f"~~{text}~~" if struck and text.strip() else text
 
 
 def _table_rows(table: Any) -> list[list[str]]:

@@ -55,6 +55,15 @@ def test_numbers_of_several_levels_begin_anew() -> None:
     ]  # fmt: skip
 
 
+def test_what_is_struck_through_is_marked() -> None:
+    def run(text: str, mark: str = "") -> str:
+        return f"<w:r><w:rPr>{mark}</w:rPr><w:t>{text}</w:t></w:r>"
+
+    struck, kept = "<w:strike/>", '<w:strike w:val="0"/>'
+    runs = [run("租金"), run("八", struck), run("千", "<w:dstrike/>"), run("九千元", kept)]
+    assert read(f"<w:p>{''.join(runs)}</w:p>") == "租金~~八千~~九千元"
+
+
 def test_legal_numbering_keeps_the_zeros_of_plain_numbers() -> None:
     levels = numbering(
         level(0, "upperRoman", "Article %1."),

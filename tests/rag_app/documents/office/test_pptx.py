@@ -58,6 +58,16 @@ def test_paragraphs_that_number_themselves() -> None:
     assert lines == ["目标", "3. 甲", "  三 乙", "  四 丙", "4. 丁"]
 
 
+def test_what_is_struck_through_is_marked() -> None:
+    presentation, slide = blank()
+    paragraph = write(slide, "租金", 1, 1).text_frame.paragraphs[0]
+    for text, strike in (("八千", "sngStrike"), ("九千元", "noStrike")):
+        run = paragraph.add_run()
+        run.text = text
+        run._r.get_or_add_rPr().set("strike", strike)
+    assert read_pptx(saved(presentation), "a.pptx").text == "租金~~八千~~九千元"
+
+
 @pytest.mark.parametrize(
     ("scheme", "label"),
     [("alphaLcParenBoth", "(b)"), ("romanUcPeriod", "II."), ("circleNumDbPlain", "②"), ("x", "2")],
