@@ -33,10 +33,15 @@ TEXT = "宝应元年，李白在当涂病逝。他葬在龙山。"
 ANSWER = "李白在当涂病逝。"
 
 
+IN_BOTH_STORES = pytest.mark.parametrize("engine", ["local", "milvus"], indirect=True)
+
+
 @pytest.fixture
-def engine(home: Path) -> Iterator[RagApp]:
+def engine(request: pytest.FixtureRequest, home: Path) -> Iterator[RagApp]:
     llm = ScriptedChatModel(replies=[ANSWER])
-    with RagApp(llm=llm, embeddings=HashingEmbeddings(), threshold=0.0) as app:
+    in_milvus = getattr(request, "param", "local") == "milvus"
+    store = f"milvus:{home}/mcp.db" if in_milvus else "local"
+    with RagApp(llm=llm, embeddings=HashingEmbeddings(), threshold=0.0, store=store) as app:
         yield app
 
 
@@ -74,6 +79,7 @@ async def test_each_tool_says_what_it_needs(engine: RagApp) -> None:
     assert {name for name in hints if not hints[name].read_only_hint} == {"add_document"}
 
 
+@IN_BOTH_STORES
 async def test_a_text_is_added_found_asked_and_read(engine: RagApp) -> None:
     async with connected(engine) as client:
         added = await call(client, "add_document", name="诗人/李白.md", text=TEXT)
@@ -95,6 +101,7 @@ async def test_a_text_is_added_found_asked_and_read(engine: RagApp) -> None:
         assert (read["text"], read["characters"]) == (TEXT[5:13], len(TEXT))
 
 
+@IN_BOTH_STORES
 async def test_a_text_of_the_same_name_replaces_the_earlier_one(engine: RagApp) -> None:
     async with connected(engine) as client:
         await call(client, "add_document", name="备忘", text=TEXT)

@@ -1,4 +1,4 @@
-"""The server over indexes in Milvus: as over those in folders, and several servers over one."""
+"""The server over indexes in Milvus as over those in folders, and several servers over one."""
 
 import time
 from collections.abc import Iterator
@@ -31,6 +31,13 @@ def cluster(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}"
     milvus.stop(grace=0)
     database.close()
+
+
+@pytest.fixture(params=["folders", "cluster"])
+def several(request: pytest.FixtureRequest) -> None:
+    """Where the indexes of several servers on one home lie."""
+    if request.param == "cluster":
+        request.getfixturevalue("cluster")
 
 
 def found(client: httpx.Client, index: str = "诗") -> list[str]:
@@ -95,7 +102,8 @@ def test_a_question_looks_twice_for_the_state_of_the_index(
     assert len(looks) == 2
 
 
-def test_two_servers_list_cancel_and_follow_each_others_jobs(cluster: str) -> None:
+@pytest.mark.usefixtures("several")
+def test_two_servers_list_cancel_and_follow_each_others_jobs() -> None:
     with server() as (_, first), server() as (_, second):
         httpx.post(f"{first}/v1/indexes", json={"name": "a"})
         files = [("files", (f"{number}.txt", f"第{number}号。".encode())) for number in range(3)]
@@ -122,9 +130,8 @@ def test_two_servers_list_cancel_and_follow_each_others_jobs(cluster: str) -> No
 
 
 @pytest.mark.slow
-def test_what_one_acknowledged_and_was_killed_over_the_other_indexes(
-    cluster: str, home: Path
-) -> None:
+@pytest.mark.usefixtures("cluster")
+def test_what_one_acknowledged_and_was_killed_over_the_other_indexes(home: Path) -> None:
     with server() as (dying, first), server() as (_, second):
         httpx.post(f"{first}/v1/indexes", json={"name": "a"})
         acknowledged, jobs = set(), set()
