@@ -82,6 +82,8 @@ _WORD_WITHOUT_SIGN = re.compile(
 """Control words whose backslash is damaged."""
 _LEFT_OVER = re.compile("'[0-9a-f]{2}")
 """A byte whose sign is lost."""
+_REST = re.compile(f"(?<={SKIPPED})'?[0-9a-f]{{2}}(?=[{SKIPPED}\u3000-\u9fff])")
+"""The same behind bytes that are no character."""
 _MOST_STRANGE = 0.1
 """Share of characters that nobody writes from which on a text is none."""
 
@@ -117,7 +119,7 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
         text = _Reader(name, western="gb18030").read(data)
     strange = sum(category(char) in {"Cn", "Co"} for char in text) + text.count(SKIPPED)
     damaged = SKIPPED in text or _LEFT_OVER.search(text)
-    kept = without_garbage(text, SKIPPED) if damaged else text
+    kept = without_garbage(_REST.sub("", text), SKIPPED) if damaged else text
     if strange > _MOST_STRANGE * len(text) or kept is None:
         msg = f"{shown(name)} is damaged, or its encoding is not the one it names; save it anew"
         raise DocumentError(msg)

@@ -75,11 +75,12 @@ class _Book:
                 continue
             href = unquote(str(item.get("href") or "")).partition("#")[0]
             path = posixpath.normpath(posixpath.join(self._folder, href))
-            if path not in self.names:
+            markup = self._markup(path) if path in self.names else ""
+            if "<" not in markup:  # it is lost, or another file lies in its place
                 self.missing += 1
                 continue
             # Many books have their own title for that of each chapter.
-            yield page_markdown(self._markup(path)).removeprefix(f"# {self._title}\n\n").strip()
+            yield page_markdown(markup).removeprefix(f"# {self._title}\n\n").strip()
 
     def _markup(self, path: str) -> str:
         data = self._archive.read(path)

@@ -30,7 +30,7 @@ _TORN = (
     rf"|(?:[a-z-]{{3,30}}:\s?[\w#.% -]{{1,40}};\s?){{1,10}}\"\s?/?>"
     rf"|[^\w\s]{{0,2}}xml version=\"1\.\d\"[^<>]{{0,60}}>"
     rf"|<[^\w\s<>!?/](?:{_LONG_NAMES})>|(?<![\"\w.:/#-])[A-Za-z][\w.:/#-]{{1,60}}\"\s?/?>"
-    rf"|\A{_PLAIN}{{1,60}}[\"']\s{{0,20}}/?>"
+    rf"|\A{_PLAIN}{{1,60}}[\"']\s{{0,20}}/?>|\A\s*/?[a-z]{{1,10}}>"
 )
 _PIECE = re.compile(f"(?P<whole>{_WHOLE})|{_TORN}", re.DOTALL | re.IGNORECASE)
 _BEFORE = re.compile(rf"<?{_PLAIN}{{1,60}}\Z")

@@ -102,3 +102,8 @@ def test_what_stands_before_the_fonts_is_no_text() -> None:
 def test_a_font_outside_the_table_is_no_text() -> None:
     data = b"{\\rtf1{\\f1\\fcharset128\\fprq1 MS Gothic;}{\\pard Hello\\par}}"
     assert read_rtf(data, "a.rtf").text == "Hello"
+
+
+def test_the_rest_of_a_damaged_escape_is_no_text() -> None:
+    damaged = codes("会议") + b"\\'zz" + b"d4" + codes("定于三月九日下午两点召开")
+    assert text_of(damaged) == "会议\ufffd定于三月九日下午两点召开"

@@ -28,8 +28,11 @@ def test_a_missing_chapter_is_said() -> None:
         '<package><manifest><item id="a" href="a.html"/></manifest>'
         '<spine><itemref idref="a"/></spine></package>'
     )
-    book = zipped({"META-INF/container.xml": CONTAINER, "book.opf": package})
-    assert read_epub(book, "a.epub").notes == ["1 chapters are missing from the book"]
+    parts = {"META-INF/container.xml": CONTAINER, "book.opf": package}
+    said = ["1 chapters are missing from the book"]
+    assert read_epub(zipped(parts), "a.epub").notes == said
+    other = read_epub(zipped(parts | {"a.html": "application/epub+zip"}), "a.epub")
+    assert (other.text, other.notes) == ("", said)
 
 
 def test_footnotes_and_boxes_belong_to_the_book() -> None:

@@ -205,6 +205,7 @@ def test_equations(equation: str, right: str) -> None:
         ('甲<br><`2 class="head">乙', "甲  \n乙"),
         ('甲<p>ion class="x" type="button">乙</p>', "甲\n\n乙"),
         ("rt>甲</rt>乙", "甲乙"),
+        ("ml><p>甲</p>", "甲"),
         ("<p>甲</p><p>乙=/div>", "甲\n\n乙"),
         ('<p>zh-CN">甲</p>', "甲"),
         ('xml version="1.0" encoding="utf-8"?><p>甲</p>', "甲"),
