@@ -13,6 +13,7 @@ VARYING = {
     "indexed_at",
     "seconds",
     "embedding_seconds",
+    "searchable_seconds",  # in folders alone, where documents are written before they are embedded
     "timings",
     "index",
     "bytes",
