@@ -36,6 +36,8 @@ NAMES = [f"{folder}{number}.txt" for folder in ("", "年/") for number in range(
 PADDING = "账目分明，四时往来不绝，乡里称便。"
 FAULT_SECONDS = 120.0
 """After which what should have come to rest counts as lost."""
+_PATIENCE = 600.0
+"""Seconds: on a busy machine a server that is slow is not one that died."""
 GONE = 0
 """In place of a version: there is no such document."""
 
@@ -73,7 +75,10 @@ def server(life: float, *, now: bool = False) -> Iterator[tuple[int, httpx.Clien
     """A server and its client; that it does not answer any more ends the block."""
     pid, address = fork_server(life, now=now)
     try:
-        with httpx.Client(base_url=address, timeout=60) as client, suppress(httpx.TransportError):
+        with (
+            httpx.Client(base_url=address, timeout=_PATIENCE) as client,
+            suppress(httpx.TransportError),
+        ):
             yield pid, client
     finally:
         with suppress(ProcessLookupError):
