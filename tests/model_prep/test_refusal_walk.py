@@ -23,10 +23,12 @@ from tests.tiny_models import make_embeddings
 
 PROGRAMS: dict[str, typer.Typer] = {"rag-app": rag_app.cli.app, "model-prep": model_prep.cli.app}
 MORE = {
-    "model-prep prefer": "--max-steps 1 --max-length 2000",
+    "model-prep prefer": "--max-length 2000",
     "rag-app eval": "--limit 1",
 }
 """What makes a command short."""
+LAYERS = r"--layers-to-transform [\d,]+"
+"""Of the default model; the tiny one has two."""
 NUMBERS = count(1)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -34,10 +36,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def commands() -> list[str]:
     text = (ROOT / "model_prep" / "README.md").read_text(encoding="utf-8")
-    block: str = next(
-        one for one in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "prefer" in one
-    )
-    return block.splitlines()
+    blocks: list[str] = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    lines = [line for block in blocks if "prefer" in block for line in block.splitlines()]
+    return [re.sub(LAYERS, "--layers-to-transform 1", line) for line in lines]
 
 
 def draft(handler: Handler, body: dict[str, Any]) -> None:
@@ -83,10 +84,13 @@ def test_a_model_is_taught_to_refuse(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RAG_APP_EMBEDDING", str(make_embeddings(tmp_path / "embeddings")))
     monkeypatch.setenv("RAG_APP_LLM", str(tmp_path / "before.gguf"))
+    questions = (tmp_path / "docs_corpus" / "questions.jsonl").read_text(encoding="utf-8")
+    (tmp_path / "sample.jsonl").write_text(questions.splitlines()[0], encoding="utf-8")
     for command in commands():
         begin = " ".join(command.split()[:2])
         if begin != "model-prep import-gguf":  # of the default model; its place is taken
-            run(f"{command} {MORE.get(begin, '')}")
+            steps = "" if "--max-steps" in command or "prefer" not in begin else "--max-steps 1"
+            run(f"{command} {MORE.get(begin, '')} {steps}")
     passages = [json.loads(line) for line in Path("passages.jsonl").read_text("utf-8").splitlines()]
     pairs = [json.loads(line) for line in Path("pairs.jsonl").read_text("utf-8").splitlines()]
     assert len(passages) > 10
