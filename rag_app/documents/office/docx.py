@@ -15,7 +15,15 @@ from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.drawings import drawing_lines
 from rag_app.documents.office.equations import equation_text
 from rag_app.documents.office.numbering import Numbering
-from rag_app.documents.office.package import Element, Package, choice, tag, unread_notes, value
+from rag_app.documents.office.package import (
+    Element,
+    Package,
+    choice,
+    struck_through,
+    tag,
+    unread_notes,
+    value,
+)
 from rag_app.documents.tables import spanned, table_lines
 from rag_app.documents.text import SYMBOLS, clean, one_blank_line
 
@@ -333,10 +341,10 @@ def _add_run(out: list[str], text: str, *, struck: bool) -> None:
     """Add the text of a run; what is struck through, which no longer holds, as in Markdown."""
     if not struck or not text.strip():
         out.append(text)
-    elif out and out[-1].startswith("~~") and out[-1].endswith("~~"):
-        out[-1] = f"{out[-1][:-2]}{text}~~"
+    elif out and out[-1].startswith("~~") and out[-1].endswith("~~") and text[0].strip():
+        out[-1] = f"{out[-1][:-2]}{struck_through(text)[2:]}"
     else:
-        out.append(f"~~{text}~~")
+        out.append(struck_through(text))
 
 
 def _is_struck(run: Element) -> bool:

@@ -165,3 +165,9 @@ class Package:
             if str(relation.get("Type")).endswith(f"/{kind}"):
                 return str(relation.get("Target")).lstrip("/")
         return ""
+
+
+def struck_through(text: str) -> str:
+    """Return text that is struck through, and no longer holds, as Markdown has it."""
+    words = text.strip()
+    return text.replace(words, f"~~{words}~~") if words else text

@@ -18,6 +18,7 @@ from rag_app.documents.office.package import (
     is_strict,
     parsed,
     rewritten,
+    struck_through,
     tag,
     unescaped,
     unread_notes,
@@ -196,7 +197,7 @@ def _piece(element: Any) -> str:
     text = "".join(unescaped(str(item.text or "")) for item in element.iter(tag("a:t")))
     properties = element.find(tag("a:rPr"))
     struck = properties is not None and properties.get("strike", "noStrike") != "noStrike"
-    return f"~~{text}~~" if struck and text.strip() else text
+    return struck_through(text) if struck else text
 
 
 def _table_rows(table: Any) -> list[list[str]]:

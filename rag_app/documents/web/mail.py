@@ -32,6 +32,8 @@ _TEXTS = {"text/plain", "text/html", "text/markdown", "text/enriched"}
 _SHIFTED = {"utf-7", "hz-gb-2312"}
 """Charsets whose text is ASCII to whoever does not know of them."""
 _LONGEST_HEADER = 20_000
+_START = 40
+"""Bytes, of a header, which is mostly ASCII."""
 _TYPE = r"(?:multipart|text|message)/[\w.-]+; *(?:charset|boundary)=\S+"
 _OF_TRANSPORT = re.compile(
     r"(?:(?:^|(?<=\ufffd))(?:Received|Received-SPF|Return-Path|Delivered-To|DKIM-Signature|X-[\w-]+"
@@ -87,6 +89,8 @@ def mail_text(subject: str, fields: list[tuple[str, str]], body: str) -> str:
 def _parsed(data: bytes) -> Message:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # a mail pasted into an editor
         data = data.decode("utf-16", "replace").encode()
+    elif data[:_START].count(0) > _START // 3:  # the same without a mark
+        data = data.decode("utf-16-be" if data[0] == 0 else "utf-16-le", "replace").encode()
     data = _SIGN_LOST.sub(b"=", _without_damaged_fields(data.lstrip(b"\xef\xbb\xbf\r\n")))
     # Not the newer policies: they put U+FFFD for headers in GBK that are not encoded.
     return BytesParser(policy=policy.compat32).parsebytes(data)

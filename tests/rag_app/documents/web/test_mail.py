@@ -178,9 +178,10 @@ def test_a_piece_of_codes_in_a_line_of_text_is_left_out() -> None:
     assert "1 lines" in notes[0]
 
 
-def test_a_mail_in_utf16() -> None:
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_mail_in_utf16(encoding: str) -> None:
     text = f"Subject: 通知\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n{MEETING}"
-    read = extract(text.encode("utf-16"), "eml", "a.eml").text
+    read = extract(text.encode(encoding), "eml", "a.eml").text
     assert read == f"# 通知\n\n{MEETING}"
 
 
