@@ -681,20 +681,21 @@ class RagApp:
         given = self.resources.given
         if given.retriever is not None or given.vector_store is not None:
             return None
-        from rag_app.chains.overview.answers import WholeDocuments
+        from rag_app.chains.overview.answers import MOST_TOKENS, WholeDocuments
         from rag_app.chains.prompts import Prompts
         from rag_app.engine.identity import summarizer
         from rag_app.index.store.summaries import KeptSummaries
 
         prompts, store = Prompts.of(self._prompts), self.store
+        limit = min(self.settings.max_new_tokens, MOST_TOKENS)
         return WholeDocuments(
             store,
             KeptSummaries(store.folder, summarizer(self.settings, given.llm, prompts)),
-            lambda: self.llm,
+            lambda: self.using(max_new_tokens=limit).llm,
             prompts,
             within=self.settings.within,
             search=self.retrieve,
-            max_new_tokens=self.settings.max_new_tokens,
+            max_new_tokens=limit,
         )
 
     @property

@@ -28,6 +28,8 @@ from rag_app.settings import DEFAULTS
 
 LENGTH = {"zh": 100, "en": 60}
 """Characters, or words, that the model is asked for."""
+MOST_TOKENS = 200
+"""Of a summary: a small model may copy a text that it is to summarize."""
 _SHOWN = 10
 """Documents of which an answer tells more than the name."""
 _NAMED = 50
@@ -168,7 +170,7 @@ class WholeDocuments:
             model = yield from made(self.llm, "load_llm")
             messages = self._prompt(document, language, model)
             reply = yield Call(model, messages, lambda more: Answer(text=more.replace("\n", " ")))
-            text = " ".join(reply.split())
+            text = _whole_sentences(" ".join(reply.split()))
         else:
             text = " ".join(text.split())
             yield Answer(text=text)
@@ -341,6 +343,11 @@ def _quotations(
             lines = "\n".join(f"- {sentence}" for _, sentence in some)
             yield Answer(text=f"{told.gap}**{document.name}**\n\n{lines}")
     yield told.closing()
+
+
+def _whole_sentences(text: str) -> str:
+    """Return a text without the sentence that it is cut off in, if there are others."""
+    return text[: max(map(text.rfind, "。！？!?")) + 1] or text
 
 
 def _list(told: _Told) -> Iterator[Answer]:
