@@ -230,8 +230,8 @@ def refusing_template(folder: Path) -> None:
     ("damage", "said"),
     [
         (no_config, "model has no config.json"),
-        (cut_short, "the weights in .*model are damaged .*get them again"),
-        (no_weights, r"model can't be loaded to be trained .*model\.safetensors"),
+        (cut_short, r"model\.safetensors is damaged or cut short, .*get it again"),
+        (no_weights, r"model holds no weights \(model\.safetensors, .* but config\.json"),
         (a_weight_less, r"model lacks weights .*layers\.1\.mlp\.up_proj"),
         (other_sizes, "its weights have other shapes than its config.json names"),
         (refusing_template, r"1: is refused by the model's chat template \(no, never\)"),
