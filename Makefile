@@ -41,9 +41,11 @@ ask: models
 test: models $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
-# Without the real models and what takes long: every room, on all cores, each with one thread.
+# Without the real models and what takes long: every room, a process more than there are cores, since
+# tests of servers wait, each with one thread.
 test-quick: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not model and not slow" -n auto --dist worksteal
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not model and not slow" --dist worksteal \
+		-n $$($(VENV)/bin/python -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

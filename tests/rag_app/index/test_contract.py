@@ -34,7 +34,10 @@ def open_store(kind: str, folder: Path, name: str = '诗 "1\\%_') -> DocumentSto
     return MilvusStore(str(folder / "milvus.db"), name, folder / "own", timeout=0.2)
 
 
-@pytest.fixture(params=["sqlite", "milvus"])
+KINDS = ["sqlite", pytest.param("milvus", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(params=KINDS)
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DocumentStore]:
     with closing(open_store(request.param, tmp_path)) as store:
         store.create(META)
@@ -296,7 +299,7 @@ def test_one_writer_at_a_time(request, tmp_path: Path) -> None:
             assert "being written" in str(caught[0])
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "milvus"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_terms_of_an_earlier_version_are_made_again(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -443,7 +446,7 @@ def killed_after(calls: int, kind: str, folder: Path) -> "subprocess.CompletedPr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sqlite", "milvus"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_killed_at_any_moment_documents_are_whole(kind: str, tmp_path: Path) -> None:
     def begun(name: str) -> Path:
         folder = tmp_path / name

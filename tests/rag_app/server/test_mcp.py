@@ -33,7 +33,9 @@ TEXT = "宝应元年，李白在当涂病逝。他葬在龙山。"
 ANSWER = "李白在当涂病逝。"
 
 
-IN_BOTH_STORES = pytest.mark.parametrize("engine", ["local", "milvus"], indirect=True)
+IN_BOTH_STORES = pytest.mark.parametrize(
+    "engine", ["local", pytest.param("milvus", marks=pytest.mark.slow)], indirect=True
+)
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ def test_names_that_no_index_has(name: str, store: str) -> None:
         assert client.get(f"/v1/indexes/{name}").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_question_looks_twice_for_the_state_of_the_index(
     store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +103,7 @@ def test_a_question_looks_twice_for_the_state_of_the_index(
     assert len(looks) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("several")
 def test_two_servers_list_cancel_and_follow_each_others_jobs() -> None:
     with server() as (_, first), server() as (_, second):

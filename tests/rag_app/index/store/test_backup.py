@@ -154,6 +154,7 @@ def test_who_reads_an_index_sees_what_was_restored(store: IndexStore, tmp_path: 
     assert content_digest(store) != old
 
 
+@pytest.mark.slow
 def test_what_is_being_written_is_not_replaced(store: IndexStore, tmp_path: Path) -> None:
     back_up(tmp_path / "b.zip")
     other = threading.Event(), threading.Event()
