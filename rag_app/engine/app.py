@@ -795,9 +795,7 @@ class RagApp:
 
 def _waiting(snapshot: "DocumentSnapshot") -> str:
     """Return what is said of documents that have no vectors yet, nothing where all have."""
-    from rag_app.index.store.snapshot import Snapshot
-
-    documents, passages = snapshot.count_waiting() if isinstance(snapshot, Snapshot) else (0, 0)
+    documents, passages = snapshot.count_waiting()
     if not documents:
         return ""
     return (

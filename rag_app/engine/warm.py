@@ -30,6 +30,8 @@ Progress = Callable[[int, int], None]
 Retrieve = Callable[[str], "Sequence[Document]"]
 """Returns the passages of a question, the nearest first."""
 
+READ_AHEAD = 20
+"""Passages of an index that are read when nobody asks: some minutes' work on a laptop."""
 _HEAD = 60
 """Characters by which a passage is known in the beginning of a prompt."""
 _BEGINNING = 600

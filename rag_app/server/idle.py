@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from rag_app.engine.identity import is_local
+from rag_app.engine.warm import READ_AHEAD
 from rag_app.errors import RagAppError
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import IndexRegistry
@@ -15,8 +16,6 @@ from rag_app.server.queueing import Queues
 
 _log = logging.getLogger("rag_app.server")
 
-_PASSAGES = 20
-"""Of an index that are read ahead: some minutes' work on a laptop."""
 _LOOKS = 20
 """Into which the idle time is divided."""
 
@@ -92,7 +91,7 @@ class IdleWork:
             state = (snapshot.count_documents(), snapshot.count_chunks())
         if self._read_for.get(name) == state:
             return
-        count = engine.warm(_PASSAGES, stop=self._is_busy)
+        count = engine.warm(READ_AHEAD, stop=self._is_busy)
         if not self._is_busy():
             self._read_for[name] = state
             _log.info("%d passages of %s are read ahead", count, name)

@@ -18,7 +18,6 @@ from rag_app.errors import IndexStoreError, ModelError
 from rag_app.home import indexes_folder
 from rag_app.index.store.folders import delete_index
 from rag_app.index.store.records import IndexMeta
-from rag_app.index.store.snapshot import Snapshot
 from rag_app.server import uploads
 from rag_app.server.errors import ApiError
 from rag_app.server.middleware.access import ApiKey, sent_key
@@ -124,7 +123,7 @@ class IndexRegistry:
         """Return whether documents of an index have no vectors; False if it can't be read."""
         try:
             with self.engine(name).store.read() as snapshot:
-                return isinstance(snapshot, Snapshot) and snapshot.count_waiting()[0] > 0
+                return snapshot.count_waiting()[0] > 0
         except IndexStoreError:
             return False
 

@@ -7,7 +7,6 @@ from rag_app.errors import IndexStoreError
 from rag_app.index.search.faiss_cache import dense_index
 from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.records import DocumentRecord
-from rag_app.index.store.snapshot import Snapshot
 
 Progress = Callable[[int, int], None]
 """Called with the documents done and their number."""
@@ -44,7 +43,7 @@ def copy_index(
 
     report = CopyReport()
     with source.read() as snapshot:
-        if isinstance(snapshot, Snapshot) and (waiting := snapshot.count_waiting()[0]):
+        if waiting := snapshot.count_waiting()[0]:
             msg = f"{waiting} documents have no vectors yet; first run: rag-app index PATH"
             raise IndexStoreError(msg)
         meta = snapshot.meta()

@@ -22,6 +22,7 @@ from rag_app.chains.rag import Timings
 from rag_app.engine import RagApp
 from rag_app.engine.identity import absolute_embedding, embedding_stamp
 from rag_app.engine.place import Told
+from rag_app.engine.warm import READ_AHEAD
 from rag_app.errors import RagAppError
 from rag_app.server import errors
 from rag_app.server.event_stream import EventStream
@@ -35,9 +36,6 @@ Pieces = Callable[[RunnableConfig], AsyncIterator[Any]]
 
 _THREADS = 8
 """For what requests do beside generating."""
-
-_PASSAGES = 20
-"""Of an index that are read ahead when nobody asks: some minutes' work on a laptop."""
 
 router = APIRouter(prefix="/resident", include_in_schema=False)
 
@@ -335,7 +333,7 @@ async def _read_ahead(resident: Resident) -> None:
             with suppress(RagAppError):
                 if engine.keeps_prompts:
                     stop = partial(_is_asked, resident)
-                    await asyncio.to_thread(engine.warm, _PASSAGES, stop=stop)
+                    await asyncio.to_thread(engine.warm, READ_AHEAD, stop=stop)
 
 
 def _is_asked(resident: Resident) -> bool:

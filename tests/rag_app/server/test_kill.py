@@ -135,16 +135,22 @@ def test_replacements_survive(home: Path) -> None:
 
 @pytest.mark.slow
 def test_two_servers_on_one_home(home: Path) -> None:
-    """What one acknowledged and was killed over, the other indexes; both list the same."""
+    check_two_servers(home, characters=14_000)
+
+
+def check_two_servers(home: Path, characters: int) -> None:
+    """What one acknowledged and was killed over, the other indexes; all list the same."""
     with server() as (dying, first), server() as (_, second):
         httpx.post(f"{first}/v1/indexes", json={"name": "a"})
-        acknowledged = set()
+        acknowledged, jobs = set(), set()
         for number in range(20):
             url, name = (first, second)[number % 2], f"{number}.txt"
-            files = [("files", (name, f"第{number}号文件。".encode() * 2000))]
+            text = f"第{number}号文件。"
+            files = [("files", (name, text.encode() * (characters // len(text))))]
             answer = httpx.post(f"{url}/v1/indexes/a/documents", files=files, timeout=60)
             assert answer.status_code == 202, answer.text
             acknowledged.add(name)
+            jobs.add(answer.json()["id"])
         dying.kill()
         deadline = time.monotonic() + 300
         while not acknowledged <= names(second):
@@ -152,6 +158,8 @@ def test_two_servers_on_one_home(home: Path) -> None:
             time.sleep(0.1)
         with server() as (_, third):
             assert names(third) == names(second) == acknowledged
+            listed = {one["id"] for one in httpx.get(f"{third}/v1/jobs").json()["data"]}
+            assert jobs <= listed
     assert not list((home / "indexes/a/incoming").iterdir())
 
 

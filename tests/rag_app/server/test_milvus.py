@@ -1,6 +1,5 @@
 """The server over indexes in Milvus as over those in folders, and several servers over one."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 
 from rag_app.index.milvus.store import MilvusStore
 from tests.rag_app.server.serving import LI_BAI, serving, upload
-from tests.rag_app.server.test_kill import names, server
+from tests.rag_app.server.test_kill import check_two_servers, server
 
 QUESTION = {"query": "李白在哪里病逝？", "k": 1}
 
@@ -134,23 +133,4 @@ def test_two_servers_list_cancel_and_follow_each_others_jobs() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_what_one_acknowledged_and_was_killed_over_the_other_indexes(home: Path) -> None:
-    with server() as (dying, first), server() as (_, second):
-        httpx.post(f"{first}/v1/indexes", json={"name": "a"})
-        acknowledged, jobs = set(), set()
-        for number in range(20):
-            url, name = (first, second)[number % 2], f"{number}.txt"
-            files = [("files", (name, f"第{number}号文件。".encode() * 500))]
-            answer = httpx.post(f"{url}/v1/indexes/a/documents", files=files, timeout=60)
-            assert answer.status_code == 202, answer.text
-            acknowledged.add(name)
-            jobs.add(answer.json()["id"])
-        dying.kill()
-        deadline = time.monotonic() + 300
-        while not acknowledged <= names(second):
-            assert time.monotonic() < deadline, acknowledged - names(second)
-            time.sleep(0.1)
-        with server() as (_, third):
-            assert names(third) == names(second) == acknowledged
-            listed = {one["id"] for one in httpx.get(f"{third}/v1/jobs").json()["data"]}
-            assert jobs <= listed
-    assert not list((home / "indexes/a/incoming").iterdir())
+    check_two_servers(home, characters=3_500)
