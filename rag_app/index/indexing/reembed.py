@@ -9,7 +9,7 @@ from langchain_core.embeddings import Embeddings
 
 from rag_app.errors import BusyIndexError
 from rag_app.index.search.faiss_cache import FaissCache
-from rag_app.index.store.connection import missing_index
+from rag_app.index.store.database import missing_index
 from rag_app.index.store.lock import WriterLock
 from rag_app.index.store.records import FORMAT, ChunkRecord, IndexMeta
 from rag_app.index.store.store import IndexStore

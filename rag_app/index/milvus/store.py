@@ -29,7 +29,7 @@ from rag_app.index.milvus.collections import (
 from rag_app.index.milvus.connection import check_uri, connect, disconnect, translated
 from rag_app.index.milvus.snapshot import MilvusSnapshot
 from rag_app.index.milvus.transaction import MilvusTransaction
-from rag_app.index.store.connection import check_model, wrong_dimension
+from rag_app.index.store.database import check_model, wrong_dimension
 from rag_app.index.store.interface import DocumentSnapshot, Scores
 from rag_app.index.store.lock import WriterLock, unwritable
 from rag_app.index.store.records import IndexMeta

@@ -19,7 +19,7 @@ from rag_app.index.milvus.collections import (
     tokens,
 )
 from rag_app.index.milvus.snapshot import MilvusSnapshot
-from rag_app.index.store.connection import wrong_dimension
+from rag_app.index.store.database import wrong_dimension
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.terms import document_terms
 

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from model_prep.catalog.pull import models_folder
 from model_prep.output import PARTIAL, is_full, locked, sync
 from rag_app.errors import BackupError, IndexStoreError
-from rag_app.index.store.connection import missing_index, translated
+from rag_app.index.store.database import missing_index, translated
 from rag_app.index.store.folders import index_names, named_folder
 from rag_app.index.store.store import DATABASE_NAME, IndexStore
 

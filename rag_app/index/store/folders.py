@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rag_app.errors import IndexStoreError
 from rag_app.home import indexes_folder
-from rag_app.index.store.connection import missing_index
+from rag_app.index.store.database import missing_index
 from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.lock import unwritable
 from rag_app.index.store.store import IndexStore

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from rag_app.index.store.connection import translated
+from rag_app.index.store.database import translated
 
 _PARAMETERS = 500
 """Of one SQL statement."""

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag_app.index.store.connection import damaged
+from rag_app.index.store.database import damaged, has_notes, has_waiting
 from rag_app.index.store.records import (
     ChunkRecord,
     DocumentRecord,
@@ -16,7 +16,6 @@ from rag_app.index.store.records import (
     IndexMeta,
     Staging,
 )
-from rag_app.index.store.schema import has_notes, has_waiting
 from rag_app.index.store.terms import is_prefix, match_expression
 
 if TYPE_CHECKING:  # an index is listed and described without them

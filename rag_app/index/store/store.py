@@ -7,16 +7,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag_app.index.store.connection import (
+from rag_app.index.store.database import (
     check_model,
     connect_reader,
     connect_writer,
+    create_database,
     missing_index,
     translated,
 )
 from rag_app.index.store.lock import WriterLock, unwritable
 from rag_app.index.store.records import IndexMeta
-from rag_app.index.store.schema import create_database
 from rag_app.index.store.snapshot import Snapshot
 from rag_app.index.store.terms import lexical_version
 from rag_app.index.store.transaction import Transaction

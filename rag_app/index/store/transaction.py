@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag_app.index.store.connection import wrong_dimension
+from rag_app.index.store.database import WAITING_TABLE, has_notes, meta_rows, wrong_dimension
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
-from rag_app.index.store.schema import WAITING_TABLE, has_notes, meta_rows
 from rag_app.index.store.snapshot import (
     COUNTED,
     STAGED,

@@ -160,7 +160,7 @@ def test_a_read_only_folder_can_be_read(read_only: IndexStore, meta, put):
 def test_changes_that_wait_in_the_log_of_a_read_only_folder_are_not_overlooked(
     store: IndexStore, monkeypatch
 ):
-    import rag_app.index.store.connection as connection
+    import rag_app.index.store.database as database
 
     def refuse(path: Path, options: str) -> sqlite3.Connection:
         if options == "mode=rw":
@@ -169,8 +169,8 @@ def test_changes_that_wait_in_the_log_of_a_read_only_folder_are_not_overlooked(
             raise error
         return connect(path, options)
 
-    connect = connection._connect
-    monkeypatch.setattr(connection, "_connect", refuse)
+    connect = database._connect
+    monkeypatch.setattr(database, "_connect", refuse)
     store.close()
     before = content_digest(store)
     store.path.with_name("index.sqlite3-wal").write_bytes(b"frames")
