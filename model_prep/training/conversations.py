@@ -73,6 +73,8 @@ def read_messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
     """Return the messages of an object, or what is wrong with it."""
     if carried := next((name for name in _OF_OBJECTS if value.get(name)), None):
         return f"has {carried}, which are not trained here"
+    if value.get("chosen") and value.get("rejected"):
+        return "has two answers, of which one is preferred: `model-prep prefer` learns from them"
     if any(value.get(name) is False for name in _LABELS):
         return "has an answer that is labelled as bad"
     system = value.get("system") or ""

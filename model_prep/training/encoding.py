@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from model_prep.errors import TrainingError, first_line
+from model_prep.errors import first_line
 from model_prep.tokenizer.loading import ALPACA_TEMPLATE
 from model_prep.training.conversations import Conversation, read_conversations
 from model_prep.training.dataset_files import Problems, read_text
@@ -44,6 +44,7 @@ def encode_conversations(
 
     What is learned is what the assistant says, and the end token after it. Each prompt is encoded
     alone, as it is when the model is asked, and so is each answer: a token never spans the two.
+    Where the template shows earlier messages otherwise, each answer has a sample of its own.
 
     Args:
         files: JSON and JSON Lines.
@@ -73,46 +74,63 @@ def encode_conversations(
 def _rendered(
     conversations: Iterable[Conversation], tokenizer: Any, problems: Problems
 ) -> Iterator[tuple[Conversation, Parts]]:
-    """Yield conversations with their parts; what the template refuses is noted."""
+    """Yield conversations with the parts of their samples; what the template refuses is noted."""
     from jinja2 import TemplateError
 
     for conversation in conversations:
         try:
-            parts = parts_of(conversation.messages, tokenizer)
+            samples = parts_of(conversation.messages, tokenizer)
         except (TemplateError, TypeError, ValueError) as error:
             kind = "is refused by the model's chat template"
             problems.add(conversation.file, conversation.line, kind, first_line(error))
         else:
-            yield conversation, parts
+            yield from ((conversation, parts) for parts in samples)
 
 
-def parts_of(messages: list[dict[str, str]], tokenizer: Any) -> Parts:
+def parts_of(messages: list[dict[str, str]], tokenizer: Any) -> list[Parts]:
     """Return a conversation in parts: prompts, and the answers after them, which are learned.
 
+    They are one sample; where the template shows earlier messages otherwise once others follow, as
+    Qwen3's leaves out what was thought before earlier answers, a new one begins there.
+
     Raises:
-        TrainingError: the template does not begin an answer as it asks for one.
+        ValueError: the template does not begin an answer as it asks for one, or leaves out a
+            message.
     """
-    done, parts = "", Parts()
+    samples: list[Parts] = []
+    done = ""
     for index, message in enumerate(messages):
         if message["role"] != "assistant" or not message["content"].strip():
             continue
         prompt = _render(messages[:index], tokenizer, add_generation_prompt=True)
         answered = _render(messages[: index + 1], tokenizer, add_generation_prompt=False)
-        if not (prompt.startswith(done) and answered.startswith(prompt)):
-            msg = (
-                "the tokenizer's chat template changes earlier messages, so that what is to be "
-                "learned can't be told apart; remove it from the folder, and Alpaca's format is "
-                "used"
-            )
-            raise TrainingError(msg)
+        if not answered.startswith(prompt):
+            raise ValueError("it shows an answer otherwise than it asks for one")
+        if not (samples and prompt.startswith(done)):
+            samples.append([])
+            done = ""
         answer, end = answered[len(prompt) :], str(tokenizer.eos_token or "")
+        _require_shown([message], answer)
+        _require_shown(messages[:index], prompt)
         # Models that never see an end token never stop.
-        parts += [
+        samples[-1] += [
             (prompt[len(done) :], False),
             (answer if end in answer else answer + end, True),
         ]
         done = answered
-    return parts
+    return samples
+
+
+def _require_shown(messages: list[dict[str, str]], text: str) -> None:
+    """Check that messages stand in a text; templates cut their spaces, and what was thought.
+
+    Raises:
+        ValueError: one does not.
+    """
+    for message in messages:
+        if message["content"].rpartition("</think>")[2].strip() not in text:
+            msg = f"it leaves out what the {message['role']} says"
+            raise ValueError(msg)
 
 
 def _render(messages: list[dict[str, str]], tokenizer: Any, *, add_generation_prompt: bool) -> str:

@@ -46,7 +46,7 @@ def encode_pairs(
 
 
 def _sample(prompt: Messages, answer: str, tokenizer: Any, max_length: int) -> Sample:
-    parts = parts_of([*prompt, {"role": "assistant", "content": answer}], tokenizer)
+    parts = parts_of([*prompt, {"role": "assistant", "content": answer}], tokenizer)[-1]
     encoded = encode(tokenizer, [text for text, _ in parts])
     last = len(parts) - 1
     return sample_of([(ids, number == last) for number, ids in enumerate(encoded)], max_length)

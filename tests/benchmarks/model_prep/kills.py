@@ -1,9 +1,12 @@
-"""kill -9 of merge, convert, export-gguf and sft at random moments, on tiny models.
+"""kill -9 of merge, convert, export-gguf and sft, on tiny models.
 
-After each kill the output is missing, or it is whole: its bytes are those of a run that was left
-alone; of a training run, each checkpoint that it would go on from, and the adapter. What a killed
-run left stays for the next one, as it does where the same command is given again.
-    python -m tests.benchmarks.model_prep.kills [--count 2000] [--seed 0]
+Half of the kills come at a random time, half just before the run changes a file (opens one to
+write, renames, makes a folder, removes): those moments are short, and seldom met by chance. After
+each kill the output is missing, or it is whole: its bytes are those of a run that was left alone;
+of a training run, each checkpoint that it would go on from, and the adapter. What a killed run left
+stays for the next one, as it does where the same command is given again. ``--log FILE`` keeps each
+kill's outcome, and goes on after those that it holds.
+    python -m tests.benchmarks.model_prep.kills [--count 2000] [--seed 0] [--log FILE]
 """
 
 import argparse
@@ -21,6 +24,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -35,6 +39,10 @@ _OFTEN = (3, 3, 3, 3, 3, 1)
 """A training run takes as long as many of the others."""
 _LONGER = 1.1
 """Times what a run takes: the latest moment of a kill, after some runs have ended."""
+_CHANGES = frozenset(
+    ("open", "os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.truncate", "os.link")
+)
+"""Names of audit events (https://docs.python.org/3/library/audit_events.html) of changed files."""
 
 
 @dataclass(frozen=True)
@@ -117,22 +125,55 @@ def commands(family: Family, data: Path, meta: Path) -> dict[str, Command]:
     }
 
 
-def in_child(run: Callable[[Path], object], output: Path, kill_after: float | None) -> int:
-    """Run in a child of this process, which has everything loaded; return how it ended."""
+class FileChanges:
+    """Counts this process's changes of files below a folder; dies just before a given one."""
+
+    def __init__(self, folder: Path, last: int | None = None) -> None:
+        self._folder, self._last, self.count = str(folder), last, 0
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in _CHANGES or not str(arguments[0]).startswith(self._folder):
+            return
+        if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+            return
+        self.count += 1
+        if self.count == self._last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def in_child(
+    run: Callable[[Path], object],
+    output: Path,
+    seconds: float | None = None,
+    changes: int | None = None,
+) -> int:
+    """Run in a child of this process, which has everything loaded; return how it ended.
+
+    It is killed after `seconds`, or just before that change of a file beside or in the output.
+    """
     sys.stdout.flush()
     child = os.fork()
     if not child:
         try:
+            sys.addaudithook(FileChanges(output.parent, changes))
             run(output)
         except BaseException:
             traceback.print_exc()
             os._exit(1)
         os._exit(0)
-    if kill_after is not None:
-        time.sleep(kill_after)
+    if seconds is not None:
+        time.sleep(seconds)
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
+
+
+def counted_changes(run: Callable[[Path], object], output: Path) -> int:
+    """Run here, and count the changes of files."""
+    changes = FileChanges(output.parent)
+    sys.addaudithook(changes)  # never taken away again: this folder is used once
+    run(output)
+    return changes.count
 
 
 def remove(path: Path) -> None:
@@ -143,9 +184,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    chance, killed, ended = random.Random(options.seed), Counter[str](), Counter[str]()
+    before = options.log.read_text().splitlines() if options.log and options.log.exists() else []
+    chance = random.Random(options.seed + len(before))
+    killed = Counter(json.loads(line)["command"] for line in before)
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         os.environ["RAG_APP_HOME"] = str(root / "home")
@@ -156,33 +200,40 @@ def main() -> None:
         meta = root / "meta"
         model_prep.convert(family.base, meta, to="meta")
         known = commands(family, data, meta)
-        seconds = {}
-        for folder in ("first", "whole", "out"):  # a GGUF file carries its own name
+        seconds, changes = {}, {}
+        for folder in ("first", "counted", "whole", "out"):  # a GGUF file carries its own name
             (root / folder).mkdir()
         for name, command in known.items():
             command.run(root / "first" / name)  # imports, which no child repeats; caches
+            changes[name] = counted_changes(command.run, root / "counted" / name)
             begin = time.perf_counter()
-            if in_child(command.run, root / "whole" / name, None):
+            if in_child(command.run, root / "whole" / name):
                 sys.exit(f"{name} fails")
             seconds[name] = time.perf_counter() - begin
-        print({name: round(value, 2) for name, value in seconds.items()}, flush=True)
+        print({name: (round(seconds[name], 2), changes[name]) for name in known}, flush=True)
         while killed.total() < options.count:
             name = chance.choices(list(known), _OFTEN)[0]
             command, output = known[name], root / "out" / name
-            delay = chance.uniform(0, seconds[name] * _LONGER)
-            code = in_child(command.run, output, delay)
+            moment: dict[str, Any] = (
+                {"seconds": round(chance.uniform(0, seconds[name] * _LONGER), 3)}
+                if chance.random() < 0.5
+                else {"changes": chance.randint(1, changes[name])}
+            )
+            code = in_child(command.run, output, **moment)
             fault = command.fault(output, root / "whole" / name)
             if fault or code not in {0, -signal.SIGKILL}:
-                sys.exit(f"{name} killed after {delay:.3f} s: {fault or code}")
+                sys.exit(f"{name} killed at {moment}: {fault or code}")
             if code == 0:
-                ended[name] += 1
                 remove(output)
-            else:
-                killed[name] += 1
-                if name != "sft" and output.exists():
-                    remove(output)
-                if killed.total() % 50 == 0:
-                    print(f"{killed.total()} {dict(killed)}; ended {dict(ended)}", flush=True)
+                continue
+            killed[name] += 1
+            if name != "sft" and output.exists():
+                remove(output)
+            if options.log:
+                with options.log.open("a") as log:
+                    log.write(json.dumps({"command": name, **moment}) + "\n")
+            if killed.total() % 50 == 0:
+                print(f"{killed.total()} {dict(killed)}", flush=True)
     print(f"{killed.total()} kills, nothing that looks whole and is not: {dict(killed)}")
 
 

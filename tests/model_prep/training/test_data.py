@@ -17,7 +17,7 @@ from model_prep.training.command_line import read_options
 from model_prep.training.conversations import read_conversations
 from model_prep.training.dataset_files import Problems
 from model_prep.training.dry_run import decoded
-from model_prep.training.encoding import IGNORED, encode_texts
+from model_prep.training.encoding import IGNORED, encode_texts, parts_of
 from model_prep.training.packing import Collator, make_sequences, pack
 from model_prep.training.settings import PretrainSettings, SftSettings, make_settings
 from model_prep.training.vocabulary import VocabularySizes, rows_needed
@@ -145,6 +145,63 @@ def test_what_the_template_refuses_is_left_out(family: Family, tmp_path: Path) -
     assert [str(one) for one in samples.problems.first] == [
         f"{file}:4: is refused by the model's chat template (no system)"
     ]
+
+
+TURNS = (
+    "{% for message in messages %}<{{ message.role }}>{{ message.content }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+FORGETFUL = TURNS.replace(
+    "{{ message.content }}",
+    "{% if message.role == 'assistant' %}{% if loop.last %}<think></think>{% endif %}"
+    "{{ message.content.split('</think>')[-1] }}{% else %}{{ message.content }}{% endif %}",
+)
+"""Only the last answer shows that something was, or might have been, thought: Qwen3's does so."""
+
+
+@pytest.mark.parametrize(
+    ("template", "answers"),
+    [
+        (TURNS, [["<think>hm</think>一</s>", "二</s>"]]),
+        (FORGETFUL, [["<think></think>一</s>"], ["<think></think>二</s>"]]),
+    ],
+)
+def test_each_answer_is_learned_as_the_model_is_asked_for_it(
+    family: Family, template: str, answers: list[list[str]]
+) -> None:
+    tokenizer = load_tokenizer(family.base)
+    tokenizer.chat_template = template
+    messages = [
+        {"role": "user", "content": "问"},
+        {"role": "assistant", "content": "<think>hm</think>一"},
+        {"role": "user", "content": "再问"},
+        {"role": "assistant", "content": "二"},
+    ]
+    samples = parts_of(messages, tokenizer)
+    assert [[text for text, learned in parts if learned] for parts in samples] == answers
+    asked = tokenizer.apply_chat_template(messages[:3], tokenize=False, add_generation_prompt=True)
+    assert "".join(text for text, _ in samples[-1][:-1]) == asked
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        (TURNS.replace("<assistant>", "<assistant><think>"), "otherwise than it asks for one"),
+        (TURNS.replace("message.content", "message.content[0].text"), "leaves out what the"),
+        (
+            TURNS.replace("in messages", "in messages if message.role != 'system'"),
+            "the system says",
+        ),
+    ],
+)
+def test_what_the_template_would_not_teach_is_named(
+    family: Family, tmp_path: Path, template: str, reason: str
+) -> None:
+    file = write_jsonl(tmp_path / "data.jsonl", [GOOD[3]])
+    tokenizer = load_tokenizer(family.base)
+    tokenizer.chat_template = template
+    with pytest.raises(TrainingError, match=f"is refused by the model's chat template .*{reason}"):
+        training_data.load_data(settings_of(family, tmp_path, file), tokenizer)
 
 
 def test_the_cache_is_kept_by_content_and_settings(family: Family, tmp_path: Path) -> None:
@@ -314,12 +371,13 @@ def test_what_would_be_learned_wrongly_is_named(tmp_path: Path) -> None:
         {"messages": [asked, {**said, "weight": 0}]},
         {"messages": [asked, {**said, "train": False}]},
         {"messages": [asked, {**said, "loss_weight": 0.5}]},
+        {"messages": [asked, said, asked], "chosen": said, "rejected": {**said, "content": "no"}},
     ]
     found, problems = read(write_jsonl(tmp_path / "data.jsonl", values))
     assert found == [[asked, said]] * 2
     said_of = ["images", "labelled", "audios", "no text", "tool_calls", "reasoning_content"]
     assert len(problems) == len(values) - 2
-    for part, problem in zip([*said_of, *["weighs"] * 3], problems, strict=True):
+    for part, problem in zip([*said_of, *["weighs"] * 3, "prefer"], problems, strict=True):
         assert part in problem
 
 
