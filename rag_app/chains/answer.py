@@ -17,7 +17,7 @@ from rag_app.chains.bare_question import bare_question
 from rag_app.chains.budget import Budget, pack
 from rag_app.chains.citations import Citation, cite, likely_evidence
 from rag_app.chains.confidence import CALIBRATION, Calibration, Confidence, Signals
-from rag_app.chains.facts import other_year, unmatched, years
+from rag_app.chains.facts import may_be_of_another, of_another, unmatched
 from rag_app.chains.judgement import asked_to_judge, can_judge, judge_chain
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Prompts, Task
 from rag_app.chains.results import Answer
@@ -238,15 +238,16 @@ class _Reading:
         signals = yield from self.judged(context, citations)
         if self.refuses(signals):
             return _Found("", signals)
-        asked_years = tuple(years(self.question.text))
+        question = bare_question(self.question.text)
         doubtful = replace(signals, supported=False)
-        dated = replace(signals, unmatched=(*signals.unmatched, *asked_years))
-        withheld = not shown or self.refuses(doubtful) or self.refuses(dated)
+        other = replace(signals, unmatched=(*signals.unmatched, question))
+        checked = may_be_of_another(question) and self.refuses(other)
+        withheld = not shown or self.refuses(doubtful) or checked
         text = yield from self.first_answer(context, step, shown=not withheld)
         answer = Answer(self.question.text, text=text, citations=tuple(citations))
         supported, evidence = answer.supported, answer.evidence
-        other = other_year(self.question.text, evidence.sentence) if evidence else frozenset[str]()
-        lacking = tuple(sorted({*signals.unmatched, *other}))
+        found_other = of_another(question, text, evidence.sentence if evidence else "")
+        lacking = tuple(sorted({*signals.unmatched, *found_other}))
         signals = replace(signals, supported=supported, unmatched=lacking)
         found = _Found("" if self.refuses(signals) else text, signals)
         if found.text and withheld and (shown or supported):

@@ -64,6 +64,8 @@ _INTRODUCTION = re.compile(
     r"|(?:i\s+am|i'm)\s+(?:new|a|an|the|from)\b.{0,40}|my\s+name\s+is\b.{1,40}",
     re.IGNORECASE,
 )
+_NUMBERED = re.compile(r"\s*(?:[(（]?\d{1,3}[)）.、:：](?!\d)\s*|\d{1,2}(?=[此这该]))")
+"""The number of a question in a list."""
 _CLAUSE = re.compile(r"((?:[^，,。！!？?；;：:\n.]|[.,:](?=\S))+)([，,。！!？?；;：:\n.\s]*)")
 
 
@@ -75,10 +77,14 @@ def bare_question(question: str) -> str:
     Example:
         >>> bare_question("你好，我是新员工，想问一下年假有几天？请用表格列出。")
         '年假有几天？'
+        >>> bare_question("3、年假有几天？")
+        '年假有几天？'
         >>> bare_question("Hello! Could you tell me who Li Bai was, in English please?")
         'who Li Bai was'
     """
     kept = []
+    if number := _NUMBERED.match(question):
+        question = question[number.end() :]
     for clause, end in _CLAUSE.findall(question):
         asked = _without_leads(clause.strip())
         if asked and not _says_nothing(asked, asks="?" in end or "？" in end):

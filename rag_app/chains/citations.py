@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from rag_app.chains.facts import Facts, plain_numbers
+from rag_app.chains.facts import Facts, in_digits
 from rag_app.documents.breadcrumbs import breadcrumb, document_name
 from rag_app.documents.text import HAN
 from rag_app.index.store.terms import content_terms, document_terms, fold, is_prefix, query_terms
@@ -232,7 +232,7 @@ class Marker(SentenceMarks):
     def _support(self, sentence: str) -> int | None:
         if named := self._names.get(sentence.strip()):
             return named.pop(0) if len(named) > 1 else named[0]
-        sentence = plain_numbers(sentence)
+        sentence = in_digits(sentence)
         wanted = set(query_terms(sentence))
         if not wanted:
             return None
@@ -254,7 +254,7 @@ class PassageText:
         headings = citation.headings or filter(None, [citation.heading])
         above = breadcrumb(document_name(citation.source), [*headings], citation.table_head or "")
         self.text = f"{above}\n{citation.text}"
-        self._terms = set(document_terms(plain_numbers(self.text)).split())
+        self._terms = set(document_terms(in_digits(self.text)).split())
 
     @cached_property
     def facts(self) -> Facts:
@@ -298,12 +298,12 @@ def evidence(question: str, answer: str, citations: Sequence[Citation]) -> Evide
         >>> evidence("How is green tea made?", "Steamed", [tea])
         Evidence(marker=1, sentence='Green tea is steamed.', start=112, end=133)
     """
-    wanted = set(query_terms(plain_numbers(_FURNITURE.sub(" ", answer))))
+    wanted = set(query_terms(in_digits(_FURNITURE.sub(" ", answer))))
     asked = set(content_terms(question))
     best, found = (SUPPORT, -1.0), None
     for citation in citations:
         for match in SENTENCE.finditer(citation.text):
-            held = set(document_terms(plain_numbers(match.group())).split())
+            held = set(document_terms(in_digits(match.group())).split())
             shares = (_share(wanted, held), _share(asked, held))
             if shares > best:
                 best, found = shares, _evidence(citation, match)
@@ -324,7 +324,7 @@ def likely_evidence(question: str, citations: Sequence[Citation]) -> Evidence | 
     best, found = 0.0, None
     for citation in citations[:1]:
         for match in SENTENCE.finditer("" if citation.suspect else citation.text):
-            share = _share(asked, set(document_terms(plain_numbers(match.group())).split()))
+            share = _share(asked, set(document_terms(in_digits(match.group())).split()))
             if share > best:
                 best, found = share, _evidence(citation, match)
     return found

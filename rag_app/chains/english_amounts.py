@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from unicodedata import normalize
 
-from rag_app.chains.facts import DIGITS, plain_numbers
+from rag_app.chains.facts import DIGITS, in_digits, plain_numbers, value_of
 from rag_app.index.store.terms import fold
 
 _UNITS: Mapping[str, tuple[str, str]] = {
@@ -30,6 +30,7 @@ _UNITS: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys("次个名位人户家台辆座间条册本件只项处张场支座所枚颗棵层", ("", "")),
 }  # fmt: skip
 """One and several; what only counts is no word in English: what it counts is in the question."""
+_LONGEST_FIRST = sorted(_UNITS, key=len, reverse=True)
 _SAME_UNITS = r"kwh|kg|mg|km|cm|mm|kw|gb|mb|tb|kb|ms|[gmwvsh]"
 _BEFORE: Mapping[str, str] = {
     "大约": "about ", "约": "about ", "近": "nearly ", "不超过": "at most ", "超过": "more than ",
@@ -42,10 +43,17 @@ _ROUND = {"左右": "about ", "以内": "within ", "之内": "within ", "内": "
 _NUMBER = rf"-?\d+(?:\.\d+)?|百分之[{DIGITS}点]+|[{DIGITS}]+(?:点[{DIGITS}]+)?"
 _AMOUNT = re.compile(
     rf"({'|'.join(_BEFORE)})?({_NUMBER})\s*([万亿]?)(?:个(?=[月星小]))?\s*"
-    rf"({'|'.join(sorted(map(re.escape, _UNITS), key=len, reverse=True))}|{_SAME_UNITS})?"
+    rf"({'|'.join(map(re.escape, _LONGEST_FIRST))}|{_SAME_UNITS})?"
     rf"({'|'.join(_BEHIND)})?"
 )
 _YEAR = re.compile(r"(公元前?)?(\d{2,4}|[〇零一二三四五六七八九]{3,4})年")
+_WRITTEN = re.compile(
+    r"(?<![A-Za-z\d.-])(?:(?:\d{3,4}年)?\d{1,2}月(?:\d{1,2}[日号])?|\d{3,4}年"
+    r"|\d+(?:\.\d+)?[万亿]?(?:个(?=[月星小]))?"
+    rf"(?:{'|'.join(re.escape(unit) for unit in _LONGEST_FIRST if _UNITS[unit][0])})?"
+    r"(?![A-Za-z\d.]))"
+)
+"""An amount or a date in figures, without a character that only counts."""
 _ASKS_YEAR = re.compile(r"\b(?:which|what) year\b", re.IGNORECASE)
 _RATIO = re.compile(r"(\d+)比(\d+)")
 _DATE = re.compile(r"(?:(\d{3,4})年)?(\d{1,2})月(?:(\d{1,2})[日号])?")
@@ -53,10 +61,43 @@ _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
     "October", "November", "December",
 )  # fmt: skip
+_MONTH = re.compile(
+    rf"\b(?:({'|'.join(month for month in _MONTHS if month != 'May')})"
+    r"|(May)(?= \d)|(?<=\d )(May)|(?<=\bin )(May))\b"
+)
+"""A month; may is most often none."""
+_SMALL = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen",
+)  # fmt: skip
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_ORDINALS = (
+    "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+    "twelfth",
+)  # fmt: skip
+_COUNTS: Mapping[str, Decimal] = {
+    **{word: Decimal(value) for value, word in enumerate(_SMALL)},
+    **{word: Decimal(10 * value) for value, word in enumerate(_TENS, 2)},
+    **{word: Decimal(value) for value, word in enumerate(_ORDINALS, 3)},
+    **dict.fromkeys(("both", "twice", "double", "pair", "couple", "second"), Decimal(2)),
+    "dozen": Decimal(12), "half": Decimal("0.5"),
+}  # fmt: skip
+_SCALES: Mapping[str, int] = {
+    "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
+    "千": 10**3, "万": 10**4, "亿": 10**8,
+}  # fmt: skip
+_SCALE = "(?:hundred|thousand|million|billion|trillion)s?"
+_WORD = rf"{'|'.join(word for word in _COUNTS if word != 'second')}|{_SCALE}"
+_IN_WORDS = re.compile(
+    rf"\b(?:{_WORD}|(?<=the )second)(?:(?:-| and | )(?:{_WORD}))*\b",
+    re.IGNORECASE,
+)
+_IN_FIGURES = re.compile(rf"(\d+(?:\.\d+)?)(?![\d.]*s\b)(?:\s?({_SCALE}\b|[千万亿]))?")
+_AT_ALL = re.compile(f"[{DIGITS}]+|半")
+"""Chinese numerals wherever they stand, as in 三分之一."""
 _LASTS = re.compile(r"how (?:long|many|old|often|much)|what (?:share|percentage)", re.IGNORECASE)
 """Of questions whose answer in years is no year."""
-_VALUES = {"零": 0, "〇": 0, "两": 2, **{char: n for n, char in enumerate("一二三四五六七八九", 1)}}
-_POWERS = {"十": 10, "百": 100, "千": 1000}
 _MILLION, _BILLION = 10**6, 10**9
 
 
@@ -80,7 +121,7 @@ def amount_in_english(amount: str, question: str) -> str | None:
     if ratio := _RATIO.fullmatch(text):
         return ":".join(ratio.groups())
     found = _AMOUNT.fullmatch(text)
-    value = _value(found[2]) if found else None
+    value = value_of(found[2].removeprefix("百分之")) if found else None
     if found is None or value is None:
         return None
     before, number, power, unit, behind = (part or "" for part in found.groups())
@@ -95,7 +136,7 @@ def amount_in_english(amount: str, question: str) -> str | None:
 
 
 def _year(era: str | None, year: str) -> str:
-    return f"{_value(year)}{' BC' if era == '公元前' else ''}"
+    return f"{value_of(year)}{' BC' if era == '公元前' else ''}"
 
 
 def _date(year: str | None, month: str, day: str | None) -> str | None:
@@ -118,34 +159,75 @@ def _written(value: Decimal) -> str:
     return f"{value.normalize():,f}"
 
 
-def _value(number: str) -> Decimal | None:
-    """Return the value of a number in digits or Chinese numerals."""
-    number = number.removeprefix("百分之")
-    if number[-1].isdigit():
-        return Decimal(number)
-    whole, _, fraction = number.partition("点")
-    digits = [_VALUES.get(char) for char in fraction]
-    if None in digits:
-        return None
-    value = _whole(whole)
-    return None if value is None else Decimal(f"{value}.{''.join(map(str, digits))}".rstrip("."))
+def values(text: str) -> frozenset[Decimal]:
+    """Return the numbers that an English or Chinese text says, in figures or words, but one.
+
+    Example:
+        >>> sorted(map(int, values("In March 2024, three million yuan for 25 rooms")))
+        [3, 25, 2024, 3000000]
+        >>> values("2024年3月，三百万元修25间房") == values("In March 2024, 3 million for 25 rooms")
+        True
+    """
+    plain = in_digits(text)
+    found = {_scaled(number, scale) for number, scale in _IN_FIGURES.findall(plain)}
+    words = _IN_WORDS.findall(_IN_FIGURES.sub("; ", plain))
+    found |= {_in_words(number) for number in words}
+    months = ("".join(names) for names in _MONTH.findall(plain))
+    found |= {Decimal(_MONTHS.index(month) + 1) for month in months}
+    return frozenset(found - {Decimal(1)})
 
 
-def _whole(numeral: str) -> int | None:
-    """Return the value of a whole number in Chinese numerals, None where it is none."""
-    for power, size in (("亿", 10**8), ("万", 10**4)):
-        high, found, low = numeral.partition(power)
-        if found:
-            parts = (_whole(high), _whole(low.lstrip("零")) if low else 0)
-            return None if None in parts else (parts[0] or 0) * size + (parts[1] or 0)
-    if len(numeral) > 1 and all(char in _VALUES for char in numeral):  # 二〇二四
-        return int("".join(str(_VALUES[char]) for char in numeral))
-    total, digit = 0, None
-    for char in numeral:
-        if char in _VALUES:
-            digit = _VALUES[char]
-        elif char in _POWERS:
-            total, digit = total + (1 if digit is None else digit) * _POWERS[char], None
-        else:
-            return None
-    return total + (digit or 0)
+def keeps_numbers(translation: str, original: str, question: str) -> bool:
+    """Return whether a translated answer says the numbers of the original, and no others.
+
+    Numbers of the question may be repeated, or left out.
+
+    Example:
+        >>> [keeps_numbers(text, "三百万元", "How much?") for text in ("3 million", "30 million")]
+        [True, False]
+    """
+    known = _all_values(original) | _all_values(question)
+    said = _all_values(translation) | _all_values(question)
+    return values(translation) <= known and values(original) <= said
+
+
+def with_english_amounts(text: str) -> str:
+    """Return a Chinese text in which amounts and dates stand in English.
+
+    Example:
+        >>> with_english_amounts("2024年3月投资三十一亿元")
+        'March 2024 投资 3.1 billion yuan'
+    """
+
+    def in_english(match: re.Match[str]) -> str:
+        amount = amount_in_english(match.group(), "")
+        return match.group() if amount is None else f" {amount} "
+
+    return " ".join(_WRITTEN.sub(in_english, in_digits(text)).split())
+
+
+def _all_values(text: str) -> frozenset[Decimal]:
+    """Return the numbers that a text may say."""
+    found = {value_of(numeral) for numeral in _AT_ALL.findall(text) if numeral != "半"}
+    half = {Decimal("0.5"), Decimal(30)} if "半" in text else set()
+    ordinal = {Decimal(2)} if "second" in text.lower() else set()
+    return values(text).union(half, ordinal, (value for value in found if value is not None))
+
+
+def _scaled(number: str, scale: str) -> Decimal:
+    return Decimal(number) * _SCALES.get(scale.lower().removesuffix("s"), 1)
+
+
+def _in_words(number: str) -> Decimal:
+    """Return the value of English number words in a row."""
+    total, part = Decimal(0), Decimal(0)
+    for word in re.findall("[a-z]+", number.lower()):
+        scale = _SCALES.get(word.removesuffix("s"))
+        if word in _COUNTS:
+            fraction = word in _ORDINALS and 0 < part < len(_SMALL)  # as in one third
+            part = _COUNTS[word] + (0 if fraction else part)
+        elif scale == _SCALES["hundred"]:
+            part = (part or Decimal(1)) * scale
+        elif scale:
+            total, part = total + (part or Decimal(1)) * scale, Decimal(0)
+    return total + part

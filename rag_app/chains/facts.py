@@ -1,8 +1,9 @@
 """The numbers and names of a text as they are written: what an answer must not get wrong."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from rag_app.documents.text import HAN, language_of
 from rag_app.index.store.terms import fold
@@ -17,13 +18,19 @@ UNITS = (
     "|(?:kg|mg|g|km|cm|mm|m|kw|w|kv|v|mb|gb|tb|kb|ms|s|h)(?![a-z])"
 )
 _NUMBER = re.compile(rf"(\d+(?:[.:]\d+)*)\s*([万亿]?)(?:个(?=小时))?\s*({UNITS})?")
+_VALUES = {"零": 0, "〇": 0, "两": 2, **{char: n for n, char in enumerate("一二三四五六七八九", 1)}}
+_POWERS = {"十": 10, "百": 100, "千": 1000}
 DIGITS = "零〇一二两三四五六七八九十百千万亿"
 """Chinese ones, and what they are multiplied by."""
 _NUMERAL = re.compile(
-    rf"百分之[{DIGITS}点]+|[{DIGITS}]{{2,}}(?:点[{DIGITS}]+)?"
+    rf"百分之[{DIGITS}点]+|[{DIGITS}]+点[{DIGITS}]+|[{DIGITS}]{{2,}}"
     rf"|(?<=第)[{DIGITS}]|[{DIGITS}](?=(?:{UNITS}|[倍名人次项条款]))"
 )
 """Chinese numbers; one alone, as in 一般 or 统一, only before a unit."""
+_ALONE = re.compile(rf"(?<![{DIGITS}])[{DIGITS}](?![{DIGITS}])")
+_NO_NUMBER = re.compile("[百千万亿].*|[一二三四五六七八九]{2}")
+"""Chinese numbers that name none: 万一, 千万, 七八个."""
+_TRADITIONAL = str.maketrans("萬億兩", "万亿两")
 _TITLE = re.compile(r"[《「『〈]([^》」』〉\n]{1,60})[》」』〉]")
 _NAME = re.compile(
     rf"[{HAN}](?:[省县镇州]|市(?!场)|先生|女士|经理|主任|教授|某某|某)|[{HAN}]{{2}}(?:有限公司|集团)"
@@ -31,11 +38,18 @@ _NAME = re.compile(
 """Names that say of what they are, with what stands before: places, people, companies."""
 _ORDINARY = re.compile(
     "[城超门上都股我本该各某此全在的]市|[全本该各某外我]省|村镇|[的在是为由和与或]..?"
+    "|[些几哪个两座][省县镇州市]"
 )
 _NO_NAME = re.compile(
     "[我你您他她它这那本该此其哪谁何什为是有在从于对按除如怎几多当由被把将与和及或了还最每各某请若会以的]"
 )
 """Characters of words that a question begins with where that is no name."""
+_NO_OTHER = re.compile(
+    rf"{_NO_NAME.pattern}|[{DIGITS}等所种项座条家名位只个最更很又也都不没无成系]"
+)
+"""Characters that no name has before the word of a question's subject, as in 最大潮差."""
+_NO_SUBJECT = re.compile("毕业|期间|时期|时候|出生|去世|逝世|担任|出任|结婚|生前|死后|发生|开始")
+"""What stands behind a name and is no part of what it names."""
 
 
 _ERA = re.compile("[夏商周秦汉晋隋唐宋辽金元明清][代朝]")
@@ -46,6 +60,22 @@ _OTHER_TIMES = re.compile(
     "[去上前次翌明后]一?年|第二年|同[期比]|以[来后前]|[自从至到起截]|年[前后]"
 )
 """With one of these a sentence speaks of other years than the one it names."""
+
+_KINDS = (
+    "% ‰ 个百分点", "平方米 平方公里 公顷 亩", "立方米 毫升 升",
+    "公里 千米 厘米 毫米 微米 米 km cm mm m", "公斤 千克 毫克 克 吨 斤 kg mg g",
+    "小时 分钟 秒 天 日 周 个月 月 年 岁 时间 久 ms s h", "美元 欧元 元 角 钱",
+    "千瓦时", "摄氏度 度 °c", "千瓦 兆瓦 瓦 kw w", "千伏 伏 kv v", "毫安 安", "兆帕 千帕 帕", "转",
+    "分贝", "mb gb tb kb",
+)  # fmt: skip
+"""Units of one kind each."""
+_ASKS_ONE = re.compile("谁|哪|多少|几|何时|何地|什么时候|多[长久高远深重大]")
+"""What asks for one short fact."""
+_KIND_OF = {unit: kind for kind in _KINDS for unit in kind.split()}
+_ASKED_UNIT = re.compile(
+    rf"(?:多少|几)(?:万|亿|个(?=[月小]))?({UNITS}|[台名家人次种册只项张所枚颗棵座间辆本件位户首篇](?!均)|钱)"
+    "|多长(时间)|多(久)"
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +91,7 @@ class Facts:
     numbers: Mapping[str, frozenset[str]]
     """In digits, without separators, each with the units that it has."""
     numerals: frozenset[str]
-    """In Chinese."""
+    """Chinese ones that are no exact number, such as 七八."""
     words: frozenset[str]
     """Latin words that are names."""
     phrases: frozenset[str]
@@ -74,7 +104,7 @@ class Facts:
     @classmethod
     def of(cls, text: str) -> "Facts":
         """Return the facts of a text in any writing."""
-        plain = plain_numbers(text)
+        plain = in_digits(text)
         words = list(_WORD.finditer(plain))
         folded = fold(_WORD.sub(" ", plain))
         numbers: dict[str, set[str]] = {}
@@ -85,7 +115,7 @@ class Facts:
         whole = {fold(word.group()) for word in words}
         return cls(
             {number: frozenset(units) for number, units in numbers.items()},
-            frozenset(match.group() for match in _NUMERAL.finditer(folded)),
+            frozenset(re.findall(f"[{DIGITS}]{{2,}}", folded)),
             frozenset(fold(word.group()) for word in words if _is_name(word)),
             frozenset(titles | named),
             frozenset(whole.union(*map(_PARTS.split, whole))),
@@ -134,50 +164,95 @@ def unmatched(question: str, text: str, document: str = "") -> frozenset[str]:
     words = asked.words - held.all_words - Facts.of(document).all_words
     if language_of(question) == "en":
         words = frozenset(word for word in words if any(char.isdigit() for char in word))
-    numerals = {numeral for numeral in asked.numerals - held.numerals if len(numeral) > 1}
     phrases = {phrase for phrase in asked.phrases if phrase not in held.letters}
-    numbers = asked.numbers.keys() - held.numbers.keys()
-    return frozenset(
-        words | numbers | numerals | phrases | _other_subject(question, text, document)
-    )
+    numbers = Facts.of(_ALONE.sub(" ", question)).numbers.keys() - held.numbers.keys()
+    return frozenset(words | numbers | phrases | _other_subject(question, text, document))
 
 
 def _other_subject(question: str, text: str, document: str) -> set[str]:
     """Return the name that a question begins with if a text has others before the same word."""
     letters = "".join(fold(f"{text}\n{document}").split())
-    beginning = fold(question.strip())[:5]
-    for length in (2, 3):
-        name, word = beginning[:length], beginning[length : length + 2]
-        if not re.fullmatch(rf"[{HAN}]{{{length + 2}}}", name + word) or _NO_NAME.search(
-            name + word
-        ):
-            continue
+    for name, word in _subjects(question):
         if _TIME.fullmatch(name) or (_ERA.fullmatch(name) and name[0] in letters):
             continue
-        lacking = all(name[at : at + 2] not in letters for at in range(length - 1))
+        lacking = all(name[at : at + 2] not in letters for at in range(len(name) - 1))
         if lacking and re.search(f"[{HAN}]{word}", letters):
             return {name}
     return set()
 
 
-def other_year(question: str, sentence: str) -> frozenset[str]:
-    """Return the year of a question if the sentence that answers it is about another one.
+def _subjects(question: str) -> Iterator[tuple[str, str]]:
+    """Yield what may be the name that a question begins with, and the two characters behind it."""
+    beginning = fold(question.strip())[:5]
+    for length in (2, 3):
+        name, word = beginning[:length], beginning[length : length + 2]
+        whole = re.fullmatch(rf"[{HAN}]{{{length + 2}}}", name + word)
+        if whole and not _NO_NAME.search(name + word) and not _NO_SUBJECT.match(word):
+            yield name, word
+
+
+def of_another(question: str, answer: str, sentence: str = "") -> frozenset[str]:
+    """Return what a question asks about, or for, if its answer is of another one.
+
+    That is its year, the name that it begins with, or the unit of the amount that it asks for.
+
+    Args:
+        question: Without words on the form of the answer.
+        answer: All of it.
+        sentence: Of a passage, which carries the answer.
 
     Example:
-        >>> sorted(other_year("2024年的广告收入是多少？", "2023年广告收入216万元。"))
+        >>> sentence = "韩国的始华湖潮汐电站2011年装机25.4万千瓦，上年18万千瓦"
+        >>> sorted(of_another("江厦潮汐电站装机多少？", "25.4万千瓦", sentence))
+        ['江厦']
+        >>> sorted(of_another("始华湖潮汐电站有多少台机组？", "25.4万千瓦", sentence))
+        ['台']
+        >>> sorted(of_another("2024年的广告收入是多少？", "216万元", "2023年广告收入216万元。"))
         ['2024']
-        >>> sorted(other_year("2022年的广告收入是多少？", "2023年广告收入216万元，上年180万元。"))
-        []
     """
+    return (
+        _other_year(question, sentence)
+        | _other_name(question, sentence)
+        | _other_unit(question, answer)
+    )
+
+
+def may_be_of_another(question: str) -> bool:
+    """Return whether `of_another` can find anything of a question that asks for one short fact."""
+    asks = _ASKS_ONE.search(question) or years(question)
+    return bool(asks)
+
+
+def _other_year(question: str, sentence: str) -> frozenset[str]:
     asked, named = years(question), years(sentence)
     if len(asked) != 1 or len(named) != 1 or _OTHER_TIMES.search(sentence):
         return frozenset()
     return asked - named
 
 
+def _other_name(question: str, sentence: str) -> frozenset[str]:
+    letters = fold(sentence)
+    for name, word in _subjects(question) if _ASKS_ONE.search(question) else ():
+        lacking = all(name[at : at + 2] not in letters for at in range(len(name) - 1))
+        for before in re.findall(f"([{HAN}]{{2}}){word}", letters) if lacking else ():
+            if before[-1] != name[-1] and not _NO_OTHER.search(before):
+                return frozenset({name})
+    return frozenset()
+
+
+def _other_unit(question: str, answer: str) -> frozenset[str]:
+    asked = list(_ASKED_UNIT.finditer(fold(question)))
+    given = Facts.of(answer).numbers.values()
+    if len(asked) != 1 or not given or any("" in units for units in given):
+        return frozenset()
+    unit = next(filter(None, asked[0].groups()))
+    kinds = {_KIND_OF.get(one.lstrip("万亿")) for units in given for one in units}
+    return frozenset() if kinds & {None, _KIND_OF.get(unit)} else frozenset({unit})
+
+
 def years(text: str) -> frozenset[str]:
     """Return the years that a text names in digits."""
-    return frozenset(_YEAR.findall(plain_numbers(text)))
+    return frozenset(_YEAR.findall(in_digits(text)))
 
 
 def plain_numbers(text: str) -> str:
@@ -189,6 +264,63 @@ def plain_numbers(text: str) -> str:
     """
     digits = "".join(str(int(char)) if char.isdecimal() else char for char in text)
     return _THOUSANDS.sub(lambda match: match.group().replace(",", ""), digits)
+
+
+def in_digits(text: str) -> str:
+    """Return ``text`` with `plain_numbers`, those in Chinese among them.
+
+    Example:
+        >>> in_digits("二十三岁时捐了三百万元，占百分之六点五")
+        '23岁时捐了300万元，占6.5%'
+        >>> in_digits("万一七八个人统一行动")
+        '万一七八个人统一行动'
+    """
+    return _NUMERAL.sub(_digits_of, plain_numbers(text).translate(_TRADITIONAL))
+
+
+def _digits_of(numeral: re.Match[str]) -> str:
+    written = numeral.group()
+    if written.startswith("百分之"):
+        value = value_of(written.removeprefix("百分之"))
+        return written if value is None else f"{value}%"
+    number = written[:-1] if re.fullmatch("[^万亿]+[万亿]", written) else written
+    value = None if _NO_NUMBER.fullmatch(written) else value_of(number)
+    return written if value is None else f"{value}{written[len(number) :]}"
+
+
+def value_of(number: str) -> Decimal | None:
+    """Return the value of a number in digits or Chinese numerals, None where it is none.
+
+    Example:
+        >>> [value_of(number) for number in ("2.50", "二点三", "一亿零五万", "七点钟")]
+        [Decimal('2.50'), Decimal('2.3'), Decimal('100050000'), None]
+    """
+    if number[-1:].isdigit():
+        return Decimal(number)
+    whole, _, fraction = number.partition("点")
+    digits = [_VALUES.get(char) for char in fraction]
+    value = _whole(whole) if whole and None not in digits else None
+    return None if value is None else Decimal(f"{value}.{''.join(map(str, digits))}".rstrip("."))
+
+
+def _whole(numeral: str) -> int | None:
+    """Return the value of a whole number in Chinese numerals, None where it is none."""
+    for power, size in (("亿", 10**8), ("万", 10**4)):
+        high, found, low = numeral.partition(power)
+        if found:
+            parts = (_whole(high), _whole(low.lstrip("零")) if low else 0)
+            return None if None in parts else (parts[0] or 0) * size + (parts[1] or 0)
+    if len(numeral) > 1 and all(char in _VALUES for char in numeral):  # 二〇二四
+        return int("".join(str(_VALUES[char]) for char in numeral))
+    total, digit = 0, None
+    for char in numeral:
+        if char in _VALUES:
+            digit = _VALUES[char]
+        elif char in _POWERS:
+            total, digit = total + (1 if digit is None else digit) * _POWERS[char], None
+        else:
+            return None
+    return total + (digit or 0)
 
 
 def _is_name(word: re.Match[str]) -> bool:

@@ -29,6 +29,12 @@ _PERSON = re.compile(
 )
 """A name, behind what its bearer is, if that is said."""
 
+_GIVEN_NAME = re.compile(
+    "(?:(?:[bpmfdtnlgkhjqxrzcsyw]|zh|ch|sh)?(?:[ae](?:i|ng?)?|ao|er|ou?|ong|i(?:a|an|ang|ao|e|ng?|ong|u)?"
+    "|u(?:a|ai|ang?|e|i|n|o)?)){1,2}"
+)
+"""One or two syllables of pinyin."""
+
 
 @lru_cache(maxsize=4096)
 def _readings(char: str) -> frozenset[str]:
@@ -126,6 +132,33 @@ def absent_names(question: str, translation: str, text: str) -> frozenset[str]:
         if spellings(name := question[words[0].start() : words[-1].end()], translation)
         and not spellings(name, text)
     )
+
+
+def invented_persons(translation: str, original: str, question: str) -> list[str]:
+    """Return the Chinese persons that an English translation names and its original does not.
+
+    Example:
+        >>> invented_persons("It was founded by Cheng Renshan.", "由程仁山创办", "By whom?")
+        []
+        >>> invented_persons("It was founded by Chen Renshan.", "由程仁山创办", "By whom?")
+        ['Chen Renshan']
+    """
+    found = (run.group() for run in _CAPITALIZED.finditer(translation))
+    return [
+        name
+        for name in found
+        if _is_person(name.split()) and name not in question and not spellings(name, original)
+    ]
+
+
+def _is_person(words: list[str]) -> bool:
+    """Return whether capitalized words are a Chinese surname and a given name in pinyin."""
+    family, *given = (word.lower() for word in words)
+    if len(given) not in (1, 2) or not _GIVEN_NAME.fullmatch("".join(given)):
+        return False
+    from pypinyin import Style, lazy_pinyin
+
+    return family in lazy_pinyin([*_SURNAMES, *_COMPOUND.split("|")], style=Style.NORMAL)
 
 
 def person_in_english(name: str) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from rag_app.chains.citations import SUPPORT, Citation, PassageText, SentenceMarks
-from rag_app.chains.facts import Facts, plain_numbers
+from rag_app.chains.facts import Facts, in_digits
 from rag_app.index.store.terms import query_terms
 
 FLAG = "[?]"
@@ -54,7 +54,7 @@ class SummaryMarker(SentenceMarks):
 
     def mark_of(self, sentence: str) -> str:
         """Return the numbers of the passages that support a sentence, or the flag."""
-        wanted = frozenset(query_terms(plain_numbers(sentence)))
+        wanted = frozenset(query_terms(in_digits(sentence)))
         if not wanted or not self._passages:
             return ""
         self.sentences.append(_checked(sentence.strip(), wanted, _text_of(self._passages)))
@@ -79,7 +79,7 @@ def _text_of(passages: tuple[Citation, ...]) -> _Text:
 
 
 def _checked(sentence: str, wanted: frozenset[str], text: _Text) -> CheckedSentence:
-    plain = plain_numbers(sentence)
+    plain = in_digits(sentence)
     facts = Facts.of(plain)
     if lacking := facts.lacking_in(text.facts):
         return CheckedSentence(sentence, lacking=tuple(sorted(lacking)))

@@ -15,11 +15,15 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.bare_question import bare_question
-from rag_app.chains.english_amounts import amount_in_english
-from rag_app.chains.facts import Facts
+from rag_app.chains.english_amounts import (
+    amount_in_english,
+    keeps_numbers,
+    with_english_amounts,
+)
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Prompts
 from rag_app.chains.results import Answer
 from rag_app.chains.romanization import (
+    invented_persons,
     person_in_english,
     with_han_names,
     with_names_as_asked,
@@ -27,6 +31,9 @@ from rag_app.chains.romanization import (
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps
 from rag_app.documents.text import HAN_CHARACTER, Language, language_of
 from rag_app.index.search.relevance import relevance_of
+
+UNTRANSLATED = "in the documents' words: its translation got numbers or names wrong"
+"""The note of an answer that is left in another language than the question."""
 
 _LONGEST = 300
 """Characters by which a translation may be longer than what it translates."""
@@ -130,9 +137,9 @@ def translate_question_chain(
 
 
 def _asks_the_same(translation: str, question: str) -> bool:
-    """Return whether a translation is a question without numbers of its own: else it answers."""
+    """Return whether a translation is a question with the numbers of the other: else it answers."""
     asks = translation.rstrip().endswith(("?", "？"))
-    return asks and Facts.of(translation).numbers.keys() <= Facts.of(question).numbers.keys()
+    return asks and keeps_numbers(translation, question, "")
 
 
 def _question_word(question: str, language: Language) -> str:
@@ -205,20 +212,45 @@ def in_language_of(
         said = _said(whole.text, language)
         yield Answer(text=said, step=whole.step + 1, confidence=whole.confidence)
         return
-    text = whole.text
+    text, wrong = whole.text, False
     if language_of(text) == language or not _LETTER.search(text):
         pass
     elif language == "en" and (short := _short_in_english(text, question)):
         text = short
     else:
-        values = {"question": question, "answer": with_names_as_asked(text, question)}
-        translation = yield Call(llm, prompts.messages("translate_answer", language, **values))
-        translated = _usable(translation, text, language)
-        phrase = translated if _SENTENCE.search(text) else phrase_alone(translated, question)
-        text = phrase or text
-    note = (f"in the documents' words: {whole.text}",) if text != whole.text else ()
-    last = Answer(text=text, original=whole.text, step=whole.step + 1, notes=note)
+        translated = yield from _translated(question, text, llm, prompts)
+        text, wrong = translated or text, not translated
+    note = f"in the documents' words: {whole.text}" if text != whole.text else ""
+    note = UNTRANSLATED if wrong else note
+    notes = (note,) if note else ()
+    last = Answer(text=text, original=whole.text, step=whole.step + 1, notes=notes)
     yield replace(last, confidence=whole.confidence)
+
+
+def _translated(
+    question: str, answer: str, llm: BaseChatModel, prompts: Prompts
+) -> Generator[Any, Any, str]:
+    """Return an answer in the language of its question; empty where translations are wrong.
+
+    One that says other numbers, or names another person, is made again with the amounts written
+    in English. Where the model translates nothing, the answer stays as it is.
+    """
+    language, wrong = language_of(question), False
+    named = with_names_as_asked(answer, question)
+    for written in dict.fromkeys((named, with_english_amounts(named))):
+        values = {"question": question, "answer": written}
+        reply = yield Call(llm, prompts.messages("translate_answer", language, **values))
+        translated = _usable(reply, answer, language)
+        if translated and _says_the_same(translated, answer, question):
+            return translated if _SENTENCE.search(answer) else phrase_alone(translated, question)
+        wrong = wrong or bool(translated)
+    return "" if wrong else answer
+
+
+def _says_the_same(translation: str, answer: str, question: str) -> bool:
+    """Return whether a translation has the numbers of an answer, and no persons of its own."""
+    persons = language_of(question) == "en" and invented_persons(translation, answer, question)
+    return keeps_numbers(translation, answer, question) and not persons
 
 
 def _short_in_english(answer: str, question: str) -> str | None:

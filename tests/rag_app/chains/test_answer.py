@@ -362,3 +362,18 @@ def test_none_is_shown_that_may_mislead(passages: list[Document]) -> None:
     llm = JudgingChatModel(replies=["病逝于当涂。"], judgements=[4.0])
     pieces = answer_chain(llm, threshold=0.5).stream(Question(ASKED, passages))
     assert all(piece.likely is None for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("江厦潮汐电站的装机容量是多少？", "25.4万千瓦"),
+        ("始华湖潮汐电站有多少台机组？", "25.4万千瓦"),
+        ("始华湖潮汐电站花了多少钱？", "25.4万千瓦"),
+    ],
+)
+def test_a_value_of_something_else_answers_nothing(asked: str, said: str) -> None:
+    text = "江厦潮汐电站很小。韩国的始华湖潮汐电站投产，装机25.4万千瓦。"
+    assert not run(judging(UNSURE, replies=[said]), passage(text), question=asked).answered
+    right = run(judging(UNSURE, replies=[said]), passage(text), question="始华湖潮汐电站装机多少？")
+    assert right.text == said

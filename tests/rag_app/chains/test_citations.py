@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_app.chains.citations import Citation, Marker, marked, supported
-from rag_app.chains.facts import Facts
+from rag_app.chains.facts import Facts, unmatched
 
 PUMP = Citation(
     1,
@@ -144,3 +144,22 @@ def test_marks_only_add_and_pieces_make_no_difference(text: str, size: int) -> N
     marker = Marker([STEPS])
     pieces = [marker.feed(text[at : at + size]) for at in range(0, len(text), size)]
     assert "".join(pieces) + marker.close() == whole
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("严长寿23岁时做了什么？", "二十三岁经父母的朋友介绍，进入美国运通。"),
+        ("二十三岁时做了什么？", "23岁进入美国运通。"),
+        ("三百万元花在哪里？", "修缮花了300万元。"),
+        ("手机万一丢了怎么办？", "手机丢失后请挂失。"),
+    ],
+)
+def test_numbers_in_words_are_those_in_digits(question: str, text: str) -> None:
+    assert not unmatched(question, text)
+
+
+def test_another_number_in_words_is_missed() -> None:
+    assert unmatched("24岁时做了什么？", "二十三岁进入美国运通。") == {"24"}
+    assert supported("23岁", [Citation(1, "a.txt", "二十三岁进入美国运通。")])
+    assert not supported("24岁", [Citation(1, "a.txt", "二十三岁进入美国运通。")])

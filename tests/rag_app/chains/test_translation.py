@@ -6,7 +6,7 @@ from langchain_core.documents import Document
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND
 from rag_app.chains.rag import rag_chain
 from rag_app.chains.results import Answer
-from rag_app.chains.translation import merged, other_language, phrase_alone
+from rag_app.chains.translation import UNTRANSLATED, merged, other_language, phrase_alone
 from tests.rag_app.chains.test_rag import ListRetriever
 from tests.scripted import JudgingChatModel, ScriptedChatModel
 
@@ -207,3 +207,27 @@ def test_a_phrase_is_not_made_a_sentence(translation: str, alone: str) -> None:
 def test_an_answer_of_yes_or_no_stays_whole() -> None:
     said = "Guide dogs can enter the park freely."
     assert phrase_alone(said, "Can guide dogs enter the park?") == said
+
+
+@pytest.mark.parametrize(
+    ("said", "first", "second", "english"),
+    [
+        ("花了三百万元修缮", "cost 30 million yuan", "cost 3 million yuan", "cost 3 million yuan"),
+        ("由程仁山创办", "founded by Chen Renshan", "founded by Chen Renshan", "由程仁山创办"),
+        ("每两个月换洗", "every three months", "every 3 months", "每两个月换洗"),
+        ("三分之一的人", "one third of them", "", "one third of them"),
+    ],
+)
+def test_a_translation_with_numbers_or_names_of_its_own_is_not_shown(
+    said: str, first: str, second: str, english: str
+) -> None:
+    retriever = TranslatingRetriever(documents=[], asked=[])
+    answer, _ = ask(retriever, "李白在哪里去世？", said, first, second)
+    assert (answer.text, answer.original) == (english, said)
+    assert (UNTRANSLATED in answer.notes) == (english == said)
+
+
+def test_amounts_are_held_where_a_translation_got_them_wrong() -> None:
+    retriever = TranslatingRetriever(documents=[], asked=[])
+    _, llm = ask(retriever, "李白在哪里去世？", "花了三百万元修缮", "30 million", "3 million")
+    assert "花了 3 million yuan 修缮" in llm.prompts[-1]
