@@ -24,10 +24,11 @@ class Covered(str):
 
 
 _VALUE = re.compile(
-    r"[-+(−]?\s*[¥￥$€£]?\s*\d[\d.,:/\-–%‰\s年月日号时分秒]*(?:[元万亿%‰)]|e[-+]?\d+)?",
+    r"(?:~~)?[-+(−]?\s*[¥￥$€£]?\s*\d[\d.,:/\-–%‰\s年月日号时分秒]*(?:[元万亿%‰)]|e[-+]?\d+)?(?:~~)?",
     re.IGNORECASE,
 )
-"""A number, date, time or amount: what stands in a table, not what names a column of it."""
+"""A number, date, time or amount, also struck through: what stands in a table, not what names a
+column of it."""
 _YEAR = re.compile(
     r"(?:FY|Q[1-4]\s*)?(?:19|20)\d\d(?:年|年度|Q[1-4]|H[12]|E|A)?|\d{1,2}月|[1-4]季度"
 )
@@ -88,6 +89,39 @@ def _table_lines(rows: Iterable[Row]) -> Generator[str, None, list[str]]:
     return head
 
 
+def _side_by_side(body: Sequence[Row]) -> list[list[Row]]:
+    """Return the tables that stand beside each other, apart by an empty column; [] if it is one.
+
+    Each has a head of its own, and their values begin in different rows: where they begin in the
+    same row, the empty column may only set off some columns of one table.
+    """
+    width = max(map(len, body), default=0)
+    used = [any(at < len(row) and row[at] for row in body) for at in range(width)]
+    runs = [list(run) for filled, run in groupby(range(width), key=used.__getitem__) if filled]
+    parts = [[row[run[0] : run[-1] + 1] for row in body] for run in runs]
+    alone = sum(any(part[0]) for part in parts) == 1
+    begins = [_first_values(part, alone=alone) for part in parts]
+    if None in begins or len(set(begins)) < 2:
+        return []
+    columns = [
+        (runs[group[0]][0], runs[group[-1]][-1] + 1)
+        for group in (list(same) for _, same in groupby(range(len(runs)), begins.__getitem__))
+    ]
+    return [[row[first:end] for row in body] for first, end in columns]
+
+
+def _first_values(table: Sequence[Row], *, alone: bool) -> int | None:
+    """Return the row in which the values under a head begin, None where there is no head.
+
+    Args:
+        table: Its rows, and those of what stands beside it.
+        alone: Whether nothing stands beside the first row, which then needs no values to be a head.
+    """
+    start, stop = _head_rows(table)
+    is_head = start < stop and ((alone and start == 0) or _contrast(table, stop - 1))
+    return stop if is_head else None
+
+
 def _block_lines(block: list[list[str]], before: list[str]) -> Generator[str, None, list[str]]:
     """Yield the lines of one table and return its head; ``before`` is that of the one above it."""
     titles = next((at for at, row in enumerate(block) if not _is_title(row)), len(block))
@@ -95,6 +129,11 @@ def _block_lines(block: list[list[str]], before: list[str]) -> Generator[str, No
         titles = next((at for at, row in enumerate(block) if len(set(_values(row))) > 1), titles)
     yield from ("; ".join(dict.fromkeys(_values(row))) for row in block[:titles])
     body = block[titles:]
+    tables = _side_by_side(body)
+    for table in tables:
+        yield from _table_lines(table)
+    if tables:
+        return []
     start, stop = _head_rows(body)
     if start == stop:
         width = max(map(len, body), default=0)

@@ -18,8 +18,8 @@ from rag_app.documents.office.numbering import Numbering
 from rag_app.documents.office.package import (
     Element,
     Package,
+    add_run,
     choice,
-    struck_through,
     tag,
     unread_notes,
     value,
@@ -176,7 +176,7 @@ class _Document:
                 continue
             if name == tag("w:r"):
                 if not self._is_hidden(item):
-                    _add_run(out, self._inline(item, depth + 1), struck=_is_struck(item))
+                    add_run(out, self._inline(item, depth + 1), struck=_is_struck(item))
             elif name == tag("w:t"):
                 out.append(item.text or "")
             elif (mark := _MARKS.get(name)) is not None:
@@ -335,16 +335,6 @@ _READERS: dict[str, Callable[[_Document, Element, int], str]] = {
     tag("w:pict"): _Document._frame,
     tag("w:object"): _Document._frame,
 }
-
-
-def _add_run(out: list[str], text: str, *, struck: bool) -> None:
-    """Add the text of a run; what is struck through, which no longer holds, as in Markdown."""
-    if not struck or not text.strip():
-        out.append(text)
-    elif out and out[-1].startswith("~~") and out[-1].endswith("~~") and text[0].strip():
-        out[-1] = f"{out[-1][:-2]}{struck_through(text)[2:]}"
-    else:
-        out.append(struck_through(text))
 
 
 def _is_struck(run: Element) -> bool:

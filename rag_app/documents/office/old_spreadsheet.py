@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.number_format import as_shown
+from rag_app.documents.office.package import struck_through
 from rag_app.documents.tables import spanned, table_lines
 from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
@@ -79,7 +80,10 @@ def _lines(book: "Book", sheet: "Sheet") -> list[str]:
 
 
 def _rows(book: "Book", sheet: "Sheet") -> list[list[str]]:
-    rows = [[_shown(book, cell) for cell in sheet.row(at)] for at in range(sheet.nrows)]
+    rows = [
+        [_struck(book, sheet, at, column, _shown(book, cell)) for column, cell in enumerate(row)]
+        for at, row in enumerate(map(sheet.row, range(sheet.nrows)))
+    ]
     merged = 0
     for top, bottom, left, right in sheet.merged_cells:
         text = rows[top][left] if top < len(rows) and left < len(rows[top]) else ""
@@ -90,6 +94,23 @@ def _rows(book: "Book", sheet: "Sheet") -> list[list[str]]:
             row.extend([""] * (right - len(row)))
             row[left:right] = spanned(text, right - left)
     return rows
+
+
+def _struck(book: "Book", sheet: "Sheet", row: int, column: int, text: str) -> str:
+    """Return a cell's text, what of it is struck through as in Markdown."""
+    style = sheet.cell(row, column).xf_index
+    known = style is not None and style < len(book.xf_list)
+    fonts = [(0, book.xf_list[style].font_index if known else 0)]
+    fonts += sheet.rich_text_runlist_map.get((row, column), [])
+    if not any(_is_struck(book, font) for _, font in fonts):
+        return text
+    ends = [start for start, _ in fonts[1:]] + [len(text)]
+    parts = [(text[start:end], font) for (start, font), end in zip(fonts, ends, strict=True)]
+    return "".join(struck_through(part) if _is_struck(book, font) else part for part, font in parts)
+
+
+def _is_struck(book: "Book", font: int) -> bool:
+    return font < len(book.font_list) and bool(book.font_list[font].struck_out)
 
 
 def _shown(book: "Book", cell: "Cell") -> str:

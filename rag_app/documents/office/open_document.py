@@ -10,6 +10,7 @@ from lxml import etree
 from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.numbering import numeral
+from rag_app.documents.office.package import add_run, struck_through
 from rag_app.documents.tables import Covered, table_lines
 from rag_app.documents.text import clean, join_pages, one_blank_line, shown
 from rag_app.errors import DocumentError
@@ -89,6 +90,7 @@ class _Reader:
             if root is not None
             for style in root.iter(_tag("text:list-style"))
         }
+        self.struck = _struck_styles([root for root in (styles, content) if root is not None])
         self.counts: dict[tuple[str, int], int] = {}
         self.outline = None if styles is None else styles.find(f".//{_tag('text:outline-style')}")
 
@@ -222,9 +224,17 @@ class _Reader:
                 parts.append(f" [{' '.join(note.split())}]")
             elif isinstance(child.tag, str) and child.tag not in _SILENT:
                 boxed = child.tag == _tag("draw:frame")
-                parts.append("" if boxed else self._inline(child, depth + 1))
-            parts.append(child.tail or "")
-        return "".join(parts)
+                text = "" if boxed else self._inline(child, depth + 1)
+                add_run(parts, text, struck=self._is_struck(child))
+            if child.tail:
+                parts.append(child.tail)
+        text = "".join(parts)
+        whole = item.tag in (_tag("text:p"), _tag("text:h")) and self._is_struck(item)
+        return struck_through(text) if whole else text
+
+    def _is_struck(self, item: Element) -> bool:
+        names = (item.get(_tag("text:style-name")), item.get(_tag("table:style-name")))
+        return any(name in self.struck for name in names)
 
     def _workbook(self, body: Element) -> ExtractedText:
         hidden_styles = {
@@ -277,6 +287,7 @@ class _Reader:
                     cells.append(text)
                 continue
             text = " ".join(" ".join(self._blocks(cell, 1)).split())
+            text = struck_through(text) if text and self._is_struck(cell) else text
             columns = min(_whole(cell, "table:number-columns-spanned", 1), _MAX_SPAN)
             down = _whole(cell, "table:number-rows-spanned", 1)
             if down > 1:
@@ -286,6 +297,27 @@ class _Reader:
         while cells and not cells[-1]:
             cells.pop()
         return cells
+
+
+def _struck_styles(roots: list[Element]) -> set[str]:
+    """Return the names of the styles whose text is struck through, by themselves or a parent."""
+    parents: dict[str, str] = {}
+    own: dict[str, str] = {}
+    for style in (style for root in roots for style in root.iter(_tag("style:style"))):
+        name = str(style.get(_tag("style:name")))
+        parents[name] = str(style.get(_tag("style:parent-style-name")))
+        for properties in style.iter(_tag("style:text-properties")):
+            if line := properties.get(_tag("style:text-line-through-style")):
+                own[name] = str(line)
+    return {style for style in parents if _inherited(style, parents, own) not in ("", "none")}
+
+
+def _inherited(style: str, parents: dict[str, str], own: dict[str, str]) -> str:
+    for _ in range(_MAX_DEPTH):  # parents may go round
+        if style in own or style not in parents:
+            break
+        style = parents[style]
+    return own.get(style, "")
 
 
 def _whole(element: Element, name: str, default: int) -> int:

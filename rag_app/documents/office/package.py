@@ -171,3 +171,13 @@ def struck_through(text: str) -> str:
     """Return text that is struck through, and no longer holds, as Markdown has it."""
     words = text.strip()
     return text.replace(words, f"~~{words}~~") if words else text
+
+
+def add_run(out: list[str], text: str, *, struck: bool) -> None:
+    """Add the text of a run; what is struck through goes on with what is before it."""
+    if not struck or not text.strip():
+        out.append(text)
+    elif out and out[-1].startswith("~~") and out[-1].endswith("~~") and text[0].strip():
+        out[-1] = f"{out[-1][:-2]}{struck_through(text)[2:]}"
+    else:
+        out.append(struck_through(text))

@@ -8,6 +8,7 @@ from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.encodings.detection import in_step
 from rag_app.documents.encodings.garbage import without_garbage
 from rag_app.documents.formats import ExtractedText
+from rag_app.documents.office.package import add_run
 from rag_app.documents.pdf.characters import gibberish
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import clean, one_blank_line, shown
@@ -98,6 +99,7 @@ class _State:
     """Characters that stand for a Unicode one in old readers."""
     unread: bool = False
     hidden: bool = False
+    struck: bool = False
     table: bool = False
     level: int = 0
     """Of a heading."""
@@ -219,6 +221,9 @@ class _Reader:
         elif word in {"v", "deleted"}:
             self._flush()
             self.state.hidden = number != 0
+        elif word in {"strike", "striked"}:
+            self._flush()
+            self.state.struck = number != 0
         elif word in _CHARACTERS:
             self._write(_CHARACTERS[word])
         else:
@@ -255,7 +260,7 @@ class _Reader:
             self.state.note = True
         elif word == "plain":
             self._flush()
-            self.state.hidden = False
+            self.state.hidden = self.state.struck = False
         elif not self.state.unread:
             self._table_word(word)
 
@@ -309,7 +314,10 @@ class _Reader:
     def _write(self, text: str) -> None:
         self._flush()
         if not (self.state.unread or self.state.hidden):
-            self.paragraph.append(text)
+            self._add(text)
+
+    def _add(self, text: str) -> None:
+        add_run(self.paragraph, text, struck=self.state.struck)
 
     def _bytes(self, data: bytes) -> None:
         if self.skip:
@@ -330,13 +338,13 @@ class _Reader:
 
     def _flush_bytes(self) -> None:
         if self.pending:
-            self.paragraph.append(_text_of(bytes(self.pending), (self.state.codec, self.codec)))
+            self._add(_text_of(bytes(self.pending), (self.state.codec, self.codec)))
             self.pending.clear()
 
     def _flush_units(self) -> None:
         if self.units:
             data = b"".join(unit.to_bytes(2, "little") for unit in self.units)
-            self.paragraph.append(data.decode("utf-16-le", "replace"))
+            self._add(data.decode("utf-16-le", "replace"))
             self.units.clear()
 
 

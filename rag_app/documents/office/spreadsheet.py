@@ -19,6 +19,7 @@ from rag_app.documents.office.package import (
     Package,
     is_strict,
     rewritten,
+    struck_through,
     unescaped,
     unread_notes,
 )
@@ -30,6 +31,7 @@ from rag_app.errors import DocumentError
 if TYPE_CHECKING:
     from openpyxl import Workbook
     from openpyxl.cell import Cell
+    from openpyxl.cell.rich_text import TextBlock
     from openpyxl.worksheet.worksheet import Worksheet
 
     from rag_app.documents.pdf.reader import ReadPicture
@@ -44,6 +46,8 @@ _TO_CALCULATE = re.compile(rb"fullCalcOnLoad=[\"'](?:1|true)")
 _GUESSED = re.compile(rb"(<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*)<v>0</v>")
 """A formula and the value of one that was never calculated."""
 _STYLE = re.compile(rb'(<(?:\w+:)?(?:c|row|col)\b[^>]*?)\s(?:s|style)="\d+"')
+_STRINGS = "xl/sharedStrings.xml"
+"""The texts of the cells, unless they stand in the sheets."""
 _WHOLE = 20 * 2**20
 """Bytes of sheets up to which a workbook is held in memory, to see its merged cells."""
 _MAX_MERGED = 10_000
@@ -102,10 +106,14 @@ def _workbook(data: bytes) -> tuple["Workbook", list[str]]:
     if is_strict(data, "xl/workbook.xml"):
         data = rewritten(data)
     with zipfile.ZipFile(BytesIO(data)) as archive:
-        size = sum(i.file_size for i in archive.infolist() if "worksheets/" in i.filename)
+        sheets = [item for item in archive.infolist() if "worksheets/" in item.filename]
+        size = sum(item.file_size for item in sheets)
+        texts = [item for item in archive.infolist() if item.filename == _STRINGS]
+        texts += sheets if size <= _WHOLE else []
+        struck = any(b"<strike" in archive.read(item) for item in texts)
     options = {"read_only": size > _WHOLE, "data_only": True, "keep_links": False}
     try:
-        return load_workbook(BytesIO(data), **options), []
+        return load_workbook(BytesIO(data), rich_text=struck, **options), []
     except (TypeError, ValueError, AttributeError):  # openpyxl's, mostly of styles it can't read
         workbook = load_workbook(BytesIO(rewritten(data, _unstyled)), **options)
         return workbook, ["the styles are damaged: dates and percentages are plain numbers"]
@@ -206,8 +214,16 @@ def _cells(sheet: "Worksheet") -> Iterator[tuple[int, Sequence["Cell | None"]]]:
 def _shown(cell: "Cell | None") -> str:
     if cell is None:
         return ""
-    text = as_shown(cell.value, getattr(cell, "number_format", None) or "General")
-    return unescaped(text)
+    if hasattr(cell.value, "as_list"):  # several fonts in one cell
+        return unescaped("".join(map(_of_one_font, cell.value)))
+    text = unescaped(as_shown(cell.value, getattr(cell, "number_format", None) or "General"))
+    return struck_through(text) if text and cell.has_style and cell.font.strike else text
+
+
+def _of_one_font(part: "str | TextBlock") -> str:
+    if isinstance(part, str):
+        return part
+    return struck_through(part.text) if part.font.strike else part.text
 
 
 def _hidden_rows(sheet: "Worksheet") -> set[int]:

@@ -59,6 +59,22 @@ def test_values_are_read_as_their_sheet_shows_them() -> None:
     assert read.notes == ["1 hidden sheets were left out"]
 
 
+def test_text_that_is_struck_through() -> None:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("门店")
+    struck = xlwt.easyxf("font: struck_out on")
+    for row, values in enumerate([("品名", "单价"), ("铅笔", 1.5), ("", 12)]):
+        for column, value in enumerate(values):
+            if value:
+                sheet.write(row, column, value, *([struck] if row == 1 else []))
+    sheet.write_rich_text(2, 0, ("钢笔，原价", ("20元", struck.font), "，现价"))
+    file = io.BytesIO()
+    book.save(file)
+    assert read_xls(file.getvalue(), "a.xls").text == (
+        "## 门店\n\n品名: ~~铅笔~~; 单价: ~~1.5~~\n品名: 钢笔，原价~~20元~~，现价; 单价: 12"
+    )
+
+
 def test_damaged_workbooks_are_refused_in_one_line() -> None:
     data = workbook()
     for size in (600, len(data) // 2):

@@ -46,6 +46,31 @@ def test_text() -> None:
     )
 
 
+def test_text_that_is_struck_through() -> None:
+    def style(name: str, line: str, parent: str = "") -> str:
+        of = f'style:parent-style-name="{parent}"' if parent else ""
+        properties = f'<style:text-properties style:text-line-through-style="{line}"/>'
+        return f'<style:style style:name="{name}" {of}>{properties if line else ""}</style:style>'
+
+    styles = style("S", "solid") + style("C", "", "S") + style("N", "none", "S")
+    body = (
+        '<text:p>租金<text:span text:style-name="S">八百元</text:span>九百元</text:p>'
+        '<text:p text:style-name="C">第二条作废</text:p><text:p text:style-name="N">第三条</text:p>'
+    )
+    assert read_odf(odf("text", body, styles), "a.odt").text == (
+        "租金~~八百元~~九百元\n\n~~第二条作废~~\n\n第三条"
+    )
+    rows = [
+        cell("品名") + cell("单价"),
+        cell("铅笔", 'table:style-name="C"') + cell("2", 'table:style-name="C"'),
+    ]
+    sheet = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
+    body = f'<table:table table:name="价">{sheet}</table:table>'
+    assert read_odf(odf("spreadsheet", body, styles), "a.ods").text == (
+        "## 价\n\n品名: ~~铅笔~~; 单价: ~~2~~"
+    )
+
+
 def cell(text: str, attributes: str = "") -> str:
     return f"<table:table-cell {attributes}><text:p>{text}</text:p></table:table-cell>"
 

@@ -59,6 +59,11 @@ def test_what_is_not_shown_is_no_text() -> None:
     assert text_of(body) == "ablinkc [note]"
 
 
+def test_text_that_is_struck_through() -> None:
+    struck = rb"rent {\strike 800 \b yuan} \strike\u26087?\u31199?\strike0  900\striked1 x\plain y"
+    assert text_of(struck) == "rent ~~800 yuan~~ ~~旧租~~ 900~~x~~y"
+
+
 def test_headings_and_tables() -> None:
     row = b"\\trowd%s\\cellx1\\cellx2\\cellx3\\intbl %s\\cell %s\\cell %s\\cell\\row"
     body = b"\\pard\\outlinelevel1 Shops\\par\\pard "

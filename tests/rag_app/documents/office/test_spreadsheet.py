@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping
 from datetime import date
 
 from openpyxl import Workbook
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
 from openpyxl.comments import Comment
+from openpyxl.styles import Font
 from openpyxl.worksheet.worksheet import Worksheet
 from PIL import Image
 
@@ -58,6 +61,20 @@ def test_merged_cells_titles_and_percentages() -> None:
     ]
     assert len(read.notes) == 1
     assert "1 formulas" in read.notes[0]
+
+
+def test_text_that_is_struck_through() -> None:
+    def fill(sheet: Worksheet) -> None:
+        sheet.append(["品名", "单价"])
+        sheet.append(["铅笔", 1.5])
+        old = TextBlock(InlineFont(strike=True), "20元")
+        sheet.append([CellRichText("钢笔，原价", old, "，现价"), 12])
+        for cell in sheet[2]:
+            cell.font = Font(strike=True)
+
+    assert read_xlsx(workbook(fill), "a.xlsx").text == (
+        "## 门店\n\n品名: ~~铅笔~~; 单价: ~~1.5~~\n品名: 钢笔，原价~~20元~~，现价; 单价: 12"
+    )
 
 
 def test_hidden_sheets_are_left_out_and_counted() -> None:
