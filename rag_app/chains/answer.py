@@ -13,7 +13,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.amounts import AmountAlone
-from rag_app.chains.bare_question import bare_question
+from rag_app.chains.bare_question import asks_to_compute, bare_question
 from rag_app.chains.budget import Budget, pack
 from rag_app.chains.citations import Citation, cite, likely_evidence
 from rag_app.chains.confidence import CALIBRATION, Calibration, Confidence, Signals
@@ -32,6 +32,9 @@ UNCHECKED = "no passage holds this answer's words and numbers; check it before y
 
 DOUBTFUL = "the passages may not answer this question; check the answer before you rely on it"
 """The note of an answer whose words stand in a passage that may not be about what was asked."""
+
+BEYOND = "this asks to compare, count or add up, which is beyond a search: check what passages say"
+"""The note of a question whose answer no single sentence says."""
 
 _SAYS_NO_ANSWER = re.compile(
     r"^\W*((上述|以上|提供的|给出的)?(资料|文中|文本|文档)[中里]?(并)?(没有|未)(提到|提及|提供|说明|答案)"
@@ -246,10 +249,11 @@ class _Reading:
         text = yield from self.first_answer(context, step, shown=not withheld)
         answer = Answer(self.question.text, text=text, citations=tuple(citations))
         supported, evidence = answer.supported, answer.evidence
-        found_other = of_another(question, text, evidence.sentence if evidence else "")
+        sentence = evidence.sentence if evidence else ""
+        found_other = of_another(question, text, sentence)
         lacking = tuple(sorted({*signals.unmatched, *found_other}))
         signals = replace(signals, supported=supported, unmatched=lacking)
-        found = _Found("" if self.refuses(signals) else text, signals)
+        found = _Found("" if self.refuses(signals) else text, signals, sentence)
         if found.text and withheld and (shown or supported):
             yield Answer(text=found.text, step=step)
         return found
@@ -260,12 +264,18 @@ class _Reading:
         confidence = Confidence.of(signals, answered=bool(text), calibration=self.calibration)
         if not text:
             said = (NOT_FOUND if self.refuses(signals) else NO_ANSWER)[self.language]
-            yield Answer(text=said, answered=False, step=step + 1, confidence=confidence)
+            notes = self._beyond("")
+            refusal = Answer(text=said, answered=False, step=step + 1, confidence=confidence)
+            yield replace(refusal, notes=notes)
             return
         notes = () if signals.supported else (UNCHECKED,)
         if signals.supported and confidence and confidence.verdict == "doubtful":
             notes = (DOUBTFUL,)
-        yield Answer(notes=notes, confidence=confidence)
+        yield Answer(notes=(*notes, *self._beyond(found.sentence)), confidence=confidence)
+
+    def _beyond(self, sentence: str) -> tuple[str, ...]:
+        question = bare_question(self.question.text)
+        return (BEYOND,) if asks_to_compute(question, sentence) else ()
 
 
 @dataclass(frozen=True)
@@ -274,6 +284,8 @@ class _Found:
 
     text: str
     signals: Signals
+    sentence: str = ""
+    """Of a passage, which carries it."""
 
 
 def _stuff(reading: _Reading) -> Steps[Answer]:

@@ -1,4 +1,4 @@
-"""What a question asks, without greetings, introductions, and words on the form of its answer.
+"""What a question asks, without words on the form of its answer, and whether that is to compute.
 
 Search looks for the bare question: words such as 请用表格列出 stand in no passage that answers it,
 and being rare would count for more than what is asked. The model is given the question as asked.
@@ -66,6 +66,24 @@ _INTRODUCTION = re.compile(
 )
 _NUMBERED = re.compile(r"\s*(?:[(（]?\d{1,3}[)）.、:：](?!\d)\s*|\d{1,2}(?=[此这该]))")
 """The number of a question in a list."""
+_MORE = "[多少高低大小长短早晚快慢贵重轻远近深浅老新强弱]"
+_COMPUTES = re.compile(
+    rf"相差|差(?:了|距)?(?:多少|几)|差值|之和|总和|合计|加起来|加在一起"
+    rf"|比.+{_MORE}(?:了|出)?(?:多少|几)|几倍|多少倍"
+    rf"|(?:和|与|跟|同|还是|、).+(?:哪|谁).{{0,6}}(?:更|比较|较|{_MORE})|(?:哪|谁).{{0,12}}(?:最|更){_MORE}"
+    r"|(?:相比|对比|比较一?下)|(?:有|是)(?:什么|哪些|何)(?:不同|区别|差别|差异|异同|相同|共同)"
+    r"|\b(?:compare|compared|difference|differ|altogether|sum of|combined"
+    r"|how (?:much|many) (?:more|less|fewer|longer|higher|older|larger|times)"
+    r"|(?:which|who|whose)\b.*\b(?:more|less|fewer|most|least|\w{3,}(?:er|est) than|\w{3,}est))\b",
+    re.IGNORECASE,
+)
+"""What asks to compare, count or add up."""
+_COMPUTED = re.compile(
+    rf"[共总]|合计|平均|相差|之和|倍|差(?:额|距|值)|[比最更较]|相比|不同|区别|差异|{_MORE}于|超过|不[如及]"
+    r"|\b(?:total|altogether|average|sum|difference|differ\w*|than|most|least|\w{3,}est|times)\b",
+    re.IGNORECASE,
+)
+"""What a sentence says that compares, counts or adds up itself."""
 _CLAUSE = re.compile(r"((?:[^，,。！!？?；;：:\n.]|[.,:](?=\S))+)([，,。！!？?；;：:\n.\s]*)")
 
 
@@ -102,3 +120,19 @@ def _says_nothing(clause: str, *, asks: bool) -> bool:
     if _GREETING.fullmatch(clause) or _FORM_ALONE.fullmatch(clause):
         return True
     return not asks and _INTRODUCTION.fullmatch(clause) is not None
+
+
+def asks_to_compute(question: str, sentence: str = "") -> bool:
+    """Return whether a question asks to compare, count or add up what documents say.
+
+    Args:
+        question: Any.
+        sentence: What carries its answer; where it compares or adds up itself, nothing is left to.
+
+    Example:
+        >>> asks_to_compute("李白和杜甫谁活得更久？"), asks_to_compute("李白活了多少岁？")
+        (True, False)
+        >>> asks_to_compute("杜甫比李白小多少岁？", "杜甫比李白小十一岁。")
+        False
+    """
+    return bool(_COMPUTES.search(question)) and not _COMPUTED.search(sentence)

@@ -3,7 +3,7 @@
 import pytest
 from langchain_core.documents import Document
 
-from rag_app.chains.answer import DOUBTFUL, UNCHECKED, Question, answer_chain, not_found
+from rag_app.chains.answer import BEYOND, DOUBTFUL, UNCHECKED, Question, answer_chain, not_found
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED
 from rag_app.chains.results import Answer
 from rag_app.errors import ModelError
@@ -377,3 +377,24 @@ def test_a_value_of_something_else_answers_nothing(asked: str, said: str) -> Non
     assert not run(judging(UNSURE, replies=[said]), passage(text), question=asked).answered
     right = run(judging(UNSURE, replies=[said]), passage(text), question="始华湖潮汐电站装机多少？")
     assert right.text == said
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "noted"),
+    [
+        ("李白和杜甫谁的年纪更大？", "李白", True),
+        ("李白和杜甫的年龄加起来是多少？", "十一岁", True),
+        ("李白比杜甫大多少岁？", "十一岁", False),
+        ("李白生在哪里？", "碎叶", False),
+        ("Which of the poets is the oldest?", "李白", True),
+    ],
+)
+def test_a_question_that_asks_to_compute_is_said_to_be_beyond(
+    asked: str, said: str, noted: bool
+) -> None:
+    text = "李白生于碎叶。杜甫生于巩县。李白比杜甫大十一岁。"
+    read = passage(text if not noted else text.replace("比杜甫大", "活了"))
+    assert (BEYOND in run(judging(YES, replies=[said]), read, question=asked).notes) == noted
+    assert (BEYOND in run(judging(NO_IDEA), read, question=asked).notes) == (
+        noted or "多少岁" in asked
+    )

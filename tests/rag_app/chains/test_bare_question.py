@@ -22,6 +22,8 @@ from rag_app.chains.bare_question import bare_question
         ("Please answer in English: 李白葬在哪里？", "李白葬在哪里？"),
         ("Hello! Could you tell me who Li Bai was, in English please?", "who Li Bai was"),
         ("What is the code name? Answer briefly, please.", "What is the code name?"),
+        ("3、李白葬在哪里？", "李白葬在哪里？"),
+        ("（12）李白葬在哪里？", "李白葬在哪里？"),
     ],
 )
 def test_words_on_form_are_left_out(question: str, bare: str) -> None:
@@ -38,6 +40,8 @@ def test_words_on_form_are_left_out(question: str, bare: str) -> None:
         "说明书里写的有效期是多久？",
         "写出《将进酒》的是谁？",
         "请假要提前几天？",
+        "3.5万元怎么报销？",
+        "2023年的收入是多少？",
         "要点是什么？",
         "Recognizer.start() 改成了什么名字？",
         "What is the answer of Recognizer.open()?",
