@@ -6,8 +6,8 @@ from pathlib import Path
 
 def home() -> Path:
     """Where indexes live: ``RAG_APP_HOME``, else the platform's user data folder."""
-    override = os.environ.get("RAG_APP_HOME")
-    if override:
+    override = os.environ.get("RAG_APP_HOME", "")
+    if override.strip():
         return Path(override).expanduser()
     from platformdirs import user_data_path
 

@@ -1,6 +1,7 @@
 """Every default, once: flags > environment (``RAG_APP_*``) > ``rag-app.toml`` > the values here."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -115,7 +116,7 @@ class Settings(BaseModel):
     top_k: int = Field(default=40, ge=1)
     repetition_penalty: float = Field(default=1.0, gt=0)
     max_new_tokens: int = Field(default=400, ge=1)
-    seed: int | None = None
+    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     """The same one gives the same answer again; by default each is drawn anew."""
 
     # Resident engine and prompt cache
@@ -170,6 +171,14 @@ class Settings(BaseModel):
     def _names_a_folder(cls, value: str) -> str:
         if not value.strip() or "\0" in value:
             msg = "the index has no name; give one, or a folder"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("llm", "embedding")
+    @classmethod
+    def _names_a_model(cls, value: str) -> str:
+        if not value.strip():
+            msg = "the name is empty; give a model or leave it out"
             raise ValueError(msg)
         return value
 
@@ -239,25 +248,37 @@ def load_settings(**flags: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise SettingsError(_one_line(error)) from error
+        raise SettingsError(_one_line(error, given)) from error
 
 
 def _of_environment(settings: type[BaseModel]) -> dict[str, str]:
-    """Return the options that the environment gives, whatever the case of their names."""
+    """Return the options that the environment gives, whatever the case of their names.
+
+    A blank value is of a variable that was not set where it was passed on, as ``K=${K}`` in a
+    compose file. A blank key is kept, to be refused: it was meant to close a door.
+    """
     names = {name: name[len(_PREFIX) :].lower() for name in os.environ}
     return {
         field: os.environ[name]
         for name, field in names.items()
-        if name.upper().startswith(_PREFIX) and field in settings.model_fields
+        if name.upper().startswith(_PREFIX)
+        and field in settings.model_fields
+        and (os.environ[name].strip() or "api_key" in field)
     }
 
 
 def _of_file() -> dict[str, Any]:
     """Return the options that the file gives, if there is one."""
     try:
-        text = Path(_FILE).read_text(encoding="utf-8")
+        text = Path(_FILE).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return {}
+    except OSError as error:
+        msg = f"{_FILE} can't be read ({error.strerror}); mend or remove it"
+        raise SettingsError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"{_FILE} is not UTF-8; save it in that encoding"
+        raise SettingsError(msg) from error
     import tomllib
 
     try:
@@ -267,7 +288,7 @@ def _of_file() -> dict[str, Any]:
         raise SettingsError(msg) from error
 
 
-def _one_line(error: ValidationError) -> str:
+def _one_line(error: ValidationError, flags: Collection[str]) -> str:
     """Return what is wrong first; values are shown of options that hold no key, and of no others.
 
     An unknown name may be a mistyped ``api_key``, and a rule between options is given all of them.
@@ -276,6 +297,20 @@ def _one_line(error: ValidationError) -> str:
     name = ".".join(str(part) for part in first["loc"])
     field = Settings.model_fields.get(name)
     open_value = field is not None and field.annotation != SecretStr | None
-    label = f"{name}: " if name else ""
+    label = f"{_label(name, flags)}: " if name else ""
+    if first["type"] == "extra_forbidden":
+        from difflib import get_close_matches
+
+        near = get_close_matches(name.lower().replace("-", "_"), Settings.model_fields, n=1)
+        return f"{label}no such option; " + (f"is it {near[0]}?" if near else "remove it")
     got = f" (got {first['input']!r})" if open_value else ""
-    return f"{label}{first['msg']}{got}; see rag-app --help"
+    return f"{label}{first['msg'].removeprefix('Value error, ')}{got}; see rag-app --help"
+
+
+def _label(name: str, flags: Collection[str]) -> str:
+    """Return an option's name as it was written where it was given."""
+    if name in flags:
+        return name
+    if name in _of_environment(Settings):
+        return _PREFIX + name.upper()
+    return f"{name} in {_FILE}" if name in _of_file() else name

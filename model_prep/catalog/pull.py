@@ -35,8 +35,12 @@ MODEL_TYPE = "model2vec"
 
 def models_folder() -> Path:
     """Return where models lie: ``RAG_APP_HOME/models``, else the user's cache folder."""
-    home = os.environ.get("RAG_APP_HOME")
-    return Path(home).expanduser() / "models" if home else user_cache_path("rag-app") / "models"
+    home = os.environ.get("RAG_APP_HOME", "")
+    return (
+        Path(home).expanduser() / "models"
+        if home.strip()
+        else user_cache_path("rag-app") / "models"
+    )
 
 
 def model_path(name: str, folder: Path | None = None) -> Path:

@@ -135,6 +135,7 @@ def load_llm(spec: str | Settings, **options: Any) -> "BaseChatModel":
     """
     settings = spec if isinstance(spec, Settings) else load_settings(llm=spec, **options)
     backend, target = resolve(settings.llm)
+    _check_folder(backend, target, settings)
     # Each imports what only its models need.
     if backend == "llamacpp":
         from rag_app.models.llms import llamacpp
@@ -149,6 +150,17 @@ def load_llm(spec: str | Settings, **options: Any) -> "BaseChatModel":
 
         return openai.load(target, settings)
     return _load_provider(target, settings)
+
+
+def _check_folder(backend: str, target: str, settings: Settings) -> None:
+    """Refuse a folder without a model before torch is loaded, and a LoRA for what is no folder."""
+    if backend != "huggingface" and settings.lora:
+        msg = f"a LoRA can't be added to {settings.llm}; give the Hugging Face folder it is for"
+        raise ModelError(msg)
+    if Path(target).is_dir() and not (Path(target) / "config.json").is_file():
+        reason = "it has no config.json; give a folder with one, or a .gguf file"
+        msg = f"{target} is no model that can be loaded: {reason}"
+        raise ModelError(msg)
 
 
 def _load_provider(spec: str, settings: Settings) -> "BaseChatModel":

@@ -51,6 +51,12 @@ def test_a_file_of_another_kind(tmp_path: Path) -> None:
         resolve(str(file))
 
 
+@pytest.mark.parametrize("spec", ["模型.gguf", "http://127.0.0.1:8000/v1", "openai:gpt-4o"])
+def test_a_lora_is_not_passed_over(spec: str) -> None:
+    with pytest.raises(ModelError, match="LoRA can't be added to"):
+        load_llm(spec, lora="some-lora")
+
+
 @pytest.mark.parametrize(
     ("spec", "backend", "target"),
     [
