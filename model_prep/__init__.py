@@ -5,6 +5,7 @@ names are taken by rooms of the package, so the functions name their object too:
 `verify_model`. All are loaded when first used, so that importing the package costs nothing.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from model_prep.moved import keep_earlier_names
@@ -80,6 +81,8 @@ _NAMES_AT_HOME = {"crawl_items": "crawl", "verify_model": "verify"}
 
 
 keep_earlier_names()
+# ONNX Runtime tells its maker of each model it loads, unless it finds this when it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 The public names are loaded when first used, so that importing the package costs nothing.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from rag_app.models.embeddings.registry import load_embeddings
     from rag_app.models.llms.registry import load_llm
     from rag_app.settings import Settings
+
+# ONNX Runtime tells its maker of each model it loads, unless it finds this when it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = [

@@ -24,6 +24,4 @@ def __getattr__(name: str) -> Any:
 
 def main() -> None:
     """Run the command line."""
-    from model_prep.cli.commands import app
-
-    run(app, "model-prep")
+    run(lambda: __getattr__("app"), "model-prep")

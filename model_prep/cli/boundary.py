@@ -1,7 +1,9 @@
 """The boundary where errors become one line on stderr and an exit code."""
 
+import errno
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
 
 import typer
@@ -12,6 +14,11 @@ from model_prep.errors import ModelPrepError
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
+_OF_MACHINE = {
+    errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
+    errno.ENOSPC, errno.EPERM, errno.EROFS, errno.ESTALE,
+}  # fmt: skip
+"""Errors of the operating system that no change of ours would help."""
 _KEYS = frozenset({"--api-key", "--api_key"})
 
 
@@ -43,17 +50,49 @@ class Boundary(TyperGroup):
         raise typer.Exit(code) from None
 
 
-def run(app: typer.Typer, program: str) -> None:
-    """Run a command line; a bug of ours is one line too, and a traceback only with ``--debug``."""
+def run(app: Callable[[], typer.Typer], program: str) -> None:
+    """Run a command line; a bug of ours is one line too, and a traceback only with ``--debug``.
+
+    Args:
+        app: Imports the commands: Ctrl-C may come while it does.
+        program: What it is called.
+    """
+    _open_streams()
     try:
-        app(prog_name=program)
+        app()(prog_name=program)
+    except KeyboardInterrupt:
+        _say(program, "interrupted")
+        sys.exit(INTERRUPTED)
     except Exception as error:
         if "--debug" in sys.argv:
             raise
-        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        again = f"{program} --debug {' '.join(without_keys(sys.argv[1:]))}".strip()
-        _say(program, f"unexpected {what}; please report what this prints: {again}")
+        _say(program, _of_machine(error) or _unexpected(error, program))
         sys.exit(1)
+
+
+def _open_streams() -> None:
+    """Put the null device in the place of standard streams that the caller closed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _of_machine(error: Exception) -> str:
+    """Return what is said of an error that is the machine's or the caller's; empty for others."""
+    if isinstance(error, MemoryError) or "can't start new thread" in str(error):
+        return "the memory or its limit is used up; end other programs, or do less at a time"
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return "an argument or a name is no valid text; give it in the encoding of LANG, or UTF-8"
+    if isinstance(error, OSError) and error.errno in _OF_MACHINE:
+        what = f"{error.filename}" if error.filename else "the output or a file"
+        return f"{what} can't be read or written ({error.strerror}); mend that, and run this again"
+    return ""
+
+
+def _unexpected(error: Exception, program: str) -> str:
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    again = f"{program} --debug {' '.join(without_keys(sys.argv[1:]))}".strip()
+    return f"unexpected {what}; please report what this prints: {again}"
 
 
 def without_keys(arguments: list[str]) -> list[str]:

@@ -105,4 +105,4 @@ def _whole() -> typer.Typer:
 def main() -> None:
     """Run the command line; where a command is named, only that one is imported."""
     named = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    run(commands(named) if named in _COMMANDS else _whole(), "rag-app")
+    run(lambda: commands(named) if named in _COMMANDS else _whole(), "rag-app")

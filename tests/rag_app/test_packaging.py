@@ -1,8 +1,10 @@
-"""What is installed holds the page, not only the code."""
+"""What is installed holds the page, not only the code, and tells nobody of its use."""
 
 import re
 import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +36,11 @@ def test_the_page_names_files_that_are_there() -> None:
     named = {name for text in texts for name in re.findall(r"/static/([\w.]+)", text)}
     there = {file.name for file in STATIC.iterdir()} - {"index.html"}
     assert named == there
+
+
+@pytest.mark.parametrize("package", ["rag_app", "model_prep"])
+def test_onnx_runtime_keeps_no_record_of_its_use(package: str, tmp_path: Path) -> None:
+    code = f"import {package}; import onnxruntime"
+    environment = {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []

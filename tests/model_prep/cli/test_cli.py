@@ -1,5 +1,6 @@
 """The model-prep command line: what it prints, where, and how it ends."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import model_prep.catalog.pull
 from model_prep.catalog.entry import ModelEntry
 from model_prep.catalog.models import CATALOG, DEFAULTS
 from model_prep.catalog.pull import model_path, models_folder
-from model_prep.cli import app, main
+from model_prep.cli import app, boundary, main
 from model_prep.cli.boundary import without_keys
 from tests.model_prep.catalog.packages import NAME, WHOLE, member
 from tests.model_prep.conftest import Downloads
@@ -126,6 +127,52 @@ def test_a_bug_of_ours_is_one_line(
     monkeypatch.setattr(sys, "argv", ["model-prep", "--debug", "pull", DEFAULTS[0]])
     with pytest.raises(TypeError):
         main()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "written (No space left on device)"),
+        (PermissionError(errno.EACCES, "Permission denied", "a.gguf"), "a.gguf can't be read"),
+        (MemoryError(), "the memory or its limit is used up"),
+        (RuntimeError("can't start new thread"), "the memory or its limit is used up"),
+        (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"), "no valid text"),
+    ],
+)
+def test_what_the_machine_lacks_is_no_bug_of_ours(
+    error: Exception,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*_: object, **__: object) -> Path:
+        raise error
+
+    monkeypatch.setattr(model_prep.catalog.pull, "pull", broken)
+    monkeypatch.setattr(sys, "argv", ["model-prep", "pull", DEFAULTS[0]])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert "report" not in line
+
+
+def test_ctrl_c_while_commands_are_imported(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> typer.Typer:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stop:
+        boundary.run(interrupted, "model-prep")
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == "model-prep: interrupted\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_may_be_closed(closed: str) -> None:
+    command = f"exec {sys.executable} -c 'from model_prep.cli import main; main()' models {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
