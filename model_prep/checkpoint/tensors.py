@@ -55,6 +55,11 @@ class TensorInfo:
         """Bytes."""
         return math.prod(self.shape) * _DTYPES[self.dtype][1]
 
+    @property
+    def is_floating(self) -> bool:
+        """Whether its numbers are those of weights; whole ones are positions, or quantized."""
+        return "F" in self.dtype
+
 
 @dataclass(frozen=True)
 class TensorData(TensorInfo):

@@ -33,6 +33,7 @@ from model_prep.gguf.quantization import (
 from model_prep.gguf.vocabulary import Vocabulary, read_vocabulary
 from model_prep.json_file import read_json
 from model_prep.llama.architecture import MODEL_TYPES, ModelConfig, read_config
+from model_prep.llama.expected_tensors import are_tied
 from model_prep.llama.meta_layout import unpermute
 from model_prep.output import is_full, locked, require_space, sync
 from model_prep.progress import Progress
@@ -104,7 +105,8 @@ def export_gguf(
     config = read_config(folder, MODEL_TYPES, SCALINGS)
     vocabulary = read_vocabulary(folder, config)
     with open_checkpoint(folder) as checkpoint:
-        tied = bool(read_json(folder / "config.json").get("tie_word_embeddings"))
+        stated = read_json(folder / "config.json")
+        tied = are_tied(stated, checkpoint.tensors, checkpoint.read)
         wanted = sources(config, tied=tied)
         check_tensors(wanted.values(), checkpoint.tensors, folder)
         plan = _plan(wanted, quantize, layers=config.num_hidden_layers, tied=tied)

@@ -107,6 +107,11 @@ def check_tensors(
         if name not in tensors:
             msg = f"the weights of {folder} lack {name}, which its config.json calls for"
             raise ExportError(msg)
+        if not tensors[name].is_floating:
+            msg = (
+                f"{name} in {folder} is {tensors[name].dtype}: quantized weights can't be exported"
+            )
+            raise ExportError(msg)
         if tensors[name].shape != expected:
             msg = (
                 f"{name} in {folder} is {tensors[name].shape} where config.json calls for "

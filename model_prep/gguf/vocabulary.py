@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_prep.errors import ExportError, TokenizerError
+from model_prep.errors import ExportError, TokenizerError, first_line
 from model_prep.json_file import read_json
 from model_prep.llama.architecture import ModelConfig
 from model_prep.tokenizer.files import chat_template
@@ -202,7 +202,7 @@ def read_bpe_vocabulary(folder: Path, rows: int) -> Vocabulary:
             "not exported"
         )
         raise ExportError(msg)
-    pre, adds_start = known
+    pre, _ = known
     _require_rows(file, count, rows)
     types = dict.fromkeys(tokens, TokenType.NORMAL) | {
         token["id"]: TokenType.CONTROL if token["special"] else TokenType.USER_DEFINED
@@ -214,6 +214,7 @@ def read_bpe_vocabulary(folder: Path, rows: int) -> Vocabulary:
         special_token_types=("bos", "eos", "unk", "pad"),
         n_vocab=rows,
     )
+    adds_start = _first_id(file) == special.special_token_ids.get("bos")
     return Vocabulary(
         model="gpt2",
         pre=pre,
@@ -224,6 +225,22 @@ def read_bpe_vocabulary(folder: Path, rows: int) -> Vocabulary:
         chat_template=special.chat_template,
         merges=special.merges,
     )
+
+
+def _first_id(file: Path) -> int:
+    """Return the id that a ``tokenizer.json`` begins a text with.
+
+    Raises:
+        TokenizerError: it can't be loaded.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        ids: list[int] = Tokenizer.from_file(str(file)).encode("a").ids
+        return ids[0]
+    except Exception as error:  # the library raises nothing narrower
+        msg = f"{file} can't be loaded ({first_line(error)}); put the model's own tokenizer there"
+        raise TokenizerError(msg) from error
 
 
 def _require_rows(file: Path, count: int, rows: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model_prep.inference.control_tokens import ControlTokens
+from model_prep.tokenizer.loading import default_template
 
 
 class ChatTemplate:
@@ -30,7 +31,7 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: Any, default: str | None = None) -> None:
         self._tokenizer = tokenizer
-        self._template = getattr(tokenizer, "chat_template", None) or default
+        self._template = default_template(tokenizer) or default
         self.control_tokens = ControlTokens.of_tokenizer(tokenizer, self._template)
 
     def render(self, messages: Sequence[Mapping[str, Any]]) -> str:

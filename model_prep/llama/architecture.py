@@ -17,6 +17,12 @@ _MAX_LAYERS = 1000
 _MISSTATED = (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError)
 """What `parse_config` raises."""
 
+_BEYOND = (
+    *("use_scaled_rope", "rope_scaling", "moe", "qk_norm", "use_qk_norm"),
+    *("quantization_args", "lora_args"),
+)
+"""Fields of ``params.json`` of later models, which change what is computed."""
+
 MODEL_SIZES = ("7B", "13B", "33B", "30B", "65B")
 """Of the first LLaMA; Meta calls 33B ``30B``."""
 # hidden_size, num_hidden_layers, num_attention_heads, rms_norm_eps, shards of Meta's files
@@ -132,6 +138,13 @@ def read_params(file: Path) -> dict[str, Any]:
         if params["dim"] % (2 * params["n_heads"]):
             raise ValueError
         float(params["norm_eps"])
+        if params["n_heads"] * (params.get("head_dim") or 0) not in (0, params["dim"]):
+            raise ValueError("head_dim")
+        if beyond := next(filter(params.get, _BEYOND), None):
+            msg = (
+                f"{file} has {beyond}, which is not converted; get the model as Hugging Face has it"
+            )
+            raise CheckpointError(msg)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         msg = f"{file} lacks or misstates a size of the model ({error}); get it again"
         raise CheckpointError(msg) from error
@@ -232,6 +245,8 @@ def _require_plain(
     if config["model_type"] not in model_types or scaling not in scalings:
         msg = f"model type {config['model_type']}, positions scaled by {scaling}"
         raise ValueError(msg)
+    if scaling == "linear":
+        float(_rope(config)["factor"])  # raises where it is missing
     if config.get("use_sliding_window"):
         raise ValueError("attention in a sliding window")
     if (activation := config.get("hidden_act") or "silu") not in ("silu", "swish"):
@@ -245,8 +260,15 @@ def scaling_type(rope: Mapping[str, Any] | None) -> str:
 
 
 def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is said of positions, in the words of transformers before and since version 5."""
-    return {**(config.get("rope_scaling") or {}), **(config.get("rope_parameters") or {})}
+    """Return what is said of positions, in the words of transformers before and since version 5.
+
+    Raises:
+        TypeError: it is no mapping, or one for each kind of layer.
+    """
+    rope = {**(config.get("rope_scaling") or {}), **(config.get("rope_parameters") or {})}
+    if any(isinstance(value, Mapping) for value in rope.values()):
+        raise TypeError("positions of their own for each kind of layer")
+    return rope
 
 
 def _require_layers(layers: int) -> None:

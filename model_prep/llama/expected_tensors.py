@@ -1,14 +1,17 @@
 """The tensors that a ``config.json`` calls for, and the comparison of a checkpoint with them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model_prep.checkpoint.tensors import TensorInfo
 from model_prep.errors import CheckpointError
 from model_prep.llama.architecture import MODEL_TYPES, ModelConfig, stated_config
 
-_VOCABULARY = ("model.embed_tokens.weight", "lm_head.weight")
+if TYPE_CHECKING:
+    import torch
+
+_VOCABULARY = _INPUT, _OUTPUT = ("model.embed_tokens.weight", "lm_head.weight")
 _LAYER = (
     "input_layernorm.weight", "self_attn.q_proj.weight", "self_attn.k_proj.weight",
     "self_attn.v_proj.weight", "self_attn.o_proj.weight", "post_attention_layernorm.weight",
@@ -53,11 +56,43 @@ def require_fitting(
     wanted = stated_config(folder, config)
     for name in expected_tensors(wanted):
         if name not in tensors:
-            msg = f"the weights of {folder} lack {name}, which its config.json calls for; get them"
-            raise CheckpointError(msg)
+            raise _lacking(folder, name)
         _require_shape(folder, tensors[name], wanted, vocabulary)
-    if "lm_head.weight" in tensors:
-        _require_shape(folder, tensors["lm_head.weight"], wanted, vocabulary)
+    if _OUTPUT in tensors:
+        _require_shape(folder, tensors[_OUTPUT], wanted, vocabulary)
+    elif not config.get("tie_word_embeddings"):
+        raise _lacking(folder, _OUTPUT)
+
+
+def _lacking(folder: Path, name: str) -> CheckpointError:
+    return CheckpointError(
+        f"the weights of {folder} lack {name}, which its config.json calls for; get them"
+    )
+
+
+def are_tied(
+    config: Mapping[str, Any],
+    tensors: Mapping[str, TensorInfo],
+    read: "Callable[[str], torch.Tensor]",
+) -> bool:
+    """Return whether a model's input embeddings are its output weights too.
+
+    Its ``config.json`` says so, and its files don't have two that differ: transformers ties them
+    only where both are the same.
+
+    Args:
+        config: Content of ``config.json``.
+        tensors: What there is.
+        read: Returns one of them.
+    """
+    if not config.get("tie_word_embeddings") or _INPUT not in tensors:
+        return False
+    if _OUTPUT not in tensors:
+        return True
+    import torch
+
+    shapes = {tensors[name].shape for name in _VOCABULARY}
+    return len(shapes) == 1 and torch.equal(read(_INPUT), read(_OUTPUT))
 
 
 def _require_shape(folder: Path, found: TensorInfo, wanted: ModelConfig, vocabulary: bool) -> None:

@@ -1,6 +1,5 @@
 """The base model of a merge, as a Hugging Face folder or in Meta's format."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -9,7 +8,7 @@ from model_prep.checkpoint.tensors import TensorInfo, torch_dtype
 from model_prep.errors import CheckpointError
 from model_prep.json_file import read_json
 from model_prep.llama.architecture import ModelConfig, read_config, read_params, to_config
-from model_prep.llama.expected_tensors import require_fitting
+from model_prep.llama.expected_tensors import are_tied, require_fitting
 from model_prep.llama.meta_checkpoint import MetaCheckpoint
 from model_prep.lora.adapter import INPUT, OUTPUT
 
@@ -54,6 +53,12 @@ def open_base(base_model: Path) -> tuple[BaseWeights, dict[str, Any]]:
         meta = MetaCheckpoint(base_model, read_params(base_model / "params.json"))
         dtype = str(torch_dtype(meta.dtype)).removeprefix("torch.")
         return meta, to_config(meta.config, dtype)
+    if base_model.is_file():
+        msg = (
+            f"{base_model} is a file; name the folder of a base model (of a GGUF file, "
+            "`model-prep import-gguf` makes one)"
+        )
+        raise CheckpointError(msg)
     if not file.is_file():
         found = ", ".join(sorted(path.name for path in base_model.glob("*"))[:5]) or "nothing"
         msg = f"{base_model} has no {CONFIG} (it has {found}); name the folder of a base model"
@@ -79,13 +84,7 @@ def is_tied(config: dict[str, Any], base: BaseWeights) -> bool:
     """
     if OUTPUT not in base.tensors:
         return INPUT in base.tensors
-    if not config.get("tie_word_embeddings") or INPUT not in base.tensors:
-        return False
-    import torch
-
-    if base.tensors[INPUT] != replace(base.tensors[OUTPUT], name=INPUT):
-        return False  # transformers ties them only where both are the same
-    return torch.equal(base.read(INPUT), base.read(OUTPUT))
+    return are_tied(config, base.tensors, base.read)
 
 
 def tied_elsewhere(config: dict[str, Any], base: BaseWeights) -> set[str]:

@@ -12,8 +12,6 @@ from model_prep.lora.adapter import EMBEDDINGS, INPUT, OUTPUT, Adapter
 from model_prep.lora.adapter_config import targets
 from model_prep.lora.base import BaseWeights
 
-_FLOATING = {"F16", "BF16", "F32", "F64"}
-
 
 @dataclass(frozen=True)
 class PlannedTensor:
@@ -107,7 +105,13 @@ def _plan(info: TensorInfo, adapters: list[Adapter], dtype: str) -> PlannedTenso
             if adapter.update_shape(name) != shape:
                 raise _misfit(name, adapter, adapter.update_shape(name), shape)
             updates.append(adapter)
-    dtype = dtype if info.dtype in _FLOATING else info.dtype
+    if (source or updates) and not info.is_floating:
+        msg = (
+            f"{name} of the base is {info.dtype}: its weights are quantized; use the model in "
+            "float16, bfloat16 or float32 that it was made from"
+        )
+        raise MergeError(msg)
+    dtype = dtype if info.is_floating else info.dtype
     return PlannedTensor(
         name, name, replace(info, shape=shape, dtype=dtype), source, tuple(updates)
     )

@@ -10,6 +10,7 @@ from model_prep.json_file import read_json
 from model_prep.tokenizer.loading import (
     ALPACA_TEMPLATE,
     MODEL_FILE,
+    default_template,
     load_tokenizer,
     save_tokenizer,
 )
@@ -59,7 +60,10 @@ def _same_ids(fast: Path, slow: Path) -> bool:
 
 
 def chat_template(folder: Path) -> str | None:
-    """Return the chat template that lies in a tokenizer's folder, Jinja, if there is one."""
+    """Return the chat template that lies in a tokenizer's folder, Jinja, if there is one.
+
+    Of several it is the one that transformers takes where no tools are offered.
+    """
     file = folder / "chat_template.jinja"
     if file.is_file():
         return file.read_text(encoding="utf-8")
@@ -67,6 +71,9 @@ def chat_template(folder: Path) -> str | None:
         template = read_json(folder / "tokenizer_config.json").get("chat_template")
     except CheckpointError:
         return None
+    if isinstance(template, list):
+        named = [one for one in template if isinstance(one, dict) and one.get("name") == "default"]
+        template = named[0].get("template") if named else None
     return template if isinstance(template, str) else None
 
 
@@ -98,9 +105,10 @@ def write_tokenizer(file: Path, folder: Path, *, template: str | None = None) ->
 
     loaded = load_tokenizer(file.parent)
     if isinstance(loaded, ExactLlamaTokenizer):
-        alpaca = pad_token_id(file) is not None and not loaded.chat_template
-        default = ALPACA_TEMPLATE if alpaca else None
-        save_tokenizer(loaded, folder, chat_template=template or default)
+        own = default_template(loaded)
+        alpaca = ALPACA_TEMPLATE if pad_token_id(file) is not None and not own else None
+        # Where its own is given, those that lie beside it are kept.
+        save_tokenizer(loaded, folder, chat_template=alpaca if template == own else template)
         return
     for name in _FILES:
         if (there := file.with_name(name)).is_file():

@@ -106,6 +106,14 @@ def save_tokenizer(
         loaded.chat_template = own_template
 
 
+def default_template(tokenizer: Any) -> str | None:
+    """Return a tokenizer's chat template, Jinja, if it has one; of several that without tools."""
+    template: Any = getattr(tokenizer, "chat_template", None)
+    if isinstance(template, dict):
+        template = template.get("default")
+    return template or None
+
+
 def is_llama_folder(folder: Path) -> bool:
     """Return whether a model's folder has a tokenizer that `load_tokenizer` makes exact."""
     file = _model_file(folder)

@@ -93,6 +93,8 @@ def parse_sentencepiece(data: bytes) -> SentencePieceFile:
     except DecodeError as error:
         raise ValueError("no protocol buffer, or cut off") from error
     pieces = [Piece(piece.piece, piece.score, piece.type) for piece in model.pieces]
+    if any(isinstance(piece.text, bytes) for piece in pieces):  # what is no UTF-8 stays so
+        raise ValueError("a piece is no text")
     if not pieces or not model.HasField("trainer_spec"):
         raise ValueError("no pieces, or not how they were trained")
     trainer, normalizer = model.trainer_spec, model.normalizer_spec

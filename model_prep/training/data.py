@@ -95,7 +95,7 @@ def tokenized(settings: TrainingSettings, paths: list[Path], tokenizer: Any) -> 
     )
     folder = (settings.cache_dir or models_folder().parent / "training-data") / key
     data = open_data(folder)
-    if data is None:
+    if not data:  # none, or nothing could be used: a later version may
         problems = Problems()
         samples = encode(files, settings.encoding, tokenizer, settings.max_length, problems)
         data = write_data(folder, samples, problems)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from model_prep.errors import first_line
-from model_prep.tokenizer.loading import ALPACA_TEMPLATE
+from model_prep.tokenizer.loading import ALPACA_TEMPLATE, default_template
 from model_prep.training.conversations import Conversation, read_conversations
 from model_prep.training.dataset_files import Problems, read_text
 
@@ -136,7 +136,7 @@ def _require_shown(messages: list[dict[str, str]], text: str) -> None:
 def _render(messages: list[dict[str, str]], tokenizer: Any, *, add_generation_prompt: bool) -> str:
     text: str = tokenizer.apply_chat_template(
         messages,
-        chat_template=tokenizer.chat_template or ALPACA_TEMPLATE,
+        chat_template=default_template(tokenizer) or ALPACA_TEMPLATE,
         tokenize=False,
         add_generation_prompt=add_generation_prompt,
     )

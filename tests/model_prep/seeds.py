@@ -1,5 +1,6 @@
 """Trials of one kind over many random seeds, counted by how they end."""
 
+import resource
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +16,7 @@ def try_seeds(
     outcome: Callable[[Made, Path, int], str],
     expected: tuple[str, ...],
 ) -> None:
-    """Print how trials end, and each that ends otherwise than expected.
+    """Print how trials end, each that ends otherwise than expected, and the most memory (Linux).
 
     Args:
         arguments: Of the command line: how many, and if it is not 0 the first seed.
@@ -27,10 +28,16 @@ def try_seeds(
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as root:
         made = make(Path(root))
+        before = _peak_megabytes()
         for seed in range(first, first + count):
             with tempfile.TemporaryDirectory() as folder:
                 found = outcome(made, Path(folder), seed)
             outcomes[found.partition(":")[0]] += 1
             if not found.startswith(expected):
                 print(seed, found[:400], flush=True)
-    print(dict(outcomes))
+    print(dict(outcomes), f"most memory: {_peak_megabytes():,} MB ({before:,} MB before)")
+
+
+def _peak_megabytes() -> int:
+    """Return the most resident memory that this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -234,6 +234,12 @@ def with_value(folder: Path, value: float) -> None:
     rewrite(folder, model__norm__weight=torch.full((64,), value, dtype=torch.float32))
 
 
+def in_whole_numbers(folder: Path) -> None:
+    import torch
+
+    rewrite(folder, model__norm__weight=torch.ones(64, dtype=torch.int8))
+
+
 def with_tensor(folder: Path, name: str, *shape: int) -> None:
     import torch
 
@@ -261,6 +267,14 @@ def unigram(folder: Path) -> None:
             lambda folder: change_config(folder, rope_parameters={"rope_type": "yarn"}),
             "scaled by yarn",
         ),
+        (
+            lambda folder: change_config(folder, rope_parameters={"rope_type": "linear"}),
+            r"of the first kind .*'factor'",
+        ),
+        (
+            lambda folder: change_config(folder, rope_parameters={"full_attention": {}}),
+            "each kind of layer",
+        ),
         (lambda folder: change_config(folder, num_hidden_layers=3), r"lack model\.layers\.2"),
         (lambda folder: change_config(folder, intermediate_size=97), "calls for"),
         (lambda folder: change_config(folder, vocab_size=999), "do not belong together"),
@@ -274,6 +288,7 @@ def unigram(folder: Path) -> None:
         (lambda folder: with_value(folder, 1e6), "beyond float16"),
         (lambda folder: with_tensor(folder, "model__layers__0__lora_A", 2, 2), "merge adapters"),
         (lambda folder: rewrite(folder, lm_head__weight=None), "lack lm_head.weight"),
+        (in_whole_numbers, r"model\.norm\.weight in .* is I8: quantized"),
     ],
 )
 def test_what_is_no_such_model_is_refused(break_it, said: str, copied: Path) -> None:
@@ -283,6 +298,15 @@ def test_what_is_no_such_model_is_refused(break_it, said: str, copied: Path) -> 
         export_gguf(copied)
     assert "\n" not in str(caught.value)
     assert sorted(copied.parent.rglob("*")) == before
+
+
+def test_output_weights_that_differ_are_kept(copied: Path) -> None:
+    """transformers ties the two only where they are the same, whatever the configuration says."""
+    from gguf import GGUFReader
+
+    change_config(copied, tie_word_embeddings=True)
+    done = export_gguf(copied)
+    assert "output.weight" in {tensor.name for tensor in GGUFReader(done.path).tensors}
 
 
 def test_truncated_weights_are_refused(copied: Path) -> None:

@@ -104,6 +104,24 @@ def test_llama_cpp_says_what_transformers_says(
     assert server.complete(TEXT, 8) == expected
 
 
+def test_a_start_token_is_added_where_the_tokenizer_adds_one(tmp_path: Path) -> None:
+    """As in DeepSeek's distilled Qwen2, though Qwen2 itself has none."""
+    from tokenizers import Tokenizer, processors
+
+    folder = make(tmp_path / "model", "Qwen2", QWEN2_SPLIT)
+    file = folder / "tokenizer.json"
+    plain = read_gguf_header(export_gguf(folder, tmp_path / "plain.gguf").path).values
+    tokenizer = Tokenizer.from_file(str(file))
+    start = (SPECIAL[0], tokenizer.token_to_id(SPECIAL[0]))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{SPECIAL[0]} $A", special_tokens=[start]
+    )
+    tokenizer.save(str(file))
+    begun = read_gguf_header(export_gguf(folder, tmp_path / "begun.gguf").path).values
+    key = "tokenizer.ggml.add_bos_token"
+    assert (plain[key], begun[key]) == (False, True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "context"),

@@ -1,11 +1,14 @@
 """Chats as prompts: whose template is used, and what becomes of the messages."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from model_prep.inference.chat_template import ChatTemplate
+from model_prep.lora.merge import merge
+from model_prep.tokenizer.files import chat_template
 from model_prep.tokenizer.loading import ALPACA_TEMPLATE, load_tokenizer
-from tests.model_prep.family import Family
+from tests.model_prep.family import Family, copy_of
 
 CHAT: list[dict[str, Any]] = [
     {"role": "system", "content": "简短地回答。"},
@@ -17,6 +20,18 @@ def test_the_tokenizers_own_template_goes_first(family: Family, tmp_path: Path) 
     tokenizer = load_tokenizer(family.alpaca)
     tokenizer.chat_template = "{{ messages[0].content }}="
     assert ChatTemplate(tokenizer, ALPACA_TEMPLATE).render(CHAT) == "简短地回答。="
+
+
+def test_of_several_templates_the_one_without_tools(family: Family, tmp_path: Path) -> None:
+    folder = copy_of(family.alpaca, tmp_path / "alpaca")
+    named = {"default": "{{ messages[0].content }}=", "tool_use": "{{ tools }}"}
+    templates = [{"name": name, "template": template} for name, template in named.items()]
+    text = json.dumps({"tokenizer_class": "LlamaTokenizer", "chat_template": templates})
+    (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
+    assert ChatTemplate(load_tokenizer(folder)).render(CHAT) == "简短地回答。="
+    merge(family.base, [family.chinese, folder], output_dir=tmp_path / "out")
+    assert load_tokenizer(tmp_path / "out").chat_template == named
+    assert chat_template(tmp_path / "out") == named["default"]
 
 
 def test_the_default_is_for_a_tokenizer_without_one(family: Family) -> None:

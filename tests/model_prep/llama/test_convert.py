@@ -159,6 +159,11 @@ def break_norm(folder: Path) -> None:
             lambda f: edit(f / "params.json", dim=64),
             r"\(1003, 16\).* \(1003, 64\) is needed",
         ),
+        (lambda f: edit(f / "params.json", head_dim=64), r"misstates .*head_dim"),
+        (
+            lambda f: edit(f / "params.json", use_scaled_rope=True),
+            r"has use_scaled_rope, which is not converted",
+        ),
         (lambda f: (f / "consolidated.00.pth").unlink(), r"consolidated\.00\.pth is missing"),
         (
             lambda f: (f / "consolidated.01.pth").unlink(),

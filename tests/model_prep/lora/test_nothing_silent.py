@@ -94,6 +94,27 @@ def test_what_is_no_number_is_refused(
         merge(base, [family.sft], output_dir=tmp_path / "out")
 
 
+def test_whole_numbers_are_no_weights(family: Family, base: Path, tmp_path: Path) -> None:
+    """As of a model that was quantized, and whose configuration does not say so."""
+    weights = state_of(base)
+    name = Q.removeprefix("base_model.model.") + ".weight"
+    save_file(weights | {name: weights[name].to(torch.int8)}, base / "model.safetensors")
+    with pytest.raises(MergeError, match=rf"{name} of the base is I8: its weights are quantized"):
+        merge(base, [family.sft], output_dir=tmp_path / "out")
+
+
+def test_output_weights_that_are_missing(family: Family, base: Path, tmp_path: Path) -> None:
+    change(base, "model.safetensors", lm_head__weight=None)
+    with pytest.raises(CheckpointError, match=r"lack lm_head\.weight, which its config\.json"):
+        merge(base, [family.sft], output_dir=tmp_path / "out")
+
+
+def test_a_file_is_no_base(family: Family, tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    with pytest.raises(CheckpointError, match=r"model\.gguf is a file; .*import-gguf"):
+        merge(tmp_path / "model.gguf", [family.sft], output_dir=tmp_path / "out")
+
+
 @pytest.mark.slow
 def test_the_same_adapter_twice(family: Family, lora: Path, tmp_path: Path) -> None:
     with pytest.raises(MergeOrderError, match=rf"{lora} is the same LoRA as {family.sft}; leave"):

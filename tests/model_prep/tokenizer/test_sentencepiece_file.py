@@ -53,6 +53,13 @@ def test_another_file_is_no_model(tmp_path: Path, content: bytes) -> None:
         read_sentencepiece(file)
 
 
+def test_a_piece_that_is_no_text(tmp_path: Path, llama: Path) -> None:
+    file = tmp_path / "tokenizer.model"
+    file.write_bytes(llama.read_bytes().replace("▁".encode(), b"\xff\xff\xff", 1))
+    with pytest.raises(TokenizerError, match="damaged"):
+        read_sentencepiece(file)
+
+
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
 def test_a_model_cut_short_is_refused(tmp_path: Path, llama: Path, kept: float) -> None:
     data = llama.read_bytes()
