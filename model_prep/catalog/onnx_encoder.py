@@ -67,11 +67,13 @@ def preferred_dtype(folder: Path, entry: ModelEntry | None) -> EncoderDtype:
     return "float32"
 
 
-def token_limit(folder: Path) -> int:
-    """Return the number of tokens that the encoder reads of a text."""
-    limit = int(read_json(folder / "config.json")["max_position_embeddings"])
-    given = _optional(folder / "sentence_bert_config.json").get("max_seq_length")
-    return min(int(given or limit), limit)
+def token_limit(folder: Path) -> int | None:
+    """Return how many tokens a sentence-transformers folder reads of a text; None: not said."""
+    limits = [
+        _optional(folder / "config.json").get("max_position_embeddings"),
+        _optional(folder / "sentence_bert_config.json").get("max_seq_length"),
+    ]
+    return min((int(limit) for limit in limits if limit), default=None)
 
 
 def graph_path(folder: Path, dtype: EncoderDtype) -> Path:

@@ -19,16 +19,16 @@ from rag_app.chains.citations import lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration
 from rag_app.chains.judgement import can_judge
 from rag_app.chains.overview.answers import WholeDocuments
+from rag_app.chains.overview.questions import overview_of
 from rag_app.chains.prompts import Prompts
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, made
 from rag_app.chains.translation import (
     in_language_of,
-    other_language,
     searched_in_translation,
     translate_question_chain,
 )
-from rag_app.documents.text import language_of
+from rag_app.documents.text import Language, language_of, language_of_passage
 from rag_app.errors import QuestionError
 from rag_app.index.search.relevance import above_threshold, most_relevant_first
 from rag_app.settings import DEFAULTS, AnswerChain
@@ -124,7 +124,7 @@ def rag_chain(
     max_new_tokens: int = DEFAULTS.max_new_tokens,
     step_tokens: int = DEFAULTS.answer_step_tokens,
     calibration: Calibration = CALIBRATION,
-    whole: WholeDocuments | None = None,
+    whole: WholeDocuments | Callable[[], WholeDocuments] | None = None,
 ) -> Runnable[RagInput, Answer]:
     """Return a Runnable from a question to an `Answer` with the passages that it rests on.
 
@@ -144,8 +144,8 @@ def rag_chain(
         max_new_tokens: Kept free for the answer.
         step_tokens: Tokens of context in one step of ``refine``.
         calibration: Of the model: what makes a probability of all that tells.
-        whole: Answers questions about the documents as a whole; by default they are searched for
-            as any other.
+        whole: Answers questions about the documents as a whole, or a function that returns what
+            does; by default they are searched for as any other.
 
     Raises:
         QuestionError: on use, when the question is empty.
@@ -207,10 +207,40 @@ def rag_chain(
     return StepChain(steps, "rag")
 
 
-def _told_of_all(question: str, whole: WholeDocuments | None) -> Steps[Answer] | None:
+def _told_of_all(
+    question: str, whole: WholeDocuments | Callable[[], WholeDocuments] | None
+) -> Steps[Answer] | None:
     """Return the steps that answer a question about documents as a whole, None for any other."""
-    overview = whole.asked(question) if whole else None
-    return whole.steps(question, overview) if whole and overview else None
+    if whole is None:
+        return None
+    documents = whole if callable(whole) else lambda: whole
+    overview = overview_of(question, lambda: documents().names())
+    return documents().steps(question, overview) if overview else None
+
+
+def other_language(
+    question: str, relevant: Sequence[Document], nearest: Sequence[Document]
+) -> Language | None:
+    """Return the language to translate a question into, None where it needs no translation.
+
+    That of the most relevant passage decides; where none is relevant, a passage of the other
+    language among the nearest is enough: words of one language find nothing in the other.
+
+    Args:
+        question: As it was asked.
+        relevant: The passages found relevant, best first.
+        nearest: All passages found.
+
+    Example:
+        >>> other_language("Where did Li Bai die?", [], [Document("李白病逝于当涂。")])
+        'zh'
+    """
+    asked = language_of(question)
+    for passage in relevant[:1] or nearest:
+        found = language_of_passage(passage.page_content)
+        if found and found != asked:
+            return found
+    return None
 
 
 def condense_question_chain(

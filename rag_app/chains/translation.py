@@ -29,7 +29,7 @@ from rag_app.chains.romanization import (
     with_names_as_asked,
 )
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps
-from rag_app.documents.text import HAN_CHARACTER, Language, language_of
+from rag_app.documents.text import Language, language_of
 from rag_app.index.search.relevance import relevance_of
 
 UNTRANSLATED = "in the documents' words: its translation got numbers or names wrong"
@@ -37,9 +37,6 @@ UNTRANSLATED = "in the documents' words: its translation got numbers or names wr
 
 _LONGEST = 300
 """Characters by which a translation may be longer than what it translates."""
-_WORD = re.compile(r"[A-Za-z]{2,}")
-_FEWEST_WORDS = 5
-"""Latin words of a passage in English; product names in a table are fewer."""
 _QUESTION_WORDS: Mapping[Language, Sequence[tuple[re.Pattern[str], str]]] = {
     "zh": [
         (re.compile(rf"\b(?:{asked})\b", re.IGNORECASE), word)
@@ -79,42 +76,6 @@ _STEM = 5
 _LABEL = re.compile(
     r"^(?:问题|译文|中文|翻译|答案|question|translation|answer)\s*[:：]\s*", re.IGNORECASE
 )
-
-
-def other_language(
-    question: str, relevant: Sequence[Document], nearest: Sequence[Document]
-) -> Language | None:
-    """Return the language to translate a question into, None where it needs no translation.
-
-    That of the most relevant passage decides; where none is relevant, a passage of the other
-    language among the nearest is enough: words of one language find nothing in the other.
-
-    Args:
-        question: As it was asked.
-        relevant: The passages found relevant, best first.
-        nearest: All passages found.
-
-    Example:
-        >>> other_language("Where did Li Bai die?", [], [Document("李白病逝于当涂。")])
-        'zh'
-    """
-    asked = language_of(question)
-    for passage in relevant[:1] or nearest:
-        found = _language(passage.page_content)
-        if found and found != asked:
-            return found
-    return None
-
-
-def _language(text: str) -> Language | None:
-    """Return the language that a passage is in, None where it is mixed or little but numbers.
-
-    Chinese text may be full of names and terms in English; English text holds little Chinese.
-    """
-    han, words = len(HAN_CHARACTER.findall(text)), len(_WORD.findall(text))
-    if han > words:
-        return "zh"
-    return "en" if words >= max(_FEWEST_WORDS, 4 * han) else None
 
 
 def translate_question_chain(

@@ -37,6 +37,9 @@ SYMBOLS = {
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*\n")
 _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _WORD = re.compile(r"[A-Za-z]+")
+_LONG_WORD = re.compile(r"[A-Za-z]{2,}")
+_FEWEST_WORDS = 5
+"""Latin words of a passage in English; product names in a table are fewer."""
 
 
 def clean(text: str) -> str:
@@ -94,3 +97,14 @@ def language_of(text: str) -> Language:
     sample = text[:4000]
     han = len(HAN_CHARACTER.findall(sample))
     return "zh" if han and han * 4 >= len(_WORD.findall(sample)) else "en"
+
+
+def language_of_passage(text: str) -> Language | None:
+    """Return the language that a passage is in, None where it is mixed or little but numbers.
+
+    Chinese text may be full of names and terms in English; English text holds little Chinese.
+    """
+    han, words = len(HAN_CHARACTER.findall(text)), len(_LONG_WORD.findall(text))
+    if han > words:
+        return "zh"
+    return "en" if words >= max(_FEWEST_WORDS, 4 * han) else None

@@ -1,5 +1,6 @@
 """The façade: what there is to do, each with one call."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import copy
@@ -8,7 +9,6 @@ from pathlib import Path, PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from rag_app.engine import telemetry
 from rag_app.engine.resources import Given, Loading, Resources, open_store
 from rag_app.errors import DocumentError, QuestionError, SettingsError
 from rag_app.settings import EngineKind, RetrieverKind, Settings, load_settings
@@ -40,6 +40,12 @@ if TYPE_CHECKING:
     History = Sequence[BaseMessage | tuple[str, str]]
     Source = str | Path | Document
 
+TRACE_VARIABLES = (
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_TRACES_EXPORTER",
+)
+"""What asks for traces where it is set; without it nothing of OpenTelemetry is imported."""
 _REMOVED_TOGETHER = 500
 """Documents in one transaction, whose size a store may limit."""
 _NO_REEMBED = (
@@ -112,7 +118,10 @@ class RagApp:
             self._prompts = Prompts.of(self._prompts)
         self._sampling: dict[str, Any] = {}
         self._calibration: Calibration | None = None
-        telemetry.start()
+        if any(map(os.environ.get, TRACE_VARIABLES)):
+            from rag_app.engine import telemetry
+
+            telemetry.start()
 
     def __enter__(self) -> Self:
         return self
@@ -557,7 +566,7 @@ class RagApp:
             max_new_tokens=self.settings.max_new_tokens,
             step_tokens=self.settings.answer_step_tokens,
             calibration=self.calibration,
-            whole=self._whole_documents(),
+            whole=self._whole_documents if self._asks_the_index else None,
         )
 
     def ask(
@@ -668,29 +677,31 @@ class RagApp:
         """
         from rag_app.engine.warm import unless_stopped
 
-        whole = self._whole_documents()
         made = 0
-        for work in whole.missing() if whole else ():
+        for work in self._whole_documents().missing() if self._asks_the_index else ():
             if stop() or not unless_stopped(work, stop):
                 break
             made += 1
         return made
 
-    def _whole_documents(self) -> "WholeDocuments | None":
-        """Return what answers questions about the documents as a whole, of an index of our own."""
+    @property
+    def _asks_the_index(self) -> bool:
+        """Whether it is an index of our own that is asked."""
         given = self.resources.given
-        if given.retriever is not None or given.vector_store is not None:
-            return None
+        return given.retriever is None and given.vector_store is None
+
+    def _whole_documents(self) -> "WholeDocuments":
+        """Return what answers questions about the documents of the index as a whole."""
         from rag_app.chains.overview.answers import MOST_TOKENS, WholeDocuments
         from rag_app.chains.prompts import Prompts
         from rag_app.engine.identity import summarizer
         from rag_app.index.store.summaries import KeptSummaries
 
-        prompts, store = Prompts.of(self._prompts), self.store
+        prompts, store, llm = Prompts.of(self._prompts), self.store, self.resources.given.llm
         limit = min(self.settings.max_new_tokens, MOST_TOKENS)
         return WholeDocuments(
             store,
-            KeptSummaries(store.folder, summarizer(self.settings, given.llm, prompts)),
+            KeptSummaries(store.folder, summarizer(self.settings, llm, prompts)),
             lambda: self.using(max_new_tokens=limit).llm,
             prompts,
             within=self.settings.within,

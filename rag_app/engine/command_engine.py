@@ -46,7 +46,7 @@ class CommandEngine:
     def __init__(self, settings: Settings, *, resident: bool = True) -> None:
         self._settings = settings
         self._own: RagApp | None = None
-        self._may = resident and usable(settings)
+        self._may = resident
         self._resident: ResidentEngine | None = None
 
     def preload(self) -> None:
@@ -184,10 +184,10 @@ class CommandEngine:
     def _found(self, *, start: bool = True) -> ResidentEngine | None:
         """Return the resident engine, looked for once, and started where that may be."""
         if self._may:
-            self._may = False
+            self._may, start = False, start and sys.stdout.isatty()
             found = ResidentEngine(self._settings)
-            if found.find(start=start and sys.stdout.isatty()):
-                self._resident = found
+            may_be = (start or found.place.is_ours) and usable(self._settings)
+            self._resident = found if may_be and found.find(start=start) else None
         return self._resident
 
 

@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 EXTRA = "rag-app[telemetry]"
-_ASKING = (
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_TRACES_EXPORTER",
-)
-"""Variables that ask for traces where they are set."""
 
 
 class _Telemetry:
@@ -39,7 +33,7 @@ def tracer() -> "Tracer | None":
 
 
 def start(provider: "TracerProvider | None" = None) -> None:
-    """Trace from now on, where OpenTelemetry's variables ask for it.
+    """Trace from now on, as OpenTelemetry's variables say, one of which asks for it.
 
     Args:
         provider: Where spans go; by default as the variables say, looked at once.
@@ -70,7 +64,7 @@ def stop() -> None:
 def _asked_for() -> "TracerProvider | None":
     off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     exporter = os.environ.get("OTEL_TRACES_EXPORTER", "otlp").strip().lower()
-    if off or exporter == "none" or not any(map(os.environ.get, _ASKING)):
+    if off or exporter == "none":
         return None
     try:
         from opentelemetry.sdk.trace import TracerProvider

@@ -15,7 +15,7 @@ from langchain_core.messages import BaseMessage
 from rag_app.chains.budget import Budget
 from rag_app.chains.citations import SENTENCE, cite
 from rag_app.chains.orders import without_orders
-from rag_app.chains.overview.questions import Overview, overview_of
+from rag_app.chains.overview.questions import Overview
 from rag_app.chains.prompts import Prompts
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, StepChain, Steps, made
@@ -106,10 +106,6 @@ class WholeDocuments:
     search: Callable[[str], Sequence[Document]] | None = None
     max_new_tokens: int = DEFAULTS.max_new_tokens
 
-    def asked(self, question: str) -> Overview | None:
-        """Return what a question asks about documents as a whole, None for any other question."""
-        return overview_of(question, self._names)
-
     def steps(self, question: str, overview: Overview) -> Steps[Answer]:
         """Return the steps that answer such a question."""
         chosen = self._chosen(overview)
@@ -186,7 +182,8 @@ class WholeDocuments:
         context = budget.cut(without_orders(document.context), limit)
         return self.prompts.messages("summary", language, context=context, length=length)
 
-    def _names(self) -> Iterable[str]:
+    def names(self) -> Iterable[str]:
+        """Return the documents that a question may name; none where there are very many."""
         with self.store.read() as snapshot:
             return snapshot.sources() if snapshot.count_documents() <= _SEARCHED_NAMES else ()
 

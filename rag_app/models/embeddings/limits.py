@@ -1,4 +1,4 @@
-"""How long a text an embedding model reads, in windows too; how short its vectors may be."""
+"""Texts that are longer than an embedding model reads; how short its vectors may be."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,15 +11,6 @@ from rag_app.models.embeddings.base import FloatArray, normalized
 
 _SPARE = 0.9
 """Share of the limit that a window aims at: tokens are not spread evenly over a text."""
-
-
-def token_limit(folder: Path) -> int | None:
-    """Return how many tokens a sentence-transformers folder reads of a text; None: not said."""
-    limits = [
-        _json(folder / "config.json").get("max_position_embeddings"),
-        _json(folder / "sentence_bert_config.json").get("max_seq_length"),
-    ]
-    return min((int(limit) for limit in limits if limit), default=None)
 
 
 def shorter_dimensions(folder: Path) -> frozenset[int]:

@@ -4,9 +4,9 @@ import pytest
 from langchain_core.documents import Document
 
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND
-from rag_app.chains.rag import rag_chain
+from rag_app.chains.rag import other_language, rag_chain
 from rag_app.chains.results import Answer
-from rag_app.chains.translation import UNTRANSLATED, merged, other_language, phrase_alone
+from rag_app.chains.translation import UNTRANSLATED, merged, phrase_alone
 from tests.rag_app.chains.test_rag import ListRetriever
 from tests.scripted import JudgingChatModel, ScriptedChatModel
 
