@@ -80,6 +80,8 @@ class Settings(BaseModel):
 
     # Retrieval
     retriever: RetrieverKind = "hybrid"
+    reranker: str | None = None
+    """Folder or hub name of a cross-encoder, which puts what was found in order."""
     k: int = Field(default=4, ge=1, le=100)
     within: str | None = None
     """Path, folder or glob; only documents that it means are searched."""

@@ -87,6 +87,34 @@ def _teach(model, tokenizer) -> None:
     model.eval()
 
 
+def make_reranker(folder: Path, *, labels: int = 1) -> Path:
+    """A cross-encoder that has learned to like texts about washing machines, whatever is asked."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    make_embeddings(folder)
+    for file in [*folder.glob("*sentence*"), folder / "modules.json"]:
+        file.unlink()
+    config = BertConfig.from_pretrained(folder, num_labels=labels)
+    settings = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+    settings["model_max_length"] = config.max_position_embeddings
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    torch.manual_seed(0)
+    model = BertForSequenceClassification(config)
+    pairs = [["李白病逝在哪里"] * 2, TEXTS[:2]]
+    batch = AutoTokenizer.from_pretrained(folder)(*pairs, padding=True, return_tensors="pt")
+    wanted = torch.tensor([0.0, 1.0])
+    optimizer = torch.optim.Adam(model.parameters(), 5e-3)
+    for _ in range(40):
+        optimizer.zero_grad()
+        logits = model(**batch).logits[:, 0]
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
+        torch.autograd.backward(loss)
+        optimizer.step()
+    model.save_pretrained(folder)
+    return folder
+
+
 def make_embeddings(folder: Path) -> Path:
     """A BERT of two layers with random weights, as a sentence-transformers folder."""
     import torch
@@ -100,7 +128,9 @@ def make_embeddings(folder: Path) -> Path:
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     folder.mkdir(parents=True)
     tokenizer.save(str(folder / "tokenizer.json"))

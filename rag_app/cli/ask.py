@@ -29,6 +29,7 @@ def ask(
     within: options.Within = None,
     k: options.K = None,
     retriever: options.Retriever = None,
+    reranker: options.Reranker = None,
     threshold: options.Threshold = None,
     embedding: options.Embedding = None,
     show_context: Annotated[
@@ -48,8 +49,8 @@ def ask(
 
     settings = load_settings(
         answer_chain=chain, prompts=prompts, index=index, store=store, within=within, k=k,
-        retriever=retriever, threshold=threshold, embedding=embedding, keep_alive=keep_alive,
-        cache_size=cache_size, **model,
+        retriever=retriever, reranker=reranker, threshold=threshold, embedding=embedding,
+        keep_alive=keep_alive, cache_size=cache_size, **model,
     )  # fmt: skip
 
     history: Turns = []

@@ -35,6 +35,7 @@ def evaluate(
     chain: Annotated[str | None, typer.Option(metavar="refine|stuff", help="How to read.")] = None,
     k: options.K = None,
     retriever: options.Retriever = None,
+    reranker: options.Reranker = None,
     threshold: options.Threshold = None,
     embedding: options.Embedding = None,
     prompts: options.Prompts = None,
@@ -116,7 +117,7 @@ def evaluate(
         raise typer.BadParameter("--calibrate goes with a DATASET and --predictions alone")
     settings = load_settings(
         answer_chain=chain, prompts=prompts, index=from_index or index, k=k, retriever=retriever,
-        threshold=threshold, embedding=embedding, **model,
+        reranker=reranker, threshold=threshold, embedding=embedding, **model,
     )  # fmt: skip
     if make is not None:
         _draft(settings, make, limit or _DRAFTED, as_json=as_json)

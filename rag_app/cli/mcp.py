@@ -32,6 +32,7 @@ def mcp(
     ] = None,
     k: options.K = None,
     retriever: options.Retriever = None,
+    reranker: options.Reranker = None,
     threshold: options.Threshold = None,
     embedding: options.Embedding = None,
     prompts: options.Prompts = None,
@@ -52,8 +53,8 @@ def mcp(
         msg = f"mcp needs {error.name}; run: pip install 'rag-app[mcp]'"
         raise SettingsError(msg) from error
     settings = load_settings(
-        k=k, retriever=retriever, threshold=threshold, embedding=embedding, prompts=prompts,
-        store=store, api_key_file=api_key_file, **model,
+        k=k, retriever=retriever, reranker=reranker, threshold=threshold, embedding=embedding,
+        prompts=prompts, store=store, api_key_file=api_key_file, **model,
     )  # fmt: skip
     with RagApp(settings=settings) as engine:
         registry = IndexRegistry(engine, index or [])

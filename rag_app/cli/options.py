@@ -76,6 +76,14 @@ Retriever = Annotated[
     str | None,
     typer.Option(metavar="hybrid|dense|lexical", help="Retriever.", rich_help_panel=_RETRIEVAL),
 ]
+Reranker = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|DIR",
+        help="Cross-encoder that puts the passages found in order.",
+        rich_help_panel=_RETRIEVAL,
+    ),
+]
 K = Annotated[
     int | None, typer.Option("--k", "-k", help="Passages to retrieve.", rich_help_panel=_RETRIEVAL)
 ]

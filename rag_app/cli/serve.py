@@ -53,6 +53,7 @@ def serve(
     ] = False,
     prompts: options.Prompts = None,
     embedding: options.Embedding = None,
+    reranker: options.Reranker = None,
     store: options.Store = None,
     **model: Any,
 ) -> None:
@@ -65,7 +66,8 @@ def serve(
     settings = load_settings(
         parallel=workers_limit, queue_limit=queue_limit, request_seconds=request_seconds,
         requests_per_minute=requests_per_minute, log_prompts=log_prompts or None,
-        prompts=prompts, embedding=embedding, store=store, api_key_file=api_key_file, **model,
+        prompts=prompts, embedding=embedding, reranker=reranker, store=store,
+        api_key_file=api_key_file, **model,
     )  # fmt: skip
     if "parallel" not in settings.model_fields_set:
         settings = settings.model_copy(update={"parallel": 4})

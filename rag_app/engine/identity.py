@@ -64,6 +64,7 @@ def identity(settings: Settings) -> str:
         str(home().absolute()),
         {**options, "llm": [backend, target, files_stamp(Path(target))]},
         [explicit, embedding_stamp(settings.embedding) if explicit else ""],
+        files_stamp(Path(settings.reranker)) if settings.reranker else "",
         {name: os.environ.get(name) for name in _ENVIRONMENT},
     ]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()

@@ -249,6 +249,8 @@ def _spawn(place: Place, settings: "Settings", identity: str) -> "subprocess.Pop
     given["llm"] = str(Path(target).absolute()) if Path(target).exists() else target
     if "embedding" in given:
         given["embedding"] = absolute_embedding(given["embedding"], Path.cwd())
+    if (reranker := given.get("reranker")) and Path(reranker).is_dir():
+        given["reranker"] = str(Path(reranker).absolute())
     gguf = None
     if backend == "llamacpp":
         names = ("context_length", "parallel", "threads", "cache_size")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rag_app.index.store.interface import DenseIndex, DocumentStore
     from rag_app.index.store.records import IndexMeta, Staging
     from rag_app.models.embeddings.base import DocumentEmbeddings
+    from rag_app.models.reranker import CrossEncoderReranker
     from rag_app.settings import RetrieverKind, Settings
 
 from rag_app.errors import SettingsError
@@ -132,6 +133,7 @@ class Resources:
         self.settings = settings
         self.given = given
         self.llm = Loading(self._load_llm, given.llm)
+        self._shared: dict[str, Any] = {}
         self._made: dict[str, Any] = {}
         self._guard = threading.RLock()
 
@@ -141,7 +143,7 @@ class Resources:
         embeddings: "DocumentEmbeddings | None" = None,
         store: str | None = None,
     ) -> "Resources":
-        """Return those of another index; the language model is shared.
+        """Return those of another index; language model and reranker are shared.
 
         Args:
             index: Its folder.
@@ -151,7 +153,7 @@ class Resources:
         store = store or self.settings.store
         settings = self.settings.model_copy(update={"index": str(index.absolute()), "store": store})
         other = Resources(settings, self.given)
-        other.llm = self.llm
+        other.llm, other._shared = self.llm, self._shared
         if embeddings is not None:
             other._made["embeddings"] = embeddings
         return other
@@ -227,6 +229,24 @@ class Resources:
             api_key=key.get_secret_value() if key else None,
         )
 
+    @property
+    def reranker(self) -> "CrossEncoderReranker | None":
+        """The cross-encoder that the settings name, if any.
+
+        Raises:
+            ModelError: it is missing or none.
+        """
+        spec = self.settings.reranker
+        if spec is None:
+            return None
+        with self._guard:
+            if "reranker" not in self._shared:
+                from rag_app.models.reranker import load_reranker
+
+                self._shared["reranker"] = load_reranker(spec)
+            found: CrossEncoderReranker = self._shared["reranker"]
+            return found
+
     def retriever(self, k: int, kind: "RetrieverKind", within: str | None = None) -> "Retriever":
         """Return what finds passages: the retriever or vector store given, else that of the index.
 
@@ -238,7 +258,7 @@ class Resources:
         Raises:
             SettingsError: a retriever or vector store that was given can't be told ``within``.
             IndexStoreError: there is no index, or it was made with another embedding model.
-            ModelError: the embedding model is missing or damaged.
+            ModelError: the embedding model or the reranker is missing or damaged.
         """
         if within and (self.given.retriever or self.given.vector_store):
             msg = "`within` is for an index of our own; tell your retriever what to search itself"
@@ -259,6 +279,7 @@ class Resources:
             k=k,
             within=within,
             cache=self.cache,
+            reranker=self.reranker,
         )
 
     def read_ahead(self) -> None:

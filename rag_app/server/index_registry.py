@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from rag_app.index.store.records import DocumentRecord
     from rag_app.models.embeddings.base import DocumentEmbeddings
+    from rag_app.models.reranker import CrossEncoderReranker
 
 
 RAG = "rag:"
@@ -82,10 +83,16 @@ class IndexRegistry:
             return self.settings.llm_name or "default"
         return Path(spec).name.removesuffix(".gguf")
 
+    @property
+    def reranker(self) -> "CrossEncoderReranker | None":
+        """What puts texts in order, where the settings name it."""
+        return self.base.resources.reranker
+
     def model_ids(self) -> list[str]:
-        """Return the ids of the language model, the embedding model, and those of the indexes."""
-        indexes = [f"{RAG}{name}" for name in self.names()]
-        return list(dict.fromkeys([self.llm_id, self.settings.embedding, *indexes]))
+        """Return the ids of the models: of language, embeddings, reranking, and of the indexes."""
+        own = [self.llm_id, self.settings.embedding]
+        own += [self.reranker.name] if self.reranker else []
+        return list(dict.fromkeys([*own, *(f"{RAG}{name}" for name in self.names())]))
 
     def llm(self) -> "BaseChatModel":
         """Return the language model.

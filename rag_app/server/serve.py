@@ -76,7 +76,7 @@ def run(
     """Serve until interrupted; ``ready`` is called when requests can come.
 
     Raises:
-        ModelError: there is no such language model here.
+        ModelError: there is no such language model or reranker here.
     """
     from rag_app.models.llms.llamacpp import read_header
     from rag_app.models.llms.registry import resolve
@@ -87,6 +87,7 @@ def run(
     backend, target = resolve(engine.settings.llm)
     if backend == "llamacpp":
         read_header(Path(target))  # the model itself is loaded when the server runs already
+    _ = engine.resources.reranker  # nor is that loaded before it is used
     app = create_app(engine, access=access, only=only)
     app.state.registry.names()  # whether the store answers is said now
     server = Server(app)

@@ -72,7 +72,8 @@ def most_relevant_first(documents: Sequence[Document]) -> list[Document]:
     """Return the documents in the order in which they are read, the likeliest to answer first.
 
     A fused score tells which passage is the nearest of those found, ``relevance`` which holds an
-    answer. Where one of them has none, they stay in the order of the search.
+    answer, and ``rerank_score`` what a cross-encoder thinks of it, which goes before. Where one of
+    them has neither, they stay in the order of the search.
 
     Example:
         >>> found = [Document("杜甫", metadata={"relevance": 0.6})]
@@ -80,9 +81,10 @@ def most_relevant_first(documents: Sequence[Document]) -> list[Document]:
         >>> [document.page_content for document in most_relevant_first(found)]
         ['李白', '杜甫']
     """
-    if any("relevance" not in document.metadata for document in documents):
-        return list(documents)
-    return sorted(documents, key=lambda document: -document.metadata["relevance"])
+    for told in ("rerank_score", "relevance"):
+        if all(told in document.metadata for document in documents):
+            return sorted(documents, key=lambda document: -document.metadata[told])
+    return list(documents)
 
 
 class Coverage:

@@ -33,10 +33,14 @@ from rag_app.index.store.interface import DenseIndex, DocumentSnapshot, Document
 from rag_app.index.store.records import ChunkRecord
 from rag_app.index.store.terms import content_terms
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
+from rag_app.models.reranker import CrossEncoderReranker
 from rag_app.settings import DEFAULTS, RetrieverKind
 
 POOL = 50
 """Candidates that each kind of search brings to the fusion."""
+
+_RERANKED = 20
+"""Passages that a reranker reads."""
 
 _LARGEST_POOL = 800
 """Candidates where those of smaller pools mostly repeat each other."""
@@ -58,6 +62,8 @@ class HybridRetriever(BaseRetriever):
         within: Path, folder or glob of the documents that are searched, see `documents_within`;
             all of them by default. ``invoke(question, within=…)`` overrides it.
         cache: The vectors of the store, such as its FAISS index; several retrievers can share it.
+        reranker: Puts the best that were found in order, with their ``rerank_score``. The
+            ``relevance``, by which questions are refused, stays as it is.
 
     Example:
         >>> from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -77,6 +83,7 @@ class HybridRetriever(BaseRetriever):
     k: int = DEFAULTS.k
     within: str | None = None
     cache: DenseIndex | None = None
+    reranker: CrossEncoderReranker | None = None
 
     @cached_property
     def vector_store(self) -> FaissVectorStore | None:
@@ -112,9 +119,18 @@ class HybridRetriever(BaseRetriever):
     def _documents(
         self, text: str, vector: list[float] | None, k: int | None, within: str | None
     ) -> list[Document]:
+        k = k or self.k
+        if self.reranker is None:
+            return self._found(text, vector, k, within)
+        found = self._found(text, vector, max(k, _RERANKED), within)
+        return self.reranker.compress_documents(found, text)[:k]
+
+    def _found(
+        self, text: str, vector: list[float] | None, k: int, within: str | None
+    ) -> list[Document]:
         scope = within or self.within
         row = None if vector is None else np.asarray(vector, np.float32)
-        query = _Query(text, row, k or self.k, self._sources(scope) if scope else None)
+        query = _Query(text, row, k, self._sources(scope) if scope else None)
         pool = max(POOL, query.k)
         found, whole = self._search(query, pool)
         while len(found) < query.k and not whole and pool < _LARGEST_POOL:

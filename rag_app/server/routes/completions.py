@@ -42,6 +42,9 @@ _TASKS = re.compile(
 """What clients ask a model to do about a conversation: its title, tags, follow-up questions."""
 
 
+_LIMITS = {"max_tokens", "max_completion_tokens"}
+
+
 class Answering:
     """What answers the client of one request, whichever API it speaks.
 
@@ -103,6 +106,9 @@ class Answering:
         if isinstance(request, ChatRequest):
             path = "chat/completions"
             use_content(body["messages"])
+        for name in _LIMITS & body.keys():
+            if body[name] == -1:
+                body[name] = request.max_tokens
         if request.max_tokens is None:
             body["max_tokens"] = settings.max_new_tokens
         place = await self._queues.enter(self._raw_request, stream=request.stream)
@@ -118,7 +124,11 @@ class Answering:
             return registry.llm_id
         if model not in registry.model_ids():
             raise no_model(model)
-        use = "/v1/chat/completions" if model.startswith(RAG) else "/v1/embeddings"
+        use = "/v1/embeddings"
+        if model.startswith(RAG):
+            use = "/v1/chat/completions"
+        elif model != registry.settings.embedding:
+            use = "/v1/rerank"
         raise ApiError(400, f"{model} is for POST {use} only", param="model")
 
     def _log_prompt(self, request: ChatRequest | CompletionRequest) -> None:

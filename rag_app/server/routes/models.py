@@ -16,6 +16,7 @@ from rag_app.models.embeddings.base import (
     normalized,
 )
 from rag_app.models.embeddings.limits import mean, windows
+from rag_app.models.reranker import CrossEncoderReranker
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import IndexRegistry, Registry
 from rag_app.server.middleware.requests import Metrics, ServerMetrics
@@ -91,17 +92,25 @@ async def embeddings(
 async def rerank(
     request: RerankRequest, raw_request: Request, registry: Registry, queues: ServerQueues
 ) -> Ranking:
-    """Put texts in the order of how well they answer a question, by vectors and words."""
-    name = registry.settings.embedding
-    if request.model not in (None, name, "default"):
+    """Put texts in the order of how well they answer a question.
+
+    By the cross-encoder of `--reranker` where there is one, else by vectors and words, as the model
+    named after the embeddings always does.
+    """
+    name, reranker = registry.settings.embedding, registry.reranker
+    known = [name] if reranker is None else [reranker.name, name]
+    if request.model not in (None, "default", *known):
         raise no_model(str(request.model))
     if not request.query.strip():
         raise ApiError(400, "query is empty", param="query")
-    model = await asyncio.to_thread(registry.embeddings, name)
     texts = request.texts
-    found = await queues.embed(
-        raw_request, lambda check: relevances(model, request.query, texts, check)
-    )
+    model: DocumentEmbeddings | CrossEncoderReranker
+    if reranker is not None and request.model != name:
+        model, name, score = reranker, reranker.name, reranker.scores
+    else:
+        model = embedding = await asyncio.to_thread(registry.embeddings, name)
+        score = partial(relevances, embedding)
+    found = await queues.embed(raw_request, lambda check: score(request.query, texts, check))
     best = sorted(range(len(texts)), key=lambda i: -found[i])[: request.top_n]
     results = [
         Ranked(
@@ -112,7 +121,7 @@ async def rerank(
         for i in best
     ]
     count = getattr(model, "count_tokens", None)
-    tokens = count([request.query, *texts]) if count else 0
+    tokens = await asyncio.to_thread(count, [request.query, *texts]) if count else 0
     return Ranking(model=name, results=results, usage={"total_tokens": tokens})
 
 

@@ -108,7 +108,7 @@ class Ranked(BaseModel):
     """One text and how well it fits the question."""
 
     index: int = Field(description="Of the text, from 0.")
-    relevance_score: float = Field(description="Probability that it holds an answer.")
+    relevance_score: float = Field(description="How well it answers the question, 0 to 1.")
     document: TextDocument | None = None
 
 
