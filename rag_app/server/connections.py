@@ -11,6 +11,9 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+_IDLE_SECONDS = 75
+"""That a connection is kept between two requests. Clients keep theirs for 5 to 60 seconds; where
+the server is the first to close one, the next request may be lost on it."""
 _GRACE_SECONDS = 10
 """For what is not generated: an upload is finished."""
 
@@ -70,6 +73,7 @@ def server_config(app: Any, *, read_seconds: float, grace_seconds: int) -> uvico
         access_log=False,
         server_header=False,
         http=timed(read_seconds),
+        timeout_keep_alive=_IDLE_SECONDS,
         ws="none",
         timeout_graceful_shutdown=grace_seconds,
     )

@@ -83,7 +83,8 @@ def server(life: float, *, now: bool = False) -> Iterator[tuple[int, httpx.Clien
     finally:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        with suppress(ChildProcessError):  # it was waited for already
+            os.waitpid(pid, 0)
 
 
 class Expected:
@@ -226,6 +227,20 @@ def verify(client: httpx.Client, home: Path, seen: Expected) -> None:
     seen.done["set aside"] = len(aside)
 
 
+def verify_alive(pid: int, client: httpx.Client, home: Path, seen: Expected) -> None:
+    """`verify` with a server that nothing kills: it lives, whatever becomes of a connection."""
+    while True:
+        try:
+            verify(client, home, seen)
+        except httpx.TransportError as error:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                sys.exit(f"the server died by itself: status {status}, {error!r}")
+            print(f"a connection was lost, and the server lives: {error!r}", flush=True)
+        else:
+            return
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=1000)
@@ -243,20 +258,14 @@ def main() -> None:
                 with server(random.uniform(0.02, 0.6), now=True) as (_, client):
                     look(client)
                 continue
-            verified = False
             with server(random.expovariate(2)) as (pid, client):
-                verify(client, home, seen)
-                verified = True
+                verify_alive(pid, client, home, seen)
                 os.kill(pid, signal.SIGUSR1)
                 work(client, seen)
-            assert verified, "the server died by itself"
             passed = time.monotonic() - started
             print(f"{kills} kills, {passed:.0f} s: {dict(seen.done)}", flush=True)
-        verified = False
-        with server(0) as (_, client):
-            verify(client, home, seen)
-            verified = True
-    assert verified, "the server died by itself"
+        with server(0) as (pid, client):
+            verify_alive(pid, client, home, seen)
     print(f"nothing acknowledged was lost in {options.rounds} kills")
 
 

@@ -2,6 +2,7 @@
 
 import random
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def send(served: Served, data: bytes, *, first: bool = False) -> bytes:
             return b"".join(iter(lambda: plain.recv(65536), b""))
         except ConnectionError:
             return b""
+
+
+@pytest.mark.slow
+def test_a_client_is_the_first_to_close_a_connection(served: Served) -> None:
+    limits = httpx.Limits(keepalive_expiry=60)
+    with httpx.Client(base_url=served.url, limits=limits) as client:
+        stream = client.get("/health").extensions["network_stream"]
+        time.sleep(6)
+        assert client.get("/health").extensions["network_stream"] is stream
 
 
 @pytest.mark.parametrize("sent", ["", "GET", HEAD, HEAD + "Content-Length: 10\r\n"])
