@@ -2,8 +2,9 @@
 
 It is started offline in a folder of its own, with the server as its one OpenAI connection, and
 used as a person does: models are listed, both are asked, the citations are shown, the title, the
-tags and the follow-up questions come from the model. The model is told its replies.
-    python -m tests.nightly.open_webui --program VENV/bin/open-webui [--screenshots FOLDER]
+tags and the follow-up questions come from the model. The model is told its replies; with ``--real``
+it is the default model, which says what it likes: what is shown of it is checked.
+    python -m tests.nightly.open_webui --program VENV/bin/open-webui [--real] [--screenshots FOLDER]
 
 Open WebUI is no dependency: `pip install open-webui -c constraints.txt` into a venv of its own.
 """
@@ -25,7 +26,9 @@ from urllib.parse import quote
 import httpx
 from selenium.webdriver.common.keys import Keys
 
+from rag_app.models.llms.registry import load_llm
 from rag_app.server.serve import listen
+from rag_app.settings import load_settings
 from tests.rag_app.server.browser import Browser, started
 from tests.rag_app.server.serving import LI_BAI, Served, serving, upload
 from tests.scripted import ScriptedChatModel
@@ -215,6 +218,37 @@ def check(webui: Webui, served: Served) -> None:
     webui.picture("tool")
 
 
+def check_real(webui: Webui, plain: str) -> None:
+    """Use it with a model whose words nobody knows."""
+    models = {one["id"] for one in webui.client.get("/api/models").json()["data"]}
+    until("the models are listed", lambda: {"rag:诗", plain} <= models)
+    webui.ask("rag:诗", QUESTION)
+    until("the page shows the answer from documents", lambda: "当涂" in said(webui))
+    until("it shows a source", lambda: "1 Source" in webui.text() or "Sources" in webui.text())
+    webui.picture("real-rag")
+    until("the chat has a title of its own", lambda: title(webui) not in ("", "New Chat"))
+    print(f"title: {title(webui)}; answer: {said(webui)}")
+    webui.client.delete("/api/v1/chats/")
+    webui.ask(plain, "用一句话介绍唐诗。")
+    until("the page shows an answer of the model itself", lambda: "唐" in said(webui))
+    webui.picture("real-model")
+    print(f"answer: {said(webui)}")
+
+
+def title(webui: Webui) -> str:
+    """Of the one chat."""
+    return str(next((one["title"] for one in webui.chats()), ""))
+
+
+def said(webui: Webui) -> str:
+    """The finished answer that is kept of the one chat; empty before."""
+    for chat in webui.chats():
+        *_, last = chat["chat"]["history"]["messages"].values()
+        if last["role"] == "assistant" and last.get("done"):
+            return str(last["content"])
+    return ""
+
+
 def told(served: Served) -> list[str]:
     """What the model was sent."""
     prompts: list[str] = served.model.prompts
@@ -232,14 +266,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--program", type=Path, default=Path("open-webui"))
     parser.add_argument("--screenshots", type=Path)
+    parser.add_argument("--real", action="store_true", help="Ask the default model, on one thread.")
     options = parser.parse_args()
-    model = ToolCallingModel(replies=[reply], window=100_000)
+    model: Any = ToolCallingModel(replies=[reply], window=100_000)
+    if options.real:  # before the home is another
+        model = load_llm(load_settings(threads=1))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         os.environ["RAG_APP_HOME"] = home
         with serving(llm=model) as served, served.client() as client:
             upload(client, "诗", **{"李白.txt": LI_BAI, "杜甫.txt": DU_FU})
             with open_webui(options.program, served.url, Path(home)) as url, started("en") as seen:
-                check(Webui(url, seen, options.screenshots), served)
+                webui = Webui(url, seen, options.screenshots)
+                if options.real:
+                    check_real(webui, served.app.state.registry.llm_id)
+                else:
+                    check(webui, served)
     print("Open WebUI works as a client")
 
 
