@@ -30,6 +30,9 @@ _TOKENIZE_SECONDS = 60.0
 _ANY_SEED = -1
 """llama.cpp takes another one each time."""
 
+_UNREAD = "output that does not match the expected"
+"""What llama.cpp says where its parser of chats can't read a text that was generated whole."""
+
 Event = dict[str, Any]
 """Of the event stream of llama.cpp's server."""
 
@@ -133,7 +136,11 @@ class LlamaCppChat(LocalChat):
             handle, request["prompt"] = self._server.handle_completions, prompt
         else:
             handle, request["messages"] = self._server.handle_chat_completions, self._asked(prompt)
-        chunks = Chunks(self.model_name, lstrip=not isinstance(prompt, str))
+        chunks = Chunks(
+            self.model_name,
+            lstrip=not isinstance(prompt, str),
+            formed=(options.get("response_format") or {}).get("type", "text") != "text",
+        )
         cache = self._prompts if self.keeps_prompts and "messages" in request else None
         text = _text(request.get("messages", ()))
 
@@ -168,6 +175,7 @@ def _request(stop: list[str], options: dict[str, Any]) -> dict[str, Any]:
     return {
         "stream": True,
         "stream_options": {"include_usage": True},
+        "timings_per_token": True,  # the numbers of tokens so far; see `Chunks`
         "return_progress": True,  # calls back while the prompt is read: a chance to cancel
         "cache_prompt": True,
         "repeat_penalty": options["repetition_penalty"],
@@ -184,6 +192,7 @@ class Chunks:
         model_name: Written beside the usage.
         lstrip: Drop the spaces before the text: in a chat llama.cpp keeps the one that
             SentencePiece puts before every text.
+        formed: Whether the text was to have a form.
 
     Example:
         >>> chunks = Chunks("tiny", lstrip=True)
@@ -191,14 +200,16 @@ class Chunks:
         'Hello'
     """
 
-    def __init__(self, model_name: str, *, lstrip: bool) -> None:
+    def __init__(self, model_name: str, *, lstrip: bool, formed: bool = False) -> None:
         self._model_name = model_name
         self._lstrip = lstrip
+        self._formed = formed
+        self._timings: Event = {}
 
     def of(self, event: Event) -> ChatGenerationChunk | ModelError | None:
         """Return the chunk of an event, the error that it is, or None where it says nothing."""
         if error := event.get("error"):
-            return _refusal(error)
+            return self._misread() if _UNREAD in str(error) else _refusal(error)
         message = AIMessageChunk(content="")
         info: dict[str, Any] = {}
         if choices := event.get("choices"):
@@ -209,12 +220,35 @@ class Chunks:
         if usage := event.get("usage"):
             message.usage_metadata = _usage(usage)
             info["model_name"] = self._model_name
-        if timings := event.get("timings"):
-            info["timings"] = timings
+        self._timings = event.get("timings") or self._timings
+        if self._timings and "usage" in event:  # the last one: LangChain would add them up
+            info["timings"] = self._timings
         if not (message.content or info):
             return None
         message.response_metadata = info
         return ChatGenerationChunk(message=message, generation_info=info or None)
+
+    def _misread(self) -> ChatGenerationChunk:
+        """Return the end of an answer whose whole text llama.cpp's parser of chats can't read.
+
+        The text is there, piece by piece; what was to have a form and hasn't got it is cut off.
+        """
+        made = {name: self._timings.get(name, 0) for name in ("cache_n", "prompt_n", "predicted_n")}
+        read = made["cache_n"] + made["prompt_n"]
+        usage = _usage(
+            {
+                "prompt_tokens": read,
+                "completion_tokens": made["predicted_n"],
+                "total_tokens": read + made["predicted_n"],
+                "prompt_tokens_details": {"cached_tokens": made["cache_n"]},
+            }
+        )
+        info = {
+            "finish_reason": "length" if self._formed else "stop",
+            "model_name": self._model_name,
+        }
+        message = AIMessageChunk(content="", usage_metadata=usage, response_metadata=info)
+        return ChatGenerationChunk(message=message, generation_info=info)
 
     def _text(self, choice: Event) -> str:
         text = choice.get("text") or choice.get("delta", {}).get("content") or ""

@@ -89,6 +89,7 @@ class LlmGeneration:
             generated(prompt, offset) for prompt in prompts for offset in range(request.n)
         ]
         self._wants_usage = request.wants_usage
+        self._old_form = isinstance(request, ChatRequest) and request.calls_functions
         self._calls: list[UsageMetadata] = []
 
     def _tools(
@@ -126,9 +127,8 @@ class LlmGeneration:
             finish_reason, logprobs = _end_of(chunk)
             calls = _tool_calls(chunk, streamed=True)
             if chunk.text or finish_reason or logprobs or calls:
-                yield self._objects.chunk(
-                    chunk.text, index, finish_reason, logprobs, parts={"tool_calls": calls}
-                )
+                reason, parts = self._formed(finish_reason, calls)
+                yield self._objects.chunk(chunk.text, index, reason, logprobs, parts=parts)
         if self._wants_usage:
             yield self._objects.last(self.usage)
 
@@ -141,12 +141,23 @@ class LlmGeneration:
         for index, (first, *rest) in enumerate(texts):
             message = first + rest
             finish_reason, logprobs = _end_of(message)
-            end = finish_reason or "stop"
-            choice = self._objects.choice(message.text, index, end, logprobs)
-            if calls := _tool_calls(message):
-                choice["message"] |= {"tool_calls": calls, "content": message.text or None}
+            calls = _tool_calls(message)
+            end, parts = self._formed(finish_reason, calls)
+            choice = self._objects.choice(message.text, index, end or "stop", logprobs)
+            if calls:
+                choice["message"] |= {**parts, "content": message.text or None}
             choices.append(choice)
         return self._objects.whole(choices, self.usage, **self._noted)
+
+    def _formed(
+        self, reason: str | None, calls: list[dict[str, Any]]
+    ) -> tuple[str | None, dict[str, Any]]:
+        """Return the finish reason and the parts of a message, in the form that was asked for."""
+        if not self._old_form:
+            return reason, {"tool_calls": calls}
+        if reason == "tool_calls":
+            reason = "function_call"
+        return reason, {"function_call": calls[0]["function"]} if calls else {}
 
     @property
     def _noted(self) -> dict[str, Any]:
@@ -167,7 +178,8 @@ def options_of(request: Sampling, settings: Settings, llm: BaseChatModel) -> dic
     Raises:
         ApiError: 400, more tokens than allowed, or something this model's backend can't do.
     """
-    request.check_max_tokens(settings.reply_limit)
+    most = min(settings.reply_limit, settings.context_length // 2)
+    request.check_max_tokens(settings.reply_limit, unlimited=most)
     if getattr(request, "top_logprobs", None) and not getattr(request, "logprobs", None):
         raise ApiError(400, "top_logprobs needs logprobs: true", param="top_logprobs")
     options = {name: getattr(request, name) for name in _OPTIONS}

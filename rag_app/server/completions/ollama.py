@@ -66,7 +66,7 @@ class OllamaReply:
         self._begun = self._first = time.perf_counter_ns()
         async for chunk in self._chat.stream():
             for choice in chunk.choices:  # type: ignore[union-attr]
-                text, tokens = self._take(choice, choice.delta)
+                text, tokens = self._take(choice)
                 if text or tokens:
                     if self._first == self._begun:
                         self._first = time.perf_counter_ns()
@@ -77,11 +77,14 @@ class OllamaReply:
         """Return the reply of a request that does not stream."""
         self._begun = self._first = time.perf_counter_ns()
         completion: Any = await self._chat.whole()
-        choice = completion.choices[0]
-        return self._last(*self._take(choice, choice.message))
+        return self._last(*self._take(completion.choices[0]))
 
-    def _take(self, choice: Any, message: Any) -> tuple[str, list[dict[str, Any]]]:
-        """Take a message or a piece of one; return its text, and its log probabilities."""
+    def _take(self, choice: Any) -> tuple[str, list[dict[str, Any]]]:
+        """Take an answer or a piece of one; return its text, and its log probabilities."""
+        message = getattr(choice, "delta", None) or getattr(choice, "message", None)
+        if message is None:  # a text is a choice of its own
+            self._reason = choice.finish_reason or self._reason
+            return choice.text, []
         for call in message.tool_calls or ():
             if call.id or not self._calls:
                 self._calls.append({"name": call.function.name, "arguments": ""})

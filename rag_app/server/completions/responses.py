@@ -1,15 +1,18 @@
 """What answers a chat, in the objects and events of ``/v1/responses``."""
 
+import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from openai.types import CompletionUsage
 from openai.types import responses as types
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from rag_app.server.completions.chat import Logprobs
+from rag_app.server.completions.stored import item_id
 from rag_app.server.errors import body_of
 from rag_app.server.event_stream import ServerSentEvents
 from rag_app.server.queueing import Generation
@@ -47,10 +50,18 @@ class ChatResponse:
         chat: Answers.
         request: What was asked for.
         model: The id that was asked for.
+        keep: Given the response once it is whole, where it is to be kept.
     """
 
-    def __init__(self, chat: Generation, request: ResponseRequest, model: str) -> None:
+    def __init__(
+        self,
+        chat: Generation,
+        request: ResponseRequest,
+        model: str,
+        keep: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
         self._chat = chat
+        self._keep = keep
         self._fixed = _repeated(request, model)
         self._events = 0
         self._items: list[_Message | _Call] = []
@@ -71,6 +82,7 @@ class ChatResponse:
                 yield event
         for event in self._close():
             yield event
+        await self._kept()
         if self._finish_reason == "length":
             yield self._state(types.ResponseIncompleteEvent, "incomplete")
         else:
@@ -86,7 +98,7 @@ class ChatResponse:
             pass  # nobody sees the events
         for _ in self._close():
             pass
-        return self._response("incomplete" if self._finish_reason == "length" else "completed")
+        return await self._kept()
 
     def failed(self, error: BaseException) -> list[BaseModel]:
         """Return the events that end a stream with an error."""
@@ -98,6 +110,15 @@ class ChatResponse:
         code = _ERRORS.get(told["type"], "server_error")
         failure = {"code": code, "message": told["message"]}
         return [event, self._state(types.ResponseFailedEvent, "failed", error=failure)]
+
+    async def _kept(self) -> ModelResponse:
+        """Return the whole response, which is kept first: a client may ask for it at once."""
+        ended = "incomplete" if self._finish_reason == "length" else "completed"
+        response = self._response(ended)
+        if self._keep:
+            values = to_jsonable_python(response.model_dump(exclude_unset=True))
+            await asyncio.to_thread(self._keep, values)
+        return response
 
     def _take_chunk(self, chunk: Any) -> Iterator[BaseModel]:
         """Take one event of the chat's stream, and yield those that it becomes."""
@@ -114,7 +135,7 @@ class ChatResponse:
         if message.content or annotations:
             item = self._items[-1] if self._items else None
             if not isinstance(item, _Message):
-                item = _Message(len(self._items))
+                item = _Message(self._fixed["id"], len(self._items))
                 yield from self._open(item)
             yield from self._all(item.take(message.content or "", tokens, annotations))
         for call in message.tool_calls or ():
@@ -123,7 +144,9 @@ class ChatResponse:
     def _take_call(self, call: Any) -> Iterator[BaseModel]:
         item = self._items[-1] if self._items else None
         if call.id or not isinstance(item, _Call):
-            item = _Call(len(self._items), call.id or "", call.function.name or "")
+            item = _Call(
+                self._fixed["id"], len(self._items), call.id or "", call.function.name or ""
+            )
             yield from self._open(item)
         yield from self._all(item.take(call.function.arguments or ""))
 
@@ -138,7 +161,7 @@ class ChatResponse:
 
     def _close(self) -> Iterator[BaseModel]:
         if not self._items:  # an empty answer is one too
-            yield from self._open(_Message(0))
+            yield from self._open(_Message(self._fixed["id"], 0))
         yield from self._close_last()
 
     def _all(self, events: Iterable["_Event"]) -> Iterator[BaseModel]:
@@ -173,8 +196,8 @@ _Event = tuple[type[BaseModel], dict[str, Any]]
 class _Message:
     """An item of text."""
 
-    def __init__(self, index: int) -> None:
-        self._id = f"msg_{uuid.uuid4().hex}"
+    def __init__(self, response: str, index: int) -> None:
+        self._id = item_id("msg", response, index)
         self._text = ""
         self._tokens: list[dict[str, Any]] = []
         self._annotations: list[dict[str, Any]] = []
@@ -236,8 +259,8 @@ class _Message:
 class _Call:
     """An item that calls a function."""
 
-    def __init__(self, index: int, call_id: str, name: str) -> None:
-        self._id = f"fc_{uuid.uuid4().hex}"
+    def __init__(self, response: str, index: int, call_id: str, name: str) -> None:
+        self._id = item_id("fc", response, index)
         self._call_id = call_id
         self._name = name
         self._arguments = ""
@@ -288,8 +311,8 @@ def _repeated(request: ResponseRequest, model: str) -> dict[str, Any]:
         "max_output_tokens": request.max_output_tokens,
         "metadata": request.metadata or {},
         "parallel_tool_calls": False,  # one at a time
-        "previous_response_id": None,
-        "store": False,
+        "previous_response_id": request.previous_response_id,
+        "store": request.store is not False,
         "temperature": request.temperature,
         "text": {"format": {"type": "text", **form}},
         "tool_choice": shown if named or choice in _CHOICES else "auto",

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -30,6 +31,10 @@ _HEADERS = {
 }
 _OPENAI = {"chat", "completions", "embeddings", "models", "rerank", "responses"}
 """First parts of the paths below ``/v1`` that clients of OpenAI's API ask for."""
+
+
+_BASE = re.compile(r"\A/+(?:(v1|api)/+)*")
+"""Of a path, where a base URL ends with a slash or names the version that its client adds."""
 
 
 class Metrics:
@@ -140,6 +145,9 @@ class PathsMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        path = _BASE.sub(lambda base: f"/{base[1]}/" if base[1] else "/", scope["path"])
+        if path != scope["path"]:
+            scope = {**scope, "path": path, "raw_path": quote(path).encode()}
         if scope["path"].partition("/")[2].partition("/")[0] in _OPENAI:
             path = f"/v1{scope['path']}"
             scope = {**scope, "path": path, "raw_path": path.encode()}

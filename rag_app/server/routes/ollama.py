@@ -75,6 +75,8 @@ def show(request: OllamaModelRequest, registry: Registry) -> ShownModel:
     info: dict[str, Any] = {}
     if name == registry.settings.embedding:
         can = ["embedding"]
+    elif registry.reranker and name == registry.reranker.name:
+        can = []  # Ollama has no such model
     else:
         family = shown.details.family or "unknown"
         length = registry.settings.context_length
@@ -110,7 +112,7 @@ async def chat(request: OllamaChat, answers: Answers, registry: Registry) -> Any
     },
 )
 async def generate(request: OllamaPrompt, answers: Answers, registry: Registry) -> Any:
-    """Answer one message, as a chat of that alone."""
+    """Answer one message, as a chat of that alone; or go on with a text, where it is `raw`."""
     return await _answer(request, answers, registry, "text", empty=not request.prompt)
 
 

@@ -11,6 +11,7 @@ from openai import types
 from openai.types import chat
 from openai.types.completion_usage import PromptTokensDetails
 from pydantic import (
+    AfterValidator,
     BaseModel,
     Discriminator,
     Field,
@@ -35,6 +36,10 @@ OneOrMany = Annotated[
 ]
 """Either; an error names the fields of the one that was sent."""
 _ALL_TOKENS = 100_000
+_LIKELIEST = 1e-6
+"""In place of a ``top_p`` of 0, by which clients mean the likeliest token alone."""
+_RESULTS = ("tool", "function")
+"""Roles of what came of a call, the newer and the older one."""
 _CALL = ("name", "arguments")
 
 _CREATED = {"id": "chatcmpl-5f0c", "created": 1767225600, "model": "rag:合同"}
@@ -77,8 +82,15 @@ def _is_call(call: Any) -> bool:
     return all(isinstance(value, str) for value in (call.get("id"), *map(function.get, _CALL)))
 
 
+class FunctionCall(RequestBody):
+    """A call of a function, as chats had it before there were tools."""
+
+    name: str = Field(max_length=200)
+    arguments: Text = ""
+
+
 class Message(RequestBody):
-    """One message of a chat; functions are passed on to an upstream URL only."""
+    """One message of a chat."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: OneOrMany[Text, list[Part]] | None = None
@@ -90,6 +102,9 @@ class Message(RequestBody):
 
     tool_calls: list[Any] | None = Field(default=None, max_length=128)
     tool_call_id: str | None = Field(default=None, max_length=200)
+    function_call: FunctionCall | None = Field(
+        default=None, description="The older name of a call, whose result has the role `function`."
+    )
 
     @model_validator(mode="after")
     def _message_is_content(self) -> Self:
@@ -111,8 +126,8 @@ class Message(RequestBody):
         message: dict[str, Any] = {"role": role, "content": self.text}
         if self.role == "assistant" and self.tool_calls:
             message["tool_calls"] = self.tool_calls
-        if self.role == "tool":
-            message["tool_call_id"] = self.tool_call_id or ""
+        if self.role in _RESULTS:
+            message |= {"role": "tool", "tool_call_id": self.tool_call_id or ""}
         return message
 
     def problem(self, *, tools: bool) -> tuple[str, str] | None:
@@ -121,7 +136,7 @@ class Message(RequestBody):
         Args:
             tools: Whether it understands tools.
         """
-        if self.role == "function" or (self.role == "tool" and not tools):
+        if self.role in _RESULTS and not tools:
             return "role", f"{self.role} messages are not supported: this model calls no tools"
         if self.content is None and self.role != "assistant":
             return "content", f"a {self.role} message needs content"
@@ -142,7 +157,21 @@ class Message(RequestBody):
 class StreamOptions(RequestBody):
     """Options of a stream."""
 
-    include_usage: bool = False
+    include_usage: bool | None = None
+
+
+def _some_tokens(value: int | None) -> int | None:
+    if value == 0:
+        msg = "give 1 or more, or -1 for as many as there may be"
+        raise ValueError(msg)
+    return value
+
+
+MaxTokens = Annotated[
+    Annotated[int, Field(ge=-1, description="-1: as many as there may be.")] | None,
+    AfterValidator(_some_tokens),
+]
+"""The most tokens of an answer."""
 
 
 class Sampling(RequestBody):
@@ -150,9 +179,9 @@ class Sampling(RequestBody):
 
     model: str | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_p: float | None = Field(default=None, ge=0, le=1)
     top_k: int | None = Field(default=None, ge=-1, le=_ALL_TOKENS, description="0, -1: all tokens.")
-    max_tokens: int | None = Field(default=None, ge=1)
+    max_tokens: MaxTokens = None
     stop: OneOrMany[Stop, Annotated[list[Stop], Field(max_length=16)]] | None = None
     n: int = Field(default=1, ge=1, le=16)
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
@@ -175,6 +204,11 @@ class Sampling(RequestBody):
     @classmethod
     def _all_tokens(cls, value: int | None) -> int | None:
         return _ALL_TOKENS if value in (0, -1) else value
+
+    @field_validator("top_p")
+    @classmethod
+    def _likeliest(cls, value: float | None) -> float | None:
+        return _LIKELIEST if value == 0 else value
 
     @property
     def stops(self) -> list[str]:
@@ -201,12 +235,18 @@ class Sampling(RequestBody):
             if getattr(self, name, None):
                 raise ApiError(400, f"{name} is not supported by this model", param=name)
 
-    def check_max_tokens(self, limit: int) -> None:
+    def check_max_tokens(self, limit: int, *, unlimited: int | None = None) -> None:
         """Refuse more tokens than the server allows.
+
+        Args:
+            limit: So many.
+            unlimited: Taken for -1; None leaves it to the settings.
 
         Raises:
             ApiError: 400.
         """
+        if self.max_tokens == -1:
+            self.max_tokens = unlimited
         if (self.max_tokens or 0) > limit:
             msg = f"max_tokens {self.max_tokens} is above this server's {limit}"
             raise ApiError(400, msg, param="max_tokens")
@@ -246,7 +286,7 @@ class ChatRequest(Sampling, DocumentOptions):
             "to understand it; system messages say how its answer is to be written.",
         ),
     ]
-    max_completion_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: MaxTokens = None
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     tools: list[Any] | None = Field(
@@ -255,8 +295,13 @@ class ChatRequest(Sampling, DocumentOptions):
         description="Called by a GGUF file or an upstream URL; passed over by other models, and by "
         "those named `rag:INDEX`.",
     )
-    functions: list[Any] | None = Field(
-        default=None, description="Passed on to an upstream URL only."
+    functions: list[dict[str, Any]] | None = Field(
+        default=None,
+        max_length=128,
+        description="The older form of `tools`; then the answer has a `function_call`.",
+    )
+    function_call: str | FunctionCall | None = Field(
+        default=None, description="The older form of `tool_choice`."
     )
     tool_choice: Any = None
     parallel_tool_calls: bool | None = None
@@ -268,6 +313,33 @@ class ChatRequest(Sampling, DocumentOptions):
     @model_validator(mode="after")
     def _one_limit(self) -> Self:
         self.max_tokens = self.max_completion_tokens or self.max_tokens
+        return self
+
+    @field_validator("functions")
+    @classmethod
+    def _have_names(cls, value: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+        if not all(isinstance(one.get("name"), str) for one in value or ()):
+            msg = "each of functions is {name, description, parameters}"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _functions_are_tools(self) -> Self:
+        """Take functions, their calls and results for those of tools, which came after them."""
+        if self.functions and not self.tools:
+            self.tools = [{"type": "function", "function": one} for one in self.functions]
+            choice = self.function_call
+            named = isinstance(choice, FunctionCall)
+            function = {"name": choice.name} if isinstance(choice, FunctionCall) else {}
+            self.tool_choice = {"type": "function", "function": function} if named else choice
+        made = ""
+        for number, message in enumerate(self.messages):
+            if message.function_call and not message.tool_calls:
+                made = f"call_{number}"
+                function = message.function_call.model_dump()
+                message.tool_calls = [{"id": made, "type": "function", "function": function}]
+            elif message.role == "function":
+                message.tool_call_id = made
         return self
 
     @model_validator(mode="after")
@@ -300,6 +372,11 @@ class ChatRequest(Sampling, DocumentOptions):
     def wants_footer(self) -> bool:
         """Whether the sources of an answer from documents stand below it."""
         return self.marks is None if self.footer is None else self.footer
+
+    @property
+    def calls_functions(self) -> bool:
+        """Whether a call is answered in the form that was before there were tools."""
+        return bool(self.functions)
 
     @property
     def wants_tools(self) -> bool:
@@ -358,8 +435,6 @@ class ChatRequest(Sampling, DocumentOptions):
             ApiError: 400, one of them holds something else than text, or the answer is to call
                 tools or to have a format, where only other models can do that.
         """
-        if self.tool_choice != "none":
-            self.refuse("functions")
         if not tools:
             self._refuse_grammar()
         for index, message in enumerate(self.messages):
@@ -370,23 +445,9 @@ class ChatRequest(Sampling, DocumentOptions):
 
     def _refuse_grammar(self) -> None:
         if self.must_call:
-            self.refuse("tools")
+            self.refuse("functions", "tools")
         if (self.response_format or {}).get("type", "text") != "text":
             self.refuse("response_format")
-
-
-def chat_request(values: dict[str, Any]) -> ChatRequest:
-    """Return the chat that a request of another API asks for.
-
-    Raises:
-        ApiError: 400, one of the values is none of a chat.
-    """
-    try:
-        return ChatRequest.model_validate(values)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        param = str(problem["loc"][0]) if problem["loc"] else None
-        raise ApiError(400, f"{param}: {problem['msg']}", param=param) from error
 
 
 class CompletionRequest(Sampling):
@@ -411,6 +472,23 @@ class CompletionRequest(Sampling):
     def alternatives(self) -> int | None:
         """See `Sampling`: in a completion the number alone."""
         return self.logprobs
+
+
+Requested = TypeVar("Requested", bound=Sampling)
+
+
+def request_of(kind: type[Requested], values: dict[str, Any]) -> Requested:
+    """Return the chat or completion that a request of another API asks for.
+
+    Raises:
+        ApiError: 400, one of the values is none of its.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        param = str(problem["loc"][0]) if problem["loc"] else None
+        raise ApiError(400, f"{param}: {problem['msg']}", param=param) from error
 
 
 class Grounds(BaseModel):

@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field, field_validator
 from rag_app.server.errors import ApiError
 from rag_app.server.schemas.completions import (
     ChatRequest,
+    CompletionRequest,
     DocumentOptions,
     OneOrMany,
-    chat_request,
+    request_of,
 )
 from rag_app.server.schemas.indexes import RequestBody, Text, example
 
@@ -83,24 +84,29 @@ class Generating(OllamaRequest, DocumentOptions):
 
     def _chat(self, messages: list[dict[str, Any]], model: str, **more: Any) -> ChatRequest:
         """Return the chat that asks the same of a model."""
-        given = self.options or {}
-        options = {name: given[key] for key, name in _OPTIONS.items() if key in given}
-        if (limit := given.get("num_predict")) not in (None, -1, -2):  # without an end; to the end
-            options["max_tokens"] = limit
         values = self.model_dump(
             include={"logprobs", "top_logprobs", *DocumentOptions.model_fields}
         )
-        return chat_request(
+        return request_of(
+            ChatRequest,
             {
                 **values,
-                **options,
+                **self._sampling(),
                 **more,
                 "messages": messages,
                 "model": model,
                 "stream": self.stream,
                 "response_format": self._response_format(),
-            }
+            },
         )
+
+    def _sampling(self) -> dict[str, Any]:
+        """Return the options by the names that OpenAI's API has for them."""
+        given = self.options or {}
+        options = {name: given[key] for key, name in _OPTIONS.items() if key in given}
+        if (limit := given.get("num_predict")) is not None:  # -2: up to the end of the window
+            options["max_tokens"] = -1 if limit == -2 else limit
+        return options
 
     def _response_format(self) -> dict[str, Any] | None:
         if not self.format:
@@ -173,20 +179,25 @@ class OllamaPrompt(Generating):
     images: list[Any] | None = None
     suffix: str | None = Field(default=None, description="Refused.")
     template: str | None = Field(default=None, description="Refused.")
-    raw: bool | None = Field(default=None, description="Refused: `/v1/completions` does that.")
+    raw: bool | None = Field(
+        default=None, description="Go on with the prompt as it stands, without a chat template."
+    )
     context: list[int] | None = Field(default=None, description="Passed over: `/api/chat` has it.")
 
-    def to_chat(self, model: str) -> ChatRequest:
-        """Return the chat that asks the same of a model.
+    def to_chat(self, model: str) -> ChatRequest | CompletionRequest:
+        """Return the request that asks the same of a model.
 
         Raises:
-            ApiError: 400, something in it can't be said in a chat.
+            ApiError: 400, something in it can't be said there.
         """
-        for name in ("suffix", "template", "raw"):
+        for name in ("suffix", "template"):
             if getattr(self, name):
-                msg = f"{name} is not supported; POST /v1/completions goes on with a text as it is"
+                msg = f"{name} is not supported; with raw: true a prompt is read as it is"
                 raise ApiError(400, msg, param=name)
         _refuse_images(self.images, "images")
+        if self.raw:
+            values = {"prompt": self.prompt, "model": model, "stream": self.stream}
+            return request_of(CompletionRequest, {**values, **self._sampling()})
         system = [{"role": "system", "content": self.system}] if self.system else []
         return self._chat([*system, {"role": "user", "content": self.prompt or ""}], model)
 

@@ -1,10 +1,12 @@
 """``/v1/responses`` of OpenAI's API: its requests, as chats, and what answers them."""
 
-from typing import Annotated, Any, Literal
+import uuid
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self
 
 from openai.types import responses
 from openai.types.responses.tool_choice_options import ToolChoiceOptions
-from pydantic import Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from rag_app.server.errors import ApiError
 from rag_app.server.schemas.completions import (
@@ -12,13 +14,15 @@ from rag_app.server.schemas.completions import (
     DocumentOptions,
     Grounds,
     OneOrMany,
-    chat_request,
+    request_of,
 )
 from rag_app.server.schemas.indexes import PASSAGE, RequestBody, Text, example
 
+_MOST_ITEMS = 900
+_REFERENCE = "item_reference"
 _LOGPROBS = "message.output_text.logprobs"
 _TEXTS = ("input_text", "output_text", "text")
-_UNSUPPORTED = ("previous_response_id", "conversation", "background", "prompt")
+_UNSUPPORTED = ("conversation", "background", "prompt")
 _SAME = ("model", "temperature", "top_p", "stream", "parallel_tool_calls", "top_logprobs", "user")
 """Fields that a chat has under the same name."""
 _PARAMS = {
@@ -57,6 +61,7 @@ Content = OneOrMany[Text, list[ContentPart]]
 class InputItem(RequestBody):
     """A message, a call of a function, or what came of one."""
 
+    id: str | None = Field(default=None, max_length=200)
     type: str = "message"
     role: Literal["system", "developer", "user", "assistant"] = "user"
     content: Content | None = None
@@ -69,6 +74,19 @@ class InputItem(RequestBody):
     @classmethod
     def _null_is_message(cls, value: Any) -> Any:
         return "message" if value is None else value
+
+    def shown(self) -> dict[str, Any]:
+        """Return it as lists of items have it: with an id, a message's text in parts."""
+        values = {"type": self.type, **self.model_dump(exclude_unset=True, exclude_none=True)}
+        kind = {"message": "msg", "function_call": "fc"}.get(self.type, "item")
+        values.setdefault("id", f"{kind}_{uuid.uuid4().hex}")
+        if self.type == "message":
+            values["role"] = self.role
+        if isinstance(text := values.get("content"), str):
+            said = {"type": "output_text", "text": text, "annotations": []}
+            asked = {"type": "input_text", "text": text}
+            values["content"] = [said if self.role == "assistant" else asked]
+        return values
 
 
 class FunctionTool(RequestBody):
@@ -102,17 +120,17 @@ class TextOptions(RequestBody):
 
 
 class ResponseRequest(DocumentOptions):
-    """``POST /v1/responses``; nothing is stored, so each request brings its conversation."""
+    """``POST /v1/responses``."""
 
     model_config = example(model="rag:default", input="李白是谁？")
 
     model: str | None = None
-    input: OneOrMany[Text, Annotated[list[InputItem], Field(min_length=1, max_length=900)]]
+    input: OneOrMany[Text, Annotated[list[InputItem], Field(min_length=1, max_length=_MOST_ITEMS)]]
     instructions: Text | None = None
     stream: bool = False
     max_output_tokens: int | None = Field(default=None, ge=1)
     temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_p: float | None = Field(default=None, ge=0, le=1)
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     include: list[str] | None = Field(default=None, max_length=20)
     tools: list[FunctionTool] | None = Field(
@@ -125,10 +143,15 @@ class ResponseRequest(DocumentOptions):
     text: TextOptions | None = None
     metadata: dict[str, str] | None = Field(default=None, max_length=16)
     user: str | None = None
-    previous_response_id: str | None = Field(default=None, description="Refused: none is stored.")
-    conversation: Any = Field(default=None, description="Refused: none is stored.")
-    background: bool | None = Field(default=None, description="Refused: none is stored.")
-    prompt: Any = Field(default=None, description="Refused: none is stored.")
+    store: bool | None = Field(
+        default=None, description="Whether the response is kept, for thirty days; by default it is."
+    )
+    previous_response_id: str | None = Field(
+        default=None, max_length=200, description="Of one that is kept: the conversation goes on."
+    )
+    conversation: Any = Field(default=None, description="Refused: `previous_response_id` does it.")
+    background: bool | None = Field(default=None, description="Refused.")
+    prompt: Any = Field(default=None, description="Refused.")
 
     @field_validator("stream", mode="before")
     @classmethod
@@ -145,6 +168,39 @@ class ResponseRequest(DocumentOptions):
         """The form of the answer."""
         return self.text.format if self.text else TextFormat()
 
+    def items(self, stored: Callable[[str], dict[str, Any] | None]) -> list[dict[str, Any]]:
+        """Return what is sent, item by item.
+
+        Args:
+            stored: Returns the item of an earlier response with an id, if there is one.
+
+        Raises:
+            ApiError: 400, an item is referred to that is not there.
+        """
+        if isinstance(self.input, str):
+            part = {"type": "input_text", "text": self.input}
+            return [InputItem.model_validate({"role": "user", "content": [part]}).shown()]
+        found = []
+        for number, item in enumerate(self.input):
+            shown = stored(item.id or "") if item.type == _REFERENCE else item.shown()
+            if shown is None:
+                msg = f"{_REFERENCE}: no item {item.id!r} is stored; send the item itself"
+                raise ApiError(400, msg, param=f"input.{number}.type")
+            found.append(shown)
+        return found
+
+    def with_items(self, items: list[dict[str, Any]]) -> Self:
+        """Return the request with all that it answers, also what was said before it.
+
+        Raises:
+            ApiError: 400, that is too much.
+        """
+        if len(items) > _MOST_ITEMS:
+            msg = f"a conversation has {_MOST_ITEMS} items at most; begin another"
+            raise ApiError(400, msg, param="input")
+        told = [InputItem.model_validate(item) for item in items]
+        return self.model_copy(update={"input": told})
+
     def to_chat(self) -> ChatRequest:
         """Return the chat that asks the same.
 
@@ -153,7 +209,7 @@ class ResponseRequest(DocumentOptions):
         """
         for name in _UNSUPPORTED:
             if getattr(self, name):
-                msg = f"{name} is not supported: no response is stored; send the whole conversation"
+                msg = f"{name} is not supported; send input, or previous_response_id with it"
                 raise ApiError(400, msg, code="unsupported_parameter", param=name)
         values = self.model_dump(include={*_SAME, *DocumentOptions.model_fields})
         values |= {
@@ -164,7 +220,7 @@ class ResponseRequest(DocumentOptions):
             "tool_choice": _chat_choice(self.tool_choice),
             "response_format": self._chat_format(),
         }
-        return chat_request(values)
+        return request_of(ChatRequest, values)
 
     def _messages(self) -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = []
@@ -253,3 +309,50 @@ class ModelResponse(responses.Response):
     instructions: str | None = None
     prompt: None = None
     rag: Annotated[Grounds | None, Field(description="From models named `rag:INDEX` only.")] = None
+
+
+class DeletedResponse(BaseModel):
+    """A response that is not kept any more."""
+
+    model_config = example(id="resp_5f0c", object="response", deleted=True)
+
+    id: str
+    object: Literal["response"] = "response"
+    deleted: Literal[True] = True
+
+
+class InputItems(BaseModel):
+    """A page of what a response answers."""
+
+    model_config = example(
+        object="list",
+        data=[{**_MESSAGE, "role": "user", "content": [{"type": "input_text", "text": "谁？"}]}],
+        first_id="msg_5f0c",
+        last_id="msg_5f0c",
+        has_more=False,
+    )
+
+    object: Literal["list"] = "list"
+    data: list[dict[str, Any]]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+    @classmethod
+    def page(cls, items: list[dict[str, Any]], limit: int, after: str | None) -> Self:
+        """Return a page.
+
+        Args:
+            items: All of them, in the order that was asked for.
+            limit: Most of them.
+            after: Id of the one before the page.
+        """
+        ids = [item["id"] for item in items]
+        start = ids.index(after) + 1 if after in ids else 0
+        shown = ids[start : start + limit]
+        return cls(
+            data=items[start : start + limit],
+            first_id=shown[0] if shown else None,
+            last_id=shown[-1] if shown else None,
+            has_more=start + limit < len(items),
+        )

@@ -1,6 +1,6 @@
 """What clients of OpenAI's API send and look for besides the plain question."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,9 @@ import httpx
 import openai
 import pytest
 from langchain_core.messages import HumanMessage
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_openai import ChatOpenAI
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from rag_app.chains.citations import Citation
 from rag_app.chains.results import Answer
@@ -178,6 +179,55 @@ def test_base_urls_without_v1_and_head(poets: Served) -> None:
     for path in ("/", "/health", "/v1/models", "/models"):
         head = httpx.head(poets.url + path)
         assert (head.status_code, head.content) == (200, b"")
+
+
+@pytest.mark.parametrize("base", ["", "/v1/", "/v1/v1", "/api/v1", "//v1", "/v1/api"])
+def test_base_urls_that_people_give(base: str, poets: Served) -> None:
+    path = "tags" if base.endswith("api") else "models"
+    answer = httpx.get(f"{poets.url}{base}/{path}")
+    assert answer.status_code == 200
+    assert "rag:诗" in answer.text
+
+
+NULLS: Any = {
+    **dict.fromkeys(("tools", "functions", "function_call", "logit_bias", "user", "max_tokens")),
+    "stream_options": {"include_usage": None},
+}
+
+
+@pytest.mark.parametrize(
+    "more", [{"max_tokens": -1}, {"max_completion_tokens": -1}, {"top_p": 0}, {"stop": []}, NULLS]
+)
+@pytest.mark.parametrize("model", ["default", "rag:诗"])
+def test_values_by_which_clients_mean_no_limit(more: Any, model: str, poets: Served) -> None:
+    answer = httpx.post(poets.url + CHAT, json={"model": model, "messages": ASKED, **more})
+    assert answer.status_code == 200, answer.text
+    assert "当涂" in answer.json()["choices"][0]["message"]["content"]
+
+
+class NotedOptions(ScriptedChatModel):
+    """Notes what it is called with."""
+
+    noted: list[Any] = Field(default_factory=list)
+
+    async def _astream(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **options: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        self.noted.append(options)
+        async for chunk in super()._astream(messages, stop, run_manager):
+            yield chunk
+
+
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [(CHAT, {"max_tokens": -1}), ("/api/chat", {"options": {"num_predict": -1}, "stream": False})],
+)
+def test_no_limit_is_half_the_window(path: str, more: Any, home: Path) -> None:
+    model = NotedOptions(replies=["长"])
+    with serving(llm=model, context_length=2048) as served:
+        answer = httpx.post(served.url + path, json={"messages": ASKED, **more})
+        assert answer.status_code == 200, answer.text
+    assert model.noted[-1]["max_tokens"] == 1024
 
 
 def test_a_queued_stream_begins_at_once(home: Path) -> None:

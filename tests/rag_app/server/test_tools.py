@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from rag_app.models.llms.llamacpp import LlamaCppChat
-from tests.rag_app.server.serving import Served, serving
+from tests.rag_app.server.serving import Served, official_of, serving
 from tests.rag_app.server.test_clients import WEATHER
 from tests.scripted import ScriptedChatModel
 
@@ -150,6 +150,40 @@ def test_an_answer_is_text_or_a_call(
         assert message["content"] is None
     else:
         assert (message["content"], "tool_calls" in message) == (shown, False)
+
+
+def test_functions_are_the_older_form_of_tools(home: Path) -> None:
+    functions: Any = [WEATHER["function"]]
+    asked: Any = {"model": "default", "messages": ASKED, "functions": functions}
+    with serving(llm=Schemed(replies=[])) as served, official_of(served) as official:
+        create = official.chat.completions.create
+        served.replies = ['{"name"', call("北京")]
+        choice = create(**asked).choices[0]
+        made = choice.message.function_call
+        assert (choice.finish_reason, choice.message.tool_calls) == ("function_call", None)
+        assert made
+        assert (made.name, json.loads(made.arguments)) == ("get_weather", {"city": "北京"})
+        served.replies = [call("天津")]
+        named: Any = {"name": "get_weather"}
+        chunks = list(create(**asked, function_call=named, stream=True))
+        (part,) = [one for one in (c.choices[0].delta.function_call for c in chunks) if one]
+        assert json.loads(part.arguments or "") == {"city": "天津"}
+        assert chunks[-1].choices[0].finish_reason == "function_call"
+        served.replies = ["晴。"]
+        result = {"role": "function", "name": "get_weather", "content": "晴，二十二度"}
+        asked["messages"] = [*ASKED, choice.message.to_dict(), result]
+        assert create(**asked).choices[0].message.content == "晴。"
+        assert "晴，二十二度" in served.model.prompts[-1]
+        assert create(**asked, function_call="none").choices[0].message.content
+
+
+def test_functions_are_passed_over_where_nothing_calls_them(served: Served) -> None:
+    asked: Any = {"messages": ASKED, "functions": [WEATHER["function"]]}
+    answer = httpx.post(served.url + CHAT, json=asked).json()
+    assert answer["choices"][0]["message"]["content"] == "答案是四十二。"
+    asked["function_call"] = {"name": "get_weather"}
+    error = httpx.post(served.url + CHAT, json=asked).json()["error"]
+    assert error["param"] == "functions"
 
 
 class SmallModel(ScriptedChatModel):

@@ -9,11 +9,13 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from langchain_core.outputs import ChatGenerationChunk
 
-from rag_app.models.llms.llamacpp import LlamaCppChat
+from rag_app.models.llms.llamacpp import Chunks, LlamaCppChat
 
 LONG = 3900
 """Tokens that fill the window of one call."""
+TIMINGS = {"cache_n": 7, "prompt_n": 5, "predicted_n": 3}
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +83,23 @@ async def test_llama_cpp_itself_stops(cancel: bool, llm: LlamaCppChat) -> None:
     else:
         await text(llm, "很长", 5, max_tokens=LONG)
     assert all(slot["n_prompt_tokens"] < LONG / 2 for slot in await idle(llm))
+
+
+@pytest.mark.parametrize(("formed", "reason"), [(True, "length"), (False, "stop")])
+def test_a_text_that_llama_cpp_cannot_read_is_an_answer(formed: bool, reason: str) -> None:
+    msg = "The model produced output that does not match the expected peg-native format"
+    chunks = Chunks("tiny", lstrip=True, formed=formed)
+    events: list[Any] = [
+        {"choices": [{"delta": {"content": "<think"}}], "timings": {**TIMINGS, "predicted_n": 2}},
+        {"choices": [{"delta": {"content": ">"}}], "timings": TIMINGS},
+        {"error": {"code": 500, "message": msg}},
+    ]
+    first, second, end = map(chunks.of, events)
+    assert isinstance(first, ChatGenerationChunk)
+    assert isinstance(second, ChatGenerationChunk)
+    assert isinstance(end, ChatGenerationChunk)
+    answer = (first + second + end).message
+    assert answer.text == "<think>"
+    assert answer.response_metadata["finish_reason"] == reason
+    assert answer.usage_metadata["input_tokens"] == 12  # type: ignore[attr-defined]
+    assert answer.usage_metadata["output_tokens"] == 3  # type: ignore[attr-defined]

@@ -83,6 +83,25 @@ def test_prompts(official: ollama.Client, poets: Served) -> None:
     assert "".join(piece.response or "" for piece in pieces) == MARKED
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_text_as_it_stands(stream: bool, official: ollama.Client, poets: Served) -> None:
+    asked: Any = {
+        "model": NAME,
+        "prompt": "床前明月光",
+        "system": "短",
+        "raw": True,
+        "stream": stream,
+    }
+    told: Any = official.generate(**asked)
+    pieces = list(told) if stream else [told]
+    assert "".join(piece.response or "" for piece in pieces) == "李白在当涂病逝。"
+    assert (pieces[-1].done, pieces[-1].done_reason) == (True, "stop")
+    assert pieces[-1].eval_count == 8
+    assert poets.model.prompts == ["床前明月光"]
+    with pytest.raises(ollama.ResponseError, match="/v1/chat/completions only"):
+        official.generate("rag:诗", "x", raw=True)
+
+
 def test_a_model_is_loaded_already(official: ollama.Client, poets: Served) -> None:
     assert official.chat("default", []).done_reason == "load"
     assert official.generate("default", keep_alive=0).done_reason == "load"
@@ -137,7 +156,7 @@ def test_vectors(official: ollama.Client, poets: Served) -> None:
         ("chat", {"messages": ASKED, "options": {"temperature": 9}}, 400, "temperature"),
         ("chat", {"messages": ASKED, "format": "yaml"}, 400, "format"),
         ("generate", {"prompt": "x", "suffix": "y"}, 400, "suffix"),
-        ("generate", {"prompt": "x", "raw": True}, 400, "/v1/completions"),
+        ("generate", {"prompt": "x", "template": "x"}, 400, "raw: true"),
         ("embed", {"input": "x", "model": "rag:诗"}, 400, "multilingual-e5-small does"),
         ("embed", {"input": "x", "dimensions": 7}, 400, "dimensions"),
         ("pull", {"model": "x"}, 404, "/api/pull"),

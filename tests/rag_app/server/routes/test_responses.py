@@ -12,6 +12,8 @@ from openai.types.responses import ResponseFunctionToolCall, ResponseOutputText
 from pydantic import SecretStr
 
 from rag_app.models.llms.registry import load_llm
+from rag_app.server.completions.stored import StoredResponses
+from rag_app.server.middleware.access import Access, ApiKey
 from rag_app.settings import load_settings
 from tests.rag_app.server.serving import LI_BAI, Served, official_of, serving
 from tests.rag_app.server.test_tools import Schemed, call
@@ -225,8 +227,8 @@ IMAGE = {"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}
         ({"input": [{"role": "user"}]}, "input", "needs content"),
         ({"input": "x", "max_output_tokens": 10**6}, "max_output_tokens", "above"),
         ({"input": "x", "previous_response_id": "resp_1"}, "previous_response_id", "stored"),
-        ({"input": "x", "conversation": "conv_1"}, "conversation", "stored"),
-        ({"input": "x", "background": True}, "background", "stored"),
+        ({"input": "x", "conversation": "conv_1"}, "conversation", "previous_response_id"),
+        ({"input": "x", "background": True}, "background", "not supported"),
         ({"input": "x", "text": {"format": {"type": "json_object"}}}, "text.format", "supported"),
         ({"input": "x", "top_logprobs": 2}, "include", "logprobs"),
         ({"input": "x", "tools": [WEATHER], "tool_choice": "required"}, "tools", "supported"),
@@ -244,7 +246,9 @@ def test_what_is_wrong_is_said(
 
 def test_codes_of_errors(poets: Served, schemed: Served, client: httpx.Client) -> None:
     stored = client.post(PATH, json={"input": "x", "previous_response_id": "resp_1"})
-    assert stored.json()["error"]["code"] == "unsupported_parameter"
+    assert stored.json()["error"]["code"] == "previous_response_not_found"
+    refused = client.post(PATH, json={"input": "x", "conversation": "conv_1"})
+    assert refused.json()["error"]["code"] == "unsupported_parameter"
     unknown = client.post(PATH, json={"input": "x", "model": "gpt-4"})
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
     with schemed.client() as other:
@@ -253,6 +257,90 @@ def test_codes_of_errors(poets: Served, schemed: Served, client: httpx.Client) -
     assert "web_search" in refused["message"]
     passed_over = client.post(PATH, json={"model": "rag:诗", "input": QUESTION, "tools": tools})
     assert passed_over.json()["status"] == "completed"
+
+
+def test_a_conversation_goes_on_from_a_response(official: openai.OpenAI, poets: Served) -> None:
+    ask = official.responses.create
+    first = ask(model="rag:诗", input=QUESTION, instructions="简短。")
+    poets.replies = [QUESTION, "李白在当涂病逝。"]
+    second = ask(model="rag:诗", input="他在哪里病逝？", previous_response_id=first.id)
+    assert second.previous_response_id == first.id
+    assert second.output_text == MARKED
+    assert f"问: {QUESTION}" in poets.model.prompts[0]
+    assert "李白在当涂病逝。\n" in poets.model.prompts[0]  # without its footer
+    poets.replies = ["好。"]
+    with official.responses.stream(
+        model="default", input="谢谢", previous_response_id=second.id
+    ) as stream:
+        third = stream.get_final_response()
+    assert poets.model.prompts[-1].startswith(f"{QUESTION}\n")
+    assert poets.model.prompts[-1].endswith("\n谢谢")
+
+    kept = official.responses.retrieve(third.id)
+    assert (kept.output_text, kept.status) == ("好。", "completed")
+    assert kept.to_dict()["store"] is True
+    assert (kept.id, kept.usage) == (third.id, third.usage)
+    items = official.responses.input_items.list(third.id, order="asc").data
+    assert [item.type for item in items] == ["message"] * 5
+    newest: Any = official.responses.input_items.list(third.id, limit=2)
+    assert newest.data[0].content[0].text == "谢谢"
+    assert newest.has_more
+    assert len(list(newest)) == 5  # page after page
+
+    official.responses.delete(second.id)
+    for call_again in (official.responses.retrieve, official.responses.delete):
+        with pytest.raises(openai.NotFoundError, match="is stored"):
+            call_again(second.id)
+    poets.replies = ["还在。"]  # what a later one answers does not go with an earlier one
+    assert ask(model="default", input="?", previous_response_id=third.id).output_text == "还在。"
+
+
+def test_items_are_referred_to(official: openai.OpenAI, poets: Served) -> None:
+    first = official.responses.create(model="default", input=QUESTION)
+    item = first.output[0].id or ""
+    again: Any = [{"type": "item_reference", "id": item}, {"role": "user", "content": "何年？"}]
+    official.responses.create(model="default", input=again)
+    assert poets.model.prompts[-1] == "李白在当涂病逝。\n何年？"
+    again[0]["id"] = item[:-1] + "7"
+    with pytest.raises(openai.BadRequestError, match="no item"):
+        official.responses.create(model="default", input=again)
+
+
+def test_what_is_not_to_be_kept_is_not(official: openai.OpenAI) -> None:
+    answer = official.responses.create(model="default", input="x", store=False)
+    assert answer.to_dict()["store"] is False
+    with pytest.raises(openai.NotFoundError):
+        official.responses.retrieve(answer.id)
+    with pytest.raises(openai.NotFoundError):
+        official.responses.retrieve("resp_/../../keys")
+    with pytest.raises(openai.BadRequestError, match="whole"):
+        official.responses.retrieve(answer.id, stream=True)
+
+
+def test_a_response_is_there_for_its_own_key_alone(home: Path) -> None:
+    with serving(access=Access(keys=[ApiKey.parse("甲 secret-a read"), "secret-b"])) as served:
+        owner, other = (
+            openai.OpenAI(base_url=f"{served.url}/v1", api_key=f"secret-{one}", max_retries=0)
+            for one in "ab"
+        )
+        answer = owner.responses.create(model="default", input="x")
+        with pytest.raises(openai.NotFoundError):
+            other.responses.retrieve(answer.id)
+        with pytest.raises(openai.BadRequestError, match="is stored"):
+            other.responses.create(model="default", input="y", previous_response_id=answer.id)
+        assert owner.responses.retrieve(answer.id).id == answer.id
+        owner.responses.delete(answer.id)
+    assert not [*(home / "responses").glob("*.json")]
+
+
+def test_only_the_newest_are_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_app.server.completions.stored._MOST", 3)
+    stored = StoredResponses()
+    names = [f"resp_{number:032x}" for number in range(5)]
+    for name in names:
+        stored.add({"id": name, "output": []}, [])
+    assert len([*(home / "responses").glob("*.json")]) == 3
+    assert stored.response(names[-1])["id"] == names[-1]
 
 
 def test_langchain_asks_for_responses(poets: Served) -> None:
