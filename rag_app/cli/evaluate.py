@@ -12,6 +12,7 @@ from rag_app.cli import options
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rag_app.evaluation.make import Drafted
     from rag_app.evaluation.outcomes import Outcome
     from rag_app.evaluation.session import Run
     from rag_app.settings import Settings
@@ -101,6 +102,14 @@ def evaluate(
             rich_help_panel=_DRAFTS,
         ),
     ] = None,
+    rated: Annotated[
+        bool,
+        typer.Option(
+            "--rated",
+            help="With --make: take the questions whose answers were rated on the page of `serve`.",
+            rich_help_panel=_DRAFTS,
+        ),
+    ] = False,
     as_json: options.Json = False,
     **model: Any,
 ) -> None:
@@ -115,12 +124,17 @@ def evaluate(
         raise typer.BadParameter("name a DATASET, or --make QUESTIONS.jsonl")
     if calibrate and (retrieval_only or make or compare or report):
         raise typer.BadParameter("--calibrate goes with a DATASET and --predictions alone")
+    if rated and not make:
+        raise typer.BadParameter("--rated goes with --make QUESTIONS.jsonl")
     settings = load_settings(
         answer_chain=chain, prompts=prompts, index=from_index or index, k=k, retriever=retriever,
         reranker=reranker, threshold=threshold, embedding=embedding, **model,
     )  # fmt: skip
     if make is not None:
-        _draft(settings, make, limit or _DRAFTED, as_json=as_json)
+        if rated:
+            _take_rated(settings, make, as_json=as_json)
+        else:
+            _draft(settings, make, limit or _DRAFTED, as_json=as_json)
         return
     assert dataset is not None  # noqa: S101 - one of the two is there
     from rag_app.cli import figures, show
@@ -212,7 +226,6 @@ def _keep_calibration(settings: "Settings", outcomes: "list[Outcome]", *, as_jso
 
 def _draft(settings: "Settings", path: Path, limit: int, *, as_json: bool) -> None:
     """Draft questions and say what came of it."""
-    from rag_app.cli import show
     from rag_app.cli.progress import evaluating
     from rag_app.engine import RagApp
     from rag_app.evaluation.make import draft_questions
@@ -222,10 +235,26 @@ def _draft(settings: "Settings", path: Path, limit: int, *, as_json: bool) -> No
             app, path, limit, seed=settings.seed or 0,
             progress=lambda done, total: telling("drafting", done, total),
         )  # fmt: skip
+    said = f"{drafted.written} questions in {path}, {drafted.unsure} to be looked at first"
+    _say(drafted, f"{said}; dropped", as_json=as_json)
+    if drafted.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _take_rated(settings: "Settings", path: Path, *, as_json: bool) -> None:
+    """Take the questions that people rated and say what came of it."""
+    from rag_app.engine import RagApp
+    from rag_app.evaluation.make import rated_questions
+
+    with RagApp(settings=settings) as app:
+        drafted = rated_questions(app, path)
+    _say(drafted, f"{drafted.written} rated questions added to {path}; left out", as_json=as_json)
+
+
+def _say(drafted: "Drafted", said: str, *, as_json: bool) -> None:
+    from rag_app.cli import show
+
     if as_json:
         show.print_json(asdict(drafted))
     dropped = ", ".join(f"{count} {reason}" for reason, count in drafted.dropped.items())
-    said = f"{drafted.written} questions in {path}, {drafted.unsure} to be looked at first"
-    show.messages.print(f"{said}; dropped: {dropped or 'none'}", markup=False)
-    if drafted.interrupted:
-        raise typer.Exit(INTERRUPTED)
+    show.messages.print(f"{said}: {dropped or 'none'}", markup=False, soft_wrap=True)

@@ -17,6 +17,7 @@ from rag_app.evaluation.formats import question_of, read_rows
 from rag_app.evaluation.metrics import contains, tokens
 from rag_app.evaluation.outcomes import ranks_of
 from rag_app.evaluation.questions import GoldQuestion
+from rag_app.index.store.conversations import Conversations
 from rag_app.index.store.records import ChunkRecord
 
 if TYPE_CHECKING:
@@ -112,6 +113,39 @@ def draft_questions(
     except KeyboardInterrupt:
         report.interrupted = True
     return report
+
+
+def rated_questions(app: "RagApp", path: Path) -> Drafted:
+    """Append the questions whose answers people rated on the page to a file.
+
+    Those are left out that a line of the file asks already, and those that nobody said the right
+    answer to.
+
+    Args:
+        app: With the index.
+        path: The file, in the format of ``docs_corpus/questions.jsonl``; lines that it has stay.
+
+    Raises:
+        DocumentError: the file can't be read or written, or is no question set; or nobody said
+            what is right.
+        IndexStoreError: the ratings can't be read.
+    """
+    kept = Conversations(app.store.folder)
+    lines = kept.questions()
+    if not lines:
+        msg = (
+            f"nobody has said yet which answers of the index {app.settings.index} are right; rate "
+            "some on the page of `rag-app serve`"
+        )
+        raise DocumentError(msg)
+    asked = {str(row.get("question", "")).strip() for row in _rows(path)}
+    new = [line for line in lines if line["question"].strip() not in asked]
+    for line in new:
+        _append(path, line)
+    left = {"rated without saying what is right": len(kept.ratings()) - len(lines)}
+    left["there already"] = len(lines) - len(new)
+    dropped = {reason: count for reason, count in left.items() if count}
+    return Drafted(written=len(new), dropped=dropped)
 
 
 class _Drafts:

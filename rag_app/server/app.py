@@ -23,6 +23,7 @@ from rag_app.server.page_images import PageImages
 from rag_app.server.queueing import Queues
 from rag_app.server.routes import (
     completions,
+    conversations,
     indexes,
     models,
     ollama,
@@ -100,7 +101,7 @@ def _routes() -> list[BaseRoute]:
     """Every route; FastAPI works out what each takes and returns once for all applications."""
     every = APIRouter(generate_unique_id_function=lambda route: route.name)
     refusals = openapi.errors(401, 403, 429)
-    documented = (indexes.router, pages.router)
+    documented = (indexes.router, pages.router, conversations.router)
     for router in (models.router, completions.router, responses.router, *documented, page.api):
         every.include_router(router, dependencies=[openapi.KEY], responses=refusals)
     refusals = openapi.ollama_errors(401, 403, 429)

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from model_prep.catalog.pull import models_folder
 from model_prep.output import PARTIAL, is_full, locked, sync
 from rag_app.errors import BackupError, IndexStoreError
+from rag_app.index.store.conversations import CONVERSATIONS_NAME, Conversations
 from rag_app.index.store.database import missing_index, translated
 from rag_app.index.store.folders import index_names, named_folder
 from rag_app.index.store.store import DATABASE_NAME, IndexStore
@@ -77,8 +78,9 @@ def back_up(
 ) -> Backup:
     """Write a backup of indexes of the home folder; it appears when it is whole and checked.
 
-    An index is as it was at one moment, whoever writes it meanwhile, and the files that were
-    uploaded into it are as old as that or newer. FAISS files are left out: they are derived.
+    An index is as it was at one moment, whoever writes it meanwhile; the files that were uploaded
+    into it and the conversations about it are as old as that or newer. FAISS files are left out:
+    they are derived.
 
     Args:
         file: The archive. Beside it ``FILE.partial`` is made and renamed.
@@ -158,11 +160,14 @@ class _Writer:
                 snapshot.copy_to(target, pages=_PAGES, progress=told)
             self._done = start + _size(store.path) // 2
             self._add(zipped, copy, f"{INDEXES}/{name}/{DATABASE_NAME}", share=0.5)
+            copy.unlink()
+            if Conversations(folder).copy_to(copy):
+                self._add(zipped, copy, f"{INDEXES}/{name}/{CONVERSATIONS_NAME}", share=0)
             # After the snapshot, first what waits: a file that is indexed meanwhile moves on.
             for path in _uploaded(folder):
                 inner = path.relative_to(folder).as_posix()
                 self._add(zipped, path, f"{INDEXES}/{name}/{inner}", missing=True)
-        copy.unlink()
+        copy.unlink(missing_ok=True)
         return saved
 
     def _add(

@@ -25,6 +25,7 @@ TAGS = [
     {"name": "OpenAI", "description": "What clients of OpenAI's API speak."},
     {"name": "Ollama", "description": "What clients of Ollama's API speak."},
     {"name": "Documents", "description": "Indexes, their documents, and what they hold."},
+    {"name": "Conversations", "description": "Questions and answers, kept, and rated by people."},
     {"name": "Server", "description": "How the server is, and what it does by default."},
 ]
 

@@ -1,0 +1,131 @@
+"""The routes of the conversations about an index, and of what people thought of its answers."""
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from rag_app.index.store.conversations import Conversations, Rating, Turn
+from rag_app.server.errors import ApiError
+from rag_app.server.index_registry import Registry
+from rag_app.server.middleware.access import WRITE, sent_key
+from rag_app.server.schemas.conversations import (
+    ConversationId,
+    ConversationInfo,
+    ConversationList,
+    Kept,
+    NameBody,
+    RatingBody,
+    RatingInfo,
+    RatingList,
+    TurnBody,
+    TurnId,
+    TurnInfo,
+    TurnList,
+    Wanted,
+)
+from rag_app.server.schemas.indexes import IndexName
+from rag_app.server.schemas.openapi import errors
+
+router = APIRouter(prefix="/v1/indexes/{index}", tags=["Conversations"])
+_LINE = '{"id": "rated-17e4a3", "question": "李白是怎样去世的？", "answers": ["在当涂病逝。"]}\n'
+
+
+def _conversations(index: IndexName, request: Request, registry: Registry) -> Conversations:
+    """Return the conversations of whoever sent the key; those of keys without a name are shared."""
+    key = sent_key(request)
+    return Conversations(registry.engine(index).store.folder, key.name if key else "")
+
+
+Kind = Annotated[Conversations, Depends(_conversations)]
+
+
+@router.get("/conversations", responses=errors(400, 404, 503))
+def list_conversations(conversations: Kind, search: Wanted = "") -> ConversationList:
+    """List the conversations about an index that this key kept, the latest first."""
+    found = conversations.search(search)
+    return ConversationList(data=[ConversationInfo(**vars(one)) for one in found])
+
+
+@router.get("/conversations/{conversation}", responses=errors(404, 503))
+def show_conversation(conversation: ConversationId, conversations: Kind) -> TurnList:
+    """Show the turns of a conversation."""
+    turns = conversations.turns(conversation)
+    if turns is None:
+        raise _unknown(conversation)
+    return TurnList(data=[TurnInfo(**vars(turn)) for turn in turns])
+
+
+@router.patch("/conversations/{conversation}", responses=errors(400, 404, 503))
+def rename_conversation(conversation: ConversationId, body: NameBody, conversations: Kind) -> Kept:
+    """Give a conversation another name; the first is its first question."""
+    if not conversations.rename(conversation, body.name):
+        raise _unknown(conversation)
+    return Kept(id=conversation, kept=True)
+
+
+@router.delete("/conversations/{conversation}", responses=errors(404, 503))
+def delete_conversation(conversation: ConversationId, conversations: Kind) -> Kept:
+    """Delete a conversation."""
+    if not conversations.delete(conversation):
+        raise _unknown(conversation)
+    return Kept(id=conversation, kept=False)
+
+
+@router.put("/conversations/{conversation}/turns/{turn}", responses=errors(400, 404, 413, 503))
+def keep_turn(
+    conversation: ConversationId, turn: TurnId, body: TurnBody, conversations: Kind
+) -> Kept:
+    """Keep a turn, in place of an earlier state of it or as the last of its conversation.
+
+    Turns that others keep in the same conversation stay. One with its first turn begins here.
+    """
+    conversations.keep_turn(conversation, Turn(turn, **body.model_dump()))
+    return Kept(id=turn, kept=True)
+
+
+@router.delete("/conversations/{conversation}/turns/{turn}", responses=errors(404, 503))
+def delete_turn(conversation: ConversationId, turn: TurnId, conversations: Kind) -> Kept:
+    """Take a turn out of a conversation, if it is there; one without turns goes."""
+    conversations.remove_turn(conversation, turn)
+    return Kept(id=turn, kept=False)
+
+
+@router.get("/ratings", dependencies=[WRITE], responses=errors(404, 503))
+def list_ratings(conversations: Kind) -> RatingList:
+    """List what people thought of the answers of an index, whatever their keys."""
+    return RatingList(data=[RatingInfo(**vars(one)) for one in conversations.ratings()])
+
+
+@router.get(
+    "/ratings/questions.jsonl",
+    dependencies=[WRITE],
+    response_class=Response,
+    responses={
+        **errors(404, 503),
+        200: {"content": {"application/jsonl": {"schema": {"type": "string"}, "example": _LINE}}},
+    },
+)
+def export_ratings(conversations: Kind) -> Response:
+    """Return the ratings that say what is right as questions for `rag-app eval`, a line each."""
+    lines = (json.dumps(one, ensure_ascii=False) for one in conversations.questions())
+    return Response("".join(f"{line}\n" for line in lines), media_type="application/jsonl")
+
+
+@router.put("/ratings/{turn}", responses=errors(400, 404, 413, 503))
+def rate(turn: TurnId, body: RatingBody, conversations: Kind) -> Kept:
+    """Keep what somebody thinks of an answer, in place of what they thought before."""
+    conversations.rate(Rating(turn, **body.model_dump()))
+    return Kept(id=turn, kept=True)
+
+
+@router.delete("/ratings/{turn}", responses=errors(404, 503))
+def take_back_rating(turn: TurnId, conversations: Kind) -> Kept:
+    """Forget what somebody thought of an answer."""
+    conversations.take_back(turn)
+    return Kept(id=turn, kept=False)
+
+
+def _unknown(conversation: str) -> ApiError:
+    msg = f"no conversation {conversation!r}"
+    return ApiError(404, msg, code="conversation_not_found")
