@@ -24,6 +24,9 @@ SENTENCE = re.compile(rf"[^\s{_ENDS}](?:[^\n{_ENDS}.]|\.(?!\s))*[{_ENDS}.]?")
 _FENCE = re.compile(r" {0,3}(?:```|~~~)")
 _UNMARKED = re.compile(r"\s*\|")
 """Lines of tables."""
+_FORMULA = re.compile(r"\$\$.*?\$\$|\\\[.*?\\\]|\\\(.*?\\\)|(?<![\w\\$])\$(?![\s\d])[^$]+\$")
+_FORMULA_BEGUN = re.compile(rf"(\$\$|\\\[)|\\\(|(?<![\w\\$])\$(?![\s\d$])[^${HAN}]*$", re.ASCII)
+"""LaTeX, a display formula in the first group; ``$5`` is a price."""
 _ITEM = re.compile(r"\s*(?:[-*•]\s+)?\**\d{1,3}\.")
 _FURNITURE = re.compile(r"^\s*(?:[-*•>#]+\s+|\**\d{1,3}[.、)）](?!\d)\s*)+|[*`|]|\[\d{1,3}\]")
 """What is no text of a sentence: numbers of lists, marks of Markdown, marks of the model's own."""
@@ -156,13 +159,15 @@ def lacking(passages: "Sequence[Document]") -> list[str]:
 class SentenceMarks(ABC):
     """Puts a mark behind each sentence of a text as it streams, before what ends the sentence.
 
-    Code and the rows of tables stay as they are: marks would break them.
+    Code, formulas and the rows of tables stay as they are: marks would break them.
     """
 
     def __init__(self) -> None:
         self._sentence = ""
         self._line = ""
         self._fenced = False
+        self._display = ""
+        """What ends the display formula that an earlier line began."""
 
     @abstractmethod
     def mark_of(self, sentence: str) -> str:
@@ -176,6 +181,10 @@ class SentenceMarks(ABC):
                 out.append(self.close())
             else:
                 self._sentence += char
+            if char == "\n":
+                # No formula holds an empty line.
+                begun = self._begun_formula() if self._line.strip() else ""
+                self._display = {"$$": "$$", "\\[": "\\]"}.get(begun[:2], "")
             self._line = "" if char == "\n" else self._line + char
             out.append(char)
         return "".join(out)
@@ -187,18 +196,30 @@ class SentenceMarks(ABC):
             self._fenced = not self._fenced
             return ""
         mark = self.mark_of(_FURNITURE.sub(" ", sentence))
-        hidden = self._fenced or _UNMARKED.match(self._line) or self._line.count("`") % 2
-        return "" if hidden else mark
+        return "" if self._hidden() else mark
 
     def _ends(self, char: str) -> bool:
-        """Return whether a sentence ends before a character; none does within inline code."""
+        """Return whether a sentence ends before a character; none does within code or a formula."""
         if char == "\n":
             return True
-        if self._fenced or self._line.count("`") % 2 or _UNMARKED.match(self._line):
+        if (char != " " and char not in _ENDS) or self._hidden():
             return False
-        if char == " ":
-            return self._sentence.endswith(".") and not _ITEM.fullmatch(self._line)
-        return char in _ENDS
+        return char != " " or (self._sentence.endswith(".") and not _ITEM.fullmatch(self._line))
+
+    def _hidden(self) -> bool:
+        """Return whether a mark would break what the line is in."""
+        inline = self._line.count("`") % 2 or _UNMARKED.match(self._line)
+        return bool(self._fenced or inline or self._begun_formula())
+
+    def _begun_formula(self) -> str:
+        """Return how the formula begins that the line is in; empty where it is in none."""
+        line = self._line
+        if self._display:
+            _, ended, line = line.partition(self._display)
+            if not ended:
+                return "$$" if self._display == "$$" else "\\["
+        found = _FORMULA_BEGUN.search(_FORMULA.sub("", line))
+        return found[1] or found[0] if found else ""
 
 
 class Marker(SentenceMarks):

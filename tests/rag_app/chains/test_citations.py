@@ -107,6 +107,28 @@ def test_no_mark_in_tables_and_code(text: str) -> None:
     assert marked(text, [STEPS]) == text
 
 
+ENERGY = Citation(1, "e.txt", "能量是 n! 与 E = mc 的积，价格是 $5 和 $6，共 30 元")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("能量是 $n! + E$。", "能量是 $n! + E$[1]。"),
+        (r"能量是 \(n!; E\)。", r"能量是 \(n!; E\)[1]。"),
+        (
+            "$$\n能量! = mc. 能量。\n能量\n$$\n能量是 n!",
+            "$$\n能量! = mc. 能量。\n能量\n$$\n能量是 n[1]!",
+        ),
+        ("\\[\n能量! E。\n\\]\n共 30 元。", "\\[\n能量! E。\n\\]\n共 30 元[1]。"),
+        ("\\[ 能量\n\n共 30 元。", "\\[ 能量\n\n共 30 元[1]。"),
+        ("价格是 $5 和 $6。共 30 元。", "价格是 $5 和 $6[1]。共 30 元[1]。"),
+        ("价格是 $5。共 30 元。", "价格是 $5[1]。共 30 元[1]。"),
+    ],
+)
+def test_no_mark_within_formulas_and_prices_are_none(text: str, wanted: str) -> None:
+    assert marked(text, [ENERGY]) == wanted
+
+
 def test_a_table_alone_can_be_supported() -> None:
     assert supported("| 型号 | 价格 |\n|---|---|\n| A1 | 30 元 |", [STEPS])
     assert not supported("| A1 | 31 元 |", [STEPS])
@@ -137,7 +159,7 @@ def test_another_number_is_never_in_the_passage(one: int, other: int, form: str)
     assert Facts.of(f"总数是{other}元。").are_in(passage) == (one == other)
 
 
-@given(st.text(alphabet="打开电源开关。1.2 3|`~#-\n！A", max_size=80), st.integers(1, 7))
+@given(st.text(alphabet="打开电源开关。1.2 3|`~#-\n！A$\\[]()", max_size=80), st.integers(1, 7))
 def test_marks_only_add_and_pieces_make_no_difference(text: str, size: int) -> None:
     whole = marked(text, [STEPS])
     assert whole.replace("[1]", "") == text
