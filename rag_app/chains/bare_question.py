@@ -32,7 +32,8 @@ _LEADS = re.compile(
     rf"|(?:请|請|麻烦|麻煩|帮我|幫我|直接){_SAY}[\s:：]*"
     r"|(?:please\s+)?(?:(?:could|can|would|will)\s+you\s+(?:please\s+)?)?"
     r"(?:tell\s+me|let\s+me\s+know|explain\s+to\s+me)\s+"
-    r"|(?:i\s+(?:would\s+like|want|need)\s+to\s+(?:know|ask)|may\s+i\s+ask|please)\s+",
+    r"|(?:i\s+am|i'm)\s+new\b[^,.?]{0,20}\s+and\s+(?=i\b|would\b|need\b|want\b)"
+    r"|(?:(?:i\s+)?(?:would\s+like|want|need)\s+to\s+(?:know|ask)|may\s+i\s+ask|please)\s+",
     re.IGNORECASE,
 )
 _TRAILS = re.compile(

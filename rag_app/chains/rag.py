@@ -167,7 +167,7 @@ def rag_chain(
     def steps(given: RagInput) -> Steps[Answer]:
         conversation, model = Conversation.of(given), llm
         question = conversation.question
-        told = _told_of_all(question, whole)
+        told = _told_of_all(question, whole, alone=not conversation.turns)
         if conversation.turns and not told:
             model = yield from made(model, "load_llm")
             question = yield Invoke(condense_question_chain(model, templates), conversation)
@@ -208,13 +208,16 @@ def rag_chain(
 
 
 def _told_of_all(
-    question: str, whole: WholeDocuments | Callable[[], WholeDocuments] | None
+    question: str,
+    whole: WholeDocuments | Callable[[], WholeDocuments] | None,
+    *,
+    alone: bool = True,
 ) -> Steps[Answer] | None:
     """Return the steps that answer a question about documents as a whole, None for any other."""
     if whole is None:
         return None
     documents = whole if callable(whole) else lambda: whole
-    overview = overview_of(question, lambda: documents().names())
+    overview = overview_of(question, lambda: documents().names(), alone=alone)
     return documents().steps(question, overview) if overview else None
 
 

@@ -195,11 +195,12 @@ class WholeDocuments:
         with self.store.read() as snapshot:
             sources = list(overview.sources or topical or snapshot.sources())
             if self.within:
-                meant = documents_within(sources, self.within)
+                meant = documents_within(snapshot.sources(), self.within)
                 if not meant:
-                    msg = f"no indexed document is {self.within}; `rag-app docs` lists what is"
+                    shown = self.within.replace("\0", ", ")
+                    msg = f"no indexed document is {shown}; `rag-app docs` lists what is"
                     raise QuestionError(msg)
-                sources = [source for source in sources if source in meant]
+                sources = [source for source in sources if source in meant] or sorted(meant)
             told = sources if overview.sources or overview.kind == "list" else _spread(sources)
             records = [snapshot.document(source) for source in told[:_SHOWN]]
             documents = tuple(_read(snapshot, record) for record in records if record)

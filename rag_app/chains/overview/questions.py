@@ -22,16 +22,25 @@ _SIGNS = ("noun", "gist", "date", "conclusion", "sum_up", "one")
 """Words of which every such Chinese question holds one."""
 _SIGNS_EN = (
     r"\b(?:about|say|discuss|cover|contain|describe|summari[sz]e|summary|overview|outline|topics?"
-    r"|dates?|years?|deadlines?|conclu\w+|list|how many|which|in)\b"
+    r"|dates?|years?|deadlines?|conclu\w+|list|how many|which|in|(?:kind|sort|type)s? of|findings?"
+    r"|takeaways?|points?|messages?|gist)\b"
 )
 _COMMON = ("noun", "gist", "date", "conclusion", "document_en", "date_en")
 """Words that name no document, though one may be called so."""
 _QUOTES = re.compile('[《》〈〉“”"‘「」『』`]')
 _EDGES = " \t\n，,。.！!？?；;：:…~"
 _POLITE = re.compile(
-    r"^(?:你好|您好|请问|請問|请|請|麻烦|帮我|帮忙|能否|能不能|可以|可否|我想(?:问|知道|了解)(?:一下)?"
-    r"|告诉我|给我|用一句话|简单|简要|详细|hello|hi|please|(?:can|could|would) you|tell me)"
-    r"+[，,\s]*",
+    r"^(?:(?:你好|您好|请问|請問|请|請|麻烦|帮我|帮忙|能否|能不能|可以|可否|我想(?:问|知道|了解)(?:一下)?"
+    r"|(?:我)?想|快速|先|看看|看一下|告诉我|给我|用[一两三几\d]+句话|简单|简要|详细|hello|hi|please|briefly"
+    r"|(?:can|could|would) you|tell me|give me|show me)"
+    r"[，,\s]*)+",
+    re.IGNORECASE,
+)
+_TRAILS = re.compile(
+    r"(?:[,，]\s*(?:用|以)?|\s*(?:用|以))(?:列表|表格|要点)(?:的?形式|列出)?$"
+    r"|,? (?:in|as|with) (?:an? )?(?:(?:one|two|three|\d+|few|short) )?"
+    r"(?:sentences?|words?|lines?|paragraphs?|table|list|bullets?(?: points)?|brief|short|general)"
+    r"$",
     re.IGNORECASE,
 )
 _NAMED = {"zh": "这份文档", "en": "this document"}
@@ -50,12 +59,15 @@ class Overview:
     """What they are to be about, where it says so."""
 
 
-def overview_of(question: str, sources: Callable[[], Iterable[str]]) -> Overview | None:
+def overview_of(
+    question: str, sources: Callable[[], Iterable[str]], *, alone: bool = True
+) -> Overview | None:
     """Return what a question asks about documents as a whole, None where it asks something else.
 
     Args:
         question: As it was asked.
         sources: Returns the documents there are; called where the question may name one.
+        alone: Whether nothing was said before, so that 总结一下 means the documents.
 
     Example:
         >>> overview_of("《合同.pdf》主要讲了什么？", lambda: ["/资料/合同.pdf", "/资料/手册.pdf"])
@@ -65,6 +77,8 @@ def overview_of(question: str, sources: Callable[[], Iterable[str]]) -> Overview
         >>> overview_of("合同什么时候到期？", lambda: ["/资料/合同.pdf"])
     """
     wordings = [_plain(question), _plain(bare_question(question))]
+    if alone and any(pattern.fullmatch(one) for pattern in _wordings().alone for one in wordings):
+        return Overview("about")
     if not any(map(_wordings().may_be.search, wordings)):
         return None
     if found := _matched(wordings):
@@ -84,6 +98,7 @@ class _Wordings:
     may_be: re.Pattern[str]
     """Finds something in every such question: others need not know the names of documents."""
     common: re.Pattern[str]
+    alone: tuple[re.Pattern[str], ...]
 
 
 @cache
@@ -105,13 +120,17 @@ def _wordings() -> _Wordings:
         for text in table["patterns"][kind]
     )
     return _Wordings(
-        patterns, any_of(_SIGNS, filled(f"<tells><what>|{_SIGNS_EN}")), any_of(_COMMON, "$")
+        patterns,
+        any_of(_SIGNS, filled(f"<tells><what>|{_SIGNS_EN}")),
+        any_of(_COMMON, "$"),
+        tuple(re.compile(filled(text), re.IGNORECASE) for text in table["alone"]["about"]),
     )
 
 
 def _plain(question: str) -> str:
     text = " ".join(question.split()).strip(_EDGES)
-    return _POLITE.sub("", text).strip(_EDGES) or text
+    text = _POLITE.sub("", text).strip(_EDGES) or text
+    return _TRAILS.sub("", text).strip(_EDGES) or text
 
 
 def _matched(wordings: Iterable[str]) -> tuple[Kind, str] | None:

@@ -20,6 +20,21 @@ ABOUT = """
 这篇文章是关于什么的？
 知识库里有什么？
 你好，请问这些资料讲了什么？
+这批资料大概是干嘛的
+帮我看看这些文件都说了些啥
+用三句话总结全部文档
+我想快速了解一下这个知识库
+这些材料都包含哪些方面的内容
+把所有文件概括成一段话
+这本书的作者想表达什么
+这篇论文的主要贡献是什么
+整理一下这些文档的要点，用列表
+Can you give me an overview of everything here?
+Tell me what these files are about
+What's in here?
+What is this document about in one sentence?
+Could you please briefly summarize the uploaded PDFs?
+What kind of documents are these?
 這些文檔主要講了什麼？
 What are these documents about?
 Please summarize this document.
@@ -28,6 +43,8 @@ Give me a brief overview of the files
 """
 LIST = """
 有哪些文档？
+文件列表
+帮我列一下都上传了哪些东西
 一共有多少个文档
 列出所有文件
 知识库里有哪些文件？
@@ -39,6 +56,7 @@ DATES = """
 文档里提到了哪些重要日期？
 这份合同有哪些关键的时间节点
 列出这些文档中的日期
+这些文件中最早的日期是哪天
 What dates are mentioned in these documents?
 Which dates do the documents mention?
 """
@@ -74,6 +92,15 @@ def test_questions_about_all(kind: str, questions: str) -> None:
 )
 def test_questions_about_one(question: str, source: str) -> None:
     assert asked(question) == Overview("about", (source,))
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["总结一下", "写一个摘要", "tl;dr", "What are the key takeaways?", "Summary, please"],
+)
+def test_a_command_alone_means_all_where_nothing_was_said_before(question: str) -> None:
+    assert asked(question) == Overview("about")
+    assert overview_of(question, lambda: SOURCES, alone=False) is None
 
 
 def test_a_topic() -> None:
