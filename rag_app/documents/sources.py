@@ -4,7 +4,6 @@ import os
 import stat
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -268,7 +267,7 @@ def _missing(path: Path) -> DocumentError:
 
 
 def documents_within(sources: Collection[str], pattern: str) -> frozenset[str]:
-    """Return the documents that a path, a folder or a glob means.
+    """Return the documents that a path, a folder or a glob means, or several with NULs between.
 
     Where none has that very path or lies in it, the pattern is that of the end of a document's
     path, or of a folder that it lies in.
@@ -277,9 +276,11 @@ def documents_within(sources: Collection[str], pattern: str) -> frozenset[str]:
         >>> sorted(documents_within(["/资料/2023/合同.pdf", "/资料/2024/合同.pdf"], "2024"))
         ['/资料/2024/合同.pdf']
     """
-    places: set[str] = set()
-    with suppress(ValueError):  # a NUL
-        places = {str(Path(pattern).absolute()), str(Path(pattern).resolve())}
+    if "\0" in pattern:
+        wanted = set(filter(None, pattern.split("\0")))
+        exact = wanted.intersection(sources)
+        return frozenset(exact).union(*(documents_within(sources, one) for one in wanted - exact))
+    places = {str(Path(pattern).absolute()), str(Path(pattern).resolve())}
     found = {
         source
         for source in sources

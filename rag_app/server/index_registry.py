@@ -235,11 +235,23 @@ class IndexRegistry:
         Raises:
             ApiError: 404.
         """
+        (source,) = self.sources(name, [api_id])
         with self.engine(name).store.read() as snapshot:
-            for source in snapshot.sources():
-                if document_id(source) == api_id and (found := snapshot.document(source)):
-                    return found
-        raise ApiError(404, f"no document {api_id!r} in {name}", code="document_not_found")
+            if found := snapshot.document(source):
+                return found
+        raise _no_document(name, api_id)
+
+    def sources(self, name: str, api_ids: Sequence[str]) -> list[str]:
+        """Return the sources of documents of an index with the ids that the API gives them.
+
+        Raises:
+            ApiError: 404.
+        """
+        with self.engine(name).store.read() as snapshot:
+            known = {document_id(source): source for source in snapshot.sources()}
+        if unknown := [api_id for api_id in api_ids if api_id not in known]:
+            raise _no_document(name, unknown[0])
+        return [known[api_id] for api_id in api_ids]
 
     def remove(self, name: str, api_id: str) -> None:
         """Take a document out of an index, and delete its file if it was uploaded."""
@@ -307,6 +319,10 @@ def _index_name(name: str) -> str:
         )
         raise ApiError(400, msg, param="name")
     return name
+
+
+def _no_document(index: str, api_id: str) -> ApiError:
+    return ApiError(404, f"no document {api_id!r} in {index}", code="document_not_found")
 
 
 def document_id(source: str) -> str:

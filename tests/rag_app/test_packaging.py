@@ -1,5 +1,6 @@
 """What is installed holds the page, not only the code, and tells nobody of its use."""
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -11,6 +12,9 @@ import pytest
 from tests.paths import ROOT
 
 STATIC = ROOT / "rag_app" / "server" / "static"
+VENDORED = {  # Temml 0.13.5, dist/temml.min.js of its npm package
+    "temml.min.js": "1ab19148afe0dbc836b7a74f344071b3f3a70a7a8259ae4049e76894fcdf8d95"
+}
 
 
 def test_the_wheel_leaves_out_nothing_of_the_packages() -> None:
@@ -29,6 +33,13 @@ def test_the_wheel_leaves_out_nothing_of_the_packages() -> None:
     if ignored.returncode > 1:
         pytest.skip("not a git checkout")
     assert ignored.stdout == ""
+
+
+def test_what_others_wrote_for_the_page_is_unchanged() -> None:
+    found = {file.name for file in STATIC.glob("*.min.*")}
+    assert found == set(VENDORED)
+    for name, digest in VENDORED.items():
+        assert hashlib.sha256((STATIC / name).read_bytes()).hexdigest() == digest
 
 
 def test_the_page_names_files_that_are_there() -> None:

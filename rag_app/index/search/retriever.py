@@ -147,7 +147,8 @@ class HybridRetriever(BaseRetriever):
                     near.update(snapshot.sources_at(str(place)))
             found = documents_within(near or snapshot.sources(), scope)
         if not found:
-            msg = f"no indexed document is {scope} or lies in it; `rag-app docs` lists what is"
+            shown = scope.replace("\0", ", ")
+            msg = f"no indexed document is {shown} or lies in it; `rag-app docs` lists what is"
             raise QuestionError(msg)
         return found
 

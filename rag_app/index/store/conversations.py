@@ -133,15 +133,14 @@ class Conversations:
             rows = connection.execute(query, values)
             return [ConversationRecord(*row) for row in rows]
 
-    def turns(self, conversation: str) -> list[Turn] | None:
-        """Return the turns of a conversation, oldest first; None where there is none."""
+    def turns(self, conversation: str) -> list[Turn]:
+        """Return the turns of a conversation, oldest first."""
         with self._connected(reading=True) as connection:
-            known = self._known(connection, conversation)
             rows = connection.execute(
                 "SELECT content FROM turns WHERE owner = ? AND conversation = ? ORDER BY place",
                 (self._owner, conversation),
             ).fetchall()
-        return [Turn(**json.loads(row[0])) for row in rows] if known else None
+        return [Turn(**json.loads(row[0])) for row in rows]
 
     def keep_turn(self, conversation: str, turn: Turn) -> None:
         """Keep a turn in place of an earlier state of it, or as the last of a conversation."""
@@ -183,18 +182,16 @@ class Conversations:
     def rename(self, conversation: str, name: str) -> bool:
         """Give a conversation a name; False where there is none."""
         with self._connected() as connection:
-            connection.execute(
+            changed = connection.execute(
                 "UPDATE conversations SET name = ? WHERE owner = ? AND id = ?",
                 (name, self._owner, conversation),
             )
-            return self._known(connection, conversation)
+            return changed.rowcount > 0
 
-    def delete(self, conversation: str) -> bool:
-        """Delete a conversation with its turns; False where there is none."""
+    def delete(self, conversation: str) -> None:
+        """Delete a conversation with its turns."""
         with self._connected() as connection:
-            known = self._known(connection, conversation)
             self._delete(connection, conversation)
-            return known
 
     def rate(self, rating: Rating) -> None:
         """Keep what its owner thinks of an answer, in place of what they thought before."""
@@ -238,10 +235,6 @@ class Conversations:
         with self._connected() as connection, closing(sqlite3.connect(target)) as copy:
             connection.backup(copy)
         return True
-
-    def _known(self, connection: sqlite3.Connection, conversation: str) -> bool:
-        query = "SELECT 1 FROM conversations WHERE owner = ? AND id = ?"
-        return connection.execute(query, (self._owner, conversation)).fetchone() is not None
 
     def _delete(self, connection: sqlite3.Connection, conversation: str) -> None:
         key = (self._owner, conversation)

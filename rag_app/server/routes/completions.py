@@ -81,6 +81,9 @@ class Answering:
             model = await asyncio.to_thread(self._llm_id, request)
             return LlmGeneration(request, model, self.llm, self._registry.settings)
         engine = await asyncio.to_thread(self._registry.engine, index)
+        if request.documents:
+            meant = await asyncio.to_thread(self._registry.sources, index, request.documents)
+            request = request.model_copy(update={"within": "\0".join(meant)})
         address = index_address(str(self._raw_request.base_url), index)
         notes = self._jobs.notes(index)
         return DocumentChat(engine, request, f"{RAG}{index}", address=address, notes=notes)

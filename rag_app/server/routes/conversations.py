@@ -49,10 +49,8 @@ def list_conversations(conversations: Kind, search: Wanted = "") -> Conversation
 
 @router.get("/conversations/{conversation}", responses=errors(404, 503))
 def show_conversation(conversation: ConversationId, conversations: Kind) -> TurnList:
-    """Show the turns of a conversation."""
+    """Show the turns of a conversation; one that has not begun has none."""
     turns = conversations.turns(conversation)
-    if turns is None:
-        raise _unknown(conversation)
     return TurnList(data=[TurnInfo(**vars(turn)) for turn in turns])
 
 
@@ -60,15 +58,15 @@ def show_conversation(conversation: ConversationId, conversations: Kind) -> Turn
 def rename_conversation(conversation: ConversationId, body: NameBody, conversations: Kind) -> Kept:
     """Give a conversation another name; the first is its first question."""
     if not conversations.rename(conversation, body.name):
-        raise _unknown(conversation)
+        msg = f"no conversation {conversation!r}"
+        raise ApiError(404, msg, code="conversation_not_found")
     return Kept(id=conversation, kept=True)
 
 
 @router.delete("/conversations/{conversation}", responses=errors(404, 503))
 def delete_conversation(conversation: ConversationId, conversations: Kind) -> Kept:
-    """Delete a conversation."""
-    if not conversations.delete(conversation):
-        raise _unknown(conversation)
+    """Delete a conversation, if it is there."""
+    conversations.delete(conversation)
     return Kept(id=conversation, kept=False)
 
 
@@ -124,8 +122,3 @@ def take_back_rating(turn: TurnId, conversations: Kind) -> Kept:
     """Forget what somebody thought of an answer."""
     conversations.take_back(turn)
     return Kept(id=turn, kept=False)
-
-
-def _unknown(conversation: str) -> ApiError:
-    msg = f"no conversation {conversation!r}"
-    return ApiError(404, msg, code="conversation_not_found")

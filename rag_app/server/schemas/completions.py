@@ -259,6 +259,12 @@ class DocumentOptions(RequestBody):
     chain: AnswerChain | None = None
     retriever: RetrieverKind | None = None
     within: str | None = Field(default=None, description="As in a search.")
+    documents: list[Annotated[str, Field(max_length=100)]] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=10_000,
+        description="Ids of the only documents that are asked, in place of `within`.",
+    )
     threshold: float | None = Field(default=None, ge=0, le=1)
     marks: bool | None = Field(
         default=None, description="Whether sentences are marked as `[1]`; by default they are."

@@ -175,6 +175,16 @@ export const api = {
     const path = at(index, "documents", id, "pages", `${number}.png`);
     return (await send("GET", path, undefined, signal)).blob();
   },
+  conversations: (index, search) =>
+    json("GET", `${at(index, "conversations")}?search=${encodeURIComponent(search)}`),
+  conversation: (index, id) => json("GET", at(index, "conversations", id)),
+  renameConversation: (index, id, name) => json("PATCH", at(index, "conversations", id), { name }),
+  deleteConversation: (index, id) => json("DELETE", at(index, "conversations", id)),
+  keepTurn: (index, id, turn, body) => json("PUT", at(index, "conversations", id, "turns", turn), body),
+  deleteTurn: (index, id, turn) => json("DELETE", at(index, "conversations", id, "turns", turn)),
+  rate: (index, turn, body) => json("PUT", at(index, "ratings", turn), body),
+  takeBackRating: (index, turn) => json("DELETE", at(index, "ratings", turn)),
+  ratedQuestions: async (index) => (await send("GET", at(index, "ratings", "questions.jsonl"))).text(),
   job: (id) => json("GET", `/v1/jobs/${encodeURIComponent(id)}`),
   cancelJob: (id) => json("DELETE", `/v1/jobs/${encodeURIComponent(id)}`),
   jobEvents: (id) => stream("GET", `/v1/jobs/${encodeURIComponent(id)}/events`),

@@ -1,9 +1,11 @@
 // The conversation: questions, streamed answers, stopping and retrying.
 
 import { ApiError, api, streamError } from "/static/api.js";
+import * as conversations from "/static/conversations.js";
+import { named } from "/static/documents.js";
 import { $, confirm, line, save } from "/static/dom.js";
 import { number, t } from "/static/i18n.js";
-import { conversations, emit, on, saved, settings, state } from "/static/store.js";
+import { emit, on, settings, state } from "/static/store.js";
 import { markdown, withoutMarks } from "/static/text.js";
 import { scrollDown, scrollToEnd, textButton, view, viewOf } from "/static/turns.js";
 
@@ -12,11 +14,12 @@ const HISTORY = 4;
 const HISTORY_CHARACTERS = 2000;
 
 let turns = [];
-/** The index that the turns are of: another may be chosen already. */
+/** The index and the conversation that the turns are of: others may be chosen already. */
 let place = null;
-/** Ids of the turns that were asked here, and of those that were taken back. */
-const own = new Set();
-const removed = new Set();
+let conversation = null;
+/** Resolved when the turns are there. */
+let loaded = Promise.resolve();
+let loading = false;
 let running = null;
 
 export function startChat() {
@@ -40,25 +43,57 @@ export function startChat() {
   on("forget", (index) => index === state.index && stop());
   on("documents", showPlace);
   on("indexes", showPlace);
-  addEventListener("pagehide", keep);
-  conversations.onChange((index) => index === place && !running && showKept());
+  on("rated", keep);
+  on("unkept", (message) => line($("composer-error"), t("errorKeep", { message })));
+  addEventListener("pagehide", () => running && keep(running.turn));
+  addEventListener("visibilitychange", () => document.hidden || again());
+  addEventListener("online", () => conversations.send());
+  conversations.onChange((index, id) => index === place && id === conversation && again());
+  conversations.send();
 }
 
 function changeIndex() {
   stop(); // and keep what there is, where it belongs
-  place = state.index;
   line($("composer-error"), null);
-  showKept();
+  open(state.index, state.index === null ? null : conversations.current(state.index));
 }
 
-/** Show the turns of the index as they are kept. */
-function showKept() {
-  turns = place === null ? [] : conversations.get(place).map(settled);
-  emit("turns", turns.length);
+/** Go on with a conversation of an index. */
+function open(index, id) {
+  [place, conversation] = [index, id];
+  turns = [];
+  $("messages").replaceChildren();
+  loading = place !== null;
+  emit("turns");
+  showPlace();
+  loaded = showKept();
+}
+
+/** Show the turns of the conversation as they are kept. */
+async function showKept() {
+  const [index, id] = [place, conversation];
+  const { turns: kept, problem } = index === null ? { turns: [] } : await conversations.load(index, id);
+  if (index !== place || id !== conversation || running) return;
+  loading = false;
+  if (problem) line($("composer-error"), problem.message);
+  if (!changed(kept)) return void emit("turns");
+  turns = kept.map(settled);
+  emit("turns");
   $("messages").replaceChildren(...turns.map((turn) => view(turn).node));
   showPlace();
   showLast();
   scrollDown();
+}
+
+/** Whether turns are others than those that are shown. */
+function changed(kept) {
+  const plain = (all) => JSON.stringify(all.map((turn) => Object.entries(turn).sort()));
+  return plain(kept.map(settled)) !== plain(JSON.parse(JSON.stringify(turns)));
+}
+
+/** Show what another tab or machine changed meanwhile. */
+function again() {
+  if (place !== null && !running && !loading) loaded = showKept();
 }
 
 /** A turn that was under way when the page was left was stopped there. */
@@ -87,7 +122,8 @@ export function suggest(text) {
   $("question").focus();
 }
 
-function submit() {
+async function submit() {
+  await loaded;
   const text = $("question").value.trim();
   if (!text || running) return;
   if (state.index === null) return void line($("composer-error"), t("needIndex"));
@@ -100,16 +136,15 @@ function submit() {
   ask(text);
 }
 
-function ask(question) {
-  const id = `${Date.now()}-${Math.random()}`;
+/** Ask a question, of the documents chosen. */
+function ask(question, asked = chosenDocuments()) {
   const begun = { text: "", citations: [], notes: [], answered: true, status: "running" };
-  const turn = { id, question, ...begun };
-  own.add(id);
   const history = messages(turns);
+  const turn = { ...begun, id: conversations.newId(), question, followUp: history.length > 0, ...asked };
   const shown = view(turn);
   turns.push(turn);
   $("messages").append(shown.node);
-  emit("turns", turns.length);
+  emit("turns");
   run(turn, shown, history);
 }
 
@@ -118,10 +153,23 @@ function retry() {
   const old = turns.at(-1);
   if (!old) return;
   turns.pop();
-  removed.add(old.id);
+  conversations.keep(place, conversation, old.id, null);
   $("messages").lastElementChild.remove();
-  ask(old.question);
+  ask(old.question, { documents: old.documents, within: old.within });
   $("stop").focus();
+}
+
+/** Which documents alone are asked, as a turn has it. */
+function chosenDocuments() {
+  if (!state.chosen.size) return {};
+  const chosen = state.documents.filter(({ id }) => state.chosen.has(id));
+  return { documents: chosen.map(({ id }) => id), within: named(chosen.map(({ name }) => name)) };
+}
+
+/** How answers are to be written, as the settings have it. */
+function style({ style: form, language: spoken }) {
+  const wishes = [form && t(`wish_${form}`), spoken && t(`wish_${spoken}`)].filter(Boolean);
+  return wishes.length ? [{ role: "system", content: wishes.join("\n") }] : [];
 }
 
 function messages(earlier) {
@@ -138,20 +186,22 @@ function messages(earlier) {
 async function run(turn, shown, history) {
   const mine = new AbortController();
   running = { turn, abort: mine };
-  const { k, chain, temperature } = settings.given();
+  const { k, chain, temperature, threshold } = settings.given();
   showRunning(true);
   $("status").textContent = t("searching");
   scrollDown();
-  keep();
+  keep(turn);
   try {
     const body = {
       model: `rag:${state.index}`,
-      messages: [...history, { role: "user", content: turn.question }],
+      messages: [...style(settings.all()), ...history, { role: "user", content: turn.question }],
       stream: true,
       marks: true,
       k,
       chain,
       temperature,
+      threshold,
+      documents: turn.documents,
     };
     let finished = false;
     for await (const chunk of api.chat(body, mine.signal)) {
@@ -204,7 +254,7 @@ function end(turn, shown) {
   const pinned = shown.update();
   showLast();
   if (pinned) scrollToEnd(shown.node);
-  keep();
+  keep(turn);
   $("status").textContent = ending(turn);
   if (focused) $("question").focus();
 }
@@ -233,11 +283,9 @@ function showRunning(busy) {
   if (busy) showLast();
 }
 
-function keep() {
-  if (place === null) return;
-  const mine = turns.filter((turn) => own.has(turn.id));
-  if (!mine.length && !removed.size) return;
-  if (!conversations.merge(place, mine, removed)) line($("composer-error"), t("errorStorage"));
+function keep(turn) {
+  if (place === null || !turns.includes(turn)) return;
+  if (!conversations.keep(place, conversation, turn.id, turn)) line($("composer-error"), t("errorStorage"));
 }
 
 /** Save the whole conversation as Markdown, each answer with its sources. */
@@ -255,32 +303,23 @@ async function newConversation() {
   });
   if (!sure) return;
   stop();
-  if (turns.length && !saved.add(place, turns)) return void line($("composer-error"), t("errorRoom"));
-  turns = [];
-  own.clear();
-  conversations.remove(place);
-  $("messages").replaceChildren();
-  $("viewer").close();
-  emit("turns", 0);
-  showPlace();
+  openConversation(conversations.newId());
   $("question").focus();
 }
 
-/** Open a conversation that was put aside, and put this one aside; returns what hinders, if so. */
-export function openSaved(id) {
-  const found = saved.all(place).find((one) => one.id === id);
-  if (!found) return t("historyNone");
+/** Go on with another conversation of the index; this one stays in the history. */
+export function openConversation(id) {
   stop();
-  if (turns.length && !saved.add(place, turns)) return t("errorRoom");
-  own.clear();
-  if (conversations.set(place, found.turns)) saved.remove(place, id);
   $("viewer").close();
-  showKept();
-  return null;
+  open(place, conversations.current(place, id));
 }
 
-/** How many turns there are. */
-export const turnCount = () => turns.length;
+/** The conversation that is shown. */
+export const shownConversation = () => conversation;
+
+/** How many turns there are; null until that is known. */
+export const turnCount = () => (loading ? null : turns.length);
+
 
 /** The last turn, and only that, can be answered again. */
 function showLast() {

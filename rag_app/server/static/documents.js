@@ -2,7 +2,7 @@
 
 import { api } from "/static/api.js";
 import { $, confirm, el, icon, line } from "/static/dom.js";
-import { language, number, t } from "/static/i18n.js";
+import { date, number, t, translateNote } from "/static/i18n.js";
 import { refreshIndexes } from "/static/indexes.js";
 import { emit, on, state, summaries } from "/static/store.js";
 import { openSummary } from "/static/summary.js";
@@ -18,8 +18,9 @@ let found = [];
 export function startDocuments() {
   on("index", () => {
     found = [];
-    $("document-search").value = "";
-    $("document-search").hidden = true;
+    state.chosen.clear();
+    $("document-search").value = $("document-folder").value = "";
+    $("document-find").hidden = true;
     $("documents").replaceChildren();
     line($("no-documents"), null);
     $("library-size").textContent = "";
@@ -31,6 +32,15 @@ export function startDocuments() {
     await refreshIndexes().catch(() => {});
   });
   $("document-search").addEventListener("input", showFound);
+  $("document-folder").addEventListener("change", showFound);
+  $("choose-found").addEventListener("click", () => choose(found, true));
+  for (const id of ["choose-none", "chosen-none"]) {
+    $(id).addEventListener("click", () => {
+      choose([], false);
+      $("question").focus();
+    });
+  }
+  on("chosen", showChosen);
   const atEnd = new IntersectionObserver(
     (entries) => {
       if (!entries.at(-1).isIntersecting || !addRows()) return;
@@ -62,8 +72,11 @@ export async function loadDocuments() {
 function show() {
   const list = state.documents;
   const passages = list.reduce((sum, one) => sum + (one.passages ?? 0), 0);
-  $("document-search").hidden = list.length <= MANY;
-  if ($("document-search").hidden) $("document-search").value = "";
+  const there = new Set(list.map(({ id }) => id));
+  for (const id of state.chosen) if (!there.has(id)) state.chosen.delete(id);
+  $("document-find").hidden = list.length <= MANY;
+  if ($("document-find").hidden) $("document-search").value = "";
+  showFolders(list);
   showFound();
   $("library-size").textContent = list.length
     ? t("size", { documents: number(list.length), passages: number(passages) })
@@ -73,12 +86,35 @@ function show() {
   $("open-library").setAttribute("aria-label", `${t("documents")}${count}`);
 }
 
-/** Show the documents whose names hold what is searched for; a folder is part of a name. */
+/** Offer the folders that documents were uploaded with, each with all below it. */
+function showFolders(list) {
+  const counts = new Map();
+  for (const { name } of list) {
+    const parts = name.split("/").slice(0, -1);
+    parts.forEach((_, depth) => {
+      const folder = `${parts.slice(0, depth + 1).join("/")}/`;
+      counts.set(folder, (counts.get(folder) ?? 0) + 1);
+    });
+  }
+  const select = $("document-folder");
+  const chosen = select.value;
+  const option = ([folder, count]) => el("option", { value: folder }, `${folder} (${number(count)})`);
+  const folders = [...counts].sort(([one], [other]) => (one < other ? -1 : 1));
+  select.replaceChildren(el("option", { value: "" }, t("folderAll")), ...folders.map(option));
+  select.value = counts.has(chosen) ? chosen : "";
+  select.hidden = !counts.size;
+}
+
+/** Show the documents of the folder whose names hold what is searched for. */
 function showFound() {
   const wanted = $("document-search").value.trim().toLowerCase();
-  found = state.documents.filter(({ name }) => name.toLowerCase().includes(wanted));
+  const folder = $("document-folder").value;
+  found = state.documents.filter(
+    ({ name }) => name.startsWith(folder) && name.toLowerCase().includes(wanted),
+  );
   $("documents").replaceChildren();
   addRows();
+  showChosen();
   const none = t(state.documents.length ? "documentNone" : "noDocuments");
   line($("no-documents"), found.length ? null : none);
 }
@@ -95,17 +131,60 @@ function addRows() {
   return rows.length > 0;
 }
 
+/** Have only these documents asked, beside those chosen before where they are added. */
+function choose(documents, add) {
+  if (!add) state.chosen.clear();
+  for (const { id } of documents) state.chosen.add(id);
+  emit("chosen");
+}
+
+/** Show which documents alone are asked. */
+function showChosen() {
+  for (const box of document.querySelectorAll("#documents .choose")) {
+    box.checked = state.chosen.has(box.value);
+  }
+  const count = state.chosen.size;
+  const some = found.length > 0 && found.length < state.documents.length;
+  $("choose-found").hidden = !some || found.every(({ id }) => state.chosen.has(id));
+  $("choose-found").textContent = t("chooseFound", { n: number(found.length) });
+  $("choose-none").hidden = !count;
+  $("choose-none").textContent = t("chooseNone", { n: number(count) });
+  $("chosen").hidden = !count;
+  const names = state.documents.filter(({ id }) => state.chosen.has(id)).map(({ name }) => name);
+  $("chosen-names").textContent = named(names);
+}
+
+/** Names in a line: a few of them, and how many there are. */
+export function named(names) {
+  const few = names.slice(0, 3).join(t("comma"));
+  return names.length > 3 ? t("askedSome", { names: few, n: number(names.length) }) : t("askedOnly", { names: few });
+}
+
+function chooser(one) {
+  const box = el("input", {
+    type: "checkbox", class: "choose", "data-testid": "choose", value: one.id, "aria-label": t("chooseName", one),
+  });
+  box.checked = state.chosen.has(one.id);
+  box.addEventListener("change", () => {
+    if (box.checked) state.chosen.add(one.id);
+    else state.chosen.delete(one.id);
+    emit("chosen");
+  });
+  return box;
+}
+
 function item(one) {
   const meta = [
     t("documentMeta", { characters: number(one.characters ?? 0) }),
-    when(one.indexed_at),
+    date(one.indexed_at),
   ].filter(Boolean);
   const open = el(
     "button",
     { type: "button", class: "name", title: one.name },
     icon("file"),
-    el("span", { class: "lines" }, el("span", { class: "file-name" }, one.name),
-      el("small", { class: "muted" }, meta.join(" · "))),
+    el("span", { class: "lines" }, fileName(one.name),
+      el("small", { class: "muted" }, meta.join(" · ")),
+      one.notes?.length ? el("small", { class: "flag" }, one.notes.map(translateNote).join(t("comma"))) : null),
   );
   open.addEventListener("click", () => opened(() => showDocument(one, open)));
   const summarize = button("summarize", "summary", t("summarizeName", one));
@@ -115,22 +194,22 @@ function item(one) {
   return el(
     "li",
     { class: "document", "data-id": one.id, "data-testid": "document" },
+    state.documents.length > 1 ? chooser(one) : null,
     open,
     el("span", { class: "tools" }, summarize, remove),
   );
 }
 
+/** A name, its folders less prominent. */
+function fileName(name) {
+  const cut = name.lastIndexOf("/") + 1;
+  const folders = cut ? el("span", { class: "muted" }, name.slice(0, cut)) : null;
+  return el("span", { class: "file-name" }, folders, name.slice(cut));
+}
+
 function button(name, symbol, label) {
   const attributes = { type: "button", class: `icon quiet ${name}`, "data-testid": name };
   return el("button", { ...attributes, "aria-label": label, title: label }, icon(symbol));
-}
-
-function when(value) {
-  const date = new Date(typeof value === "number" ? value * 1000 : value || NaN);
-  if (Number.isNaN(date.getTime())) return "";
-  const thisYear = date.getFullYear() === new Date().getFullYear();
-  const style = { month: "short", day: "numeric", ...(thisYear ? {} : { year: "numeric" }) };
-  return new Intl.DateTimeFormat(language === "zh" ? "zh-CN" : "en", style).format(date);
 }
 
 async function removeDocument(one) {

@@ -68,9 +68,10 @@ export async function copy(text) {
 }
 
 /** Save text as a file. */
-export function save(name, text) {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/markdown;charset=utf-8" }));
-  const link = el("a", { href: url, download: `${fileName(name)}.md` });
+export function save(name, text, suffix = "md") {
+  const type = suffix === "md" ? "text/markdown" : "application/jsonl";
+  const url = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
+  const link = el("a", { href: url, download: `${fileName(name)}.${suffix}` });
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

@@ -1,58 +1,79 @@
 // Conversations that were put aside: searched, opened again, renamed, deleted.
 
-import { openSaved } from "/static/chat.js";
+import { api } from "/static/api.js";
+import { openConversation, shownConversation } from "/static/chat.js";
+import * as conversations from "/static/conversations.js";
 import { $, confirm, el, icon, line } from "/static/dom.js";
-import { number, t } from "/static/i18n.js";
-import { on, saved, state } from "/static/store.js";
+import { date, number, t } from "/static/i18n.js";
+import { on, state } from "/static/store.js";
+
+/** Milliseconds without a key after which is searched. */
+const PAUSE = 150;
+
+let typing = 0;
 
 export function startHistory() {
   $("open-history").addEventListener("click", () => {
     $("history-search").value = "";
-    show();
     $("history").showModal();
+    show();
   });
-  $("history-search").addEventListener("input", show);
-  on("index", showButton);
-  on("saved", showButton);
+  $("history-search").addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(show, PAUSE);
+  });
+  for (const event of ["turns", "conversations"]) on(event, showButton);
 }
 
-function showButton() {
-  $("open-history").hidden = state.index === null || !saved.all(state.index).length;
+/** The conversations about the index beside the one that is shown, the latest first. */
+async function others(search = "") {
+  const { index } = state;
+  const { data } = index === null ? { data: [] } : await api.conversations(index, search);
+  return index === state.index ? data.filter(({ id }) => id !== shownConversation()) : [];
+}
+
+async function showButton() {
+  $("open-history").hidden = !(await others().catch(() => [])).length;
 }
 
 /** Show the conversations that hold what is searched for, in a name, a question or an answer. */
-function show() {
-  const wanted = $("history-search").value.trim().toLowerCase();
-  const holds = (text) => (text ?? "").toLowerCase().includes(wanted);
-  const found = saved
-    .all(state.index)
-    .filter(({ name, turns }) => holds(name) || turns.some((one) => holds(one.question) || holds(one.text)));
-  $("history-list").replaceChildren(...found.map(row));
-  line($("history-none"), found.length ? null : t("historyNone"));
+async function show() {
+  const search = $("history-search").value.trim();
+  try {
+    const found = await others(search);
+    if (search !== $("history-search").value.trim()) return;
+    $("history-list").replaceChildren(...found.map(row));
+    line($("history-none"), found.length ? null : t("historyNone"));
+  } catch (error) {
+    line($("history-none"), error.message);
+  }
 }
 
-function row({ id, name, turns }) {
+function row(one) {
+  const { id, name, turns, changed } = one;
   const open = el(
     "button",
     { type: "button", class: "name", "data-testid": "saved" },
     el("span", { class: "lines" }, el("span", { class: "file-name" }, name),
-      el("small", { class: "muted" }, t("turns", { n: number(turns.length) }))),
+      el("small", { class: "muted" }, `${t("turns", { n: number(turns) })} · ${date(changed)}`)),
   );
   open.addEventListener("click", () => {
-    const problem = openSaved(id);
-    if (problem) return void line($("history-none"), problem);
+    openConversation(id);
     $("history").close();
     $("question").focus();
   });
-  const rename = tool("rename", "rename", t("rename", { name }), () => edit(item, id, name));
+  const rename = tool("rename", "rename", t("rename", { name }), () => edit(item, one));
   const remove = tool("remove", "trash", t("removeChat", { name }), async () => {
     const sure = await confirm({
       title: t("removeChat", { name }),
       body: t("removeChatBody"),
       action: t("remove"),
     });
-    if (sure) saved.remove(state.index, id);
-    show();
+    if (!sure) return;
+    const problem = await conversations.remove(state.index, id).catch((error) => error.message);
+    await show();
+    if (problem) line($("history-none"), problem);
+    showButton();
     $("history-search").focus();
   });
   const item = el("li", { class: "document" }, open, el("span", { class: "tools" }, rename, remove));
@@ -67,14 +88,19 @@ function tool(name, symbol, label, action) {
 }
 
 /** Edit the name of a conversation in its row: Enter keeps it, Esc does not. */
-function edit(item, id, name) {
+function edit(item, one) {
+  let { id, name } = one;
   const field = el("input", { type: "text", class: "rename-field", maxlength: 200, "aria-label": t("indexName") });
   field.value = name;
   field.addEventListener("keydown", (event) => {
     if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return;
     event.preventDefault();
-    if (event.key === "Enter" && field.value.trim()) saved.rename(state.index, id, field.value.trim());
-    show();
+    const wanted = field.value.trim();
+    if (event.key === "Enter" && wanted) {
+      conversations.rename(state.index, id, wanted);
+      name = wanted;
+    }
+    item.replaceWith(row({ ...one, name }));
     $("history-search").focus();
   });
   item.replaceChildren(field);

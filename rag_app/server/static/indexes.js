@@ -1,9 +1,10 @@
 // Choosing, creating and deleting indexes.
 
 import { ApiError, api } from "/static/api.js";
+import { forgetIndex } from "/static/conversations.js";
 import { $, confirm, el, line } from "/static/dom.js";
 import { number, t } from "/static/i18n.js";
-import { chosen, conversations, emit, saved, state, summaries, takeServer } from "/static/store.js";
+import { chosen, emit, state, summaries, takeServer } from "/static/store.js";
 
 let loaded = false;
 
@@ -70,9 +71,8 @@ export function createIndex() {
     try {
       const { name } = await api.createIndex($("index-name").value.trim());
       created = true;
-      conversations.remove(name);
+      forgetIndex(name);
       summaries.clear(name);
-      saved.set(name, []);
       await fetchIndexes();
       dialog.close();
       choose(name);
@@ -105,8 +105,7 @@ async function deleteIndex() {
     if (error.status !== 404) return void line($("library-error"), error.message);
   }
   emit("forget", name);
-  conversations.remove(name);
+  forgetIndex(name);
   summaries.clear(name);
-  saved.set(name, []);
   await loadIndexes().catch((error) => line($("library-error"), error.message));
 }

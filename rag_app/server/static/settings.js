@@ -1,12 +1,15 @@
 // The settings dialog; a change is kept at once.
 
-import { $ } from "/static/dom.js";
+import { $, line } from "/static/dom.js";
 import { number, t } from "/static/i18n.js";
+import { exportRatings } from "/static/rating.js";
 import { on, settings, state } from "/static/store.js";
 
 export function startSettings() {
   $("open-settings").addEventListener("click", () => {
     show();
+    line($("rated-note"), null);
+    $("export-ratings").disabled = state.index === null;
     $("settings").showModal();
   });
   on("server", () => {
@@ -18,11 +21,17 @@ export function startSettings() {
   $("set-temperature").addEventListener("input", (event) =>
     set({ temperature: Number(event.target.value) }),
   );
+  $("set-threshold").addEventListener("input", (event) =>
+    set({ threshold: Number(event.target.value) }),
+  );
+  $("set-style").addEventListener("change", (event) => set({ style: event.target.value }));
+  $("set-language").addEventListener("change", (event) => set({ language: event.target.value }));
   $("set-length").addEventListener("change", (event) => {
     const { min, max, value } = event.target;
     const length = Math.round(Number(value)) || settings.all().length;
     set({ length: Math.min(Number(max), Math.max(Number(min), length)) });
   });
+  $("export-ratings").addEventListener("click", exportRatings);
   $("set-defaults").addEventListener("click", () => {
     settings.reset();
     show();
@@ -31,7 +40,7 @@ export function startSettings() {
 
 /** A default of the server may lie beyond what the page offers otherwise. */
 function fitRanges() {
-  for (const id of ["set-k", "set-temperature", "set-length"]) {
+  for (const id of ["set-k", "set-temperature", "set-threshold", "set-length"]) {
     const input = $(id);
     const value = state.defaults[id.slice("set-".length)];
     input.min = Math.min(Number(input.min), value);
@@ -45,12 +54,16 @@ function set(changes) {
 }
 
 function show() {
-  const { k, chain, temperature, length } = settings.all();
+  const { k, chain, temperature, threshold, style, language, length } = settings.all();
   $("set-k").value = k;
   $("set-k-value").textContent = number(k);
   $("set-chain").value = chain;
   $("set-temperature").value = temperature;
   $("set-temperature-value").textContent = number(temperature);
+  $("set-threshold").value = threshold;
+  $("set-threshold-value").textContent = `${number(Math.round(threshold * 100))}%`;
+  $("set-style").value = style;
+  $("set-language").value = language;
   $("set-length").value = length;
   $("summary-length").textContent = t("summaryLength", { n: number(length) });
 }

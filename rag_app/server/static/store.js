@@ -1,7 +1,6 @@
 // What the browser keeps between visits, and what the parts of the page share.
 
 const PREFIX = "rag-app.";
-const TURNS = 100;
 
 function read(key, fallback) {
   try {
@@ -21,6 +20,9 @@ function write(key, value) {
   }
 }
 
+/** What other parts keep in the browser; `write` is false where there is no room. */
+export const local = { read, write };
+
 export const settings = {
   all: () => ({ ...state.defaults, ...read("settings", {}) }),
   /** Only what was changed: the server has its own defaults for the rest. */
@@ -32,55 +34,6 @@ export const settings = {
 export const chosen = {
   get: () => read("index", null),
   set: (name) => write("index", name),
-};
-
-export const conversations = {
-  /** The turns of an index, oldest first, those of other tabs too. */
-  get: (index) => read(`chat.${index}`, []).map((turn, n) => ({ id: `${n}`, ...turn })),
-  /**
-   * Keep the turns of this tab beside those of others, fewer where the browser has no room; false
-   * if some were lost.
-   */
-  merge(index, own, removed) {
-    const mine = new Map(own.map((turn) => [turn.id, turn]));
-    const others = conversations.get(index).filter((turn) => !removed.has(turn.id));
-    const known = new Set(others.map((turn) => turn.id));
-    const turns = others.map((turn) => mine.get(turn.id) ?? turn);
-    turns.push(...own.filter((turn) => !known.has(turn.id)));
-    return conversations.set(index, turns);
-  },
-  set(index, turns) {
-    if (!turns.length) return write(`chat.${index}`, null);
-    for (let keep = TURNS; keep >= 1; keep = Math.floor(keep / 2)) {
-      if (write(`chat.${index}`, turns.slice(-keep))) return keep === TURNS;
-    }
-    return false;
-  },
-  remove: (index) => write(`chat.${index}`, null),
-  /** Call back when another tab changed the turns of an index. */
-  onChange(listener) {
-    addEventListener("storage", ({ key }) => {
-      if (key?.startsWith(`${PREFIX}chat.`)) listener(key.slice(`${PREFIX}chat.`.length));
-    });
-  },
-};
-
-/** Conversations of an index that were put aside, newest first: a list of {id, name, turns}. */
-export const saved = {
-  all: (index) => read(`saved.${index}`, []),
-  /** Put the turns of a conversation aside; false where the browser has no room. */
-  add(index, turns) {
-    const one = { id: `${Date.now()}-${Math.random()}`, name: turns[0].question, turns };
-    return saved.set(index, [one, ...saved.all(index)]);
-  },
-  rename: (index, id, name) =>
-    saved.set(index, saved.all(index).map((one) => (one.id === id ? { ...one, name } : one))),
-  remove: (index, id) => saved.set(index, saved.all(index).filter((one) => one.id !== id)),
-  set(index, all) {
-    const kept = write(`saved.${index}`, all.length ? all : null);
-    emit("saved");
-    return kept;
-  },
 };
 
 /** Uploads that the server was still reading: a list of {id, index, names}. */
@@ -108,6 +61,8 @@ export const state = {
   index: null,
   indexes: [],
   documents: [],
+  /** Ids of the documents that alone are asked; all are where there is none. */
+  chosen: new Set(),
   defaults: {},
   formats: [],
   limits: { files: Infinity, fileBytes: Infinity, uploadBytes: Infinity },
@@ -119,6 +74,9 @@ export function takeServer(server) {
     k: server.k,
     chain: server.answer_chain,
     temperature: server.temperature,
+    threshold: server.threshold,
+    style: "",
+    language: "",
     length: server.summary_length,
     summaryChain: server.summary_chain,
   };

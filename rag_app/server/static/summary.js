@@ -3,9 +3,10 @@
 import { ApiError, api, streamError } from "/static/api.js";
 import { $, copy, el, line, save } from "/static/dom.js";
 import { number, t, translateNote } from "/static/i18n.js";
+import { renderMarkdown } from "/static/markdown.js";
 import { openPanel } from "/static/panels.js";
 import { on, settings, state, summaries } from "/static/store.js";
-import { markdown, placeOf, renderText } from "/static/text.js";
+import { markdown, placeOf } from "/static/text.js";
 import { showCitation } from "/static/viewer.js";
 
 let shown = null;
@@ -113,7 +114,7 @@ function showText() {
   const { text, notes } = shown;
   const empty = !text && !running;
   $("summary-text").classList.toggle("empty", empty);
-  renderText($("summary-text"), empty ? t("summaryEmpty") : text);
+  renderMarkdown($("summary-text"), empty ? t("summaryEmpty") : text);
   $("summary-notes").replaceChildren(...notes.map((note) => el("li", {}, translateNote(note))));
   $("summary-where").replaceChildren(...places());
   $("summary-actions").hidden = !text || Boolean(running);

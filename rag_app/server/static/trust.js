@@ -135,7 +135,7 @@ function onKey(event) {
 
 /** What is said before a mark: from the mark or sentence before it. */
 function claimOf(button) {
-  const block = button.closest("p") ?? button.parentElement;
+  const block = button.closest("p, li, td, th") ?? button.parentElement;
   const range = document.createRange();
   range.setStart(block, 0);
   range.setEndBefore(button);

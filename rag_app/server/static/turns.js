@@ -2,7 +2,9 @@
 
 import { $, copy, el, icon, line, save } from "/static/dom.js";
 import { number, t, translateNote } from "/static/i18n.js";
-import { markdown, percent, placeOf, renderText } from "/static/text.js";
+import { renderMarkdown } from "/static/markdown.js";
+import { rating } from "/static/rating.js";
+import { markdown, percent, placeOf } from "/static/text.js";
 import { explain, trust } from "/static/trust.js";
 import { showCitation } from "/static/viewer.js";
 
@@ -20,7 +22,8 @@ export function view(turn) {
   const foot = el("div", { class: "foot" });
   const answer = el("article", { class: "answer", "data-testid": "answer" }, label, text, foot);
   const question = el("h2", { class: "asked" },
-    el("span", { class: "hidden-label" }, t("you")), turn.question);
+    el("span", { class: "hidden-label" }, t("you")), turn.question,
+    turn.within ? el("small", { class: "muted" }, turn.within) : null);
   const node = el("li", { class: "turn" }, question, answer);
   let waiting = false;
   const update = () => {
@@ -29,7 +32,7 @@ export function view(turn) {
     answer.dataset.status = turn.status;
     answer.classList.toggle("not-found", !turn.answered);
     line(label, turn.answered ? null : t("notFound"));
-    renderText(text, turn.text, (marker) => markButton(turn, marker));
+    renderMarkdown(text, turn.text, (marker) => markButton(turn, marker));
     if (turn.status === "running" && !turn.text) text.replaceChildren(...waitingFor(turn));
     if (turn.status !== "running") foot.replaceChildren(...footOf(turn));
     if (pinned && turn.status === "running") scrollDown();
@@ -89,7 +92,9 @@ function footOf(turn) {
   const sure = trust(turn);
   if (sure) parts.push(sure);
   if (turn.citations.length && turn.status !== "failed") parts.push(sources(turn));
-  parts.push(actions(turn));
+  const [thumbs, more] = rating(turn);
+  parts.push(actions(turn, thumbs));
+  if (more) parts.push(more);
   return parts;
 }
 
@@ -135,7 +140,7 @@ function relevance(share) {
   return el("span", { class: "relevance" }, meter, el("small", {}, t("relevance", { n: share })));
 }
 
-function actions(turn) {
+function actions(turn, thumbs) {
   const box = el("div", { class: "actions" });
   if (turn.text) {
     const asText = () => markdown(turn.question, turn.text, turn.citations, turn.answered);
@@ -144,7 +149,7 @@ function actions(turn) {
       textButton("download", t("download"), () => save(turn.question, asText())),
     );
   }
-  box.append(el("span", { class: "retry-place" }));
+  box.append(el("span", { class: "retry-place" }), thumbs ?? "");
   return box;
 }
 

@@ -24,7 +24,7 @@ export function startWelcome() {
 
 function show() {
   const box = $("welcome");
-  box.hidden = !known || turnCount() > 0;
+  box.hidden = !known || turnCount() !== 0;
   if (box.hidden) return;
   if (state.index === null) box.replaceChildren(...first());
   else if (state.documents.length) box.replaceChildren(...ready());

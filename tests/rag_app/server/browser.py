@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote, urljoin
 
+import httpx
 import pytest
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
@@ -122,6 +124,22 @@ class Browser:
     def stored(self, key: str) -> Any:
         """What the page keeps in the browser."""
         return self.run("return JSON.parse(localStorage.getItem('rag-app.' + arguments[0]))", key)
+
+    def kept(self, index: str) -> list[dict[str, Any]]:
+        """The turns that the server keeps of the conversation that is shown."""
+        kept = self._asked(index, self.stored(f"conversation.{index}"))
+        turns = kept.json()["data"] if kept.status_code == 200 else []
+        return [{**turn, **turn.pop("details")} for turn in turns]
+
+    def aside(self, index: str) -> list[str]:
+        """The names of the conversations that the server keeps beside it, the latest first."""
+        shown, kept = self.stored(f"conversation.{index}"), self._asked(index).json()["data"]
+        return [one["name"] for one in kept if one["id"] != shown]
+
+    def _asked(self, index: str, *conversation: str) -> httpx.Response:
+        self.until(lambda: self.stored("unsaved") is None)
+        path = "/".join(map(quote, ("v1/indexes", index, "conversations", *conversation)))
+        return httpx.get(urljoin(self.driver.current_url, f"/{path}"))
 
     def size(self, width: int, height: int) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}

@@ -74,8 +74,10 @@ def test_they_are_listed_searched_renamed_and_deleted(poets: Served, client: htt
     assert [one["name"] for one in listed(client, search="ärzte")] == ["关于 Ärzte"]
     client.delete(place).raise_for_status()
     assert [one["id"] for one in listed(client)] == ["b"]
-    for again in (client.get(place), client.delete(place), client.patch(place, json={"name": "x"})):
-        assert again.json()["error"]["code"] == "conversation_not_found"
+    assert shown(client, "a") == []
+    client.delete(place).raise_for_status()
+    answer = client.patch(place, json={"name": "x"})
+    assert answer.json()["error"]["code"] == "conversation_not_found"
     assert client.get("/v1/indexes/none/conversations").status_code == 404
 
 
@@ -135,12 +137,12 @@ def test_there_are_so_many_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for number in range(4):
         kept.keep_turn("a", Turn(str(number), f"问题{number}"))
         kept.rate(Rating(str(number), f"问题{number}", "答案", helpful=True))
-    assert [turn.id for turn in kept.turns("a") or []] == ["2", "3"]
+    assert [turn.id for turn in kept.turns("a")] == ["2", "3"]
     assert [rating.id for rating in kept.ratings()] == ["2", "3"]
     kept.keep_turn("b", Turn("1", "问题"))
     kept.keep_turn("c", Turn("1", "问题"))
     assert [one.id for one in kept.search()] == ["c", "b"]
-    assert kept.turns("a") is None
+    assert kept.turns("a") == []
 
 
 def test_ratings_become_questions(poets: Served, client: httpx.Client, home: Path) -> None:

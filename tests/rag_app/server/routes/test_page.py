@@ -151,7 +151,7 @@ def test_asking_and_opening_the_passage(page: Browser, index: str, document: str
     page.screenshot("zh-3-answer")
     page.click(".citation")
     mark = page.shown("#viewer mark")
-    cited = page.stored(f"chat.{index}")[0]["citations"][0]
+    cited = page.kept(index)[0]["citations"][0]
     assert mark.get_attribute("textContent") == cited["text"]
     assert ANSWER in cited["text"]
     assert cited["start"] > 0
@@ -208,7 +208,7 @@ def test_an_answer_can_be_stopped(served: Any, page: Browser, index: str, docume
     page.shown("#retry")
     assert page.find("#send").is_displayed()
     assert page.find(".answer").get_attribute("data-status") == "stopped"
-    kept = page.stored(f"chat.{index}")[0]["text"]
+    kept = page.kept(index)[0]["text"]
     assert ANSWER[:10] in kept
     assert len(kept) < len(ANSWER) * 90
     page.slow(-1)
@@ -377,7 +377,7 @@ def test_a_new_conversation(page: Browser, index: str, document: str) -> None:
     page.click("#new-chat")
     page.click("#confirm-yes")
     page.until(lambda: not page.all(".turn"))
-    assert page.stored(f"chat.{index}") is None
+    assert page.kept(index) == []
     assert page.focused() == "question"
 
 
@@ -403,7 +403,7 @@ def test_two_tabs_keep_each_others_turns(page: Browser, index: str, document: st
     page.until(lambda: len(page.all(".turn")) == 3)
     page.reload()
     page.until(lambda: len(page.all(".turn")) == 3)
-    asked = [turn["question"] for turn in page.stored(f"chat.{index}")]
+    asked = [turn["question"] for turn in page.kept(index)]
     assert asked == [QUESTION, "李白终年多少岁？", "他投靠了谁？"]
 
 
@@ -423,8 +423,8 @@ def test_each_index_keeps_its_conversation(
         select.dispatchEvent(new Event("change"));
     """, index)  # fmt: skip
     page.until(lambda: ANSWER[:4] in page.all(".answer .prose")[-1].text)
-    assert [turn["question"] for turn in page.stored(f"chat.{index}")] == [QUESTION]
-    assert [turn["question"] for turn in page.stored(f"chat.{other}")] == ["李白在哪里病逝？"]
+    assert [turn["question"] for turn in page.kept(index)] == [QUESTION]
+    assert [turn["question"] for turn in page.kept(other)] == ["李白在哪里病逝？"]
     page.reload()
     page.until(lambda: len(page.all(".turn")) == 1)
     assert ANSWER[:4] in page.all(".answer .prose")[-1].text
@@ -436,7 +436,7 @@ def test_suggested_questions_are_answered(page: Browser, index: str, document: s
     page.click(".example")
     page.click("#send")
     answered(page)
-    assert page.stored(f"chat.{index}")[0]["question"] == question
+    assert page.kept(index)[0]["question"] == question
     assert not page.all(".answer.not-found")
 
 

@@ -238,11 +238,11 @@ def test_earlier_conversations_are_kept_searched_opened_and_renamed(page: Browse
     page.until(lambda: [one.text.endswith(QUESTION) for one in page.all(".asked")] == [True])
     page.reload()
     page.until(lambda: [one.text.endswith(QUESTION) for one in page.all(".asked")] == [True])
-    assert [one["name"] for one in page.stored("saved.人物")] == ["李白投靠了谁？"]
+    assert page.aside("人物") == ["李白投靠了谁？"]
     page.click("#open-history")
     page.shown("#history .remove").click()
     page.click("#confirm-yes")
     page.shown("#history-none")
-    assert page.stored("saved.人物") is None
+    assert page.aside("人物") == []
     page.press(Keys.ESCAPE)
     page.gone("#open-history")
