@@ -1,6 +1,8 @@
 """Conversations and ratings, kept by the server beside the index."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,32 @@ def test_a_backup_holds_them(poets: Served, client: httpx.Client, tmp_path: Path
     client.delete("/v1/indexes/诗").raise_for_status()
     restore(tmp_path / "b.zip")
     assert [one["id"] for one in listed(client)] == ["a"]
+
+
+WRITER = """
+import itertools, sys
+from pathlib import Path
+from rag_app.index.store.conversations import Conversations, Rating, Turn
+kept = Conversations(Path(sys.argv[1]))
+for number in itertools.count():
+    kept.rate(Rating(str(number), "问题", "答案", helpful=True))
+    kept.keep_turn("a", Turn(str(number), "问题", "答案"))
+    print(number, flush=True)
+"""
+
+
+def test_what_was_kept_survives_a_kill(tmp_path: Path) -> None:
+    for _ in range(3):
+        command = [sys.executable, "-c", WRITER, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout
+            kept = [writer.stdout.readline() for _ in range(20)]
+            writer.kill()
+            kept += writer.stdout.readlines()
+        numbers = [line.strip() for line in kept if line.endswith("\n")]
+        known = Conversations(tmp_path)
+        assert {rating.id for rating in known.ratings()} >= set(numbers)
+        assert {turn.id for turn in known.turns("a")} >= set(numbers)
 
 
 def test_there_are_so_many_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
