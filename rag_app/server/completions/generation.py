@@ -107,9 +107,6 @@ class LlmGeneration:
         tools = Tools(request.tools or (), request.tool_choice)
         if tools.must_call:  # so there is no text to have a form
             options.pop("response_format", None)
-        if "response_format" in options:
-            msg = "response_format is for text: leave it or the tools out"
-            raise ApiError(400, msg, param="response_format")
         return tools
 
     @property

@@ -25,6 +25,7 @@ You may call a function, where it helps to answer. The functions, one a line, as
 {tools}
 To call one, reply with nothing but {{"name": its name, "arguments": an object}}. Otherwise reply \
 as if there were no functions."""
+_OBJECT = {"type": "object"}
 _BEGINNINGS = ('{"name"', "<tool_call>", '```json{"name"', '```{"name"')
 """Of answers that are calls, white space left out."""
 
@@ -91,22 +92,27 @@ class Tools:
             return False
         return True
 
-    @property
-    def response_format(self) -> dict[str, Any]:
-        """The form of a call."""
-        kinds = [
+    def response_format(self, other: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the form of a call.
+
+        Args:
+            other: That of a text, where the answer may be that too.
+        """
+        given = [self._functions[name].get("parameters") or _OBJECT for name in self._chosen]
+        kinds: list[dict[str, Any]] = [
             {
                 "type": "object",
-                "properties": {
-                    "name": {"const": name},
-                    "arguments": self._functions[name].get("parameters") or {"type": "object"},
-                },
+                "properties": {"name": {"const": name}, "arguments": _pointer(number)},
                 "required": ["name", "arguments"],
                 "additionalProperties": False,
             }
-            for name in self._chosen
+            for number, name in enumerate(self._chosen)
         ]
-        schema = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+        if other is not None:
+            kinds.append(_pointer(len(given)))
+            given.append((other.get("json_schema") or other).get("schema") or _OBJECT)
+        schemas = {str(number): _moved(schema, number) for number, schema in enumerate(given)}
+        schema = {**(kinds[0] if len(kinds) == 1 else {"anyOf": kinds}), "$defs": schemas}
         return {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
 
     async def answer(
@@ -120,7 +126,11 @@ class Tools:
             options: Of the call to the model.
         """
         told, usage = self.told(messages), None
-        if not self.must_call:
+        form = options.get("response_format") or {}
+        formed = form.get("type", "text") != "text"
+        if formed:
+            options = {**options, "response_format": self.response_format(form)}
+        elif not self.must_call:
             async with aclosing(_unless_call(llm.astream(told, **options))) as chunks:
                 async for chunk in chunks:
                     if chunk is None:
@@ -129,18 +139,52 @@ class Tools:
                 else:
                     return
         text, end = "", AIMessageChunk(content="")
-        async for chunk in llm.astream(told, **options, response_format=self.response_format):
+        if not formed:
+            options = {**options, "response_format": self.response_format()}
+        async for chunk in llm.astream(told, **options):
             text, end = text + chunk.text, chunk
             usage = chunk.usage_metadata or usage
-        yield _called(text, usage, end)
+        yield self._called(text, usage, end)
+
+    def _called(
+        self, text: str, usage: UsageMetadata | None, end: AIMessageChunk
+    ) -> AIMessageChunk:
+        """Return the call that a text is; the text itself where it is none, or cut off."""
+        try:
+            call = json.loads(text)
+        except ValueError:
+            metadata = {**end.response_metadata, "finish_reason": "length"}
+            return AIMessageChunk(content=text, usage_metadata=usage, response_metadata=metadata)
+        if not (
+            isinstance(call, dict)
+            and call.keys() == {"name", "arguments"}
+            and call["name"] in self._functions
+        ):
+            return AIMessageChunk(
+                content=text, usage_metadata=usage, response_metadata=end.response_metadata
+            )
+        return _call_chunk(call, usage, end)
 
 
-def _called(text: str, usage: UsageMetadata | None, end: AIMessageChunk) -> AIMessageChunk:
-    try:
-        call = json.loads(text)
-    except ValueError:  # cut off
-        metadata = {**end.response_metadata, "finish_reason": "length"}
-        return AIMessageChunk(content=text, usage_metadata=usage, response_metadata=metadata)
+def _pointer(number: int) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{number}"}
+
+
+def _moved(schema: Any, number: int) -> Any:
+    """Return a schema as it is one of several in ``$defs``: pointers into it lead there."""
+    if isinstance(schema, list):
+        return [_moved(part, number) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    moved = {name: _moved(part, number) for name, part in schema.items()}
+    if isinstance(pointer := moved.get("$ref"), str) and pointer.startswith("#"):
+        moved["$ref"] = f"#/$defs/{number}{pointer[1:]}"
+    return moved
+
+
+def _call_chunk(
+    call: dict[str, Any], usage: UsageMetadata | None, end: AIMessageChunk
+) -> AIMessageChunk:
     part = tool_call_chunk(
         name=call["name"],
         args=json.dumps(call["arguments"], ensure_ascii=False),

@@ -37,6 +37,9 @@ _BASE = re.compile(r"\A/+(?:(v1|api)/+)*")
 """Of a path, where a base URL ends with a slash or names the version that its client adds."""
 
 
+_OTHER_PATHS = {"/v2/rerank": "/v1/rerank"}  # Cohere's
+
+
 class Metrics:
     """The counters of one server.
 
@@ -146,6 +149,7 @@ class PathsMiddleware:
             await self._app(scope, receive, send)
             return
         path = _BASE.sub(lambda base: f"/{base[1]}/" if base[1] else "/", scope["path"])
+        path = _OTHER_PATHS.get(path, path.rstrip("/") or "/")
         if path != scope["path"]:
             scope = {**scope, "path": path, "raw_path": quote(path).encode()}
         if scope["path"].partition("/")[2].partition("/")[0] in _OPENAI:

@@ -1,5 +1,6 @@
 """Chat completions and text completions: OpenAI's requests, and what answers them."""
 
+import json
 import time
 import uuid
 from collections.abc import Iterable
@@ -38,6 +39,7 @@ OneOrMany = Annotated[
 _ALL_TOKENS = 100_000
 _LIKELIEST = 1e-6
 """In place of a ``top_p`` of 0, by which clients mean the likeliest token alone."""
+_CHOICES = ("auto", "none", "required", "any")
 _RESULTS = ("tool", "function")
 """Roles of what came of a call, the newer and the older one."""
 _CALL = ("name", "arguments")
@@ -105,6 +107,17 @@ class Message(RequestBody):
     function_call: FunctionCall | None = Field(
         default=None, description="The older name of a call, whose result has the role `function`."
     )
+
+    @field_validator("tool_calls")
+    @classmethod
+    def _arguments_are_text(cls, value: list[Any] | None) -> list[Any] | None:
+        """Write arguments as the text that they are in OpenAI's API, where a client sends them."""
+        for call in value or ():
+            function = call.get("function") if isinstance(call, dict) else None
+            if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
+                text = json.dumps(function["arguments"], ensure_ascii=False)
+                call["function"] = {**function, "arguments": text}
+        return value
 
     @model_validator(mode="after")
     def _message_is_content(self) -> Self:
@@ -194,11 +207,6 @@ class Sampling(RequestBody):
         default=None, description="Passed on to an upstream URL only."
     )
     user: str | None = None
-
-    @field_validator("n", "stream", mode="before")
-    @classmethod
-    def _null_is_default(cls, value: Any, info: Any) -> Any:
-        return cls.model_fields[info.field_name].default if value is None else value
 
     @field_validator("top_k")
     @classmethod
@@ -347,6 +355,26 @@ class ChatRequest(Sampling, DocumentOptions):
             elif message.role == "function":
                 message.tool_call_id = made
         return self
+
+    @field_validator("tool_choice")
+    @classmethod
+    def _choice_of_other_apis(cls, value: Any) -> Any:
+        """Take the forms of OpenAI's newer API and of Anthropic's for that of a chat."""
+        if not isinstance(value, dict) or "function" in value:
+            return value
+        kind, name = value.get("type"), value.get("name")
+        if kind in ("function", "tool") and isinstance(name, str):
+            return {"type": "function", "function": {"name": name}}
+        return {"any": "required"}.get(kind, kind) if kind in _CHOICES else value
+
+    @field_validator("response_format")
+    @classmethod
+    def _nested_schema(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Take a schema that stands beside its type, as in OpenAI's newer API, for a nested one."""
+        if not value or value.get("type") != "json_schema" or "json_schema" in value:
+            return value
+        named = {name: part for name, part in value.items() if name != "type"}
+        return {"type": "json_schema", "json_schema": {"name": "answer", **named}}
 
     @model_validator(mode="after")
     def _allowed_tools(self) -> Self:

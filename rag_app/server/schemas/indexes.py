@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import File, Path, UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rag_app.settings import AnswerChain, RetrieverKind, SummaryChain
 
@@ -34,6 +34,14 @@ class RequestBody(BaseModel):
 
     # Clients send fields of newer versions of the API; those that change nothing are passed over.
     model_config = ConfigDict(extra="ignore", protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_default(cls, values: Any) -> Any:
+        """Take null as if nothing was sent: many clients send every field they know."""
+        if isinstance(values, dict):
+            return {name: value for name, value in values.items() if value is not None}
+        return values
 
 
 class IndexRequest(RequestBody):

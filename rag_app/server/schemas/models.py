@@ -1,16 +1,26 @@
 """The models of a server, and the vectors of its embedding model, as OpenAI's API has them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Path
 from openai import types
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from rag_app.server.schemas.completions import OneOrMany, no_token_ids
 from rag_app.server.schemas.indexes import RequestBody, Text, example
 
 ModelId = Annotated[str, Path(description="As the list of models has it.", examples=["rag:合同"])]
 _MODEL = {"id": "rag:合同", "object": "model", "created": 1767225600, "owned_by": "rag-app"}
+
+
+_INPUT_TYPES = {
+    "search_query": "query",
+    "search_document": "passage",
+    "query": "query",
+    "document": "passage",
+    "passage": "passage",
+}
+"""What other APIs call questions and passages, and we do."""
 
 
 class Model(types.Model):
@@ -46,6 +56,15 @@ class EmbeddingsRequest(RequestBody):
         description="Read a text that is too long in parts; its vector is the mean of theirs.",
     )
     user: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_other_apis(cls, values: Any) -> Any:
+        """Take what Cohere's, Voyage's and Jina's API call a question or a passage for ours."""
+        if not isinstance(values, dict):
+            return values
+        kind = values.get("input_type") or str(values.get("task", "")).removeprefix("retrieval.")
+        return {**values, "input_type": _INPUT_TYPES[kind]} if kind in _INPUT_TYPES else values
 
     _no_token_ids = field_validator("input", mode="before")(no_token_ids)
 

@@ -77,11 +77,6 @@ class Generating(OllamaRequest, DocumentOptions):
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
 
-    @field_validator("stream", mode="before")
-    @classmethod
-    def _null_is_default(cls, value: Any) -> Any:
-        return True if value is None else value
-
     def _chat(self, messages: list[dict[str, Any]], model: str, **more: Any) -> ChatRequest:
         """Return the chat that asks the same of a model."""
         values = self.model_dump(
@@ -123,6 +118,15 @@ class CalledFunction(RequestBody):
 
     name: str = Field(max_length=200)
     arguments: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("arguments", mode="before")
+    @classmethod
+    def _read_text(cls, value: Any) -> Any:
+        """Read what is JSON as a text, as OpenAI's API has it."""
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except (ValueError, RecursionError):
+            return value
 
 
 class ToolCall(RequestBody):

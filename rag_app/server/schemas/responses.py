@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from openai.types import responses
 from openai.types.responses.tool_choice_options import ToolChoiceOptions
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field
 
 from rag_app.server.errors import ApiError
 from rag_app.server.schemas.completions import (
@@ -70,11 +70,6 @@ class InputItem(RequestBody):
     arguments: Text = ""
     output: Content | None = None
 
-    @field_validator("type", mode="before")
-    @classmethod
-    def _null_is_message(cls, value: Any) -> Any:
-        return "message" if value is None else value
-
     def shown(self) -> dict[str, Any]:
         """Return it as lists of items have it: with an id, a message's text in parts."""
         values = {"type": self.type, **self.model_dump(exclude_unset=True, exclude_none=True)}
@@ -113,11 +108,6 @@ class TextOptions(RequestBody):
 
     format: TextFormat = TextFormat()
 
-    @field_validator("format", mode="before")
-    @classmethod
-    def _null_is_text(cls, value: Any) -> Any:
-        return TextFormat() if value is None else value
-
 
 class ResponseRequest(DocumentOptions):
     """``POST /v1/responses``."""
@@ -152,11 +142,6 @@ class ResponseRequest(DocumentOptions):
     conversation: Any = Field(default=None, description="Refused: `previous_response_id` does it.")
     background: bool | None = Field(default=None, description="Refused.")
     prompt: Any = Field(default=None, description="Refused.")
-
-    @field_validator("stream", mode="before")
-    @classmethod
-    def _null_is_default(cls, value: Any) -> Any:
-        return False if value is None else value
 
     @property
     def functions(self) -> list[FunctionTool]:

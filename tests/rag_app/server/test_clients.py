@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import openai
@@ -19,6 +19,14 @@ from tests.rag_app.server.serving import LI_BAI, Served, official_of, serving
 from tests.scripted import ScriptedChatModel
 
 CHAT = "/v1/chat/completions"
+
+
+class Schemed(ScriptedChatModel):
+    """One that is held to schemas, and says what it is told."""
+
+    follows_schemas: ClassVar[bool] = True
+
+
 ASKED: Any = [{"role": "user", "content": "李白在哪里病逝？"}]
 WEATHER: Any = {
     "type": "function",
@@ -179,6 +187,31 @@ def test_base_urls_without_v1_and_head(poets: Served) -> None:
     for path in ("/", "/health", "/v1/models", "/models"):
         head = httpx.head(poets.url + path)
         assert (head.status_code, head.content) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/embeddings", {"input": "甲", "input_type": None, "truncate": None, "windows": None}),
+        ("/v1/embeddings", {"input": "甲", "input_type": "search_query"}),
+        ("/v1/embeddings", {"input": "甲", "task": "retrieval.passage"}),
+        ("/v1/rerank", {"query": "甲", "documents": ["甲"], "return_documents": None}),
+        ("/v2/rerank", {"query": "甲", "documents": ["甲"], "max_tokens_per_doc": 100}),
+        ("/v1/chat/completions/", {"messages": ASKED}),
+        (CHAT, {"messages": ASKED, "n": None, "stream": None, "response_format": None}),
+        ("/api/chat/", {"messages": ASKED, "stream": False, "format": None, "tools": None}),
+    ],
+)
+def test_what_clients_send_beside_the_standard(path: str, body: Any, client: httpx.Client) -> None:
+    answer = client.post(path, json=body)
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_schema_may_stand_beside_its_type(home: Path) -> None:
+    with serving(llm=Schemed(replies=['{"a": 1}'])) as served:
+        form = {"type": "json_schema", "name": "x", "schema": {"type": "object"}}
+        answer = httpx.post(served.url + CHAT, json={"messages": ASKED, "response_format": form})
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("base", ["", "/v1/", "/v1/v1", "/api/v1", "//v1", "/v1/api"])

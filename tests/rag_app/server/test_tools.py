@@ -11,7 +11,7 @@ import pytest
 
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from tests.rag_app.server.serving import Served, official_of, serving
-from tests.rag_app.server.test_clients import WEATHER
+from tests.rag_app.server.test_clients import WEATHER, Schemed
 from tests.scripted import ScriptedChatModel
 
 ASKED: Any = [{"role": "user", "content": "北京天气怎样？"}]
@@ -65,7 +65,6 @@ def test_an_answer_is_as_its_schema_says(official: openai.OpenAI) -> None:
         ({"tools": ["x"]}, "tools"),
         ({"tools": [WEATHER], "tool_choice": {"function": {"name": "x"}}}, "tool_choice"),
         ({"tools": [WEATHER], "tool_choice": 7}, "tool_choice"),
-        ({"tools": [WEATHER], "response_format": schema(fixed(a="b"))}, "response_format"),
     ],
 )
 def test_what_is_wrong_is_said(more: Any, param: str | None, tiny: Served) -> None:
@@ -95,6 +94,73 @@ def test_a_tool_that_must_be_called_is(official: openai.OpenAI) -> None:
     assert chunks[-1].finish_reason == "tool_calls"
 
 
+def nested(value: str) -> dict[str, Any]:
+    """As pydantic describes a model within another."""
+    place = {"type": "object", "properties": {"$ref": {"const": value}}, "required": ["$ref"]}
+    return {
+        "type": "object",
+        "properties": {"place": {"$ref": "#/$defs/Place"}},
+        "required": ["place"],
+        "additionalProperties": False,
+        "$defs": {"Place": {**place, "additionalProperties": False}},
+    }
+
+
+def test_arguments_may_have_definitions_of_their_own(official: openai.OpenAI) -> None:
+    tools: Any = [
+        {"type": "function", "function": {"name": name, "parameters": nested(name)}}
+        for name in ("京", "东")
+    ]
+    chat = official.chat.completions.create
+    for name in ("京", "东"):
+        named: Any = {"type": "function", "function": {"name": name}}
+        for choice in (named, "required"):
+            answer = chat(model="default", messages=ASKED, tools=tools, tool_choice=choice)
+            (call,) = answer.choices[0].message.tool_calls or []
+            assert call.type == "function"
+            said = json.loads(call.function.arguments)
+            assert said == {"place": {"$ref": call.function.name}}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_with_tools_may_have_a_form(stream: bool, tiny: Served) -> None:
+    body: Any = {"messages": ASKED, "tools": [tool("f", a="b")], "stream": stream}
+    body |= {"response_format": schema(nested("晴")), "temperature": 1}
+    seen = set()
+    for seed in range(6):
+        text = httpx.post(tiny.url + CHAT, json={**body, "seed": seed}, timeout=60).text
+        if stream:
+            told = [json.loads(one[6:]) for one in text.splitlines() if one.startswith("data: {")]
+            parts = [one["choices"][0]["delta"] for one in told if one["choices"]]
+            message = next(one for one in parts if one.get("content") or one.get("tool_calls"))
+        else:
+            message = json.loads(text)["choices"][0]["message"]
+        if calls := message.get("tool_calls"):
+            assert json.loads(calls[0]["function"]["arguments"]) == {"a": "b"}
+        else:
+            assert json.loads(message["content"]) == {"place": {"$ref": "晴"}}
+        seen.add(bool(calls))
+    assert seen
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"response_format": {"type": "text"}},
+        {"tool_choice": {"type": "auto"}},
+        {"tool_choice": {"type": "function", "name": "get_weather"}},
+        {"tool_choice": {"type": "tool", "name": "get_weather"}},
+        {"tool_choice": {"type": "any"}},
+    ],
+)
+def test_forms_in_which_clients_ask_for_a_call(more: Any, home: Path) -> None:
+    with serving(llm=Schemed(replies=[call("北京")])) as served:
+        body = {"messages": ASKED, "tools": [WEATHER], **more}
+        answer = httpx.post(served.url + CHAT, json=body).json()
+    (made,) = answer["choices"][0]["message"]["tool_calls"]
+    assert json.loads(made["function"]["arguments"]) == {"city": "北京"}
+
+
 def test_results_of_tools_are_read(official: openai.OpenAI) -> None:
     function = {"name": "get_weather", "arguments": '{"city": "北京"}'}
     called = {
@@ -112,12 +178,6 @@ def test_results_of_tools_are_read(official: openai.OpenAI) -> None:
 
 def call(city: str) -> str:
     return json.dumps({"name": "get_weather", "arguments": {"city": city}})
-
-
-class Schemed(ScriptedChatModel):
-    """Says what it is told to, whatever the schema."""
-
-    follows_schemas: bool = True
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from rag_app.server.middleware.access import Access
 from rag_app.settings import load_settings
 from tests.rag_app.server.serving import Served, serving
-from tests.rag_app.server.test_clients import WEATHER
-from tests.rag_app.server.test_tools import Schemed, call
+from tests.rag_app.server.test_clients import WEATHER, Schemed
+from tests.rag_app.server.test_tools import call
 
 ASKED = [{"role": "user", "content": "李白在哪里病逝？"}]
 MARKED = "李白在当涂病逝[1]。\n\n出处：\n[1] 李白.txt"

@@ -16,7 +16,8 @@ from rag_app.server.completions.stored import StoredResponses
 from rag_app.server.middleware.access import Access, ApiKey
 from rag_app.settings import load_settings
 from tests.rag_app.server.serving import LI_BAI, Served, official_of, serving
-from tests.rag_app.server.test_tools import Schemed, call
+from tests.rag_app.server.test_clients import Schemed
+from tests.rag_app.server.test_tools import call
 
 QUESTION = "李白在哪里病逝？"
 MARKED = "李白在当涂病逝[1]。\n\n出处：\n[1] 李白.txt"
