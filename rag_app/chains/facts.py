@@ -14,7 +14,7 @@ _PARTS = re.compile(r"[-_.+&/]")
 UNITS = (
     "%|‰|个百分点|平方米|平方公里|立方米|公里|千米|厘米|毫米|微米|米|公顷|亩|公斤|千克|毫克|克|吨|斤"
     "|千瓦时|千瓦|兆瓦|瓦|千伏|伏|毫安|安|兆帕|千帕|帕|转|分贝|摄氏度|度|°c|毫升|升"
-    "|小时|分钟|秒|天|日|周|个月|月|年|岁|美元|欧元|元|角"
+    "|日元|韩元|港元|港币|美元|欧元|英镑|元|角|小时|分钟|秒|天|日|周|个月|月|年|岁"
     "|(?:kg|mg|g|km|cm|mm|m|kw|w|kv|v|mb|gb|tb|kb|ms|s|h)(?![a-z])"
 )
 _NUMBER = re.compile(rf"(\d+(?:[.:]\d+)*)\s*([万亿]?)(?:个(?=小时))?\s*({UNITS})?")
@@ -24,31 +24,46 @@ DIGITS = "零〇一二两三四五六七八九十百千万亿"
 """Chinese ones, and what they are multiplied by."""
 _NUMERAL = re.compile(
     rf"百分之[{DIGITS}点]+|[{DIGITS}]+点[{DIGITS}]+|[{DIGITS}]{{2,}}"
-    rf"|(?<=第)[{DIGITS}]|[{DIGITS}](?=(?:{UNITS}|[倍名人次项条款]))"
+    rf"|(?<=第)[{DIGITS}]|[{DIGITS}](?=(?:{UNITS}|[倍名人次项条款号]))"
 )
 """Chinese numbers; one alone, as in 一般 or 统一, only before a unit."""
-_ALONE = re.compile(rf"(?<![{DIGITS}])[{DIGITS}](?![{DIGITS}])")
+_NO_AMOUNT = re.compile(
+    rf"(?<![{DIGITS}])(?:[{DIGITS}](?!号)|[{DIGITS}]{{2,}}"
+    rf"(?!个?{UNITS}|[{DIGITS}倍名人次项条款届号]))(?![{DIGITS}])|\d+\s*/\s*\d+|\d+世[纪紀]"
+)
+"""Numbers of a question that texts may put otherwise: a digit or a number in Chinese without a
+unit, as in the name 山本五十六, a fraction, a century."""
 _NO_NUMBER = re.compile("[百千万亿].*|[一二三四五六七八九]{2}")
 """Chinese numbers that name none: 万一, 千万, 七八个."""
-_TRADITIONAL = str.maketrans("萬億兩", "万亿两")
-_TITLE = re.compile(r"[《「『〈]([^》」』〉\n]{1,60})[》」』〉]")
+_TRADITIONAL = str.maketrans("萬億兩點", "万亿两点")
+_TITLE = re.compile(r"[《「『〈]([^》」』〉\n，。！？,]{1,60})[》」』〉]")
 _NAME = re.compile(
     rf"[{HAN}](?:[省县镇州]|市(?!场)|先生|女士|经理|主任|教授|某某|某)|[{HAN}]{{2}}(?:有限公司|集团)"
 )
+_KIND = re.compile("(?:[省县镇州市某]|先生|女士|经理|主任|教授|有限公司|集团)$")
 """Names that say of what they are, with what stands before: places, people, companies."""
 _ORDINARY = re.compile(
     "[城超门上都股我本该各某此全在的]市|[全本该各某外我]省|村镇|[的在是为由和与或]..?"
-    "|[些几哪个两座][省县镇州市]"
+    "|[些几哪个两座一二三乡于把出撤县内市][省县镇州市]|[院要来所]教授"
+    "|.?[哪么一个].?(?:集团|有限公司)"
 )
 _NO_NAME = re.compile(
     "[我你您他她它这那本该此其哪谁何什为是有在从于对按除如怎几多当由被把将与和及或了还最每各某请若会以的]"
 )
 """Characters of words that a question begins with where that is no name."""
+_WHOLE = 3
+"""Characters of the longest name that a question is taken to begin with."""
+_NO_BEGINNING = re.compile(
+    "[一二三四五六七八九十第比简依据全现目开始共吃搭签设研负能帮反]|中国|世界|国际|人类|影响"
+)
+"""What a question begins with that is no name, or one that texts need not say."""
 _NO_OTHER = re.compile(
-    rf"{_NO_NAME.pattern}|[{DIGITS}等所种项座条家名位只个最更很又也都不没无成系]"
+    rf"{_NO_NAME.pattern}|[{DIGITS}等所种项座条家名位只个最更很又也都不没无成系们]"
 )
 """Characters that no name has before the word of a question's subject, as in 最大潮差."""
-_NO_SUBJECT = re.compile("毕业|期间|时期|时候|出生|去世|逝世|担任|出任|结婚|生前|死后|发生|开始")
+_NO_SUBJECT = re.compile(
+    "毕业|期间|时期|时候|出生|去世|逝世|担任|出任|结婚|生前|死后|发生|开始|分布|生存|出现|位于|管理"
+)
 """What stands behind a name and is no part of what it names."""
 
 
@@ -64,7 +79,8 @@ _OTHER_TIMES = re.compile(
 _KINDS = (
     "% ‰ 个百分点", "平方米 平方公里 公顷 亩", "立方米 毫升 升",
     "公里 千米 厘米 毫米 微米 米 km cm mm m", "公斤 千克 毫克 克 吨 斤 kg mg g",
-    "小时 分钟 秒 天 日 周 个月 月 年 岁 时间 久 ms s h", "美元 欧元 元 角 钱",
+    "小时 分钟 秒 天 日 周 个月 月 年 岁 时间 久 ms s h",
+    "日元 韩元 港元 港币 美元 欧元 英镑 元 角 钱",
     "千瓦时", "摄氏度 度 °c", "千瓦 兆瓦 瓦 kw w", "千伏 伏 kv v", "毫安 安", "兆帕 千帕 帕", "转",
     "分贝", "mb gb tb kb",
 )  # fmt: skip
@@ -164,9 +180,19 @@ def unmatched(question: str, text: str, document: str = "") -> frozenset[str]:
     words = asked.words - held.all_words - Facts.of(document).all_words
     if language_of(question) == "en":
         words = frozenset(word for word in words if any(char.isdigit() for char in word))
-    phrases = {phrase for phrase in asked.phrases if phrase not in held.letters}
-    numbers = Facts.of(_ALONE.sub(" ", question)).numbers.keys() - held.numbers.keys()
+    phrases = {
+        phrase
+        for phrase in asked.phrases
+        if phrase not in held.letters and _may_be_known(phrase, held.phrases)
+    }
+    numbers = Facts.of(_NO_AMOUNT.sub(" ", question)).numbers.keys() - held.numbers.keys()
     return frozenset(words | numbers | phrases | _other_subject(question, text, document))
+
+
+def _may_be_known(phrase: str, others: frozenset[str]) -> bool:
+    """Return whether a text would have a name: it has others of its kind, or it is a title."""
+    kind = _KIND.search(phrase)
+    return any(other.endswith(kind[0]) for other in others) if kind else True
 
 
 def _other_subject(question: str, text: str, document: str) -> set[str]:
@@ -175,20 +201,30 @@ def _other_subject(question: str, text: str, document: str) -> set[str]:
     for name, word in _subjects(question):
         if _TIME.fullmatch(name) or (_ERA.fullmatch(name) and name[0] in letters):
             continue
-        lacking = all(name[at : at + 2] not in letters for at in range(len(name) - 1))
-        if lacking and re.search(f"[{HAN}]{word}", letters):
+        if _others(name, word, letters):
             return {name}
     return set()
 
 
 def _subjects(question: str) -> Iterator[tuple[str, str]]:
     """Yield what may be the name that a question begins with, and the two characters behind it."""
-    beginning = fold(question.strip())[:5]
-    for length in (2, 3):
-        name, word = beginning[:length], beginning[length : length + 2]
+    folded = fold(question.strip())
+    for length in (2, _WHOLE):
+        name, word = folded[:length], folded[length : length + 2]
         whole = re.fullmatch(rf"[{HAN}]{{{length + 2}}}", name + word)
-        if whole and not _NO_NAME.search(name + word) and not _NO_SUBJECT.match(word):
+        if not whole or _NO_NAME.search(name + word) or _NO_BEGINNING.match(name):
+            continue
+        if not _NO_SUBJECT.match(word) and folded.count(word) == 1:
             yield name, word
+
+
+def _others(name: str, word: str, letters: str) -> list[str]:
+    """Return what a folded text has before a word in place of a name, where it lacks the name."""
+    if any(name[at : at + 2] in letters for at in range(len(name) - 1)):
+        return []
+    found = re.findall(f"([{HAN}]{{2}}){word}", letters)
+    cut = len(name) == _WHOLE and name[-1]  # of a name of two characters and a longer word
+    return [one for one in found if one[-1] != cut and not _NO_OTHER.search(one)]
 
 
 def of_another(question: str, answer: str, sentence: str = "") -> frozenset[str]:
@@ -212,7 +248,7 @@ def of_another(question: str, answer: str, sentence: str = "") -> frozenset[str]
     """
     return (
         _other_year(question, sentence)
-        | _other_name(question, sentence)
+        | _other_name(question, answer, sentence)
         | _other_unit(question, answer)
     )
 
@@ -230,20 +266,26 @@ def _other_year(question: str, sentence: str) -> frozenset[str]:
     return asked - named
 
 
-def _other_name(question: str, sentence: str) -> frozenset[str]:
+def _other_name(question: str, answer: str, sentence: str) -> frozenset[str]:
+    if not _ASKS_ONE.search(question):
+        return frozenset()
     letters = fold(sentence)
-    for name, word in _subjects(question) if _ASKS_ONE.search(question) else ():
-        lacking = all(name[at : at + 2] not in letters for at in range(len(name) - 1))
-        for before in re.findall(f"([{HAN}]{{2}}){word}", letters) if lacking else ():
-            if before[-1] != name[-1] and not _NO_OTHER.search(before):
-                return frozenset({name})
-    return frozenset()
+    return frozenset(
+        name
+        for name, word in _subjects(question)
+        if any(one not in fold(answer) for one in _others(name, word, letters))
+    )
 
 
 def _other_unit(question: str, answer: str) -> frozenset[str]:
     asked = list(_ASKED_UNIT.finditer(fold(question)))
     given = Facts.of(answer).numbers.values()
-    if len(asked) != 1 or not given or any("" in units for units in given):
+    if (
+        len(asked) != 1
+        or len(_ASKS_ONE.findall(question)) > 1
+        or not given
+        or any("" in units for units in given)
+    ):
         return frozenset()
     unit = next(filter(None, asked[0].groups()))
     kinds = {_KIND_OF.get(one.lstrip("万亿")) for units in given for one in units}
@@ -312,12 +354,13 @@ def _whole(numeral: str) -> int | None:
             return None if None in parts else (parts[0] or 0) * size + (parts[1] or 0)
     if len(numeral) > 1 and all(char in _VALUES for char in numeral):  # 二〇二四
         return int("".join(str(_VALUES[char]) for char in numeral))
-    total, digit = 0, None
+    total, digit, last = 0, None, 10**4
     for char in numeral:
         if char in _VALUES:
             digit = _VALUES[char]
-        elif char in _POWERS:
-            total, digit = total + (1 if digit is None else digit) * _POWERS[char], None
+        elif _POWERS.get(char, last) < last:
+            last = _POWERS[char]
+            total, digit = total + (1 if digit is None else digit) * last, None
         else:
             return None
     return total + (digit or 0)
