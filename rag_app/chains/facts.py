@@ -255,8 +255,7 @@ def of_another(question: str, answer: str, sentence: str = "") -> frozenset[str]
 
 def may_be_of_another(question: str) -> bool:
     """Return whether `of_another` can find anything of a question that asks for one short fact."""
-    asks = _ASKS_ONE.search(question) or years(question)
-    return bool(asks)
+    return bool(_ASKS_ONE.search(fold(question)) or years(question))
 
 
 def _other_year(question: str, sentence: str) -> frozenset[str]:
@@ -267,7 +266,7 @@ def _other_year(question: str, sentence: str) -> frozenset[str]:
 
 
 def _other_name(question: str, answer: str, sentence: str) -> frozenset[str]:
-    if not _ASKS_ONE.search(question):
+    if not _ASKS_ONE.search(fold(question)):
         return frozenset()
     letters = fold(sentence)
     return frozenset(
@@ -282,14 +281,16 @@ def _other_unit(question: str, answer: str) -> frozenset[str]:
     given = Facts.of(answer).numbers.values()
     if (
         len(asked) != 1
-        or len(_ASKS_ONE.findall(question)) > 1
+        or len(_ASKS_ONE.findall(fold(question))) > 1
         or not given
         or any("" in units for units in given)
     ):
         return frozenset()
     unit = next(filter(None, asked[0].groups()))
-    kinds = {_KIND_OF.get(one.lstrip("万亿")) for units in given for one in units}
-    return frozenset() if kinds & {None, _KIND_OF.get(unit)} else frozenset({unit})
+    units = {one.lstrip("万亿") for units in given for one in units}
+    kinds = {None, _KIND_OF.get(unit)}
+    fits = unit in units if unit == "岁" else any(_KIND_OF.get(one) in kinds for one in units)
+    return frozenset() if fits else frozenset({unit})  # a year of a reign is no age
 
 
 def years(text: str) -> frozenset[str]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_app.chains.citations import Citation, Marker, marked, supported
-from rag_app.chains.facts import Facts, unmatched
+from rag_app.chains.facts import Facts, of_another, unmatched
 
 PUMP = Citation(
     1,
@@ -191,3 +191,21 @@ def test_another_number_in_words_is_missed() -> None:
     assert unmatched("24岁时做了什么？", "二十三岁进入美国运通。") == {"24"}
     assert supported("23岁", [Citation(1, "a.txt", "二十三岁进入美国运通。")])
     assert not supported("24岁", [Citation(1, "a.txt", "二十三岁进入美国运通。")])
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "other"),
+    [
+        ("李白出蜀时多少岁？", "开元十五年", "岁"),
+        ("李白出蜀时多少岁？", "二十四岁", ""),
+        ("李白出蜀时多少岁？", "24", ""),
+        ("修桥花了多少钱？", "六百米", "钱"),
+        ("修桥花了多少钱？", "五千日元", ""),
+        ("修桥用了多长时间？", "三年", ""),
+        ("桥上有几个桥墩，哪一年建的？", "1976年", ""),
+    ],
+)
+def test_an_amount_of_another_kind_than_is_asked_for(
+    question: str, answer: str, other: str
+) -> None:
+    assert of_another(question, answer) == frozenset(filter(None, [other]))
