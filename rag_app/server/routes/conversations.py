@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from rag_app.index.store.conversations import Conversations, Rating, Turn
+from rag_app.index.store.store import IndexStore
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import Registry
 from rag_app.server.middleware.access import WRITE, sent_key
@@ -33,8 +34,10 @@ _LINE = '{"id": "rated-17e4a3", "question": "李白是怎样去世的？", "answ
 
 def _conversations(index: IndexName, request: Request, registry: Registry) -> Conversations:
     """Return the conversations of whoever sent the key; those of keys without a name are shared."""
-    key = sent_key(request)
-    return Conversations(registry.engine(index).store.folder, key.name if key else "")
+    key, store = sent_key(request), registry.engine(index).store
+    if not isinstance(store, IndexStore):  # it lies elsewhere, and nothing of it here as yet
+        store.folder.mkdir(parents=True, exist_ok=True)
+    return Conversations(store.folder, key.name if key else "")
 
 
 Kind = Annotated[Conversations, Depends(_conversations)]
