@@ -16,13 +16,39 @@ _PASSAGES = 40
 _NUMBER = re.compile(r"^[\s\d.、()（）第章节条一二三四五六七八九十§-]+")
 _WORD = re.compile(r"[^\W\d_]{2}")
 _LENGTHS = range(2, 31)
-_QUESTIONS = {"zh": "{}是怎样的？", "en": "What is {}?"}
+_ASKS = re.compile(
+    r"如何|怎样|怎么|为什么|为何|什么|是否|哪|(?:how|what|why|when|where|who|which|can|should)\b",
+    re.IGNORECASE,
+)
+_ARTICLE = re.compile(r"^(?:An?|The) ")
+_PLURAL = re.compile(r"[a-z](?<!s|i|u)s$", re.IGNORECASE)
 
 
 def questions(store: DocumentStore) -> Iterator[str]:
     """Yield a question for each topic of the documents, whether or not it finds something."""
-    for topic in dict.fromkeys(_topics(store)):
-        yield _QUESTIONS[language_of(topic)].format(topic)
+    yield from map(question_about, dict.fromkeys(_topics(store)))
+
+
+def question_about(topic: str) -> str:
+    """Return a question about what a heading names; one that asks already stays.
+
+    Example:
+        >>> question_about("报销流程"), question_about("如何安装")
+        ('报销流程是怎样的？', '如何安装？')
+        >>> question_about("A Minimal Application"), question_about("HTTP Methods")
+        ('What is a Minimal Application?', 'What are HTTP Methods?')
+        >>> question_about("Rendering Templates"), question_about("What to do if it fails")
+        ('How does rendering Templates work?', 'What to do if it fails?')
+    """
+    topic, chinese = topic.rstrip("?？"), language_of(topic) == "zh"
+    if _ASKS.match(topic):
+        return f"{topic}{'？' if chinese else '?'}"
+    if chinese:
+        return f"{topic}是怎样的？"
+    topic = _ARTICLE.sub(lambda article: article[0].lower(), topic)
+    if re.match(r"[A-Z]?[a-z]{2,}ing\b", topic):
+        return f"How does {topic[0].lower()}{topic[1:]} work?"
+    return f"What {'are' if _PLURAL.search(topic) else 'is'} {topic}?"
 
 
 def suggestions(
