@@ -43,6 +43,12 @@ _TRAILS = re.compile(
     r"$",
     re.IGNORECASE,
 )
+_YEAR = re.compile(r"^(?:\d{4}(?:年度?)?(?:\d{1,2}月)?|\d[\d.]*)[\s_.、-]*")
+_VERSION = re.compile(
+    r"[\s_.-]*(?:[(（](?:\d+|终稿|定稿|最终版?|副本|修订版?|final|copy)[)）]|v?\d[\d.]*|终稿|定稿|最终版|副本"
+    r"|修订版|(?<=[\s_-])(?:final|copy|draft))$",
+    re.IGNORECASE,
+)
 _NAMED = {"zh": "这份文档", "en": "this document"}
 _SHORTEST = 2
 """Characters of a name that a question may mean."""
@@ -169,8 +175,15 @@ def _with_names(wordings: list[str], sources: Iterable[str]) -> tuple[tuple[str,
 
 
 def _names(source: str) -> Iterator[str]:
-    """Yield what a question may call a document: its file's name, with and without the suffix."""
+    """Yield what a question may call a document: its file's name, as it is and as people say it.
+
+    They leave out the suffix, the year before it and the version behind it, and say spaces for
+    dashes.
+    """
     path = PurePath(source)
     yield path.name
-    if len(path.stem) >= _SHORTEST and not _wordings().common.fullmatch(path.stem):
-        yield path.stem
+    plain = _VERSION.sub("", path.stem)
+    forms = [path.stem, plain, _YEAR.sub("", path.stem), _YEAR.sub("", plain)]
+    for name in dict.fromkeys([*forms, *(re.sub(r"[-_]+", " ", form) for form in forms)]):
+        if len(name) >= _SHORTEST and not _wordings().common.fullmatch(name):
+            yield name

@@ -5,6 +5,7 @@ import pytest
 from rag_app.chains.overview.questions import Overview, overview_of
 
 SOURCES = ["/资料/员工手册.pdf", "/资料/du_fu.txt", "/资料/doc.txt", "/资料/合同.pdf"]
+REPORT, PAPER = "/资料/2024年度审计报告（终稿）.docx", "/p/attention-is-all-you-need-v7.pdf"
 
 
 def asked(question: str) -> Overview | None:
@@ -101,6 +102,23 @@ def test_questions_about_one(question: str, source: str) -> None:
 def test_a_command_alone_means_all_where_nothing_was_said_before(question: str) -> None:
     assert asked(question) == Overview("about")
     assert overview_of(question, lambda: SOURCES, alone=False) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "kind", "source"),
+    [
+        ("审计报告里有哪些重要的时间节点？", "dates", REPORT),
+        ("2024年度审计报告的结论是什么？", "conclusion", REPORT),
+        ("What is Attention is all you need about?", "about", PAPER),
+        ("What does attention-is-all-you-need conclude?", "conclusion", PAPER),
+    ],
+)
+def test_years_versions_and_dashes_of_names_need_not_be_said(
+    question: str, kind: str, source: str
+) -> None:
+    found = overview_of(question, lambda: [*SOURCES, REPORT, PAPER, "/p/2024.pdf", "/p/报告2.pdf"])
+    assert found
+    assert (found.kind, found.sources) == (kind, (source,))
 
 
 def test_a_topic() -> None:
