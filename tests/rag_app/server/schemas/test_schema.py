@@ -5,17 +5,9 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
-from schemathesis.specs.openapi import checks
 
 from tests.rag_app.server.serving import Served, serving, upload
-
-AS_DESCRIBED = [
-    checks.status_code_conformance,
-    checks.content_type_conformance,
-    checks.response_schema_conformance,
-]
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +35,14 @@ def operations(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, 
 def test_no_request_is_a_server_error_or_answered_otherwise_than_described(
     application: Served,
 ) -> None:
+    import schemathesis  # takes as long as all quick tests of this file
+    from schemathesis.specs.openapi import checks
+
+    as_described = [
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_schema_conformance,
+    ]
     schema = schemathesis.openapi.from_url(f"{application.url}/openapi.json")
     found = [result.ok() for result in schema.get_all_operations()]
     assert len(found) >= 18
@@ -54,7 +54,7 @@ def test_no_request_is_a_server_error_or_answered_otherwise_than_described(
         def check(case: Any) -> None:
             response = case.call(timeout=30)
             assert response.status_code < 500, response.text
-            case.validate_response(response, checks=AS_DESCRIBED)
+            case.validate_response(response, checks=as_described)
 
         check()
 
