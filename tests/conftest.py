@@ -49,8 +49,7 @@ def home(
     monkeypatch.chdir(folder)
     yield folder
     if (folder / "resident").is_dir():
-        from rag_app.engine.place import Place
-        from rag_app.engine.resident import stop
+        from rag_app.engine.resident import Place, stop
 
         stop(Place(folder / "resident"))
 

@@ -68,8 +68,9 @@ from fastapi.testclient import TestClient
 from rag_app import RagApp
 from rag_app.server.app import create_app
 
+app = RagApp(index="poet", idle_seconds=0)  # what it does unasked is no part of a chat
 body = {{"model": "rag:poet", "messages": [{{"role": "user", "content": "李白是怎样去世的？"}}]}}
-with TestClient(create_app(RagApp(index="poet")), base_url="http://127.0.0.1") as client:
+with TestClient(create_app(app), base_url="http://127.0.0.1") as client:
     while not client.get("/health").json()["ready"]:
         time.sleep(0.1)
     watching = True

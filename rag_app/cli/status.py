@@ -12,8 +12,7 @@ def status(
     """Show the index, its size and models, the resident engine, and whether all is in order."""
     from rag_app.cli import show
     from rag_app.engine import RagApp
-    from rag_app.engine.place import Place
-    from rag_app.engine.resident import state
+    from rag_app.engine.resident import Place, state
     from rag_app.settings import load_settings
 
     with RagApp(settings=load_settings(index=index, store=store)) as engine:
@@ -31,7 +30,7 @@ def status(
 def stop() -> None:
     """End the engine that `ask` left in memory; without one there is nothing to do."""
     from rag_app.cli import show
-    from rag_app.engine.place import Place
+    from rag_app.engine.resident import Place
     from rag_app.engine.resident import stop as stop_engine
 
     ended = stop_engine(Place.of_home())

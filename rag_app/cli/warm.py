@@ -63,8 +63,7 @@ def _kept() -> str:
 
 def _asked() -> Callable[[], bool]:
     """Return what says whether the resident engine has been asked something since."""
-    from rag_app.engine.place import Place
-    from rag_app.engine.resident import state
+    from rag_app.engine.resident import Place, state
 
     place, looked, found = Place.of_home(), float("-inf"), False
 

@@ -38,11 +38,6 @@ class FoundSources:
     """Folders inside the named ones that can't be looked into, and why."""
 
 
-def find_sources(paths: Sequence[str]) -> list[Path]:
-    """Return the files of `search_sources`."""
-    return search_sources(paths).files
-
-
 def search_sources(
     paths: Sequence[str],
     exclude: Sequence[str] = (),
@@ -74,10 +69,10 @@ def search_sources(
 
 
 def names(path: str, file: PurePath) -> bool:
-    """Return whether `find_sources` would find a file at ``path`` if it were there.
+    """Return whether `search_sources` would find a file at ``path`` if it were there.
 
     Args:
-        path: As `find_sources` takes it; ``-`` names no file.
+        path: As `search_sources` takes it; ``-`` names no file.
         file: An absolute path without links.
     """
     named = _expanded(path).resolve()

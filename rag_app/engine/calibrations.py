@@ -9,6 +9,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from model_prep.json_file import replace_json
 from rag_app.chains.confidence import Calibration
 from rag_app.engine.identity import language_model
 from rag_app.errors import ModelError, SettingsError
@@ -65,9 +66,7 @@ def keep_calibration(
         with FileLock(path.with_name(f"{path.name}.lock")):
             rows = _read(path) if path.exists() else {}
             rows[name] = {"files": stamp, "weights": asdict(calibration), **about}
-            new = path.with_name(f"{path.name}.new")
-            new.write_text(json.dumps(rows, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-            new.replace(path)
+            replace_json(path, rows)
     except OSError as error:
         msg = f"{path} can't be written ({error.strerror or error}); name another file"
         raise SettingsError(msg) from error

@@ -5,14 +5,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag_app import errors
 from rag_app.engine.identity import usable
-from rag_app.engine.place import ResidentError
-from rag_app.engine.resident import ResidentEngine
+from rag_app.engine.resident import ResidentEngine, ResidentError
 from rag_app.settings import Settings
 
 if TYPE_CHECKING:
@@ -104,34 +103,14 @@ class CommandEngine:
         """
         folder = self._settings.index_folder
         events = self._sent(lambda resident: resident.warm(limit, folder), start=False)
-        if events is not None and (done := self._warmed(events, progress)) is not None:
-            return done
-        count = self._app.warm(limit, progress, stop)
-        return count, stop()
-
-    def _warmed(
-        self, events: Events, progress: Callable[[int, int], None]
-    ) -> tuple[int, bool] | None:
-        """Follow the resident engine's reading; None where it did not begin.
-
-        Raises:
-            RagAppError: what it failed with after its first passage.
-        """
-        begun = False
-        try:
-            with closing(events):
-                for event in events:
+        if events is not None:
+            with suppress(ResidentError), closing(self._followed(events)) as followed:
+                for event in followed:
                     if "count" in event:
                         return event["count"], event["stopped"]
-                    if "error" in event and begun:
-                        raise _error(event["error"])
-                    if "progress" in event:
-                        progress(*event["progress"])
-                        begun = True
-        except ResidentError as error:
-            if begun:
-                raise errors.ModelError(_LOST) from error
-        return None
+                    progress(*event["progress"])
+        count = self._app.warm(limit, progress, stop)
+        return count, stop()
 
     def _sent(
         self, send: Callable[[ResidentEngine], Events], *, start: bool = True
@@ -147,10 +126,23 @@ class CommandEngine:
     def _remote(
         self, events: Events, kind: type[Piece], seconds: Seconds
     ) -> Generator[Piece, None, bool]:
-        """Yield the pieces that the resident engine sends; return whether it answered.
+        """Yield the pieces that the resident engine sends; return whether it answered."""
+        try:
+            with closing(self._followed(events)) as followed:
+                for event in followed:
+                    if "piece" in event:
+                        yield _piece(kind, event["piece"])
+                    seconds.update(event.get("timings", {}))
+        except ResidentError:
+            return False
+        return True
+
+    def _followed(self, events: Events) -> Events:
+        """Yield what the resident engine sends.
 
         Raises:
-            RagAppError: what it failed with after its first piece.
+            ResidentError: it did not begin.
+            RagAppError: what it failed with after it had.
         """
         begun = False
         try:
@@ -159,19 +151,19 @@ class CommandEngine:
                     for warning in event.get("warnings", ()):
                         _log.warning(warning)
                     if "error" in event:
-                        if not begun:
-                            return False
-                        raise _error(event["error"])
-                    if "piece" in event:
-                        yield _piece(kind, event["piece"])
-                        begun = True
-                    seconds.update(event.get("timings", {}))
+                        if begun:
+                            raise _error(event["error"])
+                        break
+                    yield event
+                    begun = True
         except ResidentError as error:
             self._resident = None
             if begun:
                 raise errors.ModelError(_LOST) from error
-            return False
-        return True
+            raise
+        if not begun:
+            msg = "it failed"
+            raise ResidentError(msg)
 
     @property
     def _app(self) -> "RagApp":

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
-from rag_app.engine.place import Gguf, Place, Told
+from rag_app.engine.resident import Gguf, Place, Told
 from rag_app.models.cores import free_cores
 from rag_app.models.llms.llamacpp_server import ServerOptions, ServerProcess
 from rag_app.models.llms.prompt_cache import slots_folder

@@ -18,8 +18,7 @@ from typing import Any
 
 import psutil
 
-from rag_app.engine.place import Place
-from rag_app.engine.resident import state
+from rag_app.engine.resident import Place, state
 from tests.rag_app.engine.terminals import begun, in_pipe
 from tests.tiny_models import make_embeddings
 

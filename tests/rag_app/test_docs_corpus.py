@@ -7,7 +7,7 @@ from unicodedata import normalize
 import pytest
 
 from rag_app.documents.loaders import FileLoader
-from rag_app.documents.sources import find_sources
+from rag_app.documents.sources import search_sources
 from rag_app.errors import DocumentError
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
 from tests.paths import CORPUS
@@ -20,7 +20,7 @@ SCAN = "石门渡口志略.pdf"
 def texts() -> dict[str, str]:
     """The text of each document by its file name; of the scan what stands beside its picture."""
     found = {}
-    for path in find_sources([str(CORPUS)]):
+    for path in search_sources([str(CORPUS)]).files:
         (document,) = FileLoader(path, ocr="never").load()
         found[path.name] = document.page_content
     return found

@@ -30,6 +30,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from model_prep.json_file import replace_json
 from model_prep.output import sync
 from rag_app.index.store.records import Generation
 from rag_app.index.store.snapshot import Snapshot
@@ -269,7 +270,7 @@ def load(folder: Path, *, mapped: bool = True) -> tuple[Any, Stamp] | None:
             with suppress(OSError), _alone(folder, 0):  # in a read-only folder it is hashed anew
                 if _identity(before) == _identity(path.stat()):
                     stamp = _settled(path, stamp)
-                    _write(folder, STAMP_NAME, stamp)
+                    replace_json(folder / STAMP_NAME, asdict(stamp))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # FAISS raises the last
@@ -311,7 +312,7 @@ def save(folder: Path, index: Any, stamp: Stamp, is_current: Callable[[], bool])
             if not is_current():
                 new.unlink()
                 return None
-            _write(folder, _NEXT_NAME, stamp)
+            replace_json(folder / _NEXT_NAME, asdict(stamp))
             new.replace(path)
             (folder / _NEXT_NAME).replace(folder / STAMP_NAME)
     except (OSError, RuntimeError) as error:
@@ -332,7 +333,7 @@ def write_stamp(folder: Path, stamp: Stamp) -> None:
     """
     with _alone(folder, 0):
         if file_state(folder) == stamp.file_state:
-            _write(folder, STAMP_NAME, stamp)
+            replace_json(folder / STAMP_NAME, asdict(stamp))
 
 
 def sweep(folder: Path) -> None:
@@ -373,18 +374,6 @@ def _described(path: Path, found: os.stat_result, stamps: Sequence[Stamp]) -> tu
         if stamp.sha256 == digest:
             return stamp, False
     raise ValueError("it is not the one that vectors.json describes")
-
-
-def _write(folder: Path, name: str, stamp: Stamp) -> None:
-    new = folder / f"{name}.{uuid.uuid4().hex[:8]}.new"
-    try:
-        new.write_text(json.dumps(asdict(stamp)), encoding="utf-8")
-        sync(new)
-        new.replace(folder / name)
-    except OSError:
-        with suppress(OSError):
-            new.unlink()
-        raise
 
 
 def _mapped(path: Path, kind: str) -> Any:

@@ -21,7 +21,7 @@ from pydantic_core import to_jsonable_python
 from rag_app.chains.rag import Timings
 from rag_app.engine import RagApp
 from rag_app.engine.identity import absolute_embedding, embedding_stamp
-from rag_app.engine.place import Told
+from rag_app.engine.resident import Told
 from rag_app.engine.warm import READ_AHEAD
 from rag_app.errors import RagAppError
 from rag_app.server import errors

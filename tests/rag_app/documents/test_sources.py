@@ -5,7 +5,7 @@ import pytest
 
 from rag_app.documents.formats import SUFFIXES
 from rag_app.documents.loaders import FileLoader
-from rag_app.documents.sources import documents_within, find_sources
+from rag_app.documents.sources import documents_within, search_sources
 from rag_app.errors import DocumentError
 
 
@@ -17,7 +17,7 @@ def write(folder: Path, *names: str) -> None:
 
 
 def found(folder: Path, *paths: str) -> list[str]:
-    return [os.path.relpath(path, folder) for path in find_sources(paths)]
+    return [os.path.relpath(path, folder) for path in search_sources(paths).files]
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_files_keep_their_order_and_come_once(docs: Path) -> None:
         "-",
     ]
     assert found(docs, *paths) == ["docs/image.gif", "docs/b.txt", "docs/a.MD", "-"]
-    assert find_sources([]) == []
+    assert search_sources([]).files == []
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_what_is_not_there_is_named(docs: Path, path: str, message: str) -> None
     (docs / "broken.txt").symlink_to("gone.txt")
     (docs / "circle.txt").symlink_to("circle.txt")
     with pytest.raises(DocumentError, match=message) as caught:
-        find_sources([path])
+        search_sources([path])
     assert "\n" not in str(caught.value)
 
 
@@ -129,25 +129,25 @@ def test_what_is_not_there_is_named(docs: Path, path: str, message: str) -> None
 def test_odd_names_work(home: Path, name: str) -> None:
     folder = home / "档案"
     write(folder, name)
-    named = find_sources([f"./档案/{name}"])
+    named = search_sources([f"./档案/{name}"]).files
     assert [path.name for path in named] == [name]
     if name.endswith(".txt"):
-        assert find_sources(["档案"]) == named
-        assert find_sources(["档案/*.txt"]) == named
+        assert search_sources(["档案"]).files == named
+        assert search_sources(["档案/*.txt"]).files == named
     (document,) = FileLoader(named[0]).load()
     assert (document.page_content, document.metadata["source"]) == ("甲", str(folder / name))
 
 
 def test_a_file_named_like_standard_input(home: Path) -> None:
     write(home, "-", "b.txt")
-    assert find_sources(["./-"]) == [home / "-"]
-    assert find_sources(["-"]) == [Path("-")]
+    assert search_sources(["./-"]).files == [home / "-"]
+    assert search_sources(["-"]).files == [Path("-")]
 
 
 def test_a_name_that_is_no_text_is_refused_with_its_bytes(home: Path) -> None:
     name = os.fsdecode(b"\xc0\xee\xb0\xd7.txt")
     write(home, name)
-    (path,) = find_sources([str(home)])
+    (path,) = search_sources([str(home)]).files
     with pytest.raises(
         DocumentError, match=r"\\udcc0\\udcee.* is not valid text; rename"
     ) as caught:
@@ -173,7 +173,7 @@ def test_a_folder_that_cannot_be_listed_is_named(
         monkeypatch.chdir("d" * 200)
     monkeypatch.chdir(home)
     with pytest.raises(DocumentError, match=r"dddd can't be listed \(File name too long\)"):
-        find_sources([str(home)])
+        search_sources([str(home)])
 
 
 def test_questions_beside_the_documents_are_left_alone() -> None:

@@ -15,8 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from rag_app.engine.place import Place
-from rag_app.engine.resident import state, stop
+from rag_app.engine.resident import Place, state, stop
 from tests.rag_app.engine.terminals import SECONDS, Done, begun, in_pipe, in_terminal
 
 pytestmark = [

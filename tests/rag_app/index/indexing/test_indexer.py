@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag_app.documents.sources import find_sources
+from rag_app.documents.sources import search_sources
 from rag_app.errors import DocumentError, EmbeddingMismatchError, IndexStoreError
 from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.indexing.report import IndexOptions, IndexProgress, IndexReport
@@ -120,7 +120,7 @@ def test_prune_with_a_glob_or_an_emptied_folder(fresh: IndexStore, folder: Path)
 def test_pruning_a_glob_drops_exactly_what_it_would_have_found(
     fresh: IndexStore, folder: Path, pattern: str
 ):
-    found = {str(path.resolve()) for path in find_sources([str(folder / pattern)])}
+    found = {str(path.resolve()) for path in search_sources([str(folder / pattern)]).files}
     _index(fresh, folder)
     for path in folder.rglob("*.*"):
         path.unlink()
