@@ -72,6 +72,7 @@ def test_a_batch_is_answered_as_each_alone(base: Path, model) -> None:
     assert all(expected)
 
 
+@pytest.mark.slow
 def test_loras_are_applied_in_order(base: Path, loras, trained: Tokenizers) -> None:
     folders, merged = loras
     model = load_model(base, lora_models=folders, only_cpu=True)

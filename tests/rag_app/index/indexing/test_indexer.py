@@ -185,6 +185,7 @@ def test_an_index_folder_that_is_a_file_gets_one_line(folder: Path):
         _index(IndexStore(folder / "李白.txt"), folder)
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_whole_documents_and_the_next_run_goes_on(
     fresh: IndexStore, tmp_path: Path
 ):

@@ -108,6 +108,7 @@ def test_an_index_that_outgrows_exact_search_is_built_again_in_the_background(
     assert started == [empty.folder]
 
 
+@pytest.mark.slow
 def test_one_process_merges_at_a_time(empty: IndexStore):
     put_random(empty, "a", 400, 0)
     FaissCache(empty, limits=EXACT).refresh()

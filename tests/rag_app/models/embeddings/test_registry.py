@@ -56,6 +56,7 @@ def test_questions_and_passages_need_no_torch(tiny_embeddings: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_cls_pooling_too(tiny_embeddings: Path, tmp_path: Path) -> None:
     folder = tmp_path / "cls"
     shutil.copytree(tiny_embeddings, folder)
@@ -155,6 +156,7 @@ def test_the_default_model_in_int8_is_near_to_sentence_transformers(real_home: P
     assert ((loaded.embed_array(texts) * reference).sum(axis=1) > 0.99).all()
 
 
+@pytest.mark.slow
 def test_a_question_does_not_wait_for_passages_of_sentence_transformers(
     tiny_embeddings: Path, tmp_path: Path
 ) -> None:
