@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel, BaseLanguageModel
+from langchain_core.language_models import BaseLanguageModel
 from langchain_core.messages import BaseMessage
+from langchain_core.runnables import Runnable
 
 from rag_app.documents.splitters import ChineseTextSplitter
 from rag_app.errors import PromptTooLongError
@@ -20,6 +22,8 @@ TEMPLATE_TOKENS = 64
 """Upper bound on what a chat template adds around two messages."""
 
 CountTokens = Callable[[str], int]
+LanguageModel = BaseLanguageModel[Any] | Runnable[Any, Any]
+"""A chat or completion model, or what ``with_retry`` and its kin make of one."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,12 @@ class Budget:
     count: CountTokens
 
     @classmethod
-    def of(cls, llm: BaseChatModel, max_new_tokens: int) -> "Budget":
+    def of(cls, llm: LanguageModel, max_new_tokens: int) -> "Budget":
         """Return the budget of ``llm`` with ``max_new_tokens`` kept free for its reply."""
-        window = (llm.profile or {}).get("max_input_tokens") or DEFAULT_WINDOW
-        return cls(window, max_new_tokens, token_counter(llm))
+        model = _model_of(llm)
+        profile = getattr(model, "profile", None) or {}
+        window = profile.get("max_input_tokens") or DEFAULT_WINDOW
+        return cls(window, max_new_tokens, token_counter(model))
 
     def left(self, prompt: Sequence[BaseMessage], spare: int = 0) -> int:
         """Return the tokens left for context beside ``prompt``, a prompt with empty context.
@@ -70,21 +76,38 @@ class Budget:
         return text
 
 
-def token_counter(llm: BaseLanguageModel[Any]) -> CountTokens:
+def _model_of(llm: LanguageModel) -> LanguageModel:
+    """Return the model in what ``bind``, ``with_retry`` and ``with_fallbacks`` make of it."""
+    for name in ("bound", "runnable"):
+        if not isinstance(llm, BaseLanguageModel) and isinstance(
+            inner := getattr(llm, name, None), Runnable
+        ):
+            return _model_of(inner)
+    return llm
+
+
+def token_counter(llm: LanguageModel) -> CountTokens:
     """Return what counts the tokens of a model.
 
     LangChain's default fetches GPT-2's tokenizer, which is right for no model of ours: one that
-    has no counter of its own is taken to have a token for each character, and that is logged.
+    has no counter of its own is taken to have a token for each character, and that is logged once.
     """
+    if not isinstance(llm, BaseLanguageModel):
+        return len
     own = (getattr(type(llm), name) for name in ("get_num_tokens", "get_token_ids"))
     defaults = (BaseLanguageModel.get_num_tokens, BaseLanguageModel.get_token_ids)
     if llm.custom_get_token_ids or any(a is not b for a, b in zip(own, defaults, strict=True)):
         return llm.get_num_tokens
+    _warn_of(type(llm).__name__)
+    return len
+
+
+@cache
+def _warn_of(name: str) -> None:
     _log.warning(
         "%s does not count tokens, so each character counts as one; give it custom_get_token_ids",
-        type(llm).__name__,
+        name,
     )
-    return len
 
 
 def pack(texts: Sequence[str], limit: int, count: CountTokens) -> list[int]:

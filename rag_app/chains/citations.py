@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral, Real
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,11 @@ _FORMULA_BEGUN = re.compile(rf"(\$\$|\\\[)|\\\(|(?<![\w\\$])\$(?![\s\d$])[^${HAN
 _ITEM = re.compile(r"\s*(?:[-*•]\s+)?\**\d{1,3}\.")
 _FURNITURE = re.compile(r"^\s*(?:[-*•>#]+\s+|\**\d{1,3}[.、)）](?!\d)\s*)+|[*`|]|\[\d{1,3}\]")
 """What is no text of a sentence: numbers of lists, marks of Markdown, marks of the model's own."""
+_KINDS: dict[str, Any] = {
+    "start": Integral, "end": Integral, "page": (Integral, str), "heading": str, "table_head": str,
+    "score": Real, "relevance": Real,
+}  # fmt: skip
+"""Of metadata: what a citation takes over."""
 _COUNTED = re.compile(rf"(\d+)\s*([{HAN}])(?![{HAN}])")
 _FORGED = re.compile(r"^[^\S\n]*\[\d{1,3}\][^\S\n]*", re.MULTILINE)
 """What looks like the number of another passage."""
@@ -116,17 +122,24 @@ def cite(passages: "Sequence[Document]") -> list[Citation]:
     """Return the retrieved passages as numbered citations.
 
     LangChain's own splitters write the offset as ``start_index``; a passage without ``source`` is
-    known by its id.
+    known by its id. Metadata that are no numbers or texts where a citation has them are left out.
     """
 
     def fields(passage: "Document") -> dict[str, Any]:
-        names = ("start", "end", "page", "heading", "table_head", "score", "relevance")
-        found = {name: passage.metadata.get(name) for name in names}
+        given = passage.metadata
+        found: dict[str, Any] = {
+            name: given[name]
+            for name, kind in _KINDS.items()
+            if isinstance(given.get(name), kind) and not isinstance(given[name], bool)
+        }
         for name in ("headings", "copies"):
-            found[name] = tuple(passage.metadata.get(name) or ())
-        if found["start"] is None and (start := passage.metadata.get("start_index")) is not None:
+            several = given.get(name) if isinstance(given.get(name), list | tuple) else ()
+            found[name] = tuple(item for item in several or () if isinstance(item, str))
+        start = given.get("start_index")
+        if "start" not in found and isinstance(start, Integral):
             found |= {"start": start, "end": start + len(passage.page_content)}
-        return {**found, "source": str(passage.metadata.get("source", passage.id or ""))}
+        source = given.get("source")
+        return {**found, "source": str(source if source is not None else passage.id or "")}
 
     found = [
         Citation(marker=marker, text=passage.page_content, **fields(passage))

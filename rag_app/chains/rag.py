@@ -134,9 +134,10 @@ def rag_chain(
     Args:
         retriever: Any LangChain retriever. Passages whose metadata hold no ``relevance`` are all
             read, and the answer notes what they lack.
-        llm: Any LangChain chat model. Retriever and model can be functions that return them,
-            called when they are first needed: without a relevant passage no model is, unless the
-            passages are in another language, into which it translates the question.
+        llm: Any LangChain chat or completion model, or what ``with_retry`` and its kin make of one.
+            Retriever and model can be functions that return them, called when they are first
+            needed: without a relevant passage no model is, unless the passages are in another
+            language, into which it translates the question.
         kind: How the passages are read; see `answer_chain`.
         threshold: Probability below which the question is refused. Passages of a lower relevance
             are not read, but for the first where the model can judge whether it answers.

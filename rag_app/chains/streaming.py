@@ -20,6 +20,8 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
 from rag_app.models.providers import provider_call
 
+_THINK, _THOUGHT = "<think>", "</think>"
+
 Prompts = list[list[BaseMessage]]
 """Messages of each of several calls."""
 Given = TypeVar("Given")
@@ -146,13 +148,13 @@ class StepChain(Runnable[Given, Piece]):
                 reply = _Reply(step)
                 with guarded(step.llm, [step.messages]) as [messages]:
                     for chunk in step.llm.stream(messages, config):
-                        yield from reply.add(chunk.text)
+                        yield from reply.add(_text_of(chunk))
                 yield from reply.close()
                 answer = reply.text.strip()
             elif isinstance(step, Batch):
                 with guarded(step.llm, step.prompts) as prompts:
                     replies = step.llm.batch([*prompts], config)
-                answer = [message.text.strip() for message in replies]
+                answer = [without_thoughts(_text_of(reply)).strip() for reply in replies]
             elif isinstance(step, Invoke):
                 answer = step.runnable.invoke(step.input, config)
             else:
@@ -170,7 +172,7 @@ class StepChain(Runnable[Given, Piece]):
                 reply = _Reply(step)
                 with guarded(step.llm, [step.messages]) as [messages]:
                     async for chunk in step.llm.astream(messages, config):
-                        for piece in reply.add(chunk.text):
+                        for piece in reply.add(_text_of(chunk)):
                             yield piece
                 for piece in reply.close():
                     yield piece
@@ -178,7 +180,7 @@ class StepChain(Runnable[Given, Piece]):
             elif isinstance(step, Batch):
                 with guarded(step.llm, step.prompts) as prompts:
                     replies = await step.llm.abatch([*prompts], config)
-                answer = [message.text.strip() for message in replies]
+                answer = [without_thoughts(_text_of(reply)).strip() for reply in replies]
             elif isinstance(step, Invoke):
                 answer = await step.runnable.ainvoke(step.input, config)
             else:
@@ -190,11 +192,15 @@ class _Reply(Generic[Piece]):
 
     def __init__(self, call: Call[Piece]) -> None:
         self._call = call
+        self._whole = ""
         self.text = ""
         self._shown = 0
 
     def add(self, delta: str) -> Iterator[Piece]:
-        self.text += delta
+        self._whole += delta
+        self.text = without_thoughts(self._whole)
+        if _THINK.startswith(self.text.strip()):
+            return
         held = self._call.withhold.startswith(self.text.strip())
         if self._call.piece and not held and len(self.text) > self._shown:
             yield self._call.piece(self.text[self._shown :])
@@ -211,6 +217,23 @@ def guarded(llm: BaseChatModel, prompts: Prompts) -> AbstractContextManager[Prom
     """Return a block that asks a model: our own need nothing, others what `provider_call` does."""
     ours = getattr(llm, "guards_itself", False)
     return nullcontext(prompts) if ours else provider_call(llm, prompts)
+
+
+def without_thoughts(reply: str) -> str:
+    """Return a reply without the reasoning that it begins with; nothing while that goes on.
+
+    Example:
+        >>> without_thoughts("<think>Which of the two?</think> The first.")
+        'The first.'
+    """
+    if not reply.lstrip().startswith(_THINK):
+        return reply
+    return reply.partition(_THOUGHT)[2].lstrip()
+
+
+def _text_of(reply: Any) -> str:
+    """Return the text of a chat model's message, or of a completion model's string."""
+    return reply if isinstance(reply, str) else str(reply.text)
 
 
 _END = object()

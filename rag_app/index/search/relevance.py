@@ -8,6 +8,7 @@ counts for more than a common word; words that only make a question are left out
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 from langchain_core.documents import Document
 
@@ -50,8 +51,13 @@ def calibration_of(embedding: str | None) -> Calibration:
 
 
 def relevance_of(document: Document) -> float:
-    """Return the ``relevance`` of a passage; of a retriever that doesn't tell, 1."""
-    return float(document.metadata.get("relevance", 1.0))
+    """Return the ``relevance`` of a passage; of a retriever that tells no number, 1."""
+    return float(document.metadata["relevance"]) if _tells(document, "relevance") else 1.0
+
+
+def _tells(document: Document, name: str) -> bool:
+    given = document.metadata.get(name)
+    return isinstance(given, Real) and math.isfinite(given)
 
 
 def above_threshold(documents: Iterable[Document], threshold: float) -> list[Document]:
@@ -82,7 +88,7 @@ def most_relevant_first(documents: Sequence[Document]) -> list[Document]:
         ['李白', '杜甫']
     """
     for told in ("rerank_score", "relevance"):
-        if all(told in document.metadata for document in documents):
+        if all(_tells(document, told) for document in documents):
             return sorted(documents, key=lambda document: -document.metadata[told])
     return list(documents)
 

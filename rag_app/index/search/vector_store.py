@@ -1,7 +1,9 @@
 """The index as a LangChain vector store."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +21,16 @@ from rag_app.index.store.store import IndexStore
 from rag_app.models.embeddings.base import FloatArray, adapt, embed_by_length
 
 _ADDED = "added texts"
-_OWN_FIELDS = {"source", "start", "end", "page", "heading", "ordinal"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Halves of characters, as some readers of PDFs leave them: no text that can be stored."""
+_OWN_FIELDS: dict[str, Any] = {
+    "start": Integral,
+    "end": Integral,
+    "page": int | str,
+    "heading": str,
+}
+"""Metadata that have a column, where they are of its kind."""
+_BY_STORE = ("source", "ordinal")
 
 Filter = Mapping[str, Any] | Matches
 """Metadata that passages must have, a list standing for any of its items, or a test of them."""
@@ -102,9 +113,14 @@ class FaissVectorStore(VectorStore):
             ValueError: the lists differ in length, or an id is given twice.
             EmbeddingMismatchError: the index was made with another model.
         """
-        passages = list(texts)
+        passages = [_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text) for text in texts]
+        given = metadatas or [{} for _ in passages]
         keys = ids or [None] * len(passages)
-        rows = zip(passages, metadatas or [{} for _ in passages], keys, strict=True)
+        if not len(passages) == len(given) == len(keys):
+            counts = f"{len(passages)} texts, {len(given)} metadatas, {len(keys)} ids"
+            msg = f"{counts}: a list is shorter than another; give as many of each"
+            raise ValueError(msg)
+        rows = zip(passages, given, keys, strict=True)
         chunks = [_chunk(text, metadata, key) for text, metadata, key in rows]
         own = [key for key in keys if key is not None]
         if len(set(own)) < len(own):
@@ -192,7 +208,7 @@ class FaissVectorStore(VectorStore):
     ) -> Iterator[tuple[DocumentSnapshot, Scores]]:
         """Give a snapshot of the index and the cosines of its `k` chunks nearest to a vector."""
         matches, sources = _matches(filter) if filter else (None, None)
-        with self.cache.search(vector, k, matches, sources) as found:
+        with self.cache.search(vector, max(k, 0), matches, sources) as found:
             yield found
 
     def query_vector(self, query: str) -> FloatArray:
@@ -213,6 +229,10 @@ def _matches(wanted: Filter) -> tuple[Matches | None, list[str] | None]:
     """Return a test of metadata, and the sources that it lets through, where it names some."""
     if callable(wanted):
         return wanted, None
+    values = wanted.values() if isinstance(wanted, Mapping) else [wanted]
+    if any(name.startswith("$") for value in [wanted, *values] for name in _names(value)):
+        msg = f"no operators are known in a filter, as in {wanted}; give values, lists or a test"
+        raise ValueError(msg)
     allowed = {
         name: list(value) if isinstance(value, list | tuple | set | frozenset) else [value]
         for name, value in wanted.items()
@@ -227,6 +247,10 @@ def _matches(wanted: Filter) -> tuple[Matches | None, list[str] | None]:
     )
 
 
+def _names(value: Any) -> list[str]:
+    return [str(name) for name in value] if isinstance(value, Mapping) else []
+
+
 def _as_document(chunk: ChunkRecord) -> Document:
     # A text that was added without a source has no place: its metadata are those it was given.
     metadata = dict(chunk.extra) if chunk.source == _ADDED else chunk.metadata()
@@ -234,16 +258,21 @@ def _as_document(chunk: ChunkRecord) -> Document:
 
 
 def _chunk(text: str, metadata: dict[str, Any], key: str | None) -> ChunkRecord:
-    if "source" not in metadata:
+    if metadata.get("source") is None:
         return ChunkRecord(text, 0, len(text), extra=metadata, key=key, source=_ADDED)
-    start = metadata.get("start", 0)
+    own = {
+        name: metadata[name]
+        for name, kind in _OWN_FIELDS.items()
+        if isinstance(metadata.get(name), kind)
+    }
+    start = int(own.get("start", 0))
     return ChunkRecord(
         text=text,
         start=start,
-        end=metadata.get("end", start + len(text)),
-        page=metadata.get("page"),
-        heading=metadata.get("heading"),
-        extra={name: value for name, value in metadata.items() if name not in _OWN_FIELDS},
+        end=int(own.get("end", start + len(text))),
+        page=own.get("page"),
+        heading=own.get("heading"),
+        extra={name: value for name, value in metadata.items() if name not in {*own, *_BY_STORE}},
         key=key,
         source=str(metadata["source"]),
     )

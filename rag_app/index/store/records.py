@@ -93,7 +93,7 @@ class ChunkRecord:
     page: int | None = None
     heading: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """Further metadata, JSON-serializable."""
+    """Further metadata; what JSON has no form for is stored as text."""
     key: str | None = None
     """The caller's own id, if it gave one."""
     ordinal: int = 0
@@ -120,7 +120,8 @@ class ChunkRecord:
         return self._below("" if is_code(name) else name)
 
     def _below(self, name: str) -> str:
-        headings = self.extra.get("headings") or ([self.heading] if self.heading else [])
+        given = self.extra.get("headings") or ([self.heading] if self.heading else [])
+        headings = [str(title) for title in given] if isinstance(given, list | tuple) else []
         # Those at the beginning of the passage are in its text.
         above = [title for title in headings if title not in self.text[: len(title) + 20]]
         crumb = breadcrumb(name, above, self.extra.get("table_head", ""))

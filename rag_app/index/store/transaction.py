@@ -231,7 +231,7 @@ class Transaction(Snapshot):
         return (row.tobytes() for row in np.ascontiguousarray(vectors, "<f4"))
 
     def _insert_chunk(self, document: int, ordinal: int, chunk: ChunkRecord, vector: bytes) -> int:
-        extra = json.dumps(chunk.extra, ensure_ascii=False) if chunk.extra else None
+        extra = json.dumps(chunk.extra, ensure_ascii=False, default=str) if chunk.extra else None
         cursor = self._connection.execute(
             "INSERT INTO chunks (document_id, ordinal, key, start_char, end_char, page, heading, "
             "extra, vector, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
+from langchain_core.language_models import FakeListChatModel, FakeListLLM
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.retrievers import BaseRetriever
@@ -336,3 +337,62 @@ def test_a_style_is_told_after_the_question_and_not_to_the_judge() -> None:
     assert prompt.index(DEATH.page_content) < prompt.index(QUESTION) < prompt.index("用一句诗。")
     assert "用一句诗" not in judged
     assert judged.startswith(prompt[: prompt.index(QUESTION) + len(QUESTION)])
+
+
+def _tokens(text: str) -> list[int]:
+    return [*map(ord, text)]
+
+
+def _chat() -> FakeListChatModel:
+    return FakeListChatModel(responses=["他在当涂病逝。"] * 2, custom_get_token_ids=_tokens)
+
+
+@pytest.mark.parametrize(
+    "llm",
+    [
+        FakeListLLM(responses=["他在当涂病逝。"], custom_get_token_ids=_tokens),
+        _chat().bind(stop=["\n"]),
+        _chat().with_retry(),
+        _chat().with_fallbacks([_chat()]),
+        _chat() | RunnableLambda(lambda message: message.text),
+    ],
+    ids=["completion model", "bound", "retried", "with fallbacks", "sequence"],
+)
+async def test_whatever_gives_text_is_a_model(llm: Any) -> None:
+    chain = rag_chain(ListRetriever(documents=[DEATH], asked=[]), llm)
+    assert chain.invoke(QUESTION).text == "他在当涂病逝。"
+    assert (await chain.ainvoke(QUESTION)).text == "他在当涂病逝。"
+    assert summarize_chain(llm, "stuff").invoke(DEATH).text == "他在当涂病逝。"
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ("<think>\n当涂，762年。\n</think>\n\n他在当涂病逝。", "他在当涂病逝。"),
+        ("\n<think></think>他在当涂病逝。", "他在当涂病逝。"),
+        ("病逝于<think>。", "病逝于<think>。"),
+        ("<thinner>", "<thinner>"),
+        ("<", "<"),
+    ],
+)
+async def test_the_reasoning_before_an_answer_is_not_shown(reply: str, text: str) -> None:
+    llm = FakeListChatModel(
+        responses=[reply], custom_get_token_ids=_tokens
+    )  # character by character
+    chain = rag_chain(ListRetriever(documents=[DEATH], asked=[]), llm)
+    assert "".join(piece.text for piece in chain.stream(QUESTION)) == text
+    assert "".join([piece.text async for piece in chain.astream(QUESTION)]) == text
+
+
+NO_NUMBERS = [None, "high", [], {}, [1], object(), True, float("nan")]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
+@pytest.mark.parametrize(
+    "name", ["relevance", "start", "start_index", "page", "headings", "heading", "score", "source"]
+)
+def test_metadata_of_any_kind_are_borne(name: str, value: Any) -> None:
+    passages = [DEATH, Document("他葬在青山。", metadata={**DEATH.metadata, name: value})]
+    answer = rag_chain(ListRetriever(documents=passages, asked=[]), _chat()).invoke(QUESTION)
+    assert answer.text == "他在当涂病逝。"
+    assert all(citation.place for citation in answer.citations)

@@ -1,3 +1,8 @@
+import uuid
+from datetime import date
+from pathlib import PurePosixPath
+from typing import Any
+
 import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -171,3 +176,42 @@ def test_texts_without_a_source_keep_their_metadata_as_they_are(vectors: FaissVe
     given = {"start": "早", "page": [1], "作者": "王维"}
     (added,) = vectors.add_texts(["鸟鸣涧"], [given])
     assert vectors.get_by_ids([added])[0].metadata == given
+
+
+@pytest.mark.parametrize("source", [{}, {"source": "a.txt"}, {"source": None}], ids=repr)
+@pytest.mark.parametrize(
+    "value", [date(2026, 1, 2), uuid.UUID(int=5), PurePosixPath("/x"), {1}, b"x"], ids=repr
+)
+def test_metadata_that_json_lacks_become_text(vectors: FaissVectorStore, value: Any, source: Any):
+    (key,) = vectors.add_texts(["蜀道难"], [{**source, "made": value}])
+    (found,) = vectors.get_by_ids([key])
+    assert found.metadata["made"] == str(value)
+    assert found.metadata.get("source") == source.get("source")
+
+
+@pytest.mark.parametrize("name", ["start", "end", "page", "heading", "headings"])
+@pytest.mark.parametrize("value", [None, [], {"a": 1}, 1.5, "vii"], ids=repr)
+def test_places_of_any_kind_are_borne(vectors: FaissVectorStore, name: str, value: Any):
+    (key,) = vectors.add_texts(["蜀道难"], [{"source": "a.txt", name: value}])
+    (found,) = vectors.get_by_ids([key])
+    assert found.page_content == "蜀道难"
+    if name in ("page", "heading", "headings"):
+        assert found.metadata.get(name) == value
+    else:
+        assert isinstance(found.metadata[name], int)
+
+
+def test_halves_of_characters_are_no_text(vectors: FaissVectorStore):
+    vectors.add_texts(["蜀\ud83d道难"], ids=["half"])
+    assert vectors.get_by_ids(["half"])[0].page_content == "蜀�道难"
+
+
+@pytest.mark.parametrize("wanted", [{"page": {"$gt": 1}}, {"$or": [{"page": 1}, {"page": 2}]}])
+def test_a_filter_with_operators_is_refused(vectors: FaissVectorStore, wanted: Any):
+    with pytest.raises(ValueError, match="no operators are known in a filter"):
+        vectors.similarity_search("静夜思", filter=wanted)
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_none_are_found_where_none_are_wanted(vectors: FaissVectorStore, k: int):
+    assert vectors.similarity_search("静夜思", k=k) == []
