@@ -8,6 +8,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from PIL import Image
+
 from model_prep.catalog.pull import models_folder
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from rag_app.models.llms.registry import resolve
@@ -56,7 +58,8 @@ def main() -> None:
                 page.open(served.url)
                 answer_with_its_passage(page)
                 page.screenshot("page")
-    (browsers.SCREENSHOTS / "page.png").replace(options.into / "page.png")
+    with Image.open(browsers.SCREENSHOTS / "page.png") as picture:
+        picture.convert("RGB").quantize(256).save(options.into / "page.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -174,6 +174,7 @@ function chooser(one) {
 }
 
 function item(one) {
+  const several = state.documents.length > 1;
   const meta = [
     t("documentMeta", { characters: number(one.characters ?? 0) }),
     date(one.indexed_at),
@@ -181,7 +182,7 @@ function item(one) {
   const open = el(
     "button",
     { type: "button", class: "name", title: one.name },
-    icon("file"),
+    several ? null : icon("file"), // its place is for the box
     el("span", { class: "lines" }, fileName(one.name),
       el("small", { class: "muted" }, meta.join(" · ")),
       one.notes?.length ? el("small", { class: "flag" }, one.notes.map(translateNote).join(t("comma"))) : null),
@@ -194,7 +195,7 @@ function item(one) {
   return el(
     "li",
     { class: "document", "data-id": one.id, "data-testid": "document" },
-    state.documents.length > 1 ? chooser(one) : null,
+    several ? chooser(one) : null,
     open,
     el("span", { class: "tools" }, summarize, remove),
   );

@@ -150,3 +150,40 @@ def test_of_many_documents_those_in_sight_have_rows_and_all_are_searched(
         browser.run("document.querySelector('#library').scrollTop = 1e9")
         browser.until(lambda: browser.run(rows) > 100)
         assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_more_of_a_long_text_is_shown_and_a_gone_one_keeps_its_passage(
+    home: Path, browser: Browser, size: str
+) -> None:
+    other = "江上的商人贩运茶叶与瓷器，乡里称便。\n" * 1500
+    model = JudgingChatModel(replies=[ANSWER], judgements=[4.0])
+    with serving(llm=model, threshold=0.0) as running, running.client() as client:
+        upload(client, "人物", **{"长.txt": f"{other}{ANSWER}\n{other}"})
+        browser.open(running.url)
+        browser.size(*SIZES[size])
+        browser.until(lambda: "人物" in str(browser.find("#question").get_attribute("placeholder")))
+        browser.find("#question").send_keys(QUESTION)
+        browser.click("#send")
+        browser.shown("#retry")
+        browser.click('[data-testid="evidence"]')
+        assert browser.shown("#viewer mark").text == ANSWER
+        length = "return document.querySelector('#viewer-text').textContent.length"
+        seen = browser.run(length)
+        for name in ("earlier", "later"):
+            button = browser.all("#viewer .more")[0 if name == "earlier" else -1]
+            browser.run("arguments[0].scrollIntoView({block: 'center'})", button)
+            button.click()
+            assert browser.run(length) > seen + 5000
+            seen = browser.run(length)
+        assert not browser.all("#viewer .more")
+        assert seen == len(f"{other}{ANSWER}\n{other}".rstrip())
+        browser.press(Keys.ESCAPE)
+        browser.gone("#viewer")
+        (document,) = client.get("/v1/indexes/人物/documents").json()["data"]
+        client.delete(f"/v1/indexes/人物/documents/{document['id']}").raise_for_status()
+        browser.reload()
+        browser.click('[data-testid="evidence"]')
+        assert browser.shown("#viewer mark").text == ANSWER
+        assert browser.find("#viewer-note").text
+        browser.complaints()
