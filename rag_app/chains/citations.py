@@ -9,7 +9,8 @@ from numbers import Integral, Real
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from rag_app.chains.facts import Facts, in_digits
+from rag_app.chains.amounts import in_digits
+from rag_app.chains.facts import Facts
 from rag_app.documents.breadcrumbs import breadcrumb, document_name
 from rag_app.documents.text import HAN
 from rag_app.index.store.terms import content_terms, document_terms, fold, is_prefix, query_terms

@@ -3,45 +3,25 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
+from rag_app.chains.amounts import DIGITS, UNITS, in_digits, other_unit, units_of
 from rag_app.documents.text import HAN, language_of
 from rag_app.index.store.terms import fold
 
-_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _WORD = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9]*(?:[-_.+&/][A-Za-z0-9]+)*")
 _PARTS = re.compile(r"[-_.+&/]")
-UNITS = (
-    "%|‰|个百分点|平方米|平方公里|立方米|公里|千米|厘米|毫米|微米|米|公顷|亩|公斤|千克|毫克|克|吨|斤"
-    "|千瓦时|千瓦|兆瓦|瓦|千伏|伏|毫安|安|兆帕|千帕|帕|转|分贝|摄氏度|度|°c|毫升|升"
-    "|日元|韩元|港元|港币|美元|欧元|英镑|元|角|小时|分钟|秒|天|日|周|个月|月|年|岁"
-    "|(?:kg|mg|g|km|cm|mm|m|kw|w|kv|v|mb|gb|tb|kb|ms|s|h)(?![a-z])"
-)
-_NUMBER = re.compile(rf"(\d+(?:[.:]\d+)*)\s*([万亿]?)(?:个(?=小时))?\s*({UNITS})?")
-_VALUES = {"零": 0, "〇": 0, "两": 2, **{char: n for n, char in enumerate("一二三四五六七八九", 1)}}
-_POWERS = {"十": 10, "百": 100, "千": 1000}
-DIGITS = "零〇一二两三四五六七八九十百千万亿"
-"""Chinese ones, and what they are multiplied by."""
-_NUMERAL = re.compile(
-    rf"百分之[{DIGITS}点]+|[{DIGITS}]+点[{DIGITS}]+|[{DIGITS}]{{2,}}"
-    rf"|(?<=第)[{DIGITS}]|[{DIGITS}](?=(?:{UNITS}|[倍名人次项条款号]))"
-)
-"""Chinese numbers; one alone, as in 一般 or 统一, only before a unit."""
 _NO_AMOUNT = re.compile(
     rf"(?<![{DIGITS}])(?:[{DIGITS}](?!号)|[{DIGITS}]{{2,}}"
     rf"(?!个?{UNITS}|[{DIGITS}倍名人次项条款届号]))(?![{DIGITS}])|\d+\s*/\s*\d+|\d+世[纪紀]"
 )
 """Numbers of a question that texts may put otherwise: a digit or a number in Chinese without a
 unit, as in the name 山本五十六, a fraction, a century."""
-_NO_NUMBER = re.compile("[百千万亿].*|[一二三四五六七八九]{2}")
-"""Chinese numbers that name none: 万一, 千万, 七八个."""
-_TRADITIONAL = str.maketrans("萬億兩點", "万亿两点")
 _TITLE = re.compile(r"[《「『〈]([^》」』〉\n，。！？,]{1,60})[》」』〉]")
 _NAME = re.compile(
     rf"[{HAN}](?:[省县镇州]|市(?!场)|先生|女士|经理|主任|教授|某某|某)|[{HAN}]{{2}}(?:有限公司|集团)"
 )
-_KIND = re.compile("(?:[省县镇州市某]|先生|女士|经理|主任|教授|有限公司|集团)$")
 """Names that say of what they are, with what stands before: places, people, companies."""
+_KIND = re.compile("(?:[省县镇州市某]|先生|女士|经理|主任|教授|有限公司|集团)$")
 _ORDINARY = re.compile(
     "[城超门上都股我本该各某此全在的]市|[全本该各某外我]省|村镇|[的在是为由和与或]..?"
     "|[些几哪个两座一二三乡于把出撤县内市][省县镇州市]|[院要来所]教授"
@@ -76,22 +56,8 @@ _OTHER_TIMES = re.compile(
 )
 """With one of these a sentence speaks of other years than the one it names."""
 
-_KINDS = (
-    "% ‰ 个百分点", "平方米 平方公里 公顷 亩", "立方米 毫升 升",
-    "公里 千米 厘米 毫米 微米 米 km cm mm m", "公斤 千克 毫克 克 吨 斤 kg mg g",
-    "小时 分钟 秒 天 日 周 个月 月 年 岁 时间 久 ms s h",
-    "日元 韩元 港元 港币 美元 欧元 英镑 元 角 钱",
-    "千瓦时", "摄氏度 度 °c", "千瓦 兆瓦 瓦 kw w", "千伏 伏 kv v", "毫安 安", "兆帕 千帕 帕", "转",
-    "分贝", "mb gb tb kb",
-)  # fmt: skip
-"""Units of one kind each."""
 _ASKS_ONE = re.compile("谁|哪|多少|几|何时|何地|什么时候|多[长久高远深重大]")
 """What asks for one short fact."""
-_KIND_OF = {unit: kind for kind in _KINDS for unit in kind.split()}
-_ASKED_UNIT = re.compile(
-    rf"(?:多少|几)(?:万|亿|个(?=[月小]))?({UNITS}|[台名家人次种册只项张所枚颗棵座间辆本件位户首篇](?!均)|钱)"
-    "|多长(时间)|多(久)"
-)
 
 
 @dataclass(frozen=True)
@@ -123,14 +89,11 @@ class Facts:
         plain = in_digits(text)
         words = list(_WORD.finditer(plain))
         folded = fold(_WORD.sub(" ", plain))
-        numbers: dict[str, set[str]] = {}
-        for number, power, unit in _NUMBER.findall(folded):
-            numbers.setdefault(number, set()).add(power + unit)
         titles = {"".join(title.split()) for title in _TITLE.findall(fold(plain))}
         named = {name for name in _NAME.findall(folded) if not _ORDINARY.fullmatch(name)}
         whole = {fold(word.group()) for word in words}
         return cls(
-            {number: frozenset(units) for number, units in numbers.items()},
+            units_of(folded),
             frozenset(re.findall(f"[{DIGITS}]{{2,}}", folded)),
             frozenset(fold(word.group()) for word in words if _is_name(word)),
             frozenset(titles | named),
@@ -246,11 +209,9 @@ def of_another(question: str, answer: str, sentence: str = "") -> frozenset[str]
         >>> sorted(of_another("2024年的广告收入是多少？", "216万元", "2023年广告收入216万元。"))
         ['2024']
     """
-    return (
-        _other_year(question, sentence)
-        | _other_name(question, answer, sentence)
-        | _other_unit(question, answer)
-    )
+    several = len(_ASKS_ONE.findall(fold(question))) > 1
+    unit = frozenset[str]() if several else other_unit(question, answer)
+    return _other_year(question, sentence) | _other_name(question, answer, sentence) | unit
 
 
 def may_be_of_another(question: str) -> bool:
@@ -276,95 +237,9 @@ def _other_name(question: str, answer: str, sentence: str) -> frozenset[str]:
     )
 
 
-def _other_unit(question: str, answer: str) -> frozenset[str]:
-    asked = list(_ASKED_UNIT.finditer(fold(question)))
-    given = Facts.of(answer).numbers.values()
-    if (
-        len(asked) != 1
-        or len(_ASKS_ONE.findall(fold(question))) > 1
-        or not given
-        or any("" in units for units in given)
-    ):
-        return frozenset()
-    unit = next(filter(None, asked[0].groups()))
-    units = {one.lstrip("万亿") for units in given for one in units}
-    kinds = {None, _KIND_OF.get(unit)}
-    fits = unit in units if unit == "岁" else any(_KIND_OF.get(one) in kinds for one in units)
-    return frozenset() if fits else frozenset({unit})  # a year of a reign is no age
-
-
 def years(text: str) -> frozenset[str]:
     """Return the years that a text names in digits."""
     return frozenset(_YEAR.findall(in_digits(text)))
-
-
-def plain_numbers(text: str) -> str:
-    """Return ``text`` with digits of ASCII, and without the separators of thousands.
-
-    Example:
-        >>> plain_numbers("共１,234,567.5元")
-        '共1234567.5元'
-    """
-    digits = "".join(str(int(char)) if char.isdecimal() else char for char in text)
-    return _THOUSANDS.sub(lambda match: match.group().replace(",", ""), digits)
-
-
-def in_digits(text: str) -> str:
-    """Return ``text`` with `plain_numbers`, those in Chinese among them.
-
-    Example:
-        >>> in_digits("二十三岁时捐了三百万元，占百分之六点五")
-        '23岁时捐了300万元，占6.5%'
-        >>> in_digits("万一七八个人统一行动")
-        '万一七八个人统一行动'
-    """
-    return _NUMERAL.sub(_digits_of, plain_numbers(text).translate(_TRADITIONAL))
-
-
-def _digits_of(numeral: re.Match[str]) -> str:
-    written = numeral.group()
-    if written.startswith("百分之"):
-        value = value_of(written.removeprefix("百分之"))
-        return written if value is None else f"{value}%"
-    number = written[:-1] if re.fullmatch("[^万亿]+[万亿]", written) else written
-    value = None if _NO_NUMBER.fullmatch(written) else value_of(number)
-    return written if value is None else f"{value}{written[len(number) :]}"
-
-
-def value_of(number: str) -> Decimal | None:
-    """Return the value of a number in digits or Chinese numerals, None where it is none.
-
-    Example:
-        >>> [value_of(number) for number in ("2.50", "二点三", "一亿零五万", "七点钟")]
-        [Decimal('2.50'), Decimal('2.3'), Decimal('100050000'), None]
-    """
-    if number[-1:].isdigit():
-        return Decimal(number)
-    whole, _, fraction = number.partition("点")
-    digits = [_VALUES.get(char) for char in fraction]
-    value = _whole(whole) if whole and None not in digits else None
-    return None if value is None else Decimal(f"{value}.{''.join(map(str, digits))}".rstrip("."))
-
-
-def _whole(numeral: str) -> int | None:
-    """Return the value of a whole number in Chinese numerals, None where it is none."""
-    for power, size in (("亿", 10**8), ("万", 10**4)):
-        high, found, low = numeral.partition(power)
-        if found:
-            parts = (_whole(high), _whole(low.lstrip("零")) if low else 0)
-            return None if None in parts else (parts[0] or 0) * size + (parts[1] or 0)
-    if len(numeral) > 1 and all(char in _VALUES for char in numeral):  # 二〇二四
-        return int("".join(str(_VALUES[char]) for char in numeral))
-    total, digit, last = 0, None, 10**4
-    for char in numeral:
-        if char in _VALUES:
-            digit = _VALUES[char]
-        elif _POWERS.get(char, last) < last:
-            last = _POWERS[char]
-            total, digit = total + (1 if digit is None else digit) * last, None
-        else:
-            return None
-    return total + (digit or 0)
 
 
 def _is_name(word: re.Match[str]) -> bool:
