@@ -51,6 +51,12 @@ def ordinary() -> frozenset[str]:
     return frozenset("".join(simplified) + "".join(traditional))
 
 
+@cache
+def ordinary_chinese() -> frozenset[str]:
+    """Return the characters of which Chinese text has few others."""
+    return ordinary() | frequent()
+
+
 HANGUL = (
     "이다는에의을가하고지로한기도사은를대시서정어자인리그해일들수장원있나보제아상전부만라으년것스게주여과구공안면성동비경연"
     "용조무소와오였었위관국계실신유마학모중생적방우세교회행업출통내때없화미개선영당문물않음치식진호금번까각반후니습합요드"
@@ -74,4 +80,20 @@ def ordinary_kanji() -> frozenset[str]:
             for row in range(0xB0, 0xD0)
             for cell in range(0xA1, 0xFF)
         )
+    )
+
+
+@cache
+def ordinary_japanese() -> frozenset[str]:
+    """Return the characters of which Japanese text has few others."""
+    return ordinary_kanji() | frequent() | frozenset(map(chr, range(0x3041, 0x30FB)))
+
+
+@cache
+def hangul() -> frozenset[str]:
+    """Return the 2,350 syllables of KS X 1001, rows 16-40, of which Korean text has few others."""
+    return frozenset(
+        bytes([row, cell]).decode("euc_kr")
+        for row in range(0xB0, 0xC9)
+        for cell in range(0xA1, 0xFF)
     )

@@ -7,49 +7,54 @@ The likeliest reading is found that may skip bytes at a price.
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import NamedTuple
 
-from rag_app.documents.encodings.character_frequency import frequent, ordinary
+from rag_app.documents.encodings.character_frequency import frequent
 from rag_app.documents.text import HAN
 
 SKIPPED = "\ufffd"
 """Stands for bytes that belong to no character."""
-_RARE_WITHIN = 16
-"""Characters among which a text that is read rightly has fewer than `_RARE` of the rare ones."""
-_RARE = 5
-_RARE_IN_DAMAGED = 2
-"""The same of a line of a text that is known to be damaged."""
+_RARE_WITHIN, _RARE = 16, 1
+"""More rare characters among so many may be halves: the line is read again."""
 _RARE_PRIVATE, _RARE_LOST = 3, 2
 """As many of them a private character, which nobody writes, is worth, and a lost one."""
-_PRICE, _PRICE_IN_DAMAGED = 20.0, 14.0
+_PRICE, _PRICE_IN_DAMAGED = 16.0, 12.0
 """Of a skipped byte, as a negative log-probability; two wrong characters cost more than right ones
 and it. It is less in a line in which bytes are no characters."""
-_ASCII = 5.0
+_CUT = 4.0
+"""What a last byte costs less: files are cut in a character."""
+_ASCII, _TURN = 5.0, 3.0
+"""Price of a character of ASCII, and of a letter of it behind a character that is none."""
 _MOST_BYTES = 4_000_000
 """Of a text, as the reading takes a few microseconds for each."""
 _SIZES = {"gb18030": (2, 4, 1), "gbk": (2, 1), "utf-16-le": (2,), "utf-16-be": (2,)}
 """Bytes of a character; those of Big5's family as of GBK."""
 _FOREIGN = "\u0370-\u04ff\u2500-\u257f\u3041-\u30fa"
-"""Letters, lines of tables and Kana: none stands alone amid Han."""
+"""Letters, lines of tables and Kana: as the second halves in ASCII, none stands alone amid Han."""
 _RARE_CHARACTER = re.compile(
-    f"[{HAN}\ue000-\uf8ff\uac00-\ud7a3\ufffd]|(?<=[{HAN}])[{_FOREIGN}](?=[{HAN}\ufffd])"
+    f"[{HAN}\ue000-\uf8ff\uac00-\ud7a3\ufffd]|(?<=[{HAN}])[{_FOREIGN}@-~](?=[{HAN}\ufffd])"
 )
 _LATE = {code << 8: chr(code) for code in (9, 10, 13, *range(0x20, 0x7F))}
 _LATE_ASCII = re.compile(f"[{''.join(map(chr, _LATE))}]{{3,}}")
 """Characters whose second byte is 0: three in a row are no word of any language."""
 
 
-@cache
-def _common() -> frozenset[str]:
-    return ordinary() | frequent()
+class Language(NamedTuple):
+    """What the text of a language is made of."""
+
+    log_probability: Callable[[str], float]
+    """Of a character."""
+    common: Callable[[], frozenset[str]]
+    """The characters of which it has few others."""
 
 
-def seems_shifted(text: str, rare: int = _RARE) -> bool:
+def seems_shifted(text: str, common: frozenset[str]) -> bool:
     """Return whether ``text`` holds so many rare characters in a crowd, as halves make."""
     at: list[int] = []
     for match in _RARE_CHARACTER.finditer(text):
-        if match[0] not in _common():
+        if match[0] not in common:
             at += [match.start()] * _weight(match[0])
-    return any(last - first < _RARE_WITHIN for first, last in zip(at, at[rare:], strict=False))
+    return any(last - first < _RARE_WITHIN for first, last in zip(at, at[_RARE:], strict=False))
 
 
 def _weight(rare: str) -> int:
@@ -73,21 +78,22 @@ def _in_step(run: "re.Match[str]") -> str:
     return run[0] if 2 * written > len(run[0]) else run[0].translate(_LATE)
 
 
-def resynced(data: bytes, codec: str, log_probability: Callable[[str], float]) -> str:
+def resynced(data: bytes, codec: str, language: Language) -> str:
     """Return the likeliest text of ``data``, with U+FFFD where bytes were skipped.
 
     Args:
         data: Text in the encoding, damaged.
-        codec: One of two bytes a character: of GBK's or Big5's family, or UTF-16 without a mark.
-        log_probability: Of a character.
+        codec: One of two bytes a character, or UTF-16 without a mark.
+        language: Of the text.
     """
+    log_probability, common = language
     if codec.startswith("utf-16"):
         return _likeliest(data, codec, log_probability)
     # A line feed is never half of a character.
     lines = []
     for line in data.split(b"\n"):
         text = line.decode(codec, "replace")
-        if seems_shifted(text, _RARE_IN_DAMAGED):
+        if seems_shifted(text, common()):
             skip = _PRICE_IN_DAMAGED if SKIPPED in text else _PRICE
             text = _likeliest(line, codec, log_probability, skip)
         lines.append(text)
@@ -101,17 +107,20 @@ def _likeliest(
     if len(data) > _MOST_BYTES:
         return data.decode(codec, "replace")
     sizes = _SIZES.get(codec, (2, 1))
-    price = _price_list(codec, log_probability)
+    price_of = _price_list(codec, log_probability)
     costs = [0.0] + [float("inf")] * len(data)
     steps: list[tuple[int, str]] = [(0, "")] * len(costs)
     for at in range(len(data)):
         four = data[at + 1 : at + 2].isdigit()
         ways = [
-            (size, *price(data[at : at + size]))
+            (size, *price_of(data[at : at + size]))
             for size in sizes
             if at + size <= len(data) and (size != 4 or four)
         ]
-        for size, char, own in (*ways, (1, SKIPPED, skip)):
+        turns = at > 0 and not steps[at][1].isascii()
+        skipped = skip - _CUT if at == len(data) - 1 else skip
+        for size, char, price in (*ways, (1, SKIPPED, skipped)):
+            own = price + (_TURN if turns and "A" <= char <= "z" else 0)
             if char and costs[at] + own < costs[at + size]:
                 costs[at + size], steps[at + size] = costs[at] + own, (size, char)
     return _walked(steps)

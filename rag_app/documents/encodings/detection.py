@@ -6,15 +6,27 @@ Chinese is expected; Japanese and Korean must be much likelier than it to be bel
 import codecs
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import islice
+from math import log
 
 from rag_app.documents.encodings.character_frequency import (
+    FREQUENT,
     frequent,
     frequent_hangul,
+    hangul,
     ordinary,
+    ordinary_chinese,
+    ordinary_japanese,
     ordinary_kanji,
 )
-from rag_app.documents.encodings.damage import SKIPPED, ascii_in_step, resynced, seems_shifted
+from rag_app.documents.encodings.damage import (
+    SKIPPED,
+    Language,
+    ascii_in_step,
+    resynced,
+    seems_shifted,
+)
 from rag_app.documents.encodings.garbage import without_garbage
 from rag_app.documents.encodings.single_byte import best_single_byte
 from rag_app.documents.text import shown
@@ -49,8 +61,7 @@ _PLAIN = -7.0
 _HEAD = 100_000
 """Bytes looked at where the whole would take long."""
 _SOME = 0.1
-_KANA = 0.3
-"""Share of Kana in Japanese text, at least."""
+_KANA, _HANGUL = re.compile("[\u3041-\u30f6]"), re.compile("[\uac00-\ud7a3]")
 _SHIFTING = {*_CANDIDATES}
 """Encodings of two bytes a character, in which a lost byte spoils what follows."""
 _CERTAIN = 4
@@ -58,6 +69,8 @@ _CERTAIN = 4
 _CERTAIN_LEAST = 8
 _LOST = 10.0
 """Log-odds against a place at which bytes of UTF-8 are lost."""
+_RANKED = 600
+"""Of the frequent characters, those that stand in order."""
 _SAMPLE = 4000
 """Non-ASCII characters that are judged."""
 _PLAUSIBLE = -11.5
@@ -120,21 +133,26 @@ def decode(
     if _holds_controls(found[0]):
         msg = f"{name} holds binary data, not text; convert it to text, PDF or DOCX first"
         raise DocumentError(msg)
-    return _readable(*in_step(data, *_or_japanese(data, *found)), name)
+    return _readable(*in_step(data, *_or_foreign(data, *found)), name)
 
 
-def _or_japanese(data: bytes, text: str, codec: str) -> Found:
-    """Return text as EUC-JP where it is that, and damaged, so that it seemed to be Chinese."""
+def _or_foreign(data: bytes, text: str, codec: str) -> Found:
+    """Return text as EUC-JP or EUC-KR where it is that, and damaged, so that it seemed Chinese."""
     if codec not in _SHIFTING or codec.startswith("utf-16"):
         return text, codec
-    kana = sum("\u3041" <= char <= "\u30f6" for char in _sample(data.decode("euc_jp", "replace")))
-    if kana <= max(_CERTAIN_LEAST, _KANA * len(_sample(text))):
-        return text, codec
-    other = resynced(data, "euc_jp", _japanese)
-    known = other.replace(SKIPPED, "")
-    gain = (_mean(known, _japanese) - _mean(text, _japanese)) * len(_sample(known))
-    lost = len(other) - len(known)
-    return (other, "euc_jp") if gain - _LOST * lost > _ODDS else (text, codec)
+    for other, letters, share in (("euc_jp", _KANA, 0.3), ("euc_kr", _HANGUL, 0.6)):
+        found = letters.findall(_sample(data.decode(other, "replace")))
+        language = _language(other)
+        if language is None or len(found) <= max(_CERTAIN_LEAST, share * len(_sample(text))):
+            continue
+        foreign = resynced(data, other, language)
+        known = foreign.replace(SKIPPED, "")
+        own = max(plausibility(text), _mean(text, language.log_probability))
+        gain = _mean(known, language.log_probability) - own
+        lost = len(foreign) - len(known)
+        if gain * len(_sample(known)) - _LOST * lost > _ODDS:
+            return foreign, other
+    return text, codec
 
 
 def _readable(text: str, codec: str, name: str) -> Found:
@@ -165,10 +183,22 @@ def in_step(data: bytes, text: str, codec: str) -> Found:
         return in_step(data, text, codec)[0], "utf-16"
     if codec.startswith("utf-16"):
         text = ascii_in_step(text)
+    language = _language(codec)
     chinese = not codec.startswith("utf-16") or _is_chinese(text)
-    if codec not in _SHIFTING or not chinese or not (SKIPPED in text or seems_shifted(text)):
+    if language is None or not chinese:
         return text, codec
-    return resynced(data, codec, _log_probability), codec
+    if not (SKIPPED in text or seems_shifted(text, language.common())):
+        return text, codec
+    return resynced(data, codec, language), codec
+
+
+def _language(codec: str) -> Language | None:
+    """Return what the text of an encoding of two bytes a character is made of."""
+    if codec in _JAPANESE:
+        return Language(_japanese, ordinary_japanese)
+    if codec in _KOREAN:
+        return Language(_korean, hangul)
+    return Language(_by_rank, ordinary_chinese) if codec in _SHIFTING else None
 
 
 def _is_chinese(text: str) -> bool:
@@ -389,6 +419,19 @@ def _log_probability(char: str) -> float:
     return -13.0 if "！" <= char <= "～" or "\u2000" <= char <= "\u27ff" else -18.0
 
 
+def _by_rank(char: str) -> float:
+    """Return the same as `_log_probability`, finer, where readings are compared."""
+    if "\u3001" <= char <= "\u301c":  # punctuation
+        return max(_log_probability(char), -10.2)
+    at = _rank().get(char)
+    return _log_probability(char) if at is None else -3.2 - 0.7 * log(at + 1)  # 的: 0.04
+
+
+@cache
+def _rank() -> dict[str, int]:
+    return {char: at for at, char in enumerate(FREQUENT[:_RANKED])}
+
+
 def _japanese(char: str) -> float:
     if "\u3041" <= char <= "\u3093" or char in "、。ー「」・":
         return -5.0  # 0.6 shared by 90
@@ -403,12 +446,5 @@ def _korean(char: str) -> float:
     if char in frequent_hangul():
         return -5.5  # 0.7 shared by 170
     if "\uac00" <= char <= "\ud7a3":
-        return -9.2 if _is_ks_x_1001(char) else -13.0  # 0.25 by 2,350; 0.02 by 8,800
+        return -9.2 if char in hangul() else -13.0  # 0.25 by 2,350; 0.02 by 8,800
     return -13.0 if "！" <= char <= "～" or "\u2000" <= char <= "\u9fff" else -18.0
-
-
-def _is_ks_x_1001(char: str) -> bool:
-    try:
-        return len(char.encode("euc_kr")) == 2  # other syllables take eight bytes
-    except UnicodeEncodeError:
-        return False

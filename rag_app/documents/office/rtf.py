@@ -71,6 +71,8 @@ _HEADER = re.compile(rb"(?<={)\\rtf[^{}]{0,2000}(?={\\fonttbl)")
 _CONTROL = re.compile(rb"\\[a-zA-Z]+(?:-?\d+)? ?")
 """What stands in front of the table of fonts; anything else there is damage."""
 _ESCAPE_WITHOUT_SIGN = re.compile(rb"(?<=\\'[0-9a-f]{2})[^\\{}\r\n'](?='[0-9a-f]{2}\\')")
+_BLANKED = re.compile(rb"\0{8,}[^{}\\\r\n]{0,40}")
+"""Bytes that were lost, and what follows them: it may be the end of anything."""
 _WORDS = (
     rb"ansi|pard|plain|trowd|intbl|itap|outlinelevel|uc|[flr]?i|[lr]in|sa|sb|sl|slmult|q[lcrj]|fs"
     rb"|afs|af|cf|cb|fcs|lang\w*|a?deff|a?deflang\w*|themelang\w*|stshf\w+|\w*ch|fprq|fcharset"
@@ -150,7 +152,7 @@ class _Reader:
 
     def read(self, data: bytes) -> str:
         data = _HEADER.sub(lambda head: b"".join(_CONTROL.findall(head[0])), data, count=1)
-        data = _ESCAPE_WITHOUT_SIGN.sub(rb"\\", data)
+        data = _BLANKED.sub(b"", _ESCAPE_WITHOUT_SIGN.sub(rb"\\", data))
         at, end = 0, len(data)
         controlled = False
         while at < end and (match := _TOKEN.match(data, at)):

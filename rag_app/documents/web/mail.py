@@ -40,6 +40,7 @@ _OF_TRANSPORT = re.compile(
     r"|ARC-[\w-]+|Authentication-Results|Message-ID|List-[\w-]+|MIME-Version|Content-[\w-]+)"
     r": ?.*(?:\n[ \t]+\S.*)*(?:\n|\Z)){2,}"
     rf"|\S*(?:-Version: 1\.0|Content-Transfer-Encoding: [78]bit|Content-Type: {_TYPE})$"
+    r"|\S*/(?:mixed|alternative|related|report|signed); ?boundary=\S+"
     rf"|=\?[\w-]+\?[QB]\?[^?\s]+\?=?|^\S{{0,30}}(?: {_TYPE}|; (?:charset|boundary)=\S+)$",
     re.MULTILINE | re.IGNORECASE,
 )

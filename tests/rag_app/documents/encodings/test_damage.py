@@ -48,6 +48,30 @@ def test_japanese_is_in_step_behind_a_lost_byte() -> None:
     assert set(found) - {SKIPPED} <= set(text)
 
 
+@pytest.mark.parametrize("lost", [30, 61, 90])
+def test_japanese_of_which_all_bytes_are_characters_is_in_step(lost: int) -> None:
+    text = "下を反対にした罫線は、版面の最左端に置いてもよい。行間の処理も同じである。\n" * 3
+    data = text.encode("euc_jp")
+    found, _ = decode(data[:lost] + data[lost + 1 : lost + 21] + data[lost + 20 :], "x")
+    assert sum(char not in text for char in found) <= 3
+
+
+def test_letters_amid_han_are_no_halves() -> None:
+    text = "持A股的人與X光室在T恤之外，B為約數，C也是；用q代表它，y是另一個。\n" * 2
+    assert decode(text.encode("big5"), "x")[0] == text
+    data = text.encode("big5")
+    found, _ = decode(data[:7] + b"\xa4" + data[7:], "x")
+    assert found[12:] in text
+
+
+def test_damaged_korean_is_no_chinese() -> None:
+    text = "도서관은 화요일부터 일요일까지 문을 연다. 책은 두 주일 동안 빌릴 수 있다.\n" * 2
+    data = text.encode("euc_kr")
+    found, codec = decode(data[:25] + b"$" + data[26:], "x")
+    assert codec == "euc_kr"
+    assert sum(char not in text for char in found) <= 2
+
+
 def test_latin_in_utf16_is_in_step_behind_a_lost_byte() -> None:
     text = "The origin of this practice is unknown. " * 4
     data = text.encode("utf-16")

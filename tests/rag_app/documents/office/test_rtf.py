@@ -112,3 +112,7 @@ def test_a_font_outside_the_table_is_no_text() -> None:
 def test_the_rest_of_a_damaged_escape_is_no_text() -> None:
     damaged = codes("会议") + b"\\'zz" + b"d4" + codes("定于三月九日下午两点召开")
     assert text_of(damaged) == "会议\ufffd定于三月九日下午两点召开"
+
+
+def test_what_follows_blanked_bytes_is_no_text() -> None:
+    assert text_of(b"{\\fontt" + bytes(40) + b"othic;}\n after") == "after"
