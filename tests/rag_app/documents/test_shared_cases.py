@@ -8,7 +8,8 @@ from rag_app.errors import DocumentError
 from tests.paths import TEST_DATA
 
 CASES = TEST_DATA.parent / "cases" / "documents"
-pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason=f"no cases at {CASES}")
+if not CASES.is_dir():  # they are more of what other tests prove
+    pytest.skip(f"no cases at {CASES}", allow_module_level=True)
 
 SAYS = {
     "auto_numbered_clauses.docx": ["第三条 租金为每月人民币八千六百元", "# 第二章 租金"],
