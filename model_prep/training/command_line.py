@@ -1,4 +1,4 @@
-"""Options from a YAML file and a command line, old names of the family's scripts included."""
+"""Options from a YAML file and a command line, names of other projects included."""
 
 import difflib
 import tomllib
@@ -11,10 +11,19 @@ from model_prep.training.settings import TrainingSettings
 
 _OLD = tomllib.loads(Path(__file__).with_name("old_options.toml").read_text(encoding="utf-8"))
 RENAMED: dict[str, str] = _OLD["renamed"]
-"""What the options of the family's training scripts are called here."""
+"""What the options of the family's training scripts, and LLaMA-Factory's, are called here."""
 PASSED_OVER: dict[str, str] = _OLD["passed_over"]
 """Options that mean nothing any more, and why."""
+_ONLY: dict[str, dict[str, tuple[str, ...]]] = {
+    "pretrain": {"stage": ("pt",), "finetuning_type": ("lora",)},
+    "sft": {"stage": ("sft",), "finetuning_type": ("lora",)},
+    "prefer": {"stage": ("dpo",), "finetuning_type": ("lora",)},
+}
+"""Options of LLaMA-Factory that say what each command does anyway."""
 _VALUES: dict[str, dict[str, Any]] = {
+    "quantization_bit": {"4": "4bit", "8": "8bit"},
+    "lora_target": {"all": "all-linear"},
+    "resume_from_checkpoint": {"true": True, "false": False},
     "load_in_kbits": {"4": "4bit", "8": "8bit", "16": None, "32": None},
     "flash_attn": {"true": "flash_attention_2", "false": None},
     "pref_loss": {"sigmoid": "dpo"},
@@ -81,17 +90,25 @@ def _pairs(arguments: Sequence[str]) -> list[tuple[str, Any]]:
 
 def _translated(kind: type[TrainingSettings], pairs: Any, notes: list[str]) -> dict[str, Any]:
     options: dict[str, Any] = {}
+    unknown = []
     for name, value in pairs:
+        if value in _ONLY[kind.kind].get(name, ()):
+            continue
         if reason := PASSED_OVER.get(name):
             notes.append(f"--{name} is passed over: {reason}")
             continue
         now = RENAMED.get(name, name)
         if now not in kind.model_fields:
-            raise _unknown(name, kind)
+            unknown.append(name)
+            continue
+        if value is None and now in options:
+            continue  # a file may name both, and say nothing by one
         if now in options:
             msg = f"--{name} is given twice" + (f" (as --{now} too)" if now != name else "")
             raise TrainingError(msg)
         options[now] = _value(name, value)
+    if unknown:
+        raise _unknown(unknown, kind)
     return options
 
 
@@ -107,9 +124,11 @@ def _value(name: str, value: Any) -> Any:
     return None if value in ("", "None", "none") else value
 
 
-def _unknown(name: str, kind: type[TrainingSettings]) -> TrainingError:
+def _unknown(names: list[str], kind: type[TrainingSettings]) -> TrainingError:
+    name, *others = names
     known = [*kind.model_fields, *RENAMED, *PASSED_OVER]
     near = difflib.get_close_matches(name, known, 1)
     command = f"model-prep {kind.kind} --options"
     hint = f"; did you mean --{near[0]}?" if near else f"; `{command}` lists all"
-    return TrainingError(f"there is no option --{name}{hint}")
+    more = "".join(f", nor --{other}" for other in others)
+    return TrainingError(f"there is no option --{name}{more}{hint}")

@@ -11,8 +11,8 @@ from model_prep.training.dataset_files import Problems, read_objects
 SUFFIXES = (".json", ".jsonl")
 
 _ROLES = {
-    "system": "system", "user": "user", "human": "user", "assistant": "assistant",
-    "gpt": "assistant", "bot": "assistant",
+    "system": "system", "developer": "system", "user": "user", "human": "user",
+    "assistant": "assistant", "gpt": "assistant", "bot": "assistant",
 }  # fmt: skip
 _LISTS = (("messages", "role", "content"), ("conversations", "from", "value"))
 """Key of a list of messages, and the keys of a message's role and text."""

@@ -12,7 +12,7 @@ from model_prep.errors import GenerateError, TrainingError, first_line
 from model_prep.inference.placement import placement
 from model_prep.lora.adapter import open_adapter
 from model_prep.tokenizer.loading import MODEL_FILE, load_tokenizer, save_tokenizer, unused_pads
-from model_prep.training.settings import TrainingSettings, computing_dtype
+from model_prep.training.settings import ALL_LINEAR, TrainingSettings, computing_dtype
 from model_prep.training.vocabulary import VocabularySizes, rows_needed
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def _require_modules(model: Any, settings: TrainingSettings) -> None:
     """Check that a base has what a new adapter acts on; PEFT passes over other names."""
     modules = {f".{name}": module for name, module in model.named_modules()}
     for wanted in [*(settings.target_modules or []), *(settings.modules_to_save or [])]:
-        if not any(name.endswith(f".{wanted}") for name in modules):
+        if wanted != ALL_LINEAR and not any(name.endswith(f".{wanted}") for name in modules):
             known = {
                 name.rpartition(".")[2]
                 for name, module in modules.items()
@@ -249,12 +249,13 @@ def _lora_config(settings: TrainingSettings) -> Any:
 
     if settings.adapter:
         return LoraConfig.from_pretrained(str(settings.adapter), inference_mode=False)
+    targets = list(settings.target_modules or [])
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=settings.lora_rank or 0,
         lora_alpha=settings.lora_alpha or 0,  # type: ignore[arg-type, unused-ignore]
         lora_dropout=settings.lora_dropout or 0.0,
-        target_modules=list(settings.target_modules or []),
+        target_modules=ALL_LINEAR if ALL_LINEAR in targets else targets,
         modules_to_save=settings.modules_to_save,
         layers_to_transform=settings.layers_to_transform,
     )

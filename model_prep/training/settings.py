@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from model_prep.errors import CheckpointError, TrainingError
 from model_prep.json_file import read_json
 
+ALL_LINEAR = "all-linear"
+"""PEFT's name for all linear layers but the output weights."""
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 LORA = (
     "lora_rank", "lora_alpha", "target_modules", "lora_dropout", "modules_to_save",
@@ -43,7 +45,9 @@ class TrainingSettings(BaseModel):
     # The new adapter
     lora_rank: int | None = Field(None, ge=1, description="Rank of a new adapter.")
     lora_alpha: float | None = Field(None, gt=0, description="Its scale: alpha / rank.")
-    target_modules: list[str] | None = Field(None, description="Modules it acts on.")
+    target_modules: list[str] | None = Field(
+        None, description=f"Modules it acts on; {ALL_LINEAR}: all but the output weights."
+    )
     lora_dropout: float | None = Field(None, ge=0, lt=1, description="Its dropout.")
     modules_to_save: list[str] | None = Field(None, description="Modules trained whole.")
     layers_to_transform: list[int] | None = Field(

@@ -16,12 +16,12 @@ from model_prep.training import data as training_data
 from model_prep.training.command_line import read_options
 from model_prep.training.conversations import read_conversations
 from model_prep.training.dataset_files import Problems
-from model_prep.training.dry_run import decoded
+from model_prep.training.dry_run import decoded, estimate
 from model_prep.training.encoding import IGNORED, encode_texts, parts_of
 from model_prep.training.packing import Collator, make_sequences, pack
 from model_prep.training.settings import PretrainSettings, SftSettings, make_settings
 from model_prep.training.vocabulary import VocabularySizes, rows_needed
-from tests.model_prep.family import Family
+from tests.model_prep.family import TARGETS, Family
 
 LORA = {"lora_rank": 4, "lora_alpha": 8, "target_modules": "q_proj,v_proj"}
 
@@ -462,8 +462,36 @@ def test_a_bad_byte_costs_plain_text_its_line(family: Family, tmp_path: Path) ->
         (["--overwrite_output_dir"], {"resume": False}),
         (["--overwrite_output_dir", "False"], {"resume": None}),
         (["--torch_dtype", "float16", "--fp16"], {"dtype": "float16"}),
+        (
+            ["--lora_target", "all", "--val_size", "0.1"],
+            {"target_modules": "all-linear", "validation_split": "0.1"},
+        ),
+        (
+            ["--stage", "sft", "--finetuning_type", "lora", "--cutoff_len", "512", "--plot_loss"],
+            {"max_length": "512"},
+        ),
+        (
+            ["--quantization_bit", "4", "--resume_from_checkpoint", "true"],
+            {"quantize": "4bit", "resume": True},
+        ),
     ],
 )
 def test_old_options_mean_what_they_meant(arguments: list[str], expected: dict[str, Any]) -> None:
     options, _ = read_options(SftSettings, None, arguments)
     assert options == expected
+
+
+def test_all_linear_layers_can_be_asked_for_at_once(family: Family, tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "data.jsonl", GOOD)
+    at_once, one_by_one = (
+        estimate(settings_of(family, tmp_path, file, target_modules=names)).trained
+        for names in ("all-linear", ",".join(TARGETS))
+    )
+    assert at_once == one_by_one
+
+
+def test_all_unknown_options_of_a_file_are_named_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "dpo.yaml"
+    file.write_text("stage: dpo\nmodel: m\ndataset: identity\nuse_galore: true\n", encoding="utf-8")
+    with pytest.raises(TrainingError, match="no option --stage, nor --dataset, nor --use_galore"):
+        read_options(SftSettings, file, [])
