@@ -3,8 +3,8 @@
 import { ApiError, api } from "/static/api.js";
 import { emit, local } from "/static/store.js";
 
-/** Between two tries to send what waits, in milliseconds. */
-const AGAIN = 5000;
+/** Between two tries to send what waits, in milliseconds: twice as long after each, up to the last. */
+const AGAIN = [5000, 300_000];
 
 const channel = new BroadcastChannel("rag-app.conversations");
 /** What waits and finds no room in the browser. */
@@ -13,6 +13,7 @@ const waiting = () => ({ ...local.read("unsaved", {}), ...unstored });
 let sending = false;
 let more = false;
 let again = 0;
+let pause = AGAIN[0];
 
 export const newId = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`;
 
@@ -112,12 +113,17 @@ async function sendAll() {
     const text = JSON.stringify(entry);
     try {
       await put(entry);
+      pause = AGAIN[0];
       channel.postMessage({ index: entry.index, conversation: entry.conversation });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       const { status, message } = error;
       const refused = status >= 400 && status < 500 && ![401, 408, 429].includes(status);
-      if (!refused) return void (again = setTimeout(send, AGAIN));
+      if (!refused) {
+        again = setTimeout(send, pause);
+        pause = Math.min(2 * pause, AGAIN[1]);
+        return;
+      }
       if (status !== 404) emit("unkept", message);
     }
     forget((one) => keyOf(one) === keyOf(entry) && JSON.stringify(one) === text);

@@ -114,6 +114,25 @@ class Browser:
     def run(self, script: str, *values: Any) -> Any:
         return self.driver.execute_script(script, *values)
 
+    def record(self, path: str) -> None:
+        """Keep what is sent to where ``path`` ends from now on, for `sent`."""
+        self.run(
+            """
+            window.sent = [];
+            const original = window.fetch;
+            const [end] = arguments;
+            window.fetch = (path, options) => {
+                if (path.endsWith(end)) window.sent.push(JSON.parse(options.body));
+                return original(path, options);
+            };
+            """,
+            path,
+        )
+
+    def sent(self) -> list[dict[str, Any]]:
+        """What was sent since `record`."""
+        return list(self.run("return window.sent"))
+
     def drop(self, path: Path) -> None:
         """Drop a file or a folder on the page, as from a file manager."""
         data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}

@@ -168,25 +168,18 @@ def test_asking_and_opening_the_passage(page: Browser, index: str, document: str
 
 
 def test_the_conversation_goes_along(page: Browser, document: str) -> None:
-    page.run("""
-        window.sent = [];
-        const original = window.fetch;
-        window.fetch = (path, options) => {
-            if (path === "/v1/chat/completions") window.sent.push(JSON.parse(options.body));
-            return original(path, options);
-        };
-    """)
+    page.record("/v1/chat/completions")
     ask(page)
     answered(page)
     ask(page, "他终年多少岁？")
     answered(page)
-    first, second = page.run("return window.sent")
+    first, second = page.sent()
     assert [one["role"] for one in first["messages"]] == ["user"]
     assert [one["content"] for one in second["messages"]] == [QUESTION, ANSWER, "他终年多少岁？"]
     page.click("#retry")
-    page.until(lambda: len(page.run("return window.sent")) == 3)
+    page.until(lambda: len(page.sent()) == 3)
     answered(page)
-    third = page.run("return window.sent")[2]
+    third = page.sent()[2]
     assert third["messages"] == second["messages"]
     assert len(page.all(".turn")) == 2
 
@@ -231,19 +224,13 @@ def test_summarizing_with_a_chain(
     served: Any, page: Browser, index: str, document: str, chain: str
 ) -> None:
     served.replies = ["李白在当涂病逝。"]
-    page.run("""
-        const original = window.fetch;
-        window.fetch = (path, options) => {
-            if (path.endsWith("/summary")) window.sent = JSON.parse(options.body);
-            return original(path, options);
-        };
-    """)
+    page.record("/summary")
     page.click("#documents .summarize")
     page.click(f'#summary label:has([value="{chain}"])')
     page.click("#summary-start")
     page.shown("#summary-actions")
     assert page.find("#summary-text").text == "李白在当涂病逝。"
-    assert page.run("return window.sent")["chain"] == chain
+    assert page.sent()[-1]["chain"] == chain
     page.screenshot(f"zh-7-summary-{chain}")
     page.press(Keys.ESCAPE)
     page.gone("#summary")

@@ -217,14 +217,7 @@ def test_only_chosen_documents_are_asked(served: Served, page: Browser) -> None:
 
 
 def test_the_settings_say_how_answers_are_written(served: Served, page: Browser) -> None:
-    page.run("""
-        window.sent = [];
-        const original = window.fetch;
-        window.fetch = (path, options) => {
-            if (path === "/v1/chat/completions") window.sent.push(JSON.parse(options.body));
-            return original(path, options);
-        };
-    """)
+    page.record("/v1/chat/completions")
     page.until(lambda: page.find("#open-settings").is_enabled())
     page.click("#open-settings")
     page.shown("#set-style").send_keys(Keys.ARROW_DOWN)
@@ -235,7 +228,7 @@ def test_the_settings_say_how_answers_are_written(served: Served, page: Browser)
     page.gone("#settings")
     served.replies = ["In Dangtu."]
     ask(page)
-    (sent,) = page.run("return window.sent")
+    (sent,) = page.sent()
     system, question = sent["messages"]
     assert (system["role"], question["content"]) == ("system", QUESTION)
     assert "English" in system["content"]
