@@ -42,7 +42,6 @@ _LIKELIEST = 1e-6
 _CHOICES = ("auto", "none", "required", "any")
 _RESULTS = ("tool", "function")
 """Roles of what came of a call, the newer and the older one."""
-_CALL = ("name", "arguments")
 
 _CREATED = {"id": "chatcmpl-5f0c", "created": 1767225600, "model": "rag:合同"}
 _TEXT = {**_CREATED, "id": "cmpl-5f0c", "model": "default", "object": "text_completion"}
@@ -81,7 +80,26 @@ def _is_call(call: Any) -> bool:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict):
         return False
-    return all(isinstance(value, str) for value in (call.get("id"), *map(function.get, _CALL)))
+    texts = call.get("id"), function.get("name")
+    return all(isinstance(text, str) for text in texts) and isinstance(
+        function.get("arguments"), str | dict
+    )
+
+
+def _with_object(call: dict[str, Any]) -> dict[str, Any]:
+    """Return a call whose arguments are an object, as text; clients send back what they got.
+
+    That may be nothing at all, the object itself, or one that was cut off.
+    """
+    arguments = call["function"]["arguments"] or {}
+    if isinstance(arguments, str):
+        try:
+            found = json.loads(arguments)
+        except (ValueError, RecursionError):
+            found = None
+        arguments = found if isinstance(found, dict) else {"arguments": arguments}
+    function = {**call["function"], "arguments": json.dumps(arguments, ensure_ascii=False)}
+    return {**call, "function": function}
 
 
 class FunctionCall(RequestBody):
@@ -108,17 +126,6 @@ class Message(RequestBody):
         default=None, description="The older name of a call, whose result has the role `function`."
     )
 
-    @field_validator("tool_calls")
-    @classmethod
-    def _arguments_are_text(cls, value: list[Any] | None) -> list[Any] | None:
-        """Write arguments as the text that they are in OpenAI's API, where a client sends them."""
-        for call in value or ():
-            function = call.get("function") if isinstance(call, dict) else None
-            if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
-                text = json.dumps(function["arguments"], ensure_ascii=False)
-                call["function"] = {**function, "arguments": text}
-        return value
-
     @model_validator(mode="after")
     def _message_is_content(self) -> Self:
         if self.content is None:
@@ -138,7 +145,7 @@ class Message(RequestBody):
         role = "system" if self.role == "developer" else self.role
         message: dict[str, Any] = {"role": role, "content": self.text}
         if self.role == "assistant" and self.tool_calls:
-            message["tool_calls"] = self.tool_calls
+            message["tool_calls"] = [_with_object(call) for call in self.tool_calls]
         if self.role in _RESULTS:
             message |= {"role": "tool", "tool_call_id": self.tool_call_id or ""}
         return message
@@ -342,10 +349,10 @@ class ChatRequest(Sampling, DocumentOptions):
         """Take functions, their calls and results for those of tools, which came after them."""
         if self.functions and not self.tools:
             self.tools = [{"type": "function", "function": one} for one in self.functions]
-            choice = self.function_call
-            named = isinstance(choice, FunctionCall)
-            function = {"name": choice.name} if isinstance(choice, FunctionCall) else {}
-            self.tool_choice = {"type": "function", "function": function} if named else choice
+            self.tool_choice = self.function_call
+            if isinstance(self.function_call, FunctionCall):
+                named = {"name": self.function_call.name}
+                self.tool_choice = {"type": "function", "function": named}
         made = ""
         for number, message in enumerate(self.messages):
             if message.function_call and not message.tool_calls:

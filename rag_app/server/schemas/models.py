@@ -63,7 +63,7 @@ class EmbeddingsRequest(RequestBody):
         """Take what Cohere's, Voyage's and Jina's API call a question or a passage for ours."""
         if not isinstance(values, dict):
             return values
-        kind = values.get("input_type") or str(values.get("task", "")).removeprefix("retrieval.")
+        kind = str(values.get("input_type") or values.get("task")).removeprefix("retrieval.")
         return {**values, "input_type": _INPUT_TYPES[kind]} if kind in _INPUT_TYPES else values
 
     _no_token_ids = field_validator("input", mode="before")(no_token_ids)

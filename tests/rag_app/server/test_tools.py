@@ -143,6 +143,23 @@ def test_an_answer_with_tools_may_have_a_form(stream: bool, tiny: Served) -> Non
     assert seen
 
 
+@pytest.mark.parametrize("arguments", ["", "{}", {}, {"city": "北京"}, '{"city": "北', "[1]", "7"])
+def test_a_call_is_sent_back_as_it_came(arguments: Any, official: openai.OpenAI) -> None:
+    made: Any = {
+        "role": "assistant",
+        "tool_calls": [
+            {"id": "1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+        ],
+    }
+    messages: Any = [*ASKED, made, {"role": "tool", "tool_call_id": "1", "content": "晴"}]
+    create = official.chat.completions.create
+    assert create(model="default", messages=messages, max_tokens=3).choices
+    if isinstance(arguments, str):
+        made["function_call"] = made.pop("tool_calls")[0]["function"]
+        messages[-1] = {"role": "function", "name": "f", "content": "晴"}
+        assert create(model="default", messages=messages, max_tokens=3).choices
+
+
 @pytest.mark.parametrize(
     "more",
     [
