@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 RAG = "rag:"
 """What the model id of an index begins with."""
 
+_LONGEST_FOLDER = 255
+"""Bytes of a name in a file system."""
 _NAME = re.compile(r"\w[\w.\- ]{0,62}\w|\w")
 _log = logging.getLogger("rag_app.server")
 
@@ -306,7 +308,9 @@ class IndexRegistry:
 
 def _is_folder(name: str) -> bool:
     """Return whether an index of that name can lie in a folder of the home."""
-    return PurePath(name).name == name != "" and name[0] != "." and "\0" not in name
+    if PurePath(name).name != name or name[:1] in ("", ".") or "\0" in name:
+        return False
+    return len(name.encode("utf-8", "surrogateescape")) <= _LONGEST_FOLDER
 
 
 def _index_name(name: str) -> str:

@@ -166,6 +166,7 @@ def test_langchain_is_a_client_too(tiny: Served) -> None:
         ("chat/completions", {"messages": [{"role": "king", "content": "x"}]}, 400, None),
         ("chat/completions", {"messages": ASKED, "model": "gpt-4"}, 404, "model"),
         ("chat/completions", {"messages": ASKED, "model": "rag:nowhere"}, 404, None),
+        ("chat/completions", {"messages": ASKED, "model": f"rag:{'长' * 300}"}, 404, None),
         ("chat/completions", {"messages": ASKED, "temperature": -1}, 400, "temperature"),
         ("chat/completions", {"messages": ASKED, "temperature": "hot"}, 400, "temperature"),
         ("chat/completions", {"messages": ASKED, "n": 0}, 400, "n"),
