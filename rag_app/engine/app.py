@@ -518,8 +518,12 @@ class RagApp:
         view = self.using(k=k, retriever=retriever, within=within)
         return view.retriever.invoke(bare_question(question), config)
 
-    def suggestions(self, count: int) -> list[str]:
+    def suggestions(self, count: int, *, config: "Config" = None) -> list[str]:
         """Return questions to begin with, drawn from the documents and answered by them.
+
+        Args:
+            count: How many at most.
+            config: LangChain's callbacks, tags and so on.
 
         Raises:
             IndexStoreError: there is no index, or it can't be read.
@@ -527,7 +531,7 @@ class RagApp:
         from rag_app.engine.topics import suggestions
 
         def relevance(question: str) -> float:
-            found = self.retrieve(question, k=1)
+            found = self.retrieve(question, k=1, config=config)
             return float(found[0].metadata.get("relevance", 1.0)) if found else 0.0
 
         return suggestions(self.store, relevance, self.settings.threshold, count)
@@ -633,6 +637,8 @@ class RagApp:
         limit: int,
         progress: Callable[[int, int], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
+        *,
+        config: "Config" = None,
     ) -> int:
         """Have the language model read passages ahead of questions; see `warm`.
 
@@ -640,6 +646,7 @@ class RagApp:
             limit: How many at most.
             progress: Called with the passages done and their number.
             stop: Returns True when the model is wanted for something else: reading ends at once.
+            config: LangChain's callbacks, tags and so on.
 
         Raises:
             IndexStoreError: there is no index, or it can't be read.
@@ -654,19 +661,23 @@ class RagApp:
         llm = self._answering_llm()
         return warm(
             self.store,
-            partial(self.retrieve, k=1),
+            partial(self.retrieve, k=1, config=config),
             llm,
             prompts,
             limit=limit,
             progress=progress,
             stop=stop,
+            config=config,
         )
 
-    def make_summaries(self, stop: Callable[[], bool] = lambda: False) -> int:
+    def make_summaries(
+        self, stop: Callable[[], bool] = lambda: False, *, config: "Config" = None
+    ) -> int:
         """Make the short summaries of documents that are missing, for questions about all of them.
 
         Args:
             stop: Returns True when the model is wanted for something else: it ends at once.
+            config: LangChain's callbacks, tags and so on.
 
         Returns:
             How many were made.
@@ -678,7 +689,7 @@ class RagApp:
         from rag_app.engine.warm import unless_stopped
 
         made = 0
-        for work in self._whole_documents().missing() if self._asks_the_index else ():
+        for work in self._whole_documents().missing(config) if self._asks_the_index else ():
             if stop() or not unless_stopped(work, stop):
                 break
             made += 1

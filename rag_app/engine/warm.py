@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from langchain_core.documents import Document
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
+    from langchain_core.runnables import RunnableConfig
 
     from rag_app.chains.prompts import Prompts
     from rag_app.index.store.interface import DocumentStore
@@ -51,6 +52,7 @@ def warm(
     limit: int,
     progress: Progress | None = None,
     stop: Callable[[], bool] = lambda: False,
+    config: "RunnableConfig | None" = None,
 ) -> int:
     """Have ``llm`` read up to ``limit`` passages of an index; return how many.
 
@@ -64,6 +66,7 @@ def warm(
         limit: How many at most.
         progress: Called after each.
         stop: Returns True when the model is wanted for something else: reading ends at once.
+        config: LangChain's callbacks, tags and so on.
 
     Raises:
         IndexStoreError: there is no index, or it can't be read.
@@ -79,7 +82,7 @@ def warm(
         if stop():
             return done
         if not is_kept(prompt := _prompt(passage, prompts)):
-            reading = partial(llm.bind(max_tokens=1).ainvoke, prompt)
+            reading = partial(llm.bind(max_tokens=1).ainvoke, prompt, config)
             if _is_full(llm) or not unless_stopped(reading, stop):
                 return done
         if progress:

@@ -11,6 +11,7 @@ from typing import Any
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableConfig
 
 from rag_app.chains.budget import Budget
 from rag_app.chains.citations import SENTENCE, cite
@@ -123,7 +124,9 @@ class WholeDocuments:
                 return
             yield from self._summaries(told)
 
-    def missing(self) -> Iterator[Callable[[], Coroutine[Any, Any, None]]]:
+    def missing(
+        self, config: RunnableConfig | None = None
+    ) -> Iterator[Callable[[], Coroutine[Any, Any, None]]]:
         """Yield what makes each summary that is missing, in the language of its document."""
         with self.store.read() as snapshot:
             self.summaries.sweep(snapshot)
@@ -133,13 +136,13 @@ class WholeDocuments:
                 record = snapshot.document(source)
                 document = _read(snapshot, record) if record else None
             if document and self.summaries.get(document.record, document.language) is None:
-                yield partial(self._make, document)
+                yield partial(self._make, document, config)
 
-    async def _make(self, document: "_Document") -> None:
+    async def _make(self, document: "_Document", config: RunnableConfig | None) -> None:
         chain = StepChain[str, Answer](
             lambda _: self._summary(document, document.language), "summarize_document"
         )
-        async for _ in chain.astream(document.name):
+        async for _ in chain.astream(document.name, config):
             pass
 
     def _summaries(self, told: "_Told") -> Steps[Answer]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage
 
 from rag_app import RagApp
@@ -170,6 +171,27 @@ def test_missing_ones_are_made_ahead_until_stopped(app: RagApp, llm: ScriptedCha
     llm.prompts.clear()
     assert "讲怎样做茶" in app.ask(ABOUT).text
     assert not llm.prompts
+
+
+class Runs(BaseCallbackHandler):
+    """Notes what is asked."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def on_chat_model_start(self, *_: object, **__: object) -> None:
+        self.seen.append("model")
+
+    def on_retriever_start(self, *_: object, **__: object) -> None:
+        self.seen.append("retriever")
+
+
+def test_callbacks_follow_what_is_done_ahead(app: RagApp) -> None:
+    runs = Runs()
+    assert app.make_summaries(config={"callbacks": [runs]}) == 2
+    assert runs.seen == ["model", "model"]
+    assert app.suggestions(1, config={"callbacks": [runs]})
+    assert "retriever" in runs.seen
 
 
 def test_orders_to_the_reader_are_not_shown(home: Path, llm: ScriptedChatModel) -> None:
