@@ -4,6 +4,7 @@ Each is written here as it stands there, but for the names of folders, and is ru
 """
 
 import json
+import os
 import shlex
 import shutil
 import time
@@ -206,6 +207,28 @@ def test_the_tutorials_deepspeed_file(tmp_path: Path, monkeypatch: pytest.Monkey
     config = trainer_arguments.deepspeed_config(str(file))
     assert config["fp16"]["min_loss_scale"] == 1
     assert isinstance(config["fp16"]["min_loss_scale"], int)
+
+
+def test_a_stopped_build_of_deepspeed_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from model_prep.errors import TrainingError
+    from model_prep.training.settings import SftSettings, make_settings
+    from model_prep.training.trainer_arguments import require_sharding
+
+    lock = tmp_path / "extensions" / "deepspeed_shm_comm" / "lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(lock.parent.parent))
+    monkeypatch.setenv("RANK", "0")
+    options = {"model": tmp_path, "data": tmp_path, "output_dir": tmp_path, "deepspeed": "zero2"}
+    lora = {"lora_rank": 2, "lora_alpha": 4, "target_modules": "q_proj"}
+    settings = make_settings(SftSettings, options | lora)
+    require_sharding(settings)  # another one may be under way
+    os.utime(lock, (0, 0))
+    with pytest.raises(TrainingError, match="lock was left by a build of DeepSpeed"):
+        require_sharding(settings)
 
 
 def test_the_api_server_and_its_curls(

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import time
 import warnings
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +24,8 @@ _SAME = {
     "ddp_timeout", "logging_steps", "save_steps", "save_total_limit",
 }  # fmt: skip
 _SHIPPED = ("zero2", "zero3")
+_BUILD_SECONDS = 30 * 60
+"""DeepSpeed compiles parts of itself at first use; that takes a few minutes at most."""
 
 
 def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "TrainingArguments":
@@ -110,11 +113,12 @@ def require_sharding(settings: TrainingSettings) -> None:
     """Check what sharding needs, before any work.
 
     Raises:
-        TrainingError: torchrun did not begin this process, or DeepSpeed or its configuration is
-            missing.
+        TrainingError: torchrun did not begin this process, DeepSpeed or its configuration is
+            missing, or a build of its parts was stopped.
     """
     if settings.deepspeed:
         deepspeed_config(settings.deepspeed)
+        _require_no_stopped_build()
     name = "fsdp" if settings.fsdp else "deepspeed" if settings.deepspeed else None
     if name and "RANK" not in os.environ:
         msg = (
@@ -122,6 +126,22 @@ def require_sharding(settings: TrainingSettings) -> None:
             f"torchrun --nproc_per_node GPUS -m model_prep {settings.kind} …"
         )
         raise TrainingError(msg)
+
+
+def _require_no_stopped_build() -> None:
+    """Check that no build of DeepSpeed's parts was stopped: PyTorch would wait for it for ever.
+
+    Raises:
+        TrainingError: one was.
+    """
+    from torch.utils.cpp_extension import get_default_build_root
+
+    place = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root())
+    latest = time.time() - _BUILD_SECONDS
+    for lock in place.glob("**/lock"):
+        if lock.stat().st_mtime < latest:
+            msg = f"{lock} was left by a build of DeepSpeed that was stopped; delete that file"
+            raise TrainingError(msg)
 
 
 def require_trl() -> None:
