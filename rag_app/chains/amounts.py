@@ -227,6 +227,17 @@ def units_of(text: str) -> Mapping[str, frozenset[str]]:
     return {number: frozenset(units) for number, units in found.items()}
 
 
+def asked_unit(question: str) -> str | None:
+    """Return the unit of the one amount that a question asks for.
+
+    Example:
+        >>> asked_unit("电站有多少台机组？"), asked_unit("哺乳假有多长时间？"), asked_unit("谁？")
+        ('台', '时间', None)
+    """
+    asked = list(_ASKED_UNIT.finditer(fold(question)))
+    return next(filter(None, asked[0].groups())) if len(asked) == 1 else None
+
+
 def other_unit(question: str, answer: str) -> frozenset[str]:
     """Return the unit that a question asks for if an answer has amounts of other kinds alone.
 
@@ -234,11 +245,10 @@ def other_unit(question: str, answer: str) -> frozenset[str]:
         >>> sorted(other_unit("电站有多少台机组？", "25.4万千瓦"))
         ['台']
     """
-    asked = list(_ASKED_UNIT.finditer(fold(question)))
+    unit = asked_unit(question)
     given = units_of(fold(in_digits(answer))).values()
-    if len(asked) != 1 or not given or any("" in units for units in given):
+    if unit is None or not given or any("" in units for units in given):
         return frozenset()
-    unit = next(filter(None, asked[0].groups()))
     units = {one.lstrip("万亿") for units in given for one in units}
     kinds = {None, _KIND_OF.get(unit)}
     fits = unit in units if unit == "岁" else any(_KIND_OF.get(one) in kinds for one in units)

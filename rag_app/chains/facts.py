@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rag_app.chains.amounts import DIGITS, UNITS, in_digits, other_unit, units_of
+from rag_app.chains.amounts import DIGITS, UNITS, asked_unit, in_digits, other_unit, units_of
 from rag_app.documents.text import HAN, language_of
 from rag_app.index.store.terms import fold
 
@@ -57,7 +57,7 @@ _OTHER_TIMES = re.compile(
 """With one of these a sentence speaks of other years than the one it names."""
 
 _ASKS_ONE = re.compile("谁|哪|多少|几|何时|何地|什么时候|多[长久高远深重大]")
-"""What asks for one short fact."""
+"""What asks for a fact; several ask for several."""
 
 
 @dataclass(frozen=True)
@@ -191,9 +191,7 @@ def _others(name: str, word: str, letters: str) -> list[str]:
 
 
 def of_another(question: str, answer: str, sentence: str = "") -> frozenset[str]:
-    """Return what a question asks about, or for, if its answer is of another one.
-
-    That is its year, the name that it begins with, or the unit of the amount that it asks for.
+    """Return the year or the unit that a question asks for if its answer is of another one.
 
     Args:
         question: Without words on the form of the answer.
@@ -201,22 +199,19 @@ def of_another(question: str, answer: str, sentence: str = "") -> frozenset[str]
         sentence: Of a passage, which carries the answer.
 
     Example:
-        >>> sentence = "韩国的始华湖潮汐电站2011年装机25.4万千瓦，上年18万千瓦"
-        >>> sorted(of_another("江厦潮汐电站装机多少？", "25.4万千瓦", sentence))
-        ['江厦']
-        >>> sorted(of_another("始华湖潮汐电站有多少台机组？", "25.4万千瓦", sentence))
+        >>> sorted(of_another("始华湖潮汐电站有多少台机组？", "25.4万千瓦"))
         ['台']
         >>> sorted(of_another("2024年的广告收入是多少？", "216万元", "2023年广告收入216万元。"))
         ['2024']
     """
     several = len(_ASKS_ONE.findall(fold(question))) > 1
     unit = frozenset[str]() if several else other_unit(question, answer)
-    return _other_year(question, sentence) | _other_name(question, answer, sentence) | unit
+    return _other_year(question, sentence) | unit
 
 
 def may_be_of_another(question: str) -> bool:
-    """Return whether `of_another` can find anything of a question that asks for one short fact."""
-    return bool(_ASKS_ONE.search(fold(question)) or years(question))
+    """Return whether `of_another` can find anything of a question."""
+    return bool(years(question)) or asked_unit(question) is not None
 
 
 def _other_year(question: str, sentence: str) -> frozenset[str]:
@@ -224,17 +219,6 @@ def _other_year(question: str, sentence: str) -> frozenset[str]:
     if len(asked) != 1 or len(named) != 1 or _OTHER_TIMES.search(sentence):
         return frozenset()
     return asked - named
-
-
-def _other_name(question: str, answer: str, sentence: str) -> frozenset[str]:
-    if not _ASKS_ONE.search(fold(question)):
-        return frozenset()
-    letters = fold(sentence)
-    return frozenset(
-        name
-        for name, word in _subjects(question)
-        if any(one not in fold(answer) for one in _others(name, word, letters))
-    )
 
 
 def years(text: str) -> frozenset[str]:

@@ -367,7 +367,6 @@ def test_none_is_shown_that_may_mislead(passages: list[Document]) -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("江厦潮汐电站的装机容量是多少？", "25.4万千瓦"),
         ("始华湖潮汐电站有多少台机组？", "25.4万千瓦"),
         ("始华湖潮汐电站花了多少钱？", "25.4万千瓦"),
     ],
