@@ -168,13 +168,13 @@ def rag_chain(
     def steps(given: RagInput) -> Steps[Answer]:
         conversation, model = Conversation.of(given), llm
         question = conversation.question
-        told = _told_of_all(question, whole, alone=not conversation.turns)
-        if conversation.turns and not told:
+        overview = _overview_steps(question, whole, alone=not conversation.turns)
+        if conversation.turns and not overview:
             model = yield from made(model, "load_llm")
             question = yield Invoke(condense_question_chain(model, templates), conversation)
-            told = _told_of_all(question, whole)
-        if told:
-            yield from told
+            overview = _overview_steps(question, whole)
+        if overview:
+            yield from overview
             return
         searching = yield from made(retriever, "load_retriever")
         passages = yield Invoke(searching, bare_question(question))
@@ -208,7 +208,7 @@ def rag_chain(
     return StepChain(steps, "rag")
 
 
-def _told_of_all(
+def _overview_steps(
     question: str,
     whole: WholeDocuments | Callable[[], WholeDocuments] | None,
     *,

@@ -134,7 +134,7 @@ class Gguf:
 
 
 @dataclass(frozen=True)
-class Told:
+class StartOptions:
     """What a command tells the engine that it starts.
 
     Attributes:
@@ -152,7 +152,7 @@ class Told:
     folder: str
 
     @classmethod
-    def of_json(cls, text: str) -> "Told":
+    def of_json(cls, text: str) -> "StartOptions":
         """Return what was written as JSON."""
         values = json.loads(text)
         gguf = values.pop("gguf")
@@ -380,7 +380,7 @@ def _spawn(place: Place, settings: "Settings", identity: str) -> "subprocess.Pop
     if backend == "llamacpp":
         names = ("context_length", "parallel", "threads", "cache_size")
         gguf = Gguf(given["llm"], **{name: getattr(settings, name) for name in names})
-    told = Told(given, gguf, identity, settings.keep_alive, str(place.folder))
+    options = StartOptions(given, gguf, identity, settings.keep_alive, str(place.folder))
     environment = {n: v for n, v in os.environ.items() if not n.startswith("RAG_APP_")}
     if "RAG_APP_HOME" in os.environ:
         environment["RAG_APP_HOME"] = str(home().absolute())
@@ -399,7 +399,7 @@ def _spawn(place: Place, settings: "Settings", identity: str) -> "subprocess.Pop
         )
     assert process.stdin is not None  # noqa: S101 - it is a pipe
     with suppress(BrokenPipeError):  # it ended at once, and its log says why
-        process.stdin.write(told.json().encode())
+        process.stdin.write(options.json().encode())
         process.stdin.close()
     return process
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
-from rag_app.engine.resident import Gguf, Place, Told
+from rag_app.engine.resident import Gguf, Place, StartOptions
 from rag_app.models.cores import free_cores
 from rag_app.models.llms.llamacpp_server import ServerOptions, ServerProcess
 from rag_app.models.llms.prompt_cache import slots_folder
@@ -39,8 +39,8 @@ _TAKEN = 3
 
 def main() -> None:
     """Serve until nobody has asked for as long as `keep_alive` says."""
-    told = Told.of_json(sys.stdin.read())
-    place = Place(Path(told.folder))
+    options = StartOptions.of_json(sys.stdin.read())
+    place = Place(Path(options.folder))
     lock = place.lock()
     try:
         lock.acquire(timeout=_LOCK_SECONDS)
@@ -48,7 +48,7 @@ def main() -> None:
         sys.exit(_TAKEN)
     sys.stderr.truncate(0)  # the log of the one before
     try:
-        _run(told, place, _listen(place))
+        _run(options, place, _listen(place))
     except Exception:
         traceback.print_exc()  # into the log
     finally:
@@ -68,9 +68,9 @@ def _listen(place: Place) -> socket.socket:
     return listening
 
 
-def _run(told: Told, place: Place, listening: socket.socket) -> None:
+def _run(options: StartOptions, place: Place, listening: socket.socket) -> None:
     """Load the models and serve."""
-    process = _begin(told.gguf, place) if told.gguf else None
+    process = _begin(options.gguf, place) if options.gguf else None
 
     from rag_app.engine import RagApp
     from rag_app.server.connections import ResidentServer
@@ -78,12 +78,12 @@ def _run(told: Told, place: Place, listening: socket.socket) -> None:
     from rag_app.server.routes.resident import Resident, create_app, hand_over_warnings
     from rag_app.settings import load_settings
 
-    settings = load_settings(**told.settings)
+    settings = load_settings(**options.settings)
     hand_over_warnings()
     engine = RagApp(settings=settings)
     if process is not None:
         engine.preload(_loader(settings, process))
-    resident = Resident(told, engine, process.pid if process else None)
+    resident = Resident(options, engine, process.pid if process else None)
     server = ResidentServer(create_app(resident), lambda: resident.seconds_left)
     resident.end = server.end
     if process is not None:

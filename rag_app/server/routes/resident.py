@@ -21,7 +21,7 @@ from pydantic_core import to_jsonable_python
 from rag_app.chains.rag import Timings
 from rag_app.engine import RagApp
 from rag_app.engine.identity import absolute_embedding, embedding_stamp
-from rag_app.engine.resident import Told
+from rag_app.engine.resident import StartOptions
 from rag_app.engine.warm import READ_AHEAD
 from rag_app.errors import RagAppError
 from rag_app.server import errors
@@ -66,14 +66,14 @@ class Resident:
     """What one engine holds, and how long it stays.
 
     Args:
-        told: By the command that started it.
+        options: By the command that started it.
         engine: Settings and models.
         model_pid: Of the process with the language model, if that has one.
     """
 
-    def __init__(self, told: Told, engine: RagApp, model_pid: int | None) -> None:
-        self.identity = told.identity
-        self.keep_alive = told.keep_alive
+    def __init__(self, options: StartOptions, engine: RagApp, model_pid: int | None) -> None:
+        self.identity = options.identity
+        self.keep_alive = options.keep_alive
         self.since = time.time()
         self.at_work = 0
         self.reading = 0
@@ -293,7 +293,7 @@ async def warm(work: Passages, resident: TheResident) -> EventStream:
 async def _warmed(work: Passages, resident: Resident) -> Events:
     """Yield how many passages are read, of how many; at the end whether it was to the end."""
     gone, asked, loop = threading.Event(), threading.Event(), asyncio.get_running_loop()
-    told: asyncio.Queue[list[int] | None] = asyncio.Queue()
+    events: asyncio.Queue[list[int] | None] = asyncio.Queue()
 
     def stop() -> bool:
         if resident.busy:
@@ -301,18 +301,18 @@ async def _warmed(work: Passages, resident: Resident) -> Events:
         return gone.is_set() or asked.is_set()
 
     def progress(done: int, total: int) -> None:
-        loop.call_soon_threadsafe(told.put_nowait, [done, total])
+        loop.call_soon_threadsafe(events.put_nowait, [done, total])
 
     def read() -> int:
         try:
             view = resident.engine(work.index, work.folder).using(**work.options)
             return view.warm(work.limit, progress, stop)
         finally:
-            loop.call_soon_threadsafe(told.put_nowait, None)
+            loop.call_soon_threadsafe(events.put_nowait, None)
 
     reading = asyncio.ensure_future(asyncio.to_thread(read))
     try:
-        while (now := await told.get()) is not None:
+        while (now := await events.get()) is not None:
             yield {"progress": now}
         yield {"count": await reading, "stopped": asked.is_set()}
     except RagAppError as error:
