@@ -110,19 +110,19 @@ class WholeDocuments:
     def steps(self, question: str, overview: Overview) -> Steps[Answer]:
         """Return the steps that answer such a question."""
         chosen = self._chosen(overview)
-        told = _Told(question, language_of(question), chosen, told_of=overview.kind != "list")
+        reply = _Reply(question, language_of(question), chosen, details=overview.kind != "list")
         if not chosen.documents:
-            yield Answer(question, _WORDS["none"][told.language], answered=False)
+            yield Answer(question, _WORDS["none"][reply.language], answered=False)
             return
         if overview.kind == "dates":
-            yield from _quotations(told, "dates", _with_date)
+            yield from _quotations(reply, "dates", _with_date)
         elif overview.kind == "list":
-            yield from _list(told)
+            yield from _list(reply)
         else:
             if overview.kind == "conclusion" and any(map(_closing, chosen.documents)):
-                yield from _quotations(told, "conclusion", _closing)
+                yield from _quotations(reply, "conclusion", _closing)
                 return
-            yield from self._summaries(told)
+            yield from self._summaries(reply)
 
     def missing(
         self, config: RunnableConfig | None = None
@@ -145,22 +145,22 @@ class WholeDocuments:
         async for _ in chain.astream(document.name, config):
             pass
 
-    def _summaries(self, told: "_Told") -> Steps[Answer]:
+    def _summaries(self, reply: "_Reply") -> Steps[Answer]:
         """Tell of each document what it is about."""
-        documents, language = told.chosen.documents, told.language
+        documents, language = reply.chosen.documents, reply.language
         kept = [self.summaries.get(one.record, language) for one in documents]
         missing = [one for one, text in zip(documents, kept, strict=True) if text is None]
         left = max(len(missing) - _MADE, 0)
-        yield told.opening((NOT_YET.format(count=left),) if left else ())
+        yield reply.opening((NOT_YET.format(count=left),) if left else ())
         for document, text in zip(documents, kept, strict=True):
-            yield Answer(text=f"{told.gap}**{document.name}**\n")
+            yield Answer(text=f"{reply.gap}**{document.name}**\n")
             if text is not None:
                 yield Answer(text=text)
             elif document in missing[:_MADE]:
                 yield from self._summary(document, language)
             else:
                 yield Answer(text=document.outline(language))
-        yield told.closing()
+        yield reply.closing()
 
     def _summary(self, document: "_Document", language: Language) -> Steps[Answer]:
         """Have a document summarized, streamed as pieces, and keep the summary."""
@@ -204,8 +204,8 @@ class WholeDocuments:
                     msg = f"no indexed document is {shown}; `rag-app docs` lists what is"
                     raise QuestionError(msg)
                 sources = [source for source in sources if source in meant] or sorted(meant)
-            told = sources if overview.sources or overview.kind == "list" else _spread(sources)
-            records = [snapshot.document(source) for source in told[:_SHOWN]]
+            described = sources if overview.sources or overview.kind == "list" else _spread(sources)
+            records = [snapshot.document(source) for source in described[:_SHOWN]]
             documents = tuple(_read(snapshot, record) for record in records if record)
         return _Chosen(tuple(sources), documents)
 
@@ -278,12 +278,12 @@ class _Chosen:
     @property
     def names(self) -> list[str]:
         """Names of those that no more is told of."""
-        told = {one.record.source for one in self.documents}
-        return [PurePath(source).name for source in self.sources if source not in told]
+        described = {one.record.source for one in self.documents}
+        return [PurePath(source).name for source in self.sources if source not in described]
 
 
 @dataclass
-class _Told:
+class _Reply:
     """An answer in the making."""
 
     question: str
@@ -291,7 +291,7 @@ class _Told:
     chosen: _Chosen
     passages: list[ChunkRecord] = field(default_factory=list)
     """Those that it cites; by default the first of each document."""
-    told_of: bool = True
+    details: bool = True
     """Whether more than their names is told of documents."""
     _begun: bool = False
 
@@ -311,7 +311,7 @@ class _Told:
         count, shown = len(self.chosen.sources), len(self.chosen.documents)
         text = ""
         if count > 1:
-            some = self.told_of and shown < count
+            some = self.details and shown < count
             text = _WORDS["some" if some else "count"][self.language]
             text = self.gap + text.format(count=count, shown=shown)
         return Answer(self.question, text, citations=tuple(cite(found)), notes=notes)
@@ -329,21 +329,21 @@ Quote = tuple[ChunkRecord, str]
 
 
 def _quotations(
-    told: _Told, kind: str, quotes: Callable[[_Document], list[Quote]]
+    reply: _Reply, kind: str, quotes: Callable[[_Document], list[Quote]]
 ) -> Iterator[Answer]:
     """Quote sentences of each document."""
-    found = {one.record.source: quotes(one)[: _QUOTED[kind]] for one in told.chosen.documents}
+    found = {one.record.source: quotes(one)[: _QUOTED[kind]] for one in reply.chosen.documents}
     cited = {chunk.id: chunk for some in found.values() for chunk, _ in some}
     if not cited:
-        yield Answer(told.question, _WORDS["no dates"][told.language], answered=False)
+        yield Answer(reply.question, _WORDS["no dates"][reply.language], answered=False)
         return
-    told.passages.extend(cited.values())
-    yield told.opening()
-    for document in told.chosen.documents:
+    reply.passages.extend(cited.values())
+    yield reply.opening()
+    for document in reply.chosen.documents:
         if some := found[document.record.source]:
             lines = "\n".join(f"- {sentence}" for _, sentence in some)
-            yield Answer(text=f"{told.gap}**{document.name}**\n\n{lines}")
-    yield told.closing()
+            yield Answer(text=f"{reply.gap}**{document.name}**\n\n{lines}")
+    yield reply.closing()
 
 
 def _whole_sentences(text: str) -> str:
@@ -351,12 +351,12 @@ def _whole_sentences(text: str) -> str:
     return text[: max(map(text.rfind, "。！？!?")) + 1] or text
 
 
-def _list(told: _Told) -> Iterator[Answer]:
+def _list(reply: _Reply) -> Iterator[Answer]:
     """Name the documents."""
-    yield told.opening()
-    names = [PurePath(source).name for source in told.chosen.sources]
+    yield reply.opening()
+    names = [PurePath(source).name for source in reply.chosen.sources]
     more = ["- …"] if len(names) > _NAMED else []
-    yield Answer(text=told.gap + "\n".join([*(f"- **{name}**" for name in names[:_NAMED]), *more]))
+    yield Answer(text=reply.gap + "\n".join([*(f"- **{name}**" for name in names[:_NAMED]), *more]))
 
 
 def _read(snapshot: DocumentSnapshot, record: DocumentRecord) -> _Document:
