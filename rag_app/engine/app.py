@@ -1,7 +1,7 @@
 """The façade: what there is to do, each with one call."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import copy
 from functools import partial
@@ -466,6 +466,7 @@ class RagApp:
         """
         if (vector_store := self.resources.given.vector_store) is not None:
             return _remove_from(vector_store, sources)
+        from rag_app.documents.sources import documents_within
         from rag_app.index.store.summaries import KeptSummaries
         from rag_app.models.llms.prompt_cache import forget
 
@@ -474,7 +475,7 @@ class RagApp:
             for name in sources:
                 found = _sources_named(name, snapshot)
                 if not found:
-                    raise _not_indexed(name)
+                    raise _not_indexed(name, documents_within(snapshot.sources(), name))
                 chosen.update(dict.fromkeys(found))
             passages = [chunk.text for source in chosen for chunk in snapshot.chunks_of(source)]
         removed = list(chosen)
@@ -855,5 +856,6 @@ def _sources_named(name: str, snapshot: "DocumentSnapshot") -> list[str]:
     return [source for source in there if names(name, PurePath(source))]
 
 
-def _not_indexed(source: str) -> DocumentError:
-    return DocumentError(f"{source} is not in the index; `rag-app docs` lists what is")
+def _not_indexed(source: str, meant: Collection[str] = ()) -> DocumentError:
+    advice = f"did you mean {min(meant)}?" if meant else "`rag-app docs` lists what is"
+    return DocumentError(f"{source} is not in the index; {advice}")

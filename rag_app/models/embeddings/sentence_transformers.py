@@ -239,7 +239,10 @@ class OnnxEncoder:
 def _session(folder: Path, dtype: EncoderDtype) -> "InferenceSession":
     try:
         return _opened(_graph(folder, dtype), folder)
-    except Exception:  # a damaged graph; if the weights are, the second attempt fails too
+    except Exception as error:
+        if _is_of_memory(error):
+            raise
+        # A damaged graph; if the weights are, the second attempt fails too.
         graph_path(folder, dtype).unlink(missing_ok=True)
         return _opened(_graph(folder, dtype), folder)
 
@@ -284,6 +287,12 @@ def fingerprint_of(folder: Path, *prefixes: str) -> str:
     return digest.hexdigest()
 
 
+def _is_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or "bad_alloc" in str(error)
+
+
 def _unreadable(folder: Path, error: Exception) -> ModelError:
+    if _is_of_memory(error):
+        return ModelError(f"{folder} finds no memory; end other programs, or raise the limit of it")
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return ModelError(f"{folder} is damaged or no embedding model ({reason}); pull or copy it anew")

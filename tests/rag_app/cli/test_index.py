@@ -144,6 +144,7 @@ def test_documents_are_removed_by_glob_and_folder(rag_app: Program, docs: Path) 
     removed = json.loads(rag_app.ok("docs", "remove", "docs/*.md", "--json").stdout)
     assert removed == {"removed": [str(docs / "杜甫.md")]}
     assert "not in the index" in rag_app.fails("docs", "remove", "docs/*.md")
+    assert f"mean {docs / '李白.txt'}?" in rag_app.fails("docs", "remove", "李白.txt")
     rag_app.ok("docs", "remove", "docs")
     assert names(rag_app) == []
 

@@ -207,6 +207,19 @@ def test_a_graph_is_kept_and_made_again_for_other_weights(copied: Path) -> None:
     assert after != pytest.approx(before, abs=1e-3)
 
 
+def test_a_lack_of_memory_is_no_damage(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_embeddings(str(copied)).embed_query("李白")
+    files = sorted(copied.iterdir())
+
+    def exhausted(*_: object, **__: object) -> None:
+        raise RuntimeError("Exception during initialization: std::bad_alloc")
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", exhausted)
+    with pytest.raises(ModelError, match="finds no memory"):
+        load_embeddings(str(copied)).embed_query("李白")
+    assert sorted(copied.iterdir()) == files  # the graph is kept
+
+
 def test_a_graph_that_cannot_be_kept_is_made_at_each_start(
     tiny_embeddings: Path,
     copied: Path,
