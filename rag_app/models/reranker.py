@@ -1,9 +1,9 @@
 """Cross-encoders, which read a question and a passage together and say how well they fit."""
 
-import json
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from langchain_core.documents import Document
 from langchain_core.documents.compressor import BaseDocumentCompressor
 from pydantic import PrivateAttr
 
+from model_prep.errors import CheckpointError
+from model_prep.json_file import read_json
 from rag_app.errors import ModelError
 
 if TYPE_CHECKING:
@@ -174,8 +176,6 @@ def _check(folder: Path) -> None:
 
 
 def _json(file: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+    with suppress(CheckpointError):
+        return read_json(file)
+    return None
