@@ -21,6 +21,7 @@ from rag_app.home import indexes_folder
 OcrMode = Literal["auto", "always", "never"]
 RetrieverKind = Literal["hybrid", "dense", "lexical"]
 AnswerChain = Literal["refine", "stuff"]
+ContextKind = Literal["evidence", "full"]
 EngineKind = Literal["local", "ray"]
 SummaryChain = Literal["refine", "stuff", "map_reduce"]
 
@@ -131,6 +132,8 @@ class Settings(BaseModel):
     prompts: Path | None = None
     """Folder of prompts that take the place of the default ones, as ``TASK.LANGUAGE.txt``."""
     answer_chain: AnswerChain = "refine"
+    context: ContextKind = "full"
+    """What refine reads first: the sentences that bear on the question, or whole passages."""
     answer_step_tokens: int = Field(default=512, ge=1)
     """Tokens of passages in one step of the refine chain; a step holds one passage at least."""
     summary_chain: SummaryChain = "refine"

@@ -1,7 +1,7 @@
 """Answering a question from retrieved passages: ``refine`` and ``stuff``."""
 
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from langchain_core.runnables import Runnable
 from rag_app.chains.amounts import AmountAlone
 from rag_app.chains.bare_question import asks_to_compute, bare_question
 from rag_app.chains.budget import Budget, pack
-from rag_app.chains.citations import Citation, cite, likely_evidence
+from rag_app.chains.citations import Citation, cite, evidence, likely_evidence
 from rag_app.chains.confidence import CALIBRATION, Calibration, Confidence, Signals
 from rag_app.chains.facts import may_be_of_another, of_another, unmatched
 from rag_app.chains.judgement import asked_to_judge, can_judge, judge_chain
@@ -24,8 +24,10 @@ from rag_app.chains.results import Answer
 from rag_app.chains.romanization import absent_names
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps
 from rag_app.documents.text import Language, language_of
+from rag_app.index.search.excerpts import excerpts
 from rag_app.index.store.terms import query_terms
-from rag_app.settings import DEFAULTS, AnswerChain
+from rag_app.models.embeddings.base import DocumentEmbeddings
+from rag_app.settings import DEFAULTS, AnswerChain, ContextKind
 
 UNCHECKED = "no passage holds this answer's words and numbers; check it before you rely on it"
 """The note of an answer that no passage supports."""
@@ -35,6 +37,15 @@ DOUBTFUL = "the passages may not answer this question; check the answer before y
 
 BEYOND = "this asks to compare, count or add up, which is beyond a search: check what passages say"
 """The note of a question whose answer no single sentence says."""
+
+EmbeddingsOf = Callable[[], DocumentEmbeddings | None]
+"""Returns an embedding model when it is first needed."""
+
+EVIDENCE_SHARE = 0.42
+"""Characters of excerpts, as a share of those of the first passages in whole."""
+
+_SHORT = 0.75
+"""Share of the first passages in whole above which excerpts with their headings save too little."""
 
 _SAYS_NO_ANSWER = re.compile(
     r"^\W*((上述|以上|提供的|给出的)?(资料|文中|文本|文档)[中里]?(并)?(没有|未)(提到|提及|提供|说明|答案)"
@@ -76,6 +87,8 @@ def answer_chain(
     step_tokens: int = DEFAULTS.answer_step_tokens,
     threshold: float = DEFAULTS.threshold,
     calibration: Calibration = CALIBRATION,
+    context: ContextKind = DEFAULTS.context,
+    embeddings: EmbeddingsOf | None = None,
 ) -> Runnable[Question, Answer]:
     """Return a Runnable from a `Question` to an `Answer`; its stream is pieces of the answer.
 
@@ -90,11 +103,16 @@ def answer_chain(
         threshold: Probability that the passages answer below which the model is not asked to;
             only a model that gives log probabilities can judge that.
         calibration: Of the model: what makes a probability of all that tells.
+        context: With ``evidence``, ``refine`` first reads only the sentences that bear on the
+            question, and the passages themselves where those do not answer; with a model that can
+            judge that, and as far as it has not kept the passages.
+        embeddings: Returns what tells which sentences those are, beside the question's terms.
 
     Raises:
         ModelError: on use, when the question alone overflows the window.
     """
-    reader = Reader(kind, Prompts.of(prompts), max_new_tokens, step_tokens, threshold, calibration)
+    options = (max_new_tokens, step_tokens, threshold, calibration, context, embeddings)
+    reader = Reader(kind, Prompts.of(prompts), *options)
     return StepChain(lambda question: reader.steps(question, llm), f"answer_{kind}")
 
 
@@ -108,6 +126,8 @@ class Reader:
     step_tokens: int
     threshold: float
     calibration: Calibration = CALIBRATION
+    context: ContextKind = DEFAULTS.context
+    embeddings: EmbeddingsOf | None = None
 
     def steps(self, question: Question, llm: BaseChatModel) -> Steps[Answer]:
         """Return the steps that answer a question; without passages no model is asked."""
@@ -142,6 +162,24 @@ class _Reading:
     def weighs(self) -> bool:
         """Whether it can be told how sure an answer is, by more than the passages' relevance."""
         return self.judges or not self.calibration.judged
+
+    @cached_property
+    def unkept(self) -> "_Reading":
+        """The same, with prompts that are not kept for other questions."""
+        if not getattr(self.llm, "keeps_prompts", False):
+            return self
+        return replace(self, llm=self.llm.model_copy(update={"keeps_prompts": False}))
+
+    def keeps(self, context: str) -> bool:
+        """Return whether the model has read a context before, and kept it."""
+        is_kept: Callable[[list[BaseMessage]], bool] = getattr(self.llm, "is_kept", lambda _: False)
+        return is_kept(self.prompt("answer", context=context))
+
+    def want(self, citation: Citation) -> None:
+        """Have a passage read when nobody asks, where the model keeps what it reads."""
+        if getattr(self.llm, "keeps_prompts", False) and hasattr(self.llm, "wanted"):
+            prompt = self.prompt("answer", context=_context([citation]), question="", style="")
+            self.llm.wanted.append(prompt)
 
     @cached_property
     def budget(self) -> Budget:
@@ -336,17 +374,29 @@ def _refine_judged(reading: _Reading) -> Steps[Answer]:
     """
     best = _Found("", Signals())
     probability = reading.calibration.probability
+    given: set[int] = set()
     step = 0
-    for step, group in enumerate(_groups(reading), 1):
-        yield reading.opening(group.citations, group.notes, step)
-        found = yield from reading.read(group.context, group.citations, step, shown=not best.text)
+    for step, group in enumerate(_evidence_first(reading), 1):
+        new = [citation for citation in group.citations if citation.marker not in given]
+        given |= {citation.marker for citation in new}
+        yield reading.opening(new, group.notes, step)
+        asked = reading.unkept if group.excerpts else reading
+        found = yield from asked.read(group.context, group.citations, step, shown=not best.text)
         supported = bool(found.text and found.signals.supported)
         likelier = probability(found.signals) > probability(best.signals)
         if step == 1 or supported or (likelier and not best.text):
             best = found
         if supported:
+            if group.excerpts:
+                reading.want(_cited(reading.question.text, best.text, group.citations))
             break
     yield from reading.end(best, step)
+
+
+def _cited(question: str, text: str, citations: Sequence[Citation]) -> Citation:
+    """Return the passage that carries an answer, by default the first."""
+    found = evidence(question, text, citations)
+    return next((one for one in citations if found and one.marker == found.marker), citations[0])
 
 
 @dataclass(frozen=True)
@@ -356,6 +406,25 @@ class _Group:
     citations: tuple[Citation, ...]
     context: str
     notes: tuple[str, ...] = ()
+    excerpts: bool = False
+    """Whether the context is parts of the passages, which no other question is asked about."""
+
+
+def _evidence_first(reading: _Reading) -> Iterator[_Group]:
+    """Yield what bears on the question in all passages, where that is short; then as `_groups`."""
+    groups = _groups(reading)
+    first = next(groups)
+    if reading.reader.context == "evidence" and not reading.keeps(first.context):
+        limit = int(EVIDENCE_SHARE * len(first.context))
+        texts = [citation.text for citation in reading.citations]
+        embeddings = reading.reader.embeddings() if reading.reader.embeddings else None
+        found = excerpts(bare_question(reading.question.text), texts, limit, embeddings)
+        chosen = [replace(reading.citations[place], text=text) for place, text in found.items()]
+        context = _context(chosen)
+        if chosen and len(context) < _SHORT * len(first.context):
+            yield _Group(tuple(reading.citations[place] for place in found), context, (), True)
+    yield first
+    yield from groups
 
 
 def _context(citations: Sequence[Citation]) -> str:

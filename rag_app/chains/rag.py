@@ -13,7 +13,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, convert_to_messages
 from langchain_core.runnables import Runnable
 
-from rag_app.chains.answer import Question, Reader, not_found
+from rag_app.chains.answer import EmbeddingsOf, Question, Reader, not_found
 from rag_app.chains.bare_question import bare_question
 from rag_app.chains.citations import lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration
@@ -31,7 +31,7 @@ from rag_app.chains.translation import (
 from rag_app.documents.text import Language, language_of, language_of_passage
 from rag_app.errors import QuestionError
 from rag_app.index.search.relevance import above_threshold, most_relevant_first
-from rag_app.settings import DEFAULTS, AnswerChain
+from rag_app.settings import DEFAULTS, AnswerChain, ContextKind
 
 TURNS = 3
 """Questions with their answers that are looked back on."""
@@ -125,6 +125,8 @@ def rag_chain(
     step_tokens: int = DEFAULTS.answer_step_tokens,
     calibration: Calibration = CALIBRATION,
     whole: WholeDocuments | Callable[[], WholeDocuments] | None = None,
+    context: ContextKind = DEFAULTS.context,
+    embeddings: EmbeddingsOf | None = None,
 ) -> Runnable[RagInput, Answer]:
     """Return a Runnable from a question to an `Answer` with the passages that it rests on.
 
@@ -147,6 +149,8 @@ def rag_chain(
         calibration: Of the model: what makes a probability of all that tells.
         whole: Answers questions about the documents as a whole, or a function that returns what
             does; by default they are searched for as any other.
+        context: What of the passages is read first; see `answer_chain`.
+        embeddings: Of the sentences in them; see there.
 
     Raises:
         QuestionError: on use, when the question is empty.
@@ -163,7 +167,8 @@ def rag_chain(
         'Steamed.[1]'
     """
     templates = Prompts.of(prompts)
-    reader = Reader(kind, templates, max_new_tokens, step_tokens, threshold, calibration)
+    options = (max_new_tokens, step_tokens, threshold, calibration, context, embeddings)
+    reader = Reader(kind, templates, *options)
 
     def steps(given: RagInput) -> Steps[Answer]:
         conversation, model = Conversation.of(given), llm

@@ -23,6 +23,7 @@ def ask(
         str | None, typer.Argument(help="The question; without one, a prompt asks for them.")
     ] = None,
     chain: Annotated[str | None, options.chain_option("refine|stuff")] = None,
+    context: options.Context = None,
     index: options.Index = None,
     store: options.Store = None,
     file_path: options.FilePath = None,
@@ -48,9 +49,9 @@ def ask(
     from rag_app.settings import load_settings
 
     settings = load_settings(
-        answer_chain=chain, prompts=prompts, index=index, store=store, within=within, k=k,
-        retriever=retriever, reranker=reranker, threshold=threshold, embedding=embedding,
-        keep_alive=keep_alive, cache_size=cache_size, **model,
+        answer_chain=chain, context=context, prompts=prompts, index=index, store=store,
+        within=within, k=k, retriever=retriever, reranker=reranker, threshold=threshold,
+        embedding=embedding, keep_alive=keep_alive, cache_size=cache_size, **model,
     )  # fmt: skip
 
     history: Turns = []

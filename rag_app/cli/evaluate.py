@@ -34,6 +34,7 @@ def evaluate(
     ] = None,
     index: options.Index = None,
     chain: Annotated[str | None, typer.Option(metavar="refine|stuff", help="How to read.")] = None,
+    context: options.Context = None,
     k: options.K = None,
     retriever: options.Retriever = None,
     reranker: options.Reranker = None,
@@ -127,8 +128,8 @@ def evaluate(
     if rated and not make:
         raise typer.BadParameter("--rated goes with --make QUESTIONS.jsonl")
     settings = load_settings(
-        answer_chain=chain, prompts=prompts, index=from_index or index, k=k, retriever=retriever,
-        reranker=reranker, threshold=threshold, embedding=embedding, **model,
+        answer_chain=chain, context=context, prompts=prompts, index=from_index or index, k=k,
+        retriever=retriever, reranker=reranker, threshold=threshold, embedding=embedding, **model,
     )  # fmt: skip
     if make is not None:
         if rated:

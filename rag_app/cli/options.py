@@ -113,6 +113,15 @@ CacheSize = Annotated[
 ]
 
 
+Context = Annotated[
+    str | None,
+    typer.Option(
+        metavar="evidence|full",
+        help="Read the sentences that bear on the question first, or whole passages (default).",
+    ),
+]
+
+
 def chain_option(metavar: str) -> Any:
     """Return the option of how documents are read, one of ``metavar``."""
     return typer.Option("--chain", *OLD_NAMES["chain"], metavar=metavar, help="How to read.")

@@ -570,6 +570,8 @@ class RagApp:
             prompts=self._prompts,
             max_new_tokens=self.settings.max_new_tokens,
             step_tokens=self.settings.answer_step_tokens,
+            context=self.settings.context,
+            embeddings=lambda: self.embeddings if self._asks_the_index else None,
             calibration=self.calibration,
             whole=self._whole_documents if self._asks_the_index else None,
         )
@@ -670,6 +672,22 @@ class RagApp:
             stop=stop,
             config=config,
         )
+
+    def read_wanted(
+        self, stop: Callable[[], bool] = lambda: False, *, config: "Config" = None
+    ) -> int:
+        """Have the passages of the latest answers read in whole where only parts were.
+
+        Args:
+            stop: Returns True when the model is wanted for something else: reading ends at once.
+            config: LangChain's callbacks, tags and so on.
+
+        Raises:
+            ModelError: the language model is missing or fails.
+        """
+        from rag_app.engine.warm import read_wanted
+
+        return read_wanted(self._answering_llm(), stop, config)
 
     def make_summaries(
         self, stop: Callable[[], bool] = lambda: False, *, config: "Config" = None

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 REQUEST_OPTIONS = (
     "k", "retriever", "within", "threshold", "max_question_chars", "temperature", "top_p", "top_k",
     "repetition_penalty", "max_new_tokens", "seed", "prompts", "answer_chain",
-    "answer_step_tokens", "summary_chain", "summary_length", "summary_step_tokens", "ocr",
-    "max_file_bytes",
+    "context", "answer_step_tokens", "summary_chain", "summary_length", "summary_step_tokens",
+    "ocr", "max_file_bytes",
 )  # fmt: skip
 """Settings that each request brings; what `RagApp.using` can change."""
 _OTHER_OPTIONS = (

@@ -8,6 +8,7 @@ first passages of the documents and those that questions about their headings fi
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -88,6 +89,34 @@ def warm(
         if progress:
             progress(done + 1, len(passages))
     return len(passages)
+
+
+def read_wanted(
+    llm: "BaseChatModel", stop: Callable[[], bool], config: "RunnableConfig | None" = None
+) -> int:
+    """Have ``llm`` read the passages of its latest answers that it has read in parts only.
+
+    The next questions about them are then answered at once. Returns how many were read; what is
+    interrupted is read the next time.
+
+    Args:
+        llm: The language model.
+        stop: Returns True when it is wanted for something else: reading ends at once.
+        config: LangChain's callbacks, tags and so on.
+
+    Raises:
+        ModelError: the model fails.
+    """
+    wanted: deque[list[BaseMessage]] = getattr(llm, "wanted", deque())
+    done = 0
+    while wanted and not stop():
+        prompt = wanted.pop()
+        if not getattr(llm, "is_kept")(prompt):  # noqa: B009 - of a model that has ``wanted``
+            if not unless_stopped(partial(llm.bind(max_tokens=1).ainvoke, prompt, config), stop):
+                wanted.append(prompt)
+                break
+            done += 1
+    return done
 
 
 def likely_passages(store: "DocumentStore", retrieve: Retrieve, limit: int) -> "list[Document]":

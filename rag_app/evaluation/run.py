@@ -34,7 +34,7 @@ _NAMES_KEPT = 10
 _DECISIVE = (
     "retriever", "k", "within", "threshold", "llm", "llm_name", "context_length", "quantize",
     "temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens", "answer_chain",
-    "answer_step_tokens", "summary_chain", "summary_length", "summary_step_tokens",
+    "context", "answer_step_tokens", "summary_chain", "summary_length", "summary_step_tokens",
 )  # fmt: skip
 """Settings that decide about answers."""
 

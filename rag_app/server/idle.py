@@ -60,8 +60,15 @@ class IdleWork:
                 elif time.monotonic() - self._since >= self._seconds:
                     await asyncio.to_thread(self._work)
                     self._since = time.monotonic()
+                else:
+                    await asyncio.to_thread(self._read_answered)
         finally:
             self._ended = True
+
+    def _read_answered(self) -> None:
+        """Read the passages of the latest answers, about which the next questions may be."""
+        with suppress(RagAppError):
+            self._registry.base.read_wanted(self._is_busy)
 
     def _work(self) -> None:
         for name in self._registry.names():

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from model_prep import models_folder
+from rag_app.engine.resident import Place, tell
 from tests.paths import CORPUS
 from tests.rag_app.engine.terminals import begun, in_pipe
 
@@ -27,6 +28,7 @@ FILES = ("doc.txt", "du_fu.txt", "water_purifier.txt", "cache_notes.md")
 QUESTION = "李白是怎样去世的？"
 SAME = "李白去世时多大年纪？"
 OTHER = "杜甫是在哪里出生的？"
+AGAIN = "杜甫字什么？"
 NEVER = "净水器的滤芯多久换一次？"
 
 BUSY_SECONDS = 60.0
@@ -178,6 +180,16 @@ def run(home: Path, threads: Sequence[str], *, full: bool) -> Times:
     beside = (other["first"], other["whole"]) if other else None
     show("ask: resident, another passage", timed(*ask, OTHER), beside)
     in_pipe("stop")
+    shutil.rmtree(home / "cache", ignore_errors=True)
+    timed(*ask, QUESTION)
+    parts = timed(*ask, OTHER, "--context", "evidence")
+    show("ask: resident, another passage, evidence first", parts, beside)
+    start = time.perf_counter()
+    while tell(Place.of_home(), "GET", "/resident")["reading"]:
+        time.sleep(0.1)
+    print(f"its passage read in whole: {time.perf_counter() - start:.2f} s")
+    show("ask: resident, the same passage after that", timed(*ask, AGAIN))
+    in_pipe("stop")
     show("ask: after a restart, the passage kept", timed(*ask, QUESTION), cold)
     forget()
     show("ask --keep-alive 0 --cache-size 0 (one process)", timed(
@@ -190,6 +202,7 @@ def run(home: Path, threads: Sequence[str], *, full: bool) -> Times:
     show("ask: after warm, resident", timed(*ask, SAME))
     show("ask: after warm, resident, a passage never asked", timed(*ask, NEVER))
     show("status", timed("status"))
+    show("docs", timed("docs"))
     in_pipe("stop")
     small = home / "small.txt"
     small.write_text(f"临溪镇在{time.time():.0f}年有居民三千人。", encoding="utf-8")

@@ -2,7 +2,9 @@
 
 import secrets
 import threading
+from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,6 +29,7 @@ from rag_app.models.llms.prompt_cache import GIGABYTE, PromptCache, slots_folder
 from rag_app.settings import Settings
 
 _TOKENIZE_SECONDS = 60.0
+_WANTED = 8
 _ANY_SEED = -1
 """llama.cpp takes another one each time."""
 
@@ -69,6 +72,7 @@ class LlamaCppChat(LocalChat):
     _server: LlamaServer = PrivateAttr()
     _options: ServerOptions = PrivateAttr()
     _prompts: PromptCache | None = PrivateAttr(default=None)
+    _wanted: deque[list[BaseMessage]] = PrivateAttr(default_factory=partial(deque, maxlen=_WANTED))
     _control_tokens: ControlTokens = PrivateAttr()
 
     def model_post_init(self, context: Any) -> None:
@@ -111,6 +115,11 @@ class LlamaCppChat(LocalChat):
     def is_kept(self, messages: list[BaseMessage]) -> bool:
         """Return whether a prompt is kept on disk, but for a few words at its end."""
         return self._prompts is not None and self._prompts.holds(_text(self._asked(messages)))
+
+    @property
+    def wanted(self) -> deque[list[BaseMessage]]:
+        """Prompts that are to be read and kept when nobody asks, the latest last."""
+        return self._wanted
 
     def _asked(self, messages: list[BaseMessage]) -> Any:
         """Return messages as llama.cpp is given them."""

@@ -48,10 +48,11 @@ def create_app(resident: "Resident") -> FastAPI:
         threads = ThreadPoolExecutor(_THREADS + resident.generating.slots, "request")
         asyncio.get_running_loop().set_default_executor(threads)
         resident.base.preload()
-        reading = asyncio.create_task(_read_ahead(resident))
+        idle = [asyncio.create_task(work(resident)) for work in (_read_answered, _read_ahead)]
         yield
         resident.ended = True
-        reading.cancel()
+        for work in idle:
+            work.cancel()
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
     app.state.resident = resident
@@ -79,6 +80,10 @@ class Resident:
         self.reading = 0
         """Commands that have passages read ahead."""
         self.answers = 0
+        self.answered = asyncio.Event()
+        """Something was asked since passages of answers were last read."""
+        self.reads_answered = False
+        """Whether passages of answers are being read."""
         self.end: Callable[[], None] = lambda: None
         """Ends the server."""
         self.ended = False
@@ -112,6 +117,7 @@ class Resident:
     def leave(self) -> None:
         """Take note that it is over."""
         self.at_work -= 1
+        self.answered.set()
         self._used = time.monotonic()
 
     def engine(self, index: str, folder: str) -> RagApp:
@@ -160,6 +166,7 @@ class Resident:
             "seconds_left": self.seconds_left,
             "bytes": sum(map(_memory, filter(None, [os.getpid(), self._model_pid]))),
             "at_work": self.at_work,
+            "reading": self.reads_answered or self.answered.is_set(),
             "answers": self.answers,
             "ready": self.base.ready,
             "llm": self.base.settings.llm,
@@ -319,6 +326,17 @@ async def _warmed(work: Passages, resident: Resident) -> Events:
         yield {"error": [type(error).__name__, str(error)]}
     finally:
         gone.set()
+
+
+async def _read_answered(resident: Resident) -> None:
+    """Have passages read in whole, after answers that were found in parts of them."""
+    while await resident.answered.wait():
+        resident.answered.clear()
+        if not resident.busy:
+            resident.reads_answered = True
+            with suppress(RagAppError):
+                await asyncio.to_thread(resident.base.read_wanted, partial(_is_asked, resident))
+            resident.reads_answered = False
 
 
 async def _read_ahead(resident: Resident) -> None:

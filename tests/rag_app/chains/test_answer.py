@@ -309,6 +309,51 @@ def test_a_name_may_stand_in_another_passage_of_the_document() -> None:
     assert not answered("2023年的洗衣机显示E21怎么办？", title, codes)
 
 
+SPRING = "剑南的春天来得早。江边的柳树都绿了。城里的人都出门踏青。" * 6
+LONG = passage(f"{SPRING}宝应元年（762年），李白病逝于当涂。{SPRING}", 7)
+
+
+def test_what_bears_on_the_question_is_read_first() -> None:
+    llm = judging(YES)
+    answer = run(llm, LONG, POEMS, context="evidence")
+    (asked,) = llm.prompts
+    assert DEATH.page_content in asked
+    assert len(asked) < len(LONG.page_content) / 2
+    assert (answer.text, answer.supported) == ("病逝于当涂。", True)
+    assert answer.citations[0].text == LONG.page_content
+    assert answer.evidence is not None
+    assert answer.evidence.sentence == DEATH.page_content
+
+
+@pytest.mark.parametrize(("judgements", "replies"), [
+    ((NO_IDEA, YES), ["病逝于当涂。"]),
+    ((YES, YES), ["死于火星上的地震。", "病逝于当涂。"]),
+])  # fmt: skip
+def test_passages_are_read_in_whole_where_that_does_not_answer(
+    judgements: tuple[float, ...], replies: list[str]
+) -> None:
+    llm = judging(*judgements, replies=replies)
+    answer = run(llm, LONG, POEMS, context="evidence")
+    assert LONG.page_content in llm.prompts[-1]
+    assert (answer.text, answer.supported) == ("病逝于当涂。", True)
+    assert len({citation.marker for citation in answer.citations}) == len(answer.citations)
+
+
+def test_passages_are_read_in_whole_where_that_is_asked_for_or_kept() -> None:
+    whole, keeping = judging(YES), KeepingChatModel(replies=["病逝于当涂。"], judgements=[YES])
+    run(whole, LONG, context="full")
+    run(keeping, LONG, context="evidence")
+    for (asked,) in (whole.prompts, keeping.prompts):
+        assert LONG.page_content in asked
+
+
+class KeepingChatModel(JudgingChatModel):
+    """Has read everything before."""
+
+    def is_kept(self, messages: object) -> bool:
+        return bool(messages)
+
+
 def test_a_server_without_log_probabilities_answers_all_the_same() -> None:
     answer = run(judging(None), DEATH)
     assert (answer.text, answer.answered) == ("病逝于当涂。", True)

@@ -1,10 +1,12 @@
 """Prompts on disk, by what a model on two layers says with and without them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
 
 from rag_app import RagApp
 from rag_app.errors import SettingsError
@@ -162,6 +164,39 @@ def test_warm_reads_first_what_was_asked_about_most(gguf: Path, home: Path) -> N
         assert fresh.warm(number) == number
         assert len(kept(gguf)) == number
         assert any(passage.strip() in entry.prompt for entry in entries(folder))
+
+
+def test_a_passage_that_answered_in_part_is_read_in_whole_later(gguf: Path, home: Path) -> None:
+    (home / "0.txt").write_text(f"{DAYS}{PASSAGES[0][:26]}{DAYS}", encoding="utf-8")
+    copying = CopyingModel(path=gguf, context_length=2048, threads=1, cache_size=1.0)
+    options: Any = {"threshold": 0, "context": "evidence"}
+    app = RagApp(llm=copying, embeddings=HashingEmbeddings(), **options)
+    app.index([home / "0.txt"])
+    assert app.ask("宝应元年李白病逝于哪里？").supported
+    assert not kept(gguf)
+    assert app.read_wanted(lambda: True) == 0
+    assert app.read_wanted() == 1
+    assert app.read_wanted() == 0
+    (entry,) = entries(model_folder(gguf))
+    assert DAYS in entry.prompt
+    app.ask("李白病逝于哪里？")
+    (entry,) = entries(model_folder(gguf))
+    assert entry.uses == 2  # it was judged and answered from
+
+
+DAYS = "春天里江边的柳树都绿了，人们出门踏青。" * 12
+
+
+class CopyingModel(LlamaCppChat):
+    """Reads as it does, and answers with a sentence of the passage."""
+
+    def _stream(self, *given: Any, **options: Any) -> Iterator[ChatGenerationChunk]:
+        for chunk in super()._stream(*given, **options):
+            if not options.get("logprobs"):
+                chunk.message.content = ""
+            yield chunk
+        if not options.get("logprobs"):
+            yield ChatGenerationChunk(message=AIMessageChunk(content=PASSAGES[0][:26]))
 
 
 def test_warm_stops_for_a_request_and_before_a_full_cache(gguf: Path, home: Path) -> None:

@@ -1,0 +1,65 @@
+"""Excerpts: which sentences of passages are read for a question."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rag_app.index.search.excerpts import excerpts
+from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
+
+BETWEEN = "剑南的春天来得早。江边的柳树都绿了。城里的人都出门踏青。"
+LIFE = (
+    "李白少年时读书剑。二十五岁他离开蜀地。"
+    f"{BETWEEN}宝应元年，他投奔族叔。李白病逝于当涂，葬在龙山。后人立了祠。{BETWEEN}"
+)
+
+
+def test_the_sentence_with_rare_terms_and_its_neighbours() -> None:
+    found = excerpts("李白葬在哪座山？", [LIFE], 30)
+    assert found == {0: "…宝应元年，他投奔族叔。李白病逝于当涂，葬在龙山。后人立了祠。"}
+
+
+def test_what_is_left_out_between_is_marked() -> None:
+    found = excerpts("李白少年时做什么，葬在哪座山？", [LIFE], 50)[0]
+    assert "李白少年时读书剑。" in found
+    assert "葬在龙山" in found
+    assert "…" in found
+
+
+def test_a_number_and_a_name_as_they_are_written() -> None:
+    manual = f"{BETWEEN}显示E21时请清洗过滤器。{BETWEEN}显示E4时请停机。{BETWEEN}"
+    assert "清洗过滤器" in excerpts("E21怎么办？", [manual], 30)[0]
+
+
+def test_a_row_has_the_head_of_its_table() -> None:
+    rows = "".join(f"| 第{number}店 | {number}万元 |\n" for number in range(1, 12))
+    found = excerpts("第9店的收入是多少？", [f"| 门店 | 收入 |\n{rows}"], 40)[0]
+    assert found.splitlines()[0] == "| 门店 | 收入 |"
+    assert "| 第9店 | 9万元 |" in found
+    assert "| 第3店 |" not in found
+
+
+def test_a_later_passage_may_answer() -> None:
+    found = excerpts("李白葬在哪座山？", [BETWEEN, LIFE], 40)
+    assert [*found] == [1]
+
+
+def test_meaning_tells_where_words_do_not() -> None:
+    class Meaning(DocumentEmbeddings):
+        def embed_array(self, texts: Sequence[str]) -> FloatArray:
+            dies = [any(word in text for word in ("病逝", "去世")) for text in texts]
+            return np.array([[one, not one] for one in dies], np.float32)
+
+    assert excerpts("怎样去世的？", [LIFE], 15) == {}
+    assert excerpts("怎样去世的？", [LIFE], 15, Meaning()) == {0: "…李白病逝于当涂，葬在龙山。"}
+
+
+def test_english_sentences() -> None:
+    text = "Tea is old. Version 2.3 of the kettle boils at 96.5 degrees. It whistles. Cups are red."
+    found = excerpts("At which degrees does version 2.3 boil?", [text], 50)
+    assert found == {0: "… Version 2.3 of the kettle boils at 96.5 degrees."}
+
+
+def test_nothing_where_no_sentence_holds_a_term() -> None:
+    assert excerpts("How deep is the tunnel?", [LIFE, BETWEEN], 100) == {}
+    assert excerpts("李白？", [], 100) == {}
