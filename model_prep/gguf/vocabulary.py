@@ -16,7 +16,7 @@ from model_prep.errors import ExportError, TokenizerError, first_line
 from model_prep.json_file import read_json
 from model_prep.llama.architecture import ModelConfig
 from model_prep.tokenizer.files import chat_template
-from model_prep.tokenizer.loading import MODEL_FILE, added_tokens, unused_pads
+from model_prep.tokenizer.loading import added_tokens, sentencepiece_of, unused_pads
 from model_prep.tokenizer.sentencepiece_file import read_sentencepiece
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ def read_vocabulary(folder: Path, config: ModelConfig) -> Vocabulary:
         ExportError: it has more tokens than the model rows, or is of a kind that llama.cpp would
             not split text alike with.
     """
-    fast, slow = folder / "tokenizer.json", folder / MODEL_FILE
-    if config.model_type.startswith("qwen") or (fast.is_file() and not slow.is_file()):
+    listed = (folder / "tokenizer.json").is_file() and sentencepiece_of(folder) is None
+    if config.model_type.startswith("qwen") or listed:
         return read_bpe_vocabulary(folder, config.vocab_size)
     return read_llama_vocabulary(folder, config.vocab_size)
 

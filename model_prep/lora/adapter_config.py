@@ -55,7 +55,7 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     """
     file = folder / CONFIG
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = json.loads(file.read_text(encoding="utf-8-sig"))
         kind = config.get("peft_type", "LORA")
         if kind == "LORA":
             _require_types(config)
@@ -113,7 +113,7 @@ def _require_understood(folder: Path, config: dict[str, Any]) -> None:
             msg = f"{folder} uses {method} ({field}), which can't be merged here; use PEFT itself"
             raise AdapterError(msg)
     start = config.get("init_lora_weights")
-    if isinstance(start, str) and start.lower() not in _INIT_OF_LORA_ALONE:
+    if start is not None and str(start).lower() not in _INIT_OF_LORA_ALONE:
         msg = (
             f"{folder} was begun by changing the base's weights (init_lora_weights {start!r}), so "
             "that it fits no base as published; let PEFT convert it into an ordinary LoRA "

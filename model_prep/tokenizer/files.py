@@ -13,6 +13,7 @@ from model_prep.tokenizer.loading import (
     default_template,
     load_tokenizer,
     save_tokenizer,
+    sentencepiece_of,
 )
 from model_prep.tokenizer.sentencepiece_file import read_sentencepiece
 
@@ -28,7 +29,9 @@ def find_tokenizer(folder: Path) -> Path | None:
 
     Meta keeps it in the folder above that of the weights.
     """
-    files = [folder / name for name in (MODEL_FILE, "tokenizer.json")]
+    if file := sentencepiece_of(folder):
+        return file
+    files = [folder / "tokenizer.json"]
     if (folder / "params.json").is_file():
         files.append(folder.parent / MODEL_FILE)
     return next((file for file in files if file.is_file()), None)

@@ -7,6 +7,7 @@ ones the leftmost is merged first: the text is split in other places than the mo
 """
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,9 @@ ALPACA_TEMPLATE = (
 )
 """The format that Chinese-Alpaca was trained on, as a chat template (arXiv 2304.08177)."""
 
+_LISTED = re.compile(rb"[A-Za-z0-9+/]+=* \d+\r?\n")
+"""The first line of tiktoken's list of tokens: one in base64, and its rank."""
+_LOOKED_AT = 200
 _PADS = ("<pad>", "<PAD>", "<|pad|>", "<|PAD|>")
 
 # Classes that a folder may name and mean SentencePiece with ``<s>`` before the text.
@@ -120,6 +124,21 @@ def is_llama_folder(folder: Path) -> bool:
     return file is not None and _is_llama(file)
 
 
+def sentencepiece_of(folder: Path) -> Path | None:
+    """Return the ``tokenizer.model`` of a folder, if there is one of SentencePiece.
+
+    LLaMA 3's file of that name, beside its ``tokenizer.json``, lists tokens line by line.
+    """
+    file = folder / MODEL_FILE
+    if not file.is_file():
+        return None
+    if (folder / "tokenizer.json").is_file():
+        with file.open("rb") as data:
+            if _LISTED.match(data.read(_LOOKED_AT)):
+                return None
+    return file
+
+
 def vocabulary_size(source: str | Path) -> int:
     """Return how many ids a tokenizer has: its pieces, and tokens that were added after them.
 
@@ -194,7 +213,7 @@ def _model_file(source: str | Path) -> Path | None:
     if path.is_file():
         return path
     if path.is_dir():
-        return path / MODEL_FILE if (path / MODEL_FILE).is_file() else None
+        return sentencepiece_of(path)
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 

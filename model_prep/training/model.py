@@ -11,7 +11,13 @@ from model_prep.checkpoint.reader import open_checkpoint
 from model_prep.errors import GenerateError, TrainingError, first_line
 from model_prep.inference.placement import placement
 from model_prep.lora.adapter import open_adapter
-from model_prep.tokenizer.loading import MODEL_FILE, load_tokenizer, save_tokenizer, unused_pads
+from model_prep.tokenizer.loading import (
+    MODEL_FILE,
+    load_tokenizer,
+    save_tokenizer,
+    sentencepiece_of,
+    unused_pads,
+)
 from model_prep.training.settings import ALL_LINEAR, TrainingSettings, computing_dtype
 from model_prep.training.vocabulary import VocabularySizes, rows_needed
 
@@ -184,7 +190,7 @@ def _rows(settings: TrainingSettings, tokenizer: Any, model_rows: int) -> int:
 def ids_in_use(tokenizer: Any) -> int:
     """Return how many ids a tokenizer has, without a padding token that came after the others."""
     file = getattr(tokenizer, "vocab_file", None)
-    pads = unused_pads(Path(file)) if file and Path(file).is_file() else 0
+    pads = unused_pads(Path(file)) if file and sentencepiece_of(Path(file).parent) else 0
     return len(tokenizer) - pads
 
 

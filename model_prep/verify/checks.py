@@ -22,7 +22,12 @@ from model_prep.lora.plan import MANIFEST
 from model_prep.progress import Progress
 from model_prep.threads import in_order
 from model_prep.tokenizer.check import check_exactness
-from model_prep.tokenizer.loading import MODEL_FILE, unused_pads, vocabulary_size
+from model_prep.tokenizer.loading import (
+    MODEL_FILE,
+    sentencepiece_of,
+    unused_pads,
+    vocabulary_size,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -227,6 +232,8 @@ def check_tokenizer(path: Path) -> list[Check]:
         )
         return [Check("tokenizer", "warning", said)]
     if not file.is_file() or file.suffix != ".model":
+        return []
+    if path.is_dir() and sentencepiece_of(path) is None:
         return []
     try:
         pieces = vocabulary_size(file)

@@ -12,11 +12,14 @@ from model_prep.errors import CheckpointError, OutputError
 from model_prep.gguf.exporter import export_gguf
 from model_prep.gguf.header import read_gguf_header
 from model_prep.gguf.vocabulary import LLAMA3_SPLIT, QWEN2_SPLIT
+from model_prep.lora.merge import merge
 from model_prep.output import locked
 from model_prep.tokenizer.loading import load_tokenizer
+from model_prep.training.model import ids_in_use
 from model_prep.verify.verify import verify
 from tests.model_prep.gguf.llama_server import LlamaServer
 from tests.model_prep.lines import some_lines
+from tests.model_prep.lora.random_adapters import make_adapter
 from tests.model_prep.tiny_llama import change_config, make_llama
 from tests.tokenizers import Tokenizers, piece_count
 
@@ -102,6 +105,21 @@ def test_llama_cpp_says_what_transformers_says(
     said = model.generate(torch.tensor([ids]), max_new_tokens=8, do_sample=False)
     expected = tokenizer.decode(said[0, len(ids) :], skip_special_tokens=True)
     assert server.complete(TEXT, 8) == expected
+
+
+def test_llama_3s_list_of_tokens_is_no_sentencepiece(tmp_path: Path) -> None:
+    """Its repository has one under the name of SentencePiece's file."""
+    folder = make(tmp_path / "model", "Llama", LLAMA3_SPLIT, rope_parameters=LLAMA3)
+    alone = read_gguf_header(export_gguf(folder, tmp_path / "alone.gguf").path).values
+    (folder / "tokenizer.model").write_bytes(b"IQ== 0\nIg== 1\n")
+    beside = read_gguf_header(export_gguf(folder, tmp_path / "beside.gguf").path).values
+    assert beside | {"general.name": ""} == alone | {"general.name": ""}
+    assert verify(folder).passed
+    assert ids_in_use(load_tokenizer(folder)) == len(load_tokenizer(folder))
+    adapter = {"r": 2, "target_modules": ["q_proj"]}
+    assert make_adapter(folder, tmp_path / "lora", adapter, 0)
+    merge(folder, [tmp_path / "lora"], output_dir=tmp_path / "out")
+    assert (tmp_path / "out" / "tokenizer.json").is_file()
 
 
 def test_a_start_token_is_added_where_the_tokenizer_adds_one(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def change(lora: Path, changes: Callable[[dict[str, torch.Tensor]], Any]) -> Non
         ({"r": 13}, r"factors of .* are \(32, 12\) and \(12, 32\), but .* says r=13"),
         ({"init_lora_weights": "pissa_niter_16"}, r"init_lora_weights 'pissa_niter_16'"),
         ({"init_lora_weights": "loftq"}, "fits no base as published"),
+        ({"init_lora_weights": {"name": "new"}}, "fits no base as published"),
         ({"layer_replication": [[0, 2]]}, r"\(layer_replication\)"),
         ({"use_next_years_idea": True}, "has use_next_years_idea in its .* not known here"),
         ({"rank_pattern": {"(": 3}}, "is not a LoRA's configuration"),
@@ -95,6 +96,12 @@ def test_a_configuration_that_is_none(lora: Path, text: str) -> None:
     (lora / "adapter_config.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(AdapterError, match=r"adapter_config.json is not a LoRA's configuration"):
         open_adapter(lora)
+
+
+def test_a_configuration_with_a_byte_order_mark(lora: Path) -> None:
+    file = lora / "adapter_config.json"
+    file.write_text(file.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert open_adapter(lora).factors
 
 
 def test_a_folder_that_is_no_adapter(family: Family, tmp_path: Path) -> None:
