@@ -26,6 +26,8 @@ _NUMERAL = re.compile(
 """Chinese numbers; one alone, as in 一般 or 统一, only before a unit."""
 _NO_NUMBER = re.compile("[百千万亿].*|[一二三四五六七八九]{2}")
 """Chinese numbers that name none: 万一, 千万, 七八个."""
+_LONGEST_NUMERAL = 24
+"""Characters; what is longer, as a row of one character in a broken file, is no number."""
 _TRADITIONAL = str.maketrans("萬億兩點", "万亿两点")
 _KINDS = (
     "% ‰ 个百分点", "平方米 平方公里 公顷 亩", "立方米 毫升 升",
@@ -187,6 +189,8 @@ def value_of(number: str) -> Decimal | None:
     """
     if number[-1:].isdigit():
         return Decimal(number)
+    if len(number) > _LONGEST_NUMERAL:
+        return None
     whole, _, fraction = number.partition("点")
     digits = [_VALUES.get(char) for char in fraction]
     value = _whole(whole) if whole and None not in digits else None

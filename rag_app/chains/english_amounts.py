@@ -99,6 +99,8 @@ _AT_ALL = re.compile(f"[{DIGITS}]+|半")
 _LASTS = re.compile(r"how (?:long|many|old|often|much)|what (?:share|percentage)", re.IGNORECASE)
 """Of questions whose answer in years is no year."""
 _MILLION, _BILLION = 10**6, 10**9
+_ENORMOUS = 10**18
+"""From here on a number is more likely none."""
 
 
 def amount_in_english(amount: str, question: str) -> str | None:
@@ -122,7 +124,7 @@ def amount_in_english(amount: str, question: str) -> str | None:
         return ":".join(ratio.groups())
     found = _AMOUNT.fullmatch(text)
     value = value_of(found[2].removeprefix("百分之")) if found else None
-    if found is None or value is None:
+    if found is None or value is None or value >= _ENORMOUS:
         return None
     before, number, power, unit, behind = (part or "" for part in found.groups())
     value *= {"": 1, "万": 10**4, "亿": 10**8}[power]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_app.chains.amounts import AmountAlone
+from rag_app.chains.amounts import AmountAlone, in_digits, units_of
 
 
 def alone(question: str, *pieces: str) -> str:
@@ -55,3 +55,9 @@ def test_what_is_left_is_a_part_of_the_answer(question: str, said: str, place: i
     left = alone(question, said[:place], said[place:])
     assert left in said
     assert left == alone(question, said)
+
+
+@pytest.mark.parametrize("char", ["一", "亿", "万", "十", "点", "9"])
+def test_a_row_of_one_character_is_read_too(char: str) -> None:
+    assert in_digits(char * 20_000) == char * 20_000
+    assert len(units_of(in_digits(char * 20_000))) <= 1

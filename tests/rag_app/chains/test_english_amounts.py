@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag_app.chains.english_amounts import amount_in_english
+from rag_app.chains.english_amounts import amount_in_english, with_english_amounts
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,9 @@ def test_a_span_of_years_is_no_year() -> None:
 @pytest.mark.parametrize("text", ["何静", "在当涂病逝", "13月1日", "550元和400元", "", "点"])
 def test_anything_else_is_no_amount(text: str) -> None:
     assert amount_in_english(text, "How much is it?") is None
+
+
+@pytest.mark.parametrize("text", ["9" * 5_000, "9" * 40 + "元", "一" * 5_000])
+def test_an_endless_number_is_left_as_it_is(text: str) -> None:
+    assert amount_in_english(text, "How much?") is None
+    assert with_english_amounts(text) == text
