@@ -16,7 +16,9 @@ TurnId = Annotated[
 ]
 Wanted = Annotated[
     str,
-    Query(description="Stands in a name, a question or an answer.", max_length=200),
+    Query(
+        description="Stands in a name, a question or an answer.", examples=["李白"], max_length=200
+    ),
 ]
 
 _MOST_BYTES = 2_000_000
