@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,28 @@ def test_onnx_runtime_keeps_no_record_of_its_use(package: str, tmp_path: Path) -
     environment = {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("package", ["rag_app", "model_prep"])
+def test_a_package_is_its_command(package: str) -> None:
+    asked = [sys.executable, "-m", package, "--version"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("rag-app ")
+
+
+@pytest.mark.parametrize(
+    ("package", "program"), [("rag_app", "rag-app"), ("model_prep", "model-prep")]
+)
+def test_ctrl_c_while_a_command_is_imported(package: str, program: str, tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt", encoding="utf-8")
+    first = f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
+    code = f"{first}; from {package}.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, f"{program}: interrupted\n")
+
+
+def test_the_commands_are_those_of_the_packages() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for name in project["scripts"].values():
+        module, _, function = name.partition(":")
+        assert callable(getattr(import_module(module), function))
