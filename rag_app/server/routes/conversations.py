@@ -57,7 +57,7 @@ def show_conversation(conversation: ConversationId, conversations: Kind) -> Turn
     return TurnList(data=[TurnInfo(**vars(turn)) for turn in turns])
 
 
-@router.patch("/conversations/{conversation}", responses=errors(400, 404, 503))
+@router.patch("/conversations/{conversation}", responses=errors(400, 404, 413, 503))
 def rename_conversation(conversation: ConversationId, body: NameBody, conversations: Kind) -> Kept:
     """Give a conversation another name; the first is its first question."""
     if not conversations.rename(conversation, body.name):
