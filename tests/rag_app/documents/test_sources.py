@@ -199,6 +199,7 @@ PAPERS = ("/资料/2023/合同.pdf", "/资料/2024/合同.pdf", "/资料/2024/�
         ("-", PAPERS[3:]),
         ("", ()),
         ("\0", ()),
+        (f"{PAPERS[0]}\0-\0none", (PAPERS[0], *PAPERS[3:])),
     ],
 )
 def test_documents_that_a_pattern_means(pattern: str, found: tuple[str, ...]) -> None:

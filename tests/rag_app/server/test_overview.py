@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.store.store import IndexStore
@@ -37,6 +38,29 @@ def test_the_documents_are_its_sources(served: Served, client: httpx.Client) -> 
     with client.stream("POST", "/v1/chat/completions", json={**body, "stream": True}) as events:
         assert "讲怎样做茶" in "".join(events.iter_lines())
     assert len(served.model.prompts) == 1
+
+
+def test_only_the_documents_asked_for_are_told_of_and_searched(
+    served: Served, client: httpx.Client
+) -> None:
+    files = {"绿茶.txt": TEA, "年/红茶.txt": "红茶要发酵。", "红茶.txt": "红茶不蒸青。"}
+    upload(client, "茶", **files)
+    documents = client.get("/v1/indexes/茶/documents").json()["data"]
+    ids = {one["name"]: one["id"] for one in documents}
+
+    def named(question: str, *names: str) -> set[str]:
+        asked = [{"role": "user", "content": question}]
+        body = {"model": "rag:茶", "messages": asked, "threshold": 0, "k": 3}
+        body["documents"] = [ids.get(name, name) for name in names]
+        answer: Any = client.post("/v1/chat/completions", json=body)
+        assert answer.status_code == 200, answer.json()["error"]["code"]
+        return {one["name"] for one in answer.json()["rag"]["citations"]}
+
+    assert named("有哪些文档？", "年/红茶.txt") == {"年/红茶.txt"}
+    assert named("绿茶.txt 讲了什么？", "红茶.txt") == {"红茶.txt"}
+    assert named("绿茶要蒸青吗？", "红茶.txt", "年/红茶.txt") == {"红茶.txt", "年/红茶.txt"}
+    with pytest.raises(AssertionError, match="document_not_found"):
+        named("绿茶要蒸青吗？", "红茶.txt", "没有")
 
 
 def test_an_idle_server_embeds_what_has_no_vectors(home: Path) -> None:
