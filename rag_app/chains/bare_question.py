@@ -6,6 +6,8 @@ and being rare would count for more than what is asked. The model is given the q
 
 import re
 
+from rag_app.documents.text import Language
+
 _POLITE = (
     r"(?:请|請|麻烦|麻煩|劳驾|烦请|帮我|幫我|帮忙|幫忙|能否|能不能|可不可以|可以|直接|尽量|儘量|尽可能|最好|务必"
     r"|并且?|並|再|都|也|来|給我|给我|你|您|我){0,5}"
@@ -86,6 +88,32 @@ _COMPUTED = re.compile(
 )
 """What a sentence says that compares, counts or adds up itself."""
 _CLAUSE = re.compile(r"((?:[^，,。！!？?；;：:\n.]|[.,:](?=\S))+)([，,。！!？?；;：:\n.\s]*)")
+
+
+_IN_LANGUAGE = re.compile(
+    rf"{_POLITE}(?:务必|一律|只|必须)?[用以](?:(?P<en>英文|英语|英語)|(?P<zh>中文|汉语|漢語|简体中文))(?:来|進行|进行)?"
+    rf"(?:回答|作答|答复|回复|说明|說明|解释|解釋|输出|描述|介绍|介紹|总结|概括|列出){_ENOUGH}[\s，,。.！!；;：:]*"
+    r"|(?:(?:please\s+)?(?:answer|reply|respond|write|explain)(?:\s+(?:me|it|this|always))*\s+|,?\s+)"
+    r"in\s+(?:(?P<english>english)|(?P<chinese>chinese))(?:\s+please)?(?:[\s.!:,;]+|(?=[?？]?\s*$))",
+    re.IGNORECASE,
+)
+"""A wish for the language of an answer."""
+
+
+def answer_language(text: str) -> tuple[Language | None, str]:
+    """Return the language that an answer is to have, None where nobody says, and the rest.
+
+    Example:
+        >>> answer_language("请用英文回答：李白是怎样去世的？")
+        ('en', '李白是怎样去世的？')
+        >>> answer_language("How did Li Bai die, in Chinese please?")
+        ('zh', 'How did Li Bai die?')
+    """
+    found = _IN_LANGUAGE.search(text)
+    if found is None:
+        return None, text
+    wanted: Language = "en" if found["en"] or found["english"] else "zh"
+    return wanted, _IN_LANGUAGE.sub("", text).strip()
 
 
 def bare_question(question: str) -> str:

@@ -14,7 +14,7 @@ from langchain_core.messages import BaseMessage, convert_to_messages
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.answer import EmbeddingsOf, Question, Reader, not_found
-from rag_app.chains.bare_question import bare_question
+from rag_app.chains.bare_question import answer_language, bare_question
 from rag_app.chains.citations import lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration
 from rag_app.chains.judgement import can_judge
@@ -102,6 +102,19 @@ class Conversation:
         """How the answer is to be written: what system messages say, as far as it is read."""
         return self._system[:LONGEST_STYLE].strip()
 
+    def asked_in(self) -> tuple[str, str, Language | None]:
+        """Return the question, the style, and the language to answer in where it is another one.
+
+        A small model that is told to answer in another language than it reads says what no passage
+        supports: it is not told, and its answer is translated.
+        """
+        wanted, question = answer_language(self.question)
+        wished, style = answer_language(self.style)
+        wanted = wanted or wished
+        if not question or wanted in (None, language_of(question)):
+            return self.question, self.style, None
+        return question, style, wanted
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What of it is passed over."""
@@ -172,11 +185,12 @@ def rag_chain(
 
     def steps(given: RagInput) -> Steps[Answer]:
         conversation, model = Conversation.of(given), llm
-        question = conversation.question
+        question, style, wanted = conversation.asked_in()
         overview = _overview_steps(question, whole, alone=not conversation.turns)
         if conversation.turns and not overview:
             model = yield from made(model, "load_llm")
             question = yield Invoke(condense_question_chain(model, templates), conversation)
+            question = answer_language(question)[1] if wanted else question
             overview = _overview_steps(question, whole)
         if overview:
             yield from overview
@@ -204,9 +218,11 @@ def rag_chain(
             return
         if notes := (*conversation.notes, *lacking(relevant or likely[:1])):
             yield Answer(question, notes=notes)
-        read = Question(read_as, relevant or likely[:1], question, conversation.style)
+        read = Question(read_as, relevant or likely[:1], question, style)
         reading = reader.steps(read, model)
-        if read_as != question:
+        if wanted and wanted != language_of(read_as):
+            reading = in_language_of(question, reading, model, templates, wanted)
+        elif read_as != question and not wanted:
             reading = in_language_of(question, reading, model, templates)
         yield from reading
 

@@ -147,9 +147,15 @@ def merged(passages: Sequence[Document], more: Sequence[Document]) -> list[Docum
 
 
 def in_language_of(
-    question: str, steps: Steps[Answer], llm: BaseChatModel, prompts: Prompts
+    question: str,
+    steps: Steps[Answer],
+    llm: BaseChatModel,
+    prompts: Prompts,
+    language: Language | None = None,
 ) -> Generator[Any, Any, None]:
     """Yield the steps of an answer in another language, and then the answer in the question's.
+
+    Where a ``language`` is given, it is answered in that.
 
     The answer in the documents' words is not shown as it comes; it is kept as ``original``.
     """
@@ -168,7 +174,7 @@ def in_language_of(
             whole += step.piece(reply) if reply else Answer()
         else:
             reply = yield step
-    language = language_of(question)
+    language = language or language_of(question)
     if not whole.answered:
         said = _said(whole.text, language)
         yield Answer(text=said, step=whole.step + 1, confidence=whole.confidence)
@@ -176,10 +182,10 @@ def in_language_of(
     text, wrong = whole.text, False
     if language_of(text) == language or not _LETTER.search(text):
         pass
-    elif language == "en" and (short := _short_in_english(text, question)):
+    elif language_of(question) == language == "en" and (short := _short_in_english(text, question)):
         text = short
     else:
-        translated = yield from _translated(question, text, llm, prompts)
+        translated = yield from _translated(question, text, llm, prompts, language)
         text, wrong = translated or text, not translated
     note = f"in the documents' words: {whole.text}" if text != whole.text else ""
     note = UNTRANSLATED if wrong else note
@@ -189,15 +195,14 @@ def in_language_of(
 
 
 def _translated(
-    question: str, answer: str, llm: BaseChatModel, prompts: Prompts
+    question: str, answer: str, llm: BaseChatModel, prompts: Prompts, language: Language
 ) -> Generator[Any, Any, str]:
-    """Return an answer in the language of its question; empty where translations are wrong.
+    """Return an answer in another language; empty where translations are wrong.
 
     One that says other numbers, or names another person, is made again with the amounts written
     in English. Where the model translates nothing, the answer stays as it is.
     """
-    language, wrong = language_of(question), False
-    named = with_names_as_asked(answer, question)
+    wrong, named = False, with_names_as_asked(answer, question)
     for written in dict.fromkeys((named, with_english_amounts(named))):
         values = {"question": question, "answer": written}
         reply = yield Call(llm, prompts.messages("translate_answer", language, **values))

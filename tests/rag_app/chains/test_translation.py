@@ -2,6 +2,7 @@
 
 import pytest
 from langchain_core.documents import Document
+from langchain_core.messages import SystemMessage
 
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND
 from rag_app.chains.rag import other_language, rag_chain
@@ -231,3 +232,37 @@ def test_amounts_are_held_where_a_translation_got_them_wrong() -> None:
     retriever = TranslatingRetriever(documents=[], asked=[])
     _, llm = ask(retriever, "李白在哪里去世？", "花了三百万元修缮", "30 million", "3 million")
     assert "花了 3 million yuan 修缮" in llm.prompts[-1]
+
+
+@pytest.mark.parametrize(
+    ("question", "system"),
+    [
+        ("请用英文回答：李白是怎样去世的？", ""),
+        ("李白是怎样去世的？", "请简短回答。\n请用英文回答。Answer in English."),
+    ],
+)
+def test_a_wish_for_another_language_is_met_by_translation(question: str, system: str) -> None:
+    llm = ScriptedChatModel(replies=["病逝于当涂", "Li Bai died in Dangtu."])
+    chain = rag_chain(ListRetriever(documents=[DEATH], asked=[]), llm)
+    history = [SystemMessage(system)] if system else []
+    answer = chain.invoke({"question": question, "history": history})
+    assert (answer.text, answer.original) == ("Li Bai died in Dangtu.", "病逝于当涂")
+    assert answer.supported
+    assert "英文" not in llm.prompts[0]
+    assert ("请简短回答" in llm.prompts[0]) == bool(system)
+
+
+def test_a_wish_for_the_language_of_the_question_changes_nothing() -> None:
+    question = "请用中文回答：李白是怎样去世的？"
+    llm = ScriptedChatModel(replies=["病逝于当涂"])
+    chain = rag_chain(ListRetriever(documents=[DEATH], asked=[]), llm)
+    assert chain.invoke(question).text == "病逝于当涂"
+    assert question in llm.prompts[0]
+
+
+def test_an_english_question_may_be_answered_in_the_documents_chinese() -> None:
+    retriever = TranslatingRetriever(documents=[], asked=[])
+    llm = ScriptedChatModel(replies=["李白在哪里去世？", "当涂"])
+    answer = rag_chain(retriever, llm).invoke(f"{QUESTION} Please answer in Chinese.")
+    assert answer.text == "当涂"
+    assert len(llm.prompts) == 2
