@@ -73,7 +73,7 @@ def read_messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
     """Return the messages of an object, or what is wrong with it."""
     if carried := next((name for name in _OF_OBJECTS if value.get(name)), None):
         return f"has {carried}, which are not trained here"
-    if value.get("chosen") and value.get("rejected"):
+    if _is_pair(value):
         return "has two answers, of which one is preferred: `model-prep prefer` learns from them"
     if any(value.get(name) is False for name in _LABELS):
         return "has an answer that is labelled as bad"
@@ -88,6 +88,16 @@ def read_messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
     if not system.strip() or isinstance(messages, str) or messages[0]["role"] == "system":
         return messages
     return [{"role": "system", "content": system}, *messages]
+
+
+def _is_pair(value: dict[str, Any]) -> bool:
+    """Return whether an object has two answers, and no conversation that ends with one."""
+    if not (value.get("chosen") and value.get("rejected")) or "output" in value:
+        return False
+    turns = next((value[name] for name, _, _ in _LISTS if value.get(name)), None)
+    last = turns[-1] if isinstance(turns, list) else None
+    speaker = last.get("role", last.get("from")) if isinstance(last, dict) else None
+    return _ROLES.get(str(speaker)) != "assistant"
 
 
 def _alpaca(value: dict[str, Any]) -> list[dict[str, str]] | str:

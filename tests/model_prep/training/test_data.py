@@ -362,6 +362,7 @@ def test_what_would_be_learned_wrongly_is_named(tmp_path: Path) -> None:
     values: list[dict[str, Any]] = [
         {"messages": [{**asked, "content": parts, "loss_weight": 0.0}, {**said, "weight": 1}]},
         {"messages": [asked, said], "label": True, "images": []},
+        {"messages": [asked, said], "chosen": [asked, said], "rejected": [asked, asked]},
         {"messages": [asked, said], "images": ["a.png"]},
         {"messages": [asked, said], "label": False},
         {"instruction": "hi", "output": "yo", "audios": ["a.wav"]},
@@ -374,9 +375,9 @@ def test_what_would_be_learned_wrongly_is_named(tmp_path: Path) -> None:
         {"messages": [asked, said, asked], "chosen": said, "rejected": {**said, "content": "no"}},
     ]
     found, problems = read(write_jsonl(tmp_path / "data.jsonl", values))
-    assert found == [[asked, said]] * 2
+    assert found == [[asked, said]] * 3
     said_of = ["images", "labelled", "audios", "no text", "tool_calls", "reasoning_content"]
-    assert len(problems) == len(values) - 2
+    assert len(problems) == len(values) - 3
     for part, problem in zip([*said_of, *["weighs"] * 3, "prefer"], problems, strict=True):
         assert part in problem
 
