@@ -115,7 +115,7 @@ def prepare_merge(
     if not lora_models:
         raise AdapterError("no LoRA is given; name one with --lora-model")
     base, base_config = open_base(base_model)
-    conv1d = base_config.get("model_type") in _CONV1D
+    conv1d = str(base_config.get("model_type")) in _CONV1D
     adapters = [open_adapter(folder, conv1d=conv1d) for folder in lora_models]
     digests = _digests(adapters, progress)
     known = [

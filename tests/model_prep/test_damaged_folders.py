@@ -22,3 +22,9 @@ def test_one_line_and_nothing_left(first: int, family: Family, tmp_path: Path) -
 def test_a_damaged_piece_of_sentencepiece(family: Family, tmp_path: Path) -> None:
     """SentencePiece itself can't load it, and `verify` says so."""
     assert outcome(family, tmp_path, 1082) == "done: flip tokenizer.model"
+
+
+@pytest.mark.parametrize("seed", [731107, 926313])
+def test_what_once_had_no_line_of_its_own(family: Family, tmp_path: Path, seed: int) -> None:
+    """A piece of SentencePiece that is no text, and a kind of model that is a list."""
+    assert not outcome(family, tmp_path, seed).startswith("wrong")
