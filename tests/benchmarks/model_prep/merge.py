@@ -2,7 +2,7 @@
 
 Weights are random float16; the LoRAs are of r=8 and r=64 with whole embeddings, as Chinese-Alpaca-
 Plus is merged. Peak resident memory is the kernel's own mark of the merging process (VmHWM).
-About 43 GB of disk are needed, and all is deleted at the end.
+About 30 GB of disk are needed, and all is deleted at the end.
     python -m tests.benchmarks.model_prep.merge [--folder DIR] [--layers 32]
         [--output-type huggingface|pth]
 """
@@ -26,8 +26,8 @@ from model_prep.llama.architecture import ModelConfig, to_config
 from model_prep.llama.meta_layout import tensor_names
 from model_prep.tokenizer.sentencepiece_file import Piece, read_sentencepiece
 
-MEMORY_LIMIT_GB = 2.5
-RATIO_LIMIT = 3.5
+MEMORY_LIMIT_GB = 1.2
+RATIO_LIMIT = 1.7
 LLAMA, CHINESE, ALPACA = 32_000, 49_953, 49_954
 _RANDOM_BYTES = 8 * 2**20
 _CHILD = """
