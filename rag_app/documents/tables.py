@@ -33,6 +33,15 @@ _YEAR = re.compile(
     r"(?:FY|Q[1-4]\s*)?(?:19|20)\d\d(?:年|年度|Q[1-4]|H[12]|E|A)?|\d{1,2}月|[1-4]季度"
 )
 """What looks like a value and may name a column all the same."""
+_FIELDS = frozenset(
+    """
+    姓名 性别 民族 籍贯 出生年月 出生日期 年龄 身份证号 身份证号码 政治面貌 婚姻状况 健康状况 学历
+    学位 专业 毕业院校 毕业学校 工作单位 所在单位 单位名称 部门 所在部门 职务 职称 岗位 联系电话
+    联系方式 电话 手机 手机号码 电子邮箱 邮箱 通讯地址 家庭住址 住址 地址 邮编 申请人 申请日期
+    申请部门 联系人 负责人 工作经历 教育经历 自我评价 备注 照片
+    """.split()  # noqa: SIM905
+)
+"""Names of fields in forms about persons and those who apply for something."""
 _NOTED = re.compile(r"[^：:]{1,12}[：:]\s*[^\s：:].*")
 _LONG_LABEL = 60
 _SEARCHED = 30
@@ -124,6 +133,9 @@ def _first_values(table: Sequence[Row], *, alone: bool) -> int | None:
 
 def _block_lines(block: list[list[str]], before: list[str]) -> Generator[str, None, list[str]]:
     """Yield the lines of one table and return its head; ``before`` is that of the one above it."""
+    if _is_filled_in(block):
+        yield from map(_form_line, block)
+        return []
     titles = next((at for at, row in enumerate(block) if not _is_title(row)), len(block))
     if titles == len(block):  # nothing but such rows
         titles = next((at for at, row in enumerate(block) if len(set(_values(row))) > 1), titles)
@@ -158,11 +170,15 @@ def _head_rows(body: Sequence[Row]) -> tuple[int, int]:
     for at in range(min(len(body) - 1, _SEARCHED)):
         if not _is_labels(body[at]) or not _contrast(body, at):
             continue
+        if at and _is_laid_out_alike(body[at - 1], body[at]):
+            continue
         stop = at + 1
         while stop < len(body) - 1 and _is_labels(body[stop]) and _contrast(body, stop):
             stop += 1
         start = at
         while start and _is_labels(body[start - 1]) and _spans(body[start - 1], body[start]):
+            if start > 1 and _is_laid_out_alike(body[start - 2], body[start - 1]):
+                break  # rows of a form
             start -= 1
         return start, stop
     if not body or not _is_labels(body[0]) or _is_form(body):
@@ -226,6 +242,12 @@ def _spans(above: Row, below: Row) -> bool:
     return (repeated or len(filled) < len(_values(below))) and len(set(filled)) > 1
 
 
+def _is_laid_out_alike(above: Row, below: Row) -> bool:
+    """Return whether two rows say different things in cells that are merged across alike."""
+    layouts = [[first == second for first, second in pairwise(row)] for row in (above, below)]
+    return layouts[0] == layouts[1] and True in layouts[0] and list(above) != list(below)
+
+
 def _names(rows: Sequence[Row]) -> list[str]:
     """Return the names of the columns: those of several rows of a head, joined."""
     width = max(map(len, rows))
@@ -267,12 +289,42 @@ def _pairs(row: Row) -> list[tuple[str, str]]:
     return [] if any(_VALUE.fullmatch(label) for label, _ in pairs) else pairs
 
 
+def _is_filled_in(block: Sequence[Row]) -> bool:
+    """Return whether labels and values take turns: as in forms that somebody fills in."""
+    rows = [_laid_out(row) for row in block]
+    labels = [cell for row in rows for cell in row[::2] if len(row) > 1]
+    values = [cell for row in rows for cell in row[1::2]]
+    named = sum(_compact(label) in _FIELDS for label in labels)
+    return (
+        len(block) > 1
+        and named > max(1, len(labels) // 4)
+        and not any(_compact(value) in _FIELDS for value in values)
+        and not any(_VALUE.fullmatch(label) for label in labels)
+    )
+
+
+def _form_line(row: Row) -> str:
+    cells = _laid_out(row)
+    pairs = [cells[at : at + 2] for at in range(0, len(cells), 2)]
+    named = ([pair[0].rstrip(":："), *pair[1:]] for pair in pairs if any(pair))
+    return "; ".join(": ".join(filter(None, pair)) for pair in named)
+
+
+def _laid_out(row: Row) -> list[str]:
+    """Return the cells of a row, merged ones once."""
+    return [cell for cell in row if not isinstance(cell, Covered)]
+
+
+def _compact(label: str) -> str:
+    return "".join(label.split()).rstrip(":：")
+
+
 def _plain_lines(rows: Sequence[Row]) -> Iterator[str]:
     """Yield rows that no head names: pairs of a form, or values side by side."""
     rows = [[cell for cell in row if not isinstance(cell, Covered)] for row in rows]
     form = _is_form(rows)
     for row in rows:
-        if form:
+        if form or (_pairs(row) and _is_marked([row])):
             yield "; ".join(f"{label.rstrip(':：')}: {value}" for label, value in _pairs(row))
         else:
             yield " | ".join(_values(row))

@@ -114,7 +114,12 @@ def _workbook(data: bytes) -> tuple["Workbook", list[str]]:
     options = {"read_only": size > _WHOLE, "data_only": True, "keep_links": False}
     try:
         return load_workbook(BytesIO(data), rich_text=struck, **options), []
-    except (TypeError, ValueError, AttributeError):  # openpyxl's, mostly of styles it can't read
+    except (
+        TypeError,
+        ValueError,
+        AttributeError,
+        IndexError,
+    ):  # openpyxl's, mostly of styles it can't read
         workbook = load_workbook(BytesIO(rewritten(data, _unstyled)), **options)
         return workbook, ["the styles are damaged: dates and percentages are plain numbers"]
 

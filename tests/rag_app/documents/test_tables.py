@@ -1,6 +1,6 @@
 import pytest
 
-from rag_app.documents.tables import lines_below, table_lines
+from rag_app.documents.tables import Covered, lines_below, table_lines
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,29 @@ from rag_app.documents.tables import lines_below, table_lines
             ["样品名称: 水杯; 检测日期: 2023-05-06", "委托单位: 某厂; 报告编号: JC-7",
              "项目: 铅 mg/L; 限值: 0.05; 实测值: 0.003; 结论: 合格"],
             id="form and table",
+        ),
+        pytest.param(
+            [["姓名", "周某", "性别", "女", "照片"], ["出生年月", "1995.03", "民族", "汉", "照片"],
+             ["毕业院校", "江南大学", Covered("江南大学"), "专业", "食品"],
+             ["自我评价", "勤恳。", *[Covered("勤恳。")] * 3]],
+            ["姓名: 周某; 性别: 女; 照片", "出生年月: 1995.03; 民族: 汉; 照片",
+             "毕业院校: 江南大学; 专业: 食品", "自我评价: 勤恳。"],
+            id="a form without marks",
+        ),
+        pytest.param(
+            [["姓名", "性别", "民族"], ["李某", "男", "汉"], ["王某", "女", "回"]],
+            ["姓名: 李某; 性别: 男; 民族: 汉", "姓名: 王某; 性别: 女; 民族: 回"],
+            id="a list of persons",
+        ),
+        pytest.param(
+            [["代码：", "0330", "日期：", "5月6日"],
+             ["购方", "名称", "某公司", Covered("某公司")], ["购方", "账号", "12", Covered("12")],
+             ["购方", "地址", "某路", Covered("某路")], ["货物", "规格", "数量", "金额"],
+             ["纸", "A4", "20", "2,300"], ["笔", "细", "5", "60"]],
+            ["代码: 0330; 日期: 5月6日", "购方 | 名称 | 某公司", "购方 | 账号 | 12",
+             "购方 | 地址 | 某路", "货物: 纸; 规格: A4; 数量: 20; 金额: 2,300",
+             "货物: 笔; 规格: 细; 数量: 5; 金额: 60"],
+            id="a form above a table",
         ),
         pytest.param(
             [["姓名：", "张某"], ["电话：", "8110"]], ["姓名: 张某", "电话: 8110"], id="form",
