@@ -17,3 +17,12 @@ def home() -> Path:
 def indexes_folder() -> Path:
     """Return the folder in which indexes lie by their names."""
     return home() / "indexes"
+
+
+def is_text(name: str) -> bool:
+    """Return whether a name can be written as UTF-8, as a file name of other bytes can't."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from rag_app.errors import SettingsError
-from rag_app.home import indexes_folder
+from rag_app.home import indexes_folder, is_text
 
 OcrMode = Literal["auto", "always", "never"]
 RetrieverKind = Literal["hybrid", "dense", "lexical"]
@@ -176,6 +176,9 @@ class Settings(BaseModel):
     def _names_a_folder(cls, value: str) -> str:
         if not value.strip() or "\0" in value:
             msg = "the index has no name; give one, or a folder"
+            raise ValueError(msg)
+        if not is_text(value):
+            msg = "the name is no valid text; give another"
             raise ValueError(msg)
         return value
 

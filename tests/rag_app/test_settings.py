@@ -97,3 +97,8 @@ def test_what_is_wrong_is_named_as_it_was_given(monkeypatch: pytest.MonkeyPatch)
 def test_a_seed_has_64_bits(seed: int) -> None:
     with pytest.raises(SettingsError, match=r"^seed: "):
         load_settings(seed=seed)
+
+
+def test_the_name_of_an_index_is_text() -> None:
+    with pytest.raises(SettingsError, match=r"^index: the name is no valid text"):
+        load_settings(index="\udcff")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rag_app.errors import IndexStoreError
-from rag_app.home import indexes_folder
+from rag_app.home import indexes_folder, is_text
 from rag_app.index.store.database import missing_index
 from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.lock import unwritable
@@ -87,6 +87,9 @@ def rename_index(store: IndexStore, name: str) -> IndexStore:
         IndexStoreError: there is none, it is being written, or the name can't be had.
     """
     target = named_folder(name)
+    if not is_text(name):
+        msg = f"{name!r} is no valid text; choose another name"
+        raise IndexStoreError(msg)
     if not store.exists():
         raise missing_index(store.path)
     if target.exists():

@@ -40,6 +40,12 @@ def test_what_there_is(store: IndexStore) -> None:
     assert "damaged" in str(index_content("坏", IndexStore(named_folder("坏"))).error)
 
 
+def test_a_name_that_is_no_text_is_refused(store: IndexStore) -> None:
+    with pytest.raises(IndexStoreError, match="no valid text"):
+        rename_index(store, "\udcff")
+    assert store.exists()
+
+
 def test_a_renamed_index_knows_the_files_in_it(store: IndexStore, home: Path) -> None:
     renamed = rename_index(store, "乙")
     assert index_names() == ["乙"]
