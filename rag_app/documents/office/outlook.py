@@ -39,6 +39,9 @@ _MARKUP = re.compile(r"</?\w+:\w+|\w=?\"[^\"\n]{0,60}\"|[<>{}]|par\b")
 _MOST_MARKUP = 0.15
 """Share of a paragraph."""
 
+_DIRECTORY = "__substg1.0_".encode("utf-16-le")
+"""How the entries of the file's directory begin, whose sectors are no text."""
+
 
 def read_msg(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
     """Return a message: subject, sender, receivers, date, text, and what it was sent with."""
@@ -87,6 +90,9 @@ class _Message:
     def text(self, tag: str, folder: str = "") -> str:
         """Return a text property: Unicode, or in the code page of its maker."""
         if unicode := self._stream(f"{tag}001F", folder):
+            if _DIRECTORY in unicode:
+                self.notes.append("the message is damaged and in part was not read; get it anew")
+                return ""
             text, _ = in_step(unicode, unicode.decode("utf-16-le", "replace"), "utf-16-le")
             return (without_garbage(text, SKIPPED) or "").strip("\0 \r\n")
         data = self._stream(f"{tag}001E", folder).strip(b"\0\xff")

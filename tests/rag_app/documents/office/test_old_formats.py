@@ -134,6 +134,13 @@ def test_compressed_rtf_with_another_checksum_is_said() -> None:
     assert any("damaged" in note for note in found.notes)
 
 
+def test_sectors_of_the_directory_are_no_text() -> None:
+    body = "会议定于三月九日。" + "__substg1.0_00040102*R__substg1.0_100F0102"
+    found = extract(message({"__substg1.0_1000001F": body.encode("utf-16-le")}), "msg", "a.msg")
+    assert "substg" not in found.text
+    assert any("damaged" in note for note in found.notes)
+
+
 def test_the_message_is_named_whose_body_is_damaged() -> None:
     stored = struct.pack("<II4sI", 40, 20, b"MELA", 0)
     with pytest.raises(DocumentError, match=r"^a\.msg is damaged"):
