@@ -210,6 +210,7 @@ def test_equations(equation: str, right: str) -> None:
         ('<p>zh-CN">甲</p>', "甲"),
         ('xml version="1.0" encoding="utf-8"?><p>甲</p>', "甲"),
         ('<p>甲</p><?xml version="1.0"?><p>乙</p>', "甲\n\n乙"),
+        ("<p>甲.c0{height:11pt;color:#fff}.c3{color:#000}</p><p>乙</p>", "甲\n\n乙"),
         ('<p>甲XHTML 1.1//EN" "http://a.b/c.dtd" [<!ENTITY n "&#160;">]><p>乙</p>', "甲\n\n乙"),
     ],
 )
