@@ -41,6 +41,7 @@ _OF_TRANSPORT = re.compile(
     r": ?.*(?:\n[ \t]+\S.*)*(?:\n|\Z)){2,}"
     rf"|\S*(?:-Version: 1\.0|Content-Transfer-Encoding: [78]bit|Content-Type: {_TYPE})$"
     r"|\S*/(?:mixed|alternative|related|report|signed); ?boundary=\S+"
+    r"|(?<=\ufffd)[A-Za-z/:; .-]{0,60}charset=[\w-]+$"
     rf"|=\?[\w-]+\?[QB]\?[^?\s]+\?=?|^\S{{0,30}}(?: {_TYPE}|; (?:charset|boundary)=\S+)$",
     re.MULTILINE | re.IGNORECASE,
 )
