@@ -34,6 +34,7 @@ SYMBOLS = {
     0xFD: "☒", 0xFE: "☑",
 }  # fmt: skip
 """Marks of the fonts Symbol and Wingdings, which programs also write as U+F000 and the code."""
+_SUPERSCRIPTS = str.maketrans("0123456789+-\u2212()ixyknm", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾ⁱˣʸᵏⁿᵐ")
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*\n")
 _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _WORD = re.compile(r"[A-Za-z]+")
@@ -63,6 +64,17 @@ def clean(text: str) -> str:
 def without_format(text: str) -> str:
     """Return ``text`` without any format character, as it is compared."""
     return _INVISIBLE.sub("", text)
+
+
+def superscript(text: str) -> str:
+    """Return raised text as such where Unicode has all its characters: 10³ is not 103.
+
+    Example:
+        >>> "10" + superscript("-3"), "1" + superscript("st")
+        ('10⁻³', '1st')
+    """
+    raised = all(ord(char) in _SUPERSCRIPTS or char.isspace() for char in text)
+    return text.translate(_SUPERSCRIPTS) if raised else text
 
 
 def says_something(text: str) -> bool:

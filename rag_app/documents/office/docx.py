@@ -25,7 +25,7 @@ from rag_app.documents.office.package import (
     value,
 )
 from rag_app.documents.tables import spanned, table_lines
-from rag_app.documents.text import SYMBOLS, clean, one_blank_line
+from rag_app.documents.text import SYMBOLS, clean, one_blank_line, superscript
 
 if TYPE_CHECKING:
     from rag_app.documents.pdf.reader import ReadPicture
@@ -176,7 +176,9 @@ class _Document:
                 continue
             if name == tag("w:r"):
                 if not self._is_hidden(item):
-                    add_run(out, self._inline(item, depth + 1), struck=_is_struck(item))
+                    text = self._inline(item, depth + 1)
+                    text = superscript(text) if _is_raised(item) else text
+                    add_run(out, text, struck=_is_struck(item))
             elif name == tag("w:t"):
                 out.append(item.text or "")
             elif (mark := _MARKS.get(name)) is not None:
@@ -343,6 +345,10 @@ def _is_struck(run: Element) -> bool:
         return False
     marks = (properties.find(tag(name)) for name in ("w:strike", "w:dstrike"))
     return any(mark is not None and value(mark) not in ("0", "false", "off") for mark in marks)
+
+
+def _is_raised(run: Element) -> bool:
+    return value(run.find(f"{tag('w:rPr')}/{tag('w:vertAlign')}")) == "superscript"
 
 
 def _is_unseen(run: Element, properties: Element) -> bool:

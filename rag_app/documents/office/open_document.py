@@ -1,5 +1,6 @@
 """OpenDocument files (ODF 1.3): texts, workbooks and presentations → Markdown."""
 
+import re
 import zipfile
 from collections.abc import Iterator
 from functools import cache
@@ -12,7 +13,7 @@ from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.numbering import numeral
 from rag_app.documents.office.package import add_run, struck_through
 from rag_app.documents.tables import Covered, table_lines
-from rag_app.documents.text import clean, join_pages, one_blank_line, shown
+from rag_app.documents.text import clean, join_pages, one_blank_line, shown, superscript
 from rag_app.errors import DocumentError
 
 _NAMES = {
@@ -30,6 +31,8 @@ _NUMBER_FORMATS = {
     "壹, 贰, 叁, ...": "chineseLegalSimplified",
     "甲, 乙, 丙, ...": "ideographTraditional",
 }
+_RAISED = re.compile(r"super|[1-9]\d*(?:\.\d+)?%")
+"""Where text stands on its line, as OpenDocument says it: lowered with "sub" or a minus."""
 _MAX_CHARACTERS = 50_000_000
 """Of a workbook, after its repeated cells are written out."""
 _MAX_SPAN = 10_000
@@ -90,7 +93,11 @@ class _Reader:
             if root is not None
             for style in root.iter(_tag("text:list-style"))
         }
-        self.struck = _struck_styles([root for root in (styles, content) if root is not None])
+        roots = [root for root in (styles, content) if root is not None]
+        struck = _text_properties(roots, "style:text-line-through-style")
+        self.struck = {style for style, line in struck.items() if line != "none"}
+        raised = _text_properties(roots, "style:text-position")
+        self.raised = {style for style, place in raised.items() if _RAISED.match(place)}
         self.counts: dict[tuple[str, int], int] = {}
         self.outline = None if styles is None else styles.find(f".//{_tag('text:outline-style')}")
 
@@ -225,6 +232,8 @@ class _Reader:
             elif isinstance(child.tag, str) and child.tag not in _SILENT:
                 boxed = child.tag == _tag("draw:frame")
                 text = "" if boxed else self._inline(child, depth + 1)
+                if child.get(_tag("text:style-name")) in self.raised:
+                    text = superscript(text)
                 add_run(parts, text, struck=self._is_struck(child))
             if child.tail:
                 parts.append(child.tail)
@@ -299,17 +308,17 @@ class _Reader:
         return cells
 
 
-def _struck_styles(roots: list[Element]) -> set[str]:
-    """Return the names of the styles whose text is struck through, by themselves or a parent."""
+def _text_properties(roots: list[Element], name: str) -> dict[str, str]:
+    """Return what the styles say of text, by their names: their own or a parent's word."""
     parents: dict[str, str] = {}
     own: dict[str, str] = {}
     for style in (style for root in roots for style in root.iter(_tag("style:style"))):
-        name = str(style.get(_tag("style:name")))
-        parents[name] = str(style.get(_tag("style:parent-style-name")))
+        key = str(style.get(_tag("style:name")))
+        parents[key] = str(style.get(_tag("style:parent-style-name")))
         for properties in style.iter(_tag("style:text-properties")):
-            if line := properties.get(_tag("style:text-line-through-style")):
-                own[name] = str(line)
-    return {style for style in parents if _inherited(style, parents, own) not in ("", "none")}
+            if said := properties.get(_tag(name)):
+                own[key] = str(said)
+    return {style: said for style in parents if (said := _inherited(style, parents, own))}
 
 
 def _inherited(style: str, parents: dict[str, str], own: dict[str, str]) -> str:

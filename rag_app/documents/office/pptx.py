@@ -25,7 +25,7 @@ from rag_app.documents.office.package import (
     without_fallbacks,
 )
 from rag_app.documents.tables import spanned, table_lines
-from rag_app.documents.text import clean, join_pages, one_blank_line
+from rag_app.documents.text import clean, join_pages, one_blank_line, superscript
 
 if TYPE_CHECKING:
     from pptx.presentation import Presentation
@@ -196,8 +196,11 @@ def _piece(element: Any) -> str:
         return equation_text(equation)
     text = "".join(unescaped(str(item.text or "")) for item in element.iter(tag("a:t")))
     properties = element.find(tag("a:rPr"))
-    struck = properties is not None and properties.get("strike", "noStrike") != "noStrike"
-    return struck_through(text) if struck else text
+    if properties is None:
+        return text
+    if properties.get("baseline", "").rstrip("%").isdecimal() and properties.get("baseline") != "0":
+        text = superscript(text)  # what is lowered has a minus
+    return struck_through(text) if properties.get("strike", "noStrike") != "noStrike" else text
 
 
 def _table_rows(table: Any) -> list[list[str]]:

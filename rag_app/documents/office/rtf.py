@@ -11,7 +11,7 @@ from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.package import add_run
 from rag_app.documents.pdf.characters import gibberish
 from rag_app.documents.tables import table_lines
-from rag_app.documents.text import clean, one_blank_line, shown
+from rag_app.documents.text import clean, one_blank_line, shown, superscript
 from rag_app.errors import DocumentError
 
 _TOKEN = re.compile(
@@ -102,6 +102,7 @@ class _State:
     unread: bool = False
     hidden: bool = False
     struck: bool = False
+    raised: bool = False
     table: bool = False
     level: int = 0
     """Of a heading."""
@@ -226,6 +227,9 @@ class _Reader:
         elif word in {"strike", "striked"}:
             self._flush()
             self.state.struck = number != 0
+        elif word in {"super", "nosupersub", "sub"}:
+            self._flush()
+            self.state.raised = word == "super" and number != 0
         elif word in _CHARACTERS:
             self._write(_CHARACTERS[word])
         else:
@@ -262,7 +266,7 @@ class _Reader:
             self.state.note = True
         elif word == "plain":
             self._flush()
-            self.state.hidden = self.state.struck = False
+            self.state.hidden = self.state.struck = self.state.raised = False
         elif not self.state.unread:
             self._table_word(word)
 
@@ -319,7 +323,11 @@ class _Reader:
             self._add(text)
 
     def _add(self, text: str) -> None:
-        add_run(self.paragraph, text, struck=self.state.struck)
+        add_run(
+            self.paragraph,
+            superscript(text) if self.state.raised else text,
+            struck=self.state.struck,
+        )
 
     def _bytes(self, data: bytes) -> None:
         if self.skip:

@@ -25,7 +25,7 @@ from rag_app.documents.office.package import (
 )
 from rag_app.documents.office.sheet_parts import SheetParts
 from rag_app.documents.tables import Covered, table_lines
-from rag_app.documents.text import clean, shown
+from rag_app.documents.text import clean, shown, superscript
 from rag_app.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ _GUESSED = re.compile(rb"(<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*)<v>0</v>")
 """A formula and the value of one that was never calculated."""
 _STYLE = re.compile(rb'(<(?:\w+:)?(?:c|row|col)\b[^>]*?)\s(?:s|style)="\d+"')
 _STRINGS = "xl/sharedStrings.xml"
+_FONTS_THAT_TELL = re.compile(b"<strike|superscript")
 """The texts of the cells, unless they stand in the sheets."""
 _WHOLE = 20 * 2**20
 """Bytes of sheets up to which a workbook is held in memory, to see its merged cells."""
@@ -110,10 +111,10 @@ def _workbook(data: bytes) -> tuple["Workbook", list[str]]:
         size = sum(item.file_size for item in sheets)
         texts = [item for item in archive.infolist() if item.filename == _STRINGS]
         texts += sheets if size <= _WHOLE else []
-        struck = any(b"<strike" in archive.read(item) for item in texts)
+        fonts = any(_FONTS_THAT_TELL.search(archive.read(item)) for item in texts)
     options = {"read_only": size > _WHOLE, "data_only": True, "keep_links": False}
     try:
-        return load_workbook(BytesIO(data), rich_text=struck, **options), []
+        return load_workbook(BytesIO(data), rich_text=fonts, **options), []
     except (
         TypeError,
         ValueError,
@@ -228,7 +229,8 @@ def _shown(cell: "Cell | None") -> str:
 def _of_one_font(part: "str | TextBlock") -> str:
     if isinstance(part, str):
         return part
-    return struck_through(part.text) if part.font.strike else part.text
+    text = superscript(part.text) if part.font.vertAlign == "superscript" else part.text
+    return struck_through(text) if part.font.strike else text
 
 
 def _hidden_rows(sheet: "Worksheet") -> set[int]:

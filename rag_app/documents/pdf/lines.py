@@ -8,11 +8,17 @@ from functools import cached_property
 from statistics import median
 
 from rag_app.documents.pdf.characters import HYPHEN, Char, Space
+from rag_app.documents.text import superscript
 
 _BREAK = 1.0
 """Gap, in sizes of the text, at which a line may be two: columns, or cells of a table."""
 _SAME_LINE = 0.5
 """Share of the lower height by which two things of one line overlap."""
+_BESIDE = 0.35
+"""The same of what is set smaller, as exponents and indices are."""
+_SMALLER = 0.85
+_RAISED = 0.25
+"""Sizes by which an exponent stands above the line."""
 _WORD_GAP = 0.2
 """Gap between Latin letters, in sizes of the text, that is a space."""
 _HAN_GAP = 0.8
@@ -87,7 +93,9 @@ def _continues(group: Sequence[Char], char: Char) -> bool:
 
 def _level(first: Char | Fragment, second: Char | Fragment) -> bool:
     shared = min(first.top, second.top) - max(first.bottom, second.bottom)
-    return shared > _SAME_LINE * min(first.top - first.bottom, second.top - second.bottom)
+    small, large = sorted((first.size, second.size))
+    least = _SAME_LINE if small > _SMALLER * large else _BESIDE
+    return shared > least * min(first.top - first.bottom, second.top - second.bottom)
 
 
 def _rejoined(groups: list[list[Char]]) -> Iterator[list[Char]]:
@@ -129,14 +137,25 @@ def line_of(row: Sequence[Fragment]) -> Fragment:
 def spell(chars: Sequence[Char]) -> str:
     """Return the text of one line, given its characters from left to right."""
     tracking = _tracking(chars)
-    text = ""
+    text, raised = "", ""
     before: Char | None = None
+    base: Char | None = None
+    """What the exponent that is being read stands beside."""
     for char in chars:
-        if before is not None and _is_space(before, char, tracking):
-            text += " "
-        text += char.text
+        space = " " if before is not None and _is_space(before, char, tracking) else ""
+        if base is not None and not space and _is_raised(base, char):
+            raised += char.text
+        else:
+            text += superscript(raised) + space + char.text
+            raised, base = "", char
         before = char
-    return text
+    return text + superscript(raised)
+
+
+def _is_raised(base: Char, char: Char) -> bool:
+    """Return whether a character stands above another's line as an exponent, not as cents do."""
+    smaller = char.size <= _SMALLER * base.size
+    return smaller and base.text not in ".," and char.bottom - base.bottom > _RAISED * base.size
 
 
 def _tracking(chars: Sequence[Char]) -> float:

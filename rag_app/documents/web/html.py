@@ -5,7 +5,7 @@ import warnings
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rag_app.documents.text import clean, one_blank_line
+from rag_app.documents.text import clean, one_blank_line, superscript
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
@@ -99,6 +99,9 @@ def page_markdown(page: str) -> str:
 
     soup = _parsed(without_torn_tags(without_comments(page)))
     write_equations(soup)
+    for raised in soup.find_all("sup"):
+        if (text := raised.get_text()) != superscript(text):
+            raised.string = superscript(text)
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     if soup.title:
         soup.title.decompose()  # where there is no head it stands in the text

@@ -64,6 +64,16 @@ def test_what_is_struck_through_is_marked() -> None:
     assert read(f"<w:p>{''.join(runs)}</w:p>") == "租金~~八千~~九千元"
 
 
+def test_raised_text_is_an_exponent() -> None:
+    def run(text: str, place: str = "") -> str:
+        mark = f'<w:vertAlign w:val="{place}"/>' if place else ""
+        return f"<w:r><w:rPr>{mark}</w:rPr><w:t>{text}</w:t></w:r>"
+
+    runs = [run("10"), run("-3", "superscript"), run("升H"), run("2", "subscript"), run("O，第1")]
+    runs += [run("st", "superscript"), run("版")]
+    assert read(f"<w:p>{''.join(runs)}</w:p>") == "10⁻³升H2O，第1st版"
+
+
 def test_legal_numbering_keeps_the_zeros_of_plain_numbers() -> None:
     levels = numbering(
         level(0, "upperRoman", "Article %1."),
@@ -283,9 +293,9 @@ def test_cells_of_a_form_that_cover_several_columns_are_read_once() -> None:
     )
     text_of_form = read(table(*rows))
     assert text_of_form.split("\n") == [
-        "姓名 | 李某 | 性别 | 女",
-        "民族 | 籍贯 | 绵州",
-        "身份证号 | 职务",
+        "姓名: 李某; 性别: 女",
+        "民族; 籍贯: 绵州",
+        "身份证号; 职务",
     ]
 
 

@@ -46,6 +46,18 @@ def test_text() -> None:
     )
 
 
+def test_raised_text_is_an_exponent() -> None:
+    def style(name: str, place: str) -> str:
+        properties = f'<style:text-properties style:text-position="{place}"/>'
+        return f'<style:style style:name="{name}">{properties}</style:style>'
+
+    styles = style("A", "super 58%") + style("B", "33% 58%") + style("C", "sub 58%")
+    parts = (("10", "A", "3"), ("米", "B", "2"), ("，H", "C", "2"))
+    span = '{}<text:span text:style-name="{}">{}</text:span>'
+    body = f"<text:p>{''.join(span.format(*part) for part in parts)}O</text:p>"
+    assert read_odf(odf("text", body, styles), "a.odt").text == "10³米²，H2O"
+
+
 def test_text_that_is_struck_through() -> None:
     def style(name: str, line: str, parent: str = "") -> str:
         of = f'style:parent-style-name="{parent}"' if parent else ""

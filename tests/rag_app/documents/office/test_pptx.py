@@ -68,6 +68,16 @@ def test_what_is_struck_through_is_marked() -> None:
     assert read_pptx(saved(presentation), "a.pptx").text == "租金~~八千~~ 九千元"
 
 
+def test_raised_text_is_an_exponent() -> None:
+    presentation, slide = blank()
+    paragraph = write(slide, "占地10", 1, 1).text_frame.paragraphs[0]
+    for text, baseline in (("3", "30000"), ("亩，CO", "0"), ("2", "-25000")):
+        run = paragraph.add_run()
+        run.text = text
+        run._r.get_or_add_rPr().set("baseline", baseline)
+    assert read_pptx(saved(presentation), "a.pptx").text == "占地10³亩，CO2"
+
+
 @pytest.mark.parametrize(
     ("scheme", "label"),
     [("alphaLcParenBoth", "(b)"), ("romanUcPeriod", "II."), ("circleNumDbPlain", "②"), ("x", "2")],

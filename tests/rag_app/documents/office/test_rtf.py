@@ -64,6 +64,11 @@ def test_text_that_is_struck_through() -> None:
     assert text_of(struck) == "rent ~~800 yuan~~ ~~旧租~~ 900~~x~~y"
 
 
+def test_raised_text_is_an_exponent() -> None:
+    raised = rb"10{\super 3} m\super 2\nosupersub  H{\sub 2}O x\super n\plain 1"
+    assert text_of(raised) == "10³ m² H2O xⁿ1"
+
+
 def test_headings_and_tables() -> None:
     row = b"\\trowd%s\\cellx1\\cellx2\\cellx3\\intbl %s\\cell %s\\cell %s\\cell\\row"
     body = b"\\pard\\outlinelevel1 Shops\\par\\pard "

@@ -77,6 +77,16 @@ def test_text_that_is_struck_through() -> None:
     )
 
 
+def test_raised_text_is_an_exponent() -> None:
+    def fill(sheet: Worksheet) -> None:
+        sheet.append(["项目", "数值"])
+        raised = TextBlock(InlineFont(vertAlign="superscript"), "3")
+        sheet.append([CellRichText("容积，10", raised, "升"), 2])
+
+    text = read_xlsx(workbook(fill), "a.xlsx").text
+    assert "项目: 容积，10³升; 数值: 2" in text
+
+
 def test_hidden_sheets_are_left_out_and_counted() -> None:
     def fill(sheet: Worksheet) -> None:
         sheet.append(["名称", "数量"])

@@ -7,7 +7,7 @@ from rag_app.documents.formats import ExtractedText
 from rag_app.documents.pdf.reader import read_pdf
 from rag_app.errors import DocumentError
 from tests.rag_app.documents import making
-from tests.rag_app.documents.pdf.drawing import HEIGHT, lines, pdf, ruled_table
+from tests.rag_app.documents.pdf.drawing import HEIGHT, SONG, lines, pdf, ruled_table
 
 PROSE = [
     "本镇图书馆每周二至周日开放，开放时间为上午九点到下午五点，节假",
@@ -33,6 +33,25 @@ def test_the_zeros_of_a_number_belong_to_it_however_short_its_line_is() -> None:
     assert read(lambda canvas: lines(canvas, parts)).text.endswith(
         "800\n2024年的产量是900\n08时开门"
     )
+
+
+def test_raised_text_is_an_exponent_and_lowered_text_stays_in_its_line() -> None:
+    def page(canvas: Canvas) -> None:
+        item = canvas.beginText(60, 780)
+        for text, rise in (
+            ("容积10", 0),
+            ("-3", 6),
+            ("升，H", 0),
+            ("2", -4),
+            ("O，每吨99.", 0),
+            ("50", 5),
+        ):
+            item.setFont(SONG, 8 if rise else 12)
+            item.setRise(rise)
+            item.textOut(text)
+        canvas.drawText(item)
+
+    assert read(page).text == "容积10⁻³升，H2O，每吨99.50"
 
 
 def test_a_paragraph_is_one_line() -> None:

@@ -40,6 +40,12 @@ def test_what_a_click_opens_is_read_and_what_nobody_can_open_is_not() -> None:
         assert unseen not in text
 
 
+def test_raised_text_is_an_exponent() -> None:
+    page = "<p>占地10<sup>3</sup>亩，H<sub>2</sub>O，见<sup>[1]</sup>"
+    page += "，x<sup>n<i>+1</i></sup>，1<sup>st</sup></p>"
+    assert page_markdown(page) == "占地10³亩，H2O，见[1]，xⁿ⁺¹，1st"
+
+
 def test_ruby_without_its_readings() -> None:
     page = "<p><ruby>邯<rt>hán</rt>郸<rp>(</rp><rt>dān</rt><rp>)</rp></ruby>人学步</p>"
     assert page_markdown(page) == "邯郸人学步"
