@@ -387,7 +387,7 @@ async def test_the_reasoning_before_an_answer_is_not_shown(reply: str, text: str
 NO_NUMBERS = [None, "high", [], {}, [1], object(), True, float("nan")]
 
 
-@pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize(
     "name", ["relevance", "start", "start_index", "page", "headings", "heading", "score", "source"]
 )
