@@ -1,5 +1,6 @@
 """Language models by what the user calls them: ``--llm`` decides which backend runs one."""
 
+import logging
 import os
 import re
 from contextlib import suppress
@@ -15,6 +16,7 @@ from rag_app.settings import Settings, load_settings
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+_log = logging.getLogger(__name__)
 _SCHEMES = ("http://", "https://")
 _ADDRESS = re.compile(r"[\w.-]+:\d+(/.*)?")
 
@@ -157,6 +159,9 @@ def _check_folder(backend: str, target: str, settings: Settings) -> None:
     if backend != "huggingface" and settings.lora:
         msg = f"a LoRA can't be added to {settings.llm}; give the Hugging Face folder it is for"
         raise ModelError(msg)
+    for name in ("tokenizer", "quantize"):
+        if backend != "huggingface" and getattr(settings, name):
+            _log.warning("--%s is for Hugging Face folders; %s goes without", name, settings.llm)
     if Path(target).is_dir() and not (Path(target) / "config.json").is_file():
         reason = "it has no config.json; give a folder with one, or a .gguf file"
         msg = f"{target} is no model that can be loaded: {reason}"

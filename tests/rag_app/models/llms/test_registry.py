@@ -57,6 +57,17 @@ def test_a_lora_is_not_passed_over(spec: str) -> None:
         load_llm(spec, lora="some-lora")
 
 
+def test_options_of_folders_are_not_passed_over_in_silence(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    load_llm("openai:any-model", llm_api_key="secret", tokenizer="folder", quantize="4bit")
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line for line in lines if "goes without" in line] == [
+        f"--{name} is for Hugging Face folders; openai:any-model goes without"
+        for name in ("tokenizer", "quantize")
+    ]
+
+
 @pytest.mark.parametrize(
     ("spec", "backend", "target"),
     [
