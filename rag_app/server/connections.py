@@ -7,6 +7,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -38,6 +39,12 @@ class TimedProtocol(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop()
         elif self._timer is None:
+            self._expect()
+
+    def on_response_complete(self) -> None:
+        """Expect the rest of a body that was answered before it was whole."""
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY:
             self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:

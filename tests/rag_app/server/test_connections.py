@@ -60,6 +60,12 @@ def test_a_body_that_never_ends_is_not_waited_for(impatient: Served) -> None:
     assert b"did not come within 0.3 seconds" in answer
 
 
+def test_the_rest_of_a_refused_body_is_not_waited_for(impatient: Served) -> None:
+    head = "POST /v1/indexes/%20/documents HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    answer = send(impatient, f"{head}Content-Length: {10**15}\r\n\r\n{{".encode())
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
 def test_a_slow_answer_is_waited_for(impatient: Served) -> None:
     impatient.model.delay = 0.2
     impatient.replies = ["一二三四五"]
