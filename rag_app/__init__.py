@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # ONNX Runtime tells its maker of each model it loads, unless it finds this when it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__version__ = "0.1.0"
+__version__ = "0.3.0.dev0"
 __all__ = [
     "Answer",
     "ChineseTextSplitter",
