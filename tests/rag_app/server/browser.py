@@ -22,6 +22,7 @@ from tests.paths import ROOT
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
 SECONDS = 30
+DEVICES = {"desk": (1280, 800), "phone": (360, 740)}
 
 Seen = TypeVar("Seen")
 
@@ -163,6 +164,11 @@ class Browser:
     def size(self, width: int, height: int) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def of(self, device: str) -> None:
+        """Be the size of a desk's window, or of a phone, which is dark."""
+        self.size(*DEVICES[device])
+        self.dark(device == "phone")
 
     def dark(self, on: bool) -> None:
         feature = {"name": "prefers-color-scheme", "value": "dark" if on else "light"}

@@ -1,6 +1,6 @@
 """The page in a real browser: what an answer is shown as, what it is asked of, and what people say.
 
-At the size of a desk and of a phone, light and dark, in both languages.
+On a light desk and on a dark phone, in both languages.
 """
 
 import json
@@ -15,7 +15,7 @@ from selenium.webdriver.common.keys import Keys
 
 from rag_app.evaluation.datasets import read_dataset
 from tests.rag_app.server import browser as browsers
-from tests.rag_app.server.browser import Browser
+from tests.rag_app.server.browser import DEVICES, Browser
 from tests.rag_app.server.serving import Served, serving, upload
 from tests.scripted import JudgingChatModel
 
@@ -45,7 +45,6 @@ $$
 坏的 $\frac{1$ 与 \(\href{https://a.example}{x}\)，<img src=x onerror=alert(1)>
 """
 ANSWER = ANSWER.replace("LONG", "长" * 99)
-SIZES = {"desk": (1280, 800), "phone": (360, 740)}
 
 
 @pytest.fixture(scope="module", params=["zh-CN", "en-US"])
@@ -62,19 +61,16 @@ def served(home: Path) -> Iterator[Served]:
         yield running
 
 
-@pytest.fixture(params=SIZES)
+@pytest.fixture(params=DEVICES)
 def page(request: pytest.FixtureRequest, served: Served, browser: Browser) -> Iterator[Browser]:
     browser.open(served.url)
-    browser.size(*SIZES[request.param])
+    browser.of(request.param)
     browser.complaints()
     yield browser
     assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
     assert browser.complaints() == []
     name = f"{'zh' if in_chinese(browser) else 'en'}-13-{request.node.originalname}-{request.param}"
     browser.screenshot(name)
-    browser.dark(True)
-    browser.screenshot(f"{name}-dark")
-    browser.dark(False)
 
 
 def in_chinese(page: Browser) -> bool:

@@ -1,6 +1,6 @@
 """The page in a real browser: the pages of a PDF beside the answer, with the passage highlighted.
 
-At the size of a desk and of a phone, light and dark, in both languages.
+On a light desk and on a dark phone, in both languages.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.rag_app.documents.pdf.drawing import lines, pdf
 from tests.rag_app.server import browser as browsers
-from tests.rag_app.server.browser import Browser
+from tests.rag_app.server.browser import DEVICES, Browser
 from tests.rag_app.server.serving import Served, serving, upload
 from tests.scripted import JudgingChatModel
 
@@ -29,7 +29,6 @@ DATA = pdf(
     lambda canvas: lines(canvas, TOLD, y=300),
     lambda canvas: lines(canvas, OTHER),
 )
-SIZES = {"desk": (1280, 800), "phone": (360, 740)}
 SEEN = """
     const found = document.querySelector("#viewer-page rect");
     if (!found) return false;
@@ -75,9 +74,9 @@ def open_source(page: Browser) -> None:
     page.shown("#viewer-page img")
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_the_passage_is_highlighted_on_its_page(page: Browser, size: str) -> None:
-    page.size(*SIZES[size])
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_passage_is_highlighted_on_its_page(page: Browser, device: str) -> None:
+    page.of(device)
     open_source(page)
     page.until(lambda: page.run(SEEN))
     assert page.shown("#page-number").text == "2 / 3"
@@ -86,15 +85,12 @@ def test_the_passage_is_highlighted_on_its_page(page: Browser, size: str) -> Non
     assert ANSWER in str(said)
     assert page.focused() == "viewer-page"
     language = "zh" if page.run("return document.documentElement.lang") == "zh-CN" else "en"
-    name = f"{language}-12-page-{size}"
+    name = f"{language}-12-page-{device}"
     page.screenshot(name)
-    page.dark(True)
-    page.screenshot(f"{name}-dark")
     page.click("#page-zoom")
     box = page.find("#viewer-page")
     assert page.run("return arguments[0].scrollWidth > arguments[0].clientWidth", box)
     assert page.run(SEEN)
-    page.dark(False)
     turn_pages_by_keyboard(page)
 
 
@@ -152,16 +148,16 @@ def test_of_many_documents_those_in_sight_have_rows_and_all_are_searched(
         assert browser.complaints() == []
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("device", DEVICES)
 def test_more_of_a_long_text_is_shown_and_a_gone_one_keeps_its_passage(
-    home: Path, browser: Browser, size: str
+    home: Path, browser: Browser, device: str
 ) -> None:
     other = "江上的商人贩运茶叶与瓷器，乡里称便。\n" * 1500
     model = JudgingChatModel(replies=[ANSWER], judgements=[4.0])
     with serving(llm=model, threshold=0.0) as running, running.client() as client:
         upload(client, "人物", **{"长.txt": f"{other}{ANSWER}\n{other}"})
         browser.open(running.url)
-        browser.size(*SIZES[size])
+        browser.of(device)
         browser.until(lambda: "人物" in str(browser.find("#question").get_attribute("placeholder")))
         browser.find("#question").send_keys(QUESTION)
         browser.click("#send")

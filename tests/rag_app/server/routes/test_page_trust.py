@@ -1,6 +1,6 @@
 """The page in a real browser: how sure answers are, what carries them, and jobs that are ended.
 
-At the size of a desk and of a phone, in both languages.
+On a light desk and on a dark phone, in both languages.
 """
 
 import threading
@@ -19,7 +19,7 @@ from selenium.webdriver.common.keys import Keys
 from rag_app.models.embeddings.base import FloatArray
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.rag_app.server import browser as browsers
-from tests.rag_app.server.browser import Browser
+from tests.rag_app.server.browser import DEVICES, Browser
 from tests.rag_app.server.serving import Served, serving, upload
 from tests.scripted import JudgingChatModel
 
@@ -29,7 +29,6 @@ QUESTION = "李白是怎样去世的？"
 CARRYING = "宝应元年，李白在当涂病逝，终年六十二岁。"
 ANSWER = f"{CARRYING}他投靠了族叔李阳冰。"
 TEXT = f"𠮷野的商人贩运茶叶。\n\n李白晚年投靠族叔李阳冰。{CARRYING}\n\n乡里称便，四时往来。\n"
-SIZES = {"desk": (1280, 800), "phone": (360, 740)}
 FITS = "return document.documentElement.scrollWidth <= innerWidth"
 
 
@@ -49,10 +48,10 @@ def judging(home: Path) -> Iterator[Served]:
         yield served
 
 
-@pytest.fixture(params=SIZES)
+@pytest.fixture(params=DEVICES)
 def page(judging: Served, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Browser]:
     browser.open(judging.url)
-    browser.size(*SIZES[request.param])
+    browser.of(request.param)
     browser.complaints()
     yield browser
     assert browser.run(FITS)
@@ -178,9 +177,9 @@ class Slow(HashingEmbeddings):
         return super().embed_array(texts)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("device", DEVICES)
 def test_a_job_tells_the_time_left_and_is_cancelled(
-    home: Path, browser: Browser, size: str, tmp_path: Path
+    home: Path, browser: Browser, device: str, tmp_path: Path
 ) -> None:
     embeddings = Slow()
     options: Any = {"chunk_size": 50, "chunk_overlap": 0}
@@ -189,9 +188,9 @@ def test_a_job_tells_the_time_left_and_is_cancelled(
             with served.client() as client:
                 upload(client, "人物", **{"李白.txt": TEXT})
             browser.open(served.url)
-            browser.size(*SIZES[size])
+            browser.of(device)
             browser.until(lambda: browser.find("#index-select").get_attribute("value"))
-            if size == "phone":
+            if device == "phone":
                 browser.click("#open-library")
             file = tmp_path / "长.txt"
             file.write_text("字" * 25_000 + "终" * 5000, encoding="utf-8")
@@ -202,7 +201,7 @@ def test_a_job_tells_the_time_left_and_is_cancelled(
             assert browser.run(FITS)
             button = browser.find(".job button")
             assert "长.txt" in str(button.get_attribute("aria-label"))
-            browser.screenshot(f"{'zh' if in_chinese(browser) else 'en'}-11-job-{size}")
+            browser.screenshot(f"{'zh' if in_chinese(browser) else 'en'}-11-job-{device}")
             button.click()
             embeddings.gate.set()
             cancelled = "取消" if in_chinese(browser) else "cancelled"
