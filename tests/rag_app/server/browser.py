@@ -165,6 +165,11 @@ class Browser:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
+    @property
+    def language(self) -> str:
+        """Of the page: zh or en."""
+        return str(self.run("return document.documentElement.lang")).partition("-")[0]
+
     def of(self, device: str) -> None:
         """Be the size of a desk's window, or of a phone, which is dark."""
         self.size(*DEVICES[device])

@@ -47,12 +47,6 @@ $$
 ANSWER = ANSWER.replace("LONG", "长" * 99)
 
 
-@pytest.fixture(scope="module", params=["zh-CN", "en-US"])
-def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
-    with browsers.started(request.param) as one:
-        yield one
-
-
 @pytest.fixture
 def served(home: Path) -> Iterator[Served]:
     model = JudgingChatModel(replies=[ANSWER], judgements=[4.0], window=100_000)
@@ -69,12 +63,8 @@ def page(request: pytest.FixtureRequest, served: Served, browser: Browser) -> It
     yield browser
     assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
     assert browser.complaints() == []
-    name = f"{'zh' if in_chinese(browser) else 'en'}-13-{request.node.originalname}-{request.param}"
+    name = f"{browser.language}-13-{request.node.originalname}-{request.param}"
     browser.screenshot(name)
-
-
-def in_chinese(page: Browser) -> bool:
-    return bool(page.run("return document.documentElement.lang") == "zh-CN")
 
 
 def ask(page: Browser, question: str = QUESTION) -> None:
@@ -133,7 +123,7 @@ def test_whole_documents_are_told_of_with_their_sources(served: Served, page: Br
     with served.client() as client:
         upload(client, "人物", **{"2024/杜甫.txt": "杜甫在大历五年（770年）病逝。"})
     page.reload()
-    for question in ABOUT["zh" if in_chinese(page) else "en"]:
+    for question in ABOUT[page.language]:
         ask(page, question)
         page.until(lambda: page.all(".answer")[-1].get_attribute("data-status") == "done")
     about, *others = page.all(".answer")
@@ -220,7 +210,7 @@ def test_the_settings_say_how_answers_are_written(served: Served, page: Browser)
     page.shown("#set-style").send_keys(Keys.ARROW_DOWN)
     page.find("#set-language").send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN)
     page.find("#set-threshold").send_keys(Keys.ARROW_RIGHT)
-    page.screenshot(f"{'zh' if in_chinese(page) else 'en'}-13-settings")
+    page.screenshot(f"{page.language}-13-settings")
     page.click("#settings .primary")
     page.gone("#settings")
     served.replies = ["In Dangtu."]

@@ -39,12 +39,6 @@ SEEN = """
 """
 
 
-@pytest.fixture(scope="module", params=["zh-CN", "en-US"])
-def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
-    with browsers.started(request.param) as one:
-        yield one
-
-
 @pytest.fixture
 def served(home: Path) -> Iterator[Served]:
     model = JudgingChatModel(replies=[ANSWER], judgements=[4.0])
@@ -84,8 +78,7 @@ def test_the_passage_is_highlighted_on_its_page(page: Browser, device: str) -> N
     said = page.find("#viewer-page figcaption").get_attribute("textContent")
     assert ANSWER in str(said)
     assert page.focused() == "viewer-page"
-    language = "zh" if page.run("return document.documentElement.lang") == "zh-CN" else "en"
-    name = f"{language}-12-page-{device}"
+    name = f"{page.language}-12-page-{device}"
     page.screenshot(name)
     page.click("#page-zoom")
     box = page.find("#viewer-page")

@@ -32,12 +32,6 @@ TEXT = f"𠮷野的商人贩运茶叶。\n\n李白晚年投靠族叔李阳冰。
 FITS = "return document.documentElement.scrollWidth <= innerWidth"
 
 
-@pytest.fixture(scope="module", params=["zh-CN", "en-US"])
-def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
-    with browsers.started(request.param) as one:
-        yield one
-
-
 @pytest.fixture
 def judging(home: Path) -> Iterator[Served]:
     """A server whose model says how sure it is; it never refuses."""
@@ -66,23 +60,21 @@ def ask(page: Browser, question: str = QUESTION) -> None:
     page.shown("#retry")
 
 
-def in_chinese(page: Browser) -> bool:
-    return bool(page.run("return document.documentElement.lang") == "zh-CN")
-
-
 def test_an_answer_says_how_sure_it_is_and_why(page: Browser) -> None:
     ask(page)
     trust = page.shown('[data-testid="trust"]')
     assert trust.get_attribute("data-verdict") == "sure"
-    assert ("可靠" if in_chinese(page) else "Sure") in page.shown(".verdict").text
+    assert ("可靠" if page.language == "zh" else "Sure") in page.shown(".verdict").text
     assert not page.find(".reasons").is_displayed()
     page.click('[data-testid="confidence"] summary')
     reasons = page.shown(".reasons").text.splitlines()
     assert len(reasons) == 3
-    judged = "模型判断这些段落回答了问题" if in_chinese(page) else "judges that the passages answer"
+    judged = (
+        "模型判断这些段落回答了问题" if page.language == "zh" else "judges that the passages answer"
+    )
     assert judged in reasons[1]
     size = "phone" if page.run("return innerWidth") < 600 else "desk"
-    page.screenshot(f"{'zh' if in_chinese(page) else 'en'}-10-trust-{size}")
+    page.screenshot(f"{page.language}-10-trust-{size}")
 
 
 def test_what_may_carry_it_is_shown_until_the_answer_begins(judging: Served, page: Browser) -> None:
@@ -117,7 +109,7 @@ def test_a_doubt_is_visible(judging: Served, page: Browser) -> None:
     trust = page.shown('[data-testid="trust"]')
     assert trust.get_attribute("data-verdict") == "doubtful"
     page.click('[data-testid="confidence"] summary')
-    no = "没有回答问题" if in_chinese(page) else "do not answer the question"
+    no = "没有回答问题" if page.language == "zh" else "do not answer the question"
     assert no in page.shown(".reasons").text
 
 
@@ -195,16 +187,16 @@ def test_a_job_tells_the_time_left_and_is_cancelled(
             file = tmp_path / "长.txt"
             file.write_text("字" * 25_000 + "终" * 5000, encoding="utf-8")
             browser.find("#file-input").send_keys(str(file))
-            left = "还需约" if in_chinese(browser) else "left"
+            left = "还需约" if browser.language == "zh" else "left"
             browser.until(lambda: left in browser.find(".job p").text)
             assert 0 < float(str(browser.find(".job progress").get_attribute("value"))) < 1
             assert browser.run(FITS)
             button = browser.find(".job button")
             assert "长.txt" in str(button.get_attribute("aria-label"))
-            browser.screenshot(f"{'zh' if in_chinese(browser) else 'en'}-11-job-{device}")
+            browser.screenshot(f"{browser.language}-11-job-{device}")
             button.click()
             embeddings.gate.set()
-            cancelled = "取消" if in_chinese(browser) else "cancelled"
+            cancelled = "取消" if browser.language == "zh" else "cancelled"
             browser.until(lambda: cancelled in browser.find(".job.over p").text)
             assert browser.stored("jobs") == []
             names = [one.text for one in browser.all("#documents .file-name")]
