@@ -1,5 +1,6 @@
 """Process-wide state of PyTorch and transformers, changed for a while and then put back."""
 
+import warnings as python_warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -42,6 +43,13 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def import_sentence_transformers() -> None:
+    """Import it without the warnings of libraries that it imports, of their own deprecations."""
+    with python_warnings.catch_warnings():
+        python_warnings.simplefilter("ignore")
+        import sentence_transformers  # noqa: F401
 
 
 @contextmanager

@@ -152,17 +152,14 @@ def _around(tokenizer: "Tokenizer") -> tuple[list[int], list[int]]:
 
 
 def _encoder(folder: Path) -> "SentenceTransformer":
-    import warnings
+    from model_prep.process_state import import_sentence_transformers, quiet_transformers
 
-    with warnings.catch_warnings():
-        # Libraries that it imports warn of their own deprecations.
-        warnings.simplefilter("ignore")
-        from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
+    import_sentence_transformers()
+    from sentence_transformers import SentenceTransformer
 
-    logging.disable_progress_bar()
     try:
-        return SentenceTransformer(str(folder), local_files_only=True, device="cpu").eval()
+        with quiet_transformers():
+            return SentenceTransformer(str(folder), local_files_only=True, device="cpu").eval()
     except Exception as error:  # whatever a damaged folder makes its readers raise
         msg = f"{folder} is damaged or no encoder ({first_line(error)}); pull or copy it again"
         raise PullError(msg) from error

@@ -1,7 +1,6 @@
 """Cross-encoders, which read a question and a passage together and say how well they fit."""
 
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -109,15 +108,14 @@ class CrossEncoderReranker(BaseDocumentCompressor):
 
     @cached_property
     def _loaded(self) -> "CrossEncoder":
-        with warnings.catch_warnings():
-            # Libraries that it imports warn of their own deprecations.
-            warnings.simplefilter("ignore")
-            from sentence_transformers import CrossEncoder
-        from transformers.utils import logging
+        from model_prep.process_state import import_sentence_transformers, quiet_transformers
 
-        logging.disable_progress_bar()
+        import_sentence_transformers()
+        from sentence_transformers import CrossEncoder
+
         try:
-            return CrossEncoder(str(self.folder), local_files_only=True)
+            with quiet_transformers():
+                return CrossEncoder(str(self.folder), local_files_only=True)
         except Exception as error:  # whatever a damaged folder makes its readers raise
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             msg = f"reranker {self.folder} can't be loaded ({reason}); copy it anew"

@@ -98,17 +98,14 @@ class SentenceTransformerEmbeddings(DocumentEmbeddings):
     @cached_property
     def model(self) -> "SentenceTransformer":
         """The model of sentence-transformers, for folders that ONNX Runtime can't run."""
-        import warnings
+        from model_prep.process_state import import_sentence_transformers, quiet_transformers
 
-        with warnings.catch_warnings():
-            # Libraries that it imports warn of their own deprecations.
-            warnings.simplefilter("ignore")
-            from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
+        import_sentence_transformers()
+        from sentence_transformers import SentenceTransformer
 
-        logging.disable_progress_bar()
         try:
-            return SentenceTransformer(str(self.folder), local_files_only=True)
+            with quiet_transformers():
+                return SentenceTransformer(str(self.folder), local_files_only=True)
         except Exception as error:  # whatever a damaged folder makes its readers raise
             raise _unreadable(self.folder, error) from error
 
