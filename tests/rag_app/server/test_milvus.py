@@ -122,7 +122,8 @@ def test_two_servers_list_cancel_and_follow_each_others_jobs() -> None:
             for url in (first, second)
         ]
         assert answers[0] == answers[1]
-        big = [("files", ("big.txt", "很长的一篇，讲各种各样的事。".encode() * 20_000))]
+        # Ten seconds and more of work, of which the first second is waited for.
+        big = [("files", ("big.txt", "很长的一篇，讲各种各样的事。".encode() * 400_000))]
         job = httpx.post(f"{first}/v1/indexes/a/documents", files=big, timeout=60).json()
         ended = httpx.delete(f"{second}/v1/jobs/{job['id']}", timeout=90).json()
         assert ended["status"] == "cancelled"
