@@ -151,7 +151,7 @@ def text_kind(data: bytes) -> str:
 def _zip_kind(data: bytes) -> str | None:
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
-            names = archive.namelist()
+            names = [name.replace("\\", "/") for name in archive.namelist()]
             mime = archive.open("mimetype").read(100) if "mimetype" in names else b""
     except Exception:  # damaged; zipfile and zlib have many, for each way
         return None

@@ -30,19 +30,25 @@ _VALUE = re.compile(
 """A number, date, time or amount, also struck through: what stands in a table, not what names a
 column of it."""
 _YEAR = re.compile(
-    r"(?:FY|Q[1-4]\s*)?(?:19|20)\d\d(?:年|年度|Q[1-4]|H[12]|E|A)?|\d{1,2}月|[1-4]季度"
+    r"(?:FY|Q[1-4]\s*)?(?:19|20)\d\d(?:年|年度|Q[1-4]|H[12]|E|A)?|\d{1,2}[月日]|[1-4]季度"
 )
 """What looks like a value and may name a column all the same."""
+_FEWEST_DAYS = 7
+"""Numbers that follow each other, as those of days, from which on they may name columns."""
 _FIELDS = frozenset(
     """
     姓名 性别 民族 籍贯 出生年月 出生日期 年龄 身份证号 身份证号码 政治面貌 婚姻状况 健康状况 学历
     学位 专业 毕业院校 毕业学校 工作单位 所在单位 单位名称 部门 所在部门 职务 职称 岗位 联系电话
     联系方式 电话 手机 手机号码 电子邮箱 邮箱 通讯地址 家庭住址 住址 地址 邮编 申请人 申请日期
     申请部门 联系人 负责人 工作经历 教育经历 自我评价 备注 照片
-    """.split()  # noqa: SIM905
+    Name Gender Sex Age Nationality Title Position Department Company Employer Address City Country
+    Phone Telephone Mobile Fax Email E-mail Birthday Education Occupation Signature FirstName
+    LastName FullName JobTitle DateofBirth MaritalStatus ZipCode PhoneNumber EmailAddress
+    """.casefold().split()
 )
 """Names of fields in forms about persons and those who apply for something."""
 _NOTED = re.compile(r"[^：:]{1,12}[：:]\s*[^\s：:].*")
+_TOTAL = re.compile(r".{0,10}(?:[合总小共累]\s*计|总\s*数)|(?:grand |sub-?)?totals?", re.IGNORECASE)
 _LONG_LABEL = 60
 _SEARCHED = 30
 """Rows in which the head of a table is looked for."""
@@ -213,13 +219,22 @@ def _is_title(row: Row) -> bool:
 
 def _is_labels(row: Row) -> bool:
     """Return whether all cells of a row may be names of columns."""
-    values = _values(row)
+    values = _without_days(_values(row))
     if len(set(values)) < 2 or all(map(_VALUE.fullmatch, values)):
         return False
     return all(
         len(value) <= _LONG_LABEL and (not _VALUE.fullmatch(value) or _YEAR.fullmatch(value))
         for value in values
     )
+
+
+def _without_days(values: list[str]) -> list[str]:
+    """Return what stands in a row besides the days of a month: ``1 2 3 …``, which name columns."""
+    days = [value for value in values if value.isdecimal() and len(value) < 3]
+    first = int(days[0]) if days else 0
+    if len(days) < _FEWEST_DAYS or days != [str(first + at) for at in range(len(days))]:
+        return values
+    return [value for value in values if value not in days] + [f"{day}日" for day in days]
 
 
 def _contrast(body: Sequence[Row], at: int) -> bool:
@@ -292,12 +307,12 @@ def _pairs(row: Row) -> list[tuple[str, str]]:
 def _is_filled_in(block: Sequence[Row]) -> bool:
     """Return whether labels and values take turns: as in forms that somebody fills in."""
     rows = [_laid_out(row) for row in block]
-    labels = [cell for row in rows for cell in row[::2] if len(row) > 1]
+    labels = {cell for row in rows for cell in row[::2] if len(row) > 1}
     values = [cell for row in rows for cell in row[1::2]]
-    named = sum(_compact(label) in _FIELDS for label in labels)
+    named = {label for label in labels if _compact(label) in _FIELDS}
     return (
-        len(block) > 1
-        and named > max(1, len(labels) // 4)
+        sum(not named.isdisjoint(row[::2]) for row in rows) > 1
+        and len(named) > max(1, len(labels) // 4)
         and not any(_compact(value) in _FIELDS for value in values)
         and not any(_VALUE.fullmatch(label) for label in labels)
     )
@@ -316,7 +331,7 @@ def _laid_out(row: Row) -> list[str]:
 
 
 def _compact(label: str) -> str:
-    return "".join(label.split()).rstrip(":：")
+    return "".join(label.split()).rstrip(":：").casefold()
 
 
 def _plain_lines(rows: Sequence[Row]) -> Iterator[str]:
@@ -333,10 +348,24 @@ def _plain_lines(rows: Sequence[Row]) -> Iterator[str]:
 def _named(head: Row, row: Row) -> str:
     if _is_section(head, row):
         return row[0]
+    if _is_note(head, row):
+        return "; ".join(dict.fromkeys(_values(row)))
     names = [*head, *[""] * (len(row) - len(head))]
+    if _TOTAL.fullmatch(row[0]):  # which stands under the first of the columns that it covers
+        covered = [cell == row[0] and isinstance(cell, Covered) for cell in row]
+        row = ["" if over else cell for over, cell in zip(covered, row, strict=True)]
     named = zip(names, row, strict=False)
     parts = [f"{name}: {cell}" if name else cell for name, cell in named if cell]
     return "; ".join(part for part, _ in groupby(parts))  # a cell merged under one name, once
+
+
+def _is_note(head: Row, row: Row) -> bool:
+    """Return whether a row is signed below a table, as by ``制表：王敏``, not in its columns."""
+    values = _values(row)
+    if not row or not _NOTED.fullmatch(row[0]):
+        return False
+    most = 4 if any(map(_VALUE.fullmatch, values)) else 2
+    return most * len(values) < len(_values(head))
 
 
 def _is_section(head: Row, row: Row) -> bool:

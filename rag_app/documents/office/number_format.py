@@ -2,9 +2,10 @@
 
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
+from fractions import Fraction
 
 _SECTIONS = re.compile(r'((?:"[^"]*"|[\\!].|[^;"\\!])*)(?:;|$)')
 _CONDITION = re.compile(r"\[(<=|>=|<>|=|<|>)\s*(-?[\d.]+)\]")
@@ -20,6 +21,17 @@ _TOKENS = re.compile(
     re.IGNORECASE,
 )
 _WEEKDAYS = "一二三四五六日"
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
+_CHINESE_MONTHS = "一 二 三 四 五 六 七 八 九 十 十一 十二".split()  # noqa: SIM905
+_CHINESE = re.compile(r"\[\$[^\]]*-(?:[0-9A-F]*0)?[48]04\]", re.IGNORECASE)
+"""The mark of what is written in Chinese."""
+_FRACTION = re.compile(r"([#0?]\s+)?[#0?]+/([#0?]+|\d+)")
+_MOST_PARTS = 4
+"""Digits of a fraction's parts."""
 _LOCAL_DATES = {"mm-dd-yy", "m/d/yy", "[$-f800]dddd\\,\\ mmmm\\ dd\\,\\ yyyy"}
 """Formats that every country's program shows in its own way."""
 
@@ -53,17 +65,42 @@ def _general(value: float) -> str:
 def _number(value: float, number_format: str) -> str:
     section, value = _section(_sections(number_format), value)
     tokens = list(_TOKENS.finditer(section))
-    if "General" in section or number_format == "@":
+    if number_format == "@":
         return _general(value)
+    if "General" in section:
+        before, _, after = section.partition("General")
+        return "".join([*_literals(before), _general(value), *_literals(after)]).strip()
     if not any(token["number"] for token in tokens):
         literal = "".join(map(_literal, tokens))
         return literal if literal.strip() else _general(value)
-    if "/" in section:  # a fraction
-        return _general(value)
+    if "/" in section:
+        return _fraction(value, section)
     value *= 100 ** sum(token["other"] == "%" for token in tokens)
     digits = iter(_across(value, [token["number"] for token in tokens if token["number"]]))
     shown = (next(digits) if token["number"] else _literal(token) for token in tokens)
     return "".join(shown).strip()
+
+
+def _literals(part: str) -> Iterator[str]:
+    return map(_literal, _TOKENS.finditer(part))
+
+
+def _fraction(value: float, section: str) -> str:
+    """Return a number as its format writes fractions, such as ``1 1/2`` by ``# ?/?``."""
+    found = _FRACTION.search(section)
+    if found is None:
+        return _general(value)
+    places = found[2]
+    most = 10 ** min(len(places), _MOST_PARTS) - 1
+    given = int(places) if places.isdecimal() and int(places) else 0
+    part = Fraction(repr(abs(value)))
+    part = Fraction(round(part * given), given) if given else part.limit_denominator(most)
+    whole = int(part) if found[1] else 0
+    rest = (part - whole) * given if given else part - whole
+    over = given or rest.denominator
+    shown = [str(whole)] if whole or not rest else []
+    shown += [f"{rest.numerator}/{over}"] if rest else []
+    return ("-" if value < 0 else "") + " ".join(shown)
 
 
 def _sections(number_format: str) -> list[str]:
@@ -158,13 +195,16 @@ def _moment(value: datetime | date | time, number_format: str) -> str:
         return _iso(value)
     moment = _moment_of(value)
     half = any(token["ampm"] for token in tokens)
+    chinese = _CHINESE.search(section) is not None
     shown = []
     for at, token in enumerate(tokens):
         if token["ampm"]:
             names = token["ampm"].split("/")
             shown.append(names[moment.hour >= 12])
         elif token["letters"]:
-            shown.append(_part(moment, token["letters"].lower(), _is_minute(tokens, at), half))
+            name, is_minute = token["letters"].lower(), _is_minute(tokens, at)
+            word = _word(moment, name, chinese=chinese) if not is_minute else ""
+            shown.append(word or _part(moment, name, is_minute, half))
         elif token["number"]:  # of a second
             shown.append(f"{moment.microsecond:06}"[: len(token["number"].lstrip("."))])
         else:
@@ -192,14 +232,25 @@ def _is_minute(tokens: Sequence["re.Match[str]"], at: int) -> bool:
     return before.lower().startswith("h") or after.lower().startswith("s")
 
 
+def _word(moment: datetime, name: str, *, chinese: bool) -> str:
+    """Return the name of a weekday or month, "" where a number is meant."""
+    day, month = moment.weekday(), moment.month - 1
+    kind, width = name[0], len(name)
+    if kind == "a" or (kind == "d" and width > 2 and chinese):
+        return {4: "星期", 3: "" if kind == "a" else "周"}.get(width, "星期") + _WEEKDAYS[day]
+    if kind == "d" and width > 2:
+        return _DAYS[day] if width > 3 else _DAYS[day][:3]
+    if kind == "m" and width > 2:
+        if chinese:
+            return f"{_CHINESE_MONTHS[month]}月"
+        return _MONTHS[month][: {3: 3, 5: 1}.get(width)]
+    return ""
+
+
 def _part(moment: datetime, name: str, minute: bool, half: bool) -> str:
     kind, width = name[0], len(name)
     if kind in "ye":
         return f"{moment.year % 100:02}" if kind == "y" and width <= 2 else str(moment.year)
-    if kind == "a" or (kind == "d" and width > 2):
-        return ("星期" if width == 4 else "") + _WEEKDAYS[moment.weekday()]
-    if kind == "m" and width > 2 and not minute:
-        return str(moment.month)
     hour = moment.hour % 12 or 12 if half else moment.hour
     numbers = {"d": moment.day, "h": hour, "s": moment.second}
     number = (moment.minute if minute else moment.month) if kind == "m" else numbers[kind]

@@ -119,8 +119,13 @@ def rewritten(data: bytes, part: Callable[[str, bytes], bytes | None] | None = N
             if part is not None:
                 content = part(item.filename, content or b"")
             if content is not None:
-                new.writestr(item.filename, content)
+                new.writestr(plain_name(item.filename), content)
     return file.getvalue()
+
+
+def plain_name(part: str) -> str:
+    """Return the name of a part as it should be: some programs of Windows write backslashes."""
+    return part.replace("\\", "/")
 
 
 def is_strict(data: bytes, part: str) -> bool:
@@ -134,11 +139,11 @@ class Package:
 
     def __init__(self, data: bytes) -> None:
         self._archive = zipfile.ZipFile(BytesIO(data))
-        self._names = set(self._archive.namelist())
+        self._names = {plain_name(name): name for name in self._archive.namelist()}
 
     def bytes_of(self, part: str) -> bytes | None:
         """Return a part's content, None where there is no such part."""
-        return self._archive.read(part) if part in self._names else None
+        return self._archive.read(self._names[part]) if part in self._names else None
 
     def tree(self, part: str) -> Element | None:
         """Return the root of a part's XML, None where there is no such part."""

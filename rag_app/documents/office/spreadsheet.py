@@ -12,12 +12,16 @@ from collections.abc import Container, Iterator, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from lxml import etree
+
 from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.number_format import as_shown
 from rag_app.documents.office.package import (
     Package,
     is_strict,
+    parsed,
+    plain_name,
     rewritten,
     struck_through,
     unescaped,
@@ -51,8 +55,31 @@ _FONTS_THAT_TELL = re.compile(b"<strike|superscript")
 """The texts of the cells, unless they stand in the sheets."""
 _WHOLE = 20 * 2**20
 """Bytes of sheets up to which a workbook is held in memory, to see its merged cells."""
-_MAX_MERGED = 10_000
-"""Cells that take the value of a merged one."""
+_MAX_MERGED = 100_000
+"""Cells of a sheet that take the value of a merged one."""
+_COVERING = re.compile(rb"<(?:\w+:)?(?:mergeCell|hyperlink)\s[^<>]*>")
+"""What openpyxl makes a cell for wherever it covers one: a few bytes could ask for 16 billion."""
+_COVERED = re.compile(
+    rb"\sref\s*=\s*[\"']\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7}))?[\"']"
+)
+_ROOT = re.compile(rb"<((?:\w+:)?worksheet)\b[^>]*>")
+_KEPT = re.compile(
+    rb"<(?:\w+:)?(cols|sheetData|mergeCells)\b(?:[^>]*/>|.*?</(?:\w+:)?\1\s*>)", re.DOTALL
+)
+"""What of a sheet is needed to read its cells."""
+_HEAD = 4096
+"""Bytes of a part in which its root stands."""
+_BESIDE_CELLS = ("docProps/", "xl/pivot", "xl/worksheets/_rels/")
+_OF_THE_BOOK = re.compile(
+    rb"<(?:\w+:)?(pivotCaches|definedNames|bookViews|extLst)\b(?:[^>]*/>|.*?</(?:\w+:)?\1\s*>)",
+    re.DOTALL,
+)
+_ODD_STATE = re.compile(
+    rb"(<(?:\w+:)?sheet\b[^>]*?)\sstate=\"(?!visible\"|hidden\"|veryHidden\")\w*\""
+)
+_LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
+_TROUBLES = (TypeError, ValueError, AttributeError, LookupError)
+"""openpyxl's, mostly with what is of no use here."""
 
 
 def read_xlsx(data: bytes, name: str, read_picture: "ReadPicture | None" = None) -> ExtractedText:
@@ -62,7 +89,7 @@ def read_xlsx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
         DocumentError: it is damaged, or has more cells than a table of text.
     """
     check_archive(data, name, max_xml=MAX_SHEETS_XML, max_tags=None)
-    data = _without_guesses(data)
+    data = _without_traps(_without_guesses(data))
     parts: list[str] = []
     hidden: Counter[str] = Counter()
     drawn = SheetParts(Package(data), read_picture)
@@ -107,7 +134,7 @@ def _workbook(data: bytes) -> tuple["Workbook", list[str]]:
     if is_strict(data, "xl/workbook.xml"):
         data = rewritten(data)
     with zipfile.ZipFile(BytesIO(data)) as archive:
-        sheets = [item for item in archive.infolist() if "worksheets/" in item.filename]
+        sheets = list(_sheets(archive))
         size = sum(item.file_size for item in sheets)
         texts = [item for item in archive.infolist() if item.filename == _STRINGS]
         texts += sheets if size <= _WHOLE else []
@@ -115,21 +142,88 @@ def _workbook(data: bytes) -> tuple["Workbook", list[str]]:
     options = {"read_only": size > _WHOLE, "data_only": True, "keep_links": False}
     try:
         return load_workbook(BytesIO(data), rich_text=fonts, **options), []
-    except (
-        TypeError,
-        ValueError,
-        AttributeError,
-        IndexError,
-    ):  # openpyxl's, mostly of styles it can't read
+    except _TROUBLES:
+        data = rewritten(data, _cells_only)
+    try:
+        workbook = load_workbook(BytesIO(data), rich_text=fonts, **options)
+        return workbook, ["parts of it are damaged: comments were not read"]
+    except _TROUBLES:
         workbook = load_workbook(BytesIO(rewritten(data, _unstyled)), **options)
         return workbook, ["the styles are damaged: dates and percentages are plain numbers"]
+
+
+def _cells_only(part: str, content: bytes) -> bytes | None:
+    """Leave out what lies beside the cells."""
+    if part.startswith(_BESIDE_CELLS):
+        return None
+    if part == "xl/workbook.xml":
+        return _ODD_STATE.sub(rb"\1", _OF_THE_BOOK.sub(b"", content))
+    root = _ROOT.search(content[:_HEAD])
+    if root is None:
+        return content
+    kept = b"".join(match[0] for match in _KEPT.finditer(content))
+    return root[0] + kept + b"</" + root[1] + b">"
 
 
 def _unstyled(part: str, content: bytes) -> bytes | None:
     """Leave out the styles, and what in a sheet refers to them."""
     if part == "xl/styles.xml":
         return None
-    return _STYLE.sub(rb"\1", content) if part.startswith("xl/worksheets/sheet") else content
+    return _STYLE.sub(rb"\1", content) if _is_sheet(content) else content
+
+
+def _without_traps(data: bytes) -> bytes:
+    """Return a workbook without what covers more cells than its sheets can have in memory."""
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        misnamed = any(plain_name(name) != name for name in archive.namelist())
+        small = (item for item in _sheets(archive) if item.file_size <= _WHOLE)
+        contents = map(archive.read, small)
+        trapped = misnamed or any(_bounded("", content) != content for content in contents)
+    return rewritten(data, _bounded) if trapped else data
+
+
+def _sheets(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
+    """Yield the sheets of a workbook, which may lie anywhere in it."""
+    for item in archive.infolist():
+        with archive.open(item) as file:
+            if _is_sheet(file.read(_HEAD)):
+                yield item
+
+
+def _is_sheet(content: bytes) -> bool:
+    return _ROOT.search(content[:_HEAD].replace(b"\0", b"")) is not None
+
+
+def _bounded(_: str, content: bytes) -> bytes:
+    if not _is_sheet(content) or len(content) > _WHOLE:
+        return content
+    if b"\0" in content[:4]:  # UTF-16
+        content = etree.tostring(parsed(content))
+    room = _MAX_MERGED
+
+    def bounded(covering: "re.Match[bytes]") -> bytes:
+        nonlocal room
+        room -= (cells := _cells_covered(covering[0]))
+        if cells > 0 and room >= 0:
+            return covering[0]
+        room += cells
+        return b""
+
+    return _COVERING.sub(bounded, content)
+
+
+def _cells_covered(covering: bytes) -> int:
+    """Return how many cells an element covers, 0 if it does not say so clearly."""
+    from openpyxl.utils import column_index_from_string
+
+    found = _COVERED.search(covering)
+    if found is None or not covering.endswith(b"/>"):
+        return 0
+    left, top, right, bottom = found.groups()
+    if right is None:
+        return 1
+    first, last = (int(column_index_from_string(each.decode())) for each in (left, right))
+    return max(last - first + 1, 0) * max(int(bottom) - int(top) + 1, 0)
 
 
 def _without_guesses(data: bytes) -> bytes:
@@ -246,7 +340,7 @@ def _hidden_rows(sheet: "Worksheet") -> set[int]:
     for each in filters:
         if each is not None and each.ref and each.filterColumn:
             _, first, _, last = range_boundaries(each.ref)
-            hidden -= set(range(first or 0, (last or 0) + 1))
+            hidden -= set(range(first or 0, min(last or 0, _LAST_ROW) + 1))
     return hidden
 
 
@@ -255,16 +349,14 @@ def _hidden_columns(sheet: "Worksheet") -> set[int]:
         at
         for column in sheet.column_dimensions.values()
         if column.hidden and not column.outlineLevel
-        for at in range(column.min or 0, (column.max or 0) + 1)
+        for at in range(column.min or 0, min(column.max or 0, _LAST_COLUMN) + 1)
     }
 
 
 def _merged(sheet: "Worksheet") -> dict[tuple[int, int], str]:
-    """Return the text of merged cells by row and column (from 1)."""
+    """Return the text of merged cells by row and column (from 1), unless they are too many."""
     found: dict[tuple[int, int], str] = {}
     for cells in getattr(sheet, "merged_cells", None) or ():
-        if cells.size["rows"] * cells.size["columns"] + len(found) > _MAX_MERGED:
-            continue
         first = sheet.cell(cells.min_row, cells.min_col)
         text = _shown(first)
         for row, column in cells.cells:

@@ -45,6 +45,42 @@ from rag_app.documents.tables import Covered, lines_below, table_lines
             id="two rows of a head, merged cells empty",
         ),
         pytest.param(
+            [["序号", "姓名", *["三月"] * 8], ["序号", "姓名", *"12345678"],
+             ["1", "张三", *["√"] * 7, "休"], ["合计", Covered("合计"), *"11111111"]],
+            ["序号: 1; 姓名: 张三; " + "; ".join(f"三月/{n}: √" for n in range(1, 8))
+             + "; 三月/8: 休",
+             "序号: 合计; " + "; ".join(f"三月/{n}: 1" for n in range(1, 9))],
+            id="days of a month, and a total across columns",
+        ),
+        pytest.param(
+            [["部门", "三月", "三月"], ["部门", "1日", "2日"], ["生产部", "√", "休"]],
+            ["部门: 生产部; 三月/1日: √; 三月/2日: 休"],
+            id="days in two rows of a head",
+        ),
+        pytest.param(
+            [["部门", "值班", Covered("值班")], ["部门", "白班", "夜班"],
+             ["保卫科", "赵六", "钱七"]],
+            ["部门: 保卫科; 值班/白班: 赵六; 值班/夜班: 钱七"],
+            id="a name of a form's field over two rows of a head",
+        ),
+        pytest.param(
+            [["部门", "一月", "二月", "三月", "四月"], ["甲部", "1", "2", "3", "4"],
+             ["制表：王敏", "", "审核：李强"], ["共：1个部门", "10"]],
+            ["部门: 甲部; 一月: 1; 二月: 2; 三月: 3; 四月: 4", "制表：王敏; 审核：李强",
+             "部门: 共：1个部门; 一月: 10"],
+            id="signatures below a table",
+        ),
+        pytest.param(
+            [["Name", "Ann Lee", "Department", "Sales"], ["Phone", "555-1234", "Email", "a@b.org"]],
+            ["Name: Ann Lee; Department: Sales", "Phone: 555-1234; Email: a@b.org"],
+            id="an English form",
+        ),
+        pytest.param(
+            [["Name", "Score", "City"], ["Ann", "good", "Oslo"], ["Bob", "poor", "Rome"]],
+            ["Name: Ann; Score: good; City: Oslo", "Name: Bob; Score: poor; City: Rome"],
+            id="names of a form's fields over columns",
+        ),
+        pytest.param(
             [["型号", "2020", "2021"], ["型号30", "132", "159"]],
             ["型号: 型号30; 2020: 132; 2021: 159"],
             id="years",

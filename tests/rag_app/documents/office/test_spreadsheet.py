@@ -3,6 +3,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from datetime import date
 
+import pytest
 from openpyxl import Workbook
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
@@ -11,6 +12,7 @@ from openpyxl.styles import Font
 from openpyxl.worksheet.worksheet import Worksheet
 from PIL import Image
 
+from rag_app.documents.formats import content_kind
 from rag_app.documents.office.package import rewritten
 from rag_app.documents.office.spreadsheet import read_xlsx
 from tests.rag_app.documents.making import zipped
@@ -303,3 +305,59 @@ def test_pictures_in_the_cells_of_wps() -> None:
     assert read.notes == ["1 pictures was not read"]
     word = PageCharacters([Char("泵", 10, 10, 30, 30, 20)])
     assert read_xlsx(data, "a.xlsx", lambda _: word).text == "## 门店\n\n名称: 水泵; 照片: 泵"
+
+
+SHEET, BOOK = "xl/worksheets/sheet1.xml", "xl/workbook.xml"
+
+
+def changed(part: str, before: str, after: str, encoding: str = "utf-8") -> bytes:
+    """The workbook of `sales` in which a part says something else."""
+    data = workbook(sales)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        content = archive.read(part).decode()
+    assert before in content
+    return with_parts(data, {part: content.replace(before, after).encode(encoding)})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize(
+    "covering",
+    [
+        '<mergeCells count="2"><mergeCell ref="A1:XFD1048576"/><mergeCell ref="A:C"/></mergeCells>',
+        '<mergeCells count="1"><mergeCell ref="Y9:A9"/></mergeCells>',
+        '<hyperlinks><hyperlink ref="A1:XFD1048576" location="A1"/></hyperlinks>',
+    ],
+)
+def test_what_covers_billions_of_cells_costs_nothing(covering: str, encoding: str) -> None:
+    data = changed(SHEET, "</sheetData>", f"</sheetData>{covering}", encoding)
+    assert read_xlsx(data, "a.xlsx").text == read_xlsx(workbook(sales), "a.xlsx").text
+
+
+def test_hidden_columns_beyond_the_last_one() -> None:
+    columns = '<cols><col min="4" max="2000000000" hidden="1" width="9"/></cols>'
+    data = changed(SHEET, "<sheetData>", f"{columns}<sheetData>")
+    assert read_xlsx(data, "a.xlsx").text == read_xlsx(workbook(sales), "a.xlsx").text
+
+
+@pytest.mark.parametrize(
+    ("part", "before", "after"),
+    [
+        (BOOK, 'state="visible"', 'state="show"'),
+        (BOOK, "<bookViews>", "<bookViews><workbookView activeTab='x'/>"),
+        ("docProps/core.xml", "</cp:coreProperties>", "<a/></cp:coreProperties>"),
+        (SHEET, "</sheetData>", "</sheetData><pageSetup firstPageNumber='-1' scale='?'/>"),
+    ],
+)
+def test_the_cells_of_a_workbook_that_is_wrong_beside_them(
+    part: str, before: str, after: str
+) -> None:
+    read = read_xlsx(changed(part, before, after), "a.xlsx")
+    assert read.text == read_xlsx(workbook(sales), "a.xlsx").text
+
+
+def test_parts_with_the_separators_of_windows() -> None:
+    with zipfile.ZipFile(io.BytesIO(workbook(sales))) as archive:
+        parts = {name.replace("/", "\\"): archive.read(name) for name in archive.namelist()}
+    data = zipped(parts)
+    assert content_kind(data) == "xlsx"
+    assert read_xlsx(data, "a.xlsx").text == read_xlsx(workbook(sales), "a.xlsx").text
