@@ -558,12 +558,16 @@ class RagApp:
         view._calibration = calibration
         return view
 
-    def chain(self) -> "Runnable[RagInput, Answer]":
-        """Return what `ask` runs, to be composed with other Runnables; see `rag_chain`."""
+    def chain(self, retriever: "Retriever | None" = None) -> "Runnable[RagInput, Answer]":
+        """Return what `ask` runs, to be composed with other Runnables; see `rag_chain`.
+
+        Args:
+            retriever: Searches the same documents in place of our own.
+        """
         from rag_app.chains.rag import rag_chain
 
         return rag_chain(
-            self._ready_retriever,
+            retriever or self._ready_retriever,
             self._answering_llm,
             kind=self.settings.answer_chain,
             threshold=self.settings.threshold,

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.documents import Document
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
 from rag_app.chains.answer import not_found
+from rag_app.chains.bare_question import bare_question
 from rag_app.chains.citations import cite
 from rag_app.chains.confidence import CALIBRATION
 from rag_app.chains.prompts import LANGUAGES, VARIABLES, Prompts, Task
@@ -22,6 +23,7 @@ from rag_app.evaluation.outcomes import Cost, Outcome, names_of, ranks_of
 from rag_app.evaluation.questions import Dataset, GoldQuestion
 from rag_app.evaluation.work_index import GoldSources, over_passages
 from rag_app.index.search.relevance import above_threshold, most_relevant_first
+from rag_app.index.search.retriever import POOL
 
 if TYPE_CHECKING:
     from rag_app.engine.app import RagApp
@@ -143,19 +145,20 @@ class Evaluation:
             IndexStoreError: the index can't be read.
         """
         tell = progress or (lambda *_: None)
-        found: list[tuple[GoldQuestion, list[Document]]] = []
+        found: list[tuple[GoldQuestion, list[Document], float]] = []
         for number, question in enumerate(questions):
             tell("searching", number, len(questions))
             start = time.perf_counter()
             passages = self._passages(question)
+            seconds = time.perf_counter() - start
             if retrieval_only:
-                yield self._retrieved(question, passages, time.perf_counter() - start)
+                yield self._retrieved(question, passages, seconds)
             else:
-                found.append((question, passages))
-        found.sort(key=lambda pair: self._reading_order(pair[1]))
-        for number, (question, passages) in enumerate(found):
+                found.append((question, passages, seconds))
+        found.sort(key=lambda one: self._reading_order(one[1]))
+        for number, (question, passages, seconds) in enumerate(found):
             tell("asking", number, len(found))
-            yield self._asked(question, passages)
+            yield self._asked(question, passages, seconds)
         tell("done", len(questions), len(questions))
 
     def _passages(self, question: GoldQuestion) -> list[Document]:
@@ -184,17 +187,37 @@ class Evaluation:
         outcome = self._outcome(question, passages)
         return replace(outcome, answer=answer, cost=Cost(seconds), asked=False)
 
-    def _asked(self, question: GoldQuestion, passages: Sequence[Document]) -> Outcome:
+    def _asked(
+        self, question: GoldQuestion, passages: Sequence[Document], seconds: float
+    ) -> Outcome:
         outcome = self._outcome(question, passages)
-        meter = Meter()
+        kept = self._kept(passages)
+        meter = Meter(seconds if kept else 0.0)
         try:
-            answer = self._answer(question, meter)
+            answer = self._answer(question, kept, meter)
         except (PromptTooLongError, QuestionError) as error:
             failed = Answer(question.text, answered=False)
             return replace(outcome, answer=failed, cost=meter.cost(), error=str(error))
         return replace(outcome, answer=answer, cost=meter.cost())
 
-    def _answer(self, question: GoldQuestion, meter: "Meter") -> Answer:
+    def _kept(self, passages: Sequence[Document]) -> Sequence[Document]:
+        """Return those that a search for fewer passages finds too, none where that is not sure.
+
+        It is where the deeper search needed no larger pools, and no reranker read more for it.
+        """
+        depth, ranks = max(DEPTH, self.app.settings.k), ("dense_rank", "lexical_rank")
+        furthest = max((one.metadata.get(rank, 0) for one in passages for rank in ranks), default=0)
+        settled = self.app.settings.reranker is None and furthest <= POOL
+        return passages[: self.app.settings.k] if settled and len(passages) == depth else ()
+
+    def _retriever(self, question: str, kept: Sequence[Document]) -> Runnable[str, list[Document]]:
+        """Return what finds the passages kept for a question, and searches for any other."""
+        asked, retriever = bare_question(question), self.app.retriever
+        return RunnableLambda(
+            lambda query: list(kept) if query == asked else retriever.invoke(query)
+        )
+
+    def _answer(self, question: GoldQuestion, kept: Sequence[Document], meter: "Meter") -> Answer:
         config = RunnableConfig(callbacks=[meter])
         if question.summary:
             sources = sorted(*self.gold.of(question.relevant).values())
@@ -204,8 +227,13 @@ class Evaluation:
             text = Document(self.app.text_of(sources[0]), metadata={"source": sources[0]})
             summary = self.app.summarize(text, config=config)
             return Answer(question.text, summary.text, notes=summary.notes)
-        whole = Answer()
-        for piece in self.app.stream(question.text, config=config):
+        whole, text = Answer(), question.text
+        pieces = (
+            self.app.chain(self._retriever(text, kept)).stream(text, config)
+            if kept
+            else self.app.stream(text, config=config)
+        )
+        for piece in pieces:
             if piece.text:
                 meter.text_came()
             whole += piece
@@ -213,12 +241,16 @@ class Evaluation:
 
 
 class Meter(UsageMetadataCallbackHandler):
-    """Counts what one question costs, as a callback of LangChain's."""
+    """Counts what one question costs, as a callback of LangChain's.
 
-    def __init__(self) -> None:
+    Args:
+        seconds: Spent on it before.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
         super().__init__()
         self._calls = 0
-        self._start = time.perf_counter()
+        self._start = time.perf_counter() - seconds
         self._first: float | None = None
 
     def on_chat_model_start(self, *_: Any, **__: Any) -> None:

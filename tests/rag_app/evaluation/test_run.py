@@ -10,7 +10,7 @@ from rag_app import RagApp
 from rag_app.chains.citations import Citation
 from rag_app.chains.results import Answer
 from rag_app.errors import DocumentError, SettingsError
-from rag_app.evaluation.datasets import Dataset, GoldQuestion
+from rag_app.evaluation.datasets import Dataset, GoldPassage, GoldQuestion
 from rag_app.evaluation.figures import compare, figures_of
 from rag_app.evaluation.outcomes import Cost, Outcome, probability_of
 from rag_app.evaluation.predictions import PredictionFile, read_predictions
@@ -78,6 +78,18 @@ def test_the_probability_is_the_answer_s_own_or_its_passages() -> None:
     assert probability_of(Answer(citations=(HELD,))) is None
 
 
+class CountingEmbeddings(HashingEmbeddings):
+    """Knows which questions were searched for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.questions: list[str] = []
+
+    def embed_query(self, text: str) -> list[float]:
+        self.questions.append(text)
+        return super().embed_query(text)
+
+
 def run_of(app: RagApp, dataset: Dataset, path: Path | None = None, **options: Any) -> Run:
     evaluation = Evaluation(app, dataset)
     try:
@@ -119,6 +131,21 @@ def test_questions_about_the_same_passages_come_one_after_another() -> None:
     evaluation = Evaluation(small_app(k=1), dataset)
     asked = [outcome.question.id for outcome in evaluation.run(mixed)]
     assert abs(asked.index("q1") - asked.index("q2")) == 1
+
+
+def test_a_question_is_searched_for_once(home: Path) -> None:
+    embeddings = CountingEmbeddings()
+    app = RagApp(llm=small_app().llm, embeddings=embeddings, threshold=0.2)
+    known = small_set()
+    others = [GoldPassage(f"p{n}", f"第{n}件：{chr(0x4E00 + 97 * n) * 3}。") for n in range(60)]
+    dataset = Dataset("more", "questions", known.questions, (*known.passages, *others))
+    evaluation = Evaluation(app, dataset)
+    embeddings.questions.clear()
+    outcomes = list(evaluation.run(dataset.questions))
+    assert sorted(embeddings.questions) == sorted(one.text for one in dataset.questions)
+    assert sum(one.verdict == "right" for one in outcomes) == 3
+    for one in outcomes:
+        assert one.answer == evaluation.app.ask(one.question.text)
 
 
 class Stopping:
