@@ -1,8 +1,10 @@
 """The formats of question sets: SQuAD, CMRC 2018, RGB, BEIR and our own lines."""
 
+import gzip
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,12 @@ RGB_PASSAGES = 5
 
 _MOST_WORDINGS = 8
 """Of an answer of several parts, each with its own wordings."""
+
+_ANSWER_FIELDS = {"answer", "answers", "answerable", "document", "summary"}
+"""Of our own lines: one of them says whether there is an answer."""
+
+_LISTS = ("questions", "examples", "items")
+"""What an object may call the list of its questions."""
 
 Row = Mapping[str, Any]
 
@@ -32,8 +40,33 @@ def read_file(path: Path, noise: float | None = None) -> Dataset:
         return _rgb(path, rows, noise)
     if "context_text" in first:
         return _read(path, "CMRC 2018", lambda: _cmrc(path.name, [row for _, row in rows]))
+    if isinstance(first.get("context"), str) and isinstance(first.get("answers"), Mapping):
+        return _read(path, "SQuAD", lambda: _squad(path.name, _articles([row for _, row in rows])))
     questions = tuple(question_of(path, number, row) for number, row in rows)
-    return Dataset(path.name, "questions", questions)
+    return Dataset(path.name, "questions", questions, notes=_unsaid(path, rows))
+
+
+def _unsaid(path: Path, rows: list[tuple[int, Row]]) -> tuple[str, ...]:
+    """Return what is to be noted of lines that don't say whether there is an answer.
+
+    Raises:
+        DocumentError: no line does, and they have fields that may mean it.
+    """
+    silent = [number for number, row in rows if not row.keys() & _ANSWER_FIELDS]
+    if not silent:
+        return ()
+    unknown = {name for _, row in rows for name in row} - {"question", "id", "split"}
+    if len(silent) == len(rows) and unknown:
+        msg = (
+            f"no line of {path} has `answers`, `document` or `answerable`, but "
+            f"{', '.join(sorted(unknown))}; rename its fields as rag_app/README.md has them"
+        )
+        raise DocumentError(msg)
+    said = (
+        f"{len(silent)} questions have neither `answers`, `document` nor `answerable` and count as "
+        f"without an answer, such as that of line {silent[0]}"
+    )
+    return (said,)
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
@@ -54,9 +87,12 @@ def question_of(path: Path, number: int, row: Row) -> GoldQuestion:
     """
     try:
         given = row["answers"] if "answers" in row else [row["answer"]] if row.get("answer") else []
+        if given is None or isinstance(given, Mapping):
+            given = _answers(given)
         if isinstance(given, str) or not all(isinstance(answer, str) for answer in given):
             raise TypeError("`answers` is a list of texts")
-        answers = tuple(answer for answer in given if answer) if row.get("answerable", True) else ()
+        answerable = row.get("answerable", True)
+        answers = tuple(answer for answer in given if answer) if answerable else ()
         text, document, summary = row.get("question"), row.get("document"), row.get("summary", "")
         if not isinstance(text or summary, str) or not (text or summary).strip():
             raise TypeError("`question` is a text")
@@ -66,7 +102,10 @@ def question_of(path: Path, number: int, row: Row) -> GoldQuestion:
             raise TypeError("a `summary` needs the `document` that it is of")
         name = str(row.get("id", number))
         split = str(row.get("split", "test"))
-        return GoldQuestion(name, text or "", answers, document, split, summary=summary)
+        told = bool(row.get("answerable")) and not (answers or document)
+        return GoldQuestion(
+            name, text or "", answers, document, split, summary=summary, has_answer=told
+        )
     except (AttributeError, TypeError) as error:
         msg = f"{path}:{number} is not a question ({error})"
         raise DocumentError(msg) from error
@@ -79,26 +118,37 @@ def read_beir(folder: Path, split: str | None = None) -> Dataset:
         DocumentError: a file is missing or wrong.
     """
     judged = _qrels(folder, split)
+    corpus, queries = _part(folder, "corpus.jsonl"), _part(folder, "queries.jsonl")
     texts = {}
-    for number, row in read_rows(folder / "corpus.jsonl"):
-        parts = (_field(folder / "corpus.jsonl", number, row, name) for name in ("title", "text"))
-        texts[_id(folder / "corpus.jsonl", number, row)] = "\n".join(filter(None, parts))
+    for number, row in read_rows(corpus):
+        parts = (_field(corpus, number, row, name) for name in ("title", "text"))
+        texts[_id(corpus, number, row)] = "\n".join(filter(None, parts))
     passages = tuple(GoldPassage(name, text) for name, text in texts.items() if text.strip())
     names = {passage.id: passage.file_name for passage in passages}
     questions = []
-    for number, row in read_rows(folder / "queries.jsonl"):
-        name = _id(folder / "queries.jsonl", number, row)
+    for number, row in read_rows(queries):
+        name = _id(queries, number, row)
         grades = judged.get(name, {})
         relevant = {names[one]: grade for one, grade in grades.items() if one in names}
         if relevant:
-            text = _field(folder / "queries.jsonl", number, row, "text")
+            text = _field(queries, number, row, "text")
             questions.append(GoldQuestion(name, text, (), next(iter(relevant)), grades=relevant))
-    return Dataset(folder.resolve().name, "BEIR", tuple(questions), passages)
+    lost = sorted({one for grades in judged.values() for one in grades} - names.keys())
+    said = f"{len(lost)} relevant documents are not in {corpus.name}, such as {lost[:1]}"
+    notes = (said,) if lost else ()
+    return Dataset(folder.resolve().name, "BEIR", tuple(questions), passages, notes)
+
+
+def _part(folder: Path, name: str) -> Path:
+    """Return a file of a folder, compressed where only that is there."""
+    packed = folder / f"{name}.gz"
+    return packed if packed.exists() and not (folder / name).exists() else folder / name
 
 
 def _qrels(folder: Path, split: str | None) -> dict[str, dict[str, int]]:
     """Return the documents that are relevant to each query, with their grades."""
-    files = sorted((folder / "qrels").glob("*.tsv"))
+    files = [file for kind in ("tsv", "jsonl") for file in sorted(folder.glob(f"qrels/*.{kind}"))]
+    files = files or [*folder.glob("qrels.tsv")]
     wanted = [file for file in files if file.stem == (split or "test")] or (
         files if split is None and len(files) == 1 else []
     )
@@ -110,25 +160,43 @@ def _qrels(folder: Path, split: str | None) -> dict[str, dict[str, int]]:
         )
         raise DocumentError(msg)
     judged: dict[str, dict[str, int]] = {}
-    for number, line in enumerate(_read_text(wanted[0]).splitlines(), 1):
-        fields = line.split("\t")
-        if not line.strip() or (number == 1 and not fields[-1].strip().lstrip("-").isdigit()):
-            continue  # the head
+    for number, given in _judgements(wanted[0]):
         try:
-            query, document, grade = fields[0], fields[-2], int(fields[-1])
-        except (IndexError, ValueError) as error:
+            query, document, grade = str(given[0]), str(given[-2]), float(given[-1])
+        except (IndexError, ValueError, TypeError) as error:
             msg = f"{wanted[0]}:{number} is not `query-id TAB corpus-id TAB score`"
             raise DocumentError(msg) from error
         if grade > 0:
-            judged.setdefault(query, {})[document] = grade
+            judged.setdefault(query, {})[document] = max(round(grade), 1)
     return judged
 
 
+def _judgements(path: Path) -> Iterator[tuple[int, Sequence[Any]]]:
+    """Yield the fields of each line: query, document and grade; TREC has one more between."""
+    if path.suffix == ".jsonl":
+        for number, row in read_rows(path):
+            yield number, [row.get(name) for name in ("query-id", "corpus-id", "score")]
+        return
+    for number, line in enumerate(_read_text(path).split("\n"), 1):
+        fields = line.split("\t") if "\t" in line else line.split()
+        if line.strip() and not (number == 1 and not _is_number(fields[-1])):
+            yield number, fields
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _id(path: Path, number: int, row: Row) -> str:
-    if not isinstance(row.get("_id"), str | int):
+    found = row.get("_id", row.get("id"))
+    if not isinstance(found, str | int):
         msg = f"{path}:{number} has no `_id`"
         raise DocumentError(msg)
-    return str(row["_id"])
+    return str(found)
 
 
 def _field(path: Path, number: int, row: Row, name: str) -> str:
@@ -164,7 +232,9 @@ class _Names:
 
 
 def _squad(name: str, articles: list[Any]) -> Dataset:
-    names, passages, questions = _Names(), [], []
+    names = _Names()
+    passages: list[GoldPassage] = []
+    questions: list[GoldQuestion] = []
     for article in articles:
         several = len(article["paragraphs"]) > 1
         for number, paragraph in enumerate(article["paragraphs"], 1):
@@ -173,11 +243,29 @@ def _squad(name: str, articles: list[Any]) -> Dataset:
             passage = GoldPassage(names.of(given), paragraph["context"].strip())
             passages.append(passage)
             for item in paragraph["qas"]:
-                answers = () if item.get("is_impossible") else item["answers"]
-                texts = tuple(dict.fromkeys(answer["text"] for answer in answers))
+                texts = () if item.get("is_impossible") else _answers(item.get("answers"))
                 document = passage.file_name if texts else None
-                questions.append(GoldQuestion(str(item["id"]), item["question"], texts, document))
+                key = str(item.get("id", len(questions) + 1))
+                questions.append(GoldQuestion(key, item["question"] or "", texts, document))
     return Dataset(name, "SQuAD", tuple(questions), tuple(passages))
+
+
+def _articles(rows: list[Row]) -> list[Any]:
+    """Return lines with a question and its context each, as Hugging Face has SQuAD, as SQuAD's."""
+    contexts: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        contexts.setdefault((str(row.get("title") or ""), row["context"]), []).append(row)
+    return [
+        {"title": title, "paragraphs": [{"context": context, "qas": questions}]}
+        for (title, context), questions in contexts.items()
+    ]
+
+
+def _answers(given: Any) -> tuple[str, ...]:
+    """Return the wordings of SQuAD's answers: objects with a text, or one with several."""
+    texts = given.get("text") or () if isinstance(given, Mapping) else given or ()
+    texts = [text["text"] if isinstance(text, Mapping) else text for text in texts]
+    return tuple(dict.fromkeys(text for text in texts if text.strip()))
 
 
 def _cmrc(name: str, rows: list[Row]) -> Dataset:
@@ -186,7 +274,7 @@ def _cmrc(name: str, rows: list[Row]) -> Dataset:
         passage = GoldPassage(names.of(row["context_id"]), row["context_text"].strip())
         passages.append(passage)
         for item in row["qas"]:
-            texts = tuple(dict.fromkeys(item["answers"]))
+            texts = _answers(item["answers"])
             questions.append(
                 GoldQuestion(str(item["query_id"]), item["query_text"], texts, passage.file_name)
             )
@@ -199,7 +287,7 @@ def _rgb(path: Path, rows: list[tuple[int, Row]], noise: float | None) -> Datase
     questions = []
     for number, row in rows:
         try:
-            positive, negative = _texts(row["positive"]), _texts(row.get("negative", []))
+            positive, negative = _texts(row["positive"]), _texts(row.get("negative"))
             parts = _parts(row["answer"])
             text, name = row["query"].strip(), str(row.get("id", number))
         except (KeyError, TypeError, AttributeError) as error:
@@ -210,24 +298,26 @@ def _rgb(path: Path, rows: list[tuple[int, Row]], noise: float | None) -> Datase
         for passage in (*positive, *negative):
             passages.setdefault(passage, GoldPassage(f"p{len(passages) + 1:05}", passage))
         grades = {passages[passage].file_name: 1 for passage in positive}
-        answers = _wordings(parts) if grades else ()
+        answers = _wordings(parts) if grades and parts else ()
         several = parts if len(parts) > 1 and answers else ()
         document = next(iter(grades), None)
         questions.append(GoldQuestion(name, text, answers, document, grades=grades, parts=several))
     return Dataset(path.name, "RGB", tuple(questions), tuple(passages.values()))
 
 
-def _texts(given: list[Any]) -> list[str]:
-    flat = [text for one in given for text in (one if isinstance(one, list) else [one])]
+def _texts(given: list[Any] | None) -> list[str]:
+    flat = [text for one in given or () for text in (one if isinstance(one, list) else [one])]
     return [text.strip() for text in dict.fromkeys(flat) if text.strip()]
 
 
 def _parts(answer: Any) -> tuple[tuple[str, ...], ...]:
     """Return the parts of an answer, all of which are needed, each with its wordings."""
     parts = answer if isinstance(answer, list) else [answer]
-    return tuple(
-        tuple(map(str, part)) if isinstance(part, list) else (str(part),) for part in parts
-    )
+    wordings = [
+        [str(one) for one in (part if isinstance(part, list) else [part]) if one not in (None, "")]
+        for part in parts
+    ]
+    return tuple(tuple(part) for part in wordings if part)
 
 
 def _wordings(parts: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
@@ -247,6 +337,12 @@ def _read_text(path: Path) -> str:
     except OSError as error:
         msg = f"{path} can't be read ({error.strerror}); name a question set"
         raise DocumentError(msg) from error
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            msg = f"{path} is damaged ({error}); fetch it again"
+            raise DocumentError(msg) from error
     if not data.strip():
         msg = f"{path} is empty; name a question set"
         raise DocumentError(msg)
@@ -270,6 +366,8 @@ def _json(text: str) -> Any:
 
 def _rows(path: Path, text: str, value: Any) -> Iterator[tuple[int, Row]]:
     """Yield the objects of a parsed array, or of lines, with their numbers."""
+    if isinstance(value, dict):
+        value = next((value[name] for name in _LISTS if isinstance(value.get(name), list)), [value])
     if isinstance(value, list):
         for number, row in enumerate(value, 1):
             if not isinstance(row, dict):

@@ -29,6 +29,8 @@ class GoldQuestion:
     """Where a right answer has several parts: the accepted wordings of each."""
     summary: str = ""
     """A summary of ``document``; where there is one, that is asked for."""
+    has_answer: bool = False
+    """Whether the documents hold an answer although neither it nor its document is known."""
 
     @property
     def relevant(self) -> Mapping[str, int]:
@@ -38,7 +40,7 @@ class GoldQuestion:
     @property
     def answerable(self) -> bool:
         """Whether the documents hold an answer, known or not."""
-        return bool(self.answers or self.relevant)
+        return bool(self.answers or self.relevant or self.has_answer)
 
     def is_in(self, text: str) -> bool:
         """Return whether ``text`` holds the gold answer, with all its parts."""
@@ -81,6 +83,9 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 of questions and passages, hexadecimal."""
         questions = [asdict(question) for question in self.questions]
+        for question in questions:  # as before there was this field
+            if not question["has_answer"]:
+                del question["has_answer"]
         content = [questions, [asdict(passage) for passage in self.passages], self.kind]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -213,9 +213,11 @@ class Evaluation:
     def _retriever(self, question: str, kept: Sequence[Document]) -> Runnable[str, list[Document]]:
         """Return what finds the passages kept for a question, and searches for any other."""
         asked, retriever = bare_question(question), self.app.retriever
-        return RunnableLambda(
-            lambda query: list(kept) if query == asked else retriever.invoke(query)
-        )
+
+        def search(query: str) -> list[Document]:
+            return list(kept) if query == asked else retriever.invoke(query)
+
+        return RunnableLambda(search)
 
     def _answer(self, question: GoldQuestion, kept: Sequence[Document], meter: "Meter") -> Answer:
         config = RunnableConfig(callbacks=[meter])
@@ -227,12 +229,11 @@ class Evaluation:
             text = Document(self.app.text_of(sources[0]), metadata={"source": sources[0]})
             summary = self.app.summarize(text, config=config)
             return Answer(question.text, summary.text, notes=summary.notes)
-        whole, text = Answer(), question.text
-        pieces = (
-            self.app.chain(self._retriever(text, kept)).stream(text, config)
-            if kept
-            else self.app.stream(text, config=config)
-        )
+        whole, asked = Answer(), question.text
+        if kept:
+            pieces = self.app.chain(self._retriever(asked, kept)).stream(asked, config)
+        else:
+            pieces = self.app.stream(asked, config=config)
         for piece in pieces:
             if piece.text:
                 meter.text_came()

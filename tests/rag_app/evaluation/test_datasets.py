@@ -1,5 +1,6 @@
 """The formats of question sets, and what is said of files that are none."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,55 @@ def test_beir(tmp_path: Path) -> None:
     assert texts_of(dataset, 0) == [f"李白\n{DEATH}", BIRTH]
     with pytest.raises(DocumentError, match=r"no qrels/dev\.tsv"):
         read_dataset(tmp_path / "set", split="dev")
+
+
+def test_beir_as_others_write_it(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    corpus = [{"id": "d1", "text": DEATH}, {"id": 2, "title": None, "text": BIRTH}]
+    for name, rows in (("corpus", corpus), ("queries", [{"id": "q1", "text": "李白？"}])):
+        lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+        (folder / f"{name}.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    (folder / "qrels.tsv").write_text("q1 0 d1 1.0\r\nq1 0 2 0.5\nq1 0 gone 1\n")  # as TREC's
+    dataset = read_dataset(folder)
+    assert [*dataset.questions[0].relevant.values()] == [1, 1]
+    assert "1 relevant documents are not in corpus.jsonl.gz, such as ['gone']" in dataset.notes
+    (folder / "qrels").mkdir()
+    judged = '{"query-id": "q1", "corpus-id": "2", "score": 2}\n'
+    (folder / "qrels" / "dev.jsonl").write_text(judged)
+    assert [*read_dataset(folder, split="dev").questions[0].relevant.values()] == [2]
+    (folder / "corpus.jsonl.gz").write_bytes(gzip.compress(b"{}")[:-4])
+    with pytest.raises(DocumentError, match="is damaged"):
+        read_dataset(folder, split="dev")
+
+
+def test_squad_as_others_write_it(tmp_path: Path) -> None:
+    said, about = {"text": ["当涂", "当涂"], "answer_start": [1, 1]}, {"context": DEATH}
+    lines = written(tmp_path / "lines.jsonl",
+                    {"id": "a", **about, "question": "哪里？", "answers": said},
+                    {"id": "b", **about, "question": "谁？", "answers": {"text": []}})  # fmt: skip
+    first, second = read_dataset(lines).questions
+    assert (first.answers, second.answerable) == (("当涂",), False)
+    assert texts_of(read_dataset(lines), 0) == [DEATH]
+    bare = {"context": DEATH, "qas": [{"question": "哪里？", "answers": ["当涂"]},
+                                      {"question": "谁？"}]}  # fmt: skip
+    first, second = read_dataset(written(tmp_path / "bare.json", squad(bare))).questions
+    assert (first.id, first.answers, second.id, second.answerable) == ("1", ("当涂",), "2", False)
+
+
+def test_whether_there_is_an_answer_is_said_or_noted(tmp_path: Path) -> None:
+    path = written(tmp_path / "mine.jsonl", {"question": "甲？", "answerable": True},
+                   {"question": "乙？", "answers": None}, {"question": "丙？"})  # fmt: skip
+    dataset = read_dataset(path)
+    assert [one.answerable for one in dataset.questions] == [True, False, False]
+    assert "1 questions have neither" in dataset.notes[0]
+    assert "line 3" in dataset.notes[0]
+    foreign = written(tmp_path / "foreign.jsonl", {"question": "甲？", "ground_truth": "乙"})
+    with pytest.raises(DocumentError, match="but ground_truth; rename"):
+        read_dataset(foreign)
+    wrapped = tmp_path / "wrapped.json"
+    wrapped.write_text(json.dumps({"questions": [{"question": "a", "answer": "b"}]}, indent=1))
+    assert read_dataset(wrapped).questions[0].answers == ("b",)
 
 
 def test_questions_of_ones_own(tmp_path: Path) -> None:
