@@ -19,6 +19,8 @@ _LATER = 0.85
 """How much less a sentence counts than one of the passage before its own."""
 _WORTH = 0.3
 """Share of the best sentence's score that one must have to be of any use."""
+_SAID = 0.3
+"""What a term of the question counts for in further sentences once one that holds it is chosen."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ def excerpts(
     """Return what of some passages bears on a question, in the order of the passages.
 
     The sentences that hold most of the question's terms come first, the rare ones counting for
-    more, and those that are the nearest to it in meaning, each with the one after it, the one
-    before it and the head of its table. What is left out between two sentences is marked with an
-    ellipsis.
+    more, and those that are the nearest to it in meaning; what one says already counts for less in
+    the next. Each has the head of its table, and where there is room the sentence after it and the
+    one before it. What is left out between two sentences is marked with an ellipsis.
 
     Args:
         question: What is asked.
@@ -59,23 +61,36 @@ def excerpts(
         {0: '茶很古老。绿茶要蒸。它耐放。'}
     """
     sentences = [one for passage, text in enumerate(texts) for one in _sentences(passage, text)]
-    scores = _scores(question, texts, sentences, embeddings)
-    least = _WORTH * max(scores, default=0.0)
-    kept: set[int] = set()
+    ranking = _Ranking.of(question, texts, sentences, embeddings)
+    kept: dict[str, int] = {}
     size = 0
-    for best in sorted(range(len(sentences)), key=lambda place: -scores[place]):
-        if scores[best] <= least:
-            break
-        for place in _with_context(sentences, best):
-            length = sentences[place].end - sentences[place].start
-            if place not in kept and (not kept or size + length <= limit):
-                kept.add(place)
-                size += length
+
+    def keep(place: int) -> bool:
+        nonlocal size
+        sentence = sentences[place]
+        said = texts[sentence.passage][sentence.start : sentence.end].strip()
+        length = sentence.end - sentence.start
+        if said not in kept:  # of passages that overlap it may stand in two
+            if kept and size + length > limit:
+                return False
+            kept[said] = place
+            size += length
+        return True
+
+    chosen = []
+    while (best := ranking.best()) is not None:
+        if keep(best):
+            ranking.say(best)
+            chosen.append(best)
+            keep(_head(sentences, best))
+    for best in chosen:
+        for place in _neighbours(sentences, best):
+            keep(place)
     found: dict[int, str] = {}
     for passage, text in enumerate(texts):
-        chosen = [sentences[place] for place in sorted(kept) if sentences[place].passage == passage]
-        if chosen:
-            found[passage] = _joined(text, chosen)
+        places = [place for place in sorted(kept.values()) if sentences[place].passage == passage]
+        if places:
+            found[passage] = _joined(text, [sentences[place] for place in places])
     return found
 
 
@@ -86,37 +101,67 @@ def _sentences(passage: int, text: str) -> Iterator[_Sentence]:
             yield _Sentence(passage, *match.span(), bool(_ROW.match(sentence)), terms)
 
 
-def _scores(
-    question: str,
-    texts: Sequence[str],
-    sentences: Sequence[_Sentence],
-    embeddings: DocumentEmbeddings | None,
-) -> list[float]:
-    """Return how much each sentence bears on the question, at most 1."""
-    scores = _scaled(_lexical(question, sentences), 0.0)
-    if embeddings is not None and sentences:
-        shown = [texts[one.passage][one.start : one.end].strip() for one in sentences]
-        vector = np.asarray(embeddings.embed_query(question), np.float32)
-        cosines = embeddings.embed_array(shown) @ vector
-        weight = embeddings.hybrid_weight
-        scores = (1 - weight) * scores + weight * _scaled(cosines, float(cosines.min()))
-    later = [_LATER**one.passage for one in sentences]
-    return [*map(float, scores * np.array(later, np.float32))]
+@dataclass
+class _Ranking:
+    """How much each sentence bears on a question, beside those that are chosen already."""
+
+    terms: FloatArray
+    """The weights of the question's terms, ``[terms, sentences]``: 0 where one does not stand."""
+    near: FloatArray
+    """What the meaning adds, ``[sentences]``."""
+    later: FloatArray
+    """What a sentence counts by the rank of its passage, ``[sentences]``; 0 once it was seen."""
+    least: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        question: str,
+        texts: Sequence[str],
+        sentences: Sequence[_Sentence],
+        embeddings: DocumentEmbeddings | None,
+    ) -> "_Ranking":
+        terms = _weights(question, sentences)
+        terms /= terms.sum(axis=0).max(initial=0.0) or 1.0
+        near = np.zeros(len(sentences), np.float32)
+        if embeddings is not None and sentences:
+            shown = [texts[one.passage][one.start : one.end].strip() for one in sentences]
+            vector = np.asarray(embeddings.embed_query(question), np.float32)
+            near = embeddings.embed_array(shown) @ vector
+            near = (near - near.min()) / (np.ptp(near) or 1.0)
+            terms *= 1 - embeddings.hybrid_weight
+            near *= embeddings.hybrid_weight
+        later = np.array([_LATER**one.passage for one in sentences], np.float32)
+        ranking = cls(terms, near, later)
+        ranking.least = _WORTH * float(ranking._scores.max(initial=0.0))
+        return ranking
+
+    @property
+    def _scores(self) -> FloatArray:
+        return (self.terms.sum(axis=0) + self.near) * self.later
+
+    def best(self) -> int | None:
+        """Return the place of the best sentence not seen yet, None where none is of use."""
+        scores = self._scores
+        place = int(scores.argmax()) if len(scores) else 0
+        if scores.max(initial=0.0) <= self.least:
+            return None
+        self.later[place] = 0
+        return place
+
+    def say(self, place: int) -> None:
+        """Let what a sentence says of the question count for less in all others."""
+        self.terms[self.terms[:, place] > 0] *= _SAID
 
 
-def _lexical(question: str, sentences: Sequence[_Sentence]) -> FloatArray:
+def _weights(question: str, sentences: Sequence[_Sentence]) -> FloatArray:
     """Return the weights of the question's terms in each sentence: a rare one counts for more."""
-    scores = np.zeros(len(sentences), np.float32)
-    for term in content_terms(question):
+    terms = content_terms(question)
+    weights = np.zeros((len(terms), len(sentences)), np.float32)
+    for row, term in zip(weights, terms, strict=True):
         holding = [place for place, one in enumerate(sentences) if _holds(one, term)]
-        scores[holding] += log1p(len(sentences) / (1 + len(holding)))
-    return scores
-
-
-def _scaled(scores: FloatArray, lowest: float) -> FloatArray:
-    """Return scores so that the highest is 1, and ``lowest`` 0."""
-    height = float(scores.max(initial=lowest)) - lowest
-    return (scores - np.float32(lowest)) / np.float32(height or 1.0)
+        row[holding] = log1p(len(sentences) / (1 + len(holding)))
+    return weights
 
 
 def _holds(sentence: _Sentence, term: str) -> bool:
@@ -125,15 +170,20 @@ def _holds(sentence: _Sentence, term: str) -> bool:
     return term in sentence.terms
 
 
-def _with_context(sentences: Sequence[_Sentence], place: int) -> Iterator[int]:
-    """Yield the places of a sentence and of what it can't be understood without."""
-    yield place
+def _head(sentences: Sequence[_Sentence], place: int) -> int:
+    """Return the place of the head of the table that a row stands in; of a sentence its own."""
     passage, head = sentences[place].passage, place
     while head and sentences[head].row and sentences[head - 1].row:
         head -= 1
-    for other in (head,) if sentences[place].row else (place + 1, place - 1):
-        if 0 <= other < len(sentences) and sentences[other].passage == passage:
-            yield other
+    return head if sentences[head].passage == passage else place
+
+
+def _neighbours(sentences: Sequence[_Sentence], place: int) -> Iterator[int]:
+    """Yield the places of the sentences beside one: the one after it says more."""
+    if not sentences[place].row:
+        for other in (place + 1, place - 1):
+            if 0 <= other < len(sentences) and sentences[other].passage == sentences[place].passage:
+                yield other
 
 
 def _joined(text: str, sentences: Sequence[_Sentence]) -> str:
