@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral, Real
+from os.path import commonprefix
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ SUPPORT = 0.6
 """Share of a sentence's terms that a passage must hold to be cited for the sentence."""
 
 _ENDS = "。！？；!?"
+_WORD = re.compile(r"[A-Za-z0-9]+(?:[.,-][A-Za-z0-9]+)*|\s+|\S")
+_OPEN = re.compile("什[么麼]|[怎谁誰何哪几幾]|多[少久大长長高远遠]")
+"""Asks for more than yes or no."""
 SENTENCE = re.compile(rf"[^\s{_ENDS}](?:[^\n{_ENDS}.]|\.(?!\s))*[{_ENDS}.]?")
 _FENCE = re.compile(r" {0,3}(?:```|~~~)")
 _UNMARKED = re.compile(r"\s*\|")
@@ -243,14 +247,19 @@ class Marker(SentenceMarks):
     `SUPPORT` of them and every number and name in it, as they are written. What no passage
     supports stays unmarked. What is the name of a document is marked with its passage.
 
+    Args:
+        citations: The passages.
+        question: What the text answers: words that it repeats around the answer need no passage.
+
     Example:
         >>> marker = Marker([Citation(1, "tea.txt", "Green tea is steamed.")])
         >>> marker.feed("Green tea is steamed. ") + marker.feed("It is blue.") + marker.close()
         'Green tea is steamed.[1] It is blue.'
     """
 
-    def __init__(self, citations: Sequence[Citation]) -> None:
+    def __init__(self, citations: Sequence[Citation], question: str = "") -> None:
         super().__init__()
+        self._question = question
         self._passages = [PassageText(citation) for citation in citations]
         self._names: dict[str, list[int]] = {}
         for citation in citations:
@@ -271,10 +280,12 @@ class Marker(SentenceMarks):
         wanted = set(query_terms(sentence))
         if not wanted:
             return None
+        new = set(query_terms(in_digits(beyond(self._question, sentence)))) or wanted
         facts = Facts.of(sentence)
         best, found = SUPPORT, None
         for passage in self._passages:
-            share = len(passage.held(sentence, wanted)) / len(wanted)
+            held = passage.held(sentence, wanted | new)
+            share = max(len(held & terms) / len(terms) for terms in (wanted, new))
             better = share > best or (share == best and found is None)
             if better and facts.are_in(passage.facts):
                 best, found = share, passage.marker
@@ -309,15 +320,35 @@ class PassageText:
         return wanted & (self._terms | units)
 
 
-def marked(text: str, citations: Sequence[Citation]) -> str:
-    """Return a whole answer with its checked marks."""
-    marker = Marker(citations)
+def beyond(question: str, sentence: str) -> str:
+    """Return what a sentence says in the place of a question's asking words, where it repeats it.
+
+    Example:
+        >>> beyond("杜甫是在哪里出生的？", "杜甫是在河南巩县出生的。")
+        '河南巩县'
+    """
+    asked, said = _WORD.findall(question.strip(_ENDS)), _WORD.findall(sentence.strip(_ENDS))
+    before = len(commonprefix([asked, said]))  # noqa: RUF071 - no paths
+    asked, said = asked[before:], said[before:]
+    after = len(commonprefix([asked[::-1], said[::-1]]))  # noqa: RUF071
+    asked, new = asked[: len(asked) - after], said[: len(said) - after]
+    if not (before + after and _OPEN.search("".join(asked))):
+        return ""
+    return "".join(said if new and new[-1].isdigit() else new)  # a number keeps its unit
+
+
+def marked(text: str, citations: Sequence[Citation], question: str = "") -> str:
+    """Return a whole answer to a question with its checked marks."""
+    marker = Marker(citations, question)
     return marker.feed(text) + marker.close()
 
 
-def supported(text: str, citations: Sequence[Citation]) -> bool:
-    """Return whether a passage holds the words, numbers and names of one sentence at least."""
-    marker = Marker(citations)
+def supported(text: str, citations: Sequence[Citation], question: str = "") -> bool:
+    """Return whether a passage holds the words, numbers and names of one sentence at least.
+
+    Those are not needed which the sentence repeats of the question, around what was asked.
+    """
+    marker = Marker(citations, question)
     marker.feed(text)
     marker.close()
     return marker.supported
@@ -333,7 +364,8 @@ def evidence(question: str, answer: str, citations: Sequence[Citation]) -> Evide
         >>> evidence("How is green tea made?", "Steamed", [tea])
         Evidence(marker=1, sentence='Green tea is steamed.', start=112, end=133)
     """
-    wanted = set(query_terms(in_digits(_FURNITURE.sub(" ", answer))))
+    said = _FURNITURE.sub(" ", answer)
+    wanted = set(query_terms(in_digits(beyond(question, said) or said)))
     asked = set(content_terms(question))
     best, found = (SUPPORT, -1.0), None
     for citation in citations:

@@ -82,12 +82,12 @@ class Answer:
 
     def marker(self) -> Marker:
         """Return what marks the text of this answer as it streams."""
-        return Marker(self.citations if self.answered else ())
+        return Marker(self.citations if self.answered else (), self.question)
 
     @property
     def marked_text(self) -> str:
         """The text with ``[1]`` after each sentence that a passage supports."""
-        return marked(self.text, self.citations) if self.answered else self.text
+        return marked(self.text, self.citations, self.question) if self.answered else self.text
 
     @property
     def supported(self) -> bool:
@@ -95,7 +95,8 @@ class Answer:
 
         An answer that none supports is put in other words than the document's, or invented.
         """
-        return self.answered and supported(self.original or self.text, self.citations)
+        text = self.original or self.text
+        return self.answered and supported(text, self.citations, self.question)
 
     @property
     def evidence(self) -> Evidence | None:

@@ -138,7 +138,8 @@ class _Ranking:
 
     @property
     def _scores(self) -> FloatArray:
-        return (self.terms.sum(axis=0) + self.near) * self.later
+        scores: FloatArray = (self.terms.sum(axis=0) + self.near) * self.later
+        return scores
 
     def best(self) -> int | None:
         """Return the place of the best sentence not seen yet, None where none is of use."""

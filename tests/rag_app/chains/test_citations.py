@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from rag_app.chains.citations import Citation, Marker, marked, supported
 from rag_app.chains.facts import Facts, of_another, unmatched
+from rag_app.chains.results import Answer
 
 PUMP = Citation(
     1,
@@ -52,6 +53,29 @@ def test_numbers_and_names_must_be_as_written(sentence: str, right: bool) -> Non
     answer = f"{sentence}。"
     assert marked(answer, [PUMP]) == (f"{sentence}[1]。" if right else answer)
     assert supported(answer, [PUMP]) is right
+
+
+BIRTH = Citation(1, "du_fu.txt", "杜甫，712年生于河南巩县，字子美，活了59岁。没有中进士。")
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "right"),
+    [
+        ("杜甫是在哪里出生的？", "杜甫是在河南巩县出生的。", True),
+        ("杜甫是在哪里出生的？", "杜甫是在山东齐州出生的。", False),
+        ("是谁在河南出生的？", "杜甫是在河南巩县出生的。", False),
+        ("杜甫在家里住到多少岁？", "杜甫在家里住到59岁。", True),
+        ("杜甫在家里住到多少岁？", "杜甫在家里住到59天。", False),
+        ("杜甫去长安考中过吗？", "杜甫去长安没有考中过。", False),
+    ],
+)
+def test_words_repeated_of_the_question_need_no_support(
+    question: str, answer: str, right: bool
+) -> None:
+    whole = Answer(question, answer, citations=(BIRTH,))
+    assert whole.supported is right
+    assert (whole.evidence is not None) is right
+    assert whole.marked_text == (f"{answer[:-1]}[1]。" if right else answer)
 
 
 FARM = Citation(1, "farm.txt", "罗家种了32亩猕猴桃，是1995年开始的，收了第20张奖状，另有8人。")

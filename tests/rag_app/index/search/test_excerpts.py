@@ -26,6 +26,18 @@ def test_what_is_left_out_between_is_marked() -> None:
     assert "…" in found
 
 
+def test_the_name_of_all_that_is_said_takes_no_room_from_what_is_asked() -> None:
+    named = "大果西番莲又名大西番莲。大果西番莲是西番莲属的植物。"
+    plant = f"{named}{BETWEEN}它的根部可以催吐。{BETWEEN}"
+    assert "根部可以催吐" in excerpts("大果西番莲的根部有什么作用？", [plant], 40)[0]
+
+
+def test_what_overlapping_passages_share_is_read_once() -> None:
+    shared = "李白病逝于当涂，葬在龙山。"
+    found = excerpts("李白葬在哪座山？", [f"{BETWEEN}{shared}", f"{shared}后人立了祠。"], 40)
+    assert "".join(found.values()).count(shared) == 1
+
+
 def test_a_number_and_a_name_as_they_are_written() -> None:
     manual = f"{BETWEEN}显示E21时请清洗过滤器。{BETWEEN}显示E4时请停机。{BETWEEN}"
     assert "清洗过滤器" in excerpts("E21怎么办？", [manual], 30)[0]
