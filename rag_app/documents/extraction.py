@@ -36,6 +36,7 @@ _READERS = {
     "doc": (f"{_OFFICE}.legacy", "read_doc"),
     "ppt": (f"{_OFFICE}.legacy", "read_ppt"),
     "msg": (f"{_OFFICE}.outlook", "read_msg"),
+    "tnef": (f"{_OFFICE}.tnef", "read_tnef"),
     "rtf": (f"{_OFFICE}.rtf", "read_rtf"),
     **dict.fromkeys(("odt", "ods", "odp"), (f"{_OFFICE}.open_document", "read_odf")),
     "epub": (f"{_WEB}.epub", "read_epub"),
@@ -50,7 +51,7 @@ _READERS = {
 """Format → module and function that read it; parsers are imported when first needed."""
 _WITH_PICTURES = {"pdf", "docx", "pptx", "xlsx", "image"}
 """Formats whose readers take a reader of pictures."""
-_WITH_PARTS = {"eml", "msg", "doc", "ppt", "zip"}
+_WITH_PARTS = {"eml", "msg", "tnef", "doc", "ppt", "zip"}
 """Formats whose readers take a reader of what they hold."""
 _ESCAPE = re.compile(rb"\\u[0-9a-fA-F]{4}")
 """A character of JSON, which is damaged where it can't be parsed."""
@@ -61,6 +62,12 @@ _ARMOR = re.compile(
     re.MULTILINE,
 )
 """What is encrypted, signed or a key, in base64 (RFC 7468, RFC 9580)."""
+_MAIL = re.compile(
+    rb"\s*(?:(?:[A-Za-z][\w-]{1,40}:.*\n(?:[ \t].*\n)*){2}|From .*\n[A-Za-z-]+:"
+    rb"|(?:From|To|Subject|Date|Received|MIME-Version|Content-Type|Message-ID):)",
+    re.IGNORECASE,
+)
+"""The head of a mail (RFC 5322)."""
 _WITH_ENCODING = {"ipynb", "json", "xml"}
 _LEGACY = {"doc", "xls", "ppt"}
 _WHAT = {
@@ -114,6 +121,8 @@ def _text_kind(data: bytes, known: str | None, name: str) -> str:
         start = data[:64].translate(None, b"\0\xff\xfe\xef\xbb\xbf \t\r\n")[:1]
         escaped = start in (b"{", b"[", b'"') or _ESCAPE.search(data)
         return "json" if escaped else "text"
+    if known == "msg":  # Outlook's suffix, which other programs give to mails as they were sent
+        return "eml" if _MAIL.match(data) else known
     if known not in _LEGACY:
         return known or text_kind(data)
     # Programs write pages and lists of values under the suffixes of Office.

@@ -72,6 +72,7 @@ NAMED_FORMATS = {
     **dict.fromkeys((".json", ".jsonl", ".ndjson"), "json"),
     ".xml": "xml",
     ".zip": "zip",
+    ".tnef": "tnef",
 }
 """Those and what is read only where it is named: data, which lies beside documents in folders."""
 
@@ -108,6 +109,7 @@ _SIGNATURES = (
     (b"SQLite format 3\0", "sqlite"),
     (b"GGUF", "gguf"),
     (b"{\\rtf", "rtf"),
+    (b"\x78\x9f\x3e\x22", "tnef"),
     (b"\x09\x04\x06\0", "xls"),  # sheets of Excel 4, 3 and 2, which lie in no OLE file
     (b"\x09\x02\x06\0", "xls"),
     (b"\x09\0\x04\0", "xls"),

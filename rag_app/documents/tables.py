@@ -49,6 +49,8 @@ _FIELDS = frozenset(
 """Names of fields in forms about persons and those who apply for something."""
 _NOTED = re.compile(r"[^：:]{1,12}[：:]\s*[^\s：:].*")
 _TOTAL = re.compile(r".{0,10}(?:[合总小共累]\s*计|总\s*数)|(?:grand |sub-?)?totals?", re.IGNORECASE)
+_FAR_ACROSS = 3
+"""Columns that the first cell of a row covers besides its own where it only names the row."""
 _LONG_LABEL = 60
 _SEARCHED = 30
 """Rows in which the head of a table is looked for."""
@@ -174,7 +176,7 @@ def _head_rows(body: Sequence[Row]) -> tuple[int, int]:
     if _is_form(body) and _is_marked(body):
         return 0, 0
     for at in range(min(len(body) - 1, _SEARCHED)):
-        if not _is_labels(body[at]) or not _contrast(body, at):
+        if not _is_labels(body[at]) or _is_of_form(body[at]) or not _contrast(body, at):
             continue
         if at and _is_laid_out_alike(body[at - 1], body[at]):
             continue
@@ -182,7 +184,7 @@ def _head_rows(body: Sequence[Row]) -> tuple[int, int]:
         while stop < len(body) - 1 and _is_labels(body[stop]) and _contrast(body, stop):
             stop += 1
         start = at
-        while start and _is_labels(body[start - 1]) and _spans(body[start - 1], body[start]):
+        while start and _is_over(body[start - 1], body[start]):
             if start > 1 and _is_laid_out_alike(body[start - 2], body[start - 1]):
                 break  # rows of a form
             start -= 1
@@ -250,6 +252,11 @@ def _contrast(body: Sequence[Row], at: int) -> bool:
     return False
 
 
+def _is_over(above: Row, below: Row) -> bool:
+    """Return whether a row may be the upper one of a head."""
+    return not _is_of_form(above) and _is_labels(above) and _spans(above, below)
+
+
 def _spans(above: Row, below: Row) -> bool:
     """Return whether cells of a row stand over several of the row below it."""
     filled = [cell for cell in above if cell]
@@ -293,6 +300,12 @@ def _is_form(body: Sequence[Row]) -> bool:
 
 def _is_marked(body: Sequence[Row]) -> bool:
     return all(label.endswith((":", "：")) for row in body for label, _ in _pairs(row))
+
+
+def _is_of_form(row: Row) -> bool:
+    """Return whether a row is labels that end in a colon, each with its value beside it."""
+    cells = _laid_out(row)
+    return bool(_pairs(cells)) and _is_marked([cells])
 
 
 def _pairs(row: Row) -> list[tuple[str, str]]:
@@ -339,7 +352,7 @@ def _plain_lines(rows: Sequence[Row]) -> Iterator[str]:
     rows = [[cell for cell in row if not isinstance(cell, Covered)] for row in rows]
     form = _is_form(rows)
     for row in rows:
-        if form or (_pairs(row) and _is_marked([row])):
+        if form or _is_of_form(row):
             yield "; ".join(f"{label.rstrip(':：')}: {value}" for label, value in _pairs(row))
         else:
             yield " | ".join(_values(row))
@@ -350,9 +363,11 @@ def _named(head: Row, row: Row) -> str:
         return row[0]
     if _is_note(head, row):
         return "; ".join(dict.fromkeys(_values(row)))
+    if _is_of_form(row):
+        return next(_plain_lines([row]))
     names = [*head, *[""] * (len(row) - len(head))]
-    if _TOTAL.fullmatch(row[0]):  # which stands under the first of the columns that it covers
-        covered = [cell == row[0] and isinstance(cell, Covered) for cell in row]
+    covered = [cell == row[0] and isinstance(cell, Covered) for cell in row]
+    if _TOTAL.fullmatch(row[0]) or sum(covered) >= _FAR_ACROSS:  # of the first column only
         row = ["" if over else cell for over, cell in zip(covered, row, strict=True)]
     named = zip(names, row, strict=False)
     parts = [f"{name}: {cell}" if name else cell for name, cell in named if cell]
@@ -362,7 +377,8 @@ def _named(head: Row, row: Row) -> str:
 def _is_note(head: Row, row: Row) -> bool:
     """Return whether a row is signed below a table, as by ``制表：王敏``, not in its columns."""
     values = _values(row)
-    if not row or not _NOTED.fullmatch(row[0]):
+    first = next((at for at, cell in enumerate(row) if cell), len(head))
+    if 2 * first >= len(head) or not _NOTED.fullmatch(values[0]):
         return False
     most = 4 if any(map(_VALUE.fullmatch, values)) else 2
     return most * len(values) < len(_values(head))

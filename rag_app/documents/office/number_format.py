@@ -32,7 +32,7 @@ _CHINESE = re.compile(r"\[\$[^\]]*-(?:[0-9A-F]*0)?[48]04\]", re.IGNORECASE)
 _FRACTION = re.compile(r"([#0?]\s+)?[#0?]+/([#0?]+|\d+)")
 _MOST_PARTS = 4
 """Digits of a fraction's parts."""
-_LOCAL_DATES = {"mm-dd-yy", "m/d/yy", "[$-f800]dddd\\,\\ mmmm\\ dd\\,\\ yyyy"}
+_LOCAL_DATES = {"mm-dd-yy", "m/d/yy", "m/d/yy h:mm", "[$-f800]dddd\\,\\ mmmm\\ dd\\,\\ yyyy"}
 """Formats that every country's program shows in its own way."""
 
 

@@ -105,10 +105,9 @@ class _Message:
         if text := self.text(_BODY):
             return text
         packed = self._stream(f"{_RTF}0102")
-        if packed and not _is_whole(packed):
-            self.notes.append("the text is damaged and was not read; get the message anew")
-            return ""
-        return read_rtf(uncompressed_rtf(packed), self._name).text if packed else ""
+        text, notes = rtf_text(packed, self._name) if packed else ("", [])
+        self.notes += notes
+        return text
 
     def sent(self) -> str:
         """Return when it was sent, in UTC."""
@@ -117,11 +116,7 @@ class _Message:
         for at in range(24 if self._storage else 32, len(data) - 15, 16):
             tag, _, ticks = struct.unpack_from("<IIQ", data, at)
             found[tag] = ticks
-        ticks = next((found[tag] for tag in _SENT if found.get(tag)), 0)
-        if not 0 < ticks < 2**61:
-            return ""
-        moment = datetime(1601, 1, 1, tzinfo=UTC) + timedelta(microseconds=ticks // 10)
-        return f"{moment:%Y-%m-%d %H:%M %z}"
+        return moment_of(next((found[tag] for tag in _SENT if found.get(tag)), 0))
 
     def attachments(self) -> Iterator[tuple[str, bytes]]:
         """Yield the name and content of each file that it was sent with."""
@@ -145,6 +140,21 @@ class _Message:
         name = name if whole_name else f"__substg1.0_{name}"
         path = "/".join(filter(None, [self._storage, folder, name]))
         return bytes(self._file.openstream(path).read()) if self._file.exists(path) else b""
+
+
+def moment_of(ticks: int) -> str:
+    """Return a time of Windows' (tenths of a microsecond since 1601) in UTC, "" if it is none."""
+    if not 0 < ticks < 2**61:
+        return ""
+    moment = datetime(1601, 1, 1, tzinfo=UTC) + timedelta(microseconds=ticks // 10)
+    return f"{moment:%Y-%m-%d %H:%M %z}"
+
+
+def rtf_text(packed: bytes, name: str) -> tuple[str, list[str]]:
+    """Return the text of compressed RTF, and what to say of it."""
+    if not _is_whole(packed):
+        return "", ["the text is damaged and was not read; get the message anew"]
+    return read_rtf(uncompressed_rtf(packed), name).text, []
 
 
 def _is_whole(packed: bytes) -> bool:

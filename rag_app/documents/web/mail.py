@@ -29,6 +29,8 @@ from rag_app.errors import DocumentError
 
 _FIELDS = ("From", "To", "Cc", "Date")
 _TEXTS = {"text/plain", "text/html", "text/markdown", "text/enriched"}
+_NAMES = {"application/ms-tnef": "winmail.dat", "application/vnd.ms-tnef": "winmail.dat"}
+"""Of parts that mails hold without a name."""
 _SHIFTED = {"utf-7", "hz-gb-2312"}
 """Charsets whose text is ASCII to whoever does not know of them."""
 _LONGEST_HEADER = 20_000
@@ -56,6 +58,9 @@ _CUT_FIELD = re.compile(r"[A-Za-z-]{1,40}:?\s*")
 _MOST_DAMAGED = 8
 """Of headers in one message."""
 _SIGN_LOST = re.compile(rb"(?<==[89A-F][0-9A-F])[^=\r\n](?=[89A-F][0-9A-F]=[89A-F][0-9A-F])")
+_FOLDED_BOUNDARY = re.compile(
+    rb"boundary=\"[^\"\r\n]{1,70}\r?\n[ \t][^\"\r\n]{1,70}\"", re.IGNORECASE
+)
 _MOST_NESTED = 20
 """Parts in parts of one message."""
 
@@ -93,6 +98,7 @@ def _parsed(data: bytes) -> Message:
         data = data.decode("utf-16", "replace").encode()
     elif data[:_START].count(0) > _START // 3:  # the same without a mark
         data = data.decode("utf-16-be" if data[0] == 0 else "utf-16-le", "replace").encode()
+    data = _FOLDED_BOUNDARY.sub(lambda folded: b" ".join(folded[0].split()), data)
     data = _SIGN_LOST.sub(b"=", _without_damaged_fields(data.lstrip(b"\xef\xbb\xbf\r\n")))
     # Not the newer policies: they put U+FFFD for headers in GBK that are not encoded.
     return BytesParser(policy=policy.compat32).parsebytes(data)
@@ -132,7 +138,7 @@ class _Mail:
         kind = part.get_content_type()
         inner = list(_inner(part))
         if kind == "message/rfc822" and inner:
-            self.attachments.append((_filename(part) or "mail.eml", inner[0].as_bytes()))
+            self.attachments.append((_filename(part) or "mail.eml", _message(part, inner[0])))
             return ""
         if kind == "multipart/alternative":  # the last is the richest
             texts = (self.body(item, depth + 1) for item in reversed(inner))
@@ -175,7 +181,7 @@ class _Mail:
         return decode(data, self.name, encoding, declared=declared)[0] if data.strip() else ""
 
     def _attach(self, part: Message) -> None:
-        data, name = _content(part), _filename(part)
+        data, name = _content(part), _filename(part) or _NAMES.get(part.get_content_type(), "")
         if not data or part.get_content_type() == "application/javascript":
             return
         if name:
@@ -194,8 +200,21 @@ def _content(part: Message) -> bytes:
     data = part.get_payload(decode=True)
     if not isinstance(data, bytes):
         return b""
-    encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
-    return data if encoding in TRANSFER_ENCODINGS else without_transfer_encoding(data)
+    known = _transfer_encoding(part) in TRANSFER_ENCODINGS
+    return data if known else without_transfer_encoding(data)
+
+
+def _message(part: Message, inner: Message) -> bytes:
+    """Return the message that a part holds; some programs encode it."""
+    content = inner.as_bytes().lstrip()
+    if not inner.keys() and _transfer_encoding(part) in TRANSFER_ENCODINGS:
+        inner["Content-Transfer-Encoding"] = _transfer_encoding(part)
+        return _content(inner)
+    return content
+
+
+def _transfer_encoding(part: Message) -> str:
+    return str(part.get("Content-Transfer-Encoding", "")).strip().lower()
 
 
 def _filename(part: Message) -> str:

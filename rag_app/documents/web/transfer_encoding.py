@@ -19,6 +19,8 @@ _QUOTED_BYTES = re.compile(rb"(?:=[89A-Fa-f][0-9A-Fa-f]){2,}")
 """Characters other than ASCII, as quoted-printable has them."""
 _QUOTED_EQUALS = re.compile(rb"=3D|(?:=20)?=\r?\n|=20\r?\n")
 """The sign itself, as in the tags of a page, and lines that go on."""
+_UUENCODED = re.compile(rb"^begin [0-7]{3,4} .*\n(?:[ -`]{1,62}\s*\n)+end[ \t\r]*$", re.MULTILINE)
+"""A file within text, as mails had them before MIME."""
 _MOSTLY = 0.25
 
 
@@ -38,7 +40,8 @@ def without_transfer_encoding(data: bytes) -> bytes:
 
 
 def without_codes(data: bytes) -> tuple[bytes, int]:
-    """Return ``data`` without the lines that are encoded, and how many those are."""
+    """Return ``data`` without the lines and files that are encoded, and how many those are."""
+    data, files = _UUENCODED.subn(b"", data)
     lines = data.splitlines(keepends=True)
     kept = []
     inside = False
@@ -48,7 +51,7 @@ def without_codes(data: bytes) -> tuple[bytes, int]:
             kept.append(line)
     text = b"".join(kept)
     pieces = sum(map(_is_base64, _RUN.findall(text)))
-    return _RUN.sub(_without_run, text), len(lines) - len(kept) + pieces
+    return _RUN.sub(_without_run, text), len(lines) - len(kept) + pieces + files
 
 
 def _without_run(run: "re.Match[bytes]") -> bytes:

@@ -63,6 +63,7 @@ def moment(*parts: int) -> datetime:
         (moment(1990, 7, 1), 'yyyy"年"m"月"', "1990年7月"),
         (moment(2023, 3, 5), "yyyy/m/d", "2023/3/5"),
         (moment(2023, 3, 5), "mm-dd-yy", "2023-03-05"),
+        (moment(2023, 3, 5, 14, 7), "m/d/yy h:mm", "2023-03-05 14:07:00"),
         (moment(2023, 3, 5, 14, 7), "yyyy-mm-dd hh:mm", "2023-03-05 14:07"),
         (moment(2023, 3, 5, 14, 7), "h:mm AM/PM", "2:07 PM"),
         (moment(2023, 3, 5), 'm"月"d"日";@', "3月5日"),

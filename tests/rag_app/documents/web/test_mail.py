@@ -1,6 +1,8 @@
 import base64
+import binascii
 import hashlib
 import quopri
+import struct
 from email.message import EmailMessage
 from email.policy import SMTP
 
@@ -211,3 +213,79 @@ def test_a_damaged_sign_of_quoted_printable_is_restored() -> None:
         b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"
     )
     assert read(head + b"=E4=BC=9A=E8=AE-AE=E5=AE=9A")[0] == "会议定"
+
+
+def test_a_boundary_over_two_lines() -> None:
+    head = b'Subject: a\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="one\n two"\n'
+    text, _ = read(head + "\n开头不读\n--one two\n\n正文在此。\n--one two--\n".encode())
+    assert text == "# a\n\n正文在此。"
+
+
+def test_a_mail_that_is_encoded_within_another() -> None:
+    inner = base64.encodebytes("Subject: 原信\n\n原信的正文。\n".encode())
+    head = b"Subject: a\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
+    text, _ = read(head + inner)
+    assert text == "# a\n\n## mail.eml\n\n# 原信\n\n原信的正文。"
+
+
+def test_files_that_are_written_into_the_text_are_no_text() -> None:
+    lines = [binascii.b2a_uu(bytes(range(at, at + 45))) for at in (0, 45, 90)]
+    file = b"begin 644 a.gif\n" + b"".join(lines) + b"`\nend\n"
+    text, notes = read(b"Subject: a\n\nAs drawn:\n\n" + file + b"\nbegin 600 seats, end.\n")
+    assert text == "# a\n\nAs drawn:\n\nbegin 600 seats, end."
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize(
+    "start", ["Subject: 通知\nFrom: a@b.cn", "From a@b.cn Mon\nTo: c", "To: c"]
+)
+def test_a_mail_under_the_suffix_of_outlook(start: str) -> None:
+    data = f"{start}\n\n正文在此。\n".encode()
+    assert kind_of(data, ".msg", "a.msg") == "eml"
+    assert "正文在此。" in extract(data, "eml", "a.msg").text
+
+
+def property_of(key: int, value: bytes, kind: int = 0x1E) -> bytes:
+    filled = value.ljust((len(value) + 3) // 4 * 4, b"\0")
+    return struct.pack("<HHII", kind, key, 1, len(value)) + filled
+
+
+def wrapped(*attributes: tuple[int, bytes]) -> bytes:
+    """A file as Outlook wraps a message for others."""
+    parts = [struct.pack("<BII", 1, key, len(value)) + value + b"\0\0" for key, value in attributes]
+    return b"".join([struct.pack("<IH", 0x223E9F78, 1), *parts])
+
+
+def test_what_outlook_wraps_for_others() -> None:
+    named = struct.pack("<HH16sIII", 3, 0x8001, bytes(16), 1, 4, 0x610062) + bytes(4)
+    several = struct.pack("<HHIII4s", 0x101F, 0x3A02, 1, 4, 0x42, b"")[:-4]
+    properties = [
+        property_of(0x37, "会议通知".encode("gbk") + b"\0"),
+        property_of(0xC1A, "张三".encode("utf-16-le"), 0x1F),
+        struct.pack("<HHQ", 0x40, 0x39, 133_364_448_000_000_000),
+        named,
+        several,
+        property_of(0x1000, "会议定于三月九日。".encode("gbk")),
+    ]
+    file = property_of(0x3707, "议程.txt".encode("gbk"))
+    data = wrapped(
+        (0x69007, struct.pack("<II", 936, 0)),
+        (0x69003, struct.pack("<I", len(properties)) + b"".join(properties)),
+        (0x69002, bytes(14)),
+        (0x6800F, "第一项。".encode("gbk")),
+        (0x69005, struct.pack("<I", 1) + file),
+    )
+    expected = (
+        "# 会议通知\n\nFrom: 张三\nDate: 2023-08-14 00:00 +0000\n\n会议定于三月九日。\n\n"
+        "## 议程.txt\n\n第一项。"
+    )
+    assert kind_of(data, ".dat", "winmail.dat") == "tnef"
+    assert extract(data, "tnef", "winmail.dat").text == expected
+    outer = mail(Subject="外")
+    outer.set_content("见附件。")
+    outer.add_attachment(data, "application", "ms-tnef")
+    text, notes = read(outer)
+    assert notes == []
+    assert text.endswith("## winmail.dat\n\n" + expected)
+    for end in range(len(data)):
+        extract(data[:end], "tnef", "winmail.dat")
