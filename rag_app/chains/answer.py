@@ -377,6 +377,8 @@ def _refine_judged(reading: _Reading) -> Steps[Answer]:
     given: set[int] = set()
     step = 0
     for step, group in enumerate(_evidence_first(reading), 1):
+        if step > 1 and not _worth_reading(group, best, reading.reader.threshold):
+            break
         new = [citation for citation in group.citations if citation.marker not in given]
         given |= {citation.marker for citation in new}
         yield reading.opening(new, group.notes, step)
@@ -391,6 +393,17 @@ def _refine_judged(reading: _Reading) -> Steps[Answer]:
                 reading.want(_cited(reading.question.text, best.text, group.citations))
             break
     yield from reading.end(best, step)
+
+
+def _worth_reading(group: "_Group", found: "_Found", threshold: float) -> bool:
+    """Return whether to read on: below the threshold only as long as the model leans to yes."""
+    judgement = found.signals.judgement
+    leans = judgement is not None and judgement > 0
+    return leans or any(_reaches(citation, threshold) for citation in group.citations)
+
+
+def _reaches(citation: Citation, threshold: float) -> bool:
+    return citation.relevance is None or citation.relevance >= threshold
 
 
 def _cited(question: str, text: str, citations: Sequence[Citation]) -> Citation:
@@ -437,7 +450,10 @@ def _context(citations: Sequence[Citation]) -> str:
 
 
 def _groups(reading: _Reading) -> Iterator[_Group]:
-    """Yield passages in rank order, as many a step as its tokens hold, one at least."""
+    """Yield passages in rank order, as many a step as its tokens hold, one at least.
+
+    One below the threshold is a step by itself, which may be left out.
+    """
     budget, step_tokens = reading.budget, reading.reader.step_tokens
     prompt = reading.prompt("refine_answer", context="", answer="")
     limit = budget.left(prompt, spare=budget.max_new_tokens)
@@ -445,7 +461,8 @@ def _groups(reading: _Reading) -> Iterator[_Group]:
     size = 0
     for citation in reading.citations:
         tokens = budget.count(citation.shown)
-        if group and size + tokens > min(step_tokens, limit):
+        alone = reading.weighs and not _reaches(citation, reading.reader.threshold)
+        if group and (alone or size + tokens > min(step_tokens, limit)):
             yield _Group(tuple(group), _context(group))
             group, size = [], 0
         if tokens > limit:

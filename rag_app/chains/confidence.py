@@ -9,10 +9,10 @@ from typing import Literal
 
 Verdict = Literal["sure", "doubtful", "refused"]
 
-WORTH_READING = 0.3
+WORTH_READING = 0.1
 """Share of the threshold: passages whose relevance is below it are not read, nor is a model loaded
-for them. On 151 answerable questions about our example documents that refuses 2, both in English
-about Chinese text, and 30 of 262 others."""
+for them. Of 44 questions about public laws and manuals in other words than theirs, 2 find none
+above it (9 at a share of 0.3), and of 20 about something else 14 (18)."""
 
 SURE = 0.66
 """Probability from which on an answer that a passage supports is called sure."""

@@ -1,6 +1,7 @@
 """The numbers and names of a text as they are written: what an answer must not get wrong."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -41,6 +42,8 @@ _NO_OTHER = re.compile(
     rf"{_NO_NAME.pattern}|[{DIGITS}等所种项座条家名位只个最更很又也都不没无成系们]"
 )
 """Characters that no name has before the word of a question's subject, as in 最大潮差."""
+_MOSTLY = 0.6
+"""Share of what stands before a word that is one name where a text is about that."""
 _NO_SUBJECT = re.compile(
     "毕业|期间|时期|时候|出生|去世|逝世|担任|出任|结婚|生前|死后|发生|开始|分布|生存|出现|位于|管理"
 )
@@ -160,11 +163,13 @@ def _may_be_known(phrase: str, others: frozenset[str]) -> bool:
 
 def _other_subject(question: str, text: str, document: str) -> set[str]:
     """Return the name that a question begins with if a text has others before the same word."""
-    letters = "".join(fold(f"{text}\n{document}").split())
+    lines = re.sub(r"[^\S\n]+", "", fold(f"{text}\n{document}"))
+    letters = "".join(lines.split())
     for name, word in _subjects(question):
         if _TIME.fullmatch(name) or (_ERA.fullmatch(name) and name[0] in letters):
             continue
-        if _others(name, word, letters):
+        lacks = not any(name[at : at + 2] in letters for at in range(len(name) - 1))
+        if lacks and _other(name, word, lines):
             return {name}
     return set()
 
@@ -181,13 +186,22 @@ def _subjects(question: str) -> Iterator[tuple[str, str]]:
             yield name, word
 
 
-def _others(name: str, word: str, letters: str) -> list[str]:
-    """Return what a folded text has before a word in place of a name, where it lacks the name."""
-    if any(name[at : at + 2] in letters for at in range(len(name) - 1)):
-        return []
-    found = re.findall(f"([{HAN}]{{2}}){word}", letters)
+def _other(name: str, word: str, lines: str) -> str:
+    """Return what folded lines have before a word in place of a name that they lack.
+
+    A text about something else of the kind names it again and again, and somewhere begins a clause
+    with it: 临溪 before 图书馆, but not 订立 before 书面合同.
+    """
     cut = len(name) == _WHOLE and name[-1]  # of a name of two characters and a longer word
-    return [one for one in found if one[-1] != cut and not _NO_OTHER.search(one)]
+    found = [
+        match[1]
+        for match in re.finditer(f"([{HAN}]{{2}}){word}", lines)
+        if match[1][-1] != cut and not _NO_OTHER.search(match[1])
+    ]
+    for other, times in Counter(found).most_common(1):
+        if times > _MOSTLY * len(found) and re.search(f"(?<![{HAN}]){other}{word}", lines):
+            return other
+    return ""
 
 
 def of_another(question: str, answer: str, sentence: str = "") -> frozenset[str]:

@@ -1,8 +1,8 @@
 """The road of one question as one Runnable: made to stand alone, searched for, answered; timed."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,19 +10,19 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage, convert_to_messages
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.answer import EmbeddingsOf, Question, Reader, not_found
-from rag_app.chains.bare_question import answer_language, bare_question
-from rag_app.chains.citations import lacking
+from rag_app.chains.bare_question import answer_language, bare_question, parts_of
+from rag_app.chains.citations import Citation, lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration
 from rag_app.chains.judgement import can_judge
 from rag_app.chains.overview.answers import WholeDocuments
 from rag_app.chains.overview.questions import overview_of
-from rag_app.chains.prompts import Prompts
+from rag_app.chains.prompts import NOT_FOUND, Prompts
 from rag_app.chains.results import Answer
-from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, made
+from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, collected, made
 from rag_app.chains.translation import (
     in_language_of,
     searched_in_translation,
@@ -75,7 +75,7 @@ class Conversation:
         """Return what a chain was given as a conversation.
 
         Raises:
-            QuestionError: the question is empty, or there is none.
+            QuestionError: the question is empty or has no words, or there is none.
         """
         if isinstance(given, Conversation):
             conversation = given
@@ -89,6 +89,8 @@ class Conversation:
             conversation = cls(messages[-1].text if messages else "", messages[:-1])
         if not conversation.question.strip():
             raise QuestionError("the question is empty; ask something")
+        if not any(map(str.isalnum, conversation.question)):
+            raise QuestionError("the question has no words; ask something")
         return conversation
 
     @property
@@ -184,7 +186,13 @@ def rag_chain(
     reader = Reader(kind, templates, *options)
 
     def steps(given: RagInput) -> Steps[Answer]:
-        conversation, model = Conversation.of(given), llm
+        conversation = Conversation.of(given)
+        parts = _parts(conversation.question, whole)
+        several = _in_parts(conversation, parts, steps_of)
+        yield from several if len(parts) > 1 else steps_of(conversation)
+
+    def steps_of(conversation: Conversation) -> Steps[Answer]:
+        model = llm
         question, style, wanted = conversation.asked_in()
         overview = _overview_steps(question, whole, alone=not conversation.turns)
         if conversation.turns and not overview:
@@ -211,22 +219,95 @@ def rag_chain(
             yield not_found(question, passages)
             return
         likely = most_relevant_first(likely)
-        relevant = above_threshold(likely, threshold)
         model = yield from made(model, "load_llm")
-        if not relevant and not can_judge(model):
+        given = _given(likely, threshold, kind, model)
+        if not given:
             yield not_found(question, passages)
             return
-        if notes := (*conversation.notes, *lacking(relevant or likely[:1])):
+        if notes := (*conversation.notes, *lacking(given)):
             yield Answer(question, notes=notes)
-        read = Question(read_as, relevant or likely[:1], question, style)
+        read = Question(read_as, given, question, style)
         reading = reader.steps(read, model)
-        if wanted and wanted != language_of(read_as):
-            reading = in_language_of(question, reading, model, templates, wanted)
-        elif read_as != question and not wanted:
-            reading = in_language_of(question, reading, model, templates)
+        answered_in = wanted or language_of(question)
+        if answered_in != language_of(read_as):
+            reading = in_language_of(question, reading, model, templates, answered_in)
         yield from reading
 
     return StepChain(steps, "rag")
+
+
+def _given(
+    likely: Sequence[Document], threshold: float, kind: AnswerChain, model: BaseChatModel
+) -> Sequence[Document]:
+    """Return which passages a model reads: below the threshold only one that can judge them."""
+    relevant = above_threshold(likely, threshold)
+    if not can_judge(model):
+        return relevant
+    return likely if kind == "refine" else relevant or likely[:1]
+
+
+def _parts(
+    question: str, whole: WholeDocuments | Callable[[], WholeDocuments] | None
+) -> Sequence[str]:
+    """Return the questions that are answered one by one; the whole where it is one."""
+    parts = parts_of(question)
+    if len(parts) > 1 and (answer_language(question)[0] or _overview_steps(question, whole)):
+        return [question]
+    return parts
+
+
+def _in_parts(
+    conversation: Conversation,
+    parts: Sequence[str],
+    steps_of: Callable[[Conversation], Steps[Answer]],
+) -> Steps[Answer]:
+    """Yield the steps that answer the parts of a question one by one, each as a follow-up.
+
+    The answers are the items of a list; a part that the documents lack is said to be missing.
+    """
+    history = list(conversation.history)
+    answers: list[Answer] = []
+    cited: list[Citation] = []
+    for step, part in enumerate(parts, 1):
+        answer = yield from collected(steps_of(Conversation(part, history)), Answer())
+        answers.append(answer)
+        history += [HumanMessage(part), AIMessage(answer.text)]
+        known = {(one.source, one.start, one.text) for one in cited}
+        new = [one for one in answer.citations if (one.source, one.start, one.text) not in known]
+        new = [replace(one, marker=marker) for marker, one in enumerate(new, len(cited) + 1)]
+        cited += new
+        yield Answer(conversation.question, citations=tuple(new), step=step)
+        if any(one.answered for one in answers):
+            text, original = (_listed(map(said, answers)) for said in (_text, _original))
+            yield Answer(text=text, original=original if original != text else "", step=step)
+    yield _judged_together(conversation.question, parts, answers)
+
+
+def _judged_together(question: str, parts: Sequence[str], answers: Sequence[Answer]) -> Answer:
+    """Return what is to be said of the answers to all parts: how sure the least sure one is."""
+    notes = dict.fromkeys(note for answer in answers for note in answer.notes)
+    answered = [answer for answer in answers if answer.answered]
+    told = [one.confidence for one in answered or answers if one.confidence]
+    confidence = min(told, key=lambda one: one.probability, default=None)
+    if not answered:
+        said = NOT_FOUND[language_of(question)]
+        refusal = Answer(text=said, answered=False, step=len(parts) + 1, confidence=confidence)
+        return replace(refusal, notes=tuple(notes))
+    pairs = zip(parts, answers, strict=True)
+    missing = [f"not found in the documents: {part}" for part, one in pairs if not one.answered]
+    return Answer(notes=(*notes, *missing), confidence=confidence)
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))
+
+
+def _text(answer: Answer) -> str:
+    return answer.text
+
+
+def _original(answer: Answer) -> str:
+    return answer.original or answer.text
 
 
 def _overview_steps(

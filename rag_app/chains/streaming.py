@@ -9,10 +9,10 @@ makes a LangChain Runnable of it.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
@@ -26,6 +26,13 @@ Prompts = list[list[BaseMessage]]
 """Messages of each of several calls."""
 Given = TypeVar("Given")
 Piece = TypeVar("Piece")
+
+
+class _Sum(Protocol):
+    def __add__(self, other: Self, /) -> Self: ...
+
+
+Summed = TypeVar("Summed", bound=_Sum)
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,31 @@ def made(part: Part | Callable[[], Part], name: str) -> Generator[Invoke, Any, P
     (result,) = yield Invoke(RunnableLambda(lambda _: (part(),), name=name), None)
     made_part: Part = result
     return made_part
+
+
+def collected(
+    steps: Steps[Summed], whole: Summed, show: Callable[[Summed], Summed] | None = None
+) -> Generator[Any, Any, Summed]:
+    """Run the steps of another chain as a part of one; return the sum of their pieces.
+
+    Args:
+        steps: What is run; replies are not shown as they come.
+        whole: What the pieces are added to.
+        show: What is shown of each piece, by default nothing.
+    """
+    reply = None
+    while (step := _next(steps, reply)) is not _END:
+        reply = None
+        if isinstance(step, Call) and step.piece:
+            reply = yield replace(step, piece=None)
+            whole = whole + step.piece(reply) if reply else whole
+        elif isinstance(step, Call | Batch | Invoke):
+            reply = yield step
+        else:
+            whole = whole + step
+            if show:
+                yield show(step)
+    return whole
 
 
 class StepChain(Runnable[Given, Piece]):

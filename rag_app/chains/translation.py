@@ -28,7 +28,7 @@ from rag_app.chains.romanization import (
     with_han_names,
     with_names_as_asked,
 )
-from rag_app.chains.streaming import Call, Invoke, StepChain, Steps
+from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, collected
 from rag_app.documents.text import Language, language_of
 from rag_app.index.search.relevance import relevance_of
 
@@ -159,21 +159,11 @@ def in_language_of(
 
     The answer in the documents' words is not shown as it comes; it is kept as ``original``.
     """
-    whole, reply = Answer(question), None
-    while True:
-        try:
-            step = steps.send(reply)
-        except StopIteration:
-            break
-        reply = None
-        if isinstance(step, Answer):
-            whole += step
-            yield replace(step, question=question, text="", confidence=None)
-        elif isinstance(step, Call) and step.piece:
-            reply = yield replace(step, piece=None)
-            whole += step.piece(reply) if reply else Answer()
-        else:
-            reply = yield step
+    whole = yield from collected(
+        steps,
+        Answer(question),
+        lambda piece: replace(piece, question=question, text="", confidence=None),
+    )
     language = language or language_of(question)
     if not whole.answered:
         said = _said(whole.text, language)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag_app.chains.bare_question import bare_question
+from rag_app.chains.bare_question import bare_question, parts_of
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,25 @@ def test_what_is_asked_stays(question: str) -> None:
 def test_once_is_enough() -> None:
     bare = bare_question("你好！请问，能不能用通俗的话告诉我，什么是潮汐？谢谢")
     assert bare == bare_question(bare) == "什么是潮汐？"
+
+
+@pytest.mark.parametrize(
+    ("question", "parts"),
+    [
+        ("注册资本是多少，法定代表人是谁？", ["注册资本是多少", "法定代表人是谁"]),
+        ("李白是谁以及他是怎么死的？", ["李白是谁", "他是怎么死的"]),
+        ("A是什么，B又是多少，另外C在哪里？", ["A是什么", "B又是多少", "C在哪里"]),
+        ("1. 李白是谁？2. 杜甫是谁？", ["1. 李白是谁", "2. 杜甫是谁"]),
+        ("Who wrote it for us and when was it published?", 2),
+        ("不管是谁，都要交多少钱？", 1),
+        ("连续用工满几个月，未签合同要付几倍工资？", 1),
+        ("谁能告诉我，年假有几天？", 1),
+        ("《爸爸去哪儿？》的导演是谁？", 1),
+        ("这是什么？为什么？", 1),
+        ("A是什么，B是什么，C是什么，D是什么，E是什么？", 1),
+    ],
+)
+def test_the_parts_of_a_question(question: str, parts: list[str] | int) -> None:
+    found = parts_of(question)
+    assert (len(found) if isinstance(parts, int) else found) == parts
+    assert len(found) > 1 or found == [question]

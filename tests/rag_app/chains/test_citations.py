@@ -204,6 +204,8 @@ def test_marks_only_add_and_pieces_make_no_difference(text: str, size: int) -> N
         ("一共发现了多少组岩画？", "考古队发现的岩画有六组。"),
         ("在临江市公园举办活动要备案吗？", "在本市城市公园举办活动应当备案。"),
         ("岑教授主要教授哪门课？", "岑老师讲授哲学课程。"),
+        ("兼职小时工的工钱多久结一次？", "非全日制用工小时计酬标准不限。"),
+        ("冒充专利最多罚多少？", "发明专利、设计专利、假冒专利的，罚款。"),
     ],
 )
 def test_numbers_in_words_are_those_in_digits(question: str, text: str) -> None:

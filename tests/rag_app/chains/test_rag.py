@@ -24,7 +24,7 @@ DEATH = Document(
     "宝应元年（762年），李白病逝于当涂。",
     metadata={"source": "/文档/李白.txt", "start": 0, "end": 20, "score": 0.9, "relevance": 0.9},
 )
-TEA = Document("绿茶是蒸青的。", metadata={**DEATH.metadata, "relevance": 0.1})
+TEA = Document("绿茶是蒸青的。", metadata={**DEATH.metadata, "relevance": 0.04})
 
 
 class ListRetriever(BaseRetriever):
@@ -143,6 +143,55 @@ def test_no_question(given: Any) -> None:
         rag_chain(retriever(), scripted()).invoke(given)
 
 
+@pytest.mark.parametrize("given", ["？", " ?! ", "……"])
+def test_a_question_without_words(given: str) -> None:
+    llm, found = scripted(), retriever()
+    with pytest.raises(QuestionError, match="no words"):
+        rag_chain(found, llm).invoke(given)
+    assert found.asked == llm.prompts == []
+
+
+BIRTH = Document("杜甫生于河南巩县。", metadata={**DEATH.metadata, "source": "/文档/杜甫.txt"})
+
+
+def _about(question: str) -> list[Document]:
+    return [BIRTH if "杜甫" in question else DEATH]
+
+
+def in_two_parts(*replies: str, judgements: Sequence[float]) -> tuple[Answer, JudgingChatModel]:
+    llm = JudgingChatModel(replies=[*replies], judgements=[*judgements])
+    found = RunnableLambda(_about)
+    return rag_chain(found, llm).invoke("李白病逝于什么地方？杜甫又生于哪里？"), llm
+
+
+def test_the_parts_of_a_question_are_answered_one_by_one() -> None:
+    replies = ("当涂", "杜甫生于哪里？", "河南巩县")
+    answer, llm = in_two_parts(*replies, judgements=[4.0, 4.0])
+    assert answer.marked_text == "1. 当涂[1]\n2. 河南巩县[2]"
+    assert [citation.name for citation in answer.citations] == ["李白.txt", "杜甫.txt"]
+    assert answer.question == "李白病逝于什么地方？杜甫又生于哪里？"
+    assert len(llm.judged) == 2
+
+
+@pytest.mark.parametrize(
+    ("judgements", "text"),
+    [([4.0, -4.0], "1. 当涂[1]\n2. 文档中没有"), ([-4.0, 4.0], "1. 文档中没有")],
+)
+def test_a_part_that_the_documents_lack_is_said_to_be_missing(
+    judgements: list[float], text: str
+) -> None:
+    answer, _ = in_two_parts("当涂", "杜甫生于哪里？", "河南巩县", judgements=judgements)
+    assert answer.answered
+    assert answer.marked_text.startswith(text)
+    assert any(note.startswith("not found in the documents: ") for note in answer.notes)
+
+
+def test_a_question_whose_parts_are_all_missing_is_refused() -> None:
+    answer, _ = in_two_parts("杜甫生于哪里？", judgements=[-4.0, -4.0])
+    assert not answer.answered
+    assert answer.text == "文档中没有找到这个问题的答案。"
+
+
 @pytest.mark.parametrize("documents", [[], [TEA]])
 def test_nothing_relevant_asks_no_model_and_makes_none(documents: Sequence[Document]) -> None:
     made: list[ScriptedChatModel] = []
@@ -171,6 +220,13 @@ def test_a_model_that_can_judge_reads_the_nearest_passage_below_the_threshold(
     answer = rag_chain(retriever(FAR, FAR), llm).invoke(QUESTION)
     assert answer.answered is answered
     assert len(answer.citations) == len(llm.judged) == 1
+
+
+@pytest.mark.parametrize(("first", "read"), [(0.5, 2), (-0.5, 1)])
+def test_below_the_threshold_it_reads_on_while_it_leans_to_yes(first: float, read: int) -> None:
+    llm = JudgingChatModel(replies=["病逝于当涂。"], judgements=[first, 4.0])
+    answer = rag_chain(retriever(FAR, FAR), llm).invoke(QUESTION)
+    assert (answer.answered, len(llm.judged)) == (read == 2, read)
 
 
 def test_a_model_that_cannot_judge_reads_none_below_the_threshold() -> None:
