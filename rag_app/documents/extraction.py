@@ -49,7 +49,7 @@ _READERS = {
     "zip": ("rag_app.documents.parts", "read_zip"),
 }
 """Format → module and function that read it; parsers are imported when first needed."""
-_WITH_PICTURES = {"pdf", "docx", "pptx", "xlsx", "image"}
+_WITH_PICTURES = {"pdf", "docx", "pptx", "xlsx", "odt", "ods", "odp", "image"}
 """Formats whose readers take a reader of pictures."""
 _WITH_PARTS = {"eml", "msg", "tnef", "doc", "ppt", "zip"}
 """Formats whose readers take a reader of what they hold."""

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from lxml.etree import XMLSyntaxError
+
 from rag_app.documents.archive import check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.drawings import drawing_lines
@@ -70,6 +72,7 @@ class _Document:
     ) -> None:
         self.package = package
         self.read_picture = read_picture
+        self.unread: Counter[str] = Counter()
         self.part = part
         self.targets = package.targets(part)
         root = package.tree(part)
@@ -83,7 +86,6 @@ class _Document:
             kind: _by_id(self._related(f"{kind}s.xml"), kind)
             for kind in ("footnote", "endnote", "comment")
         }
-        self.unread: Counter[str] = Counter()
         self.pending: list[str] = []
         """Lines that stand after the paragraph that is being read."""
 
@@ -96,14 +98,22 @@ class _Document:
 
     def _related(self, name: str) -> Element | None:
         part = next((t for t in self.targets.values() if t.endswith("/" + name)), "")
-        return self.package.tree(part) if part else None
+        return self._tree(part) if part else None
+
+    def _tree(self, part: str) -> Element | None:
+        """Return the root of a part, which costs only itself where it is damaged."""
+        try:
+            return self.package.tree(part)
+        except XMLSyntaxError:
+            self.unread["damaged parts"] += 1
+            return None
 
     def _margin(self, kind: str) -> Iterator[str]:
         """Yield what stands on top or at the bottom of every page, each once."""
         seen: set[str] = set()
         for reference in self.root.iter(tag(kind)):
             part = self.targets.get(value(reference, "r:id") or "", "")
-            root = self.package.tree(part)
+            root = self._tree(part)
             if root is None:
                 continue
             own, self.targets = self.targets, self.package.targets(part)

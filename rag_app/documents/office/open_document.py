@@ -1,25 +1,35 @@
 """OpenDocument files (ODF 1.3): texts, workbooks and presentations → Markdown."""
 
+import posixpath
 import re
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 from lxml import etree
 
 from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.numbering import numeral
-from rag_app.documents.office.package import add_run, struck_through
+from rag_app.documents.office.package import add_run, struck_through, unread_notes
 from rag_app.documents.tables import Covered, table_lines
 from rag_app.documents.text import clean, join_pages, one_blank_line, shown, superscript
 from rag_app.errors import DocumentError
 
+if TYPE_CHECKING:
+    from rag_app.documents.pdf.reader import ReadPicture
+
 _NAMES = {
     name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"
-    for name in ("office", "text", "table", "style", "presentation")
-} | {"draw": "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0"}
+    for name in ("office", "text", "table", "style", "presentation", "chart")
+} | {
+    "draw": "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0",
+    "xlink": "http://www.w3.org/1999/xlink",
+}
 _NUMBER_FORMATS = {
     "1": "decimal",
     "a": "lowerLetter",
@@ -55,8 +65,10 @@ _SILENT = {
 _SPACES = {_tag("text:tab"): "\t", _tag("text:line-break"): "\n", _tag("text:soft-page-break"): ""}
 
 
-def read_odf(data: bytes, name: str) -> ExtractedText:
+def read_odf(data: bytes, name: str, read_picture: "ReadPicture | None" = None) -> ExtractedText:
     """Return an OpenDocument file: blocks of a text, sheets of a workbook, slides as pages.
+
+    Equations stand in it as LaTeX, charts as their numbers.
 
     Raises:
         DocumentError: it is damaged, needs a password, or has more cells than a table of text.
@@ -73,7 +85,10 @@ def read_odf(data: bytes, name: str) -> ExtractedText:
             for part in ("content.xml", "styles.xml")
             if part in names
         }
-    return _Reader(roots["content.xml"], roots.get("styles.xml"), name).read()
+        within = {part: archive.read(part) for part in names if posixpath.dirname(part)}
+    framed = _Framed(within, read_picture)
+    found = _Reader(roots["content.xml"], roots.get("styles.xml"), name, framed).read()
+    return found._replace(notes=[*found.notes, *unread_notes(framed.unread)])
 
 
 def _tree(data: bytes) -> Element:
@@ -81,9 +96,57 @@ def _tree(data: bytes) -> Element:
     return etree.fromstring(data, parser)
 
 
+class _Framed:
+    """What stands in frames besides text: equations, charts, pictures."""
+
+    def __init__(self, parts: Mapping[str, bytes], read_picture: "ReadPicture | None") -> None:
+        self._parts = parts
+        self._read_picture = read_picture
+        self.unread: Counter[str] = Counter()
+
+    def equation(self, frame: Element) -> str:
+        """Return an equation, "" if the frame shows none."""
+        from rag_app.documents.web.equations import mathml_latex
+
+        data = self._object(frame)
+        return mathml_latex(data.decode("utf-8", "replace")) if b"math" in data[:1000] else ""
+
+    def chart(self, frame: Element) -> Element | None:
+        """Return the root of a chart, None if the frame shows none."""
+        with suppress(etree.XMLSyntaxError):  # a damaged part costs only itself
+            data = self._object(frame)
+            chart = _tree(data).find(f".//{_tag('office:chart')}") if data else None
+            return None if chart is None else chart.find(_tag("chart:chart"))
+        return None
+
+    def picture(self, frame: Element) -> list[str]:
+        """Return the lines in the picture of a frame, or count it."""
+        image = frame.find(_tag("draw:image"))
+        data = self._part(image) if image is not None else b""
+        if not data:
+            return []
+        if self._read_picture is None:
+            self.unread["pictures"] += 1
+            return []
+        from rag_app.documents.ocr import picture_lines
+
+        return picture_lines(data, self._read_picture)
+
+    def _object(self, frame: Element) -> bytes:
+        found = frame.find(_tag("draw:object"))
+        return b"" if found is None else self._part(found, "content.xml")
+
+    def _part(self, link: Element, name: str = "") -> bytes:
+        path = posixpath.normpath(str(link.get(_tag("xlink:href")) or "."))
+        return self._parts.get(posixpath.join(path, name) if name else path, b"")
+
+
 class _Reader:
-    def __init__(self, content: Element, styles: Element | None, name: str) -> None:
+    def __init__(
+        self, content: Element, styles: Element | None, name: str, framed: _Framed
+    ) -> None:
         self.name = name
+        self.framed = framed
         self.content = content
         self.styles = styles
         self.size = 0
@@ -98,6 +161,8 @@ class _Reader:
         self.struck = {style for style, line in struck.items() if line != "none"}
         raised = _text_properties(roots, "style:text-position")
         self.raised = {style for style, place in raised.items() if _RAISED.match(place)}
+        displayed = _text_properties(roots, "text:display")
+        self.hidden = {style for style, how in displayed.items() if how == "none"}
         self.counts: dict[tuple[str, int], int] = {}
         self.outline = None if styles is None else styles.find(f".//{_tag('text:outline-style')}")
 
@@ -153,6 +218,8 @@ class _Reader:
                 yield "\n".join(self._items(item, "", 1, depth))
             elif item.tag == _tag("table:table"):
                 yield "\n".join(table_lines(self._rows(item)))
+            elif item.tag == _tag("draw:frame"):
+                yield from self._frame(item, depth)
             else:
                 yield from self._blocks(item, depth + 1)
 
@@ -164,8 +231,28 @@ class _Reader:
                 text = self._label(self.outline, "", level) + text
             text = f"{'#' * level} {text}"
         yield text
-        for frame in item.iter(_tag("draw:text-box")):
+        for frame in item.iter(_tag("draw:frame")):
+            if next(frame.iterancestors(_tag("draw:frame"), _tag("text:p")), item) is item:
+                yield from self._frame(frame, depth, inline=True)
+
+    def _frame(self, frame: Element, depth: int, *, inline: bool = False) -> Iterator[str]:
+        """Yield what a frame shows; an equation only where none of the line around it has it."""
+        if equation := self.framed.equation(frame):
+            yield from () if inline else [equation]
+        elif (chart := self.framed.chart(frame)) is not None:
+            yield from self._chart(chart)
+        elif frame.find(_tag("draw:text-box")) is None and frame.find(_tag("table:table")) is None:
+            yield "\n".join(self.framed.picture(frame))
+        else:
             yield from self._blocks(frame, depth + 1)
+
+    def _chart(self, chart: Element) -> Iterator[str]:
+        """Yield a chart's titles and its numbers."""
+        for title in chart.iter(_tag("chart:title")):
+            yield self._text(title)
+        for table in chart.iterfind(_tag("table:table")):
+            names, *rows = self._rows(table) or [[]]
+            yield "\n".join(_category(names, row) for row in rows if any(row))
 
     def _items(self, part: Element, style: str, level: int, depth: int) -> Iterator[str]:
         """Yield the lines of a list, with their automatic numbers."""
@@ -231,15 +318,18 @@ class _Reader:
                 parts.append(f" [{' '.join(note.split())}]")
             elif isinstance(child.tag, str) and child.tag not in _SILENT:
                 boxed = child.tag == _tag("draw:frame")
-                text = "" if boxed else self._inline(child, depth + 1)
+                text = self.framed.equation(child) if boxed else self._inline(child, depth + 1)
                 if child.get(_tag("text:style-name")) in self.raised:
                     text = superscript(text)
                 add_run(parts, text, struck=self._is_struck(child))
             if child.tail:
                 parts.append(child.tail)
-        text = "".join(parts)
+        text = "" if self._is_hidden(item) else "".join(parts)
         whole = item.tag in (_tag("text:p"), _tag("text:h")) and self._is_struck(item)
         return struck_through(text) if whole else text
+
+    def _is_hidden(self, item: Element) -> bool:
+        return item.get(_tag("text:style-name")) in self.hidden
 
     def _is_struck(self, item: Element) -> bool:
         names = (item.get(_tag("text:style-name")), item.get(_tag("table:style-name")))
@@ -306,6 +396,13 @@ class _Reader:
         while cells and not cells[-1]:
             cells.pop()
         return cells
+
+
+def _category(names: list[str], row: list[str]) -> str:
+    """Return a row of a chart's numbers: ``category; name: value``."""
+    named = zip(names[1:], row[1:], strict=False)
+    cells = [f"{name}: {value}" if name else value for name, value in named if value]
+    return "; ".join(filter(None, [row[0], *cells]))
 
 
 def _text_properties(roots: list[Element], name: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from functools import cache
 from bs4 import BeautifulSoup
 from bs4.element import Tag
 
+_MATH = re.compile(r"<(?:\w+:)?math\b", re.IGNORECASE)
 _INVISIBLE = re.compile("[\u2061-\u2064\u200b\u00a0\\s]+")
 _STYLED = re.compile(r"\{\\(?:display|text)style\s*(.*)\}", re.DOTALL)
 _PICTURE = re.compile(
@@ -42,6 +43,15 @@ def write_equations(soup: BeautifulSoup) -> None:
         named = names if not picture.has_attr("eeimg") else "eeimg"
         if _PICTURE.search(named):
             _replace(picture, str(picture["alt"]))
+
+
+def mathml_latex(source: str) -> str:
+    """Return the LaTeX of an equation between ``$``, given as the source of MathML; "" of none."""
+    start = _MATH.search(source)
+    found = BeautifulSoup(source[start.start() :] if start else "", "html.parser")
+    math = found.find(_is_math)
+    equation = latex(math) if isinstance(math, Tag) else ""
+    return f"${equation}$" if equation else ""
 
 
 def _is_math(tag: Tag) -> bool:

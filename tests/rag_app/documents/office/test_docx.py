@@ -181,6 +181,14 @@ def test_heads_and_feet_are_written_once() -> None:
     assert found == "文件编号：ZB-2023-017\n\n正文\n\n批准人：周某某"
 
 
+def test_a_damaged_head_costs_only_itself() -> None:
+    body = text("正文") + '<w:sectPr><w:headerReference r:id="header1.xml"/></w:sectPr>'
+    parts = {"header1.xml": root("hdr", text("文件编号"))[:-3]}
+    found = read_docx(word_file(body, parts), "a.docx")
+    assert found.text == "正文"
+    assert "1 damaged parts was not read" in found.notes
+
+
 def test_footnotes_and_comments_are_marked() -> None:
     body = (
         '<w:p><w:r><w:t>钥匙放在门卫室。</w:t><w:footnoteReference w:id="2"/>'

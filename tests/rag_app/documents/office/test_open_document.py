@@ -10,9 +10,11 @@ NAMES = " ".join(
     for name in ("office", "text", "table", "style", "presentation")
 )
 NAMES += ' xmlns:draw="urn:oasis:names:tc:opendocument:xmlns:drawing:1.0"'
+NAMES += ' xmlns:chart="urn:oasis:names:tc:opendocument:xmlns:chart:1.0"'
+NAMES += ' xmlns:xlink="http://www.w3.org/1999/xlink"'
 
 
-def odf(kind: str, body: str, styles: str = "", **parts: str) -> bytes:
+def odf(kind: str, body: str, styles: str = "", **parts: str | bytes) -> bytes:
     content = (
         f"<office:document-content {NAMES}><office:automatic-styles>{styles}"
         f"</office:automatic-styles><office:body><office:{kind}>{body}</office:{kind}>"
@@ -138,3 +140,42 @@ def test_what_means_harm_is_refused() -> None:
     deep = "<text:section>" * 1000 + "</text:section>" * 1000
     with pytest.raises(Exception, match=r"too deep|depth"):
         read_odf(odf("text", deep), "a.odt")
+
+
+def test_equations_charts_and_pictures_in_frames() -> None:
+    shown = '<draw:frame><draw:object xlink:href="./{}"/></draw:frame>'
+    image = '<draw:frame><draw:image xlink:href="Pictures/a.png"/></draw:frame>'
+    body = (
+        f"<text:p>其中{shown.format('式')}为质量。</text:p><text:p>见图{shown.format('图')}{image}"
+        "</text:p>"
+    )
+    math = '<?xml version="1.0"?><math><mfrac><mi>m</mi><mn>2</mn></mfrac></math>'
+    rows = [cell("") + cell("销量"), cell("一月") + cell("31")]
+    table = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
+    chart = (
+        f"<office:document-content {NAMES}><office:body><office:chart><chart:chart><chart:title>"
+        f"<text:p>各月销量</text:p></chart:title><table:table>{table}</table:table></chart:chart>"
+        "</office:chart></office:body></office:document-content>"
+    )
+    parts = {"式/content.xml": math, "图/content.xml": chart, "Pictures/a.png": b"\x89PNG"}
+    read = read_odf(odf("text", body, **parts), "a.odt")
+    assert read.text.split("\n\n") == [
+        "其中$\\frac{m}{2}$为质量。",
+        "见图",
+        "各月销量",
+        "一月; 销量: 31",
+    ]
+    assert list(read.notes) == ["1 pictures was not read"]
+    damaged = odf("text", body, **{**parts, "图/content.xml": chart[:-9]})
+    assert "其中$" in read_odf(damaged, "a.odt").text
+
+
+def test_text_that_its_style_hides() -> None:
+    styles = (
+        '<style:style style:name="H"><style:text-properties text:display="none"/></style:style>'
+    )
+    body = (
+        '<text:p>甲<text:span text:style-name="H">密</text:span>乙</text:p>'
+        '<text:p text:style-name="H">密</text:p>'
+    )
+    assert read_odf(odf("text", body, styles), "a.odt").text == "甲乙"
