@@ -36,9 +36,16 @@ table{border-collapse:collapse;width:100%}
 td,th{padding:.2rem .6rem;border-bottom:1px solid var(--rule);text-align:left}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td.about,dt,.dim{color:var(--dim)}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem .8rem;margin:.3rem 0}
-dd{margin:0;white-space:pre-wrap;overflow-wrap:anywhere}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1rem}
+dl{display:grid;grid-template-columns:fit-content(12rem) minmax(0,1fr);gap:.1rem .8rem;
+margin:.3rem 0}
+dd{margin:0;white-space:pre-wrap}dd,dt,h1,summary{overflow-wrap:anywhere}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:1rem}
+.wide{overflow-x:auto}
+@media (max-width:40rem){table{font-size:13px}dl{grid-template-columns:1fr}
+.figures tr{display:grid;grid-template-columns:1fr 4rem 7.6rem 3rem;
+border-bottom:1px solid var(--rule)}
+.figures :is(td,th){border:0;padding:.1rem .2rem;overflow-wrap:anywhere}
+.figures :is(td.about,th[colspan]){grid-column:1/-1}.figures th:empty{display:none}}
 svg{width:100%;height:auto;background:var(--box);border-radius:6px}
 svg text{font-size:11px;fill:var(--dim)}svg .title{font-size:13px;fill:var(--fg)}
 svg .frame{fill:none;stroke:var(--rule)}svg .s0{fill:var(--a)}svg .s1{fill:var(--b)}
@@ -98,7 +105,7 @@ def page(
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        '<meta name="viewport" content="width=device-width">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
         f"<body>{''.join(body)}</body></html>\n"
     )
@@ -116,8 +123,8 @@ def _figures(figures: Sequence[Figure]) -> str:
         numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
         about = f'<td class="about">{escape(figure.about)}</td>'
         rows.append(f"<tr><td>{escape(figure.name)}</td>{numbers}{about}</tr>")
-    head = _head("figure", "value", "95 % interval", "questions", "")
-    return f"<h2>Figures</h2><table>{head}{''.join(rows)}</table>"
+    head = _head("figure", "value", "95 % interval", "asked", "")
+    return f'<h2>Figures</h2><table class="figures">{head}{"".join(rows)}</table>'
 
 
 def _comparisons(comparisons: Sequence[Comparison]) -> str:
@@ -132,7 +139,8 @@ def _comparisons(comparisons: Sequence[Comparison]) -> str:
         numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
         rows.append(f"<tr><td>{escape(each.name)}</td>{numbers}</tr>")
     head = _head("figure", "here", "there", "difference", "95 % interval", "p", "questions")
-    return f"<h2>Against the other run</h2><table>{head}{''.join(rows)}</table>"
+    table = f"<table>{head}{''.join(rows)}</table>"
+    return f'<h2>Against the other run</h2><div class="wide">{table}</div>'
 
 
 def _head(*names: str) -> str:

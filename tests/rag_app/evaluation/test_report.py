@@ -15,6 +15,7 @@ from rag_app.evaluation.figures import compare, figures_of
 from rag_app.evaluation.outcomes import FAILURES, Cost, Outcome
 from rag_app.evaluation.plots import histogram
 from rag_app.evaluation.report import page, write_report
+from tests.rag_app.server.browser import DEVICES, missing, started
 
 SCRIPT = "<script>alert('李白')</script>"
 
@@ -72,6 +73,23 @@ def test_the_page_of_a_comparison(tmp_path: Path) -> None:
     assert "Against the other run" in path.read_text(encoding="utf-8")
     with pytest.raises(DocumentError, match="can't be written"):
         write_report(tmp_path, {}, [], [])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_the_page_fits_a_phone_and_a_desk(tmp_path: Path) -> None:
+    found = {one.question.id: one for one in outcomes()}
+    compared = [*compare(found, found)]
+    path = tmp_path / "report.html"
+    write_report(path, {}, [*found.values()], figures_of([*found.values()]), compared)
+    with started("en") as browser:
+        for width, height in DEVICES.values():
+            browser.driver.get(path.as_uri())
+            browser.size(width, height)
+            browser.run("document.querySelectorAll('details').forEach(one => one.open = true)")
+            page_width = "return document.documentElement.scrollWidth - innerWidth"
+            assert browser.run(page_width) <= 0
+        assert browser.complaints() == []
 
 
 def test_a_histogram_counts_what_lies_beyond_its_ends() -> None:
