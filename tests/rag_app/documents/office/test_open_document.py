@@ -157,8 +157,10 @@ def test_equations_charts_and_pictures_in_frames() -> None:
         f"<text:p>各月销量</text:p></chart:title><table:table>{table}</table:table></chart:chart>"
         "</office:chart></office:body></office:document-content>"
     )
-    parts = {"式/content.xml": math, "图/content.xml": chart, "Pictures/a.png": b"\x89PNG"}
-    read = read_odf(odf("text", body, **parts), "a.odt")
+    parts: dict[str, str | bytes] = {
+        "式/content.xml": math, "图/content.xml": chart, "Pictures/a.png": b"\x89PNG"
+    }  # fmt: skip
+    read = read_odf(odf("text", body, "", **parts), "a.odt")
     assert read.text.split("\n\n") == [
         "其中$\\frac{m}{2}$为质量。",
         "见图",
@@ -166,7 +168,7 @@ def test_equations_charts_and_pictures_in_frames() -> None:
         "一月; 销量: 31",
     ]
     assert list(read.notes) == ["1 pictures was not read"]
-    damaged = odf("text", body, **{**parts, "图/content.xml": chart[:-9]})
+    damaged = odf("text", body, "", **{**parts, "图/content.xml": chart[:-9]})
     assert "其中$" in read_odf(damaged, "a.odt").text
 
 
