@@ -3,10 +3,23 @@
 The message is one line: what is wrong, then what to do.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 def first_line(error: BaseException) -> str:
     """Return the first line of another package's error message, or else the error's name."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def permitted(kind: type[Exception]) -> Iterator[None]:
+    """Have errors of one kind say what the user may not read."""
+    try:
+        yield
+    except PermissionError as error:
+        msg = f"{error.filename} can't be read ({error.strerror})"
+        raise kind(msg) from error
 
 
 class ModelPrepError(Exception):

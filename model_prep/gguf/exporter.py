@@ -80,7 +80,8 @@ def export_gguf(
     Args:
         folder: With ``config.json``, weights, and ``tokenizer.model``, or a ``tokenizer.json`` of
             Qwen's or LLaMA 3's kind.
-        target: By default beside the folder: ``<folder>-<quantize>.gguf``.
+        target: By default beside the folder: ``<folder>-<quantize>.gguf``; in the working folder
+            where that is a snapshot in the hub's cache.
         quantize: How the weights are held.
         dry_run: Check everything and write nothing.
         progress: Called with bytes of the weights written and in all.
@@ -98,7 +99,7 @@ def export_gguf(
         raise ExportError(msg)
     require_quantizer(quantize)
     folder = folder.expanduser()
-    target = target or folder.resolve().with_name(f"{folder.resolve().name}-{quantize}.gguf")
+    target = target or _default_target(folder.resolve(), quantize)
     if target.exists():
         msg = f"{target} exists; delete it, or name another file with --output"
         raise OutputError(msg)
@@ -128,6 +129,13 @@ def export_gguf(
             except OSError as error:
                 raise _cannot_write(target, error) from error
     return GgufExport(target, quantize, len(plan), len(vocabulary.tokens), size)
+
+
+def _default_target(folder: Path, quantize: Quantization) -> Path:
+    beside, name = folder.parent, folder.name
+    if beside.name == "snapshots" and (repository := beside.parent.name).startswith("models--"):
+        beside, name = Path.cwd(), repository.rpartition("--")[2]
+    return beside / f"{name}-{quantize}.gguf"
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,9 @@ def _open(path: Path) -> "GGUFReader":
 
     try:
         return GGUFReader(path)
+    except PermissionError as error:
+        msg = f"{path} can't be read ({error.strerror})"
+        raise CheckpointError(msg) from error
     except Exception as error:  # whatever a damaged or hostile file makes the library raise
         msg = f"{path} is no GGUF file, or is damaged ({first_line(error)}); get it again"
         raise CheckpointError(msg) from error

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model_prep.inference.control_tokens import ControlTokens
-from model_prep.tokenizer.loading import default_template
+from model_prep.tokenizer.loading import default_template, start_of
 
 
 class ChatTemplate:
@@ -43,7 +43,7 @@ class ChatTemplate:
         escaped = self.control_tokens.escape_messages(messages)
         if self._template is None:
             paragraphs = [f"{_text(message['content'])}\n\n" for message in escaped]
-            return "".join([self._tokenizer.bos_token or "", *paragraphs])
+            return "".join([start_of(self._tokenizer), *paragraphs])
         text: str = self._tokenizer.apply_chat_template(
             escaped, chat_template=self._template, tokenize=False, add_generation_prompt=True
         )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from model_prep.catalog.pull import find_pulled
-from model_prep.errors import GenerateError, first_line
+from model_prep.errors import GenerateError, first_line, permitted
 from model_prep.inference.placement import Dtype, placement
 from model_prep.inference.predictions import Prediction, PredictionsFile
 from model_prep.inference.sampling import (
@@ -22,6 +22,7 @@ _NOT_USED = ["*.gguf", "*.onnx", "*.msgpack", "*.h5", "original/*", "consolidate
 """Files of a repository in the hub that are not needed."""
 
 
+@permitted(GenerateError)
 def load_model(
     base_model: str | Path,
     *,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from model_prep.checkpoint.checksums import file_digests, published_name
-from model_prep.errors import AdapterError, MergeOrderError
+from model_prep.errors import AdapterError, CheckpointError, MergeOrderError, permitted
 from model_prep.llama.architecture import ModelConfig, to_params
 from model_prep.lora.adapter import EMBEDDINGS, OUTPUT, Adapter, open_adapter
 from model_prep.lora.base import BaseWeights, is_tied, llama_config, open_base, tied_elsewhere
@@ -88,6 +88,7 @@ class MergePlan:
             adapter.checkpoint.close()
 
 
+@permitted(CheckpointError)
 def prepare_merge(
     base_model: Path,
     lora_models: list[Path],

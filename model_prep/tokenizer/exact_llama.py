@@ -6,6 +6,7 @@ folder that the tokenizer is saved to, so that
 """
 
 import codecs
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,7 @@ class _Part(NamedTuple):
 
 
 class ExactLlamaTokenizer(PreTrainedTokenizer):
-    """Text to ids and back by SentencePiece itself, with ``<s>`` before each text.
+    """Text to ids and back by SentencePiece itself, with ``<s>`` before each text by default.
 
     Text is text: what looks like a special token is encoded as the characters that it has. Only
     with ``add_special_tokens=False``, as for a chat rendered by the template, does ``<s>`` or
@@ -47,6 +48,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
             leaves padding out still teaches where to end, which with ``</s>`` it would not.
         legacy: Whether text after a special token begins with a space piece, as it does at the
             beginning of a text.
+        add_bos_token: Whether ``<s>`` is put before each text; by default it is.
     """
 
     vocab_files_names = {"vocab_file": "tokenizer.model"}  # noqa: RUF012 - declared by transformers
@@ -62,6 +64,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         unk_token: str | AddedToken | None = None,
         pad_token: str | AddedToken | None = None,
         legacy: bool | None = True,
+        add_bos_token: bool | None = None,
         **kwargs: Any,
     ) -> None:
         self._model = Path(vocab_file).read_bytes()
@@ -75,6 +78,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         }
         self.vocab_file = vocab_file
         self.legacy = legacy is not False
+        self.add_bos_token = add_bos_token is not False
         unk = unk_token or self._pieces[sp.unk_id()]
         for passing in ("backend", "is_local", "local_files_only"):  # not to be saved
             kwargs.pop(passing, None)
@@ -111,6 +115,16 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         target.write_bytes(self._model)
         return (str(target),)
 
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> tuple[str, ...]:
+        """Write the tokenizer's files; transformers leaves ``add_bos_token`` out."""
+        files: tuple[str, ...] = super().save_pretrained(save_directory, *args, **kwargs)
+        if not self.add_bos_token:
+            config = next(Path(file) for file in files if file.endswith("tokenizer_config.json"))
+            values = {**json.loads(config.read_bytes()), "add_bos_token": False}
+            text = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False)
+            config.write_text(f"{text}\n", encoding="utf-8")
+        return files
+
     def _convert_token_to_id(self, token: str) -> int:
         token_id: int = self._sp.piece_to_id(token)
         return token_id
@@ -140,9 +154,13 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """Put ``<s>`` before each sequence."""
-        second = [] if token_ids_1 is None else [self.bos_token_id, *token_ids_1]
-        return [self.bos_token_id, *token_ids_0, *second]
+        """Put ``<s>`` before each sequence, where this tokenizer does."""
+        second = [] if token_ids_1 is None else [*self._begin, *token_ids_1]
+        return [*self._begin, *token_ids_0, *second]
+
+    @property
+    def _begin(self) -> list[int]:
+        return [self.bos_token_id] if self.add_bos_token else []
 
     def get_special_tokens_mask(
         self,
@@ -154,8 +172,9 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         if already_has_special_tokens:
             special = set(self.all_special_ids)
             return [int(token_id in special) for token_id in token_ids_0]
-        second = [] if token_ids_1 is None else [1, *[0] * len(token_ids_1)]
-        return [1, *[0] * len(token_ids_0), *second]
+        begin = [1] * len(self._begin)
+        second = [] if token_ids_1 is None else [*begin, *[0] * len(token_ids_1)]
+        return [*begin, *[0] * len(token_ids_0), *second]
 
     def _encode_plus(  # type: ignore[override]
         self, text: Any, text_pair: Any = None, add_special_tokens: bool = True, **options: Any
@@ -219,8 +238,8 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
     ) -> BatchEncoding:
         """Return what ``__call__`` does of the ids of a text, or of each of several texts."""
         single = isinstance(text, str)
-        cut = self._cut(options, int(add_special_tokens))
-        begin = [self.bos_token_id] if add_special_tokens else []
+        begin = self._begin if add_special_tokens else []
+        cut = self._cut(options, len(begin))
         ids = [begin + row[cut] for row in rows]
         data: dict[str, Any] = {"input_ids": ids}
         if options.get("return_token_type_ids"):

@@ -124,6 +124,17 @@ def is_llama_folder(folder: Path) -> bool:
     return file is not None and _is_llama(file)
 
 
+def adds_start(folder: Path) -> bool:
+    """Return whether a folder's SentencePiece tokenizer puts ``<s>`` before a text."""
+    return _json(folder / "tokenizer_config.json").get("add_bos_token") is not False
+
+
+def start_of(tokenizer: Any) -> str:
+    """Return the token that a tokenizer puts before a text; empty where it puts none there."""
+    bos: str = tokenizer.bos_token or ""
+    return bos if bos and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id] else ""
+
+
 def sentencepiece_of(folder: Path) -> Path | None:
     """Return the ``tokenizer.model`` of a folder, if there is one of SentencePiece.
 

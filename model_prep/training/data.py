@@ -6,6 +6,7 @@ from typing import Any
 
 from model_prep.catalog.pull import models_folder
 from model_prep.errors import TrainingError
+from model_prep.tokenizer.loading import start_of
 from model_prep.training.conversations import FORMATS, SUFFIXES
 from model_prep.training.dataset_files import Problems, find_files
 from model_prep.training.encoding import encode_conversations, encode_texts
@@ -111,6 +112,7 @@ def _identity(tokenizer: Any) -> str:
         content = Path(file).read_bytes()
     else:
         content = tokenizer.backend_tokenizer.to_str().encode()
-    special = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.get_added_vocab())
+    begin = tokenizer.bos_token_id if start_of(tokenizer) else None
+    special = (begin, tokenizer.eos_token_id, tokenizer.get_added_vocab())
     template = tokenizer.chat_template
     return f"{sha256(content).hexdigest()} {special} {template}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from model_prep.errors import first_line
-from model_prep.tokenizer.loading import ALPACA_TEMPLATE, default_template
+from model_prep.tokenizer.loading import ALPACA_TEMPLATE, default_template, start_of
 from model_prep.training.conversations import Conversation, read_conversations
 from model_prep.training.dataset_files import Problems, read_text
 
@@ -155,10 +155,11 @@ def encode_texts(
 ) -> Iterator[Sample]:
     """Yield plain text in blocks of ``max_length`` tokens; all are learned but a block's first.
 
-    Each file is a document, with a start token before it where the model has one and an end token
-    after it; its last block is as short as it comes.
+    Each file is a document, with a start token before it where the tokenizer puts one and an end
+    token after it; its last block is as short as it comes.
     """
-    begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+    begin = tokenizer.bos_token_id if start_of(tokenizer) else None
+    end = tokenizer.eos_token_id
     for file in files:
         text = read_text(file, encoding, problems)
         if text is None:

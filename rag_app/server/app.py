@@ -101,8 +101,9 @@ def _routes() -> list[BaseRoute]:
     """Every route; FastAPI works out what each takes and returns once for all applications."""
     every = APIRouter(generate_unique_id_function=lambda route: route.name)
     refusals = openapi.errors(401, 403, 429)
+    others = (models.router, models.cohere, completions.router, responses.router)
     documented = (indexes.router, pages.router, conversations.router)
-    for router in (models.router, completions.router, responses.router, *documented, page.api):
+    for router in (*others, *documented, page.api):
         every.include_router(router, dependencies=[openapi.KEY], responses=refusals)
     refusals = openapi.ollama_errors(401, 403, 429)
     every.include_router(ollama.router, dependencies=[openapi.KEY], responses=refusals)

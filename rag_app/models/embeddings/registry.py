@@ -6,6 +6,7 @@ from typing import Any
 from model_prep.catalog.entry import EncoderDtype
 from model_prep.catalog.models import CATALOG, find
 from model_prep.catalog.pull import STATIC, is_pulled, is_static, model_path, static_path
+from model_prep.errors import permitted
 from rag_app.errors import ModelError
 from rag_app.models.embeddings.base import AdaptedEmbeddings, DocumentEmbeddings
 from rag_app.models.embeddings.openai import CompatibleEmbeddings
@@ -15,6 +16,7 @@ from rag_app.models.providers import LOCAL, provider_errors, split_provider
 from rag_app.settings import DEFAULTS
 
 
+@permitted(ModelError)
 def load_embeddings(
     spec: str,
     *,

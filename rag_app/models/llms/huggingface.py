@@ -17,6 +17,7 @@ from pydantic import PrivateAttr
 
 from model_prep.inference.chat_template import ChatTemplate
 from model_prep.inference.sampling import Sampling
+from model_prep.tokenizer.loading import start_of
 from rag_app.errors import ModelError, PromptTooLongError
 from rag_app.models.llms.huggingface_batch import Batcher, Request
 from rag_app.models.llms.local import END, LocalChat, Put, failure, local_options
@@ -79,10 +80,7 @@ class HuggingFaceChat(LocalChat):
         put: Put,
         cancelled: threading.Event,
     ) -> None:
-        if isinstance(prompt, str):
-            text = (self.tokenizer.bos_token or "") + prompt
-        else:
-            text = self.render(prompt)
+        text = start_of(self.tokenizer) + prompt if isinstance(prompt, str) else self.render(prompt)
         ids = self.get_token_ids(text)
         room = self.context_length - len(ids)
         if room <= 0:

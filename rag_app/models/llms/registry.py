@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from model_prep.catalog.models import CATALOG, find
 from model_prep.catalog.pull import is_pulled, model_path
+from model_prep.errors import permitted
 from rag_app.errors import ModelError
 from rag_app.models.providers import LOCAL, provider_errors, split_provider
 from rag_app.settings import Settings, load_settings
@@ -114,6 +115,7 @@ def read_ahead(spec: str) -> None:
 def load_llm(spec: Settings) -> "BaseChatModel": ...
 @overload
 def load_llm(spec: str, **options: Any) -> "BaseChatModel": ...
+@permitted(ModelError)
 def load_llm(spec: str | Settings, **options: Any) -> "BaseChatModel":
     """Return a language model, ready to be asked.
 
@@ -159,7 +161,7 @@ def _check_folder(backend: str, target: str, settings: Settings) -> None:
     if backend != "huggingface" and settings.lora:
         msg = f"a LoRA can't be added to {settings.llm}; give the Hugging Face folder it is for"
         raise ModelError(msg)
-    for name in ("tokenizer", "quantize"):
+    for name in ("tokenizer", "quantize", "gpus"):
         if backend != "huggingface" and getattr(settings, name):
             _log.warning("--%s is for Hugging Face folders; %s goes without", name, settings.llm)
     if Path(target).is_dir() and not (Path(target) / "config.json").is_file():

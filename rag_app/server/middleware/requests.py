@@ -29,7 +29,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-_OPENAI = {"chat", "completions", "embeddings", "models", "rerank", "responses"}
+_OPENAI = {"chat", "completions", "embed", "embeddings", "models", "rerank", "responses"}
 """First parts of the paths below ``/v1`` that clients of OpenAI's API ask for."""
 
 
@@ -149,6 +149,7 @@ class PathsMiddleware:
             await self._app(scope, receive, send)
             return
         path = _BASE.sub(lambda base: f"/{base[1]}/" if base[1] else "/", scope["path"])
+        path = path.removeprefix("/v1") if path.startswith("/v1/v2/") else path
         path = _OTHER_PATHS.get(path, path.rstrip("/") or "/")
         if path != scope["path"]:
             scope = {**scope, "path": path, "raw_path": quote(path).encode()}

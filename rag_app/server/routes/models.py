@@ -1,10 +1,11 @@
-"""``/v1/models``, ``/v1/embeddings`` and ``/v1/rerank``."""
+"""``/v1/models``, ``/v1/embeddings`` and ``/v1/rerank``, and Cohere's ``embed``."""
 
 import asyncio
 import base64
 import time
 from collections.abc import Callable
 from functools import partial
+from uuid import uuid4
 
 import numpy as np
 from fastapi import APIRouter, Request
@@ -23,6 +24,8 @@ from rag_app.server.middleware.requests import Metrics, ServerMetrics
 from rag_app.server.queueing import Queues, ServerQueues
 from rag_app.server.reranking import relevances
 from rag_app.server.schemas.models import (
+    CohereEmbeddings,
+    CohereEmbedRequest,
     EmbeddingList,
     EmbeddingsRequest,
     Model,
@@ -36,6 +39,7 @@ from rag_app.server.schemas.models import (
 from rag_app.server.schemas.openapi import errors
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
+cohere = APIRouter(tags=["OpenAI"])
 
 STARTED = int(time.time())
 
@@ -76,12 +80,42 @@ async def embeddings(
         {
             "object": "embedding",
             "index": index,
-            "embedding": base64.b64encode(row.tobytes()).decode() if as_base64 else row.tolist(),
+            "embedding": _base64(row) if as_base64 else row.tolist(),
         }
         for index, row in enumerate(vectors)
     ]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return {"object": "list", "model": name, "data": data, "usage": usage}
+
+
+@cohere.post(
+    "/v2/embed",
+    response_model=None,
+    responses={200: {"model": CohereEmbeddings}, **errors(400, 404, 413, 503, 504)},
+)
+@cohere.post("/v1/embed", include_in_schema=False, response_model=None)
+async def cohere_embed(
+    request: CohereEmbedRequest,
+    raw_request: Request,
+    registry: Registry,
+    queues: ServerQueues,
+    metrics: ServerMetrics,
+) -> dict[str, object]:
+    """Return the vectors of texts as Cohere's clients read them."""
+    asked = request.to_embeddings()
+    vectors, tokens = await vectors_of(asked, raw_request, registry, queues, metrics)
+    version = raw_request.url.path.strip("/")[1]
+    kinds = request.embedding_types or ([] if version == "1" else ["float"])
+    found: dict[str, object] = {}
+    for kind in kinds:
+        found[kind] = vectors.tolist() if kind == "float" else [_base64(row) for row in vectors]
+    return {
+        "id": uuid4().hex,
+        "response_type": "embeddings_by_type" if found else "embeddings_floats",
+        "embeddings": found or vectors.tolist(),
+        "texts": asked.texts,
+        "meta": {"api_version": {"version": version}, "billed_units": {"input_tokens": tokens}},
+    }
 
 
 @router.post(
@@ -123,6 +157,10 @@ async def rerank(
     count = getattr(model, "count_tokens", None)
     tokens = await asyncio.to_thread(count, [request.query, *texts]) if count else 0
     return Ranking(model=name, results=results, usage={"total_tokens": tokens})
+
+
+def _base64(vector: FloatArray) -> str:
+    return base64.b64encode(vector.tobytes()).decode()
 
 
 async def vectors_of(

@@ -6,6 +6,7 @@ from fastapi import Path
 from openai import types
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from rag_app.server.errors import ApiError
 from rag_app.server.schemas.completions import OneOrMany, no_token_ids
 from rag_app.server.schemas.indexes import RequestBody, Text, example
 
@@ -72,6 +73,71 @@ class EmbeddingsRequest(RequestBody):
     def texts(self) -> list[str]:
         """The texts, one or several."""
         return [self.input] if isinstance(self.input, str) else self.input
+
+
+class CohereContent(RequestBody):
+    """A part of an input of Cohere's API; the model reads ``text`` alone."""
+
+    type: Literal["text"]
+    text: Text
+
+
+class CohereInput(RequestBody):
+    """An input of Cohere's API, in parts."""
+
+    content: Annotated[list[CohereContent], Field(min_length=1)]
+
+
+class CohereEmbedRequest(RequestBody):
+    """``POST /v2/embed``, as Cohere's API has it; its older ``/v1/embed`` is like it."""
+
+    model_config = example(texts=["今天天气真不错"], input_type="search_document")
+
+    model: str | None = None
+    texts: list[Text] | None = Field(default=None, max_length=2048)
+    inputs: list[CohereInput] | None = Field(default=None, max_length=2048)
+    input_type: Literal["search_document", "search_query", "classification", "clustering"] = (
+        "search_document"
+    )
+    embedding_types: list[Literal["float", "base64"]] | None = None
+    output_dimension: int | None = Field(default=None, ge=1)
+    truncate: Literal["NONE", "END"] = "END"
+
+    def to_embeddings(self) -> EmbeddingsRequest:
+        """Return what is asked for in the form of OpenAI's API.
+
+        Raises:
+            ApiError: 400, there is no text.
+        """
+        parts = ["".join(part.text for part in one.content) for one in self.inputs or ()]
+        if not (texts := [*(self.texts or ()), *parts]):
+            raise ApiError(400, "there is nothing to embed; send texts", param="texts")
+        return EmbeddingsRequest(
+            model=self.model,
+            input=texts,
+            # Of E5: what is compared with its like begins as a question does.
+            input_type="passage" if self.input_type == "search_document" else "query",
+            dimensions=self.output_dimension,
+            truncate=self.truncate == "END",
+        )
+
+
+class CohereEmbeddings(BaseModel):
+    """The vectors, in the order of the texts, by the types that were asked for."""
+
+    model_config = example(
+        id="0f1e2d3c",
+        response_type="embeddings_by_type",
+        embeddings={"float": [[0.031, -0.052, 0.047]]},
+        texts=["今天天气真不错"],
+        meta={"api_version": {"version": "2"}, "billed_units": {"input_tokens": 6}},
+    )
+
+    id: str
+    response_type: Literal["embeddings_by_type", "embeddings_floats"]
+    embeddings: dict[str, list[list[float]] | list[str]] | list[list[float]]
+    texts: list[str]
+    meta: dict[str, Any]
 
 
 class Embedding(types.Embedding):

@@ -21,7 +21,7 @@ from tests.model_prep.gguf.llama_server import LlamaServer
 from tests.model_prep.lines import some_lines
 from tests.model_prep.lora.random_adapters import make_adapter
 from tests.model_prep.tiny_llama import change_config, make_llama
-from tests.tokenizers import Tokenizers, piece_count
+from tests.tokenizers import Tokenizers, piece_count, processor
 
 TEXT = "今天天气怎么样？ Hello world, 你好 12345 and more, so that positions differ. " * 3
 LLAMA3 = {
@@ -138,6 +138,29 @@ def test_a_start_token_is_added_where_the_tokenizer_adds_one(tmp_path: Path) -> 
     begun = read_gguf_header(export_gguf(folder, tmp_path / "begun.gguf").path).values
     key = "tokenizer.ggml.add_bos_token"
     assert (plain[key], begun[key]) == (False, True)
+
+
+def test_a_sentencepiece_model_that_begins_without_a_start_token(
+    trained: Tokenizers, tmp_path: Path
+) -> None:
+    folder = make_llama(tmp_path / "model", trained.alpaca, hidden_size=32)
+    file = folder / "tokenizer_config.json"
+    config = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    file.write_text(json.dumps({**config, "add_bos_token": False}), encoding="utf-8")
+    held = export_gguf(folder, tmp_path / "x.gguf").path
+    assert read_gguf_header(held).values["tokenizer.ggml.add_bos_token"] is False
+    exact = processor(trained.alpaca)
+    assert LlamaServer(held).tokenize("你好", start=True) == exact.encode("你好")
+
+
+def test_a_model_in_the_hubs_cache_is_exported_into_the_working_folder(
+    trained: Tokenizers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "models--hfl--tiny-llama" / "snapshots" / "0a1b2c"
+    make_llama(folder, trained.alpaca, hidden_size=32)
+    monkeypatch.chdir(tmp_path)
+    assert export_gguf(folder).path == tmp_path / "tiny-llama-f16.gguf"
+    assert [file.name for file in folder.parent.iterdir()] == ["0a1b2c"]
 
 
 @pytest.mark.slow

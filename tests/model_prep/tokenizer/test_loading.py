@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from model_prep.tokenizer.loading import (
     ALPACA_TEMPLATE,
     load_tokenizer,
     save_tokenizer,
+    start_of,
     vocabulary_size,
 )
 from tests.paths import ROOT
@@ -237,6 +239,24 @@ def test_chats_can_keep_special_tokens_of_users_out(alpaca_tokenizer: Path) -> N
     )
     assert ids[0] == 1
     assert 2 not in ids
+
+
+@pytest.mark.slow
+def test_a_folder_may_say_that_no_start_token_is_added(plain: Path, tmp_path: Path) -> None:
+    usual = load_tokenizer(plain)
+    bare = load_tokenizer(config(plain, tokenizer_class="LlamaTokenizer", add_bos_token=False))
+    assert (start_of(usual), start_of(bare)) == ("<s>", "")
+    cut = {"truncation": True, "max_length": 4}
+    for options in ({}, {"return_special_tokens_mask": True}, cut):
+        ids = bare("天地玄黄", **options)["input_ids"]
+        assert ids == usual("天地玄黄", add_special_tokens=False, **options)["input_ids"]
+    assert bare("天地", "玄黄")["input_ids"] == [*bare.encode("天地"), *bare.encode("玄黄")]
+    assert bare.get_special_tokens_mask([5, 6]) == [0, 0]
+    save_tokenizer(bare, tmp_path / "saved")
+    assert load_tokenizer(tmp_path / "saved").encode("天地") == bare.encode("天地")
+    assert others_encode(tmp_path / "saved", tmp_path / "again") == bare(LINES)["input_ids"]
+    assert check_exactness(tmp_path / "saved").exact is True
+    assert copy.deepcopy(bare).encode("天地") == bare.encode("天地")
 
 
 def test_code_of_an_earlier_version_is_known(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:

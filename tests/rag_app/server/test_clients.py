@@ -197,6 +197,8 @@ def test_base_urls_without_v1_and_head(poets: Served) -> None:
         ("/v1/embeddings", {"input": "甲", "task": "retrieval.passage"}),
         ("/v1/rerank", {"query": "甲", "documents": ["甲"], "return_documents": None}),
         ("/v2/rerank", {"query": "甲", "documents": ["甲"], "max_tokens_per_doc": 100}),
+        ("/v1/v2/rerank", {"query": "甲", "documents": ["甲"]}),
+        ("/v1/v2/embed", {"texts": ["甲"], "input_type": "clustering", "max_tokens": 100}),
         ("/v1/chat/completions/", {"messages": ASKED}),
         (CHAT, {"messages": ASKED, "n": None, "stream": None, "response_format": None}),
         ("/api/chat/", {"messages": ASKED, "stream": False, "format": None, "tools": None}),

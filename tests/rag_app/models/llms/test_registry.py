@@ -51,6 +51,19 @@ def test_a_file_of_another_kind(tmp_path: Path) -> None:
         resolve(str(file))
 
 
+def test_what_may_not_be_read_is_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(path: Path, **_: Any) -> Any:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    for load in (load_llm, load_embeddings):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "stat", refuse)
+            with pytest.raises(ModelError, match=r"m\.gguf can't be read"):
+                load(str(tmp_path / "m.gguf"))
+
+
 @pytest.mark.parametrize("spec", ["模型.gguf", "http://127.0.0.1:8000/v1", "openai:gpt-4o"])
 def test_a_lora_is_not_passed_over(spec: str) -> None:
     with pytest.raises(ModelError, match="LoRA can't be added to"):
@@ -60,11 +73,12 @@ def test_a_lora_is_not_passed_over(spec: str) -> None:
 def test_options_of_folders_are_not_passed_over_in_silence(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    load_llm("openai:any-model", llm_api_key="secret", tokenizer="folder", quantize="4bit")
+    options = {"tokenizer": "folder", "quantize": "4bit", "gpus": "x"}
+    load_llm("openai:any-model", llm_api_key="secret", **options)
     lines = [record.getMessage() for record in caplog.records]
     assert [line for line in lines if "goes without" in line] == [
         f"--{name} is for Hugging Face folders; openai:any-model goes without"
-        for name in ("tokenizer", "quantize")
+        for name in ("tokenizer", "quantize", "gpus")
     ]
 
 

@@ -1,5 +1,6 @@
 """Embeddings of long texts, and the order of texts to a question."""
 
+import base64
 import json
 import shutil
 from collections.abc import Iterator
@@ -72,6 +73,37 @@ def test_another_rag_app_may_embed_long_passages(embedding: Served) -> None:
     client = CompatibleEmbeddings(f"{embedding.url}/v1")
     found = client.embed_array([LONG, "短"])
     assert np.allclose(found, vectors(embedding, input=[LONG, "短"], truncate=True), atol=1e-3)
+
+
+def test_vectors_in_the_forms_of_coheres_clients(client: httpx.Client) -> None:
+    ours = client.post("/v1/embeddings", json={"input": ["甲", "乙"]}).json()["data"]
+    wanted = [one["embedding"] for one in ours]
+    parts = [{"content": [{"type": "text", "text": text}]} for text in ("甲", "乙")]
+    both = {"embedding_types": ["float", "base64"], "input_type": "search_document"}
+    newer = client.post("/v2/embed", json={"inputs": parts, **both}).json()
+    assert newer["embeddings"]["float"] == wanted
+    raw = [base64.b64decode(one) for one in newer["embeddings"]["base64"]]
+    assert np.allclose([np.frombuffer(one, "<f4") for one in raw], wanted)
+    plain = client.post("/v2/embed", json={"texts": ["甲", "乙"]}).json()
+    assert plain["embeddings"] == {"float": wanted}
+    older = client.post("/v1/embed", json={"texts": ["甲", "乙"], "model": "default"}).json()
+    assert (older["embeddings"], older["response_type"]) == (wanted, "embeddings_floats")
+    assert older["texts"] == ["甲", "乙"]
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"texts": []}, "texts"),
+        ({"texts": ["甲"], "embedding_types": ["int8"]}, "embedding_types"),
+        ({"images": ["data:"]}, "texts"),
+        ({"texts": ["甲"], "truncate": "START"}, "truncate"),
+    ],
+)
+def test_vectors_that_are_refused(body: Any, param: str, client: httpx.Client) -> None:
+    answer = client.post("/v2/embed", json=body)
+    assert answer.status_code == 400
+    assert param in answer.json()["error"]["param"]
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
