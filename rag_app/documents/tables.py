@@ -23,6 +23,19 @@ class Covered(str):
     __slots__ = ()
 
 
+class Continued(str):
+    """The text of a merged cell in a row below its first; rows of nothing else are left out.
+
+    Example:
+        >>> list(table_lines([["型号", "产地"], ["30", "天津"], [Continued("30"), "无锡"]]))
+        ['型号: 30; 产地: 天津', '型号: 30; 产地: 无锡']
+        >>> list(table_lines([["须知"], [Continued("须知")]]))
+        ['须知']
+    """
+
+    __slots__ = ()
+
+
 _VALUE = re.compile(
     r"(?:~~)?[-+(−]?\s*[¥￥$€£]?\s*\d[\d.,:/\-–%‰\s年月日号时分秒]*(?:[元万亿%‰)]|e[-+]?\d+)?(?:~~)?",
     re.IGNORECASE,
@@ -99,11 +112,17 @@ def lines_below(
 
 def _table_lines(rows: Iterable[Row]) -> Generator[str, None, list[str]]:
     head: list[str] = []
+    rows = (row for row in rows if not _is_continued(row))
     for filled, group in groupby(rows, key=lambda row: any(cell.strip() for cell in row)):
         if filled:
             block = [[_flat(cell) for cell in row] for row in group]
             head = yield from _block_lines(block, head)
     return head
+
+
+def _is_continued(row: Row) -> bool:
+    kinds = {type(cell) for cell in row if cell.strip()}
+    return Continued in kinds and kinds <= {Continued, Covered}
 
 
 def _side_by_side(body: Sequence[Row]) -> list[list[Row]]:
@@ -149,6 +168,9 @@ def _block_lines(block: list[list[str]], before: list[str]) -> Generator[str, No
         titles = next((at for at, row in enumerate(block) if len(set(_values(row))) > 1), titles)
     yield from ("; ".join(dict.fromkeys(_values(row))) for row in block[:titles])
     body = block[titles:]
+    if len(body) > 1 and body[0][0] == "0" and body[1][0] == "1":
+        below = [["", *body[0][1:]], *body[1:]]
+        body = below if _contrast(below, 0) else body  # its rows are numbered from the head on
     tables = _side_by_side(body)
     for table in tables:
         yield from _table_lines(table)
@@ -396,8 +418,7 @@ def _values(row: Row) -> list[str]:
 
 
 def _flat(cell: str) -> str:
-    text = " ".join(cell.split())
-    return Covered(text) if isinstance(cell, Covered) else text
+    return type(cell)(" ".join(cell.split()))
 
 
 def spanned(text: str, columns: int) -> list[str]:

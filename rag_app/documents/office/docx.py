@@ -26,7 +26,7 @@ from rag_app.documents.office.package import (
     unread_notes,
     value,
 )
-from rag_app.documents.tables import spanned, table_lines
+from rag_app.documents.tables import Continued, spanned, table_lines
 from rag_app.documents.text import SYMBOLS, clean, one_blank_line, superscript
 
 if TYPE_CHECKING:
@@ -307,7 +307,7 @@ class _Document:
                     span = value(properties.find(tag("w:gridSpan")))
                     merged = properties.find(tag("w:vMerge"))
                 if merged is not None and value(merged) != "restart":
-                    text = above.get(len(cells), text)
+                    text = Continued(above.get(len(cells), text))
                 above[len(cells)] = text
                 cells += spanned(text, max(1, min(int(span or 1), 1000)))
             rows.append(cells)

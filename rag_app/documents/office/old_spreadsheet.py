@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.number_format import as_shown
 from rag_app.documents.office.package import struck_through
-from rag_app.documents.tables import spanned, table_lines
+from rag_app.documents.tables import Continued, spanned, table_lines
 from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
 
@@ -90,9 +90,9 @@ def _rows(book: "Book", sheet: "Sheet") -> list[list[str]]:
         merged += (bottom - top) * (right - left) * len(text)
         if not text or merged > _MOST_MERGED:
             continue
-        for row in rows[top:bottom]:
+        for at, row in enumerate(rows[top:bottom]):
             row.extend([""] * (right - len(row)))
-            row[left:right] = spanned(text, right - left)
+            row[left:right] = spanned(Continued(text) if at else text, right - left)
     return rows
 
 

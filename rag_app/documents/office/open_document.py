@@ -16,7 +16,7 @@ from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.numbering import numeral
 from rag_app.documents.office.package import add_run, struck_through, unread_notes
-from rag_app.documents.tables import Covered, table_lines
+from rag_app.documents.tables import Continued, Covered, table_lines
 from rag_app.documents.text import clean, join_pages, one_blank_line, shown, superscript
 from rag_app.errors import DocumentError
 
@@ -383,7 +383,7 @@ class _Reader:
                     left, text = below.pop(len(cells), (0, ""))
                     if left > 1:
                         below[len(cells)] = (left - 1, text)
-                    cells.append(text)
+                    cells.append(Continued(text))
                 continue
             text = " ".join(" ".join(self._blocks(cell, 1)).split())
             text = struck_through(text) if text and self._is_struck(cell) else text

@@ -28,7 +28,7 @@ from rag_app.documents.office.package import (
     unread_notes,
 )
 from rag_app.documents.office.sheet_parts import SheetParts
-from rag_app.documents.tables import Covered, table_lines
+from rag_app.documents.tables import Continued, Covered, table_lines
 from rag_app.documents.text import clean, shown, superscript
 from rag_app.errors import DocumentError
 
@@ -360,5 +360,6 @@ def _merged(sheet: "Worksheet") -> dict[tuple[int, int], str]:
         first = sheet.cell(cells.min_row, cells.min_col)
         text = _shown(first)
         for row, column in cells.cells:
-            found[row, column] = text if column == cells.min_col else Covered(text)
+            first_column = text if row == cells.min_row else Continued(text)
+            found[row, column] = first_column if column == cells.min_col else Covered(text)
     return found

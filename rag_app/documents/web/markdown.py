@@ -6,7 +6,7 @@ from itertools import pairwise
 from bs4.element import NavigableString, PreformattedString, Tag
 from markdownify import MarkdownConverter
 
-from rag_app.documents.tables import spanned, table_lines
+from rag_app.documents.tables import Continued, Covered, spanned, table_lines
 
 _BLOCKS = {"br", "p", "div", "li", "ul", "ol", "dt", "dd", "pre", "table", "tr", "td", "th", "hr"}
 _CELLS = ["td", "th"]
@@ -112,7 +112,7 @@ def _fill(cells: list[str], below: dict[int, tuple[int, str]]) -> None:
         left, text = covered
         if left > 1:
             below[len(cells)] = (left - 1, text)
-        cells.append(text)
+        cells.append(text if isinstance(text, Covered) else Continued(text))
 
 
 def _span(tag: Tag, name: str) -> int:

@@ -1,6 +1,6 @@
 import pytest
 
-from rag_app.documents.tables import Covered, lines_below, table_lines
+from rag_app.documents.tables import Continued, Covered, lines_below, table_lines
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,22 @@ from rag_app.documents.tables import Covered, lines_below, table_lines
             ["部门: 甲部; 一月: 1; 二月: 2; 三月: 3; 四月: 4", "制表：王敏; 审核：李强",
              "部门: 共：1个部门; 一月: 10"],
             id="signatures below a table",
+        ),
+        pytest.param(
+            [["0", "品名", "单价"], ["1", "铅笔", "1.5"], ["2", "钢笔", "12"]],
+            ["1; 品名: 铅笔; 单价: 1.5", "2; 品名: 钢笔; 单价: 12"],
+            id="numbers of rows that begin above the head",
+        ),
+        pytest.param(
+            [["0", "铅笔", "木"], ["1", "钢笔", "铁"]],
+            ["0 | 铅笔 | 木", "1 | 钢笔 | 铁"],
+            id="numbers of rows without a head",
+        ),
+        pytest.param(
+            [["品名", "单价"], ["说明", Covered("说明")], [Continued("说明"), Covered("说明")],
+             ["铅笔", "1.5"], [Continued("铅笔"), "1.8"]],
+            ["说明", "品名: 铅笔; 单价: 1.5", "品名: 铅笔; 单价: 1.8"],
+            id="merged over several rows",
         ),
         pytest.param(
             [["Name", "Ann Lee", "Department", "Sales"], ["Phone", "555-1234", "Email", "a@b.org"]],
