@@ -41,13 +41,10 @@ ask: models
 test: models $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
-# Without the real models and what takes long: every room, in three processes that take about as long,
-# since tests of servers wait. Each imports what its own rooms need, and has one thread.
-QUICK := $(VENV)/bin/python -m pytest -q -m "not model and not slow"
-QUICK_PARTS := "tests/model_prep tests/rag_app/chains" "tests/rag_app/models tests/rag_app/server"
-QUICK_REST := $(addprefix --ignore=,$(subst ",,$(QUICK_PARTS)))
+# Without the real models and what takes long. Three processes, since tests of servers wait; each
+# has one thread.
 test-quick: $(VENV)/.installed-dev
-	printf '%s\n' $(QUICK_PARTS) "tests $(QUICK_REST)" | OMP_NUM_THREADS=1 xargs -P 3 -I {} sh -c '$(QUICK) {}'
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -p tests.forked --forks 3 -m "not model and not slow"
 
 check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
