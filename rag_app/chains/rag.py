@@ -268,7 +268,8 @@ def _in_parts(
     history = list(conversation.history)
     answers: list[Answer] = []
     cited: list[Citation] = []
-    for step, part in enumerate(parts, 1):
+    shown = ""
+    for part in parts:
         answer = yield from collected(steps_of(Conversation(part, history)), Answer())
         answers.append(answer)
         history += [HumanMessage(part), AIMessage(answer.text)]
@@ -276,10 +277,11 @@ def _in_parts(
         new = [one for one in answer.citations if (one.source, one.start, one.text) not in known]
         new = [replace(one, marker=marker) for marker, one in enumerate(new, len(cited) + 1)]
         cited += new
-        yield Answer(conversation.question, citations=tuple(new), step=step)
+        yield Answer(conversation.question, citations=tuple(new))
         if any(one.answered for one in answers):
-            text, original = (_listed(map(said, answers)) for said in (_text, _original))
-            yield Answer(text=text, original=original if original != text else "", step=step)
+            text = _listed(one.text for one in answers)
+            yield Answer(text=text.removeprefix(shown))
+            shown = text
     yield _judged_together(conversation.question, parts, answers)
 
 
@@ -291,23 +293,17 @@ def _judged_together(question: str, parts: Sequence[str], answers: Sequence[Answ
     confidence = min(told, key=lambda one: one.probability, default=None)
     if not answered:
         said = NOT_FOUND[language_of(question)]
-        refusal = Answer(text=said, answered=False, step=len(parts) + 1, confidence=confidence)
-        return replace(refusal, notes=tuple(notes))
+        return Answer(text=said, answered=False, notes=tuple(notes), confidence=confidence)
     pairs = zip(parts, answers, strict=True)
     missing = [f"not found in the documents: {part}" for part, one in pairs if not one.answered]
-    return Answer(notes=(*notes, *missing), confidence=confidence)
+    original = ""
+    if any(one.original for one in answers):
+        original = _listed(one.original or one.text for one in answers)
+    return Answer(notes=(*notes, *missing), confidence=confidence, original=original)
 
 
 def _listed(texts: Iterable[str]) -> str:
     return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))
-
-
-def _text(answer: Answer) -> str:
-    return answer.text
-
-
-def _original(answer: Answer) -> str:
-    return answer.original or answer.text
 
 
 def _overview_steps(

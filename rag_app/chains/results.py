@@ -24,6 +24,10 @@ class Revisable(Protocol):
     def step(self) -> int:
         """Which model call it comes from; the text of a later one replaces that of earlier ones."""
 
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The passages that it brings."""
+
     def __add__(self, piece: Self, /) -> Self: ...
 
 
@@ -227,11 +231,12 @@ class _Shown(Generic[Revised]):
         before = self._whole
         begun = before is not None and bool(before.text)
         revised = begun and before is not None and replaces(before, piece)
-        if revised:
+        cites = begun and bool(piece.citations)  # what is to follow is checked against them too
+        if revised or cites:
             yield from self.close()
         whole = piece if before is None else before + piece
         self._whole = whole
-        if piece.text and self._marks_of and (revised or not begun):
+        if self._marks_of and (cites or (piece.text and (revised or not begun))):
             self._marks = self._marks_of(whole)
         text = self._marks.feed(piece.text) if self._marks else piece.text
         yield Delta(text, revised, piece, whole)

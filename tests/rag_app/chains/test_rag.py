@@ -14,7 +14,7 @@ from langchain_core.runnables import RunnableLambda
 from pydantic import SecretStr
 
 from rag_app.chains.rag import RagInput, rag_chain
-from rag_app.chains.results import Answer
+from rag_app.chains.results import Answer, deltas
 from rag_app.chains.summarize import summarize_chain
 from rag_app.errors import ModelError, QuestionError
 from tests.scripted import JudgingChatModel, ScriptedChatModel
@@ -158,19 +158,26 @@ def _about(question: str) -> list[Document]:
     return [BIRTH if "杜甫" in question else DEATH]
 
 
-def in_two_parts(*replies: str, judgements: Sequence[float]) -> tuple[Answer, JudgingChatModel]:
+TWO = "李白病逝于什么地方？杜甫又生于哪里？"
+
+
+def in_two_parts(*replies: str, judgements: Sequence[float]) -> Answer:
+    """Return an answer as it is shown piece by piece, none of which replaces another."""
     llm = JudgingChatModel(replies=[*replies], judgements=[*judgements])
-    found = RunnableLambda(_about)
-    return rag_chain(found, llm).invoke("李白病逝于什么地方？杜甫又生于哪里？"), llm
+    pieces = [*deltas(rag_chain(RunnableLambda(_about), llm).stream(TWO), marks=Answer.marker)]
+    assert not any(delta.replaces for delta in pieces)
+    whole = pieces[-1].whole
+    assert "".join(delta.text for delta in pieces) == whole.marked_text
+    assert len(llm.judged) == 2
+    return whole
 
 
 def test_the_parts_of_a_question_are_answered_one_by_one() -> None:
     replies = ("当涂", "杜甫生于哪里？", "河南巩县")
-    answer, llm = in_two_parts(*replies, judgements=[4.0, 4.0])
+    answer = in_two_parts(*replies, judgements=[4.0, 4.0])
     assert answer.marked_text == "1. 当涂[1]\n2. 河南巩县[2]"
     assert [citation.name for citation in answer.citations] == ["李白.txt", "杜甫.txt"]
-    assert answer.question == "李白病逝于什么地方？杜甫又生于哪里？"
-    assert len(llm.judged) == 2
+    assert answer.question == TWO
 
 
 @pytest.mark.parametrize(
@@ -180,14 +187,14 @@ def test_the_parts_of_a_question_are_answered_one_by_one() -> None:
 def test_a_part_that_the_documents_lack_is_said_to_be_missing(
     judgements: list[float], text: str
 ) -> None:
-    answer, _ = in_two_parts("当涂", "杜甫生于哪里？", "河南巩县", judgements=judgements)
+    answer = in_two_parts("当涂", "杜甫生于哪里？", "河南巩县", judgements=judgements)
     assert answer.answered
     assert answer.marked_text.startswith(text)
     assert any(note.startswith("not found in the documents: ") for note in answer.notes)
 
 
 def test_a_question_whose_parts_are_all_missing_is_refused() -> None:
-    answer, _ = in_two_parts("杜甫生于哪里？", judgements=[-4.0, -4.0])
+    answer = in_two_parts("杜甫生于哪里？", judgements=[-4.0, -4.0])
     assert not answer.answered
     assert answer.text == "文档中没有找到这个问题的答案。"
 
