@@ -17,7 +17,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.pdf.characters import Char, PageCharacters, upright
+from rag_app.documents.pdf.characters import Char, PageCharacters, Space, upright
 from rag_app.documents.pdf.lines import is_wide
 from rag_app.documents.pdf.reader import INSTALL_OCR, LONGEST_SIDE, ReadPicture, page_of, text_of
 from rag_app.documents.text import shown
@@ -41,6 +41,9 @@ _TURNED = 0.85
 """Confidence from which on a page is taken to lie the right way up."""
 _ALIKE = 0.35
 """Share by which lines differ in height though their text is of one size."""
+_TALLER = 1.12
+_WIDER = 1.2
+"""Height and width of its characters, in usual ones, from which on a line is of larger text."""
 _SEARCHED = 1280
 """Pixels of a side above which lines are looked for in a smaller copy."""
 _LOOKED_AT = 3
@@ -58,6 +61,8 @@ _ZERO = re.compile(
     "|(?<=[一二][〇一二三四五六七八九OoDQ0○。口]{2})[OoDQ0○。口](?=年)"
 )
 _ONE_READER = Lock()
+_STORED_AS = 2
+"""Number of the form in which pictures that were read are kept."""
 
 
 class _Line(NamedTuple):
@@ -73,6 +78,15 @@ class _Line(NamedTuple):
     @property
     def height(self) -> float:
         return math.dist(self.corners[0], self.corners[3])
+
+    @property
+    def pitch(self) -> float:
+        """Width of a Chinese character, or of two Latin ones."""
+        return 2 * self.width / sum(_widths(self.text))
+
+
+def _widths(text: str) -> list[int]:
+    return [2 if is_wide(char) else 1 for char in text]
 
 
 def is_available() -> bool:
@@ -116,7 +130,7 @@ def _keeping(read: ReadPicture, kept: KeptPictures) -> ReadPicture:
     versions = " ".join(version(package) for package in ("rag-app", "rapidocr"))
 
     def read_once(image: "Image") -> PageCharacters:
-        what = f"{versions} {image.mode} {image.size}\0"
+        what = f"{versions} {_STORED_AS} {image.mode} {image.size}\0"
         key = hashlib.sha256(what.encode() + image.tobytes()).digest()
         found = kept.get(key)
         if found is not None:
@@ -129,12 +143,14 @@ def _keeping(read: ReadPicture, kept: KeptPictures) -> ReadPicture:
 
 
 def _stored(page: PageCharacters) -> bytes:
-    return json.dumps([[char[:6] for char in page.chars], page.turn, page.unsure]).encode()
+    chars = [[*char[:6], char.spaced.value] for char in page.chars]
+    return json.dumps([chars, page.turn, page.unsure]).encode()
 
 
 def _restored(stored: bytes) -> PageCharacters:
     chars, turn, unsure = json.loads(stored)
-    return PageCharacters([Char(*char) for char in chars], turn=turn, unsure=unsure)
+    read = [Char(*place, spaced=Space(spaced)) for *place, spaced in chars]
+    return PageCharacters(read, turn=turn, unsure=unsure)
 
 
 def picture_lines(data: bytes, read: ReadPicture) -> list[str]:
@@ -171,8 +187,12 @@ def read_picture(image: "Image") -> PageCharacters:
             image = image.rotate(180)
             lines = _read_all(image, _found(image))
     angle = 0.0 if turn else _skew(lines)
-    usual = median(line.width if turn else line.height for line in lines) if lines else 0.0
-    chars = [char for line in lines for char in _chars(line, angle, image.height, turn, usual)]
+    sizes = _sizes(lines, downwards=bool(turn))
+    chars = [
+        char
+        for line, size in zip(lines, sizes, strict=True)
+        for char in _chars(line, angle, image.height, turn, size)
+    ]
     unsure = sum(len(line.text) for line in lines if line.score < _UNSURE)
     moved = image is not before or abs(angle) > _SKEWED
     return PageCharacters(
@@ -286,32 +306,48 @@ def _skew(lines: Sequence[_Line]) -> float:
     return median(angles) if angles else 0.0
 
 
-def _chars(line: _Line, angle: float, height: int, turn: str, usual: float) -> list[Char]:
+def _sizes(lines: Sequence[_Line], *, downwards: bool) -> list[float]:
+    """Return the size of each line's text; where lines are found differs more than their sizes."""
+    if not lines or downwards:
+        return [median(line.width for line in lines)] * len(lines) if lines else []
+    height, pitch = (median(getattr(line, name) for line in lines) for name in ("height", "pitch"))
+    sizes = []
+    for line in lines:
+        larger = line.height > _TALLER * height and line.pitch > _WIDER * pitch
+        if abs(line.height - height) >= _ALIKE * height:
+            sizes.append(0.8 * line.height)
+        else:
+            sizes.append(0.8 * height * (line.pitch / pitch if larger else 1))
+    return sizes
+
+
+def _chars(line: _Line, angle: float, height: int, turn: str, size: float) -> list[Char]:
     """Return the characters of a line, its length shared among them by their usual widths."""
-    if not line.text:
-        return []
     cos, sin = math.cos(angle), math.sin(angle)
     points = [
         (x * cos - (height - y) * -sin, (height - y) * cos - x * sin) for x, y in line.corners
     ]
     left, right = min(x for x, _ in points), max(x for x, _ in points)
     bottom, top = min(y for _, y in points), max(y for _, y in points)
-    widths = [2 if is_wide(char) else 1 for char in line.text]
     if turn:
         step = (top - bottom) / len(line.text)
         down = [
-            Char(char, left, top - (n + 1) * step, right, top - n * step, usual)
+            Char(char, left, top - (n + 1) * step, right, top - n * step, size)
             for n, char in enumerate(line.text)
         ]
         return [upright(char) for char in down if not char.text.isspace()]
+    widths = _widths(line.text)
     step = (right - left) / sum(widths)
-    own = top - bottom
-    size = 0.8 * (usual if abs(own - usual) < _ALIKE * usual else own)
-    found, at = [], left
+    found: list[Char] = []
+    at, before = left, ""
     for char, width in zip(line.text, widths, strict=True):
         if not char.isspace():
-            found.append(Char(char, at, bottom, at + width * step, top, size))
+            # What looks like a space beside a mark is the mark's own width.
+            parted = before.isspace() and char.isalnum() and found and found[-1].text.isalnum()
+            spaced = Space.WRITTEN if parted else Space.NONE
+            found.append(Char(char, at, bottom, at + width * step, top, size, spaced=spaced))
         at += width * step
+        before = char
     return found
 
 

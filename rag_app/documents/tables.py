@@ -110,6 +110,17 @@ def lines_below(
     return list(shown), head
 
 
+def form_lines(rows: Sequence[Row]) -> list[str]:
+    """Return the rows of a form as lines; none is the head of those below.
+
+    Example:
+        >>> form_lines([["发货人：", "海丰公司"], ["装货港 宁波", "毛重 16T", ""]])
+        ['发货人: 海丰公司', '装货港 宁波 | 毛重 16T']
+    """
+    block = [[_flat(cell) for cell in row] for row in rows if any(cell.strip() for cell in row)]
+    return list(map(_form_line, block) if _is_filled_in(block) else _plain_lines(block))
+
+
 def _table_lines(rows: Iterable[Row]) -> Generator[str, None, list[str]]:
     head: list[str] = []
     rows = (row for row in rows if not _is_continued(row))

@@ -1,13 +1,14 @@
 """The order in which the parts of a page are read: tables, columns, and what stands across them."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
 from rag_app.documents.pdf.characters import Char
 from rag_app.documents.pdf.lines import Fragment, fragments, join, line_of, rows
 from rag_app.documents.pdf.rules import Edge, Grid, grids
+from rag_app.documents.tables import Covered
 
 _GUTTER = 0.9
 """Least width of the space between columns, in sizes of the text."""
@@ -21,17 +22,25 @@ _SHORT = 20
 """Usual length of a cell, in characters, in a table of two columns without lines around them."""
 _TABLE_ROWS = 3
 """Rows of a table without lines around its cells."""
+_TOUCHING = 0.03
+"""Distance, in sizes of the text, of letters of one word; those of two cells are farther apart."""
+_IRREGULAR = 2.0
+"""Places of a grid that a cell with text covers in its row from which on the grid is a form's."""
+_REPEATED = 4.0
+"""The same by their text, downwards too: a long text that covers most rows is beside no column."""
 
 
 @dataclass
 class Table:
-    """Cells by rows; a merged cell's text stands in each place that it covers."""
+    """Cells by rows; a merged cell's text stands in each place that it covers, once in a form."""
 
     rows: list[list[str]]
     left: float
     right: float
     bottom: float
     top: float
+    is_form: bool = False
+    """True where no row is the head of what stands below it."""
 
 
 @dataclass
@@ -73,34 +82,85 @@ def _ruled_tables(grid: Grid, chars: Sequence[Char]) -> tuple[list[Table], set[i
     Running text in a frame is no cell: it parts the table above it from the one below.
     """
     texts: dict[int, list[Char]] = {}
+    before: Char | None = None
+    cell = 0
     for char in chars:
-        column = max(sum((char.left + char.right) / 2 >= x for x in grid.xs) - 1, 0)
-        row = max(sum(char.middle <= y for y in grid.ys) - 1, 0)
-        places = grid.cells[min(row, len(grid.cells) - 1)]
-        texts.setdefault(places[min(column, len(places) - 1)], []).append(char)
+        if before is None or not _is_in_word(before, char):  # a word may hang over its cell's edge
+            column = max(sum((char.left + char.right) / 2 >= x for x in grid.xs) - 1, 0)
+            row = max(sum(char.middle <= y for y in grid.ys) - 1, 0)
+            places = grid.cells[min(row, len(grid.cells) - 1)]
+            cell = places[min(column, len(places) - 1)]
+        texts.setdefault(cell, []).append(char)
+        before = char
     cells = {cell: cell_text(inside) for cell, inside in texts.items()}
     tables: list[Table] = []
     taken: set[int] = set()
-    table: Table | None = None
-    for number, row_cells in enumerate(grid.cells):
-        alone = len(set(row_cells)) == 1
-        if alone and len(cells.get(row_cells[0], "")) > _FRAMED:
-            table = None
+    framed = [len(set(row)) == 1 and len(cells.get(row[0], "")) > _FRAMED for row in grid.cells]
+    for is_framed, group in itertools.groupby(range(len(grid.cells)), framed.__getitem__):
+        if is_framed:
             continue
-        if table is None:
-            table = Table([], grid.xs[0], grid.xs[-1], grid.ys[number], grid.ys[number])
-            tables.append(table)
-        if alone:
-            table.rows.append([cells.get(row_cells[0], "")])
-        else:
-            table.rows += _split_row([texts.get(cell, []) for cell in row_cells]) or [
-                [cells.get(cell, "") for cell in row_cells]
-            ]
-        table.bottom = grid.ys[number + 1]
-        taken.update(id(char) for cell in row_cells for char in texts.get(cell, ()))
+        numbers = list(group)
+        top, bottom = grid.ys[numbers[0]], grid.ys[numbers[-1] + 1]
+        part = [row for row, _ in itertools.groupby(grid.cells[number] for number in numbers)]
+        taken.update(id(char) for row in part for cell in row for char in texts.get(cell, ()))
+        table = Table([], grid.xs[0], grid.xs[-1], bottom, top, is_form=_is_irregular(part, cells))
+        table.rows = _form_rows(part, cells) if table.is_form else _table_rows(part, texts)
+        tables.append(table)
     if len(texts) < 2:
         return [], set()
     return [table for table in tables if any(map(any, table.rows))], taken
+
+
+def _is_in_word(before: Char, char: Char) -> bool:
+    """Return whether a letter touches the one before it."""
+    touches = abs(char.left - before.right) < _TOUCHING * char.size
+    level = abs(char.bottom - before.bottom) < _TOUCHING * char.size
+    return touches and level and before.text.isalpha() and char.text.isalpha()
+
+
+def _is_irregular(grid_rows: Sequence[tuple[int, ...]], cells: Mapping[int, str]) -> bool:
+    """Return whether the lines of a grid are those of a form or a drawing, not columns."""
+    across = [
+        len(list(group))
+        for row in grid_rows
+        for cell, group in itertools.groupby(row)
+        if cells.get(cell)
+    ]
+    written = sum(len(cells.get(cell, "")) for row in grid_rows for cell in row)
+    length = sum(len(cells.get(cell, "")) for cell in {cell for row in grid_rows for cell in row})
+    return sum(across) > _IRREGULAR * len(across) or written > _REPEATED * length
+
+
+def _form_rows(grid_rows: Sequence[tuple[int, ...]], cells: Mapping[int, str]) -> list[list[str]]:
+    """Return each cell of a form once, in the row in which it begins."""
+    done: set[int] = set()
+    found = []
+    for row in grid_rows:
+        found.append([cells.get(cell, "") for cell in dict.fromkeys(row) if cell not in done])
+        done.update(row)
+    return [row for row in found if any(row)]
+
+
+def _table_rows(
+    grid_rows: Sequence[tuple[int, ...]], texts: Mapping[int, Sequence[Char]]
+) -> list[list[str]]:
+    """Return the rows of a table, without columns whose cells are all merged with those before."""
+    columns = [
+        at
+        for at in range(len(grid_rows[0]))
+        if not at or any(row[at] != row[at - 1] for row in grid_rows)
+    ]
+    found: list[list[str]] = []
+    for row in grid_rows:
+        parts = [texts.get(row[at], []) for at in columns]
+        if len(set(row)) == 1:
+            found.append([cell_text(parts[0])])
+            continue
+        merged = [at > 0 and row[columns[at]] == row[columns[at - 1]] for at in range(len(columns))]
+        for cells in _split_row(parts) or [[cell_text(part) for part in parts]]:
+            pairs = zip(cells, merged, strict=True)
+            found.append([Covered(cell) if covered else cell for cell, covered in pairs])
+    return found
 
 
 def _split_row(cells: Sequence[Sequence[Char]]) -> list[list[str]]:

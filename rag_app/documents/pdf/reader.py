@@ -18,7 +18,7 @@ from rag_app.documents.pdf.paragraphs import (
 from rag_app.documents.pdf.rules import page_edges, place_of
 from rag_app.documents.pdf.running_heads import running_lines, without
 from rag_app.documents.pdf.table_heads import with_heads
-from rag_app.documents.tables import lines_below
+from rag_app.documents.tables import form_lines, lines_below
 from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
 
@@ -303,7 +303,10 @@ class _Writer:
 
     def _add_table(self, table: Table) -> None:
         goes_on = self._goes_on(table)
-        rows, self._head = lines_below(table.rows, self._head if goes_on else None)
+        if table.is_form:
+            rows, self._head = form_lines(table.rows), ()
+        else:
+            rows, self._head = lines_below(table.rows, self._head if goes_on else None)
         if rows:
             self._break("\n" if goes_on else "\n\n")
             self._start_page()
@@ -315,7 +318,7 @@ class _Writer:
     def _goes_on(self, table: Table) -> bool:
         """Return whether a table goes on from the page or column before, where one ended."""
         before = self._table
-        if before is None or before.bottom > _LOWEST:
+        if before is None or before.is_form or before.bottom > _LOWEST:
             return False
         if not self._new_page and table.left < before.right:
             return False

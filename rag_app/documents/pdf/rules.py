@@ -129,7 +129,8 @@ def _merged(edges: Sequence[Edge]) -> list[Edge]:
     found: list[Edge] = []
     for edge in sorted(edges, key=lambda edge: (round(edge.at / _SNAP), edge.start)):
         last = found[-1] if found else None
-        if last and abs(edge.at - last.at) <= _SNAP and edge.start <= last.end + _SNAP:
+        touches = last and edge.start <= last.end + _SNAP and edge.end >= last.start - _SNAP
+        if last and touches and abs(edge.at - last.at) <= _SNAP:
             found[-1] = Edge(last.at, min(last.start, edge.start), max(last.end, edge.end))
         else:
             found.append(edge)

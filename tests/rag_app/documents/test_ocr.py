@@ -2,6 +2,7 @@ import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -132,3 +133,38 @@ def test_zeros_among_chinese_numerals(
     monkeypatch.setattr(ocr, "_engine", Engine)
     found = ocr.read_picture(Image.new("RGB", (500, 100), "white"))
     assert "".join(char.text for char in found.chars) == right
+
+
+def test_a_larger_line_of_a_picture_is_its_heading(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {
+        "县档案馆 卷宗0417": (60, 40, 290, 76),
+        "石门渡口志略": (340, 100, 608, 154),
+        "石门渡口在县城以东，两岸山势夹峙，形如石门。": (140, 180, 872, 227),
+        "渡口始设于明万历九年，初为民渡，过河者给米。": (140, 240, 872, 282),
+        "清康熙二十三年改为官渡，造大船两只，有渡夫。": (140, 300, 872, 343),
+    }
+
+    class Engine:
+        """Finds the lines, and reads in each what stands in one of its height."""
+
+        def __call__(self, image: Any, *, use_det: bool, **_: bool) -> SimpleNamespace:
+            if use_det:
+                corners = [[[a, b], [c, b], [c, d], [a, d]] for a, b, c, d in found.values()]
+                return SimpleNamespace(boxes=corners, txts=None, scores=None)
+            height = image.shape[0]
+            text = next(text for text, box in found.items() if box[3] - box[1] == height)
+            return SimpleNamespace(boxes=None, txts=[text], scores=[1.0])
+
+    monkeypatch.setattr(ocr, "_engine", Engine)
+    monkeypatch.setattr(ocr, "is_available", lambda: True)
+    monkeypatch.setattr(ocr, "version", lambda package: "1")
+    kept: dict[bytes, bytes] = {}
+    pictures = SimpleNamespace(get=kept.get, keep=kept.__setitem__)
+    read = ocr.reader_of("auto", "scan.png", pictures)
+    assert read is not None
+    data = png(Image.new("RGB", (1000, 400), "white"))
+    heading, body = "# 石门渡口志略", list(found)[2]
+    for _ in range(2):  # the second time it is not read, but what was kept
+        text = ocr.read_image(data, "scan.png", read).text
+        assert text.startswith(f"县档案馆 卷宗0417\n\n{heading}\n\n{body}")
+    assert len(kept) == 1

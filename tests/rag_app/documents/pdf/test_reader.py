@@ -156,6 +156,65 @@ def test_a_table_has_each_value_under_its_column() -> None:
     assert text.index("如下表") < text.index("差异甲") < text.index("单位是万元")
 
 
+def test_a_printed_form_says_each_of_its_cells_once() -> None:
+    """Its cells are of as many widths as it has rows, so that its grid is much finer."""
+    widths = [[300, 180], [300, 180], [150, 150, 180], [75, 75, 75, 75, 180], [120, 240, 120],
+              [40, 200, 60, 180]]  # fmt: skip
+    cells = [
+        ["发货人：海丰轻工有限公司", "托运单号：OST24060771"],
+        ["收货人：开普敦物流公司", ""],
+        ["前程运输", "装货港：宁波", ""],
+        ["唛头", "件数", "品名", "体积", "毛重：16吨"],
+        ["客户自拖", "装柜时间：七月五日", "报关：自报"],
+        ["运费", "预付", "到付", "经办人"],
+    ]
+
+    def page(canvas: Canvas) -> None:
+        y = 700.0
+        for row, texts in zip(widths, cells, strict=True):
+            x = 60.0
+            for width, text in zip(row, texts, strict=True):
+                canvas.line(x, y, x, y - 30)
+                if text:
+                    canvas.line(x, y, x + width, y)
+                    lines(canvas, [text], x=x + 3, y=y - 20, size=9)
+                x += width
+            canvas.line(x, y, x, y - 30)
+            y -= 30
+        canvas.line(60, y, x, y)
+
+    text = read(page).text
+    written = [cell for row in cells for cell in row if cell]
+    assert [text.count(cell) for cell in written] == [1] * len(written)
+    assert "客户自拖 | 装柜时间：七月五日 | 报关：自报" in text
+
+
+def test_tables_whose_lines_stand_above_each_other_are_two() -> None:
+    years = [["年份", "评级", "展望"], ["2022", "AA", "稳定"], ["2023", "AA+", "稳定"]]
+    banks = [["序号", "银行", "授信总额"], ["1", "工商银行", "330"], ["2", "徽商银行", "262"]]
+
+    def page(canvas: Canvas) -> None:
+        ruled_table(canvas, years, x=61, y=760, width=90)
+        lines(canvas, ["截至2023年3月末，授信总额达592亿元。"], x=70, y=660)
+        ruled_table(canvas, banks, x=59.2, y=630, width=92)
+
+    text = read(page).text
+    assert "年份: 2023; 评级: AA+; 展望: 稳定\n\n截至2023年3月末，授信总额达592亿元。" in text
+    assert text.endswith("序号: 2; 银行: 徽商银行; 授信总额: 262")
+
+
+def test_a_word_that_hangs_over_the_edge_of_its_cell_is_whole() -> None:
+    rows = [["Code", "Name", "Amount"], ["", "", "12"], ["", "", "34"]]
+
+    def page(canvas: Canvas) -> None:
+        ruled_table(canvas, rows, width=60)
+        lines(canvas, ["Complementary"], x=64, y=663, font="Helvetica")
+        lines(canvas, ["Unemployment"], x=64, y=641, font="Helvetica")
+
+    assert "Complementary" in (text := read(page).text)
+    assert "Unemployment" in text
+
+
 def in_a_form(canvas: Canvas, draw: Callable[[Canvas], object], *place: float) -> None:
     """Draw into a form, as programs embed figures, and put it on the page by a matrix."""
     canvas.beginForm("figure")
