@@ -6,6 +6,9 @@ import sys
 def main() -> None:
     """Run the command line; on a busy machine Ctrl-C may come while it is being imported."""
     try:
+        from rag_app.engine import ahead
+
+        ahead.begin(sys.argv[1:])
         from rag_app.cli import main as run
     except KeyboardInterrupt:
         sys.stderr.write("rag-app: interrupted\n")

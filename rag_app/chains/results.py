@@ -94,6 +94,14 @@ class Answer:
         return marked(self.text, self.citations, self.question) if self.answered else self.text
 
     @property
+    def likely_line(self) -> str:
+        """The sentence that may carry the answer, behind its document's name; empty for none."""
+        if self.likely is None:
+            return ""
+        name = next(one.name for one in self.citations if one.marker == self.likely.marker)
+        return f"{name}: {' '.join(self.likely.sentence.split())}"
+
+    @property
     def supported(self) -> bool:
         """Whether a passage holds the words, numbers and names of at least one sentence.
 

@@ -66,7 +66,8 @@ def ask(
                 answer, cut = reduce(add, pieces), False
                 show.print_json(show.answer_json(answer, seconds))
             else:
-                answer, cut = show.answer(pieces, stream=not no_stream and sys.stdout.isatty())
+                stream = not no_stream and sys.stdout.isatty()
+                answer, cut = show.answer(pieces, stream=stream, shown=engine.ahead)
         if not as_json:
             show.sources(answer, context=show_context)
         if show_timings:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rag_app.chains.citations import Citation
     from rag_app.chains.confidence import Confidence
     from rag_app.chains.results import Answer, Summary
+    from rag_app.engine.ahead import Ahead
     from rag_app.index.indexing.preview import IndexPreview
     from rag_app.index.indexing.report import Failure, IndexReport
 
@@ -61,38 +62,36 @@ def print_json(value: object) -> None:
     to_stdout(text)
 
 
-def answer(pieces: "Iterator[Answer]", *, stream: bool) -> "tuple[Answer, bool]":
+def answer(
+    pieces: "Iterator[Answer]", *, stream: bool, shown: "Ahead | None" = None
+) -> "tuple[Answer, bool]":
     """Show an answer as it comes; return it, and whether Ctrl-C cut it short.
 
     Where ``stream`` is true the text appears as it is generated, with its checked marks; a later
     step's text follows on a new line. While it is waited for, a terminal shows the sentence that
-    may carry it. Otherwise the text appears once, when it is whole.
+    may carry it. Otherwise the text appears once, when it is whole. What is ``shown`` already is
+    not shown again.
     """
     from rag_app.chains.results import Answer, deltas
 
     whole, cut = Answer(), False
+    written = len(shown.text) if shown else 0
+    hinted = (shown is not None and shown.hinted) or not sys.stderr.isatty()
     try:
         for delta in deltas(pieces, marks=Answer.marker):
             whole = delta.whole
-            if stream and sys.stderr.isatty() and delta.piece and delta.piece.likely:
-                _console().print(_escape(_likely_line(delta.piece)), style="dim")
+            if stream and not hinted and delta.piece and delta.piece.likely:
+                _console().print(_escape(delta.piece.likely_line), style="dim")
             if stream and delta.replaces:
                 to_stdout("")
                 _console().print("[dim]refined:[/dim]")
             if stream:
-                to_stdout(delta.text, end="")
+                to_stdout(delta.text[written:], end="")
+                written = max(written - len(delta.text), 0)
     except KeyboardInterrupt:
         cut = True
     to_stdout("" if stream else whole.marked_text)
     return whole, cut
-
-
-def _likely_line(piece: "Answer") -> str:
-    """Return the sentence that may carry an answer, with its document."""
-    if piece.likely is None:
-        return ""
-    name = next(one.name for one in piece.citations if one.marker == piece.likely.marker)
-    return f"{name}: {' '.join(piece.likely.sentence.split())}"
 
 
 def sources(answer: "Answer", *, context: bool) -> None:

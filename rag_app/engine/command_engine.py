@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag_app import errors
+from rag_app.engine import ahead
 from rag_app.engine.identity import usable
 from rag_app.engine.resident import ResidentEngine, ResidentError
 from rag_app.settings import Settings
@@ -47,6 +48,8 @@ class CommandEngine:
         self._own: RagApp | None = None
         self._may = resident
         self._resident: ResidentEngine | None = None
+        self.ahead: ahead.Ahead | None = None
+        """The question that was sent before its command line was read, if it is the one asked."""
 
     def preload(self) -> None:
         """Begin to load the language model."""
@@ -63,7 +66,12 @@ class CommandEngine:
     ) -> "Generator[Answer, None, None]":
         """Ask now and return the pieces of the answer; closing them ends the generation."""
         folder = self._settings.index_folder
-        events = self._sent(lambda resident: resident.answer(question, history, folder))
+        line = "" if history else ahead.line_of(question)
+        self.ahead = ahead.take(question) if self._may and line else None
+        if self.ahead is not None:
+            events: Events | None = self.ahead.events()
+        else:
+            events = self._sent(lambda engine: engine.answer(question, history, folder, line))
 
         def pieces() -> "Generator[Answer, None, None]":
             from rag_app.chains.results import Answer

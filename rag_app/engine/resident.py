@@ -199,13 +199,21 @@ class ResidentEngine:
             return start and self._start()
         return False
 
-    def answer(self, question: str, history: list[tuple[str, str]], index: Path) -> Events:
+    def answer(
+        self, question: str, history: list[tuple[str, str]], index: Path, line: str = ""
+    ) -> Events:
         """Yield the events of an answer; closing the iterator ends the generation.
+
+        Args:
+            question: The question.
+            history: What was said before.
+            index: The folder of the index.
+            line: What the command line is known by without the question; see `ahead`.
 
         Raises:
             ResidentError: it went away, or is one of other settings.
         """
-        body = {"question": question, "history": history, **_places(index)}
+        body = {"question": question, "history": history, "line": line, **_places(index)}
         return self._events("/resident/ask", body)
 
     def summary(self, source: str, encoding: str | None) -> Events:
@@ -225,7 +233,7 @@ class ResidentEngine:
         except OSError as error:
             connection.close()
             raise ResidentError(str(error)) from error
-        return _received(connection)
+        return received(connection)
 
     def _common(self) -> dict[str, Any]:
         from rag_app.engine.identity import REQUEST_OPTIONS
@@ -260,8 +268,12 @@ def _places(index: Path) -> dict[str, str]:
     return {"index": str(index.absolute()), "folder": str(Path.cwd())}
 
 
-def _received(connection: UnixConnection) -> Events:
-    """Yield the events that answer a request that was sent."""
+def received(connection: UnixConnection) -> Events:
+    """Yield the events that answer a request that was sent.
+
+    Raises:
+        ResidentError: it was refused, or the engine went away.
+    """
     try:
         response = connection.getresponse()
         if response.status != 200:

@@ -19,8 +19,9 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from rag_app.chains.rag import Timings
+from rag_app.chains.results import Answer, adeltas
 from rag_app.engine import RagApp
-from rag_app.engine.identity import absolute_embedding, embedding_stamp
+from rag_app.engine.identity import absolute_embedding, embedding_stamp, identity
 from rag_app.engine.resident import StartOptions
 from rag_app.engine.warm import READ_AHEAD
 from rag_app.errors import RagAppError
@@ -36,6 +37,8 @@ Pieces = Callable[[RunnableConfig], AsyncIterator[Any]]
 
 _THREADS = 8
 """For what requests do beside generating."""
+_LINES = 32
+"""Command lines that are known, the latest ones."""
 
 router = APIRouter(prefix="/resident", include_in_schema=False)
 
@@ -95,6 +98,24 @@ class Resident:
         self._used = time.monotonic()
         self._engines: dict[tuple[str, str], RagApp] = {}
         self._embeddings: dict[str, DocumentEmbeddings] = {}
+        self._lines: dict[str, Question] = {}
+
+    def know(self, work: "Question") -> None:
+        """Take note of what a command line came to, where that depends on no file it names."""
+        if work.line and not {"within", "prompts"} & work.options.keys():
+            self._lines.pop(work.line, None)
+            self._lines[work.line] = work
+            for line in [*self._lines][:-_LINES]:
+                del self._lines[line]
+
+    def known(self, lines: "list[tuple[str, str]]") -> "Question | None":
+        """Return what a command line comes to, if it is known; see `Lines`."""
+        for line, question in lines:
+            if work := self._lines.get(line):
+                with suppress(RagAppError):
+                    if identity(self.base.settings) == self.identity:
+                        return work.model_copy(update={"question": question})
+        return None
 
     @property
     def seconds_left(self) -> float:
@@ -220,6 +241,15 @@ class Question(Work):
     history: list[tuple[str, str]]
     index: str
     folder: str
+    line: str = ""
+    """What the command line is known by without the question."""
+
+
+class Lines(BaseModel):
+    """A command line that nobody has read yet."""
+
+    lines: list[tuple[str, str]]
+    """An argument that may be the question, behind what the line is known by without it."""
 
 
 class Passages(Work):
@@ -267,14 +297,27 @@ async def stop(resident: TheResident) -> dict[str, Any]:
 @router.post("/ask", response_model=None)
 async def ask(work: Question, resident: TheResident) -> EventStream:
     """Answer a question."""
+    stream = _answered(work, resident, partial(_answer, work, resident))
+    resident.know(work)
+    return stream
 
-    async def pieces(config: RunnableConfig) -> AsyncIterator[Any]:
-        engine = await asyncio.to_thread(resident.engine, work.index, work.folder)
-        view = engine.using(**work.options)
-        async for piece in view.astream(work.question, work.history, config=config):
-            yield piece
 
-    return _answered(work, resident, pieces)
+@router.post("/ahead", response_model=None)
+async def ahead(given: Lines, resident: TheResident) -> EventStream:
+    """Answer the question of a command line that was asked with another one before."""
+    work = await asyncio.to_thread(resident.known, given.lines)
+    if work is None:
+        raise errors.ApiError(404, "such a command line is not known")
+    return _answered(work, resident, partial(_answer, work, resident), ahead=work.question)
+
+
+async def _answer(
+    work: Question, resident: Resident, config: RunnableConfig
+) -> AsyncIterator[Answer]:
+    engine = await asyncio.to_thread(resident.engine, work.index, work.folder)
+    view = engine.using(**work.options)
+    async for piece in view.astream(work.question, work.history, config=config):
+        yield piece
 
 
 @router.post("/summary", response_model=None)
@@ -363,29 +406,51 @@ def _check(work: Work, resident: Resident) -> None:
         raise errors.ApiError(409, "this engine has other settings")
 
 
-def _answered(work: Work, resident: Resident, pieces: Pieces) -> EventStream:
-    """Return the stream of some work; it begins at once and waits for the model's turn itself."""
+def _answered(
+    work: Work, resident: Resident, pieces: Pieces, ahead: str | None = None
+) -> EventStream:
+    """Return the stream of some work; it begins at once and waits for the model's turn itself.
+
+    Where a question was sent ahead, that is the first event, and the others say what to show.
+    """
     _check(work, resident)
 
     async def in_turn() -> Events:
+        if ahead is not None:
+            yield {"question": ahead}
         async with resident.generating.slot():
-            async for event in _events(pieces):
+            async for event in _events(pieces, shown=ahead is not None):
                 yield event
 
     resident.enter(work.keep_alive)
     return EventStream(in_turn(), release=resident.leave)
 
 
-async def _events(pieces: Pieces) -> Events:
+async def _events(pieces: Pieces, *, shown: bool) -> Events:
     """Yield pieces with what was warned of, then the timings, or the error of a user's."""
     warned: list[str] = []
     _warnings.set(warned)
     timings = Timings()
     try:
-        async for piece in pieces(RunnableConfig(callbacks=[timings])):
-            yield {"warnings": warned.copy(), "piece": to_jsonable_python(piece)}
+        made = pieces(RunnableConfig(callbacks=[timings]))
+        async for event in _with_text(made) if shown else _alone(made):
+            yield {"warnings": warned.copy(), **event}
             warned.clear()
     except RagAppError as error:
         yield {"warnings": warned, "error": [type(error).__name__, str(error)]}
     else:
         yield {"warnings": warned, "timings": timings.seconds}
+
+
+async def _alone(pieces: AsyncIterator[Any]) -> Events:
+    async for piece in pieces:
+        yield {"piece": to_jsonable_python(piece)}
+
+
+async def _with_text(pieces: AsyncIterator[Answer]) -> Events:
+    """Yield pieces of an answer with what a terminal shows of each."""
+    async for delta in adeltas(pieces, marks=Answer.marker):
+        likely = delta.piece.likely_line if delta.piece else ""
+        shown = {"text": delta.text, "replaces": delta.replaces, "likely": likely}
+        piece = {} if delta.piece is None else {"piece": to_jsonable_python(delta.piece)}
+        yield {"shown": shown, **piece}

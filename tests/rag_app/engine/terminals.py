@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tests.paths import ROOT
 
 SECONDS = 300
-_CODE = "from rag_app.cli import main; main()"
+_CODE = "from rag_app.__main__ import main; main()"
 
 
 @dataclass(frozen=True)

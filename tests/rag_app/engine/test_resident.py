@@ -115,6 +115,45 @@ def test_a_second_command_finds_the_first_ones_engine(place: Workplace) -> None:
         assert not one.net_connections("inet")
 
 
+def test_a_question_is_sent_before_its_line_is_read(place: Workplace) -> None:
+    """The same line with another question begins at once, and says what it would have said."""
+    other = ["ask", "电机保修几年？", *place.ask[2:], "--show-context"]
+    same = [*place.ask, "--show-context"]
+    alone = [in_terminal(*other, "--keep-alive", "0"), in_pipe(*other, "--json")]
+    assert in_terminal(*same).code == 0
+    assert in_pipe(*same, "--json").code == 0
+    # What is imported to read the line fails, once all is shown that needs no more.
+    unread = in_terminal(*other, before="import sys; sys.modules['typer'] = None; ")
+    assert unread.code == 1
+    text = unread.stdout.strip()
+    assert text
+    assert alone[0].stdout.startswith(text)
+    done = in_terminal(*other)
+    assert (done.code, done.stdout, done.stderr) == (0, alone[0].stdout, alone[0].stderr)
+    assert whole(in_pipe(*other, "--json")) == whole(alone[1])
+
+
+def test_what_a_line_came_to_is_not_believed_after_a_change(place: Workplace) -> None:
+    """Settings that a file or the environment brings are another line; so is another file."""
+    unread = {"before": "import sys; sys.modules['typer'] = None; "}
+    assert in_terminal(*place.ask).code == 0
+    assert in_terminal(*place.ask, **unread).stdout
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAG_APP_K", "1")
+        assert not in_terminal(*place.ask, **unread).stdout
+    (place.home / "rag-app.toml").write_text("k = 1\n", encoding="utf-8")
+    assert not in_terminal(*place.ask, **unread).stdout
+    (place.home / "rag-app.toml").unlink()
+    assert in_terminal(*place.ask, **unread).stdout
+    gguf = Path(place.llm[1])
+    times = gguf.stat()
+    os.utime(gguf, ns=(times.st_atime_ns, times.st_mtime_ns + 10**9))
+    try:
+        assert not in_terminal(*place.ask, **unread).stdout
+    finally:
+        os.utime(gguf, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
 def test_summaries_are_the_same(place: Workplace) -> None:
     long = place.home / "long.txt"
     long.write_text(DEATH * 30, encoding="utf-8")
@@ -205,14 +244,15 @@ def test_two_at_once_make_one(place: Workplace) -> None:
 
 def test_ctrl_c_ends_the_generation_and_not_the_engine(place: Workplace) -> None:
     pid = place.start()
-    endless = ["ask", QUESTION, *place.llm, "--chain", "stuff", "--max-new-tokens", "7000"]
-    with begun(*endless) as running:
-        assert running.began.wait(SECONDS)
-        running.process.send_signal(signal.SIGINT)
-        done = running.end()
-    assert done.code == 130, done
-    assert "Traceback" not in done.stderr
-    assert place.idle() == pid
+    endless = [*place.llm, "--chain", "stuff", "--max-new-tokens", "7000"]
+    for question in (QUESTION, "电机保修几年？"):  # the second is sent ahead
+        with begun("ask", question, *endless) as running:
+            assert running.began.wait(SECONDS)
+            running.process.send_signal(signal.SIGINT)
+            done = running.end()
+        assert done.code == 130, done
+        assert "Traceback" not in done.stderr
+        assert place.idle() == pid
 
 
 def test_a_killed_command_leaves_the_engine_idle(place: Workplace) -> None:
