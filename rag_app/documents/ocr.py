@@ -149,7 +149,7 @@ def _stored(page: PageCharacters) -> bytes:
 
 def _restored(stored: bytes) -> PageCharacters:
     chars, turn, unsure = json.loads(stored)
-    read = [Char(*place, spaced=Space(spaced)) for *place, spaced in chars]
+    read = [Char(*place)._replace(spaced=Space(spaced)) for *place, spaced in chars]
     return PageCharacters(read, turn=turn, unsure=unsure)
 
 
