@@ -239,11 +239,14 @@ def rag_chain(
 def _given(
     likely: Sequence[Document], threshold: float, kind: AnswerChain, model: BaseChatModel
 ) -> Sequence[Document]:
-    """Return which passages a model reads: below the threshold only one that can judge them."""
+    """Return which passages a model reads: below the threshold only one that can judge them.
+
+    Where none reaches it the question may be put in other words, and relevance tells little.
+    """
     relevant = above_threshold(likely, threshold)
-    if not can_judge(model):
+    if relevant or not can_judge(model):
         return relevant
-    return likely if kind == "refine" else relevant or likely[:1]
+    return likely if kind == "refine" else likely[:1]
 
 
 def _parts(
