@@ -1,4 +1,7 @@
-"""Every default, once: flags > environment (``RAG_APP_*``) > ``rag-app.toml`` > the values here."""
+"""Every default, once: flags > environment (``RAG_APP_*``) > ``rag-app.toml`` > the values here.
+
+Where indexes and state lie follows from the environment alone.
+"""
 
 import os
 from collections.abc import Collection
@@ -16,7 +19,6 @@ from pydantic import (
 )
 
 from rag_app.errors import SettingsError
-from rag_app.home import indexes_folder, is_text
 
 OcrMode = Literal["auto", "always", "never"]
 RetrieverKind = Literal["hybrid", "dense", "lexical"]
@@ -34,6 +36,30 @@ CHUNK_SIZE = 600
 CHUNK_OVERLAP = 100
 """Characters."""
 MAX_FILE_BYTES = 200 * 2**20
+
+
+def home() -> Path:
+    """Where indexes live: ``RAG_APP_HOME``, else the platform's user data folder."""
+    override = os.environ.get("RAG_APP_HOME", "")
+    if override.strip():
+        return Path(override).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("rag-app")
+
+
+def indexes_folder() -> Path:
+    """Return the folder in which indexes lie by their names."""
+    return home() / "indexes"
+
+
+def is_text(name: str) -> bool:
+    """Return whether a name can be written as UTF-8, as a file name of other bytes can't."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Settings(BaseModel):

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from itertools import groupby
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pytest
@@ -59,7 +59,7 @@ def pytest_runtestloop(session: pytest.Session) -> object:
     os.write(numbers, b"".join(n.to_bytes(_NUMBER, "little") for n in range(len(files))))
     os.close(numbers)
     context = get_context("fork")
-    running: dict[Connection, BaseProcess] = {}
+    running: dict[Connection, ForkProcess] = {}
     with _temporary_files_in_memory():
         for _ in range(forks):
             reports, sent = context.Pipe(duplex=False)
@@ -91,7 +91,7 @@ def _temporary_files_in_memory() -> Iterator[None]:
 
 
 def _received(
-    running: dict[Connection, BaseProcess], config: pytest.Config
+    running: dict[Connection, ForkProcess], config: pytest.Config
 ) -> Iterator[pytest.TestReport | pytest.CollectReport]:
     """Yield the reports of all processes as they come, until the processes have ended."""
     begun: dict[Connection, str] = {}

@@ -25,7 +25,7 @@ LAYERS = {
         ("cli",),
     ),
     "rag_app": (
-        ("errors", "home", "settings"),
+        ("errors", "settings"),
         ("documents",),
         ("models",),
         ("index.store",),

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from rag_app.chains.amounts import in_digits
 from rag_app.chains.facts import Facts
-from rag_app.documents.breadcrumbs import breadcrumb, document_name
 from rag_app.documents.text import HAN
+from rag_app.index.store.records import breadcrumb, document_name
 from rag_app.index.store.terms import content_terms, document_terms, fold, is_prefix, query_terms
 
 if TYPE_CHECKING:  # a command shows what the resident engine cites without them

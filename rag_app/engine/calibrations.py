@@ -13,8 +13,7 @@ from model_prep.json_file import replace_json
 from rag_app.chains.confidence import Calibration
 from rag_app.engine.identity import language_model
 from rag_app.errors import ModelError, SettingsError
-from rag_app.home import home
-from rag_app.settings import Settings
+from rag_app.settings import Settings, home
 
 _log = logging.getLogger(__name__)
 

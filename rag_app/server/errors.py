@@ -21,7 +21,7 @@ from rag_app.errors import (
     SchemaError,
     SettingsError,
 )
-from rag_app.home import indexes_folder
+from rag_app.settings import indexes_folder
 
 _STATUS: Mapping[type, int] = {
     SettingsError: 400,

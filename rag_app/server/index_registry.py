@@ -15,14 +15,13 @@ from fastapi import Depends, Request
 
 from rag_app.engine import RagApp
 from rag_app.errors import IndexStoreError, ModelError
-from rag_app.home import indexes_folder
 from rag_app.index.store.folders import delete_index
 from rag_app.index.store.records import IndexMeta
 from rag_app.server import uploads
 from rag_app.server.errors import ApiError
 from rag_app.server.middleware.access import ApiKey, sent_key
 from rag_app.server.schemas.indexes import DocumentInfo, IndexInfo
-from rag_app.settings import Settings
+from rag_app.settings import Settings, indexes_folder
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

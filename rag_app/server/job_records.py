@@ -6,9 +6,9 @@ from pathlib import Path
 
 from model_prep.errors import CheckpointError
 from model_prep.json_file import read_json, replace_json
-from rag_app.home import home
 from rag_app.server import uploads
 from rag_app.server.schemas.indexes import Job
+from rag_app.settings import home
 
 _SUFFIX = ".json"
 _CANCELLED = ".cancelled"

@@ -19,9 +19,9 @@ from typing import BinaryIO
 from model_prep.output import locked, sync, sync_folder
 from rag_app.documents.formats import SUFFIXES
 from rag_app.errors import DocumentError
-from rag_app.home import home
 from rag_app.index.store.lock import unwritable
 from rag_app.server.errors import ApiError
+from rag_app.settings import home
 
 FILES = "files"
 """Folder of an index that holds the uploaded files that are indexed."""

@@ -7,8 +7,7 @@ import pytest
 
 from model_prep.catalog.pull import models_folder
 from rag_app.errors import SettingsError
-from rag_app.home import home
-from rag_app.settings import DEFAULTS, Settings, load_settings
+from rag_app.settings import DEFAULTS, Settings, home, load_settings
 
 FILE = Path("rag-app.toml")
 

@@ -26,13 +26,13 @@ from pydantic import ConfigDict
 from rag_app.documents.sources import documents_within
 from rag_app.errors import QuestionError
 from rag_app.index.search.duplicates import apart
+from rag_app.index.search.faiss_cache import dense_index
 from rag_app.index.search.lexical import search_terms, term_frequencies
 from rag_app.index.search.relevance import Coverage, calibration_of
-from rag_app.index.search.vector_store import FaissVectorStore
 from rag_app.index.store.interface import DenseIndex, DocumentSnapshot, DocumentStore, Scores
 from rag_app.index.store.records import ChunkRecord
 from rag_app.index.store.terms import content_terms
-from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
+from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, adapt
 from rag_app.models.reranker import CrossEncoderReranker
 from rag_app.settings import DEFAULTS, RetrieverKind
 
@@ -67,6 +67,7 @@ class HybridRetriever(BaseRetriever):
 
     Example:
         >>> from langchain_core.embeddings import DeterministicFakeEmbedding
+        >>> from rag_app import FaissVectorStore
         >>> embeddings = DeterministicFakeEmbedding(size=8)
         >>> texts = ["李白病逝于当涂。", "杜甫生于巩县。"]
         >>> poets = FaissVectorStore.from_texts(texts, embeddings, folder="poets")
@@ -86,11 +87,15 @@ class HybridRetriever(BaseRetriever):
     reranker: CrossEncoderReranker | None = None
 
     @cached_property
-    def vector_store(self) -> FaissVectorStore | None:
-        """What the dense search searches; None where there is none."""
+    def _embeddings(self) -> DocumentEmbeddings | None:
+        """The embeddings of the dense search; None where there is none."""
         if self.embedding is None or self.kind == "lexical":
             return None
-        return FaissVectorStore(self.store, self.embedding, cache=self.cache)
+        return adapt(self.embedding)
+
+    @cached_property
+    def _vectors(self) -> DenseIndex:
+        return self.cache or dense_index(self.store)
 
     def _get_relevant_documents(
         self,
@@ -100,8 +105,7 @@ class HybridRetriever(BaseRetriever):
         k: int | None = None,
         within: str | None = None,
     ) -> list[Document]:
-        dense = self.vector_store
-        vector = dense.embedding.embed_query(query) if dense else None
+        vector = self._embeddings.embed_query(query) if self._embeddings else None
         return self._documents(query, vector, k, within)
 
     async def _aget_relevant_documents(
@@ -112,8 +116,7 @@ class HybridRetriever(BaseRetriever):
         k: int | None = None,
         within: str | None = None,
     ) -> list[Document]:
-        dense = self.vector_store
-        vector = await dense.embedding.aembed_query(query) if dense else None
+        vector = await self._embeddings.aembed_query(query) if self._embeddings else None
         return await run_in_executor(None, self._documents, query, vector, k, within)
 
     def _documents(
@@ -157,15 +160,15 @@ class HybridRetriever(BaseRetriever):
         with self._dense(query, pool) as (snapshot, nearest):
             frequencies = term_frequencies(snapshot, content_terms(query.text))
             matches = self._lexical(query, frequencies, snapshot, pool)
-            dense = self.vector_store
-            scores = fuse(nearest, matches, dense.embedding.hybrid_weight if dense else 0.0)
+            weight = self._embeddings.hybrid_weight if self._embeddings else 0.0
+            scores = fuse(nearest, matches, weight)
             ranked = sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))
             chunks = apart(snapshot.chunks(ranked), query.k)
             # Without a vector there are no cosines, nor a calibration that asks for them.
             calibration = lexical = calibration_of(None)
             cosines = nearest
-            if query.vector is not None and self.vector_store:
-                calibration = calibration_of(self.vector_store.embedding.name)
+            if query.vector is not None and self._embeddings:
+                calibration = calibration_of(self._embeddings.name)
                 lexical_only = {chunk.id for chunk in chunks} - set(nearest)
                 rows = snapshot.vectors_of(lexical_only).items()
                 cosines = nearest | {chunk_id: float(row @ query.vector) for chunk_id, row in rows}
@@ -187,14 +190,13 @@ class HybridRetriever(BaseRetriever):
     @contextmanager
     def _dense(self, query: "_Query", pool: int) -> Iterator[tuple[DocumentSnapshot, Scores]]:
         """Give a snapshot and the cosines of its chunks nearest to a question, best first."""
-        if query.vector is None or self.vector_store is None:
+        if query.vector is None or self._embeddings is None:
             with self.store.read() as snapshot:
                 yield snapshot, {}
         else:
-            within = None if query.sources is None else {"source": query.sources}
-            with self.vector_store.nearest(query.vector, pool, within) as found:
+            with self._vectors.search(query.vector, pool, None, query.sources) as found:
                 # Vectors of another model, perhaps since the question was embedded.
-                self.store.check_embedding(self.vector_store.embedding, found[0])
+                self.store.check_embedding(self._embeddings, found[0])
                 yield found
 
     def _lexical(

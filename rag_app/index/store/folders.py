@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rag_app.errors import IndexStoreError
-from rag_app.home import indexes_folder, is_text
 from rag_app.index.store.database import missing_index
 from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.lock import unwritable
 from rag_app.index.store.store import IndexStore
 from rag_app.models.llms.prompt_cache import forget
+from rag_app.settings import indexes_folder, is_text
 
 
 @dataclass(frozen=True)

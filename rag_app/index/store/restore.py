@@ -12,7 +12,6 @@ from typing import Any
 from model_prep.catalog.pull import models_folder
 from model_prep.output import sync, sync_folder
 from rag_app.errors import BackupError, IndexStoreError
-from rag_app.home import indexes_folder
 from rag_app.index.store.backup import (
     INDEXES,
     MODELS,
@@ -26,6 +25,7 @@ from rag_app.index.store.backup import (
 )
 from rag_app.index.store.folders import follow_files, named_folder
 from rag_app.index.store.store import DATABASE_NAME, IndexStore
+from rag_app.settings import indexes_folder
 
 _STAGING = ".restoring"
 """Folder in which a backup is unpacked, on the disk of the home."""

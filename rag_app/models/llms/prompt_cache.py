@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rag_app.home import home
+from rag_app.settings import home
 
 GIGABYTE = 10**9
 

@@ -11,9 +11,9 @@ from fastapi import Depends, Request
 
 from model_prep.errors import CheckpointError
 from model_prep.json_file import read_json, replace_json
-from rag_app.home import home
 from rag_app.server.errors import ApiError
 from rag_app.server.middleware.access import sent_key
+from rag_app.settings import home
 
 _ID = re.compile(r"resp_[0-9a-f]{32}")
 _ITEM = re.compile(r"(?:msg|fc)_([0-9a-f]{32})_(\d{1,4})")

@@ -2,7 +2,6 @@ import pytest
 from langchain_core.documents import Document
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
-from rag_app.documents.breadcrumbs import breadcrumb, document_name
 from rag_app.documents.splitters import ChineseTextSplitter, split_with_offsets
 from rag_app.documents.structure import Structure
 
@@ -111,28 +110,3 @@ def test_chunks_of_other_splitters_know_their_headings_too() -> None:
     chunks = split_with_offsets(splitter, Document(MANUAL))
     (oil,) = (chunk for chunk in chunks if "650小时" in chunk.page_content)
     assert oil.metadata["headings"] == ["二号空压机", "维护"]
-
-
-@pytest.mark.parametrize(
-    ("source", "name"),
-    [
-        ("/资料/AB007产品白皮书.txt", "AB007产品白皮书"),
-        ("合同.v2.docx", "合同.v2"),
-        ("backup.tar.gz", "backup"),
-        ("GB-50016.pdf", "GB-50016"),
-        ("20231105.txt", ""),
-        ("9f86d081884c7d65.pdf", ""),
-        ("IMG_2041.png", ""),
-        ("扫描件 (3).pdf", ""),
-        ("新建 文本文档 (2).txt", ""),
-        ("-", ""),
-        ("added texts", ""),
-    ],
-)
-def test_names_that_tell_something(source: str, name: str) -> None:
-    assert document_name(source) == name
-
-
-def test_a_breadcrumb_is_no_longer_than_a_model_reads() -> None:
-    assert len(breadcrumb("甲", ["长" * 500] * 3, "列 | " * 500)) < 700
-    assert breadcrumb("") == ""

@@ -1,10 +1,10 @@
-"""A document's text, put together again from its passages."""
+"""A document's text, put together again from its passages, and what these stand under."""
 
 import pytest
 from hypothesis import given
 
 from rag_app.documents.splitters import ChineseTextSplitter
-from rag_app.index.store.records import ChunkRecord, joined
+from rag_app.index.store.records import ChunkRecord, breadcrumb, document_name, joined
 from tests.rag_app.documents.test_splitters import SIZES, TEXTS, squeezed
 
 
@@ -47,3 +47,28 @@ def test_headings_that_begin_a_passage_are_not_repeated():
     text = "# 二号空压机\n\n## 运行\n\n正文"
     chunk = ChunkRecord(text, 0, len(text), extra={"headings": ["二号空压机", "运行"]})
     assert chunk.searched_text == text
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("/资料/AB007产品白皮书.txt", "AB007产品白皮书"),
+        ("合同.v2.docx", "合同.v2"),
+        ("backup.tar.gz", "backup"),
+        ("GB-50016.pdf", "GB-50016"),
+        ("20231105.txt", ""),
+        ("9f86d081884c7d65.pdf", ""),
+        ("IMG_2041.png", ""),
+        ("扫描件 (3).pdf", ""),
+        ("新建 文本文档 (2).txt", ""),
+        ("-", ""),
+        ("added texts", ""),
+    ],
+)
+def test_names_that_tell_something(source: str, name: str) -> None:
+    assert document_name(source) == name
+
+
+def test_a_breadcrumb_is_no_longer_than_a_model_reads() -> None:
+    assert len(breadcrumb("甲", ["长" * 500] * 3, "列 | " * 500)) < 700
+    assert breadcrumb("") == ""
