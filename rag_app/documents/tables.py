@@ -287,7 +287,8 @@ def _contrast(body: Sequence[Row], at: int) -> bool:
 
 def _is_over(above: Row, below: Row) -> bool:
     """Return whether a row may be the upper one of a head."""
-    return not _is_of_form(above) and _is_labels(above) and _spans(above, below)
+    names = _is_labels(above) or all(map(_YEAR.fullmatch, _values(above)))
+    return names and not _is_of_form(above) and _spans(above, below)
 
 
 def _spans(above: Row, below: Row) -> bool:

@@ -365,7 +365,9 @@ def _mixed(data: bytes) -> Found | None:
     if b"\0" in data[:_HEAD] or not unicode or not national:
         return None
     score = plausibility(national)
-    damaged = plausibility(others.decode(errors="ignore")) >= score  # UTF-8, cut in a character
+    torn = others.decode(errors="ignore")  # UTF-8, cut in a character, of which the rest is right
+    mostly = 2 * len(_sample(torn).encode()) > len(_sample(others.decode("latin-1")))
+    damaged = mostly and plausibility(torn) >= score
     damaged = damaged or _is_certain(others.decode(errors="replace"))
     if damaged or min(score, plausibility(unicode.decode())) <= _PLAUSIBLE:
         return None
@@ -414,6 +416,8 @@ def _log_probability(char: str) -> float:
         return -7.1  # 0.75 shared by 900
     if char in ordinary():
         return -10.2  # 0.22 by 6,000
+    if "０" <= char <= "９":
+        return -10.2
     if "一" <= char <= "\u9fff":  # the block of GBK and Big5; beyond it is hardly ever text
         return -14.0
     return -13.0 if "！" <= char <= "～" or "\u2000" <= char <= "\u27ff" else -18.0

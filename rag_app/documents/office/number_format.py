@@ -29,6 +29,7 @@ _MONTHS = (
 _CHINESE_MONTHS = "一 二 三 四 五 六 七 八 九 十 十一 十二".split()  # noqa: SIM905
 _CHINESE = re.compile(r"\[\$[^\]]*-(?:[0-9A-F]*0)?[48]04\]", re.IGNORECASE)
 """The mark of what is written in Chinese."""
+_GENERAL = re.compile("General|G/通用格式", re.IGNORECASE)
 _FRACTION = re.compile(r"([#0?]\s+)?[#0?]+/([#0?]+|\d+)")
 _MOST_PARTS = 4
 """Digits of a fraction's parts."""
@@ -67,8 +68,8 @@ def _number(value: float, number_format: str) -> str:
     tokens = list(_TOKENS.finditer(section))
     if number_format == "@":
         return _general(value)
-    if "General" in section:
-        before, _, after = section.partition("General")
+    if general := _GENERAL.search(section):
+        before, after = section[: general.start()], section[general.end() :]
         return "".join([*_literals(before), _general(value), *_literals(after)]).strip()
     if not any(token["number"] for token in tokens):
         literal = "".join(map(_literal, tokens))
@@ -188,7 +189,7 @@ def _moment(value: datetime | date | time, number_format: str) -> str:
     letters = [token["letters"] for token in tokens if token["letters"]]
     if (
         not letters
-        or "General" in section
+        or _GENERAL.search(section)
         or section.lower() in _LOCAL_DATES
         or (isinstance(value, time) and not _is_wordy(tokens))
     ):

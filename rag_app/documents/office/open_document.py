@@ -369,6 +369,14 @@ class _Reader:
             rows += [cells] * times
         return rows
 
+    def _cell(self, cell: Element) -> str:
+        """Return the text of a cell, and then its comments in brackets."""
+        comments = cell.findall(_tag("office:annotation"))
+        said = [f"[{text}]" for each in comments if (text := _flat(self._blocks(each, 1)))]
+        for each in comments:
+            cell.remove(each)
+        return " ".join(filter(None, [_flat(self._blocks(cell, 1)), *said]))
+
     def _row(self, row: Element, below: dict[int, tuple[int, str]]) -> list[str]:
         cells: list[str] = []
         beside = (0, "")
@@ -385,7 +393,7 @@ class _Reader:
                         below[len(cells)] = (left - 1, text)
                     cells.append(Continued(text))
                 continue
-            text = " ".join(" ".join(self._blocks(cell, 1)).split())
+            text = self._cell(cell)
             text = struck_through(text) if text and self._is_struck(cell) else text
             columns = min(_whole(cell, "table:number-columns-spanned", 1), _MAX_SPAN)
             down = _whole(cell, "table:number-rows-spanned", 1)
@@ -396,6 +404,10 @@ class _Reader:
         while cells and not cells[-1]:
             cells.pop()
         return cells
+
+
+def _flat(texts: Iterator[str]) -> str:
+    return " ".join(" ".join(texts).split())
 
 
 def _category(names: list[str], row: list[str]) -> str:

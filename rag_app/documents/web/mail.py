@@ -41,13 +41,24 @@ _OF_TRANSPORT = re.compile(
     r"(?:(?:^|(?<=\ufffd))(?:Received|Received-SPF|Return-Path|Delivered-To|DKIM-Signature|X-[\w-]+"
     r"|ARC-[\w-]+|Authentication-Results|Message-ID|List-[\w-]+|MIME-Version|Content-[\w-]+)"
     r": ?.*(?:\n[ \t]+\S.*)*(?:\n|\Z)){2,}"
-    rf"|\S*(?:-Version: 1\.0|Content-Transfer-Encoding: [78]bit|Content-Type: {_TYPE})$"
+    rf"|\S*(?:-Version: 1\.0|\bTransfer-Encoding: [78]bit|Content-Type: {_TYPE})$"
     r"|\S*/(?:mixed|alternative|related|report|signed); ?boundary=\S+"
     r"|(?<=\ufffd)[A-Za-z/:; .-]{0,60}charset=[\w-]+$"
     rf"|=\?[\w-]+\?[QB]\?[^?\s]+\?=?|^\S{{0,30}}(?: {_TYPE}|; (?:charset|boundary)=\S+)$",
     re.MULTILINE | re.IGNORECASE,
 )
 """Headers that no reader looks at: where they stand in a body, it was damaged or sent back."""
+_PART_HEAD = re.compile(r"^--\S{6,70}\n(?:Content-[\w-]+: .*\n?(?:[ \t]+\S.*\n?)*)+", re.MULTILINE)
+"""Where a part of a message begins, which the parser did not see since it is damaged."""
+_OF_DAMAGED = re.compile(
+    r"^From \S+@\S+ (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) .*$"
+    r"|^(?:[A-Za-z.]{1,20}-){1,4}[\w.]{1,20}(?::[^\x80-\U0010ffff\n]*|\w? 1\.0)$(?:\n[ \t]+\S.*$)*"
+    r"|^(?!\S*(?://|@))(?=\S*\d)(?=\S*[A-Za-z])[!-~]{24,}$|^--[\w=.-]{6,70}$",
+    re.MULTILINE,
+)
+"""Other headers, codes and boundaries, which others than damaged mails may have for their text."""
+_OF_ALL = ("From", "To", "Subject", "Date", "Received", "MIME-Version")
+"""Headers of which each message has one."""
 _BOUNDARY = re.compile(r"^--\S{1,70}$", re.MULTILINE)
 _FIELD_LINE = re.compile(rb"[^\r\n].*\n")
 _WHOLE_FIELD = re.compile(rb"From |[!-9;-~]*:|[ \t]")
@@ -68,7 +79,7 @@ _MOST_NESTED = 20
 def read_mail(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
     """Return a mail: its subject, sender, receivers, date, text, and what it was sent with."""
     message = _parsed(data)
-    mail = _Mail(name)
+    mail = _Mail(name, damaged=_is_damaged(message))
     body = mail.body(message)
     texts, notes = read_parts(mail.attachments, read_part)
     text = mail_text(
@@ -79,8 +90,9 @@ def read_mail(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
 
 def read_web_archive(data: bytes, name: str) -> ExtractedText:
     """Return the page of a web archive (.mht), with those in its frames."""
-    mail = _Mail(name, archive=True)
-    text = mail.body(_parsed(data))
+    message = _parsed(data)
+    mail = _Mail(name, archive=True, damaged=_is_damaged(message))
+    text = mail.body(message)
     pages = [page_markdown(page) for page in mail.frames]
     text = clean("\n\n".join(filter(None, [text, *pages])))
     return ExtractedText(text, notes=mail.notes)
@@ -117,14 +129,21 @@ def _without_damaged_fields(data: bytes) -> bytes:
     return data
 
 
+def _is_damaged(message: Message) -> bool:
+    """Return whether the parser found faults in a message, or its headers are lost."""
+    faults = any(part.defects for part in message.walk())
+    return faults or not any(field in message for field in _OF_ALL)
+
+
 def _is_cut(part: Message) -> bool:
     """Return whether what stands between headers and body is neither."""
     return any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in part.defects)
 
 
 class _Mail:
-    def __init__(self, name: str, *, archive: bool = False) -> None:
+    def __init__(self, name: str, *, archive: bool = False, damaged: bool = False) -> None:
         self.name = name
+        self.damaged = damaged
         self.archive = archive
         self.attachments: list[tuple[str, bytes]] = []
         self.frames: list[str] = []
@@ -165,11 +184,15 @@ class _Mail:
         is_page = is_page or text.lstrip()[:6].lower() == "<html>"
         if "Content-Type" not in part:  # the header that says so is lost
             is_page = is_page or is_markup(text) or (self.archive and ">" in text)
-        text = _OF_TRANSPORT.sub("", text)  # before a page's lines are joined
+        text = self._without_headers(text)  # before a page's lines are joined
         text = page_markdown(text) if is_page else text
         if self.archive:
             text = _BOUNDARY.sub("", text)
-        return _OF_TRANSPORT.sub("", text).strip()
+        return self._without_headers(text).strip()
+
+    def _without_headers(self, text: str) -> str:
+        text = _PART_HEAD.sub("", _OF_TRANSPORT.sub("", text))
+        return _OF_DAMAGED.sub("", text) if self.damaged else text
 
     def _text(self, part: Message) -> str:
         data, codes = without_codes(_content(part))

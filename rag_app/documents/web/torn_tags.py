@@ -6,6 +6,8 @@ of a tag whose beginning is lost. What authors write between tags is not touched
 
 import re
 
+from rag_app.documents.encodings.damage import SKIPPED
+
 _NAME = r"[A-Za-z][\w:.-]{0,60}"
 _VALUE = r"\"[^\"]{0,2000}\"|'[^']{0,2000}'|[^\s\"'<>=`]{1,500}"
 _CODE = "script|style|pre|code|textarea|xmp"
@@ -34,7 +36,29 @@ _TORN = (
     rf"|<[^\w\s<>!?/](?:{_LONG_NAMES})>|(?<![\"\w.:/#-])[A-Za-z][\w.:/#-]{{1,60}}\"\s?/?>"
     rf"|\A{_PLAIN}{{1,60}}[\"']\s{{0,20}}/?>|\A\s*/?[a-z]{{1,10}}>"
 )
+_MORE_TORN = (
+    r"<[/!]?[A-Za-z][A-Za-z0-9-]{0,15}(?=[^\x00-\x7f])|<![^<>]{0,200}(?=<|\Z)"
+    r"|(?<![!-;=?-~])[ -;=?-~]{0,60}(?<![\s-])>"
+)
+"""Pieces that others than damaged pages may have for their text, as ``A>B``."""
+_NAMED = re.compile(r"<(/?)([A-Za-z][\w:-]{0,15})")
+_KNOWN = frozenset(
+    """
+    a abbr acronym address area article aside audio b base basefont bdi bdo bgsound big blockquote
+    body br button canvas caption center cite code col colgroup command data datalist dd del details
+    dfn dialog dir div dl dt em embed fieldset figcaption figure font footer form frame frameset h1
+    h2 h3 h4 h5 h6 head header hgroup hr html i iframe img input ins isindex kbd label legend li
+    link main map mark marquee math menu meta meter nav nobr noembed noframes noscript object ol
+    optgroup option output p param picture pre progress q rb rp rt rtc ruby s samp script search
+    section select slot small source span strike strong style sub summary sup svg table tbody td template
+    textarea tfoot th thead time title tr track tt u ul var video wbr xmp
+    """.split()  # noqa: SIM905
+)
+"""Names of HTML; others are those of damaged tags where what they end never began."""
 _PIECE = re.compile(f"(?P<whole>{_WHOLE})|{_TORN}", re.DOTALL | re.IGNORECASE)
+_PIECE_OF_DAMAGED = re.compile(
+    f"(?P<whole>{_WHOLE})|{_TORN}|{_MORE_TORN}", re.DOTALL | re.IGNORECASE
+)
 _BEFORE = re.compile(rf"<?{_PLAIN}{{1,60}}\Z")
 """What is left of a tag in front of its attributes."""
 
@@ -46,11 +70,12 @@ def without_torn_tags(page: str) -> str:
         >>> without_torn_tags('lass="a">规定</p><p>自五月起施行。</p><div cla')
         '规定</p><p>自五月起施行。</p>'
     """
+    pieces = _PIECE_OF_DAMAGED if _is_damaged(page) else _PIECE
     lowered = page.lower()
     last = {name: lowered.rfind(f"</{name}") for name in _CODE.split("|")}
     kept: list[str] = []
     at = 0
-    while piece := _PIECE.search(page, at):
+    while piece := pieces.search(page, at):
         start, text = piece.start(), page[at : piece.start()]
         at = piece.end()
         name = (piece["code"] or "").lower()
@@ -60,3 +85,13 @@ def without_torn_tags(page: str) -> str:
             text = text[:-100] + _BEFORE.sub("", text[-100:])
         kept += [text, page[start:at]] if piece["whole"] else [text]
     return "".join([*kept, page[at:]])
+
+
+def _is_damaged(page: str) -> bool:
+    """Return whether a page has lost bytes, goes on behind its end, or ends what never began."""
+    _, ended, behind = page.lower().partition("</html>")
+    if SKIPPED in page or (ended and behind.count("<") > behind.count("<!--")):
+        return True
+    names = {(close, name.lower()) for close, name in _NAMED.findall(page)}
+    closed = {name for close, name in names if close and name not in _KNOWN}
+    return bool(closed - {name for close, name in names if not close})

@@ -87,6 +87,14 @@ from rag_app.documents.tables import Continued, Covered, lines_below, table_line
             id="merged over several rows",
         ),
         pytest.param(
+            [["", "2008", Covered("2008"), "2009", Covered("2009")],
+             ["", "上半年", "下半年", "上半年", "下半年"], ["预算", "20", "25", "34", "29"],
+             ["实际", "30", "32", "7", "8"]],
+            ["预算; 2008/上半年: 20; 2008/下半年: 25; 2009/上半年: 34; 2009/下半年: 29",
+             "实际; 2008/上半年: 30; 2008/下半年: 32; 2009/上半年: 7; 2009/下半年: 8"],
+            id="years over other names",
+        ),
+        pytest.param(
             [["Name", "Ann Lee", "Department", "Sales"], ["Phone", "555-1234", "Email", "a@b.org"]],
             ["Name: Ann Lee; Department: Sales", "Phone: 555-1234; Email: a@b.org"],
             id="an English form",

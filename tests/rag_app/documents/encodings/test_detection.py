@@ -166,3 +166,15 @@ def test_any_bytes_are_text_or_refused(data: bytes) -> None:
         return
     if "\ufffd" not in text:
         assert decode(data, "x", name) == (text, name)
+
+
+@pytest.mark.parametrize("times", [1, 4, 10])
+@pytest.mark.parametrize("digits", ["456", "４５６"])
+def test_short_lines_of_two_programs(digits: str, times: int) -> None:
+    lines = [
+        "姓名,城市,金额\n张三,绍兴,１２３\n",
+        f"李四,无锡,{digits}\n王五,常州,７８９\n" * times,
+    ]
+    data = lines[0].encode() + lines[1].encode("gbk")
+    assert decode(data, "a.csv")[0] == "".join(lines)
+    assert decode(lines[1].encode("gbk") + lines[0].encode(), "a.csv")[0] == lines[1] + lines[0]

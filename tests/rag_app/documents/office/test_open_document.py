@@ -181,3 +181,15 @@ def test_text_that_its_style_hides() -> None:
         '<text:p text:style-name="H">密</text:p>'
     )
     assert read_odf(odf("text", body, styles), "a.odt").text == "甲乙"
+
+
+def test_comments_of_cells_stand_behind_their_text() -> None:
+    comment = "<office:annotation><text:p>已核对</text:p></office:annotation>"
+    rows = [
+        cell("门店") + cell("增长"),
+        cell("苏州店") + f"<table:table-cell>{comment}<text:p>15%</text:p></table:table-cell>",
+    ]
+    body = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
+    sheets = f'<table:table table:name="表">{body}</table:table>'
+    read = read_odf(odf("spreadsheet", sheets), "a.ods")
+    assert read.text.split("\n")[2:] == ["门店: 苏州店; 增长: 15% [已核对]"]

@@ -245,3 +245,20 @@ def test_signs_that_authors_write_stay(page: str, right: str) -> None:
 )
 def test_long_pages_of_one_piece_are_read_in_time(piece: str) -> None:
     without_torn_tags(piece * (1_000_000 // len(piece)))
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        (
+            '<p>收费</p></body></html>\nion-collapse collapse"><div>首次一百元。</div>',
+            "收费\n\n首次一百元。",
+        ),
+        ("<p>来的步by>邯郸</p>\ufffd", "来的步邯郸\n\n\ufffd"),
+        ("<p>员工</bo未规定者</p></hvml>", "员工未规定者"),
+        ('<p>居士\ufffd</p><!DOCTYPE html PUBLIC "-//W3C//D', "居士\ufffd"),
+        ("<p>选设置>隐私，A>B 时退出。</p>", "选设置>隐私，A>B 时退出。"),
+    ],
+)
+def test_pieces_of_tags_in_damaged_pages_only(page: str, text: str) -> None:
+    assert page_markdown(page) == text

@@ -289,3 +289,13 @@ def test_what_outlook_wraps_for_others() -> None:
     assert text.endswith("## winmail.dat\n\n" + expected)
     for end in range(len(data)):
         extract(data[:end], "tnef", "winmail.dat")
+
+
+def test_what_only_a_damaged_mail_has_amid_its_text() -> None:
+    lost = "SMTP id g1-20020a0cf08100000\nX-Entity-ID: E9fQdb7jZf9h\n\n会议改期。\n"
+    rest = "From 17591@xxx Wed Mar 01 10:09:01 2023\nX-GM-THRID: 1759159613\n九点开始。\n"
+    codes = "00000b004b437680036mr44365337qvk.113.1666947553849;\n--001a11346808c1bc82\n"
+    text, _ = read((lost + rest + codes).encode())
+    assert text == "SMTP id g1-20020a0cf08100000\n\n会议改期。\n\n九点开始。"
+    whole = f"Subject: 日志\nFrom: a@b.cn\n\n{rest}{codes}".encode()
+    assert "X-GM-THRID: 1759159613" in read(whole)[0]
