@@ -50,8 +50,8 @@ _KNOWN = frozenset(
     h2 h3 h4 h5 h6 head header hgroup hr html i iframe img input ins isindex kbd label legend li
     link main map mark marquee math menu meta meter nav nobr noembed noframes noscript object ol
     optgroup option output p param picture pre progress q rb rp rt rtc ruby s samp script search
-    section select slot small source span strike strong style sub summary sup svg table tbody td template
-    textarea tfoot th thead time title tr track tt u ul var video wbr xmp
+    section select slot small source span strike strong style sub summary sup svg table tbody td
+    template textarea tfoot th thead time title tr track tt u ul var video wbr xmp
     """.split()  # noqa: SIM905
 )
 """Names of HTML; others are those of damaged tags where what they end never began."""
