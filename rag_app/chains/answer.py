@@ -16,7 +16,7 @@ from rag_app.chains.amounts import AmountAlone
 from rag_app.chains.bare_question import asks_to_compute, bare_question
 from rag_app.chains.budget import Budget, pack
 from rag_app.chains.citations import Citation, cite, evidence, likely_evidence
-from rag_app.chains.confidence import CALIBRATION, Calibration, Confidence, Signals
+from rag_app.chains.confidence import CALIBRATION, SURE, Calibration, Confidence, Signals
 from rag_app.chains.facts import may_be_of_another, of_another, unmatched
 from rag_app.chains.judgement import asked_to_judge, can_judge, judge_chain
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Prompts, Task
@@ -41,7 +41,7 @@ BEYOND = "this asks to compare, count or add up, which is beyond a search: check
 EmbeddingsOf = Callable[[], DocumentEmbeddings | None]
 """Returns an embedding model when it is first needed."""
 
-EVIDENCE_SHARE = 0.42
+EVIDENCE_SHARE = 0.36
 """Characters of excerpts, as a share of those of the first passages in whole."""
 
 _SHORT = 0.75
@@ -163,13 +163,6 @@ class _Reading:
         """Whether it can be told how sure an answer is, by more than the passages' relevance."""
         return self.judges or not self.calibration.judged
 
-    @cached_property
-    def unkept(self) -> "_Reading":
-        """The same, with prompts that are not kept for other questions."""
-        if not getattr(self.llm, "keeps_prompts", False):
-            return self
-        return replace(self, llm=self.llm.model_copy(update={"keeps_prompts": False}))
-
     def keeps(self, context: str) -> bool:
         """Return whether the model has read a context before, and kept it."""
         is_kept: Callable[[list[BaseMessage]], bool] = getattr(self.llm, "is_kept", lambda _: False)
@@ -268,6 +261,19 @@ class _Reading:
         """Return whether passages are too unlikely to answer, where more than relevance tells."""
         probability = self.calibration.probability(signals)
         return self.calibration.tells(signals) and probability < self.reader.threshold
+
+    @cached_property
+    def of_excerpts(self) -> "_Reading":
+        """The same for parts of passages: their prompts are of use to no other question.
+
+        A near miss is likelier to be taken for an answer where little else is read: only what is
+        sure counts.
+        """
+        threshold = max(self.reader.threshold, SURE) if self.reader.threshold else 0.0
+        reading = replace(self, reader=replace(self.reader, threshold=threshold))
+        if not getattr(self.llm, "keeps_prompts", False):
+            return reading
+        return replace(reading, llm=self.llm.model_copy(update={"keeps_prompts": False}))
 
     def read(
         self, context: str, citations: Sequence[Citation], step: int, *, shown: bool
@@ -370,24 +376,28 @@ def _refine(reading: _Reading) -> Steps[Answer]:
 def _refine_judged(reading: _Reading) -> Steps[Answer]:
     """Read on until a passage that the model takes to answer supports what it says.
 
-    A later answer takes the place of an earlier one only where a passage supports it.
+    A later answer takes the place of an earlier one only where a passage supports it. One from
+    parts of passages counts only where it ends the reading.
     """
     best = _Found("", Signals())
     probability = reading.calibration.probability
     given: set[int] = set()
-    step = 0
+    step, first = 0, True
     for step, group in enumerate(_evidence_first(reading), 1):
         if step > 1 and not _worth_reading(group, best, reading.reader.threshold):
             break
         new = [citation for citation in group.citations if citation.marker not in given]
         given |= {citation.marker for citation in new}
         yield reading.opening(new, group.notes, step)
-        asked = reading.unkept if group.excerpts else reading
+        asked = reading.of_excerpts if group.excerpts else reading
         found = yield from asked.read(group.context, group.citations, step, shown=not best.text)
         supported = bool(found.text and found.signals.supported)
+        if group.excerpts and not supported:
+            found = replace(found, text="")
         likelier = probability(found.signals) > probability(best.signals)
-        if step == 1 or supported or (likelier and not best.text):
+        if first or supported or (likelier and not best.text):
             best = found
+        first = first and group.excerpts
         if supported:
             if group.excerpts:
                 reading.want(_cited(reading.question.text, best.text, group.citations))

@@ -129,7 +129,9 @@ def evaluate(
         raise typer.BadParameter("--rated goes with --make QUESTIONS.jsonl")
     settings = load_settings(
         answer_chain=chain, context=context, prompts=prompts, index=from_index or index, k=k,
-        retriever=retriever, reranker=reranker, threshold=threshold, embedding=embedding, **model,
+        retriever=retriever, reranker=reranker, threshold=threshold, embedding=embedding,
+        cache_size=0.0,  # what is read of a passage is not to depend on what was asked before
+        **model,
     )  # fmt: skip
     if make is not None:
         if rated:

@@ -43,7 +43,8 @@ def answering_all(app: "RagApp") -> "RagApp":
     Raises:
         ModelError: the language model is missing or damaged.
     """
-    return app.calibrated(Calibration(100.0, 0.0, 0.0, 0.0, 0.0, judged=can_judge(app.llm)))
+    whole = app.using(context="full")  # that is what a calibration is of
+    return whole.calibrated(Calibration(100.0, 0.0, 0.0, 0.0, 0.0, judged=can_judge(app.llm)))
 
 
 @dataclass(frozen=True)

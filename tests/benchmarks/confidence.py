@@ -117,7 +117,7 @@ def measure(asked: list[Asked], path: Path, minutes: float) -> None:
     ordered = sorted(zip(places, asked, strict=True), key=lambda pair: (-often[pair[0]], pair[0]))
     end = time.monotonic() + 60 * minutes
     app = RagApp(max_new_tokens=60)
-    chain = answer_chain(app.llm, threshold=0.0)
+    chain = answer_chain(app.llm, threshold=0.0, context="full")
     with path.open("a", encoding="utf-8") as file:
         for number, (_, one) in enumerate(ordered, 1):
             if one.key in done or time.monotonic() > end:

@@ -54,7 +54,8 @@ def main() -> None:
     death = text.index("当涂")
     passage = text[max(0, death - 450) :][:590]
     with tempfile.TemporaryDirectory() as folder:
-        app = RagApp(index=str(Path(folder) / "index"), k=1, threshold=0)
+        index = str(Path(folder) / "index")
+        app = RagApp(index=index, k=1, threshold=0, context="full")
         llm = app.llm
         assert isinstance(llm, LlamaCppChat)
         ours, theirs, cold, warm = [], [], [], []

@@ -339,6 +339,13 @@ def test_passages_are_read_in_whole_where_that_does_not_answer(
     assert len({citation.marker for citation in answer.citations}) == len(answer.citations)
 
 
+def test_parts_of_passages_that_may_not_answer_are_read_in_whole() -> None:
+    near_miss, hit = judging(UNSURE, NO_IDEA), judging(UNSURE, YES)
+    assert not run(near_miss, LONG, context="evidence").answered
+    assert run(hit, LONG, context="evidence").text == "病逝于当涂。"
+    assert LONG.page_content in hit.prompts[-1]
+
+
 def test_passages_are_read_in_whole_where_that_is_asked_for_or_kept() -> None:
     whole, keeping = judging(YES), KeepingChatModel(replies=["病逝于当涂。"], judgements=[YES])
     run(whole, LONG, context="full")

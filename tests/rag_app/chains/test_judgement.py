@@ -51,10 +51,10 @@ def test_a_judgement_keeps_the_prefix_of_the_answer(tiny_gguf: Path) -> None:
     llm = LlamaCppChat(path=tiny_gguf, context_length=4096, threads=1, max_tokens=8)
     tokens = PromptTokens()
     question = Question("李白是怎样去世的？", [PASSAGE])
-    answer_chain(llm, threshold=0.0).invoke(question, {"callbacks": [tokens]})
+    answer_chain(llm, threshold=0.0, context="full").invoke(question, {"callbacks": [tokens]})
     judged, answered = tokens.read
     assert judged > llm.get_num_tokens(PASSAGE.page_content)
     assert answered < 16
     other = Question("李白葬在哪里？", [PASSAGE])
-    answer_chain(llm, threshold=0.0).invoke(other, {"callbacks": [tokens]})
+    answer_chain(llm, threshold=0.0, context="full").invoke(other, {"callbacks": [tokens]})
     assert max(tokens.read[2:]) < 100

@@ -50,7 +50,8 @@ class Workplace:
     def __init__(self, home: Path, gguf: Path) -> None:
         self.home = home
         self.llm = ["--llm", str(gguf), "--threshold", "0", "--threads", "1"]
-        self.ask = ["ask", QUESTION, *self.llm, "--max-new-tokens", "12"]
+        # Whatever is kept of the passage, it is read in whole.
+        self.ask = ["ask", QUESTION, *self.llm, "--context", "full", "--max-new-tokens", "12"]
 
     def state(self) -> dict[str, Any]:
         found = state(Place.of_home())
