@@ -384,7 +384,7 @@ def _refine_judged(reading: _Reading) -> Steps[Answer]:
     given: set[int] = set()
     step, first = 0, True
     for step, group in enumerate(_evidence_first(reading), 1):
-        if step > 1 and not _worth_reading(group, best, reading.reader.threshold):
+        if not first and not _worth_reading(group, best, reading.reader.threshold):
             break
         new = [citation for citation in group.citations if citation.marker not in given]
         given |= {citation.marker for citation in new}

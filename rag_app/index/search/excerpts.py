@@ -13,6 +13,9 @@ from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 _SENTENCE = re.compile(
     r"(?:[^。！？；!?.\n]|\.(?!\s))*(?:[。！？；!?]+[”’」』\"')）】]*|\.(?=\s)|\n|$)"
 )
+_LONG = 150
+"""Characters of a sentence from which on its clauses count as sentences."""
+_CLAUSES = re.compile(r".{40,}?(?:，|,(?!\d))|.+", re.DOTALL)
 _ROW = re.compile(r"\s*\||(?:[^:;\n]+: [^;\n]*; ){2}")
 """Of a table: cells between lines, or each after the name of its column."""
 _LATER = 0.85
@@ -95,10 +98,13 @@ def excerpts(
 
 
 def _sentences(passage: int, text: str) -> Iterator[_Sentence]:
-    for match in _SENTENCE.finditer(text):
-        if (sentence := match.group()).strip():
-            terms = frozenset(document_terms(sentence).split())
-            yield _Sentence(passage, *match.span(), bool(_ROW.match(sentence)), terms)
+    for sentence in _SENTENCE.finditer(text):
+        row = bool(_ROW.match(sentence.group()))
+        split = len(sentence.group()) > _LONG and not row
+        for part in _CLAUSES.finditer(text, *sentence.span()) if split else (sentence,):
+            if part.group().strip():
+                terms = frozenset(document_terms(part.group()).split())
+                yield _Sentence(passage, *part.span(), row, terms)
 
 
 @dataclass

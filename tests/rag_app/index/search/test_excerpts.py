@@ -38,6 +38,17 @@ def test_what_overlapping_passages_share_is_read_once() -> None:
     assert "".join(found.values()).count(shared) == 1
 
 
+def test_of_a_long_sentence_the_clauses_that_bear_on_it() -> None:
+    clauses = [
+        f"第{number}个节目在星期{number % 7}的上午播出了一年又{number}个月" for number in range(12)
+    ]
+    found = excerpts(
+        "《魔神大战》何时播出？", ["，".join([*clauses, "《魔神大战》播到最后", *clauses])], 80
+    )[0]
+    assert "《魔神大战》播到最后" in found
+    assert len(found) < 120
+
+
 def test_a_number_and_a_name_as_they_are_written() -> None:
     manual = f"{BETWEEN}显示E21时请清洗过滤器。{BETWEEN}显示E4时请停机。{BETWEEN}"
     assert "清洗过滤器" in excerpts("E21怎么办？", [manual], 30)[0]
