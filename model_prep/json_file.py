@@ -25,6 +25,15 @@ def read_json(file: Path) -> dict[str, Any]:
     return content
 
 
+def optional_json(file: Path) -> dict[str, Any]:
+    """Read a file that holds names and values; where it isn't there, it holds none.
+
+    Raises:
+        CheckpointError: it is damaged, or holds something else.
+    """
+    return read_json(file) if file.is_file() else {}
+
+
 def write_json(file: Path, content: Any) -> None:
     """Write a small JSON file, making its folder where needed."""
     file.parent.mkdir(parents=True, exist_ok=True)

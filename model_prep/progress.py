@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 Progress = Callable[[str, int, int], None]
-"""Callback: what is being done, bytes done, and bytes in all (0: unknown)."""
+"""Callback: what is being done, how much of it (bytes, mostly), and of how much (0: unknown)."""
+CountProgress = Callable[[int, int], None]
+"""Callback: how much is done, and of how much, where one thing is."""
 
 _SECONDS = 0.2
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from model_prep.catalog.entry import EncoderDtype, ModelEntry
 from model_prep.checkpoint.safetensors_file import is_complete_safetensors, read_safetensors_header
 from model_prep.errors import CheckpointError
-from model_prep.json_file import read_json
+from model_prep.json_file import optional_json, read_json
 from model_prep.output import sync
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def preferred_dtype(folder: Path, entry: ModelEntry | None) -> EncoderDtype:
 def token_limit(folder: Path) -> int | None:
     """Return how many tokens a sentence-transformers folder reads of a text; None: not said."""
     limits = [
-        _optional(folder / "config.json").get("max_position_embeddings"),
-        _optional(folder / "sentence_bert_config.json").get("max_seq_length"),
+        optional_json(folder / "config.json").get("max_position_embeddings"),
+        optional_json(folder / "sentence_bert_config.json").get("max_seq_length"),
     ]
     return min((int(limit) for limit in limits if limit), default=None)
 
@@ -317,7 +317,7 @@ def _quantized(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[
 
 def _pooling(folder: Path) -> str | None:
     """Return ``mean`` or ``cls``, None for any other kind."""
-    config = _optional(folder / "1_Pooling" / "config.json")
+    config = optional_json(folder / "1_Pooling" / "config.json")
     if not config:
         return "mean"  # what sentence-transformers makes of a plain BERT folder
     modes = {name for name, value in config.items() if name.startswith("pooling_mode") and value}
@@ -333,7 +333,3 @@ def _modules(folder: Path) -> set[str]:
     file = folder / "modules.json"
     modules = json.loads(file.read_bytes()) if file.is_file() else []
     return {str(module["type"]).rpartition(".")[2] for module in modules}
-
-
-def _optional(file: Path) -> dict[str, Any]:
-    return read_json(file) if file.is_file() else {}

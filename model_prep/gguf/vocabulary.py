@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import ExportError, TokenizerError, first_line
-from model_prep.json_file import read_json
+from model_prep.json_file import optional_json
 from model_prep.llama.architecture import ModelConfig
 from model_prep.tokenizer.files import chat_template
 from model_prep.tokenizer.loading import added_tokens, adds_start, sentencepiece_of, unused_pads
@@ -163,8 +163,7 @@ def _named(folder: Path) -> dict[str, str]:
 
 
 def _tokenizer_config(folder: Path) -> dict[str, Any]:
-    file = folder / "tokenizer_config.json"
-    return read_json(file) if file.is_file() else {}
+    return optional_json(folder / "tokenizer_config.json")
 
 
 def read_bpe_vocabulary(folder: Path, rows: int) -> Vocabulary:

@@ -6,7 +6,7 @@ from typing import Any
 
 from model_prep.checkpoint.checksums import file_digest
 from model_prep.errors import TokenizerError, first_line
-from model_prep.json_file import read_json
+from model_prep.json_file import optional_json
 from model_prep.tokenizer.loading import MODEL_FILE, adds_start, is_llama_folder, load_tokenizer
 from model_prep.tokenizer.sample_texts import AWKWARD, CHINESE, ENGLISH
 
@@ -47,8 +47,7 @@ def check_exactness(folder: Path) -> Exactness:
     from model_prep.tokenizer import exact_llama
 
     config = folder / "tokenizer_config.json"
-    remote = read_json(config).get("auto_map") if config.is_file() else None
-    if remote:
+    if optional_json(config).get("auto_map"):
         file, ours = folder / "exact_llama.py", Path(exact_llama.__file__)
         known = (file_digest(ours), *EARLIER_CODE)
         if not file.is_file() or file_digest(file) not in known:

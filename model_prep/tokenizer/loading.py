@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import TokenizerError, first_line
-from model_prep.json_file import read_json
+from model_prep.json_file import optional_json
 from model_prep.tokenizer.sentencepiece_file import parse_sentencepiece, read_sentencepiece
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def is_llama_folder(folder: Path) -> bool:
 
 def adds_start(folder: Path) -> bool:
     """Return whether a folder's SentencePiece tokenizer puts ``<s>`` before a text."""
-    return _json(folder / "tokenizer_config.json").get("add_bos_token") is not False
+    return optional_json(folder / "tokenizer_config.json").get("add_bos_token") is not False
 
 
 def start_of(tokenizer: Any) -> str:
@@ -174,8 +174,8 @@ def added_tokens(folder: Path) -> dict[int, str]:
     Raises:
         TokenizerError: the files that name them are damaged.
     """
-    newer = _json(folder / "tokenizer_config.json").get("added_tokens_decoder") or {}
-    older = _json(folder / "added_tokens.json")
+    newer = optional_json(folder / "tokenizer_config.json").get("added_tokens_decoder") or {}
+    older = optional_json(folder / "added_tokens.json")
     try:
         tokens = {int(token_id): str(text) for text, token_id in older.items()}
         return tokens | {int(token_id): str(token["content"]) for token_id, token in newer.items()}
@@ -241,7 +241,8 @@ def _is_llama(file: Path) -> bool:
         llama = parse_sentencepiece(file.read_bytes()).is_llama
     except ValueError:
         return False
-    return llama and _json(file.parent / "tokenizer_config.json").get("tokenizer_class") in _CLASSES
+    config = optional_json(file.parent / "tokenizer_config.json")
+    return llama and config.get("tokenizer_class") in _CLASSES
 
 
 def _llama_file(file: Path) -> Path:
@@ -249,7 +250,3 @@ def _llama_file(file: Path) -> Path:
         msg = f"{file} is a SentencePiece model, but not of the LLaMA family"
         raise TokenizerError(msg)
     return file
-
-
-def _json(file: Path) -> dict[str, Any]:
-    return read_json(file) if file.is_file() else {}

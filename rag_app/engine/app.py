@@ -1,16 +1,16 @@
 """The façade: what there is to do, each with one call."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import copy
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rag_app.engine.resources import Given, Loading, Resources, open_store
-from rag_app.errors import DocumentError, QuestionError, SettingsError
+from rag_app.errors import QuestionError, SettingsError
 from rag_app.settings import EngineKind, RetrieverKind, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -46,8 +46,6 @@ TRACE_VARIABLES = (
     "OTEL_TRACES_EXPORTER",
 )
 """What asks for traces where it is set; without it nothing of OpenTelemetry is imported."""
-_REMOVED_TOGETHER = 500
-"""Documents in one transaction, whose size a store may limit."""
 _NO_REEMBED = (
     "an index in Milvus can't be embedded again in its place; copy it to a local one, embed that "
     "again, and copy it back (rag_app/README.md has the commands)"
@@ -447,11 +445,12 @@ class RagApp:
             DocumentError: it isn't indexed.
             IndexStoreError: there is no index, or it can't be read.
         """
+        from rag_app.index.indexing.prune import not_indexed
         from rag_app.index.store.records import joined
 
         with self.store.read() as snapshot:
             if snapshot.document(source) is None:
-                raise _not_indexed(source)
+                raise not_indexed(source)
             return joined(snapshot.chunks_of(source))
 
     def remove(self, sources: Sequence[str]) -> list[str]:
@@ -466,27 +465,9 @@ class RagApp:
         """
         if (vector_store := self.resources.given.vector_store) is not None:
             return _remove_from(vector_store, sources)
-        from rag_app.documents.sources import documents_within
-        from rag_app.index.store.summaries import KeptSummaries
-        from rag_app.models.llms.prompt_cache import forget
+        from rag_app.index.indexing.prune import remove_documents
 
-        chosen: dict[str, None] = {}
-        with self.store.read() as snapshot:
-            for name in sources:
-                found = _sources_named(name, snapshot)
-                if not found:
-                    raise _not_indexed(name, documents_within(snapshot.sources(), name))
-                chosen.update(dict.fromkeys(found))
-            passages = [chunk.text for source in chosen for chunk in snapshot.chunks_of(source)]
-        removed = list(chosen)
-        KeptSummaries(self.store.folder).forget(removed)
-        with self.store.locked():
-            for start in range(0, len(removed), _REMOVED_TOGETHER):
-                with self.store.write() as transaction:
-                    for source in removed[start : start + _REMOVED_TOGETHER]:
-                        transaction.delete_document(source)
-        forget(passages)
-        return removed
+        return remove_documents(sources, self.store)
 
     # Questions
 
@@ -855,29 +836,11 @@ def _can_keep(llm: "BaseChatModel") -> bool:
 
 
 def _remove_from(vector_store: "VectorStore", sources: Sequence[str]) -> list[str]:
+    from rag_app.index.indexing.prune import not_indexed
     from rag_app.index.indexing.vector_store import remove_from_vector_store
 
     chosen = [source if source == "-" else str(Path(source).resolve()) for source in sources]
     for name, source in zip(sources, chosen, strict=True):
         if not remove_from_vector_store(source, vector_store):
-            raise _not_indexed(name)
+            raise not_indexed(name)
     return chosen
-
-
-def _sources_named(name: str, snapshot: "DocumentSnapshot") -> list[str]:
-    """Return the indexed documents that a source, a file, a folder, a glob or a URL names."""
-    from rag_app.documents.object_stores import canonical, is_url, url_names, url_root
-    from rag_app.documents.sources import names, place_of
-
-    if snapshot.document(name):
-        return [name]
-    if is_url(name):
-        url = canonical(name)
-        return [source for source in snapshot.sources_at(url_root(url)) if url_names(url, source)]
-    there = snapshot.sources_at(str(place_of(name).resolve()))
-    return [source for source in there if names(name, PurePath(source))]
-
-
-def _not_indexed(source: str, meant: Collection[str] = ()) -> DocumentError:
-    advice = f"did you mean {min(meant)}?" if meant else "`rag-app docs` lists what is"
-    return DocumentError(f"{source} is not in the index; {advice}")

@@ -15,6 +15,7 @@ from functools import partial
 from itertools import chain, islice, zip_longest
 from typing import TYPE_CHECKING, Any
 
+from model_prep.progress import CountProgress
 from rag_app.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
     from rag_app.chains.prompts import Prompts
     from rag_app.index.store.interface import DocumentStore
-
-Progress = Callable[[int, int], None]
-"""Called with the passages done and their number."""
 
 Retrieve = Callable[[str], "Sequence[Document]"]
 """Returns the passages of a question, the nearest first."""
@@ -51,7 +49,7 @@ def warm(
     prompts: "Prompts",
     *,
     limit: int,
-    progress: Progress | None = None,
+    progress: CountProgress | None = None,
     stop: Callable[[], bool] = lambda: False,
     config: "RunnableConfig | None" = None,
 ) -> int:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,6 +12,7 @@ from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
+from model_prep.progress import Progress
 from rag_app.chains.answer import not_found
 from rag_app.chains.bare_question import bare_question
 from rag_app.chains.citations import cite
@@ -39,9 +40,6 @@ _DECISIVE = (
     "context", "answer_step_tokens", "summary_chain", "summary_length", "summary_step_tokens",
 )  # fmt: skip
 """Settings that decide about answers."""
-
-Progress = Callable[[str, int, int], None]
-"""Is told what is being done, how many questions are done, and of how many."""
 
 
 class Evaluation:

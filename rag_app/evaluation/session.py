@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model_prep.progress import Progress
 from rag_app.evaluation.outcomes import Outcome
 from rag_app.evaluation.predictions import PredictionFile
 from rag_app.evaluation.questions import GoldQuestion
-from rag_app.evaluation.run import Evaluation, Progress
+from rag_app.evaluation.run import Evaluation
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from langchain_core.documents.compressor import BaseDocumentCompressor
 from pydantic import PrivateAttr
 
 from model_prep.errors import CheckpointError
-from model_prep.json_file import read_json
+from model_prep.json_file import optional_json, read_json
 from rag_app.errors import ModelError
 
 if TYPE_CHECKING:
@@ -153,11 +152,12 @@ def _check(folder: Path) -> None:
     Raises:
         ModelError: no.
     """
-    config = _json(folder / "config.json")
-    if config is None:
+    try:
+        config = read_json(folder / "config.json")
+        saved = optional_json(folder / "config_sentence_transformers.json")
+    except CheckpointError as error:
         msg = f"{folder} holds no cross-encoder: it has no config.json that can be read"
-        raise ModelError(msg)
-    saved = _json(folder / "config_sentence_transformers.json") or {}
+        raise ModelError(msg) from error
     architecture = (config.get("architectures") or [""])[0]
     if saved.get("model_type") != "CrossEncoder" and not architecture.endswith(
         "ForSequenceClassification"
@@ -171,9 +171,3 @@ def _check(folder: Path) -> None:
     if architecture.endswith("ForSequenceClassification") and labels != 1:
         msg = f"{folder} tells {labels} classes apart; a reranker gives one score"
         raise ModelError(msg)
-
-
-def _json(file: Path) -> dict[str, Any] | None:
-    with suppress(CheckpointError):
-        return read_json(file)
-    return None

@@ -3,21 +3,47 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rag_app.engine.identity import is_local
 from rag_app.engine.warm import READ_AHEAD
 from rag_app.errors import RagAppError
 from rag_app.server.errors import ApiError
-from rag_app.server.index_registry import IndexRegistry
-from rag_app.server.indexing_jobs import IndexingJobs
-from rag_app.server.queueing import Queues
+
+if TYPE_CHECKING:  # the resident engine, which has none of these, starts sooner
+    from rag_app.server.index_registry import IndexRegistry
+    from rag_app.server.indexing_jobs import IndexingJobs
+    from rag_app.server.queueing import Queues
 
 _log = logging.getLogger("rag_app.server")
 
 _LOOKS = 20
 """Into which the idle time is divided."""
+
+
+async def when_idle(
+    seconds: float,
+    idle_seconds: Callable[[], float],
+    work: Callable[[], None],
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
+    """Have work done, in a thread, whenever nobody has asked for a while.
+
+    Args:
+        seconds: Without a request, after which it is done; 0 is never.
+        idle_seconds: Returns how long nobody has asked; 0 while somebody does.
+        work: Ends when somebody asks.
+        meanwhile: Done at each look, while nobody asks, before that.
+    """
+    while seconds:
+        await asyncio.sleep(seconds / _LOOKS)
+        idle = idle_seconds()
+        if idle >= seconds:
+            await asyncio.to_thread(work)
+        elif idle and meanwhile:
+            await asyncio.to_thread(meanwhile)
 
 
 class _AskedError(Exception):
@@ -39,7 +65,7 @@ class IdleWork:
     """
 
     def __init__(
-        self, registry: IndexRegistry, jobs: IndexingJobs, queues: Queues, seconds: float
+        self, registry: "IndexRegistry", jobs: "IndexingJobs", queues: "Queues", seconds: float
     ) -> None:
         base = registry.base
         wanted = base.resources.given.llm is not None or is_local(base.settings)
@@ -53,17 +79,15 @@ class IdleWork:
     async def run(self) -> None:
         """Look again and again whether there is time."""
         try:
-            while self._seconds:
-                await asyncio.sleep(self._seconds / _LOOKS)
-                if self._is_busy() or not self._registry.base.ready:
-                    self._since = time.monotonic()
-                elif time.monotonic() - self._since >= self._seconds:
-                    await asyncio.to_thread(self._work)
-                    self._since = time.monotonic()
-                else:
-                    await asyncio.to_thread(self._read_answered)
+            await when_idle(self._seconds, self._idle_seconds, self._work, self._read_answered)
         finally:
             self._ended = True
+
+    def _idle_seconds(self) -> float:
+        now = time.monotonic()
+        if self._is_busy() or not self._registry.base.ready:
+            self._since = now
+        return now - self._since
 
     def _read_answered(self) -> None:
         """Read the passages of the latest answers, about which the next questions may be."""
@@ -71,14 +95,17 @@ class IdleWork:
             self._registry.base.read_wanted(self._is_busy)
 
     def _work(self) -> None:
-        for name in self._registry.names():
-            for work in (self._embed, self._read, self._summarize):
-                try:
-                    work(name)
-                except (RagAppError, ApiError) as error:
-                    _log.warning("%s can't be made ready for questions: %s", name, error)
-                if self._is_busy():
-                    return
+        try:
+            for name in self._registry.names():
+                for work in (self._embed, self._read, self._summarize):
+                    try:
+                        work(name)
+                    except (RagAppError, ApiError) as error:
+                        _log.warning("%s can't be made ready for questions: %s", name, error)
+                    if self._is_busy():
+                        return
+        finally:
+            self._since = time.monotonic()
 
     def _embed(self, name: str) -> None:
         if self._registry.lacks_vectors(name):

@@ -249,7 +249,13 @@ class IndexRegistry:
             ApiError: 404.
         """
         with self.engine(name).store.read() as snapshot:
-            known = {document_id(source): source for source in snapshot.sources()}
+            known = {
+                api_id: source
+                for api_id in api_ids
+                if (source := _sources_by_id.get(api_id)) and snapshot.document(source)
+            }
+            if len(known) < len(api_ids):
+                known = {document_id(source): source for source in snapshot.sources()}
         if unknown := [api_id for api_id in api_ids if api_id not in known]:
             raise _no_document(name, unknown[0])
         return [known[api_id] for api_id in api_ids]
@@ -328,9 +334,18 @@ def _no_document(index: str, api_id: str) -> ApiError:
     return ApiError(404, f"no document {api_id!r} in {index}", code="document_not_found")
 
 
+_MOST_SOURCES = 100_000
+_sources_by_id: dict[str, str] = {}
+"""Of the ids that were told: who comes back with one is spared a look at all documents."""
+
+
 def document_id(source: str) -> str:
     """Return the id of a document in the API: its source may be a path of any length."""
-    return hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    found = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    if len(_sources_by_id) >= _MOST_SOURCES:
+        _sources_by_id.clear()
+    _sources_by_id[found] = source
+    return found
 
 
 def document_name(source: str, index: Path) -> str:

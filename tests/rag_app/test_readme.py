@@ -103,7 +103,7 @@ def server(folder: Path) -> Iterator[None]:
             deadline = time.monotonic() + 60
             while True:
                 with suppress(httpx.TransportError):
-                    if httpx.get("http://127.0.0.1:19327/health").json()["ready"]:
+                    if httpx.get("http://127.0.0.1:19327/health", timeout=60).json()["ready"]:
                         break
                 assert process.poll() is None, "port 19327 is taken"
                 assert time.monotonic() < deadline

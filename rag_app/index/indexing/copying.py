@@ -1,15 +1,12 @@
 """Copying an index into another store, vectors included."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from model_prep.progress import CountProgress
 from rag_app.errors import IndexStoreError
 from rag_app.index.search.faiss_cache import dense_index
 from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.records import DocumentRecord
-
-Progress = Callable[[int, int], None]
-"""Called with the documents done and their number."""
 
 
 @dataclass
@@ -24,7 +21,7 @@ class CopyReport:
 
 
 def copy_index(
-    source: DocumentStore, target: DocumentStore, progress: Progress | None = None
+    source: DocumentStore, target: DocumentStore, progress: CountProgress | None = None
 ) -> CopyReport:
     """Bring ``target`` to what ``source`` holds, with its vectors; documents that it has are left.
 

@@ -1,7 +1,7 @@
-"""The sources at some paths: those that are there, and indexed ones that are gone."""
+"""The sources at some paths: those that are there, indexed ones that are gone or to be removed."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePath
 
 from rag_app.documents.object_stores import (
     EverySource,
@@ -13,8 +13,14 @@ from rag_app.documents.object_stores import (
     url_names,
     url_root,
 )
-from rag_app.documents.sources import names, place_of
-from rag_app.index.store.interface import DocumentStore
+from rag_app.documents.sources import documents_within, names, place_of
+from rag_app.errors import DocumentError
+from rag_app.index.store.interface import DocumentSnapshot, DocumentStore
+from rag_app.index.store.summaries import KeptSummaries
+from rag_app.models.llms.prompt_cache import forget
+
+_REMOVED_TOGETHER = 500
+"""Documents in one transaction, whose size a store may limit."""
 
 
 def present_sources(
@@ -58,3 +64,49 @@ def gone_sources(
         and any(names(path, source) for path in paths)
         and not source.exists()
     ]
+
+
+def remove_documents(sources: Sequence[str], store: DocumentStore) -> list[str]:
+    """Take documents out of an index, and what is kept of them; return their sources.
+
+    Args:
+        sources: Theirs, or files, folders, globs and URLs that hold those.
+        store: The index.
+
+    Raises:
+        DocumentError: one of them isn't indexed; then none is removed.
+    """
+    chosen: dict[str, None] = {}
+    with store.read() as snapshot:
+        for name in sources:
+            found = _sources_named(name, snapshot)
+            if not found:
+                raise not_indexed(name, documents_within(snapshot.sources(), name))
+            chosen.update(dict.fromkeys(found))
+        passages = [chunk.text for source in chosen for chunk in snapshot.chunks_of(source)]
+    removed = list(chosen)
+    KeptSummaries(store.folder).forget(removed)
+    with store.locked():
+        for start in range(0, len(removed), _REMOVED_TOGETHER):
+            with store.write() as transaction:
+                for source in removed[start : start + _REMOVED_TOGETHER]:
+                    transaction.delete_document(source)
+    forget(passages)
+    return removed
+
+
+def _sources_named(name: str, snapshot: DocumentSnapshot) -> list[str]:
+    """Return the indexed documents that a source, a file, a folder, a glob or a URL names."""
+    if snapshot.document(name):
+        return [name]
+    if is_url(name):
+        url = canonical(name)
+        return [source for source in snapshot.sources_at(url_root(url)) if url_names(url, source)]
+    there = snapshot.sources_at(str(place_of(name).resolve()))
+    return [source for source in there if names(name, PurePath(source))]
+
+
+def not_indexed(source: str, meant: Collection[str] = ()) -> DocumentError:
+    """Return the error of a source that is not indexed; ``meant`` are those of its name."""
+    advice = f"did you mean {min(meant)}?" if meant else "`rag-app docs` lists what is"
+    return DocumentError(f"{source} is not in the index; {advice}")

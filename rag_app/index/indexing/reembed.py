@@ -2,11 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from langchain_core.embeddings import Embeddings
 
+from model_prep.progress import CountProgress
 from rag_app.errors import BusyIndexError
 from rag_app.index.search.faiss_cache import FaissCache
 from rag_app.index.store.database import missing_index
@@ -21,12 +22,12 @@ _BATCH = 256
 _PAUSE_SECONDS = 0.2
 """Before a busy index is tried again."""
 
-Progress = Callable[[int, int], None]
-
 _log = logging.getLogger(__name__)
 
 
-def reembed(store: IndexStore, embeddings: Embeddings, progress: Progress | None = None) -> int:
+def reembed(
+    store: IndexStore, embeddings: Embeddings, progress: CountProgress | None = None
+) -> int:
     """Give every chunk a vector of `embeddings`, from the texts in the index.
 
     New vectors are staged batch by batch, and swapped in by one transaction: readers have the old

@@ -9,7 +9,7 @@ import json
 import shutil
 import sqlite3
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from model_prep.catalog.pull import models_folder
 from model_prep.output import PARTIAL, is_full, locked, sync
+from model_prep.progress import Progress
 from rag_app.errors import BackupError, IndexStoreError
 from rag_app.index.store.conversations import CONVERSATIONS_NAME, Conversations
 from rag_app.index.store.database import missing_index, translated
@@ -31,9 +32,6 @@ INDEXES, MODELS = "indexes", "models"
 BLOCK = 2**20
 _PAGES = 1024
 """Of SQLite in one step; between two of them progress is told."""
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is copied, the bytes done and about how many there are."""
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from typing import Any
 
 from model_prep.catalog.pull import models_folder
 from model_prep.output import sync, sync_folder
+from model_prep.progress import Progress
 from rag_app.errors import BackupError, IndexStoreError
 from rag_app.index.store.backup import (
     INDEXES,
     MODELS,
-    Progress,
     SavedIndex,
     damaged,
     entries,

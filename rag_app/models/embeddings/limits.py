@@ -1,12 +1,11 @@
 """Texts that are longer than an embedding model reads; how short its vectors may be."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from model_prep.json_file import optional_json
 from rag_app.models.embeddings.base import FloatArray, normalized
 
 _SPARE = 0.9
@@ -19,7 +18,7 @@ def shorter_dimensions(folder: Path) -> frozenset[int]:
     Those it was trained for, as Jina's and Snowflake's models say (``matryoshka_dimensions``;
     Kusupati et al., 2022); none where a sentence-transformers folder does not say.
     """
-    named = _json(folder / "config.json").get("matryoshka_dimensions")
+    named = optional_json(folder / "config.json").get("matryoshka_dimensions")
     return frozenset(int(length) for length in named or ())
 
 
@@ -50,7 +49,3 @@ def mean(vectors: FloatArray, weights: Sequence[int]) -> FloatArray:
     average = np.average(vectors, axis=0, weights=weights)
     row: FloatArray = normalized(average[np.newaxis].astype(np.float32))[0]
     return row
-
-
-def _json(file: Path) -> dict[str, Any]:
-    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}

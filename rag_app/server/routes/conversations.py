@@ -40,25 +40,27 @@ def _conversations(index: IndexName, request: Request, registry: Registry) -> Co
     return Conversations(store.folder, key.name if key else "")
 
 
-Kind = Annotated[Conversations, Depends(_conversations)]
+KeptConversations = Annotated[Conversations, Depends(_conversations)]
 
 
 @router.get("/conversations", responses=errors(400, 404, 503))
-def list_conversations(conversations: Kind, search: Wanted = "") -> ConversationList:
+def list_conversations(conversations: KeptConversations, search: Wanted = "") -> ConversationList:
     """List the conversations about an index that this key kept, the latest first."""
     found = conversations.search(search)
     return ConversationList(data=[ConversationInfo(**vars(one)) for one in found])
 
 
 @router.get("/conversations/{conversation}", responses=errors(404, 503))
-def show_conversation(conversation: ConversationId, conversations: Kind) -> TurnList:
+def show_conversation(conversation: ConversationId, conversations: KeptConversations) -> TurnList:
     """Show the turns of a conversation; one that has not begun has none."""
     turns = conversations.turns(conversation)
     return TurnList(data=[TurnInfo(**vars(turn)) for turn in turns])
 
 
 @router.patch("/conversations/{conversation}", responses=errors(400, 404, 413, 503))
-def rename_conversation(conversation: ConversationId, body: NameBody, conversations: Kind) -> Kept:
+def rename_conversation(
+    conversation: ConversationId, body: NameBody, conversations: KeptConversations
+) -> Kept:
     """Give a conversation another name; the first is its first question."""
     if not conversations.rename(conversation, body.name):
         msg = f"no conversation {conversation!r}"
@@ -67,7 +69,7 @@ def rename_conversation(conversation: ConversationId, body: NameBody, conversati
 
 
 @router.delete("/conversations/{conversation}", responses=errors(404, 503))
-def delete_conversation(conversation: ConversationId, conversations: Kind) -> Kept:
+def delete_conversation(conversation: ConversationId, conversations: KeptConversations) -> Kept:
     """Delete a conversation, if it is there."""
     conversations.delete(conversation)
     return Kept(id=conversation, kept=False)
@@ -75,7 +77,7 @@ def delete_conversation(conversation: ConversationId, conversations: Kind) -> Ke
 
 @router.put("/conversations/{conversation}/turns/{turn}", responses=errors(400, 404, 413, 503))
 def keep_turn(
-    conversation: ConversationId, turn: TurnId, body: TurnBody, conversations: Kind
+    conversation: ConversationId, turn: TurnId, body: TurnBody, conversations: KeptConversations
 ) -> Kept:
     """Keep a turn, in place of an earlier state of it or as the last of its conversation.
 
@@ -86,14 +88,16 @@ def keep_turn(
 
 
 @router.delete("/conversations/{conversation}/turns/{turn}", responses=errors(404, 503))
-def delete_turn(conversation: ConversationId, turn: TurnId, conversations: Kind) -> Kept:
+def delete_turn(
+    conversation: ConversationId, turn: TurnId, conversations: KeptConversations
+) -> Kept:
     """Take a turn out of a conversation, if it is there; one without turns goes."""
     conversations.remove_turn(conversation, turn)
     return Kept(id=turn, kept=False)
 
 
 @router.get("/ratings", dependencies=[WRITE], responses=errors(404, 503))
-def list_ratings(conversations: Kind) -> RatingList:
+def list_ratings(conversations: KeptConversations) -> RatingList:
     """List what people thought of the answers of an index, whatever their keys."""
     return RatingList(data=[RatingInfo(**vars(one)) for one in conversations.ratings()])
 
@@ -107,21 +111,21 @@ def list_ratings(conversations: Kind) -> RatingList:
         200: {"content": {"application/jsonl": {"schema": {"type": "string"}, "example": _LINE}}},
     },
 )
-def export_ratings(conversations: Kind) -> Response:
+def export_ratings(conversations: KeptConversations) -> Response:
     """Return the ratings that say what is right as questions for `rag-app eval`, a line each."""
     lines = (json.dumps(one, ensure_ascii=False) for one in conversations.questions())
     return Response("".join(f"{line}\n" for line in lines), media_type="application/jsonl")
 
 
 @router.put("/ratings/{turn}", responses=errors(400, 404, 413, 503))
-def rate(turn: TurnId, body: RatingBody, conversations: Kind) -> Kept:
+def rate(turn: TurnId, body: RatingBody, conversations: KeptConversations) -> Kept:
     """Keep what somebody thinks of an answer, in place of what they thought before."""
     conversations.rate(Rating(turn, **body.model_dump()))
     return Kept(id=turn, kept=True)
 
 
 @router.delete("/ratings/{turn}", responses=errors(404, 503))
-def take_back_rating(turn: TurnId, conversations: Kind) -> Kept:
+def take_back_rating(turn: TurnId, conversations: KeptConversations) -> Kept:
     """Forget what somebody thought of an answer."""
     conversations.take_back(turn)
     return Kept(id=turn, kept=False)

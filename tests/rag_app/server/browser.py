@@ -159,7 +159,7 @@ class Browser:
     def _asked(self, index: str, *conversation: str) -> httpx.Response:
         self.until(lambda: self.stored("unsaved") is None)
         path = "/".join(map(quote, ("v1/indexes", index, "conversations", *conversation)))
-        return httpx.get(urljoin(self.driver.current_url, f"/{path}"))
+        return httpx.get(urljoin(self.driver.current_url, f"/{path}"), timeout=60)
 
     def size(self, width: int, height: int) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}

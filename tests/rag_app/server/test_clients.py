@@ -90,7 +90,7 @@ def test_plain_clients_see_the_sources(official: openai.OpenAI, poets: Served) -
     cited = annotation.url_citation
     assert content[cited.start_index : cited.end_index] == "[1]"
     assert cited.title == "李白.txt"
-    assert httpx.get(cited.url).json()["text"] == LI_BAI
+    assert httpx.get(cited.url, timeout=60).json()["text"] == LI_BAI
     assert answer.to_dict()["citations"] == [cited.url]
     streamed: list[Any] = list(
         official.chat.completions.create(model="rag:诗", messages=ASKED, stream=True)
@@ -212,14 +212,16 @@ def test_what_clients_send_beside_the_standard(path: str, body: Any, client: htt
 def test_a_schema_may_stand_beside_its_type(home: Path) -> None:
     with serving(llm=Schemed(replies=['{"a": 1}'])) as served:
         form = {"type": "json_schema", "name": "x", "schema": {"type": "object"}}
-        answer = httpx.post(served.url + CHAT, json={"messages": ASKED, "response_format": form})
+        answer = httpx.post(
+            served.url + CHAT, json={"messages": ASKED, "response_format": form}, timeout=60
+        )
     assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("base", ["", "/v1/", "/v1/v1", "/api/v1", "//v1", "/v1/api"])
 def test_base_urls_that_people_give(base: str, poets: Served) -> None:
     path = "tags" if base.endswith("api") else "models"
-    answer = httpx.get(f"{poets.url}{base}/{path}")
+    answer = httpx.get(f"{poets.url}{base}/{path}", timeout=60)
     assert answer.status_code == 200
     assert "rag:诗" in answer.text
 
@@ -235,7 +237,9 @@ NULLS: Any = {
 )
 @pytest.mark.parametrize("model", ["default", "rag:诗"])
 def test_values_by_which_clients_mean_no_limit(more: Any, model: str, poets: Served) -> None:
-    answer = httpx.post(poets.url + CHAT, json={"model": model, "messages": ASKED, **more})
+    answer = httpx.post(
+        poets.url + CHAT, json={"model": model, "messages": ASKED, **more}, timeout=60
+    )
     assert answer.status_code == 200, answer.text
     assert "当涂" in answer.json()["choices"][0]["message"]["content"]
 
@@ -260,7 +264,7 @@ class NotedOptions(ScriptedChatModel):
 def test_no_limit_is_half_the_window(path: str, more: Any, home: Path) -> None:
     model = NotedOptions(replies=["长"])
     with serving(llm=model, context_length=2048) as served:
-        answer = httpx.post(served.url + path, json={"messages": ASKED, **more})
+        answer = httpx.post(served.url + path, json={"messages": ASKED, **more}, timeout=60)
         assert answer.status_code == 200, answer.text
     assert model.noted[-1]["max_tokens"] == 1024
 

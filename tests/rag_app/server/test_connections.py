@@ -41,7 +41,7 @@ def send(served: Served, data: bytes, *, first: bool = False) -> bytes:
 @pytest.mark.slow
 def test_a_client_is_the_first_to_close_a_connection(served: Served) -> None:
     limits = httpx.Limits(keepalive_expiry=60)
-    with httpx.Client(base_url=served.url, limits=limits) as client:
+    with httpx.Client(base_url=served.url, limits=limits, timeout=60) as client:
         stream = client.get("/health").extensions["network_stream"]
         time.sleep(6)
         assert client.get("/health").extensions["network_stream"] is stream
@@ -127,5 +127,5 @@ def test_no_malformed_request_is_a_server_error(
             data = data or bytearray(b"\0")
         answer = send(impatient, bytes(data), first=True)
         assert not answer.startswith(b"HTTP/1.1 5"), (bytes(data), answer)
-    assert httpx.get(f"{impatient.url}/health").status_code == 200
+    assert httpx.get(f"{impatient.url}/health", timeout=60).status_code == 200
     assert not [record for record in caplog.records if record.exc_info]

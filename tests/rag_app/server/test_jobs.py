@@ -18,20 +18,27 @@ from tests.rag_app.server.serving import Served, serving, upload
 from tests.rag_app.server.test_queueing import until
 
 POISON = "字" * 20_000
+LONG_POISON = POISON * 5
+"""Of so many slices that it is at work for long, however quickly each of them passes."""
 SMALL = "李白在当涂病逝。"
 
 
 class Slow(HashingEmbeddings):
-    """Waits at every passage of the poison, and at no other."""
+    """Waits at every slice of the poison, and at no other.
 
-    def __init__(self) -> None:
+    Args:
+        seconds: How long, unless the gate opens.
+    """
+
+    def __init__(self, seconds: float = 60) -> None:
         super().__init__()
+        self.seconds = seconds
         self.begun, self.gate = threading.Event(), threading.Event()
 
     def embed_array(self, texts: Sequence[str]) -> FloatArray:
         if any("字字字" in text for text in texts):
             self.begun.set()
-            self.gate.wait(60)
+            self.gate.wait(self.seconds)
         return super().embed_array(texts)
 
 
@@ -74,12 +81,12 @@ def test_a_long_job_of_one_index_holds_up_no_other(
 
 def test_jobs_are_cancelled(slow: tuple[Served, Slow, httpx.Client], home: Path) -> None:
     _, embeddings, client = slow
-    poison = send(client, "a", **{"毒.txt": POISON})
+    embeddings.seconds = 0.5
+    poison = send(client, "a", **{"毒.txt": LONG_POISON})
     behind = send(client, "a", **{"甲.txt": SMALL})
     assert embeddings.begun.wait(60)
     answer = client.delete(f"/v1/jobs/{behind['id']}")
     assert answer.json()["status"] == "cancelled"
-    threading.Timer(0.1, embeddings.gate.set).start()  # a slice of passages ends
     assert client.delete(f"/v1/jobs/{poison['id']}").json()["status"] == "cancelled"
     assert client.get("/v1/indexes/a/documents").json()["data"] == []
     assert list((home / "indexes/a/incoming").iterdir()) == []
@@ -93,9 +100,9 @@ def test_an_index_is_deleted_while_it_is_written(
     slow: tuple[Served, Slow, httpx.Client], home: Path
 ) -> None:
     _, embeddings, client = slow
-    send(client, "a", **{"毒.txt": POISON})
+    embeddings.seconds = 0.5
+    send(client, "a", **{"毒.txt": LONG_POISON})
     assert embeddings.begun.wait(60)
-    threading.Timer(0.1, embeddings.gate.set).start()
     assert client.delete("/v1/indexes/a").status_code == 200
     assert not (home / "indexes/a").exists()
 
@@ -145,17 +152,15 @@ def test_what_kills_the_server_twice_is_set_aside(home: Path) -> None:
 
 @pytest.mark.slow
 def test_a_server_that_ends_in_order_counts_no_attempt(home: Path) -> None:
-    embeddings = Slow()
+    embeddings = Slow(seconds=0.5)
     settings: dict[str, Any] = {"embeddings": embeddings, "chunk_size": 50, "chunk_overlap": 0}
     for _ in range(3):
         with serving(**settings) as served:
             with served.client() as client:
                 if not client.get("/v1/indexes").json()["data"]:
-                    send(client, "a", **{"毒.txt": POISON})
+                    send(client, "a", **{"毒.txt": LONG_POISON})
                 assert embeddings.begun.wait(60)
             embeddings.begun.clear()
-            threading.Timer(0.2, embeddings.gate.set).start()
-        embeddings.gate.clear()
     embeddings.gate.set()
     with serving(**settings) as served, served.client() as client:
         ended(served, client)

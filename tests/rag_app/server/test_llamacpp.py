@@ -107,7 +107,7 @@ def test_a_client_that_goes_away_stops_llama_cpp(tiny: Served, model: LlamaCppCh
 
 def test_an_error_in_mid_stream_is_told_in_it(tiny: Served) -> None:
     asked = [{"role": "user", "content": "长" * 5000}]
-    answer = httpx.post(tiny.url + CHAT, json={"messages": asked, "stream": True})
+    answer = httpx.post(tiny.url + CHAT, json={"messages": asked, "stream": True}, timeout=60)
     *_, error, done = [line for line in answer.text.split("\n\n") if line]
     told = json.loads(error.removeprefix("data: "))["error"]
     assert told["type"] == "invalid_request_error"

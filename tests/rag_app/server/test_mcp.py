@@ -253,10 +253,12 @@ async def test_over_http_with_keys(
         try:
             assert process.stderr
             url = process.stderr.readline().split()[1]
-            refused = httpx.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+            refused = httpx.post(
+                url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, timeout=60
+            )
             assert refused.status_code == 401
             foreign = {"Authorization": "Bearer sk-write", "Host": "evil.example"}
-            assert httpx.post(url, json={}, headers=foreign).status_code == 403
+            assert httpx.post(url, json={}, headers=foreign, timeout=60).status_code == 403
             async with over_http(url, "sk-write") as boss:
                 await call(boss, "add_document", name="李白", text=TEXT, index="公开")
                 await call(boss, "add_document", name="密", text=TEXT, index="内部")

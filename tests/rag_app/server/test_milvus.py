@@ -106,16 +106,18 @@ def test_a_question_looks_twice_for_the_state_of_the_index(
 @pytest.mark.usefixtures("several")
 def test_two_servers_list_cancel_and_follow_each_others_jobs() -> None:
     with server() as (_, first), server() as (_, second):
-        httpx.post(f"{first}/v1/indexes", json={"name": "a"})
+        httpx.post(f"{first}/v1/indexes", json={"name": "a"}, timeout=60)
         files = [("files", (f"{number}.txt", f"第{number}号。".encode())) for number in range(3)]
         job = httpx.post(f"{first}/v1/indexes/a/documents", files=files, timeout=60).json()
         with httpx.stream("GET", f"{second}/v1/jobs/{job['id']}/events", timeout=60) as events:
             lines = [line for line in events.iter_lines() if line]
         assert '"status":"done"' in lines[-1].replace(" ", "")
-        mine, others = (httpx.get(f"{url}/v1/jobs").json()["data"] for url in (first, second))
+        mine, others = (
+            httpx.get(f"{url}/v1/jobs", timeout=60).json()["data"] for url in (first, second)
+        )
         assert mine == others
         assert others[0]["added"] == ["0.txt", "1.txt", "2.txt"]
-        listed = [httpx.get(f"{url}/v1/indexes").json() for url in (first, second)]
+        listed = [httpx.get(f"{url}/v1/indexes", timeout=60).json() for url in (first, second)]
         assert listed[0] == listed[1]
         answers = [
             httpx.post(f"{url}/v1/indexes/a/search", json=QUESTION, timeout=60).json()
@@ -128,7 +130,7 @@ def test_two_servers_list_cancel_and_follow_each_others_jobs() -> None:
         ended = httpx.delete(f"{second}/v1/jobs/{job['id']}", timeout=90).json()
         assert ended["status"] == "cancelled"
         assert httpx.delete(f"{second}/v1/indexes/a", timeout=60).status_code == 200
-        assert httpx.get(f"{first}/v1/indexes/a").status_code == 404
+        assert httpx.get(f"{first}/v1/indexes/a", timeout=60).status_code == 404
 
 
 @pytest.mark.slow

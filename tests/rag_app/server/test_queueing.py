@@ -99,7 +99,7 @@ def test_beyond_the_queue_clients_are_told_to_come_back(home: Path) -> None:
             )
             waiting.start()
             until(lambda: inside(served) == 2)
-            refused = httpx.post(served.url + CHAT, json=ASKED)
+            refused = httpx.post(served.url + CHAT, json=ASKED, timeout=60)
             assert refused.status_code == 429
             assert refused.headers["retry-after"]
             assert refused.json()["error"]["code"] == "overloaded"
@@ -123,7 +123,7 @@ def test_a_client_that_goes_away_ends_its_generation(stream: bool, home: Path) -
             until(lambda: inside(served) == 1 and slow.prompts)
         until(lambda: inside(served) == 0)
         slow.replies[:] = ["好"]
-        assert httpx.post(served.url + CHAT, json=ASKED).status_code == 200
+        assert httpx.post(served.url + CHAT, json=ASKED, timeout=60).status_code == 200
 
 
 def test_a_request_that_takes_too_long_is_given_up(home: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_slow_client_does_not_hold_up_others(home: Path) -> None:
         blocks = slow.iter_raw(10)  # closed, it would end the request
         next(blocks)
         model.replies[:] = ["好"]
-        assert httpx.post(served.url + CHAT, json=ASKED, timeout=20).status_code == 200
+        assert httpx.post(served.url + CHAT, json=ASKED, timeout=60).status_code == 200
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ def serve(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
 
 def is_ready(url: str) -> bool:
     try:
-        return bool(httpx.get(f"{url}/health").json()["ready"])
+        return bool(httpx.get(f"{url}/health", timeout=60).json()["ready"])
     except httpx.TransportError:
         return False
 

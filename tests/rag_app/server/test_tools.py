@@ -173,7 +173,7 @@ def test_a_call_is_sent_back_as_it_came(arguments: Any, official: openai.OpenAI)
 def test_forms_in_which_clients_ask_for_a_call(more: Any, home: Path) -> None:
     with serving(llm=Schemed(replies=[call("北京")])) as served:
         body = {"messages": ASKED, "tools": [WEATHER], **more}
-        answer = httpx.post(served.url + CHAT, json=body).json()
+        answer = httpx.post(served.url + CHAT, json=body, timeout=60).json()
     (made,) = answer["choices"][0]["message"]["tool_calls"]
     assert json.loads(made["function"]["arguments"]) == {"city": "北京"}
 
@@ -256,10 +256,10 @@ def test_functions_are_the_older_form_of_tools(home: Path) -> None:
 
 def test_functions_are_passed_over_where_nothing_calls_them(served: Served) -> None:
     asked: Any = {"messages": ASKED, "functions": [WEATHER["function"]]}
-    answer = httpx.post(served.url + CHAT, json=asked).json()
+    answer = httpx.post(served.url + CHAT, json=asked, timeout=60).json()
     assert answer["choices"][0]["message"]["content"] == "答案是四十二。"
     asked["function_call"] = {"name": "get_weather"}
-    error = httpx.post(served.url + CHAT, json=asked).json()["error"]
+    error = httpx.post(served.url + CHAT, json=asked, timeout=60).json()["error"]
     assert error["param"] == "functions"
 
 

@@ -215,7 +215,7 @@ def test_a_server_that_misbehaves(
 ) -> None:
     with (
         misbehaving(said, wait=wait) as url,
-        front(url, request_seconds=0.5) as served,
+        front(url, request_seconds=0.5 if wait else 60) as served,
         served.client() as client,
     ):
         answer = client.post(CHAT, json=ASKED)
@@ -228,7 +228,7 @@ def test_a_server_that_misbehaves(
 def test_a_stream_that_breaks_off_says_so(wait: bool, code: str, home: Path) -> None:
     with (
         misbehaving(HEAD + BLOCK, wait=wait) as url,
-        front(url, request_seconds=0.5) as served,
+        front(url, request_seconds=0.5 if wait else 60) as served,
         served.client() as client,
     ):
         answer = client.post(CHAT, json={**ASKED, "stream": True})

@@ -58,7 +58,7 @@ def test_scopes(home: Path) -> None:
             assert one.delete("/v1/indexes/a").status_code == 403
         with served.client(headers=bearer("all")) as owner:
             (job,) = (job for job in owner.get("/v1/jobs").json()["data"] if job["index"] == "b")
-            answer = httpx.get(f"{served.url}/v1/jobs/{job['id']}", headers=bearer("s"))
+            answer = httpx.get(f"{served.url}/v1/jobs/{job['id']}", headers=bearer("s"), timeout=60)
             assert answer.status_code == 404
 
 

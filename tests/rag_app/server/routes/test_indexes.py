@@ -50,7 +50,7 @@ def test_from_an_upload_to_a_passage(client: httpx.Client) -> None:
 def test_the_settings_in_force(home: Path) -> None:
     own: Any = {"k": 7, "answer_chain": "stuff", "temperature": 0.3, "max_file_bytes": 999}
     with serving(**own, summary_chain="map_reduce", summary_length=50) as served:
-        told = httpx.get(f"{served.url}/v1/settings").json()
+        told = httpx.get(f"{served.url}/v1/settings", timeout=60).json()
     assert {name: told[name] for name in own} == own
     assert (told["summary_chain"], told["summary_length"]) == ("map_reduce", 50)
     assert {".pdf", ".docx", ".txt"} <= set(told["formats"])
@@ -91,7 +91,7 @@ def test_what_of_a_file_was_not_read_is_told_and_kept() -> None:
         lambda canvas: drawing.lines(canvas, ["本合同自签订之日起生效，有效期三年。"]),
         lambda canvas: canvas.drawImage(scan, 0, 0, 595, 842),
     )
-    with serving(ocr="never") as served, httpx.Client(base_url=served.url) as client:
+    with serving(ocr="never") as served, httpx.Client(base_url=served.url, timeout=60) as client:
         job = upload(client, "a", **{"合同.pdf": file})
         (note,) = job["notes"]
         assert note["name"] == "合同.pdf"

@@ -61,7 +61,7 @@ def test_documents_answer_with_annotations(official: openai.OpenAI) -> None:
     (cited,) = part.annotations
     assert answer.output_text[cited.start_index : cited.end_index] == "[1]"
     assert (cited.type, cited.title) == ("url_citation", "李白.txt")
-    assert httpx.get(cited.url).json()["text"] == LI_BAI
+    assert httpx.get(cited.url, timeout=60).json()["text"] == LI_BAI
     grounds: Any = answer.to_dict()["rag"]
     assert [citation["name"] for citation in grounds["citations"]] == ["李白.txt"]
     plain = official.responses.create(model="rag:诗", input=QUESTION, extra_body={"marks": False})
