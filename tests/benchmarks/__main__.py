@@ -7,7 +7,7 @@ for name in (
     "calibrate",
     "llm_overhead",
     "latency",
-    "answers",
+    "summaries",
     "injection",
     "indexing",
     "scale",
