@@ -6,9 +6,10 @@ import sys
 def main() -> None:
     """Run the command line; on a busy machine Ctrl-C may come while it is being imported."""
     try:
-        from rag_app.engine import ahead
+        if sys.argv[1:2] == ["ask"]:
+            from rag_app.engine import ahead
 
-        ahead.begin(sys.argv[1:])
+            ahead.begin(sys.argv[1:])
         from rag_app.cli import main as run
     except KeyboardInterrupt:
         sys.stderr.write("rag-app: interrupted\n")

@@ -19,7 +19,6 @@ import rag_app
 from rag_app.engine.resident import Events, Place, ResidentError, received
 from rag_app.models.unix_http import UnixConnection, available
 
-_COMMAND = "ask"
 _WHOLE = frozenset({"--json", "--no-stream"})
 """With one of these nothing is shown before all is there."""
 _VARIABLES = frozenset(
@@ -92,12 +91,14 @@ _sent: list[Ahead] = []
 
 
 def begin(arguments: Sequence[str]) -> None:
-    """Send the question of a command line ahead, where the engine knows such a line."""
-    if list(arguments[:1]) != [_COMMAND] or not available():
-        return
+    """Send the question of `rag-app ask` ahead, where the engine knows such a line.
+
+    Args:
+        arguments: Of the program, the command's name first.
+    """
     place = Place.of_home()
     at = [n for n, word in enumerate(arguments) if n and word and not word.startswith("-")]
-    if not at or not place.is_ours:
+    if not at or not available() or not place.is_ours:
         return
     lines = [(_line(arguments, n), arguments[n]) for n in at]
     connection = UnixConnection(place.socket, _SECONDS)
@@ -128,7 +129,7 @@ def take(question: str) -> Ahead | None:
 def line_of(question: str) -> str:
     """Return what this process's command line is known by without its question; empty for none."""
     arguments = sys.argv[1:]
-    if arguments[:1] != [_COMMAND] or arguments.count(question) != 1:
+    if arguments[:1] != ["ask"] or arguments.count(question) != 1:
         return ""
     return _line(arguments, arguments.index(question))
 

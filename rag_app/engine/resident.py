@@ -7,11 +7,9 @@ nothing to load, and an engine begins to load its language model with no more th
 """
 
 import hashlib
-import importlib.util
 import json
 import os
 import stat
-import subprocess
 import sys
 import time
 from collections.abc import Generator, Mapping
@@ -27,6 +25,8 @@ from rag_app.models.unix_http import LONGEST_PATH, UnixConnection, available, ev
 from rag_app.settings import home
 
 if TYPE_CHECKING:
+    import subprocess
+
     from filelock import FileLock
 
     from rag_app.settings import Settings
@@ -251,7 +251,9 @@ class ResidentEngine:
 
     def _start(self) -> bool:
         """Start an engine and wait until it listens; one that another command starts will do."""
-        if any(importlib.util.find_spec(name) is None for name in _NEEDS):
+        from importlib.util import find_spec
+
+        if any(find_spec(name) is None for name in _NEEDS):
             return False
         self.place.make()
         process = _spawn(self.place, self._settings, self._identity)
@@ -378,6 +380,8 @@ def _listens(place: Place) -> bool:
 
 
 def _spawn(place: Place, settings: "Settings", identity: str) -> "subprocess.Popen[bytes]":
+    import subprocess
+
     from rag_app.engine.identity import ENGINE_OPTIONS, absolute_embedding
     from rag_app.models.llms.registry import resolve
 

@@ -190,7 +190,9 @@ def run(home: Path, threads: Sequence[str], *, full: bool) -> Times:
     print(f"its passage read in whole: {time.perf_counter() - start:.2f} s")
     show("ask: resident, the same passage after that", timed(*ask, AGAIN))
     in_pipe("stop")
-    show("ask: after a restart, the passage kept", timed(*ask, QUESTION), cold)
+    show("ask: after a restart, the question kept", timed(*ask, QUESTION), cold)
+    in_pipe("stop")
+    show("ask: after a restart, the passage kept", timed(*ask, SAME))
     forget()
     show("ask --keep-alive 0 --cache-size 0 (one process)", timed(
         *ask, QUESTION, "--keep-alive", "0", "--cache-size", "0"
