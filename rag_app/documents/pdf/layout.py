@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from rag_app.documents.pdf.characters import Char
+from rag_app.documents.pdf.characters import Char, Space
 from rag_app.documents.pdf.lines import Fragment, fragments, join, line_of, rows
 from rag_app.documents.pdf.rules import Edge, Grid, grids
 from rag_app.documents.tables import Covered
@@ -26,6 +26,9 @@ _TOUCHING = 0.03
 """Distance, in sizes of the text, of letters of one word; those of two cells are farther apart."""
 _IRREGULAR = 2.0
 """Places of a grid that a cell with text covers in its row from which on the grid is a form's."""
+_NAMELESS = 1.2
+"""The same where none of the first rows has a cell of its own for each column."""
+_HEAD_ROWS = 3
 _REPEATED = 4.0
 """The same by their text, downwards too: a long text that covers most rows is beside no column."""
 
@@ -113,6 +116,8 @@ def _ruled_tables(grid: Grid, chars: Sequence[Char]) -> tuple[list[Table], set[i
 
 def _is_in_word(before: Char, char: Char) -> bool:
     """Return whether a letter touches the one before it."""
+    if char.spaced is not Space.NONE:
+        return False
     touches = abs(char.left - before.right) < _TOUCHING * char.size
     level = abs(char.bottom - before.bottom) < _TOUCHING * char.size
     return touches and level and before.text.isalpha() and char.text.isalpha()
@@ -128,7 +133,31 @@ def _is_irregular(grid_rows: Sequence[tuple[int, ...]], cells: Mapping[int, str]
     ]
     written = sum(len(cells.get(cell, "")) for row in grid_rows for cell in row)
     length = sum(len(cells.get(cell, "")) for cell in {cell for row in grid_rows for cell in row})
-    return sum(across) > _IRREGULAR * len(across) or written > _REPEATED * length
+    if sum(across) > _IRREGULAR * len(across) or written > _REPEATED * length:
+        return True
+    staggered = _staggered(grid_rows, cells)
+    several = [set(row) for row in grid_rows if len(set(row)) > 1]
+    width = len(set(zip(*grid_rows, strict=True)))
+    if any(len(row) == width and not row & staggered for row in several[:_HEAD_ROWS]):
+        return False  # each column has a name
+    return bool(staggered) or sum(across) > _NAMELESS * len(across)
+
+
+def _staggered(grid_rows: Sequence[tuple[int, ...]], cells: Mapping[int, str]) -> set[int]:
+    """Return the cells that end beside the middle of one that begins beside theirs, and those."""
+    spans: dict[int, tuple[int, int]] = {}
+    for number, row in enumerate(grid_rows):
+        for cell in filter(cells.get, row):
+            spans[cell] = (spans.get(cell, (number, number))[0], number)
+    places = set(spans.values())
+    crossing = {
+        place
+        for first, last in places
+        for start, end in places
+        if first < start <= last < end
+        for place in ((first, last), (start, end))
+    }
+    return {cell for cell, place in spans.items() if place in crossing}
 
 
 def _form_rows(grid_rows: Sequence[tuple[int, ...]], cells: Mapping[int, str]) -> list[list[str]]:

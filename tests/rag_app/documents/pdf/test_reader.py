@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from reportlab.pdfgen.canvas import Canvas
@@ -187,6 +187,38 @@ def test_a_printed_form_says_each_of_its_cells_once() -> None:
     written = [cell for row in cells for cell in row if cell]
     assert [text.count(cell) for cell in written] == [1] * len(written)
     assert "客户自拖 | 装柜时间：七月五日 | 报关：自报" in text
+
+
+def merged_cells(canvas: Canvas, cells: Mapping[str, tuple[float, ...]]) -> None:
+    """Draw texts into frames: left, top, right, bottom."""
+    for text, (left, top, right, bottom) in cells.items():
+        canvas.rect(left, bottom, right - left, top - bottom)
+        lines(canvas, [text], x=left + 5, y=top - 18)
+
+
+def test_cells_of_a_form_that_begin_at_different_heights_are_said_once() -> None:
+    cells = {
+        "发货人：若水公司": (60, 700, 260, 640), "编号：10718390": (260, 700, 400, 670),
+        "电子证书": (400, 700, 500, 670), "收货人：深圳公司": (60, 640, 260, 580),
+        "产地证明书": (260, 670, 500, 610), "原产国：法国": (260, 610, 500, 580),
+    }  # fmt: skip
+    text = read(lambda canvas: merged_cells(canvas, cells)).text
+    assert [text.count(cell) for cell in cells] == [1] * len(cells)
+
+
+def test_a_timetable_says_for_each_hour_what_goes_on() -> None:
+    cells = {
+        "时间": (60, 700, 160, 670), "周一": (160, 700, 260, 670), "周二": (260, 700, 360, 670),
+        "9点": (60, 670, 160, 640), "10点": (60, 640, 160, 610), "11点": (60, 610, 160, 580),
+        "数学": (160, 670, 260, 610), "体育": (160, 610, 260, 580),
+        "英语": (260, 640, 360, 580), "音乐": (260, 670, 360, 640),
+    }  # fmt: skip
+    text = read(lambda canvas: merged_cells(canvas, cells)).text
+    assert text.splitlines() == [
+        "时间: 9点; 周一: 数学; 周二: 音乐",
+        "时间: 10点; 周一: 数学; 周二: 英语",
+        "时间: 11点; 周一: 体育; 周二: 英语",
+    ]
 
 
 def test_tables_whose_lines_stand_above_each_other_are_two() -> None:
