@@ -41,8 +41,8 @@ _OF_TRANSPORT = re.compile(
     r"(?:(?:^|(?<=\ufffd))(?:Received|Received-SPF|Return-Path|Delivered-To|DKIM-Signature|X-[\w-]+"
     r"|ARC-[\w-]+|Authentication-Results|Message-ID|List-[\w-]+|MIME-Version|Content-[\w-]+)"
     r": ?.*(?:\n[ \t]+\S.*)*(?:\n|\Z)){2,}"
-    rf"|\S*(?:-Version: 1\.0|\bTransfer-Encoding: [78]bit|Content-Type: {_TYPE})$"
-    r"|\S*/(?:mixed|alternative|related|report|signed); ?boundary=\S+"
+    rf"|(?<!\S)\S{0, 200}(?:-Version: 1\.0|-Encoding: [78]bit|Content-Type: {_TYPE})$"
+    r"|(?<!\S)\S{0,200}/(?:mixed|alternative|related|report|signed); ?boundary=\S+"
     r"|(?<=\ufffd)[A-Za-z/:; .-]{0,60}charset=[\w-]+$"
     rf"|=\?[\w-]+\?[QB]\?[^?\s]+\?=?|^\S{{0,30}}(?: {_TYPE}|; (?:charset|boundary)=\S+)$",
     re.MULTILINE | re.IGNORECASE,
@@ -53,7 +53,8 @@ _PART_HEAD = re.compile(r"^--\S{6,70}\n(?:Content-[\w-]+: .*\n?(?:[ \t]+\S.*\n?)
 _OF_DAMAGED = re.compile(
     r"^From \S+@\S+ (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) .*$"
     r"|^(?:[A-Za-z.]{1,20}-){1,4}[\w.]{1,20}(?::[^\x80-\U0010ffff\n]*|\w? 1\.0)$(?:\n[ \t]+\S.*$)*"
-    r"|^(?!\S*(?://|@))(?=\S*\d)(?=\S*[A-Za-z])[!-~]{24,}$|^--[\w=.-]{6,70}$",
+    r"|^(?!\S*(?://|@))(?=\S*\d)(?=\S*[A-Za-z])[!-~]{24,}$|^--[\w=.-]{6,70}$"
+    r"|(?:\b[a-z]{1,2}=[^\s;]+;\s*){2,}|^[ \t]*:?[a-z-]+(?::[a-z-]+){3,};?$|\w{0,9}sion: 1\.0$",
     re.MULTILINE,
 )
 """Other headers, codes and boundaries, which others than damaged mails may have for their text."""

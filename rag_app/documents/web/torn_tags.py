@@ -26,7 +26,7 @@ _PLAIN = r"[!-;=?-~]"
 _BEGINNING = rf"(?:(?:{_LONG_NAMES})(?![\w-])|{_NAME}\s+[\w:-]+=)(?:{_PLAIN}|\s){{0,2000}}"
 _ATTRIBUTE = rf"\s{{1,20}}{_NAME}=(?:\"[^\"<>]{{0,2000}}\"|'[^'<>]{{0,2000}}')"
 _TORN = (
-    rf"<\?[^<>]*>|<[/!?]?{_BEGINNING}(?=[^\s!-;=?-~]|\Z)|<[/!?]?(?:[A-Za-z][\w-]{{0,15}})?\Z"
+    rf"<\?[^<>]*>|<!DOCTYPE\b[^<>]*(?=<|\Z)|<[/!?]?{_BEGINNING}(?=[^\s!-;=?-~]|\Z)|<[/!?]?(?:[A-Za-z][\w-]{{0,15}})?\Z"
     rf"|(?P<end>(?<!\s)(?:{_ATTRIBUTE}){{1,20}}\s*/?>|(?<=\")(?:{_ATTRIBUTE}|\s{_NAME}=\"[^\"<>\s]*\Z)+\Z)"
     rf"|(?<![^>])\s{{0,20}}/?(?:{_LONG_NAMES})>|(?<![A-Za-z0-9_-])[=;:,|]?/(?:{_LONG_NAMES}|p)>"
     rf"|(?:[a-z-]{{3,30}}:\s?[\w#.% -]{{1,40}};\s?){{1,10}}\"\s?/?>"
@@ -41,6 +41,7 @@ _MORE_TORN = (
     r"|(?<![!-;=?-~])[ -;=?-~]{0,60}(?<![\s-])>"
 )
 """Pieces that others than damaged pages may have for their text, as ``A>B``."""
+_BEGINNINGS = re.compile(r"<html\b", re.IGNORECASE)
 _NAMED = re.compile(r"<(/?)([A-Za-z][\w:-]{0,15})")
 _KNOWN = frozenset(
     """
@@ -88,9 +89,13 @@ def without_torn_tags(page: str) -> str:
 
 
 def _is_damaged(page: str) -> bool:
-    """Return whether a page has lost bytes, goes on behind its end, or ends what never began."""
+    """Return whether a page has lost bytes, begins twice or goes on behind its end.
+
+    A page is damaged, too, that ends what never began.
+    """
     _, ended, behind = page.lower().partition("</html>")
-    if SKIPPED in page or (ended and behind.count("<") > behind.count("<!--")):
+    twice = len(_BEGINNINGS.findall(page)) > 1
+    if SKIPPED in page or twice or (ended and behind.count("<") > behind.count("<!--")):
         return True
     names = {(close, name.lower()) for close, name in _NAMED.findall(page)}
     closed = {name for close, name in names if close and name not in _KNOWN}
