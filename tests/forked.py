@@ -25,6 +25,8 @@ _SHARED = (
     "langchain_openai",
     "onnxruntime",
     "peft",
+    "pypinyin",
+    "rag_app.server.app",
     "sentence_transformers",
     "torch",
     "transformers.models.llama.modeling_llama",

@@ -14,7 +14,7 @@ from tests.model_prep.crawl.conftest import Crawls, lines, run, start
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("last", [hang, fail(503)])
+@pytest.mark.parametrize("last", [hang, fail(503, **{"Retry-After": "60"})])
 def test_ctrl_c_keeps_everything(chat: Chat, out: Path, last: Any) -> None:
     """While a reply is waited for, and during a pause before a request is sent again."""
     chat.acts = [say_items(), say_items()]

@@ -128,9 +128,9 @@ SLOW = """
 import runpy, time
 from model_prep.training.callbacks import TrainingLogCallback
 step_end = TrainingLogCallback.on_step_end
-def slowly(self, *args, **kwargs):
-    time.sleep(0.5)
-    return step_end(self, *args, **kwargs)
+def slowly(self, args, state, control, **kwargs):
+    time.sleep(0.5 if state.global_step < 2 else 2)  # to be interrupted after the second
+    return step_end(self, args, state, control, **kwargs)
 TrainingLogCallback.on_step_end = slowly
 runpy.run_module("model_prep", run_name="__main__")
 """
