@@ -167,9 +167,19 @@ def picture_lines(data: bytes, read: ReadPicture) -> list[str]:
         return []
 
 
+def _opaque(image: "Image") -> "Image":
+    """Return a picture on white, where it is transparent, as pages show it."""
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
 def read_picture(image: "Image") -> PageCharacters:
     """Return the characters in a picture, upright, with the share of them that is uncertain."""
-    image = image.convert("RGB")
+    image = _opaque(image)
     if max(image.size) > LONGEST_SIDE:
         image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     found, turn, before = _found(image), "", image

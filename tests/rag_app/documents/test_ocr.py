@@ -57,6 +57,18 @@ def test_a_printed_page_is_read_however_it_lies(angle: float) -> None:
     assert document.page_content.replace("\n", " ").split() == " ".join(LINES).split()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["RGBA", "P"])
+def test_a_transparent_picture_lies_on_white(mode: str) -> None:
+    pytest.importorskip("rapidocr")
+    ink = picture().convert("L").point(lambda shade: 255 - shade)
+    clear = Image.new("RGBA", ink.size, (0, 0, 0, 0))
+    clear.putalpha(ink)
+    Path("clear.png").write_bytes(png(clear.convert(mode)))
+    (document,) = FileLoader("clear.png").load()
+    assert document.page_content.replace("\n", " ").split() == " ".join(LINES).split()
+
+
 def test_pages_of_a_pdf_that_are_pictures_are_read() -> None:
     image = ImageReader(picture())
 
