@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import rag_app
@@ -35,6 +36,15 @@ class Ahead:
     Args:
         question: That was taken from the line.
         events: What the engine answers.
+
+    Example:
+        >>> def events():
+        ...     yield {"shown": {"text": "Because."}}
+        >>> sent = Ahead("Why?", events())
+        >>> sent.show()
+        Because.
+        >>> list(sent.events())
+        [{'shown': {'text': 'Because.'}}]
     """
 
     def __init__(self, question: str, events: Events) -> None:
@@ -60,7 +70,7 @@ class Ahead:
                 sys.stdout.write(shown.get("text", ""))
                 sys.stdout.flush()
                 self.text += shown.get("text", "")
-        except (KeyboardInterrupt, ResidentError) as error:
+        except (KeyboardInterrupt, ResidentError, OSError) as error:
             self._failure = error
 
     def events(self) -> Events:
@@ -69,6 +79,7 @@ class Ahead:
         Raises:
             ResidentError: it went away.
             KeyboardInterrupt: came while the text was shown.
+            OSError: the terminal went away.
         """
         try:
             yield from self._received
@@ -96,28 +107,34 @@ def begin(arguments: Sequence[str]) -> None:
     Args:
         arguments: Of the program, the command's name first.
     """
+    # What is wrong with the home, say, is said where the line is read.
+    with suppress(OSError, RuntimeError, ValueError, ResidentError):
+        if (sent := _send(arguments)) is None:
+            return
+        _sent.append(sent)
+        out = sys.stdout
+        plain = not _WHOLE.intersection(arguments) and out is not None and out.isatty()
+        if plain and out.encoding.lower() == "utf-8":
+            sent.show()
+
+
+def _send(arguments: Sequence[str]) -> Ahead | None:
     place = Place.of_home()
     at = [n for n, word in enumerate(arguments) if n and word and not word.startswith("-")]
     if not at or not available() or not place.is_ours:
-        return
+        return None
     lines = [(_line(arguments, n), arguments[n]) for n in at]
     connection = UnixConnection(place.socket, _SECONDS)
     try:
         connection.send_json("POST", "/resident/ahead", {"lines": lines})
-        events = received(connection)
-        question = next(events, {}).get("question")
-    except (OSError, ResidentError):
+    except OSError:
         connection.close()
-        return
-    if question is None:
+        return None
+    events = received(connection)
+    if (question := next(events, {}).get("question")) is None:
         events.close()
-        return
-    sent = Ahead(question, events)
-    _sent.append(sent)
-    out = sys.stdout
-    plain = not _WHOLE.intersection(arguments) and out is not None and out.isatty()
-    if plain and out.encoding.lower() == "utf-8":
-        sent.show()
+        return None
+    return Ahead(question, events)
 
 
 def take(question: str) -> Ahead | None:
