@@ -102,7 +102,7 @@ _ASKED = re.compile(
 """How a clause ends that is a question by itself, wherever a comma follows it."""
 _CONDITION = re.compile("如果|假如|若|无论|不管|不论|只要|即使|满|超过|不足|达到")
 _JOINED = re.compile(
-    r"(?<=.{4})(?=以及|还有|另外)|,?\s+and\s+(?=(?:who|what|which|when|where|why|how)\b)",
+    r"(?<=.{4})(?=以及|还有|另外)|[，,](?=[^，,。？?]{1,20}呢[？?]?$)|,?\s+and\s+(?=(?:who|what|which|when|where|why|how)\b)",
     re.IGNORECASE,
 )
 _AND = re.compile(r"^(?:另外|还有|以及|并且|而且|同时|那么|and\b|also\b|[，,\s])+", re.IGNORECASE)
@@ -195,7 +195,9 @@ def parts_of(question: str) -> list[str]:
             part = ""
         else:
             part += end
-    if part:
+    if parts and not _ASKS.search(part):
+        parts[-1] += f"？{part}" if part else ""
+    else:
         parts.append(_AND.sub("", part))
     several = 1 < len(parts) <= _MOST_PARTS and all(map(_asks_alone, parts))
     return [one.strip(" ，,。") for one in parts] if several else [question]
