@@ -72,15 +72,19 @@ _SAMPLE = 200
 _MOSTLY = 0.8
 
 
-def table_lines(rows: Iterable[Row]) -> Iterator[str]:
+def table_lines(rows: Iterable[Row], *, head: int = 0) -> Iterator[str]:
     """Yield the rows that are not empty as lines, each with the names of its columns.
 
     The head is the first row of labels above columns of values, wherever it stands: below title
     rows, after a form, or in two rows, whose names are joined (``支出/实际``). Where nothing tells,
     the first row of distinct labels is one. Empty rows part tables; one without a head of its own
     keeps that of the table above it.
+
+    Args:
+        rows: Of the table.
+        head: As many rows the file itself calls the head, believed where nothing else tells.
     """
-    yield from _table_lines(rows)
+    yield from _table_lines(rows, head)
 
 
 def lines_below(
@@ -121,13 +125,14 @@ def form_lines(rows: Sequence[Row]) -> list[str]:
     return list(map(_form_line, block) if _is_filled_in(block) else _plain_lines(block))
 
 
-def _table_lines(rows: Iterable[Row]) -> Generator[str, None, list[str]]:
+def _table_lines(rows: Iterable[Row], named: int = 0) -> Generator[str, None, list[str]]:
     head: list[str] = []
     rows = (row for row in rows if not _is_continued(row))
     for filled, group in groupby(rows, key=lambda row: any(cell.strip() for cell in row)):
         if filled:
             block = [[_flat(cell) for cell in row] for row in group]
-            head = yield from _block_lines(block, head)
+            head = yield from _block_lines(block, head, named)
+            named = 0
     return head
 
 
@@ -169,8 +174,16 @@ def _first_values(table: Sequence[Row], *, alone: bool) -> int | None:
     return stop if is_head else None
 
 
-def _block_lines(block: list[list[str]], before: list[str]) -> Generator[str, None, list[str]]:
-    """Yield the lines of one table and return its head; ``before`` is that of the one above it."""
+def _block_lines(
+    block: list[list[str]], before: list[str], named: int = 0
+) -> Generator[str, None, list[str]]:
+    """Yield the lines of one table and return its head.
+
+    Args:
+        block: Rows of the table.
+        before: The head of the table above it.
+        named: Rows that the file calls the head.
+    """
     if _is_filled_in(block):
         yield from map(_form_line, block)
         return []
@@ -188,6 +201,8 @@ def _block_lines(block: list[list[str]], before: list[str]) -> Generator[str, No
     if tables:
         return []
     start, stop = _head_rows(body)
+    if start == stop and 0 < named - titles < len(body):
+        stop = named - titles
     if start == stop:
         width = max(map(len, body), default=0)
         head = before if 1 < len(before) == width and not _is_form(body) else []

@@ -294,9 +294,12 @@ class _Document:
         rows: list[list[str]] = []
         inner: list[str] = []
         above: dict[int, str] = {}
+        head = 0
         for row in item.iter(tag("w:tr")):
             if _table_of(row) is not item:
                 continue
+            if head == len(rows) and row.find(f"{tag('w:trPr')}/{tag('w:tblHeader')}") is not None:
+                head += 1  # it stands on each page
             cells: list[str] = []
             for cell in _cells(row):
                 properties = cell.find(tag("w:tcPr"))
@@ -313,7 +316,7 @@ class _Document:
             rows.append(cells)
         if rows and max(map(len, rows)) == 1:  # a frame
             yield from (row[0] for row in rows if row and row[0])
-        elif lines := "\n".join(table_lines(rows)):
+        elif lines := "\n".join(table_lines(rows, head=head)):
             yield lines
         yield from inner
 

@@ -33,7 +33,7 @@ class _Converter(MarkdownConverter):
     def convert_table(self, table: Tag, text: str, parent_tags: set[str]) -> str:
         caption = table.caption
         title = _flat(caption) if caption else ""
-        lines = "\n".join([title, *table_lines(table_rows(table))])
+        lines = "\n".join([title, *table_lines(table_rows(table), head=_head_rows(table))])
         return f" {lines.strip()} " if "_inline" in parent_tags else f"\n\n{lines.strip()}\n\n"
 
     def convert_summary(self, tag: Tag, text: str, parent_tags: set[str]) -> str:
@@ -86,6 +86,13 @@ def table_rows(table: Tag) -> list[list[str]]:
             break
         rows.append(cells)
     return rows
+
+
+def _head_rows(table: Tag) -> int:
+    """Return how many rows a table begins with in which each cell is a name."""
+    rows = table.find_all("tr")
+    named = (row.find("th") is not None and row.find("td") is None for row in rows)
+    return next((at for at, is_head in enumerate(named) if not is_head), 0)
 
 
 class _Cell:

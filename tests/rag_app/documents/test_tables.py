@@ -226,3 +226,11 @@ def test_the_parts_of_a_table_have_one_head() -> None:
     assert lines_below([["西门", "慢车"]], []) == (["西门 | 慢车"], [])
     other = lines_below([["品名", "单位", "数量"], ["水泵", "台", "3"]], head)
     assert other == (["品名: 水泵; 单位: 台; 数量: 3"], ["品名", "单位", "数量"])
+
+
+def test_the_head_that_the_file_names() -> None:
+    rows = [["门店销量"], ["店", "3/1", "3/2"], ["甲店", "5", "7"], [], ["共", "5", "7"]]
+    named = ["门店销量", "店: 甲店; 3/1: 5; 3/2: 7", "店: 共; 3/1: 5; 3/2: 7"]
+    assert list(table_lines(rows, head=2)) == named
+    assert list(table_lines(rows))[1] == "店 | 3/1 | 3/2"
+    assert list(table_lines(rows, head=9))[1] == "店 | 3/1 | 3/2"

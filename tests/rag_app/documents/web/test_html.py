@@ -262,3 +262,10 @@ def test_long_pages_of_one_piece_are_read_in_time(piece: str) -> None:
 )
 def test_pieces_of_tags_in_damaged_pages_only(page: str, text: str) -> None:
     assert page_markdown(page) == text
+
+
+def test_cells_that_a_page_calls_names_are_the_head() -> None:
+    page = "<tr><th>店<th>3/1<th>3/2<tr><th>甲店<td>5<td>7</table>"
+    assert page_markdown(f"<table>{page}") == "店: 甲店; 3/1: 5; 3/2: 7"
+    titled = f"<table><tr><th colspan=3>销量{page}"
+    assert page_markdown(titled) == "销量\n店: 甲店; 3/1: 5; 3/2: 7"
