@@ -27,6 +27,11 @@ DEATH = "宝应元年（762年），李白病逝于当涂，享年六十二岁�
 WASHER = "本洗衣机的保修期为三年，电机保修十年。"
 QUESTION = "李白是怎样去世的？"
 _ENGINE, _MODEL = "rag_app.server.resident", "rag_app.models.llms.llamacpp_server"
+UNREAD = (
+    "import sys; from rag_app.engine import ahead; "
+    f"ahead._SECONDS = {SECONDS}; sys.modules['typer'] = None; "
+)
+"""Code before a command, that can't read its line then: what it shows was sent ahead."""
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -123,8 +128,7 @@ def test_a_question_is_sent_before_its_line_is_read(place: Workplace) -> None:
     alone = [in_terminal(*other, "--keep-alive", "0"), in_pipe(*other, "--json")]
     assert in_terminal(*same).code == 0
     assert in_pipe(*same, "--json").code == 0
-    # What is imported to read the line fails, once all is shown that needs no more.
-    unread = in_terminal(*other, before="import sys; sys.modules['typer'] = None; ")
+    unread = in_terminal(*other, before=UNREAD)
     assert unread.code == 1
     text = unread.stdout.strip()
     assert text
@@ -136,21 +140,20 @@ def test_a_question_is_sent_before_its_line_is_read(place: Workplace) -> None:
 
 def test_what_a_line_came_to_is_not_believed_after_a_change(place: Workplace) -> None:
     """Settings that a file or the environment brings are another line; so is another file."""
-    unread = {"before": "import sys; sys.modules['typer'] = None; "}
     assert in_terminal(*place.ask).code == 0
-    assert in_terminal(*place.ask, **unread).stdout
+    assert in_terminal(*place.ask, before=UNREAD).stdout
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAG_APP_K", "1")
-        assert not in_terminal(*place.ask, **unread).stdout
+        assert not in_terminal(*place.ask, before=UNREAD).stdout
     (place.home / "rag-app.toml").write_text("k = 1\n", encoding="utf-8")
-    assert not in_terminal(*place.ask, **unread).stdout
+    assert not in_terminal(*place.ask, before=UNREAD).stdout
     (place.home / "rag-app.toml").unlink()
-    assert in_terminal(*place.ask, **unread).stdout
+    assert in_terminal(*place.ask, before=UNREAD).stdout
     gguf = Path(place.llm[1])
     times = gguf.stat()
     os.utime(gguf, ns=(times.st_atime_ns, times.st_mtime_ns + 10**9))
     try:
-        assert not in_terminal(*place.ask, **unread).stdout
+        assert not in_terminal(*place.ask, before=UNREAD).stdout
     finally:
         os.utime(gguf, ns=(times.st_atime_ns, times.st_mtime_ns))
 
