@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableLambda
 
 from rag_app.chains.amounts import AmountAlone
 from rag_app.chains.bare_question import asks_to_compute, bare_question
@@ -104,8 +105,8 @@ def answer_chain(
             only a model that gives log probabilities can judge that.
         calibration: Of the model: what makes a probability of all that tells.
         context: With ``evidence``, ``refine`` first reads only the sentences that bear on the
-            question, and the passages themselves where those do not answer; with a model that can
-            judge that, and as far as it has not kept the passages.
+            question, and the passages themselves where those do not surely answer; with a model
+            that can judge that, where the first passage reaches the threshold and is not kept.
         embeddings: Returns what tells which sentences those are, beside the question's terms.
 
     Raises:
@@ -383,7 +384,8 @@ def _refine_judged(reading: _Reading) -> Steps[Answer]:
     probability = reading.calibration.probability
     given: set[int] = set()
     step, first = 0, True
-    for step, group in enumerate(_evidence_first(reading), 1):
+    groups = yield from _evidence_first(reading)
+    for step, group in enumerate(groups, 1):
         if not first and not _worth_reading(group, best, reading.reader.threshold):
             break
         new = [citation for citation in group.citations if citation.marker not in given]
@@ -433,21 +435,29 @@ class _Group:
     """Whether the context is parts of the passages, which no other question is asked about."""
 
 
-def _evidence_first(reading: _Reading) -> Iterator[_Group]:
-    """Yield what bears on the question in all passages, where that is short; then as `_groups`."""
+def _evidence_first(reading: _Reading) -> Generator[Invoke, Any, Iterator[_Group]]:
+    """Return what bears on the question in all passages, where that is short; then as `_groups`."""
     groups = _groups(reading)
     first = next(groups)
-    if reading.reader.context == "evidence" and not reading.keeps(first.context):
-        limit = int(EVIDENCE_SHARE * len(first.context))
-        texts = [citation.text for citation in reading.citations]
-        embeddings = reading.reader.embeddings() if reading.reader.embeddings else None
-        found = excerpts(bare_question(reading.question.text), texts, limit, embeddings)
-        chosen = [replace(reading.citations[place], text=text) for place, text in found.items()]
-        context = _context(chosen)
-        if chosen and len(context) < _SHORT * len(first.context):
-            yield _Group(tuple(reading.citations[place] for place in found), context, (), True)
-    yield first
-    yield from groups
+    chosen = None
+    wanted = reading.reader.context == "evidence" and not reading.keeps(first.context)
+    if wanted and _reaches(first.citations[0], reading.reader.threshold):
+        choose = RunnableLambda(lambda _: (_excerpts(reading, first),), name="choose_sentences")
+        (chosen,) = yield Invoke(choose, None)
+    return chain([chosen] if chosen else [], [first], groups)
+
+
+def _excerpts(reading: _Reading, first: _Group) -> _Group | None:
+    """Return what bears on the question in all passages, where that is short."""
+    limit = int(EVIDENCE_SHARE * len(first.context))
+    texts = [citation.text for citation in reading.citations]
+    embeddings = reading.reader.embeddings() if reading.reader.embeddings else None
+    found = excerpts(bare_question(reading.question.text), texts, limit, embeddings)
+    chosen = [replace(reading.citations[place], text=text) for place, text in found.items()]
+    context = _context(chosen)
+    if not chosen or len(context) >= _SHORT * len(first.context):
+        return None
+    return _Group(tuple(reading.citations[place] for place in found), context, (), True)
 
 
 def _context(citations: Sequence[Citation]) -> str:

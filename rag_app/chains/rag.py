@@ -46,6 +46,7 @@ PARTS: Mapping[str, str] = {
     "load_retriever": "embedding model",
     "load_llm": "language model",
     "condense_question": "standalone question",
+    "choose_sentences": "sentences chosen",
     "judge_answer": "own judgement",
     "translate_question": "translated question",
     "read_document": "reading the document",

@@ -346,9 +346,11 @@ def test_parts_of_passages_that_may_not_answer_are_read_in_whole() -> None:
     assert LONG.page_content in hit.prompts[-1]
 
 
-def test_a_passage_below_the_threshold_is_read_in_whole_too() -> None:
-    doubted = passage(LONG.page_content, 7, relevance=0.3)
-    assert run(judging(NO_IDEA, YES), doubted, context="evidence").answered
+def test_a_passage_below_the_threshold_is_read_in_whole() -> None:
+    llm = judging(YES)
+    run(llm, passage(LONG.page_content, 7, relevance=0.3), context="evidence")
+    (asked,) = llm.prompts
+    assert LONG.page_content in asked
 
 
 def test_passages_are_read_in_whole_where_that_is_asked_for_or_kept() -> None:
