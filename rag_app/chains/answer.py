@@ -442,7 +442,9 @@ def _evidence_first(reading: _Reading) -> Generator[Invoke, Any, Iterator[_Group
     chosen = None
     wanted = reading.reader.context == "evidence" and not reading.keeps(first.context)
     if wanted and _reaches(first.citations[0], reading.reader.threshold):
-        choose = RunnableLambda(lambda _: (_excerpts(reading, first),), name="choose_sentences")
+        choose: Runnable[None, tuple[_Group | None]] = RunnableLambda(
+            lambda _: (_excerpts(reading, first),), name="choose_sentences"
+        )
         (chosen,) = yield Invoke(choose, None)
     return chain([chosen] if chosen else [], [first], groups)
 
