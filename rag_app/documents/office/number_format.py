@@ -33,7 +33,7 @@ _GENERAL = re.compile("General|G/通用格式", re.IGNORECASE)
 _FRACTION = re.compile(r"([#0?]\s+)?[#0?]+/([#0?]+|\d+)")
 _MOST_PARTS = 4
 """Digits of a fraction's parts."""
-_LOCAL_DATES = {"mm-dd-yy", "m/d/yy", "m/d/yy h:mm", "[$-f800]dddd\\,\\ mmmm\\ dd\\,\\ yyyy"}
+_LOCAL_DATES = {"mm-dd-yy", "m/d/yy", "[$-f800]dddd\\,\\ mmmm\\ dd\\,\\ yyyy"}
 """Formats that every country's program shows in its own way."""
 
 
@@ -185,6 +185,8 @@ def _duration(value: timedelta, number_format: str) -> str:
 
 def _moment(value: datetime | date | time, number_format: str) -> str:
     section = number_format.partition(";")[0]
+    if section.lower() == "m/d/yy h:mm" and isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
     tokens = list(_TOKENS.finditer(section))
     letters = [token["letters"] for token in tokens if token["letters"]]
     if (
