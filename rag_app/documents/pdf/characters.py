@@ -32,6 +32,8 @@ _MOST_ODD = 0.35
 """Share of private characters, rare ones and syllables of Korean among Han, some of each."""
 _FEW_UNMAPPED = 12
 _MOST_UNMAPPED = 0.04
+_MOST_PRIVATE = 0.06
+"""Share of private characters without a meaning from which on they are no bullets: digits, say."""
 _SMALL = r"[^\W\d_A-ZÀ-Þ]"
 _HALVES = re.compile(
     rf"[‚„†‡‰‹›¡¢¤¦¨ª¬¯²³´µ¶¸¹º¼½¾¿™˜ˆ]|(?<!{_SMALL})[À-ÿŒœŠšŽžŸƒ]|[À-ÿŒœŠšŽžŸƒ](?!{_SMALL})"
@@ -96,6 +98,16 @@ class PageCharacters(NamedTuple):
     """Characters of a picture that were read with little confidence."""
     quarter: int | None = 0
     """Quarters by which they were turned; None where their places are not those on the page."""
+
+    @property
+    def private(self) -> int:
+        """How many characters of readable text are codes of a font, such as all of its digits.
+
+        0 where they are but a few, or of a font of symbols.
+        """
+        codes = sum("\ue000" <= char <= "\uf8ff" and not "\uf000" <= char <= "\uf0ff"
+                    for char in self.unmapped)  # fmt: skip
+        return codes if codes > max(_FEW_UNMAPPED, len(self.chars) * _MOST_PRIVATE) else 0
 
     @property
     def readable(self) -> bool:

@@ -55,6 +55,8 @@ class _Page(NamedTuple):
     """By how many quarters its lines were turned; None where their places are not known."""
     unsure: int = 0
     """Characters that were read in a picture with little confidence."""
+    private: int = 0
+    """Characters whose font does not say which they are, among others that can be read."""
 
 
 def read_pdf(
@@ -128,7 +130,7 @@ def _page(page: "PdfPage", read_picture: ReadPicture | None, *, always: bool) ->
         unread = "text in a font that does not say which characters it has"
     elif len(written.chars) < _SCAN_TEXT and _pictures(page, written.chars):
         unread = "pictures"
-    if read_picture is not None and (unread or always):
+    if read_picture is not None and (unread or written.private or always):
         read = _read_part(page, page.get_bbox(), read_picture)
         if read.chars or not written.readable:
             return page_of(read, "" if read.chars else unread)
@@ -145,7 +147,7 @@ def _page(page: "PdfPage", read_picture: ReadPicture | None, *, always: bool) ->
             read = _read_part(page, box, read_picture)
             unsure += read.unsure
             items += blocks(read.chars, [], [])
-    return _Page(items, unread, written.quarter, unsure)
+    return _Page(items, unread, written.quarter, unsure, written.private)
 
 
 def page_of(read: PageCharacters, unread: str = "") -> _Page:
@@ -209,6 +211,12 @@ def _notes(pages: Sequence[_Page]) -> list[str]:
         count = sum(page.unsure for page in pages)
         notes.append(
             f"{count} characters on page {_ranges(unsure)} were hard to read; check what they say"
+        )
+    if private := [number for number, page in enumerate(pages, 1) if page.private]:
+        count = sum(page.private for page in pages)
+        notes.append(
+            f"{count} characters on page {_ranges(private)} are of a font that does not say which "
+            f"they are; {INSTALL_OCR}"
         )
     return notes
 

@@ -11,6 +11,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from rag_app.documents import ocr
 from rag_app.documents.loaders import FileLoader
+from rag_app.documents.pdf import reader
 from rag_app.documents.pdf.characters import Char, PageCharacters
 from rag_app.documents.pdf.reader import read_pdf
 from rag_app.errors import DocumentError
@@ -180,3 +181,20 @@ def test_a_larger_line_of_a_picture_is_its_heading(monkeypatch: pytest.MonkeyPat
         text = ocr.read_image(data, "scan.png", read).text
         assert text.startswith(f"县档案馆 卷宗0417\n\n{heading}\n\n{body}")
     assert len(kept) == 1
+
+
+def test_digits_of_a_font_without_a_map_are_read_in_the_picture_or_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    codes = "\uf356\uf357\uf358\uf359"
+    text = ("Last updated in the year 2017 by the club of all readers. " * 4).replace(" ", "")
+    text = "".join(codes[int(char) % 4] if char.isdigit() else char for char in text)
+    unmapped = "".join(char for char in text if char in codes)
+    chars = [Char(char, 60 + 4 * n, 700, 64 + 4 * n, 708, 8) for n, char in enumerate(text)]
+    page = PageCharacters(chars, unmapped=unmapped)
+    monkeypatch.setattr(reader, "page_characters", lambda _: page)
+    data = pdf(lambda canvas: lines(canvas, ["Last updated in 2017"]))
+    assert read_pdf(data, "a.pdf", scripted("Updated 2017")).text == "Updated 2017"
+    (note,) = read_pdf(data, "a.pdf").notes
+    assert note.startswith("16 characters on page 1 are of a font")
+    assert PageCharacters(chars, unmapped="\uf0b7" * 28).private == 0  # bullets of Symbol
