@@ -1,7 +1,7 @@
 """Marks in answers: where they stand, and that numbers and names behind them are the passage's."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rag_app.chains.citations import Citation, Marker, marked, supported
@@ -185,6 +185,7 @@ def test_another_number_is_never_in_the_passage(one: int, other: int, form: str)
 
 @given(st.text(alphabet="打开电源开关。1.2 3|`~#-\n！A$\\[]()", max_size=80), st.integers(1, 7))
 def test_marks_only_add_and_pieces_make_no_difference(text: str, size: int) -> None:
+    assume("[1]" not in text)
     whole = marked(text, [STEPS])
     assert whole.replace("[1]", "") == text
     marker = Marker([STEPS])
