@@ -273,9 +273,11 @@ def index_report(report: "IndexReport") -> None:
 
 def index_preview(preview: "IndexPreview") -> None:
     """Show what a run of indexing would do: files on stdout, the rest on stderr."""
+    from rag_app.documents.text import shown
+
     for what, files in (("new", preview.new), ("changed", preview.changed)):
         for source in files:
-            to_stdout(f"{what:<8} {source}")
+            to_stdout(f"{what:<8} {shown(source)}")
     _console().print(f"{len(preview.unchanged)} unchanged; nothing was indexed")
     skipped(preview.skipped)
     failures(preview.failed)

@@ -36,7 +36,7 @@ SYMBOLS = {
 """Marks of the fonts Symbol and Wingdings, which programs also write as U+F000 and the code."""
 _SUPERSCRIPTS = str.maketrans("0123456789+-\u2212()ixyknm", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾ⁱˣʸᵏⁿᵐ")
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*\n")
-_UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _WORD = re.compile(r"[A-Za-z]+")
 _LONG_WORD = re.compile(r"[A-Za-z]{2,}")
 _FEWEST_WORDS = 5
@@ -97,7 +97,7 @@ def join_pages(pages: Sequence[str]) -> tuple[str, list[int]]:
 
 
 def shown(path: object) -> str:
-    """Return a path for a one-line message: line breaks and bytes that are no text escaped."""
+    """Return a path for a one-line message: line breaks, turns of direction and no text escaped."""
     return _UNSHOWABLE.sub(lambda match: ascii(match.group())[1:-1], str(path))
 
 

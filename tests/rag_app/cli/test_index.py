@@ -96,6 +96,13 @@ def test_dry_run_lists_and_changes_nothing(rag_app: Program, docs: Path) -> None
     assert preview["unchanged"] == [str(docs / "杜甫.md")]
 
 
+def test_a_dry_run_has_a_line_for_each_file(rag_app: Program, docs: Path) -> None:
+    (docs / "换\n行\u202e.txt").write_text("甲。", encoding="utf-8")
+    lines = rag_app.ok("index", str(docs), "--dry-run").stdout.splitlines()
+    assert len(lines) == 3
+    assert str(docs / "换\\n行\\u202e.txt") in "".join(lines)
+
+
 def test_excluded_files_and_folders(rag_app: Program, docs: Path) -> None:
     (docs / "旧" / "更旧").mkdir(parents=True)
     (docs / "旧" / "更旧" / "王维.txt").write_text("王维。", encoding="utf-8")
