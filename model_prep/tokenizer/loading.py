@@ -130,9 +130,11 @@ def adds_start(folder: Path) -> bool:
 
 
 def start_of(tokenizer: Any) -> str:
-    """Return the token that a tokenizer puts before a text; empty where it puts none there."""
-    bos: str = tokenizer.bos_token or ""
-    return bos if bos and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id] else ""
+    """Return the token that a text begins with; empty where there is none, or a folder says so."""
+    from model_prep.tokenizer.exact_llama import ExactLlamaTokenizer
+
+    bare = isinstance(tokenizer, ExactLlamaTokenizer) and not tokenizer.add_bos_token
+    return "" if bare else tokenizer.bos_token or ""
 
 
 def sentencepiece_of(folder: Path) -> Path | None:

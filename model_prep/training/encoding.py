@@ -155,7 +155,7 @@ def encode_texts(
 ) -> Iterator[Sample]:
     """Yield plain text in blocks of ``max_length`` tokens; all are learned but a block's first.
 
-    Each file is a document, with a start token before it where the tokenizer puts one and an end
+    Each file is a document, with a start token before it where the model has one, and an end
     token after it; its last block is as short as it comes.
     """
     begin = tokenizer.bos_token_id if start_of(tokenizer) else None

@@ -207,10 +207,16 @@ class _Reading:
     ) -> Generator[Any, Any, str]:
         """Ask the question; return the answer, shown as it comes, empty where there is none."""
         amount = AmountAlone(self.question.text)
+
+        def piece(text: str, *, again: bool = False) -> Answer:
+            nonlocal amount
+            amount = AmountAlone(self.question.text) if again else amount
+            return Answer(text=amount.feed(text), step=step, again=again)
+
         call = Call(
             self.llm,
             self.prompt("answer", context=context),
-            lambda text: Answer(text=amount.feed(text), step=step),
+            piece,
             withhold=NO_ANSWER[self.language],
         )
         reply = yield call if shown else replace(call, piece=None)

@@ -28,6 +28,10 @@ class Revisable(Protocol):
     def citations(self) -> tuple[Citation, ...]:
         """The passages that it brings."""
 
+    @property
+    def again(self) -> bool:
+        """Whether it replaces what the same call gave before, which was no answer."""
+
     def __add__(self, piece: Self, /) -> Self: ...
 
 
@@ -36,7 +40,7 @@ Revised = TypeVar("Revised", bound=Revisable)
 
 def replaces(whole: Revisable, piece: Revisable) -> bool:
     """Return whether a piece takes the place of the text that came before it."""
-    return bool(piece.text) and piece.step > whole.step
+    return piece.again or (bool(piece.text) and piece.step > whole.step)
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ class Answer:
     """The answer in the documents' words, where ``text`` is its translation."""
     likely: Evidence | None = None
     """The sentence that may carry the answer, known as soon as the passages are; not checked."""
+    again: bool = False
+    """Of a piece: what its step said before was no answer, but a model's reasoning."""
 
     def __add__(self, other: "Answer") -> "Answer":
         revised = replaces(self, other)
@@ -141,6 +147,8 @@ class Summary:
     """What the reader should know, such as text that did not fit."""
     citations: tuple[Citation, ...] = ()
     """The passages of the whole text, against which the sentences are checked."""
+    again: bool = False
+    """As an answer's."""
 
     def __add__(self, other: "Summary") -> "Summary":
         revised = replaces(self, other)

@@ -15,17 +15,17 @@ from operator import add
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
+from rag_app.models.llms.thoughts import Thoughts
 from rag_app.models.providers import provider_call
-
-_THINK, _THOUGHT = "<think>", "</think>"
 
 Prompts = list[list[BaseMessage]]
 """Messages of each of several calls."""
 Given = TypeVar("Given")
 Piece = TypeVar("Piece")
+Shown_co = TypeVar("Shown_co", covariant=True)
 
 
 class _Sum(Protocol):
@@ -35,13 +35,20 @@ class _Sum(Protocol):
 Summed = TypeVar("Summed", bound=_Sum)
 
 
+class ShownAs(Protocol[Shown_co]):
+    """Makes a piece of a stream of a part of a reply."""
+
+    def __call__(self, text: str, /, *, again: bool = False) -> Shown_co:
+        """Return the piece; ``again``: what the reply had shown before was no answer."""
+
+
 @dataclass(frozen=True)
 class Call(Generic[Piece]):
     """One question to a model; its reply is streamed as pieces where ``piece`` is given."""
 
     llm: BaseChatModel
     messages: list[BaseMessage]
-    piece: Callable[[str], Piece] | None = None
+    piece: "ShownAs[Piece] | None" = None
     withhold: str = ""
     """A reply that is not shown: nothing is streamed while the reply may still become this."""
 
@@ -180,13 +187,13 @@ class StepChain(Runnable[Given, Piece]):
                 reply = _Reply(step)
                 with guarded(step.llm, [step.messages]) as [messages]:
                     for chunk in step.llm.stream(messages, config):
-                        yield from reply.add(_text_of(chunk))
+                        yield from reply.add(chunk)
                 yield from reply.close()
                 answer = reply.text.strip()
             elif isinstance(step, Batch):
                 with guarded(step.llm, step.prompts) as prompts:
                     replies = step.llm.batch([*prompts], config)
-                answer = [without_thoughts(_text_of(reply)).strip() for reply in replies]
+                answer = [_answer_in(reply, step.llm) for reply in replies]
             elif isinstance(step, Invoke):
                 answer = step.runnable.invoke(step.input, config)
             else:
@@ -204,7 +211,7 @@ class StepChain(Runnable[Given, Piece]):
                 reply = _Reply(step)
                 with guarded(step.llm, [step.messages]) as [messages]:
                     async for chunk in step.llm.astream(messages, config):
-                        for piece in reply.add(_text_of(chunk)):
+                        for piece in reply.add(chunk):
                             yield piece
                 for piece in reply.close():
                     yield piece
@@ -212,7 +219,7 @@ class StepChain(Runnable[Given, Piece]):
             elif isinstance(step, Batch):
                 with guarded(step.llm, step.prompts) as prompts:
                     replies = await step.llm.abatch([*prompts], config)
-                answer = [without_thoughts(_text_of(reply)).strip() for reply in replies]
+                answer = [_answer_in(reply, step.llm) for reply in replies]
             elif isinstance(step, Invoke):
                 answer = await step.runnable.ainvoke(step.input, config)
             else:
@@ -224,25 +231,33 @@ class _Reply(Generic[Piece]):
 
     def __init__(self, call: Call[Piece]) -> None:
         self._call = call
-        self._whole = ""
-        self.text = ""
-        self._shown = 0
+        self._thoughts = Thoughts(call.llm)
+        self._waiting = ""
+        self._again = False
 
-    def add(self, delta: str) -> Iterator[Piece]:
-        self._whole += delta
-        self.text = without_thoughts(self._whole)
-        if _THINK.startswith(self.text.strip()):
-            return
-        held = self._call.withhold.startswith(self.text.strip())
-        if self._call.piece and not held and len(self.text) > self._shown:
-            yield self._call.piece(self.text[self._shown :])
-            self._shown = len(self.text)
+    @property
+    def text(self) -> str:
+        """The answer so far, reasoning left out."""
+        return self._thoughts.text
+
+    def add(self, chunk: Any) -> Iterator[Piece]:
+        yield from self._show(self._thoughts.add(_message(chunk)).text)
 
     def close(self) -> Iterator[Piece]:
         """Show what was held back but turned out to be something else."""
-        rest = self.text[self._shown :]
-        if self._call.piece and rest and self.text.strip() != self._call.withhold:
-            yield self._call.piece(rest)
+        yield from self._show(self._thoughts.close().text, last=True)
+
+    def _show(self, text: str, *, last: bool = False) -> Iterator[Piece]:
+        if self._thoughts.restarted:
+            self._again, self._waiting = True, ""
+        self._waiting += text
+        said = self.text.strip()
+        held = said == self._call.withhold if last else self._call.withhold.startswith(said)
+        if self._call.piece and (self._again or (self._waiting and not held)):
+            shown = "" if held else self._waiting
+            yield self._call.piece(shown, again=True) if self._again else self._call.piece(shown)
+            self._waiting = self._waiting[len(shown) :]
+            self._again = False
 
 
 def guarded(llm: BaseChatModel, prompts: Prompts) -> AbstractContextManager[Prompts]:
@@ -251,21 +266,20 @@ def guarded(llm: BaseChatModel, prompts: Prompts) -> AbstractContextManager[Prom
     return nullcontext(prompts) if ours else provider_call(llm, prompts)
 
 
-def without_thoughts(reply: str) -> str:
-    """Return a reply without the reasoning that it begins with; nothing while that goes on.
+def _answer_in(reply: Any, llm: BaseChatModel) -> str:
+    """Return the answer of a whole reply, without the reasoning before it."""
+    thoughts = Thoughts(llm)
+    thoughts.add(_message(reply))
+    thoughts.close()
+    return thoughts.text.strip()
 
-    Example:
-        >>> without_thoughts("<think>Which of the two?</think> The first.")
-        'The first.'
-    """
-    if not reply.lstrip().startswith(_THINK):
+
+def _message(reply: Any) -> AIMessageChunk:
+    """Return a chat model's message, or a completion model's string, as a piece of a stream."""
+    if isinstance(reply, AIMessageChunk):
         return reply
-    return reply.partition(_THOUGHT)[2].lstrip()
-
-
-def _text_of(reply: Any) -> str:
-    """Return the text of a chat model's message, or of a completion model's string."""
-    return reply if isinstance(reply, str) else str(reply.text)
+    text = reply if isinstance(reply, str) else str(reply.text)
+    return AIMessageChunk(content=text, response_metadata=getattr(reply, "response_metadata", {}))
 
 
 _END = object()

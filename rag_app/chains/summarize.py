@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ class _Reading:
 
     def call(self, prompt: list[BaseMessage], step: int, steps: int) -> Call[Summary]:
         """Return the call whose reply is streamed as the summary of a step."""
-        return Call(self.llm, prompt, lambda text: Summary(text, step, steps))
+        return Call(self.llm, prompt, partial(Summary, step=step, steps=steps))
 
     def batch(self, task: Task, texts: Sequence[str]) -> Batch:
         """Return the calls that summarize texts apart."""

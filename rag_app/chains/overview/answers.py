@@ -168,7 +168,7 @@ class WholeDocuments:
         if len(text) > LENGTH["zh"] or language != document.language:
             model = yield from made(self.llm, "load_llm")
             messages = self._prompt(document, language, model)
-            reply = yield Call(model, messages, lambda more: Answer(text=more.replace("\n", " ")))
+            reply = yield Call(model, messages, _in_one_line)
             text = _whole_sentences(" ".join(reply.split()))
         else:
             text = " ".join(text.split())
@@ -344,6 +344,10 @@ def _quotations(
             lines = "\n".join(f"- {sentence}" for _, sentence in some)
             yield Answer(text=f"{reply.gap}**{document.name}**\n\n{lines}")
     yield reply.closing()
+
+
+def _in_one_line(text: str, *, again: bool = False) -> Answer:
+    return Answer(text=text.replace("\n", " "), again=again)
 
 
 def _whole_sentences(text: str) -> str:

@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag_app.errors import IndexStoreError
+from rag_app.home import indexes_folder
 from rag_app.index.store.database import (
     check_model,
     connect_reader,
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
 DATABASE_NAME = "index.sqlite3"
+_OURS = ("index.", "vectors", "writer.", "merge.", "files", ".")
+"""What the names of an index's files begin with, also where its creation was cut off."""
 
 
 class IndexStore:
@@ -87,6 +91,7 @@ class IndexStore:
 
     def create(self, meta: IndexMeta) -> None:
         """Make an empty index; one that exists is left as it is."""
+        self._check_not_foreign()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -94,6 +99,22 @@ class IndexStore:
         with self._lock.held(), translated(self.path):
             if not self.exists():
                 create_database(self.path, meta, lexical_version())
+
+    def _check_not_foreign(self) -> None:
+        """Keep an index out of a folder that somebody has for something else."""
+        if self.exists() or self.folder.absolute().parent == indexes_folder().absolute():
+            return
+        try:
+            names = (file.name for file in self.folder.iterdir())
+            other = min((name for name in names if not name.startswith(_OURS)), default=None)
+        except OSError:  # not there yet, or what making it says better
+            return
+        if other is not None:
+            msg = (
+                f"{self.folder.absolute()} is no index and holds other files ({other}); give "
+                "--index a name, or a folder that is new or empty"
+            )
+            raise IndexStoreError(msg)
 
     @contextmanager
     def read(self) -> Iterator[Snapshot]:

@@ -9,7 +9,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from langchain_core.messages import AIMessageChunk, BaseMessage, convert_to_openai_messages
+from langchain_core.messages import (
+    AIMessageChunk,
+    BaseMessage,
+    HumanMessage,
+    convert_to_openai_messages,
+)
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_huggingface import HuggingFacePipeline
@@ -21,6 +26,7 @@ from model_prep.tokenizer.loading import start_of
 from rag_app.errors import ModelError, PromptTooLongError
 from rag_app.models.llms.huggingface_batch import Batcher, Request
 from rag_app.models.llms.local import END, LocalChat, Put, failure, local_options
+from rag_app.models.llms.thoughts import opens_thoughts
 from rag_app.settings import Settings
 
 
@@ -35,6 +41,8 @@ class HuggingFaceChat(LocalChat):
     """
 
     llm: HuggingFacePipeline
+    opens_thoughts: bool = False
+    """Whether the chat template opens the reasoning that a reply begins with."""
 
     _batcher: Batcher = PrivateAttr()
     _template: ChatTemplate = PrivateAttr()
@@ -43,6 +51,7 @@ class HuggingFaceChat(LocalChat):
         """Say how long the context is, and prepare to generate."""
         super().model_post_init(context)
         self._template = ChatTemplate(self.tokenizer)
+        self.opens_thoughts = opens_thoughts(self.render([HumanMessage("?")]))
         self._batcher = Batcher(self.llm.pipeline.model, self.tokenizer, self.parallel)
 
     @property

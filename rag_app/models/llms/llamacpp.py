@@ -26,6 +26,7 @@ from rag_app.models.llms.llamacpp_server import (
 )
 from rag_app.models.llms.local import END, LocalChat, Put, failure, local_options, unwanted
 from rag_app.models.llms.prompt_cache import GIGABYTE, PromptCache, slots_folder
+from rag_app.models.llms.thoughts import REASONING
 from rag_app.settings import Settings
 
 _TOKENIZE_SECONDS = 60.0
@@ -223,6 +224,8 @@ class Chunks:
         info: dict[str, Any] = {}
         if choices := event.get("choices"):
             message.content = self._text(choices[0])
+            if thought := (choices[0].get("delta") or {}).get(REASONING):
+                message.additional_kwargs[REASONING] = thought
             for name in ("finish_reason", "logprobs"):
                 if value := choices[0].get(name):
                     info[name] = value
@@ -232,7 +235,7 @@ class Chunks:
         self._timings = event.get("timings") or self._timings
         if self._timings and "usage" in event:  # the last one: LangChain would add them up
             info["timings"] = self._timings
-        if not (message.content or info):
+        if not (message.content or info or message.additional_kwargs):
             return None
         message.response_metadata = info
         return ChatGenerationChunk(message=message, generation_info=info or None)

@@ -19,6 +19,7 @@ from rag_app.models.llms.load_balancer import (
     LoadBalancer,
     NoServerError,
 )
+from rag_app.models.llms.thoughts import REASONING, begins_thinking
 from rag_app.settings import Settings
 
 NO_KEY = "none"
@@ -63,6 +64,8 @@ class CompatibleChat(ChatOpenAI):
     repetition_penalty: float | None = None
     load_balancer: LoadBalancer | None = Field(default=None, exclude=True)
     """Of several servers, if there are."""
+    opens_thoughts: bool = False
+    """Whether replies begin with reasoning that no tag opens: supposed by the name, or seen."""
 
     @property
     def servers(self) -> LoadBalancer:
@@ -93,6 +96,17 @@ class CompatibleChat(ChatOpenAI):
         if messages := payload.get("messages"):
             payload["messages"] = _CONTROL_TOKENS.escape_messages(messages)
         return payload
+
+    def _convert_chunk_to_generation_chunk(
+        self, chunk: dict[str, Any], *args: Any
+    ) -> ChatGenerationChunk | None:
+        generation = super()._convert_chunk_to_generation_chunk(chunk, *args)
+        choices = chunk.get("choices") or [{}]
+        delta = choices[0].get("delta") or {}
+        # langchain-openai leaves out what OpenAI's own API hasn't.
+        if generation and (thought := delta.get(REASONING) or delta.get("reasoning")):
+            generation.message.additional_kwargs[REASONING] = thought
+        return generation
 
     def get_num_tokens(self, text: str) -> int:
         """Return an estimate that is rarely too low: the server's tokenizer is not here."""
@@ -183,6 +197,7 @@ def load(url: str, settings: Settings) -> CompatibleChat:
         stream_usage=True,
         top_k=settings.top_k,
         repetition_penalty=settings.repetition_penalty,
+        opens_thoughts=begins_thinking(model),
         **clients,
     )
     chat.profile = {"max_input_tokens": settings.context_length}

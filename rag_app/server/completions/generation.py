@@ -14,6 +14,7 @@ from openai.types.chat.chat_completion import Choice
 from pydantic import BaseModel
 
 from rag_app.chains.streaming import guarded
+from rag_app.models.llms.thoughts import REASONING, Thoughts
 from rag_app.server.completions.chat import ChatObjects, Logprobs
 from rag_app.server.completions.tools import Tools
 from rag_app.server.errors import ApiError
@@ -88,6 +89,9 @@ class LlmGeneration:
         self._sources = [
             generated(prompt, offset) for prompt in prompts for offset in range(request.n)
         ]
+        # A prompt's text is taken as it comes, reasoning too.
+        chats = len(self._sources) if isinstance(request, ChatRequest) else 0
+        self._thoughts = {index: Thoughts(llm) for index in range(chats)}
         self._wants_usage = request.wants_usage
         self._old_form = isinstance(request, ChatRequest) and request.calls_functions
         self._calls: list[UsageMetadata] = []
@@ -123,8 +127,10 @@ class LlmGeneration:
         async for index, chunk in self._chunks():
             finish_reason, logprobs = _end_of(chunk)
             calls = _tool_calls(chunk, streamed=True)
-            if chunk.text or finish_reason or logprobs or calls:
+            thought = _reasoning(chunk)
+            if chunk.text or finish_reason or logprobs or calls or thought:
                 reason, parts = self._formed(finish_reason, calls)
+                parts |= thought
                 yield self._objects.chunk(chunk.text, index, reason, logprobs, parts=parts)
         if self._wants_usage:
             yield self._objects.last(self.usage)
@@ -140,9 +146,13 @@ class LlmGeneration:
             finish_reason, logprobs = _end_of(message)
             calls = _tool_calls(message)
             end, parts = self._formed(finish_reason, calls)
-            choice = self._objects.choice(message.text, index, end or "stop", logprobs)
+            thoughts = self._thoughts.get(index)
+            text = thoughts.text if thoughts else message.text
+            choice = self._objects.choice(text, index, end or "stop", logprobs)
             if calls:
-                choice["message"] |= {**parts, "content": message.text or None}
+                choice["message"] |= {**parts, "content": text or None}
+            if thought := _reasoning(message):
+                choice["message"] |= thought
             choices.append(choice)
         return self._objects.whole(choices, self.usage, **self._noted)
 
@@ -162,11 +172,22 @@ class LlmGeneration:
             return {}
         return {"rag": {"citations": [], "answered": True, "notes": self._notes}}
 
+    def _parted(self, index: int, chunk: AIMessageChunk) -> AIMessageChunk:
+        if (thoughts := self._thoughts.get(index)) is None:
+            return chunk
+        parted = thoughts.add(chunk)
+        if thoughts.restarted:  # a stream can't take back what it has shown
+            return parted.model_copy(update={"content": f"\n\n{parted.text}"})
+        return parted
+
     async def _chunks(self) -> AsyncIterator[tuple[int, AIMessageChunk]]:
         async for index, chunk in _merged(self._sources):
             if chunk.usage_metadata:
                 self._calls.append(chunk.usage_metadata)
-            yield index, chunk
+            yield index, self._parted(index, chunk)
+        for index, thoughts in self._thoughts.items():
+            if (rest := thoughts.close()).text:  # of a model that does not say why it ends
+                yield index, rest
 
 
 def options_of(request: Sampling, settings: Settings, llm: BaseChatModel) -> dict[str, Any]:
@@ -212,6 +233,12 @@ def _tool_calls(message: AIMessageChunk, *, streamed: bool = False) -> list[dict
             part |= {"id": call["id"], "type": "function"}
         calls.append(part)
     return calls
+
+
+def _reasoning(message: AIMessageChunk) -> dict[str, Any]:
+    """Return the reasoning in a message, or in a piece of one, as DeepSeek's API has it."""
+    thought = message.additional_kwargs.get(REASONING)
+    return {REASONING: thought} if thought else {}
 
 
 class TextObjects(ChatObjects):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from openai.types import CompletionUsage
 
+from rag_app.models.llms.thoughts import REASONING
 from rag_app.server.errors import body_of, ollama_body
 from rag_app.server.event_stream import ServerSentEvents, as_json
 from rag_app.server.queueing import Generation
@@ -53,6 +54,7 @@ class OllamaReply:
         self._model = model
         self._form = form
         self._calls: list[dict[str, Any]] = []
+        self._thought = ""
         self._reason = "stop"
         self._begun = self._first = time.perf_counter_ns()
 
@@ -67,10 +69,11 @@ class OllamaReply:
         async for chunk in self._chat.stream():
             for choice in chunk.choices:  # type: ignore[union-attr]
                 text, tokens = self._take(choice)
-                if text or tokens:
+                if text or tokens or self._thought:
                     if self._first == self._begun:
                         self._first = time.perf_counter_ns()
                     yield self._reply(text, tokens, done=False)
+        self._thought = ""
         yield self._last("", [])
 
     async def whole(self) -> ChatReply | TextReply:
@@ -90,6 +93,7 @@ class OllamaReply:
                 self._calls.append({"name": call.function.name, "arguments": ""})
             self._calls[-1]["arguments"] += call.function.arguments or ""
         self._reason = choice.finish_reason or self._reason
+        self._thought = getattr(message, REASONING, None) or ""
         tokens = (choice.logprobs and choice.logprobs.model_dump()["content"]) or []
         return message.content or "", tokens
 
@@ -115,6 +119,8 @@ class OllamaReply:
         if self._form == "text":
             return TextReply(**values, response=text)
         message: dict[str, Any] = {"role": "assistant", "content": text}
+        if self._thought:
+            message["thinking"] = self._thought
         if more["done"] and self._calls:
             message["tool_calls"] = [
                 {"function": {**call, "arguments": json.loads(call["arguments"] or "{}")}}

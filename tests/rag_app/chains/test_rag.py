@@ -14,7 +14,7 @@ from langchain_core.runnables import RunnableLambda
 from pydantic import SecretStr
 
 from rag_app.chains.rag import RagInput, rag_chain
-from rag_app.chains.results import Answer, deltas
+from rag_app.chains.results import Answer, adeltas, deltas
 from rag_app.chains.summarize import summarize_chain
 from rag_app.errors import ModelError, QuestionError
 from tests.scripted import JudgingChatModel, ScriptedChatModel
@@ -445,6 +445,17 @@ async def test_the_reasoning_before_an_answer_is_not_shown(reply: str, text: str
     chain = rag_chain(ListRetriever(documents=[DEATH], asked=[]), llm)
     assert "".join(piece.text for piece in chain.stream(QUESTION)) == text
     assert "".join([piece.text async for piece in chain.astream(QUESTION)]) == text
+
+
+async def test_reasoning_without_an_opening_tag_is_replaced() -> None:
+    reply = "先看文档。\n</think>\n\n他在当涂病逝。"
+    llm = FakeListChatModel(responses=[reply], custom_get_token_ids=_tokens)
+    chain = rag_chain(ListRetriever(documents=[DEATH], asked=[]), llm)
+    assert chain.invoke(QUESTION).text == "他在当涂病逝。"
+    changes = [change async for change in adeltas(chain.astream(QUESTION))]
+    assert [change.replaces for change in changes].count(True) == 1
+    assert changes[-1].whole.text == "他在当涂病逝。"
+    assert summarize_chain(llm, "stuff").invoke(DEATH).text == "他在当涂病逝。"
 
 
 NO_NUMBERS = [None, "high", [], {}, [1], object(), True, float("nan")]

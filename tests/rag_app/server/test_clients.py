@@ -209,6 +209,26 @@ def test_what_clients_send_beside_the_standard(path: str, body: Any, client: htt
     assert answer.status_code == 200, answer.text
 
 
+@pytest.mark.parametrize("opening", ["<think>", ""])
+def test_reasoning_stands_beside_the_answer(home: Path, opening: str) -> None:
+    reply = f"{opening}先看文档。</think>\n\n当涂。"
+    with serving(llm=ScriptedChatModel(replies=[reply])) as served:
+        whole = httpx.post(served.url + CHAT, json={"messages": ASKED}).json()
+        with official_of(served) as client:
+            stream = client.chat.completions.create(model="default", messages=ASKED, stream=True)
+            deltas = [chunk.choices[0].delta.model_dump() for chunk in stream if chunk.choices]
+        body = {"messages": ASKED, "stream": False}
+        thought = httpx.post(f"{served.url}/api/chat", json=body).json()["message"]
+    message = whole["choices"][0]["message"]
+    assert (message["content"], message["reasoning_content"]) == ("当涂。", "先看文档。")
+    reasoning = "".join(delta.get("reasoning_content") or "" for delta in deltas)
+    assert reasoning == "先看文档。"
+    # What nobody knows to be reasoning before its end can't be taken back from a stream.
+    said = "".join(delta["content"] or "" for delta in deltas)
+    assert said == ("当涂。" if opening else "先看文档。\n\n当涂。")
+    assert (thought["content"], thought["thinking"]) == ("当涂。", "先看文档。")
+
+
 def test_a_schema_may_stand_beside_its_type(home: Path) -> None:
     with serving(llm=Schemed(replies=['{"a": 1}'])) as served:
         form = {"type": "json_schema", "name": "x", "schema": {"type": "object"}}

@@ -1,5 +1,6 @@
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,24 @@ from rag_app.index.store.store import IndexStore
 from tests.rag_app.index.conftest import POEMS
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.rag_app.index.stored import assert_terms_exact, content_digest
+
+
+def test_a_folder_of_other_files_gets_no_index(tmp_path: Path) -> None:
+    meta = IndexMeta.of(HashingEmbeddings(), 500, 50)
+    theirs = tmp_path / "notes.txt"
+    theirs.write_text("x", encoding="utf-8")
+    with pytest.raises(IndexStoreError, match=r"holds other files \(notes\.txt\)"):
+        IndexStore(tmp_path).create(meta)
+    assert [*tmp_path.iterdir()] == [theirs]
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    for name in ("index.sqlite3.new", "writer.lock", ".hidden"):  # as a full disk leaves them
+        (begun / name).touch()
+    store = IndexStore(begun)
+    store.create(meta)
+    (begun / "notes.txt").touch()
+    store.create(meta)  # what is there stays usable
+    assert store.exists()
 
 
 def test_what_is_written_is_read(store: IndexStore, meta: IndexMeta, embedding):

@@ -561,3 +561,83 @@ def test_english(served: Any) -> None:
         page.screenshot("en-1-welcome")
         page.dark(True)
         page.screenshot("en-2-welcome-dark")
+
+
+def han(page: Browser) -> list[str]:
+    """Chinese that is shown or read out anywhere on the page; the documents here have none."""
+    texts: list[str] = page.run("""
+        const shown = [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility());
+        const names = ["aria-label", "title", "placeholder", "alt", "aria-description"];
+        return shown.flatMap((element) => [
+            ...[...element.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data),
+            ...names.map((name) => element.getAttribute(name) ?? ""),
+        ]).filter((text) => /\\p{Script=Han}/u.test(text) && text.trim() !== "中文");
+    """)
+    return texts
+
+
+def test_the_first_gestures_in_english_on_a_phone(served: Any, tmp_path: Path) -> None:
+    said = "The pump holds forty liters of water."
+    served.replies = [said]
+    with browsers.started("en-US") as page:
+        page.open(served.url)
+        page.of("phone")
+        seen: dict[str, list[str]] = {}
+
+        def look(where: str) -> None:
+            page.until(lambda: page.run("return document.getAnimations().length === 0"))
+            seen[where] = han(page)
+            assert page.run("return document.documentElement.scrollWidth <= innerWidth"), where
+
+        look("welcome")
+        page.click("#new-index")
+        look("name")
+        page.shown("#index-name").send_keys("Pumps", Keys.ENTER)
+        page.gone("#name-dialog")
+        page.click("#open-library")
+        page.shown("#close-library")
+        look("library")
+        path = tmp_path / "pump.txt"
+        path.write_text(f"Manual\n\n{said} Clean it once a week.\n", encoding="utf-8")
+        page.find("#file-input").send_keys(str(path))
+        page.until(lambda: names(page) == ["pump.txt"])
+        look("documents")
+        served.replies = [f"{said} It is cleaned once a week."]
+        page.click("#documents .summarize")
+        look("summary asked")
+        page.click("#summary-start")
+        page.shown("#summary-actions")
+        look("summary")
+        page.press(Keys.ESCAPE)
+        page.gone("#summary")
+        page.press(Keys.ESCAPE)
+        page.until(lambda: page.focused() == "open-library")
+        served.replies = [said]
+        ask(page, "How much water does the pump hold?")
+        assert answered(page).strip() == said
+        look("answer")
+        page.click(".citation")
+        page.shown("#viewer mark")
+        look("passage")
+        page.press(Keys.ESCAPE)
+        page.gone("#viewer")
+        page.until(lambda: page.find("#open-settings").is_enabled())
+        page.click("#open-settings")
+        page.shown("#set-k")
+        look("settings")
+        page.press(Keys.ESCAPE)
+        page.click("#open-library")
+        look("library again")
+        page.click("#documents .remove")
+        page.shown("#confirm")
+        look("removal")
+        page.click("#confirm-yes")
+        page.until(lambda: not names(page))
+        page.press(Keys.ESCAPE)
+        page.until(lambda: page.focused() == "open-library")
+        page.click("#delete-index")
+        look("deletion")
+        page.click("#confirm-yes")
+        page.until(lambda: "Pumps" not in page.find("#index-select").text)
+        look("end")
+        assert {where: texts for where, texts in seen.items() if texts} == {}
