@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag_app.errors import IndexStoreError
-from rag_app.home import indexes_folder
 from rag_app.index.store.database import (
     check_model,
     connect_reader,
@@ -22,6 +21,7 @@ from rag_app.index.store.records import IndexMeta
 from rag_app.index.store.snapshot import Snapshot
 from rag_app.index.store.terms import lexical_version
 from rag_app.index.store.transaction import Transaction
+from rag_app.settings import indexes_folder
 
 if TYPE_CHECKING:
     from rag_app.index.store.interface import DocumentSnapshot
