@@ -366,10 +366,14 @@ def _json(text: str) -> Any:
 
 def _rows(path: Path, text: str, value: Any) -> Iterator[tuple[int, Row]]:
     """Yield the objects of a parsed array, or of lines, with their numbers."""
+    first = 1
     if isinstance(value, dict):
-        value = next((value[name] for name in _LISTS if isinstance(value.get(name), list)), [value])
+        listed = next((value[name] for name in _LISTS if isinstance(value.get(name), list)), None)
+        if listed is None:
+            first += text[: text.index("{")].count("\n")
+        value = [value] if listed is None else listed
     if isinstance(value, list):
-        for number, row in enumerate(value, 1):
+        for number, row in enumerate(value, first):
             if not isinstance(row, dict):
                 msg = f"{path}: item {number} is not a JSON object"
                 raise DocumentError(msg)
