@@ -41,7 +41,7 @@ _OF_TRANSPORT = re.compile(
     r"(?:(?:^|(?<=\ufffd))(?:Received|Received-SPF|Return-Path|Delivered-To|DKIM-Signature|X-[\w-]+"
     r"|ARC-[\w-]+|Authentication-Results|Message-ID|List-[\w-]+|MIME-Version|Content-[\w-]+)"
     r": ?.*(?:\n[ \t]+\S.*)*(?:\n|\Z)){2,}"
-    rf"|(?<!\S)\S{0, 200}(?:-Version: 1\.0|-Encoding: [78]bit|Content-Type: {_TYPE})$"
+    rf"|(?<!\S)\S{{0,200}}(?:-Version: 1\.0|-Encoding: [78]bit|Content-Type: {_TYPE})$"
     r"|(?<!\S)\S{0,200}/(?:mixed|alternative|related|report|signed); ?boundary=\S+"
     r"|(?<=\ufffd)[A-Za-z/:; .-]{0,60}charset=[\w-]+$"
     rf"|=\?[\w-]+\?[QB]\?[^?\s]+\?=?|^\S{{0,30}}(?: {_TYPE}|; (?:charset|boundary)=\S+)$",

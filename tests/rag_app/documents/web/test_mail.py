@@ -299,3 +299,19 @@ def test_what_only_a_damaged_mail_has_amid_its_text() -> None:
     assert text == "SMTP id g1-20020a0cf08100000\n\n会议改期。\n\n九点开始。"
     whole = f"Subject: 日志\nFrom: a@b.cn\n\n{rest}{codes}".encode()
     assert "X-GM-THRID: 1759159613" in read(whole)[0]
+
+
+@pytest.mark.parametrize(
+    "cut",
+    ["ontent-Transfer-Encoding: 8bit", "IME-Version: 1.0", "pe: multipart/mixed; boundary=x1"],
+)
+def test_a_header_that_is_cut_amid_a_body_is_no_text(cut: str) -> None:
+    text, _ = read(f"Subject: a\nFrom: b@c.d\n\n会议改期。\n{cut}\n\n九点开始。\n".encode())
+    assert text.split("\n\n", 2)[2].split() == ["会议改期。", "九点开始。"]
+
+
+def test_long_lines_take_time_in_proportion() -> None:
+    for line in ("a-b-c-d-" * 20_000, "A1" * 80_000, "aa.-" * 40_000):
+        read(
+            f"x\n\n{line}\n".encode()
+        )  # minutes, where each place of a line is searched to its end
