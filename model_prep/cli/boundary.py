@@ -83,10 +83,22 @@ def _of_machine(error: Exception) -> str:
         return "the memory or its limit is used up; end other programs, or do less at a time"
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return "an argument or a name is no valid text; give it in the encoding of LANG, or UTF-8"
+    if isinstance(error, RuntimeError) and "home directory" in str(error):  # of Path.expanduser
+        return "a path that begins with ~ names no user's home; write the path in whole"
+    if isinstance(error, FileNotFoundError) and not _has_working_folder():
+        return "the working folder is there no more; go into another one, and run this again"
     if isinstance(error, OSError) and error.errno in _OF_MACHINE:
         what = f"{error.filename}" if error.filename else "the output or a file"
         return f"{what} can't be read or written ({error.strerror}); mend that, and run this again"
     return ""
+
+
+def _has_working_folder() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - what fails is the call itself
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _unexpected(error: Exception, program: str) -> str:

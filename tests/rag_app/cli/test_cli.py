@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rag_app import RagApp, __version__
+from tests.paths import ROOT
 from tests.rag_app.cli.program import DEATH, Program
 from tests.scripted import ScriptedChatModel
 from tests.tiny_models import ANSWER
@@ -344,3 +345,16 @@ def test_what_describes_an_index_loads_little(
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout
+
+
+def test_a_working_folder_that_was_deleted_is_said(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = f"rmdir ../gone; exec {sys.executable} -m rag_app ask 什么"
+    where = {**os.environ, "PYTHONPATH": str(ROOT), "RAG_APP_HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=gone, env=where, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("rag-app: the working folder is there no more")
+    assert len(done.stderr.splitlines()) == 1
