@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
 DATABASE_NAME = "index.sqlite3"
-_OURS = ("index.", "vectors", "writer.", "merge.", "files", ".")
+_OURS = (
+    "index.", "vectors", "unfinished", "summaries.", "conversations.", "writer.", "merge.", "files",
+    "set-aside", ".",
+)  # fmt: skip
 """What the names of an index's files begin with, also where its creation was cut off."""
 
 

@@ -65,8 +65,8 @@ class Browser:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def until(self, seen: Callable[[], Seen]) -> Seen:
-        """Wait until ``seen`` gives something true, and return it."""
-        ignored = (NoSuchElementException, StaleElementReferenceException)
+        """Wait until ``seen`` gives something true, and return it: what it looks at may come."""
+        ignored = (NoSuchElementException, StaleElementReferenceException, IndexError)
         wait = WebDriverWait(self.driver, SECONDS, 0.05, ignored_exceptions=ignored)
         return wait.until(lambda _: seen())
 

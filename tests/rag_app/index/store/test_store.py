@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from rag_app.errors import EmbeddingMismatchError, IndexStoreError
+from rag_app.index.indexing.unfinished import PICTURES_NAME, UNFINISHED_NAME
+from rag_app.index.search.faiss_index import FAISS_NAME, STAMP_NAME
 from rag_app.index.store import transaction as transaction_module
+from rag_app.index.store.conversations import CONVERSATIONS_NAME
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.store import IndexStore
+from rag_app.index.store.summaries import SUMMARIES_NAME
 from tests.rag_app.index.conftest import POEMS
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.rag_app.index.stored import assert_terms_exact, content_digest
@@ -30,6 +34,16 @@ def test_a_folder_of_other_files_gets_no_index(tmp_path: Path) -> None:
     (begun / "notes.txt").touch()
     store.create(meta)  # what is there stays usable
     assert store.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [CONVERSATIONS_NAME, FAISS_NAME, PICTURES_NAME, STAMP_NAME, SUMMARIES_NAME, UNFINISHED_NAME],
+)
+def test_what_an_index_leaves_beside_it_is_no_other_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    IndexStore(tmp_path).create(IndexMeta.of(HashingEmbeddings(), 500, 50))
+    assert IndexStore(tmp_path).exists()
 
 
 def test_what_is_written_is_read(store: IndexStore, meta: IndexMeta, embedding):
