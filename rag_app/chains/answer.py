@@ -458,7 +458,8 @@ def _evidence_first(reading: _Reading) -> Generator[Invoke, Any, Iterator[_Group
 def _excerpts(reading: _Reading, first: _Group) -> _Group | None:
     """Return what bears on the question in all passages, where that is short."""
     limit = int(EVIDENCE_SHARE * len(first.context))
-    texts = [citation.text for citation in reading.citations]
+    # Orders go before sentences are chosen: of one that is cut, the rest may pass for a statement.
+    texts = [citation.text_shown for citation in reading.citations]
     embeddings = reading.reader.embeddings() if reading.reader.embeddings else None
     found = excerpts(bare_question(reading.question.text), texts, limit, embeddings)
     chosen = [replace(reading.citations[place], text=text) for place, text in found.items()]

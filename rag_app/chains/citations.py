@@ -102,13 +102,20 @@ class Citation:
 
         Orders to its reader are left out, and no line of it begins as a passage does.
         """
-        parts = [self.place, self.table_head or "", _FORGED.sub("", self.text)]
-        if self.suspect:
-            from rag_app.chains.orders import without_orders
+        place, head = map(self._without_orders, (self.place, self.table_head or ""))
+        return "\n".join([f"[{self.marker}] {place}", *filter(None, (head, self.text_shown))])
 
-            parts = [without_orders(part, suspect=True) for part in parts]
-        place, *lines = parts
-        return "\n".join([f"[{self.marker}] {place}", *filter(None, lines)])
+    @property
+    def text_shown(self) -> str:
+        """The text as a model reads it: orders to its reader are left out."""
+        return self._without_orders(_FORGED.sub("", self.text))
+
+    def _without_orders(self, text: str) -> str:
+        if not self.suspect:
+            return text
+        from rag_app.chains.orders import without_orders
+
+        return without_orders(text, suspect=True)
 
 
 @dataclass(frozen=True)
