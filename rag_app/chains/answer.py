@@ -11,7 +11,7 @@ from typing import Any
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
-from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.runnables import Runnable
 
 from rag_app.chains.amounts import AmountAlone
 from rag_app.chains.bare_question import asks_to_compute, bare_question
@@ -23,7 +23,7 @@ from rag_app.chains.judgement import asked_to_judge, can_judge, judge_chain
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Prompts, Task
 from rag_app.chains.results import Answer
 from rag_app.chains.romanization import absent_names
-from rag_app.chains.streaming import Call, Invoke, StepChain, Steps
+from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, worked_out
 from rag_app.documents.text import Language, language_of
 from rag_app.index.search.excerpts import excerpts
 from rag_app.index.store.terms import query_terms
@@ -448,10 +448,7 @@ def _evidence_first(reading: _Reading) -> Generator[Invoke, Any, Iterator[_Group
     chosen = None
     wanted = reading.reader.context == "evidence" and not reading.keeps(first.context)
     if wanted and _reaches(first.citations[0], reading.reader.threshold):
-        choose: Runnable[None, tuple[_Group | None]] = RunnableLambda(
-            lambda _: (_excerpts(reading, first),), name="choose_sentences"
-        )
-        (chosen,) = yield Invoke(choose, None)
+        chosen = yield from worked_out(lambda: _excerpts(reading, first), "choose_sentences")
     return chain([chosen] if chosen else [], [first], groups)
 
 

@@ -188,9 +188,7 @@ def rag_chain(
 
     def steps(given: RagInput) -> Steps[Answer]:
         conversation = Conversation.of(given)
-        parts = _parts(conversation.question, whole)
-        several = _in_parts(conversation, parts, steps_of)
-        yield from several if len(parts) > 1 else steps_of(conversation)
+        yield from _in_parts(conversation, _parts(conversation.question, whole), steps_of)
 
     def steps_of(conversation: Conversation) -> Steps[Answer]:
         model = llm
@@ -267,8 +265,12 @@ def _in_parts(
 ) -> Steps[Answer]:
     """Yield the steps that answer the parts of a question one by one, each as a follow-up.
 
-    The answers are the items of a list; a part that the documents lack is said to be missing.
+    The answers are the items of a list; a part that the documents lack is said to be missing. A
+    question of one part is answered as it is.
     """
+    if len(parts) == 1:
+        yield from steps_of(conversation)
+        return
     history = list(conversation.history)
     answers: list[Answer] = []
     cited: list[Citation] = []

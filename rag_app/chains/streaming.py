@@ -71,16 +71,20 @@ class Invoke:
 
 Steps = Generator[Piece | Call[Piece] | Batch | Invoke, Any, None]
 Part = TypeVar("Part", bound=Runnable[Any, Any])
+Result = TypeVar("Result")
 
 
 def made(part: Part | Callable[[], Part], name: str) -> Generator[Invoke, Any, Part]:
     """Return a part of a chain; what makes it, if it is not there yet, is a run called ``name``."""
-    if isinstance(part, Runnable):
-        return part
+    return part if isinstance(part, Runnable) else (yield from worked_out(part, name))
+
+
+def worked_out(work: Callable[[], Result], name: str) -> Generator[Invoke, Any, Result]:
+    """Return what a function returns; its call is a run called ``name``."""
     # In a tuple, since a RunnableLambda invokes a Runnable that it returns.
-    (result,) = yield Invoke(RunnableLambda(lambda _: (part(),), name=name), None)
-    made_part: Part = result
-    return made_part
+    (returned,) = yield Invoke(RunnableLambda(lambda _: (work(),), name=name), None)
+    result: Result = returned
+    return result
 
 
 def collected(
