@@ -17,9 +17,17 @@ from rag_app.chains.amounts import AmountAlone
 from rag_app.chains.bare_question import asks_to_compute, bare_question
 from rag_app.chains.budget import Budget, pack
 from rag_app.chains.citations import Citation, cite, evidence, likely_evidence
-from rag_app.chains.confidence import CALIBRATION, SURE, Calibration, Confidence, Signals
+from rag_app.chains.confidence import (
+    CALIBRATION,
+    SURE,
+    Calibration,
+    Confidence,
+    Signals,
+    asked_to_judge,
+    can_judge,
+    judge_chain,
+)
 from rag_app.chains.facts import may_be_of_another, of_another, unmatched
-from rag_app.chains.judgement import asked_to_judge, can_judge, judge_chain
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Prompts, Task
 from rag_app.chains.results import Answer
 from rag_app.chains.romanization import absent_names

@@ -16,8 +16,7 @@ from langchain_core.runnables import Runnable
 from rag_app.chains.answer import EmbeddingsOf, Question, Reader, not_found
 from rag_app.chains.bare_question import answer_language, bare_question, parts_of
 from rag_app.chains.citations import Citation, lacking
-from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration
-from rag_app.chains.judgement import can_judge
+from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, can_judge
 from rag_app.chains.overview.answers import WholeDocuments
 from rag_app.chains.overview.questions import overview_of
 from rag_app.chains.prompts import NOT_FOUND, Prompts

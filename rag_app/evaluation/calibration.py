@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_app.chains.confidence import CALIBRATION, Calibration, Signals
-from rag_app.chains.judgement import can_judge
+from rag_app.chains.confidence import CALIBRATION, Calibration, Signals, can_judge
 from rag_app.errors import DocumentError
 from rag_app.evaluation.intervals import Estimate, area_under_curve, mean
 from rag_app.evaluation.outcomes import Outcome

@@ -17,8 +17,7 @@ from openai.types.chat import ChatCompletionChunk
 from pydantic import BaseModel
 
 from rag_app.chains.citations import Citation, Evidence
-from rag_app.chains.confidence import Confidence
-from rag_app.chains.judgement import JUDGEMENT
+from rag_app.chains.confidence import JUDGEMENT, Confidence
 from rag_app.chains.results import Answer, Delta, adeltas, replaces
 from rag_app.documents.text import language_of
 from rag_app.engine import RagApp
