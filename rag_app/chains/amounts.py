@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from rag_app.chains.bare_question import bare_question
+from rag_app.chains.questions import bare_question
 from rag_app.index.store.terms import fold
 
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")

@@ -14,7 +14,6 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.amounts import AmountAlone
-from rag_app.chains.bare_question import asks_to_compute, bare_question
 from rag_app.chains.budget import Budget, pack
 from rag_app.chains.citations import Citation, cite, evidence, likely_evidence
 from rag_app.chains.confidence import (
@@ -29,6 +28,7 @@ from rag_app.chains.confidence import (
 )
 from rag_app.chains.facts import may_be_of_another, of_another, unmatched
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Prompts, Task
+from rag_app.chains.questions import asks_to_compute, bare_question
 from rag_app.chains.results import Answer
 from rag_app.chains.romanization import absent_names
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, worked_out

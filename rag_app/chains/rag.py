@@ -14,12 +14,11 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, conver
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.answer import EmbeddingsOf, Question, Reader, not_found
-from rag_app.chains.bare_question import answer_language, bare_question, parts_of
 from rag_app.chains.citations import Citation, lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, can_judge
-from rag_app.chains.overview.answers import WholeDocuments
-from rag_app.chains.overview.questions import overview_of
+from rag_app.chains.overview import WholeDocuments
 from rag_app.chains.prompts import NOT_FOUND, Prompts
+from rag_app.chains.questions import answer_language, bare_question, overview_of, parts_of
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, collected, made
 from rag_app.chains.translation import (

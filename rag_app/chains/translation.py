@@ -14,13 +14,13 @@ from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 
-from rag_app.chains.bare_question import bare_question
 from rag_app.chains.english_amounts import (
     amount_in_english,
     keeps_numbers,
     with_english_amounts,
 )
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Prompts
+from rag_app.chains.questions import bare_question
 from rag_app.chains.results import Answer
 from rag_app.chains.romanization import (
     invented_persons,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from langchain_text_splitters import TextSplitter
 
     from rag_app.chains.confidence import Calibration
-    from rag_app.chains.overview.answers import WholeDocuments
+    from rag_app.chains.overview import WholeDocuments
     from rag_app.chains.prompts import Prompts
     from rag_app.chains.rag import RagInput, Retriever
     from rag_app.chains.results import Answer, Summary
@@ -494,7 +494,7 @@ class RagApp:
                 no indexed document.
             IndexStoreError: there is no index, or it can't be read.
         """
-        from rag_app.chains.bare_question import bare_question
+        from rag_app.chains.questions import bare_question
 
         self._check(question)
         view = self.using(k=k, retriever=retriever, within=within)
@@ -707,7 +707,7 @@ class RagApp:
 
     def _whole_documents(self) -> "WholeDocuments":
         """Return what answers questions about the documents of the index as a whole."""
-        from rag_app.chains.overview.answers import MOST_TOKENS, WholeDocuments
+        from rag_app.chains.overview import MOST_TOKENS, WholeDocuments
         from rag_app.chains.prompts import Prompts
         from rag_app.engine.identity import summarizer
         from rag_app.index.store.summaries import KeptSummaries

@@ -14,10 +14,10 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
 from model_prep.progress import Progress
 from rag_app.chains.answer import not_found
-from rag_app.chains.bare_question import bare_question
 from rag_app.chains.citations import cite
 from rag_app.chains.confidence import CALIBRATION
 from rag_app.chains.prompts import LANGUAGES, VARIABLES, Prompts, Task
+from rag_app.chains.questions import bare_question
 from rag_app.chains.results import Answer
 from rag_app.errors import PromptTooLongError, QuestionError
 from rag_app.evaluation.outcomes import Cost, Outcome, names_of, ranks_of

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from rag_app import RagApp
-from rag_app.chains.bare_question import bare_question
+from rag_app.chains.questions import bare_question
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
 from rag_app.index.search.duplicates import apart
 from rag_app.index.search.relevance import CALIBRATIONS, LEXICAL, Calibration, Coverage

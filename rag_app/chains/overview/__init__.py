@@ -1,1 +1,0 @@
-"""Questions about documents as a whole, and their answers."""
