@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from copy import copy
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from rag_app.engine.resources import Given, Loading, Resources, open_store
+from rag_app.engine import indexing
+from rag_app.engine.resources import Given, Loading, Resources
 from rag_app.errors import QuestionError, SettingsError
 from rag_app.settings import EngineKind, RetrieverKind, Settings, load_settings
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from rag_app.chains.results import Answer, Summary
     from rag_app.index.indexing.copying import CopyReport
     from rag_app.index.indexing.preview import IndexPreview
-    from rag_app.index.indexing.report import IndexOptions, IndexReport, ProgressCallback
-    from rag_app.index.store.interface import DocumentSnapshot, DocumentStore
+    from rag_app.index.indexing.report import IndexReport, ProgressCallback
+    from rag_app.index.store.interface import DocumentStore
     from rag_app.index.store.records import DocumentRecord
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
@@ -46,10 +46,6 @@ TRACE_VARIABLES = (
     "OTEL_TRACES_EXPORTER",
 )
 """What asks for traces where it is set; without it nothing of OpenTelemetry is imported."""
-_NO_REEMBED = (
-    "an index in Milvus can't be embedded again in its place; copy it to a local one, embed that "
-    "again, and copy it back (rag_app/README.md has the commands)"
-)
 
 
 class RagApp:
@@ -239,38 +235,7 @@ class RagApp:
 
     def status(self) -> dict[str, str | int]:
         """Return what there is to work with: the index, its size and models."""
-        from model_prep.catalog.pull import models_folder
-        from rag_app.index.search.background import merge_lock
-
-        found: dict[str, str | int] = {"index": self.store.place}
-        if self.store.exists():
-            with self.store.read() as snapshot:
-                meta = snapshot.meta()
-                found |= {
-                    "documents": snapshot.count_documents(),
-                    "passages": snapshot.count_chunks(),
-                    "embedding": meta.embedding,
-                    "chunk_size": meta.chunk_size,
-                    "chunk_overlap": meta.chunk_overlap,
-                }
-                if (size := self.store.size()) is not None:
-                    found["bytes"] = size
-                if merger := merge_lock(self.store.folder).holder():
-                    found["merging"] = f"vectors, in the background, by {merger}"
-                if staging := snapshot.staging():
-                    found["reembedding"] = (
-                        f"{staging.done:,} of {snapshot.count_chunks():,} passages, with "
-                        f"{staging.embedding}; to go on, run: rag-app reembed"
-                    )
-                if waiting := _waiting(snapshot):
-                    found["waiting"] = waiting
-                if old := snapshot.count_outdated():
-                    found["outdated"] = (
-                        f"{old} documents, read by an earlier version; run: rag-app index PATH"
-                    )
-        else:
-            found["documents"] = "none yet; run: rag-app index PATH"
-        return {**found, "llm": self.settings.llm, "models": str(models_folder())}
+        return indexing.status(self.resources, self.settings)
 
     # Index
 
@@ -314,31 +279,20 @@ class RagApp:
                 to be embedded by Ray.
             EmbeddingMismatchError: it was made with another embedding model.
         """
-        options = self._index_options(
+        return indexing.index(
+            self.resources,
+            self.settings,
+            paths,
             encoding=encoding,
-            loader=loader or self.resources.given.loader,
+            loader=loader,
             prune=prune,
-            exclude=tuple(exclude),
+            exclude=exclude,
             stdin_name=stdin_name,
+            progress=progress,
+            destinations=destinations,
+            engine=engine,
+            address=address,
             words_first=words_first,
-        )
-        names = [str(path) for path in paths]
-        more: dict[str, Any] = {"progress": progress, "destinations": destinations}
-        if (vector_store := self.resources.given.vector_store) is not None:
-            from rag_app.index.indexing.vector_store import fill_vector_store
-
-            if engine != "local":
-                raise SettingsError("a vector store embeds by itself; leave out the engine")
-            return fill_vector_store(names, vector_store, options=options, **more)
-        from rag_app.index.indexing.indexer import index_paths
-
-        if engine == "ray":
-            from rag_app.index.indexing.ray_engine import RayEngine
-
-            load = self.resources.embeddings_loader(self.resources.embedding_spec, threads=1)
-            more["engine"] = RayEngine(load, address=address, workers=self.settings.threads)
-        return index_paths(
-            names, store=self.store, embedding=self.embeddings, options=options, **more
         )
 
     def preview(
@@ -355,26 +309,8 @@ class RagApp:
             DocumentError: a path doesn't exist or holds no document.
             IndexStoreError: the index can't be read.
         """
-        from rag_app.index.indexing.preview import preview_paths
-
-        options = self._index_options(
-            encoding=encoding,
-            loader=loader or self.resources.given.loader,
-            exclude=tuple(exclude),
-        )
-        return preview_paths([str(path) for path in paths], store=self.store, options=options)
-
-    def _index_options(self, **options: Any) -> "IndexOptions":
-        from rag_app.index.indexing.report import IndexOptions
-
-        return IndexOptions(
-            chunk_size=self.settings.chunk_size,
-            chunk_overlap=self.settings.chunk_overlap,
-            splitter=self.resources.given.splitter,
-            max_bytes=self.settings.max_file_bytes,
-            max_passages=self.settings.max_passages,
-            ocr=self.settings.ocr,
-            **options,
+        return indexing.preview(
+            self.resources, self.settings, paths, encoding=encoding, loader=loader, exclude=exclude
         )
 
     def reembed(
@@ -394,17 +330,7 @@ class RagApp:
             ModelError: the embedding model is missing or damaged.
             SettingsError: it lies in Milvus.
         """
-        from rag_app.index.indexing.reembed import reembed
-        from rag_app.index.store.store import IndexStore
-
-        if not isinstance(self.store, IndexStore):
-            raise SettingsError(_NO_REEMBED)
-        with self.store.read() as snapshot:
-            staging, meta = snapshot.staging(), snapshot.meta()
-        embeddings = self.resources.next_embeddings(staging)
-        if not (again or staging) and embeddings.fingerprint == meta.fingerprint:
-            return 0
-        return reembed(self.store, embeddings, progress)
+        return indexing.reembed(self.resources, progress, again=again)
 
     def copy(self, to: str, progress: Callable[[int, int], None] | None = None) -> "CopyReport":
         """Copy the index into another store, under its name, without embedding again.
@@ -418,16 +344,7 @@ class RagApp:
                 be used.
             SettingsError: ``to`` is no store, or that of the index.
         """
-        from rag_app.index.indexing.copying import copy_index
-
-        given = self.settings.model_dump(exclude_unset=True)
-        settings = load_settings(**{**given, "store": to})
-        if to == self.settings.store:
-            msg = f"the index lies in the store {to} already; name another with --to"
-            raise SettingsError(msg)
-        self.store.check_exists()
-        with closing(open_store(settings)) as target:
-            return copy_index(self.store, target, progress)
+        return indexing.copy(self.resources, self.settings, to, progress)
 
     def documents(self) -> "list[DocumentRecord]":
         """Return what is indexed, by source.
@@ -463,11 +380,7 @@ class RagApp:
             DocumentError: one of them isn't indexed; then none is removed, or of a vector store
                 those before it.
         """
-        if (vector_store := self.resources.given.vector_store) is not None:
-            return _remove_from(vector_store, sources)
-        from rag_app.index.indexing.prune import remove_documents
-
-        return remove_documents(sources, self.store)
+        return indexing.remove(self.resources, sources)
 
     # Questions
 
@@ -526,12 +439,8 @@ class RagApp:
             SettingsError: the file of calibrations is damaged.
         """
         from rag_app.chains.confidence import CALIBRATION
-        from rag_app.engine.calibrations import kept_calibration
 
-        if self._calibration is not None:
-            return self._calibration
-        named = self.resources.given.llm is None
-        return (kept_calibration(self.settings) if named else None) or CALIBRATION
+        return self._calibration or self.resources.calibration or CALIBRATION
 
     def calibrated(self, calibration: "Calibration") -> Self:
         """Return a view of this application with another calibration; models are shared."""
@@ -819,28 +728,6 @@ class RagApp:
         return self.summary_chain(encoding).astream(source, config)
 
 
-def _waiting(snapshot: "DocumentSnapshot") -> str:
-    """Return what is said of documents that have no vectors yet, nothing where all have."""
-    documents, passages = snapshot.count_waiting()
-    if not documents:
-        return ""
-    return (
-        f"{documents:,} documents with {passages:,} passages, found by their words alone until the "
-        "next run of: rag-app index PATH"
-    )
-
-
 def _can_keep(llm: "BaseChatModel") -> bool:
     """Return whether a model can keep what it reads on disk."""
     return bool(getattr(llm, "cache_size", 0))
-
-
-def _remove_from(vector_store: "VectorStore", sources: Sequence[str]) -> list[str]:
-    from rag_app.index.indexing.prune import not_indexed
-    from rag_app.index.indexing.vector_store import remove_from_vector_store
-
-    chosen = [source if source == "-" else str(Path(source).resolve()) for source in sources]
-    for name, source in zip(sources, chosen, strict=True):
-        if not remove_from_vector_store(source, vector_store):
-            raise not_indexed(name)
-    return chosen
