@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -51,9 +51,11 @@ PARTS: Mapping[str, str] = {
 }
 """What the runs of a chain are called for people."""
 
-RagInput = str | Mapping[str, Any] | Sequence[Any]
+RagInput = str | Mapping[str, Any] | Sequence[Any] | BaseMessage
 """A question; ``{"question": …, "history": […]}``; or messages, of which the last is the question.
-Messages are LangChain's, or what it takes for them, such as ``("human", "…")``."""
+Messages are LangChain's, or what it takes for them, such as ``("human", "…")``. The names that
+LangChain's own chains and graphs use are understood too: ``input``, ``query``, ``chat_history`` and
+``messages``."""
 Retriever = Runnable[str, list[Document]]
 
 
@@ -81,16 +83,37 @@ class Conversation:
         elif isinstance(given, str):
             conversation = cls(given)
         elif isinstance(given, Mapping):
-            history = convert_to_messages(given.get("history") or [])
-            conversation = cls(str(given.get("question") or ""), history)
+            conversation = cls._of_named(given)
         else:
-            messages = convert_to_messages(given)
-            conversation = cls(messages[-1].text if messages else "", messages[:-1])
+            conversation = cls._of_messages(given)
         if not conversation.question.strip():
             raise QuestionError("the question is empty; ask something")
         if not any(map(str.isalnum, conversation.question)):
             raise QuestionError("the question has no words; ask something")
         return conversation
+
+    @classmethod
+    def _of_named(cls, given: Mapping[str, Any]) -> Self:
+        question = _first(given, "question", "input", "query")
+        if question is None and "messages" in given:
+            return cls._of_messages(given["messages"])
+        if question is None and given and "question" not in given:
+            msg = f"no `question` among what was given: {', '.join(map(str, given))}"
+            raise QuestionError(msg)
+        before = cls._of_messages(
+            [*(_first(given, "history", "chat_history") or []), ("human", "")]
+        )
+        return cls(str(question or ""), before.history)
+
+    @classmethod
+    def _of_messages(cls, given: Any) -> Self:
+        try:
+            messages = convert_to_messages([given] if isinstance(given, BaseMessage) else given)
+        except (TypeError, ValueError, NotImplementedError) as error:
+            kind = type(given).__name__
+            msg = f"a question is text, `question` with `history`, or messages; this is {kind}"
+            raise QuestionError(msg) from error
+        return cls(messages[-1].text if messages else "", messages[:-1])
 
     @property
     def turns(self) -> list[BaseMessage]:
@@ -126,6 +149,10 @@ class Conversation:
     @property
     def _system(self) -> str:
         return "\n".join(one.text.strip() for one in self.history if one.type == "system").strip()
+
+
+def _first(given: Mapping[str, Any], *names: str) -> Any:
+    return next((given[name] for name in names if given.get(name) is not None), None)
 
 
 def rag_chain(

@@ -90,6 +90,9 @@ class Answer:
             likely=self.likely or other.likely,
         )
 
+    def __str__(self) -> str:
+        return self.marked_text
+
     def marker(self) -> Marker:
         """Return what marks the text of this answer as it streams."""
         return Marker(self.citations if self.answered else (), self.question)
@@ -160,6 +163,9 @@ class Summary:
             notes=self.notes + other.notes,
             citations=self.citations + other.citations,
         )
+
+    def __str__(self) -> str:
+        return self.marked_text
 
     def marker(self) -> SummaryMarker:
         """Return what marks the text of this summary as it streams."""

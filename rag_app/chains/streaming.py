@@ -7,17 +7,19 @@ makes a LangChain Runnable of it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
+from rag_app.errors import ModelError, SettingsError
 from rag_app.models.llms.thoughts import Thoughts
 from rag_app.models.providers import provider_call
 
@@ -74,9 +76,20 @@ Part = TypeVar("Part", bound=Runnable[Any, Any])
 Result = TypeVar("Result")
 
 
+_RUNNABLES = {
+    "load_retriever": "of a vector store give `store.as_retriever()`",
+    "load_llm": "of a name `load_llm(NAME)` makes one",
+}
+
+
 def made(part: Part | Callable[[], Part], name: str) -> Generator[Invoke, Any, Part]:
     """Return a part of a chain; what makes it, if it is not there yet, is a run called ``name``."""
-    return part if isinstance(part, Runnable) else (yield from worked_out(part, name))
+    if isinstance(part, Runnable):
+        return part
+    if callable(part):
+        return (yield from worked_out(part, name))
+    msg = f"{name}: {type(part).__name__} is no Runnable; {_RUNNABLES.get(name, 'give one')}"
+    raise SettingsError(msg)
 
 
 def worked_out(work: Callable[[], Result], name: str) -> Generator[Invoke, Any, Result]:
@@ -115,7 +128,8 @@ def collected(
 class StepChain(Runnable[Given, Piece]):
     """A Runnable whose stream is the pieces of ``steps`` and whose result is their sum.
 
-    What it is given in chunks is collected first: it runs once, not once for each chunk.
+    What it is given in chunks is collected first: it runs once, not once for each chunk. Where
+    LangChain's cache is set, `invoke` asks for whole replies, since streams pass the cache by.
 
     Args:
         steps: The generator of the steps for an input.
@@ -145,7 +159,8 @@ class StepChain(Runnable[Given, Piece]):
 
     def invoke(self, input: Given, config: RunnableConfig | None = None, **kwargs: Any) -> Piece:  # noqa: A002 - the name is LangChain's
         """Return the sum of the pieces."""
-        return reduce(add, self.stream(input, config, **kwargs))
+        run = partial(self._run, whole=True)
+        return reduce(add, self._pieces(run, input, config, **kwargs))
 
     async def ainvoke(
         self,
@@ -154,7 +169,8 @@ class StepChain(Runnable[Given, Piece]):
         **kwargs: Any,
     ) -> Piece:
         """Return the sum of the pieces."""
-        pieces = [piece async for piece in self.astream(input, config, **kwargs)]
+        run = partial(self._arun, whole=True)
+        pieces = [piece async for piece in self._apieces(run, input, config, **kwargs)]
         return reduce(add, pieces)
 
     def stream(
@@ -164,8 +180,7 @@ class StepChain(Runnable[Given, Piece]):
         **kwargs: Any,
     ) -> Iterator[Piece]:
         """Yield the pieces as they come."""
-        transform: Any = self._run  # LangChain takes this form too, though its types leave it out
-        yield from self._transform_stream_with_config(iter([input]), transform, config, **kwargs)
+        yield from self._pieces(self._run, input, config, **kwargs)
 
     # Returns the generator itself, so that closing it ends the call to the model at once.
     def astream(
@@ -175,14 +190,25 @@ class StepChain(Runnable[Given, Piece]):
         **kwargs: Any,
     ) -> AsyncIterator[Piece]:
         """Yield the pieces as they come, without blocking the event loop."""
+        return self._apieces(self._arun, input, config, **kwargs)
 
+    # Any: LangChain takes functions of this form too, though its types leave it out.
+    def _pieces(
+        self, run: Any, given: Given, config: RunnableConfig | None, **kwargs: Any
+    ) -> Iterator[Piece]:
+        return self._transform_stream_with_config(iter([given]), run, config, **kwargs)
+
+    def _apieces(
+        self, run: Any, given: Given, config: RunnableConfig | None, **kwargs: Any
+    ) -> AsyncIterator[Piece]:
         async def inputs() -> AsyncIterator[Given]:
-            yield input
+            yield given
 
-        transform: Any = self._arun
-        return self._atransform_stream_with_config(inputs(), transform, config, **kwargs)
+        return self._atransform_stream_with_config(inputs(), run, config, **kwargs)
 
-    def _run(self, inputs: Iterator[Given], config: RunnableConfig) -> Iterator[Piece]:
+    def _run(
+        self, inputs: Iterator[Given], config: RunnableConfig, *, whole: bool = False
+    ) -> Iterator[Piece]:
         steps = self._steps(next(inputs))
         answer: Any = None
         while (step := _next(steps, answer)) is not _END:
@@ -190,8 +216,11 @@ class StepChain(Runnable[Given, Piece]):
             if isinstance(step, Call):
                 reply = _Reply(step)
                 with guarded(step.llm, [step.messages]) as [messages]:
-                    for chunk in step.llm.stream(messages, config):
-                        yield from reply.add(chunk)
+                    if whole and _cached(step.llm):
+                        yield from reply.add(step.llm.invoke(messages, config))
+                    else:
+                        for chunk in step.llm.stream(messages, config):
+                            yield from reply.add(chunk)
                 yield from reply.close()
                 answer = reply.text.strip()
             elif isinstance(step, Batch):
@@ -204,7 +233,7 @@ class StepChain(Runnable[Given, Piece]):
                 yield step
 
     async def _arun(
-        self, inputs: AsyncIterator[Given], config: RunnableConfig
+        self, inputs: AsyncIterator[Given], config: RunnableConfig, *, whole: bool = False
     ) -> AsyncIterator[Piece]:
         steps = self._steps(await anext(inputs))
         answer: Any = None
@@ -214,7 +243,12 @@ class StepChain(Runnable[Given, Piece]):
             if isinstance(step, Call):
                 reply = _Reply(step)
                 with guarded(step.llm, [step.messages]) as [messages]:
-                    async for chunk in step.llm.astream(messages, config):
+                    chunks = (
+                        _alone(step.llm.ainvoke(messages, config))
+                        if whole and _cached(step.llm)
+                        else step.llm.astream(messages, config)
+                    )
+                    async for chunk in chunks:
                         for piece in reply.add(chunk):
                             yield piece
                 for piece in reply.close():
@@ -264,6 +298,16 @@ class _Reply(Generic[Piece]):
             self._again = False
 
 
+def _cached(llm: BaseChatModel) -> bool:
+    """Return whether LangChain's cache, the model's own or everybody's, keeps its replies."""
+    own = getattr(llm, "cache", None)
+    return get_llm_cache() is not None if own is None else own is not False
+
+
+async def _alone(reply: Awaitable[Any]) -> AsyncIterator[Any]:
+    yield await reply
+
+
 def guarded(llm: BaseChatModel, prompts: Prompts) -> AbstractContextManager[Prompts]:
     """Return a block that asks a model: our own need nothing, others what `provider_call` does."""
     ours = getattr(llm, "guards_itself", False)
@@ -282,7 +326,12 @@ def _message(reply: Any) -> AIMessageChunk:
     """Return a chat model's message, or a completion model's string, as a piece of a stream."""
     if isinstance(reply, AIMessageChunk):
         return reply
-    text = reply if isinstance(reply, str) else str(reply.text)
+    text = reply if isinstance(reply, str) else getattr(reply, "text", None)
+    if not isinstance(text, str):
+        kind = type(reply).__name__
+        msg = f"the model replied with {kind}, not with text; leave out `with_structured_output`"
+        raise ModelError(msg)
+    text = str(text)
     return AIMessageChunk(content=text, response_metadata=getattr(reply, "response_metadata", {}))
 
 

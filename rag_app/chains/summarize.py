@@ -32,6 +32,11 @@ BATCH = 8
 """Independent calls handed to the model at once; bounds what an interruption loses."""
 
 
+SummaryInput = str | Document | Sequence[str | Document] | Mapping[str, Any]
+"""A text, or what a loader returns; or that in a dict, as ``input_documents``, ``context`` or
+``text``."""
+
+
 def summarize_chain(
     llm: BaseChatModel | Callable[[], BaseChatModel],
     kind: SummaryChain = DEFAULTS.summary_chain,
@@ -40,11 +45,12 @@ def summarize_chain(
     length: int = DEFAULTS.summary_length,
     max_new_tokens: int = DEFAULTS.max_new_tokens,
     step_tokens: int = DEFAULTS.summary_step_tokens,
-) -> Runnable[str | Document, Summary]:
+) -> Runnable[SummaryInput, Summary]:
     """Return a Runnable from a text to its `Summary`; its stream is pieces of the summary.
 
-    A text that its summary would not shorten is returned as it is. Sentences that tell their reader
-    what to answer are not read, and that is noted. Each sentence of the summary is checked against
+    Several documents, such as the pages that a loader returns, are read as one. A text that its
+    summary would not shorten is returned as it is. Sentences that tell their reader what to answer
+    are not read, and that is noted. Each sentence of the summary is checked against
     the passages of the text: see `Summary.sentences`.
 
     Args:
@@ -63,8 +69,8 @@ def summarize_chain(
     """
     templates = Prompts.of(prompts)
 
-    def steps(given: str | Document) -> Steps[Summary]:
-        document = given if isinstance(given, Document) else Document(given)
+    def steps(given: SummaryInput) -> Steps[Summary]:
+        document = _document(given)
         whole = document.page_content
         if not whole.strip():
             raise DocumentError("there is no text to summarize")
@@ -84,6 +90,22 @@ def summarize_chain(
         yield from _checked(read(reading), _passages(document))
 
     return StepChain(steps, f"summarize_{kind}")
+
+
+def _document(given: SummaryInput) -> Document:
+    if isinstance(given, Mapping):
+        names = ("input_documents", "context", "text")
+        given = next((given[name] for name in names if name in given), given)
+    parts = [given] if isinstance(given, str | Document) else given
+    if not isinstance(parts, Sequence) or not all(isinstance(one, str | Document) for one in parts):
+        msg = f"what is summarized is a text, a Document or a list; this is {type(given).__name__}"
+        raise DocumentError(msg)
+    documents = [one if isinstance(one, Document) else Document(one) for one in parts]
+    if len(documents) == 1:
+        return documents[0]
+    sources = {one.metadata.get("source") for one in documents}
+    metadata = {"source": sources.pop()} if len(sources) == 1 else {}
+    return Document("\n\n".join(one.page_content for one in documents), metadata=metadata)
 
 
 def _passages(document: Document) -> tuple[Citation, ...]:

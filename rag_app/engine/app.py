@@ -70,8 +70,8 @@ class RagApp:
         **flags: Single options by their names in `Settings`, over all other sources.
 
     Raises:
-        SettingsError: an option or a prompt is wrong, or there are both ``settings`` and single
-            options.
+        SettingsError: an option, a prompt or the kind of a part is wrong, or there are both
+            ``settings`` and single options.
 
     Example:
         >>> from langchain_core.documents import Document
@@ -210,7 +210,10 @@ class RagApp:
         llm = self.resources.llm.wait()
         names = {"max_new_tokens": "max_tokens"}
         fields = {names.get(name, name): value for name, value in self._sampling.items()}
-        known = {name: fields[name] for name in fields.keys() & type(llm).model_fields.keys()}
+        known = {
+            name: fields[name]
+            for name in fields.keys() & getattr(type(llm), "model_fields", {}).keys()
+        }
         return llm.model_copy(update=known) if known else llm
 
     @property

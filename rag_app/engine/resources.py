@@ -119,6 +119,16 @@ def open_store(settings: "Settings") -> "DocumentStore":
     return MilvusStore(uri, settings.index_name, settings.index_folder, token=token)
 
 
+_INTERFACES = {
+    "llm": ("invoke", "a LangChain chat model"),
+    "embeddings": ("embed_query", "a LangChain Embeddings"),
+    "retriever": ("invoke", "a LangChain retriever, such as `store.as_retriever()`"),
+    "vector_store": ("as_retriever", "a LangChain VectorStore"),
+    "splitter": ("split_documents", "a LangChain TextSplitter"),
+}
+"""What each part is known by."""
+
+
 @dataclass(frozen=True)
 class Given:
     """LangChain parts of the caller's own, each in place of ours where there is one."""
@@ -129,6 +139,13 @@ class Given:
     vector_store: "VectorStore | None" = None
     splitter: "TextSplitter | None" = None
     loader: "str | Callable[[str], BaseLoader] | None" = None
+
+    def __post_init__(self) -> None:
+        for name, (method, kind) in _INTERFACES.items():
+            part = getattr(self, name)
+            if part is not None and not hasattr(part, method):
+                msg = f"{name} must be {kind}; {type(part).__name__} has no `{method}`"
+                raise SettingsError(msg)
 
 
 class Resources:

@@ -163,11 +163,18 @@ def _delete_from(store: VectorStore, source: str, ordinal: int) -> bool:
     found = False
     while True:
         ids = [_id(source, ordinal + i) for i in range(_AT_ONCE)]
-        held = [document.id for document in _held(store, ids) if document.id]
+        held = _held_ids(store, ids)
         if not held:
             return found
         store.delete(held)
         found, ordinal = True, ordinal + _AT_ONCE
+
+
+def _held_ids(store: VectorStore, ids: Sequence[str]) -> list[str]:
+    found = _held(store, ids)
+    if all(document.id for document in found):
+        return [document.id for document in found if document.id]
+    return [one for one in ids if _held(store, [one])]  # Qdrant's passages don't say their ids
 
 
 def _held(store: VectorStore, ids: Sequence[str]) -> Sequence[Document]:

@@ -94,19 +94,24 @@ class AdaptedEmbeddings(DocumentEmbeddings):
 
     def embed_array(self, texts: Sequence[str]) -> FloatArray:
         """See `DocumentEmbeddings.embed_array`."""
+        if not texts:
+            return np.empty((0, self.dimension), np.float32)
         with call_errors(self.inner):
-            rows = self.inner.embed_documents(list(texts))
-        return normalized(np.asarray(rows, np.float32).reshape(len(rows), -1))
+            return _vectors(self.inner.embed_documents(list(texts)), len(texts), self.name)
 
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a question, L2-normalized."""
         with call_errors(self.inner):
-            return _normalized_row(self.inner.embed_query(text))
+            return self._row(self.inner.embed_query(text))
 
     async def aembed_query(self, text: str) -> list[float]:
         """`embed_query` as the embeddings themselves do it asynchronously."""
         with call_errors(self.inner):
-            return _normalized_row(await self.inner.aembed_query(text))
+            return self._row(await self.inner.aembed_query(text))
+
+    def _row(self, numbers: list[float]) -> list[float]:
+        row: list[float] = _vectors([numbers], 1, self.name)[0].tolist()
+        return row
 
 
 def adapt(embeddings: Embeddings) -> DocumentEmbeddings:
@@ -162,6 +167,17 @@ def _checked_vectors(embedding: DocumentEmbeddings, texts: Sequence[str]) -> Flo
     return vectors
 
 
-def _normalized_row(numbers: list[float]) -> list[float]:
-    row: list[float] = normalized(np.asarray([numbers], np.float32))[0].tolist()
-    return row
+def _vectors(rows: object, count: int, name: str) -> FloatArray:
+    """Return what embeddings made of ``count`` texts, normalized, or say what is wrong with it."""
+    try:
+        vectors = np.asarray(rows, np.float32)
+    except (TypeError, ValueError) as error:
+        msg = f"embedding model {name} returned no numbers in vectors of one length"
+        raise ModelError(msg) from error
+    if vectors.ndim != 2 or len(vectors) != count or not vectors.size:
+        msg = f"embedding model {name} returned shape {vectors.shape} for {count} texts"
+        raise ModelError(msg)
+    if not np.isfinite(vectors).all():
+        msg = f"embedding model {name} returned numbers that aren't finite"
+        raise ModelError(msg)
+    return normalized(vectors)

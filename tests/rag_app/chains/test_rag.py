@@ -4,19 +4,23 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
+from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.language_models import FakeListChatModel, FakeListLLM
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda
+from langchain_core.vectorstores import InMemoryVectorStore
 from pydantic import SecretStr
 
 from rag_app.chains.rag import RagInput, rag_chain
 from rag_app.chains.results import Answer, adeltas, deltas
 from rag_app.chains.summarize import summarize_chain
-from rag_app.errors import ModelError, QuestionError
+from rag_app.errors import ModelError, QuestionError, SettingsError
 from tests.scripted import JudgingChatModel, ScriptedChatModel
 
 QUESTION = "李白是怎样去世的？"
@@ -91,6 +95,11 @@ HISTORY = [HumanMessage("李白是谁？"), AIMessage("唐代诗人。")]
         {"question": QUESTION, "history": []},
         [HumanMessage(QUESTION)],
         [("human", QUESTION)],
+        {"input": QUESTION, "chat_history": []},
+        {"query": QUESTION},
+        {"messages": [HumanMessage(QUESTION)]},
+        HumanMessage(QUESTION),
+        ChatPromptTemplate.from_template(QUESTION).invoke({}),
     ],
 )
 def test_a_question_in_every_form(given: Any) -> None:
@@ -107,6 +116,8 @@ def test_a_question_in_every_form(given: Any) -> None:
     [
         {"question": "他是怎样去世的？", "history": HISTORY},
         {"question": "他是怎样去世的？", "history": [("human", "李白是谁？"), ("ai", "诗人。")]},
+        {"input": "他是怎样去世的？", "chat_history": HISTORY},
+        {"messages": [*HISTORY, HumanMessage("他是怎样去世的？")]},
         [*HISTORY, HumanMessage("他是怎样去世的？")],
     ],
 )
@@ -140,6 +151,21 @@ def test_the_passage_of_highest_relevance_is_read_first() -> None:
 @pytest.mark.parametrize("given", ["", " \n", {}, {"question": ""}, []])
 def test_no_question(given: Any) -> None:
     with pytest.raises(QuestionError, match="empty"):
+        rag_chain(retriever(), scripted()).invoke(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"ask": QUESTION}, "no `question` among what was given: ask"),
+        (DEATH, "this is Document"),
+        (None, "this is NoneType"),
+        ({"question": QUESTION, "history": [5]}, "this is list"),
+    ],
+    ids=["another name", "a document", "nothing", "a history of numbers"],
+)
+def test_what_is_no_question_is_named(given: Any, said: str) -> None:
+    with pytest.raises(QuestionError, match=said):
         rag_chain(retriever(), scripted()).invoke(given)
 
 
@@ -426,6 +452,40 @@ async def test_whatever_gives_text_is_a_model(llm: Any) -> None:
     assert chain.invoke(QUESTION).text == "他在当涂病逝。"
     assert (await chain.ainvoke(QUESTION)).text == "他在当涂病逝。"
     assert summarize_chain(llm, "stuff").invoke(DEATH).text == "他在当涂病逝。"
+
+
+@pytest.mark.parametrize("reply", [{"answer": "当涂"}, None], ids=["a dict", "nothing"])
+async def test_a_model_that_replies_without_text_is_named(reply: Any) -> None:
+    for kind in ("refine", "stuff"):
+        llm: Any = RunnableLambda(lambda _: reply)
+        chain = rag_chain(retriever(), llm, kind=kind)
+        with pytest.raises(ModelError, match=f"replied with {type(reply).__name__}, not with text"):
+            await chain.ainvoke(QUESTION)
+
+
+def test_parts_that_are_none_are_named() -> None:
+    found: Any = InMemoryVectorStore(DeterministicFakeEmbedding(size=4))
+    with pytest.raises(SettingsError, match=r"InMemoryVectorStore is no Runnable.*as_retriever"):
+        rag_chain(found, scripted()).invoke(QUESTION)
+    named: Any = "openai:gpt-4o-mini"
+    with pytest.raises(SettingsError, match=r"str is no Runnable.*load_llm"):
+        rag_chain(retriever(), named).invoke(QUESTION)
+
+
+async def test_what_langchains_cache_holds_is_not_asked_again() -> None:
+    llm = FakeListChatModel(
+        responses=["他在当涂病逝。", "不详。"], custom_get_token_ids=_tokens, cache=InMemoryCache()
+    )
+    chain = rag_chain(retriever(), llm)
+    assert chain.invoke(QUESTION) == chain.invoke(QUESTION) == await chain.ainvoke(QUESTION)
+    assert chain.invoke(QUESTION).text == "他在当涂病逝。"
+
+
+def test_an_answer_as_text_is_its_marked_text() -> None:
+    answer = rag_chain(retriever(), scripted()).invoke(QUESTION)
+    assert str(answer) == answer.marked_text == "病逝于当涂[1]。"
+    summary = summarize_chain(scripted(), "stuff").invoke(DEATH)
+    assert str(summary) == summary.marked_text
 
 
 @pytest.mark.parametrize(

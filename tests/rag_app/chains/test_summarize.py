@@ -1,8 +1,11 @@
 """The summarization chains, on a model that is told its replies."""
 
 import re
+from typing import Any
 
 import pytest
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage
 
 from rag_app.chains.budget import segments
 from rag_app.chains.results import Summary, deltas
@@ -19,6 +22,25 @@ def test_a_short_text_is_one_call_in_every_chain() -> None:
         llm = ScriptedChatModel(replies=["概括。"])
         assert summarize_chain(llm, kind).invoke("李白病逝于当涂。").text == "概括。"
         assert len(llm.prompts) == 1
+
+
+PAGES = [Document("李白病逝于当涂。", metadata={"source": "a", "page": page}) for page in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [PAGES, {"input_documents": PAGES}, {"context": PAGES}, [one.page_content for one in PAGES]],
+)
+def test_what_a_loader_returns_is_read_as_one_text(given: Any) -> None:
+    llm = ScriptedChatModel(replies=["概括。"])
+    assert summarize_chain(llm, "stuff").invoke(given).text == "概括。"
+    assert "李白病逝于当涂。\n\n李白病逝于当涂。" in llm.prompts[0]
+
+
+@pytest.mark.parametrize("given", [None, 5, [5], {"pages": PAGES}, AIMessage("李白。")])
+def test_what_is_no_text_is_named(given: Any) -> None:
+    with pytest.raises(DocumentError, match=f"this is {type(given).__name__}"):
+        summarize_chain(ScriptedChatModel(replies=["概括。"])).invoke(given)
 
 
 @pytest.mark.parametrize("kind", ["refine", "stuff", "map_reduce"])

@@ -12,8 +12,9 @@ from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.runnables import RunnableLambda
 from langchain_core.vectorstores import InMemoryVectorStore
-from langchain_text_splitters import RecursiveCharacterTextSplitter
+from langchain_text_splitters import MarkdownHeaderTextSplitter, RecursiveCharacterTextSplitter
 
 import rag_app
 from rag_app import RagApp
@@ -155,6 +156,50 @@ class Bare(InMemoryVectorStore):
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         raise NotImplementedError
+
+
+class Nameless(InMemoryVectorStore):
+    """A store whose passages do not say their ids, as Qdrant's."""
+
+    def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
+        found = super().get_by_ids(ids)
+        return [Document(one.page_content, metadata=one.metadata) for one in found]
+
+
+def test_a_vector_store_whose_passages_do_not_say_their_ids(home: Path) -> None:
+    document = home / "doc.txt"
+    document.write_text("洗衣机保修三年，电机保修十年。\n" * 100, encoding="utf-8")
+    store = Nameless(ForeignEmbeddings())
+    app = RagApp(vector_store=store)
+    assert app.index(["doc.txt"]).chunks == len(held(store)) > 1
+    document.write_text(FACT, encoding="utf-8")
+    assert app.index(["doc.txt"]).updated == 1
+    assert held(store) == {(str(document), 0): FACT}
+    app.remove(["doc.txt"])
+    assert held(store) == {}
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"splitter": MarkdownHeaderTextSplitter([("#", "head")])}, "a LangChain TextSplitter"),
+        ({"retriever": InMemoryVectorStore(ForeignEmbeddings())}, "as_retriever"),
+        ({"vector_store": ForeignEmbeddings()}, "a LangChain VectorStore"),
+        ({"embeddings": "text2vec"}, "a LangChain Embeddings"),
+        ({"llm": 5}, "a LangChain chat model"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_part_of_another_kind_is_named(part: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{next(iter(part))} must be .*{said}"):
+        RagApp(**part)
+
+
+def test_a_function_as_a_model() -> None:
+    found: Any = RunnableLambda(lambda _: [Document(FACT, metadata={"source": "doc.txt"})])
+    llm: Any = RunnableLambda(lambda _: AIMessage("贺知章。"))
+    app = RagApp(llm=llm, retriever=found)
+    assert app.ask(QUESTION).text == "贺知章。"
 
 
 def test_a_vector_store_that_cannot_look_up_gets_everything_again(home: Path) -> None:

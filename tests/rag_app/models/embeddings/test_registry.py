@@ -5,10 +5,11 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from pydantic import SecretStr
 
 from rag_app.errors import ModelError
@@ -302,3 +303,60 @@ async def test_what_a_providers_embeddings_raise_is_one_line() -> None:
             embed()
     with pytest.raises(ModelError, match=line):
         await embeddings.aembed_query("李白")
+
+
+class AnyEmbeddings(Embeddings):
+    """Embeddings that return whatever they are told to, for each text or for all."""
+
+    def __init__(self, rows: Any) -> None:
+        self.rows = rows
+
+    def embed_documents(self, texts: list[str]) -> Any:
+        return self.rows
+
+    def embed_query(self, text: str) -> Any:
+        return self.rows[0]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.full((2, 3), 2, np.float16),
+        [np.full(3, 2.0), np.full(3, 2.0)],
+        [[2, 2, 2], [2, 2, 2]],
+        ((2.0,) * 3,) * 2,
+    ],
+    ids=["an array", "arrays", "whole numbers", "tuples"],
+)
+def test_vectors_of_any_type_are_taken(rows: Any) -> None:
+    embeddings = AdaptedEmbeddings(AnyEmbeddings(rows))
+    assert embeddings.dimension == 3
+    assert embeddings.embed_array(["a", "b"]) == pytest.approx(np.full((2, 3), 3**-0.5))
+    assert embeddings.embed_array([]).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([[1.0, 2.0]], r"shape \(1, 2\) for 2 texts"),
+        ([[1.0], [1.0, 2.0]], "vectors of one length"),
+        ([[], []], r"shape \(2, 0\)"),
+        ([[[1.0]], [[1.0]]], r"shape \(2, 1, 1\)"),
+        (["a", "b"], "no numbers"),
+        ([None, None], r"shape \(2,\)"),
+        ([[float("nan")], [1.0]], "finite"),
+    ],
+)
+def test_what_are_no_vectors_is_said(rows: Any, said: str) -> None:
+    embeddings = AdaptedEmbeddings(AnyEmbeddings(rows))
+    with pytest.raises(ModelError, match=said):
+        embeddings.embed_array(["a", "b"])
+
+
+@pytest.mark.parametrize("row", [[], None, "a", [[1.0]], [float("inf")]])
+async def test_what_is_no_vector_of_a_question_is_said(row: Any) -> None:
+    embeddings = AdaptedEmbeddings(AnyEmbeddings([row]))
+    with pytest.raises(ModelError, match="embedding model AnyEmbeddings returned"):
+        embeddings.embed_query("a")
+    with pytest.raises(ModelError, match="embedding model AnyEmbeddings returned"):
+        await embeddings.aembed_query("a")
