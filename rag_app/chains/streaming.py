@@ -84,12 +84,10 @@ _RUNNABLES = {
 
 def made(part: Part | Callable[[], Part], name: str) -> Generator[Invoke, Any, Part]:
     """Return a part of a chain; what makes it, if it is not there yet, is a run called ``name``."""
-    if isinstance(part, Runnable):
-        return part
-    if callable(part):
-        return (yield from worked_out(part, name))
-    msg = f"{name}: {type(part).__name__} is no Runnable; {_RUNNABLES.get(name, 'give one')}"
-    raise SettingsError(msg)
+    if not (callable(part) or hasattr(part, "invoke")):
+        msg = f"{name}: {type(part).__name__} is no Runnable; {_RUNNABLES.get(name, 'give one')}"
+        raise SettingsError(msg)
+    return part if isinstance(part, Runnable) else (yield from worked_out(part, name))
 
 
 def worked_out(work: Callable[[], Result], name: str) -> Generator[Invoke, Any, Result]:
