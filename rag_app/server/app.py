@@ -17,6 +17,7 @@ from rag_app.server import errors, uploads
 from rag_app.server.idle import IdleWork
 from rag_app.server.index_registry import IndexRegistry
 from rag_app.server.indexing_jobs import IndexingJobs
+from rag_app.server.job_records import JobRecords
 from rag_app.server.middleware.access import Access, SecurityMiddleware
 from rag_app.server.middleware.requests import Metrics, PathsMiddleware, RequestLogMiddleware
 from rag_app.server.page_images import PageImages
@@ -55,7 +56,8 @@ def create_app(
     """
     access = access or Access()
     registry, metrics = IndexRegistry(engine, only), Metrics()
-    jobs, queues = IndexingJobs(registry), Queues(engine.settings, metrics)
+    records, queues = JobRecords(), Queues(engine.settings, metrics)
+    jobs = IndexingJobs(registry, records)
     idle = IdleWork(registry, jobs, queues, engine.settings.idle_seconds)
 
     @asynccontextmanager
@@ -67,7 +69,7 @@ def create_app(
         engine.preload()
         await asyncio.to_thread(_sweep, registry)
         await jobs.resume()
-        loops = (jobs.keep_adopting(), jobs.keep_heeding(), idle.run())
+        loops = (jobs.keep_adopting(), idle.run())
         watching = [asyncio.create_task(loop) for loop in loops]
         yield
         for task in watching:
@@ -87,6 +89,7 @@ def create_app(
         openapi_tags=openapi.TAGS,
     )
     app.state.registry, app.state.jobs, app.state.queues = registry, jobs, queues
+    app.state.job_records = records
     app.state.metrics, app.state.page_images = metrics, PageImages()
     app.state.closing = asyncio.Event()  # set when the server is asked to end
     app.state.read_seconds = engine.settings.read_seconds

@@ -3,26 +3,23 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from rag_app.server.errors import ApiError, body_of
+from rag_app.server.errors import body_of
+from rag_app.server.queueing import Generation, Queues, while_wanted
 
 WAITING = object()
 """In place of an event: a comment, which clients pass over, says that the server is there."""
-RETRY_SECONDS = 5
-"""What a client that is turned away is told to wait."""
 
 _QUIET_SECONDS = 10
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _log = logging.getLogger("rag_app.server")
-
-Result = TypeVar("Result")
 
 
 class ServerSentEvents:
@@ -57,35 +54,6 @@ def as_json(value: Any) -> str:
     if isinstance(value, BaseModel):
         value = value.model_dump(exclude_unset=True)
     return json.dumps(value, ensure_ascii=False)
-
-
-async def while_wanted(scope: Scope, receive: Receive, work: Awaitable[Result]) -> Result | None:
-    """Return what ``work`` gives; cancelled, and None, when the client goes away before.
-
-    Raises:
-        ApiError: 503, the server ends before.
-    """
-
-    async def disconnected() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    closing: asyncio.Event = scope["app"].state.closing
-    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(disconnected())
-    tasks: set[asyncio.Future[Any]] = {working, gone, asyncio.ensure_future(closing.wait())}
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return await working
-        if gone.done():
-            return None
-        msg = "the server is being shut down; try again later"
-        headers = {"Retry-After": str(RETRY_SECONDS)}
-        raise ApiError(503, msg, code="shutting_down", headers=headers)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class EventStream(Response):
@@ -140,6 +108,37 @@ class EventStream(Response):
                 await send_part(send, waiting if event is WAITING else self._form.event(event))
                 sent.set()
         return True
+
+
+def generated_stream(
+    queues: Queues, generation: Generation, form: ServerSentEvents | None = None
+) -> EventStream:
+    """Return a response of generated text, sent as it comes; see `Queues.whole`.
+
+    It begins at once, and says so while it waits for its slot.
+
+    Args:
+        queues: Of the server.
+        generation: The text.
+        form: How it is written; by default as OpenAI's chat completions are.
+
+    Raises:
+        ApiError: 429, too many requests wait.
+    """
+    place = queues.generating.join()
+
+    async def events() -> AsyncIterator[Any]:
+        if place.must_wait:
+            yield WAITING
+        await place.wait()
+        async for event in generation.stream():
+            yield event
+
+    def end() -> None:
+        place.leave()
+        queues.count(generation)
+
+    return EventStream(events(), form=form, seconds=queues.seconds, release=end)
 
 
 @asynccontextmanager

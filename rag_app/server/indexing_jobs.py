@@ -70,10 +70,11 @@ class IndexingJobs:
     that waited longest comes next, so that nobody waits for all that somebody else uploaded.
     """
 
-    def __init__(self, registry: IndexRegistry) -> None:
+    def __init__(self, registry: IndexRegistry, records: JobRecords) -> None:
         self._registry = registry
+        self._records = records
         self._runs: OrderedDict[str, _Run] = OrderedDict()
-        self._records = JobRecords()
+        self._heeding: asyncio.Task[None] | None = None
         self._served: dict[str, float] = {}
         """When a job of an index was begun last."""
         self._workers = ThreadPoolExecutor(_TOGETHER, "indexing")
@@ -114,6 +115,8 @@ class IndexingJobs:
         if attempts >= _MOST_ATTEMPTS:
             self._set_aside(run, "the server ended twice while it was indexed")
         self._begin()
+        if self._heeding is None or self._heeding.done():
+            self._heeding = asyncio.create_task(self._heed())
         return job
 
     def check_room(self) -> None:
@@ -143,11 +146,6 @@ class IndexingJobs:
     def unfinished(self, index: str) -> list[Job]:
         """Return the jobs of an index that wait or run."""
         return [job for job in self if job.index == index and not job.ended]
-
-    def notes(self, index: str) -> list[str]:
-        """Return what readers of an answer from an index should know: documents may be missing."""
-        left = sum(max(job.total - job.documents, 1) for job in self.unfinished(index))
-        return [f"{left} files are still being indexed"] if left else []
 
     async def cancel(self, jobs: Iterable[Job]) -> None:
         """End jobs, and wait until they have ended.
@@ -230,13 +228,12 @@ class IndexingJobs:
                 self._records.write(name, job.model_copy(update=ended))
         return names
 
-    async def keep_heeding(self) -> None:
-        """End the jobs of this server, again and again, that others want to be ended."""
-        while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            left = [run for run in self._runs.values() if not run.job.ended]
-            if left and (names := self._records.cancelled()):
+    async def _heed(self) -> None:
+        """End the jobs of this server that others want to be ended, as long as there are any."""
+        while left := [run for run in self._runs.values() if not run.job.ended]:
+            if names := self._records.cancelled():
                 await self._cancel_own([run for run in left if run.name in names])
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def keep_adopting(self) -> None:
         """Look again and again for what another server was killed over."""
@@ -252,6 +249,7 @@ class IndexingJobs:
         """End what is being indexed; the next start goes on, since the files are there."""
         self.closing.set()
         tasks = [run.task for run in self._runs.values() if run.task is not None]
+        tasks += [self._heeding] if self._heeding else []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

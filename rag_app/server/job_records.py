@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
 
 from model_prep.errors import CheckpointError
 from model_prep.json_file import read_json, replace_json
@@ -40,6 +43,12 @@ class JobRecords:
         for name, (_, server, job) in found.items():
             yield name, server, job
 
+    def notes(self, index: str) -> list[str]:
+        """Return what readers of an answer from an index should know: documents may be missing."""
+        unfinished = [job for _, _, job in self.all() if job.index == index and not job.ended]
+        left = sum(max(job.total - job.documents, 1) for job in unfinished)
+        return [f"{left} files are still being indexed"] if left else []
+
     def forget(self, kept: int) -> None:
         """Delete the oldest records of jobs that ended, but for some."""
         records = [(name, job) for name, _, job in self.all()]
@@ -67,3 +76,12 @@ class JobRecords:
             return known
         content = read_json(file)
         return changed, content.pop("server"), Job(**content)
+
+
+def _records(request: Request) -> JobRecords:
+    records: JobRecords = request.app.state.job_records
+    return records
+
+
+Records = Annotated[JobRecords, Depends(_records)]
+"""The records of jobs, as a parameter of a route."""

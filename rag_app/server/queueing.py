@@ -10,16 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, Request
 from pydantic import BaseModel
+from starlette.types import Receive, Scope
 
 from rag_app.models.llms.registry import server_urls
 from rag_app.server.errors import ApiError
-from rag_app.server.event_stream import (
-    RETRY_SECONDS,
-    WAITING,
-    EventStream,
-    ServerSentEvents,
-    while_wanted,
-)
 from rag_app.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,6 +22,9 @@ if TYPE_CHECKING:
     from rag_app.server.middleware.requests import Metrics
 
 Result = TypeVar("Result")
+
+RETRY_SECONDS = 5
+"""What a client that is turned away is told to wait."""
 
 
 class Admission:
@@ -158,45 +155,21 @@ class Queues:
         metrics.watch("embedding", lambda: self.embedding.inside)
         metrics.watch("searching", lambda: self.searching.inside)
 
-    async def answer(
-        self,
-        request: Request,
-        generation: Generation,
-        *,
-        stream: bool,
-        form: ServerSentEvents | None = None,
-    ) -> Any:
-        """Answer with generated text, in a slot of the language model; count its tokens.
+    async def whole(self, request: Request, generation: Generation) -> dict[str, Any]:
+        """Return generated text at once, in a slot of the language model; count its tokens.
 
         Args:
             request: Whose client waits for it.
             generation: The text.
-            stream: Whether to send it as it comes.
-            form: How a stream is written; by default as OpenAI's chat completions are.
         """
+        response = await self._run(request, generation.whole, self.generating.slot())
+        self.count(generation)
+        return response.model_dump(exclude_unset=True)
 
-        def count() -> None:
-            usage = generation.usage
-            self._metrics.count_tokens(usage.prompt_tokens, usage.completion_tokens)
-
-        if not stream:
-            response = await self._run(request, generation.whole, self.generating.slot())
-            count()
-            return response.model_dump(exclude_unset=True)
-        place = self.generating.join()
-
-        async def events() -> AsyncIterator[Any]:
-            if place.must_wait:
-                yield WAITING
-            await place.wait()
-            async for event in generation.stream():
-                yield event
-
-        def end() -> None:
-            place.leave()
-            count()
-
-        return EventStream(events(), form=form, seconds=self.seconds, release=end)
+    def count(self, generation: Generation) -> None:
+        """Count the tokens of what was generated."""
+        usage = generation.usage
+        self._metrics.count_tokens(usage.prompt_tokens, usage.completion_tokens)
 
     async def enter(self, request: Request, *, stream: bool) -> Place:
         """Wait for a slot of the language model, as long as the client does; a stream joins only.
@@ -281,6 +254,35 @@ class Queues:
         if result is None:
             raise ApiError(499, "the client went away")
         return result
+
+
+async def while_wanted(scope: Scope, receive: Receive, work: Awaitable[Result]) -> Result | None:
+    """Return what ``work`` gives; cancelled, and None, when the client goes away before.
+
+    Raises:
+        ApiError: 503, the server ends before.
+    """
+
+    async def disconnected() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    closing: asyncio.Event = scope["app"].state.closing
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(disconnected())
+    tasks: set[asyncio.Future[Any]] = {working, gone, asyncio.ensure_future(closing.wait())}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return await working
+        if gone.done():
+            return None
+        msg = "the server is being shut down; try again later"
+        headers = {"Retry-After": str(RETRY_SECONDS)}
+        raise ApiError(503, msg, code="shutting_down", headers=headers)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _queues(request: Request) -> Queues:

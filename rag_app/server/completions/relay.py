@@ -16,9 +16,8 @@ from rag_app.server.event_stream import (
     ServerSentEvents,
     kept_alive,
     send_part,
-    while_wanted,
 )
-from rag_app.server.queueing import Place
+from rag_app.server.queueing import Place, while_wanted
 
 _KEPT_HEADERS = {"content-type", "retry-after"}
 _CONNECT_SECONDS = 10.0

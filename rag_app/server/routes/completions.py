@@ -12,9 +12,9 @@ from rag_app.server.completions.chat import DocumentChat, index_address
 from rag_app.server.completions.generation import LlmGeneration, options_of
 from rag_app.server.completions.relay import Relay, use_content
 from rag_app.server.errors import ApiError
-from rag_app.server.event_stream import ServerSentEvents
+from rag_app.server.event_stream import ServerSentEvents, generated_stream
 from rag_app.server.index_registry import RAG, Registry
-from rag_app.server.indexing_jobs import Jobs
+from rag_app.server.job_records import Records
 from rag_app.server.queueing import Generation, ServerQueues
 from rag_app.server.routes.models import no_model
 from rag_app.server.schemas.completions import (
@@ -53,12 +53,12 @@ class Answering:
     """
 
     def __init__(
-        self, raw_request: Request, registry: Registry, queues: ServerQueues, jobs: Jobs
+        self, raw_request: Request, registry: Registry, queues: ServerQueues, records: Records
     ) -> None:
         self._raw_request = raw_request
         self._registry = registry
         self._queues = queues
-        self._jobs = jobs
+        self._records = records
         self.llm = registry.llm()
         self.llm_id = registry.llm_id
 
@@ -85,14 +85,16 @@ class Answering:
             meant = await asyncio.to_thread(self._registry.sources, index, request.documents)
             request = request.model_copy(update={"within": "\0".join(meant)})
         address = index_address(str(self._raw_request.base_url), index)
-        notes = self._jobs.notes(index)
+        notes = self._records.notes(index)
         return DocumentChat(engine, request, f"{RAG}{index}", address=address, notes=notes)
 
     async def answer(
         self, generation: Generation, *, stream: bool, form: ServerSentEvents | None = None
     ) -> Any:
-        """Return the response; see `Queues.answer`."""
-        return await self._queues.answer(self._raw_request, generation, stream=stream, form=form)
+        """Return the response; see `generated_stream` and `Queues.whole`."""
+        if stream:
+            return generated_stream(self._queues, generation, form)
+        return await self._queues.whole(self._raw_request, generation)
 
     async def relay(self, llm: CompatibleChat, request: ChatRequest | CompletionRequest) -> Relay:
         """Return the response of the server that holds the language model, as it comes.

@@ -1,6 +1,7 @@
 """The routes of indexes, their documents, and what can be done with them."""
 
 import asyncio
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -8,7 +9,7 @@ from rag_app.chains.citations import cite
 from rag_app.server import uploads
 from rag_app.server.completions.chat import citation_values
 from rag_app.server.completions.summary import DocumentSummary
-from rag_app.server.event_stream import EventStream, ServerSentEvents
+from rag_app.server.event_stream import EventStream, ServerSentEvents, generated_stream
 from rag_app.server.index_registry import IndexRegistry, Registry, document_name
 from rag_app.server.indexing_jobs import IndexingJobs, Jobs
 from rag_app.server.middleware.access import WRITE
@@ -144,17 +145,16 @@ async def summarize(
     raw_request: Request,
     registry: Registry,
     queues: ServerQueues,
-) -> EventStream | SummaryText:
+) -> EventStream | dict[str, Any]:
     """Summarize a document; streamed, each event says whether it replaces the text before."""
     registry.llm()
     record = await asyncio.to_thread(registry.document, index, document)
     engine = await asyncio.to_thread(registry.engine, index)
     text = await asyncio.to_thread(engine.text_of, record.source)
     summary = DocumentSummary(engine, record.source, text, request)
-    response: EventStream | SummaryText = await queues.answer(
-        raw_request, summary, stream=request.stream
-    )
-    return response
+    if request.stream:
+        return generated_stream(queues, summary)
+    return await queues.whole(raw_request, summary)
 
 
 @router.post("/indexes/{index}/search", responses=errors(400, 404, 409, 413, 503, 504))

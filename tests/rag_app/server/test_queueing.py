@@ -15,11 +15,11 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import Request
 from openai.types import CompletionUsage
 
 from rag_app.models.embeddings.base import FloatArray
 from rag_app.server.errors import ApiError
+from rag_app.server.event_stream import generated_stream
 from rag_app.server.middleware.requests import Metrics
 from rag_app.server.queueing import Admission, Queues
 from rag_app.settings import load_settings
@@ -69,8 +69,8 @@ async def test_of_streams_that_come_together_those_that_must_wait_say_so(home: P
 
     endless: Any = Endless()
     closing = SimpleNamespace(state=SimpleNamespace(closing=asyncio.Event()))
-    queues, request = Queues(load_settings(parallel=1), Metrics()), Request({"type": "http"})
-    streams = [await queues.answer(request, endless, stream=True) for _ in range(3)]
+    queues = Queues(load_settings(parallel=1), Metrics())
+    streams: list[Any] = [generated_stream(queues, endless) for _ in range(3)]
     sent: list[asyncio.Queue[Any]] = [asyncio.Queue() for _ in streams]
     sending = [
         asyncio.create_task(stream({"app": closing}, asyncio.Event().wait, queue.put))
