@@ -14,8 +14,8 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from rag_app.chains.amounts import AmountAlone
-from rag_app.chains.budget import Budget, pack
 from rag_app.chains.citations import Citation, cite, evidence, likely_evidence
+from rag_app.chains.completion import HELD, completed
 from rag_app.chains.confidence import (
     CALIBRATION,
     SURE,
@@ -28,7 +28,8 @@ from rag_app.chains.confidence import (
 )
 from rag_app.chains.facts import may_be_of_another, of_another, unmatched
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Prompts, Task
-from rag_app.chains.questions import asks_to_compute, bare_question
+from rag_app.chains.prompts.budget import Budget, pack
+from rag_app.chains.questions import asked_for, asks_to_compute, bare_question
 from rag_app.chains.results import Answer
 from rag_app.chains.romanization import absent_names
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, worked_out
@@ -211,15 +212,30 @@ class _Reading:
         )
 
     def first_answer(
-        self, context: str, step: int, *, shown: bool = True
+        self, context: str, citations: Sequence[Citation], step: int, *, shown: bool = True
     ) -> Generator[Any, Any, str]:
-        """Ask the question; return the answer, shown as it comes, empty where there is none."""
+        """Ask the question; return the answer, shown as it comes, empty where there is none.
+
+        What a passage says beside an answer that is cut short is shown once that is whole.
+        """
         amount = AmountAlone(self.question.text)
+        question = "" if self.question.style else bare_question(self.question.text)
+        held = HELD if asked_for(question) else 0
+        said = ""
+
+        def unsaid() -> str:
+            nonlocal said
+            sure = amount.text.rstrip("。 \n") if held else amount.text
+            new = sure[len(said) :] if len(sure) > held else ""
+            said += new
+            return new
 
         def piece(text: str, *, again: bool = False) -> Answer:
-            nonlocal amount
-            amount = AmountAlone(self.question.text) if again else amount
-            return Answer(text=amount.feed(text), step=step, again=again)
+            nonlocal amount, said
+            if again:
+                amount, said = AmountAlone(self.question.text), ""
+            amount.feed(text)
+            return Answer(text=unsaid(), step=step, again=again)
 
         call = Call(
             self.llm,
@@ -230,9 +246,14 @@ class _Reading:
         reply = yield call if shown else replace(call, piece=None)
         if not shown:
             amount.feed(reply)
-        if (rest := amount.close()) and shown:
-            yield Answer(text=rest, step=step)
-        return "" if _says_no_answer(reply) else amount.text.strip()
+        amount.close()
+        if _says_no_answer(reply):
+            return ""
+        text = completed(question, amount.text, citations)
+        rest = text.removeprefix(said)
+        if shown and rest:
+            yield Answer(text=rest, step=step, again=not text.startswith(said))
+        return text.strip()
 
     def judged(
         self, context: str, citations: Sequence[Citation]
@@ -305,7 +326,7 @@ class _Reading:
         other = replace(signals, unmatched=(*signals.unmatched, question))
         checked = may_be_of_another(question) and self.refuses(other)
         withheld = not shown or self.refuses(doubtful) or checked
-        text = yield from self.first_answer(context, step, shown=not withheld)
+        text = yield from self.first_answer(context, citations, step, shown=not withheld)
         answer = Answer(self.question.text, text=text, citations=tuple(citations))
         supported, evidence = answer.supported, answer.evidence
         sentence = evidence.sentence if evidence else ""
@@ -374,7 +395,7 @@ def _refine(reading: _Reading) -> Steps[Answer]:
         given += group.citations
         yield reading.opening(group.citations, group.notes, step)
         if not answer:
-            answer = yield from reading.first_answer(group.context, step)
+            answer = yield from reading.first_answer(group.context, group.citations, step)
             continue
         values = {"context": group.context, "answer": answer}
         reply = yield Call(reading.llm, reading.prompt("refine_answer", **values))

@@ -235,6 +235,31 @@ def asks_to_compute(question: str, sentence: str = "") -> bool:
     return bool(_COMPUTES.search(question)) and not _COMPUTED.search(sentence)
 
 
+Asked = Literal["several", "explanation", "thing"]
+
+_ASKS_SEVERAL = re.compile("哪些|哪[几幾两兩二三四五六七八九十]|包括什[么麼]|列[举舉]|分别|分別")
+_ASKS_EXPLANATION = re.compile(
+    "(?<![称译名叫作视变成改认选封分定评荐释类化列划属])[为為]什[么麼](?![科形类型种名人])|[为為]何|原因|何以"
+)
+_ASKED_AMOUNT = re.compile("多少|[几幾]|何[时時]|哪[一个個位年月日天]|第[一二三]|最|唯一|首")
+_ASKS_THING = re.compile("什[么麼](?!时[候间])|[谁誰]")
+
+
+def asked_for(question: str) -> Asked | None:
+    """Return what an answer has to be whole in; None for a number, a time, or one of its kind.
+
+    Example:
+        >>> [asked_for(question) for question in ("有哪些湖", "为何关闭", "又叫什么", "多深")]
+        ['several', 'explanation', 'thing', None]
+    """
+    if _ASKS_SEVERAL.search(question):
+        return "several"
+    if _ASKS_EXPLANATION.search(question):
+        return "explanation"
+    one = _ASKED_AMOUNT.search(question)
+    return "thing" if _ASKS_THING.search(question) and not one else None
+
+
 OverviewKind = Literal["about", "list", "dates", "conclusion"]
 
 _WORD = re.compile(r"(?<!\?P)<(\w+)>")

@@ -1,0 +1,179 @@
+"""Answers that are cut short, completed from the passage that they are copied from.
+
+A small model that is to be brief gives one item of a list, or some words of the clause that says
+why. What is added stands in the passage right beside what it copied, in the same sentence.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from rag_app.chains.citations import SENTENCE, Citation
+from rag_app.chains.questions import asked_for
+from rag_app.index.store.terms import content_terms, document_terms
+
+_AND = "、|[，,]?(?:以及|还有)|[和与](?![他她它其])|及|或"
+_JOINS = re.compile(rf"\s*(?:{_AND})")
+_JOINED = re.compile(rf"(?:{_AND})\s*$")
+_LISTED = re.compile(r"、\s*$")
+"""What joins an item to those before it and nothing else: 与 may tell with whom."""
+_ITEMS = re.compile(rf"\s*(?:{_AND}|[，,；;])\s*")
+_INTRODUCES = re.compile(
+    "包括|包含|分别|例如|诸如|譬如|[曾历担出兼]任|主要|(?<![还但可若只凡于])是(?!否)"
+    "|有(?![机限效关色害形])|(?<![华行认成作以因])为(?![了何])|[称如于由：:]"
+    "|(?<![可所予难])以(?![及下上来外前后内])"
+)
+"""Behind the last of these a list begins."""
+_BECAUSE = re.compile("(?<!原)因(?![此而果])为?|由于|为了|鉴于|出于")
+_BUT = re.compile("但是?|不过|却|而且?|另外|然而|其实")
+_AND_SO_ON = re.compile("(?<![平高初中上下同相])等(?![级于待候到同])")
+_ASKS = re.compile("哪.|什[么麼]|[谁誰]")
+_CLOSED = re.compile("[^（(]*?(?=[）)])")
+_STOPS = frozenset("，,；;：:。！？!?\n")
+_PAIRS = {"（": "）", "(": ")", "《": "》", "〈": "〉", "「": "」", "『": "』", "“": "”", "[": "]"}
+_CLOSING = {closing: opening for opening, closing in _PAIRS.items()}
+_EDGE = " 　，,；;：:。"
+HELD = 40
+"""Characters of an answer before which a part of a list or a clause may be put."""
+_LONGEST = 200
+"""Characters of a completed answer; what is longer is no list and no clause."""
+
+
+def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
+    """Return an answer with the rest of the list or the clause of a passage that it is a part of.
+
+    One to a question for several things, or for what or who, has all items that are listed with
+    it; one to a question for a reason, a manner or an event has its clauses whole. Others, and
+    those that no passage says word for word, stay as they are.
+
+    Args:
+        question: What is answered, without words on the form of the answer.
+        answer: All of it.
+        citations: The passages that it is read from.
+
+    Example:
+        >>> parks = Citation(1, "parks.txt", "市内有东湖、西湖和南湖。因堤坝年久失修，东湖已关闭。")
+        >>> completed("市内有哪些湖？", "东湖", [parks])
+        '东湖、西湖和南湖'
+        >>> completed("东湖为什么关闭？", "年久失修", [parks])
+        '因堤坝年久失修'
+    """
+    asked = asked_for(question)
+    said = answer.strip().rstrip("。.")
+    if asked is None or not said or (place := _place(question, said, citations)) is None:
+        return answer
+    sentence, start, end = place
+    clauses = list(_clauses(sentence))
+    if asked == "explanation":
+        first, last = _clause(sentence, *_around(clauses, start, end), start, end)
+    else:
+        joins = _JOINED if asked == "several" else _LISTED
+        first, last = _list(question, sentence, clauses, start, end, joins)
+    if len(said) > HELD:
+        text = said + sentence[end:last].rstrip(_EDGE)
+    else:
+        text = sentence[first:last].strip(_EDGE)
+    if not len(said) < len(text) <= _LONGEST:
+        return answer
+    return text + "。" if answer.rstrip().endswith("。") else text
+
+
+def _place(question: str, said: str, citations: Sequence[Citation]) -> tuple[str, int, int] | None:
+    """Return the sentence that an answer is copied from and where it begins and ends in it.
+
+    Of several it is the one that holds most of the question's terms, and of those the first.
+    """
+    asked = set(content_terms(question))
+    best, found = -1, None
+    for citation in citations:
+        for match in SENTENCE.finditer(citation.text_shown):
+            if span := _span(said, match.group()):
+                held = len(asked & set(document_terms(match.group()).split()))
+                if held > best:
+                    best, found = held, (match.group(), *span)
+    return found
+
+
+def _span(said: str, sentence: str) -> tuple[int, int] | None:
+    """Return where an answer stands in a sentence: its words in a row, or items of one list."""
+    if (start := sentence.find(said)) >= 0:
+        return start, start + len(said)
+    items = [item.removesuffix("等") for item in _ITEMS.split(said)]
+    if len(items) < 2 or not all(len(item) > 1 and item in sentence for item in items):
+        return None
+    start = min(map(sentence.find, items))
+    end = max(sentence.find(item) + len(item) for item in items)
+    listed = _ITEMS.split(sentence[start:end])
+    whole = len(items) < len(listed) and set(items) <= set(listed)
+    return (start, end) if whole and not _STOPS & set(sentence[start:end]) else None
+
+
+def _clauses(sentence: str) -> Iterator[tuple[int, int]]:
+    """Yield where the clauses of a sentence begin and end; within brackets none does."""
+    begun, opened = 0, ""
+    for place, char in enumerate(sentence):
+        if char in _PAIRS:
+            opened += char
+        elif opened and _CLOSING.get(char) == opened[-1]:
+            opened = opened[:-1]
+        elif char in _STOPS and not opened:
+            yield begun, place
+            begun = place + 1
+    yield begun, len(sentence)
+
+
+def _around(clauses: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int]:
+    """Return the clauses that a part of a sentence lies in."""
+    first = max(begin for begin, _ in clauses if begin <= start)
+    return first, min((stop for _, stop in clauses if stop >= end), default=end)
+
+
+def _clause(sentence: str, first: int, last: int, start: int, end: int) -> tuple[int, int]:
+    """Return a clause from the word on that makes it a reason, to what came of that."""
+    if _BECAUSE.match(sentence, start):
+        first = start
+    elif words := [*_BECAUSE.finditer(sentence, first, start)]:
+        first = words[-1].start()
+    else:
+        but = _BUT.match(sentence, first, start)
+        return but.end() if but else first, last
+    came = sentence.find("而", end, last)
+    return first, came if came >= 0 else last
+
+
+def _list(
+    question: str,
+    sentence: str,
+    clauses: Sequence[tuple[int, int]],
+    start: int,
+    end: int,
+    joins: re.Pattern[str],
+) -> tuple[int, int]:
+    """Return the list that a part of a sentence is some items of; that part where it is of none."""
+    first, last = start, end
+    before = sentence[_around(clauses, start, end)[0] : start]
+    if joined := joins.search(before):
+        items = before[: joined.start()]
+        head = items.partition("、")[0]
+        introductions = [one.end() for one in _INTRODUCES.finditer(head) if one.end() < len(head)]
+        begin = max(introductions, default=0)
+        if items[begin:] and (begin or head[-2:] not in question):
+            first = start - len(before) + begin
+    while _JOINS.match(sentence, last):
+        stop = min(stop for _, stop in clauses if stop > last + 1)
+        rest = sentence[last:stop]
+        more = _AND_SO_ON.search(rest) or _CLOSED.match(rest)
+        last = last + more.end() if more else stop - _repeated(question, rest)
+        if more:
+            break
+    return first, last
+
+
+def _repeated(question: str, items: str) -> int:
+    """Return how many characters at the end of the last item only repeat the question."""
+    behind = _ASKS.split(question)[-1].rstrip("？?。的")
+    *others, item = _ITEMS.split(items)
+    for length in range(min(len(behind), len(item) - 1), 1, -1):
+        tail = item[-length:]
+        if tail in behind and not any(other.endswith(tail) for other in others if other):
+            return length
+    return 0
