@@ -1,7 +1,9 @@
 """Chat completions: the objects of OpenAI's API, the answers from documents in them, sources."""
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+import time
+import uuid
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -10,10 +12,12 @@ from urllib.parse import quote
 
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.messages import AIMessage
+from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.outputs import LLMResult
 from langchain_core.runnables import RunnableConfig
 from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionChunk
+from openai.types.completion_usage import PromptTokensDetails
 from pydantic import BaseModel
 
 from rag_app.chains.citations import Citation, Evidence
@@ -24,13 +28,8 @@ from rag_app.engine import RagApp
 from rag_app.models.llms.stop_strings import StopStrings
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import document_id, document_name
-from rag_app.server.schemas.completions import (
-    ChatCompletion,
-    ChatRequest,
-    Sampling,
-    completion_usage,
-    new_response,
-)
+from rag_app.server.schemas.completions import ChatCompletion
+from rag_app.server.schemas.requests import ChatRequest, Sampling
 
 _UNSUPPORTED = ("logprobs", "logit_bias", "presence_penalty", "frequency_penalty")
 """Options that answers from documents don't take."""
@@ -47,6 +46,26 @@ _FOOTER = re.compile(r"\n\n(?:出处：|查阅：|Sources:|Read:)\n(?:\[\d+\] .*
 
 Logprobs = Sequence[Mapping[str, Any]]
 """LangChain's, of each token, with its alternatives in ``top_logprobs``."""
+
+
+def completion_usage(calls: Iterable[UsageMetadata]) -> CompletionUsage:
+    """Return the tokens of some calls to the model, added up."""
+    total: UsageMetadata | None = None
+    for usage in calls:
+        total = add_usage(total, usage)
+    total = total or UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)
+    cached = total.get("input_token_details", {}).get("cache_read", 0)
+    return CompletionUsage(
+        prompt_tokens=total["input_tokens"],
+        completion_tokens=total["output_tokens"],
+        total_tokens=total["input_tokens"] + total["output_tokens"],
+        prompt_tokens_details=PromptTokensDetails(cached_tokens=cached),
+    )
+
+
+def new_response(kind: str, model: str) -> dict[str, Any]:
+    """Return what all objects of one response have in common."""
+    return {"id": f"{kind}-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
 
 
 class ChatObjects:

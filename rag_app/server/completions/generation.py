@@ -15,16 +15,16 @@ from pydantic import BaseModel
 
 from rag_app.chains.streaming import guarded
 from rag_app.models.llms.thoughts import REASONING, Thoughts
-from rag_app.server.completions.chat import ChatObjects, Logprobs
-from rag_app.server.completions.tools import Tools
-from rag_app.server.errors import ApiError
-from rag_app.server.schemas.completions import (
-    ChatRequest,
-    CompletionRequest,
-    Sampling,
+from rag_app.server.completions.chat import (
+    ChatObjects,
+    Logprobs,
     completion_usage,
     new_response,
 )
+from rag_app.server.completions.tools import Tools
+from rag_app.server.errors import ApiError
+from rag_app.server.schemas.completions import CompletionRequest
+from rag_app.server.schemas.requests import ChatRequest, Sampling
 from rag_app.settings import Settings
 
 Chunks = AsyncIterator[AIMessageChunk]

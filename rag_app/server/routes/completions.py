@@ -21,11 +21,11 @@ from rag_app.server.schemas.completions import (
     CHAT_CHUNK,
     TEXT_CHUNK,
     ChatCompletion,
-    ChatRequest,
     CompletionRequest,
     TextCompletion,
 )
 from rag_app.server.schemas.openapi import errors, events
+from rag_app.server.schemas.requests import ChatRequest
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query
 from pydantic import BaseModel, Field, field_validator
 
-from rag_app.server.schemas.indexes import RequestBody, Text, example
+from rag_app.server.schemas.requests import RequestBody, Text, example
 
 ConversationId = Annotated[
     str, Path(description="The client chooses it.", max_length=100, examples=["5f0c61d2"])
@@ -20,6 +20,7 @@ Wanted = Annotated[
         description="Stands in a name, a question or an answer.", examples=["李白"], max_length=200
     ),
 ]
+
 
 _MOST_BYTES = 2_000_000
 """Of what is kept beside a question and its answer."""

@@ -3,8 +3,9 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import File, Path, UploadFile
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field
 
+from rag_app.server.schemas.requests import RequestBody, Text, example
 from rag_app.settings import AnswerChain, RetrieverKind, SummaryChain
 
 IndexName = Annotated[str, Path(description="Name of the index.", examples=["合同"])]
@@ -21,27 +22,6 @@ UPLOAD_EXAMPLE = {
         "content": {"multipart/form-data": {"example": {"files": ["@李白.txt", "@说明.pdf"]}}}
     }
 }
-Text = Annotated[str, Field(max_length=1_000_000)]
-
-
-def example(**values: Any) -> ConfigDict:
-    """Return the configuration of a model whose schema shows an example."""
-    return ConfigDict(json_schema_extra={"examples": [values]})
-
-
-class RequestBody(BaseModel):
-    """What clients send."""
-
-    # Clients send fields of newer versions of the API; those that change nothing are passed over.
-    model_config = ConfigDict(extra="ignore", protected_namespaces=())
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_default(cls, values: Any) -> Any:
-        """Take null as if nothing was sent: many clients send every field they know."""
-        if isinstance(values, dict):
-            return {name: value for name, value in values.items() if value is not None}
-        return values
 
 
 class IndexRequest(RequestBody):

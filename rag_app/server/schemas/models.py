@@ -7,8 +7,7 @@ from openai import types
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from rag_app.server.errors import ApiError
-from rag_app.server.schemas.completions import OneOrMany, no_token_ids
-from rag_app.server.schemas.indexes import RequestBody, Text, example
+from rag_app.server.schemas.requests import OneOrMany, RequestBody, Text, example, no_token_ids
 
 ModelId = Annotated[str, Path(description="As the list of models has it.", examples=["rag:合同"])]
 _MODEL = {"id": "rag:合同", "object": "model", "created": 1767225600, "owned_by": "rag-app"}

@@ -7,14 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, field_validator
 
 from rag_app.server.errors import ApiError
-from rag_app.server.schemas.completions import (
+from rag_app.server.schemas.completions import CompletionRequest
+from rag_app.server.schemas.requests import (
     ChatRequest,
-    CompletionRequest,
     DocumentOptions,
     OneOrMany,
+    RequestBody,
+    Text,
+    example,
     request_of,
 )
-from rag_app.server.schemas.indexes import RequestBody, Text, example
 
 _OPTIONS = {
     "temperature": "temperature",

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import Path, Query
 from pydantic import BaseModel, Field
 
-from rag_app.server.schemas.indexes import example
+from rag_app.server.schemas.requests import example
 
 PageNumber = Annotated[int, Path(description="1-based.", ge=1, le=1_000_000, examples=[2])]
 Start = Annotated[
@@ -20,6 +20,7 @@ Start = Annotated[
 End = Annotated[
     int | None, Query(description="As a passage has it.", ge=0, le=2**40, examples=[1780])
 ]
+
 
 _BOX = {"left": 0.12, "top": 0.31, "right": 0.88, "bottom": 0.33}
 _PAGE = {"page": 2, "width": 1273, "height": 1800, "boxes": [_BOX]}

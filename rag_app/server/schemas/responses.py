@@ -9,14 +9,17 @@ from openai.types.responses.tool_choice_options import ToolChoiceOptions
 from pydantic import BaseModel, Field
 
 from rag_app.server.errors import ApiError
-from rag_app.server.schemas.completions import (
+from rag_app.server.schemas.completions import Grounds
+from rag_app.server.schemas.indexes import PASSAGE
+from rag_app.server.schemas.requests import (
     ChatRequest,
     DocumentOptions,
-    Grounds,
     OneOrMany,
+    RequestBody,
+    Text,
+    example,
     request_of,
 )
-from rag_app.server.schemas.indexes import PASSAGE, RequestBody, Text, example
 
 _MOST_ITEMS = 900
 _REFERENCE = "item_reference"

@@ -1,0 +1,508 @@
+"""What clients send: what all requests have in common, and OpenAI's chats."""
+
+import json
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from langchain_core.messages import BaseMessage, convert_to_messages
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from rag_app.server.errors import MANY, ONE, ApiError
+from rag_app.settings import AnswerChain, RetrieverKind
+
+Text = Annotated[str, Field(max_length=1_000_000)]
+Stop = Annotated[str, Field(min_length=1, max_length=200)]
+Item = TypeVar("Item")
+Items = TypeVar("Items")
+OneOrMany = Annotated[
+    Annotated[Item, Tag(ONE)] | Annotated[Items, Tag(MANY)],
+    Discriminator(lambda value: MANY if isinstance(value, list) else ONE),
+]
+"""Either; an error names the fields of the one that was sent."""
+_ALL_TOKENS = 100_000
+_LIKELIEST = 1e-6
+"""In place of a ``top_p`` of 0, by which clients mean the likeliest token alone."""
+_CHOICES = ("auto", "none", "required", "any")
+_RESULTS = ("tool", "function")
+"""Roles of what came of a call, the newer and the older one."""
+
+
+def example(**values: Any) -> ConfigDict:
+    """Return the configuration of a model whose schema shows an example."""
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
+class RequestBody(BaseModel):
+    """What clients send."""
+
+    # Clients send fields of newer versions of the API; those that change nothing are passed over.
+    model_config = ConfigDict(extra="ignore", protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_default(cls, values: Any) -> Any:
+        """Take null as if nothing was sent: many clients send every field they know."""
+        if isinstance(values, dict):
+            return {name: value for name, value in values.items() if value is not None}
+        return values
+
+
+def no_token_ids(value: Any) -> Any:
+    """Refuse numbers in place of text, which only OpenAI's own models understand."""
+    if isinstance(value, list) and any(isinstance(item, int | list) for item in value):
+        msg = (
+            "token ids are of OpenAI's own models; send text "
+            "(LangChain: check_embedding_ctx_length=False)"
+        )
+        raise ValueError(msg)
+    return value
+
+
+class Part(RequestBody):
+    """A part of a message; local models understand ``text``, and what they said in ``refusal``."""
+
+    type: str = "text"
+    text: Text | None = None
+    refusal: Text | None = None
+
+
+def _is_call(call: Any) -> bool:
+    """Return whether a value is a call of a function as OpenAI's API has it."""
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict):
+        return False
+    texts = call.get("id"), function.get("name")
+    return all(isinstance(text, str) for text in texts) and isinstance(
+        function.get("arguments"), str | dict
+    )
+
+
+def _with_object(call: dict[str, Any]) -> dict[str, Any]:
+    """Return a call whose arguments are an object, as text; clients send back what they got.
+
+    That may be nothing at all, the object itself, or one that was cut off.
+    """
+    arguments = call["function"]["arguments"] or {}
+    if isinstance(arguments, str):
+        try:
+            found = json.loads(arguments)
+        except (ValueError, RecursionError):
+            found = None
+        arguments = found if isinstance(found, dict) else {"arguments": arguments}
+    function = {**call["function"], "arguments": json.dumps(arguments, ensure_ascii=False)}
+    return {**call, "function": function}
+
+
+class FunctionCall(RequestBody):
+    """A call of a function, as chats had it before there were tools."""
+
+    name: str = Field(max_length=200)
+    arguments: Text = ""
+
+
+class Message(RequestBody):
+    """One message of a chat."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: OneOrMany[Text, list[Part]] | None = None
+    message: OneOrMany[Text, list[Part]] | None = Field(
+        default=None,
+        description="Another name of `content`, which tutorials of Chinese-LLaMA-Alpaca send; "
+        "passed over where there is a `content`.",
+    )
+
+    tool_calls: list[Any] | None = Field(default=None, max_length=128)
+    tool_call_id: str | None = Field(default=None, max_length=200)
+    function_call: FunctionCall | None = Field(
+        default=None, description="The older name of a call, whose result has the role `function`."
+    )
+
+    @model_validator(mode="after")
+    def _message_is_content(self) -> Self:
+        if self.content is None:
+            self.content = self.message
+        return self
+
+    @property
+    def text(self) -> str:
+        """The text of all parts."""
+        if isinstance(self.content, list):
+            return "\n".join(part.text or part.refusal or "" for part in self.content)
+        return self.content or ""
+
+    def to_message(self) -> dict[str, Any]:
+        """Return it as OpenAI's API has it, text alone, for LangChain to convert."""
+        # A newer name, which few chat templates know.
+        role = "system" if self.role == "developer" else self.role
+        message: dict[str, Any] = {"role": role, "content": self.text}
+        if self.role == "assistant" and self.tool_calls:
+            message["tool_calls"] = [_with_object(call) for call in self.tool_calls]
+        if self.role in _RESULTS:
+            message |= {"role": "tool", "tool_call_id": self.tool_call_id or ""}
+        return message
+
+    def problem(self, *, tools: bool) -> tuple[str, str] | None:
+        """Return the field that a local model does not understand, and why, if any.
+
+        Args:
+            tools: Whether it understands tools.
+        """
+        if self.role in _RESULTS and not tools:
+            return "role", f"{self.role} messages are not supported: this model calls no tools"
+        if self.content is None and self.role != "assistant":
+            return "content", f"a {self.role} message needs content"
+        if not all(map(_is_call, self.tool_calls or ())):
+            return (
+                "tool_calls",
+                "a call is {id, type, function: {name, arguments}}, all of them text",
+            )
+        known = {"text", "refusal"} if self.role == "assistant" else {"text"}
+        for part in self.content if isinstance(self.content, list) else ():
+            if part.type not in known:
+                return "content", f"{part.type} parts are not supported; send text"
+            if getattr(part, part.type) is None:
+                return "content", f"a part of type {part.type} needs {part.type}"
+        return None
+
+
+class StreamOptions(RequestBody):
+    """Options of a stream."""
+
+    include_usage: bool | None = None
+
+
+def _some_tokens(value: int | None) -> int | None:
+    if value == 0:
+        msg = "give 1 or more, or -1 for as many as there may be"
+        raise ValueError(msg)
+    return value
+
+
+MaxTokens = Annotated[
+    Annotated[int, Field(ge=-1, description="-1: as many as there may be.")] | None,
+    AfterValidator(_some_tokens),
+]
+"""The most tokens of an answer."""
+
+
+class Sampling(RequestBody):
+    """How text is generated; what is left out is as the server's settings say."""
+
+    model: str | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    top_k: int | None = Field(default=None, ge=-1, le=_ALL_TOKENS, description="0, -1: all tokens.")
+    max_tokens: MaxTokens = None
+    stop: OneOrMany[Stop, Annotated[list[Stop], Field(max_length=16)]] | None = None
+    n: int = Field(default=1, ge=1, le=16)
+    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    repetition_penalty: float | None = Field(default=None, gt=0, le=10)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    logit_bias: dict[str, Any] | None = Field(
+        default=None, description="Passed on to an upstream URL only."
+    )
+    user: str | None = None
+
+    @field_validator("top_k")
+    @classmethod
+    def _all_tokens(cls, value: int | None) -> int | None:
+        return _ALL_TOKENS if value in (0, -1) else value
+
+    @field_validator("top_p")
+    @classmethod
+    def _likeliest(cls, value: float | None) -> float | None:
+        return _LIKELIEST if value == 0 else value
+
+    @property
+    def stops(self) -> list[str]:
+        """The strings before which the text ends."""
+        return [self.stop] if isinstance(self.stop, str) else self.stop or []
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream ends with the numbers of tokens."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    @property
+    def alternatives(self) -> int | None:
+        """How many alternatives to each token are asked for; None: no log probabilities."""
+        raise NotImplementedError
+
+    def refuse(self, *names: str) -> None:
+        """Refuse what the model can't do.
+
+        Raises:
+            ApiError: 400, one of the fields is asked for.
+        """
+        for name in names:
+            if getattr(self, name, None):
+                raise ApiError(400, f"{name} is not supported by this model", param=name)
+
+    def check_max_tokens(self, limit: int, *, unlimited: int | None = None) -> None:
+        """Refuse more tokens than the server allows.
+
+        Args:
+            limit: So many.
+            unlimited: Taken for -1; None leaves it to the settings.
+
+        Raises:
+            ApiError: 400.
+        """
+        if self.max_tokens == -1:
+            self.max_tokens = unlimited
+        if (self.max_tokens or 0) > limit:
+            msg = f"max_tokens {self.max_tokens} is above this server's {limit}"
+            raise ApiError(400, msg, param="max_tokens")
+
+
+class DocumentOptions(RequestBody):
+    """How models named ``rag:INDEX`` answer; what is left out is as the settings say."""
+
+    k: int | None = Field(default=None, ge=1, le=100)
+    chain: AnswerChain | None = None
+    retriever: RetrieverKind | None = None
+    within: str | None = Field(default=None, description="As in a search.")
+    documents: list[Annotated[str, Field(max_length=100)]] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=10_000,
+        description="Ids of the only documents that are asked, in place of `within`.",
+    )
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    marks: bool | None = Field(
+        default=None, description="Whether sentences are marked as `[1]`; by default they are."
+    )
+    footer: bool | None = Field(
+        default=None,
+        description="Whether the sources stand below the text; by default where `marks` is not "
+        "given, as clients that know nothing of `rag` don't.",
+    )
+
+
+class ChatRequest(Sampling, DocumentOptions):
+    """``POST /v1/chat/completions``."""
+
+    model_config = example(
+        model="rag:default", messages=[{"role": "user", "content": "李白是谁？"}]
+    )
+
+    messages: Annotated[
+        list[Message],
+        Field(
+            min_length=1,
+            max_length=1000,
+            description="A model named `rag:INDEX` answers the last, and reads the turns before it "
+            "to understand it; system messages say how its answer is to be written.",
+        ),
+    ]
+    max_completion_tokens: MaxTokens = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    tools: list[Any] | None = Field(
+        default=None,
+        max_length=128,
+        description="Called by a GGUF file or an upstream URL; passed over by other models, and by "
+        "those named `rag:INDEX`.",
+    )
+    functions: list[dict[str, Any]] | None = Field(
+        default=None,
+        max_length=128,
+        description="The older form of `tools`; then the answer has a `function_call`.",
+    )
+    function_call: str | FunctionCall | None = Field(
+        default=None, description="The older form of `tool_choice`."
+    )
+    tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
+    response_format: dict[str, Any] | None = Field(
+        default=None,
+        description="`json_object` and `json_schema` for a GGUF file or an upstream URL.",
+    )
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        self.max_tokens = self.max_completion_tokens or self.max_tokens
+        return self
+
+    @field_validator("functions")
+    @classmethod
+    def _have_names(cls, value: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+        if not all(isinstance(one.get("name"), str) for one in value or ()):
+            msg = "each of functions is {name, description, parameters}"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _functions_are_tools(self) -> Self:
+        """Take functions, their calls and results for those of tools, which came after them."""
+        if self.functions and not self.tools:
+            self.tools = [{"type": "function", "function": one} for one in self.functions]
+            self.tool_choice = self.function_call
+            if isinstance(self.function_call, FunctionCall):
+                named = {"name": self.function_call.name}
+                self.tool_choice = {"type": "function", "function": named}
+        made = ""
+        for number, message in enumerate(self.messages):
+            if message.function_call and not message.tool_calls:
+                made = f"call_{number}"
+                function = message.function_call.model_dump()
+                message.tool_calls = [{"id": made, "type": "function", "function": function}]
+            elif message.role == "function":
+                message.tool_call_id = made
+        return self
+
+    @field_validator("tool_choice")
+    @classmethod
+    def _choice_of_other_apis(cls, value: Any) -> Any:
+        """Take the forms of OpenAI's newer API and of Anthropic's for that of a chat."""
+        if not isinstance(value, dict) or "function" in value:
+            return value
+        kind, name = value.get("type"), value.get("name")
+        if kind in ("function", "tool") and isinstance(name, str):
+            return {"type": "function", "function": {"name": name}}
+        return {"any": "required"}.get(kind, kind) if kind in _CHOICES else value
+
+    @field_validator("response_format")
+    @classmethod
+    def _nested_schema(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Take a schema that stands beside its type, as in OpenAI's newer API, for a nested one."""
+        if not value or value.get("type") != "json_schema" or "json_schema" in value:
+            return value
+        named = {name: part for name, part in value.items() if name != "type"}
+        return {"type": "json_schema", "json_schema": {"name": "answer", **named}}
+
+    @model_validator(mode="after")
+    def _allowed_tools(self) -> Self:
+        """Take the tools that are allowed for all there are: a client sends both for its cache."""
+        choice = self.tool_choice
+        if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
+            return self
+        allowed = choice.get("allowed_tools", choice)
+        try:
+            names = {tool.get("function", tool)["name"] for tool in allowed["tools"]}
+            tools = [one for one in self.tools or () if one["function"]["name"] in names]
+            self.tools, self.tool_choice = tools, allowed.get("mode", "auto")
+        except (AttributeError, KeyError, TypeError) as error:
+            msg = "tool_choice.allowed_tools is {mode, tools: [{type, function: {name}}]}"
+            raise ValueError(msg) from error
+        return self
+
+    @property
+    def alternatives(self) -> int | None:
+        """See `Sampling`: in a chat a number next to a yes."""
+        return (self.top_logprobs or 0) if self.logprobs else None
+
+    @property
+    def wants_marks(self) -> bool:
+        """Whether sentences of an answer from documents are marked."""
+        return self.marks is not False
+
+    @property
+    def wants_footer(self) -> bool:
+        """Whether the sources of an answer from documents stand below it."""
+        return self.marks is None if self.footer is None else self.footer
+
+    @property
+    def calls_functions(self) -> bool:
+        """Whether a call is answered in the form that was before there were tools."""
+        return bool(self.functions)
+
+    @property
+    def wants_tools(self) -> bool:
+        """Whether the answer may be a call of a tool."""
+        return bool(self.tools) and self.tool_choice != "none"
+
+    @property
+    def must_call(self) -> bool:
+        """Whether the answer has to be a call of a tool."""
+        return self.tool_choice not in (None, "none", "auto")
+
+    def check_format(self) -> None:
+        """Refuse a ``response_format`` that is none.
+
+        Raises:
+            ApiError: 400.
+        """
+        given = self.response_format or {}
+        kind = given.get("type", "text")
+        if kind not in ("text", "json_object", "json_schema"):
+            msg = "response_format.type is text, json_object or json_schema"
+            raise ApiError(400, msg, param="response_format")
+        schema = given.get("json_schema")
+        if kind == "json_schema" and not (
+            isinstance(schema, dict) and isinstance(schema.get("schema"), dict)
+        ):
+            msg = "response_format.json_schema.schema is missing"
+            raise ApiError(400, msg, param="response_format")
+
+    def conversation(self) -> "ChatRequest":
+        """Return the chat as people had it, the last question at its end.
+
+        Calls of tools and their results, from when another model was asked, are left out, and what
+        the system says last is said first.
+        """
+        made = [call for one in self.messages for call in one.tool_calls or () if _is_call(call)]
+        ids = {call["id"] for call in made}
+        said = [
+            one
+            for one in self.messages
+            if one.tool_call_id not in ids and (one.content or not one.tool_calls)
+        ]
+        late: list[Message] = []
+        while len(said) > 1 and said[-1].role in ("system", "developer"):
+            late.insert(0, said.pop())
+        return self.model_copy(update={"messages": [*late, *said] or self.messages})
+
+    def to_messages(self, *, tools: bool = False) -> list[BaseMessage]:
+        """Return the messages as LangChain's.
+
+        Args:
+            tools: Whether what is given them understands tools and formats; if not, tools are
+                passed over, unless one must be called.
+
+        Raises:
+            ApiError: 400, one of them holds something else than text, or the answer is to call
+                tools or to have a format, where only other models can do that.
+        """
+        if not tools:
+            self._refuse_grammar()
+        for index, message in enumerate(self.messages):
+            if problem := message.problem(tools=tools):
+                field, reason = problem
+                raise ApiError(400, reason, param=f"messages.{index}.{field}")
+        return convert_to_messages([message.to_message() for message in self.messages])
+
+    def _refuse_grammar(self) -> None:
+        if self.must_call:
+            self.refuse("functions", "tools")
+        if (self.response_format or {}).get("type", "text") != "text":
+            self.refuse("response_format")
+
+
+Requested = TypeVar("Requested", bound=Sampling)
+
+
+def request_of(kind: type[Requested], values: dict[str, Any]) -> Requested:
+    """Return the chat or completion that a request of another API asks for.
+
+    Raises:
+        ApiError: 400, one of the values is none of its.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        param = str(problem["loc"][0]) if problem["loc"] else None
+        raise ApiError(400, f"{param}: {problem['msg']}", param=param) from error
