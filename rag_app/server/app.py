@@ -18,8 +18,13 @@ from rag_app.server.idle import IdleWork
 from rag_app.server.index_registry import IndexRegistry
 from rag_app.server.indexing_jobs import IndexingJobs
 from rag_app.server.job_records import JobRecords
-from rag_app.server.middleware.access import Access, SecurityMiddleware
-from rag_app.server.middleware.requests import Metrics, PathsMiddleware, RequestLogMiddleware
+from rag_app.server.middleware.requests import (
+    Access,
+    Metrics,
+    PathsMiddleware,
+    RequestLogMiddleware,
+    SecurityMiddleware,
+)
 from rag_app.server.page_images import PageImages
 from rag_app.server.queueing import Queues
 from rag_app.server.routes import (
