@@ -7,6 +7,7 @@ why. What is added stands in the passage right beside what it copied, in the sam
 import re
 from collections.abc import Iterator, Sequence
 
+from rag_app.chains.amounts import DIGITS, UNITS
 from rag_app.chains.citations import SENTENCE, Citation
 from rag_app.chains.questions import asked_for
 from rag_app.index.store.terms import content_terms, document_terms
@@ -25,6 +26,11 @@ _INTRODUCES = re.compile(
 """Behind the last of these a list begins."""
 _BECAUSE = re.compile("(?<!原)因(?![此而果])为?|由于|为了|鉴于|出于")
 _BUT = re.compile("但是?|不过|却|而且?|另外|然而|其实")
+_NUMBER = rf"(?:\d[\d.,]*|[{DIGITS}]+)[万亿]?"
+_UNIT = f"(?:{UNITS}|公尺|公分|[℃倍个名人岁台枚条颗对层种件株只位]|°[CF])"
+_TO_NUMBER = r"\s*[至到~～—–-]\s*(?:约|大约)?"
+_FROM = re.compile(rf"{_NUMBER}{_UNIT}?{_TO_NUMBER}$")
+_TO = re.compile(rf"{_TO_NUMBER}{_NUMBER}{_UNIT}?(?![年月日\d])")
 _AND_SO_ON = re.compile("(?<![平高初中上下同相])等(?![级于待候到同])")
 _ASKS = re.compile("哪.|什[么麼]|[谁誰]")
 _CLOSED = re.compile("[^（(]*?(?=[）)])")
@@ -42,8 +48,8 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
     """Return an answer with the rest of the list or the clause of a passage that it is a part of.
 
     One to a question for several things, or for what or who, has all items that are listed with
-    it; one to a question for a reason, a manner or an event has its clauses whole. Others, and
-    those that no passage says word for word, stay as they are.
+    it; one to a question for a reason has its clauses whole, and an amount the other end of its
+    range. Others, and those that no passage says word for word, stay as they are.
 
     Args:
         question: What is answered, without words on the form of the answer.
@@ -63,7 +69,9 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
         return answer
     sentence, start, end = place
     clauses = list(_clauses(sentence))
-    if asked == "explanation":
+    if asked == "amount":
+        first, last = _range(sentence, start, end)
+    elif asked == "explanation":
         first, last = _clause(sentence, *_around(clauses, start, end), start, end)
     else:
         joins = _JOINED if asked == "several" else _LISTED
@@ -138,6 +146,12 @@ def _clause(sentence: str, first: int, last: int, start: int, end: int) -> tuple
         return but.end() if but else first, last
     came = sentence.find("而", end, last)
     return first, came if came >= 0 else last
+
+
+def _range(sentence: str, start: int, end: int) -> tuple[int, int]:
+    """Return the range that an amount is one end of; the amount where it is of none."""
+    before, after = _FROM.search(sentence, 0, start), _TO.match(sentence, end)
+    return before.start() if before else start, after.end() if after else end
 
 
 def _list(

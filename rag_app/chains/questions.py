@@ -235,28 +235,33 @@ def asks_to_compute(question: str, sentence: str = "") -> bool:
     return bool(_COMPUTES.search(question)) and not _COMPUTED.search(sentence)
 
 
-Asked = Literal["several", "explanation", "thing"]
+Asked = Literal["several", "explanation", "amount", "thing"]
 
 _ASKS_SEVERAL = re.compile("哪些|哪[几幾两兩二三四五六七八九十]|包括什[么麼]|列[举舉]|分别|分別")
 _ASKS_EXPLANATION = re.compile(
-    "(?<![称译名叫作视变成改认选封分定评荐释类化列划属])[为為]什[么麼](?![科形类型种名人])|[为為]何|原因|何以"
+    "(?<![称译名叫作视变成改认选封分定评荐释类化列划属聘之任升誉尊推拜转])[为為]什[么麼](?![科形类型种名人？?]|$)"
+    "|[是因][为為]什[么麼]|[为為]何|原因|何以"
 )
-_ASKED_AMOUNT = re.compile("多少|[几幾]|何[时時]|哪[一个個位年月日天]|第[一二三]|最|唯一|首")
+_ASKS_AMOUNT = re.compile("多少|多[长長高深远遠重宽寬厚久大]|[几幾](?![乎何])")
+_ASKS_ONE = re.compile("何[时時]|哪[一个個位年月日天]|第[一二三]|最|唯一|首")
 _ASKS_THING = re.compile("什[么麼](?!时[候间])|[谁誰]")
 
 
 def asked_for(question: str) -> Asked | None:
-    """Return what an answer has to be whole in; None for a number, a time, or one of its kind.
+    """Return what an answer has to be whole in; None for a time, or for one of its kind.
 
     Example:
-        >>> [asked_for(question) for question in ("有哪些湖", "为何关闭", "又叫什么", "多深")]
-        ['several', 'explanation', 'thing', None]
+        >>> [asked_for(question) for question in ("有哪些湖", "为何关闭", "有多深", "又叫什么")]
+        ['several', 'explanation', 'amount', 'thing']
+        >>> asked_for("最大的湖叫什么")
     """
     if _ASKS_SEVERAL.search(question):
         return "several"
     if _ASKS_EXPLANATION.search(question):
         return "explanation"
-    one = _ASKED_AMOUNT.search(question)
+    if _ASKS_AMOUNT.search(question):
+        return "amount"
+    one = _ASKS_ONE.search(question)
     return "thing" if _ASKS_THING.search(question) and not one else None
 
 
