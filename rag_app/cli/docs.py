@@ -34,7 +34,8 @@ def docs(
         return
     table = Table("source", "characters", "passages", "indexed", box=None, pad_edge=False)
     for one in documents:
-        table.add_row(one.source, f"{one.characters:,}", str(one.chunks), one.indexed_at[:19])
+        counts = (f"{one.characters:,}", str(one.chunks))
+        table.add_row(show.name(one.source), *counts, one.indexed_at[:19])
     show.print_table(table)
 
 
@@ -84,4 +85,5 @@ def remove(
     if as_json:
         show.print_json({"removed": removed})
     else:
-        show.messages.print(f"removed {len(removed)} documents")
+        count = "1 document" if len(removed) == 1 else f"{len(removed):,} documents"
+        show.messages.print(f"removed {count}")

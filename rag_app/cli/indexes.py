@@ -38,7 +38,7 @@ def indexes(
         size = "" if content.size is None else decimal(content.size)
         counts = (f"{content.documents:,}", f"{content.passages:,}", size)
         row = (*counts, content.embedding) if content.error is None else ("", "", "", content.error)
-        table.add_row(content.name, *row)
+        table.add_row(show.name(content.name), *map(show.name, row))
     show.print_table(table)
 
 

@@ -20,6 +20,13 @@ SOME_FAILED = 3
 
 _RETRIEVAL = "Retrieval"
 
+
+def _named(path: str | None) -> str | None:
+    if path is not None and not path.strip():
+        raise typer.BadParameter("the path is empty; name a file, a folder or a glob")
+    return path
+
+
 Index = Annotated[
     str | None, typer.Option("--index", metavar="NAME|DIR", help="Which index; see `status`.")
 ]
@@ -69,6 +76,7 @@ Within = Annotated[
         "--in",
         metavar="PATH|GLOB",
         help="Ask only these documents: a file, a folder or a glob.",
+        callback=_named,
         rich_help_panel=_RETRIEVAL,
     ),
 ]

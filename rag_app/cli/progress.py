@@ -23,6 +23,8 @@ def indexing() -> "Iterator[ProgressCallback]":
 
     It says when the documents can be found by their words.
     """
+    from rag_app.documents.text import shown
+
     with _shown("indexing") as show:
         said = False
 
@@ -34,7 +36,7 @@ def indexing() -> "Iterator[ProgressCallback]":
                 what = "1 document" if one else f"{now.searchable:,} documents"
                 messages.print(f"{what} can be found by {'its' if one else 'their'} words")
             documents = f"{now.documents:,} of {now.total:,} documents read"
-            show(now.chunks, now.estimate, f"{documents}  {PurePath(now.source).name}")
+            show(now.chunks, now.estimate, f"{documents}  {shown(PurePath(now.source).name)}")
 
         yield progress
 

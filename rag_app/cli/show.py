@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from rag_app.chains.citations import Citation
     from rag_app.chains.confidence import Confidence
@@ -44,6 +45,19 @@ def _escape(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
+
+
+def name(text: str) -> "Text":
+    """Return a name for a table: as it is, but for what would move the cursor or turn the text."""
+    from rich.text import Text
+
+    return Text(_line(text))
+
+
+def _line(text: str) -> str:
+    from rag_app.documents.text import shown
+
+    return shown(text)
 
 
 def to_stdout(text: str, end: str = "\n") -> None:
@@ -140,7 +154,7 @@ def _source_line(citation: "Citation") -> str:
     if citation.copies:
         names = ", ".join(PurePath(source).name for source in citation.copies)
         parts.append(f"the same in {names}")
-    return _escape(f"[{citation.marker}] {citation.place}  {', '.join(parts)}".rstrip())
+    return _escape(_line(f"[{citation.marker}] {citation.place}  {', '.join(parts)}".rstrip()))
 
 
 def _passage(citation: "Citation", *, whole: bool) -> str:
@@ -267,17 +281,15 @@ def index_report(report: "IndexReport") -> None:
     for note in report.notes:
         texts.setdefault(note.source, []).append(note.text)
     for source, notes in texts.items():
-        _console().print(f"{source}: {'; '.join(notes)}", style="yellow", markup=False)
+        _console().print(_line(f"{source}: {'; '.join(notes)}"), style="yellow", markup=False)
     failures(report.failed)
 
 
 def index_preview(preview: "IndexPreview") -> None:
     """Show what a run of indexing would do: files on stdout, the rest on stderr."""
-    from rag_app.documents.text import shown
-
     for what, files in (("new", preview.new), ("changed", preview.changed)):
         for source in files:
-            to_stdout(f"{what:<8} {shown(source)}")
+            to_stdout(f"{what:<8} {_line(source)}")
     _console().print(f"{len(preview.unchanged)} unchanged; nothing was indexed")
     skipped(preview.skipped)
     failures(preview.failed)
@@ -299,7 +311,7 @@ def failures(failed: "Sequence[Failure]") -> None:
     for failure in failed:
         named = failure.source in failure.reason or PurePath(failure.source).name in failure.reason
         line = failure.reason if named else f"{failure.source}: {failure.reason}"
-        _console().print(line, style="red", markup=False)
+        _console().print(_line(line), style="red", markup=False)
 
 
 def timings(seconds: Mapping[str, float]) -> None:

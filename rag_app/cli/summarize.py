@@ -58,7 +58,7 @@ def summarize(
                 show.print_json(show.summary_json(source, summary, seconds))
                 return False
             if named:
-                show.messages.print(str(source), style="bold", markup=False)
+                show.messages.print(show.name(str(source)), style="bold")
             _, cut = show.summary(pieces, stream=not no_stream and sys.stdout.isatty())
         if show_timings:
             show.timings(parts(seconds))

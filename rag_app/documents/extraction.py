@@ -16,6 +16,7 @@ from rag_app.documents.formats import (
     content_kind,
     is_archive,
     is_text,
+    suffix_of,
     text_kind,
 )
 from rag_app.documents.parts import MAX_DEPTH, PartsBudget, ReadPart
@@ -83,7 +84,7 @@ def kind_of(data: bytes, suffix: str, name: str) -> str:
 
     Args:
         data: The whole file.
-        suffix: Of its name, such as ``.txt``; empty where it has none.
+        suffix: Of its name, by `suffix_of`; empty where it has none.
         name: What errors call it.
 
     Raises:
@@ -91,7 +92,6 @@ def kind_of(data: bytes, suffix: str, name: str) -> str:
     """
     if not data.strip():
         raise no_text(name)
-    suffix = suffix.lower()
     known, found = NAMED_FORMATS.get(suffix), content_kind(data)
     readable = found in NAMED_FORMATS.values() and (found != "zip" or known in {None, "zip"})
     if suffix in UNREAD and (not readable or found == "zip"):
@@ -202,7 +202,7 @@ def _part_reader(
             msg = f"{shown(name)} lies too deep in other files; unpack them and name it"
             raise DocumentError(msg)
         budget.spend(data, name)
-        kind = kind_of(data, PurePath(name).suffix, name)
+        kind = kind_of(data, suffix_of(PurePath(name)), name)
         found = extract(data, kind, name, ocr=ocr, pictures=pictures, depth=depth, budget=budget)
         if not says_something(found.text):
             raise no_text(name)

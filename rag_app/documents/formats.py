@@ -4,6 +4,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 from io import BytesIO
+from pathlib import PurePath
 from typing import NamedTuple
 
 
@@ -115,6 +116,11 @@ _SIGNATURES = (
     (b"\x09\0\x04\0", "xls"),
 )
 """First bytes → what it is; ``ole`` is Office before 2007, and later Office with a password."""
+
+
+def suffix_of(path: PurePath) -> str:
+    """Return what formats are told by: the suffix in lower case, without spaces after it."""
+    return path.suffix.rstrip().lower()
 
 
 def is_text(kind: str) -> bool:

@@ -10,7 +10,7 @@ from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 
 from rag_app.documents.extraction import extract, kind_of, no_text
-from rag_app.documents.formats import SUFFIXES
+from rag_app.documents.formats import SUFFIXES, suffix_of
 from rag_app.documents.sources import STDIN
 from rag_app.documents.text import says_something, shown
 from rag_app.errors import DocumentError
@@ -63,7 +63,7 @@ class FileLoader(BaseLoader):
         """
         data = self._bytes()
         name = "standard input" if self.path == STDIN else str(self.path)
-        kind = kind_of(data, "" if self.path == STDIN else self.path.suffix, name)
+        kind = kind_of(data, "" if self.path == STDIN else suffix_of(self.path), name)
         read = extract(
             data, kind, name, encoding=self.encoding, ocr=self.ocr, pictures=self.pictures
         )

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from rag_app.documents.formats import suffix_of
 from rag_app.documents.sources import (
     FoundSources,
     folder_suffixes,
@@ -124,7 +125,7 @@ def search_objects(
                 continue
             if any(is_excluded(part, exclude) for part in (place, *place.parents[:-1])):
                 skipped["excluded"][kind_of_file(place)] += 1
-            elif place.suffix.lower() not in suffixes:
+            elif suffix_of(place) not in suffixes:
                 skipped["of other kinds"][kind_of_file(place)] += 1
             else:
                 taken.append(RemoteFile(files.unstrip_protocol(name)))

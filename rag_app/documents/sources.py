@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
+from unicodedata import normalize
 
-from rag_app.documents.formats import FORMATS, SUFFIXES
+from rag_app.documents.formats import FORMATS, SUFFIXES, suffix_of
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 
@@ -139,7 +140,7 @@ class _Search:
 
         def documents() -> Iterator[Path]:
             for file in self._walk(folder):
-                if file.suffix.lower() in suffixes:
+                if suffix_of(file) in suffixes:
                     yield file
                 else:
                     self._skipped["of other kinds"][kind_of_file(file)] += 1
@@ -205,7 +206,7 @@ class _Search:
         suffixes = folder_suffixes()
         for file in self._walk(root, None if "**" in wanted else len(wanted)):
             relative = file.absolute().relative_to(root.absolute()).parts
-            if (named or file.suffix.lower() in suffixes) and _matches(relative, wanted):
+            if (named or suffix_of(file) in suffixes) and _matches(relative, wanted):
                 yield file
 
 
@@ -221,7 +222,7 @@ def is_excluded(place: PurePath, patterns: Sequence[str]) -> bool:
 
 def kind_of_file(file: PurePath) -> str:
     """Return what files that are passed over are counted by."""
-    return file.suffix.lower() or "no suffix"
+    return suffix_of(file) or "no suffix"
 
 
 def is_private(name: str) -> bool:
@@ -254,10 +255,11 @@ def _missing(path: Path) -> DocumentError:
     if path.is_symlink():
         return DocumentError(f"{shown(path)} is a link that leads nowhere; mend or remove it")
     try:
-        beside = get_close_matches(path.name, os.listdir(path.parent), n=1)  # noqa: PTH208
+        names = {_letters(name): name for name in os.listdir(path.parent)}  # noqa: PTH208
     except (OSError, ValueError):
-        beside = []
-    advice = f"did you mean {shown(path.with_name(beside[0]))}?" if beside else "check the path"
+        names = {}
+    near = get_close_matches(_letters(path.name), names, n=1)
+    advice = f"did you mean {shown(path.with_name(names[near[0]]))}?" if near else "check the path"
     return DocumentError(f"{shown(path)} does not exist; {advice}")
 
 
@@ -265,7 +267,8 @@ def documents_within(sources: Collection[str], pattern: str) -> frozenset[str]:
     """Return the documents that a path, a folder or a glob means, or several with NULs between.
 
     Where none has that very path or lies in it, the pattern is that of the end of a document's
-    path, or of a folder that it lies in.
+    path, or of a folder that it lies in; where it is of none, of one in other letters: upper or
+    lower case, accents apart or not, as macOS writes them.
 
     Example:
         >>> sorted(documents_within(["/资料/2023/合同.pdf", "/资料/2024/合同.pdf"], "2024"))
@@ -275,13 +278,23 @@ def documents_within(sources: Collection[str], pattern: str) -> frozenset[str]:
         wanted = set(filter(None, pattern.split("\0")))
         exact = wanted.intersection(sources)
         return frozenset(exact).union(*(documents_within(sources, one) for one in wanted - exact))
+    if not pattern.strip():  # would be the working folder
+        return frozenset()
     places = {str(Path(pattern).absolute()), str(Path(pattern).resolve())}
     found = {
         source
         for source in sources
         if source in {pattern, *places} or not places.isdisjoint(map(str, PurePath(source).parents))
     }
-    return frozenset(found or {source for source in sources if _is_meant(source, pattern)})
+    found = found or {source for source in sources if _is_meant(source, pattern)}
+    written = _letters(pattern)
+    return frozenset(
+        found or {source for source in sources if _is_meant(_letters(source), written)}
+    )
+
+
+def _letters(name: str) -> str:
+    return normalize("NFC", name).casefold()
 
 
 def _is_meant(source: str, pattern: str) -> bool:

@@ -21,6 +21,7 @@ from rag_app.index.indexing.reading import (
     file_hash,
     is_current,
     is_gone,
+    misnamed,
     name_of,
     read_document,
 )
@@ -209,10 +210,8 @@ class IndexRun:
         """
         target = self._target(path)
         self.source = name_of(target, self.options.stdin_name)
-        try:
-            self.source.encode()  # SQLite keeps UTF-8
-        except UnicodeEncodeError:
-            self.fail(ascii(str(path)), "its name is not valid text; rename it")
+        if failure := misnamed(path, self.source):
+            self.report.failed.append(failure)
             return None
         with self.reporting(self.source):
             if isinstance(target, Path) and target != path:

@@ -9,6 +9,7 @@ from rag_app.index.indexing.reading import (
     failure_reason,
     file_hash,
     is_current,
+    misnamed,
     name_of,
 )
 from rag_app.index.indexing.report import Failure, IndexOptions
@@ -42,6 +43,9 @@ def preview_paths(
     preview.failed += [Failure(str(path), reason) for path, reason in found.unreadable.items()]
     for path in found.everything:
         source = name_of(path, options.stdin_name)
+        if failure := misnamed(path, source):
+            preview.failed.append(failure)
+            continue
         try:
             where = _where(preview, path, _known(store, source), options)
         except (DocumentError, OSError) as error:

@@ -14,6 +14,7 @@ from rag_app.documents.object_stores import (
     url_root,
 )
 from rag_app.documents.sources import documents_within, names, place_of
+from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 from rag_app.index.store.interface import DocumentSnapshot, DocumentStore
 from rag_app.index.store.summaries import KeptSummaries
@@ -99,6 +100,8 @@ def _sources_named(name: str, snapshot: DocumentSnapshot) -> list[str]:
     """Return the indexed documents that a source, a file, a folder, a glob or a URL names."""
     if snapshot.document(name):
         return [name]
+    if not name.strip():  # would be the working folder
+        return []
     if is_url(name):
         url = canonical(name)
         return [source for source in snapshot.sources_at(url_root(url)) if url_names(url, source)]
@@ -108,5 +111,5 @@ def _sources_named(name: str, snapshot: DocumentSnapshot) -> list[str]:
 
 def not_indexed(source: str, meant: Collection[str] = ()) -> DocumentError:
     """Return the error of a source that is not indexed; ``meant`` are those of its name."""
-    advice = f"did you mean {min(meant)}?" if meant else "`rag-app docs` lists what is"
-    return DocumentError(f"{source} is not in the index; {advice}")
+    advice = f"did you mean {shown(min(meant))}?" if meant else "`rag-app docs` lists what is"
+    return DocumentError(f"{shown(source) or repr(source)} is not in the index; {advice}")

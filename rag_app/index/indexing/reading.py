@@ -15,8 +15,9 @@ from rag_app.documents.sources import STDIN
 from rag_app.documents.splitters import ChineseTextSplitter, split_with_offsets
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
-from rag_app.index.indexing.report import IndexOptions
+from rag_app.index.indexing.report import Failure, IndexOptions
 from rag_app.index.store.records import FORMAT, ChunkRecord, DocumentRecord
+from rag_app.settings import is_text
 
 _OWN_FIELDS = {"source", "start", "end", "page", "heading"}
 _DOCUMENT_FIELDS = {"loader", "encoding", "page_starts", "notes"}
@@ -27,6 +28,13 @@ def name_of(path: Source, stdin_name: str | None = None) -> str:
     if isinstance(path, RemoteFile):
         return path.url
     return (stdin_name or "-") if path == STDIN else str(path.resolve())
+
+
+def misnamed(path: Source, source: str) -> Failure | None:
+    """Return why nothing can be indexed under a name; None if it can."""
+    if is_text(source):  # SQLite keeps UTF-8
+        return None
+    return Failure(ascii(str(path)), "its name is not valid text; rename it")
 
 
 def is_gone(source: str) -> bool:

@@ -103,6 +103,34 @@ def test_a_dry_run_has_a_line_for_each_file(rag_app: Program, docs: Path) -> Non
     assert str(docs / "换\\n行\\u202e.txt") in "".join(lines)
 
 
+def test_a_dry_run_says_what_has_no_name(rag_app: Program, docs: Path) -> None:
+    (docs / os.fsdecode(b"\xc0\xee.txt")).write_text("甲。", encoding="utf-8")
+    preview = rag_app.ok("index", str(docs), "--dry-run")
+    assert len(preview.stdout.splitlines()) == 2
+    assert "not valid text" in preview.stderr
+
+
+def test_names_are_shown_as_they_are(rag_app: Program, docs: Path) -> None:
+    for name in ("[red]甲[bold].txt", "[2]乙[-red].txt", "丙\n\x1b[1m丁.txt"):
+        (docs / name).write_text(name, encoding="utf-8")
+    rag_app.ok("index", str(docs))
+    lines = rag_app.ok("docs").stdout
+    for name in ("[red]甲[bold].txt", "[2]乙[-red].txt", "丙\\n\\x1b[1m丁.txt"):
+        assert str(docs / name) in lines
+    rag_app.ok("index", str(docs), "--index", "[red]戊")
+    assert "[red]戊" in rag_app.ok("indexes").stdout
+
+
+def test_no_path_is_not_the_working_folder(
+    rag_app: Program, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(docs)
+    rag_app.ok("index", ".")
+    assert "'' is not in the index" in rag_app.fails("docs", "remove", "")
+    assert len(names(rag_app)) == 2
+    assert rag_app("ask", "李白？", "--in", "").exit_code == 2
+
+
 def test_excluded_files_and_folders(rag_app: Program, docs: Path) -> None:
     (docs / "旧" / "更旧").mkdir(parents=True)
     (docs / "旧" / "更旧" / "王维.txt").write_text("王维。", encoding="utf-8")

@@ -138,6 +138,14 @@ def test_odd_names_work(home: Path, name: str) -> None:
     assert (document.page_content, document.metadata["source"]) == ("甲", str(folder / name))
 
 
+def test_spaces_after_a_suffix_are_overlooked(home: Path) -> None:
+    write(home, "docs/甲.TXT ", "docs/乙.html ")
+    (home / "docs/乙.html ").write_text("<p>乙</p>", encoding="utf-8")
+    assert found(home, "docs") == ["docs/乙.html ", "docs/甲.TXT "]
+    (page,) = FileLoader(home / "docs/乙.html ").load()
+    assert (page.page_content, page.metadata["loader"]) == ("乙", "html")
+
+
 def test_a_file_named_like_standard_input(home: Path) -> None:
     write(home, "-", "b.txt")
     assert search_sources(["./-"]).files == [home / "-"]
@@ -197,13 +205,26 @@ PAPERS = ("/资料/2023/合同.pdf", "/资料/2024/合同.pdf", "/资料/2024/�
         ("2024/**/*.pdf", PAPERS[1:3]),
         ("024", ()),
         ("-", PAPERS[3:]),
+        ("合同.PDF", PAPERS[:2]),
         ("", ()),
+        (" ", ()),
         ("\0", ()),
         (f"{PAPERS[0]}\0-\0none", (PAPERS[0], *PAPERS[3:])),
     ],
 )
 def test_documents_that_a_pattern_means(pattern: str, found: tuple[str, ...]) -> None:
     assert documents_within(PAPERS, pattern) == set(found)
+
+
+def test_an_accent_may_be_written_apart() -> None:
+    apart, together = "/资料/A\u030a.pdf", "/资料/\u00c5.pdf"
+    assert documents_within([apart], "\u00c5.pdf") == {apart}
+    assert documents_within([apart, together], "\u00c5.pdf") == {together}
+
+
+def test_nothing_means_no_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert documents_within([str(tmp_path.resolve() / "合同.pdf")], "") == frozenset()
 
 
 def test_a_path_that_is_indexed_means_itself(tmp_path: Path, monkeypatch) -> None:
