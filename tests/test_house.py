@@ -25,7 +25,7 @@ LAYERS = {
         ("cli",),
     ),
     "rag_app": (
-        ("errors", "settings"),
+        ("errors", "settings", "cores"),
         ("documents",),
         ("models",),
         ("index.store",),

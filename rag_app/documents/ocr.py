@@ -16,6 +16,7 @@ from statistics import median
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from rag_app.cores import physical_cores
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.pdf.characters import Char, PageCharacters, Space, upright
 from rag_app.documents.pdf.lines import is_wide
@@ -212,15 +213,13 @@ def read_picture(image: "Image") -> PageCharacters:
 
 @cache
 def _engine() -> Any:
-    import psutil
     from rapidocr import RapidOCR
 
-    # More threads than cores wait for each other, and wait busily.
-    threads = psutil.cpu_count(logical=False) or 1
     return RapidOCR(
         params={
             "Global.log_level": "error",
-            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+            # More threads than cores wait for each other, and wait busily.
+            "EngineConfig.onnxruntime.intra_op_num_threads": physical_cores(),
             # As many lines are found as in the whole picture, in a third of the time.
             "Det.limit_type": "max",
             "Det.limit_side_len": _SEARCHED,

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import rag_app
+from rag_app.cores import affinity
 from rag_app.engine.resident import Events, Place, ResidentError, received
 from rag_app.models.unix_http import UnixConnection, available
 
@@ -162,6 +163,6 @@ def _line(arguments: Sequence[str], at: int) -> str:
         str(Path.cwd()),
         [(name, os.environ[name]) for name in names],
         [status.st_size, status.st_mtime_ns] if status else None,
-        [rag_app.__version__, str(rag_app.__file__), sys.version],
+        [rag_app.__version__, str(rag_app.__file__), sys.version, sorted(affinity() or ())],
     ]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()

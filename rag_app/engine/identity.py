@@ -12,6 +12,7 @@ import model_prep
 import rag_app
 from model_prep.catalog.models import find
 from model_prep.catalog.pull import STATIC, is_pulled, model_path, static_path
+from rag_app.cores import affinity
 from rag_app.documents.text import Language
 from rag_app.errors import ModelError
 from rag_app.models.llms.registry import resolve
@@ -28,9 +29,11 @@ REQUEST_OPTIONS = (
     "k", "retriever", "within", "threshold", "max_question_chars", "temperature", "top_p", "top_k",
     "repetition_penalty", "max_new_tokens", "seed", "prompts", "answer_chain",
     "context", "answer_step_tokens", "summary_chain", "summary_length", "summary_step_tokens",
-    "ocr", "max_file_bytes",
+    "ocr", "max_file_bytes", "calibrations",
 )  # fmt: skip
 """Settings that each request brings; what `RagApp.using` can change."""
+REQUEST_PATHS = ("within", "prompts", "calibrations")
+"""Those of them that may name a file in the folder in which the command was given."""
 _OTHER_OPTIONS = (
     "index", "keep_alive", "chunk_size", "chunk_overlap", "max_passages", "llm_name",
     "llm_api_key", "api_key", "api_key_file", "queue_limit", "request_seconds", "read_seconds",
@@ -65,6 +68,7 @@ def identity(settings: Settings) -> str:
         [explicit, embedding_stamp(settings.embedding) if explicit else ""],
         files_stamp(Path(settings.reranker)) if settings.reranker else "",
         {name: os.environ.get(name) for name in _ENVIRONMENT},
+        sorted(affinity() or ()),
     ]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
@@ -100,6 +104,8 @@ def language_model(settings: Settings) -> tuple[str, str]:
     backend, target = resolve(settings.llm)
     options = [settings.llm_name, settings.lora, settings.quantize]
     files = [target, *(settings.lora or "").split(",")] if backend in _LOCAL else []
+    if Path(target).exists():  # the same one from wherever it is named
+        target = str(Path(target).absolute())
     stamps = [files_stamp(Path(file)) for file in files if file]
     name = " ".join([backend, target, *(option for option in options if option)])
     return name, hashlib.sha256("\n".join(stamps).encode()).hexdigest()[:16]

@@ -236,11 +236,11 @@ class ResidentEngine:
         return received(connection)
 
     def _common(self) -> dict[str, Any]:
-        from rag_app.engine.identity import REQUEST_OPTIONS
+        from rag_app.engine.identity import REQUEST_OPTIONS, REQUEST_PATHS
 
         settings = self._settings
         options = settings.model_dump(mode="json", include={*REQUEST_OPTIONS}, exclude_none=True)
-        for name in ("within", "prompts"):
+        for name in REQUEST_PATHS:
             if name in options and Path(options[name]).exists():
                 options[name] = str(Path(options[name]).absolute())
         return {
@@ -259,7 +259,8 @@ class ResidentEngine:
         process = _spawn(self.place, self._settings, self._identity)
         deadline = time.monotonic() + _ANSWER_SECONDS
         while not _listens(self.place):
-            if time.monotonic() > deadline or (process.poll() and not _is_held(self.place)):
+            gone = process.poll() is not None and not _is_held(self.place)
+            if gone or time.monotonic() > deadline:
                 return False
             time.sleep(_POLL_SECONDS)
         return True
@@ -329,11 +330,14 @@ def stop(place: Place) -> bool:
         return False
     from filelock import Timeout
 
-    with suppress(ResidentError):
+    seconds = _STOP_SECONDS
+    try:
         if _listens(place):
             tell(place, "POST", "/resident/stop", seconds=_STOP_SECONDS)
+    except ResidentError:  # it hangs, or has just ended
+        seconds = 1.0
     try:
-        place.lock().acquire(timeout=_STOP_SECONDS).lock.release()
+        place.lock().acquire(timeout=seconds).lock.release()
     except Timeout:
         _kill(place)
         place.lock().acquire(timeout=_STOP_SECONDS).lock.release()

@@ -30,8 +30,8 @@ from model_prep.catalog.onnx_encoder import (
     weights_folder,
     write_graph,
 )
+from rag_app.cores import physical_cores
 from rag_app.errors import ModelError
-from rag_app.models.cores import physical_cores
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 from rag_app.models.embeddings.limits import shorter_dimensions
 from rag_app.models.embeddings.tokenizer import EncoderTokenizer, Ids

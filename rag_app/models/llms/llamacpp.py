@@ -16,8 +16,8 @@ from pydantic import Field, PrivateAttr
 from model_prep.errors import CheckpointError
 from model_prep.gguf.header import GgufHeader, read_gguf_header
 from model_prep.inference.control_tokens import ControlTokens
+from rag_app.cores import free_cores
 from rag_app.errors import ModelError, PromptTooLongError, SchemaError
-from rag_app.models.cores import free_cores
 from rag_app.models.llms.llamacpp_server import (
     LlamaServer,
     ServerOptions,

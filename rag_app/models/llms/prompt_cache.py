@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -148,8 +149,11 @@ class PromptCache:
         if not found.is_whole():
             found.delete()
             return
-        with suppress(OSError, ValueError):  # deleted meanwhile: the prompt is read
-            self._call("/slots/0?action=restore", {"filename": found.file.name})
+        with suppress(OSError, HTTPException):
+            try:
+                self._call("/slots/0?action=restore", {"filename": found.file.name})
+            except ValueError:  # refused: the prompt is read, and kept anew
+                found.delete()
 
     def holds(self, prompt: str) -> bool:
         """Return whether a prompt is kept, but for a few words at its end."""
@@ -169,14 +173,14 @@ class PromptCache:
             return
         name = hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest()[:32]
         new = self._folder / f".{name}.{uuid.uuid4().hex}.bin"
-        with suppress(OSError, ValueError):  # no space: nothing is kept
+        with suppress(OSError, ValueError, HTTPException):  # no space: nothing is kept
             try:
-                self._call("/slots/0?action=save", {"filename": new.name})
-                with new.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-                entry = Entry(self._folder / f"{name}.bin", prompt, digest, new.stat().st_size)
-                new.replace(entry.file)
-                _write(entry)
+                saved = self._call("/slots/0?action=save", {"filename": new.name})
+                # llama.cpp does not look whether all of it could be written.
+                if (size := new.stat().st_size) == saved["n_written"]:
+                    with new.open("rb") as file:
+                        digest = hashlib.file_digest(file, "sha256").hexdigest()
+                    _write(Entry(self._folder / f"{name}.bin", prompt, digest, size), new)
             finally:
                 new.unlink(missing_ok=True)
         shrink(self._limit)
@@ -207,7 +211,8 @@ def shrink(limit: int) -> None:
     """Delete the least recently used prompts of all models beyond ``limit`` bytes."""
     found = []
     for folder in caches_folder().glob("*"):
-        _sweep(folder)
+        with suppress(OSError):  # another user's, or no folder
+            _sweep(folder)
         for entry in entries(folder):
             with suppress(OSError):
                 found.append((entry.stamp.stat().st_mtime_ns, entry))
@@ -239,12 +244,16 @@ def _sweep(folder: Path) -> None:
                 file.unlink()
 
 
-def _write(entry: Entry) -> None:
-    """Write what an entry's prompt is, beside and then into place."""
+def _write(entry: Entry, saved: Path) -> None:
+    """Put a file that was saved into place, and then what its prompt is."""
     values = {"prompt": entry.prompt, "sha256": entry.sha256, "size": entry.size}
-    new = entry.stamp.with_name(f".{uuid.uuid4().hex}")
-    new.write_text(json.dumps(values, ensure_ascii=True), encoding="utf-8")
-    new.replace(entry.stamp)
+    new = saved.with_suffix("")  # no name that is looked for
+    try:
+        new.write_text(json.dumps(values, ensure_ascii=True), encoding="utf-8")
+        saved.replace(entry.file)
+        new.replace(entry.stamp)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _common(one: str, other: str) -> int:

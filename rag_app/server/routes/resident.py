@@ -21,7 +21,7 @@ from pydantic_core import to_jsonable_python
 from rag_app.chains.rag import Timings
 from rag_app.chains.results import Answer, adeltas
 from rag_app.engine import RagApp
-from rag_app.engine.identity import absolute_embedding, embedding_stamp, identity
+from rag_app.engine.identity import REQUEST_PATHS, absolute_embedding, embedding_stamp, identity
 from rag_app.engine.resident import StartOptions
 from rag_app.engine.warm import READ_AHEAD
 from rag_app.errors import RagAppError
@@ -110,7 +110,7 @@ class Resident:
 
     def know(self, work: "Question") -> None:
         """Take note of what a command line came to, where that depends on no file it names."""
-        if work.line and not {"within", "prompts"} & work.options.keys():
+        if work.line and not {*REQUEST_PATHS} & work.options.keys():
             self._lines.pop(work.line, None)
             self._lines[work.line] = work
             for line in [*self._lines][:-_LINES]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from rag_app import RagApp
-from rag_app.models.cores import physical_cores
+from rag_app.cores import physical_cores
 from rag_app.settings import EngineKind
 
 ENGINES: tuple[EngineKind, ...] = ("local", "ray")

@@ -171,7 +171,9 @@ def test_summaries_are_the_same(place: Workplace) -> None:
     assert (missing.code, "missing.txt does not exist" in missing.stderr) == (1, True)
 
 
-def test_options_of_a_question_travel_with_it(place: Workplace) -> None:
+def test_options_of_a_question_travel_with_it(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     more = ["--in", "washer.md", "--chain", "stuff", "--k", "1", "--json"]
     alone = in_pipe(*place.ask, *more)
     place.start()
@@ -181,7 +183,22 @@ def test_options_of_a_question_travel_with_it(place: Workplace) -> None:
     (prompts / "answer.zh.txt").write_text("{context}\n只答：{question}", encoding="utf-8")
     own = [*place.ask, "--prompts", "prompts", "--json"]
     assert whole(in_pipe(*own)) == whole(in_pipe(*own, "--keep-alive", "0"))
-    assert place.state()["answers"] == 3
+    (place.home / "damaged.json").write_text("{", encoding="utf-8")
+    monkeypatch.setenv("RAG_APP_CALIBRATIONS", "damaged.json")
+    done = in_pipe(*place.ask)
+    assert (done.code, done.stdout) == (1, "")
+    assert "damaged.json" in done.stderr
+    assert place.state()["answers"] == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
+def test_one_that_is_bound_to_other_cores_is_not_used(place: Workplace) -> None:
+    place.start()
+    bound = "import os; os.sched_setaffinity(0, [max(os.sched_getaffinity(0))]); "
+    many = len(os.sched_getaffinity(0)) > 1
+    pid = place.idle()
+    assert in_terminal(*place.ask, before=bound).code == 0
+    assert (place.idle() != pid) is many
 
 
 def test_users_errors_are_the_same(place: Workplace) -> None:

@@ -18,17 +18,12 @@ from model_prep.gguf.header import read_gguf_header
 from model_prep.inference.control_tokens import ControlTokens
 from rag_app import RagApp
 from rag_app.errors import ModelError
-from rag_app.models.cores import free_cores, physical_cores
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from rag_app.settings import Settings
 from tests.model_prep.gguf.llama_server import LlamaServer
 from tests.paths import ROOT
 
 DEFAULT = Settings.model_fields["llm"].default
-
-
-def test_there_is_a_core() -> None:
-    assert 1 <= free_cores() <= physical_cores()
 
 
 @pytest.fixture(scope="module")

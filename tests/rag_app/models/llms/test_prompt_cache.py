@@ -1,5 +1,7 @@
 """Prompts on disk, by what a model on two layers says with and without them."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,41 @@ def test_a_damaged_file_is_deleted_and_never_read(gguf: Path) -> None:
     for broken in (b"", b"{", b"[1]", b'{"prompt": 1}'):
         file.with_suffix(".json").write_bytes(broken)
         assert cached(model(gguf).invoke(prompt(0, "何时？"))) == 0
+
+
+def test_a_file_that_llama_cpp_refuses_is_written_anew(gguf: Path) -> None:
+    first = model(gguf).invoke(prompt(0, "何时？"))
+    (entry,) = entries(model_folder(gguf))
+    entry.file.write_bytes(entry.file.read_bytes()[:1000])
+    stamp = json.loads(entry.stamp.read_text(encoding="utf-8"))
+    stamp["sha256"] = hashlib.sha256(entry.file.read_bytes()).hexdigest()
+    entry.stamp.write_text(json.dumps(stamp), encoding="utf-8")
+    assert model(gguf).invoke(prompt(0, "何时？")).text == first.text
+    assert entry.is_whole()
+    assert cached(model(gguf).invoke(prompt(0, "何时？"))) > 100
+
+
+def test_what_does_not_fit_on_the_disk_is_not_kept(gguf: Path) -> None:
+    resource = pytest.importorskip("resource")
+    first = model(gguf).invoke(prompt(0, "何时？"))
+    (entry,) = entries(model_folder(gguf))
+    entry.delete()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for missing in (entry.size // 2, 100):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (entry.size - missing, hard))
+        try:
+            assert model(gguf).invoke(prompt(0, "何时？")).text == first.text
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert [*model_folder(gguf).iterdir()] == []
+
+
+def test_what_else_lies_beside_it_does_no_harm(gguf: Path) -> None:
+    caches_folder().mkdir(parents=True)
+    (caches_folder() / ".DS_Store").write_bytes(b"x")
+    (caches_folder() / "somebody's").mkdir(mode=0)
+    assert model(gguf).invoke(prompt(0, "何时？")).text
+    assert len(kept(gguf)) == 1
 
 
 def test_one_of_another_model_is_not_found(gguf: Path, tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""Cores to work on: those of this process, and those that nobody else keeps busy."""
+
+import math
+import os
+from contextlib import suppress
+from pathlib import Path
+
+_CPUS = Path("/sys/devices/system/cpu")
+_LOAD = Path("/proc/loadavg")
+
+
+def affinity() -> set[int] | None:
+    """Return the processors that this process may use; None where the system does not say."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+
+
+def physical_cores() -> int:
+    """Return the number of physical cores this process may use; hyper-threads don't help here.
+
+    A container that may use one and a half of them uses two, each for three quarters of the time.
+    """
+    usable = affinity()
+    cores = _count(usable) or len(usable or ()) or os.cpu_count() or 1
+    return max(1, math.ceil(min(cores, group_limit())))
+
+
+def free_cores() -> int:
+    """Return the number of physical cores to work on, at least one.
+
+    Threads that work on one product wait for the slowest of them, so one that has to share its core
+    stops all. What is taken is what the load average of the last minute and the number of processes
+    that run now agree on: the first alone still counts a command that has just ended.
+    """
+    everywhere = _count(None) or os.cpu_count() or 1
+    return max(1, min(physical_cores(), everywhere - _taken()))
+
+
+def group_limit(
+    groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")
+) -> float:
+    """Return how many cores' time Linux gives the control groups of this process; else infinity.
+
+    So it is that Docker limits by ``--cpus``, Kubernetes by ``limits``, systemd by ``CPUQuota``.
+
+    Args:
+        groups: The list of the process's groups.
+        mounted: Where they lie, of version 2 or of version 1. A container sees its own group as
+            the root, whatever the list says.
+    """
+    limits = [math.inf]
+    with suppress(OSError):  # not on Linux
+        for line in groups.read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if not controllers or "cpu" in controllers.split(","):
+                root = mounted / "cpu" if controllers else mounted
+                parts = Path(path.lstrip("/")).parts
+                limits += [_limit(root.joinpath(*parts[:count])) for count in range(len(parts) + 1)]
+    return min(limits)
+
+
+def _limit(group: Path) -> float:
+    """Return the limit of one group in cores; infinity where there is none, ``max`` or -1."""
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        with suppress(OSError, ValueError):
+            text = " ".join((group / name).read_text(encoding="utf-8") for name in names)
+            quota, period = map(int, text.split())
+            return quota / period if quota > 0 else math.inf
+    return math.inf
+
+
+def _count(usable: set[int] | None) -> int:
+    """Return the number of physical cores behind ``usable``, or of the machine; 0: unknown."""
+    try:
+        return len(
+            {
+                siblings.read_text(encoding="utf-8")
+                for siblings in _CPUS.glob("cpu[0-9]*/topology/core_cpus_list")
+                if usable is None or int(siblings.parent.parent.name[3:]) in usable
+            }
+        )
+    except (OSError, ValueError):
+        return 0
+
+
+def _taken() -> int:
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    try:
+        running = int(_LOAD.read_text(encoding="utf-8").split()[3].partition("/")[0]) - 1
+    except (OSError, ValueError, IndexError):
+        return round(load)
+    return min(round(load), running)
