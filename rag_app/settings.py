@@ -19,6 +19,8 @@ from pydantic import (
 )
 
 from rag_app.errors import SettingsError
+from rag_app.home import home as home  # noqa: PLC0414 - it was here
+from rag_app.home import indexes_folder as indexes_folder  # noqa: PLC0414
 
 OcrMode = Literal["auto", "always", "never"]
 RetrieverKind = Literal["hybrid", "dense", "lexical"]
@@ -36,21 +38,6 @@ CHUNK_SIZE = 600
 CHUNK_OVERLAP = 100
 """Characters."""
 MAX_FILE_BYTES = 200 * 2**20
-
-
-def home() -> Path:
-    """Where indexes live: ``RAG_APP_HOME``, else the platform's user data folder."""
-    override = os.environ.get("RAG_APP_HOME", "")
-    if override.strip():
-        return Path(override).expanduser()
-    from platformdirs import user_data_path
-
-    return user_data_path("rag-app")
-
-
-def indexes_folder() -> Path:
-    """Return the folder in which indexes lie by their names."""
-    return home() / "indexes"
 
 
 def is_text(name: str) -> bool:

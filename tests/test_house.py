@@ -25,7 +25,7 @@ LAYERS = {
         ("cli",),
     ),
     "rag_app": (
-        ("errors", "settings", "cores"),
+        ("errors", "home", "settings", "cores"),
         ("documents",),
         ("models",),
         ("index.store",),
@@ -160,6 +160,12 @@ def test_help_imports_nothing_heavy(package: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "Usage" in done.stdout
     assert "heavy: []" in done.stdout
+
+
+def test_a_question_is_sent_ahead_before_settings_are_imported() -> None:
+    code = "import sys, rag_app.engine.ahead; print([*{'pydantic', 'typer'} & sys.modules.keys()])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_top_level_is_fixed() -> None:
