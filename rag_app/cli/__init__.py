@@ -7,9 +7,10 @@ import io
 import logging
 import os
 import sys
+import warnings
 from functools import cache
 from importlib import import_module
-from typing import ClassVar
+from typing import Any, ClassVar
 
 # pydantic looks for plugins in all packages that are installed, at the first model: a tenth of what
 # a command takes that asks the resident engine.
@@ -59,11 +60,16 @@ class _Warnings(logging.Handler):
         sys.stderr.write(f"rag-app: {record.levelname.lower()}: {message}\n")
 
 
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    sys.stderr.write(f"rag-app: warning: {' '.join(str(message).split())}\n")
+
+
 def root(debug: Debug = False, version: Version = False) -> None:  # noqa: ARG001 - see Boundary
     """Ask and summarize documents with models you own."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding lacks is escaped
             stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = _show_warning
     handler = _Warnings(logging.WARNING)
     for package in ("rag_app", "model_prep"):
         logging.getLogger(package).handlers = [handler]

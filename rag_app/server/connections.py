@@ -1,11 +1,14 @@
 """uvicorn as it is run here: it closes requests that never become whole, and ends when asked to."""
 
 import asyncio
+import re
 import socket
+import string
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 import h11
 import uvicorn
@@ -15,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 _IDLE_SECONDS = 75
 """That a connection is kept between two requests. Clients keep theirs for 5 to 60 seconds; where
 the server is the first to close one, the next request may be lost on it."""
+_TARGET = re.compile(rb"[A-Z]+ (\S+) HTTP/1\.")
 _GRACE_SECONDS = 10
 """For what is not generated: an upload is finished."""
 
@@ -35,11 +39,22 @@ class TimedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Expect the rest of a head, unless it is whole."""
-        super().data_received(data)
+        super().data_received(data if data.isascii() else self._quoted(data))
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop()
         elif self._timer is None:
             self._expect()
+
+    def _quoted(self, data: bytes) -> bytes:
+        """Return the beginning of a request with its target as browsers write it.
+
+        curl sends what is typed: ``/v1/indexes/诗`` in UTF-8, which h11 refuses.
+        """
+        found = _TARGET.match(data) if self.conn.their_state is h11.IDLE else None
+        if not found:
+            return data
+        target = quote_from_bytes(found[1], safe=string.punctuation)
+        return data[: found.start(1)] + target.encode() + data[found.end(1) :]
 
     def on_response_complete(self) -> None:
         """Expect the rest of a body that was answered before it was whole."""

@@ -127,6 +127,12 @@ def _public(message: str) -> str:
     return message.replace(f"{indexes_folder()}{os.sep}", "")
 
 
+_UNREADABLE: Mapping[type[Exception], str] = {
+    UnicodeDecodeError: "the body is no UTF-8; send JSON in UTF-8",
+    RecursionError: "the body is nested too deeply",
+}
+
+
 def _unrouted(request: Request, error: StarletteHTTPException) -> ApiError:
     """Return the error of a request that no route takes, or whose body is no form."""
     asked, headers = f"{request.method} {request.url.path}", error.headers
@@ -136,6 +142,9 @@ def _unrouted(request: Request, error: StarletteHTTPException) -> ApiError:
     if error.status_code == 405:
         msg = f"{asked} is not allowed; see /openapi.json"
         return ApiError(405, msg, code="method_not_supported", headers=headers)
+    for kind, msg in _UNREADABLE.items():
+        if error.status_code == 400 and isinstance(error.__cause__, kind):
+            return ApiError(400, msg, code="invalid_json", headers=headers)
     return ApiError(error.status_code, str(error.detail), headers=headers)
 
 
@@ -150,6 +159,8 @@ def _invalid(request: Request, problem: Mapping[str, Any]) -> ApiError:
         named = f"not {sent}" if sent else "it is missing"
         msg = f"the header Content-Type must be application/json; {named}"
         return ApiError(400, msg, code="invalid_content_type")
+    if problem["type"] == "missing" and problem["loc"] == ("body",):
+        return ApiError(400, "there is no body; send JSON", code="invalid_json")
     place = ".".join(str(part) for part in problem["loc"] if part not in ("body", ONE, MANY))
     message = f"{place}: {problem['msg']}" if place else str(problem["msg"])
     return ApiError(400, message, param=place or None)

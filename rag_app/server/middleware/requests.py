@@ -396,10 +396,12 @@ class SecurityMiddleware:
     def _check_host(self, headers: Headers) -> None:
         """Refuse what is no host, and what only seems to be this machine (DNS rebinding)."""
         try:
-            host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+            named = headers.get("host", "")
+            host = urlsplit(f"//{named}").hostname or ""
         except ValueError as error:
             raise ApiError(400, "the header Host is no host", code="host") from error
-        if self._access.is_local and not is_loopback(host):
+        # Browsers always name one, probes by HTTP/1.0 do not.
+        if named and self._access.is_local and not is_loopback(host):
             raise ApiError(403, f"this server is not {host!r}; use http://127.0.0.1", code="host")
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
@@ -435,6 +437,9 @@ class SecurityMiddleware:
         if not (length.isascii() and length.isdecimal()):
             raise ApiError(400, "Content-Length is not a number")
         check(int(length))
+        if (coding := headers.get("content-encoding", "identity").lower()) != "identity":
+            msg = f"the header Content-Encoding must not say {coding}; send the body as it is"
+            raise ApiError(415, msg, code="unsupported_content_encoding")
         size, whole = 0, False
 
         async def counted() -> Message:

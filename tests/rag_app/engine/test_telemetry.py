@@ -136,6 +136,21 @@ def run(**environment: str) -> str:
 
 
 @pytest.mark.slow
+def test_without_the_extra_commands_say_so_in_one_line(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "opentelemetry.py").write_text("raise ImportError('not installed')")
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-m", "rag_app", "docs"],
+        env={**os.environ, "PYTHONPATH": paths, "OTEL_TRACES_EXPORTER": "otlp"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    warning, error = done.stderr.splitlines()
+    assert warning.startswith("rag-app: warning: traces are asked for, not sent: pip install")
+    assert error.startswith("rag-app: no index in ")
+
+
 def test_the_standard_variables_decide(home: Path) -> None:
     assert run() == "False\n"
     received: list[tuple[str, bytes]] = []

@@ -1,5 +1,6 @@
 """What clients of OpenAI's API send and look for besides the plain question."""
 
+import gzip
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -140,6 +141,9 @@ def test_tasks_of_clients_are_for_the_model(poets: Served, client: httpx.Client)
     assert LI_BAI not in prompt
 
 
+JSON = {"Content-Type": "application/json"}
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
@@ -157,19 +161,26 @@ def test_unknown_routes(
 
 
 @pytest.mark.parametrize(
-    ("headers", "body", "code", "said"),
+    ("headers", "body", "status", "code", "said"),
     [
-        ({"Content-Type": "application/json"}, '{"messages": [', "invalid_json", "character"),
-        ({}, '{"messages": []}', "invalid_content_type", "Content-Type"),
-        ({"Content-Type": "text/plain"}, "{}", "invalid_content_type", "not text/plain"),
+        (JSON, b'{"messages": [', 400, "invalid_json", "character"),
+        (JSON, '{"messages": "李白"}'.encode("gb18030"), 400, "invalid_json", "no UTF-8"),
+        (JSON, b"[" * 100_000, 400, "invalid_json", "nested too deeply"),
+        (JSON, b"", 400, "invalid_json", "there is no body"),
+        ({}, b'{"messages": []}', 400, "invalid_content_type", "Content-Type"),
+        ({"Content-Type": "text/plain"}, b"{}", 400, "invalid_content_type", "not text/plain"),
+        (
+            {**JSON, "Content-Encoding": "gzip"}, gzip.compress(b'{"messages": []}'),
+            415, "unsupported_content_encoding", "must not say gzip",
+        ),
     ],
-)
+)  # fmt: skip
 def test_what_is_wrong_with_a_body(
-    headers: dict[str, str], body: str, code: str, said: str, client: httpx.Client
+    headers: dict[str, str], body: bytes, status: int, code: str, said: str, client: httpx.Client
 ) -> None:
-    answer = client.post(CHAT, content=body.encode(), headers=headers)
+    answer = client.post(CHAT, content=body, headers=headers)
     error = answer.json()["error"]
-    assert (answer.status_code, error["code"], error["param"]) == (400, code, None)
+    assert (answer.status_code, error["code"], error["param"]) == (status, code, None)
     assert said in error["message"]
 
 

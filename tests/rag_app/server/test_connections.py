@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.rag_app.server.serving import Served, serving
+from tests.rag_app.server.serving import LI_BAI, Served, serving, upload
 
 UPLOAD = (
     "POST /v1/indexes/a/documents HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 33\r\n"
@@ -98,6 +98,19 @@ def test_odd_headers(headers: dict[str, str], statuses: set[int], served: Served
     data = f"POST /v1/indexes HTTP/1.1\r\n{host}{lines}Connection: close\r\n\r\n"
     answer = send(served, data.encode("utf-8"))
     assert int(answer.split()[1]) in statuses, answer
+
+
+def test_a_probe_by_the_oldest_http_names_no_host(served: Served) -> None:
+    assert send(served, b"GET /health HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_path_may_be_sent_as_it_is_typed(served: Served) -> None:
+    with served.client() as client:
+        upload(client, "诗", **{"李白.txt": LI_BAI})
+    asked = "GET /v1/indexes/诗/documents?q=%E6%9D%8E白 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    answer = send(served, f"{asked}X: 值\r\nConnection: close\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert "李白.txt".encode() in answer
 
 
 @pytest.mark.slow
