@@ -17,6 +17,7 @@ _JOINS = re.compile(rf"\s*(?:{_AND})")
 _JOINED = re.compile(rf"(?:{_AND})\s*$")
 _LISTED = re.compile(r"、\s*$")
 """What joins an item to those before it and nothing else: 与 may tell with whom."""
+_SUCH_AS = re.compile(rf"{_JOINS.pattern}|[，,](?:包[括含]|[例比诸]?如)")
 _ITEMS = re.compile(rf"\s*(?:{_AND}|[，,；;])\s*")
 _INTRODUCES = re.compile(
     "包括|包含|分别|例如|诸如|譬如|[曾历担出兼]任|主要|(?<![还但可若只凡于])是(?!否)"
@@ -65,7 +66,7 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
     """
     asked = asked_for(question)
     said = answer.strip().rstrip("。.")
-    if asked is None or not said or (place := _place(question, said, citations)) is None:
+    if asked is None or len(said) < 2 or (place := _place(question, said, citations)) is None:
         return answer
     sentence, start, end = place
     clauses = list(_clauses(sentence))
@@ -103,15 +104,21 @@ def _place(question: str, said: str, citations: Sequence[Citation]) -> tuple[str
 
 def _span(said: str, sentence: str) -> tuple[int, int] | None:
     """Return where an answer stands in a sentence: its words in a row, or items of one list."""
-    if (start := sentence.find(said)) >= 0:
-        return start, start + len(said)
+    if said in sentence:
+        found = [match.span() for match in re.finditer(re.escape(said), sentence)]
+        listed = [
+            at
+            for at in found
+            if _JOINED.search(sentence, 0, at[0]) or _JOINS.match(sentence, at[1])
+        ]
+        return (listed or found)[0]
     items = [item.removesuffix("等") for item in _ITEMS.split(said)]
     if len(items) < 2 or not all(len(item) > 1 and item in sentence for item in items):
         return None
     start = min(map(sentence.find, items))
     end = max(sentence.find(item) + len(item) for item in items)
-    listed = _ITEMS.split(sentence[start:end])
-    whole = len(items) < len(listed) and set(items) <= set(listed)
+    every = _ITEMS.split(sentence[start:end])
+    whole = len(items) < len(every) and set(items) <= set(every)
     return (start, end) if whole and not _STOPS & set(sentence[start:end]) else None
 
 
@@ -164,6 +171,8 @@ def _list(
 ) -> tuple[int, int]:
     """Return the list that a part of a sentence is some items of; that part where it is of none."""
     first, last = start, end
+    single = joins is _JOINED and not _ITEMS.search(sentence[start:end])
+    goes_on = _SUCH_AS if single else _JOINS
     before = sentence[_around(clauses, start, end)[0] : start]
     if joined := joins.search(before):
         items = before[: joined.start()]
@@ -172,7 +181,7 @@ def _list(
         begin = max(introductions, default=0)
         if items[begin:] and (begin or head[-2:] not in question):
             first = start - len(before) + begin
-    while _JOINS.match(sentence, last):
+    while goes_on.match(sentence, last):
         stop = min(stop for _, stop in clauses if stop > last + 1)
         rest = sentence[last:stop]
         more = _AND_SO_ON.search(rest) or _CLOSED.match(rest)

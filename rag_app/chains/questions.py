@@ -237,7 +237,9 @@ def asks_to_compute(question: str, sentence: str = "") -> bool:
 
 Asked = Literal["several", "explanation", "amount", "thing"]
 
-_ASKS_SEVERAL = re.compile("哪些|哪[几幾两兩二三四五六七八九十]|包括什[么麼]|列[举舉]|分别|分別")
+_ASKS_SEVERAL = re.compile(
+    "哪些|哪[几幾两兩二三四五六七八九十]|包括什[么麼]|列[举舉](?!一)|分别|分別"
+)
 _ASKS_EXPLANATION = re.compile(
     "(?<![称译名叫作视变成改认选封分定评荐释类化列划属聘之任升誉尊推拜转])[为為]什[么麼](?![科形类型种名人？?]|$)"
     "|[是因][为為]什[么麼]|[为為]何|原因|何以"

@@ -24,6 +24,12 @@ def complete(question: str, answer: str, text: str) -> str:
         ("市内有哪些湖泊？", "东湖", PARKS, "东湖、西湖、月牙湖等"),
         ("市内有哪些湖泊？", "西湖。", PARKS, "东湖、西湖、月牙湖等。"),
         ("市内有哪些湖泊？", "月牙湖、东湖", PARKS, "东湖、西湖、月牙湖"),
+        (
+            "附近有哪些建筑？",
+            "公共建筑",
+            "附近有公共建筑，如医院和学校，交通方便。",
+            "公共建筑，如医院和学校",
+        ),
         ("由哪两位可汗掌管？", "那海", KHANS, "嫡传可汗和那海"),
         ("由哪两位可汗掌管？", "嫡传可汗", KHANS, "嫡传可汗和那海（原为将领）"),
         ("堤坝为什么关闭？", "年久失修", KHANS, "因为年久失修"),
@@ -65,6 +71,11 @@ def test_what_asks_for_one_thing_or_was_not_copied_stays(
 def test_the_sentence_that_speaks_of_what_is_asked_completes() -> None:
     text = "东湖、南湖属于邻县。市内的湖泊有东湖、西湖。"
     assert complete("市内有哪些湖泊？", "东湖", text) == "东湖、西湖"
+
+
+def test_the_place_in_a_list_completes() -> None:
+    text = "东湖以南的湖泊有西湖、东湖和南湖。"
+    assert complete("市内有哪些湖泊？", "东湖", text) == "西湖、东湖和南湖"
 
 
 def test_a_long_answer_is_only_continued() -> None:
