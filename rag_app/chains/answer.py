@@ -29,7 +29,7 @@ from rag_app.chains.confidence import (
 from rag_app.chains.facts import may_be_of_another, of_another, unmatched
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Prompts, Task
 from rag_app.chains.prompts.budget import Budget, pack
-from rag_app.chains.questions import asked_for, asks_to_compute, bare_question
+from rag_app.chains.questions import asked_for, asks_at_length, asks_to_compute, bare_question
 from rag_app.chains.results import Answer
 from rag_app.chains.romanization import absent_names
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, worked_out
@@ -51,7 +51,7 @@ BEYOND = "this asks to compare, count or add up, which is beyond a search: check
 EmbeddingsOf = Callable[[], DocumentEmbeddings | None]
 """Returns an embedding model when it is first needed."""
 
-EVIDENCE_SHARE = 0.36
+EVIDENCE_SHARE = 0.3
 """Characters of excerpts, as a share of those of the first passages in whole."""
 
 _SHORT = 0.75
@@ -475,7 +475,8 @@ def _evidence_first(reading: _Reading) -> Generator[Invoke, Any, Iterator[_Group
     groups = _groups(reading)
     first = next(groups)
     chosen = None
-    wanted = reading.reader.context == "evidence" and not reading.keeps(first.context)
+    wanted = reading.reader.context == "evidence" and not asks_at_length(reading.question.text)
+    wanted = wanted and not reading.keeps(first.context)
     if wanted and _reaches(first.citations[0], reading.reader.threshold):
         chosen = yield from worked_out(lambda: _excerpts(reading, first), "choose_sentences")
     return chain([chosen] if chosen else [], [first], groups)

@@ -248,6 +248,12 @@ _ASKS_AMOUNT = re.compile("多少|多[长長高深远遠重宽寬厚久大]|[几
 _ASKS_ONE = re.compile("何[时時]|哪[一个個位年月日天]|第[一二三]|最|唯一|首")
 _ASKS_THING = re.compile("什[么麼](?!时[候间])|[谁誰]")
 
+_ASKS_AT_LENGTH = re.compile(
+    r"怎[样樣么麼]|如何|\blist\b|\b(?:what|which|who)\s+(?:\w+s\s+)?(?:are|were)\b"
+    r"|\bhow\b(?!\s+(?:many|much|long|old|far|often|tall|high|deep|big|large|wide|fast|heavy)\b)",
+    re.IGNORECASE,
+)
+
 
 def asked_for(question: str) -> Asked | None:
     """Return what an answer has to be whole in; None for a time, or for one of its kind.
@@ -265,6 +271,18 @@ def asked_for(question: str) -> Asked | None:
         return "amount"
     one = _ASKS_ONE.search(question)
     return "thing" if _ASKS_THING.search(question) and not one else None
+
+
+def asks_at_length(question: str) -> bool:
+    """Return whether a question asks how something goes or for several things: for no single fact.
+
+    Example:
+        >>> [asks_at_length(question) for question in ("他怎样去世的", "有哪些湖", "哪年去世")]
+        [True, True, False]
+        >>> asks_at_length("How is tea made?"), asks_at_length("How old was Li Bai?")
+        (True, False)
+    """
+    return asked_for(question) == "several" or bool(_ASKS_AT_LENGTH.search(question))
 
 
 OverviewKind = Literal["about", "list", "dates", "conclusion"]
