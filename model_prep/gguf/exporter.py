@@ -18,7 +18,7 @@ from model_prep.errors import DiskSpaceError, ExportError, OutputError
 from model_prep.gguf.layout import (
     ARCHITECTURES,
     SCALINGS,
-    Source,
+    TensorSource,
     add_config,
     check_tensors,
     rope_factors,
@@ -141,7 +141,7 @@ def _default_target(folder: Path, quantize: Quantization) -> Path:
 @dataclass(frozen=True)
 class _Tensor:
     name: str
-    source: Source
+    source: TensorSource
     type: "GGMLQuantizationType"
     size: int
     """Bytes in the file, without padding."""
@@ -154,7 +154,7 @@ class _Tensor:
 
 
 def _plan(
-    wanted: dict[str, Source], quantize: Quantization, *, layers: int, tied: bool
+    wanted: dict[str, TensorSource], quantize: Quantization, *, layers: int, tied: bool
 ) -> list[_Tensor]:
     from gguf import GGML_QUANT_SIZES
 
@@ -193,7 +193,7 @@ def _write(
     total = sum(tensor.size + tensor.padding for tensor in plan)
     done = 0
 
-    def weight(source: Source) -> "torch.Tensor":
+    def weight(source: TensorSource) -> "torch.Tensor":
         return rope_factors(about[0]) if source.is_computed else checkpoint.read(source.name)
 
     tasks = (task for tensor in plan for task in _tasks(weight(tensor.source), tensor))

@@ -14,7 +14,7 @@ from model_prep.catalog.pull import find_pulled
 from model_prep.checkpoint.safetensors_file import DEFAULT_SHARD_BYTES, write_safetensors_shards
 from model_prep.checkpoint.tensors import TensorData, reporting
 from model_prep.errors import CheckpointError, TokenizerError, UsageError, first_line
-from model_prep.gguf.layout import Source, sources
+from model_prep.gguf.layout import TensorSource, sources
 from model_prep.json_file import write_json
 from model_prep.llama.architecture import ModelConfig, to_config
 from model_prep.output import output_folder
@@ -138,7 +138,7 @@ def _model_config(reader: "GGUFReader", path: Path) -> ModelConfig:
         raise CheckpointError(msg) from error
 
 
-def _check(wanted: dict[str, Source], held: "dict[str, ReaderTensor]", path: Path) -> None:
+def _check(wanted: dict[str, TensorSource], held: "dict[str, ReaderTensor]", path: Path) -> None:
     for name, source in wanted.items():
         found = tuple(map(int, reversed(held[name].shape))) if name in held else None
         if found != source.shape:

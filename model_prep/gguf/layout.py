@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Source:
+class TensorSource:
     """Where a tensor of the GGUF file comes from.
 
     Example:
         >>> config = ModelConfig(8, 1, 2, 2, 20, 100, rms_norm_eps=1e-6)
         >>> sources(config, tied=False)["blk.0.attn_q.weight"]
-        Source(name='model.layers.0.self_attn.q_proj.weight', shape=(8, 8), head_dim=4)
+        TensorSource(name='model.layers.0.self_attn.q_proj.weight', shape=(8, 8), head_dim=4)
     """
 
     name: str
@@ -61,7 +61,7 @@ SCALINGS = ("default", "linear", "llama3")
 _ROPE_FREQUENCIES = "rope_freqs.weight"
 
 
-def sources(config: ModelConfig, *, tied: bool) -> dict[str, Source]:
+def sources(config: ModelConfig, *, tied: bool) -> dict[str, TensorSource]:
     """Return where each tensor of the file comes from, in the file's order.
 
     Args:
@@ -82,7 +82,7 @@ def sources(config: ModelConfig, *, tied: bool) -> dict[str, Source]:
     is_llama = ARCHITECTURES[config.model_type] == "llama"
     permuted = ("q_proj", "k_proj") if is_llama else ()
     found = {
-        name: Source(
+        name: TensorSource(
             source,
             config.tensor_shape(source),
             config.head_dim if source.split(".")[-2] in permuted else 0,
@@ -90,12 +90,12 @@ def sources(config: ModelConfig, *, tied: bool) -> dict[str, Source]:
         for name, source in names.items()
     }
     if scaling_type(config.rope_scaling) == "llama3":
-        found[_ROPE_FREQUENCIES] = Source(_ROPE_FREQUENCIES, (config.head_dim // 2,))
+        found[_ROPE_FREQUENCIES] = TensorSource(_ROPE_FREQUENCIES, (config.head_dim // 2,))
     return found
 
 
 def check_tensors(
-    wanted: Iterable[Source], tensors: Mapping[str, TensorInfo], folder: Path
+    wanted: Iterable[TensorSource], tensors: Mapping[str, TensorInfo], folder: Path
 ) -> None:
     """Make sure that a checkpoint holds what is wanted, and nothing that would be lost.
 

@@ -18,7 +18,7 @@ _CLOSING = "”’」』）】》〉〕\\])"
 _MARKS = "\u0300-\u036f\u200d\u20e3\ufe00-\ufe0f"
 
 
-class Kind(IntEnum):
+class BoundaryKind(IntEnum):
     """Kinds of boundaries, the best first."""
 
     HEADING = 0
@@ -30,17 +30,17 @@ class Kind(IntEnum):
 
 
 _PATTERNS = {
-    Kind.PARAGRAPH: re.compile(r"\n[^\S\n]*\n\s*"),
-    Kind.LINE: re.compile(r"\n\s*"),
-    Kind.SENTENCE: re.compile(
+    BoundaryKind.PARAGRAPH: re.compile(r"\n[^\S\n]*\n\s*"),
+    BoundaryKind.LINE: re.compile(r"\n\s*"),
+    BoundaryKind.SENTENCE: re.compile(
         rf"(?:[。！？；…]|(?<=[{HAN}])[!?;]|(?<!^\d)(?<!^\d\d)[.!?](?=[\"'{_CLOSING}]*(?:\s|$)))"
         rf"[。！？；…!?]*(?:[{_CLOSING}]|[\"'](?=\s|$))*(?![{_MARKS}])",
         re.MULTILINE,
     ),
-    Kind.CLAUSE: re.compile(
+    BoundaryKind.CLAUSE: re.compile(
         rf"(?:(?<!\d)[，：]|[，：](?!\d)|、|[,:;](?=\s))[{_CLOSING}]*(?![{_MARKS}])"
     ),
-    Kind.SPACE: re.compile(rf"\s+(?![{_MARKS}])"),
+    BoundaryKind.SPACE: re.compile(rf"\s+(?![{_MARKS}])"),
 }
 """A chunk may end after the match."""
 
@@ -80,15 +80,15 @@ class Boundaries:
             kind: list(_outside(heads, (match.end() for match in pattern.finditer(text))))
             for kind, pattern in _PATTERNS.items()
         }
-        self._places[Kind.HEADING] = [run.start for run in self.structure.runs]
+        self._places[BoundaryKind.HEADING] = [run.start for run in self.structure.runs]
 
-    def last(self, kind: Kind, low: int, high: int) -> int | None:
+    def last(self, kind: BoundaryKind, low: int, high: int) -> int | None:
         """Return the last boundary of a kind with ``low <= place <= high``."""
         places = self._places[kind]
         at = bisect_right(places, high) - 1
         return places[at] if at >= 0 and places[at] >= low else None
 
-    def first(self, kinds: Sequence[Kind], low: int, high: int) -> int | None:
+    def first(self, kinds: Sequence[BoundaryKind], low: int, high: int) -> int | None:
         """Return the first boundary of any of the kinds with ``low <= place < high``."""
         found = []
         for kind in kinds:

@@ -82,7 +82,7 @@ class RemoteFile:
                 most -= len(block)
 
 
-Source = Path | RemoteFile
+SourcePath = Path | RemoteFile
 """What may be indexed."""
 
 
@@ -143,7 +143,7 @@ class EverySource(FoundSources):
     """Each once, in the order they are named."""
 
     @property
-    def everything(self) -> list[Source]:
+    def everything(self) -> list[SourcePath]:
         """What is to be read."""
         return [*self.files, *self.remote]
 

@@ -8,15 +8,15 @@ from typing import Any
 from langchain_core.documents import Document
 from langchain_text_splitters import TextSplitter
 
-from rag_app.documents.boundaries import Boundaries, Kind
+from rag_app.documents.boundaries import Boundaries, BoundaryKind
 from rag_app.documents.formats import LineBox
 from rag_app.documents.structure import Structure
 from rag_app.settings import CHUNK_OVERLAP, CHUNK_SIZE
 
-_FILL = {Kind.HEADING: 0.3}
+_FILL = {BoundaryKind.HEADING: 0.3}
 _ENOUGH = 0.5
 """Share of the size that a chunk has at least when it ends at a good place."""
-_SENTENCES = (Kind.PARAGRAPH, Kind.LINE, Kind.SENTENCE)
+_SENTENCES = (BoundaryKind.PARAGRAPH, BoundaryKind.LINE, BoundaryKind.SENTENCE)
 _OF_TEXTS = {"page_starts", "boxes", "notes"}
 """Metadata of a whole text that its chunks don't repeat."""
 _TEXT = re.compile(r"\S")
@@ -122,7 +122,7 @@ class ChineseTextSplitter(TextSplitter):
             return length
         # Every chunk brings enough that is new: else large overlaps would make endless chunks.
         least = min(fresh + max(1, (self._chunk_size - self._chunk_overlap) // 4), high)
-        for kind in Kind:
+        for kind in BoundaryKind:
             low = max(start + int(self._chunk_size * _FILL.get(kind, _ENOUGH)), least)
             if (place := boundaries.last(kind, low, high)) is not None:
                 return place
@@ -139,10 +139,10 @@ class ChineseTextSplitter(TextSplitter):
             cut: Of this chunk, with that white space.
         """
         low = max(end - self._chunk_overlap, start + 1)
-        heading = boundaries.last(Kind.HEADING, low, cut)
+        heading = boundaries.last(BoundaryKind.HEADING, low, cut)
         if heading is not None:
             return heading
-        for kinds in (_SENTENCES, (Kind.CLAUSE,), (Kind.SPACE,)):
+        for kinds in (_SENTENCES, (BoundaryKind.CLAUSE,), (BoundaryKind.SPACE,)):
             place = boundaries.first(kinds, low, end)
             if place is not None:
                 return place

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Config = RunnableConfig | None
     """LangChain's callbacks, tags and so on."""
     History = Sequence[BaseMessage | tuple[str, str]]
-    Source = str | Path | Document
+    SummarySource = str | Path | Document
 
 TRACE_VARIABLES = (
     "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -675,14 +675,14 @@ class RagApp:
 
     # Summaries
 
-    def summary_chain(self, encoding: str | None = None) -> "Runnable[Source, Summary]":
+    def summary_chain(self, encoding: str | None = None) -> "Runnable[SummarySource, Summary]":
         """Return what `summarize` runs: a Runnable from a file or a document to its summary."""
         from langchain_core.documents import Document
         from langchain_core.runnables import RunnableLambda
 
         from rag_app.chains.summarize import summarize_chain
 
-        def read(source: "Source") -> Document:
+        def read(source: "SummarySource") -> Document:
             if isinstance(source, Document):
                 return source
             from rag_app.documents.loaders import FileLoader
@@ -702,7 +702,7 @@ class RagApp:
         return chain.with_config(run_name="summarize")
 
     def summarize(
-        self, source: "Source", *, encoding: str | None = None, config: "Config" = None
+        self, source: "SummarySource", *, encoding: str | None = None, config: "Config" = None
     ) -> "Summary":
         """Return the summary of a file, or of a LangChain document.
 
@@ -713,19 +713,19 @@ class RagApp:
         return self.summary_chain(encoding).invoke(source, config)
 
     def stream_summary(
-        self, source: "Source", *, encoding: str | None = None, config: "Config" = None
+        self, source: "SummarySource", *, encoding: str | None = None, config: "Config" = None
     ) -> "Iterator[Summary]":
         """Yield the summary of `summarize` in pieces; they add up to the whole."""
         return self.summary_chain(encoding).stream(source, config)
 
     async def asummarize(
-        self, source: "Source", *, encoding: str | None = None, config: "Config" = None
+        self, source: "SummarySource", *, encoding: str | None = None, config: "Config" = None
     ) -> "Summary":
         """`summarize` without blocking the event loop."""
         return await self.summary_chain(encoding).ainvoke(source, config)
 
     def astream_summary(
-        self, source: "Source", *, encoding: str | None = None, config: "Config" = None
+        self, source: "SummarySource", *, encoding: str | None = None, config: "Config" = None
     ) -> "AsyncIterator[Summary]":
         """`stream_summary` without blocking the event loop."""
         return self.summary_chain(encoding).astream(source, config)

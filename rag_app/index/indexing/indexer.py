@@ -12,7 +12,7 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from model_prep.output import sync
-from rag_app.documents.object_stores import RemoteFile, Source
+from rag_app.documents.object_stores import RemoteFile, SourcePath
 from rag_app.documents.sources import STDIN
 from rag_app.errors import DocumentError
 from rag_app.index.indexing.prune import gone_sources, present_sources
@@ -120,7 +120,7 @@ def index_paths(
 class IndexEngine(Protocol):
     """Reads and embeds documents for a run, somewhere else."""
 
-    def read(self, run: "IndexRun", paths: Sequence[Source]) -> None:
+    def read(self, run: "IndexRun", paths: Sequence[SourcePath]) -> None:
         """Have the run write what is new or changed at ``paths``, and report what can't be read."""
 
 
@@ -128,7 +128,7 @@ class IndexEngine(Protocol):
 class DueDocument:
     """A source that is new or changed."""
 
-    path: Source
+    path: SourcePath
     source: str
     digest: str | None
     """SHA-256 of the bytes, hexadecimal; None where they were not looked at."""
@@ -190,7 +190,7 @@ class IndexRun:
                 transaction.set_meta(wanted)
         self.writing = True
 
-    def take(self, path: Source) -> None:
+    def take(self, path: SourcePath) -> None:
         """Read a document, if it is new or changed; embed and write when enough have come."""
         if due := self.due(path):
             with self.reporting(due.source):
@@ -200,7 +200,7 @@ class IndexRun:
         if waiting >= _WINDOW or time.monotonic() - self.saved_at > _SAVE_SECONDS:
             self.flush()
 
-    def due(self, path: Source, *, hash_new: bool = True) -> DueDocument | None:
+    def due(self, path: SourcePath, *, hash_new: bool = True) -> DueDocument | None:
         """Return the document at ``path`` if it must be read; None if not, or if it can't be.
 
         Args:
@@ -353,10 +353,10 @@ class IndexRun:
             with self.store.write() as transaction:
                 self.report.removed += transaction.delete_document(source)
 
-    def _target(self, path: Source) -> Source:
+    def _target(self, path: SourcePath) -> SourcePath:
         return path if isinstance(path, RemoteFile) else self.destinations.get(path, path)
 
-    def _move(self, path: Source) -> None:
+    def _move(self, path: SourcePath) -> None:
         target = self._target(path)
         if isinstance(path, Path) and isinstance(target, Path):
             move_file(path, target)
@@ -380,7 +380,7 @@ class IndexRun:
             self._note(document.source, text)
         self.found += len(chunks)
 
-    def _is_current(self, path: Source, known: DocumentRecord | None, digest: str) -> bool:
+    def _is_current(self, path: SourcePath, known: DocumentRecord | None, digest: str) -> bool:
         """Return whether the index has these bytes, if under another name under this one now."""
         if known is not None and not is_current(known, digest, self.options):
             return False

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rag_app.documents.object_stores import Source, search_everywhere
+from rag_app.documents.object_stores import SourcePath, search_everywhere
 from rag_app.errors import DocumentError
 from rag_app.index.indexing.reading import (
     failure_reason,
@@ -63,7 +63,7 @@ def _known(store: DocumentStore, source: str) -> DocumentRecord | None:
 
 
 def _where(
-    preview: IndexPreview, path: Source, known: DocumentRecord | None, options: IndexOptions
+    preview: IndexPreview, path: SourcePath, known: DocumentRecord | None, options: IndexOptions
 ) -> list[str]:
     digest = file_hash(path, options.max_bytes)
     if known is None:

@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 from rag_app.documents.object_stores import (
     EverySource,
     RemoteFile,
-    Source,
+    SourcePath,
     canonical,
     is_url,
     search_everywhere,
@@ -41,7 +41,7 @@ def present_sources(
 
 
 def gone_sources(
-    paths: Sequence[str], present: Sequence[Source], store: DocumentStore
+    paths: Sequence[str], present: Sequence[SourcePath], store: DocumentStore
 ) -> list[str]:
     """Return the indexed files that belong to `paths`, not among those `present`, and are gone.
 

@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.embeddings import Embeddings
 
 from rag_app.cores import physical_cores
-from rag_app.documents.object_stores import Source
+from rag_app.documents.object_stores import SourcePath
 from rag_app.documents.sources import STDIN
 from rag_app.errors import ModelError, SettingsError
 from rag_app.index.indexing.indexer import DueDocument, IndexRun
@@ -53,7 +53,7 @@ class RayEngine:
         self._address = address
         self._workers = workers
 
-    def read(self, run: IndexRun, paths: Sequence[Source]) -> None:
+    def read(self, run: IndexRun, paths: Sequence[SourcePath]) -> None:
         """Have ``run`` write what is new or changed at ``paths``, and report what can't be read.
 
         Raises:
@@ -70,7 +70,7 @@ class RayEngine:
         _sort(run, paths)
 
 
-def _due(run: IndexRun, paths: Sequence[Source]) -> Iterator[DueDocument]:
+def _due(run: IndexRun, paths: Sequence[SourcePath]) -> Iterator[DueDocument]:
     """Yield what must be read; this process looks into what the index knows, and stdin."""
     hash_new = run.may_rename
     for path in paths:
@@ -179,7 +179,7 @@ def _pickled(worker: IndexWorker) -> bytes:
     return pickled
 
 
-def _sort(run: IndexRun, paths: Sequence[Source]) -> None:
+def _sort(run: IndexRun, paths: Sequence[SourcePath]) -> None:
     """Bring what is reported into the order of the sources, in which it did not come."""
     order = {name_of(path): at for at, path in enumerate(paths)}
     run.report.failed.sort(key=lambda failure: order.get(failure.source, -1))

@@ -9,7 +9,7 @@ from langchain_core.documents import Document
 
 from rag_app.documents.langchain_loaders import load_whole, loader_name
 from rag_app.documents.loaders import FileLoader
-from rag_app.documents.object_stores import RemoteFile, Source, is_url
+from rag_app.documents.object_stores import RemoteFile, SourcePath, is_url
 from rag_app.documents.ocr import KeptPictures, is_available
 from rag_app.documents.sources import STDIN
 from rag_app.documents.splitters import ChineseTextSplitter, split_with_offsets
@@ -23,14 +23,14 @@ _OWN_FIELDS = {"source", "start", "end", "page", "heading"}
 _DOCUMENT_FIELDS = {"loader", "encoding", "page_starts", "notes"}
 
 
-def name_of(path: Source, stdin_name: str | None = None) -> str:
+def name_of(path: SourcePath, stdin_name: str | None = None) -> str:
     """Return what a source is called in the index."""
     if isinstance(path, RemoteFile):
         return path.url
     return (stdin_name or "-") if path == STDIN else str(path.resolve())
 
 
-def misnamed(path: Source, source: str) -> Failure | None:
+def misnamed(path: SourcePath, source: str) -> Failure | None:
     """Return why nothing can be indexed under a name; None if it can."""
     if is_text(source):  # SQLite keeps UTF-8
         return None
@@ -42,7 +42,7 @@ def is_gone(source: str) -> bool:
     return not is_url(source) and not Path(source).exists()
 
 
-def file_hash(path: Source, max_bytes: int) -> str | None:
+def file_hash(path: SourcePath, max_bytes: int) -> str | None:
     """Return the SHA-256 of a file; None for standard input and files that are refused anyway.
 
     Raises:
@@ -81,7 +81,7 @@ def is_current(known: DocumentRecord, digest: str, options: IndexOptions) -> boo
 
 
 def read_document(
-    path: Source,
+    path: SourcePath,
     source: str,
     digest: str | None,
     options: IndexOptions,

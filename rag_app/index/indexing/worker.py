@@ -10,7 +10,7 @@ from pathlib import Path
 
 from langchain_core.embeddings import Embeddings
 
-from rag_app.documents.object_stores import RemoteFile, Source, is_url
+from rag_app.documents.object_stores import RemoteFile, SourcePath, is_url
 from rag_app.errors import DocumentError, ModelError
 from rag_app.index.indexing.reading import failure_reason, file_hash, read_document
 from rag_app.index.indexing.report import IndexOptions
@@ -84,7 +84,7 @@ class IndexWorker:
             digest: SHA-256 of its bytes, if they were looked at already.
         """
         self._enter()
-        file: Source = RemoteFile(path) if is_url(path) else self._file(path)
+        file: SourcePath = RemoteFile(path) if is_url(path) else self._file(path)
         try:
             digest = digest or file_hash(file, self._options.max_bytes)
             document, chunks = read_document(file, source, digest, self._options)
