@@ -18,13 +18,15 @@ _RARE_WITHIN, _RARE = 16, 1
 """More rare characters among so many may be halves: the line is read again."""
 _RARE_PRIVATE, _RARE_LOST = 3, 2
 """As many of them a private character, which nobody writes, is worth, and a lost one."""
-_PRICE, _PRICE_IN_DAMAGED = 16.0, 12.0
+_PRICE, _PRICE_IN_DAMAGED = 16.0, 10.0
 """Of a skipped byte, as a negative log-probability; two wrong characters cost more than right ones
-and it. It is less in a line in which bytes are no characters."""
+and it. It is less in text in which bytes are no characters."""
 _CUT = 4.0
 """What a last byte costs less: files are cut in a character."""
-_ASCII, _TURN = 5.0, 3.0
-"""Price of a character of ASCII, and of a letter of it behind a character that is none."""
+_ASCII, _TURN, _TURN_TO_SIGN = 5.0, 3.0, 6.0
+"""Price of a character of ASCII, and of a letter or sign of it behind one that is none."""
+_SIGNS = frozenset("@[\\]^_`{|}~")
+"""Second halves of characters that hardly ever stand alone between Han."""
 _MOST_BYTES = 4_000_000
 """Of a text, as the reading takes a few microseconds for each."""
 _SIZES = {"gb18030": (2, 4, 1), "gbk": (2, 1), "utf-16-le": (2,), "utf-16-be": (2,)}
@@ -37,6 +39,14 @@ _RARE_CHARACTER = re.compile(
 _LATE = {code << 8: chr(code) for code in (9, 10, 13, *range(0x20, 0x7F))}
 _LATE_ASCII = re.compile(f"[{''.join(map(chr, _LATE))}]{{3,}}")
 """Characters whose second byte is 0: three in a row are no word of any language."""
+
+
+_DAMAGED_UTF8 = re.compile(
+    rb"[a-o][\x80-\xbf]{2}(?![\x80-\xbf])|[\xe0-\xef][ -~][\x80-\xbf](?![\x80-\xbf])"
+    rb"|[\xc2-\xdf][\x80-\xbf]{2}(?![\x80-\xbf])|[\xe0-\xef][\xc2-\xdf][\x80-\xbf]"
+    rb"|[\xe1-\xef][\x80-\xbf][!#-'*+\-/0-9=?](?![ -~])"
+)
+"""Characters of three bytes, one of which is another since a bit of it is."""
 
 
 class Language(NamedTuple):
@@ -58,9 +68,19 @@ def seems_shifted(text: str, common: frozenset[str]) -> bool:
 
 
 def _weight(rare: str) -> int:
-    if rare == SKIPPED:
+    if rare == SKIPPED or rare in _SIGNS:
         return _RARE_LOST
     return _RARE_PRIVATE if "\ue000" <= rare <= "\uf8ff" else 1
+
+
+def decoded_utf8(data: bytes) -> str:
+    r"""Return UTF-8 with U+FFFD for damaged bytes, and for those of the same character.
+
+    Example:
+        >>> decoded_utf8(b"\x65\x9f\x8e" + "市".encode())
+        '\ufffd市'
+    """
+    return _DAMAGED_UTF8.sub(b"\xff", data).decode("utf-8", "replace")
 
 
 def ascii_in_step(text: str) -> str:
@@ -90,14 +110,14 @@ def resynced(data: bytes, codec: str, language: Language) -> str:
     if codec.startswith("utf-16"):
         return _likeliest(data, codec, log_probability)
     # A line feed is never half of a character.
-    lines = []
-    for line in data.split(b"\n"):
-        text = line.decode(codec, "replace")
-        if seems_shifted(text, common()):
-            skip = _PRICE_IN_DAMAGED if SKIPPED in text else _PRICE
-            text = _likeliest(line, codec, log_probability, skip)
-        lines.append(text)
-    return "\n".join(lines)
+    lines = data.split(b"\n")
+    texts = [line.decode(codec, "replace") for line in lines]
+    damaged = any(SKIPPED in text for text in texts)
+    for at, (line, text) in enumerate(zip(lines, texts, strict=True)):
+        if seems_shifted(text, common()) or (damaged and not line.isascii()):
+            skip = _PRICE_IN_DAMAGED if damaged else _PRICE
+            texts[at] = _likeliest(line, codec, log_probability, skip)
+    return "\n".join(texts)
 
 
 def _likeliest(
@@ -120,7 +140,9 @@ def _likeliest(
         turns = at > 0 and not steps[at][1].isascii()
         skipped = skip - _CUT if at == len(data) - 1 else skip
         for size, char, price in (*ways, (1, SKIPPED, skipped)):
-            own = price + (_TURN if turns and "A" <= char <= "z" else 0)
+            own = price
+            if turns and "@" <= char <= "~":
+                own += _TURN_TO_SIGN if char in _SIGNS else _TURN
             if char and costs[at] + own < costs[at + size]:
                 costs[at + size], steps[at + size] = costs[at] + own, (size, char)
     return _walked(steps)

@@ -24,10 +24,11 @@ from rag_app.documents.encodings.damage import (
     SKIPPED,
     Language,
     ascii_in_step,
+    decoded_utf8,
     resynced,
     seems_shifted,
 )
-from rag_app.documents.encodings.garbage import without_garbage
+from rag_app.documents.encodings.garbage import without_garbage, without_strays
 from rag_app.documents.encodings.single_byte import best_single_byte
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
@@ -112,7 +113,7 @@ def decode(
         return _decode_as(data, name, encoding)
     for mark, codec in _BOMS:
         if data.startswith(mark):
-            return _readable(*in_step(data, *_decode_as(data, name, codec)), name)
+            return _readable(data, *in_step(data, *_decode_as(data, name, codec)), name)
     found = (
         _seven_bit(data)
         or _utf8(data)
@@ -133,7 +134,7 @@ def decode(
     if _holds_controls(found[0]):
         msg = f"{name} holds binary data, not text; convert it to text, PDF or DOCX first"
         raise DocumentError(msg)
-    return _readable(*in_step(data, *_or_foreign(data, *found)), name)
+    return _readable(data, *in_step(data, *_or_foreign(data, *found)), name)
 
 
 def _or_foreign(data: bytes, text: str, codec: str) -> Found:
@@ -155,7 +156,7 @@ def _or_foreign(data: bytes, text: str, codec: str) -> Found:
     return text, codec
 
 
-def _readable(text: str, codec: str, name: str) -> Found:
+def _readable(data: bytes, text: str, codec: str, name: str) -> Found:
     """Return text without the pieces that are no writing: U+FFFD stands for each.
 
     What is valid UTF-8 is what its writer wrote. Other encodings read almost any bytes as text.
@@ -163,6 +164,8 @@ def _readable(text: str, codec: str, name: str) -> Found:
     if codec not in _SHIFTING | {"utf-16"} and SKIPPED not in text:
         return text, codec
     damaged = codec in _SHIFTING and SKIPPED in text
+    if text.count(SKIPPED) > data.count(SKIPPED.encode()) and _is_chinese(text):
+        text = without_strays(text, SKIPPED)
     kept = without_garbage(text, SKIPPED, damaged=damaged)
     if kept is None:
         msg = f"{name} is damaged: most of it is no text; get it or save it anew"
@@ -282,7 +285,7 @@ def _mostly_utf8(data: bytes) -> Found | None:
     if not _is_certain(text) or _mixed(data):
         return None
     few = text.count(SKIPPED) <= max(1, _DAMAGE_OF_UTF8 * len(text))
-    return (text, "utf-8") if few else None
+    return (decoded_utf8(data), "utf-8") if few else None
 
 
 def _is_certain(text: str) -> bool:
@@ -337,7 +340,8 @@ def _torn_utf8(data: bytes, other: float | None) -> Found | None:
         return None
     score = sum(map(_log_probability, sample))
     likelier = score - _LOST * len(lost) > (other if other is not None else float("-inf"))
-    return (text, "utf-8") if likelier and score / len(sample) > _PLAUSIBLE else None
+    believed = likelier and score / len(sample) > _PLAUSIBLE
+    return (decoded_utf8(data), "utf-8") if believed else None
 
 
 def _best(

@@ -5,6 +5,7 @@ private characters, rare Han, single letters of scripts that stand in words, sig
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 
@@ -33,6 +34,16 @@ _BYTES = re.compile("[\ufffd\ue000-\uf8ff]|'[0-9a-f]{2}(?![0-9a-z])")
 """What stands for bytes that are none of a character: also codes of RTF that lost their sign."""
 _SIGN = re.compile(f"(?<=[{HAN}])[\u2100-\u214f\u2300-\u245f\u2600-\u27bf\u2800-\u2bff](?=[{HAN}])")
 _IDEOGRAPH = re.compile(f"[{HAN}]")
+_OTHERS = (
+    "\u0180-\u02af\u0370-\u1fff\u2c00-\u2fdf\u3041-\u31ff\ua000-\udfff\ufb00-\ufdff\ufe70-\ufefc"
+)
+_STRAY = re.compile(f"[{HAN}]|(?<![A-Za-z{_OTHERS}])(?P<other>[{_OTHERS}])(?![A-Za-z{_OTHERS}])")
+"""Han, and letters of other scripts that stand alone."""
+_CODES = rf"(?=[^{SKIPPED}\s]*[a-z0-9])[\x00-\x08\x0e-\x1f!-~]{{3,16}}"
+_FIRST_CODES = re.compile(rf"\A(?![A-Z]?[a-z]*{SKIPPED}){_CODES}{SKIPPED}")
+_LAST_CODES = re.compile(rf"(?<={SKIPPED})[^{SKIPPED}{HAN}]{{0,3}}{_CODES}{SKIPPED}*\s*\Z")
+_STRAYS_EACH = 3
+"""For each place at which bytes are lost."""
 _LOST_OR_ODD = re.compile("[\x80-\xff\ufffd]")
 _LINE, _ODD_LETTERS, _LOST_LETTERS = 40, 12, 5
 """Of so many characters so many are no ASCII, and so many lost, where a map is torn."""
@@ -41,7 +52,7 @@ _NEAR, _AROUND = 16, 100
 """Characters."""
 _CROWD_NEAR, _CROWD_AROUND = 6.0, 8.0
 """Weight of odd characters within so many from which on a piece is no writing."""
-_DAMAGED_AROUND, _LONE_NEAR = 4.0, 5.0
+_DAMAGED_AROUND, _LONE_NEAR = 6.0, 5.0
 """The same, of text known to be damaged, and of text with single letters of other scripts."""
 _MOST = 0.5
 """Share of a text."""
@@ -72,6 +83,30 @@ def without_garbage(text: str, mark: str, *, damaged: bool = False) -> str | Non
         kept += [text[at:start], mark]
         at, lost = end, lost + end - start
     return None if lost > _MOST * len(text) else "".join([*kept, text[at:]])
+
+
+def without_strays(text: str, mark: str) -> str:
+    """Return Chinese text with ``mark`` for what damage alone puts in it.
+
+    That is a character that stands there once, and hardly anywhere else, and codes before the first
+    lost bytes and behind the last.
+
+    Args:
+        text: Chinese, in which U+FFFD stands for lost bytes.
+        mark: What stands for a character.
+
+    Example:
+        >>> without_strays("面积从\ufffd方米厊到百平方米，会议\ufffd开。", "\ufffd")
+        '面积从\ufffd方米\ufffd到百平方米，会议\ufffd开。'
+    """
+    seen = Counter(text)
+    rare = (
+        match[0] for match in _STRAY.finditer(text) if match["other"] or match[0] not in _known()
+    )
+    doubtful = {char for char in rare if seen[char] == 1}
+    if len(doubtful) <= _STRAYS_EACH * (seen[SKIPPED] + 1):  # else it is about rare things
+        text = text.translate({ord(char): mark for char in doubtful})
+    return _LAST_CODES.sub(mark, _FIRST_CODES.sub(mark, text))
 
 
 def holds_lost_letters(text: str) -> bool:

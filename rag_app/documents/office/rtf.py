@@ -15,8 +15,8 @@ from rag_app.documents.text import clean, one_blank_line, shown, superscript
 from rag_app.errors import DocumentError
 
 _TOKEN = re.compile(
-    rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\('[^\\{}]{0,2}|[^a-zA-Z])|([{}])"
-    rb"|[\r\n]+|([^\\{}\r\n]+)|\\",
+    rb"\\(?P<word>[a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})"
+    rb"|\\(?P<symbol>'[^\\{}]{0,2}|[^a-zA-Z])|([{}])|[\r\n]+|([^\\{}\r\n]+)|\\",
     re.S,
 )
 _CODE_PAGES = {
@@ -46,6 +46,14 @@ _UNREAD = frozenset(
     """.split()  # noqa: SIM905
 )
 """Groups whose text isn't shown."""
+_OF_TABLES = frozenset(
+    """
+    froman fswiss fnil fmodern fscript fdecor ftech fbidi fcharset fprq red green blue sbasedon
+    snext slink spriority listid listtemplateid levelnfc leveljc levelstartat levelfollow levelspace
+    hyphlead hyphtrail hyphmax lsdpriority lsdlocked
+    """.split()  # noqa: SIM905
+)
+"""Words of tables' entries. Elsewhere the beginning of the table is damaged."""
 _SHOWN = frozenset({"shptxt", "shpinst", "annotation", "footnote", "mmath", "pntext"})
 """Groups that are marked as unknown to old readers, and hold text all the same."""
 _CHARACTERS = {
@@ -71,8 +79,12 @@ _HEADER = re.compile(rb"(?<={)\\rtf[^{}]{0,2000}(?={\\fonttbl)")
 _CONTROL = re.compile(rb"\\[a-zA-Z]+(?:-?\d+)? ?")
 """What stands in front of the table of fonts; anything else there is damage."""
 _ESCAPE_WITHOUT_SIGN = re.compile(rb"(?<=\\'[0-9a-f]{2})[^\\{}\r\n'](?='[0-9a-f]{2}\\')")
-_BLANKED = re.compile(rb"\0{8,}[^{}\\\r\n]{0,40}")
-"""Bytes that were lost, and what follows them: it may be the end of anything."""
+_BLANKED = re.compile(
+    rb"(?:\\(?:'[0-9a-f]?|[a-z]{1,20}-?\d*)?)?(?:\0{8,}[^{}\\\r\n]{0,40}|\0+[^{}\\\s]{0,40})"
+)
+"""Bytes that were lost, and what may be cut by them: the beginning and the end of anything."""
+_LOST = b"\\|"
+"""What stands for them: a symbol that no reader shows."""
 _WORDS = (
     rb"ansi|pard|plain|trowd|intbl|itap|outlinelevel|uc|[flr]?i|[lr]in|sa|sb|sl|slmult|q[lcrj]|fs"
     rb"|afs|af|cf|cb|fcs|lang\w*|a?deff|a?deflang\w*|themelang\w*|stshf\w+|\w*ch|fprq|fcharset"
@@ -83,6 +95,19 @@ _WORD_WITHOUT_SIGN = re.compile(
     % (_WORDS, _WORDS)
 )
 """Control words whose backslash is damaged."""
+_AFTER_SYMBOL = re.compile(rb"\A(?:[0-9a-f]{2}\Z|[a-z]{1,20}-?\d+ ?|[a-z]{2,20}\Z)")
+_AFTER_WORD = re.compile(
+    rb"\A[^\w\s,.;:!?()\"'+*/=<>%&#@-]{1,2}[a-z]{1,20}(?:-?\d{2,6} ?|\Z)"
+    rb"|\A[a-z]{2,20}-?\d{1,6} ?|\A[~`^|]\Z|\A[\0-\x1f\x80-\xff]\d{1,6} ?"
+)
+"""What is left of control words behind a symbol that is none, and behind words that are cut."""
+_CODE = re.compile(rb"[a-z]{3,20}-?\d{1,6} ?")
+_NUMBERED = re.compile(rb"\\([a-z]+-?\d+)")
+_ENTRY = re.compile(rb"\A[^;]{0,60};")
+_TABLE_WORD = re.compile(
+    rb"\\(?:froman|fswiss|fnil|fmodern|fcharset|red\d|green\d|blue\d|sbasedon|snext)"
+)
+_FIRST_PARAGRAPH = re.compile(rb"\\(?:pard?|cell|sectd?)(?![a-z])")
 _LEFT_OVER = re.compile("'[0-9a-f]{2}")
 """A byte whose sign is lost."""
 _REST = re.compile(f"(?<={SKIPPED})'?[0-9a-f]{{2}}(?=[{SKIPPED}\u3000-\u9fff])")
@@ -128,7 +153,9 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
     if strange > _MOST_STRANGE * len(text) or kept is None:
         msg = f"{shown(name)} is damaged, or its encoding is not the one it names; save it anew"
         raise DocumentError(msg)
-    return ExtractedText(kept)
+    lost = kept.count(SKIPPED)
+    notes = [f"{lost} damaged places were left out; get it or save it anew"] if lost else []
+    return ExtractedText(kept, notes=notes)
 
 
 class _Reader:
@@ -153,9 +180,9 @@ class _Reader:
 
     def read(self, data: bytes) -> str:
         data = _HEADER.sub(lambda head: b"".join(_CONTROL.findall(head[0])), data, count=1)
-        data = _BLANKED.sub(b"", _ESCAPE_WITHOUT_SIGN.sub(rb"\\", data))
-        at, end = 0, len(data)
-        controlled = False
+        data = _BLANKED.sub(lambda _: _LOST, _ESCAPE_WITHOUT_SIGN.sub(rb"\\", data))
+        at, end, body = 0, len(data), _end_of_tables(data)
+        before, words = None, frozenset(_NUMBERED.findall(data))
         while at < end and (match := _TOKEN.match(data, at)):
             at = match.end()
             word, number, code, symbol, brace, text = match.groups()
@@ -171,9 +198,9 @@ class _Reader:
                 self._brace(opens=brace == b"{")
                 if not self.stack:  # what follows the document is none of it
                     break
-            elif text:
-                self._bytes(_WORD_WITHOUT_SIGN.sub(b"", text) if controlled else text)
-            controlled = bool(word or (symbol and symbol not in _SYMBOLS))
+            elif text and at > body:
+                self._bytes(_without_codes(text, before, words))
+            before = match
         self._end_paragraph()
         self._end_table()
         return one_blank_line(clean("\n\n".join(self.blocks)))
@@ -202,10 +229,12 @@ class _Reader:
             self._bytes(symbol)
         elif symbol in b"~_-":
             self._write({b"~": "\u00a0", b"_": "-", b"-": ""}[symbol])
-        elif symbol.startswith(b"'"):
+        elif symbol.startswith(b"'") or symbol.isdigit():
             self._write(SKIPPED)
         elif symbol in b"\r\n":
             self._end_paragraph()
+        elif symbol == b"|" and (self.pending or self.paragraph):
+            self._write(SKIPPED)  # what follows begins with a whole character
 
     def _word(self, word: str, number: int | None) -> None:
         starred, self.starred = self.starred, False
@@ -232,6 +261,10 @@ class _Reader:
             self.state.raised = word == "super" and number != 0
         elif word in _CHARACTERS:
             self._write(_CHARACTERS[word])
+        elif word in _OF_TABLES:
+            self._flush()
+            # Of the document itself it takes only the entry.
+            self.state.unread = self.state.unread or len(self.stack) > 1
         else:
             self._layout(word, number)
 
@@ -241,9 +274,7 @@ class _Reader:
             codec = _known(f"cp{number}", self.codec)
             self.codec = self.western if codec == "cp1252" else codec
         elif word in {"fcharset", "fprq"} and not self.state.fonts:
-            self.state.unread = (
-                len(self.stack) > 1
-            )  # the table of fonts, whose beginning is damaged
+            self.state.unread = len(self.stack) > 1
         elif word == "fcharset":
             self.fonts[self.font] = _CODE_PAGES.get(number, "")
         elif word == "f":
@@ -356,6 +387,33 @@ class _Reader:
             data = b"".join(unit.to_bytes(2, "little") for unit in self.units)
             self._add(data.decode("utf-16-le", "replace"))
             self.units.clear()
+
+
+def _without_codes(text: bytes, before: re.Match[bytes] | None, words: frozenset[bytes]) -> bytes:
+    """Return text without what is left of damaged control words.
+
+    Args:
+        text: It.
+        before: The token before it.
+        words: All control words of the file that have a number.
+    """
+    word, symbol = (before["word"], before["symbol"]) if before else (None, None)
+    if symbol and symbol not in _SYMBOLS:
+        text = _WORD_WITHOUT_SIGN.sub(b"", _AFTER_SYMBOL.sub(b"", text))
+    elif before and word:
+        text = text if before[0].endswith(b" ") else _AFTER_WORD.sub(b"", text)
+        text = _WORD_WITHOUT_SIGN.sub(b"", text)
+        text = _ENTRY.sub(b"", text) if word.decode() in _OF_TABLES else text
+    if _CODE.fullmatch(text):  # the end of a word that stands elsewhere, too
+        return b"" if any(each.endswith(text.rstrip()) for each in words) else text
+    return text
+
+
+def _end_of_tables(data: bytes) -> int:
+    """Return where the last table before the first paragraph ends: no text stands before."""
+    first = _FIRST_PARAGRAPH.search(data)
+    words = _TABLE_WORD.finditer(data, 0, first.start() if first else len(data))
+    return max((word.end() for word in words), default=0)
 
 
 def _text_of(data: bytes, codecs: tuple[str, str]) -> str:

@@ -103,6 +103,7 @@ def page_markdown(page: str) -> str:
         if (text := raised.get_text()) != superscript(text):
             raised.string = superscript(text)
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
+    title = title if not is_markup(title) else _TAG.split(title)[0].strip()  # it is not closed
     if soup.title:
         soup.title.decompose()  # where there is no head it stands in the text
     remove_unseen(soup)

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Iterator
 from email import policy
 from email.errors import MissingHeaderBodySeparatorDefect
@@ -22,7 +23,9 @@ from rag_app.documents.web.html import (
 )
 from rag_app.documents.web.transfer_encoding import (
     TRANSFER_ENCODINGS,
+    whole_base64,
     without_codes,
+    without_cut_codes,
     without_transfer_encoding,
 )
 from rag_app.errors import DocumentError
@@ -42,6 +45,7 @@ _OF_TRANSPORT = re.compile(
     r"|ARC-[\w-]+|Authentication-Results|Message-ID|List-[\w-]+|MIME-Version|Content-[\w-]+)"
     r": ?.*(?:\n[ \t]+\S.*)*(?:\n|\Z)){2,}"
     rf"|(?<!\S)\S{{0,200}}(?:-Version: 1\.0|-Encoding: [78]bit|Content-Type: {_TYPE})$"
+    rf"|(?<![!-~])[!-~]{{0,60}}(?:-Version: 1\.0|-Encoding: [78]bit|: {_TYPE})(?![!-~])"
     r"|(?<!\S)\S{0,200}/(?:mixed|alternative|related|report|signed); ?boundary=\S+"
     r"|(?<=\ufffd)[A-Za-z/:; .-]{0,60}charset=[\w-]+$"
     rf"|=\?[\w-]+\?[QB]\?[^?\s]+\?=?|^\S{{0,30}}(?: {_TYPE}|; (?:charset|boundary)=\S+)$",
@@ -54,10 +58,40 @@ _OF_DAMAGED = re.compile(
     r"^From \S+@\S+ (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) .*$"
     r"|^(?:[A-Za-z.]{1,20}-){1,4}[\w.]{1,20}(?::[^\x80-\U0010ffff\n]*|\w? 1\.0)$(?:\n[ \t]+\S.*$)*"
     r"|^(?!\S*(?://|@))(?=\S*\d)(?=\S*[A-Za-z])[!-~]{24,}$|^--[\w=.-]{6,70}$"
+    r"|(?<!-)-{2,70}(?=[^\s-]{0,70}\d)[\w=.\ufffd#:]{16,70}-{0,3}|^[A-Z ]{0,20}-{5}$"
+    r"|^.{0,70}(?:message|age)/(?:rfc)?822$|^822$|^ ?1\.0$|^\w{0,4}>$|^[\w.-]{1,70}\"$"
+    r"|(?<![ -~])[ -~]{0,80}\b(?:charset|boundary|filename|protocol) ?(?:=|(?=\")) ?[!-~]{0,70}"
+    r"|(?<![ -~])(?:(?:u?t)?f-8|utf-8)\"?$|(?<![ -~])u?tf-8\""
+    r"|(?<![ -~])\w{0,8}ary=?\"\S{1,70}\"?$|^--\w{1,70}--$"
+    r"|(?:MIME-V|Content-[TDI])[\w-]*:? ?$"
+    r"|MIME-V\w{0,6}(?![ -~])|Content-(?=(?:Subject|From|To|Date): )"
+    r"|^[A-Za-z0-9+/]{1,70}(?=(?:From|To|Subject|Date): )"
+    r"|^[\w.#, -]{0,200}\n?\{[a-z-]{3,30}:.*$|^\s*<?[a-z-]{3,30}:[^\s;:]{1,40};\}?$"
+    r"|^-{2,5}(?:BEGIN|EN[A-Z]) [A-Z ]+-*.*$(?:\nVersion: .*$)?|^=\w{4}$|^Version: \d$"
+    r"|^.{0,80}Received: (?:from|by) .*(?:\n[ \t(].*)*|^[\s(]*(?:version|cipher)=.*$"
+    r"|^[^\s<]{10,}@[\w.-]+>"
+    r"|\??[\w-]{3,20}\?[BQ]\?[^?\s]{1,200}\??=?|^This is a multi-part message in MIME format\.$"
+    r"|^\w{0,10}: *$"
     r"|(?:\b[a-z]{1,2}=[^\s;]+;\s*){2,}|^[ \t]*:?[a-z-]+(?::[a-z-]+){3,};?$|\w{0,9}sion: 1\.0$",
     re.MULTILINE,
 )
 """Other headers, codes and boundaries, which others than damaged mails may have for their text."""
+_OF_CODE = re.compile(
+    r"(?<![\w/+.:=?&-])(?=[A-Z]*[a-z0-9+/]+[A-Z])(?=[A-Za-z+/]*[0-9+/])"
+    r"[A-Za-z0-9+/]{16,}={0,2}(?![\w.@])"
+    r"|^[ \t]*(?=\S*[a-z])(?=\S*[A-Z])(?=\S*[0-9+/])[A-Za-z0-9+/]{6,}={0,2}$",
+    re.MULTILINE,
+)
+"""What is left of base64."""
+_MIME = re.compile(
+    r"^(?:MIME-Version: 1\.0|Content-(?:Type|Transfer-Encoding): \S+)|\bcharset ?= ?\"?[\w-]*\"?$"
+    r"|\A(?:Content-[TDI]|MIME-V)|^(?:Content-[TDI][\w-]*|MIME-V\w*)(?:\Z|$)",
+    re.MULTILINE,
+)
+"""Headers that stand in no body but of damaged mails, and of mails about mails."""
+_TOKEN_LINE = re.compile(r"^-{0,2}([\w.=]{5,70})\"?-{0,2}$", re.MULTILINE)
+_NAMED_BOUNDARY = re.compile(rb"boundary\s*=\s*\"?([^\s\";]{1,70})", re.IGNORECASE)
+_BOUNDARY_LINE = re.compile(rb"^--(\w[!-~]{0,68}?)(?:--)?\s*$", re.MULTILINE)
 _OF_ALL = ("From", "To", "Subject", "Date", "Received", "MIME-Version")
 """Headers of which each message has one."""
 _BOUNDARY = re.compile(r"^--\S{1,70}$", re.MULTILINE)
@@ -65,8 +99,12 @@ _FIELD_LINE = re.compile(rb"[^\r\n].*\n")
 _WHOLE_FIELD = re.compile(rb"From |[!-9;-~]*:|[ \t]")
 """As Python's parser knows them."""
 _DAMAGED_FIELD = re.compile(rb"(?![!-9;-~]*:|[ \t])[^ :\n]{1,60}: .*\n(?=[A-Za-z-]+: |\r?\n)")
+_MARKUP = re.compile(r"</(?:p|div|td|tr|span|body|html)>")
 _CUT_FIELD = re.compile(r"[A-Za-z-]{1,40}:?\s*")
 """A header whose name is damaged, and one at which the file ends."""
+_BLANKED = bytes(8)
+_HEAD, _MOST_BOUNDARIES, _CERTAIN = 1_000_000, 20, 12
+"""Bytes that are looked at for boundaries, how many are known, and characters of certain ones."""
 _MOST_DAMAGED = 8
 """Of headers in one message."""
 _SIGN_LOST = re.compile(rb"(?<==[89A-F][0-9A-F])[^=\r\n](?=[89A-F][0-9A-F]=[89A-F][0-9A-F])")
@@ -80,11 +118,11 @@ _MOST_NESTED = 20
 def read_mail(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
     """Return a mail: its subject, sender, receivers, date, text, and what it was sent with."""
     message = _parsed(data)
-    mail = _Mail(name, damaged=_is_damaged(message))
+    mail = _Mail(name, data, damaged=_is_damaged(message) or _BLANKED in data)
     body = mail.body(message)
     texts, notes = read_parts(mail.attachments, read_part)
     text = mail_text(
-        _header(message, "Subject"), [(field, _header(message, field)) for field in _FIELDS], body
+        mail.subject(message), [(field, _header(message, field)) for field in _FIELDS], body
     )
     return ExtractedText("\n\n".join(filter(None, [text, *texts])), notes=[*mail.notes, *notes])
 
@@ -92,7 +130,7 @@ def read_mail(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
 def read_web_archive(data: bytes, name: str) -> ExtractedText:
     """Return the page of a web archive (.mht), with those in its frames."""
     message = _parsed(data)
-    mail = _Mail(name, archive=True, damaged=_is_damaged(message))
+    mail = _Mail(name, data, archive=True, damaged=_is_damaged(message) or _BLANKED in data)
     text = mail.body(message)
     pages = [page_markdown(page) for page in mail.frames]
     text = clean("\n\n".join(filter(None, [text, *pages])))
@@ -142,13 +180,20 @@ def _is_cut(part: Message) -> bool:
 
 
 class _Mail:
-    def __init__(self, name: str, *, archive: bool = False, damaged: bool = False) -> None:
+    def __init__(
+        self, name: str, data: bytes, *, archive: bool = False, damaged: bool = False
+    ) -> None:
         self.name = name
+        self.boundaries = _boundaries(data)
         self.damaged = damaged
         self.archive = archive
         self.attachments: list[tuple[str, bytes]] = []
         self.frames: list[str] = []
         self.notes: list[str] = []
+
+    def subject(self, message: Message) -> str:
+        """Return its subject."""
+        return self._without_headers(_header(message, "Subject")).strip()
 
     def body(self, part: Message, depth: int = 0) -> str:
         """Return the text of a message or part; what it was sent with becomes attachments."""
@@ -185,6 +230,7 @@ class _Mail:
         is_page = is_page or text.lstrip()[:6].lower() == "<html>"
         if "Content-Type" not in part:  # the header that says so is lost
             is_page = is_page or is_markup(text) or (self.archive and ">" in text)
+            is_page = is_page or (self.damaged and _MARKUP.search(text) is not None)
         text = self._without_headers(text)  # before a page's lines are joined
         text = page_markdown(text) if is_page else text
         if self.archive:
@@ -192,11 +238,21 @@ class _Mail:
         return self._without_headers(text).strip()
 
     def _without_headers(self, text: str) -> str:
+        self.damaged = self.damaged or _MIME.search(text) is not None
         text = _PART_HEAD.sub("", _OF_TRANSPORT.sub("", text))
-        return _OF_DAMAGED.sub("", text) if self.damaged else text
+        for boundary in self.boundaries:
+            text = boundary.sub("", text)
+        if not self.damaged:
+            return text
+        text = _TOKEN_LINE.sub(self._without_piece, text)
+        return _OF_DAMAGED.sub("", _OF_CODE.sub("", text))
+
+    def _without_piece(self, line: "re.Match[str]") -> str:
+        """Return "" for a piece of a boundary."""
+        return "" if any(line[1] in boundary.pattern for boundary in self.boundaries) else line[0]
 
     def _text(self, part: Message) -> str:
-        data, codes = without_codes(_content(part))
+        data, codes = without_codes(_content(part, damaged=self.damaged))
         if codes:
             self.notes.append(f"{codes} lines are base64 or other codes and were not read")
         charset = part.get_content_charset()
@@ -205,7 +261,10 @@ class _Mail:
         return decode(data, self.name, encoding, declared=declared)[0] if data.strip() else ""
 
     def _attach(self, part: Message) -> None:
-        data, name = _content(part), _filename(part) or _NAMES.get(part.get_content_type(), "")
+        data, name = (
+            _content(part, damaged=False),
+            _filename(part) or _NAMES.get(part.get_content_type(), ""),
+        )
         if not data or part.get_content_type() == "application/javascript":
             return
         if name:
@@ -220,12 +279,35 @@ def _inner(part: Message) -> Iterator[Message]:
         yield from (item for item in payload if isinstance(item, Message))
 
 
-def _content(part: Message) -> bytes:
+def _boundaries(data: bytes) -> list[re.Pattern[str]]:
+    """Return what finds each boundary; long ones with digits anywhere, others as a line."""
+    head = data[:_HEAD]
+    lines = Counter(_BOUNDARY_LINE.findall(head))
+    repeated = (line for line, count in lines.most_common(_MOST_BOUNDARIES) if count > 1)
+    marks = {*_NAMED_BOUNDARY.findall(head)[:_MOST_BOUNDARIES], *repeated}
+    finders = []
+    for mark in sorted(marks, key=len, reverse=True):
+        text = re.escape(mark.decode("ascii", "replace"))
+        certain = len(mark) >= _CERTAIN and re.search(rb"\d", mark)
+        finder = rf"-{{0,2}}{text}-{{0,2}}" if certain else rf"^--{text}(?:--)?$"
+        finders.append(re.compile(finder, re.MULTILINE))
+    return finders
+
+
+def _content(part: Message, *, damaged: bool) -> bytes:
+    transfer = _transfer_encoding(part)
+    payload = part.get_payload()
+    if isinstance(payload, str) and transfer == "base64":
+        part.set_payload(whole_base64(payload))
+    elif isinstance(payload, str) and transfer == "quoted-printable" and damaged:
+        raw = without_cut_codes(payload.encode("ascii", "surrogateescape"))
+        part.set_payload(raw.decode("ascii", "surrogateescape"))
     data = part.get_payload(decode=True)
     if not isinstance(data, bytes):
         return b""
-    known = _transfer_encoding(part) in TRANSFER_ENCODINGS
-    return data if known else without_transfer_encoding(data)
+    if transfer in TRANSFER_ENCODINGS:
+        return data
+    return without_transfer_encoding(data, damaged=damaged)
 
 
 def _message(part: Message, inner: Message) -> bytes:
@@ -233,7 +315,7 @@ def _message(part: Message, inner: Message) -> bytes:
     content = inner.as_bytes().lstrip()
     if not inner.keys() and _transfer_encoding(part) in TRANSFER_ENCODINGS:
         inner["Content-Transfer-Encoding"] = _transfer_encoding(part)
-        return _content(inner)
+        return _content(inner, damaged=False)
     return content
 
 

@@ -3,6 +3,7 @@
 import binascii
 import quopri
 import re
+from collections import Counter
 
 TRANSFER_ENCODINGS = frozenset({"base64", "quoted-printable", "x-uuencode", "uuencode", "uue"})
 """What a header may name, and the parser then takes away."""
@@ -12,11 +13,16 @@ _DAMAGED = 0.04
 """Share of such a line, or of text of ASCII, that may be other characters."""
 _RUN = re.compile(rb"(?<![\w:/.-])[A-Za-z0-9+/]{%d,}={0,2}" % _SHORTEST)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]")
+_NO_BASE64 = re.compile(r"[^A-Za-z0-9+/=]|=[^=]")
 _REST = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/]+={1,2}")
 """What follows such a line."""
 _QUOTED = re.compile(rb"(?:=[0-9A-Fa-f]{2}){3,}")
 _QUOTED_BYTES = re.compile(rb"(?:=[89A-Fa-f][0-9A-Fa-f]){2,}")
 """Characters other than ASCII, as quoted-printable has them."""
+_CUT_QUOTED = re.compile(
+    rb"=[0-9A-Fa-f]?(?=[^0-9A-Fa-f\s=])|=[0-9A-F](?==)"
+    rb"|(?<=[\r\n])[0-9A-F]{1,2}(?=(?:=[89A-F][0-9A-F]){2})"
+)
 _QUOTED_EQUALS = re.compile(rb"=3D|(?:=20)?=\r?\n|=20\r?\n")
 """The sign itself, as in the tags of a page, and lines that go on."""
 _UUENCODED = re.compile(rb"^begin [0-7]{3,4} .*\n(?:[ -`]{1,62}\s*\n)+end[ \t\r]*$", re.MULTILINE)
@@ -24,7 +30,7 @@ _UUENCODED = re.compile(rb"^begin [0-7]{3,4} .*\n(?:[ -`]{1,62}\s*\n)+end[ \t\r]
 _MOSTLY = 0.25
 
 
-def without_transfer_encoding(data: bytes) -> bytes:
+def without_transfer_encoding(data: bytes, *, damaged: bool = False) -> bytes:
     """Return what ``data`` encodes where all of it is base64 or quoted-printable, else itself."""
     lines = data.split()
     if lines and all(map(_is_base64, lines[:-1] or lines)):
@@ -35,8 +41,24 @@ def without_transfer_encoding(data: bytes) -> bytes:
     quoted = len(_QUOTED_BYTES.findall(data)) >= 2 or len(_QUOTED_EQUALS.findall(data)) >= 4
     plain = sum(byte < 0x80 for byte in data)
     if quoted and plain >= (1 - _DAMAGED) * len(data):
-        return quopri.decodestring(data)
+        return quopri.decodestring(without_cut_codes(data) if damaged else data)
     return data
+
+
+def without_cut_codes(data: bytes) -> bytes:
+    """Return quoted-printable without the pieces that are left of its codes."""
+    return _CUT_QUOTED.sub(b"", data)
+
+
+def whole_base64(text: str) -> str:
+    """Return base64 up to where it is damaged, in whole groups of four."""
+    lines = text.split()
+    usual, count = Counter(map(len, lines)).most_common(1)[0] if lines else (0, 0)
+    if count > 1 and usual % 4 == 0:  # of lines that are cut and joined none is in step
+        lines = [line for line in lines[:-1] if len(line) % 4 == 0] + lines[-1:]
+    body = _NO_BASE64.split("".join(lines), maxsplit=1)[0].rstrip("=")
+    padding = -len(body) % 4
+    return body[:-1] if padding == 3 else body + "=" * padding
 
 
 def without_codes(data: bytes) -> tuple[bytes, int]:

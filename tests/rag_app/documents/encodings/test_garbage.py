@@ -60,3 +60,30 @@ def test_lost_characters_among_letters_of_one_byte_are_a_torn_map() -> None:
     assert holds_lost_letters("x@à(\ufffd¹I\ufffdáK|\ufffdh±,\ufffdháÄKóÝ\ufffd\ufffd;¨K")
     assert not holds_lost_letters("Résumé:l’été\ufffdàlaplage,naïveetgarçon\ufffdcafé\ufffdnoël")
     assert not holds_lost_letters("x\ufffd=\ufffdy\ufffd+\ufffd\ufffd,\ufffdz")
+
+
+def test_characters_that_only_damage_makes_are_left_out_of_damaged_text() -> None:
+    text = making.POLICY + making.BIOGRAPHY
+    damaged = text.encode()[:300] + b"\xe5" + text.encode()[300:]
+    for char in "厊퍁あ":
+        read, _ = decode(damaged + f"，面积{char}大。".encode(), "a.txt")
+        assert char not in read
+        assert read.count("\ufffd") == 2
+        assert char in decode((text + f"，面积{char}大。").encode(), "a.txt")[0]
+    assert decode(damaged + "犛牛，犛牛。".encode(), "a.txt")[0].endswith("犛牛，犛牛。")
+
+
+@pytest.mark.parametrize(("at", "bit"), [(0, 7), (1, 7), (0, 5), (1, 6), (2, 7)])
+def test_a_flipped_bit_of_utf8_costs_its_character_only(at: int, bit: int) -> None:
+    damaged = bytearray(f"城市{making.POLICY}".encode())
+    damaged[3 + at] ^= 1 << bit
+    text, codec = decode(bytes(damaged), "a.txt")
+    assert codec == "utf-8"
+    assert "".join(filter(str.isprintable, text)).replace("\ufffd", "") == f"城{making.POLICY}"
+
+
+def test_codes_before_and_behind_lost_bytes_at_the_ends_of_a_text() -> None:
+    text = making.POLICY * 3
+    assert (
+        decode(b"AvzG\xff" + text.encode() + b"\xff5e*sms\xfe", "a.txt")[0].strip("\ufffd") == text
+    )

@@ -121,3 +121,27 @@ def test_the_rest_of_a_damaged_escape_is_no_text() -> None:
 
 def test_what_follows_blanked_bytes_is_no_text() -> None:
     assert text_of(b"{\\fontt" + bytes(40) + b"othic;}\n after") == "after"
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"{Xfonttbl{\\f0\\fswiss Arial;}}\\f0 due in May",
+        b"*{\\colorTbl ;\\red0\\green0\\blue0 ;}\\pard due in May",
+        b"\\lang1081 \\pard\\,ang1081due in May",
+        b"\\paperw12000\\pape\xf7w12000\\pard due in May",
+        b"{\\*\\hyphen2\\hyphtrail2}{\\*\\hyphen2\\h}phtrail2\\pard due in May",
+    ],
+)
+def test_what_is_left_of_damaged_control_words_is_no_text(damaged: bytes) -> None:
+    assert text_of(damaged) == "due in May"
+
+
+def test_prices_and_numbers_behind_control_words_are_text() -> None:
+    assert text_of(b"\\b0 line1\\par\\b $50.00\\b0 , item3\\par") == "line1\n\n$50.00, item3"
+
+
+def test_text_goes_on_in_step_behind_blanked_bytes() -> None:
+    body = codes("定于三")[:-1] + bytes(30) + codes("号楼") + codes(MEETING)
+    assert text_of(body).endswith(f"楼{MEETING}")
+    assert "\\" not in text_of(body)

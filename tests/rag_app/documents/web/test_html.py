@@ -258,6 +258,8 @@ def test_long_pages_of_one_piece_are_read_in_time(piece: str) -> None:
         ("<p>员工</bo未规定者</p></hvml>", "员工未规定者"),
         ('<p>居士\ufffd</p><!DOCTYPE html PUBLIC "-//W3C//D', "居士\ufffd"),
         ("<p>选设置>隐私，A>B 时退出。</p>", "选设置>隐私，A>B 时退出。"),
+        ("<title>R<td>\n<td>甲</td></tr><tr><td>乙</td></tr><tr><td>丙</table></body></html>", "R"),
+        ("<p>甲</p>p.a, li.b\n{color:red;\n}\nspan.c {mso-style:x;}\n<p>乙</p>", "甲\n\n乙"),
     ],
 )
 def test_pieces_of_tags_in_damaged_pages_only(page: str, text: str) -> None:

@@ -315,3 +315,38 @@ def test_long_lines_take_time_in_proportion() -> None:
         read(
             f"x\n\n{line}\n".encode()
         )  # minutes, where each place of a line is searched to its end
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "MIME-Ver",
+        "\ufffdontent-Transfer-Encoding: 8bit",
+        'dary="x1"',
+        '; charset="utf-8"',
+        "0000000000005d654205f082adb5--",
+        "-----BEGIN PGP MESWAGE-----\nVersion: 2.6.2\n\n=zzaA\n-----END PGP MESSAGE-----",
+        "aGVsbG8gd29ybGQhIGhlbGxvIHdvcmxkIQ==",
+        "p.MsoIndex1, li.MsoIndex1\n{margin-top:0cm;",
+    ],
+)
+def test_pieces_of_codes_in_a_damaged_mail_are_no_text(piece: str) -> None:
+    head = "Subject: 通知\nContent-Type: text/plain; charset=utf-8\n\n"
+    body = f"{MEETING}\n{piece}\n周五停电。\nContent-Type: text/plain; charset=utf-8\n"
+    assert read((head + body).encode())[0].split() == ["#", "通知", MEETING, "周五停电。"]
+
+
+def test_codes_that_are_cut_are_decoded_as_far_as_they_go() -> None:
+    head = b"Subject: a\nContent-Type: text/plain\nContent-Transfer-Encoding: base64\n\n"
+    lines = base64.encodebytes(b"The water will be turned off on Friday. " * 8).splitlines(True)
+    text, _ = read(head + lines[0] + lines[1][:35] + b"\xff\x93\xfc" + bytes(range(128, 256)))
+    assert text.startswith("# a\n\nThe water will be turned off on Friday.")
+    assert text.isascii()
+    joined = lines[0][:10] + lines[2][:69] + b"\n"  # two pieces of lines in one
+    assert read(head + lines[0] + joined + lines[3])[0].isascii()
+
+
+def test_quoted_printable_that_is_cut_in_a_code() -> None:
+    head = b"Content-Type: multipart/related; boundary=x\n\n--x\nContent-Type: text/html\n"
+    data = head + b"Content-Transfer-Encoding: quoted-printable\n\n<p>=E4=BC=9A=8=E8=AE=AE=A-</p>"
+    assert read_web_archive(data, "a.mht").text in {"会议-", "会议"}
