@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from rag_app.chains.amounts import DIGITS, UNITS
 from rag_app.chains.citations import SENTENCE, Citation
-from rag_app.chains.questions import asked_for
+from rag_app.chains.questions import asked_for, asks_time
 from rag_app.index.store.terms import content_terms, document_terms
 
 _AND = "、|[，,]?(?:以及|还有)|[和与](?![他她它其])|及|或"
@@ -32,6 +32,11 @@ _UNIT = f"(?:{UNITS}|公尺|公分|[℃倍个名人岁台枚条颗对层种件�
 _TO_NUMBER = r"\s*[至到~～—–-]\s*(?:约|大约)?"
 _FROM = re.compile(rf"{_NUMBER}{_UNIT}?{_TO_NUMBER}$")
 _TO = re.compile(rf"{_TO_NUMBER}{_NUMBER}{_UNIT}?(?![年月日\d])")
+_TIME = re.compile(
+    rf"\d{{4}}\s*年|[\d{DIGITS}元正腊]\s*(?:[月日号]|点钟?|世纪)|周[一二三四五六日]|星期"
+)
+"""When something is; 五年 and 30天 are how long."""
+_NUMERALS = frozenset(f"0123456789{DIGITS}")
 _AND_SO_ON = re.compile("(?<![平高初中上下同相])等(?![级于待候到同])")
 _ASKS = re.compile("哪.|什[么麼]|[谁誰]")
 _CLOSED = re.compile("[^（(]*?(?=[）)])")
@@ -50,7 +55,8 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
 
     One to a question for several things, or for what or who, has all items that are listed with
     it; one to a question for a reason has its clauses whole, and an amount the other end of its
-    range. Others, and those that no passage says word for word, stay as they are.
+    range. One to a question for a time, without any, has the clause of its sentence that says when.
+    Others, and those that no passage says word for word, stay as they are.
 
     Args:
         question: What is answered, without words on the form of the answer.
@@ -66,6 +72,9 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
     """
     asked = asked_for(question)
     said = answer.strip().rstrip("。.")
+    if said and asks_time(question) and not _NUMERALS & set(said):
+        clause = _time_clause(question, said, citations)
+        return answer.strip().replace(said, f"{said}，{clause}") if clause else answer
     if asked is None or len(said) < 2 or (place := _place(question, said, citations)) is None:
         return answer
     sentence, start, end = place
@@ -84,6 +93,24 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
     if not len(said) < len(text) <= _LONGEST:
         return answer
     return text + "。" if answer.rstrip().endswith("。") else text
+
+
+def _time_clause(question: str, said: str, citations: Sequence[Citation]) -> str:
+    """Return the clause that says when, of the sentence that an answer has its words from.
+
+    Of several sentences it is of the one that holds most of the question's terms; where it has no
+    such clause, or more than one, nothing is returned.
+    """
+    asked, words = set(content_terms(question)), set(content_terms(said))
+    best, found = 0, ""
+    for citation in citations:
+        for match in SENTENCE.finditer(citation.text_shown):
+            terms = set(document_terms(match.group()).split())
+            if words <= terms and len(asked & terms) > best:
+                best, found = len(asked & terms), match.group()
+    clauses = [found[start:end].strip(_EDGE) for start, end in _clauses(found)]
+    dated = [clause for clause in clauses if _TIME.search(clause) and said not in clause]
+    return dated[0] if len(dated) == 1 else ""
 
 
 def _place(question: str, said: str, citations: Sequence[Citation]) -> tuple[str, int, int] | None:

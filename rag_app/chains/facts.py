@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rag_app.chains.amounts import DIGITS, UNITS, asked_unit, in_digits, other_unit, units_of
+from rag_app.chains.romanization import FULL_NAME
 from rag_app.documents.text import HAN, language_of
 from rag_app.index.store.terms import fold
 
@@ -18,6 +19,8 @@ _NO_AMOUNT = re.compile(
 """Numbers of a question that texts may put otherwise: a digit or a number in Chinese without a
 unit, as in the name 山本五十六, a fraction, a century."""
 _TITLE = re.compile(r"[《「『〈]([^》」』〉\n，。！？,]{1,60})[》」』〉]")
+_PERSON = re.compile(rf"(?:是|为|叫|由)(?!何[人时年日事物处地])({FULL_NAME})(?=[。，、；！,;\s]|$)")
+"""Who somebody is said to be."""
 _NAME = re.compile(
     rf"[{HAN}](?:[省县镇州]|市(?!场)|先生|女士|经理|主任|教授|某某|某)|[{HAN}]{{2}}(?:有限公司|集团)"
 )
@@ -50,6 +53,16 @@ _NO_SUBJECT = re.compile(
 """What stands behind a name and is no part of what it names."""
 
 
+_NEGATIVE = re.compile(
+    rf"(?:(?<![\w.%)])[-−]|(?<=[{HAN}])[-−](?=[\d.]+\s*(?:[%‰度至到~]|°c|摄氏度|个百分点))|负|零下)"
+    r"(\d+(?:[.:]\d+)*)"
+)
+"""A number below zero; between Han characters a line is that of a range: 1月-3月."""
+_LESS = re.compile(
+    "[降减跌少亏负低缩]|零下|下滑|decreas|declin|f[ea]ll|drop|los[st]|down|below|minus|less|reduc"
+)
+"""What says of a number without a sign that it is one below zero."""
+
 _ERA = re.compile("[夏商周秦汉晋隋唐宋辽金元明清][代朝]")
 """A dynasty as a time: texts write it before a reign too, as in 清康熙二十三年."""
 _TIME = re.compile("[古近现当历同年][代期]|民国|今年")
@@ -75,6 +88,10 @@ class Facts:
 
     numbers: Mapping[str, frozenset[str]]
     """In digits, without separators, each with the units that it has."""
+    unsigned: frozenset[str]
+    """Those of them that stand without a minus."""
+    below_zero: frozenset[str]
+    """Those that stand with one."""
     numerals: frozenset[str]
     """Chinese ones that are no exact number, such as 七八."""
     words: frozenset[str]
@@ -95,11 +112,16 @@ class Facts:
         titles = {"".join(title.split()) for title in _TITLE.findall(fold(plain))}
         named = {name for name in _NAME.findall(folded) if not _ORDINARY.fullmatch(name)}
         whole = {fold(word.group()) for word in words}
+        numbers = units_of(folded)
+        below_zero = frozenset(_NEGATIVE.findall(folded))
+        unsigned = units_of(_NEGATIVE.sub(" ", folded)) if below_zero else numbers
         return cls(
-            units_of(folded),
+            numbers,
+            frozenset(unsigned),
+            below_zero,
             frozenset(re.findall(f"[{DIGITS}]{{2,}}", folded)),
             frozenset(fold(word.group()) for word in words if _is_name(word)),
-            frozenset(titles | named),
+            frozenset(titles.union(named, _PERSON.findall(folded))),
             frozenset(whole.union(*map(_PARTS.split, whole))),
             "".join(fold(plain).split()),
         )
@@ -113,11 +135,20 @@ class Facts:
         numbers = (
             number
             for number, units in self.numbers.items()
-            if number not in other.numbers or not _agree(units, other.numbers[number])
+            if number not in other.numbers
+            or not _agree(units, other.numbers[number])
+            or not self._has_sign(number, other)
         )
         phrases = (phrase for phrase in self.phrases if phrase not in other.letters)
         words, numerals = self.words - other.all_words, self.numerals - other.numerals
         return words.union(numerals, numbers, phrases)
+
+    def _has_sign(self, number: str, other: "Facts") -> bool:
+        """Return whether a number is below zero in another text too, or in neither."""
+        if number in self.unsigned & other.unsigned or number in self.below_zero & other.below_zero:
+            return True
+        said = self.letters if number in other.below_zero else other.letters
+        return _LESS.search(said) is not None
 
 
 def unmatched(question: str, text: str, document: str = "") -> frozenset[str]:

@@ -246,6 +246,7 @@ _ASKS_EXPLANATION = re.compile(
 )
 _ASKS_AMOUNT = re.compile("多少|多[长長高深远遠重宽寬厚久大]|[几幾](?![乎何])")
 _ASKS_ONE = re.compile("何[时時]|哪[一个個位年月日天]|第[一二三]|最|唯一|首")
+_ASKS_TIME = re.compile("日期|何[时時]|什[么麼][时時]|哪一?[年月天日]|几[月号点]|[哪何]年")
 _ASKS_THING = re.compile("什[么麼](?!时[候间])|[谁誰]")
 
 _ASKS_AT_LENGTH = re.compile(
@@ -253,6 +254,16 @@ _ASKS_AT_LENGTH = re.compile(
     r"|\bhow\b(?!\s+(?:many|much|long|old|far|often|tall|high|deep|big|large|wide|fast|heavy)\b)",
     re.IGNORECASE,
 )
+
+
+def asks_time(question: str) -> bool:
+    """Return whether a question is when something is.
+
+    Example:
+        >>> asks_time("对支付租金的日期怎样规定？"), asks_time("租金按什么支付？")
+        (True, False)
+    """
+    return _ASKS_TIME.search(question) is not None
 
 
 def asked_for(question: str) -> Asked | None:

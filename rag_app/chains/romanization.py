@@ -24,6 +24,8 @@ _SURNAMES = (
 _COMPOUND = "欧阳|司马|上官|诸葛|东方|皇甫|尉迟|公孙|慕容|令狐|夏侯|司徒"
 _SURNAME_READINGS = {"曾": "zeng", "尉迟": "yuchi"}
 """Where it is another than that of the same characters elsewhere."""
+FULL_NAME = rf"(?:{_COMPOUND}|[{_SURNAMES}])[{HAN}]{{1,2}}"
+"""A surname and a given name, as part of a regular expression."""
 _PERSON = re.compile(
     rf"(?:.*[长师员授理任士事记人家帝\s])?(?:({_COMPOUND})|([{_SURNAMES}]))([{HAN}]{{1,2}})"
 )

@@ -110,7 +110,8 @@ def _blocks(text: str) -> Iterator[Heading | Table]:
     fence, before, alone = "", "", True  # alone: the line before begins its paragraph
     table: Table | None = None
     start, at = 0, 0
-    for line in text.split("\n"):
+    lines = text.split("\n")
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
         above, start, at = start, at, at + len(line) + 1
         if table and not fence and "|" in line:
             table = table._replace(end=start + len(line))
@@ -127,7 +128,8 @@ def _blocks(text: str) -> Iterator[Heading | Table]:
             yield Heading(above, start + len(line), _title(before), underlined)
             before = ""
             continue
-        if heading := _heading(line, start):
+        titled = not before.strip() and _underlined(line, below) > 0
+        if heading := _heading(line, start, titled=titled):
             yield heading
             before = ""
             continue
@@ -150,10 +152,11 @@ def _fence_after(fence: str, mark: re.Match[str] | None) -> str:
     return "" if closes else fence
 
 
-def _heading(line: str, start: int) -> Heading | None:
+def _heading(line: str, start: int, *, titled: bool) -> Heading | None:
+    """Return the heading that a line is by itself; ``titled`` if that below makes it one."""
     if markdown := _MARKDOWN.fullmatch(line):
         title, level = _title(markdown[2]), 10 * len(markdown[1])
-    elif chapter := _CHAPTER.fullmatch(line):
+    elif not titled and (chapter := _CHAPTER.fullmatch(line)):
         title, level = _title(chapter[1]), _CHAPTER_LEVELS.get(chapter[2], _SECTION_LEVEL)
     else:
         return None

@@ -55,6 +55,32 @@ def test_numbers_and_names_must_be_as_written(sentence: str, right: bool) -> Non
     assert supported(answer, [PUMP]) is right
 
 
+@pytest.mark.parametrize(
+    ("passage", "sentence", "right"),
+    [
+        ("桥西店 | 同比 | -8.7%", "桥西店同比-8.7%", True),
+        ("桥西店 | 同比 | -8.7%", "桥西店同比下降8.7%", True),
+        ("桥西店 | 同比 | -8.7%", "桥西店同比8.7%", False),
+        ("桥西店 | 同比 | −8.7%", "桥西店同比增长8.7%", False),
+        ("桥西店 | 同比 | 8.7%", "桥西店同比-8.7%", False),
+        ("桥西店同比下降8.7%", "桥西店同比-8.7%", True),
+        ("气温零下二十度", "气温-20度", True),
+        ("气温零下二十度", "气温是20度", False),
+        ("气温-20℃至45℃", "气温-20至45℃", True),
+        ("1月-3月放假，电话-8110", "1月到3月放假，电话8110", True),
+        ("编号LX-037，第3-5章", "编号LX-037，第3至5章", True),
+        ("Profit was -3.5 million.", "Profit was 3.5 million", False),
+        ("Profit was -3.5 million.", "The loss was 3.5 million", True),
+        ("最后一任渡夫名叫罗水生，撑船三十四年", "最后一任渡夫名叫罗水生，撑船三十四年", True),
+        ("最后一任渡夫名叫罗水生，撑船三十四年", "最后一任渡夫名叫罗水声，撑船三十四年", False),
+        ("负责人是李白，电话8110", "负责人是李白云", False),
+    ],
+)
+def test_signs_and_people_must_be_as_written(passage: str, sentence: str, right: bool) -> None:
+    cited = [Citation(1, "甲.txt", passage)]
+    assert marked(f"{sentence}。", cited) == (f"{sentence}[1]。" if right else f"{sentence}。")
+
+
 BIRTH = Citation(1, "du_fu.txt", "杜甫，712年生于河南巩县，字子美，活了59岁。没有中进士。")
 
 

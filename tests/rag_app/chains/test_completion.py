@@ -14,6 +14,9 @@ DEPTH = "生长于海拔400米至1,700米的地区，花期8-10月，每窝产�
 EATEN = "本鱼以小型鱼类、甲壳类及软体动物为食，俗名（又称花鱼、红鱼），分布于台湾及琉球群岛海域。"
 
 
+RENT = "第六条 租金按季度支付，承租方应当在每季度首月的10日以前付清。租期五年，起租日另定。"
+
+
 def complete(question: str, answer: str, text: str) -> str:
     return completed(question, answer, [Citation(1, "文档.txt", text)])
 
@@ -39,6 +42,12 @@ def complete(question: str, answer: str, text: str) -> str:
         ("生长在海拔多高的地方？", "1,700米", DEPTH, "400米至1,700米"),
         ("每窝产卵几枚？", "三枚", DEPTH, "两到三枚"),
         ("本鱼分布于什么地方？", "台湾", EATEN, "台湾及琉球群岛海域"),
+        (
+            "何时付租金？",
+            "每季度支付。",
+            RENT,
+            "每季度支付，承租方应当在每季度首月的10日以前付清。",
+        ),
     ],
 )
 def test_a_part_of_a_list_or_a_clause_is_completed(
@@ -60,6 +69,9 @@ def test_a_part_of_a_list_or_a_clause_is_completed(
         ("龙胆又被称为什么？", "花期", DEPTH),
         ("谁与她同游？", "李白", "天宝三载，杜甫与李白同游。"),
         ("和她分任琴师的是谁？", "李白", "李白和她分任琴师。"),
+        ("租金怎样支付？", "每季度支付", RENT),
+        ("何时付租金？", "5月10日", RENT),
+        ("何时起租？", "起租日另定", RENT),
     ],
 )
 def test_what_asks_for_one_thing_or_was_not_copied_stays(
