@@ -59,7 +59,7 @@ _NEGATIVE = re.compile(
 )
 """A number below zero; between Han characters a line is that of a range: 1月-3月."""
 _LESS = re.compile(
-    "[降减跌少亏负低缩]|零下|下滑|decreas|declin|f[ea]ll|drop|los[st]|down|below|minus|less|reduc"
+    "[降减跌少亏负低缩]|零下|下滑|decline|f[ea]ll|drop|los[st]|down|below|minus|less|reduc"
 )
 """What says of a number without a sign that it is one below zero."""
 
