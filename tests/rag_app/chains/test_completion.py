@@ -1,6 +1,8 @@
 """Answers that are cut short and completed from the passage they are copied from."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from langchain_core.documents import Document
 
 from rag_app.chains.answer import Question, answer_chain
@@ -83,6 +85,20 @@ def test_what_asks_for_one_thing_or_was_not_copied_stays(
 def test_the_sentence_that_speaks_of_what_is_asked_completes() -> None:
     text = "东湖、南湖属于邻县。市内的湖泊有东湖、西湖。"
     assert complete("市内有哪些湖泊？", "东湖", text) == "东湖、西湖"
+
+
+@given(
+    st.text(alphabet="东西南湖有、和，。；等以及因为而（）「」至3米", max_size=60),
+    st.tuples(st.integers(0, 59), st.integers(1, 60)),
+    st.sampled_from(["有哪些湖？", "叫什么？", "为什么关？", "有多深？", "是谁？"]),
+)
+def test_all_that_is_added_stands_beside_the_answer_in_the_passage(
+    text: str, place: tuple[int, int], question: str
+) -> None:
+    answer = text[place[0] : sum(place)].strip(" 。")
+    whole = complete(question, answer, text)
+    assert answer in whole
+    assert whole in text
 
 
 def test_the_place_in_a_list_completes() -> None:
