@@ -23,7 +23,16 @@ def permitted(kind: type[Exception]) -> Iterator[None]:
 
 
 class ModelPrepError(Exception):
-    """Base of every error that the user can correct."""
+    """Base of every error that the user can correct.
+
+    Example:
+        >>> from model_prep import pull
+        >>> try:
+        ...     pull("no-such-model")
+        ... except ModelPrepError as error:
+        ...     print(error)
+        no model is named 'no-such-model'; known are: default, ...
+    """
 
 
 class UnknownModelError(ModelPrepError):

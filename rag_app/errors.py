@@ -20,7 +20,16 @@ Command lines print it on stderr and exit with 1.
 
 
 class RagAppError(Exception):
-    """Base of every error that is the user's to mend."""
+    """Base of every error that is the user's to mend.
+
+    Example:
+        >>> from rag_app import RagApp
+        >>> try:
+        ...     RagApp().documents()
+        ... except RagAppError as error:
+        ...     print(error)
+        no index in ...default; run: rag-app index PATH
+    """
 
 
 class SettingsError(RagAppError):

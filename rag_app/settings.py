@@ -55,6 +55,11 @@ class Settings(BaseModel):
     Those that are not given are the environment's, then those of ``rag-app.toml`` in the working
     directory. That is read here, in a few lines: pydantic-settings takes a command as long to
     import as all that it asks of the resident engine.
+
+    Example:
+        >>> settings = load_settings(k=6, index="contracts")
+        >>> settings.k, settings.index_name, settings.chunk_size
+        (6, 'contracts', 600)
     """
 
     model_config = ConfigDict(

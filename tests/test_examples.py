@@ -2,10 +2,13 @@
 
 import doctest
 import importlib
+import inspect
 from pathlib import Path
 
 import pytest
 
+import model_prep
+import rag_app
 from tests.paths import ROOT
 
 
@@ -31,3 +34,12 @@ def test_the_examples_of_a_module(name: str) -> None:
     results = doctest.testmod(module, optionflags=doctest.ELLIPSIS, report=True)
     assert results.attempted > 0
     assert results.failed == 0
+
+
+@pytest.mark.parametrize("package", [rag_app, model_prep], ids=lambda package: package.__name__)
+def test_every_public_class_has_an_example(package: object) -> None:
+    names = [name for name in vars(package)["__all__"] if not name.startswith("_")]
+    public = {name: getattr(package, name) for name in names}
+    classes = {name: found for name, found in public.items() if inspect.isclass(found)}
+    assert classes
+    assert [name for name, found in classes.items() if ">>> " not in (found.__doc__ or "")] == []

@@ -120,6 +120,13 @@ def answer_chain(
 
     Raises:
         ModelError: on use, when the question alone overflows the window.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> tea = Document("Green tea is steamed.", metadata={"source": "tea.txt"})
+        >>> llm = FakeListChatModel(responses=["Steamed."], custom_get_token_ids=list)
+        >>> answer_chain(llm).invoke(Question("How is green tea made?", [tea])).marked_text
+        'Steamed.[1]'
     """
     options = (max_new_tokens, step_tokens, threshold, calibration, context, embeddings)
     reader = Reader(kind, Prompts.of(prompts), *options)

@@ -120,7 +120,13 @@ class Citation:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The sentence of a passage that carries an answer."""
+    """The sentence of a passage that carries an answer.
+
+    Example:
+        >>> passages = [Citation(1, "tea.txt", "Tea is old. Green tea is steamed.")]
+        >>> evidence("How is green tea made?", "It is steamed.", passages).sentence
+        'Green tea is steamed.'
+    """
 
     marker: int
     """Of the passage, see `Citation`."""

@@ -66,6 +66,13 @@ def summarize_chain(
     Raises:
         DocumentError: on use, when there is no text.
         ModelError: on use, when the window holds no text beside the prompt.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> llm = FakeListChatModel(responses=["Green tea is steamed."], custom_get_token_ids=list)
+        >>> text = "Green tea is steamed and then rolled. " * 9 + "Black tea is not."
+        >>> summarize_chain(llm, length=10).invoke(text).marked_text
+        'Green tea is steamed.[1]'
     """
     templates = Prompts.of(prompts)
 

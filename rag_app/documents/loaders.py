@@ -23,7 +23,7 @@ __all__ = ["SUFFIXES", "FileLoader"]
 
 
 class FileLoader(BaseLoader):
-    """Reads one file of any format in `SUFFIXES`; others are read if they turn out to be text.
+    r"""Reads one file of any format in `SUFFIXES`; others are read if they turn out to be text.
 
     Args:
         path: The file, or ``-`` for standard input, whose format is told by its first bytes.
@@ -32,6 +32,12 @@ class FileLoader(BaseLoader):
         ocr: Whether pictures are read: ``auto`` where there is no text, ``always`` all pages of a
             PDF, ``never``. It needs the extra ``ocr``.
         pictures: What was read in pictures before, and keeps what is read now.
+
+    Example:
+        >>> _ = Path("tea.csv").write_text("tea,made\nsencha,steamed\n", encoding="gb18030")
+        >>> (document,) = FileLoader("tea.csv").load()
+        >>> document.page_content, document.metadata["loader"]
+        ('tea: sencha; made: steamed', 'csv')
     """
 
     def __init__(

@@ -19,7 +19,15 @@ from rag_app.index.store.records import DocumentRecord
 
 @dataclass
 class IndexPreview:
-    """Sources by what would become of them."""
+    """Sources by what would become of them.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from rag_app import RagApp
+        >>> _ = Path("tea.txt").write_text("Green tea is steamed.", encoding="utf-8")
+        >>> [Path(source).name for source in RagApp().preview(["tea.txt"]).new]
+        ['tea.txt']
+    """
 
     new: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)

@@ -59,7 +59,17 @@ class Note:
 
 @dataclass
 class IndexReport:
-    """What one run did: numbers of documents, except where said."""
+    """What one run did: numbers of documents, except where said.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from langchain_core.embeddings import DeterministicFakeEmbedding
+        >>> from rag_app import RagApp
+        >>> _ = Path("tea.txt").write_text("Green tea is steamed.", encoding="utf-8")
+        >>> app = RagApp(embeddings=DeterministicFakeEmbedding(size=8))
+        >>> app.index(["tea.txt"]).added, app.index(["tea.txt"]).unchanged
+        (1, 1)
+    """
 
     added: int = 0
     updated: int = 0
