@@ -16,7 +16,7 @@ from model_prep.errors import ExportError, TokenizerError, first_line
 from model_prep.json_file import optional_json
 from model_prep.llama.architecture import ModelConfig
 from model_prep.tokenizer.files import chat_template
-from model_prep.tokenizer.loading import added_tokens, adds_start, sentencepiece_of, unused_pads
+from model_prep.tokenizer.loading import added_to_texts, added_tokens, sentencepiece_of, unused_pads
 from model_prep.tokenizer.sentencepiece_file import read_sentencepiece
 
 if TYPE_CHECKING:
@@ -137,7 +137,8 @@ def read_llama_vocabulary(folder: Path, rows: int) -> Vocabulary:
         special_token_ids={
             name: tokens.index(token) for name, token in names.items() if token in tokens
         },
-        add_special_token={"bos": adds_start(folder), "eos": False},
+        # Behind a prompt `</s>` would be the end, whatever was put behind texts in training.
+        add_special_token={"bos": added_to_texts(folder)[0], "eos": False},
         chat_template=chat_template(folder),
     )
 

@@ -139,6 +139,11 @@ def _require_modules(tensors: Mapping[str, TensorInfo], adapter: Adapter) -> Non
             f"({len(unknown)} of its {len(held)} modules are missing there); use the base that the "
             "adapter was trained on"
         )
+        if unknown[0].startswith("model.language_model."):
+            msg = (
+                f"{msg}; where it was, the files of this vision-language model name their tensors "
+                "otherwise than the model does, and PEFT itself merges it"
+            )
         raise AdapterError(msg)
     saved = [f".{name}.weight" for name in adapter.config.get("modules_to_save") or []]
     for name, info in tensors.items():

@@ -7,12 +7,13 @@ from typing import Any
 from model_prep.checkpoint.checksums import file_digest
 from model_prep.errors import TokenizerError, first_line
 from model_prep.json_file import optional_json
-from model_prep.tokenizer.loading import MODEL_FILE, adds_start, is_llama_folder, load_tokenizer
+from model_prep.tokenizer.loading import MODEL_FILE, added_to_texts, is_llama_folder, load_tokenizer
 from model_prep.tokenizer.sample_texts import AWKWARD, CHINESE, ENGLISH
 
 LINES = CHINESE + ENGLISH + AWKWARD
 EARLIER_CODE = (
     "99cfb434805de6342cb5209a987080961c1f7c334e571675ab67084fda8e2628",
+    "2a51f63878b2a867d59d57efc2d805d0ae2ebb2f591be5695add2f35b82e2708",
     "f89976b49307223c6abd8e2142c1e8f9f2e9afdf1f04d6e5cbbc2c015bc8f830",
 )
 """SHA256 of earlier versions of ``exact_llama.py``, which split text as the present one does."""
@@ -66,8 +67,9 @@ def _compared(tokenizer: Any, folder: Path, how: str) -> Exactness:
     except (RuntimeError, OSError) as error:
         msg = f"{file} is damaged ({first_line(error)}); get it again"
         raise TokenizerError(msg) from error
-    begin = [model.bos_id()] if adds_start(folder) else []
-    expected = [begin + ids for ids in model.encode(list(LINES))]
+    starts, ends = added_to_texts(folder)
+    begin, end = [model.bos_id()] * starts, [model.eos_id()] * ends
+    expected = [begin + ids + end for ids in model.encode(list(LINES))]
     found = tokenizer(list(LINES))["input_ids"]
     rows = zip(LINES, found, expected, strict=True)
     wrong = [line for line, ids, right in rows if list(ids) != right]

@@ -49,6 +49,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         legacy: Whether text after a special token begins with a space piece, as it does at the
             beginning of a text.
         add_bos_token: Whether ``<s>`` is put before each text; by default it is.
+        add_eos_token: Whether ``</s>`` is put behind each text; by default it isn't.
     """
 
     vocab_files_names = {"vocab_file": "tokenizer.model"}  # noqa: RUF012 - declared by transformers
@@ -65,6 +66,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         pad_token: str | AddedToken | None = None,
         legacy: bool | None = True,
         add_bos_token: bool | None = None,
+        add_eos_token: bool | None = None,
         **kwargs: Any,
     ) -> None:
         self._model = Path(vocab_file).read_bytes()
@@ -79,6 +81,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         self.vocab_file = vocab_file
         self.legacy = legacy is not False
         self.add_bos_token = add_bos_token is not False
+        self.add_eos_token = add_eos_token is True
         unk = unk_token or self._pieces[sp.unk_id()]
         for passing in ("backend", "is_local", "local_files_only"):  # not to be saved
             kwargs.pop(passing, None)
@@ -116,11 +119,12 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         return (str(target),)
 
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> tuple[str, ...]:
-        """Write the tokenizer's files; transformers leaves ``add_bos_token`` out."""
+        """Write the tokenizer's files; transformers leaves out which tokens are added to texts."""
         files: tuple[str, ...] = super().save_pretrained(save_directory, *args, **kwargs)
-        if not self.add_bos_token:
+        added = {"add_bos_token": self.add_bos_token, "add_eos_token": self.add_eos_token}
+        if added != {"add_bos_token": True, "add_eos_token": False}:
             config = next(Path(file) for file in files if file.endswith("tokenizer_config.json"))
-            values = {**json.loads(config.read_bytes()), "add_bos_token": False}
+            values = {**json.loads(config.read_bytes()), **added}
             text = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False)
             config.write_text(f"{text}\n", encoding="utf-8")
         return files
@@ -154,13 +158,17 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """Put ``<s>`` before each sequence, where this tokenizer does."""
-        second = [] if token_ids_1 is None else [*self._begin, *token_ids_1]
-        return [*self._begin, *token_ids_0, *second]
+        """Put ``<s>`` before each sequence and ``</s>`` behind it, where this tokenizer does."""
+        sequences = [token_ids_0] if token_ids_1 is None else [token_ids_0, token_ids_1]
+        return [i for ids in sequences for i in [*self._begin, *ids, *self._end]]
 
     @property
     def _begin(self) -> list[int]:
         return [self.bos_token_id] if self.add_bos_token else []
+
+    @property
+    def _end(self) -> list[int]:
+        return [self.eos_token_id] if self.add_eos_token else []
 
     def get_special_tokens_mask(
         self,
@@ -172,9 +180,9 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         if already_has_special_tokens:
             special = set(self.all_special_ids)
             return [int(token_id in special) for token_id in token_ids_0]
-        begin = [1] * len(self._begin)
-        second = [] if token_ids_1 is None else [*begin, *[0] * len(token_ids_1)]
-        return [*begin, *[0] * len(token_ids_0), *second]
+        begin, end = [1] * len(self._begin), [1] * len(self._end)
+        sequences = [token_ids_0] if token_ids_1 is None else [token_ids_0, token_ids_1]
+        return [i for ids in sequences for i in [*begin, *[0] * len(ids), *end]]
 
     def _encode_plus(  # type: ignore[override]
         self, text: Any, text_pair: Any = None, add_special_tokens: bool = True, **options: Any
@@ -238,9 +246,9 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
     ) -> BatchEncoding:
         """Return what ``__call__`` does of the ids of a text, or of each of several texts."""
         single = isinstance(text, str)
-        begin = self._begin if add_special_tokens else []
-        cut = self._cut(options, len(begin))
-        ids = [begin + row[cut] for row in rows]
+        begin, end = (self._begin, self._end) if add_special_tokens else ([], [])
+        cut = self._cut(options, len(begin) + len(end))
+        ids = [begin + row[cut] + end for row in rows]
         data: dict[str, Any] = {"input_ids": ids}
         if options.get("return_token_type_ids"):
             data["token_type_ids"] = [[0] * len(row) for row in ids]
@@ -250,8 +258,9 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         offsets = []
         if options.get("return_offsets_mapping"):
             texts = [text] if isinstance(text, str) else text
-            first = [_NOWHERE] * len(begin)
-            offsets = [first + self._offsets(_encodable(text), tokens)[cut] for text in texts]
+            first, last = [_NOWHERE] * len(begin), [_NOWHERE] * len(end)
+            within = (self._offsets(_encodable(text), tokens)[cut] for text in texts)
+            offsets = [first + places + last for places in within]
         data = self._padded(data, offsets, options)
         if options.get("return_length"):
             data["length"] = [len(row) for row in data["input_ids"]]

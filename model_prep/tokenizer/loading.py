@@ -124,9 +124,10 @@ def is_llama_folder(folder: Path) -> bool:
     return file is not None and _is_llama(file)
 
 
-def adds_start(folder: Path) -> bool:
-    """Return whether a folder's SentencePiece tokenizer puts ``<s>`` before a text."""
-    return optional_json(folder / "tokenizer_config.json").get("add_bos_token") is not False
+def added_to_texts(folder: Path) -> tuple[bool, bool]:
+    """Return whether a folder's SentencePiece puts ``<s>`` before texts, and ``</s>`` behind."""
+    config = optional_json(folder / "tokenizer_config.json")
+    return config.get("add_bos_token") is not False, config.get("add_eos_token") is True
 
 
 def start_of(tokenizer: Any) -> str:

@@ -50,10 +50,31 @@ def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_qwen2(tmp_path_factory.mktemp("qwen"), ["李白是唐代诗人。 the quick brown fox"] * 5)
 
 
-def make_base(kind: Kind, folder: Path, qwen: Path) -> Path:
+VISION = {
+    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2,
+    "image_size": 28, "patch_size": 14,
+}  # fmt: skip
+
+
+def test_a_vision_language_model_that_is_named_otherwise_on_disk(
+    qwen: Path, tmp_path: Path
+) -> None:
+    parts = {"text_config": SIZES, "vision_config": VISION, "mm_tokens_per_image": 4}
+    kind = ("Gemma3Config", "Gemma3ForConditionalGeneration", parts)
+    base = make_base(kind, tmp_path / "base", qwen, sizes={})
+    model = transformers.Gemma3ForConditionalGeneration.from_pretrained(base)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lora = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"]))
+        lora.save_pretrained(tmp_path / "lora")
+    with pytest.raises(AdapterError, match=r"vision-language model.*PEFT itself merges it"):
+        merge(base, [tmp_path / "lora"], output_dir=tmp_path / "merged")
+
+
+def make_base(kind: Kind, folder: Path, qwen: Path, sizes: dict[str, Any] = SIZES) -> Path:
     config, model, more = kind
     torch.manual_seed(0)
-    made = getattr(transformers, model)(getattr(transformers, config)(**{**SIZES, **more}))
+    made = getattr(transformers, model)(getattr(transformers, config)(**{**sizes, **more}))
     made.to(torch.bfloat16).save_pretrained(folder)
     for file in qwen.glob("*token*"):
         shutil.copy(file, folder)

@@ -11,6 +11,7 @@ import pytest
 
 from model_prep.checkpoint.checksums import file_digest
 from model_prep.errors import TokenizerError
+from model_prep.inference.chat_template import ChatTemplate
 from model_prep.tokenizer import check
 from model_prep.tokenizer.check import LINES, check_exactness
 from model_prep.tokenizer.exact_llama import ExactLlamaTokenizer
@@ -257,6 +258,25 @@ def test_a_folder_may_say_that_no_start_token_is_added(plain: Path, tmp_path: Pa
     assert others_encode(tmp_path / "saved", tmp_path / "again") == bare(LINES)["input_ids"]
     assert check_exactness(tmp_path / "saved").exact is True
     assert copy.deepcopy(bare).encode("天地") == bare.encode("天地")
+
+
+@pytest.mark.slow
+def test_a_folder_may_say_that_an_end_token_is_added(plain: Path, tmp_path: Path) -> None:
+    usual = load_tokenizer(plain)
+    ended = load_tokenizer(config(plain, tokenizer_class="LlamaTokenizer", add_eos_token=True))
+    assert ended(list(LINES))["input_ids"] == [[*ids, 2] for ids in usual(list(LINES))["input_ids"]]
+    cut = ended("天地玄黄宇宙洪荒", truncation=True, max_length=5)["input_ids"]
+    assert cut == [*usual("天地玄黄宇宙洪荒").input_ids[:4], 2]
+    assert ended("天地", "玄黄")["input_ids"] == [*ended.encode("天地"), *ended.encode("玄黄")]
+    assert ended.encode("天地", add_special_tokens=False) == usual.encode("天地")[1:]
+    assert ended.get_special_tokens_mask([5], [6]) == [1, 0, 1, 1, 0, 1]
+    found = ended("天地", return_offsets_mapping=True, return_special_tokens_mask=True)
+    assert len(found["offset_mapping"]) == len(found["input_ids"])
+    assert (found["offset_mapping"][-1], found["special_tokens_mask"][-1]) == ((0, 0), 1)
+    assert ChatTemplate(ended).encode([{"role": "user", "content": "天"}])[-1] != 2
+    save_tokenizer(ended, tmp_path / "saved")
+    assert others_encode(tmp_path / "saved", tmp_path / "again") == ended(list(LINES))["input_ids"]
+    assert check_exactness(tmp_path / "saved").exact is True
 
 
 def test_code_of_an_earlier_version_is_known(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
