@@ -245,7 +245,8 @@ def _error(error: Any) -> Exception:
     if isinstance(error, list):
         kind, message = error
         return getattr(errors, kind, errors.ModelError)(message)
-    return errors.ModelError(str(error.get("message", _LOST)))
+    ended = error.get("code") == "shutting_down"
+    return errors.ModelError(_LOST if ended else str(error.get("message", _LOST)))
 
 
 def _piece(kind: type[Piece], values: Any) -> Piece:

@@ -307,6 +307,18 @@ def test_after_a_kill_of_either_process_the_next_command_answers(place: Workplac
     until(lambda: not [p for p in psutil.process_iter() if _is_of(p, place, _MODEL)])
 
 
+def test_an_answer_says_that_its_engine_was_ended(place: Workplace) -> None:
+    place.start()
+    with begun(
+        "ask", QUESTION, *place.llm, "--chain", "stuff", "--max-new-tokens", "7000"
+    ) as running:
+        assert running.began.wait(SECONDS)
+        assert "has ended" in in_pipe("stop").stderr
+        done = running.end()
+    assert done.code == 1
+    assert "resident engine ended" in done.stderr
+
+
 def test_a_socket_that_was_left_behind_is_replaced(place: Workplace) -> None:
     found = Place.of_home()
     found.make()
