@@ -443,7 +443,7 @@ class RagApp:
         """
         from rag_app.chains.confidence import CALIBRATION
 
-        return self._calibration or self.resources.calibration or CALIBRATION
+        return self._calibration or self.resources.calibration(self.settings) or CALIBRATION
 
     def calibrated(self, calibration: "Calibration") -> Self:
         """Return a view of this application with another calibration; models are shared."""

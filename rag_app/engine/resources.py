@@ -309,14 +309,16 @@ class Resources:
             reranker=self.reranker,
         )
 
-    @property
-    def calibration(self) -> "Calibration | None":
-        """What was fitted for the language model that the settings name, if so.
+    def calibration(self, settings: "Settings") -> "Calibration | None":
+        """Return what was fitted for the language model that settings name, if so.
+
+        Args:
+            settings: Of one call, which may name another file of calibrations.
 
         Raises:
             SettingsError: the file of calibrations is damaged.
         """
-        return kept_calibration(self.settings) if self.given.llm is None else None
+        return kept_calibration(settings) if self.given.llm is None else None
 
     def read_ahead(self) -> None:
         """Have the operating system read the language model's file, if it will be needed soon."""

@@ -313,7 +313,7 @@ def test_an_answer_says_that_its_engine_was_ended(place: Workplace) -> None:
         "ask", QUESTION, *place.llm, "--chain", "stuff", "--max-new-tokens", "7000"
     ) as running:
         assert running.began.wait(SECONDS)
-        assert "has ended" in in_pipe("stop").stderr
+        assert stop(Place.of_home())
         done = running.end()
     assert done.code == 1
     assert "resident engine ended" in done.stderr
