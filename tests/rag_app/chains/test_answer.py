@@ -350,7 +350,9 @@ def test_passages_are_read_in_whole_where_that_does_not_answer(
 
 
 def test_parts_of_passages_that_may_not_answer_are_read_in_whole() -> None:
-    near_miss, hit = judging(UNSURE, NO_IDEA), judging(UNSURE, YES)
+    leaning = 1.5  # reaches the threshold of whole passages
+    near_miss, hit = judging(leaning, NO_IDEA), judging(leaning, YES)
+    assert run(judging(leaning), LONG, question=PLACE, context="full").answered
     assert not run(near_miss, LONG, question=PLACE, context="evidence").answered
     assert run(hit, LONG, question=PLACE, context="evidence").text == "病逝于当涂。"
     assert LONG.page_content in hit.prompts[-1]
@@ -376,6 +378,18 @@ def test_passages_are_read_in_whole_for_more_than_a_fact(question: str) -> None:
     llm = judging(YES)
     run(llm, LONG, question=question, context="evidence")
     assert LONG.page_content in llm.prompts[0]
+
+
+def test_what_another_passage_is_about_tells_nothing_of_an_answer_from_parts() -> None:
+    report = passage(f"{SPRING}公司的广告收入是216万元。{SPRING}", 7)
+    other = passage("2024年公司的利润是8万元。", 8)
+
+    def answered(question: str) -> bool:
+        llm = judging(3.0, NO_IDEA, NO_IDEA, replies=["216万元"])
+        return bool(run(llm, report, other, question=question, context="evidence").answered)
+
+    assert answered("公司的广告收入是多少？")
+    assert not answered("2024年公司的广告收入是多少？")
 
 
 class KeepingChatModel(JudgingChatModel):
