@@ -6,6 +6,7 @@ specification, versions 2 and 3.
 """
 
 import mmap
+import re
 import struct
 from dataclasses import dataclass
 from math import prod
@@ -19,6 +20,28 @@ if TYPE_CHECKING:
 
 _SCALARS = ("B", "b", "H", "h", "I", "i", "f", "?", "", "", "Q", "q", "d")
 """Formats of `struct` by the number of the type, `gguf.GGUFValueType`."""
+
+
+_VERSIONS = (2, 3)
+_OTHER_FORMATS = {
+    b"version https://git-lfs": "is a pointer of git-lfs, not the file itself; run: git lfs pull",
+    **dict.fromkeys(
+        (b"lmgg", b"fmgg", b"tjgg", b"algg"),
+        "is of llama.cpp's format before GGUF; get the model as GGUF, or export it from its folder",
+    ),
+}
+"""By how they begin."""
+_NO_MODELS = {
+    "adapter": "is a LoRA, not a model; merge the LoRA into its base, and export that",
+    "mmproj": "is the part of a model that reads pictures; name the language model's file",
+    "clip": "is the part of a model that reads pictures; name the language model's file",
+    **dict.fromkeys(
+        ("bert", "nomic-bert", "jina-bert-v2", "modern-bert", "t5encoder"),
+        "is an encoder, which answers nothing; name a chat model",
+    ),
+}
+"""By their type, or their architecture."""
+_PART = re.compile(r"(.+)-\d{5}-of-\d{5}\.gguf")
 
 
 @dataclass(frozen=True)
@@ -55,9 +78,13 @@ def read_gguf_header(path: Path) -> GgufHeader:
     """
     try:
         with path.open("rb") as file:
-            if file.read(4) != b"GGUF":
-                msg = f"{path} is not a GGUF file; a model is one, or a Hugging Face folder"
+            begin = file.read(32)
+            if begin[:4] != b"GGUF":
+                other = (_OTHER_FORMATS[one] for one in _OTHER_FORMATS if begin.startswith(one))
+                usual = "is not a GGUF file; a model is one, or a Hugging Face folder"
+                msg = f"{path} {next(other, usual)}"
                 raise CheckpointError(msg)
+            _require_version(path, begin[4:8])
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 values, end = _Reader(data).header()
                 if end <= len(data):
@@ -71,6 +98,48 @@ def read_gguf_header(path: Path) -> GgufHeader:
     except (struct.error, ValueError, IndexError) as error:
         raise _truncated(path) from error
     raise _truncated(path)
+
+
+def read_model_header(path: Path) -> GgufHeader:
+    """Read the header of a GGUF file that llama.cpp is to answer with.
+
+    Raises:
+        CheckpointError: as by `read_gguf_header`, or the file is no language model, or a part of
+            one whose other parts are not there.
+    """
+    header = read_gguf_header(path)
+    kinds = map(header.values.get, ("general.type", "general.architecture"))
+    reason = next((_NO_MODELS[kind] for kind in kinds if kind in _NO_MODELS), "")
+    reason = reason or _incomplete(path, header.values.get("split.no"), header.values)
+    if not reason and not header.values.get("tokenizer.ggml.tokens"):
+        reason = "holds no tokenizer; get a whole model"
+    if reason:
+        msg = f"{path} {reason}"
+        raise CheckpointError(msg)
+    return header
+
+
+def _incomplete(path: Path, number: int | None, values: dict[str, Any]) -> str:
+    """Return what is wrong with a file that is one of several parts, as llama.cpp names them."""
+    if number is None or (count := values.get("split.count", 1)) < 2:
+        return ""
+    named = _PART.fullmatch(path.name)
+    prefix = named[1] if named else path.stem
+    parts = [f"{prefix}-{i:05}-of-{count:05}.gguf" for i in range(1, count + 1)]
+    if number or path.name != parts[0]:
+        return f"is part {number + 1} of {count}; name the first one, which is called {parts[0]}"
+    missing = next((part for part in parts if not path.with_name(part).is_file()), None)
+    return f"is the first of {count} parts; put {missing} beside it" if missing else ""
+
+
+def _require_version(path: Path, version: bytes) -> None:
+    if len(version) < 4 or (number := int.from_bytes(version, "little")) in _VERSIONS:
+        return
+    if int.from_bytes(version, "big") in _VERSIONS:
+        msg = f"{path} is of machines with the other order of bytes; get one for this machine"
+    else:
+        msg = f"{path} is of GGUF's version {number}, which is not known here; convert it again"
+    raise CheckpointError(msg)
 
 
 def _truncated(path: Path) -> CheckpointError:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from model_prep.errors import GenerateError
-from model_prep.gguf.header import read_gguf_header
+from model_prep.gguf.header import read_model_header
 from model_prep.inference.control_tokens import ControlTokens
 from model_prep.inference.sampling import Prompt, Sampling
 from model_prep.tokenizer.loading import ALPACA_TEMPLATE
@@ -45,7 +45,7 @@ class GgufModel:
         only_cpu: Use no GPU, even where the package was built for one.
 
     Raises:
-        CheckpointError: the file is missing, no GGUF, or truncated.
+        CheckpointError: the file is missing, no GGUF, truncated, or no language model.
         GenerateError: it is damaged, or too large for the memory.
     """
 
@@ -53,7 +53,7 @@ class GgufModel:
         import xllamacpp
 
         self._context_length = context_length
-        header = read_gguf_header(path)
+        header = read_model_header(path)
         template = None if header.chat_template else ALPACA_TEMPLATE
         self._control_tokens = ControlTokens.of_gguf(header, template)
         params = xllamacpp.CommonParams()

@@ -14,7 +14,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from pydantic import Field, PrivateAttr
 
 from model_prep.errors import CheckpointError
-from model_prep.gguf.header import GgufHeader, read_gguf_header
+from model_prep.gguf.header import GgufHeader, read_model_header
 from model_prep.inference.control_tokens import ControlTokens
 from rag_app.cores import free_cores
 from rag_app.errors import ModelError, PromptTooLongError, SchemaError
@@ -80,7 +80,7 @@ class LlamaCppChat(LocalChat):
         """Load the model."""
         super().model_post_init(context)
         header = read_header(self.path)
-        self._server, self._options = _serve(self)
+        self._server, self._options = _serve(self, header)
         if self._options.slots:
             limit = int(self.cache_size * GIGABYTE)
             self._prompts = PromptCache(Path(self._options.slots), limit, self._post)
@@ -294,10 +294,10 @@ def read_header(path: Path) -> GgufHeader:
     """Return the header of a GGUF file; the file is as long as it says.
 
     Raises:
-        ModelError: the file is missing, of another format, or truncated.
+        ModelError: the file is missing, of another format, truncated, or no language model.
     """
     try:
-        return read_gguf_header(path)
+        return read_model_header(path)
     except CheckpointError as error:
         raise ModelError(str(error)) from error
 
@@ -314,7 +314,7 @@ def load(path: Path, settings: Settings, process: ServerProcess | None = None) -
     return LlamaCppChat(path=path, threads=settings.threads, process=process, **options)
 
 
-def _serve(model: LlamaCppChat) -> tuple[LlamaServer, ServerOptions]:
+def _serve(model: LlamaCppChat, header: GgufHeader) -> tuple[LlamaServer, ServerOptions]:
     """Return the server of a model and how it was loaded."""
     options = ServerOptions(
         path=str(model.path),
@@ -331,8 +331,11 @@ def _serve(model: LlamaCppChat) -> tuple[LlamaServer, ServerOptions]:
             return model.process, model.process.options
         return options.start(), options
     except (RuntimeError, ValueError, MemoryError) as error:
+        names = map(header.values.get, ("general.architecture", "tokenizer.ggml.pre"))
+        kind = "/".join(str(name) for name in names if name)
         msg = (
             f"llama.cpp can't load {model.path} ({error}): the file is damaged, of a kind it does "
-            "not know, or there is too little memory; try a smaller RAG_APP_CONTEXT_LENGTH"
+            f"not know ({kind}), or there is too little memory; try a smaller "
+            "RAG_APP_CONTEXT_LENGTH"
         )
         raise ModelError(msg) from error

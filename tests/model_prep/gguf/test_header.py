@@ -2,12 +2,13 @@
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from model_prep.errors import CheckpointError
 from model_prep.gguf.exporter import export_gguf
-from model_prep.gguf.header import read_gguf_header
+from model_prep.gguf.header import read_gguf_header, read_model_header
 from tests.model_prep.tiny_qwen2 import SPECIAL, TEMPLATE, make_qwen2
 
 
@@ -44,12 +45,58 @@ def test_a_file_cut_off_anywhere_is_named(tmp_path: Path, length: int) -> None:
         read_gguf_header(file)
 
 
-@pytest.mark.parametrize(("data", "said"), [(b"", "not a GGUF"), (b"PK\x03\x04", "not a GGUF")])
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "not a GGUF"),
+        (b"PK\x03\x04", "not a GGUF"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", "git lfs pull"),
+        (b"tjgg\x03\0\0\0", "format before GGUF"),
+        (gguf().replace(struct.pack("<I", 3), struct.pack(">I", 3), 1), "other order of bytes"),
+        (gguf().replace(struct.pack("<I", 3), struct.pack("<I", 1), 1), "version 1"),
+    ],
+)
 def test_another_format(tmp_path: Path, data: bytes, said: str) -> None:
     file = tmp_path / "model.gguf"
     file.write_bytes(data)
     with pytest.raises(CheckpointError, match=said):
         read_gguf_header(file)
+
+
+def kind_of_model(**values: str | int) -> bytes:
+    """A file of keys alone, texts or numbers."""
+    head = b"GGUF" + struct.pack("<IQQ", 3, 0, len(values))
+    for name, value in values.items():
+        key = string(name.replace("_", "."))
+        is_text = isinstance(value, str)
+        head += key + struct.pack("<I", 8 if is_text else 4)
+        head += string(value) if isinstance(value, str) else struct.pack("<I", value)
+    return head + b"\0" * (-len(head) % 32)
+
+
+SPLIT = {"split_no": 0, "split_count": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("model.gguf", {"general_type": "adapter"}, "is a LoRA"),
+        ("model.gguf", {"general_type": "model", "general_architecture": "clip"}, "reads pictures"),
+        ("model.gguf", {"general_architecture": "bert"}, "is an encoder"),
+        ("model.gguf", {"general_architecture": "llama"}, "holds no tokenizer"),
+        ("a-00001-of-00002.gguf", SPLIT, "put a-00002-of-00002.gguf beside it"),
+        ("a-00002-of-00002.gguf", {**SPLIT, "split_no": 1}, "called a-00001-of-00002.gguf"),
+        ("renamed.gguf", SPLIT, "called renamed-00001-of-00002.gguf"),
+    ],
+)
+def test_what_is_no_language_model_is_named(
+    name: str, values: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(kind_of_model(**values))
+    assert read_gguf_header(file).values
+    with pytest.raises(CheckpointError, match=said):
+        read_model_header(file)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
