@@ -344,13 +344,14 @@ class _Reading:
         # What another passage is about tells nothing of the one that carries the answer.
         own = citations if self.in_part else ()
         lacks = {one.marker: self._unmatched(one.shown, [one]) for one in own}
-        checked = (may_be_of_another(question) or any(lacks.values())) and self.refuses(other)
+        checked = may_be_of_another(question, context) or any(lacks.values())
+        checked = checked and self.refuses(other)
         withheld = not shown or self.refuses(doubtful) or checked
         text = yield from self.first_answer(context, citations, step, shown=not withheld)
         answer = Answer(self.question.text, text=text, citations=tuple(citations))
         supported, evidence = answer.supported, answer.evidence
         sentence = evidence.sentence if evidence else ""
-        found_other = of_another(question, text, sentence)
+        found_other = of_another(question, text, sentence, context)
         found_other |= lacks.get(_cited(question, text, citations).marker, frozenset())
         lacking = tuple(sorted({*signals.unmatched, *found_other}))
         signals = replace(signals, supported=supported, unmatched=lacking)

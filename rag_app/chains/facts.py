@@ -72,6 +72,22 @@ _OTHER_TIMES = re.compile(
 )
 """With one of these a sentence speaks of other years than the one it names."""
 
+_AT_MOST = r"最[高多长久晚迟]|至多|上限|封顶|不[得能应可]?(?:超过|高于|多于|大于)"
+_AT_LEAST = r"最[低少短早]|至少|下限|起码|不[得能应可]?(?:低于|少于|小于|短于)"
+_UPPER, _LOWER = re.compile(_AT_MOST), re.compile(_AT_LEAST)
+_BOUNDS = (
+    (_UPPER, re.compile(rf"{_AT_MOST}|以下|之?内|不足|[不未]满|最大"), _LOWER),
+    (_LOWER, re.compile(rf"{_AT_LEAST}|以上|(?<!不)(?<!不[得能应可])超过|[起满]|最小"), _UPPER),
+)
+"""What asks for a bound, what says one of that kind, and what one of the opposite kind."""
+_HEADS = "假费率税证"
+"""Words of one character that end the names of things of a kind, as in 婚假 and 产假."""
+_NO_MODIFIER = re.compile(r"[休放请应付收交缴退免发领持办麼么]")
+"""Characters before such a word that do something to it."""
+_ENDS_NOUN = re.compile(r"[的要需是有多几可能什怎何哪每由为属叫位最至一共总？?，]|$")
+"""What stands behind a noun that is asked about."""
+_CLAUSES = re.compile(r"[^。！？；;\n]+")
+
 _ASKS_ONE = re.compile("谁|哪|多少|几|何时|何地|什么时候|多[长久高远深重大]")
 """What asks for a fact; several ask for several."""
 
@@ -235,28 +251,82 @@ def _other(name: str, word: str, lines: str) -> str:
     return ""
 
 
-def of_another(question: str, answer: str, sentence: str = "") -> frozenset[str]:
-    """Return the year or the unit that a question asks for if its answer is of another one.
+def of_another(question: str, answer: str, sentence: str = "", text: str = "") -> frozenset[str]:
+    """Return what a question asks for if its answer is of another: year, unit, bound or thing.
 
     Args:
         question: Without words on the form of the answer.
         answer: All of it.
         sentence: Of a passage, which carries the answer.
+        text: All passages that were read.
 
     Example:
         >>> sorted(of_another("始华湖潮汐电站有多少台机组？", "25.4万千瓦"))
         ['台']
         >>> sorted(of_another("2024年的广告收入是多少？", "216万元", "2023年广告收入216万元。"))
         ['2024']
+        >>> sorted(of_another("比例最高是多少？", "5%", "比例均不得低于5%。"))
+        ['最高']
+        >>> sorted(of_another("婚假有几天？", "98天", "女职工生育享受98天产假。"))
+        ['婚假']
     """
     several = len(_ASKS_ONE.findall(fold(question))) > 1
     unit = frozenset[str]() if several else other_unit(question, answer)
-    return _other_year(question, sentence) | unit
+    thing = frozenset[str]() if several else _other_thing(question, sentence, text)
+    return _other_year(question, sentence) | unit | _other_bound(question, sentence) | thing
 
 
-def may_be_of_another(question: str) -> bool:
-    """Return whether `of_another` can find anything of a question."""
-    return bool(years(question)) or asked_unit(question) is not None
+def may_be_of_another(question: str, text: str) -> bool:
+    """Return whether `of_another` can find anything of a question that is answered from a text."""
+    if years(question) or asked_unit(question) is not None:
+        return True
+    said = _CLAUSES.findall(text)
+    return any(_other_bound(question, one) or _other_thing(question, one, text) for one in said)
+
+
+def _other_bound(question: str, sentence: str) -> frozenset[str]:
+    """Return the bound that is asked for where a sentence says the opposite one alone."""
+    asked = [(found[0], *said) for bound, *said in _BOUNDS if (found := bound.search(question))]
+    if len(asked) != 1:
+        return frozenset()
+    ((word, same, opposite),) = asked
+    other = opposite.search(sentence) and not same.search(sentence)
+    return frozenset([word] if other else [])
+
+
+def _other_thing(question: str, sentence: str, text: str) -> frozenset[str]:
+    """Return what is asked about where a sentence speaks of another of its kind alone.
+
+    The text speaks of both, as of 羊毛程序 and 快洗程序; of what `_HEADS` ends, of any.
+    """
+    asked, said, letters = (fold("".join(one.split())) for one in (question, sentence, text))
+    for match in re.finditer(f"(?=([{HAN}]{{2}})([{HAN}]{{2}}))", asked):
+        name, word = match.groups()
+        if (
+            f"{name}{word}" in letters
+            and _ENDS_NOUN.match(asked, match.end(2))
+            and not _NO_OTHER.search(name + word)
+            and not any(char in said for char in name)
+            and _of_others(word, said)
+        ):
+            return frozenset({name + word})
+    for match in re.finditer(f"([{HAN}])([{_HEADS}])", asked):
+        if _ENDS_NOUN.match(asked, match.end()) and _is_modifier(match[1]):
+            others = re.findall(f"([{HAN}]){match[2]}", said)
+            if match[0] not in said and any(map(_is_modifier, others)):
+                return frozenset({match[0]})
+    return frozenset()
+
+
+def _of_others(word: str, letters: str) -> bool:
+    """Return whether a word is there, each time behind what begins a clause."""
+    places = [match.start() for match in re.finditer(word, letters)]
+    before = [re.search(f"(?<![{HAN}])[{HAN}]{{2,4}}$", letters[:place]) for place in places]
+    return bool(before) and all(one and not re.search("[的在是由]", one[0]) for one in before)
+
+
+def _is_modifier(char: str) -> bool:
+    return not _NO_MODIFIER.match(char) and not _NO_OTHER.match(char)
 
 
 def _other_year(question: str, sentence: str) -> frozenset[str]:

@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rag_app.chains.citations import Citation, Marker, marked, supported
-from rag_app.chains.facts import Facts, of_another, unmatched
+from rag_app.chains.facts import Facts, may_be_of_another, of_another, unmatched
 from rag_app.chains.results import Answer
 
 PUMP = Citation(
@@ -262,3 +262,28 @@ def test_an_amount_of_another_kind_than_is_asked_for(
     question: str, answer: str, other: str
 ) -> None:
     assert of_another(question, answer) == frozenset(filter(None, [other]))
+
+
+PROGRAMS = "快洗程序时长15分钟，适合轻污衣物。羊毛程序用冷水。"
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence", "text", "other"),
+    [
+        ("缴存比例最高不能超过多少？", "缴存比例均不得低于工资的5%。", "", "最高"),
+        ("缴存比例最低是多少？", "缴存比例均不得低于工资的5%。", "", ""),
+        ("最多罚多少？", "处200元以上1000元以下罚款。", "", ""),
+        ("工期至少多少天？", "工期不超过三十天。", "", "至少"),
+        ("婚假一共有多少天？", "女职工享受98天产假。", "", "婚假"),
+        ("婚假一共有多少天？", "婚假为10天，产假为98天。", "", ""),
+        ("女职工可以休多少天产假？", "女职工享受98天产假。", "", ""),
+        ("羊毛程序要洗多久？", "快洗程序时长15分钟，适合轻污衣物。", PROGRAMS, "羊毛程序"),
+        ("快洗程序要洗多久？", "快洗程序时长15分钟，适合轻污衣物。", PROGRAMS, ""),
+        ("羊毛程序要洗多久？", "它洗四十分钟。", PROGRAMS, ""),
+    ],
+)
+def test_an_answer_of_another_bound_or_thing(
+    question: str, sentence: str, text: str, other: str
+) -> None:
+    assert of_another(question, sentence, sentence, text) == frozenset(filter(None, [other]))
+    assert may_be_of_another(question, text or sentence) or not other
