@@ -286,12 +286,12 @@ def may_be_of_another(question: str, text: str) -> bool:
 
 def _other_bound(question: str, sentence: str) -> frozenset[str]:
     """Return the bound that is asked for where a sentence says the opposite one alone."""
-    asked = [(found[0], *said) for bound, *said in _BOUNDS if (found := bound.search(question))]
+    asked = [bounds for bounds in _BOUNDS if bounds[0].search(question)]
     if len(asked) != 1:
         return frozenset()
-    ((word, same, opposite),) = asked
+    ((bound, same, opposite),) = asked
     other = opposite.search(sentence) and not same.search(sentence)
-    return frozenset([word] if other else [])
+    return frozenset(bound.findall(question)[:1] if other else [])
 
 
 def _other_thing(question: str, sentence: str, text: str) -> frozenset[str]:
