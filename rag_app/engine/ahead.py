@@ -17,16 +17,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import rag_app
-from rag_app.cores import affinity
 from rag_app.engine.resident import Events, Place, ResidentError, received
+from rag_app.engine.surroundings import surroundings
 from rag_app.models.unix_http import UnixConnection, available
 
 _WHOLE = frozenset({"--json", "--no-stream"})
 """With one of these nothing is shown before all is there."""
-_VARIABLES = frozenset(
-    {"HOME", "XDG_DATA_HOME", "CUDA_VISIBLE_DEVICES", "HF_HOME", "HF_HUB_CACHE", "OMP_NUM_THREADS"}
-)
-"""Of the environment, beside our own: those that places and an engine's identity depend on."""
+_VARIABLES = frozenset({"HOME", "XDG_DATA_HOME"})
+"""Of the environment, beside our own: those that places depend on."""
 _SECONDS = 5.0
 """For the engine to say whether it knows the line; else the command goes the usual way."""
 
@@ -163,6 +161,6 @@ def _line(arguments: Sequence[str], at: int) -> str:
         str(Path.cwd()),
         [(name, os.environ[name]) for name in names],
         [status.st_size, status.st_mtime_ns] if status else None,
-        [rag_app.__version__, str(rag_app.__file__), sys.version, sorted(affinity() or ())],
+        [rag_app.__version__, str(rag_app.__file__), sys.version, surroundings()],
     ]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -12,8 +11,8 @@ import model_prep
 import rag_app
 from model_prep.catalog.models import find
 from model_prep.catalog.pull import STATIC, is_pulled, model_path, static_path
-from rag_app.cores import affinity
 from rag_app.documents.text import Language
+from rag_app.engine.surroundings import surroundings, traced_here
 from rag_app.errors import ModelError
 from rag_app.models.llms.registry import resolve
 from rag_app.models.providers import split_provider
@@ -47,7 +46,6 @@ ENGINE_OPTIONS = tuple(
 """All other settings: an engine that was started with others is of no use."""
 
 _LOCAL = ("llamacpp", "huggingface")
-_ENVIRONMENT = ("CUDA_VISIBLE_DEVICES", "HF_HOME", "HF_HUB_CACHE", "OMP_NUM_THREADS")
 
 
 def identity(settings: Settings) -> str:
@@ -67,8 +65,7 @@ def identity(settings: Settings) -> str:
         {**options, "llm": [backend, target, files_stamp(Path(target))]},
         [explicit, embedding_stamp(settings.embedding) if explicit else ""],
         files_stamp(Path(settings.reranker)) if settings.reranker else "",
-        {name: os.environ.get(name) for name in _ENVIRONMENT},
-        sorted(affinity() or ()),
+        surroundings(),
     ]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
@@ -158,7 +155,7 @@ def is_local(settings: Settings) -> bool:
 
 def usable(settings: Settings) -> bool:
     """Return whether an engine may work for these settings: it is local, and kept at all."""
-    if not settings.keep_alive or not available():
+    if not settings.keep_alive or not available() or traced_here():
         return False
     if settings.store != "local":  # it would keep the file of milvus-lite open
         return False

@@ -75,7 +75,7 @@ def _run(options: StartOptions, place: Place, listening: socket.socket) -> None:
     # What is imported stays: looking for garbage in it again and again takes a tenth of the start.
     gc.disable()
 
-    from rag_app.engine import RagApp
+    from rag_app.engine import RagApp, telemetry
     from rag_app.server.connections import ResidentServer
     from rag_app.server.log import json_log
     from rag_app.server.routes.resident import Resident, create_app, hand_over_warnings
@@ -95,6 +95,7 @@ def _run(options: StartOptions, place: Place, listening: socket.socket) -> None:
     gc.enable()
     with json_log(logging.WARNING):
         server.run(sockets=[listening])
+    telemetry.stop()
 
 
 def _follow(process: ServerProcess, end: Callable[[], None]) -> None:

@@ -220,6 +220,9 @@ def test_one_of_other_settings_is_not_used(place: Workplace, tmp_path: Path) -> 
     for other in (["--llm", str(copy)], ["--threads", "2"]):
         assert in_pipe(*place.ask, *other).code == 0
     assert in_pipe(*place.ask, "--keep-alive", "0").code == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OTEL_SERVICE_NAME", "another")  # traces would go to another place
+        assert in_pipe(*place.ask).code == 0
     assert (place.state()["pid"], place.state()["answers"]) == (pid, 1)
     # In a terminal it makes way for one of the settings that are wanted now.
     assert in_terminal(*place.ask, "--llm", str(copy)).code == 0
