@@ -86,10 +86,11 @@ _BLANKED = re.compile(
 _LOST = b"\\|"
 """What stands for them: a symbol that no reader shows."""
 _WORDS = (
-    rb"ansi|pard|plain|trowd|intbl|itap|outlinelevel|uc|[flr]?i|[lr]in|sa|sb|sl|slmult|q[lcrj]|fs"
+    rb"ansi|pard|yr|mo|dy|hr|plain|trowd|intbl|itap|outlinelevel|uc|[flr]?i|[lr]in|sa|sb|sl|slmult|q[lcrj]|fs"
     rb"|afs|af|cf|cb|fcs|lang\w*|a?deff|a?deflang\w*|themelang\w*|stshf\w+|\w*ch|fprq|fcharset"
     rb"|widctlpar|nowidctlpar|aspalpha|aspnum|faauto|\w*rsid|kerning|cgrid|expnd\w*|viewkind"
 )
+_KNOWN = re.compile(rb"(?:%b)-?\d*" % _WORDS)
 _WORD_WITHOUT_SIGN = re.compile(
     rb"\A(?:[^\w\s'\"(]{1,2}(?:%b)\Z|[^\w\s'\"(]{0,2}(?:%b)-?\d+(?:\s|\Z)|\S{0,8}ellx\d+\s?)+"
     % (_WORDS, _WORDS)
@@ -102,7 +103,9 @@ _AFTER_WORD = re.compile(
 )
 """What is left of control words behind a symbol that is none, and behind words that are cut."""
 _CODE = re.compile(rb"[a-z]{3,20}-?\d{1,6} ?")
-_NUMBERED = re.compile(rb"\\([a-z]+-?\d+)")
+_CONTROL_WORD = re.compile(rb"\\([a-z]{3,}(?:-?\d+)?)")
+_ONE_DAMAGED = re.compile(rb"[^a-z\s]{1,2}([a-z]{3,20}(?:-?\d+)?)")
+"""A control word with another sign."""
 _ENTRY = re.compile(rb"\A[^;]{0,60};")
 _TABLE_WORD = re.compile(
     rb"\\(?:froman|fswiss|fnil|fmodern|fcharset|red\d|green\d|blue\d|sbasedon|snext)"
@@ -110,7 +113,10 @@ _TABLE_WORD = re.compile(
 _FIRST_PARAGRAPH = re.compile(rb"\\(?:pard?|cell|sectd?)(?![a-z])")
 _LEFT_OVER = re.compile("'[0-9a-f]{2}")
 """A byte whose sign is lost."""
-_REST = re.compile(f"(?<={SKIPPED})'?[0-9a-f]{{2}}(?=[{SKIPPED}\u3000-\u9fff])")
+_REST = re.compile(
+    f"(?<={SKIPPED})'?[0-9a-f]{{2}}(?=[{SKIPPED}\u3000-\u9fff])|'[89a-f][0-9a-f](?={SKIPPED})"
+    "|(?<![!-~])'[89a-f][0-9a-f][!-~]?(?=[\u3041-\u9fff])"
+)
 """The same behind bytes that are no character."""
 _MOST_STRANGE = 0.1
 """Share of characters that nobody writes from which on a text is none."""
@@ -182,7 +188,7 @@ class _Reader:
         data = _HEADER.sub(lambda head: b"".join(_CONTROL.findall(head[0])), data, count=1)
         data = _BLANKED.sub(lambda _: _LOST, _ESCAPE_WITHOUT_SIGN.sub(rb"\\", data))
         at, end, body = 0, len(data), _end_of_tables(data)
-        before, words = None, frozenset(_NUMBERED.findall(data))
+        before, words = None, frozenset(_CONTROL_WORD.findall(data))
         while at < end and (match := _TOKEN.match(data, at)):
             at = match.end()
             word, number, code, symbol, brace, text = match.groups()
@@ -395,8 +401,16 @@ def _without_codes(text: bytes, before: re.Match[bytes] | None, words: frozenset
     Args:
         text: It.
         before: The token before it.
-        words: All control words of the file that have a number.
+        words: All control words of the file, with their numbers.
     """
+    cut = _ONE_DAMAGED.fullmatch(text)
+    if (
+        cut
+        and before
+        and not before[0].endswith(b" ")
+        and (cut[1] in words or _KNOWN.fullmatch(cut[1]))
+    ):
+        return b""
     word, symbol = (before["word"], before["symbol"]) if before else (None, None)
     if symbol and symbol not in _SYMBOLS:
         text = _WORD_WITHOUT_SIGN.sub(b"", _AFTER_SYMBOL.sub(b"", text))

@@ -71,7 +71,7 @@ _OF_DAMAGED = re.compile(
     r"|^.{0,80}Received: (?:from|by) .*(?:\n[ \t(].*)*|^[\s(]*(?:version|cipher)=.*$"
     r"|^[^\s<]{10,}@[\w.-]+>"
     r"|\??[\w-]{3,20}\?[BQ]\?[^?\s]{1,200}\??=?|^This is a multi-part message in MIME format\.$"
-    r"|^\w{0,10}: *$"
+    r"|^\w{0,10}: *$|(?<![ -~])[\w-]{0,26}Encoding: ?\w{0,16}$"
     r"|(?:\b[a-z]{1,2}=[^\s;]+;\s*){2,}|^[ \t]*:?[a-z-]+(?::[a-z-]+){3,};?$|\w{0,9}sion: 1\.0$",
     re.MULTILINE,
 )
@@ -228,9 +228,10 @@ class _Mail:
         if _is_cut(part) and _CUT_FIELD.fullmatch(text):
             return ""
         is_page = is_page or text.lstrip()[:6].lower() == "<html>"
-        if "Content-Type" not in part:  # the header that says so is lost
-            is_page = is_page or is_markup(text) or (self.archive and ">" in text)
-            is_page = is_page or (self.damaged and _MARKUP.search(text) is not None)
+        lost = "Content-Type" not in part  # the header that says so
+        if lost or self.damaged:
+            is_page = is_page or is_markup(text) or (self.archive and lost and ">" in text)
+            is_page = is_page or (self.damaged and lost and _MARKUP.search(text) is not None)
         text = self._without_headers(text)  # before a page's lines are joined
         text = page_markdown(text) if is_page else text
         if self.archive:

@@ -20,7 +20,7 @@ _QUOTED = re.compile(rb"(?:=[0-9A-Fa-f]{2}){3,}")
 _QUOTED_BYTES = re.compile(rb"(?:=[89A-Fa-f][0-9A-Fa-f]){2,}")
 """Characters other than ASCII, as quoted-printable has them."""
 _CUT_QUOTED = re.compile(
-    rb"=[0-9A-Fa-f]?(?=[^0-9A-Fa-f\s=])|=[0-9A-F](?==)"
+    rb"=[0-9A-Fa-f]?(?=[^0-9A-Fa-f\s=])|=[0-9A-F](?==|\Z)"
     rb"|(?<=[\r\n])[0-9A-F]{1,2}(?=(?:=[89A-F][0-9A-F]){2})"
 )
 _QUOTED_EQUALS = re.compile(rb"=3D|(?:=20)?=\r?\n|=20\r?\n")

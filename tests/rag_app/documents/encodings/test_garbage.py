@@ -87,3 +87,5 @@ def test_codes_before_and_behind_lost_bytes_at_the_ends_of_a_text() -> None:
     assert (
         decode(b"AvzG\xff" + text.encode() + b"\xff5e*sms\xfe", "a.txt")[0].strip("\ufffd") == text
     )
+    damaged = b"\x14\xb0\xad\x95d>\x01# " + text.encode()
+    assert decode(damaged, "a.md")[0].startswith("\ufffd# ")

@@ -129,6 +129,7 @@ def test_what_follows_blanked_bytes_is_no_text() -> None:
         b"{Xfonttbl{\\f0\\fswiss Arial;}}\\f0 due in May",
         b"*{\\colorTbl ;\\red0\\green0\\blue0 ;}\\pard due in May",
         b"\\lang1081 \\pard\\,ang1081due in May",
+        b"\\af15Xdbch\\f15\\pard due in May",
         b"\\paperw12000\\pape\xf7w12000\\pard due in May",
         b"{\\*\\hyphen2\\hyphtrail2}{\\*\\hyphen2\\h}phtrail2\\pard due in May",
     ],

@@ -350,3 +350,4 @@ def test_quoted_printable_that_is_cut_in_a_code() -> None:
     head = b"Content-Type: multipart/related; boundary=x\n\n--x\nContent-Type: text/html\n"
     data = head + b"Content-Transfer-Encoding: quoted-printable\n\n<p>=E4=BC=9A=8=E8=AE=AE=A-</p>"
     assert read_web_archive(data, "a.mht").text in {"会议-", "会议"}
+    assert read_web_archive(data[:-7] + b"=E", "a.mht").text == "会议"
