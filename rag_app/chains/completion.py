@@ -25,7 +25,7 @@ _INTRODUCES = re.compile(
     "|(?<![可所予难])以(?![及下上来外前后内])"
 )
 """Behind the last of these a list begins."""
-_BECAUSE = re.compile("(?<!原)因(?![此而果])为?|由于|为了|鉴于|出于")
+_BECAUSE = re.compile("因(?![此而果])为?|由于|为了|鉴于|出于|(?:原因|理由|目的)[是为在]")
 _BUT = re.compile("但是?|不过|却|而且?|另外|然而|其实")
 _NUMBER = rf"(?:\d[\d.,]*|[{DIGITS}]+)[万亿]?"
 _UNIT = f"(?:{UNITS}|公尺|公分|[℃倍个名人岁台枚条颗对层种件株只位]|°[CF])"
@@ -39,6 +39,8 @@ _TIME = re.compile(
 _NUMERALS = frozenset(f"0123456789{DIGITS}")
 _AND_SO_ON = re.compile("(?<![平高初中上下同相])等(?![级于待候到同])")
 _ASKS = re.compile("哪.|什[么麼]|[谁誰]")
+_PERIOD = re.compile("(?:时期|年间|时代|世纪|朝)$")
+_ASKS_NAME = re.compile("[谁誰]|叫什[么麼]|[名姓]")
 _CLOSED = re.compile("[^（(]*?(?=[）)])")
 _STOPS = frozenset("，,；;：:。！？!?\n")
 _PAIRS = {"（": "）", "(": ")", "《": "》", "〈": "〉", "「": "」", "『": "』", "“": "”", "[": "]"}
@@ -68,11 +70,11 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
         >>> completed("市内有哪些湖？", "东湖", [parks])
         '东湖、西湖和南湖'
         >>> completed("东湖为什么关闭？", "年久失修", [parks])
-        '因堤坝年久失修'
+        '堤坝年久失修'
     """
     asked = asked_for(question)
     said = answer.strip().rstrip("。.")
-    if said and asks_time(question) and not _NUMERALS & set(said):
+    if said and asks_time(question) and not (_NUMERALS & set(said) or _PERIOD.search(said)):
         clause = _time_clause(question, said, citations)
         return answer.strip().replace(said, f"{said}，{clause}") if clause else answer
     if asked is None or len(said) < 2 or (place := _place(question, said, citations)) is None:
@@ -83,9 +85,14 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
         first, last = _range(sentence, start, end)
     elif asked == "explanation":
         first, last = _clause(sentence, *_around(clauses, start, end), start, end)
+        tail = sentence[end:last]
+        last -= next((len(tail[at:]) for at in range(len(tail) - 1) if tail[at:] in question), 0)
     else:
         joins = _JOINED if asked == "several" else _LISTED
         first, last = _list(question, sentence, clauses, start, end, joins)
+        added = sentence[first:start], sentence[end:last]
+        if _ASKS_NAME.search(question) and asked == "thing" and not _alike(said, *added):
+            return answer
     if len(said) > HELD:
         text = said + sentence[end:last].rstrip(_EDGE)
     else:
@@ -170,11 +177,11 @@ def _around(clauses: Sequence[tuple[int, int]], start: int, end: int) -> tuple[i
 
 
 def _clause(sentence: str, first: int, last: int, start: int, end: int) -> tuple[int, int]:
-    """Return a clause from the word on that makes it a reason, to what came of that."""
+    """Return a clause from behind the word that makes it a reason, to what came of that."""
     if _BECAUSE.match(sentence, start):
         first = start
     elif words := [*_BECAUSE.finditer(sentence, first, start)]:
-        first = words[-1].start()
+        first = words[-1].end()
     else:
         but = _BUT.match(sentence, first, start)
         return but.end() if but else first, last
@@ -216,6 +223,12 @@ def _list(
         if more:
             break
     return first, last
+
+
+def _alike(said: str, *added: str) -> bool:
+    """Return whether items are of the kind of an answer: of a name, not of others with titles."""
+    items = [item for part in added for item in _ITEMS.split(part)]
+    return max(map(len, items)) <= max(4, 2 * len(said))
 
 
 def _repeated(question: str, items: str) -> int:
