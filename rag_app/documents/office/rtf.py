@@ -87,10 +87,9 @@ _LOST = b"\\|"
 """What stands for them: a symbol that no reader shows."""
 _WORDS = (
     rb"ansi|pard|yr|mo|dy|hr|plain|trowd|intbl|itap|outlinelevel|uc|[flr]?i|[lr]in|sa|sb|sl|slmult|q[lcrj]|fs"
-    rb"|afs|af|cf|cb|fcs|lang\w*|a?deff|a?deflang\w*|themelang\w*|stshf\w+|\w*ch|fprq|fcharset"
+    rb"|afs|af|cf|cb|fcs|lang\w*|a?deff|a?deflang\w*|themelang\w*|stshf\w+|(?:hi|db|lo|rtl|ltr)ch|fprq|fcharset"
     rb"|widctlpar|nowidctlpar|aspalpha|aspnum|faauto|\w*rsid|kerning|cgrid|expnd\w*|viewkind"
 )
-_KNOWN = re.compile(rb"(?:%b)-?\d*" % _WORDS)
 _WORD_WITHOUT_SIGN = re.compile(
     rb"\A(?:[^\w\s'\"(]{1,2}(?:%b)\Z|[^\w\s'\"(]{0,2}(?:%b)-?\d+(?:\s|\Z)|\S{0,8}ellx\d+\s?)+"
     % (_WORDS, _WORDS)
@@ -104,7 +103,9 @@ _AFTER_WORD = re.compile(
 """What is left of control words behind a symbol that is none, and behind words that are cut."""
 _CODE = re.compile(rb"[a-z]{3,20}-?\d{1,6} ?")
 _CONTROL_WORD = re.compile(rb"\\([a-z]{3,}(?:-?\d+)?)")
-_ONE_DAMAGED = re.compile(rb"[^a-z\s]{1,2}([a-z]{3,20}(?:-?\d+)?)")
+_ONE_DAMAGED = re.compile(
+    rb"[^\w\s,.;:!?()\"'+*/=<>%&#@$-]{1,2}([a-z]{3,20}(?:-?\d+)?)|[A-Z](hich|dbch|loch|[a-z]{3,20}-?\d+)"
+)
 """A control word with another sign."""
 _ENTRY = re.compile(rb"\A[^;]{0,60};")
 _TABLE_WORD = re.compile(
@@ -404,12 +405,7 @@ def _without_codes(text: bytes, before: re.Match[bytes] | None, words: frozenset
         words: All control words of the file, with their numbers.
     """
     cut = _ONE_DAMAGED.fullmatch(text)
-    if (
-        cut
-        and before
-        and not before[0].endswith(b" ")
-        and (cut[1] in words or _KNOWN.fullmatch(cut[1]))
-    ):
+    if cut and before and not before[0].endswith(b" ") and (cut[1] or cut[2]) in words | {b"dbch"}:
         return b""
     word, symbol = (before["word"], before["symbol"]) if before else (None, None)
     if symbol and symbol not in _SYMBOLS:

@@ -139,6 +139,7 @@ def test_what_is_left_of_damaged_control_words_is_no_text(damaged: bytes) -> Non
 
 
 def test_prices_and_numbers_behind_control_words_are_text() -> None:
+    assert text_of(b"\\uc1\\u8216?beech\\u8217?, Spar\\par") == "‘beech’, Spar"
     assert text_of(b"\\b0 line1\\par\\b $50.00\\b0 , item3\\par") == "line1\n\n$50.00, item3"
 
 
