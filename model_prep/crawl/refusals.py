@@ -25,7 +25,7 @@ from model_prep.errors import UsageError
 
 _TEXTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 _HAN = re.compile(r"[\u4e00-\u9fff]")
-_RUNS = re.compile(r"[\u4e00-\u9fff]+|[^\W_]+")
+_RUNS = re.compile(rf"{_HAN.pattern}+|[^\W_]+")
 _DRAFT = re.compile(
     r"(?:问题|question)\s*[:：]\s*(?P<question>[^\n]+?)\s*\n+\s*(?:答案|answer)\s*[:：]\s*(?P<answer>[^\n]+)",
     re.IGNORECASE,

@@ -105,8 +105,6 @@ _CUT_FIELD = re.compile(r"[A-Za-z-]{1,40}:?\s*")
 _BLANKED = bytes(8)
 _HEAD, _MOST_BOUNDARIES, _CERTAIN = 1_000_000, 20, 12
 """Bytes that are looked at for boundaries, how many are known, and characters of certain ones."""
-_MOST_DAMAGED = 8
-"""Of headers in one message."""
 _SIGN_LOST = re.compile(rb"(?<==[89A-F][0-9A-F])[^=\r\n](?=[89A-F][0-9A-F]=[89A-F][0-9A-F])")
 _FOLDED_BOUNDARY = re.compile(
     rb"boundary=\"[^\"\r\n]{1,70}\r?\n[ \t][^\"\r\n]{1,70}\"", re.IGNORECASE
