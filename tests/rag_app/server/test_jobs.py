@@ -12,6 +12,7 @@ from rag_app import RagApp
 from rag_app.errors import BusyIndexError
 from rag_app.models.embeddings.base import FloatArray
 from rag_app.server import uploads
+from rag_app.server.job_records import JobRecords
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.rag_app.server.routes.test_indexes import ended
 from tests.rag_app.server.serving import Served, serving, upload
@@ -94,6 +95,18 @@ def test_jobs_are_cancelled(slow: tuple[Served, Slow, httpx.Client], home: Path)
     assert (again.status_code, again.json()["status"]) == (200, "cancelled")
     assert client.delete("/v1/jobs/none").status_code == 404
     assert upload(client, "a", **{"甲.txt": SMALL})["status"] == "done"
+
+
+def test_a_job_is_ended_for_another_server(slow: tuple[Served, Slow, httpx.Client]) -> None:
+    _, embeddings, client = slow
+    embeddings.seconds = 0.5
+    for name in ("a", "b"):  # the second after a time without any
+        embeddings.begun.clear()
+        poison = send(client, name, **{"毒.txt": LONG_POISON})
+        assert embeddings.begun.wait(60)
+        others = JobRecords()
+        others.cancel(next(record for record, _, job in others.all() if job.id == poison["id"]))
+        until(lambda: status(client, poison) == "cancelled")  # noqa: B023 - it is called here
 
 
 def test_an_index_is_deleted_while_it_is_written(
