@@ -41,6 +41,7 @@ from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.store import IndexStore
 from rag_app.index.store.summaries import KeptSummaries
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, adapt
+from rag_app.models.llms.prompt_cache import forget
 
 _WINDOW = 256
 """Chunks read ahead: enough to sort by length."""
@@ -338,9 +339,12 @@ class IndexRun:
     @contextmanager
     def _replacing(self, due: DueDocument) -> Iterator[None]:
         """In the block a document is written: what was made of an earlier version is forgotten."""
+        old = self._passages(due.source) if due.known else set()
         if due.known:
             KeptSummaries(self.store.folder).forget([due.source])
         yield
+        if old:
+            forget(old - self._passages(due.source))
         self._move(due.path)
         self.report.added += not due.known
         self.report.updated += due.known
@@ -350,8 +354,14 @@ class IndexRun:
         """Drop documents."""
         KeptSummaries(self.store.folder).forget(sources)
         for source in sources:
+            passages = self._passages(source)
             with self.store.write() as transaction:
                 self.report.removed += transaction.delete_document(source)
+            forget(passages)
+
+    def _passages(self, source: str) -> set[str]:
+        with self.store.read() as snapshot:
+            return {chunk.text for chunk in snapshot.chunks_of(source)}
 
     def _target(self, path: SourcePath) -> SourcePath:
         return path if isinstance(path, RemoteFile) else self.destinations.get(path, path)

@@ -185,6 +185,24 @@ def test_warm_reads_ahead_and_removing_a_document_forgets_it(gguf: Path, home: P
     assert not kept(gguf)
 
 
+def test_what_a_document_said_before_is_forgotten(gguf: Path, home: Path) -> None:
+    folder = home / "documents"
+    folder.mkdir()
+    for number in (0, 1):
+        (folder / f"{number}.txt").write_text(PASSAGES[number], encoding="utf-8")
+    app = RagApp(llm=model(gguf), embeddings=HashingEmbeddings(), threshold=0)
+    app.index([folder])
+    app.warm(2)
+    assert len(kept(gguf)) == 2
+    (folder / "0.txt").write_text(PASSAGES[2], encoding="utf-8")
+    app.index([folder])
+    (entry,) = entries(model_folder(gguf))
+    assert PASSAGES[1] in entry.prompt
+    (folder / "1.txt").unlink()
+    app.index([folder], prune=True)
+    assert not kept(gguf)
+
+
 def test_warm_reads_first_what_was_asked_about_most(gguf: Path, home: Path) -> None:
     for number, passage in enumerate(PASSAGES):
         (home / f"{number}.txt").write_text(passage, encoding="utf-8")
