@@ -18,6 +18,9 @@ _SECTION_LEVEL = 18
 """Chapters stand below ``#`` (10) and above ``##`` (20)."""
 _NO_TITLE = re.compile(r"[-*+>]\s|.*(?:[|\t。；，,;]|\S {2,}\S)")
 """What is underlined and is no heading: items of lists, sentences, rows of tables."""
+_BOLD_LENGTH = 30
+_WORD = re.compile(r"[^\W\d_]{2}")
+_NO_BOLD_TITLE = re.compile(r"[。，；、：！？…,;:!?|\n\t_]|\.$|^[-•·●■◆○*#▪–]\s")
 _TITLE_LENGTH = 120
 """Characters of a heading that are kept."""
 _UNDERLINED_LENGTH = 60
@@ -150,6 +153,19 @@ def _fence_after(fence: str, mark: re.Match[str] | None) -> str:
         return mark[1]
     closes = mark[1].startswith(fence) and not mark[2].strip()
     return "" if closes else fence
+
+
+def is_title(text: str) -> bool:
+    """Return whether a line that stands out, as in bold type, may be a heading.
+
+    Those of chapters are told by their words, with their levels.
+
+    Example:
+        >>> [is_title(text) for text in ("二、验收", "合计", "单价：", "第一章 总则", "5.20")]
+        [True, True, False, False, False]
+    """
+    short = 1 < len(text) <= _BOLD_LENGTH and _WORD.search(text) is not None
+    return short and not _NO_BOLD_TITLE.search(text) and not _CHAPTER.fullmatch(text)
 
 
 def _heading(line: str, start: int, *, titled: bool) -> Heading | None:

@@ -26,6 +26,7 @@ from rag_app.documents.office.package import (
     unread_notes,
     value,
 )
+from rag_app.documents.structure import is_title
 from rag_app.documents.tables import Continued, spanned, table_lines
 from rag_app.documents.text import SYMBOLS, clean, one_blank_line, superscript
 
@@ -53,6 +54,7 @@ class _Style(NamedTuple):
     number: str | None = None
     number_level: int = 0
     hidden: bool = False
+    bold: bool = False
 
 
 def read_docx(data: bytes, name: str, read_picture: "ReadPicture | None" = None) -> ExtractedText:
@@ -86,6 +88,8 @@ class _Document:
             kind: _by_id(self._related(f"{kind}s.xml"), kind)
             for kind in ("footnote", "endnote", "comment")
         }
+        self.level = 0
+        """Of the last heading that has the style of one."""
         self.pending: list[str] = []
         """Lines that stand after the paragraph that is being read."""
 
@@ -171,9 +175,27 @@ class _Document:
         if number and number != "0":
             text = self.numbering.next(number, number_level) + text
         if level is not None and level < 9:
+            self.level = min(level + 1, _DEEPEST)
             title = " ".join(text.split())
-            return f"{'#' * min(level + 1, _DEEPEST)} {title}"
+            return f"{'#' * self.level} {title}"
+        if not depth and is_title(text) and self._is_bold(item) and self._is_over_text(item):
+            return f"{'#' * min(self.level + 1, _DEEPEST)} {text}"
         return text
+
+    def _is_over_text(self, item: Element) -> bool:
+        """Return whether a paragraph is followed by one that is not bold."""
+        for below in item.itersiblings():
+            if any(text.text for text in below.iter(tag("w:t"))):
+                return below.tag == tag("w:p") and not self._is_bold(below)
+        return False
+
+    def _is_bold(self, paragraph: Element) -> bool:
+        """Return whether all that a paragraph says is in bold type."""
+        style = self.styles.get(value(paragraph.find(f"{tag('w:pPr')}/{tag('w:pStyle')}")) or "")
+        by_style = style is not None and style.bold
+        runs = (run for run in paragraph.iter(tag("w:r")) if run.findtext(tag("w:t"), "").strip())
+        bold = [_is_set(run.find(f"{tag('w:rPr')}/{tag('w:b')}"), by_style) for run in runs]
+        return bool(bold) and all(bold)
 
     def _inline(self, parent: Element, depth: int) -> str:
         """Return the text of a paragraph or of a part of one."""
@@ -208,7 +230,7 @@ class _Document:
         for name in ("w:vanish", "w:webHidden"):
             hidden = properties.find(tag(name))
             if hidden is not None:
-                return value(hidden) not in ("0", "false", "off")
+                return _is_set(hidden, default=False)
         style = self.styles.get(value(properties.find(tag("w:rStyle"))) or "")
         return (style is not None and style.hidden) or _is_unseen(run, properties)
 
@@ -352,12 +374,17 @@ _READERS: dict[str, Callable[[_Document, Element, int], str]] = {
 }
 
 
+def _is_set(switch: Element | None, default: bool) -> bool:
+    """Return whether a property is on."""
+    return default if switch is None else value(switch) not in ("0", "false", "off")
+
+
 def _is_struck(run: Element) -> bool:
     properties = run.find(tag("w:rPr"))
     if properties is None:
         return False
     marks = (properties.find(tag(name)) for name in ("w:strike", "w:dstrike"))
-    return any(mark is not None and value(mark) not in ("0", "false", "off") for mark in marks)
+    return any(_is_set(mark, default=False) for mark in marks)
 
 
 def _is_raised(run: Element) -> bool:
@@ -411,9 +438,11 @@ def _styles(root: Element | None) -> dict[str, _Style]:
                     number_level=int(value(own.find(tag("w:ilvl"))) or 0),
                 )
         run = item.find(tag("w:rPr"))
-        hidden = None if run is None else run.find(tag("w:vanish"))
-        if hidden is not None:
-            found = found._replace(hidden=value(hidden) not in ("0", "false"))
+        if run is not None:
+            hidden, bold = run.find(tag("w:vanish")), run.find(tag("w:b"))
+            found = found._replace(
+                hidden=_is_set(hidden, found.hidden), bold=_is_set(bold, found.bold)
+            )
         return found
 
     return {key: style(key) for key in items}

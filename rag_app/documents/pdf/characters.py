@@ -5,7 +5,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from ctypes import byref, c_double
+from ctypes import byref, c_double, c_int, create_string_buffer
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +21,10 @@ _HYPHENS = "\x02\ufffe"
 HYPHEN = "\u2010"
 _BOLD = 600
 """Font weight from which on text is bold; 400 is normal, 700 bold."""
+_BOLD_NAME = re.compile(rb"bold|black|heavy|simhei|heiti|fzhei|fzxbs", re.IGNORECASE)
+"""Of a font, whose weight most files don't give; Chinese headings are set in Hei beside Song."""
+_FONT_NAME = 100
+"""Bytes of its name that are looked at."""
 _SHADOW = 0.2
 """Distance, in widths, within which the same character is the same again."""
 _MOST_STRANGE = 0.02
@@ -306,7 +310,24 @@ def _style(textpage: "PdfTextPage", index: int, raw_size: float) -> tuple[float,
     scale = 1.0
     if pdfium.FPDFText_GetMatrix(textpage.raw, index, byref(matrix)):
         scale = math.hypot(matrix.c, matrix.d) or 1.0
-    return raw_size * scale, pdfium.FPDFText_GetFontWeight(textpage.raw, index) >= _BOLD
+    return raw_size * scale, _is_bold(textpage, index)
+
+
+def _is_bold(textpage: "PdfTextPage", index: int) -> bool:
+    """Return whether a character is bold: by its font's weight or name, or made so by a stroke."""
+    from pypdfium2 import raw as pdfium
+
+    if pdfium.FPDFText_GetFontWeight(textpage.raw, index) >= _BOLD:
+        return True
+    item = pdfium.FPDFText_GetTextObject(textpage.raw, index)
+    if (
+        item
+        and pdfium.FPDFTextObj_GetTextRenderMode(item) == pdfium.FPDF_TEXTRENDERMODE_FILL_STROKE
+    ):
+        return True
+    name = create_string_buffer(_FONT_NAME)
+    pdfium.FPDFText_GetFontInfo(textpage.raw, index, name, _FONT_NAME, c_int())
+    return _BOLD_NAME.search(name.value) is not None
 
 
 def _once(chars: Iterable[Char]) -> Iterator[Char]:

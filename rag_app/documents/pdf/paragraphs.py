@@ -9,6 +9,7 @@ from statistics import median
 
 from rag_app.documents.pdf.layout import Block, Table
 from rag_app.documents.pdf.lines import Fragment
+from rag_app.documents.structure import is_title
 from rag_app.documents.text import HAN
 
 _FULL = 0.8
@@ -74,11 +75,29 @@ def _looks_like_heading(line: Fragment, body: float) -> bool:
 def paragraphs(block: Block, body: float, headings: Sequence[float]) -> Iterator[Paragraph]:
     """Yield the paragraphs and headings of a block.
 
+    Headings are larger than the body, or alone in bold type over text that is not.
+
     Args:
         block: Lines in reading order.
         body: Size of the running text, in points.
         headings: Sizes of headings, the largest first.
     """
+    found = list(_paragraphs(block, body, headings))
+    for paragraph, below in itertools.pairwise(found):
+        if _is_bold_title(paragraph, block) and not (below.level or below.lines[0].bold):
+            paragraph.level, paragraph.close, paragraph.open = len(headings) + 1, False, False
+            below.close = False
+    yield from found
+
+
+def _is_bold_title(paragraph: Paragraph, block: Block) -> bool:
+    line = paragraph.lines[0]
+    text = line.text.strip()
+    alone = len(paragraph.lines) == 1 and not paragraph.level and not _fills(line, block, _FULL)
+    return alone and line.bold and is_title(text)
+
+
+def _paragraphs(block: Block, body: float, headings: Sequence[float]) -> Iterator[Paragraph]:
     leading = _leading(block.lines)
     current: Paragraph | None = None
     for line in block.lines:

@@ -276,6 +276,8 @@ class IndexRun:
         store, before = self.store, self.report.chunks
         if not (self.writing and isinstance(store, IndexStore)):
             return 0
+        with store.read() as snapshot:  # those of an earlier run too
+            self.found = before + snapshot.count_waiting()[1]
         while waiting := _waiting(store):
             for group in _groups(waiting):
                 with self._embedding(group) as found:

@@ -145,6 +145,22 @@ def test_the_finished_document_is_read(body: str, shown: str) -> None:
     assert read(body) == shown
 
 
+def bold(words: str) -> str:
+    return f"<w:p><w:r><w:rPr><w:b/></w:rPr><w:t>{words}</w:t></w:r></w:p>"
+
+
+def test_a_bold_line_over_text_is_a_heading() -> None:
+    styled = '<w:p><w:pPr><w:outlineLvl w:val="0"/></w:pPr><w:r><w:t>规定</w:t></w:r></w:p>'
+    body = [styled, bold("采购流程"), text("先申请。"), bold("注意："), text("须经批准。")]
+    body += [bold("第二章 验收"), text("到货后验收。"), bold("甲方"), bold("乙方")]
+    assert read("".join(body)).split("\n\n") == [
+        "# 规定", "## 采购流程", "先申请。", "注意：", "须经批准。", "第二章 验收", "到货后验收。",
+        "甲方", "乙方",
+    ]  # fmt: skip
+    off = bold("采购流程").replace("<w:b/>", '<w:b w:val="0"/>')
+    assert read(off + text("先申请。")) == "采购流程\n\n先申请。"
+
+
 def test_merged_cells_stand_in_each_row_and_column() -> None:
     down, on = '<w:vMerge w:val="restart"/>', "<w:vMerge/>"
     body = table(

@@ -320,6 +320,21 @@ def test_large_lines_are_headings() -> None:
     assert read(page).text == f"# 设备手册\n\n## 水泵\n\n{JOINED}"
 
 
+def test_a_bold_line_over_text_is_a_heading() -> None:
+    words = "The pump moves water from the tank to the boiler and back again."
+
+    def page(canvas: Canvas) -> None:
+        y = 780.0
+        for title in ("Scope", "Total: 5"):
+            y = lines(canvas, [title], y=y, font="Helvetica-Bold")
+            y = lines(canvas, [words] * 2, y=y, font="Helvetica") - 10
+        lines(canvas, ["Last words"], y=y, font="Helvetica-Bold")
+
+    text = read(page).text
+    assert text.startswith(f"# Scope\n\n{words}")
+    assert text.count("#") == 1
+
+
 def test_footnotes_stand_apart() -> None:
     def first(canvas: Canvas) -> None:
         lines(canvas, PROSE[:2], y=760)

@@ -92,6 +92,12 @@ def test_the_same_call_goes_on(waiting: IndexStore, folder: Path, tmp_path: Path
     assert_terms_exact(waiting)
 
 
+def test_the_estimate_counts_what_waited(waiting: IndexStore, folder: Path) -> None:
+    seen: list[IndexProgress] = []
+    index_paths([str(folder)], store=waiting, embedding=HashingEmbeddings(), progress=seen.append)
+    assert (seen[-1].chunks, seen[-1].estimate) == (1, 1)
+
+
 def test_a_search_that_is_open_sees_the_vectors_come(waiting: IndexStore, folder: Path) -> None:
     retriever = HybridRetriever(store=waiting, embedding=HashingEmbeddings(), kind="dense")
     assert [one.page_content for one in retriever.invoke(QUESTION)] == [POEM]
