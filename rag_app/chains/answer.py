@@ -28,7 +28,7 @@ from rag_app.chains.confidence import (
 from rag_app.chains.facts import may_be_of_another, of_another, unmatched
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Prompts, Task
 from rag_app.chains.prompts.budget import Budget, pack
-from rag_app.chains.questions import asked_for, asks_at_length, asks_to_compute, bare_question
+from rag_app.chains.questions import asked_for, asks_how, asks_to_compute, bare_question
 from rag_app.chains.results import Answer
 from rag_app.chains.romanization import absent_names
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, worked_out
@@ -497,7 +497,7 @@ def _evidence_first(reading: _Reading) -> Generator[Invoke, Any, Iterator[_Group
     groups = _groups(reading)
     first = next(groups)
     chosen = None
-    wanted = reading.reader.context == "evidence" and not asks_at_length(reading.question.text)
+    wanted = reading.reader.context == "evidence" and not asks_how(reading.question.text)
     wanted = wanted and not reading.keeps(first.context)
     if wanted and _reaches(first.citations[0], reading.reader.threshold):
         chosen = yield from worked_out(lambda: _excerpts(reading, first), "choose_sentences")
@@ -510,7 +510,8 @@ def _excerpts(reading: _Reading, first: _Group) -> _Group | None:
     # Orders go before sentences are chosen: of one that is cut, the rest may pass for a statement.
     texts = [citation.text_shown for citation in reading.citations]
     embeddings = reading.reader.embeddings() if reading.reader.embeddings else None
-    found = excerpts(bare_question(reading.question.text), texts, limit, embeddings)
+    relevance = [citation.relevance for citation in reading.citations]
+    found = excerpts(bare_question(reading.question.text), texts, limit, embeddings, relevance)
     chosen = [replace(reading.citations[place], text=text) for place, text in found.items()]
     context = _context(chosen)
     if not chosen or len(context) >= _SHORT * len(first.context):

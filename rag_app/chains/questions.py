@@ -249,8 +249,8 @@ _ASKS_ONE = re.compile("何[时時]|哪[一个個位年月日天]|第[一二三]
 _ASKS_TIME = re.compile("日期|何[时時]|什[么麼][时時]|哪一?[年月天日]|几[月号点]|[哪何]年")
 _ASKS_THING = re.compile("什[么麼](?!时[候间])|[谁誰]")
 
-_ASKS_AT_LENGTH = re.compile(
-    r"怎[样樣么麼]|如何|\blist\b|\b(?:what|which|who)\s+(?:\w+s\s+)?(?:are|were)\b"
+_ASKS_HOW = re.compile(
+    r"怎[样樣么麼]|如何"
     r"|\bhow\b(?!\s+(?:many|much|long|old|far|often|tall|high|deep|big|large|wide|fast|heavy)\b)",
     re.IGNORECASE,
 )
@@ -284,16 +284,16 @@ def asked_for(question: str) -> Asked | None:
     return "thing" if _ASKS_THING.search(question) and not one else None
 
 
-def asks_at_length(question: str) -> bool:
-    """Return whether a question asks how something goes or for several things: for no single fact.
+def asks_how(question: str) -> bool:
+    """Return whether a question asks how something goes, which seldom stands in one sentence.
 
     Example:
-        >>> [asks_at_length(question) for question in ("他怎样去世的", "有哪些湖", "哪年去世")]
-        [True, True, False]
-        >>> asks_at_length("How is tea made?"), asks_at_length("How old was Li Bai?")
+        >>> asks_how("李白是怎样去世的？"), asks_how("李白是哪年去世的？")
+        (True, False)
+        >>> asks_how("How is tea made?"), asks_how("How old was Li Bai?")
         (True, False)
     """
-    return asked_for(question) == "several" or bool(_ASKS_AT_LENGTH.search(question))
+    return bool(_ASKS_HOW.search(question))
 
 
 OverviewKind = Literal["about", "list", "dates", "conclusion"]

@@ -19,7 +19,9 @@ _CLAUSES = re.compile(r".{40,}?(?:，|,(?!\d))|.+", re.DOTALL)
 _ROW = re.compile(r"\s*\||(?:[^:;\n]+: [^;\n]*; ){2}")
 """Of a table: cells between lines, or each after the name of its column."""
 _LATER = 0.85
-"""How much less a sentence counts than one of the passage before its own."""
+"""How much less a sentence counts than one of the passage before its own, were that as relevant."""
+_LESS_RELEVANT = 2
+"""Power of a passage's relevance, as a share of the first one's, that its sentences count by."""
 _WORTH = 0.3
 """Share of the best sentence's score that one must have to be of any use."""
 _SAID = 0.3
@@ -40,6 +42,7 @@ def excerpts(
     texts: Sequence[str],
     limit: int,
     embeddings: DocumentEmbeddings | None = None,
+    relevance: Sequence[float | None] = (),
 ) -> dict[int, str]:
     """Return what of some passages bears on a question, in the order of the passages.
 
@@ -53,6 +56,8 @@ def excerpts(
         texts: The passages, the most relevant first.
         limit: Characters of all excerpts together; the best sentence is whole in any case.
         embeddings: Tell the meaning; by default the terms alone count.
+        relevance: Of the passages, as far as it is known; sentences of less relevant ones count for
+            less.
 
     Returns:
         The excerpts by the places of their passages in ``texts``; none where nothing tells one
@@ -64,7 +69,9 @@ def excerpts(
         {0: '茶很古老。绿茶要蒸。它耐放。'}
     """
     sentences = [one for passage, text in enumerate(texts) for one in _sentences(passage, text)]
-    ranking = _Ranking.of(question, texts, sentences, embeddings)
+    weights = _passage_weights(len(texts), relevance)
+    later = np.array([weights[one.passage] for one in sentences], np.float32)
+    ranking = _Ranking.of(question, texts, sentences, embeddings, later)
     kept: dict[str, int] = {}
     size = 0
 
@@ -116,7 +123,7 @@ class _Ranking:
     near: FloatArray
     """What the meaning adds, ``[sentences]``."""
     later: FloatArray
-    """What a sentence counts by the rank of its passage, ``[sentences]``; 0 once it was seen."""
+    """What a sentence counts by its passage, ``[sentences]``; 0 once it was seen."""
     least: float = 0.0
 
     @classmethod
@@ -126,6 +133,7 @@ class _Ranking:
         texts: Sequence[str],
         sentences: Sequence[_Sentence],
         embeddings: DocumentEmbeddings | None,
+        later: FloatArray,
     ) -> "_Ranking":
         terms = _weights(question, sentences)
         terms /= terms.sum(axis=0).max(initial=0.0) or 1.0
@@ -137,7 +145,6 @@ class _Ranking:
             near = (near - near.min()) / (np.ptp(near) or 1.0)
             terms *= 1 - embeddings.hybrid_weight
             near *= embeddings.hybrid_weight
-        later = np.array([_LATER**one.passage for one in sentences], np.float32)
         ranking = cls(terms, near, later)
         ranking.least = _WORTH * float(ranking._scores.max(initial=0.0))
         return ranking
@@ -159,6 +166,13 @@ class _Ranking:
     def say(self, place: int) -> None:
         """Let what a sentence says of the question count for less in all others."""
         self.terms[self.terms[:, place] > 0] *= _SAID
+
+
+def _passage_weights(count: int, relevance: Sequence[float | None]) -> list[float]:
+    """Return what the sentences of each passage count by: its rank, and its relevance if known."""
+    known = [one for one in relevance if one]
+    shares = [one / known[0] for one in known] if len(known) == count else [1.0] * count
+    return [_LATER**rank * share**_LESS_RELEVANT for rank, share in enumerate(shares)]
 
 
 def _weights(question: str, sentences: Sequence[_Sentence]) -> FloatArray:

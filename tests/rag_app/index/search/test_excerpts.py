@@ -67,6 +67,15 @@ def test_a_later_passage_may_answer() -> None:
     assert [*found] == [1]
 
 
+def test_a_passage_that_is_less_relevant_counts_for_less() -> None:
+    question = "李白葬在哪座山，祠是哪年立的？"
+    passages = [f"{BETWEEN}李白葬在龙山。", f"{BETWEEN}祠立于宝应三年。"]
+    both = excerpts(question, passages, 60, None, [0.9, 0.9])
+    assert {*both} == {0, 1}
+    assert {*excerpts(question, passages, 60, None, [0.9, 0.3])} == {0}
+    assert excerpts(question, passages, 60, None, [None, 0.3]) == both
+
+
 def test_meaning_tells_where_words_do_not() -> None:
     class Meaning(DocumentEmbeddings):
         def embed_array(self, texts: Sequence[str]) -> FloatArray:
