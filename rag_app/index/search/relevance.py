@@ -6,13 +6,14 @@ counts for more than a common word; words that only make a question are left out
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 
 from langchain_core.documents import Document
 
-from rag_app.index.store.terms import document_terms, is_prefix
+from rag_app.index.store.terms import content_terms, document_terms, is_prefix
+from rag_app.models.embeddings.base import DocumentEmbeddings, embed_by_length
 
 
 @dataclass(frozen=True)
@@ -133,3 +134,29 @@ every term of the answer would otherwise count for a fifth of one that is missin
 def _rarity(frequency: int, total: int) -> float:
     """Return Robertson and Sparck Jones' weight of a term, always above 0."""
     return math.log1p((total + _UNSEEN - frequency + 0.5) / (frequency + 0.5))
+
+
+def relevances(
+    model: DocumentEmbeddings,
+    query: str,
+    texts: Sequence[str],
+    progress: Callable[[int], None] | None = None,
+) -> list[float]:
+    """Return for each text the probability, 0 to 1, that it holds an answer, as for passages.
+
+    Args:
+        model: Says how near texts and question are.
+        query: The question.
+        texts: Of which the model reads the beginnings, where they are long.
+        progress: Called with how many texts each step embedded.
+    """
+    terms = set(content_terms(query))
+    held = [set(document_terms(text).split()) for text in texts]
+    frequencies = {term: sum(term in one for one in held) for term in terms}
+    coverage = Coverage(frequencies, len(texts))
+    cosines = embed_by_length(model, texts, progress) @ model.embed_query(query)
+    calibration = calibration_of(model.name)
+    return [
+        calibration.probability(coverage.of_terms(one), float(cosine))
+        for one, cosine in zip(held, cosines, strict=True)
+    ]

@@ -10,6 +10,7 @@ from uuid import uuid4
 import numpy as np
 from fastapi import APIRouter, Request
 
+from rag_app.index.search.relevance import relevances
 from rag_app.models.embeddings.base import (
     DocumentEmbeddings,
     FloatArray,
@@ -22,7 +23,6 @@ from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import IndexRegistry, Registry
 from rag_app.server.middleware.requests import Metrics, ServerMetrics
 from rag_app.server.queueing import Queues, ServerQueues
-from rag_app.server.reranking import relevances
 from rag_app.server.schemas.models import (
     CohereEmbeddings,
     CohereEmbedRequest,
