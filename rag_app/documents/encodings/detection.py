@@ -164,12 +164,12 @@ def _readable(data: bytes, text: str, codec: str, name: str) -> Found:
     if codec not in _SHIFTING | {"utf-16"} and SKIPPED not in text:
         return text, codec
     damaged = codec in _SHIFTING and SKIPPED in text
-    if text.count(SKIPPED) > data.count(SKIPPED.encode()) and _is_chinese(text):
-        text = without_strays(text, SKIPPED)
     kept = without_garbage(text, SKIPPED, damaged=damaged)
     if kept is None:
         msg = f"{name} is damaged: most of it is no text; get it or save it anew"
         raise DocumentError(msg)
+    if text.count(SKIPPED) > data.count(SKIPPED.encode()) and _is_chinese(kept):
+        kept = without_strays(kept, SKIPPED)
     return kept, codec
 
 

@@ -23,6 +23,7 @@ from rag_app.documents.web.html import (
 )
 from rag_app.documents.web.transfer_encoding import (
     TRANSFER_ENCODINGS,
+    marked,
     whole_base64,
     without_codes,
     without_cut_codes,
@@ -63,7 +64,7 @@ _OF_DAMAGED = re.compile(
     r"|(?<![ -~])[ -~]{0,80}\b(?:charset|boundary|filename|protocol) ?(?:=|(?=\")) ?[!-~]{0,70}"
     r"|(?<![ -~])(?:(?:u?t)?f-8|utf-8)\"?$|(?<![ -~])u?tf-8\""
     r"|(?<![ -~])\w{0,8}ary=?\"\S{1,70}\"?$|^--\w{1,70}--$"
-    r"|(?:MIME-V|Content-[TDI])[\w-]*:? ?$"
+    r"|(?:MIME-V|Content-[TDI])[A-Za-z-]*:? ?(?![ -~])"
     r"|MIME-V\w{0,6}(?![ -~])|Content-(?=(?:Subject|From|To|Date): )"
     r"|^[A-Za-z0-9+/]{1,70}(?=(?:From|To|Subject|Date): )"
     r"|^[\w.#, -]{0,200}\n?\{[a-z-]{3,30}:.*$|^\s*<?[a-z-]{3,30}:[^\s;:]{1,40};\}?$"
@@ -71,8 +72,9 @@ _OF_DAMAGED = re.compile(
     r"|^.{0,80}Received: (?:from|by) .*(?:\n[ \t(].*)*|^[\s(]*(?:version|cipher)=.*$"
     r"|^[^\s<]{10,}@[\w.-]+>"
     r"|\??[\w-]{3,20}\?[BQ]\?[^?\s]{1,200}\??=?|^This is a multi-part message in MIME format\.$"
-    r"|^\w{0,10}: *$|(?<![ -~])[\w-]{0,26}Encoding: ?\w{0,16}$"
-    r"|(?:\b[a-z]{1,2}=[^\s;]+;\s*){2,}|^[ \t]*:?[a-z-]+(?::[a-z-]+){3,};?$|\w{0,9}sion: 1\.0$",
+    r"|(?<![ -~])Cont[a-z]{0,3}-?(?![ -~])|^\w{0,10}: *$|(?<![ -~])[\w-]{0,26}Encoding: ?\w{0,16}$"
+    r"|(?:\b[a-z]{1,2}=[^\s;]+;\s*){2,}|^[ \t]*:?[a-z-]+(?::[a-z-]+){3,};?$|\w{0,9}sion: 1\.0$"
+    r"|(?<![ -~])ion: 1\.0$",
     re.MULTILINE,
 )
 """Other headers, codes and boundaries, which others than damaged mails may have for their text."""
@@ -85,7 +87,8 @@ _OF_CODE = re.compile(
 """What is left of base64."""
 _MIME = re.compile(
     r"^(?:MIME-Version: 1\.0|Content-(?:Type|Transfer-Encoding): \S+)|\bcharset ?= ?\"?[\w-]*\"?$"
-    r"|\A(?:Content-[TDI]|MIME-V)|^(?:Content-[TDI][\w-]*|MIME-V\w*)(?:\Z|$)",
+    r"|\A(?:Content-[TDI]|MIME-V)|Content-T[A-Za-z-]*(?=[^\x00-\x7f])"
+    r"|(?<![ -~])(?:(?:e?r)?s)?ion: 1\.0$|^(?:Content-[TDI][\w-]*|MIME-V\w*)(?:\Z|$)",
     re.MULTILINE,
 )
 """Headers that stand in no body but of damaged mails, and of mails about mails."""
@@ -298,8 +301,9 @@ def _content(part: Message, *, damaged: bool) -> bytes:
     payload = part.get_payload()
     if isinstance(payload, str) and transfer == "base64":
         part.set_payload(whole_base64(payload))
-    elif isinstance(payload, str) and transfer == "quoted-printable" and damaged:
-        raw = without_cut_codes(payload.encode("ascii", "surrogateescape"))
+    elif isinstance(payload, str) and transfer == "quoted-printable":
+        raw = marked(payload.encode("ascii", "surrogateescape"))
+        raw = without_cut_codes(raw) if damaged else raw
         part.set_payload(raw.decode("ascii", "surrogateescape"))
     data = part.get_payload(decode=True)
     if not isinstance(data, bytes):

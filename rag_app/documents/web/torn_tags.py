@@ -50,7 +50,7 @@ _MORE_TORN = (
     r"|(?<![!-;=?-~])[ -;=?-~]{0,60}(?<![\s-])>"
 )
 """Pieces that others than damaged pages may have for their text, as ``A>B``."""
-_BEGINNINGS = re.compile(r"<html\b", re.IGNORECASE)
+_ONCE = [re.compile(mark, re.IGNORECASE) for mark in (r"<html\b", "</head>", "</body>")]
 _NAMED = re.compile(r"<(/?)([A-Za-z][\w:-]{0,15})")
 _KNOWN = frozenset(
     """
@@ -103,7 +103,7 @@ def _is_damaged(page: str) -> bool:
     A page is damaged, too, that ends what never began.
     """
     _, ended, behind = page.lower().partition("</html>")
-    twice = len(_BEGINNINGS.findall(page)) > 1
+    twice = any(len(mark.findall(page)) > 1 for mark in _ONCE)
     if SKIPPED in page or twice or (ended and behind.count("<") > behind.count("<!--")):
         return True
     names = {(close, name.lower()) for close, name in _NAMED.findall(page)}

@@ -23,6 +23,9 @@ _CUT_QUOTED = re.compile(
     rb"=[0-9A-Fa-f]?(?=[^0-9A-Fa-f\s=])|=[0-9A-F](?==|\Z)"
     rb"|(?<=[\r\n])[0-9A-F]{1,2}(?=(?:=[89A-F][0-9A-F]){2})"
 )
+_DAMAGED_CODE = re.compile(
+    rb"(?<==[89A-F][0-9A-F])=(?![0-9A-Fa-f]{2})[^\r\n=]{1,2}(?==[89A-F][0-9A-F])"
+)
 _QUOTED_EQUALS = re.compile(rb"=3D|(?:=20)?=\r?\n|=20\r?\n")
 """The sign itself, as in the tags of a page, and lines that go on."""
 _UUENCODED = re.compile(rb"^begin [0-7]{3,4} .*\n(?:[ -`]{1,62}\s*\n)+end[ \t\r]*$", re.MULTILINE)
@@ -41,8 +44,14 @@ def without_transfer_encoding(data: bytes, *, damaged: bool = False) -> bytes:
     quoted = len(_QUOTED_BYTES.findall(data)) >= 2 or len(_QUOTED_EQUALS.findall(data)) >= 4
     plain = sum(byte < 0x80 for byte in data)
     if quoted and plain >= (1 - _DAMAGED) * len(data):
+        data = marked(data)
         return quopri.decodestring(without_cut_codes(data) if damaged else data)
     return data
+
+
+def marked(data: bytes) -> bytes:
+    """Return quoted-printable with a byte of no character for a damaged code amid others."""
+    return _DAMAGED_CODE.sub(b"=FF", data)
 
 
 def without_cut_codes(data: bytes) -> bytes:

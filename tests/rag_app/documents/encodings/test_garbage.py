@@ -89,3 +89,6 @@ def test_codes_before_and_behind_lost_bytes_at_the_ends_of_a_text() -> None:
     )
     damaged = b"\x14\xb0\xad\x95d>\x01# " + text.encode()
     assert decode(damaged, "a.md")[0].startswith("\ufffd# ")
+    for codes in (b"\xfe/vt", b",\xfez"):
+        assert decode(codes + text.encode(), "a.txt")[0] == f"\ufffd{text}"
+    assert decode(b"\xfe12" + "月".encode() + text.encode(), "a.txt")[0].startswith("\ufffd12月")
