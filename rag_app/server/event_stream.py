@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from rag_app.server.errors import body_of
-from rag_app.server.queueing import Generation, Queues, while_wanted
+from rag_app.server.queueing import GeneratedText, Queues, while_wanted
 
 WAITING = object()
 """In place of an event: a comment, which clients pass over, says that the server is there."""
@@ -111,7 +111,7 @@ class EventStream(Response):
 
 
 def generated_stream(
-    queues: Queues, generation: Generation, form: ServerSentEvents | None = None
+    queues: Queues, generation: GeneratedText, form: ServerSentEvents | None = None
 ) -> EventStream:
     """Return a response of generated text, sent as it comes; see `Queues.whole`.
 

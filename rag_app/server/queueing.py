@@ -50,7 +50,7 @@ class Admission:
         self.inside = 0
         """Requests that are worked on or wait."""
 
-    def join(self) -> "Place":
+    def join(self) -> "QueuePlace":
         """Take a place in the queue.
 
         Raises:
@@ -63,9 +63,9 @@ class Admission:
                 code="overloaded",
                 headers={"Retry-After": str(RETRY_SECONDS)},
             )
-        return Place(self, self._free)
+        return QueuePlace(self, self._free)
 
-    async def enter(self) -> "Place":
+    async def enter(self) -> "QueuePlace":
         """Join the queue, and wait for a slot.
 
         Raises:
@@ -89,7 +89,7 @@ class Admission:
             place.leave()
 
 
-class Place:
+class QueuePlace:
     """A request's place in an `Admission`: it waits for a slot, has one, or has left."""
 
     def __init__(self, queue: Admission, slots: asyncio.Semaphore) -> None:
@@ -116,7 +116,7 @@ class Place:
             self._slots.release()
 
 
-class Generation(Protocol):
+class GeneratedText(Protocol):
     """Text that is generated for one request, in the shape of its response."""
 
     @property
@@ -155,7 +155,7 @@ class Queues:
         metrics.watch("embedding", lambda: self.embedding.inside)
         metrics.watch("searching", lambda: self.searching.inside)
 
-    async def whole(self, request: Request, generation: Generation) -> dict[str, Any]:
+    async def whole(self, request: Request, generation: GeneratedText) -> dict[str, Any]:
         """Return generated text at once, in a slot of the language model; count its tokens.
 
         Args:
@@ -166,12 +166,12 @@ class Queues:
         self.count(generation)
         return response.model_dump(exclude_unset=True)
 
-    def count(self, generation: Generation) -> None:
+    def count(self, generation: GeneratedText) -> None:
         """Count the tokens of what was generated."""
         usage = generation.usage
         self._metrics.count_tokens(usage.prompt_tokens, usage.completion_tokens)
 
-    async def enter(self, request: Request, *, stream: bool) -> Place:
+    async def enter(self, request: Request, *, stream: bool) -> QueuePlace:
         """Wait for a slot of the language model, as long as the client does; a stream joins only.
 
         Args:

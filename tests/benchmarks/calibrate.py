@@ -21,7 +21,7 @@ import numpy as np
 from rag_app import RagApp
 from rag_app.chains.questions import bare_question
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
-from rag_app.index.search.relevance import CALIBRATIONS, LEXICAL, Calibration, Coverage
+from rag_app.index.search.relevance import CALIBRATIONS, LEXICAL, Coverage, RelevanceCalibration
 from rag_app.index.search.retriever import apart, fuse
 from rag_app.index.store.terms import content_terms, document_terms, fold, is_prefix
 from rag_app.models.embeddings.base import FloatArray
@@ -128,7 +128,7 @@ def of_corpus(passages: Passages, split: str) -> list[Sample]:
     return samples
 
 
-def fit(samples: Sequence[Sample], start: Calibration) -> Calibration:
+def fit(samples: Sequence[Sample], start: RelevanceCalibration) -> RelevanceCalibration:
     """Fit to each sample's likeliest passage, which depends on the fit: a few rounds settle it."""
     from sklearn.linear_model import LogisticRegression
 
@@ -141,7 +141,7 @@ def fit(samples: Sequence[Sample], start: Calibration) -> Calibration:
             sample_weight=[one.weight for one in samples],
         )
         numbers = [float(number) for number in (*model.intercept_, *model.coef_[0])]
-        start = Calibration(*numbers)
+        start = RelevanceCalibration(*numbers)
     return start
 
 

@@ -17,13 +17,14 @@ from rag_app.models.embeddings.base import DocumentEmbeddings, embed_by_length
 
 
 @dataclass(frozen=True)
-class Calibration:
+class RelevanceCalibration:
     """A logistic model; ``python -m tests.benchmarks.calibrate`` fits and prints its numbers.
 
     It is fitted for four questions that have an answer to one that has none.
 
     Example:
-        >>> Calibration(intercept=-4.5, coverage=14.4).probability(coverage=0.8, cosine=0) > 0.99
+        >>> lexical = RelevanceCalibration(intercept=-4.5, coverage=14.4)
+        >>> lexical.probability(coverage=0.8, cosine=0) > 0.99
         True
     """
 
@@ -37,16 +38,16 @@ class Calibration:
         return 1 / (1 + math.exp(-max(min(exponent, 60.0), -60.0)))
 
 
-LEXICAL = Calibration(intercept=-4.5, coverage=14.4)
+LEXICAL = RelevanceCalibration(intercept=-4.5, coverage=14.4)
 """Where there is no cosine, or of a model whose cosines were not calibrated."""
 
-CALIBRATIONS: Mapping[str, Calibration] = {
-    "multilingual-e5-small": Calibration(intercept=-37.2, coverage=10.6, cosine=39.1),
+CALIBRATIONS: Mapping[str, RelevanceCalibration] = {
+    "multilingual-e5-small": RelevanceCalibration(intercept=-37.2, coverage=10.6, cosine=39.1),
 }
 """By embedding model: cosines of one model say nothing about another's."""
 
 
-def calibration_of(embedding: str | None) -> Calibration:
+def calibration_of(embedding: str | None) -> RelevanceCalibration:
     """Return the calibration for an embedding model's name, None for lexical search alone."""
     return CALIBRATIONS.get(embedding or "", LEXICAL)
 

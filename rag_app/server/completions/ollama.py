@@ -11,7 +11,7 @@ from openai.types import CompletionUsage
 from rag_app.models.llms.thoughts import REASONING
 from rag_app.server.errors import body_of, ollama_body
 from rag_app.server.event_stream import ServerSentEvents, as_json
-from rag_app.server.queueing import Generation
+from rag_app.server.queueing import GeneratedText
 from rag_app.server.schemas.ollama import ChatReply, TextReply
 
 Form = Literal["chat", "text"]
@@ -49,7 +49,7 @@ class OllamaReply:
         form: Whether it is a chat's message or a prompt's text.
     """
 
-    def __init__(self, chat: Generation, model: str, form: Form) -> None:
+    def __init__(self, chat: GeneratedText, model: str, form: Form) -> None:
         self._chat = chat
         self._model = model
         self._form = form

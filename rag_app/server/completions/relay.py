@@ -17,7 +17,7 @@ from rag_app.server.event_stream import (
     kept_alive,
     send_part,
 )
-from rag_app.server.queueing import Place, while_wanted
+from rag_app.server.queueing import QueuePlace, while_wanted
 
 _KEPT_HEADERS = {"content-type", "retry-after"}
 _CONNECT_SECONDS = 10.0
@@ -42,7 +42,7 @@ class Relay(Response):
         llm: CompatibleChat,
         path: str,
         body: dict[str, Any],
-        place: Place,
+        place: QueuePlace,
         seconds: float,
     ) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from rag_app.server.completions.chat import Logprobs
 from rag_app.server.completions.stored import item_id
 from rag_app.server.errors import body_of
 from rag_app.server.event_stream import ServerSentEvents
-from rag_app.server.queueing import Generation
+from rag_app.server.queueing import GeneratedText
 from rag_app.server.schemas.responses import ModelResponse, ResponseRequest, own_param
 
 _ERRORS = {"rate_limit_error": "rate_limit_exceeded", "invalid_request_error": "invalid_prompt"}
@@ -55,7 +55,7 @@ class ChatResponse:
 
     def __init__(
         self,
-        chat: Generation,
+        chat: GeneratedText,
         request: ResponseRequest,
         model: str,
         keep: Callable[[dict[str, Any]], None] | None = None,

@@ -15,7 +15,7 @@ from rag_app.server.errors import ApiError
 from rag_app.server.event_stream import ServerSentEvents, generated_stream
 from rag_app.server.index_registry import RAG, Registry
 from rag_app.server.job_records import Records
-from rag_app.server.queueing import Generation, ServerQueues
+from rag_app.server.queueing import GeneratedText, ServerQueues
 from rag_app.server.routes.models import no_model
 from rag_app.server.schemas.completions import (
     CHAT_CHUNK,
@@ -69,7 +69,7 @@ class Answering:
         task = self._registry.shows(index) and is_client_task(request.messages[-1].text)
         return index if model.startswith(RAG) and not task else None
 
-    async def generation(self, request: ChatRequest | CompletionRequest) -> Generation:
+    async def generation(self, request: ChatRequest | CompletionRequest) -> GeneratedText:
         """Return what answers: an index where the model is ``rag:INDEX``, or the language model.
 
         Raises:
@@ -89,7 +89,7 @@ class Answering:
         return DocumentChat(engine, request, f"{RAG}{index}", address=address, notes=notes)
 
     async def answer(
-        self, generation: Generation, *, stream: bool, form: ServerSentEvents | None = None
+        self, generation: GeneratedText, *, stream: bool, form: ServerSentEvents | None = None
     ) -> Any:
         """Return the response; see `generated_stream` and `Queues.whole`."""
         if stream:

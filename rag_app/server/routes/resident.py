@@ -106,9 +106,9 @@ class Resident:
         self._used = time.monotonic()
         self._engines: dict[tuple[str, str], RagApp] = {}
         self._embeddings: dict[str, DocumentEmbeddings] = {}
-        self._lines: dict[str, Question] = {}
+        self._lines: dict[str, QuestionWork] = {}
 
-    def know(self, work: "Question") -> None:
+    def know(self, work: "QuestionWork") -> None:
         """Take note of what a command line came to, where that depends on no file it names."""
         if work.line and not {*REQUEST_PATHS} & work.options.keys():
             self._lines.pop(work.line, None)
@@ -116,7 +116,7 @@ class Resident:
             for line in [*self._lines][:-_LINES]:
                 del self._lines[line]
 
-    def known(self, lines: "list[tuple[str, str]]") -> "Question | None":
+    def known(self, lines: "list[tuple[str, str]]") -> "QuestionWork | None":
         """Return what a command line comes to, if it is known; see `Lines`."""
         for line, question in lines:
             if work := self._lines.get(line):
@@ -242,7 +242,7 @@ class Work(Greeting):
     """By their names in settings."""
 
 
-class Question(Work):
+class QuestionWork(Work):
     """A question about an index, and what was said before."""
 
     question: str
@@ -303,7 +303,7 @@ async def stop(resident: TheResident) -> dict[str, Any]:
 
 
 @router.post("/ask", response_model=None)
-async def ask(work: Question, resident: TheResident) -> EventStream:
+async def ask(work: QuestionWork, resident: TheResident) -> EventStream:
     """Answer a question."""
     stream = _answered(work, resident, partial(_answer, work, resident))
     resident.know(work)
@@ -320,7 +320,7 @@ async def ahead(given: Lines, resident: TheResident) -> EventStream:
 
 
 async def _answer(
-    work: Question, resident: Resident, config: RunnableConfig
+    work: QuestionWork, resident: Resident, config: RunnableConfig
 ) -> AsyncIterator[Answer]:
     engine = await asyncio.to_thread(resident.engine, work.index, work.folder)
     view = engine.using(**work.options)
