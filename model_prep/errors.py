@@ -6,9 +6,17 @@ The message is one line: what is wrong, then what to do.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+OWN_CODE = (
+    "it needs Python code of its own, which is never run; take a model that transformers itself "
+    "knows, or the same one as GGUF"
+)
+"""What is said of models that transformers would ask for ``trust_remote_code``."""
+
 
 def first_line(error: BaseException) -> str:
     """Return the first line of another package's error message, or else the error's name."""
+    if "trust_remote_code" in str(error):
+        return OWN_CODE
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 

@@ -149,7 +149,9 @@ def _stretched(folder: Path, alpha: float) -> Any:
     from transformers import AutoConfig
 
     try:
-        config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config: Any = AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         rope = dict(config.rope_parameters)
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         rope["rope_theta"] *= alpha ** (size / (size - 2))
@@ -194,7 +196,7 @@ def load_causal_lm(source: str | Path, options: dict[str, Any]) -> Any:
     try:
         with quiet_transformers():
             model: Any = AutoModelForCausalLM.from_pretrained(
-                source, local_files_only=True, **options
+                source, local_files_only=True, trust_remote_code=False, **options
             )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         msg = f"{source} can't be loaded ({first_line(error)}); see: model-prep verify"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import TokenizerError, first_line
 from model_prep.json_file import optional_json
+from model_prep.process_state import quiet_transformers
 from model_prep.tokenizer.sentencepiece_file import parse_sentencepiece, read_sentencepiece
 
 if TYPE_CHECKING:
@@ -67,11 +68,26 @@ def load_tokenizer(source: str | Path) -> Any:
             return ExactLlamaTokenizer(vocab_file=str(_llama_file(Path(source))))
         if file and _is_llama(file):
             return ExactLlamaTokenizer.from_pretrained(str(source), local_files_only=True)
-        return AutoTokenizer.from_pretrained(str(source), local_files_only=True)
+        # Else transformers would ask whether to run a folder's code, and run it after a "y".
+        with quiet_transformers(warnings=False):
+            tokenizer = AutoTokenizer.from_pretrained(
+                str(source), local_files_only=True, trust_remote_code=False
+            )
+        _require_vocabulary(source, tokenizer)
+        return tokenizer
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError) as error:
         reason = first_line(error)
         msg = f"{source} has no tokenizer that can be loaded ({reason}); put its files there"
         raise TokenizerError(msg) from error
+
+
+def _require_vocabulary(source: str | Path, tokenizer: Any) -> None:
+    """Refuse what transformers makes of a folder without a vocabulary: a tokenizer of nothing."""
+    names = [MODEL_FILE, "tokenizer.json", *type(tokenizer).vocab_files_names.values()]
+    folder = Path(source)
+    if folder.is_dir() and not any((folder / name).is_file() for name in names):
+        msg = f"it holds neither tokenizer.json nor {MODEL_FILE}"
+        raise ValueError(msg)
 
 
 def save_tokenizer(

@@ -59,7 +59,9 @@ def load_model(settings: TrainingSettings, tokenizer: Any, *, weights: bool = Tr
     from transformers import AutoConfig
 
     with _load_errors(settings.model):
-        config = AutoConfig.from_pretrained(settings.model, local_files_only=True)
+        config = AutoConfig.from_pretrained(
+            settings.model, local_files_only=True, trust_remote_code=False
+        )
         if weights:
             _require_plain(settings.model, config)
         rows = _rows(settings, tokenizer, config.vocab_size)
@@ -117,7 +119,7 @@ def _base(folder: Path, options: dict[str, Any], without_weights: Any) -> Any:
         with torch.device("meta"):
             return AutoModelForCausalLM.from_config(without_weights, dtype=options["dtype"])
     loaded: Any = AutoModelForCausalLM.from_pretrained(
-        folder, local_files_only=True, output_loading_info=True, **options
+        folder, local_files_only=True, trust_remote_code=False, output_loading_info=True, **options
     )
     model, found = loaded
     if missing := sorted(found["missing_keys"]):

@@ -11,7 +11,7 @@ from langchain_core.documents import Document
 from langchain_core.documents.compressor import BaseDocumentCompressor
 from pydantic import PrivateAttr
 
-from model_prep.errors import CheckpointError
+from model_prep.errors import CheckpointError, first_line
 from model_prep.json_file import optional_json, read_json
 from rag_app.errors import ModelError
 
@@ -116,8 +116,7 @@ class CrossEncoderReranker(BaseDocumentCompressor):
             with quiet_transformers():
                 return CrossEncoder(str(self.folder), local_files_only=True)
         except Exception as error:  # whatever a damaged folder makes its readers raise
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            msg = f"reranker {self.folder} can't be loaded ({reason}); copy it anew"
+            msg = f"reranker {self.folder} can't be loaded ({first_line(error)}); copy it anew"
             raise ModelError(msg) from error
 
 

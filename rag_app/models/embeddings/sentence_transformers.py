@@ -30,6 +30,7 @@ from model_prep.catalog.onnx_encoder import (
     weights_folder,
     write_graph,
 )
+from model_prep.errors import first_line
 from rag_app.cores import physical_cores
 from rag_app.errors import ModelError
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
@@ -291,5 +292,5 @@ def _is_of_memory(error: Exception) -> bool:
 def _unreadable(folder: Path, error: Exception) -> ModelError:
     if _is_of_memory(error):
         return ModelError(f"{folder} finds no memory; end other programs, or raise the limit of it")
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    reason = first_line(error)
     return ModelError(f"{folder} is damaged or no embedding model ({reason}); pull or copy it anew")

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from model_prep.checkpoint.checksums import file_digest
-from model_prep.errors import TokenizerError
+from model_prep.errors import GenerateError, TokenizerError
 from model_prep.inference.chat_template import ChatTemplate
+from model_prep.inference.transformers_model import load_causal_lm
 from model_prep.tokenizer import check
 from model_prep.tokenizer.check import LINES, check_exactness
 from model_prep.tokenizer.exact_llama import ExactLlamaTokenizer
@@ -277,6 +278,40 @@ def test_a_folder_may_say_that_an_end_token_is_added(plain: Path, tmp_path: Path
     save_tokenizer(ended, tmp_path / "saved")
     assert others_encode(tmp_path / "saved", tmp_path / "again") == ended(list(LINES))["input_ids"]
     assert check_exactness(tmp_path / "saved").exact is True
+
+
+def test_code_of_a_folder_is_never_run_nor_asked_for(
+    tiny_llm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(tiny_llm, tmp_path / "chatglm")
+    for name, kind in (("config.json", "AutoConfig"), ("tokenizer_config.json", "AutoTokenizer")):
+        values = json.loads((folder / name).read_bytes())
+        named = {"model_type": "chatglm", "tokenizer_class": "ChatGLMTokenizer"}
+        auto_map = {kind: "code.Own", "AutoModelForCausalLM": "code.Own"}
+        text = json.dumps({**values, **named, "auto_map": auto_map})
+        (folder / name).write_text(text, encoding="utf-8")
+    ran = tmp_path / "ran"
+    (folder / "code.py").write_text(f"open({str(ran)!r}, 'w')\nclass Own: ...\n")
+    asked: list[str] = []
+
+    def yes(question: str) -> str:
+        asked.append(question)
+        return "y"
+
+    monkeypatch.setattr("builtins.input", yes)
+    with pytest.raises(TokenizerError, match="Python code of its own"):
+        load_tokenizer(folder)
+    with pytest.raises(GenerateError, match="Python code of its own"):
+        load_causal_lm(folder, {})
+    assert (asked, ran.exists()) == ([], False)
+
+
+def test_a_folder_without_a_vocabulary(tiny_llm: Path, tmp_path: Path) -> None:
+    config(tmp_path, tokenizer_class="LlamaTokenizer")
+    with pytest.raises(TokenizerError, match=r"neither tokenizer\.json nor tokenizer\.model"):
+        load_tokenizer(tmp_path)
+    shutil.copy(tiny_llm / "tokenizer.json", tmp_path)
+    assert load_tokenizer(tmp_path).encode("李白")
 
 
 def test_code_of_an_earlier_version_is_known(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
