@@ -114,7 +114,7 @@ def _begin(gguf: Gguf, place: Place) -> ServerProcess:
             threads=gguf.threads or free_cores(),
             gpu_layers=-1,
             key=secrets.token_urlsafe(32),
-            slots=slots_folder(Path(gguf.path), gguf.cache_size, gguf.parallel),
+            slots=slots_folder(Path(gguf.path), gguf.cache_size),
             socket=str(place.model_socket),
         )
     )

@@ -4,6 +4,7 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Iterable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -83,7 +84,8 @@ class LlamaCppChat(LocalChat):
         self._server, self._options = _serve(self, header)
         if self._options.slots:
             limit = int(self.cache_size * GIGABYTE)
-            self._prompts = PromptCache(Path(self._options.slots), limit, self._post)
+            folder = Path(self._options.slots)
+            self._prompts = PromptCache(folder, limit, self._post, self.parallel)
         self._control_tokens = ControlTokens.of_gguf(header)
 
     @property
@@ -151,8 +153,8 @@ class LlamaCppChat(LocalChat):
             lstrip=not isinstance(prompt, str),
             formed=(options.get("response_format") or {}).get("type", "text") != "text",
         )
-        cache = self._prompts if self.keeps_prompts and "messages" in request else None
-        text = _text(request.get("messages", ()))
+        cache = self._prompts
+        text = _text(request.get("messages", ())) if self.keeps_prompts else ""
 
         def receive(events: Any) -> bool:
             for event in events if isinstance(events, list) else [events]:
@@ -162,11 +164,12 @@ class LlamaCppChat(LocalChat):
 
         def run() -> None:
             try:
-                if cache:
-                    cache.prepare(text)
-                handle(request, receive)
-                if cache and not unwanted(cancelled):
-                    cache.keep(text)
+                with cache.turn(text) if cache else nullcontext(False) as keeps:
+                    if keeps and self.parallel > 1:  # else llama.cpp remembers earlier prompts
+                        request["id_slot"] = 0
+                    handle(request, receive)
+                    if cache and keeps and not unwanted(cancelled):
+                        cache.keep(text)
             except BaseException as error:  # raised where the chunks are read
                 kind = SchemaError if "JSON schema" in str(error) else ModelError
                 put(failure(f"llama.cpp failed ({error})", error, kind))
@@ -323,7 +326,7 @@ def _serve(model: LlamaCppChat, header: GgufHeader) -> tuple[LlamaServer, Server
         threads=model.threads or free_cores(),
         gpu_layers=model.gpu_layers,
         key=secrets.token_urlsafe(32),
-        slots=slots_folder(model.path, model.cache_size, model.parallel),
+        slots=slots_folder(model.path, model.cache_size),
     )
     try:
         if model.process is not None:

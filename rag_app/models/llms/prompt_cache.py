@@ -9,11 +9,12 @@ reads and what its SHA-256 is; one of another hash is never read.
 import hashlib
 import json
 import os
+import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from importlib.metadata import version
@@ -62,15 +63,14 @@ def model_folder(model: Path) -> Path:
     return caches_folder() / found.hexdigest()[:16]
 
 
-def slots_folder(model: Path, limit: float, parallel: int) -> str:
+def slots_folder(model: Path, limit: float) -> str:
     """Return the folder for the prompts of a model, made; empty where none are kept.
 
     Args:
         model: Its file.
         limit: Gigabytes that may be kept; 0 is none.
-        parallel: Calls worked on together: the prompts of more than one are not told apart.
     """
-    if not limit or parallel > 1:
+    if not limit:
         return ""
     with suppress(OSError):
         folder = model_folder(model)
@@ -131,13 +131,42 @@ class PromptCache:
         folder: Of the model; see `model_folder`.
         limit: Bytes that all models together may take; the least recently used go first.
         call: Sends a request to the server that has the model, whose slots lie in ``folder``.
+        parallel: Requests that it works on together.
     """
 
-    def __init__(self, folder: Path, limit: int, call: Call) -> None:
+    def __init__(self, folder: Path, limit: int, call: Call, parallel: int = 1) -> None:
         self._folder = folder
         self._limit = limit
         self._call = call
-        self._recent: deque[str] = deque(maxlen=_RECENT)
+        self._shared = parallel > 1
+        self._recent: deque[str] = deque(maxlen=0 if self._shared else _RECENT)
+        self._guard = threading.Lock()
+        self._at_work = 0
+        self._begun = 0
+        """Requests, so that one is known to have come between."""
+
+    @contextmanager
+    def turn(self, prompt: str) -> Iterator[bool]:
+        """Note a request for a block, and have the server hold what is kept of its prompt.
+
+        Gives whether the prompt is to be kept. It is read in the first slot, which must be its
+        own: of several requests that are worked on together only the first is.
+
+        Args:
+            prompt: Empty for one that is never kept.
+        """
+        with self._guard:
+            alone = not self._at_work
+            self._at_work += 1
+            self._begun += 1
+        try:
+            own = not self._shared or (alone and len(prompt) <= _LONGEST)
+            if own and prompt:
+                self.prepare(prompt)
+            yield own and bool(prompt)
+        finally:
+            with self._guard:
+                self._at_work -= 1
 
     def prepare(self, prompt: str) -> None:
         """Have the server hold as much of a prompt as is kept and it does not hold already."""
@@ -175,9 +204,11 @@ class PromptCache:
         new = self._folder / f".{name}.{uuid.uuid4().hex}.bin"
         with suppress(OSError, ValueError, HTTPException):  # no space: nothing is kept
             try:
+                begun = self._begun
                 saved = self._call("/slots/0?action=save", {"filename": new.name})
                 # llama.cpp does not look whether all of it could be written.
-                if (size := new.stat().st_size) == saved["n_written"]:
+                whole = (size := new.stat().st_size) == saved["n_written"]
+                if whole and begun == self._begun:  # else it may be of another request
                     with new.open("rb") as file:
                         digest = hashlib.file_digest(file, "sha256").hexdigest()
                     _write(Entry(self._folder / f"{name}.bin", prompt, digest, size), new)

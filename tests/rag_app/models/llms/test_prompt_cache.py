@@ -71,8 +71,27 @@ def test_a_model_that_keeps_nothing_writes_nothing(gguf: Path) -> None:
     model(gguf, keeps_prompts=False).invoke(prompt(0, "何时？"))
     assert kept(gguf) == []
     model(gguf, cache_size=0.0).invoke(prompt(0, "何时？"))
-    model(gguf, parallel=2).invoke(prompt(0, "何时？"))
     assert kept(gguf) == []
+
+
+def test_where_several_are_worked_on_those_asked_alone_are_kept(gguf: Path) -> None:
+    without = model(gguf, cache_size=0.0)
+    for number in range(3):
+        question = prompt(number, "何时？")
+        reply = model(gguf, parallel=3).invoke(question)
+        assert (reply.text, cached(reply)) == (without.invoke(question).text, 0)
+    assert len(kept(gguf)) == 3
+    fresh = model(gguf, parallel=3)
+    assert cached(fresh.invoke(prompt(1, "谁？"))) > 100
+    fresh.batch([prompt(number % 3, f"第{number}个？") for number in range(9)])
+    fresh.model_copy(update={"keeps_prompts": False}).invoke("你好" * 300)
+    for number in range(3):
+        question = prompt(number, "哪里？")
+        reply = fresh.invoke(question)
+        assert reply.text == without.invoke(question).text
+        assert cached(reply) > 100
+    assert all(entry.is_whole() for entry in all_entries())
+    assert len(kept(gguf)) == 3
 
 
 def test_a_damaged_file_is_deleted_and_never_read(gguf: Path) -> None:
