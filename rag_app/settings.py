@@ -19,8 +19,8 @@ from pydantic import (
 )
 
 from rag_app.errors import SettingsError
-from rag_app.home import home as home  # noqa: PLC0414 - it was here
-from rag_app.home import indexes_folder as indexes_folder  # noqa: PLC0414
+from rag_app.surroundings import home as home  # noqa: PLC0414 - it was here
+from rag_app.surroundings import indexes_folder as indexes_folder  # noqa: PLC0414
 
 OcrMode = Literal["auto", "always", "never"]
 RetrieverKind = Literal["hybrid", "dense", "lexical"]

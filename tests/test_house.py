@@ -25,7 +25,7 @@ LAYERS = {
         ("cli",),
     ),
     "rag_app": (
-        ("errors", "home", "settings", "cores"),
+        ("errors", "surroundings", "settings"),
         ("documents",),
         ("models",),
         ("index.store",),

@@ -16,7 +16,6 @@ from statistics import median
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from rag_app.cores import physical_cores
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.pdf.characters import Char, PageCharacters, Space, upright
 from rag_app.documents.pdf.lines import is_wide
@@ -24,6 +23,7 @@ from rag_app.documents.pdf.reader import INSTALL_OCR, LONGEST_SIDE, ReadPicture,
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 from rag_app.settings import OcrMode
+from rag_app.surroundings import physical_cores
 
 if TYPE_CHECKING:
     import numpy as np

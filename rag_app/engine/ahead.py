@@ -18,8 +18,8 @@ from pathlib import Path
 
 import rag_app
 from rag_app.engine.resident import Events, Place, ResidentError, received
-from rag_app.engine.surroundings import surroundings
 from rag_app.models.unix_http import UnixConnection, available
+from rag_app.surroundings import surroundings
 
 _WHOLE = frozenset({"--json", "--no-stream"})
 """With one of these nothing is shown before all is there."""

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rag_app
-from rag_app.home import home
 from rag_app.models.unix_http import LONGEST_PATH, UnixConnection, available, events
+from rag_app.surroundings import home
 
 if TYPE_CHECKING:
     import subprocess

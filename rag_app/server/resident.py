@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
-from rag_app.cores import free_cores
 from rag_app.engine.resident import Gguf, Place, StartOptions
 from rag_app.models.llms.llamacpp_server import ServerOptions, ServerProcess
 from rag_app.models.llms.prompt_cache import slots_folder
 from rag_app.models.unix_http import owner_only
+from rag_app.surroundings import free_cores
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

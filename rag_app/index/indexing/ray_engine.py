@@ -8,7 +8,6 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
-from rag_app.cores import physical_cores
 from rag_app.documents.object_stores import SourcePath
 from rag_app.documents.sources import STDIN
 from rag_app.errors import ModelError, SettingsError
@@ -16,6 +15,7 @@ from rag_app.index.indexing.indexer import DueDocument, IndexRun
 from rag_app.index.indexing.ray_cluster import connected
 from rag_app.index.indexing.reading import name_of
 from rag_app.index.indexing.worker import Broken, IndexWorker, Unreadable, WorkerResult
+from rag_app.surroundings import physical_cores
 
 _BLOCKS = 200
 """Into which few documents are cut, so that all workers end at about the same time."""

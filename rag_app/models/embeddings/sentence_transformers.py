@@ -31,12 +31,12 @@ from model_prep.catalog.onnx_encoder import (
     write_graph,
 )
 from model_prep.errors import first_line
-from rag_app.cores import physical_cores
 from rag_app.errors import ModelError
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 from rag_app.models.embeddings.limits import shorter_dimensions
 from rag_app.models.embeddings.tokenizer import EncoderTokenizer, Ids
 from rag_app.settings import DEFAULTS
+from rag_app.surroundings import physical_cores
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -17,7 +17,6 @@ from pydantic import Field, PrivateAttr
 from model_prep.errors import CheckpointError
 from model_prep.gguf.header import GgufHeader, read_model_header
 from model_prep.inference.control_tokens import ControlTokens
-from rag_app.cores import free_cores
 from rag_app.errors import ModelError, PromptTooLongError, SchemaError
 from rag_app.models.llms.llamacpp_server import (
     LlamaServer,
@@ -29,6 +28,7 @@ from rag_app.models.llms.local import END, LocalChat, Put, failure, local_option
 from rag_app.models.llms.prompt_cache import GIGABYTE, PromptCache, slots_folder
 from rag_app.models.llms.thoughts import REASONING
 from rag_app.settings import Settings
+from rag_app.surroundings import free_cores
 
 _TOKENIZE_SECONDS = 60.0
 _WANTED = 8

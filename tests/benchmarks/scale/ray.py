@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from rag_app import RagApp
-from rag_app.cores import physical_cores
 from rag_app.settings import EngineKind
+from rag_app.surroundings import physical_cores
 
 ENGINES: tuple[EngineKind, ...] = ("local", "ray")
 

@@ -1,4 +1,4 @@
-"""How many cores there are to work on."""
+"""How many cores a process has to work on."""
 
 import math
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_app.cores import affinity, free_cores, group_limit, physical_cores
+from rag_app.surroundings import affinity, free_cores, group_limit, physical_cores
 
 
 def test_there_is_a_core() -> None:

@@ -1,12 +1,50 @@
-"""Cores to work on: those of this process, and those that nobody else keeps busy."""
+"""What surrounds a process: where state lies, its cores, and the environment that decides for it.
+
+Apart from the settings, since a question that goes to the resident engine needs no more than this.
+"""
 
 import math
 import os
 from contextlib import suppress
 from pathlib import Path
 
+_NAMES = {"CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"}
+_PREFIXES = ("HF_", "OTEL_", "LANGSMITH_", "LANGCHAIN_")
+"""Of hubs, and of those to whom runs are traced: an engine must not tell them of a question whose
+command does not, nor keep it from them."""
 _CPUS = Path("/sys/devices/system/cpu")
 _LOAD = Path("/proc/loadavg")
+
+
+def home() -> Path:
+    """Where indexes live: ``RAG_APP_HOME``, else the platform's user data folder."""
+    override = os.environ.get("RAG_APP_HOME", "")
+    if override.strip():
+        return Path(override).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("rag-app")
+
+
+def indexes_folder() -> Path:
+    """Return the folder in which indexes lie by their names."""
+    return home() / "indexes"
+
+
+def surroundings() -> list[object]:
+    """Return what of a process, beside its settings, decides how it works, as JSON's values.
+
+    Example:
+        >>> surroundings() == surroundings()
+        True
+    """
+    names = sorted(name for name in os.environ if name in _NAMES or name.startswith(_PREFIXES))
+    return [[(name, os.environ[name]) for name in names], sorted(affinity() or ())]
+
+
+def traced_here() -> bool:
+    """Return whether traces are written where the command itself writes."""
+    return os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "console"
 
 
 def affinity() -> set[int] | None:
