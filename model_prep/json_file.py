@@ -7,6 +7,15 @@ from typing import Any
 from model_prep.errors import CheckpointError
 from model_prep.output import PARTIAL, sync
 
+LORA = "is a LoRA, not a model; merge it into its base with model-prep merge, and use the result"
+"""What is said of such a folder."""
+
+
+def is_lora(folder: Path) -> bool:
+    """Return whether a folder holds a LoRA as PEFT saves it, and no model."""
+    held = [(folder / name).is_file() for name in ("adapter_config.json", "config.json")]
+    return held == [True, False]
+
 
 def read_json(file: Path) -> dict[str, Any]:
     """Read a file that holds names and values.
@@ -17,8 +26,9 @@ def read_json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
+        lora = file.name == "config.json" and not file.exists() and is_lora(file.parent)
         msg = f"{file} is missing or damaged; get it again"
-        raise CheckpointError(msg) from error
+        raise CheckpointError(f"{file.parent} {LORA}" if lora else msg) from error
     if not isinstance(content, dict):
         msg = f"{file} holds no names and values; get it again"
         raise CheckpointError(msg)

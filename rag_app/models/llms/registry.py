@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 from model_prep.catalog.models import CATALOG, find
 from model_prep.catalog.pull import is_pulled, model_path
 from model_prep.errors import permitted
+from model_prep.json_file import is_lora
 from rag_app.errors import ModelError
 from rag_app.models.providers import LOCAL, provider_errors, split_provider
 from rag_app.settings import Settings, load_settings
@@ -164,6 +165,9 @@ def _check_folder(backend: str, target: str, settings: Settings) -> None:
     for name in ("tokenizer", "quantize", "gpus"):
         if backend != "huggingface" and getattr(settings, name):
             _log.warning("--%s is for Hugging Face folders; %s goes without", name, settings.llm)
+    if is_lora(Path(target)):
+        msg = f"{target} is a LoRA, not a model; give its base with --llm, and this one with --lora"
+        raise ModelError(msg)
     if Path(target).is_dir() and not (Path(target) / "config.json").is_file():
         reason = "it has no config.json; give a folder with one, or a .gguf file"
         msg = f"{target} is no model that can be loaded: {reason}"

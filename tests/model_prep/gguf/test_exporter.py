@@ -259,6 +259,10 @@ def unigram(folder: Path) -> None:
     ("break_it", "said"),
     [
         (lambda folder: (folder / "config.json").unlink(), "config.json is missing"),
+        (
+            lambda folder: (folder / "config.json").rename(folder / "adapter_config.json"),
+            "is a LoRA, not a model; merge it",
+        ),
         (lambda folder: (folder / "config.json").write_text("[]"), "holds no names and values"),
         (lambda folder: change_config(folder, model_type="gemma"), "of the first kind"),
         (lambda folder: change_config(folder, hidden_size="x"), "of the first kind"),

@@ -70,6 +70,12 @@ def test_a_lora_is_not_passed_over(spec: str) -> None:
         load_llm(spec, lora="some-lora")
 
 
+def test_a_lora_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="is a LoRA, not a model; give its base with --llm"):
+        load_llm(str(tmp_path))
+
+
 def test_options_of_folders_are_not_passed_over_in_silence(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
