@@ -229,7 +229,10 @@ def _head_rows(body: Sequence[Row]) -> tuple[int, int]:
         if at and _is_laid_out_alike(body[at - 1], body[at]):
             continue
         stop = at + 1
-        while stop < len(body) - 1 and _is_labels(body[stop]) and _contrast(body, stop):
+        while stop < len(body) - 1 and (
+            _goes_down(body[stop - 1], body[stop])
+            or (_is_labels(body[stop]) and _contrast(body, stop))
+        ):
             stop += 1
         start = at
         while start and _is_over(body[start - 1], body[start]):
@@ -237,11 +240,19 @@ def _head_rows(body: Sequence[Row]) -> tuple[int, int]:
                 break  # rows of a form
             start -= 1
         return start, stop
+    return 0, _first_head(body)
+
+
+def _first_head(body: Sequence[Row]) -> int:
+    """Return how many of the first rows are a head, where no values below tell."""
+    if len(body) > 2 and _is_dated(*body[:2]):
+        return 2
     if not body or not _is_labels(body[0]) or _is_form(body):
-        return 0, 0
+        return 0
     if _is_distinct(body[0]):
-        return 0, 1
-    return 0, next((rows for rows in (2, 3) if _is_merged_head(body, rows)), 0)
+        merged = [_goes_down(above, below) for above, below in pairwise(body[:_SAMPLE])]
+        return 2 if len(body) > 2 and merged[0] and not any(merged[1:]) else 1
+    return next((rows for rows in (2, 3) if _is_merged_head(body, rows)), 0)
 
 
 def _is_merged_head(body: Sequence[Row], rows: int) -> bool:
@@ -302,8 +313,24 @@ def _contrast(body: Sequence[Row], at: int) -> bool:
 
 def _is_over(above: Row, below: Row) -> bool:
     """Return whether a row may be the upper one of a head."""
+    if _goes_down(above, below):
+        return not _is_of_form(above)
     names = _is_labels(above) or all(map(_YEAR.fullmatch, _values(above)))
     return names and not _is_of_form(above) and _spans(above, below)
+
+
+def _goes_down(above: Row, below: Row) -> bool:
+    """Return whether a cell of a row goes on in the row below, as those of heads in two rows do."""
+    cells = zip(above, below, strict=False)
+    return any(isinstance(cell, Continued) and cell == label for label, cell in cells)
+
+
+def _is_dated(above: Row, below: Row) -> bool:
+    """Return whether two rows are a head of names that go down and days that stand over others."""
+    apart = [pair for pair in zip(above, below, strict=False) if not isinstance(pair[1], Continued)]
+    return _goes_down(above, below) and all(
+        _VALUE.fullmatch(day) and name and not _VALUE.fullmatch(name) for day, name in apart
+    )
 
 
 def _spans(above: Row, below: Row) -> bool:

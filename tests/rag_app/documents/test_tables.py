@@ -234,3 +234,26 @@ def test_the_head_that_the_file_names() -> None:
     assert list(table_lines(rows, head=2)) == named
     assert list(table_lines(rows))[1] == "店 | 3/1 | 3/2"
     assert list(table_lines(rows, head=9))[1] == "店 | 3/1 | 3/2"
+
+
+@pytest.mark.parametrize(
+    ("day", "under", "first", "shown"),
+    [
+        ("考勤结果", "1 五", "正常", "姓名: 张三; 部门: 市场部; 考勤结果/1 五: 正常"),
+        ("考勤结果", "1", "正常", "姓名: 张三; 部门: 市场部; 考勤结果/1: 正常"),
+        ("2024-03-01", "打卡", "缺卡", "姓名: 张三; 部门: 市场部; 2024-03-01/打卡: 缺卡"),
+        ("2024-03-01", "打卡", "8:55", "姓名: 张三; 部门: 市场部; 2024-03-01/打卡: 8:55"),
+    ],
+)
+def test_a_head_goes_down_with_its_merged_cells(
+    day: str, under: str, first: str, shown: str
+) -> None:
+    head = [["姓名", "部门", day], [Continued("姓名"), Continued("部门"), under]]
+    rows = [["张三", "市场部", first], ["李四", "财务部", "9:02"], ["王五", "财务部", "休息"]]
+    assert next(table_lines([*head, *rows])) == shown
+
+
+def test_rows_that_go_down_all_along_are_no_head() -> None:
+    rows = [["华北", "北京", "张三"], [Continued("华北"), Continued("北京"), "李四"]]
+    rows += [["华东", "上海", "王五"], [Continued("华东"), "苏州", "赵六"]]
+    assert len(list(table_lines(rows))) == 3
