@@ -88,6 +88,15 @@ _ENDS_NOUN = re.compile(r"[的要需是有多几可能什怎何哪每由为属�
 """What stands behind a noun that is asked about."""
 _CLAUSES = re.compile(r"[^。！？；;\n]+")
 
+_TIMES = "年|月|日|天|周|季度|小时"
+_ASKS_RATE = re.compile(
+    rf"每一?({_TIMES})(?!几)[^，,。？?]*(?:多少|几(?![点月号]))|(?:多少|几)[^，,。？?]*每一?({_TIMES})"
+)
+_RATE = (
+    rf"[每各均/]|(?<![{DIGITS}\d元这那当同今去前本上下次后第]){{time}}|(?<![这那])[一全]{{time}}"
+)
+"""What says that an amount is for each year, and not for one of them: 每年, 年产, 全年."""
+
 _ASKS_ONE = re.compile("谁|哪|多少|几|何时|何地|什么时候|多[长久高远深重大]")
 """What asks for a fact; several ask for several."""
 
@@ -252,7 +261,7 @@ def _other(name: str, word: str, lines: str) -> str:
 
 
 def of_another(question: str, answer: str, sentence: str = "", text: str = "") -> frozenset[str]:
-    """Return what a question asks for if its answer is of another: year, unit, bound or thing.
+    """Return what a question asks for if its answer is of another year, rate, unit, bound, thing.
 
     Args:
         question: Without words on the form of the answer.
@@ -273,12 +282,17 @@ def of_another(question: str, answer: str, sentence: str = "", text: str = "") -
     several = len(_ASKS_ONE.findall(fold(question))) > 1
     unit = frozenset[str]() if several else other_unit(question, answer)
     thing = frozenset[str]() if several else _other_thing(question, sentence, text)
-    return _other_year(question, sentence) | unit | _other_bound(question, sentence) | thing
+    time = _other_year(question, sentence) | _other_rate(question, sentence)
+    return time | unit | _other_bound(question, sentence) | thing
 
 
 def may_be_of_another(question: str, text: str) -> bool:
     """Return whether `of_another` can find anything of a question that is answered from a text."""
-    if years(question) or asked_unit(question) is not None:
+    if (
+        years(question)
+        or asked_unit(question) is not None
+        or _ASKS_RATE.search(question) is not None
+    ):
         return True
     said = _CLAUSES.findall(text)
     return any(_other_bound(question, one) or _other_thing(question, one, text) for one in said)
@@ -334,6 +348,15 @@ def _other_year(question: str, sentence: str) -> frozenset[str]:
     if len(asked) != 1 or len(named) != 1 or _OTHER_TIMES.search(sentence):
         return frozenset()
     return asked - named
+
+
+def _other_rate(question: str, sentence: str) -> frozenset[str]:
+    """Return what a question asks an amount for each of, where a sentence has that of one alone."""
+    asked = _ASKS_RATE.search(question)
+    time = asked and (asked[1] or asked[2])
+    if not time or not sentence or re.search(_RATE.format(time=time), fold(sentence)):
+        return frozenset()
+    return frozenset({f"每{time}"})
 
 
 def years(text: str) -> frozenset[str]:
