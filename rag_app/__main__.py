@@ -7,9 +7,9 @@ def main() -> None:
     """Run the command line; on a busy machine Ctrl-C may come while it is being imported."""
     try:
         if sys.argv[1:2] == ["ask"]:
-            from rag_app.engine import ahead
+            from rag_app.engine.command_engine import begin
 
-            ahead.begin(sys.argv[1:])
+            begin(sys.argv[1:])
         from rag_app.cli import main as run
     except KeyboardInterrupt:
         sys.stderr.write("rag-app: interrupted\n")

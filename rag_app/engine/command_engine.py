@@ -1,27 +1,37 @@
-"""What a command asks: the resident engine where there is one, else that of its own process."""
+"""What a command asks: the resident engine where there is one, else that of its own process.
 
+A question may be sent to the resident engine before its command line is read. To read one, options
+and settings are imported, which takes as long as a quarter of an answer about a passage that is
+kept. An engine that has answered a command line knows what it came to, and begins when the same
+line comes with another question. The line is known by all that decides about what it means; the
+engine looks itself whether code and models are still those it was asked with. So nothing is
+imported here but what sends a request and shows what comes back.
+"""
+
+import hashlib
+import json
 import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import rag_app
 from rag_app import errors
-from rag_app.engine import ahead
-from rag_app.engine.identity import usable
-from rag_app.engine.resident import ResidentEngine, ResidentError
-from rag_app.settings import Settings
+from rag_app.engine.resident import Events, Place, ResidentEngine, ResidentError, received
+from rag_app.models.unix_http import UnixConnection, available
+from rag_app.surroundings import surroundings
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
     from rag_app.chains.results import Answer, Summary
     from rag_app.engine.app import RagApp
+    from rag_app.settings import Settings
 
-Events = Generator[Mapping[str, Any], None, None]
 Seconds = dict[str, float]
 """What the parts of one call took, by their names; written when it is over."""
 Turns = list[tuple[str, str]]
@@ -30,6 +40,12 @@ Piece = TypeVar("Piece")
 
 _LOST = "the resident engine ended in the middle of its answer; run the command again"
 _log = logging.getLogger("rag_app.cli")
+_WHOLE = frozenset({"--json", "--no-stream"})
+"""With one of these nothing is shown before all is there."""
+_VARIABLES = frozenset({"HOME", "XDG_DATA_HOME"})
+"""Of the environment, beside our own: those that places depend on."""
+_SECONDS = 5.0
+"""For the engine to say whether it knows the line; else the command goes the usual way."""
 
 
 class CommandEngine:
@@ -43,12 +59,12 @@ class CommandEngine:
         resident: Whether the resident engine may be used, and started where output is a terminal.
     """
 
-    def __init__(self, settings: Settings, *, resident: bool = True) -> None:
+    def __init__(self, settings: "Settings", *, resident: bool = True) -> None:
         self._settings = settings
         self._own: RagApp | None = None
         self._may = resident
         self._resident: ResidentEngine | None = None
-        self.ahead: ahead.Ahead | None = None
+        self.ahead: Ahead | None = None
         """The question that was sent before its command line was read, if it is the one asked."""
 
     def preload(self) -> None:
@@ -66,8 +82,8 @@ class CommandEngine:
     ) -> "Generator[Answer, None, None]":
         """Ask now and return the pieces of the answer; closing them ends the generation."""
         folder = self._settings.index_folder
-        line = "" if history else ahead.line_of(question)
-        self.ahead = ahead.take(question) if self._may and line else None
+        line = "" if history else line_of(question)
+        self.ahead = take(question) if self._may and line else None
         if self.ahead is not None:
             events: Events | None = self.ahead.events()
         else:
@@ -185,6 +201,8 @@ class CommandEngine:
         """Return the resident engine, looked for once, and started where that may be."""
         if self._may:
             self._may, start = False, start and sys.stdout.isatty()
+            from rag_app.engine.identity import usable
+
             found = ResidentEngine(self._settings)
             may_be = (start or found.place.is_ours) and usable(self._settings)
             self._resident = found if may_be and found.find(start=start) else None
@@ -192,7 +210,7 @@ class CommandEngine:
 
 
 @contextmanager
-def command_engine(settings: Settings, *, resident: bool = True) -> Iterator[CommandEngine]:
+def command_engine(settings: "Settings", *, resident: bool = True) -> Iterator[CommandEngine]:
     """Give what a command asks; see `CommandEngine`."""
     engine = CommandEngine(settings, resident=resident)
     try:
@@ -254,3 +272,140 @@ def _piece(kind: type[Piece], values: Any) -> Piece:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind).validate_python(values)
+
+
+class Ahead:
+    """What was sent ahead, and as much of its answer as is shown already.
+
+    Args:
+        question: That was taken from the line.
+        events: What the engine answers.
+
+    Example:
+        >>> def events():
+        ...     yield {"shown": {"text": "Because."}}
+        >>> sent = Ahead("Why?", events())
+        >>> sent.show()
+        Because.
+        >>> list(sent.events())
+        [{'shown': {'text': 'Because.'}}]
+    """
+
+    def __init__(self, question: str, events: Events) -> None:
+        self.question = question
+        self.text = ""
+        """Written on stdout."""
+        self.hinted = False
+        """Whether the sentence that may carry the answer is written on stderr."""
+        self._events = events
+        self._received: list[dict[str, object]] = []
+        self._failure: BaseException | None = None
+
+    def show(self) -> None:
+        """Write the text on the terminal as it comes, as long as it needs nothing but writing."""
+        try:
+            for event in self._events:
+                self._received.append({**event})
+                shown = event.get("shown", {})
+                if event.get("warnings") or shown.get("replaces"):
+                    return
+                if shown.get("likely") and sys.stderr and sys.stderr.isatty():
+                    self._hint(shown["likely"])
+                sys.stdout.write(shown.get("text", ""))
+                sys.stdout.flush()
+                self.text += shown.get("text", "")
+        except (KeyboardInterrupt, ResidentError, OSError) as error:
+            self._failure = error
+
+    def events(self) -> Events:
+        """Yield all that the engine answers, from the beginning; closing it ends the generation.
+
+        Raises:
+            ResidentError: it went away.
+            KeyboardInterrupt: came while the text was shown.
+            OSError: the terminal went away.
+        """
+        try:
+            yield from self._received
+            if self._failure is not None:
+                raise self._failure
+            yield from self._events
+        finally:
+            self._events.close()
+
+    def _hint(self, line: str) -> None:
+        from rich.console import Console
+        from rich.text import Text
+
+        Console(stderr=True, highlight=False, soft_wrap=True).print(Text(line, style="dim"))
+        self.hinted = True
+
+
+_sent: list[Ahead] = []
+"""Of this process, one at most."""
+
+
+def begin(arguments: Sequence[str]) -> None:
+    """Send the question of `rag-app ask` ahead, where the engine knows such a line.
+
+    Args:
+        arguments: Of the program, the command's name first.
+    """
+    # What is wrong with the home, say, is said where the line is read.
+    with suppress(OSError, RuntimeError, ValueError, ResidentError):
+        if (sent := _send(arguments)) is None:
+            return
+        _sent.append(sent)
+        out = sys.stdout
+        plain = not _WHOLE.intersection(arguments) and out is not None and out.isatty()
+        if plain and out.encoding.lower() == "utf-8":
+            sent.show()
+
+
+def _send(arguments: Sequence[str]) -> Ahead | None:
+    place = Place.of_home()
+    at = [n for n, word in enumerate(arguments) if n and word and not word.startswith("-")]
+    if not at or not available() or not place.is_ours:
+        return None
+    lines = [(_line(arguments, n), arguments[n]) for n in at]
+    connection = UnixConnection(place.socket, _SECONDS)
+    try:
+        connection.send_json("POST", "/resident/ahead", {"lines": lines})
+    except OSError:
+        connection.close()
+        return None
+    events = received(connection)
+    if (question := next(events, {}).get("question")) is None:
+        events.close()
+        return None
+    return Ahead(question, events)
+
+
+def take(question: str) -> Ahead | None:
+    """Return what was sent ahead, once, if it is this question."""
+    sent = _sent.pop() if _sent else None
+    return sent if sent and sent.question == question else None
+
+
+def line_of(question: str) -> str:
+    """Return what this process's command line is known by without its question; empty for none."""
+    arguments = sys.argv[1:]
+    if arguments[:1] != ["ask"] or arguments.count(question) != 1:
+        return ""
+    return _line(arguments, arguments.index(question))
+
+
+def _line(arguments: Sequence[str], at: int) -> str:
+    """Return what decides about what a command line means, but for the argument at a place."""
+    names = sorted(n for n in os.environ if n in _VARIABLES or n.upper().startswith("RAG_APP_"))
+    file = Path("rag-app.toml")
+    status = file.stat() if file.exists() else None
+    values = [
+        [*arguments[:at], *arguments[at + 1 :]],
+        at,
+        str(Path.cwd()),
+        [(name, os.environ[name]) for name in names],
+        [status.st_size, status.st_mtime_ns] if status else None,
+        [rag_app.__version__, str(rag_app.__file__), sys.version, surroundings()],
+    ]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
