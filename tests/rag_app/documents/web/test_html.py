@@ -273,3 +273,10 @@ def test_cells_that_a_page_calls_names_are_the_head() -> None:
     assert page_markdown(f"<table>{page}") == "店: 甲店; 3/1: 5; 3/2: 7"
     titled = f"<table><tr><th colspan=3>销量{page}"
     assert page_markdown(titled) == "销量\n店: 甲店; 3/1: 5; 3/2: 7"
+
+
+def test_tags_that_hold_nothing_but_each_other() -> None:
+    pile = '<div class="a">\n' * 300
+    page = f"<p>甲</p>{pile}<h2>乙</h2><p>丙</p>{'</div>' * 300}<p>丁</p>"
+    assert page_markdown(page) == "甲\n\n## 乙\n\n丙\n\n丁"
+    assert page_markdown("<div>" * 200_000 + "甲" + "</div>" * 200_000) == "甲"
