@@ -5,8 +5,11 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+
+from lxml import etree
 
 from rag_app.documents.archive import check_archive
 from rag_app.documents.formats import ExtractedText
@@ -38,6 +41,14 @@ _MAIN = re.compile(
     rb"application/vnd[.\w-]*\.(?:slideshow|template|presentation)\.(?:macroEnabled\.)?main\+xml"
 )
 _PLAIN_MAIN = b"application/vnd.openxmlformats-officedocument.presentationml.presentation.main+xml"
+_WITH_TEXT = tuple(
+    f"ppt/{room}/{part}"
+    for room, part in (("slides", "slide"), ("notesSlides", "notes"), ("diagrams", ""))
+)
+"""Parts whose text is read: of those a piece is not believed."""
+_NO_RELATIONS = (
+    b'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"/>'
+)
 _ROW = 300_000
 """English Metric Units (a third of an inch) within which shapes stand side by side."""
 
@@ -58,7 +69,7 @@ def read_pptx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
     with warnings.catch_warnings():
         # python-pptx warns of oddities in files that it reads all the same.
         warnings.simplefilter("ignore")
-        for slide in _presentation(data).slides:
+        for slide in _presentation(data, reading).slides:
             if slide.element.get("show") == "0":
                 reading.unread["hidden slides"] += 1
                 continue
@@ -67,7 +78,7 @@ def read_pptx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
     return ExtractedText(text, page_starts=starts, notes=unread_notes(reading.unread))
 
 
-def _presentation(data: bytes) -> "Presentation":
+def _presentation(data: bytes, reading: _Reading) -> "Presentation":
     from pptx import Presentation
 
     if is_strict(data, "ppt/presentation.xml"):
@@ -76,6 +87,34 @@ def _presentation(data: bytes) -> "Presentation":
         return Presentation(BytesIO(data))
     except ValueError:  # of a kind that the library does not know
         return Presentation(BytesIO(rewritten(data, _as_presentation)))
+    except etree.XMLSyntaxError:
+        return Presentation(BytesIO(rewritten(data, partial(_recovered, reading))))
+
+
+def _recovered(reading: _Reading, part: str, content: bytes) -> bytes:
+    """Return a part that holds no text, such as a layout, as far as it can be parsed."""
+    if part.startswith(_WITH_TEXT) or not part.endswith((".xml", ".rels")):
+        return content
+    try:
+        parsed(content)
+    except etree.XMLSyntaxError:
+        reading.unread["damaged parts beside the text"] += 1
+        parser = etree.XMLParser(recover=True, resolve_entities=False)
+        root: Any = etree.fromstring(content, parser)  # None where nothing is left
+        if part.endswith(".rels") and (root is None or root.tag != parsed(_NO_RELATIONS).tag):
+            return _NO_RELATIONS
+        if root is None:
+            return content
+        for element in [*root.iter("*")][1:]:  # one is cut at the end
+            whole = {"Id", "Type", "Target"} <= {*element.keys()} or not part.endswith(".rels")
+            if not whole or ":" in _name(element):
+                element.getparent().remove(element)
+        return etree.tostring(root)
+    return content
+
+
+def _name(element: Element) -> str:
+    return str(element.tag).rpartition("}")[2]
 
 
 def _as_presentation(part: str, content: bytes) -> bytes:

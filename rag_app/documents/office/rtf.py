@@ -112,10 +112,20 @@ _TABLE_WORD = re.compile(
     rb"\\(?:froman|fswiss|fnil|fmodern|fcharset|red\d|green\d|blue\d|sbasedon|snext)"
 )
 _FIRST_PARAGRAPH = re.compile(rb"\\(?:pard?|cell|sectd?)(?![a-z])")
+_NO_RTF = re.compile(
+    rb"[\0-\x08\x0b\x0c\x0e-\x1f]|(?<=\\)[\x80-\xff]|(?<=[a-z\d])[\x80-\xff](?=[a-z]{2}|\\)"
+)
+_SURELY_DAMAGED = 2
+"""Bytes that no program writes."""
+_ODD_WORD = re.compile(
+    r"(?<!\S)[^\sa-z\"'(]{1,2}"
+    r"(?:pard?|q[lcrj]|[sf]?[abfils]\d+|intbl|cell|l?row|trowd)(?:\d+|(?!\S)) ?"
+)
 _LEFT_OVER = re.compile("'[0-9a-f]{2}")
 """A byte whose sign is lost."""
 _REST = re.compile(
     f"(?<={SKIPPED})'?[0-9a-f]{{2}}(?=[{SKIPPED}\u3000-\u9fff])|'[89a-f][0-9a-f](?={SKIPPED})"
+    f"|(?<=[\u3041-\u9fff])(?=\\d?[a-f])[89a-f][0-9a-f](?={SKIPPED})"
     "|(?<![!-~])'[89a-f][0-9a-f][!-~]?(?=[\u3041-\u9fff])"
 )
 """The same behind bytes that are no character."""
@@ -155,6 +165,8 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
     if gibberish("".join(text.split())):  # old Chinese programs name no encoding, or a Western one
         text = _Reader(name, western="gb18030").read(data)
     strange = sum(category(char) in {"Cn", "Co"} for char in text) + text.count(SKIPPED)
+    if len(_NO_RTF.findall(data)) >= _SURELY_DAMAGED:
+        text = _ODD_WORD.sub("", text)
     damaged = SKIPPED in text or _LEFT_OVER.search(text)
     kept = without_garbage(_REST.sub("", text), SKIPPED) if damaged else text
     if strange > _MOST_STRANGE * len(text) or kept is None:

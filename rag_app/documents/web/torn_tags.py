@@ -47,7 +47,8 @@ _TORN = (
 )
 _MORE_TORN = (
     r"<[/!]?[A-Za-z][A-Za-z0-9-]{0,15}(?=[^\x00-\x7f])|<![^<>]{0,200}(?=<|\Z)"
-    r"|(?<![!-;=?-~])[ -;=?-~]{0,60}(?<![\s-])>"
+    r"|(?<![!-;=?-~])[ -;=?-~]{0,60}(?<![\s-])>|</(?=\s)"
+    r"|[\w.]{0,30}\s?=\s?function\s?\([^()<>]{0,60}\)\s?\{[!-;=?-~\s]{0,300}"
 )
 """Pieces that others than damaged pages may have for their text, as ``A>B``."""
 _ONCE = [re.compile(mark, re.IGNORECASE) for mark in (r"<html\b", "</head>", "</body>")]

@@ -1,7 +1,9 @@
 import io
+from functools import partial
 from typing import Any
 
 import pytest
+from lxml import etree
 from PIL import Image
 from pptx import Presentation
 from pptx.chart.data import CategoryChartData
@@ -35,6 +37,10 @@ def write(slide: Any, text: str, left: float, top: float) -> Any:
     box = slide.shapes.add_textbox(Inches(left), Inches(top), Inches(2), Inches(0.5))
     box.text_frame.text = text
     return box
+
+
+def cut(damaged: str, lost: int, part: str, content: bytes) -> bytes:
+    return content[:-lost] if part == damaged else content
 
 
 def test_shapes_are_read_from_the_top_and_from_the_left() -> None:
@@ -269,3 +275,30 @@ def test_comments_on_slides() -> None:
     assert read_pptx(saved(presentation), "a.pptx").text.split("\n\n") == [
         *("第三季度", "> 批注（周某）: 数字要核对", "> 批注: 再看一遍", "> 批注: 已核对"),
     ]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "ppt/slideMasters/slideMaster1.xml",
+        "ppt/slideLayouts/slideLayout7.xml",
+        "ppt/slideLayouts/_rels/slideLayout7.xml.rels",
+        "docProps/core.xml",
+    ],
+)
+def test_what_is_damaged_beside_the_slides_costs_no_slide(part: str) -> None:
+    presentation, slide = blank()
+    write(slide, "自五月起施行。", 1, 1)
+    data = saved(presentation)
+    for lost in (3, 40, 200):
+        found = read_pptx(rewritten(data, partial(cut, part, lost)), "a.pptx")
+        assert found.text == "自五月起施行。"
+        assert "damaged" in found.notes[0]
+
+
+def test_a_damaged_slide_is_not_believed() -> None:
+    presentation, slide = blank()
+    write(slide, "自五月起施行。", 1, 1)
+    damaged = rewritten(saved(presentation), partial(cut, "ppt/slides/slide1.xml", 9))
+    with pytest.raises(etree.XMLSyntaxError):
+        read_pptx(damaged, "a.pptx")

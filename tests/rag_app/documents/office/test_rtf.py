@@ -147,3 +147,9 @@ def test_text_goes_on_in_step_behind_blanked_bytes() -> None:
     body = codes("定于三")[:-1] + bytes(30) + codes("号楼") + codes(MEETING)
     assert text_of(body).endswith(f"楼{MEETING}")
     assert "\\" not in text_of(body)
+
+
+def test_control_words_of_which_several_are_damaged() -> None:
+    damaged = b"Xpard ^ql Xsa180 due\x02 in\x03 May"
+    assert text_of(damaged) == "due in May"
+    assert text_of(b"Xpard ^ql Xsa180 due in May") == "Xpard ^ql Xsa180 due in May"

@@ -322,6 +322,7 @@ def test_long_lines_take_time_in_proportion() -> None:
     "piece",
     [
         "MIME-Ver",
+        "Content-Type: tex",
         "=?utf-8?B?aGVsbG8=?=",
         "\ufffdontent-Transfer-Encoding: 8bit",
         'dary="x1"',
