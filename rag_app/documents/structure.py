@@ -21,6 +21,8 @@ _NO_TITLE = re.compile(r"[-*+>]\s|.*(?:[|\t。；，,;]|\S {2,}\S)")
 _BOLD_LENGTH = 30
 _WORD = re.compile(r"[^\W\d_]{2}")
 _NO_BOLD_TITLE = re.compile(r"[。，；、：！？…,;:!?|\n\t_]|\.$|^[-•·●■◆○*#▪–]\s")
+_NUMBERED = re.compile(r"[(（]?[一二三四五六七八九十百\d]{1,4}[)）]?[、.．]\s*")
+"""What numbers a heading, as 二、 does."""
 _TITLE_LENGTH = 120
 """Characters of a heading that are kept."""
 _UNDERLINED_LENGTH = 60
@@ -165,7 +167,8 @@ def is_title(text: str) -> bool:
         [True, True, False, False, False]
     """
     short = 1 < len(text) <= _BOLD_LENGTH and _WORD.search(text) is not None
-    return short and not _NO_BOLD_TITLE.search(text) and not _CHAPTER.fullmatch(text)
+    named = text[number.end() :] if (number := _NUMBERED.match(text)) else text
+    return short and not _NO_BOLD_TITLE.search(named) and not _CHAPTER.fullmatch(text)
 
 
 def _heading(line: str, start: int, *, titled: bool) -> Heading | None:
