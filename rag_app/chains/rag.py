@@ -27,7 +27,7 @@ from rag_app.chains.translation import (
     translate_question_chain,
 )
 from rag_app.documents.text import Language, language_of, language_of_passage
-from rag_app.errors import QuestionError
+from rag_app.errors import QuestionError, SettingsError
 from rag_app.index.search.relevance import above_threshold, most_relevant_first
 from rag_app.settings import DEFAULTS, AnswerChain, ContextKind
 
@@ -229,6 +229,7 @@ def rag_chain(
             return
         searching = yield from made(retriever, "load_retriever")
         passages = yield Invoke(searching, bare_question(question))
+        _require_documents(passages)
         read_as, nearest = question, passages[:1]
         found = most_relevant_first(above_threshold(passages, threshold))
         if language := other_language(question, found, passages):
@@ -258,6 +259,16 @@ def rag_chain(
         yield from reading
 
     return StepChain(steps, "rag")
+
+
+def _require_documents(found: Any) -> None:
+    """Refuse what is no list of passages: a retriever may be any function."""
+    listed = found if isinstance(found, list | tuple) else [None]
+    if not all(isinstance(one, Document) for one in listed):
+        kinds = {type(one).__name__ for one in listed}
+        what = f"a list of {', '.join(sorted(kinds))}" if listed is found else type(found).__name__
+        msg = f"the retriever returned {what}, not a list of Documents"
+        raise SettingsError(msg)
 
 
 def _given(

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial, reduce
+from inspect import signature
 from operator import add
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -83,11 +84,31 @@ _RUNNABLES = {
 
 
 def made(part: Part | Callable[[], Part], name: str) -> Generator[Invoke, Any, Part]:
-    """Return a part of a chain; what makes it, if it is not there yet, is a run called ``name``."""
+    """Return a part of a chain; what makes it, if it is not there yet, is a run called ``name``.
+
+    A function that takes an input is the part itself.
+    """
     if not (callable(part) or hasattr(part, "invoke")):
         msg = f"{name}: {type(part).__name__} is no Runnable; {_RUNNABLES.get(name, 'give one')}"
         raise SettingsError(msg)
-    return part if isinstance(part, Runnable) else (yield from worked_out(part, name))
+    if isinstance(part, Runnable):
+        return part
+    if _takes_input(part):  # a step, as LangChain takes functions for
+        function: Any = part
+        step: Any = RunnableLambda(function)
+        return step  # type: ignore[no-any-return]
+    return (yield from worked_out(part, name))
+
+
+def _takes_input(function: Callable[..., Any]) -> bool:
+    """Return whether a function is a step itself: it can't be called without an input."""
+    try:
+        signature(function).bind()
+    except TypeError:
+        return True
+    except ValueError:  # it has no signature to be seen
+        return False
+    return False
 
 
 def worked_out(work: Callable[[], Result], name: str) -> Generator[Invoke, Any, Result]:

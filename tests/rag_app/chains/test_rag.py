@@ -463,6 +463,30 @@ async def test_a_model_that_replies_without_text_is_named(reply: Any) -> None:
             await chain.ainvoke(QUESTION)
 
 
+def test_functions_are_parts_as_in_langchain() -> None:
+    asked: list[str] = []
+
+    def find(question: str) -> list[Document]:
+        asked.append(question)
+        return [DEATH]
+
+    parts: Any = (find, lambda _: "病逝于当涂。")
+    assert rag_chain(*parts).invoke(QUESTION).text == "病逝于当涂。"
+    assert asked == [QUESTION]
+    makers: Any = (retriever, scripted)
+    assert rag_chain(*makers).invoke(QUESTION).text == "病逝于当涂。"
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [(None, "NoneType"), (["李白"], "a list of str"), (iter([DEATH]), "list_iterator")],
+    ids=["nothing", "texts", "an iterator"],
+)
+def test_what_is_no_list_of_documents_is_named(found: Any, kind: str) -> None:
+    with pytest.raises(SettingsError, match=f"the retriever returned {kind}, not"):
+        rag_chain(RunnableLambda(lambda _: found), scripted()).invoke(QUESTION)
+
+
 def test_parts_that_are_none_are_named() -> None:
     found: Any = InMemoryVectorStore(DeterministicFakeEmbedding(size=4))
     with pytest.raises(SettingsError, match=r"InMemoryVectorStore is no Runnable.*as_retriever"):
