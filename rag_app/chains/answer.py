@@ -26,8 +26,7 @@ from rag_app.chains.confidence import (
     judge_chain,
 )
 from rag_app.chains.facts import may_be_of_another, of_another, unmatched
-from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Prompts, Task
-from rag_app.chains.prompts.budget import Budget, pack
+from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Budget, Prompts, Task, pack
 from rag_app.chains.questions import asked_for, asks_how, asks_to_compute, bare_question
 from rag_app.chains.results import Answer
 from rag_app.chains.romanization import absent_names

@@ -24,7 +24,7 @@ from rag_app.errors import ModelError, SettingsError
 from rag_app.models.llms.thoughts import Thoughts
 from rag_app.models.providers import provider_call
 
-Prompts = list[list[BaseMessage]]
+MessageLists = list[list[BaseMessage]]
 """Messages of each of several calls."""
 Given = TypeVar("Given")
 Piece = TypeVar("Piece")
@@ -61,7 +61,7 @@ class Batch:
     """Questions to a model that don't depend on each other."""
 
     llm: BaseChatModel
-    prompts: Prompts
+    prompts: MessageLists
 
 
 @dataclass(frozen=True)
@@ -327,7 +327,7 @@ async def _alone(reply: Awaitable[Any]) -> AsyncIterator[Any]:
     yield await reply
 
 
-def guarded(llm: BaseChatModel, prompts: Prompts) -> AbstractContextManager[Prompts]:
+def guarded(llm: BaseChatModel, prompts: MessageLists) -> AbstractContextManager[MessageLists]:
     """Return a block that asks a model: our own need nothing, others what `provider_call` does."""
     ours = getattr(llm, "guards_itself", False)
     return nullcontext(prompts) if ours else provider_call(llm, prompts)

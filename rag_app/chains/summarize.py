@@ -13,8 +13,7 @@ from langchain_core.runnables import Runnable
 
 from rag_app.chains.citations import Citation, cite
 from rag_app.chains.orders import without_orders
-from rag_app.chains.prompts import Prompts, Task
-from rag_app.chains.prompts.budget import Budget, segments
+from rag_app.chains.prompts import Budget, Prompts, Task, segments
 from rag_app.chains.results import Summary
 from rag_app.chains.streaming import Batch, Call, StepChain, Steps, made
 from rag_app.documents.splitters import ChineseTextSplitter

@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessageChunk, BaseMessage, SystemMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
 
-from rag_app.chains.prompts.budget import Budget
+from rag_app.chains.prompts import Budget
 from rag_app.errors import PromptTooLongError
 from rag_app.server.errors import ApiError
 

@@ -7,7 +7,7 @@ import pytest
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage
 
-from rag_app.chains.prompts.budget import segments
+from rag_app.chains.prompts import segments
 from rag_app.chains.results import Summary, deltas
 from rag_app.chains.summarize import summarize_chain
 from rag_app.errors import DocumentError, ModelError
