@@ -16,6 +16,8 @@ _FULL = 0.8
 """Share of a column's width from which on a line was broken by the width alone."""
 _FULL_SENTENCE = 0.95
 """The same where the line ends with a sentence, as the last line of a paragraph does."""
+_NARROWEST = 7
+"""Width of a column, in sizes of the text, that breaks lines; shorter ones are a list's."""
 _INDENT = 0.9
 """By how much, in sizes of the text, the first line of a paragraph is set in."""
 _APART = 1.5
@@ -144,7 +146,8 @@ def _goes_on(
         return False
     if before.text[-1:].isdigit() and _ZEROS.match(line.text):
         return True
-    if not _fills(before, block, _FULL_SENTENCE if _ENDS.search(before.text) else _FULL):
+    narrow = block.right - block.left < _NARROWEST * line.size
+    if narrow or not _fills(before, block, _FULL_SENTENCE if _ENDS.search(before.text) else _FULL):
         return False
     if _BEGINS.match(line.text):
         return False

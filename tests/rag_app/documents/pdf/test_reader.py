@@ -311,6 +311,20 @@ def test_a_table_without_lines_has_rows() -> None:
     assert "门店: 常州店; 销售额: 88.0; 同比: 1.9%" in read(page).text
 
 
+def test_the_first_of_short_lines_side_by_side_names_none_of_the_others() -> None:
+    def page(canvas: Canvas) -> None:
+        lines(canvas, ["行政部 电话 8110", "财务部 电话 8120", "市场部 电话 8130"], x=60, y=700)
+        lines(canvas, ["一楼 前台", "二楼 会议室", "三楼 食堂"], x=330, y=700)
+
+    rows = ["行政部 电话 8110 | 一楼 前台", "财务部 电话 8120 | 二楼 会议室"]
+    assert read(page).text.split("\n")[:2] == rows
+
+
+def test_short_lines_alone_are_a_list() -> None:
+    certificates = ["注册会计师", "法律职业资格", "教师资格"]
+    assert read(lambda canvas: lines(canvas, certificates)).text.split() == certificates
+
+
 def test_large_lines_are_headings() -> None:
     def page(canvas: Canvas) -> None:
         lines(canvas, ["设备手册"], y=800, size=22)
