@@ -37,7 +37,9 @@ Events = Generator[Mapping[str, Any], None, None]
 _NEEDS = ("fastapi", "uvicorn", "prometheus_client", "multipart")
 _SERVER = "rag_app.server.resident"
 _ANSWER_SECONDS = 90.0
-"""Until an engine must have begun to answer; one that starts imports meanwhile."""
+"""Until an engine that starts, and imports meanwhile, must have begun to answer."""
+_SERVING_SECONDS = 10.0
+"""Until one must that serves already; another process may have all of the machine."""
 _STOP_SECONDS = 15.0
 _POLL_SECONDS = 0.02
 
@@ -79,7 +81,7 @@ class Place:
 
     @property
     def state(self) -> Path:
-        """What the engine says of itself: its process id."""
+        """What the engine says of itself: its process id, and whether it serves already."""
         return self.folder / "engine.json"
 
     @property
@@ -227,7 +229,7 @@ class ResidentEngine:
 
     def _events(self, path: str, body: dict[str, Any]) -> Events:
         """Send a request now and return its events: the caller may import what shows them."""
-        connection = UnixConnection(self.place.socket, _ANSWER_SECONDS)
+        connection = UnixConnection(self.place.socket, _patience(self.place))
         try:
             connection.send_json("POST", path, {**body, **self._common()})
         except OSError as error:
@@ -290,14 +292,21 @@ def received(connection: UnixConnection) -> Events:
 
 
 def tell(
-    place: Place, method: str, path: str, value: Any = None, seconds: float = _ANSWER_SECONDS
+    place: Place, method: str, path: str, value: Any = None, seconds: float | None = None
 ) -> dict[str, Any]:
     """Return what an engine answers to a request that does not stream, within some seconds.
+
+    Args:
+        place: Of the engine.
+        method: Such as ``POST``.
+        path: Of the URL.
+        value: The body.
+        seconds: Longer is not waited; by default as long as an engine may take.
 
     Raises:
         ResidentError: it does not answer, or refuses.
     """
-    connection = UnixConnection(place.socket, seconds)
+    connection = UnixConnection(place.socket, seconds or _patience(place))
     try:
         connection.send_json(method, path, value)
         response = connection.getresponse()
@@ -352,6 +361,14 @@ def _kill(place: Place) -> None:
         process = psutil.Process(json.loads(place.state.read_text(encoding="utf-8"))["pid"])
         if _SERVER in process.cmdline():
             process.kill()
+
+
+def _patience(place: Place) -> float:
+    """Return how many seconds to wait for an answer to begin."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        if json.loads(place.state.read_text(encoding="utf-8"))["serves"]:
+            return _SERVING_SECONDS
+    return _ANSWER_SECONDS
 
 
 def _is_held(place: Place) -> bool:

@@ -65,8 +65,12 @@ def _listen(place: Place) -> socket.socket:
     with owner_only():
         listening.bind(str(place.socket))
     listening.listen()
-    place.state.write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
+    _write_state(place, serves=False)
     return listening
+
+
+def _write_state(place: Place, *, serves: bool) -> None:
+    place.state.write_text(json.dumps({"pid": os.getpid(), "serves": serves}), encoding="utf-8")
 
 
 def _run(options: StartOptions, place: Place, listening: socket.socket) -> None:
@@ -93,6 +97,7 @@ def _run(options: StartOptions, place: Place, listening: socket.socket) -> None:
         threading.Thread(target=_follow, args=[process, server.end], daemon=True).start()
     gc.freeze()
     gc.enable()
+    _write_state(place, serves=True)
     with json_log(logging.WARNING):
         server.run(sockets=[listening])
     telemetry.stop()

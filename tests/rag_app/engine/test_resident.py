@@ -352,9 +352,10 @@ def test_status_shows_it_and_stop_ends_it(place: Workplace) -> None:
 
 def test_one_that_hangs_is_ended(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rag_app.engine.resident._STOP_SECONDS", 1.0)
-    monkeypatch.setattr("rag_app.engine.resident._ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr("rag_app.engine.resident._SERVING_SECONDS", 1.0)
     pid = place.start()
     os.kill(pid, signal.SIGSTOP)
+    assert state(Place.of_home()) is None
     assert stop(Place.of_home())
     until(lambda: has_ended(pid))
 
