@@ -114,16 +114,16 @@ def lines_below(
     return list(shown), head
 
 
-def begins_with_labels(rows: Sequence[Row]) -> bool:
-    """Return whether the first row is labels above columns of which one holds values.
+def has_labels(rows: Sequence[Row]) -> bool:
+    """Return whether a row is labels above columns of which one holds values.
 
     Example:
-        >>> begins_with_labels([["门店", "销售额"], ["常州店", "88.0"]])
+        >>> has_labels([["门店", "销售额"], ["常州店", "88.0"]])
         True
-        >>> begins_with_labels([["前台在一楼", "食堂在三楼"], ["机房在四楼", "库房在五楼"]])
+        >>> has_labels([["前台在一楼", "食堂在三楼"], ["机房在四楼", "库房在五楼"]])
         False
     """
-    return _is_labels(rows[0]) and _contrast(rows, 0)
+    return any(_is_labels(row) and _contrast(rows, at) for at, row in enumerate(rows[:_SEARCHED]))
 
 
 def form_lines(rows: Sequence[Row]) -> list[str]:

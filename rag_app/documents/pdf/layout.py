@@ -8,7 +8,7 @@ from statistics import median
 from rag_app.documents.pdf.characters import Char, Space
 from rag_app.documents.pdf.lines import Fragment, fragments, join, line_of, rows
 from rag_app.documents.pdf.rules import Edge, Grid, grids
-from rag_app.documents.tables import Covered, begins_with_labels
+from rag_app.documents.tables import Covered, has_labels
 
 _GUTTER = 0.9
 """Least width of the space between columns, in sizes of the text."""
@@ -330,7 +330,7 @@ def _aligned_table(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float
     parts = [part for row in band for part in row]
     # Two lists beside each other begin with an item, whose number names no column.
     numbered = any(char.isdigit() for cell in lines[0] for char in cell)
-    listed = len(gutters) == 1 and numbered and not begins_with_labels(lines)
+    listed = len(gutters) == 1 and numbered and not has_labels(lines)
     return Table(
         lines,
         min(part.left for part in parts),
