@@ -40,7 +40,7 @@ _SHIFTED = {"utf-7", "hz-gb-2312"}
 _LONGEST_HEADER = 20_000
 _START = 40
 """Bytes, of a header, which is mostly ASCII."""
-_TYPE = r"(?:multipart|text|message)/[\w.-]+; *(?:charset|boundary)=\S+"
+_TYPE = r"(?:multipart|text|message)/[\w.-]+; *(?:charset|boundary)=?\S+"
 _OF_TRANSPORT = re.compile(
     r"(?:(?:^|(?<=\ufffd))(?:Received|Received-SPF|Return-Path|Delivered-To|DKIM-Signature|X-[\w-]+"
     r"|ARC-[\w-]+|Authentication-Results|Message-ID|List-[\w-]+|MIME-Version|Content-[\w-]+)"
@@ -49,7 +49,8 @@ _OF_TRANSPORT = re.compile(
     rf"|(?<![!-~])[!-~]{{0,60}}(?:-Version: 1\.0|-Encoding: [78]bit|: {_TYPE})(?![!-~])"
     r"|(?<!\S)\S{0,200}/(?:mixed|alternative|related|report|signed); ?boundary=\S+"
     r"|(?<=\ufffd)[A-Za-z/:; .-]{0,60}charset=[\w-]+$"
-    rf"|=\?[\w-]+\?[QB]\?[^?\s]+\?=?|^\S{{0,30}}(?: {_TYPE}|; (?:charset|boundary)=\S+)$",
+    r"|=\?[\w-]+\?[QB]\?[^?\s]+\?=?"
+    rf"|(?<![!-~])[!-~]{{0,30}}(?: {_TYPE}|; (?:charset|boundary)=\S+)$",
     re.MULTILINE | re.IGNORECASE,
 )
 """Headers that no reader looks at: where they stand in a body, it was damaged or sent back."""
@@ -73,6 +74,7 @@ _OF_DAMAGED = re.compile(
     r"|^[^\s<]{10,}@[\w.-]+>"
     r"|\??[\w-]{3,20}\?[BQ]\?[^?\s]{1,200}\??=?|^This is a multi-part message in MIME format\.$"
     r"|(?<![ -~])Content-T[A-Za-z-]*: ?[a-z]{0,12}(?:/[a-z]{0,12};?)?(?![ -~])"
+    r"|(?<![ -~])[a-z]{0,6}ing: ?[78]bit|(?<![ -~])text/[a-z]{1,5}(?![ -~])|^\d{1,4}px;$"
     r"|(?<![ -~])Cont[a-z]{0,3}-?(?![ -~])|^\w{0,10}: *$|(?<![ -~])[\w-]{0,26}Encoding: ?\w{0,16}$"
     r"|(?:\b[a-z]{1,2}=[^\s;]+;\s*){2,}|^[ \t]*:?[a-z-]+(?::[a-z-]+){3,};?$|\w{0,9}sion: 1\.0$"
     r"|(?<![ -~])ion: 1\.0$",
@@ -211,12 +213,13 @@ class _Mail:
             texts = (self.body(item, depth + 1) for item in reversed(inner))
             return next((text for text in texts if text.strip()), "")
         if kind == "multipart/related" and inner:
+            text = self.body(inner[0], depth + 1)
             for item in inner[1:]:
                 if item.get_content_type() == "text/html":
-                    self.frames.append(self._text(item))
+                    self.frames.append(self._without_headers(self._text(item)))
                 elif not item.get_content_type().startswith(("image/", "text/css", "font/")):
                     self._attach(item)
-            return self.body(inner[0], depth + 1)
+            return text
         if inner:
             return "\n\n".join(filter(None, (self.body(item, depth + 1) for item in inner)))
         attached = part.get_content_disposition() == "attachment"

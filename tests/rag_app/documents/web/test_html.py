@@ -260,6 +260,7 @@ def test_long_pages_of_one_piece_are_read_in_time(piece: str) -> None:
         ("<p>选设置>隐私，A>B 时退出。</p>", "选设置>隐私，A>B 时退出。"),
         ('<p>甲,rt>乙</p><p>丙0,35 10,0 10,0 45"/></p>丁&nbsp', "甲乙\n\n丙\n\n丁"),
         ("pad: 1em; left: 2; }\nth { b<p>甲</p>", "甲"),
+        ('<p>员</bo未</p></hvml>\norder="0" src="a.png"\nstyle="b: 2px" 工', "员未\n\n工"),
         ("<title>R<td>\n<td>甲</td></tr><tr><td>乙</td></tr><tr><td>丙</table></body></html>", "R"),
         ("<p>甲</p>p.a, li.b\n{color:red;\n}\nspan.c {mso-style:x;}\n<p>乙</p>", "甲\n\n乙"),
     ],

@@ -322,6 +322,7 @@ def test_long_lines_take_time_in_proportion() -> None:
     "piece",
     [
         "MIME-Ver",
+        "ing: 8bit",
         "Content-Type: tex",
         "=?utf-8?B?aGVsbG8=?=",
         "\ufffdontent-Transfer-Encoding: 8bit",
@@ -354,3 +355,12 @@ def test_quoted_printable_that_is_cut_in_a_code() -> None:
     data = head + b"Content-Transfer-Encoding: quoted-printable\n\n<p>=E4=BC=9A=8=E8=AE=AE=A-</p>"
     assert read_web_archive(data, "a.mht").text == "会\ufffd议-"
     assert read_web_archive(data[:-7] + b"=E", "a.mht").text == "会\ufffd议"
+
+
+def test_headers_behind_a_cut_code_in_each_page_of_an_archive() -> None:
+    head = b'MIME-Version: 1.0\nContent-Type: multipart/related; boundary="x"\n\n--x\n'
+    part = b"Content-Type: text/html\nContent-Transfer-Encoding: quoted-printable\n\n"
+    page = b"<html><body><p>" + quopri.encodestring(MEETING[:9].encode()).replace(b"=\n", b"")
+    cut = part + page + b'=: multipart/related; boundary="x"\n\n--x\n'
+    data = head + cut + cut + part + page + b"</p></body></html>\n--x--\n"
+    assert read_web_archive(data, "a.mht").text.split() == [MEETING[:9]] * 3
