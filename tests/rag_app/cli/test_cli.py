@@ -2,9 +2,11 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,32 @@ def test_interactive_asks_until_an_empty_line(rag_app: Program, corpus: Path) ->
     rag_app.ok("index", str(corpus))
     result = rag_app.ok("ask", "--threshold", "0", stdin="李白？\n洗衣机？\n\n没有问到\n")
     assert result.stdout.count("当涂") == 2
+
+
+@pytest.mark.slow
+def test_the_prompt_edits_lines(rag_app: Program, corpus: Path) -> None:
+    rag_app.ok("index", str(corpus))
+    ours, theirs = pty.openpty()
+    code = "from rag_app.cli import main; main()"
+    options = ["--threshold", "1", "--keep-alive", "0", "--json", "--llm", rag_app.models["--llm"]]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "ask", *options], stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        for typed in ("黑洞在哪里\x1b[D\x1b[D有哪\x7f\r", "\r"):
+            prompts = shown.count(b"(empty to end): ")
+            while shown.count(b"(empty to end): ") == prompts:
+                shown += os.read(ours, 4096)
+            os.write(ours, typed.encode())
+        with suppress(OSError):  # Linux: the other side is closed
+            while part := os.read(ours, 4096):
+                shown += part
+        assert process.wait() == 0
+    os.close(ours)
+    answers = [line for line in shown.decode().splitlines() if line.startswith("{")]
+    asked = [json.loads(line)["question"] for line in answers]
+    assert asked == ["黑洞在有哪里"]
 
 
 def test_show_context_and_timings(rag_app: Program, corpus: Path) -> None:
