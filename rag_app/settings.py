@@ -150,7 +150,7 @@ class Settings(BaseModel):
     prompts: Path | None = None
     """Folder of prompts that take the place of the default ones, as ``TASK.LANGUAGE.txt``."""
     answer_chain: AnswerChain = "refine"
-    context: ContextKind = "full"
+    context: ContextKind = "evidence"
     """What refine reads first: the sentences that bear on the question, or whole passages."""
     answer_step_tokens: int = Field(default=512, ge=1)
     """Tokens of passages in one step of the refine chain; a step holds one passage at least."""

@@ -125,7 +125,7 @@ Context = Annotated[
     str | None,
     typer.Option(
         metavar="evidence|full",
-        help="Read the sentences that bear on the question first, or whole passages (default).",
+        help="Read the sentences that bear on the question first (default), or whole passages.",
     ),
 ]
 

@@ -178,11 +178,11 @@ def run(home: Path, threads: Sequence[str], *, full: bool) -> Times:
     show("ask: resident, the same passage", timed(*ask, SAME))
     other = alone(OTHER, threads) if full else None
     beside = (other["first"], other["whole"]) if other else None
-    show("ask: resident, another passage", timed(*ask, OTHER), beside)
+    whole = timed(*ask, OTHER, "--context", "full")
+    show("ask: resident, another passage, read in whole", whole, beside)
     forget()
     timed(*ask, QUESTION)
-    parts = timed(*ask, OTHER, "--context", "evidence")
-    show("ask: resident, another passage, evidence first", parts, beside)
+    show("ask: resident, another passage", timed(*ask, OTHER), beside)
     start = time.perf_counter()
     while tell(Place.of_home(), "GET", "/resident")["reading"]:
         time.sleep(0.1)
