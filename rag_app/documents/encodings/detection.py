@@ -63,6 +63,7 @@ _HEAD = 100_000
 """Bytes looked at where the whole would take long."""
 _SOME = 0.1
 _KANA, _HANGUL = re.compile("[\u3041-\u30f6]"), re.compile("[\uac00-\ud7a3]")
+_LETTER = re.compile("[A-Za-z]")
 _SHIFTING = {*_CANDIDATES}
 """Encodings of two bytes a character, in which a lost byte spoils what follows."""
 _CERTAIN = 4
@@ -336,7 +337,8 @@ def _torn_utf8(data: bytes, other: float | None) -> Found | None:
     text = data.decode("utf-8", "replace")
     lost = re.findall(f"{SKIPPED}+", text)
     sample = _sample(text.replace(SKIPPED, ""))
-    if len(sample) < max(2, len(lost)) or not _SOME * len(text) < len(sample):
+    written = len(sample) + len(_LETTER.findall(text))
+    if len(sample) < max(2, len(lost)) or not _SOME * written < len(sample):
         return None
     score = sum(map(_log_probability, sample))
     likelier = score - _LOST * len(lost) > (other if other is not None else float("-inf"))

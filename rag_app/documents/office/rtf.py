@@ -129,6 +129,8 @@ _REST = re.compile(
     "|(?<![!-~])'[89a-f][0-9a-f][!-~]?(?=[\u3041-\u9fff])"
 )
 """The same behind bytes that are no character."""
+_SHORT = 4
+"""Characters up to which none may be strange."""
 _MOST_STRANGE = 0.1
 """Share of characters that nobody writes from which on a text is none."""
 
@@ -169,7 +171,8 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
         text = _ODD_WORD.sub("", text)
     damaged = SKIPPED in text or _LEFT_OVER.search(text)
     kept = without_garbage(_REST.sub("", text), SKIPPED) if damaged else text
-    if strange > _MOST_STRANGE * len(text) or kept is None:
+    few = 1 if len(text) > _SHORT else 0
+    if strange > max(few, _MOST_STRANGE * len(text)) or kept is None:
         msg = f"{shown(name)} is damaged, or its encoding is not the one it names; save it anew"
         raise DocumentError(msg)
     lost = kept.count(SKIPPED)

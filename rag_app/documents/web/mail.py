@@ -232,12 +232,12 @@ class _Mail:
         text = self._text(part)
         if _is_cut(part) and _CUT_FIELD.fullmatch(text):
             return ""
+        text = self._without_headers(text)  # before a page's lines are joined
         is_page = is_page or text.lstrip()[:6].lower() == "<html>"
         lost = "Content-Type" not in part  # the header that says so
         if lost or self.damaged:
             is_page = is_page or is_markup(text) or (self.archive and lost and ">" in text)
             is_page = is_page or (self.damaged and lost and _MARKUP.search(text) is not None)
-        text = self._without_headers(text)  # before a page's lines are joined
         text = page_markdown(text) if is_page else text
         if self.archive:
             text = _BOUNDARY.sub("", text)
@@ -305,10 +305,9 @@ def _content(part: Message, *, damaged: bool) -> bytes:
     payload = part.get_payload()
     if isinstance(payload, str) and transfer == "base64":
         part.set_payload(whole_base64(payload))
-    elif isinstance(payload, str) and transfer == "quoted-printable":
-        raw = marked(payload.encode("ascii", "surrogateescape"))
-        raw = without_cut_codes(raw) if damaged else raw
-        part.set_payload(raw.decode("ascii", "surrogateescape"))
+    elif isinstance(payload, str) and transfer == "quoted-printable" and payload.isascii():
+        raw = marked(payload.encode())
+        part.set_payload((without_cut_codes(raw) if damaged else raw).decode())
     data = part.get_payload(decode=True)
     if not isinstance(data, bytes):
         return b""

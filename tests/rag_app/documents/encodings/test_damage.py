@@ -31,6 +31,7 @@ def test_a_lost_byte_costs_a_few_characters(text: str, encoding: str, lost: int)
         ("型号\t2020\n型号30\t132\n", slice(1, -1)),
         ("型号\t2020\n型号30\t132\n", slice(0, 14)),
         ("周五停电。", slice(1, None)),
+        ("型号\t2020\n" + "型号30\t132\t159\t20:44\n" * 6, slice(1, -1)),
         ("价格约合人民币", slice(0, -1)),
     ],
 )

@@ -213,6 +213,7 @@ def test_a_damaged_sign_of_quoted_printable_is_restored() -> None:
         b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"
     )
     assert read(head + b"=E4=BC=9A=E8=AE-AE=E5=AE=9A")[0] == "会议定"
+    assert read(head + b"=E4=BC=9A=E8=AE=AE \xe9 a")[0].startswith("会议")
     assert read(head + b"=E4=BC=9A=E8=AE=AE=G5=AE=9A=E4=BC=9A a=b")[0].startswith("会议\ufffd")
 
 
@@ -364,3 +365,12 @@ def test_headers_behind_a_cut_code_in_each_page_of_an_archive() -> None:
     cut = part + page + b'=: multipart/related; boundary="x"\n\n--x\n'
     data = head + cut + cut + part + page + b"</p></body></html>\n--x--\n"
     assert read_web_archive(data, "a.mht").text.split() == [MEETING[:9]] * 3
+
+
+def test_a_page_behind_a_damaged_boundary_is_no_source_text() -> None:
+    head = b"Subject: a\nMIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=12ab\n\n"
+    plain = b"--12ab\nContent-Type: text/plain\n\nThe rent.\n"
+    page = (
+        b"--12\xffb\nContent-Type: text/html\n\n<table><tr><td>Due</td><td>May</td></tr></table>\n"
+    )
+    assert "<td" not in read(head + plain + page + b"--12ab--\n")[0]
