@@ -221,13 +221,19 @@ def _whole(numeral: str) -> int | None:
 def units_of(text: str) -> Mapping[str, frozenset[str]]:
     """Return the numbers in digits of a folded text, each with the units that it has.
 
+    日 is 天 where it is no date: 30日内, but not 5月30日.
+
     Example:
         >>> [(number, sorted(units)) for number, units in units_of("5天,5个,3万元").items()]
         [('5', ['', '天']), ('3', ['万元'])]
     """
     found: dict[str, set[str]] = {}
-    for number, power, unit in _NUMBER.findall(text):
-        found.setdefault(number, set()).add(power + unit)
+    for match in _NUMBER.finditer(text):
+        number, power, unit = match.groups("")
+        units = found.setdefault(number, set())
+        units.add(power + unit)
+        if unit == "日" and not text[: match.start()].endswith("月"):
+            units.add("天")
     return {number: frozenset(units) for number, units in found.items()}
 
 

@@ -264,6 +264,13 @@ def test_an_amount_of_another_kind_than_is_asked_for(
     assert of_another(question, answer) == frozenset(filter(None, [other]))
 
 
+def test_a_span_of_days_is_written_in_two_ways() -> None:
+    law = Facts.of("应当自设立之日起30日内办理登记，自6月15日起施行。")
+    assert Facts.of("30天").are_in(law)
+    assert Facts.of("30日").are_in(Facts.of("三十天"))
+    assert not Facts.of("15天").are_in(law)
+
+
 PROGRAMS = "快洗程序时长15分钟，适合轻污衣物。羊毛程序用冷水。"
 
 
