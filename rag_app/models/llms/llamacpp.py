@@ -6,12 +6,15 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, ClassVar
 
+from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessageChunk, BaseMessage, convert_to_openai_messages
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk
+from langchain_core.runnables import Runnable, RunnableParallel, RunnablePassthrough
 from pydantic import Field, PrivateAttr
 
 from model_prep.errors import CheckpointError
@@ -118,6 +121,36 @@ class LlamaCppChat(LocalChat):
     def is_kept(self, messages: list[BaseMessage]) -> bool:
         """Return whether a prompt is kept on disk, but for a few words at its end."""
         return self._prompts is not None and self._prompts.holds(_text(self._asked(messages)))
+
+    def with_structured_output(
+        self, schema: dict[str, Any] | type, *, include_raw: bool = False, **_: Any
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Return a Runnable that llama.cpp holds to a schema, and whose replies are parsed.
+
+        Args:
+            schema: A class of Pydantic, a TypedDict, or a JSON schema with a title.
+            include_raw: Whether it returns a dict of ``raw``, ``parsed`` and ``parsing_error``,
+                the exception that a reply raised which was cut off.
+        """
+        from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
+        from langchain_core.utils.function_calling import convert_to_json_schema
+        from langchain_core.utils.pydantic import is_basemodel_subclass
+
+        described = convert_to_json_schema(schema)
+        named = {"name": described.get("title", "answer"), "schema": described}
+        formed = self.bind(response_format={"type": "json_schema", "json_schema": named})
+        parser: Runnable[Any, Any] = JsonOutputParser()
+        if isinstance(schema, type) and is_basemodel_subclass(schema):
+            pydantic_object: Any = schema
+            parser = PydanticOutputParser(pydantic_object=pydantic_object)
+        if not include_raw:
+            return formed | parser
+        parsed = RunnablePassthrough.assign(
+            parsed=itemgetter("raw") | parser, parsing_error=lambda _: None
+        )
+        failed = RunnablePassthrough.assign(parsed=lambda _: None)
+        safely = parsed.with_fallbacks([failed], exception_key="parsing_error")
+        return RunnableParallel(raw=formed) | safely
 
     @property
     def wanted(self) -> deque[list[BaseMessage]]:

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
+from pydantic import BaseModel
 
 from model_prep.catalog.pull import model_path
 from model_prep.gguf.header import read_gguf_header
@@ -31,6 +33,29 @@ def llm(real_models: Path) -> Iterator[LlamaCppChat]:
     model = LlamaCppChat(path=model_path(DEFAULT, real_models), context_length=1024, max_tokens=24)
     yield model
     del model
+
+
+class Verdict(BaseModel):
+    """What is said of an answer."""
+
+    right: bool
+    rating: Literal[1, 2, 3]
+
+
+async def test_a_reply_is_held_to_a_schema(tiny_gguf: Path) -> None:
+    llm = LlamaCppChat(path=tiny_gguf, context_length=1024, threads=1, max_tokens=64)
+    judge = llm.with_structured_output(Verdict)
+    found = judge.invoke("李白病逝于当涂吗？")
+    assert isinstance(found, Verdict)
+    assert await judge.ainvoke("李白病逝于当涂吗？") == found
+    described = llm.with_structured_output(Verdict.model_json_schema())
+    assert described.invoke("李白病逝于当涂吗？") == found.model_dump()
+    short = LlamaCppChat(path=tiny_gguf, context_length=1024, threads=1, max_tokens=2)
+    with_raw = short.with_structured_output(Verdict, include_raw=True).invoke("？")
+    assert with_raw["raw"].response_metadata["finish_reason"] == "length"
+    assert with_raw["parsed"] is None
+    assert isinstance(with_raw["parsing_error"], OutputParserException)
+    assert llm.with_structured_output(Verdict, include_raw=True).invoke("？")["parsed"]
 
 
 @pytest.mark.model
