@@ -198,6 +198,10 @@ def test_a_header_that_is_cut_is_no_body(cut: str) -> None:
 
 
 def test_headers_of_transport_amid_a_body_are_no_text() -> None:
+    assert (
+        read("Subject: a\n\n甲。\nncoding: 8bit\n乙=Bquoted-printable".encode())[0]
+        == "# a\n\n甲。\n\n乙"
+    )
     headers = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nX-Loop: 1\n"
     data = f"Subject: 通知\nContent-Type: text/plain; charset=utf-8\n\n甲。\n{headers}\n乙。"
     assert read(data.encode())[0].split() == ["#", "通知", "甲。", "乙。"]
