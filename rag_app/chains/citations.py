@@ -42,6 +42,8 @@ _KINDS: dict[str, Any] = {
 }  # fmt: skip
 """Of metadata: what a citation takes over."""
 _COUNTED = re.compile(rf"(\d+)\s*([{HAN}])(?![{HAN}])")
+_SAME = {"天": "日", "日": "天"}
+"""Units that mean the same behind a number."""
 _FORGED = re.compile(r"^[^\S\n]*\[\d{1,3}\][^\S\n]*", re.MULTILINE)
 """What looks like the number of another passage."""
 
@@ -328,7 +330,7 @@ class PassageText:
         units = {
             unit
             for number, unit in _COUNTED.findall(fold(sentence))
-            if number + unit in self.facts.letters
+            if any(number + one in self.facts.letters for one in {unit, _SAME.get(unit, unit)})
         }
         return wanted & (self._terms | units)
 

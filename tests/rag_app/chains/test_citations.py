@@ -269,6 +269,12 @@ def test_a_span_of_days_is_written_in_two_ways() -> None:
     assert Facts.of("30天").are_in(law)
     assert Facts.of("30日").are_in(Facts.of("三十天"))
     assert not Facts.of("15天").are_in(law)
+    text = "应当自设立之日起30日内办理登记，自6月15日起施行。"
+    citations = (Citation(1, "law.md", text),)
+    assert [Answer(text=one, citations=citations).supported for one in ("30天", "15天")] == [
+        True,
+        False,
+    ]
 
 
 PROGRAMS = "快洗程序时长15分钟，适合轻污衣物。羊毛程序用冷水。"
