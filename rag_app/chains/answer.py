@@ -15,7 +15,7 @@ from langchain_core.runnables import Runnable
 
 from rag_app.chains.amounts import AmountAlone
 from rag_app.chains.citations import Citation, cite, evidence, likely_evidence
-from rag_app.chains.completion import HELD, completed
+from rag_app.chains.completion import completed, may_begin_earlier
 from rag_app.chains.confidence import (
     CALIBRATION,
     Calibration,
@@ -232,13 +232,15 @@ class _Reading:
         """
         amount = AmountAlone(self.question.text)
         question = "" if self.question.style else bare_question(self.question.text)
-        held = HELD if asked_for(question) else 0
+        part = asked_for(question) is not None
         said = ""
 
         def unsaid() -> str:
             nonlocal said
-            sure = amount.text.rstrip("。 \n") if held else amount.text
-            new = sure[len(said) :] if len(sure) > held else ""
+            sure = amount.text.rstrip("。 \n") if part else amount.text
+            if not said and may_begin_earlier(question, sure, citations):
+                return ""
+            new = sure[len(said) :]
             said += new
             return new
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from rag_app.chains.amounts import DIGITS, UNITS
 from rag_app.chains.citations import SENTENCE, Citation
-from rag_app.chains.questions import asked_for, asks_time
+from rag_app.chains.questions import Asked, asked_for, asks_time
 from rag_app.index.store.terms import content_terms, document_terms
 
 _AND = "、|[，,]?(?:以及|还有)|[和与](?![他她它其])|及|或"
@@ -80,19 +80,10 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
     if asked is None or len(said) < 2 or (place := _place(question, said, citations)) is None:
         return answer
     sentence, start, end = place
-    clauses = list(_clauses(sentence))
-    if asked == "amount":
-        first, last = _range(sentence, start, end)
-    elif asked == "explanation":
-        first, last = _clause(sentence, *_around(clauses, start, end), start, end)
-        tail = sentence[end:last]
-        last -= next((len(tail[at:]) for at in range(len(tail) - 1) if tail[at:] in question), 0)
-    else:
-        joins = _JOINED if asked == "several" else _LISTED
-        first, last = _list(question, sentence, clauses, start, end, joins)
-        added = sentence[first:start], sentence[end:last]
-        if _ASKS_NAME.search(question) and asked == "thing" and not _alike(said, *added):
-            return answer
+    first, last = _whole(asked, question, sentence, start, end)
+    added = sentence[first:start], sentence[end:last]
+    if asked == "thing" and _ASKS_NAME.search(question) and not _alike(said, *added):
+        return answer
     if len(said) > HELD:
         text = said + sentence[end:last].rstrip(_EDGE)
     else:
@@ -100,6 +91,41 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
     if not len(said) < len(text) <= _LONGEST:
         return answer
     return text + "。" if answer.rstrip().endswith("。") else text
+
+
+def may_begin_earlier(question: str, begun: str, citations: Sequence[Citation]) -> bool:
+    """Return whether an answer that begins so may be completed by words before it.
+
+    Until it may not, or is longer than ``HELD``, it can't be shown without being taken back.
+
+    Example:
+        >>> depth = Citation(1, "depth.txt", "水深4至6米，宽20米。")
+        >>> [may_begin_earlier("水深多少米？", begun, [depth]) for begun in ("6", "20")]
+        [True, False]
+    """
+    asked = asked_for(question)
+    if asked is None or len(begun) > HELD:
+        return False
+    return any(
+        _whole(asked, question, sentence, *match.span())[0] < match.start()
+        for citation in citations
+        for sentence in SENTENCE.findall(citation.text_shown)
+        for match in re.finditer(re.escape(begun), sentence)
+    )
+
+
+def _whole(asked: Asked, question: str, sentence: str, start: int, end: int) -> tuple[int, int]:
+    """Return where that begins and ends in a sentence which a part of it belongs to."""
+    if asked == "amount":
+        return _range(sentence, start, end)
+    clauses = list(_clauses(sentence))
+    if asked == "explanation":
+        first, last = _clause(sentence, *_around(clauses, start, end), start, end)
+        tail = sentence[end:last]
+        again = next((len(tail[at:]) for at in range(len(tail) - 1) if tail[at:] in question), 0)
+        return first, last - again
+    joins = _JOINED if asked == "several" else _LISTED
+    return _list(question, sentence, clauses, start, end, joins)
 
 
 def _time_clause(question: str, said: str, citations: Sequence[Citation]) -> str:

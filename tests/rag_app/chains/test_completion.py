@@ -134,6 +134,25 @@ def test_a_streamed_answer_is_never_taken_back(reply: str) -> None:
     assert not any(piece.again for piece in pieces)
 
 
+@pytest.mark.parametrize(
+    ("asked", "reply", "text", "first"),
+    [
+        ("市内有哪些湖泊？", "东湖", PARKS, "东"),
+        ("市内有哪些湖泊？", "西湖", PARKS, "东湖、西湖、月牙湖等"),
+        ("市内有哪些湖泊？", "青海湖", PARKS, "青"),
+        ("花期是几月？", "8月", DEPTH, "8"),
+        ("生长在海拔多少米？", "1,700米", DEPTH, "400米至1,700米"),
+    ],
+)
+def test_an_answer_is_shown_from_its_first_word_that_nothing_may_be_put_before(
+    asked: str, reply: str, text: str, first: str
+) -> None:
+    document = Document(text, metadata={"source": "湖.txt", "start": 0, "relevance": 0.9})
+    llm = ScriptedChatModel(replies=[reply])
+    pieces = answer_chain(llm).stream(Question(asked, [document]))
+    assert next(piece.text for piece in pieces if piece.text) == first
+
+
 def test_the_rest_of_a_list_is_cited_where_it_stands() -> None:
     document = Document(PARKS, metadata={"source": "湖.txt", "start": 0, "relevance": 0.9})
     llm = ScriptedChatModel(replies=["西湖"])
