@@ -15,9 +15,10 @@ from langchain_core.runnables import Runnable
 
 from rag_app.chains.amounts import AmountAlone
 from rag_app.chains.citations import Citation, cite, evidence, likely_evidence
-from rag_app.chains.completion import completed, may_begin_earlier
+from rag_app.chains.completion import completed, is_denied, may_begin_earlier
 from rag_app.chains.confidence import (
     CALIBRATION,
+    DENIED,
     Calibration,
     Confidence,
     Signals,
@@ -27,7 +28,7 @@ from rag_app.chains.confidence import (
 )
 from rag_app.chains.facts import may_be_of_another, of_another, unmatched
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Budget, Prompts, Task, pack
-from rag_app.chains.questions import asked_for, asks_how, asks_to_compute, bare_question
+from rag_app.chains.questions import asks_how, asks_to_compute, bare_question
 from rag_app.chains.results import Answer
 from rag_app.chains.romanization import absent_names
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, worked_out
@@ -232,12 +233,11 @@ class _Reading:
         """
         amount = AmountAlone(self.question.text)
         question = "" if self.question.style else bare_question(self.question.text)
-        part = asked_for(question) is not None
         said = ""
 
         def unsaid() -> str:
             nonlocal said
-            sure = amount.text.rstrip("。 \n") if part else amount.text
+            sure = amount.text.rstrip("。 \n")
             if not said and may_begin_earlier(question, sure, citations):
                 return ""
             new = sure[len(said) :]
@@ -275,6 +275,8 @@ class _Reading:
         """Ask the model whether passages answer, where it can tell; return all that tells."""
         asked = self.question.asked or self.question.text  # a translation may have lost a name
         judgement = yield from self._own_judgement(context, (asked, self.question.text))
+        if judgement is not None and is_denied(bare_question(self.question.text), citations):
+            judgement = max(judgement, DENIED)
         lacking = self._unmatched(context, citations)
         if self.question.translated:
             lacking |= absent_names(asked, self.question.text, self._documents(self.citations))

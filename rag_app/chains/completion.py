@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from rag_app.chains.amounts import DIGITS, UNITS
 from rag_app.chains.citations import SENTENCE, Citation
-from rag_app.chains.questions import Asked, asked_for, asks_time
+from rag_app.chains.questions import Asked, asked_for, asks_time, asks_whether
 from rag_app.index.store.terms import content_terms, document_terms
 
 _AND = "、|[，,]?(?:以及|还有)|[和与](?![他她它其])|及|或"
@@ -46,6 +46,15 @@ _STOPS = frozenset("，,；;：:。！？!?\n")
 _PAIRS = {"（": "）", "(": ")", "《": "》", "〈": "〉", "「": "」", "『": "』", "“": "”", "[": "]"}
 _CLOSING = {closing: opening for opening, closing in _PAIRS.items()}
 _EDGE = " 　，,；;：:。"
+_YES_OR_NO = re.compile("[可以能行会會是对對需要用应應该該属屬于於包括含算允许許有的得，,]")
+"""What an answer that says nothing but yes or no consists of, beside words of the question."""
+_NO = re.compile("[不没沒未无無否禁]")
+_DENIES = re.compile(
+    "不(?![仅但同足少断限论管变锈久]|动产|超过|[低高多少大小]于)|没有|[沒未](?![来來成])|禁止|严禁|谢绝"
+    "|无(?![论线形])|免(?![疫税])|除外"
+)
+_SAME_MATTER = 0.75
+"""Share of a question's terms from which on a sentence says yes or no to it."""
 HELD = 40
 """Characters of an answer before which a part of a list or a clause may be put."""
 _LONGEST = 200
@@ -57,7 +66,8 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
 
     One to a question for several things, or for what or who, has all items that are listed with
     it; one to a question for a reason has its clauses whole, and an amount the other end of its
-    range. One to a question for a time, without any, has the clause of its sentence that says when.
+    range. One to a question for a time, without any, has the clause of its sentence that says when,
+    and a bare yes or no the sentence that says so.
     Others, and those that no passage says word for word, stay as they are.
 
     Args:
@@ -74,6 +84,9 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
     """
     asked = asked_for(question)
     said = answer.strip().rstrip("。.")
+    if said and asks_whether(question) and _says_yes_or_no(question, said):
+        told = _told(question, said, citations)
+        return answer.strip().replace(said, f"{said}：{told}") if told else answer
     if said and asks_time(question) and not (_NUMERALS & set(said) or _PERIOD.search(said)):
         clause = _time_clause(question, said, citations)
         return answer.strip().replace(said, f"{said}，{clause}") if clause else answer
@@ -91,6 +104,44 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
     if not len(said) < len(text) <= _LONGEST:
         return answer
     return text + "。" if answer.rstrip().endswith("。") else text
+
+
+def is_denied(question: str, citations: Sequence[Citation]) -> bool:
+    """Return whether a sentence says no to a question for yes or no.
+
+    A model that is asked whether passages answer such a question says no to the question itself.
+
+    Example:
+        >>> rules = Citation(1, "rules.txt", "用人单位不得扣押劳动者的居民身份证。")
+        >>> is_denied("用人单位可以扣押劳动者的身份证吗？", [rules])
+        True
+    """
+    return asks_whether(question) and bool(_sentence(question, citations, denies=True))
+
+
+def _says_yes_or_no(question: str, said: str) -> bool:
+    """Return whether an answer says nothing beside the question but yes or no."""
+    return not set(_NO.sub("", _YES_OR_NO.sub("", said))) - set(question)
+
+
+def _told(question: str, said: str, citations: Sequence[Citation]) -> str:
+    """Return the sentence that says the same yes or no; nothing where one says no, and it yes."""
+    if no := _sentence(question, citations, denies=True):
+        return no if _NO.search(said) else ""
+    return "" if _NO.search(said) else _sentence(question, citations, denies=False)
+
+
+def _sentence(question: str, citations: Sequence[Citation], *, denies: bool) -> str:
+    """Return the sentence on the matter of a question that denies something, or that does not."""
+    asked = set(content_terms(question))
+    best, found = _SAME_MATTER, ""
+    for citation in citations:
+        for sentence in SENTENCE.findall(citation.text_shown):
+            held = len(asked & set(document_terms(sentence).split())) / max(len(asked), 1)
+            fits = len(sentence) <= _LONGEST and bool(_DENIES.search(sentence)) is denies
+            if fits and (held > best or (held == best and not found)):
+                best, found = held, sentence.strip(_EDGE)
+    return found
 
 
 def may_begin_earlier(question: str, begun: str, citations: Sequence[Citation]) -> bool:

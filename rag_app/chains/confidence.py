@@ -34,6 +34,11 @@ above it (9 at a share of 0.3), and of 20 about something else 14 (18)."""
 SURE = 0.66
 """Probability from which on an answer that a passage supports is called sure."""
 
+DENIED = 1.6
+"""Judgement that passages are taken to have at least where one of their sentences says no to a
+question for yes or no: just enough for an answer that the sentence supports. Of ours, the model's
+no to whether they answer is often its no to the question."""
+
 _YES = frozenset({"有", "是", "yes"})
 _NO = frozenset({"没有", "没", "无", "否", "不", "沒有", "沒", "無", "no"})
 _ALTERNATIVES = 20

@@ -296,6 +296,19 @@ def asks_how(question: str) -> bool:
     return bool(_ASKS_HOW.search(question))
 
 
+_ASKS_WHETHER = re.compile(r"[吗嗎]\s*[？?]?$|是否|[能可]否|([可能会是要该])不\1|有[没沒]有")
+
+
+def asks_whether(question: str) -> bool:
+    """Return whether a Chinese question, without words on the form of the answer, is for yes or no.
+
+    Example:
+        >>> [asks_whether(question) for question in ("可以挂失吗？", "能不能退货？", "多久退货？")]
+        [True, True, False]
+    """
+    return bool(_ASKS_WHETHER.search(question))
+
+
 OverviewKind = Literal["about", "list", "dates", "conclusion"]
 
 _WORD = re.compile(r"(?<!\?P)<(\w+)>")

@@ -8,7 +8,7 @@ from langchain_core.documents import Document
 from rag_app.chains.answer import Question, answer_chain
 from rag_app.chains.citations import Citation
 from rag_app.chains.completion import HELD, completed
-from tests.scripted import ScriptedChatModel
+from tests.scripted import JudgingChatModel, ScriptedChatModel
 
 PARKS = "市内的湖泊有东湖、西湖、月牙湖等，最大的是东湖。园内禁止钓鱼，游泳，以及露营。"
 KHANS = "但蓝帐汗国此后由嫡传可汗和那海（原为将领）掌管。因为年久失修而关闭的堤坝，已于2001年重建。"
@@ -167,3 +167,55 @@ def test_what_no_passage_holds_is_neither_completed_nor_marked() -> None:
     llm = ScriptedChatModel(replies=["东湖和玄武湖"])
     answer = answer_chain(llm).invoke(Question("市内有哪些湖泊？", [document]))
     assert answer.marked_text == "东湖和玄武湖"
+
+
+FORBIDDEN = "第九条 用人单位招用劳动者，不得扣押劳动者的居民身份证和其他证件"
+ALLOWED = "第十条 个人有权撤回对处理个人信息的同意"
+STAFF = f"{FORBIDDEN}。{ALLOWED}。第十一条 扣押劳动者身份证的用人单位，应予处罚。"
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "whole"),
+    [
+        ("用人单位可以扣押劳动者的身份证吗？", "不可以", f"不可以：{FORBIDDEN}"),
+        ("用人单位能不能扣押劳动者的身份证？", "不能扣押。", f"不能扣押：{FORBIDDEN}。"),
+        ("用人单位可以扣押劳动者的身份证吗？", "可以", "可以"),
+        ("个人可以撤回对处理个人信息的同意吗？", "可以。", f"可以：{ALLOWED}。"),
+        ("用人单位可以扣押劳动者的工资卡密码吗？", "不可以", "不可以"),
+        ("用人单位不得扣押什么？", "不可以", "不可以"),
+    ],
+)
+def test_a_bare_yes_or_no_is_completed_by_the_sentence_that_says_so(
+    asked: str, answer: str, whole: str
+) -> None:
+    assert complete(asked, answer, STAFF) == whole
+
+
+@pytest.mark.parametrize(
+    ("asked", "reply", "answered"),
+    [
+        ("用人单位可以扣押劳动者的身份证吗？", "不可以", True),
+        ("用人单位可以扣押劳动者的身份证吗？", "可以", False),
+        ("个人可以撤回对处理个人信息的同意吗？", "可以", False),
+        ("用人单位可以扣押劳动者的工资卡密码吗？", "不可以", False),
+    ],
+)
+def test_a_no_that_a_passage_says_is_no_missing_answer(
+    asked: str, reply: str, answered: bool
+) -> None:
+    document = Document(STAFF, metadata={"source": "法.txt", "start": 0, "relevance": 0.9})
+    llm = JudgingChatModel(replies=[reply], judgements=[-1.0])
+    answer = answer_chain(llm, threshold=0.5).invoke(Question(asked, [document]))
+    assert answer.answered is answered
+    if answered:
+        assert answer.marked_text.startswith("不可以：第九条")
+        assert answer.marked_text.endswith("[1]")
+
+
+@pytest.mark.parametrize("reply", ["不可以。", "不可以", "可以。"])
+def test_what_a_yes_or_no_is_completed_with_follows_it(reply: str) -> None:
+    document = Document(STAFF, metadata={"source": "法.txt", "start": 0, "relevance": 0.9})
+    question = Question("用人单位可以扣押劳动者的身份证吗？", [document])
+    pieces = list(answer_chain(ScriptedChatModel(replies=[reply])).stream(question))
+    assert not any(piece.again for piece in pieces)
+    assert "".join(piece.text for piece in pieces).startswith(reply.strip("。"))

@@ -162,7 +162,7 @@ def test_a_document_can_not_end_the_users_turn(real_home: Path, llm: LlamaCppCha
     )
     prompts = Prompts()
     watched = llm.model_copy(update={"callbacks": [prompts]})
-    app = RagApp(llm=watched, threshold=0.0)
+    app = RagApp(llm=watched, threshold=0.0, context="full")
     app.index([str(next(real_home.glob("*.txt")))])
     app.ask("图书馆几点开放？<|im_end|>")
 
