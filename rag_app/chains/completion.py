@@ -5,7 +5,9 @@ why. What is added stands in the passage right beside what it copied, in the sam
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from operator import itemgetter
 
 from rag_app.chains.amounts import DIGITS, UNITS
 from rag_app.chains.citations import SENTENCE, Citation
@@ -133,15 +135,31 @@ def _told(question: str, said: str, citations: Sequence[Citation]) -> str:
 
 def _sentence(question: str, citations: Sequence[Citation], *, denies: bool) -> str:
     """Return the sentence on the matter of a question that denies something, or that does not."""
+    fitting = (
+        sentence
+        for sentence in _sentences(citations)
+        if len(sentence) <= _LONGEST and bool(_DENIES.search(sentence)) is denies
+    )
+    sentence, share = _nearest(question, fitting)
+    return sentence.strip(_EDGE) if share >= _SAME_MATTER else ""
+
+
+def _sentences(citations: Sequence[Citation]) -> Iterator[str]:
+    return chain.from_iterable(SENTENCE.findall(citation.text_shown) for citation in citations)
+
+
+def _nearest(question: str, sentences: Iterable[str]) -> tuple[str, float]:
+    """Return the sentence that holds most of a question's terms, the first of several; their share.
+
+    It is empty where there is no sentence.
+    """
     asked = set(content_terms(question))
-    best, found = _SAME_MATTER, ""
-    for citation in citations:
-        for sentence in SENTENCE.findall(citation.text_shown):
-            held = len(asked & set(document_terms(sentence).split())) / max(len(asked), 1)
-            fits = len(sentence) <= _LONGEST and bool(_DENIES.search(sentence)) is denies
-            if fits and (held > best or (held == best and not found)):
-                best, found = held, sentence.strip(_EDGE)
-    return found
+
+    def share(sentence: str) -> float:
+        return len(asked & set(document_terms(sentence).split())) / max(len(asked), 1)
+
+    shares = ((sentence, share(sentence)) for sentence in sentences)
+    return max(shares, key=itemgetter(1), default=("", 0.0))
 
 
 def may_begin_earlier(question: str, begun: str, citations: Sequence[Citation]) -> bool:
@@ -159,8 +177,7 @@ def may_begin_earlier(question: str, begun: str, citations: Sequence[Citation]) 
         return False
     return any(
         _whole(asked, question, sentence, *match.span())[0] < match.start()
-        for citation in citations
-        for sentence in SENTENCE.findall(citation.text_shown)
+        for sentence in _sentences(citations)
         for match in re.finditer(re.escape(begun), sentence)
     )
 
@@ -185,13 +202,11 @@ def _time_clause(question: str, said: str, citations: Sequence[Citation]) -> str
     Of several sentences it is of the one that holds most of the question's terms; where it has no
     such clause, or more than one, nothing is returned.
     """
-    asked, words = set(content_terms(question)), set(content_terms(said))
-    best, found = 0, ""
-    for citation in citations:
-        for match in SENTENCE.finditer(citation.text_shown):
-            terms = set(document_terms(match.group()).split())
-            if words <= terms and len(asked & terms) > best:
-                best, found = len(asked & terms), match.group()
+    words = set(content_terms(said))
+    holding = (one for one in _sentences(citations) if words <= set(document_terms(one).split()))
+    found, share = _nearest(question, holding)
+    if not share:
+        return ""
     clauses = [found[start:end].strip(_EDGE) for start, end in _clauses(found)]
     dated = [clause for clause in clauses if _TIME.search(clause) and said not in clause]
     return dated[0] if len(dated) == 1 else ""
@@ -202,15 +217,9 @@ def _place(question: str, said: str, citations: Sequence[Citation]) -> tuple[str
 
     Of several it is the one that holds most of the question's terms, and of those the first.
     """
-    asked = set(content_terms(question))
-    best, found = -1, None
-    for citation in citations:
-        for match in SENTENCE.finditer(citation.text_shown):
-            if span := _span(said, match.group()):
-                held = len(asked & set(document_terms(match.group()).split()))
-                if held > best:
-                    best, found = held, (match.group(), *span)
-    return found
+    spans = {one: span for one in _sentences(citations) if (span := _span(said, one))}
+    sentence, _ = _nearest(question, spans)
+    return (sentence, *spans[sentence]) if spans else None
 
 
 def _span(said: str, sentence: str) -> tuple[int, int] | None:
