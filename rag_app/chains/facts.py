@@ -281,7 +281,7 @@ def of_another(question: str, answer: str, sentence: str = "", text: str = "") -
     """
     several = len(_ASKS_ONE.findall(fold(question))) > 1
     unit = frozenset[str]() if several else other_unit(question, answer)
-    thing = frozenset[str]() if several else _other_thing(question, sentence, text)
+    thing = frozenset[str]() if several else _other_thing(question, sentence, _letters(text))
     time = _other_year(question, sentence) | _other_rate(question, sentence)
     return time | unit | _other_bound(question, sentence) | thing
 
@@ -294,8 +294,8 @@ def may_be_of_another(question: str, text: str) -> bool:
         or _ASKS_RATE.search(question) is not None
     ):
         return True
-    said = _CLAUSES.findall(text)
-    return any(_other_bound(question, one) or _other_thing(question, one, text) for one in said)
+    said, letters = _CLAUSES.findall(text), _letters(text)
+    return any(_other_bound(question, one) or _other_thing(question, one, letters) for one in said)
 
 
 def _other_bound(question: str, sentence: str) -> frozenset[str]:
@@ -308,12 +308,13 @@ def _other_bound(question: str, sentence: str) -> frozenset[str]:
     return frozenset(bound.findall(question)[:1] if other else [])
 
 
-def _other_thing(question: str, sentence: str, text: str) -> frozenset[str]:
+def _other_thing(question: str, sentence: str, letters: str) -> frozenset[str]:
     """Return what is asked about where a sentence speaks of another of its kind alone.
 
-    The text speaks of both, as of 羊毛程序 and 快洗程序; of what `_HEADS` ends, of any.
+    The text with these letters speaks of both, as of 羊毛程序 and 快洗程序; of what `_HEADS` ends,
+    of any.
     """
-    asked, said, letters = (fold("".join(one.split())) for one in (question, sentence, text))
+    asked, said = _letters(question), _letters(sentence)
     for match in re.finditer(f"(?=([{HAN}]{{2}})([{HAN}]{{2}}))", asked):
         name, word = match.groups()
         if (
@@ -330,6 +331,10 @@ def _other_thing(question: str, sentence: str, text: str) -> frozenset[str]:
             if match[0] not in said and any(map(_is_modifier, others)):
                 return frozenset({match[0]})
     return frozenset()
+
+
+def _letters(text: str) -> str:
+    return fold("".join(text.split()))
 
 
 def _of_others(word: str, letters: str) -> bool:
