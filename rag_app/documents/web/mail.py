@@ -123,7 +123,7 @@ _MOST_NESTED = 20
 def read_mail(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
     """Return a mail: its subject, sender, receivers, date, text, and what it was sent with."""
     message = _parsed(data)
-    mail = _Mail(name, data, damaged=_is_damaged(message) or _BLANKED in data)
+    mail = _Mail(name, data, message)
     body = mail.body(message)
     texts, notes = read_parts(mail.attachments, read_part)
     text = mail_text(
@@ -135,7 +135,7 @@ def read_mail(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
 def read_web_archive(data: bytes, name: str) -> ExtractedText:
     """Return the page of a web archive (.mht), with those in its frames."""
     message = _parsed(data)
-    mail = _Mail(name, data, archive=True, damaged=_is_damaged(message) or _BLANKED in data)
+    mail = _Mail(name, data, message, archive=True)
     text = mail.body(message)
     pages = [page_markdown(page) for page in mail.frames]
     text = clean("\n\n".join(filter(None, [text, *pages])))
@@ -185,12 +185,10 @@ def _is_cut(part: Message) -> bool:
 
 
 class _Mail:
-    def __init__(
-        self, name: str, data: bytes, *, archive: bool = False, damaged: bool = False
-    ) -> None:
+    def __init__(self, name: str, data: bytes, message: Message, *, archive: bool = False) -> None:
         self.name = name
         self.boundaries = _boundaries(data)
-        self.damaged = damaged
+        self.damaged = _is_damaged(message) or _BLANKED in data
         self.archive = archive
         self.attachments: list[tuple[str, bytes]] = []
         self.frames: list[str] = []
@@ -268,10 +266,8 @@ class _Mail:
         return decode(data, self.name, encoding, declared=declared)[0] if data.strip() else ""
 
     def _attach(self, part: Message) -> None:
-        data, name = (
-            _content(part, damaged=False),
-            _filename(part) or _NAMES.get(part.get_content_type(), ""),
-        )
+        data = _content(part, damaged=False)
+        name = _filename(part) or _NAMES.get(part.get_content_type(), "")
         if not data or part.get_content_type() == "application/javascript":
             return
         if name:
