@@ -13,7 +13,6 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
-from rag_app.chains.amounts import AmountAlone
 from rag_app.chains.citations import Citation, cite, evidence, likely_evidence
 from rag_app.chains.completion import completed, is_denied, may_begin_earlier
 from rag_app.chains.confidence import (
@@ -27,10 +26,11 @@ from rag_app.chains.confidence import (
     judge_chain,
 )
 from rag_app.chains.facts import may_be_of_another, of_another, unmatched
+from rag_app.chains.facts.amounts import AmountAlone
+from rag_app.chains.facts.romanization import absent_names
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED, Budget, Prompts, Task, pack
 from rag_app.chains.questions import asks_how, asks_to_compute, bare_question
 from rag_app.chains.results import Answer
-from rag_app.chains.romanization import absent_names
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, worked_out
 from rag_app.documents.text import Language, language_of
 from rag_app.index.search.excerpts import excerpts

@@ -10,8 +10,8 @@ from os.path import commonprefix
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from rag_app.chains.amounts import in_digits
 from rag_app.chains.facts import Facts
+from rag_app.chains.facts.amounts import OTHER_NAMES, in_digits
 from rag_app.documents.text import HAN
 from rag_app.index.store.records import breadcrumb, document_name
 from rag_app.index.store.terms import content_terms, document_terms, fold, is_prefix, query_terms
@@ -42,8 +42,6 @@ _KINDS: dict[str, Any] = {
 }  # fmt: skip
 """Of metadata: what a citation takes over."""
 _COUNTED = re.compile(rf"(\d+)\s*([{HAN}])(?![{HAN}])")
-_SAME = {"天": "日", "日": "天"}
-"""Units that mean the same behind a number."""
 _FORGED = re.compile(r"^[^\S\n]*\[\d{1,3}\][^\S\n]*", re.MULTILINE)
 """What looks like the number of another passage."""
 
@@ -330,7 +328,8 @@ class PassageText:
         units = {
             unit
             for number, unit in _COUNTED.findall(fold(sentence))
-            if any(number + one in self.facts.letters for one in {unit, _SAME.get(unit, unit)})
+            if number + unit in self.facts.letters
+            or OTHER_NAMES.get(unit, unit) in self.facts.numbers.get(number, ())
         }
         return wanted & (self._terms | units)
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from operator import itemgetter
 
-from rag_app.chains.amounts import DIGITS, UNITS
 from rag_app.chains.citations import SENTENCE, Citation
+from rag_app.chains.facts.amounts import DIGITS, UNITS
 from rag_app.chains.questions import Asked, asked_for, asks_time, asks_whether
 from rag_app.index.store.terms import content_terms, document_terms
 

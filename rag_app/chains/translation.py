@@ -14,20 +14,20 @@ from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 
-from rag_app.chains.english_amounts import (
+from rag_app.chains.facts.english_amounts import (
     amount_in_english,
     keeps_numbers,
     with_english_amounts,
 )
-from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Prompts
-from rag_app.chains.questions import bare_question
-from rag_app.chains.results import Answer
-from rag_app.chains.romanization import (
+from rag_app.chains.facts.romanization import (
     invented_persons,
     person_in_english,
     with_han_names,
     with_names_as_asked,
 )
+from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Prompts
+from rag_app.chains.questions import bare_question
+from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, collected
 from rag_app.documents.text import Language, language_of
 from rag_app.index.search.relevance import relevance_of

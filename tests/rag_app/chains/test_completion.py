@@ -98,7 +98,7 @@ def test_the_sentence_that_speaks_of_what_is_asked_completes() -> None:
 def test_all_that_is_added_stands_beside_the_answer_in_the_passage(
     text: str, place: tuple[int, int], question: str
 ) -> None:
-    answer = text[place[0] : sum(place)].strip(" 。")
+    answer = text[place[0] : sum(place)].strip(" ，。；、")
     whole = complete(question, answer, text)
     assert answer in whole
     assert whole in text

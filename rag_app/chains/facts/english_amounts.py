@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from unicodedata import normalize
 
-from rag_app.chains.amounts import DIGITS, in_digits, plain_numbers, value_of
+from rag_app.chains.facts.amounts import DIGITS, in_digits, plain_numbers, value_of
 from rag_app.index.store.terms import fold
 
 _UNITS: Mapping[str, tuple[str, str]] = {

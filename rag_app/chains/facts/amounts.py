@@ -39,6 +39,8 @@ _KINDS = (
 )  # fmt: skip
 """Units of one kind each."""
 _KIND_OF = {unit: kind for kind in _KINDS for unit in kind.split()}
+OTHER_NAMES = {"日": "天"}
+"""Of units that are no part of a date: 30日内, but not 5月30日."""
 _ASKED_UNIT = re.compile(
     rf"(?:多少|几)(?:万|亿|个(?=[月小]))?({UNITS}|[台名家人次种册只项张所枚颗棵座间辆本件位户首篇](?!均)|钱)"
     "|多长(时间)|多(久)"
@@ -221,7 +223,7 @@ def _whole(numeral: str) -> int | None:
 def units_of(text: str) -> Mapping[str, frozenset[str]]:
     """Return the numbers in digits of a folded text, each with the units that it has.
 
-    日 is 天 where it is no date: 30日内, but not 5月30日.
+    One with another name has both; see `OTHER_NAMES`.
 
     Example:
         >>> [(number, sorted(units)) for number, units in units_of("5天,5个,3万元").items()]
@@ -232,8 +234,8 @@ def units_of(text: str) -> Mapping[str, frozenset[str]]:
         number, power, unit = match.groups("")
         units = found.setdefault(number, set())
         units.add(power + unit)
-        if unit == "日" and not text[: match.start()].endswith("月"):
-            units.add("天")
+        if unit in OTHER_NAMES and not text[: match.start()].endswith("月"):
+            units.add(OTHER_NAMES[unit])
     return {number: frozenset(units) for number, units in found.items()}
 
 

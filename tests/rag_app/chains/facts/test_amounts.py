@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_app.chains.amounts import AmountAlone, in_digits, units_of
+from rag_app.chains.facts.amounts import AmountAlone, in_digits, units_of
 
 
 def alone(question: str, *pieces: str) -> str:

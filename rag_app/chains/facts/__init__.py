@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rag_app.chains.amounts import DIGITS, UNITS, asked_unit, in_digits, other_unit, units_of
-from rag_app.chains.romanization import FULL_NAME
+from rag_app.chains.facts.amounts import DIGITS, UNITS, asked_unit, in_digits, other_unit, units_of
+from rag_app.chains.facts.romanization import FULL_NAME
 from rag_app.documents.text import HAN, language_of
 from rag_app.index.store.terms import fold
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag_app.chains.english_amounts import amount_in_english, with_english_amounts
+from rag_app.chains.facts.english_amounts import amount_in_english, with_english_amounts
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag_app.chains.romanization import (
+from rag_app.chains.facts.romanization import (
     absent_names,
     person_in_english,
     spellings,
