@@ -13,12 +13,13 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.runnables import Runnable
 
-from rag_app.chains.answer import EmbeddingsOf, Question, Reader, not_found
+from rag_app.chains.answer import answer_steps, not_found
 from rag_app.chains.citations import Citation, lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, can_judge
 from rag_app.chains.overview import WholeDocuments
 from rag_app.chains.prompts import NOT_FOUND, Prompts
 from rag_app.chains.questions import answer_language, bare_question, overview_of, parts_of
+from rag_app.chains.reading import AnswerOptions, EmbeddingsOf, Question
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, collected, made
 from rag_app.chains.translation import (
@@ -208,8 +209,8 @@ def rag_chain(
         'Steamed.[1]'
     """
     templates = Prompts.of(prompts)
-    options = (max_new_tokens, step_tokens, threshold, calibration, context, embeddings)
-    reader = Reader(kind, templates, *options)
+    how = (max_new_tokens, step_tokens, threshold, calibration, context, embeddings)
+    options = AnswerOptions(kind, templates, *how)
 
     def steps(given: RagInput) -> Steps[Answer]:
         conversation = Conversation.of(given)
@@ -252,7 +253,7 @@ def rag_chain(
         if notes := (*conversation.notes, *lacking(given)):
             yield Answer(question, notes=notes)
         read = Question(read_as, given, question, style)
-        reading = reader.steps(read, model)
+        reading = answer_steps(read, model, options)
         answered_in = wanted or language_of(question)
         if answered_in != language_of(read_as):
             reading = in_language_of(question, reading, model, templates, answered_in)

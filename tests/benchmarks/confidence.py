@@ -25,9 +25,10 @@ import numpy as np
 from langchain_core.documents import Document
 
 from rag_app import RagApp
-from rag_app.chains.answer import Question, answer_chain
+from rag_app.chains.answer import answer_chain
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, Signals
 from rag_app.chains.questions import bare_question
+from rag_app.chains.reading import Question
 from rag_app.evaluation.calibration import ACCEPTED, Sample, figures_of, fit
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
 from rag_app.index.search.relevance import most_relevant_first

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 
-from rag_app.chains.answer import Question, answer_chain
+from rag_app.chains.answer import answer_chain
 from rag_app.chains.citations import Citation
 from rag_app.chains.completion import HELD, completed
+from rag_app.chains.reading import Question
 from tests.scripted import JudgingChatModel, ScriptedChatModel
 
 PARKS = "市内的湖泊有东湖、西湖、月牙湖等，最大的是东湖。园内禁止钓鱼，游泳，以及露营。"

@@ -1,0 +1,354 @@
+"""Some passages read for a question: judged, answered from, and how sure the answer is.
+
+Which passages are read together, which first, and when it is enough, `answer` decides.
+"""
+
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+
+from rag_app.chains.citations import Citation, cite, evidence, likely_evidence
+from rag_app.chains.completion import completed, is_denied, may_begin_earlier
+from rag_app.chains.confidence import (
+    CALIBRATION,
+    DENIED,
+    Calibration,
+    Confidence,
+    Signals,
+    asked_to_judge,
+    can_judge,
+    judge_chain,
+)
+from rag_app.chains.facts import may_be_of_another, of_another, unmatched
+from rag_app.chains.facts.amounts import AmountAlone
+from rag_app.chains.facts.romanization import absent_names
+from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Budget, Prompts, Task
+from rag_app.chains.questions import asks_to_compute, bare_question
+from rag_app.chains.results import Answer
+from rag_app.chains.streaming import Call, Invoke
+from rag_app.documents.text import Language, language_of
+from rag_app.models.embeddings.base import DocumentEmbeddings
+from rag_app.settings import DEFAULTS, AnswerChain, ContextKind
+
+UNCHECKED = "no passage holds this answer's words and numbers; check it before you rely on it"
+"""The note of an answer that no passage supports."""
+
+DOUBTFUL = "the passages may not answer this question; check the answer before you rely on it"
+"""The note of an answer whose words stand in a passage that may not be about what was asked."""
+
+BEYOND = "this asks to compare, count or add up, which is beyond a search: check what passages say"
+"""The note of a question whose answer no single sentence says."""
+
+EmbeddingsOf = Callable[[], DocumentEmbeddings | None]
+"""Returns an embedding model when it is first needed."""
+
+_SURE_OF_EXCERPTS = 0.6
+"""Probability from which on an answer from excerpts counts. Between it and 0.66 stood 5 of 93
+answers to questions of CMRC trial and our dev split, and 2 of 45 to dev questions that have none,
+both of which whole passages answer too."""
+
+_SAYS_NO_ANSWER = re.compile(
+    r"^\W*((上述|以上|提供的|给出的)?(资料|文中|文本|文档)[中里]?(并)?(没有|未)(提到|提及|提供|说明|答案)"
+    r"|(the )?(provided )?passages? (do|does) not (say|mention|hold|contain|provide))",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question and the passages retrieved for it, best first."""
+
+    text: str
+    passages: Sequence[Document]
+    asked: str = ""
+    """As it was asked, where ``text`` is a translation: that is no witness of names."""
+    style: str = ""
+    """How the answer is to be written."""
+
+    @property
+    def translated(self) -> bool:
+        """Whether the passages are in another language than the question."""
+        return bool(self.asked) and self.asked != self.text
+
+
+@dataclass(frozen=True)
+class AnswerOptions:
+    """How passages are read for an answer; see `answer_chain`."""
+
+    kind: AnswerChain
+    prompts: Prompts
+    max_new_tokens: int
+    step_tokens: int
+    threshold: float
+    calibration: Calibration = CALIBRATION
+    context: ContextKind = DEFAULTS.context
+    embeddings: EmbeddingsOf | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One question, and how it is read for."""
+
+    options: AnswerOptions
+    question: Question
+    llm: BaseChatModel
+    in_part: bool = False
+    """Whether it reads parts of several passages at once."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """Of the model."""
+        return self.options.calibration
+
+    @property
+    def judges(self) -> bool:
+        """Whether the model is asked if passages answer."""
+        return can_judge(self.llm) and self.calibration.judged
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it can be told how sure an answer is, by more than the passages' relevance."""
+        return self.judges or not self.calibration.judged
+
+    def keeps(self, context: str) -> bool:
+        """Return whether the model has read a context before, and kept it."""
+        is_kept: Callable[[list[BaseMessage]], bool] = getattr(self.llm, "is_kept", lambda _: False)
+        return is_kept(self.prompt("answer", context=context))
+
+    def want(self, citation: Citation) -> None:
+        """Have a passage read when nobody asks, where the model keeps what it reads."""
+        if getattr(self.llm, "keeps_prompts", False) and hasattr(self.llm, "wanted"):
+            prompt = self.prompt("answer", context=context_of([citation]), question="", style="")
+            self.llm.wanted.append(prompt)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """Tokens that the model's window has."""
+        return Budget.of(self.llm, self.options.max_new_tokens)
+
+    @cached_property
+    def language(self) -> Language:
+        """Of the question as it is read, which is that of the passages."""
+        return language_of(self.question.text)
+
+    @cached_property
+    def citations(self) -> Sequence[Citation]:
+        """All passages, best first."""
+        return cite(self.question.passages)
+
+    def prompt(self, task: Task, *, style: str | None = None, **values: str) -> list[BaseMessage]:
+        """Return the messages of a task about the question, with its style or another one."""
+        values.setdefault("question", self.question.text)
+        style = self.question.style if style is None else style
+        return self.options.prompts.messages(task, self.language, style=style, **values)
+
+    def opening(self, citations: Sequence[Citation], notes: Sequence[str], step: int = 1) -> Answer:
+        """Return what is known of a step before the model is asked."""
+        likely = None
+        if step == 1 and (highest_relevance(citations[:1]) or 0.0) >= self.options.threshold:
+            likely = likely_evidence(self.question.text, citations)
+        return Answer(
+            self.question.text, citations=tuple(citations), notes=tuple(notes), likely=likely
+        )
+
+    def first_answer(
+        self, context: str, citations: Sequence[Citation], step: int, *, shown: bool = True
+    ) -> Generator[Any, Any, str]:
+        """Ask the question; return the answer, shown as it comes, empty where there is none.
+
+        What a passage says beside an answer that is cut short is shown once that is whole.
+        """
+        amount = AmountAlone(self.question.text)
+        question = "" if self.question.style else bare_question(self.question.text)
+        said = ""
+
+        def unsaid() -> str:
+            nonlocal said
+            sure = amount.text.rstrip("。 \n")
+            if not said and may_begin_earlier(question, sure, citations):
+                return ""
+            new = sure[len(said) :]
+            said += new
+            return new
+
+        def piece(text: str, *, again: bool = False) -> Answer:
+            nonlocal amount, said
+            if again:
+                amount, said = AmountAlone(self.question.text), ""
+            amount.feed(text)
+            return Answer(text=unsaid(), step=step, again=again)
+
+        call = Call(
+            self.llm,
+            self.prompt("answer", context=context),
+            piece,
+            withhold=NO_ANSWER[self.language],
+        )
+        reply = yield call if shown else replace(call, piece=None)
+        if not shown:
+            amount.feed(reply)
+        amount.close()
+        if says_no_answer(reply):
+            return ""
+        text = completed(question, amount.text, citations)
+        rest = text.removeprefix(said)
+        if shown and rest:
+            yield Answer(text=rest, step=step, again=not text.startswith(said))
+        return text.strip()
+
+    def judged(
+        self, context: str, citations: Sequence[Citation]
+    ) -> Generator[Invoke, Any, Signals]:
+        """Ask the model whether passages answer, where it can tell; return all that tells."""
+        asked = self.question.asked or self.question.text  # a translation may have lost a name
+        judgement = yield from self._own_judgement(context, (asked, self.question.text))
+        if judgement is not None and is_denied(bare_question(self.question.text), citations):
+            judgement = max(judgement, DENIED)
+        lacking = self._unmatched(context, citations)
+        if self.question.translated:
+            lacking |= absent_names(asked, self.question.text, self._documents(self.citations))
+        relevance = highest_relevance(citations)
+        if self.question.translated and relevance and relevance < self.options.threshold:
+            relevance = None  # of words in another language it tells nothing
+        translated = self.question.translated
+        return Signals(relevance, judgement, tuple(sorted(lacking)), translated=translated)
+
+    def _own_judgement(
+        self, context: str, wordings: Iterable[str]
+    ) -> Generator[Invoke, Any, float | None]:
+        """Ask the model whether passages answer a question; return the mean over its wordings.
+
+        Of a question and its translation either may be judged far too high by itself.
+        """
+        if not self.judges:
+            return None
+        judge = self.options.prompts.text("judge_answer", self.language)
+        judgements = []
+        for wording in dict.fromkeys(wordings):
+            prompt = self.prompt("answer", context=context, question=wording, style="")
+            judgements.append((yield Invoke(judge_chain(self.llm), asked_to_judge(prompt, judge))))
+        known = [judgement for judgement in judgements if judgement is not None]
+        return sum(known) / len(known) if known else None
+
+    def _unmatched(self, text: str, citations: Sequence[Citation]) -> frozenset[str]:
+        """Return what of the question a text of some passages' documents lacks."""
+        question = bare_question(self.question.asked or self.question.text)
+        return unmatched(question, text, self._documents(citations))
+
+    def _documents(self, citations: Sequence[Citation]) -> str:
+        """Return all passages that are of the documents of some."""
+        sources = {citation.source for citation in citations}
+        found = [one.shown for one in self.citations if one.source and one.source in sources]
+        return "\n".join(found)
+
+    def refuses(self, signals: Signals) -> bool:
+        """Return whether passages are too unlikely to answer, where more than relevance tells."""
+        probability = self.calibration.probability(signals)
+        return self.calibration.tells(signals) and probability < self.options.threshold
+
+    @cached_property
+    def of_excerpts(self) -> "Reading":
+        """The same for parts of passages: their prompts are of use to no other question.
+
+        A near miss is likelier to be taken for an answer where little else is read: only what is
+        sure counts.
+        """
+        options = self.options
+        threshold = max(options.threshold, _SURE_OF_EXCERPTS) if options.threshold else 0.0
+        reading = replace(self, options=replace(options, threshold=threshold), in_part=True)
+        if not getattr(self.llm, "keeps_prompts", False):
+            return reading
+        return replace(reading, llm=self.llm.model_copy(update={"keeps_prompts": False}))
+
+    def read(
+        self, context: str, citations: Sequence[Citation], step: int, *, shown: bool
+    ) -> "Generator[Any, Any, Found]":
+        """Have passages judged and the question answered from them, where they are likely to.
+
+        An answer that may turn out to be refused for what it says is not shown as it comes.
+        """
+        signals = yield from self.judged(context, citations)
+        if self.refuses(signals):
+            return Found("", signals)
+        question = bare_question(self.question.text)
+        doubtful = replace(signals, supported=False)
+        other = replace(signals, unmatched=(*signals.unmatched, question))
+        # What another passage is about tells nothing of the one that carries the answer.
+        own = citations if self.in_part else ()
+        lacks = {one.marker: self._unmatched(one.shown, [one]) for one in own}
+        checked = may_be_of_another(question, context) or any(lacks.values())
+        checked = checked and self.refuses(other)
+        withheld = not shown or self.refuses(doubtful) or checked
+        text = yield from self.first_answer(context, citations, step, shown=not withheld)
+        answer = Answer(self.question.text, text=text, citations=tuple(citations))
+        supported, evidence = answer.supported, answer.evidence
+        sentence = evidence.sentence if evidence else ""
+        found_other = of_another(question, text, sentence, context)
+        found_other |= lacks.get(cited_passage(question, text, citations).marker, frozenset())
+        lacking = tuple(sorted({*signals.unmatched, *found_other}))
+        signals = replace(signals, supported=supported, unmatched=lacking)
+        found = Found("" if self.refuses(signals) else text, signals, sentence)
+        if found.text and withheld and (shown or supported):
+            yield Answer(text=found.text, step=step)
+        return found
+
+    def end(self, found: "Found", step: int) -> Iterator[Answer]:
+        """Yield what is to be said once the answer is there; no text is no answer."""
+        text, signals = found.text, found.signals
+        confidence = Confidence.of(signals, answered=bool(text), calibration=self.calibration)
+        if not text:
+            said = (NOT_FOUND if self.refuses(signals) else NO_ANSWER)[self.language]
+            notes = self._beyond("")
+            refusal = Answer(text=said, answered=False, step=step + 1, confidence=confidence)
+            yield replace(refusal, notes=notes)
+            return
+        notes = () if signals.supported else (UNCHECKED,)
+        if signals.supported and confidence and confidence.verdict == "doubtful":
+            notes = (DOUBTFUL,)
+        yield Answer(notes=(*notes, *self._beyond(found.sentence)), confidence=confidence)
+
+    def _beyond(self, sentence: str) -> tuple[str, ...]:
+        question = bare_question(self.question.text)
+        return (BEYOND,) if asks_to_compute(question, sentence) else ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """An answer, empty where there is none, and what tells how sure it is."""
+
+    text: str
+    signals: Signals
+    sentence: str = ""
+    """Of a passage, which carries it."""
+
+
+def cited_passage(question: str, text: str, citations: Sequence[Citation]) -> Citation:
+    """Return the passage that carries an answer, by default the first."""
+    found = evidence(question, text, citations)
+    return next((one for one in citations if found and one.marker == found.marker), citations[0])
+
+
+def context_of(citations: Sequence[Citation]) -> str:
+    """Return passages as one step reads them: numbered anew, whatever their ranks.
+
+    A passage is then read in the same words by every question, and what a model keeps of it serves
+    them all.
+    """
+    return "\n\n".join(replace(one, marker=n).shown for n, one in enumerate(citations, 1))
+
+
+def highest_relevance(citations: Iterable[Citation]) -> float | None:
+    """Return the highest relevance of some passages, None where they have none."""
+    known = [citation.relevance for citation in citations if citation.relevance is not None]
+    return max(known, default=None)
+
+
+def says_no_answer(reply: str) -> bool:
+    """Return whether a reply is empty, or says that the passages don't answer."""
+    return not reply or bool(_SAYS_NO_ANSWER.match(reply))
