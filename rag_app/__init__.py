@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from rag_app.chains.citations import Citation
     from rag_app.chains.prompts import Prompts
     from rag_app.chains.rag import Timings, rag_chain
-    from rag_app.chains.results import Answer, Summary
+    from rag_app.chains.results import CHECKPOINT_TYPES, Answer, Summary
+    from rag_app.chains.streaming import as_message
     from rag_app.chains.summarize import summarize_chain
     from rag_app.documents.loaders import FileLoader
     from rag_app.documents.splitters import ChineseTextSplitter
@@ -28,6 +29,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.3.0.dev0"
 __all__ = [
+    "CHECKPOINT_TYPES",
     "Answer",
     "ChineseTextSplitter",
     "Citation",
@@ -42,6 +44,7 @@ __all__ = [
     "Timings",
     "__version__",
     "answer_chain",
+    "as_message",
     "load_embeddings",
     "load_llm",
     "rag_chain",
@@ -53,7 +56,8 @@ _HOMES = {
     "chains.citations": ("Citation",),
     "chains.prompts": ("Prompts",),
     "chains.rag": ("Timings", "rag_chain"),
-    "chains.results": ("Answer", "Summary"),
+    "chains.results": ("CHECKPOINT_TYPES", "Answer", "Summary"),
+    "chains.streaming": ("as_message",),
     "chains.summarize": ("summarize_chain",),
     "documents.loaders": ("FileLoader",),
     "documents.splitters": ("ChineseTextSplitter",),

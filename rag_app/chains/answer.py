@@ -20,6 +20,7 @@ from rag_app.chains.confidence import (
 from rag_app.chains.prompts import NOT_FOUND, UNCHANGED, Prompts, pack
 from rag_app.chains.questions import asks_how, bare_question
 from rag_app.chains.reading import (
+    AnswerInput,
     AnswerOptions,
     EmbeddingsOf,
     Found,
@@ -62,8 +63,10 @@ def answer_chain(
     calibration: Calibration = CALIBRATION,
     context: ContextKind = DEFAULTS.context,
     embeddings: EmbeddingsOf | None = None,
-) -> Runnable[Question, Answer]:
-    """Return a Runnable from a `Question` to an `Answer`; its stream is pieces of the answer.
+) -> Runnable[AnswerInput, Answer]:
+    """Return a Runnable from a question with its passages to an `Answer`.
+
+    Its stream is pieces of the answer.
 
     Args:
         llm: Any LangChain chat model.
@@ -82,18 +85,24 @@ def answer_chain(
         embeddings: Returns what tells which sentences those are, beside the question's terms.
 
     Raises:
+        QuestionError: on use, when there is no question or no passages.
         ModelError: on use, when the question alone overflows the window.
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
         >>> tea = Document("Green tea is steamed.", metadata={"source": "tea.txt"})
         >>> llm = FakeListChatModel(responses=["Steamed."], custom_get_token_ids=list)
-        >>> answer_chain(llm).invoke(Question("How is green tea made?", [tea])).marked_text
+        >>> asked = {"input": "How is green tea made?", "context": [tea]}
+        >>> answer_chain(llm).invoke(asked).marked_text
         'Steamed.[1]'
     """
     how = (max_new_tokens, step_tokens, threshold, calibration, context, embeddings)
     options = AnswerOptions(kind, Prompts.of(prompts), *how)
-    return StepChain(lambda question: answer_steps(question, llm, options), f"answer_{kind}")
+
+    def steps(given: AnswerInput) -> Steps[Answer]:
+        return answer_steps(Question.of(given), llm, options)
+
+    return StepChain(steps, f"answer_{kind}")
 
 
 def answer_steps(question: Question, llm: BaseChatModel, options: AnswerOptions) -> Steps[Answer]:

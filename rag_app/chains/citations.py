@@ -46,8 +46,17 @@ _FORGED = re.compile(r"^[^\S\n]*\[\d{1,3}\][^\S\n]*", re.MULTILINE)
 """What looks like the number of another passage."""
 
 
+class FromJson:
+    """A frozen dataclass that may come from where it was kept: JSON and msgpack know no tuples."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, list):
+                object.__setattr__(self, name, tuple(value))
+
+
 @dataclass(frozen=True)
-class Citation:
+class Citation(FromJson):
     """A passage that the model was given, and where it stands in its document.
 
     What a retriever of another package does not say is None, and ``source`` empty.
@@ -139,8 +148,9 @@ class Evidence:
 def cite(passages: "Sequence[Document]") -> list[Citation]:
     """Return the retrieved passages as numbered citations.
 
-    LangChain's own splitters write the offset as ``start_index``; a passage without ``source`` is
-    known by its id. Metadata that are no numbers or texts where a citation has them are left out.
+    LangChain's own splitters write the offset as ``start_index``, its readers of PDFs count pages
+    from 0 and write ``page_label`` or ``total_pages`` beside; a passage without ``source`` is known
+    by its id. Metadata that are no numbers or texts where a citation has them are left out.
     """
 
     def fields(passage: "Document") -> dict[str, Any]:
@@ -156,6 +166,10 @@ def cite(passages: "Sequence[Document]") -> list[Citation]:
         start = given.get("start_index")
         if "start" not in found and isinstance(start, Integral):
             found |= {"start": start, "end": start + len(passage.page_content)}
+        if isinstance(label := given.get("page_label"), str):
+            found["page"] = label
+        elif "total_pages" in given and isinstance(page := found.get("page"), Integral):
+            found["page"] = int(page) + 1
         source = given.get("source")
         return {**found, "source": str(source if source is not None else passage.id or "")}
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from rag_app.chains.citations import FromJson
 from rag_app.errors import ModelError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ _ALTERNATIVES = 20
 
 
 @dataclass(frozen=True)
-class Signals:
+class Signals(FromJson):
     """What tells how sure an answer is; None where it isn't known.
 
     Example:

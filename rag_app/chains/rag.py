@@ -10,8 +10,15 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    convert_to_messages,
+    message_chunk_to_message,
+)
 from langchain_core.runnables import Runnable
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from rag_app.chains.answer import answer_steps, not_found
 from rag_app.chains.citations import Citation, lacking
@@ -19,7 +26,7 @@ from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, c
 from rag_app.chains.overview import WholeDocuments
 from rag_app.chains.prompts import NOT_FOUND, Prompts
 from rag_app.chains.questions import answer_language, bare_question, overview_of, parts_of
-from rag_app.chains.reading import AnswerOptions, EmbeddingsOf, Question
+from rag_app.chains.reading import AnswerOptions, EmbeddingsOf, Question, first_of
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, collected, made
 from rag_app.chains.translation import (
@@ -60,6 +67,12 @@ LangChain's own chains and graphs use are understood too: ``input``, ``query``, 
 Retriever = Runnable[str, list[Document]]
 
 
+class Asked(TypedDict):
+    """What an agent is to give where the chain is its tool."""
+
+    question: str
+
+
 @dataclass(frozen=True)
 class Conversation:
     """A question and the messages before it, oldest first.
@@ -95,14 +108,14 @@ class Conversation:
 
     @classmethod
     def _of_named(cls, given: Mapping[str, Any]) -> Self:
-        question = _first(given, "question", "input", "query")
+        question = first_of(given, "question", "input", "query")
         if question is None and "messages" in given:
             return cls._of_messages(given["messages"])
         if question is None and given and "question" not in given:
             msg = f"no `question` among what was given: {', '.join(map(str, given))}"
             raise QuestionError(msg)
         before = cls._of_messages(
-            [*(_first(given, "history", "chat_history") or []), ("human", "")]
+            [*(first_of(given, "history", "chat_history") or []), ("human", "")]
         )
         return cls(str(question or ""), before.history)
 
@@ -114,6 +127,7 @@ class Conversation:
             kind = type(given).__name__
             msg = f"a question is text, `question` with `history`, or messages; this is {kind}"
             raise QuestionError(msg) from error
+        messages = [*map(message_chunk_to_message, messages)]  # a stream's, as it was added up
         return cls(messages[-1].text if messages else "", messages[:-1])
 
     @property
@@ -150,10 +164,6 @@ class Conversation:
     @property
     def _system(self) -> str:
         return "\n".join(one.text.strip() for one in self.history if one.type == "system").strip()
-
-
-def _first(given: Mapping[str, Any], *names: str) -> Any:
-    return next((given[name] for name in names if given.get(name) is not None), None)
 
 
 def rag_chain(
@@ -259,7 +269,7 @@ def rag_chain(
             reading = in_language_of(question, reading, model, templates, answered_in)
         yield from reading
 
-    return StepChain(steps, "rag")
+    return StepChain(steps, "rag", input_type=Asked)
 
 
 def _require_documents(found: Any) -> None:

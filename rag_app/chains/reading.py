@@ -4,7 +4,7 @@ Which passages are read together, which first, and when it is enough, `answer` d
 """
 
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -33,6 +33,7 @@ from rag_app.chains.questions import asks_to_compute, bare_question
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, Invoke
 from rag_app.documents.text import Language, language_of
+from rag_app.errors import QuestionError
 from rag_app.models.embeddings.base import DocumentEmbeddings
 from rag_app.settings import DEFAULTS, AnswerChain, ContextKind
 
@@ -71,10 +72,37 @@ class Question:
     style: str = ""
     """How the answer is to be written."""
 
+    @classmethod
+    def of(cls, given: "AnswerInput") -> "Question":
+        """Return what a chain was given as a question.
+
+        Raises:
+            QuestionError: it is something else, or has no question or no passages.
+        """
+        if isinstance(given, Question):
+            return given
+        if isinstance(given, Mapping):
+            text = first_of(given, "question", "input", "query")
+            passages = first_of(given, "passages", "context", "documents")
+            if text is not None and passages is not None:
+                return cls(str(text), passages)
+        msg = f"what is answered is {{question, passages}}; this is {type(given).__name__}"
+        raise QuestionError(msg)
+
     @property
     def translated(self) -> bool:
         """Whether the passages are in another language than the question."""
         return bool(self.asked) and self.asked != self.text
+
+
+AnswerInput = Question | Mapping[str, Any]
+"""A question with its passages, or both in a dict; the names of LangChain's own chains, ``input``
+and ``context``, are understood too."""
+
+
+def first_of(given: Mapping[str, Any], *names: str) -> Any:
+    """Return the value of the first of some names that has one."""
+    return next((given[name] for name in names if given.get(name) is not None), None)
 
 
 @dataclass(frozen=True)

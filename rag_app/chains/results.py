@@ -8,8 +8,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Generic, Protocol, Self, TypeVar
 
-from rag_app.chains.citations import Citation, Evidence, Marker, evidence, marked, supported
-from rag_app.chains.confidence import Confidence
+from rag_app.chains.citations import (
+    Citation,
+    Evidence,
+    FromJson,
+    Marker,
+    evidence,
+    marked,
+    supported,
+)
+from rag_app.chains.confidence import Confidence, Signals
 from rag_app.chains.summary_marks import CheckedSentence, SummaryMarker
 
 
@@ -44,7 +52,7 @@ def replaces(whole: Revisable, piece: Revisable) -> bool:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(FromJson):
     """An answer, or a piece of one: pieces of a stream add up to the whole.
 
     A piece of a later step replaces the text of the earlier ones.
@@ -130,7 +138,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Summary(FromJson):
     """A summary, or a piece of one: pieces of a stream add up to the whole.
 
     A piece of a later step replaces the text of the earlier ones, so that what is there when a
@@ -212,6 +220,11 @@ class Summary:
         marker = self.marker()
         text = marker.feed(self.text) + marker.close()
         return text, tuple(marker.sentences)
+
+
+CHECKPOINT_TYPES = (Answer, Summary, Citation, Evidence, Confidence, Signals)
+"""What answers and summaries are made of: what LangGraph's checkpointers are to read again, as in
+``JsonPlusSerializer(allowed_msgpack_modules=CHECKPOINT_TYPES)``."""
 
 
 class Marks(Protocol):

@@ -3,13 +3,22 @@
 A chain is a generator of steps that does no input or output itself: it yields a `Call` and is sent
 the model's whole reply, a `Batch` and is sent the list of replies, an `Invoke` and is sent the
 result of another Runnable; anything else is passed on to whoever streams the chain. `StepChain`
-makes a LangChain Runnable of it.
+makes a LangChain Runnable of it, and `as_message` makes messages of what that streams.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial, reduce
 from inspect import signature
 from operator import add
@@ -17,9 +26,10 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
+from rag_app.chains.results import Answer, Delta, Summary, adeltas, deltas
 from rag_app.errors import ModelError, SettingsError
 from rag_app.models.llms.thoughts import Thoughts
 from rag_app.models.providers import provider_call
@@ -28,6 +38,7 @@ MessageLists = list[list[BaseMessage]]
 """Messages of each of several calls."""
 Given = TypeVar("Given")
 Piece = TypeVar("Piece")
+Shown = Answer | Summary
 Shown_co = TypeVar("Shown_co", covariant=True)
 
 
@@ -153,6 +164,11 @@ class StepChain(Runnable[Given, Piece]):
     Args:
         steps: The generator of the steps for an input.
         name: Of its runs, in traces.
+        input_type: What the steps take, such as a TypedDict whose fields an agent is told of where
+            the chain is a tool; by default that can't be seen.
+
+    Raises:
+        SettingsError: on use, a call has options: those are of the model in it.
 
     Example:
         >>> def steps(word):
@@ -162,18 +178,21 @@ class StepChain(Runnable[Given, Piece]):
         'hey!'
     """
 
-    def __init__(self, steps: Callable[[Given], Steps[Piece]], name: str) -> None:
+    def __init__(
+        self, steps: Callable[[Given], Steps[Piece]], name: str, *, input_type: Any = Any
+    ) -> None:
         self._steps = steps
+        self._input_type = input_type
         self.name = name
 
     @property
     def InputType(self) -> Any:  # noqa: N802 - the name is LangChain's
-        """Any: what the steps take can't be seen from here."""
-        return Any
+        """What the steps take, as far as it was told."""
+        return self._input_type
 
     @property
     def OutputType(self) -> Any:  # noqa: N802
-        """As `InputType`."""
+        """Any: what the steps make can't be seen from here."""
         return Any
 
     def invoke(self, input: Given, config: RunnableConfig | None = None, **kwargs: Any) -> Piece:  # noqa: A002 - the name is LangChain's
@@ -215,7 +234,8 @@ class StepChain(Runnable[Given, Piece]):
     def _pieces(
         self, run: Any, given: Given, config: RunnableConfig | None, **kwargs: Any
     ) -> Iterator[Piece]:
-        return self._transform_stream_with_config(iter([given]), run, config, **kwargs)
+        _refuse_options(kwargs)
+        return self._transform_stream_with_config(iter([given]), run, config)
 
     def _apieces(
         self, run: Any, given: Given, config: RunnableConfig | None, **kwargs: Any
@@ -223,7 +243,8 @@ class StepChain(Runnable[Given, Piece]):
         async def inputs() -> AsyncIterator[Given]:
             yield given
 
-        return self._atransform_stream_with_config(inputs(), run, config, **kwargs)
+        _refuse_options(kwargs)
+        return self._atransform_stream_with_config(inputs(), run, config)
 
     def _run(
         self, inputs: Iterator[Given], config: RunnableConfig, *, whole: bool = False
@@ -281,6 +302,13 @@ class StepChain(Runnable[Given, Piece]):
                 answer = await step.runnable.ainvoke(step.input, config)
             else:
                 yield step
+
+
+def _refuse_options(options: Mapping[str, Any]) -> None:
+    if options:
+        names = ", ".join(options)
+        msg = f"a chain takes no {names}; give it to the model, as in llm.bind({names}=…)"
+        raise SettingsError(msg)
 
 
 class _Reply(Generic[Piece]):
@@ -363,3 +391,105 @@ def _next(steps: Steps[Piece], answer: Any) -> Any:
         return steps.send(answer)
     except StopIteration:
         return _END
+
+
+def as_message(*, marks: bool = False) -> Runnable[Shown, AIMessage]:
+    """Return a Runnable from an answer or a summary to a message of its text.
+
+    It goes behind a chain of ours and before what takes messages: ``StrOutputParser``,
+    ``RunnableWithMessageHistory``, a model, the state of a graph. Beside the text, the message has
+    in ``additional_kwargs["rag"]`` plain values of what the text rests on: ``citations``, ``notes``
+    and, of an answer, ``answered``, ``confidence`` and ``evidence``. It streams as the chain does;
+    a text that takes the place of an earlier one follows it there as a paragraph of its own.
+
+    Args:
+        marks: Whether sentences are marked with their sources, as ``[1]``.
+
+    Example:
+        >>> from langchain_core.output_parsers import StrOutputParser
+        >>> from langchain_core.runnables import RunnableLambda
+        >>> chain = RunnableLambda(lambda question: Answer(question, "Because."))
+        >>> (chain | as_message() | StrOutputParser()).invoke("Why?")
+        'Because.'
+    """
+    return _AsMessage(marks=marks)
+
+
+class _AsMessage(Runnable[Shown, AIMessage]):
+    def __init__(self, *, marks: bool) -> None:
+        self._marks = marks
+        self.name = "as_message"
+
+    def invoke(
+        self,
+        input: Shown,  # noqa: A002 - the name is LangChain's
+        config: RunnableConfig | None = None,
+        **_: Any,
+    ) -> AIMessage:
+        """Return the message of a whole answer or summary."""
+        return self._call_with_config(self._message, input, config)
+
+    def transform(
+        self,
+        input: Iterator[Shown],  # noqa: A002
+        config: RunnableConfig | None = None,
+        **_: Any,
+    ) -> Iterator[AIMessage]:
+        """Yield the chunks of the message of an answer or summary that comes in pieces."""
+        yield from self._transform_stream_with_config(input, self._chunks, config)
+
+    async def atransform(
+        self,
+        input: AsyncIterator[Shown],  # noqa: A002
+        config: RunnableConfig | None = None,
+        **_: Any,
+    ) -> AsyncIterator[AIMessage]:
+        """`transform` without blocking the event loop."""
+        async for chunk in self._atransform_stream_with_config(input, self._achunks, config):
+            yield chunk
+
+    def _message(self, result: Shown) -> AIMessage:
+        text = result.marked_text if self._marks else result.text
+        return AIMessage(content=text, additional_kwargs=_grounds(result))
+
+    def _chunks(self, pieces: Iterable[Shown]) -> Iterator[AIMessage]:
+        whole = None
+        for delta in deltas(pieces, marks=_marks if self._marks else None):
+            whole = delta.whole
+            if delta.text:
+                yield _chunk(delta)
+        if whole is not None:
+            yield AIMessageChunk(content="", additional_kwargs=_grounds(whole))
+
+    async def _achunks(self, pieces: AsyncIterable[Shown]) -> AsyncIterator[AIMessage]:
+        whole = None
+        async for delta in adeltas(pieces, marks=_marks if self._marks else None):
+            whole = delta.whole
+            if delta.text:
+                yield _chunk(delta)
+        if whole is not None:
+            yield AIMessageChunk(content="", additional_kwargs=_grounds(whole))
+
+
+def _marks(whole: Shown) -> Any:
+    return whole.marker()
+
+
+def _chunk(delta: Delta[Any]) -> AIMessageChunk:
+    return AIMessageChunk(content=f"\n\n{delta.text}" if delta.replaces else delta.text)
+
+
+def _grounds(result: Shown) -> dict[str, Any]:
+    """Return what the text of a whole answer or summary rests on, as plain values."""
+    rag: dict[str, Any] = {
+        "citations": [asdict(citation) for citation in result.citations],
+        "notes": list(result.notes),
+    }
+    if isinstance(result, Answer):
+        sure, evidence = result.confidence, result.evidence
+        rag |= {
+            "answered": result.answered,
+            "confidence": asdict(sure) if sure else None,
+            "evidence": asdict(evidence) if evidence else None,
+        }
+    return {"rag": rag}

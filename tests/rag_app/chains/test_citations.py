@@ -1,10 +1,13 @@
 """Marks in answers: where they stand, and that numbers and names behind them are the passage's."""
 
+from typing import Any
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from langchain_core.documents import Document
 
-from rag_app.chains.citations import Citation, Marker, marked, supported
+from rag_app.chains.citations import Citation, Marker, cite, marked, supported
 from rag_app.chains.facts import Facts, may_be_of_another, of_another, unmatched
 from rag_app.chains.results import Answer
 
@@ -307,3 +310,16 @@ def test_an_answer_of_another_bound_or_thing(
 ) -> None:
     assert of_another(question, sentence, sentence, text) == frozenset(filter(None, [other]))
     assert may_be_of_another(question, text or sentence) or not other
+
+
+@pytest.mark.parametrize(
+    ("metadata", "place"),
+    [
+        ({"page": 0, "page_label": "iv", "total_pages": 9}, "a.pdf · p. iv"),
+        ({"page": 0, "total_pages": 9}, "a.pdf · p. 1"),
+        ({"page": 1}, "a.pdf · p. 1"),
+    ],
+)
+def test_pages_of_langchains_readers_count_from_0(metadata: Any, place: str) -> None:
+    (cited,) = cite([Document("Tea.", metadata={"source": "a.pdf", **metadata})])
+    assert cited.place == place

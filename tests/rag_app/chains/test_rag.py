@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from langchain_core._api import LangChainBetaWarning
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
@@ -554,3 +555,18 @@ def test_metadata_of_any_kind_are_borne(name: str, value: Any) -> None:
     answer = rag_chain(ListRetriever(documents=passages, asked=[]), _chat()).invoke(QUESTION)
     assert answer.text == "他在当涂病逝。"
     assert all(citation.place for citation in answer.citations)
+
+
+def test_an_agent_is_told_what_to_give() -> None:
+    chain = rag_chain(RunnableLambda(lambda _: [DEATH]), scripted("病逝于当涂。"))
+    with pytest.warns(LangChainBetaWarning):
+        tool = chain.as_tool(name="ask", description="Answers from documents.")
+    assert list(tool.args) == ["question"]
+    call: Any = {"name": "ask", "args": {"question": QUESTION}, "id": "1", "type": "tool_call"}
+    assert tool.invoke(call).content == "病逝于当涂[1]。"
+
+
+def test_options_of_a_call_belong_to_the_model() -> None:
+    chain = rag_chain(RunnableLambda(lambda _: [DEATH]), scripted("病逝于当涂。"))
+    with pytest.raises(SettingsError, match=r"llm\.bind"):
+        chain.bind(stop=["。"]).invoke(QUESTION)

@@ -1,0 +1,92 @@
+"""Answers and summaries where LangChain and LangGraph take messages, or keep what they get."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
+from langgraph.checkpoint.memory import MemorySaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.graph import START, MessagesState, StateGraph
+
+from rag_app import CHECKPOINT_TYPES, Answer, as_message, rag_chain, summarize_chain
+from tests.scripted import JudgingChatModel
+
+QUESTION = "李白是怎样去世的？"
+DEATH = Document(
+    "宝应元年（762年），李白病逝于当涂。",
+    metadata={"source": "/文档/李白.txt", "start": 0, "end": 20, "headings": ["晚年"]},
+)
+FOUND: Runnable[str, list[Document]] = RunnableLambda(lambda question: [DEATH])
+
+
+def asking(*replies: str) -> Runnable[Any, Any]:
+    return rag_chain(FOUND, JudgingChatModel(replies=list(replies), judgements=[4.0]))
+
+
+async def test_a_message_streams_and_says_what_it_rests_on() -> None:
+    chain = asking("李白病逝于当涂。") | as_message()
+    whole = chain.invoke(QUESTION)
+    assert (type(whole), whole.text) == (AIMessage, "李白病逝于当涂。")
+    rag = whole.additional_kwargs["rag"]
+    assert (rag["answered"], rag["citations"][0]["source"]) == (True, "/文档/李白.txt")
+    assert rag["evidence"]["sentence"] == DEATH.page_content
+    first, *more = chain.stream(QUESTION)
+    assert sum(more, first).text == whole.text
+    assert sum(more, first).additional_kwargs == whole.additional_kwargs
+    assert "".join([chunk.text async for chunk in chain.astream(QUESTION)]) == whole.text
+
+
+def test_what_takes_text_gets_it() -> None:
+    chain = asking("李白病逝于当涂。") | as_message(marks=True) | StrOutputParser()
+    assert chain.invoke(QUESTION) == "".join(chain.stream(QUESTION)) == "李白病逝于当涂[1]。"
+    summary = summarize_chain(JudgingChatModel(replies=["李白病逝。"], judgements=[]), length=5)
+    assert (summary | as_message() | StrOutputParser()).invoke(DEATH) == "李白病逝。"
+
+
+def test_a_better_answer_follows_the_first_in_a_stream() -> None:
+    def pieces(_: Iterator[str]) -> Iterator[Answer]:
+        yield Answer(QUESTION, "不详。")
+        yield Answer(text="病逝于", step=2)
+        yield Answer(text="当涂。", step=2)
+
+    chain = RunnableGenerator(pieces) | as_message() | StrOutputParser()
+    assert "".join(chain.stream(QUESTION)) == "不详。\n\n病逝于当涂。"
+    assert chain.invoke(QUESTION) == "病逝于当涂。"
+
+
+def test_a_streamed_message_is_a_turn_of_the_history() -> None:
+    chain = asking("李白病逝于当涂。") | as_message()
+    first, *more = chain.stream(QUESTION)
+    llm = JudgingChatModel(replies=["李白在哪年病逝？", "宝应元年。"], judgements=[4.0])
+    history = [HumanMessage(QUESTION), sum(more, first)]
+    rag_chain(FOUND, llm).invoke({"question": "哪一年？", "history": history})
+    assert "李白病逝于当涂。" in llm.prompts[0]
+
+
+def test_a_graph_keeps_messages_without_more(home: Path) -> None:
+    graph = StateGraph(MessagesState)
+    chain = asking("李白病逝于当涂。") | as_message()
+    graph.add_node("ask", chain | (lambda message: {"messages": [message]}))
+    graph.add_edge(START, "ask")
+    strict = JsonPlusSerializer(allowed_msgpack_modules=None)
+    kept = graph.compile(checkpointer=MemorySaver(serde=strict))
+    config: Any = {"configurable": {"thread_id": "1"}}
+    kept.invoke({"messages": [HumanMessage(QUESTION)]}, config)
+    last = kept.get_state(config).values["messages"][-1]
+    assert last.additional_kwargs["rag"]["citations"][0]["headings"] == ["晚年"]
+
+
+def test_checkpoints_give_back_what_they_were_given() -> None:
+    serializer = JsonPlusSerializer(allowed_msgpack_modules=CHECKPOINT_TYPES)
+    answer = asking("李白病逝于当涂。").invoke(QUESTION)
+    llm = JudgingChatModel(replies=["李白病逝。"], judgements=[])
+    summary = summarize_chain(llm, length=5).invoke(DEATH)
+    for value in (answer, summary):
+        again = serializer.loads_typed(serializer.dumps_typed(value))
+        assert again == value
+        assert again.marked_text == value.marked_text
+        assert hash(again.citations[0]) == hash(value.citations[0])
