@@ -37,15 +37,18 @@ class Continued(str):
 
 
 _VALUE = re.compile(
-    r"(?:~~)?[-+(−]?\s*[¥￥$€£]?\s*\d[\d.,:/\-–%‰\s年月日号时分秒]*(?:[元万亿%‰)]|e[-+]?\d+)?(?:~~)?",
+    r"(?:~~)?[-+(−]?\s*[¥￥$€£]?\s*\d[\d.,:/\-–%‰\s年月日号时分秒]*(?:[元万亿%‰)]|e[-+]?\d+)?(?:~~)?"
+    r"|#(?:DIV/0!|N/A|NAME\?|NULL!|NUM!|REF!|VALUE!)",
     re.IGNORECASE,
 )
-"""A number, date, time or amount, also struck through: what stands in a table, not what names a
-column of it."""
+"""A number, date, time, amount or error, also struck through: what stands in a table, not what
+names a column of it."""
 _YEAR = re.compile(
     r"(?:FY|Q[1-4]\s*)?(?:19|20)\d\d(?:年|年度|Q[1-4]|H[12]|E|A)?|\d{1,2}[月日]|[1-4]季度"
 )
 """What looks like a value and may name a column all the same."""
+_DATE = re.compile(r"(?:(?:19|20)\d\d[-/年])?(\d{1,2})[-/月](\d{1,2})日?|((?:19|20)\d\d)年?")
+"""A month and day, or a year."""
 _FEWEST_DAYS = 7
 """Numbers that follow each other, as those of days, from which on they may name columns."""
 _FIELDS = frozenset(
@@ -236,7 +239,10 @@ def _head_rows(body: Sequence[Row]) -> tuple[int, int]:
     if _is_form(body) and _is_marked(body):
         return 0, 0
     for at in range(min(len(body) - 1, _SEARCHED)):
-        if not _is_labels(body[at]) or _is_of_form(body[at]) or not _contrast(body, at):
+        dated = _is_calendar(body, at)
+        if not dated and not (_is_labels(body[at]) and _contrast(body, at)):
+            continue
+        if _is_of_form(body[at]):
             continue
         if at and _is_laid_out_alike(body[at - 1], body[at]):
             continue
@@ -253,6 +259,27 @@ def _head_rows(body: Sequence[Row]) -> tuple[int, int]:
             start -= 1
         return start, stop
     return 0, _first_head(body)
+
+
+def _is_calendar(body: Sequence[Row], at: int) -> bool:
+    """Return whether a row is days that follow each other, or years, above columns of others."""
+    first, *dates = body[at] or [""]
+    found = [_DATE.fullmatch(date) for date in dates]
+    if len(found) < 2 or _VALUE.fullmatch(first):
+        return False
+    days = [(int(match[1]), int(match[2])) for match in found if match and match[1]]
+    years = [int(match[3]) for match in found if match and match[3]]
+    if len(days) == len(found):
+        rising = all(_is_next_day(day, after) for day, after in pairwise(days))
+    else:
+        rising = len(years) == len(found) and not first and years == sorted(set(years))
+    below = [cell for row in body[at + 1 : at + 1 + _SAMPLE] for cell in row[1:] if cell]
+    return rising and not any(map(_DATE.fullmatch, below))
+
+
+def _is_next_day(day: tuple[int, int], after: tuple[int, int]) -> bool:
+    """Return whether a month and day follow others, in the same month or as the first of one."""
+    return after in {(day[0], day[1] + 1), (day[0] % 12 + 1, 1)}
 
 
 def _first_head(body: Sequence[Row]) -> int:
@@ -327,6 +354,8 @@ def _is_over(above: Row, below: Row) -> bool:
     """Return whether a row may be the upper one of a head."""
     if _goes_down(above, below):
         return not _is_of_form(above)
+    if _is_labels(above) and not below[0] and _is_under(above, below):  # units
+        return not _is_of_form(above)
     names = _is_labels(above) or all(map(_YEAR.fullmatch, _values(above)))
     return names and not _is_of_form(above) and _spans(above, below)
 
@@ -335,6 +364,12 @@ def _goes_down(above: Row, below: Row) -> bool:
     """Return whether a cell of a row goes on in the row below, as those of heads in two rows do."""
     cells = zip(above, below, strict=False)
     return any(isinstance(cell, Continued) and cell == label for label, cell in cells)
+
+
+def _is_under(above: Row, below: Row) -> bool:
+    """Return whether each cell of a row stands under one of the row above, not conversely."""
+    columns = [{at for at, cell in enumerate(row) if cell} for row in (below, above)]
+    return columns[0] < columns[1]
 
 
 def _is_dated(above: Row, below: Row) -> bool:

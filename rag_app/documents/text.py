@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from typing import Literal
-from unicodedata import category
+from unicodedata import category, normalize
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 """Han characters, as the inside of a class of a regular expression: Unicode's unified ideographs,
@@ -34,6 +34,15 @@ SYMBOLS = {
     0xFD: "☒", 0xFE: "☑",
 }  # fmt: skip
 """Marks of the fonts Symbol and Wingdings, which programs also write as U+F000 and the code."""
+_RADICALS = re.compile("[\u2e80-\u2fd5\uf900-\ufad9]")
+_LOOKALIKES = dict(
+    zip(
+        "⺟⺠⻁⻄⻅⻆⻉⻋⻑⻒⻓⻔⻘⻙⻚⻛⻜⻝⻢⻣⻤⻥⻦⻧⻨⻩⻪⻫⻬⻭⻮⻯⻰⻱⻲⻳",
+        "母民虎西见角贝车長镸长门青韦页风飞食马骨鬼鱼鸟卤麦黄黾斉齐歯齿竜龙龜亀龟",
+        strict=True,
+    )
+)
+"""Radicals that are characters too, which Unicode's normal forms leave apart."""
 _SUPERSCRIPTS = str.maketrans("0123456789+-\u2212()ixyknm", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾ⁱˣʸᵏⁿᵐ")
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*\n")
 _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -48,17 +57,24 @@ def clean(text: str) -> str:
 
     Control characters, soft hyphens, byte order marks and lone surrogates say nothing; SQLite,
     FTS5 and models trip on them. Format characters, which nobody sees, keep words from being found;
-    they stay where they make another word (Persian) or another picture (emoji).
+    they stay where they make another word (Persian) or another picture (emoji). Radicals, which
+    PDFs hold for the characters that look like them, become those.
 
     Example:
-        >>> clean("价\u200b格\r\n表")
-        '价格\n表'
+        >>> clean("价\u200b格\r\n表"), clean("⾏⼈")
+        ('价格\n表', '行人')
     """
     text = _DROPPED.sub("", _LINE_ENDS.sub("\n", text))
+    text = _RADICALS.sub(_character, text)
     text = _IN_SYMBOLS.sub(lambda mark: SYMBOLS.get(ord(mark[0]) & 0xFF, mark[0]), text)
     if not _INVISIBLE.search(text):
         return text
     return _SEEN.sub(lambda match: match["kept"] or "", text)
+
+
+def _character(radical: "re.Match[str]") -> str:
+    """Return the character of a radical, or the one that a compatibility form stands for."""
+    return _LOOKALIKES.get(radical[0]) or normalize("NFKC", radical[0])
 
 
 def without_format(text: str) -> str:

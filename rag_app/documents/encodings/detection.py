@@ -73,6 +73,8 @@ _LOST = 10.0
 """Log-odds against a place at which bytes of UTF-8 are lost."""
 _RANKED = 600
 """Of the frequent characters, those that stand in order."""
+_SHORT = 64
+"""Bytes in which all characters of another encoding may be UTF-8 by chance."""
 _SAMPLE = 4000
 """Non-ASCII characters that are judged."""
 _PLAUSIBLE = -11.5
@@ -117,6 +119,7 @@ def decode(
             return _readable(data, *in_step(data, *_decode_as(data, name, codec)), name)
     found = (
         _seven_bit(data)
+        or _declared_chinese(data, declared)
         or _utf8(data)
         or _mostly_utf8(data)
         or _declared(data, declared)
@@ -306,6 +309,16 @@ def _declared(data: bytes, declared: str | None, *, damaged: bool = False) -> Fo
     if text is None or text.count(SKIPPED) > max(1, _DAMAGE * len(text)):
         return None
     return text, codecs.lookup(declared).name
+
+
+def _declared_chinese(data: bytes, declared: str | None) -> Found | None:
+    """Return short Chinese text that is valid UTF-8 by chance, as 通知 in GBK is."""
+    if declared is None or len(data) > _SHORT or declared.startswith("utf"):
+        return None
+    other, found = _strict(data, "utf-8"), _declared(data, declared)
+    if other is None or found is None or not _sample(other) or max(other) >= "\u0800":
+        return None
+    return found if all(char in frequent() for char in _sample(found[0])) else None
 
 
 def _east_asian(data: bytes) -> Found | None:

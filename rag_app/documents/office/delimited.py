@@ -6,7 +6,7 @@ from io import StringIO
 
 from rag_app.documents.tables import table_lines
 
-_DELIMITERS = ",;\t|，；"
+_DELIMITERS = ",;\t|，；^"
 _SAMPLE_LINES = 200
 
 

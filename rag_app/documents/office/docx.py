@@ -26,6 +26,7 @@ from rag_app.documents.office.package import (
     unread_notes,
     value,
 )
+from rag_app.documents.office.word_changes import accepted, field_value
 from rag_app.documents.structure import is_title
 from rag_app.documents.tables import Continued, spanned, table_lines
 from rag_app.documents.text import SYMBOLS, clean, one_blank_line, superscript
@@ -81,7 +82,7 @@ class _Document:
         if root is None:
             msg = "it has no main part"
             raise ValueError(msg)
-        self.root = root
+        self.root = accepted(root)
         self.numbering = Numbering(self._related("numbering.xml"))
         self.styles = _styles(self._related("styles.xml"))
         self.notes = {
@@ -241,6 +242,9 @@ class _Document:
     def _equation(self, item: Element, _: int) -> str:
         return equation_text(item)
 
+    def _field(self, item: Element, _: int) -> str:
+        return field_value(item)
+
     def _note(self, item: Element, _: int) -> str:
         kind = str(item.tag).rpartition("}")[2].removesuffix("Reference")
         key = value(item, "w:id") or ""
@@ -322,7 +326,8 @@ class _Document:
                 continue
             if head == len(rows) and row.find(f"{tag('w:trPr')}/{tag('w:tblHeader')}") is not None:
                 head += 1  # it stands on each page
-            cells: list[str] = []
+            before = value(row.find(f"{tag('w:trPr')}/{tag('w:gridBefore')}")) or ""
+            cells = [""] * min(int(before), 1000) if before.isdecimal() else []
             for cell in _cells(row):
                 properties = cell.find(tag("w:tcPr"))
                 text, nested = self._cell(cell, depth)
@@ -363,6 +368,7 @@ _MARKS = {
 }  # fmt: skip
 _READERS: dict[str, Callable[[_Document, Element, int], str]] = {
     tag("w:sym"): _Document._symbol,
+    tag("w:fldChar"): _Document._field,
     tag("m:oMath"): _Document._equation,
     tag("m:oMathPara"): _Document._equation,
     tag("w:footnoteReference"): _Document._note,

@@ -90,7 +90,7 @@ class Numbering:
             return numeral(found.counts.get(at, place.start), kind)
 
         text = re.sub(r"%([1-9])", count, current.text)
-        return text if current.close or not text else f"{text} "
+        return text if current.close or not text else f"{text.rstrip()} "
 
 
 def _level(item: Element) -> tuple[int, _Level]:

@@ -108,6 +108,8 @@ def page_markdown(page: str) -> str:
     for raised in soup.find_all("sup"):
         if (text := raised.get_text()) != superscript(text):
             raised.string = superscript(text)
+    for drawn in soup.select("svg title"):
+        drawn.decompose()
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     title = title if not is_markup(title) else _TAG.split(title)[0].strip()  # it is not closed
     if soup.title:

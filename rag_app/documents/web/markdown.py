@@ -1,17 +1,29 @@
 """markdownify, completed: tables whose rows can be read alone, and tags that it glues together."""
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 
 from bs4.element import NavigableString, PreformattedString, Tag
 from markdownify import MarkdownConverter
 
+from rag_app.documents.office.numbering import numeral
 from rag_app.documents.tables import Continued, Covered, spanned, table_lines
 
 _BLOCKS = {"br", "p", "div", "li", "ul", "ol", "dt", "dd", "pre", "table", "tr", "td", "th", "hr"}
 _CELLS = ["td", "th"]
 _FLOW = ["table", "h1", "h2", "h3", "h4", "h5", "h6", "article", "section", "form"]
 """What stands in the cells of a table that only lays out a page."""
+_NUMERALS = {
+    **dict.fromkeys(("a", "lower-alpha", "lower-latin"), "lowerLetter"),
+    **dict.fromkeys(("A", "upper-alpha", "upper-latin"), "upperLetter"),
+    **dict.fromkeys(("i", "lower-roman"), "lowerRoman"),
+    **dict.fromkeys(("I", "upper-roman"), "upperRoman"),
+    **dict.fromkeys(("cjk-ideographic", "simp-chinese-informal"), "chineseCounting"),
+    "trad-chinese-informal": "taiwaneseCounting",
+}
+"""How a list counts (HTML's type, or CSS) → numbering format."""
+_COUNTED = re.compile(r"list-style(?:-type)?\s*:\s*([\w-]+)")
 _MOST_SPAN = 1000
 """Columns (HTML's own limit) or rows that a cell may cover."""
 _MOST_CHARACTERS = 20_000_000
@@ -43,7 +55,31 @@ class _Converter(MarkdownConverter):
     convert_header = convert_main = convert_address = convert_figure = convert_summary
     convert_fieldset = convert_form = convert_center = convert_option = convert_summary
 
+    def convert_li(self, tag: Tag, text: str, parent_tags: set[str]) -> str:
+        item: str = super().convert_li(tag, text, parent_tags)  # type: ignore[misc]
+        return re.sub(r"^\d+(?=\.)", lambda number: _numbered(tag, int(number[0])), item)
+
     convert_dd = convert_td = convert_th = convert_tr = convert_summary
+
+
+def _numbered(item: Tag, number: int) -> str:
+    """Return the number of an item as its list counts.
+
+    Args:
+        item: Of an ordered list.
+        number: Its own, if none of the list said which it is.
+    """
+    items = [item, *item.find_previous_siblings("li")]
+    for distance, each in enumerate(items):
+        if str(each.get("value", "")).isdecimal():
+            number = int(str(each["value"])) + distance
+            break
+    places = (item, item.parent or item)
+    kinds = [str(place.get("type") or "") for place in places]
+    kinds += [kind for place in places for kind in _COUNTED.findall(str(place.get("style") or ""))]
+    return next(
+        (numeral(number, _NUMERALS[kind]) for kind in kinds if kind in _NUMERALS), str(number)
+    )
 
 
 def unfold_layout(part: Tag) -> None:

@@ -10,6 +10,8 @@ _NOISE = {
     *("nav", "footer", "aside", "select", "rt", "rp", "rtc", "datalist"),
 }
 _NOISE_ROLES = {"navigation", "contentinfo"}
+_FILLED_IN = {"text", "number", "date", "month", "time", "datetime-local", "tel", "email", "url"}
+"""Fields of a form whose value a reader sees."""
 _CONSENT = re.compile(
     r"(?:cookie|consent|gdpr)s?[-_]?(?:banner|bar|notice|popup|modal|dialog|overlay|box|message|law)",
     re.IGNORECASE,
@@ -41,6 +43,8 @@ _BACKGROUND = re.compile(r"(?:^|;)background(?:-color)?:([^;!]+)")
 
 def remove_unseen(soup: BeautifulSoup) -> None:
     """Take out of a page what a reader never sees, or sees on every page of its site."""
+    _write_fields(soup)
+    _write_drawings(soup)
     reachable = set(_reachable(soup))
     scripted = soup.find("script") is not None
     _label_panels(soup)
@@ -49,6 +53,27 @@ def remove_unseen(soup: BeautifulSoup) -> None:
     ):
         if not tag.decomposed:  # with what it stood in
             tag.decompose()
+
+
+def _write_fields(soup: BeautifulSoup) -> None:
+    """Put what is filled into a form where its fields stand: text, choices and ticks."""
+    for choice in soup.find_all("select"):
+        chosen = [option.get_text(" ", strip=True) for option in choice.find_all(selected=True)]
+        choice.replace_with(f" {'、'.join(chosen)} ")
+    for field in soup.find_all("input"):
+        kind = str(field.get("type") or "text").lower()
+        if kind in {"checkbox", "radio"}:
+            field.replace_with("☑" if field.has_attr("checked") else "☐")
+        elif kind in _FILLED_IN and field.get("value"):
+            field.replace_with(f" {field['value']} ")
+
+
+def _write_drawings(soup: BeautifulSoup) -> None:
+    """Put the words of drawings in their place."""
+    for drawing in soup.find_all("svg"):
+        words = [text.get_text(" ", strip=True) for text in drawing.find_all("text")]
+        if any(words):
+            drawing.name, drawing.string = "p", " ".join(words)
 
 
 def _reachable(soup: BeautifulSoup) -> Iterator[str]:

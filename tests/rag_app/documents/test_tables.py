@@ -110,6 +110,31 @@ from rag_app.documents.tables import Continued, Covered, lines_below, table_line
             id="years",
         ),
         pytest.param(
+            [["", "2020", "2021"], ["浙江", "3.6", "8.5"], ["江苏", "3.7", "8.6"]],
+            ["浙江; 2020: 3.6; 2021: 8.5", "江苏; 2020: 3.7; 2021: 8.6"],
+            id="years alone",
+        ),
+        pytest.param(
+            [["设备", "3月31日", "4月1日"], ["锅炉", "正常", "停机"]],
+            ["设备: 锅炉; 3月31日: 正常; 4月1日: 停机"],
+            id="days that follow each other",
+        ),
+        pytest.param(
+            [["任务", "开始", "结束"], ["设计", "3月1日", "3月2日"], ["施工", "3月3日", "4月5日"]],
+            ["任务: 设计; 开始: 3月1日; 结束: 3月2日", "任务: 施工; 开始: 3月3日; 结束: 4月5日"],
+            id="days under a head",
+        ),
+        pytest.param(
+            [["编号", "压力", "温度"], ["", "MPa", "℃"], ["P1", "1.2", "85"], ["P2", "1.4", "88"]],
+            ["编号: P1; 压力/MPa: 1.2; 温度/℃: 85", "编号: P2; 压力/MPa: 1.4; 温度/℃: 88"],
+            id="units below the head",
+        ),
+        pytest.param(
+            [["项", "比率"], ["甲", "#DIV/0!"], ["乙", "0.5"]],
+            ["项: 甲; 比率: #DIV/0!", "项: 乙; 比率: 0.5"],
+            id="an error is no name",
+        ),
+        pytest.param(
             [["2024年", "2024年", "2024年", "2024年", "2024年"], ["编号", "数", "", "", ""],
              ["A1", "3", "", "品名", "单价"], ["A2", "4", "", "铅笔", "1.5"]],
             ["2024年", "编号: A1; 数: 3", "编号: A2; 数: 4", "品名: 铅笔; 单价: 1.5"],
@@ -229,11 +254,11 @@ def test_the_parts_of_a_table_have_one_head() -> None:
 
 
 def test_the_head_that_the_file_names() -> None:
-    rows = [["门店销量"], ["店", "3/1", "3/2"], ["甲店", "5", "7"], [], ["共", "5", "7"]]
-    named = ["门店销量", "店: 甲店; 3/1: 5; 3/2: 7", "店: 共; 3/1: 5; 3/2: 7"]
+    rows = [["门店销量"], ["店", "3/1", "3/5"], ["甲店", "5", "7"], [], ["共", "5", "7"]]
+    named = ["门店销量", "店: 甲店; 3/1: 5; 3/5: 7", "店: 共; 3/1: 5; 3/5: 7"]
     assert list(table_lines(rows, head=2)) == named
-    assert list(table_lines(rows))[1] == "店 | 3/1 | 3/2"
-    assert list(table_lines(rows, head=9))[1] == "店 | 3/1 | 3/2"
+    assert list(table_lines(rows))[1] == "店 | 3/1 | 3/5"
+    assert list(table_lines(rows, head=9))[1] == "店 | 3/1 | 3/5"
 
 
 @pytest.mark.parametrize(

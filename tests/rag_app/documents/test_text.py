@@ -22,6 +22,10 @@ def test_marks_of_symbol_fonts_are_what_they_look_like() -> None:
     assert clean("\ue001\uf072") == "\ue001\uf072"
 
 
+def test_radicals_are_the_characters_that_they_look_like() -> None:
+    assert clean("⾏⼈⻋⻓李 ⺮⺀") == "行人车长李 ⺮⺀"
+
+
 @pytest.mark.parametrize(
     "text",
     ["👩\u200d🔬", "👨🏽\u200d⚕\ufe0f", "❤\ufe0f", "1\ufe0f\u20e3", "می\u200cروم", "क्\u200dष"],

@@ -149,6 +149,35 @@ def bold(words: str) -> str:
     return f"<w:p><w:r><w:rPr><w:b/></w:rPr><w:t>{words}</w:t></w:r></w:p>"
 
 
+def test_rows_and_ends_of_paragraphs_that_were_deleted() -> None:
+    ended = "<w:p><w:pPr><w:rPr><w:del/></w:rPr></w:pPr><w:r><w:t>前半句与</w:t></w:r></w:p>"
+    rows = f"<w:tr>{cell('品')}{cell('价')}</w:tr><w:tr>{cell('茶')}{cell('8')}</w:tr>"
+    gone = f"<w:tr><w:trPr><w:del/></w:trPr>{cell('酒')}{cell('9')}</w:tr>"
+    assert read(ended + text("后半句。") + f"<w:tbl>{rows}{gone}</w:tbl>").split("\n\n") == [
+        "前半句与后半句。", "品: 茶; 价: 8",
+    ]  # fmt: skip
+
+
+def test_choices_and_boxes_of_forms() -> None:
+    def field(data: str) -> str:
+        begin = f'<w:fldChar w:fldCharType="begin"><w:ffData>{data}</w:ffData></w:fldChar>'
+        return f"<w:r>{begin}</w:r>"
+
+    entries = '<w:result w:val="1"/><w:listEntry w:val="男"/><w:listEntry w:val="女"/>'
+    choice = field(f"<w:ddList>{entries}</w:ddList>")
+    ticked = field('<w:checkBox><w:default w:val="0"/><w:checked/></w:checkBox>')
+    empty = field('<w:checkBox><w:default w:val="0"/></w:checkBox>')
+    words = (f"<w:r><w:t>{word}</w:t></w:r>" for word in ("性别：", "已婚", "未婚"))
+    runs = [part for pair in zip(words, (choice, ticked, empty), strict=True) for part in pair]
+    assert read(f"<w:p>{''.join(runs)}</w:p>") == "性别：女已婚☒未婚☐"
+
+
+def test_a_row_that_begins_in_a_later_column() -> None:
+    head = "".join(map(cell, ("品名", "一月", "二月")))
+    late = f'<w:tr><w:trPr><w:gridBefore w:val="1"/></w:trPr>{cell("5")}{cell("6")}</w:tr>'
+    assert read(f"<w:tbl><w:tr>{head}</w:tr>{late}</w:tbl>") == "一月: 5; 二月: 6"
+
+
 def test_a_bold_line_over_text_is_a_heading() -> None:
     styled = '<w:p><w:pPr><w:outlineLvl w:val="0"/></w:pPr><w:r><w:t>规定</w:t></w:r></w:p>'
     body = [styled, bold("采购流程"), text("先申请。"), bold("注意："), text("须经批准。")]

@@ -15,6 +15,24 @@ def test_questions_in_buttons_are_headings_and_commands_are_left_out() -> None:
     )
 
 
+def test_what_is_filled_into_a_form_stands_in_it() -> None:
+    page = """<p>城市<select><option>杭州<option selected>宁波</select>，姓名<input value="王五">
+    <input type="hidden" value="x1"><input type="radio" checked>是<input type="radio">否</p>"""
+    assert page_markdown(page) == "城市 宁波 ，姓名 王五 \n☑是☐否"
+
+
+def test_items_are_numbered_as_their_list_counts() -> None:
+    page = """<ol type="a"><li>甲<li>乙</ol><ol start="3"><li>丙<li value="7">丁<li>戊</ol>
+    <ol style="list-style-type: cjk-ideographic"><li>己</ol>"""
+    lines = ["a. 甲", "b. 乙", "3. 丙", "7. 丁", "8. 戊", "一. 己"]
+    assert page_markdown(page).replace("\n\n", "\n").split("\n") == lines
+
+
+def test_words_of_a_drawing_are_read_and_its_title_is_not_the_page_s() -> None:
+    page = "<svg><title>图标</title></svg><p>见图。</p><svg><text>阀门</text><text>V3</text></svg>"
+    assert page_markdown(page) == "见图。\n\n阀门 V3"
+
+
 def test_folds_are_blocks() -> None:
     page = "<details><summary>要多久？</summary>三天。</details><p>完</p>"
     assert page_markdown(page) == "要多久？\n\n三天。\n\n完"

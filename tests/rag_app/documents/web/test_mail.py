@@ -46,6 +46,14 @@ def test_a_subject_over_several_lines() -> None:
     assert read(message)[0].startswith(f"# {subject}\n\n")
 
 
+def test_a_charset_is_believed_whose_text_is_valid_utf8_by_chance() -> None:
+    word = base64.b64encode("通知".encode("gbk")).decode()
+    for charset, shown in (("gb2312", "通知"), ("utf-8", "\u0368\u05aa")):
+        assert read(f"Subject: =?{charset}?B?{word}?=\n\nx\n".encode())[0] == f"# {shown}\n\nx"
+    cafe = base64.b64encode("é".encode()).decode()
+    assert read(f"Subject: =?gb2312?B?{cafe}?=\n\nx\n".encode())[0] == "# é\n\nx"
+
+
 def test_headers_and_text_in_gbk_without_any_encoding() -> None:
     data = f"Subject: 会议通知\nFrom: 张三\n\n{MEETING}\n".encode("gbk")
     assert read(data)[0] == f"# 会议通知\n\nFrom: 张三\n\n{MEETING}"
