@@ -21,8 +21,8 @@ SOME_FAILED = 3
 _RETRIEVAL = "Retrieval"
 
 
-def _named(path: str | None) -> str | None:
-    if path is not None and not path.strip():
+def _path(path: str) -> str:
+    if not path.strip():
         raise typer.BadParameter("the path is empty; name a file, a folder or a glob")
     return path
 
@@ -76,7 +76,7 @@ Within = Annotated[
         "--in",
         metavar="PATH|GLOB",
         help="Ask only these documents: a file, a folder or a glob.",
-        callback=_named,
+        parser=_path,
         rich_help_panel=_RETRIEVAL,
     ),
 ]

@@ -1,6 +1,5 @@
 """What clients send: what all requests have in common, and OpenAI's chats."""
 
-import json
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from langchain_core.messages import BaseMessage, convert_to_messages
@@ -17,6 +16,15 @@ from pydantic import (
 )
 
 from rag_app.server.errors import MANY, ONE, ApiError
+from rag_app.server.schemas.tools import (
+    allowed_tools,
+    check_format,
+    choice_of,
+    is_call,
+    named_function,
+    nested_schema,
+    with_object,
+)
 from rag_app.settings import AnswerChain, RetrieverKind
 
 Text = Annotated[str, Field(max_length=1_000_000)]
@@ -31,7 +39,6 @@ OneOrMany = Annotated[
 _ALL_TOKENS = 100_000
 _LIKELIEST = 1e-6
 """In place of a ``top_p`` of 0, by which clients mean the likeliest token alone."""
-_CHOICES = ("auto", "none", "required", "any")
 _RESULTS = ("tool", "function")
 """Roles of what came of a call, the newer and the older one."""
 
@@ -73,33 +80,6 @@ class Part(RequestBody):
     type: str = "text"
     text: Text | None = None
     refusal: Text | None = None
-
-
-def _is_call(call: Any) -> bool:
-    """Return whether a value is a call of a function as OpenAI's API has it."""
-    function = call.get("function") if isinstance(call, dict) else None
-    if not isinstance(function, dict):
-        return False
-    texts = call.get("id"), function.get("name")
-    return all(isinstance(text, str) for text in texts) and isinstance(
-        function.get("arguments"), str | dict
-    )
-
-
-def _with_object(call: dict[str, Any]) -> dict[str, Any]:
-    """Return a call whose arguments are an object, as text; clients send back what they got.
-
-    That may be nothing at all, the object itself, or one that was cut off.
-    """
-    arguments = call["function"]["arguments"] or {}
-    if isinstance(arguments, str):
-        try:
-            found = json.loads(arguments)
-        except (ValueError, RecursionError):
-            found = None
-        arguments = found if isinstance(found, dict) else {"arguments": arguments}
-    function = {**call["function"], "arguments": json.dumps(arguments, ensure_ascii=False)}
-    return {**call, "function": function}
 
 
 class FunctionCall(RequestBody):
@@ -145,7 +125,7 @@ class Message(RequestBody):
         role = "system" if self.role == "developer" else self.role
         message: dict[str, Any] = {"role": role, "content": self.text}
         if self.role == "assistant" and self.tool_calls:
-            message["tool_calls"] = [_with_object(call) for call in self.tool_calls]
+            message["tool_calls"] = [with_object(call) for call in self.tool_calls]
         if self.role in _RESULTS:
             message |= {"role": "tool", "tool_call_id": self.tool_call_id or ""}
         return message
@@ -160,7 +140,7 @@ class Message(RequestBody):
             return "role", f"{self.role} messages are not supported: this model calls no tools"
         if self.content is None and self.role != "assistant":
             return "content", f"a {self.role} message needs content"
-        if not all(map(_is_call, self.tool_calls or ())):
+        if not all(map(is_call, self.tool_calls or ())):
             return (
                 "tool_calls",
                 "a call is {id, type, function: {name, arguments}}, all of them text",
@@ -351,8 +331,7 @@ class ChatRequest(Sampling, DocumentOptions):
             self.tools = [{"type": "function", "function": one} for one in self.functions]
             self.tool_choice = self.function_call
             if isinstance(self.function_call, FunctionCall):
-                named = {"name": self.function_call.name}
-                self.tool_choice = {"type": "function", "function": named}
+                self.tool_choice = named_function(self.function_call.name)
         made = ""
         for number, message in enumerate(self.messages):
             if message.function_call and not message.tool_calls:
@@ -367,36 +346,20 @@ class ChatRequest(Sampling, DocumentOptions):
     @classmethod
     def _choice_of_other_apis(cls, value: Any) -> Any:
         """Take the forms of OpenAI's newer API and of Anthropic's for that of a chat."""
-        if not isinstance(value, dict) or "function" in value:
-            return value
-        kind, name = value.get("type"), value.get("name")
-        if kind in ("function", "tool") and isinstance(name, str):
-            return {"type": "function", "function": {"name": name}}
-        return {"any": "required"}.get(kind, kind) if kind in _CHOICES else value
+        return choice_of(value) if isinstance(value, dict) else value
 
     @field_validator("response_format")
     @classmethod
     def _nested_schema(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         """Take a schema that stands beside its type, as in OpenAI's newer API, for a nested one."""
-        if not value or value.get("type") != "json_schema" or "json_schema" in value:
-            return value
-        named = {name: part for name, part in value.items() if name != "type"}
-        return {"type": "json_schema", "json_schema": {"name": "answer", **named}}
+        return nested_schema(value) if value else value
 
     @model_validator(mode="after")
     def _allowed_tools(self) -> Self:
         """Take the tools that are allowed for all there are: a client sends both for its cache."""
         choice = self.tool_choice
-        if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
-            return self
-        allowed = choice.get("allowed_tools", choice)
-        try:
-            names = {tool.get("function", tool)["name"] for tool in allowed["tools"]}
-            tools = [one for one in self.tools or () if one["function"]["name"] in names]
-            self.tools, self.tool_choice = tools, allowed.get("mode", "auto")
-        except (AttributeError, KeyError, TypeError) as error:
-            msg = "tool_choice.allowed_tools is {mode, tools: [{type, function: {name}}]}"
-            raise ValueError(msg) from error
+        if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+            self.tools, self.tool_choice = allowed_tools(choice, self.tools or ())
         return self
 
     @property
@@ -435,17 +398,8 @@ class ChatRequest(Sampling, DocumentOptions):
         Raises:
             ApiError: 400.
         """
-        given = self.response_format or {}
-        kind = given.get("type", "text")
-        if kind not in ("text", "json_object", "json_schema"):
-            msg = "response_format.type is text, json_object or json_schema"
-            raise ApiError(400, msg, param="response_format")
-        schema = given.get("json_schema")
-        if kind == "json_schema" and not (
-            isinstance(schema, dict) and isinstance(schema.get("schema"), dict)
-        ):
-            msg = "response_format.json_schema.schema is missing"
-            raise ApiError(400, msg, param="response_format")
+        if self.response_format:
+            check_format(self.response_format)
 
     def conversation(self) -> "ChatRequest":
         """Return the chat as people had it, the last question at its end.
@@ -453,7 +407,7 @@ class ChatRequest(Sampling, DocumentOptions):
         Calls of tools and their results, from when another model was asked, are left out, and what
         the system says last is said first.
         """
-        made = [call for one in self.messages for call in one.tool_calls or () if _is_call(call)]
+        made = [call for one in self.messages for call in one.tool_calls or () if is_call(call)]
         ids = {call["id"] for call in made}
         said = [
             one

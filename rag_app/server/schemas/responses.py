@@ -205,7 +205,7 @@ class ResponseRequest(DocumentOptions):
             "max_tokens": self.max_output_tokens,
             "logprobs": bool(self.top_logprobs) or _LOGPROBS in (self.include or ()),
             "tools": self._chat_tools(),
-            "tool_choice": _chat_choice(self.tool_choice),
+            "tool_choice": self.tool_choice,
             "response_format": self._chat_format(),
         }
         return request_of(ChatRequest, values)
@@ -263,12 +263,6 @@ def _text(content: str | list[ContentPart], where: str) -> str:
         if part.type not in (*_TEXTS, "refusal"):
             raise ApiError(400, f"{part.type} parts are not supported; send text", param=where)
     return "\n".join(part.text or part.refusal or "" for part in content)
-
-
-def _chat_choice(choice: Any) -> Any:
-    if isinstance(choice, dict) and choice.get("type") == "function" and "name" in choice:
-        return {"type": "function", "function": {"name": choice["name"]}}
-    return choice
 
 
 def own_param(param: str | None) -> str | None:
