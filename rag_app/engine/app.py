@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from rag_app.engine import indexing
+from rag_app.engine.library import Library
 from rag_app.engine.resources import Given, Loading, Resources
 from rag_app.errors import QuestionError, SettingsError
-from rag_app.settings import EngineKind, RetrieverKind, Settings, load_settings
+from rag_app.settings import RetrieverKind, Settings, load_settings
 
 if TYPE_CHECKING:
     from langchain_core.document_loaders import BaseLoader
@@ -28,11 +27,6 @@ if TYPE_CHECKING:
     from rag_app.chains.prompts import Prompts
     from rag_app.chains.rag import RagInput, Retriever
     from rag_app.chains.results import Answer, Summary
-    from rag_app.index.indexing.copying import CopyReport
-    from rag_app.index.indexing.preview import IndexPreview
-    from rag_app.index.indexing.report import IndexReport, ProgressCallback
-    from rag_app.index.store.interface import DocumentStore
-    from rag_app.index.store.records import DocumentRecord
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
     Config = RunnableConfig | None
@@ -48,7 +42,7 @@ TRACE_VARIABLES = (
 """What asks for traces where it is set; without it nothing of OpenTelemetry is imported."""
 
 
-class RagApp:
+class RagApp(Library):
     """Index documents, ask them, summarize them.
 
     Models are loaded when first needed and kept. Safe to use from several threads. Every call
@@ -120,12 +114,7 @@ class RagApp:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -175,11 +164,6 @@ class RagApp:
         return other
 
     # What it works with
-
-    @property
-    def store(self) -> "DocumentStore":
-        """The index the settings name, there or not."""
-        return self.resources.store
 
     @property
     def embeddings(self) -> "DocumentEmbeddings":
@@ -235,155 +219,6 @@ class RagApp:
         if load is not None:
             self.resources.llm = Loading(load)
         self.resources.llm.begin()
-
-    def status(self) -> dict[str, str | int]:
-        """Return what there is to work with: the index, its size and models."""
-        return indexing.status(self.resources, self.settings)
-
-    # Index
-
-    def index(
-        self,
-        paths: Sequence[str | Path],
-        *,
-        encoding: str | None = None,
-        loader: "str | Callable[[str], BaseLoader] | None" = None,
-        prune: bool = False,
-        exclude: Sequence[str] = (),
-        stdin_name: str | None = None,
-        progress: "ProgressCallback | None" = None,
-        destinations: Mapping[Path, Path] | None = None,
-        engine: EngineKind = "local",
-        address: str | None = None,
-        words_first: bool = True,
-    ) -> "IndexReport":
-        """Bring the index up to date with files, folders, globs and URLs.
-
-        Args:
-            paths: Files, folders, globs, URLs that fsspec reads, or ``-`` for stdin.
-            encoding: Of text files; detected by default.
-            loader: A LangChain loader class in place of our own, or the name of one: of
-                langchain-community's, or any as ``package.module:Class``.
-            prune: Drop documents under ``paths`` whose files are gone.
-            exclude: Globs of files and folders to leave out; see `search_sources`.
-            stdin_name: What standard input is called; by default ``-``.
-            progress: Called as the work goes on.
-            destinations: Of files that are indexed under another path, to which each is moved as
-                soon as the index holds it.
-            engine: What reads and embeds: this process, or the workers of Ray.
-            address: Of a Ray cluster; by default one is started on this machine for the call.
-            words_first: Write documents before they are embedded; see `IndexOptions`.
-
-        Raises:
-            DocumentError: a path doesn't exist or holds no document.
-            IndexStoreError: the index can't be written.
-            ClusterError: Ray is missing, can't be reached, or failed.
-            SettingsError: documents of a vector store are to be pruned, which it does not list, or
-                to be embedded by Ray.
-            EmbeddingMismatchError: it was made with another embedding model.
-        """
-        return indexing.index(
-            self.resources,
-            self.settings,
-            paths,
-            encoding=encoding,
-            loader=loader,
-            prune=prune,
-            exclude=exclude,
-            stdin_name=stdin_name,
-            progress=progress,
-            destinations=destinations,
-            engine=engine,
-            address=address,
-            words_first=words_first,
-        )
-
-    def preview(
-        self,
-        paths: Sequence[str | Path],
-        *,
-        encoding: str | None = None,
-        loader: "str | Callable[[str], BaseLoader] | None" = None,
-        exclude: Sequence[str] = (),
-    ) -> "IndexPreview":
-        """Return what `index` would do, by the files' names and bytes; nothing is changed.
-
-        Raises:
-            DocumentError: a path doesn't exist or holds no document.
-            IndexStoreError: the index can't be read.
-        """
-        return indexing.preview(
-            self.resources, self.settings, paths, encoding=encoding, loader=loader, exclude=exclude
-        )
-
-    def reembed(
-        self, progress: Callable[[int, int], None] | None = None, *, again: bool = True
-    ) -> int:
-        """Embed every passage again; return how many were.
-
-        The model is the one given or that of the settings, else that of a run that was
-        interrupted, else the index's own. The index can be asked and changed meanwhile.
-
-        Args:
-            progress: Called with the passages done and their number.
-            again: Embed them also where their vectors are the model's already.
-
-        Raises:
-            IndexStoreError: there is no index, or it can't be written.
-            ModelError: the embedding model is missing or damaged.
-            SettingsError: it lies in Milvus.
-        """
-        return indexing.reembed(self.resources, progress, again=again)
-
-    def copy(self, to: str, progress: Callable[[int, int], None] | None = None) -> "CopyReport":
-        """Copy the index into another store, under its name, without embedding again.
-
-        Args:
-            to: The store, as in the settings; an index there is brought to what this one holds.
-            progress: Called with the documents done and their number.
-
-        Raises:
-            IndexStoreError: there is no index, one of another model at ``to``, or one of them can't
-                be used.
-            SettingsError: ``to`` is no store, or that of the index.
-        """
-        return indexing.copy(self.resources, self.settings, to, progress)
-
-    def documents(self) -> "list[DocumentRecord]":
-        """Return what is indexed, by source.
-
-        Raises:
-            IndexStoreError: there is no index, or it can't be read.
-        """
-        with self.store.read() as snapshot:
-            return list(snapshot.documents())
-
-    def text_of(self, source: str) -> str:
-        """Return the text of an indexed document, at whose offsets its passages stand.
-
-        Raises:
-            DocumentError: it isn't indexed.
-            IndexStoreError: there is no index, or it can't be read.
-        """
-        from rag_app.index.indexing.prune import not_indexed
-        from rag_app.index.store.records import joined
-
-        with self.store.read() as snapshot:
-            if snapshot.document(source) is None:
-                raise not_indexed(source)
-            return joined(snapshot.chunks_of(source))
-
-    def remove(self, sources: Sequence[str]) -> list[str]:
-        """Take documents out of the index and return their sources; their files are left alone.
-
-        Args:
-            sources: As `documents` lists them, or files, folders and globs that hold those.
-
-        Raises:
-            DocumentError: one of them isn't indexed; then none is removed, or of a vector store
-                those before it.
-        """
-        return indexing.remove(self.resources, sources)
 
     # Questions
 
