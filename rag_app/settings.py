@@ -40,7 +40,7 @@ CHUNK_OVERLAP = 100
 MAX_FILE_BYTES = 200 * 2**20
 
 
-def is_text(name: str) -> bool:
+def is_encodable(name: str) -> bool:
     """Return whether a name can be written as UTF-8, as a file name of other bytes can't."""
     try:
         name.encode()
@@ -195,7 +195,7 @@ class Settings(BaseModel):
         if not value.strip() or "\0" in value:
             msg = "the index has no name; give one, or a folder"
             raise ValueError(msg)
-        if not is_text(value):
+        if not is_encodable(value):
             msg = "the name is no valid text; give another"
             raise ValueError(msg)
         return value

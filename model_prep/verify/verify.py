@@ -85,7 +85,7 @@ def verify(
     wanted = expected_digests(expect) if expect else {}
     files = _files_of(path)
     digests = file_digests(files, progress)
-    hashes = [FileHash(file, digest, known_as(digest)) for file, digest in digests.items()]
+    hashes = [FileHash(file, digest, name_of_digest(digest)) for file, digest in digests.items()]
     # A file of the hash that was asked for is right, whatever can be read of it.
     proven = path.suffix == ".gguf" and any(digest in wanted for digest in digests.values())
     weights = WeightsCheck() if proven else check_weights(path, files, progress)
@@ -139,7 +139,7 @@ def expected_digests(expect: str) -> dict[str, str]:
     raise UsageError(msg)
 
 
-def known_as(digest: str) -> str | None:
+def name_of_digest(digest: str) -> str | None:
     """Return the published model, or the catalog's, that has a file of this SHA256."""
     sources = ((entry.name, source) for entry in CATALOG.values() for source in entry.sources)
     found = (

@@ -36,7 +36,7 @@ from rag_app.models.providers import provider_call
 
 MessageLists = list[list[BaseMessage]]
 """Messages of each of several calls."""
-Given = TypeVar("Given")
+Input = TypeVar("Input")
 Piece = TypeVar("Piece")
 Shown = Answer | Summary
 Shown_co = TypeVar("Shown_co", covariant=True)
@@ -84,7 +84,7 @@ class Invoke:
 
 
 Steps = Generator[Piece | Call[Piece] | Batch | Invoke, Any, None]
-Part = TypeVar("Part", bound=Runnable[Any, Any])
+Component = TypeVar("Component", bound=Runnable[Any, Any])
 Result = TypeVar("Result")
 
 
@@ -94,7 +94,7 @@ _RUNNABLES = {
 }
 
 
-def made(part: Part | Callable[[], Part], name: str) -> Generator[Invoke, Any, Part]:
+def made(part: Component | Callable[[], Component], name: str) -> Generator[Invoke, Any, Component]:
     """Return a part of a chain; what makes it, if it is not there yet, is a run called ``name``.
 
     A function that takes an input is the part itself.
@@ -155,7 +155,7 @@ def collected(
     return whole
 
 
-class StepChain(Runnable[Given, Piece]):
+class StepChain(Runnable[Input, Piece]):
     """A Runnable whose stream is the pieces of ``steps`` and whose result is their sum.
 
     What it is given in chunks is collected first: it runs once, not once for each chunk. Where
@@ -179,7 +179,7 @@ class StepChain(Runnable[Given, Piece]):
     """
 
     def __init__(
-        self, steps: Callable[[Given], Steps[Piece]], name: str, *, input_type: Any = Any
+        self, steps: Callable[[Input], Steps[Piece]], name: str, *, input_type: Any = Any
     ) -> None:
         self._steps = steps
         self._input_type = input_type
@@ -195,14 +195,14 @@ class StepChain(Runnable[Given, Piece]):
         """Any: what the steps make can't be seen from here."""
         return Any
 
-    def invoke(self, input: Given, config: RunnableConfig | None = None, **kwargs: Any) -> Piece:  # noqa: A002 - the name is LangChain's
+    def invoke(self, input: Input, config: RunnableConfig | None = None, **kwargs: Any) -> Piece:  # noqa: A002 - the name is LangChain's
         """Return the sum of the pieces."""
         run = partial(self._run, whole=True)
         return reduce(add, self._pieces(run, input, config, **kwargs))
 
     async def ainvoke(
         self,
-        input: Given,  # noqa: A002
+        input: Input,  # noqa: A002
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> Piece:
@@ -213,7 +213,7 @@ class StepChain(Runnable[Given, Piece]):
 
     def stream(
         self,
-        input: Given,  # noqa: A002
+        input: Input,  # noqa: A002
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> Iterator[Piece]:
@@ -223,7 +223,7 @@ class StepChain(Runnable[Given, Piece]):
     # Returns the generator itself, so that closing it ends the call to the model at once.
     def astream(
         self,
-        input: Given,  # noqa: A002
+        input: Input,  # noqa: A002
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[Piece]:
@@ -232,22 +232,22 @@ class StepChain(Runnable[Given, Piece]):
 
     # Any: LangChain takes functions of this form too, though its types leave it out.
     def _pieces(
-        self, run: Any, given: Given, config: RunnableConfig | None, **kwargs: Any
+        self, run: Any, given: Input, config: RunnableConfig | None, **kwargs: Any
     ) -> Iterator[Piece]:
         _refuse_options(kwargs)
         return self._transform_stream_with_config(iter([given]), run, config)
 
     def _apieces(
-        self, run: Any, given: Given, config: RunnableConfig | None, **kwargs: Any
+        self, run: Any, given: Input, config: RunnableConfig | None, **kwargs: Any
     ) -> AsyncIterator[Piece]:
-        async def inputs() -> AsyncIterator[Given]:
+        async def inputs() -> AsyncIterator[Input]:
             yield given
 
         _refuse_options(kwargs)
         return self._atransform_stream_with_config(inputs(), run, config)
 
     def _run(
-        self, inputs: Iterator[Given], config: RunnableConfig, *, whole: bool = False
+        self, inputs: Iterator[Input], config: RunnableConfig, *, whole: bool = False
     ) -> Iterator[Piece]:
         steps = self._steps(next(inputs))
         answer: Any = None
@@ -273,7 +273,7 @@ class StepChain(Runnable[Given, Piece]):
                 yield step
 
     async def _arun(
-        self, inputs: AsyncIterator[Given], config: RunnableConfig, *, whole: bool = False
+        self, inputs: AsyncIterator[Input], config: RunnableConfig, *, whole: bool = False
     ) -> AsyncIterator[Piece]:
         steps = self._steps(await anext(inputs))
         answer: Any = None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rag_app.evaluation.make import Drafted
     from rag_app.evaluation.outcomes import Outcome
-    from rag_app.evaluation.session import Run
+    from rag_app.evaluation.session import EvaluationRun
     from rag_app.settings import Settings
 
 _OUTPUT = "Output"
@@ -177,7 +177,7 @@ def evaluate(
 
 
 def _show(
-    run: "Run",
+    run: "EvaluationRun",
     others: "Mapping[str, Outcome]",
     seed: int,
     compare: Path | None,
@@ -195,7 +195,7 @@ def _show(
     shown = figures_of(outcomes, seed)
     compared = [*comparisons(run.outcomes, others, seed)]
     if as_json:
-        show.print_json(figures.as_json(run.made, shown, compared))
+        show.print_json(figures.figures_json(run.made, shown, compared))
     else:
         figures.figures(shown)
         if compare is not None:

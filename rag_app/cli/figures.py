@@ -50,7 +50,7 @@ def comparisons(found: "Sequence[Comparison]", other: str) -> None:
     show.print_table(table)
 
 
-def as_json(
+def figures_json(
     run: dict[str, Any], found: "Sequence[Figure]", compared: "Sequence[Comparison]"
 ) -> dict[str, Any]:
     """Return a run, its figures by group and name, and the comparisons, as JSON values."""

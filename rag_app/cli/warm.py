@@ -54,9 +54,9 @@ def _kept() -> str:
     """Return what the cache holds, for people."""
     from rich.filesize import decimal
 
-    from rag_app.models.llms.prompt_cache import all_entries
+    from rag_app.models.llms.prompt_cache import all_kept_prompts
 
-    entries = all_entries()
+    entries = all_kept_prompts()
     size = decimal(sum(entry.size for entry in entries))
     return f"{len(entries):,} are kept in all, {size} on disk"
 

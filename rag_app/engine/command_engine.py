@@ -82,7 +82,7 @@ class CommandEngine:
     ) -> "Generator[Answer, None, None]":
         """Ask now and return the pieces of the answer; closing them ends the generation."""
         folder = self._settings.index_folder
-        line = "" if history else line_of(question)
+        line = "" if history else line_key(question)
         self.ahead = take(question) if self._may and line else None
         if self.ahead is not None:
             events: Events | None = self.ahead.events()
@@ -387,7 +387,7 @@ def take(question: str) -> Ahead | None:
     return sent if sent and sent.question == question else None
 
 
-def line_of(question: str) -> str:
+def line_key(question: str) -> str:
     """Return what this process's command line is known by without its question; empty for none."""
     arguments = sys.argv[1:]
     if arguments[:1] != ["ask"] or arguments.count(question) != 1:

@@ -161,9 +161,9 @@ def _asked_about(store: "DocumentStore") -> "Iterator[Document]":
     from langchain_core.documents import Document
 
     from rag_app.index.store.terms import query_terms
-    from rag_app.models.llms.prompt_cache import all_entries
+    from rag_app.models.llms.prompt_cache import all_kept_prompts
 
-    entries = sorted(all_entries(), key=lambda entry: -entry.uses)
+    entries = sorted(all_kept_prompts(), key=lambda entry: -entry.uses)
     for entry in entries:
         beginning = entry.prompt[:_BEGINNING]
         _, _, passage = beginning.partition("[1] ")
@@ -223,8 +223,8 @@ async def _working(work: Coroutine[Any, Any, Any], stop: Callable[[], bool]) -> 
 
 def _is_full(llm: "BaseChatModel") -> bool:
     """Return whether another passage would push one out that is kept."""
-    from rag_app.models.llms.prompt_cache import GIGABYTE, all_entries
+    from rag_app.models.llms.prompt_cache import GIGABYTE, all_kept_prompts
 
-    sizes = [entry.size for entry in all_entries()]
+    sizes = [entry.size for entry in all_kept_prompts()]
     limit = getattr(llm, "cache_size", 0.0) * GIGABYTE
     return bool(sizes) and sum(sizes) + max(sizes) > limit

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rag_app.chains.confidence import CALIBRATION, Calibration, Signals, can_judge
 from rag_app.errors import DocumentError
-from rag_app.evaluation.intervals import Estimate, area_under_curve, mean
+from rag_app.evaluation.intervals import Estimate, Floats, area_under_curve, mean
 from rag_app.evaluation.outcomes import Outcome
 from rag_app.evaluation.questions import GoldQuestion
 from rag_app.settings import DEFAULTS
@@ -32,8 +32,6 @@ _SIGNS = np.array([1, 1, -1, -1])
 
 if TYPE_CHECKING:
     from rag_app.engine.app import RagApp
-
-Floats = NDArray[np.float64]
 
 
 def answering_all(app: "RagApp") -> "RagApp":
@@ -171,7 +169,7 @@ def about(samples: Sequence[Sample], seed: int = 0) -> dict[str, Any]:
     chances = [chance(fitted[of], sample) for sample, of in zip(samples, folds, strict=True)]
     shown = {
         name: {"value": one.value, "interval": [one.low, one.high], "count": one.count}
-        for name, one in figures_of(chances, samples, seed).items()
+        for name, one in calibration_figures(chances, samples, seed).items()
     }
     return {"questions": len(samples), "figures": shown}
 
@@ -181,7 +179,7 @@ def chance(calibration: Calibration, sample: Sample) -> float:
     return 0.0 if sample.refused else calibration.probability(sample.signals)
 
 
-def figures_of(
+def calibration_figures(
     chances: Sequence[float] | Floats, samples: Sequence[Sample], seed: int = 0
 ) -> dict[str, Estimate]:
     """Return the shares refused at the default threshold, and the area under the curve."""

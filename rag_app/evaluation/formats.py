@@ -25,7 +25,7 @@ _ANSWER_FIELDS = {"answer", "answers", "answerable", "document", "summary"}
 _LISTS = ("questions", "examples", "items")
 """What an object may call the list of its questions."""
 
-Row = Mapping[str, Any]
+Record = Mapping[str, Any]
 
 
 def read_file(path: Path, noise: float | None = None) -> Dataset:
@@ -46,7 +46,7 @@ def read_file(path: Path, noise: float | None = None) -> Dataset:
     return Dataset(path.name, "questions", questions, notes=_unsaid(path, rows))
 
 
-def _unsaid(path: Path, rows: list[tuple[int, Row]]) -> tuple[str, ...]:
+def _unsaid(path: Path, rows: list[tuple[int, Record]]) -> tuple[str, ...]:
     """Return what is to be noted of lines that don't say whether there is an answer.
 
     Raises:
@@ -69,7 +69,7 @@ def _unsaid(path: Path, rows: list[tuple[int, Row]]) -> tuple[str, ...]:
     return (said,)
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
+def read_rows(path: Path) -> Iterator[tuple[int, Record]]:
     """Yield the objects of a JSON Lines file, or of a JSON array, with their 1-based numbers.
 
     Raises:
@@ -79,7 +79,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     yield from _rows(path, text, _json(text))
 
 
-def question_of(path: Path, number: int, row: Row) -> GoldQuestion:
+def question_of(path: Path, number: int, row: Record) -> GoldQuestion:
     """Return a line of our own format as a question.
 
     Raises:
@@ -191,7 +191,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _id(path: Path, number: int, row: Row) -> str:
+def _id(path: Path, number: int, row: Record) -> str:
     found = row.get("_id", row.get("id"))
     if not isinstance(found, str | int):
         msg = f"{path}:{number} has no `_id`"
@@ -199,7 +199,7 @@ def _id(path: Path, number: int, row: Row) -> str:
     return str(found)
 
 
-def _field(path: Path, number: int, row: Row, name: str) -> str:
+def _field(path: Path, number: int, row: Record, name: str) -> str:
     value = row.get(name) or ""
     if not isinstance(value, str):
         msg = f"{path}:{number}: `{name}` is no text"
@@ -250,9 +250,9 @@ def _squad(name: str, articles: list[Any]) -> Dataset:
     return Dataset(name, "SQuAD", tuple(questions), tuple(passages))
 
 
-def _articles(rows: list[Row]) -> list[Any]:
+def _articles(rows: list[Record]) -> list[Any]:
     """Return lines with a question and its context each, as Hugging Face has SQuAD, as SQuAD's."""
-    contexts: dict[tuple[str, str], list[Row]] = {}
+    contexts: dict[tuple[str, str], list[Record]] = {}
     for row in rows:
         contexts.setdefault((str(row.get("title") or ""), row["context"]), []).append(row)
     return [
@@ -268,7 +268,7 @@ def _answers(given: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text.strip()))
 
 
-def _cmrc(name: str, rows: list[Row]) -> Dataset:
+def _cmrc(name: str, rows: list[Record]) -> Dataset:
     names, passages, questions = _Names(), [], []
     for row in rows:
         passage = GoldPassage(names.of(row["context_id"]), row["context_text"].strip())
@@ -281,7 +281,7 @@ def _cmrc(name: str, rows: list[Row]) -> Dataset:
     return Dataset(name, "CMRC 2018", tuple(questions), tuple(passages))
 
 
-def _rgb(path: Path, rows: list[tuple[int, Row]], noise: float | None) -> Dataset:
+def _rgb(path: Path, rows: list[tuple[int, Record]], noise: float | None) -> Dataset:
     """Return RGB's lines; a passage that several questions share is one document."""
     passages: dict[str, GoldPassage] = {}
     questions = []
@@ -364,7 +364,7 @@ def _json(text: str) -> Any:
         return None
 
 
-def _rows(path: Path, text: str, value: Any) -> Iterator[tuple[int, Row]]:
+def _rows(path: Path, text: str, value: Any) -> Iterator[tuple[int, Record]]:
     """Yield the objects of a parsed array, or of lines, with their numbers."""
     first = 1
     if isinstance(value, dict):

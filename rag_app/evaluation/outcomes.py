@@ -14,11 +14,11 @@ from rag_app.evaluation.questions import GoldQuestion
 if TYPE_CHECKING:
     from langchain_core.documents import Document
 
-Verdict = Literal[
+OutcomeKind = Literal[
     "right", "not retrieved", "retrieved but wrong", "wrongly refused", "wrongly answered",
     "uncited", "failed", "rightly refused", "not judged",
 ]  # fmt: skip
-FAILURES: tuple[Verdict, ...] = (
+FAILURES: tuple[OutcomeKind, ...] = (
     "not retrieved", "retrieved but wrong", "wrongly refused", "wrongly answered", "uncited",
     "failed",
 )  # fmt: skip
@@ -98,7 +98,7 @@ class Outcome:
         return any(self.question.is_in(citation.text) for citation in citations)
 
     @cached_property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> OutcomeKind:
         """What kind of success or failure it is."""
         if self.error:
             return "failed"
@@ -116,7 +116,7 @@ class Outcome:
         held = bool(self.question.answers) and self.is_held_by(self.answer.citations)
         return held or not self.question.relevant or self.rank is not None
 
-    def _verdict_on_text(self) -> Verdict:
+    def _verdict_on_text(self) -> OutcomeKind:
         if not self.asked or not self.question.answers:
             return "not judged"
         if not self.right:

@@ -9,7 +9,7 @@ from rag_app.errors import DocumentError, SettingsError
 from rag_app.evaluation.outcomes import Outcome
 from rag_app.evaluation.questions import GoldQuestion
 
-FORMAT = 1
+_FORMAT = 1
 
 
 class PredictionFile:
@@ -28,7 +28,7 @@ class PredictionFile:
 
     def __init__(self, path: Path, run: Mapping[str, Any]) -> None:
         self.path = path
-        header = {"format": FORMAT, **run}
+        header = {"format": _FORMAT, **run}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = path.open("r+b" if path.exists() else "x+b")

@@ -7,7 +7,7 @@ from typing import Any
 
 from rag_app.errors import DocumentError
 from rag_app.evaluation.figures import Comparison, Figure
-from rag_app.evaluation.outcomes import FAILURES, Outcome, Verdict
+from rag_app.evaluation.outcomes import FAILURES, Outcome, OutcomeKind
 from rag_app.evaluation.plots import curve, histogram, risk_coverage, roc
 
 _MOST_CASES = 200
@@ -15,7 +15,7 @@ _MOST_CASES = 200
 _LONGEST = 1500
 """Characters of a passage that are shown."""
 
-_EXPLAINED: Mapping[Verdict, str] = {
+_EXPLAINED: Mapping[OutcomeKind, str] = {
     "not retrieved": "No relevant document was found, nor the answer in another one.",
     "retrieved but wrong": "The document was found, and the answer lacks the gold answer.",
     "wrongly refused": "The document was found, and the question was refused.",
@@ -74,7 +74,7 @@ def write_report(
     Raises:
         DocumentError: the file can't be written.
     """
-    text = page(made, outcomes, figures, comparisons)
+    text = report_page(made, outcomes, figures, comparisons)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -83,7 +83,7 @@ def write_report(
         raise DocumentError(msg) from error
 
 
-def page(
+def report_page(
     made: Mapping[str, Any],
     outcomes: Sequence[Outcome],
     figures: Sequence[Figure],

@@ -10,7 +10,7 @@ but for three, whose full stops NLTK splits with the help of that data only.
 
 import re
 
-PUNCTUATION = frozenset("-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
+_PUNCTUATION = frozenset("-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
 """Dropped before texts are compared. The official list has ``……`` too, which is two characters and
 so never found: ellipses stay."""
 
@@ -27,17 +27,17 @@ _COMPOUND = re.compile(r"\b(can)(not)\b|\b(gim|lem)(me)\b|\b(gon|wan)(na)\b|\b(g
 
 
 def without_punctuation(text: str) -> str:
-    """Return ``text`` lowercased, without `PUNCTUATION` and spaces around it.
+    """Return ``text`` lowercased, without punctuation and spaces around it.
 
     Example:
         >>> without_punctuation(" 李白（701年），Li-Bai。")
         '李白701年libai'
     """
-    return "".join(char for char in text.lower().strip() if char not in PUNCTUATION)
+    return "".join(char for char in text.lower().strip() if char not in _PUNCTUATION)
 
 
 def mixed_segmentation(text: str) -> list[str]:
-    """Return the Han characters and Treebank words of ``text``, without `PUNCTUATION`.
+    """Return the Han characters and Treebank words of ``text``, without punctuation.
 
     Example:
         >>> mixed_segmentation("李白，Li Bai 701年。")

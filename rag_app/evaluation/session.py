@@ -14,7 +14,7 @@ from rag_app.evaluation.run import Evaluation
 
 
 @dataclass(frozen=True)
-class Run:
+class EvaluationRun:
     """What a run brought."""
 
     made: dict[str, Any]
@@ -34,7 +34,7 @@ def evaluate(
     *,
     retrieval_only: bool = False,
     progress: Progress | None = None,
-) -> Run:
+) -> EvaluationRun:
     """Ask questions; return the outcomes, those that a file has of an earlier run among them.
 
     Ctrl-C ends the run with what there is by then.
@@ -68,4 +68,4 @@ def evaluate(
         except KeyboardInterrupt:
             interrupted = True
     ordered = {one.id: found[one.id] for one in questions if one.id in found}
-    return Run(made, ordered, len(questions), interrupted)
+    return EvaluationRun(made, ordered, len(questions), interrupted)

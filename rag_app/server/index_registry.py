@@ -220,7 +220,7 @@ class IndexRegistry:
         return [
             DocumentInfo(
                 id=document_id(document.source),
-                name=(shown := document_name(document.source, folder)),
+                name=(shown := shown_name(document.source, folder)),
                 source=shown,
                 characters=document.characters,
                 passages=document.chunks,
@@ -349,7 +349,7 @@ def document_id(source: str) -> str:
     return found
 
 
-def document_name(source: str, index: Path) -> str:
+def shown_name(source: str, index: Path) -> str:
     """Return the file name of a document, after its folders where it was uploaded with some.
 
     Clients get this in place of its path: where the server keeps files is not theirs to know.

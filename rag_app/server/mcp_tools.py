@@ -19,7 +19,7 @@ from rag_app.errors import DocumentError, IndexStoreError
 from rag_app.index.store.records import DocumentRecord
 from rag_app.server import uploads
 from rag_app.server.completions.chat import citation_values
-from rag_app.server.index_registry import IndexRegistry, document_id, document_name
+from rag_app.server.index_registry import IndexRegistry, document_id, shown_name
 from rag_app.server.middleware.keys import ApiKey
 from rag_app.server.schemas.indexes import DocumentList, IndexList, Passage, PassageList
 from rag_app.settings import RetrieverKind
@@ -144,7 +144,7 @@ class IndexTools:
         last = min(len(text), first + _MOST_CHARACTERS, len(text) if end is None else end)
         return DocumentPart(
             document=document_id(record.source),
-            name=document_name(record.source, engine.store.folder),
+            name=shown_name(record.source, engine.store.folder),
             text=text[first:last],
             start=first,
             end=max(first, last),
@@ -237,7 +237,7 @@ def _document(engine: RagApp, named: str) -> DocumentRecord:
     uploaded = str((folder / uploads.FILES).resolve() / named)
     tests: tuple[Callable[[str], bool], ...] = (
         lambda source: document_id(source) == named,
-        lambda source: document_name(source, folder) == named,
+        lambda source: shown_name(source, folder) == named,
         lambda source: PurePosixPath(source).name == named,
     )
     with engine.store.read() as snapshot:

@@ -29,7 +29,7 @@ from rag_app.chains.answer import answer_chain
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, Signals
 from rag_app.chains.questions import bare_question
 from rag_app.chains.reading import Question
-from rag_app.evaluation.calibration import ACCEPTED, Sample, figures_of, fit
+from rag_app.evaluation.calibration import ACCEPTED, Sample, calibration_figures, fit
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
 from rag_app.index.search.relevance import most_relevant_first
 from rag_app.index.store.terms import fold
@@ -157,7 +157,7 @@ def show(samples: Sequence[Sample], calibration: Calibration) -> None:
     print(f"{len(samples)} questions, {holds.sum()} of them answered by their passage")
     if not 0 < holds.sum() < len(holds):
         return
-    for name, one in figures_of(chances, samples).items():
+    for name, one in calibration_figures(chances, samples).items():
         print(f"  {name:<32}{one.value:6.3f}  [{one.low:.3f}, {one.high:.3f}]")
     rng = np.random.default_rng(0)
     draws = [rng.integers(0, len(holds), len(holds)) for _ in range(1000)]

@@ -17,7 +17,7 @@ from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 from rag_app.index.indexing.report import Failure, IndexOptions
 from rag_app.index.store.records import FORMAT, ChunkRecord, DocumentRecord
-from rag_app.settings import is_text
+from rag_app.settings import is_encodable
 
 _OWN_FIELDS = {"source", "start", "end", "page", "heading"}
 _DOCUMENT_FIELDS = {"loader", "encoding", "page_starts", "notes"}
@@ -32,7 +32,7 @@ def name_of(path: SourcePath, stdin_name: str | None = None) -> str:
 
 def misnamed(path: SourcePath, source: str) -> Failure | None:
     """Return why nothing can be indexed under a name; None if it can."""
-    if is_text(source):  # SQLite keeps UTF-8
+    if is_encodable(source):  # SQLite keeps UTF-8
         return None
     return Failure(ascii(str(path)), "its name is not valid text; rename it")
 

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
-from rag_app.index.milvus.collections import Row
+from rag_app.index.milvus.collections import Entity
 from rag_app.index.store.records import DocumentRecord, IndexMeta
 
 _COLUMNS = {"source", "content_hash"}
@@ -30,7 +30,7 @@ class Entry:
     """Of all its passages together."""
     live: bool = True
 
-    def row(self, index: str) -> Row:
+    def row(self, index: str) -> Entity:
         """Return it as Milvus has it."""
         record = asdict(self.record)
         values = {name: value for name, value in record.items() if name not in _COLUMNS}
@@ -46,7 +46,7 @@ class Entry:
         }
 
     @classmethod
-    def of(cls, row: Row) -> Self:
+    def of(cls, row: Entity) -> Self:
         """Return the document of a row."""
         values: dict[str, Any] = dict(row["record"])
         own = tuple(values.pop("versions")), values.pop("length"), values.pop("terms")
@@ -106,7 +106,7 @@ class State:
             self, garbage=(), garbage_ids=(), due=self.garbage, due_ids=self.garbage_ids, turned=now
         )
 
-    def row(self, index: str) -> Row:
+    def row(self, index: str) -> Entity:
         """Return it as Milvus has it."""
         return {
             "id": key(index),
@@ -119,7 +119,7 @@ class State:
         }
 
     @classmethod
-    def of(cls, row: Row) -> Self:
+    def of(cls, row: Entity) -> Self:
         """Return the state of a row."""
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value

@@ -48,7 +48,7 @@ _USUAL_TERMS = 500
 nothing of their scores: these are computed from their texts."""
 _PAGE = 1000
 
-Row = dict[str, Any]
+Entity = dict[str, Any]
 
 
 def passages_name(dimension: int) -> str:
@@ -125,7 +125,9 @@ def _create(client: "MilvusClient", name: str, schema: Any, indexes: Any) -> Non
         raise IndexStoreError(msg)
 
 
-def rows(client: "MilvusClient", collection: str, expression: str, *fields: str) -> Iterator[Row]:
+def rows(
+    client: "MilvusClient", collection: str, expression: str, *fields: str
+) -> Iterator[Entity]:
     """Yield the rows for which an expression is true, in no order."""
     found = client.query_iterator(
         collection, filter=expression, output_fields=list(fields), batch_size=_PAGE
@@ -172,7 +174,7 @@ def match_token(term: str) -> str:
     return f"x{term}" if is_prefix(term) else term
 
 
-def tokens(counts: Counter[str]) -> str:
+def passage_tokens(counts: Counter[str]) -> str:
     """Return what a passage of these terms has in the field ``terms``."""
     return " ".join(dict.fromkeys(_with_prefixes(counts)))
 

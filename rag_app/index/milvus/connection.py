@@ -35,7 +35,7 @@ def check_uri(uri: str) -> None:
         raise SettingsError(msg)
 
 
-def is_local(uri: str) -> bool:
+def is_lite(uri: str) -> bool:
     """Return whether milvus-lite opens ``uri`` in this process."""
     return not uri.startswith(_SCHEMES)
 
@@ -48,7 +48,7 @@ def connect(uri: str, token: str = "") -> "MilvusClient":
         IndexStoreError: nothing answers there, or the token is wrong.
         SettingsError: the extra is missing.
     """
-    if is_local(uri):
+    if is_lite(uri):
         uri = str(Path(uri).expanduser().absolute())
     with _guard:
         client, users = _open.get((uri, token), (None, 0))
@@ -69,7 +69,7 @@ def disconnect(client: "MilvusClient") -> None:
                 return
             del _open[uri, token]
             client.close()
-            if is_local(uri):
+            if is_lite(uri):
                 from milvus_lite.server_manager import server_manager_instance
 
                 server_manager_instance.release_server(uri)
@@ -97,14 +97,14 @@ def _connected(uri: str, token: str) -> "MilvusClient":
         from pymilvus import MilvusClient
         from pymilvus.exceptions import MilvusException
 
-        if is_local(uri):
+        if is_lite(uri):
             import milvus_lite  # noqa: F401 - pymilvus would only say that it could not open it
     except ModuleNotFoundError as error:
         raise _missing(error) from error
     # What goes wrong is raised; they would write it on stderr as well, with tracebacks.
     for name in ("pymilvus", "milvus_lite"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    if is_local(uri):
+    if is_lite(uri):
         _make_room(Path(uri))
     options: dict[str, Any] = {"token": token} if token else {}
     until = time.monotonic() + _CONNECT_SECONDS
@@ -112,7 +112,7 @@ def _connected(uri: str, token: str) -> "MilvusClient":
         try:
             return MilvusClient(uri, timeout=_CONNECT_SECONDS, **options)
         except MilvusException as error:
-            if not is_local(uri):
+            if not is_lite(uri):
                 raise _translation(uri, error) from error
             if not _is_held(Path(uri)):
                 msg = f"{uri} can't be opened by milvus-lite; check that it made this file"

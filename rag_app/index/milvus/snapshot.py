@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rag_app.index.milvus.catalogue import Entry, State, key
 from rag_app.index.milvus.collections import (
     DOCUMENTS,
-    Row,
+    Entity,
     among,
     literal,
     match_token,
@@ -54,7 +54,7 @@ class MilvusSnapshot:
         self._index = index
         self.state = state
         self._passages = passages_name(state.meta.dimension)
-        self._rows: dict[int, Row] = {}
+        self._rows: dict[int, Entity] = {}
         self._frequencies: dict[str, int] = {}
 
     def meta(self) -> IndexMeta:
@@ -256,7 +256,7 @@ class MilvusSnapshot:
 
         return np.asarray(self._rows[number]["vector"], np.float32)
 
-    def _with_ids(self, ids: Sequence[int], *fields: str) -> Iterator[Row]:
+    def _with_ids(self, ids: Sequence[int], *fields: str) -> Iterator[Entity]:
         for start in range(0, len(ids), _AT_ONCE):
             some = list(ids[start : start + _AT_ONCE])
             yield from self._client.query(
@@ -277,7 +277,7 @@ class MilvusSnapshot:
             if versions := [version for entry in entries for version in entry.versions]:
                 yield among("version", versions)
 
-    def _entries(self, expression: str) -> Iterator[Row]:
+    def _entries(self, expression: str) -> Iterator[Entity]:
         return rows(self._client, DOCUMENTS, self._documents(expression), *_ENTRY)
 
     def _sources_where(self, expression: str) -> list[str]:
@@ -287,7 +287,7 @@ class MilvusSnapshot:
     def _documents(self, expression: str) -> str:
         return f"index == {literal(self._index)} and {expression}"
 
-    def _found(self, expression: str, *fields: str) -> Iterator[Row]:
+    def _found(self, expression: str, *fields: str) -> Iterator[Entity]:
         return rows(self._client, self._passages, self._live(expression), *fields)
 
     def _live(self, expression: str = "") -> str:
@@ -301,7 +301,7 @@ class MilvusSnapshot:
         return " and ".join([*parts, *([f"({expression})"] if expression else [])])
 
 
-def as_chunk(row: Row) -> ChunkRecord:
+def as_chunk(row: Entity) -> ChunkRecord:
     """Return the passage of a row."""
     record = ChunkRecord(text=row["text"], **row["record"])
     given = row["caller_id"] or None

@@ -13,10 +13,10 @@ from rag_app.errors import BusyIndexError
 from rag_app.index.milvus.catalogue import Entry, State, key
 from rag_app.index.milvus.collections import (
     DOCUMENTS,
-    Row,
+    Entity,
     check_length,
     document_weights,
-    tokens,
+    passage_tokens,
 )
 from rag_app.index.milvus.snapshot import MilvusSnapshot
 from rag_app.index.store.database import wrong_dimension
@@ -48,7 +48,7 @@ class MilvusTransaction(MilvusSnapshot):
         super().__init__(client, index, state)
         self._next = state
         self._puts: dict[str, Entry] = {}
-        self._new: list[Row] = []
+        self._new: list[Entity] = []
         self._touched: set[str] = set()
         tag = int(hashlib.blake2b(index.encode(), digest_size=2).hexdigest(), 16)
         self._tag = tag % _TAGS
@@ -203,7 +203,7 @@ class MilvusTransaction(MilvusSnapshot):
         return ids
 
 
-def _row(chunk: ChunkRecord, counts: Counter[str]) -> Row:
+def _row(chunk: ChunkRecord, counts: Counter[str]) -> Entity:
     """Return a passage as Milvus has it, without its ids and vector."""
     return {
         "ordinal": chunk.ordinal,
@@ -217,6 +217,6 @@ def _row(chunk: ChunkRecord, counts: Counter[str]) -> Row:
             "heading": chunk.heading,
             "extra": dict(chunk.extra),
         },
-        "terms": check_length(tokens(counts), chunk.source),
+        "terms": check_length(passage_tokens(counts), chunk.source),
         "bm25": document_weights(counts),
     }

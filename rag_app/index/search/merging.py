@@ -14,7 +14,7 @@ from rag_app.index.store.store import IndexStore
 _NICENESS = 10
 
 
-def merge(folder: Path, limits: Limits) -> None:
+def bring_up_to_date(folder: Path, limits: Limits) -> None:
     """Bring the file of vectors of an index up to date, until nothing more has come meanwhile."""
     cache = FaissCache(IndexStore(folder), limits=replace(limits, here=sys.maxsize))
     with suppress(BusyIndexError), merge_lock(folder).held():  # another one is at work
@@ -26,4 +26,4 @@ def merge(folder: Path, limits: Limits) -> None:
 if __name__ == "__main__":
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
-    merge(Path(sys.argv[1]), Limits(*map(int, sys.argv[2:])))
+    bring_up_to_date(Path(sys.argv[1]), Limits(*map(int, sys.argv[2:])))

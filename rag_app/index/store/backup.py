@@ -25,7 +25,7 @@ from rag_app.index.store.database import missing_index, translated
 from rag_app.index.store.folders import index_names, named_folder
 from rag_app.index.store.store import DATABASE_NAME, IndexStore
 
-FORMAT = 1
+_FORMAT = 1
 MANIFEST = "manifest.json"
 INDEXES, MODELS = "indexes", "models"
 """First parts of the entries' names."""
@@ -137,7 +137,7 @@ class _Writer:
                 kept.add(inner.parts[0])
             created = datetime.now(UTC).isoformat(timespec="seconds")
             backup = Backup("", 0, created, saved, sorted(kept), failed)
-            manifest = {"format": FORMAT, **asdict(backup), "entries": self._entries}
+            manifest = {"format": _FORMAT, **asdict(backup), "entries": self._entries}
             zipped.writestr(MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))
         sync(archive)
         return backup
@@ -259,8 +259,8 @@ def _manifest(archive: Path, zipped: zipfile.ZipFile) -> dict[str, Any]:
     try:
         manifest = json.loads(zipped.read(MANIFEST))
         found, stored = manifest["format"], set(manifest["entries"])
-        if found != FORMAT:
-            msg = f"{archive} is a backup of format {found}; this rag-app reads {FORMAT}"
+        if found != _FORMAT:
+            msg = f"{archive} is a backup of format {found}; this rag-app reads {_FORMAT}"
             raise BackupError(msg)
     except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise damaged(archive, "it has no manifest of rag-app's") from error

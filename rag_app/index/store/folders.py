@@ -13,7 +13,7 @@ from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.lock import unwritable
 from rag_app.index.store.store import IndexStore
 from rag_app.models.llms.prompt_cache import forget
-from rag_app.settings import indexes_folder, is_text
+from rag_app.settings import indexes_folder, is_encodable
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def rename_index(store: IndexStore, name: str) -> IndexStore:
         IndexStoreError: there is none, it is being written, or the name can't be had.
     """
     target = named_folder(name)
-    if not is_text(name):
+    if not is_encodable(name):
         msg = f"{name!r} is no valid text; choose another name"
         raise IndexStoreError(msg)
     if not store.exists():

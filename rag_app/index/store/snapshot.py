@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # an index is listed and described without them
 
     from rag_app.models.embeddings.base import FloatArray
 
-COUNTED = "counted"
+COUNTS = "counted"
 """Key of the meta table: a generation's number, its documents, its chunks."""
 STAGED_FOR, STAGED_EMBEDDING, STAGED = "staged_for", "staged_embedding", "staged"
 """Keys of the meta table: of the model of staged vectors its vector space and name, and how many
@@ -353,7 +353,7 @@ class Snapshot:
 
         They were noted when the state was written, except by an earlier version, or by none.
         """
-        number, *counts = map(int, (self.optional_value(COUNTED) or "-1").split())
+        number, *counts = map(int, (self.optional_value(COUNTS) or "-1").split())
         if number == self.generation().number:
             return counts[0], counts[1]
         query = "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM chunks)"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rag_app.index.store.database import WAITING_TABLE, has_notes, meta_rows, wrong_dimension
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.snapshot import (
-    COUNTED,
+    COUNTS,
     STAGED,
     STAGED_EMBEDDING,
     STAGED_FOR,
@@ -201,7 +201,7 @@ class Transaction(Snapshot):
         self._connection.execute("INSERT INTO generations VALUES (?, ?)", (number, token))
         old = number - _KEPT_GENERATIONS
         self._connection.execute("DELETE FROM generations WHERE number <= ?", (old,))
-        self.set_value(COUNTED, f"{number} {self._documents_now} {self._chunks_now}")
+        self.set_value(COUNTS, f"{number} {self._documents_now} {self._chunks_now}")
 
     def _counts(self) -> tuple[int, int]:
         return self._documents_now, self._chunks_now

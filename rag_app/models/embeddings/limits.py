@@ -44,7 +44,7 @@ def windows(text: str, limit: int, count: Callable[[str], int]) -> list[str]:
     return [window for part in parts for window in windows(part, limit, count)]
 
 
-def mean(vectors: FloatArray, weights: Sequence[int]) -> FloatArray:
+def mean_vector(vectors: FloatArray, weights: Sequence[int]) -> FloatArray:
     """Return the weighted mean of vectors, float32 ``[n, dimension]``, L2-normalized."""
     average = np.average(vectors, axis=0, weights=weights)
     row: FloatArray = normalized(average[np.newaxis].astype(np.float32))[0]

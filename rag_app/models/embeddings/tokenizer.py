@@ -32,7 +32,7 @@ _KEPT_UNTIL = 4_000
 _KEPT_VERSION = 1
 _COMPACT = (",", ":")
 
-Piece = tuple[str, float]
+ScoredPiece = tuple[str, float]
 """A piece of the vocabulary and its score."""
 
 Ids = NDArray[np.int64]
@@ -112,18 +112,18 @@ class EncoderTokenizer:
 class _Pieces(Protocol):
     """A vocabulary that is asked for some of its pieces."""
 
-    def of(self, texts: Iterable[str]) -> dict[int, Piece]:
+    def of(self, texts: Iterable[str]) -> dict[int, ScoredPiece]:
         """Return those among some texts, by their ids."""
 
 
 class _ListedPieces:
     """The vocabulary in memory."""
 
-    def __init__(self, vocabulary: Sequence[Piece]) -> None:
+    def __init__(self, vocabulary: Sequence[ScoredPiece]) -> None:
         self.vocabulary = vocabulary
         self._ids = {piece: id_ for id_, (piece, _) in enumerate(vocabulary)}
 
-    def of(self, texts: Iterable[str]) -> dict[int, Piece]:
+    def of(self, texts: Iterable[str]) -> dict[int, ScoredPiece]:
         ids = {self._ids[text] for text in texts if text in self._ids}
         return {id_: self.vocabulary[id_] for id_ in ids}
 
@@ -134,7 +134,7 @@ class _KeptPieces:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def of(self, texts: Iterable[str]) -> dict[int, Piece]:
+    def of(self, texts: Iterable[str]) -> dict[int, ScoredPiece]:
         query = (
             "SELECT id, piece, score FROM pieces WHERE piece IN (SELECT value FROM json_each(?))"
         )
@@ -153,7 +153,7 @@ class _UnigramParts:
     """
 
     def __init__(
-        self, spec: dict[str, Any], pieces: _Pieces, longest: int, always: dict[int, Piece]
+        self, spec: dict[str, Any], pieces: _Pieces, longest: int, always: dict[int, ScoredPiece]
     ) -> None:
         self.spec, self.pieces, self.longest, self.always = spec, pieces, longest, always
         self._special = [token["content"] for token in spec["added_tokens"]]
@@ -182,7 +182,7 @@ class _UnigramParts:
                     for end in range(start + 1, min(start + self.longest, len(word)) + 1):
                         yield word[start:end]
 
-    def _made(self, pieces: dict[int, Piece]) -> "Tokenizer":
+    def _made(self, pieces: dict[int, ScoredPiece]) -> "Tokenizer":
         ids = sorted(pieces)
         own = {id_: position for position, id_ in enumerate(ids)}
         spec = json.loads(json.dumps(self.spec))
@@ -202,7 +202,7 @@ def _has_parts(spec: dict[str, Any]) -> bool:
 
 
 def _listed_parts(spec: dict[str, Any]) -> _UnigramParts:
-    vocabulary: list[Piece] = [(piece, score) for piece, score in spec["model"].pop("vocab")]
+    vocabulary: list[ScoredPiece] = [(piece, score) for piece, score in spec["model"].pop("vocab")]
     lowest = min(range(len(vocabulary)), key=lambda id_: vocabulary[id_][1])
     added = {token["id"] for token in spec["added_tokens"]}
     always = {id_: vocabulary[id_] for id_ in {lowest, spec["model"]["unk_id"], *added}}

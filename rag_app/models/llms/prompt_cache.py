@@ -37,7 +37,7 @@ _WRITING_SECONDS = 600.0
 _SAMPLE = 2**20
 """Bytes of a model's file that are hashed at its beginning and end."""
 
-Call = Callable[[str, dict[str, Any]], Any]
+Post = Callable[[str, dict[str, Any]], Any]
 """Sends a request to llama.cpp's server; see `post`."""
 
 
@@ -80,7 +80,7 @@ def slots_folder(model: Path, limit: float) -> str:
 
 
 @dataclass(frozen=True)
-class Entry:
+class KeptPrompt:
     """A prompt that is kept."""
 
     file: Path
@@ -134,7 +134,7 @@ class PromptCache:
         parallel: Requests that it works on together.
     """
 
-    def __init__(self, folder: Path, limit: int, call: Call, parallel: int = 1) -> None:
+    def __init__(self, folder: Path, limit: int, call: Post, parallel: int = 1) -> None:
         self._folder = folder
         self._limit = limit
         self._call = call
@@ -188,7 +188,7 @@ class PromptCache:
         """Return whether a prompt is kept, but for a few words at its end."""
         return self._holding(prompt) is not None
 
-    def _holding(self, prompt: str) -> Entry | None:
+    def _holding(self, prompt: str) -> KeptPrompt | None:
         found = nearest(prompt, self._folder)
         kept = _common(prompt, found.prompt) if found else 0
         return found if found and len(prompt) - kept < _SHARED else None
@@ -211,13 +211,13 @@ class PromptCache:
                 if whole and begun == self._begun:  # else it may be of another request
                     with new.open("rb") as file:
                         digest = hashlib.file_digest(file, "sha256").hexdigest()
-                    _write(Entry(self._folder / f"{name}.bin", prompt, digest, size), new)
+                    _write(KeptPrompt(self._folder / f"{name}.bin", prompt, digest, size), new)
             finally:
                 new.unlink(missing_ok=True)
         shrink(self._limit)
 
 
-def entries(folder: Path) -> Iterator[Entry]:
+def kept_prompts(folder: Path) -> Iterator[KeptPrompt]:
     """Yield the prompts that are kept in the folder of a model."""
     for stamp in folder.glob("*.json"):
         with suppress(OSError, ValueError, TypeError, KeyError):
@@ -225,17 +225,17 @@ def entries(folder: Path) -> Iterator[Entry]:
             values = json.loads(text)
             uses = len(text) - len(text.rstrip("\n"))
             file = stamp.with_suffix(".bin")
-            yield Entry(file, values["prompt"], values["sha256"], values["size"], uses)
+            yield KeptPrompt(file, values["prompt"], values["sha256"], values["size"], uses)
 
 
-def all_entries() -> list[Entry]:
+def all_kept_prompts() -> list[KeptPrompt]:
     """Return the prompts of all models that are kept."""
-    return [entry for folder in caches_folder().glob("*") for entry in entries(folder)]
+    return [entry for folder in caches_folder().glob("*") for entry in kept_prompts(folder)]
 
 
-def nearest(prompt: str, folder: Path) -> Entry | None:
+def nearest(prompt: str, folder: Path) -> KeptPrompt | None:
     """Return what is kept that begins most as a prompt does, in the folder of a model."""
-    return max(entries(folder), key=lambda entry: _common(prompt, entry.prompt), default=None)
+    return max(kept_prompts(folder), key=lambda entry: _common(prompt, entry.prompt), default=None)
 
 
 def shrink(limit: int) -> None:
@@ -244,7 +244,7 @@ def shrink(limit: int) -> None:
     for folder in caches_folder().glob("*"):
         with suppress(OSError):  # another user's, or no folder
             _sweep(folder)
-        for entry in entries(folder):
+        for entry in kept_prompts(folder):
             with suppress(OSError):
                 found.append((entry.stamp.stat().st_mtime_ns, entry))
     total = sum(entry.size for _, entry in found)
@@ -257,7 +257,7 @@ def shrink(limit: int) -> None:
 
 def forget(texts: Iterable[str]) -> int:
     """Delete the prompts of all models in which one of these passages stands; return how many."""
-    kept = all_entries()
+    kept = all_kept_prompts()
     before = len(kept)
     for text in texts if kept else ():  # of a large index, which does not fit into memory
         for entry in [entry for entry in kept if text.strip() and text in entry.prompt]:
@@ -275,7 +275,7 @@ def _sweep(folder: Path) -> None:
                 file.unlink()
 
 
-def _write(entry: Entry, saved: Path) -> None:
+def _write(entry: KeptPrompt, saved: Path) -> None:
     """Put a file that was saved into place, and then what its prompt is."""
     values = {"prompt": entry.prompt, "sha256": entry.sha256, "size": entry.size}
     new = saved.with_suffix("")  # no name that is looked for

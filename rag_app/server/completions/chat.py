@@ -27,7 +27,7 @@ from rag_app.documents.text import language_of
 from rag_app.engine import RagApp
 from rag_app.models.llms.stop_strings import StopStrings
 from rag_app.server.errors import ApiError
-from rag_app.server.index_registry import document_id, document_name
+from rag_app.server.index_registry import document_id, shown_name
 from rag_app.server.schemas.completions import ChatCompletion
 from rag_app.server.schemas.requests import ChatRequest, Sampling
 
@@ -187,8 +187,8 @@ def _values(found: Confidence | Evidence | None) -> dict[str, Any] | None:
 def citation_values(citation: Citation, index: Path) -> dict[str, Any]:
     """Return a citation as the API shows it for the index in a folder."""
     source = citation.source
-    name = document_name(source, index)
-    copies = [document_name(copy, index) for copy in citation.copies]
+    name = shown_name(source, index)
+    copies = [shown_name(copy, index) for copy in citation.copies]
     shown = {"source": name, "name": name, "document": document_id(source), "copies": copies}
     return {**asdict(citation), **shown}
 

@@ -27,7 +27,7 @@ from rag_app.server.schemas.completions import CompletionRequest
 from rag_app.server.schemas.requests import ChatRequest, Sampling
 from rag_app.settings import Settings
 
-Chunks = AsyncIterator[AIMessageChunk]
+MessageChunks = AsyncIterator[AIMessageChunk]
 
 _AT_ONCE = 16
 """Texts of one request that are generated at a time, whatever ``n`` and the prompts come to."""
@@ -75,7 +75,7 @@ class LlmGeneration:
             )
             tools = None
 
-        def generated(prompt: str | None, offset: int) -> Chunks:
+        def generated(prompt: str | None, offset: int) -> MessageChunks:
             # The answers to one request differ by their seeds alone.
             seed = {"seed": options["seed"] + offset} if "seed" in options else {}
             call = {**options, **seed, "stop": request.stops or None}
@@ -313,18 +313,20 @@ def _end_of(chunk: AIMessageChunk) -> tuple[str | None, Logprobs]:
     return (reason if known else "stop"), (info.get("logprobs") or {}).get("content") or []
 
 
-async def _answered(llm: Any, messages: list[BaseMessage], options: dict[str, Any]) -> Chunks:
+async def _answered(
+    llm: Any, messages: list[BaseMessage], options: dict[str, Any]
+) -> MessageChunks:
     with guarded(llm, [messages]) as [prompt]:
         async for chunk in llm.astream(prompt, **options):
             yield chunk
 
 
-async def _completed(llm: Any, prompt: str, options: dict[str, Any]) -> Chunks:
+async def _completed(llm: Any, prompt: str, options: dict[str, Any]) -> MessageChunks:
     async for chunk in llm.acomplete(prompt, **options):
         yield chunk.message
 
 
-async def _merged(sources: Sequence[Chunks]) -> AsyncIterator[tuple[int, AIMessageChunk]]:
+async def _merged(sources: Sequence[MessageChunks]) -> AsyncIterator[tuple[int, AIMessageChunk]]:
     """Yield the chunks of several iterators as they come, with the iterator's number."""
     if len(sources) == 1:
         async for chunk in sources[0]:
@@ -333,7 +335,7 @@ async def _merged(sources: Sequence[Chunks]) -> AsyncIterator[tuple[int, AIMessa
     arrived: asyncio.Queue[tuple[int, AIMessageChunk | None]] = asyncio.Queue()
     slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def read(index: int, chunks: Chunks) -> None:
+    async def read(index: int, chunks: MessageChunks) -> None:
         try:
             async with slots:
                 async for chunk in chunks:

@@ -129,7 +129,7 @@ class OllamaReply:
         return ChatReply(**values, message=message)
 
 
-def loaded(model: str, form: Form) -> ChatReply | TextReply:
+def loaded_reply(model: str, form: Form) -> ChatReply | TextReply:
     """Return the reply to a request that only has the model loaded, as it is."""
     values: dict[str, Any] = {"model": model, "created_at": now(), "done": True}
     values["done_reason"] = "load"

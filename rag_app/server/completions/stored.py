@@ -22,7 +22,7 @@ _MOST_BYTES = 256 * 2**20
 _SECONDS = 30 * 24 * 3600.0
 """As long as OpenAI keeps them."""
 
-Items = list[dict[str, Any]]
+StoredItems = list[dict[str, Any]]
 """Messages, calls and what came of them, as requests and responses have them."""
 
 
@@ -37,7 +37,7 @@ class StoredResponses:
         self._folder = home() / "responses"
         self._owner = hashlib.sha256(owner.encode()).hexdigest() if owner else ""
 
-    def add(self, response: dict[str, Any], items: Items) -> None:
+    def add(self, response: dict[str, Any], items: StoredItems) -> None:
         """Keep a response.
 
         Args:
@@ -59,20 +59,20 @@ class StoredResponses:
         found: dict[str, Any] = self._read(name)["response"]
         return found
 
-    def items(self, name: str) -> Items:
+    def items(self, name: str) -> StoredItems:
         """Return what a response answers, oldest first.
 
         Raises:
             ApiError: 404, it is not kept.
         """
-        found: Items = self._read(name)["input"]
+        found: StoredItems = self._read(name)["input"]
         return found
 
     def item(self, name: str) -> dict[str, Any] | None:
         """Return an item of a response that is kept, None where there is none of that id."""
         if found := _ITEM.fullmatch(name):
             with suppress(ApiError, IndexError):
-                output: Items = self.response(f"resp_{found[1]}")["output"]
+                output: StoredItems = self.response(f"resp_{found[1]}")["output"]
                 return output[int(found[2])]
         return None
 

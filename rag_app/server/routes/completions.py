@@ -24,7 +24,7 @@ from rag_app.server.schemas.completions import (
     CompletionRequest,
     TextCompletion,
 )
-from rag_app.server.schemas.openapi import errors, events
+from rag_app.server.schemas.openapi import errors, streamed
 from rag_app.server.schemas.requests import ChatRequest
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
@@ -155,7 +155,7 @@ Answers = Annotated[Answering, Depends()]
     response_model=None,
     responses={
         **errors(400, 404, 409, 413, 503, 504),
-        **events("Pieces of the answer", CHAT_CHUNK, ChatCompletion),
+        **streamed("Pieces of the answer", CHAT_CHUNK, ChatCompletion),
     },
 )
 async def chat_completions(request: ChatRequest, answers: Answers) -> Any:
@@ -170,7 +170,7 @@ async def chat_completions(request: ChatRequest, answers: Answers) -> Any:
     response_model=None,
     responses={
         **errors(400, 404, 413, 503, 504),
-        **events("Pieces of the text", TEXT_CHUNK, TextCompletion),
+        **streamed("Pieces of the text", TEXT_CHUNK, TextCompletion),
     },
 )
 async def completions(request: CompletionRequest, answers: Answers) -> Any:

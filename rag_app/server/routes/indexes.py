@@ -10,7 +10,7 @@ from rag_app.server import uploads
 from rag_app.server.completions.chat import citation_values
 from rag_app.server.completions.summary import DocumentSummary
 from rag_app.server.event_stream import EventStream, ServerSentEvents, generated_stream
-from rag_app.server.index_registry import IndexRegistry, Registry, document_name
+from rag_app.server.index_registry import IndexRegistry, Registry, shown_name
 from rag_app.server.indexing_jobs import IndexingJobs, Jobs
 from rag_app.server.middleware.requests import WRITE
 from rag_app.server.queueing import ServerQueues
@@ -37,7 +37,7 @@ from rag_app.server.schemas.indexes import (
     SummaryRequest,
     SummaryText,
 )
-from rag_app.server.schemas.openapi import errors, events
+from rag_app.server.schemas.openapi import errors, streamed
 
 router = APIRouter(prefix="/v1", tags=["Documents"])
 
@@ -123,7 +123,7 @@ def document_text(index: IndexName, document: DocumentId, registry: Registry) ->
     response_model=None,
     responses={
         **errors(400, 404, 413, 503, 504),
-        **events(
+        **streamed(
             "Pieces of the summary; one with `replace` takes the place of all before it. `marked` "
             "has marks behind the sentences too, and the last event tells where they stand",
             {
@@ -215,7 +215,7 @@ async def cancel_job(job: JobId, registry: Registry, jobs: Jobs) -> Job:
     response_class=Response,
     responses={
         **errors(404),
-        **events(
+        **streamed(
             "The job, now and after every change",
             {"id": "0c1f7f6e", "index": "合同", "status": "running", "documents": 1, "total": 2},
         ),
@@ -234,4 +234,4 @@ def _job(job_id: str, registry: IndexRegistry, jobs: IndexingJobs) -> Job:
 
 def _text(registry: IndexRegistry, index: str, document: str) -> tuple[str, str]:
     record, engine = registry.document(index, document), registry.engine(index)
-    return document_name(record.source, engine.store.folder), engine.text_of(record.source)
+    return shown_name(record.source, engine.store.folder), engine.text_of(record.source)

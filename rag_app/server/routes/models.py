@@ -17,7 +17,7 @@ from rag_app.models.embeddings.base import (
     embed_by_length,
     normalized,
 )
-from rag_app.models.embeddings.limits import mean, windows
+from rag_app.models.embeddings.limits import mean_vector, windows
 from rag_app.models.reranker import CrossEncoderReranker
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import IndexRegistry, Registry
@@ -229,7 +229,9 @@ def _embed(
     rows, at = [], 0
     for part in parts:
         inside = slice(at, at := at + len(part))
-        rows.append(vectors[at - 1] if len(part) == 1 else mean(vectors[inside], tokens[inside]))
+        rows.append(
+            vectors[at - 1] if len(part) == 1 else mean_vector(vectors[inside], tokens[inside])
+        )
     return np.asarray(rows, "<f4"), sum(tokens)
 
 

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request
 from rag_app.errors import ModelError
 from rag_app.models.llms.registry import resolve
 from rag_app.server.completions.generation import understands_tools
-from rag_app.server.completions.ollama import Form, OllamaReply, ReplyLines, loaded
+from rag_app.server.completions.ollama import Form, OllamaReply, ReplyLines, loaded_reply
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import RAG, IndexRegistry, Registry
 from rag_app.server.middleware.requests import ServerMetrics
@@ -167,7 +167,7 @@ async def _answer(
     model = await asyncio.to_thread(_named, request.model, registry, registry.llm_id)
     shown = request.model or model
     if empty:
-        return loaded(shown, form).model_dump(exclude_unset=True)
+        return loaded_reply(shown, form).model_dump(exclude_unset=True)
     generation = await answers.generation(request.to_chat(model))
     reply = OllamaReply(generation, shown, form)
     return await answers.answer(reply, stream=request.stream, form=ReplyLines())

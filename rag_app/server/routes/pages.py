@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from rag_app.documents.formats import LineBox
 from rag_app.documents.page_image import PageImage
-from rag_app.server.index_registry import IndexRegistry, Registry, document_name
+from rag_app.server.index_registry import IndexRegistry, Registry, shown_name
 from rag_app.server.page_images import MOST_PAGES, Pages, lines_of
 from rag_app.server.schemas.indexes import DocumentId, IndexName
 from rag_app.server.schemas.openapi import errors
@@ -16,7 +16,7 @@ from rag_app.server.schemas.pages import (
     End,
     PageBox,
     PageNumber,
-    Start,
+    PassageStart,
 )
 
 router = APIRouter(prefix="/v1/indexes/{index}/documents/{document}", tags=["Documents"])
@@ -30,7 +30,7 @@ async def document_pages(
     document: DocumentId,
     registry: Registry,
     pages: Pages,
-    start: Start = None,
+    start: PassageStart = None,
     end: End = None,
 ) -> DocumentPages:
     """Say on which pages of a PDF or of a picture a passage stands, and where."""
@@ -76,7 +76,7 @@ class _Found:
     ) -> None:
         engine = registry.engine(index)
         self.document = registry.document(index, document)
-        self.name = document_name(self.document.source, engine.store.folder)
+        self.name = shown_name(self.document.source, engine.store.folder)
         self.numbers, self._lines = [1], list[LineBox]()
         if start is None:
             return

@@ -33,7 +33,7 @@ from rag_app.server.queueing import Admission
 if TYPE_CHECKING:
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
-Events = AsyncIterator[dict[str, Any]]
+AsyncEvents = AsyncIterator[dict[str, Any]]
 Pieces = Callable[[RunnableConfig], AsyncIterator[Any]]
 
 _THREADS = 8
@@ -348,7 +348,7 @@ async def warm(work: Passages, resident: TheResident) -> EventStream:
     return EventStream(_warmed(work, resident), release=resident.end_reading)
 
 
-async def _warmed(work: Passages, resident: Resident) -> Events:
+async def _warmed(work: Passages, resident: Resident) -> AsyncEvents:
     """Yield how many passages are read, of how many; at the end whether it was to the end."""
     gone, asked, loop = threading.Event(), threading.Event(), asyncio.get_running_loop()
     events: asyncio.Queue[list[int] | None] = asyncio.Queue()
@@ -419,7 +419,7 @@ def _answered(
     """
     _check(work, resident)
 
-    async def in_turn() -> Events:
+    async def in_turn() -> AsyncEvents:
         if ahead is not None:
             yield {"question": ahead}
         async with resident.generating.slot():
@@ -430,7 +430,7 @@ def _answered(
     return EventStream(in_turn(), release=resident.leave)
 
 
-async def _events(pieces: Pieces, *, shown: bool) -> Events:
+async def _events(pieces: Pieces, *, shown: bool) -> AsyncEvents:
     """Yield pieces with what was warned of, then the timings, or the error of a user's."""
     warned: list[str] = []
     _warnings.set(warned)
@@ -446,12 +446,12 @@ async def _events(pieces: Pieces, *, shown: bool) -> Events:
         yield {"warnings": warned, "timings": timings.seconds}
 
 
-async def _alone(pieces: AsyncIterator[Any]) -> Events:
+async def _alone(pieces: AsyncIterator[Any]) -> AsyncEvents:
     async for piece in pieces:
         yield {"piece": to_jsonable_python(piece)}
 
 
-async def _with_text(pieces: AsyncIterator[Answer]) -> Events:
+async def _with_text(pieces: AsyncIterator[Answer]) -> AsyncEvents:
     """Yield pieces of an answer with what a terminal shows of each."""
     async for delta in adeltas(pieces, marks=Answer.marker):
         likely = delta.piece.likely_line if delta.piece else ""

@@ -13,7 +13,7 @@ from rag_app.server.completions.responses import ChatResponse, ResponseEvents
 from rag_app.server.completions.stored import Stored, StoredResponses
 from rag_app.server.errors import ApiError
 from rag_app.server.routes.completions import Answers
-from rag_app.server.schemas.openapi import errors, events
+from rag_app.server.schemas.openapi import errors, streamed
 from rag_app.server.schemas.responses import (
     RESPONSE_EVENT,
     DeletedResponse,
@@ -33,7 +33,7 @@ router = APIRouter(prefix="/v1", tags=["OpenAI"])
     response_model=None,
     responses={
         **errors(400, 404, 409, 413, 503, 504),
-        **events("Pieces of the response", RESPONSE_EVENT, ModelResponse, named=True),
+        **streamed("Pieces of the response", RESPONSE_EVENT, ModelResponse, named=True),
     },
 )
 async def responses(request: ResponseRequest, answers: Answers, stored: Stored) -> Any:

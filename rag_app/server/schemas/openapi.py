@@ -102,7 +102,7 @@ def lines(description: str, example: Mapping[str, Any], whole: type[BaseModel]) 
     }
 
 
-def events(
+def streamed(
     description: str,
     example: Mapping[str, Any],
     whole: type[BaseModel] | None = None,

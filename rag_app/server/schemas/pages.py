@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from rag_app.server.schemas.requests import example
 
 PageNumber = Annotated[int, Path(description="1-based.", ge=1, le=1_000_000, examples=[2])]
-Start = Annotated[
+PassageStart = Annotated[
     int | None,
     Query(
         description="As a passage has it; without, the first page.",

@@ -27,7 +27,7 @@ from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.indexing.reembed import reembed
 from rag_app.index.search import faiss_cache
 from rag_app.index.search.faiss_cache import FaissCache, Limits
-from rag_app.index.search.merging import merge
+from rag_app.index.search.merging import bring_up_to_date
 from rag_app.index.search.retriever import HybridRetriever
 from rag_app.index.store.store import IndexStore
 from rag_app.models.embeddings.base import FloatArray
@@ -78,7 +78,7 @@ class Commands:
         """Return the name of a command, the file that it is about, and the command."""
         [name] = self._chance.choices([*_WEIGHTS], [*_WEIGHTS.values()])
         if name == "merge":
-            return name, self._folder, lambda index: merge(index, Limits(changes=0))
+            return name, self._folder, lambda index: bring_up_to_date(index, Limits(changes=0))
         if name == "reembed":
             self._models.reverse()
             return name, self._folder, self._reembed

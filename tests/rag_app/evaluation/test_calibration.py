@@ -5,7 +5,7 @@ import pytest
 
 from rag_app.chains.confidence import Calibration, Signals
 from rag_app.errors import DocumentError
-from rag_app.evaluation.calibration import Sample, about, chance, figures_of, fit
+from rag_app.evaluation.calibration import Sample, about, calibration_figures, chance, fit
 
 KNOWN = Calibration(-2.0, 0.3, 1.2, -3.0, -1.5)
 
@@ -63,7 +63,7 @@ def test_figures_are_of_questions_not_fitted_to() -> None:
     found = about(samples)
     assert found["questions"] == 200
     area = found["figures"]["area under the curve"]
-    fitted = figures_of([chance(fit(samples), one) for one in samples], samples)
+    fitted = calibration_figures([chance(fit(samples), one) for one in samples], samples)
     assert area["interval"][0] < area["value"] <= fitted["area under the curve"].value + 0.01
 
 

@@ -14,7 +14,7 @@ from rag_app.evaluation.datasets import GoldQuestion
 from rag_app.evaluation.figures import compare, figures_of
 from rag_app.evaluation.outcomes import FAILURES, Cost, Outcome
 from rag_app.evaluation.plots import histogram
-from rag_app.evaluation.report import page, write_report
+from rag_app.evaluation.report import report_page, write_report
 from tests.rag_app.server.browser import DEVICES, missing, started
 
 SCRIPT = "<script>alert('李白')</script>"
@@ -44,7 +44,7 @@ def outcomes() -> list[Outcome]:
 
 def test_the_page_holds_figures_plots_and_every_kind_of_failure() -> None:
     found = outcomes()
-    text = page({"dataset": "small", "k": 4}, found, figures_of(found))
+    text = report_page({"dataset": "small", "k": 4}, found, figures_of(found))
     for kind in FAILURES:
         assert f"<h2>{kind.capitalize()}: 1</h2>" in text
     drawings = re.findall(r"<svg.*?</svg>", text)
@@ -57,7 +57,7 @@ def test_the_page_holds_figures_plots_and_every_kind_of_failure() -> None:
 
 def test_nothing_of_the_page_runs_or_is_fetched() -> None:
     found = outcomes()
-    text = page({"dataset": SCRIPT, "llm": SCRIPT}, found, figures_of(found))
+    text = report_page({"dataset": SCRIPT, "llm": SCRIPT}, found, figures_of(found))
     assert "<script" not in text
     assert html.escape(SCRIPT) in text
     assert not re.search(r"(src|href)=|url\(|@import|https?:", text)
@@ -99,4 +99,4 @@ def test_a_histogram_counts_what_lies_beyond_its_ends() -> None:
 
 
 def test_a_page_without_questions() -> None:
-    assert "0 questions" in page({"dataset": "none"}, [], [])
+    assert "0 questions" in report_page({"dataset": "none"}, [], [])

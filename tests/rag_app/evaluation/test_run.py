@@ -15,7 +15,7 @@ from rag_app.evaluation.figures import compare, figures_of
 from rag_app.evaluation.outcomes import Cost, Outcome, probability_of
 from rag_app.evaluation.predictions import PredictionFile, read_predictions
 from rag_app.evaluation.run import Evaluation
-from rag_app.evaluation.session import Run, evaluate
+from rag_app.evaluation.session import EvaluationRun, evaluate
 from rag_app.models.llms.local import LocalChat
 from tests.rag_app.evaluation.sets import PASSAGES, replying, small_app, small_set
 from tests.rag_app.index.hashing import HashingEmbeddings
@@ -90,7 +90,9 @@ class CountingEmbeddings(HashingEmbeddings):
         return super().embed_query(text)
 
 
-def run_of(app: RagApp, dataset: Dataset, path: Path | None = None, **options: Any) -> Run:
+def run_of(
+    app: RagApp, dataset: Dataset, path: Path | None = None, **options: Any
+) -> EvaluationRun:
     evaluation = Evaluation(app, dataset)
     try:
         return evaluate(evaluation, dataset.questions, path, **options)

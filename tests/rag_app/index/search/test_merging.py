@@ -18,7 +18,7 @@ from rag_app.index.search import faiss_index
 from rag_app.index.search.background import merge_lock
 from rag_app.index.search.faiss_cache import FaissCache, Limits
 from rag_app.index.search.faiss_index import load
-from rag_app.index.search.merging import merge
+from rag_app.index.search.merging import bring_up_to_date
 from rag_app.index.store.snapshot import Snapshot
 from rag_app.index.store.store import IndexStore
 from tests.paths import ROOT
@@ -94,7 +94,7 @@ def test_an_index_that_outgrows_exact_search_is_built_again_in_the_background(
     assert living.refresh().kind == "exact"
     assert started == [empty.folder]
     _assert_exact(living, empty)
-    merge(empty.folder, APPROXIMATE)
+    bring_up_to_date(empty.folder, APPROXIMATE)
     put_random(empty, "c", 20, 2)
     with living.search(np.eye(64, dtype=np.float32)[0], 5) as (_, found):
         assert len(found) == 5
@@ -144,7 +144,7 @@ def test_killed_at_any_moment_nothing_is_lost(empty: IndexStore, limits: Limits)
             with FaissCache(empty, limits=Limits()).search(vector, 1) as (_, found):
                 assert list(found) == [chunk_id]
     assert killed
-    merge(empty.folder, limits)
+    bring_up_to_date(empty.folder, limits)
     stamp = FaissCache(empty, limits=limits).refresh()
     assert stamp.count == 1380
     assert stamp.kind == ("exact" if limits == EXACT else "approximate")
@@ -176,7 +176,7 @@ def test_a_writer_killed_between_the_file_and_its_stamp_leaves_both(empty: Index
     FaissCache(empty, limits=EXACT).refresh()
     shutil.copy(empty.folder / "vectors.json", empty.folder / "old.json")
     put_random(empty, "b", 100, 1)
-    merge(empty.folder, EXACT)
+    bring_up_to_date(empty.folder, EXACT)
     (empty.folder / "vectors.json").rename(empty.folder / "vectors.next.json")
     (empty.folder / "old.json").rename(empty.folder / "vectors.json")
     found = load(empty.folder)

@@ -16,10 +16,10 @@ from rag_app.index.store.folders import delete_index
 from rag_app.index.store.store import IndexStore
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from rag_app.models.llms.prompt_cache import (
-    all_entries,
+    all_kept_prompts,
     caches_folder,
-    entries,
     forget,
+    kept_prompts,
     model_folder,
 )
 from tests.rag_app.index.hashing import HashingEmbeddings
@@ -46,7 +46,7 @@ def cached(reply: AIMessage) -> int:
 
 
 def kept(gguf: Path) -> list[Path]:
-    return sorted(entry.file for entry in entries(model_folder(gguf)))
+    return sorted(entry.file for entry in kept_prompts(model_folder(gguf)))
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_where_several_are_worked_on_those_asked_alone_are_kept(gguf: Path) -> N
         reply = fresh.invoke(question)
         assert reply.text == without.invoke(question).text
         assert cached(reply) > 100
-    assert all(entry.is_whole() for entry in all_entries())
+    assert all(entry.is_whole() for entry in all_kept_prompts())
     assert len(kept(gguf)) == 3
 
 
@@ -110,7 +110,7 @@ def test_a_damaged_file_is_deleted_and_never_read(gguf: Path) -> None:
 
 def test_a_file_that_llama_cpp_refuses_is_written_anew(gguf: Path) -> None:
     first = model(gguf).invoke(prompt(0, "何时？"))
-    (entry,) = entries(model_folder(gguf))
+    (entry,) = kept_prompts(model_folder(gguf))
     entry.file.write_bytes(entry.file.read_bytes()[:1000])
     stamp = json.loads(entry.stamp.read_text(encoding="utf-8"))
     stamp["sha256"] = hashlib.sha256(entry.file.read_bytes()).hexdigest()
@@ -123,7 +123,7 @@ def test_a_file_that_llama_cpp_refuses_is_written_anew(gguf: Path) -> None:
 def test_what_does_not_fit_on_the_disk_is_not_kept(gguf: Path) -> None:
     resource = pytest.importorskip("resource")
     first = model(gguf).invoke(prompt(0, "何时？"))
-    (entry,) = entries(model_folder(gguf))
+    (entry,) = kept_prompts(model_folder(gguf))
     entry.delete()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     for missing in (entry.size // 2, 100):
@@ -169,7 +169,7 @@ def test_the_least_recently_used_go_first(gguf: Path) -> None:
 def test_what_is_in_memory_is_not_read_from_disk(gguf: Path) -> None:
     llm = model(gguf)
     llm.invoke(prompt(0, "何时？"))
-    for entry in entries(model_folder(gguf)):
+    for entry in kept_prompts(model_folder(gguf)):
         entry.delete()
     assert cached(llm.invoke(prompt(0, "哪里？"))) > 100
 
@@ -178,7 +178,7 @@ def test_passages_are_forgotten(gguf: Path) -> None:
     for passage in (0, 1):
         model(gguf).invoke(prompt(passage, "何时？"))
     assert forget([PASSAGES[0], " "]) == 1
-    (entry,) = entries(model_folder(gguf))
+    (entry,) = kept_prompts(model_folder(gguf))
     assert PASSAGES[1] in entry.prompt
     assert len([*model_folder(gguf).iterdir()]) == 2
 
@@ -193,11 +193,11 @@ def test_warm_reads_ahead_and_removing_a_document_forgets_it(gguf: Path, home: P
     assert seen == [(1, 2), (2, 2)]
     assert len(kept(gguf)) == 2
     assert app.warm(9) == 3
-    prompts = [entry.prompt for entry in entries(model_folder(gguf))]
+    prompts = [entry.prompt for entry in kept_prompts(model_folder(gguf))]
     assert sum("0.txt" in prompt for prompt in prompts) == 1
     assert len(prompts) == 3
     app.remove([str(home / "0.txt")])
-    left = [entry.prompt for entry in entries(model_folder(gguf))]
+    left = [entry.prompt for entry in kept_prompts(model_folder(gguf))]
     assert len(left) == 2
     assert not any(PASSAGES[0].strip() in prompt for prompt in left)
     delete_index(IndexStore(app.store.folder))
@@ -215,7 +215,7 @@ def test_what_a_document_said_before_is_forgotten(gguf: Path, home: Path) -> Non
     assert len(kept(gguf)) == 2
     (folder / "0.txt").write_text(PASSAGES[2], encoding="utf-8")
     app.index([folder])
-    (entry,) = entries(model_folder(gguf))
+    (entry,) = kept_prompts(model_folder(gguf))
     assert PASSAGES[1] in entry.prompt
     (folder / "1.txt").unlink()
     app.index([folder], prune=True)
@@ -229,7 +229,7 @@ def test_warm_reads_first_what_was_asked_about_most(gguf: Path, home: Path) -> N
     app.index([home / "0.txt", home / "1.txt", home / "2.txt"])
     for question in ("洗衣机保修多久？", "When does the parcel arrive?", "When is the invoice?"):
         app.ask(question)
-    assert sorted(entry.uses for entry in all_entries())[-1] > 0
+    assert sorted(entry.uses for entry in all_kept_prompts())[-1] > 0
     # As after an update of llama.cpp: what was asked about is known, and has to be read anew.
     folder = model_folder(gguf)
     folder.rename(folder.with_name("earlier"))
@@ -237,7 +237,7 @@ def test_warm_reads_first_what_was_asked_about_most(gguf: Path, home: Path) -> N
     for number, passage in ((1, PASSAGES[2]), (2, PASSAGES[1]), (3, PASSAGES[0])):
         assert fresh.warm(number) == number
         assert len(kept(gguf)) == number
-        assert any(passage.strip() in entry.prompt for entry in entries(folder))
+        assert any(passage.strip() in entry.prompt for entry in kept_prompts(folder))
 
 
 def test_a_passage_that_answered_in_part_is_read_in_whole_later(gguf: Path, home: Path) -> None:
@@ -251,10 +251,10 @@ def test_a_passage_that_answered_in_part_is_read_in_whole_later(gguf: Path, home
     assert app.read_wanted(lambda: True) == 0
     assert app.read_wanted() == 1
     assert app.read_wanted() == 0
-    (entry,) = entries(model_folder(gguf))
+    (entry,) = kept_prompts(model_folder(gguf))
     assert DAYS in entry.prompt
     app.ask("李白病逝于哪里？")
-    (entry,) = entries(model_folder(gguf))
+    (entry,) = kept_prompts(model_folder(gguf))
     assert entry.uses == 2  # it was judged and answered from
 
 
