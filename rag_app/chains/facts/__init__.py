@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rag_app.chains.facts.amounts import DIGITS, UNITS, asked_unit, in_digits, other_unit, units_of
 from rag_app.chains.facts.romanization import FULL_NAME
+from rag_app.chains.questions import asks_whether
 from rag_app.documents.text import HAN, language_of
 from rag_app.index.store.terms import fold
 
@@ -27,7 +28,7 @@ _NAME = re.compile(
 """Names that say of what they are, with what stands before: places, people, companies."""
 _KIND = re.compile("(?:[省县镇州市某]|先生|女士|经理|主任|教授|有限公司|集团)$")
 _ORDINARY = re.compile(
-    "[城超门上都股我本该各某此全在的]市|[全本该各某外我]省|村镇|[的在是为由和与或]..?"
+    "[城超门上都股我本该各某此全在的]市|[全本该各某外我]省|村镇|[的在是为由和与或了给到过向从被将对]..?"
     "|[些几哪个两座一二三乡于把出撤县内市][省县镇州市]|[院要来所]教授"
     "|.?[哪么一个].?(?:集团|有限公司)"
 )
@@ -39,6 +40,7 @@ _WHOLE = 3
 """Characters of the longest name that a question is taken to begin with."""
 _NO_BEGINNING = re.compile(
     "[一二三四五六七八九十第比简依据全现目开始共吃搭签设研负能帮反]|中国|世界|国际|人类|影响"
+    "|普通|一般|任何|所有|部分|其他|大型|小型"
 )
 """What a question begins with that is no name, or one that texts need not say."""
 _NO_OTHER = re.compile(
@@ -199,7 +201,8 @@ def unmatched(question: str, text: str, document: str = "") -> frozenset[str]:
         [[], ['明代']]
     """
     asked, held = Facts.of(question), Facts.of(text)
-    words = asked.words - held.all_words - Facts.of(document).all_words
+    parts = _parts_of_words(held.all_words)
+    words = asked.words - held.all_words - Facts.of(document).all_words - parts
     if language_of(question) == "en":
         words = frozenset(word for word in words if any(char.isdigit() for char in word))
     phrases = {
@@ -207,8 +210,25 @@ def unmatched(question: str, text: str, document: str = "") -> frozenset[str]:
         for phrase in asked.phrases
         if phrase not in held.letters and _may_be_known(phrase, held.phrases)
     }
-    numbers = Facts.of(_NO_AMOUNT.sub(" ", question)).numbers.keys() - held.numbers.keys()
+    numbers = _named_numbers(question) - held.numbers.keys() - parts
     return frozenset(words | numbers | phrases | _other_subject(question, text, document))
+
+
+def _named_numbers(question: str) -> set[str]:
+    """Return the numbers of a question that a text about the same has.
+
+    Amounts in a question for yes or no are the asker's own case, which rules need not name: 15岁
+    is below 十六周岁.
+    """
+    numbers = Facts.of(_NO_AMOUNT.sub(" ", question)).numbers
+    if not asks_whether(question):
+        return set(numbers)
+    return {number for number, units in numbers.items() if "" in units} | years(question)
+
+
+def _parts_of_words(words: frozenset[str]) -> set[str]:
+    """Return the numbers and letters in Latin words that hold both, as in v2.3 and Python3."""
+    return {part for word in words for part in re.findall(r"\d+(?:\.\d+)*|[a-z]{2,}", word)}
 
 
 def _may_be_known(phrase: str, others: frozenset[str]) -> bool:

@@ -236,6 +236,11 @@ def test_marks_only_add_and_pieces_make_no_difference(text: str, size: int) -> N
         ("岑教授主要教授哪门课？", "岑老师讲授哲学课程。"),
         ("兼职小时工的工钱多久结一次？", "非全日制用工小时计酬标准不限。"),
         ("冒充专利最多罚多少？", "发明专利、设计专利、假冒专利的，罚款。"),
+        ("2.3版的上限是多少？", "v2.3的上限是200个。"),
+        ("Python 3怎么安装？", "Python3的安装。"),
+        ("我15岁，可以骑电动车吗？", "驾驶人应当年满十六周岁。"),
+        ("渡夫把什么送给了县文化馆？", "邻县的文化馆收下了船桨，本县没有。"),
+        ("普通自行车要上牌吗？", "电动自行车应当上牌。电动自行车不收费。"),
     ],
 )
 def test_numbers_in_words_are_those_in_digits(question: str, text: str) -> None:
@@ -245,6 +250,8 @@ def test_numbers_in_words_are_those_in_digits(question: str, text: str) -> None:
 def test_another_number_in_words_is_missed() -> None:
     assert unmatched("银河科技员工有几天产假？", "星河科技员工有产假。") == {"银河"}
     assert unmatched("24岁时做了什么？", "二十三岁进入美国运通。") == {"24"}
+    assert unmatched("2.4版的上限是多少？", "v2.3的上限是200个。") == {"2.4"}
+    assert unmatched("2024年可以骑车吗？", "2023年可以骑车。") == {"2024"}
     assert supported("23岁", [Citation(1, "a.txt", "二十三岁进入美国运通。")])
     assert not supported("24岁", [Citation(1, "a.txt", "二十三岁进入美国运通。")])
 
