@@ -208,7 +208,7 @@ def page_characters(page: "PdfPage") -> PageCharacters:
         textpage.close()
     box = page.get_bbox()
     by_turn = {
-        quarter: [_turned(char, quarter) for char in _once(_on_page(chars, box))]
+        quarter: [turned_upright(char, quarter) for char in _once(_on_page(chars, box))]
         for quarter, chars in turned.items()
     }
     if not by_turn:
@@ -347,7 +347,7 @@ def _covers(first: Char, second: Char) -> bool:
     return apart < _SHADOW * min(first.right - first.left, first.size)
 
 
-def _turned(char: Char, quarter: int) -> Char:
+def turned_upright(char: Char, quarter: int) -> Char:
     """Return a character of a page that is turned by quarters clockwise, upright."""
     left, bottom, right, top = char.left, char.bottom, char.right, char.top
     if quarter == 1:

@@ -328,9 +328,9 @@ def _aligned_table(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float
         [line_of(cell).text if cell else "" for cell in _columns_of(row, gutters)] for row in band
     ]
     parts = [part for row in band for part in row]
-    # Two lists beside each other begin with an item, whose number names no column.
-    numbered = any(char.isdigit() for cell in lines[0] for char in cell)
-    listed = len(gutters) == 1 and numbered and not has_labels(lines)
+    # Lists beside each other begin with an item, which names no column.
+    set_off = all(part.bold for part in band[0]) and not all(part.bold for part in parts)
+    listed = not set_off and not has_labels(lines)
     return Table(
         lines,
         min(part.left for part in parts),

@@ -26,6 +26,10 @@ _HAN_GAP = 0.8
 _MIXED_GAP = 0.5
 _TRACKED = 0.12
 """Gap from which on Chinese characters are set apart for the looks of it."""
+_LETTERS = 4
+"""Letters beside others from which on they may be set apart too."""
+_EVEN, _MOSTLY_EVEN = 0.06, 0.75
+"""Sizes by which their gaps may differ, and the share of them that do not differ more."""
 _CHINESE = 0.3
 """Share of a line that is Chinese from which on numbers are broken where the line ends."""
 _JOINT = re.compile(r"\w[-/]$")
@@ -159,16 +163,26 @@ def _is_raised(base: Char, char: Char) -> bool:
 
 
 def _tracking(chars: Sequence[Char]) -> float:
-    """Return by how many sizes the Chinese characters of a line are set apart; 0 if they touch."""
-    gaps = [
+    """Return by how many sizes the characters of a line are set apart; 0 if they touch."""
+    pairs = list(itertools.pairwise(chars))
+    wide = [
         (after.left - before.right) / after.size
-        for before, after in itertools.pairwise(chars)
+        for before, after in pairs
         if is_wide(before.text) and is_wide(after.text)
     ]
-    if len(gaps) < 2:
+    if len(wide) > 1:
+        usual = median(wide)
+        return usual if usual > _TRACKED else 0.0
+    letters = [
+        (after.left - before.right) / after.size
+        for before, after in pairs
+        if before.text.isalpha() and after.text.isalpha() and after.spaced is not Space.WRITTEN
+    ]
+    if len(letters) < _LETTERS or 3 * len(letters) < 2 * len(pairs):
         return 0.0
-    usual = median(gaps)
-    return usual if usual > _TRACKED else 0.0
+    usual = median(letters)
+    even = sum(abs(gap - usual) < _EVEN for gap in letters) > _MOSTLY_EVEN * len(letters)
+    return usual if usual > _WORD_GAP and even else 0.0
 
 
 def _is_space(before: Char, char: Char, tracking: float) -> bool:

@@ -1,10 +1,14 @@
 """PDF → text by geometry: columns, tables, paragraphs and headings as the page shows them."""
 
+import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from rag_app.documents.formats import ExtractedText, LineBox
+from rag_app.documents.pdf.annotations import Written, annotations, characters
 from rag_app.documents.pdf.characters import Char, PageCharacters, page_characters
 from rag_app.documents.pdf.layout import Block, Table, blocks
 from rag_app.documents.pdf.lines import Fragment, glue
@@ -57,6 +61,8 @@ class _Page(NamedTuple):
     """Characters that were read in a picture with little confidence."""
     private: int = 0
     """Characters whose font does not say which they are, among others that can be read."""
+    comments: Sequence[Written] = ()
+    """What readers wrote on it."""
 
 
 def read_pdf(
@@ -81,6 +87,7 @@ def read_pdf(
         except pypdfium2.PdfiumError as error:
             raise _unopened(name, error) from error
         try:
+            notes = _form_notes(document)
             pages = list(_pages(document, name, read_picture, always=always))
         except pypdfium2.PdfiumError as error:
             msg = f"{shown(name)} has a damaged page ({error}); get it or save it anew"
@@ -94,7 +101,20 @@ def read_pdf(
         advice = "nothing can be read in them" if read_picture else INSTALL_OCR
         msg = f"{shown(name)} holds no text, only {what}; {advice}"
         raise DocumentError(msg)
-    return result
+    return result._replace(notes=[*notes, *result.notes])
+
+
+def _form_notes(document: "PdfDocument") -> list[str]:
+    """Make the fields of a form known to its pages; return a note where they are none of PDF's."""
+    from pypdfium2 import PdfiumError
+    from pypdfium2 import raw as pdfium
+
+    logging.getLogger("pypdfium2").setLevel(logging.ERROR)  # it warns of XFA, as is said below
+    with suppress(PdfiumError):
+        document.init_forms()
+    if document.get_formtype() != pdfium.FORMTYPE_XFA_FULL:
+        return []
+    return ["its form is one of XFA, which is not read; print it as PDF in Acrobat Reader"]
 
 
 def _unopened(name: str, error: Exception) -> DocumentError:
@@ -110,7 +130,9 @@ def _pages(
     for number in range(min(len(document), MAX_PAGES + 1)):
         page = document[number]
         try:
-            read = _page(page, read_picture, always=always)
+            filled, comments = annotations(page)
+            read = _page(page, filled, read_picture, always=always)
+            read = read._replace(comments=_said_once(read, comments))
         finally:
             page.close()
         room -= sum(
@@ -123,8 +145,18 @@ def _pages(
         yield read
 
 
-def _page(page: "PdfPage", read_picture: ReadPicture | None, *, always: bool) -> _Page:
-    written = page_characters(page)
+def _said_once(page: _Page, comments: Sequence[Written]) -> list[Written]:
+    """Return comments without those that say what they are about, as programs fill them in."""
+    blocks = (item for item in page.items if isinstance(item, Block))
+    text = "".join("".join(line.text.split()) for block in blocks for line in block.lines)
+    said = ("".join(comment.text.partition(": ")[2].split()) for comment in comments)
+    return [comment for comment, words in zip(comments, said, strict=True) if words not in text]
+
+
+def _page(
+    page: "PdfPage", filled: Sequence[Written], read_picture: ReadPicture | None, *, always: bool
+) -> _Page:
+    written = _with_fields(page_characters(page), filled)
     unread = ""
     if not written.readable:
         unread = "text in a font that does not say which characters it has"
@@ -148,6 +180,14 @@ def _page(page: "PdfPage", read_picture: ReadPicture | None, *, always: bool) ->
             unsure += read.unsure
             items += blocks(read.chars, [], [])
     return _Page(items, unread, written.quarter, unsure, written.private)
+
+
+def _with_fields(page: PageCharacters, filled: Sequence[Written]) -> PageCharacters:
+    """Return the characters of a page with what is filled into its fields."""
+    if not filled or page.turn:
+        return page
+    more = (char for each in filled for char in characters(each, page.quarter or 0))
+    return page._replace(chars=[*page.chars, *more])
 
 
 def page_of(read: PageCharacters, unread: str = "") -> _Page:
@@ -258,11 +298,15 @@ def text_of(pages: Sequence[_Page]) -> ExtractedText:
         if content and isinstance(content[-1], Paragraph) and content[-1].open:
             at -= 1
         content[at:at] = footnotes
+        for comment in pages[number - 1].comments:
+            content.append(Paragraph([Fragment(list(characters(comment)))]))
         for part in content:
             writer.add(part)
     return writer.finish()._replace(notes=_notes(pages))
 
 
+_LEADERS = re.compile(r"\s*(?:[.·•․‥…。]\s?){6,}\s*(?=\S)")
+"""What leads from a heading to its page in a table of contents."""
 _LOWEST = 160.0
 """Points above the foot of a page below which a table ends that goes on elsewhere."""
 _SAME_WIDTH = 3.0
@@ -294,7 +338,7 @@ class _Writer:
             self._add_table(part)
             return
         self._table = None
-        texts = [clean(line.text).strip() for line in part.lines]
+        texts = [_LEADERS.sub(" … ", clean(line.text).strip()) for line in part.lines]
         goes_on = self._new_page and self._open and not part.fresh and not part.level
         if goes_on:
             self._glue(texts[0])

@@ -71,6 +71,38 @@ def test_characters_set_apart_have_no_spaces_between_them(tracking: float) -> No
     assert page.text == "\n".join(texts)
 
 
+def test_letters_set_apart_are_words() -> None:
+    page = read(lambda canvas: lines(canvas, ["IMPORTANT NOTICE"], font="Helvetica", tracking=6))
+    assert page.text == "IMPORTANT NOTICE"
+
+
+def test_what_leads_to_a_page_number_is_shortened() -> None:
+    text = [f"第一章 总则{'.' * 40}1", f"第二章 职责 {'· ' * 30}12"]
+    assert read(lambda canvas: lines(canvas, text)).text == "第一章 总则 … 1\n第二章职责 … 12"
+
+
+def test_what_is_filled_into_a_form_stands_in_its_fields() -> None:
+    def page(canvas: Canvas) -> None:
+        lines(canvas, ["Name:", "City:", "I agree"], font="Helvetica", leading=40)
+        canvas.acroForm.textfield(value="Ann Lee", name="name", x=120, y=775, width=200, height=18)
+        options = ["Oslo", "Rome"]
+        canvas.acroForm.choice(
+            value="Rome", options=options, name="city", x=120, y=735, width=90, height=18
+        )
+        canvas.acroForm.checkbox(checked=True, name="agree", x=120, y=698, size=14)
+
+    assert read(page).text.split("\n") == ["Name: Ann Lee", "City: Rome", "I agree: ☑"]
+
+
+def test_comments_on_a_page_are_marked() -> None:
+    def page(canvas: Canvas) -> None:
+        lines(canvas, ["水泵共有二百台。"])
+        canvas.textAnnotation("应为三百台", Rect=[200, 770, 220, 790])
+        canvas.textAnnotation("水泵共有", Rect=[60, 770, 80, 790])  # what it is about
+
+    assert read(page).text == "水泵共有二百台。\n\n> 批注: 应为三百台"
+
+
 LEFT = ["本镇图书馆每周二至周日开放，开放时", "间为上午九点到下午五点。读者凭借书",
         "证每次可以借阅图书五册，借期三十天，", "到期可以续借一次。"]  # fmt: skip
 RIGHT = ["自习室在三楼，共有座位一百二十个，", "需要在前一天晚上八点以后预约。迟到",
@@ -318,6 +350,26 @@ def test_the_first_of_short_lines_side_by_side_names_none_of_the_others() -> Non
 
     rows = ["行政部 电话 8110 | 一楼 前台", "财务部 电话 8120 | 二楼 会议室"]
     assert read(page).text.split("\n")[:2] == rows
+
+
+def test_three_lists_side_by_side_have_no_head() -> None:
+    def page(canvas: Canvas) -> None:
+        for x, words in ((60, "苹果 香蕉 樱桃"), (220, "白菜 菠菜 芹菜"), (380, "猪肉 牛肉 羊肉")):
+            lines(canvas, words.split(), x=x, y=700)
+
+    assert read(page).text.split("\n") == [
+        "苹果 | 白菜 | 猪肉", "香蕉 | 菠菜 | 牛肉", "樱桃 | 芹菜 | 羊肉",
+    ]  # fmt: skip
+
+
+def test_a_bold_row_above_words_is_their_head() -> None:
+    def page(canvas: Canvas) -> None:
+        for x, words in ((60, "Post fitter welder"), (200, "Needs papers practice")):
+            name, *values = words.split()
+            lines(canvas, [name], x=x, y=718, font="Helvetica-Bold")
+            lines(canvas, values, x=x, y=700, font="Helvetica")
+
+    assert "Post: welder; Needs: practice" in read(page).text
 
 
 def test_short_lines_alone_are_a_list() -> None:

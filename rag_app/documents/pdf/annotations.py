@@ -1,0 +1,151 @@
+"""What is filled into the form of a PDF page, and what readers have written on it."""
+
+from collections.abc import Callable, Iterator
+from ctypes import byref, cast, create_string_buffer
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rag_app.documents.pdf.characters import Char, Space, turned_upright
+from rag_app.documents.pdf.lines import is_wide
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfPage
+
+_MOST = 5000
+"""Annotations of a page that are looked at."""
+_LONGEST = 20_000
+"""Bytes of one's text."""
+_LARGEST, _SMALLEST = 12.0, 2.0
+"""Sizes of the text in a field, in points."""
+_LEADING = 1.3
+"""Height of a line, in sizes of its text."""
+_PASSWORD = 1 << 13
+"""Flag of a field that shows nothing of its value (ISO 32000-1, table 228)."""
+
+
+class Written(NamedTuple):
+    """A text and the box in which it stands, in points."""
+
+    text: str
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+
+def annotations(page: "PdfPage") -> tuple[list[Written], list[Written]]:
+    """Return what stands on a page beside its content, and the comments on it.
+
+    The first are values of fields, ticks and texts; the second what opens at a click.
+    """
+    from pypdfium2 import raw as pdfium
+
+    shown: list[Written] = []
+    comments: list[Written] = []
+    hidden = pdfium.FPDF_ANNOT_FLAG_HIDDEN | pdfium.FPDF_ANNOT_FLAG_NOVIEW
+    for number in range(min(pdfium.FPDFPage_GetAnnotCount(page.raw), _MOST)):
+        item = pdfium.FPDFPage_GetAnnot(page.raw, number)
+        if not item:
+            continue
+        try:
+            kind = pdfium.FPDFAnnot_GetSubtype(item)
+            if pdfium.FPDFAnnot_GetFlags(item) & hidden:
+                continue
+            if kind == pdfium.FPDF_ANNOT_WIDGET:
+                shown += _placed(item, _field_value(page, item))
+            elif kind == pdfium.FPDF_ANNOT_FREETEXT:
+                shown += _placed(item, _entry(item, b"Contents"))
+            elif kind in _commenting() and (text := _entry(item, b"Contents").strip()):
+                author = _entry(item, b"T").strip()
+                by = f"（{author}）" if author else ""
+                comments += _placed(item, f"> 批注{by}: {' '.join(text.split())}")
+        finally:
+            pdfium.FPDFPage_CloseAnnot(item)
+    return shown, comments
+
+
+def characters(written: Written, quarter: int = 0) -> Iterator[Char]:
+    """Yield the characters of a text in its box, line by line from the top.
+
+    Args:
+        written: Where it stands on the page.
+        quarter: By how many quarters the characters of the page are turned.
+    """
+    lines = written.text.splitlines() or [""]
+    box = turned_upright(Char("", *written[1:], size=0.0), quarter)
+    size = min(max((box.top - box.bottom) / len(lines) / _LEADING, _SMALLEST), _LARGEST)
+    top = min(box.top, box.middle + size * _LEADING * len(lines) / 2)
+    for number, line in enumerate(lines):
+        width = sum(map(_width, line)) * size or 1.0
+        squeezed = min(1.0, max(box.right - box.left, size) / width)
+        left, bottom = box.left, top - (number + 1) * size * _LEADING
+        spaced = Space.NONE
+        for char in line:
+            right = left + _width(char) * size * squeezed
+            if char.isspace():
+                spaced = Space.WRITTEN
+            else:
+                yield Char(char, left, bottom, right, bottom + size, size, spaced=spaced)
+                spaced = Space.NONE
+            left = right
+
+
+def _width(char: str) -> float:
+    return 1.0 if is_wide(char) else 0.5
+
+
+def _commenting() -> set[int]:
+    from pypdfium2 import raw as pdfium
+
+    names = "TEXT HIGHLIGHT UNDERLINE SQUIGGLY STRIKEOUT CARET INK SQUARE CIRCLE POLYGON"
+    names += " POLYLINE LINE"
+    return {getattr(pdfium, f"FPDF_ANNOT_{name}") for name in names.split()}
+
+
+def _placed(item: object, text: str) -> list[Written]:
+    from pypdfium2 import raw as pdfium
+
+    box = pdfium.FS_RECTF()
+    if not text.strip() or not pdfium.FPDFAnnot_GetRect(item, byref(box)):
+        return []
+    return [Written(text, box.left, box.bottom, box.right, box.top)]
+
+
+def _field_value(page: "PdfPage", item: object) -> str:
+    """Return what a field shows: text, a tick, or what was chosen."""
+    from pypdfium2 import raw as pdfium
+
+    if page.formenv is None:
+        return ""
+    form = page.formenv.raw
+    kind = pdfium.FPDFAnnot_GetFormFieldType(form, item)
+    if kind in {pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON}:
+        return "☑" if pdfium.FPDFAnnot_IsChecked(form, item) else "☐"
+    if kind in {pdfium.FPDF_FORMFIELD_COMBOBOX, pdfium.FPDF_FORMFIELD_LISTBOX}:
+        chosen = [
+            _text(lambda *to, at=at: pdfium.FPDFAnnot_GetOptionLabel(form, item, at, *to))
+            for at in range(min(pdfium.FPDFAnnot_GetOptionCount(form, item), _MOST))
+            if pdfium.FPDFAnnot_IsOptionSelected(form, item, at)
+        ]
+        if chosen:
+            return "、".join(chosen)
+    elif kind != pdfium.FPDF_FORMFIELD_TEXTFIELD:
+        return ""
+    if pdfium.FPDFAnnot_GetFormFieldFlags(form, item) & _PASSWORD:
+        return ""
+    return _text(lambda *to: pdfium.FPDFAnnot_GetFormFieldValue(form, item, *to))
+
+
+def _entry(item: object, key: bytes) -> str:
+    from pypdfium2 import raw as pdfium
+
+    return _text(lambda *to: pdfium.FPDFAnnot_GetStringValue(item, key, *to))
+
+
+def _text(read: Callable[..., int]) -> str:
+    """Return a string of PDFium's, which it writes as UTF-16 into a buffer."""
+    from pypdfium2 import raw as pdfium
+
+    size = min(read(None, 0), _LONGEST)
+    buffer: Any = create_string_buffer(size + 2)
+    read(cast(buffer, pdfium.POINTER(pdfium.FPDF_WCHAR)), size)
+    return str(buffer.raw[:size].decode("utf-16-le", "replace")).rstrip("\0")
