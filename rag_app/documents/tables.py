@@ -228,8 +228,8 @@ def _block_lines(
         yield from _plain_lines(body[stop:])
         return head
     used = {column for row in body[stop:] for column, cell in enumerate(row) if cell}
-    if 2 * sum(bool(name) and at in used for at, name in enumerate(head)) <= len(_values(head)):
-        yield " | ".join(_values(head))  # which would be lost: half of it stands over nothing
+    if 2 * sum(bool(name) and at in used for at, name in enumerate(head)) < len(_values(head)):
+        yield " | ".join(_values(head))  # which would be lost: most of it stands over nothing
     yield from (_named(head, row) for row in body[stop:])
     return head
 
