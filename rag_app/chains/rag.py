@@ -1,8 +1,8 @@
 """The road of one question as one Runnable: made to stand alone, searched for, answered; timed."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
@@ -11,9 +11,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import (
-    AIMessage,
     BaseMessage,
-    HumanMessage,
     convert_to_messages,
     message_chunk_to_message,
 )
@@ -21,14 +19,15 @@ from langchain_core.runnables import Runnable
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from rag_app.chains.answer import answer_steps, not_found
-from rag_app.chains.citations import Citation, lacking
+from rag_app.chains.citations import lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, can_judge
 from rag_app.chains.overview import WholeDocuments
-from rag_app.chains.prompts import NOT_FOUND, Prompts
+from rag_app.chains.parts import answered_in_parts
+from rag_app.chains.prompts import Prompts
 from rag_app.chains.questions import answer_language, bare_question, overview_of, parts_of
 from rag_app.chains.reading import AnswerOptions, EmbeddingsOf, Question, first_of
 from rag_app.chains.results import Answer
-from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, collected, made
+from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, made
 from rag_app.chains.translation import (
     in_language_of,
     searched_in_translation,
@@ -310,53 +309,14 @@ def _in_parts(
     parts: Sequence[str],
     steps_of: Callable[[Conversation], Steps[Answer]],
 ) -> Steps[Answer]:
-    """Yield the steps that answer the parts of a question one by one, each as a follow-up.
-
-    The answers are the items of a list; a part that the documents lack is said to be missing. A
-    question of one part is answered as it is.
-    """
+    """Return the steps that answer the parts of a question; of one part, the conversation's."""
     if len(parts) == 1:
-        yield from steps_of(conversation)
-        return
-    history = list(conversation.history)
-    answers: list[Answer] = []
-    cited: list[Citation] = []
-    shown = ""
-    for part in parts:
-        answer = yield from collected(steps_of(Conversation(part, history)), Answer())
-        answers.append(answer)
-        history += [HumanMessage(part), AIMessage(answer.text)]
-        known = {(one.source, one.start, one.text) for one in cited}
-        new = [one for one in answer.citations if (one.source, one.start, one.text) not in known]
-        new = [replace(one, marker=marker) for marker, one in enumerate(new, len(cited) + 1)]
-        cited += new
-        yield Answer(conversation.question, citations=tuple(new))
-        if any(one.answered for one in answers):
-            text = _listed(one.text for one in answers)
-            yield Answer(text=text.removeprefix(shown))
-            shown = text
-    yield _judged_together(conversation.question, parts, answers)
+        return steps_of(conversation)
 
+    def follow_up(part: str, history: Sequence[BaseMessage]) -> Steps[Answer]:
+        return steps_of(Conversation(part, history))
 
-def _judged_together(question: str, parts: Sequence[str], answers: Sequence[Answer]) -> Answer:
-    """Return what is to be said of the answers to all parts: how sure the least sure one is."""
-    notes = dict.fromkeys(note for answer in answers for note in answer.notes)
-    answered = [answer for answer in answers if answer.answered]
-    told = [one.confidence for one in answered or answers if one.confidence]
-    confidence = min(told, key=lambda one: one.probability, default=None)
-    if not answered:
-        said = NOT_FOUND[language_of(question)]
-        return Answer(text=said, answered=False, notes=tuple(notes), confidence=confidence)
-    pairs = zip(parts, answers, strict=True)
-    missing = [f"not found in the documents: {part}" for part, one in pairs if not one.answered]
-    original = ""
-    if any(one.original for one in answers):
-        original = _listed(one.original or one.text for one in answers)
-    return Answer(notes=(*notes, *missing), confidence=confidence, original=original)
-
-
-def _listed(texts: Iterable[str]) -> str:
-    return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))
+    return answered_in_parts(conversation.question, conversation.history, parts, follow_up)
 
 
 def _overview_steps(
