@@ -214,7 +214,7 @@ def test_a_stopped_build_of_deepspeed_is_not_waited_for(
 ) -> None:
     from model_prep.errors import TrainingError
     from model_prep.training.settings import SftSettings, make_settings
-    from model_prep.training.trainer_arguments import require_sharding
+    from model_prep.training.trainer_arguments import require_processes
 
     lock = tmp_path / "extensions" / "deepspeed_shm_comm" / "lock"
     lock.parent.mkdir(parents=True)
@@ -225,10 +225,10 @@ def test_a_stopped_build_of_deepspeed_is_not_waited_for(
     options = {"model": tmp_path, "data": tmp_path, "output_dir": tmp_path, "deepspeed": "zero2"}
     lora = {"lora_rank": 2, "lora_alpha": 4, "target_modules": "q_proj"}
     settings = make_settings(SftSettings, options | lora)
-    require_sharding(settings)  # another one may be under way
+    require_processes(settings)  # another one may be under way
     os.utime(lock, (0, 0))
     with pytest.raises(TrainingError, match="lock was left by a build of DeepSpeed"):
-        require_sharding(settings)
+        require_processes(settings)
 
 
 def test_the_api_server_and_its_curls(

@@ -40,7 +40,7 @@ from model_prep.training.settings import (
     make_settings,
     passed_over,
 )
-from model_prep.training.trainer_arguments import require_sharding, require_trl, training_arguments
+from model_prep.training.trainer_arguments import require_processes, require_trl, training_arguments
 
 if TYPE_CHECKING:
     import torch
@@ -155,7 +155,7 @@ def train(
 
 def _require_needs(settings: TrainingSettings) -> None:
     """Check before any work what else than data and model a run needs."""
-    require_sharding(settings)
+    require_processes(settings)
     if settings.kind == "prefer":
         require_trl()
     if settings.push_to_hub and is_main_process():

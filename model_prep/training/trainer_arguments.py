@@ -109,13 +109,15 @@ def _arguments_of(settings: TrainingSettings) -> "tuple[type[TrainingArguments],
     return DPOConfig, {**options, "precompute_ref_log_probs": settings.precompute_ref_log_probs}
 
 
-def require_sharding(settings: TrainingSettings) -> None:
-    """Check what sharding needs, before any work.
+def require_processes(settings: TrainingSettings) -> None:
+    """Check what several processes need, before any work.
 
     Raises:
-        TrainingError: torchrun did not begin this process, DeepSpeed or its configuration is
-            missing, or a build of its parts was stopped.
+        TrainingError: there are more of them than GPUs, or the model is to be sharded and torchrun
+            did not begin this process, DeepSpeed or its configuration is missing, or a build of
+            its parts was stopped.
     """
+    _require_gpu_each(settings)
     if settings.deepspeed:
         deepspeed_config(settings.deepspeed)
         _require_no_stopped_build()
@@ -124,6 +126,20 @@ def require_sharding(settings: TrainingSettings) -> None:
         msg = (
             f"--{name} shards over processes; begin them with torchrun: "
             f"torchrun --nproc_per_node GPUS -m model_prep {settings.kind} …"
+        )
+        raise TrainingError(msg)
+
+
+def _require_gpu_each(settings: TrainingSettings) -> None:
+    """Check that no two processes share a GPU: NCCL refuses that in the first step."""
+    import torch
+
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    gpus = 0 if settings.use_cpu or not torch.cuda.is_available() else torch.cuda.device_count()
+    if 0 < gpus < processes:
+        msg = (
+            f"torchrun began {processes} processes, but PyTorch can use {gpus} GPUs here: "
+            f"--nproc_per_node {gpus}, or --use_cpu"
         )
         raise TrainingError(msg)
 

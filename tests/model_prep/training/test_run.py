@@ -291,6 +291,16 @@ def test_what_cannot_be_trained(
         sft(options(family, data, tmp_path / "out") | change)
 
 
+def test_no_two_processes_share_a_gpu(
+    family: Family, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    with pytest.raises(TrainingError, match=r"3 processes.* 2 GPUs .*--nproc_per_node 2"):
+        sft(options(family, data, tmp_path / "out"))
+
+
 def test_a_folder_with_something_else_is_left_alone(
     family: Family, data: Path, tmp_path: Path
 ) -> None:
