@@ -31,6 +31,12 @@ class Boundary(TyperGroup):
     program: ClassVar[str] = "model-prep"
     errors: ClassVar[tuple[type[Exception], ...]] = (ModelPrepError,)
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102 - as `invoke`
+        try:
+            return super().make_context(*args, **kwargs)
+        except KeyboardInterrupt:
+            self._fail("interrupted", INTERRUPTED)
+
     def invoke(self, ctx: Any) -> Any:  # noqa: D102 - documented on the class
         try:
             return super().invoke(ctx)
@@ -82,7 +88,9 @@ def _of_machine(error: Exception) -> str:
     if isinstance(error, MemoryError) or "can't start new thread" in str(error):
         return "the memory or its limit is used up; end other programs, or do less at a time"
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
-        return "an argument or a name is no valid text; give it in the encoding of LANG, or UTF-8"
+        return (
+            "an argument, name or line is no valid text; write it in the encoding of LANG or UTF-8"
+        )
     if isinstance(error, RuntimeError) and "home directory" in str(error):  # of Path.expanduser
         return "a path that begins with ~ names no user's home; write the path in whole"
     if isinstance(error, FileNotFoundError) and not _has_working_folder():

@@ -29,7 +29,10 @@ def export_gguf(
     ] = None,
     quantize: Annotated[
         Literal["f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"],
-        typer.Option(help="How weights are held: 16, 8.5, 6.6, 5.7, 4.9 or 4.5 bits each."),
+        typer.Option(
+            case_sensitive=False,  # llama.cpp's users write Q4_K_M
+            help="How weights are held: 16, 8.5, 6.6, 5.7, 4.9 or 4.5 bits each.",
+        ),
     ] = "f16",
     push_to_hub: options.PushToHub = None,
     dry_run: options.DryRun = False,

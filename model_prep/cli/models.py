@@ -92,6 +92,10 @@ def models(folder: options.ModelsFolder = None, as_json: options.Json = False) -
     from rich.table import Table
 
     table = Table("name", "role", "size", "licence", "here", "description", box=None)
+    for column in table.columns:
+        column.overflow = "fold"
+    for column in table.columns[:4]:  # names are to be typed
+        column.no_wrap = True
     for name, entry in CATALOG.items():
         label = f"{name} (default)" if name in DEFAULTS else name
         size = f"{entry.size / 1e6:,.0f} MB"

@@ -36,9 +36,9 @@ _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**
 def with_dashes(name: str) -> str:
     """Return an option's name for one with underscores, as the family's scripts have them.
 
-    Click passes the values of choices through here too: ``q8_0`` stays as it is.
+    Click passes the values of choices through here too: ``q8_0`` and ``q4_k_m`` stay as they are.
     """
-    return re.sub(r"(?<=[a-z])_", "-", name)
+    return re.sub(r"(?<=[a-z]{2})_", "-", name)
 
 
 def parse_size(text: str) -> int:

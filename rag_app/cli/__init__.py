@@ -53,10 +53,15 @@ class Boundary(ModelPrepBoundary):
 
 
 class _Warnings(logging.Handler):
-    """Shows what a package warns of as one line on stderr."""
+    """Shows what a package warns of as one line on stderr, and not again while nothing else is."""
+
+    _last = ""
 
     def emit(self, record: logging.LogRecord) -> None:
         message = " ".join(record.getMessage().split())
+        if message == self._last:
+            return
+        self._last = message
         sys.stderr.write(f"rag-app: {record.levelname.lower()}: {message}\n")
 
 
@@ -66,7 +71,9 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 def root(debug: Debug = False, version: Version = False) -> None:  # noqa: ARG001 - see Boundary
     """Ask and summarize documents with models you own."""
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
+    if isinstance(sys.stdin, io.TextIOWrapper):  # what is no text in its encoding is told
+        sys.stdin.reconfigure(errors="surrogateescape")
+    for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding lacks is escaped
             stream.reconfigure(errors="backslashreplace")
     warnings.showwarning = _show_warning

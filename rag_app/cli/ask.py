@@ -46,7 +46,8 @@ def ask(
 ) -> None:
     """Answer a question from the indexed documents and show where the answer stands."""
     from rag_app.engine.command_engine import CommandEngine, Seconds, Turns, parts
-    from rag_app.settings import load_settings
+    from rag_app.errors import QuestionError
+    from rag_app.settings import is_encodable, load_settings
 
     settings = load_settings(
         answer_chain=chain, context=context, prompts=prompts, index=index, store=store,
@@ -58,6 +59,8 @@ def ask(
 
     def reply(engine: CommandEngine, text: str) -> bool:
         """Answer one question; return whether Ctrl-C cut the answer short."""
+        if not is_encodable(text):
+            raise QuestionError("the question is no valid text; write it in UTF-8")
         seconds: Seconds = {}
         with closing(engine.answer(text, history, seconds)) as pieces:
             from rag_app.cli import show  # while the engine works
@@ -70,6 +73,9 @@ def ask(
                 answer, cut = show.answer(pieces, stream=stream, shown=engine.ahead)
         if not as_json:
             show.sources(answer, context=show_context)
+        if cut:
+            what = "interrupted; this is what there is" if answer.text else "interrupted"
+            show.messages.print(what, style="yellow")
         if show_timings:
             show.timings(parts(seconds))
         history.extend([("human", text), ("ai", answer.text)])

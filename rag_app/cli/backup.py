@@ -40,7 +40,8 @@ def backup(
         for name, reason in made.failed.items():
             show.messages.print(f"{name}: {reason}", style="red", markup=False)
         documents = sum(each.documents for each in made.indexes)
-        what = f"{len(made.indexes)} indexes, {documents:,} documents"
+        indexes = show.count_of(len(made.indexes), "index", "indexes")
+        what = f"{indexes}, {show.count_of(documents, 'document')}"
         show.messages.print(f"{made.file}: {what}, {decimal(made.bytes)}, checked", markup=False)
     if made.failed:
         raise typer.Exit(options.SOME_FAILED)
@@ -71,7 +72,8 @@ def restore(
         return
     said = "whole" if check else "restored"
     for each in done.indexes:
-        show.messages.print(f"{said}: {each.name}, {each.documents:,} documents", markup=False)
+        documents = show.count_of(each.documents, "document")
+        show.messages.print(f"{said}: {each.name}, {documents}", markup=False)
     for name in done.models:
         show.messages.print(f"{said}: model {name}", markup=False)
     for name in done.kept:

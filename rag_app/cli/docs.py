@@ -33,6 +33,8 @@ def docs(
         show.print_json([asdict(document) for document in documents])
         return
     table = Table("source", "characters", "passages", "indexed", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.no_wrap = True
     for one in documents:
         counts = (f"{one.characters:,}", str(one.chunks))
         table.add_row(show.name(one.source), *counts, one.indexed_at[:19])
@@ -60,10 +62,12 @@ def passages(
                     place = {"source": chunk.source, "start": chunk.start}
                     file.write(json.dumps({"text": chunk.text, **place}, ensure_ascii=False) + "\n")
                     count += 1
+        except BrokenPipeError:  # `/dev/stdout`
+            raise
         except OSError as error:
             msg = f"{output} can't be written ({error.strerror or error}); name another file"
             raise DocumentError(msg) from error
-    show.messages.print(f"{output} holds {count:,} passages")
+    show.messages.print(f"{output} holds {show.count_of(count, 'passage')}")
 
 
 @app.command("remove")
@@ -85,5 +89,4 @@ def remove(
     if as_json:
         show.print_json({"removed": removed})
     else:
-        count = "1 document" if len(removed) == 1 else f"{len(removed):,} documents"
-        show.messages.print(f"removed {count}")
+        show.messages.print(f"removed {show.count_of(len(removed), 'document')}")

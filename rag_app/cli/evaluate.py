@@ -146,6 +146,7 @@ def evaluate(
     from rag_app.evaluation import calibration
     from rag_app.evaluation.datasets import drawn, read_dataset
     from rag_app.evaluation.predictions import read_predictions
+    from rag_app.evaluation.report import check_writable
     from rag_app.evaluation.run import Evaluation
     from rag_app.evaluation.session import evaluate as run_of
 
@@ -155,6 +156,7 @@ def evaluate(
     questions = drawn(found.questions, limit, seed)
     if calibrate:
         calibration.check(questions, str(dataset))
+    check_writable(report)
     others = read_predictions(compare, questions)[1] if compare is not None else {}
     with RagApp(settings=settings) as app:
         with indexing() as progress:

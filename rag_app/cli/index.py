@@ -85,7 +85,7 @@ def index(
         if reembed:
             with reembedding() as progress:
                 count = app.reembed(progress)
-            show.messages.print(f"embedded {count:,} passages again")
+            show.messages.print(f"embedded {show.count_of(count, 'passage')} again")
         if not paths:
             return
         with indexing() as progress:
@@ -149,7 +149,9 @@ def reembed(
     if as_json:
         show.print_json({"embedding": name, "passages": count})
     elif state[1] or count:
-        show.messages.print(f"embedded {count:,} passages again, with {name}", markup=False)
+        show.messages.print(
+            f"embedded {show.count_of(count, 'passage')} again, with {name}", markup=False
+        )
     else:
         show.messages.print(
             f"the vectors are those of {name} already; --embedding names another", markup=False

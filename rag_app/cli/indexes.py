@@ -34,6 +34,8 @@ def indexes(
         show.print_json([asdict(content) for content in contents])
         return
     table = Table("index", "documents", "passages", "size", "embedding", box=None, pad_edge=False)
+    for column in table.columns[1:4]:
+        column.no_wrap = True
     for content in contents:
         size = "" if content.size is None else decimal(content.size)
         counts = (f"{content.documents:,}", f"{content.passages:,}", size)
@@ -70,10 +72,23 @@ def delete(
         one.check_exists()
         if not yes:
             count = index_content(name, one).documents
-            question = f"delete the index {name} with {count:,} documents?"
-            typer.confirm(question, abort=True, err=True)
+            _confirm(f"delete the index {name} with {show.count_of(count, 'document')}?")
         delete_index(one)
     show.messages.print(f"deleted {name}", markup=False)
+
+
+def _confirm(question: str) -> None:
+    """Ask on the terminal; go on only after a yes."""
+    from rag_app.errors import RagAppError
+
+    try:
+        sure = typer.confirm(question, err=True)
+    except typer.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        sure = False  # there is nobody to answer
+    if not sure:
+        raise RagAppError("nothing was deleted; --yes deletes without asking")
 
 
 def _store_of(name: str, store: str | None) -> "DocumentStore":
@@ -108,6 +123,7 @@ def copy(
         show.print_json(asdict(report))
         return
     show.messages.print(
-        f"copied {report.copied:,} documents with {report.passages:,} passages; "
+        f"copied {show.count_of(report.copied, 'document')} with "
+        f"{show.count_of(report.passages, 'passage')}; "
         f"{report.unchanged:,} were there, {report.removed:,} removed"
     )

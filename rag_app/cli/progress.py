@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from rag_app.cli.show import messages
+from rag_app.cli.show import count_of, messages
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -32,9 +32,9 @@ def indexing() -> "Iterator[ProgressCallback]":
             nonlocal said
             if now.searchable and not said:
                 said = True
-                one = now.searchable == 1
-                what = "1 document" if one else f"{now.searchable:,} documents"
-                messages.print(f"{what} can be found by {'its' if one else 'their'} words")
+                what = count_of(now.searchable, "document")
+                whose = "its" if now.searchable == 1 else "their"
+                messages.print(f"{what} can be found by {whose} words")
             documents = f"{now.documents:,} of {now.total:,} documents read"
             show(now.chunks, now.estimate, f"{documents}  {shown(PurePath(now.source).name)}")
 

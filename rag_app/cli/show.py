@@ -60,6 +60,16 @@ def _line(text: str) -> str:
     return shown(text)
 
 
+def count_of(number: int, name: str, names: str = "") -> str:
+    """Return a number of things in words, whose plural is ``names``, by default with an s.
+
+    Example:
+        >>> count_of(1, "passage"), count_of(1200, "index", "indexes")
+        ('1 passage', '1,200 indexes')
+    """
+    return f"{number:,} {name if number == 1 else names or f'{name}s'}"
+
+
 def to_stdout(text: str, end: str = "\n") -> None:
     """Write ``text`` as it is and flush; lone surrogates of odd file names are replaced."""
     sys.stdout.write(text.encode("utf-8", "replace").decode("utf-8") + end)
@@ -275,7 +285,8 @@ def index_report(report: "IndexReport") -> None:
         "failed": len(report.failed),
     }
     parts = ", ".join(f"{count} {name}" for name, count in done.items() if count) or "nothing to do"
-    _console().print(f"documents: {parts}; {report.chunks} passages in {report.seconds:.1f} s")
+    passages = count_of(report.chunks, "passage")
+    _console().print(f"documents: {parts}; {passages} in {report.seconds:.1f} s")
     skipped(report.skipped)
     texts: dict[str, list[str]] = {}
     for note in report.notes:
@@ -299,7 +310,7 @@ def skipped(counts: Mapping[str, Mapping[str, int]]) -> None:
     """Show how many files were passed over, a line for each reason."""
     for reason, kinds in counts.items():
         total = sum(kinds.values())
-        files = "1 file" if total == 1 else f"{total} files"
+        files = count_of(total, "file")
         listed = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
         were = "was skipped" if total == 1 else "were skipped"
         what = f"{files} {reason} {were}: {listed}"
@@ -321,8 +332,10 @@ def timings(seconds: Mapping[str, float]) -> None:
 
 
 def print_table(table: "Table") -> None:
-    """Show a table on stdout; it is cut to the terminal's width only where there is one."""
+    """Show a table on stdout, folded to the width of a terminal; nothing of it is left out."""
     from rich.console import Console
 
+    for column in table.columns:
+        column.overflow = "fold"
     width = None if sys.stdout.isatty() else 10_000
     Console(width=width, highlight=False).print(table)

@@ -47,7 +47,7 @@ def warm(
     if stopped:
         show.messages.print(f"stopped for a question; the same command goes on; {_kept()}")
         return
-    show.messages.print(f"{count:,} passages are read; {_kept()}")
+    show.messages.print(f"{show.count_of(count, 'passage')} read; {_kept()}")
 
 
 def _kept() -> str:
@@ -58,7 +58,7 @@ def _kept() -> str:
 
     entries = all_kept_prompts()
     size = decimal(sum(entry.size for entry in entries))
-    return f"{len(entries):,} are kept in all, {size} on disk"
+    return f"{len(entries):,} kept in all, {size} on disk"
 
 
 def _asked() -> Callable[[], bool]:

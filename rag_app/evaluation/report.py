@@ -79,8 +79,25 @@ def write_report(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        msg = f"{path} can't be written ({error.strerror or error}); name another file"
-        raise DocumentError(msg) from error
+        raise _unwritable(path, error) from error
+
+
+def check_writable(path: Path | None) -> None:
+    """Make sure that a report, if one is wanted, can be written, before what it is about is run.
+
+    Raises:
+        DocumentError: the file can't be written.
+    """
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            new = not file.tell()
+        if new:
+            path.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def report_page(
@@ -221,3 +238,7 @@ def _list(values: Mapping[str, Any]) -> str:
     items = (f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>"
              for name, value in values.items())  # fmt: skip
     return f"<dl>{''.join(items)}</dl>"
+
+
+def _unwritable(path: Path, error: OSError) -> DocumentError:
+    return DocumentError(f"{path} can't be written ({error.strerror or error}); name another file")

@@ -86,7 +86,7 @@ class Evaluation:
         self.gold = GoldSources(dataset, sources, app.settings.index)
         missing = self.gold.missing
         self.notes = (
-            [f"{len(missing)} documents are not in the index, such as {missing[0]}"]
+            [f"not in the index: {len(missing)} of the set's documents, such as {missing[0]}"]
             if missing
             else []
         )

@@ -54,7 +54,12 @@ def json_log(lowest: int = logging.INFO) -> Iterator[None]:
     handler = logging.StreamHandler(stderr)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
-    handlers, level = root.handlers, root.level
+    level = root.level
+    # Those of the command line, too, or what they say on stderr would be in the log once more.
+    loggers = [root, logging.getLogger("rag_app"), logging.getLogger("model_prep")]
+    before = [logger.handlers for logger in loggers]
+    for logger in loggers:
+        logger.handlers = []
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("rag_app.server").setLevel(lowest)
@@ -64,7 +69,8 @@ def json_log(lowest: int = logging.INFO) -> Iterator[None]:
             yield
         finally:
             logging.captureWarnings(False)
-            root.handlers = handlers
+            for logger, handlers in zip(loggers, before, strict=True):
+                logger.handlers = handlers
             root.setLevel(level)
 
 

@@ -62,10 +62,10 @@ def save(uploads: Sequence[tuple[str, BinaryIO]], index: Path, max_bytes: int) -
     """
     names = [file_name(name) for name, _ in uploads]
     _check_distinct(names)
-    _check_free(names, index / FILES)
     incoming = index / INCOMING
     partial = incoming / f".{uuid.uuid4().hex}-{own_name()}.upload"
     try:
+        _check_free(names, index / FILES)
         for name, (_, content) in zip(names, uploads, strict=True):
             file = partial / name
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -87,12 +87,20 @@ def contents(folder: Path) -> list[Path]:
     def hidden(file: Path) -> bool:
         return any(part.startswith(".") for part in file.relative_to(folder).parts)
 
-    return sorted(file for file in folder.rglob("*") if file.is_file() and not hidden(file))
+    return sorted(file for file in _found(folder, "**/*") if file.is_file() and not hidden(file))
+
+
+def _found(folder: Path, pattern: str) -> list[Path]:
+    """Return what matches in a folder; nothing in that of an index that may not be looked into."""
+    try:
+        return [*folder.glob(pattern)]
+    except PermissionError:
+        return []
 
 
 def waiting(index: Path) -> list[Path]:
     """Return the folders of the uploads into an index that are not indexed yet, oldest first."""
-    return sorted(folder for folder in (index / INCOMING).glob("*") if folder.name[0] != ".")
+    return sorted(folder for folder in _found(index / INCOMING, "*") if folder.name[0] != ".")
 
 
 def adopt(index: Path, *, own: bool) -> list[Path]:
@@ -220,9 +228,9 @@ def delete(file: Path, index: Path) -> None:
 
 def sweep(index: Path) -> None:
     """Delete what interrupted uploads left, and nothing that another server is writing."""
-    for file in (index / FILES).glob(".*.upload"):  # of earlier versions
+    for file in _found(index / FILES, ".*.upload"):  # of earlier versions
         file.unlink(missing_ok=True)
-    for folder in (index / INCOMING).glob("*"):
+    for folder in _found(index / INCOMING, "*"):
         of = folder.name.removesuffix(".upload").rpartition("-")[2]
         if (folder.name.startswith(".") or not contents(folder)) and not lives(of):
             shutil.rmtree(folder, ignore_errors=True)

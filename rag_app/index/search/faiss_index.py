@@ -304,9 +304,10 @@ def save(folder: Path, index: Any, stamp: Stamp, is_current: Callable[[], bool])
     path = folder / FAISS_NAME
     new = folder / f"vectors.faiss.{uuid.uuid4().hex[:8]}.new"
     try:
-        new.touch()  # its error is plainer than that of FAISS
         with _alone(folder, _SAVE_SECONDS):
-            faiss.write_index(index, str(new))
+            with new.open("wb") as file:  # FAISS itself would print its errors
+                writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]
+                faiss.write_index(index, writer)
             stamp = _settled(new, replace(stamp, sha256=_sha256(new)))
             sync(new)
             if not is_current():

@@ -24,6 +24,7 @@ from rag_app.index.store.conversations import CONVERSATIONS_NAME, Conversations
 from rag_app.index.store.database import missing_index, translated
 from rag_app.index.store.folders import index_names, named_folder
 from rag_app.index.store.store import DATABASE_NAME, IndexStore
+from rag_app.settings import indexes_folder
 
 _FORMAT = 1
 MANIFEST = "manifest.json"
@@ -95,6 +96,9 @@ def back_up(
         msg = f"{file} is there already; choose another name, or give --overwrite"
         raise BackupError(msg)
     chosen = list(dict.fromkeys(names)) or index_names()
+    if not (chosen or models):
+        msg = f"there is no index in {indexes_folder()}, so nothing to back up"
+        raise BackupError(msg)
     for name in chosen:
         if not (store := IndexStore(named_folder(name))).exists():
             raise missing_index(store.path)

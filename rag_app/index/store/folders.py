@@ -40,7 +40,7 @@ def index_content(name: str, store: DocumentStore) -> IndexContent:
     """Return what the index of that name holds, or why it can't be read."""
     size = None
     if isinstance(store, IndexStore):  # with what was uploaded into it
-        size = sum(file.stat().st_size for file in store.folder.rglob("*") if file.is_file())
+        size = store.size()
     try:
         with store.read() as snapshot:
             return IndexContent(

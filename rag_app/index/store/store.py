@@ -71,21 +71,31 @@ class IndexStore:
         return str(self.folder)
 
     def size(self) -> int:
-        """Return the bytes of its files."""
+        """Return the bytes of its files, with those that were uploaded into it."""
         size = 0
-        for file in self.folder.iterdir():
-            with suppress(FileNotFoundError):  # it was replaced meanwhile
-                size += file.stat().st_size
+        for file in self.folder.rglob("*"):
+            with suppress(OSError):  # it was replaced meanwhile, or may not be looked at
+                size += file.stat().st_size if file.is_file() else 0
         return size
 
     def names(self) -> list[str]:
         """Return the names of the indexes in the folder above, those of hidden ones left out."""
-        folders = (file.parent.name for file in self.folder.parent.glob(f"*/{DATABASE_NAME}"))
-        return sorted(name for name in folders if not name.startswith("."))
+        try:
+            folders = [*self.folder.parent.iterdir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            msg = f"{self.folder.parent} can't be listed ({error.strerror}); check its permissions"
+            raise IndexStoreError(msg) from error
+        return sorted(
+            folder.name
+            for folder in folders
+            if not folder.name.startswith(".") and _is_there(folder / DATABASE_NAME)
+        )
 
     def exists(self) -> bool:
         """Return whether there is an index in the folder, readable or not."""
-        return self.path.exists()
+        return _is_there(self.path)
 
     def check_exists(self) -> None:
         """Raise IndexStoreError if there is no index in the folder."""
@@ -235,3 +245,11 @@ class IndexStore:
         self._idle_key = key
         for connection in idle:
             connection.close()
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is a file; true of one in a folder that may not be looked into."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True

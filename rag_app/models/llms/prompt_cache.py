@@ -8,6 +8,7 @@ reads and what its SHA-256 is; one of another hash is never read.
 
 import hashlib
 import json
+import logging
 import os
 import threading
 import time
@@ -36,6 +37,9 @@ _WRITING_SECONDS = 600.0
 """A file that is older is not being written any more."""
 _SAMPLE = 2**20
 """Bytes of a model's file that are hashed at its beginning and end."""
+
+_log = logging.getLogger(__name__)
+_NOT_KEPT = "%s can't be written (%s): what the model reads of passages is not kept"
 
 Post = Callable[[str, dict[str, Any]], Any]
 """Sends a request to llama.cpp's server; see `post`."""
@@ -72,11 +76,16 @@ def slots_folder(model: Path, limit: float) -> str:
     """
     if not limit:
         return ""
-    with suppress(OSError):
+    try:
         folder = model_folder(model)
+    except OSError:  # what loads it says why
+        return ""
+    try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return str(folder)
-    return ""
+    except OSError as error:
+        _log.warning(_NOT_KEPT, folder, error.strerror)
+        return ""
+    return str(folder)
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,7 @@ class PromptCache:
         self._at_work = 0
         self._begun = 0
         """Requests, so that one is known to have come between."""
+        self._told = False
 
     @contextmanager
     def turn(self, prompt: str) -> Iterator[bool]:
@@ -202,19 +212,27 @@ class PromptCache:
             return
         name = hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest()[:32]
         new = self._folder / f".{name}.{uuid.uuid4().hex}.bin"
-        with suppress(OSError, ValueError, HTTPException):  # no space: nothing is kept
-            try:
-                begun = self._begun
-                saved = self._call("/slots/0?action=save", {"filename": new.name})
-                # llama.cpp does not look whether all of it could be written.
-                whole = (size := new.stat().st_size) == saved["n_written"]
-                if whole and begun == self._begun:  # else it may be of another request
-                    with new.open("rb") as file:
-                        digest = hashlib.file_digest(file, "sha256").hexdigest()
-                    _write(KeptPrompt(self._folder / f"{name}.bin", prompt, digest, size), new)
-            finally:
+        try:
+            begun = self._begun
+            saved = self._call("/slots/0?action=save", {"filename": new.name})
+            if (size := new.stat().st_size) != saved["n_written"]:  # llama.cpp does not look
+                self._tell("no space left on the disk")
+            elif begun == self._begun:  # else it may be of another request
+                with new.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                _write(KeptPrompt(self._folder / f"{name}.bin", prompt, digest, size), new)
+        except (OSError, ValueError, HTTPException) as error:
+            self._tell(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+        finally:
+            with suppress(OSError):
                 new.unlink(missing_ok=True)
         shrink(self._limit)
+
+    def _tell(self, reason: str) -> None:
+        """Warn, once, that what is read is not kept."""
+        if not self._told:
+            _log.warning(_NOT_KEPT, self._folder, reason)
+        self._told = True
 
 
 def kept_prompts(folder: Path) -> Iterator[KeptPrompt]:

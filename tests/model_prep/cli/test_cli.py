@@ -215,7 +215,12 @@ def test_options_may_have_underscores(tmp_path: Path) -> None:
         done = run("convert", *folders, f"--dry{dash}run")
         assert (done.exit_code, done.stdout) == (1, "")
         assert str(tmp_path / "input") in done.stderr
-    assert "q8_0" in run("export-gguf", "--help").stdout
+    shown = "".join(run("export-gguf", "--help").stdout.split())
+    assert "q8_0" in shown
+    assert "k-m" not in shown
+    for name in ("q4_k_m", "Q4_K_M"):
+        done = run("export-gguf", str(tmp_path / "none"), "--quantize", name)
+        assert (done.exit_code, done.stdout) == (1, "")
 
 
 def test_version() -> None:

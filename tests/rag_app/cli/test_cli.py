@@ -10,8 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from rag_app import RagApp, __version__
+from rag_app.cli import app
 from tests.paths import ROOT
 from tests.rag_app.cli.program import DEATH, Program
 from tests.scripted import ScriptedChatModel
@@ -75,6 +77,15 @@ def test_interactive_asks_until_an_empty_line(rag_app: Program, corpus: Path) ->
     rag_app.ok("index", str(corpus))
     result = rag_app.ok("ask", "--threshold", "0", stdin="李白？\n洗衣机？\n\n没有问到\n")
     assert result.stdout.count("当涂") == 2
+
+
+def test_a_line_of_another_encoding_is_said(rag_app: Program, corpus: Path) -> None:
+    rag_app.ok("index", str(corpus))
+    result = CliRunner().invoke(
+        app, ["ask", "--llm", rag_app.models["--llm"]], input="李白？\n".encode("gbk")
+    )
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no valid text" in result.stderr
 
 
 @pytest.mark.slow

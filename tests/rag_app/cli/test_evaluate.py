@@ -128,6 +128,9 @@ def test_a_report_and_a_comparison(model: ScriptedChatModel, squad: Path) -> Non
     table = ran(squad, "--predictions", "a.jsonl", "--compare", "a.jsonl").stdout
     assert "against a.jsonl" in table
     assert "gone.jsonl" in ran(squad, "--compare", "gone.jsonl", code=1).stderr
+    asked = len(model.prompts)
+    assert "can't be written" in ran(squad, "--report", "out.html/none", code=1).stderr
+    assert len(model.prompts) == asked  # it was said before the run
 
 
 def test_drafts(model: ScriptedChatModel, home: Path) -> None:

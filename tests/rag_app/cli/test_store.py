@@ -146,7 +146,7 @@ def test_an_index_is_copied_there_and_back_without_embedding(
     rag_app.ok("docs", "remove", str(corpus / "washer.md"), "--index", "甲", "--store", store)
     (home / "indexes" / "甲" / "index.sqlite3").unlink()
     back = rag_app.ok("copy", "甲", "--store", store, "--to", "local").stderr
-    assert "copied 1 documents with 1 passages; 0 were there, 0 removed" in back
+    assert "copied 1 document with 1 passage; 0 were there, 0 removed" in back
     there = json.loads(rag_app.ok("docs", "--index", "甲", "--json").stdout)
     assert steady(there) == steady([one for one in local if one["source"].endswith("李白.txt")])
     assert "already" in rag_app.fails("copy", "甲", "--to", "local")

@@ -207,6 +207,20 @@ def test_faiss_errors_on_writing_leave_an_index_in_memory(
     assert "vectors.faiss can't be written (write error)" in caplog.text
 
 
+def test_a_full_disk_is_said_once_and_by_us(store: IndexStore, embedding, caplog, capfd):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with store.read() as snapshot:
+        snapshot.generation()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+        try:
+            _nearest(FaissCache(store), embedding, "传说李白醉后捞月而死。", 1)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "vectors.faiss can't be written" in caplog.text
+    assert "error" not in capfd.readouterr().err  # FAISS would print its own
+
+
 def test_a_search_among_some_passages_is_exact(empty: IndexStore):
     put_random(empty, "a", 1500, 0)
     with empty.read() as snapshot:

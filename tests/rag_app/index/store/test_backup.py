@@ -377,6 +377,12 @@ def test_killed_while_restoring_indexes_are_the_old_or_the_new(
     assert [path.name for path in (home / "indexes").iterdir()] == ["甲"]
 
 
+def test_nothing_is_no_backup(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match="nothing to back up"):
+        back_up(tmp_path / "b.zip")
+    assert not (tmp_path / "b.zip").exists()
+
+
 @pytest.mark.slow
 def test_the_commands(store: IndexStore, home: Path, tmp_path: Path) -> None:
     def run(*arguments: str) -> tuple[int, str, str]:
@@ -391,7 +397,7 @@ def test_the_commands(store: IndexStore, home: Path, tmp_path: Path) -> None:
     assert run("backup", "b.zip")[0] == 1
     code, _, said = run("backup", "b.zip", "--overwrite")
     assert code == 0
-    assert "1 indexes, 2 documents" in said
+    assert "1 index, 2 documents" in said
     code, _, said = run("restore", "b.zip")
     assert code == 1
     assert "rag-app: there is an index 甲 already" in said

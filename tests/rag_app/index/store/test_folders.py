@@ -1,5 +1,7 @@
 """Indexes of the home folder as a whole."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,21 @@ def test_what_there_is(store: IndexStore) -> None:
     content = index_content("甲", store)
     assert (content.documents, content.error) == (2, None)
     assert "damaged" in str(index_content("坏", IndexStore(named_folder("坏"))).error)
+
+
+def test_one_that_may_not_be_looked_into_is_listed_with_the_reason(
+    store: IndexStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = Path.stat
+
+    def refused(path: Path, **options: bool) -> os.stat_result:
+        if path.parent == store.folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    assert index_names() == ["甲"]
+    assert "Permission denied" in str(index_content("甲", store).error)
 
 
 def test_a_name_that_is_no_text_is_refused(store: IndexStore) -> None:

@@ -120,7 +120,9 @@ def test_a_file_that_llama_cpp_refuses_is_written_anew(gguf: Path) -> None:
     assert cached(model(gguf).invoke(prompt(0, "何时？"))) > 100
 
 
-def test_what_does_not_fit_on_the_disk_is_not_kept(gguf: Path) -> None:
+def test_what_does_not_fit_on_the_disk_is_not_kept(
+    gguf: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     resource = pytest.importorskip("resource")
     first = model(gguf).invoke(prompt(0, "何时？"))
     (entry,) = kept_prompts(model_folder(gguf))
@@ -133,6 +135,16 @@ def test_what_does_not_fit_on_the_disk_is_not_kept(gguf: Path) -> None:
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert [*model_folder(gguf).iterdir()] == []
+        assert "is not kept" in caplog.text
+        caplog.clear()
+
+
+def test_a_folder_that_can_not_be_made_is_said(
+    gguf: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caches_folder().parent.write_text("no folder", encoding="utf-8")
+    assert model(gguf).invoke(prompt(0, "何时？")).text
+    assert "is not kept" in caplog.text
 
 
 def test_what_else_lies_beside_it_does_no_harm(gguf: Path) -> None:

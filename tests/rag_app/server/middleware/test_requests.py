@@ -47,8 +47,14 @@ def test_metrics(client: httpx.Client) -> None:
     assert 'status="404"' in text
 
 
-def test_every_line_of_the_log_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_line_of_the_log_is_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_command_line = logging.Handler()
+    monkeypatch.setattr(of_command_line, "emit", lambda one: print(one.msg, file=sys.stderr))
+    monkeypatch.setattr(logging.getLogger("rag_app"), "handlers", [of_command_line])
     with json_log():
+        logging.getLogger("rag_app.engine").warning("an index can't be read")
         print("a library's line\nanother", file=sys.stderr)
         print("\r10%\r20%", end="", file=sys.stderr)
         print("\r30%", file=sys.stderr)
@@ -60,11 +66,12 @@ def test_every_line_of_the_log_is_json(capsys: pytest.CaptureFixture[str]) -> No
         logging.getLogger("rag_app.server").info("request", extra={"status": 200})
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     said = [line["message"] for line in lines]
-    assert said[:5] == ["a library's line", "another", "10%", "20%", "30%"]
+    assert said[1:6] == ["a library's line", "another", "10%", "20%", "30%"]
     assert "broken\npipe" in said
     assert "chatter" not in said
     assert any("DeprecationWarning" in line for line in said)
     assert lines[-1]["status"] == 200
+    assert said.count("an index can't be read") == 1
     print("plain again", file=sys.stderr)
     assert capsys.readouterr().err == "plain again\n"
 
