@@ -36,7 +36,8 @@ def indexing() -> "Iterator[ProgressCallback]":
                 whose = "its" if now.searchable == 1 else "their"
                 messages.print(f"{what} can be found by {whose} words")
             documents = f"{now.documents:,} of {now.total:,} documents read"
-            show(now.chunks, now.estimate, f"{documents}  {shown(PurePath(now.source).name)}")
+            name = shown(PurePath(now.source).name)
+            show(now.chunks, now.estimate, f"{documents}  {name}  {now.within}".rstrip())
 
         yield progress
 

@@ -20,7 +20,11 @@ MAX_XML = 64 * 2**20
 MAX_TAGS = 2_000_000
 """Opening and closing tags in it: the parsers keep all, at about 1 KB each; a novel has 500,000."""
 MAX_SHEETS_XML = 256 * 2**20
-"""Bytes of the XML of a workbook, which is read row by row."""
+"""Bytes of the XML of a workbook besides what is read row by row."""
+MAX_ROWS_XML = 2**30
+"""Bytes of the XML that is read row by row; a million rows of eight columns have 400 MB."""
+ROOT = 4096
+"""Bytes of a part in which its root stands."""
 MAX_ENTRIES = 10_000
 MAX_RATIO = 200
 """Unpacked to packed, where an entry has more than `_SMALL` bytes; real ones stay below 60."""
@@ -44,6 +48,8 @@ class _Count:
     unpacked: int = 0
     markup: int = 0
     tags: int = 0
+    rows: int = 0
+    """Bytes of what is read row by row, which are none of the others."""
 
 
 def check_archive(
@@ -53,6 +59,7 @@ def check_archive(
     max_xml: int = MAX_XML,
     max_tags: int | None = MAX_TAGS,
     entities: bool = False,
+    of_rows: "re.Pattern[bytes] | None" = None,
 ) -> None:
     """Unpack an archive piece by piece, keeping nothing, to see that it is harmless.
 
@@ -64,6 +71,7 @@ def check_archive(
         max_xml: Most bytes of markup in it.
         max_tags: Most tags in its markup; None where they are read one by one.
         entities: Whether XML entities may be declared, since `expand_entities` bounds them.
+        of_rows: Root of parts that are read row by row, and may be larger than others.
 
     Raises:
         DocumentError: it is damaged, encrypted, far too large unpacked, or declares XML entities.
@@ -74,7 +82,7 @@ def check_archive(
             _check_directory(entries, len(data), name)
             count = _Count()
             for entry in entries:
-                _check_entry(archive, entry, name, count, entities=entities)
+                _check_entry(archive, entry, name, count, entities=entities, of_rows=of_rows)
                 if count.markup > max_xml:
                     raise _bomb(name, f"more than {max_xml // 2**20} MB of XML")
                 if max_tags is not None and count.tags > max_tags:
@@ -129,20 +137,27 @@ def _check_entry(
     count: _Count,
     *,
     entities: bool,
+    of_rows: "re.Pattern[bytes] | None",
 ) -> None:
     """Add what an entry really holds to the count."""
-    size, previous, markup = 0, b"", False
+    size, previous, markup, rows = 0, b"", False, False
     with archive.open(entry) as file:
         while piece := file.read(_PIECE):
+            rows = rows or (
+                size == 0 and of_rows is not None and bool(of_rows.search(piece[:ROOT]))
+            )
             # By content: a part may have any name, and its parser takes it for XML.
             markup = markup or (size == 0 and piece[:64].lstrip(_BEFORE_MARKUP)[:1] == b"<")
             size += len(piece)
-            count.unpacked += len(piece)
+            count.rows += len(piece) if rows else 0
+            count.unpacked += 0 if rows else len(piece)
+            if count.rows > MAX_ROWS_XML:
+                raise _too_many_rows(name)
             large = size > _SMALL and size > MAX_RATIO * entry.compress_size
             if large or count.unpacked > MAX_UNPACKED:
                 raise _bomb(name, f"more than {size // 2**20} MB")
             if markup:
-                count.markup += len(piece)
+                count.markup += 0 if rows else len(piece)
                 count.tags += piece.count(b"<")
                 # No office program declares entities.
                 if not entities and any(mark in previous[-16:] + piece for mark in _ENTITIES):
@@ -160,7 +175,14 @@ def _entities(name: str) -> DocumentError:
 def _bomb(name: str, what: str) -> DocumentError:
     return DocumentError(
         f"{shown(name)} unpacks to {what}, as a decompression bomb does: refused; "
-        "if you trust it, save it as PDF or text"
+        "if you trust it, save it as PDF or text, a table as xlsx or CSV"
+    )
+
+
+def _too_many_rows(name: str) -> DocumentError:
+    return DocumentError(
+        f"{shown(name)} has more than {MAX_ROWS_XML // 2**20:,} MB of rows; "
+        "save the rows and columns needed as files of their own"
     )
 
 

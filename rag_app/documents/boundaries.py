@@ -4,6 +4,7 @@ Every kind of boundary is found in one pass over the text, so that splitting tak
 """
 
 import re
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
@@ -77,10 +78,10 @@ class Boundaries:
         heads += [(table.start, table.rows) for table in tables]
         heads.sort()
         self._places = {
-            kind: list(_outside(heads, (match.end() for match in pattern.finditer(text))))
+            kind: array("I", _outside(heads, (match.end() for match in pattern.finditer(text))))
             for kind, pattern in _PATTERNS.items()
         }
-        self._places[BoundaryKind.HEADING] = [run.start for run in self.structure.runs]
+        self._places[BoundaryKind.HEADING] = array("I", (run.start for run in self.structure.runs))
 
     def last(self, kind: BoundaryKind, low: int, high: int) -> int | None:
         """Return the last boundary of a kind with ``low <= place <= high``."""

@@ -27,13 +27,13 @@ from rag_app.settings import OcrMode
 if TYPE_CHECKING:
     from rag_app.documents.ocr import KeptPictures
 
-_OFFICE, _WEB = "rag_app.documents.office", "rag_app.documents.web"
+_OFFICE, _SHEETS, _WEB = (f"rag_app.documents.{room}" for room in ("office", "sheets", "web"))
 _READERS = {
     "pdf": ("rag_app.documents.pdf.reader", "read_pdf"),
     "docx": (f"{_OFFICE}.docx", "read_docx"),
     "pptx": (f"{_OFFICE}.pptx", "read_pptx"),
-    "xlsx": (f"{_OFFICE}.spreadsheet", "read_xlsx"),
-    "xls": (f"{_OFFICE}.old_spreadsheet", "read_xls"),
+    "xlsx": (f"{_SHEETS}.spreadsheet", "read_xlsx"),
+    "xls": (f"{_SHEETS}.old_spreadsheet", "read_xls"),
     "doc": (f"{_OFFICE}.legacy", "read_doc"),
     "ppt": (f"{_OFFICE}.legacy", "read_ppt"),
     "msg": (f"{_OFFICE}.outlook", "read_msg"),
@@ -228,9 +228,9 @@ def _text(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedT
 
         return ExtractedText(without_markdown_comments(text), codec, notes=notes)
     if kind == "csv":
-        from rag_app.documents.office.delimited import read_csv
+        from rag_app.documents.sheets.delimited import read_csv
 
-        return ExtractedText(read_csv(text), codec, notes=notes)
+        return ExtractedText(read_csv(text, name), codec, notes=notes)
     return ExtractedText(text, codec, notes=notes)
 
 

@@ -3,7 +3,10 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
 from typing import NamedTuple, TypeVar
+
+from rag_app.documents.text import lines_of
 
 _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)")
 _MARKDOWN = re.compile(r" {0,3}(#{1,6})[ \t]+(.+)")
@@ -115,8 +118,7 @@ def _blocks(text: str) -> Iterator[Heading | Table]:
     fence, before, alone = "", "", True  # alone: the line before begins its paragraph
     table: Table | None = None
     start, at = 0, 0
-    lines = text.split("\n")
-    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+    for line, below in pairwise(chain(lines_of(text), [""])):
         above, start, at = start, at, at + len(line) + 1
         if table and not fence and "|" in line:
             table = table._replace(end=start + len(line))

@@ -73,6 +73,8 @@ _SEARCHED = 30
 _SAMPLE = 200
 """Rows below by which a column is judged."""
 _MOSTLY = 0.8
+_MOST_CELLS = 200_000
+"""Of a table that are looked at together; the rows below have the same head, one by one."""
 
 
 def table_lines(rows: Iterable[Row], *, head: int = 0) -> Iterator[str]:
@@ -145,10 +147,23 @@ def _table_lines(rows: Iterable[Row], named: int = 0) -> Generator[str, None, li
     rows = (row for row in rows if not _is_continued(row))
     for filled, group in groupby(rows, key=lambda row: any(cell.strip() for cell in row)):
         if filled:
-            block = [[_flat(cell) for cell in row] for row in group]
-            head = yield from _block_lines(block, head, named)
+            block = ([_flat(cell) for cell in row] for row in group)
+            head = yield from _block_lines(_first_rows(block), head, named)
+            for row in block:
+                yield from [_named(head, row)] if head else _plain_lines([row])
             named = 0
     return head
+
+
+def _first_rows(rows: Iterator[list[str]]) -> list[list[str]]:
+    """Return as many rows as tell what a table looks like."""
+    cells, found = 0, []
+    for row in rows:
+        found.append(row)
+        cells += len(row)
+        if cells > _MOST_CELLS:
+            break
+    return found
 
 
 def _is_continued(row: Row) -> bool:

@@ -1,7 +1,7 @@
 """Text as it is indexed and shown: cleaned, its pages joined, its script and language known."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 from unicodedata import category, normalize
 
@@ -101,6 +101,15 @@ def says_something(text: str) -> bool:
 def one_blank_line(text: str) -> str:
     """Return ``text`` with runs of blank lines made one, and none at its ends."""
     return _BLANK_LINES.sub("\n\n", text).strip()
+
+
+def lines_of(text: str) -> Iterator[str]:
+    r"""Yield what ``text.split("\n")`` returns, without holding a long text twice."""
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
 
 
 def join_pages(pages: Sequence[str]) -> tuple[str, list[int]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
+from functools import lru_cache
 
 _SECTIONS = re.compile(r'((?:"[^"]*"|[\\!].|[^;"\\!])*)(?:;|$)')
 _CONDITION = re.compile(r"\[(<=|>=|<>|=|<|>)\s*(-?[\d.]+)\]")
@@ -64,10 +65,10 @@ def _general(value: float) -> str:
 
 
 def _number(value: float, number_format: str) -> str:
-    section, value = _section(_sections(number_format), value)
-    tokens = list(_TOKENS.finditer(section))
-    if number_format == "@":
+    if number_format in {"General", "@"}:
         return _general(value)
+    section, value = _section(_sections(number_format), value)
+    tokens = _tokens(section)
     if general := _GENERAL.search(section):
         before, after = section[: general.start()], section[general.end() :]
         return "".join([*_literals(before), _general(value), *_literals(after)]).strip()
@@ -104,8 +105,14 @@ def _fraction(value: float, section: str) -> str:
     return ("-" if value < 0 else "") + " ".join(shown)
 
 
+@lru_cache(1024)
 def _sections(number_format: str) -> list[str]:
     return [match[1] for match in _SECTIONS.finditer(number_format)][:-1] or [number_format]
+
+
+@lru_cache(1024)
+def _tokens(section: str) -> "list[re.Match[str]]":
+    return list(_TOKENS.finditer(section))
 
 
 def _section(sections: Sequence[str], value: float) -> tuple[str, float]:
@@ -187,7 +194,7 @@ def _moment(value: datetime | date | time, number_format: str) -> str:
     section = number_format.partition(";")[0]
     if section.lower() == "m/d/yy h:mm" and isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    tokens = list(_TOKENS.finditer(section))
+    tokens = _tokens(section)
     letters = [token["letters"] for token in tokens if token["letters"]]
     if (
         not letters

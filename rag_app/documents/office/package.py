@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+import shutil
 import zipfile
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -34,6 +35,8 @@ _STRICT_NAMES = {
     _STRICT + b"drawingml/diagram": _NAMES["dgm"].encode(),
 }
 Element = etree._Element
+LARGE = 20 * 2**20
+"""Bytes of a part that is read piece by piece only."""
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
@@ -108,11 +111,17 @@ def rewritten(data: bytes, part: Callable[[str, bytes], bytes | None] | None = N
     """Return an Office file whose XML has the usual names, and parts as ``part`` returns them.
 
     It is what libraries read that know neither strict files nor whatever ``part`` mends; a part is
-    left out where that returns None.
+    left out where that returns None. Parts of over `LARGE` bytes stay as they are.
     """
     file = BytesIO()
     with zipfile.ZipFile(BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
         for item in old.infolist():
+            if item.file_size > LARGE:
+                copy = zipfile.ZipInfo(plain_name(item.filename))
+                copy.compress_type = zipfile.ZIP_DEFLATED
+                with old.open(item) as source, new.open(copy, "w") as target:
+                    shutil.copyfileobj(source, target)
+                continue
             content: bytes | None = old.read(item)
             if item.filename.endswith((".xml", ".rels")):
                 content = _transitional(content or b"")

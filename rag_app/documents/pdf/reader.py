@@ -22,6 +22,7 @@ from rag_app.documents.pdf.paragraphs import (
 from rag_app.documents.pdf.rules import page_edges, place_of
 from rag_app.documents.pdf.running_heads import running_lines, without
 from rag_app.documents.pdf.table_heads import with_heads
+from rag_app.documents.progress import counted
 from rag_app.documents.tables import form_lines, lines_below
 from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
@@ -127,7 +128,7 @@ def _pages(
     document: "PdfDocument", name: str, read_picture: ReadPicture | None, *, always: bool
 ) -> Iterator[_Page]:
     room = MAX_CHARACTERS
-    for number in range(min(len(document), MAX_PAGES + 1)):
+    for number in counted(range(min(len(document), MAX_PAGES + 1)), "pages", step=5):
         page = document[number]
         try:
             filled, comments = annotations(page)

@@ -13,6 +13,7 @@ from langchain_core.embeddings import Embeddings
 
 from model_prep.output import sync
 from rag_app.documents.object_stores import RemoteFile, SourcePath
+from rag_app.documents.progress import shown_progress
 from rag_app.documents.sources import STDIN
 from rag_app.errors import DocumentError
 from rag_app.index.indexing.prune import gone_sources, present_sources
@@ -255,7 +256,8 @@ class IndexRun:
             self.open()
         if (store := self._words_first) is not None:
             for item in pending:
-                with self._replacing(item.due), store.write() as transaction:
+                write = shown_progress(lambda far: self._note_progress(f"{far} written"))
+                with self._replacing(item.due), store.write() as transaction, write:
                     transaction.replace_document(item.document, item.chunks, None)
         else:
             for group in _groups(pending):
@@ -374,9 +376,10 @@ class IndexRun:
             move_file(path, target)
 
     def _read(self, due: DueDocument) -> None:
-        document, chunks = read_document(
-            due.path, due.source, due.digest, self.options, self.pictures
-        )
+        with shown_progress(lambda far: self._note_progress(f"{far} read")):
+            document, chunks = read_document(
+                due.path, due.source, due.digest, self.options, self.pictures
+            )
         known = self._known()
         if due.digest is None and self._is_current(due.path, known, document.content_hash):
             return
@@ -446,10 +449,10 @@ class IndexRun:
             self.searchable, self.report.searchable_seconds = written, seconds
             self._note_progress()
 
-    def _note_progress(self) -> None:
+    def _note_progress(self, within: str = "") -> None:
         if self.progress is not None:
             at = (self.looked_at, self.total, self.report.chunks, self.found, self.searchable)
-            self.progress(IndexProgress(self.source, *at))
+            self.progress(IndexProgress(self.source, *at, within))
 
 
 def _waiting(store: IndexStore) -> list[_Embeddable]:

@@ -110,6 +110,8 @@ class IndexProgress:
     """Chunks that the documents looked at have, those of unchanged ones left out."""
     searchable: int = 0
     """Documents that were added or updated and are found by their words, once all are."""
+    within: str = ""
+    """How far the document is that takes long: ``120,000 rows``."""
 
     @property
     def estimate(self) -> int:
@@ -118,4 +120,4 @@ class IndexProgress:
 
 
 ProgressCallback = Callable[[IndexProgress], None]
-"""Called after every document looked at and every batch embedded."""
+"""Called after every document looked at and batch embedded, and now and then in a long document."""

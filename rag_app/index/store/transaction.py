@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag_app.documents.progress import counted
 from rag_app.index.store.database import WAITING_TABLE, has_notes, meta_rows, wrong_dimension
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.snapshot import (
@@ -216,7 +217,7 @@ class Transaction(Snapshot):
         rows = zip(chunks, self._blobs(vectors, len(chunks)), strict=True)
         return [
             self._insert_chunk(document, ordinal + position, chunk, vector)
-            for position, (chunk, vector) in enumerate(rows)
+            for position, (chunk, vector) in enumerate(counted(rows, "passages"))
         ]
 
     def _blobs(self, vectors: "FloatArray | None", count: int) -> Iterable[bytes]:

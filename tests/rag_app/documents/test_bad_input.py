@@ -14,8 +14,8 @@ import pytest
 from rag_app.documents import archive
 from rag_app.documents.archive import check_archive
 from rag_app.documents.loaders import FileLoader
-from rag_app.documents.office import spreadsheet
 from rag_app.documents.pdf import reader as pdf_module
+from rag_app.documents.sheets import table_bounds
 from rag_app.errors import DocumentError
 from tests.rag_app.documents.making import docx, locked_pdf, pdf, pptx, xlsx, zipped
 
@@ -170,7 +170,7 @@ def test_a_workbook_that_claims_billions_of_cells(monkeypatch: pytest.MonkeyPatc
     name = "xl/worksheets/sheet1.xml"
     rows = "".join(f'<row r="{n}"><c r="XFD{n}"><v>1</v></c></row>' for n in range(2, 400))
     parts[name] = parts[name].replace(b"</sheetData>", f"{rows}</sheetData>".encode())
-    monkeypatch.setattr(spreadsheet, "MAX_CELLS", 1_000_000)
+    monkeypatch.setattr(table_bounds, "MAX_CELLS", 1_000_000)
     refused("cells.xlsx", zipped(parts), "more than 1,000,000 cells")
 
 

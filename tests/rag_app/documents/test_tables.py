@@ -1,6 +1,10 @@
 import pytest
 
+from rag_app.documents import tables
+from rag_app.documents.sheets import table_bounds
+from rag_app.documents.sheets.delimited import read_csv
 from rag_app.documents.tables import Continued, Covered, lines_below, table_lines
+from rag_app.errors import DocumentError
 
 
 @pytest.mark.parametrize(
@@ -282,3 +286,16 @@ def test_rows_that_go_down_all_along_are_no_head() -> None:
     rows = [["华北", "北京", "张三"], [Continued("华北"), Continued("北京"), "李四"]]
     rows += [["华东", "上海", "王五"], [Continued("华东"), "苏州", "赵六"]]
     assert len(list(table_lines(rows))) == 3
+
+
+def test_rows_far_below_have_the_head_of_those_above(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_MOST_CELLS", 10)
+    rows = [["门店", "销售额"], *([f"第{n}店", str(n)] for n in range(50))]
+    lines = list(table_lines([*rows, ["合计", "1225"]]))
+    assert lines[49:] == ["门店: 第49店; 销售额: 49", "门店: 合计; 销售额: 1225"]
+
+
+def test_a_table_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_bounds, "MAX_CHARACTERS", 40)
+    with pytest.raises(DocumentError, match="more than 40 characters"):
+        read_csv("名称,数量\n水泵,1\n风机,2\n阀门,3\n水表,4\n", "a.csv")

@@ -11,8 +11,8 @@ import xlwt
 
 from rag_app.documents.extraction import extract, kind_of
 from rag_app.documents.office import legacy
-from rag_app.documents.office.old_spreadsheet import read_xls
 from rag_app.documents.office.outlook import uncompressed_rtf
+from rag_app.documents.sheets.old_spreadsheet import read_xls
 from rag_app.errors import DocumentError
 from tests.rag_app.documents.making import docx
 from tests.rag_app.documents.office.compound import compound_file

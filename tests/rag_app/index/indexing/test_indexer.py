@@ -264,6 +264,21 @@ def test_progress_tells_how_far(fresh: IndexStore, folder: Path):
     assert report.seconds >= report.embedding_seconds > 0
 
 
+def test_progress_within_a_long_document(fresh: IndexStore, tmp_path: Path):
+    rows = (f"第{number}店,{number}\n" for number in range(10_000))
+    (tmp_path / "long.csv").write_text("门店,销售额\n" + "".join(rows), encoding="utf-8")
+    seen: list[IndexProgress] = []
+
+    def note(now: IndexProgress) -> None:
+        seen.append(now)
+        if now.within:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _index(fresh, tmp_path / "long.csv", progress=note)
+    assert [(one.documents, one.total, one.within) for one in seen] == [(0, 1, "10,000 rows read")]
+
+
 def test_standard_input_is_a_document(fresh: IndexStore, monkeypatch):
     import io
     import sys

@@ -14,7 +14,7 @@ from PIL import Image
 
 from rag_app.documents.formats import content_kind
 from rag_app.documents.office.package import rewritten
-from rag_app.documents.office.spreadsheet import read_xlsx
+from rag_app.documents.sheets.spreadsheet import read_xlsx
 from tests.rag_app.documents.making import zipped
 from tests.rag_app.documents.office.charts import CHART, NAMES, relations
 

@@ -8,16 +8,17 @@ import re
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 from lxml import etree
 
-from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
+from rag_app.documents.archive import MAX_SHEETS_XML, ROOT, check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.number_format import as_shown
 from rag_app.documents.office.package import (
+    LARGE,
     Package,
     is_strict,
     parsed,
@@ -27,21 +28,20 @@ from rag_app.documents.office.package import (
     unescaped,
     unread_notes,
 )
-from rag_app.documents.office.sheet_parts import SheetParts
+from rag_app.documents.sheets.sheet_parts import SheetParts
+from rag_app.documents.sheets.table_bounds import TableBounds
 from rag_app.documents.tables import Continued, Covered, table_lines
 from rag_app.documents.text import clean, shown, superscript
-from rag_app.errors import DocumentError
 
 if TYPE_CHECKING:
-    from openpyxl import Workbook
     from openpyxl.cell import Cell
     from openpyxl.cell.rich_text import TextBlock
     from openpyxl.worksheet.worksheet import Worksheet
 
     from rag_app.documents.pdf.reader import ReadPicture
+    from rag_app.documents.sheets.book_reader import BookReader
+    from rag_app.documents.sheets.sheet_stream import SheetStream
 
-MAX_CELLS = 20_000_000
-"""A few bytes of a workbook can claim sixteen billion cells."""
 _UNCALCULATED = re.compile(
     rb"<c [^>]*>\s*<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>\s*|<v></v>\s*)?</c>"
 )
@@ -50,11 +50,8 @@ _TO_CALCULATE = re.compile(rb"fullCalcOnLoad=[\"'](?:1|true)")
 _GUESSED = re.compile(rb"(<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*)<v>0</v>")
 """A formula and the value of one that was never calculated."""
 _STYLE = re.compile(rb'(<(?:\w+:)?(?:c|row|col)\b[^>]*?)\s(?:s|style)="\d+"')
-_STRINGS = "xl/sharedStrings.xml"
 _FONTS_THAT_TELL = re.compile(b"<strike|superscript")
-"""The texts of the cells, unless they stand in the sheets."""
-_WHOLE = 20 * 2**20
-"""Bytes of sheets up to which a workbook is held in memory, to see its merged cells."""
+"""Of cells that hold their own text."""
 _MAX_MERGED = 100_000
 """Cells of a sheet that take the value of a merged one."""
 _COVERING = re.compile(rb"<(?:\w+:)?(?:mergeCell|hyperlink)\s[^<>]*>")
@@ -63,12 +60,11 @@ _COVERED = re.compile(
     rb"\sref\s*=\s*[\"']\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7}))?[\"']"
 )
 _ROOT = re.compile(rb"<((?:\w+:)?worksheet)\b[^>]*>")
+_OF_ROWS = re.compile(rb"<(?:\w+:)?(?:worksheet|sst)\b")
 _KEPT = re.compile(
     rb"<(?:\w+:)?(cols|sheetData|mergeCells)\b(?:[^>]*/>|.*?</(?:\w+:)?\1\s*>)", re.DOTALL
 )
 """What of a sheet is needed to read its cells."""
-_HEAD = 4096
-"""Bytes of a part in which its root stands."""
 _BESIDE_CELLS = ("docProps/", "xl/pivot", "xl/worksheets/_rels/")
 _OF_THE_BOOK = re.compile(
     rb"<(?:\w+:)?(pivotCaches|definedNames|bookViews|extLst)\b(?:[^>]*/>|.*?</(?:\w+:)?\1\s*>)",
@@ -88,7 +84,7 @@ def read_xlsx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
     Raises:
         DocumentError: it is damaged, or has more cells than a table of text.
     """
-    check_archive(data, name, max_xml=MAX_SHEETS_XML, max_tags=None)
+    check_archive(data, name, max_xml=MAX_SHEETS_XML, max_tags=None, of_rows=_OF_ROWS)
     data = _without_traps(_without_guesses(data))
     parts: list[str] = []
     hidden: Counter[str] = Counter()
@@ -96,29 +92,26 @@ def read_xlsx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
     with warnings.catch_warnings():
         # openpyxl warns of styles and extensions that it leaves out; the text is whole.
         warnings.simplefilter("ignore")
-        workbook, notes = _workbook(data)
-        room = MAX_CELLS
-        for sheet in workbook.worksheets:
+        book, notes = _workbook(data)
+        bounds = TableBounds(name)
+        for sheet in book.wb.worksheets:
             if sheet.sheet_state != "visible":
                 hidden["sheets"] += 1
                 continue
-            rows = []
-            for row in _rows(sheet, hidden, drawn):
-                room -= len(row) + 1
-                if room < 0:
-                    msg = f"{shown(name)} has more than {MAX_CELLS:,} cells; save the part needed"
-                    raise DocumentError(msg)
-                rows.append(row)
-            comments = _comments(sheet, drawn.comments(sheet.title))
-            if lines := [*table_lines(rows), *comments, *drawn.lines(sheet.title)]:
+            rows = map(drawn.in_cells, _rows(sheet, hidden, notes))
+            lines = [*bounds.lines(table_lines(bounds.rows(rows)))]
+            lines += [*_comments(sheet, drawn.comments(sheet.title)), *drawn.lines(sheet.title)]
+            if lines:
                 title = " ".join(sheet.title.split())
                 parts.append(f"## {title}\n\n" + "\n".join(lines))
-        workbook.close()
+        book.wb.close()
         uncalculated = _uncalculated(data)
     charts = ((title, list(drawn.lines(title))) for title in drawn.chart_sheets())
     parts += [f"## {title}\n\n" + "\n".join(lines) for title, lines in charts if lines]
     notes += [f"{count} hidden {what} were left out" for what, count in hidden.items()]
     notes += unread_notes(drawn.unread)
+    if missing := book.shared_strings.missing:
+        notes.append(f"{missing} cells were left out, whose texts the file has lost")
     if uncalculated:
         notes.append(
             f"{uncalculated} formulas have no stored result and were left out; "
@@ -127,29 +120,33 @@ def read_xlsx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
     return ExtractedText(clean("\n\n".join(parts)), notes=notes)
 
 
-def _workbook(data: bytes) -> tuple["Workbook", list[str]]:
+def _workbook(data: bytes) -> tuple["BookReader", list[str]]:
     """Return a workbook, and what of it could not be read."""
-    from openpyxl import load_workbook
-
     if is_strict(data, "xl/workbook.xml"):
         data = rewritten(data)
     with zipfile.ZipFile(BytesIO(data)) as archive:
         sheets = list(_sheets(archive))
-        size = sum(item.file_size for item in sheets)
-        texts = [item for item in archive.infolist() if item.filename == _STRINGS]
-        texts += sheets if size <= _WHOLE else []
-        fonts = any(_FONTS_THAT_TELL.search(archive.read(item)) for item in texts)
-    options = {"read_only": size > _WHOLE, "data_only": True, "keep_links": False}
+        row_by_row = sum(item.file_size for item in sheets) > LARGE
+        fonts = not row_by_row and any(_FONTS_THAT_TELL.search(archive.read(s)) for s in sheets)
     try:
-        return load_workbook(BytesIO(data), rich_text=fonts, **options), []
+        return _opened(data, row_by_row, fonts), []
+    except SyntaxError:  # XML that breaks off, maybe in a sheet
+        row_by_row, what = True, "comments and merged cells"
     except _TROUBLES:
-        data = rewritten(data, _cells_only)
+        data, what = rewritten(data, _cells_only), "comments"
     try:
-        workbook = load_workbook(BytesIO(data), rich_text=fonts, **options)
-        return workbook, ["parts of it are damaged: comments were not read"]
-    except _TROUBLES:
-        workbook = load_workbook(BytesIO(rewritten(data, _unstyled)), **options)
-        return workbook, ["the styles are damaged: dates and percentages are plain numbers"]
+        note = f"parts of it are damaged: {what} were not read"
+        return _opened(data, row_by_row, fonts), [note]
+    except (SyntaxError, *_TROUBLES):
+        data = rewritten(data, _unstyled)
+        note = "the styles are damaged: dates and percentages are plain numbers"
+        return _opened(data, row_by_row, fonts), [note]
+
+
+def _opened(data: bytes, row_by_row: bool, fonts: bool) -> "BookReader":
+    from rag_app.documents.sheets.book_reader import BookReader
+
+    return BookReader(data, row_by_row=row_by_row, fonts=fonts, guessed=_is_to_calculate(data))
 
 
 def _cells_only(part: str, content: bytes) -> bytes | None:
@@ -158,7 +155,7 @@ def _cells_only(part: str, content: bytes) -> bytes | None:
         return None
     if part == "xl/workbook.xml":
         return _ODD_STATE.sub(rb"\1", _OF_THE_BOOK.sub(b"", content))
-    root = _ROOT.search(content[:_HEAD])
+    root = _ROOT.search(content[:ROOT])
     if root is None:
         return content
     kept = b"".join(match[0] for match in _KEPT.finditer(content))
@@ -176,7 +173,7 @@ def _without_traps(data: bytes) -> bytes:
     """Return a workbook without what covers more cells than its sheets can have in memory."""
     with zipfile.ZipFile(BytesIO(data)) as archive:
         misnamed = any(plain_name(name) != name for name in archive.namelist())
-        small = (item for item in _sheets(archive) if item.file_size <= _WHOLE)
+        small = (item for item in _sheets(archive) if item.file_size <= LARGE)
         contents = map(archive.read, small)
         trapped = misnamed or any(_bounded("", content) != content for content in contents)
     return rewritten(data, _bounded) if trapped else data
@@ -186,16 +183,16 @@ def _sheets(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
     """Yield the sheets of a workbook, which may lie anywhere in it."""
     for item in archive.infolist():
         with archive.open(item) as file:
-            if _is_sheet(file.read(_HEAD)):
+            if _is_sheet(file.read(ROOT)):
                 yield item
 
 
 def _is_sheet(content: bytes) -> bool:
-    return _ROOT.search(content[:_HEAD].replace(b"\0", b"")) is not None
+    return _ROOT.search(content[:ROOT].replace(b"\0", b"")) is not None
 
 
 def _bounded(_: str, content: bytes) -> bytes:
-    if not _is_sheet(content) or len(content) > _WHOLE:
+    if not _is_sheet(content) or len(content) > LARGE:
         return content
     if b"\0" in content[:4]:  # UTF-16
         content = etree.tostring(parsed(content))
@@ -228,16 +225,20 @@ def _cells_covered(covering: bytes) -> int:
 
 def _without_guesses(data: bytes) -> bytes:
     """Return a workbook without the zeros that programs store until a formula is calculated."""
-    with zipfile.ZipFile(BytesIO(data)) as archive:
-        names = archive.namelist()
-        book = archive.read("xl/workbook.xml") if "xl/workbook.xml" in names else b""
-    if not _TO_CALCULATE.search(book):
+    if not _is_to_calculate(data):
         return data
 
     def without(part: str, content: bytes) -> bytes | None:
         return _GUESSED.sub(rb"\1", content) if part.startswith("xl/worksheets/sheet") else content
 
     return rewritten(data, without)
+
+
+def _is_to_calculate(data: bytes) -> bool:
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        names = archive.namelist()
+        book = archive.read("xl/workbook.xml") if "xl/workbook.xml" in names else b""
+    return _TO_CALCULATE.search(book) is not None
 
 
 def _comments(sheet: "Worksheet", entries: Sequence[tuple[str, str, str]]) -> Iterator[str]:
@@ -247,7 +248,7 @@ def _comments(sheet: "Worksheet", entries: Sequence[tuple[str, str, str]]) -> It
         sheet: In which programs that know no discussions find a comment for each.
         entries: Of discussions: cell, author, text.
     """
-    if hasattr(sheet, "reset_dimensions"):  # those are not read row by row
+    if hasattr(sheet, "shown_rows"):  # those are not read row by row
         return
     for _, cell in sorted(sheet._cells.items()):
         if not cell.comment:
@@ -266,37 +267,56 @@ def _uncalculated(data: bytes) -> int:
         return sum(
             len(_UNCALCULATED.findall(archive.read(item)))
             for item in archive.infolist()
-            if item.filename.startswith("xl/worksheets/") and item.file_size <= _WHOLE
+            if item.filename.startswith("xl/worksheets/") and item.file_size <= LARGE
         )
 
 
-def _rows(sheet: "Worksheet", hidden: Counter[str], drawn: SheetParts) -> Iterator[list[str]]:
+def _rows(
+    sheet: "Worksheet | SheetStream", hidden: Counter[str], notes: list[str]
+) -> Iterator[list[str]]:
     """Yield the rows of a sheet as shown; a merged cell's value stands in each cell it covers."""
+    if hasattr(sheet, "shown_rows"):
+        yield from _streamed_rows(sheet, hidden, notes)
+        return
     merged = _merged(sheet)
-    rows: Container[int] = ()
-    columns: Container[int] = ()
-    if hasattr(sheet, "reset_dimensions"):
-        sheet.reset_dimensions()  # of a sheet that is read row by row; they may be untrue
-    else:
-        rows, columns = _hidden_rows(sheet), _hidden_columns(sheet)
-    left_out = set()
+    rows, columns = _hidden_rows(sheet), _hidden_columns(sheet)
+    left_out: set[int] = set()
     for number, row in _cells(sheet):
         cells = [merged.get((number, column)) or _shown(cell) for column, cell in enumerate(row, 1)]
-        cells = [drawn.in_cell(text) if "DISPIMG(" in text else text for text in cells]
         if number in rows:
             hidden.update(["rows"] if any(cells) else [])
-            continue
-        left_out |= {at for at, cell in enumerate(cells, 1) if cell and at in columns}
-        yield [cell for at, cell in enumerate(cells, 1) if at not in columns]
+        else:
+            yield _without(columns, cells, left_out)
     if left_out:
         hidden["columns"] += len(left_out)
 
 
+def _streamed_rows(
+    stream: "SheetStream", hidden: Counter[str], notes: list[str]
+) -> Iterator[list[str]]:
+    before, left_out = 0, set[int]()
+    for number, cells in stream.shown_rows():
+        if number > before + 1:
+            yield []
+        yield _without(stream.hidden_columns, cells, left_out)
+        before = number
+    if left_out:
+        hidden["columns"] += len(left_out)
+    if stream.damaged:
+        title = " ".join(shown(stream.title).split())
+        notes.append(f"{title} is damaged: what stands below row {before} was not read")
+
+
+def _without(columns: set[int], cells: list[str], left_out: set[int]) -> list[str]:
+    """Return the cells of a row that are not in hidden columns; add those left out to a set."""
+    if not columns:
+        return cells
+    left_out |= {at for at, cell in enumerate(cells, 1) if cell and at in columns}
+    return [cell for at, cell in enumerate(cells, 1) if at not in columns]
+
+
 def _cells(sheet: "Worksheet") -> Iterator[tuple[int, Sequence["Cell | None"]]]:
     """Yield the rows with their numbers, of several empty ones between others one."""
-    if hasattr(sheet, "reset_dimensions"):
-        yield from enumerate(sheet.iter_rows(), 1)
-        return
     from openpyxl.cell import MergedCell
 
     rows: dict[int, dict[int, Cell]] = {}

@@ -1,6 +1,6 @@
 import pytest
 
-from rag_app.documents.office.delimited import read_csv
+from rag_app.documents.sheets.delimited import read_csv
 
 
 @pytest.mark.parametrize(
@@ -17,4 +17,4 @@ from rag_app.documents.office.delimited import read_csv
     ],
 )  # fmt: skip
 def test_what_separates_the_values_is_found(text: str, lines: str) -> None:
-    assert lines in read_csv(text).split("\n")
+    assert lines in read_csv(text, "a.csv").split("\n")

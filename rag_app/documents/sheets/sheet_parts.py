@@ -61,8 +61,13 @@ class SheetParts:
             if (text := " ".join(str(entry.findtext("{*}text") or "").split()))
         ]
 
-    def in_cell(self, formula: str) -> str:
-        """Return the text in the picture that a cell of WPS's holds by ``=DISPIMG("ID_…",1)``."""
+    def in_cells(self, row: list[str]) -> list[str]:
+        """Return a row with the texts in the pictures of WPS's cells: ``=DISPIMG("ID_…",1)``."""
+        if not any("DISPIMG(" in cell for cell in row):
+            return row
+        return [self._in_cell(cell) if "DISPIMG(" in cell else cell for cell in row]
+
+    def _in_cell(self, formula: str) -> str:
         if self._in_cells is None:
             self._in_cells = {
                 str(named.get("name")): str(blip.get(tag("r:embed")))

@@ -1,0 +1,56 @@
+"""CSV and its kin → text; what separates the values is told by many lines, not by the first."""
+
+import csv
+from collections import Counter
+from itertools import islice
+
+from rag_app.documents.progress import counted
+from rag_app.documents.sheets.table_bounds import TableBounds
+from rag_app.documents.tables import table_lines
+from rag_app.documents.text import lines_of
+
+_DELIMITERS = ",;\t|，；^"
+_SAMPLE_LINES = 200
+
+
+def read_csv(text: str, name: str) -> str:
+    """Return a table of separated values, whatever separates them, as lines of text.
+
+    Args:
+        text: Of the file.
+        name: What errors call it.
+
+    Raises:
+        DocumentError: the table is too large.
+    """
+    text = text.lstrip("\ufeff")
+    first, _, below = text.partition("\n")
+    delimiter = ""
+    if first.lower().startswith("sep=") and len(first.strip()) == 5:  # Excel's own mark
+        delimiter, text = first.strip()[4], below
+    delimiter = delimiter or _delimiter(text)
+    bounds = TableBounds(name)
+    lines = (f"{line}\n" for line in lines_of(text))
+    rows = counted(csv.reader(lines, delimiter=delimiter), "rows")
+    try:
+        return "\n".join(bounds.lines(table_lines(bounds.rows(rows))))
+    except csv.Error:  # a quote that never closes: no table, but text all the same
+        return text
+
+
+def _delimiter(text: str) -> str:
+    """Return what parts most lines into one and the same number of values."""
+    sample = list(islice((line for line in lines_of(text) if line.strip()), _SAMPLE_LINES))
+
+    def agreement(delimiter: str) -> tuple[float, int]:
+        try:
+            rows = list(csv.reader(sample, delimiter=delimiter))
+        except csv.Error:
+            return 0.0, 0
+        widths = Counter(len(row) for row in rows if len(row) > 1)
+        if not widths:
+            return 0.0, 0
+        width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
+        return count / len(rows), width
+
+    return max(_DELIMITERS, key=agreement)
