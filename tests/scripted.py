@@ -1,6 +1,7 @@
 """A chat model that is told its replies, for tests where the wording is not the point."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, ClassVar
 
@@ -9,6 +10,9 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import Field
+
+from rag_app.models.llms.local import LocalChat
+from rag_app.models.llms.tools import END, Put
 
 Reply = str | Callable[[str], str]
 
@@ -75,6 +79,53 @@ class ScriptedChatModel(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         async for chunk in self._astream([HumanMessage(prompt)]):
             yield chunk
+
+
+class ScriptedLocalChat(LocalChat):
+    """A model of this process that gives its replies in order, as `ScriptedChatModel` does.
+
+    Where a form is asked for, a reply is supposed to have it.
+    """
+
+    follows_schemas: ClassVar[bool] = True
+
+    replies: list[Any]
+    prompts: list[str] = Field(default_factory=list)
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    @property
+    def model_name(self) -> str:
+        return "scripted"
+
+    def get_num_tokens(self, text: str) -> int:
+        return len(text)
+
+    def _start(
+        self,
+        prompt: str | list[BaseMessage],
+        stop: list[str],
+        options: dict[str, Any],
+        put: Put,
+        cancelled: threading.Event,
+    ) -> None:
+        text = prompt if isinstance(prompt, str) else "\n".join(one.text for one in prompt)
+        self.prompts.append(text)
+        reply = self.replies[min(len(self.prompts), len(self.replies)) - 1]
+
+        def run() -> None:
+            for char in reply(text) if callable(reply) else reply:
+                if cancelled.is_set():
+                    break
+                put(ChatGenerationChunk(message=AIMessageChunk(content=char)))
+            end = {"finish_reason": "stop", "model_name": "scripted"}
+            last = AIMessageChunk(content="", response_metadata=end)
+            put(ChatGenerationChunk(message=last, generation_info=end))
+            put(END)
+
+        threading.Thread(target=run, name="scripted").start()
 
 
 class JudgingChatModel(ScriptedChatModel):

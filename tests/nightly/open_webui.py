@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -31,7 +31,7 @@ from rag_app.server.serve import listen
 from rag_app.settings import load_settings
 from tests.rag_app.server.browser import Browser, started
 from tests.rag_app.server.serving import LI_BAI, Served, serving, upload
-from tests.scripted import ScriptedChatModel
+from tests.scripted import ScriptedLocalChat
 
 QUESTION = "李白在哪里病逝？"
 ANSWER = "李白在当涂病逝。"
@@ -46,12 +46,6 @@ SECONDS = 600.0
 """For Open WebUI to start, and for each thing to happen."""
 
 Found = TypeVar("Found")
-
-
-class ToolCallingModel(ScriptedChatModel):
-    """One that is told of tools, as a GGUF file is."""
-
-    follows_schemas: ClassVar[bool] = True
 
 
 def reply(prompt: str) -> str:
@@ -268,7 +262,7 @@ def main() -> None:
     parser.add_argument("--screenshots", type=Path)
     parser.add_argument("--real", action="store_true", help="Ask the default model, on one thread.")
     options = parser.parse_args()
-    model: Any = ToolCallingModel(replies=[reply], window=100_000)
+    model: Any = ScriptedLocalChat(replies=[reply], context_length=100_000)
     if options.real:  # before the home is another
         model = load_llm(load_settings(threads=1))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:

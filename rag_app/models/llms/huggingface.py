@@ -25,8 +25,9 @@ from model_prep.inference.sampling import Sampling
 from model_prep.tokenizer.loading import start_of
 from rag_app.errors import ModelError, PromptTooLongError
 from rag_app.models.llms.huggingface_batch import Batcher, Request
-from rag_app.models.llms.local import END, LocalChat, Put, failure, local_options
+from rag_app.models.llms.local import LocalChat, failure, local_options
 from rag_app.models.llms.thoughts import opens_thoughts
+from rag_app.models.llms.tools import END, Put, written_out
 from rag_app.settings import Settings
 
 
@@ -78,8 +79,8 @@ class HuggingFaceChat(LocalChat):
         return ids
 
     def render(self, messages: list[BaseMessage]) -> str:
-        """Return the prompt; control tokens in the messages are escaped."""
-        return self._template.render(convert_to_openai_messages(messages))
+        """Return the prompt; control tokens in messages are escaped, calls of tools are text."""
+        return self._template.render(convert_to_openai_messages(written_out(messages)))
 
     def _start(
         self,

@@ -16,8 +16,9 @@ from transformers import (
 from model_prep.inference.streaming import TextCallback
 from model_prep.inference.transformers_model import end_tokens, pad_token
 from model_prep.process_state import seeded
-from rag_app.models.llms.local import END, unwanted
+from rag_app.models.llms.local import unwanted
 from rag_app.models.llms.stop_strings import StopStrings
+from rag_app.models.llms.tools import END
 
 
 @dataclass(eq=False)

@@ -27,9 +27,10 @@ from rag_app.models.llms.llamacpp_server import (
     ServerProcess,
     post,
 )
-from rag_app.models.llms.local import END, LocalChat, Put, failure, local_options, unwanted
+from rag_app.models.llms.local import LocalChat, failure, local_options, unwanted
 from rag_app.models.llms.prompt_cache import GIGABYTE, PromptCache, slots_folder
 from rag_app.models.llms.thoughts import REASONING
+from rag_app.models.llms.tools import END, Put
 from rag_app.settings import Settings
 from rag_app.surroundings import free_cores
 
@@ -65,7 +66,6 @@ class LlamaCppChat(LocalChat):
 
     gives_logprobs: ClassVar[bool] = True
     follows_schemas: ClassVar[bool] = True
-    """Whether a call may have OpenAI's ``response_format``: a grammar is made of it."""
 
     path: Path
     threads: int | None = None

@@ -4,27 +4,40 @@ import asyncio
 import queue
 import threading
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterator,
+    Sequence,
+)
 from contextlib import aclosing, closing
 from functools import partial
 from typing import Any, ClassVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.language_models.chat_models import (
     agenerate_from_stream,
     generate_from_stream,
 )
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from rag_app.errors import ModelError
+from rag_app.models.llms.tools import (
+    END,
+    Put,
+    Tools,
+    answer_with_tools,
+    tool_choice_of,
+)
 from rag_app.settings import Settings
 
-END = object()
-"""Put after the last chunk."""
-Put = Callable[[Any], None]
-"""Takes chunks, then `END` or an exception; from any thread."""
 Start = Callable[[Put, threading.Event], None]
 """Begins a generation that puts its chunks, and ends it soon after the event is set."""
 
@@ -47,6 +60,8 @@ class LocalChat(BaseChatModel):
     """
 
     guards_itself: ClassVar[bool] = True
+    follows_schemas: ClassVar[bool] = False
+    """Whether a call may have OpenAI's ``response_format``: a grammar is made of it."""
 
     context_length: int = _DEFAULTS["context_length"]
     parallel: int = _DEFAULTS["parallel"]
@@ -90,7 +105,44 @@ class LocalChat(BaseChatModel):
         self, prompt: str | list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
     ) -> Start:
         sampling = {name: getattr(self, name) for name in ("max_tokens", *_SAMPLING)}
-        return partial(self._start, prompt, stop or self.stop or [], {**sampling, **options})
+        options, stop = {**sampling, **options}, stop or self.stop or []
+        given, choice = options.pop("tools", None), options.pop("tool_choice", None)
+        if not given or choice == "none" or isinstance(prompt, str):
+            return partial(self._start, prompt, stop, options)
+
+        def generate(
+            messages: list[BaseMessage], options: dict[str, Any], put: Put, ended: threading.Event
+        ) -> None:
+            self._start(messages, stop, options, put, ended)
+
+        tools, schemas = Tools(given, choice), self.follows_schemas
+        return partial(answer_with_tools, tools, generate, prompt, options, schemas=schemas)
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | dict[str, Any] | bool | None = None,
+        strict: bool | None = None,  # noqa: ARG002 - a call under a grammar always is
+        parallel_tool_calls: bool | None = None,  # noqa: ARG002 - there is one at a time
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Return this model with tools that it may call, one in an answer.
+
+        Args:
+            tools: What LangChain makes tools of, or tools as OpenAI's API has them.
+            tool_choice: ``auto``, ``none``, ``any``, the name of a tool, or as in that API.
+            strict: Passed over.
+            parallel_tool_calls: Passed over.
+            **kwargs: Other options of each call.
+
+        Raises:
+            ToolsError: one of them is no tool, or ``tool_choice`` none of them.
+        """
+        given = [convert_to_openai_tool(tool) for tool in tools]
+        choice = tool_choice_of(tool_choice)
+        Tools(given, choice)  # refuses what is none
+        return self.bind(tools=given, tool_choice=choice, **kwargs)
 
     def _stream(
         self,

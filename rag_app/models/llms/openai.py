@@ -58,7 +58,7 @@ class CompatibleChat(ChatOpenAI):
 
     guards_itself: ClassVar[bool] = True
     gives_logprobs: ClassVar[bool] = True
-    calls_tools: ClassVar[bool] = True
+    follows_schemas: ClassVar[bool] = True
 
     top_k: int | None = None
     repetition_penalty: float | None = None

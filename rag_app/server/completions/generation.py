@@ -13,15 +13,18 @@ from openai.types import Completion, CompletionUsage
 from openai.types.chat.chat_completion import Choice
 from pydantic import BaseModel
 
+from rag_app.chains.prompts import Budget
 from rag_app.chains.streaming import guarded
+from rag_app.errors import PromptTooLongError, ToolsError
+from rag_app.models.llms.local import LocalChat
 from rag_app.models.llms.thoughts import REASONING, Thoughts
+from rag_app.models.llms.tools import Tools
 from rag_app.server.completions.chat import (
     ChatObjects,
     Logprobs,
     completion_usage,
     new_response,
 )
-from rag_app.server.completions.tools import Tools
 from rag_app.server.errors import ApiError
 from rag_app.server.schemas.completions import CompletionRequest
 from rag_app.server.schemas.requests import ChatRequest, Sampling
@@ -37,6 +40,8 @@ _OPTIONS = (
 )  # fmt: skip
 
 
+_CHOICES = {"required": "any"}
+"""Choices of a tool by LangChain's names, where OpenAI's API has others."""
 _FINISH_REASONS = get_args(Choice.model_fields["finish_reason"].annotation)
 
 
@@ -60,7 +65,7 @@ class LlmGeneration:
         request.refuse("logit_bias")
         self._notes: list[str] = []
         if isinstance(request, ChatRequest):
-            messages = request.to_messages(tools=understands_tools(llm))
+            messages = request.to_messages(tools=calls_tools(llm), forms=follows_schemas(llm))
             self._objects = ChatObjects(request, model)
         else:
             request.refuse("echo", "suffix")
@@ -68,21 +73,16 @@ class LlmGeneration:
                 raise ApiError(400, "best_of is supported only where it is n", param="best_of")
             self._objects = TextObjects(request, model)
         options = options_of(request, settings, llm)
-        tools = self._tools(request, llm, options)
-        if tools and not tools.fit(llm, messages, settings.max_new_tokens):
-            self._notes.append(
-                "the tools were passed over: they take too much of the model's window"
-            )
-            tools = None
+        answering = llm
+        if isinstance(request, ChatRequest):
+            answering = self._with_tools(request, llm, messages, settings.max_new_tokens)
 
         def generated(prompt: str | None, offset: int) -> MessageChunks:
             # The answers to one request differ by their seeds alone.
             seed = {"seed": options["seed"] + offset} if "seed" in options else {}
             call = {**options, **seed, "stop": request.stops or None}
-            if tools is not None:
-                return tools.answer(llm, messages, call)
             if prompt is None:
-                return _answered(llm, messages, call)
+                return _answered(llm, answering, messages, call)
             return _completed(llm, prompt, call)
 
         prompts = [None] if isinstance(request, ChatRequest) else request.prompts
@@ -96,22 +96,31 @@ class LlmGeneration:
         self._old_form = isinstance(request, ChatRequest) and request.calls_functions
         self._calls: list[UsageMetadata] = []
 
-    def _tools(
-        self, request: ChatRequest | CompletionRequest, llm: Any, options: dict[str, Any]
-    ) -> Tools | None:
-        """Return the tools that a model must be told of; one that knows them gets an option."""
-        if not isinstance(request, ChatRequest) or not request.wants_tools:
-            return None
-        if not understands_tools(llm):
+    def _with_tools(
+        self, request: ChatRequest, llm: Any, messages: Sequence[BaseMessage], reply: int
+    ) -> Any:
+        """Return a model with the tools that it may call."""
+        if not request.wants_tools:
+            return llm
+        if not calls_tools(llm):
             self._notes.append("the tools were passed over: this model's backend calls none")
-            return None
-        if not getattr(llm, "follows_schemas", False):
-            options |= {"tools": request.tools, "tool_choice": request.tool_choice}
-            return None
-        tools = Tools(request.tools or (), request.tool_choice)
-        if tools.must_call:  # so there is no text to have a form
-            options.pop("response_format", None)
-        return tools
+            return llm
+        try:
+            tools = Tools(request.tools or (), request.tool_choice)
+        except ToolsError as error:
+            raise ApiError(400, str(error), param=error.param) from error
+        if isinstance(llm, LocalChat) and not _fit(tools, llm, messages, reply):
+            self._notes.append(
+                "the tools were passed over: they take too much of the model's window"
+            )
+            return llm
+        choice = request.tool_choice
+        if isinstance(choice, dict):
+            choice = choice["function"]["name"]
+        with guarded(llm, []):
+            return llm.bind_tools(
+                request.tools, **({"tool_choice": _CHOICES.get(choice, choice)} if choice else {})
+            )
 
     @property
     def usage(self) -> CompletionUsage:
@@ -209,15 +218,45 @@ def options_of(request: Sampling, settings: Settings, llm: BaseChatModel) -> dic
         asked = max(alternatives, 1)
         chat = isinstance(request, ChatRequest)
         options |= {"logprobs": True, "top_logprobs": asked} if chat else {"logprobs": asked}
-    if isinstance(request, ChatRequest) and understands_tools(llm):
+    if isinstance(request, ChatRequest) and follows_schemas(llm):
         request.check_format()
         options["response_format"] = request.response_format
     return {name: value for name, value in options.items() if value is not None}
 
 
-def understands_tools(llm: Any) -> bool:
-    """Return whether tools, their results and formats mean something to a model."""
-    return getattr(llm, "follows_schemas", False) or getattr(llm, "calls_tools", False)
+def calls_tools(llm: Any) -> bool:
+    """Return whether tools and their results mean something to a model."""
+    return isinstance(llm, BaseChatModel) and type(llm).bind_tools is not BaseChatModel.bind_tools
+
+
+def follows_schemas(llm: Any) -> bool:
+    """Return whether a model can be held to a format, or to a call of a tool."""
+    return bool(getattr(llm, "follows_schemas", False))
+
+
+def _fit(tools: Tools, llm: BaseChatModel, messages: Sequence[BaseMessage], reply: int) -> bool:
+    """Return whether a model's window holds the tools, in half of it at most.
+
+    Open WebUI sends twenty tools with every message, 6,000 tokens, which a small model would read
+    for minutes and then have no window left to talk in. Where a call must be made they always fit,
+    or it is an error.
+
+    Args:
+        tools: What the model is told of.
+        llm: The model.
+        messages: Before those that tell of the tools.
+        reply: Tokens that are kept free.
+    """
+    if tools.must_call:
+        return True
+    budget = Budget.of(llm, reply)
+    if sum(budget.count(message.text) for message in tools.told([])) > budget.window // 2:
+        return False
+    try:
+        budget.left(tools.told(messages))
+    except PromptTooLongError:
+        return False
+    return True
 
 
 def _tool_calls(message: AIMessageChunk, *, streamed: bool = False) -> list[dict[str, Any]]:
@@ -314,10 +353,10 @@ def _end_of(chunk: AIMessageChunk) -> tuple[str | None, Logprobs]:
 
 
 async def _answered(
-    llm: Any, messages: list[BaseMessage], options: dict[str, Any]
+    llm: Any, answering: Any, messages: list[BaseMessage], options: dict[str, Any]
 ) -> MessageChunks:
     with guarded(llm, [messages]) as [prompt]:
-        async for chunk in llm.astream(prompt, **options):
+        async for chunk in answering.astream(prompt, **options):
             yield chunk
 
 

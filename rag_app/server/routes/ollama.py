@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 
 from rag_app.errors import ModelError
 from rag_app.models.llms.registry import resolve
-from rag_app.server.completions.generation import understands_tools
+from rag_app.server.completions.generation import calls_tools
 from rag_app.server.completions.ollama import Form, OllamaReply, ReplyLines, loaded_reply
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import RAG, IndexRegistry, Registry
@@ -81,9 +81,7 @@ def show(request: OllamaModelRequest, registry: Registry) -> ShownModel:
         family = shown.details.family or "unknown"
         length = registry.settings.context_length
         info = {"general.architecture": family, f"{family}.context_length": length}
-        tools = (
-            not name.startswith(RAG) and registry.base.ready and understands_tools(registry.llm())
-        )
+        tools = not name.startswith(RAG) and registry.base.ready and calls_tools(registry.llm())
         can = ["completion", "tools"] if tools else ["completion"]
     details, changed = shown.details, shown.modified_at
     return ShownModel(modified_at=changed, details=details, model_info=info, capabilities=can)

@@ -293,8 +293,8 @@ class ChatRequest(Sampling, DocumentOptions):
     tools: list[Any] | None = Field(
         default=None,
         max_length=128,
-        description="Called by a GGUF file or an upstream URL; passed over by other models, and by "
-        "those named `rag:INDEX`.",
+        description="Called by the language model; passed over by a backend that has none, and by "
+        "models named `rag:INDEX`.",
     )
     functions: list[dict[str, Any]] | None = Field(
         default=None,
@@ -419,30 +419,27 @@ class ChatRequest(Sampling, DocumentOptions):
             late.insert(0, said.pop())
         return self.model_copy(update={"messages": [*late, *said] or self.messages})
 
-    def to_messages(self, *, tools: bool = False) -> list[BaseMessage]:
+    def to_messages(self, *, tools: bool = False, forms: bool = False) -> list[BaseMessage]:
         """Return the messages as LangChain's.
 
         Args:
-            tools: Whether what is given them understands tools and formats; if not, tools are
-                passed over, unless one must be called.
+            tools: Whether what is given them calls tools; if not, they are passed over, unless one
+                must be called.
+            forms: Whether it can be held to a format.
 
         Raises:
             ApiError: 400, one of them holds something else than text, or the answer is to call
                 tools or to have a format, where only other models can do that.
         """
-        if not tools:
-            self._refuse_grammar()
+        if self.must_call and not tools:
+            self.refuse("functions", "tools")
+        if (self.response_format or {}).get("type", "text") != "text" and not forms:
+            self.refuse("response_format")
         for index, message in enumerate(self.messages):
             if problem := message.problem(tools=tools):
                 field, reason = problem
                 raise ApiError(400, reason, param=f"messages.{index}.{field}")
         return convert_to_messages([message.to_message() for message in self.messages])
-
-    def _refuse_grammar(self) -> None:
-        if self.must_call:
-            self.refuse("functions", "tools")
-        if (self.response_format or {}).get("type", "text") != "text":
-            self.refuse("response_format")
 
 
 Requested = TypeVar("Requested", bound=Sampling)

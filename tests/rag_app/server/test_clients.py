@@ -3,7 +3,7 @@
 import gzip
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import httpx
 import openai
@@ -17,15 +17,9 @@ from rag_app.chains.citations import Citation
 from rag_app.chains.results import Answer
 from rag_app.server.completions.chat import Sources
 from tests.rag_app.server.serving import LI_BAI, Served, official_of, serving
-from tests.scripted import ScriptedChatModel
+from tests.scripted import ScriptedChatModel, ScriptedLocalChat
 
 CHAT = "/v1/chat/completions"
-
-
-class Schemed(ScriptedChatModel):
-    """One that is held to schemas, and says what it is told."""
-
-    follows_schemas: ClassVar[bool] = True
 
 
 ASKED: Any = [{"role": "user", "content": "李白在哪里病逝？"}]
@@ -241,7 +235,7 @@ def test_reasoning_stands_beside_the_answer(home: Path, opening: str) -> None:
 
 
 def test_a_schema_may_stand_beside_its_type(home: Path) -> None:
-    with serving(llm=Schemed(replies=['{"a": 1}'])) as served:
+    with serving(llm=ScriptedLocalChat(replies=['{"a": 1}'])) as served:
         form = {"type": "json_schema", "name": "x", "schema": {"type": "object"}}
         answer = httpx.post(
             served.url + CHAT, json={"messages": ASKED, "response_format": form}, timeout=60

@@ -1,18 +1,21 @@
 """JSON by schema and calls of tools, on a file of two layers that else says nonsense."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import httpx
 import openai
 import pytest
+from langchain_core.messages import AIMessageChunk
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk
 
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from tests.rag_app.server.serving import Served, official_of, serving
-from tests.rag_app.server.test_clients import WEATHER, Schemed
-from tests.scripted import ScriptedChatModel
+from tests.rag_app.server.test_clients import WEATHER
+from tests.scripted import ScriptedChatModel, ScriptedLocalChat
 
 ASKED: Any = [{"role": "user", "content": "北京天气怎样？"}]
 CHAT = "/v1/chat/completions"
@@ -171,7 +174,7 @@ def test_a_call_is_sent_back_as_it_came(arguments: Any, official: openai.OpenAI)
     ],
 )
 def test_forms_in_which_clients_ask_for_a_call(more: Any, home: Path) -> None:
-    with serving(llm=Schemed(replies=[call("北京")])) as served:
+    with serving(llm=ScriptedLocalChat(replies=[call("北京")])) as served:
         body = {"messages": ASKED, "tools": [WEATHER], **more}
         answer = httpx.post(served.url + CHAT, json=body, timeout=60).json()
     (made,) = answer["choices"][0]["message"]["tool_calls"]
@@ -217,7 +220,7 @@ def call(city: str) -> str:
 def test_an_answer_is_text_or_a_call(
     replies: list[str], called: str | None, shown: str | None, home: Path
 ) -> None:
-    with serving(llm=Schemed(replies=replies)) as served, served.client() as client:
+    with serving(llm=ScriptedLocalChat(replies=replies)) as served, served.client() as client:
         body = {"messages": ASKED, "tools": [WEATHER]}
         message = client.post(CHAT, json=body).json()["choices"][0]["message"]
         assert "get_weather" in served.model.prompts[0]
@@ -232,7 +235,7 @@ def test_an_answer_is_text_or_a_call(
 def test_functions_are_the_older_form_of_tools(home: Path) -> None:
     functions: Any = [WEATHER["function"]]
     asked: Any = {"model": "default", "messages": ASKED, "functions": functions}
-    with serving(llm=Schemed(replies=[])) as served, official_of(served) as official:
+    with serving(llm=ScriptedLocalChat(replies=[])) as served, official_of(served) as official:
         create = official.chat.completions.create
         served.replies = ['{"name"', call("北京")]
         choice = create(**asked).choices[0]
@@ -263,15 +266,9 @@ def test_functions_are_passed_over_where_nothing_calls_them(served: Served) -> N
     assert error["param"] == "functions"
 
 
-class SmallModel(ScriptedChatModel):
-    """A model with a small window that is told of tools."""
-
-    follows_schemas: ClassVar[bool] = True
-
-
 @pytest.mark.parametrize("stream", [False, True])
 def test_tools_that_do_not_fit_the_window_are_passed_over(home: Path, stream: bool) -> None:
-    model = SmallModel(replies=["晴。"], window=1500)
+    model = ScriptedLocalChat(replies=["晴。"], context_length=1500)
     large = {**WEATHER, "function": {**WEATHER["function"], "description": "天气" * 500}}
     with serving(llm=model) as served, served.client() as client:
         for tools, passed in [([WEATHER], False), ([large], True)]:
@@ -281,3 +278,37 @@ def test_tools_that_do_not_fit_the_window_are_passed_over(home: Path, stream: bo
             assert "晴" in answer.text
             assert ("take too much of the model's window" in answer.text) is passed
             assert ("get_weather" in model.prompts[-1]) is not passed
+
+
+class ProvidersModel(ScriptedChatModel):
+    """One of a provider's package, which makes calls of tools in its own way."""
+
+    def bind_tools(self, tools: Any, **options: Any) -> Any:
+        return self.bind(offered=[one["function"]["name"] for one in tools], **options)
+
+    async def _astream(self, *args: Any, **options: Any) -> AsyncIterator[ChatGenerationChunk]:
+        self.prompts.append(json.dumps([options["offered"], options.get("tool_choice")]))
+        part = tool_call_chunk(name="get_weather", args='{"city": "北京"}', id="1", index=0)
+        yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=[part]))
+
+
+@pytest.mark.parametrize(
+    ("choice", "meant"),
+    [
+        (None, None),
+        ("auto", "auto"),
+        ("required", "any"),
+        ({"type": "function", "function": {"name": "get_weather"}}, "get_weather"),
+    ],
+)
+def test_a_providers_model_calls_tools(choice: Any, meant: str | None, home: Path) -> None:
+    model = ProvidersModel(replies=[])
+    with serving(llm=model) as served, official_of(served) as official:
+        more: Any = {"tool_choice": choice} if choice else {}
+        answer = official.chat.completions.create(
+            model="default", messages=ASKED, tools=[WEATHER], **more
+        )
+    (made,) = answer.choices[0].message.tool_calls or []
+    assert made.type == "function"
+    assert json.loads(made.function.arguments) == {"city": "北京"}
+    assert json.loads(model.prompts[-1]) == [["get_weather"], meant]

@@ -11,8 +11,9 @@ import pytest
 from rag_app.server.middleware.requests import Access
 from rag_app.settings import load_settings
 from tests.rag_app.server.serving import Served, serving
-from tests.rag_app.server.test_clients import WEATHER, Schemed
+from tests.rag_app.server.test_clients import WEATHER
 from tests.rag_app.server.test_tools import call
+from tests.scripted import ScriptedLocalChat
 
 ASKED = [{"role": "user", "content": "李白在哪里病逝？"}]
 MARKED = "李白在当涂病逝[1]。\n\n出处：\n[1] 李白.txt"
@@ -27,7 +28,7 @@ def official(poets: Served) -> Iterator[ollama.Client]:
 
 @pytest.fixture
 def schemed(home: Path) -> Iterator[Served]:
-    with serving(llm=Schemed(replies=[""])) as served:
+    with serving(llm=ScriptedLocalChat(replies=[""])) as served:
         yield served
 
 
@@ -46,7 +47,7 @@ def test_models(official: ollama.Client, poets: Served) -> None:
 def test_a_file_says_what_it_is(tiny_gguf: Path, home: Path) -> None:
     settings = load_settings(llm=str(tiny_gguf))
     with (
-        serving(llm=Schemed(replies=[""]), settings=settings) as served,
+        serving(llm=ScriptedLocalChat(replies=[""]), settings=settings) as served,
         ollama.Client(served.url) as client,
     ):
         (shown, *_) = client.list().models

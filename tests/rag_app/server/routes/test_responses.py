@@ -17,8 +17,8 @@ from rag_app.server.middleware.keys import ApiKey
 from rag_app.server.middleware.requests import Access
 from rag_app.settings import load_settings
 from tests.rag_app.server.serving import LI_BAI, Served, official_of, serving
-from tests.rag_app.server.test_clients import Schemed
 from tests.rag_app.server.test_tools import call
+from tests.scripted import ScriptedLocalChat
 
 QUESTION = "李白在哪里病逝？"
 MARKED = "李白在当涂病逝[1]。\n\n出处：\n[1] 李白.txt"
@@ -41,7 +41,7 @@ def official(poets: Served) -> Iterator[openai.OpenAI]:
 @pytest.fixture
 def schemed(home: Path) -> Iterator[Served]:
     """A server of a model that can be held to a schema."""
-    with serving(llm=Schemed(replies=[""])) as served:
+    with serving(llm=ScriptedLocalChat(replies=[""])) as served:
         yield served
 
 
