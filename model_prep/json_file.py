@@ -25,14 +25,25 @@ def read_json(file: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        lora = file.name == "config.json" and not file.exists() and is_lora(file.parent)
-        msg = f"{file} is missing or damaged; get it again"
-        raise CheckpointError(f"{file.parent} {LORA}" if lora else msg) from error
+    except OSError as error:
+        raise CheckpointError(_why_unread(file, error)) from error
+    except (ValueError, RecursionError) as error:
+        msg = f"{file} is damaged; get it again"
+        raise CheckpointError(msg) from error
     if not isinstance(content, dict):
         msg = f"{file} holds no names and values; get it again"
         raise CheckpointError(msg)
     return content
+
+
+def _why_unread(file: Path, error: OSError) -> str:
+    if not isinstance(error, FileNotFoundError):
+        return f"{file} can't be read ({error.strerror}); check the path and its permissions"
+    if not file.parent.exists():
+        return f"there is no {file.parent}; check the path"
+    if file.name == "config.json" and is_lora(file.parent):
+        return f"{file.parent} {LORA}"
+    return f"{file} is missing; check the path, or get it again"
 
 
 def optional_json(file: Path) -> dict[str, Any]:

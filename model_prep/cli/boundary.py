@@ -15,8 +15,9 @@ INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
 _OF_MACHINE = {
-    errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
-    errno.ENOSPC, errno.EPERM, errno.EROFS, errno.ESTALE,
+    errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ELOOP, errno.EMFILE,
+    errno.ENAMETOOLONG, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EPERM, errno.EROFS,
+    errno.ESTALE,
 }  # fmt: skip
 """Errors of the operating system that no change of ours would help."""
 _KEYS = frozenset({"--api-key", "--api_key"})

@@ -137,6 +137,7 @@ def test_a_bug_of_ours_is_one_line(
         (MemoryError(), "the memory or its limit is used up"),
         (RuntimeError("can't start new thread"), "the memory or its limit is used up"),
         (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"), "no valid text"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "xxx"), "xxx can't be read"),
         (RuntimeError("Could not determine home directory."), "names no user's home"),
     ],
 )
