@@ -230,9 +230,10 @@ def _excerpts(reading: Reading, first: _Group) -> _Group | None:
     limit = int(EVIDENCE_SHARE * len(first.context))
     # Orders go before sentences are chosen: of one that is cut, the rest may pass for a statement.
     texts = [citation.text_shown for citation in reading.citations]
-    embeddings = reading.options.embeddings() if reading.options.embeddings else None
     relevance = [citation.relevance for citation in reading.citations]
-    found = excerpts(bare_question(reading.question.text), texts, limit, embeddings, relevance)
+    found = excerpts(
+        bare_question(reading.question.text), texts, limit, reading.embeddings, relevance
+    )
     chosen = [replace(reading.citations[place], text=text) for place, text in found.items()]
     context = context_of(chosen)
     if not chosen or len(context) >= _SHORT * len(first.context):

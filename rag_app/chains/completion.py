@@ -9,10 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from operator import itemgetter
 
+import numpy as np
+
 from rag_app.chains.citations import SENTENCE, Citation
 from rag_app.chains.facts.amounts import DIGITS, UNITS
 from rag_app.chains.questions import Asked, asked_for, asks_time, asks_whether
+from rag_app.index.search.relevance import SENTENCE_COSINES
 from rag_app.index.store.terms import content_terms, document_terms
+from rag_app.models.embeddings.base import DocumentEmbeddings
 
 _AND = "、|[，,]?(?:以及|还有)|[和与](?![他她它其])|及|或"
 _JOINS = re.compile(rf"\s*(?:{_AND})")
@@ -119,6 +123,26 @@ def is_denied(question: str, citations: Sequence[Citation]) -> bool:
         True
     """
     return asks_whether(question) and bool(_sentence(question, citations, denies=True))
+
+
+def denial_in_other_words(
+    question: str, citations: Sequence[Citation], embeddings: DocumentEmbeddings | None
+) -> str:
+    """Return the sentence that is the nearest to a question for yes or no, if it says no.
+
+    It is empty where that is too far from the question, or where the embeddings don't tell how far
+    that is.
+    """
+    least = SENTENCE_COSINES.get(embeddings.name) if embeddings else None
+    found = dict.fromkeys(one.strip() for one in _sentences(citations) if len(one) <= _LONGEST)
+    sentences = [one for one in found if one.strip(_EDGE)]
+    denied = asks_whether(question) and any(map(_DENIES.search, sentences))
+    if embeddings is None or least is None or not denied:
+        return ""
+    vector = np.asarray(embeddings.embed_query(question), np.float32)
+    cosines = embeddings.embed_array(sentences) @ vector
+    nearest = sentences[int(cosines.argmax())]
+    return nearest if cosines.max() >= least and _DENIES.search(nearest) else ""
 
 
 def _says_yes_or_no(question: str, said: str) -> bool:

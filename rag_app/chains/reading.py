@@ -14,7 +14,12 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from rag_app.chains.citations import Citation, cite, evidence, likely_evidence
-from rag_app.chains.completion import completed, is_denied, may_begin_earlier
+from rag_app.chains.completion import (
+    completed,
+    denial_in_other_words,
+    is_denied,
+    may_begin_earlier,
+)
 from rag_app.chains.confidence import (
     CALIBRATION,
     DENIED,
@@ -154,6 +159,11 @@ class Reading:
         if getattr(self.llm, "keeps_prompts", False) and hasattr(self.llm, "wanted"):
             prompt = self.prompt("answer", context=context_of([citation]), question="", style="")
             self.llm.wanted.append(prompt)
+
+    @property
+    def embeddings(self) -> DocumentEmbeddings | None:
+        """What tells which sentences bear on the question, beside its terms."""
+        return self.options.embeddings() if self.options.embeddings else None
 
     @cached_property
     def budget(self) -> Budget:
@@ -303,7 +313,7 @@ class Reading:
         """
         signals = yield from self.judged(context, citations)
         if self.refuses(signals):
-            return Found("", signals)
+            return (yield from self._quoted(signals, citations, step))
         question = bare_question(self.question.text)
         doubtful = replace(signals, supported=False)
         other = replace(signals, unmatched=(*signals.unmatched, question))
@@ -325,6 +335,23 @@ class Reading:
         if found.text and withheld and (shown or supported):
             yield Answer(text=found.text, step=step)
         return found
+
+    def _quoted(
+        self, signals: Signals, citations: Sequence[Citation], step: int
+    ) -> "Generator[Answer, Any, Found]":
+        """Answer a question for yes or no by the sentence that says no to it in other words.
+
+        The model's no to whether passages answer is often its no to the question; what it then
+        answers may be of another sentence.
+        """
+        question, text = bare_question(self.question.text), ""
+        denied = replace(signals, judgement=DENIED, supported=True)
+        if signals.judgement is not None and not self.refuses(denied):
+            text = denial_in_other_words(question, citations, self.embeddings)
+        if not text:
+            return Found("", signals)
+        yield Answer(text=text, step=step)
+        return Found(text, denied, text)
 
     def end(self, found: "Found", step: int) -> Iterator[Answer]:
         """Yield what is to be said once the answer is there; no text is no answer."""

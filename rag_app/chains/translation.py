@@ -24,6 +24,7 @@ from rag_app.chains.facts.romanization import (
     person_in_english,
     with_han_names,
     with_names_as_asked,
+    with_person_in_pinyin,
 )
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Prompts
 from rag_app.chains.questions import bare_question
@@ -198,7 +199,8 @@ def _translated(
         reply = yield Call(llm, prompts.messages("translate_answer", language, **values))
         translated = _usable(reply, answer, language)
         if translated and _says_the_same(translated, answer, question):
-            return translated if _SENTENCE.search(answer) else phrase_alone(translated, question)
+            short = translated if _SENTENCE.search(answer) else phrase_alone(translated, question)
+            return with_person_in_pinyin(short, answer) if language == "en" else short
         wrong = wrong or bool(translated)
     return "" if wrong else answer
 

@@ -163,6 +163,19 @@ def _is_person(words: list[str]) -> bool:
     return family in lazy_pinyin([*_SURNAMES, *_COMPOUND.split("|")], style=Style.NORMAL)
 
 
+def with_person_in_pinyin(translation: str, original: str) -> str:
+    """Return an English answer that is nothing but a Chinese person's name, in its right pinyin.
+
+    Example:
+        >>> with_person_in_pinyin("Duo Fu", "杜甫"), with_person_in_pinyin("Wenzhou", "温州")
+        ('Du Fu', 'Wenzhou')
+    """
+    words = translation.strip(". ").split()
+    spelt = len(words) in (2, 3) and all(map(_CAPITALIZED.fullmatch, words))
+    spelt = spelt and all(_GIVEN_NAME.fullmatch(word.lower()) for word in words)
+    return (person_in_english(original.strip("。 ")) if spelt else None) or translation
+
+
 def person_in_english(name: str) -> str | None:
     """Return the name of a Chinese person in pinyin, None for what does not look like one.
 

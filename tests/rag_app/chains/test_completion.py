@@ -1,5 +1,8 @@
 """Answers that are cut short and completed from the passage they are copied from."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +12,7 @@ from rag_app.chains.answer import answer_chain
 from rag_app.chains.citations import Citation
 from rag_app.chains.completion import HELD, completed
 from rag_app.chains.reading import Question
+from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 from tests.scripted import JudgingChatModel, ScriptedChatModel
 
 PARKS = "市内的湖泊有东湖、西湖、月牙湖等，最大的是东湖。园内禁止钓鱼，游泳，以及露营。"
@@ -211,6 +215,40 @@ def test_a_no_that_a_passage_says_is_no_missing_answer(
     if answered:
         assert answer.marked_text.startswith("不可以：第九条")
         assert answer.marked_text.endswith("[1]")
+
+
+class Nearness(DocumentEmbeddings):
+    """Tells that sentences with a word are near to any question, and others are not."""
+
+    name, fingerprint, dimension = "multilingual-e5-small", "1", 2
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def embed_array(self, texts: Sequence[str]) -> FloatArray:
+        near = [self.word in text or "？" in text for text in texts]
+        return np.array([[1, 0] if one else [0, 1] for one in near], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("near", "asked", "answered"),
+    [
+        ("扣押", "公司能把我的证件收走吗？", True),
+        ("撤回", "公司能把我的证件收走吗？", False),
+        ("扣押", "公司什么时候收走证件？", False),
+        ("扣押", "公司在2024年能把证件收走吗？", False),
+    ],
+)
+def test_a_no_in_other_words_is_quoted(near: str, asked: str, answered: bool) -> None:
+    document = Document(STAFF, metadata={"source": "法.txt", "start": 0, "relevance": 0.9})
+    llm = JudgingChatModel(replies=[], judgements=[-1.0])
+    chain = answer_chain(llm, threshold=0.5, embeddings=lambda: Nearness(near))
+    answer = chain.invoke(Question(asked, [document]))
+    assert answer.answered is answered
+    if answered:
+        assert answer.marked_text == f"{FORBIDDEN}[1]。"
+        assert answer.confidence
+        assert answer.confidence.verdict == "doubtful"
 
 
 @pytest.mark.parametrize("reply", ["不可以。", "不可以", "可以。"])

@@ -8,6 +8,7 @@ from rag_app.chains.facts.romanization import (
     spellings,
     with_han_names,
     with_names_as_asked,
+    with_person_in_pinyin,
 )
 
 
@@ -71,3 +72,17 @@ def test_only_names_that_the_translation_writes_by_sound_are_known_to_lack() -> 
 )
 def test_persons_are_written_in_pinyin(answer: str, name: str | None) -> None:
     assert person_in_english(answer) == name
+
+
+@pytest.mark.parametrize(
+    ("translation", "original", "right"),
+    [
+        ("Duo Fu", "杜甫", "Du Fu"),
+        ("Wang Li Hua.", "馆长王丽华。", "Wang Lihua"),
+        ("Li River", "漓江", "Li River"),
+        ("Jinhua City", "金华市", "Jinhua City"),
+        ("Wenzhou", "温州", "Wenzhou"),
+    ],
+)
+def test_a_translated_name_has_its_pinyin(translation: str, original: str, right: str) -> None:
+    assert with_person_in_pinyin(translation, original) == right
