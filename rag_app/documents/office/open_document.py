@@ -29,6 +29,8 @@ _NAMES = {
 } | {
     "draw": "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0",
     "xlink": "http://www.w3.org/1999/xlink",
+    "field": "urn:openoffice:names:experimental:ooo-ms-interop:xmlns:field:1.0",
+    "loext": "urn:org:documentfoundation:names:experimental:office:xmlns:loext:1.0",
 }
 _NUMBER_FORMATS = {
     "1": "decimal",
@@ -41,6 +43,8 @@ _NUMBER_FORMATS = {
     "壹, 贰, 叁, ...": "chineseLegalSimplified",
     "甲, 乙, 丙, ...": "ideographTraditional",
 }
+_PLACE = re.compile(r"%(\d{1,2})%")
+"""Of the number of a level, in the format of a list's label as LibreOffice writes it."""
 _RAISED = re.compile(r"super|[1-9]\d*(?:\.\d+)?%")
 """Where text stands on its line, as OpenDocument says it: lowered with "sub" or a minus."""
 _MAX_CHARACTERS = 50_000_000
@@ -68,11 +72,15 @@ _SPACES = {_tag("text:tab"): "\t", _tag("text:line-break"): "\n", _tag("text:sof
 def read_odf(data: bytes, name: str, read_picture: "ReadPicture | None" = None) -> ExtractedText:
     """Return an OpenDocument file: blocks of a text, sheets of a workbook, slides as pages.
 
-    Equations stand in it as LaTeX, charts as their numbers.
+    Equations stand in it as LaTeX, charts as their numbers. A flat file is one XML document.
 
     Raises:
         DocumentError: it is damaged, needs a password, or has more cells than a table of text.
     """
+    if data.lstrip().startswith(b"<"):
+        root, framed = _tree(data), _Framed({}, read_picture)
+        found = _Reader(root, root, name, framed).read()
+        return found._replace(notes=[*found.notes, *unread_notes(framed.unread)])
     check_archive(data, name, max_xml=MAX_SHEETS_XML)
     with zipfile.ZipFile(BytesIO(data)) as archive:
         names = set(archive.namelist())
@@ -257,7 +265,8 @@ class _Reader:
     def _items(self, part: Element, style: str, level: int, depth: int) -> Iterator[str]:
         """Yield the lines of a list, with their automatic numbers."""
         style = str(part.get(_tag("text:style-name")) or style)
-        if level == 1 and part.get(_tag("text:continue-numbering")) != "true":
+        goes_on = part.get(_tag("text:continue-numbering")) == "true"
+        if level == 1 and not goes_on and not part.get(_tag("text:continue-list")):
             self.counts = {key: count for key, count in self.counts.items() if key[0] != style}
         if depth > _MAX_DEPTH:
             return
@@ -273,7 +282,9 @@ class _Reader:
                     yield from self._blocks(item, depth + 1)
                     break
                 text = self._inline(block, depth).strip()
-                levels = self.lists.get(style)
+                levels = self.lists.get(str(item.get(_tag("text:style-override")) or style))
+                if numbered and item.get(_tag("text:start-value")):
+                    self.counts[style, level] = _whole(item, "text:start-value", 1) - 1
                 label = "- " if levels is None else self._label(levels, style, level)
                 yield (label if numbered else "") + text
                 numbered = False
@@ -291,17 +302,21 @@ class _Reader:
         self.counts[style, level] = self.counts.get((style, level), start - 1) + 1
         for key in [key for key in self.counts if key[0] == style and key[1] > level]:
             del self.counts[key]
-        shown_levels = range(level - _whole(own, "text:display-levels", 1) + 1, level + 1)
-        numbers = [
-            numeral(
+        numbers = {
+            at: numeral(
                 self.counts.get((style, at), 1),
                 _NUMBER_FORMATS.get(str(styles[at].get(_tag("style:num-format"))), "decimal"),
             )
-            for at in shown_levels
+            for at in range(1, level + 1)
             if at in styles
-        ]
+        }
+        if form := own.get(_tag("loext:num-list-format")):
+            label = _PLACE.sub(lambda place: numbers.get(int(place[1]), ""), form)
+            return f"{label.rstrip()} "
+        first = level - _whole(own, "text:display-levels", 1) + 1
+        shown_numbers = ".".join(number for at, number in numbers.items() if at >= first)
         prefix, suffix = (own.get(_tag(f"style:num-{side}")) or "" for side in ("prefix", "suffix"))
-        return f"{prefix}{'.'.join(numbers)}{suffix} "
+        return f"{prefix}{shown_numbers}{suffix.rstrip()} "
 
     def _inline(self, item: Element, depth: int) -> str:
         """Return the text of a paragraph: spaces written out, notes and comments in brackets."""
@@ -316,6 +331,8 @@ class _Reader:
             elif child.tag in (_tag("text:note"), _tag("office:annotation")):
                 note = " ".join(self._blocks(child, depth + 1))
                 parts.append(f" [{' '.join(note.split())}]")
+            elif child.tag == _tag("field:fieldmark"):
+                parts.append(_field_value(child))
             elif isinstance(child.tag, str) and child.tag not in _SILENT:
                 boxed = child.tag == _tag("draw:frame")
                 text = self.framed.equation(child) if boxed else self._inline(child, depth + 1)
@@ -408,6 +425,19 @@ class _Reader:
 
 def _flat(texts: Iterator[str]) -> str:
     return " ".join(" ".join(texts).split())
+
+
+def _field_value(field: Element) -> str:
+    """Return what a field of a form shows, which LibreOffice keeps as Word's: a choice or a box."""
+    name, value = _tag("field:name"), _tag("field:value")
+    given = [
+        (str(item.get(name)), str(item.get(value))) for item in field.iter(_tag("field:param"))
+    ]
+    if ticked := dict(given).get("Checkbox_Checked"):
+        return "☒" if ticked == "true" else "☐"
+    entries = [entry for key, entry in given if key == "Dropdown_ListEntry"]
+    chosen = dict(given).get("Dropdown_Selected", "")
+    return entries[int(chosen)] if chosen.isdecimal() and int(chosen) < len(entries) else ""
 
 
 def _category(names: list[str], row: list[str]) -> str:

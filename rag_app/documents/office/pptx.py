@@ -69,13 +69,23 @@ def read_pptx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
     with warnings.catch_warnings():
         # python-pptx warns of oddities in files that it reads all the same.
         warnings.simplefilter("ignore")
-        for slide in _presentation(data, reading).slides:
+        for slide in _slides(_presentation(data, reading), reading):
             if slide.element.get("show") == "0":
                 reading.unread["hidden slides"] += 1
                 continue
             slides.append(one_blank_line(clean("\n\n".join(_slide_lines(slide, reading)))))
     text, starts = join_pages(slides)
     return ExtractedText(text, page_starts=starts, notes=unread_notes(reading.unread))
+
+
+def _slides(presentation: "Presentation", reading: _Reading) -> Iterator["Slide"]:
+    """Yield the slides that are there."""
+    related = presentation.part
+    for entry in presentation.element.iter(tag("p:sldId")):
+        try:
+            yield related.related_slide(entry.rId)
+        except KeyError:
+            reading.unread["missing slides"] += 1
 
 
 def _presentation(data: bytes, reading: _Reading) -> "Presentation":

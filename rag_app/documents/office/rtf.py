@@ -9,6 +9,7 @@ from rag_app.documents.encodings.detection import in_step
 from rag_app.documents.encodings.garbage import without_garbage
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.package import add_run
+from rag_app.documents.office.rtf_tables import RtfRow, grid_rows
 from rag_app.documents.pdf.characters import gibberish
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import clean, one_blank_line, shown, superscript
@@ -195,7 +196,8 @@ class _Reader:
         self.paragraph: list[str] = []
         self.blocks: list[str] = []
         self.cells: list[str] = []
-        self.rows: list[list[str]] = []
+        self.rows: list[RtfRow] = []
+        self.edges: list[int] = []
         self.merges: list[str] = []  # of the cells of the row, such as "vmrg"
         self.merge = ""
         self.starred = False
@@ -321,29 +323,24 @@ class _Reader:
             self._flush()
             self.state.hidden = self.state.struck = self.state.raised = False
         elif not self.state.unread:
-            self._table_word(word)
+            self._table_word(word, number or 0)
 
-    def _table_word(self, word: str) -> None:
+    def _table_word(self, word: str, number: int) -> None:
         if word == "cell":
             self.cells.append(self._paragraph_text())
         elif word == "row":
             self._end_row()
         elif word == "trowd":
-            self.merges, self.merge = [], ""
+            self.merges, self.edges, self.merge = [], [], ""
         elif word in {"clvmgf", "clvmrg", "clmgf", "clmrg"}:
             self.merge += word[2:] + " "
         elif word == "cellx":
             self.merges.append(self.merge)
+            self.edges.append(number)
             self.merge = ""
 
     def _end_row(self) -> None:
-        above = self.rows[-1] if self.rows else []
-        for column, merge in enumerate(self.merges[: len(self.cells)]):
-            if "vmrg" in merge and column < len(above):
-                self.cells[column] = above[column]
-            elif "mrg" in merge.split() and column:
-                self.cells[column] = self.cells[column - 1]
-        self.rows.append(self.cells)
+        self.rows.append(RtfRow(self.cells, self.merges, self.edges))
         self.cells = []
 
     def _end_paragraph(self) -> None:
@@ -359,9 +356,9 @@ class _Reader:
             self.blocks.append(f"{'#' * self.state.level} {text}" if self.state.level else text)
 
     def _end_table(self) -> None:
-        rows = [*self.rows, self.cells] if self.cells else self.rows
+        rows = [*self.rows, RtfRow(self.cells, [], [])] if self.cells else self.rows
         if rows:
-            self.blocks.append("\n".join(table_lines(rows)))
+            self.blocks.append("\n".join(table_lines(grid_rows(rows))))
         self.rows, self.cells = [], []
 
     def _paragraph_text(self) -> str:

@@ -51,6 +51,7 @@ _MOST_BYTES = 0.12
 _MOST_TURNS = 0.55
 """Share of letters followed by something of another class, or it by them, from which on a text that
 has such bytes too is codes of two bytes each."""
+_SOME_HAN = 0.2
 _LEADER = re.compile(r"([.·…_\-–—=*])\1{3,}")
 """What leads from a heading to its page, or is a rule."""
 _COMMON_LETTERS = frozenset("aeinorst")
@@ -161,7 +162,7 @@ def _holds_halves(text: str, strange: int) -> bool:
 
 def _is_jumbled(text: str) -> bool:
     """Return whether letters stand beside digits, marks and letters of another case, not words."""
-    if len(_BYTES.findall(text)) < len(text) * _MOST_BYTES:
+    if len(_BYTES.findall(text)) < len(text) * _MOST_BYTES or _holds_han(text):
         return False
     kinds = [_kind(char) for char in text]
     if kinds.count("A") + kinds.count("a") < len(text) / 3:
@@ -169,6 +170,11 @@ def _is_jumbled(text: str) -> bool:
     pairs = [pair for pair in itertools.pairwise(kinds) if "A" in pair or "a" in pair]
     turns = sum(first != second and first + second != "Aa" for first, second in pairs)
     return turns > len(pairs) * _MOST_TURNS
+
+
+def _holds_han(text: str) -> bool:
+    """Return whether common Chinese characters are among it, which no bytes one by one make."""
+    return sum(char in ordinary() for char in HAN_CHARACTER.findall(text)) > _SOME_HAN * len(text)
 
 
 def _kind(char: str) -> str:

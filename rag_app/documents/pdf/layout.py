@@ -1,6 +1,7 @@
 """The order in which the parts of a page are read: tables, columns, and what stands across them."""
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -10,6 +11,8 @@ from rag_app.documents.pdf.lines import Fragment, fragments, join, line_of, rows
 from rag_app.documents.pdf.rules import Edge, Grid, grids
 from rag_app.documents.tables import Covered, has_labels
 
+_ITEM = re.compile(r"[•·●■◆○▪➢✓*–-]\s*\w|[（(]?(?:\d{1,2}|[一二三四五六七八九十]{1,3})[.、)）]\D")
+"""How the items of a list begin, which is read to its end before the one beside it."""
 _GUTTER = 0.9
 """Least width of the space between columns, in sizes of the text."""
 _COLUMN_LINES = 3
@@ -224,6 +227,7 @@ def _aligned_tables(parts: list[Fragment]) -> tuple[list[Table], list[Fragment]]
     while start < len(lines):
         stop, gutters = _band(lines, start)
         band = lines[start:stop]
+        gutters = _all_gutters(band, gutters)
         if len(band) >= _TABLE_ROWS and _is_table(band, gutters):
             tables.append(_aligned_table(band, gutters))
             taken.update(id(part) for row in band for part in row)
@@ -283,6 +287,24 @@ def _narrowed(
     return kept
 
 
+def _all_gutters(
+    band: Sequence[list[Fragment]], gutters: list[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Return what all rows leave free, also where the first one has a cell over several columns."""
+    several = [row for row in band if len(row) > 1]
+    parts = sorted((part for row in several for part in row), key=lambda part: part.left)
+    gaps = [_gaps(row) for row in several]
+    found = []
+    right = parts[0].right if parts else 0.0
+    for part in parts:
+        strip = (right, part.left)
+        rows_with = sum(any(a <= strip[0] and strip[1] <= b for a, b in row) for row in gaps)
+        if strip[1] - strip[0] > 0.6 * part.size and rows_with > 1:
+            found.append(strip)
+        right = max(right, part.right)
+    return found if len(found) > len(gutters) else gutters
+
+
 def _columns_of(
     row: Sequence[Fragment], gutters: Sequence[tuple[float, float]]
 ) -> list[list[Fragment]]:
@@ -331,6 +353,8 @@ def _aligned_table(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float
     # Lists beside each other begin with an item, which names no column.
     set_off = all(part.bold for part in band[0]) and not all(part.bold for part in parts)
     listed = not set_off and not has_labels(lines)
+    if listed and all(_ITEM.match(cell) for row in lines for cell in row if cell):
+        lines = [[cell] for column in zip(*lines, strict=True) for cell in column if cell]
     return Table(
         lines,
         min(part.left for part in parts),

@@ -48,6 +48,46 @@ def test_text() -> None:
     )
 
 
+def test_numbers_begin_where_an_item_says_and_look_as_libreoffice_writes_them() -> None:
+    level = '<text:list-level-style-number text:level="{}" style:num-format="1" {}/>'
+    form = "xmlns:loext='urn:org:documentfoundation:names:experimental:office:xmlns:loext:1.0'"
+    form += " loext:num-list-format='%1%-%2%)'"
+    style = f'<text:list-style style:name="L">{level.format(1, "")}{level.format(2, form)}'
+    inner = "<text:list><text:list-item><text:p>乙</text:p></text:list-item></text:list>"
+    body = f'<text:list text:style-name="L"><text:list-item><text:p>甲</text:p>{inner}'
+    body += '</text:list-item><text:list-item text:start-value="7"><text:p>丙</text:p>'
+    body += "</text:list-item></text:list>"
+    assert read_odf(odf("text", body, style + "</text:list-style>"), "a.odt").text.split("\n") == [
+        "1 甲", "1-1) 乙", "7 丙",
+    ]  # fmt: skip
+
+
+def test_choices_and_boxes_of_word_s_forms() -> None:
+    names = "urn:openoffice:names:experimental:ooo-ms-interop:xmlns:field:1.0"
+
+    def field(**params: str) -> str:
+        given = "".join(
+            f'<field:param field:name="{name.rstrip("2")}" field:value="{value}"/>'
+            for name, value in params.items()
+        )
+        return f'<field:fieldmark xmlns:field="{names}">{given}</field:fieldmark>'
+
+    choice = field(Dropdown_ListEntry="男", Dropdown_ListEntry2="女", Dropdown_Selected="1")
+    body = f"<text:p>{choice}士{field(Checkbox_Checked='true')}已婚</text:p>"
+    assert read_odf(odf("text", body), "a.odt").text == "女士☒已婚"
+
+
+def test_a_flat_file() -> None:
+    body = "<office:body><office:text><text:p>甲</text:p></office:text></office:body>"
+    names = " ".join(
+        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+        for name in ("office", "text")
+    )
+    data = f"<office:document {names}>{body}</office:document>".encode()
+    assert kind_of(data, ".fodt", "a.fodt") == "odt"
+    assert read_odf(data, "a.fodt").text == "甲"
+
+
 def test_raised_text_is_an_exponent() -> None:
     def style(name: str, place: str) -> str:
         properties = f'<style:text-properties style:text-position="{place}"/>'

@@ -164,6 +164,15 @@ def test_words_of_a_diagram() -> None:
     assert read_pptx(saved(presentation), "a.pptx").text.split("\n") == list(steps)
 
 
+def test_a_slide_that_is_missing_costs_only_itself() -> None:
+    presentation, slide = blank()
+    write(slide, "甲", 1, 1)
+    write(presentation.slides.add_slide(presentation.slide_layouts[6]), "乙", 1, 1)
+    presentation.slides._sldIdLst[0].rId = "rId999"
+    read = read_pptx(saved(presentation), "a.pptx")
+    assert (read.text, read.notes) == ("乙", ["1 missing slides was not read"])
+
+
 def test_hidden_slides_and_pictures_are_counted() -> None:
     from PIL import Image
 

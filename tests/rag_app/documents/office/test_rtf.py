@@ -85,6 +85,20 @@ def test_headings_and_tables() -> None:
     )
 
 
+def test_cells_end_in_the_same_columns_however_they_are_merged() -> None:
+    def row(*cells: tuple[int, str, str]) -> str:
+        words = "".join(f"\\{merge}\\cellx{edge}" for edge, merge, _ in cells)
+        return f"\\trowd{words}\\intbl " + "".join(f"{t}\\cell " for _, _, t in cells) + "\\row"
+
+    head = row((1000, "clvmgf", "No"), (3000, "clftsWidth3", "Check"), (4000, "clvmgf", "Result"))
+    names = ((1000, "clvmrg", ""), (2000, "x1", "Look"), (3000, "x1", "Size"), (4000, "clvmrg", ""))
+    values = ((1000, "x1", "1"), (2000, "x1", "clean"), (3010, "x1", "12.5"), (4000, "x1", "good"))
+    body = head + row(*names) + row(*values) + "\\pard end"
+    assert text_of(body.encode()).split("\n") == [
+        "No: 1; Check/Look: clean; Check/Size: 12.5; Result: good", "", "end",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("data", [b"x", b"", b"{\\rtf1 " + b"{" * 20_000])
 def test_what_is_no_rtf_is_refused(data: bytes) -> None:
     with pytest.raises(DocumentError, match=r"no RTF|too deep"):

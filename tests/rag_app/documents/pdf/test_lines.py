@@ -50,6 +50,10 @@ def test_codes_are_told_from_writing(text: str, codes: bool) -> None:
     assert gibberish("".join(text.split())) is codes
 
 
+def test_short_lines_with_bullets_are_no_codes() -> None:
+    assert not gibberish("对比•左一•左二•左三•右一•右二•右三")
+
+
 @pytest.mark.parametrize(
     ("text", "readable"),
     [

@@ -372,6 +372,28 @@ def test_a_bold_row_above_words_is_their_head() -> None:
     assert "Post: welder; Needs: practice" in read(page).text
 
 
+def test_lists_side_by_side_are_read_one_after_the_other() -> None:
+    def page(canvas: Canvas) -> None:
+        for x, items in ((60, "甲乙丙"), (300, "丁戊己")):
+            lines(canvas, [f"• {item}方意见" for item in items], x=x, y=700)
+
+    words = [line.strip("• ") for line in read(page).text.split("\n")]
+    assert words == [f"{item}方意见" for item in "甲乙丙丁戊己"]
+
+
+def test_a_cell_over_several_columns_of_a_table_without_lines() -> None:
+    rows = ["序号 检验项目 - 结果", "- 外观 尺寸/mm -", "1 无裂纹 12.5 合格", "2 有划痕 12.9 返工"]
+
+    def page(canvas: Canvas) -> None:
+        for number, row in enumerate(rows):
+            for column, cell in enumerate(row.split()):
+                if cell != "-":
+                    lines(canvas, [cell], x=60 + 120 * column, y=760 - 20 * number)
+
+    line = "序号: 1; 检验项目/外观: 无裂纹; 检验项目/尺寸/mm: 12.5; 结果: 合格"
+    assert line in read(page).text
+
+
 def test_short_lines_alone_are_a_list() -> None:
     certificates = ["注册会计师", "法律职业资格", "教师资格"]
     assert read(lambda canvas: lines(canvas, certificates)).text.split() == certificates
