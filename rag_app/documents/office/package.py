@@ -35,6 +35,7 @@ _STRICT_NAMES = {
     _STRICT + b"drawingml/diagram": _NAMES["dgm"].encode(),
 }
 Element = etree._Element
+_TYPES = "[Content_Types].xml"
 LARGE = 20 * 2**20
 """Bytes of a part that is read piece by piece only."""
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -133,8 +134,13 @@ def rewritten(data: bytes, part: Callable[[str, bytes], bytes | None] | None = N
 
 
 def plain_name(part: str) -> str:
-    """Return the name of a part as it should be: some programs of Windows write backslashes."""
-    return part.replace("\\", "/")
+    r"""Return the name of a part as it should be; some programs write others.
+
+    Example:
+        >>> plain_name("xl\\workbook.xml"), plain_name("[content_types].xml")
+        ('xl/workbook.xml', '[Content_Types].xml')
+    """
+    return _TYPES if part.lower() == _TYPES.lower() else part.replace("\\", "/")
 
 
 def is_strict(data: bytes, part: str) -> bool:

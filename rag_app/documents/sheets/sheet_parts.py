@@ -46,7 +46,7 @@ class SheetParts:
             root = self._tree(part)
             if root is None:
                 continue
-            targets = self._package.targets(part)
+            targets = self._targets(part)
             for anchor in sorted(without_fallbacks(root), key=_place):
                 if not _is_hidden(anchor):
                     yield from self._anchored(anchor, targets)
@@ -76,7 +76,7 @@ class SheetParts:
                 for blip in picture.iter(tag("a:blip"))
             }
         key = self._in_cells.get((_PICTURE_ID.findall(formula) or [""])[0], "")
-        return " ".join(self._read(self._package.targets(_IN_CELLS).get(key, "")))
+        return " ".join(self._read(self._targets(_IN_CELLS).get(key, "")))
 
     def _pictures(self) -> Iterator[Element]:
         root = self._tree(_IN_CELLS)
@@ -93,8 +93,11 @@ class SheetParts:
         return picture_lines(data, self._read_picture) if data else []
 
     def _named(self) -> Iterator[tuple[str, str]]:
-        book = self._package.main("officeDocument") or "xl/workbook.xml"
-        targets = self._package.targets(book)
+        book = ""
+        with suppress(XMLSyntaxError):
+            book = self._package.main("officeDocument")
+        book = book or "xl/workbook.xml"
+        targets = self._targets(book)
         root = self._tree(book)
         for sheet in () if root is None else root.iter("{*}sheet"):
             part = "/" + targets.get(str(sheet.get(tag("r:id"))), "")
@@ -103,7 +106,12 @@ class SheetParts:
 
     def _parts(self, sheet: str, kind: str) -> list[str]:
         part = self._sheets.get(sheet, "").lstrip("/")
-        return [to for to in self._package.targets(part).values() if kind in "/" + to]
+        return [to for to in self._targets(part).values() if kind in "/" + to]
+
+    def _targets(self, part: str) -> dict[str, str]:
+        with suppress(XMLSyntaxError):
+            return self._package.targets(part)
+        return {}
 
     def _tree(self, part: str) -> Element | None:
         with suppress(XMLSyntaxError):  # it costs only itself

@@ -49,7 +49,7 @@ _UNCALCULATED = re.compile(
 _TO_CALCULATE = re.compile(rb"fullCalcOnLoad=[\"'](?:1|true)")
 _GUESSED = re.compile(rb"(<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*)<v>0</v>")
 """A formula and the value of one that was never calculated."""
-_STYLE = re.compile(rb'(<(?:\w+:)?(?:c|row|col)\b[^>]*?)\s(?:s|style)="\d+"')
+_STYLE = re.compile(rb'(<(?:\w+:)?(?:c|row|col)\b[^>]*?)\s(?:s|style)="\d*"')
 _FONTS_THAT_TELL = re.compile(b"<strike|superscript")
 """Of cells that hold their own text."""
 _MAX_MERGED = 100_000

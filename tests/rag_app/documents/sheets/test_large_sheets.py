@@ -3,6 +3,7 @@
 import io
 import re
 import zipfile
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
@@ -104,3 +105,26 @@ def test_a_sheet_that_breaks_off_is_read_up_to_there() -> None:
     assert "名称49 | 49" in read.text
     assert "名称50" not in read.text
     assert "门店 is damaged: what stands below row 50 was not read" in read.notes
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("_rels/.rels", lambda content: content[:20]),
+        ("xl/worksheets/sheet1.xml", lambda content: content.replace(b"<c ", b'<c s="" ')),
+    ],
+)
+def test_cells_are_read_though_what_lies_beside_them_is_damaged(
+    part: str, change: Callable[[bytes], bytes]
+) -> None:
+    parts = unpacked(xlsx({"门店": [["名称", "数量"], ["水泵", 1]]}))
+    assert (
+        "名称: 水泵; 数量: 1"
+        in read_xlsx(zipped({**parts, part: change(parts[part])}), "a.xlsx").text
+    )
+
+
+def test_the_names_of_parts_in_another_case() -> None:
+    parts = unpacked(xlsx({"门店": [["名称", "数量"], ["水泵", 1]]}))
+    named = {name.replace("[Content_Types]", "[content_types]"): parts[name] for name in parts}
+    assert "名称: 水泵; 数量: 1" in read_xlsx(zipped(named), "a.xlsx").text
