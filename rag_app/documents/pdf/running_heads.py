@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 from rag_app.documents.pdf.layout import Block, Table
 from rag_app.documents.pdf.lines import Fragment
@@ -15,6 +16,8 @@ _SHARE = 0.25
 """Share of the pages on which a running line stands at least; on three at least."""
 _FEW_PAGES = 5
 """Up to so many pages, two with the line are enough."""
+_CHAPTERS = 100
+_MOSTLY = 0.8
 _NUMBER = re.compile(r"[\dⅰ-ⅿivxlcIVXLC零〇一二三四五六七八九十百]+")
 _PAGE_NUMBER = re.compile(r"[\s\-–—·.|/#第页頁共章节page of]*", re.IGNORECASE)
 
@@ -34,10 +37,37 @@ def running_lines(pages: Sequence[Page]) -> tuple[set[int], list[Fragment]]:
         for group in _at_one_place(places):
             if len({number for number, _ in group}) < enough or len(pages) < 2:
                 continue
+            if not (_PAGE_NUMBER.fullmatch(text) or _counts(group)):
+                continue
             running.update(id(line) for _, line in group)
             if not _PAGE_NUMBER.fullmatch(text):
                 heads.setdefault(_NUMBER.sub("", text), group[0][1])
     return running, list(heads.values())
+
+
+def _counts(group: Sequence[tuple[int, Fragment]]) -> bool:
+    """Return whether the numbers of a line stay, or count pages or chapters.
+
+    Others are what its pages are about, as the numbers of invoices are.
+    """
+    places = sorted(group, key=lambda place: place[0])
+    numbers = [
+        [int(number) for number in _NUMBER.findall(line.text) if number.isdecimal()]
+        for _, line in places
+    ]
+    if len(set(map(len, numbers))) > 1:
+        return True
+    for slot in zip(*numbers, strict=True):
+        steps = [
+            (after[0] - before[0], second - first)
+            for (before, first), (after, second) in pairwise(zip(places, slot, strict=True))
+        ]
+        stays = sum(step == 0 for _, step in steps)
+        of_pages = sum(step == pages for pages, step in steps)
+        of_chapters = sum(0 <= step <= 1 for _, step in steps) if max(slot) < _CHAPTERS else 0
+        if max(stays, of_pages, of_chapters) < _MOSTLY * len(steps):  # pages may begin anew
+            return False
+    return True
 
 
 def _edge_lines(page: Page) -> list[tuple[str, Fragment]]:

@@ -170,6 +170,20 @@ def test_running_heads_and_page_numbers_stand_in_no_sentence() -> None:
     assert read_text.page_starts[1] == second
 
 
+def test_numbers_of_forms_on_each_page_are_no_running_heads() -> None:
+    def page(number: str, total: str) -> Callable[[Canvas], object]:
+        def draw(canvas: Canvas) -> None:
+            lines(canvas, [f"发票号码：{number}"], y=800)
+            lines(canvas, PROSE, y=700)
+            lines(canvas, [f"合计 {total} 元"], y=60)
+
+        return draw
+
+    text = read(page("88125501", "350"), page("88120017", "99"), page("88129940", "120")).text
+    found = [word for word in ("88120017", "88129940", "350", "99", "120") if word in text]
+    assert found == ["88120017", "88129940", "350", "99", "120"]
+
+
 def test_a_table_has_each_value_under_its_column() -> None:
     rows = [
         ["项目", "一月", "二月", "三月"],
