@@ -336,8 +336,12 @@ def _east_asian(data: bytes) -> Found | None:
     torn = _torn_utf8(data, best[0] * size if best else None)
     if torn is not None:
         return torn
-    least = _PLAUSIBLE if size >= _CERTAIN_LEAST else _PLAUSIBLE_SHORT
-    return best[1:] if best and best[0] > least else None
+    return best[1:] if best and best[0] > _least(size) else None
+
+
+def _least(size: int) -> float:
+    """Return the plausibility that so many characters must have."""
+    return _PLAUSIBLE if size >= _CERTAIN_LEAST else _PLAUSIBLE_SHORT
 
 
 def _torn_utf8(data: bytes, other: float | None) -> Found | None:
@@ -385,7 +389,7 @@ def _mixed(data: bytes) -> Found | None:
         return None
     score = plausibility(national)
     torn = others.decode(errors="ignore")  # UTF-8, cut in a character, of which the rest is right
-    mostly = 2 * len(_sample(torn).encode()) > len(_sample(others.decode("latin-1")))
+    mostly = 2 * len(_sample(torn).encode()) >= len(_sample(others.decode("latin-1")))
     damaged = mostly and plausibility(torn) >= score
     damaged = damaged or _is_certain(others.decode(errors="replace"))
     if damaged or min(score, plausibility(unicode.decode())) <= _PLAUSIBLE:
@@ -406,8 +410,10 @@ def _damaged(data: bytes) -> Found | None:
     found = []
     for codec in ("utf-8", "gb18030", "cp950"):
         text, _ = in_step(data, data.decode(codec, "replace"), codec)
-        score = plausibility(text.replace(SKIPPED, ""))
-        if text.count(SKIPPED) <= max(2, _DAMAGE * len(text)) and score > _PLAUSIBLE:
+        known = text.replace(SKIPPED, "")
+        score = plausibility(known)
+        few = text.count(SKIPPED) <= max(2, _DAMAGE * len(text))
+        if few and score > _least(len(_sample(known))):
             found.append((score, text, codec))
     return max(found)[1:] if found else None
 

@@ -178,3 +178,19 @@ def test_short_lines_of_two_programs(digits: str, times: int) -> None:
     data = lines[0].encode() + lines[1].encode("gbk")
     assert decode(data, "a.csv")[0] == "".join(lines)
     assert decode(lines[1].encode("gbk") + lines[0].encode(), "a.csv")[0] == lines[1] + lines[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"\xe5\x9e\x8b\n\xe5\xe5\x8f\xb730\t132\t15\x8f\xb7\t2020\t2021\n\xe5\x9e\x8b9",
+         "型\n号30\t132\t15\t2020\t2021\n型9"),
+        (b"\x8f\xb730\t132\t15\xe5\x9e\x8b\xe59\n\t\xe5\x9e\x8b\xe5\x8f\xb721\n2020\t20",
+         "30\t132\t15型9\n\t型号21\n2020\t20"),
+        (b"\x8b\xe5\x8f\xb730\t132\t21\n\xe5\x9e\n\xe5\x9e\x8b\xe5\x8f\xb7\t2020\t20159",
+         "号30\t132\t21\n\n型号\t2020\t20159"),
+    ],
+)  # fmt: skip
+def test_lines_of_torn_utf8_are_no_lines_of_gbk(data: bytes, text: str) -> None:
+    found, encoding = decode(data, "a.tsv")
+    assert (found.replace("\ufffd", ""), encoding) == (text, "utf-8")
