@@ -31,6 +31,14 @@ def indexes_folder() -> Path:
     return home() / "indexes"
 
 
+def is_there(path: Path) -> bool:
+    """Return whether there is a file; true of one in a folder that may not be looked into."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
+
+
 def surroundings() -> list[object]:
     """Return what of a process, beside its settings, decides how it works, as JSON's values.
 

@@ -10,6 +10,7 @@ from rag_app.documents.sources import is_glob, root_of, search_sources
 from rag_app.engine.app import RagApp
 from rag_app.errors import BusyIndexError, DocumentError
 from rag_app.index.indexing.prune import gone_sources
+from rag_app.surroundings import is_there
 
 if TYPE_CHECKING:
     from rag_app.index.indexing.report import IndexReport
@@ -93,7 +94,7 @@ class _Following:
             present, gone = found, self._gone(self._paths)
         else:
             present = [file for file in found if self._has_changed(file)]
-            gone = self._gone([str(path) for path in self._changed if not path.exists()])
+            gone = self._gone([str(path) for path in self._changed if not is_there(path)])
         report = None
         if present or gone:
             try:

@@ -19,6 +19,7 @@ from rag_app.errors import DocumentError
 from rag_app.index.store.interface import DocumentSnapshot, DocumentStore
 from rag_app.index.store.summaries import KeptSummaries
 from rag_app.models.llms.prompt_cache import forget
+from rag_app.surroundings import is_there
 
 _REMOVED_TOGETHER = 500
 """Documents in one transaction, whose size a store may limit."""
@@ -63,7 +64,7 @@ def gone_sources(
         if source not in there
         and source.is_absolute()
         and any(names(path, source) for path in paths)
-        and not source.exists()
+        and not is_there(source)
     ]
 
 

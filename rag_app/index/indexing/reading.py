@@ -18,6 +18,7 @@ from rag_app.errors import DocumentError
 from rag_app.index.indexing.report import Failure, IndexOptions
 from rag_app.index.store.records import FORMAT, ChunkRecord, DocumentRecord
 from rag_app.settings import is_encodable
+from rag_app.surroundings import is_there
 
 _OWN_FIELDS = {"source", "start", "end", "page", "heading"}
 _DOCUMENT_FIELDS = {"loader", "encoding", "page_starts", "notes"}
@@ -39,7 +40,7 @@ def misnamed(path: SourcePath, source: str) -> Failure | None:
 
 def is_gone(source: str) -> bool:
     """Return whether the file of a document is gone; of a URL that is not looked into."""
-    return not is_url(source) and not Path(source).exists()
+    return not (is_url(source) or is_there(Path(source)))
 
 
 def file_hash(path: SourcePath, max_bytes: int) -> str | None:

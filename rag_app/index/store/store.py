@@ -21,7 +21,7 @@ from rag_app.index.store.records import IndexMeta
 from rag_app.index.store.snapshot import Snapshot
 from rag_app.index.store.terms import lexical_version
 from rag_app.index.store.transaction import Transaction
-from rag_app.settings import indexes_folder
+from rag_app.surroundings import indexes_folder, is_there
 
 if TYPE_CHECKING:
     from rag_app.index.store.interface import DocumentSnapshot
@@ -90,12 +90,12 @@ class IndexStore:
         return sorted(
             folder.name
             for folder in folders
-            if not folder.name.startswith(".") and _is_there(folder / DATABASE_NAME)
+            if not folder.name.startswith(".") and is_there(folder / DATABASE_NAME)
         )
 
     def exists(self) -> bool:
         """Return whether there is an index in the folder, readable or not."""
-        return _is_there(self.path)
+        return is_there(self.path)
 
     def check_exists(self) -> None:
         """Raise IndexStoreError if there is no index in the folder."""
@@ -245,11 +245,3 @@ class IndexStore:
         self._idle_key = key
         for connection in idle:
             connection.close()
-
-
-def _is_there(path: Path) -> bool:
-    """Return whether there is a file; true of one in a folder that may not be looked into."""
-    try:
-        return path.exists()
-    except PermissionError:
-        return True

@@ -1,3 +1,4 @@
+import errno
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -99,6 +100,23 @@ def test_prune_drops_what_is_gone_from_under_the_paths(fresh: IndexStore, folder
     with fresh.read() as snapshot:
         assert {Path(one.source).name for one in snapshot.documents()} == {"杜甫.md", "b c.txt"}
     assert_terms_exact(fresh)
+
+
+def test_what_may_not_be_looked_at_is_not_gone(
+    fresh: IndexStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    _index(fresh, folder)
+    hidden, exists = folder / "李白.txt", Path.exists
+    hidden.unlink()
+
+    def refused(path: Path, **options: bool) -> bool:
+        if path == hidden:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return exists(path, **options)
+
+    monkeypatch.setattr(Path, "exists", refused)
+    pruning = IndexOptions(chunk_size=40, chunk_overlap=10, prune=True)
+    assert _counts(_index(fresh, folder, options=pruning)) == (0, 0, 2, 0, 0)
 
 
 def test_prune_with_a_glob_or_an_emptied_folder(fresh: IndexStore, folder: Path):
