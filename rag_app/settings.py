@@ -300,7 +300,7 @@ def _of_file() -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        msg = f"{_FILE} can't be read ({error.strerror}); mend or remove it"
+        msg = f"{_FILE} can't be read ({error.strerror}); correct or remove it"
         raise SettingsError(msg) from error
     except UnicodeDecodeError as error:
         msg = f"{_FILE} is not UTF-8; save it in that encoding"

@@ -98,7 +98,7 @@ def _of_machine(error: Exception) -> str:
         return "the working folder is there no more; go into another one, and run this again"
     if isinstance(error, OSError) and error.errno in _OF_MACHINE:
         what = f"{error.filename}" if error.filename else "the output or a file"
-        return f"{what} can't be read or written ({error.strerror}); mend that, and run this again"
+        return f"{what} can't be read or written ({error.strerror}); correct that, and run this again"
     return ""
 
 

@@ -169,7 +169,7 @@ class _Search:
             try:
                 entries = [entry for entry in os.scandir(current) if not is_private(entry.name)]
             except OSError as error:
-                reason = f"can't be listed ({error.strerror}); leave it out or mend it"
+                reason = f"can't be listed ({error.strerror}); correct that, or leave it out"
                 self._unreadable[current] = reason
                 continue
             for entry in entries:
@@ -253,7 +253,7 @@ def _exists(path: Path) -> bool:
 
 def _missing(path: Path) -> DocumentError:
     if path.is_symlink():
-        return DocumentError(f"{shown(path)} is a link that leads nowhere; mend or remove it")
+        return DocumentError(f"{shown(path)} is a link that leads nowhere; correct or remove it")
     try:
         names = {_letters(name): name for name in os.listdir(path.parent)}  # noqa: PTH208
     except (OSError, ValueError):
