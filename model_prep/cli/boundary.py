@@ -20,6 +20,8 @@ _OF_MACHINE = {
     errno.ESTALE,
 }  # fmt: skip
 """Errors of the operating system that no change of ours would help."""
+_OF_MEMORY = ("can't start new thread", "failed to map segment from shared object")
+"""What Python and the loader of libraries say where a limit of processes or memory is met."""
 _KEYS = frozenset({"--api-key", "--api_key"})
 
 
@@ -86,7 +88,7 @@ def _open_streams() -> None:
 
 def _of_machine(error: Exception) -> str:
     """Return what is said of an error that is the machine's or the caller's; empty for others."""
-    if isinstance(error, MemoryError) or "can't start new thread" in str(error):
+    if isinstance(error, MemoryError) or any(what in str(error) for what in _OF_MEMORY):
         return "the memory or its limit is used up; end other programs, or do less at a time"
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return (
@@ -98,7 +100,9 @@ def _of_machine(error: Exception) -> str:
         return "the working folder is there no more; go into another one, and run this again"
     if isinstance(error, OSError) and error.errno in _OF_MACHINE:
         what = f"{error.filename}" if error.filename else "the output or a file"
-        return f"{what} can't be read or written ({error.strerror}); correct that, and run this again"
+        return (
+            f"{what} can't be read or written ({error.strerror}); correct that, and run this again"
+        )
     return ""
 
 

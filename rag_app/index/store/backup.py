@@ -142,7 +142,7 @@ class _Writer:
             created = datetime.now(UTC).isoformat(timespec="seconds")
             backup = Backup("", 0, created, saved, sorted(kept), failed)
             manifest = {"format": _FORMAT, **asdict(backup), "entries": self._entries}
-            zipped.writestr(MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))
+            zipped.writestr(_entry(MANIFEST), json.dumps(manifest, ensure_ascii=False, indent=1))
         sync(archive)
         return backup
 
@@ -189,8 +189,7 @@ class _Writer:
             if missing:
                 return
             raise
-        info = zipfile.ZipInfo(entry, datetime.now(UTC).timetuple()[:6])
-        info.compress_type, info.external_attr = compression, 0o600 << 16
+        info = _entry(entry, compression)
         digest, size, start = hashlib.sha256(), 0, self._done
         with source, zipped.open(info, "w", force_zip64=True) as target:
             while block := source.read(BLOCK):
@@ -200,6 +199,14 @@ class _Writer:
                 self._progress(path.name, start + int(size * share), self._total)
         self._done = start + int(size * share)
         self._entries[entry] = {"bytes": size, "sha256": digest.hexdigest()}
+
+
+def _entry(name: str, compression: int = zipfile.ZIP_DEFLATED) -> zipfile.ZipInfo:
+    """Return a new entry, of now; of a clock that is set to a year that zip files lack, of 1980."""
+    now = datetime.now(UTC).timetuple()[:6]
+    entry = zipfile.ZipInfo(name, now if 1980 <= now[0] < 2108 else (1980, 1, 1, 0, 0, 0))
+    entry.compress_type, entry.external_attr = compression, 0o600 << 16
+    return entry
 
 
 def entries(archive: Path) -> Iterator[tuple[str, Iterator[bytes]]]:

@@ -6,6 +6,7 @@ nobody, as those of one matrix product do where another process has their core.
 """
 
 import copy
+import errno
 import hashlib
 import logging
 import sys
@@ -261,6 +262,8 @@ def _graph(folder: Path, dtype: EncoderDtype) -> bytes:
     try:
         return write_graph(folder, dtype).read_bytes()
     except OSError as error:
+        if _is_of_memory(error):
+            raise
         path = graph_path(folder, dtype)
         _log.warning("%s can't be kept (%s), so it is made at every start", path, error.strerror)
         return encoder_graph(folder, dtype)
@@ -286,7 +289,8 @@ def fingerprint_of(folder: Path, *prefixes: str) -> str:
 
 
 def _is_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or "bad_alloc" in str(error)
+    of_system = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return of_system or isinstance(error, MemoryError) or "bad_alloc" in str(error)
 
 
 def _unreadable(folder: Path, error: Exception) -> ModelError:

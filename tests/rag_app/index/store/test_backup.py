@@ -9,8 +9,9 @@ import threading
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -375,6 +376,19 @@ def test_killed_while_restoring_indexes_are_the_old_or_the_new(
     assert moment > 2
     assert content_digest(IndexStore(store.folder)) == old
     assert [path.name for path in (home / "indexes").iterdir()] == ["甲"]
+
+
+def test_a_clock_that_was_never_set(
+    store: IndexStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Past(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls.fromtimestamp(0, tz)
+
+    monkeypatch.setattr("rag_app.index.store.backup.datetime", Past)
+    back_up(tmp_path / "b.zip")
+    assert restore(tmp_path / "b.zip", check=True).indexes[0].name == "甲"
 
 
 def test_nothing_is_no_backup(home: Path, tmp_path: Path) -> None:

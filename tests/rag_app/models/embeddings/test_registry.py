@@ -1,5 +1,6 @@
 """Embedding models: a real folder, and the light path for questions."""
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -208,12 +209,22 @@ def test_a_graph_is_kept_and_made_again_for_other_weights(copied: Path) -> None:
     assert after != pytest.approx(before, abs=1e-3)
 
 
-def test_a_lack_of_memory_is_no_damage(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("Exception during initialization: std::bad_alloc"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
+    ids=["of ONNX Runtime", "of the system"],
+)
+def test_a_lack_of_memory_is_no_damage(
+    error: Exception, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     load_embeddings(str(copied)).embed_query("李白")
     files = sorted(copied.iterdir())
 
     def exhausted(*_: object, **__: object) -> None:
-        raise RuntimeError("Exception during initialization: std::bad_alloc")
+        raise error
 
     monkeypatch.setattr("onnxruntime.InferenceSession", exhausted)
     with pytest.raises(ModelError, match="finds no memory"):
