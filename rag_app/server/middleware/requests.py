@@ -44,8 +44,9 @@ _HEADERS = {
 _OPENAI = {"chat", "completions", "embed", "embeddings", "models", "rerank", "responses"}
 """First parts of the paths below ``/v1`` that clients of OpenAI's API ask for."""
 
-_BASE = re.compile(r"\A/+(?:(v1|api)/+)*")
-"""Of a path, where a base URL ends with a slash or names the version that its client adds."""
+_BASE = re.compile(r"\A(?:https?://[^/]*)?/+(?:(v1|api)/+)*")
+"""Of a path, where a base URL ends with a slash or names the version that its client adds, or where
+a client asks as of a proxy, which names the server too (RFC 9112, 3.2.2)."""
 
 _OTHER_PATHS = {"/v2/rerank": "/v1/rerank"}  # Cohere's
 _OPEN = ("/", "/health", "/openapi.json")

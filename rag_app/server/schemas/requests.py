@@ -39,6 +39,7 @@ OneOrMany = Annotated[
 _ALL_TOKENS = 100_000
 _LIKELIEST = 1e-6
 """In place of a ``top_p`` of 0, by which clients mean the likeliest token alone."""
+_NEWER_TEXTS = ("input_text", "output_text")
 _RESULTS = ("tool", "function")
 """Roles of what came of a call, the newer and the older one."""
 
@@ -80,6 +81,16 @@ class Part(RequestBody):
     type: str = "text"
     text: Text | None = None
     refusal: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_of_other_apis(cls, values: Any) -> Any:
+        """Take a string, and a text as OpenAI's newer API has it, for a part of text."""
+        if isinstance(values, str):
+            return {"text": values}
+        if isinstance(values, dict) and values.get("type") in _NEWER_TEXTS:
+            return {**values, "type": "text"}
+        return values
 
 
 class FunctionCall(RequestBody):

@@ -1,6 +1,7 @@
 """What clients of OpenAI's API send and look for besides the plain question."""
 
 import gzip
+import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -267,6 +268,36 @@ def test_values_by_which_clients_mean_no_limit(more: Any, model: str, poets: Ser
     )
     assert answer.status_code == 200, answer.text
     assert "当涂" in answer.json()["choices"][0]["message"]["content"]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [{"type": "input_text", "text": "李白在哪里"}, {"type": "text", "text": "病逝？"}],
+        [ASKED[0]["content"]],
+    ],
+)
+def test_parts_of_text_in_other_forms(parts: Any, official: openai.OpenAI) -> None:
+    said = [{"type": "output_text", "text": "是诗人。", "annotations": []}]
+    turns: list[Any] = [
+        {"role": "user", "content": "李白是谁？"},
+        {"role": "assistant", "content": said},
+    ]
+    create = official.chat.completions.create
+    asked: list[Any] = [[{"role": "user", "content": parts}], [*turns, *ASKED]]
+    for messages in asked:
+        assert create(model="rag:诗", messages=messages).choices[0].message.content
+
+
+def test_a_target_may_name_the_server(served: Served) -> None:
+    address = served.url.removeprefix("http://")
+    host, _, port = address.partition(":")
+    with socket.create_connection((host, int(port))) as connection:
+        head = (
+            f"GET {served.url}/v1/models HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        )
+        connection.sendall(head.encode())
+        assert connection.makefile("rb").readline().split()[1] == b"200"
 
 
 class NotedOptions(ScriptedChatModel):
