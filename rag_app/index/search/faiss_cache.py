@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,10 @@ class FaissCache:
         self._lock = threading.Lock()
         self._state: _State | None = None
         self._file: tuple[int, int] | None = None  # the last one that was looked at
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process without the vectors, which it loads itself."""
+        return partial(type(self), limits=self._limits), (self._store,)
 
     @contextmanager
     def search(

@@ -4,8 +4,9 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rag_app.errors import IndexStoreError
 from rag_app.index.store.database import (
@@ -56,6 +57,10 @@ class IndexStore:
         self._idle: list[sqlite3.Connection] = []
         self._idle_key: tuple[int, ...] = ()
         self._guard = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process as the folder that it is of."""
+        return partial(type(self), timeout=self._timeout), (self.folder,)
 
     @property
     def _lock(self) -> WriterLock:

@@ -77,6 +77,11 @@ class LocalChat(BaseChatModel):
         """Say how long the context is."""
         self.profile = {"max_input_tokens": self.context_length}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process as what it was made with, to be loaded there."""
+        made_with = self.model_fields_set - {"process"}
+        return partial(type(self), **{name: getattr(self, name) for name in made_with}), ()
+
     @property
     @abstractmethod
     def model_name(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
@@ -12,8 +13,16 @@ from langgraph.checkpoint.memory import MemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import START, MessagesState, StateGraph
 
-from rag_app import CHECKPOINT_TYPES, Answer, as_message, rag_chain, summarize_chain
-from tests.scripted import JudgingChatModel
+from rag_app import (
+    CHECKPOINT_TYPES,
+    Answer,
+    FaissVectorStore,
+    as_message,
+    rag_chain,
+    summarize_chain,
+)
+from tests.rag_app.index.hashing import HashingEmbeddings
+from tests.scripted import JudgingChatModel, ScriptedLocalChat
 
 QUESTION = "李白是怎样去世的？"
 DEATH = Document(
@@ -90,3 +99,16 @@ def test_checkpoints_give_back_what_they_were_given() -> None:
         assert again == value
         assert again.marked_text == value.marked_text
         assert hash(again.citations[0]) == hash(value.citations[0])
+
+
+def test_a_chain_goes_to_another_process(tmp_path: Path) -> None:
+    cloudpickle = pytest.importorskip("cloudpickle")
+    store = FaissVectorStore.from_documents([DEATH], HashingEmbeddings(), folder=tmp_path / "a")
+    llm = ScriptedLocalChat(replies=["李白病逝于当涂。"], max_tokens=7)
+    chain = rag_chain(store.as_retriever(), llm)
+    assert chain.invoke(QUESTION).supported
+    assert cloudpickle.loads(cloudpickle.dumps(chain)).invoke(QUESTION).supported
+    assert cloudpickle.loads(cloudpickle.dumps(llm)).max_tokens == 7
+    again = cloudpickle.loads(cloudpickle.dumps(store))
+    again.add_texts(["绿茶是蒸青的。"])
+    assert len(store.similarity_search("绿茶", k=9)) == 2
