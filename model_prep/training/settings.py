@@ -254,7 +254,7 @@ def _plain(value: Any) -> Any:
 
 def _require_one_scenario(settings: TrainingSettings) -> None:
     _require_same_adapter(settings)
-    needed = [name for name in LORA[:3] if getattr(settings, name) is None]
+    needed = [name.replace("_", "-") for name in LORA[:3] if getattr(settings, name) is None]
     if not settings.adapter and needed:
         msg = (
             f"a new adapter needs --{' --'.join(needed)} (Chinese-LLaMA: 8, 32; Chinese-Alpaca: "

@@ -50,7 +50,7 @@ def mcp(
         from rag_app.server.mcp import ToolServer, run_http, run_stdio
         from rag_app.server.serve import access_for, listen, url_of
     except ImportError as error:
-        msg = f"mcp needs {error.name}; run: pip install 'rag-app[mcp]'"
+        msg = f"the package {error.name} is not here; run: pip install 'rag-app[mcp]'"
         raise SettingsError(msg) from error
     settings = load_settings(
         k=k, retriever=retriever, reranker=reranker, threshold=threshold, embedding=embedding,

@@ -212,6 +212,10 @@ def _store(url: str) -> Iterator[tuple[Any, str]]:
     except FileNotFoundError as error:
         msg = f"{shown(url)} does not exist; check the URL"
         raise DocumentError(msg) from error
+    except ImportError as error:  # it says which package
+        reason = " ".join(str(error).split())
+        msg = f"{shown(url)} can't be read ({reason}); install that package with pip"
+        raise DocumentError(msg) from error
     except Exception as error:  # each store has errors of its own
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         msg = f"{shown(url)} can't be read ({shown(reason)})"

@@ -34,7 +34,7 @@ def access_for(
         from rag_app.server.middleware.keys import read_keys
         from rag_app.server.middleware.requests import Access
     except ImportError as error:
-        msg = f"serve needs {error.name}; run: pip install 'rag-app[server]'"
+        msg = f"the package {error.name} is not here; run: pip install 'rag-app[server]'"
         raise SettingsError(msg) from error
     more = read_keys(key_file) if key_file else []
     return Access(host=host, keys=(*keys, *more), origins=tuple(origins))

@@ -314,7 +314,7 @@ def test_dry_run_shows_both_answers(family: Family, data: Path) -> None:
         ({"beta": -1}, "--beta '-1' is wrong"),
         ({"packing": "true"}, "--packing 'true' is wrong"),
         ({"deepspeed": "zero3"}, "--deepspeed 'zero3' is wrong"),
-        ({"lora_rank": None}, "needs --lora_rank"),
+        ({"lora_rank": None}, "needs --lora-rank"),
         ({"target_modules": "q_proj,lm_head"}, "lm_head"),
         ({"max_length": 8}, "leaves no room for its answers"),
         ({"layers_to_transform": "1,2"}, "has no layer 2; its layers are 0 to 1"),
