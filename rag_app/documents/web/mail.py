@@ -46,7 +46,7 @@ _OF_TRANSPORT = re.compile(
     r"|ARC-[\w-]+|Authentication-Results|Message-ID|List-[\w-]+|MIME-Version|Content-[\w-]+)"
     r": ?.*(?:\n[ \t]+\S.*)*(?:\n|\Z)){2,}"
     rf"|(?<!\S)\S{{0,200}}(?:-Version: 1\.0|-Encoding: [78]bit|Content-Type: {_TYPE})$"
-    rf"|(?<![!-~])[!-~]{{0,60}}(?:-Version: 1\.0|ing: [78]bit|: {_TYPE})(?![!-~])"
+    rf"|(?<![!-~])[!-~]{{0,60}}(?:-Version: 1\.0|i?n?g: [78]bit|: {_TYPE})(?![!-~])"
     r"|(?<=[^\x00-\x7f])[!-~]{0,20}(?:quoted-printable|base64)$"
     r"|(?<!\S)\S{0,200}/(?:mixed|alternative|related|report|signed); ?boundary=\S+"
     r"|(?<=\ufffd)[A-Za-z/:; .-]{0,60}charset=[\w-]+$"

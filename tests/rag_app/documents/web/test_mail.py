@@ -317,7 +317,12 @@ def test_what_only_a_damaged_mail_has_amid_its_text() -> None:
 
 @pytest.mark.parametrize(
     "cut",
-    ["ontent-Transfer-Encoding: 8bit", "IME-Version: 1.0", "pe: multipart/mixed; boundary=x1"],
+    [
+        "ontent-Transfer-Encoding: 8bit",
+        "ng: 8bit",
+        "IME-Version: 1.0",
+        "pe: multipart/mixed; boundary=x1",
+    ],
 )
 def test_a_header_that_is_cut_amid_a_body_is_no_text(cut: str) -> None:
     text, _ = read(f"Subject: a\nFrom: b@c.d\n\n会议改期。\n{cut}\n\n九点开始。\n".encode())
