@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import rag_app
 from rag_app import errors
-from rag_app.engine.resident import Events, Place, ResidentEngine, ResidentError, received
+from rag_app.engine.resident import Events, Place, ResidentError, received
 from rag_app.models.unix_http import UnixConnection, available
 from rag_app.surroundings import surroundings
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from rag_app.chains.results import Answer, Summary
     from rag_app.engine.app import RagApp
+    from rag_app.engine.resident_client import ResidentEngine
     from rag_app.settings import Settings
 
 Seconds = dict[str, float]
@@ -137,7 +138,7 @@ class CommandEngine:
         return count, stop()
 
     def _sent(
-        self, send: Callable[[ResidentEngine], Events], *, start: bool = True
+        self, send: "Callable[[ResidentEngine], Events]", *, start: bool = True
     ) -> Events | None:
         """Return the events of what was sent to the resident engine; None where there is none."""
         if (resident := self._found(start=start)) is not None:
@@ -197,15 +198,17 @@ class CommandEngine:
             self._own = RagApp(settings=self._settings)
         return self._own
 
-    def _found(self, *, start: bool = True) -> ResidentEngine | None:
+    def _found(self, *, start: bool = True) -> "ResidentEngine | None":
         """Return the resident engine, looked for once, and started where that may be."""
         if self._may:
             self._may, start = False, start and sys.stdout.isatty()
+            if not (start or Place.of_home().is_ours):
+                return None
             from rag_app.engine.identity import usable
+            from rag_app.engine.resident_client import ResidentEngine
 
             found = ResidentEngine(self._settings)
-            may_be = (start or found.place.is_ours) and usable(self._settings)
-            self._resident = found if may_be and found.find(start=start) else None
+            self._resident = found if usable(self._settings) and found.find(start=start) else None
         return self._resident
 
 

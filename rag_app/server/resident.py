@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
-from rag_app.engine.resident import Gguf, Place, StartOptions
+from rag_app.engine.resident import Place
+from rag_app.engine.resident_client import Gguf, StartOptions
 from rag_app.models.llms.llamacpp_server import ServerOptions, ServerProcess
 from rag_app.models.llms.prompt_cache import slots_folder
 from rag_app.models.unix_http import owner_only

@@ -22,7 +22,7 @@ from rag_app.chains.rag import Timings
 from rag_app.chains.results import Answer, adeltas
 from rag_app.engine import RagApp
 from rag_app.engine.identity import REQUEST_PATHS, absolute_embedding, embedding_stamp, identity
-from rag_app.engine.resident import StartOptions
+from rag_app.engine.resident_client import StartOptions
 from rag_app.engine.warm import READ_AHEAD
 from rag_app.errors import RagAppError
 from rag_app.server import errors
