@@ -11,6 +11,18 @@ LORA = "is a LoRA, not a model; merge it into its base with model-prep merge, an
 """What is said of such a folder."""
 
 
+def is_encodable(text: str) -> bool:
+    r"""Return whether a text is UTF-8's.
+
+    JSON may have ``\ud800`` alone, which no tokenizer takes, and a file's name other bytes.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_lora(folder: Path) -> bool:
     """Return whether a folder holds a LoRA as PEFT saves it, and no model."""
     held = [(folder / name).is_file() for name in ("adapter_config.json", "config.json")]

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from model_prep.json_file import is_encodable
 from rag_app.errors import SettingsError
 from rag_app.surroundings import home as home  # noqa: PLC0414 - it was here
 from rag_app.surroundings import indexes_folder as indexes_folder  # noqa: PLC0414
@@ -38,15 +39,6 @@ CHUNK_SIZE = 600
 CHUNK_OVERLAP = 100
 """Characters."""
 MAX_FILE_BYTES = 200 * 2**20
-
-
-def is_encodable(name: str) -> bool:
-    """Return whether a name can be written as UTF-8, as a file name of other bytes can't."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 class Settings(BaseModel):
@@ -247,6 +239,11 @@ class Settings(BaseModel):
         if os.sep in self.index or self.index.startswith((".", "~")):
             return Path(self.index).expanduser()
         return indexes_folder() / self.index
+
+    @property
+    def calibrations_file(self) -> Path:
+        """The file of calibrations, there or not."""
+        return self.calibrations or home() / "calibrations.json"
 
     @property
     def index_name(self) -> str:

@@ -7,13 +7,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from model_prep.progress import Progress, ProgressCounter
 
 if TYPE_CHECKING:
     import torch
     from typing_extensions import Buffer
+
+Dtype = Literal["auto", "float32", "float16", "bfloat16"]
+"""Of a model's weights, as users choose it."""
 
 # safetensors' spelling → PyTorch's, and bytes of an element.
 _DTYPES = {

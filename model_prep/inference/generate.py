@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from model_prep.catalog.pull import find_pulled
+from model_prep.checkpoint.tensors import Dtype
 from model_prep.errors import GenerateError, first_line, permitted
-from model_prep.inference.placement import Dtype, placement
+from model_prep.inference.placement import placement
 from model_prep.inference.predictions import Prediction, PredictionsFile
 from model_prep.inference.sampling import (
     BATCH_SIZE,

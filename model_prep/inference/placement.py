@@ -2,12 +2,10 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
-from model_prep.checkpoint.tensors import TensorInfo
+from model_prep.checkpoint.tensors import Dtype, TensorInfo
 from model_prep.errors import GenerateError
-
-Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 
 
 def placement(

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from model_prep.checkpoint.reader import tensor_pieces
 from model_prep.checkpoint.safetensors_file import DEFAULT_SHARD_BYTES, write_safetensors_shards
-from model_prep.checkpoint.tensors import TensorData
+from model_prep.checkpoint.tensors import Dtype, TensorData
 from model_prep.json_file import write_json
 from model_prep.llama.architecture import published_shards
 from model_prep.lora.output import merge_manifest, write_configuration, write_pth_shards
-from model_prep.lora.plan import MANIFEST, Dtype, MergePlan, OutputType, prepare_merge
+from model_prep.lora.plan import MANIFEST, MergePlan, OutputType, prepare_merge
 from model_prep.lora.stream import Buffers, MergedTensor, merged_tensors
 from model_prep.output import check_output, output_folder
 from model_prep.progress import Progress

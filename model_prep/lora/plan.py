@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from model_prep.checkpoint.checksums import file_digests, published_name
+from model_prep.checkpoint.tensors import Dtype
 from model_prep.errors import AdapterError, CheckpointError, MergeOrderError, permitted
 from model_prep.llama.architecture import ModelConfig, to_params
 from model_prep.lora.adapter import EMBEDDINGS, OUTPUT, Adapter, open_adapter
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     import torch
 
 OutputType = Literal["huggingface", "pth"]
-Dtype = Literal["auto", "float16", "bfloat16", "float32"]
 
 MANIFEST = "merge.json"
 """Beside merged weights: what they were made of, and the hash of each tensor."""

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from model_prep.json_file import is_encodable
 from model_prep.training.dataset_files import Problems, read_objects
 
 SUFFIXES = (".json", ".jsonl")
@@ -54,19 +55,10 @@ def read_conversations(
             messages = read_messages(value)
             if isinstance(messages, str):
                 problems.add(file, line, messages)
-            elif not all(is_text(message["content"]) for message in messages):
+            elif not all(is_encodable(message["content"]) for message in messages):
                 problems.add(file, line, "holds half a character, or a byte that is no text")
             else:
                 yield Conversation(messages, file, line)
-
-
-def is_text(content: str) -> bool:
-    r"""Return whether a text is one: JSON may have ``\ud800`` alone, which no tokenizer takes."""
-    try:
-        content.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def read_messages(value: dict[str, Any]) -> list[dict[str, str]] | str:

@@ -6,12 +6,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from model_prep.checkpoint.tensors import Dtype
 from model_prep.errors import CheckpointError, TrainingError
 from model_prep.json_file import read_json
 
 ALL_LINEAR = "all-linear"
 """PEFT's name for all linear layers but the output weights."""
-Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 LORA = (
     "lora_rank", "lora_alpha", "target_modules", "lora_dropout", "modules_to_save",
     "layers_to_transform",

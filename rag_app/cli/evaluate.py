@@ -209,7 +209,7 @@ def _show(
 def _keep_calibration(settings: "Settings", outcomes: "list[Outcome]", *, as_json: bool) -> None:
     """Fit a calibration, keep it, and say what came of it."""
     from rag_app.cli import figures, show
-    from rag_app.engine.resources import keep_calibration
+    from rag_app.engine.calibrations import keep_calibration
     from rag_app.evaluation import calibration
 
     samples = calibration.samples_of(outcomes)

@@ -1,15 +1,10 @@
-"""What applications work with: an index and models, each made when first needed and then shared.
+"""What applications work with: an index and models, each made when first needed and then shared."""
 
-What ``rag-app eval --calibrate`` fitted lies in one JSON file, by language model.
-"""
-
-import json
 import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,8 +24,7 @@ if TYPE_CHECKING:
     from rag_app.models.reranker import CrossEncoderReranker
     from rag_app.settings import RetrieverKind, Settings
 
-from rag_app.errors import ModelError, SettingsError
-from rag_app.settings import home
+from rag_app.errors import SettingsError
 
 _log = logging.getLogger(__name__)
 
@@ -318,7 +312,11 @@ class Resources:
         Raises:
             SettingsError: the file of calibrations is damaged.
         """
-        return kept_calibration(settings) if self.given.llm is None else None
+        if self.given.llm is not None or not settings.calibrations_file.exists():
+            return None
+        from rag_app.engine.calibrations import kept_calibration
+
+        return kept_calibration(settings)
 
     def read_ahead(self) -> None:
         """Have the operating system read the language model's file, if it will be needed soon."""
@@ -371,87 +369,3 @@ class Resources:
                 self._made[name] = make()
             found: Made = self._made[name]
             return found
-
-
-def calibrations_file(settings: "Settings") -> Path:
-    """Return where they lie: as the settings say, else in the home."""
-    return settings.calibrations or home() / "calibrations.json"
-
-
-def kept_calibration(settings: "Settings") -> "Calibration | None":
-    """Return what was fitted for the language model of settings, None where nothing was.
-
-    Nothing is either where the model's files have changed since.
-
-    Raises:
-        SettingsError: the file is damaged.
-    """
-    from rag_app.engine.identity import language_model
-
-    path = calibrations_file(settings)
-    if not path.exists():
-        return None
-    with suppress(ModelError):  # loading the model will say what is wrong
-        name, stamp = language_model(settings)
-        if (row := _read(path).get(name)) is not None:
-            files, calibration = _entry(path, row)
-            if files == stamp:
-                return calibration
-            _log.warning("%s has changed since it was calibrated; run eval --calibrate again", name)
-    return None
-
-
-def keep_calibration(
-    settings: "Settings", calibration: "Calibration", about: dict[str, Any]
-) -> tuple[Path, str]:
-    """Keep what was fitted for the language model of settings; return the file and the model's key.
-
-    Args:
-        settings: That name the model.
-        calibration: What was fitted.
-        about: What it was fitted on and how well it does, for people.
-
-    Raises:
-        ModelError: there is no such model here.
-        SettingsError: the file is damaged or can't be written.
-    """
-    from filelock import FileLock
-
-    from model_prep.json_file import replace_json
-    from rag_app.engine.identity import language_model
-
-    path = calibrations_file(settings)
-    name, stamp = language_model(settings)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f"{path.name}.lock")):
-            rows = _read(path) if path.exists() else {}
-            rows[name] = {"files": stamp, "weights": asdict(calibration), **about}
-            replace_json(path, rows)
-    except OSError as error:
-        msg = f"{path} can't be written ({error.strerror or error}); name another file"
-        raise SettingsError(msg) from error
-    return path, name
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise _damaged(path, error) from error
-
-
-def _entry(path: Path, row: Any) -> "tuple[str, Calibration]":
-    from rag_app.chains.confidence import Calibration
-
-    try:
-        weights = {name: value for name, value in row["weights"].items() if name != "judged"}
-        numbers = {name: float(value) for name, value in weights.items()}
-        return row["files"], Calibration(**numbers, judged=bool(row["weights"]["judged"]))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> SettingsError:
-    msg = f"{path} holds no calibrations ({error}); delete it and run rag-app eval --calibrate"
-    return SettingsError(msg)

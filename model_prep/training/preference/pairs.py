@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_prep.training.conversations import is_text, read_messages
+from model_prep.json_file import is_encodable
+from model_prep.training.conversations import read_messages
 from model_prep.training.dataset_files import Problems, read_objects
 
 PAIR_FORMATS = (
@@ -69,7 +70,7 @@ def _fault(chosen: Messages, rejected: Messages) -> str | None:
     """Return what is wrong with two conversations as a pair; None where nothing is."""
     if chosen[:-1] != rejected[:-1]:
         return "chosen and rejected answer different prompts"
-    if not all(is_text(message["content"]) for message in [*chosen, rejected[-1]]):
+    if not all(is_encodable(message["content"]) for message in [*chosen, rejected[-1]]):
         return "holds half a character, or a byte that is no text"
     if not all(messages[-1]["content"].strip() for messages in (chosen, rejected)):
         return "chosen or rejected is empty"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from langchain_core.documents import Document
 
+from model_prep.json_file import is_encodable
 from rag_app.documents.langchain_loaders import load_whole, loader_name
 from rag_app.documents.loaders import FileLoader
 from rag_app.documents.object_stores import RemoteFile, SourcePath, is_url
@@ -17,7 +18,6 @@ from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 from rag_app.index.indexing.report import Failure, IndexOptions
 from rag_app.index.store.records import FORMAT, ChunkRecord, DocumentRecord
-from rag_app.settings import is_encodable
 from rag_app.surroundings import is_there
 
 _OWN_FIELDS = {"source", "start", "end", "page", "heading"}

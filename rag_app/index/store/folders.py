@@ -7,13 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from model_prep.json_file import is_encodable
 from rag_app.errors import IndexStoreError
 from rag_app.index.store.database import missing_index
 from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.lock import unwritable
 from rag_app.index.store.store import IndexStore
 from rag_app.models.llms.prompt_cache import forget
-from rag_app.settings import indexes_folder, is_encodable
+from rag_app.settings import indexes_folder
 
 
 @dataclass(frozen=True)
