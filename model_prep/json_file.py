@@ -7,7 +7,7 @@ from typing import Any
 from model_prep.errors import CheckpointError
 from model_prep.output import PARTIAL, sync
 
-LORA = "is a LoRA, not a model; merge it into its base with model-prep merge, and use the result"
+IS_LORA = "is a LoRA, not a model; merge it into its base with model-prep merge, and use the result"
 """What is said of such a folder."""
 
 
@@ -54,7 +54,7 @@ def _why_unread(file: Path, error: OSError) -> str:
     if not file.parent.exists():
         return f"there is no {file.parent}; check the path"
     if file.name == "config.json" and is_lora(file.parent):
-        return f"{file.parent} {LORA}"
+        return f"{file.parent} {IS_LORA}"
     return f"{file} is missing; check the path, or get it again"
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 Role = Literal["llm", "embedding"]
 SourceKind = Literal["wheels", "hub"]
-Conversion = Literal["e5"]
+ConversionKind = Literal["e5"]
 EncoderDtype = Literal["int8", "float32"]
 
 
@@ -35,7 +35,7 @@ class WheelSource:
     parts: tuple[WheelPart, ...]
     sha256: str
     """Of the joined file."""
-    convert: Conversion | None = None
+    convert: ConversionKind | None = None
     """Conversion of the joined file into the model's folder; None: the file is the model."""
     kind: SourceKind = "wheels"
 

@@ -15,7 +15,7 @@ from model_prep.lora.adapter import INPUT, OUTPUT
 if TYPE_CHECKING:
     import torch
 
-CONFIG = "config.json"
+_CONFIG = "config.json"
 _EMBEDDING_NAMES = ("wte.weight", "word_embeddings.weight", "embed_tokens.weight")
 
 
@@ -48,7 +48,7 @@ def open_base(base_model: Path) -> tuple[BaseWeights, dict[str, Any]]:
         CheckpointError: something is missing or damaged, its weights are quantized, or do not fit
             its configuration.
     """
-    file = base_model / CONFIG
+    file = base_model / _CONFIG
     if not file.is_file() and any(base_model.glob("consolidated.*.pth")):
         meta = MetaCheckpoint(base_model, read_params(base_model / "params.json"))
         dtype = str(torch_dtype(meta.dtype)).removeprefix("torch.")
@@ -61,13 +61,13 @@ def open_base(base_model: Path) -> tuple[BaseWeights, dict[str, Any]]:
         raise CheckpointError(msg)
     if not file.is_file():
         found = ", ".join(sorted(path.name for path in base_model.glob("*"))[:5]) or "nothing"
-        msg = f"{base_model} has no {CONFIG} (it has {found}); name the folder of a base model"
+        msg = f"{base_model} has no {_CONFIG} (it has {found}); name the folder of a base model"
         raise CheckpointError(msg)
     config = read_json(file)
     if quantization := config.get("quantization_config"):
         method = quantization.get("quant_method") if isinstance(quantization, dict) else None
         msg = (
-            f"{base_model} is quantized ({method or 'quantization_config'} in its {CONFIG}), and "
+            f"{base_model} is quantized ({method or 'quantization_config'} in its {_CONFIG}), and "
             "what is added to rounded weights is lost; name the model in float16, bfloat16 or "
             "float32 that it was made from"
         )

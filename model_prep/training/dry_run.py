@@ -10,7 +10,7 @@ from typing import Any
 
 from model_prep.training.data import load_data
 from model_prep.training.encoding import IGNORED
-from model_prep.training.model import load_model, model_options, tokenizer_of
+from model_prep.training.model import load_trainable, model_options, tokenizer_of
 from model_prep.training.packing import PackedSequences
 from model_prep.training.settings import TrainingSettings
 
@@ -60,7 +60,7 @@ def estimate(settings: TrainingSettings, *, shown: int = 2) -> Estimate:
 
     tokenizer = tokenizer_of(settings)
     data = load_data(settings, tokenizer)
-    model = load_model(settings, tokenizer, weights=False)
+    model = load_trainable(settings, tokenizer, weights=False)
     samples = data.train.data
     parameters = list(model.parameters())
     trained = sum(tensor.numel() for tensor in parameters if tensor.requires_grad)

@@ -43,7 +43,7 @@ def tokenizer_of(settings: TrainingSettings) -> Any:
     return load_tokenizer(settings.model)
 
 
-def load_model(settings: TrainingSettings, tokenizer: Any, *, weights: bool = True) -> Any:
+def load_trainable(settings: TrainingSettings, tokenizer: Any, *, weights: bool = True) -> Any:
     """Return the base with its adapter, a `PeftModel` of which only the adapter is trained.
 
     Args:

@@ -14,7 +14,7 @@ from model_prep.process_state import quiet_transformers
 from model_prep.training.data import TrainingData, load_data
 from model_prep.training.model import (
     ids_in_use,
-    load_model,
+    load_trainable,
     require_complete,
     save_tokenizer_beside,
     tokenizer_of,
@@ -29,7 +29,7 @@ from model_prep.training.run_folder import (
     identity_of,
     make_folder,
     require_disk_space,
-    write_manifest,
+    write_run_file,
     writing,
 )
 from model_prep.training.settings import (
@@ -131,7 +131,7 @@ def train(
             is_main_process()
         ):  # the others have decided too: they are in the group that _trainer makes
             clear_folder(settings.output_dir, keep=checkpoint)
-            write_manifest(settings.output_dir, {"settings": identity, "finished": False})
+            write_run_file(settings.output_dir, {"settings": identity, "finished": False})
         if checkpoint:
             note(f"goes on from {checkpoint}")
         else:
@@ -145,7 +145,7 @@ def train(
         if finished and trainer.is_world_process_zero():
             plain = {**asdict(report), "output": str(report.output)}
             values = {"settings": identity, "finished": True, "report": plain}
-            write_manifest(settings.output_dir, values)
+            write_run_file(settings.output_dir, values)
             _push(settings, note)
     # No process leaves while another needs it.
     trainer.accelerator.wait_for_everyone()
@@ -206,7 +206,7 @@ def _trainer(
     arguments = training_arguments(settings, evaluates=data.validation is not None)
     set_seed(settings.seed)
     make_folder(settings.output_dir)
-    model = load_model(settings, tokenizer)
+    model = load_trainable(settings, tokenizer)
     signals = SignalCallback()
     tokens_per_sequence = data.train.tokens / len(data.train)
     log = TrainingLogCallback(settings.output_dir, tokens_per_sequence, progress)

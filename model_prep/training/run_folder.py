@@ -21,8 +21,8 @@ from model_prep.training.settings import LORA, TrainingSettings
 if TYPE_CHECKING:
     import torch
 
-MANIFEST = "training.json"
-_PART = f"{MANIFEST}{PARTIAL}"
+RUN_FILE = "training.json"
+_PART = f"{RUN_FILE}{PARTIAL}"
 PLOT = "loss.png"
 WEIGHTS = "adapter_model.safetensors"
 BEST = "best"
@@ -52,7 +52,7 @@ def checkpoint_of(settings: TrainingSettings, identity: dict[str, Any]) -> Path 
         TrainingError: the folder has a run with other settings or data, or something else.
     """
     folder = settings.output_dir
-    if not (folder / MANIFEST).is_file():
+    if not (folder / RUN_FILE).is_file():
         others = folder.is_dir() and any(path.name != _PART for path in folder.iterdir())
         if folder.is_file() or others:
             msg = f"{folder} holds something else; name a new or empty folder as --output_dir"
@@ -62,9 +62,9 @@ def checkpoint_of(settings: TrainingSettings, identity: dict[str, Any]) -> Path 
         return None
     elsewhere = "name another --output_dir, or start again with --resume false"
     try:
-        manifest = read_json(folder / MANIFEST)
+        manifest = read_json(folder / RUN_FILE)
     except CheckpointError as error:
-        msg = f"{folder / MANIFEST} is damaged; {elsewhere}"
+        msg = f"{folder / RUN_FILE} is damaged; {elsewhere}"
         raise TrainingError(msg) from error
     before = manifest.get("settings", {})
     for name, value in identity.items():
@@ -84,13 +84,13 @@ def clear_folder(folder: Path, *, keep: Path | None) -> None:
     if keep is None:
         for name in (BEST, TENSORBOARD):
             shutil.rmtree(folder / name, ignore_errors=True)
-        for name in (MANIFEST, PLOT, LOG, WEIGHTS, CONFIG):
+        for name in (RUN_FILE, PLOT, LOG, WEIGHTS, CONFIG):
             (folder / name).unlink(missing_ok=True)
 
 
-def write_manifest(folder: Path, content: dict[str, Any]) -> None:
+def write_run_file(folder: Path, content: dict[str, Any]) -> None:
     """Write what a run is known by."""
-    replace_json(folder / MANIFEST, content)
+    replace_json(folder / RUN_FILE, content)
 
 
 def identity_of(settings: TrainingSettings, key: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ _PADDED_TO = 8
 """A model may have its embeddings padded to a multiple of this; 32 and 64 are such."""
 _PADDING = 1024
 """More rows without a piece than this are not for speed."""
-EMBEDDINGS = {"embed_tokens", "lm_head"}
+EMBEDDING_MODULES = {"embed_tokens", "lm_head"}
 """Modules with a row for each piece of the vocabulary."""
 
 
@@ -61,7 +61,7 @@ def rows_needed(
             raise TrainingError(msg)
         return sizes.adapter
     if sizes.tokenizer > sizes.model:
-        if set(modules_to_save or ()) >= EMBEDDINGS:
+        if set(modules_to_save or ()) >= EMBEDDING_MODULES:
             return sizes.tokenizer
         msg = f"the tokenizer has {sizes.tokenizer:,} pieces and {model} {sizes.model:,} rows, "
         msg += (

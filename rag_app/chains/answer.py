@@ -23,7 +23,7 @@ from rag_app.chains.reading import (
     AnswerInput,
     AnswerOptions,
     EmbeddingsOf,
-    Found,
+    JudgedAnswer,
     Question,
     Reading,
     cited_passage,
@@ -155,7 +155,7 @@ def _refine(reading: Reading) -> Steps[Answer]:
             break
     supported = Answer(text=answer, citations=tuple(given)).supported
     signals = Signals(highest_relevance(given), supported=supported)
-    yield from reading.end(Found(answer, signals), step)
+    yield from reading.end(JudgedAnswer(answer, signals), step)
 
 
 def _refine_judged(reading: Reading) -> Steps[Answer]:
@@ -164,7 +164,7 @@ def _refine_judged(reading: Reading) -> Steps[Answer]:
     A later answer takes the place of an earlier one only where a passage supports it. One from
     parts of passages counts only where it ends the reading.
     """
-    best = Found("", Signals())
+    best = JudgedAnswer("", Signals())
     probability = reading.calibration.probability
     given: set[int] = set()
     step, first = 0, True
@@ -191,7 +191,7 @@ def _refine_judged(reading: Reading) -> Steps[Answer]:
     yield from reading.end(best, step)
 
 
-def _worth_reading(group: "_Group", found: "Found", threshold: float) -> bool:
+def _worth_reading(group: "_Group", found: "JudgedAnswer", threshold: float) -> bool:
     """Return whether to read on: below the threshold only as long as the model leans to yes."""
     judgement = found.signals.judgement
     leans = judgement is not None and judgement > 0

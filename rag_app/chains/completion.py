@@ -13,7 +13,7 @@ import numpy as np
 
 from rag_app.chains.citations import SENTENCE, Citation
 from rag_app.chains.facts.amounts import DIGITS, UNITS
-from rag_app.chains.questions import Asked, asked_for, asks_time, asks_whether
+from rag_app.chains.questions import AskedFor, asked_for, asks_time, asks_whether
 from rag_app.index.search.relevance import SENTENCE_COSINES
 from rag_app.index.store.terms import content_terms, document_terms
 from rag_app.models.embeddings.base import DocumentEmbeddings
@@ -206,7 +206,7 @@ def may_begin_earlier(question: str, begun: str, citations: Sequence[Citation]) 
     )
 
 
-def _whole(asked: Asked, question: str, sentence: str, start: int, end: int) -> tuple[int, int]:
+def _whole(asked: AskedFor, question: str, sentence: str, start: int, end: int) -> tuple[int, int]:
     """Return where that begins and ends in a sentence which a part of it belongs to."""
     if asked == "amount":
         return _range(sentence, start, end)

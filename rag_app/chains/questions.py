@@ -235,7 +235,7 @@ def asks_to_compute(question: str, sentence: str = "") -> bool:
     return bool(_COMPUTES.search(question)) and not _COMPUTED.search(sentence)
 
 
-Asked = Literal["several", "explanation", "amount", "thing"]
+AskedFor = Literal["several", "explanation", "amount", "thing"]
 
 _ASKS_SEVERAL = re.compile(
     "哪些|哪[几幾两兩二三四五六七八九十]|包括什[么麼]|列[举舉](?!一)|分别|分別"
@@ -266,7 +266,7 @@ def asks_time(question: str) -> bool:
     return _ASKS_TIME.search(question) is not None
 
 
-def asked_for(question: str) -> Asked | None:
+def asked_for(question: str) -> AskedFor | None:
     """Return what an answer has to be whole in; None for a time, or for one of its kind.
 
     Example:

@@ -306,7 +306,7 @@ class Reading:
 
     def read(
         self, context: str, citations: Sequence[Citation], step: int, *, shown: bool
-    ) -> "Generator[Any, Any, Found]":
+    ) -> "Generator[Any, Any, JudgedAnswer]":
         """Have passages judged and the question answered from them, where they are likely to.
 
         An answer that may turn out to be refused for what it says is not shown as it comes.
@@ -331,14 +331,14 @@ class Reading:
         found_other |= lacks.get(cited_passage(question, text, citations).marker, frozenset())
         lacking = tuple(sorted({*signals.unmatched, *found_other}))
         signals = replace(signals, supported=supported, unmatched=lacking)
-        found = Found("" if self.refuses(signals) else text, signals, sentence)
+        found = JudgedAnswer("" if self.refuses(signals) else text, signals, sentence)
         if found.text and withheld and (shown or supported):
             yield Answer(text=found.text, step=step)
         return found
 
     def _quoted(
         self, signals: Signals, citations: Sequence[Citation], step: int
-    ) -> "Generator[Answer, Any, Found]":
+    ) -> "Generator[Answer, Any, JudgedAnswer]":
         """Answer a question for yes or no by the sentence that says no to it in other words.
 
         The model's no to whether passages answer is often its no to the question; what it then
@@ -349,11 +349,11 @@ class Reading:
         if signals.judgement is not None and not self.refuses(denied):
             text = denial_in_other_words(question, citations, self.embeddings)
         if not text:
-            return Found("", signals)
+            return JudgedAnswer("", signals)
         yield Answer(text=text, step=step)
-        return Found(text, denied, text)
+        return JudgedAnswer(text, denied, text)
 
-    def end(self, found: "Found", step: int) -> Iterator[Answer]:
+    def end(self, found: "JudgedAnswer", step: int) -> Iterator[Answer]:
         """Yield what is to be said once the answer is there; no text is no answer."""
         text, signals = found.text, found.signals
         confidence = Confidence.of(signals, answered=bool(text), calibration=self.calibration)
@@ -374,7 +374,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Found:
+class JudgedAnswer:
     """An answer, empty where there is none, and what tells how sure it is."""
 
     text: str

@@ -125,7 +125,7 @@ def _create(client: "MilvusClient", name: str, schema: Any, indexes: Any) -> Non
         raise IndexStoreError(msg)
 
 
-def rows(
+def rows_where(
     client: "MilvusClient", collection: str, expression: str, *fields: str
 ) -> Iterator[Entity]:
     """Yield the rows for which an expression is true, in no order."""

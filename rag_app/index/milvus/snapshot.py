@@ -13,7 +13,7 @@ from rag_app.index.milvus.collections import (
     match_token,
     passages_name,
     query_weights,
-    rows,
+    rows_where,
 )
 from rag_app.index.store.bm25 import best, bm25_scores, term_weight, terms_held
 from rag_app.index.store.interface import Scores
@@ -278,17 +278,17 @@ class MilvusSnapshot:
                 yield among("version", versions)
 
     def _entries(self, expression: str) -> Iterator[Entity]:
-        return rows(self._client, DOCUMENTS, self._documents(expression), *_ENTRY)
+        return rows_where(self._client, DOCUMENTS, self._documents(expression), *_ENTRY)
 
     def _sources_where(self, expression: str) -> list[str]:
-        found = rows(self._client, DOCUMENTS, self._documents(expression), "source")
+        found = rows_where(self._client, DOCUMENTS, self._documents(expression), "source")
         return sorted(row["source"] for row in found)
 
     def _documents(self, expression: str) -> str:
         return f"index == {literal(self._index)} and {expression}"
 
     def _found(self, expression: str, *fields: str) -> Iterator[Entity]:
-        return rows(self._client, self._passages, self._live(expression), *fields)
+        return rows_where(self._client, self._passages, self._live(expression), *fields)
 
     def _live(self, expression: str = "") -> str:
         """Return what is true of the passages of this state for which ``expression`` is."""

@@ -24,7 +24,7 @@ from rag_app.index.milvus.collections import (
     open_documents,
     open_passages,
     passages_name,
-    rows,
+    rows_where,
 )
 from rag_app.index.milvus.connection import check_uri, connect, disconnect, translated
 from rag_app.index.milvus.snapshot import MilvusSnapshot
@@ -87,7 +87,7 @@ class MilvusStore:
         with translated(self.uri):
             if not self._has_documents():
                 return []
-            states = rows(self._client, DOCUMENTS, 'source == ""', "index")
+            states = rows_where(self._client, DOCUMENTS, 'source == ""', "index")
             return sorted(row["index"] for row in states)
 
     def exists(self) -> bool:

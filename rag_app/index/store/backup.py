@@ -114,7 +114,7 @@ def back_up(
             archive.replace(file)
             sync(file.absolute().parent)
     except OSError as error:
-        raise unwritable(file, error) from error
+        raise unwritable_archive(file, error) from error
     return replace(backup, file=str(file), bytes=size)
 
 
@@ -237,7 +237,7 @@ def _checked(
                 break
             yield block
     if (size, digest.hexdigest()) != (expected["bytes"], expected["sha256"]):
-        raise damaged(archive, f"{name} is not what its hash says")
+        raise damaged_archive(archive, f"{name} is not what its hash says")
 
 
 @contextmanager
@@ -251,7 +251,7 @@ def opened(archive: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Any]]]:
         with archive.open("rb") as file, _zip(archive, file) as zipped:
             yield zipped, _manifest(archive, zipped)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, KeyError) as error:
-        raise damaged(archive, str(error) or "it is cut off") from error
+        raise damaged_archive(archive, str(error) or "it is cut off") from error
     except OSError as error:
         if error.filename is not None and Path(error.filename) != archive:
             raise
@@ -263,7 +263,7 @@ def _zip(archive: Path, file: BinaryIO) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
     except zipfile.BadZipFile as error:
-        raise damaged(archive, "it is no whole zip file") from error
+        raise damaged_archive(archive, "it is no whole zip file") from error
 
 
 def _manifest(archive: Path, zipped: zipfile.ZipFile) -> dict[str, Any]:
@@ -274,18 +274,18 @@ def _manifest(archive: Path, zipped: zipfile.ZipFile) -> dict[str, Any]:
             msg = f"{archive} is a backup of format {found}; this rag-app reads {_FORMAT}"
             raise BackupError(msg)
     except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise damaged(archive, "it has no manifest of rag-app's") from error
+        raise damaged_archive(archive, "it has no manifest of rag-app's") from error
     if missing := stored - set(zipped.namelist()):
-        raise damaged(archive, f"it lacks {min(missing)}")
+        raise damaged_archive(archive, f"it lacks {min(missing)}")
     return dict(manifest)
 
 
-def damaged(archive: Path, reason: str) -> BackupError:
+def damaged_archive(archive: Path, reason: str) -> BackupError:
     """Return the error for an archive that can't be trusted."""
     return BackupError(f"{archive} is damaged or no backup: {reason}; take another copy of it")
 
 
-def unwritable(path: Path, error: OSError) -> BackupError:
+def unwritable_archive(path: Path, error: OSError) -> BackupError:
     """Return the error for a place in which nothing can be written."""
     if is_full(error):
         return BackupError(f"the disk of {path} is full; free some space or choose another disk")

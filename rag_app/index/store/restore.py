@@ -17,11 +17,11 @@ from rag_app.index.store.backup import (
     INDEXES,
     MODELS,
     SavedIndex,
-    damaged,
+    damaged_archive,
     entries,
     opened,
     scratch_folder,
-    unwritable,
+    unwritable_archive,
 )
 from rag_app.index.store.folders import follow_files, named_folder
 from rag_app.index.store.store import DATABASE_NAME, IndexStore
@@ -96,7 +96,7 @@ def restore(
                     _unpack(staging / name, counted(name, blocks))
             kept = _take_places(staging, plan)
     except OSError as error:
-        raise unwritable(indexes_folder(), error) from error
+        raise unwritable_archive(indexes_folder(), error) from error
     new = [name for name in plan.models if name not in kept]
     return Restored(plan.created, plan.indexes, there, new, kept)
 
@@ -126,7 +126,7 @@ class _Plan:
             saved = [SavedIndex(**index) for index in manifest["indexes"]]
             models = [str(name) for name in manifest["models"]]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise damaged(file, "its manifest is not one of rag-app's") from error
+            raise damaged_archive(file, "its manifest is not one of rag-app's") from error
         for name in sizes:
             _check_name(file, name)
         self.indexes = [index for index in saved if not names or index.name in names]
@@ -152,16 +152,16 @@ def _check_name(file: Path, name: str) -> None:
     parts = name.split("/")
     leads_out = any(part in ("", ".", "..") for part in parts) or _UNSAFE.search(name)
     if leads_out or parts[0] not in (INDEXES, MODELS) or len(parts) < 2:
-        raise damaged(file, f"the name {name!r} leads elsewhere")
+        raise damaged_archive(file, f"the name {name!r} leads elsewhere")
 
 
 def _check_index(file: Path, name: str, sizes: dict[str, int]) -> None:
     try:
         named_folder(name)
     except IndexStoreError as error:
-        raise damaged(file, str(error)) from error
+        raise damaged_archive(file, str(error)) from error
     if f"{INDEXES}/{name}/{DATABASE_NAME}" not in sizes:
-        raise damaged(file, f"it lacks the database of {name}")
+        raise damaged_archive(file, f"it lacks the database of {name}")
 
 
 def _unpack(target: Path, blocks: Iterator[bytes]) -> None:
