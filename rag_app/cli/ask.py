@@ -45,9 +45,10 @@ def ask(
     **model: Any,
 ) -> None:
     """Answer a question from the indexed documents and show where the answer stands."""
+    from model_prep.json_file import is_encodable
     from rag_app.engine.command_engine import CommandEngine, Seconds, Turns, parts
     from rag_app.errors import QuestionError
-    from rag_app.settings import is_encodable, load_settings
+    from rag_app.settings import load_settings
 
     settings = load_settings(
         answer_chain=chain, context=context, prompts=prompts, index=index, store=store,
