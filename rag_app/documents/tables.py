@@ -63,7 +63,15 @@ _FIELDS = frozenset(
     """.casefold().split()
 )
 """Names of fields in forms about persons and those who apply for something."""
+_FIELD = re.compile(
+    r"\w{0,6}(?:名称|姓名|单位|部门|日期|时间|地点|地址|编号|号码|型号|规格|金额|电话|邮箱|传真|内容|主题"
+    r"|事由|原因|备注|说明|意见|方式|类型|类别|等级|职务|职称|期限|账号|开户行|签字|签名|盖章|(?:人|人员))"
+    r"(?:[（(]\w{1,6}[)）])?"
+)
+"""Names of fields in other forms."""
 _NOTED = re.compile(r"[^：:]{1,12}[：:]\s*[^\s：:].*")
+_FEWEST_FIELDS = 3
+"""Of a form that is told by their names alone."""
 _TOTAL = re.compile(r".{0,10}(?:[合总小共累]\s*计|总\s*数)|(?:grand |sub-?)?totals?", re.IGNORECASE)
 _FAR_ACROSS = 3
 """Columns that the first cell of a row covers besides its own where it only names the row."""
@@ -337,6 +345,8 @@ def _is_labels(row: Row) -> bool:
     values = _without_days(_values(row))
     if len(set(values)) < 2 or all(map(_VALUE.fullmatch, values)):
         return False
+    if all(map(_NOTED.fullmatch, values)):  # 姓名：王五 | 工号：1034
+        return False
     return all(
         len(value) <= _LONG_LABEL and (not _VALUE.fullmatch(value) or _YEAR.fullmatch(value))
         for value in values
@@ -460,13 +470,21 @@ def _is_filled_in(block: Sequence[Row]) -> bool:
     rows = [_laid_out(row) for row in block]
     labels = {cell for row in rows for cell in row[::2] if len(row) > 1}
     values = [cell for row in rows for cell in row[1::2]]
-    named = {label for label in labels if _compact(label) in _FIELDS}
+    personal = {label for label in labels if _compact(label) in _FIELDS}
+    named = {label for label in labels if _is_field(label)}
     return (
         sum(not named.isdisjoint(row[::2]) for row in rows) > 1
-        and len(named) > max(1, len(labels) // 4)
-        and not any(_compact(value) in _FIELDS for value in values)
+        and (
+            len(personal) > max(1, len(labels) // 4)
+            or len(named) >= max(_FEWEST_FIELDS, len(labels) / 2)
+        )
+        and not any(map(_is_field, values))
         and not any(_VALUE.fullmatch(label) for label in labels)
     )
+
+
+def _is_field(label: str) -> bool:
+    return _compact(label) in _FIELDS or _FIELD.fullmatch(_compact(label)) is not None
 
 
 def _form_line(row: Row) -> str:

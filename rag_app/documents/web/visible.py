@@ -12,6 +12,7 @@ _NOISE = {
 _NOISE_ROLES = {"navigation", "contentinfo"}
 _FILLED_IN = {"text", "number", "date", "month", "time", "datetime-local", "tel", "email", "url"}
 """Fields of a form whose value a reader sees."""
+_WITH_TICKS = ["form", "fieldset", "table", "p", "label"]
 _CONSENT = re.compile(
     r"(?:cookie|consent|gdpr)s?[-_]?(?:banner|bar|notice|popup|modal|dialog|overlay|box|message|law)",
     re.IGNORECASE,
@@ -63,6 +64,8 @@ def _write_fields(soup: BeautifulSoup) -> None:
     for field in soup.find_all("input"):
         kind = str(field.get("type") or "text").lower()
         if kind in {"checkbox", "radio"}:
+            if field.find_parent(_WITH_TICKS) is None:  # of tabs that styles alone open
+                continue
             field.replace_with("☑" if field.has_attr("checked") else "☐")
         elif kind in _FILLED_IN and field.get("value"):
             field.replace_with(f" {field['value']} ")

@@ -173,6 +173,22 @@ from rag_app.errors import DocumentError
             id="a form without marks",
         ),
         pytest.param(
+            [["会议记录", *[Covered("会议记录")] * 3], ["会议主题", "例会", "主持人", "赵云"],
+             ["时间", "3月9日", "地点", "二楼"], ["决议", "照办", *[Covered("照办")] * 2]],
+            ["会议记录", "会议主题: 例会; 主持人: 赵云", "时间: 3月9日; 地点: 二楼", "决议: 照办"],
+            id="a form of an event",
+        ),
+        pytest.param(
+            [["单位名称", "签订日期"], ["红星厂", "3月1日"], ["水务公司", "3月9日"]],
+            ["单位名称: 红星厂; 签订日期: 3月1日", "单位名称: 水务公司; 签订日期: 3月9日"],
+            id="names of fields over columns in Chinese",
+        ),
+        pytest.param(
+            [["姓名：王五", "工号：1034"], ["部门：质检", "日期：3月5日"]],
+            ["姓名：王五 | 工号：1034", "部门：质检 | 日期：3月5日"],
+            id="labels and values in one cell",
+        ),
+        pytest.param(
             [["姓名", "性别", "民族"], ["李某", "男", "汉"], ["王某", "女", "回"]],
             ["姓名: 李某; 性别: 男; 民族: 汉", "姓名: 王某; 性别: 女; 民族: 回"],
             id="a list of persons",
