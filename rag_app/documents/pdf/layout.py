@@ -227,9 +227,9 @@ def _aligned_tables(parts: list[Fragment]) -> tuple[list[Table], list[Fragment]]
     while start < len(lines):
         stop, gutters = _band(lines, start)
         band = lines[start:stop]
-        gutters = _all_gutters(band, gutters)
         if len(band) >= _TABLE_ROWS and _is_table(band, gutters):
-            tables.append(_aligned_table(band, gutters))
+            more = _all_gutters(band, gutters)
+            tables.append(_aligned_table(band, more if _is_table(band, more) else gutters))
             taken.update(id(part) for row in band for part in row)
             start = stop
         else:
