@@ -123,13 +123,30 @@ def _incomplete(path: Path, number: int | None, values: dict[str, Any]) -> str:
     """Return what is wrong with a file that is one of several parts, as llama.cpp names them."""
     if number is None or (count := values.get("split.count", 1)) < 2:
         return ""
-    named = _PART.fullmatch(path.name)
-    prefix = named[1] if named else path.stem
-    parts = [f"{prefix}-{i:05}-of-{count:05}.gguf" for i in range(1, count + 1)]
+    parts = _part_names(path, count)
     if number or path.name != parts[0]:
         return f"is part {number + 1} of {count}; name the first one, which is called {parts[0]}"
     missing = next((part for part in parts if not path.with_name(part).is_file()), None)
     return f"is the first of {count} parts; put {missing} beside it" if missing else ""
+
+
+def part_of(path: Path, header: GgufHeader) -> tuple[str, list[str]]:
+    """Return which part of a split model a file is, and the names of those not beside it.
+
+    Returns:
+        Such as ``part 2 of 3``, empty for a model in one file.
+    """
+    count = header.values.get("split.count", 1)
+    if count < 2:
+        return "", []
+    missing = [name for name in _part_names(path, count) if not path.with_name(name).is_file()]
+    return f"part {header.values.get('split.no', 0) + 1} of {count}", missing
+
+
+def _part_names(path: Path, count: int) -> list[str]:
+    named = _PART.fullmatch(path.name)
+    prefix = named[1] if named else path.stem
+    return [f"{prefix}-{i:05}-of-{count:05}.gguf" for i in range(1, count + 1)]
 
 
 def _require_version(path: Path, version: bytes) -> None:

@@ -12,7 +12,7 @@ from model_prep.checkpoint.checksums import content_digest, pieces_digest
 from model_prep.checkpoint.reader import Checkpoint, open_checkpoint
 from model_prep.checkpoint.tensors import TensorData, TensorInfo, reporting, torch_dtype
 from model_prep.errors import CheckpointError, TokenizerError
-from model_prep.gguf.header import read_gguf_header
+from model_prep.gguf.header import part_of, read_gguf_header
 from model_prep.gguf.layout import sources
 from model_prep.json_file import read_json
 from model_prep.llama.architecture import MODEL_TYPES, read_params, stated_config
@@ -80,8 +80,8 @@ def check_weights(path: Path, files: list[Path], progress: Progress | None) -> W
         if any(suffix in CHECKPOINTS for suffix in suffixes) or any(path.glob("*.index.json")):
             with open_checkpoint(path) as checkpoint:
                 return _check_checkpoint(path, checkpoint, progress)
-        if path.suffix == ".gguf":
-            return WeightsCheck([_check_gguf(path)])
+        if gguf := [file for file in files if file.suffix == ".gguf"]:
+            return WeightsCheck([_check_gguf(file) for file in gguf])
     except CheckpointError as error:
         return WeightsCheck([Check("weights", "failed", str(error))])
     return WeightsCheck()
@@ -89,6 +89,11 @@ def check_weights(path: Path, files: list[Path], progress: Progress | None) -> W
 
 def _check_gguf(path: Path) -> Check:
     header = read_gguf_header(path)
+    part, missing = part_of(path, header)
+    if part:
+        said = f"{part} of a GGUF file, as long as its table of tensors says; "
+        beside = f"not beside it: {', '.join(missing)}" if missing else "all parts are there"
+        return Check("file", "warning" if missing else "passed", said + beside)
     kind = header.values.get("general.architecture", "an unnamed kind")
     tokens = len(header.values.get("tokenizer.ggml.tokens", ()))
     said = f"a GGUF file of {kind} with {tokens:,} tokens, as long as its table of tensors says"

@@ -5,7 +5,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from gguf import GGUFWriter
 from typer.testing import CliRunner
 
 from model_prep.checkpoint.checksums import PUBLISHED, content_digest, file_digest, tensor_digest
@@ -267,6 +269,25 @@ def test_files_of_other_kinds_are_known_by_their_hash_only(tmp_path: Path) -> No
         said = "is truncated" if name == "model.gguf" else "can't be checked beyond its hash"
         assert said in found.reason
         assert verify(file, expect=file_digest(file)).verdict == "right"
+
+
+def test_a_part_of_a_split_file_says_which_it_is(tmp_path: Path) -> None:
+    parts = [tmp_path / f"a-0000{number}-of-00002.gguf" for number in (1, 2)]
+    for number, part in enumerate(parts):
+        writer = GGUFWriter(part, "llama")
+        writer.add_uint16("split.no", number)
+        writer.add_uint16("split.count", 2)
+        writer.add_tensor(f"{number}", np.zeros(32, np.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+    assert "part 2 of 2" in verify(parts[1]).checks[0].said
+    assert outcomes(verify(tmp_path)) == {"file": "passed"}
+    parts[0].unlink()
+    (check,) = verify(parts[1]).checks
+    assert check.outcome == "warning"
+    assert parts[0].name in check.said
 
 
 def test_the_command(models: Path, model: Path) -> None:
