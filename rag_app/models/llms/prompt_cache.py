@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rag_app.settings import home
+from rag_app.surroundings import home
 
 GIGABYTE = 10**9
 
@@ -260,9 +260,10 @@ def shrink(limit: int) -> None:
     """Delete the least recently used prompts of all models beyond ``limit`` bytes."""
     found = []
     for folder in caches_folder().glob("*"):
+        kept = [*kept_prompts(folder)]
         with suppress(OSError):  # another user's, or no folder
-            _sweep(folder)
-        for entry in kept_prompts(folder):
+            _sweep(folder, kept)
+        for entry in kept:
             with suppress(OSError):
                 found.append((entry.stamp.stat().st_mtime_ns, entry))
     total = sum(entry.size for _, entry in found)
@@ -284,12 +285,12 @@ def forget(texts: Iterable[str]) -> int:
     return before - len(kept)
 
 
-def _sweep(folder: Path) -> None:
-    """Delete what killed processes left half written."""
+def _sweep(folder: Path, kept: Iterable[KeptPrompt]) -> None:
+    """Delete what is of no prompt that is kept: half written when killed, or damaged since."""
+    known = {path for entry in kept for path in (entry.file, entry.stamp)}
     for file in folder.iterdir():
         with suppress(OSError):
-            half = file.name.startswith(".") or not file.with_suffix(".json").exists()
-            if half and time.time() - file.stat().st_mtime > _WRITING_SECONDS:
+            if file not in known and time.time() - file.stat().st_mtime > _WRITING_SECONDS:
                 file.unlink()
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,23 @@ def test_a_folder_that_can_not_be_made_is_said(
     caches_folder().parent.write_text("no folder", encoding="utf-8")
     assert model(gguf).invoke(prompt(0, "何时？")).text
     assert "is not kept" in caplog.text
+
+
+def test_what_is_left_half_written_or_damaged_is_deleted_once_it_is_old(gguf: Path) -> None:
+    model(gguf).invoke(prompt(0, "何时？"))
+    (entry,) = kept_prompts(model_folder(gguf))
+    entry.stamp.write_bytes(b"{")
+    left = [entry.file, entry.stamp]
+    for name in (".0.1.bin", ".0.1", "0.bin"):
+        left.append(entry.file.with_name(name))
+        left[-1].write_bytes(b"x")
+    model(gguf).invoke(prompt(1, "多久？"))
+    assert all(file.exists() for file in left)  # another process may be writing them
+    for file in left:
+        os.utime(file, (0, 0))
+    model(gguf).invoke(prompt(2, "when?"))
+    assert not any(file.exists() for file in left)
+    assert len(kept(gguf)) == 2
 
 
 def test_what_else_lies_beside_it_does_no_harm(gguf: Path) -> None:
