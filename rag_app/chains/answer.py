@@ -38,7 +38,7 @@ from rag_app.index.search.excerpts import excerpts
 from rag_app.index.store.terms import query_terms
 from rag_app.settings import DEFAULTS, AnswerChain, ContextKind
 
-EVIDENCE_SHARE = 0.3
+EVIDENCE_SHARE = 0.27
 """Characters of excerpts, as a share of those of the first passages in whole."""
 
 _SHORT = 0.75

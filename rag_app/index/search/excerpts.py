@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import log1p
+from operator import attrgetter
 
 import numpy as np
 
@@ -24,8 +26,12 @@ _LESS_RELEVANT = 2
 """Power of a passage's relevance, as a share of the first one's, that its sentences count by."""
 _WORTH = 0.3
 """Share of the best sentence's score that one must have to be of any use."""
-_SAID = 0.3
-"""What a term of the question counts for in further sentences once one that holds it is chosen."""
+_SAID = 0.05
+"""What a term of the question counts for in further sentences once one that holds it is chosen, and
+in all where the most relevant passage begins with it: what that names, all of it is about."""
+
+_OPENING = 0.5
+"""Share of the weight of the question's terms in any sentence from which on the first is read."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,10 @@ def excerpts(
 
     The sentences that hold most of the question's terms come first, the rare ones counting for
     more, and those that are the nearest to it in meaning; what one says already counts for less in
-    the next. Each has the head of its table, and where there is room the sentence after it and the
-    one before it. What is left out between two sentences is marked with an ellipsis.
+    the next, as does what the first passage begins with, since all of it is about that. Each has
+    the head of its table, and where there is room that beginning if it says much of the question,
+    the sentence after it and the one before it. What is left out between two sentences is marked
+    with an ellipsis.
 
     Args:
         question: What is asked.
@@ -93,15 +101,12 @@ def excerpts(
             ranking.say(best)
             chosen.append(best)
             keep(_head(sentences, best))
+    if chosen and ranking.opening:
+        keep(0)
     for best in chosen:
         for place in _neighbours(sentences, best):
             keep(place)
-    found: dict[int, str] = {}
-    for passage, text in enumerate(texts):
-        places = [place for place in sorted(kept.values()) if sentences[place].passage == passage]
-        if places:
-            found[passage] = _joined(text, [sentences[place] for place in places])
-    return found
+    return dict(_joined(texts, [sentences[place] for place in sorted(kept.values())]))
 
 
 def _sentences(passage: int, text: str) -> Iterator[_Sentence]:
@@ -121,9 +126,11 @@ class _Ranking:
     terms: FloatArray
     """The weights of the question's terms, ``[terms, sentences]``: 0 where one does not stand."""
     near: FloatArray
-    """What the meaning adds, ``[sentences]``."""
+    """What the meaning adds, ``[sentences]``: less than nothing where it is farther than most."""
     later: FloatArray
     """What a sentence counts by its passage, ``[sentences]``; 0 once it was seen."""
+    opening: bool = False
+    """Whether the first sentence holds much of the question, before that counts for less."""
     least: float = 0.0
 
     @classmethod
@@ -136,16 +143,21 @@ class _Ranking:
         later: FloatArray,
     ) -> "_Ranking":
         terms = _weights(question, sentences)
+        held = terms.sum(axis=0)
+        opening = bool(held.any() and held[0] >= _OPENING * held.max())
+        named = terms[:, :1].any(axis=1)
+        if terms[~named].any():  # else the first sentence says all that is asked
+            terms[named] *= _SAID
         terms /= terms.sum(axis=0).max(initial=0.0) or 1.0
         near = np.zeros(len(sentences), np.float32)
         if embeddings is not None and sentences:
             shown = [texts[one.passage][one.start : one.end].strip() for one in sentences]
             vector = np.asarray(embeddings.embed_query(question), np.float32)
             near = embeddings.embed_array(shown) @ vector
-            near = (near - near.min()) / (np.ptp(near) or 1.0)
+            near = (near - near.mean()) / (np.ptp(near) or 1.0)
             terms *= 1 - embeddings.hybrid_weight
             near *= embeddings.hybrid_weight
-        ranking = cls(terms, near, later)
+        ranking = cls(terms, near, later, opening)
         ranking.least = _WORTH * float(ranking._scores.max(initial=0.0))
         return ranking
 
@@ -207,12 +219,14 @@ def _neighbours(sentences: Sequence[_Sentence], place: int) -> Iterator[int]:
                 yield other
 
 
-def _joined(text: str, sentences: Sequence[_Sentence]) -> str:
-    out, last = "", 0
-    for sentence in sentences:
-        between = text[last : sentence.start]
-        if between.strip():
-            between = "\n" if "\n" in between or out.endswith("\n") else "…"
-        out += between + text[sentence.start : sentence.end]
-        last = sentence.end
-    return out.strip("\n")
+def _joined(texts: Sequence[str], sentences: Sequence[_Sentence]) -> Iterator[tuple[int, str]]:
+    """Yield the place of each passage that has sentences, with its excerpts."""
+    for passage, chosen in groupby(sentences, attrgetter("passage")):
+        text, out, last = texts[passage], "", 0
+        for sentence in chosen:
+            between = text[last : sentence.start]
+            if between.strip():
+                between = "\n" if "\n" in between or out.endswith("\n") else "…"
+            out += between + text[sentence.start : sentence.end]
+            last = sentence.end
+        yield passage, out.strip("\n")

@@ -32,6 +32,12 @@ def test_the_name_of_all_that_is_said_takes_no_room_from_what_is_asked() -> None
     assert "根部可以催吐" in excerpts("大果西番莲的根部有什么作用？", [plant], 40)[0]
 
 
+def test_what_a_passage_is_about_takes_no_room_from_what_is_asked() -> None:
+    fish = f"蓝线裸顶鲷又称龙尖，是裸顶鲷的一种。{BETWEEN}本鱼呈银灰色。常以小鱼为食。{BETWEEN}"
+    assert "常以小鱼为食" in excerpts("蓝线裸顶鲷以什么为食？", [fish], 20)[0]
+    assert "又称龙尖" in excerpts("蓝线裸顶鲷又称什么？", [fish], 20)[0]
+
+
 def test_what_overlapping_passages_share_is_read_once() -> None:
     shared = "李白病逝于当涂，葬在龙山。"
     found = excerpts("李白葬在哪座山？", [f"{BETWEEN}{shared}", f"{shared}后人立了祠。"], 40)
