@@ -27,6 +27,13 @@ ORDERS_LEFT_OUT = "the text tells its reader what to answer; those sentences wer
 PASSAGE_SIZE = 300
 """Most characters of the passages that tell where a sentence stands."""
 
+SENTENCE: Mapping[Language, int] = {"zh": 40, "en": 25}
+"""Characters or words of one sentence of a summary that is written piece by piece."""
+
+LONGEST = 1.5
+"""Times what it was asked for: a longer reply is no summary. The default model then copies its text
+from the beginning, and never comes to the end of it."""
+
 BATCH = 8
 """Independent calls handed to the model at once; bounds what an interruption loses."""
 
@@ -48,9 +55,10 @@ def summarize_chain(
     """Return a Runnable from a text to its `Summary`; its stream is pieces of the summary.
 
     Several documents, such as the pages that a loader returns, are read as one. A text that its
-    summary would not shorten is returned as it is. Sentences that tell their reader what to answer
-    are not read, and that is noted. Each sentence of the summary is checked against
-    the passages of the text: see `Summary.sentences`.
+    summary would not shorten is returned as it is. Where the model writes much more than it is
+    asked for, each piece of what it was given is put in one sentence instead. Sentences that tell
+    their reader what to answer are not read, and that is noted. Each sentence of the summary is
+    checked against the passages of the text: see `Summary.sentences`.
 
     Args:
         llm: Any LangChain chat model, or what returns one when it is first needed.
@@ -154,12 +162,13 @@ class _Reading:
         """Return the characters (Chinese) or words (English) of a text."""
         return len("".join(text.split()) if self.language == "zh" else text.split())
 
-    def prompt(self, task: Task, **values: str) -> list[BaseMessage]:
-        return self.prompts.messages(task, self.language, length=str(self.length), **values)
+    def is_long(self, reply: str) -> bool:
+        """Return whether a reply is much longer than what was asked for."""
+        return self.size(reply) > LONGEST * self.length
 
-    def call(self, prompt: list[BaseMessage], step: int, steps: int) -> Call[Summary]:
-        """Return the call whose reply is streamed as the summary of a step."""
-        return Call(self.llm, prompt, partial(Summary, step=step, steps=steps))
+    def prompt(self, task: Task, **values: str) -> list[BaseMessage]:
+        values = {"length": str(self.length), **values}
+        return self.prompts.messages(task, self.language, **values)
 
     def batch(self, task: Task, texts: Sequence[str]) -> Batch:
         """Return the calls that summarize texts apart."""
@@ -194,7 +203,7 @@ def _stuff(reading: _Reading) -> Steps[Summary]:
         )
         text = text[:end]
         yield Summary(notes=(note,))
-    yield reading.call(reading.prompt("summary", context=text), 1, 1)
+    yield from _last(reading, reading.prompt("summary", context=text), text, 1)
 
 
 def _refine(reading: _Reading) -> Steps[Summary]:
@@ -203,24 +212,27 @@ def _refine(reading: _Reading) -> Steps[Summary]:
     summary = ""
     for number, part in enumerate(parts, 1):
         yield Summary(step=number, steps=total)
+        given = f"{summary}\n\n{part}".strip()
         if summary:
             prompt = reading.prompt("refine_summary", context=part, summary=summary)
         else:
             prompt = reading.prompt("summary", context=part)
         if number == total:
-            yield reading.call(prompt, total, total)
-        else:
-            # Shown when whole: an interruption then leaves the last complete summary.
-            reply = yield Call(reading.llm, prompt)
-            summary = reply or summary
-            yield Summary(summary, number, total)
+            yield from _last(reading, prompt, given, total)
+            return
+        # Shown when whole: an interruption then leaves the last complete summary.
+        reply = yield Call(reading.llm, prompt)
+        if reading.is_long(reply):
+            reply = yield from _in_sentences(reading, given)
+        summary = reply or summary
+        yield Summary(summary, number, total)
 
 
 def _map_reduce(reading: _Reading) -> Steps[Summary]:
     parts = reading.segments("summary")
     total = len(parts) + (len(parts) > 1)
     if len(parts) == 1:
-        yield reading.call(reading.prompt("summary", context=parts[0]), 1, 1)
+        yield from _last(reading, reading.prompt("summary", context=parts[0]), parts[0], 1)
         return
     summaries: list[str] = []
     for begin in range(0, len(parts), BATCH):
@@ -229,7 +241,30 @@ def _map_reduce(reading: _Reading) -> Steps[Summary]:
     limit = reading.budget.left(reading.prompt("combine_summaries", context=""))
     while len(groups := _grouped(summaries, limit, reading.budget)) > 1:
         summaries = yield reading.batch("combine_summaries", groups)
-    yield reading.call(reading.prompt("combine_summaries", context=groups[0]), total, total)
+    prompt = reading.prompt("combine_summaries", context=groups[0])
+    yield from _last(reading, prompt, groups[0], total)
+
+
+def _last(reading: _Reading, prompt: list[BaseMessage], given: str, step: int) -> Steps[Summary]:
+    """Stream the reply of the last step, and what takes its place where it is no summary."""
+    reply = yield Call(reading.llm, prompt, partial(Summary, step=step, steps=step))
+    if reading.is_long(reply):
+        yield Summary(step=step + 1, steps=step + 1)
+        text = yield from _in_sentences(reading, given)
+        if len(text) < len(reply):
+            yield Summary(text, step + 1, step + 1)
+
+
+def _in_sentences(reading: _Reading, given: str) -> Generator[Batch, Any, str]:
+    """Return a text piece by piece, each in one sentence."""
+    wanted = SENTENCE[reading.language]
+    count = max(2, round(reading.length / wanted))
+    spans = segments(given, -(-reading.budget.count(given) // count), reading.budget.count)
+    pieces = [given[start:end] for start, end in spans]
+    length = str(min(wanted, reading.length // count))
+    prompts = [reading.prompt("sentence_summary", context=one, length=length) for one in pieces]
+    sentences = yield Batch(reading.llm, prompts)
+    return ("" if reading.language == "zh" else " ").join(one.strip() for one in sentences)
 
 
 def _grouped(summaries: Sequence[str], limit: int, budget: Budget) -> list[str]:

@@ -42,6 +42,7 @@ Task = Literal[
     "summary",
     "refine_summary",
     "combine_summaries",
+    "sentence_summary",
     "draft_question",
 ]
 
@@ -70,6 +71,7 @@ VARIABLES: Mapping[str, frozenset[str]] = {
     "summary": frozenset({"context", "length"}),
     "refine_summary": frozenset({"context", "summary", "length"}),
     "combine_summaries": frozenset({"context", "length"}),
+    "sentence_summary": frozenset({"context", "length"}),
     "draft_question": frozenset({"context"}),
 }
 """What the template of each task holds, and nothing else."""

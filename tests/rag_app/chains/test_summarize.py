@@ -95,6 +95,30 @@ def test_map_reduce_ends_though_summaries_do_not_shrink() -> None:
     assert summarize_chain(llm, "map_reduce", max_new_tokens=400).invoke(TEXT).text == "长" * 400
 
 
+@pytest.mark.parametrize("kind", ["stuff", "refine", "map_reduce"])
+def test_a_copy_of_the_text_gives_way_to_a_sentence_for_each_piece(kind: SummaryChain) -> None:
+    def reply(prompt: str) -> str:
+        said = re.findall(r"第\d+件事", prompt)
+        return f"从{said[0]}到{said[-1]}。" if "一句话" in prompt else prompt[:500]
+
+    llm = ScriptedChatModel(replies=[reply])
+    text = "".join(f"第{n}件事发生在城市的东边。" for n in range(60))
+    pieces = list(summarize_chain(llm, kind, length=100).stream(text))
+    whole = sum(pieces[1:], pieces[0])
+    assert len(whole.text) < 150
+    assert whole.text.startswith("从第0件事")
+    assert whole.text.endswith("到第59件事。")
+    assert any("第30件事" in piece.text for piece in pieces)  # the copy streams as it is made
+
+
+def test_a_summary_in_english_is_put_together_with_spaces() -> None:
+    llm = ScriptedChatModel(
+        replies=[lambda prompt: "Short." if "one English" in prompt else "word " * 90]
+    )
+    text = "The bridge was built in 2024 and cost three hundred million. " * 20
+    assert summarize_chain(llm, length=50).invoke(text).text == "Short. Short."
+
+
 def test_stuff_says_what_it_left_out() -> None:
     llm = ScriptedChatModel(replies=["概括。"], window=1000)
     summary = summarize_chain(llm, "stuff", max_new_tokens=100).invoke(TEXT)
