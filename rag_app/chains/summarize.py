@@ -1,5 +1,6 @@
 """Summarizing a document: ``refine``, ``stuff`` and ``map_reduce``."""
 
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,9 +31,12 @@ PASSAGE_SIZE = 300
 SENTENCE: Mapping[Language, int] = {"zh": 40, "en": 25}
 """Characters or words of one sentence of a summary that is written piece by piece."""
 
-LONGEST = 1.5
+LONGEST = 2
 """Times what it was asked for: a longer reply is no summary. The default model then copies its text
 from the beginning, and never comes to the end of it."""
+
+_END = re.compile(r"[。！？!?.…”’」』）)]\s*$")
+"""The end of a sentence."""
 
 BATCH = 8
 """Independent calls handed to the model at once; bounds what an interruption loses."""
@@ -163,8 +167,9 @@ class _Reading:
         return len("".join(text.split()) if self.language == "zh" else text.split())
 
     def is_long(self, reply: str) -> bool:
-        """Return whether a reply is much longer than what was asked for."""
-        return self.size(reply) > LONGEST * self.length
+        """Return whether a reply is much longer than asked for, or cut off where it is longer."""
+        size = self.size(reply)
+        return size > LONGEST * self.length or (size > self.length and not _END.search(reply))
 
     def prompt(self, task: Task, **values: str) -> list[BaseMessage]:
         values = {"length": str(self.length), **values}
