@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from rag_app.chains.prompts import Prompts
+from rag_app.chains.facts.amounts import DIGITS, UNITS
+from rag_app.chains.prompts import Prompts, Task
 from rag_app.documents.text import language_of
 from rag_app.errors import DocumentError, PromptTooLongError, RagAppError
 from rag_app.evaluation.formats import question_of, read_rows
@@ -39,6 +40,13 @@ _DRAFT = re.compile(
 _POINTS_AT_TEXT = re.compile(
     r"资料|(本|上|该|此)文|文中|(这|本)(段|篇)|passage|(the|this) (text|document)", re.IGNORECASE
 )
+_AMOUNT = re.compile(
+    rf"(?:\d+(?:[.,:]\d+)*|[{DIGITS}]{{2,}})\s?[万亿]?(?:{UNITS}|[倍名人次项条款台家册张枚座间辆件]|[a-z]+)",
+    re.IGNORECASE,
+)
+"""What a question can be asked for where the model chose nothing."""
+_SENTENCE = re.compile(r"[^。！？!?\n]+[。！？!?]?")
+_LABEL = re.compile(r"^(?:问题|question)\s*[:：]\s*", re.IGNORECASE)
 _AROUND = " \t\"'“”‘’「」。.；;"
 """What may stand around an answer that is copied from a passage."""
 
@@ -157,23 +165,48 @@ class _Drafts:
         self._names = _short_names(sources)
 
     def of(self, chunk: ChunkRecord, asked: set[tuple[str, ...]]) -> dict[str, Any] | str:
-        """Return the line of a question about a passage, or why there is none."""
-        language = language_of(chunk.text)
-        messages = self._prompts.messages("draft_question", language, context=chunk.text)
-        try:
-            reply = self._app.llm.invoke(messages).text
-        except PromptTooLongError:
-            return "longer than the model's window"
-        found = _DRAFT.search(reply)
+        """Return the line of a question about a passage, or why there is none.
+
+        Where what the model asks of the passage is of no use, one of its sentences is made into a
+        question: small models can do that.
+        """
+        first = ""
+        for draft in (self._of_passage, self._of_sentence):
+            try:
+                found = draft(chunk)
+            except PromptTooLongError:
+                return "longer than the model's window"
+            fault = found if isinstance(found, str) else _fault(*found, chunk.text, asked)
+            if not isinstance(found, str) and not fault:
+                return self._row(chunk, *found)
+            first = first or fault
+        return first
+
+    def _of_passage(self, chunk: ChunkRecord) -> tuple[str, str] | str:
+        """Return the question and answer that the model makes of a passage, or what is wrong."""
+        found = _DRAFT.search(self._reply("draft_question", chunk, context=chunk.text))
         if found is None:
             return "not in the form that was asked for"
-        question = found["question"].splitlines()[0].strip()
-        answer = found["answer"].splitlines()[0].strip(_AROUND)
-        start = chunk.text.find(answer) if answer else -1
-        if start < 0:
-            return "answer not in the passage"
-        if reason := _fault(question, answer, asked):
-            return reason
+        question, answer = (found[name].splitlines()[0] for name in ("question", "answer"))
+        return question.strip(), answer.strip(_AROUND)
+
+    def _of_sentence(self, chunk: ChunkRecord) -> tuple[str, str] | str:
+        """Return a question for an amount in the passage, and the amount, or what is wrong."""
+        whole = (found[0].strip() for found in _SENTENCE.finditer(chunk.text))
+        held = [(one, amount[0]) for one in whole if (amount := _AMOUNT.search(one))]
+        if not held:
+            return "no amount to ask for"
+        sentence, answer = held[len(held) // 2]
+        reply = self._reply("draft_question_of_sentence", chunk, context=sentence, answer=answer)
+        question = _LABEL.sub("", reply.strip().split("\n")[0])
+        return (question, answer) if question.endswith(("？", "?")) else "no question"
+
+    def _reply(self, task: Task, chunk: ChunkRecord, **values: str) -> str:
+        messages = self._prompts.messages(task, language_of(chunk.text), **values)
+        return self._app.llm.invoke(messages).text
+
+    def _row(self, chunk: ChunkRecord, question: str, answer: str) -> dict[str, Any]:
+        start = chunk.text.index(answer)
         gold = GoldQuestion(_id(chunk), question, (answer,), self._names[chunk.source])
         place = {"start": chunk.start + start, "end": chunk.start + start + len(answer)}
         return {
@@ -198,8 +231,10 @@ class _Drafts:
         return {"rank": rank, "agrees": bool(said) and gold.is_in(said), "said": said}
 
 
-def _fault(question: str, answer: str, asked: set[tuple[str, ...]]) -> str:
-    """Return what is wrong with a draft whose answer stands in its passage; empty if nothing."""
+def _fault(question: str, answer: str, passage: str, asked: set[tuple[str, ...]]) -> str:
+    """Return what is wrong with a draft; empty if nothing."""
+    if not answer or answer not in passage:
+        return "answer not in the passage"
     if len(answer) > _LONGEST_ANSWER or len(question) > _LONGEST_QUESTION:
         return "too long"
     if not tokens(answer) or len(tokens(question)) < 3:

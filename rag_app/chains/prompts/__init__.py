@@ -44,6 +44,7 @@ Task = Literal[
     "combine_summaries",
     "sentence_summary",
     "draft_question",
+    "draft_question_of_sentence",
 ]
 
 NO_ANSWER: Mapping[Language, str] = {"zh": "资料中没有提到。", "en": "The passages do not say."}
@@ -73,6 +74,7 @@ VARIABLES: Mapping[str, frozenset[str]] = {
     "combine_summaries": frozenset({"context", "length"}),
     "sentence_summary": frozenset({"context", "length"}),
     "draft_question": frozenset({"context"}),
+    "draft_question_of_sentence": frozenset({"context", "answer"}),
 }
 """What the template of each task holds, and nothing else."""
 

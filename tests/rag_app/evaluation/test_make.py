@@ -79,6 +79,21 @@ def test_drafting_goes_on_where_it_ended(app: RagApp, home: Path) -> None:
     assert rows(parts) == {**rows(whole), "me.txt": mine}
 
 
+def test_a_sentence_is_made_into_a_question_where_the_draft_is_of_no_use(home: Path) -> None:
+    def reply(prompt: str) -> str:
+        if "这个句子" in prompt:
+            return "问题：李白病逝于哪一年？" if "“762年”" in prompt else "不知道"
+        return "李白是诗人。"
+
+    Path("li_bai.txt").write_text(TEXTS["li_bai.txt"], encoding="utf-8")
+    app = small_app(reply, threshold=0.0, k=1)
+    app.index(["li_bai.txt"])
+    assert draft_questions(app, home / "mine.jsonl", 1).written == 1
+    row = rows(home / "mine.jsonl")["li_bai.txt"]
+    assert (row["question"], row["answers"]) == ("李白病逝于哪一年？", ["762年"])
+    assert TEXTS["li_bai.txt"][row["start"] : row["end"]] == "762年"
+
+
 @pytest.mark.parametrize(
     ("question", "answer", "reason"),
     [
@@ -91,7 +106,8 @@ def test_drafting_goes_on_where_it_ended(app: RagApp, home: Path) -> None:
 )
 def test_faulty_drafts_are_dropped(home: Path, question: str, answer: str, reason: str) -> None:
     Path("li_bai.txt").write_text(TEXTS["li_bai.txt"] * 3, encoding="utf-8")
-    app = small_app(lambda _: f"问题: {question}\n\n答案: {answer}".rstrip())
+    draft = f"问题: {question}\n\n答案: {answer}".rstrip()
+    app = small_app(lambda prompt: "不知道" if "这个句子" in prompt else draft)
     app.index(["li_bai.txt"])
     report = draft_questions(app, home / "mine.jsonl", 5)
     assert report.written == 0
