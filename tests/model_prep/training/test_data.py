@@ -298,7 +298,7 @@ def test_the_scripts_options_by_their_old_names(tmp_path: Path) -> None:
     [
         ("--lora_rnk 8", "did you mean --lora_rank"),
         ("--adapter a --lora_rank 8", "leave it out"),
-        ("--lora_rank 8", "--lora_alpha --target_modules"),
+        ("--lora_rank 8", "--lora-alpha --target-modules"),
         ("--lora_rank 0 --lora_alpha 1 --target_modules q", "--lora_rank '0' is wrong"),
         ("--data x --dataset_dir y", "given twice"),
         ("words", "no option"),

@@ -383,7 +383,7 @@ def test_it_reads_passages_ahead(place: Workplace, long: list[str]) -> None:
     before = kept(place)
     command = ["warm", "--limit", "2", *place.llm[:2], "--threads", "1"]
     done = in_pipe(*command, *long)
-    assert (done.code, "2 passages are read" in done.stderr) == (0, True), done
+    assert (done.code, "2 passages read" in done.stderr) == (0, True), done
     assert (place.state()["answers"], kept(place)) == (1, before + 2)
     wrong = in_pipe(*command, "--index", "none")
     assert (wrong.code, "no index in" in wrong.stderr) == (1, True), wrong
