@@ -88,7 +88,9 @@ class ServerOptions:
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self.threads
         # Threads that have nothing to do sleep: others may need their cores.
         params.cpuparams.poll = params.cpuparams_batch.poll = 0
-        params.cache_ram_mib = _CACHED_PROMPTS_MIB
+        # A request for a slot that is at work would have an earlier prompt put into it there, and
+        # llama.cpp would never come to an end (2026.10).
+        params.cache_ram_mib = 0 if self.slots and self.parallel > 1 else _CACHED_PROMPTS_MIB
         params.warmup = False  # the first question warms it up all the same
         params.verbosity = -1
         params.api_keys = [self.key]

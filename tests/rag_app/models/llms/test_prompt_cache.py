@@ -84,7 +84,8 @@ def test_where_several_are_worked_on_those_asked_alone_are_kept(gguf: Path) -> N
     assert len(kept(gguf)) == 3
     fresh = model(gguf, parallel=3)
     assert cached(fresh.invoke(prompt(1, "谁？"))) > 100
-    fresh.batch([prompt(number % 3, f"第{number}个？") for number in range(9)])
+    for turn in range(5):
+        fresh.batch([prompt(number % 3, f"第{number}个{turn}？") for number in range(9)])
     fresh.model_copy(update={"keeps_prompts": False}).invoke("你好" * 300)
     for number in range(3):
         question = prompt(number, "哪里？")
