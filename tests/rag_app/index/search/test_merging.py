@@ -42,7 +42,7 @@ def _until(is_so: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
     while not is_so():
         assert time.monotonic() < deadline, "no merge came to its end"
-        time.sleep(0.05)
+        time.sleep(0.002)
 
 
 def _file(store: IndexStore) -> bytes:
