@@ -1,6 +1,5 @@
 """Summarizing a document: ``refine``, ``stuff`` and ``map_reduce``."""
 
-import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +17,7 @@ from rag_app.chains.prompts import Budget, Prompts, Task, segments
 from rag_app.chains.results import Summary
 from rag_app.chains.streaming import Batch, Call, StepChain, Steps, made
 from rag_app.documents.splitters import ChineseTextSplitter
-from rag_app.documents.text import Language, language_of
+from rag_app.documents.text import SENTENCE_END, Language, language_of
 from rag_app.errors import DocumentError
 from rag_app.settings import DEFAULTS, SummaryChain
 
@@ -34,9 +33,6 @@ SENTENCE: Mapping[Language, int] = {"zh": 40, "en": 25}
 LONGEST = 2
 """Times what it was asked for: a longer reply is no summary. The default model then copies its text
 from the beginning, and never comes to the end of it."""
-
-_END = re.compile(r"[。！？!?.…”’」』）)]\s*$")
-"""The end of a sentence."""
 
 BATCH = 8
 """Independent calls handed to the model at once; bounds what an interruption loses."""
@@ -169,7 +165,8 @@ class _Reading:
     def is_long(self, reply: str) -> bool:
         """Return whether a reply is much longer than asked for, or cut off where it is longer."""
         size = self.size(reply)
-        return size > LONGEST * self.length or (size > self.length and not _END.search(reply))
+        cut_off = size > self.length and not SENTENCE_END.search(reply)
+        return cut_off or size > LONGEST * self.length
 
     def prompt(self, task: Task, **values: str) -> list[BaseMessage]:
         values = {"length": str(self.length), **values}
@@ -228,7 +225,7 @@ def _refine(reading: _Reading) -> Steps[Summary]:
         # Shown when whole: an interruption then leaves the last complete summary.
         reply = yield Call(reading.llm, prompt)
         if reading.is_long(reply):
-            reply = yield from _in_sentences(reading, given)
+            reply = yield from _shortened(reading, reply, given)
         summary = reply or summary
         yield Summary(summary, number, total)
 
@@ -255,13 +252,12 @@ def _last(reading: _Reading, prompt: list[BaseMessage], given: str, step: int) -
     reply = yield Call(reading.llm, prompt, partial(Summary, step=step, steps=step))
     if reading.is_long(reply):
         yield Summary(step=step + 1, steps=step + 1)
-        text = yield from _in_sentences(reading, given)
-        if len(text) < len(reply):
-            yield Summary(text, step + 1, step + 1)
+        text = yield from _shortened(reading, reply, given)
+        yield Summary(text, step + 1, step + 1)
 
 
-def _in_sentences(reading: _Reading, given: str) -> Generator[Batch, Any, str]:
-    """Return a text piece by piece, each in one sentence."""
+def _shortened(reading: _Reading, reply: str, given: str) -> Generator[Batch, Any, str]:
+    """Return what was given piece by piece, each in one sentence; a shorter reply stays."""
     wanted = SENTENCE[reading.language]
     count = max(2, round(reading.length / wanted))
     spans = segments(given, -(-reading.budget.count(given) // count), reading.budget.count)
@@ -269,7 +265,8 @@ def _in_sentences(reading: _Reading, given: str) -> Generator[Batch, Any, str]:
     length = str(min(wanted, reading.length // count))
     prompts = [reading.prompt("sentence_summary", context=one, length=length) for one in pieces]
     sentences = yield Batch(reading.llm, prompts)
-    return ("" if reading.language == "zh" else " ").join(one.strip() for one in sentences)
+    text = ("" if reading.language == "zh" else " ").join(one.strip() for one in sentences)
+    return min(reply, text or reply, key=len)
 
 
 def _grouped(summaries: Sequence[str], limit: int, budget: Budget) -> list[str]:

@@ -9,6 +9,8 @@ HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 """Han characters, as the inside of a class of a regular expression: Unicode's unified ideographs,
 their extensions and compatibility forms."""
 HAN_CHARACTER = re.compile(f"[{HAN}]")
+SENTENCE_END = re.compile(r"[。！？；…!?.][”’」』）)】》\"']*\s*$")
+"""The end of a text that ends with a sentence."""
 
 Language = Literal["zh", "en"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from rag_app.chains.facts.amounts import DIGITS, UNITS
+from rag_app.chains.facts.amounts import AMOUNT
 from rag_app.chains.prompts import Prompts, Task
 from rag_app.documents.text import language_of
 from rag_app.errors import DocumentError, PromptTooLongError, RagAppError
@@ -40,11 +40,6 @@ _DRAFT = re.compile(
 _POINTS_AT_TEXT = re.compile(
     r"资料|(本|上|该|此)文|文中|(这|本)(段|篇)|passage|(the|this) (text|document)", re.IGNORECASE
 )
-_AMOUNT = re.compile(
-    rf"(?:\d+(?:[.,:]\d+)*|[{DIGITS}]{{2,}})\s?[万亿]?(?:{UNITS}|[倍名人次项条款台家册张枚座间辆件]|[a-z]+)",
-    re.IGNORECASE,
-)
-"""What a question can be asked for where the model chose nothing."""
 _SENTENCE = re.compile(r"[^。！？!?\n]+[。！？!?]?")
 _LABEL = re.compile(r"^(?:问题|question)\s*[:：]\s*", re.IGNORECASE)
 _AROUND = " \t\"'“”‘’「」。.；;"
@@ -193,7 +188,7 @@ class _Drafts:
     def _of_sentence(self, chunk: ChunkRecord) -> tuple[str, str] | str:
         """Return a question for an amount in the passage, and the amount, or what is wrong."""
         whole = (found[0].strip() for found in _SENTENCE.finditer(chunk.text))
-        held = [(one, amount[0]) for one in whole if (amount := _AMOUNT.search(one))]
+        held = [(one, amount[0]) for one in whole if (amount := AMOUNT.search(one))]
         if not held:
             return "no amount to ask for"
         sentence, answer = held[len(held) // 2]

@@ -24,6 +24,11 @@ _NUMERAL = re.compile(
     rf"|(?<=第)[{DIGITS}]|[{DIGITS}](?=(?:{UNITS}|[倍名人次项条款号]))"
 )
 """Chinese numbers; one alone, as in 一般 or 统一, only before a unit."""
+AMOUNT = re.compile(
+    rf"(?:\d+(?:[.,:]\d+)*|[{DIGITS}]{{2,}})\s?[万亿]?(?:{UNITS}|[倍名人次项条款台家册张枚座间辆件]|[a-z]+)",
+    re.IGNORECASE,
+)
+"""A number in any writing with its unit, as it stands in a text."""
 _NO_NUMBER = re.compile("[百千万亿].*|[一二三四五六七八九]{2}")
 """Chinese numbers that name none: 万一, 千万, 七八个."""
 _LONGEST_NUMERAL = 24

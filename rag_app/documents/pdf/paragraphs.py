@@ -10,7 +10,7 @@ from statistics import median
 from rag_app.documents.pdf.layout import Block, Table
 from rag_app.documents.pdf.lines import Fragment
 from rag_app.documents.structure import is_title
-from rag_app.documents.text import HAN
+from rag_app.documents.text import HAN, SENTENCE_END
 
 _FULL = 0.8
 """Share of a column's width from which on a line was broken by the width alone."""
@@ -29,7 +29,6 @@ _SMALLER = 0.92
 """Greatest size of a footnote, in sizes of the body."""
 
 _ENDS = re.compile(r"[。！？；：…!?;:.][”’」』）)】》\"']*$")
-_SENTENCE_ENDS = re.compile(r"[。！？；…!?.][”’」』）)】》\"']*$")
 _BEGINS = re.compile(
     r"[-•·●■◆○*#▪–]\s|[（(]?[一二三四五六七八九十\d]{1,3}[、.．)）](?!\d)"
     r"|第[一二三四五六七八九十百千零〇两\d]{1,8}[章节条篇部编回卷款]|\u3000|[A-Z图表][\d.]+\s"
@@ -70,7 +69,7 @@ def heading_sizes(lines: Sequence[Fragment], body: float) -> list[int]:
 
 def _looks_like_heading(line: Fragment, body: float) -> bool:
     text = line.text
-    short = len(text) <= _HEADING_LENGTH and not _SENTENCE_ENDS.search(text)
+    short = len(text) <= _HEADING_LENGTH and not SENTENCE_END.search(text)
     return bool(body) and short and line.size >= _LARGER * body and any(map(str.isalnum, text))
 
 
@@ -160,7 +159,7 @@ def _fills(line: Fragment, block: Block, share: float) -> bool:
 
 
 def _is_open(line: Fragment, block: Block) -> bool:
-    return _fills(line, block, _FULL) and not _SENTENCE_ENDS.search(line.text)
+    return _fills(line, block, _FULL) and not SENTENCE_END.search(line.text)
 
 
 def without_footnotes(

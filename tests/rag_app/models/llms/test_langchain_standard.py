@@ -33,6 +33,18 @@ class OneModel:
         return False
 
 
+class NoTools:
+    """A tiny model, which makes no sense: neither calls of tools nor JSON that ends."""
+
+    @property
+    def has_tool_calling(self) -> bool:
+        return False
+
+    @property
+    def has_structured_output(self) -> bool:
+        return False
+
+
 class LlamaCpp(OneModel):
     @pytest.fixture(autouse=True)
     def file(self, tiny_gguf: Path) -> None:
@@ -82,7 +94,7 @@ def served(tiny_gguf: Path) -> Iterator[str]:
     del server
 
 
-class Compatible(OneModel):
+class Compatible(NoTools, OneModel):
     @pytest.fixture(autouse=True)
     def server(self, served: str) -> None:
         self.params = {
@@ -94,47 +106,21 @@ class Compatible(OneModel):
     def chat_model_class(self) -> type[BaseChatModel]:
         return CompatibleChat
 
-    # As `ChatOpenAI` it has both; the tiny model, which says what has no sense, has neither.
-
-    @property
-    def has_tool_calling(self) -> bool:
-        return False
-
-    @property
-    def has_structured_output(self) -> bool:
-        return False
-
 
 class TestLlamaCppUnit(LlamaCpp, ChatModelUnitTests):
     pass
 
 
-class TestLlamaCppIntegration(LlamaCpp, ChatModelIntegrationTests):
-    # The tiny model's strings and numbers have no end; `test_llamacpp` asks for other types.
-
-    @property
-    def has_structured_output(self) -> bool:
-        return False
-
-    @property
-    def has_tool_calling(self) -> bool:
-        return False
+class TestLlamaCppIntegration(NoTools, LlamaCpp, ChatModelIntegrationTests):
+    """`test_llamacpp` asks for types that the tiny model can end."""
 
 
 class TestHuggingFaceUnit(HuggingFace, ChatModelUnitTests):
     pass
 
 
-class TestHuggingFaceIntegration(HuggingFace, ChatModelIntegrationTests):
-    # The tiny model says one sentence; `test_tools` has one that calls.
-
-    @property
-    def has_structured_output(self) -> bool:
-        return False
-
-    @property
-    def has_tool_calling(self) -> bool:
-        return False
+class TestHuggingFaceIntegration(NoTools, HuggingFace, ChatModelIntegrationTests):
+    """`test_tools` has a model that calls."""
 
 
 class TestCompatibleUnit(Compatible, ChatModelUnitTests):
