@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rag_app.chains.answer import answer_chain
     from rag_app.chains.citations import Citation
+    from rag_app.chains.messages import as_message
     from rag_app.chains.prompts import Prompts
     from rag_app.chains.rag import Timings, rag_chain
     from rag_app.chains.results import CHECKPOINT_TYPES, Answer, Summary
-    from rag_app.chains.streaming import as_message
     from rag_app.chains.summarize import summarize_chain
     from rag_app.documents.loaders import FileLoader
     from rag_app.documents.splitters import ChineseTextSplitter
@@ -57,7 +57,7 @@ _HOMES = {
     "chains.prompts": ("Prompts",),
     "chains.rag": ("Timings", "rag_chain"),
     "chains.results": ("CHECKPOINT_TYPES", "Answer", "Summary"),
-    "chains.streaming": ("as_message",),
+    "chains.messages": ("as_message",),
     "chains.summarize": ("summarize_chain",),
     "documents.loaders": ("FileLoader",),
     "documents.splitters": ("ChineseTextSplitter",),

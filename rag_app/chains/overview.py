@@ -16,7 +16,7 @@ from langchain_core.runnables import RunnableConfig
 from rag_app.chains.citations import SENTENCE, cite
 from rag_app.chains.orders import without_orders
 from rag_app.chains.prompts import Budget, Prompts
-from rag_app.chains.questions import Overview
+from rag_app.chains.questions.overview import Overview
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, StepChain, Steps, made
 from rag_app.documents.text import Language, language_of

@@ -3,22 +3,20 @@
 A chain is a generator of steps that does no input or output itself: it yields a `Call` and is sent
 the model's whole reply, a `Batch` and is sent the list of replies, an `Invoke` and is sent the
 result of another Runnable; anything else is passed on to whoever streams the chain. `StepChain`
-makes a LangChain Runnable of it, and `as_message` makes messages of what that streams.
+makes a LangChain Runnable of it.
 """
 
 import asyncio
 from collections.abc import (
-    AsyncIterable,
     AsyncIterator,
     Awaitable,
     Callable,
     Generator,
-    Iterable,
     Iterator,
     Mapping,
 )
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from inspect import signature
 from operator import add
@@ -26,10 +24,9 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
-from rag_app.chains.results import Answer, Delta, Summary, adeltas, deltas
 from rag_app.errors import ModelError, SettingsError
 from rag_app.models.llms.thoughts import Thoughts
 from rag_app.models.providers import provider_call
@@ -38,7 +35,6 @@ MessageLists = list[list[BaseMessage]]
 """Messages of each of several calls."""
 Input = TypeVar("Input")
 Piece = TypeVar("Piece")
-Shown = Answer | Summary
 Shown_co = TypeVar("Shown_co", covariant=True)
 
 
@@ -391,105 +387,3 @@ def _next(steps: Steps[Piece], answer: Any) -> Any:
         return steps.send(answer)
     except StopIteration:
         return _END
-
-
-def as_message(*, marks: bool = False) -> Runnable[Shown, AIMessage]:
-    """Return a Runnable from an answer or a summary to a message of its text.
-
-    It goes behind a chain of ours and before what takes messages: ``StrOutputParser``,
-    ``RunnableWithMessageHistory``, a model, the state of a graph. Beside the text, the message has
-    in ``additional_kwargs["rag"]`` plain values of what the text rests on: ``citations``, ``notes``
-    and, of an answer, ``answered``, ``confidence`` and ``evidence``. It streams as the chain does;
-    a text that takes the place of an earlier one follows it there as a paragraph of its own.
-
-    Args:
-        marks: Whether sentences are marked with their sources, as ``[1]``.
-
-    Example:
-        >>> from langchain_core.output_parsers import StrOutputParser
-        >>> from langchain_core.runnables import RunnableLambda
-        >>> chain = RunnableLambda(lambda question: Answer(question, "Because."))
-        >>> (chain | as_message() | StrOutputParser()).invoke("Why?")
-        'Because.'
-    """
-    return _AsMessage(marks=marks)
-
-
-class _AsMessage(Runnable[Shown, AIMessage]):
-    def __init__(self, *, marks: bool) -> None:
-        self._marks = marks
-        self.name = "as_message"
-
-    def invoke(
-        self,
-        input: Shown,  # noqa: A002 - the name is LangChain's
-        config: RunnableConfig | None = None,
-        **_: Any,
-    ) -> AIMessage:
-        """Return the message of a whole answer or summary."""
-        return self._call_with_config(self._message, input, config)
-
-    def transform(
-        self,
-        input: Iterator[Shown],  # noqa: A002
-        config: RunnableConfig | None = None,
-        **_: Any,
-    ) -> Iterator[AIMessage]:
-        """Yield the chunks of the message of an answer or summary that comes in pieces."""
-        yield from self._transform_stream_with_config(input, self._chunks, config)
-
-    async def atransform(
-        self,
-        input: AsyncIterator[Shown],  # noqa: A002
-        config: RunnableConfig | None = None,
-        **_: Any,
-    ) -> AsyncIterator[AIMessage]:
-        """`transform` without blocking the event loop."""
-        async for chunk in self._atransform_stream_with_config(input, self._achunks, config):
-            yield chunk
-
-    def _message(self, result: Shown) -> AIMessage:
-        text = result.marked_text if self._marks else result.text
-        return AIMessage(content=text, additional_kwargs=_grounds(result))
-
-    def _chunks(self, pieces: Iterable[Shown]) -> Iterator[AIMessage]:
-        whole = None
-        for delta in deltas(pieces, marks=_marks if self._marks else None):
-            whole = delta.whole
-            if delta.text:
-                yield _chunk(delta)
-        if whole is not None:
-            yield AIMessageChunk(content="", additional_kwargs=_grounds(whole))
-
-    async def _achunks(self, pieces: AsyncIterable[Shown]) -> AsyncIterator[AIMessage]:
-        whole = None
-        async for delta in adeltas(pieces, marks=_marks if self._marks else None):
-            whole = delta.whole
-            if delta.text:
-                yield _chunk(delta)
-        if whole is not None:
-            yield AIMessageChunk(content="", additional_kwargs=_grounds(whole))
-
-
-def _marks(whole: Shown) -> Any:
-    return whole.marker()
-
-
-def _chunk(delta: Delta[Any]) -> AIMessageChunk:
-    return AIMessageChunk(content=f"\n\n{delta.text}" if delta.replaces else delta.text)
-
-
-def _grounds(result: Shown) -> dict[str, Any]:
-    """Return what the text of a whole answer or summary rests on, as plain values."""
-    rag: dict[str, Any] = {
-        "citations": [asdict(citation) for citation in result.citations],
-        "notes": list(result.notes),
-    }
-    if isinstance(result, Answer):
-        sure, evidence = result.confidence, result.evidence
-        rag |= {
-            "answered": result.answered,
-            "confidence": asdict(sure) if sure else None,
-            "evidence": asdict(evidence) if evidence else None,
-        }
-    return {"rag": rag}

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from rag_app.chains.confidence import Calibration
     from rag_app.chains.overview import WholeDocuments
     from rag_app.chains.prompts import Prompts
-    from rag_app.chains.rag import RagInput, Retriever
+    from rag_app.chains.questions.conversation import RagInput
+    from rag_app.chains.rag import Retriever
     from rag_app.chains.results import Answer, Summary
     from rag_app.models.embeddings.base import DocumentEmbeddings
 

@@ -18,7 +18,8 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.vectorstores import InMemoryVectorStore
 from pydantic import SecretStr
 
-from rag_app.chains.rag import RagInput, rag_chain
+from rag_app.chains.questions.conversation import RagInput
+from rag_app.chains.rag import rag_chain
 from rag_app.chains.results import Answer, adeltas, deltas
 from rag_app.chains.summarize import summarize_chain
 from rag_app.errors import ModelError, QuestionError, SettingsError

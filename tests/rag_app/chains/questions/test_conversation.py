@@ -5,7 +5,11 @@ from collections.abc import Sequence
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from rag_app.chains.rag import TURNS, Conversation, condense_question_chain
+from rag_app.chains.questions.conversation import (
+    TURNS,
+    Conversation,
+    condense_question_chain,
+)
 from tests.scripted import ScriptedChatModel
 
 HISTORY = [HumanMessage("李白是谁？"), AIMessage("唐代诗人。")]

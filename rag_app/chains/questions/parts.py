@@ -1,5 +1,6 @@
 """A question of several parts, answered one by one as a list."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -7,9 +8,68 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from rag_app.chains.citations import Citation
 from rag_app.chains.prompts import NOT_FOUND
+from rag_app.chains.questions import CLAUSE
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Steps, collected
 from rag_app.documents.text import language_of
+
+_ASKS = re.compile(
+    r"什[么麼]|[谁誰哪几幾吗嗎]|多(?:少|[久长大高远重深宽快])|[怎何]|是否|能否|是不是|有[没沒]有|[呢多]$"
+    r"|\b(?:who|whom|whose|what|which|when|where|why|how)\b",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(
+    r"(?<!无论)(?<!不管)(?:(?:是|叫|做|有|要|归|属|于)"
+    r"(?:什[么麼].{0,4}|[谁誰]|哪.{1,4}|多少.{0,3}|[几幾].{1,3})"
+    r"|[吗嗎]|多[久长大高远重]|何[时地处人年]|怎[么麼]?[样办算]|多少|什[么麼]时候|哪[里儿年天]|[谁誰])$"
+)
+"""How a clause ends that is a question by itself, wherever a comma follows it."""
+_CONDITION = re.compile("如果|假如|若|无论|不管|不论|只要|即使|满|超过|不足|达到")
+_JOINED = re.compile(
+    r"(?<=.{4})(?=以及|还有|另外)|[，,](?=[^，,。？?]{1,20}呢[？?]?$)|,?\s+and\s+(?=(?:who|what|which|when|where|why|how)\b)",
+    re.IGNORECASE,
+)
+_AND = re.compile(r"^(?:另外|还有|以及|并且|而且|同时|那么|and\b|also\b|[，,\s])+", re.IGNORECASE)
+_OPEN = re.compile(r"[《〈“「『（(][^》〉”」』）)]*$")
+_MOST_PARTS = 4
+
+
+def parts_of(question: str) -> list[str]:
+    """Return the questions that a question is made of, in order; the whole where it is one.
+
+    A later part may need what is said in those before it, as a follow-up does.
+
+    Example:
+        >>> parts_of("李白是哪里人，杜甫的墓又在哪里？")
+        ['李白是哪里人', '杜甫的墓又在哪里']
+        >>> parts_of("Who was Li Bai, and when did he die?")
+        ['Who was Li Bai', 'when did he die']
+        >>> parts_of("合同满几个月，公司要赔多少？")
+        ['合同满几个月，公司要赔多少？']
+    """
+    parts: list[str] = []
+    part = ""
+    for clause, end in CLAUSE.findall(_JOINED.sub("？", question)):
+        part += clause
+        alone = "?" in end or "？" in end
+        alone = alone or bool(_ASKED.search(clause) and not _CONDITION.search(part))
+        if alone and not _OPEN.search(part):
+            parts.append(_AND.sub("", part))
+            part = ""
+        else:
+            part += end
+    if parts and not _ASKS.search(part):
+        parts[-1] += f"？{part}" if part else ""
+    else:
+        parts.append(_AND.sub("", part))
+    several = 1 < len(parts) <= _MOST_PARTS and all(map(_asks_alone, parts))
+    return [one.strip(" ，,。") for one in parts] if several else [question]
+
+
+def _asks_alone(part: str) -> bool:
+    """Return whether a part asks, and says of what: 为什么 alone belongs to what is before it."""
+    said = re.sub(r"[是为的了有在又那和]", "", _ASKS.sub("", part))
+    return bool(_ASKS.search(part)) and bool(re.search(r"\w{2}|[A-Za-z\d]", said))
 
 
 def answered_in_parts(
