@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from model_prep.moved import keep_earlier_names
+from model_prep.proxies import spare_loopback
 
 if TYPE_CHECKING:
     from model_prep.catalog.distill import distill
@@ -81,6 +82,7 @@ _NAMES_AT_HOME = {"crawl_items": "crawl", "verify_model": "verify"}
 
 
 keep_earlier_names()
+spare_loopback()
 # ONNX Runtime tells its maker of each model it loads, unless it finds this when it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 

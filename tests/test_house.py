@@ -15,7 +15,16 @@ from tests.paths import ROOT
 # A room may import from the lines above its own, and from nothing beside it on its own line.
 LAYERS = {
     "model_prep": (
-        ("errors", "progress", "json_file", "output", "process_state", "threads", "moved"),
+        (
+            "errors",
+            "progress",
+            "json_file",
+            "output",
+            "process_state",
+            "threads",
+            "moved",
+            "proxies",
+        ),
         ("checkpoint",),
         ("tokenizer", "catalog", "crawl"),
         ("llama",),

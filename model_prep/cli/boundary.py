@@ -1,15 +1,19 @@
 """The boundary where errors become one line on stderr and an exit code."""
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperGroup
 
 from model_prep.errors import ModelPrepError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
@@ -80,10 +84,30 @@ def run(app: Callable[[], typer.Typer], program: str) -> None:
 
 
 def _open_streams() -> None:
-    """Put the null device in the place of standard streams that the caller closed."""
+    """Put the null device in the place of standard streams that the caller closed.
+
+    And on stderr what loses messages where nothing takes them.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+    if (stderr := sys.__stderr__) is sys.stderr and stderr is not None:
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(_Messages(stderr.fileno(), "w", closefd=False)),
+            encoding=stderr.encoding,
+            errors=stderr.errors,
+            line_buffering=True,
+        )
+
+
+class _Messages(io.FileIO):
+    """Stderr; on a full disk or with nobody at its other end, messages are lost, not results."""
+
+    def write(self, message: "ReadableBuffer", /) -> int:
+        try:
+            return super().write(message)
+        except OSError:
+            return memoryview(message).nbytes
 
 
 def _of_machine(error: Exception) -> str:

@@ -62,7 +62,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def url_of(host: str, listening: socket.socket) -> str:
     """Return the URL of a socket that listens on a host, without a slash at its end."""
-    shown = f"[{host}]" if ":" in host else host
+    shown = f"[{host.strip('[]')}]" if ":" in host else host
     return f"http://{shown}:{listening.getsockname()[1]}"
 
 

@@ -161,7 +161,7 @@ def default_text(name: str) -> str:
 def _read(folder: Path) -> dict[str, str]:
     try:
         texts = {
-            file.stem: file.read_text(encoding="utf-8").removesuffix("\n")
+            file.stem: file.read_text(encoding="utf-8-sig").removesuffix("\n")
             for file in sorted(folder.iterdir())
             if file.suffix == ".txt"
         }

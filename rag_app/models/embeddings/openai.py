@@ -37,6 +37,9 @@ class CompatibleEmbeddings(DocumentEmbeddings):
     def _client(self) -> "OpenAIEmbeddings":
         from langchain_openai import OpenAIEmbeddings
 
+        from rag_app.models.llms.load_balancer import check_proxies
+
+        check_proxies()
         return OpenAIEmbeddings(
             base_url=self._url,
             model=self._model,

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from types import TracebackType
 from typing import Any
+from urllib.request import getproxies
 
 import httpx2
 import openai
+
+from rag_app.errors import ModelError
 
 COOLDOWN_SECONDS = 10.0
 _UNAVAILABLE = (502, 503)
@@ -169,6 +172,24 @@ class AsyncFailoverClient(openai.DefaultAsyncHttpxClient):
                     return response
                 await response.aclose()
         raise AssertionError  # attempts end with an error
+
+
+def check_proxies() -> None:
+    """Check that clients can use the proxies that the environment names.
+
+    Raises:
+        ModelError: one is no address of a proxy, or of a kind that is not known.
+    """
+    for scheme, proxy in getproxies().items():
+        if scheme not in ("http", "https", "all"):
+            continue
+        try:
+            httpx2.Proxy(proxy if "://" in proxy else f"http://{proxy}")
+        except (ValueError, httpx2.InvalidURL) as error:
+            msg = (
+                f"the proxy of {scheme.upper()}_PROXY can't be used ({error}); correct or unset it"
+            )
+            raise ModelError(msg) from error
 
 
 def _prefix(url: str) -> bytes:

@@ -18,6 +18,7 @@ from rag_app.models.llms.load_balancer import (
     FailoverClient,
     LoadBalancer,
     NoServerError,
+    check_proxies,
 )
 from rag_app.models.llms.thoughts import REASONING, begins_thinking
 from rag_app.settings import Settings
@@ -172,8 +173,10 @@ def load(url: str, settings: Settings) -> CompatibleChat:
     Several servers of one model have commas between their URLs; `LoadBalancer` chooses among them.
 
     Raises:
-        ModelError: no server can be reached, or one refuses the key or lists no model.
+        ModelError: no server can be reached, or one refuses the key or lists no model; or a proxy
+            of the environment can't be used.
     """
+    check_proxies()
     urls = url.split(",")
     # Shuffled, so that programs that ask once each do not all ask the same server.
     servers = LoadBalancer(random.sample(urls, len(urls)))

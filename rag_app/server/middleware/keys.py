@@ -75,7 +75,7 @@ def read_keys(file: Path) -> list[ApiKey]:
         SettingsError: it can't be read, holds none, or a line is wrong.
     """
     try:
-        lines = file.expanduser().read_text(encoding="utf-8").splitlines()
+        lines = file.expanduser().read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         msg = f"the key file {file} can't be read ({reason}); check --api-key-file"

@@ -299,7 +299,7 @@ class Access:
 
     Raises:
         SettingsError: a key is empty, or there is none and others reach the server; an origin is
-            none.
+            none, or the host.
 
     Example:
         >>> Access(host="0.0.0.0", keys=["secret"]).is_local
@@ -313,6 +313,9 @@ class Access:
     def __post_init__(self) -> None:
         self.api_keys  # noqa: B018 - says what is wrong with one
         object.__setattr__(self, "origins", tuple(map(_origin, self.origins)))
+        if not is_host(self.host):
+            msg = f"“{self.host}” is no address or name of a host; --port says on which port"
+            raise SettingsError(msg)
         if not self.keys and not self.is_local:
             msg = (
                 f"{self.host} can be reached from other machines, and there is no key: "
@@ -349,6 +352,19 @@ def _origin(text: str) -> str:
     return (
         f"{parts.scheme}://{shown}{f':{port}' if port not in (None, usual[parts.scheme]) else ''}"
     )
+
+
+def is_host(text: str) -> bool:
+    """Return whether a text is an address or a host name, without a port.
+
+    Example:
+        >>> is_host("localhost"), is_host("[::1]"), is_host("127.0.0.1:80"), is_host("http://x")
+        (True, True, False, False)
+    """
+    try:
+        return bool(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        return bool(text) and not set(text) & set(":/ ")
 
 
 def is_loopback(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -176,6 +177,24 @@ def test_standard_streams_may_be_closed(closed: str) -> None:
     command = f"exec {sys.executable} -c 'from model_prep.cli import main; main()' models {closed}"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("stderr", ["/dev/full", "a pipe that nobody reads"])
+def test_messages_that_nothing_takes_lose_no_result(stderr: str) -> None:
+    says = "lambda **_: typer.echo('note', err=True) or typer.echo('result')"
+    code = f"import typer; from model_prep.cli.boundary import run; run(lambda: {says}, '')"
+    if stderr == "/dev/full":
+        if not Path(stderr).exists():
+            pytest.skip("no such device")
+        target = os.open(stderr, os.O_WRONLY)
+    else:
+        read, target = os.pipe()
+        os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=target, check=False
+    )
+    os.close(target)
+    assert (done.returncode, done.stdout) == (0, b"result\n")
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,14 @@ def test_answers_and_streams(url: str) -> None:
     assert [chunk.text for chunk in llm.stream("问") if chunk.text] == ["病逝", "于", "当涂。"]
 
 
+@pytest.mark.parametrize("proxy", ["ftp://127.0.0.1:9", "http://a:b"])
+def test_proxies_that_are_none(proxy: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    for load_model in (load, load_embeddings):
+        with pytest.raises(ModelError, match="proxy of HTTPS_PROXY can't be used"):
+            load_model(url)
+
+
 async def test_async(url: str) -> None:
     llm = load(url)
     assert (await llm.ainvoke("问")).text == "病逝于当涂。"

@@ -167,6 +167,12 @@ def test_serve_refuses_empty_keys(
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("host", ["", "127.0.0.1:80", "http://127.0.0.1", "a b"])
+def test_what_is_no_host_is_not_called_open(host: str) -> None:
+    with pytest.raises(SettingsError, match="no address or name of a host"):
+        Access(host=host)
+
+
 def test_nobody_is_let_in_from_elsewhere_without_a_key() -> None:
     for keys in ((), ("",), ("good", " ")):
         with pytest.raises(SettingsError):

@@ -79,10 +79,11 @@ def test_wrong_keys_are_slowed_and_right_ones_are_not(home: Path) -> None:
         assert client.get("/v1/models").status_code == 401
 
 
-def test_a_file_of_keys(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_file_of_keys(encoding: str, tmp_path: Path) -> None:
     file = tmp_path / "keys"
-    text = "# ours\nsk-plain\n\nsales sk-sales read index:合同 index:价格\n"
-    file.write_text(text, encoding="utf-8")
+    text = "sk-plain\r\n\n# theirs\nsales sk-sales read index:合同 index:价格\n"
+    file.write_text(text, encoding=encoding)
     access = access_for("0.0.0.0", [], [], file)
     plain, sales = access.api_keys
     assert (plain.can_write, plain.opens("x")) == (True, True)
