@@ -36,6 +36,8 @@ class Cost:
     """Of the language model."""
     read: int | None = None
     """Tokens of the prompts, those that the model had kept included."""
+    evaluated: int | None = None
+    """Tokens of the prompts but those: what the model worked on."""
     written: int | None = None
     """Tokens of the replies."""
 

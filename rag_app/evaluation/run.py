@@ -265,11 +265,15 @@ class Meter(UsageMetadataCallbackHandler):
         """Return what it cost so far; tokens are None where the model doesn't tell them."""
         usage = list(self.usage_metadata.values())
         told = bool(usage) or not self._calls
+        read = sum(each["input_tokens"] for each in usage) if told else None
+        kept = [each.get("input_token_details", {}).get("cache_read") for each in usage]
+        known = [one for one in kept if one is not None]
         return Cost(
             time.perf_counter() - self._start,
             self._first,
             self._calls,
-            sum(each["input_tokens"] for each in usage) if told else None,
+            read,
+            None if read is None or len(known) < len(kept) else read - sum(known),
             sum(each["output_tokens"] for each in usage) if told else None,
         )
 

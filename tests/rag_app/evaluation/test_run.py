@@ -108,7 +108,8 @@ def test_passages_are_asked_in_an_index_that_is_kept(home: Path) -> None:
     assert values([*run.outcomes.values()])["contained"] == 0.75
     costs = [one.cost for one in run.outcomes.values() if not one.refused]
     assert all(cost.calls >= 1 and cost.first_token is not None for cost in costs)
-    assert all(cost.read is None for cost in costs)  # scripted replies have no tokens
+    # scripted replies have no tokens
+    assert all(cost.read is None and cost.evaluated is None for cost in costs)
     embeddings = HashingEmbeddings()
     again = RagApp(llm=app.llm, embeddings=embeddings)
     run_of(again, small_set(), retrieval_only=True)
@@ -281,6 +282,7 @@ def test_a_real_model_tells_its_tokens(tiny_gguf: Path, home: Path) -> None:
     cost = outcome.cost
     assert cost.calls == 2  # for the answer and for the model's judgement
     assert (cost.read or 0) > 20
+    assert 0 < (cost.evaluated or 0) < (cost.read or 0)  # the answer's prompt begins as the other
     assert 0 < (cost.written or 0) <= 4 + 1
 
 
