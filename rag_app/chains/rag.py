@@ -17,13 +17,14 @@ from rag_app.chains.answer import answer_steps, not_found
 from rag_app.chains.citations import lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, can_judge
 from rag_app.chains.overview import WholeDocuments
-from rag_app.chains.prompts import Prompts
+from rag_app.chains.prompts import ABOUT_ITSELF, Prompts
 from rag_app.chains.questions import answer_language, bare_question
 from rag_app.chains.questions.conversation import (
     Conversation,
     RagInput,
     condense_question_chain,
 )
+from rag_app.chains.questions.greetings import addresses_assistant
 from rag_app.chains.questions.overview import overview_of
 from rag_app.chains.questions.parts import answered_in_parts, parts_of
 from rag_app.chains.reading import AnswerOptions, EmbeddingsOf, Question
@@ -191,7 +192,12 @@ def _given(
 def _parts(
     question: str, whole: WholeDocuments | Callable[[], WholeDocuments] | None
 ) -> Sequence[str]:
-    """Return the questions that are answered one by one; the whole where it is one."""
+    """Return the questions that are answered one by one; the whole where it is one.
+
+    There is none where nothing is asked.
+    """
+    if addresses_assistant(question):
+        return []
     parts = parts_of(question)
     if len(parts) > 1 and (answer_language(question)[0] or _overview_steps(question, whole)):
         return [question]
@@ -204,13 +210,16 @@ def _in_parts(
     steps_of: Callable[[Conversation], Steps[Answer]],
 ) -> Steps[Answer]:
     """Return the steps that answer the parts of a question; of one part, the conversation's."""
+    question = conversation.question
+    if not parts:
+        return (answer for answer in [Answer(question, ABOUT_ITSELF[language_of(question)])])
     if len(parts) == 1:
         return steps_of(conversation)
 
     def follow_up(part: str, history: Sequence[BaseMessage]) -> Steps[Answer]:
         return steps_of(Conversation(part, history))
 
-    return answered_in_parts(conversation.question, conversation.history, parts, follow_up)
+    return answered_in_parts(question, conversation.history, parts, follow_up)
 
 
 def _overview_steps(

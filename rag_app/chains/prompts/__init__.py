@@ -56,6 +56,13 @@ NOT_FOUND: Mapping[Language, str] = {
 }
 """What the user is told when retrieval found nothing relevant; no model is called for it."""
 
+ABOUT_ITSELF: Mapping[Language, str] = {
+    "zh": "这里根据文档回答问题，并注明出处。请直接提问；也可以先问：“这些文档主要讲了什么？”",
+    "en": "Questions are answered here from the documents, with their sources. Ask one, such as: "
+    "“What are these documents about?”",
+}
+"""What is said to a greeting, thanks, and who asks what can be asked; no model is called for it."""
+
 UNCHANGED: Mapping[Language, str] = {"zh": "不变", "en": "UNCHANGED"}
 """What the model is told to reply when a further passage adds nothing: ``{unchanged}``."""
 

@@ -18,6 +18,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.vectorstores import InMemoryVectorStore
 from pydantic import SecretStr
 
+from rag_app.chains.prompts import ABOUT_ITSELF
 from rag_app.chains.questions.conversation import RagInput
 from rag_app.chains.rag import rag_chain
 from rag_app.chains.results import Answer, adeltas, deltas
@@ -137,6 +138,31 @@ def test_words_on_form_are_not_searched_for_and_reach_the_model() -> None:
     assert rag_chain(found, llm).invoke(asked).question == asked
     assert found.asked == [QUESTION]
     assert asked in llm.prompts[0]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "你好",
+        "您好！你是谁？",
+        "谢谢你，再见",
+        "你能帮我做什么",
+        "Hello there!",
+        "what can you do?",
+    ],
+)
+def test_what_asks_nothing_of_documents_is_told_what_can_be_asked(asked: str) -> None:
+    llm, found = scripted(), retriever()
+    answer = rag_chain(found, llm).invoke({"question": asked, "history": HISTORY})
+    assert answer.text in ABOUT_ITSELF.values()
+    assert (found.asked, llm.prompts, answer.citations) == ([], [], ())
+
+
+@pytest.mark.parametrize("asked", ["谢安是谁", "谢谢，李白是怎样去世的？", "你会什么时候更新"])
+def test_what_only_begins_so_is_searched_for(asked: str) -> None:
+    found = retriever()
+    rag_chain(found, scripted()).invoke(asked)
+    assert found.asked
 
 
 def test_the_passage_of_highest_relevance_is_read_first() -> None:
