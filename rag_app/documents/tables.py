@@ -182,8 +182,8 @@ def _is_continued(row: Row) -> bool:
 def _side_by_side(body: Sequence[Row]) -> list[list[Row]]:
     """Return the tables that stand beside each other, apart by an empty column; [] if it is one.
 
-    Each has a head of its own, and their values begin in different rows: where they begin in the
-    same row, the empty column may only set off some columns of one table.
+    Each has a head of its own, and their values begin in different rows, or each names its rows:
+    else the empty column may only set off some columns of one table.
     """
     width = max(map(len, body), default=0)
     used = [any(at < len(row) and row[at] for row in body) for at in range(width)]
@@ -191,6 +191,8 @@ def _side_by_side(body: Sequence[Row]) -> list[list[Row]]:
     parts = [[row[run[0] : run[-1] + 1] for row in body] for run in runs]
     alone = sum(any(part[0]) for part in parts) == 1
     begins = [_first_values(part, alone=alone) for part in parts]
+    if len(parts) > 1 and None not in begins and _name_their_rows(parts):
+        return list(map(_titled, parts))
     if None in begins or len(set(begins)) < 2:
         return []
     columns = [
@@ -198,6 +200,38 @@ def _side_by_side(body: Sequence[Row]) -> list[list[Row]]:
         for group in (list(same) for _, same in groupby(range(len(runs)), begins.__getitem__))
     ]
     return [[row[first:end] for row in body] for first, end in columns]
+
+
+def _name_their_rows(parts: Sequence[Sequence[Row]]) -> bool:
+    """Return whether each of the parts that stand beside each other names its rows.
+
+    They do so under the same name, or by texts that are each another, beside values.
+    """
+    heads = [_head_rows(part) for part in parts]
+    names, named = set(), True
+    for part, (start, stop) in zip(parts, heads, strict=True):
+        head = part[stop - 1]
+        if start > 1 or len(head) < 2 or (start and len(_values(part[0])) > 1):
+            return False
+        names.add(head[0])
+        named = named and _names_rows([row for row in part[stop:] if row[0]])
+    return named or len(names) == 1
+
+
+def _titled(table: Sequence[Row]) -> list[Row]:
+    """Return a table with the title above its head in each name of it."""
+    start, stop = _head_rows(table)
+    title = "".join(table[0]) if start else ""
+    names = [f"{title}/{name}" if name else "" for name in _names(table[start:stop])]
+    return [names, *table[stop:]] if title else list(table)
+
+
+def _names_rows(rows: Sequence[Row]) -> bool:
+    """Return whether the first cells of rows are texts or dates, each another, beside values."""
+    names = [row[0] for row in rows]
+    texts = [name for name in names if not _VALUE.fullmatch(name) or _DATE.fullmatch(name)]
+    values = any(_VALUE.fullmatch(cell) for row in rows for cell in row[1:] if cell)
+    return values and len(names) > 1 and len(set(texts)) == len(names)
 
 
 def _first_values(table: Sequence[Row], *, alone: bool) -> int | None:

@@ -101,11 +101,15 @@ def without_fallbacks(root: Element) -> Element:
 
 
 def choice(item: Element) -> Element:
-    """Return one of the ways in which a file says the same thing: the first, else the fallback."""
-    chosen = item.find(tag("mc:Choice"))
+    """Return one of the ways in which a file says the same thing: the first, else the fallback.
+
+    Of what is written by hand, that is its picture.
+    """
     fallback = item.find(tag("mc:Fallback"))
-    found = chosen if chosen is not None else fallback
-    return item if found is None else found
+    for chosen in item.findall(tag("mc:Choice")):
+        if fallback is None or chosen.find("{*}contentPart") is None:
+            return chosen
+    return item if fallback is None else fallback
 
 
 def rewritten(data: bytes, part: Callable[[str, bytes], bytes | None] | None = None) -> bytes:

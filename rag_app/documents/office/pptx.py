@@ -49,16 +49,19 @@ _WITH_TEXT = tuple(
 _NO_RELATIONS = (
     b'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"/>'
 )
+_AT_FOOT = frozenset({"dt", "ftr", "sldNum"})
 _ROW = 300_000
 """English Metric Units (a third of an inch) within which shapes stand side by side."""
 
 
 @dataclass
 class _Reading:
-    """How pictures are read, and what was not read."""
+    """How pictures are read, what was not read, and what stands on slides before."""
 
     read_picture: "ReadPicture | None"
     unread: Counter[str] = field(default_factory=Counter)
+    running: set[str] = field(default_factory=set)
+    """The texts at the feet of slides."""
 
 
 def read_pptx(data: bytes, name: str, read_picture: "ReadPicture | None" = None) -> ExtractedText:
@@ -140,13 +143,29 @@ def _slide_lines(slide: "Slide", reading: _Reading) -> Iterator[str]:
         yield f"# {text}"
     own = title.shape_id if framed else None
     for shape in _ordered(slide.shapes):
-        if shape.shape_id != own:
+        if shape.shape_id != own and not _is_left_out(shape, reading):
             yield from _shape_lines(shape, reading, 0)
     yield from _comments(slide)
     if slide.has_notes_slide and (frame := slide.notes_slide.notes_text_frame) is not None:
         text = frame.text.strip()
         if text:
             yield f"### Notes\n\n{text}"
+
+
+def _is_left_out(shape: Any, reading: _Reading) -> bool:
+    """Return whether a shape is hidden, a slide's number, or a date or foot that was said before."""
+    properties = shape.element.find(".//{*}cNvPr")
+    if properties is not None and properties.get("hidden") in {"1", "true"}:
+        reading.unread["hidden shapes"] += 1
+        return True
+    place = shape.element.find(f"./*/{tag('p:nvPr')}/{tag('p:ph')}")
+    kind = None if place is None else place.get("type")
+    if kind not in _AT_FOOT:
+        return False
+    text = shape_text(shape.element)
+    repeated = text in reading.running
+    reading.running.add(text)
+    return repeated or kind == "sldNum"
 
 
 def _comments(slide: "Slide") -> Iterator[str]:

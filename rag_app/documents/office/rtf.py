@@ -55,8 +55,8 @@ _OF_TABLES = frozenset(
     """.split()  # noqa: SIM905
 )
 """Words of tables' entries. Elsewhere the beginning of the table is damaged."""
-_SHOWN = frozenset({"shptxt", "shpinst", "annotation", "footnote", "mmath", "pntext"})
-"""Groups that are marked as unknown to old readers, and hold text all the same."""
+_SHOWN = frozenset({"shptxt", "shpinst", "annotation", "footnote", "mmath", "pntext", "cs"})
+"""What is marked as unknown to old readers, and stands before text all the same."""
 _CHARACTERS = {
     "tab": "\t",
     "line": "\n",
@@ -166,8 +166,9 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
         raise DocumentError(msg)
     text = _Reader(name).read(data)
     if gibberish("".join(text.split())):  # old Chinese programs name no encoding, or a Western one
-        text = _Reader(name, western="gb18030").read(data)
-    strange = sum(category(char) in {"Cn", "Co"} for char in text) + text.count(SKIPPED)
+        chinese = _Reader(name, western="gb18030").read(data)
+        text = chinese if _strange(chinese) <= _MOST_STRANGE * len(chinese) else text
+    strange = _strange(text)
     if len(_NO_RTF.findall(data)) >= _SURELY_DAMAGED:
         text = _ODD_WORD.sub("", text)
     damaged = SKIPPED in text or _LEFT_OVER.search(text)
@@ -179,6 +180,11 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
     lost = kept.count(SKIPPED)
     notes = [f"{lost} damaged places were left out; get it or save it anew"] if lost else []
     return ExtractedText(kept, notes=notes)
+
+
+def _strange(text: str) -> int:
+    """Return how many characters nobody writes."""
+    return sum(category(char) in {"Cn", "Co"} for char in text) + text.count(SKIPPED)
 
 
 class _Reader:

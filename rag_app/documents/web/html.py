@@ -28,6 +28,8 @@ _FENCED = re.compile(r"(^(?:```|~~~).*?(?:^(?:```|~~~)|\Z))", re.MULTILINE | re.
 _COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.DOTALL)
 _NOTE = re.compile(r"^\[[^\]\n]+\]:[^\S\n]*(?:#|<>)[^\S\n]+[(\"'].*[)\"'][^\S\n]*$", re.MULTILINE)
 """A link that no text refers to: how Markdown writes notes to its authors."""
+_END_OF_CODE = re.compile(r"</(script|style|title|textarea)\s[^<>]*>", re.IGNORECASE)
+"""Browsers take it for the end; the parser does not, and all that follows for code."""
 _MAIN_SHARE = 0.4
 """Share of a page's text that its <main> or only <article> must hold to stand for the page."""
 
@@ -103,7 +105,8 @@ def page_markdown(page: str) -> str:
     from rag_app.documents.web.torn_tags import without_torn_tags
     from rag_app.documents.web.visible import remove_unseen
 
-    soup = _parsed(without_torn_tags(without_comments(page)))
+    page = _END_OF_CODE.sub(r"</\1>", without_comments(page))
+    soup = _parsed(without_torn_tags(page))
     write_equations(soup)
     for raised in soup.find_all("sup"):
         if (text := raised.get_text()) != superscript(text):

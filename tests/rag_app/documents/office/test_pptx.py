@@ -51,6 +51,34 @@ def test_shapes_are_read_from_the_top_and_from_the_left() -> None:
     assert read_pptx(saved(presentation), "a.pptx").text == "第一\n\n第二\n\n第三"
 
 
+def test_feet_are_said_once_and_numbers_and_hidden_shapes_left_out() -> None:
+    presentation = Presentation()
+    for title in ("供水", "供气"):
+        slide = presentation.slides.add_slide(presentation.slide_layouts[5])
+        slide.shapes.title.text = title
+        for kind, text in (("ftr", "临江水务"), ("dt", "2026年3月"), ("sldNum", "第 1 页")):
+            foot = write(slide, text, 1, 6)
+            foot._element.nvSpPr.nvPr.append(parse_xml(f'<p:ph {nsdecls("p")} type="{kind}"/>'))
+        write(slide, "旧稿", 1, 3)._element.nvSpPr.cNvPr.set("hidden", "1")
+    read = read_pptx(saved(presentation), "a.pptx")
+    assert read.text.split() == ["#", "供水", "临江水务", "2026年3月", "#", "供气"]
+    assert read.notes == ["2 hidden shapes were not read"]
+
+
+def test_what_is_written_by_hand_is_its_picture() -> None:
+    presentation, slide = blank()
+    write(slide, "签字", 1, 1)
+    ink = f"""<mc:AlternateContent {nsdecls("p", "r", "a")}
+        xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006">
+        <mc:Choice Requires="p14"><p:contentPart r:id="rId9"/></mc:Choice><mc:Fallback><p:pic>
+        <p:nvPicPr><p:cNvPr id="9" name="i"/><p:cNvPicPr/><p:nvPr/></p:nvPicPr><p:blipFill/>
+        <p:spPr/></p:pic></mc:Fallback></mc:AlternateContent>"""
+    slide.shapes._spTree.append(parse_xml(ink))
+    read = read_pptx(saved(presentation), "a.pptx")
+    assert read.text == "签字"
+    assert read.notes == ["1 pictures was not read"]
+
+
 def test_paragraphs_that_number_themselves() -> None:
     presentation, slide = blank()
     frame = write(slide, "目标", 1, 1).text_frame

@@ -32,6 +32,16 @@ def test_chinese_that_names_no_encoding(named: bytes) -> None:
     )
 
 
+def test_letters_with_marks_alone_are_no_chinese() -> None:
+    cells = b"\\intbl a\\cell b\\cell\\row \\intbl\\'e4\\cell\\'eb\\cell\\row"
+    data = b"{\\rtf1\\ansi\\ansicpg1252\\trowd\\cellx1\\cellx2" + cells + b"\\pard\\par}"
+    assert read_rtf(data, "a.rtf").text == "a: ä; b: ë"
+
+
+def test_text_behind_the_name_of_its_style_is_shown() -> None:
+    assert text_of(b"{\\i0\\*\\cs7\\cf0 " + codes(MEETING) + b"}{\\*\\x y}") == MEETING
+
+
 def test_what_follows_the_document_is_none_of_it() -> None:
     data = b"{\\rtf1\\ansi\\ansicpg936 " + codes(MEETING) + b"}\0" + bytes(range(128, 256))
     assert read_rtf(data, "a.rtf").text == MEETING

@@ -15,6 +15,10 @@ def test_questions_in_buttons_are_headings_and_commands_are_left_out() -> None:
     )
 
 
+def test_ends_of_scripts_may_have_attributes() -> None:
+    assert page_markdown("<script>x = 1</script language='js'><p>今日停水。</p>") == "今日停水。"
+
+
 def test_what_is_filled_into_a_form_stands_in_it() -> None:
     page = """<p>城市<select><option>杭州<option selected>宁波</select>，姓名<input value="王五">
     <input type="hidden" value="x1"><input type="radio" checked>是<input type="radio">否</p>"""
