@@ -73,6 +73,8 @@ _NOTED = re.compile(r"[^：:]{1,12}[：:]\s*[^\s：:].*")
 _FEWEST_FIELDS = 3
 """Of a form that is told by their names alone."""
 _TOTAL = re.compile(r".{0,10}(?:[合总小共累]\s*计|总\s*数)|(?:grand |sub-?)?totals?", re.IGNORECASE)
+_RECURRING = 2
+"""Rows below that say the same in a column as the first one, which then is no head."""
 _FAR_ACROSS = 3
 """Columns that the first cell of a row covers besides its own where it only names the row."""
 _LONG_LABEL = 60
@@ -343,12 +345,21 @@ def _first_head(body: Sequence[Row]) -> int:
     """Return how many of the first rows are a head, where no values below tell."""
     if len(body) > 2 and _is_dated(*body[:2]):
         return 2
-    if not body or not _is_labels(body[0]) or _is_form(body):
+    if not body or not _is_labels(body[0]) or _is_form(body) or _recurs(body):
         return 0
     if _is_distinct(body[0]):
         merged = [_goes_down(above, below) for above, below in pairwise(body[:_SAMPLE])]
         return 2 if len(body) > 2 and merged[0] and not any(merged[1:]) else 1
     return next((rows for rows in (2, 3) if _is_merged_head(body, rows)), 0)
+
+
+def _recurs(body: Sequence[Row]) -> bool:
+    """Return whether a cell of the first row stands below it again and again, as values do."""
+    below = [row for row in body[1 : 1 + _SAMPLE] if list(row) != list(body[0])]
+    return any(
+        cell and sum(at < len(row) and row[at] == cell for row in below) >= _RECURRING
+        for at, cell in enumerate(body[0])
+    )
 
 
 def _is_merged_head(body: Sequence[Row], rows: int) -> bool:

@@ -93,6 +93,8 @@ class _Document:
         """Of the last heading that has the style of one."""
         self.pending: list[str] = []
         """Lines that stand after the paragraph that is being read."""
+        self.initial = ""
+        """A large letter, in a frame of its own, that the next paragraph begins with."""
 
     def read(self) -> tuple[str, list[str]]:
         body = self.root.find(tag("w:body"))
@@ -171,6 +173,10 @@ class _Document:
             if own is not None:
                 number = value(own.find(tag("w:numId"))) or number
                 number_level = int(value(own.find(tag("w:ilvl"))) or number_level)
+        if properties is not None and _is_initial(properties):
+            self.initial = text
+            return ""
+        text, self.initial = self.initial + text, ""
         if not text:
             return ""
         if number and number != "0":
@@ -208,10 +214,12 @@ class _Document:
             if not isinstance(name, str) or name in _SKIPPED:
                 continue
             if name == tag("w:r"):
-                if not self._is_hidden(item):
-                    text = self._inline(item, depth + 1)
-                    text = superscript(text) if _is_raised(item) else text
-                    add_run(out, text, struck=_is_struck(item))
+                if self._is_hidden(item):
+                    self.unread["hidden texts"] += item.find(tag("w:t")) is not None
+                    continue
+                text = self._inline(item, depth + 1)
+                text = superscript(text) if _is_raised(item) else text
+                add_run(out, text, struck=_is_struck(item))
             elif name == tag("w:t"):
                 out.append(item.text or "")
             elif (mark := _MARKS.get(name)) is not None:
@@ -395,6 +403,11 @@ def _is_struck(run: Element) -> bool:
 
 def _is_raised(run: Element) -> bool:
     return value(run.find(f"{tag('w:rPr')}/{tag('w:vertAlign')}")) == "superscript"
+
+
+def _is_initial(properties: Element) -> bool:
+    frame = properties.find(tag("w:framePr"))
+    return value(frame, "w:dropCap") in {"drop", "margin"}
 
 
 def _is_unseen(run: Element, properties: Element) -> bool:

@@ -32,6 +32,8 @@ _CHINESE = re.compile(r"\[\$[^\]]*-(?:[0-9A-F]*0)?[48]04\]", re.IGNORECASE)
 """The mark of what is written in Chinese."""
 _GENERAL = re.compile("General|G/通用格式", re.IGNORECASE)
 _FRACTION = re.compile(r"([#0?]\s+)?[#0?]+/([#0?]+|\d+)")
+_TEXT = 3
+"""Where the section for text stands."""
 _MOST_PARTS = 4
 """Digits of a fraction's parts."""
 _LOCAL_DATES = {"mm-dd-yy", "m/d/yy", "[$-f800]dddd\\,\\ mmmm\\ dd\\,\\ yyyy"}
@@ -55,7 +57,7 @@ def as_shown(value: object, number_format: str = "General") -> str:
         return _moment(value, number_format)
     if isinstance(value, int | float):
         return _number(value, number_format)
-    return _text(str(value), number_format) if "@" in number_format else str(value)
+    return _text(str(value), number_format)
 
 
 def _general(value: float) -> str:
@@ -68,6 +70,8 @@ def _number(value: float, number_format: str) -> str:
     if number_format in {"General", "@"}:
         return _general(value)
     section, value = _section(_sections(number_format), value)
+    if not section and ";" in number_format:  # it hides the number
+        return ""
     tokens = _tokens(section)
     if general := _GENERAL.search(section):
         before, after = section[: general.start()], section[general.end() :]
@@ -107,7 +111,8 @@ def _fraction(value: float, section: str) -> str:
 
 @lru_cache(1024)
 def _sections(number_format: str) -> list[str]:
-    return [match[1] for match in _SECTIONS.finditer(number_format)][:-1] or [number_format]
+    sections = [match[1] for match in _SECTIONS.finditer(number_format)]
+    return (sections if number_format.endswith(";") else sections[:-1]) or [number_format]
 
 
 @lru_cache(1024)
@@ -123,16 +128,19 @@ def _section(sections: Sequence[str], value: float) -> tuple[str, float]:
             if found is None or _COMPARISONS[found[1]](value, float(found[2])):
                 return section, value
         return "General", value
-    if value < 0 and len(sections) > 1 and sections[1].strip():
+    if value < 0 and (len(sections) > 2 or (len(sections) > 1 and sections[1].strip())):
         return sections[1], -value
-    if value == 0 and len(sections) > 2 and sections[2].strip():
+    if value == 0 and len(sections) > 2:
         return sections[2], value
     return sections[0], value
 
 
 def _text(value: str, number_format: str) -> str:
     """Return text as a format shows it, such as ``@"号"``."""
-    section = next((part for part in reversed(_sections(number_format)) if "@" in part), "@")
+    sections = _sections(number_format)
+    section = next((part for part in reversed(sections) if "@" in part), "@")
+    if len(sections) > _TEXT and not sections[_TEXT]:
+        return ""  # it hides text
     return "".join(
         value if token["other"] == "@" else _literal(token) for token in _TOKENS.finditer(section)
     )

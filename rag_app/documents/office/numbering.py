@@ -101,7 +101,7 @@ def _level(item: Element) -> tuple[int, _Level]:
     return int(value(item, "w:ilvl") or 0), _Level(
         text=value(item.find(tag("w:lvlText"))) or "",
         kind=kind or "decimal",
-        start=int(start) if start and start.lstrip("-").isdigit() else 1,
+        start=int(start) if start and start.lstrip("-").isdigit() else 0,  # 17.9.25
         restart=int(restart) if restart and restart.isdigit() else None,
         legal=legal is not None and value(legal) not in ("0", "false"),
         close=value(item.find(tag("w:suff"))) == "nothing",
@@ -148,7 +148,7 @@ def _slide_label(number: int, scheme: str) -> str:
 def numeral(number: int, kind: str) -> str:
     """Return a number as a numbering format of ECMA-376, 17.18.59 writes it."""
     if not 0 < number <= _MOST:
-        return str(number)
+        return f"{number:02}" if kind == "decimalZero" else str(number)
     if "Legal" in kind:
         return _chinese(number, _LEGAL, "拾佰仟")
     if write := _NUMERALS.get(kind):

@@ -4,7 +4,7 @@ import posixpath
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from io import BytesIO
@@ -15,7 +15,12 @@ from lxml import etree
 from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.numbering import numeral
-from rag_app.documents.office.package import add_run, struck_through, unread_notes
+from rag_app.documents.office.package import (
+    add_run,
+    struck_through,
+    uncalculated_notes,
+    unread_notes,
+)
 from rag_app.documents.tables import Continued, Covered, table_lines
 from rag_app.documents.text import clean, join_pages, one_blank_line, shown, superscript
 from rag_app.errors import DocumentError
@@ -28,6 +33,7 @@ _NAMES = {
     for name in ("office", "text", "table", "style", "presentation", "chart")
 } | {
     "draw": "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0",
+    "fo": "urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0",
     "xlink": "http://www.w3.org/1999/xlink",
     "field": "urn:openoffice:names:experimental:ooo-ms-interop:xmlns:field:1.0",
     "loext": "urn:org:documentfoundation:names:experimental:office:xmlns:loext:1.0",
@@ -51,6 +57,7 @@ _MAX_CHARACTERS = 50_000_000
 """Of a workbook, after its repeated cells are written out."""
 _MAX_SPAN = 10_000
 _MAX_DEPTH = 200
+_WHITE = re.compile("#(?:f[a-f]){3}", re.IGNORECASE)
 Element = etree._Element
 
 
@@ -65,6 +72,13 @@ _SILENT = {
     *map(_tag, ("text:hidden-paragraph", "text:sequence-decls", "text:index-title-template")),
     *map(_tag, ("text:note-citation", "office:forms", "presentation:notes", "table:shapes")),
 }
+_COLOURED = tuple(
+    map(_tag, ("table:table-cell", "draw:text-box", "draw:custom-shape", "draw:page"))
+)
+"""What may make it dark behind white text."""
+_VALUES = tuple(
+    _tag(f"office:{kind}") for kind in ("string-value", "date-value", "time-value", "value")
+)
 """What is not shown in its place."""
 _SPACES = {_tag("text:tab"): "\t", _tag("text:line-break"): "\n", _tag("text:soft-page-break"): ""}
 
@@ -171,6 +185,18 @@ class _Reader:
         self.raised = {style for style, place in raised.items() if _RAISED.match(place)}
         displayed = _text_properties(roots, "text:display")
         self.hidden = {style for style, how in displayed.items() if how == "none"}
+        behind = _text_properties(roots, "fo:background-color", any_properties=True)
+        self.coloured = {style for style, colour in behind.items() if colour != "transparent"}
+        colours = _text_properties(roots, "fo:color")
+        self.white = {style for style, colour in colours.items() if _WHITE.fullmatch(colour)}
+        pages = (page for root in roots for page in root.iter(_tag("style:page-layout-properties")))
+        if any(page.get(_tag("fo:background-color")) for page in pages):
+            self.white.clear()
+        self.unseen: Counter[str] = Counter()
+        """What is hidden, and how often."""
+        self.uncalculated = 0
+        self.drawn: list[Element] = []
+        """What lies on the sheet that is being read."""
         self.counts: dict[tuple[str, int], int] = {}
         self.outline = None if styles is None else styles.find(f".//{_tag('text:outline-style')}")
 
@@ -193,7 +219,8 @@ class _Reader:
             text, starts = join_pages(both)
             return ExtractedText(text, page_starts=starts)
         heads = [] if self.styles is None else self._page_heads(self.styles)
-        return ExtractedText(one_blank_line("\n\n".join([*heads, self._text(kind)])))
+        text = one_blank_line("\n\n".join([*heads, self._text(kind)]))
+        return ExtractedText(text, notes=unread_notes(self.unseen))
 
     def _page_heads(self, styles: Element) -> list[str]:
         """Return the running heads and feet of a text, each once."""
@@ -212,7 +239,7 @@ class _Reader:
     def _text(self, part: Element) -> str:
         return one_blank_line(clean("\n\n".join(self._blocks(part, 0))))
 
-    def _blocks(self, part: Element, depth: int) -> Iterator[str]:
+    def _blocks(self, part: Iterable[Element], depth: int) -> Iterator[str]:
         """Yield the paragraphs, headings, lists and tables in a part."""
         if depth > _MAX_DEPTH:
             msg = f"{shown(self.name)} is nested too deep to be read"
@@ -239,6 +266,9 @@ class _Reader:
                 text = self._label(self.outline, "", level) + text
             text = f"{'#' * level} {text}"
         yield text
+        yield from self._framed_in(item, depth)
+
+    def _framed_in(self, item: Element, depth: int) -> Iterator[str]:
         for frame in item.iter(_tag("draw:frame")):
             if next(frame.iterancestors(_tag("draw:frame"), _tag("text:p")), item) is item:
                 yield from self._frame(frame, depth, inline=True)
@@ -279,14 +309,15 @@ class _Reader:
                     yield from self._items(block, style, level + 1, depth + 1)
                     continue
                 if block.tag not in (_tag("text:p"), _tag("text:h")):
-                    yield from self._blocks(item, depth + 1)
-                    break
+                    yield from self._blocks([block], depth + 1)
+                    continue
                 text = self._inline(block, depth).strip()
                 levels = self.lists.get(str(item.get(_tag("text:style-override")) or style))
                 if numbered and item.get(_tag("text:start-value")):
                     self.counts[style, level] = _whole(item, "text:start-value", 1) - 1
                 label = "- " if levels is None else self._label(levels, style, level)
                 yield (label if numbered else "") + text
+                yield from self._framed_in(block, depth)
                 numbered = False
 
     def _label(self, levels: Element, style: str, level: int) -> str:
@@ -341,12 +372,22 @@ class _Reader:
                 add_run(parts, text, struck=self._is_struck(child))
             if child.tail:
                 parts.append(child.tail)
-        text = "" if self._is_hidden(item) else "".join(parts)
+        text = self._seen(item, "".join(parts))
         whole = item.tag in (_tag("text:p"), _tag("text:h")) and self._is_struck(item)
         return struck_through(text) if whole else text
 
+    def _seen(self, item: Element, text: str) -> str:
+        if not (text and self._is_hidden(item)):
+            return text
+        self.unseen["hidden texts"] += 1
+        return ""
+
     def _is_hidden(self, item: Element) -> bool:
-        return item.get(_tag("text:style-name")) in self.hidden
+        style = item.get(_tag("text:style-name"))
+        if style not in self.white or style in self.hidden:
+            return style in self.hidden
+        around = {each.get(_tag("text:style-name")) for each in (item, *item.iterancestors())}
+        return not around & self.coloured and next(item.iterancestors(*_COLOURED), None) is None
 
     def _is_struck(self, item: Element) -> bool:
         names = (item.get(_tag("text:style-name")), item.get(_tag("table:style-name")))
@@ -360,18 +401,46 @@ class _Reader:
             if properties.get(_tag("table:display")) == "false"
         }
         parts: list[str] = []
-        hidden = 0
         for sheet in body.iterchildren(_tag("table:table")):
             if sheet.get(_tag("table:style-name")) in hidden_styles:
-                hidden += 1
-            elif lines := list(table_lines(self._rows(sheet))):
+                self.unseen["sheets"] += 1
+            elif lines := self._sheet_lines(sheet):
                 title = " ".join(str(sheet.get(_tag("table:name")) or "").split())
                 parts.append(f"## {title}\n\n" + "\n".join(lines))
-        notes = [f"{hidden} hidden sheets were left out"] if hidden else []
+        notes = [f"{count} hidden {what} were left out" for what, count in self.unseen.items()]
+        notes += uncalculated_notes(self.uncalculated)
         return ExtractedText(clean("\n\n".join(parts)), notes=notes)
 
-    def _rows(self, table: Element) -> list[list[str]]:
-        """Return the text of a table's cells; a cell that covers several is repeated in each."""
+    def _sheet_lines(self, sheet: Element) -> list[str]:
+        """Return the rows of a sheet that can be seen, and what its drawings say."""
+        self.drawn = [shape for shapes in sheet.findall(_tag("table:shapes")) for shape in shapes]
+        rows = self._rows(sheet, seen=True)
+        columns = self._hidden_columns(sheet)
+        used = {at for at in columns if any(at < len(row) and row[at] for row in rows)}
+        self.unseen.update({"columns": len(used)} if used else {})
+        rows = [[cell for at, cell in enumerate(row) if at not in columns] for row in rows]
+        drawings, self.drawn = self.drawn, []
+        texts = (text.strip() for text in self._blocks(drawings, 1))
+        return [*table_lines(rows), *filter(None, texts)]
+
+    def _hidden_columns(self, sheet: Element) -> set[int]:
+        """Return the columns that are hidden for good, from 0."""
+        hidden: set[int] = set()
+        first = 0
+        for column in sheet.iter(_tag("table:table-column")):
+            after = first + _whole(column, "table:number-columns-repeated", 1)
+            if _is_collapsed(column):
+                hidden.update(range(first, min(after, _MAX_SPAN)))
+            first = after
+        return hidden
+
+    def _rows(self, table: Element, *, seen: bool = False) -> list[list[str]]:
+        """Return the text of a table's cells; a cell that covers several is repeated in each.
+
+        Args:
+            table: Any.
+            seen: Whether rows that are hidden for good are left out.
+        """
         rows: list[list[str]] = []
         below: dict[int, tuple[int, str]] = {}
         for row in table.iter(_tag("table:table-row")):
@@ -379,6 +448,9 @@ class _Reader:
                 continue
             cells = self._row(row, below)
             times = _whole(row, "table:number-rows-repeated", 1) if any(cells) else 1
+            if seen and _is_collapsed(row):
+                self.unseen.update({"rows": times} if any(cells) else {})
+                continue
             self.size += (len(cells) + sum(map(len, cells)) + 1) * times
             if self.size > _MAX_CHARACTERS:
                 msg = f"{shown(self.name)} has too many cells; save the part needed"
@@ -392,7 +464,20 @@ class _Reader:
         said = [f"[{text}]" for each in comments if (text := _flat(self._blocks(each, 1)))]
         for each in comments:
             cell.remove(each)
-        return " ".join(filter(None, [_flat(self._blocks(cell, 1)), *said]))
+        for drawing in [each for each in cell if str(each.tag).startswith(_tag("draw:"))]:
+            self.drawn.append(drawing)
+            cell.remove(drawing)
+        return " ".join(filter(None, [self._value(cell), *said]))
+
+    def _value(self, cell: Element) -> str:
+        """Return what a cell shows, or else its value, which programs may store alone."""
+        if text := _flat(self._blocks(cell, 1)):
+            return text
+        value = next((str(cell.get(kind)) for kind in _VALUES if cell.get(kind)), "")
+        if cell.get(_tag("office:boolean-value")):
+            value = str(cell.get(_tag("office:boolean-value"))).upper()
+        self.uncalculated += not value and cell.get(_tag("table:formula")) is not None
+        return value
 
     def _row(self, row: Element, below: dict[int, tuple[int, str]]) -> list[str]:
         cells: list[str] = []
@@ -423,6 +508,13 @@ class _Reader:
         return cells
 
 
+def _is_collapsed(line: Element) -> bool:
+    """Return whether a row or column is hidden for good: by no filter, in no group to open."""
+    groups = map(_tag, ("table:table-row-group", "table:table-column-group"))
+    hidden = line.get(_tag("table:visibility")) == "collapse"
+    return hidden and next(line.iterancestors(*groups), None) is None
+
+
 def _flat(texts: Iterator[str]) -> str:
     return " ".join(" ".join(texts).split())
 
@@ -447,14 +539,16 @@ def _category(names: list[str], row: list[str]) -> str:
     return "; ".join(filter(None, [row[0], *cells]))
 
 
-def _text_properties(roots: list[Element], name: str) -> dict[str, str]:
+def _text_properties(
+    roots: list[Element], name: str, *, any_properties: bool = False
+) -> dict[str, str]:
     """Return what the styles say of text, by their names: their own or a parent's word."""
     parents: dict[str, str] = {}
     own: dict[str, str] = {}
     for style in (style for root in roots for style in root.iter(_tag("style:style"))):
         key = str(style.get(_tag("style:name")))
         parents[key] = str(style.get(_tag("style:parent-style-name")))
-        for properties in style.iter(_tag("style:text-properties")):
+        for properties in style.iter(None if any_properties else _tag("style:text-properties")):
             if said := properties.get(_tag(name)):
                 own[key] = str(said)
     return {style: said for style in parents if (said := _inherited(style, parents, own))}

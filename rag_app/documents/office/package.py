@@ -71,6 +71,13 @@ def unread_notes(unread: Mapping[str, int]) -> list[str]:
     ]
 
 
+def uncalculated_notes(formulas: int) -> list[str]:
+    """Return a note of formulas that no program has calculated, [] where there are none."""
+    what = "formulas have no stored result and were left out"
+    advice = "open and save the workbook in a spreadsheet program"
+    return [f"{formulas} {what}; {advice}"] if formulas else []
+
+
 def _transitional(data: bytes) -> bytes:
     """Return XML with the names of ISO/IEC 29500 Strict written as those of Transitional."""
     if _STRICT in data:

@@ -153,7 +153,7 @@ def _slide_lines(slide: "Slide", reading: _Reading) -> Iterator[str]:
 
 
 def _is_left_out(shape: Any, reading: _Reading) -> bool:
-    """Return whether a shape is hidden, a slide's number, or a date or foot that was said before."""
+    """Return whether a shape is hidden, a slide's number, or a date or foot said before."""
     properties = shape.element.find(".//{*}cNvPr")
     if properties is not None and properties.get("hidden") in {"1", "true"}:
         reading.unread["hidden shapes"] += 1

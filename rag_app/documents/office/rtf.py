@@ -44,6 +44,7 @@ _UNREAD = frozenset(
     listoverridetable rsidtbl generator xmlnstbl latentstyles fldinst filetbl revtbl pgptbl
     nonshppict bkmkstart bkmkend template userprops xe tc atnid atnauthor atnref atndate
     wgrffmtfilter mmathPr falt panose pn pnseclvl sn sv ftnsep ftnsepc aftnsep aftnsepc
+    nonesttables
     """.split()  # noqa: SIM905
 )
 """Groups whose text isn't shown."""
@@ -70,7 +71,6 @@ _CHARACTERS = {
     "rdblquote": "”",
     "bullet": "•",
     "nestcell": " ",
-    "nestrow": "; ",
     "lbr": "\n",
 }
 _SYMBOLS = b"{}\\~_-*|:\r\n"
@@ -268,7 +268,10 @@ class _Reader:
 
     def _word(self, word: str, number: int | None) -> None:
         starred, self.starred = self.starred, False
-        if word in _UNREAD or (starred and word not in _SHOWN):
+        if word == "nestrow":  # in a group of what only describes it
+            self._flush()
+            self._add("; ")
+        elif word in _UNREAD or (starred and word not in _SHOWN):
             self._flush()
             self.state.unread = True
             self.state.fonts = word == "fonttbl"
@@ -276,8 +279,6 @@ class _Reader:
             self._flush_bytes()
             self._unit(number & 0xFFFF)
             self.skip = self.state.fallback
-        elif word == "uc":
-            self.state.fallback = max(number or 0, 0)
         elif word in {"f", "fcharset", "fprq", "ansicpg", "cchs"}:
             self._font(word, number or 0)
         elif word in {"v", "deleted"}:
@@ -314,7 +315,9 @@ class _Reader:
 
     def _layout(self, word: str, number: int | None) -> None:
         """Obey what ends paragraphs, cells and rows, and what describes them."""
-        if word in {"par", "page", "sect", "column"}:
+        if word == "uc":
+            self.state.fallback = max(number or 0, 0)
+        elif word in {"par", "page", "sect", "column"}:
             self._end_paragraph()
         elif word == "pard":
             self.state.table, self.state.level = False, 0

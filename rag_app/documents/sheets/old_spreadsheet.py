@@ -1,20 +1,23 @@
 """Excel workbooks of before 2007 (.xls, .et) → text, as those of later ones."""
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.number_format import as_shown
-from rag_app.documents.office.package import struck_through
+from rag_app.documents.office.package import struck_through, uncalculated_notes, unread_notes
+from rag_app.documents.sheets.old_records import OldSheet, old_sheets
 from rag_app.documents.tables import Continued, spanned, table_lines
 from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
 
 if TYPE_CHECKING:
     from xlrd.book import Book
-    from xlrd.sheet import Cell, Sheet
+    from xlrd.sheet import Cell, Colinfo, Rowinfo, Sheet
 
 _MOST_MERGED = 10_000_000
 """Characters that are repeated in merged cells."""
@@ -30,25 +33,43 @@ def read_xls(data: bytes, name: str) -> ExtractedText:
     """
     import xlrd
 
+    workbook = _records(data)
     try:
         with open(os.devnull, "w", encoding="utf-8") as log:  # noqa: PTH123
             book = xlrd.open_workbook(
-                file_contents=_records(data), formatting_info=True, ragged_rows=True, logfile=log
+                file_contents=workbook, formatting_info=True, ragged_rows=True, logfile=log
             )
     except xlrd.XLRDError as error:
         locked = "encrypted" in str(error).lower()
         what = "needs a password; save a copy without one" if locked else "is damaged"
         msg = f"{shown(name)} {what}" + ("" if locked else f" ({error}); save it as xlsx")
         raise DocumentError(msg) from error
-    visible = [sheet for sheet in book.sheets() if sheet.visibility == 0]
+    sheets = _with_objects(book, workbook)
+    visible = [(sheet, others) for sheet, others in sheets if sheet.visibility == 0]
+    hidden = Counter({"sheets": len(sheets) - len(visible)})
     parts = [
         f"## {' '.join(sheet.name.split())}\n\n" + "\n".join(lines)
-        for sheet in visible
-        if (lines := _lines(book, sheet))
+        for sheet, others in visible
+        if (lines := _lines(book, sheet, others, hidden))
     ]
-    hidden = book.nsheets - len(visible)
-    notes = [f"{hidden} hidden sheets were left out"] if hidden else []
+    notes = [f"{count} hidden {what} were left out" for what, count in hidden.items() if count]
+    notes += _object_notes([others for _, others in visible])
     return ExtractedText(clean("\n\n".join(parts)), notes=notes)
+
+
+def _with_objects(book: "Book", workbook: bytes) -> "list[tuple[Sheet, OldSheet]]":
+    sheets, others = book.sheets(), old_sheets(workbook)
+    if len(others) != len(sheets):  # it is older, or damaged
+        others = [OldSheet() for _ in sheets]
+    return list(zip(sheets, others, strict=True))
+
+
+def _object_notes(sheets: Sequence[OldSheet]) -> list[str]:
+    unread = sum((sheet.objects for sheet in sheets), Counter[str]())
+    formulas = sum(sheet.formulas for sheet in sheets)
+    blank = sum(sheet.blank for sheet in sheets)
+    # One of many may be empty; where all are, the program that wrote them calculates nothing.
+    return unread_notes(unread) + uncalculated_notes(blank if blank == formulas else 0)
 
 
 def _records(data: bytes) -> bytes:
@@ -65,8 +86,8 @@ def _records(data: bytes) -> bytes:
     return data
 
 
-def _lines(book: "Book", sheet: "Sheet") -> list[str]:
-    """Return a sheet's rows, and its comments, each with its cell and what stands there."""
+def _lines(book: "Book", sheet: "Sheet", others: OldSheet, hidden: Counter[str]) -> list[str]:
+    """Return a sheet's rows, its comments, each with its cell and what stands there, and texts."""
     from xlrd.formula import cellname
 
     rows = _rows(book, sheet)
@@ -76,7 +97,22 @@ def _lines(book: "Book", sheet: "Sheet") -> list[str]:
         place = f"{cellname(row, column)} {rows[row][column] if there else ''}".strip()
         if text := " ".join(str(note.text).split()):
             comments.append(f"> 批注（{place}）: {text}")
-    return [*table_lines(rows), *comments]
+    left = {number for number, row in sheet.rowinfo_map.items() if _is_hidden(row)}
+    left = set() if others.filtered else left
+    hidden["rows"] += sum(any(rows[at]) for at in left if at < len(rows))
+    columns = {number for number, column in sheet.colinfo_map.items() if _is_hidden(column)}
+    hidden["columns"] += sum(any(at < len(row) and row[at] for row in rows) for at in columns)
+    seen = (
+        [cell for column, cell in enumerate(row) if column not in columns]
+        for at, row in enumerate(rows)
+        if at not in left
+    )
+    return [*table_lines(seen), *comments, *others.texts]
+
+
+def _is_hidden(dimension: "Rowinfo | Colinfo") -> bool:
+    """Return whether a row or column is hidden for good, not in a group that can be opened."""
+    return bool(dimension.hidden) and not dimension.outline_level
 
 
 def _rows(book: "Book", sheet: "Sheet") -> list[list[str]]:

@@ -25,6 +25,7 @@ from rag_app.documents.office.package import (
     plain_name,
     rewritten,
     struck_through,
+    uncalculated_notes,
     unescaped,
     unread_notes,
 )
@@ -36,6 +37,7 @@ from rag_app.documents.text import clean, shown, superscript
 if TYPE_CHECKING:
     from openpyxl.cell import Cell
     from openpyxl.cell.rich_text import TextBlock
+    from openpyxl.styles.colors import Color
     from openpyxl.worksheet.worksheet import Worksheet
 
     from rag_app.documents.pdf.reader import ReadPicture
@@ -73,6 +75,7 @@ _OF_THE_BOOK = re.compile(
 _ODD_STATE = re.compile(
     rb"(<(?:\w+:)?sheet\b[^>]*?)\sstate=\"(?!visible\"|hidden\"|veryHidden\")\w*\""
 )
+_WHITE = re.compile("(?:[0-9A-F]{2})?(?:F[A-F]){3}", re.IGNORECASE)
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
 _TROUBLES = (TypeError, ValueError, AttributeError, LookupError)
 """openpyxl's, mostly with what is of no use here."""
@@ -112,11 +115,7 @@ def read_xlsx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
     notes += unread_notes(drawn.unread)
     if missing := book.shared_strings.missing:
         notes.append(f"{missing} cells were left out, whose texts the file has lost")
-    if uncalculated:
-        notes.append(
-            f"{uncalculated} formulas have no stored result and were left out; "
-            "open and save the workbook in a spreadsheet program"
-        )
+    notes += uncalculated_notes(uncalculated)
     return ExtractedText(clean("\n\n".join(parts)), notes=notes)
 
 
@@ -279,16 +278,22 @@ def _rows(
         yield from _streamed_rows(sheet, hidden, notes)
         return
     merged = _merged(sheet)
+    white = _WhiteCells(sheet)
     rows, columns = _hidden_rows(sheet), _hidden_columns(sheet)
     left_out: set[int] = set()
     for number, row in _cells(sheet):
-        cells = [merged.get((number, column)) or _shown(cell) for column, cell in enumerate(row, 1)]
+        seen = (None if white.hides(cell) else cell for cell in row)
+        cells = [
+            merged.get((number, column)) or _shown(cell) for column, cell in enumerate(seen, 1)
+        ]
         if number in rows:
             hidden.update(["rows"] if any(cells) else [])
         else:
             yield _without(columns, cells, left_out)
     if left_out:
         hidden["columns"] += len(left_out)
+    if white.hidden:
+        hidden["cells"] += white.hidden
 
 
 def _streamed_rows(
@@ -345,6 +350,39 @@ def _of_one_font(part: "str | TextBlock") -> str:
         return part
     text = superscript(part.text) if part.font.vertAlign == "superscript" else part.text
     return struck_through(text) if part.font.strike else text
+
+
+class _WhiteCells:
+    """Tells which cells are white on the white of a sheet.
+
+    Args:
+        sheet: Where conditions or designs of tables give colours, nothing is told.
+    """
+
+    def __init__(self, sheet: "Worksheet") -> None:
+        self._styles: dict[int, bool] = {}
+        self._unknown = bool(sheet.conditional_formatting or sheet.tables or sheet._images)
+        self.hidden = 0
+
+    def hides(self, cell: "Cell | None") -> bool:
+        """Return whether a cell can't be seen, and count it."""
+        if self._unknown or cell is None or cell.value is None or not cell.has_style:
+            return False
+        if cell.style_id not in self._styles:
+            self._styles[cell.style_id] = _is_white(cell.font.color) and (
+                cell.fill.fill_type is None
+                or (cell.fill.fill_type == "solid" and _is_white(cell.fill.start_color))
+            )
+        self.hidden += self._styles[cell.style_id]
+        return self._styles[cell.style_id]
+
+
+def _is_white(colour: "Color | None") -> bool:
+    if colour is None or colour.tint:
+        return False
+    if colour.type == "rgb":
+        return _WHITE.fullmatch(colour.rgb) is not None
+    return (colour.type, colour.value) in {("theme", 0), ("indexed", 9), ("indexed", 1)}
 
 
 def _hidden_rows(sheet: "Worksheet") -> set[int]:
