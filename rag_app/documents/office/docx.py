@@ -76,6 +76,8 @@ class _Document:
         self.package = package
         self.read_picture = read_picture
         self.unread: Counter[str] = Counter()
+        self.hidden = 0
+        """Texts that can't be seen."""
         self.part = part
         self.targets = package.targets(part)
         root = package.tree(part)
@@ -101,7 +103,8 @@ class _Document:
         lines = list(self._margin("w:headerReference"))
         lines += self._blocks(self.root if body is None else body, 0)
         lines += self._margin("w:footerReference")
-        return one_blank_line(clean("\n\n".join(lines))), unread_notes(self.unread)
+        notes = [f"{self.hidden} hidden texts were left out"] if self.hidden else []
+        return one_blank_line(clean("\n\n".join(lines))), notes + unread_notes(self.unread)
 
     def _related(self, name: str) -> Element | None:
         part = next((t for t in self.targets.values() if t.endswith("/" + name)), "")
@@ -215,7 +218,7 @@ class _Document:
                 continue
             if name == tag("w:r"):
                 if self._is_hidden(item):
-                    self.unread["hidden texts"] += item.find(tag("w:t")) is not None
+                    self.hidden += item.find(tag("w:t")) is not None
                     continue
                 text = self._inline(item, depth + 1)
                 text = superscript(text) if _is_raised(item) else text

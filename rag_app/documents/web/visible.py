@@ -1,9 +1,15 @@
-"""What of a page a reader can see: without boilerplate, with what a click opens."""
+"""What of a page a reader can see: without boilerplate, with what a click opens.
+
+Left out is what the page's own styles hide where no click and no script shows it: ``hidden``,
+``aria-hidden``, ``display: none``, no size, and text in the colour of what is behind it.
+"""
 
 import re
 from collections.abc import Iterator
 
 from bs4 import BeautifulSoup, Tag
+
+from rag_app.documents.web.style_rules import hidden_selectors, matches
 
 _NOISE = {
     *("script", "style", "noscript", "template", "svg", "iframe", "object"),
@@ -40,6 +46,8 @@ _UNTIL_SHOWN = re.compile(r"display:none|visibility:hidden|opacity:0(?:\.0*)?(?:
 """What scripts of a page may show later, as its menus or while it appears."""
 _COLOUR = re.compile(r"(?:^|;)color:([^;!]+)")
 _BACKGROUND = re.compile(r"(?:^|;)background(?:-color)?:([^;!]+)")
+_WHITE = re.compile(r"white|#(?:f{3}|f{6})|rgba?\(255,255,255(?:,1)?\)")
+_STYLED = ["style", "link"]
 
 
 def remove_unseen(soup: BeautifulSoup) -> None:
@@ -48,9 +56,14 @@ def remove_unseen(soup: BeautifulSoup) -> None:
     _write_drawings(soup)
     reachable = set(_reachable(soup))
     scripted = soup.find("script") is not None
+    by_rule = set() if scripted else hidden_selectors(soup)
     _label_panels(soup)
     for tag in soup.find_all(
-        lambda tag: _is_noise(tag, reachable) or _is_unseen(tag, reachable, scripted=scripted)
+        lambda tag: (
+            _is_noise(tag, reachable)
+            or _is_unseen(tag, reachable, scripted=scripted)
+            or (matches(tag, by_rule) and not _opens(tag, reachable))
+        )
     ):
         if not tag.decomposed:  # with what it stood in
             tag.decompose()
@@ -139,9 +152,27 @@ def _is_unseen(tag: Tag, reachable: set[str], *, scripted: bool) -> bool:
     if _NEVER.search(style):
         return tag.find(style=re.compile(r"font-size|left|top|text-indent")) is None
     colour, background = _COLOUR.search(style), _BACKGROUND.search(style)
-    if colour and background and colour[1] == background[1]:
-        return True
+    if colour:
+        front = _colour(colour[1])
+        if front == ("white" if background is None else _colour(background[1])):
+            return background is not None or _is_on_white(tag)
     return not scripted and bool(_UNTIL_SHOWN.search(style)) and not _opens(tag, reachable)
+
+
+def _colour(written: str) -> str:
+    return "white" if _WHITE.fullmatch(written) else written
+
+
+def _is_on_white(tag: Tag) -> bool:
+    """Return whether nothing says that there is a colour behind a tag."""
+    around = (tag, *tag.parents)
+    own = any(
+        "background" in str(each.get("style") or "")
+        or each.get("bgcolor")
+        or each.get("background")
+        for each in around
+    )
+    return not own and around[-1].find(_STYLED) is None
 
 
 def _opens(tag: Tag, reachable: set[str]) -> bool:

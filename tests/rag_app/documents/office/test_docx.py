@@ -3,6 +3,7 @@ import io
 import pytest
 from PIL import Image
 
+from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.docx import read_docx
 from rag_app.documents.office.numbering import numeral
 from rag_app.documents.pdf.characters import Char, PageCharacters
@@ -143,6 +144,26 @@ def test_numerals(number: int, form: str, shown: str) -> None:
 )  # fmt: skip
 def test_the_finished_document_is_read(body: str, shown: str) -> None:
     assert read(body) == shown
+
+
+def test_hidden_text_is_counted() -> None:
+    runs = "".join(
+        f"<w:r><w:rPr>{mark}</w:rPr><w:t>底价</w:t></w:r>"
+        for mark in ("<w:vanish/>", '<w:color w:val="FFFFFF"/>')
+    )
+    found = read_docx(word_file(f"<w:p>{runs}<w:r><w:t>公开</w:t></w:r></w:p>"), "合同.docx")
+    assert found == ExtractedText("公开", notes=["2 hidden texts were left out"])
+
+
+def test_a_large_initial_belongs_to_its_word() -> None:
+    frame = '<w:pPr><w:framePr w:dropCap="drop" w:lines="3"/></w:pPr>'
+    body = f"<w:p>{frame}<w:r><w:t>T</w:t></w:r></w:p>" + text("he lease ends.") + text("End.")
+    assert read(body) == "The lease ends.\n\nEnd."
+
+
+def test_a_level_that_names_no_start_begins_at_zero() -> None:
+    levels = numbering(level(0, "decimalZero", "%1").replace('<w:start w:val="1"/>', ""))
+    assert read(listed("甲", 1) + listed("乙", 1), numbering_xml=levels) == "00 甲\n\n01 乙"
 
 
 def bold(words: str) -> str:

@@ -3,13 +3,16 @@
 import io
 import struct
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xlwt
 
 from rag_app.documents.extraction import extract, kind_of
+from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office import legacy
 from rag_app.documents.office.outlook import uncompressed_rtf
 from rag_app.documents.sheets.old_spreadsheet import read_xls
@@ -36,6 +39,50 @@ def workbook() -> bytes:
     file = io.BytesIO()
     book.save(file)
     return file.getvalue()
+
+
+def sheet_of(fill: Callable[[Any], object], records: bytes = b"") -> ExtractedText:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("门店")
+    rows: list[list[str | int]] = [["门店", "销售额", "底价"], ["无锡店", 131, 90], ["总仓", 9, 8]]
+    for row, cells in enumerate(rows):
+        for column, value in enumerate(cells):
+            sheet.write(row, column, value)
+    fill(sheet)
+    data = book.get_biff_data()
+    end = data.rindex(struct.pack("<HH", 0x0A, 0))
+    return read_xls(compound_file({"Workbook": data[:end] + records + data[end:]}), "a.xls")
+
+
+def test_hidden_rows_and_columns_are_left_out_and_counted() -> None:
+    def fill(sheet: Any) -> None:
+        sheet.row(2).hidden = sheet.col(2).hidden = True
+
+    read = sheet_of(fill)
+    assert read.text == "## 门店\n\n门店: 无锡店; 销售额: 131"
+    assert read.notes == ["1 hidden rows were left out", "1 hidden columns were left out"]
+
+
+def test_formulas_that_nobody_calculated_are_counted() -> None:
+    read = sheet_of(lambda sheet: sheet.write(3, 1, xlwt.Formula("SUM(B2:B3)")))
+    assert read.notes == [
+        (
+            "1 formulas have no stored result and were left out; "
+            "open and save the workbook in a spreadsheet program"
+        )
+    ]
+
+
+def test_text_boxes_are_read_and_charts_counted() -> None:
+    def placed(kind: int) -> bytes:
+        return struct.pack("<HHHHHH14x", 0x5D, 22, 0x15, 18, kind, 1)
+
+    text = "单位：万元"
+    box = placed(0x06) + struct.pack("<HH10xHH4x", 0x1B6, 18, len(text), 0)
+    box += struct.pack("<HHB", 0x3C, 1 + 2 * len(text), 1) + text.encode("utf-16-le")
+    read = sheet_of(lambda _: None, placed(0x05) + box)
+    assert read.text.endswith("门店: 总仓; 销售额: 9; 底价: 8\n单位：万元")
+    assert read.notes == ["1 charts was not read"]
 
 
 def test_sectors_that_go_round_end_all_the_same() -> None:

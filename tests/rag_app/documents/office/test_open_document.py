@@ -10,6 +10,7 @@ NAMES = " ".join(
     for name in ("office", "text", "table", "style", "presentation")
 )
 NAMES += ' xmlns:draw="urn:oasis:names:tc:opendocument:xmlns:drawing:1.0"'
+NAMES += ' xmlns:fo="urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0"'
 NAMES += ' xmlns:chart="urn:oasis:names:tc:opendocument:xmlns:chart:1.0"'
 NAMES += ' xmlns:xlink="http://www.w3.org/1999/xlink"'
 
@@ -156,6 +157,56 @@ def test_workbook() -> None:
         "大区: 合计; 增长: 3%",
     ]
     assert read.notes == ["1 hidden sheets were left out"]
+
+
+def test_hidden_rows_values_without_text_and_drawings_of_a_sheet() -> None:
+    def row(name: str, value: str, more: str = "") -> str:
+        cells = f"<table:table-cell><text:p>{name}</text:p></table:table-cell>{value}"
+        return f"<table:table-row {more}>{cells}</table:table-row>"
+
+    hidden = 'table:visibility="collapse"'
+    formula = '<table:table-cell table:formula="of:=1"/>'
+    number = '<table:table-cell office:value-type="float" office:value="{}"/>'
+    box = "<draw:frame><draw:text-box><text:p>单位：万元</text:p></draw:text-box></draw:frame>"
+    head = "<table:table-cell><text:p>销售额</text:p></table:table-cell>"
+    sheet = (
+        f'<table:table table:name="门店"><table:shapes>{box}</table:shapes>'
+        f"<table:table-column/><table:table-column/><table:table-column {hidden}/>"
+        + row("门店", head + head)
+        + row("无锡店", number.format(131) + number.format(90))
+        + row("常州店", formula + number.format(80))
+        + row("总仓", number.format(9), hidden)
+        + "</table:table>"
+    )
+    read = read_odf(odf("spreadsheet", sheet), "a.ods")
+    lines = ["门店: 无锡店; 销售额: 131", "门店: 常州店", "单位：万元"]
+    assert read.text.split("\n") == ["## 门店", "", *lines]
+    assert read.notes == [
+        "1 hidden rows were left out",
+        "1 hidden columns were left out",
+        (
+            "1 formulas have no stored result and were left out; "
+            "open and save the workbook in a spreadsheet program"
+        ),
+    ]
+
+
+def test_white_text_is_left_out_and_counted() -> None:
+    style = (
+        '<style:style style:name="W"><style:text-properties fo:color="#FFFFFF"{}/></style:style>'
+    )
+    body = '<text:p>公开<text:span text:style-name="W">底价</text:span></text:p>'
+    read = read_odf(odf("text", body, style.format("")), "a.odt")
+    assert (read.text, read.notes) == ("公开", ["1 hidden texts were left out"])
+    dark = style.format(' fo:background-color="#000080"')
+    assert read_odf(odf("text", body, dark), "a.odt").text == "公开底价"
+
+
+def test_what_stands_in_an_item_is_read_once() -> None:
+    cell = "<table:table-cell><text:p>乙</text:p></table:table-cell>"
+    table = f"<table:table><table:table-row>{cell}</table:table-row></table:table>"
+    body = f"<text:list><text:list-item><text:p>甲</text:p>{table}</text:list-item></text:list>"
+    assert read_odf(odf("text", body), "a.odt").text == "- 甲\n乙"
 
 
 def test_slides_are_pages() -> None:

@@ -8,7 +8,7 @@ from openpyxl import Workbook
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
 from openpyxl.comments import Comment
-from openpyxl.styles import Font
+from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 from PIL import Image
 
@@ -157,6 +157,21 @@ def test_zeros_of_formulas_never_calculated_are_no_values() -> None:
     read = read_xlsx(data, "a.xlsx")
     assert read.text.endswith("门店: 无锡店; 销量: 0\n门店: 合计")
     assert "1 formulas have no stored result" in read.notes[0]
+
+
+def test_white_on_white_is_left_out_and_counted() -> None:
+    def fill(sheet: Worksheet) -> None:
+        sheet.append(["门店", "销售额"])
+        sheet.append(["无锡店", 131])
+        sheet.append(["底价", 90])
+        for cell in sheet[1]:
+            cell.font, cell.fill = Font(color="FFFFFF"), PatternFill("solid", "4472C4")
+        for cell in sheet[3]:
+            cell.font = Font(color="FFFFFF")
+
+    read = read_xlsx(workbook(fill), "a.xlsx")
+    assert read.text == "## 门店\n\n门店: 无锡店; 销售额: 131"
+    assert read.notes == ["2 hidden cells were left out"]
 
 
 def test_hidden_rows_and_columns_are_left_out_and_counted() -> None:

@@ -15,6 +15,39 @@ def test_questions_in_buttons_are_headings_and_commands_are_left_out() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<p>甲</p><p hidden>乙</p><p aria-hidden='true'>丙</p>",
+        "<p>甲</p><p style='display: none'>乙</p><p style='visibility:hidden'>丙</p>",
+        "<p>甲</p><p style='color:white;background:#FFF'>乙</p><p style='color:#ffffff'>丙</p>",
+        "<style>.old, p#b {display: none}</style><p>甲</p><p class='x old'>乙</p><p id='b'>丙</p>",
+        (
+            "<style>.old {display: none} @media print {.old {display: block}}</style><p>甲</p>"
+            "<p class='old'>乙</p>"
+        ),
+    ],
+)
+def test_what_a_page_hides_is_left_out(page: str) -> None:
+    assert page_markdown(page) == "甲"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        (
+            "<style>.tab {display: none} #a:checked ~ .tab {display: block}</style><p>甲</p>"
+            "<p class='tab'>乙</p>"
+        ),
+        "<body bgcolor='navy'><p>甲</p><p style='color:white'>乙</p>",
+        "<style>body {background: navy}</style><p>甲</p><p style='color:white'>乙</p>",
+        "<style>@media print {p {display: none}}</style><p>甲</p><p>乙</p>",
+    ],
+)
+def test_what_may_be_seen_all_the_same_is_kept(page: str) -> None:
+    assert page_markdown(page) == "甲\n\n乙"
+
+
 def test_ends_of_scripts_may_have_attributes() -> None:
     assert page_markdown("<script>x = 1</script language='js'><p>今日停水。</p>") == "今日停水。"
 

@@ -1,0 +1,116 @@
+"""What readers of OpenDocument files (ODF 1.3) share: names, styles, and what frames hold."""
+
+import posixpath
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from typing import TYPE_CHECKING
+
+from lxml import etree
+
+if TYPE_CHECKING:
+    from rag_app.documents.pdf.reader import ReadPicture
+
+_NAMES = {
+    name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"
+    for name in ("office", "text", "table", "style", "presentation", "chart")
+} | {
+    "draw": "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0",
+    "fo": "urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0",
+    "xlink": "http://www.w3.org/1999/xlink",
+    "field": "urn:openoffice:names:experimental:ooo-ms-interop:xmlns:field:1.0",
+    "loext": "urn:org:documentfoundation:names:experimental:office:xmlns:loext:1.0",
+}
+MAX_DEPTH = 200
+"""Of elements in elements."""
+MAX_SPAN = 10_000
+"""Cells that one covers, or that are repeated."""
+Element = etree._Element
+
+
+@cache
+def tag(name: str) -> str:
+    """Return a name with its namespace, such as ``text:p``, as lxml has it."""
+    prefix, _, local = name.partition(":")
+    return f"{{{_NAMES[prefix]}}}{local}"
+
+
+def text_properties(
+    roots: list[Element], name: str, *, any_properties: bool = False
+) -> dict[str, str]:
+    """Return what the styles say of text, by their names: their own or a parent's word."""
+    parents: dict[str, str] = {}
+    own: dict[str, str] = {}
+    for style in (style for root in roots for style in root.iter(tag("style:style"))):
+        key = str(style.get(tag("style:name")))
+        parents[key] = str(style.get(tag("style:parent-style-name")))
+        for properties in style.iter(None if any_properties else tag("style:text-properties")):
+            if said := properties.get(tag(name)):
+                own[key] = str(said)
+    return {style: said for style in parents if (said := _inherited(style, parents, own))}
+
+
+def _inherited(style: str, parents: dict[str, str], own: dict[str, str]) -> str:
+    for _ in range(MAX_DEPTH):  # parents may go round
+        if style in own or style not in parents:
+            break
+        style = parents[style]
+    return own.get(style, "")
+
+
+def whole(element: Element, name: str, default: int) -> int:
+    """Return an attribute that is a whole number, else ``default``."""
+    value = str(element.get(tag(name)) or "")
+    return int(value) if value.isdecimal() and len(value) < 10 else default
+
+
+def tree_of(data: bytes) -> Element:
+    """Return the root of a part; nothing outside it is fetched."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    return etree.fromstring(data, parser)
+
+
+class Framed:
+    """What stands in frames besides text: equations, charts, pictures."""
+
+    def __init__(self, parts: Mapping[str, bytes], read_picture: "ReadPicture | None") -> None:
+        self._parts = parts
+        self._read_picture = read_picture
+        self.unread: Counter[str] = Counter()
+
+    def equation(self, frame: Element) -> str:
+        """Return an equation, "" if the frame shows none."""
+        from rag_app.documents.web.equations import mathml_latex
+
+        data = self._object(frame)
+        return mathml_latex(data.decode("utf-8", "replace")) if b"math" in data[:1000] else ""
+
+    def chart(self, frame: Element) -> Element | None:
+        """Return the root of a chart, None if the frame shows none."""
+        with suppress(etree.XMLSyntaxError):  # a damaged part costs only itself
+            data = self._object(frame)
+            chart = tree_of(data).find(f".//{tag('office:chart')}") if data else None
+            return None if chart is None else chart.find(tag("chart:chart"))
+        return None
+
+    def picture(self, frame: Element) -> list[str]:
+        """Return the lines in the picture of a frame, or count it."""
+        image = frame.find(tag("draw:image"))
+        data = self._part(image) if image is not None else b""
+        if not data:
+            return []
+        if self._read_picture is None:
+            self.unread["pictures"] += 1
+            return []
+        from rag_app.documents.ocr import picture_lines
+
+        return picture_lines(data, self._read_picture)
+
+    def _object(self, frame: Element) -> bytes:
+        found = frame.find(tag("draw:object"))
+        return b"" if found is None else self._part(found, "content.xml")
+
+    def _part(self, link: Element, name: str = "") -> bytes:
+        path = posixpath.normpath(str(link.get(tag("xlink:href")) or "."))
+        return self._parts.get(posixpath.join(path, name) if name else path, b"")

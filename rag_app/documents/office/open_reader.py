@@ -1,0 +1,388 @@
+"""Texts and presentations of OpenDocument (ODF 1.3) → Markdown."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from rag_app.documents.formats import ExtractedText
+from rag_app.documents.office.numbering import numeral
+from rag_app.documents.office.open_parts import (
+    MAX_DEPTH,
+    MAX_SPAN,
+    Element,
+    Framed,
+    tag,
+    text_properties,
+    whole,
+)
+from rag_app.documents.office.package import add_run, struck_through
+from rag_app.documents.tables import Continued, Covered, table_lines
+from rag_app.documents.text import clean, join_pages, one_blank_line, shown, superscript
+from rag_app.errors import DocumentError
+
+_NUMBER_FORMATS = {
+    "1": "decimal",
+    "a": "lowerLetter",
+    "A": "upperLetter",
+    "i": "lowerRoman",
+    "I": "upperRoman",
+    "一, 二, 三, ...": "chineseCounting",
+    "①, ②, ③, ...": "ideographEnclosedCircle",
+    "壹, 贰, 叁, ...": "chineseLegalSimplified",
+    "甲, 乙, 丙, ...": "ideographTraditional",
+}
+_PLACE = re.compile(r"%(\d{1,2})%")
+"""Of the number of a level, in the format of a list's label as LibreOffice writes it."""
+_RAISED = re.compile(r"super|[1-9]\d*(?:\.\d+)?%")
+"""Where text stands on its line, as OpenDocument says it: lowered with "sub" or a minus."""
+_MAX_CHARACTERS = 50_000_000
+"""Of a workbook, after its repeated cells are written out."""
+_WHITE = re.compile("#(?:f[a-f]){3}", re.IGNORECASE)
+
+
+_SILENT = {
+    *map(tag, ("text:tracked-changes", "text:ruby-text", "text:hidden-text", "text:toc-mark")),
+    *map(tag, ("text:hidden-paragraph", "text:sequence-decls", "text:index-title-template")),
+    *map(tag, ("text:note-citation", "office:forms", "presentation:notes", "table:shapes")),
+}
+"""What is not shown in its place."""
+_COLOURED = tuple(map(tag, ("table:table-cell", "draw:text-box", "draw:custom-shape", "draw:page")))
+"""What may make it dark behind white text."""
+_SPACES = {tag("text:tab"): "\t", tag("text:line-break"): "\n", tag("text:soft-page-break"): ""}
+
+
+class OpenReader:
+    """Reads the content of a text or of slides.
+
+    Args:
+        content: Its root.
+        styles: The root of what styles it, which may be the same; None where there is none.
+        name: What errors call the file.
+        framed: Reads what is no text.
+    """
+
+    def __init__(self, content: Element, styles: Element | None, name: str, framed: Framed) -> None:
+        self.name = name
+        self.framed = framed
+        self.content = content
+        self.styles = styles
+        self.size = 0
+        self.lists = {
+            str(style.get(tag("style:name"))): style
+            for root in (styles, content)
+            if root is not None
+            for style in root.iter(tag("text:list-style"))
+        }
+        roots = [root for root in (styles, content) if root is not None]
+        struck = text_properties(roots, "style:text-line-through-style")
+        self.struck = {style for style, line in struck.items() if line != "none"}
+        raised = text_properties(roots, "style:text-position")
+        self.raised = {style for style, place in raised.items() if _RAISED.match(place)}
+        displayed = text_properties(roots, "text:display")
+        self.hidden = {style for style, how in displayed.items() if how == "none"}
+        behind = text_properties(roots, "fo:background-color", any_properties=True)
+        self.coloured = {style for style, colour in behind.items() if colour != "transparent"}
+        colours = text_properties(roots, "fo:color")
+        self.white = {style for style, colour in colours.items() if _WHITE.fullmatch(colour)}
+        pages = (page for root in roots for page in root.iter(tag("style:page-layout-properties")))
+        if any(page.get(tag("fo:background-color")) for page in pages):
+            self.white.clear()
+        self.unseen: Counter[str] = Counter()
+        """What is hidden, and how often."""
+        self.counts: dict[tuple[str, int], int] = {}
+        self.outline = None if styles is None else styles.find(f".//{tag('text:outline-style')}")
+
+    def read(self) -> ExtractedText:
+        """Return what the file says, and what of it is hidden.
+
+        Raises:
+            DocumentError: it has no content, or is nested too deep.
+        """
+        body = self.content.find(tag("office:body"))
+        kind = body[0] if body is not None and len(body) else None
+        if kind is None:
+            msg = f"{shown(self.name)} is damaged or no OpenDocument file; save it anew"
+            raise DocumentError(msg)
+        return self._of_kind(kind)
+
+    def _of_kind(self, kind: Element) -> ExtractedText:
+        if kind.tag == tag("office:presentation"):
+            pages = kind.findall(tag("draw:page"))
+            slides = [self._text(page) for page in pages]
+            notes = [self._notes(page) for page in pages]
+            both = [
+                one_blank_line("\n\n".join(filter(None, pair)))
+                for pair in zip(slides, notes, strict=True)
+            ]
+            text, starts = join_pages(both)
+            return ExtractedText(text, page_starts=starts)
+        heads = [] if self.styles is None else self._page_heads(self.styles)
+        text = one_blank_line("\n\n".join([*heads, self._text(kind)]))
+        return ExtractedText(text, notes=self._hidden_notes())
+
+    def _hidden_notes(self) -> list[str]:
+        return [f"{count} hidden {what} were left out" for what, count in self.unseen.items()]
+
+    def _page_heads(self, styles: Element) -> list[str]:
+        """Return the running heads and feet of a text, each once."""
+        found = [
+            self._text(part)
+            for kind in ("style:header", "style:footer")
+            for part in styles.iter(tag(kind))
+        ]
+        return list(dict.fromkeys(filter(None, found)))
+
+    def _notes(self, page: Element) -> str:
+        notes = page.find(tag("presentation:notes"))
+        text = "" if notes is None else self._text(notes)
+        return f"Notes: {text}" if text else ""
+
+    def _text(self, part: Element) -> str:
+        return one_blank_line(clean("\n\n".join(self._blocks(part, 0))))
+
+    def _blocks(self, part: Iterable[Element], depth: int) -> Iterator[str]:
+        """Yield the paragraphs, headings, lists and tables in a part."""
+        if depth > MAX_DEPTH:
+            msg = f"{shown(self.name)} is nested too deep to be read"
+            raise DocumentError(msg)
+        for item in part:
+            if item.tag in _SILENT or not isinstance(item.tag, str):
+                continue
+            if item.tag in (tag("text:p"), tag("text:h")):
+                yield from self._paragraph(item, depth)
+            elif item.tag == tag("text:list"):
+                yield "\n".join(self._items(item, "", 1, depth))
+            elif item.tag == tag("table:table"):
+                yield "\n".join(table_lines(self._rows(item)))
+            elif item.tag == tag("draw:frame"):
+                yield from self._frame(item, depth)
+            else:
+                yield from self._blocks(item, depth + 1)
+
+    def _paragraph(self, item: Element, depth: int) -> Iterator[str]:
+        text = self._inline(item, depth).strip()
+        if item.tag == tag("text:h") and text:
+            level = min(whole(item, "text:outline-level", 6), 6)
+            if self.outline is not None:
+                text = self._label(self.outline, "", level) + text
+            text = f"{'#' * level} {text}"
+        yield text
+        yield from self._framed_in(item, depth)
+
+    def _framed_in(self, item: Element, depth: int) -> Iterator[str]:
+        for frame in item.iter(tag("draw:frame")):
+            if next(frame.iterancestors(tag("draw:frame"), tag("text:p")), item) is item:
+                yield from self._frame(frame, depth, inline=True)
+
+    def _frame(self, frame: Element, depth: int, *, inline: bool = False) -> Iterator[str]:
+        """Yield what a frame shows; an equation only where none of the line around it has it."""
+        if equation := self.framed.equation(frame):
+            yield from () if inline else [equation]
+        elif (chart := self.framed.chart(frame)) is not None:
+            yield from self._chart(chart)
+        elif frame.find(tag("draw:text-box")) is None and frame.find(tag("table:table")) is None:
+            yield "\n".join(self.framed.picture(frame))
+        else:
+            yield from self._blocks(frame, depth + 1)
+
+    def _chart(self, chart: Element) -> Iterator[str]:
+        """Yield a chart's titles and its numbers."""
+        for title in chart.iter(tag("chart:title")):
+            yield self._text(title)
+        for table in chart.iterfind(tag("table:table")):
+            names, *rows = self._rows(table) or [[]]
+            yield "\n".join(_category(names, row) for row in rows if any(row))
+
+    def _items(self, part: Element, style: str, level: int, depth: int) -> Iterator[str]:
+        """Yield the lines of a list, with their automatic numbers."""
+        style = str(part.get(tag("text:style-name")) or style)
+        goes_on = part.get(tag("text:continue-numbering")) == "true"
+        if level == 1 and not goes_on and not part.get(tag("text:continue-list")):
+            self.counts = {key: count for key, count in self.counts.items() if key[0] != style}
+        if depth > MAX_DEPTH:
+            return
+        for item in part.iter(tag("text:list-item"), tag("text:list-header")):
+            if item.getparent() is not part:
+                continue
+            numbered = item.tag == tag("text:list-item")
+            for block in item:
+                if block.tag == tag("text:list"):
+                    yield from self._items(block, style, level + 1, depth + 1)
+                    continue
+                if block.tag not in (tag("text:p"), tag("text:h")):
+                    yield from self._blocks([block], depth + 1)
+                    continue
+                text = self._inline(block, depth).strip()
+                levels = self.lists.get(str(item.get(tag("text:style-override")) or style))
+                if numbered and item.get(tag("text:start-value")):
+                    self.counts[style, level] = whole(item, "text:start-value", 1) - 1
+                label = "- " if levels is None else self._label(levels, style, level)
+                yield (label if numbered else "") + text
+                yield from self._framed_in(block, depth)
+                numbered = False
+
+    def _label(self, levels: Element, style: str, level: int) -> str:
+        """Return the number of a heading or item, as its list counts it."""
+        styles = {whole(item, "text:level", 0): item for item in levels}
+        own = styles.get(level)
+        kind = None if own is None else own.get(tag("style:num-format"))
+        if own is None or kind is None:
+            return "- " if style else ""
+        if not kind:
+            return ""
+        start = whole(own, "text:start-value", 1)
+        self.counts[style, level] = self.counts.get((style, level), start - 1) + 1
+        for key in [key for key in self.counts if key[0] == style and key[1] > level]:
+            del self.counts[key]
+        numbers = {
+            at: numeral(
+                self.counts.get((style, at), 1),
+                _NUMBER_FORMATS.get(str(styles[at].get(tag("style:num-format"))), "decimal"),
+            )
+            for at in range(1, level + 1)
+            if at in styles
+        }
+        if form := own.get(tag("loext:num-list-format")):
+            label = _PLACE.sub(lambda place: numbers.get(int(place[1]), ""), form)
+            return f"{label.rstrip()} "
+        first = level - whole(own, "text:display-levels", 1) + 1
+        shown_numbers = ".".join(number for at, number in numbers.items() if at >= first)
+        prefix, suffix = (own.get(tag(f"style:num-{side}")) or "" for side in ("prefix", "suffix"))
+        return f"{prefix}{shown_numbers}{suffix.rstrip()} "
+
+    def _inline(self, item: Element, depth: int) -> str:
+        """Return the text of a paragraph: spaces written out, notes and comments in brackets."""
+        if depth > MAX_DEPTH:
+            return ""
+        parts = [item.text or ""]
+        for child in item:
+            if child.tag in _SPACES:
+                parts.append(_SPACES[child.tag])
+            elif child.tag == tag("text:s"):
+                parts.append(" " * min(whole(child, "text:c", 1), 100))
+            elif child.tag in (tag("text:note"), tag("office:annotation")):
+                note = " ".join(self._blocks(child, depth + 1))
+                parts.append(f" [{' '.join(note.split())}]")
+            elif child.tag == tag("field:fieldmark"):
+                parts.append(_field_value(child))
+            elif isinstance(child.tag, str) and child.tag not in _SILENT:
+                boxed = child.tag == tag("draw:frame")
+                text = self.framed.equation(child) if boxed else self._inline(child, depth + 1)
+                if child.get(tag("text:style-name")) in self.raised:
+                    text = superscript(text)
+                add_run(parts, text, struck=self._is_struck(child))
+            if child.tail:
+                parts.append(child.tail)
+        text = self._seen(item, "".join(parts))
+        all_of_it = item.tag in (tag("text:p"), tag("text:h")) and self._is_struck(item)
+        return struck_through(text) if all_of_it else text
+
+    def _seen(self, item: Element, text: str) -> str:
+        if not (text and self._is_hidden(item)):
+            return text
+        self.unseen["texts"] += 1
+        return ""
+
+    def _is_hidden(self, item: Element) -> bool:
+        style = item.get(tag("text:style-name"))
+        if style not in self.white or style in self.hidden:
+            return style in self.hidden
+        around = {each.get(tag("text:style-name")) for each in (item, *item.iterancestors())}
+        return not around & self.coloured and next(item.iterancestors(*_COLOURED), None) is None
+
+    def _is_struck(self, item: Element) -> bool:
+        names = (item.get(tag("text:style-name")), item.get(tag("table:style-name")))
+        return any(name in self.struck for name in names)
+
+    def _rows(self, table: Element, *, seen: bool = False) -> list[list[str]]:
+        """Return the text of a table's cells; a cell that covers several is repeated in each.
+
+        Args:
+            table: Any.
+            seen: Whether rows that are hidden for good are left out.
+        """
+        rows: list[list[str]] = []
+        below: dict[int, tuple[int, str]] = {}
+        for row in table.iter(tag("table:table-row")):
+            if next(row.iterancestors(tag("table:table"))) is not table:
+                continue
+            cells = self._row(row, below)
+            times = whole(row, "table:number-rows-repeated", 1) if any(cells) else 1
+            if seen and is_collapsed(row):
+                self.unseen.update({"rows": times} if any(cells) else {})
+                continue
+            self.size += (len(cells) + sum(map(len, cells)) + 1) * times
+            if self.size > _MAX_CHARACTERS:
+                msg = f"{shown(self.name)} has too many cells; save the part needed"
+                raise DocumentError(msg)
+            rows += [cells] * times
+        return rows
+
+    def _cell(self, cell: Element) -> str:
+        """Return the text of a cell, and then its comments in brackets."""
+        comments = cell.findall(tag("office:annotation"))
+        said = [f"[{text}]" for each in comments if (text := flat(self._blocks(each, 1)))]
+        for each in comments:
+            cell.remove(each)
+        return " ".join(filter(None, [self._value(cell), *said]))
+
+    def _value(self, cell: Element) -> str:
+        return flat(self._blocks(cell, 1))
+
+    def _row(self, row: Element, below: dict[int, tuple[int, str]]) -> list[str]:
+        cells: list[str] = []
+        beside = (0, "")
+        for cell in row.iterchildren(tag("table:table-cell"), tag("table:covered-table-cell")):
+            times = whole(cell, "table:number-columns-repeated", 1)
+            if cell.tag == tag("table:covered-table-cell"):
+                for _ in range(min(times, MAX_SPAN)):
+                    if beside[0]:
+                        beside = (beside[0] - 1, beside[1])
+                        cells.append(Covered(beside[1]))
+                        continue
+                    left, text = below.pop(len(cells), (0, ""))
+                    if left > 1:
+                        below[len(cells)] = (left - 1, text)
+                    cells.append(Continued(text))
+                continue
+            text = self._cell(cell)
+            text = struck_through(text) if text and self._is_struck(cell) else text
+            columns = min(whole(cell, "table:number-columns-spanned", 1), MAX_SPAN)
+            down = whole(cell, "table:number-rows-spanned", 1)
+            if down > 1:
+                below.update({len(cells) + at: (down - 1, text) for at in range(columns)})
+            beside = (columns - 1, text)
+            cells += [text] * (min(times, MAX_SPAN) if text else min(times, 1024))
+        while cells and not cells[-1]:
+            cells.pop()
+        return cells
+
+
+def flat(texts: Iterator[str]) -> str:
+    """Return blocks of text as one line."""
+    return " ".join(" ".join(texts).split())
+
+
+def is_collapsed(line: Element) -> bool:
+    """Return whether a row or column is hidden for good: by no filter, in no group to open."""
+    groups = map(tag, ("table:table-row-group", "table:table-column-group"))
+    hidden = line.get(tag("table:visibility")) == "collapse"
+    return hidden and next(line.iterancestors(*groups), None) is None
+
+
+def _field_value(field: Element) -> str:
+    """Return what a field of a form shows, which LibreOffice keeps as Word's: a choice or a box."""
+    name, value = tag("field:name"), tag("field:value")
+    given = [(str(item.get(name)), str(item.get(value))) for item in field.iter(tag("field:param"))]
+    if ticked := dict(given).get("Checkbox_Checked"):
+        return "☒" if ticked == "true" else "☐"
+    entries = [entry for key, entry in given if key == "Dropdown_ListEntry"]
+    chosen = dict(given).get("Dropdown_Selected", "")
+    return entries[int(chosen)] if chosen.isdecimal() and int(chosen) < len(entries) else ""
+
+
+def _category(names: list[str], row: list[str]) -> str:
+    """Return a row of a chart's numbers: ``category; name: value``."""
+    named = zip(names[1:], row[1:], strict=False)
+    cells = [f"{name}: {value}" if name else value for name, value in named if value]
+    return "; ".join(filter(None, [row[0], *cells]))
