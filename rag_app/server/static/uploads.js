@@ -9,7 +9,21 @@ import { emit, jobs, on, state } from "/static/store.js";
 const RETRY_MS = 1500;
 /** How long a job must run before its speed is believed. */
 const KNOWN_MS = 2000;
-const SPELLINGS = ["htm", "xhtml", "markdown", "text"];
+/** Suffixes under the name that people know their programs by, or a key of i18n.js. */
+const FORMATS = {
+  PDF: ["pdf"],
+  Word: ["doc", "docm", "docx", "dotx", "fodt", "odt", "rtf", "wps"],
+  Excel: ["csv", "et", "fods", "ods", "tsv", "xls", "xlsm", "xlsx", "xltx"],
+  PowerPoint: ["dps", "fodp", "odp", "potx", "ppsx", "ppt", "pptm", "pptx"],
+  formatText: ["markdown", "md", "text", "txt"],
+  formatWeb: ["htm", "html", "mht", "mhtml", "xhtml"],
+  formatMail: ["eml", "msg"],
+  formatImages: ["bmp", "jpeg", "jpg", "png", "tif", "tiff", "webp"],
+  EPUB: ["epub"],
+  Jupyter: ["ipynb"],
+};
+/** Files that a message names. */
+const NAMED = 3;
 
 export function startUploads() {
   const input = $("file-input");
@@ -30,12 +44,17 @@ export function startUploads() {
 function accept() {
   $("file-input").accept = state.formats.join(",");
   $("drop-hint").textContent = t("dropHint", { formats: formatNames() });
+  $("drop-hint").title = state.formats.join(" ");
 }
 
-/** The formats as people name them, other spellings of the same one left out. */
+/** The formats that the server reads, as people name them. */
 export function formatNames() {
-  const names = state.formats.map((one) => one.replace(/^\./, ""));
-  return names.filter((one) => !SPELLINGS.includes(one)).join(t("comma"));
+  const suffixes = state.formats.map((one) => one.slice(1));
+  const read = (some) => some.some((suffix) => suffixes.includes(suffix));
+  const names = Object.keys(FORMATS).filter((name) => read(FORMATS[name]));
+  const others = suffixes.filter((suffix) => !Object.values(FORMATS).flat().includes(suffix));
+  const shown = names.map((name) => (name.startsWith("format") ? t(name) : name));
+  return [...shown, ...others].join(t("comma"));
 }
 
 function startDrops() {
@@ -137,11 +156,11 @@ function checked(files) {
   const large = files.filter((file) => file.size > state.limits.fileBytes);
   const empty = files.filter((file) => file.size === 0);
   const said = [];
-  if (bad.length) said.push(t("badFormat", { names: namesOf(bad), formats: formatNames() }));
+  if (bad.length) said.push(t("badFormat", { names: listed(bad), formats: formatNames() }));
   if (large.length) {
-    said.push(t("tooLarge", { names: namesOf(large), size: bytes(state.limits.fileBytes) }));
+    said.push(t("tooLarge", { names: listed(large), size: bytes(state.limits.fileBytes) }));
   }
-  if (empty.length) said.push(t("emptyFiles", { names: namesOf(empty) }));
+  if (empty.length) said.push(t("emptyFiles", { names: listed(empty) }));
   const readable = files.filter((file) => ![...bad, ...large, ...empty].includes(file));
   const size = readable.reduce((sum, file) => sum + file.size, 0);
   const together = readable.length <= state.limits.files && size <= state.limits.uploadBytes;
@@ -149,12 +168,20 @@ function checked(files) {
     const most = { n: number(state.limits.files), size: bytes(state.limits.uploadBytes) };
     said.push(t("tooMuch", most));
   }
-  line($("library-error"), said.join(" "));
+  line($("library-error"), said.join("\n"));
   return together ? readable : [];
 }
 
+const pathOf = (file) => file.path ?? file.name;
+
 function namesOf(files) {
-  return files.length === 1 ? (files[0].path ?? files[0].name) : t("files", { n: number(files.length) });
+  return files.length === 1 ? pathOf(files[0]) : t("files", { n: number(files.length) });
+}
+
+/** The names of the first files, and how many there are where there are more. */
+function listed(files) {
+  const names = files.slice(0, NAMED).map(pathOf).join(t("comma"));
+  return files.length > NAMED ? t("filesSuchAs", { names, n: number(files.length) }) : names;
 }
 
 /** Show a job until it ends, also after the connection or the page was lost. */
@@ -253,6 +280,10 @@ function showResult(job, card) {
   card.end(t("jobDone") + said, failures.length > 0, [...failures, ...notes]);
 }
 
+/** What is said of a file; most reasons begin with its name themselves. */
+const failureLine = ({ name, reason }) =>
+  reason.includes(name.split("/").at(-1)) ? reason : t("jobFailedName", { name, reason });
+
 /** A card in the list of uploads. */
 function cardOf(index) {
   const text = el("p", {});
@@ -287,7 +318,7 @@ function cardOf(index) {
       card.classList.toggle("bad", bad);
       card.classList.add("over");
       list.replaceChildren(
-        ...failures.map((one) => el("li", {}, t("jobFailedName", one))),
+        ...failures.map((one) => el("li", {}, failureLine(one))),
       );
       cancel(() => card.remove(), t("dismiss"));
       $("status").textContent = said;

@@ -120,10 +120,18 @@ def test_a_name_that_is_refused_is_explained(page: Browser, index: str) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(page: Browser, index: str, tmp_path: Path) -> None:
-    picture = tmp_path / "图片.xyz"
-    picture.write_text("x")
-    page.find("#file-input").send_keys(str(picture))
-    assert "图片.xyz" in page.shown("#library-error").text
+    bad = [tmp_path / f"{name}.xyz" for name in "甲乙丙丁"]
+    empty, damaged = tmp_path / "空.txt", tmp_path / "坏.docx"
+    for file in (*bad, empty):
+        file.write_text("" if file is empty else "x")
+    damaged.write_bytes(b"PK")
+    page.find("#file-input").send_keys("\n".join(map(str, [*bad, empty, damaged])))
+    unread, nothing = page.shown("#library-error").text.splitlines()
+    assert "甲.xyz、乙.xyz、丙.xyz 等 4 个文件" in unread
+    assert "PDF、Word、Excel" in unread
+    assert "空.txt" in nothing
+    # A reason that begins with the file's name stands alone.
+    page.until(lambda: page.find(".failures").text.count("坏.docx") == 1)
 
 
 def test_a_dropped_folder_keeps_its_paths(page: Browser, index: str, tmp_path: Path) -> None:
