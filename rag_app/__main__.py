@@ -7,7 +7,7 @@ def main() -> None:
     """Run the command line; on a busy machine Ctrl-C may come while it is being imported."""
     try:
         if sys.argv[1:2] == ["ask"]:
-            from rag_app.engine.command_engine import begin
+            from rag_app.engine.ahead import begin
 
             begin(sys.argv[1:])
         from rag_app.cli import main as run

@@ -173,7 +173,7 @@ def test_help_imports_nothing_heavy(package: str) -> None:
 
 def test_a_question_is_sent_ahead_before_settings_are_imported() -> None:
     heavy = "[*{'pydantic', 'typer'} & sys.modules.keys()]"
-    code = f"import sys, rag_app.engine.command_engine; print({heavy})"
+    code = f"import sys, rag_app.engine.ahead; print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rag_app.chains.citations import Citation
     from rag_app.chains.confidence import Confidence
     from rag_app.chains.results import Answer, Summary
-    from rag_app.engine.command_engine import Ahead
+    from rag_app.engine.ahead import Ahead
     from rag_app.index.indexing.preview import IndexPreview
     from rag_app.index.indexing.report import Failure, IndexReport
 

@@ -28,7 +28,7 @@ WASHER = "本洗衣机的保修期为三年，电机保修十年。"
 QUESTION = "李白是怎样去世的？"
 _ENGINE, _MODEL = "rag_app.server.resident", "rag_app.models.llms.llamacpp_server"
 UNREAD = (
-    "import sys; from rag_app.engine import command_engine as ahead; "
+    "import sys; from rag_app.engine import ahead; "
     f"ahead._SECONDS = {SECONDS}; sys.modules['typer'] = None; "
 )
 """Code before a command, that can't read its line then: what it shows was sent ahead."""
