@@ -188,7 +188,7 @@ class Settings(BaseModel):
             msg = "the index has no name; give one, or a folder"
             raise ValueError(msg)
         if not is_encodable(value):
-            msg = "the name is no valid text; give another"
+            msg = "the name is not valid text; give another"
             raise ValueError(msg)
         return value
 

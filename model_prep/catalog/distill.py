@@ -161,7 +161,7 @@ def _encoder(folder: Path) -> "SentenceTransformer":
         with quiet_transformers():
             return SentenceTransformer(str(folder), local_files_only=True, device="cpu").eval()
     except Exception as error:  # whatever a damaged folder makes its readers raise
-        msg = f"{folder} is damaged or no encoder ({first_line(error)}); pull or copy it again"
+        msg = f"{folder} is damaged or not an encoder ({first_line(error)}); pull or copy it again"
         raise PullError(msg) from error
 
 

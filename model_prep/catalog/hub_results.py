@@ -88,7 +88,7 @@ def pull_repository(repo: str, folder: Path, *, progress: Progress | None = None
     """
     name, _, revision = repo.partition("@")
     if not _REPOSITORY.fullmatch(name):
-        msg = f"{repo!r} is no repository of the hub; --hub takes NAME/REPOSITORY[@REVISION]"
+        msg = f"{repo!r} is not a repository of the hub; --hub takes NAME/REPOSITORY[@REVISION]"
         raise UsageError(msg)
     place = folder.expanduser() / name.rpartition("/")[2]
     source = HubSource(name, revision or "main", whole=True)
@@ -102,7 +102,7 @@ def pull_repository(repo: str, folder: Path, *, progress: Progress | None = None
 
 def _require_name(repo: str) -> None:
     if not _REPOSITORY.fullmatch(repo):
-        msg = f"{repo!r} is no repository of the hub; --push-to-hub takes NAME/REPOSITORY"
+        msg = f"{repo!r} is not a repository of the hub; --push-to-hub takes NAME/REPOSITORY"
         raise PushError(msg)
 
 

@@ -150,8 +150,8 @@ def quantize_folder(folder: Path) -> Path:
 
     if not supports(folder):
         msg = (
-            f"{folder} is no BERT encoder with float32 weights in model.safetensors, and is run by "
-            "sentence-transformers; leave out --onnx"
+            f"{folder} is not a BERT encoder with float32 weights in model.safetensors, and is "
+            "run by sentence-transformers; leave out --onnx"
         )
         raise PullError(msg)
     try:
@@ -193,7 +193,9 @@ def _locked(entry: ModelEntry, folder: Path, progress: Progress) -> Iterator[Non
 def _make(entry: ModelEntry, sources: list[ModelSource], folder: Path, progress: Progress) -> None:
     place, partial = folder / entry.name, folder / f".{entry.name}{PARTIAL}"
     if place.exists() and not manifest_of(place).exists():
-        msg = f"{place} is there but is no whole {entry.name}; move or delete it, or use --dir"
+        msg = (
+            f"{place} is there but is not a complete {entry.name}; move or delete it, or use --dir"
+        )
         raise PullError(msg)
     try:
         model, source = _first_that_works(entry, sources, partial, progress)

@@ -116,7 +116,7 @@ def _of_machine(error: Exception) -> str:
         return "the memory or its limit is used up; end other programs, or do less at a time"
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return (
-            "an argument, name or line is no valid text; write it in the encoding of LANG or UTF-8"
+            "an argument, name or line is not valid text; write it in the encoding of LANG or UTF-8"
         )
     if isinstance(error, RuntimeError) and "home directory" in str(error):  # of Path.expanduser
         return "a path that begins with ~ names no user's home; write the path in whole"

@@ -91,7 +91,7 @@ class OwnQuestion:
 
 _Drawn = TypeVar("_Drawn")
 
-PAIRS = LineFormat(_read_pair, b'{"prompt": [', "pair of this command")
+PAIRS = LineFormat(_read_pair, b'{"prompt": [', "a pair of this command")
 
 
 class Passages:
@@ -154,7 +154,7 @@ def read_passages(file: Path) -> Passages:
         values = [json.loads(line) for line in lines if line.strip()]
         found = [next(value[key] for key in _KEYS if key in value) for value in values]
     except (OSError, ValueError, TypeError, StopIteration) as error:
-        reason = getattr(error, "strerror", None) or "it is no JSONL with a text on each line"
+        reason = getattr(error, "strerror", None) or "it is not JSONL with a text on each line"
         msg = f"{file} can't be used ({reason}); make it with: rag-app docs passages {file}"
         raise UsageError(msg) from error
     texts = [text.strip() for text in found if isinstance(text, str)]
@@ -180,7 +180,7 @@ def read_own_questions(file: Path, split: str | None) -> list[OwnQuestion]:
         values = [json.loads(line) for line in lines if line.strip()]
         found = [_own(value) for value in values if split is None or value["split"] == split]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = getattr(error, "strerror", None) or "it is no JSONL of questions"
+        reason = getattr(error, "strerror", None) or "it is not JSONL of questions"
         msg = f"{file} can't be used ({reason}); draft one with: rag-app eval --make {file}"
         raise UsageError(msg) from error
     if not found:

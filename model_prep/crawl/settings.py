@@ -67,7 +67,7 @@ class CrawlOptions:
         except ValueError:
             right = False
         if not right:
-            msg = f"{self.base_url!r} is no address; --base-url takes one such as {BASE_URL}"
+            msg = f"{self.base_url!r} is not an address; --base-url takes one such as {BASE_URL}"
             raise UsageError(msg)
         if self.api_key is not None and not self.api_key.strip():
             msg = "the API key is empty; give one, or leave --api-key out"

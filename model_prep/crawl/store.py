@@ -41,7 +41,7 @@ class LineFormat(Generic[Kept]):
     what: str
 
 
-ITEMS = LineFormat(read_item, b'{"instruction": "', "item with instruction and output")
+ITEMS = LineFormat(read_item, b'{"instruction": "', "an item with instruction and output")
 
 
 class ItemsFile(Generic[Kept]):
@@ -94,7 +94,7 @@ class ItemsFile(Generic[Kept]):
         beginning = self._form.beginning
         if line.endswith(b"\n") or not (begun.startswith(beginning) or beginning.startswith(begun)):
             msg = (
-                f"line {number} of {self._path} is no {self._form.what}; "
+                f"line {number} of {self._path} is not {self._form.what}; "
                 "correct it, or name another file"
             )
             raise OutputError(msg)

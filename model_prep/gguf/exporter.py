@@ -259,7 +259,7 @@ def _encode(rows: "torch.Tensor", tensor: _Tensor, padding: int) -> bytes:
     limit = torch.finfo(torch.float16).max
     if not (-limit <= low.item() and high.item() <= limit):
         msg = (
-            f"{tensor.source.name} holds a weight that is no number or beyond float16 "
+            f"{tensor.source.name} holds a weight that is not a number or beyond float16 "
             f"(±{limit:,.0f}), so nothing was exported; see: model-prep verify"
         )
         raise ExportError(msg)

@@ -83,11 +83,11 @@ def import_gguf(
 def _file(model: str | Path) -> Path:
     entry = find(str(model))
     if entry and not entry.file:
-        msg = f"{model} is no GGUF file but a folder already; use it as it is"
+        msg = f"{model} is not a GGUF file but a folder already; use it as it is"
         raise UsageError(msg)
     path = find_pulled(str(model)) or Path(model).expanduser()
     if not path.is_file():
-        what = "is no file" if path.exists() else "does not exist"
+        what = "is not a file" if path.exists() else "does not exist"
         msg = f"{path} {what}; name a GGUF file, or a model that model-prep models lists as one"
         raise UsageError(msg)
     return path
@@ -102,7 +102,7 @@ def _open(path: Path) -> "GGUFReader":
         msg = f"{path} can't be read ({error.strerror})"
         raise CheckpointError(msg) from error
     except Exception as error:  # whatever a damaged or hostile file makes the library raise
-        msg = f"{path} is no GGUF file, or is damaged ({first_line(error)}); get it again"
+        msg = f"{path} is not a GGUF file, or is damaged ({first_line(error)}); get it again"
         raise CheckpointError(msg) from error
 
 

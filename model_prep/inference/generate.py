@@ -113,7 +113,7 @@ def hub_folder(path: Path) -> Path:
             return Path(snapshot_download(name, local_files_only=cached, ignore_patterns=_NOT_USED))
         except Exception as error:  # whatever a network makes the client raise
             reason = first_line(error)
-    msg = f"{name} is no folder here, and can't be had from the hub ({reason}); check the name"
+    msg = f"{name} is not a folder here, and can't be had from the hub ({reason}); check the name"
     raise GenerateError(msg)
 
 

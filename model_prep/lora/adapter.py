@@ -132,7 +132,7 @@ def open_adapter(folder: Path, *, conv1d: bool = False) -> Adapter:
             if weight not in adapter.modules_to_save or plain == weight:
                 adapter.modules_to_save[weight] = name
         else:
-            msg = f"{folder} holds {name}, which is no part of a LoRA that can be merged"
+            msg = f"{folder} holds {name}, which is not part of a LoRA that can be merged"
             raise AdapterError(msg)
     for module, sides in sides_of.items():
         adapter.factors[f"{module}.weight"] = _factors(adapter, module, sides, conv1d)

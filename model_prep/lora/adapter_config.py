@@ -62,7 +62,8 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         found = ", ".join(sorted(path.name for path in folder.glob("*"))[:5]) or "nothing"
         msg = (
-            f"{folder} is no LoRA: it has no {CONFIG} (there is {found}); name the adapter's folder"
+            f"{folder} is not a LoRA: it has no {CONFIG} (there is {found}); name the "
+            "adapter's folder"
         )
         raise AdapterError(msg) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, re.error) as error:
@@ -87,7 +88,7 @@ def _require_types(config: dict[str, Any]) -> None:
     ranks, alphas = (config.get(f"{kind}_pattern") or {} for kind in ("rank", "alpha"))
     numbers = [config["lora_alpha"], *alphas.values()]
     if not all(math.isfinite(float(number)) for number in numbers):
-        raise ValueError("lora_alpha is no number")
+        raise ValueError("lora_alpha is not a number")
     if any(int(r) < 1 for r in [config["r"], *ranks.values()]):
         raise ValueError("r is below 1")
     for pattern in [*ranks, *alphas]:
@@ -96,15 +97,15 @@ def _require_types(config: dict[str, Any]) -> None:
         value = config.get(field)
         names = [value] if isinstance(value, str) else value or []
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            msg = f"{field} are no names"
+            msg = f"{field} are not names"
             raise TypeError(msg)
         if isinstance(value, str):
             re.compile(value)
     if isinstance(config.get("modules_to_save"), str):
-        raise TypeError("modules_to_save is no list")
+        raise TypeError("modules_to_save is not a list")
     layers = config.get("layers_to_transform")
     if not all(isinstance(layer, int) for layer in _listed(layers)):
-        raise TypeError("layers_to_transform are no numbers")
+        raise TypeError("layers_to_transform are not numbers")
 
 
 def _require_understood(folder: Path, config: dict[str, Any]) -> None:

@@ -142,7 +142,7 @@ def _require_modules(tensors: Mapping[str, TensorInfo], adapter: Adapter) -> Non
         if unknown[0].startswith("model.language_model."):
             msg = (
                 f"{msg}; where it was, the files of this vision-language model name their tensors "
-                "otherwise than the model does, and PEFT itself merges it"
+                "differently from the model itself, and PEFT itself merges it"
             )
         raise AdapterError(msg)
     saved = [f".{name}.weight" for name in adapter.config.get("modules_to_save") or []]

@@ -77,7 +77,7 @@ def _compared(tokenizer: Any, folder: Path, how: str) -> Exactness:
         message = f"AutoTokenizer {how}splits text as SentencePiece does"
         return Exactness(True, message, len(LINES))
     message = (
-        f"AutoTokenizer splits {len(wrong)} of {len(LINES)} lines otherwise than SentencePiece; "
+        f"AutoTokenizer splits {len(wrong)} of {len(LINES)} lines differently from SentencePiece; "
         f"rag-app and model-prep load the folder exactly, others do not. {_remedy(folder)}"
     )
     return Exactness(False, message, len(LINES), len(wrong), wrong[0])

@@ -113,7 +113,7 @@ def save_tokenizer(
 
     loaded = load_tokenizer(tokenizer) if isinstance(tokenizer, str | Path) else tokenizer
     if not isinstance(loaded, ExactLlamaTokenizer):
-        msg = f"{tokenizer} is no tokenizer of the LLaMA family; only those are made exact"
+        msg = f"{tokenizer} is not a tokenizer of the LLaMA family; only those are made exact"
         raise TokenizerError(msg)
     own_template = loaded.chat_template
     try:
@@ -233,7 +233,7 @@ def _json_vocabulary_size(file: Path) -> int:
         ids.update(vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary)))
         return int(max(ids)) + 1
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        msg = f"{file} is no tokenizer, or is damaged; get it again"
+        msg = f"{file} is not a tokenizer, or is damaged; get it again"
         raise TokenizerError(msg) from error
 
 

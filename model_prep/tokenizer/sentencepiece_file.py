@@ -75,7 +75,7 @@ def read_sentencepiece(file: Path) -> SentencePieceFile:
         msg = f"{file} can't be read ({error.strerror}); name a SentencePiece model (*.model)"
         raise TokenizerError(msg) from error
     except ValueError as error:
-        msg = f"{file} is damaged or no SentencePiece model; check its size and get it again"
+        msg = f"{file} is damaged or not a SentencePiece model; check its size and get it again"
         raise TokenizerError(msg) from error
 
 
@@ -94,7 +94,7 @@ def parse_sentencepiece(data: bytes) -> SentencePieceFile:
         raise ValueError("no protocol buffer, or cut off") from error
     pieces = [Piece(piece.piece, piece.score, piece.type) for piece in model.pieces]
     if any(isinstance(piece.text, bytes) for piece in pieces):  # what is no UTF-8 stays so
-        raise ValueError("a piece is no text")
+        raise ValueError("a piece is not text")
     if not pieces or not model.HasField("trainer_spec"):
         raise ValueError("no pieces, or not how they were trained")
     trainer, normalizer = model.trainer_spec, model.normalizer_spec

@@ -80,7 +80,7 @@ def _pairs(arguments: Sequence[str]) -> list[tuple[str, Any]]:
     while waiting:
         name, equals, value = waiting.pop(0).partition("=")
         if not name.startswith("--"):
-            msg = f"{name!r} is no option; options are written --name value"
+            msg = f"{name!r} is not an option; options are written --name value"
             raise TrainingError(msg)
         if not equals:
             value = waiting.pop(0) if waiting and not waiting[0].startswith("--") else "true"

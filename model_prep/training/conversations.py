@@ -56,7 +56,7 @@ def read_conversations(
             if isinstance(messages, str):
                 problems.add(file, line, messages)
             elif not all(is_encodable(message["content"]) for message in messages):
-                problems.add(file, line, "holds half a character, or a byte that is no text")
+                problems.add(file, line, "holds half a character, or a byte that is not text")
             else:
                 yield Conversation(messages, file, line)
 
@@ -71,7 +71,7 @@ def read_messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
         return "has an answer that is labelled as bad"
     system = value.get("system") or ""
     if not isinstance(system, str):
-        return "system is no text"
+        return "system is not text"
     messages: list[dict[str, str]] | str = "has none of the known keys"
     if "instruction" in value or "output" in value:
         messages = _alpaca(value)
@@ -103,7 +103,7 @@ def _alpaca(value: dict[str, Any]) -> list[dict[str, str]] | str:
     prompt = f"{instruction}\n{more}" if more else instruction
     turns = _history(value.get("history") or [])
     if turns is None:
-        return "history is no list of questions and answers"
+        return "history is not a list of questions and answers"
     return [*turns, *_turn(prompt, output)]
 
 
@@ -149,7 +149,7 @@ def _message(turn: dict[str, Any], name: str, role: str, content: str) -> dict[s
 
 def _turns(turns: Any, name: str, role: str, content: str) -> list[dict[str, str]] | str:
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-        return f"{name} is no list of messages"
+        return f"{name} is not a list of messages"
     messages = []
     for turn in turns:
         message = _message(turn, name, role, content)

@@ -114,7 +114,7 @@ def read_text(file: Path, encoding: str | None, problems: Problems) -> str | Non
     kept = []
     for number, line in enumerate(text.split("\n"), 1):
         if _STRAY.search(line):
-            problems.add(file, number, "holds a byte that is no text")
+            problems.add(file, number, "holds a byte that is not text")
         else:
             kept.append(line)
     return "\n".join(kept)
@@ -130,7 +130,7 @@ def _decoded(file: Path, encoding: str | None, problems: Problems) -> str | None
     text = _with_strays(data, encoding)
     if text is None or "\0" in text:
         problems.add(
-            file, 0, "is no text", f"not {encoding}" if encoding else "name its --encoding"
+            file, 0, "is not text", f"not {encoding}" if encoding else "name its --encoding"
         )
         return None
     if not text.strip():
@@ -193,7 +193,7 @@ def read_objects(
         if isinstance(value, dict):
             yield line, value
         else:
-            problems.add(file, line, "is no JSON object", type(value).__name__)
+            problems.add(file, line, "is not a JSON object", type(value).__name__)
 
 
 def _lines(text: str, file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:

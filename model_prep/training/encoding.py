@@ -105,7 +105,7 @@ def parts_of(messages: list[dict[str, str]], tokenizer: Any) -> list[Parts]:
         prompt = _render(messages[:index], tokenizer, add_generation_prompt=True)
         answered = _render(messages[: index + 1], tokenizer, add_generation_prompt=False)
         if not answered.startswith(prompt):
-            raise ValueError("it shows an answer otherwise than it asks for one")
+            raise ValueError("it shows an answer differently from how it asks for one")
         if not (samples and prompt.startswith(done)):
             samples.append([])
             done = ""

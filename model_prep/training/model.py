@@ -83,7 +83,7 @@ def load_trainable(settings: TrainingSettings, tokenizer: Any, *, weights: bool 
 def _require_model(folder: Path) -> None:
     if folder.is_dir() and (folder / "config.json").is_file():
         return
-    found = "is no folder" if folder.exists() else "does not exist"
+    found = "is not a folder" if folder.exists() else "does not exist"
     what = "has no config.json" if folder.is_dir() else found
     msg = f"{folder} {what}; --model takes the folder of a Hugging Face model"
     raise TrainingError(msg)

@@ -186,7 +186,7 @@ def deepspeed_config(name: str) -> dict[str, Any]:
         shipped = files(__package__) / "configs" / f"{name}.json"
         config = json.loads((shipped if name in _SHIPPED else Path(name)).read_bytes())
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or f"it is no JSON: {first_line(error)}"
+        reason = getattr(error, "strerror", None) or f"it is not JSON: {first_line(error)}"
         msg = f"--deepspeed {name} can't be read ({reason}); name zero2, zero3 or a JSON file"
         raise TrainingError(msg) from error
     if not isinstance(config, dict):

@@ -232,8 +232,8 @@ def check_tokenizer(path: Path) -> list[Check]:
     file = path / MODEL_FILE if path.is_dir() else path
     if path.is_dir() and not file.is_file() and _is_sentencepiece(path / "tokenizer.json"):
         said = (
-            f"it is a tokenizer.json made of a {MODEL_FILE}, which splits some text otherwise than "
-            f"SentencePiece; put the {MODEL_FILE} of the model there, if there is one"
+            f"it is a tokenizer.json made of a {MODEL_FILE}, which splits some text "
+            f"differently from SentencePiece; put the {MODEL_FILE} of the model there, if any"
         )
         return [Check("tokenizer", "warning", said)]
     if not file.is_file() or file.suffix != ".model":

@@ -135,7 +135,7 @@ def expected_digests(expect: str) -> dict[str, str]:
     for name, files in PUBLISHED.items():
         if name.lower() == expect.lower():
             return {digest: file for file, digest in files.items()}
-    msg = f"{expect!r} is no SHA256 and no published name; those are: {', '.join(PUBLISHED)}"
+    msg = f"{expect!r} is neither a SHA256 nor a published name; those are: {', '.join(PUBLISHED)}"
     raise UsageError(msg)
 
 

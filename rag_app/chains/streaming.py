@@ -96,7 +96,7 @@ def made(part: Component | Callable[[], Component], name: str) -> Generator[Invo
     A function that takes an input is the part itself.
     """
     if not (callable(part) or hasattr(part, "invoke")):
-        msg = f"{name}: {type(part).__name__} is no Runnable; {_RUNNABLES.get(name, 'give one')}"
+        msg = f"{name}: {type(part).__name__} is not a Runnable; {_RUNNABLES.get(name, 'give one')}"
         raise SettingsError(msg)
     if isinstance(part, Runnable):
         return part

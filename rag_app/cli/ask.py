@@ -61,7 +61,7 @@ def ask(
     def reply(engine: CommandEngine, text: str) -> bool:
         """Answer one question; return whether Ctrl-C cut the answer short."""
         if not is_encodable(text):
-            raise QuestionError("the question is no valid text; write it in UTF-8")
+            raise QuestionError("the question is not valid text; write it in UTF-8")
         seconds: Seconds = {}
         with closing(engine.answer(text, history, seconds)) as pieces:
             from rag_app.cli import show  # while the engine works

@@ -43,7 +43,7 @@ def docs(
 
 @app.command("passages")
 def passages(
-    output: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="Is written anew.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="Overwritten if there.")],
     index: options.Index = None,
 ) -> None:
     """Write the indexed passages as JSON Lines: text, source, and where it stands there."""

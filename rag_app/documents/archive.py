@@ -90,7 +90,7 @@ def check_archive(
     except DocumentError:
         raise
     except Exception as error:  # zipfile and zlib have many, for each way of being damaged
-        msg = f"{shown(name)} is damaged ({_line(error)}); open it in its program and save it anew"
+        msg = f"{shown(name)} is damaged ({_line(error)}); open it in its program and save it again"
         raise DocumentError(msg) from error
 
 
@@ -101,7 +101,7 @@ def _check_directory(entries: list[zipfile.ZipInfo], packed: int, name: str) -> 
         msg = f"{shown(name)} needs a password; save a copy without one"
         raise DocumentError(msg)
     if any(entry.compress_type not in _PLAIN_METHODS for entry in entries):
-        msg = f"{shown(name)} is packed in a way that its format does not allow; save it anew"
+        msg = f"{shown(name)} is packed in a way that its format does not allow; save it again"
         raise DocumentError(msg)
     if sum(entry.compress_size for entry in entries) > packed:
         raise _bomb(name, "files that share their bytes")

@@ -132,8 +132,8 @@ def _text_kind(data: bytes, known: str | None, name: str) -> str:
         kind = "csv"
     if kind == "text":
         msg = (
-            f"{shown(name)} is damaged or no {known} file; open it in its program and save it as "
-            f".{known}x"
+            f"{shown(name)} is damaged or not a valid {known} file; open it in its program "
+            f"and save it as .{known}x"
         )
         raise DocumentError(msg)
     return kind
@@ -185,7 +185,9 @@ def extract(
         raise
     except Exception as error:  # the parsers have errors of their own, none of them documented
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
-        msg = f"{shown(name)} is damaged or no {kind} file ({shown(reason)}); save it anew"
+        msg = (
+            f"{shown(name)} is damaged or not a valid {kind} file ({shown(reason)}); save it again"
+        )
         raise DocumentError(msg) from error
 
 
@@ -237,4 +239,4 @@ def _text(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedT
 def _damage(text: str, data: bytes) -> list[str]:
     """Return a note of the places at which bytes were no characters."""
     lost = text.count(SKIPPED) - data.count(SKIPPED.encode())
-    return [f"{lost} damaged places were left out; get it or save it anew"] if lost > 0 else []
+    return [f"{lost} damaged places were left out; get it or save it again"] if lost > 0 else []

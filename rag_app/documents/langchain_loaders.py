@@ -96,6 +96,6 @@ def _loader_class(name: str) -> type[BaseLoader]:
         msg = f"there is no loader {name} ({error}); name a class of {_COMMUNITY} or module:Class"
         raise DocumentError(msg) from error
     if not (isinstance(found, type) and issubclass(found, BaseLoader)):
-        msg = f"{name} is no LangChain document loader; name a class of {_COMMUNITY}"
+        msg = f"{name} is not a LangChain document loader; name a class of {_COMMUNITY}"
         raise DocumentError(msg)
     return found

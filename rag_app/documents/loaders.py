@@ -121,7 +121,7 @@ class FileLoader(BaseLoader):
             msg = f"{shown(self.path)} is a folder, not a file"
             raise DocumentError(msg)
         if not stat.S_ISREG(status.st_mode):
-            msg = f"{shown(self.path)} is no regular file; use - to read standard input"
+            msg = f"{shown(self.path)} is not a regular file; use - to read standard input"
             raise DocumentError(msg)
         if status.st_size > self.max_bytes:
             raise self._too_large()

@@ -419,7 +419,7 @@ def read_image(data: bytes, name: str, read: ReadPicture | None = None) -> Extra
     except DocumentError:
         raise
     except Exception as error:  # of the decoders, for each way of being damaged
-        msg = f"{shown(name)} is damaged or no picture; get it or save it anew"
+        msg = f"{shown(name)} is damaged or not a picture; get it or save it again"
         raise DocumentError(msg) from error
     result = text_of([page_of(read(frame)) for frame in frames])
     if not result.text:

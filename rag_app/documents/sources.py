@@ -192,7 +192,7 @@ class _Search:
             self._skipped["that can't be reached"]["link"] += 1
             return False
         if kind := _special_kind(mode):
-            self._skipped["that are no regular files"][kind] += 1
+            self._skipped["that are not regular files"][kind] += 1
         return stat.S_ISREG(mode)
 
     def _glob(self, pattern: Path) -> Iterator[Path]:

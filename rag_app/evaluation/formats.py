@@ -202,7 +202,7 @@ def _id(path: Path, number: int, row: Record) -> str:
 def _field(path: Path, number: int, row: Record, name: str) -> str:
     value = row.get(name) or ""
     if not isinstance(value, str):
-        msg = f"{path}:{number}: `{name}` is no text"
+        msg = f"{path}:{number}: `{name}` is not text"
         raise DocumentError(msg)
     return value
 

@@ -54,7 +54,7 @@ class PredictionFile:
         if found != json.loads(json.dumps(header)):
             msg = (
                 f"{self.path} was made with {_differences(found, header)}; name another file, or "
-                "delete it to begin anew"
+                "delete it to start again"
             )
             raise SettingsError(msg)
         self._file.seek(len(whole))
@@ -155,7 +155,7 @@ def _shown(value: Any) -> str:
 
 
 def _foreign(path: Path, number: int) -> DocumentError:
-    return DocumentError(f"{path}:{number} is no prediction of rag-app eval; name another file")
+    return DocumentError(f"{path}:{number} is not a prediction of rag-app eval; name another file")
 
 
 def _unusable(path: Path, error: OSError) -> DocumentError:

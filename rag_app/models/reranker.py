@@ -116,7 +116,7 @@ class CrossEncoderReranker(BaseDocumentCompressor):
             with quiet_transformers():
                 return CrossEncoder(str(self.folder), local_files_only=True)
         except Exception as error:  # whatever a damaged folder makes its readers raise
-            msg = f"reranker {self.folder} can't be loaded ({first_line(error)}); copy it anew"
+            msg = f"reranker {self.folder} can't be loaded ({first_line(error)}); copy it again"
             raise ModelError(msg) from error
 
 
@@ -138,8 +138,8 @@ def load_reranker(spec: str) -> CrossEncoderReranker:
             folder = Path(snapshot_download(spec, local_files_only=True))
         except (LocalEntryNotFoundError, HFValidationError) as error:
             msg = (
-                f"no reranker {spec!r}: it is no folder and not in the local hub cache; nothing is "
-                "downloaded, so copy the model here and name its folder"
+                f"no reranker {spec!r}: it is not a folder and not in the local hub cache; nothing "
+                "is downloaded, so copy the model here and name its folder"
             )
             raise ModelError(msg) from error
     return CrossEncoderReranker(folder=folder)

@@ -128,7 +128,7 @@ def _public(message: str) -> str:
 
 
 _UNREADABLE: Mapping[type[Exception], str] = {
-    UnicodeDecodeError: "the body is no UTF-8; send JSON in UTF-8",
+    UnicodeDecodeError: "the body is not UTF-8; send JSON in UTF-8",
     RecursionError: "the body is nested too deeply",
 }
 
@@ -152,7 +152,7 @@ def _invalid(request: Request, problem: Mapping[str, Any]) -> ApiError:
     """Return the error of a request that is not as its schema says."""
     if problem["type"] == "json_invalid":
         reason = problem.get("ctx", {}).get("error", "")
-        msg = f"the body is no valid JSON: {reason} at character {problem['loc'][-1]}"
+        msg = f"the body is not valid JSON: {reason} at character {problem['loc'][-1]}"
         return ApiError(400, msg, code="invalid_json")
     sent = request.headers.get("content-type", "")
     if problem["loc"] == ("body",) and "json" not in sent and "form-data" not in sent:

@@ -80,7 +80,7 @@ class PageImages:
             async with asyncio.timeout(_SECONDS):
                 out, _ = await process.communicate()
             if process.returncode:
-                msg = f"page {number} of {name} can't be shown; get the file or save it anew"
+                msg = f"page {number} of {name} can't be shown; get the file or save it again"
                 raise ApiError(400, msg, code="page_unreadable")
             return page_image.loaded(out)
         except TimeoutError as error:

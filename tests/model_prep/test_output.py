@@ -109,5 +109,5 @@ def test_sizes(text: str, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "GB", "5 TB", "-1GB", "0", "5GBs"])
 def test_what_is_no_size(text: str) -> None:
-    with pytest.raises(UsageError, match="is no size; write it as 5GB"):
+    with pytest.raises(UsageError, match="is not a size; write it as 5GB"):
         parse_size(text)

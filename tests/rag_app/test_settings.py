@@ -99,5 +99,5 @@ def test_a_seed_has_64_bits(seed: int) -> None:
 
 
 def test_the_name_of_an_index_is_text() -> None:
-    with pytest.raises(SettingsError, match=r"^index: the name is no valid text"):
+    with pytest.raises(SettingsError, match=r"^index: the name is not valid text"):
         load_settings(index="\udcff")

@@ -71,7 +71,7 @@ def _fault(chosen: Messages, rejected: Messages) -> str | None:
     if chosen[:-1] != rejected[:-1]:
         return "chosen and rejected answer different prompts"
     if not all(is_encodable(message["content"]) for message in [*chosen, rejected[-1]]):
-        return "holds half a character, or a byte that is no text"
+        return "holds half a character, or a byte that is not text"
     if not all(messages[-1]["content"].strip() for messages in (chosen, rejected)):
         return "chosen or rejected is empty"
     return "chosen and rejected are the same" if chosen == rejected else None

@@ -170,7 +170,7 @@ def _readable(data: bytes, text: str, codec: str, name: str) -> Found:
     damaged = codec in _SHIFTING and SKIPPED in text
     kept = without_garbage(text, SKIPPED, damaged=damaged)
     if kept is None:
-        msg = f"{name} is damaged: most of it is no text; get it or save it anew"
+        msg = f"{name} is damaged: most of it is not text; get it or save it again"
         raise DocumentError(msg)
     if text.count(SKIPPED) > data.count(SKIPPED.encode()) and _is_chinese(kept):
         kept = without_strays(kept, SKIPPED)

@@ -101,7 +101,7 @@ class OpenReader:
         body = self.content.find(tag("office:body"))
         kind = body[0] if body is not None and len(body) else None
         if kind is None:
-            msg = f"{shown(self.name)} is damaged or no OpenDocument file; save it anew"
+            msg = f"{shown(self.name)} is damaged or not an OpenDocument file; save it again"
             raise DocumentError(msg)
         return self._of_kind(kind)
 

@@ -91,7 +91,7 @@ class _Message:
         """Return a text property: Unicode, or in the code page of its maker."""
         if unicode := self._stream(f"{tag}001F", folder):
             if _DIRECTORY in unicode:
-                self.notes.append("the message is damaged and in part was not read; get it anew")
+                self.notes.append("the message is damaged and in part was not read; get it again")
                 return ""
             text, _ = in_step(unicode, unicode.decode("utf-16-le", "replace"), "utf-16-le")
             return (without_garbage(text, SKIPPED) or "").strip("\0 \r\n")
@@ -153,7 +153,7 @@ def moment_of(ticks: int) -> str:
 def rtf_text(packed: bytes, name: str) -> tuple[str, list[str]]:
     """Return the text of compressed RTF, and what to say of it."""
     if not _is_whole(packed):
-        return "", ["the text is damaged and was not read; get the message anew"]
+        return "", ["the text is damaged and was not read; get the message again"]
     return read_rtf(uncompressed_rtf(packed), name).text, []
 
 

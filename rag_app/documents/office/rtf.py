@@ -162,7 +162,9 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
         DocumentError: it is no RTF, nested without end, or its characters are none.
     """
     if not data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{\\rtf"):
-        msg = f"{shown(name)} is damaged or no RTF file; open it in Word or WPS and save it anew"
+        msg = (
+            f"{shown(name)} is damaged or not an RTF file; open it in Word or WPS and save it again"
+        )
         raise DocumentError(msg)
     text = _Reader(name).read(data)
     if gibberish("".join(text.split())):  # old Chinese programs name no encoding, or a Western one
@@ -175,10 +177,10 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
     kept = without_garbage(_REST.sub("", text), SKIPPED) if damaged else text
     few = 1 if len(text) > _SHORT else 0
     if strange > max(few, _MOST_STRANGE * len(text)) or kept is None:
-        msg = f"{shown(name)} is damaged, or its encoding is not the one it names; save it anew"
+        msg = f"{shown(name)} is damaged, or its encoding is not the one it names; save it again"
         raise DocumentError(msg)
     lost = kept.count(SKIPPED)
-    notes = [f"{lost} damaged places were left out; get it or save it anew"] if lost else []
+    notes = [f"{lost} damaged places were left out; get it or save it again"] if lost else []
     return ExtractedText(kept, notes=notes)
 
 

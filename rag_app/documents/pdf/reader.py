@@ -91,7 +91,7 @@ def read_pdf(
             notes = _form_notes(document)
             pages = list(_pages(document, name, read_picture, always=always))
         except pypdfium2.PdfiumError as error:
-            msg = f"{shown(name)} has a damaged page ({error}); get it or save it anew"
+            msg = f"{shown(name)} has a damaged page ({error}); get it or save it again"
             raise DocumentError(msg) from error
         finally:
             document.close()
@@ -121,7 +121,8 @@ def _form_notes(document: "PdfDocument") -> list[str]:
 def _unopened(name: str, error: Exception) -> DocumentError:
     if "password" in str(error).lower() or "security" in str(error).lower():
         return DocumentError(f"{shown(name)} needs a password; save a copy without one")
-    return DocumentError(f"{shown(name)} is damaged or no PDF ({error}); get it or save it anew")
+    msg = f"{shown(name)} is damaged or not a PDF ({error}); get it or save it again"
+    return DocumentError(msg)
 
 
 def _pages(

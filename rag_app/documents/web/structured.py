@@ -101,7 +101,7 @@ def _parsed(text: str, name: str) -> Any:
         try:
             return [json.loads(line) for line in lines]
         except (ValueError, RecursionError):
-            msg = f"{shown(name)} is no valid JSON ({error}); correct it, or name a copy .txt"
+            msg = f"{shown(name)} is not valid JSON ({error}); correct it, or name a copy .txt"
             raise DocumentError(msg) from error
 
 

@@ -55,7 +55,7 @@ def file_hash(path: SourcePath, max_bytes: int) -> str | None:
         return None
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        msg = f"{shown(path)} is no regular file; use - to read standard input"
+        msg = f"{shown(path)} is not a regular file; use - to read standard input"
         raise DocumentError(msg)
     if status.st_size > max_bytes:
         return None

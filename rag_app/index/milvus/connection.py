@@ -31,7 +31,7 @@ _guard = threading.Lock()
 def check_uri(uri: str) -> None:
     """Raise SettingsError if nothing of Milvus can be at ``uri``."""
     if not uri.startswith(_SCHEMES) and not uri.endswith(".db"):
-        msg = f"{uri!r} is no URI of Milvus; give http://HOST:PORT, or a file ending in .db"
+        msg = f"{uri!r} is not a URI of Milvus; give http://HOST:PORT, or a file ending in .db"
         raise SettingsError(msg)
 
 

@@ -263,7 +263,7 @@ def _zip(archive: Path, file: BinaryIO) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
     except zipfile.BadZipFile as error:
-        raise damaged_archive(archive, "it is no whole zip file") from error
+        raise damaged_archive(archive, "it is not a complete zip file") from error
 
 
 def _manifest(archive: Path, zipped: zipfile.ZipFile) -> dict[str, Any]:
@@ -282,7 +282,7 @@ def _manifest(archive: Path, zipped: zipfile.ZipFile) -> dict[str, Any]:
 
 def damaged_archive(archive: Path, reason: str) -> BackupError:
     """Return the error for an archive that can't be trusted."""
-    return BackupError(f"{archive} is damaged or no backup: {reason}; take another copy of it")
+    return BackupError(f"{archive} is damaged or not a backup: {reason}; take another copy of it")
 
 
 def unwritable_archive(path: Path, error: OSError) -> BackupError:

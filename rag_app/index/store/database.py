@@ -217,7 +217,7 @@ def _check_file(path: Path) -> None:
     if not os.access(path, os.R_OK):
         raise _unreadable(path, os.strerror(errno.EACCES))
     if not stat.S_ISREG(found.st_mode):
-        raise _unreadable(path, "it is no file")
+        raise _unreadable(path, "it is not a file")
     if not found.st_size:
         raise damaged(path, "it is empty")
 

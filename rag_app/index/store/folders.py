@@ -89,7 +89,7 @@ def rename_index(store: IndexStore, name: str) -> IndexStore:
     """
     target = named_folder(name)
     if not is_encodable(name):
-        msg = f"{name!r} is no valid text; choose another name"
+        msg = f"{name!r} is not valid text; choose another name"
         raise IndexStoreError(msg)
     if not store.exists():
         raise missing_index(store.path)
@@ -116,7 +116,7 @@ def named_folder(name: str) -> Path:
         IndexStoreError: it is no name.
     """
     if not name.strip() or os.sep in name or "\0" in name or name.startswith((".", "~")):
-        msg = f"{name!r} is no name of an index; give one without / that begins with no point"
+        msg = f"{name!r} is not a name of an index; give one without / that begins with no point"
         raise IndexStoreError(msg)
     return indexes_folder() / name
 

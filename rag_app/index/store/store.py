@@ -129,7 +129,7 @@ class IndexStore:
             return
         if other is not None:
             msg = (
-                f"{self.folder.absolute()} is no index and holds other files ({other}); give "
+                f"{self.folder.absolute()} is not an index and holds other files ({other}); give "
                 "--index a name, or a folder that is new or empty"
             )
             raise IndexStoreError(msg)

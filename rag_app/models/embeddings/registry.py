@@ -85,7 +85,7 @@ def _hub_cache(spec: str) -> Path:
     except (LocalEntryNotFoundError, HFValidationError) as error:
         known = ", ".join(name for name, entry in CATALOG.items() if entry.role == "embedding")
         msg = (
-            f"no embedding model {spec!r}: it is no folder, not in the local hub cache, and not "
+            f"no embedding model {spec!r}: it is not a folder, not in the local hub cache, and not "
             f"one of {known}"
         )
         raise ModelError(msg) from error

@@ -297,4 +297,5 @@ def _unreadable(folder: Path, error: Exception) -> ModelError:
     if _is_of_memory(error):
         return ModelError(f"{folder} finds no memory; end other programs, or raise the limit of it")
     reason = first_line(error)
-    return ModelError(f"{folder} is damaged or no embedding model ({reason}); pull or copy it anew")
+    msg = f"{folder} is damaged or not an embedding model ({reason}); pull or copy it again"
+    return ModelError(msg)

@@ -108,5 +108,6 @@ class StaticEmbeddings(DocumentEmbeddings):
 def _unreadable(folder: Path, error: Exception) -> ModelError:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return ModelError(
-        f"{folder} is damaged or no static model ({reason}); delete it and run: model-prep distill"
+        f"{folder} is damaged or not a static model ({reason}); delete it and run: "
+        "model-prep distill"
     )

@@ -163,7 +163,7 @@ def load(spec: str, settings: Settings) -> HuggingFaceChat:
                 model = attach_loras(model, plan.adapters).base_model.model
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, ModelPrepError) as error:
         reason = first_line(error.__cause__ or error)
-        what = "is no model that can be loaded" if Path(spec).is_dir() else "is not here"
+        what = "is not a model that can be loaded" if Path(spec).is_dir() else "is not here"
         msg = f"{spec} {what} ({reason}); give a folder with config, weights and tokenizer"
         raise ModelError(msg) from error
     with quiet_transformers():

@@ -55,13 +55,13 @@ def resolve(spec: str) -> tuple[str, str]:
     if provider := split_provider(spec):
         return ("huggingface", provider[1]) if provider[0] == LOCAL else ("provider", spec)
     if _ADDRESS.fullmatch(spec):
-        msg = f"{spec} is no URL; give the whole of it, such as http://{spec}"
+        msg = f"{spec} is not a URL; give the whole of it, such as http://{spec}"
         raise ModelError(msg)
     if re.fullmatch(r"[^/\\:.~][^/\\:]*/[^/\\:]+", spec):
         return "huggingface", spec
     known = ", ".join(name for name, entry in CATALOG.items() if entry.role == "llm")
     msg = (
-        f"no language model {spec!r}: it is no file, folder or URL, no provider:model, and not one "
+        f"no language model {spec!r}: it is not a file, folder, URL or provider:model, and not one "
         f"of {known}"
     )
     raise ModelError(msg)
@@ -84,7 +84,7 @@ def server_urls(spec: str) -> list[str]:
     urls = [url.strip() for url in spec.split(",")]
     for url in urls:
         if not url.lower().startswith(_SCHEMES):
-            msg = f"{url or 'nothing'} is no URL in {spec}; begin each with http:// or https://"
+            msg = f"{url or 'nothing'} is not a URL in {spec}; begin each with http:// or https://"
             raise ModelError(msg)
     return urls
 
@@ -170,7 +170,7 @@ def _check_folder(backend: str, target: str, settings: Settings) -> None:
         raise ModelError(msg)
     if Path(target).is_dir() and not (Path(target) / "config.json").is_file():
         reason = "it has no config.json; give a folder with one, or a .gguf file"
-        msg = f"{target} is no model that can be loaded: {reason}"
+        msg = f"{target} is not a model that can be loaded: {reason}"
         raise ModelError(msg)
 
 

@@ -314,7 +314,7 @@ class Access:
         self.api_keys  # noqa: B018 - says what is wrong with one
         object.__setattr__(self, "origins", tuple(map(_origin, self.origins)))
         if not is_host(self.host):
-            msg = f"“{self.host}” is no address or name of a host; --port says on which port"
+            msg = f"“{self.host}” is not an address or name of a host; --port says on which port"
             raise SettingsError(msg)
         if not self.keys and not self.is_local:
             msg = (
@@ -346,7 +346,7 @@ def _origin(text: str) -> str:
     usual = {"http": 80, "https": 443}
     plain = host and parts.path in ("", "/") and not (parts.query or parts.username)
     if not plain or parts.scheme not in usual:
-        msg = f"--cors-origin {text} is no origin; give one as http://localhost:3000, or '*'"
+        msg = f"--cors-origin {text} is not an origin; give one as http://localhost:3000, or '*'"
         raise SettingsError(msg)
     shown = f"[{host}]" if ":" in str(host) else host
     return (
@@ -416,7 +416,7 @@ class SecurityMiddleware:
             named = headers.get("host", "")
             host = urlsplit(f"//{named}").hostname or ""
         except ValueError as error:
-            raise ApiError(400, "the header Host is no host", code="host") from error
+            raise ApiError(400, "the header Host is not a host", code="host") from error
         # Browsers always name one, probes by HTTP/1.0 do not.
         if named and self._access.is_local and not is_loopback(host):
             raise ApiError(403, f"this server is not {host!r}; use http://127.0.0.1", code="host")

@@ -53,7 +53,7 @@ class TurnBody(RequestBody):
         try:
             size = len(json.dumps(details, ensure_ascii=False, allow_nan=False).encode())
         except UnicodeEncodeError as error:
-            msg = "it holds what is no text"
+            msg = "it holds what is not text"
             raise ValueError(msg) from error
         if size > _MOST_BYTES:
             msg = f"it is larger than {_MOST_BYTES:,} bytes"

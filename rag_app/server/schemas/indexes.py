@@ -290,7 +290,7 @@ _JOB = {
     "added": ["李白.txt"],
     "updated": [],
     "unchanged": 0,
-    "failed": [{"name": "坏.pdf", "reason": "坏.pdf is damaged; save it anew"}],
+    "failed": [{"name": "坏.pdf", "reason": "坏.pdf is damaged; save it again"}],
     "notes": [{"name": "李白.txt", "text": "1 picture was not read"}],
 }
 

@@ -335,7 +335,7 @@ class OllamaModel(BaseModel):
     name: str
     model: str
     modified_at: datetime
-    size: int = Field(description="Bytes; 0 where it is no file of its own.")
+    size: int = Field(description="Bytes; 0 where it is not a file of its own.")
     digest: str = Field(description="Differs where the model does.")
     details: ModelDetails
 

@@ -226,7 +226,7 @@ def test_what_is_not_ours_is_not_deleted(tiny: ModelEntry, downloads: Downloads)
     mine = models_folder() / NAME / "notes.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    with pytest.raises(PullError, match=f"is no whole {NAME}; move or delete it"):
+    with pytest.raises(PullError, match=f"is not a complete {NAME}; move or delete it"):
         pull(NAME)
     assert mine.read_text() == "mine"
 

@@ -138,7 +138,7 @@ def test_a_bug_of_ours_is_one_line(
         (MemoryError(), "the memory or its limit is used up"),
         (RuntimeError("can't start new thread"), "the memory or its limit is used up"),
         (ImportError("x.so: failed to map segment from shared object"), "the memory or its limit"),
-        (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"), "no valid text"),
+        (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"), "not valid text"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "xxx"), "xxx can't be read"),
         (RuntimeError("Could not determine home directory."), "names no user's home"),
     ],

@@ -54,7 +54,7 @@ def test_a_dry_run(family: Family, tmp_path: Path) -> None:
     ("arguments", "code", "said"),
     [
         (["--base-model", "nowhere", "--lora-model", "x"], 1, "nowhere has no config.json"),
-        (["--base-model", "BASE", "--lora-model", "nowhere"], 1, "nowhere is no LoRA"),
+        (["--base-model", "BASE", "--lora-model", "nowhere"], 1, "nowhere is not a LoRA"),
         (["--base-model", "BASE", "--lora-model", ","], 1, "no LoRA is given"),
         (["--base-model", "BASE", "--lora-model", "A,C"], 1, "swap them: --lora-model"),
         (["--base-model", "BASE"], 2, "--lora-model"),
@@ -63,7 +63,11 @@ def test_a_dry_run(family: Family, tmp_path: Path) -> None:
             2,
             "'huggingface', 'pth'",
         ),
-        (["--base-model", "BASE", "--lora-model", "C", "--max-shard-size", "x"], 1, "is no size"),
+        (
+            ["--base-model", "BASE", "--lora-model", "C", "--max-shard-size", "x"],
+            1,
+            "is not a size",
+        ),
     ],
 )
 def test_what_goes_wrong(

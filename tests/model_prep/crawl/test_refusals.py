@@ -143,7 +143,7 @@ def test_it_goes_on_with_the_passages_that_are_left(
 def test_a_file_of_something_else_is_left_alone(chat: Chat, crawls: Crawls, passages: Path) -> None:
     crawls(2)
     before = crawls.out.read_bytes()
-    with pytest.raises(OutputError, match=r"line 1 of .* is no pair of this command"):
+    with pytest.raises(OutputError, match=r"line 1 of .* is not a pair of this command"):
         crawls(2, passages=passages)
     assert crawls.out.read_bytes() == before
 
@@ -152,9 +152,9 @@ def test_a_file_of_something_else_is_left_alone(chat: Chat, crawls: Crawls, pass
     ("content", "said"),
     [
         (None, "No such file"),
-        ("x", "no JSONL with a text"),
-        ("[1]", "no JSONL with a text"),
-        ('{"title": "x"}', "no JSONL with a text"),
+        ("x", "not JSONL with a text"),
+        ("[1]", "not JSONL with a text"),
+        ('{"title": "x"}', "not JSONL with a text"),
         ('{"text": "short"}', "holds 0 passages"),
     ],
 )
@@ -249,10 +249,10 @@ def test_answers_that_stand_nowhere(
     ("content", "split", "said"),
     [
         (None, None, "No such file"),
-        ("x", None, "no JSONL of questions"),
-        ("[1]", None, "no JSONL of questions"),
-        ('{"text": "x"}', None, "no JSONL of questions"),
-        ('{"question": 1, "answer": "x"}', None, "no JSONL of questions"),
+        ("x", None, "not JSONL of questions"),
+        ("[1]", None, "not JSONL of questions"),
+        ('{"text": "x"}', None, "not JSONL of questions"),
+        ('{"question": 1, "answer": "x"}', None, "not JSONL of questions"),
         ('{"question": "x", "answers": [], "split": "dev"}', "test", "no question of the split"),
     ],
 )

@@ -51,7 +51,7 @@ def test_lines_of_others_are_left_as_they_are(crawls: Crawls, out: Path) -> None
 def test_a_file_of_something_else_is_not_touched(crawls: Crawls, out: Path, data: bytes) -> None:
     out.parent.mkdir()
     out.write_bytes(data)
-    with pytest.raises(OutputError, match=r"line 1 of .* is no item"):
+    with pytest.raises(OutputError, match=r"line 1 of .* is not an item"):
         crawls()
     assert out.read_bytes() == data
     assert crawls.report.requests == 0

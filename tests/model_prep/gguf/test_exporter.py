@@ -288,7 +288,7 @@ def unigram(folder: Path) -> None:
             "no SentencePiece model",
         ),
         (unigram, "not of LLaMA's kind"),
-        (lambda folder: with_value(folder, float("nan")), "no number"),
+        (lambda folder: with_value(folder, float("nan")), "not a number"),
         (lambda folder: with_value(folder, 1e6), "beyond float16"),
         (lambda folder: with_tensor(folder, "model__layers__0__lora_A", 2, 2), "merge adapters"),
         (lambda folder: rewrite(folder, lm_head__weight=None), "lack lm_head.weight"),

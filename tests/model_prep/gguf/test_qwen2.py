@@ -131,10 +131,10 @@ def test_what_llama_cpp_would_read_otherwise_is_refused(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "no GGUF file, or is damaged"),
-        (b"GGUF", "no GGUF file, or is damaged"),
-        (b"\x89PNG" * 100, "no GGUF file, or is damaged"),
-        (None, "no GGUF file, or is damaged"),
+        (b"", "not a GGUF file, or is damaged"),
+        (b"GGUF", "not a GGUF file, or is damaged"),
+        (b"\x89PNG" * 100, "not a GGUF file, or is damaged"),
+        (None, "not a GGUF file, or is damaged"),
     ],
 )
 def test_a_damaged_file_is_refused(
@@ -157,7 +157,7 @@ def test_what_is_not_there_or_of_another_kind(
     other = export_gguf(llama).path
     cases: list[tuple[str | Path, type[Exception], str]] = [
         (tmp_path / "none.gguf", UsageError, "does not exist"),
-        (tmp_path, UsageError, "is no file"),
+        (tmp_path, UsageError, "is not a file"),
         ("qwen2.5-coder-1.5b-instruct", PullError, "model-prep pull"),
         ("multilingual-e5-small", UsageError, "a folder already"),
         (other, CheckpointError, "of kind llama"),

@@ -45,7 +45,7 @@ def change(lora: Path, changes: Callable[[dict[str, torch.Tensor]], Any]) -> Non
         ({"rank_pattern": {"(": 3}}, "is not a LoRA's configuration"),
         ({"rank_pattern": [1]}, "is not a LoRA's configuration"),
         ({"lora_alpha": float("nan")}, "is not a LoRA's configuration"),
-        ({"target_modules": {"q_proj": 1}}, "target_modules are no names"),
+        ({"target_modules": {"q_proj": 1}}, "target_modules are not names"),
     ],
     ids=str,
 )
@@ -144,7 +144,7 @@ def test_half_a_pair(lora: Path) -> None:
 
 def test_a_tensor_of_no_lora(lora: Path) -> None:
     change(lora, lambda weights: weights.update({f"{Q}.lora_magnitude_vector": torch.ones(3)}))
-    with pytest.raises(AdapterError, match="lora_magnitude_vector, which is no part of a LoRA"):
+    with pytest.raises(AdapterError, match="lora_magnitude_vector, which is not part of a LoRA"):
         open_adapter(lora)
 
 

@@ -274,7 +274,7 @@ def test_a_fast_tokenizer_does_not_displace_the_exact_one(
     (tmp_path / "out" / "tokenizer.model").unlink()
     LlamaTokenizer.from_pretrained(family.base).save_pretrained(tmp_path / "out")
     said = {check.name: check.said for check in verify(tmp_path / "out").checks}
-    assert "splits some text otherwise than SentencePiece" in said["tokenizer"]
+    assert "splits some text differently from SentencePiece" in said["tokenizer"]
 
 
 def test_conv1d_is_asked_for_by_the_base_alone(family: Family, lora: Path, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_the_tokenizer_of_another_model(family: Family, tmp_path: Path) -> None:
     said = f"has {CHINESE} pieces, and {lora} needs {ALPACA}: they are of different models"
     refused(family.base, [family.chinese, lora], tmp_path, said)
     (lora / "tokenizer.model").write_bytes(b"<html>")
-    with pytest.raises(TokenizerError, match="damaged or no SentencePiece model"):
+    with pytest.raises(TokenizerError, match="damaged or not a SentencePiece model"):
         merge(family.base, [lora], output_dir=tmp_path / "out")
 
 

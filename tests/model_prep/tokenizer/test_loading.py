@@ -149,7 +149,7 @@ def test_a_name_in_the_hub_cache_is_exact_too(plain: Path, tmp_path: Path) -> No
 @pytest.mark.slow
 def test_other_families_are_left_alone(tiny_llm: Path, trained: Tokenizers, tmp_path: Path) -> None:
     assert type(load_tokenizer(tiny_llm)).__name__ != "ExactLlamaTokenizer"
-    with pytest.raises(TokenizerError, match="no tokenizer of the LLaMA family"):
+    with pytest.raises(TokenizerError, match="not a tokenizer of the LLaMA family"):
         save_tokenizer(tiny_llm, tmp_path / "out")
     with pytest.raises(TokenizerError, match="not of the LLaMA family"):
         load_tokenizer(trained.chinese)
@@ -164,7 +164,7 @@ def test_no_tokenizer_is_one_clear_error(tmp_path: Path, plain: Path) -> None:
     with pytest.raises(TokenizerError, match="can't be read"):
         vocabulary_size(tmp_path)
     (plain / "tokenizer.model").write_bytes(b"version https://git-lfs")
-    with pytest.raises(TokenizerError, match="damaged or no SentencePiece model"):
+    with pytest.raises(TokenizerError, match="damaged or not a SentencePiece model"):
         vocabulary_size(plain)
     with pytest.raises(TokenizerError, match="has no tokenizer that can be loaded"):
         load_tokenizer(plain)
@@ -183,7 +183,7 @@ def test_an_inexact_folder_is_noticed_and_mended(plain: Path) -> None:
     assert report.exact is False
     assert 0 < report.differing < report.lines == len(LINES)
     assert report.example in LINES
-    assert "otherwise than SentencePiece" in report.message
+    assert "differently from SentencePiece" in report.message
     save_tokenizer(plain, plain)
     mended = check_exactness(plain)
     assert (mended.exact, mended.differing, mended.lines) == (True, 0, len(LINES))
@@ -327,5 +327,5 @@ def test_the_size_of_a_fast_tokenizer(tiny_llm: Path, tmp_path: Path) -> None:
     assert vocabulary_size(tiny_llm / "tokenizer.json") == len(load_tokenizer(tiny_llm))
     damaged = tmp_path / "tokenizer.json"
     damaged.write_text('{"model": {}}', encoding="utf-8")
-    with pytest.raises(TokenizerError, match="is no tokenizer, or is damaged"):
+    with pytest.raises(TokenizerError, match="is not a tokenizer, or is damaged"):
         vocabulary_size(damaged)

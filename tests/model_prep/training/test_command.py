@@ -108,12 +108,12 @@ def test_dry_run_reads_no_weights(family: Family, data: Path, tmp_path: Path) ->
     [
         ("", "is empty"),
         ('{"question": "?"}\n' * 3, r"3 problems: .*:1: has none of the known keys"),
-        (bytes(range(256)) * 9, "is no text"),
+        (bytes(range(256)) * 9, "is not text"),
         ('{"instruction": "x", "output": "  "}', "instruction or output is empty"),
         ('{"messages": [{"role": "user", "content": "x"}]}', "no answer of the assistant"),
         ('{"instruction": "\\ud800", "output": "x"}', "half a character"),
         (json.dumps({"instruction": "长" * 600, "output": "x"}), "no room for an answer"),
-        ("[1, 2]", "is no JSON object"),
+        ("[1, 2]", "is not a JSON object"),
     ],
 )
 def test_data_with_nothing_to_learn(

@@ -186,7 +186,10 @@ def test_each_answer_is_learned_as_the_model_is_asked_for_it(
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
-        (TURNS.replace("<assistant>", "<assistant><think>"), "otherwise than it asks for one"),
+        (
+            TURNS.replace("<assistant>", "<assistant><think>"),
+            "differently from how it asks for one",
+        ),
         (TURNS.replace("message.content", "message.content[0].text"), "leaves out what the"),
         (
             TURNS.replace("in messages", "in messages if message.role != 'system'"),
@@ -301,7 +304,7 @@ def test_the_scripts_options_by_their_old_names(tmp_path: Path) -> None:
         ("--lora_rank 8", "--lora-alpha --target-modules"),
         ("--lora_rank 0 --lora_alpha 1 --target_modules q", "--lora_rank '0' is wrong"),
         ("--data x --dataset_dir y", "given twice"),
-        ("words", "no option"),
+        ("words", "not an option"),
         ("--adapter a --learning_rate inf", "finite"),
         ("--fsdp --deepspeed zero2 --adapter a", "choose one"),
         (
@@ -402,8 +405,8 @@ def test_system_and_history_are_used_and_tools_are_named(tmp_path: Path) -> None
     assert len(found) == 3
     assert [said.split(": ", 1)[1] for said in problems] == [
         "has tools, which are not trained here",
-        "history is no list of questions and answers",
-        "system is no text",
+        "history is not a list of questions and answers",
+        "system is not text",
         "a message of conversations has no known from or no text in value",
     ]
 
@@ -427,7 +430,7 @@ def test_a_bad_byte_costs_its_record_alone(tmp_path: Path, encoding: str, layout
     found, problems = read(file)
     assert [turn[1]["content"] for turn in found] == [f"举头望明月{n}" for n in range(30) if n != 7]
     assert len(problems) == 1
-    assert "a byte that is no text" in problems[0]
+    assert "a byte that is not text" in problems[0]
 
 
 def test_english_with_a_stray_letter_is_no_chinese(tmp_path: Path) -> None:
@@ -439,7 +442,7 @@ def test_english_with_a_stray_letter_is_no_chinese(tmp_path: Path) -> None:
     file.write_bytes("\n".join(lines).encode("latin-1"))
     found, problems = read(file)
     assert len(found) == 8
-    assert problems == [f"{file}:5: holds half a character, or a byte that is no text"]
+    assert problems == [f"{file}:5: holds half a character, or a byte that is not text"]
 
 
 def test_a_bad_byte_costs_plain_text_its_line(family: Family, tmp_path: Path) -> None:
@@ -453,7 +456,7 @@ def test_a_bad_byte_costs_plain_text_its_line(family: Family, tmp_path: Path) ->
     text = tokenizer.decode(samples[0].ids, skip_special_tokens=True)
     assert text.split("\n") == [line.decode() for n, line in enumerate(lines) if n != 3]
     assert [str(problem) for problem in problems.first] == [
-        f"{file}:4: holds a byte that is no text"
+        f"{file}:4: holds a byte that is not text"
     ]
 
 

@@ -127,7 +127,9 @@ def test_a_hash_that_is_expected(models: Path) -> None:
         assert verify(models / "hf", expect=digest).verdict == "right"
     assert verify(models / "one", expect=content).verdict == "right"
     assert verify(models / "hf", expect="0" * 64).verdict == "wrong"
-    with pytest.raises(UsageError, match=r"'LLaMA-8B' is no SHA256 and .* LLaMA-7B, LLaMA-13B"):
+    with pytest.raises(
+        UsageError, match=r"'LLaMA-8B' is neither a SHA256 nor .* LLaMA-7B, LLaMA-13B"
+    ):
         verify(models / "hf", expect="LLaMA-8B")
 
 

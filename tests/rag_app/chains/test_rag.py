@@ -517,10 +517,10 @@ def test_what_is_no_list_of_documents_is_named(found: Any, kind: str) -> None:
 
 def test_parts_that_are_none_are_named() -> None:
     found: Any = InMemoryVectorStore(DeterministicFakeEmbedding(size=4))
-    with pytest.raises(SettingsError, match=r"InMemoryVectorStore is no Runnable.*as_retriever"):
+    with pytest.raises(SettingsError, match=r"InMemoryVectorStore is not a Runnable.*as_retriever"):
         rag_chain(found, scripted()).invoke(QUESTION)
     named: Any = "openai:gpt-4o-mini"
-    with pytest.raises(SettingsError, match=r"str is no Runnable.*load_llm"):
+    with pytest.raises(SettingsError, match=r"str is not a Runnable.*load_llm"):
         rag_chain(retriever(), named).invoke(QUESTION)
 
 

@@ -85,7 +85,7 @@ def test_a_line_of_another_encoding_is_said(rag_app: Program, corpus: Path) -> N
         app, ["ask", "--llm", rag_app.models["--llm"]], input="李白？\n".encode("gbk")
     )
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "no valid text" in result.stderr
+    assert "not valid text" in result.stderr
 
 
 @pytest.mark.slow

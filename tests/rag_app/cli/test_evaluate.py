@@ -115,7 +115,7 @@ def test_a_missing_set_and_wrong_options(model: ScriptedChatModel, squad: Path) 
     ran(squad, "--noise", "2", code=2)
     assert "retriever" in ran(squad, "--retriever", "best", code=1).stderr
     Path("diary.txt").write_text("Monday.\n", encoding="utf-8")
-    assert "no prediction" in ran(squad, "--predictions", "diary.txt", code=1).stderr
+    assert "not a prediction" in ran(squad, "--predictions", "diary.txt", code=1).stderr
     assert Path("diary.txt").read_text(encoding="utf-8") == "Monday.\n"
 
 

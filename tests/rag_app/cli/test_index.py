@@ -51,7 +51,7 @@ def test_exit_code_3_where_some_files_failed(rag_app: Program, docs: Path) -> No
 
 def test_a_pipe_is_refused_at_once(rag_app: Program, docs: Path) -> None:
     os.mkfifo(docs / "p.txt")
-    assert "no regular file" in rag_app.fails("index", str(docs / "p.txt"))
+    assert "not a regular file" in rag_app.fails("index", str(docs / "p.txt"))
 
 
 def test_what_was_not_read_is_a_warning(

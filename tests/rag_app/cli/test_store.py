@@ -86,7 +86,7 @@ def test_a_walk_says_the_same_in_both_stores(
     ("store", "message"),
     [
         ("milvus:http://127.0.0.1:1", "no Milvus answers at http://127.0.0.1:1"),
-        ("milvus:somewhere", "is no URI of Milvus"),
+        ("milvus:somewhere", "is not a URI of Milvus"),
         ("redis:6379", "give local, or milvus: with a URI"),
     ],
 )

@@ -45,7 +45,7 @@ def test_what_goes_wrong_is_one_line(module: str) -> None:
     for name, message in (
         (f"{module}:Lines", r"own_loaders:Lines can't load gone.txt \(FileNotFoundError"),
         (f"{module}:Missing", "there is no loader own_loaders:Missing"),
-        (f"{module}:NotALoader", "is no LangChain document loader"),
+        (f"{module}:NotALoader", "is not a LangChain document loader"),
         ("no_such_package.x:Loader", "needs the package no_such_package, not installed"),
         ("..:Loader", "there is no loader"),
     ):

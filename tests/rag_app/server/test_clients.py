@@ -159,7 +159,7 @@ def test_unknown_routes(
     ("headers", "body", "status", "code", "said"),
     [
         (JSON, b'{"messages": [', 400, "invalid_json", "character"),
-        (JSON, '{"messages": "李白"}'.encode("gb18030"), 400, "invalid_json", "no UTF-8"),
+        (JSON, '{"messages": "李白"}'.encode("gb18030"), 400, "invalid_json", "not UTF-8"),
         (JSON, b"[" * 100_000, 400, "invalid_json", "nested too deeply"),
         (JSON, b"", 400, "invalid_json", "there is no body"),
         ({}, b'{"messages": []}', 400, "invalid_content_type", "Content-Type"),

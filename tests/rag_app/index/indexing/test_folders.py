@@ -77,7 +77,7 @@ def test_what_is_no_document_is_counted_by_reason_and_kind(fresh: IndexStore, fo
         "of other kinds": {".py": 2, "no suffix": 1, ".sh": 1},
         "excluded": {".txt": 1},
         "that can't be reached": {"link": 1},
-        "that are no regular files": {"pipe": 1},
+        "that are not regular files": {"pipe": 1},
     }
 
 
@@ -86,7 +86,7 @@ def test_pipes_and_devices_are_refused_and_the_rest_goes_on(fresh: IndexStore, f
     report = _index(fresh, folder / "pipe.txt", "/dev/zero", folder / "李白.txt")
     assert report.added == 1
     assert [failure.source for failure in report.failed] == [str(folder / "pipe.txt"), "/dev/zero"]
-    assert all("no regular file" in failure.reason for failure in report.failed)
+    assert all("not a regular file" in failure.reason for failure in report.failed)
 
 
 def test_a_folder_that_cannot_be_listed_does_not_stop_the_rest(

@@ -279,7 +279,7 @@ def other_format(contents: dict[str, bytes], manifest: dict[str, Any]) -> None:
     [
         (other_bytes, "is not what its hash says"),
         (lost_entry, "it lacks"),
-        (hidden_index, "no name of an index"),
+        (hidden_index, "not a name of an index"),
         (other_format, "format 99"),
         (lambda contents, manifest: manifest.pop("entries"), "no manifest"),
         (lambda contents, manifest: manifest.update(indexes=[1]), "manifest"),
@@ -302,7 +302,7 @@ def test_a_cut_archive_is_refused(share: float, store: IndexStore, tmp_path: Pat
     back_up(tmp_path / "b.zip")
     data = (tmp_path / "b.zip").read_bytes()
     (tmp_path / "cut.zip").write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(BackupError, match="damaged or no backup"):
+    with pytest.raises(BackupError, match="damaged or not a backup"):
         restore(tmp_path / "cut.zip", check=True)
 
 

@@ -58,7 +58,7 @@ def test_one_that_may_not_be_looked_into_is_listed_with_the_reason(
 
 
 def test_a_name_that_is_no_text_is_refused(store: IndexStore) -> None:
-    with pytest.raises(IndexStoreError, match="no valid text"):
+    with pytest.raises(IndexStoreError, match="not valid text"):
         rename_index(store, "\udcff")
     assert store.exists()
 

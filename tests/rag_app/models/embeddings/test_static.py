@@ -117,9 +117,9 @@ def test_a_damaged_folder_is_named(folder: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "config.json").write_text(json.dumps({"model_type": "model2vec"}), encoding="utf-8")
-    with pytest.raises(ModelError, match="damaged or no static model"):
+    with pytest.raises(ModelError, match="damaged or not a static model"):
         load_embeddings(str(broken))
     (broken / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
     (broken / "tokenizer.json").write_text("{", encoding="utf-8")
-    with pytest.raises(ModelError, match="damaged or no static model"):
+    with pytest.raises(ModelError, match="damaged or not a static model"):
         load_embeddings(str(broken)).embed_query("李白")

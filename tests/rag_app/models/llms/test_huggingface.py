@@ -165,7 +165,7 @@ def test_several_gpus_share_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_folder_without_a_model_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no model that can be loaded"):
+    with pytest.raises(ModelError, match="not a model that can be loaded"):
         load_llm(load_settings(llm=str(tmp_path)))
 
 

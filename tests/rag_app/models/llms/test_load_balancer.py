@@ -210,5 +210,5 @@ def test_a_server_alone_gives_its_own_errors(servers: Servers, dead: str) -> Non
 def test_each_must_be_a_url() -> None:
     assert resolve("http://a:1/v1 , https://b/v1") == ("openai", "http://a:1/v1,https://b/v1")
     for wrong in ("b:8000/v1", "", "model.gguf"):
-        with pytest.raises(ModelError, match="is no URL"):
+        with pytest.raises(ModelError, match="is not a URL"):
             resolve(f"http://a:1/v1,{wrong}")

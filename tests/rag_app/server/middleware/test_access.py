@@ -169,7 +169,7 @@ def test_serve_refuses_empty_keys(
 
 @pytest.mark.parametrize("host", ["", "127.0.0.1:80", "http://127.0.0.1", "a b"])
 def test_what_is_no_host_is_not_called_open(host: str) -> None:
-    with pytest.raises(SettingsError, match="no address or name of a host"):
+    with pytest.raises(SettingsError, match="not an address or name of a host"):
         Access(host=host)
 
 
