@@ -28,7 +28,8 @@ from rag_app.documents.office.package import (
 )
 from rag_app.documents.office.word_changes import accepted, field_value
 from rag_app.documents.structure import is_title
-from rag_app.documents.tables import Continued, spanned, table_lines
+from rag_app.documents.tables import table_lines
+from rag_app.documents.tables.cells import Continued, spanned
 from rag_app.documents.text import SYMBOLS, clean, one_blank_line, superscript
 
 if TYPE_CHECKING:

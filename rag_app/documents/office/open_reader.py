@@ -16,7 +16,8 @@ from rag_app.documents.office.open_parts import (
     whole,
 )
 from rag_app.documents.office.package import add_run, struck_through
-from rag_app.documents.tables import Continued, Covered, table_lines
+from rag_app.documents.tables import table_lines
+from rag_app.documents.tables.cells import Continued, Covered
 from rag_app.documents.text import clean, join_pages, one_blank_line, shown, superscript
 from rag_app.errors import DocumentError
 

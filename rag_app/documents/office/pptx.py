@@ -27,7 +27,8 @@ from rag_app.documents.office.package import (
     unread_notes,
     without_fallbacks,
 )
-from rag_app.documents.tables import spanned, table_lines
+from rag_app.documents.tables import table_lines
+from rag_app.documents.tables.cells import spanned
 from rag_app.documents.text import clean, join_pages, one_blank_line, superscript
 
 if TYPE_CHECKING:

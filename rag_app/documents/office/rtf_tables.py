@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rag_app.documents.tables import Continued, Covered, spanned
+from rag_app.documents.tables.cells import Continued, Covered, spanned
 
 _NEAR = 60
 """Twips (a twentieth of a point) within which edges of cells are one."""

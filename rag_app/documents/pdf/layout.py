@@ -9,7 +9,8 @@ from statistics import median
 from rag_app.documents.pdf.characters import Char, Space
 from rag_app.documents.pdf.lines import Fragment, fragments, join, line_of, rows
 from rag_app.documents.pdf.rules import Edge, Grid, grids
-from rag_app.documents.tables import Covered, has_labels
+from rag_app.documents.tables.cells import Covered
+from rag_app.documents.tables.heads import has_labels
 
 _ITEM = re.compile(r"[•·●■◆○▪➢✓*–-]\s*\w|[（(]?(?:\d{1,2}|[一二三四五六七八九十]{1,3})[.、)）]\D")
 """How the items of a list begin, which is read to its end before the one beside it."""

@@ -11,7 +11,8 @@ from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.number_format import as_shown
 from rag_app.documents.office.package import struck_through, uncalculated_notes, unread_notes
 from rag_app.documents.sheets.old_records import OldSheet, old_sheets
-from rag_app.documents.tables import Continued, spanned, table_lines
+from rag_app.documents.tables import table_lines
+from rag_app.documents.tables.cells import Continued, spanned
 from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
 

@@ -31,7 +31,8 @@ from rag_app.documents.office.package import (
 )
 from rag_app.documents.sheets.sheet_parts import SheetParts
 from rag_app.documents.sheets.table_bounds import TableBounds
-from rag_app.documents.tables import Continued, Covered, table_lines
+from rag_app.documents.tables import table_lines
+from rag_app.documents.tables.cells import Continued, Covered
 from rag_app.documents.text import clean, shown, superscript
 
 if TYPE_CHECKING:

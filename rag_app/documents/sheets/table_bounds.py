@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from rag_app.documents.tables import Row
+from rag_app.documents.tables.cells import Row
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 

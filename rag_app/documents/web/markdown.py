@@ -8,7 +8,8 @@ from bs4.element import NavigableString, PreformattedString, Tag
 from markdownify import MarkdownConverter
 
 from rag_app.documents.office.numbering import numeral
-from rag_app.documents.tables import Continued, Covered, spanned, table_lines
+from rag_app.documents.tables import table_lines
+from rag_app.documents.tables.cells import Continued, Covered, spanned
 
 _BLOCKS = {"br", "p", "div", "li", "ul", "ol", "dt", "dd", "pre", "table", "tr", "td", "th", "hr"}
 _CELLS = ["td", "th"]

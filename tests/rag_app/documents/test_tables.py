@@ -3,7 +3,8 @@ import pytest
 from rag_app.documents import tables
 from rag_app.documents.sheets import table_bounds
 from rag_app.documents.sheets.delimited import read_csv
-from rag_app.documents.tables import Continued, Covered, lines_below, table_lines
+from rag_app.documents.tables import lines_below, table_lines
+from rag_app.documents.tables.cells import Continued, Covered
 from rag_app.errors import DocumentError
 
 

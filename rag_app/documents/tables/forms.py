@@ -1,0 +1,100 @@
+"""Forms: labels with their values beside them."""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from rag_app.documents.tables.cells import VALUE, Covered, Row, cells_once, filled_cells
+
+_FIELDS = frozenset(
+    """
+    姓名 性别 民族 籍贯 出生年月 出生日期 年龄 身份证号 身份证号码 政治面貌 婚姻状况 健康状况 学历
+    学位 专业 毕业院校 毕业学校 工作单位 所在单位 单位名称 部门 所在部门 职务 职称 岗位 联系电话
+    联系方式 电话 手机 手机号码 电子邮箱 邮箱 通讯地址 家庭住址 住址 地址 邮编 申请人 申请日期
+    申请部门 联系人 负责人 工作经历 教育经历 自我评价 备注 照片
+    Name Gender Sex Age Nationality Title Position Department Company Employer Address City Country
+    Phone Telephone Mobile Fax Email E-mail Birthday Education Occupation Signature FirstName
+    LastName FullName JobTitle DateofBirth MaritalStatus ZipCode PhoneNumber EmailAddress
+    """.casefold().split()
+)
+"""Names of fields in forms about persons and those who apply for something."""
+_FIELD = re.compile(
+    r"\w{0,6}(?:名称|姓名|单位|部门|日期|时间|地点|地址|编号|号码|型号|规格|金额|电话|邮箱|传真|内容|主题"
+    r"|事由|原因|备注|说明|意见|方式|类型|类别|等级|职务|职称|期限|账号|开户行|签字|签名|盖章|(?:人|人员))"
+    r"(?:[（(]\w{1,6}[)）])?"
+)
+"""Names of fields in other forms."""
+_FEWEST_FIELDS = 3
+"""Of a form that is told by their names alone."""
+
+
+def is_form(body: Sequence[Row]) -> bool:
+    """Return whether all rows are pairs of a label and its value side by side."""
+    if not body or not all(map(label_pairs, body)):
+        return False
+    return is_marked(body) or all("" in row[1:-1] for row in body)
+
+
+def is_marked(body: Sequence[Row]) -> bool:
+    """Return whether all labels of pairs end in a colon."""
+    return all(label.endswith((":", "：")) for row in body for label, _ in label_pairs(row))
+
+
+def is_row_of_form(row: Row) -> bool:
+    """Return whether a row is labels that end in a colon, each with its value beside it."""
+    cells = cells_once(row)
+    return bool(label_pairs(cells)) and is_marked([cells])
+
+
+def label_pairs(row: Row) -> list[tuple[str, str]]:
+    """Return a row as pairs of label and value; [] if it is none."""
+    runs = [list(run) for filled, run in groupby(row, key=bool) if filled]
+    if any(len(run) % 2 for run in runs):
+        return []
+    pairs = [(run[at], run[at + 1]) for run in runs for at in range(0, len(run), 2)]
+    return [] if any(VALUE.fullmatch(label) for label, _ in pairs) else pairs
+
+
+def is_filled_in(block: Sequence[Row]) -> bool:
+    """Return whether labels and values take turns: as in forms that somebody fills in."""
+    rows = [cells_once(row) for row in block]
+    labels = {cell for row in rows for cell in row[::2] if len(row) > 1}
+    values = [cell for row in rows for cell in row[1::2]]
+    personal = {label for label in labels if _compact(label) in _FIELDS}
+    named = {label for label in labels if _is_field(label)}
+    return (
+        sum(not named.isdisjoint(row[::2]) for row in rows) > 1
+        and (
+            len(personal) > max(1, len(labels) // 4)
+            or len(named) >= max(_FEWEST_FIELDS, len(labels) / 2)
+        )
+        and not any(map(_is_field, values))
+        and not any(VALUE.fullmatch(label) for label in labels)
+    )
+
+
+def _is_field(label: str) -> bool:
+    return _compact(label) in _FIELDS or _FIELD.fullmatch(_compact(label)) is not None
+
+
+def form_line(row: Row) -> str:
+    """Return a row of a form that somebody fills in as one line."""
+    cells = cells_once(row)
+    pairs = [cells[at : at + 2] for at in range(0, len(cells), 2)]
+    named = ([pair[0].rstrip(":："), *pair[1:]] for pair in pairs if any(pair))
+    return "; ".join(": ".join(filter(None, pair)) for pair in named)
+
+
+def _compact(label: str) -> str:
+    return "".join(label.split()).rstrip(":：").casefold()
+
+
+def plain_lines(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield rows that no head names: pairs of a form, or values side by side."""
+    rows = [[cell for cell in row if not isinstance(cell, Covered)] for row in rows]
+    form = is_form(rows)
+    for row in rows:
+        if form or is_row_of_form(row):
+            yield "; ".join(f"{label.rstrip(':：')}: {value}" for label, value in label_pairs(row))
+        else:
+            yield " | ".join(filled_cells(row))

@@ -1,0 +1,224 @@
+"""Where the head of a table is, and what it calls the columns."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from rag_app.documents.tables.cells import NOTED, VALUE, Continued, Row, filled_cells
+from rag_app.documents.tables.forms import is_form, is_marked, is_row_of_form
+
+_YEAR = re.compile(
+    r"(?:FY|Q[1-4]\s*)?(?:19|20)\d\d(?:年|年度|Q[1-4]|H[12]|E|A)?|\d{1,2}[月日]|[1-4]季度"
+)
+"""What looks like a value and may name a column all the same."""
+DATE = re.compile(r"(?:(?:19|20)\d\d[-/年])?(\d{1,2})[-/月](\d{1,2})日?|((?:19|20)\d\d)年?")
+"""A month and day, or a year."""
+_FEWEST_DAYS = 7
+"""Numbers that follow each other, as those of days, from which on they may name columns."""
+_RECURRING = 2
+"""Rows below that say the same in a column as the first one, which then is no head."""
+_LONG_LABEL = 60
+_SEARCHED = 30
+"""Rows in which the head of a table is looked for."""
+_SAMPLE = 200
+"""Rows below by which a column is judged."""
+_MOSTLY = 0.8
+
+
+def has_labels(rows: Sequence[Row]) -> bool:
+    """Return whether a row is labels above columns of which one holds values.
+
+    Example:
+        >>> has_labels([["门店", "销售额"], ["常州店", "88.0"]])
+        True
+        >>> has_labels([["前台在一楼", "食堂在三楼"], ["机房在四楼", "库房在五楼"]])
+        False
+    """
+    return any(
+        is_labels(row) and has_values_below(rows, at) for at, row in enumerate(rows[:_SEARCHED])
+    )
+
+
+def head_rows(body: Sequence[Row]) -> tuple[int, int]:
+    """Return where the head begins and ends; nowhere if there is none."""
+    if is_form(body) and is_marked(body):
+        return 0, 0
+    for at in range(min(len(body) - 1, _SEARCHED)):
+        dated = _is_calendar(body, at)
+        if not dated and not (is_labels(body[at]) and has_values_below(body, at)):
+            continue
+        if is_row_of_form(body[at]):
+            continue
+        if at and _is_laid_out_alike(body[at - 1], body[at]):
+            continue
+        stop = at + 1
+        while stop < len(body) - 1 and (
+            _goes_down(body[stop - 1], body[stop])
+            or (is_labels(body[stop]) and has_values_below(body, stop))
+        ):
+            stop += 1
+        start = at
+        while start and _is_over(body[start - 1], body[start]):
+            if start > 1 and _is_laid_out_alike(body[start - 2], body[start - 1]):
+                break  # rows of a form
+            start -= 1
+        return start, stop
+    return 0, _first_head(body)
+
+
+def _is_calendar(body: Sequence[Row], at: int) -> bool:
+    """Return whether a row is days that follow each other, or years, above columns of others."""
+    first, *dates = body[at] or [""]
+    found = [DATE.fullmatch(date) for date in dates]
+    if len(found) < 2 or VALUE.fullmatch(first):
+        return False
+    days = [(int(match[1]), int(match[2])) for match in found if match and match[1]]
+    years = [int(match[3]) for match in found if match and match[3]]
+    if len(days) == len(found):
+        rising = all(_is_next_day(day, after) for day, after in pairwise(days))
+    else:
+        rising = len(years) == len(found) and not first and years == sorted(set(years))
+    below = [cell for row in body[at + 1 : at + 1 + _SAMPLE] for cell in row[1:] if cell]
+    return rising and not any(map(DATE.fullmatch, below))
+
+
+def _is_next_day(day: tuple[int, int], after: tuple[int, int]) -> bool:
+    """Return whether a month and day follow others, in the same month or as the first of one."""
+    return after in {(day[0], day[1] + 1), (day[0] % 12 + 1, 1)}
+
+
+def _first_head(body: Sequence[Row]) -> int:
+    """Return how many of the first rows are a head, where no values below tell."""
+    if len(body) > 2 and _is_dated(*body[:2]):
+        return 2
+    if not body or not is_labels(body[0]) or is_form(body) or _recurs(body):
+        return 0
+    if _is_distinct(body[0]):
+        merged = [_goes_down(above, below) for above, below in pairwise(body[:_SAMPLE])]
+        return 2 if len(body) > 2 and merged[0] and not any(merged[1:]) else 1
+    return next((rows for rows in (2, 3) if _is_merged_head(body, rows)), 0)
+
+
+def _recurs(body: Sequence[Row]) -> bool:
+    """Return whether a cell of the first row stands below it again and again, as values do."""
+    below = [row for row in body[1 : 1 + _SAMPLE] if list(row) != list(body[0])]
+    return any(
+        cell and sum(at < len(row) and row[at] == cell for row in below) >= _RECURRING
+        for at, cell in enumerate(body[0])
+    )
+
+
+def _is_merged_head(body: Sequence[Row], rows: int) -> bool:
+    """Return whether the first rows are a head of cells that are merged across and downwards."""
+    if len(body) <= rows or not all(is_labels(row) for row in body[1:rows]):
+        return False
+    top, bottom = body[0], body[rows - 1]
+    if len(top) != len(bottom):
+        return False
+    across = {at for at, (first, second) in enumerate(pairwise(top)) if first and first == second}
+    across |= {at + 1 for at in across}
+    down = all(
+        at in across or cell in {below, ""} or not below
+        for at, (cell, below) in enumerate(zip(top, bottom, strict=True))
+    )
+    names = column_names(body[:rows])
+    return bool(across) and down and all(names) and len(set(names)) == len(names)
+
+
+def is_labels(row: Row) -> bool:
+    """Return whether all cells of a row may be names of columns."""
+    values = _without_days(filled_cells(row))
+    if len(set(values)) < 2 or all(map(VALUE.fullmatch, values)):
+        return False
+    if all(map(NOTED.fullmatch, values)):  # 姓名：王五 | 工号：1034
+        return False
+    return all(
+        len(value) <= _LONG_LABEL and (not VALUE.fullmatch(value) or _YEAR.fullmatch(value))
+        for value in values
+    )
+
+
+def _without_days(values: list[str]) -> list[str]:
+    """Return what stands in a row besides the days of a month: ``1 2 3 …``, which name columns."""
+    days = [value for value in values if value.isdecimal() and len(value) < 3]
+    first = int(days[0]) if days else 0
+    if len(days) < _FEWEST_DAYS or days != [str(first + at) for at in range(len(days))]:
+        return values
+    return [value for value in values if value not in days] + [f"{day}日" for day in days]
+
+
+def has_values_below(body: Sequence[Row], at: int) -> bool:
+    """Return whether a column below a row of labels holds values."""
+    below = [row for row in body[at + 1 : at + 1 + _SAMPLE] if len(set(row)) > 1 or len(row) < 2]
+    for column, label in enumerate(body[at]):
+        cells = [row[column] for row in below if column < len(row) and row[column]]
+        values = [cell for cell in cells if VALUE.fullmatch(cell)]
+        if not label or not values or len(values) < _MOSTLY * len(cells):
+            continue
+        if not VALUE.fullmatch(label) or not all(map(_YEAR.fullmatch, values)):
+            return True
+    return False
+
+
+def _is_over(above: Row, below: Row) -> bool:
+    """Return whether a row may be the upper one of a head."""
+    if _goes_down(above, below):
+        return not is_row_of_form(above)
+    if is_labels(above) and not below[0] and _is_under(above, below):  # units
+        return not is_row_of_form(above)
+    names = is_labels(above) or all(map(_YEAR.fullmatch, filled_cells(above)))
+    return names and not is_row_of_form(above) and _spans(above, below)
+
+
+def _goes_down(above: Row, below: Row) -> bool:
+    """Return whether a cell of a row goes on in the row below, as those of heads in two rows do."""
+    cells = zip(above, below, strict=False)
+    return any(isinstance(cell, Continued) and cell == label for label, cell in cells)
+
+
+def _is_under(above: Row, below: Row) -> bool:
+    """Return whether each cell of a row stands under one of the row above, not conversely."""
+    columns = [{at for at, cell in enumerate(row) if cell} for row in (below, above)]
+    return columns[0] < columns[1]
+
+
+def _is_dated(above: Row, below: Row) -> bool:
+    """Return whether two rows are a head of names that go down and days that stand over others."""
+    apart = [pair for pair in zip(above, below, strict=False) if not isinstance(pair[1], Continued)]
+    return _goes_down(above, below) and all(
+        VALUE.fullmatch(day) and name and not VALUE.fullmatch(name) for day, name in apart
+    )
+
+
+def _spans(above: Row, below: Row) -> bool:
+    """Return whether cells of a row stand over several of the row below it."""
+    filled = [cell for cell in above if cell]
+    repeated = any(first and first == second for first, second in pairwise(above))
+    return (repeated or len(filled) < len(filled_cells(below))) and len(set(filled)) > 1
+
+
+def _is_laid_out_alike(above: Row, below: Row) -> bool:
+    """Return whether two rows say different things in cells that are merged across alike."""
+    layouts = [[first == second for first, second in pairwise(row)] for row in (above, below)]
+    return layouts[0] == layouts[1] and True in layouts[0] and list(above) != list(below)
+
+
+def column_names(rows: Sequence[Row]) -> list[str]:
+    """Return the names of the columns: those of several rows of a head, joined."""
+    width = max(map(len, rows))
+    names: list[list[str]] = [[] for _ in range(width)]
+    for number, row in enumerate(rows):
+        over = ""
+        for column in range(width):
+            cell = row[column] if column < len(row) else ""
+            over = cell or over
+            name = over if number < len(rows) - 1 and not cell else cell
+            below = rows[-1][column] if column < len(rows[-1]) else ""
+            if name and (cell or below) and name not in names[column]:
+                names[column].append(name)
+    return ["/".join(parts) for parts in names]
+
+
+def _is_distinct(row: Row) -> bool:
+    values = filled_cells(row)
+    return len(set(values)) == len(values)
