@@ -42,6 +42,9 @@ _STRAY = re.compile(f"[{HAN}]|(?<![A-Za-z{_OTHERS}])(?P<other>[{_OTHERS}])(?![A-
 _CODES = rf"(?=[^{SKIPPED}\s]*[a-z0-9])[\x00-\x08\x0e-\x1f!-~]{{3,16}}"
 _FIRST_CODES = re.compile(rf"\A(?![A-Z]?[a-z]*{SKIPPED}){_CODES}{SKIPPED}")
 _LAST_CODES = re.compile(rf"(?<={SKIPPED})[^{SKIPPED}{HAN}]{{0,3}}{_CODES}{SKIPPED}*\s*\Z")
+_LAST_PIECE = re.compile(
+    rf"(?<=[。！？.!?\n])[^\s{SKIPPED}{HAN}，。、]{{0,6}}{SKIPPED}[^{HAN}，。、\n]{{0,12}}\s*\Z"
+)
 _BEFORE_HAN = re.compile(
     rf"\A[\0-\x1f]*[!-~]{{0,3}}{SKIPPED}(?=[\0-\x1f!-~]*[a-z!-/:-@])[\0-\x1f!-~]{{1,4}}(?=[{HAN}])"
 )
@@ -112,7 +115,7 @@ def without_strays(text: str, mark: str) -> str:
         text = text.translate({ord(char): mark for char in doubtful})
     text = _FIRST_CODES.sub(mark, text)
     text = _BEFORE_HAN.sub(mark, _BEFORE_HEADING.sub(mark, text))
-    return _LAST_CODES.sub(mark, text)
+    return _LAST_PIECE.sub(mark, _LAST_CODES.sub(mark, text))
 
 
 def holds_lost_letters(text: str) -> bool:

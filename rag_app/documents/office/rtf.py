@@ -75,6 +75,8 @@ _CHARACTERS = {
 }
 _SYMBOLS = b"{}\\~_-*|:\r\n"
 """What a backslash may stand before, other than words and bytes."""
+_ROW_END = "\x1e"
+"""Stands where a row of a table in a cell ends."""
 _MAX_DEPTH = 10_000
 _HEADER = re.compile(rb"(?<={)\\rtf[^{}]{0,2000}(?={\\fonttbl)")
 _CONTROL = re.compile(rb"\\[a-zA-Z]+(?:-?\d+)? ?")
@@ -272,7 +274,7 @@ class _Reader:
         starred, self.starred = self.starred, False
         if word == "nestrow":  # in a group of what only describes it
             self._flush()
-            self._add("; ")
+            self._add(_ROW_END)
         elif word in _UNREAD or (starred and word not in _SHOWN):
             self._flush()
             self.state.unread = True
@@ -374,9 +376,9 @@ class _Reader:
 
     def _paragraph_text(self) -> str:
         self._flush()
-        text = "".join(self.paragraph).strip()
+        rows = (row.strip() for row in "".join(self.paragraph).split(_ROW_END))
         self.paragraph = []
-        return text
+        return "; ".join(filter(None, rows))
 
     def _write(self, text: str) -> None:
         self._flush()

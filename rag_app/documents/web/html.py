@@ -30,6 +30,7 @@ _NOTE = re.compile(r"^\[[^\]\n]+\]:[^\S\n]*(?:#|<>)[^\S\n]+[(\"'].*[)\"'][^\S\n]
 """A link that no text refers to: how Markdown writes notes to its authors."""
 _END_OF_CODE = re.compile(r"</(script|style|title|textarea)\s[^<>]*>", re.IGNORECASE)
 """Browsers take it for the end; the parser does not, and all that follows for code."""
+_CODE = re.compile(r"<(/?)(script|style)\b[^<>]*>", re.IGNORECASE)
 _MAIN_SHARE = 0.4
 """Share of a page's text that its <main> or only <article> must hold to stand for the page."""
 
@@ -77,6 +78,22 @@ def without_comments(page: str) -> str:
     return "".join(kept) + page[at:]
 
 
+def without_torn_code(page: str) -> str:
+    """Return a page without what stands before the end of a script that has no beginning."""
+    kept: list[str] = []
+    at, opened = 0, ""
+    for tag in _CODE.finditer(page):
+        name = tag[2].lower()
+        if not tag[1]:
+            opened = opened or name
+        elif opened:
+            opened = "" if opened == name else opened
+        else:
+            kept.append(page[at : max(at, page.rfind(">", at, tag.start()) + 1)])
+            at = tag.end()
+    return "".join([*kept, page[at:]])
+
+
 def without_markdown_comments(text: str) -> str:
     r"""Return Markdown without what it does not show, outside blocks of code.
 
@@ -106,6 +123,7 @@ def page_markdown(page: str) -> str:
     from rag_app.documents.web.visible import remove_unseen
 
     page = _END_OF_CODE.sub(r"</\1>", without_comments(page))
+    page = without_torn_code(page)
     soup = _parsed(without_torn_tags(page))
     write_equations(soup)
     for raised in soup.find_all("sup"):

@@ -11,6 +11,7 @@ from email.message import Message
 from email.parser import BytesParser
 from email.utils import parsedate_to_datetime
 
+from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.parts import ReadPart, read_parts
@@ -90,7 +91,7 @@ _OF_CODE = re.compile(
 )
 """What is left of base64."""
 _MIME = re.compile(
-    r"^(?:MIME-Version: 1\.0|Content-(?:Type|Transfer-Encoding): \S+)|\bcharset ?= ?\"?[\w-]*\"?$"
+    r"^(?:MIME-Version: 1\.0|Content-(?:Type|Transfer-Encoding): \S+)|charset ?= ?\"?[\w-]*\"?$"
     r"|\A(?:Content-[TDI]|MIME-V)|Content-T[A-Za-z-]*(?=[^\x00-\x7f])"
     r"|(?<![ -~])(?:(?:e?r)?s)?ion: 1\.0$|^(?:Content-[TDI][\w-]*|MIME-V\w*)(?:\Z|$)",
     re.MULTILINE,
@@ -145,7 +146,7 @@ def read_web_archive(data: bytes, name: str) -> ExtractedText:
 def mail_text(subject: str, fields: list[tuple[str, str]], body: str) -> str:
     """Return a mail as Markdown."""
     head = "\n".join(f"{field}: {value}" for field, value in fields if value)
-    title = f"# {subject}" if subject else ""
+    title = f"# {subject}" if subject.strip(SKIPPED) else ""
     return one_blank_line(clean("\n\n".join(filter(None, [title, head, body]))))
 
 
@@ -334,7 +335,8 @@ def _filename(part: Message) -> str:
 def _header(message: Message, field: str) -> str:
     """Return a header as text; a date as ``2023-08-15 10:00 +0800``."""
     value = next((str(raw) for key, raw in message.raw_items() if key.lower() == field.lower()), "")
-    text = " ".join(_decoded(value[:_LONGEST_HEADER]).split())
+    charset = next((found for part in message.walk() if (found := part.get_content_charset())), "")
+    text = " ".join(_decoded(value[:_LONGEST_HEADER], charset).split())
     if field == "Date":
         try:
             return f"{parsedate_to_datetime(text):%Y-%m-%d %H:%M %z}".strip()
@@ -343,11 +345,16 @@ def _header(message: Message, field: str) -> str:
     return text
 
 
-def _decoded(value: str) -> str:
-    """Return a header without its encoding (RFC 2047), or, where it has none, by its bytes."""
+def _decoded(value: str, of_text: str = "") -> str:
+    """Return a header without its encoding (RFC 2047), or, where it has none, by its bytes.
+
+    Args:
+        value: It.
+        of_text: The encoding that the text of the mail names.
+    """
     raw = value.encode("utf-8", "surrogateescape")
     if not raw.isascii():
-        return _guessed(raw)
+        return _guessed(raw, of_text)
     try:
         parts = decode_header(re.sub(r"\?=\s+=\?", "?==?", value))
     except ValueError:  # damaged base64

@@ -25,6 +25,8 @@ _BLOB = re.compile(
     r"(?:data:[\w/+.;=-]+,)?[A-Za-z0-9+/_=-]{200,}\s*|data:[\w/+.-]+;base64,.*", re.S
 )
 """Bytes written as text (base64, hexadecimal): not for readers."""
+_SAYING = frozenset({"text", "title", "label", "name", "value", "note", "_note", "description"})
+"""Attributes of XML that hold words for readers."""
 
 
 def read_json(data: bytes, name: str, encoding: str | None = None) -> ExtractedText:
@@ -80,13 +82,24 @@ def _element_lines(root: "_Element") -> Iterator[str]:
         element = waiting.pop()
         inner = list(element)
         own = [element.text, *(child.tail for child in inner)]
-        if inner and not any(text and text.strip() for text in own):
+        if not any(text and text.strip() for text in own):
             waiting.extend(reversed(inner))
+            if said := _said(element):
+                yield said
             continue
         text = " ".join("".join(map(str, element.itertext())).split())
         label = str(element.tag).rpartition("}")[2]
         if text:
             yield text if inner else f"{label}: {text}"
+
+
+def _said(element: "_Element") -> str:
+    """Return what the attributes of an element without text say, as those of outlines do."""
+    found = {key.lower(): " ".join(str(text).split()) for key, text in element.attrib.items()}
+    said = {key: text for key, text in found.items() if key in _SAYING and text}
+    if "text" in said:
+        return "; ".join(said.values())
+    return "; ".join(f"{key}: {text}" for key, text in said.items())
 
 
 def _parsed(text: str, name: str) -> Any:

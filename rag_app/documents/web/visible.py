@@ -147,6 +147,8 @@ def _is_note(tag: Tag) -> bool:
 def _is_unseen(tag: Tag, reachable: set[str], *, scripted: bool) -> bool:
     """Return whether a tag's own style hides it; of a page with scripts only where for good."""
     style = "".join(str(tag.get("style") or "").lower().split())
+    if tag.name == "font" and tag.get("color"):
+        style += f";color:{str(tag['color']).lower()}"
     if not style:
         return False
     if _NEVER.search(style):

@@ -7,6 +7,7 @@ from rag_app.documents.encodings.garbage import (
     holds_lone_letters,
     holds_lost_letters,
     without_garbage,
+    without_strays,
 )
 from rag_app.documents.extraction import extract
 from rag_app.errors import DocumentError
@@ -21,6 +22,12 @@ def test_a_piece_of_a_binary_file_at_the_end_is_left_out_and_said() -> None:
     assert len(read.text) < len(text) + 60
     (note,) = read.notes
     assert "damaged" in note
+
+
+@pytest.mark.parametrize("piece", ["gW؛\ufffd", "|?\ufffd("])
+def test_a_short_piece_behind_the_last_sentence_is_left_out(piece: str) -> None:
+    assert without_strays(f"会议已开。{piece}", "\ufffd") == "会议已开。\ufffd"
+    assert without_strays("电话：\ufffd8110", "\ufffd").startswith("电话：")
 
 
 @pytest.mark.parametrize("codec", ["utf-16", "big5"])

@@ -20,6 +20,7 @@ def test_questions_in_buttons_are_headings_and_commands_are_left_out() -> None:
     [
         "<p>甲</p><p hidden>乙</p><p aria-hidden='true'>丙</p>",
         "<p>甲</p><p style='display: none'>乙</p><p style='visibility:hidden'>丙</p>",
+        "<p>甲</p><font color='#FFFFFF'>乙</font>",
         "<p>甲</p><p style='color:white;background:#FFF'>乙</p><p style='color:#ffffff'>丙</p>",
         "<style>.old, p#b {display: none}</style><p>甲</p><p class='x old'>乙</p><p id='b'>丙</p>",
         (
@@ -45,6 +46,11 @@ def test_what_a_page_hides_is_left_out(page: str) -> None:
     ],
 )
 def test_what_may_be_seen_all_the_same_is_kept(page: str) -> None:
+    assert page_markdown(page) == "甲\n\n乙"
+
+
+def test_what_a_script_without_beginning_leaves_is_no_text() -> None:
+    page = "<p>甲</p>\ufffd码，不是正文\";};</script><p>乙</p><script>a = '</style>'</script>"
     assert page_markdown(page) == "甲\n\n乙"
 
 

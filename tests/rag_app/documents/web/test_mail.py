@@ -54,6 +54,11 @@ def test_a_charset_is_believed_whose_text_is_valid_utf8_by_chance() -> None:
     assert read(f"Subject: =?gb2312?B?{cafe}?=\n\nx\n".encode())[0] == "# é\n\nx"
 
 
+def test_a_header_without_encoding_is_in_that_of_the_text() -> None:
+    head = "Subject: 通知\nContent-Type: text/plain; charset=gbk\nContent-Transfer-Encoding: 8bit"
+    assert read(f"{head}\n\n{MEETING}\n".encode("gbk"))[0] == f"# 通知\n\n{MEETING}"
+
+
 def test_headers_and_text_in_gbk_without_any_encoding() -> None:
     data = f"Subject: 会议通知\nFrom: 张三\n\n{MEETING}\n".encode("gbk")
     assert read(data)[0] == f"# 会议通知\n\nFrom: 张三\n\n{MEETING}"
