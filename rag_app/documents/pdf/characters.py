@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rag_app.documents.encodings.character_frequency import frequent, ordinary
 from rag_app.documents.encodings.garbage import holds_lone_letters, holds_lost_letters
+from rag_app.documents.pdf.visibility import Drawn, address, unseen
 from rag_app.documents.text import HAN_CHARACTER
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class PageCharacters(NamedTuple):
     """Characters of a picture that were read with little confidence."""
     quarter: int | None = 0
     """Quarters by which they were turned; None where their places are not those on the page."""
+    hidden: int = 0
+    """How many more there are that a reader does not see."""
 
     @property
     def private(self) -> int:
@@ -209,23 +212,24 @@ def page_characters(page: "PdfPage") -> PageCharacters:
     """Return the characters of ``page``, each once, turned upright."""
     textpage = page.get_textpage()
     try:
-        turned, unmapped = _read(textpage)
+        turned, unmapped, hidden = _read(page, textpage)
     finally:
         textpage.close()
     box = page.get_bbox()
-    by_turn = {
-        quarter: [turned_upright(char, quarter) for char in _once(_on_page(chars, box))]
-        for quarter, chars in turned.items()
-    }
+    by_turn: dict[int, list[Char]] = {}
+    for quarter, chars in turned.items():
+        shown = list(_on_page(chars, box))
+        hidden += len(chars) - len(shown)
+        by_turn[quarter] = [turned_upright(char, quarter) for char in _once(shown)]
     if not by_turn:
-        return PageCharacters([], unmapped=unmapped)
+        return PageCharacters([], unmapped=unmapped, hidden=hidden)
     main = max(by_turn, key=lambda quarter: len(by_turn[quarter]))
     chars = by_turn.pop(main)
     aside = tuple(text for text in by_turn.values() if text)
     if main == 0 and _is_vertical(chars):
         chars = [upright(char) for char in chars]
-        return PageCharacters(chars, aside, "vertical", unmapped, quarter=1)
-    return PageCharacters(chars, aside, "", unmapped, quarter=main)
+        return PageCharacters(chars, aside, "vertical", unmapped, quarter=1, hidden=hidden)
+    return PageCharacters(chars, aside, "", unmapped, quarter=main, hidden=hidden)
 
 
 def _on_page(chars: Sequence[Char], box: tuple[float, float, float, float]) -> Iterator[Char]:
@@ -243,11 +247,16 @@ def _on_page(chars: Sequence[Char], box: tuple[float, float, float, float]) -> I
             before = None
 
 
-def _read(textpage: "PdfTextPage") -> tuple[dict[int, list[Char]], str]:
-    """Return the characters by how many quarters they are turned, and which have no meaning."""
+def _read(page: "PdfPage", textpage: "PdfTextPage") -> tuple[dict[int, list[Char]], str, int]:
+    """Return what a reader sees.
+
+    These are the characters by how many quarters they are turned, those that have no meaning, and
+    how many more there are that are not seen.
+    """
     from pypdfium2 import raw as pdfium
 
-    turned: dict[int, list[Char]] = {}
+    found: list[tuple[int, Char]] = []
+    drawn: list[Drawn] = []
     unmapped: list[str] = []
     spaced = Space.NONE
     styles: dict[tuple[int, float], tuple[float, bool]] = {}
@@ -271,19 +280,25 @@ def _read(textpage: "PdfTextPage") -> tuple[dict[int, list[Char]], str]:
         )
         raw_size = pdfium.FPDFText_GetFontSize(textpage.raw, index)
         item = pdfium.FPDFText_GetTextObject(textpage.raw, index)
-        key = (_address(item), raw_size)
+        number = address(item)
+        key = (number, raw_size)
         if key not in styles:
             styles[key] = _style(textpage, index, raw_size)
         size, bold = styles[key]
         angle = pdfium.FPDFText_GetCharAngle(textpage.raw, index)
-        chars = turned.setdefault(round(angle / (math.pi / 2)) % 4 if angle >= 0 else 0, [])
+        quarter = round(angle / (math.pi / 2)) % 4 if angle >= 0 else 0
         tall = loose.top - loose.bottom
         high, low = (loose.top, loose.bottom) if tall > 0 else (top.value, bottom.value)
-        chars.append(
-            Char(text, loose.left, low, loose.right, high, size or tall or 1.0, bold, spaced)
-        )
+        char = Char(text, loose.left, low, loose.right, high, size or tall or 1.0, bold, spaced)
+        found.append((quarter, char))
+        drawn.append(Drawn(text, (left.value, bottom.value, right.value, top.value), item, number))
         spaced = Space.NONE
-    return turned, "".join(unmapped)
+    hidden = unseen(page, drawn)
+    turned: dict[int, list[Char]] = {}
+    for at, (quarter, char) in enumerate(found):
+        if at not in hidden:
+            turned.setdefault(quarter, []).append(char)
+    return turned, "".join(unmapped), len(hidden)
 
 
 def _text_at(textpage: "PdfTextPage", index: int) -> str:
@@ -300,12 +315,6 @@ def _text_at(textpage: "PdfTextPage", index: int) -> str:
         if 0xD800 <= high < 0xDC00:
             return ""
     return chr(code) if code and not 0xD800 <= code < 0xE000 and code < 0x110000 else "\ufffd"
-
-
-def _address(item: object) -> int:
-    from ctypes import c_void_p, cast
-
-    return cast(item, c_void_p).value or 0  # type: ignore[arg-type]
 
 
 def _style(textpage: "PdfTextPage", index: int, raw_size: float) -> tuple[float, bool]:

@@ -62,6 +62,8 @@ class _Page(NamedTuple):
     """Characters that were read in a picture with little confidence."""
     private: int = 0
     """Characters whose font does not say which they are, among others that can be read."""
+    hidden: int = 0
+    """Characters that a reader does not see."""
     comments: Sequence[Written] = ()
     """What readers wrote on it."""
 
@@ -98,7 +100,8 @@ def read_pdf(
     result = text_of(pages)
     if not result.text:
         unread = {page.unread for page in pages if page.unread}
-        what = " and ".join(sorted(unread)) or "pictures"
+        hidden = any(page.hidden for page in pages)
+        what = " and ".join(sorted(unread)) or ("text that nobody sees" if hidden else "pictures")
         advice = "nothing can be read in them" if read_picture else INSTALL_OCR
         msg = f"{shown(name)} holds no text, only {what}; {advice}"
         raise DocumentError(msg)
@@ -133,8 +136,9 @@ def _pages(
         page = document[number]
         try:
             filled, comments = annotations(page)
-            read = _page(page, filled, read_picture, always=always)
-            read = read._replace(comments=_said_once(read, comments))
+            written = _with_fields(page_characters(page), filled)
+            read = _page(page, written, read_picture, always=always)
+            read = read._replace(comments=_said_once(read, comments), hidden=written.hidden)
         finally:
             page.close()
         room -= sum(
@@ -156,9 +160,8 @@ def _said_once(page: _Page, comments: Sequence[Written]) -> list[Written]:
 
 
 def _page(
-    page: "PdfPage", filled: Sequence[Written], read_picture: ReadPicture | None, *, always: bool
+    page: "PdfPage", written: PageCharacters, read_picture: ReadPicture | None, *, always: bool
 ) -> _Page:
-    written = _with_fields(page_characters(page), filled)
     unread = ""
     if not written.readable:
         unread = "text in a font that does not say which characters it has"
@@ -259,6 +262,12 @@ def _notes(pages: Sequence[_Page]) -> list[str]:
         notes.append(
             f"{count} characters on page {_ranges(private)} are of a font that does not say which "
             f"they are; {INSTALL_OCR}"
+        )
+    if hidden := [number for number, page in enumerate(pages, 1) if page.hidden]:
+        count = sum(page.hidden for page in pages)
+        notes.append(
+            f"{count} characters on page {_ranges(hidden)} that a reader does not see were left "
+            "out: they are of the page's colour, covered, beyond its edge, or in a hidden layer"
         )
     return notes
 

@@ -134,6 +134,11 @@ def pdf(*pages: Sequence[str], trailer: str = "") -> bytes:
             "/Resources << /Font << /F1 3 0 R >> >> >>"
         )
         objects.append(f"<< /Length {len(content)} >>\nstream\n{content}\nendstream")
+    return _file(objects, trailer)
+
+
+def _file(objects: Sequence[str], trailer: str = "") -> bytes:
+    """The bytes of a PDF of objects, the first of which is its catalog."""
     out = b"%PDF-1.4\n"
     offsets = []
     for number, body in enumerate(objects, 1):
@@ -158,3 +163,24 @@ def locked_pdf() -> bytes:
         trailer=f"/ID [<{'01' * 16}> <{'01' * 16}>] /Encrypt << /Filter /Standard /V 1 /R 2 "
         f"/O {digest} /U {digest} /P -4 >>",
     )
+
+
+def hidden_layer_pdf(shown: str, hidden: str) -> bytes:
+    """A PDF of two layers, the second of which is off (PDF 1.7, 8.11)."""
+    content = " ".join(
+        f"/OC /{name} BDC BT /F1 12 Tf 72 {y} Td ({text}) Tj ET EMC"
+        for name, y, text in (("On", 720, shown), ("Off", 690, hidden))
+    )
+    catalog = "/Pages 2 0 R /OCProperties << /OCGs [5 0 R 6 0 R] /D << /OFF [6 0 R] >> >>"
+    fonts = "/Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >>"
+    layers = "/Properties << /On 5 0 R /Off 6 0 R >>"
+    page = f"/MediaBox [0 0 595 842] /Contents 4 0 R /Resources << {fonts} {layers} >>"
+    objects = [
+        f"<< /Type /Catalog {catalog} >>",
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        f"<< /Type /Page /Parent 2 0 R {page} >>",
+        f"<< /Length {len(content)} >>\nstream\n{content}\nendstream",
+        "<< /Type /OCG /Name (Shown) >>",
+        "<< /Type /OCG /Name (Hidden) >>",
+    ]
+    return _file(objects)
