@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from ctypes import byref, cast, create_string_buffer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rag_app.documents.pdf.bidi import is_rtl, logical_order
 from rag_app.documents.pdf.characters import Char, Space, turned_upright
 from rag_app.documents.pdf.lines import is_wide
 
@@ -78,14 +79,11 @@ def characters(written: Written, quarter: int = 0) -> Iterator[Char]:
         width = sum(map(_width, line)) * size or 1.0
         squeezed = min(1.0, max(box.right - box.left, size) / width)
         left, bottom = box.left, top - (number + 1) * size * _LEADING
-        spaced = Space.NONE
-        for char in line:
-            right = left + _width(char) * size * squeezed
-            if char.isspace():
-                spaced = Space.WRITTEN
-            else:
-                yield Char(char, left, bottom, right, bottom + size, size, spaced=spaced)
-                spaced = Space.NONE
+        for at in logical_order(line) if any(map(is_rtl, line)) else range(len(line)):
+            right = left + _width(line[at]) * size * squeezed
+            if not line[at].isspace():
+                spaced = Space.WRITTEN if at and line[at - 1].isspace() else Space.NONE
+                yield Char(line[at], left, bottom, right, bottom + size, size, spaced=spaced)
             left = right
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
 
+from rag_app.documents.pdf.bidi import is_mark, is_rtl, logical_order
 from rag_app.documents.pdf.characters import HYPHEN, Char, Space
 from rag_app.documents.text import superscript
 
@@ -68,6 +69,11 @@ class Fragment:
         return all(char.bold for char in self.chars)
 
     @cached_property
+    def is_rtl(self) -> bool:
+        """Whether most of its letters are read to the left."""
+        return mostly_rtl(self.chars)
+
+    @cached_property
     def text(self) -> str:
         """What is written, spaces included."""
         return spell(self.chars)
@@ -90,6 +96,8 @@ def _continues(group: Sequence[Char], char: Char) -> bool:
         return False
     size = max(before.size, char.size)
     tracking = max(before.left - group[-2].right, 0.0) if len(group) > 1 else 0.0
+    if is_rtl(char.text) and is_rtl(before.text):
+        return max(char.left - before.right, before.left - char.right) < _BREAK * size
     # The letters of a ligature share one box.
     onwards = char.left > before.left - 0.3 * size
     return onwards and char.left - before.right < _BREAK * size + 3 * min(tracking, size)
@@ -140,6 +148,8 @@ def line_of(row: Sequence[Fragment]) -> Fragment:
 
 def spell(chars: Sequence[Char]) -> str:
     """Return the text of one line, given its characters from left to right."""
+    if any(is_rtl(char.text) for char in chars):
+        return _spell_rtl(chars)
     tracking = _tracking(chars)
     text, raised = "", ""
     before: Char | None = None
@@ -154,6 +164,76 @@ def spell(chars: Sequence[Char]) -> str:
             raised, base = "", char
         before = char
     return text + superscript(raised)
+
+
+def _spell_rtl(chars: Sequence[Char]) -> str:
+    """Return the text of a line that holds right-to-left writing."""
+    leftwards = mostly_rtl(chars)
+    texts: list[str] = []
+    before: Char | None = None
+    for char in _with_marks(_from_the_left(chars)):
+        if before is not None:
+            # What is before a letter that is read to the left stands on its right.
+            is_turned = is_rtl(before.text) or (leftwards and not are_rightwards(before, char))
+            later = before if is_turned else char
+            if _is_space(before, char._replace(spaced=later.spaced), 0.0):
+                texts.append(" ")
+        texts.append(char.text)
+        before = char
+    return "".join(texts[at] for at in logical_order(texts))
+
+
+def _from_the_left(chars: Sequence[Char]) -> list[Char]:
+    """Return the characters of a line with those between words that are read to the right sorted.
+
+    All of them are where the line is read to the left.
+    """
+    if mostly_rtl(chars):
+        return sorted(chars, key=lambda char: char.left)
+    found: list[Char] = []
+    for is_rightwards, group in itertools.groupby(chars, are_rightwards):
+        run = list(group)
+        found += run if is_rightwards else sorted(run, key=lambda char: char.left)
+    return found
+
+
+def mostly_rtl(chars: Sequence[Char]) -> bool:
+    """Return whether most letters are read to the left."""
+    leftwards = sum(is_rtl(char.text) for char in chars)
+    return leftwards > 0 and 2 * leftwards > sum(char.text.isalpha() for char in chars)
+
+
+def are_rightwards(*chars: Char) -> bool:
+    """Return whether all are letters or digits that are read to the right."""
+    return all(char.text.isalnum() and not is_rtl(char.text) for char in chars)
+
+
+def _with_marks(chars: Sequence[Char]) -> list[Char]:
+    """Return letters with what shares their box: their marks, the rest of a ligature."""
+    found: list[Char] = []
+    for char in chars:
+        if is_mark(char.text):
+            continue
+        before = found[-1] if found else None
+        if before and is_rtl(char.text) and (char.left, char.right) == (before.left, before.right):
+            found[-1] = before._replace(text=_ligature(before.text, char.text))
+        else:
+            found.append(char)
+    for mark in filter(lambda char: is_mark(char.text), chars):
+        middle = mark.left + mark.right
+        at = min(
+            range(len(found)),
+            key=lambda at: abs(found[at].left + found[at].right - middle),
+            default=-1,
+        )
+        if at >= 0:
+            found[at] = found[at]._replace(text=found[at].text + mark.text)
+    return found
+
+
+def _ligature(first: str, second: str) -> str:
+    """Return the letters of a ligature, which PDFium may have turned round; most begin with lam."""
+    return first + second if first == "\u0644" else second + first
 
 
 def _is_raised(base: Char, char: Char) -> bool:

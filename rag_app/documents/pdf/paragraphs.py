@@ -114,7 +114,7 @@ def _paragraphs(block: Block, body: float, headings: Sequence[float]) -> Iterato
         close = bool(current and not level and not current.level) and not _is_apart(
             current.lines[-1] if current else line, line, leading
         )
-        set_in = line.left - block.left > _INDENT * line.size
+        set_in = _set_in(line, block) > _INDENT * line.size
         fresh = bool(level or set_in or _BEGINS.match(line.text))
         current = Paragraph([line], level, close=close, fresh=fresh)
     if current:
@@ -150,11 +150,20 @@ def _goes_on(
         return False
     if _BEGINS.match(line.text):
         return False
-    set_in = line.left - max(block.left, before.left) > _INDENT * line.size
+    set_in = _set_in(line, block, before) > _INDENT * line.size
     return not set_in or bool(_BEGINS.match(paragraph.lines[0].text))
 
 
+def _set_in(line: Fragment, block: Block, before: Fragment | None = None) -> float:
+    """Return how far a line begins from its block's edge, or from where the one before begins."""
+    if line.is_rtl:
+        return min(part.right for part in (block, before) if part) - line.right
+    return line.left - max(part.left for part in (block, before) if part)
+
+
 def _fills(line: Fragment, block: Block, share: float) -> bool:
+    if line.is_rtl:
+        return block.right - line.left >= share * (block.right - block.left)
     return line.right - block.left >= share * (block.right - block.left)
 
 
