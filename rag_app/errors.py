@@ -21,7 +21,7 @@ Command lines print it on stderr and exit with 1.
 
 
 class RagAppError(Exception):
-    """Base of every error that is the user's to mend.
+    """Base of every error that the user can correct.
 
     Example:
         >>> from rag_app import RagApp

@@ -32,7 +32,7 @@ from rag_app.chains.reading import (
     says_no_answer,
 )
 from rag_app.chains.results import Answer
-from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, worked_out
+from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, result_of
 from rag_app.documents.text import Language, language_of
 from rag_app.index.search.excerpts import excerpts
 from rag_app.index.store.terms import query_terms
@@ -221,7 +221,7 @@ def _evidence_first(reading: Reading) -> Generator[Invoke, Any, Iterator[_Group]
     wanted = reading.options.context == "evidence" and not asks_how(reading.question.text)
     wanted = wanted and not reading.keeps(first.context)
     if wanted and _reaches(first.citations[0], reading.options.threshold):
-        chosen = yield from worked_out(lambda: _excerpts(reading, first), "choose_sentences")
+        chosen = yield from result_of(lambda: _excerpts(reading, first), "choose_sentences")
     return chain([chosen] if chosen else [], [first], groups)
 
 

@@ -18,7 +18,7 @@ from rag_app.chains.orders import without_orders
 from rag_app.chains.prompts import Budget, Prompts
 from rag_app.chains.questions.overview import Overview
 from rag_app.chains.results import Answer
-from rag_app.chains.streaming import Call, StepChain, Steps, made
+from rag_app.chains.streaming import Call, StepChain, Steps, loaded
 from rag_app.documents.text import Language, language_of
 from rag_app.errors import QuestionError
 from rag_app.index.store.interface import DocumentSnapshot, DocumentStore
@@ -165,7 +165,7 @@ class WholeDocuments:
         """Have a document summarized, streamed as pieces, and keep the summary."""
         text = document.excerpt
         if len(text) > LENGTH["zh"] or language != document.language:
-            model = yield from made(self.llm, "load_llm")
+            model = yield from loaded(self.llm, "load_llm")
             messages = self._prompt(document, language, model)
             reply = yield Call(model, messages, _in_one_line)
             text = _whole_sentences(" ".join(reply.split()))

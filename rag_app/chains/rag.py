@@ -1,4 +1,4 @@
-"""The road of one question as one Runnable: made to stand alone, searched for, answered; timed."""
+"""The chain from a question to its cited answer as one Runnable, and what its parts take."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ from rag_app.chains.questions.overview import overview_of
 from rag_app.chains.questions.parts import answered_in_parts, parts_of
 from rag_app.chains.reading import AnswerOptions, EmbeddingsOf, Question
 from rag_app.chains.results import Answer
-from rag_app.chains.streaming import Invoke, StepChain, Steps, made
+from rag_app.chains.streaming import Invoke, StepChain, Steps, loaded
 from rag_app.chains.translation import (
     in_language_of,
     searched_in_translation,
@@ -125,20 +125,20 @@ def rag_chain(
         question, style, wanted = conversation.asked_in()
         overview = _overview_steps(question, whole, alone=not conversation.turns)
         if conversation.turns and not overview:
-            model = yield from made(model, "load_llm")
+            model = yield from loaded(model, "load_llm")
             question = yield Invoke(condense_question_chain(model, templates), conversation)
             question = answer_language(question)[1] if wanted else question
             overview = _overview_steps(question, whole)
         if overview:
             yield from overview
             return
-        searching = yield from made(retriever, "load_retriever")
+        searching = yield from loaded(retriever, "load_retriever")
         passages = yield Invoke(searching, bare_question(question))
         _require_documents(passages)
         read_as, nearest = question, passages[:1]
         found = most_relevant_first(above_threshold(passages, threshold))
         if language := other_language(question, found, passages):
-            model = yield from made(model, "load_llm")
+            model = yield from loaded(model, "load_llm")
             translate = translate_question_chain(model, language, templates)
             searched = searched_in_translation(translate, searching, question, passages)
             read_as, passages = yield from searched
@@ -149,7 +149,7 @@ def rag_chain(
             yield not_found(question, passages)
             return
         likely = most_relevant_first(likely)
-        model = yield from made(model, "load_llm")
+        model = yield from loaded(model, "load_llm")
         given = _given(likely, threshold, kind, model)
         if not given:
             yield not_found(question, passages)

@@ -90,7 +90,9 @@ _RUNNABLES = {
 }
 
 
-def made(part: Component | Callable[[], Component], name: str) -> Generator[Invoke, Any, Component]:
+def loaded(
+    part: Component | Callable[[], Component], name: str
+) -> Generator[Invoke, Any, Component]:
     """Return a part of a chain; what makes it, if it is not there yet, is a run called ``name``.
 
     A function that takes an input is the part itself.
@@ -104,7 +106,7 @@ def made(part: Component | Callable[[], Component], name: str) -> Generator[Invo
         function: Any = part
         step: Any = RunnableLambda(function)
         return step  # type: ignore[no-any-return]
-    return (yield from worked_out(part, name))
+    return (yield from result_of(part, name))
 
 
 def _takes_input(function: Callable[..., Any]) -> bool:
@@ -118,7 +120,7 @@ def _takes_input(function: Callable[..., Any]) -> bool:
     return False
 
 
-def worked_out(work: Callable[[], Result], name: str) -> Generator[Invoke, Any, Result]:
+def result_of(work: Callable[[], Result], name: str) -> Generator[Invoke, Any, Result]:
     """Return what a function returns; its call is a run called ``name``."""
     # In a tuple, since a RunnableLambda invokes a Runnable that it returns.
     (returned,) = yield Invoke(RunnableLambda(lambda _: (work(),), name=name), None)

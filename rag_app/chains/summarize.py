@@ -15,7 +15,7 @@ from rag_app.chains.citations import Citation, cite
 from rag_app.chains.orders import without_orders
 from rag_app.chains.prompts import Budget, Prompts, Task, segments
 from rag_app.chains.results import Summary
-from rag_app.chains.streaming import Batch, Call, StepChain, Steps, made
+from rag_app.chains.streaming import Batch, Call, StepChain, Steps, loaded
 from rag_app.documents.splitters import ChineseTextSplitter
 from rag_app.documents.text import SENTENCE_END, Language, language_of
 from rag_app.errors import DocumentError
@@ -95,7 +95,7 @@ def summarize_chain(
             )
         if text != whole:
             yield Summary(notes=(ORDERS_LEFT_OUT,))
-        model = yield from made(llm, "load_llm")
+        model = yield from loaded(llm, "load_llm")
         budget = Budget.of(model, max_new_tokens)
         reading = _Reading(text, language_of(text), model, templates, budget, length, step_tokens)
         short = reading.size(text) <= length and budget.count(text) < step_tokens

@@ -46,6 +46,8 @@ ENGINE_OPTIONS = tuple(
 """All other settings: an engine that was started with others is of no use."""
 
 _LOCAL = ("llamacpp", "huggingface")
+_CODE = (".py", ".toml", ".txt")
+"""Suffixes of the program's files: modules, wordings, prompts."""
 
 
 def identity(settings: Settings) -> str:
@@ -75,7 +77,9 @@ def _code_stamp() -> str:
     folders = [Path(str(package.__file__)).parent for package in (rag_app, model_prep)]
     found = hashlib.sha256()
     for folder in folders:
-        for file in sorted([*folder.rglob("*.py"), *folder.rglob("*.txt")]):
+        for file in sorted(folder.rglob("*.*")):
+            if file.suffix not in _CODE:
+                continue
             with suppress(OSError):
                 status = file.stat()
                 found.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())

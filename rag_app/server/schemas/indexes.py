@@ -136,7 +136,7 @@ class IndexList(BaseModel):
 
 
 class DeletedIndex(BaseModel):
-    """An index that is no more."""
+    """A deleted index."""
 
     model_config = example(name="合同", deleted=True)
 
@@ -167,7 +167,7 @@ class DocumentList(BaseModel):
 
 
 class DeletedDocument(BaseModel):
-    """A document that is no more in its index."""
+    """A document deleted from its index."""
 
     model_config = example(id="9f86d081884c7d65", deleted=True)
 

@@ -285,7 +285,7 @@ def unigram(folder: Path) -> None:
         (lambda folder: (folder / "tokenizer.model").unlink(), "tokenizer.model can't be read"),
         (
             lambda folder: (folder / "tokenizer.model").write_bytes(b"\x0a\xff"),
-            "no SentencePiece model",
+            "not a SentencePiece model",
         ),
         (unigram, "not of LLaMA's kind"),
         (lambda folder: with_value(folder, float("nan")), "not a number"),
