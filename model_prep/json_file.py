@@ -1,7 +1,11 @@
 """Small JSON files."""
 
+import atexit
+import codecs
 import json
+import shutil
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from model_prep.errors import CheckpointError
@@ -9,6 +13,45 @@ from model_prep.output import PARTIAL, sync
 
 IS_LORA = "is a LoRA, not a model; merge it into its base with model-prep merge, and use the result"
 """What is said of such a folder."""
+
+
+def without_mark(file: Path) -> bytes:
+    """Return a file's bytes without the byte order mark that Windows' editors begin with."""
+    return file.read_bytes().removeprefix(codecs.BOM_UTF8)
+
+
+def readable_folder(source: str | Path) -> str | Path:
+    """Return a model's folder as transformers, tokenizers and PEFT can read it.
+
+    They refuse JSON that begins with a byte order mark, and take a template's mark for text. Where
+    there is one, the result is a folder of links, with copies of such files without it; it lies
+    among the temporary ones until the process ends.
+
+    Args:
+        source: The folder; anything else, as a name in the hub's cache, is returned as it is.
+    """
+    folder = Path(source)
+    marked = [
+        file for file in [*folder.glob("*.json"), *folder.glob("*.jinja")] if _is_marked(file)
+    ]
+    if not marked:
+        return source
+    readable = Path(mkdtemp(prefix="model-prep-"))
+    atexit.register(shutil.rmtree, readable, ignore_errors=True)
+    for file in folder.iterdir():
+        if file in marked:
+            (readable / file.name).write_bytes(without_mark(file))
+        else:
+            (readable / file.name).symlink_to(file.absolute())
+    return readable
+
+
+def _is_marked(file: Path) -> bool:
+    try:
+        with file.open("rb") as data:
+            return data.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    except OSError:
+        return False  # whoever reads it says why not
 
 
 def is_encodable(text: str) -> bool:

@@ -91,7 +91,7 @@ def _command(
     from model_prep.training.settings import make_settings
 
     if options:
-        _print_options(kind)
+        _print_options(kind, as_json=as_json)
         return
     file = Path(arguments.pop(0)) if arguments and not arguments[0].startswith("--") else None
     given, notes = read_options(kind, file, arguments)
@@ -173,7 +173,19 @@ def _print_estimate(plan: "Estimate", *, as_json: bool) -> None:
         typer.echo(f"{name:9} {value}")
 
 
-def _print_options(kind: "type[TrainingSettings]") -> None:
+def _print_options(kind: "type[TrainingSettings]", *, as_json: bool) -> None:
+    if as_json:
+        options = [
+            {
+                "name": name,
+                "description": info.description,
+                "required": info.is_required(),
+                "default": None if info.is_required() else info.default,
+            }
+            for name, info in kind.model_fields.items()
+        ]
+        print_json(options)
+        return
     for name, info in kind.model_fields.items():
         default: Any = "required" if info.is_required() else info.default
         shown = f" [{default}]" if default not in (None, [], "") else ""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import ExportError, TokenizerError, first_line
-from model_prep.json_file import optional_json
+from model_prep.json_file import optional_json, readable_folder, without_mark
 from model_prep.llama.architecture import ModelConfig
 from model_prep.tokenizer.files import chat_template
 from model_prep.tokenizer.loading import added_to_texts, added_tokens, sentencepiece_of, unused_pads
@@ -209,7 +209,7 @@ def read_bpe_vocabulary(folder: Path, rows: int) -> Vocabulary:
         for token in added
     }
     special = SpecialVocab(
-        folder,
+        readable_folder(folder),
         load_merges=True,
         special_token_types=("bos", "eos", "unk", "pad"),
         n_vocab=rows,
@@ -236,7 +236,7 @@ def _first_id(file: Path) -> int:
     from tokenizers import Tokenizer
 
     try:
-        ids: list[int] = Tokenizer.from_file(str(file)).encode("a").ids
+        ids: list[int] = Tokenizer.from_str(without_mark(file).decode()).encode("a").ids
         return ids[0]
     except Exception as error:  # the library raises nothing narrower
         msg = f"{file} can't be loaded ({first_line(error)}); put the model's own tokenizer there"

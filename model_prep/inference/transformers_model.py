@@ -10,7 +10,7 @@ from model_prep.errors import GenerateError, first_line
 from model_prep.inference.chat_template import ChatTemplate
 from model_prep.inference.placement import require_memory
 from model_prep.inference.sampling import Prompt, Sampling
-from model_prep.json_file import read_json
+from model_prep.json_file import read_json, readable_folder
 from model_prep.llama.expected_tensors import require_fitting
 from model_prep.lora.attach import attach_loras
 from model_prep.lora.plan import prepare_merge
@@ -150,7 +150,7 @@ def _stretched(folder: Path, alpha: float) -> Any:
 
     try:
         config: Any = AutoConfig.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
+            readable_folder(folder), local_files_only=True, trust_remote_code=False
         )
         rope = dict(config.rope_parameters)
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -196,7 +196,7 @@ def load_causal_lm(source: str | Path, options: dict[str, Any]) -> Any:
     try:
         with quiet_transformers():
             model: Any = AutoModelForCausalLM.from_pretrained(
-                source, local_files_only=True, trust_remote_code=False, **options
+                readable_folder(source), local_files_only=True, trust_remote_code=False, **options
             )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         msg = f"{source} can't be loaded ({first_line(error)}); see: model-prep verify"

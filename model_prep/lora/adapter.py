@@ -25,6 +25,8 @@ EMBEDDINGS = INPUT, OUTPUT = ("model.embed_tokens.weight", "lm_head.weight")
 """The weights with a row for each piece of the vocabulary."""
 
 _FACTOR = re.compile(r"(.+)\.lora_(embedding_)?(A|B)(?:\.(?!weight$|bias$)\w+)?(?:\.weight)?")
+_WRAPPERS = re.compile(r"\b(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+"""What ``torch.compile``, FSDP and checkpointing put into names, where a trainer left it there."""
 _MODULE_TO_SAVE = re.compile(
     r"(.+?)(?:\.modules_to_save(?:\.(?!weight$|bias$)\w+)?|\.base_layer)?\.(weight|bias)"
 )
@@ -120,7 +122,7 @@ def open_adapter(folder: Path, *, conv1d: bool = False) -> Adapter:
     adapter = Adapter(folder, config, open_checkpoint(folder))
     sides_of: dict[str, dict[str, str]] = {}
     for name in adapter.checkpoint.tensors:
-        plain = name.removeprefix("base_model.model.")
+        plain = _WRAPPERS.sub("", name).removeprefix("base_model.model.")
         if found := _FACTOR.fullmatch(plain):
             module, embedding, side = found.groups()
             sides_of.setdefault(module, {"embedding": embedding or ""})[side] = name

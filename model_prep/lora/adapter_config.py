@@ -57,7 +57,8 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(file.read_text(encoding="utf-8-sig"))
         kind = config.get("peft_type", "LORA")
-        if kind == "LORA":
+        missing = {"r", "lora_alpha"} - config.keys()
+        if kind == "LORA" and not missing:
             _require_types(config)
     except (FileNotFoundError, NotADirectoryError):
         found = ", ".join(sorted(path.name for path in folder.glob("*"))[:5]) or "nothing"
@@ -66,7 +67,7 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
             "adapter's folder"
         )
         raise AdapterError(msg) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, re.error) as error:
+    except (OSError, ValueError, TypeError, AttributeError, re.error) as error:
         msg = f"{file} is not a LoRA's configuration ({error}); fetch it again"
         raise AdapterError(msg) from error
     except RecursionError as error:
@@ -74,6 +75,12 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
         raise AdapterError(msg) from error
     if kind != "LORA":
         msg = f"{folder} is an adapter of the kind {kind}; only LoRA can be merged"
+        raise AdapterError(msg)
+    if missing:
+        msg = (
+            f"{file} is not a LoRA's configuration as PEFT writes it: it has no {min(missing)}; "
+            "convert another program's adapter with that program, or fetch it again"
+        )
         raise AdapterError(msg)
     _require_understood(folder, config)
     return dict(config)
@@ -83,7 +90,7 @@ def _require_types(config: dict[str, Any]) -> None:
     """Check the values that the arithmetic is made of.
 
     Raises:
-        KeyError, TypeError, ValueError, re.error: one is missing or of another kind.
+        TypeError, ValueError, re.error: one is missing or of another kind.
     """
     ranks, alphas = (config.get(f"{kind}_pattern") or {} for kind in ("rank", "alpha"))
     numbers = [config["lora_alpha"], *alphas.values()]

@@ -62,6 +62,18 @@ def _replace(model: Any, weight: str, saved: "torch.Tensor", adapter: Adapter) -
         model.config.vocab_size = len(new)
 
 
+def _factors_by_name(adapter: Adapter) -> "dict[str, torch.Tensor]":
+    """Return an adapter's factors by the names that PEFT gives them today."""
+    named = {}
+    for weight, factors in adapter.factors.items():
+        module = f"base_model.model.{weight.removesuffix('.weight')}"
+        embedding = ".lora_embedding_" in factors.lora_a
+        for side, name in (("A", factors.lora_a), ("B", factors.lora_b)):
+            factor = f"lora_embedding_{side}" if embedding else f"lora_{side}.weight"
+            named[f"{module}.{factor}"] = adapter.checkpoint.read(name)
+    return named
+
+
 def _attach(model: Any, name: str, adapter: Adapter) -> Any:
     from dataclasses import fields
 
@@ -73,11 +85,7 @@ def _attach(model: Any, name: str, adapter: Adapter) -> Any:
     settings |= dict.fromkeys(("modules_to_save", "exclude_modules", "layers_to_transform"))
     settings["target_modules"] = [weight.removesuffix(".weight") for weight in adapter.factors]
     config = LoraConfig(**{**settings, "ensure_weight_tying": False, "inference_mode": True})
-    weights = {
-        name: adapter.checkpoint.read(name)
-        for factors in adapter.factors.values()
-        for name in (factors.lora_a, factors.lora_b)
-    }
+    weights = _factors_by_name(adapter)
     if adapter.factors.get(OUTPUT) and adapter.factors[OUTPUT] is adapter.factors.get(INPUT):
         update = adapter.read_update(OUTPUT)  # tied: it has factors of the embeddings alone
         place = f"base_model.model.{OUTPUT.removesuffix('.weight')}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from model_prep.checkpoint.checksums import file_digest
 from model_prep.errors import TokenizerError, first_line
-from model_prep.json_file import optional_json
+from model_prep.json_file import optional_json, readable_folder
 from model_prep.tokenizer.loading import MODEL_FILE, added_to_texts, is_llama_folder, load_tokenizer
 from model_prep.tokenizer.sample_texts import AWKWARD, CHINESE, ENGLISH
 
@@ -88,7 +88,7 @@ def _default_tokenizer(folder: Path) -> Any:
 
     try:
         return AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False
+            str(readable_folder(folder)), local_files_only=True, trust_remote_code=False
         )
     except Exception as error:  # whatever a damaged folder makes transformers raise
         msg = f"AutoTokenizer can't load {folder} ({first_line(error)}); get its files again"

@@ -1,12 +1,11 @@
 """Tokenizer files of a model's or an adapter's folder: finding and copying."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from model_prep.errors import CheckpointError
-from model_prep.json_file import read_json
+from model_prep.json_file import read_json, without_mark
 from model_prep.tokenizer.loading import (
     ALPACA_TEMPLATE,
     MODEL_FILE,
@@ -69,7 +68,7 @@ def chat_template(folder: Path) -> str | None:
     """
     file = folder / "chat_template.jinja"
     if file.is_file():
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     try:
         template = read_json(folder / "tokenizer_config.json").get("chat_template")
     except CheckpointError:
@@ -115,4 +114,6 @@ def write_tokenizer(file: Path, folder: Path, *, template: str | None = None) ->
         return
     for name in _FILES:
         if (there := file.with_name(name)).is_file():
-            shutil.copyfile(there, folder / name)
+            # transformers can't read a configuration with a mark; it is no part of the other files.
+            content = without_mark(there) if there.suffix != ".model" else there.read_bytes()
+            (folder / name).write_bytes(content)

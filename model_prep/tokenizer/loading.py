@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import TokenizerError, first_line
-from model_prep.json_file import optional_json
+from model_prep.json_file import optional_json, readable_folder
 from model_prep.process_state import quiet_transformers
 from model_prep.tokenizer.sentencepiece_file import parse_sentencepiece, read_sentencepiece
 
@@ -66,12 +66,13 @@ def load_tokenizer(source: str | Path) -> Any:
     try:
         if Path(source).is_file():
             return ExactLlamaTokenizer(vocab_file=str(_llama_file(Path(source))))
+        readable = readable_folder(source)
         if file and _is_llama(file):
-            return ExactLlamaTokenizer.from_pretrained(str(source), local_files_only=True)
+            return ExactLlamaTokenizer.from_pretrained(str(readable), local_files_only=True)
         # Else transformers would ask whether to run a folder's code, and run it after a "y".
         with quiet_transformers(warnings=False):
             tokenizer = AutoTokenizer.from_pretrained(
-                str(source), local_files_only=True, trust_remote_code=False
+                str(readable), local_files_only=True, trust_remote_code=False
             )
         _require_vocabulary(source, tokenizer)
         return tokenizer

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from model_prep.checkpoint.reader import open_checkpoint
 from model_prep.errors import GenerateError, TrainingError, first_line
 from model_prep.inference.placement import placement
+from model_prep.json_file import readable_folder
 from model_prep.lora.adapter import open_adapter
 from model_prep.tokenizer.loading import (
     MODEL_FILE,
@@ -60,7 +61,7 @@ def load_trainable(settings: TrainingSettings, tokenizer: Any, *, weights: bool 
 
     with _load_errors(settings.model):
         config = AutoConfig.from_pretrained(
-            settings.model, local_files_only=True, trust_remote_code=False
+            readable_folder(settings.model), local_files_only=True, trust_remote_code=False
         )
         if weights:
             _require_plain(settings.model, config)
@@ -119,13 +120,18 @@ def _base(folder: Path, options: dict[str, Any], without_weights: Any) -> Any:
         with torch.device("meta"):
             return AutoModelForCausalLM.from_config(without_weights, dtype=options["dtype"])
     loaded: Any = AutoModelForCausalLM.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False, output_loading_info=True, **options
+        readable_folder(folder),
+        local_files_only=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+        **options,
     )
     model, found = loaded
     if missing := sorted(found["missing_keys"]):
         # transformers would continue with random numbers.
         msg = f"{folder} lacks weights that its config.json names: {missing[0]}; get it again"
         raise TrainingError(msg)
+    model.name_or_path = str(folder)  # PEFT writes it into the adapter's configuration
     return model
 
 
@@ -213,7 +219,10 @@ def _with_adapter(model: Any, settings: TrainingSettings, *, weights: bool) -> A
         try:
             if settings.adapter and weights:
                 made: Any = PeftModel.from_pretrained(
-                    model, str(settings.adapter), is_trainable=True, autocast_adapter_dtype=cast
+                    model,
+                    str(readable_folder(settings.adapter)),
+                    is_trainable=True,
+                    autocast_adapter_dtype=cast,
                 )
             else:
                 config = _lora_config(settings)
@@ -256,7 +265,9 @@ def _lora_config(settings: TrainingSettings) -> Any:
     from peft import LoraConfig
 
     if settings.adapter:
-        return LoraConfig.from_pretrained(str(settings.adapter), inference_mode=False)
+        return LoraConfig.from_pretrained(
+            str(readable_folder(settings.adapter)), inference_mode=False
+        )
     targets = list(settings.target_modules or [])
     return LoraConfig(
         task_type="CAUSAL_LM",

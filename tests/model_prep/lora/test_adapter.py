@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM
 
 from model_prep.errors import AdapterError, CheckpointError
 from model_prep.lora.adapter import open_adapter
+from model_prep.lora.attach import attach_loras
 from model_prep.lora.merge import merge
 from tests.model_prep.family import Family, change_config, copy_of, make_base, state_of
 
@@ -148,16 +150,33 @@ def test_a_tensor_of_no_lora(lora: Path) -> None:
         open_adapter(lora)
 
 
+def test_the_configuration_of_another_program(lora: Path) -> None:
+    config = {"fine_tune_type": "lora", "num_layers": 2, "lora_parameters": {"rank": 8}}
+    (lora / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(AdapterError, match="as PEFT writes it: it has no lora_alpha; convert"):
+        open_adapter(lora)
+
+
 @pytest.mark.slow
-def test_names_with_the_adapter_in_them(family: Family, lora: Path, tmp_path: Path) -> None:
-    """As in checkpoints that trainers wrote before PEFT left the name out."""
-    weights = {
-        name.replace(".weight", ".default.weight"): one for name, one in state_of(lora).items()
-    }
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (".weight", ".default.weight"),
+        ("model.layers.", "_orig_mod.model.layers."),
+        ("self_attn.", "_fsdp_wrapped_module.self_attn._checkpoint_wrapped_module."),
+    ],
+)
+def test_names_with_more_in_them(
+    family: Family, lora: Path, tmp_path: Path, ours: str, theirs: str
+) -> None:
+    """As in checkpoints that trainers wrote: of an adapter with a name, or a wrapped model."""
+    weights = {name.replace(ours, theirs): one for name, one in state_of(lora).items()}
     save_file(weights, lora / "adapter_model.safetensors")
     plain = merge(family.base, [family.sft], output_dir=tmp_path / "plain")
     named = merge(family.base, [lora], output_dir=tmp_path / "named")
     assert named.content_sha256 == plain.content_sha256
+    model = AutoModelForCausalLM.from_pretrained(family.base)
+    assert attach_loras(model, [open_adapter(lora)]).peft_config
 
 
 def refused(base: Path, adapters: list[Path], folder: Path, said: str) -> None:

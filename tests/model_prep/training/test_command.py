@@ -335,3 +335,11 @@ def _events(file: Path) -> dict[str, dict[int, float]]:
     return {
         tag: {one.step: one.value for one in read.Scalars(tag)} for tag in read.Tags()["scalars"]
     }
+
+
+@pytest.mark.parametrize("kind", ["pretrain", "sft", "prefer"])
+def test_the_options_as_json(kind: str) -> None:
+    done = CliRunner().invoke(app, [kind, "--options", "--json"])
+    options = {option["name"]: option for option in json.loads(done.stdout)}
+    assert options["model"]["required"]
+    assert options["seed"]["default"] == 42
