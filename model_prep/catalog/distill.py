@@ -50,7 +50,7 @@ Vectors = NDArray[np.float32]
 def distill(
     encoder: str | Path | None = None,
     *,
-    output_dir: Path | None = None,
+    output_dir: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Make a static model of an encoder and return its folder; one that is there is left alone.
@@ -71,7 +71,7 @@ def distill(
     source = _encoder_folder(encoder or DEFAULTS[1])
     default = source.resolve() == model_path(DEFAULTS[1]).resolve()
     own = static_path() if default else models_folder() / f"{STATIC}-{source.name}"
-    folder = (output_dir or own).expanduser()
+    folder = Path(output_dir or own).expanduser()
     digest = _digest(source)
     if is_static(folder) and read_json(folder / "config.json").get("encoder_digest") == digest:
         return folder

@@ -31,7 +31,7 @@ def require_hub(repo: str) -> None:
         _api().whoami()
 
 
-def push_to_hub(path: Path, repo: str) -> str:
+def push_to_hub(path: str | Path, repo: str) -> str:
     """Push a model, an adapter or a GGUF file; a repository that is new is private.
 
     Checkpoints of a training run stay here. What was pushed before and is the same is not sent
@@ -47,6 +47,7 @@ def push_to_hub(path: Path, repo: str) -> str:
     Raises:
         PushError: the hub refuses or can't be reached, or the path does not exist.
     """
+    path = Path(path)
     _require_name(repo)
     if not path.exists():
         msg = f"{path} does not exist, so it can't be pushed"
@@ -70,7 +71,7 @@ def push_to_hub(path: Path, repo: str) -> str:
     return str(url)
 
 
-def pull_repository(repo: str, folder: Path, *, progress: Progress | None = None) -> Path:
+def pull_repository(repo: str, folder: str | Path, *, progress: Progress | None = None) -> Path:
     """Fetch a repository into ``folder/REPOSITORY``, which appears whole or not at all.
 
     Args:
@@ -90,7 +91,7 @@ def pull_repository(repo: str, folder: Path, *, progress: Progress | None = None
     if not _REPOSITORY.fullmatch(name):
         msg = f"{repo!r} is not a repository of the hub; --hub takes NAME/REPOSITORY[@REVISION]"
         raise UsageError(msg)
-    place = folder.expanduser() / name.rpartition("/")[2]
+    place = Path(folder).expanduser() / name.rpartition("/")[2]
     source = HubSource(name, revision or "main", whole=True)
     try:
         with output_folder(place, 0) as partial:

@@ -94,7 +94,7 @@ def find_pulled(name: str) -> Path | None:
 def pull(
     name: str,
     *,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     source: SourceKind | None = None,
     encoder_dtype: EncoderDtype | None = None,
     progress: Progress | None = None,
@@ -120,7 +120,7 @@ def pull(
         ChecksumError: what came is not what was expected; it was deleted.
     """
     entry = entry_of(name)
-    folder = (folder or models_folder()).expanduser()
+    folder = Path(folder or models_folder()).expanduser()
     report = progress or (lambda *_: None)
     sources = [candidate for candidate in entry.sources if source in (None, candidate.kind)]
     if not sources:

@@ -29,7 +29,7 @@ _NAMES = (
 )
 _SHARD = re.compile(r"(?:model|pytorch_model)-(\d{5})-of-(\d{5})\.(?:safetensors|bin)")
 _POINTER = b"version https://git-lfs."
-_UNREADABLE_TYPES = re.compile("F4|F6|F8|U16|U32|U64|C64")
+_UNREADABLE_TYPES = re.compile("F4|F6_|F8|U16|U32|U64|C64")
 """Types of safetensors that only quantized models have, and others that no model here has."""
 
 
@@ -149,6 +149,18 @@ def _find(folder: Path) -> Path | list[Path]:
     held = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
     msg = f"{folder} holds no weights ({_NAMES[0]}, {_NAMES[2]} or *.pth) but {held}"
     raise CheckpointError(msg)
+
+
+def require_index(folder: Path) -> None:
+    """Check that numbered shards have the index without which transformers finds no weights.
+
+    Raises:
+        CheckpointError: there are shards, and no index.
+    """
+    whole = any((folder / name).is_file() for name in _NAMES)
+    if not whole and _numbered_shards(folder):
+        msg = f"{folder} has shards of weights without {_NAMES[1]}, which lists them; get it too"
+        raise CheckpointError(msg)
 
 
 def _numbered_shards(folder: Path) -> list[Path]:

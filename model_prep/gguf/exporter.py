@@ -65,8 +65,8 @@ class GgufExport:
 
 
 def export_gguf(
-    folder: Path,
-    target: Path | None = None,
+    folder: str | Path,
+    target: str | Path | None = None,
     *,
     quantize: Quantization = "f16",
     dry_run: bool = False,
@@ -98,8 +98,8 @@ def export_gguf(
         msg = f"quantization {quantize!r} is not known; choose one of {known}"
         raise ExportError(msg)
     require_quantizer(quantize)
-    folder = folder.expanduser()
-    target = target or _default_target(folder.resolve(), quantize)
+    folder = Path(folder).expanduser()
+    target = Path(target) if target else _default_target(folder.resolve(), quantize)
     if target.exists():
         msg = f"{target} exists; delete it, or name another file with --output"
         raise OutputError(msg)

@@ -43,7 +43,7 @@ class GgufImport:
 
 
 def import_gguf(
-    model: str | Path, output_dir: Path, *, progress: Progress | None = None
+    model: str | Path, output_dir: str | Path, *, progress: Progress | None = None
 ) -> GgufImport:
     """Write a GGUF file of a Qwen2, tokenizer included, as a Hugging Face folder of float16.
 
@@ -59,6 +59,7 @@ def import_gguf(
         OutputError: ``output_dir`` holds something or can't be written.
         DiskSpaceError: the disk is too full.
     """
+    output_dir = Path(output_dir)
     path = _file(model)
     reader = _open(path)
     held = {tensor.name: tensor for tensor in reader.tensors}

@@ -122,7 +122,8 @@ def check_tensors(
     lost = [name for name in tensors if name not in known and "rotary_emb" not in name]
     if lost:
         more = " and others" if len(lost) > 1 else ""
-        msg = f"{folder} holds {lost[0]}{more}, which LLaMA lacks; merge adapters into it first"
+        merge = "; merge adapters into it first" if "lora" in lost[0] else ""
+        msg = f"{folder} holds {lost[0]}{more}, for which a GGUF file of it has no place{merge}"
         raise ExportError(msg)
 
 

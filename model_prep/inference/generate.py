@@ -1,7 +1,7 @@
 """Generation of text by any prepared model: folders with or without LoRAs, and GGUF files."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +27,8 @@ _NOT_USED = ["*.gguf", "*.onnx", "*.msgpack", "*.h5", "original/*", "consolidate
 def load_model(
     base_model: str | Path,
     *,
-    lora_models: list[Path] | None = None,
-    tokenizer_path: Path | None = None,
+    lora_models: Sequence[str | Path] | None = None,
+    tokenizer_path: str | Path | None = None,
     gpus: str | None = None,
     only_cpu: bool = False,
     load_in_8bit: bool = False,
@@ -84,8 +84,9 @@ def load_model(
     )
     from model_prep.inference.transformers_model import HuggingFaceModel
 
-    loras = [hub_folder(folder) for folder in lora_models or []]
-    return HuggingFaceModel(path, loras, tokenizer_path, options, alpha=alpha)
+    loras = [hub_folder(Path(folder)) for folder in lora_models or []]
+    tokenizer = Path(tokenizer_path) if tokenizer_path else None
+    return HuggingFaceModel(path, loras, tokenizer, options, alpha=alpha)
 
 
 def _model_path(base_model: str | Path) -> Path:
@@ -125,7 +126,7 @@ def generate(
     with_prompt: bool = False,
     sampling: Sampling | None = None,
     batch_size: int = BATCH_SIZE,
-    predictions_file: Path | None = None,
+    predictions_file: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Prediction]:
     """Ask a model each prompt, some at a time.
@@ -147,7 +148,7 @@ def generate(
         GenerateError: a prompt is too long, or the predictions file is of something else.
     """
     sampling = sampling or Sampling()
-    file = PredictionsFile(predictions_file, prompts, name) if predictions_file else None
+    file = PredictionsFile(Path(predictions_file), prompts, name) if predictions_file else None
     done = list(file.done) if file else []
     while len(done) < len(prompts):
         first = len(done)

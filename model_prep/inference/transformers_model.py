@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from model_prep.checkpoint.reader import open_checkpoint
+from model_prep.checkpoint.reader import open_checkpoint, require_index
 from model_prep.errors import GenerateError, first_line
 from model_prep.inference.chat_template import ChatTemplate
 from model_prep.inference.placement import require_memory
@@ -57,6 +57,7 @@ class HuggingFaceModel:
         self._template = ChatTemplate(self._tokenizer, ALPACA_TEMPLATE)
         # A merge and what is to act like one need the same: order, shapes, vocabulary.
         plan = prepare_merge(base_model, lora_models) if lora_models else None
+        require_index(base_model)
         with open_checkpoint(base_model) as checkpoint:
             config = read_json(base_model / "config.json")
             require_fitting(base_model, config, checkpoint.tensors, vocabulary=True)

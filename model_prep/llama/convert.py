@@ -51,8 +51,8 @@ class Conversion:
 
 
 def convert(
-    input_dir: Path,
-    output_dir: Path,
+    input_dir: str | Path,
+    output_dir: str | Path,
     *,
     to: Format = "hf",
     model_size: str | None = None,
@@ -82,6 +82,7 @@ def convert(
         OutputError: ``output_dir`` holds something or can't be written.
         DiskSpaceError: the disk is too full.
     """
+    input_dir, output_dir = Path(input_dir), Path(output_dir)
     if model_size is not None and model_size.upper() not in MODEL_SIZES:
         msg = f"there is no LLaMA of size {model_size}; sizes are {', '.join(MODEL_SIZES)}"
         raise UsageError(msg)

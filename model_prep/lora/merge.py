@@ -4,7 +4,7 @@ Each tensor of the base is read once, all LoRAs are applied to it in order, and 
 Memory holds a few tensors, whatever the size of the model.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +42,10 @@ class MergeReport:
 
 
 def merge(
-    base_model: Path,
-    lora_models: list[Path],
+    base_model: str | Path,
+    lora_models: Sequence[str | Path],
     *,
-    output_dir: Path,
+    output_dir: str | Path,
     output_type: OutputType = "huggingface",
     dtype: Dtype = "auto",
     allow_merged: bool = False,
@@ -76,10 +76,11 @@ def merge(
         DiskSpaceError: the disk is too full.
     """
     report = progress or (lambda *_: None)
+    output_dir = Path(output_dir)
     check_output(output_dir, 0)
     with prepare_merge(
-        base_model,
-        lora_models,
+        Path(base_model),
+        list(map(Path, lora_models)),
         output_type=output_type,
         dtype=dtype,
         allow_merged=allow_merged,

@@ -62,12 +62,12 @@ class TokenizerMerge:
 
 
 def merge_tokenizer(
-    llama_tokenizer: Path,
-    output_dir: Path,
+    llama_tokenizer: str | Path,
+    output_dir: str | Path,
     *,
-    chinese_sp_model: Path | None = None,
+    chinese_sp_model: str | Path | None = None,
     add_pieces: Sequence[str] = (),
-    train_corpus: Path | None = None,
+    train_corpus: str | Path | None = None,
     vocab_size: int = DEFAULT_VOCAB_SIZE,
     dry_run: bool = False,
     progress: Progress | None = None,
@@ -94,9 +94,11 @@ def merge_tokenizer(
     """
     if (chinese_sp_model is None) == (train_corpus is None):
         raise UsageError("name either a --chinese-sp-model or a --train-corpus")
-    base = _base(llama_tokenizer)
+    base = _base(Path(llama_tokenizer))
+    output_dir = Path(output_dir)
     check_output(output_dir, _OUTPUT_BYTES)
     if train_corpus:
+        train_corpus = Path(train_corpus)
         check_corpus(train_corpus, vocab_size)
         if dry_run:
             return None
@@ -105,7 +107,7 @@ def merge_tokenizer(
             train_sentencepiece(train_corpus, trained, vocab_size, progress)
             return _merge(base, trained, output_dir, add_pieces, keep=True)
     assert chinese_sp_model is not None  # noqa: S101 - checked above, for the type checker
-    return _merge(base, chinese_sp_model, output_dir, add_pieces, dry_run=dry_run)
+    return _merge(base, Path(chinese_sp_model), output_dir, add_pieces, dry_run=dry_run)
 
 
 def append_pieces(base: SentencePieceFile, chinese: SentencePieceFile) -> bytes:

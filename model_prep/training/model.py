@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_prep.checkpoint.reader import open_checkpoint
+from model_prep.checkpoint.reader import open_checkpoint, require_index
 from model_prep.errors import GenerateError, TrainingError, first_line
 from model_prep.inference.placement import placement
 from model_prep.json_file import readable_folder
@@ -98,6 +98,7 @@ def _require_plain(folder: Path, config: Any) -> None:
             read: they would be trained on as they stand.
         TrainingError: they are quantized in another way than by bitsandbytes.
     """
+    require_index(folder)
     quantization = getattr(config, "quantization_config", None)
     if not quantization:
         with open_checkpoint(folder):

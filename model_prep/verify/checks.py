@@ -37,6 +37,8 @@ CHECKPOINTS = (".safetensors", ".bin", ".pth")
 Outcome = Literal["passed", "failed", "warning"]
 _FLOATING = ("F16", "BF16", "F32", "F64")
 _SHOWN = 3
+_OTHER_VOCABULARIES = ("vocab.*", "*.model", "*.tiktoken")
+"""Files of tokenizers that are not checked."""
 
 
 @dataclass(frozen=True)
@@ -236,20 +238,36 @@ def check_tokenizer(path: Path) -> list[Check]:
             f"differently from SentencePiece; put the {MODEL_FILE} of the model there, if any"
         )
         return [Check("tokenizer", "warning", said)]
-    if not file.is_file() or file.suffix != ".model":
-        return []
     if path.is_dir() and sentencepiece_of(path) is None:
+        return _check_json_tokenizer(path)
+    if not file.is_file() or file.suffix != ".model":
         return []
     try:
         pieces = vocabulary_size(file)
         if not (path / "config.json").is_file():
             return [Check("vocabulary", "passed", f"the tokenizer has {pieces:,} ids")]
-        checks = [_vocabulary(path, pieces)]
+        checks = [_vocabulary(path, pieces, unused_pads(file))]
         found = check_exactness(path)
         if found.exact is not None:
             outcome: Outcome = "passed" if found.exact else "warning"
             checks.append(Check("tokenizer", outcome, found.message))
         return checks
+    except (TokenizerError, CheckpointError) as error:
+        return [Check("tokenizer", "failed", str(error))]
+
+
+def _check_json_tokenizer(folder: Path) -> list[Check]:
+    """Compare a model's ``tokenizer.json`` with its weights' vocabulary."""
+    file = folder / "tokenizer.json"
+    if not (folder / "config.json").is_file():
+        return []
+    if not file.is_file():
+        if any(any(folder.glob(name)) for name in _OTHER_VOCABULARIES):
+            return []
+        said = f"the folder has no tokenizer; put the model's tokenizer.json or {MODEL_FILE} there"
+        return [Check("tokenizer", "warning", said)]
+    try:
+        return [_vocabulary(folder, vocabulary_size(file), unused_pads(file))]
     except (TokenizerError, CheckpointError) as error:
         return [Check("tokenizer", "failed", str(error))]
 
@@ -265,9 +283,9 @@ def _is_sentencepiece(file: Path) -> bool:
         return False
 
 
-def _vocabulary(folder: Path, pieces: int) -> Check:
+def _vocabulary(folder: Path, pieces: int, pads: int) -> Check:
     rows = read_json(folder / "config.json").get("vocab_size")
-    if isinstance(rows, int) and pieces - unused_pads(folder / MODEL_FILE) > rows:
+    if isinstance(rows, int) and pieces - pads > rows:
         said = f"the tokenizer has {pieces:,} ids and the model {rows:,}; they are not of one model"
         return Check("vocabulary", "failed", said)
     return Check("vocabulary", "passed", f"the tokenizer has {pieces:,} ids, the model {rows}")

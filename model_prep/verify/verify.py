@@ -64,7 +64,7 @@ class Verification:
 
 
 def verify(
-    path: Path, *, expect: str | None = None, progress: Progress | None = None
+    path: str | Path, *, expect: str | None = None, progress: Progress | None = None
 ) -> Verification:
     """Check a model, an adapter or a tokenizer: a folder or one file.
 
@@ -82,6 +82,7 @@ def verify(
         CheckpointError: there is nothing at ``path`` that can be checked, or it can't be read.
         UsageError: ``expect`` is neither a name nor a SHA256.
     """
+    path = Path(path)
     wanted = expected_digests(expect) if expect else {}
     files = _files_of(path)
     digests = file_digests(files, progress)

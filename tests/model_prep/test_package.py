@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import model_prep
 from model_prep.cli import app
 from model_prep.moved import MOVED
+from tests.model_prep.family import Family
 from tests.paths import ROOT
 
 FOLDER = ROOT / "model_prep"
@@ -64,3 +66,12 @@ def test_earlier_names_are_imported(before: str, now: str) -> None:
 def test_every_room_is_on_the_map() -> None:
     rooms = {path.parent.name for path in FOLDER.glob("*/__init__.py")}
     assert rooms == set(re.findall(r"^\| `(\w+)/` \|", MAP, re.MULTILINE))
+
+
+def test_paths_may_be_strings(family: Family, tmp_path: Path) -> None:
+    merged, gguf = str(tmp_path / "merged"), str(tmp_path / "merged.gguf")
+    model_prep.merge(str(family.base), [str(family.sft)], output_dir=merged)
+    assert model_prep.export_gguf(merged, gguf).path.is_file()
+    assert model_prep.convert(merged, str(tmp_path / "meta"), to="meta", dry_run=True).tensors
+    assert model_prep.verify_model(merged).passed
+    assert model_prep.load_model(str(family.base), lora_models=[str(family.sft)], only_cpu=True)

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save
 from model_prep.catalog.hub import unpickle_weights
 from model_prep.checkpoint import pth_file
 from model_prep.checkpoint.pth_file import write_pth
-from model_prep.checkpoint.reader import open_checkpoint
+from model_prep.checkpoint.reader import open_checkpoint, require_index
 from model_prep.checkpoint.safetensors_file import (
     is_complete_safetensors,
     write_safetensors,
@@ -96,6 +96,7 @@ def test_every_type_survives(tmp_path: Path) -> None:
         "brain": torch.tensor([1.5, -2.0], dtype=torch.bfloat16),
         "ids": torch.tensor([[1, 2]]),
         "flag": torch.tensor(True),
+        "double": torch.ones(2, dtype=torch.float64),
         "shared": shared,
         "tied": shared,
         "transposed": shared.T,
@@ -304,6 +305,10 @@ def test_shards_without_their_index_are_read_by_their_numbers(tmp_path: Path) ->
         open_checkpoint(tmp_path)
     shard(tmp_path / "model-00002-of-00003.safetensors", "b")
     assert list(open_checkpoint(tmp_path).tensors) == ["a", "b", "c"]
+    with pytest.raises(CheckpointError, match=r"without model.safetensors.index.json"):
+        require_index(tmp_path)
+    shard(tmp_path / "model.safetensors", "a")
+    require_index(tmp_path)
 
 
 def test_a_count_of_shards_is_not_believed(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from model_prep.llama.convert import convert
 from model_prep.verify.checks import Check
 from model_prep.verify.verify import Verification, verify
 from tests.model_prep.llama.meta_llama import make_meta
+from tests.model_prep.tiny_qwen2 import make_qwen2
 from tests.tokenizers import Tokenizers
 
 VOCABULARY = 1000
@@ -227,6 +228,20 @@ def test_a_tokenizer_of_another_model(model: Path) -> None:
     found = verify(model)
     assert found.verdict == "broken"
     assert "the tokenizer has 1,001 ids and the model 1,000" in found.reason
+
+
+def test_a_tokenizer_json(tmp_path: Path) -> None:
+    folder = make_qwen2(tmp_path / "qwen2", ["唐代诗人 the quick brown fox"] * 9)
+    assert outcomes(verify(folder))["vocabulary"] == "passed"
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_bytes())
+    content["model"]["vocab"]["more"] = 5000
+    file.write_text(json.dumps(content))
+    assert "the tokenizer has 5,001 ids and the model" in failure(verify(folder)).said
+    file.write_text("version https://git-lfs.github.com/spec/v1")
+    assert f"{file} is no tokenizer" in failure(verify(folder)).said
+    file.unlink()
+    assert outcomes(verify(folder))["tokenizer"] == "warning"
 
 
 def test_an_inexact_tokenizer_is_reported(model: Path) -> None:
