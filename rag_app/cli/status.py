@@ -21,6 +21,7 @@ def status(
     if as_json:
         show.print_json({**values, "resident": resident})
         return
+    values["documents"] = values["documents"] or "none yet; run: rag-app index PATH"
     values["resident"] = _shown(resident) if resident else "none; rag-app ask starts one"
     width = max(map(len, values))
     for name, value in values.items():

@@ -36,6 +36,7 @@ def summarize(
 ) -> None:
     """Summarize each document in its own language.
 
+    With --json, each document is an object on a line of its own (JSON Lines).
     Exit code 3: some files could not be read, the others are summarized.
     """
     from rag_app.cli import show

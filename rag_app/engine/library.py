@@ -50,7 +50,7 @@ class Library:
         if store.exists():
             found |= _described(store)
         else:
-            found["documents"] = "none yet; run: rag-app index PATH"
+            found["documents"] = 0
         return {**found, "llm": self.settings.llm, "models": str(models_folder())}
 
     def index(

@@ -28,6 +28,7 @@ from rag_app.server.middleware.requests import (
 from rag_app.server.page_images import PageImages
 from rag_app.server.queueing import Queues
 from rag_app.server.routes import (
+    azure,
     completions,
     conversations,
     indexes,
@@ -109,9 +110,9 @@ def _routes() -> list[BaseRoute]:
     """Every route; FastAPI works out what each takes and returns once for all applications."""
     every = APIRouter(generate_unique_id_function=lambda route: route.name)
     refusals = openapi.errors(401, 403, 429)
-    others = (models.router, models.cohere, completions.router, responses.router)
+    spoken = (models.router, models.cohere, completions.router, azure.router, responses.router)
     documented = (indexes.router, pages.router, conversations.router)
-    for router in (*others, *documented, page.api):
+    for router in (*spoken, *documented, page.api):
         every.include_router(router, dependencies=[openapi.KEY], responses=refusals)
     refusals = openapi.ollama_errors(401, 403, 429)
     every.include_router(ollama.router, dependencies=[openapi.KEY], responses=refusals)
@@ -132,6 +133,8 @@ def _middleware(access: Access, settings: Settings, metrics: Metrics) -> list[Mi
                 allow_origins=list(access.origins),
                 allow_methods=["*"],
                 allow_headers=["*"],
+                allow_private_network=True,
+                expose_headers=["Retry-After", "X-Request-ID"],
             )
         )
     security = Middleware(SecurityMiddleware, access=access, settings=settings)

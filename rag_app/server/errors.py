@@ -127,6 +127,8 @@ def _public(message: str) -> str:
     return message.replace(f"{indexes_folder()}{os.sep}", "")
 
 
+_NEAR = 20
+"""Characters before and after a fault in JSON that are shown."""
 _UNREADABLE: Mapping[type[Exception], str] = {
     UnicodeDecodeError: "the body is not UTF-8; send JSON in UTF-8",
     RecursionError: "the body is nested too deeply",
@@ -148,11 +150,20 @@ def _unrouted(request: Request, error: StarletteHTTPException) -> ApiError:
     return ApiError(error.status_code, str(error.detail), headers=headers)
 
 
-def _invalid(request: Request, problem: Mapping[str, Any]) -> ApiError:
-    """Return the error of a request that is not as its schema says."""
+def _invalid(request: Request, problem: Mapping[str, Any], body: Any) -> ApiError:
+    """Return the error of a request that is not as its schema says.
+
+    Args:
+        request: Its headers are looked at.
+        problem: The first that was found.
+        body: What was read of the request, as far as that could be done.
+    """
     if problem["type"] == "json_invalid":
         reason = problem.get("ctx", {}).get("error", "")
-        msg = f"the body is not valid JSON: {reason} at character {problem['loc'][-1]}"
+        at = problem["loc"][-1]
+        # There it is seen which quotes a shell has taken away, or left.
+        near = str(body)[max(0, at - _NEAR) : at + _NEAR]
+        msg = f"the body is not valid JSON: {reason} at character {at}, near {near!r}"
         return ApiError(400, msg, code="invalid_json")
     sent = request.headers.get("content-type", "")
     if problem["loc"] == ("body",) and "json" not in sent and "form-data" not in sent:
@@ -161,6 +172,10 @@ def _invalid(request: Request, problem: Mapping[str, Any]) -> ApiError:
         return ApiError(400, msg, code="invalid_content_type")
     if problem["type"] == "missing" and problem["loc"] == ("body",):
         return ApiError(400, "there is no body; send JSON", code="invalid_json")
+    if problem["type"] == "model_attributes_type" and problem["loc"] == ("body",):
+        kind = "a string; is it encoded twice?" if isinstance(body, str) else "something else"
+        msg = f"the body must be a JSON object; it is {kind}"
+        return ApiError(400, msg, code="invalid_json")
     place = ".".join(str(part) for part in problem["loc"] if part not in ("body", ONE, MANY))
     message = f"{place}: {problem['msg']}" if place else str(problem["msg"])
     return ApiError(400, message, param=place or None)
@@ -178,7 +193,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        body = body_of(_invalid(request, error.errors()[0]))
+        body = body_of(_invalid(request, error.errors()[0], error.body))
         return response_to(request.url.path, 400, body)
 
     async def other(request: Request, error: Exception) -> JSONResponse:

@@ -37,6 +37,8 @@ RAG = "rag:"
 
 _LONGEST_FOLDER = 255
 """Bytes of a name in a file system."""
+_SHOWN_MODELS = 10
+"""In the error about a model that isn't here."""
 _NAME = re.compile(r"\w[\w.\- ]{0,62}\w|\w")
 _log = logging.getLogger("rag_app.server")
 
@@ -95,6 +97,20 @@ class IndexRegistry:
         own = [self.llm_id, self.settings.embedding]
         own += [self.reranker.name] if self.reranker else []
         return list(dict.fromkeys([*own, *(f"{RAG}{name}" for name in self.names())]))
+
+    def model_id(self, asked: str) -> str:
+        """Return the id of a model: an index may be asked for by its name alone.
+
+        Raises:
+            ApiError: 404, there is none.
+        """
+        if asked == "default":
+            return self.llm_id
+        known = self.model_ids()
+        for name in (asked, f"{RAG}{asked}"):
+            if name in known:
+                return name
+        raise no_model(asked, known)
 
     def llm(self) -> "BaseChatModel":
         """Return the language model.
@@ -329,6 +345,14 @@ def _index_name(name: str) -> str:
         )
         raise ApiError(400, msg, param="name")
     return name
+
+
+def no_model(asked: str, known: Sequence[str]) -> ApiError:
+    """Return the error of a model that isn't here, and those that are."""
+    more = ", …" if len(known) > _SHOWN_MODELS else ""
+    shown = ", ".join(known[:_SHOWN_MODELS])
+    msg = f"no model {asked!r}; there are {shown}{more}; GET /v1/models lists them"
+    return ApiError(404, msg, code="model_not_found", param="model")
 
 
 def _no_document(index: str, api_id: str) -> ApiError:

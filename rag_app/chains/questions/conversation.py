@@ -65,7 +65,10 @@ class Conversation:
         if not conversation.question.strip():
             raise QuestionError("the question is empty; ask something")
         if not any(map(str.isalnum, conversation.question)):
-            raise QuestionError("the question has no words; ask something")
+            lost = conversation.question.count("?") > 2
+            why = "its letters became '?' on the way here: send UTF-8" if lost else "ask something"
+            msg = f"the question has no words; {why}"
+            raise QuestionError(msg)
         return conversation
 
     @classmethod

@@ -41,12 +41,15 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-_OPENAI = {"chat", "completions", "embed", "embeddings", "models", "rerank", "responses"}
+_OPENAI = {
+    "chat", "completions", "deployments", "embed", "embeddings", "models", "rerank", "responses",
+}  # fmt: skip
 """First parts of the paths below ``/v1`` that clients of OpenAI's API ask for."""
 
-_BASE = re.compile(r"\A(?:https?://[^/]*)?/+(?:(v1|api)/+)*")
-"""Of a path, where a base URL ends with a slash or names the version that its client adds, or where
-a client asks as of a proxy, which names the server too (RFC 9112, 3.2.2)."""
+_BASE = re.compile(r"\A(?:https?://[^/]*)?/+(?:(?:(v1|api)|openai)/+)*")
+"""Of a path, where a base URL ends with a slash, names the version that its client adds or, as
+Azure's do, the API, or where a client asks as of a proxy, which names the server too (RFC 9112,
+3.2.2)."""
 
 _OTHER_PATHS = {"/v2/rerank": "/v1/rerank"}  # Cohere's
 _OPEN = ("/", "/health", "/openapi.json")
@@ -57,6 +60,8 @@ _FREE_GUESSES = 10
 """Wrong keys from one address that are answered at once, and how many more each minute."""
 _REMEMBERED = 10_000
 """Addresses, and pairs of an address and a key."""
+_KEY_HEADERS = ("api-key", "x-api-key")
+"""In which clients of Azure's and of Anthropic's API send a key."""
 
 
 class Metrics:
@@ -217,11 +222,14 @@ class KeyCheck:
         """
         if not self._keys:
             return None
-        kind, _, sent = headers.get("authorization", "").partition(" ")
-        given = sent.strip().encode("latin-1") if kind.lower() == "bearer" else b""
+        given = _sent_keys(headers)
         if not given:
             raise _refusal("a key is needed: send the header Authorization: Bearer KEY")
-        found = [i for i, (_, key) in enumerate(self._keys) if hmac.compare_digest(key, given)]
+        found = [
+            number
+            for number, (_, key) in enumerate(self._keys)
+            if any([hmac.compare_digest(key, one) for one in given])  # noqa: C419 - in constant time
+        ]
         if found and (address, found[0]) in self._known:
             return self._keys[found[0]][0]
         # Before the answer is known: else it would tell which guess was right.
@@ -263,6 +271,13 @@ class Rates:
             wait = max(1, round((1 - left) * 60 / self._limit))
             msg = f"{problem}; try again in {wait} s"
             raise ApiError(429, msg, code="rate_limited", headers={"Retry-After": str(wait)})
+
+
+def _sent_keys(headers: Headers) -> list[bytes]:
+    """Return every key that a request sends: beside the one that counts, clients have dummies."""
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    sent = [token if kind.lower() == "bearer" else "", *map(headers.get, _KEY_HEADERS)]
+    return [key.strip().encode("latin-1") for key in sent if key and key.strip()]
 
 
 def _refusal(message: str) -> ApiError:

@@ -16,7 +16,6 @@ from rag_app.server.event_stream import ServerSentEvents, generated_stream
 from rag_app.server.index_registry import RAG, Registry
 from rag_app.server.job_records import Records
 from rag_app.server.queueing import GeneratedText, ServerQueues
-from rag_app.server.routes.models import no_model
 from rag_app.server.schemas.completions import (
     CHAT_CHUNK,
     TEXT_CHUNK,
@@ -25,7 +24,7 @@ from rag_app.server.schemas.completions import (
     TextCompletion,
 )
 from rag_app.server.schemas.openapi import errors, streamed
-from rag_app.server.schemas.requests import ChatRequest
+from rag_app.server.schemas.requests import ChatRequest, Requested
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
@@ -62,6 +61,18 @@ class Answering:
         self.llm = registry.llm()
         self.llm_id = registry.llm_id
 
+    async def named(self, request: Requested) -> Requested:
+        """Return a request with the id of the model that it asks for.
+
+        Raises:
+            ApiError: 404, there is no such model.
+        """
+        model = request.model or "default"
+        if model in ("default", self.llm_id) or model.startswith(RAG):
+            return request
+        found = await asyncio.to_thread(self._registry.model_id, model)
+        return request.model_copy(update={"model": found})
+
     def index_of(self, request: ChatRequest) -> str | None:
         """Return the index that a chat asks, None where the language model itself answers it."""
         model = request.model or ""
@@ -76,10 +87,10 @@ class Answering:
             ApiError: 404, there is no such model; 400, it can't do what is asked for.
         """
         self._log_prompt(request)
+        request = await self.named(request)
         index = self.index_of(request) if isinstance(request, ChatRequest) else None
         if index is None or isinstance(request, CompletionRequest):
-            model = await asyncio.to_thread(self._llm_id, request)
-            return LlmGeneration(request, model, self.llm, self._registry.settings)
+            return LlmGeneration(request, self._llm_id(request), self.llm, self._registry.settings)
         engine = await asyncio.to_thread(self._registry.engine, index)
         if request.documents:
             meant = await asyncio.to_thread(self._registry.sources, index, request.documents)
@@ -103,7 +114,7 @@ class Answering:
             ApiError: as `generation`.
         """
         self._log_prompt(request)
-        await asyncio.to_thread(self._llm_id, request)
+        self._llm_id(await self.named(request))
         settings = self._registry.settings
         options_of(request, settings, llm)  # refuses what is beyond the limits
         body: dict[str, Any] = await self._raw_request.json()
@@ -127,8 +138,6 @@ class Answering:
             return model
         if model.startswith(RAG) and isinstance(request, ChatRequest):  # a task of the client's
             return registry.llm_id
-        if model not in registry.model_ids():
-            raise no_model(model)
         use = "/v1/embeddings"
         if model.startswith(RAG):
             use = "/v1/chat/completions"
@@ -160,6 +169,7 @@ Answers = Annotated[Answering, Depends()]
 )
 async def chat_completions(request: ChatRequest, answers: Answers) -> Any:
     """Answer a chat: by the language model, or from documents where the model is `rag:INDEX`."""
+    request = await answers.named(request)
     if answers.index_of(request) is None and isinstance(answers.llm, CompatibleChat):
         return await answers.relay(answers.llm, request)
     return await answers.answer(await answers.generation(request), stream=request.stream)

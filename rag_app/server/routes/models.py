@@ -20,7 +20,7 @@ from rag_app.models.embeddings.base import (
 from rag_app.models.embeddings.limits import mean_vector, windows
 from rag_app.models.reranker import CrossEncoderReranker
 from rag_app.server.errors import ApiError
-from rag_app.server.index_registry import IndexRegistry, Registry
+from rag_app.server.index_registry import IndexRegistry, Registry, no_model
 from rag_app.server.middleware.requests import Metrics, ServerMetrics
 from rag_app.server.queueing import Queues, ServerQueues
 from rag_app.server.schemas.models import (
@@ -53,11 +53,7 @@ def list_models(registry: Registry) -> ModelList:
 @router.get("/models/{model:path}", response_model_exclude_unset=True, responses=errors(404))
 def show_model(model: ModelId, registry: Registry) -> Model:
     """Show one model."""
-    if model == "default":
-        return _model(registry.llm_id)
-    if model not in registry.model_ids():
-        raise no_model(model)
-    return _model(model)
+    return _model(registry.model_id(model))
 
 
 @router.post(
@@ -134,7 +130,7 @@ async def rerank(
     name, reranker = registry.settings.embedding, registry.reranker
     known = [name] if reranker is None else [reranker.name, name]
     if request.model not in (None, "default", *known):
-        raise no_model(str(request.model))
+        raise no_model(str(request.model), known)
     if not request.query.strip():
         raise ApiError(400, "query is empty", param="query")
     texts = request.texts
@@ -178,7 +174,7 @@ async def vectors_of(
     """
     name = registry.settings.embedding
     if request.model not in (None, name, "default"):
-        raise no_model(str(request.model))
+        raise no_model(str(request.model), [name])
     if any(not text.strip() for text in request.texts):
         raise ApiError(400, "input holds an empty text", param="input")
     model = await asyncio.to_thread(registry.embeddings, name)
@@ -205,12 +201,6 @@ def _check_dimensions(model: DocumentEmbeddings, asked: int | None) -> None:
         lengths = ", ".join(map(str, shorter))
         msg = f"{name} was trained for vectors of {model.dimension} numbers or cut to {lengths}"
     raise ApiError(400, msg, param="dimensions")
-
-
-def no_model(model: str) -> ApiError:
-    """Return the error of a model that isn't here."""
-    msg = f"no model {model!r}; GET /v1/models lists them"
-    return ApiError(404, msg, code="model_not_found", param="model")
 
 
 def _embed(

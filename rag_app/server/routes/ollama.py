@@ -180,9 +180,10 @@ def _named(model: str | None, registry: IndexRegistry, default: str) -> str:
     known = registry.model_ids()
     if model in (None, "", "default", f"default{_LATEST}"):
         return default
-    for name in (model, str(model).removesuffix(_LATEST)):
+    asked = str(model).removesuffix(_LATEST)
+    for name in (str(model), asked, f"{RAG}{asked}"):
         if name in known:
-            return str(name)
+            return name
     msg = f"model {model!r} not found; GET /api/tags lists them"
     raise ApiError(404, msg, code="model_not_found", param="model")
 

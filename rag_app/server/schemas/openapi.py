@@ -17,7 +17,8 @@ KEY = Security(
     HTTPBearer(
         scheme_name="key",
         auto_error=False,  # the middleware says who may do what
-        description="One of the keys that the server was started with; none is needed without.",
+        description="One of the keys that the server was started with; none is needed without. The "
+        "headers `api-key` and `x-api-key` will do too.",
     )
 )
 

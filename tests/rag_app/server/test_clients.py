@@ -391,3 +391,60 @@ def test_allowed_tools_must_be_named(client: httpx.Client) -> None:
 def test_the_default_model_is_shown_by_that_name(client: httpx.Client, served: Served) -> None:
     shown = client.get("/v1/models/default").json()
     assert shown["id"] == served.app.state.registry.llm_id
+
+
+def test_azures_client_names_its_deployment_in_the_path(poets: Served) -> None:
+    with openai.AzureOpenAI(
+        azure_endpoint=poets.url,
+        azure_deployment="rag:诗",
+        api_key="none",
+        api_version="2024-10-21",
+        max_retries=0,
+    ) as azure:
+        create = azure.chat.completions.create
+        assert create(model="gpt-4o", messages=ASKED).model == "rag:诗"
+        chunks = list(create(model="gpt-4o", messages=ASKED, stream=True))
+        assert "当涂" in "".join(one.choices[0].delta.content or "" for one in chunks)
+    with openai.AzureOpenAI(
+        azure_endpoint=poets.url, api_key="none", api_version="2024-10-21", max_retries=0
+    ) as azure:
+        assert "rag:诗" in [one.id for one in azure.models.list()]
+        assert azure.completions.create(model="default", prompt="中国的首都是").choices
+        assert azure.embeddings.create(model="default", input=["茶"]).data[0].embedding
+        with pytest.raises(openai.NotFoundError, match="multilingual-e5-small"):
+            azure.embeddings.create(model="text-embedding-3-small", input=["茶"])
+
+
+def test_an_index_may_be_asked_for_by_its_name(poets: Served, client: httpx.Client) -> None:
+    for path, body in (
+        (CHAT, {"messages": ASKED}),
+        ("/openai/v1/chat/completions", {"messages": ASKED}),
+        ("/v1/responses", {"input": ASKED[0]["content"]}),
+        ("/api/chat", {"messages": ASKED, "stream": False}),
+    ):
+        answer = client.post(path, json={"model": "诗", **body})
+        assert "当涂病逝[1]" in answer.text
+    assert client.get("/v1/models/诗").json()["id"] == "rag:诗"
+    unknown = client.post(CHAT, json={"model": "gpt-4o-mini", "messages": ASKED})
+    assert unknown.status_code == 404
+    assert "rag:诗" in unknown.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b"{model:default}", "near '{model:default}'"),
+        (b"'{}'", "near \"'{}'\""),
+        (b'"{\\"model\\":\\"default\\"}"', "encoded twice"),
+        (b"[]", "must be a JSON object"),
+        (b"null", "must be a JSON object"),
+        (b'{"messages": [{"role": "user", "content": "??????"}], "model": "rag:x"}', "UTF-8"),
+    ],
+)
+def test_what_shells_make_of_a_body_is_said(
+    body: bytes, named: str, poets: Served, client: httpx.Client
+) -> None:
+    kind = {"Content-Type": "application/json"}
+    answer = client.post(CHAT, content=body.replace(b"rag:x", "rag:诗".encode()), headers=kind)
+    assert answer.status_code == 400
+    assert named in answer.json()["error"]["message"]
