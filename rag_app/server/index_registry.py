@@ -351,7 +351,7 @@ def no_model(asked: str, known: Sequence[str]) -> ApiError:
     """Return the error of a model that isn't here, and those that are."""
     more = ", …" if len(known) > _SHOWN_MODELS else ""
     shown = ", ".join(known[:_SHOWN_MODELS])
-    msg = f"no model {asked!r}; there are {shown}{more}; GET /v1/models lists them"
+    msg = f"no model {asked!r}; known: {shown}{more}; GET /v1/models lists them"
     return ApiError(404, msg, code="model_not_found", param="model")
 
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from rag_app.chains.citations import Citation, Evidence
 from rag_app.chains.confidence import JUDGEMENT, Confidence
+from rag_app.chains.prompts import Budget
 from rag_app.chains.results import Answer, Delta, adeltas, replaces
 from rag_app.documents.text import language_of
 from rag_app.engine import RagApp
@@ -296,7 +297,7 @@ class DocumentChat:
             raise ApiError(400, "n is 1 where documents are asked: they give one answer", param="n")
         if question.type != "human" or not question.text.strip():
             raise ApiError(400, "the last message must be a user's question", param="messages")
-        request.check_max_tokens(engine.settings.reply_limit)
+        request.limit_tokens(_most_tokens(engine))
         self._question = question.text
         self._address = address
         self._notes = tuple(notes)
@@ -377,6 +378,12 @@ class DocumentChat:
             pieces = _stopped(pieces, request.stops)
         async for delta in adeltas(pieces, marks=Answer.marker if request.wants_marks else None):
             yield delta
+
+
+def _most_tokens(engine: RagApp) -> int:
+    """Return how many tokens an answer may have: what is kept for it is not there for passages."""
+    settings, window = engine.settings, Budget.of(engine.llm, 0).window
+    return min(settings.reply_limit, max(settings.max_new_tokens, window // 4))
 
 
 async def _stopped(pieces: AsyncIterable[Answer], stops: Sequence[str]) -> AsyncIterator[Answer]:

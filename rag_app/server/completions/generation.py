@@ -203,10 +203,10 @@ def options_of(request: Sampling, settings: Settings, llm: BaseChatModel) -> dic
     """Return the options of a call to the model that a request asks for.
 
     Raises:
-        ApiError: 400, more tokens than allowed, or something this model's backend can't do.
+        ApiError: 400, something this model's backend can't do.
     """
     most = min(settings.reply_limit, settings.context_length // 2)
-    request.check_max_tokens(settings.reply_limit, unlimited=most)
+    request.limit_tokens(settings.reply_limit, unlimited=most)
     if getattr(request, "top_logprobs", None) and not getattr(request, "logprobs", None):
         raise ApiError(400, "top_logprobs needs logprobs: true", param="top_logprobs")
     options = {name: getattr(request, name) for name in _OPTIONS}

@@ -116,15 +116,14 @@ class Answering:
         self._log_prompt(request)
         self._llm_id(await self.named(request))
         settings = self._registry.settings
-        options_of(request, settings, llm)  # refuses what is beyond the limits
+        options_of(request, settings, llm)  # keeps to the limits
         body: dict[str, Any] = await self._raw_request.json()
         path = "completions"
         if isinstance(request, ChatRequest):
             path = "chat/completions"
             use_content(body["messages"])
         for name in _LIMITS & body.keys():
-            if body[name] == -1:
-                body[name] = request.max_tokens
+            body[name] = body[name] and request.max_tokens
         if request.max_tokens is None:
             body["max_tokens"] = settings.max_new_tokens
         place = await self._queues.enter(self._raw_request, stream=request.stream)

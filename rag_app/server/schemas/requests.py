@@ -40,6 +40,10 @@ _ALL_TOKENS = 100_000
 _LIKELIEST = 1e-6
 """In place of a ``top_p`` of 0, by which clients mean the likeliest token alone."""
 _NEWER_TEXTS = ("input_text", "output_text")
+_SAID = ("text", "refusal")
+"""Parts of a message that are words; the second is of models alone."""
+_MAY_BE_SILENT = ("system", "developer", "assistant")
+"""Roles of messages that clients send without any content."""
 _RESULTS = ("tool", "function")
 """Roles of what came of a call, the newer and the older one."""
 
@@ -123,6 +127,13 @@ class Message(RequestBody):
             self.content = self.message
         return self
 
+    @model_validator(mode="after")
+    def _said_in_words(self) -> Self:
+        """Leave out what else another model made: its thoughts, for one."""
+        if self.role == "assistant" and isinstance(self.content, list):
+            self.content = [part for part in self.content if part.type in _SAID]
+        return self
+
     @property
     def text(self) -> str:
         """The text of all parts."""
@@ -149,16 +160,15 @@ class Message(RequestBody):
         """
         if self.role in _RESULTS and not tools:
             return "role", f"{self.role} messages are not supported: this model calls no tools"
-        if self.content is None and self.role != "assistant":
+        if self.content is None and self.role not in _MAY_BE_SILENT:
             return "content", f"a {self.role} message needs content"
         if not all(map(is_call, self.tool_calls or ())):
             return (
                 "tool_calls",
                 "a call is {id, type, function: {name, arguments}}, all of them text",
             )
-        known = {"text", "refusal"} if self.role == "assistant" else {"text"}
         for part in self.content if isinstance(self.content, list) else ():
-            if part.type not in known:
+            if part.type not in (_SAID if self.role == "assistant" else _SAID[:1]):
                 return "content", f"{part.type} parts are not supported; send text"
             if getattr(part, part.type) is None:
                 return "content", f"a part of type {part.type} needs {part.type}"
@@ -211,6 +221,12 @@ class Sampling(RequestBody):
     def _all_tokens(cls, value: int | None) -> int | None:
         return _ALL_TOKENS if value in (0, -1) else value
 
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _some_text(cls, value: Any) -> Any:
+        """Leave out empty strings, which forms send where nothing was entered."""
+        return [one for one in value if one != ""] if isinstance(value, list) else value or None
+
     @field_validator("top_p")
     @classmethod
     def _likeliest(cls, value: float | None) -> float | None:
@@ -241,21 +257,17 @@ class Sampling(RequestBody):
             if getattr(self, name, None):
                 raise ApiError(400, f"{name} is not supported by this model", param=name)
 
-    def check_max_tokens(self, limit: int, *, unlimited: int | None = None) -> None:
-        """Refuse more tokens than the server allows.
+    def limit_tokens(self, limit: int, *, unlimited: int | None = None) -> None:
+        """Keep to the tokens that the server allows; clients ask for as many as any model has.
 
         Args:
-            limit: So many.
+            limit: So many; an answer that reaches them ends with ``length``.
             unlimited: Taken for -1; None leaves it to the settings.
-
-        Raises:
-            ApiError: 400.
         """
         if self.max_tokens == -1:
             self.max_tokens = unlimited
-        if (self.max_tokens or 0) > limit:
-            msg = f"max_tokens {self.max_tokens} is above this server's {limit}"
-            raise ApiError(400, msg, param="max_tokens")
+        elif self.max_tokens:
+            self.max_tokens = min(self.max_tokens, limit)
 
 
 class DocumentOptions(RequestBody):
@@ -415,8 +427,8 @@ class ChatRequest(Sampling, DocumentOptions):
     def conversation(self) -> "ChatRequest":
         """Return the chat as people had it, the last question at its end.
 
-        Calls of tools and their results, from when another model was asked, are left out, and what
-        the system says last is said first.
+        Calls of tools and their results, and images, from when another model was asked, are left
+        out, and what the system says last is said first.
         """
         made = [call for one in self.messages for call in one.tool_calls or () if is_call(call)]
         ids = {call["id"] for call in made}
@@ -425,6 +437,10 @@ class ChatRequest(Sampling, DocumentOptions):
             for one in self.messages
             if one.tool_call_id not in ids and (one.content or not one.tool_calls)
         ]
+        last = max((at for at, one in enumerate(said) if one.role == "user"), default=0)
+        for at, one in enumerate(said[:last]):
+            if isinstance(one.content, list):
+                said[at] = one.model_copy(update={"content": one.text})
         late: list[Message] = []
         while len(said) > 1 and said[-1].role in ("system", "developer"):
             late.insert(0, said.pop())

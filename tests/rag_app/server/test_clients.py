@@ -259,7 +259,17 @@ NULLS: Any = {
 
 
 @pytest.mark.parametrize(
-    "more", [{"max_tokens": -1}, {"max_completion_tokens": -1}, {"top_p": 0}, {"stop": []}, NULLS]
+    "more",
+    [
+        {"max_tokens": -1},
+        {"max_completion_tokens": -1},
+        {"max_tokens": 65_536},
+        {"top_p": 0},
+        {"stop": []},
+        {"stop": ""},
+        {"stop": ["", "@@"]},
+        NULLS,
+    ],
 )
 @pytest.mark.parametrize("model", ["default", "rag:诗"])
 def test_values_by_which_clients_mean_no_limit(more: Any, model: str, poets: Served) -> None:
@@ -287,6 +297,23 @@ def test_parts_of_text_in_other_forms(parts: Any, official: openai.OpenAI) -> No
     asked: list[Any] = [[{"role": "user", "content": parts}], [*turns, *ASKED]]
     for messages in asked:
         assert create(model="rag:诗", messages=messages).choices[0].message.content
+
+
+def test_what_another_model_was_shown_or_thought_is_passed_over(official: openai.OpenAI) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
+    thought = {"type": "thinking", "thinking": "他是谁？"}
+    silent = {"role": "system", "content": None}
+    said = {"role": "assistant", "content": [thought, {"type": "text", "text": "是诗人。"}]}
+    shown = {"role": "user", "content": [image, {"type": "text", "text": "李白是谁？"}]}
+    create = official.chat.completions.create
+    earlier: list[Any] = [silent, shown, said, *ASKED]
+    assert create(model="rag:诗", messages=earlier).choices[0].message.content
+    earlier[1] = {"role": "user", "content": "李白是谁？"}
+    assert create(model="default", messages=earlier).choices[0].message.content
+    now: list[Any] = [{"role": "user", "content": [image, {"type": "text", "text": "李白？"}]}]
+    for model in ("default", "rag:诗"):
+        with pytest.raises(openai.BadRequestError, match="image_url parts"):
+            create(model=model, messages=now)
 
 
 def test_a_target_may_name_the_server(served: Served) -> None:
@@ -323,6 +350,15 @@ def test_no_limit_is_half_the_window(path: str, more: Any, home: Path) -> None:
         answer = httpx.post(served.url + path, json={"messages": ASKED, **more}, timeout=60)
         assert answer.status_code == 200, answer.text
     assert model.noted[-1]["max_tokens"] == 1024
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_as_many_tokens_as_any_model_has_are_the_servers_limit(name: str, home: Path) -> None:
+    model = NotedOptions(replies=["长"])
+    with serving(llm=model, reply_limit=50) as served:
+        asked = {"messages": ASKED, name: 65_536}
+        assert httpx.post(served.url + CHAT, json=asked, timeout=60).status_code == 200
+    assert model.noted[-1]["max_tokens"] == 50
 
 
 def test_a_queued_stream_begins_at_once(home: Path) -> None:

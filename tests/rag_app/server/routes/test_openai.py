@@ -171,10 +171,8 @@ def test_langchain_is_a_client_too(tiny: Served) -> None:
         ("chat/completions", {"messages": ASKED, "temperature": "hot"}, 400, "temperature"),
         ("chat/completions", {"messages": ASKED, "n": 0}, 400, "n"),
         ("chat/completions", {"messages": ASKED, "max_tokens": 0}, 400, "max_tokens"),
-        ("chat/completions", {"messages": ASKED, "max_tokens": 10**6}, 400, "max_tokens"),
         ("chat/completions", {"messages": ASKED, "logprobs": True}, 400, "logprobs"),
         ("chat/completions", {"messages": ASKED, "stop": ["x"] * 17}, 400, "stop"),
-        ("chat/completions", {"messages": ASKED, "stop": ""}, 400, "stop"),
         ("chat/completions", {"messages": ASKED, "top_logprobs": 2}, 400, "top_logprobs"),
         ("chat/completions", {"messages": ASKED, **MUST_CALL}, 400, "tools"),
         ("chat/completions", {"messages": ASKED, "functions": [{}]}, 400, "functions"),
@@ -244,9 +242,10 @@ def test_content_is_read_as_the_standard_says(
 def test_content_that_is_not_understood(
     message: Any, field: str, said: str, client: httpx.Client
 ) -> None:
+    asked = [message] if message["role"] == "user" else [message, *ASKED]
     for model in ("default", "rag:合同"):
         client.post("/v1/indexes", json={"name": "合同"})
-        body = {"model": model, "messages": [message, *ASKED]}
+        body = {"model": model, "messages": asked}
         answer = client.post("/v1/chat/completions", json=body)
         assert answer.status_code == 400
         error = answer.json()["error"]
