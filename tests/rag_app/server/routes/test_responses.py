@@ -227,7 +227,6 @@ IMAGE = {"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}
         ({"input": [{"type": "item_reference", "id": "x"}]}, "input.0.type", "item_reference"),
         ({"input": [{"role": "king", "content": "x"}]}, "input.0.role", "system"),
         ({"input": [{"role": "user"}]}, "input", "needs content"),
-        ({"input": "x", "max_output_tokens": 10**6}, "max_output_tokens", "above"),
         ({"input": "x", "previous_response_id": "resp_1"}, "previous_response_id", "stored"),
         ({"input": "x", "conversation": "conv_1"}, "conversation", "previous_response_id"),
         ({"input": "x", "background": True}, "background", "not supported"),
