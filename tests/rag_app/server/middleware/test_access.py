@@ -34,11 +34,11 @@ def test_one_of_the_keys_is_needed(home: Path) -> None:
             assert client.get("/v1/models", headers=headers).status_code == 401
         for key in ("first-key", "第二把"):
             right = [(b"Authorization", f"bearer {key}"), (b"api-key", key), (b"x-api-key", key)]
-            for name, sent in right:
+            for name, value in right:
                 # Some clients must have a key, and then send one of no meaning beside it.
-                headers = [(b"Authorization", b"Bearer none")] * (name != b"Authorization")
-                answer = client.get("/v1/models", headers=[*headers, (name, sent.encode())])
-                assert answer.status_code == 200
+                dummy = [(b"Authorization", b"Bearer none")] * (name != b"Authorization")
+                headed = httpx.Headers([*dummy, (name, value.encode())])
+                assert client.get("/v1/models", headers=headed).status_code == 200
 
 
 @pytest.mark.parametrize(
