@@ -4,18 +4,11 @@ Fusion adds normalized scores, weighted (a convex combination: Bruch, Gai and In
 2210.11934), not reciprocal ranks: how much better the first passage is than the second is what
 ranks throw away. On the passages of CMRC 2018 trial it puts the right one first for 98 % of the
 questions, reciprocal rank fusion (k = 60) for 97 %, less than the lexical search alone.
-
-The lexical search is BM25 over SQLite's full-text index, the rare terms first. FTS5 reads every
-posting of every term that it ranks by, some of them twice. Where a question's terms have more than
-:data:`MOST_POSTINGS`, the rarest of them find the candidates, and all of them score these: what a
-candidate has of the common terms is counted in its text.
 """
 
-import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -33,11 +26,12 @@ from pydantic import ConfigDict
 from rag_app.documents.sources import documents_within
 from rag_app.errors import QuestionError
 from rag_app.index.search.faiss_cache import dense_index
+from rag_app.index.search.lexical import search_terms, term_frequencies
 from rag_app.index.search.relevance import Coverage, calibration_of
-from rag_app.index.store.bm25 import best, bm25_scores, terms_held
+from rag_app.index.search.repeated import apart
 from rag_app.index.store.interface import DenseIndex, DocumentSnapshot, DocumentStore, Scores
 from rag_app.index.store.records import ChunkRecord
-from rag_app.index.store.terms import content_terms, fold, is_prefix, spellings_of
+from rag_app.index.store.terms import content_terms
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, adapt
 from rag_app.models.reranker import CrossEncoderReranker
 from rag_app.settings import DEFAULTS, RetrieverKind
@@ -50,29 +44,6 @@ _RERANKED = 20
 
 _LARGEST_POOL = 800
 """Candidates where those of smaller pools mostly repeat each other."""
-
-COUNTED = 100_000
-"""Chunks up to which it is counted how many hold a character, which FTS5 does by reading every
-term that begins with it; of more a sample tells."""
-MOST_TERMS = 128
-"""Terms of a question that are searched for, the rarest: more cost time and tell little."""
-MOST_POSTINGS = 10_000
-"""Places in the term index that FTS5 ranks by."""
-_CANDIDATES = 64
-_SAMPLE = 256
-_OFTEN = 0.05
-"""Share of the chunks that hold a character, above which the sample is believed."""
-
-_LETTERS = re.compile(r"[^\W_]+")
-_TELLING = re.compile(
-    r"\d+(?:[.,:]\d+)*|[a-z]+|[零〇一二三四五六七八九十百千万亿两半不未无非没禁勿免]"
-    r"|(?<=[:：])[^\n]{1,10}"
-)
-"""Numbers, Latin words, negations and what stands after a colon: with another one, a passage says
-something else."""
-_ALIKE = 0.85
-"""Share of their pairs of letters that two passages have in common where they say the same; one
-letter of 40 changes two pairs in each."""
 
 
 class HybridRetriever(BaseRetriever):
@@ -279,148 +250,3 @@ def _ranks(chunk_id: int, dense: Scores, lexical: Scores) -> dict[str, int]:
         for name, ranking in rankings.items()
         if chunk_id in ranking
     }
-
-
-def term_frequencies(snapshot: DocumentSnapshot, terms: Sequence[str]) -> dict[str, int]:
-    """Return in how many chunks each term of a question is; of common characters about."""
-    total, estimates = snapshot.count_chunks(), dict[str, int]()
-    characters = [term for term in terms if is_prefix(term)]
-    if characters and total > COUNTED:
-        texts = snapshot.sample_texts(_SAMPLE)
-        for character in characters:
-            spellings = spellings_of(character)
-            held = sum(any(one in text for one in spellings) for text in texts)
-            if held > _OFTEN * len(texts):
-                estimates[character] = round(total * held / len(texts))
-    return {term: estimates.get(term) or snapshot.document_frequency(term) for term in terms}
-
-
-def search_terms(
-    snapshot: DocumentSnapshot,
-    frequencies: Mapping[str, int],
-    limit: int,
-    sources: Collection[str] | None = None,
-) -> Scores:
-    """Return the BM25 scores of the chunks that match best, best first.
-
-    Args:
-        snapshot: The state that is searched.
-        frequencies: In how many of its chunks each term is.
-        limit: How many chunks at most.
-        sources: Of which documents; of any by default.
-    """
-    terms = sorted(filter(frequencies.get, frequencies), key=lambda term: frequencies[term])
-    terms = terms[:MOST_TERMS]
-    rare = list(_rarest(terms, frequencies))
-    if not rare:
-        return {}
-    if rare == terms:
-        return dict(snapshot.search_any(terms, limit, sources))
-    candidates = _candidates(snapshot, rare, terms, max(limit, _CANDIDATES), sources)
-    scores = _bm25(snapshot, candidates, {term: frequencies[term] for term in terms})
-    return best(scores, limit)
-
-
-def _candidates(
-    snapshot: DocumentSnapshot,
-    rare: list[str],
-    terms: list[str],
-    count: int,
-    sources: Collection[str] | None,
-) -> list[int]:
-    """Return the chunks that the rare terms find; the others are asked where those find too few."""
-    if sources is not None:
-        ids = snapshot.ids_where(sources=sources)
-        if len(ids) <= count:
-            return [int(chunk) for chunk in ids]
-    found = snapshot.search_any(rare, count, sources)
-    if sources is not None and len(found) < count:  # the rare terms may be in no other document
-        found = snapshot.search_any(terms, count, sources)
-    return [chunk for chunk, _ in found]
-
-
-def _rarest(terms: Sequence[str], frequencies: Mapping[str, int]) -> Iterator[str]:
-    """Yield the first of some terms, as many as have few enough postings, but one at least."""
-    left = MOST_POSTINGS
-    for term in terms:
-        left -= frequencies[term]
-        if left < 0 and term != terms[0]:
-            return
-        yield term
-
-
-def _bm25(snapshot: DocumentSnapshot, ids: Sequence[int], frequencies: Mapping[str, int]) -> Scores:
-    total = snapshot.count_chunks()
-    held = terms_held(snapshot.chunks(ids))
-    # Those of the candidates stand for all passages, which are cut to about one length.
-    mean = sum(map(Counter.total, held.values())) / max(len(held), 1)
-    return bm25_scores(held, frequencies, total, mean)
-
-
-@dataclass
-class _Kept:
-    """A passage, and where else it stands."""
-
-    chunk: ChunkRecord
-    copies: dict[str, None] = field(default_factory=dict)
-
-    @cached_property
-    def folded(self) -> str:
-        return fold(self.chunk.text)
-
-    @cached_property
-    def letters(self) -> str:
-        return "".join(_LETTERS.findall(self.folded))
-
-    @cached_property
-    def pairs(self) -> set[str]:
-        return {self.letters[at : at + 2] for at in range(len(self.letters) - 1)}
-
-    @cached_property
-    def telling(self) -> list[str]:
-        return _TELLING.findall(self.folded)
-
-    def says_the_same(self, other: "_Kept") -> bool:
-        if self.letters == other.letters:
-            return True
-        shorter, longer = sorted((len(self.letters), len(other.letters)))
-        if shorter < _ALIKE * longer or self.telling != other.telling:
-            return False
-        return len(self.pairs & other.pairs) >= _ALIKE * len(self.pairs | other.pairs)
-
-    def record(self) -> ChunkRecord:
-        if not self.copies:
-            return self.chunk
-        return replace(self.chunk, extra={**self.chunk.extra, "copies": list(self.copies)})
-
-
-def apart(chunks: Iterable[ChunkRecord], k: int) -> list[ChunkRecord]:
-    """Return the first ``k`` chunks that don't repeat an earlier one.
-
-    One that mostly is the same place of the same document is left out. One that says the same in
-    another document is too, and the earlier one's metadata name that document in ``copies``.
-    """
-    kept: list[_Kept] = []
-    for chunk in chunks:
-        new = _Kept(chunk)
-        if any(_is_the_place_of(chunk, better.chunk) for better in kept):
-            continue
-        elsewhere = (better for better in kept if better.chunk.source != chunk.source)
-        copied = next((better for better in elsewhere if new.says_the_same(better)), None)
-        if copied:
-            copied.copies[chunk.source] = None
-        elif len(kept) < k:
-            kept.append(new)
-    return [passage.record() for passage in kept]
-
-
-def _is_the_place_of(chunk: ChunkRecord, other: ChunkRecord) -> bool:
-    start, end = max(chunk.start, other.start), min(chunk.end, other.end)
-    if chunk.source != other.source or 2 * (end - start) <= min(len(chunk.text), len(other.text)):
-        return False
-    # Texts that a LangChain user added under one source may all begin at 0.
-    return _between(chunk, start, end) == _between(other, start, end)
-
-
-def _between(chunk: ChunkRecord, start: int, end: int) -> str:
-    return chunk.text[start - chunk.start : end - chunk.start]
