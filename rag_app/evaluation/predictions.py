@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -37,7 +38,7 @@ class PredictionFile:
         try:
             self.rows = self._open(header)
         except BaseException:
-            self._file.close()
+            self._close()
             raise
 
     def _open(self, header: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -65,7 +66,7 @@ class PredictionFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._close()
 
     def outcomes(self, questions: Iterable[GoldQuestion]) -> dict[str, Outcome]:
         """Return the outcomes that the file has of these questions, by their ids."""
@@ -77,15 +78,19 @@ class PredictionFile:
         Raises:
             DocumentError: the file can't be written.
         """
-        try:
-            self._write(outcome.to_json())
-        except OSError as error:
-            raise _unusable(self.path, error) from error
+        self._write(outcome.to_json())
 
     def _write(self, row: Mapping[str, Any]) -> None:
         line = json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace")
-        self._file.write(line + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(line + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+
+    def _close(self) -> None:
+        with suppress(OSError):  # of a line that could not be written, which was said
+            self._file.close()
 
 
 def read_predictions(

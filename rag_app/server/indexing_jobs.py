@@ -204,7 +204,12 @@ class IndexingJobs:
 
     async def resume(self) -> None:
         """Index what was uploaded and not indexed before the server last ended."""
-        for name in await self._adopt(own=True):
+        try:
+            names = await self._adopt(own=True)
+        except OSError as error:  # of a home that can only be read, which can be asked
+            _log.warning("uploads that wait can't be taken over (%s)", error)
+            return
+        for name in names:
             files = self._registry.folder(name) / uploads.FILES
             if uploads.contents(files):
                 self.start(name, files)
@@ -242,6 +247,8 @@ class IndexingJobs:
             try:
                 self.check_room()
                 await self._adopt(own=False)
+            except OSError as error:
+                _log.warning("uploads that wait can't be taken over (%s)", error)
             except Exception:  # a full queue, or a disk that is away: the next look may find both
                 _log.exception("uploads that wait can't be taken over")
 

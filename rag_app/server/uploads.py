@@ -58,12 +58,15 @@ def save(uploads: Sequence[tuple[str, BinaryIO]], index: Path, max_bytes: int) -
     Raises:
         ApiError: 400 or 409 for a name, 413 for a file that is too large.
         DocumentError: a file is empty.
-        IndexStoreError: the folder can't be written.
+        IndexStoreError: the folder or the home can't be written.
     """
     names = [file_name(name) for name, _ in uploads]
     _check_distinct(names)
     incoming = index / INCOMING
-    partial = incoming / f".{uuid.uuid4().hex}-{own_name()}.upload"
+    try:
+        partial = incoming / f".{uuid.uuid4().hex}-{own_name()}.upload"
+    except OSError as error:
+        raise unwritable(home(), error) from error
     try:
         _check_free(names, index / FILES)
         for name, (_, content) in zip(names, uploads, strict=True):

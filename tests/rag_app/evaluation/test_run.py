@@ -1,6 +1,9 @@
 """A question set asked, kept, interrupted and gone on with."""
 
+import errno
+import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +213,20 @@ def test_other_files_are_left_alone(tmp_path: Path, data: bytes) -> None:
         read_predictions(tmp_path / "none.jsonl", [])
     with pytest.raises(DocumentError, match="can't be used"):
         PredictionFile(tmp_path, {})
+
+
+def test_a_full_disk_is_said_with_the_files_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.BytesIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        close = flush
+
+    monkeypatch.setattr(Path, "open", lambda *_: Full())
+    with pytest.raises(DocumentError, match="can't be used"):
+        PredictionFile(tmp_path / "mine.jsonl", {})
 
 
 def test_a_file_that_was_killed_at_its_beginning_begins_anew(tmp_path: Path) -> None:

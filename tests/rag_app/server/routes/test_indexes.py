@@ -1,5 +1,6 @@
 """Documents over HTTP: indexes, uploads, jobs, search, summaries."""
 
+import errno
 import json
 import shutil
 from pathlib import Path, PureWindowsPath
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from rag_app.documents.loaders import FileLoader
 from rag_app.errors import ModelError
+from rag_app.server import uploads
 from rag_app.server.errors import ApiError
 from rag_app.server.uploads import file_name
 from tests.rag_app.documents.making import pdf
@@ -462,6 +464,24 @@ def test_what_was_uploaded_and_not_indexed_is_indexed_at_the_start(home: Path) -
         client.get(f"/v1/jobs/{job.id}/events")
         assert {one["name"] for one in documents(client, "a")} == {"甲.txt", "乙.txt"}
     assert not (home / "indexes/a/files/.x.upload").exists()
+
+
+def test_a_home_that_can_only_be_read_is_served(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def denied() -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with serving() as served, served.client() as client:
+        upload(client, "a", **{"甲.txt": LI_BAI})
+    (home / "indexes/a/incoming/1-job-dead").mkdir(parents=True)
+    monkeypatch.setattr(uploads, "own_name", denied)
+    with serving() as served, served.client() as client:
+        assert client.post("/v1/indexes/a/search", json={"query": "李白"}).status_code == 200
+        answer = client.post("/v1/indexes/a/documents", files={"files": ("乙.txt", b"x")})
+        assert answer.status_code == 503
+        assert "Permission denied" in answer.json()["error"]["message"]
+    assert "can't be taken over" in caplog.text
 
 
 def test_only_the_indexes_that_are_named(home: Path) -> None:
