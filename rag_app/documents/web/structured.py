@@ -21,6 +21,7 @@ _ESCAPE_WITHOUT_SIGN = re.compile(
     r"(?<=\\u[0-9a-f]{4})[^\\\"\s](?=u[0-9a-f]{4}(?:\\u|\"))", re.IGNORECASE
 )
 """A damaged backslash among characters that are all escaped."""
+_ESCAPED = re.compile(r"\\u((?:3[0-9a-f]|[4-9][0-9a-f]|ff)[0-9a-f]{2})", re.IGNORECASE)
 _BLOB = re.compile(
     r"(?:data:[\w/+.;=-]+,)?[A-Za-z0-9+/_=-]{200,}\s*|data:[\w/+.-]+;base64,.*", re.S
 )
@@ -52,6 +53,7 @@ def read_notebook(data: bytes, name: str, encoding: str | None = None) -> Extrac
     for cell in (cell for sheet in sheets for cell in sheet.get("cells", [])):
         source = _source(cell.get("source", cell.get("input", "")))
         if cell.get("cell_type") != "code":
+            source = _unescaped(source)
             parts.append(f"# {source}" if cell.get("cell_type") == "heading" else source)
             continue
         parts.append(f"```{language}\n{source}\n```" if source.strip() else "")
@@ -78,28 +80,31 @@ def read_xml(data: bytes, name: str, encoding: str | None = None) -> ExtractedTe
 
 def _element_lines(root: "_Element") -> Iterator[str]:
     waiting = [root]
+    before: set[str] = set()
     while waiting:
         element = waiting.pop()
         inner = list(element)
         own = [element.text, *(child.tail for child in inner)]
         if not any(text and text.strip() for text in own):
             waiting.extend(reversed(inner))
-            if said := _said(element):
-                yield said
+            said = _said(element)
+            if said and before.isdisjoint(said.values()):  # as in links to what has a title
+                yield "; ".join(said.values() if "text" in said else map(": ".join, said.items()))
+            before.update(said.values())
             continue
         text = " ".join("".join(map(str, element.itertext())).split())
         label = str(element.tag).rpartition("}")[2]
         if text:
+            before.add(text)
             yield text if inner else f"{label}: {text}"
 
 
-def _said(element: "_Element") -> str:
+def _said(element: "_Element") -> dict[str, str]:
     """Return what the attributes of an element without text say, as those of outlines do."""
     found = {key.lower(): " ".join(str(text).split()) for key, text in element.attrib.items()}
     said = {key: text for key, text in found.items() if key in _SAYING and text}
-    if "text" in said:
-        return "; ".join(said.values())
-    return "; ".join(f"{key}: {text}" for key, text in said.items())
+    is_link = str(element.tag).endswith("link")  # whose title is that of another file
+    return {} if is_link or said.keys() == {"name"} else said
 
 
 def _parsed(text: str, name: str) -> Any:
@@ -145,8 +150,13 @@ def _scalar(value: object, blobs: list[int]) -> str:
     if isinstance(value, str):
         blob = bool(_BLOB.fullmatch(value))
         blobs[0] += blob
-        return "" if blob else value.strip()
+        return "" if blob else _unescaped(value.strip())
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _unescaped(text: str) -> str:
+    """Return text with the Han in it that was escaped twice, as in JSON that holds JSON."""
+    return _ESCAPED.sub(lambda code: chr(int(code[1], 16)), text)
 
 
 def _joined(lines: Iterator[str], codec: str, blobs: list[int], name: str) -> ExtractedText:

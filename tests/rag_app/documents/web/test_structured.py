@@ -82,6 +82,11 @@ def test_xml() -> None:
     assert read_xml(page.encode("gbk"), "a.xml").text == "b: 甲\n文字尾"
 
 
+def test_what_is_escaped_twice_is_decoded() -> None:
+    data = json.dumps({"回复": json.dumps({"门店": "无锡"}), "路径": "C:\\u2024"})
+    assert read_json(data.encode(), "a.json").text == '回复: {"门店": "无锡"}; 路径: C:\\u2024'
+
+
 def test_outlines_say_what_they_say_in_attributes() -> None:
     data = """<opml><head><title>供水</title></head><body><outline text="一期" _note="2024 年">
     <outline text="水厂"/></outline><item name="门店" value="131" id="x7"/></body></opml>"""
