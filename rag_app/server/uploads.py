@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from model_prep.output import locked, sync, sync_folder
 from rag_app.documents.formats import SUFFIXES
-from rag_app.errors import DocumentError
+from rag_app.errors import DocumentError, IndexStoreError
 from rag_app.index.store.lock import unwritable
 from rag_app.server.errors import ApiError
 from rag_app.settings import home
@@ -66,7 +66,8 @@ def save(uploads: Sequence[tuple[str, BinaryIO]], index: Path, max_bytes: int) -
     try:
         partial = incoming / f".{uuid.uuid4().hex}-{own_name()}.upload"
     except OSError as error:
-        raise unwritable(home(), error) from error
+        msg = f"the server's home can't be written ({error.strerror}); change its permissions"
+        raise IndexStoreError(msg) from error
     try:
         _check_free(names, index / FILES)
         for name, (_, content) in zip(names, uploads, strict=True):
