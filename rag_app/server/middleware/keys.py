@@ -1,14 +1,27 @@
-"""API keys of the server: what may be done with each, and the files that hold them."""
+"""API keys: the files that hold them, what may be done with each, and the check of those sent."""
 
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from fastapi import Depends, Request
 from pydantic import SecretStr
+from starlette.datastructures import Headers
 
 from rag_app.errors import SettingsError
+from rag_app.server.errors import ApiError
 
 _INDEX = "index:"
+_FREE_GUESSES = 10
+"""Wrong keys from one address that are answered at once, and how many more each minute."""
+_REMEMBERED = 10_000
+"""Addresses, and pairs of an address and a key."""
+_KEY_HEADERS = ("api-key", "x-api-key")
+"""In which clients of Azure's and of Anthropic's API send a key."""
 
 
 @dataclass(frozen=True)
@@ -85,3 +98,109 @@ def read_keys(file: Path) -> list[ApiKey]:
         msg = f"the key file {file} holds no key; write one in each line"
         raise SettingsError(msg)
     return keys
+
+
+class KeyCheck:
+    """Finds the key that a request sends; whoever guesses is slowed down.
+
+    An address that sent too many wrong keys must wait, with whatever key it comes next. Keys that
+    were right from there before are let in all the same, so that a neighbour behind the same proxy
+    can lock nobody out.
+
+    Args:
+        keys: All that are right.
+    """
+
+    def __init__(self, keys: Sequence[ApiKey]) -> None:
+        self._keys = [(key, key.secret.get_secret_value().encode()) for key in keys]
+        self._guesses = Rates(_FREE_GUESSES)
+        self._known: OrderedDict[tuple[str, int], None] = OrderedDict()
+
+    def find(self, headers: Headers, address: str) -> ApiKey | None:
+        """Return the key that was sent; None where none is asked for.
+
+        Every key is compared, each in constant time.
+
+        Raises:
+            ApiError: 401, none or a wrong one was sent; 429, too many wrong ones were.
+        """
+        if not self._keys:
+            return None
+        given = _sent_keys(headers)
+        if not given:
+            raise _refusal("a key is needed: send the header Authorization: Bearer KEY")
+        found = [
+            number
+            for number, (_, key) in enumerate(self._keys)
+            if any([hmac.compare_digest(key, one) for one in given])  # noqa: C419 - in constant time
+        ]
+        if found and (address, found[0]) in self._known:
+            return self._keys[found[0]][0]
+        # Before the answer is known: else it would tell which guess was right.
+        self._guesses.check(address, "wrong keys were sent too often", taken=not found)
+        if not found:
+            raise _refusal("the key is wrong; check the header Authorization: Bearer KEY")
+        self._known[address, found[0]] = None
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return self._keys[found[0]][0]
+
+
+class Rates:
+    """A bucket of tokens for each key: full at first, filled evenly over a minute.
+
+    Args:
+        per_minute: Its size; 0 is no limit.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._limit = per_minute
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def check(self, key: str, problem: str, *, taken: bool = True) -> None:
+        """Take a token, or only see that there is one.
+
+        Raises:
+            ApiError: 429, there is none.
+        """
+        if not self._limit:
+            return
+        now = time.monotonic()
+        left, since = self._left.pop(key, (float(self._limit), now))
+        left = min(self._limit, left + (now - since) * self._limit / 60)
+        self._left[key] = (left - (taken and left >= 1), now)
+        if len(self._left) > _REMEMBERED:
+            self._left.popitem(last=False)
+        if left < 1:
+            wait = max(1, round((1 - left) * 60 / self._limit))
+            msg = f"{problem}; try again in {wait} s"
+            raise ApiError(429, msg, code="rate_limited", headers={"Retry-After": str(wait)})
+
+
+def _sent_keys(headers: Headers) -> list[bytes]:
+    """Return every key that a request sends: beside the one that counts, clients have dummies."""
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    sent = [token if kind.lower() == "bearer" else "", *map(headers.get, _KEY_HEADERS)]
+    return [key.strip().encode("latin-1") for key in sent if key and key.strip()]
+
+
+def _refusal(message: str) -> ApiError:
+    headers = {"WWW-Authenticate": "Bearer"}
+    return ApiError(401, message, code="invalid_api_key", headers=headers)
+
+
+def sent_key(request: Request) -> ApiKey | None:
+    """Return the key that a request came with, None where none is asked for."""
+    key: ApiKey | None = getattr(request.state, "key", None)
+    return key
+
+
+def _may_write(request: Request) -> None:
+    key = sent_key(request)
+    if key is not None and not key.can_write:
+        msg = "this key may read only; ask with one that may write"
+        raise ApiError(403, msg, code="insufficient_permissions")
+
+
+WRITE = Depends(_may_write)
+"""What routes depend on that change something."""
