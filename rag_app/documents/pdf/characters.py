@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _HYPHENS = "\x02\ufffe"
 """PDFium's own marks of a hyphen at a line's end, by its version."""
 HYPHEN = "\u2010"
+_BULLET = "\u2022"
+"""What stands alone in a font of signs that does not say which they are."""
 _BOLD = 600
 """Font weight from which on text is bold; 400 is normal, 700 bold."""
 _BOLD_NAME = re.compile(rb"bold|black|heavy|simhei|heiti|fzhei|fzxbs", re.IGNORECASE)
@@ -270,9 +272,13 @@ def _read(page: "PdfPage", textpage: "PdfTextPage") -> tuple[dict[int, list[Char
             written = pdfium.FPDFText_IsGenerated(textpage.raw, index) != 1
             spaced = Space.WRITTEN if written or spaced is Space.WRITTEN else Space.GUESSED
             continue
-        if pdfium.FPDFText_IsHyphen(textpage.raw, index) == 1 or text in _HYPHENS:
+        is_unmapped = pdfium.FPDFText_HasUnicodeMapError(textpage.raw, index) == 1
+        if is_unmapped and text in _HYPHENS and spaced is not Space.NONE:
+            unmapped.append(text)
+            text = _BULLET
+        elif pdfium.FPDFText_IsHyphen(textpage.raw, index) == 1 or text in _HYPHENS:
             text = HYPHEN
-        elif pdfium.FPDFText_HasUnicodeMapError(textpage.raw, index) == 1:
+        elif is_unmapped:
             unmapped.append(text)
         pdfium.FPDFText_GetLooseCharBox(textpage.raw, index, byref(loose))
         pdfium.FPDFText_GetCharBox(

@@ -14,6 +14,8 @@ from rag_app.documents.tables.heads import has_labels
 
 _ITEM = re.compile(r"[•·●■◆○▪➢✓*–-]\s*\w|[（(]?(?:\d{1,2}|[一二三四五六七八九十]{1,3})[.、)）]\D")
 """How the items of a list begin, which is read to its end before the one beside it."""
+_FIELD = re.compile(r"[^:：\d]{1,12}[:：]")
+"""How a label begins that its value follows on the same line."""
 _GUTTER = 0.9
 """Least width of the space between columns, in sizes of the text."""
 _COLUMN_LINES = 3
@@ -227,6 +229,10 @@ def _aligned_tables(parts: list[Fragment]) -> tuple[list[Table], list[Fragment]]
     start = 0
     while start < len(lines):
         stop, gutters = _band(lines, start)
+        below = _below_fields(lines[start:stop])
+        if below:
+            start += below
+            continue
         band = lines[start:stop]
         if len(band) >= _TABLE_ROWS and _is_table(band, gutters):
             more = _all_gutters(band, gutters)
@@ -236,6 +242,13 @@ def _aligned_tables(parts: list[Fragment]) -> tuple[list[Table], list[Fragment]]
         else:
             start += 1
     return tables, [part for part in parts if id(part) not in taken]
+
+
+def _below_fields(band: Sequence[list[Fragment]]) -> int:
+    """Return how many rows of labels with their values stand above a table, which has none."""
+    fields = [all(_FIELD.match(part.text) for part in row) for row in band]
+    count = next((at for at, is_field in enumerate(fields) if not is_field), len(band))
+    return count if count and not any(fields[count:]) and len(band) - count >= _TABLE_ROWS else 0
 
 
 def _band(lines: Sequence[list[Fragment]], start: int) -> tuple[int, list[tuple[float, float]]]:
@@ -331,6 +344,10 @@ def _is_table(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float, flo
         return False
     if len(columns) == 2 and any(_length(column) > _SHORT for column in columns):
         return False
+    if len(columns) == 2 and not any(
+        char.text.isalnum() for part in columns[0] for char in part.chars
+    ):
+        return False  # items of a list
     return not all(map(_is_running, columns))
 
 

@@ -532,3 +532,33 @@ def test_the_head_of_a_long_table_stands_above_its_lines_on_every_page() -> None
         "城市: 湖州; 人口: 3367; 年份: 2022",
         "城市: 舟山; 人口: 1158; 年份: 2023",
     ]
+
+
+def test_fields_above_a_table_without_lines_are_not_its_head() -> None:
+    fields = ["姓名：王芳", "年龄：50岁", "科室：内科"]
+    rows = [
+        ["项目", "结果", "参考范围"],
+        ["白细胞", "3.9", "4.0-10.0"],
+        ["红细胞", "5.4", "4.3-5.8"],
+        ["血小板", "149", "125-350"],
+    ]
+
+    def page(canvas: Canvas) -> None:
+        for number, row in enumerate([fields, *rows]):
+            for column, cell in enumerate(row):
+                lines(canvas, [cell], x=60 + 150 * column, y=760 - 18 * number)
+
+    text = read(page).text
+    assert "项目: 白细胞; 结果: 3.9; 参考范围: 4.0-10.0" in text
+    assert text.startswith(fields[0])
+
+
+def test_bullets_far_from_their_items_are_no_column() -> None:
+    items = ["给定初始的速度", "高能炸药的起爆", "节点的压力载荷", "无反射的边界"]
+
+    def page(canvas: Canvas) -> None:
+        for number, item in enumerate(items):
+            lines(canvas, ["•"], x=60, y=760 - 18 * number)
+            lines(canvas, [item], x=90, y=760 - 18 * number)
+
+    assert read(page).text.split("\n") == [f"• {item}" for item in items]
