@@ -50,6 +50,8 @@ class SheetStream(ReadOnlyWorksheet):  # type: ignore[misc]
         self._number = lru_cache(_KNOWN)(self._shown_number)
         self.hidden_columns: set[int] = set()
         """Those that are hidden for good, from 1; known before the first row."""
+        self.uncalculated = 0
+        """Formulas without a result."""
         self.damaged = False
         """Whether the sheet broke off."""
 
@@ -101,6 +103,7 @@ class SheetStream(ReadOnlyWorksheet):  # type: ignore[misc]
         else:
             value = next((part.text or "" for part in cell if str(part.tag).endswith("v")), "")
         if not value or (self.guessed and value == "0" and cell.find("{*}f") is not None):
+            self.uncalculated += kind != "str" and cell.find("{*}f") is not None
             return ""
         style = self._style(index)
         if kind == "n":

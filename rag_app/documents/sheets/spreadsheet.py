@@ -10,7 +10,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from lxml import etree
 
@@ -46,9 +46,10 @@ if TYPE_CHECKING:
     from rag_app.documents.sheets.sheet_stream import SheetStream
 
 _UNCALCULATED = re.compile(
-    rb"<c [^>]*>\s*<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>\s*|<v></v>\s*)?</c>"
+    rb"<c (?![^>]*\bt=\"str\")[^>]*>"
+    rb"\s*<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>\s*|<v></v>\s*)?</c>"
 )
-"""A cell with a formula and no value."""
+"""A cell with a formula and no value; an empty text is one."""
 _TO_CALCULATE = re.compile(rb"fullCalcOnLoad=[\"'](?:1|true)")
 _GUESSED = re.compile(rb"(<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*)<v>0</v>")
 """A formula and the value of one that was never calculated."""
@@ -108,8 +109,9 @@ def read_xlsx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
             if lines:
                 title = " ".join(sheet.title.split())
                 parts.append(f"## {title}\n\n" + "\n".join(lines))
+        streamed = [sheet.uncalculated for sheet in book.wb.worksheets if _is_stream(sheet)]
+        uncalculated = sum(streamed) if streamed else _uncalculated(data)
         book.wb.close()
-        uncalculated = _uncalculated(data)
     charts = ((title, list(drawn.lines(title))) for title in drawn.chart_sheets())
     parts += [f"## {title}\n\n" + "\n".join(lines) for title, lines in charts if lines]
     notes += [f"{count} hidden {what} were left out" for what, count in hidden.items()]
@@ -248,7 +250,7 @@ def _comments(sheet: "Worksheet", entries: Sequence[tuple[str, str, str]]) -> It
         sheet: In which programs that know no discussions find a comment for each.
         entries: Of discussions: cell, author, text.
     """
-    if hasattr(sheet, "shown_rows"):  # those are not read row by row
+    if _is_stream(sheet):  # those are not read row by row
         return
     for _, cell in sorted(sheet._cells.items()):
         if not cell.comment:
@@ -259,6 +261,10 @@ def _comments(sheet: "Worksheet", entries: Sequence[tuple[str, str, str]]) -> It
             by = f"，{author}" if author else ""
             if text:
                 yield f"> 批注（{place}{by}）: {text}"
+
+
+def _is_stream(sheet: "Worksheet | SheetStream") -> TypeGuard["SheetStream"]:
+    return hasattr(sheet, "shown_rows")
 
 
 def _uncalculated(data: bytes) -> int:
@@ -275,7 +281,7 @@ def _rows(
     sheet: "Worksheet | SheetStream", hidden: Counter[str], notes: list[str]
 ) -> Iterator[list[str]]:
     """Yield the rows of a sheet as shown; a merged cell's value stands in each cell it covers."""
-    if hasattr(sheet, "shown_rows"):
+    if _is_stream(sheet):
         yield from _streamed_rows(sheet, hidden, notes)
         return
     merged = _merged(sheet)

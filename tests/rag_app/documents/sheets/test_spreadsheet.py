@@ -13,7 +13,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 from PIL import Image
 
 from rag_app.documents.formats import content_kind
-from rag_app.documents.office.package import rewritten
+from rag_app.documents.office.package import LARGE, rewritten
+from rag_app.documents.sheets import spreadsheet
 from rag_app.documents.sheets.spreadsheet import read_xlsx
 from tests.rag_app.documents.making import zipped
 from tests.rag_app.documents.office.charts import CHART, NAMES, relations
@@ -142,6 +143,23 @@ def test_comments_stand_below_their_sheet() -> None:
 
     read = read_xlsx(workbook(fill), "a.xlsx")
     assert read.text.endswith("门店: 苏州店; 销量: 12\n> 批注（A2 苏州店）: 重点店")
+
+
+@pytest.mark.parametrize("large", [LARGE, 0])
+def test_formulas_without_result_are_counted_and_empty_texts_are_results(
+    large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spreadsheet, "LARGE", large)
+
+    def fill(sheet: Worksheet) -> None:
+        for row in (["门店", "毛利", "备注"], ["无锡店", "=1+1", '=IF(1,"","x")']):
+            sheet.append(row)
+
+    data = rewritten(workbook(fill), lambda _, part: part.replace(b'"C2"', b'"C2" t="str"'))
+    read = read_xlsx(data, "a.xlsx")
+    assert [note.split(";")[0] for note in read.notes] == [
+        "1 formulas have no stored result and were left out"
+    ]
 
 
 def test_zeros_of_formulas_never_calculated_are_no_values() -> None:
