@@ -32,7 +32,14 @@ from rag_app.chains.reading import (
     says_no_answer,
 )
 from rag_app.chains.results import Answer
-from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, result_of
+from rag_app.chains.streaming import (
+    Call,
+    Invoke,
+    StepChain,
+    Steps,
+    made_again,
+    result_of,
+)
 from rag_app.documents.text import Language, language_of
 from rag_app.index.search.excerpts import excerpts
 from rag_app.index.store.terms import query_terms
@@ -52,6 +59,7 @@ def not_found(question: str, nearest: Sequence[Document]) -> Answer:
     return Answer(question, text, answered=False, citations=citations, confidence=confidence)
 
 
+@made_again
 def answer_chain(
     llm: BaseChatModel,
     kind: AnswerChain = DEFAULTS.answer_chain,

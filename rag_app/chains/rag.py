@@ -29,7 +29,13 @@ from rag_app.chains.questions.overview import overview_of
 from rag_app.chains.questions.parts import answered_in_parts, parts_of
 from rag_app.chains.reading import AnswerOptions, EmbeddingsOf, Question
 from rag_app.chains.results import Answer
-from rag_app.chains.streaming import Invoke, StepChain, Steps, loaded
+from rag_app.chains.streaming import (
+    Invoke,
+    StepChain,
+    Steps,
+    loaded,
+    made_again,
+)
 from rag_app.chains.translation import (
     in_language_of,
     searched_in_translation,
@@ -60,6 +66,7 @@ class Asked(TypedDict):
     question: str
 
 
+@made_again
 def rag_chain(
     retriever: Retriever | Callable[[], Retriever],
     llm: BaseChatModel | Callable[[], BaseChatModel],

@@ -17,10 +17,10 @@ from collections.abc import (
 )
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial, reduce
+from functools import partial, reduce, wraps
 from inspect import signature
 from operator import add
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar
 
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseChatModel
@@ -82,6 +82,7 @@ class Invoke:
 Steps = Generator[Piece | Call[Piece] | Batch | Invoke, Any, None]
 Component = TypeVar("Component", bound=Runnable[Any, Any])
 Result = TypeVar("Result")
+Made = ParamSpec("Made")
 
 
 _RUNNABLES = {
@@ -181,7 +182,16 @@ class StepChain(Runnable[Input, Piece]):
     ) -> None:
         self._steps = steps
         self._input_type = input_type
+        self._made: tuple[Any, ...] | None = None
         self.name = name
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Go to another process as what it was made of, where `made_again` noted that."""
+        return self._made or super().__reduce_ex__(protocol)
+
+    def __deepcopy__(self, _: Any) -> Self:
+        """Return itself: it has no state, and its parts are shared, a model of this process too."""
+        return self
 
     @property
     def InputType(self) -> Any:  # noqa: N802 - the name is LangChain's
@@ -300,6 +310,23 @@ class StepChain(Runnable[Input, Piece]):
                 answer = await step.runnable.ainvoke(step.input, config)
             else:
                 yield step
+
+
+def made_again(make: Callable[Made, Component]) -> Callable[Made, Component]:
+    """Have the chains that a function makes go to another process as its arguments."""
+
+    @wraps(make)
+    def making(*args: Made.args, **kwargs: Made.kwargs) -> Component:
+        chain = make(*args, **kwargs)
+        if isinstance(chain, StepChain):
+            chain._made = _call, (making, args, kwargs)
+        return chain
+
+    return making
+
+
+def _call(make: Callable[..., Result], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Result:
+    return make(*args, **kwargs)
 
 
 def _refuse_options(options: Mapping[str, Any]) -> None:

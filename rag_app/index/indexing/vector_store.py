@@ -71,7 +71,17 @@ def fill_vector_store(
 
 
 def remove_from_vector_store(source: str, store: VectorStore) -> bool:
-    """Delete the passages of ``source``, and return whether there were any."""
+    """Delete the passages of ``source``, and return whether there were any.
+
+    Raises:
+        SettingsError: the store has no ``get_by_ids``, so nobody can tell.
+    """
+    try:
+        store.get_by_ids([_id(source, 0)])
+    except NotImplementedError as error:
+        kind = type(store).__name__
+        msg = f"{kind} has no get_by_ids, so nothing can be removed by name; delete it there"
+        raise SettingsError(msg) from error
     return _delete_from(store, source, 0)
 
 

@@ -1,5 +1,6 @@
 """Answers and summaries where LangChain and LangGraph take messages, or keep what they get."""
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,14 +102,20 @@ def test_checkpoints_give_back_what_they_were_given() -> None:
         assert hash(again.citations[0]) == hash(value.citations[0])
 
 
-def test_a_chain_goes_to_another_process(tmp_path: Path) -> None:
-    cloudpickle = pytest.importorskip("cloudpickle")
+@pytest.mark.parametrize("pickles", ["pickle", "cloudpickle"])
+def test_a_chain_goes_to_another_process(pickles: str, tmp_path: Path) -> None:
+    pickled = pytest.importorskip(pickles)
     store = FaissVectorStore.from_documents([DEATH], HashingEmbeddings(), folder=tmp_path / "a")
     llm = ScriptedLocalChat(replies=["李白病逝于当涂。"], max_tokens=7)
     chain = rag_chain(store.as_retriever(), llm)
     assert chain.invoke(QUESTION).supported
-    assert cloudpickle.loads(cloudpickle.dumps(chain)).invoke(QUESTION).supported
-    assert cloudpickle.loads(cloudpickle.dumps(llm)).max_tokens == 7
-    again = cloudpickle.loads(cloudpickle.dumps(store))
+    assert pickled.loads(pickled.dumps(chain)).invoke(QUESTION).supported
+    said = pickled.loads(pickled.dumps(chain | as_message())).invoke(QUESTION)
+    assert said.text == "李白病逝于当涂。"
+    summary = pickled.loads(pickled.dumps(summarize_chain(llm, "stuff")))
+    assert summary.invoke(DEATH).text
+    assert copy.deepcopy(chain) is chain
+    assert pickled.loads(pickled.dumps(llm)).max_tokens == 7
+    again = pickled.loads(pickled.dumps(store))
     again.add_texts(["绿茶是蒸青的。"])
     assert len(store.similarity_search("绿茶", k=9)) == 2

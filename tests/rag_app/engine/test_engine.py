@@ -208,6 +208,8 @@ def test_a_vector_store_that_cannot_look_up_gets_everything_again(home: Path) ->
     for _ in range(2):
         assert RagApp(vector_store=store).index(["doc.txt"]).added == 1
         assert len(held(store)) == 1
+    with pytest.raises(SettingsError, match="Bare has no get_by_ids"):
+        RagApp(vector_store=store).remove(["doc.txt"])
 
 
 class Lines(BaseLoader):
