@@ -1,23 +1,17 @@
-"""Chat completions: the objects of OpenAI's API, the answers from documents in them, sources."""
+"""Answers from documents as chat completions, and their sources."""
 
 import re
-import time
-import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.messages import AIMessage
-from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.outputs import LLMResult
 from langchain_core.runnables import RunnableConfig
 from openai.types import CompletionUsage
-from openai.types.chat import ChatCompletionChunk
-from openai.types.completion_usage import PromptTokensDetails
 from pydantic import BaseModel
 
 from rag_app.chains.citations import Citation, Evidence
@@ -27,10 +21,10 @@ from rag_app.chains.results import Answer, Delta, adeltas, replaces
 from rag_app.documents.text import language_of
 from rag_app.engine import RagApp
 from rag_app.models.llms.stop_strings import StopStrings
+from rag_app.server.completions.openai_objects import ChatObjects, completion_usage
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import document_id, shown_name
-from rag_app.server.schemas.completions import ChatCompletion
-from rag_app.server.schemas.requests import ChatRequest, Sampling
+from rag_app.server.schemas.requests import ChatRequest
 
 _UNSUPPORTED = ("logprobs", "logit_bias", "presence_penalty", "frequency_penalty")
 """Options that answers from documents don't take."""
@@ -44,115 +38,6 @@ _MARK = re.compile(r"\[(\d{1,3})\]")
 _LABELS = {"zh": ("出处：", "查阅："), "en": ("Sources:", "Read:")}
 """Of passages that hold what the answer says, and of those that the model was only given."""
 _FOOTER = re.compile(r"\n\n(?:出处：|查阅：|Sources:|Read:)\n(?:\[\d+\] .*\n?)+\Z")
-
-Logprobs = Sequence[Mapping[str, Any]]
-"""LangChain's, of each token, with its alternatives in ``top_logprobs``."""
-
-
-def completion_usage(calls: Iterable[UsageMetadata]) -> CompletionUsage:
-    """Return the tokens of some calls to the model, added up."""
-    total: UsageMetadata | None = None
-    for usage in calls:
-        total = add_usage(total, usage)
-    total = total or UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)
-    cached = total.get("input_token_details", {}).get("cache_read", 0)
-    return CompletionUsage(
-        prompt_tokens=total["input_tokens"],
-        completion_tokens=total["output_tokens"],
-        total_tokens=total["input_tokens"] + total["output_tokens"],
-        prompt_tokens_details=PromptTokensDetails(cached_tokens=cached),
-    )
-
-
-def new_response(kind: str, model: str) -> dict[str, Any]:
-    """Return what all objects of one response have in common."""
-    return {"id": f"{kind}-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
-
-
-class ChatObjects:
-    """Makes the objects of one chat's response.
-
-    Args:
-        request: Says what is to be in them.
-        model: The id that was asked for.
-
-    Example:
-        >>> request = ChatRequest(messages=[{"role": "user", "content": "李白是谁？"}])
-        >>> ChatObjects(request, "rag:default").chunk("诗人").choices[0].delta.content
-        '诗人'
-    """
-
-    def __init__(self, request: Sampling, model: str) -> None:
-        self._alternatives = request.alternatives or 0
-        self.fixed = new_response("chatcmpl", model)
-        # A stream whose last event has the usage says in all others that they have none.
-        self.no_usage = {"usage": None} if request.wants_usage else {}
-
-    def first(self, count: int = 1) -> list[BaseModel]:
-        """Return the events that a stream begins with: who speaks."""
-        return [self._event({"role": "assistant", "content": ""}, index) for index in range(count)]
-
-    def chunk(
-        self,
-        text: str,
-        index: int = 0,
-        finish_reason: str | None = None,
-        logprobs: Logprobs = (),
-        parts: Mapping[str, Any] = MappingProxyType({}),
-        **extra: Any,
-    ) -> BaseModel:
-        """Return an event of a stream.
-
-        Args:
-            text: Of the answer.
-            index: Of the choice.
-            finish_reason: Where the answer ends.
-            logprobs: Of the text.
-            parts: Of the message, beside its text.
-            **extra: Fields beside those of OpenAI's API.
-        """
-        delta = {name: part for name, part in {"content": text, **parts}.items() if part}
-        return self._event(delta, index, finish_reason, logprobs, **extra)
-
-    def last(self, usage: CompletionUsage) -> BaseModel:
-        """Return the event with the numbers of tokens."""
-        return ChatCompletionChunk(
-            **self.fixed, object="chat.completion.chunk", choices=[], usage=usage
-        )
-
-    def choice(
-        self, text: str, index: int = 0, finish_reason: str = "stop", logprobs: Logprobs = ()
-    ) -> dict[str, Any]:
-        """Return a choice of a whole response."""
-        message = {"role": "assistant", "content": text, "refusal": None}
-        return {"message": message, **self._end(index, finish_reason, logprobs)}
-
-    def whole(
-        self, choices: list[dict[str, Any]], usage: CompletionUsage, **extra: Any
-    ) -> BaseModel:
-        """Return a whole response."""
-        values = {"object": "chat.completion", "choices": choices, "usage": usage, **extra}
-        return ChatCompletion.model_validate({**self.fixed, **values})
-
-    def _event(
-        self,
-        delta: dict[str, Any],
-        index: int,
-        finish_reason: str | None = None,
-        logprobs: Logprobs = (),
-        **extra: Any,
-    ) -> BaseModel:
-        choice = {"delta": delta, **self._end(index, finish_reason, logprobs)}
-        values = {"object": "chat.completion.chunk", "choices": [choice], **self.no_usage, **extra}
-        return ChatCompletionChunk.model_validate({**self.fixed, **values})
-
-    def _end(self, index: int, finish_reason: str | None, logprobs: Logprobs) -> dict[str, Any]:
-        content = [
-            {**token, "top_logprobs": (token.get("top_logprobs") or [])[: self._alternatives]}
-            for token in logprobs
-        ]
-        shown = {"content": content, "refusal": None} if content else None
-        return {"index": index, "logprobs": shown, "finish_reason": finish_reason}
 
 
 class CallCounter(UsageMetadataCallbackHandler):
