@@ -31,6 +31,7 @@ def test_the_tutorial_needs_no_other_flag(rag_app: Program, corpus: Path) -> Non
 
 
 def test_json_is_alone_on_stdout(rag_app: Program, corpus: Path) -> None:
+    assert json.loads(rag_app.ok("status", "--json").stdout)["documents"] == 0
     report = json.loads(rag_app.ok("index", str(corpus), "--json").stdout)
     assert (report["added"], report["failed"]) == (2, [])
     answer = json.loads(rag_app.ok("ask", "李白", "--threshold", "0", "--json").stdout)

@@ -66,12 +66,15 @@ def test_pages_of_named_origins_may_read_the_answers(home: Path) -> None:
     with serving(access=access) as served, served.client() as client:
         asks = {"Access-Control-Request-Method": "POST"}
         asks["Access-Control-Request-Headers"] = "authorization"
+        asks["Access-Control-Request-Private-Network"] = "true"
         before = client.options(CHAT, headers={**friend, **asks})
         assert before.status_code == 200
         assert before.headers["access-control-allow-origin"] == friend["Origin"]
+        assert before.headers["access-control-allow-private-network"] == "true"
         refused = client.post(CHAT, json=ASKED, headers=friend)
         assert refused.status_code == 401
         assert refused.headers["access-control-allow-origin"] == friend["Origin"]
+        assert "X-Request-ID" in refused.headers["access-control-expose-headers"]
         key = {"Authorization": "Bearer k"}
         assert client.post(CHAT, json=ASKED, headers={**friend, **key}).status_code == 200
         other = client.options(CHAT, headers={**asks, "Origin": "http://evil.example"})
