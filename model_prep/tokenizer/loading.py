@@ -77,10 +77,8 @@ def load_tokenizer(source: str | Path) -> Any:
         _require_vocabulary(source, tokenizer)
         return tokenizer
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, TypeError) as error:
-        if not Path(source).exists():
-            msg = f"{source} is no folder here, and no tokenizer in the hub's cache; check the path"
-            raise TokenizerError(msg) from error
-        reason = first_line(error)
+        known = Path(source).exists()
+        reason = first_line(error) if known else "no such folder, nor that name in the hub's cache"
         msg = f"{source} has no tokenizer that can be loaded ({reason}); put its files there"
         raise TokenizerError(msg) from error
 

@@ -114,6 +114,7 @@ def test_generation_streams(tokenizer: Any, model: Any) -> None:
     inputs = tokenizer("你好", return_tensors="pt")
     options = {"max_new_tokens": 20, "do_sample": False}
     wanted = model.generate(**inputs, **options)[0][inputs["input_ids"].shape[1] :]
+    whole = tokenizer.decode(wanted, skip_special_tokens=True)
     for kind in (TextIteratorStreamer, TextStream):
         streamer = kind(tokenizer, skip_prompt=True, skip_special_tokens=True)
         worker = Thread(target=model.generate, kwargs={**inputs, **options, "streamer": streamer})
@@ -121,8 +122,9 @@ def test_generation_streams(tokenizer: Any, model: Any) -> None:
         shown = "".join(streamer)
         worker.join()
         if kind is TextStream:
-            assert shown == tokenizer.decode(wanted, skip_special_tokens=True)
-        assert "\ufffd" not in shown
+            assert shown == whole
+        # Random weights may say half a character; no other one is cut.
+        assert shown.count("\ufffd") == whole.count("\ufffd")
 
 
 @pytest.mark.slow
