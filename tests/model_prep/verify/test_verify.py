@@ -239,7 +239,7 @@ def test_a_tokenizer_json(tmp_path: Path) -> None:
     file.write_text(json.dumps(content))
     assert "the tokenizer has 5,001 ids and the model" in failure(verify(folder)).said
     file.write_text("version https://git-lfs.github.com/spec/v1")
-    assert f"{file} is no tokenizer" in failure(verify(folder)).said
+    assert f"{file} is not a tokenizer" in failure(verify(folder)).said
     file.unlink()
     assert outcomes(verify(folder))["tokenizer"] == "warning"
 
