@@ -8,9 +8,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.callbacks import (
+    CallbackManagerForRetrieverRun,
+    UsageMetadataCallbackHandler,
+)
 from langchain_core.documents import Document
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnableConfig
 
 from model_prep.progress import Progress
 from rag_app.chains.answer import not_found
@@ -199,23 +203,14 @@ class Evaluation:
         return replace(outcome, answer=answer, cost=meter.cost())
 
     def _kept(self, passages: Sequence[Document]) -> Sequence[Document]:
-        """Return those that a search for fewer passages finds too, none where that is not sure.
+        """Return those whose first ones a search for fewer finds too, none where that is not sure.
 
         It is where the deeper search needed no larger pools, and no reranker read more for it.
         """
         depth, ranks = max(DEPTH, self.app.settings.k), ("dense_rank", "lexical_rank")
         furthest = max((one.metadata.get(rank, 0) for one in passages for rank in ranks), default=0)
         settled = self.app.settings.reranker is None and furthest <= POOL
-        return passages[: self.app.settings.k] if settled and len(passages) == depth else ()
-
-    def _retriever(self, question: str, kept: Sequence[Document]) -> Runnable[str, list[Document]]:
-        """Return what finds the passages kept for a question, and searches for any other."""
-        asked, retriever = bare_question(question), self.app.retriever
-
-        def search(query: str) -> list[Document]:
-            return list(kept) if query == asked else retriever.invoke(query)
-
-        return RunnableLambda(search)
+        return passages if settled and len(passages) == depth else ()
 
     def _answer(self, question: GoldQuestion, kept: Sequence[Document], meter: "Meter") -> Answer:
         config = RunnableConfig(callbacks=[meter])
@@ -229,7 +224,13 @@ class Evaluation:
             return Answer(question.text, summary.text, notes=summary.notes)
         whole, asked = Answer(), question.text
         if kept:
-            pieces = self.app.chain(self._retriever(asked, kept)).stream(asked, config)
+            found = _KeptRetriever(
+                retriever=self.app.retriever,
+                question=bare_question(asked),
+                kept=list(kept),
+                k=self.app.settings.k,
+            )
+            pieces = self.app.chain(found).stream(asked, config)
         else:
             pieces = self.app.stream(asked, config=config)
         for piece in pieces:
@@ -276,6 +277,27 @@ class Meter(UsageMetadataCallbackHandler):
             None if read is None or len(known) < len(kept) else read - sum(known),
             sum(each["output_tokens"] for each in usage) if told else None,
         )
+
+
+class _KeptRetriever(BaseRetriever):
+    """Finds the passages kept for a question, and searches for any other."""
+
+    retriever: Any
+    question: str
+    kept: list[Document]
+    k: int
+
+    def _get_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - a search is a run of its own
+        k: int | None = None,
+    ) -> list[Document]:
+        k = k or self.k
+        if query == self.question and k <= len(self.kept):
+            return self.kept[:k]
+        return list(self.retriever.invoke(query, k=k))
 
 
 def _prompts_digest(given: Any) -> str:

@@ -290,6 +290,26 @@ def test_below_the_threshold_it_reads_on_while_it_leans_to_yes(first: float, rea
     assert (answer.answered, len(llm.judged)) == (read == 2, read)
 
 
+class _Ranked(BaseRetriever):
+    """Returns as many passages as it is asked for, the first few irrelevant."""
+
+    k: int = 2
+    relevance: float = 0.3
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        tea = Document(TEA.page_content, metadata={**TEA.metadata, "relevance": self.relevance})
+        return [tea, tea, FAR][: k or self.k]
+
+
+@pytest.mark.parametrize(("relevance", "answered"), [(0.3, True), (0.9, False)])
+def test_where_no_passage_is_relevant_it_searches_further(relevance: float, answered: bool) -> None:
+    llm = JudgingChatModel(replies=["病逝于当涂。"], judgements=[0.5, 0.5, 4.0])
+    answer = rag_chain(_Ranked(relevance=relevance), llm).invoke(QUESTION)
+    assert (answer.answered, len(llm.judged)) == (answered, 3 if answered else 1)
+
+
 def test_a_model_that_cannot_judge_reads_none_below_the_threshold() -> None:
     llm = scripted()
     answer = rag_chain(retriever(FAR), llm).invoke(QUESTION)

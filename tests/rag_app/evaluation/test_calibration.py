@@ -34,6 +34,12 @@ def test_known_weights_are_found() -> None:
         assert getattr(found, name) == pytest.approx(getattr(KNOWN, name), abs=0.3)
 
 
+def test_what_words_make_unlikely_is_weighed_by_itself() -> None:
+    other_words = Calibration(-2.0, 0.0, 1.2, -3.0, -1.5, unlikely=0.5)
+    far, near = (Signals(relevance=relevance, judgement=1.5) for relevance in (0.3, 0.9))
+    assert other_words.log_odds(far) == pytest.approx(other_words.log_odds(near) + 0.5)
+
+
 def test_few_answerable_questions_are_refused() -> None:
     samples = drawn(400)
     found = fit(samples)
