@@ -29,7 +29,7 @@ _BOLD_NAME = re.compile(rb"bold|black|heavy|simhei|heiti|fzhei|fzxbs", re.IGNORE
 _FONT_NAME = 100
 """Bytes of its name that are looked at."""
 _SHADOW = 0.2
-"""Distance, in widths, within which the same character is the same again."""
+"""Distance, in sizes, within which the same character is the same again; at most half its width."""
 _MOST_STRANGE = 0.02
 """Share of characters that nobody writes which readable text may have."""
 _MOST_UNREADABLE = 0.3
@@ -365,7 +365,7 @@ def _once(chars: Iterable[Char]) -> Iterator[Char]:
 
 def _covers(first: Char, second: Char) -> bool:
     apart = max(abs(first.left - second.left), abs(first.bottom - second.bottom))
-    return apart < _SHADOW * min(first.right - first.left, first.size)
+    return apart < min(_SHADOW * first.size, (first.right - first.left) / 2)
 
 
 def turned_upright(char: Char, quarter: int) -> Char:

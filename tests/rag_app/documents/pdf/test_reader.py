@@ -454,8 +454,10 @@ def test_bold_made_by_drawing_twice_is_written_once() -> None:
     def page(canvas: Canvas) -> None:
         lines(canvas, ["停水检修公告"])
         lines(canvas, ["停水检修公告"], x=60.4)
+        lines(canvas, ["Illinois, 1177 ffi"], y=600, font="Helvetica")
+        lines(canvas, ["Illinois, 1177 ffi"], x=61, y=599, font="Helvetica")
 
-    assert read(page).text == "停水检修公告"
+    assert read(page).text == "停水检修公告\n\nIllinois, 1177 ffi"
 
 
 def test_codes_of_a_font_are_not_taken_for_text() -> None:
