@@ -325,7 +325,7 @@ def _list(
         begin = max(introductions, default=0)
         if items[begin:] and (begin or head[-2:] not in question):
             first = start - len(before) + begin
-    while goes_on.match(sentence, last):
+    while last + 1 < clauses[-1][1] and goes_on.match(sentence, last):
         stop = min(stop for _, stop in clauses if stop > last + 1)
         rest = sentence[last:stop]
         more = _AND_SO_ON.search(rest) or _CLOSED.match(rest)

@@ -95,6 +95,10 @@ def test_the_sentence_that_speaks_of_what_is_asked_completes() -> None:
     assert complete("市内有哪些湖泊？", "东湖", text) == "东湖、西湖"
 
 
+def test_a_list_that_breaks_off_is_left_as_it_is() -> None:
+    assert complete("有哪些湖？", "东湖、南湖", "东湖、南湖、") == "东湖、南湖"
+
+
 @given(
     st.text(alphabet="东西南湖有、和，。；等以及因为而（）「」至3米", max_size=60),
     st.tuples(st.integers(0, 59), st.integers(1, 60)),
