@@ -22,6 +22,7 @@ from rag_app.documents.office.package import (
     Package,
     add_run,
     choice,
+    hidden_notes,
     tag,
     unread_notes,
     value,
@@ -104,7 +105,7 @@ class _Document:
         lines = list(self._margin("w:headerReference"))
         lines += self._blocks(self.root if body is None else body, 0)
         lines += self._margin("w:footerReference")
-        notes = [f"{self.hidden} hidden texts were left out"] if self.hidden else []
+        notes = hidden_notes({"texts": self.hidden})
         return one_blank_line(clean("\n\n".join(lines))), notes + unread_notes(self.unread)
 
     def _related(self, name: str) -> Element | None:

@@ -9,7 +9,7 @@ from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.open_parts import MAX_SPAN, Element, Framed, tag, tree_of, whole
 from rag_app.documents.office.open_reader import OpenReader, flat, is_collapsed
-from rag_app.documents.office.package import uncalculated_notes, unread_notes
+from rag_app.documents.office.package import hidden_notes, uncalculated_notes, unread_notes
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import clean, shown
 from rag_app.errors import DocumentError
@@ -82,7 +82,7 @@ class _Workbook(OpenReader):
             elif lines := self._sheet_lines(sheet):
                 title = " ".join(str(sheet.get(tag("table:name")) or "").split())
                 parts.append(f"## {title}\n\n" + "\n".join(lines))
-        notes = self._hidden_notes() + uncalculated_notes(self.uncalculated)
+        notes = hidden_notes(self.unseen) + uncalculated_notes(self.uncalculated)
         return ExtractedText(clean("\n\n".join(parts)), notes=notes)
 
     def _sheet_lines(self, sheet: Element) -> list[str]:

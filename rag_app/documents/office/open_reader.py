@@ -15,7 +15,7 @@ from rag_app.documents.office.open_parts import (
     text_properties,
     whole,
 )
-from rag_app.documents.office.package import add_run, struck_through
+from rag_app.documents.office.package import add_run, hidden_notes, struck_through
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import Continued, Covered
 from rag_app.documents.text import clean, join_pages, one_blank_line, shown, superscript
@@ -119,10 +119,7 @@ class OpenReader:
             return ExtractedText(text, page_starts=starts)
         heads = [] if self.styles is None else self._page_heads(self.styles)
         text = one_blank_line("\n\n".join([*heads, self._text(kind)]))
-        return ExtractedText(text, notes=self._hidden_notes())
-
-    def _hidden_notes(self) -> list[str]:
-        return [f"{count} hidden {what} were left out" for what, count in self.unseen.items()]
+        return ExtractedText(text, notes=hidden_notes(self.unseen))
 
     def _page_heads(self, styles: Element) -> list[str]:
         """Return the running heads and feet of a text, each once."""

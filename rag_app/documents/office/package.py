@@ -71,6 +71,11 @@ def unread_notes(unread: Mapping[str, int]) -> list[str]:
     ]
 
 
+def hidden_notes(hidden: Mapping[str, int]) -> list[str]:
+    """Return a note for each kind of thing that a reader does not see, with how many there are."""
+    return [f"{count} hidden {what} were left out" for what, count in hidden.items() if count]
+
+
 def uncalculated_notes(formulas: int) -> list[str]:
     """Return a note of formulas that no program has calculated, [] where there are none."""
     what = "formulas have no stored result and were left out"

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.number_format import as_shown
-from rag_app.documents.office.package import struck_through, uncalculated_notes, unread_notes
+from rag_app.documents.office.package import (
+    hidden_notes,
+    struck_through,
+    uncalculated_notes,
+    unread_notes,
+)
 from rag_app.documents.sheets.old_records import OldSheet, old_sheets
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import Continued, spanned
@@ -53,8 +58,7 @@ def read_xls(data: bytes, name: str) -> ExtractedText:
         for sheet, others in visible
         if (lines := _lines(book, sheet, others, hidden))
     ]
-    notes = [f"{count} hidden {what} were left out" for what, count in hidden.items() if count]
-    notes += _object_notes([others for _, others in visible])
+    notes = hidden_notes(hidden) + _object_notes([others for _, others in visible])
     return ExtractedText(clean("\n\n".join(parts)), notes=notes)
 
 

@@ -20,6 +20,7 @@ from rag_app.documents.office.number_format import as_shown
 from rag_app.documents.office.package import (
     LARGE,
     Package,
+    hidden_notes,
     is_strict,
     parsed,
     plain_name,
@@ -114,8 +115,7 @@ def read_xlsx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
         book.wb.close()
     charts = ((title, list(drawn.lines(title))) for title in drawn.chart_sheets())
     parts += [f"## {title}\n\n" + "\n".join(lines) for title, lines in charts if lines]
-    notes += [f"{count} hidden {what} were left out" for what, count in hidden.items()]
-    notes += unread_notes(drawn.unread)
+    notes += hidden_notes(hidden) + unread_notes(drawn.unread)
     if missing := book.shared_strings.missing:
         notes.append(f"{missing} cells were left out, whose texts the file has lost")
     notes += uncalculated_notes(uncalculated)
