@@ -134,11 +134,14 @@ class CommandEngine:
         self, events: Events, kind: type[Piece], seconds: Seconds
     ) -> Generator[Piece, None, bool]:
         """Yield the pieces that the resident engine sends; return whether it answered."""
+        from pydantic import TypeAdapter
+
+        adapter = TypeAdapter(kind)  # built once: a Ctrl-C that falls into it is swallowed
         try:
             with closing(self._followed(events)) as followed:
                 for event in followed:
                     if "piece" in event:
-                        yield _piece(kind, event["piece"])
+                        yield adapter.validate_python(event["piece"])
                     seconds.update(event.get("timings", {}))
         except ResidentError:
             return False
@@ -250,10 +253,3 @@ def _error(error: Any) -> Exception:
         return getattr(errors, kind, errors.ModelError)(message)
     ended = error.get("code") == "shutting_down"
     return errors.ModelError(_LOST if ended else str(error.get("message", _LOST)))
-
-
-def _piece(kind: type[Piece], values: Any) -> Piece:
-    """Return a piece of an answer or a summary from its JSON values."""
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(kind).validate_python(values)

@@ -1,0 +1,33 @@
+"""What a command makes of the events that the resident engine sends."""
+
+from dataclasses import asdict
+from unittest.mock import Mock
+
+import pydantic
+import pytest
+
+from rag_app.chains.results import Answer
+from rag_app.engine import command_engine
+from rag_app.engine.ahead import Ahead
+from rag_app.engine.resident import Events
+from rag_app.settings import Settings
+
+QUESTION = "李白在哪里病逝？"
+ANSWER = "在当涂病逝。"
+
+
+def events() -> Events:
+    for text in ANSWER:
+        yield {"piece": asdict(Answer(text=text))}
+
+
+def test_nothing_is_built_between_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While pydantic builds what reads them, it swallows a Ctrl-C, and the answer goes on."""
+    adapter = Mock(wraps=pydantic.TypeAdapter)
+    monkeypatch.setattr(pydantic, "TypeAdapter", adapter)
+    monkeypatch.setattr(command_engine, "line_key", lambda _: "known")
+    monkeypatch.setattr(command_engine, "take", lambda question: Ahead(question, events()))
+    with command_engine.command_engine(Settings()) as engine:
+        pieces = [*engine.answer(QUESTION, [], {})]
+    assert "".join(piece.text for piece in pieces) == ANSWER
+    assert adapter.call_count == 1
