@@ -28,7 +28,6 @@ from rag_app.server.middleware.requests import (
 from rag_app.server.page_images import PageImages
 from rag_app.server.queueing import Queues
 from rag_app.server.routes import (
-    azure,
     completions,
     conversations,
     indexes,
@@ -110,7 +109,7 @@ def _routes() -> list[BaseRoute]:
     """Every route; FastAPI works out what each takes and returns once for all applications."""
     every = APIRouter(generate_unique_id_function=lambda route: route.name)
     refusals = openapi.errors(401, 403, 429)
-    spoken = (models.router, models.cohere, completions.router, azure.router, responses.router)
+    spoken = (models.router, models.cohere, completions.router, responses.router)
     documented = (indexes.router, pages.router, conversations.router)
     for router in (*spoken, *documented, page.api):
         every.include_router(router, dependencies=[openapi.KEY], responses=refusals)

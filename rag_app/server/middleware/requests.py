@@ -188,6 +188,16 @@ class PathsMiddleware:
         await self._app({**scope, "method": "GET"}, receive, without_body)
 
 
+DEPLOYMENT = "/deployments/{deployment}"
+"""Before the path of a route where clients of Azure's API name the model."""
+
+
+def asked_model(request: Request, model: str | None) -> str | None:
+    """Return the model that a request's path names, else the one that its body names."""
+    deployment: str | None = request.path_params.get("deployment")
+    return deployment or model
+
+
 @dataclass(frozen=True)
 class Access:
     """Who may use a server.

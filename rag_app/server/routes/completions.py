@@ -15,6 +15,7 @@ from rag_app.server.errors import ApiError
 from rag_app.server.event_stream import ServerSentEvents, generated_stream
 from rag_app.server.index_registry import RAG, Registry
 from rag_app.server.job_records import Records
+from rag_app.server.middleware.requests import DEPLOYMENT, asked_model
 from rag_app.server.queueing import GeneratedText, ServerQueues
 from rag_app.server.schemas.completions import (
     CHAT_CHUNK,
@@ -67,11 +68,10 @@ class Answering:
         Raises:
             ApiError: 404, there is no such model.
         """
-        model = request.model or "default"
-        if model in ("default", self.llm_id) or model.startswith(RAG):
-            return request
-        found = await asyncio.to_thread(self._registry.model_id, model)
-        return request.model_copy(update={"model": found})
+        model = asked_model(self._raw_request, request.model)
+        if model and model not in ("default", self.llm_id) and not model.startswith(RAG):
+            model = await asyncio.to_thread(self._registry.model_id, model)
+        return request.model_copy(update={"model": model})
 
     def index_of(self, request: ChatRequest) -> str | None:
         """Return the index that a chat asks, None where the language model itself answers it."""
@@ -166,6 +166,7 @@ Answers = Annotated[Answering, Depends()]
         **streamed("Pieces of the answer", CHAT_CHUNK, ChatCompletion),
     },
 )
+@router.post(f"{DEPLOYMENT}/chat/completions", include_in_schema=False, response_model=None)
 async def chat_completions(request: ChatRequest, answers: Answers) -> Any:
     """Answer a chat: by the language model, or from documents where the model is `rag:INDEX`."""
     request = await answers.named(request)
@@ -182,6 +183,7 @@ async def chat_completions(request: ChatRequest, answers: Answers) -> Any:
         **streamed("Pieces of the text", TEXT_CHUNK, TextCompletion),
     },
 )
+@router.post(f"{DEPLOYMENT}/completions", include_in_schema=False, response_model=None)
 async def completions(request: CompletionRequest, answers: Answers) -> Any:
     """Go on with a text as it stands, without a chat template."""
     if isinstance(answers.llm, CompatibleChat):

@@ -21,7 +21,7 @@ from rag_app.models.embeddings.limits import mean_vector, windows
 from rag_app.models.reranker import CrossEncoderReranker
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import IndexRegistry, Registry, no_model
-from rag_app.server.middleware.requests import Metrics, ServerMetrics
+from rag_app.server.middleware.requests import DEPLOYMENT, Metrics, ServerMetrics, asked_model
 from rag_app.server.queueing import Queues, ServerQueues
 from rag_app.server.schemas.models import (
     CohereEmbeddings,
@@ -61,6 +61,7 @@ def show_model(model: ModelId, registry: Registry) -> Model:
     response_model=None,  # checking every number would take longer than finding it
     responses={200: {"model": EmbeddingList}, **errors(400, 404, 413, 503, 504)},
 )
+@router.post(f"{DEPLOYMENT}/embeddings", include_in_schema=False, response_model=None)
 async def embeddings(
     request: EmbeddingsRequest,
     raw_request: Request,
@@ -173,8 +174,9 @@ async def vectors_of(
             another length are wanted.
     """
     name = registry.settings.embedding
-    if request.model not in (None, name, "default"):
-        raise no_model(str(request.model), [name])
+    asked = asked_model(raw_request, request.model)
+    if asked not in (None, name, "default"):
+        raise no_model(asked, [name])
     if any(not text.strip() for text in request.texts):
         raise ApiError(400, "input holds an empty text", param="input")
     model = await asyncio.to_thread(registry.embeddings, name)
