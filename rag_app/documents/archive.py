@@ -49,7 +49,7 @@ class _Count:
     markup: int = 0
     tags: int = 0
     rows: int = 0
-    """Bytes of what is read row by row, which are none of the others."""
+    """Bytes of what is read row by row, which are not counted elsewhere."""
 
 
 def check_archive(

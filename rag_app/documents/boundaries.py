@@ -56,7 +56,7 @@ _PIECE = regex.compile(
     r"(?:[\p{M}\p{Emoji_Modifier}\u200c\u200d]|(?<=\u200d)\p{Extended_Pictographic})*"
 )
 _AHEAD = 64
-"""Characters beyond a limit in which a piece is followed; what is longer is no word."""
+"""Characters beyond a limit in which a piece is followed; what is longer is not a word."""
 
 
 _HEAD = 300

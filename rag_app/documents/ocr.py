@@ -54,7 +54,7 @@ _UNSURE = 0.8
 _INK = 60
 """Shades of grey, of 256, by which ink differs from paper."""
 _LEAST = 0.3
-"""Confidence below which a line is none."""
+"""Confidence below which a line is not one."""
 _ZERO = re.compile(
     "(?<=[一二三四五六七八九十〇])[OoDQ0○]+(?=[一二三四五六七八九十〇年月日号])"
     "|(?<=[一二][〇一二三四五六七八九OoDQ0○。口])[OoDQ0○。口](?=[〇一二三四五六七八九OoDQ0○。口]年)"

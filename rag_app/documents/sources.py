@@ -97,7 +97,7 @@ def place_of(path: str) -> Path:
 
 
 def is_glob(path: str) -> bool:
-    """Return whether ``path`` is a glob: has wildcards, and is no file's name."""
+    """Return whether ``path`` is a glob: has wildcards, and is not a file's name."""
     return bool(_WILDCARDS.intersection(path)) and not _exists(_expanded(path))
 
 

@@ -20,7 +20,7 @@ _CHAPTER_LEVELS = {"部": 12, "编": 12, "集": 12, "卷": 13, "篇": 14, "章":
 _SECTION_LEVEL = 18
 """Chapters stand below ``#`` (10) and above ``##`` (20)."""
 _NO_TITLE = re.compile(r"[-*+>]\s|.*(?:[|\t。；，,;]|\S {2,}\S)")
-"""What is underlined and is no heading: items of lists, sentences, rows of tables."""
+"""What is underlined and is not a heading: items of lists, sentences, rows of tables."""
 _BOLD_LENGTH = 30
 _WORD = re.compile(r"[^\W\d_]{2}")
 _NO_BOLD_TITLE = re.compile(r"[。，；、：！？…,;:!?|\n\t_]|\.$|^[-•·●■◆○*#▪–]\s")
@@ -73,7 +73,7 @@ Block = TypeVar("Block", Table, Run)
 class Structure:
     r"""The headings and tables of a text, in order.
 
-    What looks like one in a fenced code block is none.
+    What looks like one in a fenced code block is not one.
 
     Example:
         >>> structure = Structure("# 水泵\n\n## 保修\n保修两年。")

@@ -20,11 +20,11 @@ _RARE_PRIVATE, _RARE_LOST = 3, 2
 """As many of them a private character, which nobody writes, is worth, and a lost one."""
 _PRICE, _PRICE_IN_DAMAGED = 16.0, 10.0
 """Of a skipped byte, as a negative log-probability; two wrong characters cost more than right ones
-and it. It is less in text in which bytes are no characters."""
+and it. It is less in text with bytes that are not characters."""
 _CUT = 4.0
 """What a last byte costs less: files are cut in a character."""
 _ASCII, _TURN, _TURN_TO_SIGN = 5.0, 3.0, 6.0
-"""Price of a character of ASCII, and of a letter or sign of it behind one that is none."""
+"""Price of a character of ASCII, and of a letter or sign of it behind one that is not."""
 _SIGNS = frozenset("@[\\]^_`{|}~")
 """Second halves of characters that hardly ever stand alone between Han."""
 _MOST_BYTES = 4_000_000
@@ -38,7 +38,7 @@ _RARE_CHARACTER = re.compile(
 )
 _LATE = {code << 8: chr(code) for code in (9, 10, 13, *range(0x20, 0x7F))}
 _LATE_ASCII = re.compile(f"[{''.join(map(chr, _LATE))}]{{3,}}")
-"""Characters whose second byte is 0: three in a row are no word of any language."""
+"""Characters whose second byte is 0: no language has a word with three in a row."""
 
 
 _DAMAGED_UTF8 = re.compile(

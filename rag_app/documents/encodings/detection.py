@@ -161,7 +161,7 @@ def _or_foreign(data: bytes, text: str, codec: str) -> Found:
 
 
 def _readable(data: bytes, text: str, codec: str, name: str) -> Found:
-    """Return text without the pieces that are no writing: U+FFFD stands for each.
+    """Return text without the pieces that are not writing: U+FFFD stands for each.
 
     What is valid UTF-8 is what its writer wrote. Other encodings read almost any bytes as text.
     """
@@ -236,7 +236,7 @@ def _decode_as(data: bytes, name: str, encoding: str) -> tuple[str, str]:
     except (LookupError, ValueError):
         msg = f"unknown encoding {encoding!r}; try utf-8, gb18030 or big5, or leave it out"
         raise DocumentError(msg) from None
-    # A mark at the front is no part of the text, whichever way the encoding was written.
+    # A mark at the front is not part of the text, whichever way the encoding was written.
     codec = "utf-8-sig" if codec == "utf-8" and data.startswith(codecs.BOM_UTF8) else codec
     try:
         return data.decode(codec, _errors(codec)), codec

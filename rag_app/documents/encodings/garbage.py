@@ -1,4 +1,4 @@
-"""Pieces of text that are no writing: what damaged bytes or a damaged map of a font leave behind.
+"""Pieces of text that are not writing: what damaged bytes or a damaged map of a font leave behind.
 
 Such a piece holds a crowd of characters that no writer puts beside each other: replacement and
 private characters, rare Han, single letters of scripts that stand in words, signs within words.
@@ -53,12 +53,12 @@ _STRAYS_EACH = 3
 """For each place at which bytes are lost."""
 _LOST_OR_ODD = re.compile("[\x80-\xff\ufffd]")
 _LINE, _ODD_LETTERS, _LOST_LETTERS = 40, 12, 5
-"""Of so many characters so many are no ASCII, and so many lost, where a map is torn."""
+"""Of so many characters, so many are not ASCII, and so many lost, where a map is torn."""
 _STRONG, _WEAK = 1.5, 1.0
 _NEAR, _AROUND = 16, 100
 """Characters."""
 _CROWD_NEAR, _CROWD_AROUND = 6.0, 8.0
-"""Weight of odd characters within so many from which on a piece is no writing."""
+"""Weight of odd characters within so many from which on a piece is not writing."""
 _DAMAGED_AROUND, _LONE_NEAR = 6.0, 5.0
 """The same, of text known to be damaged, and of text with single letters of other scripts."""
 _MOST = 0.5
@@ -73,7 +73,7 @@ def _known() -> frozenset[str]:
 
 
 def without_garbage(text: str, mark: str, *, damaged: bool = False) -> str | None:
-    """Return ``text`` with ``mark`` in place of each piece that is no writing, None if most is.
+    """Return ``text`` with ``mark`` in place of each piece that is not writing, None if most is.
 
     Args:
         text: Any.

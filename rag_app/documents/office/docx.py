@@ -274,7 +274,7 @@ class _Document:
         return f"[^{label}]"
 
     def _frame(self, item: Element, depth: int) -> str:
-        """Keep the text of a drawing for after the paragraph; count what is no text."""
+        """Keep the text of a drawing for after the paragraph; count what is not text."""
         boxes = list(item.iter(tag("w:txbxContent")))
         for box in boxes:
             self.pending += self._apart(box, depth + 1)

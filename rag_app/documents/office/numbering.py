@@ -22,7 +22,7 @@ class _Level:
     kind: str = "decimal"
     start: int = 1
     restart: int | None = None
-    """The level (from 1) after which it begins anew; 0: never; None: after any above it."""
+    """The level (from 1) after which it starts again; 0: never; None: after any above it."""
     legal: bool = False
     close: bool = False
     """True where nothing stands between number and text."""

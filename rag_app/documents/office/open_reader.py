@@ -59,7 +59,7 @@ class OpenReader:
         content: Its root.
         styles: The root of what styles it, which may be the same; None where there is none.
         name: What errors call the file.
-        framed: Reads what is no text.
+        framed: Reads what is not text.
     """
 
     def __init__(self, content: Element, styles: Element | None, name: str, framed: Framed) -> None:

@@ -40,7 +40,7 @@ _MOST_MARKUP = 0.15
 """Share of a paragraph."""
 
 _DIRECTORY = "__substg1.0_".encode("utf-16-le")
-"""How the entries of the file's directory begin, whose sectors are no text."""
+"""How the entries of the file's directory begin, whose sectors hold no text."""
 
 
 def read_msg(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
@@ -143,7 +143,7 @@ class _Message:
 
 
 def moment_of(ticks: int) -> str:
-    """Return a time of Windows' (tenths of a microsecond since 1601) in UTC, "" if it is none."""
+    """Return a time of Windows' (tenths of a microsecond since 1601) in UTC, "" if it isn't one."""
     if not 0 < ticks < 2**61:
         return ""
     moment = datetime(1601, 1, 1, tzinfo=UTC) + timedelta(microseconds=ticks // 10)

@@ -103,7 +103,7 @@ _AFTER_WORD = re.compile(
     rb"\A[^\w\s,.;:!?()\"'+*/=<>%&#@-]{1,2}[a-z]{1,20}(?:-?\d{2,6} ?|\Z)"
     rb"|\A[a-z]{2,20}-?\d{1,6} ?|\A[~`^|]\Z|\A[\0-\x1f\x80-\xff]\d{1,6} ?"
 )
-"""What is left of control words behind a symbol that is none, and behind words that are cut."""
+"""What is left of control words behind an unknown symbol, and behind words that are cut."""
 _CODE = re.compile(rb"[a-z]{3,20}-?\d{1,6} ?")
 _CONTROL_WORD = re.compile(rb"\\([a-z]{3,}(?:-?\d+)?)")
 _ONE_DAMAGED = re.compile(
@@ -131,11 +131,11 @@ _REST = re.compile(
     f"|(?<=[\u3041-\u9fff])(?=\\d?[a-f])[89a-f][0-9a-f](?={SKIPPED})"
     "|(?<![!-~])'[89a-f][0-9a-f][!-~]?(?=[\u3041-\u9fff])"
 )
-"""The same behind bytes that are no character."""
+"""The same behind bytes that are not a character."""
 _SHORT = 4
 """Characters up to which none may be strange."""
 _MOST_STRANGE = 0.1
-"""Share of characters that nobody writes from which on a text is none."""
+"""Share of characters that nobody writes from which on something is not a text."""
 
 
 @dataclass
@@ -161,7 +161,7 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
     """Return an RTF file's text; headings, tables and notes as in Markdown.
 
     Raises:
-        DocumentError: it is no RTF, nested without end, or its characters are none.
+        DocumentError: it is not RTF, is nested without end, or has no readable characters.
     """
     if not data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{\\rtf"):
         msg = (
@@ -230,7 +230,7 @@ class _Reader:
                 self._symbol(symbol)
             elif brace:
                 self._brace(opens=brace == b"{")
-                if not self.stack:  # what follows the document is none of it
+                if not self.stack:  # what follows the document is not part of it
                     break
             elif text and at > body:
                 self._bytes(_without_codes(text, before, words))

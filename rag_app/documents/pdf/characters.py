@@ -40,7 +40,7 @@ _MOST_ODD = 0.35
 _FEW_UNMAPPED = 12
 _MOST_UNMAPPED = 0.04
 _MOST_PRIVATE = 0.06
-"""Share of private characters without a meaning from which on they are no bullets: digits, say."""
+"""Share of private characters without a meaning from which on they are not bullets: digits, say."""
 _SMALL = r"[^\W\d_A-ZÀ-Þ]"
 _HALVES = re.compile(
     rf"[‚„†‡‰‹›¡¢¤¦¨ª¬¯²³´µ¶¸¹º¼½¾¿™˜ˆ]|(?<!{_SMALL})[À-ÿŒœŠšŽžŸƒ]|[À-ÿŒœŠšŽžŸƒ](?!{_SMALL})"

@@ -88,7 +88,7 @@ def blocks(
 def _ruled_tables(grid: Grid, chars: Sequence[Char]) -> tuple[list[Table], set[int]]:
     """Return the tables of a grid, and the identities of the characters in them.
 
-    Running text in a frame is no cell: it parts the table above it from the one below.
+    Running text in a frame is not a cell: it parts the table above it from the one below.
     """
     texts: dict[int, list[Char]] = {}
     before: Char | None = None

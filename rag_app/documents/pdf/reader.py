@@ -109,7 +109,7 @@ def read_pdf(
 
 
 def _form_notes(document: "PdfDocument") -> list[str]:
-    """Make the fields of a form known to its pages; return a note where they are none of PDF's."""
+    """Make the fields of a form known to its pages; return a note where it is XFA."""
     from pypdfium2 import PdfiumError
     from pypdfium2 import raw as pdfium
 

@@ -65,7 +65,7 @@ def _counts(group: Sequence[tuple[int, Fragment]]) -> bool:
         stays = sum(step == 0 for _, step in steps)
         of_pages = sum(step == pages for pages, step in steps)
         of_chapters = sum(0 <= step <= 1 for _, step in steps) if max(slot) < _CHAPTERS else 0
-        if max(stays, of_pages, of_chapters) < _MOSTLY * len(steps):  # pages may begin anew
+        if max(stays, of_pages, of_chapters) < _MOSTLY * len(steps):  # page numbers may start again
             return False
     return True
 

@@ -21,7 +21,7 @@ class OldSheet:
     texts: list[str] = field(default_factory=list)
     """Of its text boxes."""
     objects: Counter[str] = field(default_factory=Counter)
-    """What is no text, by kind."""
+    """What is not text, by kind."""
     formulas: int = 0
     blank: int = 0
     """Formulas whose stored result is an empty text."""
@@ -40,7 +40,7 @@ def old_sheets(workbook: bytes) -> list[OldSheet]:
 
 
 def _records(workbook: bytes, at: int) -> Iterator[Record]:
-    """Yield the records up to the end of the part that begins there, none of the parts in it."""
+    """Yield the records of the part that begins there, without those of parts inside it."""
     depth = 0
     while at + 4 <= len(workbook):
         kind, size = struct.unpack_from("<HH", workbook, at)

@@ -47,7 +47,7 @@ def is_row_of_form(row: Row) -> bool:
 
 
 def label_pairs(row: Row) -> list[tuple[str, str]]:
-    """Return a row as pairs of label and value; [] if it is none."""
+    """Return a row as pairs of label and value; [] if it is not one."""
     runs = [list(run) for filled, run in groupby(row, key=bool) if filled]
     if any(len(run) % 2 for run in runs):
         return []

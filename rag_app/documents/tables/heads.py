@@ -16,7 +16,7 @@ DATE = re.compile(r"(?:(?:19|20)\d\d[-/年])?(\d{1,2})[-/月](\d{1,2})日?|((?:1
 _FEWEST_DAYS = 7
 """Numbers that follow each other, as those of days, from which on they may name columns."""
 _RECURRING = 2
-"""Rows below that say the same in a column as the first one, which then is no head."""
+"""Rows below that say the same in a column as the first one, which then is not a head."""
 _LONG_LABEL = 60
 _SEARCHED = 30
 """Rows in which the head of a table is looked for."""

@@ -153,7 +153,7 @@ def _parsed(page: str) -> "BeautifulSoup":
 
 
 def _tree(page: str) -> "BeautifulSoup":
-    """Return a page as a tree that is no deeper than can be worked on."""
+    """Return a page as a tree not too deep to be worked on."""
     from bs4 import BeautifulSoup
 
     page = _PILE.sub(" ", page)

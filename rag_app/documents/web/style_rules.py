@@ -8,7 +8,7 @@ _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _AT_RULE = re.compile(
     r"@[^{};]{0,300}(?:;|\{(?:[^{}]{0,5000}\{[^{}]{0,5000}\}){0,500}[^{}]{0,5000}\})"
 )
-"""Rules that hold only on some screens, and what is no rule."""
+"""Rules that hold only on some screens, and what is not a rule."""
 _RULE = re.compile(r"([^{}]{1,2000})\{([^{}]{0,5000})\}")
 _SIMPLE = re.compile(r"(?:[a-z][a-z0-9]*)?[.#][\w-]+")
 _NAME = re.compile(r"[.#][\w-]+")

@@ -20,7 +20,7 @@ _LONG_NAMES = (
     "html|head|body|meta|link|title|div|span|em|strong|h[1-6]|ul|ol|li|dl|dt|dd|table|thead|tbody|tr"
     "|td|th|ruby|rb|rt|rp|br|hr|img|section|article|main|details|summary|button|font|center"
 )
-"""Those that are no letters or words that an author may put beside a sign."""
+"""Those that are not letters or words that an author may put beside a sign."""
 _PLAIN = r"[!-;=?-~]"
 """A character of ASCII that is neither a space nor < nor >."""
 _BEGINNING = rf"(?:(?:{_LONG_NAMES})(?![\w-])|{_NAME}\s+[\w:-]+=)(?:{_PLAIN}|\s){{0,2000}}"
