@@ -50,6 +50,11 @@ _READERS = {
     "zip": ("rag_app.documents.parts", "read_zip"),
 }
 """Format → module and function that read it; parsers are imported when first needed."""
+_MARKUP = {
+    "subtitles": ("rag_app.documents.markup.subtitles", "subtitles_markdown"),
+    "latex": ("rag_app.documents.markup.latex", "latex_markdown"),
+}
+"""Format of text → module and function that make it Markdown."""
 _WITH_PICTURES = {"pdf", "docx", "pptx", "xlsx", "odt", "ods", "odp", "image"}
 """Formats whose readers take a reader of pictures."""
 _WITH_PARTS = {"eml", "msg", "tnef", "doc", "ppt", "zip"}
@@ -229,6 +234,10 @@ def _text(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedT
         from rag_app.documents.web.html import without_markdown_comments
 
         return ExtractedText(without_markdown_comments(text), codec, notes=notes)
+    if kind in _MARKUP:
+        module, function = _MARKUP[kind]
+        to_markdown: Callable[[str], str] = getattr(import_module(module), function)
+        return ExtractedText(to_markdown(text), codec, notes=notes)
     if kind == "csv":
         from rag_app.documents.sheets.delimited import read_csv
 

@@ -62,6 +62,8 @@ FORMATS = {
     ".msg": "msg",
     **dict.fromkeys((".mht", ".mhtml"), "mht"),
     ".ipynb": "ipynb",
+    ".tex": "latex",
+    **dict.fromkeys((".srt", ".vtt", ".ass", ".ssa", ".sbv", ".lrc"), "subtitles"),
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"), "image"),
 }
 """Suffix → format, of the files that are looked for in folders."""
@@ -88,12 +90,15 @@ UNREAD = {
     **dict.fromkeys((".mp3", ".m4a", ".wav", ".mp4", ".mov", ".avi"), "write its words down first"),
     **dict.fromkeys((".dwg", ".dxf", ".vsd", ".vsdx", ".pub", ".one"), "export it as PDF"),
     **dict.fromkeys((".mdb", ".accdb", ".db", ".sqlite"), "export its tables as CSV"),
+    **dict.fromkeys((".sub", ".idx", ".sup"), "save it as SRT, such as with Subtitle Edit"),
     **dict.fromkeys((".pst", ".ost", ".mbox"), "save its mails as eml or msg files"),
 }
 """Suffix → what to do about a file of a format that is not read."""
 
 _ARCHIVES = {"docx", "pptx", "xlsx", "epub", "odt", "ods", "odp"}
-_TEXTS = {"text", "markdown", "html", "csv"}
+_TEXTS = {"text", "markdown", "html", "csv", "subtitles", "latex"}
+_SUBTITLES = re.compile(rb"webvtt\b|(?:\d+\s*\n)?\d\d:\d\d:\d\d[.,]\d+ --> \d|\[script info\]")
+"""How subtitles begin, in lower case."""
 _SIGNATURES = (
     (b"%PDF-", "pdf"),
     (b"PK\x03\x04", "zip"),
@@ -144,7 +149,7 @@ def content_kind(data: bytes) -> str | None:
 
 
 def text_kind(data: bytes) -> str:
-    """Return the format of text by how it begins: a page, a web archive, JSON, XML, else text."""
+    """Return the format of text by how it begins, a page, a mail or the like, else text."""
     start = data[:2048].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "html"
@@ -152,6 +157,8 @@ def text_kind(data: bytes) -> str:
         return "html" if b"<html" in start else "xml"
     if re.search(rb"^mime-version:", start, re.M) and re.search(rb"^content-type:", start, re.M):
         return "mht" if b"multipart/related" in start and b"\nto:" not in start else "eml"
+    if _SUBTITLES.match(start):
+        return "subtitles"
     escaped = start.startswith((b"{", b"[")) and b"\\u" in data
     return "json" if escaped else "text"
 

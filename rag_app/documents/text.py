@@ -9,6 +9,7 @@ HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 """Han characters, as the inside of a class of a regular expression: Unicode's unified ideographs,
 their extensions and compatibility forms."""
 HAN_CHARACTER = re.compile(f"[{HAN}]")
+_WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef\u3000-\u303f“”‘’…—·]")
 SENTENCE_END = re.compile(r"[。！？；…!?.][”’」』）)】》\"']*\s*$")
 """The end of a text that ends with a sentence."""
 
@@ -112,6 +113,21 @@ def lines_of(text: str) -> Iterator[str]:
         yield text[start:end]
         start = end + 1
     yield text[start:]
+
+
+def is_wide(text: str) -> bool:
+    """Return whether a character is Chinese, or punctuation of Chinese text."""
+    return bool(_WIDE.match(text))
+
+
+def space_at_break(before: str, after: str) -> str:
+    """Return what the end of a line between two characters stands for: nothing amid Han.
+
+    Example:
+        >>> space_at_break("并", "上"), space_at_break("e", "上")
+        ('', ' ')
+    """
+    return "" if is_wide(before) and is_wide(after) else " "
 
 
 def join_pages(pages: Sequence[str]) -> tuple[str, list[int]]:

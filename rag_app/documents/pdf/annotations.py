@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag_app.documents.pdf.bidi import is_rtl, logical_order
 from rag_app.documents.pdf.characters import Char, Space, turned_upright
-from rag_app.documents.pdf.lines import is_wide
+from rag_app.documents.text import is_wide
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage

@@ -9,7 +9,7 @@ from statistics import median
 
 from rag_app.documents.pdf.bidi import is_mark, is_rtl, logical_order
 from rag_app.documents.pdf.characters import HYPHEN, Char, Space
-from rag_app.documents.text import superscript
+from rag_app.documents.text import is_wide, superscript
 
 _BREAK = 1.0
 """Gap, in sizes of the text, at which a line may be two: columns, or cells of a table."""
@@ -34,12 +34,6 @@ _EVEN, _MOSTLY_EVEN = 0.06, 0.75
 _CHINESE = 0.3
 """Share of a line that is Chinese from which on numbers are broken where the line ends."""
 _JOINT = re.compile(r"\w[-/]$")
-_WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef\u3000-\u303f“”‘’…—·]")
-
-
-def is_wide(text: str) -> bool:
-    """Return whether a character is Chinese, or punctuation of Chinese text."""
-    return bool(_WIDE.match(text))
 
 
 @dataclass(eq=False)

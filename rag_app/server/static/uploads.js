@@ -20,6 +20,8 @@ const FORMATS = {
   formatMail: ["eml", "msg"],
   formatImages: ["bmp", "jpeg", "jpg", "png", "tif", "tiff", "webp"],
   EPUB: ["epub"],
+  formatSubtitles: ["ass", "lrc", "sbv", "srt", "ssa", "vtt"],
+  LaTeX: ["tex"],
   Jupyter: ["ipynb"],
 };
 /** Files that a message names. */
