@@ -80,7 +80,7 @@ class MergeError(ModelPrepError):
 
 
 class AdapterError(MergeError):
-    """A LoRA is none, is of a kind that can't be merged, or does not fit the base."""
+    """A folder is not a LoRA, is of a kind that can't be merged, or does not fit the base."""
 
 
 class MergeOrderError(MergeError):

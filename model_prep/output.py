@@ -16,7 +16,7 @@ _REMEDY = "free some space, or choose a folder on another disk"
 _PULL_REMEDY = "free some space, or choose another disk with --dir or RAG_APP_HOME"
 _SPARE_BYTES = 100 * 2**20  # to stay free
 _MOVED_LAST = ("merge.json", "params.json", "config.json")
-"""Without these a folder is no model: where files are moved one by one, they come last."""
+"""Without these a folder is not a model: where files are moved one by one, they come last."""
 
 
 def check_output(folder: Path, needed: int) -> None:

@@ -12,8 +12,8 @@ RagAppError
 ├── QuestionError          the question is empty or far too long
 └── ModelError             a model is missing, truncated, or fails
     ├── PromptTooLongError what it is asked does not fit its window
-    ├── SchemaError        the schema that its answer must follow is none
-    └── ToolsError         the tools that it may call are none
+    ├── SchemaError        the schema that its answer must follow is invalid
+    └── ToolsError         the tools that it may call are invalid
 
 The message is one line: what is wrong, then what to do.
 Command lines print it on stderr and exit with 1.
@@ -74,11 +74,11 @@ class PromptTooLongError(ModelError):
 
 
 class SchemaError(ModelError):
-    """The schema that an answer must follow is none, or of a kind the model's backend lacks."""
+    """The schema that an answer must follow is invalid, or of a kind the model's backend lacks."""
 
 
 class ToolsError(ModelError):
-    """The tools that a model may call are none.
+    """The tools that a model may call are invalid.
 
     Args:
         message: What is wrong.

@@ -130,7 +130,7 @@ class Settings(BaseModel):
     repetition_penalty: float = Field(default=1.0, gt=0)
     max_new_tokens: int = Field(default=400, ge=1)
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
-    """The same one gives the same answer again; by default each is drawn anew."""
+    """The same one gives the same answer again; by default each is different."""
 
     # Resident engine and prompt cache
     cache_size: float = Field(default=2.0, ge=0)
@@ -169,7 +169,7 @@ class Settings(BaseModel):
     reply_limit: int = Field(default=4096, ge=1)
     """Most tokens a request may ask for."""
     requests_per_minute: int = Field(default=0, ge=0)
-    """For each key; 0 is no limit."""
+    """For each key; 0: no limit."""
     log_prompts: bool = False
     """Write questions and prompts into the log."""
     upload_passages: int = Field(default=20_000, ge=1)

@@ -5,7 +5,7 @@ these are (github.com/MinishLab/model2vec), the encoder embeds each piece alone,
 turned to their principal components, and frequent pieces weigh less ("smooth inverse frequency",
 Arora et al. 2017). Unlike there each component is scaled to the same variance, since the largest
 say how common a piece is rather than what it means, and a piece's frequency is the one that its
-tokenizer was trained with, where that tells it. On the 1,002 questions of CMRC 2018 trial the right
+tokenizer was trained with, where it gives them. On the 1,002 questions of CMRC 2018 trial the right
 one of 256 whole passages is first for 0.70 without that scaling (0.67 in 256 dimensions), and for
 0.83 with it; scaled by the variance of Chinese pieces alone, for 0.79.
 """
@@ -64,7 +64,7 @@ def distill(
         progress: Called with the pieces done and their number.
 
     Raises:
-        PullError: the encoder is not here, or is none.
+        PullError: the encoder is missing, or is not one.
         OutputError: the folder holds something else, or another run makes it.
         DiskSpaceError: the disk is too full.
     """
@@ -201,7 +201,7 @@ def _whitened(vectors: Vectors) -> NDArray[np.float64]:
     """Return the principal components of vectors, each of variance 1, the largest first."""
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     values, axes = np.linalg.eigh(centred.T @ centred / len(centred))
-    # What does not vary, as where there are fewer pieces than dimensions, tells nothing.
+    # Where there are fewer pieces than dimensions, some do not vary and carry nothing.
     scales = np.where(values > values[-1] * 1e-6, 1 / np.sqrt(np.maximum(values, 1e-30)), 0)
     return np.asarray((centred @ (axes * scales))[:, ::-1], np.float64)
 

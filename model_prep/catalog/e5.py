@@ -35,7 +35,7 @@ def convert_e5(file: Path, folder: Path) -> None:
 def _tensors(source: E5File) -> Iterator[TensorData]:
     for name, stored, shape in _names(source.config):
         yield TensorData(name, "F32", shape, source.weights(stored, shape))
-    # The pooler is no part of e5; without its weights transformers warns and makes random ones.
+    # The pooler is not part of e5; without its weights transformers warns and makes random ones.
     hidden = source.config.hidden_size
     yield TensorData("pooler.dense.weight", "F32", (hidden, hidden), [bytes(4 * hidden**2)])
     yield TensorData("pooler.dense.bias", "F32", (hidden,), [bytes(4 * hidden)])

@@ -62,7 +62,7 @@ class HubSource:
     sha256: str | None = None
     """Of ``file``, or of ``model.safetensors``; None: what the hub says it is."""
     whole: bool = False
-    """All files are needed, but for pickled weights beside safetensors."""
+    """All files are needed, except pickled weights next to safetensors."""
     kind: SourceKind = "hub"
 
 

@@ -1,4 +1,4 @@
-"""Manifests: the sizes by which a complete model is told from a part of one."""
+"""Manifests: the sizes that distinguish a complete model from a part of one."""
 
 import json
 from pathlib import Path

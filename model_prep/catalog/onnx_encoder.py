@@ -2,7 +2,7 @@
 
 A graph takes the token ids of one text and gives its vector, pooled and normalized. Texts are not
 put together in batches: on a CPU the matrices of one are large enough, and alone it needs neither
-padding nor a mask, and gets the same vector whatever is embedded beside it.
+padding nor a mask, and gets the same vector whatever is embedded with it.
 
 In float32 a graph only refers to the tensors in ``model.safetensors``. In int8 the word embeddings
 still lie there, and the matrices of the layers are in the graph: 8-bit integers with a scale for
@@ -79,7 +79,7 @@ def token_limit(folder: Path) -> int | None:
 def graph_path(folder: Path, dtype: EncoderDtype) -> Path:
     """Return where the graph of ``folder`` lies, or would lie.
 
-    Its name tells the weights and configuration that it was made from: that of others is not there.
+    Its name identifies the weights and configuration that it was made from.
     """
     digest = hashlib.sha256(f"{_VERSION}".encode())
     for name in ("config.json", "1_Pooling/config.json"):

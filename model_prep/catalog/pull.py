@@ -144,7 +144,7 @@ def quantize_folder(folder: Path) -> Path:
     """Write the int8 graph of an encoder's folder, in which it is run from then on; return it.
 
     Raises:
-        PullError: it is no encoder that can have one, or the folder can't be written.
+        PullError: it is not an encoder that can have one, or the folder can't be written.
     """
     from model_prep.catalog.onnx_encoder import supports, write_graph
 

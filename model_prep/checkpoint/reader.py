@@ -262,7 +262,7 @@ def _pickled(file: Path) -> Iterator[tuple[TensorInfo, "_Read"]]:
     """PyTorch's restricted unpickler makes tensors and runs no code."""
     import torch
 
-    # Files of PyTorch before 1.6 are no zips and can't be mapped.
+    # Files of PyTorch before 1.6 are not zip files and can't be mapped.
     mapped = zipfile.is_zipfile(file)
     state = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
     for name, tensor in state.items():

@@ -93,7 +93,7 @@ def read_safetensors_header(file: Path) -> tuple[dict[str, Any], int]:
     Offsets are in bytes from there.
 
     Raises:
-        ValueError: it is no safetensors file.
+        ValueError: it is not a safetensors file.
         OSError: it can't be read.
     """
     with file.open("rb") as data:

@@ -107,7 +107,7 @@ def raw_bytes(tensor: "torch.Tensor") -> memoryview:
 
 
 def reporting(tensors: list[TensorData], label: str, progress: Progress | None) -> list[TensorData]:
-    """Return ``tensors`` so that ``progress`` is told as their bytes are taken, in any thread."""
+    """Return ``tensors`` so that ``progress`` is called as their bytes are taken, in any thread."""
     counter = ProgressCounter(label, sum(tensor.size for tensor in tensors), progress)
 
     def counted(tensor: TensorData) -> "Iterator[Buffer]":

@@ -45,7 +45,7 @@ def parse_size(text: str) -> int:
     """Return the bytes of ``5GB``, ``500 MB``, ``2GiB`` or plain digits.
 
     Raises:
-        UsageError: it is no such size, or zero.
+        UsageError: it is not a size of this form, or zero.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]I?B|)", text.strip().upper())
     size = int(float(found[1]) * _UNITS[found[2]]) if found else 0

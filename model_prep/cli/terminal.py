@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from model_prep.training.callbacks import TrainingProgress
 
 _QUIET = 10.0
-"""Seconds between two lines about a training where stderr is no terminal."""
+"""Seconds between two lines about a training where stderr is not a terminal."""
 
 
 def say(line: str) -> None:

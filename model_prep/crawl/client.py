@@ -21,7 +21,7 @@ _LONGEST_WAIT = 600.0
 _LONGEST_BACKOFF = 60.0
 """Seconds."""
 _RETRIED = {408, 409, 425, 429}
-"""Statuses, beside all from 500 on."""
+"""Statuses, besides all from 500 on."""
 
 
 def _object(**properties: Any) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Client:
         sleep: How to wait.
 
     Raises:
-        CrawlError: the address is none.
+        CrawlError: the address is not a URL.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Client:
             try:
                 reply = await create(**request, **limit, **form)
             except ValueError:
-                return ""  # what came is no JSON
+                return ""  # the reply is not JSON
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 if current is not self._format:
                     continue  # another request has found out meanwhile

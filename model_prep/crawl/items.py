@@ -82,7 +82,7 @@ def read_item(value: Mapping[str, Any]) -> Item | None:
     """Return the item that a JSON object holds; other keys are dropped.
 
     Returns:
-        None where a text is missing or no string; ``input`` may be left out, or be null.
+        None where a text is missing or not a string; ``input`` may be left out, or be null.
     """
     texts = [value.get("instruction"), value.get("input") or "", value.get("output")]
     if not all(isinstance(text, str) for text in texts):
@@ -100,7 +100,7 @@ def _fault_of_text(text: str, least: int, most: int) -> str | None:
 
 
 def _is_readable(char: str) -> bool:
-    """Return whether a character can be written as UTF-8 and is no control character."""
+    """Return whether a character can be written as UTF-8 and is not a control character."""
     is_control = char < " " and char not in "\n\t\r"
     return not (is_control or char == "\ufffd" or "\ud800" <= char <= "\udfff")
 
@@ -125,7 +125,7 @@ class FoundObjects:
     objects: list[dict[str, Any]]
     """Those with an ``instruction``, wherever they lie; it need not be a string."""
     broken: int
-    """Objects that are no JSON, as the last one of a reply that was cut off."""
+    """Objects that are not JSON, such as the last one of a reply that was cut off."""
 
 
 def find_objects(text: str) -> FoundObjects:

@@ -128,7 +128,7 @@ def read_list(file: Path) -> list[str]:
     """Return the lines of a UTF-8 file, each once; blank lines are passed over.
 
     Raises:
-        UsageError: the file is missing, empty, or no such text.
+        UsageError: the file is missing, empty, or not a text of this form.
     """
     try:
         if not file.is_file():

@@ -147,7 +147,7 @@ def read_passages(file: Path) -> Passages:
     """Read passages, one JSON object with a ``text`` on each line.
 
     Raises:
-        UsageError: the file is missing, is none such, or holds fewer than two.
+        UsageError: the file is missing or of another format, or holds fewer than two.
     """
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
@@ -173,7 +173,7 @@ def read_own_questions(file: Path, split: str | None) -> list[OwnQuestion]:
         split: Only the questions of this one.
 
     Raises:
-        UsageError: the file is missing, is none such, or has none of the split.
+        UsageError: the file is missing or of another format, or has none of the split.
     """
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()

@@ -87,7 +87,7 @@ def export_gguf(
         progress: Called with bytes of the weights written and in all.
 
     Raises:
-        ExportError: the folder is not such a model, or a weight is no number or too large.
+        ExportError: the folder is not such a model, or a weight is not a number or too large.
         OutputError: the target exists or can't be written.
         TokenizerError: its tokenizer is missing or damaged.
         CheckpointError: the configuration or the weights are missing, damaged, or of another kind.
@@ -250,7 +250,7 @@ def _encode(rows: "torch.Tensor", tensor: _Tensor, padding: int) -> bytes:
     Face's weights have the first and the second half of each head apart.
 
     Raises:
-        ExportError: a weight is no number, or beyond float16 where that is asked for.
+        ExportError: a weight is not a number, or beyond float16 where that is asked for.
     """
     import gguf
     import torch

@@ -104,7 +104,7 @@ def read_model_header(path: Path) -> GgufHeader:
     """Read the header of a GGUF file that llama.cpp is to answer with.
 
     Raises:
-        CheckpointError: as by `read_gguf_header`, or the file is no language model, or a part of
+        CheckpointError: as by `read_gguf_header`, or the file is not a language model, or a part of
             one whose other parts are not there.
     """
     header = read_gguf_header(path)

@@ -92,7 +92,7 @@ class ControlTokens:
         vocabulary: Iterable[str],
         template: object,
     ) -> "ControlTokens":
-        """Return ``special`` tokens, and of the others those that are none of a language's words.
+        """Return ``special`` tokens, and of the others those that are not words of a language.
 
         Vocabularies are extended by words and runs of spaces too: these stay text.
         """

@@ -45,7 +45,7 @@ class GgufModel:
         only_cpu: Use no GPU, even where the package was built for one.
 
     Raises:
-        CheckpointError: the file is missing, no GGUF, truncated, or no language model.
+        CheckpointError: the file is missing, truncated, not GGUF, or not a language model.
         GenerateError: it is damaged, or too large for the memory.
     """
 

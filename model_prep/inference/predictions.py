@@ -29,7 +29,7 @@ def read_prompts(file: Path) -> list[str]:
     ``instruction`` and perhaps ``input``, which is joined to it with a newline, or with ``prompt``.
 
     Raises:
-        GenerateError: the file is missing, empty, no UTF-8, or a line is no such JSON.
+        GenerateError: the file is missing, empty or not UTF-8, or a line is not such JSON.
     """
     try:
         lines = file.read_text(encoding="utf-8-sig").split("\n")

@@ -168,7 +168,7 @@ def _require_numbers(_ids: Any, scores: Any) -> Any:
     """Return what a model makes of the next token, as transformers' ``LogitsProcessor`` does.
 
     Raises:
-        GenerateError: it is no number.
+        GenerateError: it is not a number.
     """
     if bool(scores.isnan().any()):
         msg = "the model answers with NaN: its weights are damaged; see: model-prep verify"

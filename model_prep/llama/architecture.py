@@ -263,7 +263,7 @@ def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is said of positions, in the words of transformers before and since version 5.
 
     Raises:
-        TypeError: it is no mapping, or one for each kind of layer.
+        TypeError: it is not a mapping, or one for each kind of layer.
     """
     rope = {**(config.get("rope_scaling") or {}), **(config.get("rope_parameters") or {})}
     if any(isinstance(value, Mapping) for value in rope.values()):

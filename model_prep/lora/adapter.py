@@ -115,7 +115,7 @@ def open_adapter(folder: Path, *, conv1d: bool = False) -> Adapter:
             and corrects a ``fan_in_fan_out`` that says otherwise.
 
     Raises:
-        AdapterError: it is no LoRA, is one that can't be merged, or contradicts itself.
+        AdapterError: it is not a LoRA, is one that can't be merged, or contradicts itself.
         CheckpointError: its weights are missing or damaged.
     """
     config = read_adapter_config(folder)

@@ -66,7 +66,7 @@ def add_low_rank(weight: "torch.Tensor", updates: list[LowRankUpdate]) -> None:
     rows, columns = weight.shape
     height = max(_MIN_ROWS, _BLOCK_SIZE // max(1, columns))
     blocks = max(1, -(-rows // height))
-    # Of nearly equal height, so that the last is none of a single row.
+    # Of nearly equal height, so that the last one is never a single row.
     bounds = [rows * number // blocks for number in range(blocks + 1)]
     factors = [
         (update.lora_b.float(), update.lora_a.float().contiguous(), update) for update in updates

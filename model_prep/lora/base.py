@@ -109,6 +109,6 @@ def llama_config(base_model: Path, base: BaseWeights) -> ModelConfig:
     """Return the configuration of a base that is a LLaMA.
 
     Raises:
-        CheckpointError: it is no LLaMA, or one that Meta's format can't hold.
+        CheckpointError: it is not a LLaMA, or one that Meta's format can't hold.
     """
     return base.config if isinstance(base, MetaCheckpoint) else read_config(base_model)

@@ -69,7 +69,7 @@ def merge(
 
     Raises:
         MergeOrderError: the parts do not belong together in this order.
-        AdapterError: a folder is no adapter, or one that can't be merged or does not fit the base.
+        AdapterError: a folder is not an adapter, or its adapter can't be merged or does not fit.
         MergeError: base, adapters or result hold NaN or infinity.
         CheckpointError: weights are missing, damaged or quantized.
         OutputError: the output folder is not empty, or can't be written.

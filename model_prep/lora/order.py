@@ -1,7 +1,7 @@
 """The order check of a merge: base and adapters belong together, as their vocabularies grow.
 
 Every LoRA of the family brings embeddings with a row for each piece of its tokenizer, and
-the later wins; so the number of rows tells how far along a model is: LLaMA 32,000,
+the later wins; so the number of rows shows how far along a model is: LLaMA 32,000,
 Chinese-LLaMA 49,953, Chinese-Alpaca 49,954. It never shrinks in a right order.
 """
 
@@ -81,7 +81,7 @@ def _is_as_published(base: Stage, pieces: int, rows: int) -> bool:
     """Return whether a tokenizer and rows are those of a base with more rows than ids.
 
     How many more is the base's own matter: DeepSeek has 102,400 for 100,015. A tokenizer of
-    LLaMA's family beside other rows is that of another stage.
+    LLaMA's family next to other rows is that of another stage.
     """
     own = (base.pieces, base.rows) == (pieces, rows)
     return own and pieces <= rows and pieces not in _FAMILY

@@ -110,7 +110,7 @@ def prepare_merge(
 
     Raises:
         MergeOrderError: the parts, or their tokenizers, do not belong together in this order.
-        AdapterError: a folder is no adapter, or one that can't be merged or does not fit the base.
+        AdapterError: a folder is not an adapter, or its adapter can't be merged or does not fit.
         CheckpointError: weights are missing or damaged.
     """
     if not lora_models:

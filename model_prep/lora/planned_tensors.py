@@ -190,7 +190,7 @@ def in_meta_order(planned: list[PlannedTensor], config: ModelConfig) -> list[Pla
     held = {tensor.name: tensor for tensor in planned}
     pairs = dict(tensor_names(config.num_hidden_layers))
     if unlike := sorted(held.keys() ^ set(pairs.values())):
-        msg = f"Meta's format holds LLaMA only, which {unlike[0]} tells apart; use huggingface"
+        msg = f"Meta's format holds LLaMA only, which {unlike[0]} distinguishes; use huggingface"
         raise MergeError(msg)
     return [
         replace(

@@ -114,6 +114,6 @@ def write_tokenizer(file: Path, folder: Path, *, template: str | None = None) ->
         return
     for name in _FILES:
         if (there := file.with_name(name)).is_file():
-            # transformers can't read a configuration with a mark; it is no part of the other files.
+            # transformers can't read a configuration with a mark; the other files have none.
             content = without_mark(there) if there.suffix != ".model" else there.read_bytes()
             (folder / name).write_bytes(content)

@@ -109,7 +109,7 @@ def save_tokenizer(
         chat_template: In place of the tokenizer's own; Jinja.
 
     Raises:
-        TokenizerError: ``tokenizer`` is none of the LLaMA family, or ``folder`` can't be written.
+        TokenizerError: ``tokenizer`` is not of the LLaMA family, or ``folder`` can't be written.
     """
     from model_prep.tokenizer.exact_llama import ExactLlamaTokenizer
 

@@ -83,7 +83,7 @@ def parse_sentencepiece(data: bytes) -> SentencePieceFile:
     """Return the model that ``data`` holds.
 
     Raises:
-        ValueError: it holds none, or not all of one.
+        ValueError: it holds no model, or only a part of one.
     """
     from google.protobuf.message import DecodeError
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
@@ -93,7 +93,7 @@ def parse_sentencepiece(data: bytes) -> SentencePieceFile:
     except DecodeError as error:
         raise ValueError("no protocol buffer, or cut off") from error
     pieces = [Piece(piece.piece, piece.score, piece.type) for piece in model.pieces]
-    if any(isinstance(piece.text, bytes) for piece in pieces):  # what is no UTF-8 stays so
+    if any(isinstance(piece.text, bytes) for piece in pieces):  # what is not UTF-8 stays bytes
         raise ValueError("a piece is not text")
     if not pieces or not model.HasField("trainer_spec"):
         raise ValueError("no pieces, or not how they were trained")

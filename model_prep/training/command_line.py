@@ -58,7 +58,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
     """Return the mapping that a YAML file holds.
 
     Raises:
-        TrainingError: it is missing, no YAML, or no mapping.
+        TrainingError: it is missing, not YAML, or not a mapping.
     """
     import yaml
 

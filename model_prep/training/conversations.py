@@ -21,7 +21,7 @@ _OF_OBJECTS = ("tools", "functions", "images", "image", "videos", "video", "audi
 _OF_MESSAGES = ("tool_calls", "function_call", "reasoning_content", "reasoning", "thinking")
 """What else objects and messages may carry: trained without it they would teach something else."""
 _LABELS = ("label", "kto_tag")
-"""True or false beside an answer: is it a good one?"""
+"""True or false next to an answer: is it a good one?"""
 _WEIGHTS = ("loss_weight", "weight", "train", "training")
 """How much a message is learned: LLaMA-Factory's, OpenAI's and Axolotl's names."""
 FORMATS = (
@@ -49,7 +49,7 @@ class Conversation:
 def read_conversations(
     files: list[Path], encoding: str | None, problems: Problems
 ) -> Iterator[Conversation]:
-    """Yield the conversations of files; what is none is noted and left out."""
+    """Yield the conversations of files; anything else is noted and left out."""
     for file in files:
         for line, value in read_objects(file, encoding, problems):
             messages = read_messages(value)
@@ -108,7 +108,7 @@ def _alpaca(value: dict[str, Any]) -> list[dict[str, str]] | str:
 
 
 def _history(pairs: Any) -> list[dict[str, str]] | None:
-    """Return the messages of earlier questions and answers, None where they are none."""
+    """Return the messages of earlier questions and answers, None where they are something else."""
     if not isinstance(pairs, list):
         return None
     messages = []

@@ -15,11 +15,11 @@ _ENCODINGS = ("utf-8-sig", "gb18030")
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SHOWN = 20
 _STRAY = re.compile("[\ud800-\udfff]")
-"""What a byte that is no text is decoded to."""
+"""What a byte that is not text is decoded to."""
 _FEW = 0.05
-"""Share of a file's bytes that may be none."""
+"""Share of a file's bytes that may not be text."""
 _LOOKED_AT = 100_000
-"""Characters by which an encoding is told."""
+"""Characters from which an encoding is detected."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def read_text(file: Path, encoding: str | None, problems: Problems) -> str | Non
 
 
 def _decoded(file: Path, encoding: str | None, problems: Problems) -> str | None:
-    """Return a file's text, in which bytes that are none stand as lone surrogates."""
+    """Return a file's text, in which bytes that are not text become lone surrogates."""
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -182,7 +182,7 @@ def read_objects(
     """Yield the JSON objects of a file with the lines that they begin on.
 
     A file is JSON Lines, or one JSON array. What is broken is noted, and the rest is read on: after
-    a broken line the next one; after a broken item of an array nothing. A byte that is no text
+    a broken line the next one; after a broken item of an array nothing. A byte that is not text
     stands as a lone surrogate in the object that has it.
     """
     text = _decoded(file, encoding, problems)

@@ -32,7 +32,7 @@ def tokenizer_of(settings: TrainingSettings) -> Any:
     """Return the exact tokenizer: the one named, else the adapter's, else the model's.
 
     Raises:
-        TrainingError: the folder is no model.
+        TrainingError: the folder is not a model.
         TokenizerError: there is none.
     """
     _require_model(settings.model)
@@ -53,8 +53,8 @@ def load_trainable(settings: TrainingSettings, tokenizer: Any, *, weights: bool 
         weights: Read them; without, the model has shapes only (PyTorch's device ``meta``).
 
     Raises:
-        TrainingError: the folder is no model, or adapter and tokenizer do not fit it.
-        AdapterError: the adapter is no LoRA, or is damaged.
+        TrainingError: the folder is not a model, or adapter and tokenizer do not fit it.
+        AdapterError: the adapter is not a LoRA, or is damaged.
         CheckpointError: the base's weights are missing, damaged or quantized.
     """
     from transformers import AutoConfig

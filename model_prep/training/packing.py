@@ -79,7 +79,7 @@ class PackedSequences:
     def __getitem__(self, index: int) -> dict[str, Array]:
         """Return a sequence: ``ids``, ``labels`` and ``positions``, int64, all of one length.
 
-        Positions start at 0 for each sample: that is how transformers' models tell samples apart,
+        Positions start at 0 for each sample: that is how transformers' models separate samples,
         and none attends to another.
         """
         spans = [self._span(sample) for sample in self._samples[index]]

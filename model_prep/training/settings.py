@@ -160,7 +160,7 @@ class PreferSettings(TrainingSettings):
     kind = "prefer"
 
     loss: Literal["dpo", "orpo"] = Field(
-        "dpo", description="dpo: beside the model as it was; orpo: without, from a base."
+        "dpo", description="dpo: against the model as it was; orpo: without it, from a base."
     )
     beta: float = Field(
         0.1, gt=0, description="dpo: how near to the model as it was; orpo: weight of the odds."

@@ -35,7 +35,7 @@ _FORMULA_BEGUN = re.compile(rf"(\$\$|\\\[)|\\\(|(?<![\w\\$])\$(?![\s\d$])[^${HAN
 """LaTeX, a display formula in the first group; ``$5`` is a price."""
 _ITEM = re.compile(r"\s*(?:[-*•]\s+)?\**\d{1,3}\.")
 _FURNITURE = re.compile(r"^\s*(?:[-*•>#]+\s+|\**\d{1,3}[.、)）](?!\d)\s*)+|[*`|]|\[\d{1,3}\]")
-"""What is no text of a sentence: numbers of lists, marks of Markdown, marks of the model's own."""
+"""Not text of a sentence: numbers of lists, marks of Markdown, the model's own marks."""
 _KINDS: dict[str, Any] = {
     "start": Integral, "end": Integral, "page": (Integral, str), "heading": str, "table_head": str,
     "score": Real, "relevance": Real,
@@ -149,8 +149,8 @@ def cite(passages: "Sequence[Document]") -> list[Citation]:
     """Return the retrieved passages as numbered citations.
 
     LangChain's own splitters write the offset as ``start_index``, its readers of PDFs count pages
-    from 0 and write ``page_label`` or ``total_pages`` beside; a passage without ``source`` is known
-    by its id. Metadata that are no numbers or texts where a citation has them are left out.
+    from 0 and write ``page_label`` or ``total_pages`` too; a passage without ``source`` is known
+    by its id. Metadata of another type than a citation's fields are left out.
     """
 
     def fields(passage: "Document") -> dict[str, Any]:
@@ -337,7 +337,7 @@ class PassageText:
     def held(self, sentence: str, wanted: set[str]) -> set[str]:
         """Return which of a sentence's terms stand in the passage.
 
-        A unit of one character is no term where another follows it, as in 32亩稻田.
+        A unit of one character is not a term where another follows it, as in 32亩稻田.
         """
         units = {
             unit

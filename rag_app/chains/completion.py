@@ -1,7 +1,7 @@
 """Answers that are cut short, completed from the passage that they are copied from.
 
 A small model that is to be brief gives one item of a list, or some words of the clause that says
-why. What is added stands in the passage right beside what it copied, in the same sentence.
+why. What is added is in the passage right next to what it copied, in the same sentence.
 """
 
 import re
@@ -22,7 +22,7 @@ _AND = "、|[，,]?(?:以及|还有)|[和与](?![他她它其])|及|或"
 _JOINS = re.compile(rf"\s*(?:{_AND})")
 _JOINED = re.compile(rf"(?:{_AND})\s*$")
 _LISTED = re.compile(r"、\s*$")
-"""What joins an item to those before it and nothing else: 与 may tell with whom."""
+"""What joins an item to those before it and nothing else: 与 may mean with whom."""
 _SUCH_AS = re.compile(rf"{_JOINS.pattern}|[，,](?:包[括含]|[例比诸]?如)")
 _ITEMS = re.compile(rf"\s*(?:{_AND}|[，,；;])\s*")
 _INTRODUCES = re.compile(
@@ -53,7 +53,7 @@ _PAIRS = {"（": "）", "(": ")", "《": "》", "〈": "〉", "「": "」", "『
 _CLOSING = {closing: opening for opening, closing in _PAIRS.items()}
 _EDGE = " 　，,；;：:。"
 _YES_OR_NO = re.compile("[可以能行会會是对對需要用应應该該属屬于於包括含算允许許有的得，,]")
-"""What an answer that says nothing but yes or no consists of, beside words of the question."""
+"""What an answer of yes or no consists of, besides words of the question."""
 _NO = re.compile("[不没沒未无無否禁]")
 _DENIES = re.compile(
     "不(?![仅但同足少断限论管变锈久]|动产|超过|[低高多少大小]于)|没有|[沒未](?![来來成])|禁止|严禁|谢绝"
@@ -64,7 +64,7 @@ _SAME_MATTER = 0.75
 HELD = 40
 """Characters of an answer before which a part of a list or a clause may be put."""
 _LONGEST = 200
-"""Characters of a completed answer; what is longer is no list and no clause."""
+"""Characters of a completed answer; what is longer is neither a list nor a clause."""
 
 
 def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
@@ -130,7 +130,7 @@ def denial_in_other_words(
 ) -> str:
     """Return the sentence that is the nearest to a question for yes or no, if it says no.
 
-    It is empty where that is too far from the question, or where the embeddings don't tell how far
+    It is empty where that is too far from the question, or where the embeddings don't show how far
     that is.
     """
     least = SENTENCE_COSINES.get(embeddings.name) if embeddings else None
@@ -146,7 +146,7 @@ def denial_in_other_words(
 
 
 def _says_yes_or_no(question: str, said: str) -> bool:
-    """Return whether an answer says nothing beside the question but yes or no."""
+    """Return whether an answer says nothing but yes or no and words of the question."""
     return not set(_NO.sub("", _YES_OR_NO.sub("", said))) - set(question)
 
 

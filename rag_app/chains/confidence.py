@@ -41,7 +41,7 @@ question for yes or no: just enough for an answer that the sentence supports. Of
 no to whether they answer is often its no to the question."""
 
 _EVEN = 0.5
-"""Relevance below which passages rather do not answer, as far as their words tell."""
+"""Relevance below which passages probably do not answer, judging by their words."""
 
 _YES = frozenset({"有", "是", "yes"})
 _NO = frozenset({"没有", "没", "无", "否", "不", "沒有", "沒", "無", "no"})
@@ -51,7 +51,7 @@ _ALTERNATIVES = 20
 
 @dataclass(frozen=True)
 class Signals(FromJson):
-    """What tells how sure an answer is; None where it isn't known.
+    """What an answer's confidence is computed from; None where it isn't known.
 
     Example:
         >>> near_miss = Signals(relevance=0.9, judgement=3.5, unmatched=("2019",))
@@ -113,7 +113,7 @@ class Calibration:
         return 1 / (1 + math.exp(-self.log_odds(signals)))
 
     def log_odds(self, signals: Signals) -> float:
-        """Return the weighted sum of what signals tell."""
+        """Return the weighted sum of the signals."""
         weights = (self.relevance, self.judgement, self.unmatched, self.unsupported)
         products = zip(weights, self.features(signals), strict=True)
         base = self.intercept + (self.translated if signals.translated else 0.0)
@@ -189,7 +189,7 @@ class Confidence:
     def of(
         cls, signals: Signals, *, answered: bool = True, calibration: Calibration = CALIBRATION
     ) -> "Confidence | None":
-        """Return the confidence that follows from signals, None where none tells."""
+        """Return the confidence that follows from signals, None where none is known."""
         if signals.relevance is None and not calibration.tells(signals):
             return None
         probability = calibration.probability(signals)

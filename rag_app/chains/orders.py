@@ -3,7 +3,7 @@
 A document is data. What it orders its reader to say is left out of what a model reads, since small
 models obey plain words whatever their prompt says of them. A strong sign stands for itself. Weak
 ones, which manuals and records have too ("asked for the price, staff must answer …"), count where
-two kinds of them come together, or beside a strong one in the same document.
+two kinds of them come together, or next to a strong one in the same document.
 """
 
 import re
@@ -169,7 +169,7 @@ _WEAK_SIGNS = {kind: re.compile(pattern, _FLAGS) for kind, pattern in _WEAK.item
 _NEAR = 80
 """Characters between two sentences whose weak signs count together, with those between."""
 _ORDINARY = {"turn"}
-"""Kinds that conversations and lists of questions have: they count beside others only."""
+"""Kinds that conversations and lists of questions have: they count only along with others."""
 _SENTENCE = re.compile(
     rf"(?:{_LABEL}[^\S\n]*\n+)?[^\n]+?"
     r"(?:[。！？]+[”’」』\"')）】]*(?![”’」』\"')）】，,、；;时的])|[.!?]+[\"')]*(?=\s)|\n|$)",

@@ -31,11 +31,11 @@ LENGTH = {"zh": 100, "en": 60}
 MOST_TOKENS = 200
 """Of a summary: a small model may copy a text that it is to summarize."""
 _SHOWN = 10
-"""Documents of which an answer tells more than the name."""
+"""Documents of which an answer gives more than the name."""
 _NAMED = 50
 """Documents that an answer names."""
 _MADE = 3
-"""Summaries that are made for one answer; the others are told by their headings until then."""
+"""Summaries that are made for one answer; until then the others are described by their headings."""
 _SEARCHED_NAMES = 20_000
 """Documents up to which a question may name one; looking at more names would take time."""
 _READ = 400
@@ -81,7 +81,7 @@ _WORDS: dict[str, dict[Language, str]] = {
     "comma": {"zh": "、", "en": ", "},
 }
 NOT_YET = "{count} of the documents have no summary yet; the next such question makes more"
-"""The note of an answer that tells of documents by their headings."""
+"""The note of an answer that describes documents by their headings."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class WholeDocuments:
         summaries: Those that are kept.
         llm: Returns the model that makes the others.
         prompts: Its prompts.
-        within: Path, folder or glob: only documents that it means are told of.
+        within: Path, folder or glob: only documents that match it count.
         search: Returns the passages of a topic.
         max_new_tokens: Kept free for a summary.
     """
@@ -190,7 +190,7 @@ class WholeDocuments:
             return snapshot.sources() if snapshot.count_documents() <= _SEARCHED_NAMES else ()
 
     def _chosen(self, overview: Overview) -> "_Chosen":
-        """Return the documents that are meant; of many, those that an answer tells more of."""
+        """Return the documents that are meant; of many, those that an answer says more about."""
         from rag_app.documents.sources import documents_within
 
         topical = _topical(self.search, overview.topic)
@@ -211,7 +211,7 @@ class WholeDocuments:
 
 @dataclass(frozen=True)
 class _Document:
-    """A document, and the passages that it is told by."""
+    """A document, and the passages that describe it."""
 
     record: DocumentRecord
     chunks: tuple[ChunkRecord, ...]
@@ -272,11 +272,11 @@ class _Chosen:
     sources: tuple[str, ...]
     """All of them."""
     documents: tuple[_Document, ...]
-    """Those that more is told of."""
+    """Those of which more than the name is given."""
 
     @property
     def names(self) -> list[str]:
-        """Names of those that no more is told of."""
+        """Names of the others."""
         described = {one.record.source for one in self.documents}
         return [PurePath(source).name for source in self.sources if source not in described]
 
@@ -291,7 +291,7 @@ class _Reply:
     passages: list[ChunkRecord] = field(default_factory=list)
     """Those that it cites; by default the first of each document."""
     details: bool = True
-    """Whether more than their names is told of documents."""
+    """Whether more than the names of documents is given."""
     _begun: bool = False
 
     @property
@@ -316,7 +316,7 @@ class _Reply:
         return Answer(self.question, text, citations=tuple(cite(found)), notes=notes)
 
     def closing(self) -> Answer:
-        """Return what names the documents that no more is told of."""
+        """Return what names the documents of which no more is given."""
         if not (names := self.chosen.names):
             return Answer()
         joined = _WORDS["comma"][self.language].join(names[:_NAMED])

@@ -105,7 +105,7 @@ def rag_chain(
         prompts: In place of the default ones: texts by name, or a folder; see `Prompts`.
         max_new_tokens: Kept free for the answer.
         step_tokens: Tokens of context in one step of ``refine``.
-        calibration: Of the model: what makes a probability of all that tells.
+        calibration: Of the model: turns all signals into a probability.
         whole: Answers questions about the documents as a whole, or a function that returns what
             does; by default they are searched for as any other.
         context: What of the passages is read first; see `answer_chain`.
@@ -197,7 +197,7 @@ def _search(
 
 
 def _require_documents(found: Any) -> None:
-    """Refuse what is no list of passages: a retriever may be any function."""
+    """Refuse what is not a list of passages: a retriever may be any function."""
     listed = found if isinstance(found, list | tuple) else [None]
     if not all(isinstance(one, Document) for one in listed):
         kinds = {type(one).__name__ for one in listed}
@@ -211,7 +211,7 @@ def _given(
 ) -> Sequence[Document]:
     """Return which passages a model reads: below the threshold only one that can judge them.
 
-    Where none reaches it the question may be put in other words, and relevance tells little.
+    Where none reaches it the question may be put in other words, and relevance says little.
     """
     relevant = above_threshold(likely, threshold)
     if relevant or not can_judge(model):

@@ -73,7 +73,7 @@ class Question:
     text: str
     passages: Sequence[Document]
     asked: str = ""
-    """As it was asked, where ``text`` is a translation: that is no witness of names."""
+    """As it was asked, where ``text`` is a translation: names in a translation prove nothing."""
     style: str = ""
     """How the answer is to be written."""
 
@@ -146,7 +146,7 @@ class Reading:
 
     @property
     def weighs(self) -> bool:
-        """Whether it can be told how sure an answer is, by more than the passages' relevance."""
+        """Whether an answer's confidence rests on more than the passages' relevance."""
         return self.judges or not self.calibration.judged
 
     def keeps(self, context: str) -> bool:
@@ -162,7 +162,7 @@ class Reading:
 
     @property
     def embeddings(self) -> DocumentEmbeddings | None:
-        """What tells which sentences bear on the question, beside its terms."""
+        """What finds the sentences that bear on the question, with its terms."""
         return self.options.embeddings() if self.options.embeddings else None
 
     @cached_property
@@ -200,7 +200,7 @@ class Reading:
     ) -> Generator[Any, Any, str]:
         """Ask the question; return the answer, shown as it comes, empty where there is none.
 
-        What a passage says beside an answer that is cut short is shown once that is whole.
+        What a passage adds to an answer that is cut short is shown once that is complete.
         """
         amount = AmountAlone(self.question.text)
         question = "" if self.question.style else bare_question(self.question.text)
@@ -243,7 +243,7 @@ class Reading:
     def judged(
         self, context: str, citations: Sequence[Citation]
     ) -> Generator[Invoke, Any, Signals]:
-        """Ask the model whether passages answer, where it can tell; return all that tells."""
+        """Ask the model whether passages answer, where it can judge; return all signals."""
         asked = self.question.asked or self.question.text  # a translation may have lost a name
         judgement = yield from self._own_judgement(context, (asked, self.question.text))
         if judgement is not None and is_denied(bare_question(self.question.text), citations):
@@ -253,7 +253,7 @@ class Reading:
             lacking |= absent_names(asked, self.question.text, self._documents(self.citations))
         relevance = highest_relevance(citations)
         if self.question.translated and relevance and relevance < self.options.threshold:
-            relevance = None  # of words in another language it tells nothing
+            relevance = None  # it means nothing for words in another language
         translated = self.question.translated
         return Signals(relevance, judgement, tuple(sorted(lacking)), translated=translated)
 
@@ -286,7 +286,7 @@ class Reading:
         return "\n".join(found)
 
     def refuses(self, signals: Signals) -> bool:
-        """Return whether passages are too unlikely to answer, where more than relevance tells."""
+        """Return whether passages are too unlikely to answer, by more signals than relevance."""
         probability = self.calibration.probability(signals)
         return self.calibration.tells(signals) and probability < self.options.threshold
 
@@ -317,7 +317,7 @@ class Reading:
         question = bare_question(self.question.text)
         doubtful = replace(signals, supported=False)
         other = replace(signals, unmatched=(*signals.unmatched, question))
-        # What another passage is about tells nothing of the one that carries the answer.
+        # What another passage is about says nothing about the one that carries the answer.
         own = citations if self.in_part else ()
         lacks = {one.marker: self._unmatched(one.shown, [one]) for one in own}
         checked = may_be_of_another(question, context) or any(lacks.values())
@@ -375,7 +375,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class JudgedAnswer:
-    """An answer, empty where there is none, and what tells how sure it is."""
+    """An answer, empty where there is none, and the signals of its confidence."""
 
     text: str
     signals: Signals
@@ -390,7 +390,7 @@ def cited_passage(question: str, text: str, citations: Sequence[Citation]) -> Ci
 
 
 def context_of(citations: Sequence[Citation]) -> str:
-    """Return passages as one step reads them: numbered anew, whatever their ranks.
+    """Return passages as one step reads them: numbered from 1, whatever their ranks.
 
     A passage is then read in the same words by every question, and what a model keeps of it serves
     them all.

@@ -38,7 +38,7 @@ class Revisable(Protocol):
 
     @property
     def again(self) -> bool:
-        """Whether it replaces what the same call gave before, which was no answer."""
+        """Whether it replaces what the same call gave before, which was not an answer."""
 
     def __add__(self, piece: Self, /) -> Self: ...
 
@@ -75,13 +75,13 @@ class Answer(FromJson):
     notes: tuple[str, ...] = ()
     """What the reader should know, such as passages that did not fit."""
     confidence: Confidence | None = None
-    """How sure it is, once the answer is whole; None where nothing tells."""
+    """How sure it is, once the answer is complete; None where that is unknown."""
     original: str = ""
     """The answer in the documents' words, where ``text`` is its translation."""
     likely: Evidence | None = None
     """The sentence that may carry the answer, known as soon as the passages are; not checked."""
     again: bool = False
-    """Of a piece: what its step said before was no answer, but a model's reasoning."""
+    """Of a piece: what its step said before was not an answer but a model's reasoning."""
 
     def __add__(self, other: "Answer") -> "Answer":
         revised = replaces(self, other)
@@ -248,7 +248,7 @@ class Delta(Generic[Revised]):
     replaces: bool
     """Whether ``text`` takes the place of all that was shown before."""
     piece: Revised | None
-    """The piece that brought it, with what it says beside the text; None for a mark between two
+    """The piece that brought it, with what it says besides the text; None for a mark between two
     texts or at the end, which belongs to no piece."""
     whole: Revised
     """The sum of all pieces so far."""

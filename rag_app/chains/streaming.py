@@ -49,7 +49,7 @@ class ShownAs(Protocol[Shown_co]):
     """Makes a piece of a stream of a part of a reply."""
 
     def __call__(self, text: str, /, *, again: bool = False) -> Shown_co:
-        """Return the piece; ``again``: what the reply had shown before was no answer."""
+        """Return the piece; ``again``: what the reply had shown before was not an answer."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class StepChain(Runnable[Input, Piece]):
     Args:
         steps: The generator of the steps for an input.
         name: Of its runs, in traces.
-        input_type: What the steps take, such as a TypedDict whose fields an agent is told of where
+        input_type: What the steps take, such as a TypedDict whose fields an agent sees where
             the chain is a tool; by default that can't be seen.
 
     Raises:
@@ -195,7 +195,7 @@ class StepChain(Runnable[Input, Piece]):
 
     @property
     def InputType(self) -> Any:  # noqa: N802 - the name is LangChain's
-        """What the steps take, as far as it was told."""
+        """What the steps take, as far as it was given."""
         return self._input_type
 
     @property

@@ -32,14 +32,14 @@ ORDERS_LEFT_OUT = "the text tells its reader what to answer; those sentences wer
 """The note of a summary of a text that gives orders."""
 
 PASSAGE_SIZE = 300
-"""Most characters of the passages that tell where a sentence stands."""
+"""Most characters of the passages that a sentence is matched to."""
 
 SENTENCE: Mapping[Language, int] = {"zh": 40, "en": 25}
 """Characters or words of one sentence of a summary that is written piece by piece."""
 
 LONGEST = 2
-"""Times what it was asked for: a longer reply is no summary. The default model then copies its text
-from the beginning, and never comes to the end of it."""
+"""Times what it was asked for: a longer reply is not a summary. The default model then copies the
+text from its beginning, and never comes to its end."""
 
 BATCH = 8
 """Independent calls handed to the model at once; bounds what an interruption loses."""
@@ -80,7 +80,7 @@ def summarize_chain(
 
     Raises:
         DocumentError: on use, when there is no text.
-        ModelError: on use, when the window holds no text beside the prompt.
+        ModelError: on use, when the window holds no more than the prompt.
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
@@ -185,7 +185,7 @@ class _Reading:
         return Batch(self.llm, [self.prompt(task, context=text) for text in texts])
 
     def segments(self, task: Task, **values: str) -> list[str]:
-        """Return the text in segments that fit the window beside the prompt of ``task``."""
+        """Return the text in segments that fit the window together with the prompt of ``task``."""
         spare = self.budget.max_new_tokens if values else 0
         left = self.budget.left(self.prompt(task, context="", **values), spare)
         spans = segments(self.text, min(left, self.step_tokens), self.budget.count)
@@ -256,7 +256,7 @@ def _map_reduce(reading: _Reading) -> Steps[Summary]:
 
 
 def _last(reading: _Reading, prompt: list[BaseMessage], given: str, step: int) -> Steps[Summary]:
-    """Stream the reply of the last step, and what takes its place where it is no summary."""
+    """Stream the reply of the last step, and what takes its place where it is not a summary."""
     reply = yield Call(reading.llm, prompt, partial(Summary, step=step, steps=step))
     if reading.is_long(reply):
         yield Summary(step=step + 1, steps=step + 1)

@@ -73,7 +73,7 @@ _BETWEEN = re.compile(
 )
 _ASKS_FOR = re.compile(r"\b(?:who|whom|whose|what|which|where|when|how)\b", re.IGNORECASE)
 _STEM = 5
-"""Letters that tell a word in whatever form."""
+"""Letters that identify a word in any of its forms."""
 _LABEL = re.compile(
     r"^(?:问题|译文|中文|翻译|答案|question|translation|answer)\s*[:：]\s*", re.IGNORECASE
 )

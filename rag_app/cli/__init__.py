@@ -71,7 +71,7 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 def root(debug: Debug = False, version: Version = False) -> None:  # noqa: ARG001 - see Boundary
     """Ask and summarize documents with models you own."""
-    if isinstance(sys.stdin, io.TextIOWrapper):  # what is no text in its encoding is told
+    if isinstance(sys.stdin, io.TextIOWrapper):  # what does not decode is reported
         sys.stdin.reconfigure(errors="surrogateescape")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding lacks is escaped

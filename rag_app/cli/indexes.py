@@ -67,7 +67,7 @@ def delete(
     from rag_app.cli import show
     from rag_app.index.store.folders import delete_index, index_content, named_folder
 
-    named_folder(name)  # says what is no name
+    named_folder(name)  # refuses what is not a name
     with closing(_store_of(name, store)) as one:
         one.check_exists()
         if not yes:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rag_app.index.indexing.report import IndexProgress, ProgressCallback
 
 _LINE_SECONDS = 10
-"""Between two lines where stderr is no terminal."""
+"""Between two lines where stderr is not a terminal."""
 
 
 @contextmanager

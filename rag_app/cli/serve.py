@@ -46,7 +46,7 @@ def serve(
         float | None, typer.Option(help="Longest time for one request.")
     ] = None,
     requests_per_minute: Annotated[
-        int | None, typer.Option(help="Limit for each key; 0 is none.")
+        int | None, typer.Option(help="Limit for each key; 0: no limit.")
     ] = None,
     log_prompts: Annotated[
         bool, typer.Option("--log-prompts", help="Write questions into the log.")

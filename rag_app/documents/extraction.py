@@ -107,7 +107,7 @@ def kind_of(data: bytes, suffix: str, name: str) -> str:
     kind = _text_kind(data, known, name) if found is None else known or text_kind(data)
     # Text may begin like a file of another kind, but holds no NUL.
     binary = data.startswith(b"%PDF-") or b"\0" in data[:4096]
-    # Damaged or odd: its parser will tell.
+    # Damaged or odd: its parser decides.
     damaged = (found == "zip" and is_archive(kind)) or (found == "ole" and kind in {"xls", "msg"})
     if found is None or damaged or (is_text(kind) and not binary):
         return kind

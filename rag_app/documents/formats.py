@@ -124,7 +124,7 @@ _SIGNATURES = (
 
 
 def suffix_of(path: PurePath) -> str:
-    """Return what formats are told by: the suffix in lower case, without spaces after it."""
+    """Return what formats are recognized by: the suffix in lower case, without spaces after it."""
     return path.suffix.rstrip().lower()
 
 
@@ -186,7 +186,7 @@ def _zip_kind(data: bytes) -> str | None:
 
 
 def _ole_kind(data: bytes) -> str:
-    """Return the format of an OLE file by its streams, ``ole`` where they tell nothing."""
+    """Return the format of an OLE file by its streams, ``ole`` where they give none."""
     from olefile import OleFileIO
 
     streams = {

@@ -26,7 +26,7 @@ class FileLoader(BaseLoader):
     r"""Reads one file of any format in `SUFFIXES`; others are read if they turn out to be text.
 
     Args:
-        path: The file, or ``-`` for standard input, whose format is told by its first bytes.
+        path: The file, or ``-`` for standard input, whose format follows from its first bytes.
         encoding: Of text files; found out by default.
         max_bytes: Size above which the file is refused.
         ocr: Whether pictures are read: ``auto`` where there is no text, ``always`` all pages of a

@@ -47,7 +47,7 @@ _WIDER = 1.2
 _SEARCHED = 1280
 """Pixels of a side above which lines are looked for in a smaller copy."""
 _LOOKED_AT = 3
-"""Lines by which it is told how a page lies."""
+"""Lines from which a page's orientation is found."""
 _UNSURE = 0.8
 """Confidence below which a line is said to be uncertain."""
 _INK = 60

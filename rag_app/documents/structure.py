@@ -162,7 +162,7 @@ def _fence_after(fence: str, mark: re.Match[str] | None) -> str:
 def is_title(text: str) -> bool:
     """Return whether a line that stands out, as in bold type, may be a heading.
 
-    Those of chapters are told by their words, with their levels.
+    Those of chapters are recognized by their words, with their levels.
 
     Example:
         >>> [is_title(text) for text in ("二、验收", "合计", "单价：", "第一章 总则", "5.20")]

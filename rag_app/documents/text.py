@@ -22,7 +22,7 @@ _TAGS = "\U000e0000-\U000e007f\U000e0100-\U000e01ef"
 _INVISIBLE = re.compile(f"[{_FORMAT}{_TAGS}]")
 """Format characters: zero-width ones, marks of direction, variation selectors, tags."""
 _JOINED = "\u0590-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u18af"
-"""Scripts in which joiners tell words apart: Hebrew to Arabic, Indic, Burmese, Khmer, Mongolian."""
+"""Scripts in which joiners separate words: Hebrew to Arabic, Indic, Burmese, Khmer, Mongolian."""
 _PICTURES = "\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff"
 _KEPT = (
     f"(?<=[{_JOINED}])[\u200c\u200d]|(?<=[{_PICTURES}#*0-9])[\ufe0e\ufe0f]"

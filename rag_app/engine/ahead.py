@@ -23,7 +23,7 @@ from rag_app.surroundings import surroundings
 _WHOLE = frozenset({"--json", "--no-stream"})
 """With one of these nothing is shown before all is there."""
 _VARIABLES = frozenset({"HOME", "XDG_DATA_HOME"})
-"""Of the environment, beside our own: those that places depend on."""
+"""Variables, besides our own, that paths depend on."""
 _SECONDS = 5.0
 """For the engine to say whether it knows the line; else the command goes the usual way."""
 

@@ -178,7 +178,7 @@ class Library:
         Raises:
             IndexStoreError: there is no index, one of another model at ``to``, or one of them can't
                 be used.
-            SettingsError: ``to`` is no store, or that of the index.
+            SettingsError: ``to`` is not a store, or is the index's own.
         """
         from rag_app.index.indexing.copying import copy_index
 

@@ -1,4 +1,4 @@
-"""The resident engine as others see it: where it lies, whether it listens, what it is told.
+"""The resident engine as others see it: where it is, whether it listens, what it is sent.
 
 It is a process that keeps the models in memory and answers on a Unix socket, which only its user
 can open. It belongs to one home, one version and one set of settings; a lock that dies with it

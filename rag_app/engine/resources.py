@@ -100,7 +100,7 @@ def open_store(settings: "Settings") -> "DocumentStore":
     """Return the index that settings name, there or not.
 
     Raises:
-        SettingsError: the store's URI is none.
+        SettingsError: the store's URI is not one.
     """
     if settings.store == "local":
         from rag_app.index.store.store import IndexStore

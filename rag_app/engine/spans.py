@@ -19,7 +19,7 @@ class SpanHandler(BaseCallbackHandler):
     """Begins a span with each run and ends it with that; LangChain calls it.
 
     Args:
-        tracer: Returns what makes spans, None where there is to be none.
+        tracer: Returns what makes spans, None to make none.
     """
 
     run_inline = True  # in the context of the run, whose span may be the request's

@@ -92,7 +92,7 @@ def _exporter(name: str) -> "SpanExporter":
 
 
 def _hook(handler: "BaseCallbackHandler") -> None:
-    """Have every run of LangChain's in this process tell a handler of itself."""
+    """Report every run of LangChain's in this process to a handler."""
     from langchain_core.tracers.context import register_configure_hook
 
     # Its default alone is seen by all threads.

@@ -2,7 +2,7 @@
 
 What a question is about is the first passage of its prompt, so each is read as the first. Those
 that were asked about come first, the most asked before others: their prompts lie in the cache, of
-another model or of another version of llama.cpp, that has to read them anew. Then, in turn, the
+another model or of another version of llama.cpp, that has to read them again. Then, in turn, the
 first passages of the documents and those that questions about their headings find.
 """
 

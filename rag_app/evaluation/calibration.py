@@ -1,6 +1,6 @@
 """A calibration fitted to the outcomes of a question set: how sure to take a language model to be.
 
-Each question is answered from what was found, whatever the model thinks of it. What told how sure
+Each question is answered from what was found, whatever the model thinks of it. What showed how sure
 each answer was, and whether there is one, makes a logistic model.
 """
 
@@ -46,7 +46,7 @@ def answering_all(app: "RagApp") -> "RagApp":
 
 @dataclass(frozen=True)
 class Sample:
-    """What told how sure an answer was, and whether there is one."""
+    """The signals of an answer, and whether there is one."""
 
     signals: Signals
     holds: bool
@@ -72,7 +72,7 @@ def check(questions: Sequence[GoldQuestion], name: str) -> None:
 
 
 def samples_of(outcomes: Iterable[Outcome]) -> list[Sample]:
-    """Return what outcomes tell that were made with `answering_all`."""
+    """Return the samples of outcomes that were made with `answering_all`."""
     samples = []
     for one in outcomes:
         if one.error or one.question.summary or one.answer.confidence is None:

@@ -24,7 +24,7 @@ def read_dataset(path: Path, *, split: str | None = None, noise: float | None = 
             each question gets; at 1 none holds an answer. By default all passages are taken.
 
     Raises:
-        DocumentError: it is missing, empty, binary, not in UTF-8 or no question set; or none of
+        DocumentError: it is missing, empty, binary, not in UTF-8 or not a question set; or none of
             its answers stands in its passages.
     """
     dataset = formats.read_beir(path, split) if path.is_dir() else formats.read_file(path, noise)

@@ -73,7 +73,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Record]]:
     """Yield the objects of a JSON Lines file, or of a JSON array, with their 1-based numbers.
 
     Raises:
-        DocumentError: the file can't be read, or a line is no JSON object.
+        DocumentError: the file can't be read, or a line is not a JSON object.
     """
     text = _read_text(path)
     yield from _rows(path, text, _json(text))

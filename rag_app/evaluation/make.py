@@ -85,7 +85,7 @@ def draft_questions(
         progress: Called with the questions written and their number.
 
     Raises:
-        DocumentError: the file can't be read or written, or is no question set; or the index has
+        DocumentError: the file can't be read or written, or is not a question set; or the index has
             no passage that is long enough.
         IndexStoreError, ModelError: the index or the model is missing.
     """
@@ -129,7 +129,7 @@ def rated_questions(app: "RagApp", path: Path) -> Drafted:
         path: The file, in the format of ``docs_corpus/questions.jsonl``; lines that it has stay.
 
     Raises:
-        DocumentError: the file can't be read or written, or is no question set; or nobody said
+        DocumentError: the file can't be read or written, or is not a question set; or nobody said
             what is right.
         IndexStoreError: the ratings can't be read.
     """

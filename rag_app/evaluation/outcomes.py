@@ -75,7 +75,7 @@ class Outcome:
 
     @property
     def probability(self) -> float | None:
-        """The probability that the documents answer the question, None where nothing tells."""
+        """The probability that the documents answer the question, None where it is unknown."""
         return probability_of(self.answer)
 
     @property
@@ -170,7 +170,7 @@ def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def probability_of(answer: Answer) -> float | None:
-    """Return the probability that the documents hold an answer, None where nothing tells.
+    """Return the probability that the documents hold an answer, None where it is unknown.
 
     It is the answer's own where it has one, else the highest relevance of its passages.
     """

@@ -263,7 +263,7 @@ class Meter(UsageMetadataCallbackHandler):
             self._first = time.perf_counter() - self._start
 
     def cost(self) -> Cost:
-        """Return what it cost so far; tokens are None where the model doesn't tell them."""
+        """Return what it cost so far; tokens are None where the model doesn't report them."""
         usage = list(self.usage_metadata.values())
         told = bool(usage) or not self._calls
         read = sum(each["input_tokens"] for each in usage) if told else None

@@ -127,7 +127,7 @@ def load_reranker(spec: str) -> CrossEncoderReranker:
         spec: A folder, or the name of a hub repository that is in the local hub cache.
 
     Raises:
-        ModelError: there is none, or it is no cross-encoder.
+        ModelError: there is none, or it is not a cross-encoder.
     """
     folder = Path(spec).expanduser()
     if not folder.is_dir():

@@ -41,7 +41,7 @@ from rag_app.server.schemas import openapi
 from rag_app.settings import Settings
 
 _THREADS = 32
-"""For what requests do beside generating; those of them that are needed are started."""
+"""For what requests do besides generating; threads are started as needed."""
 
 
 def create_app(

@@ -136,7 +136,7 @@ _UNREADABLE: Mapping[type[Exception], str] = {
 
 
 def _unrouted(request: Request, error: StarletteHTTPException) -> ApiError:
-    """Return the error of a request that no route takes, or whose body is no form."""
+    """Return the error of a request that no route takes, or whose body is not a form."""
     asked, headers = f"{request.method} {request.url.path}", error.headers
     if error.status_code == 404:
         msg = f"there is no {asked}; see /openapi.json"

@@ -225,7 +225,7 @@ class IndexRegistry:
             shutil.rmtree(folder, ignore_errors=True)
 
     def documents(self, name: str) -> list[DocumentInfo]:
-        """Return what is told of the documents of an index, by source.
+        """Return the entries of the documents of an index, by source.
 
         Raises:
             ApiError: 404, there is none of that name.
@@ -360,7 +360,7 @@ def _no_document(index: str, api_id: str) -> ApiError:
 
 _MOST_SOURCES = 100_000
 _sources_by_id: dict[str, str] = {}
-"""Of the ids that were told: who comes back with one is spared a look at all documents."""
+"""Of the ids that were given out: looking one up again spares a look at all documents."""
 
 
 def document_id(source: str) -> str:

@@ -55,7 +55,7 @@ class _Run:
     job: Job
     folder: Path
     suspect: bool
-    """It was running when the server died: whatever runs beside it would be suspected too."""
+    """It was running when the server died: whatever ran with it would be suspected too."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     stop: threading.Event = field(default_factory=threading.Event)
     task: asyncio.Task[None] | None = None
@@ -64,7 +64,7 @@ class _Run:
 class IndexingJobs:
     """The indexing jobs of a home, oldest first. For the event loop's thread only.
 
-    Each is done by one server; the others on the home tell how far it is, by its record.
+    Each is done by one server; the others on the home report how far it is, by its record.
 
     Jobs of one index are done in turn. Of several indexes some are written together, and the one
     that waited longest comes next, so that nobody waits for all that somebody else uploaded.
@@ -154,7 +154,7 @@ class IndexingJobs:
         """
         ids = {job.id for job in jobs if not job.ended}
         if ids - self._runs.keys():
-            await self._adopt(own=False)  # their servers may be no more
+            await self._adopt(own=False)  # their servers may have died
         await asyncio.gather(
             self._cancel_own([run for run in self._runs.values() if run.job.id in ids]),
             *map(self._cancel_other, ids - self._runs.keys()),
@@ -215,7 +215,7 @@ class IndexingJobs:
                 self.start(name, files)
 
     async def _adopt(self, *, own: bool) -> list[str]:
-        """Take over what servers left that died, this one's own too when it begins anew.
+        """Take over what servers left that died, this one's own too when it starts again.
 
         Returns:
             The names of the indexes.

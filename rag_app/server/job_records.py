@@ -1,4 +1,4 @@
-"""Indexing jobs on disk: every server on a home tells of them all, and can have them cancelled."""
+"""Indexing jobs on disk: every server on a home reports them all, and can have them cancelled."""
 
 from collections.abc import Iterator
 from contextlib import suppress

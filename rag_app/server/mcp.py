@@ -86,7 +86,7 @@ def run_http(server: ToolServer, listening: socket.socket, access: Access, engin
 
 
 def _message(error: BaseException | None) -> str | None:
-    """Return what a user can do about an error; None where it is none of the user's."""
+    """Return what a user can do about an error; None where it is not the user's."""
     if isinstance(error, ApiError):
         return str(error.detail)
     if isinstance(error, RagAppError | ModelPrepError | ToolError):

@@ -42,7 +42,7 @@ class PageImages:
             number: 1-based.
 
         Raises:
-            ApiError: 404, there is none, or no file any more; 409, the file was changed; 504, it
+            ApiError: 404, there is none, or its file is gone; 409, the file was changed; 504, it
                 took too long.
             DocumentError: the page is damaged.
         """

@@ -40,7 +40,7 @@ class PreferencePair:
 def read_pairs(
     files: list[Path], encoding: str | None, problems: Problems
 ) -> Iterator[PreferencePair]:
-    """Yield the pairs of files; what is none is noted and left out."""
+    """Yield the pairs of files; anything else is noted and left out."""
     for file in files:
         for line, value in read_objects(file, encoding, problems):
             pair = _pair(value, file, line)

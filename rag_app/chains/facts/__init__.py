@@ -35,14 +35,14 @@ _ORDINARY = re.compile(
 _NO_NAME = re.compile(
     "[我你您他她它这那本该此其哪谁何什为是有在从于对按除如怎几多当由被把将与和及或了还最每各某请若会以的]"
 )
-"""Characters of words that a question begins with where that is no name."""
+"""Characters of words that a question begins with where that is not a name."""
 _WHOLE = 3
 """Characters of the longest name that a question is taken to begin with."""
 _NO_BEGINNING = re.compile(
     "[一二三四五六七八九十第比简依据全现目开始共吃搭签设研负能帮反]|中国|世界|国际|人类|影响"
     "|普通|一般|任何|所有|部分|其他|大型|小型"
 )
-"""What a question begins with that is no name, or one that texts need not say."""
+"""What a question begins with that is not a name, or one that texts need not say."""
 _NO_OTHER = re.compile(
     rf"{_NO_NAME.pattern}|[{DIGITS}等所种项座条家名位只个最更很又也都不没无成系们]"
 )
@@ -52,7 +52,7 @@ _MOSTLY = 0.6
 _NO_SUBJECT = re.compile(
     "毕业|期间|时期|时候|出生|去世|逝世|担任|出任|结婚|生前|死后|发生|开始|分布|生存|出现|位于|管理"
 )
-"""What stands behind a name and is no part of what it names."""
+"""What follows a name and is not part of what it names."""
 
 
 _NEGATIVE = re.compile(
@@ -120,7 +120,7 @@ class Facts:
     below_zero: frozenset[str]
     """Those that stand with one."""
     numerals: frozenset[str]
-    """Chinese ones that are no exact number, such as 七八."""
+    """Chinese ones that are not exact numbers, such as 七八."""
     words: frozenset[str]
     """Latin words that are names."""
     phrases: frozenset[str]
@@ -128,7 +128,7 @@ class Facts:
     all_words: frozenset[str]
     """All Latin words and the parts of those with hyphens."""
     letters: str
-    """All that is no white space."""
+    """All that is not white space."""
 
     @classmethod
     def of(cls, text: str) -> "Facts":
@@ -189,7 +189,7 @@ def unmatched(question: str, text: str, document: str = "") -> frozenset[str]:
         question: What is asked.
         text: What is read for it.
         document: What else is known of the text's document: a model, such as WM-800, may be named
-            in the title alone. The years and numbers of other passages tell nothing of this one.
+            in the title alone. The years and numbers of other passages say nothing about this one.
 
     Example:
         >>> sorted(unmatched("WM-900在2023年卖了多少台？", "WM-800在2023年卖了八台。"))

@@ -32,7 +32,7 @@ AMOUNT = re.compile(
 _NO_NUMBER = re.compile("[百千万亿].*|[一二三四五六七八九]{2}")
 """Chinese numbers that name none: 万一, 千万, 七八个."""
 _LONGEST_NUMERAL = 24
-"""Characters; what is longer, as a row of one character in a broken file, is no number."""
+"""Characters; what is longer, as a row of one character in a broken file, is not a number."""
 _TRADITIONAL = str.maketrans("萬億兩點", "万亿两点")
 _KINDS = (
     "% ‰ 个百分点", "平方米 平方公里 公顷 亩", "立方米 毫升 升",
@@ -45,7 +45,7 @@ _KINDS = (
 """Units of one kind each."""
 _KIND_OF = {unit: kind for kind in _KINDS for unit in kind.split()}
 OTHER_NAMES = {"日": "天"}
-"""Of units that are no part of a date: 30日内, but not 5月30日."""
+"""Of units that are not part of a date: 30日内, but not 5月30日."""
 _ASKED_UNIT = re.compile(
     rf"(?:多少|几)(?:万|亿|个(?=[月小]))?({UNITS}|[台名家人次种册只项张所枚颗棵座间辆本件位户首篇](?!均)|钱)"
     "|多长(时间)|多(久)"
@@ -67,7 +67,7 @@ class AmountAlone:
     """Leaves out of an answer, as it streams, what only repeats the question.
 
     That is what comes before the number, and what comes behind its unit. An answer that says
-    anything else there stays as it is, and so does one to a question that asks for no amount, or
+    anything else there stays as it is, as does one to a question that asks for something else, or
     for an answer of some form.
 
     Example:
@@ -188,7 +188,7 @@ def _digits_of(numeral: re.Match[str]) -> str:
 
 
 def value_of(number: str) -> Decimal | None:
-    """Return the value of a number in digits or Chinese numerals, None where it is none.
+    """Return the value of a number in digits or Chinese numerals, None if it is not one.
 
     Example:
         >>> [value_of(number) for number in ("2.50", "二点三", "一亿零五万", "七点钟")]
@@ -205,7 +205,7 @@ def value_of(number: str) -> Decimal | None:
 
 
 def _whole(numeral: str) -> int | None:
-    """Return the value of a whole number in Chinese numerals, None where it is none."""
+    """Return the value of a whole number in Chinese numerals, None if it is not one."""
     for power, size in (("亿", 10**8), ("万", 10**4)):
         high, found, low = numeral.partition(power)
         if found:
@@ -269,4 +269,4 @@ def other_unit(question: str, answer: str) -> frozenset[str]:
     units = {one.lstrip("万亿") for units in given for one in units}
     kinds = {None, _KIND_OF.get(unit)}
     fits = unit in units if unit == "岁" else any(_KIND_OF.get(one) in kinds for one in units)
-    return frozenset() if fits else frozenset({unit})  # a year of a reign is no age
+    return frozenset() if fits else frozenset({unit})  # a year of a reign is not an age

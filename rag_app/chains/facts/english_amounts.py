@@ -29,7 +29,7 @@ _UNITS: Mapping[str, tuple[str, str]] = {
     "个百分点": ("percentage point", "percentage points"), "倍": ("times", "times"),
     **dict.fromkeys("次个名位人户家台辆座间条册本件只项处张场支座所枚颗棵层", ("", "")),
 }  # fmt: skip
-"""One and several; what only counts is no word in English: what it counts is in the question."""
+"""One and several; what only counts has no word in English: what it counts is in the question."""
 _LONGEST_FIRST = sorted(_UNITS, key=len, reverse=True)
 _SAME_UNITS = r"kwh|kg|mg|km|cm|mm|kw|gb|mb|tb|kb|ms|[gmwvsh]"
 _BEFORE: Mapping[str, str] = {
@@ -97,7 +97,7 @@ _IN_FIGURES = re.compile(rf"(\d+(?:\.\d+)?)(?![\d.]*s\b)(?:\s?({_SCALE}\b|[千�
 _AT_ALL = re.compile(f"[{DIGITS}]+|半")
 """Chinese numerals wherever they stand, as in 三分之一."""
 _LASTS = re.compile(r"how (?:long|many|old|often|much)|what (?:share|percentage)", re.IGNORECASE)
-"""Of questions whose answer in years is no year."""
+"""Of questions whose answer in years is not a date."""
 _MILLION, _BILLION = 10**6, 10**9
 _ENORMOUS = 10**18
 """From here on a number is more likely none."""

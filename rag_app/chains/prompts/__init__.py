@@ -105,7 +105,7 @@ class Prompts:
         templates: Texts by name, ``TASK.LANGUAGE`` or ``system.LANGUAGE``, such as ``answer.zh``.
 
     Raises:
-        SettingsError: a name is none of ours, or a text lacks a variable or holds an unknown one.
+        SettingsError: a name is unknown, or a text lacks a variable or holds an unknown one.
 
     Example:
         >>> prompts = Prompts({"answer.en": "{context} Q: {question} A:"})
@@ -223,7 +223,7 @@ class Budget:
         return cls(window, max_new_tokens, token_counter(model))
 
     def left(self, prompt: Sequence[BaseMessage], spare: int = 0) -> int:
-        """Return the tokens left for context beside ``prompt``, a prompt with empty context.
+        """Return the tokens left for context besides ``prompt``, a prompt with empty context.
 
         Args:
             prompt: The chat messages without their context.
@@ -263,7 +263,7 @@ def _model_of(llm: LanguageModel) -> LanguageModel:
 def token_counter(llm: LanguageModel) -> CountTokens:
     """Return what counts the tokens of a model.
 
-    LangChain's default fetches GPT-2's tokenizer, which is right for no model of ours: one that
+    LangChain's default fetches GPT-2's tokenizer, which is wrong for every model of ours: one that
     has no counter of its own is taken to have a token for each character, and that is logged once.
     """
     if not isinstance(llm, BaseLanguageModel):

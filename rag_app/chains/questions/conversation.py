@@ -110,7 +110,7 @@ class Conversation:
         """Return the question, the style, and the language to answer in where it is another one.
 
         A small model that is told to answer in another language than it reads says what no passage
-        supports: it is not told, and its answer is translated.
+        supports: so it is not told, and its answer is translated.
         """
         wanted, question = answer_language(self.question)
         wished, style = answer_language(self.style)

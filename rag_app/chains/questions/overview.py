@@ -1,7 +1,7 @@
 """Questions about documents as a whole: what they are about, which there are, dates, conclusions.
 
-No passage answers them, so they are not searched for. They are told by their wording, which must be
-about documents in general, or one that the question names, from end to end.
+No passage answers them, so they are not searched for. They are recognized by their
+wording, which must be about documents in general, or one that the question names, from end to end.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Which characters Chinese, Japanese and Korean text is made of: what tells encodings apart."""
+"""Which characters Chinese, Japanese and Korean text is made of: what distinguishes encodings."""
 
 from functools import cache
 

@@ -151,7 +151,7 @@ def _likeliest(
 def _price_list(
     codec: str, log_probability: Callable[[str], float]
 ) -> Callable[[bytes], tuple[str, float]]:
-    """Return what tells which character some bytes are, "" for none, and what it costs."""
+    """Return the character that some bytes are, "" for none, and what it costs."""
     ascii_size = 2 if codec.startswith("utf-16") else 1
 
     @cache

@@ -217,7 +217,7 @@ def plausibility(text: str) -> float:
     """Return how likely ``text`` is Chinese: the mean log-probability of its non-ASCII characters.
 
     Four classes of characters share the probability; within a class all are equally likely.
-    ASCII tells nothing, so text that holds nothing else is as plausible as Chinese.
+    ASCII proves nothing, so text that holds nothing else is as plausible as Chinese.
     """
     return _mean(text, _log_probability)
 

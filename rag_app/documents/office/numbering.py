@@ -35,7 +35,7 @@ class _List:
 
 
 class Numbering:
-    """The numbers of a document's paragraphs, told one after the other."""
+    """The numbers of a document's paragraphs, counted one after the other."""
 
     def __init__(self, root: Element | None) -> None:
         self._lists: dict[str, _List] = {}

@@ -1,4 +1,4 @@
-"""CSV and its kin → text; what separates the values is told by many lines, not by the first."""
+"""CSV and its kin → text; what separates the values follows from many lines, not from the first."""
 
 import csv
 from collections import Counter

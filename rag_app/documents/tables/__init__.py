@@ -107,7 +107,7 @@ def _table_lines(rows: Iterable[Row], named: int = 0) -> Generator[str, None, li
 
 
 def _first_rows(rows: Iterator[list[str]]) -> list[list[str]]:
-    """Return as many rows as tell what a table looks like."""
+    """Return as many rows as show what a table looks like."""
     cells, found = 0, []
     for row in rows:
         found.append(row)

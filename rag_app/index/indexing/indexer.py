@@ -180,7 +180,7 @@ class IndexRun:
     def open(self) -> None:
         """Take the writer's lock for the rest of the run, making the index if need be."""
         model, options = self.embedding, self.options
-        if not self.store.exists():  # of a new one the model must tell its dimension
+        if not self.store.exists():  # a new one needs the model's dimension
             self.store.create(IndexMeta.of(model, options.chunk_size, options.chunk_overlap))
         self.stack.enter_context(self.store.locked())
         self.store.check_embedding(model)
@@ -207,7 +207,7 @@ class IndexRun:
 
         Args:
             path: Of a file, its URL, or ``-``.
-            hash_new: Whether the bytes of a source that is not indexed are looked at, which tells
+            hash_new: Whether the bytes of a source that is not indexed are read, which shows
                 a renamed file.
         """
         target = self._target(path)

@@ -108,7 +108,7 @@ def _imported() -> Any:
     except ImportError as error:
         msg = f"--engine ray needs {error.name}; run: pip install 'rag-app[cluster]'"
         raise ClusterError(msg) from error
-    # It tells of each run and of workers that died; what matters of that is in the report.
+    # It logs each run and each worker that died; what matters is in the report.
     log = logging.getLogger("ray.data")
     log.handlers = [one for one in log.handlers if not isinstance(one, logging.StreamHandler)]
     return ray

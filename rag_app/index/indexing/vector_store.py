@@ -74,7 +74,7 @@ def remove_from_vector_store(source: str, store: VectorStore) -> bool:
     """Delete the passages of ``source``, and return whether there were any.
 
     Raises:
-        SettingsError: the store has no ``get_by_ids``, so nobody can tell.
+        SettingsError: the store has no ``get_by_ids``, so this can't be known.
     """
     try:
         store.get_by_ids([_id(source, 0)])

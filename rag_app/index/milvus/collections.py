@@ -20,7 +20,7 @@ bm25       SPARSE_FLOAT       index SPARSE_INVERTED_INDEX, metric IP: weights of
 
 Both have one shard and the consistency level Strong: what is written is read. Terms are ours
 (bigrams of Han characters, see `rag_app.index.store.terms`), so that both kinds of stores find the
-same. They are no BM25 function of Milvus: that counts frequencies in all indexes of a collection,
+same. They don't use Milvus' BM25 function: that counts frequencies in all indexes of a collection,
 and milvus-lite in each of its segments alone.
 """
 
@@ -169,7 +169,7 @@ def match_token(term: str) -> str:
     """Return what stands in the field ``terms`` for a term of a question.
 
     That of a single character stands for all terms that it begins. No term mixes scripts, so what
-    begins with a Latin letter and goes on with such a character is no term.
+    begins with a Latin letter and goes on with such a character is not a term.
     """
     return f"x{term}" if is_prefix(term) else term
 

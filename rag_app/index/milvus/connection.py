@@ -2,7 +2,7 @@
 
 A URI is ``http://HOST:PORT`` (also ``https``, ``tcp``, ``unix``) of a server or cluster, or a path
 ending in ``.db``: that one milvus-lite opens in this process. It lets one process at a time open
-it, so another waits for some seconds and then is told.
+it, so another waits for some seconds and then gets an error.
 """
 
 import logging

@@ -59,7 +59,7 @@ class MilvusStore:
         timeout: Seconds to wait for another writer on this machine.
 
     Raises:
-        SettingsError: ``uri`` is none.
+        SettingsError: ``uri`` is not a URI.
     """
 
     def __init__(
@@ -255,7 +255,7 @@ class MilvusStore:
         return state
 
     def _renew_terms(self) -> None:
-        """Make all terms again, document by document; ended early, it begins anew."""
+        """Make all terms again, document by document; ended early, it begins again."""
         with self.read() as snapshot:
             sources = snapshot.sources()
         for source in sources:

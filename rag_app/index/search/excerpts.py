@@ -68,7 +68,7 @@ def excerpts(
             less.
 
     Returns:
-        The excerpts by the places of their passages in ``texts``; none where nothing tells one
+        The excerpts by the places of their passages in ``texts``; none where nothing marks one
         sentence from another.
 
     Example:
@@ -121,7 +121,7 @@ def _sentences(passage: int, text: str) -> Iterator[_Sentence]:
 
 @dataclass
 class _Ranking:
-    """How much each sentence bears on a question, beside those that are chosen already."""
+    """How much each sentence adds for a question to those that are chosen already."""
 
     terms: FloatArray
     """The weights of the question's terms, ``[terms, sentences]``: 0 where one does not stand."""
@@ -212,7 +212,7 @@ def _head(sentences: Sequence[_Sentence], place: int) -> int:
 
 
 def _neighbours(sentences: Sequence[_Sentence], place: int) -> Iterator[int]:
-    """Yield the places of the sentences beside one: the one after it says more."""
+    """Yield the places of the sentences next to one; the one after it says more."""
     if not sentences[place].row:
         for other in (place + 1, place - 1):
             if 0 <= other < len(sentences) and sentences[other].passage == sentences[place].passage:

@@ -5,7 +5,7 @@ Vectors are normalized, so inner product is cosine. FAISS ids are chunk ids.
 ``vectors.faiss`` is mapped into memory, and ``vectors.json`` says what it is. FAISS trusts what it
 reads, so it never reads a file whose SHA-256 is not the one noted. The hash is taken when the file
 is written and when it comes from elsewhere, as in a copy; at each start its size and time of change
-tell that it is still the same. That time is set back after writing, so that whatever is written
+show that it is still the same. That time is set back after writing, so that whatever is written
 later changes it, however coarse the clock of the disk.
 
 The new stamp lies in ``vectors.next.json`` before the file is replaced, and takes the place of the
@@ -267,7 +267,7 @@ def load(folder: Path, *, mapped: bool = True) -> tuple[Any, Stamp] | None:
             ids = held_ids(index)
             stamp = replace(stamp, last=int(ids.max(initial=0)), count=len(ids))
         if not known:
-            with suppress(OSError), _alone(folder, 0):  # in a read-only folder it is hashed anew
+            with suppress(OSError), _alone(folder, 0):  # a read-only folder: hashed each time
                 if _identity(before) == _identity(path.stat()):
                     stamp = _settled(path, stamp)
                     replace_json(folder / STAMP_NAME, asdict(stamp))
@@ -284,7 +284,7 @@ def load(folder: Path, *, mapped: bool = True) -> tuple[Any, Stamp] | None:
 
 
 def file_state(folder: Path) -> tuple[int, int] | None:
-    """Return the size of the file and its time, which tell one from another; None without one."""
+    """Return the size of the file and its time, which identify its version; None without a file."""
     try:
         found = (folder / FAISS_NAME).stat()
     except OSError:
@@ -299,7 +299,7 @@ def save(folder: Path, index: Any, stamp: Stamp, is_current: Callable[[], bool])
         folder: The index.
         index: As FAISS has it.
         stamp: What it was made from.
-        is_current: Tells, when all is written beside, whether it is still of the store.
+        is_current: Says, when all is written, whether it is still of the store.
     """
     path = folder / FAISS_NAME
     new = folder / f"vectors.faiss.{uuid.uuid4().hex[:8]}.new"
@@ -366,7 +366,7 @@ def _stamp_texts(folder: Path) -> list[str]:
 
 
 def _described(path: Path, found: os.stat_result, stamps: Sequence[Stamp]) -> tuple[Stamp, bool]:
-    """Return the stamp that describes the file, and whether its time told so."""
+    """Return the stamp that describes the file, and whether its time proves it."""
     for stamp in stamps:
         if (found.st_size, found.st_mtime_ns) == stamp.file_state:
             return stamp, True

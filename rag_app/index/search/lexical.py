@@ -14,9 +14,9 @@ from rag_app.index.store.terms import is_prefix, spellings_of
 
 COUNTED = 100_000
 """Chunks up to which it is counted how many hold a character, which FTS5 does by reading every
-term that begins with it; of more a sample tells."""
+term that begins with it; for more a sample is enough."""
 MOST_TERMS = 128
-"""Terms of a question that are searched for, the rarest: more cost time and tell little."""
+"""Terms of a question that are searched for, the rarest: more cost time and add little."""
 MOST_POSTINGS = 10_000
 """Places in the term index that FTS5 ranks by."""
 _CANDIDATES = 64

@@ -1,6 +1,6 @@
 """The relevance of a passage: a calibrated probability that it holds an answer, and its threshold.
 
-Two things tell: how near the vectors are, and which share of what the question asks about the
+Two things count: how near the vectors are, and which share of what the question asks about the
 passage names. The second is measured in terms weighted by how rare they are, so that a name
 counts for more than a common word; words that only make a question are left out.
 """
@@ -59,7 +59,7 @@ def calibration_of(embedding: str | None) -> RelevanceCalibration:
 
 
 def relevance_of(document: Document) -> float:
-    """Return the ``relevance`` of a passage; of a retriever that tells no number, 1."""
+    """Return the ``relevance`` of a passage; of a retriever that gives no number, 1."""
     return float(document.metadata["relevance"]) if _tells(document, "relevance") else 1.0
 
 
@@ -71,7 +71,7 @@ def _tells(document: Document, name: str) -> bool:
 def above_threshold(documents: Iterable[Document], threshold: float) -> list[Document]:
     """Return the documents whose ``relevance`` reaches a threshold.
 
-    One without it, of a retriever that doesn't tell, is kept.
+    One without it, of a retriever that doesn't give it, is kept.
 
     Example:
         >>> found = [Document("李白", metadata={"relevance": 0.9}), Document("杜甫")]
@@ -85,7 +85,7 @@ def above_threshold(documents: Iterable[Document], threshold: float) -> list[Doc
 def most_relevant_first(documents: Sequence[Document]) -> list[Document]:
     """Return the documents in the order in which they are read, the likeliest to answer first.
 
-    A fused score tells which passage is the nearest of those found, ``relevance`` which holds an
+    A fused score shows which passage is the nearest of those found, ``relevance`` which holds an
     answer, and ``rerank_score`` what a cross-encoder thinks of it, which goes before. Where one of
     them has neither, they stay in the order of the search.
 

@@ -32,7 +32,7 @@ INDEXES, MODELS = "indexes", "models"
 """First parts of the entries' names."""
 BLOCK = 2**20
 _PAGES = 1024
-"""Of SQLite in one step; between two of them progress is told."""
+"""Of SQLite in one step; between two of them progress is reported."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def back_up(
         with scratch_folder(file.with_name(file.name + PARTIAL), busy) as folder:
             archive = folder / "archive.zip"
             backup = writer.write(archive, chosen, models=models)
-            for _ in entries(archive):  # read again: what can't be restored is no backup
+            for _ in entries(archive):  # read again: a backup must be restorable
                 pass
             size = archive.stat().st_size
             archive.replace(file)
@@ -215,7 +215,7 @@ def entries(archive: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
     The bytes of an entry that the caller does not read are read, and checked, all the same.
 
     Raises:
-        BackupError: the archive is damaged, or no backup.
+        BackupError: the archive is damaged, or not a backup.
     """
     with opened(archive) as (zipped, manifest):
         for name, expected in manifest["entries"].items():
@@ -245,7 +245,7 @@ def opened(archive: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Any]]]:
     """Give a backup's zip file and its manifest.
 
     Raises:
-        BackupError: the archive is missing, damaged, or no backup.
+        BackupError: the archive is missing, damaged, or not a backup.
     """
     try:
         with archive.open("rb") as file, _zip(archive, file) as zipped:

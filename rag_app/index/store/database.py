@@ -82,7 +82,7 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 def create_database(path: Path, meta: IndexMeta, lexical_version: str) -> None:
     """Write an empty index at `path` under another name, then rename it.
 
-    A half-made file can therefore never lie at `path`; what lies there and is no database is
+    A half-made file can therefore never lie at `path`; what is there and is not a database is
     damage. The caller holds the writer's lock.
     """
     new = path.with_name(path.name + ".new")
@@ -135,7 +135,7 @@ def translated(path: Path) -> Iterator[None]:
     """Raise SQLite's errors about the file `path` as ours.
 
     Raises:
-        DamagedIndexError: the file is no database or its pages contradict each other.
+        DamagedIndexError: the file is not a database or its pages contradict each other.
         IndexStoreError: no space, no permission, locked, or a failing disk.
     """
     try:
@@ -262,7 +262,7 @@ def check_model(meta: IndexMeta, embedding: "DocumentEmbeddings", place: str) ->
     Raises:
         EmbeddingMismatchError: the index was made with another model.
     """
-    # The fingerprint settles the dimension too, which a model may have to be loaded to tell.
+    # The fingerprint settles the dimension too, for which a model may have to be loaded.
     if meta.fingerprint == embedding.fingerprint:
         return
     named = embedding.name

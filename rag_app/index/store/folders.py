@@ -113,7 +113,7 @@ def named_folder(name: str) -> Path:
     """Return the folder of the index of that name in the home folder.
 
     Raises:
-        IndexStoreError: it is no name.
+        IndexStoreError: it can't be a name.
     """
     if not name.strip() or os.sep in name or "\0" in name or name.startswith((".", "~")):
         msg = f"{name!r} is not a name of an index; give one without / that begins with no point"

@@ -71,7 +71,7 @@ class WriterLock:
             raise unwritable(self._folder, error) from error
 
     def holder(self) -> str | None:
-        """Return who holds it, for people; None where nobody does, or that can't be told."""
+        """Return who holds it, for people; None where nobody does, or that is unknown."""
         if not Path(self._lock.lock_file).exists():
             return None
         try:

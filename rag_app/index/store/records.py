@@ -26,7 +26,7 @@ _NAMELESS = re.compile(
     r"[\W\d_]*",
     re.IGNORECASE,
 )
-"""Names that tell nothing of what is in a file: numbers, hashes, those that programs give."""
+"""Names that say nothing about what is in a file: numbers, hashes, those that programs give."""
 _CODE = re.compile(r"[A-Za-z]+[\W_]*\d[\W\d_]*")
 _LONGEST = 300
 """Characters of a breadcrumb, of each of its lines: models embed little more than a passage."""
@@ -64,7 +64,7 @@ class Staging:
 class Generation:
     """One committed state: a counter, and a random token that no other state ever has.
 
-    The counter alone can't tell a state from the one that took its place after a backup was
+    The counter alone can't distinguish a state from the one that took its place after a backup was
     restored or an index was made again.
     """
 
@@ -170,7 +170,7 @@ def joined(chunks: Iterable[ChunkRecord]) -> str:
 
 
 def document_name(source: str) -> str:
-    """Return the name of a document's file without its suffix; nothing if it tells nothing.
+    """Return the name of a document's file without its suffix; "" if it says nothing.
 
     Example:
         >>> document_name("/docs/AB007产品白皮书.pdf"), document_name("IMG_2041.png")

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 class KeptSummaries:
     """The summaries of an index's documents, one for each language.
 
-    A summary is of one content, read with the same options, and of one model: any other is none.
+    A summary counts for one content, read with the same options, and for one model.
     It goes with its document. What can't be read or written is logged, and is made again.
 
     Args:

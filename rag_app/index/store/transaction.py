@@ -157,7 +157,7 @@ class Transaction(Snapshot):
         """Get ready for vectors of another model; those that are staged for it already stay.
 
         Args:
-            space: What tells its vectors from those of others.
+            space: What distinguishes its vectors from those of others.
             embedding: Its name.
         """
         if self.optional_value(STAGED_FOR) != space:

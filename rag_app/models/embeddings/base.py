@@ -61,7 +61,7 @@ class DocumentEmbeddings(Embeddings):
 class AdaptedEmbeddings(DocumentEmbeddings):
     """Any LangChain embeddings as `DocumentEmbeddings`.
 
-    They don't tell of their weights, so the fingerprint is of class, model name and dimension.
+    Their weights are unknown, so the fingerprint is of class, model name and dimension.
 
     Args:
         inner: The embeddings.

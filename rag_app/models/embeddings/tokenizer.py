@@ -211,7 +211,7 @@ def _listed_parts(spec: dict[str, Any]) -> _UnigramParts:
 
 
 def _kept_path(file: Path) -> Path:
-    """Return where the vocabulary of a tokenizer is kept; its name tells the state of the file."""
+    """Return where the vocabulary of a tokenizer is kept; its name has the file's state."""
     status = file.stat()
     state = f"{_KEPT_VERSION} {status.st_size} {status.st_mtime_ns}"
     return file.with_name(f"tokenizer-{hashlib.sha256(state.encode()).hexdigest()[:12]}.sqlite3")

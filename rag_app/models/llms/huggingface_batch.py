@@ -143,7 +143,7 @@ class Batcher:
                 self._waiting, self._worker = [], None
                 return []
             options = waiting[0].options
-            # What a seed gives must not depend on what happens to be asked beside.
+            # What a seed gives must not depend on what else happens to be asked.
             limit = 1 if "seed" in options else self._limit
             batch = [request for request in waiting if request.options == options][:limit]
             self._waiting = [request for request in waiting if request not in batch]

@@ -55,7 +55,7 @@ class LlamaCppChat(LocalChat):
         path: The GGUF file.
         threads: By default one for each physical core that nobody else keeps busy.
         gpu_layers: Layers held by a GPU, where the package was built for one; -1 is all.
-        cache_size: Gigabytes of prompts kept on disk, as far as `keeps_prompts` says; 0 is none.
+        cache_size: Gigabytes of prompts kept on disk, where `keeps_prompts` says so; 0: none.
         keeps_prompts: Whether the prompts of this object's chats are kept: those with passages,
             which are asked again.
         process: Where the model is loaded already, or is being loaded; see `ServerProcess`.
@@ -235,7 +235,7 @@ class Chunks:
     """Turns the events of one request into chunks.
 
     Args:
-        model_name: Written beside the usage.
+        model_name: Written next to the usage.
         lstrip: Drop the spaces before the text: in a chat llama.cpp keeps the one that
             SentencePiece puts before every text.
         formed: Whether the text was to have a form.
@@ -330,7 +330,7 @@ def read_header(path: Path) -> GgufHeader:
     """Return the header of a GGUF file; the file is as long as it says.
 
     Raises:
-        ModelError: the file is missing, of another format, truncated, or no language model.
+        ModelError: the file is missing, of another format, truncated, or not a language model.
     """
     try:
         return read_model_header(path)

@@ -56,7 +56,7 @@ class ServerOptions:
         threads: CPU threads.
         gpu_layers: Layers held by a GPU; -1 is all.
         key: Clients must send it.
-        slots: Folder in which the keys and values of prompts can be saved; empty is none.
+        slots: Folder in which the keys and values of prompts can be saved; empty: none are saved.
         socket: Where the server listens; empty is a free loopback port.
     """
 

@@ -178,7 +178,7 @@ def check_proxies() -> None:
     """Check that clients can use the proxies that the environment names.
 
     Raises:
-        ModelError: one is no address of a proxy, or of a kind that is not known.
+        ModelError: one is not the address of a proxy, or of an unknown kind.
     """
     for scheme, proxy in getproxies().items():
         if scheme not in ("http", "https", "all"):

@@ -56,7 +56,7 @@ class LocalChat(BaseChatModel):
         parallel: Calls worked on together; memory for the context grows with them.
         max_tokens: Most tokens of an answer.
         stop: Strings before which an answer ends, where a call gives none.
-        seed: The same one gives the same answer again; by default each is drawn anew.
+        seed: The same one gives the same answer again; by default each is different.
     """
 
     guards_itself: ClassVar[bool] = True
@@ -142,11 +142,11 @@ class LocalChat(BaseChatModel):
             **kwargs: Other options of each call.
 
         Raises:
-            ToolsError: one of them is no tool, or ``tool_choice`` none of them.
+            ToolsError: one of them is not a tool, or ``tool_choice`` is not one of them.
         """
         given = [convert_to_openai_tool(tool) for tool in tools]
         choice = tool_choice_of(tool_choice)
-        Tools(given, choice)  # refuses what is none
+        Tools(given, choice)  # refuses what is not a tool
         return self.bind(tools=given, tool_choice=choice, **kwargs)
 
     def _stream(

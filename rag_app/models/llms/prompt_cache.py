@@ -54,8 +54,8 @@ def model_folder(model: Path) -> Path:
     """Return where the prompts that a model has read lie.
 
     The model is known by its file's size, time and the hash of its first and last megabyte: a file
-    that is replaced has another time, and one that is trained on or quantized anew other weights
-    at its ends.
+    that is replaced has another time, and one that is trained further or quantized again has other
+    weights at its ends.
     """
     status = model.stat()
     found = hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode())
@@ -72,7 +72,7 @@ def slots_folder(model: Path, limit: float) -> str:
 
     Args:
         model: Its file.
-        limit: Gigabytes that may be kept; 0 is none.
+        limit: Gigabytes that may be kept; 0: none.
     """
     if not limit:
         return ""
@@ -191,7 +191,7 @@ class PromptCache:
         with suppress(OSError, HTTPException):
             try:
                 self._call("/slots/0?action=restore", {"filename": found.file.name})
-            except ValueError:  # refused: the prompt is read, and kept anew
+            except ValueError:  # refused: the prompt is read and kept again
                 found.delete()
 
     def holds(self, prompt: str) -> bool:
@@ -261,7 +261,7 @@ def shrink(limit: int) -> None:
     found = []
     for folder in caches_folder().glob("*"):
         kept = [*kept_prompts(folder)]
-        with suppress(OSError):  # another user's, or no folder
+        with suppress(OSError):  # another user's, or not a folder
             _sweep(folder, kept)
         for entry in kept:
             with suppress(OSError):

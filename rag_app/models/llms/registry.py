@@ -90,7 +90,7 @@ def server_urls(spec: str) -> list[str]:
 
 
 def _catalog_path(spec: str) -> Path | None:
-    """Return where the model of a catalog name lies; None for what is no such name."""
+    """Return where the model of a catalog name is; None where the catalog lacks the name."""
     entry = find(spec)
     if entry is None:
         return None
@@ -158,7 +158,7 @@ def load_llm(spec: str | Settings, **options: Any) -> "BaseChatModel":
 
 
 def _check_folder(backend: str, target: str, settings: Settings) -> None:
-    """Refuse a folder without a model before torch is loaded, and a LoRA for what is no folder."""
+    """Refuse a folder without a model before torch is loaded, and a LoRA for another model."""
     if backend != "huggingface" and settings.lora:
         msg = f"a LoRA can't be added to {settings.llm}; give the Hugging Face folder it is for"
         raise ModelError(msg)

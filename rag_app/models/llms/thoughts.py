@@ -1,4 +1,4 @@
-"""Reasoning that a model writes before its answer, told from it as both stream."""
+"""Reasoning that a model writes before its answer, separated from it as both stream."""
 
 import re
 from typing import Any

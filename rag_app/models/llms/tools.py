@@ -53,7 +53,7 @@ class Tools:
         choice: ``auto``, ``required``, or the one that must be called.
 
     Raises:
-        ToolsError: one of them is no function with a name, or the chosen one is none of them.
+        ToolsError: one of them is not a function with a name, or the chosen one is missing.
 
     Example:
         >>> tools = Tools([{"type": "function", "function": {"name": "now"}}], "required")
@@ -113,7 +113,7 @@ class Tools:
         return {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
 
     def call_in(self, text: str) -> dict[str, Any] | None:
-        """Return the call of one of the tools that a text is; None where it is none."""
+        """Return the call of a tool that a text is; None where it is something else."""
         try:
             call, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
         except (ValueError, RecursionError):
@@ -137,7 +137,7 @@ def answer_with_tools(
     Args:
         tools: What may be called.
         generate: Has the model answer.
-        messages: Before those that tell of the tools.
+        messages: Before those that describe the tools.
         options: Of the call to the model; with a ``response_format``, a text has that form.
         put: Takes the chunks.
         cancelled: Set when nobody waits for them any more.

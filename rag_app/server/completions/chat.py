@@ -197,7 +197,7 @@ class DocumentChat:
         return self._calls.usage
 
     async def stream(self) -> AsyncIterator[BaseModel]:
-        """Yield the events of a stream; beside each choice, ``rag`` says what it rests on."""
+        """Yield the events of a stream; with each choice, ``rag`` says what it rests on."""
         for event in self._objects.first():
             yield event
         notes, whole, shown = self._notes, Answer(), ""

@@ -242,7 +242,7 @@ def _fit(tools: Tools, llm: BaseChatModel, messages: Sequence[BaseMessage], repl
     Args:
         tools: What the model is told of.
         llm: The model.
-        messages: Before those that tell of the tools.
+        messages: Before those that describe the tools.
         reply: Tokens that are kept free.
     """
     if tools.must_call:

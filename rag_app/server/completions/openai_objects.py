@@ -80,8 +80,8 @@ class ChatObjects:
             index: Of the choice.
             finish_reason: Where the answer ends.
             logprobs: Of the text.
-            parts: Of the message, beside its text.
-            **extra: Fields beside those of OpenAI's API.
+            parts: Of the message, besides its text.
+            **extra: Fields besides those of OpenAI's API.
         """
         delta = {name: part for name, part in {"content": text, **parts}.items() if part}
         return self._event(delta, index, finish_reason, logprobs, **extra)

@@ -174,7 +174,7 @@ class ChatResponse:
         return kind.model_construct(type=name, sequence_number=number, **values)
 
     def _state(self, kind: type[BaseModel], status: str, **more: Any) -> BaseModel:
-        # As values: the event's type knows no fields beside those of OpenAI's API.
+        # As values: the event's type knows no fields besides those of OpenAI's API.
         values = self._response(status, **more).model_dump(exclude_unset=True)
         return self._numbered(kind, response=values)
 

@@ -41,7 +41,7 @@ class DocumentSummary:
         return self._calls.usage
 
     async def stream(self) -> AsyncIterator[dict[str, Any]]:
-        """Yield the events of a stream; the last one tells where the sentences stand."""
+        """Yield the events of a stream; the last one says where the sentences come from."""
         pieces = self._view.astream_summary(self._document, config=self._config)
         whole = Summary()
         async for delta in adeltas(pieces, marks=Summary.marker):

@@ -50,7 +50,7 @@ class ApiKey:
         """Return the key of a line: ``KEY``, or ``NAME KEY [read|write] [index:NAME …]``.
 
         Raises:
-            SettingsError: it is none; the message does not repeat it.
+            SettingsError: it is not a key; the message does not repeat it.
         """
         words = line.split()
         if len(words) == 1:
@@ -136,7 +136,7 @@ class KeyCheck:
         ]
         if found and (address, found[0]) in self._known:
             return self._keys[found[0]][0]
-        # Before the answer is known: else it would tell which guess was right.
+        # Before the answer is known, which would else reveal which guess was right.
         self._guesses.check(address, "wrong keys were sent too often", taken=not found)
         if not found:
             raise _refusal("the key is wrong; check the header Authorization: Bearer KEY")
@@ -150,7 +150,7 @@ class Rates:
     """A bucket of tokens for each key: full at first, filled evenly over a minute.
 
     Args:
-        per_minute: Its size; 0 is no limit.
+        per_minute: Its size; 0: no limit.
     """
 
     def __init__(self, per_minute: int) -> None:
@@ -178,7 +178,7 @@ class Rates:
 
 
 def _sent_keys(headers: Headers) -> list[bytes]:
-    """Return every key that a request sends: beside the one that counts, clients have dummies."""
+    """Return every key that a request sends: some clients send a dummy besides the real one."""
     kind, _, token = headers.get("authorization", "").partition(" ")
     sent = [token if kind.lower() == "bearer" else "", *map(headers.get, _KEY_HEADERS)]
     return [key.strip().encode("latin-1") for key in sent if key and key.strip()]

@@ -1,6 +1,6 @@
 """What every request passes first: id, line in the log, counters, headers, path, permission.
 
-Whether it may go on is told by its key, its host and origin, how often it comes, and its size.
+Whether it may go on depends on its key, its host and origin, its size, and how often it comes.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ Azure's do, the API, or where a client asks as of a proxy, which names the serve
 
 _OTHER_PATHS = {"/v2/rerank": "/v1/rerank"}  # Cohere's
 _OPEN = ("/", "/health", "/openapi.json")
-"""Paths that need no key: they tell nothing of the documents."""
+"""Paths that need no key: they reveal nothing of the documents."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 ANY_ORIGIN = "*"
 
@@ -322,7 +322,7 @@ class SecurityMiddleware:
         await self._app(scope, limited, send)
 
     def _check_host(self, headers: Headers) -> None:
-        """Refuse what is no host, and what only seems to be this machine (DNS rebinding)."""
+        """Refuse what is not a host, and what only seems to be this machine (DNS rebinding)."""
         try:
             named = headers.get("host", "")
             host = urlsplit(f"//{named}").hostname or ""

@@ -243,7 +243,7 @@ def _vectors(
 
 
 def _counter(model: DocumentEmbeddings, request: EmbeddingsRequest) -> Callable[[str], int]:
-    """Return what counts the tokens of a text as the model reads it; 0 where it can't tell."""
+    """Return what counts the tokens of a text as the model reads it; 0 where it can't count."""
     count = getattr(model, "count_tokens", None)
     prefix = getattr(model, f"{request.input_type}_prefix", "")
     return (lambda text: count([prefix + text])) if count else lambda _: 0

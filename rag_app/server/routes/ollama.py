@@ -210,7 +210,7 @@ def _model(name: str, registry: IndexRegistry) -> OllamaModel:
 
 
 def _file_of(name: str, registry: IndexRegistry) -> Path | None:
-    """Return the file that a model is, None where it is none of its own."""
+    """Return the file of a model, None where it is not a single file."""
     if name != registry.llm_id:
         return None
     try:

@@ -37,7 +37,7 @@ AsyncEvents = AsyncIterator[dict[str, Any]]
 Pieces = Callable[[RunnableConfig], AsyncIterator[Any]]
 
 _THREADS = 8
-"""For what requests do beside generating."""
+"""For what requests do besides generating."""
 _LINES = 32
 """Command lines that are known, the latest ones."""
 

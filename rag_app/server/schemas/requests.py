@@ -374,7 +374,7 @@ class ChatRequest(Sampling, DocumentOptions):
     @field_validator("response_format")
     @classmethod
     def _nested_schema(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Take a schema that stands beside its type, as in OpenAI's newer API, for a nested one."""
+        """Nest a schema that is given next to its type, as in OpenAI's newer API."""
         return nested_schema(value) if value else value
 
     @model_validator(mode="after")
@@ -416,7 +416,7 @@ class ChatRequest(Sampling, DocumentOptions):
         return self.tool_choice not in (None, "none", "auto")
 
     def check_format(self) -> None:
-        """Refuse a ``response_format`` that is none.
+        """Refuse a ``response_format`` of another form.
 
         Raises:
             ApiError: 400.
@@ -476,7 +476,7 @@ def request_of(kind: type[Requested], values: dict[str, Any]) -> Requested:
     """Return the chat or completion that a request of another API asks for.
 
     Raises:
-        ApiError: 400, one of the values is none of its.
+        ApiError: 400, one of the values is wrong.
     """
     try:
         return kind.model_validate(values)

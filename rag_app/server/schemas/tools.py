@@ -71,7 +71,7 @@ def allowed_tools(choice: dict[str, Any], tools: Sequence[Any]) -> tuple[list[An
         tools: All there are; a client sends both for its cache.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is of another form.
     """
     allowed = choice.get("allowed_tools", choice)
     try:
@@ -84,7 +84,7 @@ def allowed_tools(choice: dict[str, Any], tools: Sequence[Any]) -> tuple[list[An
 
 
 def nested_schema(form: dict[str, Any]) -> dict[str, Any]:
-    """Return a format as a chat has it; in OpenAI's newer API a schema stands beside its type."""
+    """Return a format as a chat has it; in OpenAI's newer API a schema is next to its type."""
     if form.get("type") != "json_schema" or "json_schema" in form:
         return form
     named = {name: part for name, part in form.items() if name != "type"}
@@ -92,7 +92,7 @@ def nested_schema(form: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_format(form: dict[str, Any]) -> None:
-    """Refuse a ``response_format`` that is none.
+    """Refuse a ``response_format`` of another form.
 
     Raises:
         ApiError: 400.
