@@ -24,7 +24,7 @@ def readable_folder(source: str | Path) -> str | Path:
     """Return a model's folder as transformers, tokenizers and PEFT can read it.
 
     They refuse JSON that begins with a byte order mark, and take a template's mark for text. Where
-    there is one, the result is a folder of links, with copies of such files without it; it lies
+    there is one, the result is a folder of links, with copies of such files without it; it is
     among the temporary ones until the process ends.
 
     Args:

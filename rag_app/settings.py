@@ -1,6 +1,6 @@
 """Every default, once: flags > environment (``RAG_APP_*``) > ``rag-app.toml`` > the values here.
 
-Where indexes and state lie follows from the environment alone.
+The place of indexes and state follows from the environment alone.
 """
 
 import os
@@ -67,7 +67,7 @@ class Settings(BaseModel):
     index: str = "default"
     """Name under ``home()/indexes``, or a folder when it has a path separator."""
     store: str = "local"
-    """Where the index lies: ``local``, a folder of this machine, or ``milvus:URI``."""
+    """Where the index is: ``local``, a folder of this machine, or ``milvus:URI``."""
     store_token: SecretStr | None = None
     """Sent to Milvus, such as ``user:password``."""
     embedding: str = "multilingual-e5-small"

@@ -1,4 +1,4 @@
-"""What surrounds a process: where state lies, its cores, and the environment that decides for it.
+"""What surrounds a process: where its state is, its cores, and its environment.
 
 Apart from the settings, since a question that goes to the resident engine needs no more than this.
 """
@@ -27,7 +27,7 @@ def home() -> Path:
 
 
 def indexes_folder() -> Path:
-    """Return the folder in which indexes lie by their names."""
+    """Return the folder that holds the indexes, each in a folder of its name."""
     return home() / "indexes"
 
 
@@ -90,7 +90,7 @@ def group_limit(
 
     Args:
         groups: The list of the process's groups.
-        mounted: Where they lie, of version 2 or of version 1. A container sees its own group as
+        mounted: Where they are, of version 2 or of version 1. A container sees its own group as
             the root, whatever the list says.
     """
     limits = [math.inf]

@@ -5,7 +5,7 @@ put together in batches: on a CPU the matrices of one are large enough, and alon
 padding nor a mask, and gets the same vector whatever is embedded with it.
 
 In float32 a graph only refers to the tensors in ``model.safetensors``. In int8 the word embeddings
-still lie there, and the matrices of the layers are in the graph: 8-bit integers with a scale for
+are still there, and the matrices of the layers are in the graph: 8-bit integers with a scale for
 each output, multiplied with activations that are quantized as they come ("dynamic quantization").
 Seven of the eight bits are used, since processors without VNNI add two products in 16 bits and
 would saturate (onnxruntime.ai, "Quantize ONNX models", reduce_range).
@@ -77,7 +77,7 @@ def token_limit(folder: Path) -> int | None:
 
 
 def graph_path(folder: Path, dtype: EncoderDtype) -> Path:
-    """Return where the graph of ``folder`` lies, or would lie.
+    """Return where the graph of ``folder`` is, or would be.
 
     Its name identifies the weights and configuration that it was made from.
     """
@@ -89,7 +89,7 @@ def graph_path(folder: Path, dtype: EncoderDtype) -> Path:
 
 
 def weights_folder(folder: Path) -> Path:
-    """Return where the weights really lie: a hub cache holds links."""
+    """Return where the weights really are: a hub cache holds links."""
     return (folder / _WEIGHTS).resolve().parent
 
 

@@ -34,7 +34,7 @@ MODEL_TYPE = "model2vec"
 
 
 def models_folder() -> Path:
-    """Return where models lie: ``RAG_APP_HOME/models``, else the user's cache folder."""
+    """Return where models are: ``RAG_APP_HOME/models``, else the user's cache folder."""
     home = os.environ.get("RAG_APP_HOME", "")
     return (
         Path(home).expanduser() / "models"
@@ -44,7 +44,7 @@ def models_folder() -> Path:
 
 
 def model_path(name: str, folder: Path | None = None) -> Path:
-    """Return where a catalog model lies once it is pulled: a file or a folder.
+    """Return where a catalog model is once it is pulled: a file or a folder.
 
     Raises:
         UnknownModelError: the catalog has no such model.
@@ -78,7 +78,7 @@ def is_pulled(name: str, folder: Path | None = None) -> bool:
 
 
 def find_pulled(name: str) -> Path | None:
-    """Return where a model of the catalog lies, None where the catalog has none of that name.
+    """Return where a model of the catalog is, None where the catalog has none of that name.
 
     Raises:
         PullError: it has not been pulled.

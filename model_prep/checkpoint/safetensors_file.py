@@ -46,7 +46,7 @@ def write_safetensors_shards(
     """Write the weights of a model's folder as transformers names them, in the order given.
 
     That is ``model.safetensors`` where they fit one file, else ``model-00001-of-0000N.safetensors``
-    and so on, and the index that says which tensor lies where.
+    and so on, and the index that says which tensor is where.
 
     Args:
         folder: Exists.

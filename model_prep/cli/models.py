@@ -77,7 +77,7 @@ def _pull_from_hub(names: list[str], folder: Path | None, *, as_json: bool) -> N
 
 
 def models(folder: options.ModelsFolder = None, as_json: options.Json = False) -> None:
-    """List the known models: role, size, licence, and where they lie if they are here."""
+    """List the known models: role, size, licence, and where they are if they are here."""
     from model_prep.catalog.models import CATALOG, DEFAULTS
     from model_prep.catalog.pull import is_pulled, model_path
 

@@ -123,7 +123,7 @@ class FoundObjects:
     """
 
     objects: list[dict[str, Any]]
-    """Those with an ``instruction``, wherever they lie; it need not be a string."""
+    """Those with an ``instruction``, wherever they are; it need not be a string."""
     broken: int
     """Objects that are not JSON, such as the last one of a reply that was cut off."""
 

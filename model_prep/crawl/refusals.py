@@ -269,7 +269,7 @@ async def _near_miss(
 ) -> list[RefusalPair]:
     """Return the pair about the nearest passage that does not answer; none where nothing is wrong.
 
-    What refuses already teaches nothing; an answer that stands elsewhere is invented here.
+    What refuses already teaches nothing; an answer that is not in the passage is invented.
     """
     other = passages.near_miss(own.text, *own.answers)
     if other is None:

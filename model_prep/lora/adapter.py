@@ -84,7 +84,7 @@ class Adapter:
         return (inside, out) if factors.transposed else (out, inside)
 
     def read_update(self, weight: str) -> "LowRankUpdate":
-        """Read what is added to ``weight``, turned as the weight lies."""
+        """Read what is added to ``weight``, turned as the weight is laid out."""
         from model_prep.lora.arithmetic import LowRankUpdate
 
         factors = self.factors[weight]

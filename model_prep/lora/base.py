@@ -42,7 +42,7 @@ def open_base(base_model: Path) -> tuple[BaseWeights, dict[str, Any]]:
     """Open a base model: a Hugging Face folder, or Meta's files with their ``params.json``.
 
     Returns:
-        Its weights and its ``config.json``, made from ``params.json`` where Meta's files lie.
+        Its weights and its ``config.json``, made from ``params.json`` where Meta's files are.
 
     Raises:
         CheckpointError: something is missing or damaged, its weights are quantized, or do not fit

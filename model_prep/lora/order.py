@@ -34,7 +34,7 @@ class Stage:
     rows: int | None
     """Of the embeddings that it has; None: it has none."""
     pieces: int | None
-    """Of the tokenizer that lies in its folder; None: none lies there."""
+    """Of the tokenizer that is in its folder; None: none is there."""
     known: str | None = None
     """The name it was published under, by its hash."""
     pads: int = 0

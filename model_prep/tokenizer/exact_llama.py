@@ -1,6 +1,6 @@
 """A tokenizer of the LLaMA family that encodes and decodes exactly as SentencePiece does.
 
-This one file needs nothing but `sentencepiece` and `transformers`. A copy of it lies in every
+This one file needs nothing but `sentencepiece` and `transformers`. A copy of it is in every
 folder that the tokenizer is saved to, so that
 ``AutoTokenizer.from_pretrained(folder, trust_remote_code=True)`` is exact too.
 """

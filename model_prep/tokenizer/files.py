@@ -62,7 +62,7 @@ def _same_ids(fast: Path, slow: Path) -> bool:
 
 
 def chat_template(folder: Path) -> str | None:
-    """Return the chat template that lies in a tokenizer's folder, Jinja, if there is one.
+    """Return the chat template that is in a tokenizer's folder, Jinja, if there is one.
 
     Of several it is the one that transformers takes where no tools are offered.
     """
@@ -109,7 +109,7 @@ def write_tokenizer(file: Path, folder: Path, *, template: str | None = None) ->
     if isinstance(loaded, ExactLlamaTokenizer):
         own = default_template(loaded)
         alpaca = ALPACA_TEMPLATE if pad_token_id(file) is not None and not own else None
-        # Where its own is given, those that lie beside it are kept.
+        # Where its own is given, those that are beside it are kept.
         save_tokenizer(loaded, folder, chat_template=alpaca if template == own else template)
         return
     for name in _FILES:

@@ -95,7 +95,7 @@ def _require_plain(folder: Path, config: Any) -> None:
 
     Raises:
         CheckpointError: weights are of eight bits or fewer, and nothing says how they are to be
-            read: they would be trained on as they stand.
+            read: they would be trained on as they are.
         TrainingError: they are quantized in another way than by bitsandbytes.
     """
     require_index(folder)

@@ -57,7 +57,7 @@ class FromJson:
 
 @dataclass(frozen=True)
 class Citation(FromJson):
-    """A passage that the model was given, and where it stands in its document.
+    """A passage that the model was given, and where it is in its document.
 
     What a retriever of another package does not say is None, and ``source`` empty.
 
@@ -78,7 +78,7 @@ class Citation(FromJson):
     heading: str | None = None
     """The last of ``headings``."""
     headings: tuple[str, ...] = ()
-    """The path of headings that the passage stands under."""
+    """The path of headings that the passage is under."""
     table_head: str | None = None
     """The names of the columns of the table that the passage begins within."""
     copies: tuple[str, ...] = ()
@@ -107,7 +107,7 @@ class Citation(FromJson):
 
     @property
     def shown(self) -> str:
-        """The passage as a model reads it: where it stands tells what it is about.
+        """The passage as a model reads it: its headings show what it is about.
 
         Orders to its reader are left out, and no line of it begins as a passage does.
         """
@@ -320,7 +320,7 @@ class Marker(SentenceMarks):
 
 
 class PassageText:
-    """A cited passage as sentences are checked against it, with what it stands under."""
+    """A cited passage as sentences are checked against it, with what it is under."""
 
     def __init__(self, citation: Citation) -> None:
         self.marker = citation.marker
@@ -335,7 +335,7 @@ class PassageText:
         return Facts.of(self.text)
 
     def held(self, sentence: str, wanted: set[str]) -> set[str]:
-        """Return which of a sentence's terms stand in the passage.
+        """Return which of a sentence's terms are in the passage.
 
         A unit of one character is not a term where another follows it, as in 32亩稻田.
         """

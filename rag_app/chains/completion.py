@@ -247,7 +247,7 @@ def _place(question: str, said: str, citations: Sequence[Citation]) -> tuple[str
 
 
 def _span(said: str, sentence: str) -> tuple[int, int] | None:
-    """Return where an answer stands in a sentence: its words in a row, or items of one list."""
+    """Return where a sentence holds an answer: its words in a row, or items of one list."""
     if said in sentence:
         found = [match.span() for match in re.finditer(re.escape(said), sentence)]
         listed = [
@@ -281,7 +281,7 @@ def _clauses(sentence: str) -> Iterator[tuple[int, int]]:
 
 
 def _around(clauses: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int]:
-    """Return the clauses that a part of a sentence lies in."""
+    """Return the clauses around a part of a sentence."""
     first = max(begin for begin, _ in clauses if begin <= start)
     return first, min((stop for _, stop in clauses if stop >= end), default=end)
 

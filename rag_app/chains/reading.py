@@ -46,7 +46,7 @@ UNCHECKED = "no passage holds this answer's words and numbers; check it before y
 """The note of an answer that no passage supports."""
 
 DOUBTFUL = "the passages may not answer this question; check the answer before you rely on it"
-"""The note of an answer whose words stand in a passage that may not be about what was asked."""
+"""The note of an answer whose words are in a passage that may not be about what was asked."""
 
 BEYOND = "this asks to compare, count or add up, which is beyond a search: check what passages say"
 """The note of a question whose answer no single sentence says."""

@@ -13,7 +13,7 @@ FLAG = "[?]"
 """The mark of a sentence that no passages support."""
 
 MOST_PASSAGES = 3
-"""That may support one sentence together: a summary joins what stands apart."""
+"""That may support one sentence together: a summary joins what is far apart."""
 
 
 @dataclass(frozen=True)

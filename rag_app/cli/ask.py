@@ -44,7 +44,7 @@ def ask(
     show_timings: options.Timings = False,
     **model: Any,
 ) -> None:
-    """Answer a question from the indexed documents and show where the answer stands."""
+    """Answer a question from the indexed documents and show where the answer is."""
     from model_prep.json_file import is_encodable
     from rag_app.engine.command_engine import CommandEngine, Seconds, Turns, parts
     from rag_app.errors import QuestionError

@@ -46,7 +46,7 @@ def passages(
     output: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="Overwritten if there.")],
     index: options.Index = None,
 ) -> None:
-    """Write the indexed passages as JSON Lines: text, source, and where it stands there."""
+    """Write the indexed passages as JSON Lines: text, source, and where it is in the source."""
     import json
 
     from rag_app.cli import show

@@ -221,7 +221,7 @@ def summary(pieces: "Iterator[Summary]", *, stream: bool) -> "tuple[Summary, boo
 
 
 def _where(summary: "Summary") -> None:
-    """Show the passages that a summary's sentences stand in, and how many of all those are."""
+    """Show the passages that a summary's sentences come from, and their share of all."""
     cited = summary.cited
     if not cited:
         return

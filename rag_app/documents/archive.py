@@ -110,7 +110,7 @@ def _check_directory(entries: list[zipfile.ZipInfo], packed: int, name: str) -> 
 def expand_entities(markup: str, name: str) -> str:
     """Return XML with the entities that it declares replaced, and without its declaration of type.
 
-    An entity that is made of others could multiply, one that lies elsewhere would be fetched.
+    An entity that is made of others could multiply, one that is elsewhere would be fetched.
 
     Raises:
         DocumentError: the entities are such, or make the text more than twice as long.

@@ -164,8 +164,8 @@ def extract(
         encoding: Of text; found out by default.
         ocr: Whether pictures are read.
         pictures: What was read in pictures before, and keeps what is read now.
-        depth: How deep the file lies in others.
-        budget: What may still be read of the parts of the file it lies in.
+        depth: How deep the file is in others.
+        budget: What may still be read of the parts of the file it is in.
 
     Raises:
         DocumentError: it is damaged, or means harm.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class LineBox(NamedTuple):
-    """Where a line of a text stands on its page; in points from the lower left corner."""
+    """Where a line of a text is on its page; in points from the lower left corner."""
 
     start: int
     """Offset in the text."""
@@ -116,7 +116,7 @@ _SIGNATURES = (
     (b"GGUF", "gguf"),
     (b"{\\rtf", "rtf"),
     (b"\x78\x9f\x3e\x22", "tnef"),
-    (b"\x09\x04\x06\0", "xls"),  # sheets of Excel 4, 3 and 2, which lie in no OLE file
+    (b"\x09\x04\x06\0", "xls"),  # sheets of Excel 4, 3 and 2, which are in no OLE file
     (b"\x09\x02\x06\0", "xls"),
     (b"\x09\0\x04\0", "xls"),
 )

@@ -1,6 +1,6 @@
 """Text in pictures: scans, photographs of pages, screenshots; read offline by PP-OCR.
 
-The models lie in the wheel of ``rapidocr`` (extra ``ocr``); nothing is fetched.
+The models are in the wheel of ``rapidocr`` (extra ``ocr``); nothing is fetched.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ _TALL = 1.5
 """Height to width from which on a line of several characters is written downwards, or turned."""
 _MOSTLY = 0.5
 _TURNED = 0.85
-"""Confidence from which on a page is taken to lie the right way up."""
+"""Confidence from which on a page is taken to be the right way up."""
 _ALIKE = 0.35
 """Share by which lines differ in height though their text is of one size."""
 _TALLER = 1.12

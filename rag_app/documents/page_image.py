@@ -68,7 +68,7 @@ class PageImage:
     def share_of(self, box: Box) -> Box | None:
         """Return where a box (left, bottom, right, top) is: its left, top, right and bottom.
 
-        None where it does not lie on the page.
+        None where it is not on the page.
         """
         a, b, c, d, e, f = self.place
         corners = [(a * x + b * y + c, d * x + e * y + f) for x, y in (box[:2], box[2:])]

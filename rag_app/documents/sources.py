@@ -92,7 +92,7 @@ def root_of(path: str) -> Path:
 
 
 def place_of(path: str) -> Path:
-    """Return the file or folder that ``path`` names, or the folder in which a glob's files lie."""
+    """Return the file or folder that ``path`` names, or the folder in which a glob's files are."""
     return root_of(path) if is_glob(path) else _expanded(path)
 
 
@@ -267,7 +267,7 @@ def documents_within(sources: Collection[str], pattern: str) -> frozenset[str]:
     """Return the documents that a path, a folder or a glob means, or several with NULs between.
 
     Where none has that very path or lies in it, the pattern is that of the end of a document's
-    path, or of a folder that it lies in; where it is of none, of one in other letters: upper or
+    path, or of a folder that it is in; where it is of none, of one in other letters: upper or
     lower case, accents apart or not, as macOS writes them.
 
     Example:

@@ -46,7 +46,7 @@ class Heading(NamedTuple):
     """Of its last line: that of the underline, where it has one."""
     title: str
     level: int
-    """The lower, the higher it stands; ``#`` is 10, ``##`` 20."""
+    """The lower, the higher it is; ``#`` is 10, ``##`` 20."""
 
 
 class Table(NamedTuple):
@@ -61,7 +61,7 @@ class Table(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Headings without text between them, and where the text begins that they stand over."""
+    """Headings without text between them, and where the text below them begins."""
 
     start: int
     body: int
@@ -220,7 +220,7 @@ def _runs(text: str, headings: Sequence[Heading]) -> Iterator[Run]:
 
 
 def _paths(headings: Sequence[Heading]) -> Iterator[tuple[Heading, ...]]:
-    """Yield for each heading those that it stands under, and itself."""
+    """Yield for each heading those that it is under, and itself."""
     path: tuple[Heading, ...] = ()
     for heading in headings:
         path = (*(above for above in path if above.level < heading.level), heading)

@@ -153,7 +153,7 @@ class Library:
         Raises:
             IndexStoreError: there is no index, or it can't be written.
             ModelError: the embedding model is missing or damaged.
-            SettingsError: it lies in Milvus.
+            SettingsError: it is in Milvus.
         """
         from rag_app.index.indexing.reembed import reembed
         from rag_app.index.store.store import IndexStore
@@ -200,7 +200,7 @@ class Library:
             return list(snapshot.documents())
 
     def text_of(self, source: str) -> str:
-        """Return the text of an indexed document, at whose offsets its passages stand.
+        """Return the text of an indexed document, to which the offsets of its passages refer.
 
         Raises:
             DocumentError: it isn't indexed.

@@ -185,7 +185,7 @@ class ResidentEngine:
 
 
 def _places(index: Path) -> dict[str, str]:
-    """Return where an index lies, and where the command was given."""
+    """Return where an index is, and where the command was given."""
     return {"index": str(index.absolute()), "folder": str(Path.cwd())}
 
 

@@ -1,7 +1,7 @@
 """Passages that the language model reads ahead of questions, so that they are kept on disk.
 
 What a question is about is the first passage of its prompt, so each is read as the first. Those
-that were asked about come first, the most asked before others: their prompts lie in the cache, of
+that were asked about come first, the most asked before others: their prompts are in the cache, of
 another model or of another version of llama.cpp, that has to read them again. Then, in turn, the
 first passages of the documents and those that questions about their headings find.
 """

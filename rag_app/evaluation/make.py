@@ -43,7 +43,7 @@ _POINTS_AT_TEXT = re.compile(
 _SENTENCE = re.compile(r"[^。！？!?\n]+[。！？!?]?")
 _LABEL = re.compile(r"^(?:问题|question)\s*[:：]\s*", re.IGNORECASE)
 _AROUND = " \t\"'“”‘’「」。.；;"
-"""What may stand around an answer that is copied from a passage."""
+"""What may be around an answer that is copied from a passage."""
 
 
 @dataclass
@@ -72,7 +72,7 @@ def draft_questions(
 
     For a passage drawn at random the model writes a question and copies its answer. What does not
     stand in the passage is dropped, and so is a question that holds its answer, points at the text
-    or was there before. Each line says where the answer stands, at which rank the question finds
+    or was there before. Each line says where the answer is, at which rank the question finds
     its document, and whether the model, asked the question, gives that answer (``agrees``): the
     lines to be looked at first are those where it does not. The same call goes on from the file,
     after Ctrl-C too.

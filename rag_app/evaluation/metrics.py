@@ -4,7 +4,7 @@
 Dataset for Chinese Machine Reading Comprehension"): exact without case and punctuation, F1 over the
 longest run of words and Han characters that both texts have. `token_exact`, `token_f1` and
 `contains` forgive more: they know neither punctuation nor the widths of characters, and `token_f1`
-counts common tokens wherever they stand, as SQuAD does. All are the best over the gold answers.
+counts common tokens wherever they are, as SQuAD does. All are the best over the gold answers.
 """
 
 import math

@@ -91,12 +91,12 @@ class Outcome:
 
     @cached_property
     def marked(self) -> tuple[Citation, ...]:
-        """The passages whose marks stand in the answer."""
+        """The passages whose marks are in the answer."""
         text = self.answer.marked_text
         return tuple(one for one in self.answer.citations if f"[{one.marker}]" in text)
 
     def is_held_by(self, citations: Sequence[Citation]) -> bool:
-        """Return whether the gold answer stands in one of the passages."""
+        """Return whether the gold answer is in one of the passages."""
         return any(self.question.is_in(citation.text) for citation in citations)
 
     @cached_property

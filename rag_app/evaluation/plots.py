@@ -1,4 +1,4 @@
-"""Plots as SVG, drawn in the colours of the page they stand on."""
+"""Plots as SVG, drawn in the colours of the page they are on."""
 
 from collections.abc import Mapping, Sequence
 from html import escape

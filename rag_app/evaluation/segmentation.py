@@ -1,7 +1,7 @@
 """Mixed segmentation as the evaluation of CMRC 2018 has it: Han characters and Treebank words.
 
 The official evaluation lowercases a text, drops a fixed list of punctuation, takes each Han
-character alone and splits what stands between them into Penn Treebank words. It takes those from
+character alone and splits what is between them into Penn Treebank words. It takes those from
 NLTK, which has to be given data; here the Treebank's rules stand themselves, as far as they mean
 anything for text without that punctuation. Sentences end at a full stop before a space, unless it
 ends a common abbreviation. On the 21,585 such segments of CMRC 2018 and DRCD the words are NLTK's,

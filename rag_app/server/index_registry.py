@@ -45,7 +45,7 @@ _log = logging.getLogger("rag_app.server")
 class IndexRegistry:
     """All indexes of a store by name, opened when first used; one language model serves them all.
 
-    What is uploaded into an index lies in its folder, wherever the index itself does.
+    What is uploaded into an index is in its folder, wherever the index itself is.
 
     Args:
         base: Its settings, language model and embeddings serve every index.
@@ -328,7 +328,7 @@ class IndexRegistry:
 
 
 def _is_folder(name: str) -> bool:
-    """Return whether an index of that name can lie in a folder of the home."""
+    """Return whether an index of that name can be in a folder of the home."""
     if PurePath(name).name != name or name[:1] in ("", ".") or "\0" in name:
         return False
     return len(name.encode("utf-8", "surrogateescape")) <= _LONGEST_FOLDER

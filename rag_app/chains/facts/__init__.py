@@ -25,7 +25,7 @@ _PERSON = re.compile(rf"(?:是|为|叫|由)(?!何[人时年日事物处地])({FU
 _NAME = re.compile(
     rf"[{HAN}](?:[省县镇州]|市(?!场)|先生|女士|经理|主任|教授|某某|某)|[{HAN}]{{2}}(?:有限公司|集团)"
 )
-"""Names that say of what they are, with what stands before: places, people, companies."""
+"""Nouns that say what kind of thing the name before them is: places, people, companies."""
 _KIND = re.compile("(?:[省县镇州市某]|先生|女士|经理|主任|教授|有限公司|集团)$")
 _ORDINARY = re.compile(
     "[城超门上都股我本该各某此全在的]市|[全本该各某外我]省|村镇|[的在是为由和与或了给到过向从被将对]..?"
@@ -48,7 +48,7 @@ _NO_OTHER = re.compile(
 )
 """Characters that no name has before the word of a question's subject, as in 最大潮差."""
 _MOSTLY = 0.6
-"""Share of what stands before a word that is one name where a text is about that."""
+"""Share of what is before a word that is one name where a text is about that."""
 _NO_SUBJECT = re.compile(
     "毕业|期间|时期|时候|出生|去世|逝世|担任|出任|结婚|生前|死后|发生|开始|分布|生存|出现|位于|管理"
 )
@@ -116,9 +116,9 @@ class Facts:
     numbers: Mapping[str, frozenset[str]]
     """In digits, without separators, each with the units that it has."""
     unsigned: frozenset[str]
-    """Those of them that stand without a minus."""
+    """Those of them written without a minus."""
     below_zero: frozenset[str]
-    """Those that stand with one."""
+    """Those written with one."""
     numerals: frozenset[str]
     """Chinese ones that are not exact numbers, such as 七八."""
     words: frozenset[str]
@@ -154,7 +154,7 @@ class Facts:
         )
 
     def are_in(self, other: "Facts") -> bool:
-        """Return whether all numbers and names stand in another text, as they are written."""
+        """Return whether all numbers and names occur in another text as they are written."""
         return not self.lacking_in(other)
 
     def lacking_in(self, other: "Facts") -> frozenset[str]:
@@ -179,7 +179,7 @@ class Facts:
 
 
 def unmatched(question: str, text: str, document: str = "") -> frozenset[str]:
-    """Return the numbers and names of a question that stand nowhere in a text.
+    """Return the numbers and names of a question that are nowhere in a text.
 
     A passage about another year, model or product than is asked about lacks them, as it lacks the
     name that a question begins with where it has another one before the same word. Words of an

@@ -28,7 +28,7 @@ AMOUNT = re.compile(
     rf"(?:\d+(?:[.,:]\d+)*|[{DIGITS}]{{2,}})\s?[万亿]?(?:{UNITS}|[倍名人次项条款台家册张枚座间辆件]|[a-z]+)",
     re.IGNORECASE,
 )
-"""A number in any writing with its unit, as it stands in a text."""
+"""A number in any writing with its unit, as a text has it."""
 _NO_NUMBER = re.compile("[百千万亿].*|[一二三四五六七八九]{2}")
 """Chinese numbers that name none: 万一, 千万, 七八个."""
 _LONGEST_NUMERAL = 24
@@ -55,7 +55,7 @@ _CLAUSES = re.compile("[，,；;：:]")
 _DIGITS = f"0123456789{DIGITS}半"
 _NUMERALS = frozenset(_DIGITS)
 _BETWEEN = frozenset("的了是为有在到应要需须会可以共达大约近每第前仅不超过至少最多，：,: ")
-"""Characters that may stand between the question's words and the number."""
+"""Characters that may be between the question's words and the number."""
 _MODIFIERS = ("不超过", "超过", "至少", "最多", "大约", "约", "近", "每", "第", "前", "仅")
 """What belongs to the number, unless the question says it."""
 _END = "。"
@@ -126,7 +126,7 @@ class AmountAlone:
                 return
 
     def _restated(self, before: str) -> int:
-        """Return how much of what stands before a number is only the question's words."""
+        """Return how much of what is before a number is only the question's words."""
         for modifier in _MODIFIERS:
             if before.endswith(modifier) and modifier not in self._question:
                 before = before.removesuffix(modifier)

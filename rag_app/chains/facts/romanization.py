@@ -79,7 +79,7 @@ def _ends(text: str, start: int, letters: str, taken: int = 0) -> Iterator[int]:
 
 
 def _names(text: str) -> Iterator[list[re.Match[str]]]:
-    """Yield the capitalized words of an English text that stand in a row, longest rows first."""
+    """Yield the capitalized words of an English text that follow each other, longest runs first."""
     for run in _CAPITALIZED.finditer(text):
         words = list(_WORD.finditer(text, run.start(), run.end()))
         for length in range(min(len(words), _LONGEST), 0, -1):

@@ -140,7 +140,7 @@ class Prompts:
         Args:
             task: What to do.
             language: Of the prompt.
-            style: How the reply is to be written; it stands last, so that what is kept of the
+            style: How the reply is to be written; it is last, so that what is kept of the
                 prompt before it serves all styles.
             **values: Of the template's variables.
         """

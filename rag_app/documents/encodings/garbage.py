@@ -1,7 +1,7 @@
 """Pieces of text that are not writing: what damaged bytes or a damaged map of a font leave behind.
 
 Such a piece holds a crowd of characters that no writer puts beside each other: replacement and
-private characters, rare Han, single letters of scripts that stand in words, signs within words.
+private characters, rare Han, single letters of scripts that are in words, signs within words.
 """
 
 import re
@@ -17,7 +17,7 @@ _SCRIPTS = (
     "\u0100-\u024f\u0530-\u058f\u0700-\u08ff\u0980-\u0dff\u1000-\u10ff\u1200-\u1dff\u1e00-\u1eff"
     "\u2c00-\u2dff\ua4d0-\uabff\uac00-\ud7a3\ufb00-\ufdff\ufe70-\ufefc"
 )
-"""Letters that stand in words, and hardly ever alone: of Latin with rare marks, Armenian, Indic,
+"""Letters that are in words, and hardly ever alone: of Latin with rare marks, Armenian, Indic,
 Burmese, Georgian, Ethiopic, Korean and others."""
 _PINYIN = "àáèéêìíòóùúüĀÁāáĒēĚěĪīǏǐŌōǑǒŪūǓǔǕǖǗǘǙǚǛǜǍǎŃńŇňǸǹḿ"
 """Letters with the marks of tones, which do stand alone."""
@@ -95,7 +95,7 @@ def without_garbage(text: str, mark: str, *, damaged: bool = False) -> str | Non
 def without_strays(text: str, mark: str) -> str:
     """Return Chinese text with ``mark`` for what damage alone puts in it.
 
-    That is a character that stands there once, and hardly anywhere else, and codes before the first
+    That is a character that is there once, and hardly anywhere else, and codes before the first
     lost bytes and behind the last.
 
     Args:

@@ -1,6 +1,6 @@
 """Word documents → Markdown: what a reader of the finished document sees, with its numbers.
 
-Deleted text and what can't be seen is left out, moved and inserted text stands where it went.
+Deleted text and what can't be seen is left out, moved and inserted text is in its new place.
 Headers and footers are written once; footnotes, comments and text boxes after the paragraph that
 has them.
 """
@@ -96,7 +96,7 @@ class _Document:
         self.level = 0
         """Of the last heading that has the style of one."""
         self.pending: list[str] = []
-        """Lines that stand after the paragraph that is being read."""
+        """Lines that are after the paragraph that is being read."""
         self.initial = ""
         """A large letter, in a frame of its own, that the next paragraph begins with."""
 
@@ -121,7 +121,7 @@ class _Document:
             return None
 
     def _margin(self, kind: str) -> Iterator[str]:
-        """Yield what stands on top or at the bottom of every page, each once."""
+        """Yield what is on top or at the bottom of every page, each once."""
         seen: set[str] = set()
         for reference in self.root.iter(tag(kind)):
             part = self.targets.get(value(reference, "r:id") or "", "")
@@ -338,7 +338,7 @@ class _Document:
             if _table_of(row) is not item:
                 continue
             if head == len(rows) and row.find(f"{tag('w:trPr')}/{tag('w:tblHeader')}") is not None:
-                head += 1  # it stands on each page
+                head += 1  # it is on each page
             before = value(row.find(f"{tag('w:trPr')}/{tag('w:gridBefore')}")) or ""
             cells = [""] * min(int(before), 1000) if before.isdecimal() else []
             for cell in _cells(row):

@@ -33,7 +33,7 @@ _CHINESE = re.compile(r"\[\$[^\]]*-(?:[0-9A-F]*0)?[48]04\]", re.IGNORECASE)
 _GENERAL = re.compile("General|G/通用格式", re.IGNORECASE)
 _FRACTION = re.compile(r"([#0?]\s+)?[#0?]+/([#0?]+|\d+)")
 _TEXT = 3
-"""Where the section for text stands."""
+"""Where the section for text is."""
 _MOST_PARTS = 4
 """Digits of a fraction's parts."""
 _LOCAL_DATES = {"mm-dd-yy", "m/d/yy", "[$-f800]dddd\\,\\ mmmm\\ dd\\,\\ yyyy"}

@@ -61,7 +61,7 @@ class Numbering:
                     self._overrides.setdefault(number, {})[level] = _level(own)[1]
 
     def next(self, number: str, level: int) -> str:
-        """Return what stands before the next paragraph of a list, with the space after it."""
+        """Return what is before the next paragraph of a list, with the space after it."""
         found = self._lists.get(number)
         if found is None:
             return ""
@@ -116,10 +116,10 @@ class SlideNumbering:
         """Scheme and number of the last paragraph of each level."""
 
     def next(self, level: int, properties: Element | None) -> str:
-        """Return what stands before the next paragraph, with the space after it.
+        """Return what is before the next paragraph, with the space after it.
 
         Args:
-            level: How deep it stands.
+            level: How deep it is.
             properties: Those of the paragraph (``a:pPr``).
         """
         del self._counts[level + 1 :]

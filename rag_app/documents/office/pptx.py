@@ -57,7 +57,7 @@ _ROW = 300_000
 
 @dataclass
 class _Reading:
-    """How pictures are read, what was not read, and what stands on slides before."""
+    """How pictures are read, what was not read, and what is on slides before."""
 
     read_picture: "ReadPicture | None"
     unread: Counter[str] = field(default_factory=Counter)
@@ -273,7 +273,7 @@ def _piece(element: Any) -> str:
 
 
 def _table_rows(table: Any) -> list[list[str]]:
-    """Return the cells of a table; a merged cell's text stands in each cell that it covers."""
+    """Return the cells of a table; a merged cell's text is in each cell that it covers."""
     rows = [[cell.text.replace("\v", " ") for cell in row.cells] for row in table.rows]
     for number, row in enumerate(table.rows):
         for column, cell in enumerate(row.cells):

@@ -74,7 +74,7 @@ _CHARACTERS = {
     "lbr": "\n",
 }
 _SYMBOLS = b"{}\\~_-*|:\r\n"
-"""What a backslash may stand before, other than words and bytes."""
+"""What a backslash may be before, other than words and bytes."""
 _ROW_END = "\x1e"
 """Stands where a row of a table in a cell ends."""
 _MAX_DEPTH = 10_000
@@ -439,13 +439,13 @@ def _without_codes(text: bytes, before: re.Match[bytes] | None, words: frozenset
         text = text if before[0].endswith(b" ") else _AFTER_WORD.sub(b"", text)
         text = _WORD_WITHOUT_SIGN.sub(b"", text)
         text = _ENTRY.sub(b"", text) if word.decode() in _OF_TABLES else text
-    if _CODE.fullmatch(text):  # the end of a word that stands elsewhere, too
+    if _CODE.fullmatch(text):  # the end of a word that is elsewhere, too
         return b"" if any(each.endswith(text.rstrip()) for each in words) else text
     return text
 
 
 def _end_of_tables(data: bytes) -> int:
-    """Return where the last table before the first paragraph ends: no text stands before."""
+    """Return where the last table before the first paragraph ends: no text comes before it."""
     first = _FIRST_PARAGRAPH.search(data)
     words = _TABLE_WORD.finditer(data, 0, first.start() if first else len(data))
     return max((word.end() for word in words), default=0)

@@ -24,7 +24,7 @@ _PASSWORD = 1 << 13
 
 
 class Written(NamedTuple):
-    """A text and the box in which it stands, in points."""
+    """A text and the box in which it is, in points."""
 
     text: str
     left: float
@@ -34,7 +34,7 @@ class Written(NamedTuple):
 
 
 def annotations(page: "PdfPage") -> tuple[list[Written], list[Written]]:
-    """Return what stands on a page beside its content, and the comments on it.
+    """Return what is on a page beside its content, and the comments on it.
 
     The first are values of fields, ticks and texts; the second what opens at a click.
     """
@@ -68,7 +68,7 @@ def characters(written: Written, quarter: int = 0) -> Iterator[Char]:
     """Yield the characters of a text in its box, line by line from the top.
 
     Args:
-        written: Where it stands on the page.
+        written: Where it is on the page.
         quarter: By how many quarters the characters of the page are turned.
     """
     lines = written.text.splitlines() or [""]

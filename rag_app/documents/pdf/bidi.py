@@ -77,7 +77,7 @@ def _levels(kinds: Sequence[str], base: int) -> list[int]:
 
 
 def _between(before: str, after: str, base: int) -> int:
-    """Return the level of what stands between two letters."""
+    """Return the level of what is between two letters."""
     if before == after == "R":
         return 1
     if before == after == "L":

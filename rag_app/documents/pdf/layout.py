@@ -1,4 +1,4 @@
-"""The order in which the parts of a page are read: tables, columns, and what stands across them."""
+"""The order in which the parts of a page are read: tables, columns, and what is across them."""
 
 import itertools
 import re
@@ -41,7 +41,7 @@ _REPEATED = 4.0
 
 @dataclass
 class Table:
-    """Cells by rows; a merged cell's text stands in each place that it covers, once in a form."""
+    """Cells by rows; a merged cell's text is in each place that it covers, once in a form."""
 
     rows: list[list[str]]
     left: float
@@ -49,7 +49,7 @@ class Table:
     bottom: float
     top: float
     is_form: bool = False
-    """True where no row is the head of what stands below it."""
+    """True where no row is the head of what is below it."""
 
 
 @dataclass
@@ -390,7 +390,7 @@ def _ordered(parts: Sequence[Fragment], tables: Sequence[Table]) -> list[Block |
 
 
 def _regions(items: Sequence[Fragment | Table], depth: int) -> Iterator[list[Fragment | Table]]:
-    """Yield the columns of a region in reading order, and what stands across them."""
+    """Yield the columns of a region in reading order, and what is across them."""
     cut = _best_gutter(items) if depth < 8 and len(items) >= 2 * _COLUMN_LINES else None
     if cut is None:
         yield _row_order(items)

@@ -74,7 +74,7 @@ class Fragment:
 
 
 def fragments(chars: Iterable[Char]) -> list[Fragment]:
-    """Return what stands together, in the order in which the PDF draws it."""
+    """Return what is together, in the order in which the PDF draws it."""
     found: list[list[Char]] = []
     for char in chars:
         if found and _continues(found[-1], char):
@@ -277,7 +277,7 @@ def _is_space(before: Char, char: Char, tracking: float) -> bool:
 
 
 def glue(before: str, line: str) -> tuple[str, str]:
-    """Return the text before, and what stands between it and the line that goes on from it."""
+    """Return the text before, and what is between it and the line that goes on from it."""
     if before.endswith(HYPHEN):
         return before.removesuffix(HYPHEN), "" if line[:1].islower() else "-"
     first, last = line[:1], before[-1:]

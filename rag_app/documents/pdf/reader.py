@@ -203,7 +203,7 @@ def page_of(read: PageCharacters, unread: str = "") -> _Page:
 def _read_part(
     page: "PdfPage", box: tuple[float, float, float, float], read_picture: ReadPicture
 ) -> PageCharacters:
-    """Return the characters that can be seen in a part of a page, where they stand on it."""
+    """Return the characters that can be seen in a part of a page, where they are on it."""
     left, bottom, right, top = page.get_bbox()
     crop = (max(box[0] - left, 0), max(box[1] - bottom, 0),
             max(right - box[2], 0), max(top - box[3], 0))  # fmt: skip

@@ -17,7 +17,7 @@ _MOST_CELLS = 100_000
 
 
 class Edge(NamedTuple):
-    """A horizontal or vertical line: where it lies, and from where to where it goes; in points."""
+    """A horizontal or vertical line: where it is, and from where to where it goes; in points."""
 
     at: float
     start: float
@@ -125,7 +125,7 @@ def _straight(
 
 
 def _merged(edges: Sequence[Edge]) -> list[Edge]:
-    """Return edges with those joined that lie on one line and touch."""
+    """Return edges with those joined that are on one line and touch."""
     found: list[Edge] = []
     for edge in sorted(edges, key=lambda edge: (round(edge.at / _SNAP), edge.start)):
         last = found[-1] if found else None

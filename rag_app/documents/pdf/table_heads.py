@@ -1,4 +1,4 @@
-"""Heads that stand above the lines of a table, outside of it, as on every page of a long one."""
+"""Heads that are above the lines of a table, outside of it, as on every page of a long one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,7 +51,7 @@ def _head(table: Table, items: Sequence[Block | Table]) -> Fragment | None:
 
 
 def _cells(line: Fragment) -> list[str]:
-    """Return the parts of a line that stand far from each other."""
+    """Return the parts of a line that are far from each other."""
     parts = [[line.chars[0]]]
     for before, after in pairwise(line.chars):
         if after.left - before.right > _GAP * line.size:

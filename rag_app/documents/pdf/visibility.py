@@ -33,7 +33,7 @@ _FEW = 3
 _SCAN = 0.5
 """Share of the page from which on a picture over text is what the text was read from."""
 _WRITING = 0.4
-"""Share of the characters of a text that stand on writing in a picture, if it was read there."""
+"""Share of the characters of a text that are on writing in a picture, if it was read there."""
 _FINE = 1000
 """Parts of a pixel in which PDFium is asked for places."""
 

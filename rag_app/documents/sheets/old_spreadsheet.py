@@ -92,7 +92,7 @@ def _records(data: bytes) -> bytes:
 
 
 def _lines(book: "Book", sheet: "Sheet", others: OldSheet, hidden: Counter[str]) -> list[str]:
-    """Return a sheet's rows, its comments, each with its cell and what stands there, and texts."""
+    """Return a sheet's rows, its comments, each with its cell and its text, and texts."""
     from xlrd.formula import cellname
 
     rows = _rows(book, sheet)

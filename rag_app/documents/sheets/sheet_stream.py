@@ -38,7 +38,7 @@ class SheetStream(ReadOnlyWorksheet):  # type: ignore[misc]
     Args:
         book: Its workbook.
         title: Its name.
-        part: What it stands in.
+        part: What it is in.
         strings: The texts that its cells share.
     """
 

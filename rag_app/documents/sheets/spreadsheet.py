@@ -182,7 +182,7 @@ def _without_traps(data: bytes) -> bytes:
 
 
 def _sheets(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
-    """Yield the sheets of a workbook, which may lie anywhere in it."""
+    """Yield the sheets of a workbook, which may be anywhere in it."""
     for item in archive.infolist():
         with archive.open(item) as file:
             if _is_sheet(file.read(ROOT)):
@@ -244,7 +244,7 @@ def _is_to_calculate(data: bytes) -> bool:
 
 
 def _comments(sheet: "Worksheet", entries: Sequence[tuple[str, str, str]]) -> Iterator[str]:
-    """Yield the comments of a sheet, each with its cell and what stands there.
+    """Yield the comments of a sheet, each with its cell and its text.
 
     Args:
         sheet: In which programs that know no discussions find a comment for each.

@@ -43,7 +43,7 @@ _MOST_CELLS = 200_000
 def table_lines(rows: Iterable[Row], *, head: int = 0) -> Iterator[str]:
     """Yield the rows that are not empty as lines, each with the names of its columns.
 
-    The head is the first row of labels above columns of values, wherever it stands: below title
+    The head is the first row of labels above columns of values, wherever it is: below title
     rows, after a form, or in two rows, whose names are joined (``支出/实际``). Where nothing tells,
     the first row of distinct labels is one. Empty rows part tables; one without a head of its own
     keeps that of the table above it.
@@ -123,7 +123,7 @@ def _is_continued(row: Row) -> bool:
 
 
 def _side_by_side(body: Sequence[Row]) -> list[list[Row]]:
-    """Return the tables that stand beside each other, apart by an empty column; [] if it is one.
+    """Return the tables that are beside each other, apart by an empty column; [] if it is one.
 
     Each has a head of its own, and their values begin in different rows, or each names its rows:
     else the empty column may only set off some columns of one table.
@@ -146,7 +146,7 @@ def _side_by_side(body: Sequence[Row]) -> list[list[Row]]:
 
 
 def _name_their_rows(parts: Sequence[Sequence[Row]]) -> bool:
-    """Return whether each of the parts that stand beside each other names its rows.
+    """Return whether each of the parts that are beside each other names its rows.
 
     They do so under the same name, or by texts that are each another, beside values.
     """
@@ -181,7 +181,7 @@ def _first_values(table: Sequence[Row], *, alone: bool) -> int | None:
     """Return the row in which the values under a head begin, None where there is no head.
 
     Args:
-        table: Its rows, and those of what stands beside it.
+        table: Its rows, and those of what is beside it.
         alone: Whether nothing stands beside the first row, which then needs no values to be a head.
     """
     start, stop = head_rows(table)
@@ -233,13 +233,13 @@ def _block_lines(
         return head
     used = {column for row in body[stop:] for column, cell in enumerate(row) if cell}
     if 2 * sum(bool(name) and at in used for at, name in enumerate(head)) < len(filled_cells(head)):
-        yield " | ".join(filled_cells(head))  # which would be lost: most of it stands over nothing
+        yield " | ".join(filled_cells(head))  # which would be lost: most of it has nothing below
     yield from (_named(head, row) for row in body[stop:])
     return head
 
 
 def _is_title(row: Row) -> bool:
-    """Return whether a row stands above a table: one text, or notes such as ``编制：设备科``."""
+    """Return whether a row is above a table: one text, or notes such as ``编制：设备科``."""
     values = filled_cells(row)
     return len(set(values)) <= 1 or all(map(NOTED.fullmatch, values))
 
@@ -271,7 +271,7 @@ def _is_note(head: Row, row: Row) -> bool:
 
 
 def _is_section(head: Row, row: Row) -> bool:
-    """Return whether a row is one text that stands across the table."""
+    """Return whether a row is one text that is across the table."""
     if VALUE.fullmatch(row[0]):
         return False
     return len(head) > 2 if len(row) == 1 else len(set(row)) == 1

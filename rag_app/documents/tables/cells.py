@@ -37,7 +37,7 @@ VALUE = re.compile(
     r"|#(?:DIV/0!|N/A|NAME\?|NULL!|NUM!|REF!|VALUE!)",
     re.IGNORECASE,
 )
-"""A number, date, time, amount or error, also struck through: what stands in a table, not what
+"""A number, date, time, amount or error, also struck through: what is in a table, not what
 names a column of it."""
 NOTED = re.compile(r"[^：:]{1,12}[：:]\s*[^\s：:].*")
 

@@ -100,7 +100,7 @@ def _first_head(body: Sequence[Row]) -> int:
 
 
 def _recurs(body: Sequence[Row]) -> bool:
-    """Return whether a cell of the first row stands below it again and again, as values do."""
+    """Return whether a cell of the first row is below it again and again, as values do."""
     below = [row for row in body[1 : 1 + _SAMPLE] if list(row) != list(body[0])]
     return any(
         cell and sum(at < len(row) and row[at] == cell for row in below) >= _RECURRING
@@ -139,7 +139,7 @@ def is_labels(row: Row) -> bool:
 
 
 def _without_days(values: list[str]) -> list[str]:
-    """Return what stands in a row besides the days of a month: ``1 2 3 …``, which name columns."""
+    """Return what is in a row besides the days of a month: ``1 2 3 …``, which name columns."""
     days = [value for value in values if value.isdecimal() and len(value) < 3]
     first = int(days[0]) if days else 0
     if len(days) < _FEWEST_DAYS or days != [str(first + at) for at in range(len(days))]:
@@ -177,13 +177,13 @@ def _goes_down(above: Row, below: Row) -> bool:
 
 
 def _is_under(above: Row, below: Row) -> bool:
-    """Return whether each cell of a row stands under one of the row above, not conversely."""
+    """Return whether each cell of a row is under one of the row above, not conversely."""
     columns = [{at for at, cell in enumerate(row) if cell} for row in (below, above)]
     return columns[0] < columns[1]
 
 
 def _is_dated(above: Row, below: Row) -> bool:
-    """Return whether two rows are a head of names that go down and days that stand over others."""
+    """Return whether two rows are a head of names that go down and days that are over others."""
     apart = [pair for pair in zip(above, below, strict=False) if not isinstance(pair[1], Continued)]
     return _goes_down(above, below) and all(
         VALUE.fullmatch(day) and name and not VALUE.fullmatch(name) for day, name in apart

@@ -76,7 +76,7 @@ class _Book:
             href = unquote(str(item.get("href") or "")).partition("#")[0]
             path = posixpath.normpath(posixpath.join(self._folder, href))
             markup = self._markup(path) if path in self.names else ""
-            if "<" not in markup:  # it is lost, or another file lies in its place
+            if "<" not in markup:  # it is lost, or another file is in its place
                 self.missing += 1
                 continue
             # Many books have their own title for that of each chapter.

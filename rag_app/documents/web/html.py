@@ -79,7 +79,7 @@ def without_comments(page: str) -> str:
 
 
 def without_torn_code(page: str) -> str:
-    """Return a page without what stands before the end of a script that has no beginning."""
+    """Return a page without what is before the end of a script that has no beginning."""
     kept: list[str] = []
     at, opened = 0, ""
     for tag in _CODE.finditer(page):
@@ -134,7 +134,7 @@ def page_markdown(page: str) -> str:
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     title = title if not is_markup(title) else _TAG.split(title)[0].strip()  # it is not closed
     if soup.title:
-        soup.title.decompose()  # where there is no head it stands in the text
+        soup.title.decompose()  # where there is no head it is in the text
     remove_unseen(soup)
     part = _main_part(soup)
     text = one_blank_line(clean(_markdown(part)))

@@ -55,7 +55,7 @@ _OF_TRANSPORT = re.compile(
     rf"|(?<![!-~])[!-~]{{0,30}}(?: {_TYPE}|; (?:charset|boundary)=\S+)$",
     re.MULTILINE | re.IGNORECASE,
 )
-"""Headers that no reader looks at: where they stand in a body, it was damaged or sent back."""
+"""Headers that no reader looks at: where they are in a body, it was damaged or sent back."""
 _PART_HEAD = re.compile(r"^--\S{6,70}\n(?:Content-[\w-]+: .*\n?(?:[ \t]+\S.*\n?)*)+", re.MULTILINE)
 """Where a part of a message begins, which the parser did not see since it is damaged."""
 _OF_DAMAGED = re.compile(
@@ -96,7 +96,7 @@ _MIME = re.compile(
     r"|(?<![ -~])(?:(?:e?r)?s)?ion: 1\.0$|^(?:Content-[TDI][\w-]*|MIME-V\w*)(?:\Z|$)",
     re.MULTILINE,
 )
-"""Headers that stand in no body but of damaged mails, and of mails about mails."""
+"""Headers that are in no body but of damaged mails, and of mails about mails."""
 _TOKEN_LINE = re.compile(r"^-{0,2}([\w.=]{5,70})\"?-{0,2}$", re.MULTILINE)
 _NAMED_BOUNDARY = re.compile(rb"boundary\s*=\s*\"?([^\s\";]{1,70})", re.IGNORECASE)
 _BOUNDARY_LINE = re.compile(rb"^--(\w[!-~]{0,68}?)(?:--)?\s*$", re.MULTILINE)
@@ -181,7 +181,7 @@ def _is_damaged(message: Message) -> bool:
 
 
 def _is_cut(part: Message) -> bool:
-    """Return whether what stands between headers and body is neither."""
+    """Return whether what is between headers and body is neither."""
     return any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in part.defects)
 
 

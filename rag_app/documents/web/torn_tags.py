@@ -1,6 +1,6 @@
 """Tags that damage tore: left out of a page, since a parser takes the pieces for its text.
 
-A piece is known by where it stands: a tag that the next one or the page's end cuts off, or an end
+A piece is known by where it is: a tag that the next one or the page's end cuts off, or an end
 of a tag whose beginning is lost. What authors write between tags is not touched, nor is code.
 """
 

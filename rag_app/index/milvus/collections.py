@@ -1,4 +1,4 @@
-"""The two collections in which indexes lie, and reading their rows.
+"""The two collections that hold indexes, and reading their rows.
 
 ``rag_app_documents`` has a row for each document and one for the state of each index.
 ``rag_app_passages_N`` has the passages of all indexes whose vectors have N numbers:
@@ -166,7 +166,7 @@ def check_length(text: str, source: str) -> str:
 
 
 def match_token(term: str) -> str:
-    """Return what stands in the field ``terms`` for a term of a question.
+    """Return what is in the field ``terms`` for a term of a question.
 
     That of a single character stands for all terms that it begins. No term mixes scripts, so what
     begins with a Latin letter and goes on with such a character is not a term.

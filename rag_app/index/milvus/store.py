@@ -80,7 +80,7 @@ class MilvusStore:
         return f"{self.index} at milvus:{self.uri}"
 
     def size(self) -> None:
-        """Return None: it lies elsewhere, with others."""
+        """Return None: it is in Milvus, with others."""
 
     def names(self) -> list[str]:
         """Return the names of all indexes there."""

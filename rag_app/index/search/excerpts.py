@@ -88,7 +88,7 @@ def excerpts(
         sentence = sentences[place]
         said = texts[sentence.passage][sentence.start : sentence.end].strip()
         length = sentence.end - sentence.start
-        if said not in kept:  # of passages that overlap it may stand in two
+        if said not in kept:  # of passages that overlap it may be in two
             if kept and size + length > limit:
                 return False
             kept[said] = place
@@ -204,7 +204,7 @@ def _holds(sentence: _Sentence, term: str) -> bool:
 
 
 def _head(sentences: Sequence[_Sentence], place: int) -> int:
-    """Return the place of the head of the table that a row stands in; of a sentence its own."""
+    """Return the place of the head of a row's table, or of a sentence itself."""
     passage, head = sentences[place].passage, place
     while head and sentences[head].row and sentences[head - 1].row:
         head -= 1

@@ -8,7 +8,7 @@ is written and when it comes from elsewhere, as in a copy; at each start its siz
 show that it is still the same. That time is set back after writing, so that whatever is written
 later changes it, however coarse the clock of the disk.
 
-The new stamp lies in ``vectors.next.json`` before the file is replaced, and takes the place of the
+The new stamp is in ``vectors.next.json`` before the file is replaced, and takes the place of the
 old one after: a file is described by one of them at whatever moment its writer is killed.
 """
 

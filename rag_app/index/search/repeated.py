@@ -13,7 +13,7 @@ _TELLING = re.compile(
     r"\d+(?:[.,:]\d+)*|[a-z]+|[零〇一二三四五六七八九十百千万亿两半不未无非没禁勿免]"
     r"|(?<=[:：])[^\n]{1,10}"
 )
-"""Numbers, Latin words, negations and what stands after a colon: with another one, a passage says
+"""Numbers, Latin words, negations and what is after a colon: with another one, a passage says
 something else."""
 _ALIKE = 0.85
 """Share of their pairs of letters that two passages have in common where they say the same; one
@@ -22,7 +22,7 @@ letter of 40 changes two pairs in each."""
 
 @dataclass
 class _Passage:
-    """A passage, and where else it stands."""
+    """A passage, and the documents that repeat it."""
 
     chunk: ChunkRecord
     copies: dict[str, None] = field(default_factory=dict)

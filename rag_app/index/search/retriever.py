@@ -49,7 +49,7 @@ _LARGEST_POOL = 800
 class HybridRetriever(BaseRetriever):
     """Retrieves passages from an index, best first.
 
-    Each passage's metadata hold where it stands (``source``, ``start``, ``end``, ``page``,
+    Each passage's metadata hold where it is (``source``, ``start``, ``end``, ``page``,
     ``headings``), which other documents say the same (``copies``), its fused ``score``, its
     ``relevance`` (calibrated probability, 0 to 1, that it holds an answer) and its ``dense_rank``
     and ``lexical_rank`` where it has them.

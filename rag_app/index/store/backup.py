@@ -51,7 +51,7 @@ class Backup:
     """What a backup holds.
 
     Attributes:
-        file: Where it lies.
+        file: Where it is.
         bytes: Its size.
         created: ISO 8601, UTC.
         indexes: Those that are in it.

@@ -102,11 +102,11 @@ class Rating:
 class Conversations:
     """The conversations of one owner about an index, and the ratings of everybody.
 
-    They lie in an SQLite file, made at the first; several processes may use it. What a method
+    They are in an SQLite file, made at the first; several processes may use it. What a method
     wrote is on the disk when it returns.
 
     Args:
-        folder: The index, or what of it lies on this machine.
+        folder: The index, or what of it is on this machine.
         owner: Whose conversations they are; everybody's have the name "".
 
     Raises:

@@ -82,7 +82,7 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 def create_database(path: Path, meta: IndexMeta, lexical_version: str) -> None:
     """Write an empty index at `path` under another name, then rename it.
 
-    A half-made file can therefore never lie at `path`; what is there and is not a database is
+    A half-made file can therefore never be at `path`; what is there and is not a database is
     damage. The caller holds the writer's lock.
     """
     new = path.with_name(path.name + ".new")

@@ -27,7 +27,7 @@ class IndexContent:
     embedding: str = ""
     """The embedding model that it was made with."""
     size: int | None = 0
-    """Bytes on this machine; None where it lies elsewhere."""
+    """Bytes on this machine; None where it is elsewhere."""
     error: str | None = None
     """Why it can't be read, if so."""
 
@@ -122,7 +122,7 @@ def named_folder(name: str) -> Path:
 
 
 def follow_files(store: IndexStore, old: Path, new: Path) -> None:
-    """Give documents whose files lie in the folder, having been uploaded, their new paths."""
+    """Give documents whose files are in the folder, having been uploaded, their new paths."""
     with store.write() as transaction:
         for document in list(transaction.documents()):
             source = Path(document.source)

@@ -1,4 +1,4 @@
-"""What an index must be able to do, wherever it lies: its documents, their passages, and searches.
+"""What an index must be able to do, wherever it is: its documents, their passages, and searches.
 
 `IndexStore` with its FAISS file is one such store, `MilvusStore` another; what indexes, retrieves
 and lists knows these protocols only.
@@ -82,13 +82,13 @@ class DocumentStore(Protocol):
 
     @property
     def place(self) -> str:
-        """Where the index lies, for people."""
+        """Where the index is, for people."""
 
     def size(self) -> int | None:
-        """Return its bytes on this machine; None where it lies elsewhere."""
+        """Return its bytes on this machine; None where it is elsewhere."""
 
     def names(self) -> list[str]:
-        """Return the names of all indexes that lie where this one does, or would."""
+        """Return the names of all indexes in the place of this one."""
 
     def exists(self) -> bool:
         """Return whether there is such an index."""
@@ -109,7 +109,7 @@ class DocumentStore(Protocol):
         """Give a transaction; it is committed at the end of the block, or undone by any error."""
 
     def drop(self) -> None:
-        """Delete what of the index does not lie in its folder, with the writer's lock held."""
+        """Delete what of the index is outside its folder, with the writer's lock held."""
 
     def check_embedding(
         self, embedding: "DocumentEmbeddings", snapshot: DocumentSnapshot | None = None

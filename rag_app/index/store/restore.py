@@ -144,7 +144,7 @@ class _Plan:
 
 
 def _check_name(file: Path, name: str) -> None:
-    """Refuse an entry that would not lie where it belongs.
+    """Refuse an entry that would not be where it belongs.
 
     Raises:
         BackupError: it would not.
@@ -217,7 +217,7 @@ def _move(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         source.replace(target)
-    except OSError:  # models may lie on another disk
+    except OSError:  # models may be on another disk
         partial = target.with_name(f".{target.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         shutil.move(source, partial)

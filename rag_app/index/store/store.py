@@ -182,7 +182,7 @@ class IndexStore:
                 raise
 
     def drop(self) -> None:
-        """Do nothing: all of the index lies in its folder."""
+        """Do nothing: all of the index is in its folder."""
 
     def check_embedding(
         self, embedding: "DocumentEmbeddings", snapshot: "DocumentSnapshot | None" = None

@@ -2,7 +2,7 @@
 
 Both sides are folded alike: format characters away, NFKC, traditional characters to simplified
 ones, case away. Folding goes character by character, so that a term is the same in whatever company
-it stands.
+it is.
 """
 
 import re

@@ -99,7 +99,7 @@ class LocalChat(BaseChatModel):
         """Begin to continue a text or to answer messages; see `Start`.
 
         Args:
-            prompt: A text is taken as it stands, after a start token where the model has one.
+            prompt: A text is taken as it is, after a start token where the model has one.
             stop: Strings before which the text ends.
             options: Sampling by this class's names, and what the call adds to it.
             put: Takes the chunks.
@@ -196,7 +196,7 @@ class LocalChat(BaseChatModel):
     async def acomplete(
         self, prompt: str, stop: list[str] | None = None, **options: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
-        """Yield how ``prompt`` goes on, as it stands: without a chat template.
+        """Yield how ``prompt`` goes on, as it is: without a chat template.
 
         Args:
             prompt: Plain text; a start token is added where the model has one.

@@ -1,6 +1,6 @@
 """Prompts that a model has read, kept on disk: their keys and values as llama.cpp's slot files.
 
-A file is of one model and one build of llama.cpp, by the folder that it lies in. It holds the
+A file is of one model and one build of llama.cpp, by the folder that it is in. It holds the
 tokens that it was made of, and llama.cpp takes of them what a new prompt begins with: of another
 passage, or another version of the prompts, it takes nothing. A file beside it says how its prompt
 reads and what its SHA-256 is; one of another hash is never read.
@@ -46,7 +46,7 @@ Post = Callable[[str, dict[str, Any]], Any]
 
 
 def caches_folder() -> Path:
-    """Return where the prompts of all models lie."""
+    """Return where the prompts of all models are."""
     return home() / "cache" / "prompts"
 
 
@@ -139,7 +139,7 @@ class PromptCache:
     Args:
         folder: Of the model; see `model_folder`.
         limit: Bytes that all models together may take; the least recently used go first.
-        call: Sends a request to the server that has the model, whose slots lie in ``folder``.
+        call: Sends a request to the server that has the model, whose slots are in ``folder``.
         parallel: Requests that it works on together.
     """
 

@@ -226,7 +226,7 @@ class _Message:
             self._tokens += tokens
             yield types.ResponseTextDeltaEvent, {**place, "delta": text, "logprobs": tokens}
         for annotation in annotations:
-            # Which lie one level deeper in a chat.
+            # Which are one level deeper in a chat.
             kind = annotation["type"]
             own = {"type": kind, **annotation[kind]}
             number = len(self._annotations)

@@ -185,7 +185,7 @@ async def chat_completions(request: ChatRequest, answers: Answers) -> Any:
 )
 @router.post(f"{DEPLOYMENT}/completions", include_in_schema=False, response_model=None)
 async def completions(request: CompletionRequest, answers: Answers) -> Any:
-    """Go on with a text as it stands, without a chat template."""
+    """Go on with a text as it is, without a chat template."""
     if isinstance(answers.llm, CompatibleChat):
         return await answers.relay(answers.llm, request)
     return await answers.answer(await answers.generation(request), stream=request.stream)

@@ -35,7 +35,7 @@ _LINE = '{"id": "rated-17e4a3", "question": "李白是怎样去世的？", "answ
 def _conversations(index: IndexName, request: Request, registry: Registry) -> Conversations:
     """Return the conversations of whoever sent the key; those of keys without a name are shared."""
     key, store = sent_key(request), registry.engine(index).store
-    if not isinstance(store, IndexStore):  # it lies elsewhere, and nothing of it here as yet
+    if not isinstance(store, IndexStore):  # it is elsewhere, with nothing of it here yet
         store.folder.mkdir(parents=True, exist_ok=True)
     return Conversations(store.folder, key.name if key else "")
 

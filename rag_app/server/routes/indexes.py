@@ -113,7 +113,7 @@ def delete_document(index: IndexName, document: DocumentId, registry: Registry) 
 
 @router.get("/indexes/{index}/documents/{document}/text", responses=errors(404, 503))
 def document_text(index: IndexName, document: DocumentId, registry: Registry) -> DocumentText:
-    """Return the text of a document, at whose character offsets its passages stand."""
+    """Return the text of a document, to which the offsets of its passages refer."""
     name, text = _text(registry, index, document)
     return DocumentText(id=document, name=name, text=text)
 

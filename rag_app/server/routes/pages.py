@@ -1,4 +1,4 @@
-"""The routes of the pages of documents: their pictures, and where passages stand on them."""
+"""The routes of the pages of documents: their pictures, and where passages are on them."""
 
 import asyncio
 
@@ -33,7 +33,7 @@ async def document_pages(
     start: PassageStart = None,
     end: End = None,
 ) -> DocumentPages:
-    """Say on which pages of a PDF or of a picture a passage stands, and where."""
+    """Say on which pages of a PDF or of a picture a passage is, and where on them."""
     found = await asyncio.to_thread(_Found, registry, index, document, start, end)
     drawn = [
         (number, await pages.get(found.document, found.name, number)) for number in found.numbers
@@ -64,7 +64,7 @@ async def page_picture(
 
 
 class _Found:
-    """A document, and where a passage of it stands."""
+    """A document, and where a passage of it is."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class _Found:
         self.numbers = sorted(known)[:MOST_PAGES] or [1]
 
     def on(self, number: int, image: PageImage) -> list[PageBox]:
-        """Return where the passage stands on a page."""
+        """Return where the passage is on a page."""
         boxes = (image.share_of(line[3:]) for line in self._lines if line.page == number)
         names = PageBox.model_fields
         return [PageBox(**dict(zip(names, box, strict=True))) for box in boxes if box]

@@ -154,7 +154,7 @@ class Resident:
 
         Args:
             index: Its folder.
-            folder: In which the command was given, and the model may lie.
+            folder: In which the command was given, and the model may be.
 
         Raises:
             IndexStoreError, ModelError: the index or the model can't be read.

@@ -59,7 +59,7 @@ class SummaryRequest(RequestBody):
 
 
 class Passage(BaseModel):
-    """A passage of a document, and where it stands in its text."""
+    """A passage of a document, and its place in the text."""
 
     marker: int = Field(description="Its number, as in `[1]`.")
     source: str = Field(description="As `name`.")
@@ -176,7 +176,7 @@ class DeletedDocument(BaseModel):
 
 
 class DocumentText(BaseModel):
-    """The text of a document; passages stand at its character offsets."""
+    """The text of a document, to which the offsets of its passages refer."""
 
     model_config = example(id="9f86d081884c7d65", name="李白.txt", text="李白，字太白……")
 

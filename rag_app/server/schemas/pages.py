@@ -27,7 +27,7 @@ _PAGE = {"page": 2, "width": 1273, "height": 1800, "boxes": [_BOX]}
 
 
 class PageBox(BaseModel):
-    """Where something stands on a page, in shares of its width and height from the upper left."""
+    """Where something is on a page, in shares of its width and height from the upper left."""
 
     left: float
     top: float
@@ -47,7 +47,7 @@ class DocumentPage(BaseModel):
 
 
 class DocumentPages(BaseModel):
-    """The pages of a document on which a passage stands."""
+    """The pages of a document on which a passage is."""
 
     model_config = example(object="list", total=12, data=[_PAGE])
 
