@@ -121,7 +121,7 @@ def replace_json(file: Path, content: Any, *, durable: bool = True) -> None:
 
     Args:
         file: The file.
-        content: What it shall hold.
+        content: What it is to hold.
         durable: Whether that is so after a loss of power too, which takes the disk's time.
     """
     part = file.with_name(f"{file.name}{PARTIAL}")

@@ -23,7 +23,7 @@ def check_output(folder: Path, needed: int) -> None:
     """Check, before any work, that ``folder`` can be made and holds nothing yet.
 
     Args:
-        folder: Where the result shall be; it need not exist.
+        folder: Where the result is to be; it need not exist.
         needed: Bytes of the result.
 
     Raises:

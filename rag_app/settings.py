@@ -262,7 +262,7 @@ DEFAULTS = Settings.model_construct()
 
 
 def load_settings(**flags: Any) -> Settings:
-    """Return the settings in force; flags that are None were not given.
+    """Return the settings in effect; flags that are None were not given.
 
     Raises:
         SettingsError: a value is of the wrong type, out of range or unknown.

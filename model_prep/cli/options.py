@@ -56,7 +56,7 @@ def parse_size(text: str) -> int:
 
 
 def check_push(repo: str | None) -> None:
-    """Check before any work that the result can be pushed, if it shall be.
+    """Check before any work that the result can be pushed, where that is asked for.
 
     Raises:
         PushError: it can't.
@@ -68,7 +68,7 @@ def check_push(repo: str | None) -> None:
 
 
 def push(path: Path, repo: str | None) -> None:
-    """Push a result, if it shall be.
+    """Push a result, where that is asked for.
 
     Raises:
         PushError: the hub refuses.

@@ -84,7 +84,7 @@ class PromptSampler:
     Args:
         topics: What items can be about.
         tasks: What items can ask for.
-        constraints: How an item shall be.
+        constraints: What an item is to be like.
         seed: The same seed draws the same prompts.
 
     Example:

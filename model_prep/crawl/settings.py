@@ -24,7 +24,7 @@ class CrawlOptions:
 
     output: Path
     count: int
-    """Items that the file shall hold in the end."""
+    """Items that the file is to hold in the end."""
     model: str = "default"
     base_url: str = BASE_URL
     api_key: str | None = field(default=None, repr=False)
@@ -42,12 +42,12 @@ class CrawlOptions:
     concurrency: int = 2
     """Requests at a time."""
     similarity: float = 0.7
-    """ROUGE-L F1 from which on an item is a duplicate."""
+    """ROUGE-L F1 above which an item is a duplicate."""
     temperature: float = 1.0
     max_tokens: int | None = None
     """Of a reply; by default what so many items need."""
     timeout: float = 600.0
-    """Seconds until a reply is whole."""
+    """Seconds until a reply is complete."""
     tries: int = 6
     """Times a request is sent before the crawl ends."""
     seed: int | None = None

@@ -1,4 +1,4 @@
-"""The file of items: JSON Lines, appended to by one crawl at a time, whole after any kill."""
+"""The file of items: JSON Lines, appended to by one crawl at a time, intact after any kill."""
 
 import io
 import json

@@ -137,7 +137,7 @@ def read_llama_vocabulary(folder: Path, rows: int) -> Vocabulary:
         special_token_ids={
             name: tokens.index(token) for name, token in names.items() if token in tokens
         },
-        # Behind a prompt `</s>` would be the end, whatever was put behind texts in training.
+        # After a prompt `</s>` would be the end, whatever was put after texts in training.
         add_special_token={"bos": added_to_texts(folder)[0], "eos": False},
         chat_template=chat_template(folder),
     )

@@ -1,6 +1,6 @@
 """Control tokens in text from documents and users, escaped so that a model reads them as text.
 
-A prompt is rendered with the model's chat template, and the whole of it is tokenized: a
+A prompt is rendered with the model's chat template, and all of it is tokenized: a
 ``<|im_end|>`` in a document would end the user's turn as the template's own does. A space after
 the first character of each such token, ``< |im_end|>``, leaves ordinary tokens only.
 """

@@ -72,6 +72,6 @@ class TextCallback(TextStream):
         self._on_text = on_text
 
     def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: ARG002 - the signature is transformers'
-        """Hand over text that changes no more."""
+        """Hand over text that no longer changes."""
         if text:
             self._on_text(text)

@@ -49,7 +49,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         legacy: Whether text after a special token begins with a space piece, as it does at the
             beginning of a text.
         add_bos_token: Whether ``<s>`` is put before each text; by default it is.
-        add_eos_token: Whether ``</s>`` is put behind each text; by default it isn't.
+        add_eos_token: Whether ``</s>`` is put after each text; by default it isn't.
     """
 
     vocab_files_names = {"vocab_file": "tokenizer.model"}  # noqa: RUF012 - declared by transformers
@@ -158,7 +158,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """Put ``<s>`` before each sequence and ``</s>`` behind it, where this tokenizer does."""
+        """Put ``<s>`` before each sequence and ``</s>`` after it, where this tokenizer does."""
         sequences = [token_ids_0] if token_ids_1 is None else [token_ids_0, token_ids_1]
         return [i for ids in sequences for i in [*self._begin, *ids, *self._end]]
 
@@ -375,7 +375,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         return str(self._sp.decode(barrier + ids))[1:]
 
     def _complete_characters(self, ids: list[int]) -> list[int]:
-        """Leave out the first bytes of a character whose last ones are yet to come."""
+        """Leave out the first bytes of a character whose last ones are still missing."""
         tail: list[int] = []
         for token_id in reversed(ids[-4:]):
             if token_id not in self._bytes:

@@ -143,7 +143,7 @@ def is_llama_folder(folder: Path) -> bool:
 
 
 def added_to_texts(folder: Path) -> tuple[bool, bool]:
-    """Return whether a folder's SentencePiece puts ``<s>`` before texts, and ``</s>`` behind."""
+    """Return whether a folder's SentencePiece puts ``<s>`` before texts, and ``</s>`` after."""
     config = optional_json(folder / "tokenizer_config.json")
     return config.get("add_bos_token") is not False, config.get("add_eos_token") is True
 

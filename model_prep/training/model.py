@@ -291,7 +291,7 @@ def trained(model: Any) -> "Iterator[tuple[str, torch.nn.Parameter]]":
 
 
 def require_complete(folder: Path, shapes: "dict[str, torch.Size]") -> None:
-    """Check that a saved adapter has every tensor that was trained, and whole.
+    """Check that a saved adapter has every tensor that was trained, complete.
 
     Raises:
         TrainingError: one is missing or only a part: sharded training that saves badly writes

@@ -101,7 +101,7 @@ def identity_of(settings: TrainingSettings, key: str) -> dict[str, Any]:
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Return the last whole checkpoint of a run; what a kill or a crash left is passed over."""
+    """Return the last complete checkpoint of a run; what a kill or a crash left is skipped."""
     steps = (path.name.removeprefix(CHECKPOINT) for path in folder.glob(f"{CHECKPOINT}*"))
     newest_first = sorted((int(step) for step in steps if step.isdecimal()), reverse=True)
     found = (folder / f"{CHECKPOINT}{step}" for step in newest_first)

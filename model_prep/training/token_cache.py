@@ -79,7 +79,7 @@ def fingerprint(files: list[Path], **settings: Any) -> str:
 
 
 def open_data(folder: Path) -> TokenData | None:
-    """Return the data of a folder; None where there is none, or it is not whole."""
+    """Return the data of a folder; None where there is none, or it is not complete."""
     import numpy as np
 
     if not (folder / _FILE).is_file():

@@ -92,7 +92,7 @@ class AdapterTrainer(Trainer):
         """Save adapter and tokenizer as PEFT reads them: called by all, written by the first.
 
         Each trained tensor is gathered from the processes that hold its parts. PEFT's own saving
-        takes some from the sharded model, and what it writes then is not whole.
+        takes some from the sharded model, and what it writes then is not complete.
 
         Raises:
             TrainingError: a trained weight is not finite; nothing is written.

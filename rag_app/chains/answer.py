@@ -46,10 +46,10 @@ from rag_app.index.store.terms import query_terms
 from rag_app.settings import DEFAULTS, AnswerChain, ContextKind
 
 EVIDENCE_SHARE = 0.27
-"""Characters of excerpts, as a share of those of the first passages in whole."""
+"""Characters of excerpts, as a share of those of the full first passages."""
 
 _SHORT = 0.75
-"""Share of the first passages in whole above which excerpts with their headings save too little."""
+"""Share of the full first passages above which excerpts with their headings save too little."""
 
 
 def not_found(question: str, nearest: Sequence[Document]) -> Answer:

@@ -202,7 +202,7 @@ def lacking(passages: "Sequence[Document]") -> list[str]:
 
 
 class SentenceMarks(ABC):
-    """Puts a mark behind each sentence of a text as it streams, before what ends the sentence.
+    """Puts a mark after each sentence of a text as it streams, before what ends the sentence.
 
     Code, formulas and the rows of tables stay as they are: marks would break them.
     """
@@ -366,7 +366,7 @@ def beyond(question: str, sentence: str) -> str:
 
 
 def marked(text: str, citations: Sequence[Citation], question: str = "") -> str:
-    """Return a whole answer to a question with its checked marks."""
+    """Return a complete answer to a question with its checked marks."""
     marker = Marker(citations, question)
     return marker.feed(text) + marker.close()
 

@@ -60,7 +60,7 @@ _DENIES = re.compile(
     "|无(?![论线形])|免(?![疫税])|除外"
 )
 _SAME_MATTER = 0.75
-"""Share of a question's terms from which on a sentence says yes or no to it."""
+"""Share of a question's terms above which a sentence says yes or no to it."""
 HELD = 40
 """Characters of an answer before which a part of a list or a clause may be put."""
 _LONGEST = 200
@@ -287,7 +287,7 @@ def _around(clauses: Sequence[tuple[int, int]], start: int, end: int) -> tuple[i
 
 
 def _clause(sentence: str, first: int, last: int, start: int, end: int) -> tuple[int, int]:
-    """Return a clause from behind the word that makes it a reason, to what came of that."""
+    """Return a clause from the word after the one that makes it a reason, up to the consequence."""
     if _BECAUSE.match(sentence, start):
         first = start
     elif words := [*_BECAUSE.finditer(sentence, first, start)]:

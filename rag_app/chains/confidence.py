@@ -33,7 +33,7 @@ for them. Of 44 questions about public laws and manuals in other words than thei
 above it (9 at a share of 0.3), and of 20 about something else 14 (18)."""
 
 SURE = 0.66
-"""Probability from which on an answer that a passage supports is called sure."""
+"""Probability above which an answer that a passage supports is called sure."""
 
 DENIED = 1.6
 """Judgement that passages are taken to have at least where one of their sentences says no to a

@@ -15,7 +15,7 @@ Shown = Answer | Summary
 def as_message(*, marks: bool = False) -> Runnable[Shown, AIMessage]:
     """Return a Runnable from an answer or a summary to a message of its text.
 
-    It goes behind a chain of ours and before what takes messages: ``StrOutputParser``,
+    It goes after a chain of ours and before what takes messages: ``StrOutputParser``,
     ``RunnableWithMessageHistory``, a model, the state of a graph. Beside the text, the message has
     in ``additional_kwargs["rag"]`` plain values of what the text rests on: ``citations``, ``notes``
     and, of an answer, ``answered``, ``confidence`` and ``evidence``. It streams as the chain does;
@@ -45,7 +45,7 @@ class _AsMessage(Runnable[Shown, AIMessage]):
         config: RunnableConfig | None = None,
         **_: Any,
     ) -> AIMessage:
-        """Return the message of a whole answer or summary."""
+        """Return the message of a complete answer or summary."""
         return self._call_with_config(self._message, input, config)
 
     def transform(
@@ -99,7 +99,7 @@ def _chunk(delta: Delta[Any]) -> AIMessageChunk:
 
 
 def _grounds(result: Shown) -> dict[str, Any]:
-    """Return what the text of a whole answer or summary rests on, as plain values."""
+    """Return what the text of a complete answer or summary rests on, as plain values."""
     rag: dict[str, Any] = {
         "citations": [asdict(citation) for citation in result.citations],
         "notes": list(result.notes),

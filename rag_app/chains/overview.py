@@ -230,7 +230,7 @@ class _Document:
 
     @property
     def excerpt(self) -> str:
-        """The whole of a short text; the beginning and the end of a long one, with conclusions."""
+        """All of a short text; the beginning and the end of a long one, with conclusions."""
         limit = _EXCERPT[self.language]
         first, *rest = self.chunks
         closing = [one for one in rest if _CLOSING_HEADING.search(one.heading or "")]

@@ -222,7 +222,7 @@ def _given(
 def _parts(
     question: str, whole: WholeDocuments | Callable[[], WholeDocuments] | None
 ) -> Sequence[str]:
-    """Return the questions that are answered one by one; the whole where it is one.
+    """Return the questions that are answered one by one; the question itself where it is one.
 
     There is none where nothing is asked.
     """
@@ -315,7 +315,7 @@ class Timings(BaseCallbackHandler):
         self._answering: float | None = None
 
     def on_chain_start(self, *_: Any, run_id: UUID, **kwargs: Any) -> None:
-        """Note the beginning of the whole, or of a part with a name of its own."""
+        """Note the beginning of the run, or of a named part."""
         name = PARTS.get(kwargs.get("name") or "")
         if kwargs.get("parent_run_id") is None:
             name = "total"

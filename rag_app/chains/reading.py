@@ -55,7 +55,7 @@ EmbeddingsOf = Callable[[], DocumentEmbeddings | None]
 """Returns an embedding model when it is first needed."""
 
 _SURE_OF_EXCERPTS = 0.6
-"""Probability from which on an answer from excerpts counts. Between it and 0.66 stood 5 of 93
+"""Probability above which an answer from excerpts counts. Between it and 0.66 stood 5 of 93
 answers to questions of CMRC trial and our dev split, and 2 of 45 to dev questions that have none,
 both of which whole passages answer too."""
 

@@ -53,7 +53,7 @@ def replaces(whole: Revisable, piece: Revisable) -> bool:
 
 @dataclass(frozen=True)
 class Answer(FromJson):
-    """An answer, or a piece of one: pieces of a stream add up to the whole.
+    """An answer, or a piece of one: the pieces of a stream add up.
 
     A piece of a later step replaces the text of the earlier ones.
 
@@ -112,7 +112,7 @@ class Answer(FromJson):
 
     @property
     def likely_line(self) -> str:
-        """The sentence that may carry the answer, behind its document's name; empty for none."""
+        """The sentence that may carry the answer, after its document's name; empty for none."""
         if self.likely is None:
             return ""
         name = next(one.name for one in self.citations if one.marker == self.likely.marker)
@@ -139,7 +139,7 @@ class Answer(FromJson):
 
 @dataclass(frozen=True)
 class Summary(FromJson):
-    """A summary, or a piece of one: pieces of a stream add up to the whole.
+    """A summary, or a piece of one: the pieces of a stream add up.
 
     A piece of a later step replaces the text of the earlier ones, so that what is there when a
     long summary is interrupted is a summary of the text read so far.
@@ -181,7 +181,7 @@ class Summary(FromJson):
 
     @property
     def marked_text(self) -> str:
-        """The text with the passages behind each sentence, as ``[2][5]``, or the flag ``[?]``."""
+        """The text with the passages after each sentence, as ``[2][5]``, or the flag ``[?]``."""
         return self._marked[0]
 
     @property
@@ -234,7 +234,7 @@ class Marks(Protocol):
         """Return ``text`` with the marks that belong into it."""
 
     def close(self) -> str:
-        """Return the mark that belongs behind the text so far."""
+        """Return the mark that belongs after the text so far."""
 
 
 @dataclass(frozen=True)

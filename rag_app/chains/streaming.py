@@ -1,9 +1,9 @@
 """Chains written once for sync and async use.
 
 A chain is a generator of steps that does no input or output itself: it yields a `Call` and is sent
-the model's whole reply, a `Batch` and is sent the list of replies, an `Invoke` and is sent the
-result of another Runnable; anything else is passed on to whoever streams the chain. `StepChain`
-makes a LangChain Runnable of it.
+its complete reply, a `Batch` and is sent the list of replies, an `Invoke` and is sent the
+result of another Runnable; anything else is passed on to the consumer of the stream.
+`StepChain` turns it into a LangChain Runnable.
 """
 
 import asyncio
@@ -158,7 +158,7 @@ class StepChain(Runnable[Input, Piece]):
     """A Runnable whose stream is the pieces of ``steps`` and whose result is their sum.
 
     What it is given in chunks is collected first: it runs once, not once for each chunk. Where
-    LangChain's cache is set, `invoke` asks for whole replies, since streams pass the cache by.
+    LangChain's cache is set, `invoke` asks for complete replies, since streams bypass the cache.
 
     Args:
         steps: The generator of the steps for an input.
@@ -387,7 +387,7 @@ def guarded(llm: BaseChatModel, prompts: MessageLists) -> AbstractContextManager
 
 
 def _answer_in(reply: Any, llm: BaseChatModel) -> str:
-    """Return the answer of a whole reply, without the reasoning before it."""
+    """Return the answer of a complete reply, without the reasoning before it."""
     thoughts = Thoughts(llm)
     thoughts.add(_message(reply))
     thoughts.close()

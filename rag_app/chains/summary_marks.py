@@ -28,7 +28,7 @@ class CheckedSentence:
 
     @property
     def mark(self) -> str:
-        """What stands behind it, such as ``[2][5]``."""
+        """What follows it, such as ``[2][5]``."""
         return "".join(f"[{marker}]" for marker in self.markers) or FLAG
 
 

@@ -103,7 +103,7 @@ def commands(*names: str) -> typer.Typer:
 
 
 def __getattr__(name: str) -> typer.Typer:
-    """Return ``app``, the whole command line."""
+    """Return ``app``, the complete command line."""
     if name != "app":
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rag_app.index.indexing.report import Failure, IndexReport
 
 _MANY_STEPS = 3
-"""Of a summary, from which on it is said how long it will take."""
+"""Of a summary, above which it is said how long it will take."""
 
 
 @cache
@@ -93,7 +93,7 @@ def answer(
 
     Where ``stream`` is true the text appears as it is generated, with its checked marks; a later
     step's text follows on a new line. While it is waited for, a terminal shows the sentence that
-    may carry it. Otherwise the text appears once, when it is whole. What is ``shown`` already is
+    may carry it. Otherwise the text appears once, when it is complete. What is ``shown`` already is
     not shown again.
     """
     from rag_app.chains.results import Answer, deltas

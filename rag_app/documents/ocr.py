@@ -35,15 +35,15 @@ _SMALLEST = 40
 _SKEWED = 0.006
 """Radians by which lines may rise and still stand where a level line would."""
 _TALL = 1.5
-"""Height to width from which on a line of several characters is written downwards, or turned."""
+"""Height to width above which a line of several characters is written downwards, or turned."""
 _MOSTLY = 0.5
 _TURNED = 0.85
-"""Confidence from which on a page is taken to be the right way up."""
+"""Confidence above which a page is taken to be the right way up."""
 _ALIKE = 0.35
 """Share by which lines differ in height though their text is of one size."""
 _TALLER = 1.12
 _WIDER = 1.2
-"""Height and width of its characters, in usual ones, from which on a line is of larger text."""
+"""Height and width of its characters, in usual ones, above which a line is of larger text."""
 _SEARCHED = 1280
 """Pixels of a side above which lines are looked for in a smaller copy."""
 _LOOKED_AT = 3

@@ -409,7 +409,7 @@ class RagApp(Library):
     def read_wanted(
         self, stop: Callable[[], bool] = lambda: False, *, config: "Config" = None
     ) -> int:
-        """Have the passages of the latest answers read in whole where only parts were.
+        """Have the passages of the latest answers read in full where only parts were.
 
         Args:
             stop: Returns True when the model is wanted for something else: reading ends at once.

@@ -29,7 +29,7 @@ class Library:
     """What `RagApp` does with documents, before they are asked or summarized.
 
     Attributes:
-        settings: The options in force.
+        settings: The options in effect.
         resources: The index and models, and what the caller gave in place of them.
     """
 

@@ -52,7 +52,7 @@ class Place:
 
     @classmethod
     def of_home(cls) -> "Place":
-        """Return the place of the home in force; a short one where a socket's path is too long."""
+        """Return the place of the current home; a short one where a socket's path is too long."""
         folder = home().absolute() / "resident"
         if len(os.fsencode(folder / "engine.sock")) <= LONGEST_PATH:
             return cls(folder)

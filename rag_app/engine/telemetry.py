@@ -55,7 +55,7 @@ def start(provider: "TracerProvider | None" = None) -> None:
 
 
 def stop() -> None:
-    """Send what is left, and trace no more."""
+    """Send what is left, and stop tracing."""
     if _Telemetry.provider:
         _Telemetry.provider.shutdown()
     _Telemetry.tracer = _Telemetry.provider = None

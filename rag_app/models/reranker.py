@@ -48,7 +48,7 @@ class CrossEncoderReranker(BaseDocumentCompressor):
 
     @property
     def name(self) -> str:
-        """What the model is called where the server's folders are nobody's business."""
+        """The model's name without the server's folders."""
         return self.folder.name
 
     def scores(

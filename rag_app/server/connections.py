@@ -1,4 +1,4 @@
-"""uvicorn as it is run here: it closes requests that never become whole, and ends when asked to."""
+"""uvicorn as it is run here: it closes requests that never complete, and ends when asked to."""
 
 import asyncio
 import re
@@ -38,7 +38,7 @@ class TimedProtocol(H11Protocol):
         self._expect()
 
     def data_received(self, data: bytes) -> None:
-        """Expect the rest of a head, unless it is whole."""
+        """Expect the rest of a head, unless it is complete."""
         super().data_received(data if data.isascii() else self._quoted(data))
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop()
@@ -57,7 +57,7 @@ class TimedProtocol(H11Protocol):
         return data[: found.start(1)] + target.encode() + data[found.end(1) :]
 
     def on_response_complete(self) -> None:
-        """Expect the rest of a body that was answered before it was whole."""
+        """Expect the rest of a body that was answered before it was complete."""
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY:
             self._expect()

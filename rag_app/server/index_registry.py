@@ -75,7 +75,7 @@ class IndexRegistry:
 
     @property
     def settings(self) -> Settings:
-        """The options in force."""
+        """The options in effect."""
         return self.base.settings
 
     @property

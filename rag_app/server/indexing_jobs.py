@@ -352,7 +352,7 @@ class IndexingJobs:
             report = None
             while report is None:
                 try:
-                    # Written whole: one that is cancelled, or harms twice, leaves nothing behind.
+                    # Written at once: one that is cancelled, or harms twice, leaves nothing behind.
                     report = limited.index(
                         list(targets), progress=progress, destinations=targets, words_first=False
                     )

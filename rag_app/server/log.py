@@ -48,7 +48,7 @@ def json_log(lowest: int = logging.INFO) -> Iterator[None]:
     Progress bars and handlers of other packages write to `sys.stderr` themselves.
 
     Args:
-        lowest: Level from which on the server's own lines are written.
+        lowest: Level above which the server's own lines are written.
     """
     stderr = sys.stderr
     handler = logging.StreamHandler(stderr)

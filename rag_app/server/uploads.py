@@ -1,4 +1,4 @@
-"""Uploaded files: kept aside, flushed and whole before they are acknowledged; then indexed.
+"""Uploaded files: kept aside, flushed and complete before they are acknowledged; then indexed.
 
 A file takes the place of an earlier one of its name when the index holds it, never before. Several
 servers may use one home: an upload's folder is named ``BEGUN-JOB-SERVER``, the server being the

@@ -87,7 +87,7 @@ _HEADS = "假费率税证"
 _NO_MODIFIER = re.compile(r"[休放请应付收交缴退免发领持办麼么]")
 """Characters before such a word that do something to it."""
 _ENDS_NOUN = re.compile(r"[的要需是有多几可能什怎何哪每由为属叫位最至一共总？?，]|$")
-"""What stands behind a noun that is asked about."""
+"""What follows a noun that is asked about."""
 _CLAUSES = re.compile(r"[^。！？；;\n]+")
 
 _TIMES = "年|月|日|天|周|季度|小时"
@@ -251,7 +251,7 @@ def _other_subject(question: str, text: str, document: str) -> set[str]:
 
 
 def _subjects(question: str) -> Iterator[tuple[str, str]]:
-    """Yield what may be the name that a question begins with, and the two characters behind it."""
+    """Yield what may be the name that a question begins with, and the two characters after it."""
     folded = fold(question.strip())
     for length in (2, _WHOLE):
         name, word = folded[:length], folded[length : length + 2]
@@ -358,7 +358,7 @@ def _letters(text: str) -> str:
 
 
 def _of_others(word: str, letters: str) -> bool:
-    """Return whether a word is there, each time behind what begins a clause."""
+    """Return whether a word is there, each time after what begins a clause."""
     places = [match.start() for match in re.finditer(word, letters)]
     before = [re.search(f"(?<![{HAN}])[{HAN}]{{2,4}}$", letters[:place]) for place in places]
     return bool(before) and all(one and not re.search("[的在是由]", one[0]) for one in before)

@@ -1,4 +1,4 @@
-"""Amounts: numbers in any writing and their units, and answers that are one and no more."""
+"""Amounts: numbers in any writing and their units, and answers that are an amount alone."""
 
 import re
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ _LONGER = re.compile("[。！？；\n|`]")
 class AmountAlone:
     """Leaves out of an answer, as it streams, what only repeats the question.
 
-    That is what comes before the number, and what comes behind its unit. An answer that says
+    That is what comes before the number, and what comes after its unit. An answer that says
     anything else there stays as it is, as does one to a question that asks for something else, or
     for an answer of some form.
 
@@ -98,7 +98,7 @@ class AmountAlone:
         return self._pass(self._sure) if self._begun else ""
 
     def close(self) -> str:
-        """Return the rest of the answer, once it is whole."""
+        """Return the rest of the answer, once it is complete."""
         alone = (self.text + self._held).rstrip().removesuffix(_END)
         if self._amount and any(char in _NUMERALS for char in alone) and not _LONGER.search(alone):
             return self._pass(max(len(self._without_tail(alone)) - len(self.text), 0))
@@ -136,7 +136,7 @@ class AmountAlone:
         return len(before) if restates else 0
 
     def _without_tail(self, alone: str) -> str:
-        """Return an amount without the words of the question behind its unit."""
+        """Return an amount without the words of the question after its unit."""
         unit = re.compile(rf"[{_DIGITS}]\s*(?:{UNITS}|{re.escape(self._behind[:1]) or UNITS})$")
         for length in range(min(len(self._behind), len(alone) - 1), 1, -1):
             rest = alone[:-length]

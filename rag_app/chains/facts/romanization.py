@@ -29,7 +29,7 @@ FULL_NAME = rf"(?:{_COMPOUND}|[{_SURNAMES}])[{HAN}]{{1,2}}"
 _PERSON = re.compile(
     rf"(?:.*[长师员授理任士事记人家帝\s])?(?:({_COMPOUND})|([{_SURNAMES}]))([{HAN}]{{1,2}})"
 )
-"""A name, behind what its bearer is, if that is said."""
+"""A name, with the title before it, if there is one."""
 
 _GIVEN_NAME = re.compile(
     "(?:(?:[bpmfdtnlgkhjqxrzcsyw]|zh|ch|sh)?(?:[ae](?:i|ng?)?|ao|er|ou?|ong|i(?:a|an|ang|ao|e|ng?|ong|u)?"

@@ -199,7 +199,7 @@ def asks_time(question: str) -> bool:
 
 
 def asked_for(question: str) -> AskedFor | None:
-    """Return what an answer has to be whole in; None for a time, or for one of its kind.
+    """Return the unit that an answer must be whole in; None for a time, or for one of its kind.
 
     Example:
         >>> [asked_for(question) for question in ("有哪些湖", "为何关闭", "有多深", "又叫什么")]

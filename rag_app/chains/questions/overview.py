@@ -177,7 +177,7 @@ def _with_names(wordings: list[str], sources: Iterable[str]) -> tuple[tuple[str,
 def _names(source: str) -> Iterator[str]:
     """Yield what a question may call a document: its file's name, as it is and as people say it.
 
-    They leave out the suffix, the year before it and the version behind it, and say spaces for
+    They leave out the suffix, the year before it and the version after it, and say spaces for
     dashes.
     """
     path = PurePath(source)

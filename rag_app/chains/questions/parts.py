@@ -35,7 +35,7 @@ _MOST_PARTS = 4
 
 
 def parts_of(question: str) -> list[str]:
-    """Return the questions that a question is made of, in order; the whole where it is one.
+    """Return the questions that a question is made of, in order; itself where it is one.
 
     A later part may need what is said in those before it, as a follow-up does.
 
@@ -83,7 +83,7 @@ def answered_in_parts(
     The answers are the items of a list; a part that the documents lack is said to be missing.
 
     Args:
-        question: The whole of it.
+        question: The complete one.
         history: What was said before.
         parts: See `parts_of`.
         follow_up: Returns the steps that answer a question after a history.

@@ -58,7 +58,7 @@ _STRONG, _WEAK = 1.5, 1.0
 _NEAR, _AROUND = 16, 100
 """Characters."""
 _CROWD_NEAR, _CROWD_AROUND = 6.0, 8.0
-"""Weight of odd characters within so many from which on a piece is not writing."""
+"""Weight of odd characters within so many above which a piece is not writing."""
 _DAMAGED_AROUND, _LONE_NEAR = 6.0, 5.0
 """The same, of text known to be damaged, and of text with single letters of other scripts."""
 _MOST = 0.5

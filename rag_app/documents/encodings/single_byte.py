@@ -35,7 +35,7 @@ _FREQUENT_LETTER, _LETTER, _SIGN = -2.5, -5.0, -5.0
 _WRONG = -9.0
 """Log-probability of a sign within a word, a capital after a small letter, another script."""
 _PLAUSIBLE = -4.6
-"""Mean log-probability from which on a reading is believed."""
+"""Mean log-probability above which a reading is believed."""
 _SAMPLE = 4000
 
 

@@ -135,7 +135,7 @@ _REST = re.compile(
 _SHORT = 4
 """Characters up to which none may be strange."""
 _MOST_STRANGE = 0.1
-"""Share of characters that nobody writes from which on something is not a text."""
+"""Share of characters that nobody writes above which something is not a text."""
 
 
 @dataclass

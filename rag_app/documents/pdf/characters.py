@@ -23,7 +23,7 @@ HYPHEN = "\u2010"
 _BULLET = "\u2022"
 """What stands alone in a font of signs that does not say which they are."""
 _BOLD = 600
-"""Font weight from which on text is bold; 400 is normal, 700 bold."""
+"""Font weight above which text is bold; 400 is normal, 700 bold."""
 _BOLD_NAME = re.compile(rb"bold|black|heavy|simhei|heiti|fzhei|fzxbs", re.IGNORECASE)
 """Of a font, whose weight most files don't give; Chinese headings are set in Hei beside Song."""
 _FONT_NAME = 100
@@ -33,14 +33,14 @@ _SHADOW = 0.2
 _MOST_STRANGE = 0.02
 """Share of characters that nobody writes which readable text may have."""
 _MOST_UNREADABLE = 0.3
-"""Share of characters without a meaning from which on a page's text can't be read."""
+"""Share of characters without a meaning above which a page's text can't be read."""
 _FEW_STRANGE = 3
 _MOST_ODD = 0.35
 """Share of private characters, rare ones and syllables of Korean among Han, some of each."""
 _FEW_UNMAPPED = 12
 _MOST_UNMAPPED = 0.04
 _MOST_PRIVATE = 0.06
-"""Share of private characters without a meaning from which on they are not bullets: digits, say."""
+"""Share of private characters without a meaning above which they are not bullets: digits, say."""
 _SMALL = r"[^\W\d_A-ZÀ-Þ]"
 _HALVES = re.compile(
     rf"[‚„†‡‰‹›¡¢¤¦¨ª¬¯²³´µ¶¸¹º¼½¾¿™˜ˆ]|(?<!{_SMALL})[À-ÿŒœŠšŽžŸƒ]|[À-ÿŒœŠšŽžŸƒ](?!{_SMALL})"
@@ -52,7 +52,7 @@ _BYTES = re.compile(r"[\x80-\xac\xae-ÿŒœŠšŽžŸƒˆ˜‚„†‡‰‹›
 """What a byte above ASCII looks like in Windows' code page 1252."""
 _MOST_BYTES = 0.12
 _MOST_TURNS = 0.55
-"""Share of letters followed by something of another class, or it by them, from which on a text that
+"""Share of letters followed by something of another class, or it by them, above which a text that
 has such bytes too is codes of two bytes each."""
 _SOME_HAN = 0.2
 _LEADER = re.compile(r"([.·…_\-–—=*])\1{3,}")

@@ -23,7 +23,7 @@ _COLUMN_LINES = 3
 _FULL = 0.7
 """Share of a column's width that lines of running text fill; cells of a table are shorter."""
 _FRAMED = 60
-"""Characters from which on the only cell of a row is running text in a frame."""
+"""Characters above which the only cell of a row is running text in a frame."""
 _SHORT = 20
 """Usual length of a cell, in characters, in a table of two columns without lines around them."""
 _TABLE_ROWS = 3
@@ -31,7 +31,7 @@ _TABLE_ROWS = 3
 _TOUCHING = 0.03
 """Distance, in sizes of the text, of letters of one word; those of two cells are farther apart."""
 _IRREGULAR = 2.0
-"""Places of a grid that a cell with text covers in its row from which on the grid is a form's."""
+"""Places of a grid that a cell with text covers in its row above which the grid is a form's."""
 _NAMELESS = 1.2
 """The same where none of the first rows has a cell of its own for each column."""
 _HEAD_ROWS = 3

@@ -26,13 +26,13 @@ _HAN_GAP = 0.8
 """The same between Chinese characters, which have no spaces between them."""
 _MIXED_GAP = 0.5
 _TRACKED = 0.12
-"""Gap from which on Chinese characters are set apart for the looks of it."""
+"""Gap above which Chinese characters are set apart for the looks of it."""
 _LETTERS = 4
-"""Letters beside others from which on they may be set apart too."""
+"""Letters beside others above which they may be set apart too."""
 _EVEN, _MOSTLY_EVEN = 0.06, 0.75
 """Sizes by which their gaps may differ, and the share of them that do not differ more."""
 _CHINESE = 0.3
-"""Share of a line that is Chinese from which on numbers are broken where the line ends."""
+"""Share of a line that is Chinese above which numbers are broken where the line ends."""
 _JOINT = re.compile(r"\w[-/]$")
 
 

@@ -13,7 +13,7 @@ from rag_app.documents.structure import is_title
 from rag_app.documents.text import HAN, SENTENCE_END
 
 _FULL = 0.8
-"""Share of a column's width from which on a line was broken by the width alone."""
+"""Share of a column's width above which a line was broken by the width alone."""
 _FULL_SENTENCE = 0.95
 """The same where the line ends with a sentence, as the last line of a paragraph does."""
 _NARROWEST = 7
@@ -21,7 +21,7 @@ _NARROWEST = 7
 _INDENT = 0.9
 """By how much, in sizes of the text, the first line of a paragraph is set in."""
 _APART = 1.5
-"""Distance from the line before, in usual distances, from which on a paragraph is new."""
+"""Distance from the line before, in usual distances, above which a paragraph is new."""
 _LARGER = 1.15
 """Size of a heading, in sizes of the body."""
 _HEADING_LENGTH = 60

@@ -37,7 +37,7 @@ MAX_CHARACTERS = 50_000_000
 _PDFIUM = Lock()
 """PDFium must be used by one thread at a time."""
 _PICTURE = 0.02
-"""Share of a page from which on a picture may hold text."""
+"""Share of a page above which a picture may hold text."""
 _MOST_PICTURES = 20
 """Of a page that are looked at."""
 _DPI = 200

@@ -29,9 +29,9 @@ _SEEN = 6
 _EDGE = 30
 """The same of neighbouring pixels in a picture of writing."""
 _FEW = 3
-"""Characters in a row from which on they are unseen: dots and thin letters may change no pixel."""
+"""Characters in a row above which they are unseen: dots and thin letters may change no pixel."""
 _SCAN = 0.5
-"""Share of the page from which on a picture over text is what the text was read from."""
+"""Share of the page above which a picture over text is what the text was read from."""
 _WRITING = 0.4
 """Share of the characters of a text that are on writing in a picture, if it was read there."""
 _FINE = 1000

@@ -96,7 +96,7 @@ def read_xlsx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
     hidden: Counter[str] = Counter()
     drawn = SheetParts(Package(data), read_picture)
     with warnings.catch_warnings():
-        # openpyxl warns of styles and extensions that it leaves out; the text is whole.
+        # openpyxl warns of styles and extensions that it leaves out; the text is complete.
         warnings.simplefilter("ignore")
         book, notes = _workbook(data)
         bounds = TableBounds(name)

@@ -14,7 +14,7 @@ _YEAR = re.compile(
 DATE = re.compile(r"(?:(?:19|20)\d\d[-/年])?(\d{1,2})[-/月](\d{1,2})日?|((?:19|20)\d\d)年?")
 """A month and day, or a year."""
 _FEWEST_DAYS = 7
-"""Numbers that follow each other, as those of days, from which on they may name columns."""
+"""Numbers that follow each other, as those of days, above which they may name columns."""
 _RECURRING = 2
 """Rows below that say the same in a column as the first one, which then is not a head."""
 _LONG_LABEL = 60

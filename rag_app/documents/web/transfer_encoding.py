@@ -8,7 +8,7 @@ from collections import Counter
 TRANSFER_ENCODINGS = frozenset({"base64", "quoted-printable", "x-uuencode", "uuencode", "uue"})
 """What a header may name, and the parser then takes away."""
 _SHORTEST = 56
-"""Characters from which on a line without a space is base64; mail writes 60 to 76."""
+"""Characters above which a line without a space is base64; mail writes 60 to 76."""
 _DAMAGED = 0.04
 """Share of such a line, or of text of ASCII, that may be other characters."""
 _RUN = re.compile(rb"(?<![\w:/.-])[A-Za-z0-9+/]{%d,}={0,2}" % _SHORTEST)

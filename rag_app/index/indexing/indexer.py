@@ -88,7 +88,7 @@ def index_paths(
     Raises:
         DocumentError: there is nothing at one of the paths.
         EmbeddingMismatchError: the index was made with another model.
-        IndexStoreError: it can't be written; what is in it is whole.
+        IndexStoreError: it can't be written; what is in it is complete.
     """
     started = time.perf_counter()
     options = options or IndexOptions()

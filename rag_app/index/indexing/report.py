@@ -35,7 +35,7 @@ class IndexOptions:
     """Passages above which a document is refused."""
     words_first: bool = True
     """In an index on this machine, write documents before they are embedded: their words find them
-    meanwhile, and an interrupted run leaves them without vectors. If not, they are written whole.
+    meanwhile, and an interrupted run leaves them without vectors. If not, they are written at once.
     """
     prune: bool = False
     """Drop documents under the given paths whose source is gone."""

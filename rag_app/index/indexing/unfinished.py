@@ -1,7 +1,7 @@
 """What an interrupted run did of a document that it did not finish: pages read, passages embedded.
 
-A document is written whole, so a run that ends inside a large one would lose its work; the next run
-finds it here, by content. A file goes when nothing is left in it.
+A document is written in one piece, so a run that ends inside a large one would lose its work; the
+next run finds it here, by content. A file goes when nothing is left in it.
 """
 
 import hashlib

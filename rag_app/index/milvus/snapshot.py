@@ -106,7 +106,7 @@ class MilvusSnapshot:
         return self.state.chunks
 
     def count_waiting(self) -> tuple[int, int]:
-        """Return that no document and no chunk is without its vector: they are written whole."""
+        """Return that no document and no chunk is without its vector: both are written at once."""
         return 0, 0
 
     def count_outdated(self) -> int:

@@ -1,8 +1,8 @@
 """The process that merges an index's vectors after the command that changed it has ended.
 
 It is detached, of low priority, one at a time, and may be killed at any moment: what it writes
-comes into place whole, the store holds all that it reads, and the next command that finds a merge
-due starts another one.
+is put in place complete, the store holds all that it reads, and the next command that finds a
+merge due starts another one.
 """
 
 import logging

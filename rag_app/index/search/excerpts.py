@@ -16,7 +16,7 @@ _SENTENCE = re.compile(
     r"(?:[^。！？；!?.\n]|\.(?!\s))*(?:[。！？；!?]+[”’」』\"')）】]*|\.(?=\s)|\n|$)"
 )
 _LONG = 150
-"""Characters of a sentence from which on its clauses count as sentences."""
+"""Characters of a sentence above which its clauses count as sentences."""
 _CLAUSES = re.compile(r".{40,}?(?:，|,(?!\d))|.+", re.DOTALL)
 _ROW = re.compile(r"\s*\||(?:[^:;\n]+: [^;\n]*; ){2}")
 """Of a table: cells between lines, or each after the name of its column."""
@@ -31,7 +31,7 @@ _SAID = 0.05
 in all where the most relevant passage begins with it: what that names, all of it is about."""
 
 _OPENING = 0.5
-"""Share of the weight of the question's terms in any sentence from which on the first is read."""
+"""Share of the weight of the question's terms in any sentence above which the first is read."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def excerpts(
     Args:
         question: What is asked.
         texts: The passages, the most relevant first.
-        limit: Characters of all excerpts together; the best sentence is whole in any case.
+        limit: Characters of all excerpts together; the best sentence is given in full in any case.
         embeddings: Tell the meaning; by default the terms alone count.
         relevance: Of the passages, as far as it is known; sentences of less relevant ones count for
             less.

@@ -18,7 +18,7 @@ def bring_up_to_date(folder: Path, limits: Limits) -> None:
     """Bring the file of vectors of an index up to date, until nothing more has come meanwhile."""
     cache = FaissCache(IndexStore(folder), limits=replace(limits, here=sys.maxsize))
     with suppress(BusyIndexError), merge_lock(folder).held():  # another one is at work
-        before = ""  # as of a file that can't be written
+        before = ""  # as for a file that can't be written
         while (file := cache.refresh().sha256) != before:
             before = file
 

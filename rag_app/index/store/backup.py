@@ -75,7 +75,7 @@ def back_up(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Backup:
-    """Write a backup of indexes of the home folder; it appears when it is whole and checked.
+    """Write a backup of indexes of the home folder; it appears when it is complete and checked.
 
     An index is as it was at one moment, whoever writes it meanwhile; the files that were uploaded
     into it and the conversations about it are as old as that or newer. FAISS files are left out:

@@ -52,7 +52,7 @@ class IndexMeta:
 
 @dataclass(frozen=True)
 class Staging:
-    """Vectors of another model that are made to take the place of those in force."""
+    """Vectors of another model made to replace the current ones."""
 
     embedding: str
     """The other model's name."""

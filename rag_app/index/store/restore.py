@@ -1,4 +1,4 @@
-"""Indexes back from a backup: whole and checked before they take their places."""
+"""Indexes back from a backup: complete and checked before they are put in place."""
 
 import re
 import shutil

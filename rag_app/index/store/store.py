@@ -39,7 +39,7 @@ _OURS = (
 class IndexStore:
     """One index folder, for any number of threads and processes.
 
-    Any number of readers see whole states while one writer writes. Every method raises
+    Any number of readers see consistent states while one writer writes. Every method raises
     :class:`~rag_app.errors.IndexStoreError` (missing, locked, read-only, no space) or its child
     :class:`~rag_app.errors.DamagedIndexError`; a failed write leaves the index as it was.
 

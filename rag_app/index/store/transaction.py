@@ -179,7 +179,7 @@ class Transaction(Snapshot):
         self._count_staged(max(cursor.rowcount, 0))
 
     def swap_vectors(self, meta: IndexMeta) -> None:
-        """Put the staged vectors, one for every chunk, in the place of those in force."""
+        """Put the staged vectors, one for every chunk, in place of the current ones."""
         self._connection.execute(
             "UPDATE chunks SET vector = "
             "(SELECT vector FROM staged_vectors WHERE chunk_id = chunks.id)"

@@ -23,7 +23,7 @@ def shorter_dimensions(folder: Path) -> frozenset[int]:
 
 
 def windows(text: str, limit: int, count: Callable[[str], int]) -> list[str]:
-    """Return a text in parts that a model reads whole, cut at the ends of sentences if possible.
+    """Return a text in parts that a model reads in full, cut at the ends of sentences if possible.
 
     Args:
         text: Of any length.

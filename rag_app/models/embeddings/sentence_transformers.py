@@ -272,8 +272,8 @@ def _graph(folder: Path, dtype: EncoderDtype) -> bytes:
 def fingerprint_of(folder: Path, *prefixes: str) -> str:
     """Return a hash of what decides the vectors, without reading all the weights.
 
-    Configuration and tokenizer are hashed whole; of each weights file its size, its first and last
-    megabyte and one in the middle: a different model or training differs in all of them.
+    Configuration and tokenizer are hashed in full; of each weights file its size, its first and
+    last megabyte and one in the middle: a different model or training differs in all of them.
     """
     digest = hashlib.sha256(repr(prefixes).encode())
     for file in sorted(folder.rglob("*")):

@@ -40,7 +40,7 @@ _ANY_SEED = -1
 """llama.cpp takes another one each time."""
 
 _UNREAD = "output that does not match the expected"
-"""What llama.cpp says where its parser of chats can't read a text that was generated whole."""
+"""What llama.cpp says where its parser of chats can't read a complete text."""
 
 Event = dict[str, Any]
 """Of the event stream of llama.cpp's server."""

@@ -235,7 +235,7 @@ class _Whole:
     Args:
         tools: What may be called.
         put: Takes the one chunk.
-        formed: Whether a grammar let only a whole call or a text in its form through: what is
+        formed: Whether a grammar let only a complete call or a text in its form through: what is
             neither was cut off.
     """
 

@@ -95,14 +95,14 @@ class ChatObjects:
     def choice(
         self, text: str, index: int = 0, finish_reason: str = "stop", logprobs: Logprobs = ()
     ) -> dict[str, Any]:
-        """Return a choice of a whole response."""
+        """Return a choice of a complete response."""
         message = {"role": "assistant", "content": text, "refusal": None}
         return {"message": message, **self._end(index, finish_reason, logprobs)}
 
     def whole(
         self, choices: list[dict[str, Any]], usage: CompletionUsage, **extra: Any
     ) -> BaseModel:
-        """Return a whole response."""
+        """Return a complete response."""
         values = {"object": "chat.completion", "choices": choices, "usage": usage, **extra}
         return ChatCompletion.model_validate({**self.fixed, **values})
 
@@ -150,7 +150,7 @@ class TextObjects(ChatObjects):
     ) -> BaseModel:
         """Return an event of a stream."""
         choice = self.choice(text, index, finish_reason, logprobs)
-        # Not validated: the type of a whole response does not know a choice that goes on.
+        # Not validated: the type of a complete response does not know a choice that goes on.
         return Completion.construct(**self.fixed, choices=[choice], **self.no_usage)
 
     def last(self, usage: CompletionUsage) -> BaseModel:
@@ -169,7 +169,7 @@ class TextObjects(ChatObjects):
         return {"index": index, "text": text, "logprobs": shown, "finish_reason": finish_reason}
 
     def whole(self, choices: list[dict[str, Any]], usage: CompletionUsage, **_: Any) -> BaseModel:
-        """Return a whole response."""
+        """Return a complete response."""
         return Completion.model_validate({**self.fixed, "choices": choices, "usage": usage})
 
     def _logprobs(self, index: int, tokens: Logprobs) -> dict[str, Any]:

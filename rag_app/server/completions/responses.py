@@ -50,7 +50,7 @@ class ChatResponse:
         chat: Answers.
         request: What was asked for.
         model: The id that was asked for.
-        keep: Given the response once it is whole, where it is to be kept.
+        keep: Given the response once it is complete, where it is to be kept.
     """
 
     def __init__(

@@ -64,7 +64,7 @@ class DocumentSummary:
         return SummaryText.model_validate({**told, **self._checks(summary)})
 
     def _checks(self, summary: Summary) -> dict[str, Any]:
-        """Return where the sentences of a whole summary stand."""
+        """Return where the sentences of a complete summary come from."""
         shown = SummaryPassage.model_fields
         cited = [citation_values(citation, self._folder) for citation in summary.cited]
         return {

@@ -257,7 +257,7 @@ class Lines(BaseModel):
     """A command line that nobody has read yet."""
 
     lines: list[tuple[str, str]]
-    """An argument that may be the question, behind what the line is known by without it."""
+    """An argument that may be the question, after what the line is known by without it."""
 
 
 class Passages(Work):
@@ -380,7 +380,7 @@ async def _warmed(work: Passages, resident: Resident) -> AsyncEvents:
 
 
 async def _read_answered(resident: Resident) -> None:
-    """Have passages read in whole, after answers that were found in parts of them."""
+    """Have passages read in full, after answers that were found in parts of them."""
     while await resident.answered.wait():
         resident.answered.clear()
         if not resident.busy:
