@@ -10,7 +10,7 @@ OWN_CODE = (
     "it needs Python code of its own, which is never run; take a model that transformers itself "
     "knows, or the same one as GGUF"
 )
-"""What is said of models that transformers would ask for ``trust_remote_code``."""
+"""The advice for models that transformers would ask for ``trust_remote_code``."""
 
 
 def first_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from model_prep.errors import CheckpointError
 from model_prep.output import PARTIAL, sync
 
 IS_LORA = "is a LoRA, not a model; merge it into its base with model-prep merge, and use the result"
-"""What is said of such a folder."""
+"""The message about such a folder."""
 
 
 def without_mark(file: Path) -> bytes:

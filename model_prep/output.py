@@ -42,7 +42,7 @@ def check_output(folder: Path, needed: int) -> None:
 
 @contextmanager
 def output_folder(folder: Path, needed: int) -> Iterator[Path]:
-    """Give an empty folder ``NAME.partial`` beside ``folder``, and rename it at the end.
+    """Yield an empty folder ``NAME.partial`` beside ``folder``, and rename it at the end.
 
     Its files are forced onto the disk first, so that a folder with the final name is complete. If
     anything is raised meanwhile, Ctrl-C included, it is deleted; what a killed run left is too.

@@ -34,7 +34,7 @@ def seeded(seed: int | None) -> Iterator[None]:
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Let each operation of PyTorch use ``count`` threads."""
+    """Set the number of threads of each operation of PyTorch."""
     import torch
 
     before = torch.get_num_threads()

@@ -8,7 +8,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def spare_loopback(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Have HTTP clients ask this machine itself, whatever proxies the environment names.
+    """Let HTTP clients reach this machine directly, whatever proxies the environment names.
 
     Without a proxy nothing is set: where ``NO_PROXY`` is, that of the system is no longer looked
     for.

@@ -40,7 +40,7 @@ def is_there(path: Path) -> bool:
 
 
 def surroundings() -> list[object]:
-    """Return what of a process, besides its settings, decides how it works, as JSON's values.
+    """Return what decides how a process works, besides its settings, as JSON's values.
 
     Example:
         >>> surroundings() == surroundings()

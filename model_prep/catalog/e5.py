@@ -19,7 +19,7 @@ def convert_e5(file: Path, folder: Path) -> None:
     Weights become float32, unpacked a few megabytes at a time.
 
     Raises:
-        ChecksumError: the file is of another format, truncated or damaged.
+        ChecksumError: the file has another format, or is truncated or damaged.
     """
     source = E5File(file)
     folder.mkdir(parents=True)

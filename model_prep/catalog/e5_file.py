@@ -63,7 +63,7 @@ class E5File:
     """The opened file: configuration, vocabulary and tensors.
 
     Raises:
-        ChecksumError: it is of another format, truncated or damaged.
+        ChecksumError: it has another format, or is truncated or damaged.
     """
 
     def __init__(self, file: Path) -> None:

@@ -73,7 +73,7 @@ class Checkpoint:
         return self._reads[name]()
 
     def release(self, name: str) -> None:
-        """Let go of the pages of a tensor; it stays valid, and is read again when it is touched."""
+        """Release the pages of a tensor; it stays valid, and is read again when it is touched."""
         tensor = self.read(name)
         if tensor.is_contiguous():
             forget(raw_bytes(tensor))

@@ -119,7 +119,7 @@ def reporting(tensors: list[TensorData], label: str, progress: Progress | None) 
 
 
 def forget(data: memoryview) -> None:
-    """Give back the memory of ``data`` where it maps a file; touched again, it is read again.
+    """Release the memory of ``data`` where it maps a file; touched again, it is read again.
 
     Pages of a mapped file count as resident until then. Whatever else ``data`` may be, and on
     systems other than Linux, nothing is done. Only the libraries that made the mapping have it as
@@ -137,7 +137,7 @@ def forget(data: memoryview) -> None:
 
 
 def _within_a_mapped_file(begin: int, end: int) -> range:
-    """Return what of these addresses lies in one mapping of a file; heap memory would be zeroed.
+    """Return the part of these addresses in one mapping of a file; heap memory would be zeroed.
 
     Format of the list: proc_pid_maps(5): ``begin-end permissions offset device inode path``.
     """

@@ -23,7 +23,7 @@ _OF_MACHINE = {
     errno.ENAMETOOLONG, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EPERM, errno.EROFS,
     errno.ESTALE,
 }  # fmt: skip
-"""Errors of the operating system that no change of ours would help."""
+"""Errors of the operating system that no change to the code would help."""
 _OF_MEMORY = ("can't start new thread", "failed to map segment from shared object")
 """What Python and the loader of libraries say where a limit of processes or memory is met."""
 _KEYS = frozenset({"--api-key", "--api_key"})
@@ -32,7 +32,7 @@ _KEYS = frozenset({"--api-key", "--api_key"})
 class Boundary(TyperGroup):
     """Turns the user's errors into one line and exit code 1, and Ctrl-C into 130.
 
-    Any other exception is a bug of ours and goes on to `run`.
+    Any other exception is a bug and goes on to `run`.
     """
 
     program: ClassVar[str] = "model-prep"
@@ -64,7 +64,7 @@ class Boundary(TyperGroup):
 
 
 def run(app: Callable[[], typer.Typer], program: str) -> None:
-    """Run a command line; a bug of ours is one line too, and a traceback only with ``--debug``.
+    """Run a command line; a bug is one line too, and a traceback only with ``--debug``.
 
     Args:
         app: Imports the commands: Ctrl-C may come while it does.
@@ -111,7 +111,7 @@ class _Messages(io.FileIO):
 
 
 def _of_machine(error: Exception) -> str:
-    """Return what is said of an error that is the machine's or the caller's; empty for others."""
+    """Return the message for an error of the machine or the caller; empty for others."""
     if isinstance(error, MemoryError) or any(what in str(error) for what in _OF_MEMORY):
         return "the memory or its limit is used up; end other programs, or do less at a time"
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":

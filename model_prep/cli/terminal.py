@@ -35,7 +35,7 @@ def read_line() -> str:
 
 @contextmanager
 def progress_bar() -> "Iterator[Progress]":
-    """Give a callback for bytes done: a bar on a terminal, else a line for each new label."""
+    """Yield a callback for bytes done: a bar on a terminal, else a line for each new label."""
     with _bar(bytes_of=True) as bar:
         if not bar.console.is_terminal:
             yield _log_of_labels()
@@ -50,7 +50,7 @@ def progress_bar() -> "Iterator[Progress]":
 
 @contextmanager
 def count_bar() -> Iterator[Callable[[int, int], None]]:
-    """Give a callback for how many of how many are done: a bar where stderr is a terminal."""
+    """Yield a callback for a count and its total: a bar where stderr is a terminal."""
     with _bar() as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -58,7 +58,7 @@ def count_bar() -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def training_bar() -> "Iterator[Callable[[TrainingProgress], None]]":
-    """Give a callback for the steps of a training: a bar on a terminal, else a line at times."""
+    """Yield a callback for the steps of a training: a bar on a terminal, else a line at times."""
     with _bar() as bar:
         if not bar.console.is_terminal:
             yield _log_of_steps()

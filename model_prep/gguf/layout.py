@@ -97,7 +97,7 @@ def sources(config: ModelConfig, *, tied: bool) -> dict[str, TensorSource]:
 def check_tensors(
     wanted: Iterable[TensorSource], tensors: Mapping[str, TensorInfo], folder: Path
 ) -> None:
-    """Make sure that a checkpoint holds what is wanted, and nothing that would be lost.
+    """Check that a checkpoint holds what is wanted, and nothing that would be lost.
 
     Raises:
         ExportError: a tensor is missing, of another shape, or has no place in a GGUF file.

@@ -133,7 +133,7 @@ class ControlTokens:
         ]
 
     def escape_all(self, value: Any) -> Any:
-        """Return a JSON value with every string in it escaped, but for the keys."""
+        """Return a JSON value with every string in it escaped, except the keys."""
         if isinstance(value, str):
             return self.escape(value)
         if isinstance(value, Mapping):

@@ -145,7 +145,7 @@ def generate(
         A record for each prompt, in order.
 
     Raises:
-        GenerateError: a prompt is too long, or the predictions file is of something else.
+        GenerateError: a prompt is too long, or the predictions file belongs to another run.
     """
     sampling = sampling or Sampling()
     file = PredictionsFile(Path(predictions_file), prompts, name) if predictions_file else None

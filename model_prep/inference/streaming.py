@@ -41,7 +41,7 @@ class TextStream(TextIteratorStreamer):
             self.print_len = len(self._text())
 
     def end(self) -> None:
-        """Show what was held back, but for half a character, and end the iteration."""
+        """Show what was held back, except half a character, and end the iteration."""
         self._show(self._text().rstrip(_BROKEN))
         self.token_cache, self.print_len = [], 0
         self.next_tokens_are_prompt = True

@@ -179,7 +179,7 @@ def _require_numbers(_ids: Any, scores: Any) -> Any:
 def load_causal_lm(source: str | Path, options: dict[str, Any]) -> Any:
     """Load a language model, with no progress bars and nothing changed in the process.
 
-    Of its generation settings only the special tokens are kept: what a folder says of sampling and
+    Of its settings only the special tokens are kept: what a folder says about sampling and
     lengths would mix with what is asked for.
 
     Args:

@@ -180,7 +180,7 @@ def to_params(config: ModelConfig) -> dict[str, Any]:
 def context_of(params: Mapping[str, Any]) -> int:
     """Return the tokens of the context, which Meta's ``params.json`` does not name, by the release.
 
-    LLaMA 2 has another epsilon than LLaMA (but for 65B) or grouped heads; Code Llama and LLaMA 3
+    LLaMA 2 has another epsilon than LLaMA (except 65B) or grouped heads; Code Llama and LLaMA 3
     have other angles.
     """
     theta = float(params.get("rope_theta") or ModelConfig.rope_theta)
@@ -260,7 +260,7 @@ def scaling_type(rope: Mapping[str, Any] | None) -> str:
 
 
 def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is said of positions, in the words of transformers before and since version 5.
+    """Return the settings of positions, in the words of transformers before and since version 5.
 
     Raises:
         TypeError: it is not a mapping, or one for each kind of layer.

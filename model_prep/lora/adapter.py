@@ -66,7 +66,7 @@ class Adapter:
         return None
 
     def tie(self) -> None:
-        """Let what is done to the input embeddings be done to the output weights, if it is asked.
+        """Apply the update of the input embeddings to the output weights too, if asked for.
 
         For a base whose two are one: PEFT's ``ensure_weight_tying`` keeps them so.
         """
@@ -101,7 +101,7 @@ class Adapter:
         return [self.checkpoint.read(name) for name in names if name]
 
     def release(self, weight: str) -> None:
-        """Let go of the memory that `read_update` touched."""
+        """Release the memory that `read_update` touched."""
         self.checkpoint.release(self.factors[weight].lora_a)
         self.checkpoint.release(self.factors[weight].lora_b)
 

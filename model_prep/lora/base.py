@@ -30,7 +30,7 @@ class BaseWeights(Protocol):
         ...
 
     def release(self, name: str) -> None:
-        """Let go of the memory that reading it took."""
+        """Release the memory that reading it took."""
         ...
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ def is_tied(config: dict[str, Any], base: BaseWeights) -> bool:
 def tied_elsewhere(config: dict[str, Any], base: BaseWeights) -> set[str]:
     """Return the embeddings that are output weights too, in a model that names them otherwise.
 
-    GPT-2, OPT, BLOOM and Falcon are such. Nothing in the files says so, but that they have no
+    GPT-2, OPT, BLOOM and Falcon do. Nothing in the files says so, except that they have no
     output weights; ``config.json`` may leave it out.
     """
     if INPUT in base.tensors or OUTPUT in base.tensors:

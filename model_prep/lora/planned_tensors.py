@@ -96,7 +96,7 @@ def _plan(info: TensorInfo, adapters: list[Adapter], dtype: str) -> PlannedTenso
     for adapter in adapters:
         if name in adapter.modules_to_save:
             saved = adapter.checkpoint.tensors[adapter.modules_to_save[name]].shape
-            # A module to save is as large as what it replaces, but for the vocabulary's rows.
+            # A module to save is as large as what it replaces, except the vocabulary's rows.
             first = 1 if name in EMBEDDINGS else 0
             if len(saved) != len(shape) or saved[first:] != shape[first:]:
                 raise _misfit(name, adapter, saved, shape)

@@ -91,7 +91,7 @@ def pad_token_id(file: Path) -> int | None:
 
 
 def write_tokenizer(file: Path, folder: Path, *, template: str | None = None) -> None:
-    """Put a tokenizer into a folder: the exact one where it is of the LLaMA family.
+    """Put a tokenizer into a folder: the exact one where it belongs to the LLaMA family.
 
     One with ``[PAD]`` gets Alpaca's chat template, unless it has a template of its own.
 

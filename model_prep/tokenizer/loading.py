@@ -47,7 +47,7 @@ _CLASSES = {None, "LlamaTokenizer", "LlamaTokenizerFast", "LLaMATokenizer", "Exa
 
 
 def load_tokenizer(source: str | Path) -> Any:
-    """Return the tokenizer of a model, exact where it is of the LLaMA family.
+    """Return the tokenizer of a model, exact where it belongs to the LLaMA family.
 
     Args:
         source: A model's folder, a ``tokenizer.model``, or a name in the local hub cache.

@@ -289,7 +289,7 @@ def _tensorboard(folder: Path) -> list[Any]:
 
 @contextmanager
 def _data_lock() -> Iterator[None]:
-    """Let one process of several make the data first, and the others find it made."""
+    """Let one process of several make the data first, so that the others find it."""
     from filelock import FileLock
 
     from model_prep.catalog.pull import models_folder

@@ -1,4 +1,4 @@
-"""The folder of a run: its files, what of an earlier run can be continued, and its disk space."""
+"""The folder of a run: its files, whether an earlier run can be continued, and its disk space."""
 
 import errno
 import json

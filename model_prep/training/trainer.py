@@ -49,7 +49,7 @@ class AdapterTrainer(Trainer):
         return bad is None or not bool(bad.any())
 
     def create_accelerator_and_postprocess(self) -> None:
-        """Let FSDP shard on CPUs too: accelerate would pass over it there, and say nothing."""
+        """Let FSDP shard on CPUs too: accelerate would silently skip it there."""
         super().create_accelerator_and_postprocess()
         if self.args.fsdp and not self.is_fsdp_enabled:
             state = self.accelerator.state

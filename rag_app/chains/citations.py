@@ -408,7 +408,7 @@ def evidence(question: str, answer: str, citations: Sequence[Citation]) -> Evide
 def likely_evidence(question: str, citations: Sequence[Citation]) -> Evidence | None:
     """Return the sentence that holds most of a question's terms, before there is an answer.
 
-    It is of the most relevant passage; of one that gives orders to its reader none is shown.
+    It is the most relevant passage's; of one that gives orders to its reader none is shown.
 
     Example:
         >>> tea = Citation(1, "tea.txt", "Tea is old. Green tea is steamed. It keeps.", start=100)

@@ -223,7 +223,7 @@ def _whole(asked: AskedFor, question: str, sentence: str, start: int, end: int) 
 def _time_clause(question: str, said: str, citations: Sequence[Citation]) -> str:
     """Return the clause that says when, of the sentence that an answer has its words from.
 
-    Of several sentences it is of the one that holds most of the question's terms; where it has no
+    Of several sentences it is the one that holds most of the question's terms; where it has no
     such clause, or more than one, nothing is returned.
     """
     words = set(content_terms(said))
@@ -300,7 +300,7 @@ def _clause(sentence: str, first: int, last: int, start: int, end: int) -> tuple
 
 
 def _range(sentence: str, start: int, end: int) -> tuple[int, int]:
-    """Return the range that an amount is one end of; the amount where it is of none."""
+    """Return the range that an amount is one end of; the amount itself if there is none."""
     before, after = _FROM.search(sentence, 0, start), _TO.match(sentence, end)
     return before.start() if before else start, after.end() if after else end
 
@@ -313,7 +313,7 @@ def _list(
     end: int,
     joins: re.Pattern[str],
 ) -> tuple[int, int]:
-    """Return the list that a part of a sentence is some items of; that part where it is of none."""
+    """Return the list that a part of a sentence belongs to; that part itself if there is none."""
     first, last = start, end
     single = joins is _JOINED and not _ITEMS.search(sentence[start:end])
     goes_on = _SUCH_AS if single else _JOINS
@@ -336,7 +336,7 @@ def _list(
 
 
 def _alike(said: str, *added: str) -> bool:
-    """Return whether items are of the kind of an answer: of a name, not of others with titles."""
+    """Return whether items are like an answer: for a name, not names with titles."""
     items = [item for part in added for item in _ITEMS.split(part)]
     return max(map(len, items)) <= max(4, 2 * len(said))
 

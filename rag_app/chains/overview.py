@@ -162,7 +162,7 @@ class WholeDocuments:
         yield reply.closing()
 
     def _summary(self, document: "_Document", language: Language) -> Steps[Answer]:
-        """Have a document summarized, streamed as pieces, and keep the summary."""
+        """Summarize a document, streamed as pieces, and keep the summary."""
         text = document.excerpt
         if len(text) > LENGTH["zh"] or language != document.language:
             model = yield from loaded(self.llm, "load_llm")
@@ -190,7 +190,7 @@ class WholeDocuments:
             return snapshot.sources() if snapshot.count_documents() <= _SEARCHED_NAMES else ()
 
     def _chosen(self, overview: Overview) -> "_Chosen":
-        """Return the documents that are meant; of many, those that an answer says more about."""
+        """Return the documents that match; of many, those that an answer says more about."""
         from rag_app.documents.sources import documents_within
 
         topical = _topical(self.search, overview.topic)

@@ -101,7 +101,7 @@ def rag_chain(
             language, into which it translates the question.
         kind: How the passages are read; see `answer_chain`.
         threshold: Probability below which the question is refused. Passages of a lower relevance
-            are not read, but for the first where the model can judge whether it answers.
+            are not read, except the first where the model can judge whether it answers.
         prompts: In place of the default ones: texts by name, or a folder; see `Prompts`.
         max_new_tokens: Kept free for the answer.
         step_tokens: Tokens of context in one step of ``refine``.

@@ -155,7 +155,7 @@ class Reading:
         return is_kept(self.prompt("answer", context=context))
 
     def want(self, citation: Citation) -> None:
-        """Have a passage read when nobody asks, where the model keeps what it reads."""
+        """Note a passage to be read when nobody asks, where the model keeps what it reads."""
         if getattr(self.llm, "keeps_prompts", False) and hasattr(self.llm, "wanted"):
             prompt = self.prompt("answer", context=context_of([citation]), question="", style="")
             self.llm.wanted.append(prompt)
@@ -275,12 +275,12 @@ class Reading:
         return sum(known) / len(known) if known else None
 
     def _unmatched(self, text: str, citations: Sequence[Citation]) -> frozenset[str]:
-        """Return what of the question a text of some passages' documents lacks."""
+        """Return which terms of the question a text of some passages' documents lacks."""
         question = bare_question(self.question.asked or self.question.text)
         return unmatched(question, text, self._documents(citations))
 
     def _documents(self, citations: Sequence[Citation]) -> str:
-        """Return all passages that are of the documents of some."""
+        """Return all passages of the same documents as some."""
         sources = {citation.source for citation in citations}
         found = [one.shown for one in self.citations if one.source and one.source in sources]
         return "\n".join(found)
@@ -292,7 +292,7 @@ class Reading:
 
     @cached_property
     def of_excerpts(self) -> "Reading":
-        """The same for parts of passages: their prompts are of use to no other question.
+        """The same for parts of passages: their prompts serve no other question.
 
         A near miss is likelier to be taken for an answer where little else is read: only what is
         sure counts.
@@ -307,7 +307,7 @@ class Reading:
     def read(
         self, context: str, citations: Sequence[Citation], step: int, *, shown: bool
     ) -> "Generator[Any, Any, JudgedAnswer]":
-        """Have passages judged and the question answered from them, where they are likely to.
+        """Judge passages, and answer from them where they are likely to hold an answer.
 
         An answer that may turn out to be refused for what it says is not shown as it comes.
         """
@@ -354,7 +354,7 @@ class Reading:
         return JudgedAnswer(text, denied, text)
 
     def end(self, found: "JudgedAnswer", step: int) -> Iterator[Answer]:
-        """Yield what is to be said once the answer is there; no text is no answer."""
+        """Yield what follows a finished answer; without text there is no answer."""
         text, signals = found.text, found.signals
         confidence = Confidence.of(signals, answered=bool(text), calibration=self.calibration)
         if not text:

@@ -202,7 +202,7 @@ class Summary(FromJson):
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What is to be said of its sentences and of the numbers and names in them."""
+        """Notes on its sentences and on the numbers and names in them."""
         flagged = sum(not sentence.markers for sentence in self.sentences)
         lacking = dict.fromkeys(fact for one in self.sentences for fact in one.lacking)
         doubts = []

@@ -167,7 +167,7 @@ class StepChain(Runnable[Input, Piece]):
             the chain is a tool; by default that can't be seen.
 
     Raises:
-        SettingsError: on use, a call has options: those are of the model in it.
+        SettingsError: on use, a call has options: they belong to the model in it.
 
     Example:
         >>> def steps(word):
@@ -313,7 +313,7 @@ class StepChain(Runnable[Input, Piece]):
 
 
 def made_again(make: Callable[Made, Component]) -> Callable[Made, Component]:
-    """Have the chains that a function makes go to another process as its arguments."""
+    """Let chains that a function makes be pickled as the function's arguments."""
 
     @wraps(make)
     def making(*args: Made.args, **kwargs: Made.kwargs) -> Component:
@@ -337,7 +337,7 @@ def _refuse_options(options: Mapping[str, Any]) -> None:
 
 
 class _Reply(Generic[Piece]):
-    """Collects a reply and says what of it can be shown."""
+    """Collects a reply and says which part can be shown."""
 
     def __init__(self, call: Call[Piece]) -> None:
         self._call = call

@@ -19,7 +19,7 @@ _LINE_SECONDS = 10
 
 @contextmanager
 def indexing() -> "Iterator[ProgressCallback]":
-    """Give a callback that shows how many passages were embedded, of about how many.
+    """Yield a callback that shows how many passages were embedded, and about how many there are.
 
     It says when the documents can be found by their words.
     """
@@ -44,42 +44,42 @@ def indexing() -> "Iterator[ProgressCallback]":
 
 @contextmanager
 def reembedding() -> Iterator[Callable[[int, int], None]]:
-    """Give a callback that shows how many passages were embedded again."""
+    """Yield a callback that shows how many passages were embedded again."""
     with _shown("embedding again") as show:
         yield lambda done, total: show(done, total, "")
 
 
 @contextmanager
 def reading() -> Iterator[Callable[[int, int], None]]:
-    """Give a callback that shows how many passages the language model has read."""
+    """Yield a callback that shows how many passages the language model has read."""
     with _shown("reading") as show:
         yield lambda done, total: show(done, total, "")
 
 
 @contextmanager
 def copying(what: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Give a callback that shows which file is copied, and how many megabytes of about how many."""
+    """Yield a callback that shows which file is copied, and the megabytes of it and of all."""
     with _shown(what, "MB") as show:
         yield lambda name, done, total: show(done // 10**6, total // 10**6, name)
 
 
 @contextmanager
 def copying_documents() -> Iterator[Callable[[int, int], None]]:
-    """Give a callback that shows how many documents were copied."""
+    """Yield a callback that shows how many documents were copied."""
     with _shown("copying", "documents") as show:
         yield lambda done, total: show(done, total, "")
 
 
 @contextmanager
 def evaluating() -> Iterator[Callable[[str, int, int], None]]:
-    """Give a callback that shows what is done with questions, with how many, and of how many."""
+    """Yield a callback that shows what is done with questions, and how many of them are done."""
     with _shown("evaluating", "questions") as show:
         yield lambda what, done, total: show(done, total, what)
 
 
 @contextmanager
 def _shown(what: str, unit: str = "passages") -> Iterator[Callable[[int, int, str], None]]:
-    """Give a callback that takes the units done, about how many there are, and a detail."""
+    """Yield a callback that takes the units done, about how many there are, and a detail."""
     if messages.is_terminal:
         with _bar(unit) as bar:
             task = bar.add_task(what, total=None, detail="")

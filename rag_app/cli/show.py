@@ -48,7 +48,7 @@ def _escape(text: str) -> str:
 
 
 def name(text: str) -> "Text":
-    """Return a name for a table: as it is, but for what would move the cursor or turn the text."""
+    """Return a name for a table: as it is, except what would move the cursor or turn the text."""
     from rich.text import Text
 
     return Text(_line(text))

@@ -22,7 +22,7 @@ def warm(
     cache_size: options.CacheSize = None,
     **model: Any,
 ) -> None:
-    """Have the model read the passages that are likely to be asked about, and keep them on disk.
+    """Have the model read the passages that are likely to be asked about, and keep that on disk.
 
     Those that were asked about come first, then what headings promise and documents begin with.
     The first question about one of them is then answered as soon as a second one would be. Where

@@ -150,7 +150,7 @@ def line_key(question: str) -> str:
 
 
 def _line(arguments: Sequence[str], at: int) -> str:
-    """Return what decides about what a command line means, but for the argument at a place."""
+    """Return what decides the meaning of a command line, except the argument at a place."""
     names = sorted(n for n in os.environ if n in _VARIABLES or n.upper().startswith("RAG_APP_"))
     file = Path("rag-app.toml")
     status = file.stat() if file.exists() else None

@@ -57,7 +57,7 @@ class RagApp(Library):
         retriever: Any LangChain retriever, asked in place of the index.
         vector_store: Any LangChain vector store, searched and filled in place of the index. It
             must have ``get_by_ids`` for unchanged files to be skipped and changed or removed ones
-            to leave nothing behind. It does not list its documents: what does is of the index.
+            to leave nothing behind. It can't list its documents, which methods of the index do.
         splitter: Any LangChain text splitter, in place of ours.
         loader: What makes a LangChain loader of a path, such as its class, in place of ours; or
             the name of one, see `index`.
@@ -119,7 +119,7 @@ class RagApp(Library):
         self.close()
 
     def close(self) -> None:
-        """Let go of the index; models go with the object."""
+        """Release the index; models go with the object."""
         self.resources.close()
 
     def using(self, **changes: Any) -> Self:
@@ -494,7 +494,7 @@ class RagApp(Library):
         return retriever
 
     def _chain_for(self, question: str, within: str | None) -> "Runnable[RagInput, Answer]":
-        """Return the chain for a question that may be asked, over the documents that are meant."""
+        """Return the chain for a valid question, over the documents that match."""
         self._check(question)
         return self.using(within=within).chain()
 

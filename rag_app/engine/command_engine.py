@@ -56,7 +56,7 @@ class CommandEngine:
             self._app.preload()
 
     def close(self) -> None:
-        """Let go of the index."""
+        """Release the index."""
         if self._own is not None:
             self._own.close()
 
@@ -101,7 +101,7 @@ class CommandEngine:
     def warm(
         self, limit: int, progress: Callable[[int, int], None], stop: Callable[[], bool]
     ) -> tuple[int, bool]:
-        """Have passages read ahead; return how many, and whether a question put an end to it.
+        """Read passages ahead; return how many, and whether a question ended it.
 
         Args:
             limit: How many at most.
@@ -234,7 +234,7 @@ def _process_seconds() -> float:
 
 @contextmanager
 def _timed(seconds: Seconds) -> "Iterator[RunnableConfig]":
-    """Give a config that has a call in this process timed."""
+    """Yield a config that times a call in this process."""
     from langchain_core.runnables import RunnableConfig
 
     from rag_app.chains.rag import Timings

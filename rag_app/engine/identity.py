@@ -43,7 +43,7 @@ _OTHER_OPTIONS = (
 ENGINE_OPTIONS = tuple(
     name for name in Settings.model_fields if name not in {*REQUEST_OPTIONS, *_OTHER_OPTIONS}
 )
-"""All other settings: an engine that was started with others is of no use."""
+"""All other settings: an engine that was started with others can't be used."""
 
 _LOCAL = ("llamacpp", "huggingface")
 _CODE = (".py", ".toml", ".txt")

@@ -180,7 +180,7 @@ class Resources:
         return other
 
     def close(self) -> None:
-        """Let go of the index; models go with the object."""
+        """Release the index; models go with the object."""
         if "store" in self._made:
             self.store.close()
 
@@ -319,7 +319,7 @@ class Resources:
         return kept_calibration(settings)
 
     def read_ahead(self) -> None:
-        """Have the operating system read the language model's file, if it will be needed soon."""
+        """Read the language model's file ahead into memory, if it will be needed soon."""
         from rag_app.models.llms.registry import read_ahead
 
         if not self.llm.begun:

@@ -92,7 +92,7 @@ def warm(
 def read_wanted(
     llm: "BaseChatModel", stop: Callable[[], bool], config: "RunnableConfig | None" = None
 ) -> int:
-    """Have ``llm`` read the passages of its latest answers that it has read in parts only.
+    """Have ``llm`` read in full the passages of its latest answers of which it has read parts.
 
     The next questions about them are then answered at once. Returns how many were read; what is
     interrupted is read the next time.

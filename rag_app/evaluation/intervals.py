@@ -30,7 +30,7 @@ class Estimate:
     low: float
     high: float
     count: int
-    """Questions that it is of."""
+    """How many questions it rests on."""
 
 
 def mean(values: Sequence[float], groups: Sequence[Hashable], seed: int = 0) -> Estimate:

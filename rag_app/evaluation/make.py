@@ -162,7 +162,7 @@ class _Drafts:
     def of(self, chunk: ChunkRecord, asked: set[tuple[str, ...]]) -> dict[str, Any] | str:
         """Return the line of a question about a passage, or why there is none.
 
-        Where what the model asks of the passage is of no use, one of its sentences is made into a
+        Where the model's question about the passage is useless, one of its sentences is made into a
         question: small models can do that.
         """
         first = ""

@@ -73,7 +73,7 @@ class PredictionFile:
         return _outcomes(self.path, self.rows, questions)
 
     def add(self, outcome: Outcome) -> None:
-        """Write an outcome; it is there whatever becomes of the process.
+        """Write an outcome; it survives the end of the process.
 
         Raises:
             DocumentError: the file can't be written.
@@ -143,7 +143,7 @@ def _outcomes(
 
 
 def _is_begun(data: bytes) -> bool:
-    """Return whether a file without a whole line is one of ours that was killed at once."""
+    """Return whether a file without a complete line is one of ours whose run was killed at once."""
     start = b'{"run":'
     return data.startswith(start) or start.startswith(data)
 

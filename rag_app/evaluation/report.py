@@ -83,7 +83,7 @@ def write_report(
 
 
 def check_writable(path: Path | None) -> None:
-    """Make sure that a report, if one is wanted, can be written, before what it is about is run.
+    """Check that a report, if one is wanted, can be written, before anything is run for it.
 
     Raises:
         DocumentError: the file can't be written.

@@ -98,7 +98,7 @@ class Evaluation:
         self._index = hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def close(self) -> None:
-        """Let go of the index."""
+        """Release the index."""
         self.app.close()
 
     def fingerprint(self, *, retrieval_only: bool) -> dict[str, Any]:

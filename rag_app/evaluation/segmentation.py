@@ -5,7 +5,7 @@ character alone and splits what is between them into Penn Treebank words. It tak
 NLTK, which has to be given data; here the Treebank's rules stand themselves, as far as they mean
 anything for text without that punctuation. Sentences end at a full stop before a space, unless it
 ends a common abbreviation. On the 21,585 such segments of CMRC 2018 and DRCD the words are NLTK's,
-but for three, whose full stops NLTK splits with the help of that data only.
+except for three, whose full stops NLTK splits with the help of that data only.
 """
 
 import re

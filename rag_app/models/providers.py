@@ -65,7 +65,7 @@ def provider_errors(spec: str, *, key: str = "") -> Iterator[None]:
 def provider_call(
     llm: "BaseChatModel", prompts: "Sequence[list[BaseMessage]]"
 ) -> "Iterator[list[list[BaseMessage]]]":
-    """Give prompts with control tokens escaped, and turn what the model raises into one line.
+    """Escape control tokens in prompts, and turn what the model raises into one line.
 
     Our own models do both by themselves; any other is asked within this.
 

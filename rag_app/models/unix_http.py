@@ -24,7 +24,7 @@ def available() -> bool:
 
 @contextmanager
 def owner_only() -> Iterator[None]:
-    """Have sockets that are bound meanwhile be opened by their user alone."""
+    """Make sockets bound in the block accessible to their user alone."""
     mask = os.umask(_OTHERS)
     try:
         yield

@@ -29,7 +29,7 @@ async def when_idle(
     work: Callable[[], None],
     meanwhile: Callable[[], None] | None = None,
 ) -> None:
-    """Have work done, in a thread, whenever nobody has asked for a while.
+    """Do work, in a thread, whenever nobody has asked for a while.
 
     Args:
         seconds: Without a request, after which it is done; 0 is never.

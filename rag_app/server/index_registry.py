@@ -294,7 +294,7 @@ class IndexRegistry:
             return self._embeddings[spec]
 
     def close(self) -> None:
-        """Let go of all indexes."""
+        """Release all indexes."""
         with self._guard:
             for engine in self._engines.values():
                 engine.close()

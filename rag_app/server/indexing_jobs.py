@@ -95,7 +95,7 @@ class IndexingJobs:
         return any(not run.job.ended for run in [*self._runs.values()])
 
     def start(self, index: str, folder: Path) -> Job:
-        """Have the files in a folder of an index indexed, after the jobs that wait already.
+        """Queue the files in a folder of an index to be indexed, after the jobs that wait already.
 
         Args:
             index: Its name.
@@ -161,7 +161,7 @@ class IndexingJobs:
         )
 
     async def _cancel_other(self, job_id: str) -> None:
-        """Have another server end a job."""
+        """Ask another server to end a job."""
         for name, job in self._named().items():
             if job.id == job_id:
                 self._records.cancel(name)

@@ -50,7 +50,7 @@ class JobRecords:
         return [f"{left} files are still being indexed"] if left else []
 
     def forget(self, kept: int) -> None:
-        """Delete the oldest records of jobs that ended, but for some."""
+        """Delete the oldest records of jobs that ended, but keep some."""
         records = [(name, job) for name, _, job in self.all()]
         for name, job in records[: max(len(records) - kept, 0)]:
             if job.ended:

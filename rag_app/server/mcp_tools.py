@@ -208,7 +208,7 @@ class IndexTools:
 
 
 def _main(view: IndexRegistry) -> str:
-    """Return the name of the index that is meant where none is named."""
+    """Return the name of the index to use where none is named."""
     names = view.names()
     return names[0] if len(names) == 1 else view.settings.index_folder.name
 

@@ -63,7 +63,7 @@ _NEGATIVE = re.compile(
 _LESS = re.compile(
     "[降减跌少亏负低缩]|零下|下滑|decline|f[ea]ll|drop|los[st]|down|below|minus|less|reduc"
 )
-"""What says of a number without a sign that it is one below zero."""
+"""Words that make a number without a sign negative."""
 
 _ERA = re.compile("[夏商周秦汉晋隋唐宋辽金元明清][代朝]")
 """A dynasty as a time: texts write it before a reign too, as in 清康熙二十三年."""

@@ -50,7 +50,7 @@ def _readings(char: str) -> frozenset[str]:
 
 
 def spellings(name: str, text: str) -> Counter[str]:
-    """Return what of a Chinese text reads as a name in pinyin, of two characters or more.
+    """Return the parts of a Chinese text that read as a name in pinyin, of two characters or more.
 
     Example:
         >>> spellings("Linxi", "临溪图书馆在临溪市。")

@@ -109,7 +109,7 @@ def answered_in_parts(
 
 
 def _judged_together(question: str, parts: Sequence[str], answers: Sequence[Answer]) -> Answer:
-    """Return what is to be said of the answers to all parts: how sure the least sure one is."""
+    """Return what goes for the answers to all parts: the confidence of the least sure one."""
     notes = dict.fromkeys(note for answer in answers for note in answer.notes)
     answered = [answer for answer in answers if answer.answered]
     told = [one.confidence for one in answered or answers if one.confidence]

@@ -256,7 +256,7 @@ def _frame_text(shape: Any) -> str:
 
 
 def _piece(element: Any) -> str:
-    """Return a part of a paragraph: text, a line break, or a field but for the slide's number."""
+    """Return a part of a paragraph: text, a line break, or a field but the slide's number."""
     if element.tag == tag("a:br"):
         return "\n"
     if element.tag == tag("a:fld") and element.get("type") == "slidenum":

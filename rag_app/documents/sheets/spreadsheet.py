@@ -81,7 +81,7 @@ _ODD_STATE = re.compile(
 _WHITE = re.compile("(?:[0-9A-F]{2})?(?:F[A-F]){3}", re.IGNORECASE)
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
 _TROUBLES = (TypeError, ValueError, AttributeError, LookupError)
-"""openpyxl's, mostly with what is of no use here."""
+"""openpyxl's, mostly with what is not needed here."""
 
 
 def read_xlsx(data: bytes, name: str, read_picture: "ReadPicture | None" = None) -> ExtractedText:

@@ -291,7 +291,7 @@ class IndexRun:
 
     @contextmanager
     def _embedding(self, group: "Sequence[_Embeddable]") -> Iterator[list[FloatArray]]:
-        """Give the vectors of each of some documents; in the block they are written."""
+        """Yield the vectors of each of some documents; in the block they are written."""
         started = time.perf_counter()
         texts = [chunk.embedded_text for item in group for chunk in item.chunks]
         unfinished = UnfinishedVectors(self.store.folder, self.embedding)
@@ -334,7 +334,7 @@ class IndexRun:
         self._merge(len(chunks))
 
     def _merge(self, chunks: int) -> None:
-        """Have the file of vectors merged now and then, with so many more."""
+        """Count new chunks, and merge the file of vectors now and then."""
         self.unmerged += chunks
         if self.unmerged >= _MERGED:
             dense_index(self.store).refresh()

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 def reembed(
     store: IndexStore, embeddings: Embeddings, progress: CountProgress | None = None
 ) -> int:
-    """Give every chunk a vector of `embeddings`, from the texts in the index.
+    """Embed every chunk of the index again with `embeddings`, from the texts in it.
 
     New vectors are staged batch by batch, and swapped in by one transaction: readers have the old
     space until then, and a run that was interrupted goes on where it stopped. The index is locked
@@ -89,7 +89,7 @@ def _swapped(store: IndexStore, embedding: DocumentEmbeddings) -> bool:
 
 @contextmanager
 def _writing(store: IndexStore) -> Iterator[Transaction]:
-    """Give a transaction once nobody else writes the index, however long that is."""
+    """Yield a transaction once nobody else writes the index, however long that is."""
     with ExitStack() as stack:
         _wait_for(store, stack)
         yield stack.enter_context(store.write())

@@ -59,7 +59,7 @@ def connect(uri: str, token: str = "") -> "MilvusClient":
 
 
 def disconnect(client: "MilvusClient") -> None:
-    """Let go of a client; the last one to do so closes it, and the file of milvus-lite."""
+    """Release a client; the last one to do so closes it, and the file of milvus-lite."""
     with _guard:
         for (uri, token), (known, users) in list(_open.items()):
             if known is not client:

@@ -112,7 +112,7 @@ class MilvusStore:
 
     @contextmanager
     def read(self) -> Iterator[MilvusSnapshot]:
-        """Give a snapshot; it ends with the block."""
+        """Yield a snapshot; it ends with the block."""
         with translated(self.uri):
             yield MilvusSnapshot(self._client, self.index, self._loaded())
 
@@ -135,7 +135,7 @@ class MilvusStore:
 
     @contextmanager
     def write(self) -> Iterator[MilvusTransaction]:
-        """Give a transaction; it is committed at the end of the block, or undone by any error."""
+        """Yield a transaction; it is committed at the end of the block, or undone by any error."""
         with self.locked():
             assert self._writing is not None  # noqa: S101 - locked() began it
             state = self._writing
@@ -161,7 +161,7 @@ class MilvusStore:
     def check_embedding(
         self, embedding: "DocumentEmbeddings", snapshot: DocumentSnapshot | None = None
     ) -> None:
-        """Make sure that vectors of ``embedding`` can be compared with the index's."""
+        """Check that vectors of ``embedding`` can be compared with the index's."""
         if snapshot is not None:
             check_model(snapshot.meta(), embedding, self.place)
             return
@@ -169,7 +169,7 @@ class MilvusStore:
             self.check_embedding(embedding, latest)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Release the connection."""
         with self._guard:
             client, self._connected = self._connected, None
             self._opened.clear()
@@ -184,7 +184,7 @@ class MilvusStore:
         matches: Matches | None = None,
         sources: Collection[str] | None = None,
     ) -> Iterator[tuple[MilvusSnapshot, Scores]]:
-        """Give a snapshot and the cosines of its ``k`` nearest chunks; see `FaissCache.search`."""
+        """Yield a snapshot and the cosines of its ``k`` nearest chunks; see `FaissCache.search`."""
         with self.read() as snapshot:
             meta = snapshot.meta()
             if len(vector) != meta.dimension:

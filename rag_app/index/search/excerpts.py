@@ -50,7 +50,7 @@ def excerpts(
     embeddings: DocumentEmbeddings | None = None,
     relevance: Sequence[float | None] = (),
 ) -> dict[int, str]:
-    """Return what of some passages bears on a question, in the order of the passages.
+    """Return the parts of passages that bear on a question, in the order of the passages.
 
     The sentences that hold most of the question's terms come first, the rare ones counting for
     more, and those that are the nearest to it in meaning; what one says already counts for less in
@@ -167,7 +167,7 @@ class _Ranking:
         return scores
 
     def best(self) -> int | None:
-        """Return the place of the best sentence not seen yet, None where none is of use."""
+        """Return the place of the best sentence not seen yet, None where none is useful."""
         scores = self._scores
         place = int(scores.argmax()) if len(scores) else 0
         if scores.max(initial=0.0) <= self.least:
@@ -176,7 +176,7 @@ class _Ranking:
         return place
 
     def say(self, place: int) -> None:
-        """Let what a sentence says of the question count for less in all others."""
+        """Lower the weight, in all others, of what a sentence already says."""
         self.terms[self.terms[:, place] > 0] *= _SAID
 
 

@@ -74,7 +74,7 @@ class _State:
 
     @property
     def file(self) -> tuple[int, int] | None:
-        """Which file it is of; None where that can't be written."""
+        """The file that it was made from; None where that can't be written."""
         return self.stamp.file_state if self.saved else None
 
     def changes(self, snapshot: Snapshot) -> int:
@@ -111,7 +111,7 @@ class FaissCache:
         matches: Matches | None = None,
         sources: Collection[str] | None = None,
     ) -> Iterator[tuple[Snapshot, Scores]]:
-        """Give a snapshot and the cosines of its `k` nearest chunks.
+        """Yield a snapshot and the cosines of its `k` nearest chunks.
 
         Args:
             vector: float32 ``[dimension]``, L2-normalized.
@@ -216,7 +216,7 @@ class FaissCache:
         return _state(index, written, snapshot)
 
     def _is_current(self, stamp: Stamp) -> bool:
-        """Return whether what was made of an older state is of the latest one's vectors too."""
+        """Return whether an older state's vectors are all in the latest one too."""
         with self._store.read() as latest:
             return _is_ancestor(stamp, latest)
 

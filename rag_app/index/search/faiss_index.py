@@ -350,7 +350,7 @@ def sweep(folder: Path) -> None:
 
 @contextmanager
 def _alone(folder: Path, seconds: float) -> Iterator[None]:
-    """Let nobody else write the file or its stamp; a TimeoutError if somebody does."""
+    """Lock the file and its stamp for writing; a TimeoutError if another process has them."""
     folder.stat()  # one that was deleted is not to be made for its lock
     with FileLock(folder / _LOCK_NAME, timeout=seconds):
         yield

@@ -189,7 +189,7 @@ class HybridRetriever(BaseRetriever):
 
     @contextmanager
     def _dense(self, query: "_Query", pool: int) -> Iterator[tuple[DocumentSnapshot, Scores]]:
-        """Give a snapshot and the cosines of its chunks nearest to a question, best first."""
+        """Yield a snapshot and the cosines of its chunks nearest to a question, best first."""
         if query.vector is None or self._embeddings is None:
             with self.store.read() as snapshot:
                 yield snapshot, {}

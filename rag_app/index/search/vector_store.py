@@ -29,7 +29,7 @@ _OWN_FIELDS: dict[str, Any] = {
     "page": int | str,
     "heading": str,
 }
-"""Metadata that have a column, where they are of its kind."""
+"""Metadata that have a column, where they have its type."""
 _BY_STORE = ("source", "ordinal")
 
 Filter = Mapping[str, Any] | Matches
@@ -206,7 +206,7 @@ class FaissVectorStore(VectorStore):
     def nearest(
         self, vector: FloatArray, k: int, filter: Filter | None = None
     ) -> Iterator[tuple[DocumentSnapshot, Scores]]:
-        """Give a snapshot of the index and the cosines of its `k` chunks nearest to a vector."""
+        """Yield a snapshot of the index and the cosines of its `k` chunks nearest to a vector."""
         matches, sources = _matches(filter) if filter else (None, None)
         with self.cache.search(vector, max(k, 0), matches, sources) as found:
             yield found

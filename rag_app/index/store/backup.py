@@ -242,7 +242,7 @@ def _checked(
 
 @contextmanager
 def opened(archive: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Any]]]:
-    """Give a backup's zip file and its manifest.
+    """Yield a backup's zip file and its manifest.
 
     Raises:
         BackupError: the archive is missing, damaged, or not a backup.

@@ -106,7 +106,7 @@ class Conversations:
     wrote is on the disk when it returns.
 
     Args:
-        folder: The index, or what of it is on this machine.
+        folder: The index, or its part on this machine.
         owner: Whose conversations they are; everybody's have the name "".
 
     Raises:
@@ -243,7 +243,7 @@ class Conversations:
 
     @contextmanager
     def _connected(self, *, reading: bool = False) -> Iterator[sqlite3.Connection]:
-        """Give a transaction; to read, no file is made."""
+        """Yield a transaction; to read, no file is made."""
         with translated(self.path):
             place = ":memory:" if reading and not self.path.exists() else self.path
             with closing(sqlite3.connect(place, timeout=BUSY_SECONDS)) as connection:

@@ -257,7 +257,7 @@ def wrong_dimension(embedding: str, wanted: int, found: int) -> EmbeddingMismatc
 
 
 def check_model(meta: IndexMeta, embedding: "DocumentEmbeddings", place: str) -> None:
-    """Make sure that vectors of a model can be compared with those of the index at a place.
+    """Check that vectors of a model can be compared with those of the index at a place.
 
     Raises:
         EmbeddingMismatchError: the index was made with another model.

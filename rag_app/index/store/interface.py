@@ -100,13 +100,13 @@ class DocumentStore(Protocol):
         """Make an empty index; one that exists is left as it is."""
 
     def read(self) -> AbstractContextManager[DocumentSnapshot]:
-        """Give a snapshot; it ends with the block."""
+        """Yield a snapshot; it ends with the block."""
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the writer's lock over several transactions."""
 
     def write(self) -> AbstractContextManager[DocumentTransaction]:
-        """Give a transaction; it is committed at the end of the block, or undone by any error."""
+        """Yield a transaction; it is committed at the end of the block, or undone by any error."""
 
     def drop(self) -> None:
         """Delete what of the index is outside its folder, with the writer's lock held."""
@@ -117,7 +117,7 @@ class DocumentStore(Protocol):
         """Raise EmbeddingMismatchError if the index, or that state, was made with another model."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Release connections."""
 
 
 @runtime_checkable
@@ -131,7 +131,7 @@ class DenseIndex(Protocol):
         matches: Matches | None = None,
         sources: Collection[str] | None = None,
     ) -> AbstractContextManager[tuple[DocumentSnapshot, Scores]]:
-        """Give a snapshot and the cosines of its ``k`` nearest chunks; see `FaissCache`."""
+        """Yield a snapshot and the cosines of its ``k`` nearest chunks; see `FaissCache`."""
 
     def refresh(self) -> Any:
         """Bring what is derived from the store to its latest state."""

@@ -69,7 +69,7 @@ class KeptFile:
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        """Give a transaction; a damaged file is made again, since its loss costs only time."""
+        """Yield a transaction; a damaged file is made again, since its loss costs only time."""
         with translated(self.path):
             try:
                 connection = self._open()

@@ -59,7 +59,7 @@ class IndexStore:
         self._guard = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Go to another process as the folder that it is of."""
+        """Pickle as its folder, for another process."""
         return partial(type(self), timeout=self._timeout), (self.folder,)
 
     @property
@@ -136,7 +136,7 @@ class IndexStore:
 
     @contextmanager
     def read(self) -> Iterator[Snapshot]:
-        """Give a snapshot; it ends with the block."""
+        """Yield a snapshot; it ends with the block."""
         connection, reusable = self._take()
         try:
             with translated(self.path):
@@ -165,7 +165,7 @@ class IndexStore:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """Give a transaction; it is committed at the end of the block, or undone by any error."""
+        """Yield a transaction; it is committed at the end of the block, or undone by any error."""
         with self.locked(), translated(self.path):
             connection = self._writer
             assert connection is not None  # noqa: S101 - locked() opened it
@@ -187,7 +187,7 @@ class IndexStore:
     def check_embedding(
         self, embedding: "DocumentEmbeddings", snapshot: "DocumentSnapshot | None" = None
     ) -> None:
-        """Make sure that vectors of `embedding` can be compared with the index's.
+        """Check that vectors of `embedding` can be compared with the index's.
 
         Args:
             embedding: The model.

@@ -27,7 +27,7 @@ class KeptSummaries:
     It goes with its document. What can't be read or written is logged, and is made again.
 
     Args:
-        folder: The index, or what of it is on this machine.
+        folder: The index, or its part on this machine.
         model: What changes when another model, or the same one otherwise, would write them.
     """
 

@@ -61,7 +61,7 @@ class DocumentEmbeddings(Embeddings):
 class AdaptedEmbeddings(DocumentEmbeddings):
     """Any LangChain embeddings as `DocumentEmbeddings`.
 
-    Their weights are unknown, so the fingerprint is of class, model name and dimension.
+    Their weights are unknown, so the fingerprint is made of class, model name and dimension.
 
     Args:
         inner: The embeddings.

@@ -128,7 +128,7 @@ class Batcher:
         self._worker: threading.Thread | None = None
 
     def submit(self, request: Request) -> None:
-        """Have a request generated."""
+        """Generate the reply to a request."""
         with self._queue_lock:
             self._waiting.append(request)
             if self._worker is None:

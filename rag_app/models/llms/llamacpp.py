@@ -119,7 +119,7 @@ class LlamaCppChat(LocalChat):
         return tokens
 
     def is_kept(self, messages: list[BaseMessage]) -> bool:
-        """Return whether a prompt is kept on disk, but for a few words at its end."""
+        """Return whether a prompt is kept on disk, except for a few words at its end."""
         return self._prompts is not None and self._prompts.holds(_text(self._asked(messages)))
 
     def with_structured_output(

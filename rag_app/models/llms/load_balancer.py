@@ -70,7 +70,7 @@ class LoadBalancer:
         return [*healthy[first:], *healthy[:first], *others]
 
     def set_aside(self, url: str, reason: str) -> None:
-        """Have a server come last for some seconds."""
+        """Put a server last for some seconds."""
         now = self._clock()
         if self._until[url] <= now:
             _log.warning("%s is set aside for %g seconds (%s)", url, self._cooldown, reason)

@@ -179,7 +179,7 @@ class PromptCache:
                 self._at_work -= 1
 
     def prepare(self, prompt: str) -> None:
-        """Have the server hold as much of a prompt as is kept and it does not hold already."""
+        """Load into the server what is kept of a prompt, unless it holds as much already."""
         held = max((_common(prompt, recent) for recent in self._recent), default=0)
         self._recent.append(prompt)
         found = nearest(prompt, self._folder)
@@ -195,7 +195,7 @@ class PromptCache:
                 found.delete()
 
     def holds(self, prompt: str) -> bool:
-        """Return whether a prompt is kept, but for a few words at its end."""
+        """Return whether a prompt is kept, except for a few words at its end."""
         return self._holding(prompt) is not None
 
     def _holding(self, prompt: str) -> KeptPrompt | None:
@@ -286,7 +286,7 @@ def forget(texts: Iterable[str]) -> int:
 
 
 def _sweep(folder: Path, kept: Iterable[KeptPrompt]) -> None:
-    """Delete what is of no prompt that is kept: half written when killed, or damaged since."""
+    """Delete files that belong to no kept prompt: half written when killed, or damaged since."""
     known = {path for entry in kept for path in (entry.file, entry.stamp)}
     for file in folder.iterdir():
         with suppress(OSError):

@@ -104,7 +104,7 @@ def _catalog_path(spec: str) -> Path | None:
 
 
 def read_ahead(spec: str) -> None:
-    """Have the operating system read a model file into memory, and don't wait for it."""
+    """Let the operating system read a model file into memory, without waiting for it."""
     with suppress(ModelError, OSError):  # loading the model will say what is wrong
         backend, target = resolve(spec)
         if backend == "llamacpp" and hasattr(os, "posix_fadvise"):

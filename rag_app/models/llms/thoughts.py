@@ -76,7 +76,7 @@ class Thoughts:
         """Whether what was shown of the answer turned out to be reasoning with the last piece."""
 
     def add(self, chunk: AIMessageChunk) -> AIMessageChunk:
-        """Return a piece of a reply with what of it is answer, and what is reasoning."""
+        """Split a piece of a reply into answer and reasoning."""
         if chunk.additional_kwargs.get(REASONING):  # whoever runs the model parts them
             self._opened = False
         end = chunk.response_metadata.get("finish_reason")

@@ -134,7 +134,7 @@ class Relay(Response):
 
 
 def use_content(messages: list[dict[str, Any]]) -> None:
-    """Have messages say ``content`` where they say its other name, which only we understand."""
+    """Rename ``message`` to ``content`` in messages: only this server understands the former."""
     for message in messages:
         other = message.pop("message", None)
         if message.get("content") is None and other is not None:

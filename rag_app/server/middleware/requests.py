@@ -279,7 +279,7 @@ def is_host(text: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether an address or host name is of this machine alone."""
+    """Return whether an address or host name is this machine alone."""
     if host == "localhost":
         return True
     try:

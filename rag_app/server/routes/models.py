@@ -255,7 +255,7 @@ def _fitting(
     """Return a text in the parts that are embedded.
 
     Raises:
-        ApiError: 400, it is too long for the model, and nothing was said of that.
+        ApiError: 400, it is too long for the model, and the request does not say what to do then.
     """
     if request.windows:
         return windows(text, limit, count)

@@ -223,7 +223,7 @@ class _Warnings(logging.Handler):
 
 
 def hand_over_warnings() -> None:
-    """Have commands show what is warned of while they are answered."""
+    """Send warnings to the commands that are being answered."""
     for package in ("rag_app", "model_prep"):
         logging.getLogger(package).addHandler(_Warnings(logging.WARNING))
 
@@ -380,7 +380,7 @@ async def _warmed(work: Passages, resident: Resident) -> AsyncEvents:
 
 
 async def _read_answered(resident: Resident) -> None:
-    """Have passages read in full, after answers that were found in parts of them."""
+    """Read passages in full, after answers that were found in parts of them."""
     while await resident.answered.wait():
         resident.answered.clear()
         if not resident.busy:
@@ -391,7 +391,7 @@ async def _read_answered(resident: Resident) -> None:
 
 
 def _read_ahead(resident: Resident) -> None:
-    """Have passages read that are likely to be asked about, once after questions."""
+    """Read passages that are likely to be asked about, once after questions."""
     if resident.read_for == resident.answers:
         return
     resident.read_for = resident.answers

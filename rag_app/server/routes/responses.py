@@ -109,7 +109,7 @@ def _said_before(stored: StoredResponses, previous: str) -> list[dict[str, Any]]
 
 @contextmanager
 def _own_params() -> Iterator[None]:
-    """Have an error name the field of the request, where a chat has another."""
+    """Rename the field in an error, where a chat has another name for it."""
     try:
         yield
     except ApiError as error:

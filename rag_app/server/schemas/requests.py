@@ -41,7 +41,7 @@ _LIKELIEST = 1e-6
 """In place of a ``top_p`` of 0, by which clients mean the likeliest token alone."""
 _NEWER_TEXTS = ("input_text", "output_text")
 _SAID = ("text", "refusal")
-"""Parts of a message that are words; the second is of models alone."""
+"""Parts of a message that are words; only models send the second."""
 _MAY_BE_SILENT = ("system", "developer", "assistant")
 """Roles of messages that clients send without any content."""
 _RESULTS = ("tool", "function")
