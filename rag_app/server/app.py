@@ -19,6 +19,7 @@ from rag_app.server.index_registry import IndexRegistry
 from rag_app.server.indexing_jobs import IndexingJobs
 from rag_app.server.job_records import JobRecords
 from rag_app.server.middleware.requests import (
+    PROGRAMS,
     Access,
     Metrics,
     PathsMiddleware,
@@ -125,17 +126,17 @@ def _middleware(access: Access, settings: Settings, metrics: Metrics) -> list[Mi
         from rag_app.server.middleware.telemetry import TelemetryMiddleware
 
         layers.append(Middleware(TelemetryMiddleware, tracer=tracer))
-    if access.origins:
-        layers.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=list(access.origins),
-                allow_methods=["*"],
-                allow_headers=["*"],
-                allow_private_network=True,
-                expose_headers=["Retry-After", "X-Request-ID"],
-            )
+    layers.append(
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(access.origins),
+            allow_origin_regex=PROGRAMS,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            allow_private_network=True,
+            expose_headers=["Retry-After", "X-Request-ID"],
         )
+    )
     security = Middleware(SecurityMiddleware, access=access, settings=settings)
     return [*layers, Middleware(PathsMiddleware), security]
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 current_request: ContextVar[str] = ContextVar("current_request", default="")
 """Id of the request that is being answered."""
 
-_LOGGED = ("method", "path", "status", "ms", "client", "key", "prompt")
+_LOGGED = ("method", "path", "status", "ms", "client", "key", "origin", "prompt")
 
 
 class JsonLines(logging.Formatter):

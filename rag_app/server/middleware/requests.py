@@ -50,10 +50,14 @@ Azure's do, the API, or where a client asks as of a proxy, which names the serve
 3.2.2)."""
 
 _OTHER_PATHS = {"/v2/rerank": "/v1/rerank"}  # Cohere's
+_REFUSED = (400, 403)
 _OPEN = ("/", "/health", "/openapi.json")
 """Paths that need no key: they reveal nothing of the documents."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 ANY_ORIGIN = "*"
+PROGRAMS = r"(?!https?:|[a-z-]*extension:)[a-z][a-z0-9+.-]*://[^/]*|https?://tauri\.localhost"
+"""Origins of pages that a program of this machine shows (Electron, Tauri, Obsidian, VS Code): no
+web site has one. Of extensions of browsers, which live among the sites, each is named."""
 
 
 class Metrics:
@@ -149,6 +153,9 @@ class RequestLogMiddleware:
             }
             if (key := scope.get("state", {}).get("key")) and key.name:
                 extra["key"] = key.name
+            # A browser keeps from its user why a page of another origin got no answer.
+            if status in _REFUSED and (origin := Headers(scope=scope).get("origin")):
+                extra["origin"] = origin
             _log.info("request", extra=extra)
             current_request.reset(token)
 
@@ -256,13 +263,12 @@ def _origin(text: str) -> str:
         host = port = None
     usual = {"http": 80, "https": 443}
     plain = host and parts.path in ("", "/") and not (parts.query or parts.username)
-    if not plain or parts.scheme not in usual:
+    if not plain or not parts.scheme:
         msg = f"--cors-origin {text} is not an origin; give one as http://localhost:3000, or '*'"
         raise SettingsError(msg)
     shown = f"[{host}]" if ":" in str(host) else host
-    return (
-        f"{parts.scheme}://{shown}{f':{port}' if port not in (None, usual[parts.scheme]) else ''}"
-    )
+    named = port not in (None, usual.get(parts.scheme))
+    return f"{parts.scheme}://{shown}{f':{port}' if named else ''}"
 
 
 def is_host(text: str) -> bool:
@@ -336,6 +342,9 @@ class SecurityMiddleware:
         """Refuse what another site's page sends on its own (cross-site request forgery)."""
         allowed, origin = self._access.origins, headers.get("origin")
         if scope["method"] in _SAFE or origin in allowed or ANY_ORIGIN in allowed:
+            return
+        # Which page sends it does not matter where it must hold a key, as only a header can.
+        if self._access.keys or re.fullmatch(PROGRAMS, origin or ""):
             return
         # As browsers write it: what can't be parsed equals nothing.
         own = (origin or "").partition("://")[2] == headers.get("host")

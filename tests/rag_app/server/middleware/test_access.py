@@ -50,14 +50,49 @@ def test_one_of_the_keys_is_needed(home: Path) -> None:
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-origin"}, 200),
         ({"Origin": "http://friend.example"}, 200),
+        ({"Origin": "file://"}, 200),
+        ({"Origin": "app://obsidian.md"}, 200),
+        ({"Origin": "tauri://localhost"}, 200),
+        ({"Origin": "http://tauri.localhost"}, 200),
+        ({"Origin": "vscode-webview://1a2b"}, 200),
+        ({"Origin": "http://tauri.localhost.evil.example"}, 403),
+        ({"Origin": "chrome-extension://abc"}, 403),
+        ({"Origin": "chrome-extension://friend"}, 200),
         ({"Host": "evil.example"}, 403),
         ({"Host": "localhost:1"}, 200),
     ],
 )
 def test_other_sites_pages_are_refused(headers: dict[str, str], status: int, home: Path) -> None:
-    access = Access(origins=("http://friend.example",))
+    access = Access(origins=("http://friend.example", "chrome-extension://friend"))
     with serving(access=access) as served, served.client() as client:
         assert client.post(CHAT, json=ASKED, headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("origin", ["app://obsidian.md", "file://", "tauri://localhost"])
+def test_pages_of_programs_may_read_the_answers(origin: str, client: httpx.Client) -> None:
+    asks = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    before = client.options(CHAT, headers={**asks, "Access-Control-Request-Headers": "x-title"})
+    assert before.status_code == 200
+    assert before.headers["access-control-allow-origin"] == origin
+    answer = client.post(CHAT, json=ASKED, headers={"Origin": origin})
+    assert answer.headers["access-control-allow-origin"] == origin
+
+
+def test_a_key_tells_more_than_an_origin(home: Path) -> None:
+    with serving(access=Access(keys=("k",))) as served, served.client() as client:
+        page = {"Origin": "null"}
+        assert client.post(CHAT, json=ASKED, headers=page).status_code == 401
+        answer = client.post(CHAT, json=ASKED, headers={**page, "Authorization": "Bearer k"})
+        assert answer.status_code == 200
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_the_log_says_which_pages_were_refused(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="rag_app.server"):
+        client.post(CHAT, json=ASKED, headers={"Origin": "http://localhost:3000"})
+    assert [getattr(one, "origin", "") for one in caplog.records] == ["http://localhost:3000"]
 
 
 def test_pages_of_named_origins_may_read_the_answers(home: Path) -> None:
