@@ -29,6 +29,7 @@ from rag_app.documents.encodings.damage import (
     seems_shifted,
 )
 from rag_app.documents.encodings.garbage import without_garbage, without_strays
+from rag_app.documents.encodings.rare import as_euc_tw, holds_designations, iso_2022_cn, utf_32
 from rag_app.documents.encodings.single_byte import best_single_byte
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
@@ -50,14 +51,17 @@ _ODDS = 10.0
 """Log-odds against a text being Japanese or Korean rather than Chinese, before it is looked at."""
 _MIXED = "utf-8+gb18030"
 """The name of text of which some lines are in the one and some in the other."""
+_SIMPLIFIED = "iso2022_cn"
+"""The name of what Python has no codec for."""
 _SEVEN_BIT = (
     (b"\x1b$)C", "iso2022_kr"),
     (b"\x1b$B", "iso2022_jp"),
     (b"\x1b$@", "iso2022_jp"),
     (b"\x1b$B", "iso2022_jp_ext"),
     (b"~{", "hz"),
+    (b"+", "utf-7"),
 )
-"""Marks of the encodings that shift between ASCII and others (RFC 1557, 1468, 1843)."""
+"""Marks of the encodings that shift between ASCII and others (RFC 1557, 1468, 1843, 2152)."""
 _PLAIN = -7.0
 _HEAD = 100_000
 """Bytes looked at where the whole would take long."""
@@ -119,6 +123,7 @@ def decode(
             return _readable(data, *in_step(data, *_decode_as(data, name, codec)), name)
     found = (
         _seven_bit(data)
+        or _utf32(data)
         or _declared_chinese(data, declared)
         or _utf8(data)
         or _mostly_utf8(data)
@@ -138,7 +143,9 @@ def decode(
     if _holds_controls(found[0]):
         msg = f"{name} holds binary data, not text; convert it to text, PDF or DOCX first"
         raise DocumentError(msg)
-    return _readable(data, *in_step(data, *_or_foreign(data, *found)), name)
+    found = _or_foreign(data, *found)
+    _check_known(data, *found, name)
+    return _readable(data, *in_step(data, *found), name)
 
 
 def _or_foreign(data: bytes, text: str, codec: str) -> Found:
@@ -230,6 +237,8 @@ def _mean(text: str, log_probability: Callable[[str], float]) -> float:
 def _decode_as(data: bytes, name: str, encoding: str) -> tuple[str, str]:
     if encoding == _MIXED:
         return _line_by_line(data, "replace"), _MIXED
+    if encoding == _SIMPLIFIED and (text := iso_2022_cn(data)) is not None:
+        return text, _SIMPLIFIED
     try:
         codec = codecs.lookup(encoding).name
         b"-".decode(encoding, "replace")  # refuses codecs such as base64, which make no text
@@ -269,7 +278,30 @@ def _seven_bit(data: bytes) -> Found | None:
         certain = mark[:1] == b"\x1b"  # what people type may hold ~{
         if text and (certain or (len(_sample(text)) >= 4 and plausibility(text) > _PLAUSIBLE)):
             return text, codec
-    return None
+    text = iso_2022_cn(data)
+    return None if text is None else (text, _SIMPLIFIED)
+
+
+def _utf32(data: bytes) -> Found | None:
+    codec = utf_32(data)
+    text = _strict(data, codec) if codec else None
+    return (text, codec) if text and codec else None
+
+
+def _check_known(data: bytes, text: str, codec: str, name: str) -> None:
+    """Refuse text in an encoding that is not read, which others read as text.
+
+    Raises:
+        DocumentError: it is in one.
+    """
+    what = "ISO 2022" if data.isascii() and codec == "utf-8" and holds_designations(data) else ""
+    if codec in _SHIFTING and not codec.startswith("utf-16"):
+        other = as_euc_tw(data[:_HEAD])
+        likelier = plausibility(other) > max(plausibility(text) + 1, _PLAUSIBLE)
+        what = "EUC-TW" if len(other) >= _CERTAIN_LEAST and likelier else ""
+    if what:
+        msg = f"{name} is in {what}, which is not read; convert it to UTF-8, such as with iconv"
+        raise DocumentError(msg)
 
 
 def _utf8(data: bytes, *, nul: bool = False) -> Found | None:

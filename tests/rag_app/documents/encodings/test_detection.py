@@ -46,12 +46,31 @@ def test_every_piece_of_the_corpus_is_decoded(text: str, encoding: str, length: 
         ("2024年 report: 3,200 units\n" * 3, "gbk", "gbk"),
         ("Où êtes-vous allés cet été? Le café noir est très bon.", "cp1252", "cp1252"),
         ("これは日本語の文章です。東京に住んでいます。", "shift_jis", "cp932"),
+        (POLICY, "utf-7", "utf-7"),
+        (POLICY, "utf-32-le", "utf-32-le"),
+        ("型号 ABC-30\n", "utf-32-be", "utf-32-be"),
     ],
 )
 def test_the_encoding_is_named_as_python_reads_it(text: str, written: str, found: str) -> None:
     data = text.encode(written)
     assert decode(data, "x") == (text, found)
     assert decode(data, "x", found) == (text, found)
+
+
+def test_simplified_chinese_of_seven_bits_is_read() -> None:
+    low = bytes(byte & 0x7F for byte in "电话分机".encode("gb2312"))
+    data = b"\x1b$)A\x0e" + low + b"\x0f 8110\n"
+    assert decode(data, "x") == ("电话分机 8110\n", "iso2022_cn")
+    assert decode(data, "x", "iso2022_cn")[0] == "电话分机 8110\n"
+
+
+def test_encodings_that_are_not_read_are_named() -> None:
+    with pytest.raises(DocumentError, match="is in ISO 2022, which is not read"):
+        decode(b"\x1b$)G\x0eDcEm\x0f 8110\n", "x")
+    # 臺北市立圖書館宣布，自下個月起延長 in EUC-TW
+    han = "ead7c6a1c6cbc7a1e8b7d5f3f3a8d0e7c6cca1a2c8dcc4b6d4b6c5ccd8c4cdb7cfdb"
+    with pytest.raises(DocumentError, match="is in EUC-TW, which is not read"):
+        decode(bytes.fromhex(han), "x")
 
 
 JAPANESE = "図書館は火曜日から日曜日まで開いています。駅前のビルの三階です。"
