@@ -196,7 +196,7 @@ def _indexed(index: Path) -> Checkpoint:
             if Path(name).name != name or not file.is_file()
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f"{index} is damaged: it does not say which tensor lies in which file; get it again"
+        msg = f"{index} is damaged: it does not say which tensor is in which file; get it again"
         raise CheckpointError(msg) from error
     if missing or not files:
         msg = f"{index} names files that are not beside it ({', '.join(missing)}); get them"
@@ -206,7 +206,7 @@ def _indexed(index: Path) -> Checkpoint:
     if unlike := sorted(name for name in held | places if held.get(name) != places.get(name)):
         said, found = places.get(unlike[0], "none"), held.get(unlike[0], "none")
         msg = (
-            f"{index} and its files disagree: {unlike[0]} is to lie in {said}, and lies in "
+            f"{index} and its files disagree: {unlike[0]} should be in {said}, and is in "
             f"{found} ({len(unlike)} such); get all of them again"
         )
         raise CheckpointError(msg)

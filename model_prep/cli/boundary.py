@@ -119,9 +119,9 @@ def _of_machine(error: Exception) -> str:
             "an argument, name or line is not valid text; write it in the encoding of LANG or UTF-8"
         )
     if isinstance(error, RuntimeError) and "home directory" in str(error):  # of Path.expanduser
-        return "a path that begins with ~ names no user's home; write the path in whole"
+        return "a path that begins with ~ names no user's home; write the full path"
     if isinstance(error, FileNotFoundError) and not _has_working_folder():
-        return "the working folder is there no more; go into another one, and run this again"
+        return "the working folder no longer exists; change to another one, and run this again"
     if isinstance(error, OSError) and error.errno in _OF_MACHINE:
         what = f"{error.filename}" if error.filename else "the output or a file"
         return (

@@ -18,7 +18,7 @@ def crawl(
     output: Annotated[
         Path, typer.Argument(metavar="OUT.jsonl", help="Items are added to it; it need not exist.")
     ],
-    count: Annotated[int, Option(min=1, help="Items that the file shall hold.")] = 20,
+    count: Annotated[int, Option(min=1, help="Items that the file is to hold.")] = 20,
     model: Annotated[str, Option(help="As the server names it.")] = CrawlOptions.model,
     base_url: Annotated[
         str, Option(envvar="OPENAI_BASE_URL", help="Any OpenAI-compatible API.")
@@ -57,7 +57,7 @@ def crawl(
         int | None, Option(min=1, help="Of a reply; by default by --items.")
     ] = None,
     timeout: Annotated[
-        float, Option(min=0.01, help="Seconds until a reply is whole.")
+        float, Option(min=0.01, help="Seconds until a reply is complete.")
     ] = CrawlOptions.timeout,
     tries: Annotated[int, Option(min=1, help="Times a request is sent.")] = CrawlOptions.tries,
     seed: Annotated[int | None, Option(help="Draws the same prompts again.")] = None,

@@ -23,7 +23,7 @@ def export_gguf(
             "--output",
             "-o",
             metavar="FILE",
-            help="The GGUF file; by default MODEL-QUANTIZATION.gguf beside the folder, or here "
+            help="The GGUF file; by default MODEL-QUANTIZATION.gguf next to the folder, or here "
             "where that is in the hub's cache.",
         ),
     ] = None,

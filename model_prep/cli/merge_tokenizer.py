@@ -24,7 +24,7 @@ def merge_tokenizer(
         typer.Option(
             "--llama-tokenizer",
             "--llama-tokenizer-dir",
-            help="LLaMA's tokenizer.model, or the folder it lies in.",
+            help="LLaMA's tokenizer.model, or the folder that holds it.",
         ),
     ],
     output_dir: options.OutputDir = _FOLDER,

@@ -26,7 +26,7 @@ PushToHub = Annotated[
     ),
 ]
 ModelsFolder = Annotated[
-    Path | None, typer.Option("--dir", help="Where models lie; by default the cache folder.")
+    Path | None, typer.Option("--dir", help="Where models are; by default the cache folder.")
 ]
 
 SHARD_SIZE = "5GB"

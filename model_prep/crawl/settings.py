@@ -60,7 +60,7 @@ class CrawlOptions:
         if self.questions is not None and self.passages is None:
             raise UsageError("--questions needs the passages that they are asked of: --passages")
         if self.split is not None and self.questions is None:
-            raise UsageError("--split is of --questions; name their file too")
+            raise UsageError("--split needs --questions; name their file too")
         try:
             parts = urlsplit(self.base_url)
             right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0

@@ -27,7 +27,7 @@ _OTHER_FORMATS = {
     b"version https://git-lfs": "is a pointer of git-lfs, not the file itself; run: git lfs pull",
     **dict.fromkeys(
         (b"lmgg", b"fmgg", b"tjgg", b"algg"),
-        "is of llama.cpp's format before GGUF; get the model as GGUF, or export it from its folder",
+        "has llama.cpp's older format; get the model as GGUF, or export it from its folder",
     ),
 }
 """By how they begin."""
@@ -112,7 +112,7 @@ def read_model_header(path: Path) -> GgufHeader:
     reason = next((_NO_MODELS[kind] for kind in kinds if kind in _NO_MODELS), "")
     reason = reason or _incomplete(path, header.values.get("split.no"), header.values)
     if not reason and not header.values.get("tokenizer.ggml.tokens"):
-        reason = "holds no tokenizer; get a whole model"
+        reason = "holds no tokenizer; get a complete model"
     if reason:
         msg = f"{path} {reason}"
         raise CheckpointError(msg)
@@ -153,9 +153,9 @@ def _require_version(path: Path, version: bytes) -> None:
     if len(version) < 4 or (number := int.from_bytes(version, "little")) in _VERSIONS:
         return
     if int.from_bytes(version, "big") in _VERSIONS:
-        msg = f"{path} is of machines with the other order of bytes; get one for this machine"
+        msg = f"{path} is for machines with the other byte order; get one for this machine"
     else:
-        msg = f"{path} is of GGUF's version {number}, which is not known here; convert it again"
+        msg = f"{path} has GGUF version {number}, which is not supported; convert it again"
     raise CheckpointError(msg)
 
 

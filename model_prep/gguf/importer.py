@@ -116,7 +116,7 @@ def _model_config(reader: "GGUFReader", path: Path) -> ModelConfig:
     model_type, pre = _value(reader, "general.architecture"), _value(reader, "tokenizer.ggml.pre")
     if model_type != "qwen2" or pre != "qwen2":
         msg = (
-            f"{path} is of a model of kind {model_type} with a tokenizer of kind {pre}; only "
+            f"{path} holds a model of kind {model_type} with a tokenizer of kind {pre}; only "
             "Qwen2's files hold all that a folder needs. Use the folder that the file was made of"
         )
         raise CheckpointError(msg)

@@ -115,7 +115,7 @@ def check_tensors(
         if tensors[name].shape != expected:
             msg = (
                 f"{name} in {folder} is {tensors[name].shape} where config.json calls for "
-                f"{expected}; one of them is of another model"
+                f"{expected}; one of them belongs to another model"
             )
             raise ExportError(msg)
     known = shapes.keys() | {"lm_head.weight"}

@@ -196,7 +196,7 @@ def converse(
         GenerateError: ``history`` without ``with_prompt``, or an input is too long.
     """
     if history and not with_prompt:
-        msg = "--history needs --with-prompt, which tells the turns of a chat apart"
+        msg = "--history needs --with-prompt, which separates the turns of a chat"
         raise GenerateError(msg)
     messages: Messages = []
     while text := read():

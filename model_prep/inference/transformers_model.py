@@ -75,7 +75,7 @@ class HuggingFaceModel:
         if pieces - (unused_pads(file) if file and pieces > self._rows else 0) > self._rows:
             msg = (
                 f"the tokenizer has {pieces:,} pieces and the model {self._rows:,} embeddings: "
-                "they are of different models; name the right one with --tokenizer-path"
+                "they belong to different models; name the right one with --tokenizer-path"
             )
             raise GenerateError(msg)
 

@@ -177,7 +177,7 @@ def _require_tokenizer(tokenizer: Path, meta: MetaCheckpoint) -> None:
     if pieces > rows:
         msg = (
             f"{tokenizer} has {pieces:,} pieces and the weights in {meta.files[0].parent} have "
-            f"{rows:,}: they are of different models; get the right tokenizer"
+            f"{rows:,}: they belong to different models; get the right tokenizer"
         )
         raise CheckpointError(msg)
 

@@ -109,6 +109,6 @@ def _require_shape(folder: Path, found: TensorInfo, wanted: ModelConfig, vocabul
     if found.shape != shape:
         msg = (
             f"{found.name} in {folder} is {found.shape} where config.json calls for {shape}; one "
-            "of them is of another model"
+            "of them belongs to another model"
         )
         raise CheckpointError(msg)

@@ -138,7 +138,7 @@ class MetaCheckpoint:
             held = {name for name in shard.tensors if not is_rope_buffer(name)}
             if unlike := sorted(held ^ expected.keys()):
                 said = "lacks" if unlike[0] in expected else "has besides"
-                msg = f"{file} {said} {unlike[0]}, so it is of another shape than params.json says"
+                msg = f"{file} {said} {unlike[0]}, so its shape is not the one in params.json"
                 raise CheckpointError(msg)
         for meta, name in expected.items():
             self._check_tensor(meta, self.config.tensor_shape(name))
@@ -163,7 +163,7 @@ class MetaCheckpoint:
         if not fits:
             msg = (
                 f"{name} has {shapes} in the shards of {self.files[0].parent}, and {wanted} is "
-                "needed; they are of different models"
+                "needed; they belong to different models"
             )
             raise CheckpointError(msg)
 

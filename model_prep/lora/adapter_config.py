@@ -132,7 +132,7 @@ def _require_understood(folder: Path, config: dict[str, Any]) -> None:
         if field not in _UNDERSTOOD | _NO_MATTER | _OTHER_METHODS.keys() and value:
             msg = (
                 f"{folder} has {field} in its {CONFIG}, which is not known here and may change the "
-                "result; merge with PEFT itself, or remove the field if it has no say in a merge"
+                "result; merge with PEFT itself, or remove the field if it does not affect a merge"
             )
             raise AdapterError(msg)
 

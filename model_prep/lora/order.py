@@ -159,7 +159,7 @@ def _require_tokenizer(
     where = (needed_by or stage).folder
     msg = (
         f"the tokenizer in {stage.folder} has {pieces:,} pieces, and {where} needs "
-        f"{rows:,}: they are of different models; put the tokenizer.model of {rows:,} pieces, "
+        f"{rows:,}: they belong to different models; put the tokenizer.model of {rows:,} pieces, "
         f"which was published with the model, into {where}"
     )
     raise MergeOrderError(msg)

@@ -219,7 +219,7 @@ def _require_no_copies(adapters: list[Adapter], digests: list[dict[str, str]]) -
             if digest in seen:
                 msg = (
                     f"{adapter.folder} is the same LoRA as {seen[digest]}; leave one out, or add "
-                    "--allow-merged where it shall count twice"
+                    "--allow-merged where it is to count twice"
                 )
                 raise MergeOrderError(msg)
             seen[digest] = adapter.folder

@@ -49,7 +49,7 @@ class TrainingSettings(BaseModel):
         None, description=f"Modules it acts on; {ALL_LINEAR}: all but the output weights."
     )
     lora_dropout: float | None = Field(None, ge=0, lt=1, description="Its dropout.")
-    modules_to_save: list[str] | None = Field(None, description="Modules trained whole.")
+    modules_to_save: list[str] | None = Field(None, description="Modules trained in full.")
     layers_to_transform: list[int] | None = Field(
         None, description="Layers it acts on, from 0; the last ones only are quicker to train."
     )

@@ -204,7 +204,7 @@ def _adapter_shapes(tensors: Mapping[str, TensorInfo]) -> Check:
             continue
         lora_b = tensors.get(f"{name[: found.start()]}lora_B{name[found.end() :]}")
         if lora_b is None or lora_b.shape[1] != lora_a.shape[0]:
-            said = f"{name} has no lora_B of the same rank beside it; get the adapter again"
+            said = f"{name} has no lora_B of the same rank; get the adapter again"
             return Check("shapes", "failed", said)
         pairs += 1
     if not pairs:

@@ -197,7 +197,7 @@ def lacking(passages: "Sequence[Document]") -> list[str]:
     if any(citation.relevance is None for citation in found):
         notes.append("the retriever gives no relevance, so no passage was refused as irrelevant")
     if any(citation.start is None or not citation.source for citation in found):
-        notes.append("the retriever does not say where in a document its passages stand")
+        notes.append("the retriever does not say where in a document its passages are")
     return notes
 
 

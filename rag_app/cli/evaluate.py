@@ -43,7 +43,7 @@ def evaluate(
     prompts: options.Prompts = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Ask so many questions, drawn by whole documents and --seed."),
+        typer.Option(min=1, help="Ask this many questions, sampled by document with --seed."),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Only questions of this split.")] = None,
     noise: Annotated[

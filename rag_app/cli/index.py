@@ -68,7 +68,7 @@ def index(
     if not paths and not reembed:
         raise typer.BadParameter("name at least one PATH")
     if address is not None and engine != "ray":
-        raise typer.BadParameter("--address is of --engine ray")
+        raise typer.BadParameter("--address needs --engine ray")
     if name is not None:
         _check_name(name, paths or [])
     settings = load_settings(

@@ -101,7 +101,7 @@ def _store_of(name: str, store: str | None) -> "DocumentStore":
 def copy(
     index: Annotated[str, typer.Argument(metavar="INDEX", help="Which index; see `status`.")],
     to: Annotated[
-        str, typer.Option("--to", metavar="milvus:URI|local", help="Where the copy is to lie.")
+        str, typer.Option("--to", metavar="milvus:URI|local", help="Where to put the copy.")
     ],
     store: options.Store = None,
     as_json: options.Json = False,

@@ -32,10 +32,10 @@ Index = Annotated[
 ]
 Store = Annotated[
     str | None,
-    typer.Option("--store", metavar="local|milvus:URI", help="Where the index lies."),
+    typer.Option("--store", metavar="local|milvus:URI", help="Where the index is."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-NoStream = Annotated[bool, typer.Option("--no-stream", help="Print the text when it is whole.")]
+NoStream = Annotated[bool, typer.Option("--no-stream", help="Print the text when it is complete.")]
 Timings = Annotated[bool, typer.Option("--timings", help="Print on stderr where the time went.")]
 Encoding = Annotated[
     str | None, typer.Option(help="Text encoding, such as gb18030; detected by default.")

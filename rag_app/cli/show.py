@@ -226,7 +226,7 @@ def _where(summary: "Summary") -> None:
     if not cited:
         return
     total = len(summary.citations)
-    _console().print(f"[bold]Where it stands[/bold] {len(cited)} of {total} passages")
+    _console().print(f"[bold]Sources[/bold] {len(cited)} of {total} passages")
     for citation in cited:
         _console().print(_source_line(citation))
 
@@ -244,7 +244,7 @@ class _Estimate:
         if not self._first:
             self._first, self._started = step, time.monotonic()
             if steps > _MANY_STEPS:
-                _console().print(f"{steps} steps; the first ones tell how long it will take")
+                _console().print(f"{steps} steps; the first ones show how long it will take")
         elif step > self._step:
             each = (time.monotonic() - self._started) / (step - self._first)
             minutes = max(round(each * (steps - step + 1) / 60), 1)

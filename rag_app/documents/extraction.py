@@ -206,7 +206,7 @@ def _part_reader(
 ) -> ReadPart:
     def read_part(data: bytes, name: str) -> ExtractedText:
         if depth > MAX_DEPTH:
-            msg = f"{shown(name)} lies too deep in other files; unpack them and name it"
+            msg = f"{shown(name)} is too deep in other files; unpack them and name it"
             raise DocumentError(msg)
         budget.spend(data, name)
         kind = kind_of(data, suffix_of(PurePath(name)), name)

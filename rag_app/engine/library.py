@@ -184,7 +184,7 @@ class Library:
 
         there = load_settings(**{**self.settings.model_dump(exclude_unset=True), "store": to})
         if to == self.settings.store:
-            msg = f"the index lies in the store {to} already; name another with --to"
+            msg = f"the index is in the store {to} already; name another with --to"
             raise SettingsError(msg)
         self.store.check_exists()
         with closing(open_store(there)) as target:

@@ -282,7 +282,7 @@ class Resources:
             ModelError: the embedding model or the reranker is missing or damaged.
         """
         if within and (self.given.retriever or self.given.vector_store):
-            msg = "`within` is for an index of our own; tell your retriever what to search itself"
+            msg = "`within` works only with rag-app's own index; configure your retriever itself"
             raise SettingsError(msg)
         if self.given.retriever is not None:
             return self.given.retriever

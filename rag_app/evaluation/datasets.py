@@ -72,12 +72,12 @@ def _checked(path: Path, dataset: Dataset) -> Dataset:
         one for one in known if not one.is_in("\n".join(texts[name] for name in one.relevant))
     ]
     if known and len(astray) == len(known):
-        msg = f"no answer of {path} stands in its passage; are these the right passages?"
+        msg = f"no answer of {path} occurs in its passage; are these the right passages?"
         raise DocumentError(msg)
     if not astray:
         return dataset
     note = (
-        f"{len(astray)} of {len(known)} answers don't stand in their passages, such as that of "
+        f"{len(astray)} of {len(known)} answers don't occur in their passages, such as that of "
         f"{astray[0].id}"
     )
     return replace(dataset, notes=(*dataset.notes, note))

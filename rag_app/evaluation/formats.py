@@ -99,7 +99,7 @@ def question_of(path: Path, number: int, row: Record) -> GoldQuestion:
         if document is not None and not isinstance(document, str):
             raise TypeError("`document` is a file's name")
         if summary and not document:
-            raise TypeError("a `summary` needs the `document` that it is of")
+            raise TypeError("a `summary` needs its `document`")
         name = str(row.get("id", number))
         split = str(row.get("split", "test"))
         told = bool(row.get("answerable")) and not (answers or document)

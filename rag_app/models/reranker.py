@@ -168,5 +168,5 @@ def _check(folder: Path) -> None:
         raise ModelError(msg)
     labels = len(config.get("id2label") or (0, 1))  # transformers leaves out that there are two
     if architecture.endswith("ForSequenceClassification") and labels != 1:
-        msg = f"{folder} tells {labels} classes apart; a reranker gives one score"
+        msg = f"{folder} distinguishes {labels} classes; a reranker gives one score"
         raise ModelError(msg)

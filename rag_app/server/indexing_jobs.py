@@ -37,7 +37,7 @@ _CANCEL_SECONDS = 60.0
 """Longest wait for another server to end a job; it ends it later then."""
 _MOST_ATTEMPTS = 2
 """Times that a job may be running when the server dies; then it is not begun again."""
-_DIED = "the server ended before it could say what became of the files; the documents tell"
+_DIED = "the server ended before it could report on the files; the list of documents shows them"
 
 _log = logging.getLogger("rag_app.server")
 

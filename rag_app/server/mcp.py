@@ -24,7 +24,7 @@ from rag_app.server.middleware.requests import Access, SecurityMiddleware
 
 _INSTRUCTIONS = """\
 Documents of the user, indexed for search. Ask `search` for passages and quote them with the name of
-their document; `read_passage` gives what stands around one. `ask` has a local language model
+their document; `read_passage` gives the text around one. `ask` has a local language model
 answer from the passages, with marks such as [1], and says how sure it is; it takes longer."""
 
 

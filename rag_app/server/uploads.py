@@ -254,13 +254,13 @@ def file_name(name: str) -> str:
     *folders, last = [part[_begin(part) :] for part in parts]
     path = PurePosixPath(last or "_")
     if path.suffix.lower() not in SUFFIXES:
-        msg = f"{last or name!r} is of no format that is read: {' '.join(sorted(SUFFIXES))}"
+        msg = f"{last or name!r} has no supported format: {' '.join(sorted(SUFFIXES))}"
         raise ApiError(400, msg, code="unsupported_format", param="files")
     stem = _cut(path.stem, LONGEST_NAME - len(path.suffix.encode()))
     kept = [] if leads_out else [_cut(folder, LONGEST_NAME) for folder in folders if folder]
     path_name = "/".join([*kept, stem + path.suffix])
     if len(path_name.encode()) > _LONGEST_PATH:
-        msg = f"{stem}{path.suffix} lies in folders whose names are too long together"
+        msg = f"{stem}{path.suffix} is in folders whose names are too long together"
         raise ApiError(400, msg, param="files")
     return path_name
 

@@ -136,7 +136,7 @@ def decode(
     )
     if found is None:
         msg = (
-            f"{name} is not text in an encoding that can be told; give it with --encoding "
+            f"{name} is not text in an encoding that can be detected; give it with --encoding "
             "(such as gb18030 or big5), or convert the file if it is binary"
         )
         raise DocumentError(msg)

@@ -260,7 +260,7 @@ def _notes(pages: Sequence[_Page]) -> list[str]:
     if private := [number for number, page in enumerate(pages, 1) if page.private]:
         count = sum(page.private for page in pages)
         notes.append(
-            f"{count} characters on page {_ranges(private)} are of a font that does not say which "
+            f"{count} characters on page {_ranges(private)} have a font that does not say which "
             f"they are; {INSTALL_OCR}"
         )
     if hidden := [number for number, page in enumerate(pages, 1) if page.hidden]:

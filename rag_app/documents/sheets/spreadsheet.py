@@ -316,7 +316,7 @@ def _streamed_rows(
         hidden["columns"] += len(left_out)
     if stream.damaged:
         title = " ".join(shown(stream.title).split())
-        notes.append(f"{title} is damaged: what stands below row {before} was not read")
+        notes.append(f"{title} is damaged: what follows row {before} was not read")
 
 
 def _without(columns: set[int], cells: list[str], left_out: set[int]) -> list[str]:

@@ -151,7 +151,7 @@ class HybridRetriever(BaseRetriever):
             found = documents_within(near or snapshot.sources(), scope)
         if not found:
             shown = scope.replace("\0", ", ")
-            msg = f"no indexed document is {shown} or lies in it; `rag-app docs` lists what is"
+            msg = f"no indexed document is {shown} or is in it; `rag-app docs` lists what is"
             raise QuestionError(msg)
         return found
 

@@ -55,7 +55,7 @@ def resolve(spec: str) -> tuple[str, str]:
     if provider := split_provider(spec):
         return ("huggingface", provider[1]) if provider[0] == LOCAL else ("provider", spec)
     if _ADDRESS.fullmatch(spec):
-        msg = f"{spec} is not a URL; give the whole of it, such as http://{spec}"
+        msg = f"{spec} is not a URL; give all of it, such as http://{spec}"
         raise ModelError(msg)
     if re.fullmatch(r"[^/\\:.~][^/\\:]*/[^/\\:]+", spec):
         return "huggingface", spec

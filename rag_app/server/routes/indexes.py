@@ -125,7 +125,7 @@ def document_text(index: IndexName, document: DocumentId, registry: Registry) ->
         **errors(400, 404, 413, 503, 504),
         **streamed(
             "Pieces of the summary; one with `replace` takes the place of all before it. `marked` "
-            "has marks behind the sentences too, and the last event tells where they stand",
+            "has marks after the sentences too, and the last event says where they come from",
             {
                 "delta": "李白是",
                 "marked": "李白是",

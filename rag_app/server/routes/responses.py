@@ -65,7 +65,7 @@ def show_response(
 ) -> dict[str, Any]:
     """Show a response that is kept."""
     if stream:
-        msg = "stream is not supported: what is kept is whole; leave it out"
+        msg = "stream is not supported: a stored response is complete; leave it out"
         raise ApiError(400, msg, code="unsupported_parameter", param="stream")
     return stored.response(response_id)
 

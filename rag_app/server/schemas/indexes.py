@@ -70,7 +70,7 @@ class Passage(BaseModel):
     end: int
     page: int | None = None
     heading: str | None = Field(default=None, description="The last of `headings`.")
-    headings: list[str] = Field(default=[], description="Those it stands under, highest first.")
+    headings: list[str] = Field(default=[], description="Those above it, highest first.")
     table_head: str | None = Field(
         default=None, description="Names of the columns of the table that it begins within."
     )
@@ -205,7 +205,7 @@ class SummaryPassage(BaseModel):
     start: int = Field(description="Offset in the document's text, in characters.")
     end: int
     heading: str | None = Field(default=None, description="The last of `headings`.")
-    headings: list[str] = Field(default=[], description="Those it stands under, highest first.")
+    headings: list[str] = Field(default=[], description="Those above it, highest first.")
 
 
 SUMMARY_CHECKS: dict[str, Any] = {
@@ -233,11 +233,11 @@ class SummaryText(BaseModel):
     text: str
     steps: int = Field(description="How many times the model was asked for it.")
     notes: list[str] = Field(description="What the reader should know, as text left out.")
-    marked_text: str = Field(description="With `[1]` behind sentences that stand in the document.")
+    marked_text: str = Field(description="With `[1]` after sentences that the document supports.")
     sentences: list[SummarySentence]
     citations: list[SummaryPassage]
     coverage: float | None = Field(
-        description="Share of the document's passages that a sentence stands in, 0 to 1."
+        description="Share of the document's passages that sentences come from, 0 to 1."
     )
 
 
@@ -312,7 +312,7 @@ class Job(BaseModel):
     unchanged: int = 0
     failed: list[FailedFile] = []
     notes: list[FileNote] = Field(default=[], description="Of the files added or updated.")
-    error: str | None = Field(default=None, description="Why the whole job failed, if so.")
+    error: str | None = Field(default=None, description="Why the job as such failed, if so.")
 
     @property
     def ended(self) -> bool:

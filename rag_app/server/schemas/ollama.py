@@ -186,7 +186,7 @@ class OllamaPrompt(Generating):
     suffix: str | None = Field(default=None, description="Refused.")
     template: str | None = Field(default=None, description="Refused.")
     raw: bool | None = Field(
-        default=None, description="Go on with the prompt as it stands, without a chat template."
+        default=None, description="Go on with the prompt as it is, without a chat template."
     )
     context: list[int] | None = Field(default=None, description="Passed over: `/api/chat` has it.")
 

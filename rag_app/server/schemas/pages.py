@@ -42,7 +42,7 @@ class DocumentPage(BaseModel):
     width: int = Field(description="Of its picture, in pixels.")
     height: int
     boxes: list[PageBox] = Field(
-        description="Where the passage stands on it; none where that is not known."
+        description="Where the passage is on it; none where that is not known."
     )
 
 

@@ -72,7 +72,7 @@ def no_token_ids(value: Any) -> Any:
     """Refuse numbers in place of text, which only OpenAI's own models understand."""
     if isinstance(value, list) and any(isinstance(item, int | list) for item in value):
         msg = (
-            "token ids are of OpenAI's own models; send text "
+            "token ids belong to OpenAI's own models; send text "
             "(LangChain: check_embedding_ctx_length=False)"
         )
         raise ValueError(msg)
@@ -289,7 +289,7 @@ class DocumentOptions(RequestBody):
     )
     footer: bool | None = Field(
         default=None,
-        description="Whether the sources stand below the text; by default where `marks` is not "
+        description="Whether sources are listed below the text; by default where `marks` is not "
         "given, as clients that know nothing of `rag` don't.",
     )
 

@@ -51,8 +51,8 @@ def test_a_file_cut_off_anywhere_is_named(tmp_path: Path, length: int) -> None:
         (b"", "not a GGUF"),
         (b"PK\x03\x04", "not a GGUF"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", "git lfs pull"),
-        (b"tjgg\x03\0\0\0", "format before GGUF"),
-        (gguf().replace(struct.pack("<I", 3), struct.pack(">I", 3), 1), "other order of bytes"),
+        (b"tjgg\x03\0\0\0", "llama.cpp's older format"),
+        (gguf().replace(struct.pack("<I", 3), struct.pack(">I", 3), 1), "other byte order"),
         (gguf().replace(struct.pack("<I", 3), struct.pack("<I", 1), 1), "version 1"),
     ],
 )

@@ -167,7 +167,7 @@ def break_norm(folder: Path) -> None:
         (lambda f: (f / "consolidated.00.pth").unlink(), r"consolidated\.00\.pth is missing"),
         (
             lambda f: (f / "consolidated.01.pth").unlink(),
-            r"is needed; they are of different models",
+            r"is needed; they belong to different models",
         ),
         (lambda f: (f / "consolidated.01.pth").write_bytes(b"PK"), r"01\.pth is damaged"),
         (lambda f: edit(f / "consolidated.01.pth", output__weight=None), r"lacks output\.weight"),
@@ -330,7 +330,7 @@ def resident() -> int:
 def test_the_tokenizer_of_another_model_is_refused(tmp_path: Path, tokenizer: Path) -> None:
     folder = make_meta(tmp_path / "in", 999).folder
     shutil.copy(tokenizer, folder / "tokenizer.model")
-    with pytest.raises(CheckpointError, match=r"has 1,000 pieces and .* have 999: they are of"):
+    with pytest.raises(CheckpointError, match=r"has 1,000 pieces and .* have 999: they belong to"):
         convert(folder, tmp_path / "out")
     (folder / "tokenizer.model").write_bytes(b"no model")
     with pytest.raises(TokenizerError, match=r"tokenizer\.model"):

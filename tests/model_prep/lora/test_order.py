@@ -100,7 +100,7 @@ def test_alpaca_before_llama(family: Family, tmp_path: Path) -> None:
 def test_the_tokenizer_of_another_model(family: Family, tmp_path: Path) -> None:
     lora = copy_of(family.alpaca, tmp_path / "lora")
     write_tokenizer(lora, CHINESE)
-    said = f"has {CHINESE} pieces, and {lora} needs {ALPACA}: they are of different models"
+    said = f"has {CHINESE} pieces, and {lora} needs {ALPACA}: they belong to different models"
     refused(family.base, [family.chinese, lora], tmp_path, said)
     (lora / "tokenizer.model").write_bytes(b"<html>")
     with pytest.raises(TokenizerError, match="damaged or not a SentencePiece model"):

@@ -56,7 +56,7 @@ def test_what_stands_nowhere_is_told_and_json_says_where_the_rest_stands(
     assert values["marked_text"] == f"李白是诗人[{sentence['markers'][0]}]。"
     assert [one["marker"] for one in values["citations"]] == sentence["markers"]
     assert 0 < values["coverage"] < 1
-    assert "Where it stands" in shown.stderr
+    assert "Sources" in shown.stderr
 
 
 def test_several_urls(tiny_llm: Path, tiny_embeddings: Path, home: Path) -> None:

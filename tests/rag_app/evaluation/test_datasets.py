@@ -181,7 +181,7 @@ def test_questions_of_ones_own(tmp_path: Path) -> None:
         (b'{"question": "a", "answer": "b"}\n{"answer": "b"}', ":2 is not a question"),
         (b'{"question": "a", "answers": "b"}', ":1 is not a question"),
         (b'{"question": "a", "answers": [1]}', ":1 is not a question"),
-        (b'{"summary": "a"}', "needs the `document`"),
+        (b'{"summary": "a"}', "needs its `document`"),
         (b'{"query": "a", "positive": 1}', ":1 is not a line of RGB's"),
         (b'{"data": [{"title": "a"}]}', "is not in SQuAD's format"),
         (b'{"data": []}', "holds no question"),

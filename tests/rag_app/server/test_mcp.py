@@ -134,7 +134,7 @@ async def test_indexes_are_made_and_named(engine: RagApp) -> None:
         ("ask", {"question": "李白", "index": "没有"}, "there are: default"),
         ("ask", {"question": "李白", "within": "没有.txt"}, "没有.txt"),
         ("read_passage", {"document": "没有"}, "list_documents"),
-        ("add_document", {"name": "x.exe", "text": "x"}, "no format"),
+        ("add_document", {"name": "x.exe", "text": "x"}, "no supported format"),
         ("add_document", {"name": "x.txt", "text": ""}, "empty"),
         ("add_document", {"name": "x.pdf", "text": "no PDF"}, "x.pdf"),
         ("add_document", {"name": "x", "text": "x", "index": "../.."}, "an index is named"),

@@ -128,8 +128,8 @@ def test_names_cannot_leave_their_folder(
 @pytest.mark.parametrize(
     ("name", "data", "status", "message"),
     [
-        ("a.exe", b"MZ", 400, "no format that is read"),
-        ("noending", b"x", 400, "no format that is read"),
+        ("a.exe", b"MZ", 400, "no supported format"),
+        ("noending", b"x", 400, "no supported format"),
         ("空.txt", b"", 400, "空.txt is empty"),
         ("大.txt", b"x" * 3000, 413, "larger than 2,000 bytes"),
     ],
