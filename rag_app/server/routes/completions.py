@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.server.completions.chat import DocumentChat, index_address
+from rag_app.server.completions.client_tasks import is_client_task
 from rag_app.server.completions.generation import LlmGeneration, options_of
 from rag_app.server.completions.relay import Relay, use_content
 from rag_app.server.errors import ApiError
@@ -30,18 +30,6 @@ from rag_app.server.schemas.requests import ChatRequest, Requested
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
 _log = logging.getLogger("rag_app.server")
-_TASKS = re.compile(
-    r"""
-    \A\s*\#{3}\s*Task:.*(?:<chat_history>|\#{3}\s*(?:Chat\ History|Output|Guidelines))  # Open WebUI
-    | \A(?:Please\ )?(?:generate|provide|write|create)\ a\ (?:concise|short|brief).{0,80}\ title
-    | \ABased\ on\ the\ chat\ history,\ give\ this\ conversation\ a\ name
-    | \A.{0,40}(?:总结|概括|生成|起).{0,30}(?:会话|对话|聊天).{0,60}标题
-    """,
-    re.VERBOSE | re.DOTALL | re.IGNORECASE,
-)
-"""What clients ask a model to do about a conversation: its title, tags, follow-up questions."""
-
-
 _LIMITS = {"max_tokens", "max_completion_tokens"}
 
 
@@ -77,7 +65,7 @@ class Answering:
         """Return the index that a chat asks, None where the language model itself answers it."""
         model = request.model or ""
         index = model.removeprefix(RAG)
-        task = self._registry.shows(index) and is_client_task(request.messages[-1].text)
+        task = self._registry.shows(index) and is_client_task(request.messages)
         return index if model.startswith(RAG) and not task else None
 
     async def generation(self, request: ChatRequest | CompletionRequest) -> GeneratedText:
@@ -189,17 +177,3 @@ async def completions(request: CompletionRequest, answers: Answers) -> Any:
     if isinstance(answers.llm, CompatibleChat):
         return await answers.relay(answers.llm, request)
     return await answers.answer(await answers.generation(request), stream=request.stream)
-
-
-def is_client_task(text: str) -> bool:
-    r"""Return whether a message was written by a client, not by the person who answers.
-
-    Documents hold no answer to these, whatever model the conversation is with.
-
-    Example:
-        >>> is_client_task("### Task:\nGenerate a title.\n### Chat History:\n…")
-        True
-        >>> is_client_task("合同的标题是什么？")
-        False
-    """
-    return bool(_TASKS.search(text))

@@ -136,6 +136,64 @@ def test_tasks_of_clients_are_for_the_model(poets: Served, client: httpx.Client)
     assert LI_BAI not in prompt
 
 
+SAID: Any = [*ASKED, {"role": "assistant", "content": "当涂。"}]
+
+
+def said_by(role: str, text: str) -> dict[str, str]:
+    return {"role": role, "content": text}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        # NextChat
+        [*SAID, said_by("system", "简要总结一下对话内容，用作后续的上下文提示，控制在 200 字以内")],
+        [*SAID, said_by("user", "使用四到五个字直接返回这句话的简要主题，不要解释、不要标点")],
+        [*SAID, said_by("user", "Please generate a four to five word title summarizing our chat.")],
+        # LobeChat
+        [said_by("system", "Generate a concise title that captures the conversation."),
+         said_by("user", "user: 李白在哪里病逝？")],
+        [said_by("system", "What is to be summarized is in <chat_history> tags."), *ASKED],
+        # Cherry Studio
+        [said_by("system", "总结给出的会话，将其总结为语言为 中文 的 10 字内标题"), *ASKED],
+        [said_by("system", "Summarize the conversation into a title in English"), *ASKED],
+        # chat-ui, Continue, aichat
+        [said_by("system", "You are a chat thread titling assistant."), *ASKED],
+        [said_by("user", "Given the following... please reply with a title for the chat. 李白？")],
+        [*SAID, said_by("user", "Summarize this briefly to use as a prompt for future context.")],
+        # LangChain, LlamaIndex
+        [said_by("system", "Given a chat history, formulate a standalone question."), *ASKED],
+        [said_by("user", "Given a conversation, rewrite the message to be a standalone question.")],
+        # FastGPT
+        [*SAID, said_by("user", "请结合前面的对话记录，帮我生成 3 个问题，引导我继续提问。")],
+    ],
+)  # fmt: skip
+def test_what_clients_ask_about_a_conversation(
+    messages: Any, poets: Served, client: httpx.Client
+) -> None:
+    answer = client.post(CHAT, json={"model": "rag:诗", "messages": messages})
+    assert answer.status_code == 200, answer.text
+    assert "rag" not in answer.json()
+    (prompt,) = poets.model.prompts
+    assert LI_BAI not in prompt
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [said_by("system", "你是人事部的助手，回答用户关于合同标题的问题。"), *ASKED],
+        [said_by("system", "这是历史聊天总结作为前情提要：用户问过对话的标题。"), *ASKED],
+        [said_by("system", "You are a helpful chat assistant. Give a short answer."), *ASKED],
+        [*ASKED, said_by("system", "简短回答。")],
+    ],
+)
+def test_what_people_ask_is_answered_from_documents(
+    messages: Any, poets: Served, client: httpx.Client
+) -> None:
+    answer = client.post(CHAT, json={"model": "rag:诗", "messages": messages})
+    assert answer.json()["rag"]["answered"]
+
+
 JSON = {"Content-Type": "application/json"}
 
 
