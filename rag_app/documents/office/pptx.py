@@ -18,6 +18,7 @@ from rag_app.documents.office.equations import equation_text
 from rag_app.documents.office.numbering import SlideNumbering
 from rag_app.documents.office.package import (
     Element,
+    hidden_notes,
     is_strict,
     parsed,
     rewritten,
@@ -27,6 +28,7 @@ from rag_app.documents.office.package import (
     unread_notes,
     without_fallbacks,
 )
+from rag_app.documents.office.white_text import remove_white_text
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import spanned
 from rag_app.documents.text import clean, join_pages, one_blank_line, superscript
@@ -63,6 +65,8 @@ class _Reading:
     unread: Counter[str] = field(default_factory=Counter)
     running: set[str] = field(default_factory=set)
     """The texts at the feet of slides."""
+    white: int = 0
+    """Runs of text that are white on white."""
 
 
 def read_pptx(data: bytes, name: str, read_picture: "ReadPicture | None" = None) -> ExtractedText:
@@ -79,7 +83,8 @@ def read_pptx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
                 continue
             slides.append(one_blank_line(clean("\n\n".join(_slide_lines(slide, reading)))))
     text, starts = join_pages(slides)
-    return ExtractedText(text, page_starts=starts, notes=unread_notes(reading.unread))
+    notes = hidden_notes({"texts": reading.white}) + unread_notes(reading.unread)
+    return ExtractedText(text, page_starts=starts, notes=notes)
 
 
 def _slides(presentation: "Presentation", reading: _Reading) -> Iterator["Slide"]:
@@ -138,6 +143,7 @@ def _as_presentation(part: str, content: bytes) -> bytes:
 
 def _slide_lines(slide: "Slide", reading: _Reading) -> Iterator[str]:
     without_fallbacks(slide.element)
+    reading.white += remove_white_text(slide)
     title = slide.shapes.title
     framed = title is not None and title.has_text_frame  # or a picture in its place
     if framed and (text := " ".join(_frame_text(title).split())):

@@ -8,7 +8,7 @@ from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.encodings.detection import in_step
 from rag_app.documents.encodings.garbage import without_garbage
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.office.package import add_run
+from rag_app.documents.office.package import add_run, hidden_notes
 from rag_app.documents.office.rtf_tables import RtfRow, grid_rows
 from rag_app.documents.pdf.characters import gibberish
 from rag_app.documents.tables import table_lines
@@ -77,6 +77,11 @@ _SYMBOLS = b"{}\\~_-*|:\r\n"
 """What a backslash may be before, other than words and bytes."""
 _ROW_END = "\x1e"
 """Stands where a row of a table in a cell ends."""
+_COLOURS = re.compile(rb"\\colortbl([^{}]{0,20000})")
+_WHITE = re.compile(rb"\\red255\\green255\\blue255(?!\d)")
+_LOOKS = frozenset({"v", "deleted", "strike", "striked", "super", "nosupersub", "sub", "cf"})
+_BEHIND = frozenset({"highlight", "chcbpat", "cbpat", "cb"})
+"""Words that colour what is behind text."""
 _MAX_DEPTH = 10_000
 _HEADER = re.compile(rb"(?<={)\\rtf[^{}]{0,2000}(?={\\fonttbl)")
 _CONTROL = re.compile(rb"\\[a-zA-Z]+(?:-?\d+)? ?")
@@ -148,6 +153,9 @@ class _State:
     """Characters that stand for a Unicode one in old readers."""
     unread: bool = False
     hidden: bool = False
+    white: bool = False
+    coloured: bool = False
+    """Whether there is another colour behind text."""
     struck: bool = False
     raised: bool = False
     table: bool = False
@@ -155,6 +163,10 @@ class _State:
     """Of a heading."""
     fonts: bool = False
     note: bool = False
+
+    def is_hidden(self) -> bool:
+        """Return whether text can't be seen: cells of tables may have a colour of their own."""
+        return self.hidden or (self.white and not self.coloured and not self.table)
 
 
 def read_rtf(data: bytes, name: str) -> ExtractedText:
@@ -168,7 +180,8 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
             f"{shown(name)} is damaged or not an RTF file; open it in Word or WPS and save it again"
         )
         raise DocumentError(msg)
-    text = _Reader(name).read(data)
+    reader = _Reader(name)
+    text = reader.read(data)
     if gibberish("".join(text.split())):  # old Chinese programs name no encoding, or a Western one
         chinese = _Reader(name, western="gb18030").read(data)
         text = chinese if _strange(chinese) <= _MOST_STRANGE * len(chinese) else text
@@ -182,7 +195,8 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
         msg = f"{shown(name)} is damaged, or its encoding is not the one it names; save it again"
         raise DocumentError(msg)
     lost = kept.count(SKIPPED)
-    notes = [f"{lost} damaged places were left out; get it or save it again"] if lost else []
+    notes = hidden_notes({"texts": reader.left_out})
+    notes += [f"{lost} damaged places were left out; get it or save it again"] if lost else []
     return ExtractedText(kept, notes=notes)
 
 
@@ -211,10 +225,16 @@ class _Reader:
         self.merges: list[str] = []  # of the cells of the row, such as "vmrg"
         self.merge = ""
         self.starred = False
+        self.white: frozenset[int] = frozenset()
+        """Numbers of colours."""
+        self.left_out = 0
+        """Hidden texts."""
+        self._leaves_out = False
 
     def read(self, data: bytes) -> str:
         data = _HEADER.sub(lambda head: b"".join(_CONTROL.findall(head[0])), data, count=1)
         data = _BLANKED.sub(lambda _: _LOST, _ESCAPE_WITHOUT_SIGN.sub(rb"\\", data))
+        self.white = _white_colours(data)
         at, end, body = 0, len(data), _end_of_tables(data)
         before, words = None, frozenset(_CONTROL_WORD.findall(data))
         while at < end and (match := _TOKEN.match(data, at)):
@@ -285,15 +305,9 @@ class _Reader:
             self.skip = self.state.fallback
         elif word in {"f", "fcharset", "fprq", "ansicpg", "cchs"}:
             self._font(word, number or 0)
-        elif word in {"v", "deleted"}:
+        elif word in _LOOKS or word in _BEHIND:
             self._flush()
-            self.state.hidden = number != 0
-        elif word in {"strike", "striked"}:
-            self._flush()
-            self.state.struck = number != 0
-        elif word in {"super", "nosupersub", "sub"}:
-            self._flush()
-            self.state.raised = word == "super" and number != 0
+            self._look(word, number)
         elif word in _CHARACTERS:
             self._write(_CHARACTERS[word])
         elif word in _OF_TABLES:
@@ -302,6 +316,18 @@ class _Reader:
             self.state.unread = self.state.unread or len(self.stack) > 1
         else:
             self._layout(word, number)
+
+    def _look(self, word: str, number: int | None) -> None:
+        if word in {"v", "deleted"}:
+            self.state.hidden = number != 0
+        elif word in {"strike", "striked"}:
+            self.state.struck = number != 0
+        elif word == "cf":
+            self.state.white = (number or 0) in self.white
+        elif word in _BEHIND:
+            self.state.coloured = (number or 0) not in self.white | {0}
+        else:
+            self.state.raised = word == "super" and number != 0
 
     def _font(self, word: str, number: int) -> None:
         self._flush()
@@ -334,7 +360,7 @@ class _Reader:
             self.state.note = True
         elif word == "plain":
             self._flush()
-            self.state.hidden = self.state.struck = self.state.raised = False
+            self.state.hidden = self.state.struck = self.state.raised = self.state.white = False
         elif not self.state.unread:
             self._table_word(word, number or 0)
 
@@ -382,7 +408,7 @@ class _Reader:
 
     def _write(self, text: str) -> None:
         self._flush()
-        if not (self.state.unread or self.state.hidden):
+        if not self._is_left_out(text):
             self._add(text)
 
     def _add(self, text: str) -> None:
@@ -392,17 +418,25 @@ class _Reader:
             struck=self.state.struck,
         )
 
+    def _is_left_out(self, text: str | bytes) -> bool:
+        """Return whether text is not shown; what of it is hidden is counted as it begins."""
+        hidden = not self.state.unread and self.state.is_hidden()
+        if hidden and text.strip() and not self._leaves_out:
+            self.left_out += 1
+        self._leaves_out = hidden and (self._leaves_out or bool(text.strip()))
+        return hidden or self.state.unread
+
     def _bytes(self, data: bytes) -> None:
         if self.skip:
             skipped = min(self.skip, len(data))
             self.skip -= skipped
             data = data[skipped:]
-        if data and not (self.state.unread or self.state.hidden):
+        if data and not self._is_left_out(data):
             self._flush_units()
             self.pending += data
 
     def _unit(self, unit: int) -> None:
-        if not (self.state.unread or self.state.hidden):
+        if not self._is_left_out("?"):
             self.units.append(unit)
 
     def _flush(self) -> None:
@@ -442,6 +476,15 @@ def _without_codes(text: bytes, before: re.Match[bytes] | None, words: frozenset
     if _CODE.fullmatch(text):  # the end of a word that is elsewhere, too
         return b"" if any(each.endswith(text.rstrip()) for each in words) else text
     return text
+
+
+def _white_colours(data: bytes) -> frozenset[int]:
+    """Return the numbers of white in the table of colours, none where the page has a colour."""
+    table = _COLOURS.search(data)
+    if table is None or b"\\background" in data:
+        return frozenset()
+    entries = enumerate(table[1].split(b";"))
+    return frozenset(at for at, entry in entries if _WHITE.search(entry))
 
 
 def _end_of_tables(data: bytes) -> int:

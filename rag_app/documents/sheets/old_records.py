@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 _BOF, _EOF, _BOUNDSHEET, _CONTINUE = 0x809, 0x0A, 0x85, 0x3C
 _FORMULA, _OBJECT, _TEXT_OBJECT, _FILTERED = 0x06, 0x5D, 0x1B6, 0x9B
-_COMMENT = 0x19
+_COMMENT, _CONDITIONS = 0x19, frozenset({0x1B0, 0x879})
 _OBJECTS = {0x05: "charts", 0x08: "pictures"}
 """Kinds of objects that hold no text box (2.5.143)."""
 
@@ -27,6 +27,8 @@ class OldSheet:
     """Formulas whose stored result is an empty text."""
     filtered: bool = False
     """Whether a filter hides rows."""
+    conditional: bool = False
+    """Whether conditions give cells other colours."""
 
 
 def old_sheets(workbook: bytes) -> list[OldSheet]:
@@ -61,6 +63,8 @@ def _sheet(records: list[Record]) -> OldSheet:
             sheet.blank += content[6] == 3 and content[12:14] == b"\xff\xff"
         elif kind == _FILTERED:
             sheet.filtered = True
+        elif kind in _CONDITIONS:
+            sheet.conditional = True
         elif kind == _OBJECT and len(content) > 5:
             (object_kind,) = struct.unpack_from("<H", content, 4)
             if object_kind in _OBJECTS:

@@ -23,6 +23,7 @@ from rag_app.errors import DocumentError
 
 if TYPE_CHECKING:
     from xlrd.book import Book
+    from xlrd.formatting import XF
     from xlrd.sheet import Cell, Colinfo, Rowinfo, Sheet
 
 _MOST_MERGED = 10_000_000
@@ -96,6 +97,8 @@ def _lines(book: "Book", sheet: "Sheet", others: OldSheet, hidden: Counter[str])
     from xlrd.formula import cellname
 
     rows = _rows(book, sheet)
+    if not (others.conditional or others.objects):  # which may be behind it
+        hidden["cells"] += _remove_white(book, sheet, rows)
     comments = []
     for (row, column), note in sorted(sheet.cell_note_map.items()):
         there = row < len(rows) and column < len(rows[row])
@@ -113,6 +116,31 @@ def _lines(book: "Book", sheet: "Sheet", others: OldSheet, hidden: Counter[str])
         if at not in left
     )
     return [*table_lines(seen), *comments, *others.texts]
+
+
+def _remove_white(book: "Book", sheet: "Sheet", rows: list[list[str]]) -> int:
+    """Empty the cells that are white on the white of a sheet; return how many."""
+    white = {at for at, style in enumerate(book.xf_list) if _is_white_on_white(book, style)}
+    removed = 0
+    for at, row in enumerate(rows if white else ()):
+        for column in range(min(len(row), sheet.row_len(at))):
+            if row[column] and sheet.cell(at, column).xf_index in white:
+                row[column] = ""
+                removed += 1
+    return removed
+
+
+def _is_white_on_white(book: "Book", style: "XF") -> bool:
+    known = style.font_index < len(book.font_list)
+    ground = style.background
+    coloured = ground.fill_pattern > 1 or (
+        ground.fill_pattern == 1 and not _is_white(book, ground.pattern_colour_index)
+    )
+    return known and not coloured and _is_white(book, book.font_list[style.font_index].colour_index)
+
+
+def _is_white(book: "Book", colour: int) -> bool:
+    return bool(book.colour_map.get(colour) == (255, 255, 255))
 
 
 def _is_hidden(dimension: "Rowinfo | Colinfo") -> bool:

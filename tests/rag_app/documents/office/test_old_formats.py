@@ -54,6 +54,21 @@ def sheet_of(fill: Callable[[Any], object], records: bytes = b"") -> ExtractedTe
     return read_xls(compound_file({"Workbook": data[:end] + records + data[end:]}), "a.xls")
 
 
+@pytest.mark.parametrize(
+    ("style", "hidden"),
+    [
+        ("font: colour white", True),
+        ("font: colour white; pattern: pattern solid, fore_colour white", True),
+        ("font: colour white; pattern: pattern solid, fore_colour dark_blue", False),
+        ("font: colour red", False),
+    ],
+)
+def test_white_cells_are_left_out_where_they_stand_on_white(style: str, hidden: bool) -> None:
+    read = sheet_of(lambda sheet: sheet.write(2, 3, "内部", xlwt.easyxf(style)))
+    assert ("内部" in read.text) is not hidden
+    assert read.notes == (["1 hidden cells were left out"] if hidden else [])
+
+
 def test_hidden_rows_and_columns_are_left_out_and_counted() -> None:
     def fill(sheet: Any) -> None:
         sheet.row(2).hidden = sheet.col(2).hidden = True

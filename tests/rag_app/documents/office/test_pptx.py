@@ -7,6 +7,7 @@ from lxml import etree
 from PIL import Image
 from pptx import Presentation
 from pptx.chart.data import CategoryChartData
+from pptx.dml.color import RGBColor
 from pptx.enum.chart import XL_CHART_TYPE
 from pptx.opc.package import Part
 from pptx.opc.packuri import PackURI
@@ -63,6 +64,26 @@ def test_feet_are_said_once_and_numbers_and_hidden_shapes_left_out() -> None:
     read = read_pptx(saved(presentation), "a.pptx")
     assert read.text.split() == ["#", "供水", "临江水务", "2026年3月", "#", "供气"]
     assert read.notes == ["2 hidden shapes were not read"]
+
+
+@pytest.mark.parametrize("behind", ["nothing", "the shape", "another shape", "the page"])
+def test_white_text_is_left_out_where_all_behind_it_is_white(behind: str) -> None:
+    presentation, slide = blank()
+    write(slide, "方案", 1, 1)
+    if behind == "another shape":
+        slide.shapes.add_shape(1, Inches(1), Inches(3), Inches(4), Inches(2))
+    shape = write(slide, "底价", 1, 3)
+    if behind == "the shape":
+        shape.fill.solid()
+        shape.fill.fore_color.rgb = RGBColor(0, 0, 128)
+    if behind == "the page":
+        slide.background.fill.solid()
+        slide.background.fill.fore_color.rgb = RGBColor(0, 0, 128)
+    shape.text_frame.paragraphs[0].runs[0].font.color.rgb = RGBColor(255, 255, 255)
+    read = read_pptx(saved(presentation), "a.pptx")
+    hidden = behind == "nothing"
+    assert read.text.split() == (["方案"] if hidden else ["方案", "底价"])
+    assert read.notes == (["1 hidden texts were left out"] if hidden else [])
 
 
 def test_what_is_written_by_hand_is_its_picture() -> None:

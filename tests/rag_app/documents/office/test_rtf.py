@@ -32,6 +32,24 @@ def test_chinese_that_names_no_encoding(named: bytes) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("marks", "hidden"),
+    [
+        (b"\\cf2 ", True),
+        (b"\\v ", True),
+        (b"\\cf2\\highlight1 ", False),
+        (b"\\cbpat1\\cf2 ", False),
+        (b"\\cf1 ", False),
+    ],
+)
+def test_white_text_is_left_out_where_it_stands_on_white(marks: bytes, hidden: bool) -> None:
+    colours = b"{\\colortbl;\\red0\\green0\\blue128;\\red255\\green255\\blue255;}"
+    body = colours + b"\\pard\\plain " + codes("单价") + b"{" + marks + codes("底价") + b"}\\par"
+    read = read_rtf(b"{\\rtf1\\ansi\\ansicpg936 " + body + b"}", "a.rtf")
+    assert read.text == ("单价" if hidden else "单价底价")
+    assert read.notes == (["1 hidden texts were left out"] if hidden else [])
+
+
 def test_rows_of_a_table_in_a_cell_are_apart_and_what_old_readers_show_is_left_out() -> None:
     inner = b"\\itap2 %s\\nestcell %d\\nestcell{\\*\\nesttableprops\\trowd\\cellx9\\nestrow}"
     inner += b"{\\nonesttables old\\par}"
