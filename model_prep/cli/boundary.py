@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 from typer.core import TyperGroup
 
+from model_prep.cli.signals import end_in_order
 from model_prep.errors import ModelPrepError
 
 if TYPE_CHECKING:
@@ -49,10 +50,6 @@ class Boundary(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             self._fail("interrupted", INTERRUPTED)
-        except BrokenPipeError:
-            # The reader of our output went away (`model-prep models | head`).
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
         except self.errors as error:
             if ctx.params.get("debug"):
                 raise
@@ -71,8 +68,20 @@ def run(app: Callable[[], typer.Typer], program: str) -> None:
         program: What it is called.
     """
     _open_streams()
+    end_in_order(program)
     try:
-        app()(prog_name=program)
+        try:
+            app()(prog_name=program)
+        finally:
+            sys.stdout.flush()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer and rich take it for a failure
+            sys.exit(0)
+        raise
+    except BrokenPipeError as error:
+        # The reader of our output went away (`model-prep models | head`).
+        _lose_output()
+        sys.exit(getattr(error.__context__, "code", 0))
     except KeyboardInterrupt:
         _say(program, "interrupted")
         sys.exit(INTERRUPTED)
@@ -80,7 +89,14 @@ def run(app: Callable[[], typer.Typer], program: str) -> None:
         if "--debug" in sys.argv:
             raise
         _say(program, _of_machine(error) or _unexpected(error, program))
+        if isinstance(error, OSError):
+            _lose_output()
         sys.exit(1)
+
+
+def _lose_output() -> None:
+    """Have what is left to be written on stdout go nowhere, so that Python's end doesn't fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_streams() -> None:

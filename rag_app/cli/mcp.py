@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from model_prep.cli.boundary import INTERRUPTED
+from model_prep.cli.signals import end_at_once
 from rag_app.cli import options
 
 
@@ -62,6 +63,7 @@ def mcp(
             registry.names()  # whether the store answers is said now
             server = ToolServer(registry, read_only=read_only)
             if not http:
+                end_at_once()
                 signal.signal(signal.SIGINT, _interrupted)
                 run_stdio(server)
                 return

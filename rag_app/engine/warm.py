@@ -204,7 +204,7 @@ def unless_stopped(work: Callable[[], Coroutine[Any, Any, Any]], stop: Callable[
     with ThreadPoolExecutor(1) as pool:
         try:
             return pool.submit(run).result()
-        except KeyboardInterrupt:
+        except BaseException:  # Ctrl-C, or the end of the process
             interrupted.set()
             raise
 

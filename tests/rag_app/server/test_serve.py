@@ -68,8 +68,8 @@ def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
 def test_it_ends_when_told_to(sent: signal.Signals, status: int, behind: Served) -> None:
     with serve("--llm", f"{behind.url}/v1", "--llm-name", "default") as (process, _):
         process.send_signal(sent)
-        said = "rag-app: interrupted" if sent == signal.SIGINT else ""
-        assert ended(process) == (status, said)
+        said = "interrupted" if sent == signal.SIGINT else "ended by SIGTERM"
+        assert ended(process) == (status, f"rag-app: {said}")
 
 
 @pytest.mark.slow
