@@ -26,8 +26,10 @@ from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import document_id, shown_name
 from rag_app.server.schemas.requests import ChatRequest
 
-_UNSUPPORTED = ("logprobs", "logit_bias", "presence_penalty", "frequency_penalty")
+_UNSUPPORTED = ("logprobs", "logit_bias")
 """Options that answers from documents don't take."""
+_PENALTIES = ("presence_penalty", "frequency_penalty")
+"""Those that clients send with every request, as people once set them."""
 _OPTIONS = (
     "k", "retriever", "within", "threshold",
     "temperature", "top_p", "top_k", "repetition_penalty", "seed",
@@ -186,6 +188,9 @@ class DocumentChat:
         self._question = question.text
         self._address = address
         self._notes = tuple(notes)
+        if any(getattr(request, name) for name in _PENALTIES):
+            note = "the penalties were passed over: an answer repeats the words of its documents"
+            self._notes += (note,)
         self._request = request
         self._engine = engine
         self._objects = ChatObjects(request, model)

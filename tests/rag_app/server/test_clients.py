@@ -194,6 +194,16 @@ def test_what_people_ask_is_answered_from_documents(
     assert answer.json()["rag"]["answered"]
 
 
+@pytest.mark.parametrize("penalty", ["presence_penalty", "frequency_penalty"])
+def test_penalties_of_ragflow_are_passed_over(
+    penalty: str, poets: Served, client: httpx.Client
+) -> None:
+    body = {"model": "rag:诗", "messages": ASKED, penalty: 0.7}
+    rag = client.post(CHAT, json=body).json()["rag"]
+    assert rag["answered"]
+    assert any("penalties were passed over" in note for note in rag["notes"])
+
+
 JSON = {"Content-Type": "application/json"}
 
 

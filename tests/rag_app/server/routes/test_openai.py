@@ -436,8 +436,6 @@ def test_a_refined_answer_replaces_the_first(served: Served, client: httpx.Clien
     "more",
     [
         {"n": 2},
-        {"presence_penalty": 1},
-        {"frequency_penalty": -1},
         {"logit_bias": {"5": 1}},
         {"response_format": JSON},
         MUST_CALL,
