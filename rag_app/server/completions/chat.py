@@ -24,7 +24,7 @@ from rag_app.models.llms.stop_strings import StopStrings
 from rag_app.server.completions.openai_objects import ChatObjects, completion_usage
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import document_id, shown_name
-from rag_app.server.schemas.requests import ChatRequest
+from rag_app.server.schemas.chat import ChatRequest
 
 _UNSUPPORTED = ("logprobs", "logit_bias")
 """Options that answers from documents don't take."""

@@ -24,8 +24,9 @@ from rag_app.server.completions.openai_objects import (
     completion_usage,
 )
 from rag_app.server.errors import ApiError
+from rag_app.server.schemas.chat import ChatRequest
 from rag_app.server.schemas.completions import CompletionRequest
-from rag_app.server.schemas.requests import ChatRequest, Sampling
+from rag_app.server.schemas.requests import Sampling
 from rag_app.settings import Settings
 
 MessageChunks = AsyncIterator[AIMessageChunk]

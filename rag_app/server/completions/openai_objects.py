@@ -48,7 +48,7 @@ class ChatObjects:
         model: The id that was asked for.
 
     Example:
-        >>> from rag_app.server.schemas.requests import ChatRequest
+        >>> from rag_app.server.schemas.chat import ChatRequest
         >>> request = ChatRequest(messages=[{"role": "user", "content": "李白是谁？"}])
         >>> ChatObjects(request, "rag:default").chunk("诗人").choices[0].delta.content
         '诗人'

@@ -17,6 +17,7 @@ from rag_app.server.index_registry import RAG, Registry
 from rag_app.server.job_records import Records
 from rag_app.server.middleware.requests import DEPLOYMENT, asked_model
 from rag_app.server.queueing import GeneratedText, ServerQueues
+from rag_app.server.schemas.chat import ChatRequest
 from rag_app.server.schemas.completions import (
     CHAT_CHUNK,
     TEXT_CHUNK,
@@ -25,7 +26,7 @@ from rag_app.server.schemas.completions import (
     TextCompletion,
 )
 from rag_app.server.schemas.openapi import errors, streamed
-from rag_app.server.schemas.requests import ChatRequest, Requested
+from rag_app.server.schemas.requests import Requested
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 

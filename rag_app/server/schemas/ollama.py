@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, field_validator
 
 from rag_app.server.errors import ApiError
+from rag_app.server.schemas.chat import ChatRequest
 from rag_app.server.schemas.completions import CompletionRequest
 from rag_app.server.schemas.requests import (
-    ChatRequest,
     DocumentOptions,
     OneOrMany,
     RequestBody,

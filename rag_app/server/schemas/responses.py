@@ -9,10 +9,10 @@ from openai.types.responses.tool_choice_options import ToolChoiceOptions
 from pydantic import BaseModel, Field
 
 from rag_app.server.errors import ApiError
+from rag_app.server.schemas.chat import ChatRequest
 from rag_app.server.schemas.completions import Grounds
 from rag_app.server.schemas.indexes import PASSAGE
 from rag_app.server.schemas.requests import (
-    ChatRequest,
     DocumentOptions,
     OneOrMany,
     RequestBody,
