@@ -11,8 +11,9 @@ from operator import itemgetter
 
 import numpy as np
 
-from rag_app.chains.citations import SENTENCE, Citation
+from rag_app.chains.citations import Citation
 from rag_app.chains.facts.amounts import DIGITS, UNITS
+from rag_app.chains.marks import SENTENCE
 from rag_app.chains.questions import AskedFor, asked_for, asks_time, asks_whether
 from rag_app.index.search.relevance import SENTENCE_COSINES
 from rag_app.index.store.terms import content_terms, document_terms

@@ -13,7 +13,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 
-from rag_app.chains.citations import SENTENCE, cite
+from rag_app.chains.citations import cite
+from rag_app.chains.marks import SENTENCE
 from rag_app.chains.orders import without_orders
 from rag_app.chains.prompts import Budget, Prompts
 from rag_app.chains.questions.overview import Overview

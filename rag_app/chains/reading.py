@@ -13,7 +13,7 @@ from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
-from rag_app.chains.citations import Citation, cite, evidence, likely_evidence
+from rag_app.chains.citations import Citation, cite
 from rag_app.chains.completion import (
     completed,
     denial_in_other_words,
@@ -33,6 +33,7 @@ from rag_app.chains.confidence import (
 from rag_app.chains.facts import may_be_of_another, of_another, unmatched
 from rag_app.chains.facts.amounts import AmountAlone
 from rag_app.chains.facts.romanization import absent_names
+from rag_app.chains.marks import evidence, likely_evidence
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Budget, Prompts, Task
 from rag_app.chains.questions import asks_to_compute, bare_question
 from rag_app.chains.results import Answer

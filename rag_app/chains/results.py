@@ -8,16 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Generic, Protocol, Self, TypeVar
 
-from rag_app.chains.citations import (
-    Citation,
-    Evidence,
-    FromJson,
-    Marker,
-    evidence,
-    marked,
-    supported,
-)
+from rag_app.chains.citations import Citation, Evidence, FromJson
 from rag_app.chains.confidence import Confidence, Signals
+from rag_app.chains.marks import Marker, evidence, marked, supported
 from rag_app.chains.summary_marks import CheckedSentence, SummaryMarker
 
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from rag_app.chains.citations import SUPPORT, Citation, PassageText, SentenceMarks
+from rag_app.chains.citations import Citation
 from rag_app.chains.facts import Facts
 from rag_app.chains.facts.amounts import in_digits
+from rag_app.chains.marks import SUPPORT, PassageText, SentenceMarks
 from rag_app.index.store.terms import query_terms
 
 FLAG = "[?]"
