@@ -11,9 +11,9 @@ from langchain_core.embeddings import Embeddings
 from rag_app.documents.object_stores import SourcePath
 from rag_app.documents.sources import STDIN
 from rag_app.errors import ModelError, SettingsError
-from rag_app.index.indexing.indexer import DueDocument, IndexRun
 from rag_app.index.indexing.ray_cluster import connected
 from rag_app.index.indexing.reading import name_of
+from rag_app.index.indexing.run import DueDocument, IndexRun
 from rag_app.index.indexing.worker import Broken, IndexWorker, Unreadable, WorkerResult
 from rag_app.surroundings import physical_cores
 

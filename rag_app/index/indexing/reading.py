@@ -1,4 +1,4 @@
-"""Reading one document for an index: whether it has changed, its text, its chunks."""
+"""One document for an index: whether it has changed, its text, its chunks, its file's place."""
 
 import hashlib
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 from langchain_core.documents import Document
 
 from model_prep.json_file import is_encodable
+from model_prep.output import sync
 from rag_app.documents.langchain_loaders import load_whole, loader_name
 from rag_app.documents.loaders import FileLoader
 from rag_app.documents.object_stores import RemoteFile, SourcePath, is_url
@@ -17,6 +18,7 @@ from rag_app.documents.splitters import ChineseTextSplitter, split_with_offsets
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 from rag_app.index.indexing.report import Failure, IndexOptions
+from rag_app.index.store.lock import unwritable
 from rag_app.index.store.records import FORMAT, ChunkRecord, DocumentRecord
 from rag_app.surroundings import is_there
 
@@ -182,3 +184,28 @@ def _chunk(part: Document, source: str) -> ChunkRecord:
         extra={name: value for name, value in metadata.items() if name not in known},
         source=source,
     )
+
+
+def check_free(target: Path) -> None:
+    """Raise DocumentError if a file can't be moved to ``target``."""
+    taken = next((folder for folder in target.parents if folder.is_file()), None)
+    if target.is_dir() or taken:
+        what = f"{taken} is a file" if taken else f"{target} is a folder"
+        msg = f"{what} already; choose another name"
+        raise DocumentError(msg)
+
+
+def move_file(path: Path, target: Path) -> None:
+    """Move a file that the index holds to where its document says it is.
+
+    Raises:
+        IndexStoreError: that folder can't be written.
+    """
+    if target == path:
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+        sync(target.parent)
+    except OSError as error:
+        raise unwritable(target.parent, error) from error

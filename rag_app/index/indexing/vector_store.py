@@ -13,8 +13,13 @@ from langchain_core.vectorstores import VectorStore
 
 from rag_app.documents.sources import STDIN, search_sources
 from rag_app.errors import DocumentError, SettingsError
-from rag_app.index.indexing.indexer import check_free, move_file
-from rag_app.index.indexing.reading import file_hash, is_current, read_document
+from rag_app.index.indexing.reading import (
+    check_free,
+    file_hash,
+    is_current,
+    move_file,
+    read_document,
+)
 from rag_app.index.indexing.report import (
     Failure,
     IndexOptions,
