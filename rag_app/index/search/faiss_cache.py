@@ -19,18 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_app.index.search import background
+from rag_app.index.search.faiss_file import Stamp, file_state, load, save, sweep, write_stamp
 from rag_app.index.search.faiss_index import (
     REFINE,
-    Stamp,
     build_approximate,
     build_exact,
-    file_state,
-    load,
     merge,
-    save,
     search_index,
-    sweep,
-    write_stamp,
 )
 from rag_app.index.store.database import wrong_dimension
 from rag_app.index.store.interface import DenseIndex, DocumentStore, Scores

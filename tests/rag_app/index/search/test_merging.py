@@ -17,7 +17,7 @@ from rag_app import RagApp
 from rag_app.index.search import faiss_index
 from rag_app.index.search.background import merge_lock
 from rag_app.index.search.faiss_cache import FaissCache, Limits
-from rag_app.index.search.faiss_index import load
+from rag_app.index.search.faiss_file import load
 from rag_app.index.search.merging import bring_up_to_date
 from rag_app.index.store.snapshot import Snapshot
 from rag_app.index.store.store import IndexStore

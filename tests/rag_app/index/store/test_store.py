@@ -7,7 +7,7 @@ import pytest
 
 from rag_app.errors import EmbeddingMismatchError, IndexStoreError
 from rag_app.index.indexing.unfinished import PICTURES_NAME, UNFINISHED_NAME
-from rag_app.index.search.faiss_index import FAISS_NAME, STAMP_NAME
+from rag_app.index.search.faiss_file import FAISS_NAME, STAMP_NAME
 from rag_app.index.store import transaction as transaction_module
 from rag_app.index.store.conversations import CONVERSATIONS_NAME
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
