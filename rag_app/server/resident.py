@@ -83,7 +83,8 @@ def _run(options: StartOptions, place: Place, listening: socket.socket) -> None:
     from rag_app.engine import RagApp, telemetry
     from rag_app.server.connections import ResidentServer
     from rag_app.server.log import json_log
-    from rag_app.server.routes.resident import Resident, create_app, hand_over_warnings
+    from rag_app.server.resident_state import Resident
+    from rag_app.server.routes.resident import create_app, hand_over_warnings
     from rag_app.settings import load_settings
 
     settings = load_settings(**options.settings)

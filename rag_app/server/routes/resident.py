@@ -2,49 +2,36 @@
 
 import asyncio
 import logging
-import os
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from langchain_core.runnables import RunnableConfig
-from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from rag_app.chains.rag import Timings
 from rag_app.chains.results import Answer, adeltas
-from rag_app.engine import RagApp
-from rag_app.engine.identity import REQUEST_PATHS, absolute_embedding, embedding_stamp, identity
-from rag_app.engine.resident_client import StartOptions
 from rag_app.engine.warm import READ_AHEAD
 from rag_app.errors import RagAppError
 from rag_app.server import errors
 from rag_app.server.event_stream import EventStream
 from rag_app.server.idle import when_idle
-from rag_app.server.queueing import Admission
-
-if TYPE_CHECKING:
-    from rag_app.models.embeddings.base import DocumentEmbeddings
+from rag_app.server.resident_state import Resident
+from rag_app.server.schemas.resident import File, Greeting, Lines, Passages, QuestionWork, Work
 
 AsyncEvents = AsyncIterator[dict[str, Any]]
 Pieces = Callable[[RunnableConfig], AsyncIterator[Any]]
-
 _THREADS = 8
 """For what requests do besides generating."""
-_LINES = 32
-"""Command lines that are known, the latest ones."""
-
 router = APIRouter(prefix="/resident", include_in_schema=False)
 
 
-def create_app(resident: "Resident") -> FastAPI:
+def create_app(resident: Resident) -> FastAPI:
     """Return the application that commands ask; the language model is loaded when it starts."""
 
     @asynccontextmanager
@@ -72,144 +59,6 @@ def create_app(resident: "Resident") -> FastAPI:
     return app
 
 
-class Resident:
-    """What one engine holds, and how long it stays.
-
-    Args:
-        options: By the command that started it.
-        engine: Settings and models.
-        model_pid: Of the process with the language model, if that has one.
-    """
-
-    def __init__(self, options: StartOptions, engine: RagApp, model_pid: int | None) -> None:
-        self.identity = options.identity
-        self.keep_alive = options.keep_alive
-        self.since = time.time()
-        self.at_work = 0
-        self.reading = 0
-        """Commands that have passages read ahead."""
-        self.answers = 0
-        self.read_for = 0
-        """Answers there were when passages were last read ahead."""
-        self.answered = asyncio.Event()
-        """Something was asked since passages of answers were last read."""
-        self.reads_answered = False
-        """Whether passages of answers are being read."""
-        self.end: Callable[[], None] = lambda: None
-        """Ends the server."""
-        self.ended = False
-        self.base = engine
-        """The application, over no index in particular."""
-        self.generating = Admission(engine.settings.parallel, engine.settings.queue_limit)
-        """Requests to the language model."""
-        self._model_pid = model_pid
-        self._used = time.monotonic()
-        self._engines: dict[tuple[str, str], RagApp] = {}
-        self._embeddings: dict[str, DocumentEmbeddings] = {}
-        self._lines: dict[str, QuestionWork] = {}
-
-    def know(self, work: "QuestionWork") -> None:
-        """Take note of what a command line came to, where that depends on no file it names."""
-        if work.line and not {*REQUEST_PATHS} & work.options.keys():
-            self._lines.pop(work.line, None)
-            self._lines[work.line] = work
-            for line in [*self._lines][:-_LINES]:
-                del self._lines[line]
-
-    def known(self, lines: "list[tuple[str, str]]") -> "QuestionWork | None":
-        """Return what a command line comes to, if it is known; see `Lines`."""
-        for line, question in lines:
-            if work := self._lines.get(line):
-                with suppress(RagAppError):
-                    if identity(self.base.settings) == self.identity:
-                        return work.model_copy(update={"question": question})
-        return None
-
-    @property
-    def seconds_left(self) -> float:
-        """Until it ends, if it is not used meanwhile."""
-        if self.at_work or self.reading:
-            return self.keep_alive * 60
-        return self._used + self.keep_alive * 60 - time.monotonic()
-
-    @property
-    def busy(self) -> bool:
-        """Whether somebody waits for an answer or a summary."""
-        return self.at_work > 0
-
-    def enter(self, keep_alive: float) -> None:
-        """Take note of a request."""
-        self.keep_alive = keep_alive
-        self.at_work += 1
-        self.answers += 1
-
-    def leave(self) -> None:
-        """Take note that it is over."""
-        self.at_work -= 1
-        self.answered.set()
-        self._used = time.monotonic()
-
-    def engine(self, index: str, folder: str) -> RagApp:
-        """Return the application over an index, with the embedding model that it has now.
-
-        Args:
-            index: Its folder.
-            folder: In which the command was given, and the model may be.
-
-        Raises:
-            IndexStoreError, ModelError: the index or the model can't be read.
-        """
-        probe = self.base.over(Path(index))
-        try:
-            spec = absolute_embedding(probe.resources.embedding_spec, Path(folder))
-        finally:
-            probe.close()
-        stamp = embedding_stamp(spec)
-        key = (index, stamp)
-        if key not in self._engines:
-            if stamp not in self._embeddings:
-                self._embeddings[stamp] = self.base.resources.load_embeddings(spec)
-            self._engines[key] = self.base.over(Path(index), self._embeddings[stamp])
-        return self._engines[key]
-
-    @property
-    def idle_seconds(self) -> float:
-        """How long nobody has asked anything."""
-        return 0.0 if self.at_work or self.reading else time.monotonic() - self._used
-
-    @property
-    def engines(self) -> list[RagApp]:
-        """The applications over the indexes that were asked."""
-        return [*self._engines.values()]
-
-    def end_reading(self) -> None:
-        """Take note that passages are read ahead no longer."""
-        self.reading -= 1
-        self._used = time.monotonic()
-
-    def state(self) -> dict[str, Any]:
-        """Return what `rag-app status` shows."""
-        return {
-            "pid": os.getpid(),
-            "since": self.since,
-            "seconds_left": self.seconds_left,
-            "bytes": sum(map(_memory, filter(None, [os.getpid(), self._model_pid]))),
-            "at_work": self.at_work,
-            "reading": self.reads_answered or self.answered.is_set(),
-            "answers": self.answers,
-            "ready": self.base.ready,
-            "llm": self.base.settings.llm,
-        }
-
-
-def _memory(pid: int) -> int:
-    import psutil
-
-    with suppress(psutil.Error):
-        return int(psutil.Process(pid).memory_info().rss)
-    return 0
-
-
 _warnings: ContextVar[list[str] | None] = ContextVar("warnings", default=None)
 """Of the request that is being answered."""
 
@@ -226,53 +75,6 @@ def hand_over_warnings() -> None:
     """Send warnings to the commands that are being answered."""
     for package in ("rag_app", "model_prep"):
         logging.getLogger(package).addHandler(_Warnings(logging.WARNING))
-
-
-class Greeting(BaseModel):
-    """A command that looks for its engine."""
-
-    identity: str
-
-
-class Work(Greeting):
-    """What all work has in common."""
-
-    keep_alive: float
-    options: dict[str, Any]
-    """By their names in settings."""
-
-
-class QuestionWork(Work):
-    """A question about an index, and what was said before."""
-
-    question: str
-    history: list[tuple[str, str]]
-    index: str
-    folder: str
-    line: str = ""
-    """What the command line is known by without the question."""
-
-
-class Lines(BaseModel):
-    """A command line that nobody has read yet."""
-
-    lines: list[tuple[str, str]]
-    """An argument that may be the question, after what the line is known by without it."""
-
-
-class Passages(Work):
-    """Passages of an index that are to be read ahead."""
-
-    limit: int
-    index: str
-    folder: str
-
-
-class File(Work):
-    """A file to be summarized."""
-
-    source: str
-    encoding: str | None
 
 
 def _resident(request: Request) -> Resident:
