@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from rag_app.server.schemas.requests import Message
+from rag_app.server.schemas.chat import Message
 
 _SYSTEM = ("system", "developer")
 _CONVERSATION = r"(?:the|this|our|a)\ (?:chat|conversation|discussion|thread)\b"
