@@ -62,6 +62,10 @@ class TimedProtocol(H11Protocol):
         if self.conn.their_state is h11.SEND_BODY:
             self._expect()
 
+    def _should_upgrade(self) -> bool:
+        """Stay with HTTP/1.1 and say nothing: Java's client asks for HTTP/2 with every request."""
+        return False
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing any more."""
         self._stop()

@@ -52,6 +52,20 @@ def test_a_head_that_never_ends_is_not_waited_for(sent: str, impatient: Served) 
     assert send(impatient, sent.encode()) == b""
 
 
+@pytest.mark.parametrize("length", ["Content-Length: 56", "Transfer-Encoding: chunked"])
+def test_java_asks_for_http_2_with_every_request(
+    length: str, served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = '{"messages": [{"role": "user", "content": "Who is Li"}]}'
+    if "chunked" in length:
+        body = f"{len(body):x}\r\n{body}\r\n0\r\n\r\n"
+    upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+    head = f"{HEAD}{upgrade}{length}\r\nContent-Type: application/json\r\n\r\n"
+    answer = send(served, (head + body).encode(), first=True)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert not [one for one in caplog.records if one.levelname == "WARNING"]
+
+
 @pytest.mark.slow
 def test_a_body_that_never_ends_is_not_waited_for(impatient: Served) -> None:
     body = 'Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"messages": '
