@@ -51,6 +51,9 @@ _READERS = {
 }
 """Format → module and function that read it; parsers are imported when first needed."""
 _MARKUP = {
+    "rst": ("rag_app.documents.markup.restructured", "restructured_markdown"),
+    "org": ("rag_app.documents.markup.org", "org_markdown"),
+    "asciidoc": ("rag_app.documents.markup.asciidoc", "asciidoc_markdown"),
     "subtitles": ("rag_app.documents.markup.subtitles", "subtitles_markdown"),
     "latex": ("rag_app.documents.markup.latex", "latex_markdown"),
 }

@@ -63,6 +63,9 @@ FORMATS = {
     **dict.fromkeys((".mht", ".mhtml"), "mht"),
     ".ipynb": "ipynb",
     ".tex": "latex",
+    ".rst": "rst",
+    ".org": "org",
+    **dict.fromkeys((".adoc", ".asciidoc"), "asciidoc"),
     **dict.fromkeys((".srt", ".vtt", ".ass", ".ssa", ".sbv", ".lrc"), "subtitles"),
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"), "image"),
 }
@@ -96,7 +99,8 @@ UNREAD = {
 """Suffix → what to do about a file of a format that is not read."""
 
 _ARCHIVES = {"docx", "pptx", "xlsx", "epub", "odt", "ods", "odp"}
-_TEXTS = {"text", "markdown", "html", "csv", "subtitles", "latex"}
+_MARKUP = {"subtitles", "latex", "rst", "org", "asciidoc"}
+_TEXTS = {"text", "markdown", "html", "csv", *_MARKUP}
 _SUBTITLES = re.compile(rb"webvtt\b|(?:\d+\s*\n)?\d\d:\d\d:\d\d[.,]\d+ --> \d|\[script info\]")
 """How subtitles begin, in lower case."""
 _SIGNATURES = (

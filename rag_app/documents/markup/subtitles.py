@@ -75,7 +75,7 @@ def _cues(text: str) -> Iterator[Cue]:
             yield Cue(_seconds(*match.groups()[:4]), _seconds(*match.groups()[4:8]), said)
         return
     times = [(at, match) for at, line in enumerate(lines) if (match := _CUE.fullmatch(line))]
-    ends = [at for at, _ in times[1:]] + [len(lines)]
+    ends = [*(at for at, _ in times), len(lines)][1:]
     start = end = 0.0
     for (at, match), after in zip(times, ends, strict=True):
         if match[2]:

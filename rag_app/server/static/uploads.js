@@ -15,7 +15,7 @@ const FORMATS = {
   Word: ["doc", "docm", "docx", "dotx", "fodt", "odt", "rtf", "wps"],
   Excel: ["csv", "et", "fods", "ods", "tsv", "xls", "xlsm", "xlsx", "xltx"],
   PowerPoint: ["dps", "fodp", "odp", "potx", "ppsx", "ppt", "pptm", "pptx"],
-  formatText: ["markdown", "md", "text", "txt"],
+  formatText: ["adoc", "asciidoc", "markdown", "md", "org", "rst", "text", "txt"],
   formatWeb: ["htm", "html", "mht", "mhtml", "xhtml"],
   formatMail: ["eml", "msg"],
   formatImages: ["bmp", "jpeg", "jpg", "png", "tif", "tiff", "webp"],

@@ -46,6 +46,10 @@ def test_a_long_film_has_a_time_in_each_part() -> None:
     assert times == ["## 00:00:00", "## 00:08:00", "## 00:16:00"]
 
 
+def test_what_holds_no_cue_is_read_as_it_is() -> None:
+    assert subtitles_markdown("会议纪要\n先断电。") == "会议纪要\n先断电。"
+
+
 def test_only_dialogue_of_ass_is_said_and_lyrics_stand_in_their_order() -> None:
     ass = (
         "[Script Info]\nTitle: x\n[Fonts]\nfontname: a.ttf\n9WRB<3ZP\n[Events]\n"

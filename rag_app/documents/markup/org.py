@@ -1,0 +1,77 @@
+"""Org mode → Markdown: headings, code and links; without drawers, settings and comments."""
+
+import re
+from collections.abc import Iterator
+
+from rag_app.documents.tables import table_lines
+from rag_app.documents.text import clean, one_blank_line
+
+_HEADING = re.compile(r"(\*+)\s+(?:(TODO|DONE)\s+)?(?:\[#[A-Z]\]\s*)?(.*?)(?:\s{1,80}:[\w@#%:]+:)?")
+_KEYWORD = re.compile(r"\s*#\+(\w+)(?:\[[^\]]*\])?:\s*(.*)", re.IGNORECASE)
+_SHOWN = {"title": "# ", "subtitle": "", "author": "", "date": "", "caption": "", "description": ""}
+"""Settings that are printed."""
+_BLOCK = re.compile(r"\s*#\+(begin|end)_(\w+)\s*([\w+-]*).*", re.IGNORECASE)
+_CODE, _SILENT = frozenset({"src", "example"}), frozenset({"comment", "export"})
+_COMMENT = re.compile(r"\s*#(?:\s.*)?")
+_DRAWER = re.compile(r"\s*:(\w+):\s*")
+_PLANNING = re.compile(r"\s*(?:CLOSED|DEADLINE|SCHEDULED|CLOCK):\s*[\[<].*")
+_LINK = re.compile(r"\[\[([^\]\[]{0,1000})\](?:\[((?:[^\]]|\](?!\])){0,1000})\])?\]")
+_PICTURE = re.compile(r"(?:file:|\./|/)\S+\.(?:png|jpe?g|gif|svg|webp)", re.IGNORECASE)
+_RULE = re.compile(r"\s*\|[-+|]+\s*")
+
+
+def org_markdown(text: str) -> str:
+    r"""Return what an Org file says.
+
+    Example:
+        >>> org_markdown("* TODO 检修 :泵:\n:PROPERTIES:\n:ID: 7\n:END:\n见[[https://a.cn][手册]]。")
+        '# TODO 检修\n\n见手册。'
+    """
+    return one_blank_line(clean("\n".join(_lines(clean(text).split("\n")))))
+
+
+def _lines(lines: list[str]) -> Iterator[str]:
+    block, drawer = "", False
+    table: list[str] = []
+    for line in [*lines, ""]:
+        if table and not line.lstrip().startswith("|"):
+            yield from _table(table)
+            table = []
+        mark = _BLOCK.fullmatch(line)
+        kind = mark[2].lower() if mark else ""
+        if mark and block in {"", kind}:
+            begins = mark[1].lower() == "begin"
+            block = kind if begins and kind in _CODE | _SILENT else ""
+            if kind in _CODE:
+                yield f"```{mark[3] if begins else ''}"
+        elif block:
+            yield from [line] if block in _CODE else []
+        elif drawer or (drawn := _DRAWER.fullmatch(line)):
+            drawer = not (drawer and line.strip().upper() == ":END:") and (drawer or bool(drawn))
+        elif line.lstrip().startswith("|"):
+            table.append(line)
+        else:
+            yield from _plain(line)
+
+
+def _plain(line: str) -> Iterator[str]:
+    if heading := _HEADING.fullmatch(line.rstrip()):
+        stars, state, title = heading.groups()
+        yield f"\n{'#' * min(len(stars), 6)} {f'{state} ' if state else ''}{_linked(title)}\n"
+    elif keyword := _KEYWORD.fullmatch(line):
+        if (name := keyword[1].lower()) in _SHOWN and keyword[2]:
+            yield f"{_SHOWN[name]}{keyword[2]}\n"
+    elif not (_COMMENT.fullmatch(line) or _PLANNING.fullmatch(line)):
+        yield _linked(line)
+
+
+def _linked(text: str) -> str:
+    """Return text with the words of its links, or their addresses; pictures say nothing."""
+    return _LINK.sub(lambda link: link[2] or ("" if _PICTURE.fullmatch(link[1]) else link[1]), text)
+
+
+def _table(lines: list[str]) -> Iterator[str]:
+    rows = [line for line in lines if not _RULE.fullmatch(line)]
+    head = next((at for at, line in enumerate(lines) if _RULE.fullmatch(line)), 0)
+    cells = [[_linked(cell).strip() for cell in row.strip().strip("|").split("|")] for row in rows]
+    yield from ("", *table_lines(cells, head=head), "")

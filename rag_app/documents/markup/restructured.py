@@ -1,0 +1,230 @@
+"""reStructuredText → Markdown: headings, code, notes and tables; without comments and targets."""
+
+import csv
+import re
+from collections.abc import Iterator
+from unicodedata import east_asian_width
+
+from rag_app.documents.tables import table_lines
+from rag_app.documents.text import clean, one_blank_line
+
+_RULE = re.compile(r"([!-/:-@\[-`{-~])\1{2,}\s*")
+_EXPLICIT = re.compile(r"\s*\.\.(?:\s+(.*))?")
+_DIRECTIVE = re.compile(r"(?:\|[^|]+\|\s+)?([\w:+.-]+)::\s*(.*)")
+_OPTION = re.compile(r"\s*:[\w-]+:.*")
+_NOTE = re.compile(r"\[(#?[^\]]*)\]\s+(.*)")
+_CODE = frozenset(
+    {"code", "code-block", "sourcecode", "parsed-literal", "prompt", "literalinclude"}
+)
+_SILENT = frozenset({
+    "toctree", "contents", "raw", "meta", "index", "image", "include", "highlight", "only",
+    "sectnum", "default-role", "role", "currentmodule", "module", "header", "footer",
+    "target-notes",
+})  # fmt: skip
+"""Directives whose text is not for readers, or lies elsewhere."""
+_TITLED = frozenset(
+    {"table", "list-table", "csv-table", "rubric", "admonition", "topic", "sidebar", "title"}
+)
+"""Directives whose argument is a title, and not the address of something."""
+_ROLE = re.compile(r":[\w:+.-]+:`([^`<]{0,300}?)\s{0,9}(?:<[^`>]{0,500}>)?`")
+_REFERENCE = re.compile(r"`([^`<]{1,300}?)\s{0,9}<[^`>]{1,500}>`__?|`([^`]+)`__?(?!\w)")
+_MATH = re.compile(r":math:`([^`]*)`")
+_LIST_ITEM = re.compile(r"(\s*)[*-]\s+-\s?(.*)|(\s+)-\s?(.*)")
+_GRID = re.compile(r"\s*\+[-=+]{2,}\+\s*")
+_SIMPLE = re.compile(r"\s*={2,}(?:\s+={2,})+\s*")
+
+
+def restructured_markdown(text: str) -> str:
+    r"""Return what a reStructuredText file says.
+
+    Example:
+        >>> restructured_markdown("手册\n====\n\n.. 草稿\n\n.. note:: 断电。\n\n:ref:`附录 <a>`")
+        '# 手册\n\nnote: 断电。\n\n附录'
+    """
+    return one_blank_line(
+        clean("\n".join(_Restructured().lines(clean(text).expandtabs().split("\n"))))
+    )
+
+
+class _Restructured:
+    """What is known of one file: the kinds of its headings, the highest first."""
+
+    def __init__(self) -> None:
+        self._kinds: list[str] = []
+
+    def lines(self, lines: list[str]) -> Iterator[str]:
+        at = 0
+        while at < len(lines):
+            line = lines[at]
+            below = lines[at + 1] if at + 1 < len(lines) else ""
+            if _is_over(line, below, lines[at + 2] if at + 2 < len(lines) else ""):
+                yield self._heading(below, line[0] * 2)
+                at += 3
+            elif _is_under(line, below) and not _RULE.fullmatch(line):
+                yield self._heading(line, below[0])
+                at += 2
+            elif _GRID.fullmatch(line) or _SIMPLE.fullmatch(line):
+                end = _end_of_table(lines, at)
+                drawn = any("+--" in row and not _GRID.fullmatch(row) for row in lines[at:end])
+                table = lines[at:end] if drawn else table_lines(_rows(lines[at:end]))
+                yield from ("", *table, "")
+                at = end
+            elif explicit := _EXPLICIT.fullmatch(line):
+                end = _end_of_block(lines, at)
+                yield from self._explicit(explicit[1] or "", lines[at + 1 : end])
+                at = end
+            elif line.rstrip().endswith("::"):
+                end = _end_of_block(lines, at)
+                yield from (_inline(line.rstrip()[:-1]).removesuffix(" :").removeprefix(":"), "")
+                yield from _fenced(lines[at + 1 : end], "")
+                at = end
+            else:
+                yield "" if _RULE.fullmatch(line) else _inline(line)
+                at += 1
+
+    def _heading(self, title: str, kind: str) -> str:
+        if kind not in self._kinds:
+            self._kinds.append(kind)
+        return f"\n{'#' * min(self._kinds.index(kind) + 1, 6)} {_inline(title.strip())}\n"
+
+    def _explicit(self, first: str, block: list[str]) -> Iterator[str]:
+        """Yield what a directive or footnote says; targets and comments say nothing."""
+        if note := _NOTE.match(first):
+            yield f"[{note[1]}] {_inline(' '.join([note[2], *map(str.strip, block)]))}\n"
+        if not (directive := _DIRECTIVE.fullmatch(first)):
+            return
+        name, argument = directive[1].lower(), directive[2]
+        while block and _OPTION.fullmatch(block[0]):
+            block = block[1:]
+        block = _dedented(block)
+        if name in _SILENT:
+            return
+        if name in _CODE:
+            yield from _fenced(block, argument if name != "literalinclude" else "")
+        elif name == "math":
+            yield f"$${' '.join([argument, *block]).strip()}$$\n"
+        elif name in {"csv-table", "list-table"}:
+            rows = csv.reader(block, skipinitialspace=True) if name[0] == "c" else _listed(block)
+            yield from (_inline(argument), "", *table_lines(list(rows)), "")
+        else:
+            title = (
+                argument if name in _TITLED else f"{name}: {argument}" if argument else f"{name}:"
+            )
+            yield "" if name in {"figure", "container", "class"} else _inline(title)
+            yield from ("", *self.lines(block), "")
+
+
+def _inline(text: str) -> str:
+    text = _ROLE.sub(r"\1", _MATH.sub(r"$\1$", text))
+    text = _REFERENCE.sub(lambda reference: reference[1] or reference[2], text)
+    return re.sub(r"\\ ", "", text)
+
+
+def _width(text: str) -> int:
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text.rstrip())
+
+
+def _is_under(title: str, rule: str) -> bool:
+    """Return whether a line is a heading by the one below it; Han may be counted as one."""
+    written = bool(title.strip()) and not title.startswith((" ", "..", "+", "|"))
+    return (
+        written
+        and bool(_RULE.fullmatch(rule))
+        and len(rule.rstrip()) >= min(len(title.rstrip()), _width(title))
+    )
+
+
+def _is_over(rule: str, title: str, under: str) -> bool:
+    same = rule.rstrip() == under.rstrip() and bool(_RULE.fullmatch(rule))
+    return same and bool(title.strip()) and len(title.strip()) <= len(rule.rstrip())
+
+
+def _end_of_block(lines: list[str], at: int) -> int:
+    """Return where the lines end that are indented below one."""
+    indent = len(lines[at]) - len(lines[at].lstrip())
+    end = at + 1
+    while end < len(lines) and (
+        not lines[end].strip() or len(lines[end]) - len(lines[end].lstrip()) > indent
+    ):
+        end += 1
+    return end
+
+
+def _dedented(block: list[str]) -> list[str]:
+    indent = min((len(line) - len(line.lstrip()) for line in block if line.strip()), default=0)
+    return [line[indent:] for line in block]
+
+
+def _fenced(block: list[str], language: str) -> Iterator[str]:
+    code = "\n".join(_dedented(block)).strip("\n")
+    yield from [f"```{language}", code, "```", ""] if code else []
+
+
+def _listed(block: list[str]) -> list[list[str]]:
+    """Return the rows of a list of lists."""
+    rows: list[list[str]] = []
+    for line in block:
+        if (item := _LIST_ITEM.fullmatch(line)) and (item[1] is not None or rows):
+            if item[1] is not None:
+                rows.append([])
+            rows[-1].append(_inline(item[2] if item[1] is not None else item[4]))
+        elif rows and line.strip():
+            rows[-1][-1] += f" {_inline(line.strip())}"
+    return rows
+
+
+def _end_of_table(lines: list[str], at: int) -> int:
+    """Return where a table ends: at a blank line, of a simple one below its last rule."""
+    end = at
+    while end < len(lines) and lines[end].strip():
+        end += 1
+    if _SIMPLE.fullmatch(lines[at]):
+        rules = [
+            each for each in range(at, min(at + 500, len(lines))) if _SIMPLE.fullmatch(lines[each])
+        ]
+        closes = [
+            each for each in rules[1:] if each + 1 >= len(lines) or not lines[each + 1].strip()
+        ]
+        end = closes[0] + 1 if closes else end
+    return end
+
+
+def _rows(lines: list[str]) -> list[list[str]]:
+    """Return the rows of a table drawn in characters, whose columns its rules show."""
+    rule = lines[0]
+    grid = "+" in rule
+    starts = (
+        [mark.start() for mark in re.finditer(r"\+", rule)]
+        if grid
+        else [mark.start() for mark in re.finditer("=+", rule)]
+    )
+    if grid:
+        starts = [start + 1 for start in starts[:-1]]
+    rows: list[list[str]] = [[]]
+    for line in lines:
+        if (_GRID if grid else _SIMPLE).fullmatch(line):
+            rows.append([])
+            continue
+        cells = [cell.strip() for cell in _cut(line, starts)]
+        cells = [cell.strip("|").strip() for cell in cells] if grid else cells
+        if rows[-1] and (grid or not cells[0]):
+            rows[-1] = [
+                f"{before} {more}".strip() for before, more in zip(rows[-1], cells, strict=True)
+            ]
+        elif grid or not rows[-1]:
+            rows[-1] = cells
+        else:
+            rows.append(cells)
+    return [[_inline(cell) for cell in row] for row in rows if row]
+
+
+def _cut(line: str, starts: list[int]) -> list[str]:
+    """Return a line's pieces from one column to the next; Han take two."""
+    pieces = [""] * len(starts)
+    column = piece = 0
+    for char in line:
+        while piece + 1 < len(starts) and column >= starts[piece + 1]:
+            piece += 1
+        pieces[piece] += char
+        column += 2 if east_asian_width(char) in "WF" else 1
+    return pieces
