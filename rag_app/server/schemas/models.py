@@ -180,7 +180,9 @@ class RerankRequest(RequestBody):
     top_n: int | None = Field(
         default=None, ge=1, description="Best ones to return; all by default."
     )
-    return_documents: bool = False
+    return_documents: bool = Field(
+        default=True, description="As Jina and vLLM do by default; Cohere's clients pass them over."
+    )
 
     @property
     def texts(self) -> list[str]:

@@ -283,6 +283,12 @@ def test_what_clients_send_beside_the_standard(path: str, body: Any, client: htt
     assert answer.status_code == 200, answer.text
 
 
+def test_maxkb_reads_the_texts_that_are_ranked(client: httpx.Client) -> None:
+    body = {"model": "default", "query": "甲", "documents": ["甲", "乙"]}
+    ranked = client.post("/v2/rerank", json=body).json()["results"]
+    assert {one["document"]["text"] for one in ranked} == {"甲", "乙"}
+
+
 @pytest.mark.parametrize("opening", ["<think>", ""])
 def test_reasoning_stands_beside_the_answer(home: Path, opening: str) -> None:
     reply = f"{opening}先看文档。</think>\n\n当涂。"
