@@ -51,6 +51,7 @@ _READERS = {
 }
 """Format → module and function that read it; parsers are imported when first needed."""
 _MARKUP = {
+    "calendar": ("rag_app.documents.markup.calendars", "calendar_markdown"),
     "rst": ("rag_app.documents.markup.restructured", "restructured_markdown"),
     "org": ("rag_app.documents.markup.org", "org_markdown"),
     "asciidoc": ("rag_app.documents.markup.asciidoc", "asciidoc_markdown"),

@@ -59,6 +59,7 @@ FORMATS = {
     **dict.fromkeys((".xls", ".et"), "xls"),
     **dict.fromkeys((".ppt", ".dps"), "ppt"),
     ".eml": "eml",
+    **dict.fromkeys((".ics", ".vcf"), "calendar"),
     ".msg": "msg",
     **dict.fromkeys((".mht", ".mhtml"), "mht"),
     ".ipynb": "ipynb",
@@ -99,7 +100,7 @@ UNREAD = {
 """Suffix → what to do about a file of a format that is not read."""
 
 _ARCHIVES = {"docx", "pptx", "xlsx", "epub", "odt", "ods", "odp"}
-_MARKUP = {"subtitles", "latex", "rst", "org", "asciidoc"}
+_MARKUP = {"subtitles", "latex", "rst", "org", "asciidoc", "calendar"}
 _TEXTS = {"text", "markdown", "html", "csv", *_MARKUP}
 _SUBTITLES = re.compile(rb"webvtt\b|(?:\d+\s*\n)?\d\d:\d\d:\d\d[.,]\d+ --> \d|\[script info\]")
 """How subtitles begin, in lower case."""

@@ -17,7 +17,7 @@ const FORMATS = {
   PowerPoint: ["dps", "fodp", "odp", "potx", "ppsx", "ppt", "pptm", "pptx"],
   formatText: ["adoc", "asciidoc", "markdown", "md", "org", "rst", "text", "txt"],
   formatWeb: ["htm", "html", "mht", "mhtml", "xhtml"],
-  formatMail: ["eml", "msg"],
+  formatMail: ["eml", "ics", "msg", "vcf"],
   formatImages: ["bmp", "jpeg", "jpg", "png", "tif", "tiff", "webp"],
   EPUB: ["epub"],
   formatSubtitles: ["ass", "lrc", "sbv", "srt", "ssa", "vtt"],
