@@ -51,6 +51,7 @@ FORMATS = {
     ".csv": "csv",
     ".tsv": "csv",
     ".epub": "epub",
+    ".fb2": "xml",
     ".rtf": "rtf",
     **dict.fromkeys((".odt", ".fodt"), "odt"),
     **dict.fromkeys((".ods", ".fods"), "ods"),

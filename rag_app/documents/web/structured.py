@@ -26,6 +26,12 @@ _BLOB = re.compile(
     r"(?:data:[\w/+.;=-]+,)?[A-Za-z0-9+/_=-]{200,}\s*|data:[\w/+.-]+;base64,.*", re.S
 )
 """Bytes written as text (base64, hexadecimal): not for readers."""
+_BOOKS = frozenset({"FictionBook", "book", "article", "chapter", "TEI", "TEI.2"})
+"""Roots of FictionBook, DocBook, JATS and TEI."""
+_SECTIONS = frozenset({"section", "chapter", "part", "appendix", "sec", "div"})
+_TITLES = frozenset({"title", "head", "article-title"})
+_PROSE = frozenset({"p", "para", "simpara", "v", "ab", "code", "programlisting", "screen", "item"})
+"""Elements of books whose names say nothing."""
 _SAYING = frozenset({"text", "title", "label", "name", "value", "note", "_note", "description"})
 """Attributes of XML that hold words for readers."""
 
@@ -75,11 +81,13 @@ def read_xml(data: bytes, name: str, encoding: str | None = None) -> ExtractedTe
         resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True
     )
     root = etree.fromstring(markup.strip().encode(), parser)
-    return ExtractedText(clean("\n".join(_element_lines(root))), codec)
+    blobs = [0]
+    return ExtractedText(clean("\n".join(_element_lines(root, blobs))), codec, notes=_notes(blobs))
 
 
-def _element_lines(root: "_Element") -> Iterator[str]:
+def _element_lines(root: "_Element", blobs: list[int]) -> Iterator[str]:
     waiting = [root]
+    book = _local_name(root) in _BOOKS
     before: set[str] = set()
     while waiting:
         element = waiting.pop()
@@ -93,10 +101,26 @@ def _element_lines(root: "_Element") -> Iterator[str]:
             before.update(said.values())
             continue
         text = " ".join("".join(map(str, element.itertext())).split())
-        label = str(element.tag).rpartition("}")[2]
-        if text:
+        if _BLOB.fullmatch(text.replace(" ", "")):
+            blobs[0] += 1
+        elif text:
             before.add(text)
-            yield text if inner else f"{label}: {text}"
+            label = _label(element) if book else "" if inner else f"{_local_name(element)}: "
+            yield label + text
+
+
+def _local_name(element: "_Element") -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
+def _label(element: "_Element") -> str:
+    """Return what stands before the text of an element of a book: a heading's mark, or its name."""
+    name = _local_name(element)
+    above = [_local_name(each) for each in element.iterancestors()]
+    if name in _TITLES or (name == "p" and above[:1] == ["title"]):
+        level = sum(each.rstrip("0123456789") in _SECTIONS | {"sect"} for each in above)
+        return f"\n{'#' * min(level + 1, 6)} "
+    return "" if name in _PROSE or len(element) else f"{name}: "
 
 
 def _said(element: "_Element") -> dict[str, str]:
@@ -168,8 +192,11 @@ def _joined(lines: Iterator[str], codec: str, blobs: list[int], name: str) -> Ex
             msg = f"{shown(name)} holds more than {MAX_CHARACTERS:,} characters; split it"
             raise DocumentError(msg)
         kept.append(line)
-    notes = [f"{blobs[0]} values that are encoded bytes were left out"] if blobs[0] else []
-    return ExtractedText(clean("\n".join(kept)), codec, notes=notes)
+    return ExtractedText(clean("\n".join(kept)), codec, notes=_notes(blobs))
+
+
+def _notes(blobs: list[int]) -> list[str]:
+    return [f"{blobs[0]} values that are encoded bytes were left out"] if blobs[0] else []
 
 
 def _source(lines: object) -> str:

@@ -20,6 +20,7 @@ const FORMATS = {
   formatMail: ["eml", "ics", "msg", "vcf"],
   formatImages: ["bmp", "jpeg", "jpg", "png", "tif", "tiff", "webp"],
   EPUB: ["epub"],
+  FictionBook: ["fb2"],
   formatSubtitles: ["ass", "lrc", "sbv", "srt", "ssa", "vtt"],
   LaTeX: ["tex"],
   Jupyter: ["ipynb"],

@@ -82,6 +82,16 @@ def test_xml() -> None:
     assert read_xml(page.encode("gbk"), "a.xml").text == "b: 甲\n文字尾"
 
 
+def test_books_have_headings_and_no_pictures_as_text() -> None:
+    picture = "iVBORw0KGgoAAAANSUhEUgAAADAAAAAg\n" * 20
+    book = f"""<FictionBook><body><section><title><p>安装</p></title><p>先断电。</p><section>
+    <title><p>水<emphasis>泵</emphasis></p></title><p>再<strong>挂牌</strong>。</p></section></section>
+    </body><binary id="a.png">{picture}</binary></FictionBook>"""
+    read = read_xml(book.encode(), "a.fb2")
+    assert read.text.split() == ["##", "安装", "先断电。", "###", "水泵", "再挂牌。"]
+    assert read.notes == ["1 values that are encoded bytes were left out"]
+
+
 def test_what_is_escaped_twice_is_decoded() -> None:
     data = json.dumps({"回复": json.dumps({"门店": "无锡"}), "路径": "C:\\u2024"})
     assert read_json(data.encode(), "a.json").text == '回复: {"门店": "无锡"}; 路径: C:\\u2024'
