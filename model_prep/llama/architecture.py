@@ -130,6 +130,7 @@ def read_params(file: Path) -> dict[str, Any]:
         CheckpointError: it is missing, damaged or lacks something.
     """
     params = read_json(file)
+    params = params.get("model") or params  # in some releases beside what is said of training
     try:
         for name in ("dim", "n_layers", "n_heads"):
             if int(params[name]) < 1:

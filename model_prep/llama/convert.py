@@ -106,8 +106,9 @@ def _to_hugging_face(
 ) -> Conversion:
     folder, params = _find_meta(input_dir, model_size)
     tokenizer = _find_tokenizer(folder, input_dir)
+    pieces = vocabulary_size(tokenizer)
     with MetaCheckpoint(folder, params) as meta:
-        _require_tokenizer(tokenizer, meta)
+        _require_rows(meta, pieces, tokenizer)
         tensors = meta.data()
         size = sum(tensor.size for tensor in tensors)
         done = Conversion("hf", folder, output_dir, len(tensors), size, meta.dtype, [])
@@ -172,9 +173,8 @@ def _find_tokenizer(*folders: Path) -> Path:
     raise CheckpointError(msg)
 
 
-def _require_tokenizer(tokenizer: Path, meta: MetaCheckpoint) -> None:
-    pieces, rows = vocabulary_size(tokenizer), meta.config.vocab_size
-    if pieces > rows:
+def _require_rows(meta: MetaCheckpoint, pieces: int, tokenizer: Path) -> None:
+    if pieces > (rows := meta.config.vocab_size):
         msg = (
             f"{tokenizer} has {pieces:,} pieces and the weights in {meta.files[0].parent} have "
             f"{rows:,}: they belong to different models; get the right tokenizer"

@@ -43,7 +43,9 @@ class MetaCheckpoint:
         self.files = _shard_files(folder)
         self._shards = [open_checkpoint(file) for file in self.files]
         self.config = self._read_config(folder, params)
+        self._require_all_shards()
         self._check()
+        self._require_heads(folder, params)
         self._meta_names = {
             name: meta for meta, name in tensor_names(self.config.num_hidden_layers)
         }
@@ -131,6 +133,26 @@ class MetaCheckpoint:
             rope_theta=float(params.get("rope_theta") or ModelConfig.rope_theta),
             max_position_embeddings=context_of(params),
         )
+
+    def _require_all_shards(self) -> None:
+        """Check that the shards' rows add up; norms, which are whole in each, tell the width."""
+        held, width = self._shards[0].tensors, self.config.hidden_size
+        norm, queries = held.get("norm.weight"), held.get("layers.0.attention.wq.weight")
+        if norm and queries and norm.shape == (width,) and queries.shape[0]:
+            count = len(self.files)
+            if count < (wanted := width // queries.shape[0]):
+                next_file = self.files[0].with_name(f"consolidated.{count:02}.pth")
+                msg = f"{next_file} is missing: this model has {wanted} files; get all of them"
+                raise CheckpointError(msg)
+
+    def _require_heads(self, folder: Path, params: Mapping[str, Any]) -> None:
+        """Check the numbers of heads, with which matrices of any shape would be permuted."""
+        frequencies = self._shards[0].tensors.get("rope.freqs")
+        stated = int(params.get("n_kv_heads") or params["n_heads"])
+        fits = stated == self.config.num_key_value_heads
+        if not fits or (frequencies and frequencies.shape != (self.config.head_dim // 2,)):
+            msg = f"{folder / 'params.json'} has other n_heads or n_kv_heads than the weights"
+            raise CheckpointError(f"{msg}; get both again, from one place")
 
     def _check(self) -> None:
         expected = dict(tensor_names(self.config.num_hidden_layers))

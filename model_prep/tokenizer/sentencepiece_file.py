@@ -4,6 +4,7 @@ Format: the protocol buffer ``ModelProto`` of sentencepiece_model.proto. What is
 written as it was, so a file that is added to differs in nothing else.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from model_prep.errors import TokenizerError
 NORMAL = 1
 """The type of a piece of text; others are unknown, control, user-defined, unused, and byte."""
 _BPE = 2
+_TIKTOKEN = re.compile(rb"[A-Za-z0-9+/]+=* \d+\r?\n")
+"""The first line: a piece in base 64, and its rank."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,16 @@ def read_sentencepiece(file: Path) -> SentencePieceFile:
         TokenizerError: it is missing, damaged, or something else.
     """
     try:
-        return parse_sentencepiece(file.read_bytes())
+        data = file.read_bytes()
     except OSError as error:
         msg = f"{file} can't be read ({error.strerror}); name a SentencePiece model (*.model)"
         raise TokenizerError(msg) from error
+    try:
+        return parse_sentencepiece(data)
     except ValueError as error:
+        if _TIKTOKEN.match(data):
+            msg = f"{file} is tiktoken's, as LLaMA 3 has it, which is not read"
+            raise TokenizerError(f"{msg}; get the model as Hugging Face has it") from error
         msg = f"{file} is damaged or not a SentencePiece model; check its size and get it again"
         raise TokenizerError(msg) from error
 

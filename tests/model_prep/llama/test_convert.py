@@ -167,8 +167,10 @@ def break_norm(folder: Path) -> None:
         (lambda f: (f / "consolidated.00.pth").unlink(), r"consolidated\.00\.pth is missing"),
         (
             lambda f: (f / "consolidated.01.pth").unlink(),
-            r"is needed; they belong to different models",
+            r"01\.pth is missing: this model has 2 files",
         ),
+        (lambda f: edit(f / "params.json", n_heads=8), r"params\.json has other n_heads"),
+        (lambda f: edit(f / "params.json", n_kv_heads=2), r"params\.json has other n_heads"),
         (lambda f: (f / "consolidated.01.pth").write_bytes(b"PK"), r"01\.pth is damaged"),
         (lambda f: edit(f / "consolidated.01.pth", output__weight=None), r"lacks output\.weight"),
         (
@@ -186,6 +188,14 @@ def test_damaged_input(tmp_path: Path, tokenizer: Path, damage, said: str) -> No
     with pytest.raises(CheckpointError, match=said):
         convert(folder, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_params_that_stand_below_model(tmp_path: Path, tokenizer: Path) -> None:
+    folder = make_meta(tmp_path / "in", VOCABULARY, shards=2).folder
+    shutil.copy(tokenizer, folder / "tokenizer.model")
+    params = json.loads((folder / "params.json").read_text())
+    (folder / "params.json").write_text(json.dumps({"model": params, "seed": 1}))
+    assert convert(folder, tmp_path / "hf").tensors == 21
 
 
 def test_which_folder_is_meant(tmp_path: Path, tokenizer: Path) -> None:

@@ -53,6 +53,13 @@ def test_another_file_is_no_model(tmp_path: Path, content: bytes) -> None:
         read_sentencepiece(file)
 
 
+def test_the_vocabulary_of_llama_3_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "tokenizer.model"
+    file.write_bytes(b"IQ== 0\nIg== 1\n")
+    with pytest.raises(TokenizerError, match=r"tokenizer\.model is tiktoken's"):
+        read_sentencepiece(file)
+
+
 def test_a_piece_that_is_no_text(tmp_path: Path, llama: Path) -> None:
     file = tmp_path / "tokenizer.model"
     file.write_bytes(llama.read_bytes().replace("▁".encode(), b"\xff\xff\xff", 1))
