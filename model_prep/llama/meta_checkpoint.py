@@ -151,8 +151,11 @@ class MetaCheckpoint:
         stated = int(params.get("n_kv_heads") or params["n_heads"])
         fits = stated == self.config.num_key_value_heads
         if not fits or (frequencies and frequencies.shape != (self.config.head_dim // 2,)):
-            msg = f"{folder / 'params.json'} has other n_heads or n_kv_heads than the weights"
-            raise CheckpointError(f"{msg}; get both again, from one place")
+            msg = (
+                f"{folder / 'params.json'} has other n_heads or n_kv_heads than the weights; "
+                "get both again, from one place"
+            )
+            raise CheckpointError(msg)
 
     def _check(self) -> None:
         expected = dict(tensor_names(self.config.num_hidden_layers))

@@ -81,8 +81,11 @@ def read_sentencepiece(file: Path) -> SentencePieceFile:
         return parse_sentencepiece(data)
     except ValueError as error:
         if _TIKTOKEN.match(data):
-            msg = f"{file} is tiktoken's, as LLaMA 3 has it, which is not read"
-            raise TokenizerError(f"{msg}; get the model as Hugging Face has it") from error
+            msg = (
+                f"{file} is tiktoken's, as LLaMA 3 has it, which is not read; get the model as "
+                "Hugging Face has it"
+            )
+            raise TokenizerError(msg) from error
         msg = f"{file} is damaged or not a SentencePiece model; check its size and get it again"
         raise TokenizerError(msg) from error
 

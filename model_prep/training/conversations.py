@@ -15,8 +15,10 @@ _ROLES = {
     "system": "system", "developer": "system", "user": "user", "human": "user",
     "assistant": "assistant", "gpt": "assistant", "bot": "assistant",
 }  # fmt: skip
-_LISTS = (("messages", "role", "content"), ("conversations", "from", "value"))
-"""Key of a list of messages, and the keys of a message's role and text."""
+LISTS = ("conversations", "messages")
+"""Keys of a list of messages."""
+_TURNS = (("role", "content"), ("from", "value"))
+"""Keys of a message's role and text; either kind stands in either list."""
 _OF_OBJECTS = ("tools", "functions", "images", "image", "videos", "video", "audios", "audio")
 _OF_MESSAGES = ("tool_calls", "function_call", "reasoning_content", "reasoning", "thinking")
 """What else objects and messages may carry: trained without it they would teach something else."""
@@ -24,6 +26,7 @@ _LABELS = ("label", "kto_tag")
 """True or false next to an answer: is it a good one?"""
 _WEIGHTS = ("loss_weight", "weight", "train", "training")
 """How much a message is learned: LLaMA-Factory's, OpenAI's and Axolotl's names."""
+_UNKNOWN = "has not the keys of a known format"
 FORMATS = (
     '{"instruction": …, "input": …, "output": …}, {"conversations": [{"from": …, "value": …}]} '
     'or {"messages": [{"role": …, "content": …}]}'
@@ -54,7 +57,8 @@ def read_conversations(
         for line, value in read_objects(file, encoding, problems):
             messages = read_messages(value)
             if isinstance(messages, str):
-                problems.add(file, line, messages)
+                keys = f"its keys: {', '.join(value)[:80]}" if messages == _UNKNOWN else ""
+                problems.add(file, line, messages, keys)
             elif not all(is_encodable(message["content"]) for message in messages):
                 problems.add(file, line, "holds half a character, or a byte that is not text")
             else:
@@ -72,11 +76,11 @@ def read_messages(value: dict[str, Any]) -> list[dict[str, str]] | str:
     system = value.get("system") or ""
     if not isinstance(system, str):
         return "system is not text"
-    messages: list[dict[str, str]] | str = "has none of the known keys"
-    if "instruction" in value or "output" in value:
+    messages: list[dict[str, str]] | str = _UNKNOWN
+    if "instruction" in value and "output" in value:
         messages = _alpaca(value)
-    elif named := next((keys for keys in _LISTS if keys[0] in value), None):
-        messages = _turns(value[named[0]], *named)
+    elif name := next((name for name in LISTS if name in value), None):
+        messages = _turns(value[name], name)
     if not system.strip() or isinstance(messages, str) or messages[0]["role"] == "system":
         return messages
     return [{"role": "system", "content": system}, *messages]
@@ -86,7 +90,7 @@ def _is_pair(value: dict[str, Any]) -> bool:
     """Return whether an object has two answers, and no conversation that ends with one."""
     if not (value.get("chosen") and value.get("rejected")) or "output" in value:
         return False
-    turns = next((value[name] for name, _, _ in _LISTS if value.get(name)), None)
+    turns = next((value[name] for name in LISTS if value.get(name)), None)
     last = turns[-1] if isinstance(turns, list) else None
     speaker = last.get("role", last.get("from")) if isinstance(last, dict) else None
     return _ROLES.get(str(speaker)) != "assistant"
@@ -134,8 +138,9 @@ def _text(content: Any) -> str | None:
     return "".join(strings) if strings and len(strings) == len(content) else None
 
 
-def _message(turn: dict[str, Any], name: str, role: str, content: str) -> dict[str, str] | str:
+def _message(turn: dict[str, Any], name: str) -> dict[str, str] | str:
     """Return a message, or what is wrong with it."""
+    role, content = next((keys for keys in _TURNS if keys[0] in turn), _TURNS[0])
     if carried := next((key for key in _OF_MESSAGES if turn.get(key)), None):
         return f"has {carried} in a message, which is not trained here"
     speaker, text = _ROLES.get(str(turn.get(role))), _text(turn.get(content))
@@ -147,12 +152,12 @@ def _message(turn: dict[str, Any], name: str, role: str, content: str) -> dict[s
     return {"role": speaker, "content": text}
 
 
-def _turns(turns: Any, name: str, role: str, content: str) -> list[dict[str, str]] | str:
+def _turns(turns: Any, name: str) -> list[dict[str, str]] | str:
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
         return f"{name} is not a list of messages"
     messages = []
     for turn in turns:
-        message = _message(turn, name, role, content)
+        message = _message(turn, name)
         if isinstance(message, str):
             return message
         messages.append(message)

@@ -71,7 +71,8 @@ def _usable(settings: TrainingSettings, paths: list[Path], tokenizer: Any) -> To
     data = tokenized(settings, paths, tokenizer)
     if not len(data):
         problems = data.problems
-        why = f" ({problems.total:,} problems: {problems.first[0]})" if problems.first else ""
+        count = f"{problems.total:,} problem{'s' if problems.total > 1 else ''}"
+        why = f" ({count}: {problems.first[0]})" if problems.first else ""
         takes = _KINDS[settings.kind][-1]
         msg = f"nothing can be used of {', '.join(map(str, paths))}{why}; it takes {takes}"
         raise TrainingError(msg)

@@ -129,9 +129,8 @@ def _decoded(file: Path, encoding: str | None, problems: Problems) -> str | None
         return None
     text = _with_strays(data, encoding)
     if text is None or "\0" in text:
-        problems.add(
-            file, 0, "is not text", f"not {encoding}" if encoding else "name its --encoding"
-        )
+        remedy = "name its --encoding, or save it as text in UTF-8"
+        problems.add(file, 0, "is not text", f"not {encoding}" if encoding else remedy)
         return None
     if not text.strip():
         problems.add(file, 0, "is empty")

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from model_prep.json_file import is_encodable
-from model_prep.training.conversations import read_messages
+from model_prep.training.conversations import LISTS, read_messages
 from model_prep.training.dataset_files import Problems, read_objects
 
 PAIR_FORMATS = (
     '{"prompt": …, "chosen": …, "rejected": …}, the prompt as text or as messages, or '
     '"instruction" or "conversations" in its place'
 )
-_LISTS = {"conversations": ("from", "value"), "messages": ("role", "content")}
 _CARRIED = ("system", "tools", "functions")
 
 Messages = list[dict[str, str]]
@@ -81,7 +80,7 @@ def _conversation(value: dict[str, Any], answer: Any) -> Messages | str:
     """Return the messages of a prompt and one of its answers, or what is wrong with them."""
     carried = {name: value[name] for name in _CARRIED if name in value}
     prompt = value.get("prompt", value.get("question"))
-    named = next((name for name in _LISTS if isinstance(value.get(name), list)), None)
+    named = next((name for name in LISTS if isinstance(value.get(name), list)), None)
     if isinstance(prompt, list) or (prompt is None and isinstance(answer, list)):
         named, before = "messages", prompt or []
     elif isinstance(prompt, str):
@@ -92,7 +91,7 @@ def _conversation(value: dict[str, Any], answer: Any) -> Messages | str:
         parts = {name: value.get(name) for name in ("input", "history") if value.get(name)}
         instruction = value.get("instruction")
         return read_messages({**carried, "instruction": instruction, **parts, "output": answer})
-    turns = _answer_turns(answer, *_LISTS[named])
+    turns = _answer_turns(answer)
     if turns is None:
         return "chosen and rejected are neither texts nor messages"
     if turns and str(turns[0].get("role")) in {"user", "system"}:
@@ -100,18 +99,10 @@ def _conversation(value: dict[str, Any], answer: Any) -> Messages | str:
     return read_messages({**carried, named: [*before, *turns]})
 
 
-def _answer_turns(answer: Any, role: str, content: str) -> list[dict[str, Any]] | None:
-    """Return an answer as messages with the keys of those before it."""
+def _answer_turns(answer: Any) -> list[dict[str, Any]] | None:
+    """Return an answer as messages."""
     if isinstance(answer, str):
-        return [{role: "assistant", content: answer}]
+        return [{"role": "assistant", "content": answer}]
     turns = [answer] if isinstance(answer, dict) else answer
-    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-        return None
-    return [
-        {
-            **turn,
-            role: turn.get("role", turn.get("from")),
-            content: turn.get("content", turn.get("value")),
-        }
-        for turn in turns
-    ]
+    is_list = isinstance(turns, list) and all(isinstance(turn, dict) for turn in turns)
+    return turns if is_list else None

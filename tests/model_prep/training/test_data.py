@@ -392,6 +392,7 @@ def test_system_and_history_are_used_and_tools_are_named(tmp_path: Path) -> None
         {**record, "history": [["first", "1"], ["second", "2"]]},
         {"system": "PIRATE", "conversations": turns},
         {"system": "", "tools": "", "conversations": turns},
+        {"conversations": [{"role": "user", "content": "hi"}, {"role": "gpt", "content": "yo"}]},
         {"tools": "[{}]", "conversations": turns},
         {**record, "history": [["first"]]},
         {**record, "system": 3},
@@ -402,7 +403,8 @@ def test_system_and_history_are_used_and_tools_are_named(tmp_path: Path) -> None
         "PIRATE", "first", "1", "second", "2", "third", "3",
     ]  # fmt: skip
     assert [message["role"] for message in found[1]] == ["system", "user", "assistant"]
-    assert len(found) == 3
+    assert found[2] == found[3] == found[1][1:]
+    assert len(found) == 4
     assert [said.split(": ", 1)[1] for said in problems] == [
         "has tools, which are not trained here",
         "history is not a list of questions and answers",

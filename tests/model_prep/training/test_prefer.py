@@ -335,7 +335,7 @@ def test_data_of_another_kind_is_refused(family: Family, tmp_path: Path) -> None
     done = run(family, file)
     assert done.exit_code == 1
     (line,) = done.stderr.splitlines()
-    assert "1 problems: " in line
+    assert "1 problem: " in line
     assert 'takes JSON with {"prompt": …, "chosen": …, "rejected": …}' in line
 
 
