@@ -42,8 +42,17 @@ def readable_folder(source: str | Path) -> str | Path:
         if file in marked:
             (readable / file.name).write_bytes(without_mark(file))
         else:
-            (readable / file.name).symlink_to(file.absolute())
+            _link(readable / file.name, file.absolute())
     return readable
+
+
+def _link(place: Path, target: Path) -> None:
+    """Give a file or folder another place; as a copy where links need a right, as on Windows."""
+    try:
+        place.symlink_to(target)
+    except OSError:
+        if target.is_file():
+            shutil.copyfile(target, place)
 
 
 def _is_marked(file: Path) -> bool:

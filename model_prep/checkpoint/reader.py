@@ -25,9 +25,10 @@ _NAMES = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
     "adapter_model.safetensors",
+    "adapter_model.safetensors.index.json",
     "adapter_model.bin",
 )
-_SHARD = re.compile(r"(?:model|pytorch_model)-(\d{5})-of-(\d{5})\.(?:safetensors|bin)")
+_SHARD = re.compile(r"(?:(?:pytorch_|adapter_)?model)-(\d{5})-of-(\d{5})\.(?:safetensors|bin)")
 _POINTER = b"version https://git-lfs."
 _UNREADABLE_TYPES = re.compile("F4|F6_|F8|U16|U32|U64|C64")
 """Types of safetensors that only quantized models have, and others that no model here has."""

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -27,6 +28,8 @@ _OF_MACHINE = {
 """Errors of the operating system that no change to the code would help."""
 _OF_MEMORY = ("can't start new thread", "failed to map segment from shared object")
 """What Python and the loader of libraries say where a limit of processes or memory is met."""
+_OF_RUST = re.compile(r"([^:]+) \(os error (\d+)\)")
+"""How errors of libraries in Rust, which are of no kind of Python's, name one of the machine."""
 _KEYS = frozenset({"--api-key", "--api_key"})
 
 
@@ -138,6 +141,8 @@ def _of_machine(error: Exception) -> str:
         return "a path that begins with ~ names no user's home; write the full path"
     if isinstance(error, FileNotFoundError) and not _has_working_folder():
         return "the working folder no longer exists; change to another one, and run this again"
+    if (found := _OF_RUST.search(str(error))) and int(found[2]) in _OF_MACHINE:
+        error = OSError(int(found[2]), found[1])
     if isinstance(error, OSError) and error.errno in _OF_MACHINE:
         what = f"{error.filename}" if error.filename else "the output or a file"
         return (

@@ -8,6 +8,7 @@ import typer
 
 from model_prep.cli import options
 from model_prep.cli.terminal import progress_bar, say
+from model_prep.output import PARTIAL
 from model_prep.tokenizer.train import DEFAULT_VOCAB_SIZE
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def merge_tokenizer(
         _show_comparison(done)
     if output_dir == _FOLDER and not dry_run:
         _FILE.parent.mkdir(exist_ok=True)
-        shutil.copyfile(_FOLDER / "tokenizer.model", _FILE)
+        part = shutil.copyfile(_FOLDER / "tokenizer.model", _FILE.with_suffix(PARTIAL))
+        part.replace(_FILE)
     say("checked; nothing was written" if dry_run else f"written: {output_dir}")
 
 

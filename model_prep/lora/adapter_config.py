@@ -41,6 +41,7 @@ _NO_MATTER = {
     *("peft_version", "lora_dropout", "megatron_core", "loftq_config", "eva_config"),
     *("corda_config", "lora_ga_config", "qalora_group_size", "runtime_config"),
     *("enable_lora", "merge_weights", "model_type", "transformers_version"),
+    *("lora_dtype", "lorap_lr_ratio", "lorap_emb_lr"),  # of ms-swift: how it was trained
 }
 """Fields without a say in a merge; the configurations of initializations go by the next table."""
 _INIT_OF_LORA_ALONE = ("gaussian", "eva", "orthogonal", "true", "false")
@@ -60,7 +61,13 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
         missing = {"r", "lora_alpha"} - config.keys()
         if kind == "LORA" and not missing:
             _require_types(config)
-    except (FileNotFoundError, NotADirectoryError):
+    except NotADirectoryError:
+        msg = (
+            f"{folder} is a file; name the folder of a LoRA as PEFT saves it, with {CONFIG} (a "
+            "GGUF adapter was made from one)"
+        )
+        raise AdapterError(msg) from None
+    except FileNotFoundError:
         found = ", ".join(sorted(path.name for path in folder.glob("*"))[:5]) or "nothing"
         msg = (
             f"{folder} is not a LoRA: it has no {CONFIG} (there is {found}); name the "

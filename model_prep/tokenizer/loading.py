@@ -109,7 +109,8 @@ def save_tokenizer(
         chat_template: In place of the tokenizer's own; Jinja.
 
     Raises:
-        TokenizerError: ``tokenizer`` is not of the LLaMA family, or ``folder`` can't be written.
+        TokenizerError: ``tokenizer`` is not of the LLaMA family.
+        OSError: ``folder`` can't be written.
     """
     from model_prep.tokenizer.exact_llama import ExactLlamaTokenizer
 
@@ -121,9 +122,6 @@ def save_tokenizer(
     try:
         loaded.chat_template = chat_template or own_template
         loaded.save_pretrained(folder)
-    except OSError as error:
-        msg = f"{folder} can't be written ({error.strerror}); choose another folder"
-        raise TokenizerError(msg) from error
     finally:
         loaded.chat_template = own_template
 

@@ -42,7 +42,7 @@ _DECIDING = (
 _BYTES_PER_PARAMETER = 12
 """Of a trained parameter in a checkpoint: itself, and AdamW's two moments."""
 _FULL_DISK = ("No space left", "PytorchStreamWriter failed", "unexpected pos")
-"""In the errors of safetensors and PyTorch."""
+"""In the errors of safetensors, tokenizers and PyTorch."""
 
 
 def checkpoint_of(settings: TrainingSettings, identity: dict[str, Any]) -> Path | None:
@@ -164,7 +164,7 @@ def writing(
 
     try:
         yield
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except Exception as error:
         full = any(sign in str(error) for sign in _FULL_DISK)
         if full or (isinstance(error, OSError) and is_full(error)):
             msg = (
@@ -172,7 +172,7 @@ def writing(
                 "the last checkpoint"
             )
             raise DiskSpaceError(msg) from error
-        if isinstance(error, RuntimeError):
+        if not isinstance(error, OSError | SafetensorError):
             raise
         reason = getattr(error, "strerror", None) or first_line(error)
         msg = f"{folder} can't be written ({reason}); {remedy}"

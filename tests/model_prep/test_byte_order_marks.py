@@ -41,6 +41,19 @@ def test_a_folder_without_marks_is_read_itself(plain: Path) -> None:
     assert readable_folder("some/name") == "some/name"
 
 
+def test_where_links_need_a_right_files_are_copied(
+    marked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(22, "A required privilege is not held by the client")  # of Windows
+
+    monkeypatch.setattr(Path, "symlink_to", refused)
+    copied = Path(readable_folder(marked))
+    assert sorted(file.name for file in copied.iterdir()) == sorted(
+        file.name for file in marked.iterdir()
+    )
+
+
 def test_tokenizer_and_template(plain: Path, marked: Path) -> None:
     ours, theirs = load_tokenizer(marked), load_tokenizer(plain)
     assert ours.get_vocab() == theirs.get_vocab()

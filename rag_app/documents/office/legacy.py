@@ -74,6 +74,9 @@ def _run(command: list[str], folder: str) -> bool:
         return False
     finally:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            else:  # on Windows
+                process.kill()
         process.wait()
     return True

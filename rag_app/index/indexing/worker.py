@@ -1,6 +1,7 @@
 """Reading and embedding documents in another process, which writes nothing."""
 
 import os
+import platform
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -109,7 +110,7 @@ class IndexWorker:
         embedding = adapt(self._load())
         if embedding.fingerprint != self._fingerprint:
             msg = (
-                f"embedding model {embedding.name} has other weights on {os.uname().nodename}; "
+                f"embedding model {embedding.name} has other weights on {platform.node()}; "
                 "copy the folder of the models there"
             )
             raise ModelError(msg)

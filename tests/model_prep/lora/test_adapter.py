@@ -109,6 +109,8 @@ def test_a_configuration_with_a_byte_order_mark(lora: Path) -> None:
 def test_a_folder_that_is_no_adapter(family: Family, tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match=r"has no adapter_config.json \(there is config.json"):
         open_adapter(family.base)
+    with pytest.raises(AdapterError, match=r"config\.json is a file; name the folder"):
+        open_adapter(family.base / "config.json")
     with pytest.raises(AdapterError, match="there is nothing"):
         open_adapter(tmp_path / "nowhere")
 

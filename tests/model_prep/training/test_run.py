@@ -349,7 +349,7 @@ def test_the_whole_road(tokenizers: Tokenizers, tmp_path: Path) -> None:
         instructions.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
         run = {
             "model": base, "tokenizer": alpaca, "data": instructions, "output_dir": output,
-            "learning_rate": 1e-2, "max_length": 128, "max_steps": 60, **adapter,
+            "learning_rate": 3e-3, "max_length": 128, "max_steps": 200, **adapter,
         }  # fmt: skip
         report = sft(run)
         assert report.last_loss is not None
