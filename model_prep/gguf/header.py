@@ -80,7 +80,9 @@ def read_gguf_header(path: Path) -> GgufHeader:
         with path.open("rb") as file:
             begin = file.read(32)
             if begin[:4] != b"GGUF":
-                other = (_OTHER_FORMATS[one] for one in _OTHER_FORMATS if begin.startswith(one))
+                other = (
+                    _OTHER_FORMATS[magic] for magic in _OTHER_FORMATS if begin.startswith(magic)
+                )
                 usual = "is not a GGUF file; a model is one, or a Hugging Face folder"
                 msg = f"{path} {next(other, usual)}"
                 raise CheckpointError(msg)

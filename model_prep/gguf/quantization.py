@@ -58,9 +58,9 @@ def tensor_type(
             kind = "Q8_0"
     elif quantize.endswith("_m") and _is_finer(name, layers):
         kind = "Q6_K"
-    for one in (kind, _COARSE_BLOCKS.get(kind, kind)):
-        if shape[-1] % GGML_QUANT_SIZES[GGMLQuantizationType[one]][0] == 0:
-            return GGMLQuantizationType[one]
+    for candidate in (kind, _COARSE_BLOCKS.get(kind, kind)):
+        if shape[-1] % GGML_QUANT_SIZES[GGMLQuantizationType[candidate]][0] == 0:
+            return GGMLQuantizationType[candidate]
     return GGMLQuantizationType.F16
 
 

@@ -118,8 +118,11 @@ class ControlTokens:
         """Return chat messages, as OpenAI's API has them, with text and tool calls escaped."""
         escape = {"content": self._content, "tool_calls": self.escape_all}
         return [
-            {name: escape[name](value) if name in escape else value for name, value in one.items()}
-            for one in messages
+            {
+                name: escape[name](value) if name in escape else value
+                for name, value in message.items()
+            }
+            for message in messages
         ]
 
     def _content(self, content: Any) -> Any:

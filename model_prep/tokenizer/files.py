@@ -74,7 +74,11 @@ def chat_template(folder: Path) -> str | None:
     except CheckpointError:
         return None
     if isinstance(template, list):
-        named = [one for one in template if isinstance(one, dict) and one.get("name") == "default"]
+        named = [
+            entry
+            for entry in template
+            if isinstance(entry, dict) and entry.get("name") == "default"
+        ]
         template = named[0].get("template") if named else None
     return template if isinstance(template, str) else None
 

@@ -135,8 +135,10 @@ def denial_in_other_words(
     that is.
     """
     least = SENTENCE_COSINES.get(embeddings.name) if embeddings else None
-    found = dict.fromkeys(one.strip() for one in _sentences(citations) if len(one) <= _LONGEST)
-    sentences = [one for one in found if one.strip(_EDGE)]
+    found = dict.fromkeys(
+        sentence.strip() for sentence in _sentences(citations) if len(sentence) <= _LONGEST
+    )
+    sentences = [sentence for sentence in found if sentence.strip(_EDGE)]
     denied = asks_whether(question) and any(map(_DENIES.search, sentences))
     if embeddings is None or least is None or not denied:
         return ""
@@ -228,7 +230,11 @@ def _time_clause(question: str, said: str, citations: Sequence[Citation]) -> str
     such clause, or more than one, nothing is returned.
     """
     words = set(content_terms(said))
-    holding = (one for one in _sentences(citations) if words <= set(document_terms(one).split()))
+    holding = (
+        sentence
+        for sentence in _sentences(citations)
+        if words <= set(document_terms(sentence).split())
+    )
     found, share = _nearest(question, holding)
     if not share:
         return ""
@@ -242,7 +248,9 @@ def _place(question: str, said: str, citations: Sequence[Citation]) -> tuple[str
 
     Of several it is the one that holds most of the question's terms, and of those the first.
     """
-    spans = {one: span for one in _sentences(citations) if (span := _span(said, one))}
+    spans = {
+        sentence: span for sentence in _sentences(citations) if (span := _span(said, sentence))
+    }
     sentence, _ = _nearest(question, spans)
     return (sentence, *spans[sentence]) if spans else None
 
@@ -322,7 +330,9 @@ def _list(
     if joined := joins.search(before):
         items = before[: joined.start()]
         head = items.partition("、")[0]
-        introductions = [one.end() for one in _INTRODUCES.finditer(head) if one.end() < len(head)]
+        introductions = [
+            match.end() for match in _INTRODUCES.finditer(head) if match.end() < len(head)
+        ]
         begin = max(introductions, default=0)
         if items[begin:] and (begin or head[-2:] not in question):
             first = start - len(before) + begin

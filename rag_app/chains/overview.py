@@ -148,8 +148,8 @@ class WholeDocuments:
     def _summaries(self, reply: "_Reply") -> Steps[Answer]:
         """Tell of each document what it is about."""
         documents, language = reply.chosen.documents, reply.language
-        kept = [self.summaries.get(one.record, language) for one in documents]
-        missing = [one for one, text in zip(documents, kept, strict=True) if text is None]
+        kept = [self.summaries.get(document.record, language) for document in documents]
+        missing = [document for document, text in zip(documents, kept, strict=True) if text is None]
         left = max(len(missing) - _MADE, 0)
         yield reply.opening((NOT_YET.format(count=left),) if left else ())
         for document, text in zip(documents, kept, strict=True):
@@ -234,7 +234,7 @@ class _Document:
         """All of a short text; the beginning and the end of a long one, with conclusions."""
         limit = _EXCERPT[self.language]
         first, *rest = self.chunks
-        closing = [one for one in rest if _CLOSING_HEADING.search(one.heading or "")]
+        closing = [chunk for chunk in rest if _CLOSING_HEADING.search(chunk.heading or "")]
         order = [first, *closing[:1], *rest[-1:], *rest[:-1]]
         taken: dict[int, ChunkRecord] = {}
         size = 0
@@ -278,7 +278,7 @@ class _Chosen:
     @property
     def names(self) -> list[str]:
         """Names of the others."""
-        described = {one.record.source for one in self.documents}
+        described = {document.record.source for document in self.documents}
         return [PurePath(source).name for source in self.sources if source not in described]
 
 
@@ -303,7 +303,7 @@ class _Reply:
 
     def opening(self, notes: tuple[str, ...] = ()) -> Answer:
         """Return what comes before all: the passages, and how many documents there are."""
-        firsts = [one.chunks[0] for one in self.chosen.documents]
+        firsts = [document.chunks[0] for document in self.chosen.documents]
         found = [
             Document(id=chunk.public_id, page_content=chunk.text, metadata=chunk.metadata())
             for chunk in self.passages or firsts
@@ -332,7 +332,10 @@ def _quotations(
     reply: _Reply, kind: str, quotes: Callable[[_Document], list[Quote]]
 ) -> Iterator[Answer]:
     """Quote sentences of each document."""
-    found = {one.record.source: quotes(one)[: _QUOTED[kind]] for one in reply.chosen.documents}
+    found = {
+        document.record.source: quotes(document)[: _QUOTED[kind]]
+        for document in reply.chosen.documents
+    }
     cited = {chunk.id: chunk for some in found.values() for chunk, _ in some}
     if not cited:
         yield Answer(reply.question, _WORDS["no dates"][reply.language], answered=False)

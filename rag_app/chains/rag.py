@@ -199,8 +199,8 @@ def _search(
 def _require_documents(found: Any) -> None:
     """Refuse what is not a list of passages: a retriever may be any function."""
     listed = found if isinstance(found, list | tuple) else [None]
-    if not all(isinstance(one, Document) for one in listed):
-        kinds = {type(one).__name__ for one in listed}
+    if not all(isinstance(document, Document) for document in listed):
+        kinds = {type(document).__name__ for document in listed}
         what = f"a list of {', '.join(sorted(kinds))}" if listed is found else type(found).__name__
         msg = f"the retriever returned {what}, not a list of Documents"
         raise SettingsError(msg)

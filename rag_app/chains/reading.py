@@ -283,7 +283,11 @@ class Reading:
     def _documents(self, citations: Sequence[Citation]) -> str:
         """Return all passages of the same documents as some."""
         sources = {citation.source for citation in citations}
-        found = [one.shown for one in self.citations if one.source and one.source in sources]
+        found = [
+            citation.shown
+            for citation in self.citations
+            if citation.source and citation.source in sources
+        ]
         return "\n".join(found)
 
     def refuses(self, signals: Signals) -> bool:
@@ -320,7 +324,7 @@ class Reading:
         other = replace(signals, unmatched=(*signals.unmatched, question))
         # What another passage is about says nothing about the one that carries the answer.
         own = citations if self.in_part else ()
-        lacks = {one.marker: self._unmatched(one.shown, [one]) for one in own}
+        lacks = {citation.marker: self._unmatched(citation.shown, [citation]) for citation in own}
         checked = may_be_of_another(question, context) or any(lacks.values())
         checked = checked and self.refuses(other)
         withheld = not shown or self.refuses(doubtful) or checked
@@ -387,7 +391,10 @@ class JudgedAnswer:
 def cited_passage(question: str, text: str, citations: Sequence[Citation]) -> Citation:
     """Return the passage that carries an answer, by default the first."""
     found = evidence(question, text, citations)
-    return next((one for one in citations if found and one.marker == found.marker), citations[0])
+    return next(
+        (citation for citation in citations if found and citation.marker == found.marker),
+        citations[0],
+    )
 
 
 def context_of(citations: Sequence[Citation]) -> str:
@@ -396,7 +403,7 @@ def context_of(citations: Sequence[Citation]) -> str:
     A passage is then read in the same words by every question, and what a model keeps of it serves
     them all.
     """
-    return "\n\n".join(replace(one, marker=n).shown for n, one in enumerate(citations, 1))
+    return "\n\n".join(replace(citation, marker=n).shown for n, citation in enumerate(citations, 1))
 
 
 def highest_relevance(citations: Iterable[Citation]) -> float | None:

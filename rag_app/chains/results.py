@@ -108,7 +108,9 @@ class Answer(FromJson):
         """The sentence that may carry the answer, after its document's name; empty for none."""
         if self.likely is None:
             return ""
-        name = next(one.name for one in self.citations if one.marker == self.likely.marker)
+        name = next(
+            citation.name for citation in self.citations if citation.marker == self.likely.marker
+        )
         return f"{name}: {' '.join(self.likely.sentence.split())}"
 
     @property
@@ -186,7 +188,7 @@ class Summary(FromJson):
     def cited(self) -> tuple[Citation, ...]:
         """The passages that support a sentence."""
         markers = {marker for sentence in self.sentences for marker in sentence.markers}
-        return tuple(one for one in self.citations if one.marker in markers)
+        return tuple(citation for citation in self.citations if citation.marker in markers)
 
     @property
     def coverage(self) -> float | None:
@@ -197,7 +199,7 @@ class Summary(FromJson):
     def doubts(self) -> tuple[str, ...]:
         """Notes on its sentences and on the numbers and names in them."""
         flagged = sum(not sentence.markers for sentence in self.sentences)
-        lacking = dict.fromkeys(fact for one in self.sentences for fact in one.lacking)
+        lacking = dict.fromkeys(fact for sentence in self.sentences for fact in sentence.lacking)
         doubts = []
         if flagged:
             doubts.append(

@@ -119,21 +119,23 @@ def _document(given: SummaryInput) -> Document:
         names = ("input_documents", "context", "text")
         given = next((given[name] for name in names if name in given), given)
     parts = [given] if isinstance(given, str | Document) else given
-    if not isinstance(parts, Sequence) or not all(isinstance(one, str | Document) for one in parts):
+    if not isinstance(parts, Sequence) or not all(
+        isinstance(part, str | Document) for part in parts
+    ):
         msg = f"what is summarized is a text, a Document or a list; this is {type(given).__name__}"
         raise DocumentError(msg)
-    documents = [one if isinstance(one, Document) else Document(one) for one in parts]
+    documents = [part if isinstance(part, Document) else Document(part) for part in parts]
     if len(documents) == 1:
         return documents[0]
-    sources = {one.metadata.get("source") for one in documents}
+    sources = {part.metadata.get("source") for part in documents}
     metadata = {"source": sources.pop()} if len(sources) == 1 else {}
-    return Document("\n\n".join(one.page_content for one in documents), metadata=metadata)
+    return Document("\n\n".join(part.page_content for part in documents), metadata=metadata)
 
 
 def _passages(document: Document) -> tuple[Citation, ...]:
     """Return the passages of a document, without sentences that give orders."""
     chunks = ChineseTextSplitter(PASSAGE_SIZE, 0).split_documents([document])
-    return tuple(replace(one, text=without_orders(one.text)) for one in cite(chunks))
+    return tuple(replace(citation, text=without_orders(citation.text)) for citation in cite(chunks))
 
 
 def _checked(steps: Steps[Summary], passages: tuple[Citation, ...]) -> Generator[Any, Any, None]:
@@ -271,9 +273,11 @@ def _shortened(reading: _Reading, reply: str, given: str) -> Generator[Batch, An
     spans = segments(given, -(-reading.budget.count(given) // count), reading.budget.count)
     pieces = [given[start:end] for start, end in spans]
     length = str(min(wanted, reading.length // count))
-    prompts = [reading.prompt("sentence_summary", context=one, length=length) for one in pieces]
+    prompts = [reading.prompt("sentence_summary", context=piece, length=length) for piece in pieces]
     sentences = yield Batch(reading.llm, prompts)
-    text = ("" if reading.language == "zh" else " ").join(one.strip() for one in sentences)
+    text = ("" if reading.language == "zh" else " ").join(
+        sentence.strip() for sentence in sentences
+    )
     return min(reply, text or reply, key=len)
 
 

@@ -89,14 +89,14 @@ def _checked(sentence: str, wanted: frozenset[str], text: _Text) -> CheckedSente
     chosen: list[PassageText] = []
     rest, missing = set(wanted), facts.lacking_in(Facts.of(""))
     while len(chosen) < MOST_PASSAGES:
-        best = max(text.passages, key=lambda one: _brings(one, facts, missing, held, rest))
+        best = max(text.passages, key=lambda passage: _brings(passage, facts, missing, held, rest))
         if not _brings(best, facts, missing, held, rest):
             break
         chosen.append(best)
         rest -= held[best.marker]
         missing = facts.lacking_in(Facts.of("\n".join(passage.text for passage in chosen)))
         if not missing and len(wanted) - len(rest) >= SUPPORT * len(wanted):
-            return CheckedSentence(sentence, tuple(sorted(one.marker for one in chosen)))
+            return CheckedSentence(sentence, tuple(sorted(passage.marker for passage in chosen)))
     return CheckedSentence(sentence)
 
 

@@ -35,9 +35,9 @@ def docs(
     table = Table("source", "characters", "passages", "indexed", box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.no_wrap = True
-    for one in documents:
-        counts = (f"{one.characters:,}", str(one.chunks))
-        table.add_row(show.name(one.source), *counts, one.indexed_at[:19])
+    for document in documents:
+        counts = (f"{document.characters:,}", str(document.chunks))
+        table.add_row(show.name(document.source), *counts, document.indexed_at[:19])
     show.print_table(table)
 
 

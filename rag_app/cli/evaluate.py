@@ -222,9 +222,11 @@ def _keep_calibration(settings: "Settings", outcomes: "list[Outcome]", *, as_jso
         made = {"model": name, "file": str(path), "weights": asdict(found), **about}
         show.print_json(made)
         return
-    for figure, one in about["figures"].items():
-        low, high = one["interval"]
-        said = f"{figure}: {one['value']:.3f} ({low:.3f} – {high:.3f}, {one['count']} questions)"
+    for figure, value in about["figures"].items():
+        low, high = value["interval"]
+        said = (
+            f"{figure}: {value['value']:.3f} ({low:.3f} – {high:.3f}, {value['count']} questions)"
+        )
         show.to_stdout(said)
     show.messages.print(f"{name} is calibrated in {path}", markup=False, soft_wrap=True)
 

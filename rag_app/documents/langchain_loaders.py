@@ -65,7 +65,7 @@ def load_whole(loader: Loader, path: str | Path) -> Document:
         DocumentError: there is no such loader, it can't load the path, or finds no text.
     """
     name = loader_name(loader)
-    parts = [one.page_content.strip() for one in load_with(loader, path)]
+    parts = [document.page_content.strip() for document in load_with(loader, path)]
     if not any(parts):
         msg = f"{name} found no text in {shown(path)}"
         raise DocumentError(msg)

@@ -95,7 +95,7 @@ class SpanHandler(BaseCallbackHandler):
 def _usage(response: LLMResult) -> dict[str, int]:
     """Return the numbers of tokens that a model gave for a call."""
     found: dict[str, int] = {}
-    for generation in (one for several in response.generations for one in several):
+    for generation in (generation for several in response.generations for generation in several):
         counted = getattr(getattr(generation, "message", None), "usage_metadata", None) or {}
         for name, attribute in _NUMBERS.items():
             if name in counted:

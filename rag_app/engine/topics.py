@@ -63,7 +63,7 @@ def suggestions(
         count: Most questions.
     """
     tried = islice(questions(store), _TRIED)
-    return list(islice((one for one in tried if relevance(one) >= threshold), count))
+    return list(islice((question for question in tried if relevance(question) >= threshold), count))
 
 
 def _topics(store: DocumentStore) -> Iterator[str]:

@@ -74,12 +74,12 @@ def check(questions: Sequence[GoldQuestion], name: str) -> None:
 def samples_of(outcomes: Iterable[Outcome]) -> list[Sample]:
     """Return the samples of outcomes that were made with `answering_all`."""
     samples = []
-    for one in outcomes:
-        if one.error or one.question.summary or one.answer.confidence is None:
+    for outcome in outcomes:
+        if outcome.error or outcome.question.summary or outcome.answer.confidence is None:
             continue
-        held = not one.question.answers or one.is_held_by(one.answer.citations)
-        holds = one.question.answerable and held
-        samples.append(Sample(one.answer.confidence.signals, holds, one.refused))
+        held = not outcome.question.answers or outcome.is_held_by(outcome.answer.citations)
+        holds = outcome.question.answerable and held
+        samples.append(Sample(outcome.answer.confidence.signals, holds, outcome.refused))
     return samples
 
 
@@ -113,8 +113,8 @@ def fit(samples: Sequence[Sample]) -> Calibration:
 def _answering(calibration: Calibration, samples: Sequence[Sample]) -> Calibration:
     """Return a calibration that refuses no more samples with an answer than are accepted."""
     known = [sample for sample in samples if sample.holds]
-    odds = sorted(calibration.log_odds(one.signals) for one in known if not one.refused)
-    allowed = max(int(ACCEPTED * len(known)) - sum(one.refused for one in known), 0)
+    odds = sorted(calibration.log_odds(sample.signals) for sample in known if not sample.refused)
+    allowed = max(int(ACCEPTED * len(known)) - sum(sample.refused for sample in known), 0)
     limit = float(np.log(DEFAULTS.threshold / (1 - DEFAULTS.threshold)))
     if allowed >= len(odds) or odds[allowed] >= limit:
         return calibration
@@ -168,8 +168,8 @@ def about(samples: Sequence[Sample], seed: int = 0) -> dict[str, Any]:
     ]
     chances = [chance(fitted[of], sample) for sample, of in zip(samples, folds, strict=True)]
     shown = {
-        name: {"value": one.value, "interval": [one.low, one.high], "count": one.count}
-        for name, one in calibration_figures(chances, samples, seed).items()
+        name: {"value": figure.value, "interval": [figure.low, figure.high], "count": figure.count}
+        for name, figure in calibration_figures(chances, samples, seed).items()
     }
     return {"questions": len(samples), "figures": shown}
 
@@ -189,7 +189,7 @@ def calibration_figures(
     def share(of: NDArray[np.bool_]) -> Estimate:
         return mean(refused[of].astype(float).tolist(), range(int(of.sum())), seed)
 
-    scores = [float(one) for one in chances]
+    scores = [float(chance) for chance in chances]
     return {
         "rightly refused": share(~holds),
         "wrongly refused": share(holds),

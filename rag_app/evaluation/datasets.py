@@ -30,7 +30,7 @@ def read_dataset(path: Path, *, split: str | None = None, noise: float | None = 
     dataset = formats.read_beir(path, split) if path.is_dir() else formats.read_file(path, noise)
     if split is not None and not path.is_dir():
         splits = sorted({question.split for question in dataset.questions})
-        chosen = tuple(one for one in dataset.questions if one.split == split)
+        chosen = tuple(question for question in dataset.questions if question.split == split)
         if not chosen:
             msg = f"{path} has no question of the split {split!r}; it has {', '.join(splits)}"
             raise DocumentError(msg)
@@ -62,14 +62,24 @@ def _checked(path: Path, dataset: Dataset) -> Dataset:
             msg = f"{path} has two questions with the id {question.id!r}; give each its own"
             raise DocumentError(msg)
         seen.add(question.id)
-    empty = [one.id for one in dataset.questions if not (one.text.strip() or one.summary)]
+    empty = [
+        question.id
+        for question in dataset.questions
+        if not (question.text.strip() or question.summary)
+    ]
     if empty:
         note = f"questions that are empty and can't be asked: {len(empty)}, such as {empty[0]}"
         dataset = replace(dataset, notes=(*dataset.notes, note))
     texts = {passage.file_name: passage.text for passage in dataset.passages}
-    known = [one for one in dataset.questions if one.answers and one.relevant] if texts else []
+    known = (
+        [question for question in dataset.questions if question.answers and question.relevant]
+        if texts
+        else []
+    )
     astray = [
-        one for one in known if not one.is_in("\n".join(texts[name] for name in one.relevant))
+        question
+        for question in known
+        if not question.is_in("\n".join(texts[name] for name in question.relevant))
     ]
     if known and len(astray) == len(known):
         msg = f"no answer of {path} occurs in its passage; are these the right passages?"

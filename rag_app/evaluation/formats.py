@@ -129,11 +129,13 @@ def read_beir(folder: Path, split: str | None = None) -> Dataset:
     for number, row in read_rows(queries):
         name = _id(queries, number, row)
         grades = judged.get(name, {})
-        relevant = {names[one]: grade for one, grade in grades.items() if one in names}
+        relevant = {
+            names[document]: grade for document, grade in grades.items() if document in names
+        }
         if relevant:
             text = _field(queries, number, row, "text")
             questions.append(GoldQuestion(name, text, (), next(iter(relevant)), grades=relevant))
-    lost = sorted({one for grades in judged.values() for one in grades} - names.keys())
+    lost = sorted({document for grades in judged.values() for document in grades} - names.keys())
     said = f"{len(lost)} relevant documents are not in {corpus.name}, such as {lost[:1]}"
     notes = (said,) if lost else ()
     return Dataset(folder.resolve().name, "BEIR", tuple(questions), passages, notes)
@@ -306,7 +308,11 @@ def _rgb(path: Path, rows: list[tuple[int, Record]], noise: float | None) -> Dat
 
 
 def _texts(given: list[Any] | None) -> list[str]:
-    flat = [text for one in given or () for text in (one if isinstance(one, list) else [one])]
+    flat = [
+        text
+        for answer in given or ()
+        for text in (answer if isinstance(answer, list) else [answer])
+    ]
     return [text.strip() for text in dict.fromkeys(flat) if text.strip()]
 
 
@@ -314,7 +320,11 @@ def _parts(answer: Any) -> tuple[tuple[str, ...], ...]:
     """Return the parts of an answer, all of which are needed, each with its wordings."""
     parts = answer if isinstance(answer, list) else [answer]
     wordings = [
-        [str(one) for one in (part if isinstance(part, list) else [part]) if one not in (None, "")]
+        [
+            str(wording)
+            for wording in (part if isinstance(part, list) else [part])
+            if wording not in (None, "")
+        ]
         for part in parts
     ]
     return tuple(tuple(part) for part in wordings if part)

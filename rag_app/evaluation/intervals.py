@@ -139,7 +139,7 @@ def paired_difference(
         >>> paired_difference([1, 1, 0, 1], [1, 1, 0, 1], "abcd").p
         1.0
     """
-    differences = [one - other for one, other in zip(values, others, strict=True)]
+    differences = [value - other for value, other in zip(values, others, strict=True)]
     found = mean(differences, groups, seed)
     if not differences:
         return Difference(np.nan, np.nan, np.nan, np.nan, 0)

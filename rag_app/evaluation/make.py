@@ -188,7 +188,7 @@ class _Drafts:
     def _of_sentence(self, chunk: ChunkRecord) -> tuple[str, str] | str:
         """Return a question for an amount in the passage, and the amount, or what is wrong."""
         whole = (found[0].strip() for found in _SENTENCE.finditer(chunk.text))
-        held = [(one, amount[0]) for one in whole if (amount := AMOUNT.search(one))]
+        held = [(sentence, amount[0]) for sentence in whole if (amount := AMOUNT.search(sentence))]
         if not held:
             return "no amount to ask for"
         sentence, answer = held[len(held) // 2]

@@ -93,7 +93,9 @@ class Outcome:
     def marked(self) -> tuple[Citation, ...]:
         """The passages whose marks are in the answer."""
         text = self.answer.marked_text
-        return tuple(one for one in self.answer.citations if f"[{one.marker}]" in text)
+        return tuple(
+            citation for citation in self.answer.citations if f"[{citation.marker}]" in text
+        )
 
     def is_held_by(self, citations: Sequence[Citation]) -> bool:
         """Return whether the gold answer is in one of the passages."""
@@ -176,7 +178,9 @@ def probability_of(answer: Answer) -> float | None:
     """
     if answer.confidence is not None:
         return answer.confidence.probability
-    relevances = [one.relevance for one in answer.citations if one.relevance is not None]
+    relevances = [
+        citation.relevance for citation in answer.citations if citation.relevance is not None
+    ]
     return max(relevances, default=None)
 
 

@@ -167,31 +167,37 @@ def _head(*names: str) -> str:
 
 
 def _plots(outcomes: Sequence[Outcome]) -> Iterable[str]:
-    told = [one for one in outcomes if one.probability is not None]
-    scores = [one.probability or 0.0 for one in told]
+    told = [outcome for outcome in outcomes if outcome.probability is not None]
+    scores = [outcome.probability or 0.0 for outcome in told]
     if told:
         groups = {
-            "answerable": [one for one in told if one.question.answerable],
-            "not answerable": [one for one in told if not one.question.answerable],
+            "answerable": [outcome for outcome in told if outcome.question.answerable],
+            "not answerable": [outcome for outcome in told if not outcome.question.answerable],
         }
         series = {
-            name: [one.probability or 0.0 for one in group]
+            name: [outcome.probability or 0.0 for outcome in group]
             for name, group in groups.items()
             if group
         }
         yield histogram("Probability that the documents answer", series, 0.0, 1.0)
         if len(series) > 1:
-            points = roc(scores, [one.question.answerable for one in told])
+            points = roc(scores, [outcome.question.answerable for outcome in told])
             yield curve("Refusal", "unanswerable let through", "answerable answered", points, True)
-    answered = [one for one in told if one.asked and one.question.answers and not one.refused]
+    answered = [
+        outcome
+        for outcome in told
+        if outcome.asked and outcome.question.answers and not outcome.refused
+    ]
     if answered:
-        right = [one.right for one in answered]
-        points = risk_coverage([one.probability or 0.0 for one in answered], right)
+        right = [outcome.right for outcome in answered]
+        points = risk_coverage([outcome.probability or 0.0 for outcome in answered], right)
         yield curve("Wrong among the surest answers", "share answered", "share wrong", points)
-    seconds = [one.cost.seconds for one in outcomes if not one.error]
+    seconds = [outcome.cost.seconds for outcome in outcomes if not outcome.error]
     if seconds:
         series = {"whole answer": seconds}
-        first = [one.cost.first_token for one in outcomes if one.cost.first_token is not None]
+        first = [
+            outcome.cost.first_token for outcome in outcomes if outcome.cost.first_token is not None
+        ]
         if first:
             series = {"first token": first, **series}
         yield histogram("Seconds a question", series, 0.0, max(seconds))
@@ -199,7 +205,7 @@ def _plots(outcomes: Sequence[Outcome]) -> Iterable[str]:
 
 def _failures(outcomes: Sequence[Outcome]) -> Iterable[str]:
     for kind in FAILURES:
-        cases = [one for one in outcomes if one.verdict == kind]
+        cases = [outcome for outcome in outcomes if outcome.verdict == kind]
         if not cases:
             continue
         yield f'<h2>{kind.capitalize()}: {len(cases):,}</h2><p class="dim">{_EXPLAINED[kind]}</p>'

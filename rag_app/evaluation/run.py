@@ -94,7 +94,11 @@ class Evaluation:
             if missing
             else []
         )
-        content = [] if carried else [[one.content_hash, one.settings] for one in documents]
+        content = (
+            []
+            if carried
+            else [[document.content_hash, document.settings] for document in documents]
+        )
         self._index = hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def close(self) -> None:
@@ -157,7 +161,7 @@ class Evaluation:
                 yield self._retrieved(question, passages, seconds)
             else:
                 found.append((question, passages, seconds))
-        found.sort(key=lambda one: self._reading_order(one[1]))
+        found.sort(key=lambda pair: self._reading_order(pair[1]))
         for number, (question, passages, seconds) in enumerate(found):
             tell("asking", number, len(found))
             yield self._asked(question, passages, seconds)
@@ -208,7 +212,9 @@ class Evaluation:
         It is where the deeper search needed no larger pools, and no reranker read more for it.
         """
         depth, ranks = max(DEPTH, self.app.settings.k), ("dense_rank", "lexical_rank")
-        furthest = max((one.metadata.get(rank, 0) for one in passages for rank in ranks), default=0)
+        furthest = max(
+            (passage.metadata.get(rank, 0) for passage in passages for rank in ranks), default=0
+        )
         settled = self.app.settings.reranker is None and furthest <= POOL
         return passages if settled and len(passages) == depth else ()
 
@@ -268,7 +274,7 @@ class Meter(UsageMetadataCallbackHandler):
         told = bool(usage) or not self._calls
         read = sum(each["input_tokens"] for each in usage) if told else None
         kept = [each.get("input_token_details", {}).get("cache_read") for each in usage]
-        known = [one for one in kept if one is not None]
+        known = [count for count in kept if count is not None]
         return Cost(
             time.perf_counter() - self._start,
             self._first,

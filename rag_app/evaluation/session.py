@@ -67,5 +67,5 @@ def evaluate(
                     file.add(outcome)
         except KeyboardInterrupt:
             interrupted = True
-    ordered = {one.id: found[one.id] for one in questions if one.id in found}
+    ordered = {question.id: found[question.id] for question in questions if question.id in found}
     return EvaluationRun(made, ordered, len(questions), interrupted)

@@ -104,5 +104,7 @@ class GoldSources:
         found = self._by_name.get(name) or self._by_name.get(path.name) or set()
         if not found and path.suffix == ".txt":  # of a passage whose document has another suffix
             found = self._by_name.get(path.stem, set())
-        ends = {one for one in found if PurePath(one).parts[-len(path.parts) :] == path.parts}
+        ends = {
+            source for source in found if PurePath(source).parts[-len(path.parts) :] == path.parts
+        }
         return frozenset(ends or found)

@@ -198,7 +198,7 @@ class IndexingJobs:
         """Return another server's job when it has changed; None when it is forgotten."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            found = next((one for one in self if one.id == job.id), None)
+            found = next((other for other in self if other.id == job.id), None)
             if found != job:
                 return found
 

@@ -63,7 +63,7 @@ class PageImages:
 
     def _keep(self, key: tuple[str, str, int, int], page: PageImage) -> None:
         self._kept[key] = page
-        while len(self._kept) > 1 and sum(len(one.png) for one in self._kept.values()) > (
+        while len(self._kept) > 1 and sum(len(page.png) for page in self._kept.values()) > (
             _MOST_BYTES
         ):
             self._kept.popitem(last=False)

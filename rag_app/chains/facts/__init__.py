@@ -315,7 +315,10 @@ def may_be_of_another(question: str, text: str) -> bool:
     ):
         return True
     said, letters = _CLAUSES.findall(text), _letters(text)
-    return any(_other_bound(question, one) or _other_thing(question, one, letters) for one in said)
+    return any(
+        _other_bound(question, sentence) or _other_thing(question, sentence, letters)
+        for sentence in said
+    )
 
 
 def _other_bound(question: str, sentence: str) -> frozenset[str]:
@@ -361,7 +364,7 @@ def _of_others(word: str, letters: str) -> bool:
     """Return whether a word is there, each time after what begins a clause."""
     places = [match.start() for match in re.finditer(word, letters)]
     before = [re.search(f"(?<![{HAN}])[{HAN}]{{2,4}}$", letters[:place]) for place in places]
-    return bool(before) and all(one and not re.search("[的在是由]", one[0]) for one in before)
+    return bool(before) and all(word and not re.search("[的在是由]", word[0]) for word in before)
 
 
 def _is_modifier(char: str) -> bool:

@@ -266,7 +266,7 @@ def other_unit(question: str, answer: str) -> frozenset[str]:
     given = units_of(fold(in_digits(answer))).values()
     if unit is None or not given or any("" in units for units in given):
         return frozenset()
-    units = {one.lstrip("万亿") for units in given for one in units}
+    units = {name.lstrip("万亿") for units in given for name in units}
     kinds = {None, _KIND_OF.get(unit)}
-    fits = unit in units if unit == "岁" else any(_KIND_OF.get(one) in kinds for one in units)
+    fits = unit in units if unit == "岁" else any(_KIND_OF.get(name) in kinds for name in units)
     return frozenset() if fits else frozenset({unit})  # a year of a reign is not an age

@@ -128,7 +128,9 @@ class Conversation:
 
     @property
     def _system(self) -> str:
-        return "\n".join(one.text.strip() for one in self.history if one.type == "system").strip()
+        return "\n".join(
+            message.text.strip() for message in self.history if message.type == "system"
+        ).strip()
 
 
 def condense_question_chain(

@@ -83,7 +83,9 @@ def overview_of(
         >>> overview_of("合同什么时候到期？", lambda: ["/资料/合同.pdf"])
     """
     wordings = [_plain(question), _plain(bare_question(question))]
-    if alone and any(pattern.fullmatch(one) for pattern in _wordings().alone for one in wordings):
+    if alone and any(
+        pattern.fullmatch(wording) for pattern in _wordings().alone for wording in wordings
+    ):
         return Overview("about")
     if not any(map(_wordings().may_be.search, wordings)):
         return None

@@ -63,7 +63,7 @@ def parts_of(question: str) -> list[str]:
     else:
         parts.append(_AND.sub("", part))
     several = 1 < len(parts) <= _MOST_PARTS and all(map(_asks_alone, parts))
-    return [one.strip(" ，,。") for one in parts] if several else [question]
+    return [part.strip(" ，,。") for part in parts] if several else [question]
 
 
 def _asks_alone(part: str) -> bool:
@@ -96,13 +96,19 @@ def answered_in_parts(
         answer = yield from collected(follow_up(part, said), Answer())
         answers.append(answer)
         said += [HumanMessage(part), AIMessage(answer.text)]
-        known = {(one.source, one.start, one.text) for one in cited}
-        new = [one for one in answer.citations if (one.source, one.start, one.text) not in known]
-        new = [replace(one, marker=marker) for marker, one in enumerate(new, len(cited) + 1)]
+        known = {(citation.source, citation.start, citation.text) for citation in cited}
+        new = [
+            citation
+            for citation in answer.citations
+            if (citation.source, citation.start, citation.text) not in known
+        ]
+        new = [
+            replace(citation, marker=marker) for marker, citation in enumerate(new, len(cited) + 1)
+        ]
         cited += new
         yield Answer(question, citations=tuple(new))
-        if any(one.answered for one in answers):
-            text = _listed(one.text for one in answers)
+        if any(answer.answered for answer in answers):
+            text = _listed(answer.text for answer in answers)
             yield Answer(text=text.removeprefix(shown))
             shown = text
     yield _judged_together(question, parts, answers)
@@ -112,16 +118,18 @@ def _judged_together(question: str, parts: Sequence[str], answers: Sequence[Answ
     """Return what goes for the answers to all parts: the confidence of the least sure one."""
     notes = dict.fromkeys(note for answer in answers for note in answer.notes)
     answered = [answer for answer in answers if answer.answered]
-    told = [one.confidence for one in answered or answers if one.confidence]
-    confidence = min(told, key=lambda one: one.probability, default=None)
+    told = [answer.confidence for answer in answered or answers if answer.confidence]
+    confidence = min(told, key=lambda confidence: confidence.probability, default=None)
     if not answered:
         said = NOT_FOUND[language_of(question)]
         return Answer(text=said, answered=False, notes=tuple(notes), confidence=confidence)
     pairs = zip(parts, answers, strict=True)
-    missing = [f"not found in the documents: {part}" for part, one in pairs if not one.answered]
+    missing = [
+        f"not found in the documents: {part}" for part, answer in pairs if not answer.answered
+    ]
     original = ""
-    if any(one.original for one in answers):
-        original = _listed(one.original or one.text for one in answers)
+    if any(answer.original for answer in answers):
+        original = _listed(answer.original or answer.text for answer in answers)
     return Answer(notes=(*notes, *missing), confidence=confidence, original=original)
 
 

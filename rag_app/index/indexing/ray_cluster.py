@@ -110,7 +110,9 @@ def _imported() -> Any:
         raise ClusterError(msg) from error
     # It logs each run and each worker that died; what matters is in the report.
     log = logging.getLogger("ray.data")
-    log.handlers = [one for one in log.handlers if not isinstance(one, logging.StreamHandler)]
+    log.handlers = [
+        handler for handler in log.handlers if not isinstance(handler, logging.StreamHandler)
+    ]
     return ray
 
 

@@ -108,8 +108,13 @@ def _results(due: Sequence[DueDocument], worker: bytes) -> Iterator[tuple[int, W
     from ray.data import ActorPoolStrategy, DataContext
 
     rows = [
-        {"number": number, "path": str(one.path), "source": one.source, "digest": one.digest or ""}
-        for number, one in enumerate(due)
+        {
+            "number": number,
+            "path": str(document.path),
+            "source": document.source,
+            "digest": document.digest or "",
+        }
+        for number, document in enumerate(due)
     ]
     size = min(max(len(rows) // _BLOCKS, 1), _LARGEST_BLOCK)
     actors = min(int(ray.cluster_resources().get("CPU", 1)) or 1, len(rows))

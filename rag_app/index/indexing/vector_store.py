@@ -189,7 +189,7 @@ def _held_ids(store: VectorStore, ids: Sequence[str]) -> list[str]:
     found = _held(store, ids)
     if all(document.id for document in found):
         return [document.id for document in found if document.id]
-    return [one for one in ids if _held(store, [one])]  # Qdrant's passages don't say their ids
+    return [key for key in ids if _held(store, [key])]  # Qdrant's passages don't say their ids
 
 
 def _held(store: VectorStore, ids: Sequence[str]) -> Sequence[Document]:

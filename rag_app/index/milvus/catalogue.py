@@ -126,5 +126,5 @@ class State:
             for name, value in row["record"].items()
             if name in cls.__dataclass_fields__  # an earlier version had one more
         }
-        meta = IndexMeta(**{one.name: values["meta"][one.name] for one in fields(IndexMeta)})
+        meta = IndexMeta(**{field.name: values["meta"][field.name] for field in fields(IndexMeta)})
         return cls(**{**values, "meta": meta})

@@ -76,9 +76,11 @@ def excerpts(
         >>> excerpts("绿茶怎么做？", [text], 14)
         {0: '茶很古老。绿茶要蒸。它耐放。'}
     """
-    sentences = [one for passage, text in enumerate(texts) for one in _sentences(passage, text)]
+    sentences = [
+        sentence for passage, text in enumerate(texts) for sentence in _sentences(passage, text)
+    ]
     weights = _passage_weights(len(texts), relevance)
-    later = np.array([weights[one.passage] for one in sentences], np.float32)
+    later = np.array([weights[sentence.passage] for sentence in sentences], np.float32)
     ranking = _Ranking.of(question, texts, sentences, embeddings, later)
     kept: dict[str, int] = {}
     size = 0
@@ -151,7 +153,10 @@ class _Ranking:
         terms /= terms.sum(axis=0).max(initial=0.0) or 1.0
         near = np.zeros(len(sentences), np.float32)
         if embeddings is not None and sentences:
-            shown = [texts[one.passage][one.start : one.end].strip() for one in sentences]
+            shown = [
+                texts[sentence.passage][sentence.start : sentence.end].strip()
+                for sentence in sentences
+            ]
             vector = np.asarray(embeddings.embed_query(question), np.float32)
             near = embeddings.embed_array(shown) @ vector
             near = (near - near.mean()) / (np.ptp(near) or 1.0)
@@ -182,8 +187,8 @@ class _Ranking:
 
 def _passage_weights(count: int, relevance: Sequence[float | None]) -> list[float]:
     """Return what the sentences of each passage count by: its rank, and its relevance if known."""
-    known = [one for one in relevance if one]
-    shares = [one / known[0] for one in known] if len(known) == count else [1.0] * count
+    known = [value for value in relevance if value]
+    shares = [value / known[0] for value in known] if len(known) == count else [1.0] * count
     return [_LATER**rank * share**_LESS_RELEVANT for rank, share in enumerate(shares)]
 
 
@@ -192,7 +197,7 @@ def _weights(question: str, sentences: Sequence[_Sentence]) -> FloatArray:
     terms = content_terms(question)
     weights = np.zeros((len(terms), len(sentences)), np.float32)
     for row, term in zip(weights, terms, strict=True):
-        holding = [place for place, one in enumerate(sentences) if _holds(one, term)]
+        holding = [place for place, sentence in enumerate(sentences) if _holds(sentence, term)]
         row[holding] = log1p(len(sentences) / (1 + len(holding)))
     return weights
 

@@ -33,7 +33,7 @@ def term_frequencies(snapshot: DocumentSnapshot, terms: Sequence[str]) -> dict[s
         texts = snapshot.sample_texts(_SAMPLE)
         for character in characters:
             spellings = spellings_of(character)
-            held = sum(any(one in text for one in spellings) for text in texts)
+            held = sum(any(spelling in text for spelling in spellings) for text in texts)
             if held > _OFTEN * len(texts):
                 estimates[character] = round(total * held / len(texts))
     return {term: estimates.get(term) or snapshot.document_frequency(term) for term in terms}

@@ -159,11 +159,11 @@ def relevances(
     """
     terms = set(content_terms(query))
     held = [set(document_terms(text).split()) for text in texts]
-    frequencies = {term: sum(term in one for one in held) for term in terms}
+    frequencies = {term: sum(term in terms_held for terms_held in held) for term in terms}
     coverage = Coverage(frequencies, len(texts))
     cosines = embed_by_length(model, texts, progress) @ model.embed_query(query)
     calibration = calibration_of(model.name)
     return [
-        calibration.probability(coverage.of_terms(one), float(cosine))
-        for one, cosine in zip(held, cosines, strict=True)
+        calibration.probability(coverage.of_terms(terms_held), float(cosine))
+        for terms_held, cosine in zip(held, cosines, strict=True)
     ]

@@ -164,8 +164,12 @@ class Batcher:
         width = max(len(request.ids) for request in requests)
         pad = pad_token(self._tokenizer, self._ends)
         # Padded on the left, since generation goes on at the right.
-        ids = torch.tensor([[pad] * (width - len(one.ids)) + one.ids for one in requests])
-        mask = torch.tensor([[0] * (width - len(one.ids)) + [1] * len(one.ids) for one in requests])
+        ids = torch.tensor(
+            [[pad] * (width - len(request.ids)) + request.ids for request in requests]
+        )
+        mask = torch.tensor(
+            [[0] * (width - len(request.ids)) + [1] * len(request.ids) for request in requests]
+        )
 
         options = dict(requests[0].options)
         penalties = Penalties(

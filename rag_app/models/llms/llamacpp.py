@@ -213,7 +213,7 @@ class LlamaCppChat(LocalChat):
 
 def _text(messages: Iterable[dict[str, Any]]) -> str:
     """Return what a prompt is known by in the cache."""
-    return "\n".join(f"{one['role']}: {one['content']}" for one in messages)
+    return "\n".join(f"{message['role']}: {message['content']}" for message in messages)
 
 
 def _request(stop: list[str], options: dict[str, Any]) -> dict[str, Any]:

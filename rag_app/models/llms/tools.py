@@ -71,19 +71,19 @@ class Tools:
         except (KeyError, TypeError) as error:
             msg = "each of tools is {type: function, function: {name, description, parameters}}"
             raise ToolsError(msg, "tools") from error
-        self._functions = {str(name): one for name, one in self._functions.items()}
+        self._functions = {str(name): function for name, function in self._functions.items()}
         self.must_call = choice not in (None, "auto")
         self._chosen = list(self._functions)
         if isinstance(choice, dict):
             name = (choice.get("function") or {}).get("name")
-            self._chosen = [one for one in self._chosen if one == name]
+            self._chosen = [function for function in self._chosen if function == name]
         if not self._chosen or not isinstance(choice, str | dict | None):
             msg = "tool_choice is none, auto, required or one of the tools"
             raise ToolsError(msg, "tool_choice")
 
     def told(self, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
         """Return messages that begin by telling a model of the tools."""
-        lines = [json.dumps(one, ensure_ascii=False) for one in self._functions.values()]
+        lines = [json.dumps(function, ensure_ascii=False) for function in self._functions.values()]
         text = _TOLD.format(tools="\n".join(lines), otherwise=_MUST if self.must_call else _MAY)
         if messages and messages[0].type == "system":
             return [SystemMessage(f"{messages[0].text}\n\n{text}"), *messages[1:]]
@@ -317,7 +317,7 @@ def _written_out(message: BaseMessage) -> BaseMessage:
     if isinstance(message, ToolMessage):
         return HumanMessage(f"{message.name or 'The function'} returned: {message.text}")
     if isinstance(message, AIMessage) and message.tool_calls:
-        calls = [{"name": one["name"], "arguments": one["args"]} for one in message.tool_calls]
+        calls = [{"name": call["name"], "arguments": call["args"]} for call in message.tool_calls]
         lines = [json.dumps(call, ensure_ascii=False) for call in calls]
         return AIMessage("\n".join(filter(None, [message.text, *lines])))
     return message

@@ -119,7 +119,7 @@ class Sources:
         numbers = [number for number in sorted(known) if number <= max(first, default=0)]
         placed = [(number, first.get(number, end)) for number in numbers]
         again = [(int(mark[1]), mark.span()) for mark in marks]
-        placed += [one for one in again if one not in placed]
+        placed += [marker for marker in again if marker not in placed]
         return [self._annotation(known[number], *place) for number, place in placed]
 
     @property
@@ -177,7 +177,8 @@ class DocumentChat:
     ) -> None:
         *history, question = request.conversation().to_messages()
         self._history = [
-            AIMessage(without_footer(one.text)) if one.type == "ai" else one for one in history
+            AIMessage(without_footer(message.text)) if message.type == "ai" else message
+            for message in history
         ]
         request.refuse(*_UNSUPPORTED)
         if request.n != 1:

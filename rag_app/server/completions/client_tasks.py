@@ -44,8 +44,8 @@ def is_client_task(messages: Sequence[Message]) -> bool:
         False
     """
     *earlier, last = messages
-    said = [one for one in earlier if one.role not in _SYSTEM]
+    said = [message for message in earlier if message.role not in _SYSTEM]
     if last.role in _SYSTEM and said and said[-1].role == "assistant":
         return True
-    orders = [one for one in earlier if one.role in _SYSTEM]
-    return any(_TASKS.search(one.text) for one in (*orders, last))
+    orders = [message for message in earlier if message.role in _SYSTEM]
+    return any(_TASKS.search(message.text) for message in (*orders, last))

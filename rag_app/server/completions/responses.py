@@ -342,13 +342,16 @@ def _token(token: Mapping[str, Any]) -> dict[str, Any]:
         data = one.get("bytes") or list(one["token"].encode("utf-8", "replace"))
         return {"token": one["token"], "logprob": one["logprob"], "bytes": data}
 
-    return {**shown(token), "top_logprobs": [shown(one) for one in token["top_logprobs"] or ()]}
+    return {
+        **shown(token),
+        "top_logprobs": [shown(alternative) for alternative in token["top_logprobs"] or ()],
+    }
 
 
 def _extra(model: Any, name: str) -> Any:
     value = getattr(model, name, None)
     if isinstance(value, list):
-        return [one.model_dump() if isinstance(one, BaseModel) else one for one in value]
+        return [item.model_dump() if isinstance(item, BaseModel) else item for item in value]
     return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
 
 

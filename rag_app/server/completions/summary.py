@@ -70,6 +70,6 @@ class DocumentSummary:
         return {
             "marked_text": summary.marked_text,
             "sentences": [asdict(sentence) for sentence in summary.sentences],
-            "citations": [{name: one[name] for name in shown} for one in cited],
+            "citations": [{name: citation[name] for name in shown} for citation in cited],
             "coverage": summary.coverage,
         }

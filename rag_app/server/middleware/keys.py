@@ -132,7 +132,7 @@ class KeyCheck:
         found = [
             number
             for number, (_, key) in enumerate(self._keys)
-            if any([hmac.compare_digest(key, one) for one in given])  # noqa: C419 - in constant time
+            if any([hmac.compare_digest(key, sent) for sent in given])  # noqa: C419 - in constant time
         ]
         if found and (address, found[0]) in self._known:
             return self._keys[found[0]][0]

@@ -47,7 +47,7 @@ KeptConversations = Annotated[Conversations, Depends(_conversations)]
 def list_conversations(conversations: KeptConversations, search: Wanted = "") -> ConversationList:
     """List the conversations about an index that this key kept, the latest first."""
     found = conversations.search(search)
-    return ConversationList(data=[ConversationInfo(**vars(one)) for one in found])
+    return ConversationList(data=[ConversationInfo(**vars(conversation)) for conversation in found])
 
 
 @router.get("/conversations/{conversation}", responses=errors(404, 503))
@@ -99,7 +99,7 @@ def delete_turn(
 @router.get("/ratings", dependencies=[WRITE], responses=errors(404, 503))
 def list_ratings(conversations: KeptConversations) -> RatingList:
     """List what people thought of the answers of an index, whatever their keys."""
-    return RatingList(data=[RatingInfo(**vars(one)) for one in conversations.ratings()])
+    return RatingList(data=[RatingInfo(**vars(rating)) for rating in conversations.ratings()])
 
 
 @router.get(
@@ -113,7 +113,7 @@ def list_ratings(conversations: KeptConversations) -> RatingList:
 )
 def export_ratings(conversations: KeptConversations) -> Response:
     """Return the ratings that say what is right as questions for `rag-app eval`, a line each."""
-    lines = (json.dumps(one, ensure_ascii=False) for one in conversations.questions())
+    lines = (json.dumps(question, ensure_ascii=False) for question in conversations.questions())
     return Response("".join(f"{line}\n" for line in lines), media_type="application/jsonl")
 
 

@@ -178,7 +178,7 @@ class ChatRequest(Sampling, DocumentOptions):
     @field_validator("functions")
     @classmethod
     def _have_names(cls, value: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
-        if not all(isinstance(one.get("name"), str) for one in value or ()):
+        if not all(isinstance(function.get("name"), str) for function in value or ()):
             msg = "each of functions is {name, description, parameters}"
             raise ValueError(msg)
         return value
@@ -187,7 +187,7 @@ class ChatRequest(Sampling, DocumentOptions):
     def _functions_are_tools(self) -> Self:
         """Take functions, their calls and results for those of tools, which came after them."""
         if self.functions and not self.tools:
-            self.tools = [{"type": "function", "function": one} for one in self.functions]
+            self.tools = [{"type": "function", "function": function} for function in self.functions]
             self.tool_choice = self.function_call
             if isinstance(self.function_call, FunctionCall):
                 self.tool_choice = named_function(self.function_call.name)
@@ -266,17 +266,19 @@ class ChatRequest(Sampling, DocumentOptions):
         Calls of tools and their results, and images, from when another model was asked, are left
         out, and what the system says last is said first.
         """
-        made = [call for one in self.messages for call in one.tool_calls or () if is_call(call)]
+        made = [
+            call for message in self.messages for call in message.tool_calls or () if is_call(call)
+        ]
         ids = {call["id"] for call in made}
         said = [
-            one
-            for one in self.messages
-            if one.tool_call_id not in ids and (one.content or not one.tool_calls)
+            message
+            for message in self.messages
+            if message.tool_call_id not in ids and (message.content or not message.tool_calls)
         ]
-        last = max((at for at, one in enumerate(said) if one.role == "user"), default=0)
-        for at, one in enumerate(said[:last]):
-            if isinstance(one.content, list):
-                said[at] = one.model_copy(update={"content": one.text})
+        last = max((at for at, message in enumerate(said) if message.role == "user"), default=0)
+        for at, message in enumerate(said[:last]):
+            if isinstance(message.content, list):
+                said[at] = message.model_copy(update={"content": message.text})
         late: list[Message] = []
         while len(said) > 1 and said[-1].role in ("system", "developer"):
             late.insert(0, said.pop())

@@ -66,8 +66,8 @@ def _check_depth(value: Any, left: int) -> None:
         msg = f"it is nested deeper than {_DEEPEST}"
         raise ValueError(msg)
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for one in inner:
-        _check_depth(one, left - 1)
+    for item in inner:
+        _check_depth(item, left - 1)
 
 
 class TurnInfo(TurnBody):

@@ -108,7 +108,7 @@ class CohereEmbedRequest(RequestBody):
         Raises:
             ApiError: 400, there is no text.
         """
-        parts = ["".join(part.text for part in one.content) for one in self.inputs or ()]
+        parts = ["".join(part.text for part in item.content) for item in self.inputs or ()]
         if not (texts := [*(self.texts or ()), *parts]):
             raise ApiError(400, "there is nothing to embed; send texts", param="texts")
         return EmbeddingsRequest(
@@ -187,7 +187,9 @@ class RerankRequest(RequestBody):
     @property
     def texts(self) -> list[str]:
         """The texts of all documents."""
-        return [one if isinstance(one, str) else one.text for one in self.documents]
+        return [
+            document if isinstance(document, str) else document.text for document in self.documents
+        ]
 
 
 class Ranked(BaseModel):

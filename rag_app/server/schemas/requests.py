@@ -112,7 +112,7 @@ class Sampling(RequestBody):
     @classmethod
     def _some_text(cls, value: Any) -> Any:
         """Leave out empty strings, which forms send where nothing was entered."""
-        return [one for one in value if one != ""] if isinstance(value, list) else value or None
+        return [text for text in value if text != ""] if isinstance(value, list) else value or None
 
     @field_validator("top_p")
     @classmethod
