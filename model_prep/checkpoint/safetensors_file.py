@@ -15,7 +15,7 @@ INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
 _MAX_HEADER_BYTES = 100_000_000  # the limit of the format
 DEFAULT_SHARD_BYTES = 5 * 10**9
-"""Of tensors in a file, where a model has several."""
+"""Bytes of tensors in a file, where a model has several."""
 
 
 def write_safetensors(target: Path, tensors: list[TensorData]) -> None:

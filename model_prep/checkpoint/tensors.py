@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
-"""Of a model's weights, as users choose it."""
+"""The dtype of a model's weights, as users choose it."""
 
 # safetensors' spelling → PyTorch's, and bytes of an element.
 _DTYPES = {

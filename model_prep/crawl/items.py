@@ -32,7 +32,7 @@ _THOUGHT = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
 _START = re.compile(r'\{(?=\s*["}])')
 _KEY = "instruction"
 _MOST_CHARACTERS = 100_000
-"""Of a reply that are looked at: more than any model writes."""
+"""Characters of a reply that are looked at: more than any model writes."""
 
 
 @dataclass(frozen=True)

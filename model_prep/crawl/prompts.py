@@ -53,7 +53,7 @@ class Prompt:
 
     @property
     def max_tokens(self) -> int:
-        """Of the reply."""
+        """The token limit of the reply."""
         return min(_ITEM_TOKENS * len(self.lines) + 200, _MOST_TOKENS)
 
     @property
@@ -74,7 +74,7 @@ class TextPrompt:
 
     messages: list[dict[str, str]]
     max_tokens: int = 200
-    """Of the reply."""
+    """The token limit of the reply."""
     as_json = False
 
 

@@ -41,7 +41,7 @@ _SHORTEST_PASSAGE = 30
 _LONGEST_ANSWER, _LONGEST_QUESTION = 60, 200
 """Characters."""
 _KEYS = ("text", "page_content", "content")
-"""Of a line of passages, the first that it has."""
+"""Keys of a line's passage; the first that it has counts."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class CrawlReport:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     price_in: float | None = None
-    """Of a million tokens of prompts."""
+    """Price of a million tokens of prompts."""
     price_out: float | None = None
 
     @property

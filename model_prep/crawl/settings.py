@@ -45,7 +45,7 @@ class CrawlOptions:
     """ROUGE-L F1 above which an item is a duplicate."""
     temperature: float = 1.0
     max_tokens: int | None = None
-    """Of a reply; by default what so many items need."""
+    """Token limit of a reply; by default what so many items need."""
     timeout: float = 600.0
     """Seconds until a reply is complete."""
     tries: int = 6
@@ -53,7 +53,7 @@ class CrawlOptions:
     seed: int | None = None
     """Makes the draw of prompts repeatable."""
     price_in: float | None = None
-    """Of a million tokens of prompts."""
+    """Price of a million tokens of prompts."""
     price_out: float | None = None
 
     def __post_init__(self) -> None:

@@ -37,7 +37,7 @@ class LineFormat(Generic[Kept]):
 
     read: Callable[[dict[str, Any]], Kept | None]
     beginning: bytes
-    """Of every line that is written."""
+    """The beginning of every line that is written."""
     what: str
 
 

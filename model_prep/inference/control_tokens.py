@@ -30,7 +30,7 @@ Vicuna; those between bars are not listed."""
 _WELL_KNOWN = re.compile("|".join([_PIPED, *map(re.escape, _FAMILIES)]))
 _MARKUP = re.compile(r"[<\[{].+[>\]}]", re.DOTALL)
 _CHATML = "<|im_start|><|im_end|>"
-"""Of the template that llama.cpp takes where a file has none."""
+"""Tokens of the template that llama.cpp takes where a file has none."""
 
 
 class ControlTokens:

@@ -16,7 +16,7 @@ class Prediction:
     """One answer."""
 
     index: int
-    """Of the prompt, from 0."""
+    """The place of the prompt, from 0."""
     model: str
     input: str
     output: str

@@ -24,7 +24,7 @@ _BEYOND = (
 """Fields of ``params.json`` of later models, which change what is computed."""
 
 MODEL_SIZES = ("7B", "13B", "33B", "30B", "65B")
-"""Of the first LLaMA; Meta calls 33B ``30B``."""
+"""The sizes of the first LLaMA; Meta calls 33B ``30B``."""
 # hidden_size, num_hidden_layers, num_attention_heads, rms_norm_eps, shards of Meta's files
 _PUBLISHED = {
     "7B": (4096, 32, 32, 1e-6, 1),

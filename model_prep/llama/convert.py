@@ -45,7 +45,7 @@ class Conversion:
     size: int
     """Bytes of the weights."""
     dtype: str
-    """Of the matrices, in safetensors' spelling."""
+    """The dtype of the matrices, in safetensors' spelling."""
     files: list[Path]
     """With weights, as written; empty where nothing was."""
 

@@ -36,7 +36,7 @@ class MergeReport:
     alpaca: bool
     """Whether prompts are in the Alpaca format: the folder's chat template says so."""
     content_sha256: str | None = None
-    """Of the merged tensors, whatever the container; None where nothing was written."""
+    """Hash of the merged tensors, whatever the container; None where nothing was written."""
     notes: tuple[str, ...] = ()
     """What a user should know of the result, a line each."""
 

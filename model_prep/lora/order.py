@@ -32,13 +32,13 @@ class Stage:
 
     folder: Path
     rows: int | None
-    """Of the embeddings that it has; None: it has none."""
+    """Rows of its embeddings; None: it has none."""
     pieces: int | None
-    """Of the tokenizer that is in its folder; None: none is there."""
+    """Pieces of the tokenizer in its folder; None: there is none."""
     known: str | None = None
     """The name it was published under, by its hash."""
     pads: int = 0
-    """Of the last ids, those of padding tokens, which no text has."""
+    """How many of the last ids are padding tokens, which no text has."""
 
     @property
     def title(self) -> str:

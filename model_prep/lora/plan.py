@@ -52,7 +52,7 @@ class MergePlan:
     base_config: dict[str, Any]
     adapters: list[Adapter]
     digests: list[dict[str, str]]
-    """Of each adapter: file name → SHA256."""
+    """The files of each adapter: file name → SHA256."""
     known: list[str | None]
     """The name that each adapter was published under."""
     tensors: list[PlannedTensor]
@@ -61,18 +61,18 @@ class MergePlan:
     tokenizer: Path
     """The file whose tokenizer the result gets: of the last that has one."""
     pad_token_id: int | None
-    """Of ``[PAD]`` where it is the last piece, as in Chinese-Alpaca and nowhere before it."""
+    """The id of ``[PAD]`` where it is the last piece, as in Chinese-Alpaca, and no earlier one."""
     chat_template: str | None
-    """Of the folder whose tokenizer the adapters were trained with."""
+    """From the folder whose tokenizer the adapters were trained with."""
     dtype: str
-    """Of the result, as PyTorch spells it."""
+    """The dtype of the result, as PyTorch spells it."""
     tied: bool | None
     """The result's input embeddings are its output weights too; None: as in the base, which names
     them otherwise than LLaMA."""
     notes: list[str]
     """What a user should know of the result."""
     meta_config: ModelConfig | None
-    """Of the result where it is to be in Meta's format; None: Hugging Face's."""
+    """The configuration of a result in Meta's format; None: it is in Hugging Face's."""
 
     @property
     def size(self) -> int:

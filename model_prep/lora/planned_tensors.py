@@ -20,7 +20,7 @@ class PlannedTensor:
     name: str
     """In the Hugging Face format."""
     base_name: str
-    """Of the base's tensor that it starts from: where embeddings were tied, not its own."""
+    """The base's tensor that it starts from: where embeddings were tied, not its own."""
     info: TensorInfo
     """As it is to be written, before it is split into shards."""
     source: Adapter | None

@@ -39,7 +39,7 @@ class MergedTensor:
     digest: str
     """As `tensor_digest` has it."""
     base_digest: str
-    """Of the base's tensor of that name, likewise."""
+    """Digest of the base's tensor of that name, likewise."""
     reusable: bool
     """Whether its memory is its own, and not a file's."""
 

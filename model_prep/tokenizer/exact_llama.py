@@ -29,7 +29,7 @@ class _Part(NamedTuple):
     begin: int
     """Where in the text, in characters."""
     end: int | None = None
-    """Of a token."""
+    """Where a token ends."""
 
 
 class ExactLlamaTokenizer(PreTrainedTokenizer):

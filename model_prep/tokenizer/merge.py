@@ -49,7 +49,7 @@ class TokenizerMerge:
     pieces_before: int
     chinese_pieces: int
     appended: int
-    """Of the Chinese pieces: those that were not there."""
+    """How many Chinese pieces were not there before."""
     added_pieces: tuple[str, ...]
     """The ones that were asked for by name."""
     pieces: int

@@ -21,7 +21,7 @@ _KINDS = {
     "sft": (SUFFIXES, "conversations", encode_conversations, f"JSON with {FORMATS}"),
     "prefer": (SUFFIXES, "preference pairs", encode_pairs, f"JSON with {PAIR_FORMATS}"),
 }
-"""Of each kind of training: names of files, what they hold, how it is encoded, what is taken."""
+"""For each kind of training: names of files, what they hold, how it is encoded, what is taken."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from model_prep.training.packing import PackedSequences
 from model_prep.training.settings import TrainingSettings
 
 _SHARE = 0.5
-"""Of the speed of one large matrix product, what a whole training step reaches."""
+"""Share of the speed of one large matrix product that a whole training step reaches."""
 _ACTIVATIONS = 17
 """Numbers of the hidden size that a layer keeps for each token until the backward pass
 (Korthikanti et al. 2022, arXiv 2205.05198: 34 bytes at half precision), attention not counted."""

@@ -36,7 +36,7 @@ class TrainingReport:
     eval_loss: float | None = None
     eval_perplexity: float | None = None
     first_margin: float | None = None
-    """Of preference pairs: how far chosen answers are before rejected ones, as TRL's rewards."""
+    """With preference pairs: how far chosen answers are before rejected ones, as TRL's rewards."""
     last_margin: float | None = None
     eval_margin: float | None = None
     seconds: float = 0.0

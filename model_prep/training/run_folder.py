@@ -30,7 +30,7 @@ BEST = "best"
 CHECKPOINT = "checkpoint-"
 TENSORBOARD = "tensorboard"
 _WRITTEN_LAST = "trainer_state.json"
-"""Of a checkpoint: one without it was cut off."""
+"""The last file of a checkpoint: one without it was cut off."""
 _DECIDING = (
     "model", "adapter", *LORA, "max_length", "packing", "per_device_train_batch_size",
     "gradient_accumulation_steps", "learning_rate", "lr_scheduler_type", "warmup_steps",
@@ -40,7 +40,7 @@ _DECIDING = (
 )  # fmt: skip
 """Settings with another value of which a checkpoint can't be continued."""
 _BYTES_PER_PARAMETER = 12
-"""Of a trained parameter in a checkpoint: itself, and AdamW's two moments."""
+"""For each trained parameter in a checkpoint: itself, and AdamW's two moments."""
 _FULL_DISK = ("No space left", "PytorchStreamWriter failed", "unexpected pos")
 """In the errors of safetensors, tokenizers and PyTorch."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _VERSION = 3
-"""Of how data is encoded: a run with another one can't be continued."""
+"""Version of the encoding of data: a run with another one can't be continued."""
 _FILE = "data.json"
 
 
@@ -40,7 +40,7 @@ class TokenData:
 
     folder: Path
     ids: "np.ndarray[Any, np.dtype[np.int32]]"
-    """Of all samples, one after another."""
+    """The ids of all samples, one after another."""
     labels: "np.ndarray[Any, np.dtype[np.int32]]"
     """For each token itself where it is learned, else -100."""
     ends: "np.ndarray[Any, np.dtype[np.int64]]"

@@ -50,9 +50,9 @@ class Verification:
     """One sentence: why that is the verdict."""
     files: list[FileHash]
     content_sha256: str | None
-    """Of the tensors, whatever the container; of Meta's shards: joined, under their own names."""
+    """Hash of the tensors, whatever the container; of Meta's shards joined, by their own names."""
     converted_sha256: str | None
-    """Of Meta's format: the content hash that `convert` gives the Hugging Face folder."""
+    """For Meta's format: the content hash that `convert` gives the Hugging Face folder."""
     checks: list[Check]
     hint: str | None
     """Why a file hash may differ, where that matters."""

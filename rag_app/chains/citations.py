@@ -14,7 +14,7 @@ _KINDS: dict[str, Any] = {
     "start": Integral, "end": Integral, "page": (Integral, str), "heading": str, "table_head": str,
     "score": Real, "relevance": Real,
 }  # fmt: skip
-"""Of metadata: what a citation takes over."""
+"""The metadata that a citation takes over."""
 _FORGED = re.compile(r"^[^\S\n]*\[\d{1,3}\][^\S\n]*", re.MULTILINE)
 """What looks like the number of another passage."""
 
@@ -105,13 +105,14 @@ class Evidence:
     """The sentence of a passage that carries an answer.
 
     Example:
+        >>> from rag_app.chains.marks import evidence
         >>> passages = [Citation(1, "tea.txt", "Tea is old. Green tea is steamed.")]
         >>> evidence("How is green tea made?", "It is steamed.", passages).sentence
         'Green tea is steamed.'
     """
 
     marker: int
-    """Of the passage, see `Citation`."""
+    """The number of the passage, see `Citation`."""
     sentence: str
     start: int | None = None
     """Character offset of the sentence in the text of its document."""

@@ -60,7 +60,7 @@ class Signals(FromJson):
     """
 
     relevance: float | None = None
-    """Of the passages read, the highest: see `rag_app.index.search.relevance`."""
+    """The highest of the passages read; see `rag_app.index.search.relevance`."""
     judgement: float | None = None
     """The model's own: log P(yes) - log P(no) when it is asked whether the passages answer."""
     unmatched: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ class Calibration:
 
     intercept: float
     relevance: float
-    """Of the log odds of the relevance."""
+    """Weight of the log odds of the relevance."""
     judgement: float
     unmatched: float
     """Where the passages lack a number or name of the question."""
@@ -152,7 +152,7 @@ CALIBRATION = Calibration(
     translated=0.05,
     unlikely=0.3,
 )
-"""Of the default model, fitted on 101 questions of our dev split and 20 of CMRC trial. Relevance is
+"""The default model's, fitted on 101 questions of our dev split and 20 of CMRC trial. Relevance is
 left out of it: on our dev split it adds nothing to a judgement (area under the curve 0.890 with it,
 0.893 without), and on 77 questions about public laws and manuals, put in other words than theirs or
 near misses in the same words, it points the wrong way (0.33). The intercept is the lowest that

@@ -30,7 +30,7 @@ from rag_app.settings import DEFAULTS
 LENGTH = {"zh": 100, "en": 60}
 """Characters, or words, that the model is asked for."""
 MOST_TOKENS = 200
-"""Of a summary: a small model may copy a text that it is to summarize."""
+"""Token limit of a summary: a small model may copy a text that it is to summarize."""
 _SHOWN = 10
 """Documents of which an answer gives more than the name."""
 _NAMED = 50

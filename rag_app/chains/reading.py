@@ -137,7 +137,7 @@ class Reading:
 
     @property
     def calibration(self) -> Calibration:
-        """Of the model."""
+        """The calibration of the model."""
         return self.options.calibration
 
     @property
@@ -173,7 +173,7 @@ class Reading:
 
     @cached_property
     def language(self) -> Language:
-        """Of the question as it is read, which is that of the passages."""
+        """The language of the question as it is read, which is that of the passages."""
         return language_of(self.question.text)
 
     @cached_property
@@ -385,7 +385,7 @@ class JudgedAnswer:
     text: str
     signals: Signals
     sentence: str = ""
-    """Of a passage, which carries it."""
+    """The sentence of a passage that carries it."""
 
 
 def cited_passage(question: str, text: str, citations: Sequence[Citation]) -> Citation:

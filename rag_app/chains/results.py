@@ -74,7 +74,7 @@ class Answer(FromJson):
     likely: Evidence | None = None
     """The sentence that may carry the answer, known as soon as the passages are; not checked."""
     again: bool = False
-    """Of a piece: what its step said before was not an answer but a model's reasoning."""
+    """Whether what its step said before was not an answer but a model's reasoning."""
 
     def __add__(self, other: "Answer") -> "Answer":
         revised = replaces(self, other)

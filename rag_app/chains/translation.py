@@ -63,7 +63,7 @@ _SEARCHES = 2
 _LETTER = re.compile(r"[^\W\d_]")
 _ASKS_WHO = re.compile(r"\b(?:who|whom)\b", re.IGNORECASE)
 _SENTENCE = re.compile(r"[。！？；\n]\s*\S")
-"""Of a Chinese answer that is more than a phrase."""
+"""Matches in a Chinese answer that is more than a phrase."""
 _ENGLISH_WORD = re.compile(r"[A-Za-z0-9][\w'’.-]*")
 _VERBS = re.compile(
     "is|are|was|were|be|must|should|can|could|will|would|has|have|had|did|does|do|takes"

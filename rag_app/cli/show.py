@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rag_app.index.indexing.report import Failure, IndexReport
 
 _MANY_STEPS = 3
-"""Of a summary, above which it is said how long it will take."""
+"""Steps of a summary from which it is said how long it will take."""
 
 
 @cache

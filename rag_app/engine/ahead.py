@@ -96,7 +96,7 @@ class Ahead:
 
 
 _sent: list[Ahead] = []
-"""Of this process, one at most."""
+"""What this process has sent, one at most."""
 
 
 def begin(arguments: Sequence[str]) -> None:

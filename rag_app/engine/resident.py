@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 Events = Generator[Mapping[str, Any], None, None]
-"""Of an answer or a summary; closing it ends the generation."""
+"""The events of an answer or a summary; closing it ends the generation."""
 
 SERVER = "rag_app.server.resident"
 """The module that is its process."""

@@ -12,7 +12,7 @@ _TRIED = 12
 """Questions, of which some are suggested."""
 _DOCUMENTS = 20
 _PASSAGES = 40
-"""Of each document."""
+"""Passages of each document."""
 _NUMBER = re.compile(r"^[\s\d.、()（）第章节条一二三四五六七八九十§-]+")
 _WORD = re.compile(r"[^\W\d_]{2}")
 _LENGTHS = range(2, 31)

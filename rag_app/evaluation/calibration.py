@@ -26,9 +26,9 @@ ODDS = 1.5
 """Questions with an answer to one that has none, as a user of his own documents may ask them."""
 _FOLDS = 10
 _PENALTY = 0.1
-"""Of the square of a weight, halved."""
+"""Penalty on the square of a weight, halved."""
 _SIGNS = np.array([1, 1, -1, -1])
-"""Of the weights; one that comes out otherwise is noise, and left out."""
+"""Signs of the weights; one that comes out otherwise is noise, and left out."""
 
 if TYPE_CHECKING:
     from rag_app.engine.app import RagApp

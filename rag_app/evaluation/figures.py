@@ -26,7 +26,7 @@ from rag_app.evaluation.outcomes import Outcome
 from rag_app.evaluation.questions import group_of
 
 Value = Callable[[Outcome], float | None]
-"""Of one question; None where the figure is not about it."""
+"""The value for one question; None where the figure is not about it."""
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ RGB_PASSAGES = 5
 2024, arXiv 2309.01431)."""
 
 _MOST_WORDINGS = 8
-"""Of an answer of several parts, each with its own wordings."""
+"""Wordings of an answer of several parts, each with its own wordings."""
 
 _ANSWER_FIELDS = {"answer", "answers", "answerable", "document", "summary"}
-"""Of our own lines: one of them says whether there is an answer."""
+"""Fields of our own lines; any of them says whether there is an answer."""
 
 _LISTS = ("questions", "examples", "items")
 """What an object may call the list of its questions."""

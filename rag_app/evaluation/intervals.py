@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 2000
-"""Of the bootstrap."""
+"""Resamples of the bootstrap."""
 PERMUTATIONS = 10_000
-"""Of the paired test."""
+"""Permutations of the paired test."""
 _PERCENTILES = (2.5, 97.5)
 _CELLS = 2**22
 """Numbers held at a time."""
@@ -114,7 +114,7 @@ class Difference:
     """Mean of this run less that of the other one."""
     low: float
     high: float
-    """Of the 95 % interval."""
+    """The upper end of the 95 % interval."""
     p: float
     """Probability of a difference as large if the runs were exchangeable (two-sided)."""
     count: int

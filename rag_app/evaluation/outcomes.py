@@ -33,7 +33,7 @@ class Cost:
     first_token: float | None = None
     """Seconds until the first text of the answer; None where no model was asked."""
     calls: int = 0
-    """Of the language model."""
+    """Calls of the language model."""
     read: int | None = None
     """Tokens of the prompts, those that the model had kept included."""
     evaluated: int | None = None

@@ -24,7 +24,7 @@ class GoldQuestion:
     """File name of the document that holds the answer; None where the corpus has none."""
     split: str = "test"
     grades: Mapping[str, int] = field(default_factory=dict, hash=False)
-    """Of several relevant documents, by file name: how relevant each is, above 0."""
+    """Where several documents are relevant, by file name: how relevant each is, above 0."""
     parts: tuple[tuple[str, ...], ...] = ()
     """Where a right answer has several parts: the accepted wordings of each."""
     summary: str = ""

@@ -11,7 +11,7 @@ from rag_app.evaluation.outcomes import FAILURES, Outcome, OutcomeKind
 from rag_app.evaluation.plots import curve, histogram, risk_coverage, roc
 
 _MOST_CASES = 200
-"""Of one kind that are shown."""
+"""Cases of one kind that are shown."""
 _LONGEST = 1500
 """Characters of a passage that are shown."""
 

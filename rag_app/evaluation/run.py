@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 DEPTH = 30
 """Passages that are retrieved for the ranks."""
 _NAMES_KEPT = 10
-"""Of the documents retrieved, in an outcome."""
+"""Names of retrieved documents in an outcome."""
 _DECISIVE = (
     "retriever", "k", "within", "threshold", "llm", "llm_name", "context_length", "quantize",
     "temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens", "answer_chain",

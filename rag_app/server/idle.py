@@ -74,7 +74,7 @@ class IdleWork:
         self._since = time.monotonic()
         self._ended = False
         self._read_for: dict[str, tuple[int, int]] = {}
-        """Of indexes whose passages were read, how much they held."""
+        """By index whose passages were read: how much it held."""
 
     async def run(self) -> None:
         """Look again and again whether there is time."""

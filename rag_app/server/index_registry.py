@@ -360,7 +360,7 @@ def _no_document(index: str, api_id: str) -> ApiError:
 
 _MOST_SOURCES = 100_000
 _sources_by_id: dict[str, str] = {}
-"""Of the ids that were given out: looking one up again spares a look at all documents."""
+"""By the ids that were given out: looking one up again spares a look at all documents."""
 
 
 def document_id(source: str) -> str:

@@ -51,7 +51,7 @@ class _Run:
     """A job, and what is needed to do it and to end it."""
 
     name: str
-    """Of its record."""
+    """The name of its record."""
     job: Job
     folder: Path
     suspect: bool

@@ -27,7 +27,7 @@ from rag_app.settings import RetrieverKind
 _BEAT_SECONDS = 5.0
 """Between two notifications of progress: clients give up a call that is silent."""
 _MOST_CHARACTERS = 20_000
-"""Of one call of `read_passage`."""
+"""Characters that one call of `read_passage` returns."""
 
 Ctx = Context[Any, Any]
 IndexName = Annotated[str | None, Field(description="Name of the index; by default the main one.")]

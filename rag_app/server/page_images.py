@@ -21,7 +21,7 @@ _AT_ONCE = 2
 _SECONDS = 30.0
 """For one page."""
 _MOST_BYTES = 32 * 2**20
-"""Of pictures that are kept."""
+"""Bytes of pictures that are kept."""
 MOST_PAGES = 3
 """On which a passage is shown."""
 

@@ -45,7 +45,7 @@ _KINDS = (
 """Units of one kind each."""
 _KIND_OF = {unit: kind for kind in _KINDS for unit in kind.split()}
 OTHER_NAMES = {"日": "天"}
-"""Of units that are not part of a date: 30日内, but not 5月30日."""
+"""Units that are not part of a date: 30日内, but not 5月30日."""
 _ASKED_UNIT = re.compile(
     rf"(?:多少|几)(?:万|亿|个(?=[月小]))?({UNITS}|[台名家人次种册只项张所枚颗棵座间辆本件位户首篇](?!均)|钱)"
     "|多长(时间)|多(久)"

@@ -97,7 +97,7 @@ _IN_FIGURES = re.compile(rf"(\d+(?:\.\d+)?)(?![\d.]*s\b)(?:\s?({_SCALE}\b|[千�
 _AT_ALL = re.compile(f"[{DIGITS}]+|半")
 """Chinese numerals wherever they are, as in 三分之一."""
 _LASTS = re.compile(r"how (?:long|many|old|often|much)|what (?:share|percentage)", re.IGNORECASE)
-"""Of questions whose answer in years is not a date."""
+"""Questions whose answer in years is not a date."""
 _MILLION, _BILLION = 10**6, 10**9
 _ENORMOUS = 10**18
 """From here on a number is more likely none."""

@@ -17,7 +17,7 @@ class CopyReport:
     unchanged: int = 0
     removed: int = 0
     passages: int = 0
-    """Of the documents that were copied."""
+    """Passages of the documents that were copied."""
 
 
 def copy_index(

@@ -17,7 +17,7 @@ from rag_app.errors import ClusterError
 _STARTS = 2
 """Tries to start it: it gives itself half a minute, in which a busy machine may not manage."""
 _STORE_BYTES = 512 * 2**20
-"""Of shared memory for a Ray of this machine; more goes to disk."""
+"""Shared memory for a Ray of this machine; more goes to disk."""
 _QUIET = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # of workers that died, on stdout
@@ -29,7 +29,7 @@ _HERE = {
     "RAY_AUTH_MODE": "token",  # to be used by this process only
     "RAY_worker_niceness": "0",
 }
-"""Of a Ray that is started here; like the others they are read when Ray is imported."""
+"""Variables of a Ray that is started here; like the others they are read when Ray is imported."""
 
 
 @contextmanager

@@ -25,7 +25,7 @@ _TRIES = 3
 """Processes that a document may end."""
 _DEADLY = f"it ended {_TRIES} processes that worked on it; look into the file, or leave it out"
 _OUTPUT_BYTES = 4 * 2**20
-"""Of results that a worker gathers before it hands them back."""
+"""Bytes of results that a worker gathers before it hands them back."""
 
 
 class RayEngine:

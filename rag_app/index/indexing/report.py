@@ -18,7 +18,7 @@ class IndexOptions:
     chunk_overlap: int = CHUNK_OVERLAP
     """Characters."""
     encoding: str | None = None
-    """Of text files; detected by default."""
+    """The encoding of text files; detected by default."""
     loader: Loader | None = None
     """A LangChain loader in place of our own; see `rag_app.documents.langchain_loaders`."""
     splitter: TextSplitter | None = None
@@ -81,7 +81,7 @@ class IndexReport:
     """Sources of documents added, updated or renamed → whether the index had them before."""
     failed: list[Failure] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
-    """Of the documents that were added or updated."""
+    """Notes on the documents that were added or updated."""
     skipped: dict[str, dict[str, int]] = field(default_factory=dict)
     """Why files were passed over → their kinds → how many."""
     chunks: int = 0

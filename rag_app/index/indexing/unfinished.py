@@ -18,9 +18,9 @@ from rag_app.index.store.lock import unwritable
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, embed_by_length
 
 UNFINISHED_NAME = "unfinished.sqlite3"
-"""Of the file that holds vectors."""
+"""The file that holds vectors."""
 PICTURES_NAME = "unfinished-pictures.sqlite3"
-"""Of the file that holds what was read in pictures."""
+"""The file that holds what was read in pictures."""
 _SLICE = 64
 """Passages embedded between two commits."""
 _LARGE = 2 * _SLICE

@@ -26,7 +26,7 @@ class EmbeddedDocument:
     document: DocumentRecord
     chunks: list[ChunkRecord]
     vectors: FloatArray
-    """Of the chunks, float32 ``[len(chunks), dimension]``."""
+    """The vectors of the chunks, float32 ``[len(chunks), dimension]``."""
     seconds: float
     """Time that embedding took."""
 

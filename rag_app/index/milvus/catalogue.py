@@ -23,11 +23,11 @@ class Entry:
 
     record: DocumentRecord
     versions: tuple[int, ...] = ()
-    """Of its passages: one, and another for each time that some were added."""
+    """Versions of its passages: one, and another for each time that some were added."""
     length: int = 0
     """The next passage's position."""
     terms: int = 0
-    """Of all its passages together."""
+    """How many all its passages have together."""
     live: bool = True
 
     def row(self, index: str) -> Entity:
@@ -70,7 +70,7 @@ class State:
     """By which rules the terms are made; see `rag_app.index.store.terms`."""
     number: int = 0
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """Of this state alone."""
+    """The token of this state alone."""
     writer: str = ""
     """Token of the writer that may write the next state."""
     last: int = 0
@@ -78,7 +78,7 @@ class State:
     documents: int = 0
     chunks: int = 0
     terms: int = 0
-    """Of all passages together."""
+    """How many all passages have together."""
     garbage: tuple[int, ...] = ()
     """Versions of passages that this state no longer sees, and readers of earlier ones may."""
     garbage_ids: tuple[int, ...] = ()

@@ -19,7 +19,7 @@ _LONG = 150
 """Characters of a sentence above which its clauses count as sentences."""
 _CLAUSES = re.compile(r".{40,}?(?:，|,(?!\d))|.+", re.DOTALL)
 _ROW = re.compile(r"\s*\||(?:[^:;\n]+: [^;\n]*; ){2}")
-"""Of a table: cells between lines, or each after the name of its column."""
+"""A row of a table: cells between lines, or each after the name of its column."""
 _LATER = 0.85
 """How much less a sentence counts than one of the passage before its own, were that as relevant."""
 _LESS_RELEVANT = 2

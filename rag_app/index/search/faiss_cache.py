@@ -54,7 +54,7 @@ class _State:
     """An index that was brought up to a generation; nothing in it is changed."""
 
     index: Any
-    """Of the file, or in memory where that can't be written."""
+    """The index of the file, or in memory where that can't be written."""
     stamp: Stamp
     ids: NDArray[np.int64]
     """Chunks that came after those of the file, ascending, some of which may be gone."""

@@ -55,13 +55,13 @@ class Stamp:
     recall: float
     """Recall@10 against exact search on a sample; 1 for exact search."""
     sha256: str = ""
-    """Of the file."""
+    """SHA-256 of the file."""
     last: int | None = None
     """The file holds no chunk with a higher id; those of a file of an earlier version tell."""
     count: int = 0
     """Vectors in the file."""
     size: int = 0
-    """Of the file, bytes."""
+    """Size of the file, bytes."""
     modified: int = 0
     """When the file was changed, nanoseconds."""
 

@@ -32,7 +32,7 @@ INDEXES, MODELS = "indexes", "models"
 """First parts of the entries' names."""
 BLOCK = 2**20
 _PAGES = 1024
-"""Of SQLite in one step; between two of them progress is reported."""
+"""Pages that SQLite copies in one step; between two steps progress is reported."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from rag_app.index.store.records import ChunkRecord
 from rag_app.index.store.terms import document_terms, is_prefix
 
 K1, B = 1.2, 0.75
-"""Of FTS5's bm25()."""
+"""The parameters of FTS5's bm25()."""
 
 
 def term_weight(frequency: int, total: int) -> float:

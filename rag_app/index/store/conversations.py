@@ -13,11 +13,11 @@ from rag_app.index.store.database import BUSY_SECONDS, translated
 
 CONVERSATIONS_NAME = "conversations.sqlite3"
 MOST_CONVERSATIONS = 1000
-"""Of one owner in one index; the one that was not gone on with for longest goes first."""
+"""Per owner and index; the one that was not continued for longest is dropped first."""
 MOST_TURNS = 500
-"""Of one conversation; the oldest goes first."""
+"""Per conversation; the oldest is dropped first."""
 MOST_RATINGS = 10_000
-"""Of one index; the oldest goes first."""
+"""Per index; the oldest is dropped first."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS conversations (

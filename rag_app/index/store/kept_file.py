@@ -9,7 +9,7 @@ from pathlib import Path
 from rag_app.index.store.database import translated
 
 _PARAMETERS = 500
-"""Of one SQL statement."""
+"""Parameters of one SQL statement."""
 
 
 class KeptFile:

@@ -88,7 +88,7 @@ class AdaptedEmbeddings(DocumentEmbeddings):
 
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override]
-        """Of class, model name and dimension."""
+        """A fingerprint of class, model name and dimension."""
         identity = f"{type(self.inner).__module__}.{self._label}/{self.dimension}"
         return hashlib.sha256(identity.encode()).hexdigest()
 

@@ -43,7 +43,7 @@ _UNREAD = "output that does not match the expected"
 """What llama.cpp says where its parser of chats can't read a complete text."""
 
 Event = dict[str, Any]
-"""Of the event stream of llama.cpp's server."""
+"""An event of the stream of llama.cpp's server."""
 
 
 class LlamaCppChat(LocalChat):

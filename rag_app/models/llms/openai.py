@@ -64,7 +64,7 @@ class CompatibleChat(ChatOpenAI):
     top_k: int | None = None
     repetition_penalty: float | None = None
     load_balancer: LoadBalancer | None = Field(default=None, exclude=True)
-    """Of several servers, if there are."""
+    """Chooses among several servers, if there are several."""
     opens_thoughts: bool = False
     """Whether replies begin with reasoning that no tag opens: supposed by the name, or seen."""
 

@@ -42,7 +42,7 @@ _MAY = "Otherwise reply as if there were no functions."
 _MUST = "Reply so now."
 _OBJECT = {"type": "object"}
 _BEGINNINGS = ('{"name"', "<tool_call>", '```json{"name"', '```{"name"')
-"""Of answers that are calls, white space left out."""
+"""How answers begin that are calls, white space left out."""
 
 
 class Tools:

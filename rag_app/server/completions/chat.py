@@ -38,7 +38,7 @@ _OPTIONS = (
 
 _MARK = re.compile(r"\[(\d{1,3})\]")
 _LABELS = {"zh": ("出处：", "查阅："), "en": ("Sources:", "Read:")}
-"""Of passages that hold what the answer says, and of those that the model was only given."""
+"""Labels of passages that hold what the answer says, and of those that the model was only given."""
 _FOOTER = re.compile(r"\n\n(?:出处：|查阅：|Sources:|Read:)\n(?:\[\d+\] .*\n?)+\Z")
 
 

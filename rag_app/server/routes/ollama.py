@@ -44,7 +44,7 @@ from rag_app.server.schemas.openapi import lines, ollama_errors
 router = APIRouter(prefix="/api", tags=["Ollama"])
 
 _VERSION = "0.12.0"
-"""Of Ollama: what is here is as that had it. Clients refuse to talk to some that are older."""
+"""The version of Ollama that is followed here. Clients refuse to talk to some that are older."""
 _LATEST = ":latest"
 
 

@@ -60,7 +60,7 @@ def create_app(resident: Resident) -> FastAPI:
 
 
 _warnings: ContextVar[list[str] | None] = ContextVar("warnings", default=None)
-"""Of the request that is being answered."""
+"""The warnings of the request that is being answered."""
 
 
 class _Warnings(logging.Handler):

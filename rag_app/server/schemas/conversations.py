@@ -23,7 +23,7 @@ Wanted = Annotated[
 
 
 _MOST_BYTES = 2_000_000
-"""Of what is kept with a question and its answer."""
+"""Bytes of what is kept with a question and its answer."""
 _DEEPEST = 30
 """Objects and lists in one another."""
 

@@ -398,5 +398,5 @@ def test_a_working_folder_that_was_deleted_is_said(tmp_path: Path) -> None:
         ["sh", "-c", command], cwd=gone, env=where, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("rag-app: the working folder is there no more")
+    assert done.stderr.startswith("rag-app: the working folder no longer exists")
     assert len(done.stderr.splitlines()) == 1

@@ -196,5 +196,5 @@ def test_digits_of_a_font_without_a_map_are_read_in_the_picture_or_said(
     data = pdf(lambda canvas: lines(canvas, ["Last updated in 2017"]))
     assert read_pdf(data, "a.pdf", scripted("Updated 2017")).text == "Updated 2017"
     (note,) = read_pdf(data, "a.pdf").notes
-    assert note.startswith("16 characters on page 1 are of a font")
+    assert note.startswith("16 characters on page 1 have a font")
     assert PageCharacters(chars, unmapped="\uf0b7" * 28).private == 0  # bullets of Symbol

@@ -115,7 +115,7 @@ def test_what_is_none_is_refused_by_name(tiny_embeddings: Path, tmp_path: Path) 
         load_reranker(str(tmp_path))
     with pytest.raises(ModelError, match="no cross-encoder but BertModel"):
         load_reranker(str(tiny_embeddings))
-    with pytest.raises(ModelError, match="tells 3 classes apart"):
+    with pytest.raises(ModelError, match="distinguishes 3 classes"):
         load_reranker(str(make_reranker(tmp_path / "classes", labels=3)))
 
 

@@ -104,7 +104,7 @@ def test_a_sheet_that_breaks_off_is_read_up_to_there() -> None:
     read = read_xlsx(zipped(parts), "a.xlsx")
     assert "名称49 | 49" in read.text
     assert "名称50" not in read.text
-    assert "门店 is damaged: what stands below row 50 was not read" in read.notes
+    assert "门店 is damaged: what follows row 50 was not read" in read.notes
 
 
 @pytest.mark.parametrize(

@@ -314,7 +314,7 @@ def test_what_is_not_to_be_kept_is_not(official: openai.OpenAI) -> None:
         official.responses.retrieve(answer.id)
     with pytest.raises(openai.NotFoundError):
         official.responses.retrieve("resp_/../../keys")
-    with pytest.raises(openai.BadRequestError, match="whole"):
+    with pytest.raises(openai.BadRequestError, match="complete"):
         official.responses.retrieve(answer.id, stream=True)
 
 
