@@ -12,6 +12,8 @@ _MOST_BREAKS = 300
 _PROPERTY = re.compile(r"(?:[\w-]+\.)?([\w-]+)((?:;[^:;\"]*(?:\"[^\"]*\")?)*):(.*)", re.DOTALL)
 _PARAMETER = re.compile(r";(?:([\w-]+)=)?(\"[^\"]*\"|[^;:]*)")
 _ESCAPE = re.compile(r"\\([nN,;\\])")
+_BLOB = re.compile(r"[A-Za-z0-9+/]{60,}={0,2}")
+"""What is left of a picture whose first line is lost."""
 _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z?))?")
 _NAMED = {
     "DTSTART": "start", "DTEND": "end", "DUE": "due", "DURATION": "duration", "RRULE": "repeats",
@@ -95,7 +97,7 @@ def _said(name: str, parameters: dict[str, str], value: str) -> str:
         value = " ".join(filter(None, map(str.strip, pieces)))
     if time := _TIME.fullmatch(value):
         return " ".join(filter(None, (_moment(time), parameters.get("TZID", ""))))
-    value = re.sub(r"^(?:mailto|tel):", "", value, flags=re.IGNORECASE)
+    value = _BLOB.sub("", re.sub(r"^(?:mailto|tel):", "", value, flags=re.IGNORECASE))
     if name in {"ATTENDEE", "ORGANIZER"} and parameters.get("CN"):
         value = f"{parameters['CN']} <{value}>"
     text = _ESCAPE.sub(lambda mark: "\n" if mark[1] in "nN" else mark[1], value)

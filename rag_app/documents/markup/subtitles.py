@@ -12,7 +12,7 @@ _CUE = re.compile(rf"[ \t]*{_TIME}[ \t]*(?:-->|,)[ \t]*{_TIME}(?:[ \t].*)?|.*-->
 """The line of times of SRT and WebVTT, also damaged, and that of SBV."""
 _DIALOGUE = re.compile(rf"Dialogue:[^,]*,\s*{_TIME}\s*,\s*{_TIME}\s*,(?:[^,]*,){{6}}(.*)")
 """A line of ASS whose fields are in the usual order."""
-_ASS = "[Script Info]"
+_ASS = re.compile(r"\[Script Info\]|^Dialogue:\s*\d+,\d:\d\d:", re.MULTILINE)
 _LYRIC = re.compile(r"((?:\[\d{1,3}:\d{1,2}(?:[.:]\d{1,3})?\])+)(.*)")
 _LYRIC_TIME = re.compile(r"\[(\d+):(\d+)")
 _LYRIC_HEAD = re.compile(r"\[(ti|ar|al):(.+)\]", re.IGNORECASE)
@@ -49,7 +49,7 @@ def subtitles_markdown(text: str) -> str:
     """
     text = clean(text)
     cues = list(_cues(text))
-    if not cues and _ASS not in text:  # it is something else
+    if not cues and not _ASS.search(text):  # it is something else
         return text
     cues = [cue for cue in cues if cue.lines]
     title = [" – ".join(match[2].strip() for match in _LYRIC_HEAD.finditer(text))]
@@ -68,7 +68,7 @@ def _cues(text: str) -> Iterator[Cue]:
             Cue(at, at, _spoken([said])) for at, said in sorted(timed, key=lambda it: it[0])
         )
         return
-    if _ASS in text:  # fonts and pictures may stand before and behind what is said
+    if _ASS.search(text):  # fonts and pictures may stand before and behind what is said
         for match in filter(None, map(_DIALOGUE.match, lines)):
             drawn = _DRAWING.search(match[9])
             said = [] if drawn else _spoken(_BREAK.split(match[9]))
