@@ -11,6 +11,12 @@ _YEAR = re.compile(
     r"(?:FY|Q[1-4]\s*)?(?:19|20)\d\d(?:年|年度|Q[1-4]|H[12]|E|A)?|\d{1,2}[月日]|[1-4]季度"
 )
 """What looks like a value and may name a column all the same."""
+_PERIOD = re.compile(
+    r"(?:19|20)\d\d\s?[-/年]\s?\d{1,2}\s?(?:[-/月]\s?\d{1,2}\s?日?|月)?|(?:19|20)\d\d\.\d{1,2}\.\d{1,2}"
+    r"|(?:(?:19|20)\d\d\s?年\s?)?\d{1,2}\s?月?\s?[-–—~至]\s?\d{1,2}\s?月"
+    r"|(?:19|20)\d\d\s?[-–—]\s?(?:19|20)\d\d\s?(?:年度?)?"
+)
+"""A date or span of months, as balance sheets have them over columns: two or more in a row."""
 DATE = re.compile(r"(?:(?:19|20)\d\d[-/年])?(\d{1,2})[-/月](\d{1,2})日?|((?:19|20)\d\d)年?")
 """A month and day, or a year."""
 _FEWEST_DAYS = 7
@@ -44,7 +50,7 @@ def head_rows(body: Sequence[Row]) -> tuple[int, int]:
     if is_form(body) and is_marked(body):
         return 0, 0
     for at in range(min(len(body) - 1, _SEARCHED)):
-        dated = _is_calendar(body, at)
+        dated = _is_calendar(body, at) or _is_periods(body, at)
         if not dated and not (is_labels(body[at]) and has_values_below(body, at)):
             continue
         if is_row_of_form(body[at]):
@@ -82,6 +88,19 @@ def _is_calendar(body: Sequence[Row], at: int) -> bool:
     return rising and not any(map(DATE.fullmatch, below))
 
 
+def _is_periods(body: Sequence[Row], at: int) -> bool:
+    """Return whether a row is nothing but years, dates or months above columns of other values."""
+    first, *periods = body[at] or [""]
+    if first or len(set(periods)) < 2 or not all(map(_is_period, periods)):
+        return False
+    below = [cell for row in body[at + 1 : at + 1 + _SAMPLE] for cell in row[1:] if cell]
+    return any(map(VALUE.fullmatch, below)) and not any(map(_is_period, below))
+
+
+def _is_period(cell: str) -> bool:
+    return bool(_YEAR.fullmatch(cell) or _PERIOD.fullmatch(cell))
+
+
 def _is_next_day(day: tuple[int, int], after: tuple[int, int]) -> bool:
     """Return whether a month and day follow others, in the same month or as the first of one."""
     return after in {(day[0], day[1] + 1), (day[0] % 12 + 1, 1)}
@@ -92,6 +111,8 @@ def _first_head(body: Sequence[Row]) -> int:
     if len(body) > 2 and _is_dated(*body[:2]):
         return 2
     if not body or not is_labels(body[0]) or is_form(body) or _recurs(body):
+        return 0
+    if any(map(_PERIOD.fullmatch, body[0])):  # what begins and ends
         return 0
     if _is_distinct(body[0]):
         merged = [_goes_down(above, below) for above, below in pairwise(body[:_SAMPLE])]
@@ -132,8 +153,11 @@ def is_labels(row: Row) -> bool:
         return False
     if all(map(NOTED.fullmatch, values)):  # 姓名：王五 | 工号：1034
         return False
+    periods = {value for value in values if _PERIOD.fullmatch(value)}
+    named = periods if len(periods) > 1 else set()
     return all(
-        len(value) <= _LONG_LABEL and (not VALUE.fullmatch(value) or _YEAR.fullmatch(value))
+        len(value) <= _LONG_LABEL
+        and (not VALUE.fullmatch(value) or value in named or _YEAR.fullmatch(value))
         for value in values
     )
 
@@ -155,7 +179,7 @@ def has_values_below(body: Sequence[Row], at: int) -> bool:
         values = [cell for cell in cells if VALUE.fullmatch(cell)]
         if not label or not values or len(values) < _MOSTLY * len(cells):
             continue
-        if not VALUE.fullmatch(label) or not all(map(_YEAR.fullmatch, values)):
+        if not VALUE.fullmatch(label) or not all(map(_is_period, values)):
             return True
     return False
 

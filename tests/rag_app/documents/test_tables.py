@@ -342,3 +342,34 @@ def test_a_table_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_bounds, "MAX_CHARACTERS", 40)
     with pytest.raises(DocumentError, match="more than 40 characters"):
         read_csv("名称,数量\n水泵,1\n风机,2\n阀门,3\n水表,4\n", "a.csv")
+
+
+@pytest.mark.parametrize(
+    "period",
+    [
+        "2018年12月31日",
+        "2018-12-31",
+        "2018.12.31",
+        "2018年1-3月",
+        "2018年 1-6 月",
+        "2018年1月至3月",
+    ],
+)
+@pytest.mark.parametrize("first", ["项目", ""])
+def test_dates_and_spans_of_months_over_values_are_names(period: str, first: str) -> None:
+    before = period.replace("2018", "2017")
+    rows = [[first, period, before], ["营业收入", "131.5", "88.0"], ["营业成本", "97", "66"]]
+    name = f"{first}: " if first else ""
+    assert list(table_lines(rows)) == [
+        f"{name}营业收入; {period}: 131.5; {before}: 88.0",
+        f"{name}营业成本; {period}: 97; {before}: 66",
+    ]
+
+
+def test_dates_among_others_and_amounts_name_no_columns() -> None:
+    rows = [["甲", "2018-01-01", "2018-12-31"], ["乙", "2018-02-01", "2018-11-30"]]
+    assert list(table_lines(rows)) == [" | ".join(row) for row in rows]
+    assert list(table_lines([["成本", "2018.12", "1999.50"], ["收入", "3", "4"]])) == [
+        "成本 | 2018.12 | 1999.50",
+        "收入 | 3 | 4",
+    ]
