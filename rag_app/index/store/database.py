@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from rag_app.errors import (
@@ -76,6 +77,8 @@ BUSY_SECONDS = 10.0
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _REFUSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+_LONGEST_PATH = 500
+"""Bytes; of SQLite's 512, its other files have longer names."""
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -232,6 +235,12 @@ def _check_schema(path: Path, connection: sqlite3.Connection) -> None:
     row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
     if row is None or row[0] != str(SCHEMA_VERSION):
         found = row[0] if row else "none"
+        if found.isdecimal() and int(found) > SCHEMA_VERSION:
+            msg = (
+                f"{path} was written by a newer rag-app (schema {found}; this one reads "
+                f"{SCHEMA_VERSION}): update rag-app, or choose another index with --index"
+            )
+            raise IndexStoreError(msg)
         raise damaged(path, f"its schema version is {found}, this rag-app reads {SCHEMA_VERSION}")
 
 
@@ -285,10 +294,22 @@ def _translation(path: Path, error: sqlite3.Error) -> Exception:
     if code == sqlite3.SQLITE_IOERR:
         return IndexStoreError(f"{path}: {error}; check the disk and its free space")
     if code in _REFUSED:
-        return IndexStoreError(f"{path} can't be written ({error}); check the permissions")
+        return _refused(path, error)
     if code in _BUSY:
         return BusyIndexError(f"{path} is busy: another program is using it; try again")
     return error  # a bug: the traceback is wanted
+
+
+def _refused(path: Path, error: sqlite3.Error) -> IndexStoreError:
+    """Return the error for a file that can't be opened, which SQLite gives one code for all of."""
+    if len(os.fsencode(path.absolute())) > _LONGEST_PATH:
+        return IndexStoreError(f"{path}: the path is too long for SQLite; choose a shorter one")
+    try:
+        TemporaryFile(dir=path.parent).close()
+    except OSError as reason:
+        if reason.errno in _NO_SPACE:  # a disk without inodes has free bytes
+            return _no_space(path)
+    return IndexStoreError(f"{path} can't be written ({error}); check the permissions")
 
 
 def _primary(error: sqlite3.Error) -> int:

@@ -51,7 +51,7 @@ def _holed(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [_garbage, _empty, _truncated, _foreign, _newer, _without_generation, _holed]
+    "damage", [_garbage, _empty, _truncated, _foreign, _without_generation, _holed]
 )
 def test_a_damaged_database_is_named_and_never_overwritten(store: IndexStore, meta, put, damage):
     store.close()
@@ -178,3 +178,17 @@ def test_changes_that_wait_in_the_log_of_a_read_only_folder_are_not_overlooked(
         content_digest(store)
     store.path.with_name("index.sqlite3-wal").unlink()
     assert content_digest(store) == before
+
+
+def test_an_index_of_a_newer_version_is_called_so(store: IndexStore) -> None:
+    store.close()
+    _newer(store.path)
+    with pytest.raises(IndexStoreError, match="newer rag-app") as raised, store.read():
+        pass
+    assert "damaged" not in str(raised.value)
+
+
+def test_a_path_that_sqlite_does_not_take_is_called_too_long(tmp_path: Path, meta) -> None:
+    folder = tmp_path.joinpath(*["x" * 200] * 3)
+    with pytest.raises(IndexStoreError, match="too long"):
+        IndexStore(folder).create(meta)
