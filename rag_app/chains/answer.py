@@ -17,7 +17,7 @@ from rag_app.chains.confidence import (
     Confidence,
     Signals,
 )
-from rag_app.chains.prompts import NOT_FOUND, UNCHANGED, Prompts, pack
+from rag_app.chains.prompts import NOT_FOUND, UNCHANGED, Prompts, pack, refusal_for
 from rag_app.chains.questions import asks_how, bare_question
 from rag_app.chains.reading import (
     AnswerInput,
@@ -40,7 +40,7 @@ from rag_app.chains.streaming import (
     made_again,
     result_of,
 )
-from rag_app.documents.text import Language, language_of
+from rag_app.documents.text import Language
 from rag_app.index.search.excerpts import excerpts
 from rag_app.index.store.terms import query_terms
 from rag_app.settings import DEFAULTS, AnswerChain, ContextKind
@@ -54,7 +54,7 @@ _SHORT = 0.75
 
 def not_found(question: str, nearest: Sequence[Document]) -> Answer:
     """Return the answer for a question that the documents don't cover; no model is asked."""
-    text, citations = NOT_FOUND[language_of(question)], tuple(cite(nearest))
+    text, citations = refusal_for(NOT_FOUND, question), tuple(cite(nearest))
     confidence = Confidence.of(Signals(highest_relevance(citations)), answered=False)
     return Answer(question, text, answered=False, citations=citations, confidence=confidence)
 

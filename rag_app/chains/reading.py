@@ -34,7 +34,7 @@ from rag_app.chains.facts import may_be_of_another, of_another, unmatched
 from rag_app.chains.facts.amounts import AmountAlone
 from rag_app.chains.facts.romanization import absent_names
 from rag_app.chains.marks import evidence, likely_evidence
-from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Budget, Prompts, Task
+from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Budget, Prompts, Task, refusal_for
 from rag_app.chains.questions import asks_to_compute, bare_question
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, Invoke
@@ -363,7 +363,8 @@ class Reading:
         text, signals = found.text, found.signals
         confidence = Confidence.of(signals, answered=bool(text), calibration=self.calibration)
         if not text:
-            said = (NOT_FOUND if self.refuses(signals) else NO_ANSWER)[self.language]
+            texts = NOT_FOUND if self.refuses(signals) else NO_ANSWER
+            said = refusal_for(texts, self.question.text, self.language)
             notes = self._beyond("")
             refusal = Answer(text=said, answered=False, step=step + 1, confidence=confidence)
             yield replace(refusal, notes=notes)

@@ -26,7 +26,7 @@ from rag_app.chains.facts.romanization import (
     with_names_as_asked,
     with_person_in_pinyin,
 )
-from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Prompts
+from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Prompts, refusal_for
 from rag_app.chains.questions import bare_question
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, Invoke, StepChain, Steps, collected
@@ -167,7 +167,8 @@ def in_language_of(
     )
     language = language or language_of(question)
     if not whole.answered:
-        said = _said(whole.text, language)
+        texts = NOT_FOUND if whole.text in NOT_FOUND.values() else NO_ANSWER
+        said = refusal_for(texts, question, language)
         yield Answer(text=said, step=whole.step + 1, confidence=whole.confidence)
         return
     text, wrong = whole.text, False
@@ -239,11 +240,6 @@ def phrase_alone(translation: str, question: str) -> str:
         elif not _BETWEEN.fullmatch(word) and word[:_STEM] not in asked:
             return translation[match.start() :].rstrip(". ") if verb else translation
     return translation
-
-
-def _said(text: str, language: Language) -> str:
-    """Return in a language what the user is told where there is no answer."""
-    return NOT_FOUND[language] if text in NOT_FOUND.values() else NO_ANSWER[language]
 
 
 def _usable(reply: str, original: str, language: Language) -> str:

@@ -50,6 +50,7 @@ _SUPERSCRIPTS = str.maketrans("0123456789+-\u2212()ixyknm", "⁰¹²³⁴⁵⁶�
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*\n")
 _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _WORD = re.compile(r"[A-Za-z]+")
+_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
 _LONG_WORD = re.compile(r"[A-Za-z]{2,}")
 _FEWEST_WORDS = 5
 """Latin words of a passage in English; product names in a table are fewer."""
@@ -152,6 +153,17 @@ def language_of(text: str) -> Language:
     sample = text[:4000]
     han = len(HAN_CHARACTER.findall(sample))
     return "zh" if han and han * 4 >= len(_WORD.findall(sample)) else "en"
+
+
+def is_japanese(text: str) -> bool:
+    """Return whether a text is a Japanese sentence; one name in kana makes none.
+
+    Example:
+        >>> is_japanese("李白はどこで亡くなりましたか"), is_japanese("《君の名は》是谁导演的电影？")
+        (True, False)
+    """
+    kana = len(_KANA.findall(text))
+    return kana > 1 and kana * 3 >= len(HAN_CHARACTER.findall(text))
 
 
 def language_of_passage(text: str) -> Language | None:

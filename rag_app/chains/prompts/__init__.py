@@ -26,7 +26,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable
 
 from rag_app.documents.splitters import ChineseTextSplitter
-from rag_app.documents.text import Language
+from rag_app.documents.text import Language, is_japanese, language_of
 from rag_app.errors import PromptTooLongError, SettingsError
 
 _log = logging.getLogger(__name__)
@@ -47,12 +47,17 @@ Task = Literal[
     "draft_question_of_sentence",
 ]
 
-NO_ANSWER: Mapping[Language, str] = {"zh": "资料中没有提到。", "en": "The passages do not say."}
+NO_ANSWER: Mapping[str, str] = {
+    "zh": "资料中没有提到。",
+    "en": "The passages do not say.",
+    "ja": "資料には記載がありません。",
+}
 """The reply where the model itself says that the passages hold no answer."""
 
-NOT_FOUND: Mapping[Language, str] = {
+NOT_FOUND: Mapping[str, str] = {
     "zh": "文档中没有找到这个问题的答案。",
     "en": "The documents do not hold an answer to this question.",
+    "ja": "文書の中に、この質問の答えは見つかりませんでした。",
 }
 """What the user is told when retrieval found nothing relevant; no model is called for it."""
 
@@ -96,6 +101,19 @@ TEMPLATE_TOKENS = 64
 CountTokens = Callable[[str], int]
 LanguageModel = BaseLanguageModel[Any] | Runnable[Any, Any]
 """A chat or completion model, or what ``with_retry`` and its kin make of one."""
+
+
+def refusal_for(texts: Mapping[str, str], question: str, language: Language | None = None) -> str:
+    """Return one of the texts above for a question: in its language, or in another one.
+
+    Example:
+        >>> refusal_for(NO_ANSWER, "送料はいくらですか"), refusal_for(NO_ANSWER, "How much?", "zh")
+        ('資料には記載がありません。', '资料中没有提到。')
+    """
+    own = language_of(question)
+    if is_japanese(question) and language in {None, own}:
+        return texts["ja"]
+    return texts[language or own]
 
 
 class Prompts:

@@ -7,11 +7,10 @@ from dataclasses import replace
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from rag_app.chains.citations import Citation
-from rag_app.chains.prompts import NOT_FOUND
+from rag_app.chains.prompts import NOT_FOUND, refusal_for
 from rag_app.chains.questions import CLAUSE
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Steps, collected
-from rag_app.documents.text import language_of
 
 _ASKS = re.compile(
     r"什[么麼]|[谁誰哪几幾吗嗎]|多(?:少|[久长大高远重深宽快])|[怎何]|是否|能否|是不是|有[没沒]有|[呢多]$"
@@ -121,7 +120,7 @@ def _judged_together(question: str, parts: Sequence[str], answers: Sequence[Answ
     told = [answer.confidence for answer in answered or answers if answer.confidence]
     confidence = min(told, key=lambda confidence: confidence.probability, default=None)
     if not answered:
-        said = NOT_FOUND[language_of(question)]
+        said = refusal_for(NOT_FOUND, question)
         return Answer(text=said, answered=False, notes=tuple(notes), confidence=confidence)
     pairs = zip(parts, answers, strict=True)
     missing = [

@@ -183,6 +183,7 @@ def test_not_found_calls_no_model_and_shows_the_nearest() -> None:
     assert (answer.text, answer.answered) == (NOT_FOUND["zh"], False)
     assert answer.citations[0].text == POEMS.page_content
     assert not_found("How many?", []).text == NOT_FOUND["en"]
+    assert not_found("李白はどこで亡くなりましたか", []).text == NOT_FOUND["ja"]
 
 
 YES, NO_IDEA, UNSURE = 4.0, -4.0, 1.6
