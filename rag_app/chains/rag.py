@@ -19,13 +19,12 @@ from rag_app.chains.citations import lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, can_judge
 from rag_app.chains.overview import WholeDocuments
 from rag_app.chains.prompts import ABOUT_ITSELF, Prompts
-from rag_app.chains.questions import answer_language, bare_question
+from rag_app.chains.questions import addresses_assistant, answer_language, bare_question
 from rag_app.chains.questions.conversation import (
     Conversation,
     RagInput,
     condense_question_chain,
 )
-from rag_app.chains.questions.greetings import addresses_assistant
 from rag_app.chains.questions.overview import overview_of
 from rag_app.chains.questions.parts import answered_in_parts, parts_of
 from rag_app.chains.reading import AnswerOptions, EmbeddingsOf, Question
