@@ -33,7 +33,7 @@ class ExtractedText(NamedTuple):
     notes: Sequence[str] = ()
     """What was not read, and what to do about it."""
     boxes: Sequence[LineBox] = ()
-    """Of the lines of a PDF."""
+    """Where the lines of a PDF are."""
 
 
 FORMATS = {

@@ -16,7 +16,7 @@ MAX_DEPTH = 3
 """Archives in archives, mails in mails."""
 MAX_PARTS = 1000
 MAX_BYTES = 512 * 2**20
-"""Of all parts of one file together."""
+"""Bytes of all parts of one file together."""
 _MOST_NOTES = 20
 
 ReadPart = Callable[[bytes, str], ExtractedText]

@@ -41,9 +41,9 @@ class Heading(NamedTuple):
     """A heading; offsets are characters of the text."""
 
     start: int
-    """Of its line."""
+    """Where its line begins."""
     end: int
-    """Of its last line: that of the underline, where it has one."""
+    """Where its last line ends: the underline, where it has one."""
     title: str
     level: int
     """The lower, the higher it is; ``#`` is 10, ``##`` 20."""

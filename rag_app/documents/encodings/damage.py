@@ -28,7 +28,7 @@ _ASCII, _TURN, _TURN_TO_SIGN = 5.0, 3.0, 6.0
 _SIGNS = frozenset("@[\\]^_`{|}~")
 """Second halves of characters that hardly ever stand alone between Han."""
 _MOST_BYTES = 4_000_000
-"""Of a text, as the reading takes a few microseconds for each."""
+"""Bytes of a text that are read so: each takes a few microseconds."""
 _SIZES = {"gb18030": (2, 4, 1), "gbk": (2, 1), "utf-16-le": (2,), "utf-16-be": (2,)}
 """Bytes of a character; those of Big5's family as of GBK."""
 _FOREIGN = "\u0370-\u04ff\u2500-\u257f\u3041-\u30fa"
@@ -53,7 +53,7 @@ class Language(NamedTuple):
     """What the text of a language is made of."""
 
     log_probability: Callable[[str], float]
-    """Of a character."""
+    """The log-probability of a character."""
     common: Callable[[], frozenset[str]]
     """The characters of which it has few others."""
 

@@ -76,7 +76,7 @@ _CERTAIN_LEAST = 8
 _LOST = 10.0
 """Log-odds against a place at which bytes of UTF-8 are lost."""
 _RANKED = 600
-"""Of the frequent characters, those that are in order."""
+"""How many of the frequent characters are in order."""
 _SHORT = 64
 """Bytes in which all characters of another encoding may be UTF-8 by chance."""
 _SAMPLE = 4000

@@ -53,7 +53,7 @@ _STRAYS_EACH = 3
 """For each place at which bytes are lost."""
 _LOST_OR_ODD = re.compile("[\x80-\xff\ufffd]")
 _LINE, _ODD_LETTERS, _LOST_LETTERS = 40, 12, 5
-"""Of so many characters, so many are not ASCII, and so many lost, where a map is torn."""
+"""Where a map is torn: of so many characters, so many are not ASCII, and so many are lost."""
 _STRONG, _WEAK = 1.5, 1.0
 _NEAR, _AROUND = 16, 100
 """Characters."""

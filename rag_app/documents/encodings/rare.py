@@ -10,9 +10,9 @@ _DESIGNATION = re.compile(rb"\x1b\$\)A")
 _PAIR = re.compile(rb"[\xa1-\xfe]{2}")
 _PAIRS = re.compile(rb"(?:[\x00-\x7f]|[\xa1-\xfe]{2}|\x8e[\xa2-\xaf][\xa1-\xfe]{2})*[\xa1-\xfe]?")
 _FIRST_ROW, _CELLS = 0xC4, 94
-"""Of EUC-TW, in which Han by strokes begin at this byte."""
+"""For EUC-TW, in which Han by strokes begin at this byte."""
 _BIG5_ROW, _BIG5_CELLS, _BIG5_LOW = 0xA4, 157, 63
-"""Of Big5, whose first level has the same order; its second bytes lie in two ranges."""
+"""For Big5, whose first level has the same order; its second bytes are in two ranges."""
 
 
 def iso_2022_cn(data: bytes) -> str | None:

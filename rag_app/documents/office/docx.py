@@ -94,7 +94,7 @@ class _Document:
             for kind in ("footnote", "endnote", "comment")
         }
         self.level = 0
-        """Of the last heading that has the style of one."""
+        """The level of the last heading that has the style of one."""
         self.pending: list[str] = []
         """Lines that are after the paragraph that is being read."""
         self.initial = ""

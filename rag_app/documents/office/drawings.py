@@ -10,7 +10,7 @@ from rag_app.documents.office.package import Element, tag, unescaped
 
 _SERIES = "{*}plotArea//{*}ser"  # codespell:ignore ser
 _MOST_POINTS = 10_000
-"""Of a chart, as categories."""
+"""Points of a chart, such as categories."""
 
 
 def shape_text(shape: Element) -> str:

@@ -23,7 +23,7 @@ _NAMES = {
     "loext": "urn:org:documentfoundation:names:experimental:office:xmlns:loext:1.0",
 }
 MAX_DEPTH = 200
-"""Of elements in elements."""
+"""How deep elements may be in elements."""
 MAX_SPAN = 10_000
 """Cells that one covers, or that are repeated."""
 Element = etree._Element

@@ -33,11 +33,11 @@ _NUMBER_FORMATS = {
     "甲, 乙, 丙, ...": "ideographTraditional",
 }
 _PLACE = re.compile(r"%(\d{1,2})%")
-"""Of the number of a level, in the format of a list's label as LibreOffice writes it."""
+"""The place of a level's number in a list's label, as LibreOffice writes it."""
 _RAISED = re.compile(r"super|[1-9]\d*(?:\.\d+)?%")
 """Where text is on its line, as OpenDocument says it: lowered with "sub" or a minus."""
 _MAX_CHARACTERS = 50_000_000
-"""Of a workbook, after its repeated cells are written out."""
+"""Characters of a workbook, after its repeated cells are written out."""
 _WHITE = re.compile("#(?:f[a-f]){3}", re.IGNORECASE)
 
 

@@ -73,7 +73,7 @@ class _Message:
         self._file = file
         self._name = name
         self._storage = storage
-        """Of a message within another; empty for the outer one."""
+        """The storage of a message within another; empty for the outer one."""
         self.notes: list[str] = []
 
     def read(self) -> str:

@@ -160,7 +160,7 @@ class _State:
     raised: bool = False
     table: bool = False
     level: int = 0
-    """Of a heading."""
+    """The level of a heading."""
     fonts: bool = False
     note: bool = False
 

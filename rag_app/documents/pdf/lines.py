@@ -54,7 +54,7 @@ class Fragment:
 
     @cached_property
     def size(self) -> float:
-        """Of its text, in points."""
+        """The size of its text, in points."""
         return median(char.size for char in self.chars)
 
     @cached_property

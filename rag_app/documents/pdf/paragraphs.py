@@ -44,7 +44,7 @@ class Paragraph:
 
     lines: list[Fragment] = field(default_factory=list)
     level: int = 0
-    """Of a heading, from 1; 0: it is not one."""
+    """The level of a heading, from 1; 0: it is not one."""
     close: bool = False
     """True where it follows the one before without a space between."""
     open: bool = False

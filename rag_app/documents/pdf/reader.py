@@ -39,11 +39,11 @@ _PDFIUM = Lock()
 _PICTURE = 0.02
 """Share of a page above which a picture may hold text."""
 _MOST_PICTURES = 20
-"""Of a page that are looked at."""
+"""Pictures of a page that are looked at."""
 _DPI = 200
 """Dots an inch at which pictures are read."""
 LONGEST_SIDE = 4000
-"""Of a picture when it is read, in pixels."""
+"""The longest side of a picture when it is read, in pixels."""
 INSTALL_OCR = "to read pictures: pip install 'rag-app[ocr]' and index again"
 _SCAN_TEXT = 40
 """Characters that a scanned page may have beside its picture: a stamp, a page number."""

@@ -29,9 +29,9 @@ class Grid:
     """Cells between ruling lines; a merged cell covers several places of the grid."""
 
     xs: tuple[float, ...]
-    """Of the vertical lines, from the left."""
+    """Where the vertical lines are, from the left."""
     ys: tuple[float, ...]
-    """Of the horizontal lines, from the top."""
+    """Where the horizontal lines are, from the top."""
     cells: tuple[tuple[int, ...], ...]
     """Which cell covers each place, by row and column; equal numbers are one merged cell."""
 

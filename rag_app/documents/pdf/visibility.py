@@ -23,7 +23,7 @@ Box = tuple[float, float, float, float]
 _LARGEST = 1500
 """Pixels of a page's longer side; up to that, a point is a pixel."""
 _MOST_OBJECTS = 50_000
-"""Of a page; a map or a plan of more is not drawn only to be looked at."""
+"""Objects of a page; a map or a plan of more is not drawn only to be looked at."""
 _SEEN = 6
 """Levels of 255 by which pixels differ where something is seen."""
 _EDGE = 30

@@ -19,7 +19,7 @@ class OldSheet:
     """What lies on a sheet besides values and comments."""
 
     texts: list[str] = field(default_factory=list)
-    """Of its text boxes."""
+    """The texts of its text boxes."""
     objects: Counter[str] = field(default_factory=Counter)
     """What is not text, by kind."""
     formulas: int = 0

@@ -56,7 +56,7 @@ _GUESSED = re.compile(rb"(<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*)<v>0</v>")
 """A formula and the value of one that was never calculated."""
 _STYLE = re.compile(rb'(<(?:\w+:)?(?:c|row|col)\b[^>]*?)\s(?:s|style)="\d*"')
 _FONTS_THAT_TELL = re.compile(b"<strike|superscript")
-"""Of cells that hold their own text."""
+"""Fonts that matter in cells that hold their own text."""
 _MAX_MERGED = 100_000
 """Cells of a sheet that take the value of a merged one."""
 _COVERING = re.compile(rb"<(?:\w+:)?(?:mergeCell|hyperlink)\s[^<>]*>")

@@ -9,7 +9,7 @@ from rag_app.errors import DocumentError
 MAX_CELLS = 20_000_000
 """A few bytes of a workbook can claim sixteen billion cells."""
 MAX_CHARACTERS = 120_000_000
-"""Of the lines that the rows become; a million rows of eight columns have 100 million."""
+"""Characters of the lines that rows become; a million rows of eight columns have 100 million."""
 
 
 class TableBounds:

@@ -37,7 +37,7 @@ _TOTAL = re.compile(r".{0,10}(?:[合总小共累]\s*计|总\s*数)|(?:grand |sub
 _FAR_ACROSS = 3
 """Columns that the first cell of a row covers besides its own where it only names the row."""
 _MOST_CELLS = 200_000
-"""Of a table that are looked at together; the rows below have the same head, one by one."""
+"""Cells of a table that are looked at together; the rows below have the same head, one by one."""
 
 
 def table_lines(rows: Iterable[Row], *, head: int = 0) -> Iterator[str]:

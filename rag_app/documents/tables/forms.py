@@ -25,7 +25,7 @@ _FIELD = re.compile(
 )
 """Names of fields in other forms."""
 _FEWEST_FIELDS = 3
-"""Of a form that is recognized by their names alone."""
+"""Fields of a form that is recognized by their names alone."""
 
 
 def is_form(body: Sequence[Row]) -> bool:

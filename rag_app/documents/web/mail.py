@@ -35,7 +35,7 @@ from rag_app.errors import DocumentError
 _FIELDS = ("From", "To", "Cc", "Date")
 _TEXTS = {"text/plain", "text/html", "text/markdown", "text/enriched"}
 _NAMES = {"application/ms-tnef": "winmail.dat", "application/vnd.ms-tnef": "winmail.dat"}
-"""Of parts that mails hold without a name."""
+"""Names of parts that mails hold without one."""
 _SHIFTED = {"utf-7", "hz-gb-2312"}
 """Charsets whose text is ASCII to whoever does not know of them."""
 _LONGEST_HEADER = 20_000

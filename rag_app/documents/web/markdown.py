@@ -28,7 +28,7 @@ _COUNTED = re.compile(r"list-style(?:-type)?\s*:\s*([\w-]+)")
 _MOST_SPAN = 1000
 """Columns (HTML's own limit) or rows that a cell may cover."""
 _MOST_CHARACTERS = 20_000_000
-"""Of a table; spans multiply them."""
+"""Characters of a table; spans multiply them."""
 
 
 def converter() -> MarkdownConverter:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 MAX_CHARACTERS = 100_000_000
-"""Of the text of one file: the path stands with each value, and may be long."""
+"""Characters of the text of one file: each value has its path, which may be long."""
 _ESCAPE_WITHOUT_SIGN = re.compile(
     r"(?<=\\u[0-9a-f]{4})[^\\\"\s](?=u[0-9a-f]{4}(?:\\u|\"))", re.IGNORECASE
 )
