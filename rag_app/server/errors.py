@@ -197,9 +197,11 @@ def install(app: FastAPI) -> None:
         return response_to(request.url.path, 400, body)
 
     async def other(request: Request, error: Exception) -> JSONResponse:
-        if (status := status_of(error)) == 500:
-            _log.error("unexpected error", exc_info=error)
-        return response_to(request.url.path, status, body_of(error))
+        if (status := status_of(error)) != 500:
+            return response_to(request.url.path, status, body_of(error))
+        _log.error("unexpected error", exc_info=error)
+        # uvicorn closes the connection after it, and the next request must not be sent on it.
+        return response_to(request.url.path, 500, body_of(error), {"Connection": "close"})
 
     for kind in (RagAppError, TimeoutError, Exception):
         app.add_exception_handler(kind, other)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import partial
+from http.client import HTTPException
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, ClassVar
@@ -158,8 +159,21 @@ class LlamaCppChat(LocalChat):
         return self._wanted
 
     def _asked(self, messages: list[BaseMessage]) -> Any:
-        """Return messages as llama.cpp is given them."""
-        return self._control_tokens.escape_messages(convert_to_openai_messages(messages))
+        """Return messages as llama.cpp is given them, turns where its template takes no others."""
+        from model_prep.inference.chat_template import alternating, is_regular
+
+        asked = self._control_tokens.escape_messages(convert_to_openai_messages(messages))
+        return asked if is_regular(asked) or self._takes(asked) else alternating(asked)
+
+    def _takes(self, messages: Any) -> bool:
+        """Return whether the model's chat template takes messages."""
+        try:
+            self._post("/apply-template", {"messages": messages})
+        except ValueError:
+            return False
+        except (OSError, HTTPException):
+            pass  # the request itself says that llama.cpp is gone
+        return True
 
     @property
     def _key(self) -> str:

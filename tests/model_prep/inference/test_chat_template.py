@@ -46,3 +46,25 @@ def test_the_default_is_for_a_tokenizer_without_one(family: Family) -> None:
 def test_without_any_template_messages_are_paragraphs(family: Family) -> None:
     template = ChatTemplate(load_tokenizer(family.base))
     assert template.render(CHAT) == "<s>简短地回答。\n\n李白< /s>是谁？\n\n"
+
+
+STRICT = (
+    "{% for message in messages %}"
+    "{% if message.role != ['user', 'assistant'][loop.index0 % 2] %}"
+    "{{ raise_exception('Conversation roles must alternate') }}{% endif %}"
+    "<{{ message.role }}>{{ message.content }}{% endfor %}<assistant>"
+)
+"""As Gemma's and Mistral's."""
+
+
+def test_what_a_template_refuses_is_told_as_turns(family: Family) -> None:
+    template = ChatTemplate(load_tokenizer(family.alpaca), STRICT)
+    asked = {"role": "user", "content": "他是谁？"}
+    for messages, shown in (
+        ([*CHAT, asked], "<user>简短地回答。\n\n李白< /s>是谁？\n\n他是谁？<assistant>"),
+        (
+            [{"role": "assistant", "content": "你好"}, asked],
+            "<user><assistant>你好<user>他是谁？<assistant>",
+        ),
+    ):
+        assert template.render(messages) == shown

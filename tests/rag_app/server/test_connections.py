@@ -127,6 +127,17 @@ def test_a_path_may_be_sent_as_it_is_typed(served: Served) -> None:
     assert "李白.txt".encode() in answer
 
 
+def test_the_connection_of_an_unexpected_error_is_not_used_again(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served.client() as client:
+        with monkeypatch.context() as broken:
+            broken.setattr(served.app.state.registry, "model_ids", lambda: 1 / 0)
+            failed = client.get("/v1/models")
+        assert (failed.status_code, failed.headers["connection"]) == (500, "close")
+        assert client.get("/v1/models").status_code == 200
+
+
 @pytest.mark.slow
 def test_no_malformed_request_is_a_server_error(
     impatient: Served, caplog: pytest.LogCaptureFixture

@@ -11,11 +11,12 @@ from typing import Any, Literal
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.exceptions import OutputParserException
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from pydantic import BaseModel
 
 from model_prep.catalog.pull import model_path
+from model_prep.gguf.exporter import export_gguf
 from model_prep.gguf.header import read_gguf_header
 from model_prep.inference.control_tokens import ControlTokens
 from rag_app import RagApp
@@ -23,6 +24,8 @@ from rag_app.errors import ModelError
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from rag_app.settings import Settings
 from tests.model_prep.gguf.llama_server import LlamaServer
+from tests.model_prep.inference.test_chat_template import STRICT
+from tests.model_prep.tiny_llama import make_llama
 from tests.paths import ROOT
 
 DEFAULT = Settings.model_fields["llm"].default
@@ -33,6 +36,20 @@ def llm(real_models: Path) -> Iterator[LlamaCppChat]:
     model = LlamaCppChat(path=model_path(DEFAULT, real_models), context_length=1024, max_tokens=24)
     yield model
     del model
+
+
+def test_what_a_chat_template_refuses_is_told_as_turns(
+    alpaca_tokenizer: Path, tmp_path: Path
+) -> None:
+    folder = make_llama(
+        tmp_path / "llama", alpaca_tokenizer / "tokenizer.model", max_position_embeddings=512
+    )
+    (folder / "chat_template.jinja").write_text(STRICT, encoding="utf-8")
+    path = export_gguf(folder).path
+    llm = LlamaCppChat(path=path, context_length=512, threads=1, max_tokens=2)
+    said = [HumanMessage("李白是谁？"), AIMessage("诗人。"), SystemMessage("概括一下。")]
+    for messages in (said, [HumanMessage("李白？"), HumanMessage("他是谁？")], said[1:]):
+        assert llm.invoke(messages).usage_metadata
 
 
 class Verdict(BaseModel):
