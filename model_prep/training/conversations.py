@@ -9,8 +9,6 @@ from typing import Any
 from model_prep.json_file import is_encodable
 from model_prep.training.dataset_files import Problems, read_objects
 
-SUFFIXES = (".json", ".jsonl")
-
 _ROLES = {
     "system": "system", "developer": "system", "user": "user", "human": "user",
     "assistant": "assistant", "gpt": "assistant", "bot": "assistant",

@@ -7,8 +7,8 @@ from typing import Any
 from model_prep.catalog.pull import models_folder
 from model_prep.errors import TrainingError
 from model_prep.tokenizer.loading import start_of
-from model_prep.training.conversations import FORMATS, SUFFIXES
-from model_prep.training.dataset_files import Problems, find_files
+from model_prep.training.conversations import FORMATS
+from model_prep.training.dataset_files import SUFFIXES, Problems, find_files
 from model_prep.training.encoding import encode_conversations, encode_texts
 from model_prep.training.packing import PackedSequences, make_pairs, make_sequences
 from model_prep.training.preference.encoding import encode_pairs
@@ -17,7 +17,7 @@ from model_prep.training.settings import TrainingSettings
 from model_prep.training.token_cache import TokenData, fingerprint, open_data, write_data
 
 _KINDS = {
-    "pretrain": ((".txt", ".md"), "text", encode_texts, "text files"),
+    "pretrain": ((".txt", ".md"), "text", encode_texts, 'text files, or JSON with {"text": …}'),
     "sft": (SUFFIXES, "conversations", encode_conversations, f"JSON with {FORMATS}"),
     "prefer": (SUFFIXES, "preference pairs", encode_pairs, f"JSON with {PAIR_FORMATS}"),
 }

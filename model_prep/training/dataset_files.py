@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from model_prep.errors import TrainingError, first_line
+from model_prep.json_file import is_encodable
 
+SUFFIXES = (".json", ".jsonl")
 _ENCODINGS = ("utf-8-sig", "gb18030")
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SHOWN = 20
@@ -98,6 +100,22 @@ def find_files(paths: list[Path], suffixes: tuple[str, ...], what: str) -> list[
             msg = f"{path} does not exist; name files or folders with {what}"
             raise TrainingError(msg)
     return list(dict.fromkeys(found))
+
+
+def read_documents(file: Path, encoding: str | None, problems: Problems) -> Iterator[str]:
+    """Yield the plain text of a file: all of it, or what JSON has under ``text`` in each object."""
+    if file.suffix.lower() not in SUFFIXES:
+        if (whole := read_text(file, encoding, problems)) is not None:
+            yield whole
+        return
+    for line, value in read_objects(file, encoding, problems):
+        text = value.get("text")
+        if not isinstance(text, str) or not text.strip():
+            problems.add(file, line, "has no text under the key text")
+        elif not is_encodable(text):
+            problems.add(file, line, "holds half a character, or a byte that is not text")
+        else:
+            yield text
 
 
 def read_text(file: Path, encoding: str | None, problems: Problems) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 from model_prep.errors import first_line
 from model_prep.tokenizer.loading import ALPACA_TEMPLATE, default_template, start_of
 from model_prep.training.conversations import Conversation, read_conversations
-from model_prep.training.dataset_files import Problems, read_text
+from model_prep.training.dataset_files import Problems, read_documents
 
 IGNORED = -100
 """Label of a token that is not learned: that of PyTorch's cross entropy."""
@@ -155,15 +155,13 @@ def encode_texts(
 ) -> Iterator[Sample]:
     """Yield plain text in blocks of ``max_length`` tokens; all are learned but a block's first.
 
-    Each file is a document, with a start token before it where the model has one, and an end
-    token after it; its last block is as short as it comes.
+    Each file, or each ``text`` of JSON, is a document, with a start token before it where the
+    model has one, and an end token after it; its last block is as short as it comes.
     """
     begin = tokenizer.bos_token_id if start_of(tokenizer) else None
     end = tokenizer.eos_token_id
-    for file in files:
-        text = read_text(file, encoding, problems)
-        if text is None:
-            continue
+    documents = (text for file in files for text in read_documents(file, encoding, problems))
+    for text in documents:
         waiting = [] if begin is None else [begin]
         for stretch in _stretches(text):
             (ids,) = encode(tokenizer, [stretch])

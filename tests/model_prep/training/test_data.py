@@ -274,6 +274,19 @@ def test_plain_text_comes_in_blocks(family: Family, tmp_path: Path) -> None:
     assert all(sample.labels == [IGNORED, *sample.ids[1:]] for sample in samples)
 
 
+def test_texts_of_json_are_documents(family: Family, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(family.base)
+    values = [{"text": "李白是唐代诗人。"}, {"content": "x"}, {"text": "the quick"}]
+    problems = Problems()
+    file = write_jsonl(tmp_path / "c4.jsonl", values)
+    samples = list(encode_texts([file], None, tokenizer, 64, problems))
+    ends = tokenizer.bos_token_id, tokenizer.eos_token_id
+    assert [(sample.ids[0], sample.ids[-1]) for sample in samples] == [ends] * 2
+    texts = [tokenizer.decode(sample.ids[1:-1]) for sample in samples]
+    assert texts == ["李白是唐代诗人。", "the quick"]
+    assert list(map(str, problems.first)) == [f"{file}:2: has no text under the key text"]
+
+
 def test_the_scripts_options_by_their_old_names(tmp_path: Path) -> None:
     config = tmp_path / "run.yaml"
     config.write_text("learning_rate: 0.5\nmax_steps: 3\nlora_rank: 2\n", encoding="utf-8")
