@@ -26,8 +26,12 @@ def crawl(
     api_key: Annotated[
         str | None, Option(envvar="OPENAI_API_KEY", help="Better in the environment.")
     ] = None,
-    topics: Annotated[Path | None, Option(help="One on each line; by default our own.")] = None,
-    tasks: Annotated[Path | None, Option(help="One on each line; by default our own.")] = None,
+    topics: Annotated[
+        Path | None, Option(help="One on each line; by default the built-in ones.")
+    ] = None,
+    tasks: Annotated[
+        Path | None, Option(help="One on each line; by default the built-in ones.")
+    ] = None,
     passages: Annotated[
         Path | None,
         Option(
@@ -44,7 +48,7 @@ def crawl(
     ] = None,
     split: Annotated[str | None, Option(help="Only the questions of this split.")] = None,
     items: Annotated[
-        int, Option(min=1, max=100, help="Of a request; a small model does better with 5.")
+        int, Option(min=1, max=100, help="Items of a request; a small model does better with 5.")
     ] = CrawlOptions.items,
     concurrency: Annotated[
         int, Option(min=1, max=256, help="Requests at a time.")
@@ -54,16 +58,18 @@ def crawl(
     ] = CrawlOptions.similarity,
     temperature: Annotated[float, Option(min=0, max=2)] = CrawlOptions.temperature,
     max_tokens: Annotated[
-        int | None, Option(min=1, help="Of a reply; by default by --items.")
+        int | None, Option(min=1, help="Tokens of a reply; by default set by --items.")
     ] = None,
     timeout: Annotated[
         float, Option(min=0.01, help="Seconds until a reply is complete.")
     ] = CrawlOptions.timeout,
     tries: Annotated[int, Option(min=1, help="Times a request is sent.")] = CrawlOptions.tries,
     seed: Annotated[int | None, Option(help="Draws the same prompts again.")] = None,
-    price_in: Annotated[float | None, Option(min=0, help="Of a million tokens of prompts.")] = None,
+    price_in: Annotated[
+        float | None, Option(min=0, help="Price of a million tokens of prompts.")
+    ] = None,
     price_out: Annotated[
-        float | None, Option(min=0, help="Of a million tokens of replies.")
+        float | None, Option(min=0, help="Price of a million tokens of replies.")
     ] = None,
     as_json: Annotated[bool, Option("--json", help="Print the report as JSON on stdout.")] = False,
 ) -> None:

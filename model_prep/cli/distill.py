@@ -12,9 +12,7 @@ from model_prep.cli.terminal import count_bar, say
 def distill(
     encoder: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[NAME|FOLDER]", help="Of the catalog, or an encoder's folder; the default."
-        ),
+        typer.Argument(metavar="[NAME|FOLDER]", help="A catalog name, or an encoder's folder."),
     ] = None,
     output_dir: Annotated[
         Path | None, typer.Option(help="By default `static` among the models.")

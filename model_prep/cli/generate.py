@@ -23,9 +23,11 @@ def generate(
     ],
     prompts: Annotated[list[str] | None, typer.Argument(help="What to ask.")] = None,
     lora_model: Annotated[
-        str | None, Option(metavar="A[,B…]", help="Applied in this order.")
+        str | None, Option(metavar="A[,B…]", help="LoRAs, applied in this order.")
     ] = None,
-    tokenizer_path: Annotated[Path | None, Option(help="Of the last LoRA, or the base.")] = None,
+    tokenizer_path: Annotated[
+        Path | None, Option(help="By default the last LoRA's, or the base's.")
+    ] = None,
     with_prompt: Annotated[
         bool, Option("--with-prompt", help="Put each into the model's chat template.")
     ] = False,
@@ -40,7 +42,7 @@ def generate(
     load_in_8bit: Annotated[bool, Option("--load-in-8bit", help="On a GPU.")] = False,
     load_in_4bit: Annotated[bool, Option("--load-in-4bit", help="On a GPU.")] = False,
     dtype: Annotated[
-        Literal["auto", "float32", "float16", "bfloat16"], Option(help="Of the weights.")
+        Literal["auto", "float32", "float16", "bfloat16"], Option(help="Type of the weights.")
     ] = "auto",
     context_length: Annotated[int, Option(min=1, help="Tokens, for a GGUF file.")] = (
         CONTEXT_LENGTH
@@ -48,7 +50,7 @@ def generate(
     alpha: Annotated[
         float, Option(min=1, help="Stretch the context of a folder's model by this (NTK).")
     ] = 1.0,
-    batch_size: Annotated[int, Option(min=1, help="Asked together.")] = BATCH_SIZE,
+    batch_size: Annotated[int, Option(min=1, help="Prompts run together.")] = BATCH_SIZE,
     temperature: Annotated[float, Option(min=0, help="0: the likeliest token.")] = (
         _DEFAULT.temperature
     ),
@@ -61,7 +63,7 @@ def generate(
     seed: Annotated[int, Option(min=0)] = _DEFAULT.seed,
     as_json: options.Json = False,
 ) -> None:
-    """Ask a model: prompts, a file of them, or in conversation."""
+    """Ask a model: prompts, a file of them, or a conversation."""
     from model_prep.inference import generate as inference
     from model_prep.inference.predictions import PredictionsFile, read_prompts
     from model_prep.lora.merge import split_folders

@@ -57,7 +57,7 @@ def import_gguf(
     output_dir: options.OutputDir,
     as_json: options.Json = False,
 ) -> None:
-    """Write a Qwen2's GGUF file, the default model's say, as a folder that can be trained."""
+    """Write a Qwen2 GGUF file, such as the default model's, as a folder that can be trained."""
     from model_prep.gguf.importer import import_gguf as run
 
     with progress_bar() as progress:

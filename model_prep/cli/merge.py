@@ -20,11 +20,13 @@ def merge(
     ] = "huggingface",
     dtype: Annotated[
         Literal["auto", "float16", "bfloat16", "float32"],
-        typer.Option(help="Of the merged weights; auto: as the base's."),
+        typer.Option(help="Type of the merged weights; auto: as in the base."),
     ] = "auto",
     allow_merged: Annotated[
         bool,
-        typer.Option("--allow-merged", help="Add a LoRA that the base seems to have, or twice."),
+        typer.Option(
+            "--allow-merged", help="Add a LoRA that the base seems to have, or one twice."
+        ),
     ] = False,
     max_shard_size: options.ShardSize = options.SHARD_SIZE,
     push_to_hub: options.PushToHub = None,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 OutputDir = Annotated[Path, typer.Option(help="Must be empty or not exist.")]
 ShardSize = Annotated[
-    str, typer.Option("--max-shard-size", help="Of a safetensors file, such as 5GB or 900MB.")
+    str, typer.Option("--max-shard-size", help="Largest safetensors file, such as 5GB or 900MB.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]

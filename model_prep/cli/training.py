@@ -27,7 +27,7 @@ Arguments = Annotated[
         show_default=False,
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show, train nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; train nothing.")]
 Options = Annotated[bool, typer.Option("--options", help="List all options and their defaults.")]
 
 

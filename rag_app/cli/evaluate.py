@@ -33,7 +33,9 @@ def evaluate(
         ),
     ] = None,
     index: options.Index = None,
-    chain: Annotated[str | None, typer.Option(metavar="refine|stuff", help="How to read.")] = None,
+    chain: Annotated[
+        str | None, typer.Option(metavar="refine|stuff", help="How the model reads the passages.")
+    ] = None,
     context: options.Context = None,
     k: options.K = None,
     retriever: options.Retriever = None,
@@ -48,7 +50,9 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help="Only questions of this split.")] = None,
     noise: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Of RGB's lines: the share of passages without an answer."),
+        typer.Option(
+            min=0, max=1, help="With RGB's lines: the share of passages without an answer."
+        ),
     ] = None,
     retrieval_only: Annotated[
         bool, typer.Option("--retrieval-only", help="Call no language model.")
@@ -73,7 +77,7 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="OTHER.jsonl",
-            help="Test the difference to the predictions of another run, question by question.",
+            help="Test the difference from the predictions of another run, question by question.",
             rich_help_panel=_OUTPUT,
         ),
     ] = None,

@@ -52,7 +52,9 @@ def index(
     ] = "local",
     address: Annotated[
         str | None,
-        typer.Option(metavar="ADDR", help="Of a Ray cluster, as `auto`; else Ray starts here."),
+        typer.Option(
+            metavar="ADDR", help="Address of a Ray cluster, or `auto`; else Ray starts here."
+        ),
     ] = None,
     as_json: options.Json = False,
 ) -> None:

@@ -53,7 +53,7 @@ Exclude = Annotated[
     typer.Option(
         "--exclude",
         metavar="GLOB",
-        help="Leave out files or folders by name, or by place where it has a /; can be repeated.",
+        help="Leave out files or folders by name, or by path where it has a /; can be repeated.",
     ),
 ]
 Embedding = Annotated[
@@ -68,7 +68,9 @@ Embedding = Annotated[
 ]
 FilePath = Annotated[
     str | None,
-    typer.Option("--file_path", metavar="FILE", help="As the scripts of old: only about this."),
+    typer.Option(
+        "--file_path", metavar="FILE", help="The only file to use, as older scripts pass it."
+    ),
 ]
 Within = Annotated[
     str | None,
@@ -104,7 +106,9 @@ Threshold = Annotated[
 ]
 Prompts = Annotated[
     str | None,
-    typer.Option(metavar="DIR", help="Prompts in place of ours: files such as answer.zh.txt."),
+    typer.Option(
+        metavar="DIR", help="Prompts in place of the built-in ones: files such as answer.zh.txt."
+    ),
 ]
 KeepAlive = Annotated[
     float | None,
@@ -132,7 +136,9 @@ Context = Annotated[
 
 def chain_option(metavar: str) -> Any:
     """Return the option of how documents are read, one of ``metavar``."""
-    return typer.Option("--chain", *OLD_NAMES["chain"], metavar=metavar, help="How to read.")
+    return typer.Option(
+        "--chain", *OLD_NAMES["chain"], metavar=metavar, help="How the model reads the passages."
+    )
 
 
 def _model_option(
@@ -155,7 +161,11 @@ _MODEL_OPTIONS = {
         str, "LoRAs for a folder, in order.", "DIR[,DIR…]", "--lora", *OLD_NAMES["lora"]
     ),
     "tokenizer": _model_option(
-        str, "Of a folder, if not its own.", "DIR|FILE", "--tokenizer", *OLD_NAMES["tokenizer"]
+        str,
+        "Tokenizer for a model folder, if not its own.",
+        "DIR|FILE",
+        "--tokenizer",
+        *OLD_NAMES["tokenizer"],
     ),
     "llm_name": _model_option(str, "Model name at the URL."),
     "temperature": _model_option(float, "0 is deterministic."),
@@ -164,9 +174,9 @@ _MODEL_OPTIONS = {
     "repetition_penalty": _model_option(float),
     "max_new_tokens": _model_option(int, "Longest reply, in tokens."),
     "seed": _model_option(int),
-    "threads": _model_option(int, "CPU threads; by default the cores that nobody else keeps busy."),
+    "threads": _model_option(int, "CPU threads; by default the cores that are not busy."),
     "gpus": _model_option(str, "GPUs to use.", "0,1"),
-    "quantize": _model_option(str, "On a GPU, for folders.", "8bit|4bit"),
+    "quantize": _model_option(str, "Quantize a model folder on a GPU.", "8bit|4bit"),
 }
 """By their names in settings."""
 
