@@ -71,6 +71,10 @@ _DATE = re.compile(
 
 _WORDS: dict[str, dict[Language, str]] = {
     "count": {"zh": "共有 {count} 份文档。", "en": "There are {count} documents."},
+    "named": {
+        "zh": "名称中有“{word}”的文档有 {count} 份。",
+        "en": "Documents with “{word}” in their names: {count}.",
+    },
     "some": {
         "zh": "共有 {count} 份文档，下面是其中的 {shown} 份。",
         "en": "There are {count} documents; these are {shown} of them.",
@@ -110,8 +114,9 @@ class WholeDocuments:
     def steps(self, question: str, overview: Overview) -> Steps[Answer]:
         """Return the steps that answer such a question."""
         chosen = self._chosen(overview)
-        reply = _Reply(question, language_of(question), chosen, details=overview.kind != "list")
-        if not chosen.documents:
+        reply = _Reply(question, language_of(question), chosen, word=overview.word)
+        reply.details = overview.kind != "list"
+        if not (chosen.documents or overview.word):
             yield Answer(question, _WORDS["none"][reply.language], answered=False)
             return
         if overview.kind == "dates":
@@ -203,7 +208,8 @@ class WholeDocuments:
                     shown = self.within.replace("\0", ", ")
                     msg = f"no indexed document is {shown}; `rag-app docs` lists what is"
                     raise QuestionError(msg)
-                sources = [source for source in sources if source in meant] or sorted(meant)
+                others = [] if overview.word else sorted(meant)
+                sources = [source for source in sources if source in meant] or others
             described = sources if overview.sources or overview.kind == "list" else _spread(sources)
             records = [snapshot.document(source) for source in described[:_SHOWN]]
             documents = tuple(_read(snapshot, record) for record in records if record)
@@ -293,6 +299,8 @@ class _Reply:
     """Those that it cites; by default the first of each document."""
     details: bool = True
     """Whether more than the names of documents is given."""
+    word: str = ""
+    """What all of the documents have in their names."""
     _begun: bool = False
 
     @property
@@ -310,10 +318,10 @@ class _Reply:
         ]
         count, shown = len(self.chosen.sources), len(self.chosen.documents)
         text = ""
-        if count > 1:
+        if count > 1 or self.word:
             some = self.details and shown < count
-            text = _WORDS["some" if some else "count"][self.language]
-            text = self.gap + text.format(count=count, shown=shown)
+            text = _WORDS["named" if self.word else "some" if some else "count"][self.language]
+            text = self.gap + text.format(count=count, shown=shown, word=self.word)
         return Answer(self.question, text, citations=tuple(cite(found)), notes=notes)
 
     def closing(self) -> Answer:

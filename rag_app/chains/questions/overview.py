@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path, PurePath
 from typing import Literal, get_args
 
@@ -63,6 +64,8 @@ class Overview:
     """The documents that it names; all where there is none."""
     topic: str = ""
     """What they are to be about, where it says so."""
+    word: str = ""
+    """What the documents have in their names that it counts."""
 
 
 def overview_of(
@@ -77,9 +80,9 @@ def overview_of(
 
     Example:
         >>> overview_of("《合同.pdf》主要讲了什么？", lambda: ["/资料/合同.pdf", "/资料/手册.pdf"])
-        Overview(kind='about', sources=('/资料/合同.pdf',), topic='')
+        Overview(kind='about', sources=('/资料/合同.pdf',), topic='', word='')
         >>> overview_of("What are these documents about?", lambda: [])
-        Overview(kind='about', sources=(), topic='')
+        Overview(kind='about', sources=(), topic='', word='')
         >>> overview_of("合同什么时候到期？", lambda: ["/资料/合同.pdf"])
     """
     wordings = [_plain(question), _plain(bare_question(question))]
@@ -95,7 +98,7 @@ def overview_of(
     named, texts = _with_names(wordings, sources())
     if found := _matched(texts):
         return Overview(found[0], named)
-    return None
+    return _counted(wordings, sources)
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ class _Wordings:
     """Finds something in every such question: others need not know the names of documents."""
     common: re.Pattern[str]
     alone: tuple[re.Pattern[str], ...]
+    counted: tuple[re.Pattern[str], ...]
 
 
 @cache
@@ -132,6 +136,7 @@ def _wordings() -> _Wordings:
         any_of(_SIGNS, filled(f"<tells><what>|{_SIGNS_EN}")),
         any_of(_COMMON, "$"),
         tuple(re.compile(filled(text), re.IGNORECASE) for text in table["alone"]["about"]),
+        tuple(re.compile(filled(text), re.IGNORECASE) for text in table["counted"]["list"]),
     )
 
 
@@ -146,6 +151,16 @@ def _matched(wordings: Iterable[str]) -> tuple[OverviewKind, str] | None:
         for kind, pattern in _wordings().patterns:
             if match := pattern.fullmatch(text):
                 return kind, (match.groupdict().get("topic") or "").strip()
+    return None
+
+
+def _counted(wordings: Iterable[str], sources: Callable[[], Iterable[str]]) -> Overview | None:
+    """Return the documents of the kind that a question counts, None where no name tells them."""
+    for text, pattern in product(wordings, _wordings().counted):
+        if match := pattern.fullmatch(_QUOTES.sub("", text)):
+            word = match["word"].casefold()
+            if named := tuple(one for one in sources() if word in PurePath(one).stem.casefold()):
+                return Overview("list", named, word=word)
     return None
 
 

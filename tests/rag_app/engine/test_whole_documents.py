@@ -201,3 +201,16 @@ def test_orders_to_the_reader_are_not_shown(home: Path, llm: ScriptedChatModel) 
     app.index(["坝.txt"])
     app.ask("这份文档主要讲了什么？")
     assert order not in llm.prompts[0]
+
+
+def test_documents_are_counted_by_a_word_of_their_names(
+    app: RagApp, llm: ScriptedChatModel, home: Path
+) -> None:
+    (home / "docs/租赁合同.txt").write_text("租期三年。", encoding="utf-8")
+    app.index(["docs"])
+    answer = app.ask("文档里有几份合同？")
+    assert answer.text == "名称中有“合同”的文档有 1 份。\n\n- **租赁合同.txt**"
+    assert [citation.name for citation in answer.citations] == ["租赁合同.txt"]
+    elsewhere = app.using(within="茶.md").ask("文档里有几份合同？")
+    assert "0 份" in elsewhere.text
+    assert not llm.prompts

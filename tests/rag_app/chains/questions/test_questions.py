@@ -123,6 +123,29 @@ def test_years_versions_and_dashes_of_names_need_not_be_said(
     assert (found.kind, found.sources) == (kind, (source,))
 
 
+@pytest.mark.parametrize(
+    "question",
+    ["文档里有几份合同？", "知识库里有哪几份合同", "这些资料中一共有多少份合同"],
+)
+def test_documents_are_counted_by_their_names(question: str) -> None:
+    names = ["/p/租赁合同.pdf", "/p/手册.md", "/p/合同/附件.pdf", "/p/采购合同2.docx"]
+    found = overview_of(question, lambda: names)
+    assert found == Overview("list", (names[0], names[3]), word="合同")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "合同有几份？",
+        "文档里有几份需要盖章的合同？",
+        "文档里有几份合同需要盖章？",
+        "文档里有几份发票？",
+    ],
+)
+def test_what_names_do_not_tell_is_searched_for(question: str) -> None:
+    assert overview_of(question, lambda: ["/p/租赁合同.pdf"]) is None
+
+
 def test_a_topic() -> None:
     assert asked("关于租赁的文档主要讲了什么？") == Overview("about", (), "租赁")
 
