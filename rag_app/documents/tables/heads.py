@@ -101,6 +101,12 @@ def _is_period(cell: str) -> bool:
     return bool(_YEAR.fullmatch(cell) or _PERIOD.fullmatch(cell))
 
 
+def _is_ordered(periods: list[str]) -> bool:
+    """Return whether dates rise or fall, as those over columns do and values hardly ever."""
+    numbers = [tuple(map(int, re.findall(r"\d+", period))) for period in periods]
+    return numbers in (sorted(numbers), sorted(numbers, reverse=True))
+
+
 def _is_next_day(day: tuple[int, int], after: tuple[int, int]) -> bool:
     """Return whether a month and day follow others, in the same month or as the first of one."""
     return after in {(day[0], day[1] + 1), (day[0] % 12 + 1, 1)}
@@ -153,8 +159,8 @@ def is_labels(row: Row) -> bool:
         return False
     if all(map(NOTED.fullmatch, values)):  # 姓名：王五 | 工号：1034
         return False
-    periods = {value for value in values if _PERIOD.fullmatch(value)}
-    named = periods if len(periods) > 1 else set()
+    periods = list(dict.fromkeys(value for value in values if _PERIOD.fullmatch(value)))
+    named = periods if len(periods) > 1 and _is_ordered(periods) else []
     return all(
         len(value) <= _LONG_LABEL
         and (not VALUE.fullmatch(value) or value in named or _YEAR.fullmatch(value))

@@ -369,6 +369,8 @@ def test_dates_and_spans_of_months_over_values_are_names(period: str, first: str
 def test_dates_among_others_and_amounts_name_no_columns() -> None:
     rows = [["甲", "2018-01-01", "2018-12-31"], ["乙", "2018-02-01", "2018-11-30"]]
     assert list(table_lines(rows)) == [" | ".join(row) for row in rows]
+    dates = ["批准", "2006-07-21", "2007-01-09", "2006-11-27"]
+    assert next(table_lines([dates, ["金额", "3", "4", "5"]])) == " | ".join(dates)
     assert list(table_lines([["成本", "2018.12", "1999.50"], ["收入", "3", "4"]])) == [
         "成本 | 2018.12 | 1999.50",
         "收入 | 3 | 4",
