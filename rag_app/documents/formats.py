@@ -78,7 +78,7 @@ SUFFIXES = frozenset(FORMATS)
 NAMED_FORMATS = {
     **FORMATS,
     **dict.fromkeys((".json", ".jsonl", ".ndjson"), "json"),
-    ".xml": "xml",
+    **dict.fromkeys((".xml", ".opml", ".mm", ".drawio", ".ttml", ".dfxp", ".uof"), "xml"),
     ".zip": "zip",
     ".tnef": "tnef",
 }
@@ -86,18 +86,25 @@ NAMED_FORMATS = {
 
 UNREAD = {
     **dict.fromkeys((".pages", ".numbers", ".key"), "export it as PDF, docx, xlsx or pptx"),
-    **dict.fromkeys((".mobi", ".azw", ".azw3", ".lit"), "convert it to EPUB, such as with Calibre"),
+    **dict.fromkeys((".mobi", ".azw", ".azw3", ".prc", ".pdb", ".lit"),
+                    "convert it to EPUB, such as with Calibre"),
     **dict.fromkeys((".caj", ".kdh", ".nh"), "open it in CAJViewer and save it as PDF"),
     **dict.fromkeys((".ofd", ".djvu", ".xps", ".ps", ".eps"), "save or print it as PDF"),
     ".chm": "unpack it, such as with 7-Zip, and name its HTML pages",
     **dict.fromkeys((".xlsb", ".xlt"), "save it as xlsx"),
     **dict.fromkeys((".7z", ".rar", ".gz", ".tar", ".tgz", ".bz2", ".xz"), "unpack it first"),
-    **dict.fromkeys((".mp3", ".m4a", ".wav", ".mp4", ".mov", ".avi"), "write its words down first"),
-    **dict.fromkeys((".dwg", ".dxf", ".vsd", ".vsdx", ".pub", ".one"), "export it as PDF"),
+    **dict.fromkeys((".mp3", ".m4a", ".wav", ".amr", ".aac", ".flac", ".ogg", ".wma", ".mp4",
+                     ".mov", ".avi", ".mkv", ".wmv", ".flv", ".webm"),
+                    "write its words down first"),
+    **dict.fromkeys((".dwg", ".dxf", ".vsd", ".vsdx", ".pub", ".one", ".odg", ".odf", ".wpd"),
+                    "export it as PDF"),
+    **dict.fromkeys((".heic", ".heif", ".avif", ".gif", ".psd"), "save it as PNG or JPEG"),
+    **dict.fromkeys((".mmap", ".emmx", ".eddx"), "export it as docx or OPML"),
+    **dict.fromkeys((".parquet", ".feather"), "export it as CSV"),
     **dict.fromkeys((".mdb", ".accdb", ".db", ".sqlite"), "export its tables as CSV"),
     **dict.fromkeys((".sub", ".idx", ".sup"), "save it as SRT, such as with Subtitle Edit"),
     **dict.fromkeys((".pst", ".ost", ".mbox"), "save its mails as eml or msg files"),
-}
+}  # fmt: skip
 """Suffix → what to do about a file of a format that is not read."""
 
 _ARCHIVES = {"docx", "pptx", "xlsx", "epub", "odt", "ods", "odp"}

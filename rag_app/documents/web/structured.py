@@ -26,8 +26,8 @@ _BLOB = re.compile(
     r"(?:data:[\w/+.;=-]+,)?[A-Za-z0-9+/_=-]{200,}\s*|data:[\w/+.-]+;base64,.*", re.S
 )
 """Bytes written as text (base64, hexadecimal): not for readers."""
-_BOOKS = frozenset({"FictionBook", "book", "article", "chapter", "TEI", "TEI.2"})
-"""Roots of FictionBook, DocBook, JATS and TEI."""
+_BOOKS = frozenset({"FictionBook", "book", "article", "chapter", "TEI", "TEI.2", "tt"})
+"""Roots of FictionBook, DocBook, JATS, TEI and TTML."""
 _SECTIONS = frozenset({"section", "chapter", "part", "appendix", "sec", "div"})
 _TITLES = frozenset({"title", "head", "article-title"})
 _PROSE = frozenset({"p", "para", "simpara", "v", "ab", "code", "programlisting", "screen", "item"})

@@ -40,7 +40,7 @@ def lines(page: str, width: int = 24) -> list[str]:
     return [page[at : at + width] for at in range(0, len(page), width)]
 
 
-@pytest.mark.parametrize("suffix", ["txt", "text", "md", "markdown", "TXT", "rst", "py", "jsonl"])
+@pytest.mark.parametrize("suffix", ["txt", "text", "md", "markdown", "TXT", "log", "py", "jsonl"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "utf-16"])
 def test_text(suffix: str, encoding: str) -> None:
     text = f"# 生平\n\n{BIOGRAPHY}\n"

@@ -8,6 +8,7 @@ from rag_app.documents.loaders import FileLoader
 from rag_app.documents.markup.asciidoc import asciidoc_markdown
 from rag_app.documents.markup.org import org_markdown
 from rag_app.documents.markup.restructured import restructured_markdown
+from rag_app.errors import DocumentError
 
 RST = """\
 ====
@@ -126,3 +127,15 @@ def test_files_are_read_in_their_encoding(tmp_path: Path, name: str, text: str) 
     (document,) = FileLoader(path).load()
     assert document.page_content.startswith("# 手册\n\n")
     assert "底价" not in document.page_content
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("a.heic", "PNG or JPEG"), ("a.odg", "PDF"), ("a.prc", "EPUB"), ("a.emmx", "OPML")],
+)
+def test_what_is_not_read_is_refused_with_advice(tmp_path: Path, name: str, advice: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(bytes(range(256)) * 9)
+    with pytest.raises(DocumentError, match=advice) as caught:
+        FileLoader(path).load()
+    assert "\n" not in str(caught.value)
