@@ -36,6 +36,14 @@ def test_they_are_drawn_from_headings_and_answered(served: Served, client: httpx
         assert answer["rag"]["answered"], question
 
 
+def test_short_headings_and_documents_are_named(served: Served, client: httpx.Client) -> None:
+    upload(client, "两份", **{"手册.md": HANDBOOK, "tea.txt": "Green tea is steamed at once."})
+    questions = suggested(client, "两份")
+    assert "《手册》的年假是怎样的？" in questions
+    assert "《手册.md》主要讲了什么？" in questions
+    assert "What is tea.txt about?" in questions
+
+
 def test_nothing_is_suggested_where_there_is_nothing(client: httpx.Client) -> None:
     client.post("/v1/indexes", json={"name": "空"})
     assert suggested(client, "空") == []
