@@ -11,6 +11,8 @@ from rag_app.documents.text import clean, one_blank_line
 _RULE = re.compile(r"([!-/:-@\[-`{-~])\1{2,}\s*")
 _EXPLICIT = re.compile(r"\s*\.\.(?:\s+(.*))?")
 _DIRECTIVE = re.compile(r"(?:\|[^|]+\|\s+)?([\w:+.-]+)::\s*(.*)")
+_SUBSTITUTION = re.compile(r"^\s*\.\. \|([^|\n]{1,80})\|[ \t]+replace::[ \t]*(\S.*)$", re.MULTILINE)
+_MOST_SUBSTITUTIONS = 200
 _OPTION = re.compile(r"\s*:[\w-]+:.*")
 _NOTE = re.compile(r"\[(#?[^\]]*)\]\s+(.*)")
 _CODE = frozenset(
@@ -19,7 +21,7 @@ _CODE = frozenset(
 _SILENT = frozenset({
     "toctree", "contents", "raw", "meta", "index", "image", "include", "highlight", "only",
     "sectnum", "default-role", "role", "currentmodule", "module", "header", "footer",
-    "target-notes",
+    "target-notes", "replace", "unicode", "date",
 })  # fmt: skip
 """Directives whose text is not for readers, or lies elsewhere."""
 _TITLED = frozenset(
@@ -41,9 +43,11 @@ def restructured_markdown(text: str) -> str:
         >>> restructured_markdown("手册\n====\n\n.. 草稿\n\n.. note:: 断电。\n\n:ref:`附录 <a>`")
         '# 手册\n\nnote: 断电。\n\n附录'
     """
-    return one_blank_line(
-        clean("\n".join(_Restructured().lines(clean(text).expandtabs().split("\n"))))
-    )
+    text = clean(text).expandtabs()
+    said = "\n".join(_Restructured().lines(text.split("\n")))
+    for name, words in _SUBSTITUTION.findall(text)[:_MOST_SUBSTITUTIONS]:
+        said = said.replace(f"|{name}|", _inline(words))
+    return one_blank_line(clean(said))
 
 
 class _Restructured:

@@ -22,7 +22,9 @@ RST = """\
 安装
 ----
 
-见 :ref:`附录 <a>`、`官网 <https://a.cn>`_ 和 :math:`x^2`。 示例::
+.. |泵| replace:: 离心泵
+
+|泵|见 :ref:`附录 <a>`、`官网 <https://a.cn>`_ 和 :math:`x^2`。 示例::
 
     rm = 1
 
@@ -101,7 +103,7 @@ ADOC = """\
 
 def test_restructured_text() -> None:
     assert restructured_markdown(RST) == (
-        "# 手册\n\n## 安装\n\n见 附录、官网 和 $x^2$。 示例:\n\n```\nrm = 1\n```\n\n"
+        "# 手册\n\n## 安装\n\n离心泵见 附录、官网 和 $x^2$。 示例:\n\n```\nrm = 1\n```\n\n"
         "warning:\n\n先断电。\n\n"
         "参数\n\n型号: 30; 功率: 1.5\n\n门店: 无锡 分店; 销量: 131\n\n甲: 1; 乙: 2"
     )
