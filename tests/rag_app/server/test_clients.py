@@ -547,7 +547,7 @@ def test_an_index_may_be_asked_for_by_its_name(poets: Served, client: httpx.Clie
         (b"'{}'", "near \"'{}'\""),
         (b'"{\\"model\\":\\"default\\"}"', "encoded twice"),
         (b"[]", "must be a JSON object"),
-        (b"null", "must be a JSON object"),
+        (b"null", "JSON"),  # to an earlier FastAPI, no body at all
         (b'{"messages": [{"role": "user", "content": "??????"}], "model": "rag:x"}', "UTF-8"),
     ],
 )

@@ -99,6 +99,6 @@ def test_a_file_is_held_to_a_call(tiny_gguf: Any) -> None:
     fixed: Any = {"type": "object", "properties": {"city": {"const": "京"}}, "required": ["city"]}
     fixed |= {"additionalProperties": False}
     function = {"name": "weather", "description": "天气", "parameters": fixed}
-    llm = LlamaCppChat(path=tiny_gguf, context_length=1024, threads=1, max_tokens=64)
+    llm = LlamaCppChat(path=tiny_gguf, context_length=1024, threads=1, max_tokens=128)
     bound = llm.bind_tools([{"type": "function", "function": function}], tool_choice="any")
     assert called(bound.invoke("北京天气怎样？")) == [("weather", {"city": "京"})]
