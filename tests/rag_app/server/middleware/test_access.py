@@ -92,7 +92,8 @@ def test_the_log_says_which_pages_were_refused(
 ) -> None:
     with caplog.at_level("INFO", logger="rag_app.server"):
         client.post(CHAT, json=ASKED, headers={"Origin": "http://localhost:3000"})
-    assert [getattr(one, "origin", "") for one in caplog.records] == ["http://localhost:3000"]
+    named = [vars(one)["origin"] for one in caplog.records if "origin" in vars(one)]
+    assert named == ["http://localhost:3000"]
 
 
 def test_pages_of_named_origins_may_read_the_answers(home: Path) -> None:
