@@ -134,7 +134,7 @@ def encoder_graph(folder: Path, dtype: EncoderDtype) -> bytes:
 
     Args:
         folder: Is what `supports` accepts.
-        dtype: Of the matrices of the layers.
+        dtype: The dtype of the matrices of the layers.
     """
     graph = _EncoderGraph(folder, dtype)
     graph.build()

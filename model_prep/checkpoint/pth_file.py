@@ -49,7 +49,7 @@ def pth_writer(
 
     Args:
         target: Is written over.
-        infos: Of all tensors, in the order in which they will be written.
+        infos: All tensors, in the order in which they will be written.
 
     Returns:
         A function that writes the next tensor, whose bytes are row-major and little-endian. It

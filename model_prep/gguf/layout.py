@@ -65,7 +65,7 @@ def sources(config: ModelConfig, *, tied: bool) -> dict[str, TensorSource]:
     """Return where each tensor of the file comes from, in the file's order.
 
     Args:
-        config: Of the model.
+        config: The configuration of the model.
         tied: The embeddings are the output weights too.
     """
     names = {"token_embd.weight": "model.embed_tokens.weight"}

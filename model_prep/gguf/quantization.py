@@ -35,7 +35,7 @@ def tensor_type(
         name: In the GGUF file.
         shape: The last number is the length of the rows that are cut into blocks.
         quantize: What the file as a whole is.
-        layers: Of the model.
+        layers: The number of layers of the model.
         tied: Whether the embeddings are the output weights too, which bear quantizing least.
 
     Example:

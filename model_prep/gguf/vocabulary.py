@@ -78,7 +78,7 @@ def read_vocabulary(folder: Path, config: ModelConfig) -> Vocabulary:
 
     Args:
         folder: The model's folder.
-        config: Of the model; rows past the last token become tokens that no text has.
+        config: The model's; rows past the last token become tokens that no text has.
 
     Raises:
         TokenizerError: the tokenizer is missing or damaged.

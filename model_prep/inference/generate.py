@@ -49,7 +49,7 @@ def load_model(
         only_cpu: Use no GPU.
         load_in_8bit: Quantize while loading, on a GPU.
         load_in_4bit: The same, to four bits.
-        dtype: Of the weights of a folder.
+        dtype: The dtype of the weights of a folder.
         context_length: Tokens, for a GGUF file.
         alpha: Stretches the context of a folder's model, by changing the base of its angles (NTK).
 
@@ -134,7 +134,7 @@ def generate(
     Args:
         model: What `load_model` returns.
         prompts: Texts to be continued, or instructions.
-        name: Of the model, for the records.
+        name: The name of the model, for the records.
         with_prompt: Put each into the model's chat template, or into Alpaca's where it has none.
         sampling: How tokens are chosen.
         batch_size: Prompts answered together.

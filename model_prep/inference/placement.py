@@ -26,7 +26,7 @@ def placement(
         only_cpu: Use no GPU.
         load_in_8bit: Quantize while loading, by bitsandbytes.
         load_in_4bit: The same, to four bits.
-        dtype: Of the weights.
+        dtype: The dtype of the weights.
 
     Raises:
         GenerateError: the options contradict each other or ask for what this machine hasn't.

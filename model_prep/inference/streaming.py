@@ -60,7 +60,7 @@ class TextCallback(TextStream):
     """Hands text to a function instead of an iterator.
 
     Args:
-        tokenizer: Of the model.
+        tokenizer: The tokenizer of the model.
         on_text: Takes each piece of text.
         skip_prompt: As for ``TextIteratorStreamer``.
     """

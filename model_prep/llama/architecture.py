@@ -221,7 +221,7 @@ def read_config(
     """Read the ``config.json`` of a Hugging Face folder, for a format that holds some models only.
 
     Args:
-        folder: Of the model.
+        folder: The folder of the model.
         model_types: Those that the format holds.
         scalings: Ways of scaling positions that it can state.
 
@@ -341,8 +341,8 @@ def to_config(config: ModelConfig, dtype: str) -> dict[str, Any]:
     """Return the ``config.json`` of a Hugging Face folder.
 
     Args:
-        config: Of the model.
-        dtype: Of the weights, as PyTorch spells it.
+        config: The configuration of the model.
+        dtype: The dtype of the weights, as PyTorch spells it.
     """
     own: dict[str, dict[str, Any]] = {
         "llama": {"architectures": ["LlamaForCausalLM"]},

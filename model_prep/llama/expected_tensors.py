@@ -43,7 +43,7 @@ def require_fitting(
     """Check that weights are those that a configuration calls for, by names and shapes.
 
     Args:
-        folder: Of both, for the message.
+        folder: The folder of both, for the message.
         config: Content of ``config.json``; models of other kinds than LLaMA's are passed over.
         tensors: What there is.
         vocabulary: Rows of the embeddings must be ``vocab_size``, as they must to be loaded.

@@ -30,7 +30,7 @@ class MetaCheckpoint:
 
     Attributes:
         files: The shards.
-        config: Of the model.
+        config: The configuration of the model.
         tensors: By their Hugging Face names, in Meta's order.
     """
 

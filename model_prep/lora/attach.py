@@ -21,7 +21,7 @@ def attach_loras(model: Any, adapters: list[Adapter]) -> Any:
     """Return the model with all LoRAs active.
 
     Args:
-        model: Of transformers; its modules are changed.
+        model: A model of transformers; its modules are changed.
         adapters: In the order in which they were trained; checked by `prepare_merge`.
 
     Raises:

@@ -60,7 +60,7 @@ def merge(
         lora_models: Folders of adapters as PEFT saves them.
         output_dir: Is new or empty; it appears when it is complete.
         output_type: A Hugging Face folder, or Meta's ``consolidated.*.pth`` and ``params.json``.
-        dtype: Of the arithmetic's roundings and of the result; by default the base's own. The
+        dtype: The dtype of the roundings and of the result; by default the base's own. The
             reference's is float16, as its bases are.
         allow_merged: Go on where an adapter seems to be in the base already, or is given twice.
         max_shard_size: Bytes in a safetensors file.

@@ -143,10 +143,10 @@ def _require_tokenizer(
     """Check that every id in use has a row, and that it is not the tokenizer of another stage.
 
     Args:
-        base: Of the merge.
+        base: The base of the merge.
         stage: Has the tokenizer.
         pieces: Its ids.
-        rows: Of the embeddings.
+        rows: The rows of the embeddings.
         sizes: Of the vocabularies of all stages: one of them, other than ``rows``, is another's.
         needed_by: The stage that the rows are of.
     """

@@ -37,7 +37,7 @@ def write_pth_shards(
 
     Args:
         folder: Exists.
-        infos: Of all tensors before they are split, by Meta's names, in the order of ``merged``.
+        infos: All tensors before they are split, by Meta's names, in the order of ``merged``.
         merged: Yields them.
         shards: Number of files.
     """
@@ -128,8 +128,8 @@ def merge_manifest(
 
     Args:
         plan: Done.
-        digests: Of the merged tensors, by their names in the result.
-        base_digests: Of the base's tensors that were merged.
+        digests: The digests of the merged tensors, by their names in the result.
+        base_digests: The digests of the base's tensors that were merged.
     """
     tokenizer = file_digest(plan.tokenizer)
     left_out = plan.base.tensors.keys() - base_digests.keys()

@@ -104,7 +104,7 @@ def prepare_merge(
         base_model: A folder of weights with their configuration and tokenizer.
         lora_models: Folders of LoRAs, in the order in which they are to be added.
         output_type: Format of the result.
-        dtype: Of the result; by default the base's.
+        dtype: The dtype of the result; by default the base's.
         allow_merged: Go on where an adapter seems to be in the base already, or is given twice.
         progress: Called with bytes hashed and in all.
 

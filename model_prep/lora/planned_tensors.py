@@ -39,7 +39,7 @@ def plan_tensors(
     Args:
         base: Open.
         adapters: In the order in which they are applied.
-        dtype: Of all floating tensors of the result, in PyTorch's spelling.
+        dtype: The dtype of all floating tensors of the result, in PyTorch's spelling.
         tied: The base's input embeddings are its output weights. The result has output weights of
             its own where the adapters do not do the same to both.
 

@@ -43,7 +43,7 @@ class TrainingLogCallback(TrainerCallback):
     """Writes the log and reports progress; a loss that is not finite ends the run.
 
     Args:
-        folder: Of the run; the log in it has a JSON object on each line, and is appended to.
+        folder: The run's; the log in it has a JSON object on each line, and is appended to.
         tokens_per_sequence: Mean of the training data.
         progress: Called after each step.
 

@@ -50,7 +50,7 @@ def estimate(settings: TrainingSettings, *, shown: int = 2) -> Estimate:
     """Return what `train` would do; no weights are read.
 
     Args:
-        settings: Of the run.
+        settings: The settings of the run.
         shown: Sequences to decode.
 
     Raises:

@@ -110,7 +110,7 @@ def make_sequences(
         max_length: Tokens of a sequence.
         packing: Put several samples into a sequence.
         validation_split: Share of the samples in the second; chosen by chance, before packing.
-        seed: Of that chance.
+        seed: The seed of that chance.
     """
     made = []
     for part in _held_back(len(data), validation_split, seed):
@@ -131,7 +131,7 @@ def make_pairs(
     Args:
         data: Tokenized samples, each pair's one after the other.
         validation_split: Share of the pairs in the second; chosen by chance.
-        seed: Of that chance.
+        seed: The seed of that chance.
     """
     parts = _held_back(len(data) // 2, validation_split, seed)
     train, validation = (

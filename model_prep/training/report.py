@@ -54,7 +54,7 @@ def report_of(
     """Return the report of a run.
 
     Args:
-        settings: Of the run; its folder has the log.
+        settings: The settings of the run; its folder has the log.
         data: That it trained on.
         finished: It was not interrupted.
         steps: By default those of the log.

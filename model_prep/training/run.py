@@ -91,7 +91,7 @@ def train(
     had not been. SIGINT and SIGTERM end it with a checkpoint after the step; a second one at once.
 
     Args:
-        settings: Of `PretrainSettings`, `SftSettings` or `PreferSettings`.
+        settings: One of `PretrainSettings`, `SftSettings` or `PreferSettings`.
         progress: Called after each step, in the first process.
         note: Called with messages, a line each, in the first process.
 

@@ -27,7 +27,7 @@ class AdapterTrainer(Trainer):
 
     Args:
         save_tokenizer: Writes the tokenizer into the folder of an adapter that is saved.
-        options: Of transformers' Trainer.
+        options: The options of transformers' Trainer.
     """
 
     def __init__(self, save_tokenizer: Callable[[Path], None], **options: Any) -> None:

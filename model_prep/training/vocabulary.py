@@ -42,7 +42,7 @@ def rows_needed(
     """Return how many rows the model's embeddings must have.
 
     Args:
-        sizes: Of tokenizer, model and adapter.
+        sizes: The sizes of tokenizer, model and adapter.
         exact: The tokenizer is of the LLaMA family, whose models have a row for each piece.
         modules_to_save: Modules that a new adapter trains whole.
         model: For the message.

@@ -86,7 +86,7 @@ def answer_chain(
         step_tokens: Tokens of context in one step of ``refine``; always at least one passage.
         threshold: Probability that the passages answer below which the model is not asked to;
             only a model that gives log probabilities can judge that.
-        calibration: Of the model: turns all signals into a probability.
+        calibration: The model's, which turns all signals into a probability.
         context: With ``evidence``, ``refine`` first reads only the sentences that bear on the
             question, and the passages themselves where those do not surely answer; with a model
             that can judge that, where the first passage reaches the threshold and is not kept.

@@ -104,11 +104,11 @@ def rag_chain(
         prompts: In place of the default ones: texts by name, or a folder; see `Prompts`.
         max_new_tokens: Kept free for the answer.
         step_tokens: Tokens of context in one step of ``refine``.
-        calibration: Of the model: turns all signals into a probability.
+        calibration: The model's, which turns all signals into a probability.
         whole: Answers questions about the documents as a whole, or a function that returns what
             does; by default they are searched for as any other.
         context: What of the passages is read first; see `answer_chain`.
-        embeddings: Of the sentences in them; see there.
+        embeddings: The embeddings of the sentences in them; see there.
 
     Raises:
         QuestionError: on use, when the question is empty.

@@ -162,7 +162,7 @@ class StepChain(Runnable[Input, Piece]):
 
     Args:
         steps: The generator of the steps for an input.
-        name: Of its runs, in traces.
+        name: The name of its runs, in traces.
         input_type: What the steps take, such as a TypedDict whose fields an agent sees where
             the chain is a tool; by default that can't be seen.
 

@@ -93,7 +93,7 @@ def kind_of(data: bytes, suffix: str, name: str) -> str:
 
     Args:
         data: The whole file.
-        suffix: Of its name, by `suffix_of`; empty where it has none.
+        suffix: The suffix of its name, by `suffix_of`; empty where it has none.
         name: What errors call it.
 
     Raises:
@@ -165,7 +165,7 @@ def extract(
         data: The whole file.
         kind: Its format, by `kind_of`.
         name: What errors call it.
-        encoding: Of text; found out by default.
+        encoding: The encoding of text; found out by default.
         ocr: Whether pictures are read.
         pictures: What was read in pictures before, and keeps what is read now.
         depth: How deep the file is in others.

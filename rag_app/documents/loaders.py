@@ -27,7 +27,7 @@ class FileLoader(BaseLoader):
 
     Args:
         path: The file, or ``-`` for standard input, whose format follows from its first bytes.
-        encoding: Of text files; found out by default.
+        encoding: The encoding of text files; found out by default.
         max_bytes: Size above which the file is refused.
         ocr: Whether pictures are read: ``auto`` where there is no text, ``always`` all pages of a
             PDF, ``never``. It needs the extra ``ocr``.

@@ -109,7 +109,7 @@ def reader_of(mode: OcrMode, name: str, kept: KeptPictures | None = None) -> Rea
 
     Args:
         mode: Whether they are read.
-        name: Of the file, for messages.
+        name: The name of the file, for messages.
         kept: What was read before, and keeps what is read now.
 
     Raises:

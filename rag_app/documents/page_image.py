@@ -104,7 +104,7 @@ def page_image(path: Path, kind: str, digest: str, number: int) -> PageImage:
         path: The file.
         kind: Its format, of `KINDS`.
         digest: SHA-256 of the file that is meant, hexadecimal.
-        number: Of the page, 1-based.
+        number: The number of the page, 1-based.
 
     Raises:
         FileChangedError: the file is gone, or is another now.

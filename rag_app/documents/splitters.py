@@ -112,10 +112,10 @@ class ChineseTextSplitter(TextSplitter):
         """Return where a chunk ends.
 
         Args:
-            boundaries: Of the text.
-            start: Of the chunk.
+            boundaries: The boundaries of the text.
+            start: The start of the chunk.
             fresh: First character that no chunk before this one has.
-            length: Of the text.
+            length: The length of the text.
         """
         high = start + self._chunk_size
         if high >= length:
@@ -133,10 +133,10 @@ class ChineseTextSplitter(TextSplitter):
         """Return where the next chunk begins: where the overlap has a sentence, a clause, a word.
 
         Args:
-            boundaries: Of the text.
-            start: Of this chunk.
-            end: Of this chunk, without the white space after it.
-            cut: Of this chunk, with that white space.
+            boundaries: The boundaries of the text.
+            start: The start of this chunk.
+            end: The end of this chunk, without the white space after it.
+            cut: The end of this chunk with that white space.
         """
         low = max(end - self._chunk_overlap, start + 1)
         heading = boundaries.last(BoundaryKind.HEADING, low, cut)

@@ -103,7 +103,7 @@ def begin(arguments: Sequence[str]) -> None:
     """Send the question of `rag-app ask` ahead, where the engine knows such a line.
 
     Args:
-        arguments: Of the program, the command's name first.
+        arguments: The arguments of the program, the command's name first.
     """
     # What is wrong with the home, say, is said where the line is read.
     with suppress(OSError, RuntimeError, ValueError, ResidentError):

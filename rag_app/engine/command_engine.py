@@ -38,7 +38,7 @@ class CommandEngine:
     user's is the same one, and a lost engine none at all.
 
     Args:
-        settings: Of the command.
+        settings: The settings of the command.
         resident: Whether the resident engine may be used, and started where output is a terminal.
     """
 

@@ -118,7 +118,7 @@ def summarizer(settings: Settings, llm: "BaseChatModel | None", prompts: "Prompt
     Args:
         settings: That name the model.
         llm: The one in its place, if so; it is known by its class and the name that it goes by.
-        prompts: Of summaries.
+        prompts: The prompts of summaries.
     """
     if llm is not None:
         names = [str(getattr(llm, name, "")) for name in ("model_name", "model", "model_id")]

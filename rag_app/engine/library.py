@@ -72,17 +72,17 @@ class Library:
 
         Args:
             paths: Files, folders, globs, URLs that fsspec reads, or ``-`` for stdin.
-            encoding: Of text files; detected by default.
+            encoding: The encoding of text files; detected by default.
             loader: A LangChain loader class in place of our own, or the name of one: of
                 langchain-community's, or any as ``package.module:Class``.
             prune: Drop documents under ``paths`` whose files are gone.
             exclude: Globs of files and folders to leave out; see `search_sources`.
             stdin_name: What standard input is called; by default ``-``.
             progress: Called as the work goes on.
-            destinations: Of files that are indexed under another path, to which each is moved as
+            destinations: For files that are indexed under another path, to which each is moved as
                 soon as the index holds it.
             engine: What reads and embeds: this process, or the workers of Ray.
-            address: Of a Ray cluster; by default one is started on this machine for the call.
+            address: A Ray cluster's; by default one is started on this machine for the call.
             words_first: Write documents before they are embedded; see `IndexOptions`.
 
         Raises:

@@ -136,9 +136,9 @@ def tell(
     """Return what an engine answers to a request that does not stream, within some seconds.
 
     Args:
-        place: Of the engine.
+        place: The engine's.
         method: Such as ``POST``.
-        path: Of the URL.
+        path: The path of the URL.
         value: The body.
         seconds: Longer is not waited; by default as long as an engine may take.
 

@@ -307,7 +307,7 @@ class Resources:
         """Return what was fitted for the language model that settings name, if so.
 
         Args:
-            settings: Of one call, which may name another file of calibrations.
+            settings: The settings of one call, which may name another file of calibrations.
 
         Raises:
             SettingsError: the file of calibrations is damaged.

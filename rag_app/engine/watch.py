@@ -36,7 +36,7 @@ def watch(
     Args:
         app: Its index.
         paths: As `RagApp.index` takes them.
-        encoding: Of text files; detected by default.
+        encoding: The encoding of text files; detected by default.
         exclude: Globs of files and folders to leave out.
         stop: Ends the watching when it is set.
 

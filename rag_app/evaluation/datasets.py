@@ -20,7 +20,7 @@ def read_dataset(path: Path, *, split: str | None = None, noise: float | None = 
     Args:
         path: A file, or a folder with ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/``.
         split: Only the questions of this split: of ours as they say, of BEIR by the file's name.
-        noise: Of RGB's lines: the share of passages that only touch the topic, of the five that
+        noise: With RGB's lines, the share of passages that only touch the topic, of the five that
             each question gets; at 1 none holds an answer. By default all passages are taken.
 
     Raises:

@@ -161,8 +161,8 @@ def figures_of(outcomes: Sequence[Outcome], seed: int = 0) -> list[Figure]:
     A refused answer scores 0 as an answer. Among answers, those are right that hold a gold answer.
 
     Args:
-        outcomes: Of each question.
-        seed: Of the bootstrap.
+        outcomes: One for each question.
+        seed: The seed of the bootstrap.
     """
     found = [
         Figure(metric.group, metric.name, _estimate(metric.value, outcomes, seed), metric.about)
@@ -209,9 +209,9 @@ def compare(
     """Yield how each figure of two runs differs on the questions that both have.
 
     Args:
-        outcomes: Of this run, by the questions' ids.
-        others: Of the other run.
-        seed: Of the resampling.
+        outcomes: Those of this run, by the questions' ids.
+        others: Those of the other run.
+        seed: The seed of the resampling.
     """
     both = [(outcomes[name], others[name]) for name in outcomes if name in others]
     for metric in METRICS:

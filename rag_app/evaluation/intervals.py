@@ -37,7 +37,7 @@ def mean(values: Sequence[float], groups: Sequence[Hashable], seed: int = 0) -> 
     """Return the mean with its bootstrap interval.
 
     Args:
-        values: Of each question.
+        values: One for each question.
         groups: What each question belongs to; whole groups are drawn.
         seed: Draws the same samples again.
 
@@ -61,7 +61,7 @@ def area_under_curve(
     That is the area under the ROC curve; equal scores count half.
 
     Args:
-        scores: Of each question.
+        scores: One for each question.
         labels: Whether each is of the kind that should score high.
         groups: As of `mean`.
         seed: As of `mean`.
@@ -130,8 +130,8 @@ def paired_difference(
     """Return the mean difference, with a bootstrap interval and a sign-flip permutation test.
 
     Args:
-        values: Of each question, of one run.
-        others: Of the same questions, of the other run.
+        values: One for each question, of one run.
+        others: Those of the same questions, of the other run.
         groups: As of `mean`; the signs of a whole group are flipped together.
         seed: Draws the same samples again.
 

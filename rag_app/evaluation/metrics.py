@@ -124,8 +124,8 @@ def ndcg(
     """Return the normalized discounted cumulative gain, the gains being the grades.
 
     Args:
-        ranks: Of the relevant documents.
-        grades: Of the same ones, above 0; by default each is 1.
+        ranks: The ranks of the relevant documents.
+        grades: Theirs, above 0; by default each is 1.
         cutoff: Ranks beyond it count nothing.
 
     Example:

@@ -67,8 +67,8 @@ def write_report(
     Args:
         path: The file; one that is there is replaced.
         made: How the run was made.
-        outcomes: Of each question.
-        figures: Of the run.
+        outcomes: One for each question.
+        figures: The figures of the run.
         comparisons: With another run.
 
     Raises:

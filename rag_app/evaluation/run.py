@@ -141,7 +141,7 @@ class Evaluation:
         keeps what it read need not read it again.
 
         Args:
-            questions: Of the set.
+            questions: Those of the set.
             retrieval_only: Call no language model; a question is answered where a passage's
                 relevance reaches the threshold.
             progress: Called before each step.

@@ -41,7 +41,7 @@ def evaluate(
 
     Args:
         evaluation: The set, and what it is asked of.
-        questions: Of the set.
+        questions: Those of the set.
         predictions: File that keeps each outcome as it comes; see `PredictionFile`.
         retrieval_only: Call no language model.
         progress: Called with how far the run is.

@@ -58,7 +58,7 @@ class CrossEncoderReranker(BaseDocumentCompressor):
 
         Args:
             query: The question.
-            texts: Of any length.
+            texts: Texts of any length.
             progress: Called with how many texts each step read.
         """
         from torch.nn import Sigmoid

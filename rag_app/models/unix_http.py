@@ -59,7 +59,7 @@ class UnixConnection(HTTPConnection):
 
         Args:
             method: Such as ``POST``.
-            path: Of the URL.
+            path: The path of the URL.
             value: The body.
             key: Sent as a bearer token.
         """

@@ -118,7 +118,7 @@ def generated_stream(
     It begins at once, and says so while it waits for its slot.
 
     Args:
-        queues: Of the server.
+        queues: The server's.
         generation: The text.
         form: How it is written; by default as OpenAI's chat completions are.
 

@@ -37,7 +37,7 @@ class PageImages:
         """Return a page.
 
         Args:
-            document: Of which.
+            document: The document.
             name: What errors call it.
             number: 1-based.
 

@@ -28,7 +28,7 @@ class Resident:
     Args:
         options: By the command that started it.
         engine: Settings and models.
-        model_pid: Of the process with the language model, if that has one.
+        model_pid: The process of the language model, if that has one.
     """
 
     def __init__(self, options: StartOptions, engine: RagApp, model_pid: int | None) -> None:

@@ -20,7 +20,7 @@ def encode_pairs(
 
     Args:
         files: JSON and JSON Lines.
-        encoding: Of the files, where it is not one of the usual ones.
+        encoding: The encoding of the files, where it is not one of the usual ones.
         tokenizer: Its chat template is used, or Alpaca's where it has none.
         max_length: Tokens of a sample; what is beyond is cut off.
         problems: Pairs that the template refuses or that have no room are noted here.

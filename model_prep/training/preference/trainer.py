@@ -183,7 +183,7 @@ def preference_trainer(
         data: Pairs.
         tokenizer: TRL gives a copy of it a padding token where it has none.
         pad_id: Fills a batch up.
-        options: Of `AdapterTrainer`.
+        options: The options of `AdapterTrainer`.
 
     Raises:
         TrainingError: TRL refuses the model.

@@ -286,7 +286,7 @@ def of_another(question: str, answer: str, sentence: str = "", text: str = "") -
     Args:
         question: Without words on the form of the answer.
         answer: All of it.
-        sentence: Of a passage, which carries the answer.
+        sentence: The sentence of a passage that carries the answer.
         text: All passages that were read.
 
     Example:

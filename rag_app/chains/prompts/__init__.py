@@ -157,7 +157,7 @@ class Prompts:
 
         Args:
             task: What to do.
-            language: Of the prompt.
+            language: The language of the prompt.
             style: How the reply is to be written; it is last, so that what is kept of the
                 prompt before it serves all styles.
             **values: Of the template's variables.

@@ -104,7 +104,7 @@ def resynced(data: bytes, codec: str, language: Language) -> str:
     Args:
         data: Text in the encoding, damaged.
         codec: One of two bytes a character, or UTF-16 without a mark.
-        language: Of the text.
+        language: The language of the text.
     """
     log_probability, common = language
     if codec.startswith("utf-16"):

@@ -75,7 +75,7 @@ def read_pdf(
 
     Args:
         data: The file's content.
-        name: Of the file, for messages.
+        name: The name of the file, for messages.
         read_picture: Reads pages that are pictures, or whose text can't be read.
         always: Whether it reads all pages.
 

@@ -17,7 +17,7 @@ def read_csv(text: str, name: str) -> str:
     """Return a table of separated values, whatever separates them, as lines of text.
 
     Args:
-        text: Of the file.
+        text: The text of the file.
         name: What errors call it.
 
     Raises:

@@ -248,7 +248,7 @@ def _comments(sheet: "Worksheet", entries: Sequence[tuple[str, str, str]]) -> It
 
     Args:
         sheet: In which programs that know no discussions find a comment for each.
-        entries: Of discussions: cell, author, text.
+        entries: The entries of discussions: cell, author, text.
     """
     if _is_stream(sheet):  # those are not read row by row
         return

@@ -49,7 +49,7 @@ def table_lines(rows: Iterable[Row], *, head: int = 0) -> Iterator[str]:
     keeps that of the table above it.
 
     Args:
-        rows: Of the table.
+        rows: The rows of the table.
         head: As many rows the file itself calls the head, believed where nothing else tells.
     """
     yield from _table_lines(rows, head)
@@ -61,7 +61,7 @@ def lines_below(
     """Return the lines of a part of a table, and the head that the next part goes on with.
 
     Args:
-        rows: Of the part.
+        rows: The rows of the part.
         head: What the part before it returned; None where this is the first.
     """
     if head is None:

@@ -67,7 +67,7 @@ def _numbered(item: Tag, number: int) -> str:
     """Return the number of an item as its list counts.
 
     Args:
-        item: Of an ordered list.
+        item: An item of an ordered list.
         number: Its own, if none of the list said which it is.
     """
     items = [item, *item.find_previous_siblings("li")]

@@ -47,7 +47,7 @@ def index_paths(
         embedding: The embeddings; must be those that the index was made with.
         options: Reading, chunking, pruning.
         progress: Called with how far the run is.
-        destinations: Of files that are indexed under another path, to which each is moved as soon
+        destinations: For files that are indexed under another path, to which each is moved as soon
             as the index holds it; one that can't be read stays where it is.
         engine: What reads and embeds in place of this process, which writes alone.
 

@@ -37,7 +37,7 @@ def connected(address: str | None, workers: int) -> Iterator[None]:
     """Have Ray initialized, and end what was started for it; what is initialized is used as it is.
 
     Args:
-        address: Of a cluster; else that of ``RAY_ADDRESS``, else Ray is started here: it listens
+        address: A cluster's; else that of ``RAY_ADDRESS``, else Ray is started here: it listens
             on localhost, to this process only.
         workers: Cores of a Ray that is started here.
 

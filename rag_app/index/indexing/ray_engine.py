@@ -36,7 +36,7 @@ class RayEngine:
 
     Args:
         load: Returns the model in a worker; is pickled.
-        address: Of a cluster, as ``ray.init`` takes it; by default Ray is started on this machine
+        address: A cluster's, as ``ray.init`` takes it; by default Ray is started on this machine
             for the run, and listens on localhost only. Where Ray is initialized already, that is
             used.
         workers: On this machine; by default one for each core.

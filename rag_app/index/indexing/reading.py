@@ -95,7 +95,7 @@ def read_document(
     Args:
         path: The file, its URL, or ``-``.
         source: What it is called in the index.
-        digest: Of its bytes, taken before reading, in case it changes; of its text by default.
+        digest: That of its bytes, taken before reading, in case it changes; of its text by default.
         options: How it is read and cut.
         pictures: What was read in pictures before, and keeps what is read now.
 

@@ -127,7 +127,7 @@ class IndexRun:
         """Return the document at ``path`` if it must be read; None if not, or if it can't be.
 
         Args:
-            path: Of a file, its URL, or ``-``.
+            path: A file, its URL, or ``-``.
             hash_new: Whether the bytes of a source that is not indexed are read, which shows
                 a renamed file.
         """

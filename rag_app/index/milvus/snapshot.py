@@ -44,7 +44,7 @@ class MilvusSnapshot:
     or one step, not for long. Which passages are a document's is read as it is now.
 
     Args:
-        client: Of the Milvus that holds it.
+        client: The client of the Milvus that holds it.
         index: Its name.
         state: Which state.
     """

@@ -52,10 +52,10 @@ class MilvusStore:
     """One index in Milvus; see `DocumentStore` and `DenseIndex` for what each method does.
 
     Args:
-        uri: Of a server or cluster, or a path ending in ``.db`` for milvus-lite.
+        uri: A server or cluster, or a path ending in ``.db`` for milvus-lite.
         index: Its name.
-        folder: Of this machine, for the writer's lock and unfinished vectors.
-        token: Of the server, such as ``user:password``.
+        folder: A folder of this machine, for the writer's lock and unfinished vectors.
+        token: For the server, such as ``user:password``.
         timeout: Seconds to wait for another writer on this machine.
 
     Raises:

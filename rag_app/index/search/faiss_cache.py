@@ -111,8 +111,8 @@ class FaissCache:
         Args:
             vector: float32 ``[dimension]``, L2-normalized.
             k: How many at most.
-            matches: Of which metadata; of any by default.
-            sources: Of which documents; of any by default.
+            matches: The metadata to search; by default any.
+            sources: The documents to search; by default all.
         """
         with ExitStack() as stack:
             with self._lock:

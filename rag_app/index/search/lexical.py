@@ -51,7 +51,7 @@ def search_terms(
         snapshot: The state that is searched.
         frequencies: In how many of its chunks each term is.
         limit: How many chunks at most.
-        sources: Of which documents; of any by default.
+        sources: The documents to search; by default all.
     """
     terms = sorted(filter(frequencies.get, frequencies), key=lambda term: frequencies[term])
     terms = terms[:MOST_TERMS]

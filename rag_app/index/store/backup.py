@@ -83,7 +83,7 @@ def back_up(
 
     Args:
         file: The archive. Beside it ``FILE.partial`` is made and renamed.
-        names: Of the indexes; by default all.
+        names: The names of the indexes; by default all.
         models: Put the models in as well.
         overwrite: Replace a file of that name.
         progress: Called as the work goes on.

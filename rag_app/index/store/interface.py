@@ -74,7 +74,7 @@ class DocumentStore(Protocol):
     """An index: read in states, written in transactions by one writer at a time.
 
     Attributes:
-        folder: Of this machine, for what is not of the index itself: the writer's lock, vectors of
+        folder: On this machine, for what is not of the index itself: the writer's lock, vectors of
             a document that is not embedded to its end.
     """
 

@@ -63,7 +63,7 @@ def restore(
 
     Args:
         file: Made by `back_up`.
-        names: Of the indexes; by default all, and the models that are in it.
+        names: The names of the indexes; by default all, and the models that are in it.
         overwrite: Replace indexes that are there.
         check: Only read the backup through.
         progress: Called as the work goes on.

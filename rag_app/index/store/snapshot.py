@@ -215,8 +215,8 @@ class Snapshot:
         """Return the ids of some chunks, int64, ascending.
 
         Args:
-            matches: Of which metadata, each chunk being read; of any by default.
-            sources: Of which documents; of any by default.
+            matches: The metadata to search, each chunk being read; by default any.
+            sources: The documents to search; by default all.
         """
         import numpy as np
 
@@ -319,7 +319,7 @@ class Snapshot:
         Args:
             expression: See `match_expression`.
             limit: How many at most.
-            sources: Of which documents; of any by default.
+            sources: The documents to search; by default all.
         """
         query, chosen = "SELECT rowid, rank FROM terms WHERE terms MATCH ? ", list[str]()
         if sources is not None:

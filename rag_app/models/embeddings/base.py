@@ -23,7 +23,7 @@ class DocumentEmbeddings(Embeddings):
 
     Attributes:
         name: As the user gave it.
-        fingerprint: Of the vector space: weights, tokenizer and prefixes.
+        fingerprint: The fingerprint of the vector space: weights, tokenizer and prefixes.
         dimension: Numbers in one vector.
         hybrid_weight: Of the normalized cosine in hybrid search, 0 to 1; the rest is BM25's. Tuned
             on CMRC 2018 trial with the default model, where 0.3 to 0.5 differ by less than half a

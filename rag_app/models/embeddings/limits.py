@@ -26,7 +26,7 @@ def windows(text: str, limit: int, count: Callable[[str], int]) -> list[str]:
     """Return a text in parts that a model reads in full, cut at the ends of sentences if possible.
 
     Args:
-        text: Of any length.
+        text: A text of any length.
         limit: Most tokens of a part.
         count: Returns the tokens of a text.
 

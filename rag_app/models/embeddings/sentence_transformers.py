@@ -205,7 +205,7 @@ class OnnxEncoder:
 
     Args:
         folder: Is what `model_prep.catalog.onnx_encoder.supports` accepts.
-        dtype: Of the matrices; the graph is made where there is none yet.
+        dtype: The dtype of the matrices; the graph is made where there is none yet.
         threads: Texts embedded at once.
     """
 

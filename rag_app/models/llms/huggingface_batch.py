@@ -27,7 +27,7 @@ class Request:
 
     Attributes:
         ids: Tokens of the prompt.
-        options: Of ``generate``; requests with the same ones are generated together.
+        options: The options of ``generate``; requests with the same ones are generated together.
         limit: Most tokens to generate.
         stop: Strings before which the text ends.
         put: Takes each piece of text, then `END`, or an exception.

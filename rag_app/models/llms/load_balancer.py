@@ -34,7 +34,7 @@ class LoadBalancer:
     seconds. What is sent must be idempotent: another server may have begun to work on it.
 
     Args:
-        urls: Of the servers, such as ``http://host:8000/v1``; requests are made for the first.
+        urls: The servers, such as ``http://host:8000/v1``; requests are made for the first.
         cooldown: Seconds for which one that failed comes last.
         clock: Seconds that only grow.
 

@@ -137,7 +137,7 @@ class PromptCache:
     """The prompts that one model has read, in memory and on disk; several processes may share it.
 
     Args:
-        folder: Of the model; see `model_folder`.
+        folder: The folder of the model; see `model_folder`.
         limit: Bytes that all models together may take; the least recently used go first.
         call: Sends a request to the server that has the model, whose slots are in ``folder``.
         parallel: Requests that it works on together.

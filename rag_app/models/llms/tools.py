@@ -138,7 +138,7 @@ def answer_with_tools(
         tools: What may be called.
         generate: Has the model answer.
         messages: Before those that describe the tools.
-        options: Of the call to the model; with a ``response_format``, a text has that form.
+        options: For the call to the model; with a ``response_format``, a text has that form.
         put: Takes the chunks.
         cancelled: Set when nobody waits for them any more.
         schemas: Whether ``generate`` takes ``response_format``; else a call that must be made may

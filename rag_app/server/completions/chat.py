@@ -85,9 +85,9 @@ class Sources:
     r"""The passages behind the marks of one answer.
 
     Args:
-        text: Of the answer, with its marks.
+        text: The text of the answer, with its marks.
         answer: The answer.
-        address: Of the index in the API, without a slash at its end.
+        address: The address of the index in the API, without a slash at its end.
 
     Example:
         >>> answer = Answer("Steamed.", citations=[Citation(1, "/docs/tea.txt", "It is steamed.")])
@@ -159,7 +159,7 @@ class DocumentChat:
         engine: The application over the index.
         request: Its last message is the question, those before it make it understandable.
         model: The id that was asked for.
-        address: Of the index in the API.
+        address: The address of the index in the API.
         notes: What the reader should know whatever the answer is.
 
     Raises:

@@ -76,11 +76,11 @@ class ChatObjects:
         """Return an event of a stream.
 
         Args:
-            text: Of the answer.
-            index: Of the choice.
+            text: A piece of the answer.
+            index: The index of the choice.
             finish_reason: Where the answer ends.
-            logprobs: Of the text.
-            parts: Of the message, besides its text.
+            logprobs: Those of the text.
+            parts: What the message has besides its text.
             **extra: Fields besides those of OpenAI's API.
         """
         delta = {name: part for name, part in {"content": text, **parts}.items() if part}

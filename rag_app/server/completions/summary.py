@@ -19,7 +19,7 @@ class DocumentSummary:
 
     Args:
         engine: The application over its index.
-        source: Of the document.
+        source: The source of the document.
         text: Its text.
         request: How to summarize.
     """

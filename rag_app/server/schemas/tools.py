@@ -67,7 +67,7 @@ def allowed_tools(choice: dict[str, Any], tools: Sequence[Any]) -> tuple[list[An
     """Return the tools that a choice allows, and how one of them is chosen.
 
     Args:
-        choice: Of the type ``allowed_tools``.
+        choice: One of the type ``allowed_tools``.
         tools: All there are; a client sends both for its cache.
 
     Raises:
