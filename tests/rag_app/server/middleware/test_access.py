@@ -88,9 +88,10 @@ def test_a_key_tells_more_than_an_origin(home: Path) -> None:
 
 
 def test_the_log_says_which_pages_were_refused(
-    client: httpx.Client, caplog: pytest.LogCaptureFixture
+    home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level("INFO", logger="rag_app.server"):
+    caplog.set_level("INFO", "rag_app.server")
+    with serving() as served, served.client() as client:
         client.post(CHAT, json=ASKED, headers={"Origin": "http://localhost:3000"})
     named = [vars(one)["origin"] for one in caplog.records if "origin" in vars(one)]
     assert named == ["http://localhost:3000"]
