@@ -2,10 +2,12 @@
 
 import asyncio
 import re
+import signal
 import socket
 import string
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -119,6 +121,21 @@ class Server(uvicorn.Server):
         super().__init__(
             server_config(app, read_seconds=read_seconds, grace_seconds=_GRACE_SECONDS)
         )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End in order at SIGHUP as at the signals that uvicorn knows, where a command does."""
+        hangup = getattr(signal, "SIGHUP", signal.SIGTERM)
+        with super().capture_signals():
+            before = signal.getsignal(hangup)
+            if threading.current_thread() is not threading.main_thread() or not callable(before):
+                yield
+                return
+            signal.signal(hangup, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(hangup, before)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End all requests, then the application."""

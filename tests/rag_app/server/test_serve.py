@@ -22,7 +22,12 @@ ASKED: Any = {"messages": [{"role": "user", "content": "讲一个长故事"}]}
 CHAT = "/v1/chat/completions"
 SECONDS = 60
 ENDS = pytest.mark.parametrize(
-    ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]
+    ("sent", "status"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, -signal.SIGTERM),
+        (signal.SIGHUP, -signal.SIGHUP),
+    ],
 )
 
 
@@ -68,7 +73,7 @@ def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
 def test_it_ends_when_told_to(sent: signal.Signals, status: int, behind: Served) -> None:
     with serve("--llm", f"{behind.url}/v1", "--llm-name", "default") as (process, _):
         process.send_signal(sent)
-        said = "interrupted" if sent == signal.SIGINT else "ended by SIGTERM"
+        said = "interrupted" if sent == signal.SIGINT else f"ended by {sent.name}"
         assert ended(process) == (status, f"rag-app: {said}")
 
 
