@@ -7,6 +7,7 @@ for name in (
     "calibrate",
     "llm_overhead",
     "latency",
+    "engine.cache_answers",
     "summaries",
     "injection",
     "indexing",

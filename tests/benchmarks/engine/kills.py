@@ -4,7 +4,7 @@ Or while a prompt is written into the cache. After each the next command answers
 nothing of the index is lost, and what the cache holds is whole; now and then a file of it is
 damaged too. On models of two layers, whose answer is to be the very same each time, or on the
 default ones, whose answers are to hold what `docs_corpus` says.
-    python -m tests.benchmarks.kills [--count 200] [--seed 0] [--default-models]
+    python -m tests.benchmarks.engine.kills [--count 200] [--seed 0] [--default-models]
 """
 
 import argparse
