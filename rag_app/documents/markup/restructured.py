@@ -124,18 +124,14 @@ def _inline(text: str) -> str:
     return re.sub(r"\\ ", "", text)
 
 
-def _width(text: str) -> int:
-    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text.rstrip())
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _is_under(title: str, rule: str) -> bool:
     """Return whether a line is a heading by the one below it; Han may be counted as one."""
     written = bool(title.strip()) and not title.startswith((" ", "..", "+", "|"))
-    return (
-        written
-        and bool(_RULE.fullmatch(rule))
-        and len(rule.rstrip()) >= min(len(title.rstrip()), _width(title))
-    )
+    return written and bool(_RULE.fullmatch(rule)) and len(rule.rstrip()) >= len(title.rstrip())
 
 
 def _is_over(rule: str, title: str, under: str) -> bool:
@@ -145,17 +141,14 @@ def _is_over(rule: str, title: str, under: str) -> bool:
 
 def _end_of_block(lines: list[str], at: int) -> int:
     """Return where the lines end that are indented below one."""
-    indent = len(lines[at]) - len(lines[at].lstrip())
-    end = at + 1
-    while end < len(lines) and (
-        not lines[end].strip() or len(lines[end]) - len(lines[end].lstrip()) > indent
-    ):
+    indent, end = _indent(lines[at]), at + 1
+    while end < len(lines) and (not lines[end].strip() or _indent(lines[end]) > indent):
         end += 1
     return end
 
 
 def _dedented(block: list[str]) -> list[str]:
-    indent = min((len(line) - len(line.lstrip()) for line in block if line.strip()), default=0)
+    indent = min((_indent(line) for line in block if line.strip()), default=0)
     return [line[indent:] for line in block]
 
 
