@@ -29,7 +29,7 @@ def evaluate(
         Path | None,
         typer.Argument(
             help="Questions of your own (JSON Lines), a file in SQuAD's, CMRC's or RGB's format, "
-            "or a folder as BEIR's; see rag_app/README.md."
+            "or a folder as BEIR's; see rag_app/evaluation/README.md."
         ),
     ] = None,
     index: options.Index = None,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NO_REEMBED = (
     "an index in Milvus can't be embedded again in its place; copy it to a local one, embed that "
-    "again, and copy it back (rag_app/README.md has the commands)"
+    "again, and copy it back (rag_app/index/README.md has the commands)"
 )
 
 

@@ -59,7 +59,7 @@ def _unsaid(path: Path, rows: list[tuple[int, Record]]) -> tuple[str, ...]:
     if len(silent) == len(rows) and unknown:
         msg = (
             f"no line of {path} has `answers`, `document` or `answerable`, but "
-            f"{', '.join(sorted(unknown))}; rename its fields as rag_app/README.md has them"
+            f"{', '.join(sorted(unknown))}; rename its fields as in rag_app/evaluation/README.md"
         )
         raise DocumentError(msg)
     said = (

@@ -51,13 +51,6 @@ def test_every_path_of_the_map_exists() -> None:
     assert missing == []
 
 
-def test_every_module_that_the_map_leads_to_exists() -> None:
-    rows = re.findall(r"^\| `model_prep.*\| (.*) \|$", MAP, re.MULTILINE)
-    modules = [name for row in rows for name in re.findall(r"`([\w.]+)`", row)]
-    assert len(modules) > 12
-    assert [name for name in modules if find_spec(name) is None] == []
-
-
 @pytest.mark.parametrize(("before", "now"), MOVED.items())
 def test_earlier_names_are_imported(before: str, now: str) -> None:
     assert import_module(before) is import_module(now)

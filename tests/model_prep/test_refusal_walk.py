@@ -1,4 +1,4 @@
-"""The commands of model_prep's README that teach a model to refuse, on tiny models."""
+"""The commands of the page that teach a model to refuse, on tiny models."""
 
 import json
 import re
@@ -35,7 +35,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def commands() -> list[str]:
-    text = (ROOT / "model_prep" / "README.md").read_text(encoding="utf-8")
+    page = ROOT / "model_prep" / "training" / "preference" / "README.md"
+    text = page.read_text(encoding="utf-8")
     blocks: list[str] = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     lines = [line for block in blocks if "prefer" in block for line in block.splitlines()]
     return [re.sub(LAYERS, "--layers-to-transform 1", line) for line in lines]

@@ -1,4 +1,4 @@
-"""The examples of rag_app/README.md run as they stand, on models of a few thousand weights."""
+"""The examples of rag_app's pages run as they stand, on models of a few thousand weights."""
 
 import json
 import re
@@ -24,8 +24,8 @@ from tests.http_server import running, url_of
 from tests.paths import ROOT
 from tests.scripted import ScriptedChatModel
 
-README = ROOT / "rag_app" / "README.md"
-TEXT = README.read_text(encoding="utf-8")
+PAGES = sorted((ROOT / "rag_app").rglob("README.md"))
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 ANSWER = "李白病逝于当涂。"
 
 
@@ -76,7 +76,7 @@ def test_services_start_the_server_with_options_that_it_has(which: int) -> None:
 
 def run(name: str, **names: Any) -> dict[str, Any]:
     code = block_with(name).replace("max_new_tokens=400", "max_new_tokens=8")  # to be done sooner
-    exec(compile(code, README, "exec"), names)
+    exec(compile(code, "README.md", "exec"), names)
     return names
 
 
@@ -165,14 +165,20 @@ def test_the_retriever_is_a_tool_of_an_agent(
     assert capsys.readouterr().out.strip() == ANSWER
 
 
-def test_what_the_page_names_is_there() -> None:
+def test_what_the_pages_name_is_there() -> None:
     for path in re.findall(r"`([a-z_/]+(?:\.py|/))`", TEXT):
         places = [ROOT / "rag_app", ROOT, *(p for p in (ROOT / "rag_app").rglob("*") if p.is_dir())]
         assert any((place / path).exists() for place in places), path
 
 
-def test_prompts_of_the_page_are_those_of_the_code(tmp_path: Path) -> None:
+def test_prompts_of_the_pages_are_those_of_the_code(tmp_path: Path) -> None:
     files = {file.name.split(".")[0] for file in (ROOT / "rag_app/chains/prompts").glob("*.txt")}
     assert files == set(VARIABLES)
     (tmp_path / "answer.zh.txt").write_text("{context}{question}", encoding="utf-8")
     assert RagApp(settings=load_settings(prompts=str(tmp_path))).settings.prompts == tmp_path
+
+
+def test_links_lead_to_pages_that_are_there() -> None:
+    for page in [*PAGES, *(ROOT / "model_prep").rglob("README.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), (page, link)
