@@ -31,10 +31,8 @@ from rag_app.documents import ocr
 from rag_app.documents.loaders import FileLoader
 from rag_app.documents.pdf.characters import Char, PageCharacters
 from rag_app.errors import DocumentError
-from tests.paths import CORPUS
 from tests.rag_app.documents import making
-from tests.rag_app.documents.office.word import cell, table, text, word_file
-from tests.rag_app.documents.pdf import drawing
+from tests.rag_app.documents.fuzz_samples import samples
 
 SECONDS = 30
 """Of computing, that no file may take."""
@@ -49,58 +47,6 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 class TooSlowError(BaseException):
     """A file took more computing than any may."""
-
-
-def samples(folder: Path | None = None) -> dict[str, bytes]:
-    """Some forty files by name; those of a folder too."""
-    table_rows = [["门店", "一月", "二月"], ["无锡店", "131", ""], ["常州店", "88", "97"]]
-    long = [making.BIOGRAPHY, making.POLICY, making.TRADITIONAL, making.LAW]
-    named = {
-        "utf16.txt": making.BIOGRAPHY.encode("utf-16"),
-        "big5.txt": making.TRADITIONAL.encode("big5"),
-        "gbk.csv": f"姓名,简介\n李白,{making.BIOGRAPHY}\n规定,{making.POLICY}\n".encode("gbk"),
-        "tabs.tsv": "型号\t2020\t2021\n型号30\t132\t159\n".encode(),
-        "page.xhtml": f"<html><body><h1>法</h1><p>{making.LAW}</p></body></html>".encode(),
-        "mail.eml": f"Subject: 通知\nMIME-Version: 1.0\nContent-Type: text/plain; "
-        f"charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{making.POLICY}\n".encode(),
-        "rich.rtf": _rtf(making.POLICY, making.BIOGRAPHY),
-        "notebook.ipynb": json.dumps(
-            {"nbformat": 4, "nbformat_minor": 5, "metadata": {},
-             "cells": [{"cell_type": "markdown", "metadata": {}, "source": [making.POLICY]}]}
-        ).encode(),
-        "data.json": json.dumps({"名称": making.LAW}).encode(),
-        "short.pdf": making.pdf([making.BIOGRAPHY[:30]], [making.POLICY[:30]]),
-        "locked.pdf": making.locked_pdf(),
-        "prose.pdf": drawing.pdf(lambda page: drawing.lines(page, [t[:40] for t in long])),
-        "table.pdf": drawing.pdf(lambda page: drawing.ruled_table(page, table_rows)),
-        "apart.pdf": drawing.pdf(lambda page: drawing.lines(page, ["关于供水的规定"], tracking=6)),
-        "plain.docx": making.docx(*long, heading="规定"),
-        "table.docx": making.docx_table(table_rows),
-        "nested.docx": word_file(text("甲") + table(cell(table(cell("乙")) + text("丙")))),
-        "slides.pptx": making.pptx(("建设", making.POLICY), ("养护", making.LAW)),
-        "sheets.xlsx": making.xlsx({"门店": table_rows, "数": [["名称", 1], ["甲", 2.5]]}),
-        "book.epub": making.epub("书", f"<p>{making.LAW}</p>", f"<p>{making.BIOGRAPHY}</p>"),
-        "files.zip": making.zipped({"a.txt": making.LAW, "b/c.md": "# 题\n" + making.POLICY}),
-        **{f"picture.{kind}": _picture(kind) for kind in ("png", "jpeg", "tiff", "webp", "bmp")},
-    }  # fmt: skip
-    for path in sorted(CORPUS.iterdir()):
-        if path.name != "questions.jsonl":
-            named[path.name] = path.read_bytes()
-    for path in sorted(folder.rglob("*")) if folder else ():
-        if path.is_file() and path.suffix and path.stat().st_size > 1:
-            named[path.name] = path.read_bytes()
-    return named
-
-
-def _rtf(*paragraphs: str) -> bytes:
-    lines = ("".join(f"\\'{byte:02x}" for byte in text.encode("gbk")) for text in paragraphs)
-    return ("{\\rtf1\\ansi\\ansicpg936 " + "\\par ".join(lines) + "}").encode()
-
-
-def _picture(kind: str) -> bytes:
-    file = io.BytesIO()
-    Image.linear_gradient("L").save(file, kind)
-    return file.getvalue()
 
 
 def flip_bits(data: bytes, chance: random.Random) -> bytes:
@@ -294,6 +240,13 @@ def limits(memory: int, seconds: int) -> Callable[[], None]:
     return limit
 
 
+def further(folder: Path | None) -> dict[str, bytes]:
+    """Return the files of a folder by name."""
+    found = sorted(folder.rglob("*")) if folder else []
+    files = [path for path in found if path.is_file() and path.suffix]
+    return {path.name: path.read_bytes() for path in files if path.stat().st_size > 1}
+
+
 def main() -> None:
     """Print the report."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -303,7 +256,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="part of the names of the files to damage")
     options = parser.parse_args()
     warnings.simplefilter("error")
-    files = {n: data for n, data in samples(options.files).items() if options.only in n}
+    os.environ["PATH"] = ""  # LibreOffice, which reads old Word files, is not in question either
+    files = samples() | further(options.files)
+    files = {name: data for name, data in files.items() if options.only in name}
     ocr.reader_of = lambda *_: decoded  # what is read is not in question here
     with tempfile.TemporaryDirectory() as folder:
         tempfile.tempdir = folder

@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import PurePath
 from typing import Any
 
 import pytest
 
+from rag_app.documents.formats import NAMED_FORMATS, suffix_of
 from tests.paths import ROOT
+from tests.rag_app.documents.fuzz_samples import samples
 from tests.rag_app.documents.fuzzing import SECONDS, limits
 
 
@@ -28,6 +31,11 @@ def fuzzed(variants: int, seed: int) -> dict[str, Any]:
     assert done.stderr == ""
     report: dict[str, Any] = json.loads(done.stdout)
     return report
+
+
+def test_a_file_of_every_format_is_damaged() -> None:
+    formats = {NAMED_FORMATS[suffix_of(PurePath(name))] for name in samples()}
+    assert formats == set(NAMED_FORMATS.values())
 
 
 @pytest.mark.slow
