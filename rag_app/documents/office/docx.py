@@ -314,7 +314,7 @@ class _Document:
 
             return [read_web_archive(data, part).text]
         if part.lower().endswith(".rtf") or data.startswith(b"{\\rtf"):
-            from rag_app.documents.office.rtf import read_rtf
+            from rag_app.documents.office.rtf.reader import read_rtf
 
             return [read_rtf(data, part).text]
         if part.lower().endswith((".htm", ".html", ".xhtml")) or b"<html" in data.lower():

@@ -1,6 +1,6 @@
 import pytest
 
-from rag_app.documents.office.rtf import read_rtf
+from rag_app.documents.office.rtf.reader import read_rtf
 from rag_app.errors import DocumentError
 
 MEETING = "会议定于三月九日下午两点在二号楼会议室召开。"

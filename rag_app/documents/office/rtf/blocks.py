@@ -1,0 +1,85 @@
+"""What an RTF file says so far: paragraphs, and the cells and rows of tables."""
+
+from rag_app.documents.office.package import add_run
+from rag_app.documents.office.rtf.tables import RtfRow, grid_rows
+from rag_app.documents.tables import table_lines
+from rag_app.documents.text import clean, one_blank_line
+
+_ROW_END = "\x1e"
+"""Stands where a row of a table in a cell ends."""
+
+
+class RtfBlocks:
+    """Collects the text of a file as Markdown.
+
+    Example:
+        >>> blocks = RtfBlocks()
+        >>> blocks.add("总则", struck=False)
+        >>> blocks.end_paragraph(level=1, in_table=False)
+        >>> blocks.text()
+        '# 总则'
+    """
+
+    def __init__(self) -> None:
+        self._paragraph: list[str] = []
+        self._blocks: list[str] = []
+        self._cells: list[str] = []
+        self._rows: list[RtfRow] = []
+        self._edges: list[int] = []
+        self._merges: list[str] = []  # of the cells of the row, such as "vmrg"
+        self._merge = ""
+
+    @property
+    def begun(self) -> bool:
+        """Whether a paragraph has begun."""
+        return bool(self._paragraph)
+
+    def add(self, text: str, *, struck: bool) -> None:
+        """Add text to the paragraph."""
+        add_run(self._paragraph, text, struck=struck)
+
+    def end_nested_row(self) -> None:
+        """End a row of a table that is in a cell."""
+        self._paragraph.append(_ROW_END)
+
+    def end_paragraph(self, *, level: int, in_table: bool) -> None:
+        """End a paragraph, which is a heading where it has a level; in a cell it goes on."""
+        if in_table or self._cells:
+            self._paragraph.append(" ")
+            return
+        text = self._paragraph_text()
+        if text:
+            self._end_table()
+            self._blocks.append(f"{'#' * level} {text}" if level else text)
+
+    def obey(self, word: str, number: int) -> None:
+        """Obey a word of tables; others do nothing."""
+        if word == "cell":
+            self._cells.append(self._paragraph_text())
+        elif word == "row":
+            self._rows.append(RtfRow(self._cells, self._merges, self._edges))
+            self._cells = []
+        elif word == "trowd":
+            self._merges, self._edges, self._merge = [], [], ""
+        elif word in {"clvmgf", "clvmrg", "clmgf", "clmrg"}:
+            self._merge += word[2:] + " "
+        elif word == "cellx":
+            self._merges.append(self._merge)
+            self._edges.append(number)
+            self._merge = ""
+
+    def text(self) -> str:
+        """End all, and return it."""
+        self._end_table()
+        return one_blank_line(clean("\n\n".join(self._blocks)))
+
+    def _end_table(self) -> None:
+        rows = [*self._rows, RtfRow(self._cells, [], [])] if self._cells else self._rows
+        if rows:
+            self._blocks.append("\n".join(table_lines(grid_rows(rows))))
+        self._rows, self._cells = [], []
+
+    def _paragraph_text(self) -> str:
+        rows = (row.strip() for row in "".join(self._paragraph).split(_ROW_END))
+        self._paragraph = []
+        return "; ".join(filter(None, rows))

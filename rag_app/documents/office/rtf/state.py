@@ -1,0 +1,57 @@
+"""How text of RTF looks: what a group inherits from the one around it."""
+
+import re
+from dataclasses import dataclass
+
+from rag_app.documents.office.rtf.words import BEHIND
+
+_COLOURS = re.compile(rb"\\colortbl([^{}]{0,20000})")
+_WHITE = re.compile(rb"\\red255\\green255\\blue255(?!\d)")
+
+
+@dataclass
+class RtfState:
+    """What a group inherits from the one around it."""
+
+    codec: str = ""
+    """Empty for that of the document."""
+    fallback: int = 1
+    """Characters that stand for a Unicode one in old readers."""
+    unread: bool = False
+    hidden: bool = False
+    white: bool = False
+    coloured: bool = False
+    """Whether there is another colour behind text."""
+    struck: bool = False
+    raised: bool = False
+    table: bool = False
+    level: int = 0
+    """The level of a heading."""
+    fonts: bool = False
+    note: bool = False
+
+    def is_hidden(self) -> bool:
+        """Return whether text can't be seen: cells of tables may have a colour of their own."""
+        return self.hidden or (self.white and not self.coloured and not self.table)
+
+    def look(self, word: str, number: int | None, white: frozenset[int]) -> None:
+        """Obey a word of `LOOKS` or `BEHIND`; ``white`` are the numbers of white."""
+        if word in {"v", "deleted"}:
+            self.hidden = number != 0
+        elif word in {"strike", "striked"}:
+            self.struck = number != 0
+        elif word == "cf":
+            self.white = (number or 0) in white
+        elif word in BEHIND:
+            self.coloured = (number or 0) not in white | {0}
+        else:
+            self.raised = word == "super" and number != 0
+
+
+def white_colours(data: bytes) -> frozenset[int]:
+    """Return the numbers of white in the table of colours, none where the page has a colour."""
+    table = _COLOURS.search(data)
+    if table is None or b"\\background" in data:
+        return frozenset()
+    entries = enumerate(table[1].split(b";"))
+    return frozenset(at for at, entry in entries if _WHITE.search(entry))
