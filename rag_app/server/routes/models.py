@@ -255,14 +255,14 @@ def _fitting(
     """Return a text in the parts that are embedded.
 
     Raises:
-        ApiError: 400, it is too long for the model, and the request does not say what to do then.
+        ApiError: 400, it is too long for the model, and is neither to be cut nor read in parts.
     """
-    if request.windows:
+    if request.wants_windows:
         return windows(text, limit, count)
     if not request.truncate and (tokens := count(text)) > limit:
         msg = (
             f"an input has {tokens} tokens, more than the model's {limit}; "
-            "shorten it, or send truncate: true or windows: true"
+            "shorten it, or send windows: true or truncate: true"
         )
         raise ApiError(400, msg, code="context_length_exceeded", param="input")
     return [text]

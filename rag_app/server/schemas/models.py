@@ -48,14 +48,16 @@ class EmbeddingsRequest(RequestBody):
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = Field(default=None, ge=1)
     input_type: Literal["passage", "query"] = "passage"
-    truncate: bool = Field(
-        default=False, description="Read the beginning of a text that is too long for the model."
+    truncate: bool | None = Field(
+        default=None,
+        description="Whether of a text that is too long for the model the beginning is read; "
+        "false: it is refused.",
     )
-    windows: bool = Field(
-        default=False,
-        description="Read a text that is too long in parts; its vector is the mean of theirs.",
+    windows: bool | None = Field(
+        default=None,
+        description="Whether a text that is too long is read in parts, and its vector is the mean "
+        "of theirs; true where `truncate` is not given either.",
     )
-    user: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -72,6 +74,14 @@ class EmbeddingsRequest(RequestBody):
     def texts(self) -> list[str]:
         """The texts, one or several."""
         return [self.input] if isinstance(self.input, str) else self.input
+
+    @property
+    def wants_windows(self) -> bool:
+        """Whether texts that are too long are read in parts.
+
+        Clients that cut documents by characters, as for OpenAI's models, can say neither.
+        """
+        return self.truncate is None if self.windows is None else self.windows
 
 
 class CohereContent(RequestBody):

@@ -42,12 +42,13 @@ def vectors(served: Served, **body: Any) -> Any:
     return np.array([row["embedding"] for row in answer.json()["data"]])
 
 
-def test_a_text_that_is_too_long_is_no_text_cut_short(embedding: Served) -> None:
-    answer = post(embedding, input=["短", LONG + "甲"])
+@pytest.mark.parametrize("option", ["truncate", "windows"])
+def test_a_text_that_is_too_long_is_refused_where_asked(option: str, embedding: Served) -> None:
+    answer = post(embedding, input=["短", LONG + "甲"], **{option: False})
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert (error["code"], error["param"]) == ("context_length_exceeded", "input")
-    assert "truncate: true or windows: true" in error["message"]
+    assert "windows: true or truncate: true" in error["message"]
 
 
 def test_it_is_cut_where_asked(embedding: Served) -> None:
@@ -58,9 +59,11 @@ def test_it_is_cut_where_asked(embedding: Served) -> None:
     assert usage["prompt_tokens"] < whole["prompt_tokens"]
 
 
-def test_it_is_read_in_windows_where_asked(embedding: Served) -> None:
+def test_it_is_read_in_windows_by_default(embedding: Served) -> None:
     more = "洗衣机首次使用前请拆下运输螺栓。" * 50
-    first, second, short = vectors(embedding, input=[LONG + more, LONG, "短"], windows=True)
+    texts = [LONG + more, LONG, "短"]
+    first, second, short = found = vectors(embedding, input=texts)
+    assert np.allclose(found, vectors(embedding, input=texts, windows=True), atol=1e-5)
     assert first @ second < 0.9999
     for vector in (first, second, short):
         assert abs(np.linalg.norm(vector) - 1) < 1e-4
@@ -72,7 +75,7 @@ def test_it_is_read_in_windows_where_asked(embedding: Served) -> None:
 def test_another_rag_app_may_embed_long_passages(embedding: Served) -> None:
     client = CompatibleEmbeddings(f"{embedding.url}/v1")
     found = client.embed_array([LONG, "短"])
-    assert np.allclose(found, vectors(embedding, input=[LONG, "短"], truncate=True), atol=1e-3)
+    assert np.allclose(found, vectors(embedding, input=[LONG, "短"]), atol=1e-3)
 
 
 def test_vectors_in_the_forms_of_coheres_clients(client: httpx.Client) -> None:
