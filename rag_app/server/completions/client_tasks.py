@@ -9,13 +9,17 @@ _SYSTEM = ("system", "developer")
 _CONVERSATION = r"(?:the|this|our|a)\ (?:chat|conversation|discussion|thread)\b"
 _TASKS = re.compile(
     rf"""
-    \A\s*\#{{3}}\s*Task:.*(?:<chat_history>|\#{{3}}\s*(?:Chat\ History|Output|Guidelines))
+    \A\s*\#{{3}}\s*Task:.*(?:<chat_history>
+        |\#{{3}}\s*(?:Chat\ History|Output|Guidelines|Instructions))
     | <chat_?history>
     | \A(?:Please\ )?(?:generate|provide|write|create)\ a\ (?:concise|short|brief).{{0,80}}\ title
     | \A.{{0,100}}\b(?:generate|provide|write|create|give|reply\ with)\ an?\b
         .{{0,60}}\btitle\b.{{0,60}}\b{_CONVERSATION}
     | \A.{{0,100}}\bsummari[sz]e\ {_CONVERSATION}.{{0,30}}\btitle\b
     | \A.{{0,60}}\btitling\ assistant\b
+    | \AAvailable\ Tools:.*\bJSON\b
+    | \AYou\ have\ been\ provided\ with\ a\ set\ of\ responses\ from\ various\ models\b
+    | \AYour\ task\ is\ to\ reflect\ the\ speaker's\b.{{0,60}}\bemoji\b
     | \ABased\ on\ the\ chat\ history,\ give\ this\ conversation\ a\ name
     | \A.{{0,60}}\bsummari[sz]e\b.{{0,80}}\bprompt\ for\ future\ context\b
     | \A.{{0,300}}\bstandalone\ (?:question|query)\b

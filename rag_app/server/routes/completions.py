@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Request
 
@@ -58,7 +59,9 @@ class Answering:
             ApiError: 404, there is no such model.
         """
         model = asked_model(self._raw_request, request.model)
-        if model and model not in ("default", self.llm_id) and not model.startswith(RAG):
+        if model and model.startswith(RAG):
+            model = unquote(model)  # as proxies have it that write models' ids into headers
+        elif model and model not in ("default", self.llm_id):
             model = await asyncio.to_thread(self._registry.model_id, model)
         return request.model_copy(update={"model": model})
 

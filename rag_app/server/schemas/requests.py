@@ -101,7 +101,6 @@ class Sampling(RequestBody):
     logit_bias: dict[str, Any] | None = Field(
         default=None, description="Passed on to an upstream URL only."
     )
-    user: str | None = None
 
     @field_validator("top_k")
     @classmethod

@@ -146,6 +146,11 @@ def said_by(role: str, text: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "messages",
     [
+        # Open WebUI
+        [said_by("user", "### Task:\nSummarize the history.\n### Instructions:\n- Be factual.")],
+        [said_by("user", "Your task is to reflect the speaker's mood through a fitting emoji.")],
+        [said_by("user", "You have been provided with a set of responses from various models.")],
+        [said_by("system", "Available Tools: []\nReturn only the JSON object."), *ASKED],
         # NextChat
         [*SAID, said_by("system", "简要总结一下对话内容，用作后续的上下文提示，控制在 200 字以内")],
         [*SAID, said_by("user", "使用四到五个字直接返回这句话的简要主题，不要解释、不要标点")],
@@ -192,6 +197,18 @@ def test_what_people_ask_is_answered_from_documents(
 ) -> None:
     answer = client.post(CHAT, json={"model": "rag:诗", "messages": messages})
     assert answer.json()["rag"]["answered"]
+
+
+def test_a_proxy_may_name_an_index_in_ascii(poets: Served, client: httpx.Client) -> None:
+    """Some write the names of models into headers, which hold no Chinese."""
+    answer = client.post(CHAT, json={"model": "rag:%E8%AF%97", "messages": ASKED})
+    assert answer.json()["rag"]["answered"]
+
+
+@pytest.mark.parametrize("user", ["u-1", 7, {"id": "u-1", "role": "admin"}])
+def test_whoever_asks_changes_nothing(user: Any, client: httpx.Client) -> None:
+    answer = client.post(CHAT, json={"model": "default", "messages": ASKED, "user": user})
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("penalty", ["presence_penalty", "frequency_penalty"])
