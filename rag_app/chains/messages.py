@@ -1,5 +1,6 @@
-"""Answers and summaries as LangChain's messages."""
+"""Answers and summaries as LangChain's messages, and as text with its sources below it."""
 
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -8,8 +9,15 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from rag_app.chains.results import Answer, Delta, Summary, adeltas, deltas
+from rag_app.documents.text import language_of
 
 Shown = Answer | Summary
+
+MARK = re.compile(r"\[(\d{1,3})\]")
+"""The mark of a passage, its number in the group."""
+_LABELS = {"zh": ("出处：", "查阅："), "en": ("Sources:", "Read:")}
+"""Labels of passages that hold what the answer says, and of those that the model was only given."""
+_FOOTER = re.compile(r"\n\n(?:出处：|查阅：|Sources:|Read:)\n(?:\[\d+\] .*\n?)+\Z")
 
 
 def as_message(*, marks: bool = False) -> Runnable[Shown, AIMessage]:
@@ -32,6 +40,32 @@ def as_message(*, marks: bool = False) -> Runnable[Shown, AIMessage]:
         'Because.'
     """
     return _AsMessage(marks=marks)
+
+
+def footer(answer: Answer, text: str) -> str:
+    r"""Return a line for each source of an answer, to stand below it; empty where there is none.
+
+    Args:
+        answer: The answer.
+        text: Its text as it was shown, with its marks.
+
+    Example:
+        >>> from rag_app.chains.citations import Citation
+        >>> answer = Answer("Steamed.", citations=(Citation(1, "/docs/tea.txt", "It is steamed."),))
+        >>> footer(answer, "Steamed.[1]")
+        '\n\nSources:\n[1] tea.txt'
+    """
+    citations = answer.citations if answer.answered else ()
+    marked = {int(number) for number in MARK.findall(text)}
+    found = [citation for citation in citations if citation.marker in marked]
+    label = _LABELS[language_of(text)][not found]
+    lines = [f"[{citation.marker}] {citation.place}" for citation in found or citations]
+    return "\n".join(["\n", label, *lines]) if lines else ""
+
+
+def without_footer(text: str) -> str:
+    """Return an earlier answer as it was before its footer and marks, for a model to read."""
+    return MARK.sub("", _FOOTER.sub("", text))
 
 
 class _AsMessage(Runnable[Shown, AIMessage]):

@@ -383,7 +383,8 @@ def shown_name(source: str, index: Path) -> str:
 
 def _registry(request: Request) -> IndexRegistry:
     registry: IndexRegistry = request.app.state.registry
-    return registry.opened_by(sent_key(request))
+    # Without keys everybody sees all.
+    return registry.opened_by(sent_key(request)) if hasattr(request.state, "key") else registry
 
 
 Registry = Annotated[IndexRegistry, Depends(_registry)]

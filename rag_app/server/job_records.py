@@ -3,9 +3,6 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
-
-from fastapi import Depends, Request
 
 from model_prep.errors import CheckpointError
 from model_prep.json_file import read_json, replace_json
@@ -21,22 +18,25 @@ class JobRecords:
     """A file for each job, written by the server that does it and read by the others.
 
     They are named ``BEGUN-JOB``, so that the oldest comes first.
+
+    Attributes:
+        folder: Theirs; it is made with the first.
     """
 
     def __init__(self) -> None:
-        self._folder = home() / "jobs"
+        self.folder = home() / "jobs"
         self._known: dict[str, tuple[int, str, Job]] = {}
 
     def write(self, name: str, job: Job) -> None:
         """Write how far a job of this server is."""
         with suppress(OSError):  # the disk may be full, and indexing goes on
             content = {"server": uploads.own_name(), **job.model_dump()}
-            replace_json(self._folder / f"{name}{_SUFFIX}", content, durable=False)
+            replace_json(self.folder / f"{name}{_SUFFIX}", content, durable=False)
 
     def all(self) -> Iterator[tuple[str, str, Job]]:
         """Yield the name, the server and the job of each record, oldest first."""
         found = {}
-        for file in sorted(self._folder.glob(f"*{_SUFFIX}")):
+        for file in sorted(self.folder.glob(f"*{_SUFFIX}")):
             with suppress(OSError, CheckpointError, KeyError, ValueError):  # it went meanwhile
                 found[file.stem] = self._read(file)
         self._known = found
@@ -59,15 +59,15 @@ class JobRecords:
     def delete(self, name: str) -> None:
         """Delete the record of a job."""
         for suffix in (_SUFFIX, _CANCELLED):
-            (self._folder / f"{name}{suffix}").unlink(missing_ok=True)
+            (self.folder / f"{name}{suffix}").unlink(missing_ok=True)
 
     def cancel(self, name: str) -> None:
         """Ask the server that does a job to end it."""
-        (self._folder / f"{name}{_CANCELLED}").touch()
+        (self.folder / f"{name}{_CANCELLED}").touch()
 
     def cancelled(self) -> set[str]:
         """Return the names of the jobs that are to be ended."""
-        return {file.stem for file in self._folder.glob(f"*{_CANCELLED}")}
+        return {file.stem for file in self.folder.glob(f"*{_CANCELLED}")}
 
     def _read(self, file: Path) -> tuple[int, str, Job]:
         changed = file.stat().st_mtime_ns
@@ -76,12 +76,3 @@ class JobRecords:
             return known
         content = read_json(file)
         return changed, content.pop("server"), Job(**content)
-
-
-def _records(request: Request) -> JobRecords:
-    records: JobRecords = request.app.state.job_records
-    return records
-
-
-Records = Annotated[JobRecords, Depends(_records)]
-"""The records of jobs, as a parameter of a route."""

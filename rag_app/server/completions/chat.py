@@ -1,30 +1,39 @@
-"""Answers from documents as chat completions, and their sources."""
+"""Chat completions: the objects of OpenAI's API, and answers from documents in them."""
 
-import re
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+import time
+import uuid
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.messages import AIMessage
+from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.outputs import LLMResult
 from langchain_core.runnables import RunnableConfig
 from openai.types import CompletionUsage
+from openai.types.chat import ChatCompletionChunk
+from openai.types.completion_usage import PromptTokensDetails
 from pydantic import BaseModel
 
 from rag_app.chains.citations import Citation, Evidence
 from rag_app.chains.confidence import JUDGEMENT, Confidence
+from rag_app.chains.messages import MARK, footer, without_footer
 from rag_app.chains.prompts import Budget
 from rag_app.chains.results import Answer, Delta, adeltas, replaces
-from rag_app.documents.text import language_of
 from rag_app.engine import RagApp
 from rag_app.models.llms.stop_strings import StopStrings
-from rag_app.server.completions.openai_objects import ChatObjects, completion_usage
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import document_id, shown_name
 from rag_app.server.schemas.chat import ChatRequest
+from rag_app.server.schemas.completions import ChatCompletion
+from rag_app.server.schemas.requests import Sampling
+
+Logprobs = Sequence[Mapping[str, Any]]
+"""LangChain's, of each token, with its alternatives in ``top_logprobs``."""
 
 _UNSUPPORTED = ("logprobs", "logit_bias")
 """Options that answers from documents don't take."""
@@ -36,10 +45,111 @@ _OPTIONS = (
 )  # fmt: skip
 """Those that the settings name as the API does."""
 
-_MARK = re.compile(r"\[(\d{1,3})\]")
-_LABELS = {"zh": ("出处：", "查阅："), "en": ("Sources:", "Read:")}
-"""Labels of passages that hold what the answer says, and of those that the model was only given."""
-_FOOTER = re.compile(r"\n\n(?:出处：|查阅：|Sources:|Read:)\n(?:\[\d+\] .*\n?)+\Z")
+
+def completion_usage(calls: Iterable[UsageMetadata]) -> CompletionUsage:
+    """Return the tokens of some calls to the model, added up."""
+    total: UsageMetadata | None = None
+    for usage in calls:
+        total = add_usage(total, usage)
+    total = total or UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)
+    cached = total.get("input_token_details", {}).get("cache_read", 0)
+    return CompletionUsage(
+        prompt_tokens=total["input_tokens"],
+        completion_tokens=total["output_tokens"],
+        total_tokens=total["input_tokens"] + total["output_tokens"],
+        prompt_tokens_details=PromptTokensDetails(cached_tokens=cached),
+    )
+
+
+def new_response(kind: str, model: str) -> dict[str, Any]:
+    """Return what all objects of one response have in common."""
+    return {"id": f"{kind}-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
+
+
+class ChatObjects:
+    """Makes the objects of one chat's response.
+
+    Args:
+        request: Says what is to be in them.
+        model: The id that was asked for.
+
+    Example:
+        >>> request = ChatRequest(messages=[{"role": "user", "content": "李白是谁？"}])
+        >>> ChatObjects(request, "rag:default").chunk("诗人").choices[0].delta.content
+        '诗人'
+    """
+
+    def __init__(self, request: Sampling, model: str) -> None:
+        self._alternatives = request.alternatives or 0
+        self.fixed = new_response("chatcmpl", model)
+        # A stream whose last event has the usage says in all others that they have none.
+        self.no_usage = {"usage": None} if request.wants_usage else {}
+
+    def first(self, count: int = 1) -> list[BaseModel]:
+        """Return the events that a stream begins with: who speaks."""
+        return [self._event({"role": "assistant", "content": ""}, index) for index in range(count)]
+
+    def chunk(
+        self,
+        text: str,
+        index: int = 0,
+        finish_reason: str | None = None,
+        logprobs: Logprobs = (),
+        parts: Mapping[str, Any] = MappingProxyType({}),
+        **extra: Any,
+    ) -> BaseModel:
+        """Return an event of a stream.
+
+        Args:
+            text: A piece of the answer.
+            index: The index of the choice.
+            finish_reason: Where the answer ends.
+            logprobs: Those of the text.
+            parts: What the message has besides its text.
+            **extra: Fields besides those of OpenAI's API.
+        """
+        delta = {name: part for name, part in {"content": text, **parts}.items() if part}
+        return self._event(delta, index, finish_reason, logprobs, **extra)
+
+    def last(self, usage: CompletionUsage) -> BaseModel:
+        """Return the event with the numbers of tokens."""
+        return ChatCompletionChunk(
+            **self.fixed, object="chat.completion.chunk", choices=[], usage=usage
+        )
+
+    def choice(
+        self, text: str, index: int = 0, finish_reason: str = "stop", logprobs: Logprobs = ()
+    ) -> dict[str, Any]:
+        """Return a choice of a complete response."""
+        message = {"role": "assistant", "content": text, "refusal": None}
+        return {"message": message, **self._end(index, finish_reason, logprobs)}
+
+    def whole(
+        self, choices: list[dict[str, Any]], usage: CompletionUsage, **extra: Any
+    ) -> BaseModel:
+        """Return a complete response."""
+        values = {"object": "chat.completion", "choices": choices, "usage": usage, **extra}
+        return ChatCompletion.model_validate({**self.fixed, **values})
+
+    def _event(
+        self,
+        delta: dict[str, Any],
+        index: int,
+        finish_reason: str | None = None,
+        logprobs: Logprobs = (),
+        **extra: Any,
+    ) -> BaseModel:
+        choice = {"delta": delta, **self._end(index, finish_reason, logprobs)}
+        values = {"object": "chat.completion.chunk", "choices": [choice], **self.no_usage, **extra}
+        return ChatCompletionChunk.model_validate({**self.fixed, **values})
+
+    def _end(self, index: int, finish_reason: str | None, logprobs: Logprobs) -> dict[str, Any]:
+        content = [
+            {**token, "top_logprobs": (token.get("top_logprobs") or [])[: self._alternatives]}
+            for token in logprobs
+        ]
+        shown = {"content": content, "refusal": None} if content else None
+        return {"index": index, "logprobs": shown, "finish_reason": finish_reason}
 
 
 class CallCounter(UsageMetadataCallbackHandler):
@@ -82,7 +192,7 @@ def citation_values(citation: Citation, index: Path) -> dict[str, Any]:
 
 
 class Sources:
-    r"""The passages behind the marks of one answer.
+    """The passages behind the marks of one answer.
 
     Args:
         text: The text of the answer, with its marks.
@@ -91,8 +201,9 @@ class Sources:
 
     Example:
         >>> answer = Answer("Steamed.", citations=[Citation(1, "/docs/tea.txt", "It is steamed.")])
-        >>> Sources("Steamed.[1]", answer, "http://127.0.0.1/v1/indexes/tea").footer
-        '\n\nSources:\n[1] tea.txt'
+        >>> [source] = Sources("Steamed.[1]", answer, "http://127.0.0.1/v1/indexes/tea").annotations
+        >>> source["url_citation"]["title"]
+        'tea.txt'
     """
 
     def __init__(self, text: str, answer: Answer, address: str) -> None:
@@ -113,7 +224,7 @@ class Sources:
         their numbers, and passages without a mark between those have an empty place at the end.
         """
         known = {citation.marker: citation for citation in self._citations}
-        marks = [mark for mark in _MARK.finditer(self._text) if int(mark[1]) in known]
+        marks = [mark for mark in MARK.finditer(self._text) if int(mark[1]) in known]
         first = {int(mark[1]): mark.span() for mark in reversed(marks)}
         end = (len(self._text),) * 2
         numbers = [number for number in sorted(known) if number <= max(first, default=0)]
@@ -121,15 +232,6 @@ class Sources:
         again = [(int(mark[1]), mark.span()) for mark in marks]
         placed += [marker for marker in again if marker not in placed]
         return [self._annotation(known[number], *place) for number, place in placed]
-
-    @property
-    def footer(self) -> str:
-        """A line for each source, to stand below the text; empty where there is none."""
-        marked = {int(number) for number in _MARK.findall(self._text)}
-        found = [citation for citation in self._citations if citation.marker in marked]
-        label = _LABELS[language_of(self._text)][not found]
-        lines = [f"[{c.marker}] {c.place}" for c in found or self._citations]
-        return "\n".join(["\n", label, *lines]) if lines else ""
 
     def _annotation(self, citation: Citation, start: int, end: int) -> dict[str, Any]:
         place = {"start_index": start, "end_index": end}
@@ -140,11 +242,6 @@ class Sources:
         # RFC 5147: characters of a plain text.
         place = f"#char={citation.start},{citation.end}" if citation.start is not None else ""
         return f"{self._address}/documents/{document_id(citation.source)}/text{place}"
-
-
-def without_footer(text: str) -> str:
-    """Return an earlier answer as it was before its footer and marks, for a model to read."""
-    return _MARK.sub("", _FOOTER.sub("", text))
 
 
 def index_address(base_url: str, index: str) -> str:
@@ -220,8 +317,8 @@ class DocumentChat:
             yield self._objects.chunk(text, rag=rag)
             notes, whole, shown = (), delta.whole, shown + text
         sources = Sources(shown, whole, self._address)
-        if self._request.wants_footer and (footer := sources.footer):
-            yield self._objects.chunk(footer)
+        if self._request.wants_footer and (below := footer(whole, shown)):
+            yield self._objects.chunk(below)
         yield self._objects.chunk(
             "",
             finish_reason=self._calls.finish_reason,
@@ -240,7 +337,7 @@ class DocumentChat:
         whole = replace(whole, notes=self._notes + whole.notes)
         sources = Sources(text, whole, self._address)
         if self._request.wants_footer:
-            text += sources.footer
+            text += footer(whole, text)
         choice = self._objects.choice(text, finish_reason=self._calls.finish_reason)
         choice["message"]["annotations"] = sources.annotations
         more = {"rag": self._grounds(whole), "citations": sources.urls}

@@ -11,7 +11,7 @@ from openai.types import responses as types
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from rag_app.server.completions.openai_objects import Logprobs
+from rag_app.server.completions.chat import Logprobs
 from rag_app.server.completions.stored import item_id
 from rag_app.server.errors import body_of
 from rag_app.server.event_stream import ServerSentEvents

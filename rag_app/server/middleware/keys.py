@@ -116,16 +116,14 @@ class KeyCheck:
         self._guesses = Rates(_FREE_GUESSES)
         self._known: OrderedDict[tuple[str, int], None] = OrderedDict()
 
-    def find(self, headers: Headers, address: str) -> ApiKey | None:
-        """Return the key that was sent; None where none is asked for.
+    def find(self, headers: Headers, address: str) -> ApiKey:
+        """Return the key that was sent.
 
         Every key is compared, each in constant time.
 
         Raises:
             ApiError: 401, none or a wrong one was sent; 429, too many wrong ones were.
         """
-        if not self._keys:
-            return None
         given = _sent_keys(headers)
         if not given:
             raise _refusal("a key is needed: send the header Authorization: Bearer KEY")
@@ -150,7 +148,7 @@ class Rates:
     """A bucket of tokens for each key: full at first, filled evenly over a minute.
 
     Args:
-        per_minute: Its size; 0: no limit.
+        per_minute: Its size.
     """
 
     def __init__(self, per_minute: int) -> None:
@@ -163,8 +161,6 @@ class Rates:
         Raises:
             ApiError: 429, there is none.
         """
-        if not self._limit:
-            return
         now = time.monotonic()
         left, since = self._left.pop(key, (float(self._limit), now))
         left = min(self._limit, left + (now - since) * self._limit / 60)

@@ -355,10 +355,13 @@ class SecurityMiddleware:
 
     def _check_key(self, scope: Scope, headers: Headers) -> None:
         """Note which key was sent, and refuse a wrong one or one used too often."""
-        key = self._keys.find(headers, (scope.get("client") or ("",))[0])
-        scope.setdefault("state", {})["key"] = key
-        secret = key.secret.get_secret_value() if key else ""
-        self._rates.check(secret, f"more than {self._per_minute} requests a minute")
+        key = None
+        if self._access.keys:
+            key = self._keys.find(headers, (scope.get("client") or ("",))[0])
+            scope.setdefault("state", {})["key"] = key
+        if self._per_minute:
+            secret = key.secret.get_secret_value() if key else ""
+            self._rates.check(secret, f"more than {self._per_minute} requests a minute")
 
     def _limited(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
         """Return ``receive`` with a limit to what it reads, and to how long it waits for that."""

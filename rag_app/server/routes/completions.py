@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -9,16 +11,15 @@ from fastapi import APIRouter, Depends, Request
 
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.server.completions.chat import DocumentChat, index_address
-from rag_app.server.completions.client_tasks import is_client_task
 from rag_app.server.completions.generation import LlmGeneration, options_of
 from rag_app.server.completions.relay import Relay, use_content
 from rag_app.server.errors import ApiError
 from rag_app.server.event_stream import ServerSentEvents, generated_stream
 from rag_app.server.index_registry import RAG, Registry
-from rag_app.server.job_records import Records
+from rag_app.server.job_records import JobRecords
 from rag_app.server.middleware.requests import DEPLOYMENT, asked_model
 from rag_app.server.queueing import GeneratedText, ServerQueues
-from rag_app.server.schemas.chat import ChatRequest
+from rag_app.server.schemas.chat import ChatRequest, Message
 from rag_app.server.schemas.completions import (
     CHAT_CHUNK,
     TEXT_CHUNK,
@@ -33,6 +34,33 @@ router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
 _log = logging.getLogger("rag_app.server")
 _LIMITS = {"max_tokens", "max_completion_tokens"}
+_SYSTEM = ("system", "developer")
+_CONVERSATION = r"(?:the|this|our|a)\ (?:chat|conversation|discussion|thread)\b"
+_TASKS = re.compile(
+    rf"""
+    \A\s*\#{{3}}\s*Task:.*(?:<chat_history>
+        |\#{{3}}\s*(?:Chat\ History|Output|Guidelines|Instructions))
+    | <chat_?history>
+    | \A(?:Please\ )?(?:generate|provide|write|create)\ a\ (?:concise|short|brief).{{0,80}}\ title
+    | \A.{{0,100}}\b(?:generate|provide|write|create|give|reply\ with)\ an?\b
+        .{{0,60}}\btitle\b.{{0,60}}\b{_CONVERSATION}
+    | \A.{{0,100}}\bsummari[sz]e\ {_CONVERSATION}.{{0,30}}\btitle\b
+    | \A.{{0,60}}\btitling\ assistant\b
+    | \AAvailable\ Tools:.*\bJSON\b
+    | \AYou\ have\ been\ provided\ with\ a\ set\ of\ responses\ from\ various\ models\b
+    | \AYour\ task\ is\ to\ reflect\ the\ speaker's\b.{{0,60}}\bemoji\b
+    | \ABased\ on\ the\ chat\ history,\ give\ this\ conversation\ a\ name
+    | \A.{{0,60}}\bsummari[sz]e\b.{{0,80}}\bprompt\ for\ future\ context\b
+    | \A.{{0,300}}\bstandalone\ (?:question|query)\b
+    | \A[^：。]{{0,40}}(?:总结|概括|生成|起)[^：。]{{0,30}}(?:会话|对话|聊天)[^：。]{{0,60}}标题
+    | \A[^：。]{{0,40}}(?:会话|对话|聊天)[^：。]{{0,20}}(?:总结|概括|生成|起)[^：。]{{0,20}}标题
+    | \A.{{0,20}}返回这句话的简要主题
+    | \A.{{0,100}}引导我继续提问
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+"""How such tasks begin: Open WebUI's, LobeChat's, those of LibreChat and others, NextChat's, Cherry
+Studio's, chat-ui's, Chatbox's, aichat's, of LangChain's and LlamaIndex's chains, and in Chinese."""
 
 
 class Answering:
@@ -42,13 +70,10 @@ class Answering:
         ApiError: 503, the language model is not loaded yet, or can't be.
     """
 
-    def __init__(
-        self, raw_request: Request, registry: Registry, queues: ServerQueues, records: Records
-    ) -> None:
+    def __init__(self, raw_request: Request, registry: Registry, queues: ServerQueues) -> None:
         self._raw_request = raw_request
         self._registry = registry
         self._queues = queues
-        self._records = records
         self.llm = registry.llm()
         self.llm_id = registry.llm_id
 
@@ -88,7 +113,8 @@ class Answering:
             meant = await asyncio.to_thread(self._registry.sources, index, request.documents)
             request = request.model_copy(update={"within": "\0".join(meant)})
         address = index_address(str(self._raw_request.base_url), index)
-        notes = self._records.notes(index)
+        records: JobRecords = self._raw_request.app.state.job_records
+        notes = records.notes(index) if records.folder.exists() else ()
         return DocumentChat(engine, request, f"{RAG}{index}", address=address, notes=notes)
 
     async def answer(
@@ -144,6 +170,27 @@ class Answering:
                 else [request.messages[-1].text]
             )
             _log.info("prompt", extra={"prompt": "\n".join(prompts)})
+
+
+def is_client_task(messages: Sequence[Message]) -> bool:
+    r"""Return whether what is asked was written by a client, not by the person whose chat it is.
+
+    Documents hold no answer to that, whatever model the conversation is with. A client says it in
+    the last message or in one of the system's; an order of the system after an answer is one too.
+
+    Example:
+        >>> title = Message(role="user", content="### Task:\nA title.\n### Chat History:\n…")
+        >>> is_client_task([title])
+        True
+        >>> is_client_task([Message(role="user", content="合同的标题是什么？")])
+        False
+    """
+    *earlier, last = messages
+    said = [message for message in earlier if message.role not in _SYSTEM]
+    if last.role in _SYSTEM and said and said[-1].role == "assistant":
+        return True
+    orders = [message for message in earlier if message.role in _SYSTEM]
+    return any(_TASKS.search(message.text) for message in (*orders, last))
 
 
 Answers = Annotated[Answering, Depends()]
