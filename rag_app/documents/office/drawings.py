@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from lxml.etree import XMLSyntaxError
 
-from rag_app.documents.office.number_format import as_shown
+from rag_app.documents.number_formats.number_format import as_shown
 from rag_app.documents.office.package import Element, tag, unescaped
 
 _SERIES = "{*}plotArea//{*}ser"  # codespell:ignore ser

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from rag_app.documents.number_formats.chinese_numerals import chinese_digits, chinese_number
 from rag_app.documents.office.package import Element, tag, value
 
 _DIGITS = "〇一二三四五六七八九"
@@ -150,11 +151,11 @@ def numeral(number: int, kind: str) -> str:
     if not 0 < number <= _MOST:
         return f"{number:02}" if kind == "decimalZero" else str(number)
     if "Legal" in kind:
-        return _chinese(number, _LEGAL, "拾佰仟")
+        return chinese_number(number, _LEGAL, "拾佰仟")
     if write := _NUMERALS.get(kind):
         return write(number)
     if kind.startswith(("chinese", "taiwanese", "japanese")):
-        return _chinese(number, "零" + _DIGITS[1:], "十百千")
+        return chinese_number(number)
     return str(number)
 
 
@@ -175,7 +176,7 @@ def _circled(number: int) -> str:
 
 
 def _digit_by_digit(number: int) -> str:
-    return "".join(_DIGITS[int(digit)] for digit in str(number))
+    return chinese_digits(str(number), _DIGITS)
 
 
 _NUMERALS: dict[str, Callable[[int], str]] = {
@@ -208,22 +209,3 @@ _SCHEMES = {
     "ea1": "chineseCounting",
 }
 """How the schemes of slides begin → numbering format."""
-
-
-def _chinese(number: int, digits: str, units: str) -> str:
-    if number >= 10_000:
-        rest = number % 10_000
-        zero = digits[0] if 0 < rest < 1000 else ""
-        high = _chinese(number // 10_000, digits, units)
-        return f"{high}万{zero}{_chinese(rest, digits, units) if rest else ''}"
-    text = ""
-    gap = False
-    for power in (3, 2, 1, 0):
-        digit = number // 10**power % 10
-        if not digit:
-            gap = bool(text)
-            continue
-        text += (digits[0] if gap else "") + digits[digit] + (units[power - 1] if power else "")
-        gap = False
-    one_ten = digits[1] + units[0]
-    return text[1:] if text.startswith(one_ten) and units[0] == "十" else text

@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.office.number_format import as_shown
+from rag_app.documents.number_formats.number_format import as_shown
 from rag_app.documents.office.package import (
     hidden_notes,
     struck_through,

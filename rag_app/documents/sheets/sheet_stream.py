@@ -13,7 +13,7 @@ from openpyxl.cell.read_only import ReadOnlyCell
 from openpyxl.utils.datetime import from_excel, from_ISO8601
 from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
-from rag_app.documents.office.number_format import as_shown
+from rag_app.documents.number_formats.number_format import as_shown
 from rag_app.documents.office.package import Element, struck_through, unescaped
 from rag_app.documents.progress import counted
 from rag_app.documents.sheets.shared_strings import SharedStrings, forget, string_text

@@ -16,7 +16,7 @@ from lxml import etree
 
 from rag_app.documents.archive import MAX_SHEETS_XML, ROOT, check_archive
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.office.number_format import as_shown
+from rag_app.documents.number_formats.number_format import as_shown
 from rag_app.documents.office.package import (
     LARGE,
     Package,

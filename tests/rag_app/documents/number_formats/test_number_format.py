@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from rag_app.documents.office.number_format import as_shown
+from rag_app.documents.number_formats.number_format import as_shown
 
 
 def moment(*parts: int) -> datetime:
@@ -84,7 +84,26 @@ def moment(*parts: int) -> datetime:
         (moment(2023, 3, 5), "ddd, mmmm d, yyyy", "Sun, March 5, 2023"),
         (moment(2023, 3, 5, 14, 7), "h:mm", "14:07"),
         (date(2023, 3, 5), "General", "2023-03-05"),
-        (time(9, 30), "h:mm", "09:30:00"),
+        (moment(2025, 3, 14), '[$-804]"周"aaa', "周五"),
+        (45730, "[$-804]aaaa", "星期五"),
+        (moment(2025, 11, 24), '[DBNum1][$-804]yyyy"年"m"月"d"日"', "二〇二五年十一月二十四日"),
+        (moment(2025, 3, 14), '[$-404]e"年"m"月"', "114年3月"),
+        (moment(2025, 3, 14), '[$-411]ggge"年"', "令和7年"),
+        (1234, "[DBNum2][$-804]General", "壹仟贰佰叁拾肆"),
+        (10050, '[DBNum2][$-804]G/通用格式"元整"', "壹万零伍拾元整"),
+        (-12.5, "[DBNum1]General", "-一十二.五"),
+        (120_000_012, "[DBNum1]General", "一亿二千万〇一十二"),
+        (305, "[DBNum3]0", "３０５"),
+        (123456, "##0.0E+0", "123.5E+3"),
+        (0.00012, "0.0E-00", "1.2E-04"),
+        (1234567.891, "# ##0.00", "1234 567.89"),
+        (time(9, 30), "h:mm", "9:30"),
+        (time(9, 30), "yyyy-mm-dd", "09:30:00"),
+        (time(0, 0, 1, 250_000), "hh:mm:ss.000", "00:00:01.250"),
+        (timedelta(minutes=90, seconds=15), "[mm]:ss", "90:15"),
+        (timedelta(hours=49, minutes=30), '[h]"小时"mm"分"', "49小时30分"),
+        (-timedelta(hours=1, minutes=5), "[h]:mm", "-1:05"),
+        (timedelta(hours=26, minutes=15), "General", "26:15:00"),
         (timedelta(hours=26, minutes=15), "[h]:mm", "26:15"),
         (timedelta(hours=26, minutes=15), "[h]:mm:ss", "26:15:00"),
     ],
