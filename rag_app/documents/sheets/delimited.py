@@ -1,6 +1,7 @@
 """CSV and its kin → text; what separates the values follows from many lines, not from the first."""
 
 import csv
+import re
 from collections import Counter
 from itertools import islice
 
@@ -9,7 +10,10 @@ from rag_app.documents.sheets.table_bounds import TableBounds
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import lines_of
 
-_DELIMITERS = ",;\t|，；^"
+_DELIMITERS = ",;\t|，；^~"
+_MARK = re.compile(r'"?sep=([^\r\n])"?(?:\r\n?|\n)', re.IGNORECASE)
+_AS_TEXT = re.compile(r'="([^"]*)"')
+"""What keeps Excel from taking digits for a number."""
 _SAMPLE_LINES = 200
 
 
@@ -24,18 +28,30 @@ def read_csv(text: str, name: str) -> str:
         DocumentError: the table is too large.
     """
     text = text.lstrip("\ufeff")
-    first, _, below = text.partition("\n")
-    delimiter = ""
-    if first.lower().startswith("sep=") and len(first.strip()) == 5:  # Excel's own mark
-        delimiter, text = first.strip()[4], below
-    delimiter = delimiter or _delimiter(text)
+    if mark := _MARK.match(text):  # Excel's own
+        delimiter, text = mark[1], text[mark.end() :]
+    else:
+        delimiter = _delimiter(text)
+    quote = "'" if _is_quoted(text, delimiter) else '"'
     bounds = TableBounds(name)
     lines = (f"{line}\n" for line in lines_of(text))
-    rows = counted(csv.reader(lines, delimiter=delimiter), "rows")
+    rows = counted(csv.reader(lines, delimiter=delimiter, quotechar=quote), "rows")
     try:
-        return "\n".join(bounds.lines(table_lines(bounds.rows(rows))))
+        return "\n".join(bounds.lines(table_lines(bounds.rows(map(_values, rows)))))
     except csv.Error:  # a quote that never closes: no table, but text all the same
         return text
+
+
+def _values(row: list[str]) -> list[str]:
+    return [text[1] if (text := _AS_TEXT.fullmatch(cell.strip())) else cell for cell in row]
+
+
+def _is_quoted(text: str, delimiter: str) -> bool:
+    """Return whether single quotes are around the values of each line."""
+    sample = (line.strip() for line in lines_of(text) if line.strip())
+    lines = list(islice(sample, _SAMPLE_LINES))
+    between = f"'{delimiter}'"
+    return all(line[0] == line[-1] == "'" and between in line for line in lines)
 
 
 def _delimiter(text: str) -> str:
@@ -51,6 +67,8 @@ def _delimiter(text: str) -> str:
         if not widths:
             return 0.0, 0
         width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
+        if delimiter == "~" and width < 3:  # from ~ to
+            return 0.0, 0
         return count / len(rows), width
 
     return max(_DELIMITERS, key=agreement)

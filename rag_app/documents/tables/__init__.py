@@ -227,7 +227,7 @@ def _block_lines(
         head = before if 1 < len(before) == width and not is_form(body) else []
     else:
         head = column_names(body[start:stop])
-    yield from plain_lines(body[:start])
+    yield from form_lines(body[:start])
     if not head:
         yield from plain_lines(body[stop:])
         return head

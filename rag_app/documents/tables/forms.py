@@ -24,6 +24,8 @@ _FIELD = re.compile(
     r"(?:[（(]\w{1,6}[)）])?"
 )
 """Names of fields in other forms."""
+_DIGIT = re.compile(r"\d")
+_FEWEST_ROWS = 2
 _FEWEST_FIELDS = 3
 """Fields of a form that is recognized by their names alone."""
 
@@ -57,6 +59,8 @@ def label_pairs(row: Row) -> list[tuple[str, str]]:
 
 def is_filled_in(block: Sequence[Row]) -> bool:
     """Return whether labels and values take turns: as in forms that somebody fills in."""
+    if _is_specification(block):
+        return True
     rows = [cells_once(row) for row in block]
     labels = {cell for row in rows for cell in row[::2] if len(row) > 1}
     values = [cell for row in rows for cell in row[1::2]]
@@ -71,6 +75,18 @@ def is_filled_in(block: Sequence[Row]) -> bool:
         and not any(map(_is_field, values))
         and not any(VALUE.fullmatch(label) for label in labels)
     )
+
+
+def _is_specification(block: Sequence[Row]) -> bool:
+    """Return whether each row is several names, each with an amount beside it."""
+    rows = [row for row in map(cells_once, block) if len(row) > 1]
+    if len(rows) < _FEWEST_ROWS or not all(len(row) > 2 and label_pairs(row) for row in rows):
+        return False
+    pairs = [label_pairs(row) for row in rows]
+    labels = [label for row in pairs for label, _ in row]
+    amounts = [[bool(_DIGIT.search(value)) for _, value in row] for row in pairs]
+    named = len(set(labels)) == len(labels) and not any(map(_DIGIT.search, labels))
+    return named and all(map(any, amounts)) and all(2 * sum(row) > len(row) for row in amounts)
 
 
 def _is_field(label: str) -> bool:

@@ -21,6 +21,8 @@ DATE = re.compile(r"(?:(?:19|20)\d\d[-/年])?(\d{1,2})[-/月](\d{1,2})日?|((?:1
 """A month and day, or a year."""
 _FEWEST_DAYS = 7
 """Numbers that follow each other, as those of days, above which they may name columns."""
+_FEWEST_COUNTED = 3
+"""Numbers from 1 on that name all columns but the first."""
 _RECURRING = 2
 """Rows below that say the same in a column as the first one, which then is not a head."""
 _LONG_LABEL = 60
@@ -50,7 +52,7 @@ def head_rows(body: Sequence[Row]) -> tuple[int, int]:
     if is_form(body) and is_marked(body):
         return 0, 0
     for at in range(min(len(body) - 1, _SEARCHED)):
-        dated = _is_calendar(body, at) or _is_periods(body, at)
+        dated = _is_calendar(body, at) or _is_periods(body, at) or (not at and _is_counted(body))
         if not dated and not (is_labels(body[at]) and has_values_below(body, at)):
             continue
         if is_row_of_form(body[at]):
@@ -86,6 +88,13 @@ def _is_calendar(body: Sequence[Row], at: int) -> bool:
         rising = len(years) == len(found) and not first and years == sorted(set(years))
     below = [cell for row in body[at + 1 : at + 1 + _SAMPLE] for cell in row[1:] if cell]
     return rising and not any(map(DATE.fullmatch, below))
+
+
+def _is_counted(body: Sequence[Row]) -> bool:
+    """Return whether the first row names its columns 1, 2, 3, as months or lessons."""
+    first, *numbers = body[0] or [""]
+    counted = len(numbers) >= _FEWEST_COUNTED and list(map(str, range(1, len(numbers) + 1)))
+    return bool(first) and not VALUE.fullmatch(first) and numbers == counted
 
 
 def _is_periods(body: Sequence[Row], at: int) -> bool:
