@@ -27,11 +27,12 @@ from rag_app.documents.office.package import (
     unread_notes,
     value,
 )
+from rag_app.documents.office.symbol_fonts import symbol, symbols
 from rag_app.documents.office.word_changes import accepted, field_value
 from rag_app.documents.structure import is_title
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import Continued, spanned
-from rag_app.documents.text import SYMBOLS, clean, one_blank_line, superscript
+from rag_app.documents.text import clean, one_blank_line, superscript
 
 if TYPE_CHECKING:
     from rag_app.documents.pdf.reader import ReadPicture
@@ -182,10 +183,12 @@ class _Document:
             self.initial = text
             return ""
         text, self.initial = self.initial + text, ""
-        if not text:
-            return ""
-        if number and number != "0":
-            text = self.numbering.next(number, number_level) + text
+        label = ""
+        if number and number != "0" and not (not text and _is_mark_hidden(properties)):
+            label = self.numbering.next(number, number_level)
+        if not text:  # a cell of a column of numbers
+            return label.strip(" -") if depth else ""
+        text = label + text
         if level is not None and level < 9:
             self.level = min(level + 1, _DEEPEST)
             title = " ".join(text.split())
@@ -222,7 +225,7 @@ class _Document:
                 if self._is_hidden(item):
                     self.hidden += item.find(tag("w:t")) is not None
                     continue
-                text = self._inline(item, depth + 1)
+                text = symbols(self._inline(item, depth + 1), _font(item))
                 text = superscript(text) if _is_raised(item) else text
                 add_run(out, text, struck=_is_struck(item))
             elif name == tag("w:t"):
@@ -249,8 +252,7 @@ class _Document:
         return (style is not None and style.hidden) or _is_unseen(run, properties)
 
     def _symbol(self, item: Element, _: int) -> str:
-        code = int(value(item, "w:char") or "0", 16)
-        return SYMBOLS.get(code & 0xFF, "") if code >= 0xF000 else chr(code or 32)
+        return symbol(int(value(item, "w:char") or "0", 16), value(item, "w:font") or "")
 
     def _equation(self, item: Element, _: int) -> str:
         return equation_text(item)
@@ -278,6 +280,7 @@ class _Document:
         boxes = list(item.iter(tag("w:txbxContent")))
         for box in boxes:
             self.pending += self._apart(box, depth + 1)
+        self.pending += [art for shape in item.iter("{*}textpath") if (art := shape.get("string"))]
         drawn = drawing_lines(item, lambda key: self.package.tree(self.targets.get(key, "")))
         self.pending += drawn or []
         if boxes or drawn is not None:
@@ -406,6 +409,11 @@ def _is_struck(run: Element) -> bool:
     return any(_is_set(mark, default=False) for mark in marks)
 
 
+def _font(run: Element) -> str:
+    """Return the font of a run's Latin characters, "" where it has none of its own."""
+    return value(run.find(f"{tag('w:rPr')}/{tag('w:rFonts')}"), "w:ascii") or ""
+
+
 def _is_raised(run: Element) -> bool:
     return value(run.find(f"{tag('w:rPr')}/{tag('w:vertAlign')}")) == "superscript"
 
@@ -413,6 +421,13 @@ def _is_raised(run: Element) -> bool:
 def _is_initial(properties: Element) -> bool:
     frame = properties.find(tag("w:framePr"))
     return value(frame, "w:dropCap") in {"drop", "margin"}
+
+
+def _is_mark_hidden(properties: Element | None) -> bool:
+    """Return whether the end of a paragraph, with its number, can't be seen."""
+    if properties is None:
+        return False
+    return _is_set(properties.find(f"{tag('w:rPr')}/{tag('w:vanish')}"), default=False)
 
 
 def _is_unseen(run: Element, properties: Element) -> bool:

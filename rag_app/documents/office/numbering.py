@@ -1,20 +1,10 @@
 """Automatic numbers of paragraphs in Word (ECMA-376, 17.9): 第三条, 1.2.3, (一), •."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rag_app.documents.number_formats.chinese_numerals import chinese_digits, chinese_number
+from rag_app.documents.number_formats.numerals import numeral
 from rag_app.documents.office.package import Element, tag, value
-
-_DIGITS = "〇一二三四五六七八九"
-_LEGAL = "零壹贰叁肆伍陆柒捌玖"
-_STEMS = "甲乙丙丁戊己庚辛壬癸"
-_BRANCHES = "子丑寅卯辰巳午未申酉戌亥"
-_ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"),
-          (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))  # fmt: skip
-_FULL_WIDTH = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
-_MOST = 32_767
 
 
 @dataclass
@@ -80,8 +70,6 @@ class Numbering:
                 found.counts.pop(deeper, None)
         if current.kind == "bullet":
             return "- "
-        if current.kind == "none":
-            return ""
 
         def count(match: "re.Match[str]") -> str:
             at = int(match[1]) - 1
@@ -144,60 +132,6 @@ def _slide_label(number: int, scheme: str) -> str:
         if scheme.endswith(end):
             return shape.format(text)
     return text
-
-
-def numeral(number: int, kind: str) -> str:
-    """Return a number as a numbering format of ECMA-376, 17.18.59 writes it."""
-    if not 0 < number <= _MOST:
-        return f"{number:02}" if kind == "decimalZero" else str(number)
-    if "Legal" in kind:
-        return chinese_number(number, _LEGAL, "拾佰仟")
-    if write := _NUMERALS.get(kind):
-        return write(number)
-    if kind.startswith(("chinese", "taiwanese", "japanese")):
-        return chinese_number(number)
-    return str(number)
-
-
-def _letter(number: int) -> str:
-    return chr(ord("a") + (number - 1) % 26) * ((number - 1) // 26 + 1)
-
-
-def _roman(number: int) -> str:
-    text = ""
-    for size, sign in _ROMAN:
-        text += sign * (number // size)
-        number %= size
-    return text
-
-
-def _circled(number: int) -> str:
-    return chr(0x245F + number) if number <= 20 else f"({number})"
-
-
-def _digit_by_digit(number: int) -> str:
-    return chinese_digits(str(number), _DIGITS)
-
-
-_NUMERALS: dict[str, Callable[[int], str]] = {
-    "lowerLetter": _letter,
-    "upperLetter": lambda number: _letter(number).upper(),
-    "lowerRoman": _roman,
-    "upperRoman": lambda number: _roman(number).upper(),
-    "decimalEnclosedCircle": _circled,
-    "decimalEnclosedCircleChinese": _circled,
-    "ideographEnclosedCircle": _circled,
-    "decimalEnclosedParen": lambda number: f"({number})",
-    "decimalEnclosedFullstop": lambda number: f"{number}.",
-    "decimalZero": lambda number: f"{number:02}",
-    "decimalFullWidth": lambda number: str(number).translate(_FULL_WIDTH),
-    "decimalFullWidth2": lambda number: str(number).translate(_FULL_WIDTH),
-    "ideographTraditional": lambda number: _STEMS[(number - 1) % 10],
-    "ideographZodiac": lambda number: _BRANCHES[(number - 1) % 12],
-    "ideographDigital": _digit_by_digit,
-    "japaneseDigitalTenThousand": _digit_by_digit,
-    "taiwaneseDigital": _digit_by_digit,
-}
 
 
 _SCHEMES = {

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.office.numbering import numeral
+from rag_app.documents.number_formats.numerals import numeral
 from rag_app.documents.office.open_parts import (
     MAX_DEPTH,
     MAX_SPAN,

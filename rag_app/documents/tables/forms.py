@@ -24,6 +24,8 @@ _FIELD = re.compile(
     r"(?:[（(]\w{1,6}[)）])?"
 )
 """Names of fields in other forms."""
+_CODE = re.compile(r"(?!(?:19|20)\d\d|Q\d)[!-~]*\d[!-~]*\S{0,3}")
+"""A number or amount that is no year or quarter, as may name a column."""
 _DIGIT = re.compile(r"\d")
 _FEWEST_ROWS = 2
 _FEWEST_FIELDS = 3
@@ -80,7 +82,10 @@ def is_filled_in(block: Sequence[Row]) -> bool:
 def _is_specification(block: Sequence[Row]) -> bool:
     """Return whether each row is several names, each with an amount beside it."""
     rows = [row for row in map(cells_once, block) if len(row) > 1]
-    if len(rows) < _FEWEST_ROWS or not all(len(row) > 2 and label_pairs(row) for row in rows):
+    if len(rows) < _FEWEST_ROWS or not all(map(label_pairs, rows)):
+        return False
+    label, value = rows[0][:2]
+    if any(len(row) < 4 for row in rows) and not (_is_field(label) and _CODE.fullmatch(value)):
         return False
     pairs = [label_pairs(row) for row in rows]
     labels = [label for row in pairs for label, _ in row]

@@ -7,7 +7,7 @@ from itertools import pairwise
 from bs4.element import NavigableString, PreformattedString, Tag
 from markdownify import MarkdownConverter
 
-from rag_app.documents.office.numbering import numeral
+from rag_app.documents.number_formats.numerals import numeral
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import Continued, Covered, spanned
 

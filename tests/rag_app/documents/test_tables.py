@@ -27,6 +27,11 @@ from rag_app.errors import DocumentError
             id="names with amounts beside them",
         ),
         pytest.param(
+            [["文件编号", "QP-07"], ["版本", "B/2"]],
+            ["文件编号: QP-07", "版本: B/2"],
+            id="a field with its code",
+        ),
+        pytest.param(
             [["姓名", "秦某", "性别", "女"], ["籍贯", "运城", "学历", "硕士"],
              ["时间", "学校", "专业", "学位"], ["2010-2014", "山西农大", "土壤学", "学士"],
              ["2014-2017", "西北农大", "植物营养学", "硕士"]],

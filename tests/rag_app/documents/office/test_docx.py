@@ -5,7 +5,7 @@ from PIL import Image
 
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.docx import read_docx
-from rag_app.documents.office.numbering import numeral
+from rag_app.documents.number_formats.numerals import numeral
 from rag_app.documents.pdf.characters import Char, PageCharacters
 from tests.rag_app.documents.office.charts import CHART, DIAGRAM, NAMES, relations
 from tests.rag_app.documents.office.word import cell, listed, root, table, text, word_file
@@ -104,6 +104,18 @@ def test_legal_numbering_keeps_the_zeros_of_plain_numbers() -> None:
         (4, "upperRoman", "IV"),
         (7, "decimalZero", "07"),
         (12, "decimalFullWidth", "１２"),
+        (36, "decimalEnclosedCircle", "㊱"),
+        (2, "ideographEnclosedCircle", "㊁"),
+        (2, "ideographLegalTraditional", "貳"),
+        (61, "ideographZodiacTraditional", "甲子"),
+        (15, "ganada", "가"),
+        (12, "koreanDigital", "일이"),
+        (22, "ordinal", "22nd"),
+        (111, "ordinal", "111th"),
+        (21, "ordinalText", "Twenty-first"),
+        (40, "ordinalText", "Fortieth"),
+        (45, "cardinalText", "Forty-five"),
+        (5, "none", ""),
         (5, "unheardOf", "5"),
         (0, "lowerRoman", "0"),
     ],
@@ -159,6 +171,34 @@ def test_a_large_initial_belongs_to_its_word() -> None:
     frame = '<w:pPr><w:framePr w:dropCap="drop" w:lines="3"/></w:pPr>'
     body = f"<w:p>{frame}<w:r><w:t>T</w:t></w:r></w:p>" + text("he lease ends.") + text("End.")
     assert read(body) == "The lease ends.\n\nEnd."
+
+
+def test_a_number_without_text_counts_and_stands_in_its_cell() -> None:
+    levels = numbering(level(0, "decimal", "%1"))
+    rows = (cell(listed("", 1)) + cell(name) for name in ("下料", "焊接"))
+    body = listed("", 1) + table(cell("序号") + cell("工序"), *rows)
+    assert read(body, numbering_xml=levels).split("\n") == [
+        "序号: 2; 工序: 下料", "序号: 3; 工序: 焊接",
+    ]  # fmt: skip
+
+
+def test_a_list_of_notes_without_numbers() -> None:
+    levels = numbering(level(0, "none", "注："))
+    assert read(listed("厚度不大于16mm", 1), numbering_xml=levels) == "注： 厚度不大于16mm"
+
+
+def test_signs_of_symbol_fonts() -> None:
+    def sign(font: str, code: str) -> str:
+        return f'<w:r><w:sym w:font="{font}" w:char="{code}"/></w:r>'
+
+    typed = '<w:r><w:rPr><w:rFonts w:ascii="Wingdings 2"/></w:rPr><w:t>R</w:t></w:r>'
+    runs = [sign("Wingdings 2", "0052"), typed, sign("Symbol", "F06D"), sign("Wingdings", "F0FC")]
+    assert read(f"<w:p>{''.join(runs)}</w:p>") == "☑☑μ✓"
+
+
+def test_word_art() -> None:
+    art = '<w:pict><v:textpath xmlns:v="urn:schemas-microsoft-com:vml" string="内部资料"/></w:pict>'
+    assert read(f"<w:p><w:r><w:t>正文</w:t>{art}</w:r></w:p>") == "正文\n\n内部资料"
 
 
 def test_a_level_that_names_no_start_begins_at_zero() -> None:
@@ -390,7 +430,15 @@ def test_cells_of_a_form_that_cover_several_columns_are_read_once() -> None:
             ),
             r"${\frac{a}{b}}^{2}$",
         ),
+        (
+            (
+                "<m:borderBox><m:borderBoxPr/><m:e><m:r><m:t>a</m:t></m:r></m:e></m:borderBox>"
+                "<m:sPre><m:sub><m:r><m:t>1</m:t></m:r></m:sub><m:sup><m:r><m:t>2</m:t></m:r>"
+                "</m:sup><m:e><m:r><m:t>H</m:t></m:r></m:e></m:sPre>"
+            ),
+            "$a{}_{1}^{2}H$",
+        ),
     ],
 )
-def test_integrals_and_powers_of_fractions(equation: str, right: str) -> None:
+def test_equations_that_the_converter_reads_wrongly(equation: str, right: str) -> None:
     assert read(f"<w:p><m:oMath>{equation}</m:oMath></w:p>") == right
