@@ -177,7 +177,8 @@ def _invalid(request: Request, problem: Mapping[str, Any], body: Any) -> ApiErro
         msg = f"the body must be a JSON object; it is {kind}"
         return ApiError(400, msg, code="invalid_json")
     place = ".".join(str(part) for part in problem["loc"] if part not in ("body", ONE, MANY))
-    message = f"{place}: {problem['msg']}" if place else str(problem["msg"])
+    reason = problem["msg"].removeprefix("Value error, ")
+    message = f"{place}: {reason}" if place else reason
     return ApiError(400, message, param=place or None)
 
 

@@ -194,4 +194,5 @@ def request_of(kind: type[Requested], values: dict[str, Any]) -> Requested:
     except ValidationError as error:
         problem = error.errors()[0]
         param = str(problem["loc"][0]) if problem["loc"] else None
-        raise ApiError(400, f"{param}: {problem['msg']}", param=param) from error
+        reason = problem["msg"].removeprefix("Value error, ")
+        raise ApiError(400, f"{param}: {reason}", param=param) from error
