@@ -167,8 +167,13 @@ class LlmGeneration:
         if not calls_tools(llm):
             self._notes.append("the tools were passed over: this model's backend calls none")
             return llm
+        offered = request.tools or []
+        if not request.must_call:
+            offered = self._functions(offered)
+        if not offered:
+            return llm
         try:
-            tools = Tools(request.tools or (), request.tool_choice)
+            tools = Tools(offered, request.tool_choice)
         except ToolsError as error:
             raise ApiError(400, str(error), param=error.param) from error
         if isinstance(llm, LocalChat) and not _fit(tools, llm, messages, reply):
@@ -181,8 +186,19 @@ class LlmGeneration:
             choice = choice["function"]["name"]
         with guarded(llm, []):
             return llm.bind_tools(
-                request.tools, **({"tool_choice": _CHOICES.get(choice, choice)} if choice else {})
+                offered, **({"tool_choice": _CHOICES.get(choice, choice)} if choice else {})
             )
+
+    def _functions(self, tools: Sequence[Any]) -> list[Any]:
+        """Return the tools that are functions; agents offer what only OpenAI's servers run too."""
+        kinds = [
+            tool.get("type", "function") if isinstance(tool, dict) else "function" for tool in tools
+        ]
+        if others := sorted({str(kind) for kind in kinds} - {"function"}):
+            self._notes.append(
+                f"tools of type {', '.join(others)} were passed over: send functions"
+            )
+        return [tool for tool, kind in zip(tools, kinds, strict=True) if kind == "function"]
 
     @property
     def usage(self) -> CompletionUsage:

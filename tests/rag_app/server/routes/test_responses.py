@@ -254,8 +254,11 @@ def test_codes_of_errors(poets: Served, schemed: Served, client: httpx.Client) -
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
     with schemed.client() as other:
         tools = [{"type": "web_search"}]
-        refused = other.post(PATH, json={"input": "x", "tools": tools}).json()["error"]
+        offered = {"input": "x", "tools": tools}
+        refused = other.post(PATH, json={**offered, "tool_choice": "required"}).json()["error"]
+        answered = other.post(PATH, json=offered).json()
     assert "web_search" in refused["message"]
+    assert (answered["status"], "web_search" in answered["rag"]["notes"][0]) == ("completed", True)
     passed_over = client.post(PATH, json={"model": "rag:诗", "input": QUESTION, "tools": tools})
     assert passed_over.json()["status"] == "completed"
 
