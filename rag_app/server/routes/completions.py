@@ -36,6 +36,8 @@ _log = logging.getLogger("rag_app.server")
 _LIMITS = {"max_tokens", "max_completion_tokens"}
 _SYSTEM = ("system", "developer")
 _CONVERSATION = r"(?:the|this|our|a)\ (?:chat|conversation|discussion|thread)\b"
+_TITLE = "(?:标题|名字|名称)"
+_DIGEST = r"\A(?=.{0,300}\b(?:summari|summary|title|descri|extract|continuing|generating)).{0,250}"
 _TASKS = re.compile(
     rf"""
     \A\s*\#{{3}}\s*Task:.*(?:<chat_history>
@@ -45,22 +47,32 @@ _TASKS = re.compile(
     | \A.{{0,100}}\b(?:generate|provide|write|create|give|reply\ with)\ an?\b
         .{{0,60}}\btitle\b.{{0,60}}\b{_CONVERSATION}
     | \A.{{0,100}}\bsummari[sz]e\ {_CONVERSATION}.{{0,30}}\btitle\b
-    | \A.{{0,60}}\btitling\ assistant\b
+    | \A.{{0,60}}\b(?:titling|titles)\ assistant\b
+    | \ASummari[sz]e\ in\ a\ \S{{1,20}}\ title\b
+    | \btitle\ for\ the\ (?:previous|above|following)\ (?:query|question|message)\b
+    | \A(?:Please\ )?(?:generate|provide|write|create)\ an?\b.{{0,30}}\bsummary\ of\ (?:this|our)
+        \ (?:chat|conversation)\b
+    | {_DIGEST}\b(?:conversation|chat)(?:\ history)?\ (?:so\ far|above|below)\b
+    | {_DIGEST}\bconversations?\ between\ (?:the\ )?user\ and\ (?:the\ |an\ )?(?:AI\ )?assistant\b
+    | \A.{{0,80}}\bsummari[sz](?:es|ing)\ (?:\w+\ )?(?:conversations|chat\ history)\b
+    | \A.{{0,60}}\bsummari[sz]e\b.{{0,80}}\bprompt\ for\ future\ context\b
+    | \A.{{0,300}}\bstandalone\ (?:question|query|queries)\b
+    | \bpredict\ the\ \w+\ most\ likely\ questions\ that\ human\ would\ ask\b
+    | \A.{{0,60}}\bdecompose\ the\ user's\ input\b
     | \AAvailable\ Tools:.*\bJSON\b
     | \AYou\ have\ been\ provided\ with\ a\ set\ of\ responses\ from\ various\ models\b
     | \AYour\ task\ is\ to\ reflect\ the\ speaker's\b.{{0,60}}\bemoji\b
     | \ABased\ on\ the\ chat\ history,\ give\ this\ conversation\ a\ name
-    | \A.{{0,60}}\bsummari[sz]e\b.{{0,80}}\bprompt\ for\ future\ context\b
-    | \A.{{0,300}}\bstandalone\ (?:question|query)\b
-    | \A[^：。]{{0,40}}(?:总结|概括|生成|起)[^：。]{{0,30}}(?:会话|对话|聊天)[^：。]{{0,60}}标题
-    | \A[^：。]{{0,40}}(?:会话|对话|聊天)[^：。]{{0,20}}(?:总结|概括|生成|起)[^：。]{{0,20}}标题
+    | \A[^：。]{{0,40}}(?:总结|概括|生成|起)[^：。]{{0,30}}(?:会话|对话|聊天)[^：。]{{0,60}}{_TITLE}
+    | \A[^：。]{{0,40}}(?:会话|对话|聊天)[^：。]{{0,20}}(?:总结|概括|生成|起)[^：。]{{0,20}}{_TITLE}
     | \A.{{0,20}}返回这句话的简要主题
     | \A.{{0,100}}引导我继续提问
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 """How such tasks begin: Open WebUI's, LobeChat's, those of LibreChat and others, NextChat's, Cherry
-Studio's, chat-ui's, Chatbox's, aichat's, of LangChain's and LlamaIndex's chains, and in Chinese."""
+Studio's, chat-ui's, Chatbox's, aichat's, Dify's, Page Assist's, those by which agents shorten a
+conversation, of LangChain's and LlamaIndex's chains, and in Chinese."""
 
 
 class Answering:

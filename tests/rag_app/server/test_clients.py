@@ -169,6 +169,12 @@ def said_by(role: str, text: str) -> dict[str, str]:
         # LangChain, LlamaIndex
         [said_by("system", "Given a chat history, formulate a standalone question."), *ASKED],
         [said_by("user", "Given a conversation, rewrite the message to be a standalone question.")],
+        # opencode, Roo Code, LangMem; Page Assist, Dify
+        [*SAID, said_by("user", "Provide a prompt for continuing our conversation above.")],
+        [said_by("system", "You are an assistant tasked with summarizing conversations."), *ASKED],
+        [*SAID, said_by("user", "Create a summary of the conversation above:")],
+        [said_by("user", "李白？\nCreate a phrase as a title for the previous query.")],
+        [said_by("user", "Predict the three most likely questions that human would ask.")],
         # FastGPT
         [*SAID, said_by("user", "请结合前面的对话记录，帮我生成 3 个问题，引导我继续提问。")],
     ],
@@ -189,6 +195,8 @@ def test_what_clients_ask_about_a_conversation(
         [said_by("system", "你是人事部的助手，回答用户关于合同标题的问题。"), *ASKED],
         [said_by("system", "这是历史聊天总结作为前情提要：用户问过对话的标题。"), *ASKED],
         [said_by("system", "You are a helpful chat assistant. Give a short answer."), *ASKED],
+        [said_by("system", "A conversation between the user and an AI assistant."), *ASKED],
+        [said_by("system", "Answer with the conversation so far in mind."), *ASKED],
         [*ASKED, said_by("system", "简短回答。")],
     ],
 )
