@@ -18,6 +18,7 @@ from rag_app.chains.facts.english_amounts import (
     amount_in_english,
     keeps_numbers,
     with_english_amounts,
+    year_of_reign,
 )
 from rag_app.chains.facts.romanization import (
     invented_persons,
@@ -171,7 +172,8 @@ def in_language_of(
         said = refusal_for(texts, question, language)
         yield Answer(text=said, step=whole.step + 1, confidence=whole.confidence)
         return
-    text, wrong = whole.text, False
+    read = "\n".join(citation.text for citation in whole.citations)
+    text, wrong = year_of_reign(whole.text.strip("。 "), read) or whole.text, False
     if language_of(text) == language or not _LETTER.search(text):
         pass
     elif language_of(question) == language == "en" and (short := _short_in_english(text, question)):

@@ -6,6 +6,7 @@ from decimal import Decimal
 from unicodedata import normalize
 
 from rag_app.chains.facts.amounts import DIGITS, in_digits, plain_numbers, value_of
+from rag_app.documents.text import HAN
 from rag_app.index.store.terms import fold
 
 _UNITS: Mapping[str, tuple[str, str]] = {
@@ -54,6 +55,7 @@ _WRITTEN = re.compile(
     r"(?![A-Za-z\d.]))"
 )
 """An amount or a date in figures, without a character that only counts."""
+_REIGN_YEAR = re.compile(rf"[{HAN}]{{2}}[{DIGITS}元]{{1,3}}[年载]")
 _ASKS_YEAR = re.compile(r"\b(?:which|what) year\b", re.IGNORECASE)
 _RATIO = re.compile(r"(\d+)比(\d+)")
 _DATE = re.compile(r"(?:(\d{3,4})年)?(\d{1,2})月(?:(\d{1,2})[日号])?")
@@ -135,6 +137,19 @@ def amount_in_english(amount: str, question: str) -> str | None:
     space = "" if word in ("", "%") else " "
     lead = _BEFORE.get(before) or _ROUND.get(behind, "")
     return f"{lead}{_written(value)}{space}{word}{_BEHIND.get(behind, '')}"
+
+
+def year_of_reign(date: str, text: str) -> str:
+    """Return the year that a text gives in brackets after one of a reign, nothing for other dates.
+
+    Example:
+        >>> year_of_reign("开元十二年", "开元十二年（724年），李白离开蜀地。")
+        '724年'
+    """
+    if not _REIGN_YEAR.fullmatch(date):
+        return ""
+    found = re.search(rf"{date}\s*[(（]({_YEAR.pattern})[)）]", text)
+    return found[1] if found else ""
 
 
 def _year(era: str | None, year: str) -> str:

@@ -77,6 +77,7 @@ def test_a_name_that_the_search_brings_is_translated_again() -> None:
         (QUESTION, "12个月", "12 months"),
         ("Who praised Li Bai?", "贺知章", "He Zhizhang"),
         ("When did Li Bai die?", "762年", "762"),
+        ("When did Li Bai die?", "宝应元年", "762"),
     ],
 )
 def test_amounts_years_and_persons_are_not_left_to_the_model(
