@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.pdf.characters import Char, PageCharacters, Space, upright
-from rag_app.documents.pdf.reader import INSTALL_OCR, LONGEST_SIDE, ReadPicture, page_of, text_of
+from rag_app.documents.pdf.page_text import INSTALL_OCR, page_of, text_of
+from rag_app.documents.pdf.reader import LONGEST_SIDE, ReadPicture
 from rag_app.documents.text import is_wide, shown
 from rag_app.errors import DocumentError
 from rag_app.settings import OcrMode

@@ -1,9 +1,6 @@
-"""The formats of question sets: SQuAD, CMRC 2018, RGB, BEIR and our own lines."""
+"""The formats of question sets that others published: SQuAD, CMRC 2018, RGB, BEIR."""
 
-import gzip
-import json
 import math
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, product
 from pathlib import Path
@@ -11,104 +8,13 @@ from typing import Any
 
 from rag_app.errors import DocumentError
 from rag_app.evaluation.questions import Dataset, GoldPassage, GoldQuestion
+from rag_app.evaluation.rows import Record, read_rows, read_text
 
 RGB_PASSAGES = 5
 """That a question of RGB gets where a share of noise is asked for, as in its paper (Chen et al.
 2024, arXiv 2309.01431)."""
-
 _MOST_WORDINGS = 8
 """Wordings of an answer of several parts, each with its own wordings."""
-
-_ANSWER_FIELDS = {"answer", "answers", "answerable", "document", "summary"}
-"""Fields of our own lines; any of them says whether there is an answer."""
-
-_LISTS = ("questions", "examples", "items")
-"""What an object may call the list of its questions."""
-
-Record = Mapping[str, Any]
-
-
-def read_file(path: Path, noise: float | None = None) -> Dataset:
-    """Return the question set of a file; see `read_dataset`."""
-    text = _read_text(path)
-    value = _json(text)
-    if isinstance(value, dict) and isinstance(value.get("data"), list):
-        return _read(path, "SQuAD", lambda: _squad(path.name, value["data"]))
-    rows = list(_rows(path, text, value))
-    first = rows[0][1] if rows else {}
-    if "query" in first and "positive" in first:
-        return _rgb(path, rows, noise)
-    if "context_text" in first:
-        return _read(path, "CMRC 2018", lambda: _cmrc(path.name, [row for _, row in rows]))
-    if isinstance(first.get("context"), str) and isinstance(first.get("answers"), Mapping):
-        return _read(path, "SQuAD", lambda: _squad(path.name, _articles([row for _, row in rows])))
-    questions = tuple(question_of(path, number, row) for number, row in rows)
-    return Dataset(path.name, "questions", questions, notes=_unsaid(path, rows))
-
-
-def _unsaid(path: Path, rows: list[tuple[int, Record]]) -> tuple[str, ...]:
-    """Return what is to be noted of lines that don't say whether there is an answer.
-
-    Raises:
-        DocumentError: no line does, and they have fields that may mean it.
-    """
-    silent = [number for number, row in rows if not row.keys() & _ANSWER_FIELDS]
-    if not silent:
-        return ()
-    unknown = {name for _, row in rows for name in row} - {"question", "id", "split"}
-    if len(silent) == len(rows) and unknown:
-        msg = (
-            f"no line of {path} has `answers`, `document` or `answerable`, but "
-            f"{', '.join(sorted(unknown))}; rename its fields as in rag_app/evaluation/README.md"
-        )
-        raise DocumentError(msg)
-    said = (
-        f"{len(silent)} questions have neither `answers`, `document` nor `answerable` and count as "
-        f"without an answer, such as that of line {silent[0]}"
-    )
-    return (said,)
-
-
-def read_rows(path: Path) -> Iterator[tuple[int, Record]]:
-    """Yield the objects of a JSON Lines file, or of a JSON array, with their 1-based numbers.
-
-    Raises:
-        DocumentError: the file can't be read, or a line is not a JSON object.
-    """
-    text = _read_text(path)
-    yield from _rows(path, text, _json(text))
-
-
-def question_of(path: Path, number: int, row: Record) -> GoldQuestion:
-    """Return a line of our own format as a question.
-
-    Raises:
-        DocumentError: it isn't one.
-    """
-    try:
-        given = row["answers"] if "answers" in row else [row["answer"]] if row.get("answer") else []
-        if given is None or isinstance(given, Mapping):
-            given = _answers(given)
-        if isinstance(given, str) or not all(isinstance(answer, str) for answer in given):
-            raise TypeError("`answers` is a list of texts")
-        answerable = row.get("answerable", True)
-        answers = tuple(answer for answer in given if answer) if answerable else ()
-        text, document, summary = row.get("question"), row.get("document"), row.get("summary", "")
-        if not isinstance(text or summary, str) or not (text or summary).strip():
-            raise TypeError("`question` is a text")
-        if document is not None and not isinstance(document, str):
-            raise TypeError("`document` is a file's name")
-        if summary and not document:
-            raise TypeError("a `summary` needs its `document`")
-        name = str(row.get("id", number))
-        split = str(row.get("split", "test"))
-        told = bool(row.get("answerable")) and not (answers or document)
-        return GoldQuestion(
-            name, text or "", answers, document, split, summary=summary, has_answer=told
-        )
-    except (AttributeError, TypeError) as error:
-        msg = f"{path}:{number} is not a question ({error})"
-        raise DocumentError(msg) from error
 
 
 def read_beir(folder: Path, split: str | None = None) -> Dataset:
@@ -179,7 +85,7 @@ def _judgements(path: Path) -> Iterator[tuple[int, Sequence[Any]]]:
         for number, row in read_rows(path):
             yield number, [row.get(name) for name in ("query-id", "corpus-id", "score")]
         return
-    for number, line in enumerate(_read_text(path).split("\n"), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         fields = line.split("\t") if "\t" in line else line.split()
         if line.strip() and not (number == 1 and not _is_number(fields[-1])):
             yield number, fields
@@ -209,7 +115,7 @@ def _field(path: Path, number: int, row: Record, name: str) -> str:
     return value
 
 
-def _read(path: Path, kind: str, read: Callable[[], Dataset]) -> Dataset:
+def read_as(path: Path, kind: str, read: Callable[[], Dataset]) -> Dataset:
     """Return what ``read`` does; a structure that isn't the format's is the user's error."""
     try:
         return read()
@@ -233,7 +139,8 @@ class _Names:
         return name
 
 
-def _squad(name: str, articles: list[Any]) -> Dataset:
+def squad(name: str, articles: list[Any]) -> Dataset:
+    """Return the articles of a file in SQuAD's format."""
     names = _Names()
     passages: list[GoldPassage] = []
     questions: list[GoldQuestion] = []
@@ -245,14 +152,14 @@ def _squad(name: str, articles: list[Any]) -> Dataset:
             passage = GoldPassage(names.of(given), paragraph["context"].strip())
             passages.append(passage)
             for item in paragraph["qas"]:
-                texts = () if item.get("is_impossible") else _answers(item.get("answers"))
+                texts = () if item.get("is_impossible") else answers_of(item.get("answers"))
                 document = passage.file_name if texts else None
                 key = str(item.get("id", len(questions) + 1))
                 questions.append(GoldQuestion(key, item["question"] or "", texts, document))
     return Dataset(name, "SQuAD", tuple(questions), tuple(passages))
 
 
-def _articles(rows: list[Record]) -> list[Any]:
+def articles(rows: list[Record]) -> list[Any]:
     """Return lines with a question and its context each, as Hugging Face has SQuAD, as SQuAD's."""
     contexts: dict[tuple[str, str], list[Record]] = {}
     for row in rows:
@@ -263,27 +170,28 @@ def _articles(rows: list[Record]) -> list[Any]:
     ]
 
 
-def _answers(given: Any) -> tuple[str, ...]:
+def answers_of(given: Any) -> tuple[str, ...]:
     """Return the wordings of SQuAD's answers: objects with a text, or one with several."""
     texts = given.get("text") or () if isinstance(given, Mapping) else given or ()
     texts = [text["text"] if isinstance(text, Mapping) else text for text in texts]
     return tuple(dict.fromkeys(text for text in texts if text.strip()))
 
 
-def _cmrc(name: str, rows: list[Record]) -> Dataset:
+def cmrc(name: str, rows: list[Record]) -> Dataset:
+    """Return the rows of a file in CMRC 2018's own format."""
     names, passages, questions = _Names(), [], []
     for row in rows:
         passage = GoldPassage(names.of(row["context_id"]), row["context_text"].strip())
         passages.append(passage)
         for item in row["qas"]:
-            texts = _answers(item["answers"])
+            texts = answers_of(item["answers"])
             questions.append(
                 GoldQuestion(str(item["query_id"]), item["query_text"], texts, passage.file_name)
             )
     return Dataset(name, "CMRC 2018", tuple(questions), tuple(passages))
 
 
-def _rgb(path: Path, rows: list[tuple[int, Record]], noise: float | None) -> Dataset:
+def rgb(path: Path, rows: list[tuple[int, Record]], noise: float | None) -> Dataset:
     """Return RGB's lines; a passage that several questions share is one document."""
     passages: dict[str, GoldPassage] = {}
     questions = []
@@ -339,65 +247,3 @@ def _noisy(positive: list[str], negative: list[str], noise: float) -> tuple[list
     wrong = min(math.ceil(RGB_PASSAGES * noise), len(negative))
     right = 0 if noise == 1 else min(RGB_PASSAGES - wrong, len(positive))
     return positive[:right], negative[: RGB_PASSAGES - right]
-
-
-def _read_text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        msg = f"{path} can't be read ({error.strerror}); name a question set"
-        raise DocumentError(msg) from error
-    if data.startswith(b"\x1f\x8b"):
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            msg = f"{path} is damaged ({error}); fetch it again"
-            raise DocumentError(msg) from error
-    if not data.strip():
-        msg = f"{path} is empty; name a question set"
-        raise DocumentError(msg)
-    if b"\0" in data:
-        msg = f"{path} is binary; a question set is JSON, or a folder as BEIR has it"
-        raise DocumentError(msg)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        msg = f"{path}:{line} is not UTF-8; convert the file"
-        raise DocumentError(msg) from error
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _rows(path: Path, text: str, value: Any) -> Iterator[tuple[int, Record]]:
-    """Yield the objects of a parsed array, or of lines, with their numbers."""
-    first = 1
-    if isinstance(value, dict):
-        listed = next((value[name] for name in _LISTS if isinstance(value.get(name), list)), None)
-        if listed is None:
-            first += text[: text.index("{")].count("\n")
-        value = [value] if listed is None else listed
-    if isinstance(value, list):
-        for number, row in enumerate(value, first):
-            if not isinstance(row, dict):
-                msg = f"{path}: item {number} is not a JSON object"
-                raise DocumentError(msg)
-            yield number, row
-        return
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            msg = f"{path}:{number} is not a question: no JSON ({error})"
-            raise DocumentError(msg) from error
-        if not isinstance(row, dict):
-            msg = f"{path}:{number} is not a question: no JSON object"
-            raise DocumentError(msg)
-        yield number, row

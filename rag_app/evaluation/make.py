@@ -14,10 +14,11 @@ from rag_app.chains.facts.amounts import AMOUNT
 from rag_app.chains.prompts import Prompts, Task
 from rag_app.documents.text import language_of
 from rag_app.errors import DocumentError, PromptTooLongError, RagAppError
-from rag_app.evaluation.formats import question_of, read_rows
+from rag_app.evaluation.datasets import question_of
 from rag_app.evaluation.metrics import contains, tokens
 from rag_app.evaluation.outcomes import ranks_of
 from rag_app.evaluation.questions import GoldQuestion
+from rag_app.evaluation.rows import read_rows
 from rag_app.index.store.conversations import Conversations
 from rag_app.index.store.records import ChunkRecord
 

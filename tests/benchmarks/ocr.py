@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from rag_app.documents.ocr import read_picture
-from rag_app.documents.pdf.reader import page_of, text_of
+from rag_app.documents.pdf.page_text import page_of, text_of
 from tests.benchmarks.reading import character_error, paragraphs_of_corpus
 
 FONT = Path("/usr/share/fonts/opentype/noto/NotoSerifCJK-Regular.ttc")

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from rag_app.documents.pdf.layout import Block, Table
+from rag_app.documents.pdf.layout import Block
 from rag_app.documents.pdf.lines import Fragment
+from rag_app.documents.pdf.ruled_tables import Table
 from rag_app.documents.structure import is_title
 from rag_app.documents.text import HAN, SENTENCE_END
 

@@ -1,30 +1,19 @@
 """PDF → text by geometry: columns, tables, paragraphs and headings as the page shows them."""
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from rag_app.documents.formats import ExtractedText, LineBox
+from rag_app.documents.formats import ExtractedText
 from rag_app.documents.pdf.annotations import Written, annotations, characters
 from rag_app.documents.pdf.characters import Char, PageCharacters, page_characters
-from rag_app.documents.pdf.layout import Block, Table, blocks
-from rag_app.documents.pdf.lines import Fragment, glue
-from rag_app.documents.pdf.paragraphs import (
-    Paragraph,
-    body_size,
-    heading_sizes,
-    paragraphs,
-    without_footnotes,
-)
+from rag_app.documents.pdf.layout import Block, blocks
+from rag_app.documents.pdf.page_text import INSTALL_OCR, Page, page_of, text_of
 from rag_app.documents.pdf.rules import page_edges, place_of
-from rag_app.documents.pdf.running_heads import running_lines, without
-from rag_app.documents.pdf.table_heads import with_heads
 from rag_app.documents.progress import counted
-from rag_app.documents.tables import form_lines, lines_below
-from rag_app.documents.text import clean, shown
+from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -44,28 +33,11 @@ _DPI = 200
 """Dots an inch at which pictures are read."""
 LONGEST_SIDE = 4000
 """The longest side of a picture when it is read, in pixels."""
-INSTALL_OCR = "to read pictures: pip install 'rag-app[ocr]' and index again"
 _SCAN_TEXT = 40
 """Characters that a scanned page may have beside its picture: a stamp, a page number."""
 
 ReadPicture = Callable[["Image"], PageCharacters]
 """Returns the characters in a picture of a page, in pixels, y upwards."""
-
-
-class _Page(NamedTuple):
-    items: list[Block | Table]
-    unread: str = ""
-    """Why there is nothing to read though something is on the page."""
-    quarter: int | None = 0
-    """By how many quarters its lines were turned; None where their places are not known."""
-    unsure: int = 0
-    """Characters that were read in a picture with little confidence."""
-    private: int = 0
-    """Characters whose font does not say which they are, among others that can be read."""
-    hidden: int = 0
-    """Characters that a reader does not see."""
-    comments: Sequence[Written] = ()
-    """What readers wrote on it."""
 
 
 def read_pdf(
@@ -130,7 +102,7 @@ def _unopened(name: str, error: Exception) -> DocumentError:
 
 def _pages(
     document: "PdfDocument", name: str, read_picture: ReadPicture | None, *, always: bool
-) -> Iterator[_Page]:
+) -> Iterator[Page]:
     room = MAX_CHARACTERS
     for number in counted(range(min(len(document), MAX_PAGES + 1)), "pages", step=5):
         page = document[number]
@@ -151,7 +123,7 @@ def _pages(
         yield read
 
 
-def _said_once(page: _Page, comments: Sequence[Written]) -> list[Written]:
+def _said_once(page: Page, comments: Sequence[Written]) -> list[Written]:
     """Return comments without those that say what they are about, as programs fill them in."""
     blocks = (item for item in page.items if isinstance(item, Block))
     text = "".join("".join(line.text.split()) for block in blocks for line in block.lines)
@@ -161,7 +133,7 @@ def _said_once(page: _Page, comments: Sequence[Written]) -> list[Written]:
 
 def _page(
     page: "PdfPage", written: PageCharacters, read_picture: ReadPicture | None, *, always: bool
-) -> _Page:
+) -> Page:
     unread = ""
     if not written.readable:
         unread = "text in a font that does not say which characters it has"
@@ -172,7 +144,7 @@ def _page(
         if read.chars or not written.readable:
             return page_of(read, "" if read.chars else unread)
     if not written.readable:
-        return _Page([], unread)
+        return Page([], unread)
     if written.turn:
         return page_of(written, unread)
     items = blocks(written.chars, *page_edges(page))
@@ -184,7 +156,7 @@ def _page(
             read = _read_part(page, box, read_picture)
             unsure += read.unsure
             items += blocks(read.chars, [], [])
-    return _Page(items, unread, written.quarter, unsure, written.private)
+    return Page(items, unread, written.quarter, unsure, written.private)
 
 
 def _with_fields(page: PageCharacters, filled: Sequence[Written]) -> PageCharacters:
@@ -193,11 +165,6 @@ def _with_fields(page: PageCharacters, filled: Sequence[Written]) -> PageCharact
         return page
     more = (char for each in filled for char in characters(each, page.quarter or 0))
     return page._replace(chars=[*page.chars, *more])
-
-
-def page_of(read: PageCharacters, unread: str = "") -> _Page:
-    """Return what was read of a picture as a page."""
-    return _Page(blocks(read.chars, [], []), unread, read.quarter, read.unsure)
 
 
 def _read_part(
@@ -242,193 +209,3 @@ def _pictures(page: "PdfPage", chars: Sequence[Char]) -> list[tuple[float, float
         if len(found) == _MOST_PICTURES:
             break
     return found
-
-
-def _notes(pages: Sequence[_Page]) -> list[str]:
-    notes = []
-    for reason in sorted({page.unread for page in pages if page.unread}):
-        numbers = [number for number, page in enumerate(pages, 1) if page.unread == reason]
-        notes.append(
-            f"{len(numbers)} of {len(pages)} pages hold only {reason} and were not read "
-            f"(page {_ranges(numbers)}); {INSTALL_OCR}"
-        )
-    if unsure := [number for number, page in enumerate(pages, 1) if page.unsure]:
-        count = sum(page.unsure for page in pages)
-        notes.append(
-            f"{count} characters on page {_ranges(unsure)} were hard to read; check what they say"
-        )
-    if private := [number for number, page in enumerate(pages, 1) if page.private]:
-        count = sum(page.private for page in pages)
-        notes.append(
-            f"{count} characters on page {_ranges(private)} have a font that does not say which "
-            f"they are; {INSTALL_OCR}"
-        )
-    if hidden := [number for number, page in enumerate(pages, 1) if page.hidden]:
-        count = sum(page.hidden for page in pages)
-        notes.append(
-            f"{count} characters on page {_ranges(hidden)} that a reader does not see were left "
-            "out: they are of the page's colour, covered, beyond its edge, or in a hidden layer"
-        )
-    return notes
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """Return page numbers with runs shortened, as in ``2-4, 7``."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1][1:] = [number]
-        else:
-            runs.append([number])
-    return ", ".join("-".join(map(str, run)) for run in runs)
-
-
-def text_of(pages: Sequence[_Page]) -> ExtractedText:
-    """Return pages as one text, with notes of what was not read."""
-    whole = [with_heads(page.items) for page in pages]
-    running, heads = running_lines(whole)
-    items = [without(page, running) for page in whole]
-    lines = [
-        line for page in items for item in page if isinstance(item, Block) for line in item.lines
-    ]
-    body = body_size(lines)
-    headings = heading_sizes(lines, body)
-    writer = _Writer()
-    for number, page in enumerate(items, 1):
-        writer.begin_page(number, pages[number - 1].quarter)
-        kept, notes = without_footnotes(page, body)
-        if number == 1:
-            for head in heads:
-                writer.add(Paragraph([head]))
-        content: list[Paragraph | Table] = []
-        for item in kept:
-            content += [item] if isinstance(item, Table) else paragraphs(item, body, headings)
-        footnotes = [*paragraphs(Block(notes), body, ())] if notes else []
-        # Notes of a page stand before a paragraph that goes on on the next one.
-        at = len(content)
-        if content and isinstance(content[-1], Paragraph) and content[-1].open:
-            at -= 1
-        content[at:at] = footnotes
-        for comment in pages[number - 1].comments:
-            content.append(Paragraph([Fragment(list(characters(comment)))]))
-        for part in content:
-            writer.add(part)
-    return writer.finish()._replace(notes=_notes(pages))
-
-
-_LEADERS = re.compile(r"\s*(?:[.·•․‥…。]\s?){6,}\s*(?=\S)")
-"""What leads from a heading to its page in a table of contents."""
-_LOWEST = 160.0
-"""Points above the foot of a page below which a table ends that goes on elsewhere."""
-_SAME_WIDTH = 3.0
-"""Points by which the parts of a table may differ."""
-
-
-class _Writer:
-    """Puts paragraphs and tables one after the other and keeps where each line stands."""
-
-    def __init__(self) -> None:
-        self._boxes: list[LineBox] = []
-        self._starts: list[int] = []
-        self._done: list[str] = []
-        self._length = 0
-        self._page = 0
-        self._quarter: int | None = 0
-        self._open = False
-        self._new_page = False
-        self._table: Table | None = None
-        self._head: Sequence[str] = ()
-
-    def begin_page(self, number: int, quarter: int | None) -> None:
-        self._open = self._open and not self._new_page  # nothing goes on over an empty page
-        self._page, self._quarter, self._new_page = number, quarter, True
-        self._starts.append(-1)
-
-    def add(self, part: Paragraph | Table) -> None:
-        if isinstance(part, Table):
-            self._add_table(part)
-            return
-        self._table = None
-        texts = [_LEADERS.sub(" … ", clean(line.text).strip()) for line in part.lines]
-        goes_on = self._new_page and self._open and not part.fresh and not part.level
-        if goes_on:
-            self._glue(texts[0])
-        else:
-            self._break("\n" if part.close else "\n\n")
-        self._start_page()
-        if part.level:
-            self._write("#" * part.level + " ")
-        for number, (line, text) in enumerate(zip(part.lines, texts, strict=True)):
-            if number:
-                self._glue(text)
-            self._line(line, text)
-        self._open = part.open
-
-    def _add_table(self, table: Table) -> None:
-        goes_on = self._goes_on(table)
-        if table.is_form:
-            rows, self._head = form_lines(table.rows), ()
-        else:
-            rows, self._head = lines_below(table.rows, self._head if goes_on else None)
-        if rows:
-            self._break("\n" if goes_on else "\n\n")
-            self._start_page()
-            start = self._length
-            self._write(clean("\n".join(rows)))
-            self._box(start, (table.left, table.bottom, table.right, table.top))
-        self._open, self._table = False, table
-
-    def _goes_on(self, table: Table) -> bool:
-        """Return whether a table goes on from the page or column before, where one ended."""
-        before = self._table
-        if before is None or before.is_form or before.bottom > _LOWEST:
-            return False
-        if not self._new_page and table.left < before.right:
-            return False
-        widths = [max(map(len, part.rows), default=0) for part in (before, table)]
-        apart = abs((table.right - table.left) - (before.right - before.left))
-        return widths[0] == widths[1] and apart <= _SAME_WIDTH
-
-    def finish(self) -> ExtractedText:
-        starts = self._starts
-        for number in range(len(starts) - 1, -1, -1):
-            if starts[number] < 0:
-                starts[number] = starts[number + 1] if number + 1 < len(starts) else self._length
-        return ExtractedText("".join(self._done), page_starts=starts, boxes=self._boxes)
-
-    def _start_page(self) -> None:
-        if self._new_page:
-            self._starts[-1] = self._length
-        self._new_page = False
-
-    def _break(self, kind: str) -> None:
-        if self._length:
-            self._write(kind)
-
-    def _glue(self, line: str) -> None:
-        before = self._done[-1]
-        text, between = glue(before, line)
-        if text != before:
-            self._done[-1] = text
-            self._length -= len(before) - len(text)
-        self._write(between)
-
-    def _write(self, text: str) -> None:
-        if text:
-            self._done.append(text)
-            self._length += len(text)
-
-    def _line(self, line: Fragment, text: str) -> None:
-        start = self._length
-        self._write(text)
-        self._box(start, (line.left, line.bottom, line.right, line.top))
-
-    def _box(self, start: int, box: tuple[float, float, float, float]) -> None:
-        """Note where the text from ``start`` on stands on the page, before it was turned."""
-        if self._quarter is None:
-            return
-        for _ in range(self._quarter):
-            left, bottom, right, top = box
-            box = (bottom, -right, top, -left)
-        rounded = (round(number, 1) for number in box)
-        self._boxes.append(LineBox(start, self._length, self._page, *rounded))

@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 
-from rag_app.documents.pdf.layout import Block, Table
+from rag_app.documents.pdf.layout import Block
 from rag_app.documents.pdf.lines import Fragment
+from rag_app.documents.pdf.ruled_tables import Table
 
 _EDGE_LINES = 3
 """Lines from the top and from the bottom of a page that may be running ones."""

@@ -6,29 +6,26 @@ a click shows them. Comments, text boxes and charts follow their sheet.
 
 import re
 import warnings
-import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from io import BytesIO
 from typing import TYPE_CHECKING, TypeGuard
 
-from lxml import etree
-
-from rag_app.documents.archive import MAX_SHEETS_XML, ROOT, check_archive
+from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.number_formats.number_format import as_shown
 from rag_app.documents.office.package import (
-    LARGE,
     Package,
     hidden_notes,
-    is_strict,
-    parsed,
-    plain_name,
-    rewritten,
     struck_through,
     uncalculated_notes,
     unescaped,
     unread_notes,
+)
+from rag_app.documents.sheets.opening import (
+    open_workbook,
+    uncalculated,
+    without_guesses,
+    without_traps,
 )
 from rag_app.documents.sheets.sheet_parts import SheetParts
 from rag_app.documents.sheets.table_bounds import TableBounds
@@ -43,45 +40,11 @@ if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
     from rag_app.documents.pdf.reader import ReadPicture
-    from rag_app.documents.sheets.book_reader import BookReader
     from rag_app.documents.sheets.sheet_stream import SheetStream
 
-_UNCALCULATED = re.compile(
-    rb"<c (?![^>]*\bt=\"str\")[^>]*>"
-    rb"\s*<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>\s*|<v></v>\s*)?</c>"
-)
-"""A cell with a formula and no value; an empty text is one."""
-_TO_CALCULATE = re.compile(rb"fullCalcOnLoad=[\"'](?:1|true)")
-_GUESSED = re.compile(rb"(<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*)<v>0</v>")
-"""A formula and the value of one that was never calculated."""
-_STYLE = re.compile(rb'(<(?:\w+:)?(?:c|row|col)\b[^>]*?)\s(?:s|style)="\d*"')
-_FONTS_THAT_TELL = re.compile(b"<strike|superscript")
-"""Fonts that matter in cells that hold their own text."""
-_MAX_MERGED = 100_000
-"""Cells of a sheet that take the value of a merged one."""
-_COVERING = re.compile(rb"<(?:\w+:)?(?:mergeCell|hyperlink)\s[^<>]*>")
-"""What openpyxl makes a cell for wherever it covers one: a few bytes could ask for 16 billion."""
-_COVERED = re.compile(
-    rb"\sref\s*=\s*[\"']\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7}))?[\"']"
-)
-_ROOT = re.compile(rb"<((?:\w+:)?worksheet)\b[^>]*>")
 _OF_ROWS = re.compile(rb"<(?:\w+:)?(?:worksheet|sst)\b")
-_KEPT = re.compile(
-    rb"<(?:\w+:)?(cols|sheetData|mergeCells)\b(?:[^>]*/>|.*?</(?:\w+:)?\1\s*>)", re.DOTALL
-)
-"""What of a sheet is needed to read its cells."""
-_BESIDE_CELLS = ("docProps/", "xl/pivot", "xl/worksheets/_rels/")
-_OF_THE_BOOK = re.compile(
-    rb"<(?:\w+:)?(pivotCaches|definedNames|bookViews|extLst)\b(?:[^>]*/>|.*?</(?:\w+:)?\1\s*>)",
-    re.DOTALL,
-)
-_ODD_STATE = re.compile(
-    rb"(<(?:\w+:)?sheet\b[^>]*?)\sstate=\"(?!visible\"|hidden\"|veryHidden\")\w*\""
-)
 _WHITE = re.compile("(?:[0-9A-F]{2})?(?:F[A-F]){3}", re.IGNORECASE)
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
-_TROUBLES = (TypeError, ValueError, AttributeError, LookupError)
-"""openpyxl's, mostly with what is not needed here."""
 
 
 def read_xlsx(data: bytes, name: str, read_picture: "ReadPicture | None" = None) -> ExtractedText:
@@ -91,14 +54,14 @@ def read_xlsx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
         DocumentError: it is damaged, or has more cells than a table of text.
     """
     check_archive(data, name, max_xml=MAX_SHEETS_XML, max_tags=None, of_rows=_OF_ROWS)
-    data = _without_traps(_without_guesses(data))
+    data = without_traps(without_guesses(data))
     parts: list[str] = []
     hidden: Counter[str] = Counter()
     drawn = SheetParts(Package(data), read_picture)
     with warnings.catch_warnings():
         # openpyxl warns of styles and extensions that it leaves out; the text is complete.
         warnings.simplefilter("ignore")
-        book, notes = _workbook(data)
+        book, notes = open_workbook(data)
         bounds = TableBounds(name)
         for sheet in book.wb.worksheets:
             if sheet.sheet_state != "visible":
@@ -111,136 +74,15 @@ def read_xlsx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
                 title = " ".join(sheet.title.split())
                 parts.append(f"## {title}\n\n" + "\n".join(lines))
         streamed = [sheet.uncalculated for sheet in book.wb.worksheets if _is_stream(sheet)]
-        uncalculated = sum(streamed) if streamed else _uncalculated(data)
+        missing_results = sum(streamed) if streamed else uncalculated(data)
         book.wb.close()
     charts = ((title, list(drawn.lines(title))) for title in drawn.chart_sheets())
     parts += [f"## {title}\n\n" + "\n".join(lines) for title, lines in charts if lines]
     notes += hidden_notes(hidden) + unread_notes(drawn.unread)
     if missing := book.shared_strings.missing:
         notes.append(f"{missing} cells were left out, whose texts the file has lost")
-    notes += uncalculated_notes(uncalculated)
+    notes += uncalculated_notes(missing_results)
     return ExtractedText(clean("\n\n".join(parts)), notes=notes)
-
-
-def _workbook(data: bytes) -> tuple["BookReader", list[str]]:
-    """Return a workbook, and what of it could not be read."""
-    if is_strict(data, "xl/workbook.xml"):
-        data = rewritten(data)
-    with zipfile.ZipFile(BytesIO(data)) as archive:
-        sheets = list(_sheets(archive))
-        row_by_row = sum(item.file_size for item in sheets) > LARGE
-        fonts = not row_by_row and any(_FONTS_THAT_TELL.search(archive.read(s)) for s in sheets)
-    try:
-        return _opened(data, row_by_row, fonts), []
-    except SyntaxError:  # XML that breaks off, maybe in a sheet
-        row_by_row, what = True, "comments and merged cells"
-    except _TROUBLES:
-        data, what = rewritten(data, _cells_only), "comments"
-    try:
-        note = f"parts of it are damaged: {what} were not read"
-        return _opened(data, row_by_row, fonts), [note]
-    except (SyntaxError, *_TROUBLES):
-        data = rewritten(data, _unstyled)
-        note = "the styles are damaged: dates and percentages are plain numbers"
-        return _opened(data, row_by_row, fonts), [note]
-
-
-def _opened(data: bytes, row_by_row: bool, fonts: bool) -> "BookReader":
-    from rag_app.documents.sheets.book_reader import BookReader
-
-    return BookReader(data, row_by_row=row_by_row, fonts=fonts, guessed=_is_to_calculate(data))
-
-
-def _cells_only(part: str, content: bytes) -> bytes | None:
-    """Leave out what lies beside the cells."""
-    if part.startswith(_BESIDE_CELLS):
-        return None
-    if part == "xl/workbook.xml":
-        return _ODD_STATE.sub(rb"\1", _OF_THE_BOOK.sub(b"", content))
-    root = _ROOT.search(content[:ROOT])
-    if root is None:
-        return content
-    kept = b"".join(match[0] for match in _KEPT.finditer(content))
-    return root[0] + kept + b"</" + root[1] + b">"
-
-
-def _unstyled(part: str, content: bytes) -> bytes | None:
-    """Leave out the styles, and what in a sheet refers to them."""
-    if part == "xl/styles.xml":
-        return None
-    return _STYLE.sub(rb"\1", content) if _is_sheet(content) else content
-
-
-def _without_traps(data: bytes) -> bytes:
-    """Return a workbook without what covers more cells than its sheets can have in memory."""
-    with zipfile.ZipFile(BytesIO(data)) as archive:
-        misnamed = any(plain_name(name) != name for name in archive.namelist())
-        small = (item for item in _sheets(archive) if item.file_size <= LARGE)
-        contents = map(archive.read, small)
-        trapped = misnamed or any(_bounded("", content) != content for content in contents)
-    return rewritten(data, _bounded) if trapped else data
-
-
-def _sheets(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
-    """Yield the sheets of a workbook, which may be anywhere in it."""
-    for item in archive.infolist():
-        with archive.open(item) as file:
-            if _is_sheet(file.read(ROOT)):
-                yield item
-
-
-def _is_sheet(content: bytes) -> bool:
-    return _ROOT.search(content[:ROOT].replace(b"\0", b"")) is not None
-
-
-def _bounded(_: str, content: bytes) -> bytes:
-    if not _is_sheet(content) or len(content) > LARGE:
-        return content
-    if b"\0" in content[:4]:  # UTF-16
-        content = etree.tostring(parsed(content))
-    room = _MAX_MERGED
-
-    def bounded(covering: "re.Match[bytes]") -> bytes:
-        nonlocal room
-        room -= (cells := _cells_covered(covering[0]))
-        if cells > 0 and room >= 0:
-            return covering[0]
-        room += cells
-        return b""
-
-    return _COVERING.sub(bounded, content)
-
-
-def _cells_covered(covering: bytes) -> int:
-    """Return how many cells an element covers, 0 if it does not say so clearly."""
-    from openpyxl.utils import column_index_from_string
-
-    found = _COVERED.search(covering)
-    if found is None or not covering.endswith(b"/>"):
-        return 0
-    left, top, right, bottom = found.groups()
-    if right is None:
-        return 1
-    first, last = (int(column_index_from_string(each.decode())) for each in (left, right))
-    return max(last - first + 1, 0) * max(int(bottom) - int(top) + 1, 0)
-
-
-def _without_guesses(data: bytes) -> bytes:
-    """Return a workbook without the zeros that programs store until a formula is calculated."""
-    if not _is_to_calculate(data):
-        return data
-
-    def without(part: str, content: bytes) -> bytes | None:
-        return _GUESSED.sub(rb"\1", content) if part.startswith("xl/worksheets/sheet") else content
-
-    return rewritten(data, without)
-
-
-def _is_to_calculate(data: bytes) -> bool:
-    with zipfile.ZipFile(BytesIO(data)) as archive:
-        names = archive.namelist()
-        book = archive.read("xl/workbook.xml") if "xl/workbook.xml" in names else b""
-    return _TO_CALCULATE.search(book) is not None
 
 
 def _comments(sheet: "Worksheet", entries: Sequence[tuple[str, str, str]]) -> Iterator[str]:
@@ -265,16 +107,6 @@ def _comments(sheet: "Worksheet", entries: Sequence[tuple[str, str, str]]) -> It
 
 def _is_stream(sheet: "Worksheet | SheetStream") -> TypeGuard["SheetStream"]:
     return hasattr(sheet, "shown_rows")
-
-
-def _uncalculated(data: bytes) -> int:
-    """Return how many formulas have no stored result."""
-    with zipfile.ZipFile(BytesIO(data)) as archive:
-        return sum(
-            len(_UNCALCULATED.findall(archive.read(item)))
-            for item in archive.infolist()
-            if item.filename.startswith("xl/worksheets/") and item.file_size <= LARGE
-        )
 
 
 def _rows(

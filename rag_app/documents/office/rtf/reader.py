@@ -6,6 +6,7 @@ from unicodedata import category
 
 from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.encodings.east_asian import in_step
+from rag_app.documents.encodings.legibility import gibberish
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.package import hidden_notes
 from rag_app.documents.office.rtf.blocks import RtfBlocks
@@ -27,7 +28,6 @@ from rag_app.documents.office.rtf.words import (
     UNREAD,
     known_codec,
 )
-from rag_app.documents.pdf.characters import gibberish
 from rag_app.documents.text import shown, superscript
 from rag_app.errors import DocumentError
 

@@ -1,6 +1,7 @@
 import pytest
 
-from rag_app.documents.pdf.characters import HYPHEN, Char, PageCharacters, gibberish
+from rag_app.documents.encodings.legibility import gibberish
+from rag_app.documents.pdf.characters import HYPHEN, Char, PageCharacters
 from rag_app.documents.pdf.lines import join
 
 

@@ -10,7 +10,7 @@ import pytest
 from openpyxl import Workbook
 from openpyxl.styles import Font
 
-from rag_app.documents.sheets import spreadsheet
+from rag_app.documents.sheets import opening
 from rag_app.documents.sheets.spreadsheet import read_xlsx
 from tests.rag_app.documents.making import xlsx, zipped
 
@@ -45,7 +45,7 @@ def every_kind() -> bytes:
 def test_a_large_sheet_is_read_as_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
     data = every_kind()
     small = read_xlsx(data, "a.xlsx")
-    monkeypatch.setattr(spreadsheet, "LARGE", 0)
+    monkeypatch.setattr(opening, "LARGE", 0)
     large = read_xlsx(data, "a.xlsx")
     assert large.text == small.text
     assert "时长: 30:00; 可售: TRUE; 备注: 第一行 第二行" in large.text
@@ -91,7 +91,7 @@ def test_texts_that_cells_share(
     parts[sheet] = re.sub(b"<sheetData ?/>|<sheetData></sheetData>", filled, parts[sheet])
     if end != 0:
         parts[f"xl/{name}.xml"] = STRINGS[:end].encode()
-    monkeypatch.setattr(spreadsheet, "LARGE", 0 if large else 2**20)
+    monkeypatch.setattr(opening, "LARGE", 0 if large else 2**20)
     read = read_xlsx(zipped(parts), "a.xlsx")
     assert read.text.split("\n")[2:] == lines
     assert [f"{lost} cells were left out, whose texts the file has lost"] * bool(lost) == read.notes

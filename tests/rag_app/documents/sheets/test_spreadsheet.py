@@ -14,7 +14,7 @@ from PIL import Image
 
 from rag_app.documents.formats import content_kind
 from rag_app.documents.office.package import LARGE, rewritten
-from rag_app.documents.sheets import spreadsheet
+from rag_app.documents.sheets import opening
 from rag_app.documents.sheets.spreadsheet import read_xlsx
 from tests.rag_app.documents.making import zipped
 from tests.rag_app.documents.office.charts import CHART, NAMES, relations
@@ -149,7 +149,7 @@ def test_comments_stand_below_their_sheet() -> None:
 def test_formulas_without_result_are_counted_and_empty_texts_are_results(
     large: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spreadsheet, "LARGE", large)
+    monkeypatch.setattr(opening, "LARGE", large)
 
     def fill(sheet: Worksheet) -> None:
         for row in (["门店", "毛利", "备注"], ["无锡店", "=1+1", '=IF(1,"","x")']):

@@ -1,0 +1,187 @@
+"""Tables without lines around their cells, which are only aligned."""
+
+import itertools
+import re
+from collections.abc import Sequence
+from statistics import median
+
+from rag_app.documents.pdf.lines import Fragment, line_of, rows
+from rag_app.documents.pdf.ruled_tables import Table
+from rag_app.documents.tables.heads import has_labels
+
+_ITEM = re.compile(r"[•·●■◆○▪➢✓*–-]\s*\w|[（(]?(?:\d{1,2}|[一二三四五六七八九十]{1,3})[.、)）]\D")
+"""How the items of a list begin, which is read to its end before the one beside it."""
+_FIELD = re.compile(r"[^:：\d]{1,12}[:：]")
+"""How a label begins that its value follows on the same line."""
+GUTTER = 0.9
+"""Least width of the space between columns, in sizes of the text."""
+COLUMN_LINES = 3
+"""Lines that each side of a gutter has at least."""
+_FULL = 0.7
+"""Share of a column's width that lines of running text fill; cells of a table are shorter."""
+_SHORT = 20
+"""Usual length of a cell, in characters, in a table of two columns without lines around them."""
+_TABLE_ROWS = 3
+"""Rows of a table without lines around its cells."""
+
+
+def aligned_tables(parts: list[Fragment]) -> tuple[list[Table], list[Fragment]]:
+    """Return tables whose cells are only aligned, and the fragments that are in none."""
+    tables: list[Table] = []
+    taken: set[int] = set()
+    lines = rows(parts)
+    start = 0
+    while start < len(lines):
+        stop, gutters = _band(lines, start)
+        below = _below_fields(lines[start:stop])
+        if below:
+            start += below
+            continue
+        band = lines[start:stop]
+        if len(band) >= _TABLE_ROWS and _is_table(band, gutters):
+            more = _all_gutters(band, gutters)
+            tables.append(_aligned_table(band, more if _is_table(band, more) else gutters))
+            taken.update(id(part) for row in band for part in row)
+            start = stop
+        else:
+            start += 1
+    return tables, [part for part in parts if id(part) not in taken]
+
+
+def _below_fields(band: Sequence[list[Fragment]]) -> int:
+    """Return how many rows of labels with their values stand above a table, which has none."""
+    fields = [all(_FIELD.match(part.text) for part in row) for row in band]
+    count = next((at for at, is_field in enumerate(fields) if not is_field), len(band))
+    return count if count and not any(fields[count:]) and len(band) - count >= _TABLE_ROWS else 0
+
+
+def _band(lines: Sequence[list[Fragment]], start: int) -> tuple[int, list[tuple[float, float]]]:
+    """Return where the rows end that share gutters with the row at ``start``, and the gutters."""
+    if len(lines[start]) < 2:
+        return start, []
+    gutters = _gaps(lines[start])
+    stop = start + 1
+    single = 0
+    while stop < len(lines):
+        row, above = lines[stop], lines[stop - 1]
+        if above[0].bottom - row[0].top > 2.5 * row[0].size:
+            break
+        shared = _narrowed(gutters, row)
+        single = 0 if len(row) > 1 else single + 1
+        if len(shared) < max(1, len(gutters)) and len(row) == 1:
+            break
+        if not shared or single > 1:
+            break
+        gutters = shared
+        stop += 1
+    while stop > start + 1 and len(lines[stop - 1]) == 1:
+        stop -= 1
+    return stop, gutters
+
+
+def _gaps(row: Sequence[Fragment]) -> list[tuple[float, float]]:
+    return [
+        (before.right, after.left)
+        for before, after in itertools.pairwise(row)
+        if after.left - before.right > GUTTER * after.size
+    ]
+
+
+def _narrowed(
+    gutters: Sequence[tuple[float, float]], row: Sequence[Fragment]
+) -> list[tuple[float, float]]:
+    """Return what of the gutters the fragments of a row leave free."""
+    kept = []
+    for gutter in gutters:
+        left, right = gutter
+        for part in row:
+            if part.left < right and part.right > left:
+                if part.left - left >= right - part.right:
+                    right = min(right, part.left)
+                else:
+                    left = max(left, part.right)
+        if right - left > 0.6 * row[0].size:
+            kept.append((left, right))
+    return kept
+
+
+def _all_gutters(
+    band: Sequence[list[Fragment]], gutters: list[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Return what all rows leave free, also where the first one has a cell over several columns."""
+    several = [row for row in band if len(row) > 1]
+    parts = sorted((part for row in several for part in row), key=lambda part: part.left)
+    gaps = [_gaps(row) for row in several]
+    found = []
+    right = parts[0].right if parts else 0.0
+    for part in parts:
+        strip = (right, part.left)
+        rows_with = sum(any(a <= strip[0] and strip[1] <= b for a, b in row) for row in gaps)
+        if strip[1] - strip[0] > 0.6 * part.size and rows_with > 1:
+            found.append(strip)
+        right = max(right, part.right)
+    return found if len(found) > len(gutters) else gutters
+
+
+def _columns_of(
+    row: Sequence[Fragment], gutters: Sequence[tuple[float, float]]
+) -> list[list[Fragment]]:
+    cells: list[list[Fragment]] = [[] for _ in range(len(gutters) + 1)]
+    for part in row:
+        middle = (part.left + part.right) / 2
+        cells[sum(middle > right for _, right in gutters)].append(part)
+    return cells
+
+
+def _is_table(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float, float]]) -> bool:
+    """Return whether aligned fragments are cells, not lines of running text in columns."""
+    columns: list[list[Fragment]] = [[] for _ in range(len(gutters) + 1)]
+    several = 0
+    for row in band:
+        cells = _columns_of(row, gutters)
+        several += sum(map(bool, cells)) > 1
+        for column, cell in zip(columns, cells, strict=True):
+            if cell:
+                column.append(line_of(cell))
+    filled = sum(len(column) >= 2 for column in columns)
+    if filled < max(2, len(columns) / 2) or not all(columns) or several < len(band) * 0.5:
+        return False
+    if len(columns) == 2 and any(_length(column) > _SHORT for column in columns):
+        return False
+    if len(columns) == 2 and not any(
+        char.text.isalnum() for part in columns[0] for char in part.chars
+    ):
+        return False  # items of a list
+    return not all(map(is_running, columns))
+
+
+def _length(column: Sequence[Fragment]) -> float:
+    return median(len(part.chars) for part in column)
+
+
+def is_running(column: Sequence[Fragment]) -> bool:
+    """Return whether the lines of a column fill it, as those of a paragraph do."""
+    width = max(part.right for part in column) - min(part.left for part in column)
+    shares = [(part.right - part.left) / width for part in column if width > 0]
+    filled = len(shares) >= COLUMN_LINES and median(shares) >= _FULL
+    return filled and _length(column) >= 8
+
+
+def _aligned_table(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float, float]]) -> Table:
+    lines = [
+        [line_of(cell).text if cell else "" for cell in _columns_of(row, gutters)] for row in band
+    ]
+    parts = [part for row in band for part in row]
+    # Lists beside each other begin with an item, which names no column.
+    set_off = all(part.bold for part in band[0]) and not all(part.bold for part in parts)
+    listed = not set_off and not has_labels(lines)
+    if listed and all(_ITEM.match(cell) for row in lines for cell in row if cell):
+        lines = [[cell] for column in zip(*lines, strict=True) for cell in column if cell]
+    return Table(
+        lines,
+        min(part.left for part in parts),
+        max(part.right for part in parts),
+        min(part.bottom for part in parts),
+        max(part.top for part in parts),
+        is_form=listed,
+    )
