@@ -141,7 +141,7 @@ def sources(answer: "Answer", *, context: bool) -> None:
 
 def _confidence_line(confidence: "Confidence") -> str:
     signals = confidence.signals
-    parts = []
+    parts = [f"{confidence.probability:.0%} that the passages answer"]
     if signals.relevance is not None:
         parts.append(f"relevance {signals.relevance:.0%}")
     if signals.judgement is not None:
@@ -149,10 +149,10 @@ def _confidence_line(confidence: "Confidence") -> str:
     if signals.unmatched:
         parts.append(f"the passages lack {', '.join(signals.unmatched)}")
     if signals.supported is not None:
-        parts.append(f"a passage {'holds' if signals.supported else 'does not hold'} its words")
+        parts.append(f"{'a' if signals.supported else 'no'} passage holds the words of the answer")
     colour = {"sure": "green", "doubtful": "yellow", "refused": "red"}[confidence.verdict]
-    chance = f"[{colour}]{confidence.verdict}, {confidence.probability:.0%}[/{colour}]"
-    return f"[bold]How sure[/bold] {chance}: {_escape(', '.join(parts))}"
+    verdict = f"[{colour}]{confidence.verdict}[/{colour}]"
+    return f"[bold]How sure[/bold] {verdict}: {_escape(', '.join(parts))}"
 
 
 def _source_line(citation: "Citation") -> str:

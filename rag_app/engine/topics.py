@@ -37,7 +37,7 @@ _PLURAL = re.compile(r"[a-z](?<!s|i|u)s$", re.IGNORECASE)
 
 def questions(store: DocumentStore) -> Iterator[str]:
     """Yield a question for each topic of the documents, whether or not it finds something."""
-    yield from dict.fromkeys(_questions(store))
+    yield from dict.fromkeys(_questions(store, _first_sources(store)))
 
 
 def question_about(topic: str, document: str = "") -> str:
@@ -81,15 +81,19 @@ def suggestions(
         whole = overview_of(question, lambda: sources) is not None
         return whole or relevance(question) >= threshold
 
+    sources = _first_sources(store)
+    found = dict.fromkeys(_questions(store, sources))
+    return list(islice(filter(is_answered, islice(found, _TRIED)), count))
+
+
+def _first_sources(store: DocumentStore) -> list[str]:
     with store.read() as snapshot:
-        sources = snapshot.sources()[:_DOCUMENTS]
-    return list(islice(filter(is_answered, islice(questions(store), _TRIED)), count))
+        return snapshot.sources()[:_DOCUMENTS]
 
 
-def _questions(store: DocumentStore) -> Iterator[str]:
+def _questions(store: DocumentStore, sources: Sequence[str]) -> Iterator[str]:
     """Yield questions about documents, of each the first, then of each the second, and so on."""
     with store.read() as snapshot:
-        sources = snapshot.sources()[:_DOCUMENTS]
         asked = [
             _of_document(
                 PurePath(source),

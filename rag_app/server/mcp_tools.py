@@ -45,7 +45,7 @@ class ToolAnswer(BaseModel):
     text: str = Field(description="With marks such as [1] after what a passage supports.")
     answered: bool = Field(description="False where the documents have no answer.")
     verdict: Literal["sure", "doubtful", "refused"] | None = None
-    probability: float | None = Field(default=None, description="That the answer is right.")
+    probability: float | None = Field(default=None, description="That the passages answer.")
     evidence: str | None = Field(default=None, description="The sentence that carries it.")
     notes: list[str] = []
     passages: list[Passage] = Field(description="As the marks count them.")

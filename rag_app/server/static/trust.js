@@ -19,7 +19,8 @@ export function trust(turn) {
 function confidence({ probability, verdict, signals }) {
   const share = Math.round(probability * 100);
   const label = el("span", { class: "verdict" }, t(verdict, { n: share }));
-  const rows = reasons(signals).map((reason) => el("li", {}, reason));
+  const whole = t("reasonProbability", { n: share });
+  const rows = [whole, ...reasons(signals)].map((reason) => el("li", {}, reason));
   const summary = el("summary", {}, label, el("span", { class: "why" }, t("why")));
   return el("details", { "data-testid": "confidence" }, summary, el("ul", { class: "reasons" }, ...rows));
 }

@@ -67,11 +67,11 @@ def test_an_answer_says_how_sure_it_is_and_why(page: Browser) -> None:
     assert not page.find(".reasons").is_displayed()
     page.click('[data-testid="confidence"] summary')
     reasons = page.shown(".reasons").text.splitlines()
-    assert len(reasons) == 3
+    assert len(reasons) == 4
     judged = (
         "模型判断这些段落回答了问题" if page.language == "zh" else "judges that the passages answer"
     )
-    assert judged in reasons[1]
+    assert judged in reasons[2]
     size = "phone" if page.run("return innerWidth") < 600 else "desk"
     page.screenshot(f"{page.language}-10-trust-{size}")
 
