@@ -92,8 +92,8 @@ def load(folder: Path, *, mapped: bool = True) -> tuple[Any, Stamp] | None:
         before = path.stat()
         stamp, known = _described(path, before, stamps)
         # Windows can't replace a file that is mapped.
-        mapped = mapped and os.name != "nt"
-        index = _mapped(path, stamp.kind) if mapped else faiss.read_index(str(path))
+        mapped = mapped and os.name != "nt" and _is_utf8(path)
+        index = _mapped(path, stamp.kind) if mapped else _in_memory(path)
         if _identity(before) != _identity(path.stat()):
             raise ValueError("it was replaced while it was read")
         if stamp.last is None:
@@ -208,6 +208,19 @@ def _described(path: Path, found: os.stat_result, stamps: Sequence[Stamp]) -> tu
         if stamp.sha256 == digest:
             return stamp, False
     raise ValueError("it is not the one that vectors.json describes")
+
+
+def _is_utf8(path: Path) -> bool:
+    """Return whether FAISS, which takes a name for UTF-8, opens the file of that name."""
+    try:
+        return os.fsencode(path) == str(path).encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _in_memory(path: Path) -> Any:
+    with path.open("rb") as file:  # whose name FAISS could not open on Windows
+        return faiss.read_index(faiss.PyCallbackIOReader(file.read))  # type: ignore[attr-defined]
 
 
 def _mapped(path: Path, kind: str) -> Any:

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -318,6 +319,19 @@ def _as_before(store: IndexStore, index: Any, kind: str) -> None:
     with closing(sqlite3.connect(store.path)) as connection, connection:
         connection.execute("DROP INDEX hashes")
         connection.execute("DELETE FROM meta WHERE key = 'counted'")
+
+
+def test_a_name_that_is_not_utf8(store: IndexStore, embedding, built, tmp_path):
+    """As in Chinese locales of before, and on Windows."""
+    FaissCache(store).refresh()
+    store.close()
+    folder = tmp_path / os.fsdecode("索引".encode("gbk"))
+    try:
+        shutil.copytree(store.folder, folder)
+    except OSError:
+        pytest.skip("the file system has names in UTF-8 alone")
+    _nearest(FaissCache(IndexStore(folder)), embedding, "李白")
+    assert built == ["build_exact"]
 
 
 @pytest.mark.parametrize("kind", ["exact", "approximate"])
