@@ -18,6 +18,7 @@ _TABLE = re.compile(r"\|===\s*")
 _BLOCKS = (_CODE, _COMMENT_BLOCK, _TABLE)
 _QUOTED = re.compile(r"(?:={4,}|\*{4,}|_{4,}|-{2}|\+{4,})\s*")
 """Bounds of examples, notes and quotations, whose text is text."""
+_MARKS = (*_BLOCKS, _QUOTED, _HEADING, _BLOCK_ATTRIBUTES)
 _CELL = re.compile(r"(?<!\\)(?:(\d+)\+|\.\d+\+|\d+\*)?[<^>]?[aehlmsv]?\|")
 _SILENT = re.compile(r"(?:include|image|video|audio|toc|ifn?def|ifeval|endif|anchor)::?\S*\[.*\]")
 _LINK = re.compile(r"(?:link:|xref:|(?=https?://|mailto:))([^\s\[\]]{1,1000})\[([^\]]{0,1000})\]")
@@ -40,22 +41,35 @@ def asciidoc_markdown(text: str) -> str:
 
 def _lines(lines: list[str]) -> Iterator[str]:
     values: dict[str, str] = {}
-    language, ends = "", ""
-    inside: list[str] = []
-    for line in lines:
-        if ends and line.rstrip() == ends:
-            yield from _block(ends, inside, language)
-            language, ends, inside = "", "", []
-        elif ends:
-            inside.append(line)
-        elif any(mark.fullmatch(line) for mark in _BLOCKS):
-            ends = "```" if line.startswith("`") else line.rstrip()
+    language, at = "", 0
+    while at < len(lines):
+        line, at = lines[at], at + 1
+        if any(mark.fullmatch(line) for mark in _BLOCKS):
+            end, after = _end_of_block(lines, at)
+            yield from _block(line, lines[at:end], language)
+            language, at = "", after
         elif attribute := _ATTRIBUTE.fullmatch(line):
             values[attribute[1].strip("!")] = _inline(attribute[2] or "", values)
         else:
             language = found[1] if (found := _LANGUAGE.match(line)) else ""
             yield from [] if _is_silent(line) else [_plain(line, values)]
-    yield from _block(ends, inside, language)  # it is not closed
+
+
+def _end_of_block(lines: list[str], at: int) -> tuple[int, int]:
+    """Return where a block ends and where the text goes on.
+
+    One that is never closed ends at the next mark or paragraph.
+    """
+    bound = lines[at - 1].rstrip()
+    closes = "```" if bound.startswith("`") else bound
+    for end in range(at, len(lines)):
+        if lines[end].rstrip() == closes:
+            return end, end + 1
+    for end in range(at, len(lines)):
+        begins = not lines[end - 1].strip() and not ("|" in bound and "|" in lines[end])
+        if (begins and lines[end].strip()) or any(mark.fullmatch(lines[end]) for mark in _MARKS):
+            return end, end
+    return len(lines), len(lines)
 
 
 def _block(bound: str, lines: list[str], language: str) -> Iterator[str]:

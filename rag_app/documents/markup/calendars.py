@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from rag_app.documents.text import clean, one_blank_line
 
 _FOLD = re.compile(r"\n[ \t]")
+_JOINED = re.compile(r"(?<=[^\n])(?=(?:BEGIN|END):V[A-Z]{4,9}\b)")
+"""Where a line is joined to the next one, since its end is lost."""
+_QUOTED = re.compile(r"(?:=[0-9A-F]{2}){3,}")
+"""What is encoded, though the parameter that says so is lost."""
 _SOFT_BREAK = re.compile(r"(;ENCODING=QUOTED-PRINTABLE[^\n]*)=\n", re.IGNORECASE)
 _MOST_BREAKS = 300
 _PROPERTY = re.compile(r"(?:[\w-]+\.)?([\w-]+)((?:;[^:;\"]*(?:\"[^\"]*\")?)*):(.*)", re.DOTALL)
@@ -60,7 +64,7 @@ def _properties(text: str) -> Iterator[tuple[str, dict[str, str], str]]:
             break
         text = joined
     unread: list[str] = []
-    for line in _FOLD.sub("", text).split("\n"):
+    for line in _JOINED.sub("\n", _FOLD.sub("", text)).split("\n"):
         if not (found := _PROPERTY.fullmatch(line.strip())):
             continue
         name, value = found[1].upper(), found[3]
@@ -92,6 +96,7 @@ def _said(name: str, parameters: dict[str, str], value: str) -> str:
     ):
         raw = quopri.decodestring(value.encode("utf-8", "replace"))
         value = _decoded(raw, parameters.get("CHARSET", "utf-8"))
+    value = _QUOTED.sub(lambda codes: _decoded(quopri.decodestring(codes[0]), "utf-8"), value)
     if name in _STRUCTURED:
         pieces = re.split(r"(?<!\\)[;,]", value)
         value = " ".join(filter(None, map(str.strip, pieces)))

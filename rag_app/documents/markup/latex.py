@@ -24,7 +24,13 @@ _DISPLAY = re.compile(
     r"|\\\[(.{0,5000}?)\\\]|(?<!\\)\$\$(.{1,5000}?)\$\$",
     re.DOTALL,
 )
-_INLINE = re.compile(r"\\\((.{0,500}?)\\\)|(?<!\\)\$((?:\\.|[^$\\]){1,1000}?)\$", re.DOTALL)
+_INLINE = re.compile(
+    r"\\\((.{0,500}?)\\\)|(?<!\\)\$((?:(?!\n[ \t]*\n|\\(?:item|section|caption)\b"
+    r"|\\(?:begin|end)\{(?:itemize|enumerate|tab|figure|center|document))"
+    r"(?:\\.|[^$\\])){1,1000}?)\$",
+    re.DOTALL,
+)
+"""Mathematics in a line: it goes on neither in the next paragraph nor in the next item."""
 _LABEL = re.compile(r"\\(?:label|nonumber|notag)\b(?:\{[^{}]*\})?")
 _TABLE = re.compile(
     r"\\begin\{(tabular[xy]?\*?|longtable|tabu|tblr|array)\}(.{0,20000}?)\\end\{\1\}", re.DOTALL

@@ -13,7 +13,12 @@ _SHOWN = {"title": "# ", "subtitle": "", "author": "", "date": "", "caption": ""
 _BLOCK = re.compile(r"\s*#\+(begin|end)_(\w+)\s*([\w+-]*).*", re.IGNORECASE)
 _CODE, _SILENT = frozenset({"src", "example"}), frozenset({"comment", "export"})
 _COMMENT = re.compile(r"\s*#(?:\s.*)?")
-_DRAWER = re.compile(r"\s*:(\w+):\s*")
+_DRAWER = re.compile(r"\s*:(?!END:)(\w+):\s*", re.IGNORECASE)
+_DRAWER_END = re.compile(r"\s*:END:\s*", re.IGNORECASE)
+_PROPERTY = re.compile(r"\s*:[A-Z][A-Z_]+:(?:\s.*)?")
+"""A property whose drawer has lost its beginning or its end."""
+_JOINED = re.compile(r"(?<=[^\n\s,])(?=#\+[A-Z_]{3,20}:\s)")
+"""Where a line is joined to a setting, since its end is lost."""
 _PLANNING = re.compile(r"\s*(?:CLOSED|DEADLINE|SCHEDULED|CLOCK):\s*[\[<].*")
 _LINK = re.compile(r"\[\[([^\]\[]{0,1000})\](?:\[((?:[^\]]|\](?!\])){0,1000})\])?\]")
 _PICTURE = re.compile(r"(?:file:|\./|/)\S+\.(?:png|jpe?g|gif|svg|webp)", re.IGNORECASE)
@@ -27,13 +32,13 @@ def org_markdown(text: str) -> str:
         >>> org_markdown("* TODO 检修 :泵:\n:PROPERTIES:\n:ID: 7\n:END:\n见[[https://a.cn][手册]]。")
         '# TODO 检修\n\n见手册。'
     """
-    return one_blank_line(clean("\n".join(_lines(clean(text).split("\n")))))
+    return one_blank_line(clean("\n".join(_lines(_JOINED.sub("\n", clean(text)).split("\n")))))
 
 
 def _lines(lines: list[str]) -> Iterator[str]:
-    block, drawer = "", False
+    block, drawer = "", -1
     table: list[str] = []
-    for line in [*lines, ""]:
+    for at, line in enumerate([*lines, ""]):
         if table and not line.lstrip().startswith("|"):
             yield from _table(table)
             table = []
@@ -46,12 +51,24 @@ def _lines(lines: list[str]) -> Iterator[str]:
                 yield f"```{mark[3] if begins else ''}"
         elif block:
             yield from [line] if block in _CODE else []
-        elif drawer or (drawn := _DRAWER.fullmatch(line)):
-            drawer = not (drawer and line.strip().upper() == ":END:") and (drawer or bool(drawn))
+        elif at <= drawer:
+            continue
+        elif _DRAWER.fullmatch(line):
+            drawer = _end_of_drawer(lines, at)
         elif line.lstrip().startswith("|"):
             table.append(line)
         else:
             yield from _plain(line)
+
+
+def _end_of_drawer(lines: list[str], at: int) -> int:
+    """Return where a drawer ends; one that does not, before the next heading, is its name alone."""
+    for end in range(at + 1, len(lines)):
+        if _DRAWER_END.fullmatch(lines[end]):
+            return end
+        if _HEADING.fullmatch(lines[end].rstrip()):
+            break
+    return at
 
 
 def _plain(line: str) -> Iterator[str]:
@@ -61,7 +78,7 @@ def _plain(line: str) -> Iterator[str]:
     elif keyword := _KEYWORD.fullmatch(line):
         if (name := keyword[1].lower()) in _SHOWN and keyword[2]:
             yield f"{_SHOWN[name]}{keyword[2]}\n"
-    elif not (_COMMENT.fullmatch(line) or _PLANNING.fullmatch(line)):
+    elif not (any(mark.fullmatch(line) for mark in (_COMMENT, _PLANNING, _PROPERTY))):
         yield _linked(line)
 
 

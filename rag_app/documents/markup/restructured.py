@@ -33,6 +33,8 @@ _REFERENCE = re.compile(r"`([^`<]{1,300}?)\s{0,9}<[^`>]{1,500}>`__?|`([^`]+)`__?
 _MATH = re.compile(r":math:`([^`]*)`")
 _LIST_ITEM = re.compile(r"(\s*)[*-]\s+-\s?(.*)|(\s+)-\s?(.*)")
 _GRID = re.compile(r"\s*\+[-=+]{2,}\+\s*")
+_MOSTLY_RULE = 0.8
+"""Share of a line of a table from which on it is a rule, of which a sign may be damaged."""
 _SIMPLE = re.compile(r"\s*={2,}(?:\s+={2,})+\s*")
 
 
@@ -173,7 +175,7 @@ def _listed(block: list[str]) -> list[list[str]]:
 def _end_of_table(lines: list[str], at: int) -> int:
     """Return where a table ends: at a blank line, of a simple one below its last rule."""
     end = at
-    while end < len(lines) and lines[end].strip():
+    while end < len(lines) and lines[end].strip() and not lines[end].startswith(".. "):
         end += 1
     if _SIMPLE.fullmatch(lines[at]):
         rules = [
@@ -199,7 +201,7 @@ def _rows(lines: list[str]) -> list[list[str]]:
         starts = [start + 1 for start in starts[:-1]]
     rows: list[list[str]] = [[]]
     for line in lines:
-        if (_GRID if grid else _SIMPLE).fullmatch(line):
+        if (_GRID if grid else _SIMPLE).fullmatch(line) or _is_damaged_rule(line):
             rows.append([])
             continue
         cells = [cell.strip() for cell in _cut(line, starts)]
@@ -213,6 +215,11 @@ def _rows(lines: list[str]) -> list[list[str]]:
         else:
             rows.append(cells)
     return [[_inline(cell) for cell in row] for row in rows if row]
+
+
+def _is_damaged_rule(line: str) -> bool:
+    signs = "".join(line.split())
+    return sum(sign in "=-+" for sign in signs) > _MOSTLY_RULE * len(signs)
 
 
 def _cut(line: str, starts: list[int]) -> list[str]:

@@ -18,6 +18,12 @@ _LYRIC_TIME = re.compile(r"\[(\d+):(\d+)")
 _LYRIC_HEAD = re.compile(r"\[(ti|ar|al):(.+)\]", re.IGNORECASE)
 _SPEAKER = re.compile(r"<v(?:\.[\w.-]+)*[ \t]+([^>]+)>")
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]*>|<\d[\d:.]*>|\{\\[^{}]*\}|</>")
+_TORN = re.compile(
+    r"</[a-z]{1,2}(?![a-z])>?|<[a-z](?:\.[\w.-]+)*(?=\s|$)|<?/?[a-z]?\Z(?<=[</])|\{\\[!-z|~]*"
+    r"|[!-~]*\d,,[!-~]*|Dialogue: ?\d*|\[Script Info\]|WEBVTT|(?:\d*:)*\d*:\d\d[.,]\d{2,3}"
+    r"|\w*:(?:start|end|middle|center)\b|\b(?:line|position|size):\d+%?"
+)
+"""What is left of tags, times, fields and settings that are damaged."""
 _DRAWING = re.compile(r"\{[^{}]*\\p[1-9]")
 """What follows draws lines, in ASS."""
 _BREAK = re.compile(r"\\[Nn]")
@@ -102,7 +108,7 @@ def _own_lines(lines: list[str], *, last: bool) -> list[str]:
 def _spoken(lines: list[str]) -> list[str]:
     """Return lines without their styles."""
     named = (_SPEAKER.sub(r"\1: ", line) for line in lines)
-    texts = (" ".join(unescape(_TAG.sub("", line)).split()) for line in named)
+    texts = (" ".join(unescape(_TORN.sub("", _TAG.sub("", line))).split()) for line in named)
     return [text for text in texts if text]
 
 

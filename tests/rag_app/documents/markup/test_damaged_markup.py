@@ -1,0 +1,55 @@
+"""Markup of which parts are lost: what is left of its marks is no text."""
+
+import pytest
+
+from rag_app.documents.markup.asciidoc import asciidoc_markdown
+from rag_app.documents.markup.calendars import calendar_markdown
+from rag_app.documents.markup.latex import latex_markdown
+from rag_app.documents.markup.org import org_markdown
+from rag_app.documents.markup.restructured import restructured_markdown
+from rag_app.documents.markup.subtitles import subtitles_markdown
+
+CUE = "00:00:01.000 --> 00:00:03.000\n"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["</v", "<v", "</i>", "{\\fad(120", "0,0,0,,", "00:07.000", "align:start"],
+)
+def test_pieces_of_tags_times_and_fields_are_not_said(piece: str) -> None:
+    said = subtitles_markdown(f"WEBVTT\n\n{CUE}先断电 {piece} 再挂牌\n")
+    assert said == "## 00:00:01\n\n先断电 再挂牌"
+
+
+def test_an_entry_of_a_calendar_that_begins_within_a_line() -> None:
+    text = calendar_markdown("BEGIN:VEVENT\nSUMMARY:检修BEGIN:VEVENT\nSUMMARY:通水\nEND:VEVENT\n")
+    assert text == "## 检修\n\n## 通水"
+
+
+def test_a_name_that_is_encoded_though_its_parameter_is_lost() -> None:
+    card = "BEGIN:VCARD\nN;CHA:=E6=9D=8E=E5=9B=9B\nTEL:8110\nEND:VCARD\n"
+    assert calendar_markdown(card) == "## 李四\n\ntel: 8110"
+
+
+def test_a_drawer_of_org_without_an_end_hides_nothing() -> None:
+    text = ":PROPERTIES:\n:CUSTOM_ID: a\n先断电。\n* 检修\n:END:\n再挂牌。#+TITLE: 规程\n"
+    assert org_markdown(text) == "先断电。\n\n# 检修\n\n再挂牌。\n# 规程"
+
+
+def test_a_block_of_asciidoc_without_an_end_ends_with_its_paragraph() -> None:
+    code = "----\nprint(42)\n\n[NOTE]\n====\n先断电。\n====\n"
+    assert asciidoc_markdown(code) == "```\nprint(42)\n\n```\n先断电。"
+    table = "|===\n|门店 |一月\n\n|无锡店 |131\n\n见附录。\n"
+    assert asciidoc_markdown(table) == "门店: 无锡店; 一月: 131\n\n见附录。"
+
+
+def test_a_table_of_restructured_text_whose_rule_is_damaged() -> None:
+    table = "====== ====\n门店   一月\n====== ===?\n无锡店 131\n====== ====\n\n"
+    assert "=" not in restructured_markdown(table)
+
+
+def test_a_lost_dollar_sign_makes_no_equation_of_the_next_item() -> None:
+    text = "转速 1450$\n\\begin{itemize}\n\\item 先断电，$n$ 为零\n\\end{itemize}\n"
+    read = latex_markdown(text)
+    assert "\\" not in read
+    assert "- 先断电，$n$ 为零" in read
