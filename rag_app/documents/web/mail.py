@@ -74,7 +74,7 @@ _OF_DAMAGED = re.compile(
     r"|^-{2,5}(?:BEGIN|EN[A-Z]) [A-Z ]+-*.*$(?:\nVersion: .*$)?|^=\w{4}$|^Version: \d$"
     r"|^.{0,80}Received: (?:from|by) .*(?:\n[ \t(].*)*|^[\s(]*(?:version|cipher)=.*$"
     r"|^[^\s<]{10,}@[\w.-]+>"
-    r"|\??[\w-]{3,20}\?[BQ]\?[^?\s]{1,200}\??=?|^This is a multi-part message in MIME format\.$"
+    r"|\??[\w-]{3,20}\?[BQbq]\?[^?\s]{1,200}\??=?|^This is a multi-part message in MIME format\.$"
     r"|(?<![ -~])Content-T[A-Za-z-]*: ?[a-z]{0,12}(?:/[a-z]{0,12};?)?(?![ -~])"
     r"|(?<![ -~])[a-z]{0,6}ing: ?[78]bit|(?<![ -~])text/[a-z]{1,5}(?![ -~])|^\d{1,4}px;$"
     r"|(?<![ -~])Cont[a-z]{0,3}-?(?![ -~])|^\w{0,10}: *$|(?<![ -~])[\w-]{0,26}Encoding: ?\w{0,16}$"
@@ -111,8 +111,11 @@ _MARKUP = re.compile(r"</(?:p|div|td|tr|span|body|html)>")
 _CUT_FIELD = re.compile(r"[A-Za-z-]{1,40}:?\s*")
 """A header whose name is damaged, and one at which the file ends."""
 _BLANKED = bytes(8)
-_HEAD, _MOST_BOUNDARIES, _CERTAIN = 1_000_000, 20, 12
-"""Bytes that are looked at for boundaries, how many are known, and characters of certain ones."""
+_HEAD, _MOST_BOUNDARIES, _CERTAIN, _LEAST = 1_000_000, 20, 12, 3
+"""Bytes that are looked at for boundaries, how many are known, and characters of those that are
+certain without their lines before them, and with these alone."""
+_CUT_WORD = re.compile(r"=\?[!-~]*|[!-~]*\?=(?![!-~])|[\w-]{3,20}\?[BQbq]\?[!-~]*")
+"""What is left of an encoded word (RFC 2047) that can't be decoded."""
 _SIGN_LOST = re.compile(rb"(?<==[89A-F][0-9A-F])[^=\r\n](?=[89A-F][0-9A-F]=[89A-F][0-9A-F])")
 _FOLDED_BOUNDARY = re.compile(
     rb"boundary=\"[^\"\r\n]{1,70}\r?\n[ \t][^\"\r\n]{1,70}\"", re.IGNORECASE
@@ -284,7 +287,7 @@ def _inner(part: Message) -> Iterator[Message]:
 
 
 def _boundaries(data: bytes) -> list[re.Pattern[str]]:
-    """Return what finds each boundary; long ones with digits anywhere, others as a line."""
+    """Return what finds each boundary; long ones with digits anywhere, others behind lines."""
     head = data[:_HEAD]
     lines = Counter(_BOUNDARY_LINE.findall(head))
     repeated = (line for line, count in lines.most_common(_MOST_BOUNDARIES) if count > 1)
@@ -293,7 +296,8 @@ def _boundaries(data: bytes) -> list[re.Pattern[str]]:
     for mark in sorted(marks, key=len, reverse=True):
         text = re.escape(mark.decode("ascii", "replace"))
         certain = len(mark) >= _CERTAIN and re.search(rb"\d", mark)
-        finder = rf"-{{0,2}}{text}-{{0,2}}" if certain else rf"^--{text}(?:--)?$"
+        short = rf"--{text}(?:--)?(?!\w)" if len(mark) >= _LEAST else rf"^--{text}(?:--)?$"
+        finder = rf"-{{0,2}}{text}-{{0,2}}" if certain else short
         finders.append(re.compile(finder, re.MULTILINE))
     return finders
 
@@ -358,10 +362,12 @@ def _decoded(value: str, of_text: str = "") -> str:
     try:
         parts = decode_header(re.sub(r"\?=\s+=\?", "?==?", value))
     except ValueError:  # damaged base64
-        return value
-    return "".join(
-        part if isinstance(part, str) else _guessed(part, charset) for part, charset in parts
-    )
+        return _CUT_WORD.sub(SKIPPED, value)
+    decoded = [
+        _CUT_WORD.sub(SKIPPED, part) if isinstance(part, str) else _guessed(part, charset)
+        for part, charset in parts
+    ]
+    return "".join(decoded)
 
 
 def _guessed(raw: bytes, charset: str | None = None) -> str:

@@ -205,15 +205,16 @@ def _rtf(*paragraphs: str) -> bytes:
 def _mails() -> dict[str, bytes]:
     head = "From: =?utf-8?b?5byg5LiJ?= <z@x.cn>\nTo: l@x.cn\nDate: Mon, 9 Mar 2026 14:00:00 +0800\n"
     head += "Message-ID: <7f31c0@x.cn>\nMIME-Version: 1.0\nSubject: "
+    boundary = "----=_Part_1843_27716.1773036000"
     encoded = base64.encodebytes(POLICY.encode("gbk")).decode()
     quoted = quopri.encodestring(f"<p>{LAW}</p><p>{_ENGLISH}</p>".encode()).decode()
     parts = (
-        "--=_b1\nContent-Type: text/plain; charset=gbk\n"
+        f"--{boundary}\nContent-Type: text/plain; charset=gbk\n"
         f"Content-Transfer-Encoding: base64\n\n{encoded}\n"
-        "--=_b1\nContent-Type: {kind}; charset=utf-8\n"
-        f"Content-Transfer-Encoding: quoted-printable\n\n{quoted}\n--=_b1--\n"
+        f"--{boundary}\nContent-Type: text/html; charset=utf-8\n"
+        f"Content-Transfer-Encoding: quoted-printable\n\n{quoted}\n--{boundary}--\n"
     )
-    page = parts[parts.index("--=_b1\nContent-Type: {kind}") :].format(kind="text/html")
+    page = parts[parts.rindex(f"--{boundary}\nContent-Type:") :]
     values = [(0x37, "会议通知"), (0xC1A, "张三"), (0x1000, POLICY)]
     properties = b"".join(_property(key, value.encode("utf-16-le")) for key, value in values)
     attributes = [(0x69007, struct.pack("<II", 936, 0))]
@@ -228,12 +229,11 @@ def _mails() -> dict[str, bytes]:
             f"Content-Transfer-Encoding: 8bit\n\n{POLICY}\n"
         ).encode(),
         "parts.eml": (
-            f'{head}Pumps\nContent-Type: multipart/mixed; boundary="=_b1"\n\n'
-            + parts.format(kind="text/html")
+            f'{head}Pumps\nContent-Type: multipart/mixed; boundary="{boundary}"\n\n{parts}'
         ).encode(),
         "saved.mht": (
             "From: <Saved by Blink>\nSubject: Pumps\nMIME-Version: 1.0\n"
-            f'Content-Type: multipart/related; type="text/html"; boundary="=_b1"\n\n{page}'
+            f'Content-Type: multipart/related; type="text/html"; boundary="{boundary}"\n\n{page}'
         ).encode(),
         "winmail.tnef": struct.pack("<IH", 0x223E9F78, 1) + wrapped,
     }

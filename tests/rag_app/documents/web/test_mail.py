@@ -396,3 +396,19 @@ def test_a_page_behind_a_damaged_boundary_is_no_source_text() -> None:
         b"--12\xffb\nContent-Type: text/html\n\n<table><tr><td>Due</td><td>May</td></tr></table>\n"
     )
     assert "<td" not in read(head + plain + page + b"--12ab--\n")[0]
+
+
+@pytest.mark.parametrize(
+    "value", ["=?utf-8?b?5byg5L", "?utf-8?b?5byg5LiJ?= <z@x.cn>", "=?utfLiJ?= <z@x.cn>"]
+)
+def test_an_encoded_name_that_is_cut_is_no_text(value: str) -> None:
+    text, _ = read(f"Subject: a\nFrom: {value}\n\n{MEETING}\n".encode())
+    assert "5by" not in text
+    assert "?=" not in text
+    assert text.endswith(MEETING)
+
+
+def test_a_short_boundary_within_a_line_is_no_text() -> None:
+    head = 'Subject: a\nContent-Type: multipart/mixed; boundary="=_b1"\n\n--=_b1\n\n'
+    text, _ = read(f"{head}{MEETING}--=_b1 请准时。\n--=_b1--\n".encode())
+    assert text == f"# a\n\n{MEETING} 请准时。"
