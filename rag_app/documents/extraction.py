@@ -63,8 +63,8 @@ _WITH_PICTURES = {"pdf", "docx", "pptx", "xlsx", "odt", "ods", "odp", "image"}
 """Formats whose readers take a reader of pictures."""
 _WITH_PARTS = {"eml", "msg", "tnef", "doc", "ppt", "zip"}
 """Formats whose readers take a reader of what they hold."""
-_ESCAPE = re.compile(rb"\\u[0-9a-fA-F]{4}")
-"""A character of JSON, which is damaged where it can't be parsed."""
+_OF_JSON = re.compile(rb"\\u[0-9a-fA-F]{4}|[{,]\s*\"[^\"\n]{1,100}\"\s*:")
+"""A character or a key of JSON, which is damaged where it can't be parsed."""
 _EMBEDDED = re.compile(r"\bdata:[\w.+-]+/[\w.+-]+(?:;[\w=.-]+)*;base64,[A-Za-z0-9+/]{40,}={0,2}")
 """A file in a URL (RFC 2397), as pictures are in Markdown."""
 _ARMOR = re.compile(
@@ -128,7 +128,7 @@ def _text_kind(data: bytes, known: str | None, name: str) -> str:
     """Return the format of what has no mark of a binary one; its suffix may be borrowed."""
     if known == "json":  # or text of a suffix that means JSON by habit only
         start = data[:64].translate(None, b"\0\xff\xfe\xef\xbb\xbf \t\r\n")[:1]
-        escaped = start in (b"{", b"[", b'"') or _ESCAPE.search(data)
+        escaped = start in (b"{", b"[", b'"') or _OF_JSON.search(data)
         return "json" if escaped else "text"
     if known == "msg":  # Outlook's suffix, which other programs give to mails as they were sent
         return "eml" if _MAIL.match(data) else known

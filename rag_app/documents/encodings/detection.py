@@ -19,6 +19,7 @@ from rag_app.documents.encodings.likelihood import (
     CERTAIN_LEAST,
     PLAUSIBLE,
     is_chinese,
+    is_dense,
     plausibility,
 )
 from rag_app.documents.encodings.named import (
@@ -31,7 +32,7 @@ from rag_app.documents.encodings.named import (
 )
 from rag_app.documents.encodings.rare import as_euc_tw, holds_designations
 from rag_app.documents.encodings.single_byte import best_single_byte
-from rag_app.documents.encodings.utf8 import HEAD, in_utf8, mostly_utf8
+from rag_app.documents.encodings.utf8 import HEAD, declared_utf8, in_utf8, mostly_utf8
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 
@@ -79,6 +80,7 @@ def decode(
         or in_utf8(data)
         or mostly_utf8(data)
         or in_declared(data, declared)
+        or declared_utf8(data, declared)
         or east_asian(data)
         or in_utf8(data, nul=True)
         or damaged_chinese(data)
@@ -111,7 +113,8 @@ def _readable(data: bytes, text: str, codec: str, name: str) -> Found:
     if kept is None:
         msg = f"{name} is damaged: most of it is not text; get it or save it again"
         raise DocumentError(msg)
-    if text.count(SKIPPED) > data.count(SKIPPED.encode()) and is_chinese(kept):
+    lost = text.count(SKIPPED) > data.count(SKIPPED.encode())
+    if lost and is_chinese(kept) and is_dense(kept):
         kept = without_strays(kept, SKIPPED)
     return kept, codec
 

@@ -37,8 +37,11 @@ _IDEOGRAPH = re.compile(f"[{HAN}]")
 _OTHERS = (
     "\u0180-\u02af\u0370-\u1fff\u2c00-\u2fdf\u3041-\u31ff\ua000-\udfff\ufb00-\ufdff\ufe70-\ufefc"
 )
-_STRAY = re.compile(f"[{HAN}]|(?<![A-Za-z{_OTHERS}])(?P<other>[{_OTHERS}])(?![A-Za-z{_OTHERS}])")
-"""Han, and letters of other scripts that stand alone."""
+_STRAY = re.compile(
+    f"[{HAN}]|(?<![A-Za-z{_OTHERS}])(?P<other>[{_OTHERS}])(?![A-Za-z{_OTHERS}])"
+    f"|(?P<sign>[\ue000-\uf8ff]|{_SIGN.pattern})"
+)
+"""Han, letters of other scripts that stand alone, private characters, and signs within words."""
 _CODES = rf"(?=[^{SKIPPED}\s]*[a-z0-9])[\x00-\x08\x0e-\x1f!-~]{{3,16}}"
 _FIRST_CODES = re.compile(rf"\A(?![A-Z]?[a-z]*{SKIPPED}){_CODES}{SKIPPED}")
 _LAST_CODES = re.compile(rf"(?<={SKIPPED})[^{SKIPPED}{HAN}]{{0,3}}{_CODES}{SKIPPED}*\s*\Z")
@@ -49,6 +52,12 @@ _BEFORE_HAN = re.compile(
     rf"\A[\0-\x1f]*[!-~]{{0,3}}{SKIPPED}(?=[\0-\x1f!-~]*[a-z!-/:-@])[\0-\x1f!-~]{{1,4}}(?=[{HAN}])"
 )
 _BEFORE_HEADING = re.compile(rf"\A[\0-\x1f]*{SKIPPED}\S{{1,12}}?(?=#{{1,6}} )")
+_UNUSUAL = (
+    "\u0100-\u02ff\u0370-\u10ff\u1200-\u1fff\u2100-\u214f\u2300-\u27bf\u2800-\u2fff\ua000-\uabff"
+    "\ue000-\uf8ff"
+)
+"""Letters of other scripts than those of Korean and Japanese, signs, private characters."""
+_UNUSUAL_CHARACTER, _NO_HAN = re.compile(f"[{HAN}{_UNUSUAL}]"), re.compile(f"[{_UNUSUAL}]")
 _STRAYS_EACH = 3
 """For each place at which bytes are lost."""
 _LOST_OR_ODD = re.compile("[\x80-\xff\ufffd]")
@@ -108,7 +117,9 @@ def without_strays(text: str, mark: str) -> str:
     """
     seen = Counter(text)
     rare = (
-        match[0] for match in _STRAY.finditer(text) if match["other"] or match[0] not in _known()
+        match[0]
+        for match in _STRAY.finditer(text)
+        if match["other"] or match["sign"] or match[0] not in _known()
     )
     doubtful = {char for char in rare if seen[char] == 1}
     if len(doubtful) <= _STRAYS_EACH * (seen[SKIPPED] + 1):  # else it is about rare things
@@ -141,6 +152,35 @@ def holds_lone_letters(text: str) -> bool:
     rare = [(at, _WEAK) for at in _rare(text)] if not text.isascii() else []
     dense = _crowds(sorted([*lone, *rare]), near=_LONE_NEAR, around=float("inf"))
     return any(True for _ in dense) or any(True for _ in _crowds(lone))
+
+
+def torn_runs(text: str) -> list[tuple[int, int]]:
+    """Return where characters stand beside each other that have nothing in common.
+
+    It is what a line of codes of two bytes reads as from where a digit of them is lost.
+
+    Example:
+        >>> torn_runs("开始计算。譵ѹ螶㴅ⓐ请假")
+        [(5, 10)]
+    """
+    runs: list[tuple[int, int]] = []
+    if not _NO_HAN.search(text):
+        return runs
+    for run in re.finditer("x{4,}", "".join("x" if _is_unusual(char) else "." for char in text)):
+        kinds = {_block(char) for char in text[run.start() : run.end()]}
+        if "Han" in kinds and len(kinds) > 1:
+            runs.append(run.span())
+    return runs
+
+
+def _is_unusual(char: str) -> bool:
+    return bool(_UNUSUAL_CHARACTER.match(char)) and char not in _known() and char not in _PINYIN
+
+
+def _block(char: str) -> str:
+    if _IDEOGRAPH.match(char):
+        return "Han"
+    return "Private" if "\ue000" <= char <= "\uf8ff" else hex(ord(char) >> 8)
 
 
 def _odd(text: str) -> list[tuple[int, float]]:

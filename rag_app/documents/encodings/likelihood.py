@@ -60,6 +60,12 @@ def is_chinese(text: str) -> bool:
     return SOME * len(sample) < sum(char in frequent() for char in sample)
 
 
+def is_dense(text: str) -> bool:
+    """Return whether more than a few characters are not ASCII; of the source of a page, few are."""
+    start = text[:_SAMPLE]
+    return SOME * len(start) < sum(not char.isascii() for char in start)
+
+
 def sample_of(text: str) -> str:
     """Return the first characters other than ASCII text; control characters count."""
     runs = islice(re.finditer(r"[^\t-\r -~]{1,64}", text), _SAMPLE)

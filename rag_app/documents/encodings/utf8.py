@@ -15,6 +15,7 @@ from rag_app.documents.encodings.named import DAMAGE, MIXED, Found, errors_of, l
 
 HEAD = 100_000
 """Bytes looked at where the whole would take long."""
+_NAMES = frozenset({"utf-8", "utf8"})
 _LETTER = re.compile("[A-Za-z]")
 _CERTAIN = 4
 """Characters of UTF-8 to each damaged one that no other encoding has by chance."""
@@ -42,6 +43,19 @@ def mostly_utf8(data: bytes) -> Found | None:
         return None
     few = text.count(SKIPPED) <= max(1, _DAMAGE_OF_UTF8 * len(text))
     return (decoded_utf8(data), "utf-8") if few else None
+
+
+def declared_utf8(data: bytes, declared: str | None) -> Found | None:
+    """Return text that says it is UTF-8, though a few bytes of it are wrong.
+
+    Of other encodings, hardly any two characters beyond U+0800 are valid UTF-8 by chance.
+    """
+    if declared is None or declared.lower() not in _NAMES:
+        return None
+    text = data.decode("utf-8", "replace")
+    right = sum(char >= "\u0800" and char != SKIPPED for char in text)
+    certain = right >= max(2, text.count(SKIPPED))
+    return (decoded_utf8(data), "utf-8") if certain else None
 
 
 def _is_certain(text: str) -> bool:

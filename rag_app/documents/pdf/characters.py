@@ -8,7 +8,7 @@ from ctypes import byref, c_double, c_int, create_string_buffer
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from rag_app.documents.encodings.garbage import holds_lone_letters, holds_lost_letters
+from rag_app.documents.encodings.garbage import holds_lone_letters, holds_lost_letters, torn_runs
 from rag_app.documents.encodings.legibility import (
     MOST_UNREADABLE,
     gibberish,
@@ -96,6 +96,19 @@ class PageCharacters(NamedTuple):
         codes = sum("\ue000" <= char <= "\uf8ff" and not "\uf000" <= char <= "\uf0ff"
                     for char in self.unmapped)  # fmt: skip
         return codes if codes > max(_FEW_UNMAPPED, len(self.chars) * _MOST_PRIVATE) else 0
+
+    def without_torn(self) -> "tuple[PageCharacters, int]":
+        """Return the page without characters that can't stand beside each other, and their number.
+
+        They are codes of which a digit is damaged, so that the others are read a digit too late.
+        """
+        places = [at for at, char in enumerate(self.chars) for _ in char.text]
+        runs = torn_runs("".join(char.text for char in self.chars))
+        torn = {places[at] for start, end in runs for at in range(start, end)}
+        if not torn:
+            return self, 0
+        chars = [char for at, char in enumerate(self.chars) if at not in torn]
+        return self._replace(chars=chars), len(torn)
 
     @property
     def readable(self) -> bool:

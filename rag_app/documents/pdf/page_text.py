@@ -45,6 +45,8 @@ class Page(NamedTuple):
     """Characters whose font does not say which they are, among others that can be read."""
     hidden: int = 0
     """Characters that a reader does not see."""
+    torn: int = 0
+    """Characters that were left out, since they are codes that are damaged."""
     comments: Sequence[Written] = ()
     """What readers wrote on it."""
 
@@ -66,6 +68,12 @@ def _notes(pages: Sequence[Page]) -> list[str]:
         count = sum(page.unsure for page in pages)
         notes.append(
             f"{count} characters on page {_ranges(unsure)} were hard to read; check what they say"
+        )
+    if torn := [number for number, page in enumerate(pages, 1) if page.torn]:
+        count = sum(page.torn for page in pages)
+        notes.append(
+            f"{count} damaged characters on page {_ranges(torn)} were left out; "
+            "get it or save it again"
         )
     if private := [number for number, page in enumerate(pages, 1) if page.private]:
         count = sum(page.private for page in pages)

@@ -108,9 +108,11 @@ def _pages(
         page = document[number]
         try:
             filled, comments = annotations(page)
-            written = _with_fields(page_characters(page), filled)
+            written, torn = _with_fields(page_characters(page), filled).without_torn()
             read = _page(page, written, read_picture, always=always)
-            read = read._replace(comments=_said_once(read, comments), hidden=written.hidden)
+            read = read._replace(
+                comments=_said_once(read, comments), hidden=written.hidden, torn=torn
+            )
         finally:
             page.close()
         room -= sum(

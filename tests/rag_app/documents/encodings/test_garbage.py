@@ -6,6 +6,7 @@ from rag_app.documents.encodings.detection import decode
 from rag_app.documents.encodings.garbage import (
     holds_lone_letters,
     holds_lost_letters,
+    torn_runs,
     without_garbage,
     without_strays,
 )
@@ -99,3 +100,14 @@ def test_codes_before_and_behind_lost_bytes_at_the_ends_of_a_text() -> None:
     for codes in (b"\xfe/vt", b",\xfez"):
         assert decode(codes + text.encode(), "a.txt")[0] == f"\ufffd{text}"
     assert decode(b"\xfe12" + "月".encode() + text.encode(), "a.txt")[0].startswith("\ufffd12月")
+
+
+def test_private_characters_and_signs_amid_damaged_text_are_left_out() -> None:
+    text = "会议在\ufffd三。请准\ue5f6时到，地点在二✈楼。"
+    assert without_strays(text, "\ufffd") == "会议在\ufffd三。请准\ufffd时到，地点在二\ufffd楼。"
+
+
+def test_unlike_characters_beside_each_other_are_codes_read_too_late() -> None:
+    assert torn_runs("开始计算。譵ѹ螶㴅ⓐ请假") == [(5, 10)]
+    for text in ("ðəˈθɪŋ", "αβγδ与龘", "龘靐齉齾四字", "한국대학교龘"):
+        assert torn_runs(text) == []

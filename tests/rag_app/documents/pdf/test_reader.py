@@ -465,6 +465,13 @@ def test_codes_of_a_font_are_not_taken_for_text() -> None:
         read(lambda canvas: lines(canvas, ["!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"], font="Courier"))
 
 
+def test_codes_that_are_read_a_digit_too_late_are_left_out_and_counted() -> None:
+    data = making.pdf(["请假须提前三个工作日申请。", "譵ѹ螶㴅ⓐ"])
+    found = read_pdf(data, "a.pdf")
+    assert found.text == "请假须提前三个工作日申请。"
+    assert found.notes == ["5 damaged characters on page 1 were left out; get it or save it again"]
+
+
 def test_pages_that_are_pictures_are_counted() -> None:
     from PIL import Image
     from reportlab.lib.utils import ImageReader

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from rag_app.documents.extraction import kind_of
 from rag_app.documents.loaders import FileLoader
 from rag_app.documents.web import structured
 from rag_app.documents.web.structured import read_json, read_notebook, read_xml
@@ -121,3 +122,16 @@ def test_declarations_without_end_take_no_time() -> None:
 
 def test_a_damaged_sign_among_escaped_characters_is_restored() -> None:
     assert read_json(rb'{"a": "\u6cd5Ju89c4\u5b9a"}', "x").text == "a: 法规定"
+
+
+def test_pieces_of_json_are_not_read_as_text() -> None:
+    for data in (b'1", "note": "x"}\n{"note": "y"}', b'te": "x", "value": 1}'):
+        assert kind_of(data, ".jsonl", "a.jsonl") == "json"
+    assert kind_of("甲说：“好”。".encode(), ".json", "a.json") == "text"
+
+
+def test_a_damaged_byte_makes_no_other_encoding_of_xml_that_names_its_own() -> None:
+    page = '<?xml version="1.0" encoding="UTF-8"?><a><b>水泵</b><c>we are</c></a>'.encode()
+    read = read_xml(page.replace(b"we", b"w\xe5"), "a.xml")
+    assert read.encoding == "utf-8"
+    assert read.text.startswith("b: 水泵")
