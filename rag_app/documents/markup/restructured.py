@@ -173,7 +173,10 @@ def _listed(block: list[str]) -> list[list[str]]:
 
 
 def _end_of_table(lines: list[str], at: int) -> int:
-    """Return where a table ends: at a blank line, of a simple one below its last rule."""
+    """Return where a table ends: at a blank line, of a simple one below its last rule.
+
+    That is the third one, or the second where a blank line follows.
+    """
     end = at
     while end < len(lines) and lines[end].strip() and not lines[end].startswith(".. "):
         end += 1
@@ -182,7 +185,9 @@ def _end_of_table(lines: list[str], at: int) -> int:
             each for each in range(at, min(at + 500, len(lines))) if _SIMPLE.fullmatch(lines[each])
         ]
         closes = [
-            each for each in rules[1:] if each + 1 >= len(lines) or not lines[each + 1].strip()
+            each
+            for number, each in enumerate(rules)
+            if number == 2 or (number and (each + 1 >= len(lines) or not lines[each + 1].strip()))
         ]
         end = closes[0] + 1 if closes else end
     return end

@@ -74,7 +74,7 @@ _OF_DAMAGED = re.compile(
     r"|^-{2,5}(?:BEGIN|EN[A-Z]) [A-Z ]+-*.*$(?:\nVersion: .*$)?|^=\w{4}$|^Version: \d$"
     r"|^.{0,80}Received: (?:from|by) .*(?:\n[ \t(].*)*|^[\s(]*(?:version|cipher)=.*$"
     r"|^[^\s<]{10,}@[\w.-]+>"
-    r"|\??[\w-]{3,20}\?[BQbq]\?[^?\s]{1,200}\??=?|^This is a multi-part message in MIME format\.$"
+    r"|\??[\w-]{1,20}\?[BQbq]\?[^?\s]{1,200}\??=?|^This is a multi-part message in MIME format\.$"
     r"|(?<![ -~])Content-T[A-Za-z-]*: ?[a-z]{0,12}(?:/[a-z]{0,12};?)?(?![ -~])"
     r"|(?<![ -~])[a-z]{0,6}ing: ?[78]bit|(?<![ -~])text/[a-z]{1,5}(?![ -~])|^\d{1,4}px;$"
     r"|(?<![ -~])Cont[a-z]{0,3}-?(?![ -~])|^\w{0,10}: *$|(?<![ -~])[\w-]{0,26}Encoding: ?\w{0,16}$"
@@ -358,7 +358,7 @@ def _decoded(value: str, of_text: str = "") -> str:
     """
     raw = value.encode("utf-8", "surrogateescape")
     if not raw.isascii():
-        return _guessed(raw, of_text)
+        return _CUT_WORD.sub(SKIPPED, _guessed(raw, of_text))
     try:
         parts = decode_header(re.sub(r"\?=\s+=\?", "?==?", value))
     except ValueError:  # damaged base64

@@ -48,6 +48,12 @@ def test_a_table_of_restructured_text_whose_rule_is_damaged() -> None:
     assert "=" not in restructured_markdown(table)
 
 
+def test_a_table_of_restructured_text_ends_with_its_third_rule() -> None:
+    rule = "====== ====\n"
+    table = f"{rule}门店   一月\n{rule}无锡店 131\n{rule}泵站规程在此，见附录。\n\n{rule}"
+    assert "\n泵站规程在此，见附录。" in restructured_markdown(table)
+
+
 def test_a_lost_dollar_sign_makes_no_equation_of_the_next_item() -> None:
     text = "转速 1450$\n\\begin{itemize}\n\\item 先断电，$n$ 为零\n\\end{itemize}\n"
     read = latex_markdown(text)
