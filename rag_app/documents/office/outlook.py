@@ -91,7 +91,8 @@ class _Message:
     def text(self, tag: str, folder: str = "") -> str:
         """Return a text property: Unicode, or in the code page of its maker."""
         if unicode := self._stream(f"{tag}001F", folder):
-            if _DIRECTORY in unicode:
+            # Sectors of other streams, filled up with zeros: the table of sectors is damaged.
+            if _DIRECTORY in unicode or "\0" in unicode.decode("utf-16-le", "replace").strip("\0"):
                 self.notes.append("the message is damaged and in part was not read; get it again")
                 return ""
             text, _ = in_step(unicode, unicode.decode("utf-16-le", "replace"), "utf-16-le")

@@ -30,8 +30,8 @@ Properties = dict[int, tuple[int, bytes]]
 def read_tnef(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
     """Return the message in it, and the files that it was sent with."""
     message = _Message(name)
-    for key, value in _attributes(data):
-        message.add(key, value)
+    for key, value, is_whole in _attributes(data):
+        message.add(key, value, is_whole=is_whole)
     texts, notes = read_parts(message.attachments(), read_part)
     text = "\n\n".join(filter(None, [message.text(), *texts]))
     return ExtractedText(text, notes=[*message.notes, *notes])
@@ -39,14 +39,25 @@ def read_tnef(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
 
 class _Message:
     def __init__(self, name: str) -> None:
-        self.notes: list[str] = []
+        self._damaged = 0
+        self._notes: list[str] = []
         self._name = name
         self._attributes: dict[int, bytes] = {}
         self._files: list[dict[int, bytes]] = []
 
-    def add(self, key: int, value: bytes) -> None:
+    @property
+    def notes(self) -> list[str]:
+        """What was not read."""
+        damaged = (
+            f"{self._damaged} parts of the message are damaged and were not read; get it again"
+        )
+        return [*self._notes, *([damaged] if self._damaged else [])]
+
+    def add(self, key: int, value: bytes, *, is_whole: bool) -> None:
         """Take an attribute, of the message or of the file that was begun last."""
-        if key == _FILE:
+        if not is_whole:
+            self._damaged += 1
+        elif key == _FILE:
             self._files.append({})
         elif key in (_FILE_NAME, _FILE_DATA, _FILE_PROPERTIES) and self._files:
             self._files[-1][key] = value
@@ -87,7 +98,7 @@ class _Message:
             return text
         _, packed = found.get(0x1009, (0, b""))
         text, notes = rtf_text(packed, self._name) if packed else ("", [])
-        self.notes += notes
+        self._notes += notes
         return text
 
     def _string(self, found: Properties, key: int) -> str:
@@ -106,16 +117,20 @@ class _Message:
             return decode(value, self._name)[0] if value else ""
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the attributes and their values, up to where they are damaged."""
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
+    """Yield the attributes, their values, and whether these have the checksum behind them.
+
+    What is beyond one that is cut is left out.
+    """
     at = _HEAD
     while at + _ATTRIBUTE <= len(data):
         level, key, size = struct.unpack_from("<BII", data, at)
         start = at + _ATTRIBUTE
         if level not in (1, 2) or start + size > len(data):
             return
-        yield key, data[start : start + size]
-        at = start + size + 2  # a checksum
+        value = data[start : start + size]
+        at = start + size + 2
+        yield key, value, struct.pack("<H", sum(value) & 0xFFFF) == data[at - 2 : at]
 
 
 def _properties(data: bytes) -> Properties:

@@ -203,6 +203,13 @@ def test_sectors_of_the_directory_are_no_text() -> None:
     assert any("damaged" in note for note in found.notes)
 
 
+def test_sectors_of_other_streams_are_no_text() -> None:
+    body = "t @9\0\0\0会议通知\0\0张三"
+    found = extract(message({"__substg1.0_1000001F": body.encode("utf-16-le")}), "msg", "a.msg")
+    assert "@9" not in found.text
+    assert any("damaged" in note for note in found.notes)
+
+
 def test_the_message_is_named_whose_body_is_damaged() -> None:
     stored = struct.pack("<II4sI", 40, 20, b"MELA", 0)
     with pytest.raises(DocumentError, match=r"^a\.msg is damaged"):

@@ -271,7 +271,10 @@ def property_of(key: int, value: bytes, kind: int = 0x1E) -> bytes:
 
 def wrapped(*attributes: tuple[int, bytes]) -> bytes:
     """A file as Outlook wraps a message for others."""
-    parts = [struct.pack("<BII", 1, key, len(value)) + value + b"\0\0" for key, value in attributes]
+    parts = [
+        struct.pack("<BII", 1, key, len(value)) + value + struct.pack("<H", sum(value) & 0xFFFF)
+        for key, value in attributes
+    ]
     return b"".join([struct.pack("<IH", 0x223E9F78, 1), *parts])
 
 
@@ -308,6 +311,9 @@ def test_what_outlook_wraps_for_others() -> None:
     assert text.endswith("## winmail.dat\n\n" + expected)
     for end in range(len(data)):
         extract(data[:end], "tnef", "winmail.dat")
+    damaged = extract(data.replace("第一项。".encode("gbk"), "第二项。".encode("gbk")), "tnef", "a")
+    assert "第二项" not in damaged.text
+    assert damaged.notes == ["1 parts of the message are damaged and were not read; get it again"]
 
 
 def test_what_only_a_damaged_mail_has_amid_its_text() -> None:
