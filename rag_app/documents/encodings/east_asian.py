@@ -40,6 +40,8 @@ SHIFTING = {*_CANDIDATES}
 """Encodings of two bytes a character, in which a lost byte spoils what follows."""
 _ODDS = 10.0
 """Log-odds against a text being Japanese or Korean rather than Chinese, before it is looked at."""
+_EACH = 4
+"""Characters to each damaged one that text of two bytes each has; fewer are made of any bytes."""
 _KANA, _HANGUL = re.compile("[\u3041-\u30f6]"), re.compile("[\uac00-\ud7a3]")
 
 
@@ -101,8 +103,10 @@ def damaged_chinese(data: bytes) -> Found | None:
         text, _ = in_step(data, data.decode(codec, "replace"), codec)
         known = text.replace(SKIPPED, "")
         score = plausibility(known)
-        few = text.count(SKIPPED) <= max(2, DAMAGE * len(text))
-        if few and score > least_plausibility(len(sample_of(known))):
+        lost, size = text.count(SKIPPED), len(sample_of(known))
+        few = lost <= max(2, DAMAGE * len(text))
+        certain = codec == "utf-8" or lost * _EACH <= size
+        if few and certain and score > least_plausibility(size):
             found.append((score, text, codec))
     return max(found)[1:] if found else None
 

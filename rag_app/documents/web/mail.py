@@ -107,6 +107,7 @@ _FIELD_LINE = re.compile(rb"[^\r\n].*\n")
 _WHOLE_FIELD = re.compile(rb"From |[!-9;-~]*:|[ \t]")
 """As Python's parser knows them."""
 _DAMAGED_FIELD = re.compile(rb"(?![!-9;-~]*:|[ \t])[^ :\n]{1,60}: .*\n(?=[A-Za-z-]+: |\r?\n)")
+_TYPE_NAME = re.compile(r"\s*[\w.+-]+/[\w.+-]+\s*(?:;|\Z)")
 _MARKUP = re.compile(r"</(?:p|div|td|tr|span|body|html)>")
 _CUT_FIELD = re.compile(r"[A-Za-z-]{1,40}:?\s*")
 """A header whose name is damaged, and one at which the file ends."""
@@ -179,8 +180,14 @@ def _without_damaged_fields(data: bytes) -> bytes:
 
 def _is_damaged(message: Message) -> bool:
     """Return whether the parser found faults in a message, or its headers are lost."""
-    faults = any(part.defects for part in message.walk())
+    faults = any(part.defects or _lacks_type(part) for part in message.walk())
     return faults or not any(field in message for field in _OF_ALL)
+
+
+def _lacks_type(part: Message) -> bool:
+    """Return whether what names the type of a part is damaged."""
+    named = part.get("Content-Type")
+    return named is not None and not _TYPE_NAME.match(str(named))
 
 
 def _is_cut(part: Message) -> bool:
@@ -237,7 +244,7 @@ class _Mail:
             return ""
         text = self._without_headers(text)  # before a page's lines are joined
         is_page = is_page or text.lstrip()[:6].lower() == "<html>"
-        lost = "Content-Type" not in part  # the header that says so
+        lost = "Content-Type" not in part or _lacks_type(part)  # the header that says so
         if lost or self.damaged:
             is_page = is_page or is_markup(text) or (self.archive and lost and ">" in text)
             is_page = is_page or (self.damaged and lost and _MARKUP.search(text) is not None)

@@ -150,3 +150,8 @@ def test_japanese_of_which_characters_are_damaged_too_is_no_gbk() -> None:
     found, codec = decode(data[:48] + b"$" + data[49:], "x")
     assert (codec, found[-75:]) == ("euc_jp", text[-75:])
     assert decode(text.encode("gbk"), "x") == (text, "gbk")
+
+
+def test_a_few_pieces_of_characters_are_no_text_in_another_encoding() -> None:
+    with pytest.raises(DocumentError, match="not text"):
+        decode(b"2\t\xe5\x9e020\t20\x9e\x8b\xe5\x8f\xb7\x8b\xe5\x8f\xb7\t1\n\xe530\n", "a.tsv")

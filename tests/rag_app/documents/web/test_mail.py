@@ -418,3 +418,9 @@ def test_a_short_boundary_within_a_line_is_no_text() -> None:
     head = 'Subject: a\nContent-Type: multipart/mixed; boundary="=_b1"\n\n--=_b1\n\n'
     text, _ = read(f"{head}{MEETING}--=_b1 请准时。\n--=_b1--\n".encode())
     assert text == f"# a\n\n{MEETING} 请准时。"
+
+
+def test_a_page_whose_type_is_damaged_is_no_source_text() -> None:
+    head = 'Subject: a\nContent-Type: multipart/mixed; boundary="x1"\n\n--x1\n'
+    text, _ = read(f"{head}Content-Type: text\x0fhtml\n\n<p>{MEETING}</p>\n--x1--\n".encode())
+    assert text == f"# a\n\n{MEETING}"
