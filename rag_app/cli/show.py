@@ -151,8 +151,8 @@ def _confidence_line(confidence: "Confidence") -> str:
     if signals.supported is not None:
         parts.append(f"{'a' if signals.supported else 'no'} passage holds the words of the answer")
     colour = {"sure": "green", "doubtful": "yellow", "refused": "red"}[confidence.verdict]
-    verdict = f"[{colour}]{confidence.verdict}[/{colour}]"
-    return f"[bold]How sure[/bold] {verdict}: {_escape(', '.join(parts))}"
+    verdict = f"[{colour} bold]{confidence.verdict.capitalize()}[/]"
+    return f"{verdict}: {_escape(', '.join(parts))}"
 
 
 def _source_line(citation: "Citation") -> str:

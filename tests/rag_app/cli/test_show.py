@@ -24,7 +24,7 @@ def test_how_sure_why_and_the_sentence_that_carries_the_answer(
 ) -> None:
     show.sources(ANSWER, context=False)
     shown = capsys.readouterr().err
-    for part in ("sure: 9", "relevance 90%", "own judgement +3.2", "“李白病逝于当涂。”"):
+    for part in ("Sure: 9", "relevance 90%", "own judgement +3.2", "“李白病逝于当涂。”"):
         assert part in shown
     assert "他生于碎叶" not in shown
 
@@ -34,7 +34,7 @@ def test_a_refusal_shows_why_and_the_nearest_passages(capsys: pytest.CaptureFixt
     refused = replace(ANSWER, answered=False, confidence=Confidence.of(signals, answered=False))
     show.sources(refused, context=False)
     shown = capsys.readouterr().err
-    for part in ("refused", "lack 2019", "own judgement -1.0", "Nearest passages", "他生于碎叶"):
+    for part in ("Refused", "lack 2019", "own judgement -1.0", "Nearest passages", "他生于碎叶"):
         assert part in shown
 
 
