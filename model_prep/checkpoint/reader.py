@@ -18,18 +18,22 @@ if TYPE_CHECKING:
     _Read = Callable[[], torch.Tensor]
 
 _PIECE_BYTES = 16 * 2**20
-# What a folder may hold, in the order that transformers looks for it.
-_NAMES = (
+# What a folder may hold, in the order that transformers and PEFT look for it.
+_MODEL_NAMES: tuple[str, ...] = (
     "model.safetensors",
     INDEX,
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
+)
+_ADAPTER_NAMES: tuple[str, ...] = (
     "adapter_model.safetensors",
     "adapter_model.safetensors.index.json",
     "adapter_model.bin",
 )
 _SHARD = re.compile(r"(?:(?:pytorch_|adapter_)?model)-(\d{5})-of-(\d{5})\.(?:safetensors|bin)")
 _POINTER = b"version https://git-lfs."
+_ZIP = b"PK"
+"""The beginning of what ``torch.save`` writes."""
 _UNREADABLE_TYPES = re.compile("F4|F6_|F8|U16|U32|U64|C64")
 """Types of safetensors that only quantized models have, and others that no model here has."""
 
@@ -112,12 +116,13 @@ def tensor_pieces(tensor: "torch.Tensor") -> Iterator[memoryview]:
             forget(piece)
 
 
-def open_checkpoint(path: Path) -> Checkpoint:
+def open_checkpoint(path: Path, *, adapter: bool = False) -> Checkpoint:
     """Open a model's or an adapter's weights; their data is not read yet.
 
     Args:
         path: A ``.safetensors``, ``.bin`` or ``.pth`` file, an index of shards
             (``….index.json``), or a folder that holds one of them under its usual name.
+        adapter: Of a folder that holds both, take the adapter's weights rather than the model's.
 
     Raises:
         CheckpointError: there are none, or a file is missing, damaged, cut short, or holds
@@ -126,7 +131,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     if not path.exists():
         msg = f"there is no {path}; check the path"
         raise CheckpointError(msg)
-    found = _find(path) if path.is_dir() else path
+    found = _find(path, adapter) if path.is_dir() else path
     if isinstance(found, list):
         return Checkpoint(found)
     if not found.name.endswith(".index.json"):
@@ -134,9 +139,12 @@ def open_checkpoint(path: Path) -> Checkpoint:
     return _indexed(found)
 
 
-def _find(folder: Path) -> Path | list[Path]:
+def _find(folder: Path, adapter: bool) -> Path | list[Path]:
     """Return the file of a folder's weights, the index of their shards, or shards without one."""
-    for name in _NAMES:
+    usual, other = _MODEL_NAMES, _ADAPTER_NAMES
+    if adapter:
+        usual, other = other, usual
+    for name in (*usual, *other):
         if (folder / name).exists():
             return folder / name
     parts = sorted(folder.glob("*.pth"))
@@ -148,7 +156,7 @@ def _find(folder: Path) -> Path | list[Path]:
     if shards := _numbered_shards(folder):
         return shards
     held = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
-    msg = f"{folder} holds no weights ({_NAMES[0]}, {_NAMES[2]} or *.pth) but {held}"
+    msg = f"{folder} holds no weights ({usual[0]}, {usual[2]} or *.pth) but {held}"
     raise CheckpointError(msg)
 
 
@@ -158,9 +166,9 @@ def require_index(folder: Path) -> None:
     Raises:
         CheckpointError: there are shards, and no index.
     """
-    whole = any((folder / name).is_file() for name in _NAMES)
+    whole = any((folder / name).is_file() for name in (*_MODEL_NAMES, *_ADAPTER_NAMES))
     if not whole and _numbered_shards(folder):
-        msg = f"{folder} has shards of weights without {_NAMES[1]}, which lists them; get it too"
+        msg = f"{folder} has shards of weights without {INDEX}, which lists them; get it too"
         raise CheckpointError(msg)
 
 
@@ -216,19 +224,27 @@ def _indexed(index: Path) -> Checkpoint:
 
 def _read_file(file: Path) -> list[tuple[TensorInfo, "_Read"]]:
     """Return what each tensor of a file is, and the function that reads it."""
-    _require_content(file)
-    safetensors = file.suffix == ".safetensors"
+    safetensors = _is_safetensors(file)
     try:
         return list(_safetensors(file) if safetensors else _pickled(file))
     except CheckpointError:
         raise
     except Exception as error:  # whatever a damaged or hostile file makes the libraries raise
-        other = "" if safetensors else ", or holds more than named tensors"
-        msg = f"{file} is damaged or cut short{other}, so it was not used; get it again"
+        msg = f"{file} is damaged or cut short, so it was not used; get it again"
+        if not safetensors:
+            msg = (
+                f"{file} is damaged or cut short, or holds more than named tensors as torch.save "
+                "writes them, so it was not used; get it again, or as safetensors"
+            )
         raise CheckpointError(msg) from error
 
 
-def _require_content(file: Path) -> None:
+def _is_safetensors(file: Path) -> bool:
+    """Return the kind of a file by its first bytes, which a wrong suffix does not change.
+
+    Raises:
+        CheckpointError: it can't be read, or is only a pointer to the weights.
+    """
     try:
         with file.open("rb") as data:
             start = data.read(len(_POINTER))
@@ -241,6 +257,11 @@ def _require_content(file: Path) -> None:
             f"pull, or download the file itself"
         )
         raise CheckpointError(msg)
+    named_so = file.suffix == ".safetensors"
+    if named_so and start.startswith(_ZIP):
+        msg = f"{file} is a file of torch.save, not safetensors; rename it to .bin"
+        raise CheckpointError(msg)
+    return named_so or start[8:9] == b"{"
 
 
 def _safetensors(file: Path) -> Iterator[tuple[TensorInfo, "_Read"]]:
@@ -268,4 +289,4 @@ def _pickled(file: Path) -> Iterator[tuple[TensorInfo, "_Read"]]:
     state = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
     for name, tensor in state.items():
         info = TensorInfo(str(name), dtype_name(tensor.dtype), tuple(tensor.shape))
-        yield info, partial(state.get, name)
+        yield info, tensor.detach  # a parameter's arithmetic would be recorded

@@ -63,6 +63,12 @@ class GgufHeader:
         """Jinja, where the file has a template."""
         return self.values.get("tokenizer.chat_template")
 
+    @property
+    def other_than_a_model(self) -> str:
+        """What the file is where it is no language model, and what to do; else empty."""
+        kinds = map(self.values.get, ("general.type", "general.architecture"))
+        return next((_NO_MODELS[kind] for kind in kinds if kind in _NO_MODELS), "")
+
     def tokens(self, *types: "TokenType") -> list[str]:
         """Return the tokens of these types; all are normal in a file that does not say."""
         tokens = self.values.get("tokenizer.ggml.tokens", [])
@@ -110,9 +116,9 @@ def read_model_header(path: Path) -> GgufHeader:
             one whose other parts are not there.
     """
     header = read_gguf_header(path)
-    kinds = map(header.values.get, ("general.type", "general.architecture"))
-    reason = next((_NO_MODELS[kind] for kind in kinds if kind in _NO_MODELS), "")
-    reason = reason or _incomplete(path, header.values.get("split.no"), header.values)
+    reason = header.other_than_a_model or _incomplete(
+        path, header.values.get("split.no"), header.values
+    )
     if not reason and not header.values.get("tokenizer.ggml.tokens"):
         reason = "holds no tokenizer; get a complete model"
     if reason:

@@ -24,12 +24,18 @@ if TYPE_CHECKING:
 EMBEDDINGS = INPUT, OUTPUT = ("model.embed_tokens.weight", "lm_head.weight")
 """The weights with a row for each piece of the vocabulary."""
 
-_FACTOR = re.compile(r"(.+)\.lora_(embedding_)?(A|B)(?:\.(?!weight$|bias$)\w+)?(?:\.weight)?")
+_FACTOR = re.compile(
+    r"(.+)\.lora_(embedding_)?(A|B)(?:\.(?!weight$|bias$)(?P<adapter>[^.]+))?(?:\.weight)?"
+)
+_PREFIX = re.compile(r"^(?:(?:.*\.)?base_model\.model|module|_forward_module)\.")
+"""PEFT's own, whatever a trainer put before it, or that of DDP or DeepSpeed alone."""
 _WRAPPERS = re.compile(r"\b(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 """What ``torch.compile``, FSDP and checkpointing put into names, where a trainer left it there."""
 _MODULE_TO_SAVE = re.compile(
-    r"(.+?)(?:\.modules_to_save(?:\.(?!weight$|bias$)\w+)?|\.base_layer)?\.(weight|bias)"
+    r"(?P<module>.+?)(?:\.modules_to_save(?:\.(?!weight$|bias$)(?P<adapter>[^.]+))?|\.base_layer)?"
+    r"\.(?P<parameter>weight|bias)"
 )
+_SAVE_ONE = "save the one that is to be merged alone, with PEFT's save_pretrained"
 
 
 @dataclass(frozen=True)
@@ -119,29 +125,42 @@ def open_adapter(folder: Path, *, conv1d: bool = False) -> Adapter:
         CheckpointError: its weights are missing or damaged.
     """
     config = read_adapter_config(folder)
-    adapter = Adapter(folder, config, open_checkpoint(folder))
-    sides_of: dict[str, dict[str, str]] = {}
-    for name in adapter.checkpoint.tensors:
-        plain = _WRAPPERS.sub("", name).removeprefix("base_model.model.")
-        if found := _FACTOR.fullmatch(plain):
-            module, embedding, side = found.groups()
-            sides_of.setdefault(module, {"embedding": embedding or ""})[side] = name
-        elif ".original_module." in plain:
-            continue  # the base model's own, which PEFT once saved too
-        elif found := _MODULE_TO_SAVE.fullmatch(plain):
-            weight = f"{found[1]}.{found[2]}"
-            # PEFT may save a trained module under two names; both are the same.
-            if weight not in adapter.modules_to_save or plain == weight:
-                adapter.modules_to_save[weight] = name
-        else:
-            msg = f"{folder} holds {name}, which is not part of a LoRA that can be merged"
-            raise AdapterError(msg)
-    for module, sides in sides_of.items():
+    adapter = Adapter(folder, config, open_checkpoint(folder, adapter=True))
+    for module, sides in _assign(adapter).items():
         adapter.factors[f"{module}.weight"] = _factors(adapter, module, sides, conv1d)
     if not (adapter.factors or adapter.modules_to_save):
         msg = f"{folder} holds nothing for any module; fetch it again"
         raise AdapterError(msg)
     return adapter
+
+
+def _assign(adapter: Adapter) -> dict[str, dict[str, str]]:
+    """Fill in the modules to save, and return the names of both factors of each other module."""
+    sides_of: dict[str, dict[str, str]] = {}
+    adapter_names: set[str] = set()
+    for name in adapter.checkpoint.tensors:
+        plain = _PREFIX.sub("", _WRAPPERS.sub("", name))
+        if found := _FACTOR.fullmatch(plain):
+            module, embedding, side = found.group(1, 2, 3)
+            sides = sides_of.setdefault(module, {"embedding": embedding or ""})
+            if sides.setdefault(side, name) != name:
+                msg = f"{adapter.folder} holds two LoRAs of {module}; {_SAVE_ONE}"
+                raise AdapterError(msg)
+        elif ".original_module." in plain:
+            continue  # the base model's own, which PEFT once saved too
+        elif ".lora_" not in plain and (found := _MODULE_TO_SAVE.fullmatch(plain)):
+            weight = f"{found['module']}.{found['parameter']}"
+            # PEFT may save a trained module under two names; both are the same.
+            if weight not in adapter.modules_to_save or plain == weight:
+                adapter.modules_to_save[weight] = name
+        else:
+            msg = f"{adapter.folder} holds {name}, which is not part of a LoRA that can be merged"
+            raise AdapterError(msg)
+        adapter_names |= {found["adapter"]} - {None}
+    if len(adapter_names) > 1:
+        msg = f"{adapter.folder} holds the adapters {', '.join(sorted(adapter_names))}; {_SAVE_ONE}"
+        raise AdapterError(msg)
+    return sides_of
 
 
 def _factors(adapter: Adapter, module: str, sides: dict[str, str], conv1d: bool) -> LoraFactors:
@@ -153,6 +172,19 @@ def _factors(adapter: Adapter, module: str, sides: dict[str, str], conv1d: bool)
         raise AdapterError(msg)
     config, tensors = adapter.config, adapter.checkpoint.tensors
     r = int(by_pattern(config.get("rank_pattern"), module, config["r"]))
+    for tensor in (tensors[sides["A"]], tensors[sides["B"]]):
+        if not math.prod(tensor.shape):
+            msg = (
+                f"{adapter.folder}: {tensor.name} is empty, as where ZeRO-3 kept the weights in "
+                "parts; gather them (zero_to_fp32.py of DeepSpeed does), and save the adapter again"
+            )
+            raise AdapterError(msg)
+        if not tensor.is_floating:
+            msg = (
+                f"{adapter.folder}: {tensor.name} is {tensor.dtype}: it is quantized; use the "
+                "adapter in float16, bfloat16 or float32 that it was made from"
+            )
+            raise AdapterError(msg)
     lora_a, lora_b = tensors[sides["A"]].shape, tensors[sides["B"]].shape
     if len(lora_a) != 2 or len(lora_b) != 2 or lora_a[0] != r or lora_b[1] != r:
         msg = (

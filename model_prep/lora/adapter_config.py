@@ -57,7 +57,7 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     file = folder / CONFIG
     try:
         config = json.loads(file.read_text(encoding="utf-8-sig"))
-        kind = config.get("peft_type", "LORA")
+        kind = str(config.get("peft_type") or "LORA").upper()
         missing = {"r", "lora_alpha"} - config.keys()
         if kind == "LORA" and not missing:
             _require_types(config)
@@ -68,12 +68,7 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
         )
         raise AdapterError(msg) from None
     except FileNotFoundError:
-        found = ", ".join(sorted(path.name for path in folder.glob("*"))[:5]) or "nothing"
-        msg = (
-            f"{folder} is not a LoRA: it has no {CONFIG} (there is {found}); name the "
-            "adapter's folder"
-        )
-        raise AdapterError(msg) from None
+        raise AdapterError(_no_config(folder)) from None
     except (OSError, ValueError, TypeError, AttributeError, re.error) as error:
         msg = f"{file} is not a LoRA's configuration ({error}); fetch it again"
         raise AdapterError(msg) from error
@@ -91,6 +86,20 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
         raise AdapterError(msg)
     _require_understood(folder, config)
     return dict(config)
+
+
+def _no_config(folder: Path) -> str:
+    """Return what a folder without a configuration is, and where one is near it."""
+    if not folder.exists():
+        return (
+            f"there is no {folder}; check the path (an adapter on the Hugging Face hub is fetched "
+            "with: model-prep pull NAME/REPOSITORY --hub)"
+        )
+    msg = f"{folder} is not a LoRA: it has no {CONFIG}"
+    if below := sorted(str(file.parent) for file in folder.glob(f"*/{CONFIG}")):
+        return f"{msg}; name a folder below that has one: {', '.join(below[:3])}"
+    found = ", ".join(sorted(path.name for path in folder.glob("*"))[:5]) or "nothing"
+    return f"{msg} (there is {found}); name the adapter's folder"
 
 
 def _require_types(config: dict[str, Any]) -> None:

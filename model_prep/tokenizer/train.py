@@ -27,7 +27,7 @@ def check_corpus(corpus: Path, vocab_size: int) -> None:
         msg = f"--vocab-size takes a number of pieces, such as 20000, not {vocab_size}"
         raise UsageError(msg)
     try:
-        with corpus.open(encoding="utf-8") as file:
+        with corpus.open(encoding="utf-8-sig") as file:
             if not file.read(1000).strip():
                 msg = f"{corpus} has no text; name a UTF-8 text file"
                 raise TokenizerError(msg)
@@ -82,7 +82,7 @@ def train_sentencepiece(
 def _sentences(corpus: Path, progress: Progress, failures: list[Exception]) -> Iterator[str]:
     size, done = corpus.stat().st_size, 0
     try:
-        with corpus.open(encoding="utf-8", newline="\n") as file:
+        with corpus.open(encoding="utf-8-sig", newline="\n") as file:
             while line := file.readline(2**20):
                 for match in _SENTENCE.finditer(line):
                     sentence = match[0].strip()

@@ -99,6 +99,8 @@ def _check_gguf(path: Path) -> Check:
     kind = header.values.get("general.architecture", "an unnamed kind")
     tokens = len(header.values.get("tokenizer.ggml.tokens", ()))
     said = f"a GGUF file of {kind} with {tokens:,} tokens, as long as its table of tensors says"
+    if other := header.other_than_a_model:
+        return Check("file", "warning", f"{said}; it {other}")
     return Check("file", "passed", said)
 
 

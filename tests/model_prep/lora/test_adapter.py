@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM
 
 from model_prep.errors import AdapterError, CheckpointError
 from model_prep.lora.adapter import open_adapter
-from model_prep.lora.attach import attach_loras
 from model_prep.lora.merge import merge
 from tests.model_prep.family import Family, change_config, copy_of, make_base, state_of
 
@@ -111,8 +109,11 @@ def test_a_folder_that_is_no_adapter(family: Family, tmp_path: Path) -> None:
         open_adapter(family.base)
     with pytest.raises(AdapterError, match=r"config\.json is a file; name the folder"):
         open_adapter(family.base / "config.json")
-    with pytest.raises(AdapterError, match="there is nothing"):
+    with pytest.raises(AdapterError, match=r"there is no .*nowhere; check the path"):
         open_adapter(tmp_path / "nowhere")
+    copy_of(family.sft, tmp_path / "run" / "checkpoint-9")
+    with pytest.raises(AdapterError, match=r"name a folder below .*: .*run/checkpoint-9$"):
+        open_adapter(tmp_path / "run")
 
 
 def test_weights_that_are_missing_or_cut_short(lora: Path) -> None:
@@ -157,28 +158,6 @@ def test_the_configuration_of_another_program(lora: Path) -> None:
     (lora / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(AdapterError, match="as PEFT writes it: it has no lora_alpha; convert"):
         open_adapter(lora)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [
-        (".weight", ".default.weight"),
-        ("model.layers.", "_orig_mod.model.layers."),
-        ("self_attn.", "_fsdp_wrapped_module.self_attn._checkpoint_wrapped_module."),
-    ],
-)
-def test_names_with_more_in_them(
-    family: Family, lora: Path, tmp_path: Path, ours: str, theirs: str
-) -> None:
-    """As in checkpoints that trainers wrote: of an adapter with a name, or a wrapped model."""
-    weights = {name.replace(ours, theirs): one for name, one in state_of(lora).items()}
-    save_file(weights, lora / "adapter_model.safetensors")
-    plain = merge(family.base, [family.sft], output_dir=tmp_path / "plain")
-    named = merge(family.base, [lora], output_dir=tmp_path / "named")
-    assert named.content_sha256 == plain.content_sha256
-    model = AutoModelForCausalLM.from_pretrained(family.base)
-    assert attach_loras(model, [open_adapter(lora)]).peft_config
 
 
 def refused(base: Path, adapters: list[Path], folder: Path, said: str) -> None:

@@ -90,7 +90,7 @@ def test_a_merged_tokenizer_can_be_added_to(alpaca_tokenizer: Path, tmp_path: Pa
 
 def test_a_chinese_model_is_trained_first(trained: Tokenizers, tmp_path: Path) -> None:
     corpus = tmp_path / "语料.txt"
-    corpus.write_text("昼夜交替，四季轮回。山高水长！" * 300, encoding="utf-8")
+    corpus.write_text("昼夜交替，四季轮回。山高水长！" * 300, encoding="utf-8-sig")
     folder = tmp_path / "out"
     done = run(
         *("--llama-tokenizer", trained.llama, "--output-dir", folder),
@@ -98,6 +98,8 @@ def test_a_chinese_model_is_trained_first(trained: Tokenizers, tmp_path: Path) -
     )
     assert done.exit_code == 0, done.stderr
     assert piece_count(folder / "chinese_sp.model") == 19
+    trained_pieces = read_sentencepiece(folder / "chinese_sp.model").pieces
+    assert not any("\ufeff" in piece.text for piece in trained_pieces)
     result = json.loads(done.stdout)
     assert 0 < result["appended"] < 19
     assert result["pieces"] == piece_count(trained.llama) + result["appended"]

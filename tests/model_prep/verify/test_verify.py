@@ -307,6 +307,20 @@ def test_a_part_of_a_split_file_says_which_it_is(tmp_path: Path) -> None:
     assert parts[0].name in check.said
 
 
+@pytest.mark.parametrize(("kind", "outcome"), [("adapter", "warning"), ("model", "passed")])
+def test_a_lora_in_gguf_is_told_from_a_model(tmp_path: Path, kind: str, outcome: str) -> None:
+    writer = GGUFWriter(tmp_path / "lora.gguf", "llama")
+    writer.add_type(kind)
+    writer.add_tensor("blk.0.attn_q.weight.lora_a", np.zeros(32, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    (check,) = verify(tmp_path / "lora.gguf").checks
+    assert check.outcome == outcome
+    assert ("is a LoRA, not a model" in check.said) is (kind == "adapter")
+
+
 def test_the_command(models: Path, model: Path) -> None:
     def run(*arguments: str):
         return CliRunner().invoke(app, ["verify", *arguments])
