@@ -201,7 +201,9 @@ class WholeDocuments:
 
         topical = _topical(self.search, overview.topic)
         with self.store.read() as snapshot:
-            sources = list(overview.sources or topical or snapshot.sources())
+            sources = list(overview.sources or topical)
+            if not sources and not overview.word:
+                sources = snapshot.sources()
             if self.within:
                 meant = documents_within(snapshot.sources(), self.within)
                 if not meant:

@@ -50,6 +50,8 @@ _VERSION = re.compile(
     r"|修订版|(?<=[\s_-])(?:final|copy|draft))$",
     re.IGNORECASE,
 )
+_SUFFIXES = {"word": ".doc", "excel": ".xls", "powerpoint": ".ppt", "markdown": ".md"}
+"""How those of a format begin that has another name."""
 _NAMED = {"zh": "这份文档", "en": "this document"}
 _SHORTEST = 2
 """Characters of a name that a question may mean."""
@@ -90,8 +92,10 @@ def overview_of(
         pattern.fullmatch(wording) for pattern in _wordings().alone for wording in wordings
     ):
         return Overview("about")
+    if match := _first_match(wordings, _wordings().formats):
+        return _of_format(match["word"].casefold(), sources())
     if not any(map(_wordings().may_be.search, wordings)):
-        return None
+        return _counted(wordings, sources)
     if found := _matched(wordings):
         kind, topic = found
         return Overview(kind, (), topic)
@@ -111,6 +115,7 @@ class _Wordings:
     common: re.Pattern[str]
     alone: tuple[re.Pattern[str], ...]
     counted: tuple[re.Pattern[str], ...]
+    formats: tuple[re.Pattern[str], ...]
 
 
 @cache
@@ -131,12 +136,17 @@ def _wordings() -> _Wordings:
         for kind in get_args(OverviewKind)
         for text in table["patterns"][kind]
     )
+
+    def compiled(texts: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+        return tuple(re.compile(filled(text), re.IGNORECASE) for text in texts)
+
     return _Wordings(
         patterns,
         any_of(_SIGNS, filled(f"<tells><what>|{_SIGNS_EN}")),
         any_of(_COMMON, "$"),
-        tuple(re.compile(filled(text), re.IGNORECASE) for text in table["alone"]["about"]),
-        tuple(re.compile(filled(text), re.IGNORECASE) for text in table["counted"]["list"]),
+        compiled(table["alone"]["about"]),
+        compiled(table["counted"]["list"]),
+        compiled(table["formats"]["list"]),
     )
 
 
@@ -154,14 +164,28 @@ def _matched(wordings: Iterable[str]) -> tuple[OverviewKind, str] | None:
     return None
 
 
+def _first_match(
+    wordings: Iterable[str], patterns: Iterable[re.Pattern[str]]
+) -> re.Match[str] | None:
+    texts = [_QUOTES.sub("", wording) for wording in wordings]
+    found = (pattern.fullmatch(text) for text, pattern in product(texts, patterns))
+    return next(filter(None, found), None)
+
+
 def _counted(wordings: Iterable[str], sources: Callable[[], Iterable[str]]) -> Overview | None:
     """Return the documents of the kind that a question counts, None where no name tells them."""
-    for text, pattern in product(wordings, _wordings().counted):
-        if match := pattern.fullmatch(_QUOTES.sub("", text)):
-            word = match["word"].casefold()
-            if named := tuple(one for one in sources() if word in PurePath(one).stem.casefold()):
-                return Overview("list", named, word=word)
+    if match := _first_match(wordings, _wordings().counted):
+        word = match["word"].casefold()
+        if named := tuple(one for one in sources() if word in PurePath(one).stem.casefold()):
+            return Overview("list", named, word=word)
     return None
+
+
+def _of_format(name: str, sources: Iterable[str]) -> Overview | None:
+    """Return the documents of a format, None where the names of documents are not known."""
+    known, suffix = tuple(sources), _SUFFIXES.get(name, f".{name}")
+    named = (one for one in known if PurePath(one).suffix.casefold().startswith(suffix))
+    return Overview("list", tuple(named), word=suffix) if known else None
 
 
 def _with_names(wordings: list[str], sources: Iterable[str]) -> tuple[tuple[str, ...], list[str]]:

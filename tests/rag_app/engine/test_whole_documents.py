@@ -213,4 +213,5 @@ def test_documents_are_counted_by_a_word_of_their_names(
     assert [citation.name for citation in answer.citations] == ["租赁合同.txt"]
     elsewhere = app.using(within="茶.md").ask("文档里有几份合同？")
     assert "0 份" in elsewhere.text
+    assert "0 份" in app.ask("库里有几个pdf文件？").text
     assert not llm.prompts

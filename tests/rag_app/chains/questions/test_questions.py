@@ -125,7 +125,15 @@ def test_years_versions_and_dashes_of_names_need_not_be_said(
 
 @pytest.mark.parametrize(
     "question",
-    ["文档里有几份合同？", "知识库里有哪几份合同", "这些资料中一共有多少份合同"],
+    [
+        "文档里有几份合同？",
+        "知识库里有哪几份合同",
+        "这些资料中一共有多少份合同",
+        "库里有多少份合同",
+        "有几份合同？",
+        "我们这里一共有多少份合同？",
+        "库里的合同有几份？",
+    ],
 )
 def test_documents_are_counted_by_their_names(question: str) -> None:
     names = ["/p/租赁合同.pdf", "/p/手册.md", "/p/合同/附件.pdf", "/p/采购合同2.docx"]
@@ -134,9 +142,30 @@ def test_documents_are_counted_by_their_names(question: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("question", "suffix", "count"),
+    [
+        ("有几个pdf文件？", ".pdf", 2),
+        ("库里一共有多少份Word文档", ".doc", 1),
+        ("PDF有哪些？", ".pdf", 2),
+        ("how many PDFs are there?", ".pdf", 2),
+        ("Which Word documents do you have?", ".doc", 1),
+        ("How many Excel files are in the library?", ".xls", 0),
+    ],
+)
+def test_documents_of_a_format_are_counted(question: str, suffix: str, count: int) -> None:
+    names = ["/p/租赁合同.pdf", "/p/手册.md", "/p/附件.PDF", "/p/采购合同2.docx"]
+    found = overview_of(question, lambda: names)
+    assert found
+    assert (found.kind, len(found.sources), found.word) == ("list", count, suffix)
+    assert overview_of(question, lambda: ()) is None  # where there are too many to name
+
+
+@pytest.mark.parametrize(
     "question",
     [
         "合同有几份？",
+        "公司有几份合同？",
+        "有几份合同需要续签？",
         "文档里有几份需要盖章的合同？",
         "文档里有几份合同需要盖章？",
         "文档里有几份发票？",
