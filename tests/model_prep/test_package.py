@@ -61,6 +61,7 @@ def test_every_room_is_on_the_map() -> None:
     assert rooms == set(re.findall(r"^\| `(\w+)/` \|", MAP, re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_paths_may_be_strings(family: Family, tmp_path: Path) -> None:
     merged, gguf = str(tmp_path / "merged"), str(tmp_path / "merged.gguf")
     model_prep.merge(str(family.base), [str(family.sft)], output_dir=merged)

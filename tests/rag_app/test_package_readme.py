@@ -166,8 +166,8 @@ def test_the_retriever_is_a_tool_of_an_agent(
 
 
 def test_what_the_pages_name_is_there() -> None:
-    for path in re.findall(r"`([a-z_/]+(?:\.py|/))`", TEXT):
-        places = [ROOT / "rag_app", ROOT, *(p for p in (ROOT / "rag_app").rglob("*") if p.is_dir())]
+    places = [ROOT / "rag_app", ROOT, *(p for p in (ROOT / "rag_app").rglob("*") if p.is_dir())]
+    for path in set(re.findall(r"`([a-z_/]+(?:\.py|/))`", TEXT)):
         assert any((place / path).exists() for place in places), path
 
 

@@ -76,6 +76,7 @@ def test_pickles_are_left_where_safetensors_are(hub: WritableHub, tmp_path: Path
     assert set(content(adapter)) == {"adapter_config.json", "adapter_model.safetensors"}
 
 
+@pytest.mark.slow
 def test_merge_pushes_and_pull_fetches(hub: WritableHub, family: Family, tmp_path: Path) -> None:
     arguments = ["--base-model", family.base, "--lora-model", family.chinese]
     merged, pulled = tmp_path / "merged", tmp_path / "pulled"

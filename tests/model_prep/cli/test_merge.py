@@ -19,6 +19,7 @@ def inputs(family: Family) -> list[str]:
     return ["--base_model", f"{family.base}", "--lora_model", f"{family.chinese},{family.alpaca}"]
 
 
+@pytest.mark.slow
 def test_an_old_command_line(family: Family, tmp_path: Path) -> None:
     """The reference's, after changing its first word."""
     out = tmp_path / "out"
@@ -81,6 +82,7 @@ def test_what_goes_wrong(
     assert not (home / "merged").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c(family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

@@ -107,6 +107,7 @@ def test_llama_cpp_says_what_transformers_says(
     assert server.complete(TEXT, 8) == expected
 
 
+@pytest.mark.slow
 def test_llama_3s_list_of_tokens_is_no_sentencepiece(tmp_path: Path) -> None:
     """Its repository has one under the name of SentencePiece's file."""
     folder = make(tmp_path / "model", "Llama", LLAMA3_SPLIT, rope_parameters=LLAMA3)

@@ -87,6 +87,7 @@ def test_there_and_back_nothing_changes(tied: bool, lines: list[str], tmp_path: 
     assert config["tie_word_embeddings"] is tied
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantize", ["q8_0", "q4_0"])
 def test_quantized_files_come_back_as_near_as_they_are(
     quantize: str, model: Path, tmp_path: Path

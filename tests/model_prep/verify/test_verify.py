@@ -121,6 +121,7 @@ def test_a_published_model_is_right(models: Path, tmp_path: Path, publish) -> No
     assert "has 1 of the 2 files of Tiny-LLaMA" in verify(mixed).reason
 
 
+@pytest.mark.slow
 def test_a_hash_that_is_expected(models: Path) -> None:
     content = verify(models / "hf").content_sha256
     assert content is not None

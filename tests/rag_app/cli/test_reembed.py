@@ -50,6 +50,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     monkeypatch.setattr(reembed_module, "embed_by_length", interrupted)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(
     rag_app: Program, indexed: Path, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -171,6 +171,7 @@ def test_a_server_of_milvus_is_used_in_the_same_way(
     assert "no Milvus answers" in rag_app.fails("docs", "--store", store)
 
 
+@pytest.mark.slow
 def test_indexes_are_listed_and_deleted_where_they_lie(
     rag_app: Program, corpus: Path, home: Path
 ) -> None:

@@ -236,6 +236,7 @@ def test_relative_paths_and_links_are_resolved() -> None:
     assert document.metadata["source"] == str(Path("sub/甲.txt").resolve())
 
 
+@pytest.mark.slow
 def test_parsers_are_imported_only_when_needed() -> None:
     code = (
         "import sys; from rag_app.documents.loaders import FileLoader\n"

@@ -151,6 +151,7 @@ def test_without_the_extra_commands_say_so_in_one_line(home: Path, tmp_path: Pat
     assert error.startswith("rag-app: no index in ")
 
 
+@pytest.mark.slow
 def test_the_standard_variables_decide(home: Path) -> None:
     assert run() == "False\n"
     received: list[tuple[str, bytes]] = []

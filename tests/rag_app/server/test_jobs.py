@@ -97,6 +97,7 @@ def test_jobs_are_cancelled(slow: tuple[Served, Slow, httpx.Client], home: Path)
     assert upload(client, "a", **{"甲.txt": SMALL})["status"] == "done"
 
 
+@pytest.mark.slow
 def test_a_job_is_ended_for_another_server(slow: tuple[Served, Slow, httpx.Client]) -> None:
     _, embeddings, client = slow
     embeddings.seconds = 0.5

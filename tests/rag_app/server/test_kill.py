@@ -168,6 +168,7 @@ def check_two_servers(home: Path, characters: int) -> None:
     assert not list((home / "indexes/a/incoming").iterdir())
 
 
+@pytest.mark.slow
 def test_what_another_process_writes_is_left_alone(tmp_path: Path) -> None:
     code = """
 import io, sys

@@ -44,6 +44,7 @@ def found(client: httpx.Client, index: str = "诗") -> list[str]:
     return [passage["text"] for passage in passages]
 
 
+@pytest.mark.slow
 def test_from_an_upload_to_an_answer_and_away(store: str, home: Path) -> None:
     with serving(store=store) as served, served.client() as client:
         assert client.get("/v1/indexes").json()["data"] == []

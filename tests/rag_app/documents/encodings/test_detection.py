@@ -122,6 +122,7 @@ def test_short_chinese_is_hardly_ever_taken_for_another_language(
         assert decode(piece.encode(encoding), "x")[1] not in {"euc_jp", "cp932", "euc_kr", "cp949"}
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=200))
 def test_utf8_is_never_taken_for_anything_else(text: str) -> None:
     assert decode(text.encode("utf-8-sig"), "x") == (text, "utf-8-sig")

@@ -301,6 +301,7 @@ def test_signs_that_authors_write_stay(page: str, right: str) -> None:
     assert page_markdown(page) == right
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece", ["<pre>", "<", "<div ", ' a="b"', '<a b="', "x", "\n  /div", "<p a=b ", 'a: b;"']
 )
@@ -337,6 +338,7 @@ def test_cells_that_a_page_calls_names_are_the_head() -> None:
     assert page_markdown(titled) == "销量\n店: 甲店; 3/1: 5; 3/2: 7"
 
 
+@pytest.mark.slow
 def test_tags_that_hold_nothing_but_each_other() -> None:
     pile = '<div class="a">\n' * 300
     page = f"<p>甲</p>{pile}<h2>乙</h2><p>丙</p>{'</div>' * 300}<p>丁</p>"

@@ -340,6 +340,7 @@ def test_a_header_that_is_cut_amid_a_body_is_no_text(cut: str) -> None:
     assert text.split("\n\n", 2)[2].split() == ["会议改期。", "九点开始。"]
 
 
+@pytest.mark.slow
 def test_long_lines_take_time_in_proportion() -> None:
     for line in ("a-b-c-d-" * 20_000, "A1" * 80_000, "aa.-" * 40_000):
         read(

@@ -84,6 +84,7 @@ def test_what_changed_is_found_before_and_after_it_is_merged(empty: IndexStore):
     assert (empty.folder / "merge.log").read_text() == ""
 
 
+@pytest.mark.slow
 def test_an_index_that_outgrows_exact_search_is_built_again_in_the_background(
     empty: IndexStore, started: list[Path]
 ):

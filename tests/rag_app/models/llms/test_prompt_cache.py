@@ -75,6 +75,7 @@ def test_a_model_that_keeps_nothing_writes_nothing(gguf: Path) -> None:
     assert kept(gguf) == []
 
 
+@pytest.mark.slow
 def test_where_several_are_worked_on_those_asked_alone_are_kept(gguf: Path) -> None:
     without = model(gguf, cache_size=0.0)
     for number in range(3):
@@ -271,6 +272,7 @@ def test_warm_reads_first_what_was_asked_about_most(gguf: Path, home: Path) -> N
         assert any(passage.strip() in entry.prompt for entry in kept_prompts(folder))
 
 
+@pytest.mark.slow
 def test_a_passage_that_answered_in_part_is_read_in_whole_later(gguf: Path, home: Path) -> None:
     (home / "0.txt").write_text(f"{DAYS}{PASSAGES[0][:26]}{DAYS}", encoding="utf-8")
     copying = CopyingModel(path=gguf, context_length=2048, threads=1, cache_size=1.0)

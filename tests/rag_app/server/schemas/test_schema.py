@@ -121,6 +121,7 @@ def test_streams_of_lines_are_described_as_such(described: dict[str, Any]) -> No
     assert streaming == {"/api/chat", "/api/generate"}
 
 
+@pytest.mark.slow
 def test_examples_are_what_they_exemplify(described: dict[str, Any]) -> None:
     for method, path, operation in operations(described):
         bodies = [operation["requestBody"]] if "requestBody" in operation else []
