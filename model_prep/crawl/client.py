@@ -73,12 +73,6 @@ class _RequestFormat:
 class Client:
     """Sends requests, again where that may help, and counts them.
 
-    Args:
-        options: Whom to ask and how.
-        report: Where requests, retries and tokens are counted.
-        note: Called with a line about each wait.
-        sleep: How to wait.
-
     Raises:
         CrawlError: the address is not a URL.
     """

@@ -41,11 +41,6 @@ def is_similar(text: str, others: Sequence[str], similarity: float) -> bool:
 class ItemFilter:
     """Keeps the good items of replies.
 
-    Args:
-        file: Where items go; those that are there are compared with.
-        report: Where items are counted.
-        options: How many are wanted, and how different.
-
     Raises:
         CrawlError: rapidfuzz is not installed.
 

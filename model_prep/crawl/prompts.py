@@ -81,12 +81,6 @@ class TextPrompt:
 class PromptSampler:
     """Draws prompts.
 
-    Args:
-        topics: What items can be about.
-        tasks: What items can ask for.
-        constraints: What an item is to be like.
-        seed: The same seed draws the same prompts.
-
     Example:
         >>> PromptSampler(["天文"], ["写一首诗"], ["押韵"]).draw(2).lines[1]
         ('天文', '写一首诗', '押韵')

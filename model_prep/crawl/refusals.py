@@ -97,9 +97,6 @@ PAIRS = LineFormat(_read_pair, b'{"prompt": [', "a pair of this command")
 class Passages:
     """The passages of an index, as `rag-app docs passages` writes them.
 
-    Args:
-        texts: One each.
-
     Example:
         >>> passages = Passages(["李白是唐代的诗人。", "李白喜欢喝酒。", "洗衣机保修三年。"])
         >>> passages.near_miss("李白是哪个朝代的诗人？", "唐代")

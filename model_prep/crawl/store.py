@@ -47,11 +47,6 @@ ITEMS = LineFormat(read_item, b'{"instruction": "', "an item with instruction an
 class ItemsFile(Generic[Kept]):
     """An open file of items; `open_items` gives it.
 
-    Args:
-        path: For messages.
-        file: Open for reading and appending, not buffered.
-        form: What its lines are.
-
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder, open_items(Path(folder) / "data.jsonl") as file:

@@ -23,9 +23,6 @@ def start_server(params: Any) -> Any:
     A server that is dropped before its loop runs waits forever for its own thread, so that it is
     asked for nothing at once.
 
-    Args:
-        params: xllamacpp's ``CommonParams``.
-
     Raises:
         RuntimeError, ValueError, MemoryError: the model can't be loaded.
     """

@@ -90,10 +90,6 @@ def _gpu_numbers(wanted: str | None) -> list[int]:
 def require_memory(tensors: Iterable[TensorInfo], options: dict[str, Any]) -> None:
     """Check that a model fits the memory, where it is a CPU that runs it.
 
-    Args:
-        tensors: The weights.
-        options: What `placement` has returned.
-
     Raises:
         GenerateError: the system would run out of memory.
     """

@@ -66,11 +66,6 @@ class PredictionsFile:
 
     What a killed run has left of a last line is written over.
 
-    Args:
-        file: Created if it does not exist, and its folder at once.
-        prompts: All of them, in order.
-        model: The model's name in the records.
-
     Raises:
         GenerateError: the file holds something else, or answers of another model or to other
             prompts, or can't be written.

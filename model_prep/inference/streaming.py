@@ -57,13 +57,7 @@ class TextStream(TextIteratorStreamer):
 
 
 class TextCallback(TextStream):
-    """Hands text to a function instead of an iterator.
-
-    Args:
-        tokenizer: The tokenizer of the model.
-        on_text: Takes each piece of text.
-        skip_prompt: As for ``TextIteratorStreamer``.
-    """
+    """Hands text to a function instead of an iterator."""
 
     def __init__(
         self, tokenizer: Any, on_text: Callable[[str], None], *, skip_prompt: bool = False

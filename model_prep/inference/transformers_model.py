@@ -182,10 +182,6 @@ def load_causal_lm(source: str | Path, options: dict[str, Any]) -> Any:
     Of its settings only the special tokens are kept: what a folder says about sampling and
     lengths would mix with what is asked for.
 
-    Args:
-        source: A folder, or a name in the local hub cache.
-        options: What `model_prep.inference.placement.placement` returns.
-
     Returns:
         A ``PreTrainedModel`` in evaluation mode.
 

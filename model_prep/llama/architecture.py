@@ -220,11 +220,6 @@ def read_config(
 ) -> ModelConfig:
     """Read the ``config.json`` of a Hugging Face folder, for a format that holds some models only.
 
-    Args:
-        folder: The folder of the model.
-        model_types: Those that the format holds.
-        scalings: Ways of scaling positions that it can state.
-
     Raises:
         CheckpointError: it is missing, damaged, or of another model.
     """

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 
 def attach_loras(model: Any, adapters: list[Adapter]) -> Any:
-    """Return the model with all LoRAs active.
-
-    Args:
-        model: A model of transformers; its modules are changed.
-        adapters: In the order in which they were trained; checked by `prepare_merge`.
+    """Return the model, whose modules are changed, with all LoRAs active in the order given.
 
     Raises:
         AdapterError: one does not fit the model.

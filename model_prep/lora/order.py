@@ -140,16 +140,7 @@ def _require_tokenizer(
     sizes: set[int],
     needed_by: Stage | None = None,
 ) -> None:
-    """Check that every id in use has a row, and that it is not the tokenizer of another stage.
-
-    Args:
-        base: The base of the merge.
-        stage: Has the tokenizer.
-        pieces: Its ids.
-        rows: The rows of the embeddings.
-        sizes: Of the vocabularies of all stages: one of them, other than ``rows``, is another's.
-        needed_by: The stage that the rows are of.
-    """
+    """Check that every id in use has a row, and that it is not the tokenizer of another stage."""
     if _is_as_published(base, pieces, rows):
         return
     another = pieces in sizes - {rows}

@@ -125,11 +125,6 @@ def merge_manifest(
     """Return the content of ``merge.json``: what went in, what made it, what came out.
 
     Hashes of tensors are `checksums.tensor_digest`'s, so that they do not depend on containers.
-
-    Args:
-        plan: Done.
-        digests: The digests of the merged tensors, by their names in the result.
-        base_digests: The digests of the base's tensors that were merged.
     """
     tokenizer = file_digest(plan.tokenizer)
     left_out = plan.base.tensors.keys() - base_digests.keys()

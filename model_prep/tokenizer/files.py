@@ -99,11 +99,6 @@ def write_tokenizer(file: Path, folder: Path, *, template: str | None = None) ->
 
     One with ``[PAD]`` gets Alpaca's chat template, unless it has a template of its own.
 
-    Args:
-        file: The file of the tokenizer.
-        folder: Gets its files.
-        template: Chat template in place of the tokenizer's own.
-
     Raises:
         TokenizerError: it is damaged.
     """

@@ -58,14 +58,7 @@ class Problems:
     first: list[Problem] = field(default_factory=list)
 
     def add(self, file: Path, line: int, kind: str, detail: str = "") -> None:
-        """Note one.
-
-        Args:
-            file: Where it is.
-            line: From 1; 0 is the file as a whole.
-            kind: What it is, the same words for all of that kind.
-            detail: More about this one.
-        """
+        """Note one; lines count from 1, and 0 is the file as a whole."""
         self.counts[kind] += 1
         if self.counts[kind] <= _SHOWN:
             what = f"{kind} ({detail})" if detail else kind

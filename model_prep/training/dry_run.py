@@ -49,10 +49,6 @@ class Estimate:
 def estimate(settings: TrainingSettings, *, shown: int = 2) -> Estimate:
     """Return what `train` would do; no weights are read.
 
-    Args:
-        settings: The settings of the run.
-        shown: Sequences to decode.
-
     Raises:
         TrainingError, TokenizerError, AdapterError: as `train` raises them.
     """

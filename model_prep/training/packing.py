@@ -56,10 +56,6 @@ def pack(lengths: Array, max_length: int) -> list[list[int]]:
 class PackedSequences:
     """A map-style dataset of sequences.
 
-    Args:
-        data: Tokenized samples.
-        samples: Those of each sequence.
-
     Example:
         >>> from pathlib import Path
         >>> from model_prep.training.dataset_files import Problems

@@ -51,15 +51,7 @@ def report_of(
     steps: int = 0,
     seconds: float = 0.0,
 ) -> TrainingReport:
-    """Return the report of a run.
-
-    Args:
-        settings: The settings of the run; its folder has the log.
-        data: That it trained on.
-        finished: It was not interrupted.
-        steps: By default those of the log.
-        seconds: That the steps took.
-    """
+    """Return the report of a run."""
     log = read_log(settings.output_dir)
     losses = [line for line in log if "loss" in line] or [{}]
     evaluations = [line for line in log if "eval_loss" in line] or [{}]
@@ -93,11 +85,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 
 
 def plot(log: list[dict[str, Any]], file: Path) -> None:
-    """Draw the losses and the learning rate over the steps.
-
-    Args:
-        log: Lines of a run's log.
-        file: A PNG.
+    """Draw the losses and the learning rate over the steps of a run's log, as a PNG.
 
     Raises:
         TrainingError: matplotlib is not installed.

@@ -107,12 +107,7 @@ def open_data(folder: Path) -> TokenData | None:
 
 
 def write_data(folder: Path, samples: Iterator[Sample], problems: Problems) -> TokenData:
-    """Write samples, and return them mapped.
-
-    Args:
-        folder: Is made; what is there is replaced.
-        samples: Read to the end.
-        problems: Those noted while ``samples`` are read.
+    """Write samples into a new folder, or over what is there, and return them mapped.
 
     Raises:
         OutputError: the folder can't be written.

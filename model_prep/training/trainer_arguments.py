@@ -31,10 +31,6 @@ _BUILD_SECONDS = 30 * 60
 def training_arguments(settings: TrainingSettings, *, evaluates: bool) -> "TrainingArguments":
     """Return the arguments of transformers' Trainer.
 
-    Args:
-        settings: Ours.
-        evaluates: There is validation data.
-
     Raises:
         TrainingError: transformers refuses a value, or DeepSpeed or its configuration is missing.
     """

@@ -68,13 +68,7 @@ class WeightsCheck:
 
 
 def check_weights(path: Path, files: list[Path], progress: Progress | None) -> WeightsCheck:
-    """Read all tensors once, and compare them with configuration and manifest.
-
-    Args:
-        path: A model's or an adapter's folder, or one file.
-        files: Those of the folder.
-        progress: Called with bytes read and in all.
-    """
+    """Read all tensors once, and compare them with configuration and manifest."""
     suffixes = [file.suffix for file in files]
     try:
         if path.is_dir() and ((path / "params.json").is_file() or suffixes.count(".pth") > 1):

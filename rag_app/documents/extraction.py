@@ -91,11 +91,6 @@ _WHAT = {
 def kind_of(data: bytes, suffix: str, name: str) -> str:
     """Return the format, by suffix; where that says nothing or text is binary, by content.
 
-    Args:
-        data: The whole file.
-        suffix: The suffix of its name, by `suffix_of`; empty where it has none.
-        name: What errors call it.
-
     Raises:
         DocumentError: it is empty, or of a format that is not read.
     """

@@ -108,11 +108,6 @@ class KeptPictures(Protocol):
 def reader_of(mode: OcrMode, name: str, kept: KeptPictures | None = None) -> ReadPicture | None:
     """Return what reads pictures, None where none are to be read or nothing can.
 
-    Args:
-        mode: Whether they are read.
-        name: The name of the file, for messages.
-        kept: What was read before, and keeps what is read now.
-
     Raises:
         DocumentError: they are always to be read, and nothing can.
     """

@@ -31,10 +31,6 @@ _SECONDS = 5.0
 class Ahead:
     """What was sent ahead, and as much of its answer as is shown already.
 
-    Args:
-        question: That was taken from the line.
-        events: What the engine answers.
-
     Example:
         >>> def events():
         ...     yield {"shown": {"text": "Because."}}
@@ -100,11 +96,7 @@ _sent: list[Ahead] = []
 
 
 def begin(arguments: Sequence[str]) -> None:
-    """Send the question of `rag-app ask` ahead, where the engine knows such a line.
-
-    Args:
-        arguments: The arguments of the program, the command's name first.
-    """
+    """Send the question of `rag-app ask` ahead, where the engine knows such a line."""
     # What is wrong with the home, say, is said where the line is read.
     with suppress(OSError, RuntimeError, ValueError, ResidentError):
         if (sent := _send(arguments)) is None:

@@ -154,10 +154,7 @@ class RagApp(Library):
     ) -> Self:
         """Return an application over another index, with the same settings and language model.
 
-        Args:
-            index: Its folder.
-            embeddings: The model of that index, if it is loaded already.
-            store: As in the settings; by default theirs.
+        Its embedding model may be given where it is loaded already, and a store other than theirs.
         """
         other = copy(self)
         other.resources = self.resources.over(index, embeddings, store)
@@ -212,11 +209,7 @@ class RagApp(Library):
         return self.resources.llm.ready
 
     def preload(self, load: "Callable[[], BaseChatModel] | None" = None) -> None:
-        """Begin to load the language model in the background.
-
-        Args:
-            load: Returns it, in place of what the settings say.
-        """
+        """Begin to load the language model in the background, by ``load`` where that is given."""
         if load is not None:
             self.resources.llm = Loading(load)
         self.resources.llm.begin()
@@ -232,14 +225,10 @@ class RagApp(Library):
         within: str | None = None,
         config: "Config" = None,
     ) -> "list[Document]":
-        """Return the passages nearest to ``question``, best first, with their relevance.
+        """Return the ``k`` passages nearest to ``question``, best first, with their relevance.
 
-        Args:
-            question: What is asked.
-            k: How many; by default as the settings say.
-            retriever: Which kind; by default as the settings say.
-            within: Path, folder or glob: only documents that it means are searched.
-            config: LangChain's callbacks, tags and so on.
+        What is left out is as the settings say; ``within`` is a path, folder or glob of the
+        documents that are searched.
 
         Raises:
             QuestionError: it is empty or longer than ``max_question_chars``, or ``within`` means
@@ -253,11 +242,7 @@ class RagApp(Library):
         return view.retriever.invoke(bare_question(question), config)
 
     def suggestions(self, count: int, *, config: "Config" = None) -> list[str]:
-        """Return questions to begin with, drawn from the documents and answered by them.
-
-        Args:
-            count: How many at most.
-            config: LangChain's callbacks, tags and so on.
+        """Return up to ``count`` questions to begin with, which the documents answer.
 
         Raises:
             IndexStoreError: there is no index, or it can't be read.
@@ -319,12 +304,8 @@ class RagApp(Library):
     ) -> "Answer":
         """Return the answer to ``question`` from the indexed documents.
 
-        Args:
-            question: What is asked.
-            history: Messages before it, oldest first; the model first makes of the question one
-                that can be understood without them.
-            within: Path, folder or glob: only documents that it means are asked.
-            config: LangChain's callbacks, tags and so on.
+        With a ``history``, messages with the oldest first, the model first makes of the question
+        one that can be understood without them. ``within`` is as for `retrieve`.
 
         Raises:
             QuestionError, IndexStoreError, ModelError: as `retrieve` and `llm`.
@@ -376,19 +357,7 @@ class RagApp(Library):
         *,
         config: "Config" = None,
     ) -> int:
-        """Have the language model read passages ahead of questions; see `warm`.
-
-        Args:
-            limit: How many at most.
-            progress: Called with the passages done and their number.
-            stop: Returns True when the model is wanted for something else: reading ends at once.
-            config: LangChain's callbacks, tags and so on.
-
-        Raises:
-            IndexStoreError: there is no index, or it can't be read.
-            ModelError: the language model is missing or fails.
-            SettingsError: what this model reads can't be kept.
-        """
+        """Have the model read passages ahead of questions; see `rag_app.engine.warm.warm`."""
         from rag_app.chains.prompts import Prompts
         from rag_app.engine.warm import warm
 
@@ -411,12 +380,7 @@ class RagApp(Library):
     ) -> int:
         """Have the passages of the latest answers read in full where only parts were.
 
-        Args:
-            stop: Returns True when the model is wanted for something else: reading ends at once.
-            config: LangChain's callbacks, tags and so on.
-
-        Raises:
-            ModelError: the language model is missing or fails.
+        See `rag_app.engine.warm.read_wanted`.
         """
         from rag_app.engine.warm import read_wanted
 
@@ -425,14 +389,9 @@ class RagApp(Library):
     def make_summaries(
         self, stop: Callable[[], bool] = lambda: False, *, config: "Config" = None
     ) -> int:
-        """Make the short summaries of documents that are missing, for questions about all of them.
+        """Make the short summaries of documents that are missing; return how many were made.
 
-        Args:
-            stop: Returns True when the model is wanted for something else: it ends at once.
-            config: LangChain's callbacks, tags and so on.
-
-        Returns:
-            How many were made.
+        It ends once ``stop`` says that the model is wanted for something else.
 
         Raises:
             IndexStoreError: there is no index, or it can't be read.

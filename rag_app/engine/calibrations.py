@@ -21,9 +21,6 @@ def kept_calibration(settings: Settings) -> "Calibration | None":
 
     Nothing is either where the model's files have changed since.
 
-    Args:
-        settings: Their file of calibrations is there.
-
     Raises:
         SettingsError: the file is damaged.
     """

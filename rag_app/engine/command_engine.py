@@ -101,13 +101,7 @@ class CommandEngine:
     def warm(
         self, limit: int, progress: Callable[[int, int], None], stop: Callable[[], bool]
     ) -> tuple[int, bool]:
-        """Read passages ahead; return how many, and whether a question ended it.
-
-        Args:
-            limit: How many at most.
-            progress: Called with the passages done and their number.
-            stop: Whether somebody asks; a resident engine knows that itself.
-        """
+        """Read passages ahead, until ``stop``; return how many, and whether a question ended it."""
         folder = self._settings.index_folder
         events = self._sent(lambda resident: resident.warm(limit, folder), start=False)
         if events is not None:

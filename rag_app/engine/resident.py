@@ -135,13 +135,6 @@ def tell(
 ) -> dict[str, Any]:
     """Return what an engine answers to a request that does not stream, within some seconds.
 
-    Args:
-        place: The engine's.
-        method: Such as ``POST``.
-        path: The path of the URL.
-        value: The body.
-        seconds: Longer is not waited; by default as long as an engine may take.
-
     Raises:
         ResidentError: it does not answer, or refuses.
     """

@@ -122,12 +122,6 @@ class ResidentEngine:
     ) -> Events:
         """Yield the events of an answer; closing the iterator ends the generation.
 
-        Args:
-            question: The question.
-            history: What was said before.
-            index: The folder of the index.
-            line: What the command line is known by without the question; see `ahead`.
-
         Raises:
             ResidentError: it went away, or is one of other settings.
         """

@@ -34,10 +34,6 @@ Made = TypeVar("Made")
 class Loading:
     """A model that is loaded once, however many ask for it; after a failure it is tried again.
 
-    Args:
-        load: Returns the model, or raises why not.
-        loaded: The model, where it is there already.
-
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
         >>> loading = Loading(lambda: FakeListChatModel(responses=["Yes."]))
@@ -143,12 +139,7 @@ class Given:
 
 
 class Resources:
-    """The index and models that settings name, and what the caller gave in place of them.
-
-    Args:
-        settings: Where they are.
-        given: Parts of the caller's own.
-    """
+    """The index and models that settings name, and what the caller gave in place of them."""
 
     def __init__(self, settings: "Settings", given: Given) -> None:
         self.settings = settings
@@ -164,13 +155,7 @@ class Resources:
         embeddings: "DocumentEmbeddings | None" = None,
         store: str | None = None,
     ) -> "Resources":
-        """Return those of another index; language model and reranker are shared.
-
-        Args:
-            index: Its folder.
-            embeddings: The model of that index, if it is loaded already.
-            store: As in the settings; by default theirs.
-        """
+        """Return those of another index; language model and reranker are shared."""
         store = store or self.settings.store
         settings = self.settings.model_copy(update={"index": str(index.absolute()), "store": store})
         other = Resources(settings, self.given)
@@ -229,12 +214,7 @@ class Resources:
     def embeddings_loader(
         self, spec: str, threads: int | None
     ) -> "Callable[[], DocumentEmbeddings]":
-        """Return what loads the model of `load_embeddings`, here or, pickled, somewhere else.
-
-        Args:
-            spec: Names the model.
-            threads: It is to use.
-        """
+        """Return what loads the model of `load_embeddings`, here or, pickled, somewhere else."""
         from rag_app.models.embeddings.base import adapt
         from rag_app.models.embeddings.registry import load_embeddings
 
@@ -305,9 +285,6 @@ class Resources:
 
     def calibration(self, settings: "Settings") -> "Calibration | None":
         """Return what was fitted for the language model that settings name, if so.
-
-        Args:
-            settings: The settings of one call, which may name another file of calibrations.
 
         Raises:
             SettingsError: the file of calibrations is damaged.

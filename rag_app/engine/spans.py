@@ -16,11 +16,7 @@ _NUMBERS = {
 
 
 class SpanHandler(BaseCallbackHandler):
-    """Begins a span with each run and ends it with that; LangChain calls it.
-
-    Args:
-        tracer: Returns what makes spans, None to make none.
-    """
+    """Begins a span with each run and ends it with that; LangChain calls it."""
 
     run_inline = True  # in the context of the run, whose span may be the request's
 

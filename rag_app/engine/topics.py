@@ -68,14 +68,7 @@ def question_about(topic: str, document: str = "") -> str:
 def suggestions(
     store: DocumentStore, relevance: Callable[[str], float], threshold: float, count: int
 ) -> list[str]:
-    """Return questions about the headings of the documents, and what they are about.
-
-    Args:
-        store: The index.
-        relevance: Returns that of the passage which a question finds.
-        threshold: Below which a question would not be answered, so it is not suggested.
-        count: Most questions.
-    """
+    """Return up to ``count`` questions about headings, whose passages reach the threshold."""
 
     def is_answered(question: str) -> bool:
         whole = overview_of(question, lambda: sources) is not None

@@ -97,11 +97,6 @@ def read_wanted(
     The next questions about them are then answered at once. Returns how many were read; what is
     interrupted is read the next time.
 
-    Args:
-        llm: The language model.
-        stop: Returns True when it is wanted for something else: reading ends at once.
-        config: LangChain's callbacks, tags and so on.
-
     Raises:
         ModelError: the model fails.
     """
@@ -119,11 +114,6 @@ def read_wanted(
 
 def likely_passages(store: "DocumentStore", retrieve: Retrieve, limit: int) -> "list[Document]":
     """Return the passages of an index that questions are likely to find, the likeliest first.
-
-    Args:
-        store: The index.
-        retrieve: Finds the passage of a question.
-        limit: How many at most.
 
     Raises:
         IndexStoreError: there is no index, or it can't be read.
@@ -188,13 +178,9 @@ def _prompt(passage: "Document", prompts: "Prompts") -> "list[BaseMessage]":
 
 
 def unless_stopped(work: Callable[[], Coroutine[Any, Any, Any]], stop: Callable[[], bool]) -> bool:
-    """Have a model do some work; return False where that was stopped.
+    """Have a model do some work until ``stop`` is true; return False where that was so.
 
     In a thread, since a caller may have an event loop of its own.
-
-    Args:
-        work: Returns what is awaited.
-        stop: Returns True when the model is wanted for something else: the work ends at once.
     """
     interrupted = threading.Event()
 

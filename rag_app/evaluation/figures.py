@@ -159,10 +159,6 @@ def figures_of(outcomes: Sequence[Outcome], seed: int = 0) -> list[Figure]:
     """Return the figures of a run that its questions say something about.
 
     A refused answer scores 0 as an answer. Among answers, those are right that hold a gold answer.
-
-    Args:
-        outcomes: One for each question.
-        seed: The seed of the bootstrap.
     """
     found = [
         Figure(metric.group, metric.name, _estimate(metric.value, outcomes, seed), metric.about)
@@ -206,13 +202,7 @@ class Comparison:
 def compare(
     outcomes: Mapping[str, Outcome], others: Mapping[str, Outcome], seed: int = 0
 ) -> Iterator[Comparison]:
-    """Yield how each figure of two runs differs on the questions that both have.
-
-    Args:
-        outcomes: Those of this run, by the questions' ids.
-        others: Those of the other run.
-        seed: The seed of the resampling.
-    """
+    """Yield how each figure of two runs differs on the questions that both have."""
     both = [(outcomes[name], others[name]) for name in outcomes if name in others]
     for metric in METRICS:
         values = [

@@ -16,12 +16,7 @@ def histogram(
 ) -> str:
     """Return a histogram of one or two series, each with bars of its own.
 
-    Args:
-        title: What is counted.
-        series: Values by the name of the series.
-        low: Where the first bin begins; values below it are in it.
-        high: Where the last bin ends; values above it are in it.
-        bins: How many.
+    Values below ``low`` are in the first bin, those above ``high`` in the last.
     """
     span = (high - low) or 1.0
     counts = {
@@ -51,15 +46,7 @@ def histogram(
 
 
 def curve(title: str, across: str, up: str, points: Sequence[Point], diagonal: bool = False) -> str:
-    """Return a line through points, both coordinates from 0 to 1.
-
-    Args:
-        title: What it is.
-        across: Name of the first coordinate.
-        up: Name of the second one.
-        points: In the order in which they are joined.
-        diagonal: Whether to draw what chance would give.
-    """
+    """Return a line through points, both coordinates from 0 to 1."""
     path = " ".join(f"{_x(x):.1f},{_y(y):.1f}" for x, y in points)
     drawn = f'<polyline class="line" points="{path}"/>'
     if diagonal:

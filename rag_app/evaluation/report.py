@@ -64,13 +64,6 @@ def write_report(
 ) -> None:
     """Write the report of a run.
 
-    Args:
-        path: The file; one that is there is replaced.
-        made: How the run was made.
-        outcomes: One for each question.
-        figures: The figures of the run.
-        comparisons: With another run.
-
     Raises:
         DocumentError: the file can't be written.
     """

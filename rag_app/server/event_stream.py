@@ -117,11 +117,6 @@ def generated_stream(
 
     It begins at once, and says so while it waits for its slot.
 
-    Args:
-        queues: The server's.
-        generation: The text.
-        form: How it is written; by default as OpenAI's chat completions are.
-
     Raises:
         ApiError: 429, too many requests wait.
     """

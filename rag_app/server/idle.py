@@ -56,12 +56,6 @@ class IdleWork:
     Documents that an interrupted `rag-app index` left without vectors get them, the language model
     reads passages that are likely to be asked about (`RagApp.warm`), and makes the summaries that
     are missing.
-
-    Args:
-        registry: The indexes.
-        jobs: Indexing comes first.
-        queues: Requests do too.
-        seconds: Without a request, after which it begins; 0 is never.
     """
 
     def __init__(

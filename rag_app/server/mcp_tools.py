@@ -73,11 +73,7 @@ class AddedDocument(BaseModel):
 
 
 class IndexTools:
-    """What clients can do with the indexes; each method is a tool.
-
-    Args:
-        registry: The indexes.
-    """
+    """What clients can do with the indexes; each method is a tool."""
 
     def __init__(self, registry: IndexRegistry) -> None:
         self._registry = registry

@@ -36,11 +36,6 @@ class PageImages:
     async def get(self, document: "DocumentRecord", name: str, number: int) -> PageImage:
         """Return a page.
 
-        Args:
-            document: The document.
-            name: What errors call it.
-            number: 1-based.
-
         Raises:
             ApiError: 404, there is none, or its file is gone; 409, the file was changed; 504, it
                 took too long.

@@ -156,12 +156,7 @@ class Queues:
         metrics.watch("searching", lambda: self.searching.inside)
 
     async def whole(self, request: Request, generation: GeneratedText) -> dict[str, Any]:
-        """Return generated text at once, in a slot of the language model; count its tokens.
-
-        Args:
-            request: Whose client waits for it.
-            generation: The text.
-        """
+        """Return generated text at once, in a slot of the language model; count its tokens."""
         response = await self._run(request, generation.whole, self.generating.slot())
         self.count(generation)
         return response.model_dump(exclude_unset=True)

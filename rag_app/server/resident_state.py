@@ -23,13 +23,7 @@ _LINES = 32
 
 
 class Resident:
-    """What one engine holds, and how long it stays.
-
-    Args:
-        options: By the command that started it.
-        engine: Settings and models.
-        model_pid: The process of the language model, if that has one.
-    """
+    """What one engine holds, and how long it stays."""
 
     def __init__(self, options: StartOptions, engine: RagApp, model_pid: int | None) -> None:
         self.identity = options.identity
@@ -101,10 +95,6 @@ class Resident:
 
     def engine(self, index: str, folder: str) -> RagApp:
         """Return the application over an index, with the embedding model that it has now.
-
-        Args:
-            index: Its folder.
-            folder: In which the command was given, and the model may be.
 
         Raises:
             IndexStoreError, ModelError: the index or the model can't be read.

@@ -20,12 +20,6 @@ def access_for(
 ) -> "Access":
     """Return who may use a server on ``host``.
 
-    Args:
-        host: Address that it listens on.
-        keys: Each opens everything.
-        origins: Whose web pages may use it.
-        key_file: More keys, which may have scopes.
-
     Raises:
         SettingsError: a key is empty, or there is none and others reach the server; an origin or
             the key file is wrong; or the packages of the server are not installed.

@@ -178,13 +178,6 @@ def preference_trainer(
 ) -> PairTrainer:
     """Return the trainer of a run.
 
-    Args:
-        settings: Name the loss.
-        data: Pairs.
-        tokenizer: TRL gives a copy of it a padding token where it has none.
-        pad_id: Fills a batch up.
-        options: The options of `AdapterTrainer`.
-
     Raises:
         TrainingError: TRL refuses the model.
     """

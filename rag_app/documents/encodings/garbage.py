@@ -107,10 +107,6 @@ def without_strays(text: str, mark: str) -> str:
     That is a character that is there once, and hardly anywhere else, and codes before the first
     lost bytes and behind the last.
 
-    Args:
-        text: Chinese, in which U+FFFD stands for lost bytes.
-        mark: What stands for a character.
-
     Example:
         >>> without_strays("面积从\ufffd方米厊到百平方米，会议\ufffd开。", "\ufffd")
         '面积从\ufffd方米\ufffd到百平方米，会议\ufffd开。'

@@ -165,12 +165,7 @@ def _rows(series: list[tuple[str, dict[int, str], dict[int, str]]]) -> Iterator[
 
 
 def drawing_lines(frame: Element, part: Callable[[str], Element | None]) -> list[str] | None:
-    """Return what the charts and SmartArt of a drawing say; None where there are none to be read.
-
-    Args:
-        frame: An element of the drawing.
-        part: Returns the root of a part by the id of the reference to it.
-    """
+    """Return what the charts and SmartArt of a drawing say, None where there are none."""
     found: list[str] | None = None
     for item in frame.iter("{*}chart", "{*}relIds"):
         key = item.get(tag("r:id")) or item.get(tag("r:dm"))

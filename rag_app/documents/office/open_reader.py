@@ -53,14 +53,7 @@ _SPACES = {tag("text:tab"): "\t", tag("text:line-break"): "\n", tag("text:soft-p
 
 
 class OpenReader:
-    """Reads the content of a text or of slides.
-
-    Args:
-        content: Its root.
-        styles: The root of what styles it, which may be the same; None where there is none.
-        name: What errors call the file.
-        framed: Reads what is not text.
-    """
+    """Reads the content of a text or of slides."""
 
     def __init__(self, content: Element, styles: Element | None, name: str, framed: Framed) -> None:
         self.name = name

@@ -65,12 +65,7 @@ def annotations(page: "PdfPage") -> tuple[list[Written], list[Written]]:
 
 
 def characters(written: Written, quarter: int = 0) -> Iterator[Char]:
-    """Yield the characters of a text in its box, line by line from the top.
-
-    Args:
-        written: Where it is on the page.
-        quarter: By how many quarters the characters of the page are turned.
-    """
+    """Yield the characters of a text in its box, line by line from the top."""
     lines = written.text.splitlines() or [""]
     box = turned_upright(Char("", *written[1:], size=0.0), quarter)
     size = min(max((box.top - box.bottom) / len(lines) / _LEADING, _SMALLEST), _LARGEST)

@@ -77,12 +77,7 @@ def _looks_like_heading(line: Fragment, body: float) -> bool:
 def paragraphs(block: Block, body: float, headings: Sequence[float]) -> Iterator[Paragraph]:
     """Yield the paragraphs and headings of a block.
 
-    Headings are larger than the body, or alone in bold type over text that is not.
-
-    Args:
-        block: Lines in reading order.
-        body: Size of the running text, in points.
-        headings: Sizes of headings, the largest first.
+    Headings are larger (in points) than the body, or alone in bold type over text that is not.
     """
     found = list(_paragraphs(block, body, headings))
     for paragraph, below in itertools.pairwise(found):

@@ -20,10 +20,6 @@ _SAMPLE_LINES = 200
 def read_csv(text: str, name: str) -> str:
     """Return a table of separated values, whatever separates them, as lines of text.
 
-    Args:
-        text: The text of the file.
-        name: What errors call it.
-
     Raises:
         DocumentError: the table is too large.
     """

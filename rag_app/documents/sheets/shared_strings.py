@@ -30,12 +30,7 @@ class SharedStrings(list[str]):
 
 
 def read_shared_strings(archive: zipfile.ZipFile, part: str | None) -> SharedStrings:
-    """Return the texts; of a damaged part those before the damage.
-
-    Args:
-        archive: The workbook.
-        part: What it calls the part of the texts; None where it calls none so.
-    """
+    """Return the texts; of a damaged part those before the damage."""
     found = SharedStrings()
     names = {name.lower(): name for name in archive.namelist()}  # as Windows looks them up
     name = names.get((part or _PART).lower()) or names.get(_PART)

@@ -20,12 +20,7 @@ _PICTURE_ID = re.compile(r'"(ID_\w+)"')
 
 
 class SheetParts:
-    """The parts of a workbook that its sheets refer to.
-
-    Args:
-        package: The workbook.
-        read_picture: Reads the pictures on a sheet.
-    """
+    """The parts of a workbook that its sheets refer to."""
 
     def __init__(self, package: Package, read_picture: "ReadPicture | None" = None) -> None:
         self._package = package

@@ -33,14 +33,7 @@ class _Style(NamedTuple):
 
 
 class SheetStream(ReadOnlyWorksheet):  # type: ignore[misc]
-    """A sheet that openpyxl knows of, and does not read.
-
-    Args:
-        book: Its workbook.
-        title: Its name.
-        part: What it is in.
-        strings: The texts that its cells share.
-    """
+    """A sheet that openpyxl knows of, and does not read."""
 
     def __init__(self, book: Workbook, title: str, part: str, strings: SharedStrings) -> None:
         super().__init__(book, title, part, strings)

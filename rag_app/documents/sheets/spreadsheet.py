@@ -192,11 +192,7 @@ def _of_one_font(part: "str | TextBlock") -> str:
 
 
 class _WhiteCells:
-    """Tells which cells are white on the white of a sheet.
-
-    Args:
-        sheet: Where conditions or designs of tables give colours, nothing is told.
-    """
+    """Cells that are white on white; none where conditions or designs of tables give colours."""
 
     def __init__(self, sheet: "Worksheet") -> None:
         self._styles: dict[int, bool] = {}

@@ -13,11 +13,7 @@ MAX_CHARACTERS = 120_000_000
 
 
 class TableBounds:
-    """Counts the cells and characters of one file.
-
-    Args:
-        name: What errors call the file.
-    """
+    """Counts the cells and characters of one file."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -27,11 +27,6 @@ def copy_index(
 
     A run that was interrupted is gone on with by the same call.
 
-    Args:
-        source: An index.
-        target: An index of the same embedding model; made if it isn't there.
-        progress: Called after each document.
-
     Raises:
         IndexStoreError: there is no index at ``source``, one of another model at ``target``, or one
             of them can't be used.

@@ -71,10 +71,6 @@ def gone_sources(
 def remove_documents(sources: Sequence[str], store: DocumentStore) -> list[str]:
     """Take documents out of an index, and what is kept of them; return their sources.
 
-    Args:
-        sources: Theirs, or files, folders, globs and URLs that hold those.
-        store: The index.
-
     Raises:
         DocumentError: one of them isn't indexed; then none is removed.
     """

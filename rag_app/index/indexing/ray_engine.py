@@ -99,10 +99,6 @@ def _results(due: Sequence[DueDocument], worker: bytes) -> Iterator[tuple[int, W
 
     Ray Data holds workers back while results wait here to be written, and gives what a worker that
     died had before it to another one, however often.
-
-    Args:
-        due: The documents.
-        worker: A pickled `IndexWorker`.
     """
     import ray
     from ray.data import ActorPoolStrategy, DataContext
@@ -150,12 +146,7 @@ class _Attempts:
 
 
 class _Actor:
-    """A process of Ray that works on documents.
-
-    Args:
-        worker: A pickled `IndexWorker`.
-        attempts: The handle of `_Attempts`.
-    """
+    """A process of Ray that works on documents."""
 
     def __init__(self, worker: bytes, attempts: Any) -> None:
         self._worker: IndexWorker = pickle.loads(worker)  # noqa: S301 - the driver made it

@@ -88,9 +88,6 @@ class UnfinishedPictures:
 
     A `rag_app.documents.ocr.KeptPictures`. Several processes may use it; where nothing can be
     kept, that is logged once.
-
-    Args:
-        folder: The index, which need not be there yet.
     """
 
     def __init__(self, folder: Path) -> None:

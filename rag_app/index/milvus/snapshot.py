@@ -42,11 +42,6 @@ class MilvusSnapshot:
 
     What later states no longer see is deleted some seconds after, so a snapshot is for one question
     or one step, not for long. Which passages are a document's is read as it is now.
-
-    Args:
-        client: The client of the Milvus that holds it.
-        index: Its name.
-        state: Which state.
     """
 
     def __init__(self, client: "MilvusClient", index: str, state: State) -> None:
