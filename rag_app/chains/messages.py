@@ -3,21 +3,28 @@
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from rag_app.chains.results import Answer, Delta, Summary, adeltas, deltas
-from rag_app.documents.text import language_of
+from rag_app.documents.text import is_japanese, language_of
 
 Shown = Answer | Summary
 
 MARK = re.compile(r"\[(\d{1,3})\]")
 """The mark of a passage, its number in the group."""
-_LABELS = {"zh": ("出处：", "查阅："), "en": ("Sources:", "Read:")}
+_LABELS = {
+    "zh": ("出处：", "查阅："),
+    "en": ("Sources:", "Read:"),
+    "ja": ("出典：", "参照："),
+}
 """Labels of passages that hold what the answer says, and of those that the model was only given."""
-_FOOTER = re.compile(r"\n\n(?:出处：|查阅：|Sources:|Read:)\n(?:\[\d+\] .*\n?)+\Z")
+_FOOTER = re.compile(
+    rf"\n\n(?:{'|'.join(chain.from_iterable(_LABELS.values()))})\n(?:\[\d+\] .*\n?)+\Z"
+)
 
 
 def as_message(*, marks: bool = False) -> Runnable[Shown, AIMessage]:
@@ -58,7 +65,8 @@ def footer(answer: Answer, text: str) -> str:
     citations = answer.citations if answer.answered else ()
     marked = {int(number) for number in MARK.findall(text)}
     found = [citation for citation in citations if citation.marker in marked]
-    label = _LABELS[language_of(text)][not found]
+    asked = "ja" if is_japanese(answer.question) else language_of(text)
+    label = _LABELS[asked][not found]
     lines = [f"[{citation.marker}] {citation.place}" for citation in found or citations]
     return "\n".join(["\n", label, *lines]) if lines else ""
 

@@ -18,7 +18,7 @@ from rag_app.chains.answer import answer_steps, not_found
 from rag_app.chains.citations import lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, can_judge
 from rag_app.chains.overview import WholeDocuments
-from rag_app.chains.prompts import ABOUT_ITSELF, Prompts
+from rag_app.chains.prompts import ABOUT_ITSELF, Prompts, refusal_for
 from rag_app.chains.questions import addresses_assistant, answer_language, bare_question
 from rag_app.chains.questions.conversation import (
     Conversation,
@@ -241,7 +241,7 @@ def _in_parts(
     """Return the steps that answer the parts of a question; of one part, the conversation's."""
     question = conversation.question
     if not parts:
-        return (answer for answer in [Answer(question, ABOUT_ITSELF[language_of(question)])])
+        return (answer for answer in [Answer(question, refusal_for(ABOUT_ITSELF, question))])
     if len(parts) == 1:
         return steps_of(conversation)
 

@@ -61,10 +61,11 @@ NOT_FOUND: Mapping[str, str] = {
 }
 """What the user is told when retrieval found nothing relevant; no model is called for it."""
 
-ABOUT_ITSELF: Mapping[Language, str] = {
+ABOUT_ITSELF: Mapping[str, str] = {
     "zh": "这里根据文档回答问题，并注明出处。请直接提问；也可以先问：“这些文档主要讲了什么？”",
     "en": "Questions are answered here from the documents, with their sources. Ask one, such as: "
     "“What are these documents about?”",
+    "ja": "文書をもとに質問に答え、出典を示します。ご質問をどうぞ。",
 }
 """What is said to a greeting, thanks, and who asks what can be asked; no model is called for it."""
 

@@ -105,7 +105,9 @@ _GREETING = re.compile(
     r"|辛苦(?:你|您)?了?|再[见見]|拜拜"
     r"|(?:hello|hi|hey)(?: there| all| everyone)?|good (?:morning|afternoon|evening|night)"
     r"|(?:many )?thanks(?: (?:a lot|so much|very much|again))?|thank you(?: (?:so|very) much)?"
-    r"|(?:good ?)?bye|cheers",
+    r"|(?:good ?)?bye|cheers"
+    r"|こんにち[はわ]|こんばん[はわ]|おはよう(?:ございます)?|(?:どうも)?ありがとう(?:ございま(?:す|した))?"
+    r"|bonjour|merci|hola|gracias|hallo|danke|안녕하세요|감사합니다",
     re.IGNORECASE,
 )
 _WHAT = "(?:什[么麼]|啥|哪些)"

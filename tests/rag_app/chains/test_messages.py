@@ -22,6 +22,8 @@ from rag_app import (
     rag_chain,
     summarize_chain,
 )
+from rag_app.chains.citations import Citation
+from rag_app.chains.messages import footer, without_footer
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.scripted import JudgingChatModel, ScriptedLocalChat
 
@@ -119,3 +121,18 @@ def test_a_chain_goes_to_another_process(pickles: str, tmp_path: Path) -> None:
     again = pickled.loads(pickled.dumps(store))
     again.add_texts(["绿茶是蒸青的。"])
     assert len(store.similarity_search("绿茶", k=9)) == 2
+
+
+@pytest.mark.parametrize(
+    ("question", "label"),
+    [
+        ("李白在哪里病逝？", "出处："),
+        ("Where?", "出处："),
+        ("李白はどこで亡くなりましたか", "出典："),
+    ],
+)
+def test_a_footer_is_in_the_language_of_whoever_reads_it(question: str, label: str) -> None:
+    answer = Answer(question, "当涂", citations=(Citation(1, "/诗/李白.txt", "在当涂病逝。"),))
+    below = footer(answer, "当涂[1]")
+    assert below == f"\n\n{label}\n[1] 李白.txt"
+    assert without_footer(f"当涂[1]{below}") == "当涂"

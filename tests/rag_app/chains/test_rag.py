@@ -149,6 +149,9 @@ def test_words_on_form_are_not_searched_for_and_reach_the_model() -> None:
         "你能帮我做什么",
         "Hello there!",
         "what can you do?",
+        "こんにちは",
+        "どうもありがとうございました。",
+        "Bonjour !",
     ],
 )
 def test_what_asks_nothing_of_documents_is_told_what_can_be_asked(asked: str) -> None:
