@@ -23,10 +23,11 @@ from rag_app.chains.questions import addresses_assistant, answer_language, bare_
 from rag_app.chains.questions.conversation import (
     Conversation,
     RagInput,
+    answered_in_parts,
     condense_question_chain,
+    parts_of,
 )
 from rag_app.chains.questions.overview import overview_of
-from rag_app.chains.questions.parts import answered_in_parts, parts_of
 from rag_app.chains.reading import AnswerOptions, EmbeddingsOf, Question
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import (

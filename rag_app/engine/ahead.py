@@ -91,7 +91,7 @@ class Ahead:
         self.hinted = True
 
 
-_sent: list[Ahead] = []
+sent: list[Ahead] = []
 """What this process has sent, one at most."""
 
 
@@ -99,13 +99,13 @@ def begin(arguments: Sequence[str]) -> None:
     """Send the question of `rag-app ask` ahead, where the engine knows such a line."""
     # What is wrong with the home, say, is said where the line is read.
     with suppress(OSError, RuntimeError, ValueError, ResidentError):
-        if (sent := _send(arguments)) is None:
+        if (begun := _send(arguments)) is None:
             return
-        _sent.append(sent)
+        sent.append(begun)
         out = sys.stdout
         plain = not _WHOLE.intersection(arguments) and out is not None and out.isatty()
         if plain and out.encoding.lower() == "utf-8":
-            sent.show()
+            begun.show()
 
 
 def _send(arguments: Sequence[str]) -> Ahead | None:
@@ -129,8 +129,8 @@ def _send(arguments: Sequence[str]) -> Ahead | None:
 
 def take(question: str) -> Ahead | None:
     """Return what was sent ahead, once, if it is this question."""
-    sent = _sent.pop() if _sent else None
-    return sent if sent and sent.question == question else None
+    found = sent.pop() if sent else None
+    return found if found and found.question == question else None
 
 
 def line_key(question: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag_app import errors
-from rag_app.engine.ahead import Ahead, line_key, take
+from rag_app.engine import ahead
 from rag_app.engine.resident import Events, Place, ResidentError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class CommandEngine:
         self._own: RagApp | None = None
         self._may = resident
         self._resident: ResidentEngine | None = None
-        self.ahead: Ahead | None = None
+        self.ahead: ahead.Ahead | None = None
         """The question that was sent before its command line was read, if it is the one asked."""
 
     def preload(self) -> None:
@@ -65,12 +65,15 @@ class CommandEngine:
     ) -> "Generator[Answer, None, None]":
         """Ask now and return the pieces of the answer; closing them ends the generation."""
         folder = self._settings.index_folder
-        line = "" if history else line_key(question)
-        self.ahead = take(question) if self._may and line else None
+
+        def line() -> str:
+            return "" if history else ahead.line_key(question)
+
+        self.ahead = ahead.take(question) if ahead.sent and self._may and not history else None
         if self.ahead is not None:
             events: Events | None = self.ahead.events()
         else:
-            events = self._sent(lambda engine: engine.answer(question, history, folder, line))
+            events = self._sent(lambda engine: engine.answer(question, history, folder, line()))
 
         def pieces() -> "Generator[Answer, None, None]":
             from rag_app.chains.results import Answer

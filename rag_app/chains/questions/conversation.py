@@ -1,21 +1,29 @@
-"""A question with what was said before it, and how it is made to stand alone."""
+"""A question with what was said before it, made to stand alone; one of several parts, as a list.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+Each part is asked as a follow-up of those before it.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import (
+    AIMessage,
     BaseMessage,
+    HumanMessage,
     convert_to_messages,
     message_chunk_to_message,
 )
 from langchain_core.runnables import Runnable
 
-from rag_app.chains.prompts import Prompts
-from rag_app.chains.questions import answer_language
+from rag_app.chains.citations import Citation
+from rag_app.chains.prompts import NOT_FOUND, Prompts, refusal_for
+from rag_app.chains.questions import CLAUSE, answer_language
 from rag_app.chains.reading import first_of
-from rag_app.chains.streaming import Call, StepChain, Steps
+from rag_app.chains.results import Answer
+from rag_app.chains.streaming import Call, StepChain, Steps, collected
 from rag_app.documents.text import Language, language_of
 from rag_app.errors import QuestionError
 
@@ -160,3 +168,127 @@ def condense_question_chain(
         yield reply.removeprefix("问:").removeprefix("问：").strip() if usable else question
 
     return StepChain(steps, "condense_question")
+
+
+_ASKS = re.compile(
+    r"什[么麼]|[谁誰哪几幾吗嗎]|多(?:少|[久长大高远重深宽快])|[怎何]|是否|能否|是不是|有[没沒]有|[呢多]$"
+    r"|\b(?:who|whom|whose|what|which|when|where|why|how)\b",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(
+    r"(?<!无论)(?<!不管)(?:(?:是|叫|做|有|要|归|属|于)"
+    r"(?:什[么麼].{0,4}|[谁誰]|哪.{1,4}|多少.{0,3}|[几幾].{1,3})"
+    r"|[吗嗎]|多[久长大高远重]|何[时地处人年]|怎[么麼]?[样办算]|多少|什[么麼]时候|哪[里儿年天]|[谁誰])$"
+)
+"""How a clause ends that is a question by itself, wherever a comma follows it."""
+_CONDITION = re.compile("如果|假如|若|无论|不管|不论|只要|即使|满|超过|不足|达到")
+_JOINED = re.compile(
+    r"(?<=.{4})(?=以及|还有|另外)|[，,](?=[^，,。？?]{1,20}呢[？?]?$)|,?\s+and\s+(?=(?:who|what|which|when|where|why|how)\b)",
+    re.IGNORECASE,
+)
+_AND = re.compile(r"^(?:另外|还有|以及|并且|而且|同时|那么|and\b|also\b|[，,\s])+", re.IGNORECASE)
+_OPEN = re.compile(r"[《〈“「『（(][^》〉”」』）)]*$")
+_MOST_PARTS = 4
+
+
+def parts_of(question: str) -> list[str]:
+    """Return the questions that a question is made of, in order; itself where it is one.
+
+    A later part may need what is said in those before it, as a follow-up does.
+
+    Example:
+        >>> parts_of("李白是哪里人，杜甫的墓又在哪里？")
+        ['李白是哪里人', '杜甫的墓又在哪里']
+        >>> parts_of("Who was Li Bai, and when did he die?")
+        ['Who was Li Bai', 'when did he die']
+        >>> parts_of("合同满几个月，公司要赔多少？")
+        ['合同满几个月，公司要赔多少？']
+    """
+    parts: list[str] = []
+    part = ""
+    for clause, end in CLAUSE.findall(_JOINED.sub("？", question)):
+        part += clause
+        alone = "?" in end or "？" in end
+        alone = alone or bool(_ASKED.search(clause) and not _CONDITION.search(part))
+        if alone and not _OPEN.search(part):
+            parts.append(_AND.sub("", part))
+            part = ""
+        else:
+            part += end
+    if parts and not _ASKS.search(part):
+        parts[-1] += f"？{part}" if part else ""
+    else:
+        parts.append(_AND.sub("", part))
+    several = 1 < len(parts) <= _MOST_PARTS and all(map(_asks_alone, parts))
+    return [part.strip(" ，,。") for part in parts] if several else [question]
+
+
+def _asks_alone(part: str) -> bool:
+    """Return whether a part asks, and says of what: 为什么 alone belongs to what is before it."""
+    said = re.sub(r"[是为的了有在又那和]", "", _ASKS.sub("", part))
+    return bool(_ASKS.search(part)) and bool(re.search(r"\w{2}|[A-Za-z\d]", said))
+
+
+def answered_in_parts(
+    question: str,
+    history: Sequence[BaseMessage],
+    parts: Sequence[str],
+    follow_up: Callable[[str, Sequence[BaseMessage]], Steps[Answer]],
+) -> Steps[Answer]:
+    """Yield the steps that answer the parts of a question, each as a follow-up of those before.
+
+    The answers are the items of a list; a part that the documents lack is said to be missing.
+
+    Args:
+        question: The complete one.
+        history: What was said before.
+        parts: See `parts_of`.
+        follow_up: Returns the steps that answer a question after a history.
+    """
+    said = list(history)
+    answers: list[Answer] = []
+    cited: list[Citation] = []
+    shown = ""
+    for part in parts:
+        answer = yield from collected(follow_up(part, said), Answer())
+        answers.append(answer)
+        said += [HumanMessage(part), AIMessage(answer.text)]
+        known = {(citation.source, citation.start, citation.text) for citation in cited}
+        new = [
+            citation
+            for citation in answer.citations
+            if (citation.source, citation.start, citation.text) not in known
+        ]
+        new = [
+            replace(citation, marker=marker) for marker, citation in enumerate(new, len(cited) + 1)
+        ]
+        cited += new
+        yield Answer(question, citations=tuple(new))
+        if any(answer.answered for answer in answers):
+            text = _listed(answer.text for answer in answers)
+            yield Answer(text=text.removeprefix(shown))
+            shown = text
+    yield _judged_together(question, parts, answers)
+
+
+def _judged_together(question: str, parts: Sequence[str], answers: Sequence[Answer]) -> Answer:
+    """Return what goes for the answers to all parts: the confidence of the least sure one."""
+    notes = dict.fromkeys(note for answer in answers for note in answer.notes)
+    answered = [answer for answer in answers if answer.answered]
+    told = [answer.confidence for answer in answered or answers if answer.confidence]
+    confidence = min(told, key=lambda confidence: confidence.probability, default=None)
+    if not answered:
+        said = refusal_for(NOT_FOUND, question)
+        return Answer(text=said, answered=False, notes=tuple(notes), confidence=confidence)
+    pairs = zip(parts, answers, strict=True)
+    missing = [
+        f"not found in the documents: {part}" for part, answer in pairs if not answer.answered
+    ]
+    original = ""
+    if any(answer.original for answer in answers):
+        original = _listed(answer.original or answer.text for answer in answers)
+    return Answer(notes=(*notes, *missing), confidence=confidence, original=original)
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))

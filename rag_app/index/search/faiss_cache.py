@@ -15,6 +15,7 @@ from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
 from typing import Any
 
+import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +26,6 @@ from rag_app.index.search.faiss_index import (
     build_approximate,
     build_exact,
     merge,
-    search_index,
 )
 from rag_app.index.store.database import wrong_dimension
 from rag_app.index.store.interface import DenseIndex, DocumentStore, Scores
@@ -260,11 +260,35 @@ def _nearest(
     refine = 1 if state.stamp.kind == "exact" else REFINE
     rows = _there(snapshot, k, k, lambda count: _highest(ids, cosines, count))
     rows |= _there(
-        snapshot, k, refine * k, lambda count: search_index(state.index, vector, count, among)
+        snapshot, k, refine * k, lambda count: _search(state.index, vector, count, among)
     )
     scores = {chunk: float(row @ vector) for chunk, row in rows.items()}
     best = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))[:k]
     return {chunk: scores[chunk] for chunk in best}
+
+
+def _search(
+    index: Any, vector: FloatArray, k: int, among: NDArray[np.int64] | None = None
+) -> list[int]:
+    """Return the ids of the `k` vectors nearest to one, best first; fewer where there are fewer.
+
+    Args:
+        index: As one of the builders makes it.
+        vector: float32 ``[dimension]``, L2-normalized.
+        k: How many at most.
+        among: The ids of the chunks to search, each of them; all chunks by default.
+    """
+    k = min(k, index.ntotal if among is None else len(among))
+    if k < 1:
+        return []
+    parameters = None
+    if among is not None:
+        inverted = isinstance(index, faiss.IndexIVF)
+        kind: Any = faiss.SearchParametersIVF if inverted else faiss.SearchParameters
+        every_cell = {"nprobe": index.nlist} if inverted else {}
+        parameters = kind(sel=faiss.IDSelectorBatch(among), **every_cell)
+    _, found = index.search(np.ascontiguousarray(vector[None, :], np.float32), k, params=parameters)
+    return [chunk for chunk in found[0].tolist() if chunk >= 0]
 
 
 def _highest(ids: NDArray[np.int64], cosines: FloatArray, count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""FAISS indexes: built from a snapshot's vectors, merged with what changed, searched.
+"""FAISS indexes: built from a snapshot's vectors, merged with what changed.
 
 Vectors are normalized, so inner product is cosine. FAISS ids are chunk ids.
 """
@@ -95,30 +95,6 @@ def merge(index: Any, snapshot: Snapshot) -> None:
     if len(come):
         for batch_ids, vectors in snapshot.vectors(come):
             index.add_with_ids(vectors, batch_ids)
-
-
-def search_index(
-    index: Any, vector: FloatArray, k: int, among: NDArray[np.int64] | None = None
-) -> list[int]:
-    """Return the ids of the `k` vectors nearest to one, best first; fewer where there are fewer.
-
-    Args:
-        index: As one of the builders makes it.
-        vector: float32 ``[dimension]``, L2-normalized.
-        k: How many at most.
-        among: The ids of the chunks to search, each of them; all chunks by default.
-    """
-    k = min(k, index.ntotal if among is None else len(among))
-    if k < 1:
-        return []
-    parameters = None
-    if among is not None:
-        inverted = isinstance(index, faiss.IndexIVF)
-        kind: Any = faiss.SearchParametersIVF if inverted else faiss.SearchParameters
-        every_cell = {"nprobe": index.nlist} if inverted else {}
-        parameters = kind(sel=faiss.IDSelectorBatch(among), **every_cell)
-    _, found = index.search(np.ascontiguousarray(vector[None, :], np.float32), k, params=parameters)
-    return [chunk for chunk in found[0].tolist() if chunk >= 0]
 
 
 def held_ids(index: Any) -> NDArray[np.int64]:

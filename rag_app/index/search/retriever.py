@@ -91,6 +91,8 @@ class HybridRetriever(BaseRetriever):
         """The embeddings of the dense search; None where there is none."""
         if self.embedding is None or self.kind == "lexical":
             return None
+        if isinstance(self.embedding, DocumentEmbeddings):
+            return self.embedding
         return adapt(self.embedding)
 
     @cached_property

@@ -7,8 +7,7 @@ import pydantic
 import pytest
 
 from rag_app.chains.results import Answer
-from rag_app.engine import command_engine
-from rag_app.engine.ahead import Ahead
+from rag_app.engine import ahead, command_engine
 from rag_app.engine.resident import Events
 from rag_app.settings import Settings
 
@@ -25,8 +24,7 @@ def test_nothing_is_built_between_pieces(monkeypatch: pytest.MonkeyPatch) -> Non
     """While pydantic builds what reads them, it swallows a Ctrl-C, and the answer goes on."""
     adapter = Mock(wraps=pydantic.TypeAdapter)
     monkeypatch.setattr(pydantic, "TypeAdapter", adapter)
-    monkeypatch.setattr(command_engine, "line_key", lambda _: "known")
-    monkeypatch.setattr(command_engine, "take", lambda question: Ahead(question, events()))
+    monkeypatch.setattr(ahead, "sent", [ahead.Ahead(QUESTION, events())])
     with command_engine.command_engine(Settings()) as engine:
         pieces = [*engine.answer(QUESTION, [], {})]
     assert "".join(piece.text for piece in pieces) == ANSWER

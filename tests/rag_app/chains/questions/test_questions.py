@@ -3,8 +3,8 @@
 import pytest
 
 from rag_app.chains.questions import bare_question
+from rag_app.chains.questions.conversation import parts_of
 from rag_app.chains.questions.overview import Overview, overview_of
-from rag_app.chains.questions.parts import parts_of
 
 SOURCES = ["/资料/员工手册.pdf", "/资料/du_fu.txt", "/资料/doc.txt", "/资料/合同.pdf"]
 REPORT, PAPER = "/资料/2024年度审计报告（终稿）.docx", "/p/attention-is-all-you-need-v7.pdf"
