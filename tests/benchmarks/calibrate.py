@@ -21,8 +21,13 @@ import numpy as np
 from rag_app import RagApp
 from rag_app.chains.questions import bare_question
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
-from rag_app.index.search.relevance import CALIBRATIONS, LEXICAL, Coverage, RelevanceCalibration
-from rag_app.index.search.repeated import apart
+from rag_app.index.search.relevance import (
+    CALIBRATIONS,
+    LEXICAL,
+    Coverage,
+    RelevanceCalibration,
+    apart,
+)
 from rag_app.index.search.retriever import fuse
 from rag_app.index.store.terms import content_terms, document_terms, fold, is_prefix
 from rag_app.models.embeddings.base import FloatArray

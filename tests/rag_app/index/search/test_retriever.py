@@ -7,9 +7,8 @@ from langchain_core.runnables import RunnableConfig
 
 from rag_app.errors import EmbeddingMismatchError, QuestionError
 from rag_app.index.search import lexical
-from rag_app.index.search.lexical import term_frequencies
-from rag_app.index.search.repeated import apart
-from rag_app.index.search.retriever import HybridRetriever, fuse
+from rag_app.index.search.relevance import apart
+from rag_app.index.search.retriever import HybridRetriever, fuse, term_frequencies
 from rag_app.index.search.vector_store import FaissVectorStore
 from rag_app.index.store.records import ChunkRecord
 from rag_app.index.store.store import IndexStore
