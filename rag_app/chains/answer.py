@@ -40,9 +40,8 @@ from rag_app.chains.streaming import (
     made_again,
     result_of,
 )
-from rag_app.documents.text import Language
+from rag_app.documents.text import Language, query_terms
 from rag_app.index.search.excerpts import excerpts
-from rag_app.index.store.terms import query_terms
 from rag_app.settings import DEFAULTS, AnswerChain, ContextKind
 
 EVIDENCE_SHARE = 0.27

@@ -15,8 +15,8 @@ from rag_app.chains.citations import Citation
 from rag_app.chains.facts.amounts import DIGITS, UNITS
 from rag_app.chains.marks import SENTENCE
 from rag_app.chains.questions import AskedFor, asked_for, asks_time, asks_whether
+from rag_app.documents.text import content_terms, document_terms
 from rag_app.index.search.relevance import SENTENCE_COSINES
-from rag_app.index.store.terms import content_terms, document_terms
 from rag_app.models.embeddings.base import DocumentEmbeddings
 
 _AND = "、|[，,]?(?:以及|还有)|[和与](?![他她它其])|及|或"

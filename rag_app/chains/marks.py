@@ -9,9 +9,8 @@ from os.path import commonprefix
 from rag_app.chains.citations import Citation, Evidence
 from rag_app.chains.facts import Facts
 from rag_app.chains.facts.amounts import OTHER_NAMES, in_digits
-from rag_app.documents.text import HAN
+from rag_app.documents.text import HAN, content_terms, document_terms, fold, is_prefix, query_terms
 from rag_app.index.store.records import breadcrumb, document_name
-from rag_app.index.store.terms import content_terms, document_terms, fold, is_prefix, query_terms
 
 SUPPORT = 0.6
 """Share of a sentence's terms that a passage must hold to be cited for the sentence."""

@@ -8,7 +8,7 @@ from rag_app.chains.citations import Citation
 from rag_app.chains.facts import Facts
 from rag_app.chains.facts.amounts import in_digits
 from rag_app.chains.marks import SUPPORT, PassageText, SentenceMarks
-from rag_app.index.store.terms import query_terms
+from rag_app.documents.text import query_terms
 
 FLAG = "[?]"
 """The mark of a sentence that no passages support."""

@@ -150,7 +150,7 @@ def _asked_about(store: "DocumentStore") -> "Iterator[Document]":
     """
     from langchain_core.documents import Document
 
-    from rag_app.index.store.terms import query_terms
+    from rag_app.documents.text import query_terms
     from rag_app.models.llms.prompt_cache import all_kept_prompts
 
     entries = sorted(all_kept_prompts(), key=lambda entry: -entry.uses)

@@ -20,6 +20,7 @@ import numpy as np
 
 from rag_app import RagApp
 from rag_app.chains.questions import bare_question
+from rag_app.documents.text import content_terms, document_terms, fold, is_prefix
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
 from rag_app.index.search.relevance import (
     CALIBRATIONS,
@@ -29,7 +30,6 @@ from rag_app.index.search.relevance import (
     apart,
 )
 from rag_app.index.search.retriever import fuse
-from rag_app.index.store.terms import content_terms, document_terms, fold, is_prefix
 from rag_app.models.embeddings.base import FloatArray
 from tests.benchmarks.corpora import cmrc_app, read_squad
 from tests.paths import CORPUS

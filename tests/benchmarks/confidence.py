@@ -29,10 +29,10 @@ from rag_app.chains.answer import answer_chain
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, Signals
 from rag_app.chains.questions import bare_question
 from rag_app.chains.reading import Question
+from rag_app.documents.text import fold
 from rag_app.evaluation.calibration import ACCEPTED, Sample, calibration_figures, fit
 from rag_app.evaluation.datasets import GoldQuestion, read_questions
 from rag_app.index.search.relevance import most_relevant_first
-from rag_app.index.store.terms import fold
 from rag_app.settings import DEFAULTS
 from tests.benchmarks.corpora import GoldPassage, cmrc_app, document_name, read_squad
 from tests.paths import CORPUS

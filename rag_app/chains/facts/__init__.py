@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from rag_app.chains.facts.amounts import DIGITS, UNITS, asked_unit, in_digits, other_unit, units_of
 from rag_app.chains.facts.romanization import FULL_NAME
 from rag_app.chains.questions import asks_whether
-from rag_app.documents.text import HAN, language_of
-from rag_app.index.store.terms import fold
+from rag_app.documents.text import HAN, fold, language_of
 
 _WORD = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9]*(?:[-_.+&/][A-Za-z0-9]+)*")
 _PARTS = re.compile(r"[-_.+&/]")

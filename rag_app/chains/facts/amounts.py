@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from rag_app.chains.questions import bare_question
-from rag_app.index.store.terms import fold
+from rag_app.documents.text import fold
 
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 UNITS = (

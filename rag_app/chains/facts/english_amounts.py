@@ -6,8 +6,7 @@ from decimal import Decimal
 from unicodedata import normalize
 
 from rag_app.chains.facts.amounts import DIGITS, in_digits, plain_numbers, value_of
-from rag_app.documents.text import HAN
-from rag_app.index.store.terms import fold
+from rag_app.documents.text import HAN, fold
 
 _UNITS: Mapping[str, tuple[str, str]] = {
     "小时": ("hour", "hours"), "分钟": ("minute", "minutes"), "秒": ("second", "seconds"),

@@ -8,13 +8,13 @@ from contextlib import ExitStack, contextmanager
 from langchain_core.embeddings import Embeddings
 
 from model_prep.progress import CountProgress
+from rag_app.documents.text import lexical_version
 from rag_app.errors import BusyIndexError
 from rag_app.index.search.faiss_cache import FaissCache
 from rag_app.index.store.database import missing_index
 from rag_app.index.store.lock import WriterLock
 from rag_app.index.store.records import FORMAT, ChunkRecord, IndexMeta
 from rag_app.index.store.store import IndexStore
-from rag_app.index.store.terms import lexical_version
 from rag_app.index.store.transaction import Transaction
 from rag_app.models.embeddings.base import DocumentEmbeddings, adapt, embed_by_length
 

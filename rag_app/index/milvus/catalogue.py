@@ -67,7 +67,7 @@ class State:
 
     meta: IndexMeta
     lexical_version: str
-    """By which rules the terms are made; see `rag_app.index.store.terms`."""
+    """By which rules the terms are made; see `rag_app.documents.text`."""
     number: int = 0
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     """The token of this state alone."""

@@ -19,7 +19,7 @@ bm25       SPARSE_FLOAT       index SPARSE_INVERTED_INDEX, metric IP: weights of
 =========  =================  ===================================================================
 
 Both have one shard and the consistency level Strong: what is written is read. Terms are ours
-(bigrams of Han characters, see `rag_app.index.store.terms`), so that both kinds of stores find the
+(bigrams of Han characters, see `rag_app.documents.text`), so that both kinds of stores find the
 same. They don't use Milvus' BM25 function: that counts frequencies in all indexes of a collection,
 and milvus-lite in each of its segments alone.
 """
@@ -30,9 +30,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from rag_app.documents.text import is_prefix
 from rag_app.errors import IndexStoreError
 from rag_app.index.store.bm25 import K1, B
-from rag_app.index.store.terms import is_prefix
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag_app.documents.text import lexical_version
 from rag_app.errors import BusyIndexError, IndexStoreError
 from rag_app.index.milvus.catalogue import State, key
 from rag_app.index.milvus.collections import (
@@ -34,7 +35,6 @@ from rag_app.index.store.interface import DocumentSnapshot, Scores
 from rag_app.index.store.lock import WriterLock, unwritable
 from rag_app.index.store.records import IndexMeta
 from rag_app.index.store.snapshot import Matches
-from rag_app.index.store.terms import lexical_version
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

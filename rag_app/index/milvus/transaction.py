@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rag_app.documents.text import document_terms
 from rag_app.errors import BusyIndexError
 from rag_app.index.milvus.catalogue import Entry, State, key
 from rag_app.index.milvus.collections import (
@@ -21,7 +22,6 @@ from rag_app.index.milvus.collections import (
 from rag_app.index.milvus.snapshot import MilvusSnapshot
 from rag_app.index.store.database import wrong_dimension
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
-from rag_app.index.store.terms import document_terms
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

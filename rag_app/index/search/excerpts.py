@@ -9,7 +9,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from rag_app.index.store.terms import content_terms, document_terms, is_prefix
+from rag_app.documents.text import content_terms, document_terms, is_prefix
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 
 _SENTENCE = re.compile(

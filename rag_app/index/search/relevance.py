@@ -16,8 +16,8 @@ from numbers import Real
 
 from langchain_core.documents import Document
 
+from rag_app.documents.text import content_terms, document_terms, fold, is_prefix
 from rag_app.index.store.records import ChunkRecord
-from rag_app.index.store.terms import content_terms, document_terms, fold, is_prefix
 from rag_app.models.embeddings.base import DocumentEmbeddings, embed_by_length
 
 

@@ -30,13 +30,13 @@ from langchain_core.runnables import run_in_executor
 from pydantic import ConfigDict
 
 from rag_app.documents.sources import documents_within
+from rag_app.documents.text import content_terms, is_prefix, spellings_of
 from rag_app.errors import QuestionError
 from rag_app.index.search.faiss_cache import dense_index
 from rag_app.index.search.relevance import Coverage, apart, calibration_of
 from rag_app.index.store.bm25 import best, bm25_scores, terms_held
 from rag_app.index.store.interface import DenseIndex, DocumentSnapshot, DocumentStore, Scores
 from rag_app.index.store.records import ChunkRecord
-from rag_app.index.store.terms import content_terms, is_prefix, spellings_of
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, adapt
 from rag_app.models.reranker import CrossEncoderReranker
 from rag_app.settings import DEFAULTS, RetrieverKind

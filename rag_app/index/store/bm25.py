@@ -4,8 +4,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from rag_app.documents.text import document_terms, is_prefix
 from rag_app.index.store.records import ChunkRecord
-from rag_app.index.store.terms import document_terms, is_prefix
 
 K1, B = 1.2, 0.75
 """The parameters of FTS5's bm25()."""

@@ -30,7 +30,7 @@ APPLICATION_ID = 0x52414741
 
 # Chunk ids are FAISS ids: AUTOINCREMENT never gives one to a second chunk, so a stale vector can
 # only point at nothing. The term index is contentless: a chunk's terms follow from its text, and
-# deleting them means naming them again (`terms.lexical_version` guards that).
+# deleting them means naming them again (`lexical_version` guards that).
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE generations (number INTEGER PRIMARY KEY, token TEXT NOT NULL);

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rag_app.documents.text import is_prefix, match_expression
 from rag_app.index.store.database import damaged, has_notes, has_waiting
 from rag_app.index.store.records import (
     ChunkRecord,
@@ -16,7 +17,6 @@ from rag_app.index.store.records import (
     IndexMeta,
     Staging,
 )
-from rag_app.index.store.terms import is_prefix, match_expression
 
 if TYPE_CHECKING:  # an index is listed and described without them
     import numpy as np

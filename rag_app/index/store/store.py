@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rag_app.documents.text import lexical_version
 from rag_app.errors import IndexStoreError
 from rag_app.index.store.database import (
     check_model,
@@ -20,7 +21,6 @@ from rag_app.index.store.database import (
 from rag_app.index.store.lock import WriterLock, unwritable
 from rag_app.index.store.records import IndexMeta
 from rag_app.index.store.snapshot import Snapshot
-from rag_app.index.store.terms import lexical_version
 from rag_app.index.store.transaction import Transaction
 from rag_app.surroundings import indexes_folder, is_there
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag_app.documents.progress import counted
+from rag_app.documents.text import document_terms, lexical_version
 from rag_app.index.store.database import WAITING_TABLE, has_notes, meta_rows, wrong_dimension
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.snapshot import (
@@ -19,7 +20,6 @@ from rag_app.index.store.snapshot import (
     STAGED_FOR,
     Snapshot,
 )
-from rag_app.index.store.terms import document_terms, lexical_version
 
 if TYPE_CHECKING:
     from rag_app.models.embeddings.base import FloatArray

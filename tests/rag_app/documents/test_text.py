@@ -1,7 +1,6 @@
 import pytest
 
-from rag_app.documents.text import clean
-from rag_app.index.store.terms import document_terms, query_terms
+from rag_app.documents.text import clean, document_terms, query_terms
 
 
 @pytest.mark.parametrize(

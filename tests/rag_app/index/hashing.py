@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rag_app.index.store.terms import document_terms
+from rag_app.documents.text import document_terms
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 
 

@@ -7,10 +7,10 @@ from contextlib import closing
 
 import numpy as np
 
+from rag_app.documents.text import document_terms
 from rag_app.index.store.interface import DocumentStore
 from rag_app.index.store.records import ChunkRecord, DocumentRecord
 from rag_app.index.store.store import IndexStore
-from rag_app.index.store.terms import document_terms
 
 
 def assert_terms_exact(store: DocumentStore) -> None:

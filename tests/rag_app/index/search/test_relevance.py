@@ -1,6 +1,7 @@
 import pytest
 from langchain_core.documents import Document
 
+from rag_app.documents.text import content_terms
 from rag_app.index.search.relevance import (
     CALIBRATIONS,
     LEXICAL,
@@ -8,7 +9,6 @@ from rag_app.index.search.relevance import (
     above_threshold,
     calibration_of,
 )
-from rag_app.index.store.terms import content_terms
 
 PASSAGE = "李白，字太白，号青莲居士，唐代诗人，祖籍陇西成纪。"
 

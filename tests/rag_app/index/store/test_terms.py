@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag_app.documents.text import document_terms, fold, match_expression, query_terms
 from rag_app.index.store.store import IndexStore
-from rag_app.index.store.terms import document_terms, fold, match_expression, query_terms
 
 
 @pytest.mark.parametrize(
