@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from rag_app.errors import RagAppError
     from rag_app.index.search.retriever import HybridRetriever
     from rag_app.index.search.vector_store import FaissVectorStore
-    from rag_app.models.embeddings.registry import load_embeddings
-    from rag_app.models.llms.registry import load_llm
+    from rag_app.models.registry import load_embeddings, load_llm
     from rag_app.settings import Settings
 
 # ONNX Runtime tells its maker of each model it loads, unless it finds this when it is imported.
@@ -65,8 +64,7 @@ _HOMES = {
     "errors": ("RagAppError",),
     "index.search.retriever": ("HybridRetriever",),
     "index.search.vector_store": ("FaissVectorStore",),
-    "models.embeddings.registry": ("load_embeddings",),
-    "models.llms.registry": ("load_llm",),
+    "models.registry": ("load_embeddings", "load_llm"),
     "settings": ("Settings",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -149,7 +149,7 @@ def test_model_prep_never_imports_rag_app() -> None:
         ("model_prep.lora.merge", "model_prep.gguf.exporter", True),
         ("model_prep.lora.merge", "model_prep.lora.plan", False),
         ("model_prep.output", "model_prep.errors", False),
-        ("rag_app.models.llms.registry", "model_prep.inference.placement", False),
+        ("rag_app.models.registry", "model_prep.inference.placement", False),
         ("rag_app.engine.app", "rag_app.chains.answer", False),
     ],
 )

@@ -13,8 +13,8 @@ from model_prep.catalog.models import find
 from model_prep.catalog.pull import STATIC, is_pulled, model_path, static_path
 from rag_app.documents.text import Language
 from rag_app.errors import ModelError
-from rag_app.models.llms.registry import resolve
 from rag_app.models.providers import split_provider
+from rag_app.models.registry import resolve
 from rag_app.models.unix_http import available
 from rag_app.settings import Settings, home
 from rag_app.surroundings import surroundings, traced_here

@@ -187,7 +187,7 @@ def _spawn(place: Place, settings: "Settings", identity: str) -> "subprocess.Pop
     import subprocess
 
     from rag_app.engine.identity import ENGINE_OPTIONS, absolute_embedding
-    from rag_app.models.llms.registry import resolve
+    from rag_app.models.registry import resolve
 
     given = settings.model_dump(mode="json", include={*ENGINE_OPTIONS}, exclude_unset=True)
     backend, target = resolve(settings.llm)

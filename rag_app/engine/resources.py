@@ -216,7 +216,7 @@ class Resources:
     ) -> "Callable[[], DocumentEmbeddings]":
         """Return what loads the model of `load_embeddings`, here or, pickled, somewhere else."""
         from rag_app.models.embeddings.base import adapt
-        from rag_app.models.embeddings.registry import load_embeddings
+        from rag_app.models.registry import load_embeddings
 
         if self.given.embeddings is not None:
             return partial(adapt, self.given.embeddings)
@@ -297,13 +297,13 @@ class Resources:
 
     def read_ahead(self) -> None:
         """Read the language model's file ahead into memory, if it will be needed soon."""
-        from rag_app.models.llms.registry import read_ahead
+        from rag_app.models.registry import read_ahead
 
         if not self.llm.begun:
             read_ahead(self.settings.llm)
 
     def _load_llm(self) -> "BaseChatModel":
-        from rag_app.models.llms.registry import load_llm
+        from rag_app.models.registry import load_llm
 
         return load_llm(self.settings)
 

@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from pydantic import BaseModel
 from starlette.types import Receive, Scope
 
-from rag_app.models.llms.registry import server_urls
+from rag_app.models.registry import server_urls
 from rag_app.server.errors import ApiError
 from rag_app.settings import Settings
 

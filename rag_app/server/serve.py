@@ -74,7 +74,7 @@ def run(
         ModelError: there is no such language model or reranker here.
     """
     from rag_app.models.llms.llamacpp import read_header
-    from rag_app.models.llms.registry import resolve
+    from rag_app.models.registry import resolve
     from rag_app.server.app import create_app
     from rag_app.server.connections import Server
     from rag_app.server.log import json_log

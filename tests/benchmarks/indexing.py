@@ -17,8 +17,8 @@ from statistics import median
 
 from model_prep.catalog.entry import EncoderDtype
 from rag_app import RagApp
-from rag_app.models.embeddings.registry import load_embeddings
 from rag_app.models.embeddings.sentence_transformers import SentenceTransformerEmbeddings
+from rag_app.models.registry import load_embeddings
 from rag_app.settings import DEFAULTS
 
 BATCHES = 8

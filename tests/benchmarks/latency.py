@@ -74,7 +74,7 @@ def measure_alone(question: str, threads: int | None) -> None:
     """Load the model and ask it what a question comes to; print the seconds as JSON."""
     start = time.perf_counter()
     from rag_app.models.llms.llamacpp_server import ServerOptions
-    from rag_app.models.llms.registry import resolve
+    from rag_app.models.registry import resolve
     from rag_app.settings import load_settings
     from rag_app.surroundings import free_cores
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 
 from rag_app.models.embeddings.base import DocumentEmbeddings
-from rag_app.models.embeddings.registry import load_embeddings
+from rag_app.models.registry import load_embeddings
 from rag_app.settings import DEFAULTS
 
 LENGTHS = (300, 600)

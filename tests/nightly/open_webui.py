@@ -26,7 +26,7 @@ from urllib.parse import quote
 import httpx
 from selenium.webdriver.common.keys import Keys
 
-from rag_app.models.llms.registry import load_llm
+from rag_app.models.registry import load_llm
 from rag_app.server.serve import listen
 from rag_app.settings import load_settings
 from tests.rag_app.server.browser import Browser, started

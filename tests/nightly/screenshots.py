@@ -12,7 +12,7 @@ from PIL import Image
 
 from model_prep.catalog.pull import models_folder
 from rag_app.models.llms.llamacpp import LlamaCppChat
-from rag_app.models.llms.registry import resolve
+from rag_app.models.registry import resolve
 from rag_app.settings import DEFAULTS
 from tests.paths import ROOT
 from tests.rag_app.server import browser as browsers

@@ -20,7 +20,7 @@ import jsonschema_rs
 import openai
 
 from rag_app.models.llms.llamacpp import LlamaCppChat
-from rag_app.models.llms.registry import resolve
+from rag_app.models.registry import resolve
 from rag_app.settings import DEFAULTS
 from tests.rag_app.server.serving import official_of, serving
 from tests.rag_app.server.test_clients import WEATHER

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from rag_app.errors import ModelError
-from rag_app.models.llms.registry import resolve
+from rag_app.models.registry import resolve
 from rag_app.server.completions.generation import calls_tools
 from rag_app.server.completions.ollama import Form, OllamaReply, ReplyLines, loaded_reply
 from rag_app.server.errors import ApiError

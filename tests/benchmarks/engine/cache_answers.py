@@ -25,7 +25,7 @@ from rag_app import RagApp
 from rag_app.evaluation.datasets import read_questions
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from rag_app.models.llms.local import local_options
-from rag_app.models.llms.registry import resolve
+from rag_app.models.registry import resolve
 from rag_app.settings import load_settings
 from tests.paths import CORPUS
 from tests.rag_app.engine.terminals import in_pipe

@@ -16,7 +16,7 @@ import numpy as np
 
 from rag_app.documents.splitters import ChineseTextSplitter
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, normalized
-from rag_app.models.embeddings.registry import load_embeddings
+from rag_app.models.registry import load_embeddings
 from rag_app.settings import DEFAULTS
 from tests.benchmarks.corpora import read_squad
 

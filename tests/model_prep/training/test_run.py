@@ -315,7 +315,7 @@ def test_a_folder_with_something_else_is_left_alone(
 def test_the_whole_road(tokenizers: Tokenizers, tmp_path: Path) -> None:
     """Pre-train, merge, tune, go on tuning, merge, verify, and ask."""
     from model_prep.verify.verify import verify
-    from rag_app.models.llms.registry import load_llm
+    from rag_app.models.registry import load_llm
     from rag_app.settings import load_settings
 
     llama = make_llama(tmp_path / "llama", tokenizers.llama, dtype="float32")

@@ -50,7 +50,7 @@ def test_interactive_reads_a_question_with_those_before_it(
 ) -> None:
     rag_app.ok("index", str(corpus))
     llm = ScriptedChatModel(replies=["病逝于当涂。", "李白享年多少？", "六十二岁。"])
-    monkeypatch.setattr("rag_app.models.llms.registry.load_llm", lambda _: llm)
+    monkeypatch.setattr("rag_app.models.registry.load_llm", lambda _: llm)
     result = rag_app.ok("ask", "--threshold", "0", stdin="李白是怎样去世的？\n他享年多少？\n")
     assert "六十二岁" in result.stdout
     assert "李白是怎样去世的？" in llm.prompts[1]
@@ -63,7 +63,7 @@ def test_prompts_in_place_of_ours(
     rag_app.ok("index", str(corpus))
     (tmp_path / "answer.zh.txt").write_text("{context}\n只答：{question}", encoding="utf-8")
     llm = ScriptedChatModel(replies=["病逝于当涂。"])
-    monkeypatch.setattr("rag_app.models.llms.registry.load_llm", lambda _: llm)
+    monkeypatch.setattr("rag_app.models.registry.load_llm", lambda _: llm)
     rag_app.ok("ask", "李白？", "--threshold", "0", "--prompts", str(tmp_path))
     assert llm.prompts[0].endswith("只答：李白？")
     (tmp_path / "answer.zh.txt").write_text("{context}", encoding="utf-8")

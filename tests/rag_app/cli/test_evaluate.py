@@ -34,9 +34,9 @@ def squad(home: Path) -> Path:
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> ScriptedChatModel:
     llm = ScriptedChatModel(replies=[replying])
-    monkeypatch.setattr("rag_app.models.llms.registry.load_llm", lambda _: llm)
+    monkeypatch.setattr("rag_app.models.registry.load_llm", lambda _: llm)
     monkeypatch.setattr(
-        "rag_app.models.embeddings.registry.load_embeddings", lambda *_, **__: HashingEmbeddings()
+        "rag_app.models.registry.load_embeddings", lambda *_, **__: HashingEmbeddings()
     )
     monkeypatch.setenv("RAG_APP_THRESHOLD", "0")
     return llm
@@ -191,7 +191,7 @@ def test_calibration(
 ) -> None:
     monkeypatch.setenv("RAG_APP_THRESHOLD", "0.5")
     llm = KnowingModel(replies=[storekeeper], judgements=[0.0])
-    monkeypatch.setattr("rag_app.models.llms.registry.load_llm", lambda _: llm)
+    monkeypatch.setattr("rag_app.models.registry.load_llm", lambda _: llm)
     asked = [str(stores), "--llm", URL, "--retriever", "lexical"]
     before = figures(*asked)["figures"]["refusal"]
     found = json.loads(ran(*asked, "--calibrate", "--predictions", "c.jsonl", "--json").stdout)

@@ -40,7 +40,7 @@ def walk(rag_app: Program, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> lis
 
     def ask(question: str, reply: str, *options: str) -> None:
         llm = ScriptedChatModel(replies=[reply])
-        monkeypatch.setattr("rag_app.models.llms.registry.load_llm", lambda _: llm)
+        monkeypatch.setattr("rag_app.models.registry.load_llm", lambda _: llm)
         run("ask", question, *options)
         said.append(llm.prompts)
 
@@ -138,7 +138,7 @@ def test_an_index_is_copied_there_and_back_without_embedding(
     store = f"milvus:{home}/copy.db"
     rag_app.ok("index", str(corpus), "--index", "甲")
     local = json.loads(rag_app.ok("docs", "--index", "甲", "--json").stdout)
-    monkeypatch.setattr("rag_app.models.embeddings.registry.load_embeddings", None)
+    monkeypatch.setattr("rag_app.models.registry.load_embeddings", None)
     first = json.loads(rag_app.ok("copy", "甲", "--to", store, "--json").stdout)
     assert (first["copied"], first["unchanged"], first["passages"]) == (2, 0, 2)
     again = json.loads(rag_app.ok("copy", "甲", "--to", store, "--json").stdout)

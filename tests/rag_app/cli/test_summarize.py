@@ -13,7 +13,7 @@ from tests.scripted_llm_server import scripted_llm_server
 @pytest.fixture
 def rag_app(tiny_llm: Path, tiny_embeddings: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     llm = ScriptedChatModel(replies=["李白是诗人。"])
-    monkeypatch.setattr("rag_app.models.llms.registry.load_llm", lambda _: llm)
+    monkeypatch.setattr("rag_app.models.registry.load_llm", lambda _: llm)
     return Program(tiny_llm, tiny_embeddings)
 
 

@@ -400,7 +400,7 @@ def test_indexes_that_share_a_model_load_it_once(
         loaded.append(settings)
         return llm
 
-    monkeypatch.setattr("rag_app.models.llms.registry.load_llm", load)
+    monkeypatch.setattr("rag_app.models.registry.load_llm", load)
     app = RagApp(embeddings=HashingEmbeddings())
     first, second = app.over(home / "1"), app.over(home / "2")
     assert first.llm is second.llm is app.llm is llm

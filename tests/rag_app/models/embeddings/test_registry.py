@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from rag_app.errors import ModelError
 from rag_app.models.embeddings.base import AdaptedEmbeddings
-from rag_app.models.embeddings.registry import load_embeddings
 from rag_app.models.embeddings.sentence_transformers import SentenceTransformerEmbeddings
+from rag_app.models.registry import load_embeddings
 
 TEXTS = ["李白病逝于当涂。", "洗衣机的保修期为三年", "a", "长" * 300, ""]
 
@@ -48,7 +48,7 @@ def test_vectors_are_normalized_float32(embeddings: SentenceTransformerEmbedding
 @pytest.mark.slow
 def test_questions_and_passages_need_no_torch(tiny_embeddings: Path) -> None:
     code = (
-        "import sys; from rag_app.models.embeddings.registry import load_embeddings\n"
+        "import sys; from rag_app.models.registry import load_embeddings\n"
         f"loaded = load_embeddings({str(tiny_embeddings)!r})\n"
         "assert len(loaded.embed_query('李白')) == 32\n"
         "assert loaded.embed_array(['李白', '杜甫']).shape == (2, 32)\n"

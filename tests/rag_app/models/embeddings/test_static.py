@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from model_prep import distill
 from rag_app import RagApp
 from rag_app.errors import EmbeddingMismatchError, ModelError
-from rag_app.models.embeddings.registry import load_embeddings
+from rag_app.models.registry import load_embeddings
 
 TEXTS = ["李白病逝于当涂。", "洗衣机的保修期为三年", "白 machine", "长" * 900, "李" * 600]
 
@@ -73,7 +73,7 @@ def test_a_text_without_known_pieces_is_finite(folder: Path) -> None:
 @pytest.mark.slow
 def test_it_needs_neither_torch_nor_model2vec(folder: Path) -> None:
     code = (
-        "import sys; from rag_app.models.embeddings.registry import load_embeddings\n"
+        "import sys; from rag_app.models.registry import load_embeddings\n"
         f"assert load_embeddings({str(folder)!r}).embed_array(['李白', '杜甫']).any()\n"
         "heavy = {'torch', 'transformers', 'model2vec', 'onnxruntime'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

@@ -11,7 +11,7 @@ from langchain_core.runnables import chain
 
 from rag_app.errors import ModelError
 from rag_app.models.llms.huggingface import HuggingFaceChat, model_options
-from rag_app.models.llms.registry import load_llm
+from rag_app.models.registry import load_llm
 from rag_app.settings import load_settings
 from tests.tiny_models import ANSWER
 from tests.tokenizers import piece_count

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from rag_app.models.llms.huggingface import HuggingFaceChat
 from rag_app.models.llms.huggingface_batch import Penalties
-from rag_app.models.llms.registry import load_llm
 from rag_app.models.llms.stop_strings import StopStrings
+from rag_app.models.registry import load_llm
 from rag_app.settings import load_settings
 from tests.tiny_models import ANSWER
 

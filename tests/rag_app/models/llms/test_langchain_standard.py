@@ -16,7 +16,7 @@ from model_prep.inference.llamacpp_model import start_server
 from rag_app.models.llms.huggingface import HuggingFaceChat
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from rag_app.models.llms.openai import CompatibleChat
-from rag_app.models.llms.registry import load_llm
+from rag_app.models.registry import load_llm
 
 
 class OneModel:

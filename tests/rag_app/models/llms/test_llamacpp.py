@@ -227,7 +227,7 @@ def test_the_process_ends_cleanly_in_the_middle_of_a_stream(real_models: Path) -
 @pytest.mark.slow
 def test_models_that_are_dropped_at_once_end(tiny_gguf: Path) -> None:
     code = (
-        "import sys\nfrom rag_app.models.llms.registry import load_llm\n"
+        "import sys\nfrom rag_app.models.registry import load_llm\n"
         "for _ in range(10): load_llm(sys.argv[1], context_length=512)\n"
     )
     command = [sys.executable, "-c", code, str(tiny_gguf)]

@@ -17,7 +17,7 @@ from rag_app.models.llms.load_balancer import (
     NoServerError,
 )
 from rag_app.models.llms.openai import CompatibleChat
-from rag_app.models.llms.registry import load_llm, resolve
+from rag_app.models.registry import load_llm, resolve
 from tests.scripted_llm_server import CUT, DROP, ScriptedLlmServer, two_llm_servers
 
 Servers = tuple[ScriptedLlmServer, ScriptedLlmServer]

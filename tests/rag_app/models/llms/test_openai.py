@@ -12,9 +12,8 @@ import pytest
 
 from rag_app.engine import RagApp
 from rag_app.errors import ModelError, PromptTooLongError
-from rag_app.models.embeddings.registry import load_embeddings
 from rag_app.models.llms.openai import CompatibleChat
-from rag_app.models.llms.registry import load_llm
+from rag_app.models.registry import load_embeddings, load_llm
 from rag_app.settings import load_settings
 from tests.http_server import running, send_json, url_of
 

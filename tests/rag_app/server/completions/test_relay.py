@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rag_app.models.llms.registry import load_llm
+from rag_app.models.registry import load_llm
 from rag_app.server.middleware.requests import Access
 from rag_app.settings import load_settings
 from tests.http_server import running, url_of

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rag_app.models.embeddings.openai import CompatibleEmbeddings
-from rag_app.models.embeddings.registry import load_embeddings
+from rag_app.models.registry import load_embeddings
 from tests.rag_app.server.serving import Served, serving
 
 LONG = "李白病逝于当涂，墓在青山。" * 200

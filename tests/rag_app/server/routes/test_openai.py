@@ -14,7 +14,7 @@ import openai
 import pytest
 from langchain_core.outputs import ChatGenerationChunk
 
-from rag_app.models.llms.registry import load_llm
+from rag_app.models.registry import load_llm
 from rag_app.settings import load_settings
 from tests.rag_app.server.serving import Served, serving, upload
 from tests.scripted import ScriptedChatModel

@@ -11,7 +11,7 @@ from langchain_openai import ChatOpenAI
 from openai.types.responses import ResponseFunctionToolCall, ResponseOutputText
 from pydantic import SecretStr
 
-from rag_app.models.llms.registry import load_llm
+from rag_app.models.registry import load_llm
 from rag_app.server.completions.stored import StoredResponses
 from rag_app.server.middleware.keys import ApiKey
 from rag_app.server.middleware.requests import Access

@@ -10,10 +10,9 @@ from langchain_openai import ChatOpenAI
 
 from model_prep.catalog.models import CATALOG
 from rag_app.errors import ModelError, SettingsError
-from rag_app.models.embeddings.registry import load_embeddings
 from rag_app.models.llms.huggingface import HuggingFaceChat
 from rag_app.models.llms.llamacpp import LlamaCppChat
-from rag_app.models.llms.registry import load_llm, resolve
+from rag_app.models.registry import load_embeddings, load_llm, resolve
 from rag_app.settings import load_settings
 from tests.http_server import running, url_of
 from tests.rag_app.models.llms.test_openai import KEY, Handler
