@@ -19,12 +19,11 @@ from rag_app.chains.confidence import (
 )
 from rag_app.chains.prompts import NOT_FOUND, UNCHANGED, Prompts, pack, refusal_for
 from rag_app.chains.questions import asks_how, bare_question
+from rag_app.chains.questions.conversation import AnswerInput, Question
 from rag_app.chains.reading import (
-    AnswerInput,
     AnswerOptions,
     EmbeddingsOf,
     JudgedAnswer,
-    Question,
     Reading,
     cited_passage,
     context_of,

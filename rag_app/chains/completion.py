@@ -114,7 +114,7 @@ def completed(question: str, answer: str, citations: Sequence[Citation]) -> str:
 
 
 def is_denied(question: str, citations: Sequence[Citation]) -> bool:
-    """Return whether a sentence says no to a question for yes or no.
+    """Return whether a sentence of some passages says no to a question for yes or no.
 
     A model that is asked whether passages answer such a question says no to the question itself.
 
@@ -123,7 +123,7 @@ def is_denied(question: str, citations: Sequence[Citation]) -> bool:
         >>> is_denied("用人单位可以扣押劳动者的身份证吗？", [rules])
         True
     """
-    return asks_whether(question) and bool(_sentence(question, citations, denies=True))
+    return bool(_sentence(question, citations, denies=True))
 
 
 def denial_in_other_words(

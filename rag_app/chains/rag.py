@@ -22,13 +22,14 @@ from rag_app.chains.prompts import ABOUT_ITSELF, Prompts, refusal_for
 from rag_app.chains.questions import addresses_assistant, answer_language, bare_question
 from rag_app.chains.questions.conversation import (
     Conversation,
+    Question,
     RagInput,
     answered_in_parts,
     condense_question_chain,
     parts_of,
 )
 from rag_app.chains.questions.overview import overview_of
-from rag_app.chains.reading import AnswerOptions, EmbeddingsOf, Question
+from rag_app.chains.reading import AnswerOptions, EmbeddingsOf
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import (
     Invoke,

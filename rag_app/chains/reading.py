@@ -4,12 +4,11 @@ Which passages are read together, which first, and when it is enough, `answer` d
 """
 
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
@@ -35,11 +34,16 @@ from rag_app.chains.facts.amounts import AmountAlone
 from rag_app.chains.facts.romanization import absent_names
 from rag_app.chains.marks import evidence, likely_evidence
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Budget, Prompts, Task, refusal_for
-from rag_app.chains.questions import asks_to_compute, bare_question
+from rag_app.chains.questions import (
+    asks_for_whole,
+    asks_to_compute,
+    asks_whether,
+    bare_question,
+)
+from rag_app.chains.questions.conversation import Question
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, Invoke
 from rag_app.documents.text import Language, language_of
-from rag_app.errors import QuestionError
 from rag_app.models.embeddings.base import DocumentEmbeddings
 from rag_app.settings import DEFAULTS, AnswerChain, ContextKind
 
@@ -65,50 +69,6 @@ _SAYS_NO_ANSWER = re.compile(
     r"|(the )?(provided )?passages? (do|does) not (say|mention|hold|contain|provide))",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question and the passages retrieved for it, best first."""
-
-    text: str
-    passages: Sequence[Document]
-    asked: str = ""
-    """As it was asked, where ``text`` is a translation: names in a translation prove nothing."""
-    style: str = ""
-    """How the answer is to be written."""
-
-    @classmethod
-    def of(cls, given: "AnswerInput") -> "Question":
-        """Return what a chain was given as a question.
-
-        Raises:
-            QuestionError: it is something else, or has no question or no passages.
-        """
-        if isinstance(given, Question):
-            return given
-        if isinstance(given, Mapping):
-            text = first_of(given, "question", "input", "query")
-            passages = first_of(given, "passages", "context", "documents")
-            if text is not None and passages is not None:
-                return cls(str(text), passages)
-        msg = f"what is answered is {{question, passages}}; this is {type(given).__name__}"
-        raise QuestionError(msg)
-
-    @property
-    def translated(self) -> bool:
-        """Whether the passages are in another language than the question."""
-        return bool(self.asked) and self.asked != self.text
-
-
-AnswerInput = Question | Mapping[str, Any]
-"""A question with its passages, or both in a dict; the names of LangChain's own chains, ``input``
-and ``context``, are understood too."""
-
-
-def first_of(given: Mapping[str, Any], *names: str) -> Any:
-    """Return the value of the first of some names that has one."""
-    return next((given[name] for name in names if given.get(name) is not None), None)
 
 
 @dataclass(frozen=True)
@@ -205,12 +165,13 @@ class Reading:
         """
         amount = AmountAlone(self.question.text)
         question = "" if self.question.style else bare_question(self.question.text)
+        whole = asks_for_whole(question)
         said = ""
 
         def unsaid() -> str:
             nonlocal said
             sure = amount.text.rstrip("。 \n")
-            if not said and may_begin_earlier(question, sure, citations):
+            if whole and not said and may_begin_earlier(question, sure, citations):
                 return ""
             new = sure[len(said) :]
             said += new
@@ -235,7 +196,7 @@ class Reading:
         amount.close()
         if says_no_answer(reply):
             return ""
-        text = completed(question, amount.text, citations)
+        text = completed(question, amount.text, citations) if whole else amount.text
         rest = text.removeprefix(said)
         if shown and rest:
             yield Answer(text=rest, step=step, again=not text.startswith(said))
@@ -247,7 +208,8 @@ class Reading:
         """Ask the model whether passages answer, where it can judge; return all signals."""
         asked = self.question.asked or self.question.text  # a translation may have lost a name
         judgement = yield from self._own_judgement(context, (asked, self.question.text))
-        if judgement is not None and is_denied(bare_question(self.question.text), citations):
+        question = bare_question(self.question.text)
+        if judgement is not None and asks_whether(question) and is_denied(question, citations):
             judgement = max(judgement, DENIED)
         lacking = self._unmatched(context, citations)
         if self.question.translated:

@@ -28,7 +28,7 @@ from rag_app import RagApp
 from rag_app.chains.answer import answer_chain
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, Signals
 from rag_app.chains.questions import bare_question
-from rag_app.chains.reading import Question
+from rag_app.chains.questions.conversation import Question
 from rag_app.documents.text import fold
 from rag_app.evaluation.calibration import ACCEPTED, Sample, calibration_figures, fit
 from rag_app.evaluation.datasets import GoldQuestion, read_questions

@@ -262,6 +262,16 @@ def asks_whether(question: str) -> bool:
     return bool(_ASKS_WHETHER.search(question))
 
 
+def asks_for_whole(question: str) -> bool:
+    """Return whether a short answer may lack a part: of a list, a reason, a range or a sentence.
+
+    Example:
+        >>> asks_for_whole("市内有哪些湖？"), asks_for_whole("李白是怎样去世的？")
+        (True, False)
+    """
+    return bool(asked_for(question)) or asks_time(question) or asks_whether(question)
+
+
 def addresses_assistant(text: str) -> bool:
     """Return whether a text greets, thanks or asks who answers here and what, and nothing more.
 

@@ -1,6 +1,6 @@
-"""A question with what was said before it, made to stand alone; one of several parts, as a list.
+"""A question with what was said before it, or with its passages; one of several parts, as a list.
 
-Each part is asked as a follow-up of those before it.
+With a history it is made to stand alone, and each part is a follow-up of those before it.
 """
 
 import re
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import (
     AIMessage,
@@ -21,7 +22,6 @@ from langchain_core.runnables import Runnable
 from rag_app.chains.citations import Citation
 from rag_app.chains.prompts import NOT_FOUND, Prompts, refusal_for
 from rag_app.chains.questions import CLAUSE, answer_language
-from rag_app.chains.reading import first_of
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, StepChain, Steps, collected
 from rag_app.documents.text import Language, language_of
@@ -139,6 +139,50 @@ class Conversation:
         return "\n".join(
             message.text.strip() for message in self.history if message.type == "system"
         ).strip()
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question and the passages retrieved for it, best first."""
+
+    text: str
+    passages: Sequence[Document]
+    asked: str = ""
+    """As it was asked, where ``text`` is a translation: names in a translation prove nothing."""
+    style: str = ""
+    """How the answer is to be written."""
+
+    @classmethod
+    def of(cls, given: "AnswerInput") -> "Question":
+        """Return what a chain was given as a question.
+
+        Raises:
+            QuestionError: it is something else, or has no question or no passages.
+        """
+        if isinstance(given, Question):
+            return given
+        if isinstance(given, Mapping):
+            text = first_of(given, "question", "input", "query")
+            passages = first_of(given, "passages", "context", "documents")
+            if text is not None and passages is not None:
+                return cls(str(text), passages)
+        msg = f"what is answered is {{question, passages}}; this is {type(given).__name__}"
+        raise QuestionError(msg)
+
+    @property
+    def translated(self) -> bool:
+        """Whether the passages are in another language than the question."""
+        return bool(self.asked) and self.asked != self.text
+
+
+AnswerInput = Question | Mapping[str, Any]
+"""A question with its passages, or both in a dict; the names of LangChain's own chains, ``input``
+and ``context``, are understood too."""
+
+
+def first_of(given: Mapping[str, Any], *names: str) -> Any:
+    """Return the value of the first of some names that has one."""
+    return next((given[name] for name in names if given.get(name) is not None), None)
 
 
 def condense_question_chain(

@@ -5,7 +5,8 @@ from langchain_core.documents import Document
 
 from rag_app.chains.answer import answer_chain, not_found
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED
-from rag_app.chains.reading import BEYOND, DOUBTFUL, UNCHECKED, Question
+from rag_app.chains.questions.conversation import Question
+from rag_app.chains.reading import BEYOND, DOUBTFUL, UNCHECKED
 from rag_app.chains.results import Answer
 from rag_app.errors import ModelError
 from rag_app.settings import AnswerChain

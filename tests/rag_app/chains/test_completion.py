@@ -11,7 +11,7 @@ from langchain_core.documents import Document
 from rag_app.chains.answer import answer_chain
 from rag_app.chains.citations import Citation
 from rag_app.chains.completion import HELD, completed
-from rag_app.chains.reading import Question
+from rag_app.chains.questions.conversation import Question
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
 from tests.scripted import JudgingChatModel, ScriptedChatModel
 

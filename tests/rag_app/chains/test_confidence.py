@@ -11,7 +11,7 @@ from langchain_core.outputs import LLMResult
 
 from rag_app.chains.answer import answer_chain
 from rag_app.chains.confidence import asked_to_judge, can_judge, judge_chain
-from rag_app.chains.reading import Question
+from rag_app.chains.questions.conversation import Question
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from tests.scripted import JudgingChatModel, ScriptedChatModel
 

@@ -393,7 +393,7 @@ def test_a_working_folder_that_was_deleted_is_said(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     command = f"rmdir ../gone; exec {sys.executable} -m rag_app ask 什么"
-    where = {**os.environ, "PYTHONPATH": str(ROOT), "RAG_APP_HOME": str(tmp_path)}
+    where = {**os.environ, "PYTHONPATH": str(ROOT), "RAG_APP_HOME": "home"}
     done = subprocess.run(
         ["sh", "-c", command], cwd=gone, env=where, capture_output=True, text=True, check=False
     )

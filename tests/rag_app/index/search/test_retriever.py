@@ -6,7 +6,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import RunnableConfig
 
 from rag_app.errors import EmbeddingMismatchError, QuestionError
-from rag_app.index.search import lexical
+from rag_app.index.search import retriever as search
 from rag_app.index.search.relevance import apart
 from rag_app.index.search.retriever import HybridRetriever, fuse, term_frequencies
 from rag_app.index.search.vector_store import FaissVectorStore
@@ -242,7 +242,7 @@ def test_where_terms_are_common_the_rare_ones_find_and_all_of_them_rank(
     retriever = HybridRetriever(store=empty, kind="lexical", k=10)
     question = "唐代诗人青莲居士第十二首"
     whole = [one.page_content for one in retriever.invoke(question)]
-    monkeypatch.setattr(lexical, "MOST_POSTINGS", 12)
+    monkeypatch.setattr(search, "MOST_POSTINGS", 12)
     assert [one.page_content for one in retriever.invoke(question)] == whole
     assert all("青莲" in text for text in whole)
     assert len(retriever.invoke("唐代诗人")) == 10
@@ -250,7 +250,7 @@ def test_where_terms_are_common_the_rare_ones_find_and_all_of_them_rank(
     assert {one.metadata["source"] for one in within} == {
         f"{number}.txt" for number in range(10, 20)
     }
-    monkeypatch.setattr(lexical, "_CANDIDATES", 1)
+    monkeypatch.setattr(search, "_CANDIDATES", 1)
     few = retriever.invoke(question, within="1?.txt", k=3)
     assert [one.page_content for one in few] == [one.page_content for one in within[:3]]
 
@@ -264,9 +264,9 @@ def test_how_many_hold_a_common_character_is_judged_by_a_sample(
     with empty.read() as snapshot:
         counted = term_frequencies(snapshot, ["年", "岁", "月", "日", "号"])
         assert counted == {"年": 20, "岁": 20, "月": 1, "日": 0, "号": 40}
-        monkeypatch.setattr(lexical, "COUNTED", 10)
+        monkeypatch.setattr(search, "COUNTED", 10)
         assert term_frequencies(snapshot, list(counted)) == counted
-        monkeypatch.setattr(lexical, "_SAMPLE", 10)
+        monkeypatch.setattr(search, "_SAMPLE", 10)
         about = term_frequencies(snapshot, list(counted))
         assert about["月"] == 1
         assert 10 <= about["年"] <= 30
