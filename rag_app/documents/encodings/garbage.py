@@ -53,10 +53,16 @@ _BEFORE_HAN = re.compile(
 )
 _BEFORE_HEADING = re.compile(rf"\A[\0-\x1f]*{SKIPPED}\S{{1,12}}?(?=#{{1,6}} )")
 _UNUSUAL = (
-    "\u0100-\u02ff\u0370-\u10ff\u1200-\u1fff\u2100-\u214f\u2300-\u27bf\u2800-\u2fff\ua000-\uabff"
-    "\ue000-\uf8ff"
+    "\u0100-\u10ff\u1200-\u1fff\u2100-\u214f\u2300-\u27bf\u2800-\u2fff\ua000-\uabff\ue000-\uf8ff"
 )
 """Letters of other scripts than those of Korean and Japanese, signs, private characters."""
+_SYLLABLE, _FEW_SYLLABLES = re.compile("[\uac00-\ud7a3]"), 0.1
+"""Of Korean, and the share of a text below which it is in another language."""
+_FOREIGN_WORD = re.compile(
+    "[\u0370-\u03ff\u1f00-\u1fff]{3,}|[\u0400-\u052f]{3,}|[\u0530-\u10ff\u1200-\u1eff]{3,}"
+)
+_RUN, _FEWEST = re.compile(r"x(?:\.{0,3}x)*"), 4
+"""Unusual characters near each other, and how many there are at least."""
 _UNUSUAL_CHARACTER, _NO_HAN = re.compile(f"[{HAN}{_UNUSUAL}]"), re.compile(f"[{_UNUSUAL}]")
 _STRAYS_EACH = 3
 """For each place at which bytes are lost."""
@@ -162,14 +168,20 @@ def torn_runs(text: str) -> list[tuple[int, int]]:
     runs: list[tuple[int, int]] = []
     if not _NO_HAN.search(text):
         return runs
-    for run in re.finditer("x{4,}", "".join("x" if _is_unusual(char) else "." for char in text)):
-        kinds = {_block(char) for char in text[run.start() : run.end()]}
-        if "Han" in kinds and len(kinds) > 1:
+    text = _FOREIGN_WORD.sub(lambda word: "a" * len(word[0]), text)
+    syllables = len(_SYLLABLE.findall(text)) < _FEW_SYLLABLES * len(text)
+    marks = "".join("x" if _is_unusual(char, syllables=syllables) else "." for char in text)
+    for run in _RUN.finditer(marks):
+        kinds = {_block(char) for char in text[run.start() : run.end()] if _is_unusual(char)}
+        dense = run[0].count("x") >= max(_FEWEST, _MOST * len(run[0]))
+        if dense and "Han" in kinds and len(kinds) > 1:
             runs.append(run.span())
     return runs
 
 
-def _is_unusual(char: str) -> bool:
+def _is_unusual(char: str, *, syllables: bool = False) -> bool:
+    if syllables and _SYLLABLE.match(char):
+        return True
     return bool(_UNUSUAL_CHARACTER.match(char)) and char not in _known() and char not in _PINYIN
 
 

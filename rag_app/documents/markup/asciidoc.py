@@ -25,6 +25,10 @@ _LINK = re.compile(r"(?:link:|xref:|(?=https?://|mailto:))([^\s\[\]]{1,1000})\[(
 _REFERRED = re.compile(r"<<([^,>]{1,300})(?:,\s{0,9}([^>]{1,500}))?>>")
 _FOOTNOTE = re.compile(r"footnote:\w*\[([^\]]*)\]")
 _ANCHOR = re.compile(r"\[\[[^\]]{0,200}\]\]|image:\S{1,500}?\[[^\]]{0,500}\]|\[#[^\]]{0,200}\]")
+_TORN = re.compile(
+    r"\[(?:cols|options|source|width|frame|grid)[=,][^\]\n]*(?:\]|$)|<<[\w-]+(?![\w>,-])"
+)
+"""What is left of attributes that stand alone in a line, and of references."""
 _ITEM = re.compile(r"(\*{1,5}|\.{1,5})\s+(?=\S)")
 _MOST_COLUMNS = 100
 
@@ -101,7 +105,8 @@ def _inline(text: str, values: dict[str, str]) -> str:
     text = _REFERENCE.sub(lambda name: values.get(name[1], name[0]), text)
     text = _FOOTNOTE.sub(r" [\1]", _ANCHOR.sub("", text))
     text = _LINK.sub(lambda link: link[2].rstrip("^") or link[1], text)
-    return _REFERRED.sub(lambda reference: reference[2] or reference[1], text)
+    text = _REFERRED.sub(lambda reference: reference[2] or reference[1], text)
+    return _TORN.sub("", text)
 
 
 def _rows(lines: list[str]) -> list[list[str]]:

@@ -15,9 +15,9 @@ _CODE, _SILENT = frozenset({"src", "example"}), frozenset({"comment", "export"})
 _COMMENT = re.compile(r"\s*#(?:\s.*)?")
 _DRAWER = re.compile(r"\s*:(?!END:)(\w+):\s*", re.IGNORECASE)
 _DRAWER_END = re.compile(r"\s*:END:\s*", re.IGNORECASE)
-_PROPERTY = re.compile(r"\s*:[A-Z][A-Z_]+(?::(?:\s.*)?)?|\s*#\+[A-Z_]*")
+_PROPERTY = re.compile(r"\s*:[A-Z][A-Z_]+(?::(?:\s.*)?)?|\s*#\+(?:[A-Z_]*|[A-Z]+_\S*)")
 """A property whose drawer has lost its beginning or its end, or a setting that is cut."""
-_JOINED = re.compile(r"(?<=[^\n\s,])(?=#\+[A-Z_]{3,20}:\s)")
+_JOINED = re.compile(r"(?<=[^\n,=~\"'`])(?=#\+(?:[A-Z_]{3,20}:\s|(?:BEGIN|END)_[A-Z]))")
 """Where a line is joined to a setting, since its end is lost."""
 _PLANNING = re.compile(r"\s*(?:CLOSED|DEADLINE|SCHEDULED|CLOCK):\s*[\[<].*")
 _LINK = re.compile(r"\[\[([^\]\[]{0,1000})\](?:\[((?:[^\]]|\](?!\])){0,1000})\])?\]")
@@ -36,29 +36,43 @@ def org_markdown(text: str) -> str:
 
 
 def _lines(lines: list[str]) -> Iterator[str]:
-    block, drawer = "", -1
-    table: list[str] = []
-    for at, line in enumerate([*lines, ""]):
-        if table and not line.lstrip().startswith("|"):
-            yield from _table(table)
-            table = []
-        mark = _BLOCK.fullmatch(line)
-        kind = mark[2].lower() if mark else ""
-        if mark and block in {"", kind}:
-            begins = mark[1].lower() == "begin"
-            block = kind if begins and kind in _CODE | _SILENT else ""
-            if kind in _CODE:
-                yield f"```{mark[3] if begins else ''}"
-        elif block:
-            yield from [line] if block in _CODE else []
-        elif at <= drawer:
-            continue
+    at = 0
+    while at < len(lines):
+        line, start, at = lines[at], at, at + 1
+        if mark := _BLOCK.fullmatch(line):
+            kind = mark[2].lower()
+            if mark[1].lower() == "begin" and kind in _CODE | _SILENT:
+                end, at = _end_of_block(lines, at, kind)
+                code = [f"```{mark[3]}", *lines[start + 1 : end], "```"]
+                yield from code if kind in _CODE else []
         elif _DRAWER.fullmatch(line):
-            drawer = _end_of_drawer(lines, at)
-        elif line.lstrip().startswith("|"):
-            table.append(line)
+            at = _end_of_drawer(lines, start) + 1
+        elif _is_row(line):
+            while at < len(lines) and _is_row(lines[at]):
+                at += 1
+            yield from _table(lines[start:at])
         else:
             yield from _plain(line)
+
+
+def _is_row(line: str) -> bool:
+    return line.lstrip().startswith("|")
+
+
+def _end_of_block(lines: list[str], at: int, kind: str) -> tuple[int, int]:
+    """Return where a block ends and where the text goes on.
+
+    One that is never closed ends with its paragraph.
+    """
+    for end in range(at, len(lines)):
+        mark = _BLOCK.fullmatch(lines[end])
+        if mark and mark[1].lower() == "end" and mark[2].lower() == kind:
+            return end, end + 1
+    for end in range(at, len(lines)):
+        line = lines[end]
+        if not line.strip() or line.startswith("#+") or _HEADING.fullmatch(line.rstrip()):
+            return end, end
+    return len(lines), len(lines)
 
 
 def _end_of_drawer(lines: list[str], at: int) -> int:

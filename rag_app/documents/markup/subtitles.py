@@ -19,7 +19,7 @@ _LYRIC_HEAD = re.compile(r"\[(ti|ar|al):(.+)\]", re.IGNORECASE)
 _SPEAKER = re.compile(r"<v(?:\.[\w.-]+)*[ \t]+([^>]+)>")
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]*>|<\d[\d:.]*>|\{\\[^{}]*\}|</>")
 _TORN = re.compile(
-    r"</[a-z]{1,2}(?![a-z])>?|<[a-z](?:\.[\w.-]+)*(?=\s|$)|<?/?[a-z]?\Z(?<=[</])|\{\\[!-z|~]*"
+    r"</[a-z]{1,2}(?![a-z])>?|<[a-z](?:\.[\w.-]+)*(?![!-~])|<?/?[a-z]?\Z(?<=[</])|\{\\[!-z|~]*"
     r"|[!-~]*\d,,[!-~]*|Dialogue: ?\d*|\[Script Info\]|WEBVTT|(?:\d*:)*\d*:\d\d[.,]\d{2,3}"
     r"|\w*:(?:start|end|middle|center)\b|\b(?:line|position|size):\d+%?"
 )

@@ -79,7 +79,7 @@ _OF_DAMAGED = re.compile(
     r"|(?<![ -~])[a-z]{0,6}ing: ?[78]bit|(?<![ -~])text/[a-z]{1,5}(?![ -~])|^\d{1,4}px;$"
     r"|(?<![ -~])Cont[a-z]{0,3}-?(?![ -~])|^\w{0,10}: *$|(?<![ -~])[\w-]{0,26}Encoding: ?\w{0,16}$"
     r"|(?:\b[a-z]{1,2}=[^\s;]+;\s*){2,}|^[ \t]*:?[a-z-]+(?::[a-z-]+){3,};?$|\w{0,9}sion: 1\.0$"
-    r"|(?<![ -~])ion: 1\.0$",
+    r"|(?<![ -~])ion: 1\.0$|=[0-9A-F]{2}(?=[^\x00-\x7f])|(?<=[^\x00-\x7f])=[0-9A-F]{2}(?!\w)",
     re.MULTILINE,
 )
 """Other headers, codes and boundaries, which others than damaged mails may have for their text."""

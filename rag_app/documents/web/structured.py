@@ -26,6 +26,12 @@ _BLOB = re.compile(
     r"(?:data:[\w/+.;=-]+,)?[A-Za-z0-9+/_=-]{200,}\s*|data:[\w/+.-]+;base64,.*", re.S
 )
 """Bytes written as text (base64, hexadecimal): not for readers."""
+_NO_BASE64, _DAMAGED_SHARE = re.compile(r"[^A-Za-z0-9+/=]"), 0.02
+"""What is damaged in them, and which share of them."""
+_CODES, _MANY_CODES = re.compile("[A-Z0-9]"), 0.3
+"""What words have few of, and their share in bytes."""
+_LONG_BLOB, _LINE = 100, 30
+"""Characters that such bytes have at least, and one line of them."""
 _BOOKS = frozenset({"FictionBook", "book", "article", "chapter", "TEI", "TEI.2", "tt"})
 """Roots of FictionBook, DocBook, JATS, TEI and TTML."""
 _SECTIONS = frozenset({"section", "chapter", "part", "appendix", "sec", "div"})
@@ -85,6 +91,18 @@ def read_xml(data: bytes, name: str, encoding: str | None = None) -> ExtractedTe
     return ExtractedText(clean("\n".join(_element_lines(root, blobs))), codec, notes=_notes(blobs))
 
 
+def _is_blob(text: str) -> bool:
+    """Return whether a text is bytes, in lines or one, a few of which may be damaged."""
+    lines = text.split()
+    joined = "".join(lines)
+    if len(joined) < _LONG_BLOB or max(map(len, lines[:2])) < _LINE:
+        return bool(_BLOB.fullmatch(text))
+    if _BLOB.fullmatch(joined):
+        return True
+    codes = "://" not in joined and len(_CODES.findall(joined)) >= _MANY_CODES * len(joined)
+    return codes and len(_NO_BASE64.findall(joined)) <= _DAMAGED_SHARE * len(joined)
+
+
 def _element_lines(root: "_Element", blobs: list[int]) -> Iterator[str]:
     waiting = [root]
     book = _local_name(root) in _BOOKS
@@ -101,7 +119,7 @@ def _element_lines(root: "_Element", blobs: list[int]) -> Iterator[str]:
             before.update(said.values())
             continue
         text = " ".join("".join(map(str, element.itertext())).split())
-        if _BLOB.fullmatch(text.replace(" ", "")):
+        if _is_blob(text):
             blobs[0] += 1
         elif text:
             before.add(text)
@@ -172,7 +190,7 @@ def _scalar(value: object, blobs: list[int]) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        blob = bool(_BLOB.fullmatch(value))
+        blob = _is_blob(value)
         blobs[0] += blob
         return "" if blob else _unescaped(value.strip())
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -109,5 +109,7 @@ def test_private_characters_and_signs_amid_damaged_text_are_left_out() -> None:
 
 def test_unlike_characters_beside_each_other_are_codes_read_too_late() -> None:
     assert torn_runs("开始计算。譵ѹ螶㴅ⓐ请假") == [(5, 10)]
+    torn = "李白（p̀̕\ue742ŀͰ̥͠\ue74f\uf09f\uf0c5땵用㬥쑕흎뫿ಈ"
+    assert torn_runs(f"{torn}，员工每年享有十五天带薪年假。") == [(4, len(torn))]
     for text in ("ðəˈθɪŋ", "αβγδ与龘", "龘靐齉齾四字", "한국대학교龘"):
         assert torn_runs(text) == []

@@ -36,9 +36,15 @@ def test_a_drawer_of_org_without_an_end_hides_nothing() -> None:
     assert org_markdown(text) == "先断电。\n\n# 检修\n\n再挂牌。\n# 规程"
 
 
+def test_a_block_of_org_without_an_end_ends_with_its_paragraph() -> None:
+    text = "见下。#+BEGIN_SRC python\nprint(42)\n#+END_[RC\n先断电。\n"
+    assert org_markdown(text) == "见下。\n```python\nprint(42)\n```\n先断电。"
+
+
 def test_a_block_of_asciidoc_without_an_end_ends_with_its_paragraph() -> None:
     code = "----\nprint(42)\n\n[NOTE]\n====\n先断电。\n====\n"
     assert asciidoc_markdown(code) == "```\nprint(42)\n\n```\n先断电。"
+    assert asciidoc_markdown('门店[cols="1,1",opt\n见 <<附录') == "门店\n见"
     table = "|===\n|门店 |一月\n\n|无锡店 |131\n\n见附录。\n"
     assert asciidoc_markdown(table) == "门店: 无锡店; 一月: 131\n\n见附录。"
 

@@ -1,4 +1,6 @@
+import base64
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -135,3 +137,18 @@ def test_a_damaged_byte_makes_no_other_encoding_of_xml_that_names_its_own() -> N
     read = read_xml(page.replace(b"we", b"w\xe5"), "a.xml")
     assert read.encoding == "utf-8"
     assert read.text.startswith("b: 水泵")
+
+
+def test_damaged_bytes_are_no_words() -> None:
+    blob = base64.b64encode(random.Random(1).randbytes(150)).decode()
+    damaged = f"{blob[:90]}~{blob[91:]}"
+    for kept in (
+        "A pump station " * 10,
+        "pump stations of the valley " * 9,
+        "https://x.cn/" + "a1B2" * 40,
+        damaged[:80],
+    ):
+        assert read_json(json.dumps({"a": kept}).encode(), "a.json").notes == []
+    read = read_xml(f"<a><b>{damaged}</b><c>水泵</c></a>".encode(), "a.xml")
+    assert read.text == "c: 水泵"
+    assert read.notes == ["1 values that are encoded bytes were left out"]
