@@ -58,7 +58,9 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
     text = reader.read(data)
     if gibberish("".join(text.split())):  # old Chinese programs name no encoding, or a Western one
         chinese = _Reader(name, western="gb18030").read(data)
-        text = chinese if _strange(chinese) <= _MOST_STRANGE * len(chinese) else text
+        whole = _strange(chinese) <= _MOST_STRANGE * len(chinese)
+        known = "".join(chinese.replace(SKIPPED, "").split())
+        text = chinese if whole or not gibberish(known) else text
     strange = _strange(text)
     kept = without_left_over(data, text)
     few = 1 if len(text) > _SHORT else 0

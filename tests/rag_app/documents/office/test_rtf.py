@@ -202,3 +202,10 @@ def test_control_words_of_which_several_are_damaged() -> None:
     damaged = b"Xpard ^ql Xsa180 due\x02 in\x03 May"
     assert text_of(damaged) == "due in May"
     assert text_of(b"Xpard ^ql Xsa180 due in May") == "Xpard ^ql Xsa180 due in May"
+
+
+def test_damaged_chinese_that_names_no_encoding_is_refused_and_not_read_as_letters() -> None:
+    bytes_ = codes(MEETING * 4).split(b"\\")[1:]
+    bytes_[::30] = [b"'n" + code[2:] for code in bytes_[::30]]
+    with pytest.raises(DocumentError, match="damaged"):
+        read_rtf(b"{\\rtf1\\ansi \\" + b"\\".join(bytes_) + b"}", "a.rtf")
