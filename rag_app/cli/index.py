@@ -12,8 +12,8 @@ from rag_app.cli.options import SOME_FAILED
 
 def index(
     paths: Annotated[
-        list[str] | None, typer.Argument(help="Files, folders, globs, URLs, or - for stdin.")
-    ] = None,
+        list[str], typer.Argument(help="Files, folders, globs, URLs, or - for stdin.")
+    ],
     index: options.Index = None,
     store: options.Store = None,
     chunk_size: Annotated[int | None, typer.Option(help="Characters of a passage.")] = None,
@@ -41,9 +41,6 @@ def index(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list what would be indexed.")
     ] = False,
-    reembed: Annotated[
-        bool, typer.Option("--reembed", help="Embed what is indexed again, with --embedding.")
-    ] = False,
     engine: Annotated[
         Literal["local", "ray"],
         typer.Option(
@@ -63,32 +60,22 @@ def index(
     Exit code 3: some files could not be read, the others are indexed.
     """
     from rag_app.cli import show
-    from rag_app.cli.progress import indexing, reembedding
+    from rag_app.cli.progress import indexing
     from rag_app.engine import RagApp
     from rag_app.settings import load_settings
 
-    if not paths and not reembed:
-        raise typer.BadParameter("name at least one PATH")
     if address is not None and engine != "ray":
         raise typer.BadParameter("--address needs --engine ray")
     if name is not None:
-        _check_name(name, paths or [])
+        _check_name(name, paths)
     settings = load_settings(
         index=index, store=store, chunk_size=chunk_size, chunk_overlap=chunk_overlap,
         embedding=embedding, ocr=ocr,
     )  # fmt: skip
     with RagApp(settings=settings) as app:
         if dry_run:
-            preview = app.preview(
-                paths or [], encoding=encoding, loader=loader, exclude=exclude or []
-            )
+            preview = app.preview(paths, encoding=encoding, loader=loader, exclude=exclude or [])
             show.print_json(asdict(preview)) if as_json else show.index_preview(preview)
-            return
-        if reembed:
-            with reembedding() as progress:
-                count = app.reembed(progress)
-            show.messages.print(f"embedded {show.count_of(count, 'passage')} again")
-        if not paths:
             return
         with indexing() as progress:
             report = app.index(

@@ -310,7 +310,7 @@ def test_another_embedding_model(
     weights.write_bytes(weights.read_bytes()[:-4] + b"\x00\x00\x80\x3f")
     message = rag_app.fails("ask", "李白", "--embedding", str(other))
     assert "rag-app reembed --embedding" in message
-    rag_app.ok("index", "--reembed", "--embedding", str(other))
+    rag_app.ok("reembed", "--embedding", str(other))
     rag_app.ok("ask", "李白", "--threshold", "0")
 
 
