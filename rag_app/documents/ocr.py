@@ -12,15 +12,15 @@ from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from io import BytesIO
-from statistics import median
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.pdf.characters import Char, PageCharacters, Space, upright
+from rag_app.documents.ocr_lines import Line, characters_of, sizes_of, skew
+from rag_app.documents.pdf.characters import Char, PageCharacters, Space
 from rag_app.documents.pdf.page_text import INSTALL_OCR, page_of, text_of
 from rag_app.documents.pdf.reader import LONGEST_SIDE, ReadPicture
-from rag_app.documents.text import is_wide, shown
+from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 from rag_app.settings import OcrMode
 from rag_app.surroundings import physical_cores
@@ -40,11 +40,6 @@ _TALL = 1.5
 _MOSTLY = 0.5
 _TURNED = 0.85
 """Confidence above which a page is taken to be the right way up."""
-_ALIKE = 0.35
-"""Share by which lines differ in height though their text is of one size."""
-_TALLER = 1.12
-_WIDER = 1.2
-"""Height and width of its characters, in usual ones, above which a line is of larger text."""
 _SEARCHED = 1280
 """Pixels of a side above which lines are looked for in a smaller copy."""
 _LOOKED_AT = 3
@@ -64,30 +59,6 @@ _ZERO = re.compile(
 _ONE_READER = Lock()
 _STORED_AS = 2
 """Number of the form in which pictures that were read are kept."""
-
-
-class _Line(NamedTuple):
-    text: str
-    score: float
-    corners: tuple[tuple[float, float], ...]
-    """From the upper left one clockwise, in pixels, y downwards."""
-
-    @property
-    def width(self) -> float:
-        return math.dist(self.corners[0], self.corners[1])
-
-    @property
-    def height(self) -> float:
-        return math.dist(self.corners[0], self.corners[3])
-
-    @property
-    def pitch(self) -> float:
-        """Width of a Chinese character, or of two Latin ones."""
-        return 2 * self.width / sum(_widths(self.text))
-
-
-def _widths(text: str) -> list[int]:
-    return [2 if is_wide(char) else 1 for char in text]
 
 
 def is_available() -> bool:
@@ -192,12 +163,12 @@ def read_picture(image: "Image") -> PageCharacters:
         if lines and _confidence(lines) < _TURNED and _best_turn(image, lines, (0, 180))[0]:
             image = image.rotate(180)
             lines = _read_all(image, _found(image))
-    angle = 0.0 if turn else _skew(lines)
-    sizes = _sizes(lines, downwards=bool(turn))
+    angle = 0.0 if turn else skew(lines)
+    sizes = sizes_of(lines, downwards=bool(turn))
     chars = [
         char
         for line, size in zip(lines, sizes, strict=True)
-        for char in _chars(line, angle, image.height, turn, size)
+        for char in characters_of(line, angle, image.height, turn, size)
     ]
     unsure = sum(len(line.text) for line in lines if line.score < _UNSURE)
     moved = image is not before or abs(angle) > _SKEWED
@@ -222,17 +193,17 @@ def _engine() -> Any:
     )
 
 
-def _found(image: "Image") -> list[_Line]:
+def _found(image: "Image") -> list[Line]:
     """Return where there are lines on a page, not yet read."""
     import numpy as np
 
     with _ONE_READER:
         result = _engine()(np.asarray(image), use_det=True, use_cls=False, use_rec=False)
     boxes = () if result.boxes is None else result.boxes
-    return [_Line("", 0.0, tuple((float(x), float(y)) for x, y in box)) for box in boxes]
+    return [Line("", 0.0, tuple((float(x), float(y)) for x, y in box)) for box in boxes]
 
 
-def _is_tall(lines: Sequence[_Line]) -> bool:
+def _is_tall(lines: Sequence[Line]) -> bool:
     """Return whether most lines go down the page."""
     tall = sum(line.height for line in lines if line.height > _TALL * line.width)
     return tall > _MOSTLY * sum(max(line.width, line.height) for line in lines)
@@ -240,14 +211,14 @@ def _is_tall(lines: Sequence[_Line]) -> bool:
 
 def _read_all(
     image: "Image",
-    lines: Sequence[_Line],
-    read: "Callable[[Image, _Line], _Line] | None" = None,
-) -> list[_Line]:
+    lines: Sequence[Line],
+    read: "Callable[[Image, Line], Line] | None" = None,
+) -> list[Line]:
     found = [(read or _read)(image, line) for line in lines]
     return [line for line in found if line.text and line.score >= _LEAST]
 
 
-def _read(image: "Image", line: _Line) -> _Line:
+def _read(image: "Image", line: Line) -> Line:
     part = _part(image, line)
     if line.height > _TALL * line.width:
         part = part.rotate(90, expand=True)
@@ -262,7 +233,7 @@ def _ink(image: "Image") -> "NDArray[np.bool_]":
     return np.asarray(np.abs(grey - np.median(grey)) > _INK)
 
 
-def _part(image: "Image", line: _Line) -> "Image":
+def _part(image: "Image", line: Line) -> "Image":
     """Return the picture of a line."""
     from PIL.Image import Resampling, Transform
 
@@ -272,7 +243,7 @@ def _part(image: "Image", line: _Line) -> "Image":
     return image.transform(size, Transform.QUAD, quad, Resampling.BICUBIC)
 
 
-def _best_turn(image: "Image", lines: Sequence[_Line], angles: Sequence[int]) -> tuple[int, float]:
+def _best_turn(image: "Image", lines: Sequence[Line], angles: Sequence[int]) -> tuple[int, float]:
     """Return by which of the angles the longest lines are read best, and how surely."""
     longest = sorted(lines, key=lambda line: -max(line.width, line.height))[:_LOOKED_AT]
     parts = [_part(image, line) for line in longest]
@@ -283,7 +254,7 @@ def _best_turn(image: "Image", lines: Sequence[_Line], angles: Sequence[int]) ->
     return max(((angle, confidence(angle)) for angle in angles), key=lambda found: found[1])
 
 
-def _text_in(image: "Image") -> _Line:
+def _text_in(image: "Image") -> Line:
     """Return what a picture of nothing but a line says."""
     import numpy as np
 
@@ -292,70 +263,15 @@ def _text_in(image: "Image") -> _Line:
     text, score = (result.txts[0], float(result.scores[0])) if result.txts else ("", 0.0)
     (width, height) = image.size
     text = _ZERO.sub(lambda zeros: "〇" * len(zeros[0]), text)
-    return _Line(text, score, ((0, 0), (width, 0), (width, height), (0, height)))
+    return Line(text, score, ((0, 0), (width, 0), (width, height), (0, height)))
 
 
-def _confidence(lines: Sequence[_Line]) -> float:
+def _confidence(lines: Sequence[Line]) -> float:
     length = sum(len(line.text) for line in lines)
     return sum(line.score * len(line.text) for line in lines) / length if length else 0.0
 
 
-def _skew(lines: Sequence[_Line]) -> float:
-    """Return by how many radians the lines of a page rise to the right."""
-    angles = [
-        math.atan2(line.corners[0][1] - line.corners[1][1], line.corners[1][0] - line.corners[0][0])
-        for line in lines
-        if line.width > 3 * line.height
-    ]
-    return median(angles) if angles else 0.0
-
-
-def _sizes(lines: Sequence[_Line], *, downwards: bool) -> list[float]:
-    """Return the size of each line's text; where lines are found differs more than their sizes."""
-    if not lines or downwards:
-        return [median(line.width for line in lines)] * len(lines) if lines else []
-    height, pitch = (median(getattr(line, name) for line in lines) for name in ("height", "pitch"))
-    sizes = []
-    for line in lines:
-        larger = line.height > _TALLER * height and line.pitch > _WIDER * pitch
-        if abs(line.height - height) >= _ALIKE * height:
-            sizes.append(0.8 * line.height)
-        else:
-            sizes.append(0.8 * height * (line.pitch / pitch if larger else 1))
-    return sizes
-
-
-def _chars(line: _Line, angle: float, height: int, turn: str, size: float) -> list[Char]:
-    """Return the characters of a line, its length shared among them by their usual widths."""
-    cos, sin = math.cos(angle), math.sin(angle)
-    points = [
-        (x * cos - (height - y) * -sin, (height - y) * cos - x * sin) for x, y in line.corners
-    ]
-    left, right = min(x for x, _ in points), max(x for x, _ in points)
-    bottom, top = min(y for _, y in points), max(y for _, y in points)
-    if turn:
-        step = (top - bottom) / len(line.text)
-        down = [
-            Char(char, left, top - (n + 1) * step, right, top - n * step, size)
-            for n, char in enumerate(line.text)
-        ]
-        return [upright(char) for char in down if not char.text.isspace()]
-    widths = _widths(line.text)
-    step = (right - left) / sum(widths)
-    found: list[Char] = []
-    at, before = left, ""
-    for char, width in zip(line.text, widths, strict=True):
-        if not char.isspace():
-            # What looks like a space beside a mark is the mark's own width.
-            parted = before.isspace() and char.isalnum() and found and found[-1].text.isalnum()
-            spaced = Space.WRITTEN if parted else Space.NONE
-            found.append(Char(char, at, bottom, at + width * step, top, size, spaced=spaced))
-        at += width * step
-        before = char
-    return found
-
-
-def _read_downwards(image: "Image", line: _Line) -> _Line:
+def _read_downwards(image: "Image", line: Line) -> Line:
     """Return a line that is written downwards, read with its characters side by side."""
     from PIL import Image as Pictures
 
