@@ -26,7 +26,7 @@ _REFERRED = re.compile(r"<<([^,>]{1,300})(?:,\s{0,9}([^>]{1,500}))?>>")
 _FOOTNOTE = re.compile(r"footnote:\w*\[([^\]]*)\]")
 _ANCHOR = re.compile(r"\[\[[^\]]{0,200}\]\]|image:\S{1,500}?\[[^\]]{0,500}\]|\[#[^\]]{0,200}\]")
 _TORN = re.compile(
-    r"\[(?:cols|options|source|width|frame|grid)[=,][^\]\n]*(?:\]|$)|<<[\w-]+(?![\w>,-])"
+    r"\[(?:cols|options|source|width|frame|grid)[=,][^\]\n]{0,300}(?:\]|$)|<<[\w-]{1,100}(?![\w>,-])"
 )
 """What is left of attributes that stand alone in a line, and of references."""
 _ITEM = re.compile(r"(\*{1,5}|\.{1,5})\s+(?=\S)")
@@ -45,11 +45,12 @@ def asciidoc_markdown(text: str) -> str:
 
 def _lines(lines: list[str]) -> Iterator[str]:
     values: dict[str, str] = {}
+    last = {line.rstrip(): at for at, line in enumerate(lines)}
     language, at = "", 0
     while at < len(lines):
         line, at = lines[at], at + 1
         if any(mark.fullmatch(line) for mark in _BLOCKS):
-            end, after = _end_of_block(lines, at)
+            end, after = _end_of_block(lines, at, last)
             yield from _block(line, lines[at:end], language)
             language, at = "", after
         elif attribute := _ATTRIBUTE.fullmatch(line):
@@ -59,16 +60,21 @@ def _lines(lines: list[str]) -> Iterator[str]:
             yield from [] if _is_silent(line) else [_plain(line, values)]
 
 
-def _end_of_block(lines: list[str], at: int) -> tuple[int, int]:
+def _end_of_block(lines: list[str], at: int, last: dict[str, int]) -> tuple[int, int]:
     """Return where a block ends and where the text goes on.
 
     One that is never closed ends at the next mark or paragraph.
+
+    Args:
+        lines: All.
+        at: Where its content begins.
+        last: Where each line, without spaces behind it, is for the last time.
     """
     bound = lines[at - 1].rstrip()
     closes = "```" if bound.startswith("`") else bound
-    for end in range(at, len(lines)):
-        if lines[end].rstrip() == closes:
-            return end, end + 1
+    if last.get(closes, -1) >= at:
+        end = next(end for end in range(at, len(lines)) if lines[end].rstrip() == closes)
+        return end, end + 1
     for end in range(at, len(lines)):
         begins = not lines[end - 1].strip() and not ("|" in bound and "|" in lines[end])
         if (begins and lines[end].strip()) or any(mark.fullmatch(lines[end]) for mark in _MARKS):

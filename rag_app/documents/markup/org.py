@@ -14,7 +14,7 @@ _BLOCK = re.compile(r"\s*#\+(begin|end)_(\w+)\s*([\w+-]*).*", re.IGNORECASE)
 _CODE, _SILENT = frozenset({"src", "example"}), frozenset({"comment", "export"})
 _COMMENT = re.compile(r"\s*#(?:\s.*)?")
 _DRAWER = re.compile(r"\s*:(?!END:)(\w+):\s*", re.IGNORECASE)
-_DRAWER_END = re.compile(r"\s*:END:\s*", re.IGNORECASE)
+_DRAWER_END = ":END:"
 _PROPERTY = re.compile(r"\s*:[A-Z][A-Z_]+(?::(?:\s.*)?)?|\s*#\+(?:[A-Z_]*|[A-Z]+_\S*)")
 """A property whose drawer has lost its beginning or its end, or a setting that is cut."""
 _JOINED = re.compile(r"(?<=[^\n,=~\"'`])(?=#\+(?:[A-Z_]{3,20}:\s|(?:BEGIN|END)_[A-Z]))")
@@ -36,17 +36,18 @@ def org_markdown(text: str) -> str:
 
 
 def _lines(lines: list[str]) -> Iterator[str]:
+    last = {_ends(line): at for at, line in enumerate(lines)}
     at = 0
     while at < len(lines):
         line, start, at = lines[at], at, at + 1
         if mark := _BLOCK.fullmatch(line):
             kind = mark[2].lower()
             if mark[1].lower() == "begin" and kind in _CODE | _SILENT:
-                end, at = _end_of_block(lines, at, kind)
+                end, at = _end_of_block(lines, at, kind, last)
                 code = [f"```{mark[3]}", *lines[start + 1 : end], "```"]
                 yield from code if kind in _CODE else []
         elif _DRAWER.fullmatch(line):
-            at = _end_of_drawer(lines, start) + 1
+            at = _end_of_drawer(lines, start, last) + 1
         elif _is_row(line):
             while at < len(lines) and _is_row(lines[at]):
                 at += 1
@@ -59,15 +60,20 @@ def _is_row(line: str) -> bool:
     return line.lstrip().startswith("|")
 
 
-def _end_of_block(lines: list[str], at: int, kind: str) -> tuple[int, int]:
+def _end_of_block(lines: list[str], at: int, kind: str, last: dict[str, int]) -> tuple[int, int]:
     """Return where a block ends and where the text goes on.
 
     One that is never closed ends with its paragraph.
+
+    Args:
+        lines: All.
+        at: Where its content begins.
+        kind: Of block, in small letters.
+        last: Where the last block of each kind ends, and the last drawer.
     """
-    for end in range(at, len(lines)):
-        mark = _BLOCK.fullmatch(lines[end])
-        if mark and mark[1].lower() == "end" and mark[2].lower() == kind:
-            return end, end + 1
+    if last.get(kind, -1) >= at:
+        end = next(end for end in range(at, len(lines)) if _ends(lines[end]) == kind)
+        return end, end + 1
     for end in range(at, len(lines)):
         line = lines[end]
         if not line.strip() or line.startswith("#+") or _HEADING.fullmatch(line.rstrip()):
@@ -75,14 +81,22 @@ def _end_of_block(lines: list[str], at: int, kind: str) -> tuple[int, int]:
     return len(lines), len(lines)
 
 
-def _end_of_drawer(lines: list[str], at: int) -> int:
+def _end_of_drawer(lines: list[str], at: int, last: dict[str, int]) -> int:
     """Return where a drawer ends; one that does not, before the next heading, is its name alone."""
-    for end in range(at + 1, len(lines)):
-        if _DRAWER_END.fullmatch(lines[end]):
+    for end in range(at + 1, last.get(_DRAWER_END, -1) + 1):
+        if _ends(lines[end]) == _DRAWER_END:
             return end
         if _HEADING.fullmatch(lines[end].rstrip()):
             break
     return at
+
+
+def _ends(line: str) -> str:
+    """Return the kind of block that a line ends, "" for none."""
+    if line.strip().upper() == _DRAWER_END:
+        return _DRAWER_END
+    mark = _BLOCK.fullmatch(line)
+    return mark[2].lower() if mark and mark[1].lower() == "end" else ""
 
 
 def _plain(line: str) -> Iterator[str]:

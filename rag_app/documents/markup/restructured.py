@@ -33,6 +33,8 @@ _REFERENCE = re.compile(r"`([^`<]{1,300}?)\s{0,9}<[^`>]{1,500}>`__?|`([^`]+)`__?
 _MATH = re.compile(r":math:`([^`]*)`")
 _LIST_ITEM = re.compile(r"(\s*)[*-]\s+-\s?(.*)|(\s+)-\s?(.*)")
 _GRID = re.compile(r"\s*\+[-=+]{2,}\+\s*")
+_LONGEST_TABLE = 500
+"""Lines."""
 _MOSTLY_RULE = 0.8
 """Share of a line of a table from which on it is a rule, of which a sign may be damaged."""
 _SIMPLE = re.compile(r"\s*={2,}(?:\s+={2,})+\s*")
@@ -177,20 +179,23 @@ def _end_of_table(lines: list[str], at: int) -> int:
 
     That is the third one, or the second where a blank line follows.
     """
+    if _SIMPLE.fullmatch(lines[at]) and (end := _end_of_simple_table(lines, at)):
+        return end
     end = at
     while end < len(lines) and lines[end].strip() and not lines[end].startswith(".. "):
         end += 1
-    if _SIMPLE.fullmatch(lines[at]):
-        rules = [
-            each for each in range(at, min(at + 500, len(lines))) if _SIMPLE.fullmatch(lines[each])
-        ]
-        closes = [
-            each
-            for number, each in enumerate(rules)
-            if number == 2 or (number and (each + 1 >= len(lines) or not lines[each + 1].strip()))
-        ]
-        end = closes[0] + 1 if closes else end
     return end
+
+
+def _end_of_simple_table(lines: list[str], at: int) -> int:
+    """Return where a table ends whose rules have no corners, 0 where none of them closes it."""
+    below = 0
+    for end in range(at + 1, min(at + _LONGEST_TABLE, len(lines))):
+        if _SIMPLE.fullmatch(lines[end]):
+            below += 1
+            if below == 2 or end + 1 == len(lines) or not lines[end + 1].strip():
+                return end + 1
+    return 0
 
 
 def _rows(lines: list[str]) -> list[list[str]]:

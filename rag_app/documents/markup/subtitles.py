@@ -19,9 +19,10 @@ _LYRIC_HEAD = re.compile(r"\[(ti|ar|al):(.+)\]", re.IGNORECASE)
 _SPEAKER = re.compile(r"<v(?:\.[\w.-]+)*[ \t]+([^>]+)>")
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]*>|<\d[\d:.]*>|\{\\[^{}]*\}|</>")
 _TORN = re.compile(
-    r"</[a-z]{1,2}(?![a-z])>?|<[a-z](?:\.[\w.-]+)*(?![!-~])|<?/?[a-z]?\Z(?<=[</])|\{\\[!-z|~]*"
-    r"|[!-~]*\d,,[!-~]*|Dialogue: ?\d*|\[Script Info\]|WEBVTT|(?:\d*:)*\d*:\d\d[.,]\d{2,3}"
-    r"|\w*:(?:start|end|middle|center)\b|\b(?:line|position|size):\d+%?"
+    r"</[a-z]{1,2}(?![a-z])>?|<[a-z](?:\.[\w.-]{1,60})?(?![!-~])|<?/?[a-z]?\Z(?<=[</])"
+    r"|\{\\[!-z|~]*|[!-~]{0,60}\d,,[!-~]*|Dialogue: ?\d*|\[Script Info\]|WEBVTT"
+    r"|(?:\d{0,3}:){1,3}\d\d[.,]\d{2,3}|\w{0,12}:(?:start|end|middle|center)\b"
+    r"|\b(?:line|position|size):\d+%?"
 )
 """What is left of tags, times, fields and settings that are damaged."""
 _DRAWING = re.compile(r"\{[^{}]*\\p[1-9]")

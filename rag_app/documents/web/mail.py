@@ -115,7 +115,7 @@ _BLANKED = bytes(8)
 _HEAD, _MOST_BOUNDARIES, _CERTAIN, _LEAST = 1_000_000, 20, 12, 3
 """Bytes that are looked at for boundaries, how many are known, and characters of those that are
 certain without their lines before them, and with these alone."""
-_CUT_WORD = re.compile(r"=\?[!-~]*|[!-~]*\?=(?![!-~])|[\w-]{3,20}\?[BQbq]\?[!-~]*")
+_CUT_WORD = re.compile(r"=\?[!-~]*|[!-~]{0,200}\?=(?![!-~])|[\w-]{3,20}\?[BQbq]\?[!-~]*")
 """What is left of an encoded word (RFC 2047) that can't be decoded."""
 _SIGN_LOST = re.compile(rb"(?<==[89A-F][0-9A-F])[^=\r\n](?=[89A-F][0-9A-F]=[89A-F][0-9A-F])")
 _FOLDED_BOUNDARY = re.compile(

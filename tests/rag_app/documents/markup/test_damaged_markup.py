@@ -1,5 +1,7 @@
 """Markup of which parts are lost: what is left of its marks is no text."""
 
+from collections.abc import Callable
+
 import pytest
 
 from rag_app.documents.markup.asciidoc import asciidoc_markdown
@@ -65,3 +67,21 @@ def test_a_lost_dollar_sign_makes_no_equation_of_the_next_item() -> None:
     read = latex_markdown(text)
     assert "\\" not in read
     assert "- 先断电，$n$ 为零" in read
+
+
+@pytest.mark.parametrize(
+    ("read", "line"),
+    [
+        (asciidoc_markdown, "```x\n"),
+        (asciidoc_markdown, "|===\n\n"),
+        (org_markdown, "#+BEGIN_SRC x\n"),
+        (org_markdown, ":A:\n"),
+        (restructured_markdown, "=== ===\n"),
+        (subtitles_markdown, "<v <v </v {\\ "),
+        (subtitles_markdown, f"{CUE}1a"),
+        (asciidoc_markdown, "[cols="),
+        (calendar_markdown, "BEGIN:VEVENT"),
+    ],
+)
+def test_marks_without_end_take_time_in_proportion(read: Callable[[str], str], line: str) -> None:
+    assert len(read(line * 20_000)) <= 20_000 * (len(line) + 4)
