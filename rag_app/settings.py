@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -199,6 +200,16 @@ class Settings(BaseModel):
             msg = "the name is empty; give a model or leave it out"
             raise ValueError(msg)
         return value
+
+    @field_validator("lora", "within", mode="before")
+    @classmethod
+    def _of_repeated_option(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, list):
+            return value
+        if info.field_name == "within" and len(value) > 1:
+            msg = "one path is taken; name a folder or a glob that means all"
+            raise ValueError(msg)
+        return ",".join(value) or None
 
     @field_validator("store")
     @classmethod

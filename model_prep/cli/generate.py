@@ -23,7 +23,8 @@ def generate(
     ],
     prompts: Annotated[list[str] | None, typer.Argument(help="What to ask.")] = None,
     lora_model: Annotated[
-        str | None, Option(metavar="A[,B…]", help="LoRAs, applied in this order.")
+        list[str] | None,
+        Option(metavar="A[,B…]", help="LoRAs, applied in this order; can be repeated."),
     ] = None,
     tokenizer_path: Annotated[
         Path | None, Option(help="By default the last LoRA's, or the base's.")
@@ -75,7 +76,7 @@ def generate(
     if history and not (interactive and with_prompt):
         raise typer.BadParameter("--history is for --interactive and --with-prompt")
     questions = read_prompts(data_file) if data_file else list(prompts or [])
-    loras = split_folders(lora_model) if lora_model else []
+    loras = split_folders(*lora_model or [])
     name = "+".join([base_model, *map(str, loras)])
     if predictions_file:
         PredictionsFile(predictions_file, questions, name)  # what is wrong is seen at once

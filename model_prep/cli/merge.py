@@ -12,7 +12,10 @@ from model_prep.cli.terminal import progress_bar, say
 def merge(
     base_model: Annotated[Path, typer.Option(help="Folder of the base model.")],
     lora_model: Annotated[
-        str, typer.Option(help="Folders of LoRAs, in order, separated by commas.")
+        list[str],
+        typer.Option(
+            metavar="A[,B…]", help="Folders of LoRAs, in order; can be repeated instead of commas."
+        ),
     ],
     output_dir: options.OutputDir = Path("merged"),
     output_type: Annotated[
@@ -46,7 +49,7 @@ def merge(
     with progress_bar() as progress:
         report = run(
             base_model,
-            split_folders(lora_model),
+            split_folders(*lora_model),
             output_dir=output_dir,
             output_type=output_type,
             dtype=dtype,

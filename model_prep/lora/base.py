@@ -59,6 +59,12 @@ def open_base(base_model: Path) -> tuple[BaseWeights, dict[str, Any]]:
             "`model-prep import-gguf` makes one)"
         )
         raise CheckpointError(msg)
+    if not base_model.exists():
+        msg = (
+            f"there is no {base_model}; check the path (a model on the Hugging Face hub is fetched "
+            "with: model-prep pull NAME/REPOSITORY --hub)"
+        )
+        raise CheckpointError(msg)
     if not file.is_file():
         found = ", ".join(sorted(path.name for path in base_model.glob("*"))[:5]) or "nothing"
         msg = f"{base_model} has no {_CONFIG} (it has {found}); name the folder of a base model"

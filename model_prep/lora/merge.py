@@ -146,7 +146,14 @@ def _write_weights(
     return digests, base_digests
 
 
-def split_folders(text: str) -> list[Path]:
-    """Return the folders of ``A,B``, in order; commas in the name of one that exists stay."""
-    names = [text] if Path(text).is_dir() else [name.strip() for name in text.split(",")]
+def split_folders(*texts: str) -> list[Path]:
+    """Return the folders of texts such as ``A,B``, in order.
+
+    Commas in the name of a folder that exists stay.
+    """
+    names = [
+        name.strip()
+        for text in texts
+        for name in ([text] if Path(text).is_dir() else text.split(","))
+    ]
     return [Path(name).expanduser() for name in names if name]

@@ -73,7 +73,7 @@ FilePath = Annotated[
     ),
 ]
 Within = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--in",
         metavar="PATH|GLOB",
@@ -142,7 +142,7 @@ def chain_option(metavar: str) -> Any:
 
 
 def _model_option(
-    kind: type, text: str | None = None, metavar: str | None = None, *names: str
+    kind: Any, text: str | None = None, metavar: str | None = None, *names: str
 ) -> Any:
     option = typer.Option(*names, help=text, metavar=metavar, rich_help_panel="Model")
     return Annotated[kind | None, option]
@@ -158,7 +158,11 @@ _MODEL_OPTIONS = {
         *OLD_NAMES["llm"],
     ),
     "lora": _model_option(
-        str, "LoRAs for a folder, in order.", "DIR[,DIR…]", "--lora", *OLD_NAMES["lora"]
+        list[str],
+        "LoRAs for a folder, in order; can be repeated.",
+        "DIR[,DIR…]",
+        "--lora",
+        *OLD_NAMES["lora"],
     ),
     "tokenizer": _model_option(
         str,

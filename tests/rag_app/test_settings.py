@@ -92,6 +92,14 @@ def test_what_is_wrong_is_named_as_it_was_given(monkeypatch: pytest.MonkeyPatch)
         load_settings(k=0)
 
 
+def test_options_that_are_repeated() -> None:
+    """The last alone would be used, without a word."""
+    assert load_settings(lora=["甲", "乙,丙"]).lora == "甲,乙,丙"
+    assert load_settings(lora=[], within=["*.md"]).within == "*.md"
+    with pytest.raises(SettingsError, match="within: one path is taken; name a folder"):
+        load_settings(within=["a.md", "b.md"])
+
+
 @pytest.mark.parametrize("seed", [2**63, -(2**63) - 1])
 def test_a_seed_has_64_bits(seed: int) -> None:
     with pytest.raises(SettingsError, match=r"^seed: "):

@@ -44,6 +44,13 @@ def test_json_is_all_of_stdout(family: Family, tmp_path: Path) -> None:
     assert len(list(out.glob("*.safetensors"))) > 2
 
 
+def test_an_option_for_each_lora(family: Family, tmp_path: Path) -> None:
+    """Of an option that is given twice the last would win: the first LoRA was left out."""
+    loras = ("--lora-model", family.chinese, "--lora-model", family.alpaca)
+    done = run("--base-model", family.base, *loras, "--output-dir", tmp_path / "out", "--dry-run")
+    assert f"in this order: {family.chinese}, {family.alpaca}" in done.stderr
+
+
 def test_a_dry_run(family: Family, tmp_path: Path) -> None:
     done = run(*inputs(family), "--output-dir", tmp_path / "out", "--dry-run")
     assert done.exit_code == 0
@@ -54,8 +61,8 @@ def test_a_dry_run(family: Family, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--base-model", "nowhere", "--lora-model", "x"], 1, "nowhere has no config.json"),
-        (["--base-model", "BASE", "--lora-model", "nowhere"], 1, "nowhere is not a LoRA"),
+        (["--base-model", "nowhere", "--lora-model", "x"], 1, "there is no nowhere"),
+        (["--base-model", "BASE", "--lora-model", "nowhere"], 1, "there is no nowhere"),
         (["--base-model", "BASE", "--lora-model", ","], 1, "no LoRA is given"),
         (["--base-model", "BASE", "--lora-model", "A,C"], 1, "swap them: --lora-model"),
         (["--base-model", "BASE"], 2, "--lora-model"),

@@ -201,8 +201,10 @@ def test_one_embedding_of_two(family: Family, tmp_path: Path) -> None:
 
 
 def test_a_base_that_is_none(family: Family, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"has no config.json \(it has nothing\)"):
+    with pytest.raises(CheckpointError, match=r"there is no .*nowhere; check the path"):
         merge(tmp_path / "nowhere", [family.sft], output_dir=tmp_path / "out")
+    with pytest.raises(CheckpointError, match=r"has no config.json \(it has .*adapter_config.json"):
+        merge(family.sft, [family.sft], output_dir=tmp_path / "out")
     base = copy_of(family.base, tmp_path / "base")
     (base / "config.json").write_text(json.dumps([]), encoding="utf-8")
     with pytest.raises(CheckpointError, match="holds no names"):
