@@ -4,8 +4,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections import OrderedDict, defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,11 +18,11 @@ from rag_app.errors import BusyIndexError, RagAppError
 from rag_app.server import uploads
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import IndexRegistry
-from rag_app.server.job_records import JobRecords
-from rag_app.server.schemas.indexes import FailedFile, FileNote, Job
+from rag_app.server.job_records import JobRecords, outcome_of
+from rag_app.server.schemas.indexes import Job
 
 if TYPE_CHECKING:
-    from rag_app.index.indexing.report import IndexProgress, IndexReport
+    from rag_app.index.indexing.report import IndexProgress
 
 _KEPT = 200
 """Jobs that are remembered; the oldest of those that ended go first."""
@@ -362,7 +362,7 @@ class IndexingJobs:
             if folder != stored:
                 indexed = [file.relative_to(folder) for file in targets if not file.exists()]
                 uploads.end(folder, engine.store.folder, indexed)
-            return _outcome(report, targets, stored)
+            return outcome_of(report, targets, stored)
         except _StoppedError:
             uploads.drop(folder)
             raise
@@ -396,34 +396,3 @@ def _jobs(request: Request) -> IndexingJobs:
 
 Jobs = Annotated[IndexingJobs, Depends(_jobs)]
 """The indexing jobs, as a parameter of a route."""
-
-
-def _outcome(report: "IndexReport", targets: Mapping[Path, Path], stored: Path) -> dict[str, Any]:
-    """Return what became of each file, by the names that clients know."""
-    reasons = {failure.source: failure.reason for failure in report.failed}
-    texts: dict[str, list[str]] = defaultdict(list)
-    for note in report.notes:
-        texts[note.source].append(note.text)
-    added: list[str] = []
-    updated: list[str] = []
-    unchanged, failed, notes = 0, [], []
-    for file, target in targets.items():
-        name, source = target.relative_to(stored).as_posix(), str(target.resolve())
-        notes += [FileNote(name=name, text=text) for text in texts[source]]
-        if source in reasons:
-            # Where the server keeps the file is not the client's to know.
-            reason = reasons[source].replace(str(file), name).replace(source, name)
-            failed.append(FailedFile(name=name, reason=reason))
-        elif source in report.written:
-            (updated if report.written[source] else added).append(name)
-        else:
-            unchanged += 1
-    return {
-        "documents": len(targets),
-        "passages": report.chunks,
-        "added": added,
-        "updated": updated,
-        "unchanged": unchanged,
-        "failed": failed,
-        "notes": notes,
-    }

@@ -1,14 +1,19 @@
 """Indexing jobs on disk: every server on a home reports them all, and can have them cancelled."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from model_prep.errors import CheckpointError
 from model_prep.json_file import read_json, replace_json
 from rag_app.server import uploads
-from rag_app.server.schemas.indexes import Job
+from rag_app.server.schemas.indexes import FailedFile, FileNote, Job
 from rag_app.settings import home
+
+if TYPE_CHECKING:
+    from rag_app.index.indexing.report import IndexReport
 
 _SUFFIX = ".json"
 _CANCELLED = ".cancelled"
@@ -76,3 +81,34 @@ class JobRecords:
             return known
         content = read_json(file)
         return changed, content.pop("server"), Job(**content)
+
+
+def outcome_of(report: "IndexReport", targets: Mapping[Path, Path], stored: Path) -> dict[str, Any]:
+    """Return what became of each file, by the names that clients know."""
+    reasons = {failure.source: failure.reason for failure in report.failed}
+    texts: dict[str, list[str]] = defaultdict(list)
+    for note in report.notes:
+        texts[note.source].append(note.text)
+    added: list[str] = []
+    updated: list[str] = []
+    unchanged, failed, notes = 0, [], []
+    for file, target in targets.items():
+        name, source = target.relative_to(stored).as_posix(), str(target.resolve())
+        notes += [FileNote(name=name, text=text) for text in texts[source]]
+        if source in reasons:
+            # Where the server keeps the file is not the client's to know.
+            reason = reasons[source].replace(str(file), name).replace(source, name)
+            failed.append(FailedFile(name=name, reason=reason))
+        elif source in report.written:
+            (updated if report.written[source] else added).append(name)
+        else:
+            unchanged += 1
+    return {
+        "documents": len(targets),
+        "passages": report.chunks,
+        "added": added,
+        "updated": updated,
+        "unchanged": unchanged,
+        "failed": failed,
+        "notes": notes,
+    }
