@@ -8,7 +8,7 @@ has them.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lxml.etree import XMLSyntaxError
 
@@ -29,6 +29,17 @@ from rag_app.documents.office.package import (
 )
 from rag_app.documents.office.symbol_fonts import symbol, symbols
 from rag_app.documents.office.word_changes import accepted, field_value
+from rag_app.documents.office.word_styles import (
+    Style,
+    font_of,
+    is_bold,
+    is_hidden,
+    is_initial,
+    is_mark_hidden,
+    is_raised,
+    is_struck,
+    styles_by_id,
+)
 from rag_app.documents.structure import is_title
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import Continued, spanned
@@ -37,28 +48,14 @@ from rag_app.documents.text import clean, one_blank_line, superscript
 if TYPE_CHECKING:
     from rag_app.documents.pdf.reader import ReadPicture
 
-_LEVEL = re.compile(r"(?:heading|标题)\s*(\d)", re.IGNORECASE)
 _DEEPEST = 6
 _PAGE_NUMBER = re.compile(r"[\s\d\-–—/第页共]*")
 _SKIPPED = frozenset(
     map(tag, ("w:del", "w:moveFrom", "w:rPr", "w:pPr", "w:instrText", "w:delText", "w:rt",
               "w:sectPr", "w:tblPr", "w:trPr", "w:tcPr", "w:sdtPr", "w:delInstrText"))
 )  # fmt: skip
-_UNREADABLE = 4
-"""Half points."""
-_WHITE = re.compile("(?:F[A-F]){3}", re.IGNORECASE)
-_COLOURED = frozenset(map(tag, ("w:tc", "w:txbxContent", "w:shd", "w:pStyle", "w:highlight")))
-"""What may make it dark behind white text: cells and text boxes have styles of their own."""
 _DEEP = 40
 """Nesting of tables and frames that is followed."""
-
-
-class _Style(NamedTuple):
-    level: int | None = None
-    number: str | None = None
-    number_level: int = 0
-    hidden: bool = False
-    bold: bool = False
 
 
 def read_docx(data: bytes, name: str, read_picture: "ReadPicture | None" = None) -> ExtractedText:
@@ -89,7 +86,7 @@ class _Document:
             raise ValueError(msg)
         self.root = accepted(root)
         self.numbering = Numbering(self._related("numbering.xml"))
-        self.styles = _styles(self._related("styles.xml"))
+        self.styles = styles_by_id(self._related("styles.xml"))
         self.notes = {
             kind: _by_id(self._related(f"{kind}s.xml"), kind)
             for kind in ("footnote", "endnote", "comment")
@@ -169,7 +166,7 @@ class _Document:
     def _paragraph(self, item: Element, depth: int) -> str:
         properties = item.find(tag("w:pPr"))
         found = None if properties is None else properties.find(tag("w:pStyle"))
-        style = self.styles.get(value(found) or "", _Style())
+        style = self.styles.get(value(found) or "", Style())
         text = self._inline(item, depth).strip()
         level, number, number_level = style.level, style.number, style.number_level
         if properties is not None:
@@ -179,12 +176,12 @@ class _Document:
             if own is not None:
                 number = value(own.find(tag("w:numId"))) or number
                 number_level = int(value(own.find(tag("w:ilvl"))) or number_level)
-        if properties is not None and _is_initial(properties):
+        if properties is not None and is_initial(properties):
             self.initial = text
             return ""
         text, self.initial = self.initial + text, ""
         label = ""
-        if number and number != "0" and not (not text and _is_mark_hidden(properties)):
+        if number and number != "0" and not (not text and is_mark_hidden(properties)):
             label = self.numbering.next(number, number_level)
         if not text:  # a cell of a column of numbers
             return label.strip(" -") if depth else ""
@@ -193,7 +190,7 @@ class _Document:
             self.level = min(level + 1, _DEEPEST)
             title = " ".join(text.split())
             return f"{'#' * self.level} {title}"
-        if not depth and is_title(text) and self._is_bold(item) and self._is_over_text(item):
+        if not depth and is_title(text) and is_bold(item, self.styles) and self._is_over_text(item):
             return f"{'#' * min(self.level + 1, _DEEPEST)} {text}"
         return text
 
@@ -201,16 +198,8 @@ class _Document:
         """Return whether a paragraph is followed by one that is not bold."""
         for below in item.itersiblings():
             if any(text.text for text in below.iter(tag("w:t"))):
-                return below.tag == tag("w:p") and not self._is_bold(below)
+                return below.tag == tag("w:p") and not is_bold(below, self.styles)
         return False
-
-    def _is_bold(self, paragraph: Element) -> bool:
-        """Return whether all that a paragraph says is in bold type."""
-        style = self.styles.get(value(paragraph.find(f"{tag('w:pPr')}/{tag('w:pStyle')}")) or "")
-        by_style = style is not None and style.bold
-        runs = (run for run in paragraph.iter(tag("w:r")) if run.findtext(tag("w:t"), "").strip())
-        bold = [_is_set(run.find(f"{tag('w:rPr')}/{tag('w:b')}"), by_style) for run in runs]
-        return bool(bold) and all(bold)
 
     def _inline(self, parent: Element, depth: int) -> str:
         """Return the text of a paragraph or of a part of one."""
@@ -222,12 +211,12 @@ class _Document:
             if not isinstance(name, str) or name in _SKIPPED:
                 continue
             if name == tag("w:r"):
-                if self._is_hidden(item):
+                if is_hidden(item, self.styles):
                     self.hidden += item.find(tag("w:t")) is not None
                     continue
-                text = symbols(self._inline(item, depth + 1), _font(item))
-                text = superscript(text) if _is_raised(item) else text
-                add_run(out, text, struck=_is_struck(item))
+                text = symbols(self._inline(item, depth + 1), font_of(item))
+                text = superscript(text) if is_raised(item) else text
+                add_run(out, text, struck=is_struck(item))
             elif name == tag("w:t"):
                 out.append(item.text or "")
             elif (mark := _MARKS.get(name)) is not None:
@@ -239,17 +228,6 @@ class _Document:
             else:
                 out.append(self._inline(item, depth + 1))
         return "".join(out)
-
-    def _is_hidden(self, run: Element) -> bool:
-        properties = run.find(tag("w:rPr"))
-        if properties is None:
-            return False
-        for name in ("w:vanish", "w:webHidden"):
-            hidden = properties.find(tag(name))
-            if hidden is not None:
-                return _is_set(hidden, default=False)
-        style = self.styles.get(value(properties.find(tag("w:rStyle"))) or "")
-        return (style is not None and style.hidden) or _is_unseen(run, properties)
 
     def _symbol(self, item: Element, _: int) -> str:
         return symbol(int(value(item, "w:char") or "0", 16), value(item, "w:font") or "")
@@ -396,95 +374,9 @@ _READERS: dict[str, Callable[[_Document, Element, int], str]] = {
 }
 
 
-def _is_set(switch: Element | None, default: bool) -> bool:
-    """Return whether a property is on."""
-    return default if switch is None else value(switch) not in ("0", "false", "off")
-
-
-def _is_struck(run: Element) -> bool:
-    properties = run.find(tag("w:rPr"))
-    if properties is None:
-        return False
-    marks = (properties.find(tag(name)) for name in ("w:strike", "w:dstrike"))
-    return any(_is_set(mark, default=False) for mark in marks)
-
-
-def _font(run: Element) -> str:
-    """Return the font of a run's Latin characters, "" where it has none of its own."""
-    return value(run.find(f"{tag('w:rPr')}/{tag('w:rFonts')}"), "w:ascii") or ""
-
-
-def _is_raised(run: Element) -> bool:
-    return value(run.find(f"{tag('w:rPr')}/{tag('w:vertAlign')}")) == "superscript"
-
-
-def _is_initial(properties: Element) -> bool:
-    frame = properties.find(tag("w:framePr"))
-    return value(frame, "w:dropCap") in {"drop", "margin"}
-
-
-def _is_mark_hidden(properties: Element | None) -> bool:
-    """Return whether the end of a paragraph, with its number, can't be seen."""
-    if properties is None:
-        return False
-    return _is_set(properties.find(f"{tag('w:rPr')}/{tag('w:vanish')}"), default=False)
-
-
-def _is_unseen(run: Element, properties: Element) -> bool:
-    """Return whether a run is too small to be read, or white on a white page."""
-    size = value(properties.find(tag("w:sz"))) or ""
-    if size.isdecimal() and int(size) <= _UNREADABLE:
-        return True
-    colour = value(properties.find(tag("w:color"))) or ""
-    if not _WHITE.fullmatch(colour):
-        return False
-    around = {each.tag for each in run.iterancestors()} & _COLOURED
-    paragraph = next(run.iterancestors(tag("w:p")), run).find(tag("w:pPr"))
-    for each in (properties, paragraph):
-        if each is not None:
-            around |= {found.tag for found in each} & _COLOURED
-    return not around and run.getroottree().find(f".//{tag('w:background')}") is None
-
-
 def _by_id(root: Element | None, kind: str) -> dict[str, Element]:
     items = () if root is None else root.iter(tag(f"w:{kind}"))
     return {value(item, "w:id") or "": item for item in items if value(item, "w:type") is None}
-
-
-def _styles(root: Element | None) -> dict[str, _Style]:
-    """Return what a style says of the paragraphs that have it, by its id."""
-    found = () if root is None else root.iter(tag("w:style"))
-    items = {value(item, "w:styleId") or "": item for item in found}
-
-    def style(key: str, depth: int = 0) -> _Style:
-        item = items.get(key)
-        if item is None or depth > 10:
-            return _Style()
-        based = value(item.find(tag("w:basedOn")))
-        found = style(based, depth + 1) if based else _Style()
-        named = _LEVEL.fullmatch(value(item.find(tag("w:name"))) or "")
-        if named:
-            found = found._replace(level=int(named[1]) - 1)
-        properties = item.find(tag("w:pPr"))
-        if properties is not None:
-            outline = value(properties.find(tag("w:outlineLvl")))
-            if outline and outline.isdigit():
-                found = found._replace(level=int(outline))
-            own = properties.find(tag("w:numPr"))
-            if own is not None:
-                found = found._replace(
-                    number=value(own.find(tag("w:numId"))) or found.number,
-                    number_level=int(value(own.find(tag("w:ilvl"))) or 0),
-                )
-        run = item.find(tag("w:rPr"))
-        if run is not None:
-            hidden, bold = run.find(tag("w:vanish")), run.find(tag("w:b"))
-            found = found._replace(
-                hidden=_is_set(hidden, found.hidden), bold=_is_set(bold, found.bold)
-            )
-        return found
-
-    return {key: style(key) for key in items}
 
 
 def _table_of(row: Element) -> Element | None:
