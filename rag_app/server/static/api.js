@@ -25,7 +25,7 @@ function headers(extra = {}) {
   return key ? { ...extra, Authorization: `Bearer ${key}` } : extra;
 }
 
-/** Ask for a key, once for all requests that need one; whether there is another one to try. */
+/** Ask for a key once for all requests that need one; resolves to whether there is one to try. */
 async function newKey(tried) {
   if (sessionStorage.getItem(KEY) !== tried) return true;
   asking ??= askForKey(tried !== null).finally(() => {
@@ -143,7 +143,7 @@ function dataOf(event) {
     .join("\n");
 }
 
-/** How the server is, also where it answers that it cannot work. */
+/** The server's health, also when it answers that it cannot work. */
 async function health() {
   try {
     const response = await fetch("/health", { cache: "no-store" });

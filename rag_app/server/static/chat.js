@@ -14,7 +14,7 @@ const HISTORY = 4;
 const HISTORY_CHARACTERS = 2000;
 
 let turns = [];
-/** The index and the conversation that the turns are of: others may be chosen already. */
+/** The index and conversation of the turns shown; others may be chosen already. */
 let place = null;
 let conversation = null;
 /** Resolved when the turns are there. */
@@ -85,7 +85,7 @@ async function showKept() {
   scrollDown();
 }
 
-/** Whether turns are others than those that are shown. */
+/** Whether turns differ from those shown. */
 function changed(kept) {
   const plain = (all) => JSON.stringify(all.map((turn) => Object.entries(turn).sort()));
   return plain(kept.map(settled)) !== plain(JSON.parse(JSON.stringify(turns)));
@@ -227,7 +227,7 @@ function fail(turn, error) {
   if (!(error instanceof ApiError)) console.error(error);
 }
 
-/** Add a chunk to a turn; whether it is the last one. */
+/** Add a chunk to a turn; returns whether it is the last one. */
 function take(turn, chunk) {
   const rag = chunk.rag ?? {};
   const choice = chunk.choices?.[0];

@@ -8,9 +8,9 @@ import { emit, on, state, summaries } from "/static/store.js";
 import { openSummary } from "/static/summary.js";
 import { showDocument } from "/static/viewer.js";
 
-/** Rows that are made at a time, as the list is scrolled. */
+/** Rows added at a time as the list is scrolled. */
 const ROWS = 100;
-/** Documents from which on there is a field to search them. */
+/** Number of documents from which there is a search field. */
 const MANY = 10;
 
 let found = [];
@@ -119,7 +119,7 @@ function showFound() {
   line($("no-documents"), found.length ? null : none);
 }
 
-/** Add the next rows to the list; whether there were more. */
+/** Add the next rows to the list; returns whether there were any. */
 function addRows() {
   const from = $("documents").children.length;
   const rows = found.slice(from, from + ROWS).map(item);
@@ -131,7 +131,7 @@ function addRows() {
   return rows.length > 0;
 }
 
-/** Have only these documents asked, beside those chosen before where they are added. */
+/** Ask only these documents, or these as well as those chosen before. */
 function choose(documents, add) {
   if (!add) state.chosen.clear();
   for (const { id } of documents) state.chosen.add(id);

@@ -16,15 +16,15 @@ export const FORMULA = new RegExp(
 
 const WORDS = /\\(?:text|textbf|textit|mathrm|mbox|operatorname|tag)\s*\{[^{}]*\}/g;
 const HAN = /[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]/;
-/** Of a formula that is read: longer ones are shown as they are written. */
+/** Longest formula that is rendered; longer ones are shown as they are written. */
 const LONGEST = 5000;
 
 let loading = null;
 
-/** Whether what stands between two dollars is a formula: Chinese stands in none but as \text. */
+/** Whether the text between two dollars is a formula; Chinese is in one only within \text. */
 export const isFormula = (latex) => !HAN.test(latex.replace(WORDS, ""));
 
-/** A formula; its source until it can be shown, and where it is no LaTeX. */
+/** A formula; its source until it can be shown, or if it is not LaTeX. */
 export function formula(latex, display, source) {
   const node = el("span", { class: display ? "formula display" : "formula" }, source);
   if (latex.length > LONGEST) return node;

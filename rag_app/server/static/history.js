@@ -7,7 +7,7 @@ import { $, confirm, el, icon, line } from "/static/dom.js";
 import { date, number, t } from "/static/i18n.js";
 import { on, state } from "/static/store.js";
 
-/** Milliseconds without a key after which is searched. */
+/** Milliseconds after the last keystroke before a search. */
 const PAUSE = 150;
 
 let typing = 0;
@@ -25,7 +25,7 @@ export function startHistory() {
   for (const event of ["turns", "conversations"]) on(event, showButton);
 }
 
-/** The conversations about the index beside the one that is shown, the latest first. */
+/** The other conversations about the index, latest first. */
 async function others(search = "") {
   const { index } = state;
   const { data } = index === null ? { data: [] } : await api.conversations(index, search);
@@ -36,7 +36,7 @@ async function showButton() {
   $("open-history").hidden = !(await others().catch(() => [])).length;
 }
 
-/** Show the conversations that hold what is searched for, in a name, a question or an answer. */
+/** Show the conversations whose name, questions or answers match the search. */
 async function show() {
   const search = $("history-search").value.trim();
   try {

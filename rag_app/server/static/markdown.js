@@ -1,4 +1,4 @@
-// The Markdown of an answer as elements; what is no Markdown stays text.
+// The Markdown of an answer as elements; anything else stays text.
 
 import { el } from "/static/dom.js";
 import { FORMULA, formula, isFormula } from "/static/formulas.js";
@@ -133,12 +133,12 @@ function displayed(lines, begin, end, marks) {
   return el("div", {}, box, el("p", {}, ...inline(after, marks)));
 }
 
-/** What may be wider than the page, in a box of its own that keys can scroll. */
+/** Content that may be wider than the page, in a box that the keyboard can scroll. */
 function scrolling(name, inner) {
   return el("div", { class: `wide-box ${name}-box`, tabindex: "0", role: "group", "aria-label": t(name) }, inner);
 }
 
-/** The cells of a row; marks behind its end belong to the last. */
+/** The cells of a row; marks after its end belong to the last. */
 function cells(row) {
   const [, inner, marks] = /^\s*\|?(.*?)\|?\s*((?:\[\d{1,3}\]\s*)*)$/.exec(row);
   const found = inner.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));

@@ -36,7 +36,7 @@ function thumb(turn, helpful, more, show) {
   return button;
 }
 
-/** Have a rating kept, or taken back where it is null; whether it was. */
+/** Save a rating, or take it back if it is null; resolves to whether that worked. */
 async function kept(turn, rating, more) {
   const index = state.index;
   try {
@@ -68,7 +68,7 @@ function body(turn, { helpful, answerable, right = "", question }) {
   };
 }
 
-/** What can be said beyond a thumb: a form, opened where an answer was wrong. */
+/** A form for more than a thumb, open where an answer was wrong. */
 function details(turn, opened) {
   const { helpful } = turn.rating;
   const thanks = el("p", { class: "muted" }, t(helpful ? "rateKept" : "rateKeptBad"));

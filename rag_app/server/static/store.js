@@ -61,14 +61,14 @@ export const state = {
   index: null,
   indexes: [],
   documents: [],
-  /** Ids of the documents that alone are asked; all are where there is none. */
+  /** Ids of the documents to ask; none means all. */
   chosen: new Set(),
   defaults: {},
   formats: [],
   limits: { files: Infinity, fileBytes: Infinity, uploadBytes: Infinity },
 };
 
-/** Take over what the server does by default, and what may be uploaded. */
+/** Take over the server's defaults, and what may be uploaded. */
 export function takeServer(server) {
   state.defaults = {
     k: server.k,

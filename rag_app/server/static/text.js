@@ -16,7 +16,7 @@ export function placeOf(citation) {
   return parts.join(" · ");
 }
 
-/** Relevance in percent; null of a passage that was not searched for. */
+/** Relevance in percent; null for a passage that was not searched for. */
 export const percent = ({ relevance }) => relevance == null ? null : Math.round(relevance * 100);
 
 /** An answer and its sources as Markdown. */

@@ -232,7 +232,7 @@ async function cancelJob(id, card) {
   }
 }
 
-/** A function from a job's share to what is said of the time it will take, once that shows. */
+/** A function from a job's progress to its remaining time in words, once that can be estimated. */
 function timeLeft() {
   let begun = null;
   return (share) => {
@@ -246,7 +246,7 @@ function timeLeft() {
   };
 }
 
-/** How much of a job is done, 0 to 1; null where nothing tells. */
+/** How much of a job is done, 0 to 1; null if unknown. */
 function shareOf(job) {
   if (job.estimate) return Math.min(job.passages / job.estimate, 1);
   return job.total ? job.documents / job.total : null;

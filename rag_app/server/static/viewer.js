@@ -14,7 +14,7 @@ const AROUND = 20_000;
 const texts = new Map();
 let loading = null;
 let current = null;
-/** Whether pages are shown where there are such. */
+/** Whether pages are shown where there are any. */
 let asPages = true;
 
 export function startViewer() {

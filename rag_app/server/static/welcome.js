@@ -66,7 +66,7 @@ function ready() {
   ];
 }
 
-/** Questions that the documents answer; where none can be had, the field is enough. */
+/** Questions that the documents answer; without any, the question field is enough. */
 async function showExamples(box, index) {
   const { data } = await api.suggestions(index).catch(() => ({ data: [] }));
   if (index !== state.index) return;
