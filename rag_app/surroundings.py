@@ -1,4 +1,4 @@
-"""What surrounds a process: where its state is, its cores, and its environment.
+"""Surroundings of a process: the folder of its state, its cores, and its environment.
 
 Apart from the settings, since a question that goes to the resident engine needs no more than this.
 """

@@ -1,4 +1,4 @@
-"""How the weights of a GGUF file are held: each tensor's type, and the quantizing itself.
+"""Quantization of the weights of a GGUF file: the type of each tensor, and the numbers.
 
 The package ``gguf`` quantizes in blocks of 32 weights. The K-quants, in blocks of 256, are written
 by ggml's own C function, which llama.cpp's binding ``xllamacpp`` carries.

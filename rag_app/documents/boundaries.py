@@ -1,4 +1,4 @@
-"""Where Chinese and English text can be cut: paragraphs, lines, sentences, clauses, spaces, words.
+"""Boundaries of Chinese and English text: paragraphs, lines, sentences, clauses, spaces, words.
 
 Every kind of boundary is found in one pass over the text, so that splitting takes linear time.
 """

@@ -137,7 +137,7 @@ _SIGNATURES = (
 
 
 def suffix_of(path: PurePath) -> str:
-    """Return what formats are recognized by: the suffix in lower case, without spaces after it."""
+    """Return the suffix that formats are recognized by: in lower case, without spaces after it."""
     return path.suffix.rstrip().lower()
 
 

@@ -77,7 +77,7 @@ class KeptPictures(Protocol):
 
 
 def reader_of(mode: OcrMode, name: str, kept: KeptPictures | None = None) -> ReadPicture | None:
-    """Return what reads pictures, None where none are to be read or nothing can.
+    """Return the reader of pictures, None where none are to be read or none can.
 
     Raises:
         DocumentError: they are always to be read, and nothing can.
@@ -93,7 +93,7 @@ def reader_of(mode: OcrMode, name: str, kept: KeptPictures | None = None) -> Rea
 
 
 def _keeping(read: ReadPicture, kept: KeptPictures) -> ReadPicture:
-    """Return what reads a picture that was read before no second time."""
+    """Return a reader that reads no picture twice."""
     versions = " ".join(version(package) for package in ("rag-app", "rapidocr"))
 
     def read_once(image: "Image") -> PageCharacters:

@@ -1,4 +1,4 @@
-"""How far the reading or writing of one document is, for whoever waits for it."""
+"""Progress of reading or writing one document."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager

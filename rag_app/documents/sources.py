@@ -1,4 +1,4 @@
-"""From what the user names to the files to read."""
+"""Files that the user's paths, globs and URLs name."""
 
 import os
 import stat
@@ -221,7 +221,7 @@ def is_excluded(place: PurePath, patterns: Sequence[str]) -> bool:
 
 
 def kind_of_file(file: PurePath) -> str:
-    """Return what files that are passed over are counted by."""
+    """Return the kind by which files that are passed over are counted."""
     return suffix_of(file) or "no suffix"
 
 

@@ -200,7 +200,7 @@ _ASKING = re.compile(
 
 @lru_cache(maxsize=1)
 def lexical_version() -> str:
-    """Return what the terms of a text depend on besides the text.
+    """Return the version of all that the terms of a text depend on besides the text.
 
     An index whose terms were made under another version gets all of them made again before it is
     written to, since the term index can only delete terms that it is named exactly.

@@ -1,4 +1,4 @@
-"""What a command asks: the resident engine where there is one, else that of its own process."""
+"""The engine of a command: the resident one where there is one, else that of its own process."""
 
 import logging
 import os

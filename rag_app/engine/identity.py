@@ -1,4 +1,4 @@
-"""What an engine must have in common with a command to work for it: code, models, settings."""
+"""The identity of an engine that may work for a command: its code, models and settings."""
 
 import hashlib
 import json

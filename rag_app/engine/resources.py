@@ -1,4 +1,4 @@
-"""What applications work with: an index and models, each made when first needed and then shared."""
+"""Resources of an application: an index and models, made when first needed and then shared."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""What the documents of an index are about, as questions: their headings and names."""
+"""Topics of the documents of an index, as questions about their headings and names."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence

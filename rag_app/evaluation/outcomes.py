@@ -1,4 +1,4 @@
-"""What came of a question: where its documents were ranked, the answer, and what it cost."""
+"""Outcomes of questions: the ranks of their documents, the answer, and what it cost."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields

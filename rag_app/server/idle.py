@@ -1,4 +1,4 @@
-"""What the server does while nobody asks it: vectors, passages and summaries that are missing."""
+"""Work of the server while nobody asks it: vectors, passages and summaries that are missing."""
 
 import asyncio
 import logging

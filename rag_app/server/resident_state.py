@@ -1,4 +1,4 @@
-"""What the resident engine holds: applications, models, and how long it stays."""
+"""The state of the resident engine: applications, models, and how long it stays."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Which characters Chinese, Japanese and Korean text is made of: what distinguishes encodings."""
+"""Characters that Chinese, Japanese and Korean text is made of, which tell encodings apart."""
 
 from functools import cache
 

@@ -90,10 +90,7 @@ def _known() -> frozenset[str]:
 def without_garbage(text: str, mark: str, *, damaged: bool = False) -> str | None:
     """Return ``text`` with ``mark`` in place of each piece that is not writing, None if most is.
 
-    Args:
-        text: Any.
-        mark: What stands for a piece.
-        damaged: Whether it is known to be damaged, so that less is believed of it.
+    Of text that is known to be damaged, less is believed.
 
     Example:
         >>> without_garbage("会议在周三。\ufffd5\ufffdˬ\ufffd\ufffd\ufffd7\ufffd请准时到。", "…")

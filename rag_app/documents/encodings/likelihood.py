@@ -1,4 +1,4 @@
-"""How likely characters are in text of a language: Chinese, Japanese or Korean."""
+"""Likelihoods of characters in text of a language: Chinese, Japanese or Korean."""
 
 import re
 from collections.abc import Callable

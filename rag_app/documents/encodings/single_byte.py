@@ -1,4 +1,4 @@
-"""Encodings of one byte a character: which one makes words of the bytes.
+"""Encodings of one byte a character, told apart by the words that they make of the bytes.
 
 A wrong one makes capitals, signs and letters of other scripts in the middle of words.
 """

@@ -1,4 +1,4 @@
-"""What readers of OpenDocument files (ODF 1.3) share: names, styles, and what frames hold."""
+"""Parts shared by readers of OpenDocument files (ODF 1.3): names, styles, content of frames."""
 
 import posixpath
 from collections import Counter

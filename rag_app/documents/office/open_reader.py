@@ -288,9 +288,7 @@ class OpenReader:
     def _rows(self, table: Element, *, seen: bool = False) -> list[list[str]]:
         """Return the text of a table's cells; a cell that covers several is repeated in each.
 
-        Args:
-            table: Any.
-            seen: Whether rows that are hidden for good are left out.
+        Where only what is ``seen`` counts, rows that are hidden for good are left out.
         """
         rows: list[list[str]] = []
         below: dict[int, tuple[int, str]] = {}

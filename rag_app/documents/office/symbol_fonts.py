@@ -1,4 +1,4 @@
-"""What the codes of symbol fonts look like: Symbol, Wingdings and Wingdings 2."""
+"""Characters of symbol fonts by their codes: Symbol, Wingdings and Wingdings 2."""
 
 from rag_app.documents.text import SYMBOLS
 

@@ -1,4 +1,4 @@
-"""What Outlook wraps a mail's text and files in for others (MS-OXTNEF, ``winmail.dat``)."""
+"""Outlook's wrapper of a mail's text and files (MS-OXTNEF, ``winmail.dat``)."""
 
 import struct
 from collections.abc import Iterator

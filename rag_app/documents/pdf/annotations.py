@@ -1,4 +1,4 @@
-"""What is filled into the form of a PDF page, and what readers have written on it."""
+"""Fields of the form on a PDF page, and comments that readers have written on it."""
 
 from collections.abc import Callable, Iterator
 from ctypes import byref, cast, create_string_buffer

@@ -1,4 +1,4 @@
-"""Right-to-left writing: from where characters stand to the order in which they are read."""
+"""Right-to-left writing: the order of reading of characters that stand from left to right."""
 
 import unicodedata
 from collections.abc import Sequence

@@ -74,7 +74,7 @@ class Fragment:
 
 
 def fragments(chars: Iterable[Char]) -> list[Fragment]:
-    """Return what is together, in the order in which the PDF draws it."""
+    """Return fragments of neighbouring characters, in the order in which the PDF draws them."""
     found: list[list[Char]] = []
     for char in chars:
         if found and _continues(found[-1], char):

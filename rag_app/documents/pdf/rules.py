@@ -63,7 +63,7 @@ def page_edges(page: "PdfPage") -> tuple[list[Edge], list[Edge]]:
 
 
 def place_of(item: "PdfObject") -> "PdfMatrix":
-    """Return what brings an object to its page: where the forms lie that hold it."""
+    """Return the transformation of an object to its page, through the forms that hold it."""
     from pypdfium2 import PdfMatrix
 
     matrix = PdfMatrix()

@@ -1,4 +1,4 @@
-"""Which characters of a PDF page a reader does not see.
+"""Characters of a PDF page that a reader does not see.
 
 They are of the page's own colour, drawn without ink, covered, clipped, or in a layer that is off.
 A page is drawn with its text and without: what changes no pixel is not seen, whatever the reason.
@@ -48,7 +48,7 @@ class Drawn(NamedTuple):
 
 
 def address(item: object) -> int:
-    """Return what is the same for the same object of PDFium's; 0 for none."""
+    """Return the address of an object of PDFium's, the same for the same object; 0 for none."""
     return cast(item, c_void_p).value or 0  # type: ignore[arg-type]
 
 

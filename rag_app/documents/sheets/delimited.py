@@ -51,7 +51,7 @@ def _is_quoted(text: str, delimiter: str) -> bool:
 
 
 def _delimiter(text: str) -> str:
-    """Return what parts most lines into one and the same number of values."""
+    """Return the delimiter that splits most lines into the same number of values."""
     sample = list(islice((line for line in lines_of(text) if line.strip()), _SAMPLE_LINES))
 
     def agreement(delimiter: str) -> tuple[float, int]:

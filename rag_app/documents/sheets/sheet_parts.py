@@ -1,4 +1,4 @@
-"""What lies on the sheets of a workbook besides cells: text boxes, charts, pictures, comments."""
+"""Content of a workbook's sheets besides cells: text boxes, charts, pictures, comments."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""How much of the tables of a file is read: as much as fits in memory with what is made of it."""
+"""Limits of a file's tables: as much is read as fits in memory with what is made of it."""
 
 from collections.abc import Iterable, Iterator
 

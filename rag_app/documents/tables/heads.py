@@ -1,4 +1,4 @@
-"""Where the head of a table is, and what it calls the columns."""
+"""Heads of tables, and the names that they give to columns."""
 
 import re
 from collections.abc import Sequence

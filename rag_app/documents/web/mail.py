@@ -294,7 +294,7 @@ def _inner(part: Message) -> Iterator[Message]:
 
 
 def _boundaries(data: bytes) -> list[re.Pattern[str]]:
-    """Return what finds each boundary; long ones with digits anywhere, others behind lines."""
+    """Return a pattern for each boundary; long ones with digits anywhere, others behind lines."""
     head = data[:_HEAD]
     lines = Counter(_BOUNDARY_LINE.findall(head))
     repeated = (line for line, count in lines.most_common(_MOST_BOUNDARIES) if count > 1)
@@ -359,9 +359,7 @@ def _header(message: Message, field: str) -> str:
 def _decoded(value: str, of_text: str = "") -> str:
     """Return a header without its encoding (RFC 2047), or, where it has none, by its bytes.
 
-    Args:
-        value: It.
-        of_text: The encoding that the text of the mail names.
+    ``of_text`` is the encoding that the text of the mail names.
     """
     raw = value.encode("utf-8", "surrogateescape")
     if not raw.isascii():

@@ -32,7 +32,7 @@ _MOST_CHARACTERS = 20_000_000
 
 
 def converter() -> MarkdownConverter:
-    """Return what turns a part of a page into Markdown, without addresses and pictures."""
+    """Return a converter of a part of a page into Markdown, without addresses and pictures."""
     return _Converter(
         heading_style="atx",
         bullets="-",

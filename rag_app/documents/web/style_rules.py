@@ -1,4 +1,4 @@
-"""What the rules of a page's own style sheets hide, as far as simple selectors go."""
+"""Rules of a page's style sheets that hide elements, as far as simple selectors go."""
 
 import re
 

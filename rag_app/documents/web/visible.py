@@ -1,4 +1,4 @@
-"""What of a page a reader can see: without boilerplate, with what a click opens.
+"""The visible part of a page: without boilerplate, with the content that a click opens.
 
 Left out is what the page's own styles hide where no click and no script shows it: ``hidden``,
 ``aria-hidden``, ``display: none``, no size, and text in the colour of what is behind it.

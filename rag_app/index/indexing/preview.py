@@ -1,4 +1,4 @@
-"""What a run of indexing would do, without reading a document."""
+"""The preview of a run of indexing, for which no document is read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

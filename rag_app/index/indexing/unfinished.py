@@ -1,4 +1,4 @@
-"""What an interrupted run did of a document that it did not finish: pages read, passages embedded.
+"""Unfinished work of an interrupted run on one document: pages read, passages embedded.
 
 A document is written in one piece, so a run that ends inside a large one would lose its work; the
 next run finds it here, by content. A file goes when nothing is left in it.

@@ -1,4 +1,4 @@
-"""What commands ask of the resident engine: answers and summaries, its state and its end."""
+"""Routes of the resident engine, for commands: answers and summaries, its state and its end."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What an RTF file says so far: paragraphs, and the cells and rows of tables."""
+"""Blocks of an RTF file: paragraphs, and the cells and rows of tables."""
 
 from rag_app.documents.office.package import add_run
 from rag_app.documents.office.rtf.tables import RtfRow, grid_rows

@@ -1,4 +1,4 @@
-"""What damaged control words of RTF leave behind: codes that are no text."""
+"""Remains of damaged control words of RTF: codes that are no text."""
 
 import re
 
@@ -76,10 +76,7 @@ def control_words(data: bytes) -> frozenset[bytes]:
 def without_codes(text: bytes, before: re.Match[bytes] | None, words: frozenset[bytes]) -> bytes:
     """Return a token of text without what is left of damaged control words.
 
-    Args:
-        text: It.
-        before: The token before it.
-        words: All control words of the file, with their numbers.
+    ``words`` are all control words of the file, with their numbers.
     """
     cut = _ONE_DAMAGED.fullmatch(text)
     if cut and before and not before[0].endswith(b" ") and (cut[1] or cut[2]) in words | {b"dbch"}:

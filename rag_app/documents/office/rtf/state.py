@@ -1,4 +1,4 @@
-"""How text of RTF looks: what a group inherits from the one around it."""
+"""The state of a group of RTF, inherited from the one around it: how its text looks."""
 
 import re
 from dataclasses import dataclass
