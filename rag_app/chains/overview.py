@@ -38,7 +38,7 @@ _NAMED = 50
 _MADE = 3
 """Summaries that are made for one answer; until then the others are described by their headings."""
 _SEARCHED_NAMES = 20_000
-"""Documents up to which a question may name one; looking at more names would take time."""
+"""Documents up to which a question may name one in part; with more that would take time."""
 _READ = 400
 """Passages of a document that are looked at."""
 _EXCERPT = {"zh": 1_300, "en": 4_000}
@@ -190,10 +190,14 @@ class WholeDocuments:
         context = budget.cut(without_orders(document.context), limit)
         return self.prompts.messages("summary", language, context=context, length=length)
 
-    def names(self) -> Iterable[str]:
-        """Return the documents that a question may name; none where there are very many."""
+    def named_in(self, question: str) -> Iterable[str]:
+        """Return the documents that a question may name: of very many those it names in full."""
         with self.store.read() as snapshot:
-            return snapshot.sources() if snapshot.count_documents() <= _SEARCHED_NAMES else ()
+            sources = snapshot.sources()
+        if len(sources) <= _SEARCHED_NAMES:
+            return sources
+        folded = question.casefold()
+        return [source for source in sources if PurePath(source).name.casefold() in folded]
 
     def _chosen(self, overview: Overview) -> "_Chosen":
         """Return the documents that match; of many, those that an answer says more about."""

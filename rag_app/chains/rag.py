@@ -263,7 +263,7 @@ def _overview_steps(
     if whole is None:
         return None
     documents = whole if callable(whole) else lambda: whole
-    overview = overview_of(question, lambda: documents().names(), alone=alone)
+    overview = overview_of(question, lambda: documents().named_in(question), alone=alone)
     return documents().steps(question, overview) if overview else None
 
 

@@ -2,12 +2,14 @@
 
 import hashlib
 import logging
+import os
 import re
 import shutil
 import threading
 import unicodedata
 from collections.abc import Sequence
 from copy import copy
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -377,8 +379,15 @@ def shown_name(source: str, index: Path) -> str:
 
     Clients get this in place of its path: where the server keeps files is not theirs to know.
     """
-    path, files = PurePath(source), (index / uploads.FILES).resolve()
-    return path.relative_to(files).as_posix() if path.is_relative_to(files) else path.name
+    uploaded = f"{_uploads(index)}{os.sep}"
+    if source.startswith(uploaded):
+        return PurePath(source.removeprefix(uploaded)).as_posix()
+    return PurePath(source).name
+
+
+@lru_cache(maxsize=64)  # links are looked up on the disk, and there may be many documents
+def _uploads(index: Path) -> Path:
+    return (index / uploads.FILES).resolve()
 
 
 def _registry(request: Request) -> IndexRegistry:

@@ -215,3 +215,11 @@ def test_documents_are_counted_by_a_word_of_their_names(
     assert "0 份" in elsewhere.text
     assert "0 份" in app.ask("库里有几个pdf文件？").text
     assert not llm.prompts
+
+
+def test_of_very_many_documents_those_are_known_that_are_named_in_full(
+    app: RagApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag_app.chains.overview._SEARCHED_NAMES", 1)
+    answer = app.ask("《茶.md》主要讲了什么？")
+    assert [citation.name for citation in answer.citations] == ["茶.md"]
