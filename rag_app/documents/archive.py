@@ -7,6 +7,7 @@ multiply ("billion laughs"), and XML that is merely too much for a parser that k
 
 import re
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -110,10 +111,10 @@ def _check_directory(entries: list[zipfile.ZipInfo], packed: int, name: str) -> 
 def expand_entities(markup: str, name: str) -> str:
     """Return XML with the entities that it declares replaced, and without its declaration of type.
 
-    An entity that is made of others could multiply, one that is elsewhere would be fetched.
+    Entities may be made of others, which could multiply; one that is elsewhere is not fetched.
 
     Raises:
-        DocumentError: the entities are such, or make the text more than twice as long.
+        DocumentError: they are made of each other, or make the text more than twice as long.
     """
     start = markup.lower().find("<!doctype", 0, _SMALL_TEXT)
     match = _DOCTYPE.match(markup, start, start + _SMALL_TEXT) if start >= 0 else None
@@ -123,11 +124,26 @@ def expand_entities(markup: str, name: str) -> str:
         return markup[: match.start()] + markup[match.end() :]
     values = {entity[1]: entity[3] for entity in _ENTITY.finditer(match[0])}
     body = markup[: match.start()] + markup[match.end() :]
-    multiply = any(other in values for value in values.values() for other in _USE.findall(value))
-    used = sum(len(values.get(entity, "")) for entity in _USE.findall(body))
-    if multiply or used > max(len(body), _SMALL_TEXT):
+    for _ in range(len(values) + 1):
+        if not any(other in values for value in values.values() for other in _USE.findall(value)):
+            break
+        if sum(_length(value, values) for value in values.values()) > _SMALL_TEXT:
+            raise _entities(name)
+        values = {entity: _replaced(value, values) for entity, value in values.items()}
+    else:
         raise _entities(name)
-    return _USE.sub(lambda use: values.get(use[1], use[0]), body)
+    if _length(body, values) > 2 * max(len(body), _SMALL_TEXT):
+        raise _entities(name)
+    return _replaced(body, values)
+
+
+def _length(text: str, values: Mapping[str, str]) -> int:
+    """Return how long a text is, at most, with its entities replaced."""
+    return len(text) + sum(len(values.get(entity, "")) for entity in _USE.findall(text))
+
+
+def _replaced(text: str, values: Mapping[str, str]) -> str:
+    return _USE.sub(lambda use: values.get(use[1], use[0]), text)
 
 
 def _check_entry(

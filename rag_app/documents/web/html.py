@@ -30,6 +30,8 @@ _NOTE = re.compile(r"^\[[^\]\n]+\]:[^\S\n]*(?:#|<>)[^\S\n]+[(\"'].*[)\"'][^\S\n]
 """A link that no text refers to: how Markdown writes notes to its authors."""
 _END_OF_CODE = re.compile(r"</(script|style|title|textarea)\s[^<>]*>", re.IGNORECASE)
 """Browsers take it for the end; the parser does not, and all that follows for code."""
+_REVEALED = re.compile(r"<!\[(?:if\b[^\]<>]{0,200}|endif)\]>", re.IGNORECASE)
+"""What Word writes around text that not all programs show; the parser takes it for text."""
 _CODE = re.compile(r"<(/?)(script|style)\b[^<>]*>", re.IGNORECASE)
 _MAIN_SHARE = 0.4
 """Share of a page's text that its <main> or only <article> must hold to stand for the page."""
@@ -122,7 +124,7 @@ def page_markdown(page: str) -> str:
     from rag_app.documents.web.torn_tags import without_torn_tags
     from rag_app.documents.web.visible import remove_unseen
 
-    page = _END_OF_CODE.sub(r"</\1>", without_comments(page))
+    page = _END_OF_CODE.sub(r"</\1>", _REVEALED.sub("", without_comments(page)))
     page = without_torn_code(page)
     soup = _parsed(without_torn_tags(page))
     write_equations(soup)

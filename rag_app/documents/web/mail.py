@@ -4,6 +4,7 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from email import policy
 from email.errors import MissingHeaderBodySeparatorDefect
 from email.header import decode_header
@@ -41,6 +42,8 @@ _SHIFTED = {"utf-7", "hz-gb-2312"}
 _LONGEST_HEADER = 20_000
 _START = 40
 """Bytes, of a header, which is mostly ASCII."""
+_UTF8 = re.compile("[\u3400-\u9fff]|^[\0-\x7f\xc0-\xff]+$")
+"""What only UTF-8 is read as: Han, or Latin letters alone."""
 _TYPE = r"(?:multipart|text|message)/[\w.-]+; *(?:charset|boundary)=?\S+"
 _OF_TRANSPORT = re.compile(
     r"(?:(?:^|(?<=\ufffd))(?:Received|Received-SPF|Return-Path|Delivered-To|DKIM-Signature|X-[\w-]+"
@@ -369,10 +372,19 @@ def _decoded(value: str, of_text: str = "") -> str:
     except ValueError:  # damaged base64
         return _CUT_WORD.sub(SKIPPED, value)
     decoded = [
-        _CUT_WORD.sub(SKIPPED, part) if isinstance(part, str) else _guessed(part, charset)
+        _CUT_WORD.sub(SKIPPED, part) if isinstance(part, str) else _word(part, charset)
         for part, charset in parts
     ]
     return "".join(decoded)
+
+
+def _word(raw: bytes, charset: str | None) -> str:
+    """Return a word in the encoding that it names; a short one may be valid UTF-8 by chance."""
+    with suppress(LookupError, UnicodeDecodeError):
+        text = raw.decode(wider_charset(charset or "utf-8"))
+        if len(text) < len(raw) and not _UTF8.search(raw.decode("utf-8", "ignore")):
+            return text
+    return _guessed(raw, charset)
 
 
 def _guessed(raw: bytes, charset: str | None = None) -> str:

@@ -84,7 +84,14 @@ def _numbered(item: Tag, number: int) -> str:
 
 
 def unfold_layout(part: Tag) -> None:
-    """Make blocks of the tables that only lay out a page: those that hold headings or tables."""
+    """Make blocks of the tables that only lay out a page: those that hold headings or tables.
+
+    What has heads of columns is a table all the same; those in its cells come after it.
+    """
+    for table in reversed(part.find_all("table")):
+        if any(tag.name == "th" for tag in _own(table)):
+            for inner in reversed(table.find_all("table")):
+                table.insert_after(inner.extract())
     for table in part.find_all("table"):
         if table.find(_FLOW) or table.get("role") in {"presentation", "none"}:
             for tag in [*_own(table), table]:
@@ -107,7 +114,11 @@ def table_rows(table: Tag) -> list[list[str]]:
     rows: list[list[str]] = []
     below: dict[int, tuple[int, str]] = {}  # column → rows still covered, and their text
     seen = 0
+    group = None
     for row in table.find_all("tr"):
+        if row.parent is not group:  # no cell goes on beyond its group
+            below.clear()
+            group = row.parent
         cells: list[str] = []
         _fill(cells, below)
         # A cell that is not closed holds the next one.
@@ -161,6 +172,8 @@ def _fill(cells: list[str], below: dict[int, tuple[int, str]]) -> None:
 
 def _span(tag: Tag, name: str) -> int:
     value = str(tag.get(name, "1")).strip()
+    if name == "rowspan" and value == "0":  # to the end of its group
+        return _MOST_SPAN
     return min(max(int(value), 1), _MOST_SPAN) if value.isdecimal() and len(value) < 6 else 1
 
 

@@ -5,9 +5,9 @@ CONTAINER = '<container><rootfiles><rootfile full-path="book.opf"/></rootfiles><
 
 
 def test_internal_entities_are_replaced() -> None:
-    chapter = (
-        '<!DOCTYPE html [<!ENTITY nbsp "&#160;"><!ENTITY firm "某厂">]><p>甲&nbsp;&firm;&mdash;</p>'
-    )
+    entities = {"nbsp": "&#160;", "firm": "某&kind;", "kind": "厂"}
+    declared = "".join(f'<!ENTITY {name} "{value}">' for name, value in entities.items())
+    chapter = f"<!DOCTYPE html [{declared}]><p>甲&nbsp;&firm;&mdash;</p>"
     package = (
         '<package><manifest><item id="a" href="a%20b.xhtml" media-type="application/xhtml+xml"/>'
         '<item id="n" href="n.xhtml" media-type="application/xhtml+xml" properties="nav"/>'

@@ -129,6 +129,27 @@ def test_a_form_is_pairs_and_a_layout_is_blocks() -> None:
     assert page_markdown(layout) == "## 概况\n\n段\n\n电话: 123\n地址: 甲路 二号"
 
 
+def test_a_cell_that_goes_to_the_end_of_its_group() -> None:
+    page = """<table><tbody><tr><th>月<th>区<th>量<tr><td rowspan="0">五月<td>东<td>3<tr><td>西<td>4
+        <tbody><tr><td>六月<td>东<td>5</table>"""
+    assert page_markdown(page).split("\n") == [
+        "月: 五月; 区: 东; 量: 3", "月: 五月; 区: 西; 量: 4", "月: 六月; 区: 东; 量: 5",
+    ]  # fmt: skip
+
+
+def test_a_table_in_a_cell_comes_after_its_table() -> None:
+    inner = "<table><tr><th>材料<th>硬度<tr><td>45钢<td>40</table>"
+    page = f"<table><tr><th>部位<th>要求<tr><td>轴<td>{inner}见下<tr><td>壳<td>铸铁</table>"
+    assert page_markdown(page) == (
+        "部位: 轴; 要求: 见下\n部位: 壳; 要求: 铸铁\n\n材料: 45钢; 硬度: 40"
+    )
+
+
+def test_marks_of_word_around_what_not_all_programs_show() -> None:
+    page = "<p><![if !supportLists]>1.<![endif]>资金不低于<![IF !vml]>五百万元<![endif]></p>"
+    assert page_markdown(page) == "1.资金不低于五百万元"
+
+
 def test_spans_without_end_are_bounded() -> None:
     cell = '<td colspan="99999999" rowspan="99999">x</td>'
     page = f"<table>{f'<tr>{cell * 50}</tr>' * 50}</table>"

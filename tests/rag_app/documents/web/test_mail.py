@@ -54,6 +54,11 @@ def test_a_charset_is_believed_whose_text_is_valid_utf8_by_chance() -> None:
     assert read(f"Subject: =?gb2312?B?{cafe}?=\n\nx\n".encode())[0] == "# é\n\nx"
 
 
+def test_a_word_of_a_header_is_in_the_encoding_that_it_names() -> None:
+    name = base64.b64encode("席某".encode("gb2312")).decode()  # which is valid UTF-8
+    assert "From: 席某 <x@a.cn>" in read(f"From: =?GB2312?B?{name}?= <x@a.cn>\n\nx\n".encode())[0]
+
+
 def test_a_header_without_encoding_is_in_that_of_the_text() -> None:
     head = "Subject: 通知\nContent-Type: text/plain; charset=gbk\nContent-Transfer-Encoding: 8bit"
     assert read(f"{head}\n\n{MEETING}\n".encode("gbk"))[0] == f"# 通知\n\n{MEETING}"
