@@ -9,7 +9,8 @@ from rag_app.documents.office.package import Element, parsed, tag
 if TYPE_CHECKING:
     from pptx.slide import Slide
 
-_FILLS = tuple(f"{{*}}{kind}Fill" for kind in ("solid", "grad", "blip", "patt"))
+_FILLS = tuple(f"{{*}}{kind}Fill" for kind in ("solid", "grad", "blip", "patt", "grp"))
+_SHAPES = tuple(map(tag, ("p:sp", "p:grpSp", "p:pic", "p:graphicFrame")))
 _WHITE = re.compile("f{6}", re.IGNORECASE)
 _LIGHT = frozenset({"bg1", "lt1"})
 """The colour of a page in a theme."""
@@ -21,7 +22,8 @@ Box = tuple[int, int, int, int]
 def remove_white_text(slide: "Slide") -> int:
     """Remove the runs of a slide that are white on a white page; return how many.
 
-    Text that lies on, or below, anything that is drawn stays, as does that in groups and tables.
+    Text that lies on, or below, anything that is drawn stays, as does that in cells of no colour
+    of their own, which the style of their table may give them.
     """
     if not any(_is_white(colour) for colour in slide.element.iterfind(".//{*}rPr/{*}solidFill")):
         return 0
@@ -31,18 +33,31 @@ def remove_white_text(slide: "Slide") -> int:
     behind = next((bg for page in pages if (bg := page.element.find(".//{*}bg")) is not None), None)
     if not light or not (behind is None or _is_white_page(behind)):
         return 0
-    drawn = [_box(shape) for page in pages for shape in page.shapes if _is_drawn(shape)]
-    removed = 0
+    shapes = (shape for page in pages for shape in page.shapes)
+    drawn = [_box(shape) for shape in shapes if _is_drawn(shape.element)]
+    removed = sum(_without_white_runs(cell) for cell in _white_cells(slide.element))
     for shape in slide.shapes:
-        if shape.element.tag != tag("p:sp") or _is_drawn(shape):
-            continue
         own = _box(shape)
-        if any(_overlap(own, box) for box in drawn):
+        if _is_drawn(shape.element) or any(_overlap(own, box) for box in drawn):
             continue
-        for run in list(_white_runs(shape.element)):
-            run.getparent().remove(run)
-            removed += 1
+        removed += _without_white_runs(shape.element)
     return removed
+
+
+def _white_cells(slide: Element) -> Iterator[Element]:
+    """Yield the cells of tables that are white themselves."""
+    for cell in slide.iter(tag("a:tc")):
+        fill = cell.find("{*}tcPr/{*}solidFill")
+        if fill is not None and _is_white(fill):
+            yield cell
+
+
+def _without_white_runs(element: Element) -> int:
+    """Remove the runs that are white; return how many."""
+    runs = list(_white_runs(element))
+    for run in runs:
+        run.getparent().remove(run)
+    return len(runs)
 
 
 def _white_runs(shape: Element) -> Iterator[Any]:
@@ -79,9 +94,10 @@ def _is_light(master: Any) -> bool:
     return True
 
 
-def _is_drawn(shape: Any) -> bool:
-    """Return whether something of a shape besides text may be seen, such as its fill."""
-    element = shape.element
+def _is_drawn(element: Element) -> bool:
+    """Return whether something of a shape or group besides text may be seen, such as its fill."""
+    if element.tag == tag("p:grpSp"):
+        return any(map(_is_drawn, element.iterchildren(*_SHAPES)))
     if element.tag != tag("p:sp"):
         return bool(element.tag != tag("p:cxnSp"))
     properties = element.find("{*}spPr")

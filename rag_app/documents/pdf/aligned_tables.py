@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from rag_app.documents.pdf.lines import Fragment, line_of, rows
-from rag_app.documents.pdf.ruled_tables import Table
+from rag_app.documents.pdf.ruled_tables import COLUMNS_OF_ONE, Table
 from rag_app.documents.tables.heads import has_labels
 
 _ITEM = re.compile(r"[•·●■◆○▪➢✓*–-]\s*\w|[（(]?(?:\d{1,2}|[一二三四五六七八九十]{1,3})[.、)）]\D")
@@ -38,7 +38,8 @@ def aligned_tables(parts: list[Fragment]) -> tuple[list[Table], list[Fragment]]:
             start += below
             continue
         band = lines[start:stop]
-        if len(band) >= _TABLE_ROWS and _is_table(band, gutters):
+        enough = len(band) >= _TABLE_ROWS or _is_head_of_one(band, gutters)
+        if enough and _is_table(band, gutters):
             more = _all_gutters(band, gutters)
             tables.append(_aligned_table(band, more if _is_table(band, more) else gutters))
             taken.update(id(part) for row in band for part in row)
@@ -153,6 +154,16 @@ def _is_table(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float, flo
     ):
         return False  # items of a list
     return not all(map(is_running, columns))
+
+
+def _is_head_of_one(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float, float]]) -> bool:
+    """Return whether two rows are the names of several columns and values, as on an invoice."""
+    if len(band) < 2 or len(gutters) + 1 < COLUMNS_OF_ONE:
+        return False
+    cells = [
+        [line_of(cell).text if cell else "" for cell in _columns_of(row, gutters)] for row in band
+    ]
+    return all(cells[0]) and has_labels(cells) and not has_labels(cells[1:])
 
 
 def _length(column: Sequence[Fragment]) -> float:

@@ -11,6 +11,8 @@ from rag_app.documents.tables.cells import Covered
 
 _FRAMED = 60
 """Characters above which the only cell of a row is running text in a frame."""
+COLUMNS_OF_ONE = 4
+"""Columns of a table of one row under its head, without lines around its cells."""
 _TOUCHING = 0.03
 """Distance, in sizes of the text, of letters of one word; those of two cells are farther apart."""
 _IRREGULAR = 2.0
@@ -54,7 +56,11 @@ def ruled_tables(grid: Grid, chars: Sequence[Char]) -> tuple[list[Table], set[in
     cells = {cell: cell_text(inside) for cell, inside in texts.items()}
     tables: list[Table] = []
     taken: set[int] = set()
-    framed = [len(set(row)) == 1 and len(cells.get(row[0], "")) > _FRAMED for row in grid.cells]
+    framed = [
+        len(set(row)) == 1
+        and (len(cells.get(row[0], "")) > _FRAMED or _holds_columns(texts.get(row[0], ())))
+        for row in grid.cells
+    ]
     for is_framed, group in itertools.groupby(range(len(grid.cells)), framed.__getitem__):
         if is_framed:
             continue
@@ -68,6 +74,11 @@ def ruled_tables(grid: Grid, chars: Sequence[Char]) -> tuple[list[Table], set[in
     if len(texts) < 2:
         return [], set()
     return [table for table in tables if any(map(any, table.rows))], taken
+
+
+def _holds_columns(chars: Sequence[Char]) -> bool:
+    """Return whether a frame is around rows of several columns, which no lines part."""
+    return sum(len(line) >= COLUMNS_OF_ONE for line in rows(fragments(chars))) > 1
 
 
 def _is_in_word(before: Char, char: Char) -> bool:

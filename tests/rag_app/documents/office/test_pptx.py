@@ -86,6 +86,24 @@ def test_white_text_is_left_out_where_all_behind_it_is_white(behind: str) -> Non
     assert read.notes == (["1 hidden texts were left out"] if hidden else [])
 
 
+@pytest.mark.parametrize("drawn", [False, True])
+def test_white_text_of_groups_and_of_white_cells_is_left_out(drawn: bool) -> None:
+    presentation, slide = blank()
+    group = slide.shapes.add_group_shape()
+    if drawn:
+        group.shapes.add_shape(1, Inches(1), Inches(1), Inches(3), Inches(1))
+    inner = group.shapes.add_textbox(Inches(1), Inches(1), Inches(2), Inches(1))
+    table = slide.shapes.add_table(2, 1, Inches(1), Inches(4), Inches(3), Inches(1)).table
+    for words, frame in (("底价", inner), ("表头", table.cell(0, 0)), ("折扣", table.cell(1, 0))):
+        frame.text_frame.text = words
+        run = frame.text_frame.paragraphs[0].runs[0]
+        run.font.color.rgb = RGBColor(255, 255, 255)
+    table.cell(1, 0).fill.solid()
+    table.cell(1, 0).fill.fore_color.rgb = RGBColor(255, 255, 255)
+    text = read_pptx(saved(presentation), "a.pptx").text.split()
+    assert text == (["底价"] if drawn else []) + ["表头"]
+
+
 def test_what_is_written_by_hand_is_its_picture() -> None:
     presentation, slide = blank()
     write(slide, "签字", 1, 1)

@@ -357,6 +357,22 @@ def test_a_table_without_lines_has_rows() -> None:
     assert "门店: 常州店; 销售额: 88.0; 同比: 1.9%" in read(page).text
 
 
+@pytest.mark.parametrize("framed", [False, True])
+def test_one_row_under_the_names_of_its_columns(framed: bool) -> None:
+    rows = [["项目名称", "数量", "单价", "税额"], ["运输服务", "1", "800.00", "72.00"]]
+
+    def page(canvas: Canvas) -> None:
+        for number, row in enumerate(rows):
+            for column, cell in enumerate(row):
+                lines(canvas, [cell], x=60 + 110 * column, y=760 - 20 * number)
+        if framed:
+            canvas.rect(50, 600, 480, 190)
+            canvas.line(50, 660, 530, 660)
+            lines(canvas, ["价税合计 捌佰柒拾贰元整"], y=640)
+
+    assert "项目名称: 运输服务; 数量: 1; 单价: 800.00; 税额: 72.00" in read(page).text
+
+
 def test_the_first_of_short_lines_side_by_side_names_none_of_the_others() -> None:
     def page(canvas: Canvas) -> None:
         lines(canvas, ["行政部 电话 8110", "财务部 电话 8120", "市场部 电话 8130"], x=60, y=700)
