@@ -1,10 +1,12 @@
 """reStructuredText → Markdown: headings, code, notes and tables; without comments and targets."""
 
 import csv
+import itertools
 import re
 from collections.abc import Iterator
 from unicodedata import east_asian_width
 
+from rag_app.documents.markup.drawn_tables import grid_rows
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import clean, one_blank_line
 
@@ -73,9 +75,7 @@ class _Restructured:
                 at += 2
             elif _GRID.fullmatch(line) or _SIMPLE.fullmatch(line):
                 end = _end_of_table(lines, at)
-                drawn = any("+--" in row and not _GRID.fullmatch(row) for row in lines[at:end])
-                table = lines[at:end] if drawn else table_lines(_rows(lines[at:end]))
-                yield from ("", *table, "")
+                yield from ("", *_drawn_table(lines[at:end]), "")
                 at = end
             elif explicit := _EXPLICIT.fullmatch(line):
                 end = _end_of_block(lines, at)
@@ -196,6 +196,18 @@ def _end_of_simple_table(lines: list[str], at: int) -> int:
             if below == 2 or end + 1 == len(lines) or not lines[end + 1].strip():
                 return end + 1
     return 0
+
+
+def _drawn_table(lines: list[str]) -> Iterator[str]:
+    """Yield the lines of a table drawn in characters; one whose lines don't meet is a drawing."""
+    if not any("+--" in row and not _GRID.fullmatch(row) for row in lines):
+        yield from table_lines(_rows(lines))
+    elif rows := grid_rows(lines):
+        above = itertools.takewhile(lambda line: "+=" not in line, lines)
+        head = sum("+-" in line for line in above)
+        yield from table_lines(rows, head=head if head < len(rows) else 0)
+    else:
+        yield from lines
 
 
 def _rows(lines: list[str]) -> list[list[str]]:

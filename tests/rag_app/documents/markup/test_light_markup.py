@@ -141,3 +141,16 @@ def test_what_is_not_read_is_refused_with_advice(tmp_path: Path, name: str, advi
     with pytest.raises(DocumentError, match=advice) as caught:
         FileLoader(path).load()
     assert "\n" not in str(caught.value)
+
+
+def test_a_drawn_table_with_merged_cells() -> None:
+    lines = [
+        "+------+-------------+", "| 项目 | 限值        |", "|      +------+------+",
+        "|      | 冬季 | 夏季 |", "+======+======+======+", "| 油温 | 60   | 85   |",
+        "+------+------+------+", "| 水温 | 40          |", "+------+------+------+",
+    ]  # fmt: skip
+    assert restructured_markdown("\n".join(lines)).split("\n") == [
+        "项目: 油温; 限值/冬季: 60; 限值/夏季: 85", "项目: 水温; 限值/冬季: 40; 限值/夏季: 40",
+    ]  # fmt: skip
+    drawing = "+----+    +----+\n| A  +--->+ B  |\n+----+    +----+"
+    assert restructured_markdown(drawing) == drawing
