@@ -55,6 +55,9 @@ _MARKUP = {
     "rst": ("rag_app.documents.markup.restructured", "restructured_markdown"),
     "org": ("rag_app.documents.markup.org", "org_markdown"),
     "asciidoc": ("rag_app.documents.markup.asciidoc", "asciidoc_markdown"),
+    "mediawiki": ("rag_app.documents.markup.mediawiki", "mediawiki_markdown"),
+    "textile": ("rag_app.documents.markup.textile", "textile_markdown"),
+    "typst": ("rag_app.documents.markup.typst", "typst_markdown"),
     "subtitles": ("rag_app.documents.markup.subtitles", "subtitles_markdown"),
     "latex": ("rag_app.documents.markup.latex", "latex_markdown"),
 }

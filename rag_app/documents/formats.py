@@ -68,6 +68,9 @@ FORMATS = {
     ".rst": "rst",
     ".org": "org",
     **dict.fromkeys((".adoc", ".asciidoc"), "asciidoc"),
+    **dict.fromkeys((".wiki", ".mediawiki"), "mediawiki"),
+    ".textile": "textile",
+    ".typ": "typst",
     **dict.fromkeys((".srt", ".vtt", ".ass", ".ssa", ".sbv", ".lrc"), "subtitles"),
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"), "image"),
 }
@@ -108,7 +111,9 @@ UNREAD = {
 """Suffix → what to do about a file of a format that is not read."""
 
 _ARCHIVES = {"docx", "pptx", "xlsx", "epub", "odt", "ods", "odp"}
-_MARKUP = {"subtitles", "latex", "rst", "org", "asciidoc", "calendar"}
+_MARKUP = {
+    "subtitles", "latex", "rst", "org", "asciidoc", "mediawiki", "textile", "typst", "calendar",
+}  # fmt: skip
 _TEXTS = {"text", "markdown", "html", "csv", *_MARKUP}
 _SUBTITLES = re.compile(rb"webvtt\b|(?:\d+\s*\n)?\d\d:\d\d:\d\d[.,]\d+ --> \d|\[script info\]")
 """How subtitles begin, in lower case."""
