@@ -1,12 +1,21 @@
-"""Surroundings of a process: the folder of its state, its cores, and its environment.
+"""Surroundings of a process: the folders of its state, its cores, and its environment.
 
 Apart from the settings, since a question that goes to the resident engine needs no more than this.
 """
 
 import math
 import os
+import stat
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+LONGEST_SOCKET_PATH = 100
+"""Bytes of a Unix socket's path that every system allows."""
 
 _NAMES = {"CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"}
 _PREFIXES = ("HF_", "OTEL_", "LANGSMITH_", "LANGCHAIN_")
@@ -37,6 +46,81 @@ def is_there(path: Path) -> bool:
         return path.exists()
     except PermissionError:
         return True
+
+
+@dataclass(frozen=True)
+class EnginePlace:
+    """The files of the resident engine of one home.
+
+    Attributes:
+        folder: Its own, which only its user can open.
+    """
+
+    folder: Path
+
+    @classmethod
+    def of_home(cls) -> "EnginePlace":
+        """Return the place of the current home; a short one where a socket's path is too long."""
+        folder = home().absolute() / "resident"
+        if len(os.fsencode(folder / "engine.sock")) <= LONGEST_SOCKET_PATH:
+            return cls(folder)
+        import hashlib
+        import tempfile
+
+        name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+        return cls(Path(tempfile.gettempdir()) / f"rag-app-{_user()}-{name}")
+
+    @property
+    def socket(self) -> Path:
+        """Where the engine listens."""
+        return self.folder / "engine.sock"
+
+    @property
+    def model_socket(self) -> Path:
+        """Where the process with the language model listens."""
+        return self.folder / "model.sock"
+
+    @property
+    def state(self) -> Path:
+        """What the engine says of itself: its process id, and whether it serves already."""
+        return self.folder / "engine.json"
+
+    @property
+    def log(self) -> Path:
+        """What the engine warns of."""
+        return self.folder / "engine.log"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether there is a folder, and nobody else could have made it."""
+        try:
+            status = self.folder.lstat()
+        except OSError:
+            return False
+        return stat.S_ISDIR(status.st_mode) and status.st_uid == _user()
+
+    def lock(self) -> "FileLock":
+        """Return the lock that an engine holds as long as it lives."""
+        from filelock import FileLock
+
+        return FileLock(self.folder / "engine.lock")
+
+    def make(self) -> None:
+        """Make the folder, for its user alone.
+
+        Raises:
+            OSError: it can't be made, or is somebody else's.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.is_ours:
+            msg = f"{self.folder} is somebody else's"
+            raise PermissionError(msg)
+        self.folder.chmod(0o700)
+
+
+def _user() -> int:
+    """Return the user's number; all are 0 where there are none."""
+    return os.getuid() if hasattr(os, "getuid") else 0
 
 
 def surroundings() -> list[object]:

@@ -52,9 +52,10 @@ def home(
     monkeypatch.chdir(folder)
     yield folder
     if (folder / "resident").is_dir():
-        from rag_app.engine.resident import Place, stop
+        from rag_app.engine.resident import stop
+        from rag_app.surroundings import EnginePlace
 
-        stop(Place(folder / "resident"))
+        stop(EnginePlace(folder / "resident"))
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,13 @@ def status(
     """Show the index, its size and models, the resident engine, and whether all is in order."""
     from rag_app.cli import show
     from rag_app.engine import RagApp
-    from rag_app.engine.resident import Place, state
+    from rag_app.engine.resident import state
     from rag_app.settings import load_settings
+    from rag_app.surroundings import EnginePlace
 
     with RagApp(settings=load_settings(index=index, store=store)) as engine:
         values: dict[str, Any] = engine.status()
-    resident = state(Place.of_home())
+    resident = state(EnginePlace.of_home())
     if as_json:
         show.print_json({**values, "resident": resident})
         return
@@ -31,10 +32,10 @@ def status(
 def stop() -> None:
     """End the engine that `ask` left in memory; without one there is nothing to do."""
     from rag_app.cli import show
-    from rag_app.engine.resident import Place
     from rag_app.engine.resident import stop as stop_engine
+    from rag_app.surroundings import EnginePlace
 
-    ended = stop_engine(Place.of_home())
+    ended = stop_engine(EnginePlace.of_home())
     show.messages.print("the resident engine has ended" if ended else "no resident engine")
 
 

@@ -63,9 +63,10 @@ def _kept() -> str:
 
 def _asked() -> Callable[[], bool]:
     """Return what says whether the resident engine has been asked something since."""
-    from rag_app.engine.resident import Place, state
+    from rag_app.engine.resident import state
+    from rag_app.surroundings import EnginePlace
 
-    place, looked, found = Place.of_home(), float("-inf"), False
+    place, looked, found = EnginePlace.of_home(), float("-inf"), False
 
     def asked() -> bool:
         nonlocal looked, found

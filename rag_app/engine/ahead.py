@@ -16,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import rag_app
-from rag_app.engine.resident import Events, Place, ResidentError, received
+from rag_app.engine.resident import Events, ResidentError, received
 from rag_app.models.unix_http import UnixConnection, available
-from rag_app.surroundings import surroundings
+from rag_app.surroundings import EnginePlace, surroundings
 
 _WHOLE = frozenset({"--json", "--no-stream"})
 """With one of these nothing is shown before all is there."""
@@ -109,7 +109,7 @@ def begin(arguments: Sequence[str]) -> None:
 
 
 def _send(arguments: Sequence[str]) -> Ahead | None:
-    place = Place.of_home()
+    place = EnginePlace.of_home()
     at = [n for n, word in enumerate(arguments) if n and word and not word.startswith("-")]
     if not at or not available() or not place.is_ours:
         return None

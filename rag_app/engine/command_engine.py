@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag_app import errors
 from rag_app.engine import ahead
-from rag_app.engine.resident import Events, Place, ResidentError
+from rag_app.engine.resident import Events, ResidentError
+from rag_app.surroundings import EnginePlace
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -184,7 +185,7 @@ class CommandEngine:
         """Return the resident engine, looked for once, and started where that may be."""
         if self._may:
             self._may, start = False, start and sys.stdout.isatty()
-            if not (start or Place.of_home().is_ours):
+            if not (start or EnginePlace.of_home().is_ours):
                 return None
             from rag_app.engine.identity import usable
             from rag_app.engine.resident_client import ResidentEngine

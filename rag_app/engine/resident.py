@@ -1,4 +1,4 @@
-"""The resident engine as others see it: where it is, whether it listens, what it is sent.
+"""The resident engine as others see it: whether it listens, what it is sent.
 
 It is a process that keeps the models in memory and answers on a Unix socket, which only its user
 can open. It belongs to one home, one version and one set of settings; a lock that dies with it
@@ -6,23 +6,14 @@ makes sure that there is one at a time. Nothing heavy is imported: a command tha
 nothing to load, and an engine begins to load its language model with no more than this.
 """
 
-import hashlib
 import json
-import os
-import stat
 from collections.abc import Generator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rag_app.models.unix_http import LONGEST_PATH, UnixConnection, available, events
-from rag_app.surroundings import home
-
-if TYPE_CHECKING:
-    from filelock import FileLock
-
+from rag_app.models.unix_http import UnixConnection, available, events
+from rag_app.surroundings import EnginePlace
 
 Events = Generator[Mapping[str, Any], None, None]
 """The events of an answer or a summary; closing it ends the generation."""
@@ -38,78 +29,6 @@ _STOP_SECONDS = 15.0
 
 class ResidentError(Exception):
     """The resident engine can't be used; whoever asked does the work itself."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """The files of the resident engine of one home.
-
-    Attributes:
-        folder: Its own, which only its user can open.
-    """
-
-    folder: Path
-
-    @classmethod
-    def of_home(cls) -> "Place":
-        """Return the place of the current home; a short one where a socket's path is too long."""
-        folder = home().absolute() / "resident"
-        if len(os.fsencode(folder / "engine.sock")) <= LONGEST_PATH:
-            return cls(folder)
-        import tempfile
-
-        name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-        return cls(Path(tempfile.gettempdir()) / f"rag-app-{_user()}-{name}")
-
-    @property
-    def socket(self) -> Path:
-        """Where the engine listens."""
-        return self.folder / "engine.sock"
-
-    @property
-    def model_socket(self) -> Path:
-        """Where the process with the language model listens."""
-        return self.folder / "model.sock"
-
-    @property
-    def state(self) -> Path:
-        """What the engine says of itself: its process id, and whether it serves already."""
-        return self.folder / "engine.json"
-
-    @property
-    def log(self) -> Path:
-        """What the engine warns of."""
-        return self.folder / "engine.log"
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether there is a folder, and nobody else could have made it."""
-        try:
-            status = self.folder.lstat()
-        except OSError:
-            return False
-        return stat.S_ISDIR(status.st_mode) and status.st_uid == _user()
-
-    def lock(self) -> "FileLock":
-        """Return the lock that an engine holds as long as it lives."""
-        from filelock import FileLock
-
-        return FileLock(self.folder / "engine.lock")
-
-    def make(self) -> None:
-        """Make the folder, for its user alone.
-
-        Raises:
-            ResidentError: it can't be made, or is somebody else's.
-        """
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not self.is_ours:
-                msg = f"{self.folder} is somebody else's"
-                raise ResidentError(msg)
-            self.folder.chmod(0o700)
-        except OSError as error:
-            raise ResidentError(str(error)) from error
 
 
 def received(connection: UnixConnection) -> Events:
@@ -131,7 +50,7 @@ def received(connection: UnixConnection) -> Events:
 
 
 def tell(
-    place: Place, method: str, path: str, value: Any = None, seconds: float | None = None
+    place: EnginePlace, method: str, path: str, value: Any = None, seconds: float | None = None
 ) -> dict[str, Any]:
     """Return what an engine answers to a request that does not stream, within some seconds.
 
@@ -152,7 +71,7 @@ def tell(
     return answer
 
 
-def state(place: Place) -> dict[str, Any] | None:
+def state(place: EnginePlace) -> dict[str, Any] | None:
     """Return what the engine says of itself, whatever its settings; None where there is none."""
     if not available() or not listens(place):
         return None
@@ -162,7 +81,7 @@ def state(place: Place) -> dict[str, Any] | None:
         return None
 
 
-def stop(place: Place) -> bool:
+def stop(place: EnginePlace) -> bool:
     """End the engine and wait until it has ended; return whether there was one.
 
     One that does not answer is killed.
@@ -185,7 +104,7 @@ def stop(place: Place) -> bool:
     return True
 
 
-def _kill(place: Place) -> None:
+def _kill(place: EnginePlace) -> None:
     """Kill the process that says that it is the engine, if it is one."""
     import psutil
 
@@ -195,7 +114,7 @@ def _kill(place: Place) -> None:
             process.kill()
 
 
-def patience(place: Place) -> float:
+def patience(place: EnginePlace) -> float:
     """Return how many seconds to wait for an answer to begin."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         if json.loads(place.state.read_text(encoding="utf-8"))["serves"]:
@@ -203,7 +122,7 @@ def patience(place: Place) -> float:
     return ANSWER_SECONDS
 
 
-def is_held(place: Place) -> bool:
+def is_held(place: EnginePlace) -> bool:
     """Return whether an engine lives."""
     if not place.folder.is_dir():
         return False
@@ -218,7 +137,7 @@ def is_held(place: Place) -> bool:
     return False
 
 
-def listens(place: Place) -> bool:
+def listens(place: EnginePlace) -> bool:
     """Return whether an engine listens; the socket's file may outlive a killed one."""
     if not place.is_ours:
         return False
@@ -237,8 +156,3 @@ def _message(response: HTTPResponse) -> str:
         return str(json.load(response)["error"]["message"])
     except (ValueError, KeyError, TypeError):
         return f"it answers with status {response.status}"
-
-
-def _user() -> int:
-    """Return the user's number; all are 0 where there are none."""
-    return os.getuid() if hasattr(os, "getuid") else 0

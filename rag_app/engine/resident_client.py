@@ -15,7 +15,6 @@ from rag_app.engine.resident import (
     ANSWER_SECONDS,
     SERVER,
     Events,
-    Place,
     ResidentError,
     is_held,
     listens,
@@ -25,7 +24,7 @@ from rag_app.engine.resident import (
     tell,
 )
 from rag_app.models.unix_http import UnixConnection
-from rag_app.surroundings import home
+from rag_app.surroundings import EnginePlace, home
 
 if TYPE_CHECKING:
     import subprocess
@@ -89,9 +88,9 @@ class ResidentEngine:
         place: Where it listens; by default in the home.
     """
 
-    def __init__(self, settings: "Settings", place: Place | None = None) -> None:
+    def __init__(self, settings: "Settings", place: EnginePlace | None = None) -> None:
         self._settings = settings
-        self.place = place or Place.of_home()
+        self.place = place or EnginePlace.of_home()
 
     @cached_property
     def _identity(self) -> str:
@@ -183,7 +182,7 @@ def _places(index: Path) -> dict[str, str]:
     return {"index": str(index.absolute()), "folder": str(Path.cwd())}
 
 
-def _spawn(place: Place, settings: "Settings", identity: str) -> "subprocess.Popen[bytes]":
+def _spawn(place: EnginePlace, settings: "Settings", identity: str) -> "subprocess.Popen[bytes]":
     import subprocess
 
     from rag_app.engine.identity import ENGINE_OPTIONS, absolute_embedding

@@ -9,10 +9,6 @@ from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 
-LONGEST_PATH = 100
-"""Bytes of a socket's path that every system allows."""
-
-
 _OTHERS = 0o177
 """What is taken from the mode of a socket that is its user's alone."""
 

@@ -21,12 +21,11 @@ from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
-from rag_app.engine.resident import Place
 from rag_app.engine.resident_client import Gguf, StartOptions
 from rag_app.models.llms.llamacpp_server import ServerOptions, ServerProcess
 from rag_app.models.llms.prompt_cache import slots_folder
 from rag_app.models.unix_http import owner_only
-from rag_app.surroundings import free_cores
+from rag_app.surroundings import EnginePlace, free_cores
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -42,7 +41,7 @@ _TAKEN = 3
 def main() -> None:
     """Serve until nobody has asked for as long as `keep_alive` says."""
     options = StartOptions.of_json(sys.stdin.read())
-    place = Place(Path(options.folder))
+    place = EnginePlace(Path(options.folder))
     lock = place.lock()
     try:
         lock.acquire(timeout=_LOCK_SECONDS)
@@ -59,7 +58,7 @@ def main() -> None:
         os._exit(0)  # whatever its threads do
 
 
-def _listen(place: Place) -> socket.socket:
+def _listen(place: EnginePlace) -> socket.socket:
     """Return the socket, at which commands can wait from now on; the lock must be held."""
     place.socket.unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -70,11 +69,11 @@ def _listen(place: Place) -> socket.socket:
     return listening
 
 
-def _write_state(place: Place, *, serves: bool) -> None:
+def _write_state(place: EnginePlace, *, serves: bool) -> None:
     place.state.write_text(json.dumps({"pid": os.getpid(), "serves": serves}), encoding="utf-8")
 
 
-def _run(options: StartOptions, place: Place, listening: socket.socket) -> None:
+def _run(options: StartOptions, place: EnginePlace, listening: socket.socket) -> None:
     """Load the models and serve."""
     process = _begin(options.gguf, place) if options.gguf else None
     # What is imported stays: looking for garbage in it again and again takes a tenth of the start.
@@ -111,7 +110,7 @@ def _follow(process: ServerProcess, end: Callable[[], None]) -> None:
     end()
 
 
-def _begin(gguf: Gguf, place: Place) -> ServerProcess:
+def _begin(gguf: Gguf, place: EnginePlace) -> ServerProcess:
     """Begin to load a GGUF file in a process of its own."""
     return ServerProcess(
         ServerOptions(

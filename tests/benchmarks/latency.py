@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from model_prep import models_folder
-from rag_app.engine.resident import Place, tell
+from rag_app.engine.resident import tell
+from rag_app.surroundings import EnginePlace
 from tests.paths import CORPUS
 from tests.rag_app.engine.terminals import begun, in_pipe
 
@@ -184,7 +185,7 @@ def run(home: Path, threads: Sequence[str], *, full: bool) -> Times:
     timed(*ask, QUESTION)
     show("ask: resident, another passage", timed(*ask, OTHER), beside)
     start = time.perf_counter()
-    while tell(Place.of_home(), "GET", "/resident")["reading"]:
+    while tell(EnginePlace.of_home(), "GET", "/resident")["reading"]:
         time.sleep(0.1)
     print(f"its passage read in whole: {time.perf_counter() - start:.2f} s")
     show("ask: resident, the same passage after that", timed(*ask, AGAIN))

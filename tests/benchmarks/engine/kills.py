@@ -24,8 +24,8 @@ from typing import Any
 import psutil
 
 from model_prep import models_folder
-from rag_app.engine.resident import Place
 from rag_app.models.llms.prompt_cache import KeptPrompt, all_kept_prompts, caches_folder
+from rag_app.surroundings import EnginePlace
 from tests.paths import CORPUS
 from tests.rag_app.engine.terminals import Running, begun, in_pipe, in_terminal
 from tests.tiny_models import make_embeddings
@@ -59,7 +59,7 @@ def victims(ask: int) -> dict[str, int]:
     """The processes that can be killed: that of the command, and what works for it."""
     found = {"ask": ask}
     with suppress(OSError, ValueError, KeyError, psutil.Error):
-        said = json.loads(Place.of_home().state.read_text(encoding="utf-8"))
+        said = json.loads(EnginePlace.of_home().state.read_text(encoding="utf-8"))
         engine = psutil.Process(said["pid"])
         if "rag_app.server.resident" in engine.cmdline():
             found["engine"] = engine.pid

@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from rag_app.engine.resident import Place, state, stop
+from rag_app.engine.resident import state, stop
+from rag_app.surroundings import EnginePlace
 from tests.rag_app.engine.terminals import SECONDS, Done, begun, in_pipe, in_terminal
 
 pytestmark = [
@@ -59,7 +60,7 @@ class Workplace:
         self.ask = ["ask", QUESTION, *self.llm, "--context", "full", "--max-new-tokens", "12"]
 
     def state(self) -> dict[str, Any]:
-        found = state(Place.of_home())
+        found = state(EnginePlace.of_home())
         assert found is not None
         return found
 
@@ -104,12 +105,12 @@ def place(shared: Path, tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setenv("RAG_APP_HOME", str(shared))
     monkeypatch.chdir(shared)
     yield Workplace(shared, tiny_gguf)
-    stop(Place.of_home())
+    stop(EnginePlace.of_home())
 
 
 def test_a_second_command_finds_the_first_ones_engine(place: Workplace) -> None:
     alone = in_pipe(*place.ask, "--json")
-    assert state(Place.of_home()) is None
+    assert state(EnginePlace.of_home()) is None
     pid = place.start()
     assert whole(in_terminal(*place.ask, "--json")) == whole(alone)
     assert whole(in_pipe(*place.ask, "--json")) == whole(alone)
@@ -242,7 +243,7 @@ def test_one_of_another_home_is_not_used(
 ) -> None:
     place.start()
     monkeypatch.setenv("RAG_APP_HOME", str(tmp_path))
-    assert state(Place.of_home()) is None
+    assert state(EnginePlace.of_home()) is None
     done = in_pipe(*place.ask)
     assert "no index in" in done.stderr
 
@@ -316,14 +317,14 @@ def test_an_answer_says_that_its_engine_was_ended(place: Workplace) -> None:
         "ask", QUESTION, *place.llm, "--chain", "stuff", "--max-new-tokens", "7000"
     ) as running:
         assert running.began.wait(SECONDS)
-        assert stop(Place.of_home())
+        assert stop(EnginePlace.of_home())
         done = running.end()
     assert done.code == 1
     assert "resident engine ended" in done.stderr
 
 
 def test_a_socket_that_was_left_behind_is_replaced(place: Workplace) -> None:
-    found = Place.of_home()
+    found = EnginePlace.of_home()
     found.make()
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(found.socket))
@@ -333,8 +334,8 @@ def test_a_socket_that_was_left_behind_is_replaced(place: Workplace) -> None:
 
 def test_it_ends_by_itself(place: Workplace) -> None:
     assert in_terminal(*place.ask, "--keep-alive", "0.02").code == 0
-    until(lambda: state(Place.of_home()) is None)
-    until(lambda: not Place.of_home().socket.exists())
+    until(lambda: state(EnginePlace.of_home()) is None)
+    until(lambda: not EnginePlace.of_home().socket.exists())
 
 
 def test_status_shows_it_and_stop_ends_it(place: Workplace) -> None:
@@ -355,8 +356,8 @@ def test_one_that_hangs_is_ended(place: Workplace, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("rag_app.engine.resident._SERVING_SECONDS", 1.0)
     pid = place.start()
     os.kill(pid, signal.SIGSTOP)
-    assert state(Place.of_home()) is None
-    assert stop(Place.of_home())
+    assert state(EnginePlace.of_home()) is None
+    assert stop(EnginePlace.of_home())
     until(lambda: has_ended(pid))
 
 
@@ -406,10 +407,10 @@ def test_a_home_with_a_long_path(
     monkeypatch.setenv("RAG_APP_HOME", str(long))
     try:
         assert place.start()
-        assert len(os.fsencode(Place.of_home().socket)) <= 100
+        assert len(os.fsencode(EnginePlace.of_home().socket)) <= 100
     finally:
-        stop(Place.of_home())
-        shutil.rmtree(Place.of_home().folder)
+        stop(EnginePlace.of_home())
+        shutil.rmtree(EnginePlace.of_home().folder)
 
 
 def test_follow_ups_are_understood(place: Workplace) -> None:
