@@ -62,6 +62,19 @@ _LONG_WORD = re.compile(r"[A-Za-z]{2,}")
 _FEWEST_WORDS = 5
 """Latin words of a passage in English; product names in a table are fewer."""
 
+# Scripts written without spaces: Han with 々 and 〇, and the Japanese syllabaries.
+_UNSPACED = f"\u3005\u3007\u3041-\u3096\u30a1-\u30fa\u30fc{HAN}"
+_RUNS = re.compile(f"([{_UNSPACED}]+)|([^\\W_{_UNSPACED}]+)")
+_BLOCKS = ((0x3400, 0x4DC0), (0x4E00, 0xA000), (0x20000, 0x323B0))
+
+_ASKING = re.compile(
+    r"请问|告诉我|为什么|為什麼|为何|為何|什么|什麼|怎么样|怎么|怎麼|怎样|怎樣|如何|多少|多久|多大|多长|多高|几[个年月日次种]"
+    r"|哪些|哪个|哪個|哪里|哪裡|哪儿|哪一?[年月日天位种座家所条部]?|谁|誰|是不是|是否|有没有|有沒有|能不能|可以|分别"
+    r"|吗|嗎|呢|的|了|是|在|有|和|与|及|\b(?:what|who|when|where|which|why|how|does|did|do|is|are|was"
+    r"|were|the|a|an|of|in|to|for|and)\b",
+    re.IGNORECASE,
+)
+
 
 def clean(text: str) -> str:
     r"""Return ``text`` with line feeds as its only line ends and without control characters.
@@ -182,20 +195,6 @@ def language_of_passage(text: str) -> Language | None:
     if han > words:
         return "zh"
     return "en" if words >= max(_FEWEST_WORDS, 4 * han) else None
-
-
-# Scripts written without spaces: Han with 々 and 〇, and the Japanese syllabaries.
-_UNSPACED = f"\u3005\u3007\u3041-\u3096\u30a1-\u30fa\u30fc{HAN}"
-_RUNS = re.compile(f"([{_UNSPACED}]+)|([^\\W_{_UNSPACED}]+)")
-_BLOCKS = ((0x3400, 0x4DC0), (0x4E00, 0xA000), (0x20000, 0x323B0))
-
-_ASKING = re.compile(
-    r"请问|告诉我|为什么|為什麼|为何|為何|什么|什麼|怎么样|怎么|怎麼|怎样|怎樣|如何|多少|多久|多大|多长|多高|几[个年月日次种]"
-    r"|哪些|哪个|哪個|哪里|哪裡|哪儿|哪一?[年月日天位种座家所条部]?|谁|誰|是不是|是否|有没有|有沒有|能不能|可以|分别"
-    r"|吗|嗎|呢|的|了|是|在|有|和|与|及|\b(?:what|who|when|where|which|why|how|does|did|do|is|are|was"
-    r"|were|the|a|an|of|in|to|for|and)\b",
-    re.IGNORECASE,
-)
 
 
 @lru_cache(maxsize=1)

@@ -43,6 +43,27 @@ LangChain's own chains and graphs use are understood too: ``input``, ``query``, 
 ``messages``."""
 
 
+_ASKS = re.compile(
+    r"什[么麼]|[谁誰哪几幾吗嗎]|多(?:少|[久长大高远重深宽快])|[怎何]|是否|能否|是不是|有[没沒]有|[呢多]$"
+    r"|\b(?:who|whom|whose|what|which|when|where|why|how)\b",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(
+    r"(?<!无论)(?<!不管)(?:(?:是|叫|做|有|要|归|属|于)"
+    r"(?:什[么麼].{0,4}|[谁誰]|哪.{1,4}|多少.{0,3}|[几幾].{1,3})"
+    r"|[吗嗎]|多[久长大高远重]|何[时地处人年]|怎[么麼]?[样办算]|多少|什[么麼]时候|哪[里儿年天]|[谁誰])$"
+)
+"""How a clause ends that is a question by itself, wherever a comma follows it."""
+_CONDITION = re.compile("如果|假如|若|无论|不管|不论|只要|即使|满|超过|不足|达到")
+_JOINED = re.compile(
+    r"(?<=.{4})(?=以及|还有|另外)|[，,](?=[^，,。？?]{1,20}呢[？?]?$)|,?\s+and\s+(?=(?:who|what|which|when|where|why|how)\b)",
+    re.IGNORECASE,
+)
+_AND = re.compile(r"^(?:另外|还有|以及|并且|而且|同时|那么|and\b|also\b|[，,\s])+", re.IGNORECASE)
+_OPEN = re.compile(r"[《〈“「『（(][^》〉”」』）)]*$")
+_MOST_PARTS = 4
+
+
 @dataclass(frozen=True)
 class Conversation:
     """A question and the messages before it, oldest first.
@@ -212,27 +233,6 @@ def condense_question_chain(
         yield reply.removeprefix("问:").removeprefix("问：").strip() if usable else question
 
     return StepChain(steps, "condense_question")
-
-
-_ASKS = re.compile(
-    r"什[么麼]|[谁誰哪几幾吗嗎]|多(?:少|[久长大高远重深宽快])|[怎何]|是否|能否|是不是|有[没沒]有|[呢多]$"
-    r"|\b(?:who|whom|whose|what|which|when|where|why|how)\b",
-    re.IGNORECASE,
-)
-_ASKED = re.compile(
-    r"(?<!无论)(?<!不管)(?:(?:是|叫|做|有|要|归|属|于)"
-    r"(?:什[么麼].{0,4}|[谁誰]|哪.{1,4}|多少.{0,3}|[几幾].{1,3})"
-    r"|[吗嗎]|多[久长大高远重]|何[时地处人年]|怎[么麼]?[样办算]|多少|什[么麼]时候|哪[里儿年天]|[谁誰])$"
-)
-"""How a clause ends that is a question by itself, wherever a comma follows it."""
-_CONDITION = re.compile("如果|假如|若|无论|不管|不论|只要|即使|满|超过|不足|达到")
-_JOINED = re.compile(
-    r"(?<=.{4})(?=以及|还有|另外)|[，,](?=[^，,。？?]{1,20}呢[？?]?$)|,?\s+and\s+(?=(?:who|what|which|when|where|why|how)\b)",
-    re.IGNORECASE,
-)
-_AND = re.compile(r"^(?:另外|还有|以及|并且|而且|同时|那么|and\b|also\b|[，,\s])+", re.IGNORECASE)
-_OPEN = re.compile(r"[《〈“「『（(][^》〉”」』）)]*$")
-_MOST_PARTS = 4
 
 
 def parts_of(question: str) -> list[str]:

@@ -20,6 +20,17 @@ from rag_app.documents.text import content_terms, document_terms, fold, is_prefi
 from rag_app.index.store.records import ChunkRecord
 from rag_app.models.embeddings.base import DocumentEmbeddings, embed_by_length
 
+_LETTERS = re.compile(r"[^\W_]+")
+_TELLING = re.compile(
+    r"\d+(?:[.,:]\d+)*|[a-z]+|[零〇一二三四五六七八九十百千万亿两半不未无非没禁勿免]"
+    r"|(?<=[:：])[^\n]{1,10}"
+)
+"""Numbers, Latin words, negations and what is after a colon: with another one, a passage says
+something else."""
+_ALIKE = 0.85
+"""Share of their pairs of letters that two passages have in common where they say the same; one
+letter of 40 changes two pairs in each."""
+
 
 @dataclass(frozen=True)
 class RelevanceCalibration:
@@ -172,18 +183,6 @@ def relevances(
         calibration.probability(coverage.of_terms(terms_held), float(cosine))
         for terms_held, cosine in zip(held, cosines, strict=True)
     ]
-
-
-_LETTERS = re.compile(r"[^\W_]+")
-_TELLING = re.compile(
-    r"\d+(?:[.,:]\d+)*|[a-z]+|[零〇一二三四五六七八九十百千万亿两半不未无非没禁勿免]"
-    r"|(?<=[:：])[^\n]{1,10}"
-)
-"""Numbers, Latin words, negations and what is after a colon: with another one, a passage says
-something else."""
-_ALIKE = 0.85
-"""Share of their pairs of letters that two passages have in common where they say the same; one
-letter of 40 changes two pairs in each."""
 
 
 @dataclass

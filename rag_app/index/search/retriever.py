@@ -51,6 +51,19 @@ _LARGEST_POOL = 800
 """Candidates where those of smaller pools mostly repeat each other."""
 
 
+COUNTED = 100_000
+"""Chunks up to which it is counted how many hold a character, which FTS5 does by reading every
+term that begins with it; for more a sample is enough."""
+MOST_TERMS = 128
+"""Terms of a question that are searched for, the rarest: more cost time and add little."""
+MOST_POSTINGS = 10_000
+"""Places in the term index that FTS5 ranks by."""
+_CANDIDATES = 64
+_SAMPLE = 256
+_OFTEN = 0.05
+"""Share of the chunks that hold a character, above which the sample is believed."""
+
+
 class HybridRetriever(BaseRetriever):
     """Retrieves passages from an index, best first.
 
@@ -257,19 +270,6 @@ def _ranks(chunk_id: int, dense: Scores, lexical: Scores) -> dict[str, int]:
         for name, ranking in rankings.items()
         if chunk_id in ranking
     }
-
-
-COUNTED = 100_000
-"""Chunks up to which it is counted how many hold a character, which FTS5 does by reading every
-term that begins with it; for more a sample is enough."""
-MOST_TERMS = 128
-"""Terms of a question that are searched for, the rarest: more cost time and add little."""
-MOST_POSTINGS = 10_000
-"""Places in the term index that FTS5 ranks by."""
-_CANDIDATES = 64
-_SAMPLE = 256
-_OFTEN = 0.05
-"""Share of the chunks that hold a character, above which the sample is believed."""
 
 
 def term_frequencies(snapshot: DocumentSnapshot, terms: Sequence[str]) -> dict[str, int]:
