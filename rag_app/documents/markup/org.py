@@ -15,8 +15,8 @@ _CODE, _SILENT = frozenset({"src", "example"}), frozenset({"comment", "export"})
 _COMMENT = re.compile(r"\s*#(?:\s.*)?")
 _DRAWER = re.compile(r"\s*:(?!END:)(\w+):\s*", re.IGNORECASE)
 _DRAWER_END = ":END:"
-_PROPERTY = re.compile(r"\s*:[A-Z][A-Z_]+(?::(?:\s.*)?)?|\s*#\+(?:[A-Z_]*|[A-Z]+_\S*)")
-"""A property whose drawer has lost its beginning or its end, or a setting that is cut."""
+_PROPERTY = re.compile(r"\s*:[A-Z][A-Z_]+(?::(?:\s.*)?)?|\s*#\+.*")
+"""A property whose drawer has lost its beginning or its end, or a setting that is damaged."""
 _JOINED = re.compile(r"(?<=[^\n,=~\"'`])(?=#\+(?:[A-Z_]{3,20}:\s|(?:BEGIN|END)_[A-Z]))")
 """Where a line is joined to a setting, since its end is lost."""
 _PLANNING = re.compile(r"\s*(?:CLOSED|DEADLINE|SCHEDULED|CLOCK):\s*[\[<].*")
