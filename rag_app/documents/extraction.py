@@ -126,7 +126,8 @@ def _text_kind(data: bytes, known: str | None, name: str) -> str:
     """Return the format of what has no mark of a binary one; its suffix may be borrowed."""
     if known == "json":  # or text of a suffix that means JSON by habit only
         start = data[:64].translate(None, b"\0\xff\xfe\xef\xbb\xbf \t\r\n")[:1]
-        escaped = start in (b"{", b"[", b'"') or _OF_JSON.search(data)
+        commented = data.lstrip()[:2] in (b"//", b"/*")  # JavaScript, by its suffix alone
+        escaped = start in (b"{", b"[", b'"') or (_OF_JSON.search(data) and not commented)
         return "json" if escaped else "text"
     if known == "msg":  # Outlook's suffix, which other programs give to mails as they were sent
         return "eml" if _MAIL.match(data) else known

@@ -56,7 +56,7 @@ def subtitles_markdown(text: str) -> str:
     """
     text = clean(text)
     cues = list(_cues(text))
-    if not cues and not _ASS.search(text):  # it is something else
+    if not (cues or _ASS.search(text) or text.startswith("WEBVTT")):  # it is something else
         return text
     cues = [cue for cue in cues if cue.lines]
     title = [" – ".join(match[2].strip() for match in _LYRIC_HEAD.finditer(text))]

@@ -4,6 +4,7 @@ import re
 import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -15,8 +16,9 @@ from rag_app.documents.encodings.garbage import without_garbage
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.rtf.reader import read_rtf
 from rag_app.documents.parts import ReadPart, read_parts
-from rag_app.documents.web.html import declared_charset, page_markdown
+from rag_app.documents.web.html import declared_charset, page_markdown, wider_charset
 from rag_app.documents.web.mail import mail_text
+from rag_app.errors import DocumentError
 
 if TYPE_CHECKING:
     from olefile import OleFileIO
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 _SUBJECT, _SENDER, _SENDER_ADDRESS, _TO, _CC = "0037", "0C1A", "5D01", "0E04", "0E03"
 _BODY, _HTML, _RTF = "1000", "1013", "1009"
 _CONTENT, _LONG_NAME, _SHORT_NAME = "3701", "3707", "3704"
+_CODE_PAGES = (0x3FFD0003, 0x3FDE0003)
+"""Of the message, and of the mail it was sent as."""
+_WESTERN = 1252
+"""The code page of Western languages, which programs name where they know none."""
 _SENT = (0x00390040, 0x0E060040)
 """When it was submitted, when delivered: tags of properties."""
 _DICTIONARY = (
@@ -98,7 +104,12 @@ class _Message:
             text, _ = in_step(unicode, unicode.decode("utf-16-le", "replace"), "utf-16-le")
             return (without_garbage(text, SKIPPED) or "").strip("\0 \r\n")
         data = self._stream(f"{tag}001E", folder).strip(b"\0\xff")
-        return decode(data, self._name)[0].strip() if data.strip() else ""
+        page = next((self._numbers[tag] for tag in _CODE_PAGES if tag in self._numbers), _WESTERN)
+        try:
+            declared = None if page == _WESTERN else wider_charset(f"cp{page}")  # which others name
+            return decode(data, self._name, declared=declared)[0].strip() if data.strip() else ""
+        except DocumentError:
+            return data.decode(f"cp{_WESTERN}", "replace").strip()
 
     def body(self) -> str:
         """Return the richest form of the text."""
@@ -113,12 +124,16 @@ class _Message:
 
     def sent(self) -> str:
         """Return when it was sent, in UTC."""
-        data = self._stream("__properties_version1.0", whole_name=True)
-        found = {}
-        for at in range(24 if self._storage else 32, len(data) - 15, 16):
-            tag, _, ticks = struct.unpack_from("<IIQ", data, at)
-            found[tag] = ticks
+        found = self._numbers
         return moment_of(next((found[tag] for tag in _SENT if found.get(tag)), 0))
+
+    @cached_property
+    def _numbers(self) -> dict[int, int]:
+        """Properties of one size by their tags; of the others only how long they are."""
+        data = self._stream("__properties_version1.0", whole_name=True)
+        start = 24 if self._storage else 32
+        entries = (struct.unpack_from("<IIQ", data, at) for at in range(start, len(data) - 15, 16))
+        return {tag: value for tag, _, value in entries}
 
     def attachments(self) -> Iterator[tuple[str, bytes]]:
         """Yield the name and content of each file that it was sent with."""

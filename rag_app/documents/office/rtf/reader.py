@@ -7,6 +7,7 @@ from unicodedata import category
 from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.encodings.east_asian import in_step
 from rag_app.documents.encodings.legibility import gibberish
+from rag_app.documents.encodings.likelihood import PLAUSIBLE, plausibility, sample_of
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.office.package import hidden_notes
 from rag_app.documents.office.rtf.blocks import RtfBlocks
@@ -37,6 +38,8 @@ _TOKEN = re.compile(
     re.S,
 )
 _MAX_DEPTH = 10_000
+_CERTAIN = 16
+"""Characters of Chinese from which on damaged text is Chinese for certain."""
 _SHORT = 4
 """Characters up to which none may be strange."""
 _MOST_STRANGE = 0.1
@@ -59,8 +62,9 @@ def read_rtf(data: bytes, name: str) -> ExtractedText:
     if gibberish("".join(text.split())):  # old Chinese programs name no encoding, or a Western one
         chinese = _Reader(name, western="gb18030").read(data)
         whole = _strange(chinese) <= _MOST_STRANGE * len(chinese)
-        known = "".join(chinese.replace(SKIPPED, "").split())
-        text = chinese if whole or not gibberish(known) else text
+        known = sample_of(chinese.replace(SKIPPED, ""))
+        certain = len(known) >= _CERTAIN and plausibility(known) > PLAUSIBLE
+        text = chinese if whole or certain else text
     strange = _strange(text)
     kept = without_left_over(data, text)
     few = 1 if len(text) > _SHORT else 0

@@ -203,6 +203,16 @@ def test_sectors_of_the_directory_are_no_text() -> None:
     assert any("damaged" in note for note in found.notes)
 
 
+@pytest.mark.parametrize(
+    ("page", "text"), [(1252, "Body äöü Body"), (1251, "Чай готов"), (0, "Body äöü Body")]
+)
+def test_text_in_the_code_page_of_a_message(page: int, text: str) -> None:
+    pages = struct.pack("<IIQ", 0x3FFD0003, 0, page) if page else b""
+    encoded = text.encode(f"cp{page or 1252}")
+    streams = {"__properties_version1.0": bytes(32) + pages, "__substg1.0_1000001E": encoded}
+    assert extract(message(streams), "msg", "a.msg").text.endswith(text)
+
+
 def test_sectors_of_other_streams_are_no_text() -> None:
     body = "t @9\0\0\0会议通知\0\0张三"
     found = extract(message({"__substg1.0_1000001F": body.encode("utf-16-le")}), "msg", "a.msg")

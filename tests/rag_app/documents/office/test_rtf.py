@@ -209,3 +209,7 @@ def test_damaged_chinese_that_names_no_encoding_is_refused_and_not_read_as_lette
     bytes_[::30] = [b"'n" + code[2:] for code in bytes_[::30]]
     with pytest.raises(DocumentError, match="damaged"):
         read_rtf(b"{\\rtf1\\ansi \\" + b"\\".join(bytes_) + b"}", "a.rtf")
+
+
+def test_a_few_letters_with_marks_are_no_damaged_chinese() -> None:
+    assert read_rtf(b"{\\rtf1\\ansi \\'e4 \\'eb\\par \\'f6 \\'fc}", "a.rtf").text == "ä ë\n\nö ü"

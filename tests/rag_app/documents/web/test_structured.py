@@ -152,3 +152,7 @@ def test_damaged_bytes_are_no_words() -> None:
     read = read_xml(f"<a><b>{damaged}</b><c>水泵</c></a>".encode(), "a.xml")
     assert read.text == "c: 水泵"
     assert read.notes == ["1 values that are encoded bytes were left out"]
+
+
+def test_settings_with_comments_in_front_are_read_as_they_are() -> None:
+    assert kind_of(b'// by hand\n{"a": 1}\n', ".json", "a.json") == "text"
