@@ -53,25 +53,39 @@ def import_sentence_transformers() -> None:
 
 
 @contextmanager
+def quiet_hub() -> Iterator[None]:
+    """Switch off the progress bars of the hub's client."""
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    put_back = disable_progress_bars if are_progress_bars_disabled() else enable_progress_bars
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        put_back()
+
+
+@contextmanager
 def quiet_transformers(*, warnings: bool = True) -> Iterator[None]:
     """Switch off the progress bars of transformers and of the hub's client.
 
     Args:
         warnings: False switches off transformers' warnings too, and leaves its errors.
     """
-    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    hub_bars = not are_progress_bars_disabled()
-    logging.disable_progress_bar()
-    if not warnings:
-        logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
-        if not hub_bars:
-            disable_progress_bars()
+    with quiet_hub():
+        logging.disable_progress_bar()
+        if not warnings:
+            logging.set_verbosity_error()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(verbosity)
+            if bars:
+                logging.enable_progress_bar()

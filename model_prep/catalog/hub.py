@@ -20,6 +20,7 @@ from model_prep.errors import (
     first_line,
 )
 from model_prep.output import is_full, require_space
+from model_prep.process_state import quiet_hub
 from model_prep.progress import Progress, watched
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _hub_errors(source: HubSource) -> Iterator[None]:
     from huggingface_hub import errors
 
     try:
-        with quiet_client():
+        with quiet_hub():
             yield
     except errors.RepositoryNotFoundError as error:
         raise PullError(_cannot(source, "there is no such repository")) from error
@@ -162,25 +163,6 @@ def _hub_errors(source: HubSource) -> Iterator[None]:
         if full or not bases & {"HTTPError", "OSError", "ValueError"}:
             raise
         raise PullError(_cannot(source, first_line(error))) from error
-
-
-@contextmanager
-def quiet_client() -> Iterator[None]:
-    """Keep the bars of the hub's client off the terminal."""
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
-    silent = are_progress_bars_disabled()
-    if not silent:
-        disable_progress_bars()
-    try:
-        yield
-    finally:
-        if not silent:
-            enable_progress_bars()
 
 
 def _cannot(source: HubSource, reason: str) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_prep.catalog.entry import HubSource
-from model_prep.catalog.hub import endpoint, fetch_repository, quiet_client
+from model_prep.catalog.hub import endpoint, fetch_repository
 from model_prep.errors import OutputError, PullError, PushError, UsageError, first_line
 from model_prep.output import output_folder
+from model_prep.process_state import quiet_hub
 from model_prep.progress import Progress
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _push_errors(repo: str) -> Iterator[None]:
     from huggingface_hub import errors
 
     try:
-        with quiet_client():
+        with quiet_hub():
             yield
     except errors.LocalTokenNotFoundError as error:
         reason = "there is no token: set HF_TOKEN, or run `hf auth login`"
