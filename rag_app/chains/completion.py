@@ -139,7 +139,7 @@ def denial_in_other_words(
         sentence.strip() for sentence in _sentences(citations) if len(sentence) <= _LONGEST
     )
     sentences = [sentence for sentence in found if sentence.strip(_EDGE)]
-    denied = asks_whether(question) and any(map(_DENIES.search, sentences))
+    denied = any(map(_DENIES.search, sentences))
     if embeddings is None or least is None or not denied:
         return ""
     vector = np.asarray(embeddings.embed_query(question), np.float32)

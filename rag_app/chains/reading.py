@@ -313,7 +313,8 @@ class Reading:
         """
         question, text = bare_question(self.question.text), ""
         denied = replace(signals, judgement=DENIED, supported=True)
-        if signals.judgement is not None and not self.refuses(denied):
+        judged = signals.judgement is not None and not self.refuses(denied)
+        if judged and asks_whether(question):
             text = denial_in_other_words(question, citations, self.embeddings)
         if not text:
             return JudgedAnswer("", signals)
