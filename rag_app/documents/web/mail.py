@@ -82,7 +82,7 @@ _OF_DAMAGED = re.compile(
     r"|(?<![ -~])[a-z]{0,6}ing: ?[78]bit|(?<![ -~])text/[a-z]{1,5}(?![ -~])|^\d{1,4}px;$"
     r"|(?<![ -~])Cont[a-z]{0,3}-?(?![ -~])|^\w{0,10}: *$|(?<![ -~])[\w-]{0,26}Encoding: ?\w{0,16}$"
     r"|(?:\b[a-z]{1,2}=[^\s;]+;\s*){2,}|^[ \t]*:?[a-z-]+(?::[a-z-]+){3,};?$|\w{0,9}sion: 1\.0$"
-    r"|(?<![ -~])ion: 1\.0$|=[0-9A-F]{2}(?=[^\x00-\x7f])|(?<=[^\x00-\x7f])=[0-9A-F]{2}(?!\w)",
+    r"|(?<![ -~])ion: 1\.0$|(?<![ -~])[\w:; -]{0,60}-?printable$",
     re.MULTILINE,
 )
 """Other headers, codes and boundaries, which others than damaged mails may have for their text."""
@@ -118,6 +118,8 @@ _BLANKED = bytes(8)
 _HEAD, _MOST_BOUNDARIES, _CERTAIN, _LEAST = 1_000_000, 20, 12, 3
 """Bytes that are looked at for boundaries, how many are known, and characters of those that are
 certain without their lines before them, and with these alone."""
+_CODE_LEFT = re.compile(r"=[89A-F][0-9A-F](?=[^\x00-\x7f])|(?<=[^\x00-\x7f])=[89A-F][0-9A-F](?!\w)")
+"""A code of quoted-printable beside a character whose others are lost."""
 _CUT_WORD = re.compile(r"=\?[!-~]*|[!-~]{0,200}\?=(?![!-~])|[\w-]{3,20}\?[BQbq]\?[!-~]*")
 """What is left of an encoded word (RFC 2047) that can't be decoded."""
 _SIGN_LOST = re.compile(rb"(?<==[89A-F][0-9A-F])[^=\r\n](?=[89A-F][0-9A-F]=[89A-F][0-9A-F])")
@@ -261,6 +263,8 @@ class _Mail:
         text = _PART_HEAD.sub("", _OF_TRANSPORT.sub("", text))
         for boundary in self.boundaries:
             text = boundary.sub("", text)
+        if SKIPPED in text:
+            text = _CODE_LEFT.sub("", text)
         if not self.damaged:
             return text
         text = _TOKEN_LINE.sub(self._without_piece, text)

@@ -430,3 +430,9 @@ def test_a_page_whose_type_is_damaged_is_no_source_text() -> None:
     head = 'Subject: a\nContent-Type: multipart/mixed; boundary="x1"\n\n--x1\n'
     text, _ = read(f"{head}Content-Type: text\x0fhtml\n\n<p>{MEETING}</p>\n--x1--\n".encode())
     assert text == f"# a\n\n{MEETING}"
+
+
+def test_codes_beside_lost_characters_are_no_text() -> None:
+    head = b"Subject: a\nContent-Type: text/plain; charset=utf-8\n\n"
+    text, _ = read(head + MEETING.encode() + "请准=E4".encode() + b"\xe5\x8a" + "时到。\n".encode())
+    assert "=E4" not in text
