@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 from typer.core import TyperGroup
 
-from model_prep.cli.signals import end_in_order
+from model_prep.cli.signals import end_in_order, is_ending
 from model_prep.errors import ModelPrepError
 
 if TYPE_CHECKING:
@@ -47,13 +47,15 @@ class Boundary(TyperGroup):
         try:
             return super().make_context(*args, **kwargs)
         except KeyboardInterrupt:
-            self._fail("interrupted", INTERRUPTED)
+            _say_interrupted(self.program)
+            raise typer.Exit(INTERRUPTED) from None
 
     def invoke(self, ctx: Any) -> Any:  # noqa: D102 - documented on the class
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            self._fail("interrupted", INTERRUPTED)
+            _say_interrupted(self.program)
+            raise typer.Exit(INTERRUPTED) from None
         except self.errors as error:
             if ctx.params.get("debug"):
                 raise
@@ -87,7 +89,7 @@ def run(app: Callable[[], typer.Typer], program: str) -> None:
         _lose_output()
         sys.exit(getattr(error.__context__, "code", 0))
     except KeyboardInterrupt:
-        _say(program, "interrupted")
+        _say_interrupted(program)
         sys.exit(INTERRUPTED)
     except Exception as error:
         if "--debug" in sys.argv:
@@ -181,6 +183,11 @@ def without_keys(arguments: list[str]) -> list[str]:
 
 def _say(program: str, message: str) -> None:
     typer.echo(f"{program}: {' '.join(message.split())}", err=True)
+
+
+def _say_interrupted(program: str) -> None:
+    if not is_ending():  # by another signal than Ctrl-C's, which is said last
+        _say(program, "interrupted")
 
 
 def _print_version(wanted: bool) -> None:

@@ -28,13 +28,28 @@ def end_in_order(program: str) -> None:
             if signal.getsignal(each) is end:
                 signal.signal(each, signal.SIG_DFL)
         _received.append((kind, f"{program}: ended by {kind.name}\n"))
-        raise SystemExit(128 + kind)
+        if _in_event_loop():
+            # An exception would end one task, which the loop may report with its traceback;
+            # asyncio's own handler of this signal cancels all of them and ends the loop first.
+            signal.raise_signal(signal.SIGINT)
+        else:
+            raise SystemExit(128 + kind)
 
     for kind in _KINDS:
         if signal.getsignal(kind) is signal.SIG_DFL:
             signal.signal(kind, end)
     # Called after all that is registered later, such as what deletes temporary folders.
     atexit.register(_end_by_signal, os.getpid())
+
+
+def is_ending() -> bool:
+    """Return whether a signal ends this process, which is said at the end."""
+    return bool(_received)
+
+
+def _in_event_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def end_at_once() -> None:
