@@ -349,7 +349,7 @@ const en = {
   setLengthHint: "What the model aims at; characters for Chinese texts.",
   hint: "Enter to send, Shift+Enter for a new line",
   placeholder: "Ask the documents in “{index}”…",
-  placeholderEmpty: "Add documents first, then ask here",
+  placeholderEmpty: "Add documents, then ask here",
   size: "{documents} files · {passages} passages",
   documentMeta: "{characters} characters",
   noDocuments: "Nothing here yet. Add contracts, papers, manuals or web pages to ask about.",

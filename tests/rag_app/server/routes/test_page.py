@@ -596,6 +596,9 @@ def test_the_first_gestures_in_english_on_a_phone(served: Any, tmp_path: Path) -
             page.until(lambda: page.run("return document.getAnimations().length === 0"))
             seen[where] = han(page)
             assert page.run("return document.documentElement.scrollWidth <= innerWidth"), where
+            dialogs = page.all("dialog[open]")
+            fits = "return arguments[0].every((one) => one.scrollWidth <= one.clientWidth)"
+            assert page.run(fits, dialogs), where
 
         look("welcome")
         page.click("#new-index")
