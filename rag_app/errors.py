@@ -70,7 +70,10 @@ class ModelError(RagAppError):
 
 
 class PromptTooLongError(ModelError):
-    """What the model is asked does not fit its window."""
+    """What the model is asked does not fit its window.
+
+    It says so in OpenAI's words, by which LiteLLM and agents know that they must shorten it.
+    """
 
 
 class SchemaError(ModelError):

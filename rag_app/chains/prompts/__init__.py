@@ -255,9 +255,9 @@ class Budget:
         left = self.window - self.max_new_tokens - spare - used
         if left < 1:
             msg = (
-                f"the prompt takes {used} of the model's {self.window} tokens and "
-                f"{self.max_new_tokens + spare} are kept for the answer: shorten the question, "
-                "lower --max-new-tokens or raise RAG_APP_CONTEXT_LENGTH"
+                f"this model's maximum context length is {self.window} tokens, the prompt takes "
+                f"{used} and {self.max_new_tokens + spare} are kept for the answer: shorten the "
+                "question, lower --max-new-tokens or raise RAG_APP_CONTEXT_LENGTH"
             )
             raise PromptTooLongError(msg)
         return left

@@ -95,8 +95,8 @@ class HuggingFaceChat(LocalChat):
         room = self.context_length - len(ids)
         if room <= 0:
             msg = (
-                f"the prompt has {len(ids)} tokens and the model's window {self.context_length}; "
-                "ask about less"
+                f"this model's maximum context length is {self.context_length} tokens and the "
+                f"prompt has {len(ids)}; ask about less"
             )
             raise PromptTooLongError(msg)
 

@@ -333,8 +333,8 @@ def _usage(usage: Event) -> UsageMetadata:
 def _refusal(error: Event) -> ModelError:
     if error.get("type") == "exceed_context_size_error":
         return PromptTooLongError(
-            f"the prompt has {error.get('n_prompt_tokens')} tokens and the model's window "
-            f"{error.get('n_ctx')}; raise RAG_APP_CONTEXT_LENGTH or ask about less"
+            f"this model's maximum context length is {error.get('n_ctx')} tokens and the prompt "
+            f"has {error.get('n_prompt_tokens')}; raise RAG_APP_CONTEXT_LENGTH or ask about less"
         )
     kind = SchemaError if "JSON schema" in str(error) else ModelError
     return kind(f"llama.cpp refused the request ({error.get('message', error)})")

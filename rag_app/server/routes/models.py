@@ -261,7 +261,7 @@ def _fitting(
         return windows(text, limit, count)
     if not request.truncate and (tokens := count(text)) > limit:
         msg = (
-            f"an input has {tokens} tokens, more than the model's {limit}; "
+            f"this model's maximum context length is {limit} tokens and an input has {tokens}; "
             "shorten it, or send windows: true or truncate: true"
         )
         raise ApiError(400, msg, code="context_length_exceeded", param="input")

@@ -111,5 +111,5 @@ def test_an_error_in_mid_stream_is_told_in_it(tiny: Served) -> None:
     *_, error, done = [line for line in answer.text.split("\n\n") if line]
     told = json.loads(error.removeprefix("data: "))["error"]
     assert told["type"] == "invalid_request_error"
-    assert "window 4096" in told["message"]
+    assert "length is 4096" in told["message"]
     assert done == "data: [DONE]"

@@ -89,7 +89,7 @@ async def test_a_seed_gives_the_same_answer_in_company(llm: HuggingFaceChat) -> 
 
 
 def test_a_prompt_beyond_the_window_is_one_clear_error(llm: HuggingFaceChat) -> None:
-    with pytest.raises(ModelError, match="window 4096"):
+    with pytest.raises(ModelError, match="length is 4096"):
         llm.invoke("长" * 5000)
 
 

@@ -133,7 +133,7 @@ def test_threads_take_turns(llm: LlamaCppChat) -> None:
 
 @pytest.mark.model
 def test_an_overflow_is_one_clear_error(llm: LlamaCppChat) -> None:
-    with pytest.raises(ModelError, match="window 1024"):
+    with pytest.raises(ModelError, match="length is 1024"):
         llm.invoke("长" * 3000)
 
 
