@@ -24,11 +24,11 @@ from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar
 
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
-from rag_app.errors import ModelError, SettingsError
-from rag_app.models.llms.thoughts import Thoughts
+from rag_app.errors import SettingsError
+from rag_app.models.llms.thoughts import Thoughts, answer_in, as_chunk
 from rag_app.models.providers import provider_call
 
 MessageLists = list[list[BaseMessage]]
@@ -274,7 +274,7 @@ class StepChain(Runnable[Input, Piece]):
             elif isinstance(step, Batch):
                 with guarded(step.llm, step.prompts) as prompts:
                     replies = step.llm.batch([*prompts], config)
-                answer = [_answer_in(reply, step.llm) for reply in replies]
+                answer = [answer_in(reply, step.llm) for reply in replies]
             elif isinstance(step, Invoke):
                 answer = step.runnable.invoke(step.input, config)
             else:
@@ -305,7 +305,7 @@ class StepChain(Runnable[Input, Piece]):
             elif isinstance(step, Batch):
                 with guarded(step.llm, step.prompts) as prompts:
                     replies = await step.llm.abatch([*prompts], config)
-                answer = [_answer_in(reply, step.llm) for reply in replies]
+                answer = [answer_in(reply, step.llm) for reply in replies]
             elif isinstance(step, Invoke):
                 answer = await step.runnable.ainvoke(step.input, config)
             else:
@@ -351,7 +351,7 @@ class _Reply(Generic[Piece]):
         return self._thoughts.text
 
     def add(self, chunk: Any) -> Iterator[Piece]:
-        yield from self._show(self._thoughts.add(_message(chunk)).text)
+        yield from self._show(self._thoughts.add(as_chunk(chunk)).text)
 
     def close(self) -> Iterator[Piece]:
         """Show what was held back but turned out to be something else."""
@@ -384,27 +384,6 @@ def guarded(llm: BaseChatModel, prompts: MessageLists) -> AbstractContextManager
     """Return a block that asks a model: our own need nothing, others what `provider_call` does."""
     ours = getattr(llm, "guards_itself", False)
     return nullcontext(prompts) if ours else provider_call(llm, prompts)
-
-
-def _answer_in(reply: Any, llm: BaseChatModel) -> str:
-    """Return the answer of a complete reply, without the reasoning before it."""
-    thoughts = Thoughts(llm)
-    thoughts.add(_message(reply))
-    thoughts.close()
-    return thoughts.text.strip()
-
-
-def _message(reply: Any) -> AIMessageChunk:
-    """Return a chat model's message, or a completion model's string, as a piece of a stream."""
-    if isinstance(reply, AIMessageChunk):
-        return reply
-    text = reply if isinstance(reply, str) else getattr(reply, "text", None)
-    if not isinstance(text, str):
-        kind = type(reply).__name__
-        msg = f"the model replied with {kind}, not with text; leave out `with_structured_output`"
-        raise ModelError(msg)
-    text = str(text)
-    return AIMessageChunk(content=text, response_metadata=getattr(reply, "response_metadata", {}))
 
 
 _END = object()

@@ -5,6 +5,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessageChunk
 
+from rag_app.errors import ModelError
+
 _BEGIN, _END = "<think>", "</think>"
 _OPENING = re.compile(r"deepseek[-_.]?r1|qwq|thinking|reasoner", re.IGNORECASE)
 REASONING = "reasoning_content"
@@ -120,3 +122,28 @@ class Thoughts:
             held = (n for n in range(len(_END) - 1, 0, -1) if text.endswith(_END[:n]))
             text = text[: len(text) - next(held, 0)]
         return text[given:]
+
+
+def answer_in(reply: Any, llm: Any) -> str:
+    """Return the answer of a complete reply, without the reasoning before it."""
+    thoughts = Thoughts(llm)
+    thoughts.add(as_chunk(reply))
+    thoughts.close()
+    return thoughts.text.strip()
+
+
+def as_chunk(reply: Any) -> AIMessageChunk:
+    """Return a chat model's message, or a completion model's string, as a piece of a stream.
+
+    Raises:
+        ModelError: it is neither.
+    """
+    if isinstance(reply, AIMessageChunk):
+        return reply
+    text = reply if isinstance(reply, str) else getattr(reply, "text", None)
+    if not isinstance(text, str):
+        kind = type(reply).__name__
+        msg = f"the model replied with {kind}, not with text; leave out `with_structured_output`"
+        raise ModelError(msg)
+    text = str(text)
+    return AIMessageChunk(content=text, response_metadata=getattr(reply, "response_metadata", {}))
