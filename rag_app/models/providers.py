@@ -69,10 +69,6 @@ def provider_call(
 
     Our own models do both by themselves; any other is asked within this.
 
-    Args:
-        llm: A model of a provider's package or of the caller's own.
-        prompts: What it is asked.
-
     Raises:
         ModelError: see `call_errors`.
 

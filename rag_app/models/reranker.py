@@ -28,9 +28,6 @@ class CrossEncoderReranker(BaseDocumentCompressor):
     It is loaded when it is first used, and reads as much of a text as it has room for. As a
     LangChain compressor it puts passages in order and leaves none out.
 
-    Args:
-        folder: Holds the model.
-
     Raises:
         ModelError: the folder holds no such model; on use, it is damaged.
     """
@@ -54,13 +51,7 @@ class CrossEncoderReranker(BaseDocumentCompressor):
     def scores(
         self, query: str, texts: Sequence[str], progress: Callable[[int], None] | None = None
     ) -> list[float]:
-        """Return for each text how well it answers a question, 0 to 1.
-
-        Args:
-            query: The question.
-            texts: Texts of any length.
-            progress: Called with how many texts each step read.
-        """
+        """Return for each text how well it answers a question, 0 to 1."""
         from torch.nn import Sigmoid
 
         found = [0.0] * len(texts)

@@ -29,12 +29,7 @@ def owner_only() -> Iterator[None]:
 
 
 class UnixConnection(HTTPConnection):
-    """A connection to a server that listens on a Unix socket.
-
-    Args:
-        path: The socket.
-        timeout: Seconds to wait for an answer; None waits as long as it takes.
-    """
+    """A connection to a server that listens on a Unix socket; without a timeout it waits on."""
 
     def __init__(self, path: Path, timeout: float | None = None) -> None:
         super().__init__("127.0.0.1", timeout=timeout)
@@ -51,14 +46,7 @@ class UnixConnection(HTTPConnection):
         self.sock.connect(self._path)
 
     def send_json(self, method: str, path: str, value: Any = None, key: str = "") -> None:
-        """Send a request whose body is JSON; `getresponse` waits for the answer.
-
-        Args:
-            method: Such as ``POST``.
-            path: The path of the URL.
-            value: The body.
-            key: Sent as a bearer token.
-        """
+        """Send a request whose body is JSON; `getresponse` waits for the answer."""
         headers = {"Content-Type": "application/json"}
         if key:
             headers["Authorization"] = f"Bearer {key}"

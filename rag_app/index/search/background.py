@@ -30,12 +30,7 @@ def merge_lock(folder: Path) -> WriterLock:
 
 
 def start(folder: Path, limits: Sequence[int]) -> None:
-    """Start the process, unless one is at work; what it warns of is in ``merge.log``.
-
-    Args:
-        folder: The index.
-        limits: Those of the `FaissCache` that finds a merge due.
-    """
+    """Start the process, unless one is at work; what it warns of is in ``merge.log``."""
     last = _started.get(folder)
     if (last is not None and last.returncode is None) or merge_lock(folder).holder():
         return

@@ -80,12 +80,7 @@ class _State:
 
 
 class FaissCache:
-    """The FAISS index of a store, brought up to each snapshot before it is searched.
-
-    Args:
-        store: The truth.
-        limits: By default :data:`LIMITS`.
-    """
+    """The FAISS index of a store, brought up to each snapshot before it is searched."""
 
     def __init__(self, store: IndexStore, *, limits: Limits | None = None) -> None:
         self._store = store

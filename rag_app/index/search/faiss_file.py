@@ -77,12 +77,7 @@ class Stamp:
 
 
 def load(folder: Path, *, mapped: bool = True) -> tuple[Any, Stamp] | None:
-    """Return the index and its stamp, None if there is none that can be used.
-
-    Args:
-        folder: The index.
-        mapped: Map the file, which can't be changed then; else read it into memory.
-    """
+    """Return the index and its stamp, None if there is none that can be used."""
     path, texts = folder / FAISS_NAME, _stamp_texts(folder)
     before: os.stat_result | None = None
     try:

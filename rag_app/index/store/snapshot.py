@@ -314,13 +314,7 @@ class Snapshot:
     def search_terms(
         self, expression: str, limit: int, sources: Collection[str] | None = None
     ) -> list[tuple[int, float]]:
-        """Return the ids that match an FTS5 `expression`, best first, with their BM25 score.
-
-        Args:
-            expression: See `match_expression`.
-            limit: How many at most.
-            sources: The documents to search; by default all.
-        """
+        """Return the ids that match an FTS5 `expression`, best first, with their BM25 score."""
         query, chosen = "SELECT rowid, rank FROM terms WHERE terms MATCH ? ", list[str]()
         if sources is not None:
             # The plus keeps SQLite from searching the terms once for each of the rows.

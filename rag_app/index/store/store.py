@@ -189,10 +189,6 @@ class IndexStore:
     ) -> None:
         """Check that vectors of `embedding` can be compared with the index's.
 
-        Args:
-            embedding: The model.
-            snapshot: The state of the index; by default the latest.
-
         Raises:
             EmbeddingMismatchError: the index was made with another model.
         """

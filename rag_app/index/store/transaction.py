@@ -154,12 +154,7 @@ class Transaction(Snapshot):
             self._connection.execute("INSERT INTO meta VALUES (?, ?)", (key, value))
 
     def begin_staging(self, space: str, embedding: str) -> None:
-        """Get ready for vectors of another model; those that are staged for it already stay.
-
-        Args:
-            space: What distinguishes its vectors from those of others.
-            embedding: Its name.
-        """
+        """Get ready for vectors of another model; those that are staged for it already stay."""
         if self.optional_value(STAGED_FOR) != space:
             self._connection.execute("DELETE FROM staged_vectors")
         self.set_value(STAGED_FOR, space)

@@ -63,10 +63,6 @@ class AdaptedEmbeddings(DocumentEmbeddings):
 
     Their weights are unknown, so the fingerprint is made of class, model name and dimension.
 
-    Args:
-        inner: The embeddings.
-        name: By default their class and model name.
-
     Example:
         >>> from langchain_core.embeddings import DeterministicFakeEmbedding
         >>> embeddings = AdaptedEmbeddings(DeterministicFakeEmbedding(size=3))

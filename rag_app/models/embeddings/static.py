@@ -31,10 +31,6 @@ _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I8": "i1", "I64": "<i8", "
 class StaticEmbeddings(DocumentEmbeddings):
     """A static model's folder; any number of threads may use it.
 
-    Args:
-        folder: Holds the model.
-        name: As the user gave it.
-
     Raises:
         ModelError: the folder holds no such model.
     """

@@ -41,9 +41,6 @@ Ids = NDArray[np.int64]
 class EncoderTokenizer:
     """A ``tokenizer.json``; any number of threads may use it.
 
-    Args:
-        file: The tokenizer.
-
     Attributes:
         unknown: The id of what the vocabulary lacks, None if it has none.
     """
@@ -143,14 +140,7 @@ class _KeptPieces:
 
 
 class _UnigramParts:
-    """Unigram tokenizers of some pieces of a vocabulary.
-
-    Args:
-        spec: The tokenizer without its vocabulary.
-        pieces: That.
-        longest: Characters of its longest piece.
-        always: The pieces that every part has, by their ids.
-    """
+    """Unigram tokenizers of some pieces of a vocabulary."""
 
     def __init__(
         self, spec: dict[str, Any], pieces: _Pieces, longest: int, always: dict[int, ScoredPiece]

@@ -113,11 +113,6 @@ class Batcher:
 
     A batch holds requests that were waiting when it began and that ask for the same sampling;
     the others wait for its end.
-
-    Args:
-        model: A causal language model of transformers.
-        tokenizer: Its tokenizer.
-        limit: Most requests in a batch.
     """
 
     def __init__(self, model: Any, tokenizer: Any, limit: int) -> None:
@@ -195,11 +190,6 @@ class Penalties(LogitsProcessor):
 
     A token's logit is lowered by the presence penalty if it was generated, and by the frequency
     penalty each time it was (OpenAI API reference, "Parameter details").
-
-    Args:
-        prompt: Tokens of the prompt, which are not counted.
-        presence: The presence penalty.
-        frequency: The frequency penalty.
 
     Example:
         >>> import torch

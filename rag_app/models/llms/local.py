@@ -96,15 +96,7 @@ class LocalChat(BaseChatModel):
         put: Put,
         cancelled: threading.Event,
     ) -> None:
-        """Begin to continue a text or to answer messages; see `Start`.
-
-        Args:
-            prompt: A text is taken as it is, after a start token where the model has one.
-            stop: Strings before which the text ends.
-            options: Sampling by this class's names, and what the call adds to it.
-            put: Takes the chunks.
-            cancelled: Set when nobody waits for them any more.
-        """
+        """Begin to continue a text or to answer messages; see `Start`."""
 
     def _generation(
         self, prompt: str | list[BaseMessage], stop: list[str] | None, options: dict[str, Any]

@@ -183,14 +183,7 @@ class _Either(threading.Event):
 
 
 class _UnlessCall:
-    """Puts the chunks of a text, held back until it can't be a call any more.
-
-    Args:
-        put: Takes the chunks of a text.
-        hold: Takes those of what may be a call.
-        call: Called at the end of a call.
-        enough: Called as soon as it can only be one.
-    """
+    """Puts the chunks of a text, held back until it can't be a call any more."""
 
     def __init__(
         self, put: Put, hold: Put, call: Callable[[], None], enough: Callable[[], None]

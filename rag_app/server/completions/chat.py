@@ -69,10 +69,6 @@ def new_response(kind: str, model: str) -> dict[str, Any]:
 class ChatObjects:
     """Makes the objects of one chat's response.
 
-    Args:
-        request: Says what is to be in them.
-        model: The id that was asked for.
-
     Example:
         >>> request = ChatRequest(messages=[{"role": "user", "content": "李白是谁？"}])
         >>> ChatObjects(request, "rag:default").chunk("诗人").choices[0].delta.content
@@ -98,16 +94,7 @@ class ChatObjects:
         parts: Mapping[str, Any] = MappingProxyType({}),
         **extra: Any,
     ) -> BaseModel:
-        """Return an event of a stream.
-
-        Args:
-            text: A piece of the answer.
-            index: The index of the choice.
-            finish_reason: Where the answer ends.
-            logprobs: Those of the text.
-            parts: What the message has besides its text.
-            **extra: Fields besides those of OpenAI's API.
-        """
+        """Return an event of a stream."""
         delta = {name: part for name, part in {"content": text, **parts}.items() if part}
         return self._event(delta, index, finish_reason, logprobs, **extra)
 
@@ -194,11 +181,6 @@ def citation_values(citation: Citation, index: Path) -> dict[str, Any]:
 class Sources:
     """The passages behind the marks of one answer.
 
-    Args:
-        text: The text of the answer, with its marks.
-        answer: The answer.
-        address: The address of the index in the API, without a slash at its end.
-
     Example:
         >>> answer = Answer("Steamed.", citations=[Citation(1, "/docs/tea.txt", "It is steamed.")])
         >>> [source] = Sources("Steamed.[1]", answer, "http://127.0.0.1/v1/indexes/tea").annotations
@@ -251,13 +233,6 @@ def index_address(base_url: str, index: str) -> str:
 
 class DocumentChat:
     """One chat with an index: the model ids ``rag:INDEX``.
-
-    Args:
-        engine: The application over the index.
-        request: Its last message is the question, those before it make it understandable.
-        model: The id that was asked for.
-        address: The address of the index in the API.
-        notes: What the reader should know whatever the answer is.
 
     Raises:
         ApiError: 400, the request asks for what can't be had from documents, or for nothing.

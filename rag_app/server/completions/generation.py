@@ -110,12 +110,6 @@ class TextObjects(ChatObjects):
 class LlmGeneration:
     """The texts that one request has the language model generate.
 
-    Args:
-        request: What is asked for.
-        model: The id that was asked for.
-        llm: Generates them.
-        settings: The server's limits.
-
     Raises:
         ApiError: 400, it is beyond the limits, or something this model's backend can't do.
     """
@@ -318,12 +312,6 @@ def _fit(tools: Tools, llm: BaseChatModel, messages: Sequence[BaseMessage], repl
     Open WebUI sends twenty tools with every message, 6,000 tokens, which a small model would read
     for minutes and then have no window left to talk in. Where a call must be made they always fit,
     or it is an error.
-
-    Args:
-        tools: What the model is told of.
-        llm: The model.
-        messages: Before those that describe the tools.
-        reply: Tokens that are kept free.
     """
     if tools.must_call:
         return True

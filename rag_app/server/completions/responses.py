@@ -44,14 +44,7 @@ class ResponseEvents(ServerSentEvents):
 
 
 class ChatResponse:
-    """One response: the items that a chat's answer comes in.
-
-    Args:
-        chat: Answers.
-        request: What was asked for.
-        model: The id that was asked for.
-        keep: Given the response once it is complete, where it is to be kept.
-    """
+    """One response: the items that a chat's answer comes in."""
 
     def __init__(
         self,

@@ -38,12 +38,7 @@ class StoredResponses:
         self._owner = hashlib.sha256(owner.encode()).hexdigest() if owner else ""
 
     def add(self, response: dict[str, Any], items: StoredItems) -> None:
-        """Keep a response.
-
-        Args:
-            response: As it was sent.
-            items: All that it answers, also what earlier responses did.
-        """
+        """Keep a response."""
         content = {"owner": self._owner, "response": response, "input": items}
         with suppress(OSError):  # the disk may be full, and the answer is given all the same
             self._folder.mkdir(parents=True, mode=0o700, exist_ok=True)

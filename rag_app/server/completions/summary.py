@@ -15,14 +15,7 @@ from rag_app.server.schemas.indexes import SummaryPassage, SummaryRequest, Summa
 
 
 class DocumentSummary:
-    """The summary of one document.
-
-    Args:
-        engine: The application over its index.
-        source: The source of the document.
-        text: Its text.
-        request: How to summarize.
-    """
+    """The summary of one document."""
 
     def __init__(self, engine: RagApp, source: str, text: str, request: SummaryRequest) -> None:
         self._calls = CallCounter()

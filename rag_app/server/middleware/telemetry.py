@@ -7,12 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class TelemetryMiddleware:
-    """Makes a span of a request up to the end of its answer; it goes on the client's trace.
-
-    Args:
-        app: What answers.
-        tracer: Makes spans.
-    """
+    """Makes a span of a request up to the end of its answer; it goes on the client's trace."""
 
     def __init__(self, app: ASGIApp, tracer: Tracer) -> None:
         self._app = app

@@ -322,13 +322,7 @@ class InputItems(BaseModel):
 
     @classmethod
     def page(cls, items: list[dict[str, Any]], limit: int, after: str | None) -> Self:
-        """Return a page.
-
-        Args:
-            items: All of them, in the order that was asked for.
-            limit: Most of them.
-            after: Id of the one before the page.
-        """
+        """Return a page."""
         ids = [item["id"] for item in items]
         start = ids.index(after) + 1 if after in ids else 0
         shown = ids[start : start + limit]
