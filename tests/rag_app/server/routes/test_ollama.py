@@ -173,7 +173,7 @@ def test_errors_have_ollamas_form(
 
 
 def test_an_error_in_mid_stream_is_raised(official: ollama.Client, poets: Served) -> None:
-    with pytest.raises(ollama.ResponseError, match="context length"):
+    with pytest.raises(ollama.ResponseError, match="window"):
         list(official.chat("default", [{"role": "user", "content": "长" * 9000}], stream=True))
 
 
