@@ -1,15 +1,13 @@
 """Text of the language model itself, for chat completions and text completions."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, get_args
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
-from openai.types import Completion, CompletionUsage
+from openai.types import CompletionUsage
 from openai.types.chat.chat_completion import Choice
 from pydantic import BaseModel
 
@@ -19,12 +17,8 @@ from rag_app.errors import PromptTooLongError, ToolsError
 from rag_app.models.llms.local import LocalChat
 from rag_app.models.llms.thoughts import REASONING, Thoughts
 from rag_app.models.llms.tools import Tools
-from rag_app.server.completions.chat import (
-    ChatObjects,
-    Logprobs,
-    completion_usage,
-    new_response,
-)
+from rag_app.server.completions.chat import ChatObjects, Logprobs, completion_usage
+from rag_app.server.completions.text_objects import TextObjects
 from rag_app.server.errors import ApiError
 from rag_app.server.schemas.chat import ChatRequest
 from rag_app.server.schemas.completions import CompletionRequest
@@ -44,67 +38,6 @@ _OPTIONS = (
 _CHOICES = {"required": "any"}
 """Choices of a tool by LangChain's names, where OpenAI's API has others."""
 _FINISH_REASONS = get_args(Choice.model_fields["finish_reason"].annotation)
-
-
-class TextObjects(ChatObjects):
-    """Makes the objects of one text completion's response."""
-
-    def __init__(self, request: Sampling, model: str) -> None:
-        super().__init__(request, model)
-        self.fixed = {**new_response("cmpl", model), "object": "text_completion"}
-        self._offsets: Counter[int] = Counter()
-
-    def first(self, _: int = 1) -> list[BaseModel]:
-        """Return no event: there is no speaker."""
-        return []
-
-    def chunk(
-        self,
-        text: str,
-        index: int = 0,
-        finish_reason: str | None = None,
-        logprobs: Logprobs = (),
-        parts: Mapping[str, Any] = MappingProxyType({}),  # noqa: ARG002 - a text has none
-        **_: Any,
-    ) -> BaseModel:
-        """Return an event of a stream."""
-        choice = self.choice(text, index, finish_reason, logprobs)
-        # Not validated: the type of a complete response does not know a choice that goes on.
-        return Completion.construct(**self.fixed, choices=[choice], **self.no_usage)
-
-    def last(self, usage: CompletionUsage) -> BaseModel:
-        """Return the event with the numbers of tokens."""
-        return Completion(**self.fixed, choices=[], usage=usage)
-
-    def choice(
-        self,
-        text: str,
-        index: int = 0,
-        finish_reason: str | None = "stop",
-        logprobs: Logprobs = (),
-    ) -> dict[str, Any]:
-        """Return a choice of a response."""
-        shown = self._logprobs(index, logprobs) if logprobs else None
-        return {"index": index, "text": text, "logprobs": shown, "finish_reason": finish_reason}
-
-    def whole(self, choices: list[dict[str, Any]], usage: CompletionUsage, **_: Any) -> BaseModel:
-        """Return a complete response."""
-        return Completion.model_validate({**self.fixed, "choices": choices, "usage": usage})
-
-    def _logprobs(self, index: int, tokens: Logprobs) -> dict[str, Any]:
-        offsets = []
-        for token in tokens:
-            offsets.append(self._offsets[index])
-            self._offsets[index] += len(token["token"])
-        return {
-            "tokens": [token["token"] for token in tokens],
-            "token_logprobs": [token["logprob"] for token in tokens],
-            "top_logprobs": [
-                {top["token"]: top["logprob"] for top in token.get("top_logprobs") or ()}
-                for token in tokens
-            ],
-            "text_offset": offsets,
-        }
 
 
 class LlmGeneration:
