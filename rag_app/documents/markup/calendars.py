@@ -4,13 +4,18 @@ import quopri
 import re
 from collections.abc import Iterator
 
+from rag_app.documents.encodings.damage import SKIPPED
+from rag_app.documents.encodings.detection import decode
 from rag_app.documents.text import clean, one_blank_line
+from rag_app.errors import DocumentError
 
 _FOLD = re.compile(r"\n[ \t]")
 _JOINED = re.compile(r"(?<=[^\n])(?=(?:BEGIN|END):V[A-Z]{4,9}\b)")
 """Where a line is joined to the next one, since its end is lost."""
 _QUOTED = re.compile(r"(?:=[0-9A-F]{2}){3,}")
 """What is encoded, though the parameter that says so is lost."""
+_CODE = re.compile("=[89A-F][0-9A-F](?![0-9A-Za-z])")
+"""What is left of that."""
 _SOFT_BREAK = re.compile(r"(;ENCODING=QUOTED-PRINTABLE[^\n]*)=\n", re.IGNORECASE)
 _MOST_BREAKS = 300
 _PROPERTY = re.compile(r"(?:[\w-]+\.)?([\w-]+)((?:;[^:;\"]*(?:\"[^\"]*\")?)*):(.*)", re.DOTALL)
@@ -97,6 +102,7 @@ def _said(name: str, parameters: dict[str, str], value: str) -> str:
         raw = quopri.decodestring(value.encode("utf-8", "replace"))
         value = _decoded(raw, parameters.get("CHARSET", "utf-8"))
     value = _QUOTED.sub(lambda codes: _decoded(quopri.decodestring(codes[0]), "utf-8"), value)
+    value = _CODE.sub(SKIPPED, value)
     if name in _STRUCTURED:
         pieces = re.split(r"(?<!\\)[;,]", value)
         value = " ".join(filter(None, map(str.strip, pieces)))
@@ -111,9 +117,9 @@ def _said(name: str, parameters: dict[str, str], value: str) -> str:
 
 def _decoded(raw: bytes, charset: str) -> str:
     try:
-        return raw.decode(charset)
-    except (LookupError, UnicodeDecodeError):
-        return raw.decode("gb18030", "replace")
+        return decode(raw, "", declared=charset)[0]
+    except DocumentError:
+        return SKIPPED
 
 
 def _moment(time: re.Match[str]) -> str:

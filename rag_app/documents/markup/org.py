@@ -17,6 +17,7 @@ _DRAWER = re.compile(r"\s*:(?!END:)(\w+):\s*", re.IGNORECASE)
 _DRAWER_END = ":END:"
 _PROPERTY = re.compile(r"\s*:[A-Z][A-Z_]+(?::(?:\s.*)?)?|\s*#\+.*")
 """A property whose drawer has lost its beginning or its end, or a setting that is damaged."""
+_CUT_DRAWER = re.compile(r"(?<=\S) {0,9}:(?:PROPERTIES|LOGBOOK|END): {0,9}$", re.MULTILINE)
 _JOINED = re.compile(r"(?<=[^\n,=~\"'`])(?=#\+(?:[A-Z_]{3,20}:\s|(?:BEGIN|END)_[A-Z]))")
 """Where a line is joined to a setting, since its end is lost."""
 _PLANNING = re.compile(r"\s*(?:CLOSED|DEADLINE|SCHEDULED|CLOCK):\s*[\[<].*")
@@ -32,7 +33,8 @@ def org_markdown(text: str) -> str:
         >>> org_markdown("* TODO 检修 :泵:\n:PROPERTIES:\n:ID: 7\n:END:\n见[[https://a.cn][手册]]。")
         '# TODO 检修\n\n见手册。'
     """
-    return one_blank_line(clean("\n".join(_lines(_JOINED.sub("\n", clean(text)).split("\n")))))
+    text = _CUT_DRAWER.sub("", _JOINED.sub("\n", clean(text)))
+    return one_blank_line(clean("\n".join(_lines(text.split("\n")))))
 
 
 def _lines(lines: list[str]) -> Iterator[str]:

@@ -118,8 +118,14 @@ _BLANKED = bytes(8)
 _HEAD, _MOST_BOUNDARIES, _CERTAIN, _LEAST = 1_000_000, 20, 12, 3
 """Bytes that are looked at for boundaries, how many are known, and characters of those that are
 certain without their lines before them, and with these alone."""
-_CODE_LEFT = re.compile(r"=[89A-F][0-9A-F](?=[^\x00-\x7f])|(?<=[^\x00-\x7f])=[89A-F][0-9A-F](?!\w)")
-"""A code of quoted-printable beside a character whose others are lost."""
+_CODE_LEFT = re.compile(
+    r"=[89A-F][0-9A-F](?=[^\x00-\x7f])|(?<=[^\x00-\x7f])=[89A-F][0-9A-F](?!\w)"
+    r"|(?<![ -~])[\w:; -]{0,60}(?:printable|: base64)$|=\?[\w-]{3,12}(?:\?[BQbq]\?[!-~]*)?",
+    re.MULTILINE,
+)
+"""Codes beside characters of which others are lost, and what named the codes."""
+_END_OF_WORD = re.compile(r"[!-~]{0,80}\?=(?![!-~])")
+"""The end of an encoded word, which no other text has."""
 _CUT_WORD = re.compile(r"=\?[!-~]*|[!-~]{0,200}\?=(?![!-~])|[\w-]{3,20}\?[BQbq]\?[!-~]*")
 """What is left of an encoded word (RFC 2047) that can't be decoded."""
 _SIGN_LOST = re.compile(rb"(?<==[89A-F][0-9A-F])[^=\r\n](?=[89A-F][0-9A-F]=[89A-F][0-9A-F])")
@@ -260,7 +266,7 @@ class _Mail:
 
     def _without_headers(self, text: str) -> str:
         self.damaged = self.damaged or _MIME.search(text) is not None
-        text = _PART_HEAD.sub("", _OF_TRANSPORT.sub("", text))
+        text = _END_OF_WORD.sub("", _PART_HEAD.sub("", _OF_TRANSPORT.sub("", text)))
         for boundary in self.boundaries:
             text = boundary.sub("", text)
         if SKIPPED in text:

@@ -57,7 +57,7 @@ _LEFT_OVER = re.compile("'[0-9a-f]{2}")
 _REST = re.compile(
     f"(?<={SKIPPED})'?[0-9a-f]{{2}}(?=[{SKIPPED}\u3000-\u9fff])|'[89a-f][0-9a-f](?={SKIPPED})"
     f"|(?<=[\u3041-\u9fff])(?=\\d?[a-f])[89a-f][0-9a-f](?={SKIPPED})"
-    "|(?<![!-~])'[89a-f][0-9a-f][!-~]?(?=[\u3041-\u9fff])"
+    r"|(?<![!-~])\\?'[89a-f][0-9a-f][!-~]?(?=[\u3041-\u9fff])"
 )
 """The same behind bytes that are not a character."""
 

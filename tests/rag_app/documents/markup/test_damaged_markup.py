@@ -33,6 +33,15 @@ def test_a_name_that_is_encoded_though_its_parameter_is_lost() -> None:
     assert calendar_markdown(card) == "## 李四\n\ntel: 8110"
 
 
+def test_codes_of_a_name_that_are_cut_make_no_other_characters() -> None:
+    card = "BEGIN:VCARD\nN;ENCODING=QUOTED-PRINTABLE:=E6=9D=8E=E5=9B\nTEL:=8E;8110\nEND:VCARD\n"
+    assert calendar_markdown(card) == "## 李\ufffd\n\ntel: \ufffd;8110"
+
+
+def test_a_drawer_of_org_behind_text_is_none() -> None:
+    assert org_markdown("检修 :PROPERTIES:\n先断电。\n") == "检修\n先断电。"
+
+
 def test_a_drawer_of_org_without_an_end_hides_nothing() -> None:
     text = ":PROPERTIES:\n:CUSTOM_ID: a\n先断电。\n* 检修\n:END:\n再挂牌。#+TITLE: 规程\n"
     assert org_markdown(text) == "先断电。\n\n# 检修\n\n再挂牌。\n# 规程"

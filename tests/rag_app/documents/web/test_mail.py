@@ -436,3 +436,6 @@ def test_codes_beside_lost_characters_are_no_text() -> None:
     head = b"Subject: a\nContent-Type: text/plain; charset=utf-8\n\n"
     text, _ = read(head + MEETING.encode() + "请准=E4".encode() + b"\xe5\x8a" + "时到。\n".encode())
     assert "=E4" not in text
+    body = f"{MEETING}b?5byg5LiJ?= {MEETING}\n"
+    text, _ = read(head + body.encode() + b"\xe5\x8a=?utf-8?b?5by\n")
+    assert "5by" not in text
