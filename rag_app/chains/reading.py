@@ -253,20 +253,22 @@ class Reading:
         return "\n".join(found)
 
     def refuses(self, signals: Signals) -> bool:
-        """Return whether passages are too unlikely to answer, by more signals than relevance."""
-        probability = self.calibration.probability(signals)
-        return self.calibration.tells(signals) and probability < self.options.threshold
+        """Return whether passages are too unlikely to answer, by more signals than relevance.
+
+        A near miss is likelier to be taken for an answer where little else is read: of parts of
+        passages only what is sure counts, until the sentence that carries the answer is judged.
+        """
+        threshold = self.options.threshold
+        if self.in_part and threshold and signals.sentence is None:
+            threshold = max(threshold, _SURE_OF_EXCERPTS)
+        return self.calibration.tells(signals) and (
+            self.calibration.probability(signals) < threshold
+        )
 
     @cached_property
     def of_excerpts(self) -> "Reading":
-        """The same for parts of passages: their prompts serve no other question.
-
-        A near miss is likelier to be taken for an answer where little else is read: only what is
-        sure counts.
-        """
-        options = self.options
-        threshold = max(options.threshold, _SURE_OF_EXCERPTS) if options.threshold else 0.0
-        reading = replace(self, options=replace(options, threshold=threshold), in_part=True)
+        """The same for parts of passages: their prompts serve no other question."""
+        reading = replace(self, in_part=True)
         if not getattr(self.llm, "keeps_prompts", False):
             return reading
         return replace(reading, llm=self.llm.model_copy(update={"keeps_prompts": False}))
@@ -289,7 +291,8 @@ class Reading:
         lacks = {citation.marker: self._unmatched(citation.shown, [citation]) for citation in own}
         checked = may_be_of_another(question, context) or any(lacks.values())
         checked = checked and self.refuses(other)
-        withheld = not shown or self.refuses(doubtful) or checked
+        unsure = self.refuses(doubtful)
+        withheld = not shown or unsure or checked
         text = yield from self.first_answer(context, citations, step, shown=not withheld)
         answer = Answer(self.question.text, text=text, citations=tuple(citations))
         supported, evidence = answer.supported, answer.evidence
@@ -298,10 +301,27 @@ class Reading:
         found_other |= lacks.get(cited_passage(question, text, citations).marker, frozenset())
         lacking = tuple(sorted({*signals.unmatched, *found_other}))
         signals = replace(signals, supported=supported, unmatched=lacking)
+        if unsure and not self.refuses(signals):
+            signals = yield from self._judged_by_sentence(signals, sentence)
         found = JudgedAnswer("" if self.refuses(signals) else text, signals, sentence)
         if found.text and withheld and (shown or supported):
             yield Answer(text=found.text, step=step)
         return found
+
+    def _judged_by_sentence(
+        self, signals: Signals, sentence: str
+    ) -> Generator[Invoke, Any, Signals]:
+        """Return signals with the judgement of the sentence that carries an answer.
+
+        By itself one that a near miss is answered from is seldom taken for an answer. To a question
+        for yes or no a no is often the answer itself, and of a translated one two wordings have
+        been judged.
+        """
+        question = bare_question(self.question.text)
+        if not sentence or self.question.translated or asks_whether(question):
+            return signals
+        alone = yield from self.of_excerpts._own_judgement(sentence.strip(), [question])
+        return replace(signals, sentence=alone)
 
     def _quoted(
         self, signals: Signals, citations: Sequence[Citation], step: int

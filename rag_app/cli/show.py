@@ -146,6 +146,8 @@ def _confidence_line(confidence: "Confidence") -> str:
         parts.append(f"relevance {signals.relevance:.0%}")
     if signals.judgement is not None:
         parts.append(f"the model's own judgement {signals.judgement:+.1f}")
+    if signals.sentence is not None:
+        parts.append(f"of the sentence alone {signals.sentence:+.1f}")
     if signals.unmatched:
         parts.append(f"the passages lack {', '.join(signals.unmatched)}")
     if signals.supported is not None:

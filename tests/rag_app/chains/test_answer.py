@@ -272,6 +272,30 @@ def test_a_doubtful_answer_that_nothing_supports_is_never_shown() -> None:
     assert [piece.text for piece in pieces if piece.text] == [NOT_FOUND["zh"]]
 
 
+@pytest.mark.parametrize(("alone", "shown"), [(0.2, [NOT_FOUND["zh"]]), (2.0, ["病逝于当涂。"])])
+def test_of_a_doubtful_answer_the_sentence_that_carries_it_is_judged_too(
+    alone: float, shown: list[str]
+) -> None:
+    llm = judging(1.8, alone)
+    read = passage(f"李白生于碎叶。{DEATH.page_content}")
+    pieces = list(answer_chain(llm).stream(Question(ASKED, [read])))
+    assert [piece.text for piece in pieces if piece.text] == shown
+    assert DEATH.page_content in llm.judged[1]
+    assert "碎叶" not in llm.judged[1]
+    confidence = sum(pieces[1:], pieces[0]).confidence
+    assert confidence is not None
+    assert (confidence.signals.judgement, confidence.signals.sentence) == (1.8, alone)
+
+
+@pytest.mark.parametrize(("judgement", "question"), [(3.0, ASKED), (1.8, "李白是病逝的吗？")])
+def test_a_sure_answer_and_one_of_yes_or_no_are_judged_once(
+    judgement: float, question: str
+) -> None:
+    llm = judging(judgement, NO_IDEA)
+    assert run(llm, DEATH, question=question).answered
+    assert len(llm.judged) == 1
+
+
 def test_a_passage_about_another_year_than_is_asked_about_makes_doubtful() -> None:
     asked = "763年李白是怎样去世的？"
     answer = run(judging(YES), DEATH, question=asked)
@@ -355,7 +379,7 @@ def test_passages_are_read_in_whole_where_that_does_not_answer(
 def test_parts_of_passages_that_may_not_answer_are_read_in_whole() -> None:
     leaning = 1.5  # reaches the threshold of whole passages
     near_miss, hit = judging(leaning, NO_IDEA), judging(leaning, YES)
-    assert run(judging(leaning), LONG, question=PLACE, context="full").answered
+    assert run(judging(leaning, YES), LONG, question=PLACE, context="full").answered
     assert not run(near_miss, LONG, question=PLACE, context="evidence").answered
     assert run(hit, LONG, question=PLACE, context="evidence").text == "病逝于当涂。"
     assert LONG.page_content in hit.prompts[-1]

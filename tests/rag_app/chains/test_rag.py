@@ -468,7 +468,7 @@ async def test_what_a_providers_model_raises_is_one_line(error: Exception, reaso
 
 
 def test_a_style_is_told_after_the_question_and_not_to_the_judge() -> None:
-    llm = JudgingChatModel(replies=["病逝于当涂。"], judgements=[2.0])
+    llm = JudgingChatModel(replies=["病逝于当涂。"], judgements=[3.0])
     style = ("system", "用一句诗。")
     chain = rag_chain(retriever(), llm)
     answer = chain.invoke({"question": QUESTION, "history": [style]})
