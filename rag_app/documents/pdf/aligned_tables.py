@@ -21,6 +21,10 @@ _FULL = 0.7
 """Share of a column's width that lines of running text fill; cells of a table are shorter."""
 _SHORT = 20
 """Usual length of a cell, in characters, in a table of two columns without lines around them."""
+_INDENT = 2.5
+"""By how much, in sizes of the text, lines of a column may be set in."""
+_PROSE = 0.9
+"""Share of the characters in columns of running text above which there is no table."""
 _TABLE_ROWS = 3
 """Rows of a table without lines around its cells."""
 
@@ -45,7 +49,7 @@ def aligned_tables(parts: list[Fragment]) -> tuple[list[Table], list[Fragment]]:
             taken.update(id(part) for row in band for part in row)
             start = stop
         else:
-            start += 1
+            start = stop if enough and _is_prose(band) else start + 1
     return tables, [part for part in parts if id(part) not in taken]
 
 
@@ -153,7 +157,21 @@ def _is_table(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float, flo
         char.text.isalnum() for part in columns[0] for char in part.chars
     ):
         return False  # items of a list
-    return not all(map(is_running, columns))
+    return not all(map(is_running, columns)) and not _is_prose(band)
+
+
+def _is_prose(band: Sequence[list[Fragment]]) -> bool:
+    """Return whether what begins at the same places is running text, at whatever heights."""
+    parts = sorted((part for row in band for part in row), key=lambda part: part.left)
+    columns: list[list[Fragment]] = []
+    for part in parts:
+        if not columns or part.left - columns[-1][0].left > _INDENT * part.size:
+            columns.append([])
+        columns[-1].append(part)
+    long = [column for column in columns if len(column) >= COLUMN_LINES]
+    lengths = [(is_running(column), sum(len(part.chars) for part in column)) for column in long]
+    running = [length for is_text, length in lengths if is_text]
+    return len(running) > 1 and sum(running) >= _PROSE * sum(length for _, length in lengths)
 
 
 def _is_head_of_one(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float, float]]) -> bool:

@@ -16,6 +16,9 @@ from rag_app.documents.pdf.lines import Fragment, fragments, line_of, rows
 from rag_app.documents.pdf.ruled_tables import Table, ruled_tables
 from rag_app.documents.pdf.rules import Edge, grids
 
+_INDENTED = 3
+"""By how much, in sizes of the text, lines of a column may begin or end before others."""
+
 
 @dataclass
 class Block:
@@ -114,7 +117,7 @@ def _free_run(
         inside = [i for i in items if i.top <= floor + 0.5 and i.bottom >= lower - 0.5]
         before = [item for item in inside if item.right <= left + 0.5]
         after = [item for item in inside if item.left >= right - 0.5]
-        if not (_is_column(before) and _is_column(after)):
+        if not (_ends_in_column(before) and _begins_with_column(after)):
             continue
         top = min(max(i.top for i in before), max(i.top for i in after))
         bottom = max(min(i.bottom for i in before), min(i.bottom for i in after))
@@ -124,6 +127,23 @@ def _free_run(
         if best is None or score > best[0]:
             best = (score, (left + right) / 2, floor, lower)
     return best
+
+
+def _begins_with_column(items: Sequence[Fragment | Table]) -> bool:
+    """Return whether items are a column of running text, or several, of which the first is one."""
+    parts = [item for item in items if isinstance(item, Fragment)]
+    edge = min((part.left for part in parts), default=0.0)
+    first = [part for part in parts if part.left < edge + _INDENTED * part.size]
+    return _is_column(items) or _is_column(first)
+
+
+def _ends_in_column(items: Sequence[Fragment | Table]) -> bool:
+    """Return whether items are a column of running text, or several, of which the last is one."""
+    parts = [item for item in items if isinstance(item, Fragment)]
+    edge = max((part.right for part in parts), default=0.0)
+    full = [part.left for part in parts if part.right > edge - _INDENTED * part.size]
+    last = [part for part in parts if full and part.left > median(full) - part.size]
+    return _is_column(items) or _is_column(last)
 
 
 def _is_column(items: Sequence[Fragment | Table]) -> bool:

@@ -15,6 +15,10 @@ COLUMNS_OF_ONE = 4
 """Columns of a table of one row under its head, without lines around its cells."""
 _TOUCHING = 0.03
 """Distance, in sizes of the text, of letters of one word; those of two cells are farther apart."""
+_BROKEN = 0.8
+"""Share of its cell's width that a line fills which that width broke."""
+_SENTENCE = 12
+"""Characters of such a line at least; numbers and names may fill narrow cells."""
 _IRREGULAR = 2.0
 """Places of a grid that a cell with text covers in its row above which the grid is a form's."""
 _NAMELESS = 1.2
@@ -61,6 +65,7 @@ def ruled_tables(grid: Grid, chars: Sequence[Char]) -> tuple[list[Table], set[in
         and (len(cells.get(row[0], "")) > _FRAMED or _holds_columns(texts.get(row[0], ())))
         for row in grid.cells
     ]
+    across = [right - left for left, right in itertools.pairwise(grid.xs)]
     for is_framed, group in itertools.groupby(range(len(grid.cells)), framed.__getitem__):
         if is_framed:
             continue
@@ -69,7 +74,7 @@ def ruled_tables(grid: Grid, chars: Sequence[Char]) -> tuple[list[Table], set[in
         part = [row for row, _ in itertools.groupby(grid.cells[number] for number in numbers)]
         taken.update(id(char) for row in part for cell in row for char in texts.get(cell, ()))
         table = Table([], grid.xs[0], grid.xs[-1], bottom, top, is_form=_is_irregular(part, cells))
-        table.rows = _form_rows(part, cells) if table.is_form else _table_rows(part, texts)
+        table.rows = _form_rows(part, cells) if table.is_form else _table_rows(part, texts, across)
         tables.append(table)
     if len(texts) < 2:
         return [], set()
@@ -138,9 +143,17 @@ def _form_rows(grid_rows: Sequence[tuple[int, ...]], cells: Mapping[int, str]) -
 
 
 def _table_rows(
-    grid_rows: Sequence[tuple[int, ...]], texts: Mapping[int, Sequence[Char]]
+    grid_rows: Sequence[tuple[int, ...]],
+    texts: Mapping[int, Sequence[Char]],
+    across: Sequence[float],
 ) -> list[list[str]]:
-    """Return the rows of a table, without columns whose cells are all merged with those before."""
+    """Return the rows of a table, without columns whose cells are all merged with those before.
+
+    Args:
+        grid_rows: The cell at each place of the grid, by rows.
+        texts: Cell → its characters.
+        across: The width of each column of the grid.
+    """
     columns = [
         at
         for at in range(len(grid_rows[0]))
@@ -153,14 +166,19 @@ def _table_rows(
             found.append([cell_text(parts[0])])
             continue
         merged = [at > 0 and row[columns[at]] == row[columns[at - 1]] for at in range(len(columns))]
-        for cells in _split_row(parts) or [[cell_text(part) for part in parts]]:
+        widths = [sum(wide for cell, wide in zip(row, across, strict=True) if cell == row[at])
+                  for at in columns]  # fmt: skip
+        for cells in _split_row(parts, widths) or [[cell_text(part) for part in parts]]:
             pairs = zip(cells, merged, strict=True)
             found.append([Covered(cell) if covered else cell for cell, covered in pairs])
     return found
 
 
-def _split_row(cells: Sequence[Sequence[Char]]) -> list[list[str]]:
-    """Return the rows of a row whose cells all have as many lines, side by side; [] if not so."""
+def _split_row(cells: Sequence[Sequence[Char]], widths: Sequence[float]) -> list[list[str]]:
+    """Return the rows of a row whose cells all have as many lines, side by side; [] if not so.
+
+    Where the width of a cell breaks its text, its lines are one value.
+    """
     lines = [[line_of(row) for row in rows(fragments(cell))] for cell in cells]
     counts = {len(cell) for cell in lines if cell}
     if len(counts) != 1 or counts == {1} or sum(map(bool, lines)) < 2:
@@ -169,7 +187,12 @@ def _split_row(cells: Sequence[Sequence[Char]]) -> list[list[str]]:
         max(line.bottom for line in side) - min(line.bottom for line in side) < 0.3 * side[0].size
         for side in zip(*(cell for cell in lines if cell), strict=True)
     ]
-    if not all(level):
+    broken = any(
+        line.right - line.left > _BROKEN * width and len(line.chars) >= _SENTENCE
+        for cell, width in zip(lines, widths, strict=True)
+        for line in cell[:-1]
+    )
+    if broken or not all(level):
         return []
     return [[cell[number].text if cell else "" for cell in lines] for number in range(counts.pop())]
 

@@ -123,6 +123,30 @@ def test_columns_are_read_one_after_the_other(right_top: float) -> None:
     assert text.index("须知") < text.index(LEFT[0]) < text.index(RIGHT[0])
 
 
+def test_columns_whose_lines_stand_at_different_heights() -> None:
+    words = "供热企业应当公告供热参数电话并接受监督管理"  # as wide as a column
+    columns = [
+        ["大桥合龙", *[words] * 6, "首栏到此为止。"],
+        ["米。", "菜价回落", *[words] * 5, "二栏到此为止。"],
+        [*[words] * 3, "停水通知", *[words] * 3, "三栏到此为止。"],
+        [*[words] * 7, "末栏到此为止。"],
+    ]
+
+    def page(canvas: Canvas) -> None:
+        for number, column in enumerate(columns):
+            y = 760.0
+            for text in column:
+                title = len(text) == 4
+                lines(canvas, [text], x=20 + 142 * number, y=y - 3 * title, size=9 if title else 6)
+                y -= 19 if title else 12
+
+    text = read(page).text
+    ends = [text.find(f"{side}栏到此为止。") for side in "首二三末"]
+    assert (
+        -1 < ends[0] < text.find("菜价回落") < ends[1] < text.find("停水通知") < ends[2] < ends[3]
+    )
+
+
 def test_vertical_writing_goes_from_right_to_left() -> None:
     def page(canvas: Canvas) -> None:
         for number, column in enumerate(
@@ -355,6 +379,16 @@ def test_a_table_without_lines_has_rows() -> None:
                 lines(canvas, [cell], x=60 + 120 * column, y=760 - 20 * number)
 
     assert "门店: 常州店; 销售额: 88.0; 同比: 1.9%" in read(page).text
+
+
+def test_a_cell_whose_width_breaks_its_text_is_one_row() -> None:
+    def page(canvas: Canvas) -> None:
+        ruled_table(canvas, [["章", "要求"], ["", ""], ["", ""]], width=180, height=40)
+        for y, number in ((645, "1"), (605, "2")):
+            lines(canvas, ["第", f"{number}项"], x=64, y=y, leading=16)
+            lines(canvas, ["开始前十日应当公告参数和电话", "并接受监督。"], x=244, y=y, leading=16)
+
+    assert "章: 第2项; 要求: 开始前十日应当公告参数和电话并接受监督。" in read(page).text
 
 
 @pytest.mark.parametrize("framed", [False, True])
