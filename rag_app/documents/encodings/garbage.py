@@ -61,8 +61,8 @@ _SYLLABLE, _FEW_SYLLABLES = re.compile("[\uac00-\ud7a3]"), 0.1
 _FOREIGN_WORD = re.compile(
     "[\u0370-\u03ff\u1f00-\u1fff]{3,}|[\u0400-\u052f]{3,}|[\u0530-\u10ff\u1200-\u1eff]{3,}"
 )
-_RUN, _FEWEST = re.compile(r"x(?:\.{0,3}x)*"), 4
-"""Unusual characters near each other, and how many there are at least."""
+_RUN, _FEWEST, _FEWEST_BESIDE = re.compile(r"x(?:\.{0,3}x)*"), 4, 3
+"""Unusual characters near each other, how many there are at least, and beside such a run."""
 _UNUSUAL_CHARACTER, _NO_HAN = re.compile(f"[{HAN}{_UNUSUAL}]"), re.compile(f"[{_UNUSUAL}]")
 _STRAYS_EACH = 3
 """For each place at which bytes are lost."""
@@ -162,18 +162,23 @@ def torn_runs(text: str) -> list[tuple[int, int]]:
         >>> torn_runs("开始计算。譵ѹ螶㴅ⓐ请假")
         [(5, 10)]
     """
-    runs: list[tuple[int, int]] = []
     if not _NO_HAN.search(text):
-        return runs
+        return []
     text = _FOREIGN_WORD.sub(lambda word: "a" * len(word[0]), text)
     syllables = len(_SYLLABLE.findall(text)) < _FEW_SYLLABLES * len(text)
     marks = "".join("x" if _is_unusual(char, syllables=syllables) else "." for char in text)
-    for run in _RUN.finditer(marks):
-        kinds = {_block(char) for char in text[run.start() : run.end()] if _is_unusual(char)}
-        dense = run[0].count("x") >= max(_FEWEST, _MOST * len(run[0]))
-        if dense and "Han" in kinds and len(kinds) > 1:
-            runs.append(run.span())
-    return runs
+    runs = [run for run in _RUN.finditer(marks) if run[0].count("x") >= _MOST * len(run[0])]
+    # Where one is certain, less is believed of the rest.
+    certain = any(
+        run[0].count("x") >= _FEWEST and _are_unlike(text[run.start() : run.end()]) for run in runs
+    )
+    return [run.span() for run in runs if certain and run[0].count("x") >= _FEWEST_BESIDE]
+
+
+def _are_unlike(text: str) -> bool:
+    """Return whether Han and something else are among the unusual characters of a text."""
+    kinds = {_block(char) for char in text if _is_unusual(char)}
+    return "Han" in kinds and len(kinds) > 1
 
 
 def _is_unusual(char: str, *, syllables: bool = False) -> bool:

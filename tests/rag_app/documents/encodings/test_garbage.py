@@ -111,5 +111,7 @@ def test_unlike_characters_beside_each_other_are_codes_read_too_late() -> None:
     assert torn_runs("开始计算。譵ѹ螶㴅ⓐ请假") == [(5, 10)]
     torn = "李白（p̀̕\ue742ŀͰ̥͠\ue74f\uf09f\uf0c5땵用㬥쑕흎뫿ಈ"
     assert torn_runs(f"{torn}，员工每年享有十五天带薪年假。") == [(4, len(torn))]
-    for text in ("ðəˈθɪŋ", "αβγδ与龘", "龘靐齉齾四字", "한국대학교龘"):
+    beside = f"员工毵鲸먗륳뽵，请假。{torn}，" + "员工每年享有十五天带薪年假。" * 3
+    assert torn_runs(beside)[0] == (4, 7)
+    for text in ("李囍，김철수", "ðəˈθɪŋ", "αβγδ与龘", "龘靐齉齾四字", "한국대학교龘"):
         assert torn_runs(text) == []
