@@ -58,6 +58,9 @@ def _texts() -> dict[str, bytes]:
         "guide.rst": _RESTRUCTURED.encode(),
         "plan.org": _ORG.encode(),
         "manual.adoc": _ASCIIDOC.encode(),
+        "dam.wiki": _WIKI.encode(),
+        "safety.textile": _TEXTILE.encode(),
+        "contract.typ": _TYPST.encode(),
         "film.srt": _cues("{n}\n00:00:{a:02},500 --> 00:00:{b:02},000\n<i>{said}</i>\n\n").encode(),
         "talk.vtt": (
             "WEBVTT\n\nNOTE draft of May\n\nSTYLE\n::cue { color: red }\n\n"
@@ -344,6 +347,41 @@ print(40 + 2)
 | 门店   | 一月 |
 |--------+------|
 | 无锡店 | 131  |
+"""
+_WIKI = f"""<!-- 草稿 -->{{{{Infobox
+| 库容 = 3亿方
+}}}}
+'''水库'''位于[[浙江省|浙江]]，<ref>《通志》。</ref>建于{{{{lang|zh|1958年}}}}。
+[[File:a.jpg|thumb|200px|大坝]]
+== 总则 ==
+{POLICY}
+* {_ENGLISH}
+{{| class="wikitable"
+! 机组 !! 出力
+|-
+| 1号 || 12
+|}}
+"""
+_TEXTILE = f"""h2(#a). 总则
+
+p{{color:red}}. *必须*佩戴_安全帽_，见"规程":http://a.cn/b.html 。{POLICY}
+
+* {_ENGLISH}
+
+|_. 型号|_. 功率|
+|A1|2kW|
+
+bc. x = 1
+
+###. 草稿
+"""
+_TYPST = f"""#set text(lang: "zh") // 草稿
+#let 公司 = [云岭公司]
+= 合同 <a>
+甲方 #公司，*违约金*见 @a。/* 草稿 */{POLICY}
+#figure(table(columns: (1fr, 1fr), [泵], [38]), caption: [价格])
++ 付款#footnote[含税]
+#link("https://a.cn")[官网] $x^2$ {_ENGLISH}
 """
 _ASCIIDOC = f"""= 泵站规程
 张三 <z@x.cn>
