@@ -26,6 +26,14 @@ _WORD = re.compile(r"[^\W\d_]{2}")
 _NO_BOLD_TITLE = re.compile(r"[。，；、：！？…,;:!?|\n\t_]|\.$|^[-•·●■◆○*#▪–]\s")
 _NUMBERED = re.compile(r"[(（]?[一二三四五六七八九十百\d]{1,4}[)）]?[、.．]\s*")
 """What numbers a heading, as 二、 does."""
+_DOCUMENT_TITLE = re.compile(r"\s*(\S[^\n]{1,59})\n[ \t　]*\n\s*\S")
+"""A first line that stands alone, with the beginning of what is below it."""
+_OF_A_PART = re.compile(
+    r"目\s*[录錄次]|前\s*言|序言?|摘\s*要|引言|contents|abstract|preface|introduction",
+    re.IGNORECASE,
+)
+"""What a part at the beginning of a document is called, which is not its title."""
+_DOCUMENT_LEVEL, _MARKED_LEVEL = 5, 10
 _TITLE_LENGTH = 120
 """Characters of a heading that are kept."""
 _UNDERLINED_LENGTH = 60
@@ -79,6 +87,8 @@ class Structure:
         >>> structure = Structure("# 水泵\n\n## 保修\n保修两年。")
         >>> structure.path(7), structure.runs
         (['水泵', '保修'], [Run(start=0, body=12)])
+        >>> Structure("水泵手册\n\n第一章 保修\n保修两年。").path(6)
+        ['水泵手册', '第一章 保修']
     """
 
     def __init__(self, text: str) -> None:
@@ -89,6 +99,8 @@ class Structure:
                 self.headings.append(found)
             else:
                 self.tables.append(found)
+        if title := _document_title(text, self.headings):
+            self.headings.insert(0, title)
         self.runs = list(_runs(text, self.headings))
         self._paths = list(_paths(self.headings))
 
@@ -168,9 +180,27 @@ def is_title(text: str) -> bool:
         >>> [is_title(text) for text in ("二、验收", "合计", "单价：", "第一章 总则", "5.20")]
         [True, True, False, False, False]
     """
-    short = 1 < len(text) <= _BOLD_LENGTH and _WORD.search(text) is not None
     named = text[number.end() :] if (number := _NUMBERED.match(text)) else text
-    return short and not _NO_BOLD_TITLE.search(named) and not _CHAPTER.fullmatch(text)
+    return 1 < len(text) <= _BOLD_LENGTH and _has_form_of_title(named)
+
+
+def _has_form_of_title(text: str) -> bool:
+    """Return whether words are neither a sentence nor a chapter's heading."""
+    says = _WORD.search(text) is not None and not _NO_BOLD_TITLE.search(text)
+    return says and not _CHAPTER.fullmatch(text)
+
+
+def _document_title(text: str, headings: Sequence[Heading]) -> Heading | None:
+    """Return the first line of a text that marks no title of its own, if it is one by its form."""
+    found = _DOCUMENT_TITLE.match(text)
+    if not found or any(heading.level <= _MARKED_LEVEL for heading in headings):
+        return None
+    title = found[1].strip()
+    if _NUMBERED.match(title) or title[0].islower() or _OF_A_PART.fullmatch(title):
+        return None
+    if not _has_form_of_title(title):
+        return None
+    return Heading(found.start(1), found.end(1), title, _DOCUMENT_LEVEL)
 
 
 def _heading(line: str, start: int, *, titled: bool) -> Heading | None:

@@ -71,6 +71,32 @@ def test_chapters_stand_above_sections() -> None:
     ]
 
 
+def test_a_first_line_alone_is_the_title_of_all_chapters() -> None:
+    text = "临江市公园管理办法\n\n（2023年公布）\n\n第一章 总则\n\n文\n\n第二章 管理\n文"
+    structure = Structure(text)
+    paths = [structure.path(heading.end) for heading in structure.headings]
+    title = "临江市公园管理办法"
+    assert paths == [[title], [title, "第一章 总则"], [title, "第二章 管理"]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "尊敬的客户：\n\n您好。",
+        "这是一个句子。\n\n正文",
+        "第一行\n第二行\n\n正文",
+        "目　录\n\n第一章 总则",
+        "一、概述\n\n正文",
+        "import os\n\nprint()",
+        "2024-03-01\n\n正文",
+        "ICS 93\n\n# 规范\n\n正文",
+        "只有一行",
+    ],
+)
+def test_another_first_line_is_no_title(text: str) -> None:
+    assert not any(heading.level < 10 for heading in Structure(text).headings)
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
