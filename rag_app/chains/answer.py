@@ -17,6 +17,7 @@ from rag_app.chains.confidence import (
     Confidence,
     Signals,
 )
+from rag_app.chains.nearness import nearest_sentences
 from rag_app.chains.prompts import NOT_FOUND, UNCHANGED, Prompts, pack, refusal_for
 from rag_app.chains.questions import asks_how, bare_question
 from rag_app.chains.questions.conversation import AnswerInput, Question
@@ -45,6 +46,9 @@ from rag_app.settings import DEFAULTS, AnswerChain, ContextKind
 
 EVIDENCE_SHARE = 0.27
 """Characters of excerpts, as a share of those of the full first passages."""
+
+NEAREST = 4
+"""Sentences that are read first where no passage is relevant."""
 
 _SHORT = 0.75
 """Share of the full first passages above which excerpts with their headings save too little."""
@@ -228,6 +232,8 @@ def _evidence_first(reading: Reading) -> Generator[Invoke, Any, Iterator[_Group]
     wanted = wanted and not reading.keeps(first.context)
     if wanted and _reaches(first.citations[0], reading.options.threshold):
         chosen = yield from result_of(lambda: _excerpts(reading, first), "choose_sentences")
+    elif wanted:
+        chosen = _nearest(reading)
     return chain([chosen] if chosen else [], [first], groups)
 
 
@@ -238,13 +244,32 @@ def _excerpts(reading: Reading, first: _Group) -> _Group | None:
     texts = [citation.text_shown for citation in reading.citations]
     relevance = [citation.relevance for citation in reading.citations]
     found = excerpts(
-        bare_question(reading.question.text), texts, limit, reading.embeddings, relevance
+        bare_question(reading.question.text),
+        texts,
+        limit,
+        reading.options.embedding_model,
+        relevance,
     )
     chosen = [replace(reading.citations[place], text=text) for place, text in found.items()]
     context = context_of(chosen)
     if not chosen or len(context) >= _SHORT * len(first.context):
         return None
     return _Group(tuple(reading.citations[place] for place in found), context, (), True)
+
+
+def _nearest(reading: Reading) -> _Group | None:
+    """Return the sentences of all passages that are the nearest to the question, where known."""
+    citations = reading.citations
+    chosen = [
+        (place, sentence)
+        for place, sentence in nearest_sentences(reading.question.passages, NEAREST)
+        if sentence in citations[place].text_shown
+    ]
+    if not chosen:
+        return None
+    places = dict.fromkeys(place for place, _ in chosen)
+    context = "\n".join(sentence for _, sentence in chosen)
+    return _Group(tuple(citations[place] for place in places), context, (), True)
 
 
 def _groups(reading: Reading) -> Iterator[_Group]:

@@ -17,6 +17,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 from rag_app.chains.answer import answer_steps, not_found
 from rag_app.chains.citations import lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, can_judge
+from rag_app.chains.nearness import nearest_first
 from rag_app.chains.overview import WholeDocuments
 from rag_app.chains.prompts import ABOUT_ITSELF, Prompts, refusal_for
 from rag_app.chains.questions import addresses_assistant, answer_language, bare_question
@@ -37,6 +38,7 @@ from rag_app.chains.streaming import (
     Steps,
     loaded,
     made_again,
+    result_of,
 )
 from rag_app.chains.translation import (
     in_language_of,
@@ -53,6 +55,7 @@ PARTS: Mapping[str, str] = {
     "load_llm": "language model",
     "condense_question": "standalone question",
     "choose_sentences": "sentences chosen",
+    "order_passages": "passages ordered",
     "judge_answer": "own judgement",
     "translate_question": "translated question",
     "read_document": "reading the document",
@@ -163,7 +166,7 @@ def rag_chain(
             return
         likely = most_relevant_first(likely)
         model = yield from loaded(model, "load_llm")
-        given = _given(likely, threshold, kind, model)
+        given = yield from _given(likely, options, model, question if read_as == question else "")
         if not given:
             yield not_found(question, passages)
             return
@@ -208,16 +211,22 @@ def _require_documents(found: Any) -> None:
 
 
 def _given(
-    likely: Sequence[Document], threshold: float, kind: AnswerChain, model: BaseChatModel
-) -> Sequence[Document]:
+    likely: Sequence[Document], options: AnswerOptions, model: BaseChatModel, question: str
+) -> Generator[Invoke, Any, Sequence[Document]]:
     """Return which passages a model reads: below the threshold only one that can judge them.
 
-    Where none reaches it the question may be put in other words, and relevance says little.
+    Where none reaches it the question may be put in other words, and relevance says little: they
+    are read in the order of their nearest sentences, where the question is not a translation.
     """
-    relevant = above_threshold(likely, threshold)
+    relevant = above_threshold(likely, options.threshold)
     if relevant or not can_judge(model):
         return relevant
-    return likely if kind == "refine" else likely[:1]
+    given, wording = likely, bare_question(question)
+    if question and not any("rerank_score" in passage.metadata for passage in likely):
+        given = yield from result_of(
+            lambda: nearest_first(wording, likely, options.embedding_model), "order_passages"
+        )
+    return given if options.kind == "refine" else given[:1]
 
 
 def _parts(

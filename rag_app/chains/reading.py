@@ -33,6 +33,7 @@ from rag_app.chains.facts import may_be_of_another, of_another, unmatched
 from rag_app.chains.facts.amounts import AmountAlone
 from rag_app.chains.facts.romanization import absent_names
 from rag_app.chains.marks import evidence, likely_evidence
+from rag_app.chains.nearness import nearness
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Budget, Prompts, Task, refusal_for
 from rag_app.chains.questions import (
     asks_for_whole,
@@ -84,6 +85,11 @@ class AnswerOptions:
     context: ContextKind = DEFAULTS.context
     embeddings: EmbeddingsOf | None = None
 
+    @property
+    def embedding_model(self) -> DocumentEmbeddings | None:
+        """What finds the sentences that bear on a question, with its terms."""
+        return self.embeddings() if self.embeddings else None
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -120,11 +126,6 @@ class Reading:
         if getattr(self.llm, "keeps_prompts", False) and hasattr(self.llm, "wanted"):
             prompt = self.prompt("answer", context=context_of([citation]), question="", style="")
             self.llm.wanted.append(prompt)
-
-    @property
-    def embeddings(self) -> DocumentEmbeddings | None:
-        """What finds the sentences that bear on the question, with its terms."""
-        return self.options.embeddings() if self.options.embeddings else None
 
     @cached_property
     def budget(self) -> Budget:
@@ -217,8 +218,14 @@ class Reading:
         relevance = highest_relevance(citations)
         if self.question.translated and relevance and relevance < self.options.threshold:
             relevance = None  # it means nothing for words in another language
-        translated = self.question.translated
-        return Signals(relevance, judgement, tuple(sorted(lacking)), translated=translated)
+        read = [self.question.passages[citation.marker - 1] for citation in citations]
+        return Signals(
+            relevance,
+            judgement,
+            tuple(sorted(lacking)),
+            translated=self.question.translated,
+            nearness=nearness(read),
+        )
 
     def _own_judgement(
         self, context: str, wordings: Iterable[str]
@@ -256,10 +263,11 @@ class Reading:
         """Return whether passages are too unlikely to answer, by more signals than relevance.
 
         A near miss is likelier to be taken for an answer where little else is read: of parts of
-        passages only what is sure counts, until the sentence that carries the answer is judged.
+        passages only what is sure counts, until the sentence that carries the answer is judged,
+        and but for those in other words than the question's, which few other sentences are like.
         """
         threshold = self.options.threshold
-        if self.in_part and threshold and signals.sentence is None:
+        if self.in_part and threshold and signals.sentence is None and signals.nearness is None:
             threshold = max(threshold, _SURE_OF_EXCERPTS)
         return self.calibration.tells(signals) and (
             self.calibration.probability(signals) < threshold
@@ -335,7 +343,7 @@ class Reading:
         denied = replace(signals, judgement=DENIED, supported=True)
         judged = signals.judgement is not None and not self.refuses(denied)
         if judged and asks_whether(question):
-            text = denial_in_other_words(question, citations, self.embeddings)
+            text = denial_in_other_words(question, citations, self.options.embedding_model)
         if not text:
             return JudgedAnswer("", signals)
         yield Answer(text=text, step=step)
