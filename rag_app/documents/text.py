@@ -61,6 +61,19 @@ _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
 _LONG_WORD = re.compile(r"[A-Za-z]{2,}")
 _FEWEST_WORDS = 5
 """Latin words of a passage in English; product names in a table are fewer."""
+_QUOTED = re.compile('《[^》]*》|“[^”]*”|「[^」]*」|"[^"]*"|[(（][^()（）]*[)）]')
+_ENGLISH_QUESTION = re.compile(
+    r"\W*(?:who|whom|whose|what|when|where|which|why|how)\b", re.IGNORECASE
+)
+_ENGLISH_SENTENCE = re.compile(
+    r"\b(?:who|whom|whose|what|when|where|which|why|how|is|are|was|were|do|does|did|can|could|should"
+    r"|will|has|have|had|the|an?|of|in|on|at|to|for|from|by|with|about|and|or|me|my|i|we|you|it)\b",
+    re.IGNORECASE,
+)
+_CHINESE_SENTENCE = re.compile(
+    "什[么麼]|怎|哪(?!吒)|[谁誰]|多少|多久|几|幾|[吗嗎呢]|如何|是否|请|請|[的了吧]|出自|中文"
+)
+"""Words that sentences are made of in either language, and hardly ever names."""
 
 # Scripts written without spaces: Han with 々 and 〇, and the Japanese syllabaries.
 _UNSPACED = f"\u3005\u3007\u3041-\u3096\u30a1-\u30fa\u30fc{HAN}"
@@ -168,11 +181,20 @@ def shown(path: object) -> str:
 def language_of(text: str) -> Language:
     """Return ``zh`` where there is one Han character to four Latin words or more, else ``en``.
 
-    A Chinese question full of English product names is still a Chinese question.
+    A Chinese question full of English product names is still a Chinese question, and an English
+    sentence with names in Chinese is English.
+
+    Example:
+        >>> [language_of(text) for text in ("How did 李白 die?", "Kubernetes 的 Pod 怎么重启？")]
+        ['en', 'zh']
     """
     sample = text[:4000]
     han = len(HAN_CHARACTER.findall(sample))
-    return "zh" if han and han * 4 >= len(_WORD.findall(sample)) else "en"
+    if not han or han * 4 < len(_WORD.findall(sample)):
+        return "en"
+    sentence = _QUOTED.sub("", sample)
+    english = _ENGLISH_QUESTION.match(sentence) or len(_ENGLISH_SENTENCE.findall(sentence)) > 1
+    return "en" if english and not _CHINESE_SENTENCE.search(sentence) else "zh"
 
 
 def is_japanese(text: str) -> bool:

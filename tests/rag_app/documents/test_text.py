@@ -1,6 +1,6 @@
 import pytest
 
-from rag_app.documents.text import clean, document_terms, query_terms
+from rag_app.documents.text import clean, document_terms, language_of, query_terms
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,21 @@ def test_joiners_that_make_another_picture_or_word_stay(text: str) -> None:
 def test_search_sees_no_format_characters_and_no_width() -> None:
     assert document_terms("型号\u200bＡＢ\u2060１２３") == document_terms("型号AB123")
     assert query_terms("价\u200b格") == query_terms("价格")
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Where is 当涂?", "en"),
+        ("Who composed 《我的祖国》?", "en"),
+        ("Who compiled the Caotang Ji (草堂集) after Li Bai's death?", "en"),
+        ("How many days of 年假 do I get?", "en"),
+        ("Kubernetes 的 Pod 怎么重启？", "zh"),
+        ("The Lord of the Rings 是谁写的？", "zh"),
+        ("What does RAG 是什么意思", "zh"),
+        ("Redis（缓存）", "zh"),
+        ("Explain 年假", "zh"),
+    ],
+)
+def test_names_in_chinese_make_no_english_sentence_chinese(text: str, language: str) -> None:
+    assert language_of(text) == language
