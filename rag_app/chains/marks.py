@@ -212,6 +212,21 @@ def supported(text: str, citations: Sequence[Citation], question: str = "") -> b
     return marker.supported
 
 
+def unheld(answer: str, citations: Sequence[Citation], question: str = "") -> tuple[str, ...]:
+    r"""Return the numbers and names of an answer that neither its passages nor its question hold.
+
+    Example:
+        >>> tea = Citation(1, "tea.txt", "Green tea is steamed at 90 degrees.")
+        >>> unheld("1. Green tea is steamed.\n2. It was brought in 1191.", [tea])
+        ('1191',)
+    """
+    held = Facts.of("\n".join([question, *(PassageText(citation).text for citation in citations)]))
+    cells = (_FURNITURE.sub(" ", cell) for cell in re.split(r"[\n|]", answer))
+    sentences = (sentence for cell in cells for sentence in SENTENCE.findall(cell))
+    lacking = (Facts.of(in_digits(sentence)).lacking_in(held) for sentence in sentences)
+    return tuple(sorted(frozenset().union(*lacking)))
+
+
 def evidence(question: str, answer: str, citations: Sequence[Citation]) -> Evidence | None:
     """Return the sentence that holds most of an answer's terms, `SUPPORT` of them at least.
 

@@ -32,7 +32,7 @@ from rag_app.chains.confidence import (
 from rag_app.chains.facts import may_be_of_another, of_another, unmatched
 from rag_app.chains.facts.amounts import AmountAlone
 from rag_app.chains.facts.romanization import absent_names
-from rag_app.chains.marks import evidence, likely_evidence
+from rag_app.chains.marks import evidence, likely_evidence, unheld
 from rag_app.chains.nearness import nearness
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Budget, Prompts, Task, refusal_for
 from rag_app.chains.questions import (
@@ -50,6 +50,11 @@ from rag_app.settings import DEFAULTS, AnswerChain, ContextKind
 
 UNCHECKED = "no passage holds this answer's words and numbers; check it before you rely on it"
 """The note of an answer that no passage supports."""
+
+LACKING = (
+    "the passages lack these numbers and names of the answer: {}; check it before you rely on it"
+)
+"""The note of an answer that passages support in part."""
 
 DOUBTFUL = "the passages may not answer this question; check the answer before you rely on it"
 """The note of an answer whose words are in a passage that may not be about what was asked."""
@@ -360,10 +365,14 @@ class Reading:
             refusal = Answer(text=said, answered=False, step=step + 1, confidence=confidence)
             yield replace(refusal, notes=notes)
             return
-        notes = () if signals.supported else (UNCHECKED,)
-        if signals.supported and confidence and confidence.verdict == "doubtful":
-            notes = (DOUBTFUL,)
-        yield Answer(notes=(*notes, *self._beyond(found.sentence)), confidence=confidence)
+        doubts: tuple[str, ...] = ()
+        if not signals.supported:
+            doubts = (UNCHECKED,)
+        elif lacking := unheld(text, self.citations, self.question.text):
+            doubts = (LACKING.format(", ".join(lacking)),)
+        elif confidence and confidence.verdict == "doubtful":
+            doubts = (DOUBTFUL,)
+        yield Answer(notes=(*doubts, *self._beyond(found.sentence)), confidence=confidence)
 
     def _beyond(self, sentence: str) -> tuple[str, ...]:
         question = bare_question(self.question.text)

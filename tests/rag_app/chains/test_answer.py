@@ -6,7 +6,7 @@ from langchain_core.documents import Document
 from rag_app.chains.answer import answer_chain, not_found
 from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, UNCHANGED
 from rag_app.chains.questions.conversation import Question
-from rag_app.chains.reading import BEYOND, DOUBTFUL, UNCHECKED
+from rag_app.chains.reading import BEYOND, DOUBTFUL, LACKING, UNCHECKED
 from rag_app.chains.results import Answer
 from rag_app.errors import ModelError
 from rag_app.settings import AnswerChain
@@ -254,6 +254,13 @@ def test_an_unsupported_answer_stays_where_no_other_is_better() -> None:
     assert answer.notes == (UNCHECKED,)
     assert answer.confidence is not None
     assert answer.confidence.verdict == "doubtful"
+
+
+def test_numbers_that_are_invented_beside_what_a_passage_says_are_noted() -> None:
+    table = "| 事件 | 时间 |\n|---|---|\n| 1. 病逝于当涂 | 2019年12月14日 |"
+    answer = run(judging(YES, replies=[f"李白病逝于当涂。\n\n{table}"]), DEATH)
+    assert answer.notes == (LACKING.format("12, 14, 2019"),)
+    assert not run(judging(YES, replies=["1. 李白762年病逝于当涂。"]), DEATH).notes
 
 
 def test_a_doubtful_answer_is_noted_and_shown_once_it_is_checked() -> None:
