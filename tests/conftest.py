@@ -25,9 +25,11 @@ os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 # They say what a machine without a GPU does; CUDA_VISIBLE_DEVICES=0 runs them on one that has it.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
-# Where the tests run in the background, the shell has them ignore what Ctrl-C sends, and what they
-# start would too.
+# Where the tests run in the background, the shell has them ignore what Ctrl-C sends, nohup what a
+# closed terminal does, and what they start would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hangup := getattr(signal, "SIGHUP", None):
+    signal.signal(hangup, signal.SIG_DFL)
 
 # No test asserts on a clock: a busy machine may stop for as long as it likes.
 settings.register_profile("unclocked", parent=settings.default, deadline=None)
