@@ -173,6 +173,8 @@ class PromptCache:
             own = not self._shared or (alone and len(prompt) <= _LONGEST)
             if own and prompt:
                 self.prepare(prompt)
+            elif own:  # it may take the place of those that llama.cpp has in memory
+                self._recent.clear()
             yield own and bool(prompt)
         finally:
             with self._guard:
