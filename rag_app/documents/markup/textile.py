@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from rag_app.documents.tables import table_lines
-from rag_app.documents.tables.cells import Continued, spanned
+from rag_app.documents.tables.cells import MergedCells
 from rag_app.documents.text import clean, one_blank_line
 
 _STYLE = r"(?:\([^()\n]{0,100}\)|\{[^{}\n]{0,200}\}|\[[^\[\]\n]{0,20}\]|[<>=])*"
@@ -90,20 +90,14 @@ def _inline(text: str) -> str:
 
 def _rows(lines: list[str]) -> list[list[str]]:
     """Return the rows of a table; a cell that covers others is repeated in each."""
-    rows: list[list[str]] = []
-    below: dict[int, tuple[int, str]] = {}
-    for line in lines:
-        cells: list[str] = []
-        row = _ROW.fullmatch(line)
-        for cell in row[1].split("|") if row else ():
-            while covered := below.pop(len(cells), None):
-                if covered[0] > 1:
-                    below[len(cells)] = (covered[0] - 1, covered[1])
-                cells.append(Continued(covered[1]))
-            marks = _CELL.match(cell)
-            text = _inline((cell[marks.end() :] if marks else cell).strip())
-            if marks and marks[2]:
-                below[len(cells)] = (min(int(marks[2]), _MOST_SPAN) - 1, text)
-            cells += spanned(text, min(int(marks[1]) if marks and marks[1] else 1, _MOST_SPAN))
-        rows.append(cells)
-    return rows
+    merged = MergedCells()
+    rows = filter(None, map(_ROW.fullmatch, lines))
+    return [merged.row(map(_cell, row[1].split("|"))) for row in rows]
+
+
+def _cell(cell: str) -> tuple[str, int, int]:
+    """Return the text of a cell, and how many columns and rows it covers."""
+    marks = _CELL.match(cell)
+    text = _inline((cell[marks.end() :] if marks else cell).strip())
+    columns, rows = marks.groups("1") if marks else ("1", "1")
+    return text, min(int(columns), _MOST_SPAN), min(int(rows), _MOST_SPAN)

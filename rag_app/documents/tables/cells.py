@@ -1,7 +1,7 @@
 """The cells of tables: merged ones, and what is a value."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 Row = Sequence[str]
 
@@ -60,3 +60,37 @@ def one_line(cell: str) -> str:
 def spanned(text: str, columns: int) -> list[str]:
     """Return the cells of a merged one that covers so many columns."""
     return [text, *[Covered(text)] * (columns - 1)]
+
+
+class MergedCells:
+    """The rows of a table, one after the other, whose cells may cover those below them.
+
+    Example:
+        >>> table = MergedCells()
+        >>> table.row([("产地", 1, 2), ("价格", 2, 1)]), table.row([("一月", 1, 1), ("二月", 1, 1)])
+        (['产地', '价格', '价格'], ['产地', '一月', '二月'])
+    """
+
+    def __init__(self) -> None:
+        self._below: dict[int, tuple[int, str]] = {}
+        """Column → rows still covered, and their text."""
+
+    def row(self, cells: Iterable[tuple[str, int, int]]) -> list[str]:
+        """Return the next row, of the text, columns and rows of each cell that begins in it."""
+        row: list[str] = []
+        self._fill(row)
+        for text, columns, rows in cells:
+            for part in spanned(text, columns):
+                if rows > 1:
+                    self._below[len(row)] = (rows - 1, part)
+                row.append(part)
+            self._fill(row)
+        return row
+
+    def _fill(self, row: list[str]) -> None:
+        """Append the cells at the end of a row so far that cells above it cover."""
+        while covered := self._below.pop(len(row), None):
+            left, text = covered
+            if left > 1:
+                self._below[len(row)] = (left - 1, text)
+            row.append(text if isinstance(text, Covered) else Continued(text))

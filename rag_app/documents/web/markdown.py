@@ -9,7 +9,7 @@ from markdownify import MarkdownConverter
 
 from rag_app.documents.number_formats.numerals import numeral
 from rag_app.documents.tables import table_lines
-from rag_app.documents.tables.cells import Continued, Covered, spanned
+from rag_app.documents.tables.cells import MergedCells
 
 _BLOCKS = {"br", "p", "div", "li", "ul", "ol", "dt", "dd", "pre", "table", "tr", "td", "th", "hr"}
 _CELLS = ["td", "th"]
@@ -112,23 +112,15 @@ def _own(table: Tag) -> Iterator[Tag]:
 def table_rows(table: Tag) -> list[list[str]]:
     """Return the text of a table's cells; a cell that covers several is repeated in each."""
     rows: list[list[str]] = []
-    below: dict[int, tuple[int, str]] = {}  # column → rows still covered, and their text
+    merged = MergedCells()
     seen = 0
     group = None
     for row in table.find_all("tr"):
         if row.parent is not group:  # no cell goes on beyond its group
-            below.clear()
-            group = row.parent
-        cells: list[str] = []
-        _fill(cells, below)
+            merged, group = MergedCells(), row.parent
         # A cell that is not closed holds the next one.
         found = [cell for cell in row.find_all(_CELLS) if cell.find_parent("tr") is row]
-        for cell in _labels_marked(found):
-            for text in spanned(cell.text, cell.columns):
-                if cell.rows > 1:
-                    below[len(cells)] = (cell.rows - 1, text)
-                cells.append(text)
-            _fill(cells, below)
+        cells = merged.row((cell.text, cell.columns, cell.rows) for cell in _labels_marked(found))
         seen += len(cells) + sum(map(len, cells))
         if seen > _MOST_CHARACTERS:
             break
@@ -159,15 +151,6 @@ def _labels_marked(tags: list[Tag]) -> Iterator[_Cell]:
         if form and len(kinds) % 2 == 0 and tag.name == "th" and cell.text:
             cell.text = cell.text.rstrip(":：") + ":"
         yield cell
-
-
-def _fill(cells: list[str], below: dict[int, tuple[int, str]]) -> None:
-    """Append the cells at the end of a row so far that cells above it cover."""
-    while covered := below.pop(len(cells), None):
-        left, text = covered
-        if left > 1:
-            below[len(cells)] = (left - 1, text)
-        cells.append(text if isinstance(text, Covered) else Continued(text))
 
 
 def _span(tag: Tag, name: str) -> int:

@@ -94,6 +94,12 @@ def test_what_is_printed_is_read(read: Callable[[str], str], source: str, shown:
     assert [line.rstrip() for line in read(source).split("\n")] == shown
 
 
+def test_a_cell_of_textile_covers_all_columns_below_it() -> None:
+    table = "|_. A|_. B|_. C|\n|\\2/2. x|y|\n|z|\n|p|q|/2. r|\n|s|t|"
+    shown = textile_markdown(table).splitlines()
+    assert shown[1::2] == ["A: x; B: x; C: z", "A: s; B: t; C: r"]
+
+
 @pytest.mark.parametrize("name", ["a.wiki", "a.textile", "a.typ"])
 def test_files_are_known_by_their_names(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("水库 [[浙江]]", encoding="utf-8")
