@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from operator import itemgetter
 
-import numpy as np
-
 from rag_app.chains.citations import Citation
 from rag_app.chains.facts.amounts import DIGITS, UNITS
 from rag_app.chains.marks import SENTENCE
@@ -142,8 +140,7 @@ def denial_in_other_words(
     denied = any(map(_DENIES.search, sentences))
     if embeddings is None or least is None or not denied:
         return ""
-    vector = np.asarray(embeddings.embed_query(question), np.float32)
-    cosines = embeddings.embed_array(sentences) @ vector
+    cosines = embeddings.cosines(question, sentences)
     nearest = sentences[int(cosines.argmax())]
     return nearest if cosines.max() >= least and _DENIES.search(nearest) else ""
 

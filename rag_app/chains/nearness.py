@@ -6,7 +6,6 @@ passage is about says little then, its nearest sentence says more.
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from langchain_core.documents import Document
 
 from rag_app.chains.marks import SENTENCE
@@ -34,10 +33,9 @@ def nearest_first(
     usual = USUAL_COSINES.get(embeddings.name) if embeddings else None
     if embeddings is None or usual is None:
         return passages
-    vector = np.asarray(embeddings.embed_query(question), np.float32)
     sentences = [_sentences(passage.page_content) for passage in passages]
     distinct = [*dict.fromkeys(sentence for found in sentences for sentence in found)]
-    nearer = (embeddings.embed_array(distinct) @ vector - usual).tolist()
+    nearer = (embeddings.cosines(question, distinct) - usual).tolist()
     known = dict(zip(distinct, nearer, strict=True))
     found = []
     for passage, of_passage in zip(passages, sentences, strict=True):

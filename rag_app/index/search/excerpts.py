@@ -157,8 +157,7 @@ class _Ranking:
                 texts[sentence.passage][sentence.start : sentence.end].strip()
                 for sentence in sentences
             ]
-            vector = np.asarray(embeddings.embed_query(question), np.float32)
-            near = embeddings.embed_array(shown) @ vector
+            near = embeddings.cosines(question, shown)
             near = (near - near.mean()) / (np.ptp(near) or 1.0)
             terms *= 1 - embeddings.hybrid_weight
             near *= embeddings.hybrid_weight

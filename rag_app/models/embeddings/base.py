@@ -57,6 +57,12 @@ class DocumentEmbeddings(Embeddings):
         """Return the vector of a question, L2-normalized."""
         return self.embed_documents([text])[0]
 
+    def cosines(self, question: str, texts: Sequence[str]) -> FloatArray:
+        """Return how near some texts are to a question, float32 ``[len(texts)]``."""
+        vector = np.asarray(self.embed_query(question), np.float32)
+        cosines: FloatArray = self.embed_array(texts) @ vector
+        return cosines
+
 
 class AdaptedEmbeddings(DocumentEmbeddings):
     """Any LangChain embeddings as `DocumentEmbeddings`.
