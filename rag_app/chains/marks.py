@@ -157,7 +157,10 @@ class PassageText:
         headings = citation.headings or filter(None, [citation.heading])
         above = breadcrumb(document_name(citation.source), [*headings], citation.table_head or "")
         self.text = f"{above}\n{citation.text}"
-        self._terms = set(document_terms(in_digits(self.text)).split())
+
+    @cached_property
+    def _terms(self) -> set[str]:
+        return set(document_terms(in_digits(self.text)).split())
 
     @cached_property
     def facts(self) -> Facts:
