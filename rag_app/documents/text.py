@@ -62,12 +62,11 @@ _LONG_WORD = re.compile(r"[A-Za-z]{2,}")
 _FEWEST_WORDS = 5
 """Latin words of a passage in English; product names in a table are fewer."""
 _QUOTED = re.compile('《[^》]*》|“[^”]*”|「[^」]*」|"[^"]*"|[(（][^()（）]*[)）]')
-_ENGLISH_QUESTION = re.compile(
-    r"\W*(?:who|whom|whose|what|when|where|which|why|how)\b", re.IGNORECASE
-)
+_QUESTION_WORDS = "who|whom|whose|what|when|where|which|why|how"
+_ENGLISH_QUESTION = re.compile(rf"\W*(?:{_QUESTION_WORDS})\b", re.IGNORECASE)
 _ENGLISH_SENTENCE = re.compile(
-    r"\b(?:who|whom|whose|what|when|where|which|why|how|is|are|was|were|do|does|did|can|could|should"
-    r"|will|has|have|had|the|an?|of|in|on|at|to|for|from|by|with|about|and|or|me|my|i|we|you|it)\b",
+    rf"\b(?:{_QUESTION_WORDS}|is|are|was|were|do|does|did|can|could|should|will|has|have|had|the|an?"
+    r"|of|in|on|at|to|for|from|by|with|about|and|or|me|my|i|we|you|it)\b",
     re.IGNORECASE,
 )
 _CHINESE_SENTENCE = re.compile(

@@ -56,6 +56,17 @@ def page_of(read: PageCharacters, unread: str = "") -> Page:
     return Page(blocks(read.chars, [], []), unread, read.quarter, read.unsure)
 
 
+_COUNTED = {
+    "unsure": "{} characters on page {} were hard to read; check what they say",
+    "torn": "{} damaged characters on page {} were left out; get it or save it again",
+    "private": "{} characters on page {} have a font that does not say which they are; "
+    + INSTALL_OCR,
+    "hidden": "{} characters on page {} that a reader does not see were left out: they are of the "
+    "page's colour, covered, beyond its edge, or in a hidden layer",
+}
+"""What is said of the characters that a page counts, of how many and on which pages."""
+
+
 def _notes(pages: Sequence[Page]) -> list[str]:
     notes = []
     for reason in sorted({page.unread for page in pages if page.unread}):
@@ -64,29 +75,10 @@ def _notes(pages: Sequence[Page]) -> list[str]:
             f"{len(numbers)} of {len(pages)} pages hold only {reason} and were not read "
             f"(page {_ranges(numbers)}); {INSTALL_OCR}"
         )
-    if unsure := [number for number, page in enumerate(pages, 1) if page.unsure]:
-        count = sum(page.unsure for page in pages)
-        notes.append(
-            f"{count} characters on page {_ranges(unsure)} were hard to read; check what they say"
-        )
-    if torn := [number for number, page in enumerate(pages, 1) if page.torn]:
-        count = sum(page.torn for page in pages)
-        notes.append(
-            f"{count} damaged characters on page {_ranges(torn)} were left out; "
-            "get it or save it again"
-        )
-    if private := [number for number, page in enumerate(pages, 1) if page.private]:
-        count = sum(page.private for page in pages)
-        notes.append(
-            f"{count} characters on page {_ranges(private)} have a font that does not say which "
-            f"they are; {INSTALL_OCR}"
-        )
-    if hidden := [number for number, page in enumerate(pages, 1) if page.hidden]:
-        count = sum(page.hidden for page in pages)
-        notes.append(
-            f"{count} characters on page {_ranges(hidden)} that a reader does not see were left "
-            "out: they are of the page's colour, covered, beyond its edge, or in a hidden layer"
-        )
+    for kind, said in _COUNTED.items():
+        counts = [getattr(page, kind) for page in pages]
+        if numbers := [number for number, count in enumerate(counts, 1) if count]:
+            notes.append(said.format(sum(counts), _ranges(numbers)))
     return notes
 
 
