@@ -189,15 +189,6 @@ def test_a_provider_that_can_not_be_used_is_one_clear_error(
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    ("spec", "message"),
-    [("ollama:bge-m3", "pip install langchain-ollama"), ("nobody:model", "ollama")],
-)
-def test_the_same_of_embeddings(spec: str, message: str) -> None:
-    with pytest.raises(ModelError, match=message):
-        load_embeddings(spec)
-
-
 @pytest.mark.parametrize("model", ["tiny_llm", "tiny_gguf"])
 def test_loading_and_answering_leave_the_process_as_it_was(
     model: str, request: pytest.FixtureRequest

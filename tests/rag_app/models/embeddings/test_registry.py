@@ -268,6 +268,8 @@ def test_a_folder_of_links_as_in_the_hub_cache(
     ("spec", "message"),
     [
         ("cohere:embed", "pip install langchain-cohere"),
+        ("ollama:bge-m3", "pip install langchain-ollama"),
+        ("nobody:model", "ollama"),
         ("nobody:nothing", "'nobody' is not supported"),
         ("openai:text-embedding-3-small", "OPENAI_API_KEY"),
     ],
