@@ -17,6 +17,8 @@ from rag_app.index.store.folders import delete_index
 from rag_app.index.store.store import IndexStore
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from rag_app.models.llms.prompt_cache import (
+    GIGABYTE,
+    PromptCache,
     all_kept_prompts,
     caches_folder,
     forget,
@@ -204,6 +206,17 @@ def test_what_is_in_memory_is_not_read_from_disk(gguf: Path) -> None:
     for entry in kept_prompts(model_folder(gguf)):
         entry.delete()
     assert cached(llm.invoke(prompt(0, "哪里？"))) > 100
+
+
+def test_what_another_prompt_may_have_pushed_out_of_memory_is_loaded_again(gguf: Path) -> None:
+    model(gguf).invoke(prompt(0, "何时？"))
+    (entry,) = kept_prompts(model_folder(gguf))
+    asked: list[str] = []
+    cache = PromptCache(model_folder(gguf), GIGABYTE, lambda path, _: asked.append(path))
+    for text, restored in ((entry.prompt, 1), (entry.prompt, 1), ("", 1), (entry.prompt, 2)):
+        with cache.turn(text) as keeps:
+            assert keeps == bool(text)
+        assert asked == ["/slots/0?action=restore"] * restored
 
 
 def test_passages_are_forgotten(gguf: Path) -> None:
