@@ -1,46 +1,29 @@
 """The façade: what there is to do, each with one call."""
 
-import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from copy import copy
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from rag_app.engine.library import Library
-from rag_app.engine.resources import Given, Loading, Resources
-from rag_app.errors import QuestionError, SettingsError
-from rag_app.settings import RetrieverKind, Settings, load_settings
+from rag_app.errors import QuestionError
+from rag_app.settings import RetrieverKind
 
 if TYPE_CHECKING:
-    from langchain_core.document_loaders import BaseLoader
     from langchain_core.documents import Document
-    from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
     from langchain_core.runnables import Runnable, RunnableConfig
-    from langchain_core.vectorstores import VectorStore
-    from langchain_text_splitters import TextSplitter
 
-    from rag_app.chains.confidence import Calibration
     from rag_app.chains.overview import WholeDocuments
-    from rag_app.chains.prompts import Prompts
     from rag_app.chains.questions.conversation import RagInput
     from rag_app.chains.rag import Retriever
     from rag_app.chains.results import Answer, Summary
-    from rag_app.models.embeddings.base import DocumentEmbeddings
 
     Config = RunnableConfig | None
     """LangChain's callbacks, tags and so on."""
     History = Sequence[BaseMessage | tuple[str, str]]
     SummarySource = str | Path | Document
-
-TRACE_VARIABLES = (
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_TRACES_EXPORTER",
-)
-"""What asks for traces where it is set; without it nothing of OpenTelemetry is imported."""
 
 
 class RagApp(Library):
@@ -78,143 +61,6 @@ class RagApp(Library):
         >>> app.ask("How is green tea made?").text
         'Steamed.'
     """
-
-    def __init__(
-        self,
-        *,
-        settings: Settings | None = None,
-        llm: "BaseChatModel | str | None" = None,
-        embeddings: "Embeddings | None" = None,
-        retriever: "Retriever | None" = None,
-        vector_store: "VectorStore | None" = None,
-        splitter: "TextSplitter | None" = None,
-        loader: "str | Callable[[str], BaseLoader] | None" = None,
-        prompts: "Prompts | Mapping[str, str] | str | Path | None" = None,
-        **flags: Any,
-    ) -> None:
-        if isinstance(llm, str):
-            flags["llm"], llm = llm, None
-        if settings is not None and flags:
-            msg = f"give settings, or {', '.join(flags)}, not both"
-            raise SettingsError(msg)
-        self.settings = settings or load_settings(**flags)
-        given = Given(llm, embeddings, retriever, vector_store, splitter, loader)
-        self.resources = Resources(self.settings, given)
-        self._prompts = prompts or self.settings.prompts
-        if self._prompts is not None:
-            from rag_app.chains.prompts import Prompts
-
-            self._prompts = Prompts.of(self._prompts)
-        self._sampling: dict[str, Any] = {}
-        self._calibration: Calibration | None = None
-        if any(map(os.environ.get, TRACE_VARIABLES)):
-            from rag_app.engine import telemetry
-
-            telemetry.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Release the index; models go with the object."""
-        self.resources.close()
-
-    def using(self, **changes: Any) -> Self:
-        """Return a view of this application with other options, for one call.
-
-        Index and models are shared, so only options of retrieval, sampling and chains have an
-        effect.
-
-        Args:
-            **changes: Options by their names in `Settings`; None leaves one as it is.
-
-        Raises:
-            SettingsError: an option is wrong.
-        """
-        given = {name: value for name, value in changes.items() if value is not None}
-        view = copy(self)
-        if not given:
-            return view
-        view.settings = load_settings(**{**self.settings.model_dump(exclude_unset=True), **given})
-        if "prompts" in given:
-            from rag_app.chains.prompts import Prompts
-
-            view._prompts = Prompts.of(given["prompts"])
-        view._sampling = {**self._sampling, **given}
-        return view
-
-    def over(
-        self,
-        index: Path,
-        embeddings: "DocumentEmbeddings | None" = None,
-        store: str | None = None,
-    ) -> Self:
-        """Return an application over another index, with the same settings and language model.
-
-        Its embedding model may be given where it is loaded already, and a store other than theirs.
-        """
-        other = copy(self)
-        other.resources = self.resources.over(index, embeddings, store)
-        other.settings = other.resources.settings
-        return other
-
-    # What it works with
-
-    @property
-    def embeddings(self) -> "DocumentEmbeddings":
-        """The embedding model: the one given, else the settings', else the index's own.
-
-        Raises:
-            ModelError: it is missing or damaged.
-        """
-        return self.resources.embeddings
-
-    @property
-    def retriever(self) -> "Retriever":
-        """What finds the passages for a question: LangChain's interface to the index.
-
-        Raises:
-            IndexStoreError: there is no index, or it was made with another embedding model.
-        """
-        settings = self.settings
-        return self.resources.retriever(settings.k, settings.retriever, settings.within)
-
-    @property
-    def llm(self) -> "BaseChatModel":
-        """The language model, waited for if it is being loaded.
-
-        Raises:
-            ModelError: it is missing, damaged or doesn't fit the memory.
-        """
-        llm = self.resources.llm.wait()
-        names = {"max_new_tokens": "max_tokens"}
-        fields = {names.get(name, name): value for name, value in self._sampling.items()}
-        known = {
-            name: fields[name]
-            for name in fields.keys() & getattr(type(llm), "model_fields", {}).keys()
-        }
-        return llm.model_copy(update=known) if known else llm
-
-    @property
-    def llm_error(self) -> BaseException | None:
-        """Why the language model could not be loaded, if so."""
-        return self.resources.llm.error
-
-    @property
-    def ready(self) -> bool:
-        """Whether the language model is loaded."""
-        return self.resources.llm.ready
-
-    def preload(self, load: "Callable[[], BaseChatModel] | None" = None) -> None:
-        """Begin to load the language model in the background, by ``load`` where that is given."""
-        if load is not None:
-            self.resources.llm = Loading(load)
-        self.resources.llm.begin()
-
-    # Questions
 
     def retrieve(
         self,
@@ -255,23 +101,6 @@ class RagApp(Library):
 
         return suggestions(self.store, relevance, self.settings.threshold, count)
 
-    @property
-    def calibration(self) -> "Calibration":
-        """How sure the language model is taken to be: as `eval --calibrate` found, or as ours.
-
-        Raises:
-            SettingsError: the file of calibrations is damaged.
-        """
-        from rag_app.chains.confidence import CALIBRATION
-
-        return self._calibration or self.resources.calibration(self.settings) or CALIBRATION
-
-    def calibrated(self, calibration: "Calibration") -> Self:
-        """Return a view of this application with another calibration; models are shared."""
-        view = copy(self)
-        view._calibration = calibration
-        return view
-
     def chain(self, retriever: "Retriever | None" = None) -> "Runnable[RagInput, Answer]":
         """Return what `ask` runs, to be composed with other Runnables; see `rag_chain`.
 
@@ -285,7 +114,7 @@ class RagApp(Library):
             self._answering_llm,
             kind=self.settings.answer_chain,
             threshold=self.settings.threshold,
-            prompts=self._prompts,
+            prompts=self.prompts,
             max_new_tokens=self.settings.max_new_tokens,
             step_tokens=self.settings.answer_step_tokens,
             context=self.settings.context,
@@ -358,17 +187,14 @@ class RagApp(Library):
         config: "Config" = None,
     ) -> int:
         """Have the model read passages ahead of questions; see `rag_app.engine.warm.warm`."""
-        from rag_app.chains.prompts import Prompts
         from rag_app.engine.warm import warm
 
         self.store.check_exists()
-        prompts = Prompts.of(self._prompts)
-        llm = self._answering_llm()
         return warm(
             self.store,
             partial(self.retrieve, k=1, config=config),
-            llm,
-            prompts,
+            self._answering_llm(),
+            self.prompts,
             limit=limit,
             progress=progress,
             stop=stop,
@@ -406,20 +232,13 @@ class RagApp(Library):
             made += 1
         return made
 
-    @property
-    def _asks_the_index(self) -> bool:
-        """Whether it is an index of our own that is asked."""
-        given = self.resources.given
-        return given.retriever is None and given.vector_store is None
-
     def _whole_documents(self) -> "WholeDocuments":
         """Return what answers questions about the documents of the index as a whole."""
         from rag_app.chains.overview import MOST_TOKENS, WholeDocuments
-        from rag_app.chains.prompts import Prompts
         from rag_app.engine.identity import summarizer
         from rag_app.index.store.summaries import KeptSummaries
 
-        prompts, store, llm = Prompts.of(self._prompts), self.store, self.resources.given.llm
+        prompts, store, llm = self.prompts, self.store, self.resources.given.llm
         limit = min(self.settings.max_new_tokens, MOST_TOKENS)
         return WholeDocuments(
             store,
@@ -431,15 +250,10 @@ class RagApp(Library):
             max_new_tokens=limit,
         )
 
-    @property
-    def keeps_prompts(self) -> bool:
-        """Whether the language model keeps the passages that it reads on disk."""
-        return _can_keep(self.llm)
-
     def _answering_llm(self) -> "BaseChatModel":
         """Return the language model; the passages that it reads are kept where that is possible."""
         llm = self.llm
-        return llm.model_copy(update={"keeps_prompts": True}) if _can_keep(llm) else llm
+        return llm.model_copy(update={"keeps_prompts": True}) if self.keeps_prompts else llm
 
     def _ready_retriever(self) -> "Retriever":
         """Return the retriever, while the operating system reads the model file.
@@ -488,7 +302,7 @@ class RagApp(Library):
         summarize = summarize_chain(
             lambda: self.llm,
             self.settings.summary_chain,
-            prompts=self._prompts,
+            prompts=self.prompts,
             length=self.settings.summary_length,
             max_new_tokens=self.settings.max_new_tokens,
             step_tokens=self.settings.summary_step_tokens,
@@ -524,8 +338,3 @@ class RagApp(Library):
     ) -> "AsyncIterator[Summary]":
         """`stream_summary` without blocking the event loop."""
         return self.summary_chain(encoding).astream(source, config)
-
-
-def _can_keep(llm: "BaseChatModel") -> bool:
-    """Return whether a model can keep what it reads on disk."""
-    return bool(getattr(llm, "cache_size", 0))

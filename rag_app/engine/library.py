@@ -5,9 +5,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag_app.engine.resources import Resources, open_store
+from rag_app.engine.parts import Parts
+from rag_app.engine.resources import open_store
 from rag_app.errors import SettingsError
-from rag_app.settings import EngineKind, Settings, load_settings
+from rag_app.settings import EngineKind, load_settings
 
 if TYPE_CHECKING:
     from langchain_core.document_loaders import BaseLoader
@@ -25,21 +26,8 @@ _NO_REEMBED = (
 )
 
 
-class Library:
-    """What `RagApp` does with documents, before they are asked or summarized.
-
-    Attributes:
-        settings: The options in effect.
-        resources: The index and models, and what the caller gave in place of them.
-    """
-
-    settings: Settings
-    resources: Resources
-
-    @property
-    def store(self) -> "DocumentStore":
-        """The index the settings name, there or not."""
-        return self.resources.store
+class Library(Parts):
+    """What `RagApp` does with documents, before they are asked or summarized."""
 
     def status(self) -> dict[str, str | int]:
         """Return what there is to work with: the index, its size and models."""
