@@ -1,10 +1,8 @@
 """Answers to questions about documents as a whole: summaries that are kept, lists, quotations."""
 
-import re
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import PurePath
 from typing import Any
 
@@ -14,7 +12,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 
 from rag_app.chains.citations import cite
-from rag_app.chains.marks import SENTENCE
+from rag_app.chains.described_document import DescribedDocument, Quote
 from rag_app.chains.orders import without_orders
 from rag_app.chains.prompts import Budget, Prompts
 from rag_app.chains.questions.overview import Overview
@@ -22,8 +20,8 @@ from rag_app.chains.results import Answer
 from rag_app.chains.streaming import Call, StepChain, Steps, loaded
 from rag_app.documents.text import Language, language_of
 from rag_app.errors import QuestionError
-from rag_app.index.store.interface import DocumentSnapshot, DocumentStore
-from rag_app.index.store.records import ChunkRecord, DocumentRecord
+from rag_app.index.store.interface import DocumentStore
+from rag_app.index.store.records import ChunkRecord
 from rag_app.index.store.summaries import KeptSummaries
 from rag_app.settings import DEFAULTS
 
@@ -39,36 +37,8 @@ _MADE = 3
 """Summaries that are made for one answer; until then the others are described by their headings."""
 _SEARCHED_NAMES = 20_000
 """Documents up to which a question may name one in part; with more that would take time."""
-_READ = 400
-"""Passages of a document that are looked at."""
-_EXCERPT = {"zh": 1_300, "en": 4_000}
-"""Characters that a summary is made of, besides headings."""
-_HEADINGS = 300
-"""Characters of the headings."""
 _QUOTED = {"dates": 20, "conclusion": 3}
 """Sentences of one document."""
-_LONGEST = 150
-"""Characters of a sentence that are quoted."""
-_CLOSING_HEADING = re.compile(
-    r"结论|結論|结语|总结|小结|结束语|\b(?:conclusions?|summary)\b", re.IGNORECASE
-)
-_CLOSING = re.compile(
-    r"综上|總之|总之|总而言之|由此可见|(?:研究|结果|分析)表明|得出.{0,6}结论|结论[是为：:]"
-    r"|^(?:in conclusion|we conclude|to sum up|overall,|in summary)",
-    re.IGNORECASE,
-)
-_MONTH = (
-    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
-    r"|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
-)
-_DATE = re.compile(
-    r"(?<![\d.])\d{3,4}\s*年(?!以|来|内|期)|\d{1,2}\s*月\s*\d{1,2}\s*[日号]"
-    r"|(?<!\d)(?:1\d|20)\d{2}[-/.](?:0?[1-9]|1[0-2])(?:[-/.](?:0?[1-9]|[12]\d|3[01]))?(?![\d.])"
-    r"|[〇零○一二三四五六七八九]{4}年|[一二三四五六七八九十]{1,2}月[一二三四五六七八九十]{1,3}[日号]"
-    rf"|\b{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?\b|\b(?:\d{{1,2}}(?:st|nd|rd|th)?\s+)?{_MONTH},?\s+\d{{4}}\b"
-    r"|\b(?:[Ii]n|[Ss]ince|[Uu]ntil|[Bb]y|[Ff]rom) (?:1\d|20)\d{2}\b"
-)
-
 _WORDS: dict[str, dict[Language, str]] = {
     "count": {"zh": "共有 {count} 份文档。", "en": "There are {count} documents."},
     "named": {
@@ -120,13 +90,14 @@ class WholeDocuments:
             yield Answer(question, _WORDS["none"][reply.language], answered=False)
             return
         if overview.kind == "dates":
-            yield from _quotations(reply, "dates", _with_date)
+            yield from _quotations(reply, "dates", DescribedDocument.dates)
         elif overview.kind == "list":
             yield from _list(reply)
+        elif overview.kind == "conclusion" and any(
+            map(DescribedDocument.conclusions, chosen.documents)
+        ):
+            yield from _quotations(reply, "conclusion", DescribedDocument.conclusions)
         else:
-            if overview.kind == "conclusion" and any(map(_closing, chosen.documents)):
-                yield from _quotations(reply, "conclusion", _closing)
-                return
             yield from self._summaries(reply)
 
     def missing(
@@ -139,11 +110,11 @@ class WholeDocuments:
         for source in sources:
             with self.store.read() as snapshot:
                 record = snapshot.document(source)
-                document = _read(snapshot, record) if record else None
+                document = DescribedDocument.of(record, snapshot) if record else None
             if document and self.summaries.get(document.record, document.language) is None:
                 yield partial(self._make, document, config)
 
-    async def _make(self, document: "_Document", config: RunnableConfig | None) -> None:
+    async def _make(self, document: DescribedDocument, config: RunnableConfig | None) -> None:
         chain = StepChain[str, Answer](
             lambda _: self._summary(document, document.language), "summarize_document"
         )
@@ -164,10 +135,10 @@ class WholeDocuments:
             elif document in missing[:_MADE]:
                 yield from self._summary(document, language)
             else:
-                yield Answer(text=document.outline(language))
+                yield Answer(text=_outline(document, language))
         yield reply.closing()
 
-    def _summary(self, document: "_Document", language: Language) -> Steps[Answer]:
+    def _summary(self, document: DescribedDocument, language: Language) -> Steps[Answer]:
         """Summarize a document, streamed as pieces, and keep the summary."""
         text = document.excerpt
         if len(text) > LENGTH["zh"] or language != document.language:
@@ -182,7 +153,7 @@ class WholeDocuments:
             self.summaries.keep(document.record, language, text)
 
     def _prompt(
-        self, document: "_Document", language: Language, model: BaseChatModel
+        self, document: DescribedDocument, language: Language, model: BaseChatModel
     ) -> list[BaseMessage]:
         budget = Budget.of(model, self.max_new_tokens)
         length = str(LENGTH[language])
@@ -218,64 +189,10 @@ class WholeDocuments:
                 sources = [source for source in sources if source in meant] or others
             described = sources if overview.sources or overview.kind == "list" else _spread(sources)
             records = [snapshot.document(source) for source in described[:_SHOWN]]
-            documents = tuple(_read(snapshot, record) for record in records if record)
+            documents = tuple(
+                DescribedDocument.of(record, snapshot) for record in records if record
+            )
         return _Chosen(tuple(sources), documents)
-
-
-@dataclass(frozen=True)
-class _Document:
-    """A document, and the passages that describe it."""
-
-    record: DocumentRecord
-    chunks: tuple[ChunkRecord, ...]
-
-    @property
-    def name(self) -> str:
-        return PurePath(self.record.source).name
-
-    @property
-    def language(self) -> Language:
-        return language_of("".join(chunk.text for chunk in self.chunks[:5]))
-
-    @property
-    def headings(self) -> list[str]:
-        return list(dict.fromkeys(chunk.heading for chunk in self.chunks if chunk.heading))
-
-    @property
-    def excerpt(self) -> str:
-        """All of a short text; the beginning and the end of a long one, with conclusions."""
-        limit = _EXCERPT[self.language]
-        first, *rest = self.chunks
-        closing = [chunk for chunk in rest if _CLOSING_HEADING.search(chunk.heading or "")]
-        order = [first, *closing[:1], *rest[-1:], *rest[:-1]]
-        taken: dict[int, ChunkRecord] = {}
-        size = 0
-        for chunk in order:
-            if chunk.ordinal in taken:
-                continue
-            if taken and size + len(chunk.text) > limit:
-                break
-            taken[chunk.ordinal] = chunk
-            size += len(chunk.text)
-        parts, end = [], 0
-        for ordinal in sorted(taken):
-            chunk = taken[ordinal]
-            parts.append(chunk.text[max(end - chunk.start, 0) :])
-            end = max(end, chunk.end)
-        return "\n".join(parts)[: 2 * limit]
-
-    @property
-    def context(self) -> str:
-        """What the model reads: the name, the headings, the excerpt."""
-        return "\n".join([self.name, " / ".join(self.headings)[:_HEADINGS], self.excerpt])
-
-    def outline(self, language: Language) -> str:
-        """Return what the document is about without a model: its headings or its first sentence."""
-        if headings := self.headings:
-            joined = _WORDS["comma"][language].join(headings[:8])
-            return _WORDS["headings"][language].format(headings=joined)
-        found = SENTENCE.search(self.chunks[0].text)
-        return found.group()[:_LONGEST] if found else ""
 
 
 @dataclass(frozen=True)
@@ -284,7 +201,7 @@ class _Chosen:
 
     sources: tuple[str, ...]
     """All of them."""
-    documents: tuple[_Document, ...]
+    documents: tuple[DescribedDocument, ...]
     """Those of which more than the name is given."""
 
     @property
@@ -339,11 +256,8 @@ class _Reply:
         return Answer(text=self.gap + _WORDS["others"][self.language].format(names=joined + more))
 
 
-Quote = tuple[ChunkRecord, str]
-
-
 def _quotations(
-    reply: _Reply, kind: str, quotes: Callable[[_Document], list[Quote]]
+    reply: _Reply, kind: str, quotes: Callable[[DescribedDocument], list[Quote]]
 ) -> Iterator[Answer]:
     """Quote sentences of each document."""
     found = {
@@ -363,6 +277,14 @@ def _quotations(
     yield reply.closing()
 
 
+def _outline(document: DescribedDocument, language: Language) -> str:
+    """Return what a document is about without a model: its headings or its first sentence."""
+    if headings := document.headings:
+        joined = _WORDS["comma"][language].join(headings[:8])
+        return _WORDS["headings"][language].format(headings=joined)
+    return document.first_sentence
+
+
 def _in_one_line(text: str, *, again: bool = False) -> Answer:
     return Answer(text=text.replace("\n", " "), again=again)
 
@@ -380,11 +302,6 @@ def _list(reply: _Reply) -> Iterator[Answer]:
     yield Answer(text=reply.gap + "\n".join([*(f"- **{name}**" for name in names[:_NAMED]), *more]))
 
 
-def _read(snapshot: DocumentSnapshot, record: DocumentRecord) -> _Document:
-    chunks = tuple(islice(snapshot.chunks_of(record.source), _READ))
-    return _Document(record, chunks or (ChunkRecord("", 0, 0, source=record.source),))
-
-
 def _spread(sources: Sequence[str]) -> list[str]:
     """Return some of the documents, from beginning to end of their names."""
     count = min(len(sources), _SHOWN)
@@ -397,28 +314,3 @@ def _topical(search: Callable[[str], Sequence[Document]] | None, topic: str) -> 
         return []
     found = [str(passage.metadata.get("source", "")) for passage in search(topic)]
     return list(dict.fromkeys(filter(None, found)))
-
-
-def _with_date(document: _Document) -> list[Quote]:
-    return _sentences(document, lambda _, sentence: _DATE.search(sentence) is not None)
-
-
-def _closing(document: _Document) -> list[Quote]:
-    return _sentences(
-        document,
-        lambda chunk, sentence: (
-            (_CLOSING_HEADING.search(chunk.heading or "") or _CLOSING.search(sentence)) is not None
-        ),
-    )
-
-
-def _sentences(document: _Document, wanted: Callable[[ChunkRecord, str], bool]) -> list[Quote]:
-    """Return sentences of a document with their passages; of passages that overlap, each once."""
-    found: dict[str, Quote] = {}
-    for chunk in document.chunks:
-        text = without_orders(chunk.text)
-        for match in SENTENCE.finditer(text):
-            sentence = " ".join(match.group().split()).lstrip("#-*• |")
-            if sentence and sentence != chunk.heading and wanted(chunk, sentence):
-                found.setdefault(sentence[:_LONGEST], (chunk, sentence[:_LONGEST]))
-    return list(found.values())
