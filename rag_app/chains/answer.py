@@ -110,18 +110,17 @@ def answer_chain(
     options = AnswerOptions(kind, Prompts.of(prompts), *how)
 
     def steps(given: AnswerInput) -> Steps[Answer]:
-        return answer_steps(Question.of(given), llm, options)
+        return answer_steps(Reading(options, Question.of(given), llm))
 
     return StepChain(steps, f"answer_{kind}")
 
 
-def answer_steps(question: Question, llm: BaseChatModel, options: AnswerOptions) -> Steps[Answer]:
+def answer_steps(reading: Reading) -> Steps[Answer]:
     """Return the steps that answer a question; without passages no model is asked."""
-    if not question.passages:
-        yield not_found(question.text, ())
+    if not reading.question.passages:
+        yield not_found(reading.question.text, ())
         return
-    reading = Reading(options, question, llm)
-    if options.kind == "stuff":
+    if reading.options.kind == "stuff":
         yield from _stuff(reading)
     else:
         yield from (_refine_judged if reading.weighs else _refine)(reading)

@@ -161,15 +161,14 @@ def _has_orders(citation: Citation) -> bool:
     return has_orders("\n".join([citation.place, citation.table_head or "", citation.text]))
 
 
-def lacking(passages: "Sequence[Document]") -> list[str]:
+def lacking(citations: Sequence[Citation]) -> list[str]:
     """Return notes on passages that give orders, and on what citations of them can't say."""
-    found = cite(passages)
     notes = [
-        f"{place} tells its reader what to answer; the model was not shown those sentences"
-        for place in dict.fromkeys(citation.name for citation in found if citation.suspect)
+        f"{name} tells its reader what to answer; the model was not shown those sentences"
+        for name in dict.fromkeys(citation.name for citation in citations if citation.suspect)
     ]
-    if any(citation.relevance is None for citation in found):
+    if any(citation.relevance is None for citation in citations):
         notes.append("the retriever gives no relevance, so no passage was refused as irrelevant")
-    if any(citation.start is None or not citation.source for citation in found):
+    if any(citation.start is None or not citation.source for citation in citations):
         notes.append("the retriever does not say where in a document its passages are")
     return notes

@@ -30,7 +30,7 @@ from rag_app.chains.questions.conversation import (
     parts_of,
 )
 from rag_app.chains.questions.overview import overview_of
-from rag_app.chains.reading import AnswerOptions, EmbeddingsOf
+from rag_app.chains.reading import AnswerOptions, EmbeddingsOf, Reading
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import (
     Invoke,
@@ -170,14 +170,14 @@ def rag_chain(
         if not given:
             yield not_found(question, passages)
             return
-        if notes := (*conversation.notes, *lacking(given)):
+        reading = Reading(options, Question(read_as, given, question, style), model)
+        if notes := (*conversation.notes, *lacking(reading.citations)):
             yield Answer(question, notes=notes)
-        read = Question(read_as, given, question, style)
-        reading = answer_steps(read, model, options)
+        answering = answer_steps(reading)
         answered_in = wanted or language_of(question)
         if answered_in != language_of(read_as):
-            reading = in_language_of(question, reading, model, templates, answered_in)
-        yield from reading
+            answering = in_language_of(question, answering, model, templates, answered_in)
+        yield from answering
 
     return StepChain(steps, "rag", input_type=Asked)
 
