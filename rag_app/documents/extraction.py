@@ -61,7 +61,7 @@ _MARKUP = {
     "subtitles": ("rag_app.documents.markup.subtitles", "subtitles_markdown"),
     "latex": ("rag_app.documents.markup.latex", "latex_markdown"),
 }
-"""Format of text → module and function that make it Markdown."""
+"""Format of text → module and function that make it Markdown; what they are given is cleaned."""
 _WITH_PICTURES = {"pdf", "docx", "pptx", "xlsx", "odt", "ods", "odp", "image"}
 """Formats whose readers take a reader of pictures."""
 _WITH_PARTS = {"eml", "msg", "tnef", "doc", "ppt", "zip"}

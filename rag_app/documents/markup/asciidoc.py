@@ -40,7 +40,7 @@ def asciidoc_markdown(text: str) -> str:
         >>> asciidoc_markdown("= 手册\n:toc:\n\n// 草稿\n[[a]]\n== 安装\n见 link:b.html[附录]。")
         '# 手册\n\n## 安装\n\n见 附录。'
     """
-    return one_blank_line(clean("\n".join(_lines(clean(text).split("\n")))))
+    return one_blank_line(clean("\n".join(_lines(text.split("\n")))))
 
 
 def _lines(lines: list[str]) -> Iterator[str]:

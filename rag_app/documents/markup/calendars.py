@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.encodings.detection import decode
-from rag_app.documents.text import clean, one_blank_line
+from rag_app.documents.text import one_blank_line
 from rag_app.errors import DocumentError
 
 _FOLD = re.compile(r"\n[ \t]")
@@ -47,7 +47,7 @@ def calendar_markdown(text: str) -> str:
     """
     parts: list[str] = []
     title, lines = "", list[str]()
-    for name, parameters, value in [*_properties(clean(text)), ("END", {}, "")]:
+    for name, parameters, value in [*_properties(text), ("END", {}, "")]:
         if name in {"BEGIN", "END"}:
             parts += ["\n".join([f"## {title}\n", *lines] if title else lines)]
             title, lines = "", []

@@ -60,7 +60,7 @@ def latex_markdown(source: str) -> str:
         >>> latex_markdown("\\section{安装}\n开机前% 待核对\n，检查 5\\% 的\\textbf{余量}。")
         '## 安装\n\n开机前，检查 5% 的余量。'
     """
-    return one_blank_line(clean(_Latex().converted(clean(source))))
+    return one_blank_line(clean(_Latex().converted(source)))
 
 
 class _Latex:

@@ -56,7 +56,7 @@ def mediawiki_markdown(text: str) -> str:
         aside.append(body if code[1].lower() == "nowiki" else fenced)
         return f"\0{len(aside) - 1}\0"
 
-    text = _CODE.sub(set_aside, without_comments(clean(text)))
+    text = _CODE.sub(set_aside, without_comments(text))
     text = _REFERENCE.sub(r" [\1]", _MATH.sub(r"$\1$", text))
     for _ in range(_DEEPEST):
         text, changed = _TEMPLATE.subn(_template, text)

@@ -33,7 +33,7 @@ def org_markdown(text: str) -> str:
         >>> org_markdown("* TODO 检修 :泵:\n:PROPERTIES:\n:ID: 7\n:END:\n见[[https://a.cn][手册]]。")
         '# TODO 检修\n\n见手册。'
     """
-    text = _CUT_DRAWER.sub("", _JOINED.sub("\n", clean(text)))
+    text = _CUT_DRAWER.sub("", _JOINED.sub("\n", text))
     return one_blank_line(clean("\n".join(_lines(text.split("\n")))))
 
 

@@ -49,7 +49,7 @@ def restructured_markdown(text: str) -> str:
         >>> restructured_markdown("手册\n====\n\n.. 草稿\n\n.. note:: 断电。\n\n:ref:`附录 <a>`")
         '# 手册\n\nnote: 断电。\n\n附录'
     """
-    text = clean(text).expandtabs()
+    text = text.expandtabs()
     said = "\n".join(_Restructured().lines(text.split("\n")))
     for name, words in _SUBSTITUTION.findall(text)[:_MOST_SUBSTITUTIONS]:
         said = said.replace(f"|{name}|", _inline(words))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from html import unescape
 from typing import NamedTuple
 
-from rag_app.documents.text import HAN_CHARACTER, SENTENCE_END, clean, space_at_break
+from rag_app.documents.text import HAN_CHARACTER, SENTENCE_END, space_at_break
 
 _TIME = r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})(?:[.,:](\d{1,3}))?"
 _CUE = re.compile(rf"[ \t]*{_TIME}[ \t]*(?:-->|,)[ \t]*{_TIME}(?:[ \t].*)?|.*-->.*")
@@ -54,7 +54,6 @@ def subtitles_markdown(text: str) -> str:
         >>> subtitles_markdown("1\n00:01:05,000 --> 00:01:07,000\n<i>水泵</i>每年\n检修。\n")
         '## 00:01:05\n\n水泵每年检修。'
     """
-    text = clean(text)
     cues = list(_cues(text))
     if not (cues or _ASS.search(text) or text.startswith("WEBVTT")):  # it is something else
         return text

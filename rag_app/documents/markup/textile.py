@@ -38,7 +38,7 @@ def textile_markdown(text: str) -> str:
         >>> textile_markdown("h2. 安装\n\n*先*断电，见\"附录\":b.html 。")
         '## 安装\n\n先断电，见附录 。'
     """
-    return one_blank_line(clean("\n".join(_lines(clean(text).split("\n")))))
+    return one_blank_line(clean("\n".join(_lines(text.split("\n")))))
 
 
 def _lines(lines: list[str]) -> Iterator[str]:

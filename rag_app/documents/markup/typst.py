@@ -38,7 +38,7 @@ def typst_markdown(source: str) -> str:
         >>> typst_markdown("#set page(width: 9cm)\n= 安装\n*先*断电 // 草稿\n#text(red)[再检查]。")
         '# 安装\n\n先断电 \n再检查。'
     """
-    return one_blank_line(clean(_Typst().markup(clean(source), 0)))
+    return one_blank_line(clean(_Typst().markup(source, 0)))
 
 
 class _Typst:
