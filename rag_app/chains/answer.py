@@ -231,7 +231,7 @@ def _evidence_first(reading: Reading) -> Generator[Invoke, Any, Iterator[_Group]
     wanted = wanted and not reading.keeps(first.context)
     if wanted and _reaches(first.citations[0], reading.options.threshold):
         chosen = yield from result_of(lambda: _excerpts(reading, first), "choose_sentences")
-    elif wanted:
+    elif wanted and reading.question.cosines:
         chosen = _nearest(reading)
     return chain([chosen] if chosen else [], [first], groups)
 
@@ -257,11 +257,11 @@ def _excerpts(reading: Reading, first: _Group) -> _Group | None:
 
 
 def _nearest(reading: Reading) -> _Group | None:
-    """Return the sentences of all passages that are the nearest to the question, where known."""
-    citations = reading.citations
+    """Return the sentences of all passages that are the nearest to the question."""
+    citations, question = reading.citations, reading.question
     chosen = [
         (place, sentence)
-        for place, sentence in nearest_sentences(reading.question.passages, NEAREST)
+        for place, sentence in nearest_sentences(question.passages, question.cosines, NEAREST)
         if sentence in citations[place].text_shown
     ]
     if not chosen:

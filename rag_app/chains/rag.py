@@ -17,7 +17,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 from rag_app.chains.answer import answer_steps, not_found
 from rag_app.chains.citations import lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, can_judge
-from rag_app.chains.nearness import nearest_first
+from rag_app.chains.nearness import Cosines, nearest_first
 from rag_app.chains.overview import WholeDocuments
 from rag_app.chains.prompts import ABOUT_ITSELF, Prompts, refusal_for
 from rag_app.chains.questions import addresses_assistant, answer_language, bare_question
@@ -166,11 +166,12 @@ def rag_chain(
             return
         likely = most_relevant_first(likely)
         model = yield from loaded(model, "load_llm")
-        given = yield from _given(likely, options, model, question if read_as == question else "")
+        own = question if read_as == question else ""
+        given, cosines = yield from _given(likely, options, model, own)
         if not given:
             yield not_found(question, passages)
             return
-        reading = Reading(options, Question(read_as, given, question, style), model)
+        reading = Reading(options, Question(read_as, given, question, style, cosines), model)
         if notes := (*conversation.notes, *lacking(reading.citations)):
             yield Answer(question, notes=notes)
         answering = answer_steps(reading)
@@ -212,7 +213,7 @@ def _require_documents(found: Any) -> None:
 
 def _given(
     likely: Sequence[Document], options: AnswerOptions, model: BaseChatModel, question: str
-) -> Generator[Invoke, Any, Sequence[Document]]:
+) -> Generator[Invoke, Any, tuple[Sequence[Document], Cosines]]:
     """Return which passages a model reads: below the threshold only one that can judge them.
 
     Where none reaches it the question may be put in other words, and relevance says little: they
@@ -220,13 +221,15 @@ def _given(
     """
     relevant = above_threshold(likely, options.threshold)
     if relevant or not can_judge(model):
-        return relevant
-    given, wording = likely, bare_question(question)
+        return relevant, {}
+    given: Sequence[Document] = likely
+    cosines: Cosines = {}
     if question and not any("rerank_score" in passage.metadata for passage in likely):
-        given = yield from result_of(
+        wording = bare_question(question)
+        given, cosines = yield from result_of(
             lambda: nearest_first(wording, likely, options.embedding_model), "order_passages"
         )
-    return given if options.kind == "refine" else given[:1]
+    return given if options.kind == "refine" else given[:1], cosines
 
 
 def _parts(

@@ -224,12 +224,13 @@ class Reading:
         if self.question.translated and relevance and relevance < self.options.threshold:
             relevance = None  # it means nothing for words in another language
         read = [self.question.passages[citation.marker - 1] for citation in citations]
+        cosines = self.question.cosines
         return Signals(
             relevance,
             judgement,
             tuple(sorted(lacking)),
             translated=self.question.translated,
-            nearness=nearness(read),
+            nearness=nearness(read, cosines) if cosines else None,
         )
 
     def _own_judgement(

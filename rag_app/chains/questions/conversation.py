@@ -5,7 +5,7 @@ With a history it is made to stand alone, and each part is a follow-up of those 
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from langchain_core.documents import Document
@@ -172,6 +172,8 @@ class Question:
     """As it was asked, where ``text`` is a translation: names in a translation prove nothing."""
     style: str = ""
     """How the answer is to be written."""
+    cosines: Mapping[str, float] = field(default_factory=dict)
+    """How near sentences of the passages are to it; see `nearest_first`."""
 
     @classmethod
     def of(cls, given: "AnswerInput") -> "Question":

@@ -42,24 +42,23 @@ def far(text: str, **metadata: object) -> Document:
 
 def test_the_passage_with_the_nearest_sentence_comes_first() -> None:
     passages = [far("停车收费五元。"), far(RULES)]
-    found = nearest_first(ASKED, passages, Nearest("登记"))
+    found, cosines = nearest_first(ASKED, passages, Nearest("登记"))
     assert [passage.page_content for passage in found] == [RULES, "停车收费五元。"]
-    assert nearness(found) == pytest.approx(1 - USUAL_COSINES["multilingual-e5-small"])
-    assert nearness(passages) is None
+    assert nearness(found, cosines) == pytest.approx(1 - USUAL_COSINES["multilingual-e5-small"])
 
 
 def test_without_a_known_cosine_the_order_stays() -> None:
     passages = [far("停车收费五元。"), far("a"), far(RULES)]
     for embeddings in (None, Nearest("登记", name="another")):
-        assert nearest_first(ASKED, passages, embeddings) == passages
-    assert len(nearest_first(ASKED, passages, Nearest("登记"))) == len(passages)
+        assert nearest_first(ASKED, passages, embeddings) == (passages, {})
+    ordered, _ = nearest_first(ASKED, passages, Nearest("登记"))
+    assert len(ordered) == len(passages)
 
 
 def test_the_nearest_sentences_of_all_passages_come_in_their_order() -> None:
     passages = [far(f"登记要带身份证。{RULES}"), far("停车收费五元。"), far(RULES)]
     found = nearest_first(ASKED, passages, Nearest("登记"))
-    assert nearest_sentences(found, 2) == [(0, "登记要带身份证。"), (0, REGISTERED)]
-    assert nearest_sentences(passages, 2) == []
+    assert nearest_sentences(*found, 2) == [(0, "登记要带身份证。"), (0, REGISTERED)]
 
 
 def test_sentences_are_read_before_passages_where_none_of_these_is_relevant() -> None:
