@@ -40,6 +40,12 @@ def indexes_folder() -> Path:
     return home() / "indexes"
 
 
+def import_path() -> str:
+    """Return the ``PYTHONPATH`` by which another process finds this package, wherever it is."""
+    root = str(Path(__file__).parents[1])
+    return os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+
+
 def is_there(path: Path) -> bool:
     """Return whether there is a file; true of one in a folder that may not be looked into."""
     try:

@@ -1,9 +1,8 @@
 """Answering a question from retrieved passages: ``refine`` and ``stuff``."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from langchain_core.documents import Document
@@ -18,7 +17,7 @@ from rag_app.chains.confidence import (
     Signals,
 )
 from rag_app.chains.nearness import nearest_sentences
-from rag_app.chains.prompts import NOT_FOUND, UNCHANGED, Prompts, pack, refusal_for
+from rag_app.chains.prompts import NOT_FOUND, UNCHANGED, GivenPrompts, Prompts, pack, refusal_for
 from rag_app.chains.questions import asks_how, bare_question
 from rag_app.chains.questions.conversation import AnswerInput, Question
 from rag_app.chains.reading import (
@@ -66,7 +65,7 @@ def answer_chain(
     llm: BaseChatModel,
     kind: AnswerChain = DEFAULTS.answer_chain,
     *,
-    prompts: Prompts | Mapping[str, str] | str | Path | None = None,
+    prompts: GivenPrompts = None,
     max_new_tokens: int = DEFAULTS.max_new_tokens,
     step_tokens: int = DEFAULTS.answer_step_tokens,
     threshold: float = DEFAULTS.threshold,

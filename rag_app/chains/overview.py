@@ -235,10 +235,7 @@ class _Reply:
     def opening(self, notes: tuple[str, ...] = ()) -> Answer:
         """Return what comes before all: the passages, and how many documents there are."""
         firsts = [document.chunks[0] for document in self.chosen.documents]
-        found = [
-            Document(id=chunk.public_id, page_content=chunk.text, metadata=chunk.metadata())
-            for chunk in self.passages or firsts
-        ]
+        found = [chunk.as_document() for chunk in self.passages or firsts]
         count, shown = len(self.chosen.sources), len(self.chosen.documents)
         text = ""
         if count > 1 or self.word:

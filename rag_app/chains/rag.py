@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from rag_app.chains.citations import lacking
 from rag_app.chains.confidence import CALIBRATION, WORTH_READING, Calibration, can_judge
 from rag_app.chains.nearness import Cosines, nearest_first
 from rag_app.chains.overview import WholeDocuments
-from rag_app.chains.prompts import ABOUT_ITSELF, Prompts, refusal_for
+from rag_app.chains.prompts import ABOUT_ITSELF, GivenPrompts, Prompts, refusal_for
 from rag_app.chains.questions import addresses_assistant, answer_language, bare_question
 from rag_app.chains.questions.conversation import (
     Conversation,
@@ -83,7 +82,7 @@ def rag_chain(
     *,
     kind: AnswerChain = DEFAULTS.answer_chain,
     threshold: float = DEFAULTS.threshold,
-    prompts: Prompts | Mapping[str, str] | str | Path | None = None,
+    prompts: GivenPrompts = None,
     max_new_tokens: int = DEFAULTS.max_new_tokens,
     step_tokens: int = DEFAULTS.answer_step_tokens,
     calibration: Calibration = CALIBRATION,

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from langchain_core.documents import Document
@@ -13,7 +12,7 @@ from langchain_core.runnables import Runnable
 
 from rag_app.chains.citations import Citation, cite
 from rag_app.chains.orders import without_orders
-from rag_app.chains.prompts import Budget, Prompts, Task, segments
+from rag_app.chains.prompts import Budget, GivenPrompts, Prompts, Task, segments
 from rag_app.chains.results import Summary
 from rag_app.chains.streaming import (
     Batch,
@@ -55,7 +54,7 @@ def summarize_chain(
     llm: BaseChatModel | Callable[[], BaseChatModel],
     kind: SummaryChain = DEFAULTS.summary_chain,
     *,
-    prompts: Prompts | Mapping[str, str] | str | Path | None = None,
+    prompts: GivenPrompts = None,
     length: int = DEFAULTS.summary_length,
     max_new_tokens: int = DEFAULTS.max_new_tokens,
     step_tokens: int = DEFAULTS.summary_step_tokens,

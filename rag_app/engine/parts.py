@@ -1,7 +1,7 @@
 """What an application works with: its settings, its index, its models and its prompts."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from langchain_text_splitters import TextSplitter
 
     from rag_app.chains.confidence import Calibration
-    from rag_app.chains.prompts import Prompts
+    from rag_app.chains.prompts import GivenPrompts, Prompts
     from rag_app.chains.rag import Retriever
     from rag_app.index.store.interface import DocumentStore
     from rag_app.models.embeddings.base import DocumentEmbeddings
@@ -49,7 +49,7 @@ class Parts:
         vector_store: "VectorStore | None" = None,
         splitter: "TextSplitter | None" = None,
         loader: "str | Callable[[str], BaseLoader] | None" = None,
-        prompts: "Prompts | Mapping[str, str] | str | Path | None" = None,
+        prompts: "GivenPrompts" = None,
         **flags: Any,
     ) -> None:
         if isinstance(llm, str):

@@ -38,9 +38,7 @@ def received(connection: UnixConnection) -> Events:
         ResidentError: it was refused, or the engine went away.
     """
     try:
-        response = connection.getresponse()
-        if response.status != 200:
-            raise ResidentError(_message(response))
+        response = _response(connection)
         connection.sock.settimeout(None)
         yield from events(response)
     except (OSError, HTTPException, ValueError) as error:
@@ -60,10 +58,7 @@ def tell(
     connection = UnixConnection(place.socket, seconds or patience(place))
     try:
         connection.send_json(method, path, value)
-        response = connection.getresponse()
-        if response.status != 200:
-            raise ResidentError(_message(response))
-        answer: dict[str, Any] = json.load(response)
+        answer: dict[str, Any] = json.load(_response(connection))
     except (OSError, HTTPException, ValueError) as error:
         raise ResidentError(str(error) or type(error).__name__) from error
     finally:
@@ -151,8 +146,17 @@ def listens(place: EnginePlace) -> bool:
     return True
 
 
-def _message(response: HTTPResponse) -> str:
+def _response(connection: UnixConnection) -> HTTPResponse:
+    """Return the response to a request that was sent.
+
+    Raises:
+        ResidentError: it was refused.
+    """
+    response = connection.getresponse()
+    if response.status == 200:
+        return response
     try:
-        return str(json.load(response)["error"]["message"])
+        message = str(json.load(response)["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return f"it answers with status {response.status}"
+        message = f"it answers with status {response.status}"
+    raise ResidentError(message)

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rag_app
 from rag_app.engine.resident import (
     ANSWER_SECONDS,
     SERVER,
@@ -24,7 +23,7 @@ from rag_app.engine.resident import (
     tell,
 )
 from rag_app.models.unix_http import UnixConnection
-from rag_app.surroundings import EnginePlace, home
+from rag_app.surroundings import EnginePlace, home, import_path
 
 if TYPE_CHECKING:
     import subprocess
@@ -203,9 +202,7 @@ def _spawn(place: EnginePlace, settings: "Settings", identity: str) -> "subproce
     environment = {n: v for n, v in os.environ.items() if not n.startswith("RAG_APP_")}
     if "RAG_APP_HOME" in os.environ:
         environment["RAG_APP_HOME"] = str(home().absolute())
-    root = str(Path(str(rag_app.__file__)).parents[1])
-    path = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(path)
+    environment["PYTHONPATH"] = import_path()
     with place.log.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", SERVER],

@@ -118,14 +118,9 @@ def likely_passages(store: "DocumentStore", retrieve: Retrieve, limit: int) -> "
     Raises:
         IndexStoreError: there is no index, or it can't be read.
     """
-    from langchain_core.documents import Document
-
     with store.read() as snapshot:
         chunks = snapshot.first_chunks(limit)
-    first = [
-        Document(id=chunk.public_id, page_content=chunk.text, metadata=chunk.metadata())
-        for chunk in chunks
-    ]
+    first = [chunk.as_document() for chunk in chunks]
     in_turn = chain.from_iterable(zip_longest(first, _found_by_headings(store, retrieve, limit)))
     found: dict[str | None, Document] = {}
     for passage in chain(_asked_about(store), in_turn):
@@ -148,8 +143,6 @@ def _asked_about(store: "DocumentStore") -> "Iterator[Document]":
 
     They are found by their first words, as answers to a question would be.
     """
-    from langchain_core.documents import Document
-
     from rag_app.documents.text import query_terms
     from rag_app.models.llms.prompt_cache import all_kept_prompts
 
@@ -161,9 +154,7 @@ def _asked_about(store: "DocumentStore") -> "Iterator[Document]":
             found = snapshot.search_any(query_terms(passage), _CANDIDATES) if passage else []
             for chunk in snapshot.chunks([chunk_id for chunk_id, _ in found]):
                 if (head := chunk.text[:_HEAD]).strip() and head in beginning:
-                    yield Document(
-                        id=chunk.public_id, page_content=chunk.text, metadata=chunk.metadata()
-                    )
+                    yield chunk.as_document()
                     break
 
 

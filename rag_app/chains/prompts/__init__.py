@@ -139,7 +139,7 @@ class Prompts:
             _check(name, text)
 
     @classmethod
-    def of(cls, prompts: "Prompts | Mapping[str, str] | str | Path | None") -> "Prompts":
+    def of(cls, prompts: "GivenPrompts") -> "Prompts":
         """Return prompts as they are, or those of a mapping or of the ``.txt`` files of a folder.
 
         Raises:
@@ -175,6 +175,10 @@ class Prompts:
         """Return the template of a task."""
         name = f"{task}.{language}"
         return self._templates.get(name) or default_text(name)
+
+
+GivenPrompts = Prompts | Mapping[str, str] | str | Path | None
+"""Prompts in place of the default ones: texts by name, or a folder of them."""
 
 
 @cache

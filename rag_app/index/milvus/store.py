@@ -30,7 +30,7 @@ from rag_app.index.milvus.collections import (
 from rag_app.index.milvus.connection import check_uri, connect, disconnect, translated
 from rag_app.index.milvus.snapshot import MilvusSnapshot
 from rag_app.index.milvus.transaction import MilvusTransaction
-from rag_app.index.store.database import check_model, wrong_dimension
+from rag_app.index.store.database import check_dimension, check_model
 from rag_app.index.store.interface import DocumentSnapshot, Scores
 from rag_app.index.store.lock import WriterLock, unwritable
 from rag_app.index.store.records import IndexMeta
@@ -186,9 +186,7 @@ class MilvusStore:
     ) -> Iterator[tuple[MilvusSnapshot, Scores]]:
         """Yield a snapshot and the cosines of its ``k`` nearest chunks; see `FaissCache.search`."""
         with self.read() as snapshot:
-            meta = snapshot.meta()
-            if len(vector) != meta.dimension:
-                raise wrong_dimension(meta.embedding, meta.dimension, len(vector))
+            check_dimension(snapshot.meta(), len(vector))
             yield snapshot, snapshot.nearest(vector, k, matches, sources)
 
     def refresh(self) -> None:

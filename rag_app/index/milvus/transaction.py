@@ -20,7 +20,7 @@ from rag_app.index.milvus.collections import (
     passage_tokens,
 )
 from rag_app.index.milvus.snapshot import MilvusSnapshot
-from rag_app.index.store.database import wrong_dimension
+from rag_app.index.store.database import check_dimension
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 
 if TYPE_CHECKING:
@@ -177,8 +177,7 @@ class MilvusTransaction(MilvusSnapshot):
     ) -> list[int]:
         """Add passages under a version of their own."""
         meta = self._next.meta
-        if vectors.shape[1:] != (meta.dimension,):
-            raise wrong_dimension(meta.embedding, meta.dimension, vectors.shape[-1])
+        check_dimension(meta, vectors.shape[-1])
         moment = int((time.time() - _EPOCH) * 1e6)
         first = max(moment, self._next.last // _TAGS + 1)
         ids = [(first + position) * _TAGS + self._tag for position in range(len(chunks))]

@@ -13,8 +13,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import rag_app
 from rag_app.index.store.lock import WriterLock
+from rag_app.surroundings import import_path
 
 _PROCESS = "rag_app.index.search.merging"
 _WAIT_SECONDS = 1
@@ -34,14 +34,12 @@ def start(folder: Path, limits: Sequence[int]) -> None:
     last = _started.get(folder)
     if (last is not None and last.returncode is None) or merge_lock(folder).holder():
         return
-    root = str(Path(str(rag_app.__file__)).parents[1])
-    path = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     try:
         with (folder / "merge.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", _PROCESS, str(folder.absolute()), *map(str, limits)],
                 cwd=folder.absolute().anchor,  # no folder is kept from being deleted
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+                env={**os.environ, "PYTHONPATH": import_path()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

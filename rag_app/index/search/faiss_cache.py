@@ -27,7 +27,7 @@ from rag_app.index.search.faiss_index import (
     build_exact,
     merge,
 )
-from rag_app.index.store.database import wrong_dimension
+from rag_app.index.store.database import check_dimension
 from rag_app.index.store.interface import DenseIndex, DocumentStore, Scores
 from rag_app.index.store.snapshot import Matches, Snapshot
 from rag_app.index.store.store import IndexStore
@@ -112,9 +112,7 @@ class FaissCache:
         with ExitStack() as stack:
             with self._lock:
                 snapshot, state = self._follow(stack)
-            meta = snapshot.meta()
-            if len(vector) != meta.dimension:
-                raise wrong_dimension(meta.embedding, meta.dimension, len(vector))
+            check_dimension(snapshot.meta(), len(vector))
             among = None
             if matches is not None or sources is not None:
                 among = snapshot.ids_where(matches, sources)

@@ -202,8 +202,7 @@ class HybridRetriever(BaseRetriever):
                 else lexical.probability(covered, 0.0)  # its vector is to follow
             )
             found = {"score": scores[chunk.id], "relevance": probability}
-            metadata = {**chunk.metadata(), **found, **_ranks(chunk.id, nearest, matches)}
-            return Document(id=chunk.public_id, page_content=chunk.text, metadata=metadata)
+            return chunk.as_document(**found, **_ranks(chunk.id, nearest, matches))
 
         return [document(chunk) for chunk in chunks], max(len(nearest), len(matches)) < pool
 

@@ -253,8 +253,9 @@ def _names(value: Any) -> list[str]:
 
 def _as_document(chunk: ChunkRecord) -> Document:
     # A text that was added without a source has no place: its metadata are those it was given.
-    metadata = dict(chunk.extra) if chunk.source == _ADDED else chunk.metadata()
-    return Document(id=chunk.public_id, page_content=chunk.text, metadata=metadata)
+    if chunk.source == _ADDED:
+        return Document(id=chunk.public_id, page_content=chunk.text, metadata=dict(chunk.extra))
+    return chunk.as_document()
 
 
 def _chunk(text: str, metadata: dict[str, Any], key: str | None) -> ChunkRecord:

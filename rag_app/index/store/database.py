@@ -257,12 +257,19 @@ def damaged(path: Path, reason: str) -> DamagedIndexError:
     )
 
 
-def wrong_dimension(embedding: str, wanted: int, found: int) -> EmbeddingMismatchError:
-    """Return the error for vectors that can't be of the index's model, whatever it is called."""
-    return EmbeddingMismatchError(
-        f"the index was made with {embedding}, whose vectors have {wanted} numbers, and these have "
-        f"{found}: another model answers to its name; run: rag-app reembed"
-    )
+def check_dimension(meta: IndexMeta, dimension: int) -> None:
+    """Check that vectors can be of the index's model, whatever it is called.
+
+    Raises:
+        EmbeddingMismatchError: they have another number of numbers.
+    """
+    if dimension != meta.dimension:
+        msg = (
+            f"the index was made with {meta.embedding}, whose vectors have {meta.dimension} "
+            f"numbers, and these have {dimension}: another model answers to its name; run: "
+            "rag-app reembed"
+        )
+        raise EmbeddingMismatchError(msg)
 
 
 def check_model(meta: IndexMeta, embedding: "DocumentEmbeddings", place: str) -> None:

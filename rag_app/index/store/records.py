@@ -13,6 +13,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from langchain_core.documents import Document
+
     from rag_app.models.embeddings.base import DocumentEmbeddings
 
 FORMAT = 3
@@ -150,6 +152,13 @@ class ChunkRecord:
         optional = {"page": self.page, "heading": self.heading}
         given = {name: value for name, value in optional.items() if value is not None}
         return {**self.extra, **known, **given, "ordinal": self.ordinal}
+
+    def as_document(self, **found: Any) -> "Document":
+        """Return the passage as a LangChain document, with what was found of it as metadata."""
+        from langchain_core.documents import Document
+
+        metadata = {**self.metadata(), **found}
+        return Document(id=self.public_id, page_content=self.text, metadata=metadata)
 
 
 def joined(chunks: Iterable[ChunkRecord]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rag_app.documents.progress import counted
 from rag_app.documents.text import document_terms, lexical_version
-from rag_app.index.store.database import WAITING_TABLE, has_notes, meta_rows, wrong_dimension
+from rag_app.index.store.database import WAITING_TABLE, check_dimension, has_notes, meta_rows
 from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
 from rag_app.index.store.snapshot import (
     COUNTS,
@@ -222,8 +222,7 @@ class Transaction(Snapshot):
         if vectors is None:
             return [b""] * count
         meta = self.meta()
-        if vectors.shape[1:] != (meta.dimension,):
-            raise wrong_dimension(meta.embedding, meta.dimension, vectors.shape[-1])
+        check_dimension(meta, vectors.shape[-1])
         return (row.tobytes() for row in np.ascontiguousarray(vectors, "<f4"))
 
     def _insert_chunk(self, document: int, ordinal: int, chunk: ChunkRecord, vector: bytes) -> int:
