@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from model_prep.json_file import is_encodable
+from model_prep.validation import invalid_reason
 from rag_app.errors import SettingsError
 from rag_app.surroundings import home as home  # noqa: PLC0414 - it was here
 from rag_app.surroundings import indexes_folder as indexes_folder  # noqa: PLC0414
@@ -209,6 +210,8 @@ class Settings(BaseModel):
         if info.field_name == "within" and len(value) > 1:
             msg = "one path is taken; name a folder or a glob that means all"
             raise ValueError(msg)
+        if not all(isinstance(path, str) for path in value):
+            raise ValueError("must be paths")
         return ",".join(value) or None
 
     @field_validator("store")
@@ -338,7 +341,7 @@ def _one_line(error: ValidationError, flags: Collection[str]) -> str:
         near = get_close_matches(name.lower().replace("-", "_"), Settings.model_fields, n=1)
         return f"{label}no such option; " + (f"is it {near[0]}?" if near else "remove it")
     got = f" (got {first['input']!r})" if open_value else ""
-    return f"{label}{first['msg'].removeprefix('Value error, ')}{got}; see rag-app --help"
+    return f"{label}{invalid_reason(first)}{got}; see rag-app --help"
 
 
 def _label(name: str, flags: Collection[str]) -> str:

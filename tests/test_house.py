@@ -24,6 +24,7 @@ LAYERS = {
             "threads",
             "moved",
             "proxies",
+            "validation",
         ),
         ("checkpoint",),
         ("tokenizer", "catalog", "crawl"),

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from model_prep.checkpoint.tensors import Dtype
 from model_prep.errors import CheckpointError, TrainingError
 from model_prep.json_file import read_json
+from model_prep.validation import invalid_reason
 
 ALL_LINEAR = "all-linear"
 """PEFT's name for all linear layers but the output weights."""
@@ -117,7 +118,11 @@ class TrainingSettings(BaseModel):
     @field_validator("lr_scheduler_kwargs", mode="before")
     @classmethod
     def _from_json(cls, value: Any) -> Any:
-        return json.loads(value) if isinstance(value, str) else value
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError as error:
+            msg = f"must be JSON ({error})"
+            raise ValueError(msg) from error
 
     @field_validator("max_steps")
     @classmethod
@@ -191,7 +196,7 @@ def make_settings(kind: type[TrainingSettings], options: dict[str, Any]) -> Trai
         if first["type"] == "missing":
             msg = f"--{name} is missing: {kind.model_fields[name].description}"
         else:
-            msg = f"--{name} {first.get('input')!r} is wrong: {first['msg']}"
+            msg = f"--{name} {first.get('input')!r} is wrong: {invalid_reason(first)}"
         raise TrainingError(msg) from error
     _require_one_scenario(settings)
     return settings

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr, ValidationError
 
+from model_prep.validation import invalid_reason
 from rag_app.errors import ModelError, RagAppError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def provider_errors(spec: str, *, key: str = "") -> Iterator[None]:
     except ValidationError as error:  # its text would repeat the values, and one may be a key
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        msg = f"{spec} can't be used ({where}: {first['msg']})"
+        msg = f"{spec} can't be used ({where}: {invalid_reason(first)})"
         raise ModelError(msg) from error
     except Exception as error:  # whatever a package raises: a missing key, an unknown provider
         msg = f"{spec} can't be used ({_reason(error, [key])})"

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from model_prep.validation import invalid_reason
 from rag_app.errors import (
     DocumentError,
     EmbeddingMismatchError,
@@ -177,7 +178,7 @@ def _invalid(request: Request, problem: Mapping[str, Any], body: Any) -> ApiErro
         msg = f"the body must be a JSON object; it is {kind}"
         return ApiError(400, msg, code="invalid_json")
     place = ".".join(str(part) for part in problem["loc"] if part not in ("body", ONE, MANY))
-    reason = problem["msg"].removeprefix("Value error, ")
+    reason = invalid_reason(problem)
     message = f"{place}: {reason}" if place else reason
     return ApiError(400, message, param=place or None)
 

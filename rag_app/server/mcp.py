@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 import rag_app
 from model_prep.errors import ModelPrepError
+from model_prep.validation import invalid_reason
 from rag_app.engine import RagApp
 from rag_app.errors import RagAppError
 from rag_app.server.connections import server_config
@@ -93,5 +94,5 @@ def _message(error: BaseException | None) -> str | None:
         return str(error)
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return f"{'.'.join(map(str, first['loc']))}: {invalid_reason(first)}"
     return None

@@ -61,7 +61,10 @@ def test_a_file_of_any_editor_is_read(data: bytes, k: int) -> None:
     [
         ("# 中文\nk = 3\n".encode("gbk"), "is not UTF-8; save it"),
         (b"k: 3\n", "is not TOML"),
-        (b"k = 'x'\n", "k in rag-app.toml: Input should be a valid integer"),
+        (b"k = 'x'\n", "k in rag-app.toml: must be a whole number"),
+        (b"threshold = 2\n", "threshold in rag-app.toml: must be at most 1 (got 2)"),
+        (b"ocr = 'q9_0'\n", "must be 'auto', 'always' or 'never' (got 'q9_0')"),
+        (b"lora = [1]\n", "lora in rag-app.toml: must be paths (got [1])"),
         (b"top-k = 3\n", "top-k in rag-app.toml: no such option; is it top_k?"),
         (b"[rag-app]\nk = 3\n", "no such option; remove it"),
         (b"Api-Key = 's3cret'\n", "no such option; is it api_key?"),

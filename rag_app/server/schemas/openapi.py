@@ -47,7 +47,7 @@ _LATER = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
 }
 _ERRORS: Mapping[int, tuple[str, str, str | None, str | None]] = {
-    400: ("The request is wrong", "temperature: Input should be a number", None, "temperature"),
+    400: ("The request is wrong", "temperature: must be a number", None, "temperature"),
     401: ("A key is needed", "a key is needed: send it", "invalid_api_key", None),
     403: ("Not from here", "pages of http://a.example may not use this server", "origin", None),
     404: ("There is no such thing", "no index '合同'", "index_not_found", None),

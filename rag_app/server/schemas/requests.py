@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from model_prep.validation import invalid_reason
 from rag_app.server.errors import MANY, ONE, ApiError
 from rag_app.settings import AnswerChain, RetrieverKind
 
@@ -194,5 +195,5 @@ def request_of(kind: type[Requested], values: dict[str, Any]) -> Requested:
     except ValidationError as error:
         problem = error.errors()[0]
         param = str(problem["loc"][0]) if problem["loc"] else None
-        reason = problem["msg"].removeprefix("Value error, ")
+        reason = invalid_reason(problem)
         raise ApiError(400, f"{param}: {reason}", param=param) from error
