@@ -1,5 +1,6 @@
 """The base model of a merge, as a Hugging Face folder or in Meta's format."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _CONFIG = "config.json"
 _EMBEDDING_NAMES = ("wte.weight", "word_embeddings.weight", "embed_tokens.weight")
+_IN_LAYER = re.compile(r"\.\d+\.")
+"""In the name of a matrix of a layer, which may have as many rows as there are pieces."""
 
 
 class BaseWeights(Protocol):
@@ -104,10 +107,11 @@ def tied_elsewhere(config: dict[str, Any], base: BaseWeights) -> set[str]:
     if config.get("tie_word_embeddings") is False:
         return set()
     rows = config.get("vocab_size")
-    return {
+    named = {name for name in base.tensors if name.endswith(_EMBEDDING_NAMES)}
+    return named or {
         name
         for name, info in base.tensors.items()
-        if len(info.shape) == 2 and (info.shape[0] == rows or name.endswith(_EMBEDDING_NAMES))
+        if len(info.shape) == 2 and info.shape[0] == rows and not _IN_LAYER.search(name)
     }
 
 

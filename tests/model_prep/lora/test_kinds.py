@@ -28,7 +28,8 @@ GPT2: Kind = ("GPT2Config", "GPT2LMHeadModel", {"n_embd": 64, "n_layer": 1, "n_h
 OPT: Kind = ("OPTConfig", "OPTForCausalLM", {"ffn_dim": 96, "word_embed_proj_dim": 64})
 ARCHITECTURES: list[Kind] = [
     QWEN2, GEMMA, GPT2, OPT,
-    ("BloomConfig", "BloomForCausalLM", {"n_layer": 1, "n_head": 4}),
+    # Its dense_h_to_4h has as many rows as its vocabulary.
+    ("BloomConfig", "BloomForCausalLM", {"n_layer": 1, "n_head": 4, "hidden_size": 80}),
     ("Phi3Config", "Phi3ForCausalLM", {"pad_token_id": 0}),
     ("Glm4Config", "Glm4ForCausalLM", {"pad_token_id": 0}),
 ]  # fmt: skip
