@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from model_prep.checkpoint.tensors import TensorInfo
 from model_prep.errors import ExportError
 from model_prep.llama.architecture import ModelConfig, scaling_type
+from model_prep.llama.expected_tensors import require_unquantized
 
 if TYPE_CHECKING:
     import torch
@@ -100,17 +101,14 @@ def check_tensors(
     """Check that a checkpoint holds what is wanted, and nothing that would be lost.
 
     Raises:
+        CheckpointError: the weights are quantized already.
         ExportError: a tensor is missing, of another shape, or has no place in a GGUF file.
     """
+    require_unquantized(folder, tensors)
     shapes = {source.name: source.shape for source in wanted if not source.is_computed}
     for name, expected in shapes.items():
         if name not in tensors:
             msg = f"the weights of {folder} lack {name}, which its config.json calls for"
-            raise ExportError(msg)
-        if not tensors[name].is_floating:
-            msg = (
-                f"{name} in {folder} is {tensors[name].dtype}: quantized weights can't be exported"
-            )
             raise ExportError(msg)
         if tensors[name].shape != expected:
             msg = (

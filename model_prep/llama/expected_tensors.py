@@ -54,6 +54,7 @@ def require_fitting(
     if config.get("model_type") not in MODEL_TYPES:
         return
     wanted = stated_config(folder, config)
+    require_unquantized(folder, tensors)
     for name in expected_tensors(wanted):
         if name not in tensors:
             raise _lacking(folder, name)
@@ -62,6 +63,21 @@ def require_fitting(
         _require_shape(folder, tensors[_OUTPUT], wanted, vocabulary)
     elif not config.get("tie_word_embeddings"):
         raise _lacking(folder, _OUTPUT)
+
+
+def require_unquantized(folder: Path, tensors: Mapping[str, TensorInfo]) -> None:
+    """Check that no tensor of a LLaMA is of whole numbers, as GPTQ, AWQ and bitsandbytes pack them.
+
+    Raises:
+        CheckpointError: one is.
+    """
+    for name, info in tensors.items():
+        if not info.is_floating:
+            msg = (
+                f"{folder} holds {name} as {info.dtype}: its weights are quantized; use the model "
+                "in float16, bfloat16 or float32 that it was made from"
+            )
+            raise CheckpointError(msg)
 
 
 def _lacking(folder: Path, name: str) -> CheckpointError:

@@ -16,6 +16,7 @@ from model_prep.gguf.header import part_of, read_gguf_header
 from model_prep.gguf.layout import sources
 from model_prep.json_file import read_json
 from model_prep.llama.architecture import MODEL_TYPES, read_params, stated_config
+from model_prep.llama.expected_tensors import require_unquantized
 from model_prep.llama.meta_checkpoint import MetaCheckpoint
 from model_prep.llama.meta_layout import is_rope_buffer
 from model_prep.lora.plan import MANIFEST
@@ -167,6 +168,7 @@ def _shapes(folder: Path, tensors: Mapping[str, TensorInfo]) -> list[Check]:
         return [Check("shapes", "warning", f"shapes of models of kind {kind} are not checked")]
     try:
         wanted_config = stated_config(folder, config)
+        require_unquantized(folder, tensors)
     except CheckpointError as error:
         return [Check("shapes", "failed", str(error))]
     tied = bool(config.get("tie_word_embeddings"))

@@ -1,6 +1,7 @@
 """What would come out wrong without a word: merged rightly, or refused in one line."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +95,21 @@ def test_what_is_no_number_is_refused(
         merge(base, [family.sft], output_dir=tmp_path / "out")
 
 
-def test_whole_numbers_are_no_weights(family: Family, base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("packed", ["weight", "qweight", "weight_packed"])
+def test_whole_numbers_are_no_weights(
+    family: Family, base: Path, tmp_path: Path, packed: str
+) -> None:
     """As of a model that was quantized, and whose configuration does not say so."""
     weights = state_of(base)
-    name = Q.removeprefix("base_model.model.") + ".weight"
-    save_file(weights | {name: weights[name].to(torch.int8)}, base / "model.safetensors")
-    with pytest.raises(MergeError, match=rf"{name} of the base is I8: its weights are quantized"):
+    module = Q.removeprefix("base_model.model.")
+    whole = weights.pop(f"{module}.weight").to(torch.int8)
+    save_file(weights | {f"{module}.{packed}": whole}, base / "model.safetensors")
+    said = rf"{base} holds {module}.{packed} as I8: its weights are quantized"
+    with pytest.raises(CheckpointError, match=said):
         merge(base, [family.sft], output_dir=tmp_path / "out")
+    shapes = next(check for check in verify(base).checks if check.name == "shapes")
+    assert shapes.outcome == "failed"
+    assert re.match(said, shapes.said)
 
 
 def test_output_weights_that_are_missing(family: Family, base: Path, tmp_path: Path) -> None:
