@@ -13,8 +13,12 @@ from model_prep.errors import TrainingError, first_line
 from model_prep.json_file import is_encodable
 
 SUFFIXES = (".json", ".jsonl")
-_ENCODINGS = ("utf-8-sig", "gb18030")
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_PACKED = {
+    b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "Zstandard", b"PAR1": "Parquet", b"ARROW1": "Arrow",
+}  # fmt: skip
+"""How files that data comes in begin, where they are not text."""
 _SHOWN = 20
 _STRAY = re.compile("[\ud800-\udfff]")
 """What a byte that is not text is decoded to."""
@@ -140,7 +144,10 @@ def _decoded(file: Path, encoding: str | None, problems: Problems) -> str | None
         return None
     text = _with_strays(data, encoding)
     if text is None or "\0" in text:
+        packed = next((name for begin, name in _PACKED.items() if data.startswith(begin)), None)
         remedy = "name its --encoding, or save it as text in UTF-8"
+        if packed:
+            remedy = f"{packed}; unpack it, or save it as JSON Lines"
         problems.add(file, 0, "is not text", f"not {encoding}" if encoding else remedy)
         return None
     if not text.strip():
@@ -152,19 +159,17 @@ def _decoded(file: Path, encoding: str | None, problems: Problems) -> str | None
 def _with_strays(data: bytes, encoding: str | None) -> str | None:
     """Decode by the encoding that leaves the fewest bytes; a few may be left.
 
-    GB18030 has a character for most pairs of bytes: a UTF-8 file with a broken byte would be
-    decoded into rare characters without an error. So it counts where its characters are common.
+    GB18030 has a character for most pairs of bytes: a UTF-8 file with a broken byte, or one in
+    Big5, would be decoded into rare characters without an error. So it is taken only where its
+    characters are common.
     """
     marked = [name for mark, name in _MARKS if data.startswith(mark)]
     if encoding or marked:
         return _decode(data, encoding or marked[0])
-    exact = {name: _decode(data, name, few=0) for name in _ENCODINGS}
-    if exact["utf-8-sig"] is not None:
-        return exact["utf-8-sig"]
-    chinese = exact["gb18030"] or _decode(data, "gb18030")
-    if chinese is not None and _is_common(chinese):
-        return chinese
-    return _decode(data, "utf-8-sig") or exact["gb18030"]
+    if (text := _decode(data, "utf-8-sig", few=0)) is not None:
+        return text
+    chinese = _decode(data, "gb18030")
+    return chinese if chinese and _is_common(chinese) else _decode(data, "utf-8-sig")
 
 
 def _decode(data: bytes, encoding: str, few: float = _FEW) -> str | None:
@@ -191,15 +196,15 @@ def read_objects(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the JSON objects of a file with the lines that they begin on.
 
-    A file is JSON Lines, or one JSON array. What is broken is noted, and the rest is read on: after
-    a broken line the next one; after a broken item of an array nothing. A byte that is not text
-    stands as a lone surrogate in the object that has it.
+    A file is JSON Lines, one JSON array, or objects over several lines each. What is broken is
+    noted, and the rest is read on: after a broken line the next one; after a broken item of an
+    array nothing. A byte that is not text stands as a lone surrogate in the object that has it.
     """
     text = _decoded(file, encoding, problems)
     if text is None:
         return
-    values = _array(text, file, problems) if text.lstrip()[0] == "[" else None
-    for line, value in values or _lines(text, file, problems):
+    spread = text.lstrip().startswith(("[", "{\n"))
+    for line, value in (_items if spread else _lines)(text, file, problems):
         if isinstance(value, dict):
             yield line, value
         else:
@@ -207,8 +212,7 @@ def read_objects(
 
 
 def _lines(text: str, file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
-    is_one_object = text.lstrip().startswith("{\n")  # over several lines
-    for line, part in enumerate([text] if is_one_object else text.split("\n"), 1):
+    for line, part in enumerate(text.split("\n"), 1):
         if part.strip():
             try:
                 yield line, json.loads(part)
@@ -216,14 +220,15 @@ def _lines(text: str, file: Path, problems: Problems) -> Iterator[tuple[int, Any
                 _add_broken(problems, file, line, "is broken JSON", error)
 
 
-def _array(text: str, file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
-    """Yield an array's items one by one, so that those before a broken one are not lost."""
+def _items(text: str, file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
+    """Yield the items of an array, or objects one after another, up to a broken one."""
     decoder = json.JSONDecoder()
-    at, line, counted = text.index("[") + 1, 1, 0
+    array = text.lstrip()[0] == "["
+    at, line, counted = text.index("[") + 1 if array else 0, 1, 0
     while True:
         while at < len(text) and text[at] in " \t\r\n,":
             at += 1
-        if text.startswith("]", at):
+        if text.startswith("]", at) if array else at == len(text):
             return
         line += text.count("\n", counted, at)
         counted = at

@@ -1,7 +1,9 @@
 """Training data: reading, labels, and packing samples into sequences."""
 
+import gzip
 import itertools
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,34 @@ def test_the_known_formats_and_encodings(tmp_path: Path, encoding: str, named: s
     assert problems.total == 0
     assert found[1].messages[0]["content"] == "翻译\n洗衣机"
     assert [one["role"] for one in found[3].messages] == ["system", "user", "assistant"]
+
+
+@pytest.mark.parametrize(
+    ("name", "packed"),
+    [
+        ("gzip", gzip.compress(b"{}")), ("Parquet", b"PAR1\x15\0\x15"),
+        ("zip", b"PK\x03\x04\x14\0"), ("name its --encoding", "這是甚麼問題？".encode("big5")),
+    ],
+)  # fmt: skip
+def test_what_is_not_text_is_named(tmp_path: Path, name: str, packed: bytes) -> None:
+    """Big5 is no GB18030, though its bytes can be read as that."""
+    (tmp_path / "data.jsonl").write_bytes(packed)
+    problems = Problems()
+    assert list(read_conversations([tmp_path / "data.jsonl"], None, problems)) == []
+    assert [problem for problem in problems.first if name in str(problem)]
+
+
+def test_objects_over_several_lines(tmp_path: Path) -> None:
+    """As jq writes them, one after another."""
+    file = tmp_path / "data.jsonl"
+    file.write_text("\n".join(json.dumps(one, indent=2) for one in GOOD[:3]), encoding="utf-8")
+    problems = Problems()
+    found = list(read_conversations([file], None, problems))
+    assert [one.line for one in found] == [1, 6, 11]
+    assert problems.total == 0
+    os.truncate(file, file.stat().st_size - 3)
+    assert len(list(read_conversations([file], None, problems))) == 2
+    assert "is broken JSON from here on" in str(problems.first[0])
 
 
 @pytest.mark.slow
