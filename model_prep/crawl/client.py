@@ -132,7 +132,7 @@ class Client:
             try:
                 reply = await create(**request, **limit, **form)
             except ValueError:
-                return ""  # the reply is not JSON
+                return self._no_completion("no JSON")
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 if current is not self._format:
                     continue  # another request has found out meanwhile
@@ -148,15 +148,21 @@ class Client:
 
     def _text(self, reply: Any) -> str:
         """Return the text of a reply, which may be anything that a server sends."""
+        try:
+            text = reply.choices[0].message.content
+        except (AttributeError, TypeError, IndexError):
+            return self._no_completion(_message(getattr(reply, "error", None)) or str(reply))
         self._answered = True
         usage = getattr(reply, "usage", None)
         self._report.prompt_tokens += _number(usage, "prompt_tokens")
         self._report.completion_tokens += _number(usage, "completion_tokens")
-        try:
-            text = reply.choices[0].message.content
-        except (AttributeError, TypeError, IndexError):
-            return ""
-        return text if isinstance(text, str) else ""
+        return _without_thoughts(text) if isinstance(text, str) else ""
+
+    def _no_completion(self, said: str) -> str:
+        """Note a reply that is none of a chat, such as the page of another server."""
+        said, server = self._shortened(said), self._options.server
+        self._note(f"{server} sent no chat completion ({said}); check --base-url and --model")
+        return ""
 
     async def _wait(self, error: openai.APIError, attempt: int) -> None:
         server, tries = self._options.server, self._options.tries
@@ -177,13 +183,21 @@ class Client:
         if isinstance(error, openai.APITimeoutError):
             return f"gave no answer in {self._options.timeout:g} s"
         if isinstance(error, openai.APIConnectionError):
-            return "can't be reached"
-        body = error.body if isinstance(error.body, dict) else {}
-        text = " ".join(str(body.get("message") or error.message).split())
+            cause = self._shortened(str(error.__cause__ or ""))
+            return f"can't be reached ({cause})" if cause else "can't be reached"
+        text = self._shortened(str(_message(error.body) or error.message))
+        answer = f"answered {getattr(error, 'status_code', 'with an error')} ({text})"
+        response = getattr(error, "response", None)
+        return (
+            f"redirects to {response.url} and {answer}" if response and response.history else answer
+        )
+
+    def _shortened(self, text: str) -> str:
+        """Return what a server said in one line, without the key."""
+        text = " ".join(text.split())
         if self._options.api_key:
             text = text.replace(self._options.api_key, "***")
-        text = text if len(text) <= 200 else f"{text[:200]}…"
-        return f"answered {getattr(error, 'status_code', 'with an error')} ({text})"
+        return text if len(text) <= 200 else f"{text[:200]}…"
 
     def _refused(self, error: openai.APIError) -> CrawlError:
         answer = f"{self._options.server} {self._described(error)}"
@@ -197,6 +211,23 @@ class Client:
         else:
             remedy = "check --model, --items and --max-tokens"
         return CrawlError(f"{answer}; {remedy}")
+
+
+def _message(error: Any) -> str | None:
+    """Return the message of an error object, which some servers send as text alone."""
+    message = error.get("message") if isinstance(error, dict) else error
+    return message if isinstance(message, str) else None
+
+
+def _without_thoughts(text: str) -> str:
+    """Return what a reasoning model says after thinking; nothing where it came to no end.
+
+    Its chat template may have begun the thought already, so that the reply holds its end alone.
+    """
+    thought, end, answer = text.partition("</think>")
+    if end:
+        return answer
+    return "" if thought.lstrip().startswith("<think>") else text
 
 
 def _number(usage: Any, name: str) -> int:

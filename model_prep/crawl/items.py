@@ -28,7 +28,6 @@ _LONG, _RUN, _LEAST_NEW = 100, 6, 0.4
 
 # Control characters inside strings are what models often forget to escape.
 _DECODER = json.JSONDecoder(strict=False)
-_THOUGHT = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
 _START = re.compile(r'\{(?=\s*["}])')
 _KEY = "instruction"
 _MOST_CHARACTERS = 100_000
@@ -130,7 +129,7 @@ class FoundObjects:
 
 def find_objects(text: str) -> FoundObjects:
     """Find the complete objects in a reply; one that is broken is left out, not repaired."""
-    text = _THOUGHT.sub("", text[:_MOST_CHARACTERS], count=1)
+    text = text[:_MOST_CHARACTERS]
     objects: list[dict[str, Any]] = []
     broken, end = 0, 0
     start = _START.search(text)

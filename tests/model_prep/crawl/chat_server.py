@@ -62,6 +62,10 @@ class Handler(BaseHTTPRequestHandler):
             with chat.lock:
                 chat.together -= 1
 
+    def do_GET(self) -> None:
+        """What a redirected request becomes."""
+        self.send(405, b"")
+
     def send(self, status: int, data: bytes, **headers: str) -> None:
         self.send_response(status)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -137,6 +141,11 @@ def fail(status: int, message: str = "no", code: str | None = None, **headers: s
     return act
 
 
+def redirect(handler: Handler, _: dict[str, Any]) -> None:
+    """Answer that it is elsewhere, as servers do that want https."""
+    handler.send(301, b"", Location=f"{handler.chat.url}/moved")
+
+
 def refuse_formats(*formats: str) -> Act:
     """Answer with status 400 to some response formats, and with items to others."""
 
@@ -148,9 +157,9 @@ def refuse_formats(*formats: str) -> Act:
     return act
 
 
-def send(data: bytes, content_type: str = "application/json") -> Act:
-    """Answer with status 200 and any bytes."""
-    return lambda handler, _: handler.send(200, data, Content_Type=content_type)
+def send(data: bytes, content_type: str = "application/json", status: int = 200) -> Act:
+    """Answer with any bytes."""
+    return lambda handler, _: handler.send(status, data, Content_Type=content_type)
 
 
 def hang(handler: Handler, _: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from tests.model_prep.crawl.chat_server import (
     fail,
     hang,
     item,
+    redirect,
     refuse_formats,
     say,
     say_items,
@@ -99,6 +100,34 @@ def test_replies_that_hold_nothing(crawls: Crawls, chat: Chat, out: Path, act: A
     assert len(lines(out)) == 2
 
 
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (send(b"<html>log in first</html>", "text/html"), "(<html>log in first</html>)"),
+        (send(b'{"error": {"message": "no money", "code": 402}}'), "(no money)"),
+        (send(b'{"error": "no money"}'), "(no money)"),
+        (send(b"{"), "(no JSON)"),
+    ],
+)
+def test_what_is_no_chat_completion_is_shown(
+    crawls: Crawls, chat: Chat, act: Any, said: str
+) -> None:
+    chat.acts = [act]
+    crawls(2)
+    assert crawls.notes == [
+        f"{chat.url} sent no chat completion {said}; check --base-url and --model"
+    ]
+
+
+@pytest.mark.parametrize("begin", ["<think>", "\n<think>\n", ""])
+def test_thoughts_are_no_answers(crawls: Crawls, chat: Chat, out: Path, begin: str) -> None:
+    draft = json.dumps(item(1000), ensure_ascii=False)
+    chat.otherwise = say_items(shape=lambda text: f"{begin}例如 {draft}</think>\n{text}")
+    chat.acts = [say(f"<think>例如 {draft}")]  # cut off
+    assert crawls(2).rejected == {"reply without items": 1}
+    assert lines(out) == [item(0), item(1)]
+
+
 def test_it_ends_when_nothing_can_be_kept(crawls: Crawls, chat: Chat) -> None:
     bad = {**item(0), "output": "抱歉，我无法回答。"}
     chat.otherwise = say(json.dumps([bad, {"instruction": "没有回答"}]))
@@ -167,7 +196,7 @@ def test_timeouts_and_broken_connections(crawls: Crawls, chat: Chat, out: Path) 
 def test_nobody_listens(crawls: Crawls, chat: Chat) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-    with pytest.raises(CrawlError, match=rf"127.0.0.1:{port}/v1 can't be reached, 6 times"):
+    with pytest.raises(CrawlError, match=rf"127.0.0.1:{port}/v1 can't be reached \(.+\), 6 times"):
         crawls(base_url=f"http://user:geheim@127.0.0.1:{port}/v1")
     assert len(crawls.waits) == 5
     assert "geheim" not in "".join(crawls.notes)
@@ -178,6 +207,8 @@ def test_nobody_listens(crawls: Crawls, chat: Chat) -> None:
     [
         (fail(401, f"wrong key {KEY}"), "refused the key; set OPENAI_API_KEY, or give --api-key"),
         (fail(403), "refused the key"),
+        (send(b'{"error": "no model x"}', status=404), r"answered 404 \(no model x\)"),
+        (redirect, r"redirects to http.*/moved and answered 405"),
         (fail(404, "no model x"), r"answered 404 \(.*no model x.*\); check --base-url"),
         (fail(429, code="insufficient_quota"), "the account is used up"),
         (fail(413, f"too long {KEY}\nsecond line"), r"answered 413 \(.*too long \*\*\* second"),

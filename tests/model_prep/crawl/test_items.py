@@ -25,7 +25,6 @@ A, B = json.dumps(ONE, ensure_ascii=False), json.dumps(TWO)
         f"1. {A}；2. {B}。",
         f'{{"data": {{"列表": [[{A}], {B}]}}, "n": 2}}',
         f'{{"instruction": {A}, "output": {B}}}',
-        f"<think>例如 {A} 这样</think>\n[{A}, {B}]",
         f"{{{{}} {{]}} [{A}, {B},, ]",
     ],
 )
