@@ -54,10 +54,10 @@ def crawl(
         DiskSpaceError: the disk is full.
         CrawlError: the API refuses, does not answer, or gives nothing that can be kept.
     """
-    if options.passages is not None:
-        return _crawl_pairs(options, options.passages, report, progress, note, sleep)
     report = report if report is not None else CrawlReport()
     progress, note = progress or (lambda *_: None), note or (lambda _: None)
+    if options.passages is not None:
+        return _crawl_pairs(options, options.passages, report, progress, note, sleep)
     topics = read_list(options.topics or TOPICS)
     tasks = read_list(options.tasks or TASKS)
     with open_items(options.output) as file:
@@ -80,14 +80,12 @@ def crawl(
 def _crawl_pairs(
     options: CrawlOptions,
     passages_file: Path,
-    report: CrawlReport | None,
-    progress: Callable[[int, int], None] | None,
-    note: Note | None,
+    report: CrawlReport,
+    progress: Callable[[int, int], None],
+    note: Note,
     sleep: Sleep,
 ) -> CrawlReport:
     """Make preference pairs until the file holds as many as wanted, or nothing is left to ask."""
-    report = report if report is not None else CrawlReport()
-    progress, note = progress or (lambda *_: None), note or (lambda _: None)
     passages = read_passages(passages_file)
     own = read_own_questions(options.questions, options.split) if options.questions else None
     with open_lines(options.output, PAIRS) as file:
