@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from rag_app.chains.facts.amounts import AMOUNT
 from rag_app.chains.prompts import Prompts, Task
 from rag_app.documents.text import language_of
-from rag_app.errors import DocumentError, PromptTooLongError, RagAppError
+from rag_app.errors import DocumentError, PromptTooLongError
 from rag_app.evaluation.datasets import question_of
 from rag_app.evaluation.metrics import contains, tokens
 from rag_app.evaluation.outcomes import ranks_of
 from rag_app.evaluation.questions import GoldQuestion
-from rag_app.evaluation.rows import read_rows
+from rag_app.evaluation.rows import read_rows, unwritable
 from rag_app.index.store.conversations import Conversations
 from rag_app.index.store.records import ChunkRecord
 
@@ -284,7 +284,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     if not data.strip():
         return []
     rows = [(number, dict(row)) for number, row in read_rows(path)]
@@ -311,8 +311,4 @@ def _append(path: Path, row: dict[str, Any]) -> None:
                 line = line if file.read() == b"\n" else b"\n" + line
             file.write(line)
     except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> RagAppError:
-    return DocumentError(f"{path} can't be written ({error.strerror or error}); name another file")
+        raise unwritable(path, error) from error

@@ -5,10 +5,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from rag_app.errors import DocumentError
 from rag_app.evaluation.figures import Comparison, Figure
 from rag_app.evaluation.outcomes import FAILURES, Outcome, OutcomeKind
 from rag_app.evaluation.plots import curve, histogram, risk_coverage, roc
+from rag_app.evaluation.rows import unwritable
 
 _MOST_CASES = 200
 """Cases of one kind that are shown."""
@@ -72,7 +72,7 @@ def write_report(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def check_writable(path: Path | None) -> None:
@@ -90,7 +90,7 @@ def check_writable(path: Path | None) -> None:
         if new:
             path.unlink()
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def report_page(
@@ -237,7 +237,3 @@ def _list(values: Mapping[str, Any]) -> str:
     items = (f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>"
              for name, value in values.items())  # fmt: skip
     return f"<dl>{''.join(items)}</dl>"
-
-
-def _unwritable(path: Path, error: OSError) -> DocumentError:
-    return DocumentError(f"{path} can't be written ({error.strerror or error}); name another file")

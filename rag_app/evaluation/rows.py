@@ -91,3 +91,8 @@ def rows_of(path: Path, text: str, value: Any) -> Iterator[tuple[int, Record]]:
             msg = f"{path}:{number} is not a question: no JSON object"
             raise DocumentError(msg)
         yield number, row
+
+
+def unwritable(path: Path, error: OSError) -> DocumentError:
+    """Return the error for a file that can't be written."""
+    return DocumentError(f"{path} can't be written ({error.strerror or error}); name another file")

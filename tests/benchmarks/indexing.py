@@ -9,7 +9,6 @@ set, read after each batch.
 """
 
 import argparse
-import resource
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from rag_app import RagApp
 from rag_app.models.embeddings.sentence_transformers import SentenceTransformerEmbeddings
 from rag_app.models.registry import load_embeddings
 from rag_app.settings import DEFAULTS
+from tests.memory import resident_bytes
 
 BATCHES = 8
 ROUNDS = 5
@@ -27,11 +27,6 @@ LENGTHS = (300, 600)
 """Characters of the passages that encoders are given."""
 PASSAGES = 16
 DTYPES: tuple[EncoderDtype, ...] = ("float32", "int8")
-
-
-def resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
 
 
 def bare(embeddings: SentenceTransformerEmbeddings, texts: list[str]) -> float:
@@ -116,7 +111,7 @@ def main() -> None:
             ratios.append(ours / theirs)
             done = min(begin + size, len(articles))
             line = f"{done:>9}{chunks:>8}{ours:>9.1f}{theirs:>9.1f}{ratios[-1]:>7.3f}"
-            print(f"{line}{resident_mb():>7.0f}", flush=True)
+            print(f"{line}{resident_bytes() / 2**20:>7.0f}", flush=True)
         app.close()
     print(f"median ratio of {len(ratios)} batches: {median(ratios):.3f}")
 

@@ -21,6 +21,7 @@ from rag_app.index.store.store import IndexStore
 from rag_app.index.store.transaction import Transaction
 from rag_app.models.embeddings.base import FloatArray
 from tests.benchmarks.scale.corpus import PASSAGES_OF_A_DOCUMENT, Corpus, CorpusEmbeddings
+from tests.memory import resident_bytes
 
 Figures = dict[str, float]
 
@@ -181,7 +182,7 @@ PHASES: dict[str, Callable[[Corpus, Path, int], Figures]] = {
 
 def measured(phase: str, corpus: Corpus, folder: Path, passages: int) -> Figures:
     """Run a phase in this process and add its peak memory."""
-    base = _resident_mb()
+    base = resident_bytes() / 2**20
     figures = PHASES[phase](corpus, folder, passages)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {**figures, f"{phase}_peak_mb": peak, f"{phase}_base_mb": base}
@@ -207,8 +208,3 @@ def _exact(store: IndexStore, questions: FloatArray) -> list[set[int]]:
             scores = np.take_along_axis(both, order, axis=1)
             best = np.take_along_axis(names, order, axis=1)
     return [set(row.tolist()) - {-1} for row in best]
-
-
-def _resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20

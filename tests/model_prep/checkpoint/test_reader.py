@@ -1,7 +1,6 @@
 """Tensors written a piece at a time, and files that are checked by their own header."""
 
 import json
-import mmap
 import struct
 import zipfile
 from pathlib import Path
@@ -24,6 +23,7 @@ from model_prep.checkpoint.safetensors_file import (
 )
 from model_prep.checkpoint.tensors import TensorData, dtype_name, raw_bytes
 from model_prep.errors import CheckpointError, ChecksumError
+from tests.memory import KNOWN, resident_bytes
 
 
 def test_safetensors_reads_what_is_written(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_folders_without_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+@pytest.mark.skipif(not KNOWN, reason="needs Linux's /proc")
 @pytest.mark.parametrize("name", ["model.safetensors", "consolidated.00.pth"])
 def test_reading_keeps_little_in_memory(tmp_path: Path, name: str) -> None:
     tensors = 40
@@ -280,18 +280,14 @@ def test_reading_keeps_little_in_memory(tmp_path: Path, name: str) -> None:
     write = write_safetensors if name.endswith(".safetensors") else write_pth
     write(tmp_path / name, data)
     with open_checkpoint(tmp_path / name) as opened:
-        before = resident()
+        before = resident_bytes()
         peak = before
         for one in opened.tensors:
             assert sum(piece.nbytes for piece in opened.pieces(one)) == 4 * 2**20
             assert not opened.read(one).any()
-            peak = max(peak, resident())
+            peak = max(peak, resident_bytes())
             opened.release(one)
     assert peak - before < 20 * 2**20  # of 160
-
-
-def resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
 
 
 def shard(file: Path, *names: str) -> None:

@@ -1,7 +1,6 @@
 """Meta's format to Hugging Face's and back: the same model, bit for bit."""
 
 import json
-import mmap
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from model_prep.errors import (
 )
 from model_prep.llama.convert import convert
 from model_prep.tokenizer.loading import load_tokenizer
+from tests.memory import KNOWN, resident_bytes
 from tests.model_prep.llama import meta_llama
 from tests.model_prep.llama.meta_llama import HEADS, logits, make_meta
 from tests.tokenizers import Tokenizers
@@ -313,7 +313,7 @@ def test_the_command_in_both_spellings(tmp_path: Path, tokenizer: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+@pytest.mark.skipif(not KNOWN, reason="needs Linux's /proc")
 def test_memory_stays_near_the_largest_tensor(
     tmp_path: Path, tokenizer: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,18 +323,14 @@ def test_memory_stays_near_the_largest_tensor(
     folder = make_meta(tmp_path / "in", 60_000, shards=2).folder
     shutil.copy(tokenizer, folder / "tokenizer.model")
     convert(folder, tmp_path / "warm", dry_run=True)
-    before = resident()
+    before = resident_bytes()
     peaks: list[int] = []
-    convert(folder, tmp_path / "hf", progress=lambda *_: peaks.append(resident()))
+    convert(folder, tmp_path / "hf", progress=lambda *_: peaks.append(resident_bytes()))
     convert(
         tmp_path / "hf", tmp_path / "meta", to="meta", shards=2,
-        progress=lambda *_: peaks.append(resident()),
+        progress=lambda *_: peaks.append(resident_bytes()),
     )  # fmt: skip
     assert max(peaks) - before < 120 * 2**20
-
-
-def resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
 
 
 def test_the_tokenizer_of_another_model_is_refused(tmp_path: Path, tokenizer: Path) -> None:

@@ -17,11 +17,6 @@ from tests.model_prep.family import Family, change_config, copy_of, make_base, s
 Q = "base_model.model.model.layers.0.self_attn.q_proj"
 
 
-@pytest.fixture
-def lora(family: Family, tmp_path: Path) -> Path:
-    return copy_of(family.sft, tmp_path / "lora")
-
-
 def change(lora: Path, changes: Callable[[dict[str, torch.Tensor]], Any]) -> None:
     weights = state_of(lora)
     changes(weights)

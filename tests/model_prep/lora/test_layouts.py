@@ -15,15 +15,10 @@ from model_prep.errors import AdapterError, CheckpointError
 from model_prep.lora.adapter import open_adapter
 from model_prep.lora.attach import attach_loras
 from model_prep.lora.merge import merge
-from tests.model_prep.family import Family, copy_of, state_of
+from tests.model_prep.family import Family, state_of
 
 FILE = "adapter_model.safetensors"
 Weights = dict[str, torch.Tensor]
-
-
-@pytest.fixture
-def lora(family: Family, tmp_path: Path) -> Path:
-    return copy_of(family.sft, tmp_path / "lora")
 
 
 def rename(lora: Path, ours: str, theirs: str) -> Weights:

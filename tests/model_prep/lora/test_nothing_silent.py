@@ -55,11 +55,6 @@ def base(family: Family, tmp_path: Path) -> Path:
     return copy_of(family.base, tmp_path / "base")
 
 
-@pytest.fixture
-def lora(family: Family, tmp_path: Path) -> Path:
-    return copy_of(family.sft, tmp_path / "lora")
-
-
 @pytest.mark.parametrize("kind", ["float32", "bfloat16", "float16"])
 def test_the_bases_own_type(family: Family, base: Path, tmp_path: Path, kind: str) -> None:
     dtype = getattr(torch, kind)

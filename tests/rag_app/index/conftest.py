@@ -27,6 +27,12 @@ def meta(embedding: HashingEmbeddings) -> IndexMeta:
 
 
 @pytest.fixture
+def fresh(tmp_path: Path) -> IndexStore:
+    """A place for an index."""
+    return IndexStore(tmp_path / "index", timeout=0.2)
+
+
+@pytest.fixture
 def empty(tmp_path: Path, meta: IndexMeta) -> IndexStore:
     store = IndexStore(tmp_path / "索引 1", timeout=0.2)
     store.create(meta)

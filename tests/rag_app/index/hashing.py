@@ -36,3 +36,17 @@ class HashingEmbeddings(DocumentEmbeddings):
             vector[number % self.dimension] += 1 if number >> 31 else -1
         vector[0] += 0.001  # never the zero vector
         return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+class InterruptedEmbeddings(HashingEmbeddings):
+    """Embeds so many passages, then Ctrl-C is pressed."""
+
+    def __init__(self, passages: int = 0, salt: str = "") -> None:
+        super().__init__(salt=salt)
+        self.left = passages
+
+    def embed_array(self, texts: Sequence[str]) -> FloatArray:
+        self.left -= len(texts)
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return super().embed_array(texts)

@@ -35,6 +35,12 @@ def assert_terms_exact(store: DocumentStore) -> None:
     assert sizes == len(texts)
 
 
+def waiting_in(store: DocumentStore) -> tuple[int, int]:
+    """Return the documents and passages that have no vectors yet."""
+    with store.read() as snapshot:
+        return snapshot.count_waiting()
+
+
 def content_digest(store: IndexStore) -> str:
     """Return the SHA-256 of the index's content, hexadecimal.
 

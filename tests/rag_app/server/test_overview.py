@@ -1,7 +1,6 @@
 """Questions about documents as a whole, over the API, and what an idle server makes for them."""
 
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ import pytest
 
 from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.store.store import IndexStore
-from rag_app.models.embeddings.base import FloatArray
-from tests.rag_app.index.hashing import HashingEmbeddings
+from tests.rag_app.index.hashing import InterruptedEmbeddings
+from tests.rag_app.index.stored import waiting_in
 from tests.rag_app.server.serving import Served, serving, upload
 from tests.scripted import ScriptedChatModel
 
@@ -64,22 +63,14 @@ def test_only_the_documents_asked_for_are_told_of_and_searched(
 
 
 def test_an_idle_server_embeds_what_has_no_vectors(home: Path) -> None:
-    class Interrupted(HashingEmbeddings):
-        def embed_array(self, texts: Sequence[str]) -> FloatArray:
-            raise KeyboardInterrupt
-
     file, store = home / "绿茶.txt", IndexStore(home / "indexes" / "茶")
     file.write_text(TEA, encoding="utf-8")
     with suppress(KeyboardInterrupt):
-        index_paths([str(file)], store=store, embedding=Interrupted())
+        index_paths([str(file)], store=store, embedding=InterruptedEmbeddings())
 
-    def waiting() -> int:
-        with store.read() as snapshot:
-            return snapshot.count_waiting()[0]
-
-    assert waiting() == 1
+    assert waiting_in(store)[0] == 1
     with serving(idle_seconds=0.2):
-        while waiting():
+        while waiting_in(store)[0]:
             time.sleep(0.05)
 
 

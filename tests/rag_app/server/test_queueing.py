@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import json
-import resource
 import socket
 import threading
 import time
@@ -23,6 +22,7 @@ from rag_app.server.event_stream import generated_stream
 from rag_app.server.middleware.requests import Metrics
 from rag_app.server.queueing import Admission, Queues
 from rag_app.settings import load_settings
+from tests.memory import resident_bytes
 from tests.rag_app.index.hashing import HashingEmbeddings
 from tests.rag_app.server.serving import Served, serving
 from tests.scripted import ScriptedChatModel
@@ -236,13 +236,7 @@ def test_memory_is_flat_over_many_requests(served: Served, client: httpx.Client)
 
     ask(500)
     served.model.prompts.clear()
-    before = resident()
+    before = resident_bytes()
     ask(2000)
     served.model.prompts.clear()
-    assert resident() - before < 8 * 2**20
-
-
-def resident() -> int:
-    """Bytes of memory that this process holds, and the server in it."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
-    return pages * resource.getpagesize()
+    assert resident_bytes() - before < 8 * 2**20

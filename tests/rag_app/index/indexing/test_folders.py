@@ -14,8 +14,8 @@ from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.indexing.report import IndexOptions, IndexReport
 from rag_app.index.store.store import IndexStore
 from tests.rag_app.documents.pdf.drawing import lines, pdf
-from tests.rag_app.index.hashing import HashingEmbeddings
-from tests.rag_app.index.stored import assert_terms_exact, content_digest
+from tests.rag_app.index.hashing import HashingEmbeddings, InterruptedEmbeddings
+from tests.rag_app.index.stored import assert_terms_exact, content_digest, waiting_in
 
 
 @pytest.fixture
@@ -25,11 +25,6 @@ def folder(tmp_path: Path) -> Path:
     (folder / "李白.txt").write_text("李白是唐代诗人。", encoding="utf-8")
     (folder / "子" / "杜甫.txt").write_text("杜甫生于河南。", encoding="utf-8")
     return folder
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> IndexStore:
-    return IndexStore(tmp_path / "index", timeout=0.2)
 
 
 class Counting(HashingEmbeddings):
@@ -168,17 +163,10 @@ def test_what_was_embedded_is_kept_at_an_interrupt(fresh: IndexStore, tmp_path: 
     for number in range(120):
         (tmp_path / f"{number}.txt").write_text(f"第{number}篇。", encoding="utf-8")
 
-    class Interrupted(HashingEmbeddings):
-        def embed_array(self, texts):
-            if self.batches:
-                raise KeyboardInterrupt
-            return super().embed_array(texts)
-
     with pytest.raises(KeyboardInterrupt):
-        _index(fresh, *tmp_path.glob("*.txt"), embedding=Interrupted())
+        _index(fresh, *tmp_path.glob("*.txt"), embedding=InterruptedEmbeddings(64))
     assert len(_sources(fresh)) == 120
-    with fresh.read() as snapshot:
-        assert snapshot.count_waiting() == (120 - 64, 120 - 64)
+    assert waiting_in(fresh) == (120 - 64, 120 - 64)
 
 
 def test_documents_slow_to_read_are_written_without_waiting_for_others(

@@ -12,7 +12,7 @@ from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.indexing.report import IndexOptions, IndexProgress, IndexReport
 from rag_app.index.search.retriever import HybridRetriever
 from rag_app.index.store.store import IndexStore
-from tests.rag_app.index.hashing import HashingEmbeddings
+from tests.rag_app.index.hashing import HashingEmbeddings, InterruptedEmbeddings
 from tests.rag_app.index.stored import assert_terms_exact, content_digest
 
 SMALL = IndexOptions(chunk_size=40, chunk_overlap=10)
@@ -26,11 +26,6 @@ def folder(tmp_path: Path) -> Path:
     (folder / "杜甫.md").write_text("# 杜甫\n\n杜甫字子美，生于河南。" * 6, encoding="gbk")
     (folder / "子" / "b c.txt").write_text("The quick brown fox. " * 12, encoding="utf-8")
     return folder
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> IndexStore:
-    return IndexStore(tmp_path / "index", timeout=0.2)
 
 
 def _index(store: IndexStore, *paths: object, options: IndexOptions = SMALL, **more) -> IndexReport:
@@ -213,14 +208,8 @@ def test_an_interrupt_leaves_whole_documents_and_the_next_run_goes_on(
         text = f"第{number}篇。" + "".join(f"这是第{part}句话。" for part in range(60))
         (texts / f"{number}.txt").write_text(text, encoding="utf-8")
 
-    class Interrupted(HashingEmbeddings):
-        def embed_array(self, texts):
-            if sum(map(len, self.batches)) > 300:
-                raise KeyboardInterrupt
-            return super().embed_array(texts)
-
     with pytest.raises(KeyboardInterrupt):
-        _index(fresh, texts, embedding=Interrupted())
+        _index(fresh, texts, embedding=InterruptedEmbeddings(300))
     with fresh.read() as snapshot:
         assert snapshot.count_documents() == 60
         waiting, passages = snapshot.count_waiting()

@@ -12,7 +12,7 @@ from rag_app.index.search.vector_store import FaissVectorStore
 from rag_app.index.store.records import Staging
 from rag_app.index.store.store import IndexStore
 from tests.rag_app.index.conftest import POEMS
-from tests.rag_app.index.hashing import HashingEmbeddings
+from tests.rag_app.index.hashing import HashingEmbeddings, InterruptedEmbeddings
 from tests.rag_app.index.stored import content_digest
 
 
@@ -40,15 +40,9 @@ def test_every_passage_gets_a_vector_of_the_new_model(store: IndexStore, tmp_pat
 
 
 def test_an_interrupted_run_goes_on_and_the_old_vectors_serve_until_then(store: IndexStore, put):
-    class Interrupted(HashingEmbeddings):
-        def embed_array(self, texts):
-            if len(self.batches) == 2:
-                raise KeyboardInterrupt
-            return super().embed_array(texts)
-
     before = content_digest(store)
     with pytest.raises(KeyboardInterrupt):
-        reembed(store, Interrupted(salt="新"))
+        reembed(store, InterruptedEmbeddings(4, salt="新"))
     assert content_digest(store) == before
     assert FaissVectorStore(store, HashingEmbeddings()).similarity_search("李白", 1)
     put(store, "李白.txt", ["换了一首"])  # two staged passages are gone, one is new
@@ -59,14 +53,8 @@ def test_an_interrupted_run_goes_on_and_the_old_vectors_serve_until_then(store: 
 
 
 def test_vectors_staged_for_a_third_model_are_not_used(store: IndexStore):
-    class Interrupted(HashingEmbeddings):
-        def embed_array(self, texts):
-            if self.batches:
-                raise KeyboardInterrupt
-            return super().embed_array(texts)
-
     with pytest.raises(KeyboardInterrupt):
-        reembed(store, Interrupted(salt="三"))
+        reembed(store, InterruptedEmbeddings(2, salt="三"))
     new = HashingEmbeddings(salt="新")
     assert reembed(store, new) == 6
     with store.read() as snapshot:

@@ -4,7 +4,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -15,26 +14,11 @@ from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.indexing.report import IndexOptions, IndexProgress, IndexReport
 from rag_app.index.indexing.unfinished import PICTURES_NAME, UNFINISHED_NAME
 from rag_app.index.store.store import IndexStore
-from rag_app.models.embeddings.base import FloatArray
 from tests.paths import ROOT
-from tests.rag_app.index.hashing import HashingEmbeddings
-from tests.rag_app.index.stored import assert_terms_exact, content_digest
+from tests.rag_app.index.hashing import HashingEmbeddings, InterruptedEmbeddings
+from tests.rag_app.index.stored import assert_terms_exact, content_digest, waiting_in
 
 PASSAGES = 400
-
-
-class Interrupted(HashingEmbeddings):
-    """Embeds so many passages, then Ctrl-C is pressed."""
-
-    def __init__(self, passages: int, salt: str = "") -> None:
-        super().__init__(salt=salt)
-        self.left = passages
-
-    def embed_array(self, texts: Sequence[str]) -> FloatArray:
-        self.left -= len(texts)
-        if self.left < 0:
-            raise KeyboardInterrupt
-        return super().embed_array(texts)
 
 
 @pytest.fixture
@@ -42,11 +26,6 @@ def large(tmp_path: Path) -> Path:
     path = tmp_path / "长.txt"
     path.write_text("\n\n".join(f"第{n}条 {'水' * 30}。" for n in range(PASSAGES)), "utf-8")
     return path
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> IndexStore:
-    return IndexStore(tmp_path / "index")
 
 
 def _index(
@@ -63,29 +42,28 @@ def _index(
     )  # fmt: skip
 
 
-def _waiting(store: IndexStore) -> tuple[int, int]:
-    with store.read() as snapshot:
-        return snapshot.count_waiting()
-
-
 def _embedded(embedding: HashingEmbeddings) -> int:
     return sum(map(len, embedding.batches))
 
 
 @pytest.mark.slow
 def test_only_the_rest_is_embedded(fresh: IndexStore, large: Path, tmp_path: Path):
-    first, second, third = Interrupted(200), Interrupted(100), HashingEmbeddings()
+    first, second, third = (
+        InterruptedEmbeddings(200),
+        InterruptedEmbeddings(100),
+        HashingEmbeddings(),
+    )
     for embedding in (first, second):
         with pytest.raises(KeyboardInterrupt):
             _index(fresh, large, embedding=embedding)
-        assert _waiting(fresh) == (1, PASSAGES)
+        assert waiting_in(fresh) == (1, PASSAGES)
     counts: list[int] = []
     report = _index(fresh, large, embedding=third, progress=counts)
     assert _embedded(first) >= 128
     assert _embedded(second) >= 64
     assert _embedded(third) == PASSAGES - _embedded(first) - _embedded(second)
     assert (report.added, report.unchanged, report.chunks) == (0, 1, PASSAGES)
-    assert _waiting(fresh) == (0, 0)
+    assert waiting_in(fresh) == (0, 0)
     assert counts[-1] == PASSAGES
     assert not (fresh.folder / UNFINISHED_NAME).exists()
     whole = IndexStore(tmp_path / "whole")
@@ -97,7 +75,7 @@ def test_only_the_rest_is_embedded(fresh: IndexStore, large: Path, tmp_path: Pat
 @pytest.mark.slow
 def test_what_changed_meanwhile_is_embedded(fresh: IndexStore, large: Path):
     with pytest.raises(KeyboardInterrupt):
-        _index(fresh, large, embedding=Interrupted(200))
+        _index(fresh, large, embedding=InterruptedEmbeddings(200))
     large.write_text("前言。\n\n" + large.read_text("utf-8").replace("第7条", "第七条"), "utf-8")
     embedding = HashingEmbeddings()
     _index(fresh, large, embedding=embedding)
@@ -109,7 +87,7 @@ def test_what_changed_meanwhile_is_embedded(fresh: IndexStore, large: Path):
 @pytest.mark.slow
 def test_another_model_uses_none_of_it(fresh: IndexStore, large: Path):
     with pytest.raises(KeyboardInterrupt):
-        _index(fresh, large, embedding=Interrupted(200))
+        _index(fresh, large, embedding=InterruptedEmbeddings(200))
     fresh.close()
     fresh.path.unlink()
     other = HashingEmbeddings(salt="2")
@@ -121,7 +99,7 @@ def test_another_document_in_between_goes_on_with_it(
     fresh: IndexStore, large: Path, tmp_path: Path
 ):
     (tmp_path / "短.txt").write_text("短。", "utf-8")
-    first = Interrupted(200)
+    first = InterruptedEmbeddings(200)
     with pytest.raises(KeyboardInterrupt):
         _index(fresh, large, embedding=first)
     between, rest = HashingEmbeddings(), HashingEmbeddings()
@@ -134,7 +112,7 @@ def test_another_document_in_between_goes_on_with_it(
 @pytest.mark.parametrize("damage", [b"", b"no database at all, only bytes" * 100])
 def test_a_damaged_file_costs_no_more_than_the_work(fresh: IndexStore, large: Path, damage: bytes):
     with pytest.raises(KeyboardInterrupt):
-        _index(fresh, large, embedding=Interrupted(200))
+        _index(fresh, large, embedding=InterruptedEmbeddings(200))
     (fresh.folder / UNFINISHED_NAME).write_bytes(damage)
     embedding = HashingEmbeddings()
     _index(fresh, large, embedding=embedding)
@@ -145,7 +123,7 @@ def test_vectors_that_no_run_came_back_for_are_dropped(
     fresh: IndexStore, large: Path, tmp_path: Path
 ):
     with pytest.raises(KeyboardInterrupt):
-        _index(fresh, large, embedding=Interrupted(200))
+        _index(fresh, large, embedding=InterruptedEmbeddings(200))
     with closing(sqlite3.connect(fresh.folder / UNFINISHED_NAME)) as connection, connection:
         connection.execute("UPDATE kept SET at = at - 31 * 24 * 3600")
     (tmp_path / "短.txt").write_text("短。", "utf-8")
@@ -160,7 +138,7 @@ from rag_app.documents import ocr
 from rag_app.documents.pdf.characters import Char, PageCharacters
 from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.store.store import IndexStore
-from tests.rag_app.index.hashing import HashingEmbeddings
+from tests.rag_app.index.hashing import HashingEmbeddings, InterruptedEmbeddings
 
 path, folder, kill_at = sys.argv[1], sys.argv[2], int(sys.argv[3])
 seen = 0

@@ -1,6 +1,5 @@
 """Documents that are found by their words before they are embedded."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +14,13 @@ from rag_app.index.indexing.reembed import reembed
 from rag_app.index.indexing.report import IndexProgress, IndexReport
 from rag_app.index.search.retriever import HybridRetriever
 from rag_app.index.store.store import IndexStore
-from rag_app.models.embeddings.base import FloatArray
 from rag_app.settings import RetrieverKind
-from tests.rag_app.index.hashing import HashingEmbeddings
-from tests.rag_app.index.stored import assert_terms_exact, content_digest
+from tests.rag_app.index.hashing import HashingEmbeddings, InterruptedEmbeddings
+from tests.rag_app.index.stored import assert_terms_exact, content_digest, waiting_in
 
 QUESTION = "洗衣机的保修期是多久？"
 POEM = "李白是唐代诗人，字太白，号青莲居士。"
 WASHER = "洗衣机的保修期为三年。"
-
-
-class Interrupted(HashingEmbeddings):
-    """Embeds nothing."""
-
-    def embed_array(self, texts: Sequence[str]) -> FloatArray:
-        raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -47,7 +38,7 @@ def waiting(tmp_path: Path, folder: Path) -> IndexStore:
     index(store, folder)
     (folder / "washer.txt").write_text(WASHER, encoding="utf-8")
     with pytest.raises(KeyboardInterrupt):
-        index(store, folder, Interrupted())
+        index(store, folder, InterruptedEmbeddings())
     return store
 
 
@@ -59,11 +50,6 @@ def found(store: IndexStore, kind: RetrieverKind) -> list[Document]:
     return HybridRetriever(store=store, embedding=HashingEmbeddings(), kind=kind).invoke(QUESTION)
 
 
-def waits(store: IndexStore) -> tuple[int, int]:
-    with store.read() as snapshot:
-        return snapshot.count_waiting()
-
-
 def whole(folder: Path, tmp_path: Path) -> str:
     """The digest of an index of the folder that was made in one go."""
     store = IndexStore(tmp_path / "whole")
@@ -72,7 +58,7 @@ def whole(folder: Path, tmp_path: Path) -> str:
 
 
 def test_its_words_find_it(waiting: IndexStore) -> None:
-    assert waits(waiting) == (1, 1)
+    assert waiting_in(waiting) == (1, 1)
     for kind in ("hybrid", "lexical"):
         first = found(waiting, kind)[0]
         assert first.page_content == WASHER
@@ -86,7 +72,7 @@ def test_the_same_call_goes_on(waiting: IndexStore, folder: Path, tmp_path: Path
     report = index(waiting, folder, embedding)
     assert (report.added, report.unchanged, report.chunks) == (0, 2, 1)
     assert [len(batch) for batch in embedding.batches] == [1]
-    assert waits(waiting) == (0, 0)
+    assert waiting_in(waiting) == (0, 0)
     assert found(waiting, "dense")[0].page_content == WASHER
     assert content_digest(waiting) == whole(folder, tmp_path)
     assert_terms_exact(waiting)
@@ -112,7 +98,7 @@ def test_all_are_written_before_any_is_embedded(tmp_path: Path, folder: Path) ->
 
     def progress(now: IndexProgress) -> None:
         if now.searchable:
-            seen.append((now.searchable, waits(store)[0]))
+            seen.append((now.searchable, waiting_in(store)[0]))
 
     report = index_paths(
         [str(folder)], store=store, embedding=HashingEmbeddings(), progress=progress
@@ -128,10 +114,10 @@ def test_one_that_is_removed_or_renamed_or_changed(
     source = str(folder / "washer.txt")
     with waiting.write() as transaction:
         transaction.rename_document(source, "other.txt")
-    assert waits(waiting) == (1, 1)
+    assert waiting_in(waiting) == (1, 1)
     with waiting.write() as transaction:
         assert transaction.delete_document("other.txt")
-    assert waits(waiting) == (0, 0)
+    assert waiting_in(waiting) == (0, 0)
     (folder / "washer.txt").write_text(WASHER * 2, encoding="utf-8")
     assert index(waiting, folder).added == 1
     assert content_digest(waiting) == whole(folder, tmp_path)
@@ -141,7 +127,7 @@ def test_embedding_all_again_embeds_it_too(
     waiting: IndexStore, folder: Path, tmp_path: Path
 ) -> None:
     assert reembed(waiting, HashingEmbeddings()) == 2
-    assert waits(waiting) == (0, 0)
+    assert waiting_in(waiting) == (0, 0)
     assert content_digest(waiting) == whole(folder, tmp_path)
 
 
@@ -164,11 +150,11 @@ def test_an_index_of_an_earlier_version(tmp_path: Path, folder: Path) -> None:
     index(store, folder)
     with closing(sqlite3.connect(store.path)) as connection:
         connection.execute("DROP TABLE waiting")
-    assert waits(store) == (0, 0)
+    assert waiting_in(store) == (0, 0)
     (folder / "washer.txt").write_text(WASHER, encoding="utf-8")
     with pytest.raises(KeyboardInterrupt):
-        index(store, folder, Interrupted())
-    assert waits(store) == (1, 1)
+        index(store, folder, InterruptedEmbeddings())
+    assert waiting_in(store) == (1, 1)
     with store.read() as snapshot:
         assert len(snapshot.chunk_ids()) == 2
         assert len(snapshot.vector_ids()) == snapshot.count_vectors() == 1
