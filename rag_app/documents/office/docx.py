@@ -14,7 +14,8 @@ from lxml.etree import XMLSyntaxError
 
 from rag_app.documents.archive import check_archive
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.office.drawings import drawing_lines
+from rag_app.documents.office.alternative_chunks import text_of_chunk
+from rag_app.documents.office.drawings import drawing_lines, shape_text
 from rag_app.documents.office.equations import equation_text
 from rag_app.documents.office.numbering import Numbering
 from rag_app.documents.office.package import (
@@ -28,21 +29,21 @@ from rag_app.documents.office.package import (
     value,
 )
 from rag_app.documents.office.symbol_fonts import symbol, symbols
+from rag_app.documents.office.word_bindings import Bindings
 from rag_app.documents.office.word_changes import accepted, field_value
+from rag_app.documents.office.word_fields import without_field_codes
 from rag_app.documents.office.word_styles import (
     Style,
     font_of,
     is_bold,
-    is_hidden,
     is_initial,
     is_mark_hidden,
-    is_raised,
-    is_struck,
+    look_of,
     styles_by_id,
 )
+from rag_app.documents.office.word_tables import table_rows
 from rag_app.documents.structure import is_title
 from rag_app.documents.tables import table_lines
-from rag_app.documents.tables.cells import Continued, spanned
 from rag_app.documents.text import clean, one_blank_line, superscript
 
 if TYPE_CHECKING:
@@ -67,6 +68,13 @@ def read_docx(data: bytes, name: str, read_picture: "ReadPicture | None" = None)
     return ExtractedText(text, notes=notes)
 
 
+def _text_of_docx(data: bytes, part: str) -> str:
+    """Return the text of a document in another one."""
+    check_archive(data, part)
+    inner = Package(data)
+    return _Document(inner, inner.main("officeDocument") or "word/document.xml").read()[0]
+
+
 class _Document:
     """One document while it is read: its numbers go on from paragraph to paragraph."""
 
@@ -80,21 +88,28 @@ class _Document:
         """Texts that can't be seen."""
         self.part = part
         self.targets = package.targets(part)
+        self.bindings = Bindings(package, part)
         root = package.tree(part)
         if root is None:
             msg = "it has no main part"
             raise ValueError(msg)
-        self.root = accepted(root)
-        self.numbering = Numbering(self._related("numbering.xml"))
-        self.styles = styles_by_id(self._related("styles.xml"))
+        self.root = self._final(root)
+        self.numbering = Numbering(self._related("numbering"))
+        self.styles = styles_by_id(self._related("styles"))
         self.notes = {
-            kind: _by_id(self._related(f"{kind}s.xml"), kind)
+            kind: _by_id(self._related(f"{kind}s"), kind)
             for kind in ("footnote", "endnote", "comment")
         }
         self.level = 0
         """The level of the last heading that has the style of one."""
         self.pending: list[str] = []
         """Lines that are after the paragraph that is being read."""
+        self.remarks: list[str] = []
+        """Notes and comments, which are after the table that is being read."""
+        self.tables = 0
+        """How many tables are around what is being read."""
+        self.style = Style()
+        """That of the paragraph that is being read."""
         self.initial = ""
         """A large letter, in a frame of its own, that the next paragraph begins with."""
 
@@ -106,17 +121,22 @@ class _Document:
         notes = hidden_notes({"texts": self.hidden})
         return one_blank_line(clean("\n\n".join(lines))), notes + unread_notes(self.unread)
 
-    def _related(self, name: str) -> Element | None:
-        part = next((t for t in self.targets.values() if t.endswith("/" + name)), "")
+    def _related(self, kind: str) -> Element | None:
+        part = self.package.related(self.part, kind)
         return self._tree(part) if part else None
 
     def _tree(self, part: str) -> Element | None:
         """Return the root of a part, which costs only itself where it is damaged."""
         try:
-            return self.package.tree(part)
+            root = self.package.tree(part)
         except XMLSyntaxError:
             self.unread["damaged parts"] += 1
             return None
+        return None if root is None else self._final(root)
+
+    def _final(self, root: Element) -> Element:
+        """Return a part as it is shown: its changes accepted, its fields and controls filled."""
+        return accepted(without_field_codes(self.bindings.filled(root)))
 
     def _margin(self, kind: str) -> Iterator[str]:
         """Yield what is on top or at the bottom of every page, each once."""
@@ -154,21 +174,25 @@ class _Document:
 
     def _apart(self, parent: Element, depth: int) -> list[str]:
         """Return the lines of a note or a frame, leaving those that wait where they are."""
-        waiting, self.pending = self.pending, []
+        waiting, self.pending, self.remarks = (self.pending, self.remarks), [], []
+        tables, self.tables, style = self.tables, 0, self.style
         lines = list(self._blocks(parent, depth))
-        self.pending = waiting
+        (self.pending, self.remarks), self.tables, self.style = waiting, tables, style
         return lines
 
     def _taken(self) -> list[str]:
         lines, self.pending = self.pending, []
+        if not self.tables:
+            lines, self.remarks = lines + self.remarks, []
         return lines
 
     def _paragraph(self, item: Element, depth: int) -> str:
         properties = item.find(tag("w:pPr"))
         found = None if properties is None else properties.find(tag("w:pStyle"))
-        style = self.styles.get(value(found) or "", Style())
+        style = self.style = self.styles.get(value(found) or "", Style())
         text = self._inline(item, depth).strip()
-        level, number, number_level = style.level, style.number, style.number_level
+        level, number = style.level, style.number
+        number_level = self.numbering.level_of(style.number, style.linked, style.number_level)
         if properties is not None:
             outline = value(properties.find(tag("w:outlineLvl")))
             level = int(outline) if outline and outline.isdigit() else level
@@ -211,12 +235,13 @@ class _Document:
             if not isinstance(name, str) or name in _SKIPPED:
                 continue
             if name == tag("w:r"):
-                if is_hidden(item, self.styles):
+                look = look_of(item, self.style, self.styles)
+                if look.hidden:
                     self.hidden += item.find(tag("w:t")) is not None
                     continue
                 text = symbols(self._inline(item, depth + 1), font_of(item))
-                text = superscript(text) if is_raised(item) else text
-                add_run(out, text, struck=is_struck(item))
+                text = superscript(text) if look.raised else text
+                add_run(out, text, struck=look.struck)
             elif name == tag("w:t"):
                 out.append(item.text or "")
             elif (mark := _MARKS.get(name)) is not None:
@@ -238,6 +263,10 @@ class _Document:
     def _field(self, item: Element, _: int) -> str:
         return field_value(item)
 
+    def _subdocument(self, _: Element, __: int) -> str:
+        self.unread["parts in files of their own"] += 1
+        return ""
+
     def _note(self, item: Element, _: int) -> str:
         kind = str(item.tag).rpartition("}")[2].removesuffix("Reference")
         key = value(item, "w:id") or ""
@@ -247,17 +276,18 @@ class _Document:
         text = " ".join(" ".join(self._apart(note, 1)).split())
         if kind == "comment":
             author = value(note, "w:author") or ""
-            self.pending.append(f"> 批注{f'（{author}）' if author else ''}: {text}")
+            self.remarks.append(f"> 批注{f'（{author}）' if author else ''}: {text}")
             return ""
         label = key if kind == "footnote" else f"e{key}"
-        self.pending.append(f"[^{label}]: {text}")
+        self.remarks.append(f"[^{label}]: {text}")
         return f"[^{label}]"
 
     def _frame(self, item: Element, depth: int) -> str:
         """Keep the text of a drawing for after the paragraph; count what is not text."""
-        boxes = list(item.iter(tag("w:txbxContent")))
+        boxes = list(item.iter("{*}txbxContent"))  # of other names in strict files
         for box in boxes:
             self.pending += self._apart(box, depth + 1)
+        self.pending += filter(None, [shape_text(item)])
         self.pending += [art for shape in item.iter("{*}textpath") if (art := shape.get("string"))]
         drawn = drawing_lines(item, lambda key: self.package.tree(self.targets.get(key, "")))
         self.pending += drawn or []
@@ -282,64 +312,31 @@ class _Document:
                 yield from picture_lines(data, read)
 
     def _alternative(self, item: Element) -> list[str]:
-        """Return the lines of a part in another format that Word shows as if it were its own."""
+        """Return the text of a part in another format that Word shows as if it were its own."""
         part = self.targets.get(value(item, "r:id") or "", "")
         data = self.package.bytes_of(part) or b""
-        if data.startswith(b"PK"):
-            check_archive(data, part)
-            inner = Package(data)
-            text, _ = _Document(inner, inner.main("officeDocument") or "word/document.xml").read()
-            return [text]
-        if part.lower().endswith((".mht", ".mhtml")) or data[:200].startswith(b"MIME-Version:"):
-            from rag_app.documents.web.mail import read_web_archive
-
-            return [read_web_archive(data, part).text]
-        if part.lower().endswith(".rtf") or data.startswith(b"{\\rtf"):
-            from rag_app.documents.office.rtf.reader import read_rtf
-
-            return [read_rtf(data, part).text]
-        if part.lower().endswith((".htm", ".html", ".xhtml")) or b"<html" in data.lower():
-            from rag_app.documents.encodings.detection import decode
-            from rag_app.documents.web.html import declared_charset, page_markdown
-
-            return [page_markdown(decode(data, part, declared=declared_charset(data))[0])]
-        if part.lower().endswith(".txt"):
-            from rag_app.documents.encodings.detection import decode
-
-            return [decode(data, part)[0]]
-        self.unread["embedded documents"] += 1
-        return []
+        text = _text_of_docx(data, part) if data.startswith(b"PK") else text_of_chunk(data, part)
+        if text is None:
+            self.unread["embedded documents"] += 1
+        return [text or ""]
 
     def _table(self, item: Element, depth: int) -> Iterator[str]:
-        rows: list[list[str]] = []
         inner: list[str] = []
-        above: dict[int, str] = {}
-        head = 0
-        for row in item.iter(tag("w:tr")):
-            if _table_of(row) is not item:
-                continue
-            if head == len(rows) and row.find(f"{tag('w:trPr')}/{tag('w:tblHeader')}") is not None:
-                head += 1  # it is on each page
-            before = value(row.find(f"{tag('w:trPr')}/{tag('w:gridBefore')}")) or ""
-            cells = [""] * min(int(before), 1000) if before.isdecimal() else []
-            for cell in _cells(row):
-                properties = cell.find(tag("w:tcPr"))
-                text, nested = self._cell(cell, depth)
-                inner += nested
-                span = merged = None
-                if properties is not None:
-                    span = value(properties.find(tag("w:gridSpan")))
-                    merged = properties.find(tag("w:vMerge"))
-                if merged is not None and value(merged) != "restart":
-                    text = Continued(above.get(len(cells), text))
-                above[len(cells)] = text
-                cells += spanned(text, max(1, min(int(span or 1), 1000)))
-            rows.append(cells)
+
+        def text_of(cell: Element) -> str:
+            text, nested = self._cell(cell, depth)
+            inner.extend(nested)
+            return text
+
+        self.tables += 1
+        rows, head = table_rows(item, text_of)
+        self.tables -= 1
         if rows and max(map(len, rows)) == 1:  # a frame
             yield from (row[0] for row in rows if row and row[0])
         elif lines := "\n".join(table_lines(rows, head=head)):
             yield lines
         yield from inner
+        yield from [] if self.tables else self._taken()
 
     def _cell(self, cell: Element, depth: int) -> tuple[str, list[str]]:
         """Return the text of a cell, and the tables in it."""
@@ -368,6 +365,7 @@ _READERS: dict[str, Callable[[_Document, Element, int], str]] = {
     tag("w:footnoteReference"): _Document._note,
     tag("w:endnoteReference"): _Document._note,
     tag("w:commentReference"): _Document._note,
+    tag("w:subDoc"): _Document._subdocument,
     tag("w:drawing"): _Document._frame,
     tag("w:pict"): _Document._frame,
     tag("w:object"): _Document._frame,
@@ -377,18 +375,3 @@ _READERS: dict[str, Callable[[_Document, Element, int], str]] = {
 def _by_id(root: Element | None, kind: str) -> dict[str, Element]:
     items = () if root is None else root.iter(tag(f"w:{kind}"))
     return {value(item, "w:id") or "": item for item in items if value(item, "w:type") is None}
-
-
-def _table_of(row: Element) -> Element | None:
-    parent = row.getparent()
-    while parent is not None and parent.tag != tag("w:tbl"):
-        parent = parent.getparent()
-    return parent
-
-
-def _cells(row: Element) -> Iterator[Element]:
-    for item in row:
-        if item.tag == tag("w:tc"):
-            yield item
-        elif item.tag in (tag("w:sdt"), tag("w:sdtContent"), tag("w:customXml"), tag("w:ins")):
-            yield from _cells(item)

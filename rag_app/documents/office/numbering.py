@@ -1,6 +1,7 @@
 """Automatic numbers of paragraphs in Word (ECMA-376, 17.9): 第三条, 1.2.3, (一), •."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rag_app.documents.number_formats.numerals import numeral
@@ -17,6 +18,10 @@ class _Level:
     legal: bool = False
     close: bool = False
     """True where nothing stands between number and text."""
+    style: str = ""
+    """That of the paragraphs that are on this level."""
+    width: int = 0
+    """Digits to which zeros fill a number up, as in ``001``."""
 
 
 @dataclass
@@ -38,6 +43,13 @@ class Numbering:
             str(value(item, "w:abstractNumId")): _List(dict(map(_level, item.iter(tag("w:lvl")))))
             for item in root.iter(tag("w:abstractNum"))
         }
+        styled = {
+            str(value(item.find(tag("w:styleLink")))): abstract[str(value(item, "w:abstractNumId"))]
+            for item in root.iter(tag("w:abstractNum"))
+        }
+        for item in root.iter(tag("w:abstractNum")):  # of a list that a style has
+            if (link := value(item.find(tag("w:numStyleLink")))) in styled:
+                abstract[str(value(item, "w:abstractNumId"))] = styled[str(link)]
         for item in root.iter(tag("w:num")):
             number = str(value(item, "w:numId"))
             base = abstract.get(str(value(item.find(tag("w:abstractNumId")))))
@@ -50,6 +62,15 @@ class Numbering:
                     self._starts.setdefault(number, {})[level] = int(start)
                 if (own := override.find(tag("w:lvl"))) is not None:
                     self._overrides.setdefault(number, {})[level] = _level(own)[1]
+
+    def level_of(self, number: str | None, styles: Sequence[str], level: int) -> int:
+        """Return the level that a list gives one of some styles, the first known; else ``level``.
+
+        Such a link counts more than what the style says itself (ECMA-376, 17.9.23).
+        """
+        found = self._lists.get(number or "")
+        linked = {} if found is None else {each.style: at for at, each in found.levels.items()}
+        return next((linked[style] for style in styles if style in linked), level)
 
     def next(self, number: str, level: int) -> str:
         """Return what is before the next paragraph of a list, with the space after it."""
@@ -76,7 +97,7 @@ class Numbering:
             place = levels.get(at, _Level())
             legal = current.legal and place.kind != "decimalZero"  # whose digits are plain already
             kind = "decimal" if legal else place.kind
-            return numeral(found.counts.get(at, place.start), kind)
+            return numeral(found.counts.get(at, place.start), kind).zfill(place.width)
 
         text = re.sub(r"%([1-9])", count, current.text)
         return text if current.close or not text else f"{text.rstrip()} "
@@ -86,7 +107,9 @@ def _level(item: Element) -> tuple[int, _Level]:
     restart = value(item.find(tag("w:lvlRestart")))
     start = value(item.find(tag("w:start")))
     legal = item.find(tag("w:isLgl"))
-    kind = value(item.find(tag("w:numFmt")))
+    form = next(item.iter(tag("w:numFmt")), None)
+    kind = value(form)
+    first = (value(form, "w:format") or "").partition(",")[0]  # 001, 002, 003, ...
     return int(value(item, "w:ilvl") or 0), _Level(
         text=value(item.find(tag("w:lvlText"))) or "",
         kind=kind or "decimal",
@@ -94,6 +117,8 @@ def _level(item: Element) -> tuple[int, _Level]:
         restart=int(restart) if restart and restart.isdigit() else None,
         legal=legal is not None and value(legal) not in ("0", "false"),
         close=value(item.find(tag("w:suff"))) == "nothing",
+        style=value(item.find(tag("w:pStyle"))) or "",
+        width=len(first) if first.isdecimal() else 0,
     )
 
 

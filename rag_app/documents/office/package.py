@@ -4,7 +4,7 @@ import posixpath
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from io import BytesIO
 
@@ -183,16 +183,25 @@ class Package:
 
     def targets(self, part: str) -> dict[str, str]:
         """Return the parts that ``part`` refers to, by the ids of the references."""
+        return {key: target for key, _, target in self._relations(part)}
+
+    def related(self, part: str, kind: str) -> str:
+        """Return the part of a kind, such as ``styles``, that ``part`` refers to; "" if none."""
+        found = [(relation.endswith(f"/{kind}"), to) for _, relation, to in self._relations(part)]
+        named = next((to for _, to in found if to.endswith(f"/{kind}.xml")), "")
+        return next((to for is_kind, to in found if is_kind), named)
+
+    def _relations(self, part: str) -> Iterator[tuple[str, str, str]]:
+        """Yield the id, type and target of each reference within the file."""
         folder, name = posixpath.split(part)
         root = self.tree(posixpath.join(folder, "_rels", f"{name}.rels"))
-        found: dict[str, str] = {}
         for relation in () if root is None else root:
             target = relation.get("Target") or ""
             if relation.get("TargetMode") == "External" or not relation.get("Id"):
                 continue
             path = target.lstrip("/") if target.startswith("/") else posixpath.join(folder, target)
-            found[str(relation.get("Id"))] = posixpath.normpath(path)
-        return found
+            key, kind = str(relation.get("Id")), str(relation.get("Type"))
+            yield key, kind, posixpath.normpath(path)
 
     def main(self, kind: str) -> str:
         """Return the part that a package is about: the one with relationship type ``kind``."""

@@ -20,8 +20,12 @@ class Style(NamedTuple):
     level: int | None = None
     number: str | None = None
     number_level: int = 0
-    hidden: bool = False
+    linked: tuple[str, ...] = ()
+    """The ids of the style and of the one that numbers its paragraphs, as lists name them."""
     bold: bool = False
+    hidden: bool = False
+    struck: bool = False
+    raised: bool = False
 
 
 def is_set(switch: Element | None, default: bool) -> bool:
@@ -29,23 +33,9 @@ def is_set(switch: Element | None, default: bool) -> bool:
     return default if switch is None else value(switch) not in ("0", "false", "off")
 
 
-def is_struck(run: Element) -> bool:
-    """Return whether a run is struck through."""
-    properties = run.find(tag("w:rPr"))
-    if properties is None:
-        return False
-    marks = (properties.find(tag(name)) for name in ("w:strike", "w:dstrike"))
-    return any(is_set(mark, default=False) for mark in marks)
-
-
 def font_of(run: Element) -> str:
     """Return the font of a run's Latin characters, "" where it has none of its own."""
     return value(run.find(f"{tag('w:rPr')}/{tag('w:rFonts')}"), "w:ascii") or ""
-
-
-def is_raised(run: Element) -> bool:
-    """Return whether a run is in superscript."""
-    return value(run.find(f"{tag('w:rPr')}/{tag('w:vertAlign')}")) == "superscript"
 
 
 def is_initial(properties: Element) -> bool:
@@ -101,29 +91,49 @@ def styles_by_id(root: Element | None) -> dict[str, Style]:
                 found = found._replace(
                     number=value(own.find(tag("w:numId"))) or found.number,
                     number_level=int(value(own.find(tag("w:ilvl"))) or 0),
+                    linked=(key,),
                 )
         run = item.find(tag("w:rPr"))
-        if run is not None:
-            hidden, bold = run.find(tag("w:vanish")), run.find(tag("w:b"))
-            found = found._replace(
-                hidden=is_set(hidden, found.hidden), bold=is_set(bold, found.bold)
-            )
-        return found
+        found = found if run is None else _looked(run, found)
+        return found._replace(linked=(key, *found.linked))
 
     return {key: style(key) for key in items}
 
 
-def is_hidden(run: Element, styles: Mapping[str, Style]) -> bool:
-    """Return whether a run can't be seen."""
+def _looked(properties: Element, style: Style) -> Style:
+    """Return a style with what the properties of runs say."""
+    bold, hidden = (properties.find(tag(name)) for name in ("w:b", "w:vanish"))
+    marks = [properties.find(tag(name)) for name in ("w:strike", "w:dstrike")]
+    raised = value(properties.find(tag("w:vertAlign")))
+    return style._replace(
+        bold=is_set(bold, style.bold),
+        hidden=is_set(hidden, style.hidden),
+        struck=any(is_set(mark, style.struck) for mark in marks),
+        raised=style.raised if raised is None else raised == "superscript",
+    )
+
+
+def look_of(run: Element, style: Style, styles: Mapping[str, Style]) -> Style:
+    """Return the look of a run: its own properties, else those of its style and its paragraph's.
+
+    Args:
+        run: The run.
+        style: That of its paragraph.
+        styles: Those of the document.
+    """
     properties = run.find(tag("w:rPr"))
     if properties is None:
-        return False
-    for name in ("w:vanish", "w:webHidden"):
-        hidden = properties.find(tag(name))
-        if hidden is not None:
-            return is_set(hidden, default=False)
-    style = styles.get(value(properties.find(tag("w:rStyle"))) or "")
-    return (style is not None and style.hidden) or is_unseen(run, properties)
+        return style
+    own = styles.get(value(properties.find(tag("w:rStyle"))) or "", Style())
+    look = _looked(
+        properties,
+        style._replace(
+            hidden=style.hidden or own.hidden,
+            struck=style.struck or own.struck,
+            raised=style.raised or own.raised,
+        ),
+    )
+    return look._replace(hidden=look.hidden or is_unseen(run, properties))
 
 
 def is_bold(paragraph: Element, styles: Mapping[str, Style]) -> bool:

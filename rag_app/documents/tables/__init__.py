@@ -157,7 +157,7 @@ def _name_their_rows(parts: Sequence[Sequence[Row]]) -> bool:
         if start > 1 or len(head) < 2 or (start and len(filled_cells(part[0])) > 1):
             return False
         names.add(head[0])
-        named = named and _names_rows([row for row in part[stop:] if row[0]])
+        named = named and _names_rows([row for row in part[stop:] if row and row[0]])
     return named or len(names) == 1
 
 
@@ -231,11 +231,21 @@ def _block_lines(
     if not head:
         yield from plain_lines(body[stop:])
         return head
-    used = {column for row in body[stop:] for column, cell in enumerate(row) if cell}
-    if 2 * sum(bool(name) and at in used for at, name in enumerate(head)) < len(filled_cells(head)):
-        yield " | ".join(filled_cells(head))  # which would be lost: most of it has nothing below
+    if _are_lost(head, body[stop:]):
+        yield " | ".join(filled_cells(head))
     yield from (_named(head, row) for row in body[stop:])
     return head
+
+
+def _are_lost(head: Sequence[str], rows: Sequence[Row]) -> bool:
+    """Return whether names of a head would not be read, since nothing is below them."""
+    unused = {at for at, name in enumerate(head) if name}
+    for row in rows:
+        if not unused:
+            break
+        if not (_is_section(head, row) or _is_note(head, row) or is_row_of_form(row)):
+            unused.difference_update([at for at, cell in enumerate(row) if cell])
+    return bool(unused)
 
 
 def _is_title(row: Row) -> bool:

@@ -34,11 +34,11 @@ class Continued(str):
 
 VALUE = re.compile(
     r"(?:~~)?[-+(−]?\s*[¥￥$€£]?\s*\d[\d.,:/\-–%‰\s年月日号时分秒]*(?:[元万亿%‰)]|e[-+]?\d+)?(?:~~)?"
-    r"|#(?:DIV/0!|N/A|NAME\?|NULL!|NUM!|REF!|VALUE!)",
+    r"(?:\[\^\w+\])*|#(?:DIV/0!|N/A|NAME\?|(?:NULL|NUM|REF|VALUE|SPILL|CALC|FIELD|BLOCKED|BUSY)!)",
     re.IGNORECASE,
 )
-"""A number, date, time, amount or error, also struck through: what is in a table, not what
-names a column of it."""
+"""A number, date, time, amount or error, also struck through or with notes: what is in a table,
+not what names a column of it."""
 NOTED = re.compile(r"[^：:]{1,12}[：:]\s*[^\s：:].*")
 
 

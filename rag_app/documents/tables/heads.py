@@ -3,9 +3,19 @@
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import median
 
-from rag_app.documents.tables.cells import NOTED, VALUE, Continued, Row, filled_cells
+from rag_app.documents.tables.cells import (
+    NOTED,
+    VALUE,
+    Continued,
+    Covered,
+    Row,
+    cells_once,
+    filled_cells,
+)
 from rag_app.documents.tables.forms import is_form, is_marked, is_row_of_form
+from rag_app.documents.text import HAN_CHARACTER
 
 _YEAR = re.compile(
     r"(?:FY|Q[1-4]\s*)?(?:19|20)\d\d(?:年|年度|Q[1-4]|H[12]|E|A)?|\d{1,2}[月日]|[1-4]季度"
@@ -26,6 +36,9 @@ _FEWEST_COUNTED = 3
 _RECURRING = 2
 """Rows below that say the same in a column as the first one, which then is not a head."""
 _LONG_LABEL = 60
+_SHORT_NAME = 4
+"""Characters of Chinese up to which a text names a column rather than says something."""
+_WORD = re.compile(r"[A-Za-z]+")
 _SEARCHED = 30
 """Rows in which the head of a table is looked for."""
 _SAMPLE = 200
@@ -129,10 +142,25 @@ def _first_head(body: Sequence[Row]) -> int:
         return 0
     if any(map(_PERIOD.fullmatch, body[0])):  # what begins and ends
         return 0
-    if _is_distinct(body[0]):
-        merged = [_goes_down(above, below) for above, below in pairwise(body[:_SAMPLE])]
-        return 2 if len(body) > 2 and merged[0] and not any(merged[1:]) else 1
-    return next((rows for rows in (2, 3) if _is_merged_head(body, rows)), 0)
+    over_others = next((rows for rows in (2, 3) if _is_merged_head(body, rows)), 0)
+    if over_others or not _is_distinct(body[0]) or _is_pairs(body):
+        return over_others
+    merged = [_goes_down(above, below) for above, below in pairwise(body[:_SAMPLE])]
+    return 2 if len(body) > 2 and merged[0] and not any(merged[1:]) else 1
+
+
+def _is_pairs(body: Sequence[Row]) -> bool:
+    """Return whether two columns are names with texts beside them, the first as long as others."""
+    texts = [row[1] for row in body if len(row) == 2 and row[1]]
+    if len(texts) < len(body) or len(body) < 2:
+        return False
+    first, *below = map(_width, texts)
+    return first > _SHORT_NAME and 2 * first >= median(below)
+
+
+def _width(text: str) -> int:
+    """Return how long a text is, in characters of Chinese; a word counts two."""
+    return len(HAN_CHARACTER.findall(text)) + 2 * len(_WORD.findall(text))
 
 
 def _recurs(body: Sequence[Row]) -> bool:
@@ -191,6 +219,7 @@ def has_values_below(body: Sequence[Row], at: int) -> bool:
     below = [row for row in body[at + 1 : at + 1 + _SAMPLE] if len(set(row)) > 1 or len(row) < 2]
     for column, label in enumerate(body[at]):
         cells = [row[column] for row in below if column < len(row) and row[column]]
+        cells = [cell for cell in cells if not isinstance(cell, Covered)]
         values = [cell for cell in cells if VALUE.fullmatch(cell)]
         if not label or not values or len(values) < _MOSTLY * len(cells):
             continue
@@ -259,5 +288,6 @@ def column_names(rows: Sequence[Row]) -> list[str]:
 
 
 def _is_distinct(row: Row) -> bool:
-    values = filled_cells(row)
+    """Return whether no cell is like another, but those that a merged one covers."""
+    values = filled_cells(cells_once(row))
     return len(set(values)) == len(values)

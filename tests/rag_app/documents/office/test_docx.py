@@ -236,7 +236,9 @@ def test_choices_and_boxes_of_forms() -> None:
 def test_a_row_that_begins_in_a_later_column() -> None:
     head = "".join(map(cell, ("品名", "一月", "二月")))
     late = f'<w:tr><w:trPr><w:gridBefore w:val="1"/></w:trPr>{cell("5")}{cell("6")}</w:tr>'
-    assert read(f"<w:tbl><w:tr>{head}</w:tr>{late}</w:tbl>") == "一月: 5; 二月: 6"
+    assert read(f"<w:tbl><w:tr>{head}</w:tr>{late}</w:tbl>") == (
+        "品名 | 一月 | 二月\n一月: 5; 二月: 6"
+    )
 
 
 def test_a_bold_line_over_text_is_a_heading() -> None:
@@ -269,7 +271,7 @@ def test_merged_cells_stand_in_each_row_and_column() -> None:
 def test_a_table_in_a_cell_is_a_table() -> None:
     inner = table(cell("姓名") + cell("时段"), cell("工号1021") + cell("8:30"))
     body = table(cell("班次") + cell("人员"), cell("白班") + cell(inner))
-    assert read(body) == "班次: 白班\n\n姓名: 工号1021; 时段: 8:30"
+    assert read(body) == "班次 | 人员\n班次: 白班\n\n姓名: 工号1021; 时段: 8:30"
 
 
 def test_heads_and_feet_are_written_once() -> None:
@@ -442,3 +444,70 @@ def test_cells_of_a_form_that_cover_several_columns_are_read_once() -> None:
 )
 def test_equations_that_the_converter_reads_wrongly(equation: str, right: str) -> None:
     assert read(f"<w:p><m:oMath>{equation}</m:oMath></w:p>") == right
+
+
+def test_levels_and_lists_that_belong_to_styles() -> None:
+    def styled(word: str, style: str) -> str:
+        return f'<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr><w:r><w:t>{word}</w:t></w:r></w:p>'
+
+    numbered = '<w:pPr><w:numPr><w:numId w:val="1"/></w:numPr></w:pPr>'
+    styles = "".join(f'<w:style w:styleId="{key}">{numbered}</w:style>' for key in ("章", "条"))
+    levels = (
+        level(0, "chineseCounting", "第%1章", '<w:pStyle w:val="章"/>')
+        + level(1, "decimal", "%1.%2", '<w:pStyle w:val="条"/><w:isLgl/>')
+    )  # fmt: skip
+    lists = (
+        f'<w:abstractNum w:abstractNumId="7"><w:styleLink w:val="L"/>{levels}</w:abstractNum>'
+        '<w:abstractNum w:abstractNumId="8"><w:numStyleLink w:val="L"/></w:abstractNum>'
+        '<w:num w:numId="1"><w:abstractNumId w:val="8"/></w:num>'
+    )
+    body = styled("总则", "章") + styled("范围", "条") + styled("职责", "章") + styled("主任", "条")
+    parts = {"numbering_xml": root("numbering", lists), "styles_xml": root("styles", styles)}
+    assert read(body, **parts).split("\n\n") == [
+        "第一章 总则",
+        "1.1 范围",
+        "第二章 职责",
+        "2.1 主任",
+    ]
+
+
+def test_numbers_filled_up_with_zeros() -> None:
+    custom = (
+        '<w:lvl w:ilvl="0"><w:start w:val="8"/><mc:AlternateContent><mc:Choice Requires="w14">'
+        '<w:numFmt w:val="custom" w:format="001, 002, 003, ..."/></mc:Choice><mc:Fallback>'
+        '<w:numFmt w:val="decimal"/></mc:Fallback></mc:AlternateContent><w:lvlText w:val="附%1"/>'
+        "</w:lvl>"
+    )
+    assert read(listed("图纸", 1), numbering_xml=numbering(custom)) == "附008 图纸"
+
+
+def test_cells_that_are_merged_in_the_old_way_or_deleted() -> None:
+    head = cell("项目") + cell("收入", '<w:hMerge w:val="restart"/>') + cell("", "<w:hMerge/>")
+    deleted = cell("作废", "<w:cellDel/>")
+    rows = (
+        head + deleted,
+        cell("") + cell("门票") + cell("餐饮") + deleted,
+        cell("一月") + cell("31") + cell("12") + deleted,
+        cell("二月") + cell("28") + cell("9") + deleted,
+    )
+    assert read(table(*rows)).split("\n") == [
+        "项目: 一月; 收入/门票: 31; 收入/餐饮: 12", "项目: 二月; 收入/门票: 28; 收入/餐饮: 9",
+    ]  # fmt: skip
+
+
+def test_comments_on_cells_are_below_their_table() -> None:
+    comment = f'<w:comment w:id="1" w:author="罗工">{text("此数待核")}</w:comment>'
+    marked = '<w:p><w:r><w:t>88</w:t><w:commentReference w:id="1"/></w:r></w:p>'
+    body = table(cell("项") + cell("值"), cell("产能") + cell(marked), cell("库存") + cell("12"))
+    assert read(body, comments_xml=root("comments", comment)).split("\n\n") == [
+        "项: 产能; 值: 88\n项: 库存; 值: 12", "> 批注（罗工）: 此数待核",
+    ]  # fmt: skip
+
+
+def test_text_of_drawings_of_other_kinds() -> None:
+    canvas = (
+        "<a:graphicData><a:txBody><a:p><a:r><a:t>底层</a:t></a:r></a:p></a:txBody></a:graphicData>"
+    )
+    box = f'<x:txbx xmlns:x="urn:x"><x:txbxContent>{text("旁注")}</x:txbxContent></x:txbx>'
+    drawings = "".join(f"<w:r><w:drawing>{each}</w:drawing></w:r>" for each in (canvas, box))
+    assert read(f"<w:p><w:r><w:t>正文</w:t></w:r>{drawings}</w:p>") == "正文\n\n底层\n\n旁注"

@@ -334,7 +334,7 @@ def test_pictures_in_the_cells_of_wps() -> None:
         },
     )
     read = read_xlsx(data, "a.xlsx")
-    assert read.text == "## 门店\n\n名称: 水泵"
+    assert read.text == "## 门店\n\n名称 | 照片\n名称: 水泵"
     assert read.notes == ["1 pictures was not read"]
     word = PageCharacters([Char("泵", 10, 10, 30, 30, 20)])
     assert read_xlsx(data, "a.xlsx", lambda _: word).text == "## 门店\n\n名称: 水泵; 照片: 泵"
