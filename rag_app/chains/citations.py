@@ -52,6 +52,8 @@ class Citation(FromJson):
     """The last of ``headings``."""
     headings: tuple[str, ...] = ()
     """The path of headings that the passage is under."""
+    folders: tuple[str, ...] = ()
+    """The folders that the document is in, from below what was indexed."""
     table_head: str | None = None
     """The names of the columns of the table that the passage begins within."""
     copies: tuple[str, ...] = ()
@@ -70,8 +72,8 @@ class Citation(FromJson):
 
     @property
     def place(self) -> str:
-        """The file name with page and heading, for people."""
-        parts = [self.name]
+        """The file name with folders, page and heading, for people."""
+        parts = ["/".join([*self.folders, self.name])]
         if self.page:
             parts.append(f"p. {self.page}")
         if path := self.headings or (self.heading and (self.heading,)):
@@ -134,7 +136,7 @@ def cite(passages: "Sequence[Document]") -> list[Citation]:
             for name, kind in _KINDS.items()
             if isinstance(given.get(name), kind) and not isinstance(given[name], bool)
         }
-        for name in ("headings", "copies"):
+        for name in ("folders", "headings", "copies"):
             several = given.get(name) if isinstance(given.get(name), list | tuple) else ()
             found[name] = tuple(item for item in several or () if isinstance(item, str))
         start = given.get("start_index")

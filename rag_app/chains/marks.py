@@ -155,7 +155,8 @@ class PassageText:
     def __init__(self, citation: Citation) -> None:
         self.marker = citation.marker
         headings = citation.headings or filter(None, [citation.heading])
-        above = breadcrumb(document_name(citation.source), [*headings], citation.table_head or "")
+        name, head = document_name(citation.source), citation.table_head or ""
+        above = breadcrumb(name, [*headings], head, citation.folders)
         self.text = f"{above}\n{citation.text}"
 
     @cached_property

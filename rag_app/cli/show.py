@@ -164,9 +164,15 @@ def _source_line(citation: "Citation") -> str:
     if citation.relevance is not None:
         parts.append(f"{citation.relevance:.0%} relevant")
     if citation.copies:
-        names = ", ".join(PurePath(source).name for source in citation.copies)
+        names = ", ".join(_copy_name(source, citation) for source in citation.copies)
         parts.append(f"the same in {names}")
     return _escape(_line(f"[{citation.marker}] {citation.place}  {', '.join(parts)}".rstrip()))
+
+
+def _copy_name(source: str, citation: "Citation") -> str:
+    """Return the name of a document that says the same, with its folder if only that differs."""
+    path = PurePath(source)
+    return path.name if path.name != citation.name else "/".join(path.parts[-2:])
 
 
 def _passage(citation: "Citation", *, whole: bool) -> str:
@@ -289,6 +295,11 @@ def index_report(report: "IndexReport") -> None:
     parts = ", ".join(f"{count} {name}" for name, count in done.items() if count) or "nothing to do"
     passages = count_of(report.chunks, "passage")
     _console().print(f"documents: {parts}; {passages} in {report.seconds:.1f} s")
+    if report.placed:
+        found = "is found" if report.placed == 1 else "are found"
+        _console().print(
+            f"{count_of(report.placed, 'document')} {found} by the names of folders too from now on"
+        )
     skipped(report.skipped)
     texts: dict[str, list[str]] = {}
     for note in report.notes:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from rag_app.documents.archive import MAX_UNPACKED, check_archive
 from rag_app.documents.formats import ExtractedText
+from rag_app.documents.structure import Structure
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 
@@ -18,6 +19,8 @@ MAX_PARTS = 1000
 MAX_BYTES = 512 * 2**20
 """Bytes of all parts of one file together."""
 _MOST_NOTES = 20
+_LEVEL = 10
+"""What each ``#`` adds to the level of a heading."""
 
 ReadPart = Callable[[bytes, str], ExtractedText]
 """Reads what a file holds, by its content and name; raises DocumentError as for a file."""
@@ -43,8 +46,16 @@ class PartsBudget:
             raise DocumentError(msg)
 
 
-def read_parts(parts: Iterable[tuple[str, bytes]], read: ReadPart) -> tuple[list[str], list[str]]:
-    """Return the texts of parts, each under its name, and a note of each that can't be read."""
+def read_parts(
+    parts: Iterable[tuple[str, bytes]], read: ReadPart, *, level: int = 2
+) -> tuple[list[str], list[str]]:
+    """Return the texts of parts, each under its name, and a note of each that can't be read.
+
+    Args:
+        parts: Names and contents.
+        read: Reads one.
+        level: Of the headings that are made of the names; those of a part come below.
+    """
     texts: list[str] = []
     notes: list[str] = []
     more = 0
@@ -56,7 +67,7 @@ def read_parts(parts: Iterable[tuple[str, bytes]], read: ReadPart) -> tuple[list
             more += len(notes) >= _MOST_NOTES
             notes += [f"{label} was not read: {error}"] if len(notes) < _MOST_NOTES else []
             continue
-        texts.append(f"## {label}\n\n{found.text.strip()}")
+        texts.append(f"{'#' * level} {label}\n\n{_lowered(found.text.strip(), level)}")
         notes += [f"{label}: {note}" for note in found.notes]
     if more:
         notes.append(f"{more} more files in it were not read")
@@ -75,12 +86,23 @@ def read_zip(data: bytes, name: str, read: ReadPart) -> ExtractedText:
         parts = (
             (path, archive.read(entry)) for entry in entries if not _is_hidden(path := _name(entry))
         )
-        texts, notes = read_parts(parts, read)
+        texts, notes = read_parts(parts, read, level=1)
     if not texts:
         reason = f" ({notes[0]})" if notes else ""
         msg = f"{shown(name)} holds no document that can be read{reason}; unpack it to see"
         raise DocumentError(msg[:380])
     return ExtractedText("\n\n".join(texts), notes=notes)
+
+
+def _lowered(text: str, levels: int) -> str:
+    """Return a text with its headings some levels lower, as far as Markdown has them."""
+    written, at = [], 0
+    for start, end, _, level in Structure(text).headings:
+        if level % _LEVEL == 0:  # the others are known by their words
+            title = text[start:end].split("\n", maxsplit=1)[0].lstrip("# ")
+            written += [text[at:start], "#" * min(level // _LEVEL + levels, 6), " ", title]
+            at = end
+    return "".join([*written, text[at:]])
 
 
 def _is_hidden(path: str) -> bool:

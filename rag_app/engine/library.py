@@ -55,6 +55,7 @@ class Library(Parts):
         engine: EngineKind = "local",
         address: str | None = None,
         words_first: bool = True,
+        roots: Sequence[str | Path] = (),
     ) -> "IndexReport":
         """Bring the index up to date with files, folders, globs and URLs.
 
@@ -72,6 +73,8 @@ class Library(Parts):
             engine: What reads and embeds: this process, or the workers of Ray.
             address: A Ray cluster's; by default one is started on this machine for the call.
             words_first: Write documents before they are embedded; see `IndexOptions`.
+            roots: Folders below which the names of folders are searched too; by default those
+                that ``paths`` name.
 
         Raises:
             DocumentError: a path doesn't exist or holds no document.
@@ -89,6 +92,7 @@ class Library(Parts):
             exclude=exclude,
             stdin_name=stdin_name,
             words_first=words_first,
+            roots=tuple(map(str, roots)),
         )
         more: dict[str, Any] = {"progress": progress, "destinations": destinations}
         if (vector_store := self.resources.given.vector_store) is not None:

@@ -99,7 +99,10 @@ class _Following:
         if present or gone:
             try:
                 report = self._app.index(
-                    [*map(str, present), *gone], encoding=self._encoding, prune=True
+                    [*map(str, present), *gone],
+                    encoding=self._encoding,
+                    prune=True,
+                    roots=[root_of(path).resolve() for path in self._paths],
                 )
             except DocumentError as error:  # a file that went while this was found out
                 _log.warning("%s", error)

@@ -345,7 +345,7 @@ class IndexingJobs:
         try:
             check()
             engine = self._registry.engine(run.job.index)
-            stored = engine.store.folder / uploads.FILES
+            stored = engine.store.folder.resolve() / uploads.FILES
             files = uploads.contents(folder)
             targets = {file: stored / file.relative_to(folder) for file in files}
             limited = engine.using(max_passages=self._registry.settings.upload_passages)
@@ -354,8 +354,9 @@ class IndexingJobs:
                 try:
                     # Written at once: one that is cancelled, or harms twice, leaves nothing behind.
                     report = limited.index(
-                        list(targets), progress=progress, destinations=targets, words_first=False
-                    )
+                        list(targets), progress=progress, destinations=targets, roots=[stored],
+                        words_first=False,
+                    )  # fmt: skip
                 except BusyIndexError:  # another process writes it; nothing is done yet
                     started = time.monotonic()
                     check()

@@ -171,7 +171,11 @@ class IndexTools:
         batch = uploads.save([(file, io.BytesIO(text.encode()))], folder, limit)
         try:
             limited = engine.using(max_passages=view.settings.upload_passages)
-            report = limited.index([batch / file], destinations={batch / file: stored})
+            report = limited.index(
+                [batch / file],
+                destinations={batch / file: stored},
+                roots=[(folder / uploads.FILES).resolve()],
+            )
             uploads.end(batch, folder, [] if report.failed else [Path(file)])
         finally:
             uploads.drop(batch)

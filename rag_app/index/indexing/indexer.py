@@ -7,6 +7,7 @@ from pathlib import Path
 
 from langchain_core.embeddings import Embeddings
 
+from rag_app.index.indexing.placement import Roots
 from rag_app.index.indexing.prune import gone_sources, present_sources
 from rag_app.index.indexing.report import (
     Failure,
@@ -62,7 +63,9 @@ def index_paths(
     sources = found.everything
     with ExitStack() as stack:
         moves = destinations or {}
-        run = IndexRun(store, adapt(embedding), options, progress, moves, len(sources), stack)
+        roots = Roots(options.roots) if options.roots else Roots.of(paths)
+        count = len(sources)
+        run = IndexRun(store, adapt(embedding), options, progress, moves, roots, count, stack)
         run.report.skipped = found.skipped
         for folder, reason in found.unreadable.items():
             run.report.failed.append(Failure(str(folder), reason))
@@ -79,7 +82,8 @@ def index_paths(
         report = run.report
         run.note_searchable(time.perf_counter() - started)
         embedded = run.embed_waiting()
-        if embedded or report.added or report.updated or report.renamed or report.removed:
+        rewritten = report.added or report.updated or report.renamed or report.placed
+        if embedded or rewritten or report.removed:
             dense_index(store).refresh()
     run.report.seconds = time.perf_counter() - started
     return run.report

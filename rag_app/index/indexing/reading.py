@@ -80,7 +80,7 @@ def is_current(known: DocumentRecord, digest: str, options: IndexOptions) -> boo
     """Return whether reading a file with these bytes would give the document that is indexed."""
     all_pages = options.ocr == "always" and known.loader == "pdf"
     good = {_settings(options, ocr=_ocr(options))} | (set() if all_pages else {_settings(options)})
-    return known.content_hash == digest and known.settings in good
+    return known.content_hash == digest and known.in_folders(()).settings in good
 
 
 def read_document(

@@ -29,6 +29,9 @@ class IndexOptions:
     """What standard input is called; by default ``-``, so that the next one takes its place."""
     exclude: tuple[str, ...] = ()
     """Globs of files and folders to leave out; see `rag_app.documents.sources.search_sources`."""
+    roots: tuple[str, ...] = ()
+    """Folders below which a document is searched by the names of folders too; by default those
+    that are indexed, see `rag_app.index.indexing.placement.Roots`."""
     max_bytes: int = MAX_FILE_BYTES
     """Size above which a file is refused."""
     max_passages: int | None = None
@@ -76,6 +79,8 @@ class IndexReport:
     unchanged: int = 0
     renamed: int = 0
     """Found under another name, with the content of a document whose file is gone."""
+    placed: int = 0
+    """Unchanged ones that were not found by the names of their folders before."""
     removed: int = 0
     written: dict[str, bool] = field(default_factory=dict)
     """Sources of documents added, updated or renamed → whether the index had them before."""

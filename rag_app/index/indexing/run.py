@@ -15,6 +15,7 @@ from rag_app.documents.progress import shown_progress
 from rag_app.documents.sources import STDIN
 from rag_app.errors import DocumentError
 from rag_app.index.indexing.batches import WINDOW, Embeddable, groups, waiting
+from rag_app.index.indexing.placement import Roots, is_farther
 from rag_app.index.indexing.reading import (
     check_free,
     failure_reason,
@@ -37,7 +38,7 @@ from rag_app.index.indexing.report import (
 from rag_app.index.indexing.unfinished import UnfinishedPictures, UnfinishedVectors
 from rag_app.index.search.faiss_cache import dense_index
 from rag_app.index.store.interface import DocumentStore
-from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
+from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta, in_folders
 from rag_app.index.store.store import IndexStore
 from rag_app.index.store.summaries import KeptSummaries
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray
@@ -82,6 +83,7 @@ class IndexRun:
     options: IndexOptions
     progress: ProgressCallback | None
     destinations: Mapping[Path, Path]
+    roots: Roots
     total: int
     stack: ExitStack
     report: IndexReport = field(default_factory=IndexReport)
@@ -239,6 +241,8 @@ class IndexRun:
         """
         if not self.writing:
             self.open()
+        folders = self.roots.folders_of(due.source)
+        document, chunks = in_folders(document, chunks, folders)
         self._found(document, chunks)
         self._replace(due, document, chunks, vectors)
         self._embedded(len(chunks))
@@ -308,6 +312,8 @@ class IndexRun:
             self._note(
                 due.source, "it took the place of an earlier standard input; --name keeps both"
             )
+        folders = self.roots.folders_of(due.source)
+        document, chunks = in_folders(document, chunks, folders)
         self._found(document, chunks)
         self.pending.append(_Pending(document, chunks, due))
 
@@ -322,6 +328,8 @@ class IndexRun:
             return False
         if known is None and not self._rename(digest):
             return False
+        if known is not None:
+            self._place(known)
         self._move(path)
         self.report.unchanged += known is not None
         if known is None:
@@ -342,9 +350,18 @@ class IndexRun:
                     old = transaction.document(source)
                     if old is None or not is_current(old, digest, self.options):
                         continue
-                    transaction.rename_document(source, self.source)
+                    folders = self.roots.folders_of(self.source)
+                    transaction.rename_document(source, self.source, folders)
                 return True
         return False
+
+    def _place(self, known: DocumentRecord) -> None:
+        """Have a document be found by the names of its folders, if it was not."""
+        folders = self.roots.folders_of(known.source)
+        if is_farther(folders, known.folders):
+            with self.store.write() as transaction:
+                transaction.rename_document(known.source, known.source, folders)
+            self.report.placed += 1
 
     def _known(self) -> DocumentRecord | None:
         if not self.writing:

@@ -21,7 +21,7 @@ from rag_app.index.milvus.collections import (
 )
 from rag_app.index.milvus.snapshot import MilvusSnapshot
 from rag_app.index.store.database import check_dimension
-from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
+from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta, in_folders
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -61,13 +61,16 @@ class MilvusTransaction(MilvusSnapshot):
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return self._append(Entry(replace(document, indexed_at=now, chunks=0)), chunks, vectors)
 
-    def rename_document(self, source: str, new: str) -> None:
-        """Give a document another source; its vectors stay as they are."""
+    def rename_document(self, source: str, new: str, folders: Sequence[str] | None = None) -> None:
+        """Give a document another source; see `Transaction`."""
         entry = self.entry(source)
         if entry is not None:
             chunks, vectors = self._passages_of(source)
             self.delete_document(source)
-            self.replace_document(replace(entry.record, source=new), chunks, vectors)
+            record = entry.record
+            if folders is not None:
+                record, chunks = in_folders(record, chunks, folders)
+            self.replace_document(replace(record, source=new), chunks, vectors)
 
     def renew_terms(self, source: str) -> None:
         """Make the terms of a document again, by the rules of this version."""

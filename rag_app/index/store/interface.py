@@ -59,7 +59,9 @@ class DocumentTransaction(DocumentSnapshot, Protocol):
     def replace_document(  # noqa: D102
         self, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: "FloatArray"
     ) -> list[int]: ...
-    def rename_document(self, source: str, new: str) -> None: ...  # noqa: D102
+    def rename_document(  # noqa: D102
+        self, source: str, new: str, folders: Sequence[str] | None = None
+    ) -> None: ...
     def append_chunks(  # noqa: D102
         self, document: DocumentRecord, chunks: Sequence[ChunkRecord], vectors: "FloatArray"
     ) -> list[int]: ...

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rag_app.documents.progress import counted
 from rag_app.documents.text import document_terms, lexical_version
 from rag_app.index.store.database import WAITING_TABLE, check_dimension, has_notes, meta_rows
-from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta
+from rag_app.index.store.records import ChunkRecord, DocumentRecord, IndexMeta, in_folders
 from rag_app.index.store.snapshot import (
     COUNTS,
     STAGED,
@@ -69,8 +69,14 @@ class Transaction(Snapshot):
             self._connection.execute("INSERT INTO waiting VALUES (?)", (number,))
         return self._insert_chunks(number, 0, own, vectors)
 
-    def rename_document(self, source: str, new: str) -> None:
-        """Give a document another source; its vectors stay as they are."""
+    def rename_document(self, source: str, new: str, folders: Sequence[str] | None = None) -> None:
+        """Give a document another source; its vectors stay as they are.
+
+        Args:
+            source: The document.
+            new: Its new source.
+            folders: The folders that it is searched by from now on; None: as before.
+        """
         import numpy as np
 
         document = self.document(source)
@@ -81,6 +87,8 @@ class Transaction(Snapshot):
         found = [vectors[chunk.id] for chunk in chunks if chunk.id in vectors]
         rows = np.stack(found) if len(found) == len(chunks) else None
         self.delete_document(source)
+        if folders is not None:
+            document, chunks = in_folders(document, chunks, folders)
         moved = [replace(chunk, source=new) for chunk in chunks]
         self.replace_document(replace(document, source=new), moved, rows)
 

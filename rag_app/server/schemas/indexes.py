@@ -71,6 +71,7 @@ class Passage(BaseModel):
     page: int | None = None
     heading: str | None = Field(default=None, description="The last of `headings`.")
     headings: list[str] = Field(default=[], description="Those above it, highest first.")
+    folders: list[str] = Field(default=[], description="Those its document is in, outermost first.")
     table_head: str | None = Field(
         default=None, description="Names of the columns of the table that it begins within."
     )

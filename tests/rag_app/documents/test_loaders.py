@@ -13,6 +13,7 @@ import pytest
 from langchain_core.documents import Document
 
 from rag_app.documents.loaders import FileLoader
+from rag_app.documents.structure import Structure
 from rag_app.errors import DocumentError
 from tests.paths import ROOT
 from tests.rag_app.documents.making import (
@@ -256,7 +257,7 @@ def test_a_zip_of_documents_is_read_and_one_of_nothing_known_is_refused() -> Non
     book = load(
         "a.zip", zipped({"说明.txt": "一", "b/表.docx": docx("二"), "c.exe": b"MZ\0\1" * 9})
     )
-    assert book.page_content == "## 说明.txt\n\n一\n\n## b/表.docx\n\n二"
+    assert book.page_content == "# 说明.txt\n\n一\n\n# b/表.docx\n\n二"
     assert len(book.metadata["notes"]) == 1
     assert "c.exe was not read" in book.metadata["notes"][0]
     with pytest.raises(DocumentError, match=r"b\.zip holds no document that can be read"):
@@ -272,7 +273,15 @@ def test_names_that_lead_out_of_an_archive_lose_that_part() -> None:
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, "/etc/passwd")
     text = load("a.zip", file.getvalue()).page_content
-    assert text.split("\n\n")[::2] == ["## 甲.txt", "## tmp/乙.txt", "## w/丙.txt"]
+    assert text.split("\n\n")[::2] == ["# 甲.txt", "# tmp/乙.txt", "# w/丙.txt"]
+
+
+def test_headings_in_an_archive_are_below_the_names_of_its_files() -> None:
+    form = "# 联系方式\n\n地址\n----\n路1号\n\n```\n# 注释\n```\n\n###### 注\n\n第一章 总则\n\n无"
+    text = load("a.zip", zipped({"分公司甲/表.md": form})).page_content
+    assert "## 联系方式\n\n### 地址\n路1号\n\n```\n# 注释\n```\n\n###### 注" in text
+    assert Structure(text).path(text.index("路1号")) == ["分公司甲/表.md", "联系方式", "地址"]
+    assert Structure(text).path(text.index("无")) == ["分公司甲/表.md", "第一章 总则"]
 
 
 def test_archives_in_archives_are_bounded() -> None:
@@ -280,7 +289,7 @@ def test_archives_in_archives_are_bounded() -> None:
     for _ in range(2):
         inner = zipped({"b.zip": inner, "c.txt": "浅处"})
     assert load("a.zip", inner).page_content.endswith(
-        "深处\n\n## c.txt\n\n浅处\n\n## c.txt\n\n浅处"
+        "### a.txt\n\n深处\n\n## c.txt\n\n浅处\n\n# c.txt\n\n浅处"
     )
     deep = load("b.zip", zipped({"d.zip": zipped({"e.zip": inner}), "c.txt": "浅处"}))
     assert "深处" not in deep.page_content

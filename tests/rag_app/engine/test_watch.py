@@ -72,6 +72,7 @@ def test_what_is_saved_renamed_and_deleted_is_followed(watching: Watching) -> No
     (folder / "李白.txt").rename(folder / "子" / "太白.txt")
     watching.until(lambda: watching.names() == ["太白.txt", "杜甫.txt"])
     assert len(watching.embeddings.batches) == batches
+    assert watching.app.retrieve("李白", k=1)[0].metadata["folders"] == ["子"]
     (folder / "子" / "杜甫.txt").write_text("杜甫卒于湖南。", encoding="utf-8")
     watching.until(lambda: watching.reports[-1].updated == 1)
     assert watching.app.retrieve("湖南", k=1)[0].page_content == "杜甫卒于湖南。"

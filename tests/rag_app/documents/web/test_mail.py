@@ -249,7 +249,7 @@ def test_a_mail_that_is_encoded_within_another() -> None:
     inner = base64.encodebytes("Subject: 原信\n\n原信的正文。\n".encode())
     head = b"Subject: a\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
     text, _ = read(head + inner)
-    assert text == "# a\n\n## mail.eml\n\n# 原信\n\n原信的正文。"
+    assert text == "# a\n\n## mail.eml\n\n### 原信\n\n原信的正文。"
 
 
 def test_files_that_are_written_into_the_text_are_no_text() -> None:
@@ -313,7 +313,7 @@ def test_what_outlook_wraps_for_others() -> None:
     outer.add_attachment(data, "application", "ms-tnef")
     text, notes = read(outer)
     assert notes == []
-    assert text.endswith("## winmail.dat\n\n" + expected)
+    assert text.endswith("## winmail.dat\n\n" + "##" + expected.replace("## ", "#### "))
     for end in range(len(data)):
         extract(data[:end], "tnef", "winmail.dat")
     damaged = extract(data.replace("第一项。".encode("gbk"), "第二项。".encode("gbk")), "tnef", "a")

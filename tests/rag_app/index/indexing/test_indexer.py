@@ -48,7 +48,7 @@ def test_everything_is_written_with_its_place(fresh: IndexStore, folder: Path):
             assert document.size == path.stat().st_size
             for chunk in snapshot.chunks_of(document.source):
                 assert chunk.text == text[chunk.start : chunk.end]
-                assert chunk.extra.keys() <= {"headings", "table_head"}
+                assert chunk.extra.keys() <= {"folders", "headings", "table_head"}
                 assert chunk.heading == chunk.extra.get("headings", [None])[-1]
         assert snapshot.meta().chunk_size == 40
         markdown = snapshot.document(str(folder / "杜甫.md"))

@@ -43,6 +43,13 @@ def test_a_passage_is_searched_below_what_it_stands_under(source, searched, embe
     assert (chunk.searched_text, chunk.embedded_text) == (searched + below, embedded + below)
 
 
+def test_a_passage_is_searched_by_its_folders():
+    extra = {"folders": ["2023年度", "docs", "市场部"]}
+    chunk = ChunkRecord("电话：8110", 0, 7, extra=extra, source="/home/a/2023年度/联系方式.txt")
+    assert chunk.searched_text == "2023年度 › 市场部 › 联系方式\n电话：8110"
+    assert chunk.embedded_text == chunk.searched_text
+
+
 def test_headings_that_begin_a_passage_are_not_repeated():
     text = "# 二号空压机\n\n## 运行\n\n正文"
     chunk = ChunkRecord(text, 0, len(text), extra={"headings": ["二号空压机", "运行"]})
@@ -72,3 +79,5 @@ def test_names_that_tell_something(source: str, name: str) -> None:
 def test_a_breadcrumb_is_no_longer_than_a_model_reads() -> None:
     assert len(breadcrumb("甲", ["长" * 500] * 3, "列 | " * 500)) < 700
     assert breadcrumb("") == ""
+    folders = ["长" * 101, "乙" * 60, "丙" * 40]
+    assert breadcrumb("甲", folders=folders) == f"{folders[1]} › {folders[2]} › 甲"

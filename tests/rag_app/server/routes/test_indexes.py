@@ -293,6 +293,7 @@ def test_files_of_one_name_in_two_folders_are_two_documents(
     assert "运输螺栓" in text_of(client, "2025/report.txt")
     found = client.post("/v1/indexes/a/search", json={"query": "运输螺栓", "k": 1}).json()
     assert found["data"][0]["name"] == "2025/report.txt"
+    assert found["data"][0]["folders"] == ["2025"]
     job = upload(client, "a", **{"2025/report.txt": WASHER + "新的一行。"})
     assert (job["added"], job["updated"]) == ([], ["2025/report.txt"])
     for one in documents(client, "a"):
