@@ -29,8 +29,8 @@ from rag_app.chains.confidence import (
     can_judge,
     judge_chain,
 )
-from rag_app.chains.facts import may_be_of_another, of_another, unmatched
 from rag_app.chains.facts.amounts import AmountAlone
+from rag_app.chains.facts.mismatch import may_be_of_another, of_another, unmatched
 from rag_app.chains.facts.romanization import absent_names
 from rag_app.chains.marks import evidence, likely_evidence, unheld
 from rag_app.chains.nearness import nearness

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from langchain_core.documents import Document
 
 from rag_app.chains.citations import Citation, cite
-from rag_app.chains.facts import Facts, may_be_of_another, of_another, unmatched
+from rag_app.chains.facts import Facts
+from rag_app.chains.facts.mismatch import may_be_of_another, of_another, unmatched
 from rag_app.chains.marks import Marker, marked, supported
 from rag_app.chains.results import Answer
 
