@@ -127,9 +127,8 @@ def train(
             name: getattr(tensor, "ds_shape", tensor.shape)
             for name, tensor in trained(trainer.model)
         }
-        if (
-            is_main_process()
-        ):  # the others have decided too: they are in the group that _trainer makes
+        # The others have decided too: they are in the group that _trainer makes.
+        if is_main_process():
             clear_folder(settings.output_dir, keep=checkpoint)
             write_run_file(settings.output_dir, {"settings": identity, "finished": False})
         if checkpoint:

@@ -88,6 +88,12 @@ class Browser:
     def click(self, selector: str) -> None:
         self.shown(selector).click()
 
+    def ask(self, question: str, index: str = "人物") -> None:
+        """Ask an index, once it is the one that is asked."""
+        self.until(lambda: index in str(self.find("#question").get_attribute("placeholder")))
+        self.find("#question").send_keys(question)
+        self.click("#send")
+
     def press(self, *keys: str, held: str = "") -> None:
         """Press keys wherever the focus is, another one held down meanwhile."""
         actions = ActionChains(self.driver)

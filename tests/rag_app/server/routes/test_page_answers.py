@@ -68,9 +68,7 @@ def page(request: pytest.FixtureRequest, served: Served, browser: Browser) -> It
 
 
 def ask(page: Browser, question: str = QUESTION) -> None:
-    page.until(lambda: "人物" in str(page.find("#question").get_attribute("placeholder")))
-    page.find("#question").send_keys(question)
-    page.click("#send")
+    page.ask(question)
     page.shown("#retry")
 
 
@@ -102,9 +100,7 @@ def test_markdown_and_formulas(page: Browser) -> None:
 
 def test_blocks_that_are_whole_stay_while_an_answer_streams(served: Served, page: Browser) -> None:
     served.model.delay, served.replies = 0.01, [f"{ANSWER}\n\n" + "很长的结尾。" * 60]
-    page.until(lambda: "人物" in str(page.find("#question").get_attribute("placeholder")))
-    page.find("#question").send_keys(QUESTION)
-    page.click("#send")
+    page.ask(QUESTION)
     page.until(lambda: "很长的结尾" in page.find(".prose").text)
     page.run("window.seen = [...document.querySelectorAll('.prose > *')].slice(0, 5)")
     page.shown("#retry")

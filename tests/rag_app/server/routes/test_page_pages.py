@@ -60,9 +60,7 @@ def page(served: Served, browser: Browser) -> Iterator[Browser]:
 
 def open_source(page: Browser) -> None:
     """Ask, and open the passage that carries the answer."""
-    page.until(lambda: "人物" in str(page.find("#question").get_attribute("placeholder")))
-    page.find("#question").send_keys(QUESTION)
-    page.click("#send")
+    page.ask(QUESTION)
     page.shown("#retry")
     page.click('[data-testid="evidence"]')
     page.shown("#viewer-page img")
@@ -108,9 +106,7 @@ def turn_pages_by_keyboard(page: Browser) -> None:
 def test_a_file_that_was_changed_is_shown_as_text(page: Browser, home: Path) -> None:
     (file,) = (home / "indexes/人物/files").glob("*.pdf")
     file.write_bytes(DATA + b"\n")
-    page.until(lambda: "人物" in str(page.find("#question").get_attribute("placeholder")))
-    page.find("#question").send_keys(QUESTION)
-    page.click("#send")
+    page.ask(QUESTION)
     page.shown("#retry")
     page.click('[data-testid="evidence"]')
     assert page.shown("#viewer mark").text == ANSWER
@@ -151,9 +147,7 @@ def test_more_of_a_long_text_is_shown_and_a_gone_one_keeps_its_passage(
         upload(client, "人物", **{"长.txt": f"{other}{ANSWER}\n{other}"})
         browser.open(running.url)
         browser.of(device)
-        browser.until(lambda: "人物" in str(browser.find("#question").get_attribute("placeholder")))
-        browser.find("#question").send_keys(QUESTION)
-        browser.click("#send")
+        browser.ask(QUESTION)
         browser.shown("#retry")
         browser.click('[data-testid="evidence"]')
         assert browser.shown("#viewer mark").text == ANSWER

@@ -52,10 +52,7 @@ def page(judging: Served, browser: Browser, request: pytest.FixtureRequest) -> I
 
 
 def ask(page: Browser, question: str = QUESTION) -> None:
-    page.until(lambda: page.find("#index-select").get_attribute("value"))
-    page.until(lambda: "人物" in str(page.find("#question").get_attribute("placeholder")))
-    page.find("#question").send_keys(question)
-    page.click("#send")
+    page.ask(question)
     page.shown("#retry")
 
 
