@@ -16,6 +16,7 @@ from rag_app.documents.formats import (
     content_kind,
     is_archive,
     is_text,
+    mail_kind,
     suffix_of,
     text_kind,
 )
@@ -42,6 +43,7 @@ _READERS = {
     **dict.fromkeys(("odt", "ods", "odp"), (f"{_OFFICE}.open_document", "read_odf")),
     "epub": (f"{_WEB}.epub", "read_epub"),
     "eml": (f"{_WEB}.mail", "read_mail"),
+    "mbox": (f"{_WEB}.mbox", "read_mbox"),
     "mht": (f"{_WEB}.mail", "read_web_archive"),
     "ipynb": (f"{_WEB}.structured", "read_notebook"),
     "json": (f"{_WEB}.structured", "read_json"),
@@ -64,7 +66,7 @@ _MARKUP = {
 """Format of text → module and function that make it Markdown; what they are given is cleaned."""
 _WITH_PICTURES = {"pdf", "docx", "pptx", "xlsx", "odt", "ods", "odp", "image"}
 """Formats whose readers take a reader of pictures."""
-_WITH_PARTS = {"eml", "msg", "tnef", "doc", "ppt", "zip"}
+_WITH_PARTS = {"eml", "mbox", "msg", "tnef", "doc", "ppt", "zip"}
 """Formats whose readers take a reader of what they hold."""
 _OF_JSON = re.compile(rb"\\u[0-9a-fA-F]{4}|[{,]\s*\"[^\"\n]{1,100}\"\s*:")
 """A character or a key of JSON, which is damaged where it can't be parsed."""
@@ -131,6 +133,8 @@ def _text_kind(data: bytes, known: str | None, name: str) -> str:
         return "json" if escaped else "text"
     if known == "msg":  # Outlook's suffix, which other programs give to mails as they were sent
         return "eml" if _MAIL.match(data) else known
+    if known == "text":
+        return mail_kind(data) or known
     if known not in _LEGACY:
         return known or text_kind(data)
     # Programs write pages and lists of values under the suffixes of Office.
@@ -234,9 +238,9 @@ def _text(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedT
     text, coded = _ARMOR.subn("", text)
     notes += [f"{coded} keys or encrypted texts were not read"] if coded else []
     if kind == "markdown":
-        from rag_app.documents.web.html import without_markdown_comments
+        from rag_app.documents.web.markdown_source import shown_markdown
 
-        return ExtractedText(without_markdown_comments(text), codec, notes=notes)
+        return ExtractedText(shown_markdown(text), codec, notes=notes)
     if kind in _MARKUP:
         module, function = _MARKUP[kind]
         to_markdown: Callable[[str], str] = getattr(import_module(module), function)

@@ -60,6 +60,7 @@ FORMATS = {
     **dict.fromkeys((".xls", ".et"), "xls"),
     **dict.fromkeys((".ppt", ".dps"), "ppt"),
     ".eml": "eml",
+    ".mbox": "mbox",
     **dict.fromkeys((".ics", ".vcf"), "calendar"),
     ".msg": "msg",
     **dict.fromkeys((".mht", ".mhtml"), "mht"),
@@ -106,7 +107,7 @@ UNREAD = {
     **dict.fromkeys((".parquet", ".feather"), "export it as CSV"),
     **dict.fromkeys((".mdb", ".accdb", ".db", ".sqlite"), "export its tables as CSV"),
     **dict.fromkeys((".sub", ".idx", ".sup"), "save it as SRT, such as with Subtitle Edit"),
-    **dict.fromkeys((".pst", ".ost", ".mbox"), "save its mails as eml or msg files"),
+    **dict.fromkeys((".pst", ".ost"), "save its mails as eml or msg files"),
 }  # fmt: skip
 """Suffix → what to do about a file of a format that is not read."""
 
@@ -115,6 +116,8 @@ _MARKUP = {
     "subtitles", "latex", "rst", "org", "asciidoc", "mediawiki", "textile", "typst", "calendar",
 }  # fmt: skip
 _TEXTS = {"text", "markdown", "html", "csv", *_MARKUP}
+_HEADERS = re.compile(rb"(?:from .*\n)?[!-9;-~]+:.*\n[!-9;-~ \t]")
+"""How the headers of a mail begin, in lower case."""
 _SUBTITLES = re.compile(rb"webvtt\b|(?:\d+\s*\n)?\d\d:\d\d:\d\d[.,]\d+ --> \d|\[script info\]")
 """How subtitles begin, in lower case."""
 _SIGNATURES = (
@@ -173,12 +176,24 @@ def text_kind(data: bytes) -> str:
         return "html"
     if start.startswith(b"<?xml"):
         return "html" if b"<html" in start else "xml"
-    if re.search(rb"^mime-version:", start, re.M) and re.search(rb"^content-type:", start, re.M):
-        return "mht" if b"multipart/related" in start and b"\nto:" not in start else "eml"
+    if mail := mail_kind(data):
+        return mail
     if _SUBTITLES.match(start):
         return "subtitles"
     escaped = start.startswith((b"{", b"[")) and b"\\u" in data
     return "json" if escaped else "text"
+
+
+def mail_kind(data: bytes) -> str | None:
+    """Return the format of a mail or web archive by the headers that it begins with, else None."""
+    head = re.split(rb"\r?\n\r?\n", data[:20_000].lstrip(b"\xef\xbb\xbf \t\r\n"), maxsplit=1)[
+        0
+    ].lower()
+    if not (_HEADERS.match(head) and b"\nmime-version:" in b"\n" + head):
+        return None
+    if b"\ncontent-type:" not in b"\n" + head:
+        return None
+    return "mht" if b"multipart/related" in head and b"\nto:" not in head else "eml"
 
 
 def _zip_kind(data: bytes) -> str | None:

@@ -23,6 +23,11 @@ SENTENCE_END = re.compile(r"[。！？；…!?.][”’」』）)】》\"']*\s*$
 Language = Literal["zh", "en"]
 
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+_OF_TERMINAL = re.compile(
+    "\x1b(?:\\[[0-?]{0,30}[ -/]{0,3}[@-~]|\\][^\x07\x1b\n]{0,300}(?:\x07|\x1b\\\\)|[()][0-9AB])"
+    "|[^\n]\b"
+)
+"""Colours and titles (ECMA-48), and what is typed over, as manuals make bold and underlined."""
 _DROPPED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\ufeff\ufffe\uffff\ud800-\udfff]")
 _FORMAT = "\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufff9-\ufffb"
 _TAGS = "\U000e0000-\U000e007f\U000e0100-\U000e01ef"
@@ -91,15 +96,17 @@ _ASKING = re.compile(
 def clean(text: str) -> str:
     r"""Return ``text`` with line feeds as its only line ends and without control characters.
 
-    Control characters, soft hyphens, byte order marks and lone surrogates say nothing; SQLite,
-    FTS5 and models trip on them. Format characters, which nobody sees, keep words from being found;
-    they stay where they make another word (Persian) or another picture (emoji). Radicals, which
-    PDFs hold for the characters that look like them, become those.
+    Codes of terminals, control characters, soft hyphens, byte order marks and lone surrogates say
+    nothing; SQLite, FTS5 and models trip on them. Format characters, which nobody sees, keep words
+    from being found; they stay where they make another word (Persian) or another picture (emoji).
+    Radicals, which PDFs hold for the characters that look like them, become those.
 
     Example:
         >>> clean("价\u200b格\r\n表"), clean("⾏⼈")
         ('价格\n表', '行人')
     """
+    if "\x1b" in text or "\b" in text:
+        text = _OF_TERMINAL.sub("", text)
     text = _DROPPED.sub("", _LINE_ENDS.sub("\n", text))
     text = _RADICALS.sub(_character, text)
     text = _IN_SYMBOLS.sub(lambda mark: SYMBOLS.get(ord(mark[0]) & 0xFF, mark[0]), text)

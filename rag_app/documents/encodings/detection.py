@@ -43,6 +43,9 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_WESTERN = frozenset({"cp1252", "iso-8859-1", "iso-8859-15", "us-ascii", "ascii", "latin1"})
+_LONG_RUN = re.compile(rb"[\x80-\xff]{6,}")
+"""Bytes of another writing: Western words have a letter with a mark here and there."""
 _CONTROL = re.compile(r"[\x00-\x06\x0e-\x19\x1c-\x1f\x7f]")
 _CONTROL_SHARE = 0.01
 _BINARY = re.compile(
@@ -73,6 +76,8 @@ def decode(
     for mark, codec in _BOMS:
         if data.startswith(mark):
             return _readable(data, *in_step(data, *decode_as(data, name, codec)), name)
+    if declared in _WESTERN and _is_other_writing(data):
+        declared = None  # programs name these where they know of no encoding
     found = (
         seven_bit(data)
         or in_utf32(data)
@@ -133,6 +138,11 @@ def _check_known(data: bytes, text: str, codec: str, name: str) -> None:
     if what:
         msg = f"{name} is in {what}, which is not read; convert it to UTF-8, such as with iconv"
         raise DocumentError(msg)
+
+
+def _is_other_writing(data: bytes) -> bool:
+    high = data[:HEAD].translate(None, bytes(range(128)))
+    return 2 * sum(map(len, _LONG_RUN.findall(data[:HEAD]))) > len(high)
 
 
 def _holds_controls(text: str) -> bool:

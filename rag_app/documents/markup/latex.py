@@ -46,6 +46,7 @@ _MACRO = re.compile(
     r"\\(?:(?:re)?newcommand|providecommand)\*?\{?(\\[A-Za-z]+)\}?\s*(?=\{)|\\def(\\[A-Za-z]+)(?=\{)"
 )
 _LONGEST_MACRO = 200
+_SIGN = re.compile(r"\\[%&#$_{},; ]")
 _LIST = re.compile(
     r"\\begin\{(enumerate|itemize|description)\}|\\end\{(enumerate|itemize|description)\}"
     r"|\\item\b(\s*\[)?"
@@ -131,12 +132,17 @@ def _expanded(source: str) -> str:
         end = end_of_group(source, macro.end())
         if end - macro.end() <= _LONGEST_MACRO:
             words[macro[1] or macro[2]] = source[macro.end() : end]
-    words = {name: text for name, text in words.items() if HAN_CHARACTER.search(text)}
+    words = {name: text for name, text in words.items() if _is_said(text)}
     if not words:
         return source
     used = re.compile(f"({'|'.join(map(re.escape, words))})(?![A-Za-z])(?:\\{{\\}})?")
     head, begun, body = source.rpartition("\\begin{document}")
     return head + begun + used.sub(lambda name: words[name[1]], body)
+
+
+def _is_said(text: str) -> bool:
+    """Return whether a definition in braces is words or a number, not what sets or draws."""
+    return bool(HAN_CHARACTER.search(text) or ("\\" not in _SIGN.sub("", text) and text[1:-1]))
 
 
 def _numbered(source: str) -> str:

@@ -21,6 +21,8 @@ _CUT_DRAWER = re.compile(r"(?<=\S) {0,9}:(?:PROPERTIES|LOGBOOK|END): {0,9}$", re
 _JOINED = re.compile(r"(?<=[^\n,=~\"'`])(?=#\+(?:[A-Z_]{3,20}:\s|(?:BEGIN|END)_[A-Z]))")
 """Where a line is joined to a setting, since its end is lost."""
 _PLANNING = re.compile(r"\s*(?:CLOSED|DEADLINE|SCHEDULED|CLOCK):\s*[\[<].*")
+_PLANNED = re.compile(r"(DEADLINE|SCHEDULED):\s*<(\d{4}-\d\d-\d\d[^<>]*)>")
+"""The day of an entry, which its reader goes by; when it was written or closed says less."""
 _LINK = re.compile(r"\[\[([^\]\[]{0,1000})\](?:\[((?:[^\]]|\](?!\])){0,1000})\])?\]")
 _PICTURE = re.compile(r"(?:file:|\./|/)\S+\.(?:png|jpe?g|gif|svg|webp)", re.IGNORECASE)
 _RULE = re.compile(r"\s*\|[-+|]+\s*")
@@ -108,6 +110,8 @@ def _plain(line: str) -> Iterator[str]:
     elif keyword := _KEYWORD.fullmatch(line):
         if (name := keyword[1].lower()) in _SHOWN and keyword[2]:
             yield f"{_SHOWN[name]}{keyword[2]}\n"
+    elif planned := _PLANNED.findall(line) if _PLANNING.fullmatch(line) else []:
+        yield "; ".join(f"{what}: {day.strip()}" for what, day in planned)
     elif not (any(mark.fullmatch(line) for mark in (_COMMENT, _PLANNING, _PROPERTY))):
         yield _linked(line)
 

@@ -15,17 +15,19 @@ _EXPLICIT = re.compile(r"\s*\.\.(?:\s+(.*))?")
 _DIRECTIVE = re.compile(r"(?:\|[^|]+\|\s+)?([\w:+.-]+)::\s*(.*)")
 _SUBSTITUTION = re.compile(r"^\s*\.\. \|([^|\n]{1,80})\|[ \t]+replace::[ \t]*(\S.*)$", re.MULTILINE)
 _MOST_SUBSTITUTIONS = 200
-_OPTION = re.compile(r"\s*:[\w-]+:.*")
+_OPTION = re.compile(r"\s*:([\w-]+):\s*(.*)")
 _NOTE = re.compile(r"\[(#?[^\]]*)\]\s+(.*)")
 _CODE = frozenset(
     {"code", "code-block", "sourcecode", "parsed-literal", "prompt", "literalinclude"}
 )
 _SILENT = frozenset({
-    "toctree", "contents", "raw", "meta", "index", "image", "include", "highlight", "only",
+    "toctree", "contents", "raw", "meta", "index", "image", "include", "highlight",
     "sectnum", "default-role", "role", "currentmodule", "module", "header", "footer",
     "target-notes", "replace", "unicode", "date",
 })  # fmt: skip
 """Directives whose text is not for readers, or lies elsewhere."""
+_UNNAMED = frozenset({"figure", "container", "class", "only", "glossary"})
+"""Directives of which only the text is printed."""
 _TITLED = frozenset(
     {"table", "list-table", "csv-table", "rubric", "admonition", "topic", "sidebar", "title"}
 )
@@ -102,7 +104,9 @@ class _Restructured:
         if not (directive := _DIRECTIVE.fullmatch(first)):
             return
         name, argument = directive[1].lower(), directive[2]
-        while block and _OPTION.fullmatch(block[0]):
+        head: list[list[str]] = []
+        while block and (option := _OPTION.fullmatch(block[0])):
+            head += _csv([option[2]]) if option[1] == "header" else []
             block = block[1:]
         block = _dedented(block)
         if name in _SILENT:
@@ -112,13 +116,13 @@ class _Restructured:
         elif name == "math":
             yield f"$${' '.join([argument, *block]).strip()}$$\n"
         elif name in {"csv-table", "list-table"}:
-            rows = csv.reader(block, skipinitialspace=True) if name[0] == "c" else _listed(block)
-            yield from (_inline(argument), "", *table_lines(list(rows)), "")
+            rows = [*head, *_csv(block)] if name[0] == "c" else _listed(block)
+            yield from (_inline(argument), "", *table_lines(rows, head=len(head)), "")
         else:
             title = (
                 argument if name in _TITLED else f"{name}: {argument}" if argument else f"{name}:"
             )
-            yield "" if name in {"figure", "container", "class"} else _inline(title)
+            yield "" if name in _UNNAMED else _inline(title)
             yield from ("", *self.lines(block), "")
 
 
@@ -159,6 +163,11 @@ def _dedented(block: list[str]) -> list[str]:
 def _fenced(block: list[str], language: str) -> Iterator[str]:
     code = "\n".join(_dedented(block)).strip("\n")
     yield from [f"```{language}", code, "```", ""] if code else []
+
+
+def _csv(lines: list[str]) -> list[list[str]]:
+    rows = csv.reader(lines, skipinitialspace=True)
+    return [[_inline(cell) for cell in row] for row in rows if row]
 
 
 def _listed(block: list[str]) -> list[list[str]]:

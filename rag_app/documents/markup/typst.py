@@ -17,7 +17,9 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _STATEMENT = re.compile(r"(?:set|show|import|include|return)\b")
-_LET = re.compile(r"let\s+([\w-]+)\s*(?:=\s*(?=[\[\"]))?")
+_LET = re.compile(r"let\s+([\w-]+)\s*(?:=\s*(?=[\[\"\d-]))?")
+_NUMBER = re.compile(r"-?\d[\d.]*(?:%|[a-z]{2,4})?\s*")
+"""A number, or a length, as code has it."""
 _BRANCH = re.compile(r"(?:if|for|while|else|context)\b[^\[{\n]{0,500}")
 _STRING = re.compile(r'"((?:\\.|[^"\\]){0,5000})"')
 _NAME = re.compile(r"[^\W\d][\w-]*(?:\.[^\W\d][\w-]*)*")
@@ -72,8 +74,11 @@ class _Typst:
             return "", end_of_statement(source, at)
         if named := _LET.match(source, at):
             end = end_of_statement(source, at)
-            if source[named.end() : named.end() + 1] in {"[", '"'}:
-                self._names[named[1]] = self._value(source[named.end() : end], depth)
+            value = source[named.end() : end]
+            if value[:1] in {"[", '"'}:
+                self._names[named[1]] = self._value(value, depth)
+            elif _NUMBER.fullmatch(value):
+                self._names[named[1]] = value.strip()
             return "", end
         if branch := _BRANCH.match(source, at):
             at = branch.end()

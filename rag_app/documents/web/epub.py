@@ -1,6 +1,7 @@
 """EPUB books → Markdown: their chapters in the order of the spine (EPUB 3.3, 5.7)."""
 
 import posixpath
+import re
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 _ABOUT = {"title": "Title", "creator": "Authors", "publisher": "Publisher", "date": "Date"}
+
+_PAGE = re.compile("html|svg")
+"""In the type of a chapter; a page of a picture book may be one drawing."""
 
 
 def read_epub(data: bytes, name: str) -> ExtractedText:
@@ -66,7 +70,7 @@ class _Book:
         items = {
             item.get("id"): item
             for item in self._package.iter("{*}item")
-            if "html" in str(item.get("media-type") or item.get("href"))
+            if _PAGE.search(str(item.get("media-type") or item.get("href")))
         }
         spine = (str(item.get("idref")) for item in self._package.iter("{*}itemref"))
         for chapter in dict.fromkeys(spine):

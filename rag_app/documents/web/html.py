@@ -22,12 +22,14 @@ _WIDER = {
 }
 """What browsers read instead of an encoding: the one that contains it (WHATWG's Encoding)."""
 _TAG = re.compile(r"</?[a-z][a-z0-9]{0,15}(?:\s[^<>]{0,500})?/?>", re.IGNORECASE)
+_PIECE = re.compile(
+    r"<(?:p|div|span|ul|ol|table|h[1-6]|section|article|blockquote)(?:\s[^<>]*)?>.*"
+    r"(?:</(?:p|div|span|ul|ol|table|h[1-6]|section|article|blockquote)>|<br ?/?>)",
+    re.DOTALL | re.IGNORECASE,
+)
+"""A piece of a page: it begins and ends with a block of one."""
 _FEW_TAGS = 5
 _MOSTLY_TAGS = 0.1
-_FENCED = re.compile(r"(^(?:```|~~~).*?(?:^(?:```|~~~)|\Z))", re.MULTILINE | re.DOTALL)
-_COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.DOTALL)
-_NOTE = re.compile(r"^\[[^\]\n]+\]:[^\S\n]*(?:#|<>)[^\S\n]+[(\"'].*[)\"'][^\S\n]*$", re.MULTILINE)
-"""A link that no text refers to: how Markdown writes notes to its authors."""
 _END_OF_CODE = re.compile(r"</(script|style|title|textarea)\s[^<>]*>", re.IGNORECASE)
 """Browsers take it for the end; the parser does not, and all that follows for code."""
 _REVEALED = re.compile(r"<!\[(?:if\b[^\]<>]{0,200}|endif)\]>", re.IGNORECASE)
@@ -67,6 +69,16 @@ def is_markup(text: str) -> bool:
     return len(tags) >= _FEW_TAGS and sum(map(len, tags)) > _MOSTLY_TAGS * len(text)
 
 
+def words_of_markup(value: str) -> str:
+    r"""Return the words of a value that is a piece of a page, as editors in pages store them.
+
+    Example:
+        >>> words_of_markup("<p>凭证&nbsp;入园</p><p>免票</p>"), words_of_markup("a <b> c")
+        ('凭证\xa0入园 免票', 'a <b> c')
+    """
+    return " ".join(page_markdown(value).split("\n\n")) if _PIECE.fullmatch(value) else value
+
+
 def without_comments(page: str) -> str:
     """Return a page without its comments; the parser takes forever over many unclosed ones."""
     kept: list[str] = []
@@ -94,23 +106,6 @@ def without_torn_code(page: str) -> str:
             kept.append(page[at : max(at, page.rfind(">", at, tag.start()) + 1)])
             at = tag.end()
     return "".join([*kept, page[at:]])
-
-
-def without_markdown_comments(text: str) -> str:
-    r"""Return Markdown without what it does not show, outside blocks of code.
-
-    Example:
-        >>> without_markdown_comments("# Lease\n<!-- draft -->\n[//]: # (Ask Ann.)\nDue in May.")
-        '# Lease\n\n\nDue in May.'
-    """
-    parts = _FENCED.split(text)
-    parts[::2] = [_NOTE.sub("", _without_closed_comments(part)) for part in parts[::2]]
-    return "".join(parts)
-
-
-def _without_closed_comments(text: str) -> str:
-    end = text.rfind("-->") + 3  # beyond it none is closed, and each would be searched to the end
-    return _COMMENT.sub("", text[:end]) + text[end:] if end > 2 else text
 
 
 def page_markdown(page: str) -> str:
@@ -198,6 +193,8 @@ def _is_deep(soup: "BeautifulSoup") -> bool:
 def _markdown(part: "Tag") -> str:
     from rag_app.documents.web.markdown import converter, unfold_layout
 
+    for end in part.select("pre br"):
+        end.replace_with("\n")
     unfold_layout(part)
     return converter().convert_soup(part)
 

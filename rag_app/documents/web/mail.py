@@ -16,7 +16,7 @@ from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.parts import ReadPart, read_parts
-from rag_app.documents.text import clean, one_blank_line, shown
+from rag_app.documents.text import clean, one_blank_line, shown, space_at_break
 from rag_app.documents.web.html import (
     declared_charset,
     is_markup,
@@ -35,7 +35,11 @@ from rag_app.errors import DocumentError
 
 _FIELDS = ("From", "To", "Cc", "Date")
 _TEXTS = {"text/plain", "text/html", "text/markdown", "text/enriched"}
-_NAMES = {"application/ms-tnef": "winmail.dat", "application/vnd.ms-tnef": "winmail.dat"}
+_NAMES = {
+    "application/ms-tnef": "winmail.dat",
+    "application/vnd.ms-tnef": "winmail.dat",
+    "text/calendar": "invitation.ics",
+}
 """Names of parts that mails hold without one."""
 _SHIFTED = {"utf-7", "hz-gb-2312"}
 """Charsets whose text is ASCII to whoever does not know of them."""
@@ -132,6 +136,7 @@ _SIGN_LOST = re.compile(rb"(?<==[89A-F][0-9A-F])[^=\r\n](?=[89A-F][0-9A-F]=[89A-
 _FOLDED_BOUNDARY = re.compile(
     rb"boundary=\"[^\"\r\n]{1,70}\r?\n[ \t][^\"\r\n]{1,70}\"", re.IGNORECASE
 )
+_QUOTED, _SIGNATURE = re.compile(">+"), "-- "
 _MOST_NESTED = 20
 """Parts in parts of one message."""
 
@@ -287,7 +292,10 @@ class _Mail:
         charset = part.get_content_charset()
         declared = wider_charset(charset) if charset else declared_charset(data)
         encoding = declared if declared in _SHIFTED else None
-        return decode(data, self.name, encoding, declared=declared)[0] if data.strip() else ""
+        text = decode(data, self.name, encoding, declared=declared)[0] if data.strip() else ""
+        if str(part.get_param("format")).lower() == "flowed":
+            text = _unflowed(text, spaced=str(part.get_param("delsp")).lower() != "yes")
+        return text
 
     def _attach(self, part: Message) -> None:
         data = _content(part, damaged=False)
@@ -298,6 +306,26 @@ class _Mail:
             self.attachments.append((name, data))
         elif not part.get_content_type().startswith("image/"):
             self.notes.append(f"a part of type {shown(part.get_content_type())} was not read")
+
+
+def _unflowed(text: str, *, spaced: bool) -> str:
+    """Return text with its paragraphs in one line, which ``format=flowed`` breaks (RFC 3676).
+
+    ``spaced`` says whether the space before a break is one of the text.
+    """
+    lines: list[str] = []
+    before: int | None = None
+    for line in text.splitlines():
+        quoted = _QUOTED.match(line)
+        depth = len(quoted[0]) if quoted else 0
+        words = line[depth:].removeprefix(" ")
+        if before == depth and words != _SIGNATURE:
+            last = lines[-1].removesuffix(" ")
+            lines[-1] = last + (space_at_break(last[-1:], words[:1]) if spaced else "") + words
+        else:
+            lines.append(f"{line[:depth]} {words}" if depth else words)
+        before = depth if words.endswith(" ") and words != _SIGNATURE else None
+    return "\n".join(lines)
 
 
 def _inner(part: Message) -> Iterator[Message]:

@@ -15,6 +15,11 @@ _BLOCKS = {"br", "p", "div", "li", "ul", "ol", "dt", "dd", "pre", "table", "tr",
 _CELLS = ["td", "th"]
 _FLOW = ["table", "h1", "h2", "h3", "h4", "h5", "h6", "article", "section", "form"]
 """What stands in the cells of a table that only lays out a page."""
+_PARTS = {
+    "rowgroup": "tbody", "row": "tr", "columnheader": "th", "rowheader": "th",
+    "cell": "td", "gridcell": "td",
+}  # fmt: skip
+"""Role of a part of a table (ARIA) → the tag that has it."""
 _NUMERALS = {
     **dict.fromkeys(("a", "lower-alpha", "lower-latin"), "lowerLetter"),
     **dict.fromkeys(("A", "upper-alpha", "upper-latin"), "upperLetter"),
@@ -71,9 +76,16 @@ def _numbered(item: Tag, number: int) -> str:
         number: Its own, if none of the list said which it is.
     """
     items = [item, *item.find_previous_siblings("li")]
+    step = 1
+    if item.parent and item.parent.has_attr("reversed"):
+        step = -1
+        if not item.parent.get("start"):
+            number = len(item.find_next_siblings("li")) + 1
+        else:
+            number -= 2 * (len(items) - 1)
     for distance, each in enumerate(items):
         if str(each.get("value", "")).isdecimal():
-            number = int(str(each["value"])) + distance
+            number = int(str(each["value"])) + step * distance
             break
     places = (item, item.parent or item)
     kinds = [str(place.get("type") or "") for place in places]
@@ -88,14 +100,27 @@ def unfold_layout(part: Tag) -> None:
 
     What has heads of columns is a table all the same; those in its cells come after it.
     """
+    for table in part.find_all(role=["table", "grid", "treegrid"]):
+        _make_table(table)
     for table in reversed(part.find_all("table")):
         if any(tag.name == "th" for tag in _own(table)):
             for inner in reversed(table.find_all("table")):
                 table.insert_after(inner.extract())
     for table in part.find_all("table"):
-        if table.find(_FLOW) or table.get("role") in {"presentation", "none"}:
+        is_code = table.find("pre") is not None and table.find("th") is None
+        if is_code or table.find(_FLOW) or table.get("role") in {"presentation", "none"}:
             for tag in [*_own(table), table]:
                 tag.name = "div"
+
+
+def _make_table(part: Tag) -> None:
+    """Give the parts of a table that only their roles make one the names of such parts."""
+    if part.name == "table" or part.find(role=["cell", "gridcell"]) is None:
+        return
+    part.name = "table"
+    for tag in part.find_all(role=list(_PARTS)):
+        if tag.name not in _PARTS.values():
+            tag.name = _PARTS[str(tag["role"])]
 
 
 def _own(table: Tag) -> Iterator[Tag]:

@@ -1,6 +1,5 @@
 """JSON, JSON Lines and XML → lines of ``path: value``, and notebooks → Markdown."""
 
-import json
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,8 @@ from rag_app.documents.archive import expand_entities
 from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.text import clean, one_blank_line, shown
-from rag_app.documents.web.html import declared_charset, page_markdown
+from rag_app.documents.web.html import declared_charset, page_markdown, words_of_markup
+from rag_app.documents.web.json_values import parsed_json
 from rag_app.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 100_000_000
 """Characters of the text of one file: each value has its path, which may be long."""
-_ESCAPE_WITHOUT_SIGN = re.compile(
-    r"(?<=\\u[0-9a-f]{4})[^\\\"\s](?=u[0-9a-f]{4}(?:\\u|\"))", re.IGNORECASE
-)
-"""A damaged backslash among characters that are all escaped."""
 _ESCAPED = re.compile(r"\\u((?:3[0-9a-f]|[4-9][0-9a-f]|ff)[0-9a-f]{2})", re.IGNORECASE)
 _BLOB = re.compile(
     r"(?:data:[\w/+.;=-]+,)?[A-Za-z0-9+/_=-]{200,}\s*|data:[\w/+.-]+;base64,.*", re.S
@@ -38,6 +34,8 @@ _SECTIONS = frozenset({"section", "chapter", "part", "appendix", "sec", "div"})
 _TITLES = frozenset({"title", "head", "article-title"})
 _PROSE = frozenset({"p", "para", "simpara", "v", "ab", "code", "programlisting", "screen", "item"})
 """Elements of books whose names say nothing."""
+_OBJECT = re.compile(r"<[^<>\n]*>")
+"""How Python shows what has no text: ``<Figure size 640x480 with 1 Axes>``."""
 _SAYING = frozenset({"text", "title", "label", "name", "value", "note", "_note", "description"})
 """Attributes of XML that hold words for readers."""
 
@@ -49,15 +47,16 @@ def read_json(data: bytes, name: str, encoding: str | None = None) -> ExtractedT
         DocumentError: it is neither, or too much.
     """
     text, codec = decode(data, name, encoding)
-    values = _parsed(text.removeprefix("\ufeff"), name)
+    values, broken = parsed_json(text.removeprefix("\ufeff"), name)
     blobs = [0]
-    return _joined(_lines(values, "", blobs), codec, blobs, name)
+    read = _joined(_lines(values, "", blobs), codec, blobs, name)
+    return read._replace(notes=[*read.notes, *broken])
 
 
 def read_notebook(data: bytes, name: str, encoding: str | None = None) -> ExtractedText:
     """Return the text, code and written results of a Jupyter notebook (nbformat 4, and 3)."""
     text, codec = decode(data, name, encoding)
-    book = _parsed(text.removeprefix("\ufeff"), name)
+    book, _ = parsed_json(text.removeprefix("\ufeff"), name)
     sheets = book.get("worksheets") or [book]
     language = book.get("metadata", {}).get("language_info", {}).get("name", "python")
     parts: list[str] = []
@@ -119,6 +118,7 @@ def _element_lines(root: "_Element", blobs: list[int]) -> Iterator[str]:
             before.update(said.values())
             continue
         text = " ".join("".join(map(str, element.itertext())).split())
+        text = words_of_markup(text)  # as in feeds
         if _is_blob(text):
             blobs[0] += 1
         elif text:
@@ -149,22 +149,6 @@ def _said(element: "_Element") -> dict[str, str]:
     return {} if is_link or said.keys() == {"name"} else said
 
 
-def _parsed(text: str, name: str) -> Any:
-    text = _ESCAPE_WITHOUT_SIGN.sub(r"\\", text)
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        msg = f"{shown(name)} is nested too deep to be read"
-        raise DocumentError(msg) from error
-    except ValueError as error:
-        lines = [line for line in text.split("\n") if line.strip()]
-        try:
-            return [json.loads(line) for line in lines]
-        except (ValueError, RecursionError):
-            msg = f"{shown(name)} is not valid JSON ({error}); correct it, or name a copy .txt"
-            raise DocumentError(msg) from error
-
-
 def _lines(value: Any, path: str, blobs: list[int]) -> Iterator[str]:
     """Yield a value's lines; ``blobs`` counts the strings that are left out."""
     waiting = [(path, value)]
@@ -192,7 +176,7 @@ def _scalar(value: object, blobs: list[int]) -> str:
     if isinstance(value, str):
         blob = _is_blob(value)
         blobs[0] += blob
-        return "" if blob else _unescaped(value.strip())
+        return "" if blob else words_of_markup(_unescaped(value.strip()))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -228,8 +212,17 @@ def _output(output: dict[str, Any]) -> tuple[str, bool]:
     if "text" in output and "data" not in output:
         return _source(output["text"]).strip(), False
     found = output.get("data", {})
-    for kind in ("text/markdown", "text/html", "text/plain"):
+    picture = any(str(kind).startswith("image/") for kind in found)
+    for kind in ("text/markdown", "text/html", "application/json", "text/plain"):
         if kind in found:
-            text = _source(found[kind])
-            return page_markdown(text) if kind == "text/html" else text.strip(), False
-    return "", any(str(kind).startswith("image/") for kind in found)
+            text = _shown(kind, found[kind])
+            # Of a picture the text only says what kind of object it is.
+            return ("", True) if picture and _OBJECT.fullmatch(text) else (text, False)
+    return "", picture
+
+
+def _shown(kind: str, content: Any) -> str:
+    if kind == "application/json":
+        return "\n".join(filter(None, _lines(content, "", [0])))
+    text = _source(content)
+    return page_markdown(text) if kind == "text/html" else text.strip()

@@ -25,7 +25,7 @@ _CONSENT = re.compile(
 )
 _OPENABLE = re.compile(
     r"(?:^|[-_ ])(?:tab(?:s|panel|pane|content|item)?|panel|pane|collaps(?:e|ed|ible)|accordion|faq"
-    r"|question|answer)\d*(?:$|[-_ ])",
+    r"|question|answer|expand(?:er|able)?|spoiler)\d*(?:$|[-_ ])",
     re.IGNORECASE,
 )
 """In the id or class of what is hidden until a click shows it."""
@@ -34,6 +34,10 @@ _TARGETS = (
     *("data-bs-target", "data-target", "data-tab", "data-panel"),
 )
 _IN_SCRIPT = re.compile(r"['\"]#?([\w.:-]+)['\"]")
+_PERMALINK = re.compile(r"\s*[¶§#🔗]\s*")
+"""The text of a link that stands beside a heading to be copied."""
+_LINE_NUMBERS = re.compile(r"\b(?:line(?:no|nos|numbers)|gutter|blob-num|hljs-ln-numbers)\b")
+"""In the class of a cell that counts the lines of the code beside it."""
 _COMMAND = re.compile(r"[^\W\d_a-zA-Z]{0,4}|[A-Za-z]+(?: [A-Za-z]+)?|\W*")
 """The text of a button that does something rather than say something: 提交, Sign in."""
 
@@ -110,11 +114,13 @@ def _label_panels(soup: BeautifulSoup) -> None:
     if not tabs:
         return
     ids = {str(tag["id"]): tag for tag in soup.find_all(id=True)}
-    named = {str(panel.get("aria-labelledby")): panel for panel in soup.find_all(role="tabpanel")}
+    panels = soup.find_all(role="tabpanel")
+    named = {str(panel.get("aria-labelledby") or panel): panel for panel in panels}
+    in_order = _panels_in_order(soup)
     for tab in tabs:
         targets = [str(tab.get(name) or "").lstrip("#") for name in (*_TARGETS, "href")]
         panel = next((ids[target] for target in targets if target in ids), None)
-        panel = panel or named.get(str(tab.get("id")))
+        panel = panel or named.get(str(tab.get("id"))) or in_order.get(id(tab))
         text = tab.get_text(" ", strip=True)
         if panel is None or not text or any(parent is panel for parent in tab.parents):
             continue
@@ -122,6 +128,18 @@ def _label_panels(soup: BeautifulSoup) -> None:
         label.string = text
         panel.insert(0, label)
         tab.decompose()
+
+
+def _panels_in_order(soup: BeautifulSoup) -> dict[int, Tag]:
+    """Return the panels of tabs, by `id` of these, where each row of tabs has as many beside it."""
+    found: dict[int, Tag] = {}
+    for row in soup.find_all(role="tablist"):
+        tabs = row.find_all(role="tab")
+        panels = row.parent.find_all(role="tabpanel") if row.parent else []
+        panels = [panel for panel in panels if panel.find_parent(role="tabpanel") not in panels]
+        if len(tabs) == len(panels):
+            found |= {id(tab): panel for tab, panel in zip(tabs, panels, strict=True)}
+    return found
 
 
 def _is_noise(tag: Tag, reachable: set[str]) -> bool:
@@ -133,9 +151,19 @@ def _is_noise(tag: Tag, reachable: set[str]) -> bool:
         return True
     if tag.name == "button":
         return _is_command(tag)
+    if _is_aid(tag):
+        return True
     hidden = "hidden" in tag.attrs or tag.get("aria-hidden") == "true"
     closed = tag.name == "dialog" and "open" not in tag.attrs
     return (hidden or closed) and not _opens(tag, reachable)
+
+
+def _is_aid(tag: Tag) -> bool:
+    """Return whether a tag is beside what is read: the link of a heading, the numbers of lines."""
+    if tag.name == "td":
+        return _LINE_NUMBERS.search(_names(tag)) is not None
+    own = tag.name == "a" and str(tag.get("href") or "").startswith("#")
+    return own and _PERMALINK.fullmatch(tag.get_text()) is not None
 
 
 def _is_note(tag: Tag) -> bool:

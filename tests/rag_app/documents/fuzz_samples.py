@@ -234,6 +234,10 @@ def _mails() -> dict[str, bytes]:
         "parts.eml": (
             f'{head}Pumps\nContent-Type: multipart/mixed; boundary="{boundary}"\n\n{parts}'
         ).encode(),
+        "mails.mbox": (
+            f"From z@x.cn Mon Mar  9 14:00:00 2026\n{head}通知\n\n{POLICY}\n\n"
+            f"From z@x.cn Tue Mar 10 14:00:00 2026\n{head}Pumps\n\n{LAW}\n"
+        ).encode(),
         "saved.mht": (
             "From: <Saved by Blink>\nSubject: Pumps\nMIME-Version: 1.0\n"
             f'Content-Type: multipart/related; type="text/html"; boundary="{boundary}"\n\n{page}'

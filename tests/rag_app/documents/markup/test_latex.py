@@ -54,3 +54,9 @@ def test_equations_stay_and_powers_are_raised() -> None:
     )
     assert latex_markdown(source) == "容积 10³，$E=mc^2$。\n\n$$a_1 \\% b$$"
     assert latex_markdown(r"M\"obius na\"{i}ve 1--2 ``so''") == "Möbius naïve 1–2 “so”"
+
+
+def test_definitions_of_words_and_numbers() -> None:
+    source = r"\newcommand{\rate}{3.65\%}\newcommand{\bfx}{\bfseries}\def\firm{ACME}"
+    body = r"\begin{document}\firm{} 年利率为\rate{}，\bfx 最长。\end{document}"
+    assert latex_markdown(source + body) == "ACME 年利率为3.65%，最长。"

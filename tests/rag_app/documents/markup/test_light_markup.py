@@ -111,7 +111,8 @@ def test_restructured_text() -> None:
 
 def test_org() -> None:
     assert org_markdown(ORG) == (
-        "# 手册\n\n# TODO 安装\n\n见官网。\n引文\n```sh\n# 不是标题\n```\n\n型号: 30; 功率: 1.5"
+        "# 手册\n\n# TODO 安装\n\nSCHEDULED: 2026-03-09 Mon\n见官网。\n引文\n"
+        "```sh\n# 不是标题\n```\n\n型号: 30; 功率: 1.5"
     )
 
 
@@ -154,3 +155,9 @@ def test_a_drawn_table_with_merged_cells() -> None:
     ]  # fmt: skip
     drawing = "+----+    +----+\n| A  +--->+ B  |\n+----+    +----+"
     assert restructured_markdown(drawing) == drawing
+
+
+def test_heads_of_csv_tables_and_text_for_some_formats() -> None:
+    text = '.. csv-table:: 费率\n   :header: "档", "费率"\n\n   "一档", 0.52\n\n'
+    text += ".. only:: html\n\n   每日备份。\n"
+    assert restructured_markdown(text) == "费率\n\n档: 一档; 费率: 0.52\n\n每日备份。"

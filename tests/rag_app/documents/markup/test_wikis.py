@@ -111,3 +111,10 @@ def test_files_are_known_by_their_names(name: str, tmp_path: Path) -> None:
 def test_what_is_never_closed_costs_little(piece: str) -> None:
     for read in (mediawiki_markdown, textile_markdown, typst_markdown):
         read(piece * 3000)
+
+
+def test_numbers_that_typst_files_name() -> None:
+    text = typst_markdown(
+        "#let limit = 250\n#let gap = 2cm\n#let f(x) = x\n高 *#limit* 厘米，隔#gap。"
+    )
+    assert text == "高 250 厘米，隔2cm。"

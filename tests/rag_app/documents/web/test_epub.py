@@ -41,3 +41,15 @@ def test_footnotes_and_boxes_belong_to_the_book() -> None:
     text = read_epub(epub("书", chapter, box), "a.epub").text
     assert "海拔九百米。" in text
     assert "涨水勿近。" in text
+
+
+def test_a_chapter_may_be_a_drawing() -> None:
+    package = (
+        '<package><manifest><item id="a" href="a.svg" media-type="image/svg+xml"/></manifest>'
+        '<spine><itemref idref="a"/></spine></package>'
+    )
+    drawing = (
+        '<svg xmlns="http://www.w3.org/2000/svg"><text x="1">采菊</text><text>三斤</text></svg>'
+    )
+    book = {"META-INF/container.xml": CONTAINER, "book.opf": package, "a.svg": drawing}
+    assert read_epub(zipped(book), "a.epub").text == "采菊 三斤"

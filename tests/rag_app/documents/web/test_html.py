@@ -1,6 +1,7 @@
 import pytest
 
-from rag_app.documents.web.html import page_markdown, without_markdown_comments
+from rag_app.documents.web.html import page_markdown
+from rag_app.documents.web.markdown_source import shown_markdown, without_markdown_comments
 from rag_app.documents.web.torn_tags import without_torn_tags
 
 
@@ -365,3 +366,50 @@ def test_tags_that_hold_nothing_but_each_other() -> None:
     page = f"<p>甲</p>{pile}<h2>乙</h2><p>丙</p>{'</div>' * 300}<p>丁</p>"
     assert page_markdown(page) == "甲\n\n## 乙\n\n丙\n\n丁"
     assert page_markdown("<div>" * 200_000 + "甲" + "</div>" * 200_000) == "甲"
+
+
+def test_tables_that_only_roles_make() -> None:
+    rows = [("columnheader", "车次", "票价"), ("cell", "K101", "45"), ("cell", "K103", "52")]
+    page = "".join(
+        "<div role=row>" + "".join(f"<span role={kind}>{text}</span>" for text in texts) + "</div>"
+        for kind, *texts in rows
+    )
+    assert (
+        page_markdown(f"<div role=table>{page}</div>")
+        == "车次: K101; 票价: 45\n车次: K103; 票价: 52"
+    )
+
+
+def test_tabs_without_ids_name_their_panels_in_order() -> None:
+    page = "<div><div role=tablist><a role=tab>月付</a><a role=tab>年付</a></div>"
+    page += "<div role=tabpanel>30元</div><div role=tabpanel hidden>300元</div></div>"
+    assert page_markdown(page) == "月付\n\n30元\n\n年付\n\n300元"
+
+
+def test_code_keeps_its_lines_without_their_numbers() -> None:
+    page = "<table><tr><td class=linenos><pre>1\n2</pre></td><td class=code><pre>a = 1\nb = 2</pre>"
+    assert page_markdown(f"{page}</td></tr></table>") == "```\na = 1\nb = 2\n```"
+    assert page_markdown("<pre>a<br>  b</pre>") == "```\na\n  b\n```"
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("<ol reversed><li>铜<li>银<li>金</ol>", "3. 铜\n2. 银\n1. 金"),
+        ("<ol reversed start=9><li>甲<li>乙</ol>", "9. 甲\n8. 乙"),
+        ('<h2>安装<a href="#a">¶</a></h2>', "## 安装"),
+        (
+            '<b>电话</b><div class="expand-content" style="display:none">5550177</div>',
+            "**电话**\n\n5550177",
+        ),
+    ],
+)
+def test_what_a_page_shows(page: str, text: str) -> None:
+    assert page_markdown(page) == text
+
+
+def test_tables_of_html_in_markdown() -> None:
+    table = "<table><tr><th>键</th><th>值</th></tr><tr><td>重试</td><td>3</td></tr></table>"
+    text = shown_markdown(f"# 参数\n\n{table}\n\n```\n{table}\n```\n<table>")
+    assert "键: 重试; 值: 3" in text
+    assert text.count(table) == 1

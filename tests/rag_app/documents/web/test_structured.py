@@ -156,3 +156,44 @@ def test_damaged_bytes_are_no_words() -> None:
 
 def test_settings_with_comments_in_front_are_read_as_they_are() -> None:
     assert kind_of(b'// by hand\n{"a": 1}\n', ".json", "a.json") == "text"
+
+
+def test_numbers_are_kept_as_they_are_written_and_names_given_twice_keep_both_values() -> None:
+    data = (
+        '{"价": 0.10, "号": 6222020200112233445, "量": 1.5e10, "色": "红", "色": "蓝", "均": NaN}'
+    )
+    text = read_json(data.encode(), "a.json").text
+    assert text == "价: 0.10\n号: 6222020200112233445\n量: 1.5e10\n色: 红; 蓝\n均: NaN"
+
+
+def test_broken_lines_of_json_are_left_out_and_said() -> None:
+    lines = '{"a": "甲"}\n{"a": "乙\n{"a": "丙"}{"a": "丁"}\n'
+    read = read_json(lines.encode(), "a.jsonl")
+    assert read.text == "a: 甲\na: 丙\na: 丁"
+    assert read.notes == ["1 of 3 lines are not valid JSON and were not read (line 2)"]
+    assert read_json(b'{"a": 1}\n\n{\n"a": 2\n}', "a.json").text == "a: 1\na: 2"
+
+
+def test_values_that_are_pieces_of_pages_are_read_as_such() -> None:
+    page = "<p>凭<b>证</b>入园</p><p>1.2米以下免票</p>"
+    assert read_json(json.dumps({"正文": page}).encode(), "a.json").text == (
+        "正文: 凭**证**入园 1.2米以下免票"
+    )
+    feed = (
+        f"<rss><item><title>须知</title><description><![CDATA[{page}]]></description></item></rss>"
+    )
+    assert "<p>" not in read_xml(feed.encode(), "a.xml").text
+
+
+def test_results_of_notebooks_without_colours_of_terminals() -> None:
+    results = [
+        {"output_type": "stream", "text": ["\x1b[32m轮次 2\x1b[0m\n"]},
+        {"output_type": "execute_result", "data": {
+            "application/json": {"状态": "已结"}, "text/plain": "<IPython.display.JSON object>"}},
+        {"output_type": "display_data", "data": {
+            "image/png": "AA==", "text/plain": "<Figure size 640x480 with 1 Axes>"}},
+    ]  # fmt: skip
+    cells = [{"cell_type": "code", "source": "", "outputs": results}]
+    read = read_notebook(json.dumps({"cells": cells}).encode(), "a.ipynb")
+    assert read.text == "轮次 2\n\n状态: 已结"
+    assert read.notes == ["1 pictures in results were not read"]

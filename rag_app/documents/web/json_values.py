@@ -1,0 +1,90 @@
+"""The values of JSON and JSON Lines, with their numbers as they are written."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rag_app.documents.text import shown
+from rag_app.errors import DocumentError
+
+_ESCAPE_WITHOUT_SIGN = re.compile(
+    r"(?<=\\u[0-9a-f]{4})[^\\\"\s](?=u[0-9a-f]{4}(?:\\u|\"))", re.IGNORECASE
+)
+"""A damaged backslash among characters that are all escaped."""
+_SPACE = re.compile(r"\s*")
+_MOST_BROKEN = 0.5
+"""Share of lines that are no JSON from which on a file is none."""
+
+
+def parsed_json(text: str, name: str) -> tuple[Any, list[str]]:
+    r"""Return the value of JSON, a list for JSON Lines and for several values; and notes.
+
+    Numbers are strings, as they are written. Lines that are broken are left out and noted.
+
+    Raises:
+        DocumentError: it is neither, or nested too deep.
+
+    Example:
+        >>> parsed_json('{"a": 0.10}\n{"a": "b"}', "a.jsonl")
+        ([{'a': '0.10'}, {'a': 'b'}], [])
+    """
+    text = _ESCAPE_WITHOUT_SIGN.sub(r"\\", text)
+    decoder = json.JSONDecoder(
+        object_pairs_hook=_object, parse_float=str, parse_int=str, parse_constant=str
+    )
+    try:
+        values = list(_values(text, decoder))
+    except RecursionError as error:
+        msg = f"{shown(name)} is nested too deep to be read"
+        raise DocumentError(msg) from error
+    except ValueError as error:
+        return _whole_lines(text, name, decoder, error)
+    return (values[0] if len(values) == 1 else values), []
+
+
+def _values(text: str, decoder: json.JSONDecoder) -> Iterator[Any]:
+    """Yield the values that stand one after the other; those after the first are no plain ones."""
+    at = _SPACE.match(text).end()  # type: ignore[union-attr]
+    first = True
+    while first or at < len(text):
+        value, end = decoder.raw_decode(text, at)
+        if not (first or isinstance(value, dict | list)):
+            raise json.JSONDecodeError("Extra data", text, at)
+        yield value
+        first, at = False, _SPACE.match(text, end).end()  # type: ignore[union-attr]
+
+
+def _whole_lines(
+    text: str, name: str, decoder: json.JSONDecoder, error: ValueError
+) -> tuple[list[Any], list[str]]:
+    """Return the values of the lines that are not broken, and a note of the others."""
+    lines = [(at, line) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
+    values: list[Any] = []
+    broken: list[int] = []
+    for at, line in lines:
+        try:
+            values += _values(line, decoder)
+        except (ValueError, RecursionError):
+            broken.append(at)
+    if len(broken) >= _MOST_BROKEN * len(lines) or (broken and not _are_records(values)):
+        msg = f"{shown(name)} is not valid JSON ({error}); correct it, or name a copy .txt"
+        raise DocumentError(msg) from error
+    numbers = ", ".join(map(str, broken[:10])) + (", …" if len(broken) > 10 else "")
+    note = f"{len(broken)} of {len(lines)} lines are not valid JSON and were not read"
+    return values, [f"{note} (line {numbers})"] if broken else []
+
+
+def _are_records(values: Sequence[Any]) -> bool:
+    return bool(values) and all(isinstance(value, dict | list) for value in values)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; a name that it gives twice holds the list of both values."""
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    values: dict[str, list[Any]] = {}
+    for key, value in pairs:
+        values.setdefault(key, []).append(value)
+    return {key: given if len(given) > 1 else given[0] for key, given in values.items()}
