@@ -77,15 +77,13 @@ class Conversation:
     history: Sequence[BaseMessage] = ()
 
     @classmethod
-    def of(cls, given: "RagInput | Conversation") -> "Conversation":
+    def of(cls, given: RagInput) -> Self:
         """Return what a chain was given as a conversation.
 
         Raises:
             QuestionError: the question is empty or has no words, or there is none.
         """
-        if isinstance(given, Conversation):
-            conversation = given
-        elif isinstance(given, str):
+        if isinstance(given, str):
             conversation = cls(given)
         elif isinstance(given, Mapping):
             conversation = cls._of_named(given)
