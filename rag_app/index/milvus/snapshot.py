@@ -108,10 +108,6 @@ class MilvusSnapshot:
         """Return the number of documents that an earlier version read."""
         return sum(record.is_outdated for record in self.documents())
 
-    def chunk_ids(self) -> "NDArray[np.int64]":
-        """Return the ids of all chunks, int64, ascending."""
-        return self.ids_where()
-
     def chunks(self, ids: Sequence[int]) -> list[ChunkRecord]:
         """Return the chunks of ``ids`` in that order; those that aren't there are left out."""
         missing = [int(number) for number in ids if int(number) not in self._rows]

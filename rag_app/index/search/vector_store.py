@@ -143,7 +143,7 @@ class FaissVectorStore(VectorStore):
     def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool | None:
         """Delete passages, and documents that have none left; None deletes all."""
         with self.store.write() as transaction:
-            chosen = transaction.chunk_ids().tolist() if ids is None else transaction.ids_of(ids)
+            chosen = transaction.ids_where().tolist() if ids is None else transaction.ids_of(ids)
             transaction.delete_chunks(chosen)
             transaction.delete_empty_documents()
         return True

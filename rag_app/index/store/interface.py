@@ -36,7 +36,6 @@ class DocumentSnapshot(Protocol):
     def count_chunks(self) -> int: ...  # noqa: D102
     def count_outdated(self) -> int: ...  # noqa: D102
     def count_waiting(self) -> tuple[int, int]: ...  # noqa: D102
-    def chunk_ids(self) -> "NDArray[np.int64]": ...  # noqa: D102
     def chunks(self, ids: Sequence[int]) -> list[ChunkRecord]: ...  # noqa: D102
     def first_chunks(self, limit: int) -> list[ChunkRecord]: ...  # noqa: D102
     def sample_texts(self, count: int) -> list[str]: ...  # noqa: D102

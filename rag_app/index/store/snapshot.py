@@ -97,8 +97,7 @@ class Snapshot:
 
     def sources(self) -> list[str]:
         """Return the source of every document."""
-        rows = self._connection.execute("SELECT source FROM documents ORDER BY source")
-        return [row[0] for row in rows]
+        return self._column("SELECT source FROM documents ORDER BY source")
 
     def document(self, source: str) -> DocumentRecord | None:
         """Return the document of `source`."""
@@ -109,15 +108,14 @@ class Snapshot:
     def sources_of_hash(self, content_hash: str) -> list[str]:
         """Return the sources of the documents of that content."""
         query = "SELECT source FROM documents WHERE content_hash = ? ORDER BY source"
-        return [row[0] for row in self._connection.execute(query, (content_hash,))]
+        return self._column(query, content_hash)
 
     def sources_at(self, path: str) -> list[str]:
         """Return the sources of the document of that path, or of those in the folder."""
         query = "SELECT source FROM documents WHERE source = ? OR (source > ? AND source < ?)"
         folder = path.rstrip("/")
         # "0" is what follows "/" in ASCII.
-        rows = self._connection.execute(query, (path, f"{folder}/", f"{folder}0"))
-        return sorted(row[0] for row in rows)
+        return sorted(self._column(query, path, f"{folder}/", f"{folder}0"))
 
     def count_documents(self) -> int:
         """Return the number of documents."""
@@ -150,7 +148,7 @@ class Snapshot:
             "SELECT source FROM waiting JOIN documents ON documents.id = document_id "
             "ORDER BY document_id LIMIT ?"
         )
-        return [row[0] for row in self._connection.execute(query, (limit,))]
+        return self._column(query, limit)
 
     def count_outdated(self) -> int:
         """Return the number of documents that an earlier version read."""
@@ -176,19 +174,9 @@ class Snapshot:
         """
         self._connection.backup(target, pages=pages, progress=progress)
 
-    def chunk_ids(self) -> "NDArray[np.int64]":
-        """Return the ids of all chunks, int64, ascending."""
-        import numpy as np
-
-        rows = self._connection.execute("SELECT id FROM chunks ORDER BY id")
-        return np.fromiter((row[0] for row in rows), np.int64)
-
     def vector_ids(self) -> "NDArray[np.int64]":
         """Return the ids of the chunks that have a vector, int64, ascending."""
-        import numpy as np
-
-        query = "SELECT id FROM chunks WHERE length(vector) > 0 ORDER BY id"
-        return np.fromiter((row[0] for row in self._connection.execute(query)), np.int64)
+        return self._ids("SELECT id FROM chunks WHERE length(vector) > 0 ORDER BY id")
 
     def chunks(self, ids: Sequence[int]) -> list[ChunkRecord]:
         """Return the chunks of `ids` in that order; those that aren't there are left out."""
@@ -200,14 +188,14 @@ class Snapshot:
     def first_chunks(self, limit: int) -> list[ChunkRecord]:
         """Return the first chunk of every document, then the second ones, by id."""
         query = "SELECT id FROM chunks ORDER BY ordinal, id LIMIT ?"
-        return self.chunks([row[0] for row in self._connection.execute(query, (limit,))])
+        return self.chunks(self._column(query, limit))
 
     def sample_texts(self, count: int) -> list[str]:
         """Return the texts of chunks whose ids lie evenly; fewer where some of these went."""
         last = self.last_chunk_id()
         ids = sorted({1 + number * last // count for number in range(count)})
         query = "SELECT text FROM chunks WHERE id IN (SELECT value FROM json_each(?))"
-        return [row[0] for row in self._connection.execute(query, (json.dumps(ids),))]
+        return self._column(query, json.dumps(ids))
 
     def ids_where(
         self, matches: Matches | None = None, sources: Collection[str] | None = None
@@ -220,16 +208,11 @@ class Snapshot:
         """
         import numpy as np
 
-        if matches is None and sources is None:
-            return self.chunk_ids()
         within, chosen = "", list[str]()
         if sources is not None:
             within, chosen = f" WHERE {_OF_SOURCES}", [json.dumps(list(sources))]
         if matches is None:
-            query = f"SELECT id FROM chunks{within} ORDER BY id"  # noqa: S608
-            return np.fromiter(
-                (row[0] for row in self._connection.execute(query, chosen)), np.int64
-            )
+            return self._ids(f"SELECT id FROM chunks{within} ORDER BY id", *chosen)  # noqa: S608
         chunks = map(_chunk, self._connection.execute(f"{_CHUNKS}{within}", chosen))
         found = (chunk.id for chunk in chunks if matches(chunk.metadata()))
         return np.sort(np.fromiter(found, np.int64))
@@ -309,7 +292,7 @@ class Snapshot:
             "SELECT id FROM chunks WHERE id > (SELECT coalesce(max(chunk_id), 0) FROM "
             "staged_vectors) ORDER BY id LIMIT ?"
         )
-        return self.chunks([row[0] for row in self._connection.execute(query, (limit,))])
+        return self.chunks(self._column(query, limit))
 
     def search_terms(
         self, expression: str, limit: int, sources: Collection[str] | None = None
@@ -353,6 +336,17 @@ class Snapshot:
         query = "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM chunks)"
         documents, chunks = self._connection.execute(query).fetchone()
         return int(documents), int(chunks)
+
+    def _column(self, query: str, *values: object) -> list[Any]:
+        """Return the first column of what a query finds."""
+        return [row[0] for row in self._connection.execute(query, values)]
+
+    def _ids(self, query: str, *values: object) -> "NDArray[np.int64]":
+        """Return the ids that a query finds, which may be of all chunks."""
+        import numpy as np
+
+        rows = self._connection.execute(query, values)
+        return np.fromiter((row[0] for row in rows), np.int64)
 
     def _documents(self) -> str:
         return _DOCUMENTS.format(notes="notes" if has_notes(self._connection) else "NULL")

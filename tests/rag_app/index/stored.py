@@ -51,7 +51,7 @@ def content_digest(store: IndexStore) -> str:
     """
     digest = hashlib.sha256()
     with store.read() as snapshot:
-        meta, vectors = snapshot.meta(), snapshot.vectors_of(snapshot.chunk_ids().tolist())
+        meta, vectors = snapshot.meta(), snapshot.vectors_of(snapshot.ids_where().tolist())
         _add(digest, meta.embedding, meta.fingerprint, meta.dimension)
         for document in snapshot.documents():
             _add(digest, document.source, document.content_hash, document.settings)

@@ -79,7 +79,7 @@ def content(store: DocumentStore) -> dict[str, list[tuple[Any, ...]]]:
             ]
             assert len(chunks) == document.chunks
         every = [chunk.id for chunk in snapshot.all_chunks()]
-        assert every == sorted(every) == snapshot.chunk_ids().tolist()
+        assert every == sorted(every) == snapshot.ids_where().tolist()
         assert snapshot.count_documents() == len(found)
         assert snapshot.count_chunks() == len(every) == sum(map(len, found.values()))
         return found
@@ -155,7 +155,7 @@ def test_a_snapshot_is_of_one_state(store: DocumentStore) -> None:
         with store.locked(), store.write() as transaction:
             put(transaction, "新.txt", ["李白，新的一篇。"])
         assert (before.count_documents(), before.count_chunks()) == (3, 6)
-        assert len(before.chunk_ids()) == 6
+        assert len(before.ids_where()) == 6
         assert before.document_frequency("李白") == 2
         with store.read() as after:
             assert (after.count_documents(), after.count_chunks()) == (4, 7)

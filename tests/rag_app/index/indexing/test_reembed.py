@@ -102,7 +102,7 @@ def test_documents_that_come_and_go_meanwhile(store: IndexStore, put):
     with store.read() as snapshot:
         assert snapshot.staging() is None
         assert "李白.txt" not in snapshot.sources()
-        vectors = snapshot.vectors_of(snapshot.chunk_ids().tolist())
+        vectors = snapshot.vectors_of(snapshot.ids_where().tolist())
         for chunk in snapshot.all_chunks():
             wanted = HashingEmbeddings(salt="新").embed_array([chunk.embedded_text])
             assert vectors[chunk.id].tobytes() == wanted.tobytes()

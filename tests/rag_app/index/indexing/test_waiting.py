@@ -156,6 +156,6 @@ def test_an_index_of_an_earlier_version(tmp_path: Path, folder: Path) -> None:
         index(store, folder, InterruptedEmbeddings())
     assert waiting_in(store) == (1, 1)
     with store.read() as snapshot:
-        assert len(snapshot.chunk_ids()) == 2
+        assert len(snapshot.ids_where()) == 2
         assert len(snapshot.vector_ids()) == snapshot.count_vectors() == 1
-        assert np.all(snapshot.vector_ids() == list(snapshot.vectors_of(snapshot.chunk_ids())))
+        assert np.all(snapshot.vector_ids() == list(snapshot.vectors_of(snapshot.ids_where())))

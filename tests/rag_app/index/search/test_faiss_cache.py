@@ -184,7 +184,7 @@ def test_an_approximate_index_follows_its_store_until_it_is_outgrown(empty: Inde
     assert cache.refresh().trained == 1500
     written: Any = faiss.read_index(str(empty.folder / "vectors.faiss"))
     with empty.read() as snapshot:
-        np.testing.assert_array_equal(np.sort(held_ids(written)), snapshot.chunk_ids())
+        np.testing.assert_array_equal(np.sort(held_ids(written)), snapshot.ids_where())
     assert built == ["build_approximate"]
     put_random(empty, "b", 2000, 2)
     assert cache.refresh().trained == 3200
@@ -256,7 +256,7 @@ def test_a_small_change_leaves_the_file_as_it_is(empty: IndexStore, built):
         transaction.delete_chunks([7])
     FaissCache(empty).refresh()
     with empty.read() as snapshot:
-        vectors = snapshot.vectors_of(snapshot.chunk_ids().tolist())
+        vectors = snapshot.vectors_of(snapshot.ids_where().tolist())
     for question in (vectors[8], vectors[405]):
         best = sorted(vectors, key=lambda chunk_id: -float(vectors[chunk_id] @ question))
         with FaissCache(empty).search(question, 20) as (_, found):
@@ -281,7 +281,7 @@ def test_where_the_nearest_were_removed_the_next_ones_are_found(empty: IndexStor
         cache = FaissCache(empty, limits=Limits(exact=limit))
         cache.refresh()
         with empty.read() as snapshot:
-            vectors = snapshot.vectors_of(snapshot.chunk_ids().tolist())
+            vectors = snapshot.vectors_of(snapshot.ids_where().tolist())
         question = next(iter(vectors.values()))
         best = sorted(vectors, key=lambda chunk_id: -float(vectors[chunk_id] @ question))
         with empty.write() as transaction:
@@ -338,7 +338,7 @@ def test_a_name_that_is_not_utf8(store: IndexStore, embedding, built, tmp_path):
 def test_an_index_of_the_previous_format_goes_on(empty: IndexStore, built, kind):
     put_random(empty, "a", 1500, 0)
     with empty.read() as snapshot:
-        ids = snapshot.chunk_ids()
+        ids = snapshot.ids_where()
         vectors = np.stack([*snapshot.vectors_of(ids.tolist()).values()])
     flat = faiss.IndexFlatIP(64)
     ivf = faiss.IndexIVFFlat(flat, 64, 20, faiss.METRIC_INNER_PRODUCT)

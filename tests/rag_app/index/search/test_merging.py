@@ -31,7 +31,7 @@ APPROXIMATE = Limits(exact=1000, changes=50, here=100)
 def _assert_exact(cache: FaissCache, store: IndexStore) -> None:
     """Each of some vectors finds what is nearest among all of the store."""
     with store.read() as snapshot:
-        vectors = snapshot.vectors_of(snapshot.chunk_ids().tolist())
+        vectors = snapshot.vectors_of(snapshot.ids_where().tolist())
     for question in [*vectors.values()][:: len(vectors) // 5]:
         best = sorted(vectors, key=lambda chunk_id: -float(vectors[chunk_id] @ question))
         with cache.search(question, 5) as (_, found):
