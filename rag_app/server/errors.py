@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from model_prep.validation import invalid_reason
@@ -167,7 +168,8 @@ def _invalid(request: Request, problem: Mapping[str, Any], body: Any) -> ApiErro
         msg = f"the body is not valid JSON: {reason} at character {at}, near {near!r}"
         return ApiError(400, msg, code="invalid_json")
     sent = request.headers.get("content-type", "")
-    if problem["loc"] == ("body",) and "json" not in sent and "form-data" not in sent:
+    # What is not said to be JSON is not read as such.
+    if problem["loc"] == ("body",) and isinstance(body, bytes | FormData):
         named = f"not {sent}" if sent else "it is missing"
         msg = f"the header Content-Type must be application/json; {named}"
         return ApiError(400, msg, code="invalid_content_type")

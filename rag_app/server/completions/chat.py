@@ -260,7 +260,7 @@ class DocumentChat:
         request.limit_tokens(_most_tokens(engine))
         self._question = question.text
         self._address = address
-        self._notes = tuple(notes)
+        self._notes = (*notes, *request.notes)
         if any(getattr(request, name) for name in _PENALTIES):
             note = "the penalties were passed over: an answer repeats the words of its documents"
             self._notes += (note,)

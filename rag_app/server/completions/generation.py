@@ -56,6 +56,7 @@ class LlmGeneration:
         if isinstance(request, ChatRequest):
             messages = request.to_messages(tools=calls_tools(llm), forms=follows_schemas(llm))
             self._objects = ChatObjects(request, model)
+            self._notes.extend(request.notes)
         else:
             request.refuse("echo", "suffix")
             if request.best_of not in (None, request.n):

@@ -24,19 +24,16 @@ from rag_app.server.index_registry import IndexRegistry, Registry, no_model
 from rag_app.server.middleware.requests import DEPLOYMENT, Metrics, ServerMetrics, asked_model
 from rag_app.server.queueing import Queues, ServerQueues
 from rag_app.server.schemas.models import (
-    CohereEmbeddings,
+    AnyEmbeddings,
     CohereEmbedRequest,
     EmbeddingList,
     EmbeddingsRequest,
     Model,
     ModelId,
     ModelList,
-    Ranked,
-    Ranking,
-    RerankRequest,
-    TextDocument,
 )
 from rag_app.server.schemas.openapi import errors
+from rag_app.server.schemas.rankings import AnyRanking, RerankRequest, ranking
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 cohere = APIRouter(tags=["OpenAI"])
@@ -88,7 +85,10 @@ async def embeddings(
 @cohere.post(
     "/v2/embed",
     response_model=None,
-    responses={200: {"model": CohereEmbeddings}, **errors(400, 404, 413, 503, 504)},
+    responses={
+        200: {"model": AnyEmbeddings},
+        **errors(400, 404, 413, 503, 504),
+    },
 )
 @cohere.post("/v1/embed", include_in_schema=False, response_model=None)
 async def cohere_embed(
@@ -97,19 +97,25 @@ async def cohere_embed(
     registry: Registry,
     queues: ServerQueues,
     metrics: ServerMetrics,
-) -> dict[str, object]:
-    """Return the vectors of texts as Cohere's clients read them."""
+) -> dict[str, object] | list[list[float]]:
+    """Return the vectors of texts as Cohere's clients read them.
+
+    Clients of Text Embeddings Inference, which send `inputs`, read the vectors alone.
+    """
     asked = request.to_embeddings()
     vectors, tokens = await vectors_of(asked, raw_request, registry, queues, metrics)
+    floats: list[list[float]] = vectors.tolist()
+    if request.has_plain_inputs:
+        return floats
     version = raw_request.url.path.strip("/")[1]
     kinds = request.embedding_types or ([] if version == "1" else ["float"])
     found: dict[str, object] = {}
     for kind in kinds:
-        found[kind] = vectors.tolist() if kind == "float" else [_base64(row) for row in vectors]
+        found[kind] = floats if kind == "float" else [_base64(row) for row in vectors]
     return {
         "id": uuid4().hex,
         "response_type": "embeddings_by_type" if found else "embeddings_floats",
-        "embeddings": found or vectors.tolist(),
+        "embeddings": found or floats,
         "texts": asked.texts,
         "meta": {"api_version": {"version": version}, "billed_units": {"input_tokens": tokens}},
     }
@@ -122,7 +128,7 @@ async def cohere_embed(
 )
 async def rerank(
     request: RerankRequest, raw_request: Request, registry: Registry, queues: ServerQueues
-) -> Ranking:
+) -> AnyRanking:
     """Put texts in the order of how well they answer a question.
 
     By the cross-encoder of `--reranker` where there is one, else by vectors and words, as the model
@@ -134,7 +140,7 @@ async def rerank(
         raise no_model(str(request.model), known)
     if not request.query.strip():
         raise ApiError(400, "query is empty", param="query")
-    texts = request.texts
+    texts = request.documents
     model: DocumentEmbeddings | CrossEncoderReranker
     if reranker is not None and request.model != name:
         model, name, score = reranker, reranker.name, reranker.scores
@@ -142,18 +148,9 @@ async def rerank(
         model = embedding = await asyncio.to_thread(registry.embeddings, name)
         score = partial(relevances, embedding)
     found = await queues.embed(raw_request, lambda check: score(request.query, texts, check))
-    best = sorted(range(len(texts)), key=lambda i: -found[i])[: request.top_n]
-    results = [
-        Ranked(
-            index=i,
-            relevance_score=found[i],
-            document=TextDocument(text=texts[i]) if request.return_documents else None,
-        )
-        for i in best
-    ]
     count = getattr(model, "count_tokens", None)
     tokens = await asyncio.to_thread(count, [request.query, *texts]) if count else 0
-    return Ranking(model=name, results=results, usage={"total_tokens": tokens})
+    return AnyRanking(ranking(request, name, found, tokens))
 
 
 def _base64(vector: FloatArray) -> str:

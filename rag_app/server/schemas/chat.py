@@ -93,7 +93,7 @@ class Message(RequestBody):
     def text(self) -> str:
         """The text of all parts."""
         if isinstance(self.content, list):
-            return "\n".join(part.text or part.refusal or "" for part in self.content)
+            return "\n".join(said for part in self.content if (said := part.text or part.refusal))
         return self.content or ""
 
     def to_message(self) -> dict[str, Any]:
@@ -107,11 +107,12 @@ class Message(RequestBody):
             message |= {"role": "tool", "tool_call_id": self.tool_call_id or ""}
         return message
 
-    def problem(self, *, tools: bool) -> tuple[str, str] | None:
+    def problem(self, *, tools: bool, earlier: bool) -> tuple[str, str] | None:
         """Return the field that a local model does not understand, and why, if any.
 
         Args:
             tools: Whether it understands tools.
+            earlier: Whether the last question comes after it.
         """
         if self.role in _RESULTS and not tools:
             return "role", f"{self.role} messages are not supported: this model calls no tools"
@@ -122,7 +123,7 @@ class Message(RequestBody):
                 "tool_calls",
                 "a call is {id, type, function: {name, arguments}}, all of them text",
             )
-        for part in self.content if isinstance(self.content, list) else ():
+        for part in self.content if isinstance(self.content, list) and not earlier else ():
             if part.type not in (_SAID if self.role == "assistant" else _SAID[:1]):
                 return "content", f"{part.type} parts are not supported; send text"
             if getattr(part, part.type) is None:
@@ -263,8 +264,8 @@ class ChatRequest(Sampling, DocumentOptions):
     def conversation(self) -> "ChatRequest":
         """Return the chat as people had it, the last question at its end.
 
-        Calls of tools and their results, and images, from when another model was asked, are left
-        out, and what the system says last is said first.
+        Calls of tools and their results, from when another model was asked, are left out, and what
+        the system says last is said first.
         """
         made = [
             call for message in self.messages for call in message.tool_calls or () if is_call(call)
@@ -275,10 +276,6 @@ class ChatRequest(Sampling, DocumentOptions):
             for message in self.messages
             if message.tool_call_id not in ids and (message.content or not message.tool_calls)
         ]
-        last = max((at for at, message in enumerate(said) if message.role == "user"), default=0)
-        for at, message in enumerate(said[:last]):
-            if isinstance(message.content, list):
-                said[at] = message.model_copy(update={"content": message.text})
         late: list[Message] = []
         while len(said) > 1 and said[-1].role in ("system", "developer"):
             late.insert(0, said.pop())
@@ -286,6 +283,8 @@ class ChatRequest(Sampling, DocumentOptions):
 
     def to_messages(self, *, tools: bool = False, forms: bool = False) -> list[BaseMessage]:
         """Return the messages as LangChain's.
+
+        Images and files before the last question are left out: another model was asked about them.
 
         Args:
             tools: Whether what is given them calls tools; if not, they are passed over, unless one
@@ -300,8 +299,25 @@ class ChatRequest(Sampling, DocumentOptions):
             self.refuse("functions", "tools")
         if (self.response_format or {}).get("type", "text") != "text" and not forms:
             self.refuse("response_format")
+        earlier = self._before_the_question
         for index, message in enumerate(self.messages):
-            if problem := message.problem(tools=tools):
+            if problem := message.problem(tools=tools, earlier=index < earlier):
                 field, reason = problem
                 raise ApiError(400, reason, param=f"messages.{index}.{field}")
         return convert_to_messages([message.to_message() for message in self.messages])
+
+    @property
+    def notes(self) -> list[str]:
+        """Which parts, other than words, are left out of messages before the last question."""
+        kinds: set[str] = set()
+        for message in self.messages[: self._before_the_question]:
+            if isinstance(message.content, list):
+                kinds |= {part.type for part in message.content} - set(_SAID)
+        told = ", ".join(sorted(kinds))
+        return [f"{told} parts of earlier messages were passed over"] if kinds else []
+
+    @property
+    def _before_the_question(self) -> int:
+        """How many messages stand before the last of a user."""
+        asked = [at for at, message in enumerate(self.messages) if message.role == "user"]
+        return asked[-1] if asked else 0

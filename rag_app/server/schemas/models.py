@@ -1,26 +1,56 @@
 """The models of a server, and the vectors of its embedding model, as OpenAI's API has them."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import Path
 from openai import types
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    field_validator,
+    model_validator,
+)
 
 from rag_app.server.errors import ApiError
-from rag_app.server.schemas.requests import OneOrMany, RequestBody, Text, example, no_token_ids
+from rag_app.server.schemas.requests import (
+    OneOrMany,
+    RequestBody,
+    Text,
+    TextOr,
+    example,
+    no_token_ids,
+)
 
 ModelId = Annotated[str, Path(description="As the list of models has it.", examples=["rag:合同"])]
 _MODEL = {"id": "rag:合同", "object": "model", "created": 1767225600, "owned_by": "rag-app"}
 
 
-_INPUT_TYPES = {
+_COHERE: dict[str, Any] = {
+    "id": "0f1e2d3c",
+    "response_type": "embeddings_by_type",
+    "embeddings": {"float": [[0.031, -0.052, 0.047]]},
+    "texts": ["今天天气真不错"],
+    "meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": 6}},
+}
+_INPUT_TYPES: Mapping[str, Literal["query", "passage"]] = {
     "search_query": "query",
     "search_document": "passage",
     "query": "query",
     "document": "passage",
     "passage": "passage",
+    # Of E5: what is compared with its like begins as a question does.
+    "classification": "query",
+    "clustering": "query",
+    "separation": "query",
+    "text-matching": "query",
 }
 """What other APIs call questions and passages, and we do."""
+_TRUNCATE = {"NONE": False, "END": True}
+"""How other APIs say whether a text is cut."""
 
 
 class Model(types.Model):
@@ -38,14 +68,24 @@ class ModelList(BaseModel):
     data: list[Model]
 
 
+def _text_of(value: Any) -> Any:
+    """Return the text of an object that holds one, as Jina's clients and others send it."""
+    return value["text"] if isinstance(value, dict) and "text" in value else value
+
+
+TextDocument = Annotated[Text, BeforeValidator(_text_of)]
+"""A text, or an object that holds it."""
+
+
 class EmbeddingsRequest(RequestBody):
     """``POST /v1/embeddings``."""
 
     model_config = example(input="今天天气真不错")
 
     model: str | None = None
-    input: OneOrMany[Text, Annotated[list[Text], Field(min_length=1, max_length=2048)]]
+    input: OneOrMany[Text, Annotated[list[TextDocument], Field(min_length=1, max_length=2048)]]
     encoding_format: Literal["float", "base64"] | None = None
+    output_dtype: Literal["float"] | None = Field(default=None, description="Voyage's; no other.")
     dimensions: int | None = Field(default=None, ge=1)
     input_type: Literal["passage", "query"] = "passage"
     truncate: bool | None = Field(
@@ -62,11 +102,22 @@ class EmbeddingsRequest(RequestBody):
     @model_validator(mode="before")
     @classmethod
     def _names_of_other_apis(cls, values: Any) -> Any:
-        """Take what Cohere's, Voyage's and Jina's API call a question or a passage for ours."""
+        """Take what Cohere's, Voyage's, Jina's and NVIDIA's API name otherwise for ours."""
         if not isinstance(values, dict):
             return values
+        values = {**values}
         kind = str(values.get("input_type") or values.get("task")).removeprefix("retrieval.")
-        return {**values, "input_type": _INPUT_TYPES[kind]} if kind in _INPUT_TYPES else values
+        if kind in _INPUT_TYPES:
+            values["input_type"] = _INPUT_TYPES[kind]
+        if values.get("dimensions") is None:
+            values["dimensions"] = values.get("output_dimension")
+        if values.get("encoding_format") is None and (form := values.get("embedding_type")):
+            values["encoding_format"] = form[0] if isinstance(form, list) else form
+        cut = values.get("truncate")
+        values["truncate"] = _TRUNCATE.get(cut, cut) if isinstance(cut, str) else cut
+        if values.get("truncation") is False:
+            values["truncate"] = False
+        return values
 
     _no_token_ids = field_validator("input", mode="before")(no_token_ids)
 
@@ -96,21 +147,38 @@ class CohereInput(RequestBody):
 
     content: Annotated[list[CohereContent], Field(min_length=1)]
 
+    @property
+    def text(self) -> str:
+        """The text of all parts."""
+        return "".join(part.text for part in self.content)
+
 
 class CohereEmbedRequest(RequestBody):
-    """``POST /v2/embed``, as Cohere's API has it; its older ``/v1/embed`` is like it."""
+    """``POST /v2/embed``, as Cohere's API has it; its older ``/v1/embed`` is like it.
+
+    `inputs` that are texts are Text Embeddings Inference's, which answers with the vectors alone.
+    """
 
     model_config = example(texts=["今天天气真不错"], input_type="search_document")
 
     model: str | None = None
     texts: list[Text] | None = Field(default=None, max_length=2048)
-    inputs: list[CohereInput] | None = Field(default=None, max_length=2048)
+    inputs: OneOrMany[Text, Annotated[list[TextOr[CohereInput]], Field(max_length=2048)]] | None = (
+        None
+    )
     input_type: Literal["search_document", "search_query", "classification", "clustering"] = (
         "search_document"
     )
     embedding_types: list[Literal["float", "base64"]] | None = None
     output_dimension: int | None = Field(default=None, ge=1)
-    truncate: Literal["NONE", "END"] = "END"
+    dimensions: int | None = Field(default=None, ge=1, description="Where `inputs` are texts.")
+    truncate: Literal["NONE", "END"] | bool = "END"
+
+    @property
+    def has_plain_inputs(self) -> bool:
+        """Whether it is one of Text Embeddings Inference."""
+        inputs = self.inputs or ()
+        return isinstance(inputs, str) or any(isinstance(given, str) for given in inputs)
 
     def to_embeddings(self) -> EmbeddingsRequest:
         """Return what is asked for in the form of OpenAI's API.
@@ -118,35 +186,33 @@ class CohereEmbedRequest(RequestBody):
         Raises:
             ApiError: 400, there is no text.
         """
-        parts = ["".join(part.text for part in item.content) for item in self.inputs or ()]
-        if not (texts := [*(self.texts or ()), *parts]):
+        inputs = [self.inputs] if isinstance(self.inputs, str) else self.inputs or ()
+        given = [item if isinstance(item, str) else item.text for item in inputs]
+        if not (texts := [*(self.texts or ()), *given]):
             raise ApiError(400, "there is nothing to embed; send texts", param="texts")
         return EmbeddingsRequest(
             model=self.model,
             input=texts,
-            # Of E5: what is compared with its like begins as a question does.
-            input_type="passage" if self.input_type == "search_document" else "query",
-            dimensions=self.output_dimension,
-            truncate=self.truncate == "END",
+            input_type=_INPUT_TYPES[self.input_type],
+            dimensions=self.output_dimension or self.dimensions,
+            truncate=self.truncate in ("END", True),
         )
 
 
 class CohereEmbeddings(BaseModel):
     """The vectors, in the order of the texts, by the types that were asked for."""
 
-    model_config = example(
-        id="0f1e2d3c",
-        response_type="embeddings_by_type",
-        embeddings={"float": [[0.031, -0.052, 0.047]]},
-        texts=["今天天气真不错"],
-        meta={"api_version": {"version": "2"}, "billed_units": {"input_tokens": 6}},
-    )
-
     id: str
     response_type: Literal["embeddings_by_type", "embeddings_floats"]
     embeddings: dict[str, list[list[float]] | list[str]] | list[list[float]]
     texts: list[str]
     meta: dict[str, Any]
+
+
+class AnyEmbeddings(RootModel[CohereEmbeddings | list[list[float]]]):
+    """The vectors; those alone where `inputs` were texts."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_COHERE]})
 
 
 class Embedding(types.Embedding):
@@ -171,54 +237,3 @@ class EmbeddingList(types.CreateEmbeddingResponse):
     )
 
     data: list[Embedding]  # type: ignore[assignment]
-
-
-class TextDocument(RequestBody):
-    """A text to be put in order, in one of the two forms that clients send."""
-
-    text: Text
-
-
-class RerankRequest(RequestBody):
-    """``POST /v1/rerank``, as Jina's and Cohere's API have it."""
-
-    model_config = example(query="李白在哪里去世？", documents=["李白病逝于当涂。", "茶叶分六类。"])
-
-    model: str | None = None
-    query: Text
-    documents: Annotated[list[Text | TextDocument], Field(min_length=1, max_length=1000)]
-    top_n: int | None = Field(
-        default=None, ge=1, description="Best ones to return; all by default."
-    )
-    return_documents: bool = Field(
-        default=True, description="As Jina and vLLM do by default; Cohere's clients pass them over."
-    )
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts of all documents."""
-        return [
-            document if isinstance(document, str) else document.text for document in self.documents
-        ]
-
-
-class Ranked(BaseModel):
-    """One text and how well it fits the question."""
-
-    index: int = Field(description="Of the text, from 0.")
-    relevance_score: float = Field(description="How well it answers the question, 0 to 1.")
-    document: TextDocument | None = None
-
-
-class Ranking(BaseModel):
-    """The texts, best first."""
-
-    model_config = example(
-        model="multilingual-e5-small",
-        results=[{"index": 0, "relevance_score": 0.97}, {"index": 1, "relevance_score": 0.02}],
-        usage={"total_tokens": 31},
-    )
-
-    model: str
-    results: list[Ranked]
-    usage: dict[str, int]

@@ -200,7 +200,8 @@ class OllamaPrompt(Generating):
             if getattr(self, name):
                 msg = f"{name} is not supported; with raw: true a prompt is read as it is"
                 raise ApiError(400, msg, param=name)
-        _refuse_images(self.images, "images")
+        if self.images:
+            raise ApiError(400, "images are not supported; send text", param="images")
         if self.raw:
             values = {"prompt": self.prompt, "model": model, "stream": self.stream}
             return request_of(CompletionRequest, {**values, **self._sampling()})
@@ -208,17 +209,13 @@ class OllamaPrompt(Generating):
         return self._chat([*system, {"role": "user", "content": self.prompt or ""}], model)
 
 
-def _refuse_images(images: list[Any] | None, where: str) -> None:
-    if images:
-        raise ApiError(400, "images are not supported; send text", param=where)
-
-
 def _chat_message(
     message: OllamaMessage, calls: list[tuple[str, str]], where: str
 ) -> dict[str, Any]:
     """Return a message as OpenAI's API has it, where the results of calls name the calls."""
-    _refuse_images(message.images, f"{where}.images")
     shown: dict[str, Any] = {"role": message.role, "content": message.content or ""}
+    if message.images:  # whether they matter still, the chat says
+        shown["content"] = [shown["content"], *({"type": "image"} for _ in message.images)]
     if message.tool_calls:
         made = [_chat_call(call, f"call_{where}.{i}") for i, call in enumerate(message.tool_calls)]
         calls[:] = [(call["function"]["name"], call["id"]) for call in made]

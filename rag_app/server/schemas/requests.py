@@ -27,6 +27,13 @@ OneOrMany = Annotated[
     Discriminator(lambda value: MANY if isinstance(value, list) else ONE),
 ]
 """Either; an error names the fields of the one that was sent."""
+TextOr = Annotated[
+    Annotated[Text, Tag(ONE)] | Annotated[Item, Tag(MANY)],
+    Discriminator(lambda value: ONE if isinstance(value, str) else MANY),
+]
+"""A text, or what other clients send for one."""
+_LEVELS = 200
+"""Of nested objects and lists in a body."""
 _ALL_TOKENS = 100_000
 _LIKELIEST = 1e-6
 """In place of a ``top_p`` of 0, by which clients mean the likeliest token alone."""
@@ -35,6 +42,31 @@ _LIKELIEST = 1e-6
 def example(**values: Any) -> ConfigDict:
     """Return the configuration of a model whose schema shows an example."""
     return ConfigDict(json_schema_extra={"examples": [values]})
+
+
+def whole_characters(value: Any, levels: int = _LEVELS) -> Any:
+    r"""Replace halves of characters in JSON, which clients that count in UTF-16 leave at a cut.
+
+    Raises:
+        ValueError: it is nested deeper than that.
+
+    Example:
+        >>> whole_characters({"cut": ["好\ud83d"]})
+        {'cut': ['好\ufffd']}
+    """
+    if not levels:
+        msg = "the body is nested too deeply"
+        raise ValueError(msg)
+    if isinstance(value, dict):
+        return {
+            whole_characters(name): whole_characters(part, levels - 1)
+            for name, part in value.items()
+        }
+    if isinstance(value, list):
+        return [whole_characters(part, levels - 1) for part in value]
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
 
 
 class RequestBody(BaseModel):
@@ -48,8 +80,8 @@ class RequestBody(BaseModel):
     def _null_is_default(cls, values: Any) -> Any:
         """Take null as if nothing was sent: many clients send every field they know."""
         if isinstance(values, dict):
-            return {name: value for name, value in values.items() if value is not None}
-        return values
+            values = {name: value for name, value in values.items() if value is not None}
+        return whole_characters(values)
 
 
 def no_token_ids(value: Any) -> Any:

@@ -1,5 +1,7 @@
 """``/v1/responses`` of OpenAI's API: its requests, as chats, and what answers them."""
 
+import json
+import re
 import uuid
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
@@ -24,8 +26,17 @@ from rag_app.server.schemas.requests import (
 _MOST_ITEMS = 900
 _REFERENCE = "item_reference"
 _LOGPROBS = "message.output_text.logprobs"
-_TEXTS = ("input_text", "output_text", "text")
-_UNSUPPORTED = ("conversation", "background", "prompt")
+_WORDS = ("input_text", "output_text", "text", "refusal")
+_CALLS = ("function_call", "custom_tool_call")
+_OUTPUTS = ("function_call_output", "custom_tool_call_output")
+_OF_OTHER_MODELS = re.compile(r"compaction|mcp_\w+|\w+_call(?:_output)?")
+"""Types of items that only the servers of other models can have left in a conversation."""
+_INSTEAD = {
+    "conversation": "send previous_response_id",
+    "background": "send stream: true, or wait for the response",
+    "prompt": "send instructions and input",
+}
+"""Fields that are refused, and what does the same."""
 _SAME = ("model", "temperature", "top_p", "stream", "parallel_tool_calls", "top_logprobs", "user")
 """Fields that a chat has under the same name."""
 _PARAMS = {
@@ -71,7 +82,17 @@ class InputItem(RequestBody):
     call_id: str = Field(default="", max_length=200)
     name: str = Field(default="", max_length=200)
     arguments: Text = ""
+    input: Text = Field(
+        default="", description="Of a call of a custom tool, in place of `arguments`."
+    )
     output: Content | None = None
+
+    @property
+    def call(self) -> dict[str, Any]:
+        """The function that is called, as a chat has it; a custom tool has one argument."""
+        custom = json.dumps({"input": self.input}, ensure_ascii=False)
+        arguments = self.arguments if self.type == "function_call" else custom
+        return {"name": self.name, "arguments": arguments}
 
     def shown(self) -> dict[str, Any]:
         """Return it as lists of items have it: with an id, a message's text in parts."""
@@ -195,9 +216,9 @@ class ResponseRequest(DocumentOptions):
         Raises:
             ApiError: 400, something in it can't be said in a chat.
         """
-        for name in _UNSUPPORTED:
+        for name, instead in _INSTEAD.items():
             if getattr(self, name):
-                msg = f"{name} is not supported; send input, or previous_response_id with it"
+                msg = f"{name} is not supported; {instead}"
                 raise ApiError(400, msg, code="unsupported_parameter", param=name)
         values = self.model_dump(include={*_SAME, *DocumentOptions.model_fields})
         values |= {
@@ -216,8 +237,13 @@ class ResponseRequest(DocumentOptions):
             messages.append({"role": "system", "content": self.instructions})
         if isinstance(self.input, str):
             return [*messages, {"role": "user", "content": self.input}]
+        asked = [
+            number
+            for number, item in enumerate(self.input)
+            if (item.type, item.role) == ("message", "user")
+        ]
         for number, item in enumerate(self.input):
-            _add(messages, item, f"input.{number}")
+            _add(messages, item, f"input.{number}", earlier=bool(asked) and number < asked[-1])
         if not messages:
             raise ApiError(400, "input holds no message", param="input")
         return messages
@@ -237,32 +263,42 @@ class ResponseRequest(DocumentOptions):
         return {"type": "json_schema", "json_schema": schema}
 
 
-def _add(messages: list[dict[str, Any]], item: InputItem, where: str) -> None:
-    """Add what an item says to the messages of a chat."""
+def _add(messages: list[dict[str, Any]], item: InputItem, where: str, *, earlier: bool) -> None:
+    """Add what an item says to the messages of a chat.
+
+    Before the last question another model may have understood more than text, and called more than
+    functions.
+    """
     if item.type == "message":
-        content = None if item.content is None else _text(item.content, f"{where}.content")
+        content = _content(item.content, f"{where}.content", earlier=earlier)
         messages.append({"role": item.role, "content": content})
-    elif item.type == "function_call":
-        function = {"name": item.name, "arguments": item.arguments}
+    elif item.type in _CALLS:
         if not messages or messages[-1]["role"] != "assistant":
             messages.append({"role": "assistant", "content": None})
         calls = messages[-1].setdefault("tool_calls", [])
-        calls.append({"id": item.call_id, "type": "function", "function": function})
-    elif item.type == "function_call_output":
-        output = _text(item.output or "", f"{where}.output")
+        calls.append({"id": item.call_id, "type": "function", "function": item.call})
+    elif item.type in _OUTPUTS:
+        output = _content(item.output or "", f"{where}.output", earlier=earlier)
         messages.append({"role": "tool", "tool_call_id": item.call_id, "content": output})
-    elif item.type != "reasoning":  # which another model may have left in a conversation
+    elif item.type != "reasoning" and not (earlier and _OF_OTHER_MODELS.fullmatch(item.type)):
         msg = f"items of type {item.type} are not supported; send messages and calls of functions"
         raise ApiError(400, msg, param=f"{where}.type")
 
 
-def _text(content: str | list[ContentPart], where: str) -> str:
-    if isinstance(content, str):
+def _content(
+    content: str | list[ContentPart] | None, where: str, *, earlier: bool
+) -> str | list[dict[str, Any]] | None:
+    """Return the content of a message of a chat; a chat leaves images out of earlier ones."""
+    if content is None or isinstance(content, str):
         return content
-    for part in content:
-        if part.type not in (*_TEXTS, "refusal"):
-            raise ApiError(400, f"{part.type} parts are not supported; send text", param=where)
-    return "\n".join(part.text or part.refusal or "" for part in content)
+    if not earlier and (others := [part for part in content if part.type not in _WORDS]):
+        msg = f"{others[0].type} parts are not supported; send text"
+        raise ApiError(400, msg, param=where)
+    kinds = dict.fromkeys(_WORDS, "text")
+    return [
+        {"type": kinds.get(part.type, part.type), "text": part.text or part.refusal or ""}
+        for part in content
+    ]
 
 
 def own_param(param: str | None) -> str | None:

@@ -1,6 +1,7 @@
 """What clients of OpenAI's API send and look for besides the plain question."""
 
 import gzip
+import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -257,6 +258,8 @@ def test_unknown_routes(
         (JSON, b"", 400, "invalid_json", "there is no body"),
         ({}, b'{"messages": []}', 400, "invalid_content_type", "Content-Type"),
         ({"Content-Type": "text/plain"}, b"{}", 400, "invalid_content_type", "not text/plain"),
+        ({"Content-Type": "text/json"}, b"{}", 400, "invalid_content_type", "not text/json"),
+        (JSON, b"{\"x\": " + b"[" * 900 + b"]" * 900 + b"}", 400, None, "nested too deeply"),
         (
             {**JSON, "Content-Encoding": "gzip"}, gzip.compress(b'{"messages": []}', mtime=0),
             415, "unsupported_content_encoding", "must not say gzip",
@@ -270,6 +273,29 @@ def test_what_is_wrong_with_a_body(
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (status, code, None)
     assert said in error["message"]
+
+
+HALF = "\ud83d"
+"""Of an emoji, where a client in JavaScript cut a text."""
+CUT: Any = [{"role": "user", "content": HALF}]
+CUT_TOOL: Any = {"type": "function", "function": {"name": "f", "parameters": {HALF: HALF}}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        (CHAT, {"messages": CUT, "stop": HALF, "tools": [CUT_TOOL]}, 200),
+        (CHAT, {"model": "rag:诗", "messages": ASKED, "within": HALF}, 400),
+        ("/v1/responses", {"input": HALF, "metadata": {"a": HALF}}, 200),
+        ("/v1/embeddings", {"input": [HALF, {"text": HALF}]}, 200),
+        ("/api/chat", {"messages": CUT}, 200),
+    ],
+)
+def test_half_a_character_is_replaced(
+    path: str, body: Any, status: int, poets: Served, client: httpx.Client
+) -> None:
+    answer = client.post(path, content=json.dumps(body), headers=JSON)
+    assert answer.status_code == status, answer.text
 
 
 def test_every_answer_has_an_id(client: httpx.Client) -> None:
@@ -406,9 +432,10 @@ def test_what_another_model_was_shown_or_thought_is_passed_over(official: openai
     shown = {"role": "user", "content": [image, {"type": "text", "text": "李白是谁？"}]}
     create = official.chat.completions.create
     earlier: list[Any] = [silent, shown, said, *ASKED]
-    assert create(model="rag:诗", messages=earlier).choices[0].message.content
-    earlier[1] = {"role": "user", "content": "李白是谁？"}
-    assert create(model="default", messages=earlier).choices[0].message.content
+    for model in ("default", "rag:诗"):
+        told: Any = create(model=model, messages=earlier)
+        assert told.choices[0].message.content
+        assert any("image_url parts" in note for note in told.to_dict()["rag"]["notes"])
     now: list[Any] = [{"role": "user", "content": [image, {"type": "text", "text": "李白？"}]}]
     for model in ("default", "rag:诗"):
         with pytest.raises(openai.BadRequestError, match="image_url parts"):

@@ -94,6 +94,43 @@ def test_vectors_in_the_forms_of_coheres_clients(client: httpx.Client) -> None:
     assert older["texts"] == ["甲", "乙"]
 
 
+@pytest.mark.parametrize("inputs", ["甲", ["甲"]])
+def test_vectors_for_text_embeddings_inference(inputs: Any, client: httpx.Client) -> None:
+    (ours,) = client.post("/v1/embeddings", json={"input": ["甲"]}).json()["data"]
+    for path in ("/embed", "/v1/embed"):
+        answer = client.post(path, json={"inputs": inputs, "truncate": True, "normalize": True})
+        assert answer.json() == [ours["embedding"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"output_dimension": 7}, "dimensions"),
+        ({"output_dtype": "int8"}, "output_dtype"),
+        ({"embedding_type": "binary"}, "encoding_format"),
+        ({"embedding_type": ["float", "binary"]}, None),
+        ({"truncate": "NONE"}, None),
+        ({"truncate": "START"}, "truncate"),
+        ({"task": "text-matching"}, None),
+        ({"input": [{"text": "甲"}]}, None),
+        ({"input": [{"image": "x"}]}, "input.0"),
+    ],
+)
+def test_options_of_voyage_jina_and_nvidia(
+    body: Any, param: str | None, client: httpx.Client
+) -> None:
+    answer = client.post("/v1/embeddings", json={"input": "甲", **body})
+    assert answer.status_code == (400 if param else 200), answer.text
+    assert answer.json().get("error", {}).get("param") == param
+
+
+@pytest.mark.parametrize("option", [{"truncation": False}, {"truncate": "NONE"}])
+def test_other_apis_too_have_long_texts_refused(option: Any, embedding: Served) -> None:
+    with embedding.client() as client:
+        answer = client.post("/v1/embeddings", json={"input": LONG * 3, **option})
+    assert answer.json()["error"]["code"] == "context_length_exceeded"
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [
@@ -121,6 +158,22 @@ def test_texts_are_put_in_order(wrapped: bool, served: Served, client: httpx.Cli
     assert best.get("document") == ({"text": texts[1]} if wrapped else None)
     first = client.post("/rerank", json={**body, "top_n": 1}).json()["results"]
     assert first == [best]
+
+
+def test_rankings_in_the_forms_of_other_clients(served: Served, client: httpx.Client) -> None:
+    texts = ["茶叶分六类。", "李白在当涂病逝。"]
+    asked = {"query": "李白在哪里病逝？"}
+    (best,) = client.post("/rerank", json={**asked, "documents": texts, "top_n": 1}).json()[
+        "results"
+    ]
+    inference = client.post("/rerank", json={**asked, "texts": texts, "return_text": True}).json()
+    assert inference[0] == {"index": 1, "score": best["relevance_score"], "text": texts[1]}
+    assert "text" not in client.post("/rerank", json={**asked, "texts": texts}).json()[0]
+    for top_k, count in ((1, 1), (None, 2)):
+        body = {**asked, "documents": texts, "top_k": top_k}
+        voyage = client.post("/v1/rerank", json=body).json()["data"]
+        assert len(voyage) == count
+        assert voyage[0] == {**best, "document": texts[1]}
 
 
 @pytest.mark.parametrize(

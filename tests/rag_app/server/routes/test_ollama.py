@@ -153,7 +153,7 @@ def test_vectors(official: ollama.Client, poets: Served) -> None:
     [
         ("chat", {"model": "llama3", "messages": ASKED}, 404, "model 'llama3' not found"),
         ("chat", {"messages": "x"}, 400, "messages"),
-        ("chat", {"messages": [{"role": "user", "images": ["eA=="]}]}, 400, "images"),
+        ("chat", {"messages": [{"role": "user", "images": ["eA=="]}]}, 400, "image parts"),
         ("chat", {"messages": ASKED, "options": {"temperature": 9}}, 400, "temperature"),
         ("chat", {"messages": ASKED, "format": "yaml"}, 400, "format"),
         ("generate", {"prompt": "x", "suffix": "y"}, 400, "suffix"),

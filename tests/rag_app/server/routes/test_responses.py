@@ -1,5 +1,6 @@
 """``/v1/responses`` as the official client reads it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rag_app.models.registry import load_llm
 from rag_app.server.completions.stored import StoredResponses
 from rag_app.server.middleware.keys import ApiKey
 from rag_app.server.middleware.requests import Access
+from rag_app.server.schemas.responses import ResponseRequest
 from rag_app.settings import load_settings
 from tests.rag_app.server.serving import LI_BAI, Served, official_of, serving
 from tests.rag_app.server.test_tools import call
@@ -214,7 +216,8 @@ def test_an_error_in_mid_stream_is_raised(official: openai.OpenAI, client: httpx
     assert kinds[-2:] == ["event: error", "event: response.failed"]
 
 
-IMAGE = {"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}
+USER: Any = {"role": "user", "content": QUESTION}
+IMAGE: Any = {"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}
 
 
 @pytest.mark.parametrize(
@@ -230,6 +233,8 @@ IMAGE = {"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}
         ({"input": "x", "previous_response_id": "resp_1"}, "previous_response_id", "stored"),
         ({"input": "x", "conversation": "conv_1"}, "conversation", "previous_response_id"),
         ({"input": "x", "background": True}, "background", "not supported"),
+        ({"input": [USER, {"type": "web_search_call"}]}, "input.1.type", "web_search_call"),
+        ({"input": [{"type": "letter"}, USER]}, "input.0.type", "letter"),
         ({"input": "x", "text": {"format": {"type": "json_object"}}}, "text.format", "supported"),
         ({"input": "x", "top_logprobs": 2}, "include", "logprobs"),
         ({"input": "x", "tools": [WEATHER], "tool_choice": "required"}, "tools", "supported"),
@@ -243,6 +248,31 @@ def test_what_is_wrong_is_said(
     error = answer.json()["error"]
     assert error["param"] == param
     assert said in error["message"]
+
+
+CUSTOM: Any = {"type": "custom_tool_call", "call_id": "c", "name": "patch", "input": "+ 当涂"}
+RESULT: Any = {"type": "custom_tool_call_output", "call_id": "c", "output": "done"}
+
+
+@pytest.mark.parametrize("model", ["default", "rag:诗"])
+def test_what_only_another_model_understood_is_passed_over(
+    model: str, poets: Served, client: httpx.Client
+) -> None:
+    seen = {"type": "function_call_output", "call_id": "c", "output": IMAGE["content"]}
+    made = [
+        {"type": kind, "id": "x"} for kind in ("web_search_call", "mcp_list_tools", "compaction")
+    ]
+    called = [CUSTOM, RESULT, CUSTOM, seen] if model != "default" else []  # it calls no tools
+    answer = client.post(PATH, json={"model": model, "input": [IMAGE, *called, *made, USER]})
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_custom_tool_has_one_argument() -> None:
+    request = ResponseRequest.model_validate({"input": [USER, CUSTOM, RESULT]})
+    _, called, result = request.to_chat().messages
+    assert called.tool_calls is not None
+    assert json.loads(called.tool_calls[0]["function"]["arguments"]) == {"input": "+ 当涂"}
+    assert (result.tool_call_id, result.text) == ("c", "done")
 
 
 def test_codes_of_errors(poets: Served, schemed: Served, client: httpx.Client) -> None:

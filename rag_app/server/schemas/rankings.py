@@ -1,0 +1,127 @@
+"""Rankings of texts, in the forms in which clients of several APIs ask for them and read them."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+
+from rag_app.server.schemas.models import TextDocument
+from rag_app.server.schemas.requests import RequestBody, Text, example
+
+_RANKING: dict[str, Any] = {
+    "model": "multilingual-e5-small",
+    "results": [{"index": 0, "relevance_score": 0.97}, {"index": 1, "relevance_score": 0.02}],
+    "usage": {"total_tokens": 31},
+}
+
+
+class RerankRequest(RequestBody):
+    """``POST /v1/rerank``, as Jina's and Cohere's API have it, and Voyage's.
+
+    Text Embeddings Inference calls the documents `texts`, and answers with a list.
+    """
+
+    model_config = example(query="李白在哪里去世？", documents=["李白病逝于当涂。", "茶叶分六类。"])
+
+    model: str | None = None
+    query: Text
+    documents: Annotated[list[TextDocument], Field(min_length=1, max_length=1000)]
+    top_n: int | None = Field(
+        default=None, ge=1, description="Best ones to return; all by default."
+    )
+    return_documents: bool = Field(
+        default=True, description="As Jina and vLLM do by default; Cohere's clients pass them over."
+    )
+    texts: list[Any] | None = Field(default=None, description="In place of `documents`.")
+    return_text: bool = Field(default=False, description="Beside `texts`.")
+    top_k: int | None = Field(default=None, ge=1, description="Voyage's `top_n`.")
+    wants_data: bool = Field(
+        default=False,
+        description="Whether `data` repeats the results as Voyage's clients read them; so where "
+        "`top_k` or `truncation` is sent.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_other_apis(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        if {"top_k", "truncation"} & values.keys():
+            values = {"wants_data": True, **values}
+        return {"documents": values.get("texts"), **values}
+
+
+class RankedDocument(BaseModel):
+    """A text that was ranked."""
+
+    text: str
+
+
+class Ranked(BaseModel):
+    """One text and how well it fits the question."""
+
+    index: int = Field(description="Of the text, from 0.")
+    relevance_score: float = Field(description="How well it answers the question, 0 to 1.")
+    document: RankedDocument | None = None
+
+
+class RankedText(BaseModel):
+    """One text, as Text Embeddings Inference has it."""
+
+    index: int
+    score: float
+    text: str | None = None
+
+
+class RankedDatum(BaseModel):
+    """One text, as Voyage's API has it."""
+
+    index: int
+    relevance_score: float
+    document: str | None = None
+
+
+class Ranking(BaseModel):
+    """The texts, best first."""
+
+    model: str
+    results: list[Ranked]
+    usage: dict[str, int]
+    data: list[RankedDatum] | None = None
+
+
+class AnyRanking(RootModel[Ranking | list[RankedText]]):
+    """The texts, best first; as a list where they came as `texts`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_RANKING]})
+
+
+def ranking(
+    request: RerankRequest, model: str, scores: list[float], tokens: int
+) -> Ranking | list[RankedText]:
+    """Return what answers a request.
+
+    Args:
+        request: What was asked for.
+        model: What ranked the texts.
+        scores: Of all texts, 0 to 1.
+        tokens: So many were read.
+    """
+    texts = request.documents
+    best = sorted(range(len(texts)), key=lambda index: -scores[index])
+    best = best[: request.top_n or request.top_k]
+    if request.texts is not None:
+        found = dict(enumerate(texts)) if request.return_text else {}
+        return [RankedText(index=i, score=scores[i], text=found.get(i)) for i in best]
+    documents = [RankedDocument(text=text) if request.return_documents else None for text in texts]
+    results = [Ranked(index=i, relevance_score=scores[i], document=documents[i]) for i in best]
+    answer = Ranking(model=model, results=results, usage={"total_tokens": tokens})
+    if request.wants_data:
+        answer.data = [
+            RankedDatum(
+                index=one.index,
+                relevance_score=one.relevance_score,
+                document=one.document.text if one.document else None,
+            )
+            for one in results
+        ]
+    return answer
