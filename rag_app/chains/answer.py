@@ -9,15 +9,24 @@ from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 
-from rag_app.chains.citations import Citation, cite
+from rag_app.chains.citations import Citation, cite, context_of, highest_relevance
 from rag_app.chains.confidence import (
     CALIBRATION,
     Calibration,
     Confidence,
     Signals,
 )
+from rag_app.chains.marks import cited_passage
 from rag_app.chains.nearness import nearest_sentences
-from rag_app.chains.prompts import NOT_FOUND, UNCHANGED, GivenPrompts, Prompts, pack, refusal_for
+from rag_app.chains.prompts import (
+    NOT_FOUND,
+    UNCHANGED,
+    GivenPrompts,
+    Prompts,
+    pack,
+    refusal_for,
+    says_no_answer,
+)
 from rag_app.chains.questions import asks_how, bare_question
 from rag_app.chains.questions.conversation import AnswerInput, Question
 from rag_app.chains.reading import (
@@ -25,10 +34,6 @@ from rag_app.chains.reading import (
     EmbeddingsOf,
     JudgedAnswer,
     Reading,
-    cited_passage,
-    context_of,
-    highest_relevance,
-    says_no_answer,
 )
 from rag_app.chains.results import Answer
 from rag_app.chains.streaming import (

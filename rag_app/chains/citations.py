@@ -163,6 +163,21 @@ def _has_orders(citation: Citation) -> bool:
     return has_orders("\n".join([citation.place, citation.table_head or "", citation.text]))
 
 
+def context_of(citations: Sequence[Citation]) -> str:
+    """Return passages as one step reads them: numbered from 1, whatever their ranks.
+
+    A passage is then read in the same words by every question, and what a model keeps of it serves
+    them all.
+    """
+    return "\n\n".join(replace(citation, marker=n).shown for n, citation in enumerate(citations, 1))
+
+
+def highest_relevance(citations: Sequence[Citation]) -> float | None:
+    """Return the highest relevance of some passages, None where they have none."""
+    known = [citation.relevance for citation in citations if citation.relevance is not None]
+    return max(known, default=None)
+
+
 def lacking(citations: Sequence[Citation]) -> list[str]:
     """Return notes on passages that give orders, and on what citations of them can't say."""
     notes = [

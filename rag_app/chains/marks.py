@@ -254,6 +254,15 @@ def evidence(question: str, answer: str, citations: Sequence[Citation]) -> Evide
     return found
 
 
+def cited_passage(question: str, text: str, citations: Sequence[Citation]) -> Citation:
+    """Return the passage that carries an answer, by default the first."""
+    found = evidence(question, text, citations)
+    return next(
+        (citation for citation in citations if found and citation.marker == found.marker),
+        citations[0],
+    )
+
+
 def likely_evidence(question: str, citations: Sequence[Citation]) -> Evidence | None:
     """Return the sentence that holds most of a question's terms, before there is an answer.
 

@@ -3,7 +3,6 @@
 Which passages are read together, which first, and when it is enough, `answer` decides.
 """
 
-import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
-from rag_app.chains.citations import Citation, cite
+from rag_app.chains.citations import Citation, cite, context_of, highest_relevance
 from rag_app.chains.completion import (
     completed,
     denial_in_other_words,
@@ -32,9 +31,17 @@ from rag_app.chains.confidence import (
 from rag_app.chains.facts.amounts import AmountAlone
 from rag_app.chains.facts.mismatch import may_be_of_another, of_another, unmatched
 from rag_app.chains.facts.romanization import absent_names
-from rag_app.chains.marks import evidence, likely_evidence, unheld
+from rag_app.chains.marks import cited_passage, likely_evidence, unheld
 from rag_app.chains.nearness import nearness
-from rag_app.chains.prompts import NO_ANSWER, NOT_FOUND, Budget, Prompts, Task, refusal_for
+from rag_app.chains.prompts import (
+    NO_ANSWER,
+    NOT_FOUND,
+    Budget,
+    Prompts,
+    Task,
+    refusal_for,
+    says_no_answer,
+)
 from rag_app.chains.questions import (
     asks_for_whole,
     asks_to_compute,
@@ -69,12 +76,6 @@ _SURE_OF_EXCERPTS = 0.6
 """Probability above which an answer from excerpts counts. Between it and 0.66 stood 5 of 93
 answers to questions of CMRC trial and our dev split, and 2 of 45 to dev questions that have none,
 both of which whole passages answer too."""
-
-_SAYS_NO_ANSWER = re.compile(
-    r"^\W*((上述|以上|提供的|给出的)?(资料|文中|文本|文档)[中里]?(并)?(没有|未)(提到|提及|提供|说明|答案)"
-    r"|(the )?(provided )?passages? (do|does) not (say|mention|hold|contain|provide))",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -388,32 +389,3 @@ class JudgedAnswer:
     signals: Signals
     sentence: str = ""
     """The sentence of a passage that carries it."""
-
-
-def cited_passage(question: str, text: str, citations: Sequence[Citation]) -> Citation:
-    """Return the passage that carries an answer, by default the first."""
-    found = evidence(question, text, citations)
-    return next(
-        (citation for citation in citations if found and citation.marker == found.marker),
-        citations[0],
-    )
-
-
-def context_of(citations: Sequence[Citation]) -> str:
-    """Return passages as one step reads them: numbered from 1, whatever their ranks.
-
-    A passage is then read in the same words by every question, and what a model keeps of it serves
-    them all.
-    """
-    return "\n\n".join(replace(citation, marker=n).shown for n, citation in enumerate(citations, 1))
-
-
-def highest_relevance(citations: Iterable[Citation]) -> float | None:
-    """Return the highest relevance of some passages, None where they have none."""
-    known = [citation.relevance for citation in citations if citation.relevance is not None]
-    return max(known, default=None)
-
-
-def says_no_answer(reply: str) -> bool:
-    """Return whether a reply is empty, or says that the passages don't answer."""
-    return not reply or bool(_SAYS_NO_ANSWER.match(reply))

@@ -14,6 +14,7 @@ What is put into a prompt fits the model's window, in a budget counted in its ow
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -53,6 +54,12 @@ NO_ANSWER: Mapping[str, str] = {
     "ja": "資料には記載がありません。",
 }
 """The reply where the model itself says that the passages hold no answer."""
+
+_SAYS_NO_ANSWER = re.compile(
+    r"^\W*((上述|以上|提供的|给出的)?(资料|文中|文本|文档)[中里]?(并)?(没有|未)(提到|提及|提供|说明|答案)"
+    r"|(the )?(provided )?passages? (do|does) not (say|mention|hold|contain|provide))",
+    re.IGNORECASE,
+)
 
 NOT_FOUND: Mapping[str, str] = {
     "zh": "文档中没有找到这个问题的答案。",
@@ -102,6 +109,11 @@ TEMPLATE_TOKENS = 64
 CountTokens = Callable[[str], int]
 LanguageModel = BaseLanguageModel[Any] | Runnable[Any, Any]
 """A chat or completion model, or what ``with_retry`` and its kin make of one."""
+
+
+def says_no_answer(reply: str) -> bool:
+    """Return whether a reply is empty, or says that the passages don't answer."""
+    return not reply or bool(_SAYS_NO_ANSWER.match(reply))
 
 
 def refusal_for(texts: Mapping[str, str], question: str, language: Language | None = None) -> str:
