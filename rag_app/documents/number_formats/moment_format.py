@@ -13,7 +13,7 @@ _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
     "October", "November", "December",
 )  # fmt: skip
-_CHINESE = re.compile(r"\[\$[^\]]*-(?:[0-9A-F]*0)?[48]04\]", re.IGNORECASE)
+_CHINESE = re.compile(r"\[\$[^\]]*-(?:(?:[0-9A-F]*0)?[48]04|zh\b[^\]]*)\]", re.IGNORECASE)
 """The mark of what is written in Chinese."""
 _LOCALE = re.compile(r"\[\$[^\]]*-[0-9A-F]*?(404|411)\]", re.IGNORECASE)
 """The marks of Taiwan and Japan, whose years are those of an era."""

@@ -1,5 +1,6 @@
 """Drawings of Office files (DrawingML): the words of shapes, the numbers of charts, SmartArt."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -9,6 +10,8 @@ from rag_app.documents.number_formats.number_format import as_shown
 from rag_app.documents.office.package import Element, tag, unescaped
 
 _SERIES = "{*}plotArea//{*}ser"  # codespell:ignore ser
+_FIELD = re.compile(r"\s*(?:\[[^\]]*\][\s,;]*)+")
+"""What stands for a value or a name in a label, as Office writes it in its language."""
 _MOST_POINTS = 10_000
 """Points of a chart, such as categories."""
 
@@ -67,7 +70,7 @@ def chart_lines(root: Element) -> list[str]:
             (MS-ODRAWXML, 2.24.3), the kinds that came with Office 2016.
     """
     if root.find(".//{*}chartData") is not None:
-        return [*_titles(root), *_rows(_extended_series(root))]
+        return [*_titles(root), *_rows(_extended_series(root)), *_labels(root)]
     series = [
         (
             _points(item.find("{*}tx")),
@@ -77,7 +80,7 @@ def chart_lines(root: Element) -> list[str]:
         for item in root.iterfind(f".//{_SERIES}")
     ]
     named = [(" ".join(name.values()), categories, values) for name, categories, values in series]
-    return [*_titles(root), *_rows(named)]
+    return [*_titles(root), *_rows(named), *_labels(root)]
 
 
 def _first(item: Element, *names: str) -> Element | None:
@@ -88,6 +91,14 @@ def _titles(root: Element) -> Iterator[str]:
     for title in root.iter("{*}title"):
         written = shape_text(title) or " ".join(_points(title).values())
         if text := " ".join(written.split()):
+            yield text
+
+
+def _labels(root: Element) -> Iterator[str]:
+    """Yield what the labels of points say besides their values, each once."""
+    written = (shape_text(label) for label in root.iter("{*}dLbl"))
+    for text in dict.fromkeys(" ".join(text.split()) for text in written):
+        if text and not _FIELD.fullmatch(text):
             yield text
 
 

@@ -95,7 +95,7 @@ class _Workbook(OpenReader):
         rows = [[cell for at, cell in enumerate(row) if at not in columns] for row in rows]
         drawings, self.drawn = self.drawn, []
         texts = (text.strip() for text in self._blocks(drawings, 1))
-        return [*table_lines(rows), *filter(None, texts)]
+        return [*table_lines(rows), *self._remarks(), *filter(None, texts)]
 
     def _hidden_columns(self, sheet: Element) -> set[int]:
         """Return the columns that are hidden for good, from 0."""

@@ -67,7 +67,9 @@ def whole(element: Element, name: str, default: int) -> int:
 
 def tree_of(data: bytes) -> Element:
     """Return the root of a part; nothing outside it is fetched."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, collect_ids=False
+    )  # an id that is there twice is no damage
     return etree.fromstring(data, parser)
 
 

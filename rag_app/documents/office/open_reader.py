@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.number_formats.numerals import numeral
+from rag_app.documents.office.open_numbering import OpenNumbering
 from rag_app.documents.office.open_parts import (
     MAX_DEPTH,
     MAX_SPAN,
@@ -21,19 +21,6 @@ from rag_app.documents.tables.cells import Continued, Covered
 from rag_app.documents.text import clean, join_pages, one_blank_line, shown, superscript
 from rag_app.errors import DocumentError
 
-_NUMBER_FORMATS = {
-    "1": "decimal",
-    "a": "lowerLetter",
-    "A": "upperLetter",
-    "i": "lowerRoman",
-    "I": "upperRoman",
-    "一, 二, 三, ...": "chineseCounting",
-    "①, ②, ③, ...": "ideographEnclosedCircle",
-    "壹, 贰, 叁, ...": "chineseLegalSimplified",
-    "甲, 乙, 丙, ...": "ideographTraditional",
-}
-_PLACE = re.compile(r"%(\d{1,2})%")
-"""The place of a level's number in a list's label, as LibreOffice writes it."""
 _RAISED = re.compile(r"super|[1-9]\d*(?:\.\d+)?%")
 """Where text is on its line, as OpenDocument says it: lowered with "sub" or a minus."""
 _MAX_CHARACTERS = 50_000_000
@@ -49,6 +36,17 @@ _SILENT = {
 """What is not shown in its place."""
 _COLOURED = tuple(map(tag, ("table:table-cell", "draw:text-box", "draw:custom-shape", "draw:page")))
 """What may make it dark behind white text."""
+_PAGE_HEADS = tuple(
+    f"{space}:{place}{pages}"
+    for place in ("header", "footer")
+    for space, pages in (
+        ("style", ""),
+        ("style", "-first"),
+        ("loext", "-first"),
+        ("style", "-left"),
+    )
+)
+"""What is on top and at the bottom of all pages, the first one, and the left ones."""
 _SPACES = {tag("text:tab"): "\t", tag("text:line-break"): "\n", tag("text:soft-page-break"): ""}
 
 
@@ -83,7 +81,13 @@ class OpenReader:
             self.white.clear()
         self.unseen: Counter[str] = Counter()
         """What is hidden, and how often."""
-        self.counts: dict[tuple[str, int], int] = {}
+        visible = text_properties(roots, "presentation:visibility", any_properties=True)
+        self.hidden_pages = {style for style, how in visible.items() if how == "hidden"}
+        self.running: set[str] = set()
+        """What masters say on slides before."""
+        self.remarks: list[str] = []
+        """The comments on the cells of a table."""
+        self.numbering = OpenNumbering()
         self.outline = None if styles is None else styles.find(f".//{tag('text:outline-style')}")
 
     def read(self) -> ExtractedText:
@@ -101,26 +105,41 @@ class OpenReader:
 
     def _of_kind(self, kind: Element) -> ExtractedText:
         if kind.tag == tag("office:presentation"):
-            pages = kind.findall(tag("draw:page"))
-            slides = [self._text(page) for page in pages]
+            pages = [page for page in kind.findall(tag("draw:page")) if not self._is_left_out(page)]
+            slides = [self._slide(page) for page in pages]
             notes = [self._notes(page) for page in pages]
             both = [
                 one_blank_line("\n\n".join(filter(None, pair)))
                 for pair in zip(slides, notes, strict=True)
             ]
             text, starts = join_pages(both)
-            return ExtractedText(text, page_starts=starts)
+            notes = hidden_notes(self.unseen)
+            return ExtractedText(text, page_starts=starts, notes=notes)
         heads = [] if self.styles is None else self._page_heads(self.styles)
         text = one_blank_line("\n\n".join([*heads, self._text(kind)]))
         return ExtractedText(text, notes=hidden_notes(self.unseen))
 
+    def _is_left_out(self, page: Element) -> bool:
+        """Return whether a slide is hidden, and count it."""
+        hidden = page.get(tag("draw:style-name")) in self.hidden_pages
+        self.unseen.update({"slides": 1} if hidden else {})
+        return hidden
+
+    def _slide(self, page: Element) -> str:
+        """Return the text of a slide, and that of its master where it is not said yet."""
+        name = page.get(tag("draw:master-page-name"))
+        masters = () if self.styles is None else self.styles.iter(tag("style:master-page"))
+        master = next((each for each in masters if each.get(tag("style:name")) == name), None)
+        shapes = () if master is None else master
+        own = [shape for shape in shapes if shape.get(tag("presentation:class")) is None]
+        said = [text for text in map(self._text, ([shape] for shape in own)) if text]
+        said = [text for text in dict.fromkeys(said) if text not in self.running]
+        self.running.update(said)
+        return one_blank_line("\n\n".join([self._text(page), *said]))
+
     def _page_heads(self, styles: Element) -> list[str]:
         """Return the running heads and feet of a text, each once."""
-        found = [
-            self._text(part)
-            for kind in ("style:header", "style:footer")
-            for part in styles.iter(tag(kind))
-        ]
+        found = [self._text(part) for kind in _PAGE_HEADS for part in styles.iter(tag(kind))]
         return list(dict.fromkeys(filter(None, found)))
 
     def _notes(self, page: Element) -> str:
@@ -128,7 +147,7 @@ class OpenReader:
         text = "" if notes is None else self._text(notes)
         return f"Notes: {text}" if text else ""
 
-    def _text(self, part: Element) -> str:
+    def _text(self, part: Iterable[Element]) -> str:
         return one_blank_line(clean("\n\n".join(self._blocks(part, 0))))
 
     def _blocks(self, part: Iterable[Element], depth: int) -> Iterator[str]:
@@ -141,21 +160,44 @@ class OpenReader:
                 continue
             if item.tag in (tag("text:p"), tag("text:h")):
                 yield from self._paragraph(item, depth)
+            elif item.tag == tag("text:section") and _is_hidden_section(item):
+                self.unseen["texts"] += 1
+            elif item.tag == tag("text:numbered-paragraph"):
+                yield from self._numbered(item, depth)
             elif item.tag == tag("text:list"):
                 yield "\n".join(self._items(item, "", 1, depth))
             elif item.tag == tag("table:table"):
                 yield "\n".join(table_lines(self._rows(item)))
+                yield from self._remarks()
             elif item.tag == tag("draw:frame"):
                 yield from self._frame(item, depth)
             else:
                 yield from self._blocks(item, depth + 1)
+
+    def _numbered(self, item: Element, depth: int) -> Iterator[str]:
+        """Yield a paragraph of a list that is none of a ``text:list``."""
+        style = str(item.get(tag("text:style-name")) or "")
+        levels = self.lists.get(style)
+        label = (
+            ""
+            if levels is None
+            else self.numbering.label(levels, style, whole(item, "text:level", 1))
+        )
+        for text in self._blocks(item, depth + 1):
+            yield label + text if text else ""
+            label = ""
+
+    def _remarks(self) -> list[str]:
+        """Return the comments on the cells that were read since, and forget them."""
+        remarks, self.remarks = self.remarks, []
+        return remarks
 
     def _paragraph(self, item: Element, depth: int) -> Iterator[str]:
         text = self._inline(item, depth).strip()
         if item.tag == tag("text:h") and text:
             level = min(whole(item, "text:outline-level", 6), 6)
             if self.outline is not None:
-                text = self._label(self.outline, "", level) + text
+                text = self.numbering.label(self.outline, "", level) + text
             text = f"{'#' * level} {text}"
         yield text
         yield from self._framed_in(item, depth)
@@ -189,7 +231,7 @@ class OpenReader:
         style = str(part.get(tag("text:style-name")) or style)
         goes_on = part.get(tag("text:continue-numbering")) == "true"
         if level == 1 and not goes_on and not part.get(tag("text:continue-list")):
-            self.counts = {key: count for key, count in self.counts.items() if key[0] != style}
+            self.numbering.begin(style)
         if depth > MAX_DEPTH:
             return
         for item in part.iter(tag("text:list-item"), tag("text:list-header")):
@@ -206,40 +248,11 @@ class OpenReader:
                 text = self._inline(block, depth).strip()
                 levels = self.lists.get(str(item.get(tag("text:style-override")) or style))
                 if numbered and item.get(tag("text:start-value")):
-                    self.counts[style, level] = whole(item, "text:start-value", 1) - 1
-                label = "- " if levels is None else self._label(levels, style, level)
+                    self.numbering.start(style, level, whole(item, "text:start-value", 1))
+                label = "- " if levels is None else self.numbering.label(levels, style, level)
                 yield (label if numbered else "") + text
                 yield from self._framed_in(block, depth)
                 numbered = False
-
-    def _label(self, levels: Element, style: str, level: int) -> str:
-        """Return the number of a heading or item, as its list counts it."""
-        styles = {whole(item, "text:level", 0): item for item in levels}
-        own = styles.get(level)
-        kind = None if own is None else own.get(tag("style:num-format"))
-        if own is None or kind is None:
-            return "- " if style else ""
-        if not kind:
-            return ""
-        start = whole(own, "text:start-value", 1)
-        self.counts[style, level] = self.counts.get((style, level), start - 1) + 1
-        for key in [key for key in self.counts if key[0] == style and key[1] > level]:
-            del self.counts[key]
-        numbers = {
-            at: numeral(
-                self.counts.get((style, at), 1),
-                _NUMBER_FORMATS.get(str(styles[at].get(tag("style:num-format"))), "decimal"),
-            )
-            for at in range(1, level + 1)
-            if at in styles
-        }
-        if form := own.get(tag("loext:num-list-format")):
-            label = _PLACE.sub(lambda place: numbers.get(int(place[1]), ""), form)
-            return f"{label.rstrip()} "
-        first = level - whole(own, "text:display-levels", 1) + 1
-        shown_numbers = ".".join(number for at, number in numbers.items() if at >= first)
-        prefix, suffix = (own.get(tag(f"style:num-{side}")) or "" for side in ("prefix", "suffix"))
-        return f"{prefix}{shown_numbers}{suffix.rstrip()} "
 
     def _inline(self, item: Element, depth: int) -> str:
         """Return the text of a paragraph: spaces written out, notes and comments in brackets."""
@@ -256,7 +269,7 @@ class OpenReader:
                 parts.append(f" [{' '.join(note.split())}]")
             elif child.tag == tag("field:fieldmark"):
                 parts.append(_field_value(child))
-            elif isinstance(child.tag, str) and child.tag not in _SILENT:
+            elif isinstance(child.tag, str) and not _is_silent(child):
                 boxed = child.tag == tag("draw:frame")
                 text = self.framed.equation(child) if boxed else self._inline(child, depth + 1)
                 if child.get(tag("text:style-name")) in self.raised:
@@ -308,12 +321,16 @@ class OpenReader:
         return rows
 
     def _cell(self, cell: Element) -> str:
-        """Return the text of a cell, and then its comments in brackets."""
+        """Return the text of a cell; its comments wait for the end of its table."""
         comments = cell.findall(tag("office:annotation"))
-        said = [f"[{text}]" for each in comments if (text := flat(self._blocks(each, 1)))]
         for each in comments:
             cell.remove(each)
-        return " ".join(filter(None, [self._value(cell), *said]))
+        value = self._value(cell)
+        for each in comments:
+            place = "，".join(filter(None, [value, each.findtext("{*}creator")]))
+            if text := flat(self._blocks(each, 1)):
+                self.remarks.append(f"> 批注（{place}）: {text}" if place else f"> 批注: {text}")
+        return value
 
     def _value(self, cell: Element) -> str:
         return flat(self._blocks(cell, 1))
@@ -345,6 +362,16 @@ class OpenReader:
         while cells and not cells[-1]:
             cells.pop()
         return cells
+
+
+def _is_silent(item: Element) -> bool:
+    """Return whether a part of a paragraph is not shown, such as a variable that is only set."""
+    return item.tag in _SILENT or item.get(tag("text:display")) == "none"
+
+
+def _is_hidden_section(section: Element) -> bool:
+    hidden = section.get(tag("text:is-hidden")) == "true"
+    return hidden or section.get(tag("text:display")) == "none"
 
 
 def flat(texts: Iterator[str]) -> str:

@@ -94,7 +94,11 @@ def _transitional(data: bytes) -> bytes:
 def parsed(data: bytes) -> Element:
     """Return the root of a part's XML."""
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        collect_ids=False,  # one that is there twice is no damage
     )
     return etree.fromstring(_transitional(data), parser)
 

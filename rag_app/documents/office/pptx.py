@@ -4,9 +4,11 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from lxml import etree
@@ -52,6 +54,8 @@ _WITH_TEXT = tuple(
 _NO_RELATIONS = (
     b'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"/>'
 )
+_PLACEHOLDERS = 3
+"""Shapes that say what one looks like: itself, and those of its layout and master."""
 _AT_FOOT = frozenset({"dt", "ftr", "sldNum"})
 _ROW = 300_000
 """English Metric Units (a third of an inch) within which shapes stand side by side."""
@@ -152,11 +156,33 @@ def _slide_lines(slide: "Slide", reading: _Reading) -> Iterator[str]:
     for shape in _ordered(slide.shapes):
         if shape.shape_id != own and not _is_left_out(shape, reading):
             yield from _shape_lines(shape, reading, 0)
+    yield from _master_lines(slide, reading)
     yield from _comments(slide)
     if slide.has_notes_slide and (frame := slide.notes_slide.notes_text_frame) is not None:
         text = frame.text.strip()
         if text:
             yield f"### Notes\n\n{text}"
+
+
+def _master_lines(slide: "Slide", reading: _Reading) -> Iterator[str]:
+    """Yield what the layout and the master show on a slide, unless it was said before."""
+    for page, below in pairwise([slide, *_masters(slide)]):
+        if page.element.get("showMasterSp") in {"0", "false"}:
+            return
+        for shape in below.element.iter(tag("p:sp")):
+            text = "" if shape.find(f".//{tag('p:ph')}") is not None else shape_text(shape)
+            if text and text not in reading.running:
+                reading.running.add(text)
+                yield text
+
+
+def _masters(slide: "Slide") -> list[Any]:
+    """Return the layout and the master of a slide, as far as they are there."""
+    found: list[Any] = []
+    with suppress(KeyError):  # of damaged relations
+        found.append(slide.slide_layout)
+        found.append(slide.slide_layout.slide_master)
+    return found
 
 
 def _is_left_out(shape: Any, reading: _Reading) -> bool:
@@ -252,13 +278,37 @@ def _part(shape: Any, key: str) -> Element:
 def _frame_text(shape: Any) -> str:
     lines = []
     numbering = SlideNumbering()
+    styles = list(_list_styles(shape))
     for paragraph in shape.text_frame.paragraphs:
         text = "".join(map(_piece, paragraph._p)).strip()
         if text:
-            label = numbering.next(paragraph.level, paragraph._p.pPr)
+            own = [*filter(_has_bullet, [paragraph._p.pPr])]
+            level = tag(f"a:lvl{paragraph.level + 1}pPr")
+            inherited = (style.find(level) for style in styles)
+            bullet = next(iter(own), None) or next(filter(_has_bullet, inherited), None)
+            label = numbering.next(paragraph.level, bullet)
             label = label or ("- " if paragraph.level else "")
             lines.append("  " * paragraph.level + label + text)
     return "\n".join(lines)
+
+
+def _list_styles(shape: Any) -> Iterator[Element]:
+    """Yield what a shape says of its levels, and what the placeholders say that it fills."""
+    each = shape
+    for _ in range(_PLACEHOLDERS):
+        body = each.text_frame._txBody if getattr(each, "has_text_frame", True) else None
+        style = None if body is None else body.find(tag("a:lstStyle"))
+        if style is not None:
+            yield style
+        with suppress(KeyError):  # of damaged relations
+            each = getattr(each, "_base_placeholder", None)
+        if each is None:
+            return
+
+
+def _has_bullet(properties: Element | None) -> bool:
+    names = ("a:buAutoNum", "a:buChar", "a:buBlip", "a:buNone")
+    return properties is not None and any(properties.find(tag(name)) is not None for name in names)
 
 
 def _piece(element: Any) -> str:
@@ -280,7 +330,7 @@ def _piece(element: Any) -> str:
 
 def _table_rows(table: Any) -> list[list[str]]:
     """Return the cells of a table; a merged cell's text is in each cell that it covers."""
-    rows = [[cell.text.replace("\v", " ") for cell in row.cells] for row in table.rows]
+    rows = [[_frame_text(cell) for cell in row.cells] for row in table.rows]
     for number, row in enumerate(table.rows):
         for column, cell in enumerate(row.cells):
             if cell.is_merge_origin:

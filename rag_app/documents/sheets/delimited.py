@@ -31,7 +31,9 @@ def read_csv(text: str, name: str) -> str:
     quote = "'" if _is_quoted(text, delimiter) else '"'
     bounds = TableBounds(name)
     lines = (f"{line}\n" for line in lines_of(text))
-    rows = counted(csv.reader(lines, delimiter=delimiter, quotechar=quote), "rows")
+    rows = counted(
+        csv.reader(lines, delimiter=delimiter, quotechar=quote, skipinitialspace=True), "rows"
+    )
     try:
         return "\n".join(bounds.lines(table_lines(bounds.rows(map(_values, rows)))))
     except csv.Error:  # a quote that never closes: no table, but text all the same
@@ -56,7 +58,7 @@ def _delimiter(text: str) -> str:
 
     def agreement(delimiter: str) -> tuple[float, int]:
         try:
-            rows = list(csv.reader(sample, delimiter=delimiter))
+            rows = list(csv.reader(sample, delimiter=delimiter, skipinitialspace=True))
         except csv.Error:
             return 0.0, 0
         widths = Counter(len(row) for row in rows if len(row) > 1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 _BOF, _EOF, _BOUNDSHEET, _CONTINUE = 0x809, 0x0A, 0x85, 0x3C
 _FORMULA, _OBJECT, _TEXT_OBJECT, _FILTERED = 0x06, 0x5D, 0x1B6, 0x9B
+_NAME, _NOTE, _UNKNOWN = 0x18, 0x1C, 0xFFFF
 _COMMENT, _CONDITIONS = 0x19, frozenset({0x1B0, 0x879})
 _OBJECTS = {0x05: "charts", 0x08: "pictures"}
 """Kinds of objects that hold no text box (2.5.143)."""
@@ -39,6 +40,17 @@ def old_sheets(workbook: bytes) -> list[OldSheet]:
         if kind == _BOUNDSHEET and len(content) > 5 and content[5] == 0
     ]
     return [_sheet(list(_records(workbook, start))) for start in starts]
+
+
+def without_names_and_comments(workbook: bytes) -> bytes:
+    """Return a workbook's stream with the records of names and comments as unknown ones."""
+    stream, at = bytearray(workbook), 0
+    while at + 4 <= len(stream):
+        kind, size = struct.unpack_from("<HH", stream, at)
+        if kind in {_NAME, _NOTE}:
+            struct.pack_into("<H", stream, at, _UNKNOWN)
+        at += 4 + size
+    return bytes(stream)
 
 
 def _records(workbook: bytes, at: int) -> Iterator[Record]:

@@ -1,6 +1,7 @@
 """Excel workbooks of before 2007 (.xls, .et) → text, as those of later ones."""
 
 import os
+import struct
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from rag_app.documents.formats import ExtractedText
+from rag_app.documents.number_formats.builtin_formats import EAST_ASIAN_FORMATS
 from rag_app.documents.number_formats.number_format import as_shown
 from rag_app.documents.office.package import (
     hidden_notes,
@@ -15,7 +17,11 @@ from rag_app.documents.office.package import (
     uncalculated_notes,
     unread_notes,
 )
-from rag_app.documents.sheets.old_records import OldSheet, old_sheets
+from rag_app.documents.sheets.old_records import (
+    OldSheet,
+    old_sheets,
+    without_names_and_comments,
+)
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import Continued, spanned
 from rag_app.documents.text import clean, shown
@@ -30,6 +36,9 @@ _MOST_MERGED = 10_000_000
 """Characters that are repeated in merged cells."""
 _OLE = b"\xd0\xcf\x11\xe0"
 _STREAMS = ("Workbook", "Book")
+_TROUBLES = (AssertionError, LookupError, ValueError, TypeError, AttributeError, struct.error)
+"""xlrd's, mostly with what is not needed here, such as formulas in names."""
+_WITHOUT_COMMENTS = "parts of it are damaged: comments were not read"
 
 
 def read_xls(data: bytes, name: str) -> ExtractedText:
@@ -41,11 +50,13 @@ def read_xls(data: bytes, name: str) -> ExtractedText:
     import xlrd
 
     workbook = _records(data)
+    notes: list[str] = []
     try:
-        with open(os.devnull, "w", encoding="utf-8") as log:  # noqa: PTH123
-            book = xlrd.open_workbook(
-                file_contents=workbook, formatting_info=True, ragged_rows=True, logfile=log
-            )
+        try:
+            book = _opened(workbook)
+        except _TROUBLES:
+            workbook, notes = without_names_and_comments(workbook), [_WITHOUT_COMMENTS]
+            book = _opened(workbook)
     except xlrd.XLRDError as error:
         locked = "encrypted" in str(error).lower()
         what = "needs a password; save a copy without one" if locked else "is damaged"
@@ -59,8 +70,17 @@ def read_xls(data: bytes, name: str) -> ExtractedText:
         for sheet, others in visible
         if (lines := _lines(book, sheet, others, hidden))
     ]
-    notes = hidden_notes(hidden) + _object_notes([others for _, others in visible])
+    notes += hidden_notes(hidden) + _object_notes([others for _, others in visible])
     return ExtractedText(clean("\n\n".join(parts)), notes=notes)
+
+
+def _opened(workbook: bytes) -> "Book":
+    import xlrd
+
+    with open(os.devnull, "w", encoding="utf-8") as log:  # noqa: PTH123
+        return xlrd.open_workbook(
+            file_contents=workbook, formatting_info=True, ragged_rows=True, logfile=log
+        )
 
 
 def _with_objects(book: "Book", workbook: bytes) -> "list[tuple[Sheet, OldSheet]]":
@@ -199,7 +219,7 @@ def _format(book: "Book", cell: "Cell") -> str:
         return "General"
     key = book.xf_list[cell.xf_index].format_key
     found = book.format_map.get(key)
-    return str((found and found.format_str) or "General")
+    return str((found and found.format_str) or EAST_ASIAN_FORMATS.get(key, "General"))
 
 
 def _moment(book: "Book", cell: "Cell", number_format: str) -> object:

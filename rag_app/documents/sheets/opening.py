@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from rag_app.documents.sheets.book_reader import BookReader
 
 _UNCALCULATED = re.compile(
-    rb"<c (?![^>]*\bt=\"str\")[^>]*>"
-    rb"\s*<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>\s*|<v></v>\s*)?</c>"
+    rb"<(?:\w+:)?c (?![^>]*\bt=\"str\")[^>]*>"
+    rb"\s*<(?:\w+:)?f(?:\s[^>]*)?(?:/>|>[^<]*</(?:\w+:)?f>)"
+    rb"\s*(?:<(?:\w+:)?v\s*/>\s*|<(?:\w+:)?v></(?:\w+:)?v>\s*)?</(?:\w+:)?c>"
 )
 """A cell with a formula and no value; an empty text is one."""
 _TO_CALCULATE = re.compile(rb"fullCalcOnLoad=[\"'](?:1|true)")
-_GUESSED = re.compile(rb"(<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*)<v>0</v>")
+_GUESSED = re.compile(
+    rb"(<(?:\w+:)?f(?:\s[^>]*)?(?:/>|>[^<]*</(?:\w+:)?f>)\s*)<(?:\w+:)?v>0</(?:\w+:)?v>"
+)
 """A formula and the value of one that was never calculated."""
 _STYLE = re.compile(rb'(<(?:\w+:)?(?:c|row|col)\b[^>]*?)\s(?:s|style)="\d*"')
 _FONTS_THAT_TELL = re.compile(b"<strike|superscript")
@@ -37,15 +40,22 @@ _KEPT = re.compile(
     rb"<(?:\w+:)?(cols|sheetData|mergeCells)\b(?:[^>]*/>|.*?</(?:\w+:)?\1\s*>)", re.DOTALL
 )
 """What of a sheet is needed to read its cells."""
+_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_MOST_FORMATS = 2**15
 _BESIDE_CELLS = ("docProps/", "xl/pivot", "xl/worksheets/_rels/")
 _OF_THE_BOOK = re.compile(
     rb"<(?:\w+:)?(pivotCaches|definedNames|bookViews|extLst)\b(?:[^>]*/>|.*?</(?:\w+:)?\1\s*>)",
     re.DOTALL,
 )
+_PIVOT = re.compile(
+    rb"<(?:\w+:)?(?:Relationship\b[^>]*/pivotTable[^>]*>|pivotCaches\b.*?</(?:\w+:)?pivotCaches\s*>)",
+    re.DOTALL,
+)
+"""What leads openpyxl to the data of pivot tables, of which it makes an object for each cell."""
 _ODD_STATE = re.compile(
     rb"(<(?:\w+:)?sheet\b[^>]*?)\sstate=\"(?!visible\"|hidden\"|veryHidden\")\w*\""
 )
-_TROUBLES = (TypeError, ValueError, AttributeError, LookupError)
+_TROUBLES = (TypeError, ValueError, AttributeError, LookupError, OverflowError)
 """openpyxl's, mostly with what is not needed here."""
 
 
@@ -57,6 +67,9 @@ def open_workbook(data: bytes) -> tuple["BookReader", list[str]]:
         sheets = list(_sheets(archive))
         row_by_row = sum(item.file_size for item in sheets) > LARGE
         fonts = not row_by_row and any(_FONTS_THAT_TELL.search(archive.read(s)) for s in sheets)
+        pivots = any("pivotCache" in name for name in archive.namelist())
+    if pivots and not row_by_row:
+        data = rewritten(data, _without_pivots)
     try:
         return _opened(data, row_by_row, fonts), []
     except SyntaxError:  # XML that breaks off, maybe in a sheet
@@ -65,6 +78,11 @@ def open_workbook(data: bytes) -> tuple["BookReader", list[str]]:
         data, what = rewritten(data, _cells_only), "comments"
     try:
         note = f"parts of it are damaged: {what} were not read"
+        return _opened(data, row_by_row, fonts), [note]
+    except (SyntaxError, *_TROUBLES):
+        data = rewritten(data, _with_formats_only)
+    try:
+        note = "the styles are damaged: fonts and colours were not read"
         return _opened(data, row_by_row, fonts), [note]
     except (SyntaxError, *_TROUBLES):
         data = rewritten(data, _unstyled)
@@ -78,6 +96,14 @@ def _opened(data: bytes, row_by_row: bool, fonts: bool) -> "BookReader":
     return BookReader(data, row_by_row=row_by_row, fonts=fonts, guessed=_is_to_calculate(data))
 
 
+def _without_pivots(part: str, content: bytes) -> bytes | None:
+    """Leave out the data of pivot tables; what they show is in the cells."""
+    if "pivotCache" in part:
+        return None
+    named = part.endswith(".rels") or part == "xl/workbook.xml"
+    return _PIVOT.sub(b"", content) if named else content
+
+
 def _cells_only(part: str, content: bytes) -> bytes | None:
     """Leave out what lies beside the cells."""
     if part.startswith(_BESIDE_CELLS):
@@ -89,6 +115,32 @@ def _cells_only(part: str, content: bytes) -> bytes | None:
         return content
     kept = b"".join(match[0] for match in _KEPT.finditer(content))
     return root[0] + kept + b"</" + root[1] + b">"
+
+
+def _with_formats_only(part: str, content: bytes) -> bytes | None:
+    """Leave out of the styles what is not the format of numbers."""
+    if part != "xl/styles.xml":
+        return content
+    try:
+        root = parsed(content)
+    except etree.XMLSyntaxError:
+        return None
+    formats = {
+        int(number): str(item.get("formatCode"))
+        for item in root.iter("{*}numFmt")
+        if (number := str(item.get("numFmtId"))).isdecimal() and item.get("formatCode")
+    }
+    cells = root.find("{*}cellXfs")
+    used = [] if cells is None else [str(item.get("numFmtId") or 0) for item in cells]
+    plain = etree.Element("styleSheet", nsmap={None: _MAIN})
+    numbers = etree.SubElement(plain, "numFmts")
+    for key, code in formats.items():
+        etree.SubElement(numbers, "numFmt", numFmtId=str(key), formatCode=code)
+    looks = etree.SubElement(plain, "cellXfs")
+    for number in used:
+        known = number.isdecimal() and int(number) < _MOST_FORMATS
+        etree.SubElement(looks, "xf", numFmtId=number if known else "0")
+    return etree.tostring(plain)
 
 
 def _unstyled(part: str, content: bytes) -> bytes | None:

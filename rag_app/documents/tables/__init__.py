@@ -233,7 +233,7 @@ def _block_lines(
         return head
     if _are_lost(head, body[stop:]):
         yield " | ".join(filled_cells(head))
-    yield from (_named(head, row) for row in body[stop:])
+    yield from (_named(head, row) for row in body[stop:] if list(row) != head)
     return head
 
 

@@ -84,7 +84,8 @@ def head_rows(body: Sequence[Row]) -> tuple[int, int]:
                 break  # rows of a form
             start -= 1
         return start, stop
-    return 0, _first_head(body)
+    notes = int(_is_note_over(body))
+    return notes, notes + _first_head(body[notes:])
 
 
 def _is_calendar(body: Sequence[Row], at: int) -> bool:
@@ -147,6 +148,24 @@ def _first_head(body: Sequence[Row]) -> int:
         return over_others
     merged = [_goes_down(above, below) for above, below in pairwise(body[:_SAMPLE])]
     return 2 if len(body) > 2 and merged[0] and not any(merged[1:]) else 1
+
+
+def _is_note_over(body: Sequence[Row]) -> bool:
+    """Return whether the first row is notes beside each other above a head: a date, a place."""
+    if len(body) < 3:
+        return False
+    notes, head, *below = body
+    width = max(map(len, body[:_SAMPLE]))
+    full = len(filled_cells(cells_once(head))) == width == len(head)
+    beside = any(cell and at < len(notes) and notes[at] for at, cell in enumerate(head))
+    return (
+        full
+        and beside
+        and len(filled_cells(notes)) < width
+        and is_labels(head)
+        and _is_distinct(head)
+        and all(len(row) == width and row[0] for row in below[:_SAMPLE])
+    )
 
 
 def _is_pairs(body: Sequence[Row]) -> bool:

@@ -77,6 +77,13 @@ from rag_app.errors import DocumentError
             id="tables beside each other of which one ends early",
         ),
         pytest.param(
+            [["教务处制", "", "2025年秋"], ["课程", "教师", "教室"], ["焊接", "温某", "东201"],
+             ["钳工", "席某", "西105"]],
+            ["教务处制 | 2025年秋", "课程: 焊接; 教师: 温某; 教室: 东201",
+             "课程: 钳工; 教师: 席某; 教室: 西105"],
+            id="notes beside each other above a head",
+        ),
+        pytest.param(
             [["型号", "产地", "备注"], ["30", "天津", ""], ["甲类"], ["40", "", "缺"]],
             ["型号: 30; 产地: 天津", "甲类", "型号: 40; 备注: 缺"],
             id="a section",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import xlwt
+from olefile import OleFileIO
 
 from rag_app.documents.extraction import extract, kind_of
 from rag_app.documents.formats import ExtractedText
@@ -298,3 +299,20 @@ def test_pages_and_lists_under_the_suffixes_of_office(data: bytes, suffix: str, 
 def test_text_under_the_suffixes_of_office_is_refused(suffix: str) -> None:
     with pytest.raises(DocumentError, match="is damaged or no"):
         kind_of(b"x", suffix, "a")
+
+
+def test_formulas_in_names_cost_no_workbook() -> None:
+    book = xlwt.Workbook()
+    book.add_sheet("表").write(0, 0, "内容")
+    file = io.BytesIO()
+    book.save(file)
+    stream = OleFileIO(io.BytesIO(file.getvalue())).openstream("Workbook").read()
+    # A name whose formula is only an addition, of nothing.
+    name = struct.pack("<HBBHHHBBBB", 0, 0, 1, 1, 0, 0, 0, 0, 0, 0) + b"\0x\x03"
+    end = stream.index(struct.pack("<HH", 0x0A, 0))
+    broken = stream[:end] + struct.pack("<HH", 0x18, len(name)) + name + stream[end:]
+    at = broken.index(struct.pack("<H", 0x85))
+    (start,) = struct.unpack_from("<I", broken, at + 4)
+    moved = struct.pack("<I", start + len(name) + 4)
+    broken = broken[: at + 4] + moved + broken[at + 8 :]
+    assert read_xls(broken, "a.xls").text == "## 表\n\n内容"

@@ -283,4 +283,28 @@ def test_comments_of_cells_stand_behind_their_text() -> None:
     body = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
     sheets = f'<table:table table:name="表">{body}</table:table>'
     read = read_odf(odf("spreadsheet", sheets), "a.ods")
-    assert read.text.split("\n")[2:] == ["门店: 苏州店; 增长: 15% [已核对]"]
+    assert read.text.split("\n")[2:] == ["门店: 苏州店; 增长: 15%", "> 批注（15%）: 已核对"]
+
+
+def test_what_sections_and_variables_hide_is_left_out() -> None:
+    body = (
+        '<text:section text:display="none"><text:p>内部</text:p></text:section>'
+        '<text:p><text:variable-set text:display="none">藏</text:variable-set>公开</text:p>'
+    )
+    found = read_odf(odf("text", body), "a.odt")
+    assert found.text == "公开"
+    assert found.notes == ["1 hidden texts were left out"]
+
+
+def test_numbered_paragraphs_and_ids_that_are_there_twice() -> None:
+    level = (
+        '<text:list-level-style-number text:level="1" style:num-format="1" style:num-suffix="."/>'
+    )
+    style = f'<text:list-style style:name="L">{level}</text:list-style>'
+    body = "".join(
+        f'<text:numbered-paragraph text:style-name="L" text:level="1" xml:id="a"><text:p>{word}'
+        "</text:p></text:numbered-paragraph>"
+        for word in ("甲", "乙")
+    )
+    found = read_odf(odf("text", body, style), "a.odt")
+    assert found.text.split("\n\n") == ["1. 甲", "2. 乙"]

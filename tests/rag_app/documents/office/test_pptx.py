@@ -1,4 +1,5 @@
 import io
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from pptx.oxml import parse_xml
 from pptx.oxml.ns import nsdecls
 from pptx.util import Inches
 
-from rag_app.documents.office.package import rewritten
+from rag_app.documents.office.package import rewritten, tag
 from rag_app.documents.office.pptx import read_pptx
 from tests.rag_app.documents.making import pptx
 
@@ -378,3 +379,42 @@ def test_a_damaged_slide_is_not_believed() -> None:
     damaged = rewritten(saved(presentation), partial(cut, "ppt/slides/slide1.xml", 9))
     with pytest.raises(etree.XMLSyntaxError):
         read_pptx(damaged, "a.pptx")
+
+
+def test_what_the_master_shows_is_said_once() -> None:
+    presentation = Presentation()
+    slides = [presentation.slides.add_slide(presentation.slide_layouts[6]) for _ in range(2)]
+    boxes = [slide.shapes.add_textbox(0, 0, 10, 10) for slide in slides]
+    for box, words in zip(boxes, ("甲", "乙"), strict=True):
+        box.text_frame.text = words
+    drawn = deepcopy(boxes[0]._element)
+    next(drawn.iter(tag("a:t"))).text = "云杉公司"
+    presentation.slide_master.shapes._spTree.append(drawn)
+    assert read_pptx(saved(presentation), "a.pptx").text == "甲\n\n云杉公司\n\n乙"
+    for slide in slides:
+        slide.element.set("showMasterSp", "0")
+    assert read_pptx(saved(presentation), "a.pptx").text == "甲\n\n乙"
+
+
+def test_numbers_that_a_layout_gives_its_levels() -> None:
+    presentation = Presentation()
+    layout = presentation.slide_layouts[1]
+    body = next(each for each in layout.placeholders if each.placeholder_format.idx == 1)
+    style = body.text_frame._txBody.find(tag("a:lstStyle"))
+    level = etree.SubElement(style, tag("a:lvl1pPr"))
+    etree.SubElement(level, tag("a:buAutoNum")).set("type", "arabicPeriod")
+    slide = presentation.slides.add_slide(layout)
+    slide.placeholders[1].text_frame.text = "备料\n开机"
+    assert read_pptx(saved(presentation), "a.pptx").text == "1. 备料\n2. 开机"
+
+
+def test_raised_and_struck_text_in_cells() -> None:
+    presentation = Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[6])
+    table = slide.shapes.add_table(2, 2, 0, 0, 10, 10).table
+    for at, word in enumerate(("规格", "值", "10", "5")):
+        table.cell(at // 2, at % 2).text = word
+    run = table.cell(1, 0).text_frame.paragraphs[0].add_run()
+    run.text = "3"
+    run._r.get_or_add_rPr().set("baseline", "30000")
+    assert read_pptx(saved(presentation), "a.pptx").text == "规格: 10³; 值: 5"

@@ -23,3 +23,9 @@ from rag_app.documents.sheets.delimited import read_csv
 )  # fmt: skip
 def test_what_separates_the_values_is_found(text: str, lines: str) -> None:
     assert lines in read_csv(text, "a.csv").split("\n")
+
+
+def test_spaces_before_quotes_and_repeated_heads() -> None:
+    text = 'name, city\nZhou, "Hefei, Anhui"\nname, city\nWu, Nanjing\n'
+    lines = ["name: Zhou; city: Hefei, Anhui", "name: Wu; city: Nanjing"]
+    assert read_csv(text, "a.csv").split("\n") == lines

@@ -1,4 +1,5 @@
 import io
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -123,15 +124,14 @@ def test_a_strict_workbook() -> None:
     assert found.text == "## 门店\n\n门店: 无锡店; 日期: 2023-08-15; 同比: 4.2%"
 
 
-def test_damaged_styles_cost_the_formats_only() -> None:
+def test_damaged_styles_cost_the_looks_only() -> None:
     def damage(part: str, content: bytes) -> bytes:
         return content.replace(b"<cellStyleXfs", b"<cellStyles foo='1'/><cellStyleXfs").replace(
             b"<xf ", b"<xf foo='1' "
         ) if part == "xl/styles.xml" else content  # fmt: skip
 
     found = read_xlsx(rewritten(workbook(sales), damage), "a.xlsx")
-    assert "门店: 无锡店" in found.text
-    assert "同比: 0.042" in found.text
+    assert "门店: 无锡店; 日期: 2023-08-15; 同比: 4.2%" in found.text
     assert "styles" in found.notes[0]
 
 
@@ -394,3 +394,40 @@ def test_parts_with_the_separators_of_windows() -> None:
     data = zipped(parts)
     assert content_kind(data) == "xlsx"
     assert read_xlsx(data, "a.xlsx").text == read_xlsx(workbook(sales), "a.xlsx").text
+
+
+def test_formats_that_chinese_programs_know_by_their_numbers() -> None:
+    def fill(sheet: Worksheet) -> None:
+        sheet.append(["名称", "日期"])
+        sheet.append(["签订", 45730])
+        sheet["B2"].number_format = "0.0000"
+
+    def by_number(part: str, content: bytes) -> bytes:
+        if part != "xl/styles.xml":
+            return content
+        return re.sub(rb'numFmtId="(1[6-9]\d)"(?! formatCode)', b'numFmtId="31"', content)
+
+    data = rewritten(workbook(fill), by_number)
+    assert "名称: 签订; 日期: 2025年3月14日" in read_xlsx(data, "a.xlsx").text
+
+
+def test_the_data_of_pivot_tables_are_not_opened() -> None:
+    related = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    cache = "xl/pivotCache/pivotCacheDefinition1.xml"
+
+    def with_pivot(part: str, content: bytes) -> bytes:
+        if part == BOOK:
+            caches = f'<pivotCaches xmlns:r="{related}"><pivotCache cacheId="1" r:id="rId77"/>'
+            return content.replace(b"</workbook>", f"{caches}</pivotCaches></workbook>".encode())
+        if part == "xl/_rels/workbook.xml.rels":
+            kind = f"{related}/pivotCacheDefinition"
+            link = f'<Relationship Id="rId77" Type="{kind}" Target="/{cache}"/>'
+            return content.replace(b"</Relationships>", f"{link}</Relationships>".encode())
+        return content
+
+    data = rewritten(workbook(sales), with_pivot)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    found = read_xlsx(zipped(parts | {cache: b"<pivotCacheDefinition"}), "a.xlsx")
+    assert "门店: 无锡店" in found.text
+    assert found.notes == []
