@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _OFFICE, _SHEETS, _WEB = (f"rag_app.documents.{room}" for room in ("office", "sheets", "web"))
 _READERS = {
     "pdf": ("rag_app.documents.pdf.reader", "read_pdf"),
-    "docx": (f"{_OFFICE}.docx", "read_docx"),
+    "docx": (f"{_OFFICE}.word.docx", "read_docx"),
     "pptx": (f"{_OFFICE}.pptx", "read_pptx"),
     "xlsx": (f"{_SHEETS}.spreadsheet", "read_xlsx"),
     "xls": (f"{_SHEETS}.old_spreadsheet", "read_xls"),

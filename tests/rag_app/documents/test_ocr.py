@@ -98,7 +98,7 @@ def test_pictures_of_a_word_file_are_read() -> None:
         '<w:p><w:r><w:drawing><pic:pic><a:blip r:embed="image1.png"/></pic:pic></w:drawing>'
         "</w:r></w:p>"
     )
-    from rag_app.documents.office.docx import read_docx
+    from rag_app.documents.office.word.docx import read_docx
 
     data = word_file(drawing, {"image1.png": png(picture())})
     assert read_docx(data, "a.docx", scripted("盖章处")).text == "盖章处"

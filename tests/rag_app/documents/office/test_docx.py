@@ -5,7 +5,7 @@ from PIL import Image
 
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.number_formats.numerals import numeral
-from rag_app.documents.office.docx import read_docx
+from rag_app.documents.office.word.docx import read_docx
 from rag_app.documents.pdf.characters import Char, PageCharacters
 from tests.rag_app.documents.office.charts import CHART, DIAGRAM, NAMES, relations
 from tests.rag_app.documents.office.word import cell, listed, root, table, text, word_file

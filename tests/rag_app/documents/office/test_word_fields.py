@@ -1,7 +1,7 @@
 import pytest
 
-from rag_app.documents.office.docx import read_docx
-from rag_app.documents.office.eq_fields import eq_text
+from rag_app.documents.office.word.docx import read_docx
+from rag_app.documents.office.word.eq_fields import eq_text
 from tests.rag_app.documents.office.word import root, word_file
 
 BEGIN, SEPARATE, END = (

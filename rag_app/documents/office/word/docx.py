@@ -14,7 +14,6 @@ from lxml.etree import XMLSyntaxError
 
 from rag_app.documents.archive import check_archive
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.office.alternative_chunks import text_of_chunk
 from rag_app.documents.office.drawings import drawing_lines, shape_text
 from rag_app.documents.office.equations import equation_text
 from rag_app.documents.office.numbering import Numbering
@@ -29,10 +28,11 @@ from rag_app.documents.office.package import (
     value,
 )
 from rag_app.documents.office.symbol_fonts import symbol, symbols
-from rag_app.documents.office.word_bindings import Bindings
-from rag_app.documents.office.word_changes import accepted, field_value
-from rag_app.documents.office.word_fields import without_field_codes
-from rag_app.documents.office.word_styles import (
+from rag_app.documents.office.word.alternative_chunks import text_of_chunk
+from rag_app.documents.office.word.bindings import Bindings
+from rag_app.documents.office.word.changes import accepted, field_value
+from rag_app.documents.office.word.fields import without_field_codes
+from rag_app.documents.office.word.styles import (
     Style,
     font_of,
     is_bold,
@@ -41,7 +41,7 @@ from rag_app.documents.office.word_styles import (
     look_of,
     styles_by_id,
 )
-from rag_app.documents.office.word_tables import table_rows
+from rag_app.documents.office.word.tables import table_rows
 from rag_app.documents.structure import is_title
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import clean, one_blank_line, superscript

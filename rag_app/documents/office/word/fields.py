@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from lxml import etree
 
-from rag_app.documents.office.eq_fields import eq_text
 from rag_app.documents.office.package import Element, tag, value
+from rag_app.documents.office.word.eq_fields import eq_text
 
 _SEEN = frozenset(
     map(tag, ("w:t", "w:tab", "w:br", "w:cr", "w:sym", "w:noBreakHyphen", "w:drawing", "w:pict",
