@@ -31,6 +31,7 @@ LLAMA3_SPLIT = QWEN2_SPLIT.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
 """LLaMA 3's, of which three digits stay together; llama.cpp's ``llama-bpe``."""
 _SPLITS = {QWEN2_SPLIT: ("qwen2", False), LLAMA3_SPLIT: ("llama-bpe", True)}
 """llama.cpp's name of a split, and whether it takes words of the vocabulary unmerged there."""
+_MORE_SPECIAL = "additional_special_tokens"
 _ADDED_SCORE = -1000.0
 """llama.cpp's of a token that no merge makes."""
 
@@ -145,10 +146,19 @@ def read_llama_vocabulary(folder: Path, rows: int) -> Vocabulary:
 
 def _special_ids(folder: Path) -> set[int]:
     """Return the ids of added tokens that are control tokens and no text."""
-    named = set(_named(folder).values())
-    newer = _tokenizer_config(folder).get("added_tokens_decoder") or {}
+    config, older = _tokenizer_config(folder), optional_json(folder / "special_tokens_map.json")
+    newer = config.get("added_tokens_decoder") or {}
     special = {int(token_id) for token_id, token in newer.items() if token.get("special")}
+    # Of transformers before 4.34, whose folders have no such decoder.
+    listed = [token for file in (config, older) for token in file.get(_MORE_SPECIAL) or ()]
+    named = {*_named(folder).values(), *filter(None, map(_content, listed))}
     return special | {token_id for token_id, text in added_tokens(folder).items() if text in named}
+
+
+def _content(token: Any) -> str | None:
+    """Return the text of a token as transformers writes one, with its properties or without."""
+    text = token.get("content") if isinstance(token, dict) else token
+    return text if isinstance(text, str) else None
 
 
 def _named(folder: Path) -> dict[str, str]:
@@ -156,9 +166,7 @@ def _named(folder: Path) -> dict[str, str]:
     config = _tokenizer_config(folder)
     named = {}
     for name in ("bos", "eos", "pad"):
-        token = config.get(f"{name}_token")
-        text = token.get("content") if isinstance(token, dict) else token
-        if isinstance(text, str) and text:
+        if text := _content(config.get(f"{name}_token")):
             named[name] = text
     return named
 

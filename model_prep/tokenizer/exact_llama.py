@@ -96,6 +96,11 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
             backend="sentencepiece",
             **{"token_type_ids_pattern": "all_zeros", **kwargs},
         )
+        # Folders of transformers before 4.34 name special tokens, and say of no added token that it
+        # is one.
+        for token in self._added_tokens_decoder.values():
+            token.special = token.special or token.content in self.all_special_tokens
+        self._update_trie()
 
     # The vocabulary
 

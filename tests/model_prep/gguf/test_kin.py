@@ -191,8 +191,11 @@ def test_llamas_that_are_stated_otherwise(
     assert answer.lstrip() == tokenizer.decode(said[0, len(ids) :]).lstrip()
 
 
-def test_added_tokens_have_their_type_and_their_end(trained: Tokenizers, tmp_path: Path) -> None:
-    """As of a LLaMA that was tuned on ChatML."""
+@pytest.mark.parametrize("saved_by", ["4.31", "4.57"])
+def test_added_tokens_have_their_type_and_their_end(
+    saved_by: str, trained: Tokenizers, tmp_path: Path
+) -> None:
+    """As of a LLaMA that was tuned on ChatML, saved by one version of transformers or another."""
     count = piece_count(trained.llama)
     folder = make_llama(tmp_path / "model", trained.llama, vocab_size=count + 4)
     added = {"<|im_end|>": count, "<|im_start|>": count + 1, "<note>": count + 2}
@@ -200,7 +203,11 @@ def test_added_tokens_have_their_type_and_their_end(trained: Tokenizers, tmp_pat
         str(token_id): {"content": text, "special": text != "<note>"}
         for text, token_id in added.items()
     }
-    config = {"eos_token": "<|im_end|>", "added_tokens_decoder": decoder}
+    config: dict[str, Any] = {"eos_token": "<|im_end|>", "added_tokens_decoder": decoder}
+    if saved_by == "4.31":
+        del config["added_tokens_decoder"]
+        special = json.dumps({"additional_special_tokens": ["<|im_start|>"]})
+        (folder / "special_tokens_map.json").write_text(special, encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
     (folder / "added_tokens.json").write_text(json.dumps(added), encoding="utf-8")
     file = export_gguf(folder).path
@@ -208,8 +215,11 @@ def test_added_tokens_have_their_type_and_their_end(trained: Tokenizers, tmp_pat
     assert held["tokenizer.ggml.tokens"][count : count + 3] == list(added)
     assert held["tokenizer.ggml.token_type"][count:] == [3, 3, 4, 5]
     assert held["tokenizer.ggml.eos_token_id"] == count
-    ids = LlamaServer(file).tokenize("<|im_start|>a<|im_end|>", special=True)
-    assert (ids[0], ids[-1]) == (count + 1, count)
+    server, exact = LlamaServer(file), load_tokenizer(folder)
+    text = "<|im_start|>a<note><|im_end|>"
+    assert server.tokenize(text, special=True) == exact.encode(text, add_special_tokens=False)
+    assert server.tokenize(text) == exact.encode(text)[1:]
+    assert not {count, count + 1} & {*exact.encode(text)}
 
 
 @pytest.mark.parametrize(
