@@ -5,8 +5,8 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from model_prep.cli.signals import end_in_order, is_ending
 from model_prep.errors import ModelPrepError
+from model_prep.validation import invalid_reason
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -45,14 +46,16 @@ class Boundary(TyperGroup):
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102 - as `invoke`
         try:
-            return super().make_context(*args, **kwargs)
+            with _plain_words():
+                return super().make_context(*args, **kwargs)
         except KeyboardInterrupt:
             _say_interrupted(self.program)
             raise typer.Exit(INTERRUPTED) from None
 
     def invoke(self, ctx: Any) -> Any:  # noqa: D102 - documented on the class
         try:
-            return super().invoke(ctx)
+            with _plain_words():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             _say_interrupted(self.program)
             raise typer.Exit(INTERRUPTED) from None
@@ -64,6 +67,17 @@ class Boundary(TyperGroup):
     def _fail(self, message: str, code: int) -> None:
         _say(self.program, message)
         raise typer.Exit(code) from None
+
+
+@contextmanager
+def _plain_words() -> Iterator[None]:
+    """Have a wrong value of an option told in our words, not in those of typer's pydantic."""
+    try:
+        yield
+    except typer.BadParameter as error:
+        if problems := getattr(error.__cause__, "errors", None):
+            error.message = invalid_reason(problems()[0])
+        raise
 
 
 def run(app: Callable[[], typer.Typer], program: str) -> None:

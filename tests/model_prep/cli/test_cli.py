@@ -85,6 +85,22 @@ def test_what_goes_wrong(
     assert downloads == []  # nothing is begun where one name is wrong
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["export-gguf", "x", "--quantize", "q9_0"], "'--quantize': 'q9_0' is not one of"),
+        (["crawl", "x", "--items", "many"], "'--items': must be a whole number"),
+        (["crawl", "x", "--items", "0"], "'--items': must be at least 1"),
+        (["crawl", "x", "--similarity", "2"], "'--similarity': must be at most 1"),
+        (["convert", "--input-dir", "a\0b", "--output-dir", "x"], "'--input-dir': embedded null"),
+    ],
+)
+def test_a_wrong_value_is_told_in_plain_words(arguments: list[str], said: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert f"Invalid value for {said}" in done.output
+
+
 def test_a_failed_pull_is_one_last_line(tiny: ModelEntry, downloads: Downloads) -> None:
     next(downloads.folder.glob("tiny_part1*")).write_bytes(b"no zip")
     done = run("pull", NAME)
