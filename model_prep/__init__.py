@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from model_prep.moved import keep_earlier_names
-from model_prep.proxies import spare_loopback
+from model_prep.process_state import spare_loopback
 
 if TYPE_CHECKING:
     from model_prep.catalog.distill import distill

@@ -23,7 +23,6 @@ LAYERS = {
             "process_state",
             "threads",
             "moved",
-            "proxies",
             "validation",
         ),
         ("checkpoint",),

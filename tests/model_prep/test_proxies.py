@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from model_prep.proxies import spare_loopback
+from model_prep.process_state import spare_loopback
 
 PROXY = "http://127.0.0.1:9"
 LOOPBACK = "localhost,127.0.0.1,::1"

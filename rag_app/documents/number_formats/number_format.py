@@ -17,6 +17,15 @@ from rag_app.documents.number_formats.format_tokens import (
 )
 from rag_app.documents.number_formats.moment_format import is_moment, shown_duration, shown_moment
 
+EAST_ASIAN_FORMATS = (
+    dict.fromkeys((27, 36, 50, 52, 57), 'yyyy"年"m"月"')
+    | dict.fromkeys((28, 29, 51, 53, 54, 58), 'm"月"d"日"')
+    | {30: "m-d-yy", 31: 'yyyy"年"m"月"d"日"', 32: 'h"时"mm"分"', 33: 'h"时"mm"分"ss"秒"'}
+    | dict.fromkeys((34, 55), '上午/下午h"时"mm"分"')
+    | dict.fromkeys((35, 56), '上午/下午h"时"mm"分"ss"秒"')
+)
+"""Number → format, of those that programs in Chinese know by their numbers alone (ECMA-376,
+18.8.30): files use them without saying what they are."""
 _CONDITION = re.compile(r"\[(<=|>=|<>|=|<|>)\s*(-?[\d.]+)\]")
 _COMPARISONS = {
     "<=": operator.le, ">=": operator.ge, "<>": operator.ne,

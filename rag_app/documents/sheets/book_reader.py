@@ -7,7 +7,7 @@ from openpyxl.reader.excel import ExcelReader
 from openpyxl.styles.numbers import BUILTIN_FORMATS
 from openpyxl.xml.constants import SHARED_STRINGS
 
-from rag_app.documents.number_formats.builtin_formats import EAST_ASIAN_FORMATS
+from rag_app.documents.number_formats.number_format import EAST_ASIAN_FORMATS
 from rag_app.documents.sheets.shared_strings import SharedStrings, read_shared_strings
 from rag_app.documents.sheets.sheet_stream import SheetStream
 

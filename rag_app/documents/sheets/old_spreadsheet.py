@@ -9,8 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.number_formats.builtin_formats import EAST_ASIAN_FORMATS
-from rag_app.documents.number_formats.number_format import as_shown
+from rag_app.documents.number_formats.number_format import EAST_ASIAN_FORMATS, as_shown
 from rag_app.documents.office.package import (
     hidden_notes,
     struck_through,
