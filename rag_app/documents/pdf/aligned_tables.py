@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from statistics import median
 
-from rag_app.documents.pdf.lines import Fragment, line_of, rows
+from rag_app.documents.pdf.lines import Fragment, join, line_of, rows
 from rag_app.documents.pdf.ruled_tables import COLUMNS_OF_ONE, Table
 from rag_app.documents.tables.heads import has_labels
 
@@ -25,6 +25,10 @@ _INDENT = 2.5
 """By how much, in sizes of the text, lines of a column may be set in."""
 _PROSE = 0.9
 """Share of the characters in columns of running text above which there is no table."""
+_ROW_APART, _LINE_APART = 1.2, 1.1
+"""Distance of rows, in distances of the lines of a cell, and what these differ by at most."""
+_FEWEST_WORDS = 5
+"""Letters of a line that the width of its cell broke."""
 _TABLE_ROWS = 3
 """Rows of a table without lines around its cells."""
 
@@ -196,10 +200,41 @@ def is_running(column: Sequence[Fragment]) -> bool:
     return filled and _length(column) >= 8
 
 
+def _broken_rows_joined(
+    band: Sequence[list[Fragment]], cells: Sequence[list[list[Fragment]]]
+) -> list[list[str]]:
+    """Return the texts of cells by rows; lines that only the width of a cell broke are one row.
+
+    Those stand closer to the line above than rows do, in some of the columns that it fills.
+    """
+    texts = [[line_of(cell).text if cell else "" for cell in row] for row in cells]
+    bottoms = [min(part.bottom for part in row) for row in band]
+    steps = [above - below for above, below in itertools.pairwise(bottoms)]
+    closest = min(steps, default=0.0)
+    if not steps or max(steps) < _ROW_APART * closest:
+        return texts
+    ends = [max((p.right for cell in column for p in cell), default=0.0)
+            for column in zip(*cells, strict=True)]  # fmt: skip
+    joined = [texts[0]]
+    for at, step in enumerate(steps, 1):
+        filled = [number for number, cell in enumerate(cells[at]) if cell]
+        broken = step < _LINE_APART * closest and len(filled) < len(cells[at])
+        if broken and all(_is_broken(cells[at - 1][number], ends[number]) for number in filled):
+            for number in filled:
+                joined[-1][number] = join(joined[-1][number], texts[at][number])
+        else:
+            joined.append(texts[at])
+    return joined
+
+
+def _is_broken(cell: Sequence[Fragment], end: float) -> bool:
+    """Return whether the line of a cell is words that go on to the end of its column."""
+    words = sum(char.text.isalpha() for part in cell for char in part.chars)
+    return bool(cell) and words >= _FEWEST_WORDS and cell[-1].right > end - 2 * cell[-1].size
+
+
 def _aligned_table(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float, float]]) -> Table:
-    lines = [
-        [line_of(cell).text if cell else "" for cell in _columns_of(row, gutters)] for row in band
-    ]
+    lines = _broken_rows_joined(band, [_columns_of(row, gutters) for row in band])
     parts = [part for row in band for part in row]
     # Lists beside each other begin with an item, which names no column.
     set_off = all(part.bold for part in band[0]) and not all(part.bold for part in parts)

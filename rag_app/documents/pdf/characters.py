@@ -20,9 +20,10 @@ from rag_app.documents.pdf.visibility import Drawn, address, unseen
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage, PdfTextPage
 
-_HYPHENS = "\x02\ufffe"
-"""PDFium's own marks of a hyphen at a line's end, by its version."""
 HYPHEN = "\u2010"
+_HYPHENS = f"\x02\ufffe\xad{HYPHEN}"
+"""PDFium's own marks of a hyphen at a line's end, by its version, and what fonts name one."""
+_UNBROKEN_HYPHEN = 0x2011
 _BULLET = "\u2022"
 """What stands alone in a font of signs that does not say which they are."""
 _BOLD = 600
@@ -33,6 +34,8 @@ _FONT_NAME = 100
 """Bytes of its name that are looked at."""
 _SHADOW = 0.2
 """Distance, in sizes, within which the same character is the same again; at most half its width."""
+_DOUBLE = frozenset("ft")
+"""What stands twice in ligatures: ff, ffi, tt."""
 _FEW_UNMAPPED = 12
 _MOST_UNMAPPED = 0.04
 _MOST_PRIVATE = 0.06
@@ -146,7 +149,7 @@ def page_characters(page: "PdfPage") -> PageCharacters:
     chars = by_turn.pop(main)
     aside = tuple(text for text in by_turn.values() if text)
     if main == 0 and _is_vertical(chars):
-        chars = [upright(char) for char in chars]
+        chars = [upright(char) for char in _set_upright(chars)]
         return PageCharacters(chars, aside, "vertical", unmapped, quarter=1, hidden=hidden)
     return PageCharacters(chars, aside, "", unmapped, quarter=main, hidden=hidden)
 
@@ -229,6 +232,8 @@ def _text_at(textpage: "PdfTextPage", index: int) -> str:
     from pypdfium2 import raw as pdfium
 
     code = pdfium.FPDFText_GetUnicode(textpage.raw, index)
+    if code == _UNBROKEN_HYPHEN:
+        return "-"
     if 0xD800 <= code < 0xDC00:
         low = pdfium.FPDFText_GetUnicode(textpage.raw, index + 1)
         if 0xDC00 <= low < 0xE000:
@@ -269,12 +274,22 @@ def _is_bold(textpage: "PdfTextPage", index: int) -> bool:
 
 
 def _once(chars: Iterable[Char]) -> Iterator[Char]:
-    """Yield each character once, though bold or a shadow may be made by drawing it twice."""
+    """Yield each character once, though bold or a shadow may be made by drawing it twice.
+
+    The letters of a ligature share one box.
+    """
     seen: dict[tuple[str, int, int], Char] = {}
+    before: Char | None = None
     for char in chars:
+        if before == char and char.text in _DOUBLE:
+            before = None
+            yield char
+            continue
+        before = char
         x, y = round(char.left), round(char.bottom)
         near = (seen.get((char.text, x + dx, y + dy)) for dx in (0, -1, 1) for dy in (0, -1, 1))
         if any(other and _covers(other, char) for other in near):
+            before = None
             continue
         seen[char.text, x, y] = char
         yield char
@@ -300,6 +315,34 @@ def turned_upright(char: Char, quarter: int) -> Char:
 def upright(char: Char) -> Char:
     """Return a character of vertical writing where it would stand in horizontal writing."""
     return char._replace(left=-char.top, right=-char.bottom, bottom=char.left, top=char.right)
+
+
+def _set_upright(chars: Sequence[Char]) -> Iterator[Char]:
+    """Yield the characters of vertical writing, digits that share a place one below the other."""
+    group: list[Char] = []
+    for char in (*chars, None):
+        if char and group and _shares_place(group[-1], char):
+            group.append(char)
+            continue
+        left, right = (
+            min((c.left for c in group), default=0),
+            max((c.right for c in group), default=0),
+        )
+        for at, each in enumerate(group):
+            height = (each.top - each.bottom) / len(group)
+            top = each.top - at * height
+            yield each._replace(left=left, right=right, bottom=top - height, top=top)
+        group = [char] if char else []
+
+
+def _shares_place(before: Char, after: Char) -> bool:
+    """Return whether two digits or letters stand in one place of a column (text-combine)."""
+    level = abs(after.bottom - before.bottom) < _SHADOW * before.size
+    return (
+        level
+        and (before.text + after.text).isascii()
+        and 0 <= after.left - before.left < before.size
+    )
 
 
 def _is_vertical(chars: Sequence[Char]) -> bool:

@@ -20,6 +20,8 @@ _BESIDE = 0.35
 _SMALLER = 0.85
 _RAISED = 0.25
 """Sizes by which an exponent stands above the line."""
+_LITTLE, _HIGH = 0.95, 0.4
+"""The same of one that is hardly smaller, but higher."""
 _WORD_GAP = 0.2
 """Gap between Latin letters, in sizes of the text, that is a space."""
 _HAN_GAP = 0.8
@@ -33,7 +35,9 @@ _EVEN, _MOSTLY_EVEN = 0.06, 0.75
 """Sizes by which their gaps may differ, and the share of them that do not differ more."""
 _CHINESE = 0.3
 """Share of a line that is Chinese above which numbers are broken where the line ends."""
-_JOINT = re.compile(r"\w[-/]$")
+_ADDRESS = re.compile(f"[/@_\\d][\\w.-]*{HYPHEN}$")
+"""A line's last word that is a piece of an address or a code, whose hyphens are its own."""
+_JOINT = re.compile(r"(?:\w[-/]|://)$")
 
 
 @dataclass(eq=False)
@@ -89,7 +93,9 @@ def _continues(group: Sequence[Char], char: Char) -> bool:
     if not _level(before, char):
         return False
     size = max(before.size, char.size)
-    tracking = max(before.left - group[-2].right, 0.0) if len(group) > 1 else 0.0
+    # Between Chinese and Latin is a space that says nothing of the others.
+    alike = len(group) > 1 and is_wide(before.text) == is_wide(group[-2].text)
+    tracking = max(before.left - group[-2].right, 0.0) if alike else 0.0
     if is_rtl(char.text) and is_rtl(before.text):
         return max(char.left - before.right, before.left - char.right) < _BREAK * size
     # The letters of a ligature share one box.
@@ -142,8 +148,11 @@ def line_of(row: Sequence[Fragment]) -> Fragment:
 
 def spell(chars: Sequence[Char]) -> str:
     """Return the text of one line, given its characters from left to right."""
-    if any(is_rtl(char.text) for char in chars):
-        return _spell_rtl(chars)
+    text = _spell_rtl(chars) if any(is_rtl(char.text) for char in chars) else _spelled(chars)
+    return text[:-1].replace(HYPHEN, "-") + text[-1:]  # only at its end it may part a word
+
+
+def _spelled(chars: Sequence[Char]) -> str:
     tracking = _tracking(chars)
     text, raised = "", ""
     before: Char | None = None
@@ -232,8 +241,9 @@ def _ligature(first: str, second: str) -> str:
 
 def _is_raised(base: Char, char: Char) -> bool:
     """Return whether a character stands above another's line as an exponent, not as cents do."""
-    smaller = char.size <= _SMALLER * base.size
-    return smaller and base.text not in ".," and char.bottom - base.bottom > _RAISED * base.size
+    smaller, raised = char.size / base.size, (char.bottom - base.bottom) / base.size
+    high = (smaller <= _SMALLER and raised > _RAISED) or (smaller < _LITTLE and raised > _HIGH)
+    return high and base.text not in ".,"
 
 
 def _tracking(chars: Sequence[Char]) -> float:
@@ -279,7 +289,8 @@ def _is_space(before: Char, char: Char, tracking: float) -> bool:
 def glue(before: str, line: str) -> tuple[str, str]:
     """Return the text before, and what is between it and the line that goes on from it."""
     if before.endswith(HYPHEN):
-        return before.removesuffix(HYPHEN), "" if line[:1].islower() else "-"
+        parts_word = line[:1].islower() and not _ADDRESS.search(before)
+        return before.removesuffix(HYPHEN), "" if parts_word else "-"
     first, last = line[:1], before[-1:]
     if is_wide(first) or is_wide(last) or _JOINT.search(before):
         return before, ""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rag_app.documents.formats import ExtractedText, LineBox
 from rag_app.documents.pdf.annotations import Written, characters
-from rag_app.documents.pdf.characters import PageCharacters
+from rag_app.documents.pdf.characters import HYPHEN, PageCharacters
 from rag_app.documents.pdf.layout import Block, blocks
 from rag_app.documents.pdf.lines import Fragment, glue
 from rag_app.documents.pdf.paragraphs import (
@@ -196,7 +196,8 @@ class _Writer:
         for number in range(len(starts) - 1, -1, -1):
             if starts[number] < 0:
                 starts[number] = starts[number + 1] if number + 1 < len(starts) else self._length
-        return ExtractedText("".join(self._done), page_starts=starts, boxes=self._boxes)
+        text = "".join(self._done).replace(HYPHEN, "-")  # it parts no word
+        return ExtractedText(text, page_starts=starts, boxes=self._boxes)
 
     def _start_page(self) -> None:
         if self._new_page:

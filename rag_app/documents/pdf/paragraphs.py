@@ -139,7 +139,8 @@ def _goes_on(
         return same and before.bottom - line.top < line.size and _fills(before, block, _FULL)
     if abs(before.size - line.size) > 0.12 * before.size or _is_apart(before, line, leading):
         return False
-    if before.text[-1:].isdigit() and _ZEROS.match(line.text):
+    cut_number = before.text[-1:].isdigit() and _ZEROS.match(line.text)
+    if cut_number or before.text.endswith("://"):
         return True
     narrow = block.right - block.left < _NARROWEST * line.size
     if narrow or not _fills(before, block, _FULL_SENTENCE if _ENDS.search(before.text) else _FULL):

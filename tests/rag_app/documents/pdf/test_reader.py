@@ -621,3 +621,90 @@ def test_bullets_far_from_their_items_are_no_column() -> None:
             lines(canvas, [item], x=90, y=760 - 18 * number)
 
     assert read(page).text.split("\n") == [f"• {item}" for item in items]
+
+
+def named(text: str, glyphs: dict[str, str]) -> str:
+    """Return what is read of text in a font that names some of its characters otherwise."""
+    codes = "".join(
+        f"<{ord(code):02x}> <{name.encode('utf-16-be').hex()}>\n" for code, name in glyphs.items()
+    )
+    cmap = (
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap\n1 begincodespacerange\n"
+        f"<00> <ff>\nendcodespacerange\n{len(glyphs)} beginbfchar\n{codes}endbfchar\n"
+        "endcmap end end"
+    )
+    content = f"BT /F 12 Tf 60 700 Td ({text}) Tj ET"
+    objects = [
+        "<</Type/Catalog/Pages 2 0 R>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        (
+            "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]"
+            "/Resources<</Font<</F 4 0 R>>>>/Contents 6 0 R>>"
+        ),
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/ToUnicode 5 0 R>>",
+        f"<</Length {len(cmap)}>>stream\n{cmap}\nendstream",
+        f"<</Length {len(content)}>>stream\n{content}\nendstream",
+    ]
+    body = "".join(f"{at} 0 obj\n{text}\nendobj\n" for at, text in enumerate(objects, 1))
+    return read_pdf(f"%PDF-1.4\n{body}trailer<</Root 1 0 R>>".encode(), "a.pdf").text
+
+
+def test_both_letters_of_a_ligature_are_read() -> None:
+    glyphs = {"A": "ff", "B": "ffi", "-": "\u2011"}
+    assert named("staA oBce-2 efectBve", glyphs) == "staff office-2 efectffive"
+
+
+def test_cells_that_a_width_breaks_are_one_row_without_lines_too() -> None:
+    rows = [(0, "项目", "内容", "月费"), (26, "保洁", "办公楼公共区域每日清扫两", "12,800"),
+            (42, "", "次并清洗玻璃", ""), (68, "绿化", "草坪修剪", "9,600"),
+            (94, "安保", "二十四小时三班巡逻", "36,500")]  # fmt: skip
+
+    def page(canvas: Canvas) -> None:
+        for down, *row in rows:
+            for x, cell in zip((60, 130, 330), row, strict=True):
+                lines(canvas, [cell] if cell else [], x=x, y=700 - down)
+
+    text = read(page).text
+    assert "项目: 保洁; 内容: 办公楼公共区域每日清扫两次并清洗玻璃; 月费: 12,800" in text
+    assert "项目: 绿化; 内容: 草坪修剪; 月费: 9,600" in text
+
+
+def test_the_space_between_chinese_and_latin_joins_no_columns() -> None:
+    rows = [
+        ("编号", "名称", "口径"),
+        ("F1", "阀门 1", "7"),
+        ("F2", "阀门 2", "14"),
+        ("F3", "阀门 3", "21"),
+    ]
+
+    def page(canvas: Canvas) -> None:
+        for number, (code, name, size) in enumerate(rows):
+            y = 700 - 20 * number
+            lines(canvas, [code], x=60, y=y)
+            lines(canvas, [name[:2]], x=110, y=y)
+            lines(canvas, [name[3:]] if len(name) > 2 else [], x=137, y=y)
+            lines(canvas, [size], x=157, y=y)
+
+    assert "编号: F2; 名称: 阀门2; 口径: 14" in read(page).text
+
+
+def test_digits_in_one_place_of_a_vertical_column() -> None:
+    def page(canvas: Canvas) -> None:
+        for x, column in ((500, "今年修路架橋用銀三百"), (470, "餘銀12兩存公所")):
+            y = 700
+            for char in column:
+                if char.isdigit():
+                    lines(canvas, [char], x=x + 6 * (char == "2"), y=y, size=10)
+                else:
+                    lines(canvas, [char], x=x, y=y)
+                y -= 14 * (char != "1")
+
+    assert "餘銀12兩存公所" in "".join(read(page).text.split())
+
+
+def test_addresses_keep_their_hyphens_and_go_on_after_their_scheme() -> None:
+    address = f"www.example.com/{'a' * 40}/pump-"
+    texts = [*PROSE[:2], "说明见https://", address, "guide/index.html，请查阅。"]
+    text = read(lambda canvas: lines(canvas, texts)).text
+    assert text.endswith(f"说明见https://{address}guide/index.html，请查阅。")
+    assert named("go on-", {}) == "go on-"
