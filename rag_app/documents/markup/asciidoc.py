@@ -26,9 +26,11 @@ _REFERRED = re.compile(r"<<([^,>]{1,300})(?:,\s{0,9}([^>]{1,500}))?>>")
 _FOOTNOTE = re.compile(r"footnote:\w*\[([^\]]*)\]")
 _ANCHOR = re.compile(r"\[\[[^\]]{0,200}\]\]|image:\S{1,500}?\[[^\]]{0,500}\]|\[#[^\]]{0,200}\]")
 _TORN = re.compile(
-    r"\[(?:cols|options|source|width|frame|grid)[=,][^\]\n]{0,300}(?:\]|$)|<<[\w-]{1,100}(?![\w>,-])"
+    r"\[(?:cols|options|source|width|frame|grid)[=,](?:[^\]\n]{0,300}\]|[ -Z\\^-~]{0,300})"
+    r"|<<[\w-]{1,100}(?![\w>,-])"
+    r"|(?<=[^\s`\"'])[ \t]{0,3}(?:\|={3,}|\[(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION)\])[ \t]*$"
 )
-"""What is left of attributes that stand alone in a line, and of references."""
+"""What is left of attributes and bounds that stand alone in a line, and of references."""
 _ITEM = re.compile(r"(\*{1,5}|\.{1,5})\s+(?=\S)")
 _MOST_COLUMNS = 100
 
@@ -122,7 +124,7 @@ def _rows(lines: list[str]) -> list[list[str]]:
     for line in lines:
         marks = list(_CELL.finditer(line))
         if not marks:
-            if rows and line.strip():  # the last cell goes on
+            if rows and line.strip() and not _is_silent(line):  # the last cell goes on
                 rows[-1][-1] += f" {line.strip()}"
             continue
         cells: list[str] = []

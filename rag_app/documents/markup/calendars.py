@@ -10,7 +10,7 @@ from rag_app.documents.text import one_blank_line
 from rag_app.errors import DocumentError
 
 _FOLD = re.compile(r"\n[ \t]")
-_JOINED = re.compile(r"(?<=[^\n])(?=(?:BEGIN|END):V[A-Z]{4,9}\b)")
+_JOINED = re.compile(r"(?<=[^\n])(?=(?:BEGIN|END):V[A-Z]{2,9}(?![A-Z]))")
 """Where a line is joined to the next one, since its end is lost."""
 _QUOTED = re.compile(r"(?:=[0-9A-F]{2}){3,}")
 """What is encoded, though the parameter that says so is lost."""
@@ -23,6 +23,11 @@ _PARAMETER = re.compile(r";(?:([\w-]+)=)?(\"[^\"]*\"|[^;:]*)")
 _ESCAPE = re.compile(r"\\([nN,;\\])")
 _BLOB = re.compile(r"[A-Za-z0-9+/]{60,}={0,2}")
 """What is left of a picture whose first line is lost."""
+_PARAMETER_LEFT = re.compile(
+    r"[A-Z-]{0,12};(?:TZID|VALUE|ENCODING|CHARSET|PARTSTAT|RSVP)=[\w/-]*:?"
+)
+"""What is left of properties that are cut; in a value a semicolon stands behind a backslash."""
+_ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z?))?")
 _NAMED = {
     "DTSTART": "start", "DTEND": "end", "DUE": "due", "DURATION": "duration", "RRULE": "repeats",
@@ -92,6 +97,7 @@ def _parameters(written: str) -> dict[str, str]:
 
 def _kind(name: str, parameters: dict[str, str]) -> str:
     kind = parameters.get("TYPE", "") if name in {"TEL", "EMAIL", "ADR"} else ""
+    kind = "" if "printable" in kind.lower() else kind
     return f" ({kind.lower()})" if kind else ""
 
 
@@ -108,9 +114,10 @@ def _said(name: str, parameters: dict[str, str], value: str) -> str:
         value = " ".join(filter(None, map(str.strip, pieces)))
     if time := _TIME.fullmatch(value):
         return " ".join(filter(None, (_moment(time), parameters.get("TZID", ""))))
+    value = _PARAMETER_LEFT.sub("", value)
     value = _BLOB.sub("", re.sub(r"^(?:mailto|tel):", "", value, flags=re.IGNORECASE))
-    if name in {"ATTENDEE", "ORGANIZER"} and parameters.get("CN"):
-        value = f"{parameters['CN']} <{value}>"
+    if name in {"ATTENDEE", "ORGANIZER"} and (named := parameters.get("CN")):
+        value = f"{named} <{value}>" if _ADDRESS.fullmatch(value) else named
     text = _ESCAPE.sub(lambda mark: "\n" if mark[1] in "nN" else mark[1], value)
     return "\n".join(filter(None, map(str.strip, text.split("\n"))))
 

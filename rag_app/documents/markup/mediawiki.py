@@ -37,6 +37,8 @@ _MAGIC = re.compile(r"__[A-Z]+__")
 _CELL = re.compile(r"\|\||!!")
 _ATTRIBUTE = r"[\w-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s|\"']+)"
 _ATTRIBUTES = re.compile(rf"\s*({_ATTRIBUTE}(?:\s+{_ATTRIBUTE})*)\s*\|(?!\|)")
+_TORN_COMMENT = re.compile(r"(?:<!-?\S?|(?<!\S)\S{1,2}--) [^\n]{0,200}?-->")
+_TORN_REFERENCE = re.compile(r"</?ref?\d?(?=[^\x00-\x7f]|$)|</r?$", re.MULTILINE)
 _KEPT = re.compile("\x00(\\d+)\x00")
 
 
@@ -56,8 +58,8 @@ def mediawiki_markdown(text: str) -> str:
         aside.append(body if code[1].lower() == "nowiki" else fenced)
         return f"\0{len(aside) - 1}\0"
 
-    text = _CODE.sub(set_aside, without_comments(text))
-    text = _REFERENCE.sub(r" [\1]", _MATH.sub(r"$\1$", text))
+    text = _TORN_COMMENT.sub("", _CODE.sub(set_aside, without_comments(text)))
+    text = _TORN_REFERENCE.sub("", _REFERENCE.sub(r" [\1]", _MATH.sub(r"$\1$", text)))
     for _ in range(_DEEPEST):
         text, changed = _TEMPLATE.subn(_template, text)
         if not changed:

@@ -15,9 +15,15 @@ _CODE, _SILENT = frozenset({"src", "example"}), frozenset({"comment", "export"})
 _COMMENT = re.compile(r"\s*#(?:\s.*)?")
 _DRAWER = re.compile(r"\s*:(?!END:)(\w+):\s*", re.IGNORECASE)
 _DRAWER_END = ":END:"
-_PROPERTY = re.compile(r"\s*:[A-Z][A-Z_]+(?::(?:\s.*)?)?|\s*#\+.*")
+_PROPERTY = re.compile(r"\s*:[A-Z][A-Z_]+(?::[A-Z_:]*(?:\s.*)?)?|\s*#\+.*")
 """A property whose drawer has lost its beginning or its end, or a setting that is damaged."""
-_CUT_DRAWER = re.compile(r"(?<=\S) {0,9}:(?:PROPERTIES|LOGBOOK|END): {0,9}$", re.MULTILINE)
+_CUT_DRAWER = re.compile(
+    r"(?<=\S) {0,9}:(?:PROPERTIES|LOGBOOK|END): {0,9}$"
+    r"|^[A-Z_]{1,40}: .*\n(?=(?::\w+: .*\n){0,30}:END:$)"
+    r"|(?<=\S) {0,9}:[A-Z_]{2,40}: .{0,80}(?=\n(?::\w+: .*\n){0,30}:END:$)"
+    r"|^:[A-Z_]{2,20}(?=\ufffd)|^:PROPERTIES(?=[^:\n])[A-Z_]*",
+    re.MULTILINE,
+)
 _JOINED = re.compile(r"(?<=[^\n,=~\"'`])(?=#\+(?:[A-Z_]{3,20}:\s|(?:BEGIN|END)_[A-Z]))")
 """Where a line is joined to a setting, since its end is lost."""
 _PLANNING = re.compile(r"\s*(?:CLOSED|DEADLINE|SCHEDULED|CLOCK):\s*[\[<].*")
@@ -67,7 +73,7 @@ def _is_row(line: str) -> bool:
 def _end_of_block(lines: list[str], at: int, kind: str, last: dict[str, int]) -> tuple[int, int]:
     """Return where a block ends and where the text goes on.
 
-    One that is never closed ends with its paragraph.
+    One that is never closed, before the next heading, ends with its paragraph, or at a property.
 
     Args:
         lines: All.
@@ -75,12 +81,14 @@ def _end_of_block(lines: list[str], at: int, kind: str, last: dict[str, int]) ->
         kind: Of block, in small letters.
         last: Where the last block of each kind ends, and the last drawer.
     """
-    if last.get(kind, -1) >= at:
-        end = next(end for end in range(at, len(lines)) if _ends(lines[end]) == kind)
-        return end, end + 1
+    for end in range(at, last.get(kind, -1) + 1):
+        if _ends(lines[end]) == kind:
+            return end, end + 1
+        if _HEADING.fullmatch(lines[end].rstrip()):
+            break
     for end in range(at, len(lines)):
         line = lines[end]
-        if not line.strip() or line.startswith("#+") or _HEADING.fullmatch(line.rstrip()):
+        if not line.strip() or _PROPERTY.fullmatch(line) or _HEADING.fullmatch(line.rstrip()):
             return end, end
     return len(lines), len(lines)
 

@@ -200,6 +200,10 @@ def _end_of_simple_table(lines: list[str], at: int) -> int:
     """Return where a table ends whose rules have no corners, 0 where none of them closes it."""
     below = 0
     for end in range(at + 1, min(at + _LONGEST_TABLE, len(lines))):
+        if (explicit := _EXPLICIT.fullmatch(lines[end])) and _DIRECTIVE.fullmatch(
+            explicit[1] or ""
+        ):
+            break
         if _SIMPLE.fullmatch(lines[end]):
             below += 1
             if below == 2 or end + 1 == len(lines) or not lines[end + 1].strip():

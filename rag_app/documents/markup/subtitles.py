@@ -25,6 +25,8 @@ _TORN = re.compile(
     r"|\b(?:line|position|size):\d+%?"
 )
 """What is left of tags, times, fields and settings that are damaged."""
+_STYLE = re.compile(r"\{[^{}]*\}")
+"""What no player of ASS shows."""
 _DRAWING = re.compile(r"\{[^{}]*\\p[1-9]")
 """What follows draws lines, in ASS."""
 _BREAK = re.compile(r"\\[Nn]")
@@ -77,7 +79,7 @@ def _cues(text: str) -> Iterator[Cue]:
     if _ASS.search(text):  # fonts and pictures may stand before and behind what is said
         for match in filter(None, map(_DIALOGUE.match, lines)):
             drawn = _DRAWING.search(match[9])
-            said = [] if drawn else _spoken(_BREAK.split(match[9]))
+            said = [] if drawn else _spoken(_BREAK.split(_STYLE.sub("", match[9])))
             yield Cue(_seconds(*match.groups()[:4]), _seconds(*match.groups()[4:8]), said)
         return
     times = [(at, match) for at, line in enumerate(lines) if (match := _CUE.fullmatch(line))]

@@ -48,7 +48,7 @@ _START = 40
 """Bytes, of a header, which is mostly ASCII."""
 _UTF8 = re.compile("[\u3400-\u9fff]|^[\0-\x7f\xc0-\xff]+$")
 """What only UTF-8 is read as: Han, or Latin letters alone."""
-_TYPE = r"(?:multipart|text|message)/[\w.-]+; *(?:charset|boundary)=?\S+"
+_TYPE = r"(?:multipart|text|message)/[\w.-]+\"?; *(?:charset|boundary)(?:=|\")?\S+"
 _OF_TRANSPORT = re.compile(
     r"(?:(?:^|(?<=\ufffd))(?:Received|Received-SPF|Return-Path|Delivered-To|DKIM-Signature|X-[\w-]+"
     r"|ARC-[\w-]+|Authentication-Results|Message-ID|List-[\w-]+|MIME-Version|Content-[\w-]+)"
@@ -75,7 +75,8 @@ _OF_DAMAGED = re.compile(
     r"|(?<![ -~])(?:(?:u?t)?f-8|utf-8)\"?$|(?<![ -~])u?tf-8\""
     r"|(?<![ -~])(?:\w{0,8}a)?ry=?\"\S{1,70}\"?$|^--\w{1,70}--$"
     r"|(?:MIME-V|Content-[TDI])[A-Za-z-]*:? ?(?![ -~])"
-    r"|MIME-V\w{0,6}(?![ -~])|Content-(?=(?:Subject|From|To|Date): )"
+    r"|MIME-V\w{0,6}(?![ -~])|MIME-V\w{0,12}=[!-~]{0,40}|Content-(?=(?:Subject|From|To|Date): )"
+    r"|(?<![!-~])[!-~]{0,20}; charset[\w-]{3,12}$"
     r"|^[A-Za-z0-9+/]{1,70}(?=(?:From|To|Subject|Date): )"
     r"|^[\w.#, -]{0,200}\n?\{[a-z-]{3,30}:.*$|^\s*<?[a-z-]{3,30}:[^\s;:]{1,40};\}?$"
     r"|^-{2,5}(?:BEGIN|EN[A-Z]) [A-Z ]+-*.*$(?:\nVersion: .*$)?|^=\w{4}$|^Version: \d$"
@@ -83,8 +84,12 @@ _OF_DAMAGED = re.compile(
     r"|^[^\s<]{10,}@[\w.-]+>"
     r"|\??[\w-]{1,20}\?[BQbq]\?[^?\s]{1,200}\??=?|^This is a multi-part message in MIME format\.$"
     r"|(?<![ -~])Content-T[A-Za-z-]*: ?[a-z]{0,12}(?:/[a-z]{0,12};?)?(?![ -~])"
+    r"|(?<![ -~][ -~])Content-(?:Type|Transfer-\w+|Disposition|ID|Location)\W?[ -~]{0,80}$"
+    r"|Content-(?:Type|Transfer-\w+)[ -~]{0,3}(?![ -~])|\bContent-Tra[a-z]{0,5}[ \t]*$"
+    r"|(?<![ -~])[!-~]{0,3}(?:multipart|message)/[\w.-]{1,20};?$"
     r"|(?<![ -~])[a-z]{0,6}ing: ?[78]bit|(?<![ -~])text/[a-z]{1,5}(?![ -~])|^\d{1,4}px;$"
-    r"|(?<![ -~])Cont[a-z]{0,3}-?(?![ -~])|^\w{0,10}: *$|(?<![ -~])[\w-]{0,26}Encoding: ?\w{0,16}$"
+    r"|(?<![ -~])Cont[a-z]{0,3}-?(?![ -~])|^\w{0,10}: *$"
+    r"|(?<![ -~])[\w-]{0,26}Encoding: ?[\w-]{0,16}$"
     r"|(?:\b[a-z]{1,2}=[^\s;]+;\s*){2,}|^[ \t]*:?[a-z-]+(?::[a-z-]+){3,};?$|\w{0,9}sion: 1\.0$"
     r"|(?<![ -~])ion: 1\.0$|(?<![ -~])[\w:; -]{0,60}-?printable$",
     re.MULTILINE,
@@ -115,7 +120,7 @@ _WHOLE_FIELD = re.compile(rb"From |[!-9;-~]*:|[ \t]")
 """As Python's parser knows them."""
 _DAMAGED_FIELD = re.compile(rb"(?![!-9;-~]*:|[ \t])[^ :\n]{1,60}: .*\n(?=[A-Za-z-]+: |\r?\n)")
 _TYPE_NAME = re.compile(r"\s*[\w.+-]+/[\w.+-]+\s*(?:;|\Z)")
-_MARKUP = re.compile(r"</(?:p|div|td|tr|span|body|html)>")
+_MARKUP = re.compile(r"</(?:p|div|td|tr|span|body|html)>(?:<[a-z]{1,4}>)?")
 _CUT_FIELD = re.compile(r"[A-Za-z-]{1,40}:?\s*")
 """A header whose name is damaged, and one at which the file ends."""
 _BLANKED = bytes(8)
@@ -124,7 +129,8 @@ _HEAD, _MOST_BOUNDARIES, _CERTAIN, _LEAST = 1_000_000, 20, 12, 3
 certain without their lines before them, and with these alone."""
 _CODE_LEFT = re.compile(
     r"=[89A-F][0-9A-F](?=[^\x00-\x7f])|(?<=[^\x00-\x7f])=[89A-F][0-9A-F](?!\w)"
-    r"|(?<![ -~])[\w:; -]{0,60}(?:printable|: base64)$|=\?[\w-]{3,12}(?:\?[BQbq]\?[!-~]*)?",
+    r"|(?<![ -~])[\w:; -]{0,60}(?:printable|: base64)$|=\?[\w-]{3,12}(?:\?[BQbq]\?[!-~]*)?"
+    r"|(?:=\?|Content-[A-Z])\w{1,9}(?=\ufffd)",
     re.MULTILINE,
 )
 """Codes beside characters of which others are lost, and what named the codes."""
@@ -264,7 +270,10 @@ class _Mail:
         if lost or self.damaged:
             is_page = is_page or is_markup(text) or (self.archive and lost and ">" in text)
             is_page = is_page or (self.damaged and lost and _MARKUP.search(text) is not None)
-        text = page_markdown(text) if is_page else text
+        if is_page:
+            text = page_markdown(text)
+        elif self.damaged:
+            text = _MARKUP.sub("", text)
         if self.archive:
             text = _BOUNDARY.sub("", text)
         return self._without_headers(text).strip()

@@ -7,6 +7,7 @@ import pytest
 from rag_app.documents.markup.asciidoc import asciidoc_markdown
 from rag_app.documents.markup.calendars import calendar_markdown
 from rag_app.documents.markup.latex import latex_markdown
+from rag_app.documents.markup.mediawiki import mediawiki_markdown
 from rag_app.documents.markup.org import org_markdown
 from rag_app.documents.markup.restructured import restructured_markdown
 from rag_app.documents.markup.subtitles import subtitles_markdown
@@ -47,6 +48,24 @@ def test_a_drawer_of_org_without_an_end_hides_nothing() -> None:
     assert org_markdown(text) == "先断电。\n\n# 检修\n\n再挂牌。\n# 规程"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "先断电。\n:PROPERTIES::CUSTOM_ID: a\n:END:\n再挂牌。",
+        "先断电。\nCUSTOM_ID: a\n:ID: 7\n:END:\n再挂牌。",
+        "先断电。:CUSTOM_ID: a\n:END:\n再挂牌。",
+        "先断电。\n:PROPERTIESN_\n再挂牌。",
+    ],
+)
+def test_properties_of_org_whose_drawer_is_damaged(text: str) -> None:
+    assert org_markdown(text).split() == ["先断电。", "再挂牌。"]
+
+
+def test_a_block_of_org_ends_before_a_heading() -> None:
+    text = "#+BEGIN_SRC python\nprint(\n:ID: 7\n#+TITLE: 规程\n* 检修\n先断电。\n#+END_SRC\n"
+    assert org_markdown(text) == "```python\nprint(\n```\n# 规程\n\n# 检修\n\n先断电。"
+
+
 def test_a_block_of_org_without_an_end_ends_with_its_paragraph() -> None:
     text = "见下。#+BEGIN_SRC python\nprint(42)\n#+END_[RC\n先断电。\n"
     assert org_markdown(text) == "见下。\n```python\nprint(42)\n```\n先断电。"
@@ -56,6 +75,10 @@ def test_a_block_of_asciidoc_without_an_end_ends_with_its_paragraph() -> None:
     code = "----\nprint(42)\n\n[NOTE]\n====\n先断电。\n====\n"
     assert asciidoc_markdown(code) == "```\nprint(42)\n\n```\n先断电。"
     assert asciidoc_markdown('门店[cols="1,1",opt\n见 <<附录') == "门店\n见"
+    assert asciidoc_markdown('门店[cols="1,1先断电。') == "门店先断电。"
+    assert asciidoc_markdown("门店 |===\n断电。[NOTE]") == "门店\n断电。"
+    cell = "|===\n|门店 |一月\n\n[NOTE]\n====\n先断电\n====\n|===\n"
+    assert asciidoc_markdown(cell) == "门店 | 一月 先断电"
     table = "|===\n|门店 |一月\n\n|无锡店 |131\n\n见附录。\n"
     assert asciidoc_markdown(table) == "门店: 无锡店; 一月: 131\n\n见附录。"
 
@@ -69,6 +92,32 @@ def test_a_table_of_restructured_text_ends_with_its_third_rule() -> None:
     rule = "====== ====\n"
     table = f"{rule}门店   一月\n{rule}无锡店 131\n{rule}泵站规程在此，见附录。\n\n{rule}"
     assert "\n泵站规程在此，见附录。" in restructured_markdown(table)
+
+
+def test_a_directive_is_in_no_table_of_restructured_text() -> None:
+    table = "====== ====\n门店   一月\n无锡店 131\n.. note::\n\n   先断电。\n\n====== ====\n"
+    assert "\nnote:\n\n先断电。" in restructured_markdown(table)
+
+
+def test_what_is_in_braces_is_not_shown_by_players_of_ass() -> None:
+    line = "Dialogue: 0,0:00:01.00,0:00:03.00,Default,,0,0,0,,{]fad(120,0)}先断电{备注}"
+    assert subtitles_markdown(f"[Script Info]\n{line}\n") == "## 00:00:01\n\n先断电"
+
+
+def test_pieces_of_comments_and_references_of_a_wiki() -> None:
+    text = "<!-% 草稿 -->水库</ref》。=#-- 甲 -->位于浙江，<ref6建于1958年</r\n"
+    assert mediawiki_markdown(text) == "水库》。=#-- 甲 -->位于浙江，建于1958年"
+    assert mediawiki_markdown("=#-- 甲 -->位于 A --> B") == "位于 A --> B"
+
+
+def test_pieces_of_parameters_of_a_calendar() -> None:
+    event = "BEGIN:VCA\nDESCRIPTION:先断电RT;TZID=Asia/Shanghai\nATTENDEE;CN=李四:m<l\n"
+    assert (
+        calendar_markdown(f"{event}TEL;PRINTABLE:8110")
+        == "description: 先断电\nattendee: 李四\ntel: 8110"
+    )
+    attendee = "BEGIN:VEVENT\nATTENDEE;CN=李四:mailto:l@x.cn\nEND:VEVENT"
+    assert calendar_markdown(attendee) == "attendee: 李四 <l@x.cn>"
 
 
 def test_a_lost_dollar_sign_makes_no_equation_of_the_next_item() -> None:
@@ -85,6 +134,9 @@ def test_a_lost_dollar_sign_makes_no_equation_of_the_next_item() -> None:
         (asciidoc_markdown, "|===\n\n"),
         (org_markdown, "#+BEGIN_SRC x\n"),
         (org_markdown, ":A:\n"),
+        (org_markdown, ":a: b :C: d\n"),
+        (org_markdown, "#+BEGIN_SRC x\n* a\n"),
+        (mediawiki_markdown, "x-- <!- "),
         (restructured_markdown, "=== ===\n"),
         (subtitles_markdown, "<v <v </v {\\ "),
         (subtitles_markdown, f"{CUE}1a"),

@@ -346,6 +346,27 @@ def test_a_header_that_is_cut_amid_a_body_is_no_text(cut: str) -> None:
     assert text.split("\n\n", 2)[2].split() == ["会议改期。", "九点开始。"]
 
 
+@pytest.mark.parametrize(
+    "cut",
+    [
+        "JContent-Type: text/pmain; ch!rset=utf-8",
+        'text/html"; boundary""',
+        "Content-Transfer-Encodin ",
+        "MIME-Versiharset=utf-8",
+        "tosTransfer-Encoding: quoted-printable",
+        "/html; charsetutf-8",
+    ],
+)
+def test_a_header_that_is_cut_in_a_damaged_mail_is_no_text(cut: str) -> None:
+    text, _ = read(f"SMTP id g1-20020a0cf\n\n会议改期。\n{cut}\n\n九点开始。\n".encode())
+    assert text.split("\n\n", 1)[1].split() == ["会议改期。", "九点开始。"]
+
+
+def test_the_end_of_a_page_behind_the_text_of_a_damaged_mail() -> None:
+    text, _ = read(b"Content-Type: text/plain\n\nClosed.</p><p>Open.\n")
+    assert text == "Closed.Open."
+
+
 @pytest.mark.slow
 def test_long_lines_take_time_in_proportion() -> None:
     for line in ("a-b-c-d-" * 20_000, "A1" * 80_000, "aa.-" * 40_000):
