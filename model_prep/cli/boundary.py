@@ -163,9 +163,8 @@ def _of_machine(error: Exception) -> str:
         error = OSError(int(found[2]), found[1])
     if isinstance(error, OSError) and error.errno in _OF_MACHINE:
         what = f"{error.filename}" if error.filename else "the output or a file"
-        return (
-            f"{what} can't be read or written ({error.strerror}); correct that, and run this again"
-        )
+        remedy = "allow more by ulimit -n" if error.errno == errno.EMFILE else "correct that"
+        return f"{what} can't be read or written ({error.strerror}); {remedy}, and run this again"
     return ""
 
 

@@ -59,10 +59,18 @@ _SHORT = 0.75
 
 
 def not_found(question: str, nearest: Sequence[Document]) -> Answer:
-    """Return the answer for a question that the documents don't cover; no model is asked."""
+    """Return the answer for a question that the documents don't cover; no model is asked.
+
+    Args:
+        question: What was asked.
+        nearest: What was found; nothing is where there are no documents, which the user is told.
+    """
     text, citations = refusal_for(NOT_FOUND, question), tuple(cite(nearest))
     confidence = Confidence.of(Signals(highest_relevance(citations)), answered=False)
-    return Answer(question, text, answered=False, citations=citations, confidence=confidence)
+    notes = () if nearest else ("no passage was found at all; are there documents in the index?",)
+    return Answer(
+        question, text, answered=False, citations=citations, confidence=confidence, notes=notes
+    )
 
 
 @made_again

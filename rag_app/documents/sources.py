@@ -169,6 +169,8 @@ class _Search:
             try:
                 entries = [entry for entry in os.scandir(current) if not is_private(entry.name)]
             except OSError as error:
+                if isinstance(error, FileNotFoundError) and current != folder:
+                    continue  # it went while others were listed
                 reason = f"can't be listed ({error.strerror}); correct that, or leave it out"
                 self._unreadable[current] = reason
                 continue
@@ -179,16 +181,21 @@ class _Search:
                 elif entry.is_dir(follow_symlinks=False):
                     if depth is None or level < depth:
                         waiting.append((path, level + 1))
-                elif self._is_regular(path):
+                elif self._is_regular(entry):
                     found.append(path)
         # In a folder named . the file - would be standard input.
         yield from (file.absolute() if file == STDIN else file for file in sorted(found))
 
-    def _is_regular(self, path: Path) -> bool:
-        """Return whether ``path`` is a file that ends; a link to a folder is passed over."""
+    def _is_regular(self, entry: "os.DirEntry[str]") -> bool:
+        """Return whether an entry is a file that ends; a link to a folder is passed over.
+
+        So is a file in a folder that can be listed but not entered: its reading says why it fails.
+        """
         try:
-            mode = path.stat().st_mode
+            mode = entry.stat().st_mode
         except OSError:
+            if not entry.is_symlink():
+                return True
             self._skipped["that can't be reached"]["link"] += 1
             return False
         if kind := _special_kind(mode):

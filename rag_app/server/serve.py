@@ -1,5 +1,6 @@
 """Binding an address and running the server on it."""
 
+import errno
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 _BACKLOG = 2048
 """Connections that may wait to be accepted; uvicorn's own default."""
+_OF_PORT = (errno.EADDRINUSE, errno.EACCES)
+"""What a port is the reason of, not the host: it is taken, or for the administrator alone."""
 
 
 def access_for(
@@ -49,7 +52,8 @@ def listen(host: str, port: int) -> socket.socket:
         listening.listen(_BACKLOG)  # now, so that a second server can't take the address too
     except OSError as error:
         listening.close()
-        msg = f"can't listen on {host}:{port} ({error.strerror or error}); choose another --port"
+        reason, option = error.strerror or error, "port" if error.errno in _OF_PORT else "host"
+        msg = f"can't listen on {host}:{port} ({reason}); choose another --{option}"
         raise SettingsError(msg) from error
     return listening
 

@@ -152,6 +152,7 @@ def test_a_bug_of_ours_is_one_line(
         (OSError(errno.ENOSPC, "No space left on device"), "written (No space left on device)"),
         (PermissionError(errno.EACCES, "Permission denied", "a.gguf"), "a.gguf can't be read"),
         (Exception("No space left on device (os error 28)"), "written (No space left on device)"),
+        (OSError(errno.EMFILE, "Too many open files", "a.py"), "allow more by ulimit -n"),
         (MemoryError(), "the memory or its limit is used up"),
         (RuntimeError("can't start new thread"), "the memory or its limit is used up"),
         (ImportError("x.so: failed to map segment from shared object"), "the memory or its limit"),

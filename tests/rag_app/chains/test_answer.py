@@ -183,7 +183,9 @@ def test_not_found_calls_no_model_and_shows_the_nearest() -> None:
     answer = not_found("火星上有几座城市？", [POEMS])
     assert (answer.text, answer.answered) == (NOT_FOUND["zh"], False)
     assert answer.citations[0].text == POEMS.page_content
+    assert answer.notes == ()
     assert not_found("How many?", []).text == NOT_FOUND["en"]
+    assert "are there documents" in not_found("How many?", []).notes[0]
     assert not_found("李白はどこで亡くなりましたか", []).text == NOT_FOUND["ja"]
 
 

@@ -1,8 +1,10 @@
 """Folders as they are: what can't be read, what is no document, what has moved."""
 
+import errno
 import io
 import os
 import sys
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from reportlab.lib.utils import ImageReader
 
+from rag_app.documents import sources
 from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.indexing.report import IndexOptions, IndexReport
 from rag_app.index.store.store import IndexStore
@@ -95,6 +98,35 @@ def test_a_folder_that_cannot_be_listed_does_not_stop_the_rest(
     report = _index(fresh, folder)
     assert report.added == 2
     assert "can't be listed" in report.failed[0].reason
+
+
+def test_a_file_that_may_not_be_looked_at_is_left_to_its_reading(
+    fresh: IndexStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refused() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    def scanned(path: Path) -> Iterator[object]:
+        for entry in os.scandir(path):
+            what = {"is_dir": entry.is_dir, "is_symlink": entry.is_symlink, "stat": refused}
+            yield SimpleNamespace(name=entry.name, **what)
+
+    monkeypatch.setattr(sources, "os", SimpleNamespace(scandir=scanned))
+    report = _index(fresh, folder)
+    assert (report.added, report.skipped) == (2, {})
+
+
+def test_a_folder_that_goes_while_others_are_listed(
+    fresh: IndexStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def scanned(path: Path) -> Iterator[object]:
+        if path.name == "子":
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
+        return os.scandir(path)
+
+    monkeypatch.setattr(sources, "os", SimpleNamespace(scandir=scanned))
+    report = _index(fresh, folder)
+    assert (report.added, report.failed) == (1, [])
 
 
 def _half_scanned() -> bytes:

@@ -183,7 +183,7 @@ def test_which_addresses_are_of_this_machine_alone(host: str, local: bool) -> No
         (["--host", "0.0.0.0", "--api-key", " \t"], "an API key is empty"),
         (["--api-key", ""], "an API key is empty"),
         (["--api-key", "good", "--api-key", ""], "an API key is empty"),
-        (["--host", "no.such.host.invalid", "--api-key", "x"], "can't listen on"),
+        (["--host", "no.such.host.invalid", "--api-key", "x"], "choose another --host"),
         (["--llm", "/no/such/model.gguf", "--port", "0"], "does not exist"),
     ],
 )
