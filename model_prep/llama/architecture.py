@@ -223,6 +223,12 @@ def read_config(
     Raises:
         CheckpointError: it is missing, damaged, or of another model.
     """
+    if not (folder / "config.json").is_file() and (folder / "params.json").is_file():
+        msg = (
+            f"{folder} is in Meta's format; make a Hugging Face folder of it with: model-prep "
+            f"convert --input-dir {folder} --output-dir FOLDER"
+        )
+        raise CheckpointError(msg)
     config = read_json(folder / "config.json")
     try:
         _require_plain(config, model_types, scalings)

@@ -18,6 +18,7 @@ from model_prep.tokenizer.loading import MODEL_FILE, save_tokenizer
 from model_prep.tokenizer.sample_texts import CHINESE, ENGLISH
 from model_prep.tokenizer.sentencepiece_file import (
     NORMAL,
+    USER_DEFINED,
     Piece,
     SentencePieceFile,
     parse_sentencepiece,
@@ -27,6 +28,8 @@ from model_prep.tokenizer.train import DEFAULT_VOCAB_SIZE, check_corpus, train_s
 
 CHINESE_FILE = "chinese_sp.model"
 """Name of a trained Chinese model in the output folder."""
+_SPACE = "▁"
+"""What pieces have for a space."""
 _OUTPUT_BYTES = 20 * 2**20
 
 
@@ -116,7 +119,7 @@ def append_pieces(base: SentencePieceFile, chinese: SentencePieceFile) -> bytes:
     return base.with_pieces(
         Piece(piece.text)
         for piece in chinese.pieces
-        if piece.type == NORMAL and piece.text not in have
+        if piece.type in (NORMAL, USER_DEFINED) and piece.text not in have
     )
 
 
@@ -169,6 +172,9 @@ def _with_named(model: SentencePieceFile, names: Sequence[str]) -> bytes:
     for name in names:
         if not name:
             raise UsageError("--add-piece needs a text")
+        if " " in name:
+            msg = f"--add-piece {name!r} has a space, which no piece has; write {_SPACE} for it"
+            raise UsageError(msg)
         if name in have:
             msg = f"--add-piece {name!r} is a piece already; leave it out"
             raise UsageError(msg)

@@ -13,6 +13,8 @@ from model_prep.errors import TokenizerError
 
 NORMAL = 1
 """The type of a piece of text; others are unknown, control, user-defined, unused, and byte."""
+USER_DEFINED = 4
+"""Of a piece that is never split, such as a word that the model's maker named."""
 _BPE = 2
 _TIKTOKEN = re.compile(rb"[A-Za-z0-9+/]+=* \d+\r?\n")
 """The first line: a piece in base 64, and its rank."""

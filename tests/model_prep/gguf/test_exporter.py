@@ -234,6 +234,10 @@ def with_value(folder: Path, value: float) -> None:
     rewrite(folder, model__norm__weight=torch.full((64,), value, dtype=torch.float32))
 
 
+def as_meta(folder: Path) -> None:
+    (folder / "config.json").rename(folder / "params.json")
+
+
 def in_whole_numbers(folder: Path) -> None:
     import torch
 
@@ -287,6 +291,7 @@ def unigram(folder: Path) -> None:
             lambda folder: (folder / "tokenizer.model").write_bytes(b"\x0a\xff"),
             "not a SentencePiece model",
         ),
+        (as_meta, "is in Meta's format; make a Hugging Face folder of it with: model-prep convert"),
         (unigram, "not of LLaMA's kind"),
         (lambda folder: with_value(folder, float("nan")), "not a number"),
         (lambda folder: with_value(folder, 1e6), "beyond float16"),

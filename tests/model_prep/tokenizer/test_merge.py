@@ -11,7 +11,7 @@ from model_prep.cli import app
 from model_prep.errors import OutputError, TokenizerError, UsageError
 from model_prep.tokenizer.loading import load_tokenizer, vocabulary_size
 from model_prep.tokenizer.merge import merge_tokenizer
-from model_prep.tokenizer.sentencepiece_file import read_sentencepiece
+from model_prep.tokenizer.sentencepiece_file import USER_DEFINED, Piece, read_sentencepiece
 from tests.tokenizers import Tokenizers, piece_count, processor
 
 CHINESE_LLAMA = "e2676d4ca29ca1750f6ff203328d73b189321dc5776ceede037cbd36541d70c0"
@@ -109,6 +109,21 @@ def test_a_chinese_model_is_trained_first(trained: Tokenizers, tmp_path: Path) -
     assert len(tokenizer.encode("四季轮回。")) < len(plain.encode("四季轮回。"))
 
 
+def test_words_that_the_chinese_model_never_splits_are_pieces(
+    trained: Tokenizers, tmp_path: Path
+) -> None:
+    """Control pieces, which no text has, are left out."""
+    chinese = read_sentencepiece(trained.chinese)
+    words = [Piece("电动自行车", type=USER_DEFINED), Piece("<ctl>", type=3), Piece("动自")]
+    (tmp_path / "chinese.model").write_bytes(chinese.with_pieces(words))
+    done = merge_tokenizer(
+        trained.llama, tmp_path / "out", chinese_sp_model=tmp_path / "chinese.model"
+    )
+    assert done
+    pieces = read_sentencepiece(tmp_path / "out" / "tokenizer.model").pieces
+    assert pieces[-2:] == [Piece("电动自行车"), Piece("动自")]
+
+
 def test_a_dry_run_writes_nothing(trained: Tokenizers, tmp_path: Path) -> None:
     base = ("--llama-tokenizer", trained.llama, "--output-dir", tmp_path / "out")
     done = run(*base, "--chinese-sp-model", trained.chinese, "--dry-run", "--json")
@@ -155,6 +170,8 @@ def test_what_can_not_be_merged(trained: Tokenizers, tmp_path: Path) -> None:
         merge_tokenizer(llama, out)
     with pytest.raises(UsageError, match="is a piece already"):
         merge_tokenizer(llama, out, chinese_sp_model=chinese, add_pieces=["可以"])
+    with pytest.raises(UsageError, match="has a space, which no piece has"):
+        merge_tokenizer(trained.llama, out, chinese_sp_model=trained.chinese, add_pieces=["a b"])
     with pytest.raises(UsageError, match="needs a text"):
         merge_tokenizer(llama, out, chinese_sp_model=chinese, add_pieces=[""])
     with pytest.raises(TokenizerError, match="can't be read"):
