@@ -232,7 +232,7 @@ def _block_lines(
         yield from plain_lines(body[stop:])
         return head
     if _are_lost(head, body[stop:]):
-        yield " | ".join(filled_cells(head))
+        yield " | ".join(dict.fromkeys(filled_cells(head)))
     yield from (_named(head, row) for row in body[stop:] if list(row) != head)
     return head
 

@@ -7,12 +7,12 @@ Row = Sequence[str]
 
 
 class Covered(str):
-    """The text of a merged cell in a cell that it covers beside it, which rows without a head skip.
+    """The text of a merged cell in a cell that it covers beside it, which lines of rows skip.
 
     Example:
         >>> from rag_app.documents.tables import table_lines
         >>> list(table_lines([["姓名", "性别", Covered("性别")], ["李白", "男", Covered("男")]]))
-        ['姓名 | 性别', '李白 | 男']
+        ['姓名: 李白; 性别: 男']
     """
 
     __slots__ = ()
