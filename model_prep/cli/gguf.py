@@ -48,6 +48,8 @@ def export_gguf(
         options.push(done.path, push_to_hub)
     written = "would be written" if dry_run else "written"
     _show(done, f"{done.path} {written}", done.quantize, as_json=as_json)
+    for note in done.notes:
+        say(note)
 
 
 def import_gguf(

@@ -62,6 +62,8 @@ class GgufExport:
     """Tokens."""
     size: int
     """Bytes of the weights."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of the file, a line each."""
 
 
 def export_gguf(
@@ -128,7 +130,7 @@ def export_gguf(
                         part.unlink(missing_ok=True)
             except OSError as error:
                 raise _cannot_write(target, error) from error
-    return GgufExport(target, quantize, len(plan), len(vocabulary.tokens), size)
+    return GgufExport(target, quantize, len(plan), len(vocabulary.tokens), size, vocabulary.notes)
 
 
 def _default_target(folder: Path, quantize: Quantization) -> Path:

@@ -31,6 +31,10 @@ LLAMA3_SPLIT = QWEN2_SPLIT.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
 """LLaMA 3's, of which three digits stay together; llama.cpp's ``llama-bpe``."""
 _SPLITS = {QWEN2_SPLIT: ("qwen2", False), LLAMA3_SPLIT: ("llama-bpe", True)}
 """llama.cpp's name of a split, and whether it takes words of the vocabulary unmerged there."""
+_NOT_LEGACY = (
+    "after a special token llama.cpp begins text with a space, and this tokenizer (legacy: false) "
+    "does not: chats are split a little otherwise"
+)
 _MORE_SPECIAL = "additional_special_tokens"
 _ADDED_SCORE = -1000.0
 """llama.cpp's of a token that no merge makes."""
@@ -54,6 +58,8 @@ class Vocabulary:
     chat_template: Any
     scores: list[float] = field(default_factory=list)
     merges: list[str] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+    """In what llama.cpp splits text otherwise, a line each."""
 
     def add_to(self, writer: "GGUFWriter") -> None:
         """Set the keys of a GGUF file."""
@@ -141,6 +147,7 @@ def read_llama_vocabulary(folder: Path, rows: int) -> Vocabulary:
         # After a prompt `</s>` would be the end, whatever was put after texts in training.
         add_special_token={"bos": added_to_texts(folder)[0], "eos": False},
         chat_template=chat_template(folder),
+        notes=(_NOT_LEGACY,) if _tokenizer_config(folder).get("legacy") is False else (),
     )
 
 

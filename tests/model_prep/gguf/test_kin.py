@@ -191,6 +191,20 @@ def test_llamas_that_are_stated_otherwise(
     assert answer.lstrip() == tokenizer.decode(said[0, len(ids) :]).lstrip()
 
 
+@pytest.mark.parametrize("legacy", [True, False])
+def test_text_after_special_tokens_is_noted(
+    legacy: bool, trained: Tokenizers, tmp_path: Path
+) -> None:
+    folder = make_llama(tmp_path / "model", trained.llama)
+    config = json.dumps({"legacy": legacy})
+    (folder / "tokenizer_config.json").write_text(config, encoding="utf-8")
+    done = export_gguf(folder)
+    server, exact = LlamaServer(done.path), load_tokenizer(folder)
+    ids = server.tokenize("<s>a", special=True)
+    assert (ids == exact.encode("<s>a", add_special_tokens=False)) is legacy
+    assert bool(done.notes) is not legacy
+
+
 @pytest.mark.parametrize("saved_by", ["4.31", "4.57"])
 def test_added_tokens_have_their_type_and_their_end(
     saved_by: str, trained: Tokenizers, tmp_path: Path
