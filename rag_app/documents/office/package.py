@@ -132,12 +132,12 @@ def rewritten(data: bytes, part: Callable[[str, bytes], bytes | None] | None = N
     """Return an Office file whose XML has the usual names, and parts as ``part`` returns them.
 
     It is what libraries read that know neither strict files nor whatever ``part`` mends; a part is
-    left out where that returns None. Parts of over `LARGE` bytes stay as they are.
+    left out where that returns None. Parts of over `LARGE` bytes stay as they are, but styles.
     """
     file = BytesIO()
     with zipfile.ZipFile(BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
         for item in old.infolist():
-            if item.file_size > LARGE:
+            if item.file_size > LARGE and not item.filename.endswith("/styles.xml"):
                 copy = zipfile.ZipInfo(plain_name(item.filename))
                 copy.compress_type = zipfile.ZIP_DEFLATED
                 with old.open(item) as source, new.open(copy, "w") as target:

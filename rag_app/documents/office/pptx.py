@@ -30,6 +30,7 @@ from rag_app.documents.office.package import (
     unread_notes,
     without_fallbacks,
 )
+from rag_app.documents.office.shape_order import in_reading_order
 from rag_app.documents.office.white_text import remove_white_text
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import spanned
@@ -57,8 +58,6 @@ _NO_RELATIONS = (
 _PLACEHOLDERS = 3
 """Shapes that say what one looks like: itself, and those of its layout and master."""
 _AT_FOOT = frozenset({"dt", "ftr", "sldNum"})
-_ROW = 300_000
-"""English Metric Units (a third of an inch) within which shapes stand side by side."""
 
 
 @dataclass
@@ -153,7 +152,7 @@ def _slide_lines(slide: "Slide", reading: _Reading) -> Iterator[str]:
     if framed and (text := " ".join(_frame_text(title).split())):
         yield f"# {text}"
     own = title.shape_id if framed else None
-    for shape in _ordered(slide.shapes):
+    for shape in in_reading_order(slide.shapes):
         if shape.shape_id != own and not _is_left_out(shape, reading):
             yield from _shape_lines(shape, reading, 0)
     yield from _master_lines(slide, reading)
@@ -224,21 +223,6 @@ def _authors(slide: "Slide") -> dict[str, str]:
     return found
 
 
-def _ordered(shapes: Any) -> list[Any]:
-    """Return shapes from the top, those side by side from the left; those without a place last."""
-
-    def place(shape: Any) -> tuple[int, int]:
-        try:
-            top, left = shape.top, shape.left
-        except Exception:  # of a shape without geometry, by its kind
-            top = left = None
-        if top is None or left is None:
-            return (1 << 40, 0)
-        return (round(top / _ROW), left)
-
-    return sorted(shapes, key=place)
-
-
 def _shape_lines(shape: Any, reading: _Reading, depth: int) -> Iterator[str]:
     """Yield what a shape says; one that can't be understood costs only itself."""
     if depth > _DEEP:
@@ -252,7 +236,7 @@ def _shape_lines(shape: Any, reading: _Reading, depth: int) -> Iterator[str]:
 
 def _known_lines(shape: Any, reading: _Reading, depth: int) -> Iterator[str]:
     if hasattr(shape, "shapes"):  # a group
-        for inner in _ordered(shape.shapes):
+        for inner in in_reading_order(shape.shapes):
             yield from _shape_lines(inner, reading, depth + 1)
     elif getattr(shape, "has_table", False) and shape.has_table:
         yield "\n".join(table_lines(_table_rows(shape.table)))

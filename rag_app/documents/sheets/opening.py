@@ -42,6 +42,9 @@ _KEPT = re.compile(
 """What of a sheet is needed to read its cells."""
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _MOST_FORMATS = 2**15
+_STYLES = "xl/styles.xml"
+_LARGE_STYLES = 5 * 2**20
+"""Bytes of styles of which only the formats of numbers are read."""
 _BESIDE_CELLS = ("docProps/", "xl/pivot", "xl/worksheets/_rels/")
 _OF_THE_BOOK = re.compile(
     rb"<(?:\w+:)?(pivotCaches|definedNames|bookViews|extLst)\b(?:[^>]*/>|.*?</(?:\w+:)?\1\s*>)",
@@ -68,6 +71,9 @@ def open_workbook(data: bytes) -> tuple["BookReader", list[str]]:
         row_by_row = sum(item.file_size for item in sheets) > LARGE
         fonts = not row_by_row and any(_FONTS_THAT_TELL.search(archive.read(s)) for s in sheets)
         pivots = any("pivotCache" in name for name in archive.namelist())
+        styles = [item for item in archive.infolist() if item.filename == _STYLES]
+    if sum(item.file_size for item in styles) > _LARGE_STYLES:  # openpyxl compares each with each
+        data = rewritten(data, _with_formats_only)
     if pivots and not row_by_row:
         data = rewritten(data, _without_pivots)
     try:
@@ -119,7 +125,7 @@ def _cells_only(part: str, content: bytes) -> bytes | None:
 
 def _with_formats_only(part: str, content: bytes) -> bytes | None:
     """Leave out of the styles what is not the format of numbers."""
-    if part != "xl/styles.xml":
+    if part != _STYLES:
         return content
     try:
         root = parsed(content)
@@ -145,7 +151,7 @@ def _with_formats_only(part: str, content: bytes) -> bytes | None:
 
 def _unstyled(part: str, content: bytes) -> bytes | None:
     """Leave out the styles, and what in a sheet refers to them."""
-    if part == "xl/styles.xml":
+    if part == _STYLES:
         return None
     return _STYLE.sub(rb"\1", content) if _is_sheet(content) else content
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _IN_CELLS = "xl/cellimages.xml"
 """WPS's, of pictures that cells hold."""
+_CONTROL = re.compile(rb"<(?:\w+:)?control\s[^<>]*>")
+_SHAPE_ID = re.compile(r'\bshapeId="(\d+)"')
+_RELATION = re.compile(r'\br:id="(\w+)"')
 _PICTURE_ID = re.compile(r'"(ID_\w+)"')
 
 
@@ -37,6 +40,7 @@ class SheetParts:
 
     def lines(self, sheet: str) -> Iterator[str]:
         """Yield what the drawings of a sheet say, from its top to its foot."""
+        ticks = self._ticks(sheet)
         for part in self._parts(sheet, "/drawings/drawing"):
             root = self._tree(part)
             if root is None:
@@ -44,7 +48,7 @@ class SheetParts:
             targets = self._targets(part)
             for anchor in sorted(without_fallbacks(root), key=_place):
                 if not _is_hidden(anchor):
-                    yield from self._anchored(anchor, targets)
+                    yield from self._anchored(anchor, targets, ticks)
 
     def comments(self, sheet: str) -> list[tuple[str, str, str]]:
         """Return the entries of discussions on a sheet: cell, author, text (MS-XLSX, 2.1.13)."""
@@ -113,10 +117,27 @@ class SheetParts:
             return self._package.tree(part)
         return None
 
-    def _anchored(self, anchor: Element, targets: dict[str, str]) -> Iterator[str]:
+    def _ticks(self, sheet: str) -> dict[str, str]:
+        """Return the boxes that are ticked, or not, on a sheet by the ids of their shapes."""
+        part = self._sheets.get(sheet, "").lstrip("/")
+        targets = {key: to for key, to in self._targets(part).items() if "/ctrlProps/" in "/" + to}
+        data = (self._package.bytes_of(part) or b"") if targets else b""
+        found: dict[str, str] = {}
+        for control in (each.decode("utf-8", "replace") for each in _CONTROL.findall(data)):
+            shape, key = _SHAPE_ID.search(control), _RELATION.search(control)
+            root = self._tree(targets.get(key[1], "")) if key else None
+            if shape and root is not None and root.get("objectType") in {"CheckBox", "Radio"}:
+                found[shape[1]] = "☒ " if root.get("checked") == "Checked" else "☐ "
+        return found
+
+    def _anchored(
+        self, anchor: Element, targets: dict[str, str], ticks: dict[str, str]
+    ) -> Iterator[str]:
         for shape in anchor.iter("{*}sp"):
             if text := shape_text(shape):
-                yield text
+                properties = shape.find(".//{*}cNvPr")
+                key = "" if properties is None else str(properties.get("id"))
+                yield ticks.get(key, "") + text
         drawn = drawing_lines(anchor, lambda key: self._package.tree(targets.get(key, "")))
         yield from drawn or ()
         if drawn is None and anchor.find(".//{*}chart") is not None:
@@ -143,5 +164,7 @@ def _place(anchor: Element) -> tuple[int, int]:
 
 
 def _is_hidden(anchor: Element) -> bool:
+    """Return whether it is hidden; controls are called so, for programs that draw them twice."""
     properties = anchor.find(".//{*}cNvPr")
-    return properties is not None and properties.get("hidden") in ("1", "true")
+    hidden = properties is not None and properties.get("hidden") in ("1", "true")
+    return hidden and anchor.find(".//{*}compatExt") is None

@@ -418,3 +418,13 @@ def test_raised_and_struck_text_in_cells() -> None:
     run.text = "3"
     run._r.get_or_add_rPr().set("baseline", "30000")
     assert read_pptx(saved(presentation), "a.pptx").text == "规格: 10³; 值: 5"
+
+
+def test_heads_side_by_side_are_followed_by_their_own_texts() -> None:
+    presentation = Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[4])
+    for at, words in zip((0, 1, 2, 3, 4), ("比较", "优点", "便宜", "缺点", "慢"), strict=True):
+        slide.placeholders[at].text_frame.text = words
+    assert read_pptx(saved(presentation), "a.pptx").text.split("\n\n") == [
+        "# 比较", "优点", "便宜", "缺点", "慢",
+    ]  # fmt: skip

@@ -431,3 +431,37 @@ def test_the_data_of_pivot_tables_are_not_opened() -> None:
     found = read_xlsx(zipped(parts | {cache: b"<pivotCacheDefinition"}), "a.xlsx")
     assert "门店: 无锡店" in found.text
     assert found.notes == []
+
+
+def test_boxes_to_tick_and_labels_of_charts() -> None:
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    shape = (
+        '<xdr:sp><xdr:nvSpPr><xdr:cNvPr id="1025" name="x" hidden="1"><a:compatExt/></xdr:cNvPr>'
+        "</xdr:nvSpPr><xdr:txBody><a:p><a:r><a:t>已核对</a:t></a:r></a:p></xdr:txBody></xdr:sp>"
+    )
+    drawing = (
+        f"<xdr:wsDr {NAMES}><xdr:twoCellAnchor>{shape}</xdr:twoCellAnchor><xdr:twoCellAnchor>"
+        '<xdr:graphicFrame><c:chart r:id="rId1"/></xdr:graphicFrame></xdr:twoCellAnchor></xdr:wsDr>'
+    )
+    label = "<c:dLbl><c:tx><c:rich><a:p><a:r><a:t>最高</a:t></a:r></a:p></c:rich></c:tx></c:dLbl>"
+
+    def with_control(part: str, content: bytes) -> bytes:
+        control = f'<controls xmlns:r="{office}"><control shapeId="1025" r:id="rId2"/></controls>'
+        end = b"</worksheet>"
+        return content.replace(end, control.encode() + end) if part == SHEET else content
+
+    data = with_parts(
+        rewritten(workbook(sales), with_control),
+        {
+            "xl/worksheets/_rels/sheet1.xml.rels": relations(
+                drawing="../drawings/drawing1.xml", ctrlProp="../ctrlProps/ctrlProp1.xml"
+            ),
+            "xl/drawings/drawing1.xml": drawing,
+            "xl/drawings/_rels/drawing1.xml.rels": relations(chart="../charts/chart1.xml"),
+            "xl/charts/chart1.xml": CHART.replace("</c:cat>", f"</c:cat>{label}", 1),
+            "xl/ctrlProps/ctrlProp1.xml": '<x objectType="CheckBox" checked="Checked"/>',
+        },
+    )
+    lines = read_xlsx(data, "a.xlsx").text.split("\n")
+    assert "☒ 已核对" in lines
+    assert lines[-1] == "最高"
