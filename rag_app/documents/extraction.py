@@ -1,7 +1,7 @@
 """Bytes of any format → their text: which format it is, and the reader of each."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from rag_app.documents.formats import (
     FORMATS,
     NAMED_FORMATS,
     UNREAD,
+    XML_FORMATS,
     ExtractedText,
     content_kind,
     is_archive,
@@ -49,6 +50,8 @@ _READERS = {
     "json": (f"{_WEB}.structured", "read_json"),
     "xml": (f"{_WEB}.structured", "read_xml"),
     "image": ("rag_app.documents.ocr", "read_image"),
+    "xml workbook": (f"{_SHEETS}.xml_workbook", "read_xml_workbook"),
+    "xml document": (f"{_OFFICE}.xml_document", "read_xml_document"),
     "zip": ("rag_app.documents.parts", "read_zip"),
 }
 """Format → module and function that read it; parsers are imported when first needed."""
@@ -64,7 +67,8 @@ _MARKUP = {
     "latex": ("rag_app.documents.markup.latex", "latex_markdown"),
 }
 """Format of text → module and function that make it Markdown; what they are given is cleaned."""
-_WITH_PICTURES = {"pdf", "docx", "pptx", "xlsx", "odt", "ods", "odp", "image"}
+_WITH_PICTURES = {"pdf", "docx", "pptx", "xlsx", "odt", "ods", "odp", "image",
+                  "xml document"}  # fmt: skip
 """Formats whose readers take a reader of pictures."""
 _WITH_PARTS = {"eml", "mbox", "msg", "tnef", "doc", "ppt", "zip"}
 """Formats whose readers take a reader of what they hold."""
@@ -102,7 +106,9 @@ def kind_of(data: bytes, suffix: str, name: str) -> str:
     if not data.strip():
         raise no_text(name)
     known, found = NAMED_FORMATS.get(suffix), content_kind(data)
-    readable = found in NAMED_FORMATS.values() and (found != "zip" or known in {None, "zip"})
+    readable = found in {*NAMED_FORMATS.values(), *XML_FORMATS} and (
+        found != "zip" or known in {None, "zip"}
+    )
     if suffix in UNREAD and (not readable or found == "zip"):
         msg = f"{shown(name)}: files of the kind {suffix} are not read; {UNREAD[suffix]}"
         raise DocumentError(msg)
@@ -140,7 +146,7 @@ def _text_kind(data: bytes, known: str | None, name: str) -> str:
     # Programs write pages and lists of values under the suffixes of Office.
     kind = text_kind(data)
     lines = [line for line in data[:10_000].split(b"\n") if line.strip()][:-1]
-    if kind == "text" and known == "xls" and lines and all(b"\t" in line for line in lines):
+    if kind == "text" and known == "xls" and lines and _is_delimited(lines):
         kind = "csv"
     if kind == "text":
         msg = (
@@ -149,6 +155,12 @@ def _text_kind(data: bytes, known: str | None, name: str) -> str:
         )
         raise DocumentError(msg)
     return kind
+
+
+def _is_delimited(lines: Sequence[bytes]) -> bool:
+    """Return whether each line has tabs, or as many commas as each other."""
+    commas = {line.count(b",") for line in lines}
+    return all(b"\t" in line for line in lines) or (len(commas) == 1 and commas != {0})
 
 
 def extract(

@@ -144,6 +144,18 @@ _SIGNATURES = (
 """First bytes → what it is; ``ole`` is Office before 2007, and later Office with a password."""
 
 
+_XML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:\?xml\b|(?:\w+:)?(?:Workbook|wordDocument|package)\b)")
+_XML_HEAD = 4096
+"""Bytes in which the names of an XML file's first element are."""
+_XML_KINDS = {
+    b"<Workbook": "xml workbook",
+    b":Workbook": "xml workbook",
+    b":wordDocument": "xml document",
+    b"http://schemas.microsoft.com/office/2006/xmlPackage": "xml document",
+}
+"""What is in the first element of Office files that are one XML file → format."""
+
+
 def suffix_of(path: PurePath) -> str:
     """Return the suffix that formats are recognized by: in lower case, without spaces after it."""
     return path.suffix.rstrip().lower()
@@ -159,6 +171,9 @@ def is_archive(kind: str) -> bool:
     return kind in _ARCHIVES
 
 
+XML_FORMATS = frozenset(_XML_KINDS.values())
+
+
 def content_kind(data: bytes) -> str | None:
     """Return what binary ``data`` is by its first bytes, a format or another kind, else None."""
     kind = next((kind for mark, kind in _SIGNATURES if data.startswith(mark)), None)
@@ -166,7 +181,15 @@ def content_kind(data: bytes) -> str | None:
         return "pdf"
     if kind == "ole":
         return _ole_kind(data)
+    if kind is None and _XML.match(data[:100]):
+        return _xml_kind(data[:_XML_HEAD])
     return _zip_kind(data) if kind == "zip" else kind
+
+
+def _xml_kind(head: bytes) -> str | None:
+    """Return the format of an Office file that is one XML file, None if it is none."""
+    office = b"urn:schemas-microsoft-com:office:" in head or b"schemas.microsoft.com/office" in head
+    return next((kind for mark, kind in _XML_KINDS.items() if office and mark in head), None)
 
 
 def text_kind(data: bytes) -> str:

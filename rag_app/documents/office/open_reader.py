@@ -36,6 +36,7 @@ _SILENT = {
 """What is not shown in its place."""
 _COLOURED = tuple(map(tag, ("table:table-cell", "draw:text-box", "draw:custom-shape", "draw:page")))
 """What may make it dark behind white text."""
+_ASIDE = frozenset(map(tag, ("text:note", "office:annotation", "field:fieldmark")))
 _PAGE_HEADS = tuple(
     f"{space}:{place}{pages}"
     for place in ("header", "footer")
@@ -86,7 +87,9 @@ class OpenReader:
         self.running: set[str] = set()
         """What masters say on slides before."""
         self.remarks: list[str] = []
-        """The comments on the cells of a table."""
+        """The comments on what is being read, a paragraph or a table."""
+        self.tables = 0
+        """How many tables are around what is being read."""
         self.numbering = OpenNumbering()
         self.outline = None if styles is None else styles.find(f".//{tag('text:outline-style')}")
 
@@ -168,7 +171,7 @@ class OpenReader:
                 yield "\n".join(self._items(item, "", 1, depth))
             elif item.tag == tag("table:table"):
                 yield "\n".join(table_lines(self._rows(item)))
-                yield from self._remarks()
+                yield from [] if self.tables else self._remarks()
             elif item.tag == tag("draw:frame"):
                 yield from self._frame(item, depth)
             else:
@@ -201,6 +204,7 @@ class OpenReader:
             text = f"{'#' * level} {text}"
         yield text
         yield from self._framed_in(item, depth)
+        yield from [] if self.tables else self._remarks()
 
     def _framed_in(self, item: Element, depth: int) -> Iterator[str]:
         for frame in item.iter(tag("draw:frame")):
@@ -246,16 +250,19 @@ class OpenReader:
                     yield from self._blocks([block], depth + 1)
                     continue
                 text = self._inline(block, depth).strip()
+                heading = "" if block.tag == tag("text:p") or not text else _heading(block)
                 levels = self.lists.get(str(item.get(tag("text:style-override")) or style))
                 if numbered and item.get(tag("text:start-value")):
                     self.numbering.start(style, level, whole(item, "text:start-value", 1))
                 label = "- " if levels is None else self.numbering.label(levels, style, level)
-                yield (label if numbered else "") + text
+                label = label if numbered and not (heading and label == "- ") else ""
+                yield heading + label + text
                 yield from self._framed_in(block, depth)
+                yield from [] if self.tables else self._remarks()
                 numbered = False
 
     def _inline(self, item: Element, depth: int) -> str:
-        """Return the text of a paragraph: spaces written out, notes and comments in brackets."""
+        """Return the text of a paragraph: spaces written out, notes in brackets."""
         if depth > MAX_DEPTH:
             return ""
         parts = [item.text or ""]
@@ -264,11 +271,8 @@ class OpenReader:
                 parts.append(_SPACES[child.tag])
             elif child.tag == tag("text:s"):
                 parts.append(" " * min(whole(child, "text:c", 1), 100))
-            elif child.tag in (tag("text:note"), tag("office:annotation")):
-                note = " ".join(self._blocks(child, depth + 1))
-                parts.append(f" [{' '.join(note.split())}]")
-            elif child.tag == tag("field:fieldmark"):
-                parts.append(_field_value(child))
+            elif child.tag in _ASIDE:
+                parts.append(self._aside(child, depth))
             elif isinstance(child.tag, str) and not _is_silent(child):
                 boxed = child.tag == tag("draw:frame")
                 text = self.framed.equation(child) if boxed else self._inline(child, depth + 1)
@@ -280,6 +284,16 @@ class OpenReader:
         text = self._seen(item, "".join(parts))
         all_of_it = item.tag in (tag("text:p"), tag("text:h")) and self._is_struck(item)
         return struck_through(text) if all_of_it else text
+
+    def _aside(self, item: Element, depth: int) -> str:
+        """Return what stands for a note, a comment or the field of a form in its line."""
+        if item.tag == tag("office:annotation"):
+            self._note_comment(item, "")
+            return ""
+        if item.tag == tag("field:fieldmark"):
+            return _field_value(item)
+        note = " ".join(self._blocks(item, depth + 1))
+        return f" [{' '.join(note.split())}]"
 
     def _seen(self, item: Element, text: str) -> str:
         if not (text and self._is_hidden(item)):
@@ -308,7 +322,9 @@ class OpenReader:
         for row in table.iter(tag("table:table-row")):
             if next(row.iterancestors(tag("table:table"))) is not table:
                 continue
+            self.tables += 1
             cells = self._row(row, below)
+            self.tables -= 1
             times = whole(row, "table:number-rows-repeated", 1) if any(cells) else 1
             if seen and is_collapsed(row):
                 self.unseen.update({"rows": times} if any(cells) else {})
@@ -327,10 +343,16 @@ class OpenReader:
             cell.remove(each)
         value = self._value(cell)
         for each in comments:
-            place = "，".join(filter(None, [value, each.findtext("{*}creator")]))
-            if text := flat(self._blocks(each, 1)):
-                self.remarks.append(f"> 批注（{place}）: {text}" if place else f"> 批注: {text}")
+            self._note_comment(each, value)
         return value
+
+    def _note_comment(self, comment: Element, value: str) -> None:
+        """Keep a comment for after its paragraph or table, with the value of the cell it is on."""
+        waiting, self.remarks = self.remarks, []
+        said = [text for each in comment if (text := flat(self._blocks([each], 1)))]
+        place = "，".join(filter(None, [value, comment.findtext("{*}creator")]))
+        by = f"（{place}）" if place else ""
+        self.remarks = waiting + ([f"> 批注{by}: {' '.join(said)}"] if said else [])
 
     def _value(self, cell: Element) -> str:
         return flat(self._blocks(cell, 1))
@@ -362,6 +384,11 @@ class OpenReader:
         while cells and not cells[-1]:
             cells.pop()
         return cells
+
+
+def _heading(item: Element) -> str:
+    """Return the mark of a heading of Markdown."""
+    return f"{'#' * min(whole(item, 'text:outline-level', 6), 6)} "
 
 
 def _is_silent(item: Element) -> bool:

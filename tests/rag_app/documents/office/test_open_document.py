@@ -12,6 +12,7 @@ NAMES = " ".join(
 NAMES += ' xmlns:draw="urn:oasis:names:tc:opendocument:xmlns:drawing:1.0"'
 NAMES += ' xmlns:fo="urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0"'
 NAMES += ' xmlns:chart="urn:oasis:names:tc:opendocument:xmlns:chart:1.0"'
+NAMES += ' xmlns:dc="http://purl.org/dc/elements/1.1/"'
 NAMES += ' xmlns:xlink="http://www.w3.org/1999/xlink"'
 
 
@@ -308,3 +309,13 @@ def test_numbered_paragraphs_and_ids_that_are_there_twice() -> None:
     )
     found = read_odf(odf("text", body, style), "a.odt")
     assert found.text.split("\n\n") == ["1. 甲", "2. 乙"]
+
+
+def test_comments_follow_their_paragraph_and_headings_in_lists_are_headings() -> None:
+    comment = (
+        "<office:annotation><dc:creator>罗工</dc:creator><text:p>待核</text:p></office:annotation>"
+    )
+    heading = '<text:h text:outline-level="2">范围</text:h>'
+    body = f"<text:p>产量{comment}三万吨。</text:p><text:list><text:list-item>{heading}"
+    found = read_odf(odf("text", f"{body}</text:list-item></text:list>"), "a.odt")
+    assert found.text.split("\n\n") == ["产量三万吨。", "> 批注（罗工）: 待核", "## 范围"]
