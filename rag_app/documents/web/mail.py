@@ -4,13 +4,10 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from email import policy
 from email.errors import MissingHeaderBodySeparatorDefect
-from email.header import decode_header
 from email.message import Message
 from email.parser import BytesParser
-from email.utils import parsedate_to_datetime
 
 from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.encodings.detection import decode
@@ -23,6 +20,7 @@ from rag_app.documents.web.html import (
     page_markdown,
     wider_charset,
 )
+from rag_app.documents.web.mail_headers import filename, header
 from rag_app.documents.web.transfer_encoding import (
     TRANSFER_ENCODINGS,
     marked,
@@ -43,11 +41,8 @@ _NAMES = {
 """Names of parts that mails hold without one."""
 _SHIFTED = {"utf-7", "hz-gb-2312"}
 """Charsets whose text is ASCII to whoever does not know of them."""
-_LONGEST_HEADER = 20_000
 _START = 40
 """Bytes, of a header, which is mostly ASCII."""
-_UTF8 = re.compile("[\u3400-\u9fff]|^[\0-\x7f\xc0-\xff]+$")
-"""What only UTF-8 is read as: Han, or Latin letters alone."""
 _TYPE = r"(?:multipart|text|message)/[\w.-]+\"?; *(?:charset|boundary)(?:=|\")?\S+"
 _OF_TRANSPORT = re.compile(
     r"(?:(?:^|(?<=\ufffd))(?:Received|Received-SPF|Return-Path|Delivered-To|DKIM-Signature|X-[\w-]+"
@@ -136,8 +131,6 @@ _CODE_LEFT = re.compile(
 """Codes beside characters of which others are lost, and what named the codes."""
 _END_OF_WORD = re.compile(r"[!-~]{0,80}\?=(?![!-~])")
 """The end of an encoded word, which no other text has."""
-_CUT_WORD = re.compile(r"=\?[!-~]*|[!-~]{0,200}\?=(?![!-~])|[\w-]{3,20}\?[BQbq]\?[!-~]*")
-"""What is left of an encoded word (RFC 2047) that can't be decoded."""
 _SIGN_LOST = re.compile(rb"(?<==[89A-F][0-9A-F])[^=\r\n](?=[89A-F][0-9A-F]=[89A-F][0-9A-F])")
 _FOLDED_BOUNDARY = re.compile(
     rb"boundary=\"[^\"\r\n]{1,70}\r?\n[ \t][^\"\r\n]{1,70}\"", re.IGNORECASE
@@ -154,7 +147,7 @@ def read_mail(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
     body = mail.body(message)
     texts, notes = read_parts(mail.attachments, read_part)
     text = mail_text(
-        mail.subject(message), [(field, _header(message, field)) for field in _FIELDS], body
+        mail.subject(message), [(field, header(message, field)) for field in _FIELDS], body
     )
     return ExtractedText("\n\n".join(filter(None, [text, *texts])), notes=[*mail.notes, *notes])
 
@@ -229,7 +222,7 @@ class _Mail:
 
     def subject(self, message: Message) -> str:
         """Return its subject."""
-        return self._without_headers(_header(message, "Subject")).strip()
+        return self._without_headers(header(message, "Subject")).strip()
 
     def body(self, part: Message, depth: int = 0) -> str:
         """Return the text of a message or part; what it was sent with becomes attachments."""
@@ -239,7 +232,7 @@ class _Mail:
         kind = part.get_content_type()
         inner = list(_inner(part))
         if kind == "message/rfc822" and inner:
-            self.attachments.append((_filename(part) or "mail.eml", _message(part, inner[0])))
+            self.attachments.append((filename(part) or "mail.eml", _message(part, inner[0])))
             return ""
         if kind == "multipart/alternative":  # the last is the richest
             texts = (self.body(item, depth + 1) for item in reversed(inner))
@@ -255,7 +248,7 @@ class _Mail:
         if inner:
             return "\n\n".join(filter(None, (self.body(item, depth + 1) for item in inner)))
         attached = part.get_content_disposition() == "attachment"
-        if kind not in _TEXTS or (attached and _filename(part)):
+        if kind not in _TEXTS or (attached and filename(part)):
             self._attach(part)
             return ""
         return self._readable(part, is_page=kind == "text/html")
@@ -308,7 +301,7 @@ class _Mail:
 
     def _attach(self, part: Message) -> None:
         data = _content(part, damaged=False)
-        name = _filename(part) or _NAMES.get(part.get_content_type(), "")
+        name = filename(part) or _NAMES.get(part.get_content_type(), "")
         if not data or part.get_content_type() == "application/javascript":
             return
         if name:
@@ -386,56 +379,3 @@ def _message(part: Message, inner: Message) -> bytes:
 
 def _transfer_encoding(part: Message) -> str:
     return str(part.get("Content-Transfer-Encoding", "")).strip().lower()
-
-
-def _filename(part: Message) -> str:
-    name = part.get_filename() or ""
-    return re.split(r"[/\\]", _decoded(name))[-1].strip()
-
-
-def _header(message: Message, field: str) -> str:
-    """Return a header as text; a date as ``2023-08-15 10:00 +0800``."""
-    value = next((str(raw) for key, raw in message.raw_items() if key.lower() == field.lower()), "")
-    charset = next((found for part in message.walk() if (found := part.get_content_charset())), "")
-    text = " ".join(_decoded(value[:_LONGEST_HEADER], charset).split())
-    if field == "Date":
-        try:
-            return f"{parsedate_to_datetime(text):%Y-%m-%d %H:%M %z}".strip()
-        except (ValueError, TypeError, OverflowError):
-            return text
-    return text
-
-
-def _decoded(value: str, of_text: str = "") -> str:
-    """Return a header without its encoding (RFC 2047), or, where it has none, by its bytes.
-
-    ``of_text`` is the encoding that the text of the mail names.
-    """
-    raw = value.encode("utf-8", "surrogateescape")
-    if not raw.isascii():
-        return _CUT_WORD.sub(SKIPPED, _guessed(raw, of_text))
-    try:
-        parts = decode_header(re.sub(r"\?=\s+=\?", "?==?", value))
-    except ValueError:  # damaged base64
-        return _CUT_WORD.sub(SKIPPED, value)
-    decoded = [
-        _CUT_WORD.sub(SKIPPED, part) if isinstance(part, str) else _word(part, charset)
-        for part, charset in parts
-    ]
-    return "".join(decoded)
-
-
-def _word(raw: bytes, charset: str | None) -> str:
-    """Return a word in the encoding that it names; a short one may be valid UTF-8 by chance."""
-    with suppress(LookupError, UnicodeDecodeError):
-        text = raw.decode(wider_charset(charset or "utf-8"))
-        if len(text) < len(raw) and not _UTF8.search(raw.decode("utf-8", "ignore")):
-            return text
-    return _guessed(raw, charset)
-
-
-def _guessed(raw: bytes, charset: str | None = None) -> str:
-    try:
-        return decode(raw, "header", declared=wider_charset(charset or "utf-8"))[0]
-    except DocumentError:
-        return raw.decode("utf-8", "replace")
