@@ -152,7 +152,7 @@ def test_a_follow_up_names_no_document(app: RagApp, llm: ScriptedChatModel) -> N
 def test_many_documents(home: Path, llm: ScriptedChatModel) -> None:
     (home / "many").mkdir()
     for number in range(80):
-        text = f"# 标题{number}\n\n{TEA}"
+        text = f"# 标题{number}\n\n{TEA}" if number != 72 else "没有标题。" * 40
         (home / f"many/{number:02}.txt").write_text(text, encoding="utf-8")
     app = RagApp(llm=llm, embeddings=HashingEmbeddings())
     app.index(["many"])
@@ -161,6 +161,8 @@ def test_many_documents(home: Path, llm: ScriptedChatModel) -> None:
     assert len(answer.citations) == 10
     assert len(llm.prompts) == 3
     assert any("7 of the documents have no summary yet" in note for note in answer.notes)
+    assert "**64.txt**\n标题有：制茶。" in answer.text
+    assert "**72.txt**\n没有标题。\n" in answer.text
     assert "…" in answer.text
 
 
