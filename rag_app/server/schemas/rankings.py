@@ -1,16 +1,20 @@
 """Rankings of texts, in the forms in which clients of several APIs ask for them and read them."""
 
 from typing import Annotated, Any
+from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
 from rag_app.server.schemas.models import TextDocument
 from rag_app.server.schemas.requests import RequestBody, Text, example
 
+_META = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
 _RANKING: dict[str, Any] = {
+    "id": "0f1e2d3c",
     "model": "multilingual-e5-small",
     "results": [{"index": 0, "relevance_score": 0.97}, {"index": 1, "relevance_score": 0.02}],
     "usage": {"total_tokens": 31},
+    "meta": _META,
 }
 
 
@@ -83,9 +87,11 @@ class RankedDatum(BaseModel):
 class Ranking(BaseModel):
     """The texts, best first."""
 
+    id: str = Field(default_factory=lambda: uuid4().hex)
     model: str
     results: list[Ranked]
     usage: dict[str, int]
+    meta: dict[str, Any] = Field(default=_META, description="As Cohere's API has it.")
     data: list[RankedDatum] | None = None
 
 
