@@ -27,7 +27,7 @@ _FOOTNOTE = re.compile(r"footnote:\w*\[([^\]]*)\]")
 _ANCHOR = re.compile(r"\[\[[^\]]{0,200}\]\]|image:\S{1,500}?\[[^\]]{0,500}\]|\[#[^\]]{0,200}\]")
 _TORN = re.compile(
     r"\[(?:cols|options|source|width|frame|grid)[=,](?:[^\]\n]{0,300}\]|[ -Z\\^-~]{0,300})"
-    r"|<<[\w-]{1,100}(?![\w>,-])"
+    r"|<<[\w-]{1,100}(?![\w>,-])|(?<![<\w-])[\w-]{1,30}>>(?=[.,;:!?)]?(?:\s|$))"
     r"|(?<=[^\s`\"'])[ \t]{0,3}(?:\|={3,}|\[(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION)\])[ \t]*$"
 )
 """What is left of attributes and bounds that stand alone in a line, and of references."""
@@ -65,7 +65,8 @@ def _lines(lines: list[str]) -> Iterator[str]:
 def _end_of_block(lines: list[str], at: int, last: dict[str, int]) -> tuple[int, int]:
     """Return where a block ends and where the text goes on.
 
-    One that is never closed ends at the next mark or paragraph.
+    One that is never closed ends at the next mark or paragraph. Where its code ends in what stands
+    above code, the next one begins there.
 
     Args:
         lines: All.
@@ -76,7 +77,8 @@ def _end_of_block(lines: list[str], at: int, last: dict[str, int]) -> tuple[int,
     closes = "```" if bound.startswith("`") else bound
     if last.get(closes, -1) >= at:
         end = next(end for end in range(at, len(lines)) if lines[end].rstrip() == closes)
-        return end, end + 1
+        if not (_CODE.fullmatch(bound) and end > at and _LANGUAGE.match(lines[end - 1])):
+            return end, end + 1
     for end in range(at, len(lines)):
         begins = not lines[end - 1].strip() and not ("|" in bound and "|" in lines[end])
         if (begins and lines[end].strip()) or any(mark.fullmatch(lines[end]) for mark in _MARKS):

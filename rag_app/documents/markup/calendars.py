@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.encodings.detection import decode
-from rag_app.documents.text import one_blank_line
+from rag_app.documents.text import clean, one_blank_line
 from rag_app.errors import DocumentError
 
 _FOLD = re.compile(r"\n[ \t]")
@@ -64,7 +64,7 @@ def calendar_markdown(text: str) -> str:
             parts.append(f"# {said}")
         elif name in _NAMED and said:
             lines.append(f"{_NAMED[name]}{_kind(name, parameters)}: {said}")
-    return one_blank_line("\n\n".join(parts))
+    return one_blank_line(clean("\n\n".join(parts)))
 
 
 def _properties(text: str) -> Iterator[tuple[str, dict[str, str], str]]:

@@ -25,7 +25,7 @@ _TORN = re.compile(
     r"|\b(?:line|position|size):\d+%?"
 )
 """What is left of tags, times, fields and settings that are damaged."""
-_STYLE = re.compile(r"\{[^{}]*\}")
+_STYLE = re.compile(r"\{[^{}]*\}|[!-~]?\\[a-z][^{}\s]{0,60}\}")
 """What no player of ASS shows."""
 _DRAWING = re.compile(r"\{[^{}]*\\p[1-9]")
 """What follows draws lines, in ASS."""

@@ -80,19 +80,22 @@ _OF_DAMAGED = re.compile(
     r"|\??[\w-]{1,20}\?[BQbq]\?[^?\s]{1,200}\??=?|^This is a multi-part message in MIME format\.$"
     r"|(?<![ -~])Content-T[A-Za-z-]*: ?[a-z]{0,12}(?:/[a-z]{0,12};?)?(?![ -~])"
     r"|(?<![ -~][ -~])Content-(?:Type|Transfer-\w+|Disposition|ID|Location)\W?[ -~]{0,80}$"
-    r"|Content-(?:Type|Transfer-\w+)[ -~]{0,3}(?![ -~])|\bContent-Tra[a-z]{0,5}[ \t]*$"
+    r"|Content-(?:Type|Transfer-\w+)[ -~]{0,3}(?![ -~])"
+    r"|\bContent-Tra[A-Za-z0-9]{0,12}[ \t]*(?![ -~])|MIME-V\S{0,8} ?\d\.\d"
+    r"|\bContent-Type: (?:multipart|text)/[a-z]{2,12}; ?[A-Za-z]{0,12}(?![ -~])"
+    r"|[a-z/]{0,20}; type=?\"text/html\";?(?: boundary[!-~]*)?"
     r"|(?<![ -~])[!-~]{0,3}(?:multipart|message)/[\w.-]{1,20};?$"
     r"|(?<![ -~])[a-z]{0,6}ing: ?[78]bit|(?<![ -~])text/[a-z]{1,5}(?![ -~])|^\d{1,4}px;$"
     r"|(?<![ -~])Cont[a-z]{0,3}-?(?![ -~])|^\w{0,10}: *$"
-    r"|(?<![ -~])[\w-]{0,26}Encoding: ?[\w-]{0,16}$"
+    r"|(?<![ -~])=?[\w-]{0,26}[Ee]?n?coding: ?[\w-]{0,16}$"
     r"|(?:\b[a-z]{1,2}=[^\s;]+;\s*){2,}|^[ \t]*:?[a-z-]+(?::[a-z-]+){3,};?$|\w{0,9}sion: 1\.0$"
     r"|(?<![ -~])ion: 1\.0$|(?<![ -~])[\w:; -]{0,60}-?printable$",
     re.MULTILINE,
 )
 """Other headers, codes and boundaries, which others than damaged mails may have for their text."""
 _OF_CODE = re.compile(
-    r"(?<![\w/+.:=?&-])(?=[A-Z]*[a-z0-9+/]+[A-Z])(?=[A-Za-z+/]*[0-9+/])"
-    r"[A-Za-z0-9+/]{16,}={0,2}(?![\w.@])"
+    r"(?<![A-Za-z0-9_/+.:=?&-])(?=[A-Z]*[a-z0-9+/]+[A-Z])(?=[A-Za-z+/]*[0-9+/])"
+    r"[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9_.@])"
     r"|^[ \t]*(?=\S*[a-z])(?=\S*[A-Z])(?=\S*[0-9+/])[A-Za-z0-9+/]{6,}={0,2}$",
     re.MULTILINE,
 )
@@ -115,7 +118,8 @@ _WHOLE_FIELD = re.compile(rb"From |[!-9;-~]*:|[ \t]")
 """As Python's parser knows them."""
 _DAMAGED_FIELD = re.compile(rb"(?![!-9;-~]*:|[ \t])[^ :\n]{1,60}: .*\n(?=[A-Za-z-]+: |\r?\n)")
 _TYPE_NAME = re.compile(r"\s*[\w.+-]+/[\w.+-]+\s*(?:;|\Z)")
-_MARKUP = re.compile(r"</(?:p|div|td|tr|span|body|html)>(?:<[a-z]{1,4}>)?")
+_MARKUP = re.compile(r"</(?:p|div|td|tr|span|body|html)>")
+_TAG = re.compile(r"</?(?:p|div|td|tr|span|body|html)>")
 _CUT_FIELD = re.compile(r"[A-Za-z-]{1,40}:?\s*")
 """A header whose name is damaged, and one at which the file ends."""
 _BLANKED = bytes(8)
@@ -266,7 +270,7 @@ class _Mail:
         if is_page:
             text = page_markdown(text)
         elif self.damaged:
-            text = _MARKUP.sub("", text)
+            text = _TAG.sub("", text)
         if self.archive:
             text = _BOUNDARY.sub("", text)
         return self._without_headers(text).strip()

@@ -39,6 +39,11 @@ def test_codes_of_a_name_that_are_cut_make_no_other_characters() -> None:
     assert calendar_markdown(card) == "## 李\ufffd\n\ntel: \ufffd;8110"
 
 
+def test_codes_of_no_character_are_left_out() -> None:
+    card = "BEGIN:VCARD\nFN;ENCODING=QUOTED-PRINTABLE:=E6=9D=8E=0C\nEND:VCARD\n"
+    assert calendar_markdown(card) == "## 李"
+
+
 def test_a_drawer_of_org_behind_text_is_none() -> None:
     assert org_markdown("检修 :PROPERTIES:\n先断电。\n") == "检修\n先断电。"
 
@@ -75,6 +80,9 @@ def test_a_block_of_asciidoc_without_an_end_ends_with_its_paragraph() -> None:
     code = "----\nprint(42)\n\n[NOTE]\n====\n先断电。\n====\n"
     assert asciidoc_markdown(code) == "```\nprint(42)\n\n```\n先断电。"
     assert asciidoc_markdown('门店[cols="1,1",opt\n见 <<附录') == "门店\n见"
+    two = "----\n先断电。\n\n[source,python]\n----\nprint(42)\n----\n"
+    assert asciidoc_markdown(two) == "```\n先断电。\n\n```\n```python\nprint(42)\n```"
+    assert asciidoc_markdown("见附录 al>>. 再挂牌") == "见附录 . 再挂牌"
     assert asciidoc_markdown('门店[cols="1,1先断电。') == "门店先断电。"
     assert asciidoc_markdown("门店 |===\n断电。[NOTE]") == "门店\n断电。"
     cell = "|===\n|门店 |一月\n\n[NOTE]\n====\n先断电\n====\n|===\n"
@@ -100,12 +108,12 @@ def test_a_directive_is_in_no_table_of_restructured_text() -> None:
 
 
 def test_what_is_in_braces_is_not_shown_by_players_of_ass() -> None:
-    line = "Dialogue: 0,0:00:01.00,0:00:03.00,Default,,0,0,0,,{]fad(120,0)}先断电{备注}"
+    line = "Dialogue: 0,0:00:01.00,0:00:03.00,Default,,0,0,0,,{]fad(120,0)}先断电{备注}y\\fad(9,0)}"
     assert subtitles_markdown(f"[Script Info]\n{line}\n") == "## 00:00:01\n\n先断电"
 
 
 def test_pieces_of_comments_and_references_of_a_wiki() -> None:
-    text = "<!-% 草稿 -->水库</ref》。=#-- 甲 -->位于浙江，<ref6建于1958年</r\n"
+    text = "<!-%草稿 -->水库</ref》。=#-- 甲 -->位于浙江，<ref6建于1958年</r\n"
     assert mediawiki_markdown(text) == "水库》。=#-- 甲 -->位于浙江，建于1958年"
     assert mediawiki_markdown("=#-- 甲 -->位于 A --> B") == "位于 A --> B"
 

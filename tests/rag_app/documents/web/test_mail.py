@@ -355,6 +355,9 @@ def test_a_header_that_is_cut_amid_a_body_is_no_text(cut: str) -> None:
         "MIME-Versiharset=utf-8",
         "tosTransfer-Encoding: quoted-printable",
         "/html; charsetutf-8",
+        "MIME-Version; 1.0",
+        "=Ansfer-Encoding: quoted-printable",
+        'erart/related; type"text/html"; boundary""',
     ],
 )
 def test_a_header_that_is_cut_in_a_damaged_mail_is_no_text(cut: str) -> None:
