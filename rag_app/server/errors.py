@@ -179,6 +179,9 @@ def _invalid(request: Request, problem: Mapping[str, Any], body: Any) -> ApiErro
         kind = "a string; is it encoded twice?" if isinstance(body, str) else "something else"
         msg = f"the body must be a JSON object; it is {kind}"
         return ApiError(400, msg, code="invalid_json")
+    if problem["loc"][:2] == ("body", "files"):
+        msg = "send multipart/form-data in which each part named files has a filename"
+        return ApiError(400, msg, param="files")
     place = ".".join(str(part) for part in problem["loc"] if part not in ("body", ONE, MANY))
     reason = invalid_reason(problem)
     message = f"{place}: {reason}" if place else reason

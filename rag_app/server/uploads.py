@@ -5,6 +5,7 @@ servers may use one home: an upload's folder is named ``BEGUN-JOB-SERVER``, the 
 process that works on it.
 """
 
+import hashlib
 import re
 import shutil
 import time
@@ -12,9 +13,13 @@ import unicodedata
 import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
+
+from fastapi import UploadFile
 
 from model_prep.output import locked, sync, sync_folder
 from rag_app.documents.formats import SUFFIXES
@@ -43,6 +48,8 @@ _NOT_FIRST = re.compile(r"(?:[.\s]|[A-Za-z]:)+")
 """What no part of a path begins with: points (hidden files), spaces, and drives."""
 LONGEST_NAME = 200
 """Bytes of a file name, so that temporary files next to it fit the 255 of file systems."""
+_MARK = 8
+"""Hexadecimal digits of its hash at the end of a name that is cut."""
 _LONGEST_PATH = 1000
 """Bytes of a file name with its folders."""
 
@@ -240,6 +247,23 @@ def sweep(index: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def sent_name(file: UploadFile) -> str:
+    """Return the name that a client sends with a file.
+
+    .NET's clients encode it as mails do, and what Windows sends in Chinese may be GB 18030.
+    """
+    name = file.filename or ""
+    if name.startswith("=?"):
+        with suppress(LookupError, UnicodeError, HeaderParseError):
+            return str(make_header(decode_header(name)))
+    try:
+        file.headers.get("content-disposition", "").encode("latin-1").decode()
+    except UnicodeDecodeError:  # where Starlette took each byte for a character
+        with suppress(UnicodeError):
+            return name.encode("latin-1").decode("gb18030")
+    return name
+
+
 def file_name(name: str) -> str:
     """Return an uploaded file's name with its folders, as a path that stays where it is put.
 
@@ -276,7 +300,12 @@ def _printable(part: str) -> str:
 
 
 def _cut(name: str, size: int) -> str:
-    return name.encode()[:size].decode("utf-8", "ignore").rstrip()
+    """Return a name in so many bytes; those that differ where they are cut stay different."""
+    whole = name.encode()
+    if len(whole) <= size:
+        return name
+    mark = f"~{hashlib.sha256(whole).hexdigest()[:_MARK]}"
+    return whole[: size - len(mark)].decode("utf-8", "ignore").rstrip() + mark
 
 
 def _check_distinct(names: Sequence[str]) -> None:

@@ -96,7 +96,7 @@ async def upload_documents(index: IndexName, files: Files, registry: Registry, j
     """
     jobs.check_room()  # before anything is kept
     engine = await asyncio.to_thread(registry.engine, index)
-    contents = [(file.filename or "", file.file) for file in files]
+    contents = [(uploads.sent_name(file), file.file) for file in files]
     limit = registry.settings.max_file_bytes
     saved = await asyncio.to_thread(uploads.save, contents, engine.store.folder, limit)
     return jobs.start(index, saved)

@@ -130,7 +130,7 @@ async def test_indexes_are_made_and_named(engine: RagApp) -> None:
     [
         ("search", {"query": " "}, "question"),
         ("search", {"query": "李白", "k": 0}, "k: "),
-        ("search", {}, "query: Field required"),
+        ("search", {}, "query: is missing"),
         ("ask", {"question": "李白", "index": "没有"}, "there are: default"),
         ("ask", {"question": "李白", "within": "没有.txt"}, "没有.txt"),
         ("read_passage", {"document": "没有"}, "list_documents"),

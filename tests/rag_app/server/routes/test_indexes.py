@@ -108,7 +108,7 @@ def test_what_of_a_file_was_not_read_is_told_and_kept() -> None:
         ("..\\..\\windows\\甲.txt", "甲.txt"),
         ("/etc/passwd.txt", "passwd.txt"),
         (".隐藏.txt", "隐藏.txt"),
-        ("字" * 300 + ".txt", "字" * 65 + ".txt"),
+        ("字" * 65 + ".txt", "字" * 65 + ".txt"),
         ("a\x00b\n.txt", None),
     ],
 )
@@ -314,12 +314,50 @@ def test_files_of_one_name_in_two_folders_are_two_documents(
         ("\\\\server\\share\\甲.txt", "甲.txt"),
         (".git/甲.txt", "git/甲.txt"),
         (" 年 /甲.txt", "年/甲.txt"),
-        ("字" * 300 + "/甲.txt", "字" * 66 + "/甲.txt"),
+        ("字" * 66 + "/甲.txt", "字" * 66 + "/甲.txt"),
         ("年\x07\x1b/甲.txt", "年/甲.txt"),
     ],
 )
 def test_folders_of_names_are_kept_where_they_lead_nowhere_else(name: str, kept: str) -> None:
     assert file_name(name) == kept
+
+
+def test_long_names_that_differ_at_their_end_are_of_two_documents(client: httpx.Client) -> None:
+    long = "关于印发管理办法的通知" * 9
+    upload(client, "a", **{f"{long}（一）.txt": LI_BAI})
+    job = upload(client, "a", **{f"{long}（二）.txt": WASHER})
+    assert (len(job["added"]), job["updated"]) == (1, [])
+    assert len({one["name"] for one in documents(client, "a")}) == 2
+    assert file_name("字" * 300 + "/甲.txt") != file_name("字" * 301 + "/甲.txt")
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("李白.txt".encode(), "李白.txt"),
+        ("李白.txt".encode("gbk"), "李白.txt"),
+        ("café.txt".encode("latin-1"), "café.txt"),
+        (b"=?utf-8?B?5p2O55m9LnR4dA==?=", "李白.txt"),
+        (b"=?nothing?B?5p2O?=.txt", "=?nothing?B?5p2O?=.txt"),
+    ],
+)
+def test_names_of_files_as_clients_write_them(sent: bytes, kept: str, client: httpx.Client) -> None:
+    client.post("/v1/indexes", json={"name": "a"})
+    head = b'--X\r\nContent-Disposition: form-data; name="files"; filename="' + sent
+    body = head + b'"\r\n\r\n' + LI_BAI.encode() + b"\r\n--X--\r\n"
+    kind = {"Content-Type": "multipart/form-data; boundary=X"}
+    answer = client.post("/v1/indexes/a/documents", content=body, headers=kind)
+    assert answer.status_code == 202, answer.text
+    while not documents(client, "a"):
+        pass
+    assert [one["name"] for one in documents(client, "a")] == [kept]
+
+
+def test_a_part_that_is_no_file_is_said(client: httpx.Client) -> None:
+    client.post("/v1/indexes", json={"name": "a"})
+    for parts in ({"files": "x"}, {"file": "x"}):
+        answer = client.post("/v1/indexes/a/documents", data=parts)
+        assert "each part named files has a filename" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("name", ["", "a/", "/", "..", "C:", "\0.txt/..", "长" * 60 + "/" * 3])
