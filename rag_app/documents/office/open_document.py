@@ -110,7 +110,8 @@ class _Workbook(OpenReader):
 
     def _value(self, cell: Element) -> str:
         """Return what a cell shows, or else its value, which programs may store alone."""
-        if text := flat(self._blocks(cell, 1)):
+        text = flat(self._blocks(cell, 1))
+        if text or cell.find(tag("text:p")) is not None:  # it may show nothing
             return text
         value = next((str(cell.get(kind)) for kind in _VALUES if cell.get(kind)), "")
         if cell.get(tag("office:boolean-value")):

@@ -12,7 +12,7 @@ _NUMBER_FORMATS = {
     "i": "lowerRoman",
     "I": "upperRoman",
     "一, 二, 三, ...": "chineseCounting",
-    "①, ②, ③, ...": "ideographEnclosedCircle",
+    "①, ②, ③, ...": "decimalEnclosedCircle",
     "壹, 贰, 叁, ...": "chineseLegalSimplified",
     "甲, 乙, 丙, ...": "ideographTraditional",
 }

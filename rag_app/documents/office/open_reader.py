@@ -15,6 +15,7 @@ from rag_app.documents.office.open_parts import (
     text_properties,
     whole,
 )
+from rag_app.documents.office.open_shapes import put_in_reading_order
 from rag_app.documents.office.package import add_run, hidden_notes, struck_through
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import Continued, Covered
@@ -138,7 +139,7 @@ class OpenReader:
         said = [text for text in map(self._text, ([shape] for shape in own)) if text]
         said = [text for text in dict.fromkeys(said) if text not in self.running]
         self.running.update(said)
-        return one_blank_line("\n\n".join([self._text(page), *said]))
+        return one_blank_line("\n\n".join([self._text(put_in_reading_order(page)), *said]))
 
     def _page_heads(self, styles: Element) -> list[str]:
         """Return the running heads and feet of a text, each once."""

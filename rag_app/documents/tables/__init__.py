@@ -5,12 +5,12 @@ is read without the table's head. Rows of forms become ``label: value``, rows of
 head ``value | value``.
 """
 
-import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from rag_app.documents.tables.cells import (
     NOTED,
+    TOTAL,
     VALUE,
     Continued,
     Covered,
@@ -33,7 +33,6 @@ from rag_app.documents.tables.heads import (
     is_labels,
 )
 
-_TOTAL = re.compile(r".{0,10}(?:[合总小共累]\s*计|总\s*数)|(?:grand |sub-?)?totals?", re.IGNORECASE)
 _FAR_ACROSS = 3
 """Columns that the first cell of a row covers besides its own where it only names the row."""
 _MOST_CELLS = 200_000
@@ -263,7 +262,7 @@ def _named(head: Row, row: Row) -> str:
         return next(plain_lines([row]))
     names = [*head, *[""] * (len(row) - len(head))]
     covered = [cell == row[0] and isinstance(cell, Covered) for cell in row]
-    if _TOTAL.fullmatch(row[0]) or sum(covered) >= _FAR_ACROSS:  # of the first column only
+    if TOTAL.fullmatch(row[0]) or sum(covered) >= _FAR_ACROSS:  # of the first column only
         row = ["" if over else cell for over, cell in zip(covered, row, strict=True)]
     named = zip(names, row, strict=False)
     parts = [f"{name}: {cell}" if name else cell for name, cell in named if cell]

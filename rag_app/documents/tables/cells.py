@@ -39,6 +39,8 @@ VALUE = re.compile(
 )
 """A number, date, time, amount or error, also struck through or with notes: what is in a table,
 not what names a column of it."""
+TOTAL = re.compile(r".{0,10}(?:[合总小共累]\s*计|总\s*数)|(?:grand |sub-?)?totals?", re.IGNORECASE)
+"""The name of a row that adds up those above it."""
 NOTED = re.compile(r"[^：:]{1,12}[：:]\s*[^\s：:].*")
 
 

@@ -7,6 +7,7 @@ from statistics import median
 
 from rag_app.documents.tables.cells import (
     NOTED,
+    TOTAL,
     VALUE,
     Continued,
     Covered,
@@ -235,7 +236,11 @@ def _without_days(values: list[str]) -> list[str]:
 
 def has_values_below(body: Sequence[Row], at: int) -> bool:
     """Return whether a column below a row of labels holds values."""
-    below = [row for row in body[at + 1 : at + 1 + _SAMPLE] if len(set(row)) > 1 or len(row) < 2]
+    below = [
+        row
+        for row in body[at + 1 : at + 1 + _SAMPLE]
+        if (len(set(row)) > 1 or len(row) < 2) and not TOTAL.fullmatch("".join(row[:1]))
+    ]
     for column, label in enumerate(body[at]):
         cells = [row[column] for row in below if column < len(row) and row[column]]
         cells = [cell for cell in cells if not isinstance(cell, Covered)]

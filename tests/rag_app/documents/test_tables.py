@@ -84,6 +84,13 @@ from rag_app.errors import DocumentError
             id="notes beside each other above a head",
         ),
         pytest.param(
+            [["客户", "区域", "状态"], ["东港", "华东", "已签"], ["西岭", "西南", "洽谈"],
+             ["合计", "", "2"]],
+            ["客户: 东港; 区域: 华东; 状态: 已签", "客户: 西岭; 区域: 西南; 状态: 洽谈",
+             "客户: 合计; 状态: 2"],
+            id="texts above a row that counts them",
+        ),
+        pytest.param(
             [["型号", "产地", "备注"], ["30", "天津", ""], ["甲类"], ["40", "", "缺"]],
             ["型号: 30; 产地: 天津", "甲类", "型号: 40; 备注: 缺"],
             id="a section",

@@ -12,6 +12,7 @@ NAMES = " ".join(
 NAMES += ' xmlns:draw="urn:oasis:names:tc:opendocument:xmlns:drawing:1.0"'
 NAMES += ' xmlns:fo="urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0"'
 NAMES += ' xmlns:chart="urn:oasis:names:tc:opendocument:xmlns:chart:1.0"'
+NAMES += ' xmlns:svg="urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0"'
 NAMES += ' xmlns:dc="http://purl.org/dc/elements/1.1/"'
 NAMES += ' xmlns:xlink="http://www.w3.org/1999/xlink"'
 
@@ -319,3 +320,28 @@ def test_comments_follow_their_paragraph_and_headings_in_lists_are_headings() ->
     body = f"<text:p>产量{comment}三万吨。</text:p><text:list><text:list-item>{heading}"
     found = read_odf(odf("text", f"{body}</text:list-item></text:list>"), "a.odt")
     assert found.text.split("\n\n") == ["产量三万吨。", "> 批注（罗工）: 待核", "## 范围"]
+
+
+def test_shapes_of_a_slide_are_read_by_where_they_stand() -> None:
+    def frame(word: str, left: int, top: int, kind: str = "") -> str:
+        place = f'presentation:class="{kind}" svg:x="{left}cm" svg:y="{top}cm" svg:height="1cm"'
+        box = f"<draw:text-box><text:p>{word}</text:p></draw:text-box>"
+        return f"<draw:frame {place}>{box}</draw:frame>"
+
+    group = f"<draw:g>{frame('右下', 9, 8)}{frame('右上', 9, 5)}</draw:g>"
+    page = f"<draw:page>{group}{frame('左', 1, 5)}{frame('标题', 1, 9, 'title')}</draw:page>"
+    found = read_odf(odf("presentation", page), "a.odp")
+    assert found.text.split("\n\n") == ["标题", "左", "右上", "右下"]
+
+
+def test_cells_whose_format_shows_nothing() -> None:
+    hidden = '<table:table-cell office:value="7"><text:p/></table:table-cell>'
+    alone = '<table:table-cell office:value="8"/>'
+    body = "".join(
+        f"<table:table-row>{row}</table:table-row>"
+        for row in (cell("项") + cell("密") + cell("值"), cell("甲") + hidden + alone)
+    )
+    found = read_odf(
+        odf("spreadsheet", f'<table:table table:name="表">{body}</table:table>'), "a.ods"
+    )
+    assert found.text.split("\n")[-1] == "项: 甲; 值: 8"
