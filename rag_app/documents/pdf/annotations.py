@@ -33,15 +33,24 @@ class Written(NamedTuple):
     top: float
 
 
-def annotations(page: "PdfPage") -> tuple[list[Written], list[Written]]:
-    """Return what is on a page beside its content, and the comments on it.
+class Annotations(NamedTuple):
+    """What annotations of a page say."""
 
-    The first are values of fields, ticks and texts; the second what opens at a click.
-    """
+    shown: list[Written]
+    """Values of fields, ticks and texts."""
+    comments: list[Written]
+    """What opens at a click."""
+    drawn: list[int]
+    """Places of those whose text is only drawn."""
+
+
+def annotations(page: "PdfPage") -> Annotations:
+    """Return what is on a page beside its content, and the comments on it."""
     from pypdfium2 import raw as pdfium
 
     shown: list[Written] = []
     comments: list[Written] = []
+    drawn: list[int] = []
     hidden = pdfium.FPDF_ANNOT_FLAG_HIDDEN | pdfium.FPDF_ANNOT_FLAG_NOVIEW
     for number in range(min(pdfium.FPDFPage_GetAnnotCount(page.raw), _MOST)):
         item = pdfium.FPDFPage_GetAnnot(page.raw, number)
@@ -52,16 +61,46 @@ def annotations(page: "PdfPage") -> tuple[list[Written], list[Written]]:
             if pdfium.FPDFAnnot_GetFlags(item) & hidden:
                 continue
             if kind == pdfium.FPDF_ANNOT_WIDGET:
-                shown += _placed(item, _field_value(page, item))
+                said = _placed(item, _field_value(page, item))
+                drawn += [number] if not said and _draws_text(page, item) else []
+                shown += said
             elif kind == pdfium.FPDF_ANNOT_FREETEXT:
-                shown += _placed(item, _entry(item, b"Contents"))
+                said = _placed(item, _entry(item, b"Contents"))
+                drawn += [number] if not said and _holds_text(item) else []
+                shown += said
+            elif kind == pdfium.FPDF_ANNOT_STAMP:
+                drawn += [number] if _holds_text(item) else []
             elif kind in _commenting() and (text := _entry(item, b"Contents").strip()):
                 author = _entry(item, b"T").strip()
                 by = f"（{author}）" if author else ""
                 comments += _placed(item, f"> 批注{by}: {' '.join(text.split())}")
         finally:
             pdfium.FPDFPage_CloseAnnot(item)
-    return shown, comments
+    return Annotations(shown, comments, drawn)
+
+
+def _draws_text(page: "PdfPage", item: object) -> bool:
+    """Return whether a field for text or a signature without a value shows text all the same."""
+    from pypdfium2 import raw as pdfium
+
+    if page.formenv is None or not _holds_text(item):
+        return False
+    form = page.formenv.raw
+    kind = pdfium.FPDFAnnot_GetFormFieldType(form, item)
+    secret = pdfium.FPDFAnnot_GetFormFieldFlags(form, item) & _PASSWORD
+    return not secret and kind in {pdfium.FPDF_FORMFIELD_TEXTFIELD, pdfium.FPDF_FORMFIELD_SIGNATURE}
+
+
+def _holds_text(item: object) -> bool:
+    """Return whether an annotation draws text, or a form that may hold some."""
+    from pypdfium2 import raw as pdfium
+
+    count = min(pdfium.FPDFAnnot_GetObjectCount(item), _LONGEST)
+    objects = (pdfium.FPDFAnnot_GetObject(item, at) for at in range(count))
+    return any(
+        pdfium.FPDFPageObj_GetType(each) in {pdfium.FPDF_PAGEOBJ_TEXT, pdfium.FPDF_PAGEOBJ_FORM}
+        for each in objects
+    )
 
 
 def characters(written: Written, quarter: int = 0) -> Iterator[Char]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.pdf.annotations import Written, annotations, characters
+from rag_app.documents.pdf.appearances import Appearances
 from rag_app.documents.pdf.characters import Char, PageCharacters, page_characters
 from rag_app.documents.pdf.layout import Block, blocks
 from rag_app.documents.pdf.page_text import INSTALL_OCR, Page, page_of, text_of
@@ -63,7 +64,8 @@ def read_pdf(
             raise _unopened(name, error) from error
         try:
             notes = _form_notes(document)
-            pages = list(_pages(document, name, read_picture, always=always))
+            with Appearances(data) as appearances:
+                pages = list(_pages(document, name, appearances, read_picture, always=always))
         except pypdfium2.PdfiumError as error:
             msg = f"{shown(name)} has a damaged page ({error}); get it or save it again"
             raise DocumentError(msg) from error
@@ -101,14 +103,21 @@ def _unopened(name: str, error: Exception) -> DocumentError:
 
 
 def _pages(
-    document: "PdfDocument", name: str, read_picture: ReadPicture | None, *, always: bool
+    document: "PdfDocument",
+    name: str,
+    appearances: Appearances,
+    read_picture: ReadPicture | None,
+    *,
+    always: bool,
 ) -> Iterator[Page]:
     room = MAX_CHARACTERS
     for number in counted(range(min(len(document), MAX_PAGES + 1)), "pages", step=5):
         page = document[number]
         try:
-            filled, comments = annotations(page)
-            written, torn = _with_fields(page_characters(page), filled).without_torn()
+            filled, comments, drawn = annotations(page)
+            written = _with_fields(page_characters(page), filled)
+            written = _with_drawn(written, appearances.characters(number, drawn))
+            written, torn = written.without_torn()
             read = _page(page, written, read_picture, always=always)
             read = read._replace(
                 comments=_said_once(read, comments), hidden=written.hidden, torn=torn
@@ -167,6 +176,16 @@ def _with_fields(page: PageCharacters, filled: Sequence[Written]) -> PageCharact
         return page
     more = (char for each in filled for char in characters(each, page.quarter or 0))
     return page._replace(chars=[*page.chars, *more])
+
+
+def _with_drawn(page: PageCharacters, drawn: PageCharacters) -> PageCharacters:
+    """Return the characters of a page with what annotations draw over it."""
+    if not drawn.chars or drawn.turn or page.turn:
+        return page
+    aside = (*page.aside, *drawn.aside)
+    if page.chars and page.quarter != drawn.quarter:
+        return page._replace(aside=(*aside, drawn.chars))
+    return page._replace(chars=[*page.chars, *drawn.chars], aside=aside, quarter=drawn.quarter)
 
 
 def _read_part(

@@ -1,0 +1,65 @@
+"""Text that annotations of a PDF only draw: stamps, fields of a form without a value of text."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rag_app.documents.pdf.characters import PageCharacters, page_characters
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfDocument
+
+_MOST_OBJECTS = 50_000
+"""Objects of a page; a plan of more is not taken apart."""
+
+
+class Appearances:
+    """What annotations draw, on pages of a second reading of a file that nothing else is left on.
+
+    Example:
+        >>> with Appearances(b"%PDF-") as appearances:
+        ...     appearances.characters(0, []).chars
+        []
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._document: PdfDocument | None = None
+
+    def __enter__(self) -> "Appearances":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._document is not None:
+            self._document.close()
+
+    def characters(self, number: int, drawn: Sequence[int]) -> PageCharacters:
+        """Return the characters that some annotations draw where they are on their page.
+
+        Args:
+            number: That of the page, from 0.
+            drawn: The annotations' places on it.
+        """
+        from pypdfium2 import PdfDocument
+        from pypdfium2 import raw as pdfium
+
+        if not drawn:
+            return PageCharacters([])
+        self._document = self._document or PdfDocument(self._data)
+        page = self._document[number]
+        try:
+            if pdfium.FPDFPage_CountObjects(page.raw) > _MOST_OBJECTS:
+                return PageCharacters([])
+            for item in list(page.get_objects(max_depth=1)):
+                page.remove_obj(item)
+            page.gen_content()
+            for at in reversed(range(pdfium.FPDFPage_GetAnnotCount(page.raw))):
+                if at not in drawn:
+                    pdfium.FPDFPage_RemoveAnnot(page.raw, at)
+            pdfium.FPDFPage_Flatten(page.raw, pdfium.FLAT_NORMALDISPLAY)
+        finally:
+            page.close()
+        page = self._document[number]
+        try:
+            return page_characters(page)
+        finally:
+            page.close()
