@@ -30,6 +30,8 @@ _PICTURE = 0.02
 """Share of a page above which a picture may hold text."""
 _MOST_PICTURES = 20
 """Pictures of a page that are looked at."""
+_MOST_ATTACHMENTS = 20
+"""Attached files that are named."""
 _DPI = 200
 """Dots an inch at which pictures are read."""
 LONGEST_SIDE = 4000
@@ -63,7 +65,7 @@ def read_pdf(
         except pypdfium2.PdfiumError as error:
             raise _unopened(name, error) from error
         try:
-            notes = _form_notes(document)
+            notes = [*_form_notes(document), *_attachment_notes(document)]
             with Appearances(data) as appearances:
                 pages = list(_pages(document, name, appearances, read_picture, always=always))
         except pypdfium2.PdfiumError as error:
@@ -93,6 +95,15 @@ def _form_notes(document: "PdfDocument") -> list[str]:
     if document.get_formtype() != pdfium.FORMTYPE_XFA_FULL:
         return []
     return ["its form is one of XFA, which is not read; print it as PDF in Acrobat Reader"]
+
+
+def _attachment_notes(document: "PdfDocument") -> list[str]:
+    """Return a note of the files that a PDF brings with it."""
+    count = min(document.count_attachments(), _MOST_ATTACHMENTS)
+    names = [shown(document.get_attachment(at).get_name()) for at in range(count)]
+    if not names:
+        return []
+    return [f"files attached to it were not read ({', '.join(names)}); save and name them"]
 
 
 def _unopened(name: str, error: Exception) -> DocumentError:

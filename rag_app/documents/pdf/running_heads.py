@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from rag_app.documents.pdf.layout import Block
 from rag_app.documents.pdf.lines import Fragment
+from rag_app.documents.pdf.paragraphs import body_size
 from rag_app.documents.pdf.ruled_tables import Table
 
 _EDGE_LINES = 3
@@ -18,6 +19,8 @@ _SHARE = 0.25
 _FEW_PAGES = 5
 """Up to so many pages, two with the line are enough."""
 _CHAPTERS = 100
+_LARGER = 1.15
+"""Size of a title, in sizes of the text."""
 _MOSTLY = 0.8
 _NUMBER = re.compile(r"[\dⅰ-ⅿivxlcIVXLC零〇一二三四五六七八九十百]+")
 _PAGE_NUMBER = re.compile(r"[\s\-–—·.|/#第页頁共章节page of]*", re.IGNORECASE)
@@ -32,18 +35,25 @@ def running_lines(pages: Sequence[Page]) -> tuple[set[int], list[Fragment]]:
         for edge, line in _edge_lines(page):
             found[edge, _NUMBER.sub("#", "".join(line.text.split()))].append((number, line))
     enough = 2 if len(pages) <= _FEW_PAGES else max(3, int(_SHARE * len(pages)))
+    body = body_size(line for page in pages for line in _lines(page))
     running: set[int] = set()
     heads: dict[str, Fragment] = {}
     for (_, text), places in found.items():
         for group in _at_one_place(places):
             if len({number for number, _ in group}) < enough or len(pages) < 2:
                 continue
-            if not (_PAGE_NUMBER.fullmatch(text) or _counts(group)):
+            if not (_PAGE_NUMBER.fullmatch(text) or _counts(group)) or _are_titles(group, body):
                 continue
             running.update(id(line) for _, line in group)
             if not _PAGE_NUMBER.fullmatch(text):
                 heads.setdefault(_NUMBER.sub("", text), group[0][1])
     return running, list(heads.values())
+
+
+def _are_titles(group: Sequence[tuple[int, Fragment]], body: float) -> bool:
+    """Return whether lines with other numbers on each page are larger than the text (in points)."""
+    differ = len({line.text for _, line in group}) > 1
+    return differ and min(line.size for _, line in group) > _LARGER * body
 
 
 def _counts(group: Sequence[tuple[int, Fragment]]) -> bool:
@@ -71,9 +81,12 @@ def _counts(group: Sequence[tuple[int, Fragment]]) -> bool:
     return True
 
 
+def _lines(page: Page) -> list[Fragment]:
+    return [line for item in page if isinstance(item, Block) for line in item.lines]
+
+
 def _edge_lines(page: Page) -> list[tuple[str, Fragment]]:
-    lines = [line for item in page if isinstance(item, Block) for line in item.lines]
-    down = sorted(lines, key=lambda line: -line.top)
+    down = sorted(_lines(page), key=lambda line: -line.top)
     tables = [item for item in page if isinstance(item, Table)]
     top = max((table.top for table in tables), default=float("-inf"))
     bottom = min((table.bottom for table in tables), default=float("inf"))

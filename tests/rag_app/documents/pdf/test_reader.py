@@ -1,4 +1,6 @@
+import io
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import pytest
 from reportlab.pdfgen.canvas import Canvas
@@ -708,3 +710,25 @@ def test_addresses_keep_their_hyphens_and_go_on_after_their_scheme() -> None:
     text = read(lambda canvas: lines(canvas, texts)).text
     assert text.endswith(f"说明见https://{address}guide/index.html，请查阅。")
     assert named("go on-", {}) == "go on-"
+
+
+def test_titles_that_count_are_no_running_heads() -> None:
+    def page(number: str, shop: str, canvas: Canvas) -> None:
+        lines(canvas, [f"第{number}季度小结"], size=20)
+        lines(canvas, [f"{shop}店{line}" for line in PROSE], y=700)
+        lines(canvas, [f"第{number}页"], y=40, size=9)
+
+    text = read(*(partial(page, *names) for names in zip("一二三", "甲乙丙", strict=True))).text
+    assert [text.count(f"# 第{number}季度小结") for number in "一二三"] == [1, 1, 1]
+    assert "页" not in text
+
+
+def test_attached_files_are_said() -> None:
+    import pypdfium2
+
+    document = pypdfium2.PdfDocument(pdf(lambda canvas: lines(canvas, PROSE)))
+    document.new_attachment("price.csv").set_data(b"a,b")
+    file = io.BytesIO()
+    document.save(file)
+    document.close()
+    assert "price.csv" in read_pdf(file.getvalue(), "a.pdf").notes[0]
