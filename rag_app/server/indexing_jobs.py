@@ -19,6 +19,7 @@ from rag_app.server import uploads
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import IndexRegistry
 from rag_app.server.job_records import JobRecords, outcome_of
+from rag_app.server.queueing import end_tasks
 from rag_app.server.schemas.indexes import Job
 
 if TYPE_CHECKING:
@@ -257,9 +258,7 @@ class IndexingJobs:
         self.closing.set()
         tasks = [run.task for run in self._runs.values() if run.task is not None]
         tasks += [self._heeding] if self._heeding else []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
         await asyncio.to_thread(self._workers.shutdown, cancel_futures=True)
 
     def _forget(self) -> None:

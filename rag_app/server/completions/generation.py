@@ -20,6 +20,7 @@ from rag_app.models.llms.tools import Tools
 from rag_app.server.completions.chat import ChatObjects, Logprobs, completion_usage
 from rag_app.server.completions.text_objects import TextObjects
 from rag_app.server.errors import ApiError
+from rag_app.server.queueing import end_tasks
 from rag_app.server.schemas.chat import ChatRequest
 from rag_app.server.schemas.completions import CompletionRequest
 from rag_app.server.schemas.requests import Sampling
@@ -332,6 +333,4 @@ async def _merged(sources: Sequence[MessageChunks]) -> AsyncIterator[tuple[int, 
             left -= 1
             await tasks[index]  # raises what went wrong in it
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)

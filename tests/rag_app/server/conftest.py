@@ -9,6 +9,7 @@ import pytest
 
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from tests.rag_app.server.serving import LI_BAI, Served, official_of, serving, upload
+from tests.scripted import ScriptedLocalChat
 
 
 @pytest.fixture
@@ -27,6 +28,13 @@ def client(served: Served) -> Iterator[httpx.Client]:
 def tiny(model: LlamaCppChat, home: Path) -> Iterator[Served]:
     """A server of a file's ``model``, a small one of its own."""
     with serving(llm=model, parallel=2) as running:
+        yield running
+
+
+@pytest.fixture
+def schemed(home: Path) -> Iterator[Served]:
+    """A server of a model that can be held to a schema."""
+    with serving(llm=ScriptedLocalChat(replies=[""])) as running:
         yield running
 
 

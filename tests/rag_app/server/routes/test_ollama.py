@@ -26,12 +26,6 @@ def official(poets: Served) -> Iterator[ollama.Client]:
         yield client
 
 
-@pytest.fixture
-def schemed(home: Path) -> Iterator[Served]:
-    with serving(llm=ScriptedLocalChat(replies=[""])) as served:
-        yield served
-
-
 def test_models(official: ollama.Client, poets: Served) -> None:
     listed = official.list().models
     assert [model.model for model in listed] == [NAME, "multilingual-e5-small", "rag:诗"]

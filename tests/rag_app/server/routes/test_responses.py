@@ -20,7 +20,6 @@ from rag_app.server.schemas.responses import ResponseRequest
 from rag_app.settings import load_settings
 from tests.rag_app.server.serving import LI_BAI, Served, official_of, serving
 from tests.rag_app.server.test_tools import call
-from tests.scripted import ScriptedLocalChat
 
 QUESTION = "李白在哪里病逝？"
 MARKED = "李白在当涂病逝[1]。\n\n出处：\n[1] 李白.txt"
@@ -38,13 +37,6 @@ WEATHER: Any = {
 def official(poets: Served) -> Iterator[openai.OpenAI]:
     with official_of(poets) as client:
         yield client
-
-
-@pytest.fixture
-def schemed(home: Path) -> Iterator[Served]:
-    """A server of a model that can be held to a schema."""
-    with serving(llm=ScriptedLocalChat(replies=[""])) as served:
-        yield served
 
 
 def test_a_response(official: openai.OpenAI, poets: Served) -> None:
@@ -223,7 +215,7 @@ IMAGE: Any = {"role": "user", "content": [{"type": "input_image", "image_url": "
 @pytest.mark.parametrize(
     ("body", "param", "said"),
     [
-        ({}, "input", "required"),
+        ({}, "input", "missing"),
         ({"input": []}, "input", "at least 1"),
         ({"input": [{"type": "reasoning"}]}, "input", "no message"),
         ({"input": [IMAGE]}, "input.0.content", "input_image parts"),
