@@ -60,6 +60,7 @@ class Settings(BaseModel):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,  # one may be a key
+        allow_inf_nan=False,
     )
 
     def __init__(self, **given: Any) -> None:

@@ -61,15 +61,15 @@ def crawl(
         int | None, Option(min=1, help="Tokens of a reply; by default set by --items.")
     ] = None,
     timeout: Annotated[
-        float, Option(min=0.01, help="Seconds until a reply is complete.")
+        float, Option(min=0.01, max=86_400, help="Seconds until a reply is complete.")
     ] = CrawlOptions.timeout,
     tries: Annotated[int, Option(min=1, help="Times a request is sent.")] = CrawlOptions.tries,
     seed: Annotated[int | None, Option(help="Draws the same prompts again.")] = None,
     price_in: Annotated[
-        float | None, Option(min=0, help="Price of a million tokens of prompts.")
+        float | None, Option(min=0, max=1e9, help="Price of a million tokens of prompts.")
     ] = None,
     price_out: Annotated[
-        float | None, Option(min=0, help="Price of a million tokens of replies.")
+        float | None, Option(min=0, max=1e9, help="Price of a million tokens of replies.")
     ] = None,
     as_json: Annotated[bool, Option("--json", help="Print the report as JSON on stdout.")] = False,
 ) -> None:

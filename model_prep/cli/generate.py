@@ -49,15 +49,16 @@ def generate(
         CONTEXT_LENGTH
     ),
     alpha: Annotated[
-        float, Option(min=1, help="Stretch the context of a folder's model by this (NTK).")
+        float,
+        Option(min=1, max=1000, help="Stretch the context of a folder's model by this (NTK)."),
     ] = 1.0,
     batch_size: Annotated[int, Option(min=1, help="Prompts run together.")] = BATCH_SIZE,
-    temperature: Annotated[float, Option(min=0, help="0: the likeliest token.")] = (
+    temperature: Annotated[float, Option(min=0, max=100, help="0: the likeliest token.")] = (
         _DEFAULT.temperature
     ),
     top_k: Annotated[int, Option(min=1)] = _DEFAULT.top_k,
     top_p: Annotated[float, Option(min=0.01, max=1)] = _DEFAULT.top_p,
-    repetition_penalty: Annotated[float, Option(min=0.01)] = _DEFAULT.repetition_penalty,
+    repetition_penalty: Annotated[float, Option(min=0.01, max=100)] = _DEFAULT.repetition_penalty,
     max_new_tokens: Annotated[int, Option(min=1, help="The prompt not counted.")] = (
         _DEFAULT.max_new_tokens
     ),

@@ -63,6 +63,7 @@ def test_a_file_of_any_editor_is_read(data: bytes, k: int) -> None:
         (b"k: 3\n", "is not TOML"),
         (b"k = 'x'\n", "k in rag-app.toml: must be a whole number"),
         (b"threshold = 2\n", "threshold in rag-app.toml: must be at most 1 (got 2)"),
+        (b"temperature = inf\n", "temperature in rag-app.toml: must be a finite number"),
         (b"ocr = 'q9_0'\n", "must be 'auto', 'always' or 'never' (got 'q9_0')"),
         (b"lora = [1]\n", "lora in rag-app.toml: must be paths (got [1])"),
         (b"top-k = 3\n", "top-k in rag-app.toml: no such option; is it top_k?"),

@@ -92,6 +92,7 @@ def test_what_goes_wrong(
         (["crawl", "x", "--items", "many"], "'--items': must be a whole number"),
         (["crawl", "x", "--items", "0"], "'--items': must be at least 1"),
         (["crawl", "x", "--similarity", "2"], "'--similarity': must be at most 1"),
+        (["generate", "--base-model", "x", "--alpha", "inf"], "'--alpha': must be at most 1000"),
         (["convert", "--input-dir", "a\0b", "--output-dir", "x"], "'--input-dir': embedded null"),
     ],
 )
