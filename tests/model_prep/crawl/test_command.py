@@ -127,9 +127,9 @@ def test_lists_that_are_no_files(chat: Chat, out: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--count", "0"], 2, "greater than or equal to 1"),
-        (["--count", "1", "--items", "0"], 2, "greater than or equal to 1"),
-        (["--count", "1", "--similarity", "1.5"], 2, "less than or equal to 1"),
+        (["--count", "0"], 2, "must be at least 1"),
+        (["--count", "1", "--items", "0"], 2, "must be at least 1"),
+        (["--count", "1", "--similarity", "1.5"], 2, "must be at most 1"),
         (["--count", "1", "--base-url", "localhost:80"], 1, "'localhost:80' is not an address"),
         (["--count", "1", "--base-url", "http://"], 1, "'http://' is not an address"),
         (["--count", "1", "--base-url", "http://x:99999"], 1, "'http://x:99999' is not an address"),
