@@ -28,6 +28,12 @@ class RtfBlocks:
         self._edges: list[int] = []
         self._merges: list[str] = []  # of the cells of the row, such as "vmrg"
         self._merge = ""
+        self._remarks: list[str] = []
+        """Comments, which are after their paragraph."""
+        self._table_remarks: list[str] = []
+        """Comments in the rows of a table, which are after it."""
+        self._around: list[str] | None = None
+        """The paragraph that a comment is on, while that is read."""
 
     @property
     def begun(self) -> bool:
@@ -38,19 +44,36 @@ class RtfBlocks:
         """Add text to the paragraph."""
         add_run(self._paragraph, text, struck=struck)
 
+    def begin_remark(self) -> bool:
+        """Begin a comment in the paragraph; return whether none is read already."""
+        if self._around is not None:
+            return False
+        self._around, self._paragraph = self._paragraph, []
+        return True
+
+    def end_remark(self) -> None:
+        """End the comment, and go on with the paragraph that it is on."""
+        if self._around is None:
+            return
+        text = " ".join(self._paragraph_text().split())
+        self._remarks += [f"> 批注: {text}"] if text else []
+        self._paragraph, self._around = self._around, None
+
     def end_nested_row(self) -> None:
         """End a row of a table that is in a cell."""
         self._paragraph.append(_ROW_END)
 
     def end_paragraph(self, *, level: int, in_table: bool) -> None:
         """End a paragraph, which is a heading where it has a level; in a cell it goes on."""
-        if in_table or self._cells:
+        if in_table or self._cells or self._around is not None:
             self._paragraph.append(" ")
             return
         text = self._paragraph_text()
         if text:
             self._end_table()
             self._blocks.append(f"{'#' * level} {text}" if level else text)
+        self._blocks += self._remarks
+        self._remarks = []
 
     def obey(self, word: str, number: int) -> None:
         """Obey a word of tables; others do nothing."""
@@ -59,6 +82,8 @@ class RtfBlocks:
         elif word == "row":
             self._rows.append(RtfRow(self._cells, self._merges, self._edges))
             self._cells = []
+            self._table_remarks += self._remarks
+            self._remarks = []
         elif word == "trowd":
             self._merges, self._edges, self._merge = [], [], ""
         elif word in {"clvmgf", "clvmrg", "clmgf", "clmrg"}:
@@ -70,14 +95,19 @@ class RtfBlocks:
 
     def text(self) -> str:
         """End all, and return it."""
+        if self._around is not None:  # of a damaged file
+            self.end_remark()
+            self.end_paragraph(level=0, in_table=False)
         self._end_table()
+        self._blocks += self._remarks
         return one_blank_line(clean("\n\n".join(self._blocks)))
 
     def _end_table(self) -> None:
         rows = [*self._rows, RtfRow(self._cells, [], [])] if self._cells else self._rows
         if rows:
             self._blocks.append("\n".join(table_lines(grid_rows(rows))))
-        self._rows, self._cells = [], []
+        self._blocks += self._table_remarks
+        self._rows, self._cells, self._table_remarks = [], [], []
 
     def _paragraph_text(self) -> str:
         rows = (row.strip() for row in "".join(self._paragraph).split(_ROW_END))

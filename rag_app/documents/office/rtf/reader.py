@@ -142,6 +142,8 @@ class _Reader:
             inner, self.state = self.state, self.stack.pop()
             if inner.note and not self.state.note:
                 self._write("]")
+            if inner.remark and not self.state.remark:
+                self.blocks.end_remark()
             # Paragraph formats reach beyond their group.
             self.state.table, self.state.level = inner.table, inner.level
 
@@ -213,8 +215,7 @@ class _Reader:
         elif word == "outlinelevel" and number is not None and number < 6:
             self.state.level = number + 1
         elif word in {"footnote", "annotation"} and not self.state.unread:
-            self._write(" [")
-            self.state.note = True
+            self._begin_note(word)
         elif word == "plain":
             self._flush()
             self.state.hidden = self.state.struck = self.state.raised = self.state.white = False
@@ -222,6 +223,14 @@ class _Reader:
             if word == "cell":
                 self._flush()
             self.blocks.obey(word, number or 0)
+
+    def _begin_note(self, word: str) -> None:
+        self._flush()
+        if word == "annotation":
+            self.state.remark = self.state.remark or self.blocks.begin_remark()
+        else:
+            self._write(" [")
+            self.state.note = True
 
     def _end_paragraph(self) -> None:
         if not self.state.unread:

@@ -29,6 +29,8 @@ class RtfState:
     """The level of a heading."""
     fonts: bool = False
     note: bool = False
+    remark: bool = False
+    """Whether text is of a comment."""
 
     def is_hidden(self) -> bool:
         """Return whether text can't be seen: cells of tables may have a colour of their own."""

@@ -213,3 +213,18 @@ def test_damaged_chinese_that_names_no_encoding_is_refused_and_not_read_as_lette
 
 def test_a_few_letters_with_marks_are_no_damaged_chinese() -> None:
     assert read_rtf(b"{\\rtf1\\ansi \\'e4 \\'eb\\par \\'f6 \\'fc}", "a.rtf").text == "ä ë\n\nö ü"
+
+
+def test_comments_follow_their_paragraph_or_table() -> None:
+    comment = r"{\*\annotation\pard\plain to be\par checked}"
+    row = r"\trowd\cellx1000\cellx2000\intbl %s\cell %s\cell\row"
+    table = row % ("Item", "Value") + row % ("Stock", f"88{comment}") + row % ("Loss", "2")
+    text = rf"{{\rtf1\ansi {table}\pard Output{comment} is steady.\par}}"
+    assert read_rtf(text.encode(), "a.rtf").text.split("\n\n") == [
+        "Item: Stock; Value: 88\nItem: Loss; Value: 2",
+        "> 批注: to be checked",
+        "Output is steady.",
+        "> 批注: to be checked",
+    ]
+    broken = rf"{{\rtf1\ansi Output{comment[:-1]}"
+    assert read_rtf(broken.encode(), "a.rtf").text == "Output\n\n> 批注: to be checked"
