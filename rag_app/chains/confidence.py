@@ -192,7 +192,8 @@ of 7 near misses 1 either way; of 11 near misses over docs_corpus 5 (6).
 The mean with the judgement of the sentence that carries the answer, and what is taken off then,
 were chosen on our dev split: of 5 near misses that the judgement of relevant passages alone let
 through, 1 is left (3 by the mean alone). Of 13 dev questions and 10 of CMRC trial with an answer
-none is lost."""
+none is lost. By itself it often doesn't say what its document is about, but judged below the title
+it tells less: the area under the curve falls from 0.97 to 0.91 (13 dev answers, 9 near misses)."""
 
 
 @dataclass(frozen=True)
