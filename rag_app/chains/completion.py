@@ -14,8 +14,6 @@ from rag_app.chains.facts.amounts import DIGITS, UNITS
 from rag_app.chains.marks import SENTENCE
 from rag_app.chains.questions import AskedFor, asked_for, asks_time, asks_whether
 from rag_app.documents.text import content_terms, document_terms
-from rag_app.index.search.relevance import SENTENCE_COSINES
-from rag_app.models.embeddings.base import DocumentEmbeddings
 
 _AND = "、|[，,]?(?:以及|还有)|[和与](?![他她它其])|及|或"
 _JOINS = re.compile(rf"\s*(?:{_AND})")
@@ -121,28 +119,17 @@ def is_denied(question: str, citations: Sequence[Citation]) -> bool:
         >>> is_denied("用人单位可以扣押劳动者的身份证吗？", [rules])
         True
     """
-    return bool(_sentence(question, citations, denies=True))
+    return bool(_sentence(question, citations, no=True))
 
 
-def denial_in_other_words(
-    question: str, citations: Sequence[Citation], embeddings: DocumentEmbeddings | None
-) -> str:
-    """Return the sentence that is the nearest to a question for yes or no, if it says no.
+def denies(sentence: str) -> bool:
+    """Return whether a sentence says no to something.
 
-    It is empty where that is too far from the question, or where the embeddings don't show how far
-    that is.
+    Example:
+        >>> denies("不得扣押身份证。"), denies("不动产要登记。")
+        (True, False)
     """
-    least = SENTENCE_COSINES.get(embeddings.name) if embeddings else None
-    found = dict.fromkeys(
-        sentence.strip() for sentence in _sentences(citations) if len(sentence) <= _LONGEST
-    )
-    sentences = [sentence for sentence in found if sentence.strip(_EDGE)]
-    denied = any(map(_DENIES.search, sentences))
-    if embeddings is None or least is None or not denied:
-        return ""
-    cosines = embeddings.cosines(question, sentences)
-    nearest = sentences[int(cosines.argmax())]
-    return nearest if cosines.max() >= least and _DENIES.search(nearest) else ""
+    return _DENIES.search(sentence) is not None
 
 
 def _says_yes_or_no(question: str, said: str) -> bool:
@@ -152,17 +139,17 @@ def _says_yes_or_no(question: str, said: str) -> bool:
 
 def _told(question: str, said: str, citations: Sequence[Citation]) -> str:
     """Return the sentence that says the same yes or no; nothing where one says no, and it yes."""
-    if no := _sentence(question, citations, denies=True):
+    if no := _sentence(question, citations, no=True):
         return no if _NO.search(said) else ""
-    return "" if _NO.search(said) else _sentence(question, citations, denies=False)
+    return "" if _NO.search(said) else _sentence(question, citations, no=False)
 
 
-def _sentence(question: str, citations: Sequence[Citation], *, denies: bool) -> str:
-    """Return the sentence on the matter of a question that denies something, or that does not."""
+def _sentence(question: str, citations: Sequence[Citation], *, no: bool) -> str:
+    """Return the sentence on the matter of a question that says no, or the one that does not."""
     fitting = (
         sentence
         for sentence in _sentences(citations)
-        if len(sentence) <= _LONGEST and bool(_DENIES.search(sentence)) is denies
+        if len(sentence) <= _LONGEST and denies(sentence) is no
     )
     sentence, share = _nearest(question, fitting)
     return sentence.strip(_EDGE) if share >= _SAME_MATTER else ""

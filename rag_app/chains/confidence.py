@@ -8,7 +8,7 @@ only the last words. Nothing heavy is imported before that: what only shows an a
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -234,13 +234,37 @@ def judge_chain(llm: "BaseChatModel") -> "Runnable[list[BaseMessage], float | No
     The answer is None where the model, or the server behind it, gave no log probabilities, or
     refused to be asked for them.
     """
+    return judging(llm, lambda odds: of_any(odds, _YES) - of_any(odds, _NO))
+
+
+def judging(
+    llm: "BaseChatModel", judgement: Callable[[Mapping[str, float]], float]
+) -> "Runnable[list[BaseMessage], float | None]":
+    """Return a Runnable from messages to a judgement by what a reply may begin with.
+
+    None as in `judge_chain`.
+
+    Args:
+        llm: What is asked.
+        judgement: Returns it for the log probabilities of the likeliest first tokens.
+    """
     from langchain_core.runnables import RunnableLambda
 
+    def judged(reply: "BaseMessage") -> float | None:
+        logprobs = _first_token(reply)
+        return judgement(logprobs) if logprobs else None
+
     options = {"logprobs": True, "top_logprobs": _ALTERNATIVES, "max_tokens": 1, "temperature": 0.0}
-    asked = llm.bind(**options) | RunnableLambda(_log_odds, name="log_odds")
+    asked = llm.bind(**options) | RunnableLambda(judged, name="log_odds")
     refused: Runnable[Any, Any] = RunnableLambda(_left_out, name="left_out")
     chain = asked.with_fallbacks([refused], exceptions_to_handle=(ModelError,))
     return chain.with_config(run_name=JUDGEMENT, tags=[JUDGEMENT])
+
+
+def of_any(logprobs: Mapping[str, float], words: frozenset[str]) -> float:
+    """Return the log probability of any of some words, that of the unlikeliest for none of them."""
+    found = [value for token, value in logprobs.items() if token.strip().lower() in words]
+    return math.log(sum(map(math.exp, found))) if found else min(logprobs.values())
 
 
 def asked_to_judge(prompt: "Sequence[BaseMessage]", question: str) -> "list[BaseMessage]":
@@ -251,22 +275,14 @@ def asked_to_judge(prompt: "Sequence[BaseMessage]", question: str) -> "list[Base
     return [*before, HumanMessage(f"{last.text}\n\n{question}")]
 
 
-def _log_odds(reply: "BaseMessage") -> float | None:
+def _first_token(reply: "BaseMessage") -> Mapping[str, float]:
+    """Return the log probabilities of what a reply may begin with; none where it tells none."""
     tokens = (reply.response_metadata.get("logprobs") or {}).get("content")
     alternatives: list[Mapping[str, Any]] = tokens[0].get("top_logprobs") if tokens else []
     if not alternatives:
         _log.warning("the model gives no log probabilities, so its own judgement is left out")
-        return None
-    logprobs = {entry["token"]: float(entry["logprob"]) for entry in alternatives}
-    lowest = min(logprobs.values())
-    return _of_any(logprobs, _YES, lowest) - _of_any(logprobs, _NO, lowest)
+    return {entry["token"]: float(entry["logprob"]) for entry in alternatives}
 
 
 def _left_out(_: "list[BaseMessage]") -> None:
     _log.warning("the model refuses to give log probabilities: its own judgement is left out")
-
-
-def _of_any(logprobs: Mapping[str, float], words: frozenset[str], lowest: float) -> float:
-    """Return the log probability of any of some words, at most ``lowest`` for none of them."""
-    found = [value for token, value in logprobs.items() if token.strip().lower() in words]
-    return math.log(sum(map(math.exp, found))) if found else lowest

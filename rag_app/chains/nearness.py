@@ -20,6 +20,9 @@ Cosines = Mapping[str, float]
 _LEAST = 5
 """Characters of a sentence; what is shorter is a heading's number or a mark of a list."""
 
+_LONGEST = 200
+"""Characters of a sentence that is quoted."""
+
 
 def nearest_first(
     question: str, passages: Sequence[Document], embeddings: DocumentEmbeddings | None
@@ -36,16 +39,38 @@ def nearest_first(
     if embeddings is None or usual is None:
         return passages, {}
     distinct = [
-        *dict.fromkeys(sentence for passage in passages for sentence in _sentences(passage))
+        *dict.fromkeys(
+            sentence for passage in passages for sentence in _sentences(passage.page_content)
+        )
     ]
     nearer = (embeddings.cosines(question, distinct) - usual).tolist()
     cosines: Cosines = dict(zip(distinct, nearer, strict=True))
     return sorted(passages, key=lambda passage: -nearness([passage], cosines)), cosines
 
 
+def nearest_sentence(
+    question: str, texts: Sequence[str], embeddings: DocumentEmbeddings | None
+) -> tuple[str, float]:
+    """Return the sentence of some texts that is the nearest to a question, and its nearness.
+
+    It is empty where it is not known which cosines are usual for the embedding model, and where
+    none is short enough to be quoted.
+    """
+    usual = USUAL_COSINES.get(embeddings.name) if embeddings else None
+    found = [sentence for text in texts for sentence in _sentences(text)]
+    distinct = [*dict.fromkeys(sentence for sentence in found if len(sentence) <= _LONGEST)]
+    if embeddings is None or usual is None or not distinct:
+        return "", 0.0
+    nearer = embeddings.cosines(question, distinct) - usual
+    place = int(nearer.argmax())
+    return distinct[place], float(nearer[place])
+
+
 def nearness(passages: Sequence[Document], cosines: Cosines) -> float:
     """Return by how much the nearest sentence of passages is nearer than usual, as a cosine."""
-    return max(cosines[sentence] for passage in passages for sentence in _sentences(passage))
+    return max(
+        cosines[sentence] for passage in passages for sentence in _sentences(passage.page_content)
+    )
 
 
 def nearest_sentences(
@@ -61,15 +86,14 @@ def nearest_sentences(
     found = [
         (place, sentence)
         for place, passage in enumerate(passages)
-        for sentence in dict.fromkeys(_sentences(passage))
+        for sentence in dict.fromkeys(_sentences(passage.page_content))
     ]
     first = {sentence: place for place, sentence in reversed(found)}
     chosen = {*sorted(first, key=lambda sentence: -cosines[sentence])[:count]}
     return [(place, sentence) for sentence, place in reversed(first.items()) if sentence in chosen]
 
 
-def _sentences(passage: Document) -> list[str]:
-    """Return the sentences of a passage, all of it where none is long enough."""
-    text = passage.page_content
+def _sentences(text: str) -> list[str]:
+    """Return the sentences of a text, all of it where none is long enough."""
     found = [sentence.strip() for sentence in SENTENCE.findall(text)]
     return [sentence for sentence in found if len(sentence) >= _LEAST] or [text]

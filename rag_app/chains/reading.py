@@ -14,7 +14,6 @@ from langchain_core.messages import BaseMessage
 from rag_app.chains.citations import Citation, cite, context_of, highest_relevance
 from rag_app.chains.completion import (
     completed,
-    denial_in_other_words,
     is_denied,
     may_begin_earlier,
 )
@@ -32,7 +31,7 @@ from rag_app.chains.facts.amounts import AmountAlone
 from rag_app.chains.facts.mismatch import may_be_of_another, of_another, unmatched
 from rag_app.chains.facts.romanization import absent_names
 from rag_app.chains.marks import cited_passage, likely_evidence, unheld
-from rag_app.chains.nearness import nearness
+from rag_app.chains.nearness import nearest_sentence, nearness
 from rag_app.chains.prompts import (
     NO_ANSWER,
     NOT_FOUND,
@@ -50,6 +49,7 @@ from rag_app.chains.questions import (
 )
 from rag_app.chains.questions.conversation import Question
 from rag_app.chains.results import Answer
+from rag_app.chains.settling import settling
 from rag_app.chains.streaming import Call, Invoke
 from rag_app.documents.text import Language, language_of
 from rag_app.models.embeddings.base import DocumentEmbeddings
@@ -340,17 +340,20 @@ class Reading:
 
     def _quoted(
         self, signals: Signals, citations: Sequence[Citation], step: int
-    ) -> "Generator[Answer, Any, JudgedAnswer]":
-        """Answer a question for yes or no by the sentence that says no to it in other words.
+    ) -> "Generator[Any, Any, JudgedAnswer]":
+        """Answer a question for yes or no by the sentence nearest to it, where that settles it.
 
         The model's no to whether passages answer is often its no to the question; what it then
-        answers may be of another sentence.
+        answers may be of another sentence. It is asked about that sentence in the first step only.
         """
         question, text = bare_question(self.question.text), ""
         denied = replace(signals, judgement=DENIED, supported=True)
         judged = signals.judgement is not None and not self.refuses(denied)
         if judged and asks_whether(question):
-            text = denial_in_other_words(question, citations, self.options.embedding_model)
+            shown = [citation.text_shown for citation in citations]
+            nearest = nearest_sentence(question, shown, self.options.embedding_model)
+            asked = self.of_excerpts.llm if step == 1 and not self.question.translated else None
+            text = yield from settling(question, *nearest, asked, self.options.prompts)
         if not text:
             return JudgedAnswer("", signals)
         yield Answer(text=text, step=step)

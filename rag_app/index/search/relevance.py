@@ -62,12 +62,6 @@ CALIBRATIONS: Mapping[str, RelevanceCalibration] = {
 }
 """By embedding model: cosines of one model say nothing about another's."""
 
-SENTENCE_COSINES: Mapping[str, float] = {"multilingual-e5-small": 0.914}
-"""By embedding model: of a question for yes or no and the sentence of the passages found that is
-the nearest to it, above which that is on its matter. Of 15 questions about docs_corpus to which a
-sentence says no in other words, the nearest one reaches it and says no for 7, and of 14 without an
-answer for none; of 10 about two regulations and a manual for 3, and of 14 without one for 1."""
-
 
 def calibration_of(embedding: str | None) -> RelevanceCalibration:
     """Return the calibration for an embedding model's name, None for lexical search alone."""

@@ -245,7 +245,7 @@ class Nearness(DocumentEmbeddings):
 )
 def test_a_no_in_other_words_is_quoted(near: str, asked: str, answered: bool) -> None:
     document = Document(STAFF, metadata={"source": "法.txt", "start": 0, "relevance": 0.9})
-    llm = JudgingChatModel(replies=[], judgements=[-1.0])
+    llm = JudgingChatModel(replies=[], judgements=[-1.0, -9.0])
     chain = answer_chain(llm, threshold=0.5, embeddings=lambda: Nearness(near))
     answer = chain.invoke(Question(asked, [document]))
     assert answer.answered is answered
@@ -253,6 +253,29 @@ def test_a_no_in_other_words_is_quoted(near: str, asked: str, answered: bool) ->
         assert answer.marked_text == f"{FORBIDDEN}[1]。"
         assert answer.confidence
         assert answer.confidence.verdict == "doubtful"
+
+
+@pytest.mark.parametrize(
+    ("settles", "asked", "answered"),
+    [
+        (1.0, "证件可以由单位保管吗？", True),
+        (-5.0, "证件可以由单位保管吗？", False),
+        (1.0, "证件由谁保管？", False),
+        (1.0, "证件在2024年可以由单位保管吗？", False),
+    ],
+)
+def test_a_sentence_that_settles_yes_or_no_is_quoted(
+    settles: float, asked: str, answered: bool
+) -> None:
+    rule = "第八条 员工的证件由人事部代为保存。"
+    document = Document(rule, metadata={"source": "法.txt", "start": 0, "relevance": 0.9})
+    llm = JudgingChatModel(replies=[], judgements=[-1.0, settles])
+    chain = answer_chain(llm, threshold=0.5, embeddings=lambda: Nearness("证件"))
+    answer = chain.invoke(Question(asked, [document]))
+    assert answer.answered is answered
+    assert len(llm.judged) == (2 if answered or settles < 0 else 1)
+    if answered:
+        assert answer.marked_text == "第八条 员工的证件由人事部代为保存[1]。"
 
 
 @pytest.mark.parametrize("reply", ["不可以。", "不可以", "可以。"])

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.outputs import LLMResult
+from langchain_core.runnables import RunnableLambda
 
 from rag_app.chains.answer import answer_chain
 from rag_app.chains.confidence import asked_to_judge, can_judge, judge_chain
 from rag_app.chains.questions.conversation import Question
+from rag_app.chains.settling import settles_chain
 from rag_app.models.llms.llamacpp import LlamaCppChat
 from tests.scripted import JudgingChatModel, ScriptedChatModel
 
@@ -34,6 +36,24 @@ def test_log_odds_of_yes_and_no() -> None:
     llm = JudgingChatModel(replies=[], judgements=[2.5, None])
     assert judge_chain(llm).invoke(PROMPT) == pytest.approx(2.5)
     assert judge_chain(llm).invoke(PROMPT) is None
+
+
+def told(**logprobs: float) -> Any:
+    """Return a model that tells what its reply may begin with."""
+    top = [{"token": token, "logprob": logprob} for token, logprob in logprobs.items()]
+    said = {"logprobs": {"content": [{"top_logprobs": top}]}}
+    return RunnableLambda(lambda _, **__: AIMessage("", response_metadata=said))
+
+
+def test_a_question_is_settled_by_yes_or_by_no() -> None:
+    yes = settles_chain(told(是=-0.1, 不是=-2.1, 没说=-3.1)).invoke(PROMPT)
+    no = settles_chain(told(是=-2.1, 不是=-0.1, 没说=-3.1)).invoke(PROMPT)
+    unsaid = settles_chain(told(是=-3.1, 不是=-2.1, 没说=-0.1)).invoke(PROMPT)
+    assert yes is not None
+    assert no is not None
+    assert unsaid is not None
+    assert no - yes == pytest.approx(1.2), "a yes counts for less than a no that is as likely"
+    assert yes > 0 > unsaid
 
 
 def test_another_question_comes_after_the_prompt() -> None:
