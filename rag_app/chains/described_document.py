@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import PurePath
 from typing import Self
 
 from rag_app.chains.marks import SENTENCE
@@ -61,8 +60,8 @@ class DescribedDocument:
 
     @property
     def name(self) -> str:
-        """The name of its file."""
-        return PurePath(self.record.source).name
+        """The name of its file with its folders."""
+        return self.record.place
 
     @property
     def language(self) -> Language:

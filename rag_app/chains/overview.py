@@ -21,7 +21,7 @@ from rag_app.chains.streaming import Call, StepChain, Steps, loaded
 from rag_app.documents.text import Language, language_of
 from rag_app.errors import QuestionError
 from rag_app.index.store.interface import DocumentStore
-from rag_app.index.store.records import ChunkRecord
+from rag_app.index.store.records import ChunkRecord, DocumentRecord
 from rag_app.index.store.summaries import KeptSummaries
 from rag_app.settings import DEFAULTS
 
@@ -192,7 +192,8 @@ class WholeDocuments:
             documents = tuple(
                 DescribedDocument.of(record, snapshot) for record in records if record
             )
-        return _Chosen(tuple(sources), documents)
+            listed = [snapshot.document(source) for source in sources[: _SHOWN + _NAMED + 1]]
+        return _Chosen(tuple(sources), documents, tuple(record for record in listed if record))
 
 
 @dataclass(frozen=True)
@@ -203,12 +204,14 @@ class _Chosen:
     """All of them."""
     documents: tuple[DescribedDocument, ...]
     """Those of which more than the name is given."""
+    listed: tuple[DocumentRecord, ...]
+    """As many of all as an answer may name, and one more."""
 
     @property
     def names(self) -> list[str]:
         """Names of the others."""
         described = {document.record.source for document in self.documents}
-        return [PurePath(source).name for source in self.sources if source not in described]
+        return [record.place for record in self.listed if record.source not in described]
 
 
 @dataclass
@@ -294,7 +297,7 @@ def _whole_sentences(text: str) -> str:
 def _list(reply: _Reply) -> Iterator[Answer]:
     """Name the documents."""
     yield reply.opening()
-    names = [PurePath(source).name for source in reply.chosen.sources]
+    names = [record.place for record in reply.chosen.listed]
     more = ["- …"] if len(names) > _NAMED else []
     yield Answer(text=reply.gap + "\n".join([*(f"- **{name}**" for name in names[:_NAMED]), *more]))
 

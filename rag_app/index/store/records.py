@@ -109,6 +109,11 @@ class DocumentRecord:
         """The folders that it is searched by, outermost first."""
         return tuple(self._settings.get("folders", ()))
 
+    @property
+    def place(self) -> str:
+        """The name of its file with those folders, for people."""
+        return "/".join([*self.folders, PurePath(self.source).name])
+
     def in_folders(self, folders: Sequence[str]) -> "DocumentRecord":
         """Return the record as it is when its document is searched by ``folders``."""
         values = {name: value for name, value in self._settings.items() if name != "folders"}

@@ -26,11 +26,11 @@ def test_the_documents_are_its_sources(served: Served, client: httpx.Client) -> 
     answer: Any = client.post("/v1/chat/completions", json=body).json()
     text = answer["choices"][0]["message"]["content"]
     assert "**绿茶.txt**[2]\n讲怎样做茶。" in text
-    assert "**短.txt**[1]\n只有一句[1]。" in text
+    assert "**2024/短.txt**[1]\n只有一句[1]。" in text
     titles = [
         one["url_citation"]["title"] for one in answer["choices"][0]["message"]["annotations"]
     ]
-    assert set(titles) == {"绿茶.txt", "短.txt"}
+    assert set(titles) == {"绿茶.txt", "2024/短.txt"}
     assert answer["rag"]["answered"]
     named = {one["name"] for one in answer["rag"]["citations"]}
     assert named == {"绿茶.txt", "2024/短.txt"}

@@ -92,7 +92,8 @@ def test_details_are_json(poets: Served, client: httpx.Client, text: str) -> Non
     answer = client.put(f"{place}/turns/1", content=body, headers=headers)
     assert answer.status_code in (200, 400)
     if answer.status_code == 200:
-        assert json.dumps(shown(client, "a")[0]["details"]["a"]) == json.dumps(json.loads(text))
+        kept = text.replace("\\ud800", "\\ufffd")  # half of a character is none
+        assert json.dumps(shown(client, "a")[0]["details"]["a"]) == json.dumps(json.loads(kept))
 
 
 def test_each_named_key_has_its_own(home: Path) -> None:
