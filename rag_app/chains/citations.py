@@ -71,9 +71,14 @@ class Citation(FromJson):
         return PurePath(self.source).name or "no source"
 
     @property
+    def document(self) -> str:
+        """The file name with its folders, for people."""
+        return "/".join([*self.folders, self.name])
+
+    @property
     def place(self) -> str:
-        """The file name with folders, page and heading, for people."""
-        parts = ["/".join([*self.folders, self.name])]
+        """The document with page and heading, for people."""
+        parts = [self.document]
         if self.page:
             parts.append(f"p. {self.page}")
         if path := self.headings or (self.heading and (self.heading,)):

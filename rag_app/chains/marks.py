@@ -120,7 +120,8 @@ class Marker(SentenceMarks):
         self._passages = [PassageText(citation) for citation in citations]
         self._names: dict[str, list[int]] = {}
         for citation in citations:
-            self._names.setdefault(citation.name, []).append(citation.marker)
+            for name in {citation.name, citation.document}:
+                self._names.setdefault(name, []).append(citation.marker)
         self.supported = False
         """Whether a passage supports one of the sentences so far, marked or not."""
 
