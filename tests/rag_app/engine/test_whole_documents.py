@@ -222,6 +222,6 @@ def test_documents_are_counted_by_a_word_of_their_names(
 def test_of_very_many_documents_those_are_known_that_are_named_in_full(
     app: RagApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rag_app.chains.overview._SEARCHED_NAMES", 1)
+    monkeypatch.setattr("rag_app.chains.overview.whole_documents._SEARCHED_NAMES", 1)
     answer = app.ask("《茶.md》主要讲了什么？")
     assert [citation.name for citation in answer.citations] == ["茶.md"]

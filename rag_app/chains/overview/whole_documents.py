@@ -12,8 +12,8 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 
 from rag_app.chains.citations import cite
-from rag_app.chains.described_document import DescribedDocument, Quote
 from rag_app.chains.orders import without_orders
+from rag_app.chains.overview.described_document import DescribedDocument, Quote
 from rag_app.chains.prompts import Budget, Prompts
 from rag_app.chains.questions.overview import Overview
 from rag_app.chains.results import Answer
