@@ -102,7 +102,7 @@ class _Following:
                     [*map(str, present), *gone],
                     encoding=self._encoding,
                     prune=True,
-                    roots=[root_of(path).resolve() for path in self._paths],
+                    roots=[root_of(path) for path in self._paths],
                 )
             except DocumentError as error:  # a file that went while this was found out
                 _log.warning("%s", error)

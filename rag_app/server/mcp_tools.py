@@ -174,7 +174,7 @@ class IndexTools:
             report = limited.index(
                 [batch / file],
                 destinations={batch / file: stored},
-                roots=[(folder / uploads.FILES).resolve()],
+                roots=[folder / uploads.FILES],
             )
             uploads.end(batch, folder, [] if report.failed else [Path(file)])
         finally:

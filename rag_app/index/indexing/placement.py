@@ -1,6 +1,6 @@
 """The folders between a document and what was named to be indexed, whose names are searched too."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from os.path import commonprefix, expanduser
 from pathlib import Path
 
@@ -17,7 +17,7 @@ class Roots:
     Of several it is the one that holds them all, unless that holds the home folders of users too.
 
     Args:
-        folders: Their paths or URLs.
+        folders: Their paths, there or not yet, or their URLs.
 
     Example:
         >>> Roots(["/docs/甲", "/docs/乙"]).folders_of("/docs/乙/2023/合同.pdf")
@@ -27,7 +27,7 @@ class Roots:
     """
 
     def __init__(self, folders: Iterable[str]) -> None:
-        named = [_parts(folder) for folder in folders]
+        named = [_parts(_resolved(folder)) for folder in folders]
         # Each of these is a list of parts, not a path.
         shared = commonprefix(named)  # noqa: RUF071
         home = _parts(Path(expanduser("~")).parent.as_posix())  # noqa: PTH111 - there may be none
@@ -37,7 +37,11 @@ class Roots:
     @classmethod
     def of(cls, paths: Iterable[str]) -> "Roots":
         """Return those of the files, folders, globs and URLs that are to be indexed."""
-        return cls(_root(path) for path in paths if path != "-")
+        return cls(
+            canonical(url_root(path)) if is_url(path) else str(root_of(path))
+            for path in paths
+            if path != "-"
+        )
 
     def folders_of(self, source: str) -> tuple[str, ...]:
         """Return the folders of a document below its root, outermost first; none of another."""
@@ -47,18 +51,17 @@ class Roots:
         return tuple(below[-_MOST:])
 
 
-def is_farther(folders: Sequence[str], known: Sequence[str]) -> bool:
-    """Return whether ``folders`` of a document begin above those that are ``known`` of it.
+def farther(folders: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the ``folders`` of a document, or those ``known`` of it if these begin above them.
 
     It may be indexed by its own name later, which says less of where it belongs.
     """
-    return len(folders) > len(known)
+    return max(folders, known, key=len)
 
 
-def _root(path: str) -> str:
-    if not is_url(path):
-        return root_of(path).resolve().as_posix()
-    return canonical(url_root(path))
+def _resolved(folder: str) -> str:
+    """Return a folder as sources in it are called, with ``/`` on every system."""
+    return folder if is_url(folder) else Path(folder).resolve().as_posix()
 
 
 def _parts(place: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Indexing by the workers of a Ray cluster; this process alone writes."""
 
+import json
 import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -109,6 +110,7 @@ def _results(due: Sequence[DueDocument], worker: bytes) -> Iterator[tuple[int, W
             "path": str(document.path),
             "source": document.source,
             "digest": document.digest or "",
+            "folders": json.dumps(document.folders),
         }
         for number, document in enumerate(due)
     ]
@@ -159,7 +161,8 @@ class _Actor:
         number: int = row["number"]
         result: WorkerResult = Unreadable(_DEADLY)
         if ray.get(self._attempts.begin.remote(number)) < _TRIES:
-            result = self._worker.work(row["path"], row["source"], row["digest"] or None)
+            folders = json.loads(row["folders"])
+            result = self._worker.work(row["path"], row["source"], row["digest"] or None, folders)
         self._attempts.end.remote(number)
         return {"number": number, "result": pickle.dumps(result)}
 

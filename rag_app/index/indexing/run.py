@@ -15,7 +15,7 @@ from rag_app.documents.progress import shown_progress
 from rag_app.documents.sources import STDIN
 from rag_app.errors import DocumentError
 from rag_app.index.indexing.batches import WINDOW, Embeddable, groups, waiting
-from rag_app.index.indexing.placement import Roots, is_farther
+from rag_app.index.indexing.placement import Roots, farther
 from rag_app.index.indexing.reading import (
     check_free,
     failure_reason,
@@ -67,6 +67,8 @@ class DueDocument:
     """SHA-256 of the bytes, hexadecimal; None where they were not looked at."""
     known: bool
     """Whether the index has an earlier version."""
+    folders: tuple[str, ...]
+    """Those that it is to be searched by, outermost first."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,8 @@ class IndexRun:
             hashed = known is not None or hash_new
             digest = file_hash(path, self.options.max_bytes) if hashed else None
             if not (digest and self._is_current(path, known, digest)):
-                return DueDocument(path, self.source, digest, known is not None)
+                folders = self._folders(known)
+                return DueDocument(path, self.source, digest, known is not None, folders)
         return None
 
     @contextmanager
@@ -235,14 +238,12 @@ class IndexRun:
 
         Args:
             due: What it was read of.
-            document: What was read.
+            document: What was read, in its folders.
             chunks: Its passages.
             vectors: Theirs, float32 ``[len(chunks), dimension]``.
         """
         if not self.writing:
             self.open()
-        folders = self.roots.folders_of(due.source)
-        document, chunks = in_folders(document, chunks, folders)
         self._found(document, chunks)
         self._replace(due, document, chunks, vectors)
         self._embedded(len(chunks))
@@ -312,8 +313,7 @@ class IndexRun:
             self._note(
                 due.source, "it took the place of an earlier standard input; --name keeps both"
             )
-        folders = self.roots.folders_of(due.source)
-        document, chunks = in_folders(document, chunks, folders)
+        document, chunks = in_folders(document, chunks, due.folders)
         self._found(document, chunks)
         self.pending.append(_Pending(document, chunks, due))
 
@@ -350,18 +350,22 @@ class IndexRun:
                     old = transaction.document(source)
                     if old is None or not is_current(old, digest, self.options):
                         continue
-                    folders = self.roots.folders_of(self.source)
-                    transaction.rename_document(source, self.source, folders)
+                    transaction.rename_document(source, self.source, self._folders())
                 return True
         return False
 
     def _place(self, known: DocumentRecord) -> None:
         """Have a document be found by the names of its folders, if it was not."""
-        folders = self.roots.folders_of(known.source)
-        if is_farther(folders, known.folders):
+        folders = self._folders(known)
+        if folders != known.folders:
             with self.store.write() as transaction:
                 transaction.rename_document(known.source, known.source, folders)
             self.report.placed += 1
+            self._merge(known.chunks)
+
+    def _folders(self, known: DocumentRecord | None = None) -> tuple[str, ...]:
+        """Return the folders that the source at hand is to be searched by."""
+        return farther(self.roots.folders_of(self.source), known.folders if known else ())
 
     def _known(self) -> DocumentRecord | None:
         if not self.writing:

@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ from rag_app.documents.object_stores import RemoteFile, SourcePath, is_url
 from rag_app.errors import DocumentError, ModelError
 from rag_app.index.indexing.reading import failure_reason, file_hash, read_document
 from rag_app.index.indexing.report import IndexOptions
-from rag_app.index.store.records import ChunkRecord, DocumentRecord
+from rag_app.index.store.records import ChunkRecord, DocumentRecord, in_folders
 from rag_app.models.embeddings.base import DocumentEmbeddings, FloatArray, adapt, embed_by_length
 
 
@@ -76,19 +76,23 @@ class IndexWorker:
         with suppress(ModelError):
             _ = self._embedding
 
-    def work(self, path: str, source: str, digest: str | None) -> WorkerResult:
+    def work(
+        self, path: str, source: str, digest: str | None, folders: Sequence[str]
+    ) -> WorkerResult:
         """Return the document at ``path`` with its vectors, or what is wrong with it.
 
         Args:
             path: A file or URL, named as the user did, which is how errors call it.
             source: What it is called in the index.
             digest: SHA-256 of its bytes, if they were looked at already.
+            folders: Those that it is to be searched by.
         """
         self._enter()
         file: SourcePath = RemoteFile(path) if is_url(path) else self._file(path)
         try:
             digest = digest or file_hash(file, self._options.max_bytes)
-            document, chunks = read_document(file, source, digest, self._options)
+            read = read_document(file, source, digest, self._options)
+            document, chunks = in_folders(*read, folders)
         except (DocumentError, OSError) as error:
             return Unreadable(failure_reason(error))
         try:

@@ -51,7 +51,9 @@ class RerankRequest(RequestBody):
             return values
         if {"top_k", "truncation"} & values.keys():
             values = {"wants_data": True, **values}
-        return {"documents": values.get("texts"), **values}
+        if values.get("documents") is None:
+            values = {**values, "documents": values.get("texts")}
+        return values
 
 
 class RankedDocument(BaseModel):

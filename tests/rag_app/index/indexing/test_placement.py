@@ -85,6 +85,15 @@ def test_documents_that_were_indexed_without_folders_get_them(
     assert _asked(store, "分公司丙")[1] == "分公司丙/联系方式.txt"
 
 
+def test_a_document_that_changes_keeps_its_folders(store: IndexStore, folder: Path) -> None:
+    _index(store, folder)
+    file = folder / "分公司丙" / "联系方式.txt"
+    file.write_text("电话：9000", encoding="utf-8")
+    one, _ = _index(store, file)
+    assert (one.updated, _asked(store, "分公司丙")) == (1, ("电话：9000", "分公司丙/联系方式.txt"))
+    assert _index(store, folder)[0].placed == 0
+
+
 @pytest.mark.parametrize(
     ("named", "source", "folders"),
     [
@@ -113,6 +122,14 @@ def test_what_is_named_is_a_root(folder: Path) -> None:
     url = "memory://docs/甲/合同.pdf"
     assert Roots.of(["memory://docs"]).folders_of("memory:///docs/甲/合同.pdf") == ("甲",)
     assert Roots.of([url]).folders_of("memory:///docs/甲/合同.pdf") == ()
+
+
+def test_roots_may_be_relative_or_links(folder: Path, monkeypatch) -> None:
+    source = str(folder / "分公司甲" / "联系方式.txt")
+    (folder.parent / "link").symlink_to(folder)
+    monkeypatch.chdir(folder.parent)
+    for root in ("公司", "link", "./公司/"):
+        assert Roots([root]).folders_of(source) == ("分公司甲",)
 
 
 def test_home_folders_of_users_are_no_common_place(monkeypatch) -> None:

@@ -21,7 +21,7 @@ from rag_app.index.indexing.indexer import index_paths
 from rag_app.index.indexing.ray_cluster import connected
 from rag_app.index.indexing.ray_engine import RayEngine
 from rag_app.index.indexing.report import IndexOptions, IndexProgress, IndexReport
-from rag_app.index.indexing.worker import Broken, IndexWorker
+from rag_app.index.indexing.worker import Broken, EmbeddedDocument, IndexWorker
 from rag_app.index.store.store import IndexStore
 from tests.paths import ROOT
 from tests.rag_app.index.hashing import HashingEmbeddings
@@ -177,10 +177,21 @@ def test_a_worker_without_the_model_ends_the_run(
         _with_ray(folder, tmp_path / "index", load=partial(id, threading.Lock()))
 
 
+def test_a_worker_embeds_the_names_of_folders(folder: Path) -> None:
+    embedding = HashingEmbeddings()
+    worker = IndexWorker(HashingEmbeddings, embedding.fingerprint, OPTIONS, folder)
+    result = worker.work("00.txt", str(folder / "00.txt"), None, ("唐诗",))
+    assert isinstance(result, EmbeddedDocument)
+    assert result.document.folders == ("唐诗",)
+    texts = [chunk.embedded_text for chunk in result.chunks]
+    assert texts[0].startswith("唐诗")
+    assert np.allclose(result.vectors, embedding.embed_documents(texts))
+
+
 def test_a_worker_with_other_weights_embeds_nothing(folder: Path) -> None:
     load = partial(HashingEmbeddings, salt="other")
     worker = IndexWorker(load, HashingEmbeddings().fingerprint, OPTIONS, folder)
-    result = worker.work("00.txt", str(folder / "00.txt"), None)
+    result = worker.work("00.txt", str(folder / "00.txt"), None, ())
     assert isinstance(result, Broken)
     assert "other weights" in result.reason
 

@@ -168,6 +168,8 @@ def test_rankings_in_the_forms_of_other_clients(served: Served, client: httpx.Cl
         "results"
     ]
     inference = client.post("/rerank", json={**asked, "texts": texts, "return_text": True}).json()
+    every = {**asked, "documents": None, "texts": texts, "return_text": True}
+    assert client.post("/rerank", json=every).json() == inference
     assert inference[0] == {"index": 1, "score": best["relevance_score"], "text": texts[1]}
     assert "text" not in client.post("/rerank", json={**asked, "texts": texts}).json()[0]
     for top_k, count in ((1, 1), (None, 2)):
