@@ -31,8 +31,8 @@ class Roots:
         # Each of these is a list of parts, not a path.
         shared = commonprefix(named)  # noqa: RUF071
         home = _parts(Path(expanduser("~")).parent.as_posix())  # noqa: PTH111 - there may be none
-        outermost = shared[-1:] not in ([], [""]) and home[: len(shared)] != shared
-        self._roots = [shared] if outermost else named
+        outermost = shared and shared[-1] and home[: len(shared)] != shared
+        self._roots = {tuple(root) for root in ([shared] if outermost else named)}
 
     @classmethod
     def of(cls, paths: Iterable[str]) -> "Roots":
@@ -46,9 +46,9 @@ class Roots:
     def folders_of(self, source: str) -> tuple[str, ...]:
         """Return the folders of a document below its root, outermost first; none of another."""
         *parts, _ = _parts(Path(source).as_posix() if not is_url(source) else source)
-        roots = [root for root in self._roots if parts[: len(root)] == root]
-        below = parts[min(map(len, roots)) :] if roots else []
-        return tuple(below[-_MOST:])
+        depths = range(len(parts) + 1)
+        root = next((depth for depth in depths if tuple(parts[:depth]) in self._roots), len(parts))
+        return tuple(parts[root:][-_MOST:])
 
 
 def farther(folders: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
