@@ -350,7 +350,9 @@ class IndexRun:
                     old = transaction.document(source)
                     if old is None or not is_current(old, digest, self.options):
                         continue
-                    transaction.rename_document(source, self.source, self._folders())
+                    beside = Path(source).parent == Path(self.source).parent
+                    folders = self._folders(old if beside else None)
+                    transaction.rename_document(source, self.source, folders)
                 return True
         return False
 
@@ -363,8 +365,12 @@ class IndexRun:
             self.report.placed += 1
             self._merge(known.chunks)
 
-    def _folders(self, known: DocumentRecord | None = None) -> tuple[str, ...]:
-        """Return the folders that the source at hand is to be searched by."""
+    def _folders(self, known: DocumentRecord | None) -> tuple[str, ...]:
+        """Return the folders that the source at hand is to be searched by.
+
+        Args:
+            known: What the index has of a document in the same folder, if anything.
+        """
         return farther(self.roots.folders_of(self.source), known.folders if known else ())
 
     def _known(self) -> DocumentRecord | None:

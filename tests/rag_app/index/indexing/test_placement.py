@@ -85,13 +85,18 @@ def test_documents_that_were_indexed_without_folders_get_them(
     assert _asked(store, "分公司丙")[1] == "分公司丙/联系方式.txt"
 
 
-def test_a_document_that_changes_keeps_its_folders(store: IndexStore, folder: Path) -> None:
+def test_a_document_that_changes_in_its_place_keeps_its_folders(
+    store: IndexStore, folder: Path
+) -> None:
     _index(store, folder)
     file = folder / "分公司丙" / "联系方式.txt"
     file.write_text("电话：9000", encoding="utf-8")
     one, _ = _index(store, file)
     assert (one.updated, _asked(store, "分公司丙")) == (1, ("电话：9000", "分公司丙/联系方式.txt"))
     assert _index(store, folder)[0].placed == 0
+    other = file.rename(file.with_name("通讯录.txt"))
+    assert _index(store, other)[0].renamed == 1
+    assert _asked(store, "分公司丙")[1] == "分公司丙/通讯录.txt"
 
 
 @pytest.mark.parametrize(
