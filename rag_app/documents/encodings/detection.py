@@ -46,6 +46,8 @@ _BOMS = (
 _WESTERN = frozenset({"cp1252", "iso-8859-1", "iso-8859-15", "us-ascii", "ascii", "latin1"})
 _LONG_RUN = re.compile(rb"[\x80-\xff]{6,}")
 """Bytes of another writing: Western words have a letter with a mark here and there."""
+_MOST_OF_A_RULE = 2
+"""Different bytes of a run that is a rule or a row of dots, in whatever writing."""
 _CONTROL = re.compile(r"[\x00-\x06\x0e-\x19\x1c-\x1f\x7f]")
 _CONTROL_SHARE = 0.01
 _BINARY = re.compile(
@@ -142,7 +144,8 @@ def _check_known(data: bytes, text: str, codec: str, name: str) -> None:
 
 def _is_other_writing(data: bytes) -> bool:
     high = data[:HEAD].translate(None, bytes(range(128)))
-    return 2 * sum(map(len, _LONG_RUN.findall(data[:HEAD]))) > len(high)
+    runs = [run for run in _LONG_RUN.findall(data[:HEAD]) if len(set(run)) > _MOST_OF_A_RULE]
+    return 2 * sum(map(len, runs)) > len(high)
 
 
 def _holds_controls(text: str) -> bool:

@@ -24,7 +24,7 @@ _ESCAPE = re.compile(r"\\([nN,;\\])")
 _BLOB = re.compile(r"[A-Za-z0-9+/]{60,}={0,2}")
 """What is left of a picture whose first line is lost."""
 _PARAMETER_LEFT = re.compile(
-    r"[A-Z-]{0,12};(?:TZID|VALUE|ENCODING|CHARSET|PARTSTAT|RSVP)=[\w/-]*:?"
+    r"[A-Z-]{0,12}(?<!\\);(?:TZID|VALUE|ENCODING|CHARSET|PARTSTAT|RSVP)=[\w/-]*:?"
 )
 """What is left of properties that are cut; in a value a semicolon stands behind a backslash."""
 _ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")

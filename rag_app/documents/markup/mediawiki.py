@@ -37,7 +37,7 @@ _MAGIC = re.compile(r"__[A-Z]+__")
 _CELL = re.compile(r"\|\||!!")
 _ATTRIBUTE = r"[\w-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s|\"']+)"
 _ATTRIBUTES = re.compile(rf"\s*({_ATTRIBUTE}(?:\s+{_ATTRIBUTE})*)\s*\|(?!\|)")
-_TORN_COMMENT = re.compile(r"(?:<!|(?<!\S)\S{1,2}-- )[^\n<>]{0,200}?-->")
+_TORN_COMMENT = re.compile(r"(?:<!|(?<!\S)(?!\w+-)\S{1,2}-- )[^\n<>]{0,200}?-->")
 _TORN_REFERENCE = re.compile(r"</?ref?[\d?]?(?=[^\x00-\x7f]|$)|</r?$", re.MULTILINE)
 _KEPT = re.compile("\x00(\\d+)\x00")
 

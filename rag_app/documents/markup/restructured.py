@@ -199,10 +199,10 @@ def _end_of_table(lines: list[str], at: int) -> int:
 def _end_of_simple_table(lines: list[str], at: int) -> int:
     """Return where a table ends whose rules have no corners, 0 where none of them closes it."""
     below = 0
+    indent = _indent(lines[at])
     for end in range(at + 1, min(at + _LONGEST_TABLE, len(lines))):
-        if (explicit := _EXPLICIT.fullmatch(lines[end])) and _DIRECTIVE.fullmatch(
-            explicit[1] or ""
-        ):
+        explicit = _EXPLICIT.fullmatch(lines[end]) if _indent(lines[end]) <= indent else None
+        if explicit and _DIRECTIVE.fullmatch(explicit[1] or ""):  # in no cell
             break
         if _SIMPLE.fullmatch(lines[end]):
             below += 1

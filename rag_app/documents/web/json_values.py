@@ -64,7 +64,7 @@ def _whole_lines(
     broken: list[int] = []
     for at, line in lines:
         try:
-            values += _values(line, decoder)
+            values += list(_values(line, decoder))  # all of a line, or none
         except (ValueError, RecursionError):
             broken.append(at)
     if len(broken) >= _MOST_BROKEN * len(lines) or (broken and not _are_records(values)):

@@ -9,7 +9,7 @@ _COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.DOTALL)
 _NOTE = re.compile(r"^\[[^\]\n]+\]:[^\S\n]*(?:#|<>)[^\S\n]+[(\"'].*[)\"'][^\S\n]*$", re.MULTILINE)
 """A link that no text refers to: how Markdown writes notes to its authors."""
 _TABLE = re.compile(
-    r"<table[\s>](?:[^<]|<(?!table[\s>])){0,100000}?</table\s*>", re.DOTALL | re.IGNORECASE
+    r"(?<!`)<table[\s>](?:[^<]|<(?!table[\s>])){0,100000}?</table\s*>", re.DOTALL | re.IGNORECASE
 )
 
 

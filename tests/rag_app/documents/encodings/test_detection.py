@@ -214,3 +214,9 @@ def test_short_lines_of_two_programs(digits: str, times: int) -> None:
 def test_lines_of_torn_utf8_are_no_lines_of_gbk(data: bytes, text: str) -> None:
     found, encoding = decode(data, "a.tsv")
     assert (found.replace("\ufffd", ""), encoding) == (text, "utf-8")
+
+
+@pytest.mark.parametrize("rule", ["—" * 20, "•" * 21, "·—" * 10])
+def test_a_rule_is_no_writing_of_its_own(rule: str) -> None:
+    text = f"Dear Ann,\nwe meet on Monday.\n{rule}\nTom\n"
+    assert decode(text.encode("cp1252"), "a", declared="cp1252")[0] == text

@@ -52,3 +52,8 @@ def test_contacts_of_old_phones_are_decoded_and_their_pictures_left_out() -> Non
     assert calendar_markdown(card * 2) == "\n\n".join(
         ["## 张三\n\ntel (cell): 13800138000\norg: 临江水务 设备科"] * 2
     )
+
+
+def test_a_semicolon_of_the_text_is_no_parameter() -> None:
+    event = "BEGIN:VEVENT\nSUMMARY:检修\nDESCRIPTION:先设 A\\;VALUE=3 再开\nEND:VEVENT\n"
+    assert "先设 A;VALUE=3 再开" in calendar_markdown(event)

@@ -83,6 +83,8 @@ def test_a_block_of_asciidoc_without_an_end_ends_with_its_paragraph() -> None:
     two = "----\n先断电。\n\n[source,python]\n----\nprint(42)\n----\n"
     assert asciidoc_markdown(two) == "```\n先断电。\n\n```\n```python\nprint(42)\n```"
     assert asciidoc_markdown("见附录 al>>. 再挂牌") == "见附录 . 再挂牌"
+    whole = "更多>> 见 `Map<A, List<B, C>> x`，1<<3 是 8"
+    assert asciidoc_markdown(whole) == whole
     assert asciidoc_markdown('门店[cols="1,1先断电。') == "门店先断电。"
     assert asciidoc_markdown("门店 |===\n断电。[NOTE]") == "门店\n断电。"
     cell = "|===\n|门店 |一月\n\n[NOTE]\n====\n先断电\n====\n|===\n"
@@ -105,6 +107,10 @@ def test_a_table_of_restructured_text_ends_with_its_third_rule() -> None:
 def test_a_directive_is_in_no_table_of_restructured_text() -> None:
     table = "====== ====\n门店   一月\n无锡店 131\n.. note::\n\n   先断电。\n\n====== ====\n"
     assert "\nnote:\n\n先断电。" in restructured_markdown(table)
+    cell = (
+        "==== ====\n项目 说明\n==== ====\n水泵 两台\n\n     .. note:: 断电\n阀门 一个\n==== ====\n"
+    )
+    assert restructured_markdown(cell).endswith("项目: 阀门; 说明: 一个")
 
 
 def test_what_is_in_braces_is_not_shown_by_players_of_ass() -> None:
@@ -116,6 +122,7 @@ def test_pieces_of_comments_and_references_of_a_wiki() -> None:
     text = "<!-%草稿 -->水库</ref》。=#-- 甲 -->位于浙江，<ref6建于1958年</r\n"
     assert mediawiki_markdown(text) == "水库》。=#-- 甲 -->位于浙江，建于1958年"
     assert mediawiki_markdown("=#-- 甲 -->位于 A --> B") == "位于 A --> B"
+    assert mediawiki_markdown("水 A-- 加热 --> B") == "水 A-- 加热 --> B"
 
 
 def test_pieces_of_parameters_of_a_calendar() -> None:

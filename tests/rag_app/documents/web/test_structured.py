@@ -8,6 +8,7 @@ import pytest
 from rag_app.documents.extraction import kind_of
 from rag_app.documents.loaders import FileLoader
 from rag_app.documents.web import structured
+from rag_app.documents.web.markdown_source import shown_markdown
 from rag_app.documents.web.structured import read_json, read_notebook, read_xml
 from rag_app.errors import DocumentError
 
@@ -197,3 +198,14 @@ def test_results_of_notebooks_without_colours_of_terminals() -> None:
     read = read_notebook(json.dumps({"cells": cells}).encode(), "a.ipynb")
     assert read.text == "轮次 2\n\n状态: 已结"
     assert read.notes == ["1 pictures in results were not read"]
+
+
+def test_a_broken_line_of_json_is_left_out_as_a_whole() -> None:
+    found = read_json(b'{"a": 1} x\n{"a": 2}\n{"a": 3}\n', "a.jsonl")
+    assert "1" not in found.text
+    assert found.notes == ["1 of 3 lines are not valid JSON and were not read (line 1)"]
+
+
+def test_tags_in_code_are_no_table_of_markdown() -> None:
+    text = "Write `<table>` first and `</table>` last."
+    assert shown_markdown(text) == text
