@@ -19,7 +19,11 @@ from rag_app.documents.text import clean
 _SPREADSHEET = "urn:schemas-microsoft-com:office:spreadsheet"
 _NAMED_FORMATS = {
     "Fixed": "0.00", "Standard": "#,##0.00", "Percent": "0.00%", "Scientific": "0.00E+00",
-    "Currency": "#,##0.00", "Short Time": "h:mm", "Long Time": "h:mm:ss",
+    "Currency": "#,##0.00", "Euro Currency": "€#,##0.00", "General Number": "General",
+    "Short Time": "h:mm", "Medium Time": "h:mm AM/PM", "Long Time": "h:mm:ss",
+    **dict.fromkeys(("Short Date", "Medium Date", "Long Date"), "yyyy-mm-dd"),
+    "General Date": "yyyy-mm-dd h:mm", "Yes/No": '"Yes";"Yes";"No"',
+    "True/False": '"True";"True";"False"', "On/Off": '"On";"On";"Off"',
 }  # fmt: skip
 _MOST_COLUMNS = 16_384
 
@@ -80,21 +84,27 @@ class _XmlWorkbook:
         below: dict[int, tuple[int, str]] = {}
         number = column = 0
         styles: dict[int, str] = {}
+        unseen: set[int] = set()
+        left_out: set[int] = set()
         for event, element in self._elements:
             if event != "end":
                 continue
             if element.tag == _tag("Worksheet"):
+                self._hidden.update({"columns": len(left_out)} if left_out else {})
                 return
             if element.tag == _tag("Column"):
-                column = _number(element, "Index", column + 1)
-                styles[column] = _value(element, "StyleID")
+                columns = _columns(element, column + 1)
+                column = columns.stop - 1
+                styles |= dict.fromkeys(columns, _value(element, "StyleID"))
+                unseen |= {*columns} if _value(element, "Hidden") == "1" else set()
             elif element.tag == _tag("Row"):
                 before, number = number, _number(element, "Index", number + 1)
                 if number > before + 1:
                     yield []
                 row = self._row(element, below, styles, remarks)
                 if _value(element, "Hidden") != "1":
-                    yield row
+                    left_out |= {at for at, cell in enumerate(row, 1) if cell and at in unseen}
+                    yield [cell for at, cell in enumerate(row, 1) if at not in unseen]
                 elif any(row):
                     self._hidden["rows"] += 1
                 forget(element)
@@ -139,6 +149,13 @@ class _XmlWorkbook:
         except (ValueError, OverflowError):
             return text
         return as_shown(text.strip() == "1") if kind == "Boolean" else text
+
+
+def _columns(element: Element, first: int) -> range:
+    """Return the columns from 1 that an element is about, the first of them or one after it."""
+    start = max(first, _number(element, "Index", first))
+    stop = start + 1 + _number(element, "Span", 0)
+    return range(start, min(stop, max(start, _MOST_COLUMNS) + 1))
 
 
 def _fill(row: list[str], below: dict[int, tuple[int, str]], place: int) -> None:

@@ -92,3 +92,20 @@ def test_lists_of_values_under_the_suffix_of_workbooks() -> None:
     assert read("工号,姓名\n0017,谷某\n0018,言某\n", ".xls").text.startswith(
         "工号: 0017; 姓名: 谷某"
     )
+
+
+def test_columns_that_are_hidden_and_formats_with_names() -> None:
+    columns = '<Column ss:Span="1"/><Column ss:Index="3" ss:StyleID="d"/><Column ss:Hidden="1"/>'
+    cells = "".join(
+        f'<Cell><Data ss:Type="{kind}">{value}</Data></Cell>'
+        for kind, value in [("String", "甲"), ("Number", 7), ("DateTime", "2025-03-14T00:00:00")]
+    )
+    hidden = '<Cell><Data ss:Type="String">底价</Data></Cell>'
+    book = WORKBOOK.partition("<Styles>")[0] + (
+        '<Styles><Style ss:ID="d"><NumberFormat ss:Format="Short Date"/></Style></Styles>'
+        f'<Worksheet ss:Name="一"><Table>{columns}<Row>{cells}{hidden}</Row></Table></Worksheet>'
+        "</Workbook>"
+    )
+    found = read(book, ".xls")
+    assert found.text == "## 一\n\n甲 | 7 | 2025-03-14"
+    assert found.notes == ["1 hidden columns were left out"]
