@@ -129,9 +129,9 @@ def _expanded(source: str) -> str:
     """Return source with the words in place of the commands that it defines for them."""
     words: dict[str, str] = {}
     for macro in _MACRO.finditer(source):
-        end = end_of_group(source, macro.end())
-        if end - macro.end() <= _LONGEST_MACRO:
-            words[macro[1] or macro[2]] = source[macro.end() : end]
+        text = source[macro.end() : macro.end() + _LONGEST_MACRO + 1]
+        if (end := end_of_group(text, 0)) <= _LONGEST_MACRO:
+            words[macro[1] or macro[2]] = text[:end]
     words = {name: text for name, text in words.items() if _is_said(text)}
     if not words:
         return source

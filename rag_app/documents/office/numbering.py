@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from rag_app.documents.number_formats.numerals import numeral
 from rag_app.documents.office.package import Element, tag, value
 
+_LONGEST, _WIDEST = 200, 10
+"""Characters of what is before a paragraph, and digits of a number with zeros, at most."""
+
 
 @dataclass
 class _Level:
@@ -111,14 +114,14 @@ def _level(item: Element) -> tuple[int, _Level]:
     kind = value(form)
     first = (value(form, "w:format") or "").partition(",")[0]  # 001, 002, 003, ...
     return int(value(item, "w:ilvl") or 0), _Level(
-        text=value(item.find(tag("w:lvlText"))) or "",
+        text=(value(item.find(tag("w:lvlText"))) or "")[:_LONGEST],
         kind=kind or "decimal",
         start=int(start) if start and start.lstrip("-").isdigit() else 0,  # 17.9.25
         restart=int(restart) if restart and restart.isdigit() else None,
         legal=legal is not None and value(legal) not in ("0", "false"),
         close=value(item.find(tag("w:suff"))) == "nothing",
         style=value(item.find(tag("w:pStyle"))) or "",
-        width=len(first) if first.isdecimal() else 0,
+        width=min(len(first), _WIDEST) if first.isdecimal() else 0,
     )
 
 

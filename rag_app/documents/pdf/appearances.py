@@ -1,6 +1,7 @@
 """Text that annotations of a PDF only draw: stamps, fields of a form without a value of text."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rag_app.documents.pdf.characters import PageCharacters, page_characters
@@ -39,11 +40,16 @@ class Appearances:
             number: That of the page, from 0.
             drawn: The annotations' places on it.
         """
+        from pypdfium2 import PdfiumError
+
+        with suppress(PdfiumError):  # what is damaged costs only itself
+            return self._drawn(number, drawn) if drawn else PageCharacters([])
+        return PageCharacters([])
+
+    def _drawn(self, number: int, drawn: Sequence[int]) -> PageCharacters:
         from pypdfium2 import PdfDocument
         from pypdfium2 import raw as pdfium
 
-        if not drawn:
-            return PageCharacters([])
         self._document = self._document or PdfDocument(self._data)
         page = self._document[number]
         try:

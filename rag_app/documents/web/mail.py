@@ -319,19 +319,20 @@ def _unflowed(text: str, *, spaced: bool) -> str:
 
     ``spaced`` says whether the space before a break is one of the text.
     """
-    lines: list[str] = []
+    lines: list[list[str]] = []  # of pieces
     before: int | None = None
     for line in text.splitlines():
         quoted = _QUOTED.match(line)
         depth = len(quoted[0]) if quoted else 0
         words = line[depth:].removeprefix(" ")
         if before == depth and words != _SIGNATURE:
-            last = lines[-1].removesuffix(" ")
-            lines[-1] = last + (space_at_break(last[-1:], words[:1]) if spaced else "") + words
+            last = lines[-1][-1].removesuffix(" ")
+            space = space_at_break(last[-1:], words[:1]) if spaced else ""
+            lines[-1][-1:] = [last, space, words]
         else:
-            lines.append(f"{line[:depth]} {words}" if depth else words)
+            lines.append([f"{line[:depth]} {words}" if depth else words])
         before = depth if words.endswith(" ") and words != _SIGNATURE else None
-    return "\n".join(lines)
+    return "\n".join(map("".join, lines))
 
 
 def _inner(part: Message) -> Iterator[Message]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.parts import ReadPart, read_parts
@@ -9,7 +10,7 @@ from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
 
 _BEGINNING = re.compile(
-    rb"(?:\A|(?<=\n\n)|(?<=\r\n\r\n))From [^\r\n]*\d{4}[^\r\n]*\r?\n(?=>?[\w-]+:)"
+    rb"(?:\A|(?<=\n\n)|(?<=\r\n\r\n))From (?=[^\r\n]*\d{4})[^\r\n]*\r?\n(?=>?[\w-]+:)"
 )
 """The line above a mail: its sender and when it came."""
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
@@ -31,6 +32,5 @@ def read_mbox(data: bytes, name: str, read_part: ReadPart) -> ExtractedText:
 
 def _mails(data: bytes) -> Iterator[tuple[str, bytes]]:
     begins = [(line.start(), line.end()) for line in _BEGINNING.finditer(data)]
-    ends = [start for start, _ in begins[1:]] + [len(data)]
-    for number, ((_, start), end) in enumerate(zip(begins, ends, strict=True), 1):
+    for number, ((_, start), (end, _)) in enumerate(pairwise([*begins, (len(data), 0)]), 1):
         yield f"{number}.eml", _QUOTED.sub(rb"\1", data[start:end])

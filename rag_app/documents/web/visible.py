@@ -38,6 +38,8 @@ _PERMALINK = re.compile(r"\s*[¶§#🔗]\s*")
 """The text of a link that stands beside a heading to be copied."""
 _LINE_NUMBERS = re.compile(r"\b(?:line(?:no|nos|numbers)|gutter|blob-num|hljs-ln-numbers)\b")
 """In the class of a cell that counts the lines of the code beside it."""
+_MOST_TABLISTS = 100
+"""Rows of tabs that are looked at where nothing names their panels."""
 _COMMAND = re.compile(r"[^\W\d_a-zA-Z]{0,4}|[A-Za-z]+(?: [A-Za-z]+)?|\W*")
 """The text of a button that does something rather than say something: 提交, Sign in."""
 
@@ -115,7 +117,7 @@ def _label_panels(soup: BeautifulSoup) -> None:
         return
     ids = {str(tag["id"]): tag for tag in soup.find_all(id=True)}
     panels = soup.find_all(role="tabpanel")
-    named = {str(panel.get("aria-labelledby") or panel): panel for panel in panels}
+    named = {str(panel.get("aria-labelledby") or ""): panel for panel in panels}
     in_order = _panels_in_order(soup)
     for tab in tabs:
         targets = [str(tab.get(name) or "").lstrip("#") for name in (*_TARGETS, "href")]
@@ -133,10 +135,11 @@ def _label_panels(soup: BeautifulSoup) -> None:
 def _panels_in_order(soup: BeautifulSoup) -> dict[int, Tag]:
     """Return the panels of tabs, by `id` of these, where each row of tabs has as many beside it."""
     found: dict[int, Tag] = {}
-    for row in soup.find_all(role="tablist"):
+    for row in soup.find_all(role="tablist", limit=_MOST_TABLISTS):
         tabs = row.find_all(role="tab")
         panels = row.parent.find_all(role="tabpanel") if row.parent else []
-        panels = [panel for panel in panels if panel.find_parent(role="tabpanel") not in panels]
+        ids = set(map(id, panels))
+        panels = [panel for panel in panels if id(panel.find_parent(role="tabpanel")) not in ids]
         if len(tabs) == len(panels):
             found |= {id(tab): panel for tab, panel in zip(tabs, panels, strict=True)}
     return found

@@ -9,6 +9,12 @@ from lxml import etree
 from rag_app.documents.office.package import Element, Package, tag, value
 
 _PREFIX = re.compile(r"xmlns:(\w+)=['\"]([^'\"]*)['\"]")
+_PATH = re.compile(
+    r"(?:/@?[\w:.-]+(?:\(\))?(?:\[(?:\d{1,6}|@[\w:.-]+\s?=\s?(?:'[^']*'|\"[^\"]*\"))\])?){1,50}"
+)
+"""A path as Word writes it, step by step; others may take forever."""
+_LONGEST = 10_000
+"""Characters of data that a control shows: many may show the same."""
 _PROPERTIES = {
     "{6C3C8BC8-F283-45AE-878A-BAB7291924A1}": "docProps/core.xml",
     "{6668398D-A668-4E3E-A5EB-62B293D839F1}": "docProps/app.xml",
@@ -33,7 +39,7 @@ class Bindings:
                 continue
             binding = properties.find(tag("w:dataBinding"))
             shown = "" if binding is None else _named(properties, self._data(binding))
-            if shown and shown != "".join(content.itertext(tag("w:t"))):
+            if 0 < len(shown) <= _LONGEST and shown != "".join(content.itertext(tag("w:t"))):
                 _fill(content, shown)
         return root
 
@@ -43,7 +49,9 @@ class Bindings:
         names = dict(_PREFIX.findall(value(binding, "w:prefixMappings") or ""))
         with suppress(etree.XPathError):
             path = value(binding, "w:xpath") or ""
-            found = [] if store is None or not path else store.xpath(path, namespaces=names)
+            if store is None or not _PATH.fullmatch(path):
+                return ""
+            found = store.xpath(path, namespaces=names)
             first = found[0] if isinstance(found, list) and found else ""
             return str("".join(first.itertext()) if isinstance(first, Element) else first).strip()
         return ""

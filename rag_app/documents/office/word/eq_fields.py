@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rag_app.documents.number_formats.numerals import numeral
 
 _DEEP = 40
-_LONGEST = 5000
+LONGEST_CODE = 5000
 """Characters of a code that are read."""
 _COMMAND = re.compile(r"\\([a-zA-Z])")
 _OPTION = re.compile(
@@ -32,7 +32,7 @@ def eq_text(code: str) -> str:
         >>> eq_text(r"\f(3,8)"), eq_text(r"\o\ac(○,7)"), eq_text(r"\o\ad(\s\up 9(yùn),郓)")
         ('$\\frac{3}{8}$', '⑦', '郓')
     """
-    text = _shown(_FORMATTING.sub("", code[:_LONGEST]).strip(), 0)
+    text = _shown(_FORMATTING.sub("", code[:LONGEST_CODE]).strip(), 0)
     return text if _PLAIN.fullmatch(text) else f"${text}$"
 
 
@@ -131,8 +131,9 @@ def _overlaid(_: Sequence[str], __: Mapping[str, str], parts: Sequence[str]) -> 
     framed = [part for part in parts if part not in _FRAMES]
     if len(framed) != 1 or len(parts) != 2:
         return "".join(parts)
-    circled = _CIRCLE in parts and framed[0].isdecimal() and int(framed[0]) <= _MOST_CIRCLED
-    return numeral(int(framed[0]), "decimalEnclosedCircle") if circled else framed[0]
+    number = int(framed[0]) if framed[0].isdecimal() and len(framed[0]) < 3 else _MOST_CIRCLED + 1
+    circled = _CIRCLE in parts and number <= _MOST_CIRCLED
+    return numeral(number, "decimalEnclosedCircle") if circled else framed[0]
 
 
 def _matrix(_: Sequence[str], __: Mapping[str, str], parts: Sequence[str]) -> str:

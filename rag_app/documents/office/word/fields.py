@@ -7,13 +7,15 @@ from typing import NamedTuple
 from lxml import etree
 
 from rag_app.documents.office.package import Element, tag, value
-from rag_app.documents.office.word.eq_fields import eq_text
+from rag_app.documents.office.word.eq_fields import LONGEST_CODE, eq_text
 
 _SEEN = frozenset(
     map(tag, ("w:t", "w:tab", "w:br", "w:cr", "w:sym", "w:noBreakHyphen", "w:drawing", "w:pict",
               "w:object", "w:footnoteReference", "w:endnoteReference"))
 )  # fmt: skip
 """What a run shows."""
+_DEEP = 40
+"""Fields in the codes of others beyond which none is looked at."""
 _EQUATION = re.compile(r"\s*EQ\b(.*)", re.IGNORECASE | re.DOTALL)
 _BUTTON = re.compile(r"\s*(?:MACRO|GOTO)BUTTON\s+\S+\s+(.*)", re.IGNORECASE | re.DOTALL)
 
@@ -83,7 +85,9 @@ class _FieldReader:
                 self._empty.clear()
             return
         if item.tag in {tag("w:t"), tag("w:instrText")}:
-            self._codes[self._coded[-1].end] += item.text or ""
+            end = self._coded[-1].end
+            if len(self._codes[end]) < LONGEST_CODE:
+                self._codes[end] += item.text or ""
         if item.tag in _SEEN:
             self.unseen.append(item)
 
@@ -99,7 +103,8 @@ def _fields(root: Element) -> list[_Field]:
             open_fields[-1][1].append(mark)
         elif kind == "end" and open_fields:
             begin, separators = open_fields.pop()
-            found.append(_Field(begin, next(iter(separators), None), mark))
+            if len(open_fields) < _DEEP:
+                found.append(_Field(begin, next(iter(separators), None), mark))
     return found
 
 

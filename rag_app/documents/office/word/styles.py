@@ -104,11 +104,12 @@ def _looked(properties: Element, style: Style) -> Style:
     """Return a style with what the properties of runs say."""
     bold, hidden = (properties.find(tag(name)) for name in ("w:b", "w:vanish"))
     marks = [properties.find(tag(name)) for name in ("w:strike", "w:dstrike")]
+    marks = [mark for mark in marks if mark is not None]
     raised = value(properties.find(tag("w:vertAlign")))
     return style._replace(
         bold=is_set(bold, style.bold),
         hidden=is_set(hidden, style.hidden),
-        struck=any(is_set(mark, style.struck) for mark in marks),
+        struck=any(is_set(mark, default=False) for mark in marks) if marks else style.struck,
         raised=style.raised if raised is None else raised == "superscript",
     )
 

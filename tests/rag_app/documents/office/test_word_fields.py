@@ -92,13 +92,15 @@ def test_controls_show_the_data_that_they_are_bound_to() -> None:
     body = control("n:buyer", "<w:text/>", "旧买方") + run("，")
     body += control("n:kind", f"<w:dropDownList>{kinds}</w:dropDownList>", "请选择")
     body += control("n:lost", "<w:text/>", "，如旧") + control("n:lost[", "<w:text/>", "。")
+    body += control("n:buyer[count(//*)>0]", "<w:text/>", "完")  # a path that may take long
     parts = {
         "customXml/item1.xml": item,
         "customXml/props.xml": described,
         "customXml/_rels/item1.xml.rels": related,
     }
     assert (
-        read_docx(word_file(f"<w:p>{body}</w:p>", parts), "a.docx").text == "北辰钢构，二级，如旧。"
+        read_docx(word_file(f"<w:p>{body}</w:p>", parts), "a.docx").text
+        == "北辰钢构，二级，如旧。完"
     )
 
 
@@ -115,6 +117,9 @@ def test_the_looks_of_styles_count_for_their_runs() -> None:
     styles = style("paragraph", "Key", "<w:vanish/>") + style("character", "Old", "<w:strike/>")
     styles += style("character", "Up", '<w:vertAlign w:val="superscript"/>')
     shown = '<w:r><w:rPr><w:vanish w:val="0"/></w:rPr><w:t>看得见</w:t></w:r>'
+    styles += style("paragraph", "Gone", "<w:strike/>")
+    whole = '<w:r><w:rPr><w:strike w:val="0"/></w:rPr><w:t>有效</w:t></w:r>'
+    assert read(paragraph("Gone", whole), styles_xml=root("styles", styles)) == "有效"
     body = paragraph("Key", run("答案：丙"), shown)
     body += paragraph("x", styled("Old", "九十元"), run("10"), styled("Up", "6"))
     assert read(body, styles_xml=root("styles", styles)) == "看得见\n\n~~九十元~~10⁶"

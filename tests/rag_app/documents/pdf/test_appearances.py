@@ -1,5 +1,6 @@
 import pytest
 
+from rag_app.documents.pdf.appearances import Appearances
 from rag_app.documents.pdf.reader import read_pdf
 
 FONT = "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
@@ -48,3 +49,8 @@ def test_a_value_is_not_read_twice() -> None:
     field = "/Subtype/Widget/FT/Tx/T(t)/V(Ouyang)/DA(/F 12 Tf)"
     text = read_pdf(page_with(field, "Ouyang"), "a.pdf").text
     assert text.count("Ouyang") == 1
+
+
+def test_what_can_not_be_opened_again_draws_nothing() -> None:
+    with Appearances(b"%PDF-") as appearances:
+        assert appearances.characters(0, [0]).chars == []

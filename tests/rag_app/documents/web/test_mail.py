@@ -10,6 +10,7 @@ import pytest
 
 from rag_app.documents.extraction import extract, kind_of
 from rag_app.documents.web.mail import read_web_archive
+from rag_app.errors import DocumentError
 from tests.rag_app.documents.making import docx, zipped
 
 MEETING = "会议定于三月九日下午两点在二号楼会议室召开。"
@@ -488,5 +489,7 @@ def test_mailboxes_and_mails_saved_as_text() -> None:
     )
     text = extract(box, kind_of(box, ".mbox", "a.mbox"), "a.mbox").text
     assert [text.count(said) for said in ("# 甲", "# 乙", MEETING)] == [1, 1, 2]
+    with pytest.raises(DocumentError, match="holds no mail that can be read"):
+        extract(b"Dear Ann,\n", "mbox", "a.mbox")
     assert kind_of(mails[0].as_bytes(), ".txt", "a.txt") == "eml"
     assert kind_of(b"Subject: a\n\nMIME-Version: 1.0", ".txt", "a.txt") == "text"
