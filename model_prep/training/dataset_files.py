@@ -22,6 +22,8 @@ _PACKED = {
 _SHOWN = 20
 _STRAY = re.compile("[\ud800-\udfff]")
 """What a byte that is not text is decoded to."""
+_SPREAD = re.compile(r"\s*(?:\[|\{[ \t]*\n)")
+"""How a file begins whose objects are not one in each line."""
 _FEW = 0.05
 """Share of a file's bytes that may not be text."""
 _LOOKED_AT = 100_000
@@ -203,8 +205,7 @@ def read_objects(
     text = _decoded(file, encoding, problems)
     if text is None:
         return
-    spread = text.lstrip().startswith(("[", "{\n"))
-    for line, value in (_items if spread else _lines)(text, file, problems):
+    for line, value in (_items if _SPREAD.match(text) else _lines)(text, file, problems):
         if isinstance(value, dict):
             yield line, value
         else:

@@ -87,10 +87,12 @@ def test_what_is_not_text_is_named(tmp_path: Path, name: str, packed: bytes) -> 
     assert [problem for problem in problems.first if name in str(problem)]
 
 
-def test_objects_over_several_lines(tmp_path: Path) -> None:
+@pytest.mark.parametrize("begin", ["{\n", "{ \n"])
+def test_objects_over_several_lines(begin: str, tmp_path: Path) -> None:
     """As jq writes them, one after another."""
     file = tmp_path / "data.jsonl"
-    file.write_text("\n".join(json.dumps(one, indent=2) for one in GOOD[:3]), encoding="utf-8")
+    text = "\n".join(json.dumps(one, indent=2) for one in GOOD[:3])
+    file.write_text(text.replace("{\n", begin), encoding="utf-8")
     problems = Problems()
     found = list(read_conversations([file], None, problems))
     assert [one.line for one in found] == [1, 6, 11]
