@@ -1,9 +1,14 @@
 """Office files that are one XML file, under whatever suffix."""
 
+from io import BytesIO
+from zipfile import ZipFile
+
 import pytest
+from lxml import etree
 
 from rag_app.documents.extraction import extract, kind_of
 from rag_app.documents.formats import ExtractedText
+from tests.rag_app.documents.making import pptx
 
 WORKBOOK = """<?xml version="1.0"?><?mso-application progid="Excel.Sheet"?>
 <Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"
@@ -109,3 +114,21 @@ def test_columns_that_are_hidden_and_formats_with_names() -> None:
     found = read(book, ".xls")
     assert found.text == "## 一\n\n甲 | 7 | 2025-03-14"
     assert found.notes == ["1 hidden columns were left out"]
+
+
+def test_slides_in_one_file_whose_picture_has_an_odd_name() -> None:
+    with ZipFile(BytesIO(pptx(("合同", "价款四十万元")))) as archive:
+        types = etree.fromstring(archive.read("[Content_Types].xml"))
+        kinds = {item.get("PartName"): item.get("ContentType") for item in types}
+        parts = {f"/{name}": archive.read(name) for name in archive.namelist()}
+    relations = "application/vnd.openxmlformats-package.relationships+xml"
+    kinds |= dict.fromkeys((name for name in parts if name.endswith(".rels")), relations)
+    flat = "".join(
+        f'<pkg:part pkg:name="{name}" pkg:contentType="{kinds[name]}"><pkg:xmlData>'
+        f"{etree.tostring(etree.fromstring(data)).decode()}</pkg:xmlData></pkg:part>"
+        for name, data in parts.items()
+        if name in kinds and data.startswith(b"<")
+    )
+    picture = FLAT[FLAT.rindex("<pkg:part") :].replace("/word/media/a", "/ppt/media/a&amp;b")
+    head = FLAT[: FLAT.index("<pkg:part")]
+    assert "价款四十万元" in read(head + flat + picture, ".xml").text
