@@ -187,8 +187,11 @@ class OpenReader:
             if levels is None
             else self.numbering.label(levels, style, whole(item, "text:level", 1))
         )
+        heading = item.find(tag("text:h"))
+        mark = "" if heading is None else _heading(heading)
         for text in self._blocks(item, depth + 1):
-            yield label + text if text else ""
+            start = mark if mark and text.startswith(mark) else ""
+            yield start + label + text.removeprefix(start) if text else ""
             label = ""
 
     def _remarks(self) -> list[str]:

@@ -164,7 +164,8 @@ def _is_noise(tag: Tag, reachable: set[str]) -> bool:
 def _is_aid(tag: Tag) -> bool:
     """Return whether a tag is beside what is read: the link of a heading, the numbers of lines."""
     if tag.name == "td":
-        return _LINE_NUMBERS.search(_names(tag)) is not None
+        numbers = _LINE_NUMBERS.search(_names(tag)) is not None
+        return numbers and not any(map(str.isalpha, tag.get_text()))
     own = tag.name == "a" and str(tag.get("href") or "").startswith("#")
     return own and _PERMALINK.fullmatch(tag.get_text()) is not None
 

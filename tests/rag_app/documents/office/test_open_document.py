@@ -298,6 +298,16 @@ def test_what_sections_and_variables_hide_is_left_out() -> None:
     assert found.notes == ["1 hidden texts were left out"]
 
 
+def test_a_numbered_paragraph_may_be_a_heading() -> None:
+    level = '<text:list-level-style-number text:level="1" style:num-format="1"/>'
+    style = f'<text:list-style style:name="L">{level}</text:list-style>'
+    body = (
+        '<text:numbered-paragraph text:style-name="L" text:level="1">'
+        '<text:h text:outline-level="2">总则</text:h></text:numbered-paragraph>'
+    )
+    assert read_odf(odf("text", body, style), "a.odt").text == "## 1 总则"
+
+
 def test_numbered_paragraphs_and_ids_that_are_there_twice() -> None:
     level = (
         '<text:list-level-style-number text:level="1" style:num-format="1" style:num-suffix="."/>'

@@ -413,3 +413,8 @@ def test_tables_of_html_in_markdown() -> None:
     text = shown_markdown(f"# 参数\n\n{table}\n\n```\n{table}\n```\n<table>")
     assert "键: 重试; 值: 3" in text
     assert text.count(table) == 1
+
+
+def test_words_beside_a_table_are_no_numbers_of_lines() -> None:
+    rows = '<tr><td class="gutter">要点</td><td>先断电</td></tr>'
+    assert "要点" in page_markdown(f"<h1>手册</h1><table>{rows}</table>")
