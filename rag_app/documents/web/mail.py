@@ -14,6 +14,7 @@ from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.parts import ReadPart, read_parts
 from rag_app.documents.text import clean, one_blank_line, shown, space_at_break
+from rag_app.documents.web.damaged_mail import has_cut_header, without_marks
 from rag_app.documents.web.html import (
     declared_charset,
     is_markup,
@@ -43,70 +44,16 @@ _SHIFTED = {"utf-7", "hz-gb-2312"}
 """Charsets whose text is ASCII to whoever does not know of them."""
 _START = 40
 """Bytes, of a header, which is mostly ASCII."""
-_TYPE = r"(?:multipart|text|message)/[\w.-]+\"?; *(?:charset|boundary)(?:=|\")?\S+"
 _OF_TRANSPORT = re.compile(
     r"(?:(?:^|(?<=\ufffd))(?:Received|Received-SPF|Return-Path|Delivered-To|DKIM-Signature|X-[\w-]+"
-    r"|ARC-[\w-]+|Authentication-Results|Message-ID|List-[\w-]+|MIME-Version|Content-[\w-]+)"
-    r": ?.*(?:\n[ \t]+\S.*)*(?:\n|\Z)){2,}"
-    rf"|(?<!\S)\S{{0,200}}(?:-Version: 1\.0|-Encoding: [78]bit|Content-Type: {_TYPE})$"
-    rf"|(?<![!-~])[!-~]{{0,60}}(?:-Version: 1\.0|i?n?g: [78]bit|: {_TYPE})(?![!-~])"
-    r"|(?<=[^\x00-\x7f])[!-~]{0,20}(?:quoted-printable|base64)$"
-    r"|(?<!\S)\S{0,200}/(?:mixed|alternative|related|report|signed); ?boundary=\S+"
-    r"|(?<=\ufffd)[A-Za-z/:; .-]{0,60}charset=[\w-]+$"
-    r"|=\?[\w-]+\?[QB]\?[^?\s]+\?=?"
-    rf"|(?<![!-~])[!-~]{{0,30}}(?: {_TYPE}|; (?:charset|boundary)=\S+)$",
+    r"|ARC-[\w-]+|Authentication-Results|DomainKey-Signature|Mailing-List|Reply-To|In-Reply-To"
+    r"|References|Message-ID|List-[\w-]+|MIME-Version|Content-[\w-]+)"
+    r": ?.*(?:\n[ \t]+\S.*)*(?:\n|\Z)){2,}",
     re.MULTILINE | re.IGNORECASE,
 )
 """Headers that no reader looks at: where they are in a body, it was damaged or sent back."""
 _PART_HEAD = re.compile(r"^--\S{6,70}\n(?:Content-[\w-]+: .*\n?(?:[ \t]+\S.*\n?)*)+", re.MULTILINE)
 """Where a part of a message begins, which the parser did not see since it is damaged."""
-_OF_DAMAGED = re.compile(
-    r"^From \S+@\S+ (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) .*$"
-    r"|^(?:[A-Za-z.]{1,20}-){1,4}[\w.]{1,20}(?::[^\x80-\U0010ffff\n]*|\w? 1\.0)$(?:\n[ \t]+\S.*$)*"
-    r"|^(?!\S*(?://|@))(?=\S*\d)(?=\S*[A-Za-z])[!-~]{24,}$|^--[\w=.-]{6,70}$"
-    r"|(?<!-)-{2,70}(?=[^\s-]{0,70}\d)[\w=.\ufffd#:]{16,70}-{0,3}|^[A-Z ]{0,20}-{5}$"
-    r"|^.{0,70}(?:message|age)/(?:rfc)?822$|^822$|^ ?1\.0$|^\w{0,4}>$|^[\w.-]{1,70}\"$"
-    r"|(?<![ -~])[ -~]{0,80}\b(?:charset|boundary|filename|protocol) ?(?:=|(?=\")) ?[!-~]{0,70}"
-    r"|(?<![ -~])(?:(?:u?t)?f-8|utf-8)\"?$|(?<![ -~])u?tf-8\""
-    r"|(?<![ -~])(?:\w{0,8}a)?ry=?\"\S{1,70}\"?$|^--\w{1,70}--$"
-    r"|(?:MIME-V|Content-[TDI])[A-Za-z-]*:? ?(?![ -~])"
-    r"|MIME-V\w{0,6}(?![ -~])|MIME-V\w{0,12}=[!-~]{0,40}|Content-(?=(?:Subject|From|To|Date): )"
-    r"|(?<![!-~])[!-~]{0,20}; charset[\w-]{3,12}$"
-    r"|^[A-Za-z0-9+/]{1,70}(?=(?:From|To|Subject|Date): )"
-    r"|^[\w.#, -]{0,200}\n?\{[a-z-]{3,30}:.*$|^\s*<?[a-z-]{3,30}:[^\s;:]{1,40};\}?$"
-    r"|^-{2,5}(?:BEGIN|EN[A-Z]) [A-Z ]+-*.*$(?:\nVersion: .*$)?|^=\w{4}$|^Version: \d$"
-    r"|^.{0,80}Received: (?:from|by) .*(?:\n[ \t(].*)*|^[\s(]*(?:version|cipher)=.*$"
-    r"|^[^\s<]{10,}@[\w.-]+>"
-    r"|\??[\w-]{1,20}\?[BQbq]\?[^?\s]{1,200}\??=?|^This is a multi-part message in MIME format\.$"
-    r"|(?<![ -~])Content-T[A-Za-z-]*: ?[a-z]{0,12}(?:/[a-z]{0,12};?)?(?![ -~])"
-    r"|(?<![ -~][ -~])Content-(?:Type|Transfer-\w+|Disposition|ID|Location)\W?[ -~]{0,80}$"
-    r"|Content-(?:Type|Transfer-\w+)[ -~]{0,3}(?![ -~])"
-    r"|\bContent-Tra[A-Za-z0-9]{0,12}[ \t]*(?![ -~])|MIME-V\S{0,8} ?\d\.\d"
-    r"|\bContent-Type: (?:multipart|text)/[a-z]{2,12}; ?[A-Za-z]{0,12}(?![ -~])"
-    r"|[a-z/]{0,20}; type=?\"text/html\";?(?: boundary[!-~]*)?"
-    r"|(?<![ -~])[!-~]{0,3}(?:multipart|message)/[\w.-]{1,20};?$"
-    r"|(?<![ -~])[a-z]{0,6}ing: ?[78]bit|(?<![ -~])text/[a-z]{1,5}(?![ -~])|^\d{1,4}px;$"
-    r"|(?<![ -~])Cont[a-z]{0,3}-?(?![ -~])|^\w{0,10}: *$"
-    r"|(?<![ -~])=?[\w-]{0,26}[Ee]?n?coding: ?[\w-]{0,16}$"
-    r"|(?:\b[a-z]{1,2}=[^\s;]+;\s*){2,}|^[ \t]*:?[a-z-]+(?::[a-z-]+){3,};?$|\w{0,9}sion: 1\.0$"
-    r"|(?<![ -~])ion: 1\.0$|(?<![ -~])[\w:; -]{0,60}-?printable$",
-    re.MULTILINE,
-)
-"""Other headers, codes and boundaries, which others than damaged mails may have for their text."""
-_OF_CODE = re.compile(
-    r"(?<![A-Za-z0-9_/+.:=?&-])(?=[A-Z]*[a-z0-9+/]+[A-Z])(?=[A-Za-z+/]*[0-9+/])"
-    r"[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9_.@])"
-    r"|^[ \t]*(?=\S*[a-z])(?=\S*[A-Z])(?=\S*[0-9+/])[A-Za-z0-9+/]{6,}={0,2}$",
-    re.MULTILINE,
-)
-"""What is left of base64."""
-_MIME = re.compile(
-    r"^(?:MIME-Version: 1\.0|Content-(?:Type|Transfer-Encoding): \S+)|charset ?= ?\"?[\w-]*\"?$"
-    r"|\A(?:Content-[TDI]|MIME-V)|Content-T[A-Za-z-]*(?=[^\x00-\x7f])"
-    r"|(?<![ -~])(?:(?:e?r)?s)?ion: 1\.0$|^(?:Content-[TDI][\w-]*|MIME-V\w*)(?:\Z|$)",
-    re.MULTILINE,
-)
-"""Headers that are in no body but of damaged mails, and of mails about mails."""
 _TOKEN_LINE = re.compile(r"^-{0,2}([\w.=]{5,70})\"?-{0,2}$", re.MULTILINE)
 _NAMED_BOUNDARY = re.compile(rb"boundary\s*=\s*\"?([^\s\";]{1,70})", re.IGNORECASE)
 _BOUNDARY_LINE = re.compile(rb"^--(\w[!-~]{0,68}?)(?:--)?\s*$", re.MULTILINE)
@@ -126,15 +73,8 @@ _BLANKED = bytes(8)
 _HEAD, _MOST_BOUNDARIES, _CERTAIN, _LEAST = 1_000_000, 20, 12, 3
 """Bytes that are looked at for boundaries, how many are known, and characters of those that are
 certain without their lines before them, and with these alone."""
-_CODE_LEFT = re.compile(
-    r"=[89A-F][0-9A-F](?=[^\x00-\x7f])|(?<=[^\x00-\x7f])=[89A-F][0-9A-F](?!\w)"
-    r"|(?<![ -~])[\w:; -]{0,60}(?:printable|: base64)$|=\?[\w-]{3,12}(?:\?[BQbq]\?[!-~]*)?"
-    r"|(?:=\?|Content-[A-Z])\w{1,9}(?=\ufffd)",
-    re.MULTILINE,
-)
-"""Codes beside characters of which others are lost, and what named the codes."""
-_END_OF_WORD = re.compile(r"[!-~]{0,80}\?=(?![!-~])")
-"""The end of an encoded word, which no other text has."""
+_CODE_LEFT = re.compile(r"=[89A-F][0-9A-F](?=[^\x00-\x7f])|(?<=[^\x00-\x7f])=[89A-F][0-9A-F](?!\w)")
+"""Codes beside characters of which others are lost."""
 _SIGN_LOST = re.compile(rb"(?<==[89A-F][0-9A-F])[^=\r\n](?=[89A-F][0-9A-F]=[89A-F][0-9A-F])")
 _FOLDED_BOUNDARY = re.compile(
     rb"boundary=\"[^\"\r\n]{1,70}\r?\n[ \t][^\"\r\n]{1,70}\"", re.IGNORECASE
@@ -276,16 +216,14 @@ class _Mail:
         return self._without_headers(text).strip()
 
     def _without_headers(self, text: str) -> str:
-        self.damaged = self.damaged or _MIME.search(text) is not None
-        text = _END_OF_WORD.sub("", _PART_HEAD.sub("", _OF_TRANSPORT.sub("", text)))
+        text = _PART_HEAD.sub("", _OF_TRANSPORT.sub("", text))
         for boundary in self.boundaries:
             text = boundary.sub("", text)
-        if SKIPPED in text:
-            text = _CODE_LEFT.sub("", text)
+        self.damaged = self.damaged or SKIPPED in text or has_cut_header(text)
         if not self.damaged:
             return text
         text = _TOKEN_LINE.sub(self._without_piece, text)
-        return _OF_DAMAGED.sub("", _OF_CODE.sub("", text))
+        return without_marks(_CODE_LEFT.sub("", text))
 
     def _without_piece(self, line: "re.Match[str]") -> str:
         """Return "" for a piece of a boundary."""

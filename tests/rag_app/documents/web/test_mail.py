@@ -392,13 +392,18 @@ def test_long_lines_take_time_in_proportion() -> None:
         "0000000000005d654205f082adb5--",
         "-----BEGIN PGP MESWAGE-----\nVersion: 2.6.2\n\n=zzaA\n-----END PGP MESSAGE-----",
         "aGVsbG8gd29ybGQhIGhlbGxvIHdvcmxkIQ==",
-        "p.MsoIndex1, li.MsoIndex1\n{margin-top:0cm;",
+        "p.MsoIndex1, li.MsoIndex1 {margin-top:0cm;",
     ],
 )
 def test_pieces_of_codes_in_a_damaged_mail_are_no_text(piece: str) -> None:
-    head = "Subject: 通知\nContent-Type: text/plain; charset=utf-8\n\n"
-    body = f"{MEETING}\n{piece}\n周五停电。\nContent-Type: text/plain; charset=utf-8\n"
-    assert read((head + body).encode())[0].split() == ["#", "通知", MEETING, "周五停电。"]
+    text, _ = read(f"SMTP id g1-20020a0cf\n\n{MEETING}\n{piece}\n周五停电。\n".encode())
+    assert text.split("\n\n", 1)[1].split() == [MEETING, "周五停电。"]
+
+
+def test_a_whole_mail_may_be_about_the_headers_of_mails() -> None:
+    lines = ["Content-Type: text/html; charset=utf-8", "boundary=x1", "MIME-Version: 1.0", "base64"]
+    text, _ = read("\n\n".join(["Subject: a\nFrom: b@c.d", "请检查：", *lines]).encode())
+    assert text.split("\n\n")[2:] == ["请检查：", *lines]
 
 
 def test_codes_that_are_cut_are_decoded_as_far_as_they_go() -> None:

@@ -1,0 +1,62 @@
+"""Text of a damaged mail without the marks that its parser no longer saw as such.
+
+Marks are ASCII: in each run of it within a line, what the headers of parts are made of is looked
+for, whole or cut. A mail that is whole may be about such headers, so nothing is left out there.
+"""
+
+import re
+
+_NAMES = ("MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-Disposition")
+_VALUE = re.compile(
+    r"1\.0|[78]bit|quoted-printable|base64|(?:multipart|text|message)/[\w.-]+(?:;.*)?"
+    r"|(?:attachment|inline)(?:;.*)?"
+)
+_CUT_VALUE = re.compile(r"\W*[\w/-]*\"?; ?(?:charset|boundary)=\S+")
+_RUN = re.compile(r"\ufffd?[!-~][ -~]*")
+_FOLDED = re.compile(
+    r"^(?:[A-Z]\w*-[\w-]+|Received|DKIM-Signature): .*(?:\n[ \t]+\S.*)*", re.MULTILINE
+)
+"""A header that mails alone have, with the lines that it goes on in."""
+_PART = re.compile(
+    r"MIME-V|Content-[TDIL]|-Version: 1|ion: 1\.0|\bCont[a-z]{0,3}-?$|Encod(?:ing|in)?: ?"
+    r"|(?:charset|boundary|filename|protocol) ?[=\"]|charsetutf|dary=|text/(?:plain|html)"
+    r"|(?:multipart|message)/[a-z]{3}|(?:ing|ng): ?[78]bit|(?:printable|base64|rfc822)$"
+    r"|^=?\"?(?:u?t)?f-8\"?|=\?[\w-]+\?[BQbq]\?|\?[BQbq]\?\S+\?=|\?[^\s?]{4,}\?=|multi-part message"
+    r"|^-----?(?:BEGIN|END) |^Version: \d|^From \S+@\S+ \w{3} "
+)
+"""What only the headers of a message and of its parts are made of."""
+_STYLE = re.compile(r"^[\w.#, -]*\{.*|^[a-z-]+:[^\s;]+;\}?$|(?:\b\w{1,2}=\S+;\s*){2,}|^\w{0,4}>$")
+"""Rules of the style of a page, and fields of a signature."""
+_TOKEN = re.compile(
+    r"(?!.*(?:://|@))(?=.*\d)(?=.*[A-Za-z])(?:\S{24,}|[A-Za-z0-9+/=]{16,})"
+    r"|--\S{6,}|[-=_]+\S*\d\S*--|=\w{4}"
+)
+"""Codes and boundaries: long, without a space, with digits and letters."""
+
+
+def has_cut_header(text: str) -> bool:
+    """Return whether a text holds the end of a header, whose beginning is lost.
+
+    Example:
+        >>> has_cut_header("甲ng: 8bit"), has_cut_header("Content-Transfer-Encoding: 8bit")
+        (True, False)
+    """
+    return any(_is_cut(run.strip("\ufffd ")) for run in _RUN.findall(text))
+
+
+def without_marks(text: str) -> str:
+    """Return the text of a damaged mail without what is left of headers, boundaries and codes."""
+    return _RUN.sub(lambda run: "" if _is_mark(run[0]) else run[0], _FOLDED.sub("", text))
+
+
+def _is_mark(run: str) -> bool:
+    words = run.strip("\ufffd ")
+    is_code = _TOKEN.fullmatch(run.rstrip()) is not None  # not the rest of an address
+    return is_code or bool(_PART.search(words) or _STYLE.search(words))
+
+
+def _is_cut(run: str) -> bool:
+    name, _, value = run.partition(": ")
+    is_end = any(whole.endswith(name) and whole != name for whole in _NAMES)
+    is_cut = bool(name) and is_end and _VALUE.fullmatch(value) is not None
+    return is_cut or _CUT_VALUE.fullmatch(run) is not None
