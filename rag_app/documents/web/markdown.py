@@ -107,10 +107,18 @@ def unfold_layout(part: Tag) -> None:
             for inner in reversed(table.find_all("table")):
                 table.insert_after(inner.extract())
     for table in part.find_all("table"):
-        is_code = table.find("pre") is not None and table.find("th") is None
-        if is_code or table.find(_FLOW) or table.get("role") in {"presentation", "none"}:
+        is_none = table.get("role") in {"presentation", "none"} or _lays_out_code(table)
+        if is_none or table.find(_FLOW):
             for tag in [*_own(table), table]:
                 tag.name = "div"
+
+
+def _lays_out_code(table: Tag) -> bool:
+    """Return whether a table holds code and the numbers of its lines, and nothing else."""
+    cells = [tag for tag in _own(table) if tag.name in {"td", "th"}]
+    code = [cell for cell in cells if cell.find("pre") is not None]
+    others = "".join(cell.get_text() for cell in cells if cell.find("pre") is None).split()
+    return bool(code) and all(word.isdecimal() for word in others)
 
 
 def _make_table(part: Tag) -> None:

@@ -389,6 +389,8 @@ def test_tabs_without_ids_name_their_panels_in_order() -> None:
 def test_code_keeps_its_lines_without_their_numbers() -> None:
     page = "<table><tr><td class=linenos><pre>1\n2</pre></td><td class=code><pre>a = 1\nb = 2</pre>"
     assert page_markdown(f"{page}</td></tr></table>") == "```\na = 1\nb = 2\n```"
+    rows = "<tr><td>命令</td><td><pre>ls</pre></td></tr><tr><td>说明</td><td>列出</td></tr>"
+    assert "ls: 列出" in page_markdown(f"<table>{rows}</table>")
     assert page_markdown("<pre>a<br>  b</pre>") == "```\na\n  b\n```"
 
 
