@@ -5,6 +5,7 @@ passage is about says little then, its nearest sentence says more.
 """
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 from langchain_core.documents import Document
 
@@ -35,35 +36,36 @@ def nearest_first(
         >>> nearest_first("怎么挂失？", [Document("先报失。")], None)
         ([Document(metadata={}, page_content='先报失。')], {})
     """
-    usual = USUAL_COSINES.get(embeddings.name) if embeddings else None
-    if embeddings is None or usual is None:
+    sentences = [sentence for passage in passages for sentence in _sentences(passage.page_content)]
+    cosines = _cosines(question, sentences, embeddings)
+    if not cosines:
         return passages, {}
-    distinct = [
-        *dict.fromkeys(
-            sentence for passage in passages for sentence in _sentences(passage.page_content)
-        )
-    ]
-    nearer = (embeddings.cosines(question, distinct) - usual).tolist()
-    cosines: Cosines = dict(zip(distinct, nearer, strict=True))
     return sorted(passages, key=lambda passage: -nearness([passage], cosines)), cosines
 
 
 def nearest_sentence(
-    question: str, texts: Sequence[str], embeddings: DocumentEmbeddings | None
+    question: str, texts: Sequence[str], embeddings: DocumentEmbeddings | None, known: Cosines
 ) -> tuple[str, float]:
     """Return the sentence of some texts that is the nearest to a question, and its nearness.
 
     It is empty where it is not known which cosines are usual for the embedding model, and where
     none is short enough to be quoted.
+
+    Args:
+        question: What was asked.
+        texts: Whose sentences are compared with it.
+        embeddings: The embedding model.
+        known: What `nearest_first` found for the same question, if it was called.
     """
-    usual = USUAL_COSINES.get(embeddings.name) if embeddings else None
     found = [sentence for text in texts for sentence in _sentences(text)]
-    distinct = [*dict.fromkeys(sentence for sentence in found if len(sentence) <= _LONGEST)]
-    if embeddings is None or usual is None or not distinct:
-        return "", 0.0
-    nearer = embeddings.cosines(question, distinct) - usual
-    place = int(nearer.argmax())
-    return distinct[place], float(nearer[place])
+    short = [sentence for sentence in found if len(sentence) <= _LONGEST]
+    unknown = [sentence for sentence in short if sentence not in known]
+    cosines = {**known, **_cosines(question, unknown, embeddings)}
+    return max(
+        ((sentence, cosines[sentence]) for sentence in short if sentence in cosines),
+        key=itemgetter(1),
+        default=("", 0.0),
+    )
 
 
 def nearness(passages: Sequence[Document], cosines: Cosines) -> float:
@@ -91,6 +93,18 @@ def nearest_sentences(
     first = {sentence: place for place, sentence in reversed(found)}
     chosen = {*sorted(first, key=lambda sentence: -cosines[sentence])[:count]}
     return [(place, sentence) for sentence, place in reversed(first.items()) if sentence in chosen]
+
+
+def _cosines(
+    question: str, sentences: Sequence[str], embeddings: DocumentEmbeddings | None
+) -> Cosines:
+    """Return how near sentences are to a question; of none where the usual is not known."""
+    usual = USUAL_COSINES.get(embeddings.name) if embeddings else None
+    distinct = [*dict.fromkeys(sentences)]
+    if embeddings is None or usual is None or not distinct:
+        return {}
+    nearer = (embeddings.cosines(question, distinct) - usual).tolist()
+    return dict(zip(distinct, nearer, strict=True))
 
 
 def _sentences(text: str) -> list[str]:

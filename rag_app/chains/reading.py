@@ -351,7 +351,8 @@ class Reading:
         judged = signals.judgement is not None and not self.refuses(denied)
         if judged and asks_whether(question):
             shown = [citation.text_shown for citation in citations]
-            nearest = nearest_sentence(question, shown, self.options.embedding_model)
+            model, known = self.options.embedding_model, self.question.cosines
+            nearest = nearest_sentence(question, shown, model, known)
             asked = self.of_excerpts.llm if step == 1 and not self.question.translated else None
             text = yield from settling(question, *nearest, asked, self.options.prompts)
         if not text:
