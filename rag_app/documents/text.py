@@ -136,6 +136,17 @@ def superscript(text: str) -> str:
     return text.translate(_SUPERSCRIPTS) if raised else text
 
 
+def remark(text: str, *about: str | None) -> str:
+    """Return a comment as a line of its document, with what it is on and who wrote it, if known.
+
+    Example:
+        >>> remark("请核对。", "B2 300", "张三"), remark("请核对。", "", None)
+        ('> 批注（B2 300，张三）: 请核对。', '> 批注: 请核对。')
+    """
+    named = "，".join(filter(None, about))
+    return f"> 批注（{named}）: {text}" if named else f"> 批注: {text}"
+
+
 def says_something(text: str) -> bool:
     """Return whether ``text`` has a letter, a digit or a symbol, not only marks and bullets."""
     return any(char.isalnum() or unicodedata.category(char)[0] == "S" for char in text)

@@ -19,7 +19,7 @@ from rag_app.documents.office.open_shapes import put_in_reading_order
 from rag_app.documents.office.package import add_run, hidden_notes, struck_through
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import Continued, Covered
-from rag_app.documents.text import clean, join_pages, one_blank_line, shown, superscript
+from rag_app.documents.text import clean, join_pages, one_blank_line, remark, shown, superscript
 from rag_app.errors import DocumentError
 
 _RAISED = re.compile(r"super|[1-9]\d*(?:\.\d+)?%")
@@ -202,10 +202,9 @@ class OpenReader:
     def _paragraph(self, item: Element, depth: int) -> Iterator[str]:
         text = self._inline(item, depth).strip()
         if item.tag == tag("text:h") and text:
-            level = min(whole(item, "text:outline-level", 6), 6)
             if self.outline is not None:
-                text = self.numbering.label(self.outline, "", level) + text
-            text = f"{'#' * level} {text}"
+                text = self.numbering.label(self.outline, "", _level(item)) + text
+            text = _heading(item) + text
         yield text
         yield from self._framed_in(item, depth)
         yield from [] if self.tables else self._remarks()
@@ -354,9 +353,8 @@ class OpenReader:
         """Keep a comment for after its paragraph or table, with the value of the cell it is on."""
         waiting, self.remarks = self.remarks, []
         said = [text for each in comment if (text := flat(self._blocks([each], 1)))]
-        place = "，".join(filter(None, [value, comment.findtext("{*}creator")]))
-        by = f"（{place}）" if place else ""
-        self.remarks = waiting + ([f"> 批注{by}: {' '.join(said)}"] if said else [])
+        by = comment.findtext("{*}creator")
+        self.remarks = waiting + ([remark(" ".join(said), value, by)] if said else [])
 
     def _value(self, cell: Element) -> str:
         return flat(self._blocks(cell, 1))
@@ -390,9 +388,13 @@ class OpenReader:
         return cells
 
 
+def _level(heading: Element) -> int:
+    return min(whole(heading, "text:outline-level", 6), 6)
+
+
 def _heading(item: Element) -> str:
     """Return the mark of a heading of Markdown."""
-    return f"{'#' * min(whole(item, 'text:outline-level', 6), 6)} "
+    return f"{'#' * _level(item)} "
 
 
 def _is_silent(item: Element) -> bool:

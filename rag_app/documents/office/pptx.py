@@ -34,7 +34,7 @@ from rag_app.documents.office.shape_order import in_reading_order
 from rag_app.documents.office.white_text import remove_white_text
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import spanned
-from rag_app.documents.text import clean, join_pages, one_blank_line, superscript
+from rag_app.documents.text import clean, join_pages, one_blank_line, remark, superscript
 
 if TYPE_CHECKING:
     from pptx.presentation import Presentation
@@ -211,7 +211,7 @@ def _comments(slide: "Slide") -> Iterator[str]:
             text = comment.findtext("{*}text") if body is None else shape_text(body)
             author = authors.get(str(comment.get("authorId")), "")
             if text := " ".join((text or "").split()):
-                yield f"> 批注{f'（{author}）' if author else ''}: {text}"
+                yield remark(text, author)
 
 
 def _authors(slide: "Slide") -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag_app.documents.pdf.bidi import is_rtl, logical_order
 from rag_app.documents.pdf.characters import Char, Space, turned_upright
-from rag_app.documents.text import is_wide
+from rag_app.documents.text import is_wide, remark
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage
@@ -72,8 +72,7 @@ def annotations(page: "PdfPage") -> Annotations:
                 drawn += [number] if _holds_text(item) else []
             elif kind in _commenting() and (text := _entry(item, b"Contents").strip()):
                 author = _entry(item, b"T").strip()
-                by = f"（{author}）" if author else ""
-                comments += _placed(item, f"> 批注{by}: {' '.join(text.split())}")
+                comments += _placed(item, remark(" ".join(text.split()), author))
         finally:
             pdfium.FPDFPage_CloseAnnot(item)
     return Annotations(shown, comments, drawn)

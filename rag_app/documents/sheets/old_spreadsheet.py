@@ -23,7 +23,7 @@ from rag_app.documents.sheets.old_records import (
 )
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import Continued, spanned
-from rag_app.documents.text import clean, shown
+from rag_app.documents.text import clean, remark, shown
 from rag_app.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _lines(book: "Book", sheet: "Sheet", others: OldSheet, hidden: Counter[str])
         there = row < len(rows) and column < len(rows[row])
         place = f"{cellname(row, column)} {rows[row][column] if there else ''}".strip()
         if text := " ".join(str(note.text).split()):
-            comments.append(f"> 批注（{place}）: {text}")
+            comments.append(remark(text, place))
     left = {number for number, row in sheet.rowinfo_map.items() if _is_hidden(row)}
     left = set() if others.filtered else left
     hidden["rows"] += sum(any(rows[at]) for at in left if at < len(rows))

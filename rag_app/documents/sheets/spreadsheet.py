@@ -31,7 +31,7 @@ from rag_app.documents.sheets.sheet_parts import SheetParts
 from rag_app.documents.sheets.table_bounds import TableBounds
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import Continued, Covered
-from rag_app.documents.text import clean, shown, superscript
+from rag_app.documents.text import clean, remark, shown, superscript
 
 if TYPE_CHECKING:
     from openpyxl.cell import Cell
@@ -100,9 +100,8 @@ def _comments(sheet: "Worksheet", entries: Sequence[tuple[str, str, str]]) -> It
         said = [entry[1:] for entry in entries if entry[0] == cell.coordinate]
         for author, text in said or [("", " ".join(cell.comment.text.split()))]:
             place = " ".join(filter(None, [cell.coordinate, _shown(cell)]))
-            by = f"，{author}" if author else ""
             if text:
-                yield f"> 批注（{place}{by}）: {text}"
+                yield remark(text, place, author)
 
 
 def _is_stream(sheet: "Worksheet | SheetStream") -> TypeGuard["SheetStream"]:

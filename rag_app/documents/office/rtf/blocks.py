@@ -3,7 +3,7 @@
 from rag_app.documents.office.package import add_run
 from rag_app.documents.office.rtf.tables import RtfRow, grid_rows
 from rag_app.documents.tables import table_lines
-from rag_app.documents.text import clean, one_blank_line
+from rag_app.documents.text import clean, one_blank_line, remark
 
 _ROW_END = "\x1e"
 """Stands where a row of a table in a cell ends."""
@@ -56,7 +56,7 @@ class RtfBlocks:
         if self._around is None:
             return
         text = " ".join(self._paragraph_text().split())
-        self._remarks += [f"> 批注: {text}"] if text else []
+        self._remarks += [remark(text)] if text else []
         self._paragraph, self._around = self._around, None
 
     def end_nested_row(self) -> None:

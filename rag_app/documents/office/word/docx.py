@@ -44,7 +44,7 @@ from rag_app.documents.office.word.styles import (
 from rag_app.documents.office.word.tables import table_rows
 from rag_app.documents.structure import is_title
 from rag_app.documents.tables import table_lines
-from rag_app.documents.text import clean, one_blank_line, superscript
+from rag_app.documents.text import clean, one_blank_line, remark, superscript
 
 if TYPE_CHECKING:
     from rag_app.documents.pdf.reader import ReadPicture
@@ -275,8 +275,7 @@ class _Document:
             return ""
         text = " ".join(" ".join(self._apart(note, 1)).split())
         if kind == "comment":
-            author = value(note, "w:author") or ""
-            self.remarks.append(f"> 批注{f'（{author}）' if author else ''}: {text}")
+            self.remarks.append(remark(text, value(note, "w:author")))
             return ""
         label = key if kind == "footnote" else f"e{key}"
         self.remarks.append(f"[^{label}]: {text}")
