@@ -13,8 +13,8 @@ from rag_app.documents.office.package import Element, hidden_notes, uncalculated
 from rag_app.documents.sheets.shared_strings import forget
 from rag_app.documents.sheets.table_bounds import TableBounds
 from rag_app.documents.tables import table_lines
-from rag_app.documents.tables.cells import Continued, Covered, spanned
-from rag_app.documents.text import clean
+from rag_app.documents.tables.cells import MergedCells
+from rag_app.documents.text import clean, remark
 
 _SPREADSHEET = "urn:schemas-microsoft-com:office:spreadsheet"
 _NAMED_FORMATS = {
@@ -81,7 +81,7 @@ class _XmlWorkbook:
 
     def _rows(self, remarks: list[str]) -> Iterator[list[str]]:
         """Yield the rows of the sheet that has begun, and note the comments on its cells."""
-        below: dict[int, tuple[int, str]] = {}
+        merged = MergedCells()
         number = column = 0
         styles: dict[int, str] = {}
         unseen: set[int] = set()
@@ -101,7 +101,7 @@ class _XmlWorkbook:
                 before, number = number, _number(element, "Index", number + 1)
                 if number > before + 1:
                     yield []
-                row = self._row(element, below, styles, remarks)
+                row = self._row(element, merged, styles, remarks)
                 if _value(element, "Hidden") != "1":
                     left_out |= {at for at, cell in enumerate(row, 1) if cell and at in unseen}
                     yield [cell for at, cell in enumerate(row, 1) if at not in unseen]
@@ -112,23 +112,19 @@ class _XmlWorkbook:
     def _row(
         self,
         element: Element,
-        below: dict[int, tuple[int, str]],
+        merged: MergedCells,
         styles: dict[int, str],
         remarks: list[str],
     ) -> list[str]:
         row: list[str] = []
+        merged.fill(row)
         for cell in element.iterchildren(_tag("Cell")):
-            place = min(_number(cell, "Index", 0), _MOST_COLUMNS)
-            _fill(row, below, place)
+            merged.fill(row, min(_number(cell, "Index", 0), _MOST_COLUMNS) - 1)
             style = _value(cell, "StyleID") or _value(element, "StyleID")
             text = self._text(cell, style or styles.get(len(row) + 1, ""))
             remarks += _remarks(cell, text)
-            down = _number(cell, "MergeDown", 0)
-            for part in spanned(text, min(_number(cell, "MergeAcross", 0), _MOST_COLUMNS) + 1):
-                if down:
-                    below[len(row)] = (down, part)
-                row.append(part)
-        _fill(row, below, 0)
+            across = min(_number(cell, "MergeAcross", 0), _MOST_COLUMNS)
+            merged.append(row, text, across + 1, _number(cell, "MergeDown", 0) + 1)
         return row
 
     def _text(self, cell: Element, style: str) -> str:
@@ -158,21 +154,11 @@ def _columns(element: Element, first: int) -> range:
     return range(start, min(stop, max(start, _MOST_COLUMNS) + 1))
 
 
-def _fill(row: list[str], below: dict[int, tuple[int, str]], place: int) -> None:
-    """Append the cells that those above cover, and empty ones up to a place from 1."""
-    while len(row) in below or len(row) < place - 1:
-        left, text = below.pop(len(row), (0, ""))
-        if left > 1:
-            below[len(row)] = (left - 1, text)
-        row.append(text if isinstance(text, Covered) or not left else Continued(text))
-
-
 def _remarks(cell: Element, text: str) -> Iterator[str]:
     for comment in cell.iterchildren(_tag("Comment")):
         said = " ".join("".join(comment.itertext()).split())
-        place = "，".join(filter(None, [text, _value(comment, "Author")]))
         if said:
-            yield f"> 批注（{place}）: {said}" if place else f"> 批注: {said}"
+            yield remark(said, text, _value(comment, "Author"))
 
 
 def _tag(name: str) -> str:

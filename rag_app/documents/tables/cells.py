@@ -80,19 +80,23 @@ class MergedCells:
     def row(self, cells: Iterable[tuple[str, int, int]]) -> list[str]:
         """Return the next row, of the text, columns and rows of each cell that begins in it."""
         row: list[str] = []
-        self._fill(row)
+        self.fill(row)
         for text, columns, rows in cells:
-            for part in spanned(text, columns):
-                if rows > 1:
-                    self._below[len(row)] = (rows - 1, part)
-                row.append(part)
-            self._fill(row)
+            self.append(row, text, columns, rows)
         return row
 
-    def _fill(self, row: list[str]) -> None:
-        """Append the cells at the end of a row so far that cells above it cover."""
-        while covered := self._below.pop(len(row), None):
-            left, text = covered
+    def append(self, row: list[str], text: str, columns: int, rows: int) -> None:
+        """Append a cell to a row so far, and those behind it that cells above cover."""
+        for part in spanned(text, columns):
+            if rows > 1:
+                self._below[len(row)] = (rows - 1, part)
+            row.append(part)
+        self.fill(row)
+
+    def fill(self, row: list[str], columns: int = 0) -> None:
+        """Append the cells that those above cover, and empty ones up to so many columns."""
+        while len(row) in self._below or len(row) < columns:
+            left, text = self._below.pop(len(row), (0, ""))
             if left > 1:
                 self._below[len(row)] = (left - 1, text)
-            row.append(text if isinstance(text, Covered) else Continued(text))
+            row.append(text if isinstance(text, Covered) or not left else Continued(text))
