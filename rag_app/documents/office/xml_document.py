@@ -51,7 +51,7 @@ def read_xml_document(
 def _flat_parts(root: Element) -> Iterator[tuple[str, bytes]]:
     kinds = []
     for part in root.iter("{*}part"):
-        written = {str(key).rpartition("}")[2]: str(text) for key, text in part.attrib.items()}
+        written = _written(part)
         name, kind = written.get("name", ""), written.get("contentType", "")
         xml, binary = part.find("{*}xmlData/*"), part.findtext("{*}binaryData")
         kinds.append(f'<Override PartName="{name}" ContentType="{kind}"/>')
@@ -64,6 +64,11 @@ def _flat_parts(root: Element) -> Iterator[tuple[str, bytes]]:
                 continue
     types = f'<Types xmlns="{_PACKAGE}/content-types">{"".join(kinds)}</Types>'
     yield "[Content_Types].xml", types.encode()
+
+
+def _written(element: Element) -> dict[str, str]:
+    """Return the attributes of an element by their names without namespaces."""
+    return {str(key).rpartition("}")[2]: str(text) for key, text in element.attrib.items()}
 
 
 def _parts_of_2003(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -124,7 +129,7 @@ def _write_number(properties: Element) -> None:
     shown = properties.find("{*}t")
     if paragraph is None or shown is None:
         return
-    written = {str(key).rpartition("}")[2]: str(text) for key, text in shown.attrib.items()}
+    written = _written(shown)
     bullet = written.get("font", "").startswith(_SYMBOLS)
     run = etree.Element(tag("w:r"))
     etree.SubElement(run, tag("w:t")).text = "- " if bullet else f"{written.get('val', '')} "

@@ -13,14 +13,12 @@ _VALUE = re.compile(
 )
 _CUT_VALUE = re.compile(r"\W*[\w/-]*\"?; ?(?:charset|boundary)=\S+")
 _RUN = re.compile(r"\ufffd?[!-~][ -~]*")
-_FOLDED = re.compile(
-    r"^(?:[A-Z]\w*-[\w-]+|Received|DKIM-Signature): .*(?:\n[ \t]+\S.*)*", re.MULTILINE
-)
+_FOLDED = re.compile(r"^(?:[A-Z]\w*-[\w-]+|Received): .*(?:\n[ \t]+\S.*)*", re.MULTILINE)
 """A header that mails alone have, with the lines that it goes on in."""
 _PART = re.compile(
-    r"MIME-V|Content-[TDIL]|-Version: 1|ion: 1\.0|\bCont[a-z]{0,3}-?$|Encod(?:ing|in)?: ?"
+    r"MIME-V|Content-[TDIL]|-Version: 1|ion: 1\.0|\bCont[a-z]{0,3}-?$|Encod(?:ing?)?:"
     r"|(?:charset|boundary|filename|protocol) ?[=\"]|charsetutf|dary=|text/(?:plain|html)"
-    r"|(?:multipart|message)/[a-z]{3}|(?:ing|ng): ?[78]bit|(?:printable|base64|rfc822)$"
+    r"|(?:multipart|message)/[a-z]{3}|ng: ?[78]bit|(?:printable|base64|rfc822)$"
     r"|^=?\"?(?:u?t)?f-8\"?|=\?[\w-]+\?[BQbq]\?|\?[BQbq]\?\S+\?=|\?[^\s?]{4,}\?=|multi-part message"
     r"|^-----?(?:BEGIN|END) |^Version: \d|^From \S+@\S+ \w{3} "
 )
