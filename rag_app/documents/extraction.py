@@ -70,7 +70,7 @@ _MARKUP = {
 _WITH_PICTURES = {"pdf", "docx", "pptx", "xlsx", "odt", "ods", "odp", "image",
                   "xml document"}  # fmt: skip
 """Formats whose readers take a reader of pictures."""
-_WITH_PARTS = {"eml", "mbox", "msg", "tnef", "doc", "ppt", "zip"}
+_WITH_PARTS = {"pdf", "eml", "mbox", "msg", "tnef", "doc", "ppt", "zip"}
 """Formats whose readers take a reader of what they hold."""
 _OF_JSON = re.compile(rb"\\u[0-9a-fA-F]{4}|[{,]\s*\"[^\"\n]{1,100}\"\s*:")
 """A character or a key of JSON, which is damaged where it can't be parsed."""
@@ -194,17 +194,17 @@ def extract(
             return _text(data, kind, name, encoding)
         module, function = _READERS[kind]
         read: Callable[..., ExtractedText] = getattr(import_module(module), function)
-        if kind in _WITH_PARTS:
-            parts = _part_reader(ocr, pictures, depth + 1, budget or PartsBudget())
-            return read(data, name, parts)
         if kind in _WITH_ENCODING:
             return read(data, name, encoding)
-        if kind not in _WITH_PICTURES:
-            return read(data, name)
-        from rag_app.documents.ocr import reader_of
+        readers: list[object] = []
+        if kind in _WITH_PICTURES:
+            from rag_app.documents.ocr import reader_of
 
+            readers.append(reader_of(ocr, name, pictures))
+        if kind in _WITH_PARTS:
+            readers.append(_part_reader(ocr, pictures, depth + 1, budget or PartsBudget()))
         always = {"always": True} if kind == "pdf" and ocr == "always" else {}
-        return read(data, name, reader_of(ocr, name, pictures), **always)
+        return read(data, name, *readers, **always)
     except DocumentError:
         raise
     except Exception as error:  # the parsers have errors of their own, none of them documented

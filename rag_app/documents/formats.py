@@ -34,6 +34,8 @@ class ExtractedText(NamedTuple):
     """What was not read, and what to do about it."""
     boxes: Sequence[LineBox] = ()
     """Where the lines of a PDF are."""
+    pages_end: int | None = None
+    """Where the last page ends, if files that are attached follow."""
 
 
 FORMATS = {

@@ -61,7 +61,8 @@ class FileLoader(BaseLoader):
         Its metadata: ``source`` (absolute path, or ``-``), ``loader`` (the format), ``encoding``
         (None where the format has its own) and ``page_starts``, the character offsets at which
         the pages or slides begin ([] where there are none); where there are any, ``notes`` of what
-        was not read, and ``boxes``, a `LineBox` of each line of a PDF as a list.
+        was not read, ``boxes``, a `LineBox` of each line of a PDF as a list, and ``pages_end``,
+        behind which files stand that are attached to it.
 
         Raises:
             DocumentError: the file is missing, empty, too large, damaged or binary, or holds no
@@ -83,6 +84,8 @@ class FileLoader(BaseLoader):
         }
         if read.notes:
             metadata["notes"] = list(read.notes)
+        if read.pages_end is not None:
+            metadata["pages_end"] = read.pages_end
         if read.boxes:
             metadata["boxes"] = [list(box) for box in read.boxes]
         yield Document(page_content=read.text, metadata=metadata)

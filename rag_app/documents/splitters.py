@@ -1,8 +1,9 @@
 """Documents → chunks whose places in the text are known exactly."""
 
 import re
+import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from langchain_core.documents import Document
@@ -17,7 +18,7 @@ _FILL = {BoundaryKind.HEADING: 0.3}
 _ENOUGH = 0.5
 """Share of the size that a chunk has at least when it ends at a good place."""
 _SENTENCES = (BoundaryKind.PARAGRAPH, BoundaryKind.LINE, BoundaryKind.SENTENCE)
-_OF_TEXTS = {"page_starts", "boxes", "notes"}
+_OF_TEXTS = {"page_starts", "pages_end", "boxes", "notes"}
 """Metadata of a whole text that its chunks don't repeat."""
 _TEXT = re.compile(r"\S")
 
@@ -88,10 +89,9 @@ class ChineseTextSplitter(TextSplitter):
         boundaries = Boundaries(text)
         common = {name: value for name, value in metadata.items() if name not in _OF_TEXTS}
         boxes = _Boxes(metadata)
-        page_starts = metadata.get("page_starts") or []
         for start, end in self._spans(boundaries):
             own: dict[str, Any] = {"start": start, "end": end}
-            own |= _place(boundaries.structure, page_starts, start)
+            own |= _place(boundaries.structure, metadata, start)
             own |= boxes.between(start, end)
             yield Document(page_content=text[start:end], metadata={**common, **own})
 
@@ -152,10 +152,11 @@ class ChineseTextSplitter(TextSplitter):
         return cut if place is None else place
 
 
-def _place(structure: Structure, page_starts: Sequence[int], start: int) -> dict[str, Any]:
-    """Return the metadata that say under what a chunk stands."""
+def _place(structure: Structure, metadata: Mapping[Any, Any], start: int) -> dict[str, Any]:
+    """Return the metadata that say under what a chunk stands, given those of its text."""
     found: dict[str, Any] = {}
-    if page := bisect_right(page_starts, start):
+    page = bisect_right(metadata.get("page_starts") or [], start)
+    if page and start < metadata.get("pages_end", sys.maxsize):
         found["page"] = page
     if path := structure.path(start):
         found |= {"heading": path[-1], "headings": path}
@@ -172,7 +173,7 @@ def split_with_offsets(splitter: TextSplitter, document: Document) -> list[Docum
     counts as beginning there.
     """
     chunks = splitter.split_documents([document])
-    page_starts, at = document.metadata.get("page_starts") or [], 0
+    at = 0
     boxes = _Boxes(document.metadata)
     structure: Structure | None = None
     for chunk in chunks:
@@ -181,7 +182,7 @@ def split_with_offsets(splitter: TextSplitter, document: Document) -> list[Docum
             at = max(document.page_content.find(chunk.page_content, at), at)
             structure = structure or Structure(document.page_content)
             metadata |= {"start": at, "end": at + len(chunk.page_content)}
-            metadata |= {**_place(structure, page_starts, at), **metadata}
+            metadata |= {**_place(structure, document.metadata, at), **metadata}
             at += 1
         for name in _OF_TEXTS:
             metadata.pop(name, None)

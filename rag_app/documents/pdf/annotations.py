@@ -153,7 +153,7 @@ def _field_value(page: "PdfPage", item: object) -> str:
         return "☑" if pdfium.FPDFAnnot_IsChecked(form, item) else "☐"
     if kind in {pdfium.FPDF_FORMFIELD_COMBOBOX, pdfium.FPDF_FORMFIELD_LISTBOX}:
         chosen = [
-            _text(lambda *to, at=at: pdfium.FPDFAnnot_GetOptionLabel(form, item, at, *to))
+            wide_text(lambda *to, at=at: pdfium.FPDFAnnot_GetOptionLabel(form, item, at, *to))
             for at in range(min(pdfium.FPDFAnnot_GetOptionCount(form, item), _MOST))
             if pdfium.FPDFAnnot_IsOptionSelected(form, item, at)
         ]
@@ -163,16 +163,16 @@ def _field_value(page: "PdfPage", item: object) -> str:
         return ""
     if pdfium.FPDFAnnot_GetFormFieldFlags(form, item) & _PASSWORD:
         return ""
-    return _text(lambda *to: pdfium.FPDFAnnot_GetFormFieldValue(form, item, *to))
+    return wide_text(lambda *to: pdfium.FPDFAnnot_GetFormFieldValue(form, item, *to))
 
 
 def _entry(item: object, key: bytes) -> str:
     from pypdfium2 import raw as pdfium
 
-    return _text(lambda *to: pdfium.FPDFAnnot_GetStringValue(item, key, *to))
+    return wide_text(lambda *to: pdfium.FPDFAnnot_GetStringValue(item, key, *to))
 
 
-def _text(read: Callable[..., int]) -> str:
+def wide_text(read: Callable[..., int]) -> str:
     """Return a string of PDFium's, which it writes as UTF-16 into a buffer."""
     from pypdfium2 import raw as pdfium
 

@@ -7,8 +7,10 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from rag_app.documents.formats import ExtractedText
+from rag_app.documents.parts import ReadPart, read_parts
 from rag_app.documents.pdf.annotations import Written, annotations, characters
 from rag_app.documents.pdf.appearances import Appearances
+from rag_app.documents.pdf.attachments import Attachments
 from rag_app.documents.pdf.characters import Char, PageCharacters, page_characters
 from rag_app.documents.pdf.layout import Block, blocks
 from rag_app.documents.pdf.page_text import INSTALL_OCR, Page, page_of, text_of
@@ -30,8 +32,6 @@ _PICTURE = 0.02
 """Share of a page above which a picture may hold text."""
 _MOST_PICTURES = 20
 """Pictures of a page that are looked at."""
-_MOST_ATTACHMENTS = 20
-"""Attached files that are named."""
 _DPI = 200
 """Dots an inch at which pictures are read."""
 LONGEST_SIDE = 4000
@@ -44,7 +44,12 @@ ReadPicture = Callable[["Image"], PageCharacters]
 
 
 def read_pdf(
-    data: bytes, name: str, read_picture: ReadPicture | None = None, *, always: bool = False
+    data: bytes,
+    name: str,
+    read_picture: ReadPicture | None = None,
+    read_part: ReadPart | None = None,
+    *,
+    always: bool = False,
 ) -> ExtractedText:
     """Return the text of a PDF.
 
@@ -52,6 +57,7 @@ def read_pdf(
         data: The file's content.
         name: The name of the file, for messages.
         read_picture: Reads pages that are pictures, or whose text can't be read.
+        read_part: Reads the files that are attached to it; without one they are said.
         always: Whether it reads all pages.
 
     Raises:
@@ -59,29 +65,40 @@ def read_pdf(
     """
     import pypdfium2
 
+    attached = Attachments()
     with _PDFIUM:
         try:
             document = pypdfium2.PdfDocument(data)
         except pypdfium2.PdfiumError as error:
             raise _unopened(name, error) from error
         try:
-            notes = [*_form_notes(document), *_attachment_notes(document)]
+            notes = _form_notes(document)
+            attached.add_from(document)
             with Appearances(data) as appearances:
-                pages = list(_pages(document, name, appearances, read_picture, always=always))
+                pages = list(
+                    _pages(document, name, appearances, attached, read_picture, always=always)
+                )
         except pypdfium2.PdfiumError as error:
             msg = f"{shown(name)} has a damaged page ({error}); get it or save it again"
             raise DocumentError(msg) from error
         finally:
             document.close()
     result = text_of(pages)
-    if not result.text:
+    notes += attached.note(read=read_part is not None)
+    texts: list[str] = []
+    if read_part is not None:
+        texts, more = read_parts(attached.files, read_part, level=1)
+        notes += more
+    if not result.text and not texts:
         unread = {page.unread for page in pages if page.unread}
         hidden = any(page.hidden for page in pages)
         what = " and ".join(sorted(unread)) or ("text that nobody sees" if hidden else "pictures")
         advice = "nothing can be read in them" if read_picture else INSTALL_OCR
         msg = f"{shown(name)} holds no text, only {what}; {advice}"
         raise DocumentError(msg)
-    return result._replace(notes=[*notes, *result.notes])
+    text = "\n\n".join(filter(None, [result.text, *texts]))
+    end = len(result.text) if texts else None
+    return result._replace(text=text, pages_end=end, notes=[*notes, *result.notes])
 
 
 def _form_notes(document: "PdfDocument") -> list[str]:
@@ -97,15 +114,6 @@ def _form_notes(document: "PdfDocument") -> list[str]:
     return ["its form is one of XFA, which is not read; print it as PDF in Acrobat Reader"]
 
 
-def _attachment_notes(document: "PdfDocument") -> list[str]:
-    """Return a note of the files that a PDF brings with it."""
-    count = min(document.count_attachments(), _MOST_ATTACHMENTS)
-    names = [shown(document.get_attachment(at).get_name()) for at in range(count)]
-    if not names:
-        return []
-    return [f"files attached to it were not read ({', '.join(names)}); save and name them"]
-
-
 def _unopened(name: str, error: Exception) -> DocumentError:
     if "password" in str(error).lower() or "security" in str(error).lower():
         return DocumentError(f"{shown(name)} needs a password; save a copy without one")
@@ -117,6 +125,7 @@ def _pages(
     document: "PdfDocument",
     name: str,
     appearances: Appearances,
+    attached: Attachments,
     read_picture: ReadPicture | None,
     *,
     always: bool,
@@ -125,6 +134,7 @@ def _pages(
     for number in counted(range(min(len(document), MAX_PAGES + 1)), "pages", step=5):
         page = document[number]
         try:
+            attached.add_pinned_to(page)
             filled, comments, drawn = annotations(page)
             written = _with_fields(page_characters(page), filled)
             written = _with_drawn(written, appearances.characters(number, drawn))

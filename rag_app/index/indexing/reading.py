@@ -23,7 +23,7 @@ from rag_app.index.store.records import FORMAT, ChunkRecord, DocumentRecord
 from rag_app.surroundings import is_there
 
 _OWN_FIELDS = {"source", "start", "end", "page", "heading"}
-_DOCUMENT_FIELDS = {"loader", "encoding", "page_starts", "notes"}
+_DOCUMENT_FIELDS = {"loader", "encoding", "page_starts", "pages_end", "notes"}
 
 
 def name_of(path: SourcePath, stdin_name: str | None = None) -> str:

@@ -1,12 +1,15 @@
 import io
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
 from rag_app.documents.formats import ExtractedText
+from rag_app.documents.loaders import FileLoader
 from rag_app.documents.pdf.reader import read_pdf
+from rag_app.documents.splitters import ChineseTextSplitter
 from rag_app.errors import DocumentError
 from tests.rag_app.documents import making
 from tests.rag_app.documents.pdf.drawing import HEIGHT, SONG, lines, pdf, ruled_table
@@ -723,12 +726,36 @@ def test_titles_that_count_are_no_running_heads() -> None:
     assert "页" not in text
 
 
-def test_attached_files_are_said() -> None:
+def with_attachments(files: Mapping[str, bytes]) -> bytes:
+    """A PDF of some prose that brings files with it."""
     import pypdfium2
 
     document = pypdfium2.PdfDocument(pdf(lambda canvas: lines(canvas, PROSE)))
-    document.new_attachment("price.csv").set_data(b"a,b")
+    for name, content in files.items():
+        document.new_attachment(name).set_data(content)
     file = io.BytesIO()
     document.save(file)
     document.close()
-    assert "price.csv" in read_pdf(file.getvalue(), "a.pdf").notes[0]
+    return file.getvalue()
+
+
+def test_attached_files_are_said_where_nothing_reads_them() -> None:
+    assert "price.csv" in read_pdf(with_attachments({"price.csv": b"a,b"}), "a.pdf").notes[0]
+
+
+def test_attached_files_are_read_behind_the_pages(tmp_path: Path) -> None:
+    invoice = b"<Invoice><ID>RE-4711</ID><Total>1190.00</Total></Invoice>"
+    inner = with_attachments({"price.csv": "名称,价格\n水泵,1280".encode()})
+    path = tmp_path / "发票.pdf"
+    path.write_bytes(with_attachments({"factur-x.xml": invoice, "明细.pdf": inner, "a.exe": b"\0"}))
+    chunks = ChineseTextSplitter(chunk_size=100, chunk_overlap=0).split_documents(
+        FileLoader(path, ocr="never").load()
+    )
+    found = {chunk.metadata.get("heading"): chunk for chunk in chunks}
+    assert found[None].metadata["page"] == 1
+    assert "ID: RE-4711" in found["factur-x.xml"].page_content
+    assert "名称: 水泵; 价格: 1280" in found["price.csv"].page_content
+    assert found["price.csv"].metadata["headings"] == ["明细.pdf", "price.csv"]
+    assert "page" not in found["price.csv"].metadata
+    (note,) = FileLoader(path).load()[0].metadata["notes"]
+    assert "a.exe was not read" in note
