@@ -165,20 +165,8 @@ def test_the_retriever_is_a_tool_of_an_agent(
     assert capsys.readouterr().out.strip() == ANSWER
 
 
-def test_what_the_pages_name_is_there() -> None:
-    places = [ROOT / "rag_app", ROOT, *(p for p in (ROOT / "rag_app").rglob("*") if p.is_dir())]
-    for path in set(re.findall(r"`([a-z_/]+(?:\.py|/))`", TEXT)):
-        assert any((place / path).exists() for place in places), path
-
-
 def test_prompts_of_the_pages_are_those_of_the_code(tmp_path: Path) -> None:
     files = {file.name.split(".")[0] for file in (ROOT / "rag_app/chains/prompts").glob("*.txt")}
     assert files == set(VARIABLES)
     (tmp_path / "answer.zh.txt").write_text("{context}{question}", encoding="utf-8")
     assert RagApp(settings=load_settings(prompts=str(tmp_path))).settings.prompts == tmp_path
-
-
-def test_links_lead_to_pages_that_are_there() -> None:
-    for page in [*PAGES, *(ROOT / "model_prep").rglob("README.md")]:
-        for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / link).exists(), (page, link)

@@ -1,4 +1,4 @@
-"""The README's commands for training a LLaMA, each as it stands, on a tiny one."""
+"""The commands of training's README for a LLaMA, each as it stands, on a tiny one."""
 
 import json
 import os
@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.model_prep.tiny_llama import make_llama
-from tests.paths import README
+from tests.paths import ROOT
 from tests.tokenizers import Tokenizers, piece_count
 
+PAGE = ROOT / "model_prep" / "training" / "README.md"
 OPTIONS = """
 model: chinese-llama
 tokenizer: alpaca-tokenizer
@@ -29,7 +30,7 @@ max_steps: 2
 
 
 def commands() -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     block: str = next(one for one in blocks if "model-prep pretrain" in one)
     return block.splitlines()
 
