@@ -41,8 +41,7 @@ class ExtractedText(NamedTuple):
 FORMATS = {
     ".txt": "text",
     ".text": "text",
-    ".md": "markdown",
-    ".markdown": "markdown",
+    **dict.fromkeys((".md", ".markdown", ".mdx", ".qmd", ".rmd"), "markdown"),
     ".html": "html",
     ".htm": "html",
     ".xhtml": "html",

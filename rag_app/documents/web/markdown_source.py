@@ -1,38 +1,112 @@
-"""Markdown as it is shown: without comments, and with the tables that are written in HTML."""
+r"""Markdown as it is shown: without comments, and with its HTML and its front matter as text.
 
+Code, in blocks and in lines, is as it was: what looks like HTML there is none.
+"""
+
+import html
 import re
+from collections.abc import Iterator
 
+from rag_app.documents.text import superscript
 from rag_app.documents.web.html import page_markdown
 
-_FENCED = re.compile(r"(^(?:```|~~~).*?(?:^(?:```|~~~)|\Z))", re.MULTILINE | re.DOTALL)
-_COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.DOTALL)
-_NOTE = re.compile(r"^\[[^\]\n]+\]:[^\S\n]*(?:#|<>)[^\S\n]+[(\"'].*[)\"'][^\S\n]*$", re.MULTILINE)
-"""A link that no text refers to: how Markdown writes notes to its authors."""
-_TABLE = re.compile(
-    r"(?<!`)<table[\s>](?:[^<]|<(?!table[\s>])){0,100000}?</table\s*>", re.DOTALL | re.IGNORECASE
+_FENCED = (
+    r"^[ \t>]*(?P<fence>`{3,}(?=[^`\n]*$)|~{3,}).*(?s:.*?)(?:^[ \t>]*(?P=fence)[`~]*[ \t]*$|\Z)"
 )
+_INLINE = (
+    r"(?<!`)(?P<ticks>`{1,9})(?!`)(?:[^`\n]|\n(?!\n)|(?!(?P=ticks)(?!`))`+){0,2000}?(?P=ticks)(?!`)"
+)
+_NOTE = r"^\[[^\]\n]+\]:[^\S\n]*(?:#|<>)[^\S\n]+[(\"'].*[)\"'][^\S\n]*$"
+"""A link that no text refers to: how Markdown writes notes to its authors."""
+_TABLE = r"(?i:<table[\s>])(?:[^<]|<(?!(?i:table[\s>]))){0,100000}?(?i:</table\s*>)"
+_HEADING = (
+    r"(?i:<h(?P<level>[1-6])[\s>])(?:[^<\n]|\n(?!\n)|<(?!h[1-6])){0,2000}?(?i:</h(?P=level)\s*>)"
+)
+_HIDDEN = r"<!--|(?i:<(?:style|script)[\s>])"
+"""Where begins what is not shown."""
+_RAISED = r"(?i:<sup>)(?P<raised>[^<>\n]{1,40})(?i:</sup>)"
+_TAG = r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9]{0,15})(?:\s[^<>]{0,2000})?/?>"
+_ENTITY = r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,30});"
+_PARTS = re.compile(
+    rf"(?P<code>{_FENCED}|{_INLINE})|(?P<hidden>{_HIDDEN})|(?P<note>{_NOTE})|(?P<page>{_TABLE}|{_HEADING})"
+    rf"|{_RAISED}|(?P<tag>{_TAG})|(?P<entity>{_ENTITY})",
+    re.MULTILINE,
+)
+_ENDS = {"<!--": "-->", "<style": "</style>", "<script": "</script>"}
+_NAMES = re.compile(r"<(/?)([a-z][a-z0-9]*)")
+_BREAKS = frozenset({"br", "hr", "p", "div", "center", "li", "ul", "ol", "dl", "dt", "dd", "tr"})
+_VOID = frozenset({"br", "hr", "img", "wbr", "input", "source"})
+"""Elements of HTML that have no end."""
+_PAIRED = frozenset(
+    """
+    p div center span font a b i u s em strong small big sub sup kbd mark ins del details summary
+    li ul ol dl dt dd picture figure figcaption video audio iframe section article header footer
+    nav main aside blockquote cite abbr ruby rt rp rb button label nobr tt samp var q
+    """.split()  # noqa: SIM905
+)
+"""Those with an end, where there is one, which Markdown shows without their tags."""
+_FRONT = re.compile(
+    r"\A(?P<mark>---|\+\+\+)[ \t]*\n(?P<fields>.*?)^(?P=mark)[ \t]*$\n?", re.M | re.S
+)
+_FIELD = re.compile(r"^[A-Za-z_][\w .-]{0,40}?[ \t]*[:=]", re.MULTILINE)
+_TITLE = re.compile(r"^title[ \t]*[:=][ \t]*([\"']?)(.+?)\1[ \t]*$\n?", re.MULTILINE)
+_TOP = re.compile(r"^#[ \t]", re.MULTILINE)
 
 
 def shown_markdown(text: str) -> str:
-    """Return Markdown without what it does not show, its tables of HTML as lines."""
-    parts = _FENCED.split(without_markdown_comments(text))
-    for at in range(0, len(parts), 2):
-        parts[at] = _TABLE.sub(lambda table: f"\n\n{page_markdown(table[0])}\n\n", parts[at])
-    return "".join(parts)
-
-
-def without_markdown_comments(text: str) -> str:
-    r"""Return Markdown without what it does not show, outside blocks of code.
+    r"""Return Markdown without what it does not show, its front matter and HTML as text.
 
     Example:
-        >>> without_markdown_comments("# Lease\n<!-- draft -->\n[//]: # (Ask Ann.)\nDue in May.")
-        '# Lease\n\n\nDue in May.'
+        >>> shown_markdown("---\ntitle: Lease\n---\n<!-- draft -->Due in <b>May</b>.&nbsp;`<b>`")
+        '# Lease\n\nDue in May.\xa0`<b>`'
     """
-    parts = _FENCED.split(text)
-    parts[::2] = [_NOTE.sub("", _without_closed_comments(part)) for part in parts[::2]]
-    return "".join(parts)
+    front = _FRONT.match(text)
+    if front is None or not _FIELD.match(front["fields"]):
+        return "".join(_shown(text))
+    body = "".join(_shown(text[front.end() :]))
+    fields = front["fields"].strip("\n")
+    title = _TITLE.search(fields)
+    if title is None or _TOP.search(body):
+        return "\n\n".join(filter(None, [fields, body]))
+    fields = (fields[: title.start()] + fields[title.end() :]).strip("\n")
+    return "\n\n".join(filter(None, [f"# {title[2]}", fields, body]))
 
 
-def _without_closed_comments(text: str) -> str:
-    end = text.rfind("-->") + 3  # beyond it none is closed, and each would be searched to the end
-    return _COMMENT.sub("", text[:end]) + text[end:] if end > 2 else text
+def _shown(text: str) -> Iterator[str]:
+    """Yield the pieces of Markdown, what it does not show left out."""
+    lowered = text.lower()
+    last = {start: lowered.rfind(end) for start, end in _ENDS.items()}
+    tags = set(_NAMES.findall(lowered))
+    at = line = 0
+    while part := _PARTS.search(text, at):
+        yield text[at : part.start()]
+        line = max(line, text.rfind("\n", at, part.start()) + 1)
+        at = part.end()
+        if part["hidden"]:
+            start = part[0].lower().rstrip(">").rstrip()
+            is_closed = at <= last[start]
+            yield "" if is_closed else part[0]
+            at = lowered.find(_ENDS[start], at) + len(_ENDS[start]) if is_closed else at
+        elif part["page"]:
+            yield f"\n\n{page_markdown(part[0])}\n\n"
+        elif part["raised"]:
+            yield superscript(part["raised"])
+        elif part["tag"]:
+            name = part["name"].lower()
+            is_whole = name in _VOID or (name in _PAIRED and {("", name), ("/", name)} <= tags)
+            in_line = text[line : line + 1] in {"|", "#"}  # a row or a heading ends with its line
+            yield _in_place_of(name, part["close"], in_line=in_line) if is_whole else part[0]
+        elif part["entity"]:
+            yield html.unescape(part[0])
+        elif part["code"]:
+            yield part[0]
+    yield text[at:]
+
+
+def _in_place_of(name: str, close: str, *, in_line: bool) -> str:
+    """Return what stands for a tag of HTML in a text."""
+    if name not in _BREAKS:
+        return ""
+    if in_line:
+        return " "
+    return "\n- " if name == "li" and not close else "\n"

@@ -10,6 +10,7 @@ from rag_app.documents.formats import ExtractedText
 from rag_app.documents.text import clean, one_blank_line, shown
 from rag_app.documents.web.html import declared_charset, page_markdown, words_of_markup
 from rag_app.documents.web.json_values import parsed_json
+from rag_app.documents.web.markdown_source import shown_markdown
 from rag_app.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def read_notebook(data: bytes, name: str, encoding: str | None = None) -> Extrac
     for cell in (cell for sheet in sheets for cell in sheet.get("cells", [])):
         source = _source(cell.get("source", cell.get("input", "")))
         if cell.get("cell_type") != "code":
-            source = _unescaped(source)
+            source = shown_markdown(_unescaped(source))
             parts.append(f"# {source}" if cell.get("cell_type") == "heading" else source)
             continue
         parts.append(f"```{language}\n{source}\n```" if source.strip() else "")

@@ -339,9 +339,7 @@ def test_pictures_in_the_text_of_markdown_are_no_text() -> None:
     url = "data:image/png;base64," + base64.b64encode(bytes(range(256)) * 8).decode()
     page = f'# 手册\n\n![泵房]({url})\n<img src="{url}">\n\n水泵每周检查，见 data:a/b。\n'
     document = load("a.md", page.encode())
-    assert document.page_content == (
-        '# 手册\n\n![泵房]()\n<img src="">\n\n水泵每周检查，见 data:a/b。\n'
-    )
+    assert document.page_content == "# 手册\n\n![泵房]()\n\n\n水泵每周检查，见 data:a/b。\n"
     assert document.metadata["notes"] == ["2 embedded files were not read"]
 
 

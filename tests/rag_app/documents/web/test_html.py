@@ -1,7 +1,7 @@
 import pytest
 
 from rag_app.documents.web.html import page_markdown
-from rag_app.documents.web.markdown_source import shown_markdown, without_markdown_comments
+from rag_app.documents.web.markdown_source import shown_markdown
 from rag_app.documents.web.torn_tags import without_torn_tags
 
 
@@ -208,7 +208,7 @@ def test_what_a_click_or_a_script_shows_stays(page: str) -> None:
 def test_comments_of_markdown_are_left_out_but_not_in_code() -> None:
     text = "甲\n<!-- 乙\n-->\n[//]: # (丙)\n[a]: https://a.example\n"
     text += "```html\n<!-- 丁 -->\n```\n戊 <!-- 己"
-    found = without_markdown_comments(text)
+    found = shown_markdown(text)
     assert not set(found) & set("乙丙")
     assert set(found) >= set("甲丁戊己")
     assert "[a]: https://a.example" in found

@@ -1,0 +1,46 @@
+import pytest
+
+from rag_app.documents.web.markdown_source import shown_markdown
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ('---\ntitle: "叉车"\ntags: [安全]\n---\n限速。', "# 叉车\n\ntags: [安全]\n\n限速。"),
+        ("+++\ntitle = '叉车'\n+++\n## 限速\n", "# 叉车\n\n## 限速\n"),
+        ("---\ntitle: a\nid: 1\n---\n# 叉车\n", "title: a\nid: 1\n\n# 叉车\n"),
+        ("---\n验收。\n---\n甲。", "---\n验收。\n---\n甲。"),
+    ],
+)
+def test_front_matter_of_markdown_is_text_under_its_title(text: str, right: str) -> None:
+    assert shown_markdown(text) == right
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("甲<br/>乙 <font color='red'>丙</font>&nbsp;&lt;丁&gt;", "甲\n乙 丙\xa0<丁>"),
+        ("| 甲<br>乙 | 丙 |", "| 甲 乙 | 丙 |"),
+        ("10<sup>3</sup> <img src='a'>", "10³ "),
+        ("<ul><li>甲</li></ul>", "\n\n- 甲\n\n"),
+        ("<style>a {b}</style>甲", "甲"),
+        ("List<T> a<b 的 <名称>，<p> 是段落", "List<T> a<b 的 <名称>，<p> 是段落"),
+        ("`a &lt; <br>` ``<b>`</b>``", "`a &lt; <br>` ``<b>`</b>``"),
+    ],
+)
+def test_tags_of_markdown_are_not_shown_but_in_code(text: str, right: str) -> None:
+    assert shown_markdown(text) == right
+
+
+def test_headings_of_html_in_markdown_are_headings() -> None:
+    assert shown_markdown("<h2 align='center'><img src='a'> 水泵</h2>").strip() == "## 水泵"
+
+
+def test_code_of_markdown_is_told_by_its_own_fence() -> None:
+    code = "````md\n```sh\n<!-- 甲 -->\n```\n<b>乙</b>\n````\n"
+    code += "1. 丙\n\n   ~~~\n   <b>丁</b>\n   ~~~\n"
+    assert shown_markdown(code) == code
+
+
+def test_a_comment_of_markdown_may_hold_code() -> None:
+    assert shown_markdown("甲\n<!--\n```\n乙\n```\n-->\n丙") == "甲\n\n丙"
