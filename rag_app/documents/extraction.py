@@ -48,7 +48,7 @@ _READERS = {
     "mht": (f"{_WEB}.mail", "read_web_archive"),
     "ipynb": (f"{_WEB}.structured", "read_notebook"),
     "json": (f"{_WEB}.structured", "read_json"),
-    "xml": (f"{_WEB}.structured", "read_xml"),
+    "xml": (f"{_WEB}.xml_text", "read_xml"),
     "image": ("rag_app.documents.ocr", "read_image"),
     "xml workbook": (f"{_SHEETS}.xml_workbook", "read_xml_workbook"),
     "xml document": (f"{_OFFICE}.xml_document", "read_xml_document"),

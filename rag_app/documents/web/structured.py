@@ -1,20 +1,16 @@
-"""JSON, JSON Lines and XML → lines of ``path: value``, and notebooks → Markdown."""
+"""JSON and JSON Lines → lines of ``path: value``, and notebooks → Markdown."""
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rag_app.documents.archive import expand_entities
 from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.text import clean, one_blank_line, shown
-from rag_app.documents.web.html import declared_charset, page_markdown, words_of_markup
+from rag_app.documents.web.html import page_markdown, words_of_markup
 from rag_app.documents.web.json_values import parsed_json
 from rag_app.documents.web.markdown_source import shown_markdown
 from rag_app.errors import DocumentError
-
-if TYPE_CHECKING:
-    from lxml.etree import _Element
 
 MAX_CHARACTERS = 100_000_000
 """Characters of the text of one file: each value has its path, which may be long."""
@@ -29,16 +25,8 @@ _CODES, _MANY_CODES = re.compile("[A-Z0-9]"), 0.3
 """What words have few of, and their share in bytes."""
 _LONG_BLOB, _LINE = 100, 30
 """Characters that such bytes have at least, and one line of them."""
-_BOOKS = frozenset({"FictionBook", "book", "article", "chapter", "TEI", "TEI.2", "tt"})
-"""Roots of FictionBook, DocBook, JATS, TEI and TTML."""
-_SECTIONS = frozenset({"section", "chapter", "part", "appendix", "sec", "div"})
-_TITLES = frozenset({"title", "head", "article-title"})
-_PROSE = frozenset({"p", "para", "simpara", "v", "ab", "code", "programlisting", "screen", "item"})
-"""Elements of books whose names say nothing."""
 _OBJECT = re.compile(r"<[^<>\n]*>")
 """How Python shows what has no text: ``<Figure size 640x480 with 1 Axes>``."""
-_SAYING = frozenset({"text", "title", "label", "name", "value", "note", "_note", "description"})
-"""Attributes of XML that hold words for readers."""
 
 
 def read_json(data: bytes, name: str, encoding: str | None = None) -> ExtractedText:
@@ -77,21 +65,7 @@ def read_notebook(data: bytes, name: str, encoding: str | None = None) -> Extrac
     return ExtractedText(one_blank_line(clean("\n\n".join(parts))), codec, notes=notes)
 
 
-def read_xml(data: bytes, name: str, encoding: str | None = None) -> ExtractedText:
-    """Return the text of an XML file; where an element holds nothing else, after its name."""
-    from lxml import etree
-
-    text, codec = decode(data, name, encoding, declared=declared_charset(data))
-    markup = expand_entities(re.sub(r"^\ufeff?\s*<\?xml.*?\?>", "", text, flags=re.S), name)
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True
-    )
-    root = etree.fromstring(markup.strip().encode(), parser)
-    blobs = [0]
-    return ExtractedText(clean("\n".join(_element_lines(root, blobs))), codec, notes=_notes(blobs))
-
-
-def _is_blob(text: str) -> bool:
+def is_blob(text: str) -> bool:
     """Return whether a text is bytes, in lines or one, a few of which may be damaged."""
     lines = text.split()
     joined = "".join(lines)
@@ -101,53 +75,6 @@ def _is_blob(text: str) -> bool:
         return True
     codes = "://" not in joined and len(_CODES.findall(joined)) >= _MANY_CODES * len(joined)
     return codes and len(_NO_BASE64.findall(joined)) <= _DAMAGED_SHARE * len(joined)
-
-
-def _element_lines(root: "_Element", blobs: list[int]) -> Iterator[str]:
-    waiting = [root]
-    book = _local_name(root) in _BOOKS
-    before: set[str] = set()
-    while waiting:
-        element = waiting.pop()
-        inner = list(element)
-        own = [element.text, *(child.tail for child in inner)]
-        if not any(text and text.strip() for text in own):
-            waiting.extend(reversed(inner))
-            said = _said(element)
-            if said and before.isdisjoint(said.values()):  # as in links to what has a title
-                yield "; ".join(said.values() if "text" in said else map(": ".join, said.items()))
-            before.update(said.values())
-            continue
-        text = " ".join("".join(map(str, element.itertext())).split())
-        text = words_of_markup(text)  # as in feeds
-        if _is_blob(text):
-            blobs[0] += 1
-        elif text:
-            before.add(text)
-            label = _label(element) if book else "" if inner else f"{_local_name(element)}: "
-            yield label + text
-
-
-def _local_name(element: "_Element") -> str:
-    return str(element.tag).rpartition("}")[2]
-
-
-def _label(element: "_Element") -> str:
-    """Return what stands before the text of an element of a book: a heading's mark, or its name."""
-    name = _local_name(element)
-    above = [_local_name(each) for each in element.iterancestors()]
-    if name in _TITLES or (name == "p" and above[:1] == ["title"]):
-        level = sum(each.rstrip("0123456789") in _SECTIONS | {"sect"} for each in above)
-        return f"\n{'#' * min(level + 1, 6)} "
-    return "" if name in _PROSE or len(element) else f"{name}: "
-
-
-def _said(element: "_Element") -> dict[str, str]:
-    """Return what the attributes of an element without text say, as those of outlines do."""
-    found = {key.lower(): " ".join(str(text).split()) for key, text in element.attrib.items()}
-    said = {key: text for key, text in found.items() if key in _SAYING and text}
-    is_link = str(element.tag).endswith("link")  # whose title is that of another file
-    return {} if is_link or said.keys() == {"name"} else said
 
 
 def _lines(value: Any, path: str, blobs: list[int]) -> Iterator[str]:
@@ -175,7 +102,7 @@ def _scalar(value: object, blobs: list[int]) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        blob = _is_blob(value)
+        blob = is_blob(value)
         blobs[0] += blob
         return "" if blob else words_of_markup(_unescaped(value.strip()))
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -195,10 +122,11 @@ def _joined(lines: Iterator[str], codec: str, blobs: list[int], name: str) -> Ex
             msg = f"{shown(name)} holds more than {MAX_CHARACTERS:,} characters; split it"
             raise DocumentError(msg)
         kept.append(line)
-    return ExtractedText(clean("\n".join(kept)), codec, notes=_notes(blobs))
+    return ExtractedText(clean("\n".join(kept)), codec, notes=notes_of_blobs(blobs))
 
 
-def _notes(blobs: list[int]) -> list[str]:
+def notes_of_blobs(blobs: list[int]) -> list[str]:
+    """Return a note of how many values were bytes, if any."""
     return [f"{blobs[0]} values that are encoded bytes were left out"] if blobs[0] else []
 
 

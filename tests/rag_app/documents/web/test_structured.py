@@ -9,7 +9,8 @@ from rag_app.documents.extraction import kind_of
 from rag_app.documents.loaders import FileLoader
 from rag_app.documents.web import structured
 from rag_app.documents.web.markdown_source import shown_markdown
-from rag_app.documents.web.structured import read_json, read_notebook, read_xml
+from rag_app.documents.web.structured import read_json, read_notebook
+from rag_app.documents.web.xml_text import read_xml
 from rag_app.errors import DocumentError
 
 
