@@ -17,13 +17,13 @@ _DRAWER = re.compile(r"\s*:(?!END:)(\w+):\s*", re.IGNORECASE)
 _DRAWER_END = ":END:"
 _PROPERTY = re.compile(r"\s*:[A-Z][A-Z_]+(?::[A-Z_:]*(?:\s.*)?)?|\s*#\+.*")
 """A property whose drawer has lost its beginning or its end, or a setting that is damaged."""
+_MARK = "(?:PROPERTIES|LOGBOOK|END)"
 _CUT_DRAWER = re.compile(
-    r"(?<=\S) {0,9}:(?:PROPERTIES|LOGBOOK|END): {0,9}$"
-    r"|^[A-Z_]{1,40}: .*\n(?=(?::\w+: .*\n){0,30}:END:$)"
-    r"|(?<=\S) {0,9}:[A-Z_]{2,40}: .{0,80}(?=\n(?::\w+: .*\n){0,30}:END:$)"
-    r"|^:[A-Z_]{2,20}(?=\ufffd)|^:PROPERTIES(?=[^:\n])[A-Z_]*",
+    rf"(?<=\S) {{0,9}}:{_MARK}: {{0,9}}$|^(?!:\w+: {{0,9}}$):{_MARK}[A-Z_]*:?"
+    r"|(?:^|(?<=\S) {0,9}:)[A-Z_]{1,40}: .*(?=\n(?::\w+: .*\n){0,30}:END:$)",
     re.MULTILINE,
 )
+"""A mark of a drawer that shares its line, and a property above others whose own mark is lost."""
 _JOINED = re.compile(r"(?<=[^\n,=~\"'`])(?=#\+(?:[A-Z_]{3,20}:\s|(?:BEGIN|END)_[A-Z]))")
 """Where a line is joined to a setting, since its end is lost."""
 _PLANNING = re.compile(r"\s*(?:CLOSED|DEADLINE|SCHEDULED|CLOCK):\s*[\[<].*")
