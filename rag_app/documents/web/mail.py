@@ -22,6 +22,7 @@ from rag_app.documents.web.html import (
     wider_charset,
 )
 from rag_app.documents.web.mail_headers import filename, header
+from rag_app.documents.web.signed_mail import signed_content
 from rag_app.documents.web.transfer_encoding import (
     TRANSFER_ENCODINGS,
     marked,
@@ -40,6 +41,12 @@ _NAMES = {
     "text/calendar": "invitation.ics",
 }
 """Names of parts that mails hold without one."""
+_SILENT = {
+    "application/javascript", "application/pkcs7-signature", "application/x-pkcs7-signature",
+    "application/pgp-signature",
+}  # fmt: skip
+"""Types of parts that say nothing to a reader."""
+_SEALED = {"application/pkcs7-mime", "application/x-pkcs7-mime"}
 _SHIFTED = {"utf-7", "hz-gb-2312"}
 """Charsets whose text is ASCII to whoever does not know of them."""
 _START = 40
@@ -243,8 +250,13 @@ class _Mail:
 
     def _attach(self, part: Message) -> None:
         data = _content(part, damaged=False)
+        if data and _is_sealed(part):
+            self.notes.append(
+                "the mail is encrypted (S/MIME); save a copy of it without encryption"
+            )
+            return
         name = filename(part) or _NAMES.get(part.get_content_type(), "")
-        if not data or part.get_content_type() == "application/javascript":
+        if not data or part.get_content_type() in _SILENT:
             return
         if name:
             self.attachments.append((name, data))
@@ -277,6 +289,14 @@ def _inner(part: Message) -> Iterator[Message]:
     payload = part.get_payload()
     if isinstance(payload, list):
         yield from (item for item in payload if isinstance(item, Message))
+    elif _is_sealed(part):
+        content = signed_content(_content(part, damaged=False))
+        yield from [] if content is None else [_parsed(content)]
+
+
+def _is_sealed(part: Message) -> bool:
+    """Return whether a part is a message that is encrypted, or within its signature (S/MIME)."""
+    return part.get_content_type() in _SEALED or filename(part).lower().endswith(".p7m")
 
 
 def _boundaries(data: bytes) -> list[re.Pattern[str]]:
