@@ -239,10 +239,12 @@ def _part_reader(
 
 def _text(data: bytes, kind: str, name: str, encoding: str | None) -> ExtractedText:
     if kind == "html":
-        from rag_app.documents.web.html import declared_charset, page_markdown
+        from rag_app.documents.web.html import declared_charset
+        from rag_app.documents.web.page import read_page
 
         text, codec = decode(data, name, encoding, declared=declared_charset(data))
-        return ExtractedText(page_markdown(text), codec, notes=_damage(text, data))
+        said, notes = read_page(text, name)
+        return ExtractedText(said, codec, notes=[*notes, *_damage(text, data)])
     text, codec = decode(data, name, encoding)
     notes = _damage(text, data)
     text, embedded = _EMBEDDED.subn("", clean(text))

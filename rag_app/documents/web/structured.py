@@ -65,6 +65,11 @@ def read_notebook(data: bytes, name: str, encoding: str | None = None) -> Extrac
     return ExtractedText(one_blank_line(clean("\n\n".join(parts))), codec, notes=notes)
 
 
+def json_lines(value: Any) -> Iterator[str]:
+    """Yield the lines of a value of JSON, without those of encoded bytes."""
+    yield from _lines(value, "", [0])
+
+
 def is_blob(text: str) -> bool:
     """Return whether a text is bytes, in lines or one, a few of which may be damaged."""
     lines = text.split()
@@ -152,6 +157,6 @@ def _output(output: dict[str, Any]) -> tuple[str, bool]:
 
 def _shown(kind: str, content: Any) -> str:
     if kind == "application/json":
-        return "\n".join(filter(None, _lines(content, "", [0])))
+        return "\n".join(filter(None, json_lines(content)))
     text = _source(content)
     return page_markdown(text) if kind == "text/html" else text.strip()

@@ -36,6 +36,7 @@ _TARGETS = (
 _IN_SCRIPT = re.compile(r"['\"]#?([\w.:-]+)['\"]")
 _PERMALINK = re.compile(r"\s*[¶§#🔗]\s*")
 """The text of a link that stands beside a heading to be copied."""
+_HEADS = re.compile(r"h[1-6]|dt")
 _LINE_NUMBERS = re.compile(r"\b(?:line(?:no|nos|numbers)|gutter|blob-num|hljs-ln-numbers)\b")
 """In the class of a cell that counts the lines of the code beside it."""
 _MOST_TABLISTS = 100
@@ -60,6 +61,8 @@ def remove_unseen(soup: BeautifulSoup) -> None:
     """Take out of a page what a reader never sees, or sees on every page of its site."""
     _write_fields(soup)
     _write_drawings(soup)
+    for shadow in soup.find_all("template", shadowrootmode=True):  # it is shown where it stands
+        shadow.name = "div"
     reachable = set(_reachable(soup))
     scripted = soup.find("script") is not None
     by_rule = set() if scripted else hidden_selectors(soup)
@@ -166,8 +169,13 @@ def _is_aid(tag: Tag) -> bool:
     if tag.name == "td":
         numbers = _LINE_NUMBERS.search(_names(tag)) is not None
         return numbers and not any(map(str.isalpha, tag.get_text()))
-    own = tag.name == "a" and str(tag.get("href") or "").startswith("#")
-    return own and _PERMALINK.fullmatch(tag.get_text()) is not None
+    if tag.name != "a" or not _PERMALINK.fullmatch(tag.get_text()):
+        return False
+    after = str(tag.next_sibling or "").lstrip()[:1]
+    is_part = after.isdecimal()  # § 12
+    return str(tag.get("href") or "").startswith("#") or (
+        tag.find_parent(_HEADS) is not None and not is_part
+    )
 
 
 def _is_note(tag: Tag) -> bool:

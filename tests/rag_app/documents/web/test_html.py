@@ -420,3 +420,15 @@ def test_tables_of_html_in_markdown() -> None:
 def test_words_beside_a_table_are_no_numbers_of_lines() -> None:
     rows = '<tr><td class="gutter">要点</td><td>先断电</td></tr>'
     assert "要点" in page_markdown(f"<h1>手册</h1><table>{rows}</table>")
+
+
+def test_text_of_declarative_shadow_roots_is_shown() -> None:
+    page = "<x-a><template shadowrootmode=open><p>额定 10 吨。</p></template></x-a>"
+    page += "<template>乙</template>"
+    assert page_markdown(page) == "额定 10 吨。"
+
+
+def test_links_to_headings_are_no_text_but_sections_of_laws_are() -> None:
+    page = "<h2>退货<a href='g.html#q'>§</a></h2><p>依据 <a href='l.html'>§</a> 12。</p>"
+    page += "<h2><a href='l.html'>§</a> 13 换货</h2>"
+    assert page_markdown(page) == "## 退货\n\n依据 § 12。\n\n## § 13 换货"
