@@ -34,7 +34,15 @@ class RagAppError(Exception):
 
 
 class SettingsError(RagAppError):
-    """A flag, environment variable or configuration value is wrong."""
+    """A flag, environment variable or configuration value is wrong.
+
+    Attributes:
+        flag: The setting that was given as an argument and begins the message, or "".
+    """
+
+    def __init__(self, message: str, *, flag: str = "") -> None:
+        super().__init__(message)
+        self.flag = flag
 
 
 class DocumentError(RagAppError):

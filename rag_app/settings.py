@@ -286,7 +286,9 @@ def load_settings(**flags: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise SettingsError(_one_line(error, given)) from error
+        names = error.errors()[0]["loc"][:1]  # none of a rule between options
+        flag = next((str(name) for name in names if name in given), "")
+        raise SettingsError(_one_line(error, given), flag=flag) from error
 
 
 def _of_environment(settings: type[BaseModel]) -> dict[str, str]:

@@ -48,6 +48,10 @@ def model_path(name: str, folder: Path | None = None) -> Path:
 
     Raises:
         UnknownModelError: the catalog has no such model.
+
+    Example:
+        >>> model_path("multilingual-e5-small", Path("models")).as_posix()
+        'models/multilingual-e5-small'
     """
     entry = entry_of(name)
     place = (folder or models_folder()) / entry.name
@@ -72,6 +76,10 @@ def is_pulled(name: str, folder: Path | None = None) -> bool:
 
     Raises:
         UnknownModelError: the catalog has no such model.
+
+    Example:
+        >>> is_pulled("multilingual-e5-small", Path("an-empty-folder"))
+        False
     """
     entry = entry_of(name)
     return is_complete(entry, (folder or models_folder()) / entry.name)

@@ -62,7 +62,11 @@ class Boundary(TyperGroup):
         except self.errors as error:
             if ctx.params.get("debug"):
                 raise
-            self._fail(str(error), 1)
+            self._fail(self.describe(error, ctx), 1)
+
+    def describe(self, error: Exception, ctx: Any) -> str:  # noqa: ARG002 - for rag-app's
+        """Return the line that says what is wrong."""
+        return str(error)
 
     def _fail(self, message: str, code: int) -> None:
         _say(self.program, message)

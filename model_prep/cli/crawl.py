@@ -56,7 +56,9 @@ def crawl(
     similarity: Annotated[
         float, Option(min=0.01, max=1, help="ROUGE-L F1 of a duplicate.")
     ] = CrawlOptions.similarity,
-    temperature: Annotated[float, Option(min=0, max=2)] = CrawlOptions.temperature,
+    temperature: Annotated[
+        float, Option(min=0, max=2, help="Of sampling.")
+    ] = CrawlOptions.temperature,
     max_tokens: Annotated[
         int | None, Option(min=1, help="Tokens of a reply; by default set by --items.")
     ] = None,

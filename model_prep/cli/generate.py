@@ -40,8 +40,12 @@ def generate(
     predictions_file: Annotated[Path | None, Option(help="JSON; goes on where it ended.")] = None,
     gpus: Annotated[str | None, Option(help="Such as 0,1.")] = None,
     only_cpu: Annotated[bool, Option("--only-cpu", help="Use no GPU.")] = False,
-    load_in_8bit: Annotated[bool, Option("--load-in-8bit", help="On a GPU.")] = False,
-    load_in_4bit: Annotated[bool, Option("--load-in-4bit", help="On a GPU.")] = False,
+    load_in_8bit: Annotated[
+        bool, Option("--load-in-8bit", help="Quantize to 8 bits, on a GPU.")
+    ] = False,
+    load_in_4bit: Annotated[
+        bool, Option("--load-in-4bit", help="Quantize to 4 bits, on a GPU.")
+    ] = False,
     dtype: Annotated[
         Literal["auto", "float32", "float16", "bfloat16"], Option(help="Type of the weights.")
     ] = "auto",
@@ -53,16 +57,20 @@ def generate(
         Option(min=1, max=1000, help="Stretch the context of a folder's model by this (NTK)."),
     ] = 1.0,
     batch_size: Annotated[int, Option(min=1, help="Prompts run together.")] = BATCH_SIZE,
-    temperature: Annotated[float, Option(min=0, max=100, help="0: the likeliest token.")] = (
-        _DEFAULT.temperature
-    ),
-    top_k: Annotated[int, Option(min=1)] = _DEFAULT.top_k,
-    top_p: Annotated[float, Option(min=0.01, max=1)] = _DEFAULT.top_p,
-    repetition_penalty: Annotated[float, Option(min=0.01, max=100)] = _DEFAULT.repetition_penalty,
-    max_new_tokens: Annotated[int, Option(min=1, help="The prompt not counted.")] = (
+    temperature: Annotated[
+        float, Option(min=0, max=100, help="Of sampling; 0: the likeliest token.")
+    ] = (_DEFAULT.temperature),
+    top_k: Annotated[int, Option(min=1, help="Sample from this many tokens.")] = _DEFAULT.top_k,
+    top_p: Annotated[
+        float, Option(min=0.01, max=1, help="Sample from tokens of this probability.")
+    ] = _DEFAULT.top_p,
+    repetition_penalty: Annotated[
+        float, Option(min=0.01, max=100, help="Above 1, tokens come again less often.")
+    ] = _DEFAULT.repetition_penalty,
+    max_new_tokens: Annotated[int, Option(min=1, help="Longest reply, in tokens.")] = (
         _DEFAULT.max_new_tokens
     ),
-    seed: Annotated[int, Option(min=0)] = _DEFAULT.seed,
+    seed: Annotated[int, Option(min=0, help="The same one gives the same answer.")] = _DEFAULT.seed,
     as_json: options.Json = False,
 ) -> None:
     """Ask a model: prompts, a file of them, or a conversation."""

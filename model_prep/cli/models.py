@@ -79,7 +79,7 @@ def _pull_from_hub(names: list[str], folder: Path | None, *, as_json: bool) -> N
 def models(folder: options.ModelsFolder = None, as_json: options.Json = False) -> None:
     """List the known models: role, size, licence, and where they are if they are here."""
     from model_prep.catalog.models import CATALOG, DEFAULTS
-    from model_prep.catalog.pull import is_pulled, model_path
+    from model_prep.catalog.pull import is_pulled, model_path, models_folder
 
     here = {
         name: str(model_path(name, folder)) if is_pulled(name, folder) else None for name in CATALOG
@@ -91,6 +91,7 @@ def models(folder: options.ModelsFolder = None, as_json: options.Json = False) -
     from rich.markup import escape
     from rich.table import Table
 
+    console = Console()
     table = Table("name", "role", "size", "licence", "here", "description", box=None)
     for column in table.columns:
         column.overflow = "fold"
@@ -99,8 +100,11 @@ def models(folder: options.ModelsFolder = None, as_json: options.Json = False) -
     for name, entry in CATALOG.items():
         label = f"{name} (default)" if name in DEFAULTS else name
         size = f"{entry.size / 1e6:,.0f} MB"
-        place = escape(here[name] or "no")
-        table.add_row(label, entry.role, size, entry.licence, place, entry.description)
-    console = Console()
+        place = here[name] or "no"
+        if here[name] and console.is_terminal:  # a path would be folded into a narrow column
+            place = "yes"
+        table.add_row(label, entry.role, size, entry.licence, escape(place), entry.description)
     console.width = console.width if console.is_terminal else _WIDE
     console.print(table)
+    if console.is_terminal:
+        say(f"in {folder or models_folder()}")

@@ -94,6 +94,10 @@ def export_gguf(
         TokenizerError: its tokenizer is missing or damaged.
         CheckpointError: the configuration or the weights are missing, damaged, or of another kind.
         DiskSpaceError: the file would not fit.
+
+    Example:
+        >>> export_gguf("llama-hf", quantize="f16").path.name
+        'llama-hf-f16.gguf'
     """
     if quantize not in get_args(Quantization):
         known = ", ".join(get_args(Quantization))

@@ -146,6 +146,13 @@ def generate(
 
     Raises:
         GenerateError: a prompt is too long, or the predictions file belongs to another run.
+
+    Example:
+        >>> model = load_model("llama-hf", only_cpu=True)
+        >>> greedy = Sampling(temperature=0, max_new_tokens=4)
+        >>> [prediction] = generate(model, ["介绍一下北京。"], sampling=greedy)
+        >>> prediction.input, type(prediction.output).__name__
+        ('介绍一下北京。', 'str')
     """
     sampling = sampling or Sampling()
     file = PredictionsFile(Path(predictions_file), prompts, name) if predictions_file else None

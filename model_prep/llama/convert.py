@@ -81,6 +81,10 @@ def convert(
         TokenizerError: the tokenizer is damaged or of another family.
         OutputError: ``output_dir`` holds something or can't be written.
         DiskSpaceError: the disk is too full.
+
+    Example:
+        >>> [file.name for file in convert("llama-hf", "llama", to="meta", shards=1).files]
+        ['consolidated.00.pth']
     """
     input_dir, output_dir = Path(input_dir), Path(output_dir)
     if model_size is not None and model_size.upper() not in MODEL_SIZES:

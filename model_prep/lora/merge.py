@@ -74,6 +74,12 @@ def merge(
         CheckpointError: weights are missing, damaged or quantized.
         OutputError: the output folder is not empty, or can't be written.
         DiskSpaceError: the disk is too full.
+
+    Example:
+        >>> loras = ["chinese-llama-lora", "chinese-alpaca-lora"]
+        >>> report = merge("llama-hf", loras, output_dir="chinese-alpaca")
+        >>> report.vocabulary, report.alpaca, Path("chinese-alpaca", "config.json").exists()
+        (314, True, True)
     """
     report = progress or (lambda *_: None)
     output_dir = Path(output_dir)

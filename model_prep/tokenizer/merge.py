@@ -94,6 +94,12 @@ def merge_tokenizer(
         TokenizerError: a model is missing, damaged or of another family, or can't be trained.
         UsageError: no Chinese model or two are named, or a piece to add is there already.
         OutputError, DiskSpaceError: the output can't be written.
+
+    Example:
+        >>> chinese = "chinese-llama-lora/tokenizer.model"
+        >>> merged = merge_tokenizer("llama-hf", "merged-tokenizer", chinese_sp_model=chinese)
+        >>> merged.pieces_before, merged.appended, merged.pieces
+        (310, 3, 313)
     """
     if (chinese_sp_model is None) == (train_corpus is None):
         raise UsageError("name either a --chinese-sp-model or a --train-corpus")

@@ -81,6 +81,11 @@ def verify(
     Raises:
         CheckpointError: there is nothing at ``path`` that can be checked, or it can't be read.
         UsageError: ``expect`` is neither a name nor a SHA256.
+
+    Example:
+        >>> verification = verify("llama-hf")
+        >>> verification.verdict, verification.passed
+        ('consistent', True)
     """
     path = Path(path)
     wanted = expected_digests(expect) if expect else {}

@@ -21,7 +21,7 @@ import typer
 from model_prep.cli.boundary import Boundary as ModelPrepBoundary
 from model_prep.cli.boundary import Debug, Version, run
 from model_prep.errors import ModelPrepError
-from rag_app.errors import RagAppError
+from rag_app.errors import RagAppError, SettingsError
 
 _COMMANDS = {
     "index": "index.index",
@@ -43,6 +43,14 @@ _COMMANDS = {
 }
 """The commands in the order of `--help`: the file and the function of each, or the Typer of its own
 commands."""
+OPTIONS = {
+    "answer_chain": "chain",
+    "summary_chain": "chain",
+    "summary_length": "length",
+    "within": "in",
+    "parallel": "workers-limit",
+}
+"""Options of another name than their setting."""
 
 
 class Boundary(ModelPrepBoundary):
@@ -50,6 +58,15 @@ class Boundary(ModelPrepBoundary):
 
     program: ClassVar[str] = "rag-app"
     errors: ClassVar[tuple[type[Exception], ...]] = (RagAppError, ModelPrepError)
+
+    def describe(self, error: Exception, ctx: Any) -> str:
+        """Return what is wrong; a setting is called as the option that was given."""
+        message = str(error)
+        if isinstance(error, SettingsError) and error.flag:
+            option = OPTIONS.get(error.flag, error.flag).replace("_", "-")
+            message = message.replace(error.flag, f"--{option}", 1)
+            message = message.replace("rag-app --help", f"rag-app {ctx.invoked_subcommand} --help")
+        return message
 
 
 class _Warnings(logging.Handler):

@@ -33,9 +33,7 @@ def evaluate(
         ),
     ] = None,
     index: options.Index = None,
-    chain: Annotated[
-        str | None, typer.Option(metavar="refine|stuff", help="How the model reads the passages.")
-    ] = None,
+    chain: Annotated[str | None, options.chain_option("refine|stuff")] = None,
     context: options.Context = None,
     k: options.K = None,
     retriever: options.Retriever = None,

@@ -16,9 +16,11 @@ def index(
     ],
     index: options.Index = None,
     store: options.Store = None,
-    chunk_size: Annotated[int | None, typer.Option(help="Characters of a passage.")] = None,
+    chunk_size: Annotated[
+        int | None, typer.Option(help="Characters of a passage (default 600).")
+    ] = None,
     chunk_overlap: Annotated[
-        int | None, typer.Option(help="Characters that neighbouring passages share.")
+        int | None, typer.Option(help="Characters that neighbouring passages share (default 100).")
     ] = None,
     embedding: options.Embedding = None,
     encoding: options.Encoding = None,

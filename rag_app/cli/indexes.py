@@ -99,7 +99,7 @@ def _store_of(name: str, store: str | None) -> "DocumentStore":
 
 
 def copy(
-    index: Annotated[str, typer.Argument(metavar="INDEX", help="Which index; see `status`.")],
+    index: Annotated[str, typer.Argument(metavar="INDEX", help="Name or folder of the index.")],
     to: Annotated[
         str, typer.Option("--to", metavar="milvus:URI|local", help="Where to put the copy.")
     ],

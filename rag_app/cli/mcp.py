@@ -26,10 +26,12 @@ def mcp(
         bool, typer.Option("--http", help="Streamable HTTP at /mcp in place of stdio.")
     ] = False,
     host: Annotated[str, typer.Option(help="Address of --http.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of --http; 0: any.")] = 19328,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of --http; 0 takes any free one.")
+    ] = 19328,
     api_key_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Keys of --http, as for serve; or RAG_APP_API_KEY."),
+        typer.Option(metavar="FILE", help="Keys of --http, as for `serve`; or RAG_APP_API_KEY."),
     ] = None,
     k: options.K = None,
     retriever: options.Retriever = None,

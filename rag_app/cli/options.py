@@ -28,11 +28,11 @@ def _path(path: str) -> str:
 
 
 Index = Annotated[
-    str | None, typer.Option("--index", metavar="NAME|DIR", help="Which index; see `status`.")
+    str | None, typer.Option("--index", metavar="NAME|DIR", help="Which index (default `default`).")
 ]
 Store = Annotated[
     str | None,
-    typer.Option("--store", metavar="local|milvus:URI", help="Where the index is."),
+    typer.Option("--store", metavar="local|milvus:URI", help="Where the index is (default local)."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 NoStream = Annotated[bool, typer.Option("--no-stream", help="Print the text when it is complete.")]
@@ -45,7 +45,8 @@ Ocr = Annotated[
     typer.Option(
         "--ocr",
         metavar="auto|always|never",
-        help="Read pictures: where there is no text, all pages of a PDF, or none (extra `ocr`).",
+        help="Read pictures: where there is no text (default auto), on all pages of a PDF, or "
+        "never (extra `ocr`).",
     ),
 ]
 Exclude = Annotated[
@@ -62,7 +63,7 @@ Embedding = Annotated[
         "--embedding",
         *OLD_NAMES["embedding"],
         metavar="NAME|DIR|URL",
-        help="Embedding model.",
+        help="Embedding model (default multilingual-e5-small).",
         rich_help_panel=_RETRIEVAL,
     ),
 ]
@@ -84,7 +85,11 @@ Within = Annotated[
 ]
 Retriever = Annotated[
     str | None,
-    typer.Option(metavar="hybrid|dense|lexical", help="Retriever.", rich_help_panel=_RETRIEVAL),
+    typer.Option(
+        metavar="hybrid|dense|lexical",
+        help="Search by vectors and words, or by one of them (default hybrid).",
+        rich_help_panel=_RETRIEVAL,
+    ),
 ]
 Reranker = Annotated[
     str | None,
@@ -95,12 +100,14 @@ Reranker = Annotated[
     ),
 ]
 K = Annotated[
-    int | None, typer.Option("--k", "-k", help="Passages to retrieve.", rich_help_panel=_RETRIEVAL)
+    int | None,
+    typer.Option("--k", "-k", help="Passages to retrieve (default 4).", rich_help_panel=_RETRIEVAL),
 ]
 Threshold = Annotated[
     float | None,
     typer.Option(
-        help="Probability of relevance below which nothing was found; 0 always asks the model.",
+        help="Probability of relevance below which nothing was found (default 0.5); 0 always asks "
+        "the model.",
         rich_help_panel=_RETRIEVAL,
     ),
 ]
@@ -129,7 +136,8 @@ Context = Annotated[
     str | None,
     typer.Option(
         metavar="evidence|full",
-        help="Read the sentences that bear on the question first (default), or whole passages.",
+        help="Read the sentences that bear on the question first, or whole passages (default "
+        "evidence).",
     ),
 ]
 
@@ -137,7 +145,12 @@ Context = Annotated[
 def chain_option(metavar: str) -> Any:
     """Return the option of how documents are read, one of ``metavar``."""
     return typer.Option(
-        "--chain", *OLD_NAMES["chain"], metavar=metavar, help="How the model reads the passages."
+        "--chain",
+        *OLD_NAMES["chain"],
+        metavar=metavar,
+        help="How the model reads the passages: step by step, all at once"
+        + (", or each by itself first" if "map" in metavar else "")
+        + " (default refine).",
     )
 
 
@@ -152,7 +165,8 @@ _MODEL_OPTIONS = {
     "llm": _model_option(
         str,
         "Language model: a name `model-prep models` lists, a .gguf file, a Hugging Face folder, an "
-        "OpenAI-compatible URL or several, or a model of a LangChain provider package.",
+        "OpenAI-compatible URL or several, or a model of a LangChain provider package (default "
+        "qwen2.5-coder-1.5b-instruct).",
         "NAME|FILE|DIR|URL[,URL…]|PROVIDER:MODEL",
         "--llm",
         *OLD_NAMES["llm"],
@@ -172,14 +186,18 @@ _MODEL_OPTIONS = {
         *OLD_NAMES["tokenizer"],
     ),
     "llm_name": _model_option(str, "Model name at the URL."),
-    "temperature": _model_option(float, "0 is deterministic."),
-    "top_p": _model_option(float),
-    "top_k": _model_option(int),
-    "repetition_penalty": _model_option(float),
-    "max_new_tokens": _model_option(int, "Longest reply, in tokens."),
-    "seed": _model_option(int),
+    "temperature": _model_option(float, "Of sampling (default 0: the likeliest token)."),
+    "top_p": _model_option(
+        float, "Sample from the likeliest tokens of this probability (default 0.9)."
+    ),
+    "top_k": _model_option(int, "Sample from this many of the likeliest tokens (default 40)."),
+    "repetition_penalty": _model_option(
+        float, "Above 1, tokens come again less often (default 1)."
+    ),
+    "max_new_tokens": _model_option(int, "Longest reply, in tokens (default 400)."),
+    "seed": _model_option(int, "With a temperature, the same seed gives the same answer."),
     "threads": _model_option(int, "CPU threads; by default the cores that are not busy."),
-    "gpus": _model_option(str, "GPUs to use.", "0,1"),
+    "gpus": _model_option(str, "GPUs to use; by default the first.", "0,1"),
     "quantize": _model_option(str, "Quantize a model folder on a GPU.", "8bit|4bit"),
 }
 """By their names in settings."""

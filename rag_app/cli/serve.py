@@ -13,26 +13,30 @@ from rag_app.cli import options
 )
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 19327,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")
+    ] = 19327,
     index: Annotated[
         list[str] | None,
         typer.Option("--index", metavar="NAME|DIR", help="Serve only this; can be repeated."),
     ] = None,
     api_key: Annotated[
         list[str] | None,
-        typer.Option(help="Key that clients must send; can be repeated. Or RAG_APP_API_KEY."),
+        typer.Option(help="Key that clients must send; can be repeated; or RAG_APP_API_KEY."),
     ] = None,
     api_key_file: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Keys, one in each line, which may have names and scopes; see the README.",
+            help="Keys, one in each line, which may have names and scopes; see "
+            "rag_app/server/README.md.",
         ),
     ] = None,
     cors_origin: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="URL", help="Web pages from here may use the server; repeatable; '*' is all."
+            metavar="URL",
+            help="Web pages from here may use the server; can be repeated; '*' is all.",
         ),
     ] = None,
     workers_limit: Annotated[
@@ -40,13 +44,13 @@ def serve(
         typer.Option(help="Requests that the model, or each URL, works on together (default 4)."),
     ] = None,
     queue_limit: Annotated[
-        int | None, typer.Option(help="Requests that may wait; more get status 429.")
+        int | None, typer.Option(help="Requests that may wait (default 64); more get status 429.")
     ] = None,
     request_seconds: Annotated[
-        float | None, typer.Option(help="Longest time for one request.")
+        float | None, typer.Option(help="Longest time for one request (default 1800).")
     ] = None,
     requests_per_minute: Annotated[
-        int | None, typer.Option(help="Limit for each key; 0: no limit.")
+        int | None, typer.Option(help="Limit for each key (default 0: none).")
     ] = None,
     log_prompts: Annotated[
         bool, typer.Option("--log-prompts", help="Write questions into the log.")

@@ -22,7 +22,8 @@ def summarize(
     chain: Annotated[str | None, options.chain_option("refine|stuff|map_reduce")] = None,
     file_path: options.FilePath = None,
     length: Annotated[
-        int | None, typer.Option(help="Length to aim at: characters (Chinese) or words (English).")
+        int | None,
+        typer.Option(help="Characters (Chinese) or words (English) to aim at (default 200)."),
     ] = None,
     encoding: options.Encoding = None,
     ocr: options.Ocr = None,

@@ -232,6 +232,11 @@ def load_embeddings(
 
     Raises:
         ModelError: there is no such model here, or it can't be read.
+
+    Example:
+        >>> embeddings = load_embeddings("my-encoder")
+        >>> len(embeddings.embed_query("李白是怎样去世的？")) == embeddings.dimension
+        True
     """
     if spec.startswith(_SCHEMES):
         from rag_app.models.embeddings.openai import CompatibleEmbeddings

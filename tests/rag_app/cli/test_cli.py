@@ -261,10 +261,12 @@ def test_a_question_far_too_long(rag_app: Program, corpus: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["ask", "问", "--chain", "magic"], "answer_chain"),
-        (["summarize", "x.txt", "--chain", "magic"], "summary_chain"),
-        (["ask", "问", "--k", "0"], "k: "),
-        (["ask", "问", "--retriever", "magic"], "retriever"),
+        (["ask", "问", "--chain", "magic"], ": --chain: must be 'refine' or 'stuff' (got 'magic')"),
+        (["ask", "问", "--k", "0"], "see rag-app ask --help"),
+        (["summarize", "x.txt", "--chain", "magic"], ": --chain: "),
+        (["serve", "--workers-limit", "0"], ": --workers-limit: "),
+        (["ask", "问", "--retriever", "magic"], ": --retriever: "),
+        (["ask", "问", "--max-new-tokens", "0"], ": --max-new-tokens: "),
         (["index", "x", "--chunk-size", "50", "--chunk-overlap", "50"], "overlap 50 must be below"),
     ],
 )
