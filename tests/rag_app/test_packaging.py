@@ -45,9 +45,17 @@ def test_what_others_wrote_for_the_page_is_unchanged() -> None:
 
 def test_the_page_names_files_that_are_there() -> None:
     texts = [file.read_text("utf-8") for file in STATIC.iterdir()]
-    named = {name for text in texts for name in re.findall(r"/static/([\w.]+)", text)}
+    named = {name for text in texts for name in re.findall(r"(?:static|\.)/([\w.]+\w)", text)}
     there = {file.name for file in STATIC.iterdir()} - {"index.html"}
     assert named == there
+
+
+def test_the_page_may_lie_below_a_path_of_a_proxy() -> None:
+    texts = [(STATIC / "index.html").read_text("utf-8")]
+    texts += [file.read_text("utf-8") for file in STATIC.glob("*.js") if ".min." not in file.name]
+    assert not [
+        found for text in texts for found in re.findall(r"[\"`]/(?:static|v1|health)", text)
+    ]
 
 
 @pytest.mark.parametrize("package", ["rag_app", "model_prep"])

@@ -1,6 +1,6 @@
 // The server's API: requests, event streams, uploads, and errors in words for people.
 
-import { t } from "/static/i18n.js";
+import { t } from "./i18n.js";
 
 const KEY = "rag-app.key";
 
@@ -146,7 +146,7 @@ function dataOf(event) {
 /** The server's health, also when it answers that it cannot work. */
 async function health() {
   try {
-    const response = await fetch("/health", { cache: "no-store" });
+    const response = await fetch("health", { cache: "no-store" });
     const body = await response.json();
     return { status: body.status, error: typeof body.error === "string" ? body.error : "" };
   } catch {
@@ -154,14 +154,14 @@ async function health() {
   }
 }
 
-const at = (index, ...rest) => ["/v1/indexes", index, ...rest].map(encode).join("/");
+const at = (index, ...rest) => ["v1/indexes", index, ...rest].map(encode).join("/");
 const encode = (part, number) => (number === 0 ? part : encodeURIComponent(part));
 
 export const api = {
   health,
-  settings: () => json("GET", "/v1/settings"),
-  indexes: () => json("GET", "/v1/indexes"),
-  createIndex: (name) => json("POST", "/v1/indexes", { name }),
+  settings: () => json("GET", "v1/settings"),
+  indexes: () => json("GET", "v1/indexes"),
+  createIndex: (name) => json("POST", "v1/indexes", { name }),
   deleteIndex: (name) => json("DELETE", at(name)),
   documents: (index) => json("GET", at(index, "documents")),
   suggestions: (index) => json("GET", at(index, "suggestions")),
@@ -185,10 +185,10 @@ export const api = {
   rate: (index, turn, body) => json("PUT", at(index, "ratings", turn), body),
   takeBackRating: (index, turn) => json("DELETE", at(index, "ratings", turn)),
   ratedQuestions: async (index) => (await send("GET", at(index, "ratings", "questions.jsonl"))).text(),
-  job: (id) => json("GET", `/v1/jobs/${encodeURIComponent(id)}`),
-  cancelJob: (id) => json("DELETE", `/v1/jobs/${encodeURIComponent(id)}`),
-  jobEvents: (id) => stream("GET", `/v1/jobs/${encodeURIComponent(id)}/events`),
-  chat: (body, signal) => stream("POST", "/v1/chat/completions", body, signal),
+  job: (id) => json("GET", `v1/jobs/${encodeURIComponent(id)}`),
+  cancelJob: (id) => json("DELETE", `v1/jobs/${encodeURIComponent(id)}`),
+  jobEvents: (id) => stream("GET", `v1/jobs/${encodeURIComponent(id)}/events`),
+  chat: (body, signal) => stream("POST", "v1/chat/completions", body, signal),
   summary: (index, id, body, signal) =>
     stream("POST", at(index, "documents", id, "summary"), body, signal),
 };

@@ -1,18 +1,18 @@
 // Starts the page: its parts, the API key, and the watch on the server.
 
-import { api, onKeyNeeded } from "/static/api.js";
-import { startChat } from "/static/chat.js";
-import { loadDocuments, startDocuments } from "/static/documents.js";
-import { $, line, modal } from "/static/dom.js";
-import { t, translate } from "/static/i18n.js";
-import { startHistory } from "/static/history.js";
-import { loadIndexes, startIndexes } from "/static/indexes.js";
-import { startPanels } from "/static/panels.js";
-import { startSettings } from "/static/settings.js";
-import { startSummary } from "/static/summary.js";
-import { startUploads } from "/static/uploads.js";
-import { startViewer } from "/static/viewer.js";
-import { startWelcome } from "/static/welcome.js";
+import { api, onKeyNeeded } from "./api.js";
+import { startChat } from "./chat.js";
+import { loadDocuments, startDocuments } from "./documents.js";
+import { $, line, modal } from "./dom.js";
+import { t, translate } from "./i18n.js";
+import { startHistory } from "./history.js";
+import { loadIndexes, startIndexes } from "./indexes.js";
+import { startPanels } from "./panels.js";
+import { startSettings } from "./settings.js";
+import { startSummary } from "./summary.js";
+import { startUploads } from "./uploads.js";
+import { startViewer } from "./viewer.js";
+import { startWelcome } from "./welcome.js";
 
 const WATCH_MS = { ready: 30_000, waiting: 1500 };
 

@@ -1,13 +1,13 @@
 // The conversation: questions, streamed answers, stopping and retrying.
 
-import { ApiError, api, streamError } from "/static/api.js";
-import * as conversations from "/static/conversations.js";
-import { named } from "/static/documents.js";
-import { $, confirm, line, save } from "/static/dom.js";
-import { number, t } from "/static/i18n.js";
-import { emit, on, settings, state } from "/static/store.js";
-import { markdown, withoutMarks } from "/static/text.js";
-import { scrollDown, scrollToEnd, textButton, view, viewOf } from "/static/turns.js";
+import { ApiError, api, streamError } from "./api.js";
+import * as conversations from "./conversations.js";
+import { named } from "./documents.js";
+import { $, confirm, line, save } from "./dom.js";
+import { number, t } from "./i18n.js";
+import { emit, on, settings, state } from "./store.js";
+import { markdown, withoutMarks } from "./text.js";
+import { scrollDown, scrollToEnd, textButton, view, viewOf } from "./turns.js";
 
 /** Turns sent along with a question, and characters of each. */
 const HISTORY = 4;

@@ -1,7 +1,7 @@
 // Conversations, kept by the server; what it has not taken yet waits in the browser.
 
-import { ApiError, api } from "/static/api.js";
-import { emit, local } from "/static/store.js";
+import { ApiError, api } from "./api.js";
+import { emit, local } from "./store.js";
 
 /** Between two tries to send what waits, in milliseconds: twice as long after each, up to the last. */
 const AGAIN = [5000, 300_000];

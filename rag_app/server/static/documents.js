@@ -1,12 +1,12 @@
 // The documents of the index, and the drawer that they are in on a narrow screen.
 
-import { api } from "/static/api.js";
-import { $, confirm, el, icon, line } from "/static/dom.js";
-import { date, number, t, translateNote } from "/static/i18n.js";
-import { refreshIndexes } from "/static/indexes.js";
-import { emit, on, state, summaries } from "/static/store.js";
-import { openSummary } from "/static/summary.js";
-import { showDocument } from "/static/viewer.js";
+import { api } from "./api.js";
+import { $, confirm, el, icon, line } from "./dom.js";
+import { date, number, t, translateNote } from "./i18n.js";
+import { refreshIndexes } from "./indexes.js";
+import { emit, on, state, summaries } from "./store.js";
+import { openSummary } from "./summary.js";
+import { showDocument } from "./viewer.js";
 
 /** Rows added at a time as the list is scrolled. */
 const ROWS = 100;

@@ -1,6 +1,6 @@
-// Formulas in LaTeX as MathML, by Temml (MIT, see /static/temml.LICENSE), loaded when first needed.
+// Formulas in LaTeX as MathML, by Temml (MIT, see ./temml.LICENSE), loaded when first needed.
 
-import { el } from "/static/dom.js";
+import { el } from "./dom.js";
 
 /** A formula within a line. A dollar before a space or after a letter is money. */
 export const FORMULA = new RegExp(
@@ -35,7 +35,7 @@ export function formula(latex, display, source) {
 
 function load() {
   loading ??= new Promise((resolve, reject) => {
-    const script = el("script", { src: "/static/temml.min.js" });
+    const script = el("script", { src: "static/temml.min.js" });
     script.addEventListener("load", resolve);
     script.addEventListener("error", () => {
       loading = null; // tried again with the next formula

@@ -1,11 +1,11 @@
 // Conversations that were put aside: searched, opened again, renamed, deleted.
 
-import { api } from "/static/api.js";
-import { openConversation, shownConversation } from "/static/chat.js";
-import * as conversations from "/static/conversations.js";
-import { $, confirm, el, icon, line } from "/static/dom.js";
-import { date, number, t } from "/static/i18n.js";
-import { on, state } from "/static/store.js";
+import { api } from "./api.js";
+import { openConversation, shownConversation } from "./chat.js";
+import * as conversations from "./conversations.js";
+import { $, confirm, el, icon, line } from "./dom.js";
+import { date, number, t } from "./i18n.js";
+import { on, state } from "./store.js";
 
 /** Milliseconds after the last keystroke before a search. */
 const PAUSE = 150;

@@ -1,10 +1,10 @@
 // Choosing, creating and deleting indexes.
 
-import { ApiError, api } from "/static/api.js";
-import { forgetIndex } from "/static/conversations.js";
-import { $, confirm, el, line } from "/static/dom.js";
-import { number, t } from "/static/i18n.js";
-import { chosen, emit, state, summaries, takeServer } from "/static/store.js";
+import { ApiError, api } from "./api.js";
+import { forgetIndex } from "./conversations.js";
+import { $, confirm, el, line } from "./dom.js";
+import { number, t } from "./i18n.js";
+import { chosen, emit, state, summaries, takeServer } from "./store.js";
 
 let loaded = false;
 

@@ -1,8 +1,8 @@
 // The Markdown of an answer as elements; anything else stays text.
 
-import { el } from "/static/dom.js";
-import { FORMULA, formula, isFormula } from "/static/formulas.js";
-import { t } from "/static/i18n.js";
+import { el } from "./dom.js";
+import { FORMULA, formula, isFormula } from "./formulas.js";
+import { t } from "./i18n.js";
 
 const FENCE = /^\s*(`{3,}|~{3,})\s*([\w+#.-]*)/;
 const HEADING = /^\s{0,3}#{1,6}\s+(.+?)\s*#*$/;

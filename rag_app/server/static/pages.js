@@ -1,9 +1,9 @@
 // The pages of a PDF or of a picture beside the answer, with the passage highlighted.
 
-import { api } from "/static/api.js";
-import { $, el } from "/static/dom.js";
-import { t } from "/static/i18n.js";
-import { state } from "/static/store.js";
+import { api } from "./api.js";
+import { $, el } from "./dom.js";
+import { t } from "./i18n.js";
+import { state } from "./store.js";
 
 const NAMES = /\.(pdf|png|jpe?g|tiff?|bmp|webp|gif)$/i;
 const SVG = "http://www.w3.org/2000/svg";

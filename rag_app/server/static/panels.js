@@ -1,6 +1,6 @@
 // The side panels: a column on a wide screen, a sheet over the page on a narrow one.
 
-import { $ } from "/static/dom.js";
+import { $ } from "./dom.js";
 
 const WIDE = matchMedia("(min-width: 1100px)");
 const panels = () => [$("viewer"), $("summary")];

@@ -1,10 +1,10 @@
 // What a person thinks of an answer, kept by the server as a question for `rag-app eval`.
 
-import { ApiError, api } from "/static/api.js";
-import { $, el, icon, line, save } from "/static/dom.js";
-import { t } from "/static/i18n.js";
-import { emit, state } from "/static/store.js";
-import { withoutMarks } from "/static/text.js";
+import { ApiError, api } from "./api.js";
+import { $, el, icon, line, save } from "./dom.js";
+import { t } from "./i18n.js";
+import { emit, state } from "./store.js";
+import { withoutMarks } from "./text.js";
 
 /** Thumbs for an answer, and below them what it should have been; nothing before it is whole. */
 export function rating(turn) {

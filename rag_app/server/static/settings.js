@@ -1,9 +1,9 @@
 // The settings dialog; a change is kept at once.
 
-import { $, line } from "/static/dom.js";
-import { number, t } from "/static/i18n.js";
-import { exportRatings } from "/static/rating.js";
-import { on, settings, state } from "/static/store.js";
+import { $, line } from "./dom.js";
+import { number, t } from "./i18n.js";
+import { exportRatings } from "./rating.js";
+import { on, settings, state } from "./store.js";
 
 export function startSettings() {
   $("open-settings").addEventListener("click", () => {

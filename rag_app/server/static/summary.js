@@ -1,13 +1,13 @@
 // Summarizing one document in the side panel.
 
-import { ApiError, api, streamError } from "/static/api.js";
-import { $, copy, el, line, save } from "/static/dom.js";
-import { number, t, translateNote } from "/static/i18n.js";
-import { renderMarkdown } from "/static/markdown.js";
-import { openPanel } from "/static/panels.js";
-import { on, settings, state, summaries } from "/static/store.js";
-import { markdown, placeOf } from "/static/text.js";
-import { showCitation } from "/static/viewer.js";
+import { ApiError, api, streamError } from "./api.js";
+import { $, copy, el, line, save } from "./dom.js";
+import { number, t, translateNote } from "./i18n.js";
+import { renderMarkdown } from "./markdown.js";
+import { openPanel } from "./panels.js";
+import { on, settings, state, summaries } from "./store.js";
+import { markdown, placeOf } from "./text.js";
+import { showCitation } from "./viewer.js";
 
 let shown = null;
 let running = null;

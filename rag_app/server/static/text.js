@@ -1,6 +1,6 @@
 // An answer as text: its marks, its places, and it with its sources as Markdown.
 
-import { t } from "/static/i18n.js";
+import { t } from "./i18n.js";
 
 /** The text without its marks, for the model to read as history. */
 export function withoutMarks(text) {

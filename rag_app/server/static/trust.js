@@ -1,8 +1,8 @@
 // How sure an answer is and why, the sentence that carries it, and those behind its marks.
 
-import { el } from "/static/dom.js";
-import { language, t } from "/static/i18n.js";
-import { showCitation } from "/static/viewer.js";
+import { el } from "./dom.js";
+import { language, t } from "./i18n.js";
+import { showCitation } from "./viewer.js";
 
 const SENTENCE = /[^\n。！？；!?.]+(?:\.(?!\s)[^\n。！？；!?.]*)*[。！？；!?.]*/g;
 /** Milliseconds for which a hint stays when the pointer leaves, so that it can be pointed at. */

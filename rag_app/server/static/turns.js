@@ -1,12 +1,12 @@
 // What is shown of a question and its answer.
 
-import { $, copy, el, icon, line, save } from "/static/dom.js";
-import { number, t, translateNote } from "/static/i18n.js";
-import { renderMarkdown } from "/static/markdown.js";
-import { rating } from "/static/rating.js";
-import { markdown, percent, placeOf } from "/static/text.js";
-import { explain, trust } from "/static/trust.js";
-import { showCitation } from "/static/viewer.js";
+import { $, copy, el, icon, line, save } from "./dom.js";
+import { number, t, translateNote } from "./i18n.js";
+import { renderMarkdown } from "./markdown.js";
+import { rating } from "./rating.js";
+import { markdown, percent, placeOf } from "./text.js";
+import { explain, trust } from "./trust.js";
+import { showCitation } from "./viewer.js";
 
 const SHOWN_SOURCES = 4;
 

@@ -1,10 +1,10 @@
 // Uploading files and following the jobs in which the server reads them.
 
-import { ApiError, api, upload } from "/static/api.js";
-import { $, el, icon, line } from "/static/dom.js";
-import { bytes, duration, number, t } from "/static/i18n.js";
-import { createIndex } from "/static/indexes.js";
-import { emit, jobs, on, state } from "/static/store.js";
+import { ApiError, api, upload } from "./api.js";
+import { $, el, icon, line } from "./dom.js";
+import { bytes, duration, number, t } from "./i18n.js";
+import { createIndex } from "./indexes.js";
+import { emit, jobs, on, state } from "./store.js";
 
 const RETRY_MS = 1500;
 /** How long a job must run before its speed is believed. */

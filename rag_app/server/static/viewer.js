@@ -1,12 +1,12 @@
 // A document beside the answer, as its text or its pages, with the passage highlighted.
 
-import { api } from "/static/api.js";
-import { $, el, line } from "/static/dom.js";
-import { t } from "/static/i18n.js";
-import { clearPages, hasPages, showPages, startPages } from "/static/pages.js";
-import { openPanel } from "/static/panels.js";
-import { on, state } from "/static/store.js";
-import { placeOf } from "/static/text.js";
+import { api } from "./api.js";
+import { $, el, line } from "./dom.js";
+import { t } from "./i18n.js";
+import { clearPages, hasPages, showPages, startPages } from "./pages.js";
+import { openPanel } from "./panels.js";
+import { on, state } from "./store.js";
+import { placeOf } from "./text.js";
 
 /** Characters shown before and after the passage; more on request. */
 const AROUND = 20_000;

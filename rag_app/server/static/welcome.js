@@ -1,12 +1,12 @@
 // What a newcomer sees: the next thing to do.
 
-import { api } from "/static/api.js";
-import { suggest, turnCount } from "/static/chat.js";
-import { $, el, icon } from "/static/dom.js";
-import { number, t } from "/static/i18n.js";
-import { createIndex } from "/static/indexes.js";
-import { on, state } from "/static/store.js";
-import { formatNames } from "/static/uploads.js";
+import { api } from "./api.js";
+import { suggest, turnCount } from "./chat.js";
+import { $, el, icon } from "./dom.js";
+import { number, t } from "./i18n.js";
+import { createIndex } from "./indexes.js";
+import { on, state } from "./store.js";
+import { formatNames } from "./uploads.js";
 
 let known = false;
 

@@ -1,6 +1,7 @@
 """The page in a real browser, against the real server: what a person does, from end to end."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ selenium = pytest.importorskip("selenium", reason="selenium is not installed")
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
+from rag_app.chains.overview.whole_documents import NOT_YET  # noqa: E402
+from rag_app.chains.reading import BEYOND, DOUBTFUL, LACKING, UNCHECKED  # noqa: E402
+from rag_app.chains.summarize import ORDERS_LEFT_OUT  # noqa: E402
+from rag_app.chains.translation import UNTRANSLATED  # noqa: E402
 from tests.rag_app.server import browser as browsers  # noqa: E402
 from tests.rag_app.server.browser import Browser  # noqa: E402
 from tests.rag_app.server.serving import serving  # noqa: E402
@@ -176,7 +181,7 @@ def test_asking_and_opening_the_passage(page: Browser, index: str, document: str
 
 
 def test_the_conversation_goes_along(page: Browser, document: str) -> None:
-    page.record("/v1/chat/completions")
+    page.record("/chat/completions")
     ask(page)
     answered(page)
     ask(page, "他终年多少岁？")
@@ -533,7 +538,7 @@ def test_errors_say_what_to_do(page: Browser, document: str, status: int, line: 
         const answer = (status) => status
             ? Promise.resolve(new Response(body, { status, headers: { "Retry-After": "7" } }))
             : Promise.reject(new TypeError("no network"));
-        window.fetch = (path, options) => path === "/v1/chat/completions"
+        window.fetch = (path, options) => path === "v1/chat/completions"
             ? answer(arguments[0]) : original(path, options);
         """.replace("arguments[0]", str(status))
     )
@@ -548,7 +553,7 @@ def test_a_key_is_asked_for_and_kept_for_the_tab(page: Browser, document: str) -
     page.run("""
         const original = window.fetch;
         window.fetch = (path, options) => options?.headers?.Authorization === "Bearer 对的"
-            || path === "/health"
+            || path === "health"
             ? original(path, { ...options, headers: { "Content-Type": "application/json" } })
             : Promise.resolve(new Response("{}", { status: 401 }));
     """)
@@ -558,6 +563,33 @@ def test_a_key_is_asked_for_and_kept_for_the_tab(page: Browser, document: str) -
     page.find("#api-key").send_keys("对的", Keys.ENTER)
     assert answered(page) == ANSWER
     assert page.run("return sessionStorage.getItem('rag-app.key')") == "对的"
+
+
+def test_notes_are_in_the_language_of_the_page(page: Browser) -> None:
+    notes = [
+        *(UNCHECKED, LACKING.format("七"), DOUBTFUL, BEYOND, NOT_YET.format(count=3)),
+        *(UNTRANSLATED, ORDERS_LEFT_OUT, "not found in the documents: 何时？"),
+    ]
+    script = """
+        const [notes, done] = arguments;
+        import("./static/i18n.js").then(({ translateNote }) => done(notes.map(translateNote)));
+    """
+    shown = page.driver.execute_async_script(script, notes)
+    assert not re.findall("[a-z]+", " ".join(shown))
+
+
+def test_a_conversation_is_printed_whole(page: Browser, document: str) -> None:
+    ask(page)
+    answered(page)
+    page.size(800, 300)
+    script = "const one = document.querySelector('#conversation'); return one.scrollHeight - one."
+    assert page.run(f"{script}clientHeight") > 0
+    try:
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        assert page.run(f"{script}clientHeight") == 0
+        assert not page.find("#composer").is_displayed()
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 def test_english(served: Any) -> None:

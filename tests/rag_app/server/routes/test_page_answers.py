@@ -200,7 +200,7 @@ def test_only_chosen_documents_are_asked(served: Served, page: Browser) -> None:
 
 
 def test_the_settings_say_how_answers_are_written(served: Served, page: Browser) -> None:
-    page.record("/v1/chat/completions")
+    page.record("/chat/completions")
     page.until(lambda: page.find("#open-settings").is_enabled())
     page.click("#open-settings")
     page.shown("#set-style").send_keys(Keys.ARROW_DOWN)
