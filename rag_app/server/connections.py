@@ -1,6 +1,7 @@
 """uvicorn as it is run here: it closes requests that never complete, and ends when asked to."""
 
 import asyncio
+import json
 import re
 import signal
 import socket
@@ -16,6 +17,8 @@ import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from rag_app.server.errors import error_body
 
 _IDLE_SECONDS = 75
 """That a connection is kept between two requests. Clients keep theirs for 5 to 60 seconds; where
@@ -57,6 +60,20 @@ class TimedProtocol(H11Protocol):
             return data
         target = quote_from_bytes(found[1], safe=string.punctuation)
         return data[: found.start(1)] + target.encode() + data[found.end(1) :]
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's says less
+        """Say of what is no HTTP that it is none, as all other errors are said."""
+        said = "this is no valid HTTP/1.1; has the address http://, and each header a plain name?"
+        body = json.dumps(error_body(400, said, code="invalid_http")).encode()
+        headers = {"content-type": "application/json", "connection": "close"}
+        headers["content-length"] = str(len(body))
+        for event in (
+            h11.Response(status_code=400, headers=[*headers.items()], reason=b"Bad Request"),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         """Expect the rest of a body that was answered before it was complete."""

@@ -40,7 +40,8 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 _OPENAI = {
-    "chat", "completions", "deployments", "embed", "embeddings", "models", "rerank", "responses",
+    "chat", "completions", "deployments", "embed", "embeddings", "engines", "models", "ranking",
+    "rerank", "responses",
 }  # fmt: skip
 """First parts of the paths below ``/v1`` that clients of OpenAI's API ask for."""
 
@@ -49,11 +50,15 @@ _BASE = re.compile(r"\A(?:https?://[^/]*)?/+(?:(?:(v1|api)|openai)/+)*")
 Azure's do, the API, or where a client asks as of a proxy, which names the server too (RFC 9112,
 3.2.2)."""
 
-_OTHER_PATHS = {"/v2/rerank": "/v1/rerank"}  # Cohere's
+_OTHER_PATHS = {"/v2/rerank": "/v1/rerank", "/v1/ranking": "/v1/rerank"}  # Cohere's, NVIDIA's
+_ENGINES = "/v1/engines/"
+"""What paths begin with where OpenAI's clients of 2023 and before name the model as `engine`."""
 _REFUSED = (400, 403)
 _OPEN = ("/", "/health", "/openapi.json")
 """Paths that need no key: they reveal nothing of the documents."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_OWN_NAMES = (".localhost", ".docker.internal", ".containers.internal")
+"""Names of this machine, for its browsers and its containers, that no web site can have."""
 ANY_ORIGIN = "*"
 PROGRAMS = r"(?!https?:|[a-z-]*extension:)[a-z][a-z0-9+.-]*://[^/]*|https?://tauri\.localhost"
 """Origins of pages that a program of this machine shows (Electron, Tauri, Obsidian, VS Code): no
@@ -173,12 +178,14 @@ class PathsMiddleware:
             return
         path = _BASE.sub(lambda base: f"/{base[1]}/" if base[1] else "/", scope["path"])
         path = path.removeprefix("/v1") if path.startswith("/v1/v2/") else path
-        path = _OTHER_PATHS.get(path, path.rstrip("/") or "/")
+        path = path.rstrip("/") or "/"
+        if path.split("/")[1] in _OPENAI:
+            path = f"/v1{path}"
+        path = _OTHER_PATHS.get(path, path)
+        if path.startswith(_ENGINES):
+            path = f"/v1/deployments/{path.removeprefix(_ENGINES)}"
         if path != scope["path"]:
             scope = {**scope, "path": path, "raw_path": quote(path).encode()}
-        if scope["path"].partition("/")[2].partition("/")[0] in _OPENAI:
-            path = f"/v1{scope['path']}"
-            scope = {**scope, "path": path, "raw_path": path.encode()}
         if scope["path"].startswith(OLLAMA):
             # As Ollama reads every body, whatever it is said to be: its clients say nothing.
             scope = {**scope, "headers": list(scope["headers"])}
@@ -334,9 +341,12 @@ class SecurityMiddleware:
             host = urlsplit(f"//{named}").hostname or ""
         except ValueError as error:
             raise ApiError(400, "the header Host is not a host", code="host") from error
-        # Browsers always name one, probes by HTTP/1.0 do not.
-        if named and self._access.is_local and not is_loopback(host):
-            raise ApiError(403, f"this server is not {host!r}; use http://127.0.0.1", code="host")
+        # A page that was led here by its own name has no key. Browsers always name a host, probes
+        # by HTTP/1.0 do not.
+        guarded = self._access.is_local and not self._access.keys
+        if named and guarded and not (is_loopback(host) or host.endswith(_OWN_NAMES)):
+            msg = f"this server is not {host!r}; use http://127.0.0.1, or start it with --api-key"
+            raise ApiError(403, msg, code="host")
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
         """Refuse what another site's page sends on its own (cross-site request forgery)."""

@@ -5,7 +5,7 @@ import logging
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, Depends, Request
 
@@ -124,7 +124,8 @@ class Answering:
         if request.documents:
             meant = await asyncio.to_thread(self._registry.sources, index, request.documents)
             request = request.model_copy(update={"within": "\0".join(meant)})
-        address = index_address(str(self._raw_request.base_url), index)
+        prefix = self._raw_request.headers.get("x-forwarded-prefix", "").lstrip("/")
+        address = index_address(f"{self._raw_request.base_url}{quote(prefix)}", index)
         records: JobRecords = self._raw_request.app.state.job_records
         notes = records.notes(index) if records.folder.exists() else ()
         return DocumentChat(engine, request, f"{RAG}{index}", address=address, notes=notes)

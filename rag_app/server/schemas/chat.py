@@ -26,7 +26,8 @@ from rag_app.server.schemas.tools import (
 )
 
 _NEWER_TEXTS = ("input_text", "output_text")
-_SAID = ("text", "refusal")
+_TEXT = "text"
+_SAID = (_TEXT, "refusal")
 """Parts of a message that are words; only models send the second."""
 _MAY_BE_SILENT = ("system", "developer", "assistant")
 """Roles of messages that clients send without any content."""
@@ -165,6 +166,9 @@ class ChatRequest(Sampling, DocumentOptions):
         default=None, description="The older form of `tool_choice`."
     )
     tool_choice: Any = None
+    modalities: list[str] | None = Field(
+        default=None, description="`text` must be among them; others are passed over."
+    )
     parallel_tool_calls: bool | None = None
     response_format: dict[str, Any] | None = Field(
         default=None,
@@ -295,6 +299,8 @@ class ChatRequest(Sampling, DocumentOptions):
             ApiError: 400, one of them holds something else than text, or the answer is to call
                 tools or to have a format, where only other models can do that.
         """
+        if self.modalities and _TEXT not in self.modalities:
+            raise ApiError(400, "this model answers with text alone", param="modalities")
         if self.must_call and not tools:
             self.refuse("functions", "tools")
         if (self.response_format or {}).get("type", "text") != "text" and not forms:
@@ -308,13 +314,16 @@ class ChatRequest(Sampling, DocumentOptions):
 
     @property
     def notes(self) -> list[str]:
-        """Which parts, other than words, are left out of messages before the last question."""
+        """What is passed over: of an answer all but text, of earlier messages all but words."""
+        others = sorted({*(self.modalities or ())} - {_TEXT})
+        notes = [f"no {', '.join(others)}: this model answers with text alone"] if others else []
         kinds: set[str] = set()
         for message in self.messages[: self._before_the_question]:
             if isinstance(message.content, list):
                 kinds |= {part.type for part in message.content} - set(_SAID)
-        told = ", ".join(sorted(kinds))
-        return [f"{told} parts of earlier messages were passed over"] if kinds else []
+        if kinds:
+            notes.append(f"{', '.join(sorted(kinds))} parts of earlier messages were passed over")
+        return notes
 
     @property
     def _before_the_question(self) -> int:

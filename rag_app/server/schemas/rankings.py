@@ -1,13 +1,16 @@
 """Rankings of texts, in the forms in which clients of several APIs ask for them and read them."""
 
+import math
 from typing import Annotated, Any
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
 from rag_app.server.schemas.models import TextDocument
-from rag_app.server.schemas.requests import RequestBody, Text, example
+from rag_app.server.schemas.requests import RequestBody, example
 
+_LEAST = 1e-6
+"""Relevance taken for 0, and its distance from 1 for 1, so that their logits are finite."""
 _META = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
 _RANKING: dict[str, Any] = {
     "id": "0f1e2d3c",
@@ -21,13 +24,14 @@ _RANKING: dict[str, Any] = {
 class RerankRequest(RequestBody):
     """``POST /v1/rerank``, as Jina's and Cohere's API have it, and Voyage's.
 
-    Text Embeddings Inference calls the documents `texts`, and answers with a list.
+    Text Embeddings Inference calls the documents `texts`, and answers with a list; NVIDIA's API
+    calls them `passages`.
     """
 
     model_config = example(query="李白在哪里去世？", documents=["李白病逝于当涂。", "茶叶分六类。"])
 
     model: str | None = None
-    query: Text
+    query: TextDocument
     documents: Annotated[list[TextDocument], Field(min_length=1, max_length=1000)]
     top_n: int | None = Field(
         default=None, ge=1, description="Best ones to return; all by default."
@@ -35,7 +39,11 @@ class RerankRequest(RequestBody):
     return_documents: bool = Field(
         default=True, description="As Jina and vLLM do by default; Cohere's clients pass them over."
     )
+    rank_fields: list[str] | None = Field(
+        default=None, description="What is read of documents that are objects, as Cohere has it."
+    )
     texts: list[Any] | None = Field(default=None, description="In place of `documents`.")
+    passages: list[Any] | None = Field(default=None, description="In place of `documents`.")
     return_text: bool = Field(default=False, description="Beside `texts`.")
     top_k: int | None = Field(default=None, ge=1, description="Voyage's `top_n`.")
     wants_data: bool = Field(
@@ -52,8 +60,26 @@ class RerankRequest(RequestBody):
         if {"top_k", "truncation"} & values.keys():
             values = {"wants_data": True, **values}
         if values.get("documents") is None:
-            values = {**values, "documents": values.get("texts")}
+            values = {**values, "documents": values.get("texts") or values.get("passages")}
+        fields, documents = values.get("rank_fields"), values["documents"]
+        if isinstance(fields, list) and isinstance(documents, list):
+            values = {**values, "documents": [_fields_of(one, fields) for one in documents]}
         return values
+
+
+def _fields_of(document: Any, names: list[Any]) -> Any:
+    """Return the text that some fields of a document hold; of a text all of it.
+
+    Raises:
+        ValueError: it has none of them.
+    """
+    if not isinstance(document, dict):
+        return document
+    found = [str(document[name]) for name in names if name in document]
+    if not found:
+        msg = f"a document has none of rank_fields: {', '.join(map(str, names))}"
+        raise ValueError(msg)
+    return "\n".join(found)
 
 
 class RankedDocument(BaseModel):
@@ -86,6 +112,13 @@ class RankedDatum(BaseModel):
     document: str | None = None
 
 
+class RankedPassage(BaseModel):
+    """One text, as NVIDIA's API has it."""
+
+    index: int
+    logit: float
+
+
 class Ranking(BaseModel):
     """The texts, best first."""
 
@@ -95,6 +128,9 @@ class Ranking(BaseModel):
     usage: dict[str, int]
     meta: dict[str, Any] = Field(default=_META, description="As Cohere's API has it.")
     data: list[RankedDatum] | None = None
+    rankings: list[RankedPassage] | None = Field(
+        default=None, description="The results as NVIDIA's clients read them, of `passages`."
+    )
 
 
 class AnyRanking(RootModel[Ranking | list[RankedText]]):
@@ -123,6 +159,8 @@ def ranking(
     documents = [RankedDocument(text=text) if request.return_documents else None for text in texts]
     results = [Ranked(index=i, relevance_score=scores[i], document=documents[i]) for i in best]
     answer = Ranking(model=model, results=results, usage={"total_tokens": tokens})
+    if request.passages is not None:
+        answer.rankings = [RankedPassage(index=i, logit=_logit(scores[i])) for i in best]
     if request.wants_data:
         answer.data = [
             RankedDatum(
@@ -133,3 +171,8 @@ def ranking(
             for one in results
         ]
     return answer
+
+
+def _logit(probability: float) -> float:
+    kept = min(max(probability, _LEAST), 1 - _LEAST)
+    return math.log(kept / (1 - kept))

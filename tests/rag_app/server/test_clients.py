@@ -377,6 +377,32 @@ def test_base_urls_that_people_give(base: str, poets: Served) -> None:
     assert "rag:诗" in answer.text
 
 
+@pytest.mark.parametrize("base", ["", "/v1"])
+def test_models_that_older_clients_name_in_the_path(base: str, poets: Served) -> None:
+    asked = {"prompt": "李白在哪里病逝？"}
+    answer = httpx.post(f"{poets.url}{base}/engines/default/completions", json=asked, timeout=60)
+    assert answer.status_code == 200, answer.text
+
+
+def test_sources_are_named_as_a_proxy_has_the_server(poets: Served) -> None:
+    headers = {"X-Forwarded-Prefix": "/rag", "X-Forwarded-Proto": "https"}
+    body = {"model": "rag:诗", "messages": ASKED}
+    answer = httpx.post(poets.url + CHAT, json=body, headers=headers, timeout=60).json()
+    address = poets.url.replace("http:", "https:")
+    assert answer["citations"][0].startswith(f"{address}/rag/v1/indexes/")
+
+
+@pytest.mark.parametrize("model", ["default", "rag:诗"])
+def test_answers_are_text_alone(model: str, poets: Served) -> None:
+    body: dict[str, Any] = {"model": model, "messages": ASKED, "audio": {"voice": "alloy"}}
+    with poets.client() as client:
+        refused = client.post(CHAT, json={**body, "modalities": ["audio"]}).json()
+        told = client.post(CHAT, json={**body, "modalities": ["text", "audio"]}).json()
+    assert refused["error"]["param"] == "modalities"
+    rag = told.get("rag") or told["choices"][0]["rag"]
+    assert any("no audio" in note for note in rag["notes"])
+
+
 NULLS: Any = {
     **dict.fromkeys(("tools", "functions", "function_call", "logit_bias", "user", "max_tokens")),
     "stream_options": {"include_usage": None},

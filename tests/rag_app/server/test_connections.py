@@ -1,5 +1,6 @@
 """Raw requests over a socket: half-sent ones, and ones that are none."""
 
+import json
 import random
 import socket
 import time
@@ -64,6 +65,15 @@ def test_java_asks_for_http_2_with_every_request(
     answer = send(served, (head + body).encode(), first=True)
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert not [one for one in caplog.records if one.levelname == "WARNING"]
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\nHost: a\r\nX-\xe5: a\r\n\r\n"]
+)
+def test_what_is_no_http_is_refused_as_all_else_is(sent: bytes, served: Served) -> None:
+    head, _, body = send(served, sent + b"\r\n\r\n").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["error"]["code"] == "invalid_http"
 
 
 @pytest.mark.slow

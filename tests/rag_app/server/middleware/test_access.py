@@ -60,6 +60,8 @@ def test_one_of_the_keys_is_needed(home: Path) -> None:
         ({"Origin": "chrome-extension://friend"}, 200),
         ({"Host": "evil.example"}, 403),
         ({"Host": "localhost:1"}, 200),
+        ({"Host": "host.docker.internal:1"}, 200),
+        ({"Host": "docker.internal.evil.example"}, 403),
     ],
 )
 def test_other_sites_pages_are_refused(headers: dict[str, str], status: int, home: Path) -> None:
@@ -85,6 +87,14 @@ def test_a_key_tells_more_than_an_origin(home: Path) -> None:
         answer = client.post(CHAT, json=ASKED, headers={**page, "Authorization": "Bearer k"})
         assert answer.status_code == 200
         assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_key_tells_more_than_a_host(home: Path) -> None:
+    with serving(access=Access(keys=("k",))) as served, served.client() as client:
+        host = {"Host": "rag.example.org"}  # as a proxy names it
+        assert client.post(CHAT, json=ASKED, headers=host).status_code == 401
+        answer = client.post(CHAT, json=ASKED, headers={**host, "Authorization": "Bearer k"})
+        assert answer.status_code == 200
 
 
 def test_the_log_says_which_pages_were_refused(

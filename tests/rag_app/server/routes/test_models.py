@@ -179,6 +179,22 @@ def test_rankings_in_the_forms_of_other_clients(served: Served, client: httpx.Cl
         assert voyage[0] == {**best, "document": texts[1]}
 
 
+def test_rankings_of_passages_and_of_fields(served: Served, client: httpx.Client) -> None:
+    texts = ["茶叶分六类。", "李白在当涂病逝。"]
+    query = "李白在哪里病逝？"
+    body = {"query": {"text": query}, "passages": [{"text": text} for text in texts]}
+    for path in ("/ranking", "/v1/ranking"):
+        nvidia = client.post(path, json={**body, "truncate": "END"}).json()["rankings"]
+        assert [one["index"] for one in nvidia] == [1, 0]
+        assert nvidia[0]["logit"] > nvidia[1]["logit"]
+    documents = [{"title": text, "text": "无"} for text in texts]
+    asked = {"query": query, "documents": documents, "rank_fields": ["title"]}
+    plain = client.post("/v1/rerank", json={"query": query, "documents": texts}).json()["results"]
+    assert client.post("/v1/rerank", json=asked).json()["results"] == plain
+    refused = client.post("/v1/rerank", json={**asked, "rank_fields": ["body"]})
+    assert "none of rank_fields" in refused.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("more", "status"),
     [({"documents": []}, 400), ({"query": " "}, 400), ({"model": "x"}, 404), ({"top_n": 0}, 400)],
