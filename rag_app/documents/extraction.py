@@ -57,6 +57,7 @@ _READERS = {
 """Format → module and function that read it; parsers are imported when first needed."""
 _MARKUP = {
     "calendar": ("rag_app.documents.markup.calendars", "calendar_markdown"),
+    "properties": ("rag_app.documents.markup.properties", "properties_text"),
     "rst": ("rag_app.documents.markup.restructured", "restructured_markdown"),
     "org": ("rag_app.documents.markup.org", "org_markdown"),
     "asciidoc": ("rag_app.documents.markup.asciidoc", "asciidoc_markdown"),

@@ -84,6 +84,7 @@ NAMED_FORMATS = {
     **FORMATS,
     **dict.fromkeys((".json", ".jsonl", ".ndjson"), "json"),
     **dict.fromkeys((".xml", ".opml", ".mm", ".drawio", ".ttml", ".dfxp", ".uof"), "xml"),
+    ".properties": "properties",
     ".zip": "zip",
     ".tnef": "tnef",
 }
@@ -115,6 +116,7 @@ UNREAD = {
 _ARCHIVES = {"docx", "pptx", "xlsx", "epub", "odt", "ods", "odp"}
 _MARKUP = {
     "subtitles", "latex", "rst", "org", "asciidoc", "mediawiki", "textile", "typst", "calendar",
+    "properties",
 }  # fmt: skip
 _TEXTS = {"text", "markdown", "html", "csv", *_MARKUP}
 _HEADERS = re.compile(rb"(?:from .*\n)?[!-9;-~]+:.*\n[!-9;-~ \t]")

@@ -12,6 +12,8 @@ _ESCAPE_WITHOUT_SIGN = re.compile(
     r"(?<=\\u[0-9a-f]{4})[^\\\"\s](?=u[0-9a-f]{4}(?:\\u|\"))", re.IGNORECASE
 )
 """A damaged backslash among characters that are all escaped."""
+_PIECES = frozenset({"text", "span"})
+"""Types of objects that are a piece of a text (ProseMirror's, Portable Text's)."""
 _SPACE = re.compile(r"\s*")
 _MOST_BROKEN = 0.5
 """Share of lines that are no JSON from which on a file is none."""
@@ -41,6 +43,37 @@ def parsed_json(text: str, name: str) -> tuple[Any, list[str]]:
     except ValueError as error:
         return _whole_lines(text, name, decoder, error)
     return (values[0] if len(values) == 1 else values), []
+
+
+def joined_pieces(items: list[Any]) -> str | None:
+    r"""Return the text of a list that holds it in pieces, None if it holds something else.
+
+    Editors and chats store text so whose parts are formatted: as strings beside objects, or as
+    objects that say so of themselves.
+
+    Example:
+        >>> joined_pieces(["见 ", {"type": "link", "text": "手册"}]), joined_pieces([{"text": "a"}])
+        ('见 手册', None)
+    """
+    objects = [item for item in items if isinstance(item, dict)]
+    kinds = [item.get("type", item.get("_type")) for item in objects]
+    formatted = any(len(item) > 2 for item in objects) or len(items) == 1
+    mixed = len(objects) < len(items)
+    if not objects or not (mixed or (formatted and _PIECES.intersection(map(str, kinds)))):
+        return None
+    pieces = [_piece(item) for item in items]
+    return None if None in pieces else "".join(map(str, pieces))
+
+
+def _piece(item: Any) -> str | None:
+    if isinstance(item, str):
+        return item
+    if not isinstance(item, dict):
+        return None
+    for holder in (item, item.get("attrs")):
+        if isinstance(holder, dict) and isinstance(holder.get("text"), str):
+            return str(holder["text"])
+    return "\n" if item.keys() == {"type"} else None  # the end of a line
 
 
 def _values(text: str, decoder: json.JSONDecoder) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import ExtractedText
 from rag_app.documents.text import clean, one_blank_line, shown
 from rag_app.documents.web.html import page_markdown, words_of_markup
-from rag_app.documents.web.json_values import parsed_json
+from rag_app.documents.web.json_values import joined_pieces, parsed_json
 from rag_app.documents.web.markdown_source import shown_markdown
 from rag_app.errors import DocumentError
 
@@ -95,6 +95,8 @@ def _lines(value: Any, path: str, blobs: list[int]) -> Iterator[str]:
         elif isinstance(value, dict):
             inner = [(f"{path}.{key}" if path else key, item) for key, item in value.items()]
             waiting.extend(reversed(inner))
+        elif isinstance(value, list) and (text := joined_pieces(value)) is not None:
+            yield label + _scalar(text, blobs)
         elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
             waiting.extend((path, item) for item in reversed(value))
         else:

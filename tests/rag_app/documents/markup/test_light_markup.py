@@ -7,6 +7,7 @@ import pytest
 from rag_app.documents.loaders import FileLoader
 from rag_app.documents.markup.asciidoc import asciidoc_markdown
 from rag_app.documents.markup.org import org_markdown
+from rag_app.documents.markup.properties import properties_text
 from rag_app.documents.markup.restructured import restructured_markdown
 from rag_app.errors import DocumentError
 
@@ -161,3 +162,8 @@ def test_heads_of_csv_tables_and_text_for_some_formats() -> None:
     text = '.. csv-table:: 费率\n   :header: "档", "费率"\n\n   "一档", 0.52\n\n'
     text += ".. only:: html\n\n   每日备份。\n"
     assert restructured_markdown(text) == "费率\n\n档: 一档; 费率: 0.52\n\n每日备份。"
+
+
+def test_properties_are_read_as_they_are_meant() -> None:
+    text = "# 登录\na=\\u9501\\u5b9a\nb=C\\:\\\\in, \\\n   d\ne=\\ud83d\\ude00\n"
+    assert properties_text(text) == "# 登录\na=锁定\nb=C:\\in, d\ne=\\ud83d\\ude00\n"

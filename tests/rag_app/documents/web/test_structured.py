@@ -210,3 +210,19 @@ def test_a_broken_line_of_json_is_left_out_as_a_whole() -> None:
 def test_tags_in_code_are_no_table_of_markdown() -> None:
     text = "Write `<table>` first and `</table>` last."
     assert shown_markdown(text) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "right"),
+    [
+        ({"text": ["见 ", {"type": "link", "text": "手册"}, "。"]}, "text: 见 手册。"),
+        (
+            [{"type": "text", "text": "限", "marks": []}, {"type": "at", "attrs": {"text": "@王"}}],
+            "限@王",
+        ),
+        ([{"type": "text", "text": text} for text in "ab"], "type: text; text: a\ntype: text; text: b"),
+        ([{"type": "message", "text": "甲", "user": "1"}], "type: message; text: 甲; user: 1"),
+    ],
+)  # fmt: skip
+def test_pieces_of_a_formatted_text_are_one(value: object, right: str) -> None:
+    assert read_json(json.dumps(value).encode(), "a.json").text == right
