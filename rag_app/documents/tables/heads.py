@@ -15,7 +15,7 @@ from rag_app.documents.tables.cells import (
     cells_once,
     filled_cells,
 )
-from rag_app.documents.tables.forms import is_form, is_marked, is_row_of_form
+from rag_app.documents.tables.forms import is_form, is_row_of_form
 from rag_app.documents.text import HAN_CHARACTER
 
 _YEAR = re.compile(
@@ -63,7 +63,7 @@ def has_labels(rows: Sequence[Row]) -> bool:
 
 def head_rows(body: Sequence[Row]) -> tuple[int, int]:
     """Return where the head begins and ends; nowhere if there is none."""
-    if is_form(body) and is_marked(body):
+    if all(map(is_row_of_form, body)):
         return 0, 0
     for at in range(min(len(body) - 1, _SEARCHED)):
         dated = _is_calendar(body, at) or _is_periods(body, at) or (not at and _is_counted(body))

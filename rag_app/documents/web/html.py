@@ -195,6 +195,9 @@ def _markdown(part: "Tag") -> str:
 
     for end in part.select("pre br"):
         end.replace_with("\n")
+    for lines in part.select("pre ol, pre ul"):  # how pages number the lines of code
+        items = [item.get_text().strip("\n") for item in lines.find_all("li")]
+        lines.replace_with("" if all(map(str.isdecimal, items)) else "\n".join(items))
     unfold_layout(part)
     return converter().convert_soup(part)
 

@@ -64,7 +64,7 @@ def shown_markdown(text: str) -> str:
     if front is None or not _FIELD.match(front["fields"]):
         return "".join(_shown(text))
     body = "".join(_shown(text[front.end() :]))
-    fields = front["fields"].strip("\n")
+    fields = "".join(_shown(front["fields"])).strip("\n")
     title = _TITLE.search(fields)
     if title is None or _TOP.search(body):
         return "\n\n".join(filter(None, [fields, body]))

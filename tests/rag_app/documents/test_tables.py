@@ -446,3 +446,14 @@ def test_dates_among_others_and_amounts_name_no_columns() -> None:
         "成本 | 2018.12 | 1999.50",
         "收入 | 3 | 4",
     ]
+
+
+def test_rows_whose_labels_all_end_in_a_colon_are_a_form() -> None:
+    number = ["索 引 号：", "LJ0012/2026-00045", "主题分类：", "交通"]
+    date = ["发文机关：", "市交通运输局", "成文日期：", "2026年05月18日"]
+    title = ["标 题：", "票价", Covered("票价"), Covered("票价")]
+    assert list(table_lines([number, date, title])) == [
+        "索 引 号: LJ0012/2026-00045; 主题分类: 交通",
+        "发文机关: 市交通运输局; 成文日期: 2026年05月18日",
+        "标 题: 票价",
+    ]

@@ -432,3 +432,8 @@ def test_links_to_headings_are_no_text_but_sections_of_laws_are() -> None:
     page = "<h2>退货<a href='g.html#q'>§</a></h2><p>依据 <a href='l.html'>§</a> 12。</p>"
     page += "<h2><a href='l.html'>§</a> 13 换货</h2>"
     assert page_markdown(page) == "## 退货\n\n依据 § 12。\n\n## § 13 换货"
+
+
+def test_lists_in_code_are_its_lines_and_their_numbers_are_none() -> None:
+    page = "<pre><code><ol><li>if a:</li><li>  b()</li></ol></code><ul><li>1</li></ul></pre>"
+    assert page_markdown(page) == "```\nif a:\n  b()\n```"

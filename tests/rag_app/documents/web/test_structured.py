@@ -220,7 +220,7 @@ def test_tags_in_code_are_no_table_of_markdown() -> None:
             [{"type": "text", "text": "限", "marks": []}, {"type": "at", "attrs": {"text": "@王"}}],
             "限@王",
         ),
-        ([{"type": "text", "text": text} for text in "ab"], "type: text; text: a\ntype: text; text: b"),
+        ([{"type": "text", "text": "a"}] * 2, "\n".join(["type: text; text: a"] * 2)),
         ([{"type": "message", "text": "甲", "user": "1"}], "type: message; text: 甲; user: 1"),
     ],
 )  # fmt: skip
