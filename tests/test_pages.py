@@ -18,7 +18,7 @@ from tests.paths import ROOT
 PACKAGES = ("rag_app", "model_prep", "tests")
 PAGES = [
     *(ROOT / name for name in ("README.md", "README.zh-CN.md", ".github/CONTRIBUTING.md")),
-    *(page for package in PACKAGES for page in sorted((ROOT / package).rglob("README.md"))),
+    *(page for package in PACKAGES for page in sorted((ROOT / package).rglob("[A-Z]*.md"))),
 ]
 CHANGELOG = ROOT / "CHANGELOG.md"
 OTHER_PROGRAMS = ("docker", "milvus-lite", "python -m tests", "tests.")

@@ -62,11 +62,12 @@ class Boundary(ModelPrepBoundary):
     def describe(self, error: Exception, ctx: Any) -> str:
         """Return what is wrong; a setting is called as the option that was given."""
         message = str(error)
-        if isinstance(error, SettingsError) and error.flag:
+        if not isinstance(error, SettingsError):
+            return message
+        if error.flag:
             option = OPTIONS.get(error.flag, error.flag).replace("_", "-")
             message = message.replace(error.flag, f"--{option}", 1)
-            message = message.replace("rag-app --help", f"rag-app {ctx.invoked_subcommand} --help")
-        return message
+        return message.replace("rag-app --help", f"rag-app {ctx.invoked_subcommand} --help")
 
 
 class _Warnings(logging.Handler):

@@ -22,11 +22,14 @@ def status(
     if as_json:
         show.print_json({**values, "resident": resident})
         return
+    if (size := values.get("bytes")) is not None:
+        values["bytes"] = _size(size)
     values["documents"] = values["documents"] or "none yet; run: rag-app index PATH"
     values["resident"] = _shown(resident) if resident else "none; rag-app ask starts one"
     width = max(map(len, values))
     for name, value in values.items():
-        show.to_stdout(f"{name.replace('_', ' '):<{width}}  {value}")
+        label = "size" if name == "bytes" else name.replace("_", " ")
+        show.to_stdout(f"{label:<{width}}  {value}")
 
 
 def stop() -> None:
@@ -41,9 +44,13 @@ def stop() -> None:
 
 def _shown(resident: dict[str, Any]) -> str:
     """Return what the resident engine says of itself, for people."""
-    from rich.filesize import decimal
-
     since = time.strftime("%H:%M:%S", time.localtime(resident["since"]))
     ends = "at work" if resident["at_work"] else f"ends in {resident['seconds_left'] / 60:.0f} min"
-    size = decimal(resident["bytes"])
+    size = _size(resident["bytes"])
     return f"process {resident['pid']}, {resident['llm']}, since {since}, {size}, {ends}"
+
+
+def _size(count: int) -> str:
+    from rich.filesize import decimal
+
+    return decimal(count)
