@@ -51,12 +51,13 @@ _FORM_ALONE = re.compile(
     r"|(?:in\s+)?(?:english|chinese|detail|brief)(?:\s+please)?|briefly|please",
     re.IGNORECASE,
 )
-_GREETING = re.compile(
+_COURTESY = re.compile(
     r"(?:你|您|大家|各位)?好[呀啊]?|早上好|上午好|下午好|晚上好|嗨|哈喽|在吗|在嗎|打扰(?:一下|了)?"
     r"|(?:非常|多)?(?:谢|感谢|謝|感謝)[^？]{0,8}|辛苦了?|(?:不好意思|抱歉)"
     r"|(?:hello|hi|hey|dear)\b.{0,20}|good\s+(?:morning|afternoon|evening)|thank.{0,20}|cheers",
     re.IGNORECASE,
 )
+"""What is said for politeness beside a question; `_GREETING` is all that a text says."""
 _ROLE = (
     r"(?:员工|員工|职员|同事|学生|同学|老师|教师|记者|编辑|研究(?:员|者|生)|游客|顾客|客户|用户|读者|市民|居民|家长"
     r"|会计|经理|助理|秘书|律师|医生|工程师|程序员|开发者|实习生|负责人|新人|新手|来的|游的)"
@@ -167,7 +168,7 @@ def _without_leads(clause: str) -> str:
 
 
 def _says_nothing(clause: str, *, asks: bool) -> bool:
-    if _GREETING.fullmatch(clause) or _FORM_ALONE.fullmatch(clause):
+    if _COURTESY.fullmatch(clause) or _FORM_ALONE.fullmatch(clause):
         return True
     return not asks and _INTRODUCTION.fullmatch(clause) is not None
 

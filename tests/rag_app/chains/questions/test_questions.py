@@ -221,6 +221,7 @@ def test_other_questions(question: str) -> None:
         ("What is the code name? Answer briefly, please.", "What is the code name?"),
         ("3、李白葬在哪里？", "李白葬在哪里？"),
         ("（12）李白葬在哪里？", "李白葬在哪里？"),
+        ("不好意思，打扰一下，李白葬在哪里？非常感谢各位", "李白葬在哪里？"),
     ],
 )
 def test_words_on_form_are_left_out(question: str, bare: str) -> None:
