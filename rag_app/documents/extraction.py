@@ -41,7 +41,7 @@ _READERS = {
     "msg": (f"{_OFFICE}.outlook", "read_msg"),
     "tnef": (f"{_OFFICE}.tnef", "read_tnef"),
     "rtf": (f"{_OFFICE}.rtf.reader", "read_rtf"),
-    **dict.fromkeys(("odt", "ods", "odp"), (f"{_OFFICE}.open_document", "read_odf")),
+    **dict.fromkeys(("odt", "ods", "odp"), (f"{_OFFICE}.open_document.document", "read_odf")),
     "epub": (f"{_WEB}.epub", "read_epub"),
     "eml": (f"{_WEB}.mail", "read_mail"),
     "mbox": (f"{_WEB}.mbox", "read_mbox"),

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 
 from rag_app.documents.archive import MAX_SHEETS_XML, check_archive
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.office.open_parts import MAX_SPAN, Element, Framed, tag, tree_of, whole
-from rag_app.documents.office.open_reader import OpenReader, flat, is_collapsed
+from rag_app.documents.office.open_document.parts import (
+    MAX_SPAN,
+    Element,
+    Framed,
+    is_collapsed,
+    tag,
+    tree_of,
+    whole,
+)
+from rag_app.documents.office.open_document.reader import OpenReader, flat
 from rag_app.documents.office.package import hidden_notes, uncalculated_notes, unread_notes
 from rag_app.documents.tables import table_lines
 from rag_app.documents.text import clean, shown

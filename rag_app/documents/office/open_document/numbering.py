@@ -3,7 +3,7 @@
 import re
 
 from rag_app.documents.number_formats.numerals import numeral
-from rag_app.documents.office.open_parts import Element, tag, whole
+from rag_app.documents.office.open_document.parts import Element, tag, whole
 
 _NUMBER_FORMATS = {
     "1": "decimal",

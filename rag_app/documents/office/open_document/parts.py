@@ -1,4 +1,4 @@
-"""Parts shared by readers of OpenDocument files (ODF 1.3): names, styles, content of frames."""
+"""Parts shared by readers of OpenDocument files (ODF 1.3): names, attributes, frames."""
 
 import posixpath
 from collections import Counter
@@ -37,33 +37,17 @@ def tag(name: str) -> str:
     return f"{{{_NAMES[prefix]}}}{local}"
 
 
-def text_properties(
-    roots: list[Element], name: str, *, any_properties: bool = False
-) -> dict[str, str]:
-    """Return what the styles say of text, by their names: their own or a parent's word."""
-    parents: dict[str, str] = {}
-    own: dict[str, str] = {}
-    for style in (style for root in roots for style in root.iter(tag("style:style"))):
-        key = str(style.get(tag("style:name")))
-        parents[key] = str(style.get(tag("style:parent-style-name")))
-        for properties in style.iter(None if any_properties else tag("style:text-properties")):
-            if said := properties.get(tag(name)):
-                own[key] = str(said)
-    return {style: said for style in parents if (said := _inherited(style, parents, own))}
-
-
-def _inherited(style: str, parents: dict[str, str], own: dict[str, str]) -> str:
-    for _ in range(MAX_DEPTH):  # parents may go round
-        if style in own or style not in parents:
-            break
-        style = parents[style]
-    return own.get(style, "")
-
-
 def whole(element: Element, name: str, default: int) -> int:
     """Return an attribute that is a whole number, else ``default``."""
     value = str(element.get(tag(name)) or "")
     return int(value) if value.isdecimal() and len(value) < 10 else default
+
+
+def is_collapsed(line: Element) -> bool:
+    """Return whether a row or column is hidden for good: by no filter, in no group to open."""
+    groups = map(tag, ("table:table-row-group", "table:table-column-group"))
+    hidden = line.get(tag("table:visibility")) == "collapse"
+    return hidden and next(line.iterancestors(*groups), None) is None
 
 
 def tree_of(data: bytes) -> Element:

@@ -1,33 +1,29 @@
 """Texts and presentations of OpenDocument (ODF 1.3) → Markdown."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.office.open_numbering import OpenNumbering
-from rag_app.documents.office.open_parts import (
+from rag_app.documents.office.open_document.numbering import OpenNumbering
+from rag_app.documents.office.open_document.parts import (
     MAX_DEPTH,
     MAX_SPAN,
     Element,
     Framed,
+    is_collapsed,
     tag,
-    text_properties,
     whole,
 )
-from rag_app.documents.office.open_shapes import put_in_reading_order
+from rag_app.documents.office.open_document.shapes import put_in_reading_order
+from rag_app.documents.office.open_document.styles import TextStyles
 from rag_app.documents.office.package import add_run, hidden_notes, struck_through
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import Continued, Covered
 from rag_app.documents.text import clean, join_pages, one_blank_line, remark, shown, superscript
 from rag_app.errors import DocumentError
 
-_RAISED = re.compile(r"super|[1-9]\d*(?:\.\d+)?%")
-"""Where text is on its line, as OpenDocument says it: lowered with "sub" or a minus."""
 _MAX_CHARACTERS = 50_000_000
 """Characters of a workbook, after its repeated cells are written out."""
-_WHITE = re.compile("#(?:f[a-f]){3}", re.IGNORECASE)
-
 
 _SILENT = {
     *map(tag, ("text:tracked-changes", "text:ruby-text", "text:hidden-text", "text:toc-mark")),
@@ -35,8 +31,6 @@ _SILENT = {
     *map(tag, ("text:note-citation", "office:forms", "presentation:notes", "table:shapes")),
 }
 """What is not shown in its place."""
-_COLOURED = tuple(map(tag, ("table:table-cell", "draw:text-box", "draw:custom-shape", "draw:page")))
-"""What may make it dark behind white text."""
 _ASIDE = frozenset(map(tag, ("text:note", "office:annotation", "field:fieldmark")))
 _PAGE_HEADS = tuple(
     f"{space}:{place}{pages}"
@@ -61,30 +55,15 @@ class OpenReader:
         self.content = content
         self.styles = styles
         self.size = 0
+        roots = [root for root in (styles, content) if root is not None]
         self.lists = {
             str(style.get(tag("style:name"))): style
-            for root in (styles, content)
-            if root is not None
+            for root in roots
             for style in root.iter(tag("text:list-style"))
         }
-        roots = [root for root in (styles, content) if root is not None]
-        struck = text_properties(roots, "style:text-line-through-style")
-        self.struck = {style for style, line in struck.items() if line != "none"}
-        raised = text_properties(roots, "style:text-position")
-        self.raised = {style for style, place in raised.items() if _RAISED.match(place)}
-        displayed = text_properties(roots, "text:display")
-        self.hidden = {style for style, how in displayed.items() if how == "none"}
-        behind = text_properties(roots, "fo:background-color", any_properties=True)
-        self.coloured = {style for style, colour in behind.items() if colour != "transparent"}
-        colours = text_properties(roots, "fo:color")
-        self.white = {style for style, colour in colours.items() if _WHITE.fullmatch(colour)}
-        pages = (page for root in roots for page in root.iter(tag("style:page-layout-properties")))
-        if any(page.get(tag("fo:background-color")) for page in pages):
-            self.white.clear()
+        self.text_styles = TextStyles(roots)
         self.unseen: Counter[str] = Counter()
         """What is hidden, and how often."""
-        visible = text_properties(roots, "presentation:visibility", any_properties=True)
-        self.hidden_pages = {style for style, how in visible.items() if how == "hidden"}
         self.running: set[str] = set()
         """What masters say on slides before."""
         self.remarks: list[str] = []
@@ -125,7 +104,7 @@ class OpenReader:
 
     def _is_left_out(self, page: Element) -> bool:
         """Return whether a slide is hidden, and count it."""
-        hidden = page.get(tag("draw:style-name")) in self.hidden_pages
+        hidden = self.text_styles.hides_slide(page)
         self.unseen.update({"slides": 1} if hidden else {})
         return hidden
 
@@ -279,13 +258,13 @@ class OpenReader:
             elif isinstance(child.tag, str) and not _is_silent(child):
                 boxed = child.tag == tag("draw:frame")
                 text = self.framed.equation(child) if boxed else self._inline(child, depth + 1)
-                if child.get(tag("text:style-name")) in self.raised:
+                if self.text_styles.raises(child):
                     text = superscript(text)
-                add_run(parts, text, struck=self._is_struck(child))
+                add_run(parts, text, struck=self.text_styles.strikes(child))
             if child.tail:
                 parts.append(child.tail)
         text = self._seen(item, "".join(parts))
-        all_of_it = item.tag in (tag("text:p"), tag("text:h")) and self._is_struck(item)
+        all_of_it = item.tag in (tag("text:p"), tag("text:h")) and self.text_styles.strikes(item)
         return struck_through(text) if all_of_it else text
 
     def _aside(self, item: Element, depth: int) -> str:
@@ -299,21 +278,10 @@ class OpenReader:
         return f" [{' '.join(note.split())}]"
 
     def _seen(self, item: Element, text: str) -> str:
-        if not (text and self._is_hidden(item)):
+        if not (text and self.text_styles.hides(item)):
             return text
         self.unseen["texts"] += 1
         return ""
-
-    def _is_hidden(self, item: Element) -> bool:
-        style = item.get(tag("text:style-name"))
-        if style not in self.white or style in self.hidden:
-            return style in self.hidden
-        around = {each.get(tag("text:style-name")) for each in (item, *item.iterancestors())}
-        return not around & self.coloured and next(item.iterancestors(*_COLOURED), None) is None
-
-    def _is_struck(self, item: Element) -> bool:
-        names = (item.get(tag("text:style-name")), item.get(tag("table:style-name")))
-        return any(name in self.struck for name in names)
 
     def _rows(self, table: Element, *, seen: bool = False) -> list[list[str]]:
         """Return the text of a table's cells; a cell that covers several is repeated in each.
@@ -376,7 +344,7 @@ class OpenReader:
                     cells.append(Continued(text))
                 continue
             text = self._cell(cell)
-            text = struck_through(text) if text and self._is_struck(cell) else text
+            text = struck_through(text) if text and self.text_styles.strikes(cell) else text
             columns = min(whole(cell, "table:number-columns-spanned", 1), MAX_SPAN)
             down = whole(cell, "table:number-rows-spanned", 1)
             if down > 1:
@@ -410,13 +378,6 @@ def _is_hidden_section(section: Element) -> bool:
 def flat(texts: Iterator[str]) -> str:
     """Return blocks of text as one line."""
     return " ".join(" ".join(texts).split())
-
-
-def is_collapsed(line: Element) -> bool:
-    """Return whether a row or column is hidden for good: by no filter, in no group to open."""
-    groups = map(tag, ("table:table-row-group", "table:table-column-group"))
-    hidden = line.get(tag("table:visibility")) == "collapse"
-    return hidden and next(line.iterancestors(*groups), None) is None
 
 
 def _field_value(field: Element) -> str:

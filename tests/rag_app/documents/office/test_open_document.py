@@ -1,7 +1,7 @@
 import pytest
 
 from rag_app.documents.extraction import kind_of
-from rag_app.documents.office.open_document import read_odf
+from rag_app.documents.office.open_document.document import read_odf
 from rag_app.errors import DocumentError
 from tests.rag_app.documents.making import zipped
 
