@@ -111,8 +111,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
 
     def get_vocab(self) -> dict[str, int]:
         """Return the id of each piece and added token."""
-        pieces = {piece: token_id for token_id, piece in enumerate(self._pieces)}
-        return {**pieces, **self._added_tokens_encoder}
+        return {piece: i for i, piece in enumerate(self._pieces)} | self._added_tokens_encoder
 
     def save_vocabulary(
         self, save_directory: str, filename_prefix: str | None = None
@@ -135,8 +134,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         return files
 
     def _convert_token_to_id(self, token: str) -> int:
-        token_id: int = self._sp.piece_to_id(token)
-        return token_id
+        return int(self._sp.piece_to_id(token))
 
     def _convert_id_to_token(self, index: int) -> str:
         return self._pieces[index]
@@ -154,8 +152,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
     ) -> list[str]:
         """Return the pieces of ``text``; see the class for text that holds special tokens."""
         ids = self.encode(text, pair, add_special_tokens=add_special_tokens, **kwargs)
-        tokens: list[str] = self.convert_ids_to_tokens(ids)
-        return tokens
+        return list(self.convert_ids_to_tokens(ids))
 
     def _tokenize(self, text: str, **_: Any) -> list[str]:
         return [self._pieces[token_id] for token_id in self._sp.encode(_encodable(text))]
@@ -165,15 +162,13 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
     ) -> list[int]:
         """Put ``<s>`` before each sequence and ``</s>`` after it, where this tokenizer does."""
         sequences = [token_ids_0] if token_ids_1 is None else [token_ids_0, token_ids_1]
-        return [i for ids in sequences for i in [*self._begin, *ids, *self._end]]
+        begin, end = self._around
+        return [i for ids in sequences for i in [*begin, *ids, *end]]
 
     @property
-    def _begin(self) -> list[int]:
-        return [self.bos_token_id] if self.add_bos_token else []
-
-    @property
-    def _end(self) -> list[int]:
-        return [self.eos_token_id] if self.add_eos_token else []
+    def _around(self) -> tuple[list[int], list[int]]:
+        """The ids that are put before and after each sequence."""
+        return [self.bos_token_id] * self.add_bos_token, [self.eos_token_id] * self.add_eos_token
 
     def get_special_tokens_mask(
         self,
@@ -185,7 +180,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         if already_has_special_tokens:
             special = set(self.all_special_ids)
             return [int(token_id in special) for token_id in token_ids_0]
-        begin, end = [1] * len(self._begin), [1] * len(self._end)
+        begin, end = ([1] * len(ids) for ids in self._around)
         sequences = [token_ids_0] if token_ids_1 is None else [token_ids_0, token_ids_1]
         return [i for ids in sequences for i in [*begin, *[0] * len(ids), *end]]
 
@@ -218,8 +213,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         texts = [_encodable(text) for text in texts]
         if tokens is None or not any(map(tokens.search, texts)):
             threads = -1 if sum(map(len, texts)) > _MANY_CHARS else 1
-            ids: list[list[int]] = self._sp.encode(texts, num_threads=threads)
-            return ids
+            return list(self._sp.encode(texts, num_threads=threads))
         return [[i for part in self._parts(text, tokens) for i in part.ids] for text in texts]
 
     def _parts(self, text: str, tokens: re.Pattern[str] | None) -> Iterator["_Part"]:
@@ -236,10 +230,8 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
 
     def _text_ids(self, text: str, begin: int) -> list[int]:
         if self.legacy or not begin:
-            ids: list[int] = self._sp.encode(text)
-            return ids
-        barred: list[int] = self._sp.encode(_BARRIER + text)  # "▁", the barrier, the text
-        return barred[2:]
+            return list(self._sp.encode(text))
+        return list(self._sp.encode(_BARRIER + text)[2:])  # without "▁" and the barrier
 
     def _batch(
         self,
@@ -250,15 +242,14 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         options: dict[str, Any],
     ) -> BatchEncoding:
         """Return what ``__call__`` does of the ids of a text, or of each of several texts."""
-        single = isinstance(text, str)
-        begin, end = (self._begin, self._end) if add_special_tokens else ([], [])
+        single, special = isinstance(text, str), set(self.all_special_ids)
+        begin, end = self._around if add_special_tokens else ([], [])
         cut = self._cut(options, len(begin) + len(end))
         ids = [begin + row[cut] + end for row in rows]
         data: dict[str, Any] = {"input_ids": ids}
         if options.get("return_token_type_ids"):
             data["token_type_ids"] = [[0] * len(row) for row in ids]
         if options.get("return_special_tokens_mask"):
-            special = set(self.all_special_ids)
             data["special_tokens_mask"] = [[int(i in special) for i in row] for row in ids]
         offsets = []
         if options.get("return_offsets_mapping"):
@@ -306,10 +297,8 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
             )
         if offsets:
             left = (options.get("padding_side") or self.padding_side) == "left"
-            data["offset_mapping"] = [
-                _pad(row, len(ids), left=left)
-                for row, ids in zip(offsets, data["input_ids"], strict=True)
-            ]
+            rows = zip(offsets, data["input_ids"], strict=True)
+            data["offset_mapping"] = [_pad(row, len(ids), left=left) for row, ids in rows]
         return data
 
     def _offsets(self, text: str, tokens: re.Pattern[str] | None) -> list[tuple[int, int]]:
@@ -340,8 +329,7 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
 
     def convert_tokens_to_string(self, tokens: list[str]) -> str:
         """Return the text that pieces stand for."""
-        ids = self.convert_tokens_to_ids(tokens)
-        return self._decode(ids)
+        return self._decode(self.convert_tokens_to_ids(tokens))
 
     def _decode(
         self,
@@ -374,10 +362,8 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
         if not ids:
             return ""
         if self.legacy or first:
-            text: str = self._sp.decode(ids)
-            return text
-        barrier = self._sp.encode(_BARRIER)
-        return str(self._sp.decode(barrier + ids))[1:]
+            return str(self._sp.decode(ids))
+        return str(self._sp.decode([*self._sp.encode(_BARRIER), *ids]))[1:]
 
     def _complete_characters(self, ids: list[int]) -> list[int]:
         """Leave out the first bytes of a character whose last ones are still missing."""
@@ -393,11 +379,10 @@ class ExactLlamaTokenizer(PreTrainedTokenizer):
 
 def _pattern(tokens: list[AddedToken]) -> re.Pattern[str] | None:
     """Return what finds any of the tokens, the longest first."""
-    longest_first = sorted(tokens, key=lambda token: -len(token.content))
-    parts = []
-    for token in longest_first:
-        before, after = r"\s*" * token.lstrip, r"\s*" * token.rstrip
-        parts.append(before + re.escape(token.content) + after)
+    parts = [
+        r"\s*" * token.lstrip + re.escape(token.content) + r"\s*" * token.rstrip
+        for token in sorted(tokens, key=lambda token: -len(token.content))
+    ]
     return re.compile("|".join(parts)) if parts else None
 
 
