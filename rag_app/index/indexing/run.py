@@ -310,23 +310,21 @@ class IndexRun:
         if due.digest is None and self._is_current(due.path, known, document.content_hash):
             return
         if known and due.path == STDIN and not self.options.stdin_name:
-            self._note(
-                due.source, "it took the place of an earlier standard input; --name keeps both"
-            )
+            said = "it took the place of an earlier standard input; --name keeps both"
+            self.report.notes.append(Note(due.source, said))
         document, chunks = in_folders(document, chunks, due.folders)
         self._found(document, chunks)
         self.pending.append(_Pending(document, chunks, due))
 
     def _found(self, document: DocumentRecord, chunks: Sequence[ChunkRecord]) -> None:
         for text in document.notes:
-            self._note(document.source, text)
+            self.report.notes.append(Note(document.source, text))
         self.found += len(chunks)
 
     def _is_current(self, path: SourcePath, known: DocumentRecord | None, digest: str) -> bool:
         """Return whether the index has these bytes, if under another name under this one now."""
-        if known is not None and not is_current(known, digest, self.options):
-            return False
-        if known is None and not self._rename(digest):
+        same = is_current(known, digest, self.options) if known else self._rename(digest)
+        if not same:
             return False
         if known is not None:
             self._place(known)
@@ -382,9 +380,6 @@ class IndexRun:
     def fail(self, source: str, reason: str) -> None:
         """Report a document that can't be indexed."""
         self.report.failed.append(Failure(source, reason))
-
-    def _note(self, source: str, text: str) -> None:
-        self.report.notes.append(Note(source, text))
 
     def _embedded(self, count: int) -> None:
         self.report.chunks += count
