@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,44 +17,29 @@ if TYPE_CHECKING:
     from rag_app.settings import Settings
 
 
-@options.with_model()
+@options.with_settings(
+    *("index", "store", "context", "prompts", "keep_alive", "cache_size"),
+    *("within", "k", "retriever", "reranker", "threshold", "embedding", *options.MODEL),
+    answer_chain=options.chain("refine|stuff"),
+)
 def ask(
+    *,
+    settings: "Settings",
     question: Annotated[
         str | None, typer.Argument(help="The question; without one, a prompt asks for them.")
     ] = None,
-    chain: Annotated[str | None, options.chain_option("refine|stuff")] = None,
-    context: options.Context = None,
-    index: options.Index = None,
-    store: options.Store = None,
     file_path: options.FilePath = None,
-    within: options.Within = None,
-    k: options.K = None,
-    retriever: options.Retriever = None,
-    reranker: options.Reranker = None,
-    threshold: options.Threshold = None,
-    embedding: options.Embedding = None,
     show_context: Annotated[
         bool, typer.Option("--show-context", help="Show the passages the model was given.")
     ] = False,
-    prompts: options.Prompts = None,
-    keep_alive: options.KeepAlive = None,
-    cache_size: options.CacheSize = None,
     as_json: options.Json = False,
     no_stream: options.NoStream = False,
     show_timings: options.Timings = False,
-    **model: Any,
 ) -> None:
     """Answer a question from the indexed documents and show where the answer is."""
     from model_prep.json_file import is_encodable
     from rag_app.engine.command_engine import CommandEngine, Seconds, Turns, parts
     from rag_app.errors import QuestionError
-    from rag_app.settings import load_settings
-
-    settings = load_settings(
-        answer_chain=chain, context=context, prompts=prompts, index=index, store=store,
-        within=within, k=k, retriever=retriever, reranker=reranker, threshold=threshold,
-        embedding=embedding, keep_alive=keep_alive, cache_size=cache_size, **model,
-    )  # fmt: skip
 
     history: Turns = []
 

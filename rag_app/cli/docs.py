@@ -2,22 +2,21 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rag_app.cli import options
 
+if TYPE_CHECKING:
+    from rag_app.settings import Settings
+
 app = typer.Typer(help="List or remove indexed documents.", invoke_without_command=True)
 
 
 @app.callback()
-def docs(
-    context: typer.Context,
-    index: options.Index = None,
-    store: options.Store = None,
-    as_json: options.Json = False,
-) -> None:
+@options.with_settings("index", "store")
+def docs(*, context: typer.Context, settings: "Settings", as_json: options.Json = False) -> None:
     """List the indexed documents."""
     if context.invoked_subcommand:
         return
@@ -25,9 +24,8 @@ def docs(
 
     from rag_app.cli import show
     from rag_app.engine import RagApp
-    from rag_app.settings import load_settings
 
-    with RagApp(settings=load_settings(index=index, store=store)) as engine:
+    with RagApp(settings=settings) as engine:
         documents = engine.documents()
     if as_json:
         show.print_json([asdict(document) for document in documents])
@@ -42,9 +40,11 @@ def docs(
 
 
 @app.command("passages")
+@options.with_settings("index")
 def passages(
+    *,
     output: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="Overwritten if there.")],
-    index: options.Index = None,
+    settings: "Settings",
 ) -> None:
     """Write the indexed passages as JSON Lines: text, source, and where it is in the source."""
     import json
@@ -52,10 +52,9 @@ def passages(
     from rag_app.cli import show
     from rag_app.engine import RagApp
     from rag_app.errors import DocumentError
-    from rag_app.settings import load_settings
 
     count = 0
-    with RagApp(settings=load_settings(index=index)) as engine, engine.store.read() as snapshot:
+    with RagApp(settings=settings) as engine, engine.store.read() as snapshot:
         try:
             with output.open("w", encoding="utf-8", errors="backslashreplace") as file:
                 for chunk in snapshot.all_chunks():
@@ -71,20 +70,20 @@ def passages(
 
 
 @app.command("remove")
+@options.with_settings("index", "store")
 def remove(
+    *,
     sources: Annotated[
         list[str], typer.Argument(help="Files, folders, globs, as `rag-app docs` lists them.")
     ],
-    index: options.Index = None,
-    store: options.Store = None,
+    settings: "Settings",
     as_json: options.Json = False,
 ) -> None:
     """Remove documents from the index; their files are left alone."""
     from rag_app.cli import show
     from rag_app.engine import RagApp
-    from rag_app.settings import load_settings
 
-    with RagApp(settings=load_settings(index=index, store=store)) as engine:
+    with RagApp(settings=settings) as engine:
         removed = engine.remove(sources)
     if as_json:
         show.print_json({"removed": removed})

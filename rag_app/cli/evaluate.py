@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,8 +23,14 @@ _DRAFTED = 20
 _CALIBRATION = "How sure a model is"
 
 
-@options.with_model()
+@options.with_settings(
+    *("context", "prompts", "k", "retriever", "reranker", "threshold", "embedding"),
+    *options.MODEL,
+    answer_chain=options.chain("refine|stuff"),
+)
 def evaluate(
+    *,
+    settings: "Settings",
     dataset: Annotated[
         Path | None,
         typer.Argument(
@@ -33,14 +39,6 @@ def evaluate(
         ),
     ] = None,
     index: options.Index = None,
-    chain: Annotated[str | None, options.chain_option("refine|stuff")] = None,
-    context: options.Context = None,
-    k: options.K = None,
-    retriever: options.Retriever = None,
-    reranker: options.Reranker = None,
-    threshold: options.Threshold = None,
-    embedding: options.Embedding = None,
-    prompts: options.Prompts = None,
     limit: Annotated[
         int | None,
         typer.Option(min=1, help="Ask this many questions, sampled by document with --seed."),
@@ -114,27 +112,20 @@ def evaluate(
         ),
     ] = False,
     as_json: options.Json = False,
-    **model: Any,
 ) -> None:
     """Measure retrieval, answers, refusals, citations and cost on a question set.
 
     A set that carries its passages is asked over them, unless --index is given; questions of your
     own are asked over the index. --seed draws the questions too. Ctrl-C ends with what there is.
     """
-    from rag_app.settings import load_settings
-
     if (dataset is None) == (make is None):
         raise typer.BadParameter("name a DATASET, or --make QUESTIONS.jsonl")
     if calibrate and (retrieval_only or make or compare or report):
         raise typer.BadParameter("--calibrate goes with a DATASET and --predictions alone")
     if rated and not make:
         raise typer.BadParameter("--rated goes with --make QUESTIONS.jsonl")
-    settings = load_settings(
-        answer_chain=chain, context=context, prompts=prompts, index=from_index or index, k=k,
-        retriever=retriever, reranker=reranker, threshold=threshold, embedding=embedding,
-        cache_size=0.0,  # what is read of a passage is not to depend on what was asked before
-        **model,
-    )  # fmt: skip
+    # What is read of a passage is not to depend on what was asked before.
+    settings = settings.changed(index=from_index or index, cache_size=0.0)
     if make is not None:
         if rated:
             _take_rated(settings, make, as_json=as_json)

@@ -1,7 +1,7 @@
 """``rag-app index`` and ``reembed``: an index brought up to date with files, or with a model."""
 
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -9,20 +9,23 @@ from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
 from rag_app.cli.options import SOME_FAILED
 
+if TYPE_CHECKING:
+    from rag_app.settings import Settings
 
+
+@options.with_settings(
+    *("index", "store", "ocr", "embedding"),
+    chunk_size=options.setting(int, "Characters of a passage (default 600)."),
+    chunk_overlap=options.setting(
+        int, "Characters that neighbouring passages share (default 100)."
+    ),
+)
 def index(
+    *,
     paths: Annotated[
         list[str], typer.Argument(help="Files, folders, globs, URLs, or - for stdin.")
     ],
-    index: options.Index = None,
-    store: options.Store = None,
-    chunk_size: Annotated[
-        int | None, typer.Option(help="Characters of a passage (default 600).")
-    ] = None,
-    chunk_overlap: Annotated[
-        int | None, typer.Option(help="Characters that neighbouring passages share (default 100).")
-    ] = None,
-    embedding: options.Embedding = None,
+    settings: "Settings",
     encoding: options.Encoding = None,
     loader: Annotated[
         str | None,
@@ -31,7 +34,6 @@ def index(
             help="A LangChain loader: of langchain-community (extra `community`), or module:Class.",
         ),
     ] = None,
-    ocr: options.Ocr = None,
     exclude: options.Exclude = None,
     name: Annotated[
         str | None,
@@ -64,16 +66,11 @@ def index(
     from rag_app.cli import show
     from rag_app.cli.progress import indexing
     from rag_app.engine import RagApp
-    from rag_app.settings import load_settings
 
     if address is not None and engine != "ray":
         raise typer.BadParameter("--address needs --engine ray")
     if name is not None:
         _check_name(name, paths)
-    settings = load_settings(
-        index=index, store=store, chunk_size=chunk_size, chunk_overlap=chunk_overlap,
-        embedding=embedding, ocr=ocr,
-    )  # fmt: skip
     with RagApp(settings=settings) as app:
         if dry_run:
             preview = app.preview(paths, encoding=encoding, loader=loader, exclude=exclude or [])
@@ -95,18 +92,15 @@ def index(
         raise typer.Exit(SOME_FAILED if done else 1)
 
 
-def reembed(
-    index: options.Index = None,
-    store: options.Store = None,
-    embedding: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|DIR|URL",
-            help="The other model; by default that of an unfinished run, or of the settings.",
-        ),
-    ] = None,
-    as_json: options.Json = False,
-) -> None:
+@options.with_settings(
+    *("index", "store"),
+    embedding=options.setting(
+        str,
+        "The other model; by default that of an unfinished run, or of the settings.",
+        "NAME|DIR|URL",
+    ),
+)
+def reembed(*, settings: "Settings", as_json: options.Json = False) -> None:
     """Embed all passages of an index again, with another model.
 
     Until that is done the index is asked and changed as before; then the new vectors take the
@@ -115,10 +109,9 @@ def reembed(
     from rag_app.cli import show
     from rag_app.cli.progress import reembedding
     from rag_app.engine import RagApp
-    from rag_app.settings import load_settings
 
     state = (0, 0)
-    with RagApp(settings=load_settings(index=index, store=store, embedding=embedding)) as app:
+    with RagApp(settings=settings) as app:
         try:
             with reembedding() as progress:
 

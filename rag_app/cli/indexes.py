@@ -10,15 +10,15 @@ from rag_app.cli import options
 
 if TYPE_CHECKING:
     from rag_app.index.store.interface import DocumentStore
+    from rag_app.settings import Settings
 
 app = typer.Typer(help="List, rename or delete indexes.", invoke_without_command=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As `rag-app indexes` lists it.")]
 
 
 @app.callback()
-def indexes(
-    context: typer.Context, store: options.Store = None, as_json: options.Json = False
-) -> None:
+@options.with_settings("store")
+def indexes(*, context: typer.Context, settings: "Settings", as_json: options.Json = False) -> None:
     """List the indexes."""
     if context.invoked_subcommand:
         return
@@ -28,8 +28,8 @@ def indexes(
     from rag_app.cli import show
     from rag_app.index.store.folders import index_content
 
-    with closing(_store_of("any", store)) as one:
-        contents = [index_content(name, _store_of(name, store)) for name in one.names()]
+    with closing(_store_of("any", settings)) as store:
+        contents = [index_content(name, _store_of(name, settings)) for name in store.names()]
     if as_json:
         show.print_json([asdict(content) for content in contents])
         return
@@ -58,22 +58,24 @@ def rename(
 
 
 @app.command("delete")
+@options.with_settings("store")
 def delete(
+    *,
     name: Name,
+    settings: "Settings",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
-    store: options.Store = None,
 ) -> None:
     """Delete an index, with the files that were uploaded into it; others are left alone."""
     from rag_app.cli import show
     from rag_app.index.store.folders import delete_index, index_content, named_folder
 
     named_folder(name)  # refuses what is not a name
-    with closing(_store_of(name, store)) as one:
-        one.check_exists()
+    with closing(_store_of(name, settings)) as store:
+        store.check_exists()
         if not yes:
-            count = index_content(name, one).documents
+            count = index_content(name, store).documents
             _confirm(f"delete the index {name} with {show.count_of(count, 'document')}?")
-        delete_index(one)
+        delete_index(store)
     show.messages.print(f"deleted {name}", markup=False)
 
 
@@ -91,19 +93,20 @@ def _confirm(question: str) -> None:
         raise RagAppError("nothing was deleted; --yes deletes without asking")
 
 
-def _store_of(name: str, store: str | None) -> "DocumentStore":
+def _store_of(name: str, settings: "Settings") -> "DocumentStore":
     from rag_app.engine.resources import open_store
-    from rag_app.settings import load_settings
 
-    return open_store(load_settings(index=name, store=store))
+    return open_store(settings.changed(index=name))
 
 
+@options.with_settings("store")
 def copy(
+    *,
     index: Annotated[str, typer.Argument(metavar="INDEX", help="Name or folder of the index.")],
+    settings: "Settings",
     to: Annotated[
         str, typer.Option("--to", metavar="milvus:URI|local", help="Where to put the copy.")
     ],
-    store: options.Store = None,
     as_json: options.Json = False,
 ) -> None:
     """Copy an index into another store, under the same name, without embedding again.
@@ -114,10 +117,8 @@ def copy(
     from rag_app.cli import show
     from rag_app.cli.progress import copying_documents
     from rag_app.engine import RagApp
-    from rag_app.settings import load_settings
 
-    settings = load_settings(index=index, store=store)
-    with RagApp(settings=settings) as app, copying_documents() as progress:
+    with RagApp(settings=settings.changed(index=index)) as app, copying_documents() as progress:
         report = app.copy(to, progress)
     if as_json:
         show.print_json(asdict(report))

@@ -3,8 +3,7 @@
 import os
 import signal
 import sys
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +11,17 @@ from model_prep.cli.boundary import INTERRUPTED
 from model_prep.cli.signals import end_at_once
 from rag_app.cli import options
 
+if TYPE_CHECKING:
+    from rag_app.settings import Settings
 
-@options.with_model()
+
+@options.with_settings(
+    *("prompts", "store", "api_key_file"),
+    *("k", "retriever", "reranker", "threshold", "embedding", *options.MODEL),
+)
 def mcp(
+    *,
+    settings: "Settings",
     index: Annotated[
         list[str] | None,
         typer.Option("--index", metavar="NAME|DIR", help="Only this; can be repeated."),
@@ -29,24 +36,11 @@ def mcp(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of --http; 0 takes any free one.")
     ] = 19328,
-    api_key_file: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Keys of --http, as for `serve`; or RAG_APP_API_KEY."),
-    ] = None,
-    k: options.K = None,
-    retriever: options.Retriever = None,
-    reranker: options.Reranker = None,
-    threshold: options.Threshold = None,
-    embedding: options.Embedding = None,
-    prompts: options.Prompts = None,
-    store: options.Store = None,
-    **model: Any,
 ) -> None:
     """Offer the indexes to MCP clients: search, ask, list, read a passage, add a document."""
     from rag_app.cli import show
     from rag_app.engine import RagApp
     from rag_app.errors import SettingsError
-    from rag_app.settings import load_settings
 
     try:
         from rag_app.server.index_registry import IndexRegistry
@@ -55,10 +49,6 @@ def mcp(
     except ImportError as error:
         msg = f"the package {error.name} is not here; run: pip install 'rag-app[mcp]'"
         raise SettingsError(msg) from error
-    settings = load_settings(
-        k=k, retriever=retriever, reranker=reranker, threshold=threshold, embedding=embedding,
-        prompts=prompts, store=store, api_key_file=api_key_file, **model,
-    )  # fmt: skip
     with RagApp(settings=settings) as engine:
         registry = IndexRegistry(engine, index or [])
         try:

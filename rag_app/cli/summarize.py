@@ -5,7 +5,7 @@ from contextlib import closing
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,27 +13,29 @@ from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
 from rag_app.cli.options import SOME_FAILED
 
+if TYPE_CHECKING:
+    from rag_app.settings import Settings
 
-@options.with_model()
+
+@options.with_settings(
+    *("ocr", "prompts", "keep_alive", *options.MODEL),
+    summary_chain=options.chain("refine|stuff|map_reduce"),
+    summary_length=options.setting(
+        int, "Characters (Chinese) or words (English) to aim at (default 200).", None, "--length"
+    ),
+)
 def summarize(
+    *,
+    settings: "Settings",
     files: Annotated[
         list[str] | None, typer.Argument(help="Files, folders, globs, or - for stdin.")
     ] = None,
-    chain: Annotated[str | None, options.chain_option("refine|stuff|map_reduce")] = None,
     file_path: options.FilePath = None,
-    length: Annotated[
-        int | None,
-        typer.Option(help="Characters (Chinese) or words (English) to aim at (default 200)."),
-    ] = None,
     encoding: options.Encoding = None,
-    ocr: options.Ocr = None,
     exclude: options.Exclude = None,
-    prompts: options.Prompts = None,
-    keep_alive: options.KeepAlive = None,
     as_json: options.Json = False,
     no_stream: options.NoStream = False,
     show_timings: options.Timings = False,
-    **model: Any,
 ) -> None:
     """Summarize each document in its own language.
 
@@ -44,12 +46,6 @@ def summarize(
     from rag_app.documents.sources import search_sources
     from rag_app.engine.command_engine import CommandEngine, Seconds, command_engine, parts
     from rag_app.errors import DocumentError
-    from rag_app.settings import load_settings
-
-    settings = load_settings(
-        summary_chain=chain, ocr=ocr, prompts=prompts, summary_length=length,
-        keep_alive=keep_alive, **model,
-    )  # fmt: skip
 
     def summarized(engine: CommandEngine, source: Path, *, named: bool) -> bool:
         """Show the summary of one document; return whether Ctrl-C cut it short."""

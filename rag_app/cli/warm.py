@@ -2,25 +2,25 @@
 
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
 
+if TYPE_CHECKING:
+    from rag_app.settings import Settings
+
 _LOOK_SECONDS = 0.5
 """Between two looks whether the resident engine is asked something."""
 
 
-@options.with_model("llm", "threads")
+@options.with_settings("index", "store", "prompts", "cache_size", "llm", "threads")
 def warm(
-    index: options.Index = None,
-    store: options.Store = None,
+    *,
+    settings: "Settings",
     limit: Annotated[int, typer.Option(min=1, help="Passages to read.")] = 100,
-    prompts: options.Prompts = None,
-    cache_size: options.CacheSize = None,
-    **model: Any,
 ) -> None:
     """Have the model read the passages that are likely to be asked about, and keep that on disk.
 
@@ -32,11 +32,7 @@ def warm(
     from rag_app.cli import show
     from rag_app.cli.progress import reading
     from rag_app.engine.command_engine import command_engine
-    from rag_app.settings import load_settings
 
-    settings = load_settings(
-        index=index, store=store, prompts=prompts, cache_size=cache_size, **model
-    )
     with command_engine(settings) as engine:
         try:
             with reading() as progress:

@@ -1,20 +1,22 @@
 """``rag-app watch``: keep an index up to date with folders."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rag_app.cli import options
 
+if TYPE_CHECKING:
+    from rag_app.settings import Settings
 
+
+@options.with_settings("index", "store", "embedding", "ocr")
 def watch(
+    *,
+    settings: "Settings",
     paths: Annotated[list[str], typer.Argument(help="Files, folders or globs.")],
-    index: options.Index = None,
-    store: options.Store = None,
-    embedding: options.Embedding = None,
     encoding: options.Encoding = None,
-    ocr: options.Ocr = None,
     exclude: options.Exclude = None,
     as_json: options.Json = False,
 ) -> None:
@@ -22,9 +24,7 @@ def watch(
     from rag_app.cli import show
     from rag_app.engine import RagApp
     from rag_app.engine.watch import watch as changes
-    from rag_app.settings import load_settings
 
-    settings = load_settings(index=index, store=store, embedding=embedding, ocr=ocr)
     show.messages.print(f"watching {', '.join(paths)}  (Ctrl-C ends)", markup=False)
     with RagApp(settings=settings) as app:
         try:
