@@ -124,6 +124,23 @@ def test_imports_make_no_circle(package: str) -> None:
     assert imports == {}
 
 
+@pytest.mark.parametrize("package", LAYERS)
+def test_no_name_is_given_twice(package: str) -> None:
+    """The second constant of a name would be meant where the first one was."""
+    twice = {
+        name: [constant for constant, count in Counter(_constants(path)).items() if count > 1]
+        for name, path in modules(package)
+    }
+    assert {name: constants for name, constants in twice.items() if constants} == {}
+
+
+def _constants(path: Path) -> Iterator[str]:
+    """Yield the names that a file assigns outside of blocks, as often as it does."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
 @pytest.mark.parametrize("folder", ["model_prep", "rag_app", "tests"])
 def test_no_folder_is_a_heap(folder: str) -> None:
     files = Counter(
