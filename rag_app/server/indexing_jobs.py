@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,16 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 
+from rag_app.engine import RagApp
 from rag_app.errors import BusyIndexError, RagAppError
 from rag_app.server import uploads
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import IndexRegistry
-from rag_app.server.job_records import JobRecords, outcome_of
+from rag_app.server.job_records import JobRecords, log_outcome, outcome_of
 from rag_app.server.queueing import end_tasks
 from rag_app.server.schemas.indexes import Job
 
 if TYPE_CHECKING:
-    from rag_app.index.indexing.report import IndexProgress
+    from rag_app.index.indexing.report import IndexProgress, IndexReport
 
 _KEPT = 200
 """Jobs that are remembered; the oldest of those that ended go first."""
@@ -40,6 +42,8 @@ _MOST_ATTEMPTS = 2
 """Times that a job may be running when the server dies; then it is not begun again."""
 _DIED = "the server ended before it could report on the files; the list of documents shows them"
 
+Note = Callable[..., None]
+"""Notes values of a job, by the names of its fields."""
 _log = logging.getLogger("rag_app.server")
 
 
@@ -60,6 +64,8 @@ class _Run:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     stop: threading.Event = field(default_factory=threading.Event)
     task: asyncio.Task[None] | None = None
+    deadline: float = math.inf
+    """By `time.monotonic`, once it runs."""
 
 
 class IndexingJobs:
@@ -313,52 +319,20 @@ class IndexingJobs:
             _log.exception("an indexing job failed")
             self._note(run, status="failed", error="unexpected error; see the server's log")
         finally:
-            _log_end(run.job)
+            log_outcome(run.job)
             self._begin()
 
-    def _work(self, run: _Run, note: Any) -> dict[str, Any]:
+    def _work(self, run: _Run, note: Note) -> dict[str, Any]:
         """Index the files of a job, in a thread of its own; return what became of them."""
-        folder, started = run.folder, time.monotonic()
-        limit = self._registry.settings.job_seconds
-
-        def check() -> None:
-            if self.closing.is_set():
-                raise ApiError(503, "the server was shut down", code="shutting_down")
-            if run.stop.is_set():
-                raise _StoppedError
-            if time.monotonic() - started > limit:
-                msg = f"it took longer than {limit:g} seconds (RAG_APP_JOB_SECONDS)"
-                raise TimeoutError(msg)
-
-        def progress(now: "IndexProgress") -> None:
-            check()
-            note(
-                documents=now.documents,
-                total=now.total,
-                passages=now.chunks,
-                estimate=now.estimate,
-            )
-
+        folder = run.folder
         note(status="running")
         uploads.attempt(folder)
         try:
-            check()
             engine = self._registry.engine(run.job.index)
             stored = engine.store.folder.resolve() / uploads.FILES
             files = uploads.contents(folder)
             targets = {file: stored / file.relative_to(folder) for file in files}
-            limited = engine.using(max_passages=self._registry.settings.upload_passages)
-            report = None
-            while report is None:
-                try:
-                    # Written at once: one that is cancelled, or harms twice, leaves nothing behind.
-                    report = limited.index(
-                        list(targets), progress=progress, destinations=targets, roots=[stored],
-                        words_first=False,
-                    )  # fmt: skip
-                except BusyIndexError:  # another process writes it; nothing is done yet
-                    started = time.monotonic()
-                    check()
+            report = self._indexed(run, engine, targets, stored, note)
             if folder != stored:
                 indexed = [file.relative_to(folder) for file in targets if not file.exists()]
                 uploads.end(folder, engine.store.folder, indexed)
@@ -369,24 +343,48 @@ class IndexingJobs:
         finally:
             uploads.settle(folder)
 
+    def _indexed(
+        self, run: _Run, engine: RagApp, targets: Mapping[Path, Path], stored: Path, note: Note
+    ) -> "IndexReport":
+        """Index files under the paths at which they are to be stored; return what became of them.
+
+        While another process writes the index it is waited for, and no time is counted.
+        """
+        settings = self._registry.settings
+        limited = engine.using(max_passages=settings.upload_passages)
+
+        def progress(now: "IndexProgress") -> None:
+            self._check(run)
+            done = {"documents": now.documents, "total": now.total, "passages": now.chunks}
+            note(**done, estimate=now.estimate)
+
+        while True:
+            run.deadline = time.monotonic() + settings.job_seconds
+            self._check(run)
+            with suppress(BusyIndexError):
+                # Written at once: one that is cancelled, or harms twice, leaves nothing behind.
+                return limited.index(
+                    list(targets), progress=progress, destinations=targets, roots=[stored],
+                    words_first=False,
+                )  # fmt: skip
+
+    def _check(self, run: _Run) -> None:
+        """Raise an error where a job is to end before its time."""
+        if self.closing.is_set():
+            raise ApiError(503, "the server was shut down", code="shutting_down")
+        if run.stop.is_set():
+            raise _StoppedError
+        if time.monotonic() > run.deadline:
+            limit = self._registry.settings.job_seconds
+            msg = f"it took longer than {limit:g} seconds (RAG_APP_JOB_SECONDS)"
+            raise TimeoutError(msg)
+
     def _set_aside(self, run: _Run, reason: str) -> None:
         """Keep the files of a job that would harm again, without indexing them."""
         kept = uploads.set_aside(run.folder)
         _log.warning("an upload into %s is kept in %s: %s", run.job.index, kept, reason)
         error = f"{reason}; its files are set aside: upload them in smaller parts"
         self._note(run, status="failed", error=error)
-
-
-def _log_end(job: Job) -> None:
-    for failure in job.failed:
-        _log.warning("%s was not indexed into %s: %s", failure.name, job.index, failure.reason)
-    message = f"indexing job {job.id} of {job.index}: {job.status}"
-    if job.error:
-        _log.warning("%s (%s)", message, job.error)
-    else:
-        _log.info(
-            "%s, %d of %d files, %d passages", message, job.documents, job.total, job.passages
-        )
 
 
 def _jobs(request: Request) -> IndexingJobs:

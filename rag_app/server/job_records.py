@@ -1,5 +1,6 @@
 """Indexing jobs on disk: every server on a home reports them all, and can have them cancelled."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -15,6 +16,7 @@ from rag_app.settings import home
 if TYPE_CHECKING:
     from rag_app.index.indexing.report import IndexReport
 
+_log = logging.getLogger("rag_app.server")
 _SUFFIX = ".json"
 _CANCELLED = ".cancelled"
 
@@ -112,3 +114,16 @@ def outcome_of(report: "IndexReport", targets: Mapping[Path, Path], stored: Path
         "failed": failed,
         "notes": notes,
     }
+
+
+def log_outcome(job: Job) -> None:
+    """Log how a job ended, and each file that could not be indexed."""
+    for failure in job.failed:
+        _log.warning("%s was not indexed into %s: %s", failure.name, job.index, failure.reason)
+    message = f"indexing job {job.id} of {job.index}: {job.status}"
+    if job.error:
+        _log.warning("%s (%s)", message, job.error)
+    else:
+        _log.info(
+            "%s, %d of %d files, %d passages", message, job.documents, job.total, job.passages
+        )
