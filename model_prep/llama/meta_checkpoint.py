@@ -1,6 +1,7 @@
 """Meta's shards of a LLaMA, joined when read and split when written, a tensor at a time."""
 
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -8,6 +9,7 @@ from model_prep.checkpoint.reader import Checkpoint, open_checkpoint, tensor_pie
 from model_prep.checkpoint.tensors import TensorData, TensorInfo, raw_bytes, torch_dtype
 from model_prep.errors import CheckpointError
 from model_prep.llama.architecture import ModelConfig, context_of
+from model_prep.llama.expected_tensors import require_unquantized
 from model_prep.llama.meta_layout import (
     is_permuted,
     is_rope_buffer,
@@ -165,8 +167,20 @@ class MetaCheckpoint:
                 said = "lacks" if unlike[0] in expected else "has besides"
                 msg = f"{file} {said} {unlike[0]}, so its shape is not the one in params.json"
                 raise CheckpointError(msg)
+            require_unquantized(file, shard.tensors)
+        self._require_no_copies()
         for meta, name in expected.items():
             self._check_tensor(meta, self.config.tensor_shape(name))
+
+    def _require_no_copies(self) -> None:
+        """Check that no two files hold the same part, as where one was downloaded twice."""
+        import torch
+
+        parts = [shard.read("layers.0.attention.wq.weight") for shard in self._shards]
+        for (file, part), (other, another) in combinations(zip(self.files, parts, strict=True), 2):
+            if torch.equal(part, another):
+                msg = f"{other} holds the same part of the model as {file.name}; get both again"
+                raise CheckpointError(msg)
 
     def _check_tensor(self, name: str, wanted: tuple[int, ...]) -> None:
         import torch

@@ -148,6 +148,18 @@ def break_norm(folder: Path) -> None:
     edit(folder / "consolidated.01.pth", norm__weight=torch.zeros(32, dtype=torch.float16))
 
 
+def repeat_part(folder: Path) -> None:
+    shutil.copy(folder / "consolidated.00.pth", folder / "consolidated.01.pth")
+
+
+def quantize(folder: Path) -> None:
+    import torch
+
+    file = folder / "consolidated.01.pth"
+    tensors = torch.load(file, weights_only=True)
+    torch.save({name: tensor.to(torch.int8) for name, tensor in tensors.items()}, file)
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -177,6 +189,8 @@ def break_norm(folder: Path) -> None:
             lambda f: edit(f / "consolidated.01.pth", norm__weight=None),
             r"01\.pth lacks norm\.weight",
         ),
+        (repeat_part, r"01\.pth holds the same part of the model as consolidated\.00\.pth"),
+        (quantize, r"consolidated\.01\.pth holds .* as I8: its weights are quantized"),
         (break_norm, r"norm\.weight has .* different models"),
         (lambda f: (f / "tokenizer.model").unlink(), r"no tokenizer\.model in .* copy it there"),
     ],
