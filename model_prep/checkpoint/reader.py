@@ -31,6 +31,14 @@ _ADAPTER_NAMES: tuple[str, ...] = (
     "adapter_model.bin",
 )
 _SHARD = re.compile(r"(?:(?:pytorch_|adapter_)?model)-(\d{5})-of-(\d{5})\.(?:safetensors|bin)")
+_OF_OTHERS = {
+    "latest_checkpointed_iteration.txt": "a checkpoint of Megatron; convert it with Megatron",
+    "zero_to_fp32.py": "a checkpoint of DeepSpeed; join it with that script",
+    "*.distcp": "a distributed checkpoint of PyTorch; save the whole model with what wrote it",
+    "*.gguf": "a model for llama.cpp; make a folder of it with: model-prep import-gguf",
+    "*.nemo": "a model of NeMo; convert it with NeMo",
+}
+"""Files that tell whose weights a folder holds, and how they come into Hugging Face's format."""
 _POINTER = b"version https://git-lfs."
 _ZIP = b"PK"
 """The beginning of what ``torch.save`` writes."""
@@ -157,6 +165,9 @@ def _find(folder: Path, adapter: bool) -> Path | list[Path]:
         return shards
     held = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
     msg = f"{folder} holds no weights ({usual[0]}, {usual[2]} or *.pth) but {held}"
+    found = (text for name, text in _OF_OTHERS.items() if next(folder.glob(name), None))
+    if not adapter and (advice := next(found, None)):
+        msg = f"{msg}: {advice}"
     raise CheckpointError(msg)
 
 

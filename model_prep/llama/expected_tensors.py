@@ -1,6 +1,7 @@
 """The tensors that a ``config.json`` calls for, and the comparison of a checkpoint with them."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,23 @@ _LAYER = (
     "self_attn.v_proj.weight", "self_attn.o_proj.weight", "post_attention_layernorm.weight",
     "mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight",
 )  # fmt: skip
+
+_MEGATRON = re.compile(
+    r"\bself_attention\.linear_(?:qkv|proj)\b|\bmlp\.linear_fc[12]\b"
+    r"|\blanguage_model\.(?:encoder|transformer|embedding)\."
+)
+
+
+def named_otherwise(names: Iterable[str]) -> str:
+    """Return what to add to an error about names: that they are Megatron's, where they are.
+
+    Example:
+        >>> named_otherwise(["decoder.layers.0.mlp.linear_fc1.weight"])
+        "; its names are Megatron's: convert it into Hugging Face's format with Megatron"
+    """
+    if any(map(_MEGATRON.search, names)):
+        return "; its names are Megatron's: convert it into Hugging Face's format with Megatron"
+    return ""
 
 
 def expected_tensors(config: ModelConfig) -> Iterator[str]:
@@ -57,12 +75,12 @@ def require_fitting(
     require_unquantized(folder, tensors)
     for name in expected_tensors(wanted):
         if name not in tensors:
-            raise _lacking(folder, name)
+            raise _lacking(folder, name, tensors)
         _require_shape(folder, tensors[name], wanted, vocabulary)
     if _OUTPUT in tensors:
         _require_shape(folder, tensors[_OUTPUT], wanted, vocabulary)
     elif not config.get("tie_word_embeddings"):
-        raise _lacking(folder, _OUTPUT)
+        raise _lacking(folder, _OUTPUT, tensors)
 
 
 def require_unquantized(folder: Path, tensors: Mapping[str, TensorInfo]) -> None:
@@ -80,9 +98,10 @@ def require_unquantized(folder: Path, tensors: Mapping[str, TensorInfo]) -> None
             raise CheckpointError(msg)
 
 
-def _lacking(folder: Path, name: str) -> CheckpointError:
+def _lacking(folder: Path, name: str, tensors: Iterable[str]) -> CheckpointError:
+    advice = named_otherwise(tensors) or "; get them"
     return CheckpointError(
-        f"the weights of {folder} lack {name}, which its config.json calls for; get them"
+        f"the weights of {folder} lack {name}, which its config.json calls for{advice}"
     )
 
 

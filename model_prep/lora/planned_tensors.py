@@ -7,6 +7,7 @@ from pathlib import Path
 from model_prep.checkpoint.tensors import TensorInfo, dtype_name
 from model_prep.errors import AdapterError, MergeError
 from model_prep.llama.architecture import ModelConfig
+from model_prep.llama.expected_tensors import named_otherwise
 from model_prep.llama.meta_layout import is_permuted, is_rope_buffer, tensor_names
 from model_prep.lora.adapter import EMBEDDINGS, INPUT, OUTPUT, Adapter
 from model_prep.lora.adapter_config import targets
@@ -136,9 +137,9 @@ def _require_modules(tensors: Mapping[str, TensorInfo], adapter: Adapter) -> Non
     if unknown := sorted(held - tensors.keys()):
         msg = (
             f"{adapter.folder} acts on {unknown[0]}, which the base does not have "
-            f"({len(unknown)} of its {len(held)} modules are missing there); use the base that the "
-            "adapter was trained on"
+            f"({len(unknown)} of its {len(held)} modules are missing there)"
         )
+        msg += named_otherwise(unknown) or "; use the base that the adapter was trained on"
         if unknown[0].startswith("model.language_model."):
             msg = (
                 f"{msg}; where it was, the files of this vision-language model name their tensors "

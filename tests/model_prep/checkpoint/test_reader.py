@@ -259,6 +259,9 @@ def test_folders_without_weights(tmp_path: Path) -> None:
     (tmp_path / "README.md").touch()
     with pytest.raises(CheckpointError, match=r"holds no weights .* but README\.md"):
         open_checkpoint(tmp_path)
+    (tmp_path / "latest_checkpointed_iteration.txt").touch()
+    with pytest.raises(CheckpointError, match="a checkpoint of Megatron; convert it"):
+        open_checkpoint(tmp_path)
     index = tmp_path / "model.safetensors.index.json"
     for damaged in ("", "[]", '{"weight_map": 3}', '{"weight_map": {"a": 3}}'):
         index.write_text(damaged)

@@ -179,6 +179,21 @@ def test_more_layers_than_the_base_has(family: Family, tmp_path: Path) -> None:
     refused(base, [family.sft], tmp_path, said)
 
 
+def test_names_of_megatron(family: Family, tmp_path: Path) -> None:
+    lora = copy_of(family.sft, tmp_path / "lora")
+    weights = {
+        name.replace("model.layers", "decoder.layers").replace("self_attn.q_proj", "mlp.linear_fc1")
+        for name in state_of(lora)
+    }
+    save_file({name: torch.ones(2, 2) for name in weights}, lora / "adapter_model.safetensors")
+    change_config(lora, r=2)
+    refused(family.base, [lora], tmp_path, "names are Megatron's: convert it")
+    base = copy_of(family.base, tmp_path / "base")
+    save_file({"decoder.layers.0.mlp.linear_fc1.weight": torch.ones(2)}, base / "model.safetensors")
+    with pytest.raises(CheckpointError, match="names are Megatron's: convert it"):
+        merge(base, [family.sft], output_dir=tmp_path / "out")
+
+
 def test_fewer_layers_than_the_base_has(family: Family, tmp_path: Path) -> None:
     base = make_base(tmp_path / "base", num_hidden_layers=3)
     said = r"has no LoRA of model.layers.2.self_attn.q_proj.weight, which its configuration targets"
