@@ -32,9 +32,9 @@ install: $(VENV)/.installed
 models: install
 	@$(VENV)/bin/model-prep pull default
 
-# Indexing again skips what has not changed. Without the extra ocr the scan can't be read: code 3.
+# Indexing again skips what has not changed.
 ask: models
-	@$(VENV)/bin/rag-app index docs_corpus --index docs_corpus || [ $$? -eq 3 ]
+	@$(VENV)/bin/rag-app index docs_corpus --index docs_corpus
 	@$(VENV)/bin/rag-app ask "$(Q)" --index docs_corpus
 
 # On two cores whatever the machine has: each process may hold a language model.

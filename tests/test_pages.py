@@ -90,3 +90,10 @@ def test_options_and_variables_are_there(page: Path, known: set[str]) -> None:
     assert {
         name for span in own for name in re.findall(r"RAG_APP_([A-Z_]*[A-Z])", span)
     } <= VARIABLES
+
+
+@pytest.mark.parametrize("package", ["rag_app", "model_prep"])
+def test_every_room_is_on_the_map(package: str) -> None:
+    rooms = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+    rows = re.findall(r"^\| (`.*?`) \|", (ROOT / package / "README.md").read_text("utf-8"), re.M)
+    assert rooms == {room for row in rows for room in re.findall(r"(\w+)/`", row)}

@@ -1,6 +1,5 @@
-"""The package as users meet it: its public names, and the map in its README."""
+"""The package as users meet it: its public names."""
 
-import re
 import subprocess
 import sys
 from importlib import import_module
@@ -14,10 +13,7 @@ import model_prep
 from model_prep.cli import app
 from model_prep.moved import MOVED
 from tests.model_prep.family import Family
-from tests.paths import ROOT
 
-FOLDER = ROOT / "model_prep"
-MAP = (FOLDER / "README.md").read_text(encoding="utf-8")
 OTHER_NAMES = {"crawl": "crawl_items", "verify": "verify_model", "models": "CATALOG"}
 HEAVY = ("torch", "transformers", "numpy", "openai", "pydantic", "rich", "typer")
 
@@ -47,11 +43,6 @@ def test_importing_costs_nothing() -> None:
 @pytest.mark.parametrize(("before", "now"), MOVED.items())
 def test_earlier_names_are_imported(before: str, now: str) -> None:
     assert import_module(before) is import_module(now)
-
-
-def test_every_room_is_on_the_map() -> None:
-    rooms = {path.parent.name for path in FOLDER.glob("*/__init__.py")}
-    assert rooms == set(re.findall(r"^\| `(\w+)/` \|", MAP, re.MULTILINE))
 
 
 @pytest.mark.slow
