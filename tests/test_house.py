@@ -137,8 +137,10 @@ def test_no_name_is_given_twice(package: str) -> None:
 def _constants(path: Path) -> Iterator[str]:
     """Yield the names that a file assigns outside of blocks, as often as it does."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        yield from (target.id for target in targets if isinstance(target, ast.Name))
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
+        for target in targets:
+            names = target.elts if isinstance(target, ast.Tuple) else [target]
+            yield from (name.id for name in names if isinstance(name, ast.Name))
 
 
 @pytest.mark.parametrize("folder", ["model_prep", "rag_app", "tests"])

@@ -29,7 +29,9 @@ from rag_app.settings import OcrMode
 if TYPE_CHECKING:
     from rag_app.documents.ocr import KeptPictures
 
-_OFFICE, _SHEETS, _WEB = (f"rag_app.documents.{room}" for room in ("office", "sheets", "web"))
+_MAIL, _OFFICE, _SHEETS, _WEB = (
+    f"rag_app.documents.{room}" for room in ("mail", "office", "sheets", "web")
+)
 _READERS = {
     "pdf": ("rag_app.documents.pdf.reader", "read_pdf"),
     "docx": (f"{_OFFICE}.word.docx", "read_docx"),
@@ -43,9 +45,9 @@ _READERS = {
     "rtf": (f"{_OFFICE}.rtf.reader", "read_rtf"),
     **dict.fromkeys(("odt", "ods", "odp"), (f"{_OFFICE}.open_document.document", "read_odf")),
     "epub": (f"{_WEB}.epub", "read_epub"),
-    "eml": (f"{_WEB}.mail", "read_mail"),
-    "mbox": (f"{_WEB}.mbox", "read_mbox"),
-    "mht": (f"{_WEB}.mail", "read_web_archive"),
+    "eml": (f"{_MAIL}.message", "read_mail"),
+    "mbox": (f"{_MAIL}.mbox", "read_mbox"),
+    "mht": (f"{_MAIL}.message", "read_web_archive"),
     "ipynb": (f"{_WEB}.structured", "read_notebook"),
     "json": (f"{_WEB}.structured", "read_json"),
     "xml": (f"{_WEB}.xml_text", "read_xml"),
@@ -82,7 +84,7 @@ _ARMOR = re.compile(
     re.MULTILINE,
 )
 """What is encrypted, signed or a key, in base64 (RFC 7468, RFC 9580)."""
-_MAIL = re.compile(
+_MAIL_HEAD = re.compile(
     rb"\s*(?:(?:[A-Za-z][\w-]{1,40}:.*\n(?:[ \t].*\n)*){2}|From .*\n[A-Za-z-]+:"
     rb"|(?:From|To|Subject|Date|Received|MIME-Version|Content-Type|Message-ID):)",
     re.IGNORECASE,
@@ -139,7 +141,7 @@ def _text_kind(data: bytes, known: str | None, name: str) -> str:
         escaped = start in (b"{", b"[", b'"') or (_OF_JSON.search(data) and not commented)
         return "json" if escaped else "text"
     if known == "msg":  # Outlook's suffix, which other programs give to mails as they were sent
-        return "eml" if _MAIL.match(data) else known
+        return "eml" if _MAIL_HEAD.match(data) else known
     if known == "text":
         return mail_kind(data) or known
     if known not in _LEGACY:

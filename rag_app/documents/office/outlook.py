@@ -14,10 +14,10 @@ from rag_app.documents.encodings.detection import decode
 from rag_app.documents.encodings.east_asian import in_step
 from rag_app.documents.encodings.garbage import without_garbage
 from rag_app.documents.formats import ExtractedText
+from rag_app.documents.mail.message import mail_text
 from rag_app.documents.office.rtf.reader import read_rtf
 from rag_app.documents.parts import ReadPart, read_parts
 from rag_app.documents.web.html import declared_charset, page_markdown, wider_charset
-from rag_app.documents.web.mail import mail_text
 from rag_app.errors import DocumentError
 
 if TYPE_CHECKING:

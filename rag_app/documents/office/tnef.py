@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import ExtractedText
+from rag_app.documents.mail.message import mail_text
 from rag_app.documents.office.outlook import moment_of, rtf_text
 from rag_app.documents.parts import ReadPart, read_parts
 from rag_app.documents.web.html import declared_charset, page_markdown
-from rag_app.documents.web.mail import mail_text
 
 _SUBJECT, _BODY, _MESSAGE_PROPERTIES, _CODE_PAGE = 0x18004, 0x2800C, 0x69003, 0x69007
 _FILE, _FILE_NAME, _FILE_DATA, _FILE_PROPERTIES = 0x69002, 0x18010, 0x6800F, 0x69005

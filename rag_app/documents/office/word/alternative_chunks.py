@@ -10,7 +10,7 @@ def text_of_chunk(data: bytes, part: str) -> str | None:
     """
     suffix = part.lower().rpartition(".")[2]
     if suffix in {"mht", "mhtml"} or data[:200].startswith(b"MIME-Version:"):
-        from rag_app.documents.web.mail import read_web_archive
+        from rag_app.documents.mail.message import read_web_archive
 
         return read_web_archive(data, part).text
     if suffix == "rtf" or data.startswith(b"{\\rtf"):

@@ -12,24 +12,24 @@ from email.parser import BytesParser
 from rag_app.documents.encodings.damage import SKIPPED
 from rag_app.documents.encodings.detection import decode
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.parts import ReadPart, read_parts
-from rag_app.documents.text import clean, one_blank_line, shown, space_at_break
-from rag_app.documents.web.damaged_mail import has_cut_header, without_marks
-from rag_app.documents.web.html import (
-    declared_charset,
-    is_markup,
-    page_markdown,
-    wider_charset,
-)
-from rag_app.documents.web.mail_headers import filename, header
-from rag_app.documents.web.signed_mail import signed_content
-from rag_app.documents.web.transfer_encoding import (
+from rag_app.documents.mail.damage import has_cut_header, without_marks
+from rag_app.documents.mail.headers import filename, header
+from rag_app.documents.mail.signature import signed_content
+from rag_app.documents.mail.transfer_encoding import (
     TRANSFER_ENCODINGS,
     marked,
     whole_base64,
     without_codes,
     without_cut_codes,
     without_transfer_encoding,
+)
+from rag_app.documents.parts import ReadPart, read_parts
+from rag_app.documents.text import clean, one_blank_line, shown, space_at_break
+from rag_app.documents.web.html import (
+    declared_charset,
+    is_markup,
+    page_markdown,
+    wider_charset,
 )
 from rag_app.errors import DocumentError
 

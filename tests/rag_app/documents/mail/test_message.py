@@ -9,7 +9,7 @@ from email.policy import SMTP
 import pytest
 
 from rag_app.documents.extraction import extract, kind_of
-from rag_app.documents.web.mail import read_web_archive
+from rag_app.documents.mail.message import read_web_archive
 from rag_app.errors import DocumentError
 from tests.rag_app.documents.making import docx, zipped
 

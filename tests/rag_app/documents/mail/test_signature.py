@@ -3,8 +3,8 @@ import base64
 import pytest
 
 from rag_app.documents.formats import ExtractedText
-from rag_app.documents.web.mail import read_mail
-from rag_app.documents.web.signed_mail import signed_content
+from rag_app.documents.mail.message import read_mail
+from rag_app.documents.mail.signature import signed_content
 
 SIGNED, ENVELOPED, DATA = (bytes.fromhex(f"06092a864886f70d0107{at}") for at in ("02", "03", "01"))
 
