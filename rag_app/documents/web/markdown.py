@@ -11,7 +11,11 @@ from rag_app.documents.number_formats.numerals import numeral
 from rag_app.documents.tables import table_lines
 from rag_app.documents.tables.cells import MergedCells
 
-_BLOCKS = {"br", "p", "div", "li", "ul", "ol", "dt", "dd", "pre", "table", "tr", "td", "th", "hr"}
+_BLOCKS = {
+    *("br", "p", "div", "li", "ul", "ol", "dl", "dt", "dd", "pre", "table", "tr", "td", "th", "hr"),
+    *("blockquote", "section", "figure", "figcaption", "details", "summary", "center", "address"),
+    *("h1", "h2", "h3", "h4", "h5", "h6"),
+}
 _CELLS = ["td", "th"]
 _FLOW = ["table", "h1", "h2", "h3", "h4", "h5", "h6", "article", "section", "form"]
 """What stands in the cells of a table that only lays out a page."""
@@ -197,8 +201,14 @@ def _flat(tag: Tag) -> str:
     """Return the text of a cell in one line."""
     parts: list[str] = []
     for node in tag.descendants:
+        if _is_block(node) or _is_block(node.previous_sibling):
+            parts.append(" ")
         if isinstance(node, Tag):
-            parts.append(" " if node.name in _BLOCKS else "")
-        elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
+            continue
+        if isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
             parts.append(node if tag.name not in _CELLS or node.find_parent(_CELLS) is tag else "")
     return " ".join("".join(parts).split())
+
+
+def _is_block(node: object) -> bool:
+    return isinstance(node, Tag) and node.name in _BLOCKS

@@ -27,9 +27,11 @@ _HIDDEN = r"<!--|(?i:<(?:style|script)[\s>])"
 _RAISED = r"(?i:<sup>)(?P<raised>[^<>\n]{1,40})(?i:</sup>)"
 _TAG = r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9]{0,15})(?:\s[^<>]{0,2000})?/?>"
 _ENTITY = r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,30});"
+_ATTRIBUTES = r"(?:(?<![ \t])[ \t]{1,9}\{[#.][^{}\n]{0,200}\}|\{:[^{}\n]{0,200}\})[ \t]*$"
+"""What names a heading or block for links and styles (Pandoc's way, and kramdown's)."""
 _PARTS = re.compile(
     rf"(?P<code>{_FENCED}|{_INLINE})|(?P<hidden>{_HIDDEN})|(?P<note>{_NOTE})|(?P<page>{_TABLE}|{_HEADING})"
-    rf"|{_RAISED}|(?P<tag>{_TAG})|(?P<entity>{_ENTITY})",
+    rf"|{_RAISED}|{_ATTRIBUTES}|(?P<tag>{_TAG})|(?P<entity>{_ENTITY})",
     re.MULTILINE,
 )
 _ENDS = {"<!--": "-->", "<style": "</style>", "<script": "</script>"}

@@ -86,11 +86,16 @@ def _write_fields(soup: BeautifulSoup) -> None:
     for field in soup.find_all("input"):
         kind = str(field.get("type") or "text").lower()
         if kind in {"checkbox", "radio"}:
-            if field.find_parent(_WITH_TICKS) is None:  # of tabs that styles alone open
+            # Those of tabs that styles alone open stand anywhere, but can be clicked.
+            if field.find_parent(_WITH_TICKS) is None and not field.has_attr("disabled"):
                 continue
             field.replace_with("☑" if field.has_attr("checked") else "☐")
         elif kind in _FILLED_IN and field.get("value"):
             field.replace_with(f" {field['value']} ")
+    for box in soup.find_all(role="checkbox"):
+        box.insert(0, "☑" if box.get("aria-checked") == "true" else "☐")
+    for box in soup.select(".checkbox-on, .checkbox-off"):  # of Notion
+        box.insert(0, "☑" if "checkbox-on" in box.get_attribute_list("class") else "☐")
 
 
 def _write_drawings(soup: BeautifulSoup) -> None:

@@ -167,3 +167,7 @@ def test_heads_of_csv_tables_and_text_for_some_formats() -> None:
 def test_properties_are_read_as_they_are_meant() -> None:
     text = "# 登录\na=\\u9501\\u5b9a\nb=C\\:\\\\in, \\\n   d\ne=\\ud83d\\ude00\n"
     assert properties_text(text) == "# 登录\na=锁定\nb=C:\\in, d\ne=\\ud83d\\ude00\n"
+
+
+def test_marks_of_footnotes_in_restructured_text() -> None:
+    assert restructured_markdown("甲 [#a]_，乙 [1]_。") == "甲 [#a]，乙 [1]。"

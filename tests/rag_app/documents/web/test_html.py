@@ -437,3 +437,24 @@ def test_links_to_headings_are_no_text_but_sections_of_laws_are() -> None:
 def test_lists_in_code_are_its_lines_and_their_numbers_are_none() -> None:
     page = "<pre><code><ol><li>if a:</li><li>  b()</li></ol></code><ul><li>1</li></ul></pre>"
     assert page_markdown(page) == "```\nif a:\n  b()\n```"
+
+
+@pytest.mark.parametrize(
+    ("page", "right"),
+    [
+        ("<li><input type=checkbox checked disabled> 甲</li>", "☑ 甲"),
+        ("<li><input type=checkbox disabled>乙</li>", "☐乙"),
+        ("<div role=checkbox aria-checked=false></div><span>丙</span>", "☐\n\n丙"),
+        ("<ul><li><div class='checkbox checkbox-on'></div><span>丁</span></li></ul>", "☑"),
+        ("<li><input type=checkbox id=a><label for=b>戊</label></li>", "戊"),
+    ],
+)
+def test_ticks_that_are_shown_are_read(page: str, right: str) -> None:
+    assert right in page_markdown(page)
+    assert ("☐" in right or "☑" in right) or "☐" not in page_markdown(page)
+
+
+def test_blocks_in_cells_do_not_touch_what_follows() -> None:
+    cell = "<div>灯红闪</div>卡坏了<p>换卡</p><b>重下</b>"
+    page = f"<table><tr><th>人</th><th>话</th></tr><tr><td>王</td><td>{cell}</td></tr></table>"
+    assert page_markdown(page) == "人: 王; 话: 灯红闪 卡坏了 换卡 重下"

@@ -24,6 +24,10 @@ def test_front_matter_of_markdown_is_text_under_its_title(text: str, right: str)
         ("10<sup>3</sup> <img src='a'>", "10³ "),
         ("<ul><li>甲</li></ul>", "\n\n- 甲\n\n"),
         ("<style>a {b}</style>甲", "甲"),
+        (
+            "## 结论 {#sec .x}\n甲。{: .lead}\n{{< b >}} f{#1} {#}\n",
+            "## 结论\n甲。\n{{< b >}} f{#1}\n",
+        ),
         ("List<T> a<b 的 <名称>，<p> 是段落", "List<T> a<b 的 <名称>，<p> 是段落"),
         ("`a &lt; <br>` ``<b>`</b>``", "`a &lt; <br>` ``<b>`</b>``"),
     ],
