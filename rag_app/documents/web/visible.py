@@ -15,6 +15,11 @@ _NOISE = {
     *("script", "style", "noscript", "template", "svg", "iframe", "object"),
     *("nav", "footer", "aside", "select", "rt", "rp", "rtc", "datalist"),
 }
+_BESIDE = ["aside", "footer"]
+_SENTENCE = re.compile(r"[。．！？]|[.!?](?:\s|$)")
+_LEAST_PROSE, _MAIN_PROSE = 200, 0.5
+"""Characters in paragraphs that what is called beside a page's text has where it is that text, and
+their share of the page's; in the footer of an article they are notes, whatever their share."""
 _NOISE_ROLES = {"navigation", "contentinfo"}
 _FILLED_IN = {"text", "number", "date", "month", "time", "datetime-local", "tel", "email", "url"}
 """Fields of a form whose value a reader sees."""
@@ -63,6 +68,7 @@ def remove_unseen(soup: BeautifulSoup) -> None:
     _write_drawings(soup)
     for shadow in soup.find_all("template", shadowrootmode=True):  # it is shown where it stands
         shadow.name = "div"
+    _keep_prose(soup)
     reachable = set(_reachable(soup))
     scripted = soup.find("script") is not None
     by_rule = set() if scripted else hidden_selectors(soup)
@@ -76,6 +82,24 @@ def remove_unseen(soup: BeautifulSoup) -> None:
     ):
         if not tag.decomposed:  # with what it stood in
             tag.decompose()
+
+
+def _keep_prose(soup: BeautifulSoup) -> None:
+    """Make blocks of asides and footers that hold the text of a page, or say whom it quotes."""
+    found = soup.find_all(_BESIDE)
+    whole = _prose(soup) if found else 0
+    for tag in found:
+        own = _prose(tag)
+        of_article = tag.name == "footer" and tag.find_parent("article") is not None
+        is_text = own >= _LEAST_PROSE and (of_article or own >= _MAIN_PROSE * whole)
+        if is_text or (tag.name == "footer" and tag.find_parent("blockquote")):
+            tag.name = "div"
+
+
+def _prose(part: Tag) -> int:
+    """Return how many characters the paragraphs with sentences have."""
+    texts = (paragraph.get_text() for paragraph in part.find_all("p"))
+    return sum(len(text) for text in texts if _SENTENCE.search(text))
 
 
 def _write_fields(soup: BeautifulSoup) -> None:
