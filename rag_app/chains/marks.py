@@ -29,6 +29,8 @@ _ITEM = re.compile(r"\s*(?:[-*•]\s+)?\**\d{1,3}\.")
 _FURNITURE = re.compile(r"^\s*(?:[-*•>#]+\s+|\**\d{1,3}[.、)）](?!\d)\s*)+|[*`|]|\[\d{1,3}\]")
 """Not text of a sentence: numbers of lists, marks of Markdown, the model's own marks."""
 _COUNTED = re.compile(rf"(\d+)\s*([{HAN}])(?![{HAN}])")
+_BRITISH = re.compile(r"(?<=[a-z][bt])(?P<re>re)(?=s?\b)|(?<=[a-z]{2})our(?=s?\b)")
+"""The ends of metre and colour; a name keeps its spelling."""
 
 
 class SentenceMarks(ABC):
@@ -134,11 +136,11 @@ class Marker(SentenceMarks):
     def _support(self, sentence: str) -> int | None:
         if named := self._names.get(sentence.strip()):
             return named.pop(0) if len(named) > 1 else named[0]
-        sentence = in_digits(sentence)
+        sentence = as_compared(sentence)
         wanted = set(query_terms(sentence))
         if not wanted:
             return None
-        new = set(query_terms(in_digits(beyond(self._question, sentence)))) or wanted
+        new = set(query_terms(as_compared(beyond(self._question, sentence)))) or wanted
         facts = Facts.of(sentence)
         best, found = SUPPORT, None
         for passage in self._passages:
@@ -162,7 +164,7 @@ class PassageText:
 
     @cached_property
     def _terms(self) -> set[str]:
-        return set(document_terms(in_digits(self.text)).split())
+        return set(document_terms(as_compared(self.text)).split())
 
     @cached_property
     def facts(self) -> Facts:
@@ -181,6 +183,18 @@ class PassageText:
             or OTHER_NAMES.get(unit, unit) in self.facts.numbers.get(number, ())
         }
         return wanted & (self._terms | units)
+
+
+def as_compared(text: str) -> str:
+    """Return a text with its amounts in digits, and English words as they are spelt in America.
+
+    A model answers metres in meters.
+
+    Example:
+        >>> as_compared("It is 412 metres long and has four colours.")
+        'It is 412 meters long and has four colors.'
+    """
+    return _BRITISH.sub(lambda match: "er" if match["re"] else "or", in_digits(text))
 
 
 def beyond(question: str, sentence: str) -> str:
@@ -243,12 +257,12 @@ def evidence(question: str, answer: str, citations: Sequence[Citation]) -> Evide
         Evidence(marker=1, sentence='Green tea is steamed.', start=112, end=133)
     """
     said = _FURNITURE.sub(" ", answer)
-    wanted = set(query_terms(in_digits(beyond(question, said) or said)))
+    wanted = set(query_terms(as_compared(beyond(question, said) or said)))
     asked = set(content_terms(question))
     best, found = (SUPPORT, -1.0), None
     for citation in citations:
         for match in SENTENCE.finditer(citation.text):
-            held = set(document_terms(in_digits(match.group())).split())
+            held = set(document_terms(as_compared(match.group())).split())
             shares = (_share(wanted, held), _share(asked, held))
             if shares > best:
                 best, found = shares, _evidence(citation, match)

@@ -139,6 +139,22 @@ def test_names_in_english(sentence: str, right: bool) -> None:
     assert supported(f"{sentence}.", [ENGLISH]) is right
 
 
+BRIDGE = Citation(1, "c.txt", "Kestrel Bridge is 412 metres long; the centre has four colours.")
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        *(("412 meters", True), ("The center has four colors.", True), ("four hours", False)),
+        *(("412 litres", False), ("The centre has four colors.", True)),
+    ],
+)
+def test_an_english_word_is_the_same_in_british_and_american_spelling(
+    answer: str, right: bool
+) -> None:
+    assert supported(answer, [BRIDGE]) is right
+
+
 STEPS = Citation(
     1, "b.txt", "1. 打开电源开关\n2. 按下启动按钮\n型号 A1 的价格是 30 元，运行 make all 即可"
 )
