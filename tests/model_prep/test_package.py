@@ -1,5 +1,6 @@
 """The package as users meet it: its public names."""
 
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -13,6 +14,7 @@ import model_prep
 from model_prep.cli import app
 from model_prep.moved import MOVED
 from tests.model_prep.family import Family
+from tests.paths import ROOT
 
 OTHER_NAMES = {"crawl": "crawl_items", "verify": "verify_model", "models": "CATALOG"}
 HEAVY = ("torch", "transformers", "numpy", "openai", "pydantic", "rich", "typer")
@@ -53,3 +55,12 @@ def test_paths_may_be_strings(family: Family, tmp_path: Path) -> None:
     assert model_prep.convert(merged, str(tmp_path / "meta"), to="meta", dry_run=True).tensors
     assert model_prep.verify_model(merged).passed
     assert model_prep.load_model(str(family.base), lora_models=[str(family.sft)], only_cpu=True)
+
+
+@pytest.mark.slow
+def test_the_example_of_the_page(family: Family, tmp_path: Path) -> None:
+    page = (ROOT / "model_prep" / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names = {"chinese_lora": family.chinese, "alpaca_lora": family.alpaca, "base": family.base}
+    exec(compile(code, "README.md", "exec"), {**names, "merged": tmp_path / "merged"})
+    assert (tmp_path / "merged-q4_0.gguf").is_file()
