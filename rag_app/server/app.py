@@ -18,9 +18,9 @@ from rag_app.server.idle import IdleWork
 from rag_app.server.index_registry import IndexRegistry
 from rag_app.server.indexing_jobs import IndexingJobs
 from rag_app.server.job_records import JobRecords
+from rag_app.server.middleware.access import Access
 from rag_app.server.middleware.requests import (
     PROGRAMS,
-    Access,
     Metrics,
     PathsMiddleware,
     RequestLogMiddleware,

@@ -21,7 +21,7 @@ from rag_app.index.store.folders import delete_index
 from rag_app.index.store.records import IndexMeta
 from rag_app.server import uploads
 from rag_app.server.errors import ApiError
-from rag_app.server.middleware.keys import ApiKey, sent_key
+from rag_app.server.middleware.access import ApiKey, sent_key
 from rag_app.server.schemas.indexes import DocumentInfo, IndexInfo
 from rag_app.settings import Settings, indexes_folder
 

@@ -21,7 +21,8 @@ from rag_app.server.connections import server_config
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import IndexRegistry
 from rag_app.server.mcp_tools import IndexTools
-from rag_app.server.middleware.requests import Access, SecurityMiddleware
+from rag_app.server.middleware.access import Access
+from rag_app.server.middleware.requests import SecurityMiddleware
 
 _INSTRUCTIONS = """\
 Documents of the user, indexed for search. Ask `search` for passages and quote them with the name of

@@ -20,7 +20,7 @@ from rag_app.index.store.records import DocumentRecord
 from rag_app.server import uploads
 from rag_app.server.completions.chat import citation_values
 from rag_app.server.index_registry import IndexRegistry, document_id, shown_name
-from rag_app.server.middleware.keys import ApiKey
+from rag_app.server.middleware.access import ApiKey
 from rag_app.server.schemas.indexes import DocumentList, IndexList, Passage, PassageList
 from rag_app.settings import RetrieverKind
 

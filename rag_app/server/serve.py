@@ -10,7 +10,7 @@ from rag_app.errors import SettingsError
 
 if TYPE_CHECKING:
     from rag_app.engine import RagApp
-    from rag_app.server.middleware.requests import Access
+    from rag_app.server.middleware.access import Access
 
 _BACKLOG = 2048
 """Connections that may wait to be accepted; uvicorn's own default."""
@@ -28,8 +28,7 @@ def access_for(
             the key file is wrong; or the packages of the server are not installed.
     """
     try:
-        from rag_app.server.middleware.keys import read_keys
-        from rag_app.server.middleware.requests import Access
+        from rag_app.server.middleware.access import Access, read_keys
     except ImportError as error:
         msg = f"the package {error.name} is not here; run: pip install 'rag-app[server]'"
         raise SettingsError(msg) from error

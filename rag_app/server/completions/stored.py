@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from model_prep.errors import CheckpointError
 from model_prep.json_file import read_json, replace_json
 from rag_app.server.errors import ApiError
-from rag_app.server.middleware.keys import sent_key
+from rag_app.server.middleware.access import sent_key
 from rag_app.settings import home
 
 _ID = re.compile(r"resp_[0-9a-f]{32}")

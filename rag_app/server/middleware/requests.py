@@ -4,14 +4,11 @@ Whether it may go on depends on its key, its host and origin, its size, and how 
 """
 
 import asyncio
-import ipaddress
 import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
@@ -20,10 +17,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rag_app.errors import SettingsError
 from rag_app.server.errors import OLLAMA, ApiError, body_of, response_to
 from rag_app.server.log import current_request
-from rag_app.server.middleware.keys import ApiKey, KeyCheck, Rates
+from rag_app.server.middleware.access import ANY_ORIGIN, Access, KeyCheck, Rates, is_loopback
 from rag_app.settings import Settings
 
 _log = logging.getLogger("rag_app.server")
@@ -59,7 +55,6 @@ _OPEN = ("/", "/health", "/openapi.json")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _OWN_NAMES = (".localhost", ".docker.internal", ".containers.internal")
 """Names of this machine, for its browsers and its containers, that no web site can have."""
-ANY_ORIGIN = "*"
 PROGRAMS = r"(?!https?:|[a-z-]*extension:)[a-z][a-z0-9+.-]*://[^/]*|https?://tauri\.localhost"
 """Origins of pages that a program of this machine shows (Electron, Tauri, Obsidian, VS Code): no
 web site has one. Of extensions of browsers, which live among the sites, each is named."""
@@ -210,95 +205,6 @@ def asked_model(request: Request, model: str | None) -> str | None:
     """Return the model that a request's path names, else the one that its body names."""
     deployment: str | None = request.path_params.get("deployment")
     return deployment or model
-
-
-@dataclass(frozen=True)
-class Access:
-    """Who may use a server.
-
-    Attributes:
-        host: Address that it listens on.
-        keys: One of them must be sent; none, and everybody on this machine may.
-        origins: Web pages of these origins may use it, besides its own; ``*`` is all pages. They
-            are written as browsers send them.
-
-    Raises:
-        SettingsError: a key is empty, or there is none and others reach the server; an origin is
-            none, or the host.
-
-    Example:
-        >>> Access(host="0.0.0.0", keys=["secret"]).is_local
-        False
-    """
-
-    host: str = "127.0.0.1"
-    keys: Sequence[str | ApiKey] = field(default=(), repr=False)
-    origins: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        self.api_keys  # noqa: B018 - says what is wrong with one
-        object.__setattr__(self, "origins", tuple(map(_origin, self.origins)))
-        if not is_host(self.host):
-            msg = f"“{self.host}” is not an address or name of a host; --port says on which port"
-            raise SettingsError(msg)
-        if not self.keys and not self.is_local:
-            msg = (
-                f"{self.host} can be reached from other machines, and there is no key: "
-                "give --api-key KEY (or RAG_APP_API_KEY), or keep --host 127.0.0.1"
-            )
-            raise SettingsError(msg)
-
-    @cached_property
-    def api_keys(self) -> list[ApiKey]:
-        """The keys with their scopes."""
-        return [ApiKey.of(key) for key in self.keys]
-
-    @property
-    def is_local(self) -> bool:
-        """Whether only programs of this machine reach it."""
-        return is_loopback(self.host)
-
-
-def _origin(text: str) -> str:
-    """Return an origin as browsers send it: no path, small letters, no usual port."""
-    if text == ANY_ORIGIN:
-        return text
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    usual = {"http": 80, "https": 443}
-    plain = host and parts.path in ("", "/") and not (parts.query or parts.username)
-    if not plain or not parts.scheme:
-        msg = f"--cors-origin {text} is not an origin; give one as http://localhost:3000, or '*'"
-        raise SettingsError(msg)
-    shown = f"[{host}]" if ":" in str(host) else host
-    named = port not in (None, usual.get(parts.scheme))
-    return f"{parts.scheme}://{shown}{f':{port}' if named else ''}"
-
-
-def is_host(text: str) -> bool:
-    """Return whether a text is an address or a host name, without a port.
-
-    Example:
-        >>> is_host("localhost"), is_host("[::1]"), is_host("127.0.0.1:80"), is_host("http://x")
-        (True, True, False, False)
-    """
-    try:
-        return bool(ipaddress.ip_address(text.strip("[]")))
-    except ValueError:
-        return bool(text) and not set(text) & set(":/ ")
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address or host name is this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class SecurityMiddleware:

@@ -9,7 +9,7 @@ from rag_app.index.store.conversations import Conversations, Rating, Turn
 from rag_app.index.store.store import IndexStore
 from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import Registry
-from rag_app.server.middleware.keys import WRITE, sent_key
+from rag_app.server.middleware.access import WRITE, sent_key
 from rag_app.server.schemas.conversations import (
     ConversationId,
     ConversationInfo,

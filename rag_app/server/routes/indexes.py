@@ -12,7 +12,7 @@ from rag_app.server.completions.summary import DocumentSummary
 from rag_app.server.event_stream import EventStream, ServerSentEvents, generated_stream
 from rag_app.server.index_registry import IndexRegistry, Registry, shown_name
 from rag_app.server.indexing_jobs import IndexingJobs, Jobs
-from rag_app.server.middleware.keys import WRITE
+from rag_app.server.middleware.access import WRITE
 from rag_app.server.queueing import ServerQueues
 from rag_app.server.schemas.indexes import (
     UPLOAD_EXAMPLE,

@@ -13,7 +13,7 @@ import openai
 from rag_app.engine import RagApp
 from rag_app.server.app import create_app
 from rag_app.server.connections import Server
-from rag_app.server.middleware.requests import Access
+from rag_app.server.middleware.access import Access
 from rag_app.server.serve import listen
 from tests.scripted import ScriptedChatModel
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from rag_app.models.registry import load_llm
-from rag_app.server.middleware.requests import Access
+from rag_app.server.middleware.access import Access
 from rag_app.settings import load_settings
 from tests.http_server import running, url_of
 from tests.rag_app.server.serving import Served, serving, upload

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from rag_app.cli import app as commands
 from rag_app.errors import SettingsError
-from rag_app.server.middleware.requests import Access, is_loopback
+from rag_app.server.middleware.access import Access, is_loopback
 from rag_app.settings import load_settings
 from tests.rag_app.server.serving import Served, serving
 

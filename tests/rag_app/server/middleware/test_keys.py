@@ -8,8 +8,7 @@ from typer.testing import CliRunner
 
 from rag_app.cli import app as commands
 from rag_app.errors import SettingsError
-from rag_app.server.middleware.keys import ApiKey, read_keys
-from rag_app.server.middleware.requests import Access
+from rag_app.server.middleware.access import Access, ApiKey, read_keys
 from rag_app.server.serve import access_for
 from tests.rag_app.server.serving import serving, upload
 

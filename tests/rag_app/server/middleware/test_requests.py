@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from rag_app.server.log import JsonLines, json_log
-from rag_app.server.middleware.requests import Access
+from rag_app.server.middleware.access import Access
 from tests.rag_app.server.serving import Served, serving, upload
 
 CHAT = "/v1/chat/completions"

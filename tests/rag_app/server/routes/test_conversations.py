@@ -18,8 +18,7 @@ from rag_app.index.store import conversations
 from rag_app.index.store.backup import back_up
 from rag_app.index.store.conversations import Conversations, Rating, Turn
 from rag_app.index.store.restore import restore
-from rag_app.server.middleware.keys import ApiKey
-from rag_app.server.middleware.requests import Access
+from rag_app.server.middleware.access import Access, ApiKey
 from tests.rag_app.server.serving import Served, serving
 
 TURN = {"question": "李白是怎样去世的？", "text": "在当涂病逝[1]。", "details": {"citations": [1]}}

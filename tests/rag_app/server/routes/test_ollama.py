@@ -8,7 +8,7 @@ import httpx
 import ollama
 import pytest
 
-from rag_app.server.middleware.requests import Access
+from rag_app.server.middleware.access import Access
 from rag_app.settings import load_settings
 from tests.rag_app.server.serving import Served, serving
 from tests.rag_app.server.test_clients import WEATHER

@@ -7,8 +7,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from rag_app.server.middleware.keys import ApiKey
-from rag_app.server.middleware.requests import Access
+from rag_app.server.middleware.access import Access, ApiKey
 from tests.rag_app.documents.pdf.drawing import lines, pdf
 from tests.rag_app.server.serving import Served, serving, upload
 

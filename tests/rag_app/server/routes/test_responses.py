@@ -14,8 +14,7 @@ from pydantic import SecretStr
 
 from rag_app.models.registry import load_llm
 from rag_app.server.completions.stored import StoredResponses
-from rag_app.server.middleware.keys import ApiKey
-from rag_app.server.middleware.requests import Access
+from rag_app.server.middleware.access import Access, ApiKey
 from rag_app.server.schemas.responses import ResponseRequest
 from rag_app.settings import load_settings
 from tests.rag_app.server.serving import LI_BAI, Served, official_of, serving

@@ -1,12 +1,15 @@
-"""API keys: the files that hold them, what may be done with each, and the check of those sent."""
+"""Who may use a server: with which keys, to do what and how often, and pages of which origins."""
 
 import hmac
+import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from pydantic import SecretStr
@@ -15,6 +18,7 @@ from starlette.datastructures import Headers
 from rag_app.errors import SettingsError
 from rag_app.server.errors import ApiError
 
+ANY_ORIGIN = "*"
 _INDEX = "index:"
 _FREE_GUESSES = 10
 """Wrong keys from one address that are answered at once, and how many more each minute."""
@@ -200,3 +204,92 @@ def _may_write(request: Request) -> None:
 
 WRITE = Depends(_may_write)
 """What routes depend on that change something."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may use a server.
+
+    Attributes:
+        host: Address that it listens on.
+        keys: One of them must be sent; none, and everybody on this machine may.
+        origins: Web pages of these origins may use it, besides its own; ``*`` is all pages. They
+            are written as browsers send them.
+
+    Raises:
+        SettingsError: a key is empty, or there is none and others reach the server; an origin is
+            none, or the host.
+
+    Example:
+        >>> Access(host="0.0.0.0", keys=["secret"]).is_local
+        False
+    """
+
+    host: str = "127.0.0.1"
+    keys: Sequence[str | ApiKey] = field(default=(), repr=False)
+    origins: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        self.api_keys  # noqa: B018 - says what is wrong with one
+        object.__setattr__(self, "origins", tuple(map(_origin, self.origins)))
+        if not is_host(self.host):
+            msg = f"“{self.host}” is not an address or name of a host; --port says on which port"
+            raise SettingsError(msg)
+        if not self.keys and not self.is_local:
+            msg = (
+                f"{self.host} can be reached from other machines, and there is no key: "
+                "give --api-key KEY (or RAG_APP_API_KEY), or keep --host 127.0.0.1"
+            )
+            raise SettingsError(msg)
+
+    @cached_property
+    def api_keys(self) -> list[ApiKey]:
+        """The keys with their scopes."""
+        return [ApiKey.of(key) for key in self.keys]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only programs of this machine reach it."""
+        return is_loopback(self.host)
+
+
+def _origin(text: str) -> str:
+    """Return an origin as browsers send it: no path, small letters, no usual port."""
+    if text == ANY_ORIGIN:
+        return text
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    usual = {"http": 80, "https": 443}
+    plain = host and parts.path in ("", "/") and not (parts.query or parts.username)
+    if not plain or not parts.scheme:
+        msg = f"--cors-origin {text} is not an origin; give one as http://localhost:3000, or '*'"
+        raise SettingsError(msg)
+    shown = f"[{host}]" if ":" in str(host) else host
+    named = port not in (None, usual.get(parts.scheme))
+    return f"{parts.scheme}://{shown}{f':{port}' if named else ''}"
+
+
+def is_host(text: str) -> bool:
+    """Return whether a text is an address or a host name, without a port.
+
+    Example:
+        >>> is_host("localhost"), is_host("[::1]"), is_host("127.0.0.1:80"), is_host("http://x")
+        (True, True, False, False)
+    """
+    try:
+        return bool(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        return bool(text) and not set(text) & set(":/ ")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address or host name is this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
