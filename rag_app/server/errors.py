@@ -180,7 +180,10 @@ def _invalid(request: Request, problem: Mapping[str, Any], body: Any) -> ApiErro
         msg = f"the body must be a JSON object; it is {kind}"
         return ApiError(400, msg, code="invalid_json")
     if problem["loc"][:2] == ("body", "files"):
-        msg = "send multipart/form-data in which each part named files has a filename"
+        msg = (
+            "send multipart/form-data in which each part named files has a filename; "
+            "filename* alone is not read"
+        )
         return ApiError(400, msg, param="files")
     place = ".".join(str(part) for part in problem["loc"] if part not in ("body", ONE, MANY))
     reason = invalid_reason(problem)

@@ -18,6 +18,7 @@ from email.header import decode_header, make_header
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
+from urllib.parse import unquote
 
 from fastapi import UploadFile
 
@@ -250,7 +251,8 @@ def sweep(index: Path) -> None:
 def sent_name(file: UploadFile) -> str:
     """Return the name that a client sends with a file.
 
-    .NET's clients encode it as mails do, and what Windows sends in Chinese may be GB 18030.
+    .NET's clients encode it as mails do, aiohttp as addresses are; what Windows sends in Chinese
+    may be GB 18030.
     """
     name = file.filename or ""
     if name.startswith("=?"):
@@ -261,6 +263,10 @@ def sent_name(file: UploadFile) -> str:
     except UnicodeDecodeError:  # where Starlette took each byte for a character
         with suppress(UnicodeError):
             return name.encode("latin-1").decode("gb18030")
+    with suppress(UnicodeError):
+        plain = unquote(name, errors="strict")
+        # A name of plain letters needs no encoding: its percent signs are meant.
+        return name if not name.isascii() or plain.isascii() else plain
     return name
 
 

@@ -79,7 +79,8 @@ async def embeddings(
         for index, row in enumerate(vectors)
     ]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return {"object": "list", "model": name, "data": data, "usage": usage}
+    kind = {"id": uuid4().hex, "object": "list", "model": name}
+    return {**kind, "data": data, "usage": usage}
 
 
 @cohere.post(

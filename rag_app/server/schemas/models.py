@@ -230,10 +230,12 @@ class EmbeddingList(types.CreateEmbeddingResponse):
     """The vectors, in the order of the texts."""
 
     model_config = example(
+        id="0f1e2d3c",
         object="list",
         model="multilingual-e5-small",
         data=[{"object": "embedding", "index": 0, "embedding": [0.031, -0.052, 0.047]}],
         usage={"prompt_tokens": 6, "total_tokens": 6},
     )
 
+    id: str = Field(description="As Mistral's API has it.")
     data: list[Embedding]  # type: ignore[assignment]

@@ -339,6 +339,9 @@ def test_long_names_that_differ_at_their_end_are_of_two_documents(client: httpx.
         ("café.txt".encode("latin-1"), "café.txt"),
         (b"=?utf-8?B?5p2O55m9LnR4dA==?=", "李白.txt"),
         (b"=?nothing?B?5p2O?=.txt", "=?nothing?B?5p2O?=.txt"),
+        (b"%E6%9D%8E%E7%99%BD.txt", "李白.txt"),
+        (b"5%20%E6%9D.txt", "5%20%E6%9D.txt"),
+        (b"5%2520.txt", "5%2520.txt"),
     ],
 )
 def test_names_of_files_as_clients_write_them(sent: bytes, kept: str, client: httpx.Client) -> None:

@@ -51,6 +51,11 @@ def test_a_text_that_is_too_long_is_refused_where_asked(option: str, embedding: 
     assert "windows: true or truncate: true" in error["message"]
 
 
+def test_vectors_have_the_id_that_mistrals_client_asks_for(embedding: Served) -> None:
+    first, second = (post(embedding, input="甲").json()["id"] for _ in range(2))
+    assert first != second
+
+
 def test_it_is_cut_where_asked(embedding: Served) -> None:
     first, second = vectors(embedding, input=[LONG + "甲", LONG + "乙"], truncate=True)
     assert first @ second > 0.9999
