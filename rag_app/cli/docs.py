@@ -40,7 +40,7 @@ def docs(*, context: typer.Context, settings: "Settings", as_json: options.Json 
 
 
 @app.command("passages")
-@options.with_settings("index")
+@options.with_settings("index", "store")
 def passages(
     *,
     output: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="Overwritten if there.")],
