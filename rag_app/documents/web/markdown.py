@@ -55,7 +55,8 @@ class _Converter(MarkdownConverter):
     def convert_table(self, table: Tag, text: str, parent_tags: set[str]) -> str:
         caption = table.caption
         title = _flat(caption) if caption else ""
-        lines = "\n".join([title, *table_lines(table_rows(table), head=_head_rows(table))])
+        outside = " ".join(_outside(table))
+        lines = "\n".join([outside, title, *table_lines(table_rows(table), head=_head_rows(table))])
         return f" {lines.strip()} " if "_inline" in parent_tags else f"\n\n{lines.strip()}\n\n"
 
     def convert_summary(self, tag: Tag, text: str, parent_tags: set[str]) -> str:
@@ -148,6 +149,7 @@ def _own(table: Tag) -> Iterator[Tag]:
 
 def table_rows(table: Tag) -> list[list[str]]:
     """Return the text of a table's cells; a cell that covers several is repeated in each."""
+    _begin_rows(table)
     rows: list[list[str]] = []
     merged = MergedCells()
     seen = 0
@@ -163,6 +165,26 @@ def table_rows(table: Tag) -> list[list[str]]:
             break
         rows.append(cells)
     return rows
+
+
+def _begin_rows(table: Tag) -> None:
+    """Put cells that stand in no row into one, as browsers do."""
+    row: Tag | None = None
+    for cell in table.find_all(_CELLS):
+        if cell.parent is None or cell.parent.name not in {"table", "thead", "tbody", "tfoot"}:
+            continue
+        if row is None or cell.find_previous_sibling() is not row:
+            row = Tag(name="tr")
+            cell.insert_before(row)
+        row.append(cell)
+
+
+def _outside(table: Tag) -> Iterator[str]:
+    """Yield what stands between the cells of a table, which browsers show above it."""
+    for text in table.find_all(string=True):
+        within = text.find_parent([*_CELLS, "caption", "table"])
+        if within is table and not isinstance(text, PreformattedString) and text.strip():
+            yield " ".join(text.split())
 
 
 def _head_rows(table: Tag) -> int:

@@ -471,3 +471,9 @@ def test_an_aside_that_is_the_text_is_read() -> None:
 def test_whom_a_page_quotes_is_read() -> None:
     page = "<blockquote><p>安全第一。</p><footer>—— 厂长</footer></blockquote><footer>电话</footer>"
     assert page_markdown(page) == "> 安全第一。\n>\n> —— 厂长"
+
+
+def test_cells_without_a_row_and_text_between_cells() -> None:
+    page = "<table>单位：元<tr><th>项</th><th>价</th></tr><td>阀</td><td>30</td></tr>"
+    page += "<tr><td>泵</td><td>90</td></tr><td>管</td><td>7</td></table>"
+    assert page_markdown(page) == "单位：元\n\n项: 阀; 价: 30\n项: 泵; 价: 90\n项: 管; 价: 7"
