@@ -16,6 +16,9 @@ _FENCED = (
 _INLINE = (
     r"(?<!`)(?P<ticks>`{1,9})(?!`)(?:[^`\n]|\n(?!\n)|(?!(?P=ticks)(?!`))`+){0,2000}?(?P=ticks)(?!`)"
 )
+_INDENTED = r"(?<=\n\n)(?:(?: {4}|\t).*(?:\n|\Z))+"
+_IN_LIST = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)、])\s|\s{2,}")
+"""A line below which indented ones belong to an item of a list."""
 _NOTE = r"^\[[^\]\n]+\]:[^\S\n]*(?:#|<>)[^\S\n]+[(\"'].*[)\"'][^\S\n]*$"
 """A link that no text refers to: how Markdown writes notes to its authors."""
 _TABLE = r"(?i:<table[\s>])(?:[^<]|<(?!(?i:table[\s>]))){0,100000}?(?i:</table\s*>)"
@@ -30,7 +33,7 @@ _ENTITY = r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,30});"
 _ATTRIBUTES = r"(?:(?<![ \t])[ \t]{1,9}\{[#.][^{}\n]{0,200}\}|\{:[^{}\n]{0,200}\})[ \t]*$"
 """What names a heading or block for links and styles (Pandoc's way, and kramdown's)."""
 _PARTS = re.compile(
-    rf"(?P<code>{_FENCED}|{_INLINE})|(?P<hidden>{_HIDDEN})|(?P<note>{_NOTE})|(?P<page>{_TABLE}|{_HEADING})"
+    rf"(?P<code>{_FENCED}|{_INLINE})|(?P<indented>{_INDENTED})|(?P<hidden>{_HIDDEN})|(?P<note>{_NOTE})|(?P<page>{_TABLE}|{_HEADING})"
     rf"|{_RAISED}|{_ATTRIBUTES}|(?P<tag>{_TAG})|(?P<entity>{_ENTITY})",
     re.MULTILINE,
 )
@@ -100,9 +103,20 @@ def _shown(text: str) -> Iterator[str]:
             yield _in_place_of(name, part["close"], in_line=in_line) if is_whole else part[0]
         elif part["entity"]:
             yield html.unescape(part[0])
-        elif part["code"]:
+        elif part["indented"] and _IN_LIST.match(_line_before(text, part.start())):
+            yield part[0][0]
+            at = part.start() + 1
+        elif part["code"] or part["indented"]:
             yield part[0]
     yield text[at:]
+
+
+def _line_before(text: str, at: int) -> str:
+    """Return the last line before a place that is not blank."""
+    end = at
+    while end and text[end - 1].isspace():
+        end -= 1
+    return text[text.rfind("\n", 0, end) + 1 : end]
 
 
 def _in_place_of(name: str, close: str, *, in_line: bool) -> str:

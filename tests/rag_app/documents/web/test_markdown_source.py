@@ -46,5 +46,10 @@ def test_code_of_markdown_is_told_by_its_own_fence() -> None:
     assert shown_markdown(code) == code
 
 
+def test_indented_code_of_markdown_is_kept_but_not_paragraphs_of_lists() -> None:
+    assert shown_markdown("甲\n\n    <b>乙</b>\n\n丙") == "甲\n\n    <b>乙</b>\n\n丙"
+    assert shown_markdown("1. 甲\n\n    <b>乙</b>\n") == "1. 甲\n\n    乙\n"
+
+
 def test_a_comment_of_markdown_may_hold_code() -> None:
     assert shown_markdown("甲\n<!--\n```\n乙\n```\n-->\n丙") == "甲\n\n丙"
