@@ -9,7 +9,7 @@ from os.path import commonprefix
 from rag_app.chains.citations import Citation, Evidence
 from rag_app.chains.facts import Facts
 from rag_app.chains.facts.amounts import OTHER_NAMES, in_digits
-from rag_app.documents.text import HAN, content_terms, document_terms, fold, is_prefix, query_terms
+from rag_app.documents.text import HAN, content_terms, document_terms, fold, holds, query_terms
 from rag_app.index.store.records import breadcrumb, document_name
 
 SUPPORT = 0.6
@@ -305,8 +305,4 @@ def _evidence(citation: Citation, match: re.Match[str]) -> Evidence:
 
 
 def _share(wanted: set[str], held: set[str]) -> float:
-    found = [
-        term in held or (is_prefix(term) and any(other.startswith(term) for other in held))
-        for term in wanted
-    ]
-    return sum(found) / len(found) if found else 0.0
+    return sum(holds(held, term) for term in wanted) / len(wanted) if wanted else 0.0

@@ -298,6 +298,11 @@ def is_prefix(term: str) -> bool:
     return len(term) == 1 and re.match(f"[{_UNSPACED}]", term) is not None
 
 
+def holds(terms: set[str], term: str) -> bool:
+    """Return whether a passage of these terms holds one of a question."""
+    return term in terms or (is_prefix(term) and any(held.startswith(term) for held in terms))
+
+
 def match_expression(terms: Sequence[str]) -> str:
     """Return the FTS5 query for any of `terms`.
 

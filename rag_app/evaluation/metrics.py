@@ -10,7 +10,7 @@ counts common tokens wherever they are, as SQuAD does. All are the best over the
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from unicodedata import normalize
 
@@ -43,13 +43,23 @@ def f1(answer: str, gold: Sequence[str]) -> float:
         >>> f1("在当涂病逝", ["病逝于当涂"])  # 病逝: 2 of 5 in both
         0.4
     """
-    said = mixed_segmentation(answer)
-    return max((_run_f1(said, mixed_segmentation(wording)) for wording in gold), default=0.0)
+    return _best_f1(mixed_segmentation(answer), map(mixed_segmentation, gold), _longest_run)
 
 
-def _run_f1(answer: Sequence[str], gold: Sequence[str]) -> float:
-    run = SequenceMatcher(None, answer, gold, autojunk=False).find_longest_match().size
-    return 2 * run / (len(answer) + len(gold)) if run else 0.0
+def _best_f1(
+    said: Sequence[str],
+    gold: Iterable[Sequence[str]],
+    common: Callable[[Sequence[str], Sequence[str]], int],
+) -> float:
+    """Return the F1 of the tokens that two texts have in common, the best over the gold ones."""
+    return max(
+        (2 * common(said, wording) / (len(said) + len(wording) or 1) for wording in gold),
+        default=0.0,
+    )
+
+
+def _longest_run(first: Sequence[str], second: Sequence[str]) -> int:
+    return SequenceMatcher(None, first, second, autojunk=False).find_longest_match().size
 
 
 def token_exact(answer: str, gold: Sequence[str]) -> float:
@@ -59,12 +69,11 @@ def token_exact(answer: str, gold: Sequence[str]) -> float:
 
 def token_f1(answer: str, gold: Sequence[str]) -> float:
     """Return the F1 of common tokens, with multiplicity, the best over the gold answers."""
-    return max((_token_f1(tokens(answer), tokens(wording)) for wording in gold), default=0.0)
+    return _best_f1(tokens(answer), map(tokens, gold), _common_tokens)
 
 
-def _token_f1(answer: Sequence[str], gold: Sequence[str]) -> float:
-    common = sum((Counter(answer) & Counter(gold)).values())
-    return 2 * common / (len(answer) + len(gold)) if common else 0.0
+def _common_tokens(first: Sequence[str], second: Sequence[str]) -> int:
+    return (Counter(first) & Counter(second)).total()
 
 
 def contains(answer: str, gold: Sequence[str]) -> float:
@@ -82,13 +91,7 @@ def rouge_l(summary: str, references: Sequence[str]) -> float:
         >>> rouge_l("李白病逝于当涂", ["李白在当涂病逝"])  # 李白, 当涂 in this order: 4 of 7
         0.5714285714285714
     """
-    said = tokens(summary)
-    return max((_rouge_l(said, tokens(text)) for text in references), default=0.0)
-
-
-def _rouge_l(summary: Sequence[str], reference: Sequence[str]) -> float:
-    common = _longest_common_subsequence(summary, reference)
-    return 2 * common / (len(summary) + len(reference)) if common else 0.0
+    return _best_f1(tokens(summary), map(tokens, references), _longest_common_subsequence)
 
 
 def _longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:

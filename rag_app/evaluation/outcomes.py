@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
-from rag_app.chains.citations import Citation, Evidence
+from rag_app.chains.citations import Citation, Evidence, highest_relevance
 from rag_app.chains.confidence import Confidence, Signals
 from rag_app.chains.results import Answer
 from rag_app.evaluation.questions import GoldQuestion
@@ -178,10 +178,7 @@ def probability_of(answer: Answer) -> float | None:
     """
     if answer.confidence is not None:
         return answer.confidence.probability
-    relevances = [
-        citation.relevance for citation in answer.citations if citation.relevance is not None
-    ]
-    return max(relevances, default=None)
+    return highest_relevance(answer.citations)
 
 
 def ranks_of(

@@ -16,7 +16,7 @@ from numbers import Real
 
 from langchain_core.documents import Document
 
-from rag_app.documents.text import content_terms, document_terms, fold, is_prefix
+from rag_app.documents.text import content_terms, document_terms, fold, holds
 from rag_app.index.store.records import ChunkRecord
 from rag_app.models.embeddings.base import DocumentEmbeddings, embed_by_length
 
@@ -135,12 +135,8 @@ class Coverage:
         whole = sum(self._weights.values())
         if not whole:
             return 0.0
-        found = sum(weight for term, weight in self._weights.items() if _holds(held, term))
+        found = sum(weight for term, weight in self._weights.items() if holds(held, term))
         return found / whole
-
-
-def _holds(held: set[str], term: str) -> bool:
-    return term in held or (is_prefix(term) and any(word.startswith(term) for word in held))
 
 
 _UNSEEN = 100
