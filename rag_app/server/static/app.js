@@ -3,7 +3,7 @@
 import { api, onKeyNeeded } from "./api.js";
 import { startChat } from "./chat.js";
 import { loadDocuments, startDocuments } from "./documents.js";
-import { $, line, modal } from "./dom.js";
+import { $, composing, line, modal } from "./dom.js";
 import { t, translate } from "./i18n.js";
 import { startHistory } from "./history.js";
 import { loadIndexes, startIndexes } from "./indexes.js";
@@ -28,7 +28,7 @@ async function askForKey(wrong) {
 /** Enter in the key field means the key, not the first button of the form. */
 function startKeyField() {
   $("api-key").addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.isComposing) return;
+    if (event.key !== "Enter" || composing(event)) return;
     event.preventDefault();
     $("key-dialog").close("yes");
   });

@@ -3,7 +3,7 @@
 import { ApiError, api, streamError } from "./api.js";
 import * as conversations from "./conversations.js";
 import { named } from "./documents.js";
-import { $, confirm, line, save } from "./dom.js";
+import { $, composing, confirm, line, save } from "./dom.js";
 import { number, t } from "./i18n.js";
 import { emit, on, settings, state } from "./store.js";
 import { markdown, withoutMarks } from "./text.js";
@@ -29,9 +29,7 @@ export function startChat() {
     submit();
   });
   question.addEventListener("keydown", (event) => {
-    // 229: a key that an input method still works on, in browsers without isComposing.
-    const composing = event.isComposing || event.keyCode === 229;
-    if (event.key !== "Enter" || event.shiftKey || composing) return;
+    if (event.key !== "Enter" || event.shiftKey || composing(event)) return;
     event.preventDefault();
     submit();
   });

@@ -1,7 +1,7 @@
 // The documents of the index, and the drawer that they are in on a narrow screen.
 
 import { api } from "./api.js";
-import { $, confirm, el, icon, line } from "./dom.js";
+import { $, composing, confirm, el, icon, line } from "./dom.js";
 import { date, number, t, translateNote } from "./i18n.js";
 import { refreshIndexes } from "./indexes.js";
 import { emit, on, state, summaries } from "./store.js";
@@ -239,7 +239,7 @@ function startDrawer() {
   $("scrim").addEventListener("click", () => drawer(false));
   addEventListener("keydown", (event) => {
     const open = document.body.classList.contains("library-open");
-    if (open && event.key === "Escape" && !document.querySelector("dialog[open]")) drawer(false);
+    if (open && event.key === "Escape" && !composing(event) && !document.querySelector("dialog[open]")) drawer(false);
   });
   matchMedia("(max-width: 820px)").addEventListener("change", () => drawer(false, false));
 }

@@ -67,6 +67,9 @@ export async function copy(text) {
   focused?.focus?.();
 }
 
+/** Whether a key is one that an input method still works on; 229 where isComposing is not set. */
+export const composing = (event) => event.isComposing || event.keyCode === 229;
+
 /** Save text as a file. */
 export function save(name, text, suffix = "md") {
   const type = suffix === "md" ? "text/markdown" : "application/jsonl";

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { openConversation, shownConversation } from "./chat.js";
 import * as conversations from "./conversations.js";
-import { $, confirm, el, icon, line } from "./dom.js";
+import { $, composing, confirm, el, icon, line } from "./dom.js";
 import { date, number, t } from "./i18n.js";
 import { on, state } from "./store.js";
 
@@ -93,7 +93,7 @@ function edit(item, one) {
   const field = el("input", { type: "text", class: "rename-field", maxlength: 200, "aria-label": t("indexName") });
   field.value = name;
   field.addEventListener("keydown", (event) => {
-    if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return;
+    if (composing(event) || !["Enter", "Escape"].includes(event.key)) return;
     event.preventDefault();
     const wanted = field.value.trim();
     if (event.key === "Enter" && wanted) {

@@ -1,6 +1,6 @@
 // The side panels: a column on a wide screen, a sheet over the page on a narrow one.
 
-import { $ } from "./dom.js";
+import { $, composing } from "./dom.js";
 
 const WIDE = matchMedia("(min-width: 1100px)");
 const panels = () => [$("viewer"), $("summary")];
@@ -47,7 +47,7 @@ export function startPanels() {
     });
   }
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.isComposing) return;
+    if (event.key !== "Escape" || composing(event)) return;
     if (document.querySelector("dialog:modal")) return;
     const open = panels().find((panel) => panel.open);
     if (open) {

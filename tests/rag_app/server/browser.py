@@ -104,6 +104,12 @@ class Browser:
             actions.key_up(held)
         actions.perform()
 
+    def compose(self, selector: str) -> None:
+        """Press Enter to an input method, as browsers without isComposing say it."""
+        event = "{key: 'Enter', keyCode: 229, bubbles: true, cancelable: true}"
+        script = f"arguments[0].dispatchEvent(new KeyboardEvent('keydown', {event}))"
+        self.run(script, self.find(selector))
+
     def focused(self) -> str:
         """The id or class of what has the focus."""
         return str(self.run("const e = document.activeElement; return e.id || e.className"))

@@ -206,7 +206,9 @@ def test_earlier_conversations_are_kept_searched_opened_and_renamed(page: Browse
     page.find("#history-search").send_keys("当涂")  # in the answer
     page.until(lambda: QUESTION in page.find('[data-testid="saved"]').text)
     page.click("#history .rename")
-    page.shown(".rename-field").send_keys(Keys.CONTROL, "a", Keys.NULL, "关于当涂", Keys.ENTER)
+    page.shown(".rename-field")
+    page.compose(".rename-field")
+    page.find(".rename-field").send_keys(Keys.CONTROL, "a", Keys.NULL, "关于当涂", Keys.ENTER)
     page.until(lambda: "关于当涂" in page.find('[data-testid="saved"]').text)
     assert page.run(FITS)
     page.click('[data-testid="saved"]')
