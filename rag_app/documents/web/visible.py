@@ -17,9 +17,9 @@ _NOISE = {
 }
 _BESIDE = ["aside", "footer"]
 _SENTENCE = re.compile(r"[。．！？]|[.!?](?:\s|$)")
-_LEAST_PROSE, _MAIN_PROSE = 200, 0.5
+_LEAST_PROSE, _MAIN_SHARE = 200, 0.5
 """Characters in paragraphs that what is called beside a page's text has where it is that text, and
-their share of the page's; in the footer of an article they are notes, whatever their share."""
+their share of all of the page's."""
 _NOISE_ROLES = {"navigation", "contentinfo"}
 _FILLED_IN = {"text", "number", "date", "month", "time", "datetime-local", "tel", "email", "url"}
 """Fields of a form whose value a reader sees."""
@@ -85,20 +85,17 @@ def remove_unseen(soup: BeautifulSoup) -> None:
 
 
 def _keep_prose(soup: BeautifulSoup) -> None:
-    """Make blocks of asides and footers that hold the text of a page, or say whom it quotes."""
+    """Make blocks of asides and footers that are the text of a page, or say whom it quotes."""
     found = soup.find_all(_BESIDE)
-    whole = _prose(soup) if found else 0
+    least = max(_LEAST_PROSE, _MAIN_SHARE * len(soup.get_text(strip=True))) if found else 0
     for tag in found:
-        own = _prose(tag)
-        of_article = tag.name == "footer" and tag.find_parent("article") is not None
-        is_text = own >= _LEAST_PROSE and (of_article or own >= _MAIN_PROSE * whole)
-        if is_text or (tag.name == "footer" and tag.find_parent("blockquote")):
+        if (tag.name == "footer" and tag.find_parent("blockquote")) or _prose(tag) >= least:
             tag.name = "div"
 
 
 def _prose(part: Tag) -> int:
     """Return how many characters the paragraphs with sentences have."""
-    texts = (paragraph.get_text() for paragraph in part.find_all("p"))
+    texts = (paragraph.get_text(strip=True) for paragraph in part.find_all("p"))
     return sum(len(text) for text in texts if _SENTENCE.search(text))
 
 

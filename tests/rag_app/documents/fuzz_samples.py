@@ -57,6 +57,7 @@ def _texts() -> dict[str, bytes]:
         "paper.tex": _LATEX.encode(),
         "guide.rst": _RESTRUCTURED.encode(),
         "plan.org": _ORG.encode(),
+        "zh.properties": b"# a\na=\\u9501\\u5b9a\n" + POLICY[:200].encode(),
         "manual.adoc": _ASCIIDOC.encode(),
         "dam.wiki": _WIKI.encode(),
         "safety.textile": _TEXTILE.encode(),

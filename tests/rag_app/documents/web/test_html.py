@@ -464,7 +464,7 @@ def test_an_aside_that_is_the_text_is_read() -> None:
     prose = "<p>水泵每周检查一次，发现漏水立即上报。</p>" * 20
     beside = "<p>联系我们。</p>"
     assert "水泵" in page_markdown(f"<aside>{prose}</aside>{beside}")
-    assert "水泵" in page_markdown(f"<h1>规程</h1><footer>{prose}</footer>")
+    assert "水泵" in page_markdown(f"<article><h1>规程</h1><footer>{prose}</footer></article>")
     assert "联系" not in page_markdown(f"{prose}<aside>{beside}</aside><footer>{beside}</footer>")
 
 
