@@ -48,86 +48,16 @@ class LlmGeneration:
         ApiError: 400, it is beyond the limits, or something this model's backend can't do.
     """
 
-    def __init__(
-        self, request: ChatRequest | CompletionRequest, model: str, llm: Any, settings: Settings
-    ) -> None:
-        self._objects: ChatObjects
-        request.refuse("logit_bias")
+    def __init__(self, request: Sampling, objects: ChatObjects) -> None:
+        self._objects = objects
+        self._sources: list[MessageChunks] = []
+        self._thoughts: dict[int, Thoughts] = {}
+        """Of the texts whose reasoning is parted from them."""
         self._notes: list[str] = []
-        if isinstance(request, ChatRequest):
-            messages = request.to_messages(tools=calls_tools(llm), forms=follows_schemas(llm))
-            self._objects = ChatObjects(request, model)
-            self._notes.extend(request.notes)
-        else:
-            request.refuse("echo", "suffix")
-            if request.best_of not in (None, request.n):
-                raise ApiError(400, "best_of is supported only where it is n", param="best_of")
-            self._objects = TextObjects(request, model)
-        options = options_of(request, settings, llm)
-        answering = llm
-        if isinstance(request, ChatRequest):
-            answering = self._with_tools(request, llm, messages, settings.max_new_tokens)
-
-        def generated(prompt: str | None, offset: int) -> MessageChunks:
-            # The answers to one request differ by their seeds alone.
-            seed = {"seed": options["seed"] + offset} if "seed" in options else {}
-            call = {**options, **seed, "stop": request.stops or None}
-            if prompt is None:
-                return _answered(llm, answering, messages, call)
-            return _completed(llm, prompt, call)
-
-        prompts = [None] if isinstance(request, ChatRequest) else request.prompts
-        self._sources = [
-            generated(prompt, offset) for prompt in prompts for offset in range(request.n)
-        ]
-        # A prompt's text is taken as it comes, reasoning too.
-        chats = len(self._sources) if isinstance(request, ChatRequest) else 0
-        self._thoughts = {index: Thoughts(llm) for index in range(chats)}
+        self._old_form = False
+        """Whether calls of tools are those of functions, as older clients have them."""
         self._wants_usage = request.wants_usage
-        self._old_form = isinstance(request, ChatRequest) and request.calls_functions
         self._calls: list[UsageMetadata] = []
-
-    def _with_tools(
-        self, request: ChatRequest, llm: Any, messages: Sequence[BaseMessage], reply: int
-    ) -> Any:
-        """Return a model with the tools that it may call."""
-        if not request.wants_tools:
-            return llm
-        if not calls_tools(llm):
-            self._notes.append("the tools were passed over: this model's backend calls none")
-            return llm
-        offered = request.tools or []
-        if not request.must_call:
-            offered = self._functions(offered)
-        if not offered:
-            return llm
-        try:
-            tools = Tools(offered, request.tool_choice)
-        except ToolsError as error:
-            raise ApiError(400, str(error), param=error.param) from error
-        if isinstance(llm, LocalChat) and not _fit(tools, llm, messages, reply):
-            self._notes.append(
-                "the tools were passed over: they take too much of the model's window"
-            )
-            return llm
-        choice = request.tool_choice
-        if isinstance(choice, dict):
-            choice = choice["function"]["name"]
-        with guarded(llm, []):
-            return llm.bind_tools(
-                offered, **({"tool_choice": _CHOICES.get(choice, choice)} if choice else {})
-            )
-
-    def _functions(self, tools: Sequence[Any]) -> list[Any]:
-        """Return the tools that are functions; agents offer what only OpenAI's servers run too."""
-        kinds = [
-            tool.get("type", "function") if isinstance(tool, dict) else "function" for tool in tools
-        ]
-        if others := sorted({str(kind) for kind in kinds} - {"function"}):
-            self._notes.append(
-                f"tools of type {', '.join(others)} were passed over: send functions"
-            )
-        return [tool for tool, kind in zip(tools, kinds, strict=True) if kind == "function"]
 
     @property
     def usage(self) -> CompletionUsage:
@@ -204,6 +134,93 @@ class LlmGeneration:
         for index, thoughts in self._thoughts.items():
             if (rest := thoughts.close()).text:  # of a model that does not say why it ends
                 yield index, rest
+
+
+class TextGeneration(LlmGeneration):
+    """How texts go on; what a model writes is taken as it comes, reasoning too."""
+
+    def __init__(
+        self, request: CompletionRequest, model: str, llm: Any, settings: Settings
+    ) -> None:
+        super().__init__(request, TextObjects(request, model))
+        request.refuse("logit_bias", "echo", "suffix")
+        if request.best_of not in (None, request.n):
+            raise ApiError(400, "best_of is supported only where it is n", param="best_of")
+        calls = _calls_of(request, settings, llm)
+        self._sources = [
+            _completed(llm, prompt, call) for prompt in request.prompts for call in calls
+        ]
+
+
+class ChatGeneration(LlmGeneration):
+    """Answers to a chat."""
+
+    def __init__(self, request: ChatRequest, model: str, llm: Any, settings: Settings) -> None:
+        super().__init__(request, ChatObjects(request, model))
+        request.refuse("logit_bias")
+        messages = request.to_messages(tools=calls_tools(llm), forms=follows_schemas(llm))
+        self._notes.extend(request.notes)
+        calls = _calls_of(request, settings, llm)
+        answering = self._with_tools(request, llm, messages, settings.max_new_tokens)
+        self._sources = [_answered(llm, answering, messages, call) for call in calls]
+        self._thoughts = {index: Thoughts(llm) for index in range(request.n)}
+        self._old_form = request.calls_functions
+
+    def _with_tools(
+        self, request: ChatRequest, llm: Any, messages: Sequence[BaseMessage], reply: int
+    ) -> Any:
+        """Return a model with the tools that it may call."""
+        if not request.wants_tools:
+            return llm
+        if not calls_tools(llm):
+            self._notes.append("the tools were passed over: this model's backend calls none")
+            return llm
+        offered = request.tools or []
+        if not request.must_call:
+            offered = self._functions(offered)
+        if not offered:
+            return llm
+        try:
+            tools = Tools(offered, request.tool_choice)
+        except ToolsError as error:
+            raise ApiError(400, str(error), param=error.param) from error
+        if isinstance(llm, LocalChat) and not _fit(tools, llm, messages, reply):
+            self._notes.append(
+                "the tools were passed over: they take too much of the model's window"
+            )
+            return llm
+        choice = request.tool_choice
+        if isinstance(choice, dict):
+            choice = choice["function"]["name"]
+        with guarded(llm, []):
+            return llm.bind_tools(
+                offered, **({"tool_choice": _CHOICES.get(choice, choice)} if choice else {})
+            )
+
+    def _functions(self, tools: Sequence[Any]) -> list[Any]:
+        """Return the tools that are functions; agents offer what only OpenAI's servers run too."""
+        kinds = [
+            tool.get("type", "function") if isinstance(tool, dict) else "function" for tool in tools
+        ]
+        if others := sorted({str(kind) for kind in kinds} - {"function"}):
+            self._notes.append(
+                f"tools of type {', '.join(others)} were passed over: send functions"
+            )
+        return [tool for tool, kind in zip(tools, kinds, strict=True) if kind == "function"]
+
+
+def _calls_of(request: Sampling, settings: Settings, llm: BaseChatModel) -> list[dict[str, Any]]:
+    """Return the options of each call for one prompt: they differ by their seeds alone.
+
+    Raises:
+        ApiError: 400, something this model's backend can't do.
+    """
+    options = options_of(request, settings, llm) | {"stop": request.stops or None}
+    seed = options.get("seed")
+    return [
+        options if seed is None else {**options, "seed": seed + offset}
+        for offset in range(request.n)
+    ]
 
 
 def options_of(request: Sampling, settings: Settings, llm: BaseChatModel) -> dict[str, Any]:

@@ -11,7 +11,11 @@ from fastapi import APIRouter, Depends, Request
 
 from rag_app.models.llms.openai import CompatibleChat
 from rag_app.server.completions.chat import DocumentChat, index_address
-from rag_app.server.completions.generation import LlmGeneration, options_of
+from rag_app.server.completions.generation import (
+    ChatGeneration,
+    TextGeneration,
+    options_of,
+)
 from rag_app.server.completions.relay import Relay, use_content
 from rag_app.server.errors import ApiError
 from rag_app.server.event_stream import ServerSentEvents, generated_stream
@@ -117,9 +121,11 @@ class Answering:
         """
         self._log_prompt(request)
         request = await self.named(request)
-        index = self.index_of(request) if isinstance(request, ChatRequest) else None
-        if index is None or isinstance(request, CompletionRequest):
-            return LlmGeneration(request, self._llm_id(request), self.llm, self._registry.settings)
+        settings = self._registry.settings
+        if isinstance(request, CompletionRequest):
+            return TextGeneration(request, self._llm_id(request), self.llm, settings)
+        if (index := self.index_of(request)) is None:
+            return ChatGeneration(request, self._llm_id(request), self.llm, settings)
         engine = await asyncio.to_thread(self._registry.engine, index)
         if request.documents:
             meant = await asyncio.to_thread(self._registry.sources, index, request.documents)
