@@ -122,6 +122,10 @@ def page_markdown(page: str) -> str:
     page = _END_OF_CODE.sub(r"</\1>", _REVEALED.sub("", without_comments(page)))
     page = without_torn_code(page)
     soup = _parsed(without_torn_tags(page))
+    for frame in soup.find_all("iframe", srcdoc=True):  # a page in a page, as browsers save frames
+        framed = _parsed(str(frame["srcdoc"]))
+        frame.name = "div"
+        frame.append(framed.body or framed)
     write_equations(soup)
     for raised in soup.find_all("sup"):
         if (text := raised.get_text()) != superscript(text):

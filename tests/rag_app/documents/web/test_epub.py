@@ -53,3 +53,8 @@ def test_a_chapter_may_be_a_drawing() -> None:
     )
     book = {"META-INF/container.xml": CONTAINER, "book.opf": package, "a.svg": drawing}
     assert read_epub(zipped(book), "a.epub").text == "采菊 三斤"
+
+
+def test_boxes_of_books_belong_to_their_text() -> None:
+    book = epub("手册", "<p>路面每五年罩面。</p><aside><p>雨天停工。</p></aside>")
+    assert "雨天停工。" in read_epub(book, "a.epub").text

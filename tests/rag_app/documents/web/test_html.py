@@ -477,3 +477,9 @@ def test_cells_without_a_row_and_text_between_cells() -> None:
     page = "<table>单位：元<tr><th>项</th><th>价</th></tr><td>阀</td><td>30</td></tr>"
     page += "<tr><td>泵</td><td>90</td></tr><td>管</td><td>7</td></table>"
     assert page_markdown(page) == "单位：元\n\n项: 阀; 价: 30\n项: 泵; 价: 90\n项: 管; 价: 7"
+
+
+def test_pages_in_frames_that_hold_them_are_read() -> None:
+    page = "<h1>泵</h1><iframe srcdoc='&lt;p&gt;量程 6 bar。&lt;/p&gt;'></iframe>"
+    assert page_markdown(page).startswith("# 泵")
+    assert page_markdown(page).endswith("量程 6 bar。")
