@@ -212,5 +212,6 @@ def _said(element: "_Element") -> dict[str, str]:
 
 
 def _holds_text(element: "_Element") -> bool:
-    """Return whether what is in an element is text: its name says of what."""
-    return any(child.text and child.text.strip() for child in element)
+    """Return whether what is in an element, or in that, is text: its name says of what."""
+    near = (each for child in element for each in (child, *child))
+    return any(each.text and each.text.strip() for each in near)
