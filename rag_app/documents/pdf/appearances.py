@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rag_app.documents.pdf.characters import PageCharacters, page_characters
+from rag_app.documents.pdf.characters import PageCharacters
+from rag_app.documents.pdf.text_layer import page_characters
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument

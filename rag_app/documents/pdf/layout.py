@@ -1,23 +1,37 @@
 """The order in which the parts of a page are read: tables, columns, and what is across them."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from rag_app.documents.pdf.aligned_tables import (
+from rag_app.documents.pdf.characters import Char
+from rag_app.documents.pdf.lines import Fragment, are_fields, fragments, line_of, rows
+from rag_app.documents.pdf.narrow_gutters import NARROW, NARROW_LINES, cut_at_gutters
+from rag_app.documents.pdf.rules import Edge, grids
+from rag_app.documents.pdf.tables.aligned_tables import (
     COLUMN_LINES,
     GUTTER,
     aligned_tables,
     is_running,
 )
-from rag_app.documents.pdf.characters import Char
-from rag_app.documents.pdf.lines import Fragment, fragments, line_of, rows
-from rag_app.documents.pdf.ruled_tables import Table, ruled_tables
-from rag_app.documents.pdf.rules import Edge, grids
+from rag_app.documents.pdf.tables.ruled_tables import Table, ruled_tables
 
 _INDENTED = 3
 """By how much, in sizes of the text, lines of a column may begin or end before others."""
+_SIDEBAR_LINES, _SIDEBAR_TEXT = 5, 15
+"""Lines of a sidebar and what is beside it at least, and characters of the longest of them."""
+_FIELDS = 0.8
+"""Share of lines that are labels with values from which they are a form's."""
+_SIDEBAR_PAGE = 0.6
+"""Share of what is on the page that stands in it and beside it at least."""
+_TABLE_COLUMNS = 3
+"""Columns of a table; lines of a sidebar and of the text beside it may happen to be rows of two."""
+_LEVEL = 0.5
+"""Share of the lines of a sidebar that may stand as high as one beside it."""
+
+AreColumns = Callable[[Sequence[Fragment | Table], Sequence[Fragment | Table]], bool]
+"""Returns whether what is on the left and on the right of a gutter are columns."""
 
 
 @dataclass
@@ -48,9 +62,29 @@ def blocks(
         tables, taken = ruled_tables(grid, inside)
         ruled += tables
         rest = [char for char in rest if id(char) not in taken]
-    parts = fragments(rest)
-    aligned, parts = aligned_tables(parts)
-    return _ordered(parts, [*ruled, *aligned])
+    found: list[Block | Table] = []
+    for side in _sides([*cut_at_gutters(fragments(rest)), *ruled]):
+        aligned, parts = aligned_tables([item for item in side if isinstance(item, Fragment)])
+        tables = [item for item in side if isinstance(item, Table)]
+        found += _ordered(parts, [*tables, *aligned])
+    return found
+
+
+def _sides(items: list[Fragment | Table]) -> list[list[Fragment | Table]]:
+    """Return a page, in parts where it has a sidebar: what is above, beside and below that."""
+    cut = _best_gutter(items, _stand_apart) if len(items) >= 2 * _SIDEBAR_LINES else None
+    if cut is None:
+        return [items]
+    gutter = cut[0]
+    parted = _parted(items, *cut)
+    beside = parted[1] + parted[2]
+    lines = [item for item in beside if isinstance(item, Fragment)]
+    across = (table for table in aligned_tables(lines)[0] if table.left < gutter < table.right)
+    if len(beside) < _SIDEBAR_PAGE * len(items) or any(
+        len(row) >= _TABLE_COLUMNS for table in across for row in table.rows
+    ):
+        return [items]
+    return parted
 
 
 def _ordered(parts: Sequence[Fragment], tables: Sequence[Table]) -> list[Block | Table]:
@@ -61,20 +95,28 @@ def _ordered(parts: Sequence[Fragment], tables: Sequence[Table]) -> list[Block |
 
 def _regions(items: Sequence[Fragment | Table], depth: int) -> Iterator[list[Fragment | Table]]:
     """Yield the columns of a region in reading order, and what is across them."""
-    cut = _best_gutter(items) if depth < 8 and len(items) >= 2 * COLUMN_LINES else None
+    cut = (
+        _best_gutter(items, _are_columns) if depth < 8 and len(items) >= 2 * COLUMN_LINES else None
+    )
     if cut is None:
         yield _row_order(items)
         return
-    gutter, top, bottom = cut
+    for region in _parted(items, *cut):
+        if region:
+            yield from _regions(region, depth + 1)
+
+
+def _parted(
+    items: Sequence[Fragment | Table], gutter: float, top: float, bottom: float
+) -> list[list[Fragment | Table]]:
+    """Return what is above a gutter, on its left, on its right, and below it."""
     above = [item for item in items if item.bottom >= top]
     below = [item for item in items if item.top <= bottom and item.bottom < top]
     chosen = set(map(id, above)) | set(map(id, below))
     band = [item for item in items if id(item) not in chosen]
     left = [item for item in band if (item.left + item.right) / 2 < gutter]
     right = [item for item in band if (item.left + item.right) / 2 >= gutter]
-    for region in (above, left, right, below):
-        if region:
-            yield from _regions(region, depth + 1)
+    return [above, left, right, below]
 
 
 def _row_order(items: Sequence[Fragment | Table]) -> list[Fragment | Table]:
@@ -83,24 +125,33 @@ def _row_order(items: Sequence[Fragment | Table]) -> list[Fragment | Table]:
     return sorted([*lines, *tables], key=lambda item: -item.top)
 
 
-def _best_gutter(items: Sequence[Fragment | Table]) -> tuple[float, float, float] | None:
-    """Return ``(x, top, bottom)`` of the gutter that most lines of running text stand beside."""
+def _best_gutter(
+    items: Sequence[Fragment | Table], are_columns: AreColumns
+) -> tuple[float, float, float] | None:
+    """Return ``(x, top, bottom)`` of the gutter that most lines of columns stand beside."""
     size = (
         median(item.size for item in items if isinstance(item, Fragment))
         if any(isinstance(item, Fragment) for item in items)
         else 10.0
     )
     best: tuple[int, float, float, float] | None = None
-    for place in sorted({round(item.right, 0) for item in items}):
-        left, right = place + 0.5, place + 0.5 + GUTTER * size
-        found = _free_run(items, left, right)
-        if found and (best is None or found[0] > best[0]):
-            best = found
-    return None if best is None else best[1:]
+    for width, least in ((GUTTER, 0), (NARROW, NARROW_LINES)):
+        for place in sorted({round(item.right, 0) for item in items}):
+            left, right = place + 0.5, place + 0.5 + width * size
+            found = _free_run(items, left, right, are_columns, least)
+            if found and (best is None or found[0] > best[0]):
+                best = found
+        if best:
+            return best[1:]
+    return None
 
 
 def _free_run(
-    items: Sequence[Fragment | Table], left: float, right: float
+    items: Sequence[Fragment | Table],
+    left: float,
+    right: float,
+    are_columns: AreColumns,
+    least: int,
 ) -> tuple[int, float, float, float] | None:
     """Return the longest run of lines that leave a strip free, both sides of which hold text."""
     crossing = sorted(
@@ -117,7 +168,7 @@ def _free_run(
         inside = [i for i in items if i.top <= floor + 0.5 and i.bottom >= lower - 0.5]
         before = [item for item in inside if item.right <= left + 0.5]
         after = [item for item in inside if item.left >= right - 0.5]
-        if not (_ends_in_column(before) and _begins_with_column(after)):
+        if min(len(before), len(after)) < least or not are_columns(before, after):
             continue
         top = min(max(i.top for i in before), max(i.top for i in after))
         bottom = max(min(i.bottom for i in before), min(i.bottom for i in after))
@@ -127,6 +178,35 @@ def _free_run(
         if best is None or score > best[0]:
             best = (score, (left + right) / 2, floor, lower)
     return best
+
+
+def _are_columns(before: Sequence[Fragment | Table], after: Sequence[Fragment | Table]) -> bool:
+    """Return whether what is on each side of a gutter is running text, not fields of a form."""
+    lines = [item for item in (*before, *after) if isinstance(item, Fragment)]
+    fields = sum(are_fields(line.text) for line in lines)
+    return fields < _FIELDS * len(lines) and _ends_in_column(before) and _begins_with_column(after)
+
+
+def _stand_apart(before: Sequence[Fragment | Table], after: Sequence[Fragment | Table]) -> bool:
+    """Return whether lines side by side stand at heights of their own, as beside a sidebar."""
+    sides = [
+        [line_of(row) for row in rows(item for item in items if isinstance(item, Fragment))]
+        for items in (before, after)
+    ]
+    if min(map(len, sides)) < _SIDEBAR_LINES:
+        return False
+    if not any(len(line.chars) >= _SIDEBAR_TEXT for side in sides for line in side):
+        return False
+    beside = [
+        [line for line in side if other[-1].bottom < (line.bottom + line.top) / 2 < other[0].top]
+        for side, other in (sides, sides[::-1])
+    ]
+    few, many = sorted(beside, key=len)
+    heights = [line.bottom for line in many]
+    level = sum(
+        any(abs(line.bottom - height) < 0.3 * line.size for height in heights) for line in few
+    )
+    return len(few) >= _SIDEBAR_LINES and level <= _LEVEL * len(few)
 
 
 def _begins_with_column(items: Sequence[Fragment | Table]) -> bool:

@@ -37,6 +37,10 @@ _CHINESE = 0.3
 """Share of a line that is Chinese above which numbers are broken where the line ends."""
 _ADDRESS = re.compile(f"[/@_\\d][\\w.-]*{HYPHEN}$")
 """A line's last word that is a piece of an address or a code, whose hyphens are its own."""
+FIELD = re.compile(r"[^:：\d]{1,12}[:：]")
+"""How a label begins that its value follows on the same line."""
+_LABEL = re.compile(r"[^\W\d_][^:：，。；,;.!?\d]{1,11}[:：]")
+"""The same of one that is no part of a sentence."""
 _JOINT = re.compile(r"(?:\w[-/]|://)$")
 
 
@@ -303,6 +307,22 @@ def join(before: str, line: str) -> str:
     """Return a line with the one that it goes on in."""
     text, between = glue(before, line)
     return f"{text}{between}{line}"
+
+
+def join_in_cell(before: str, line: str) -> str:
+    """Return the text of a cell with its next line; labels with their values are lines apart."""
+    return f"{before} {line}" if are_fields(before, line) else join(before, line)
+
+
+def label(text: str) -> str:
+    """Return the label that a line begins with and that its value follows; "" where none does."""
+    found = _LABEL.match(text)
+    return found[0] if found else ""
+
+
+def are_fields(*texts: str) -> bool:
+    """Return whether lines begin with labels that their values follow."""
+    return all(map(label, texts))
 
 
 def _is_chinese(text: str) -> bool:

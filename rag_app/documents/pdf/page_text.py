@@ -7,6 +7,7 @@ from typing import NamedTuple
 from rag_app.documents.formats import ExtractedText, LineBox
 from rag_app.documents.pdf.annotations import Written, characters
 from rag_app.documents.pdf.characters import HYPHEN, PageCharacters
+from rag_app.documents.pdf.facing_pages import facing_pages
 from rag_app.documents.pdf.layout import Block, blocks
 from rag_app.documents.pdf.lines import Fragment, glue
 from rag_app.documents.pdf.paragraphs import (
@@ -16,9 +17,9 @@ from rag_app.documents.pdf.paragraphs import (
     paragraphs,
     without_footnotes,
 )
-from rag_app.documents.pdf.ruled_tables import Table
 from rag_app.documents.pdf.running_heads import running_lines, without
-from rag_app.documents.pdf.table_heads import with_heads
+from rag_app.documents.pdf.tables.ruled_tables import Table
+from rag_app.documents.pdf.tables.table_heads import with_heads
 from rag_app.documents.tables import form_lines, lines_below
 from rag_app.documents.text import clean
 
@@ -27,6 +28,8 @@ _LEADERS = re.compile(r"\s*(?:[.·•․‥…。]\s?){6,}\s*(?=\S)")
 """What leads from a heading to its page in a table of contents."""
 _LOWEST = 160.0
 """Points above the foot of a page below which a table ends that goes on elsewhere."""
+_SAME_SIZE = 0.03
+"""Share by which the text of a paragraph that goes on in the next column may differ in size."""
 _SAME_WIDTH = 3.0
 """Points by which the parts of a table may differ."""
 
@@ -47,13 +50,17 @@ class Page(NamedTuple):
     """Characters that a reader does not see."""
     torn: int = 0
     """Characters that were left out, since they are codes that are damaged."""
+    slanted: Sequence[Fragment] = ()
+    """Lines that stand aslant on it."""
     comments: Sequence[Written] = ()
     """What readers wrote on it."""
 
 
 def page_of(read: PageCharacters, unread: str = "") -> Page:
     """Return what was read of a picture as a page."""
-    return Page(blocks(read.chars, [], []), unread, read.quarter, read.unsure)
+    pages = facing_pages(read.chars)
+    items = [item for chars in pages for item in blocks(chars, [], [])]
+    return Page(items, unread, read.quarter, read.unsure)
 
 
 _COUNTED = {
@@ -114,9 +121,11 @@ def text_of(pages: Sequence[Page]) -> ExtractedText:
         for item in kept:
             content += [item] if isinstance(item, Table) else paragraphs(item, body, headings)
         footnotes = [*paragraphs(Block(notes), body, ())] if notes else []
-        # Notes of a page stand before a paragraph that goes on on the next one.
+        footnotes += [Paragraph([line]) for line in pages[number - 1].slanted]
+        # They stand before a paragraph that goes on on the next one.
         at = len(content)
-        if content and isinstance(content[-1], Paragraph) and content[-1].open:
+        last = content[-1] if content and number < len(items) else None
+        if isinstance(last, Paragraph) and last.open:
             at -= 1
         content[at:at] = footnotes
         for comment in pages[number - 1].comments:
@@ -139,6 +148,8 @@ class _Writer:
         self._open = False
         self._new_page = False
         self._table: Table | None = None
+        self._last: Fragment | None = None
+        """The last line, if the text before is lines that a width broke."""
         self._head: Sequence[str] = ()
 
     def begin_page(self, number: int, quarter: int | None) -> None:
@@ -152,7 +163,8 @@ class _Writer:
             return
         self._table = None
         texts = [_LEADERS.sub(" … ", clean(line.text).strip()) for line in part.lines]
-        goes_on = self._new_page and self._open and not part.fresh and not part.level
+        further = self._new_page or self._is_next_column(part.lines[0])
+        goes_on = further and self._open and not part.fresh and not part.level
         if goes_on:
             self._glue(texts[0])
         else:
@@ -164,7 +176,14 @@ class _Writer:
             if number:
                 self._glue(text)
             self._line(line, text)
-        self._open = part.open
+        self._open, self._last = part.open, part.lines[-1] if len(part.lines) > 1 else None
+
+    def _is_next_column(self, line: Fragment) -> bool:
+        """Return whether a line begins the column beside that of the last line."""
+        before = self._last
+        if before is None or abs(before.size - line.size) > _SAME_SIZE * line.size:
+            return False
+        return line.bottom > before.top and line.left > before.right - 1
 
     def _add_table(self, table: Table) -> None:
         goes_on = self._goes_on(table)

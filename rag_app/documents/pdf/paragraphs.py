@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from rag_app.documents.pdf.layout import Block
-from rag_app.documents.pdf.lines import Fragment
-from rag_app.documents.pdf.ruled_tables import Table
+from rag_app.documents.pdf.lines import Fragment, are_fields
+from rag_app.documents.pdf.tables.ruled_tables import Table
 from rag_app.documents.structure import is_title
 from rag_app.documents.text import HAN, SENTENCE_END
 
@@ -31,7 +31,7 @@ _SMALLER = 0.92
 
 _ENDS = re.compile(r"[。！？；：…!?;:.][”’」』）)】》\"']*$")
 _BEGINS = re.compile(
-    r"[-•·●■◆○*#▪–]\s|[（(]?[一二三四五六七八九十\d]{1,3}[、.．)）](?!\d)"
+    r"[-•·・●■◆○*#▪–]\s|[（(]?[一二三四五六七八九十\d]{1,3}[、.．)）](?!\d)"
     r"|第[一二三四五六七八九十百千零〇两\d]{1,8}[章节条篇部编回卷款]|\u3000|[A-Z图表][\d.]+\s"
 )
 _ZEROS = re.compile(f"0+(?![年月日号时点分秒])[{HAN}]")
@@ -136,7 +136,8 @@ def _goes_on(
     before = paragraph.lines[-1]
     if level or paragraph.level:
         same = level == paragraph.level and abs(before.size - line.size) < 1
-        return same and before.bottom - line.top < line.size and _fills(before, block, _FULL)
+        whole = _fills(before, block, _FULL) or _are_centred(before, line)
+        return same and before.bottom - line.top < line.size and whole
     if abs(before.size - line.size) > 0.12 * before.size or _is_apart(before, line, leading):
         return False
     cut_number = before.text[-1:].isdigit() and _ZEROS.match(line.text)
@@ -145,10 +146,17 @@ def _goes_on(
     narrow = block.right - block.left < _NARROWEST * line.size
     if narrow or not _fills(before, block, _FULL_SENTENCE if _ENDS.search(before.text) else _FULL):
         return False
-    if _BEGINS.match(line.text):
+    if _BEGINS.match(line.text) or are_fields(before.text, line.text):
         return False
     set_in = _set_in(line, block, before) > _INDENT * line.size
     return not set_in or bool(_BEGINS.match(paragraph.lines[0].text))
+
+
+def _are_centred(before: Fragment, line: Fragment) -> bool:
+    """Return whether lines of other lengths stand above each other's middle, as titles do."""
+    apart = abs(before.left + before.right - line.left - line.right) / 2
+    differ = abs(before.left - line.left) > line.size
+    return apart < line.size / 2 and differ and not _BEGINS.match(line.text)
 
 
 def _set_in(line: Fragment, block: Block, before: Fragment | None = None) -> float:

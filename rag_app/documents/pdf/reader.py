@@ -11,10 +11,12 @@ from rag_app.documents.parts import ReadPart, read_parts
 from rag_app.documents.pdf.annotations import Written, annotations, characters
 from rag_app.documents.pdf.appearances import Appearances
 from rag_app.documents.pdf.attachments import Attachments
-from rag_app.documents.pdf.characters import Char, PageCharacters, page_characters
+from rag_app.documents.pdf.characters import Char, PageCharacters
 from rag_app.documents.pdf.layout import Block, blocks
+from rag_app.documents.pdf.lines import Fragment
 from rag_app.documents.pdf.page_text import INSTALL_OCR, Page, page_of, text_of
 from rag_app.documents.pdf.rules import page_edges, place_of
+from rag_app.documents.pdf.text_layer import page_characters
 from rag_app.documents.progress import counted
 from rag_app.documents.text import shown
 from rag_app.errors import DocumentError
@@ -131,6 +133,7 @@ def _pages(
     always: bool,
 ) -> Iterator[Page]:
     room = MAX_CHARACTERS
+    slanted: set[str] = set()
     for number in counted(range(min(len(document), MAX_PAGES + 1)), "pages", step=5):
         page = document[number]
         try:
@@ -141,7 +144,10 @@ def _pages(
             written, torn = written.without_torn()
             read = _page(page, written, read_picture, always=always)
             read = read._replace(
-                comments=_said_once(read, comments), hidden=written.hidden, torn=torn
+                slanted=[Fragment(line) for line in _not_said(written.slanted, slanted)],
+                comments=_said_once(read, comments),
+                hidden=written.hidden,
+                torn=torn,
             )
         finally:
             page.close()
@@ -189,6 +195,18 @@ def _page(
             unsure += read.unsure
             items += blocks(read.chars, [], [])
     return Page(items, unread, written.quarter, unsure, written.private)
+
+
+def _not_said(lines: Sequence[list[Char]], said: set[str]) -> Iterator[list[Char]]:
+    """Yield slanted lines whose text has not been said, and add it.
+
+    What stands again and again on a page, or on several, is a watermark; the edge may cut it.
+    """
+    for line in lines:
+        text = "".join(char.text for char in line)
+        if not any(text in other for other in said):
+            said.add(text)
+            yield line
 
 
 def _with_fields(page: PageCharacters, filled: Sequence[Written]) -> PageCharacters:

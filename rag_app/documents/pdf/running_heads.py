@@ -8,7 +8,7 @@ from itertools import pairwise
 from rag_app.documents.pdf.layout import Block
 from rag_app.documents.pdf.lines import Fragment
 from rag_app.documents.pdf.paragraphs import body_size
-from rag_app.documents.pdf.ruled_tables import Table
+from rag_app.documents.pdf.tables.ruled_tables import Table
 
 _EDGE_LINES = 3
 """Lines from the top and from the bottom of a page that may be running ones."""

@@ -726,6 +726,130 @@ def test_titles_that_count_are_no_running_heads() -> None:
     assert "页" not in text
 
 
+def test_items_of_an_invoice_are_rows_though_no_lines_part_them() -> None:
+    columns = {
+        "项目名称": ["*软件*运维服务", "*设备*采集终", "端", "合计"],
+        "型号": ["V3.2", "RTU-8"],
+        "数量": ["2", "10"],
+        "金额": ["9000.00", "3205.00", "", "¥12205.00"],
+        "税额": ["540.00", "416.65", "", "¥956.65"],
+    }
+
+    def page(canvas: Canvas) -> None:
+        for y in (500, 560, 660):
+            canvas.line(60, y, 510, y)
+        for x in (60, 510):
+            canvas.line(x, 500, x, 700)
+        canvas.line(60, 700, 510, 700)
+        canvas.line(110, 660, 110, 700)
+        lines(canvas, ["购买方"], x=64, y=680)
+        lines(
+            canvas,
+            ["名称：江北水务", "税号：9133010601", "电话：88123456"],
+            x=114,
+            y=688,
+            leading=13,
+        )
+        for number, (name, cells) in enumerate(columns.items()):
+            canvas.line(60 + 90 * number, 560, 60 + 90 * number, 660)
+            lines(canvas, [name, *cells], x=64 + 90 * number, y=645)
+        canvas.line(200, 500, 200, 560)
+        lines(canvas, ["价税合计"], x=64, y=530)
+        lines(canvas, ["（小写）¥13161.65"], x=204, y=530)
+
+    text = read(page).text
+    assert "项目名称: *软件*运维服务; 型号: V3.2; 数量: 2; 金额: 9000.00; 税额: 540.00" in text
+    assert "项目名称: *设备*采集终端; 型号: RTU-8; 数量: 10; 金额: 3205.00; 税额: 416.65" in text
+    assert "名称：江北水务 税号：9133010601 电话：88123456" in text
+    assert "价税合计 | （小写）¥13161.65" in text
+
+
+def test_days_of_a_calendar_keep_their_entries() -> None:
+    week = [f"{number}\n{name}" for number, name in enumerate("甲乙丙丁", 6)]
+
+    def page(canvas: Canvas) -> None:
+        ruled_table(canvas, [[f"星期{day}" for day in "一二三四"], [""] * 4], height=40)
+        for number, cell in enumerate(week):
+            lines(canvas, cell.split("\n"), x=64 + 90 * number, y=645, leading=14)
+
+    assert "星期一: 6甲; 星期二: 7乙; 星期三: 8丙; 星期四: 9丁" in read(page).text
+
+
+def test_a_sidebar_is_read_before_what_is_beside_it() -> None:
+    sidebar = ["陆某", "工程师", "电话八八一二", "英语六级", "水泵选型", "建模"]
+    work = ["工作经历", "二〇一八年起任设备部主管，负责十二座泵站。", "此前在泵业公司任技术员。",
+            "教育背景", "江南大学热能与动力工程本科。", "获奖", "省级先进班组。"]  # fmt: skip
+
+    def page(canvas: Canvas) -> None:
+        lines(canvas, sidebar, y=780, leading=30)
+        lines(canvas, work, x=240, y=772, leading=24)
+
+    text = "".join(read(page).text.replace("#", "").split())
+    assert text == "".join(sidebar + work)
+
+
+def test_columns_that_stand_close_to_each_other_are_one_text() -> None:
+    clauses = "".join(f"第{number}号阀门每月检查一次并且做好记录，" for number in range(10, 34))
+    text = f"{clauses}以上由值班长签字。"
+    rows = [text[start : start + 20] for start in range(0, len(text), 20)]
+
+    def page(canvas: Canvas) -> None:
+        half = (len(rows) + 1) // 2
+        for number, row in enumerate(rows):
+            x = 60 + (20 * 12 + 8) * (number // half)
+            canvas.drawString(x, 780 - 18 * (number % half), row)
+
+    assert read(page).text == text
+
+
+def test_names_under_those_of_groups() -> None:
+    rows = [["营业收入", "12,345", "11,020", "8,001", "7,990"],
+            ["财务费用", "321", "298", "120", "110"],
+            ["净利润", "2,210", "1,987", "1,450", "1,322"]]  # fmt: skip
+
+    def page(canvas: Canvas) -> None:
+        lines(canvas, ["本集团"], x=190, y=780)
+        lines(canvas, ["本公司"], x=370, y=780)
+        lines(canvas, ["项目"], y=771)
+        for number, cells in enumerate(
+            zip(["", "2025", "2024", "2025", "2024"], *rows, strict=True)
+        ):
+            lines(canvas, cells[:1], x=60 + 90 * number, y=762)
+            lines(canvas, cells[1:], x=60 + 90 * number, y=744)
+
+    assert (
+        "项目: 财务费用; 本集团/2025: 321; 本集团/2024: 298; 本公司/2025: 120; 本公司/2024: 110"
+        in read(page).text
+    )
+
+
+def test_labels_with_values_stay_lines_and_titles_of_two_lines_are_one() -> None:
+    def page(canvas: Canvas) -> None:
+        canvas.setFont(SONG, 20)
+        canvas.drawCentredString(300, 780, "关于开展二次供水设施")
+        canvas.drawCentredString(300, 752, "专项检查的通知")
+        lines(canvas, PROSE, y=700)
+        lines(canvas, ["发票代码：0330022002115946", "开票日期：2025年09月16日晚"], x=350, y=600)
+
+    text = read(page).text
+    assert text.startswith("# 关于开展二次供水设施专项检查的通知\n")
+    assert "发票代码：0330022002115946\n开票日期：2025年09月16日晚" in text
+
+
+def test_fields_side_by_side_are_read_by_rows() -> None:
+    rows = [["设备编号：SB-0043", "设备名称：鼓风机", "设备型号：RRF-150"],
+            ["制造单位：章丘鼓风", "出厂日期：2019-05", "投用日期：2019-11"],
+            ["额定功率：37kW", "转速：1450r/min", "责任人员：嵇含"]]  # fmt: skip
+
+    def page(canvas: Canvas) -> None:
+        for number in range(3):
+            lines(canvas, [row[number] for row in rows], x=60 + 160 * number)
+
+    text = read(page).text
+    places = [text.index(cell) for row in rows for cell in row]
+    assert places == sorted(places)
+
+
 def with_attachments(files: Mapping[str, bytes]) -> bytes:
     """A PDF of some prose that brings files with it."""
     import pypdfium2

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from rag_app.documents.pdf.layout import Block
 from rag_app.documents.pdf.lines import Fragment, spell
-from rag_app.documents.pdf.ruled_tables import Table
+from rag_app.documents.pdf.tables.ruled_tables import Table
 
 _NEAR = 1.2
 """Heights of a line between a head and its table."""

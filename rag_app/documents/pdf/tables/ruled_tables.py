@@ -1,11 +1,12 @@
 """Tables with lines around their cells."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag_app.documents.pdf.characters import Char, Space
-from rag_app.documents.pdf.lines import fragments, join, line_of, rows
+from rag_app.documents.pdf.lines import Fragment, fragments, join_in_cell, line_of, rows
 from rag_app.documents.pdf.rules import Grid
 from rag_app.documents.tables.cells import Covered
 
@@ -19,6 +20,8 @@ _BROKEN = 0.8
 """Share of its cell's width that a line fills which that width broke."""
 _SENTENCE = 12
 """Characters of such a line at least; numbers and names may fill narrow cells."""
+_NUMBER = re.compile(r"[¥￥$€(-]*\d[\d.,]*[%)]*")
+_NAME = re.compile(r"[^\d=]+")
 _IRREGULAR = 2.0
 """Places of a grid that a cell with text covers in its row above which the grid is a form's."""
 _NAMELESS = 1.2
@@ -73,12 +76,34 @@ def ruled_tables(grid: Grid, chars: Sequence[Char]) -> tuple[list[Table], set[in
         top, bottom = grid.ys[numbers[0]], grid.ys[numbers[-1] + 1]
         part = [row for row, _ in itertools.groupby(grid.cells[number] for number in numbers)]
         taken.update(id(char) for row in part for cell in row for char in texts.get(cell, ()))
-        table = Table([], grid.xs[0], grid.xs[-1], bottom, top, is_form=_is_irregular(part, cells))
-        table.rows = _form_rows(part, cells) if table.is_form else _table_rows(part, texts, across)
-        tables.append(table)
+        is_irregular = _is_irregular(part, cells)
+        for is_form, some in _form_parts(part, texts) if is_irregular else [(False, part)]:
+            table = Table([], grid.xs[0], grid.xs[-1], bottom, top, is_form=is_form)
+            table.rows = _form_rows(some, cells) if is_form else _table_rows(some, texts, across)
+            tables.append(table)
     if len(texts) < 2:
         return [], set()
     return [table for table in tables if any(map(any, table.rows))], taken
+
+
+def _form_parts(
+    grid_rows: Sequence[tuple[int, ...]], texts: Mapping[int, Sequence[Char]]
+) -> Iterator[tuple[bool, list[tuple[int, ...]]]]:
+    """Yield the parts of a form, and False for those that are tables, as an invoice's items are.
+
+    Between these there are no lines; their head stands among them, or above in cells as wide.
+    """
+    lines = [[_lines_of(texts.get(cell, ())) for cell in dict.fromkeys(row)] for row in grid_rows]
+    listed = [len(row) >= COLUMNS_OF_ONE and bool(_rows_of_numbers(row)) for row in lines]
+    edges = [[left == right for left, right in itertools.pairwise(row)] for row in grid_rows]
+    for at in range(len(grid_rows) - 1):
+        listed[at] |= listed[at + 1] and edges[at] == edges[at + 1]
+    for is_listed, group in itertools.groupby(range(len(grid_rows)), listed.__getitem__):
+        yield not is_listed, [grid_rows[at] for at in group]
+
+
+def _lines_of(cell: Sequence[Char]) -> list[Fragment]:
+    return [line_of(row) for row in rows(fragments(cell))]
 
 
 def _holds_columns(chars: Sequence[Char]) -> bool:
@@ -175,31 +200,67 @@ def _table_rows(
 
 
 def _split_row(cells: Sequence[Sequence[Char]], widths: Sequence[float]) -> list[list[str]]:
-    """Return the rows of a row whose cells all have as many lines, side by side; [] if not so.
+    """Return the rows of a row whose cells have lines side by side; [] if it is one row.
 
     Where the width of a cell breaks its text, its lines are one value.
     """
-    lines = [[line_of(row) for row in rows(fragments(cell))] for cell in cells]
+    lines = [_lines_of(cell) for cell in cells]
     counts = {len(cell) for cell in lines if cell}
-    if len(counts) != 1 or counts == {1} or sum(map(bool, lines)) < 2:
+    if counts <= {1} or sum(map(bool, lines)) < 2 or _holds_entries(lines):
         return []
-    level = [
+    if len(counts) > 1:
+        return _rows_of_numbers(lines)
+    level = all(
         max(line.bottom for line in side) - min(line.bottom for line in side) < 0.3 * side[0].size
         for side in zip(*(cell for cell in lines if cell), strict=True)
-    ]
+    )
     broken = any(
         line.right - line.left > _BROKEN * width and len(line.chars) >= _SENTENCE
         for cell, width in zip(lines, widths, strict=True)
         for line in cell[:-1]
     )
-    if broken or not all(level):
+    if broken or not level:
         return []
-    return [[cell[number].text if cell else "" for cell in lines] for number in range(counts.pop())]
+    return [[cell[at].text if cell else "" for cell in lines] for at in range(counts.pop())]
+
+
+def _holds_entries(lines: Sequence[Sequence[Fragment]]) -> bool:
+    """Return whether cells hold a number with words below, as the days of a calendar do."""
+    filled = [cell for cell in lines if cell]
+    return all(
+        _NUMBER.fullmatch(cell[0].text)
+        and not any(_NUMBER.fullmatch(line.text) for line in cell[1:])
+        for cell in filled
+    )
+
+
+def _rows_of_numbers(lines: Sequence[Sequence[Fragment]]) -> list[list[str]]:
+    """Return the rows of a row in several of whose cells numbers stand one below the other.
+
+    So do the items of invoices, between which there are no lines. [] if it is no such row.
+    """
+    listed = [
+        all(_NUMBER.fullmatch(line.text) for line in cell[1:])
+        for cell in lines
+        if len(cell) > 1 and _NAME.fullmatch(cell[0].text)
+    ]
+    if sum(listed) < 2:
+        return []
+    found: list[list[str]] = []
+    for row in rows(line for cell in lines for line in cell):
+        texts = [next((line.text for line in row if any(line is each for each in cell)), "")
+                 for cell in lines]  # fmt: skip
+        filled = [at for at, text in enumerate(texts) if text]
+        if found and len(filled) == 1 and not _NUMBER.fullmatch(texts[filled[0]]):
+            found[-1][filled[0]] = join_in_cell(found[-1][filled[0]], texts[filled[0]])
+        else:
+            found.append(texts)
+    return found
 
 
 def cell_text(chars: Sequence[Char]) -> str:
     """Return the lines of a cell as one."""
     text = ""
     for row in rows(fragments(chars)):
-        text = join(text, line_of(row).text) if text else line_of(row).text
+        text = join_in_cell(text, line_of(row).text) if text else line_of(row).text
     return text

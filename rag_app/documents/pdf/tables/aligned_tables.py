@@ -3,16 +3,17 @@
 import itertools
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from statistics import median
 
-from rag_app.documents.pdf.lines import Fragment, join, line_of, rows
-from rag_app.documents.pdf.ruled_tables import COLUMNS_OF_ONE, Table
+from rag_app.documents.pdf.lines import FIELD, Fragment, are_fields, join, label, line_of, rows
+from rag_app.documents.pdf.tables.grouped_heads import grouped_head
+from rag_app.documents.pdf.tables.ruled_tables import COLUMNS_OF_ONE, Table
 from rag_app.documents.tables.heads import has_labels
 
 _ITEM = re.compile(r"[•·●■◆○▪➢✓*–-]\s*\w|[（(]?(?:\d{1,2}|[一二三四五六七八九十]{1,3})[.、)）]\D")
 """How the items of a list begin, which is read to its end before the one beside it."""
-_FIELD = re.compile(r"[^:：\d]{1,12}[:：]")
-"""How a label begins that its value follows on the same line."""
 GUTTER = 0.9
 """Least width of the space between columns, in sizes of the text."""
 COLUMN_LINES = 3
@@ -29,6 +30,8 @@ _ROW_APART, _LINE_APART = 1.2, 1.1
 """Distance of rows, in distances of the lines of a cell, and what these differ by at most."""
 _FEWEST_WORDS = 5
 """Letters of a line that the width of its cell broke."""
+_SAME_LABELS = 2
+"""Rows whose cells begin with the same label, in columns that are read one after the other."""
 _TABLE_ROWS = 3
 """Rows of a table without lines around its cells."""
 
@@ -49,8 +52,17 @@ def aligned_tables(parts: list[Fragment]) -> tuple[list[Table], list[Fragment]]:
         enough = len(band) >= _TABLE_ROWS or _is_head_of_one(band, gutters)
         if enough and _is_table(band, gutters):
             more = _all_gutters(band, gutters)
-            tables.append(_aligned_table(band, more if _is_table(band, more) else gutters))
-            taken.update(id(part) for row in band for part in row)
+            gutters = more if _is_table(band, more) else gutters
+            head = grouped_head(lines, start, partial(_columns_of, gutters=gutters))
+            if head and head.last < stop - 1 and taken.isdisjoint(map(id, lines[head.first])):
+                table = _aligned_table(lines[head.last + 1 : stop], gutters)
+                top = max(part.top for part in lines[head.first])
+                table = replace(table, rows=[head.names, *table.rows], top=top, is_form=False)
+                start = min(start, head.first)
+            else:
+                table = _aligned_table(band, gutters)
+            tables.append(table)
+            taken.update(id(part) for row in lines[start:stop] for part in row)
             start = stop
         else:
             start = stop if enough and _is_prose(band) else start + 1
@@ -59,7 +71,7 @@ def aligned_tables(parts: list[Fragment]) -> tuple[list[Table], list[Fragment]]:
 
 def _below_fields(band: Sequence[list[Fragment]]) -> int:
     """Return how many rows of labels with their values stand above a table, which has none."""
-    fields = [all(_FIELD.match(part.text) for part in row) for row in band]
+    fields = [all(FIELD.match(part.text) for part in row) for row in band]
     count = next((at for at, is_field in enumerate(fields) if not is_field), len(band))
     return count if count and not any(fields[count:]) and len(band) - count >= _TABLE_ROWS else 0
 
@@ -84,6 +96,11 @@ def _band(lines: Sequence[list[Fragment]], start: int) -> tuple[int, list[tuple[
         gutters = shared
         stop += 1
     while stop > start + 1 and len(lines[stop - 1]) == 1:
+        above, rest = lines[stop - 2], lines[stop - 1][0]
+        broken = [part for part in above if abs(part.left - rest.left) < 1 and part is not above[0]]
+        words = sum(char.text.isalpha() for part in broken for char in part.chars)
+        if words >= _FEWEST_WORDS and broken[0].right > rest.right - rest.size:
+            break  # the rest of a cell; text below a table begins at its edge
         stop -= 1
     return stop, gutters
 
@@ -161,6 +178,8 @@ def _is_table(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float, flo
         char.text.isalnum() for part in columns[0] for char in part.chars
     ):
         return False  # items of a list
+    if are_fields(*(part.text for column in columns for part in column)):
+        return True
     return not all(map(is_running, columns)) and not _is_prose(band)
 
 
@@ -233,13 +252,21 @@ def _is_broken(cell: Sequence[Fragment], end: float) -> bool:
     return bool(cell) and words >= _FEWEST_WORDS and cell[-1].right > end - 2 * cell[-1].size
 
 
+def _are_records(lines: Sequence[Sequence[str]]) -> bool:
+    """Return whether columns have the same labels, as the signatures of two parties do."""
+    labels = [{label(cell) for cell in row} for row in lines]
+    alike = sum(len(row) == 1 and row != {""} for row in labels)
+    return alike >= _SAME_LABELS and 2 * alike >= len(lines)
+
+
 def _aligned_table(band: Sequence[list[Fragment]], gutters: Sequence[tuple[float, float]]) -> Table:
     lines = _broken_rows_joined(band, [_columns_of(row, gutters) for row in band])
     parts = [part for row in band for part in row]
     # Lists beside each other begin with an item, which names no column.
     set_off = all(part.bold for part in band[0]) and not all(part.bold for part in parts)
     listed = not set_off and not has_labels(lines)
-    if listed and all(_ITEM.match(cell) for row in lines for cell in row if cell):
+    items = all(_ITEM.match(cell) for row in lines for cell in row if cell)
+    if listed and (items or _are_records(lines)):
         lines = [[cell] for column in zip(*lines, strict=True) for cell in column if cell]
     return Table(
         lines,

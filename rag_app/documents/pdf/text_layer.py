@@ -1,0 +1,274 @@
+"""What a PDF says is written on its page, read by PDFium: characters, each once and upright."""
+
+import itertools
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from ctypes import byref, c_double, c_int, create_string_buffer
+from typing import TYPE_CHECKING
+
+from rag_app.documents.pdf.characters import (
+    HYPHEN,
+    Char,
+    PageCharacters,
+    Space,
+    turned_upright,
+    upright,
+)
+from rag_app.documents.pdf.slanted import level, quarter_of, slanted_lines
+from rag_app.documents.pdf.visibility import Drawn, address, unseen
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfPage, PdfTextPage
+
+_HYPHENS = f"\x02\ufffe\xad{HYPHEN}"
+"""PDFium's own marks of a hyphen at a line's end, by its version, and what fonts name one."""
+_UNBROKEN_HYPHEN = 0x2011
+_BULLET = "\u2022"
+"""What stands alone in a font of signs that does not say which they are."""
+_BOLD = 600
+"""Font weight above which text is bold; 400 is normal, 700 bold."""
+_BOLD_NAME = re.compile(rb"bold|black|heavy|simhei|heiti|fzhei|fzxbs", re.IGNORECASE)
+"""Of a font, whose weight most files don't give; Chinese headings are set in Hei beside Song."""
+_FONT_NAME = 100
+"""Bytes of its name that are looked at."""
+_SHADOW = 0.2
+"""Distance, in sizes, within which the same character is the same again; at most half its width."""
+_DOUBLE = frozenset("ft")
+"""What stands twice in ligatures: ff, ffi, tt."""
+
+
+def page_characters(page: "PdfPage") -> PageCharacters:
+    """Return the characters of ``page``, each once, turned upright."""
+    textpage = page.get_textpage()
+    try:
+        turned, slanted, unmapped, hidden = _read(page, textpage)
+    finally:
+        textpage.close()
+    box = page.get_bbox()
+    by_turn: dict[int, list[Char]] = {}
+    for quarter, chars in turned.items():
+        shown = list(_on_page(chars, box))
+        hidden += len(chars) - len(shown)
+        by_turn[quarter] = [turned_upright(char, quarter) for char in _once(shown)]
+    if not by_turn:
+        return PageCharacters([], slanted=slanted, unmapped=unmapped, hidden=hidden)
+    main = max(by_turn, key=lambda quarter: len(by_turn[quarter]))
+    chars = by_turn.pop(main)
+    found = PageCharacters(
+        chars,
+        aside=tuple(text for text in by_turn.values() if text),
+        slanted=slanted,
+        unmapped=unmapped,
+        quarter=main,
+        hidden=hidden,
+    )
+    if main == 0 and _is_vertical(chars):
+        chars = [upright(char) for char in _set_upright(chars)]
+        return found._replace(chars=chars, turn="vertical", quarter=1)
+    return found
+
+
+def _on_page(chars: Sequence[Char], box: tuple[float, float, float, float]) -> Iterator[Char]:
+    """Yield what the page shows, and what goes on from it beyond the edge of the paper."""
+    left, bottom, right, top = box
+    before: Char | None = None
+    for char in chars:
+        middle = (char.left + char.right) / 2
+        shown = left - 1 <= middle <= right + 1 and bottom - 1 <= char.middle <= top + 1
+        goes_on = before and abs(char.bottom - before.bottom) < 1 and char.left - before.right < 1
+        if shown or goes_on:
+            yield char
+            before = char
+        else:
+            before = None
+
+
+def _read(
+    page: "PdfPage", textpage: "PdfTextPage"
+) -> tuple[dict[int, list[Char]], tuple[list[Char], ...], str, int]:
+    """Return what a reader sees.
+
+    These are the characters by how many quarters they are turned, slanted lines, the characters
+    that have no meaning, and how many more there are that are not seen.
+    """
+    from pypdfium2 import raw as pdfium
+
+    found: list[Char] = []
+    turns: list[tuple[int, bool]] = []
+    drawn: list[Drawn] = []
+    unmapped: list[str] = []
+    spaced = Space.NONE
+    styles: dict[tuple[int, float], tuple[float, bool]] = {}
+    left, right, bottom, top = c_double(), c_double(), c_double(), c_double()
+    loose = pdfium.FS_RECTF()
+    for index in range(textpage.count_chars()):
+        text = _text_at(textpage, index)
+        if not text:
+            continue
+        if text.isspace() and text != "\u3000":
+            written = pdfium.FPDFText_IsGenerated(textpage.raw, index) != 1
+            spaced = Space.WRITTEN if written or spaced is Space.WRITTEN else Space.GUESSED
+            continue
+        is_unmapped = pdfium.FPDFText_HasUnicodeMapError(textpage.raw, index) == 1
+        if is_unmapped and text in _HYPHENS and spaced is not Space.NONE:
+            unmapped.append(text)
+            text = _BULLET
+        elif pdfium.FPDFText_IsHyphen(textpage.raw, index) == 1 or text in _HYPHENS:
+            text = HYPHEN
+        elif is_unmapped:
+            unmapped.append(text)
+        pdfium.FPDFText_GetLooseCharBox(textpage.raw, index, byref(loose))
+        pdfium.FPDFText_GetCharBox(
+            textpage.raw, index, byref(left), byref(right), byref(bottom), byref(top)
+        )
+        raw_size = pdfium.FPDFText_GetFontSize(textpage.raw, index)
+        item = pdfium.FPDFText_GetTextObject(textpage.raw, index)
+        number = address(item)
+        key = (number, raw_size)
+        if key not in styles:
+            styles[key] = _style(textpage, index, raw_size)
+        size, bold = styles[key]
+        quarter, is_slanted = quarter_of(pdfium.FPDFText_GetCharAngle(textpage.raw, index))
+        turns.append((quarter, is_slanted and _is_slanted(textpage, index)))
+        tall = loose.top - loose.bottom
+        high, low = (loose.top, loose.bottom) if tall > 0 else (top.value, bottom.value)
+        char = Char(text, loose.left, low, loose.right, high, size or tall or 1.0, bold, spaced)
+        found.append(char)
+        drawn.append(Drawn(text, (left.value, bottom.value, right.value, top.value), item, number))
+        spaced = Space.NONE
+    hidden = unseen(page, drawn)
+    lines = slanted_lines(found, [is_slanted for _, is_slanted in turns])
+    taken = hidden.union(*lines)
+    turned: dict[int, list[Char]] = {}
+    for at, (char, (quarter, _)) in enumerate(zip(found, turns, strict=True)):
+        if at not in taken:
+            turned.setdefault(quarter, []).append(char)
+    seen = ([found[at] for at in line if at not in hidden] for line in lines)
+    slanted = tuple([*level(line)] for line in seen if line)
+    return turned, slanted, "".join(unmapped), len(hidden)
+
+
+def _text_at(textpage: "PdfTextPage", index: int) -> str:
+    """Return a character; "" for the second half of one that PDFium gives as two (UTF-16)."""
+    from pypdfium2 import raw as pdfium
+
+    code = pdfium.FPDFText_GetUnicode(textpage.raw, index)
+    if code == _UNBROKEN_HYPHEN:
+        return "-"
+    if 0xD800 <= code < 0xDC00:
+        low = pdfium.FPDFText_GetUnicode(textpage.raw, index + 1)
+        if 0xDC00 <= low < 0xE000:
+            return chr(0x10000 + ((code - 0xD800) << 10) + low - 0xDC00)
+    elif 0xDC00 <= code < 0xE000 and index:
+        high = pdfium.FPDFText_GetUnicode(textpage.raw, index - 1)
+        if 0xD800 <= high < 0xDC00:
+            return ""
+    return chr(code) if code and not 0xD800 <= code < 0xE000 and code < 0x110000 else "\ufffd"
+
+
+def _is_slanted(textpage: "PdfTextPage", index: int) -> bool:
+    """Return whether a character's line stands aslant; in italics only the character does."""
+    from pypdfium2 import raw as pdfium
+
+    matrix = pdfium.FS_MATRIX()
+    pdfium.FPDFText_GetMatrix(textpage.raw, index, byref(matrix))
+    return quarter_of(math.atan2(matrix.b, matrix.a) % (2 * math.pi))[1]
+
+
+def _style(textpage: "PdfTextPage", index: int, raw_size: float) -> tuple[float, bool]:
+    """Return the size in points and whether the font is bold, of a character's text object."""
+    from pypdfium2 import raw as pdfium
+
+    matrix = pdfium.FS_MATRIX()
+    scale = 1.0
+    if pdfium.FPDFText_GetMatrix(textpage.raw, index, byref(matrix)):
+        scale = math.hypot(matrix.c, matrix.d) or 1.0
+    return raw_size * scale, _is_bold(textpage, index)
+
+
+def _is_bold(textpage: "PdfTextPage", index: int) -> bool:
+    """Return whether a character is bold: by its font's weight or name, or made so by a stroke."""
+    from pypdfium2 import raw as pdfium
+
+    if pdfium.FPDFText_GetFontWeight(textpage.raw, index) >= _BOLD:
+        return True
+    item = pdfium.FPDFText_GetTextObject(textpage.raw, index)
+    if (
+        item
+        and pdfium.FPDFTextObj_GetTextRenderMode(item) == pdfium.FPDF_TEXTRENDERMODE_FILL_STROKE
+    ):
+        return True
+    name = create_string_buffer(_FONT_NAME)
+    pdfium.FPDFText_GetFontInfo(textpage.raw, index, name, _FONT_NAME, c_int())
+    return _BOLD_NAME.search(name.value) is not None
+
+
+def _once(chars: Iterable[Char]) -> Iterator[Char]:
+    """Yield each character once, though bold or a shadow may be made by drawing it twice.
+
+    The letters of a ligature share one box.
+    """
+    seen: dict[tuple[str, int, int], Char] = {}
+    before: Char | None = None
+    for char in chars:
+        if before == char and char.text in _DOUBLE:
+            before = None
+            yield char
+            continue
+        before = char
+        x, y = round(char.left), round(char.bottom)
+        near = (seen.get((char.text, x + dx, y + dy)) for dx in (0, -1, 1) for dy in (0, -1, 1))
+        if any(other and _covers(other, char) for other in near):
+            before = None
+            continue
+        seen[char.text, x, y] = char
+        yield char
+
+
+def _covers(first: Char, second: Char) -> bool:
+    apart = max(abs(first.left - second.left), abs(first.bottom - second.bottom))
+    return apart < min(_SHADOW * first.size, (first.right - first.left) / 2)
+
+
+def _set_upright(chars: Sequence[Char]) -> Iterator[Char]:
+    """Yield the characters of vertical writing, digits that share a place one below the other."""
+    group: list[Char] = []
+    for char in (*chars, None):
+        if char and group and _shares_place(group[-1], char):
+            group.append(char)
+            continue
+        left, right = (
+            min((c.left for c in group), default=0),
+            max((c.right for c in group), default=0),
+        )
+        for at, each in enumerate(group):
+            height = (each.top - each.bottom) / len(group)
+            top = each.top - at * height
+            yield each._replace(left=left, right=right, bottom=top - height, top=top)
+        group = [char] if char else []
+
+
+def _shares_place(before: Char, after: Char) -> bool:
+    """Return whether two digits or letters stand in one place of a column (text-combine)."""
+    level = abs(after.bottom - before.bottom) < _SHADOW * before.size
+    return (
+        level
+        and (before.text + after.text).isascii()
+        and 0 <= after.left - before.left < before.size
+    )
+
+
+def _is_vertical(chars: Sequence[Char]) -> bool:
+    """Return whether most characters are followed by the one below them."""
+    down = across = 0
+    for before, after in itertools.pairwise(chars):
+        if not "\u2e80" <= after.text <= "\uffef":
+            continue
+        aside = abs(after.left - before.left)
+        below = before.bottom - after.bottom
+        if aside < after.size * 0.3 and 0.5 * after.size < below < 2.5 * after.size:
+            down += 1
+        elif abs(below) < after.size * 0.3 and 0 < after.left - before.left < 2.5 * after.size:
+            across += 1
+    return down > across

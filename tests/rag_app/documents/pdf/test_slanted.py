@@ -1,0 +1,66 @@
+import math
+from functools import partial
+
+from reportlab.pdfgen.canvas import Canvas
+
+from rag_app.documents.pdf.reader import read_pdf
+from tests.rag_app.documents.pdf.drawing import SONG, lines, pdf
+
+PROSE = [
+    "泵站值班人员每两小时巡视一次，发现异常立即报告。",
+    "水位超过三米五时启动第二台水泵，并通知调度室。",
+    "交接班须当面完成，双方在记录本上签字。",
+    "台风期间增加一人值守，检查挡水板与沙袋。",
+    "维修工具用后放回原处，每月清点一次。",
+    "无关人员不得进入机房，来访者须登记。",
+]
+
+
+def watermark(canvas: Canvas, text: str, x: float, y: float) -> None:
+    canvas.saveState()
+    canvas.translate(x, y)
+    canvas.rotate(30)
+    lines(canvas, [text], x=0, y=0, size=24)
+    canvas.restoreState()
+
+
+def test_a_watermark_stands_in_no_sentence_and_is_said_once() -> None:
+    def page(canvas: Canvas, texts: list[str]) -> None:
+        lines(canvas, texts)
+        for x, y in ((80, 690), (80, 740), (250, 690), (400, 700)):
+            watermark(canvas, "内部资料 0917", x, y)
+
+    pages = (partial(page, texts=texts) for texts in (PROSE[:3], PROSE[3:]))
+    text = read_pdf(pdf(*pages), "规程.pdf").text
+    assert text.count("内部资料 0917") == 1
+    for line in PROSE:
+        assert line in text
+    assert "#" not in text
+
+
+def test_the_words_around_a_stamp_are_a_line() -> None:
+    words = "江北水务集团有限公司"
+
+    def page(canvas: Canvas) -> None:
+        lines(canvas, ["甲方：江北水务", "日期：2025年9月17日"], y=600)
+        canvas.setFont(SONG, 12)
+        for number, char in enumerate(words):
+            angle = math.radians(160 - 140 / (len(words) - 1) * number)
+            canvas.saveState()
+            canvas.translate(120 + 40 * math.cos(angle), 580 + 40 * math.sin(angle))
+            canvas.rotate(math.degrees(angle) - 90)
+            canvas.drawCentredString(0, 0, char)
+            canvas.restoreState()
+
+    text = read_pdf(pdf(page), "合同.pdf").text
+    assert words in text
+    assert "甲方：江北水务\n日期：2025年9月17日" in text
+
+
+def test_a_page_that_stands_aslant_is_read_in_lines() -> None:
+    def page(canvas: Canvas) -> None:
+        canvas.rotate(6)
+        lines(canvas, ["第一行：水位三米。", "第二行：流量五方。"], x=150, y=500)
+
+    text = read_pdf(pdf(page), "记录.pdf").text
+    assert text.index("第一行：水位三米。") < text.index("第二行：流量五方。")
