@@ -177,7 +177,16 @@ def generate(
 
 
 def as_prompt(text: str, *, with_prompt: bool) -> Prompt:
-    """Return a text to be continued, or with ``with_prompt`` an instruction to be answered."""
+    """Return a text to be continued, or with ``with_prompt`` an instruction to be answered.
+
+    Raises:
+        GenerateError: it holds half of a character.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        msg = f"the prompt {ascii(text[:40])} is not valid text; write it in UTF-8"
+        raise GenerateError(msg) from None
     return [{"role": "user", "content": text}] if with_prompt else text
 
 
@@ -207,12 +216,9 @@ def converse(
         raise GenerateError(msg)
     messages: Messages = []
     while text := read():
-        prompt: Prompt = text
-        if with_prompt:
-            prompt = messages = [
-                *(messages if history else []),
-                {"role": "user", "content": text},
-            ]
+        prompt = as_prompt(text, with_prompt=with_prompt)
+        if not isinstance(prompt, str):
+            prompt = messages = [*(messages if history else []), *prompt]
         try:
             (answer,) = model.complete([prompt], sampling or Sampling(), write)
         except KeyboardInterrupt:

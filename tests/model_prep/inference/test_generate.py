@@ -247,6 +247,12 @@ def test_options_that_a_gguf_file_has_not(options: dict[str, Any], gguf: Path) -
         load_model(gguf, **options)
 
 
+@pytest.mark.parametrize("with_prompt", [False, True])
+def test_a_prompt_that_is_no_text(model, with_prompt: bool) -> None:
+    with pytest.raises(GenerateError, match=r"prompt '\\udce4' is not valid text"):
+        generate(model, ["\udce4"], with_prompt=with_prompt)
+
+
 def test_models_that_are_none(base: Path, gguf: Path, tmp_path: Path) -> None:
     with pytest.raises(GenerateError, match="does not exist"):
         load_model(tmp_path / "none")
