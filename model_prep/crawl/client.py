@@ -1,5 +1,6 @@
 """The client of an OpenAI-compatible API: requests, formats a server takes, and retries."""
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -130,7 +131,12 @@ class Client:
             form = current.response_format if prompt.as_json else {}
             self._report.requests += 1
             try:
-                reply = await create(**request, **limit, **form)
+                # The library's own bound is that of each piece, which a server may drip.
+                async with asyncio.timeout(self._options.timeout):
+                    reply = await create(**request, **limit, **form)
+            except TimeoutError as error:
+                no_request: Any = None
+                raise openai.APITimeoutError(no_request) from error
             except ValueError:
                 return self._no_completion("no JSON")
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:

@@ -167,6 +167,15 @@ def hang(handler: Handler, _: dict[str, Any]) -> None:
     handler.chat.closing.wait(60)
 
 
+def drip(handler: Handler, _: dict[str, Any]) -> None:
+    """Send an answer that never ends, a space at a time."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.end_headers()
+    while not handler.chat.closing.wait(0.05):
+        handler.wfile.write(b" ")
+
+
 def break_off(handler: Handler, _: dict[str, Any]) -> None:
     """Begin an answer, and close the connection."""
     handler.send(200, b'{"choices": [', Content_Length="1000")
