@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -55,6 +56,7 @@ class IndexStore:
         self._writer_lock: WriterLock | None = None
         self._writer: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
+        weakref.finalize(self, _close_all, self._idle)
         self._idle_key: tuple[int, ...] = ()
         self._guard = threading.Lock()
 
@@ -242,7 +244,11 @@ class IndexStore:
         return found.st_dev, found.st_ino
 
     def _drop_idle(self, key: tuple[int, ...]) -> None:
-        idle, self._idle = self._idle, []
         self._idle_key = key
-        for connection in idle:
-            connection.close()
+        _close_all(self._idle)
+
+
+def _close_all(connections: list[sqlite3.Connection]) -> None:
+    """Close and forget connections, also those of a store that nobody closed."""
+    while connections:
+        connections.pop().close()

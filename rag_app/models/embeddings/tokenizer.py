@@ -12,6 +12,7 @@ import json
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -130,6 +131,7 @@ class _KeptPieces:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        weakref.finalize(self, connection.close)
 
     def of(self, texts: Iterable[str]) -> dict[int, ScoredPiece]:
         query = (
@@ -212,6 +214,7 @@ def _kept_parts(file: Path) -> _UnigramParts | None:
     path = _kept_path(file)
     if not path.is_file():
         return None
+    connection = None
     try:
         uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
         connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
@@ -220,6 +223,8 @@ def _kept_parts(file: Path) -> _UnigramParts | None:
         always = {int(id_): (piece, score) for id_, (piece, score) in kept["always"].items()}
         return _UnigramParts(kept["spec"], _KeptPieces(connection), kept["longest"], always)
     except (sqlite3.Error, ValueError, KeyError, TypeError):
+        if connection is not None:
+            connection.close()
         with suppress(OSError):
             path.unlink()
         return None
