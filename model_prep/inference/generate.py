@@ -185,7 +185,7 @@ def as_prompt(text: str, *, with_prompt: bool) -> Prompt:
     try:
         text.encode()
     except UnicodeEncodeError:
-        msg = f"the prompt {ascii(text[:40])} is not valid text; write it in UTF-8"
+        msg = f"the prompt {text[:40]!a} is not valid text; write it in UTF-8"
         raise GenerateError(msg) from None
     return [{"role": "user", "content": text}] if with_prompt else text
 
