@@ -248,15 +248,6 @@ class Settings(BaseModel):
             raise ValueError(msg)
         return self
 
-    def changed(self, **changes: Any) -> "Settings":
-        """Return these settings with others in place of some; None leaves one as it is.
-
-        Raises:
-            SettingsError: one is wrong.
-        """
-        given = {name: value for name, value in changes.items() if value is not None}
-        return load_settings(**{**self.model_dump(exclude_unset=True), **given})
-
     @property
     def index_folder(self) -> Path:
         """The folder of the index."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 )
 def ask(
     *,
-    settings: "Settings",
     question: Annotated[
         str | None, typer.Argument(help="The question; without one, a prompt asks for them.")
     ] = None,
@@ -35,11 +34,15 @@ def ask(
     as_json: options.Json = False,
     no_stream: options.NoStream = False,
     show_timings: options.Timings = False,
+    **given: Any,
 ) -> None:
     """Answer a question from the indexed documents and show where the answer is."""
     from model_prep.json_file import is_encodable
     from rag_app.engine.command_engine import CommandEngine, Seconds, Turns, parts
     from rag_app.errors import QuestionError
+    from rag_app.settings import load_settings
+
+    settings = load_settings(**given)
 
     history: Turns = []
 

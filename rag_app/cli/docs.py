@@ -2,21 +2,18 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rag_app.cli import options
-
-if TYPE_CHECKING:
-    from rag_app.settings import Settings
 
 app = typer.Typer(help="List or remove indexed documents.", invoke_without_command=True)
 
 
 @app.callback()
 @options.with_settings("index", "store")
-def docs(*, context: typer.Context, settings: "Settings", as_json: options.Json = False) -> None:
+def docs(*, context: typer.Context, as_json: options.Json = False, **given: Any) -> None:
     """List the indexed documents."""
     if context.invoked_subcommand:
         return
@@ -25,7 +22,7 @@ def docs(*, context: typer.Context, settings: "Settings", as_json: options.Json 
     from rag_app.cli import show
     from rag_app.engine import RagApp
 
-    with RagApp(settings=settings) as engine:
+    with RagApp(**given) as engine:
         documents = engine.documents()
     if as_json:
         show.print_json([asdict(document) for document in documents])
@@ -44,7 +41,7 @@ def docs(*, context: typer.Context, settings: "Settings", as_json: options.Json 
 def passages(
     *,
     output: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="Overwritten if there.")],
-    settings: "Settings",
+    **given: Any,
 ) -> None:
     """Write the indexed passages as JSON Lines: text, source, and where it is in the source."""
     import json
@@ -54,7 +51,7 @@ def passages(
     from rag_app.errors import DocumentError
 
     count = 0
-    with RagApp(settings=settings) as engine, engine.store.read() as snapshot:
+    with RagApp(**given) as engine, engine.store.read() as snapshot:
         try:
             with output.open("w", encoding="utf-8", errors="backslashreplace") as file:
                 for chunk in snapshot.all_chunks():
@@ -76,14 +73,14 @@ def remove(
     sources: Annotated[
         list[str], typer.Argument(help="Files, folders, globs, as `rag-app docs` lists them.")
     ],
-    settings: "Settings",
     as_json: options.Json = False,
+    **given: Any,
 ) -> None:
     """Remove documents from the index; their files are left alone."""
     from rag_app.cli import show
     from rag_app.engine import RagApp
 
-    with RagApp(settings=settings) as engine:
+    with RagApp(**given) as engine:
         removed = engine.remove(sources)
     if as_json:
         show.print_json({"removed": removed})

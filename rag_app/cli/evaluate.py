@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,7 +30,6 @@ _CALIBRATION = "How sure a model is"
 )
 def evaluate(
     *,
-    settings: "Settings",
     dataset: Annotated[
         Path | None,
         typer.Argument(
@@ -112,12 +111,15 @@ def evaluate(
         ),
     ] = False,
     as_json: options.Json = False,
+    **given: Any,
 ) -> None:
     """Measure retrieval, answers, refusals, citations and cost on a question set.
 
     A set that carries its passages is asked over them, unless --index is given; questions of your
     own are asked over the index. --seed draws the questions too. Ctrl-C ends with what there is.
     """
+    from rag_app.settings import load_settings
+
     if (dataset is None) == (make is None):
         raise typer.BadParameter("name a DATASET, or --make QUESTIONS.jsonl")
     if calibrate and (retrieval_only or make or compare or report):
@@ -125,7 +127,7 @@ def evaluate(
     if rated and not make:
         raise typer.BadParameter("--rated goes with --make QUESTIONS.jsonl")
     # What is read of a passage is not to depend on what was asked before.
-    settings = settings.changed(index=from_index or index, cache_size=0.0)
+    settings = load_settings(index=from_index or index, cache_size=0.0, **given)
     if make is not None:
         if rated:
             _take_rated(settings, make, as_json=as_json)

@@ -1,16 +1,13 @@
 """``rag-app index`` and ``reembed``: an index brought up to date with files, or with a model."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
 from rag_app.cli.options import SOME_FAILED
-
-if TYPE_CHECKING:
-    from rag_app.settings import Settings
 
 
 @options.with_settings(
@@ -25,7 +22,6 @@ def index(
     paths: Annotated[
         list[str], typer.Argument(help="Files, folders, globs, URLs, or - for stdin.")
     ],
-    settings: "Settings",
     encoding: options.Encoding = None,
     loader: Annotated[
         str | None,
@@ -58,6 +54,7 @@ def index(
         ),
     ] = None,
     as_json: options.Json = False,
+    **given: Any,
 ) -> None:
     """Index documents; what has not changed since is skipped.
 
@@ -71,7 +68,7 @@ def index(
         raise typer.BadParameter("--address needs --engine ray")
     if name is not None:
         _check_name(name, paths)
-    with RagApp(settings=settings) as app:
+    with RagApp(**given) as app:
         if dry_run:
             preview = app.preview(paths, encoding=encoding, loader=loader, exclude=exclude or [])
             show.print_json(asdict(preview)) if as_json else show.index_preview(preview)
@@ -100,7 +97,7 @@ def index(
         "NAME|DIR|URL",
     ),
 )
-def reembed(*, settings: "Settings", as_json: options.Json = False) -> None:
+def reembed(*, as_json: options.Json = False, **given: Any) -> None:
     """Embed all passages of an index again, with another model.
 
     Until that is done the index is asked and changed as before; then the new vectors take the
@@ -111,7 +108,7 @@ def reembed(*, settings: "Settings", as_json: options.Json = False) -> None:
     from rag_app.engine import RagApp
 
     state = (0, 0)
-    with RagApp(settings=settings) as app:
+    with RagApp(**given) as app:
         try:
             with reembedding() as progress:
 

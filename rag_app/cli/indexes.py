@@ -1,8 +1,9 @@
 """``rag-app indexes``: the indexes of a store, by default those in the home folder."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,7 +11,6 @@ from rag_app.cli import options
 
 if TYPE_CHECKING:
     from rag_app.index.store.interface import DocumentStore
-    from rag_app.settings import Settings
 
 app = typer.Typer(help="List, rename or delete indexes.", invoke_without_command=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As `rag-app indexes` lists it.")]
@@ -18,7 +18,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="As `rag-app indexes` 
 
 @app.callback()
 @options.with_settings("store")
-def indexes(*, context: typer.Context, settings: "Settings", as_json: options.Json = False) -> None:
+def indexes(*, context: typer.Context, as_json: options.Json = False, **given: Any) -> None:
     """List the indexes."""
     if context.invoked_subcommand:
         return
@@ -28,8 +28,8 @@ def indexes(*, context: typer.Context, settings: "Settings", as_json: options.Js
     from rag_app.cli import show
     from rag_app.index.store.folders import index_content
 
-    with closing(_store_of("any", settings)) as store:
-        contents = [index_content(name, _store_of(name, settings)) for name in store.names()]
+    with closing(_store_of("any", given)) as store:
+        contents = [index_content(name, _store_of(name, given)) for name in store.names()]
     if as_json:
         show.print_json([asdict(content) for content in contents])
         return
@@ -62,15 +62,15 @@ def rename(
 def delete(
     *,
     name: Name,
-    settings: "Settings",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    **given: Any,
 ) -> None:
     """Delete an index, with the files that were uploaded into it; others are left alone."""
     from rag_app.cli import show
     from rag_app.index.store.folders import delete_index, index_content, named_folder
 
     named_folder(name)  # refuses what is not a name
-    with closing(_store_of(name, settings)) as store:
+    with closing(_store_of(name, given)) as store:
         store.check_exists()
         if not yes:
             count = index_content(name, store).documents
@@ -93,21 +93,22 @@ def _confirm(question: str) -> None:
         raise RagAppError("nothing was deleted; --yes deletes without asking")
 
 
-def _store_of(name: str, settings: "Settings") -> "DocumentStore":
+def _store_of(name: str, given: Mapping[str, Any]) -> "DocumentStore":
     from rag_app.engine.resources import open_store
+    from rag_app.settings import load_settings
 
-    return open_store(settings.changed(index=name))
+    return open_store(load_settings(index=name, **given))
 
 
 @options.with_settings("store")
 def copy(
     *,
     index: Annotated[str, typer.Argument(metavar="INDEX", help="Name or folder of the index.")],
-    settings: "Settings",
     to: Annotated[
         str, typer.Option("--to", metavar="milvus:URI|local", help="Where to put the copy.")
     ],
     as_json: options.Json = False,
+    **given: Any,
 ) -> None:
     """Copy an index into another store, under the same name, without embedding again.
 
@@ -118,7 +119,7 @@ def copy(
     from rag_app.cli.progress import copying_documents
     from rag_app.engine import RagApp
 
-    with RagApp(settings=settings.changed(index=index)) as app, copying_documents() as progress:
+    with RagApp(index=index, **given) as app, copying_documents() as progress:
         report = app.copy(to, progress)
     if as_json:
         show.print_json(asdict(report))

@@ -3,16 +3,13 @@
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from model_prep.cli.boundary import INTERRUPTED
 from model_prep.cli.signals import end_at_once
 from rag_app.cli import options
-
-if TYPE_CHECKING:
-    from rag_app.settings import Settings
 
 
 @options.with_settings(
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
 )
 def mcp(
     *,
-    settings: "Settings",
     index: Annotated[
         list[str] | None,
         typer.Option("--index", metavar="NAME|DIR", help="Only this; can be repeated."),
@@ -36,11 +32,13 @@ def mcp(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of --http; 0 takes any free one.")
     ] = 19328,
+    **given: Any,
 ) -> None:
     """Offer the indexes to MCP clients: search, ask, list, read a passage, add a document."""
     from rag_app.cli import show
     from rag_app.engine import RagApp
     from rag_app.errors import SettingsError
+    from rag_app.settings import load_settings
 
     try:
         from rag_app.server.index_registry import IndexRegistry
@@ -49,6 +47,7 @@ def mcp(
     except ImportError as error:
         msg = f"the package {error.name} is not here; run: pip install 'rag-app[mcp]'"
         raise SettingsError(msg) from error
+    settings = load_settings(**given)
     with RagApp(settings=settings) as engine:
         registry = IndexRegistry(engine, index or [])
         try:

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -195,35 +194,23 @@ _SETTINGS = _MODELS | {
 
 
 def with_settings(*names: str, **own: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command its ``settings``, which options of the command line decide.
+    """Add options that are settings to a command, which takes them as ``**given``.
 
     Args:
         *names: Settings whose options several commands have.
         **own: Other settings, with their options; see `setting`.
     """
     options = {name: _SETTINGS[name] for name in names} | own
-    keyword = inspect.Parameter.KEYWORD_ONLY
     added = [
-        inspect.Parameter(name, keyword, default=None, annotation=option)
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
         for name, option in options.items()
     ]
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
-        @wraps(command, assigned=("__module__", "__name__", "__doc__"))
-        def run(**given: Any) -> None:
-            from rag_app.settings import load_settings
-
-            settings = load_settings(**{name: given.pop(name) for name in options})
-            command(settings=settings, **given)
-
-        # Typer reads a command's options from its signature.
         signature = inspect.signature(command)
-        kept = [
-            parameter.replace(kind=keyword)
-            for name, parameter in signature.parameters.items()
-            if name != "settings"
-        ]
-        run.__signature__ = signature.replace(parameters=[*added, *kept])  # type: ignore[attr-defined]
-        return run
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        # Typer reads a command's options from its signature.
+        command.__signature__ = signature.replace(parameters=[*added, *own])  # type: ignore[attr-defined]
+        return command
 
     return add

@@ -1,13 +1,10 @@
 """``rag-app serve``: an OpenAI-compatible API and a page over the indexes."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rag_app.cli import options
-
-if TYPE_CHECKING:
-    from rag_app.settings import Settings
 
 
 @options.with_settings(
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 )
 def serve(
     *,
-    settings: "Settings",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")
@@ -46,12 +42,15 @@ def serve(
             help="Web pages from here may use the server; can be repeated; '*' is all.",
         ),
     ] = None,
+    **given: Any,
 ) -> None:
     """Serve the indexes and the model: an OpenAI-compatible API, and a page to ask in."""
     from rag_app.cli import show
     from rag_app.engine import RagApp
     from rag_app.server.serve import access_for, listen, run, url_of
+    from rag_app.settings import load_settings
 
+    settings = load_settings(**given)
     if "parallel" not in settings.model_fields_set:
         settings = settings.model_copy(update={"parallel": 4})
     keys = api_key or settings.client_keys

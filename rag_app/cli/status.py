@@ -1,23 +1,20 @@
 """``rag-app status`` and ``rag-app stop``: what there is to work with, and an end to it."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rag_app.cli import options
 
-if TYPE_CHECKING:
-    from rag_app.settings import Settings
-
 
 @options.with_settings("index", "store")
-def status(*, settings: "Settings", as_json: options.Json = False) -> None:
+def status(*, as_json: options.Json = False, **given: Any) -> None:
     """Show the index, its size and models, the resident engine, and whether all is in order."""
     from rag_app.cli import show
     from rag_app.engine import RagApp
     from rag_app.engine.resident import state
     from rag_app.surroundings import EnginePlace
 
-    with RagApp(settings=settings) as engine:
+    with RagApp(**given) as engine:
         values: dict[str, Any] = engine.status()
     resident = state(EnginePlace.of_home())
     if as_json:

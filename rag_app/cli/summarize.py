@@ -5,16 +5,13 @@ from contextlib import closing
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
 from rag_app.cli.options import SOME_FAILED
-
-if TYPE_CHECKING:
-    from rag_app.settings import Settings
 
 
 @options.with_settings(
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 )
 def summarize(
     *,
-    settings: "Settings",
     files: Annotated[
         list[str] | None, typer.Argument(help="Files, folders, globs, or - for stdin.")
     ] = None,
@@ -36,6 +32,7 @@ def summarize(
     as_json: options.Json = False,
     no_stream: options.NoStream = False,
     show_timings: options.Timings = False,
+    **given: Any,
 ) -> None:
     """Summarize each document in its own language.
 
@@ -46,6 +43,7 @@ def summarize(
     from rag_app.documents.sources import search_sources
     from rag_app.engine.command_engine import CommandEngine, Seconds, command_engine, parts
     from rag_app.errors import DocumentError
+    from rag_app.settings import load_settings
 
     def summarized(engine: CommandEngine, source: Path, *, named: bool) -> bool:
         """Show the summary of one document; return whether Ctrl-C cut it short."""
@@ -63,7 +61,7 @@ def summarize(
         return cut
 
     failed: list[str] = []
-    with command_engine(settings) as engine:
+    with command_engine(load_settings(**given)) as engine:
         found = search_sources(_named(files, file_path), exclude or [])
         show.skipped(found.skipped)
         failed += [f"{folder} {reason}" for folder, reason in found.unreadable.items()]

@@ -2,15 +2,12 @@
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from model_prep.cli.boundary import INTERRUPTED
 from rag_app.cli import options
-
-if TYPE_CHECKING:
-    from rag_app.settings import Settings
 
 _LOOK_SECONDS = 0.5
 """Between two looks whether the resident engine is asked something."""
@@ -19,8 +16,8 @@ _LOOK_SECONDS = 0.5
 @options.with_settings("index", "store", "prompts", "cache_size", "llm", "threads")
 def warm(
     *,
-    settings: "Settings",
     limit: Annotated[int, typer.Option(min=1, help="Passages to read.")] = 100,
+    **given: Any,
 ) -> None:
     """Have the model read the passages that are likely to be asked about, and keep that on disk.
 
@@ -32,8 +29,9 @@ def warm(
     from rag_app.cli import show
     from rag_app.cli.progress import reading
     from rag_app.engine.command_engine import command_engine
+    from rag_app.settings import load_settings
 
-    with command_engine(settings) as engine:
+    with command_engine(load_settings(**given)) as engine:
         try:
             with reading() as progress:
                 count, stopped = engine.warm(limit, progress, _asked())

@@ -96,7 +96,7 @@ class Parts:
         view = copy(self)
         if not given:
             return view
-        view.settings = self.settings.changed(**given)
+        view.settings = load_settings(**{**self.settings.model_dump(exclude_unset=True), **given})
         if "prompts" in given:
             view._prompts = given["prompts"]
             view._prompts = view.prompts
