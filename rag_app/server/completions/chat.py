@@ -30,7 +30,7 @@ from rag_app.server.errors import ApiError
 from rag_app.server.index_registry import document_id, shown_name
 from rag_app.server.schemas.chat import ChatRequest
 from rag_app.server.schemas.completions import ChatCompletion
-from rag_app.server.schemas.requests import Sampling
+from rag_app.server.schemas.requests import CONSTRAINTS, Sampling
 
 Logprobs = Sequence[Mapping[str, Any]]
 """LangChain's, of each token, with its alternatives in ``top_logprobs``."""
@@ -252,7 +252,7 @@ class DocumentChat:
             AIMessage(without_footer(message.text)) if message.type == "ai" else message
             for message in history
         ]
-        request.refuse(*_UNSUPPORTED)
+        request.refuse(*_UNSUPPORTED, *CONSTRAINTS)
         if request.n != 1:
             raise ApiError(400, "n is 1 where documents are asked: they give one answer", param="n")
         if question.type != "human" or not question.text.strip():

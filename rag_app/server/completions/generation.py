@@ -23,7 +23,7 @@ from rag_app.server.errors import ApiError
 from rag_app.server.queueing import end_tasks
 from rag_app.server.schemas.chat import ChatRequest
 from rag_app.server.schemas.completions import CompletionRequest
-from rag_app.server.schemas.requests import Sampling
+from rag_app.server.schemas.requests import CONSTRAINTS, Sampling
 from rag_app.settings import Settings
 
 MessageChunks = AsyncIterator[AIMessageChunk]
@@ -143,7 +143,7 @@ class TextGeneration(LlmGeneration):
         self, request: CompletionRequest, model: str, llm: Any, settings: Settings
     ) -> None:
         super().__init__(request, TextObjects(request, model))
-        request.refuse("logit_bias", "echo", "suffix")
+        request.refuse("logit_bias", "echo", "suffix", *CONSTRAINTS)
         if request.best_of not in (None, request.n):
             raise ApiError(400, "best_of is supported only where it is n", param="best_of")
         calls = _calls_of(request, settings, llm)
@@ -157,7 +157,7 @@ class ChatGeneration(LlmGeneration):
 
     def __init__(self, request: ChatRequest, model: str, llm: Any, settings: Settings) -> None:
         super().__init__(request, ChatObjects(request, model))
-        request.refuse("logit_bias")
+        request.refuse("logit_bias", *CONSTRAINTS)
         messages = request.to_messages(tools=calls_tools(llm), forms=follows_schemas(llm))
         self._notes.extend(request.notes)
         calls = _calls_of(request, settings, llm)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -115,7 +116,25 @@ MaxTokens = Annotated[
 """The most tokens of an answer."""
 
 
-class Sampling(RequestBody):
+class Constraints(RequestBody):
+    """How clients of vLLM and llama.cpp constrain a text; passed on to an upstream URL only."""
+
+    guided_json: Any = None
+    guided_choice: Any = None
+    guided_regex: Any = None
+    guided_grammar: Any = None
+    structured_outputs: Annotated[
+        dict[str, Any] | None, BeforeValidator(lambda value: value if value is not True else None)
+    ] = None
+    grammar: Any = None
+    json_schema: Any = None
+
+
+CONSTRAINTS = tuple(Constraints.model_fields)
+"""Their names."""
+
+
+class Sampling(Constraints):
     """How text is generated; what is left out is as the server's settings say."""
 
     model: str | None = None

@@ -403,6 +403,16 @@ def test_answers_are_text_alone(model: str, poets: Served) -> None:
     assert any("no audio" in note for note in rag["notes"])
 
 
+@pytest.mark.parametrize("model", ["default", "rag:诗"])
+@pytest.mark.parametrize("more", [{"guided_choice": ["是", "否"]}, {"grammar": "root ::= .*"}])
+def test_forms_of_other_servers_are_refused_by_name(model: str, more: Any, poets: Served) -> None:
+    body = {"model": model, "messages": ASKED, "structured_outputs": True, "json_schema": {}}
+    with poets.client() as client:
+        assert client.post(CHAT, json=body).status_code == 200
+        refused = client.post(CHAT, json={**body, **more})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, *more)
+
+
 NULLS: Any = {
     **dict.fromkeys(("tools", "functions", "function_call", "logit_bias", "user", "max_tokens")),
     "stream_options": {"include_usage": None},
