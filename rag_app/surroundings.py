@@ -225,3 +225,12 @@ def _taken() -> int:
     except (OSError, ValueError, IndexError):
         return round(load)
     return min(round(load), running)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address or host name is this machine alone."""
+    import ipaddress  # a question that is sent ahead needs it not
+
+    with suppress(ValueError):
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    return host == "localhost"

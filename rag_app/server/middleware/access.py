@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 
 from rag_app.errors import SettingsError
 from rag_app.server.errors import ApiError
+from rag_app.surroundings import is_loopback
 
 ANY_ORIGIN = "*"
 _INDEX = "index:"
@@ -283,13 +284,3 @@ def is_host(text: str) -> bool:
         return bool(ipaddress.ip_address(text.strip("[]")))
     except ValueError:
         return bool(text) and not set(text) & set(":/ ")
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address or host name is this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -19,8 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_app.server.errors import OLLAMA, ApiError, body_of, response_to
 from rag_app.server.log import current_request
-from rag_app.server.middleware.access import ANY_ORIGIN, Access, KeyCheck, Rates, is_loopback
+from rag_app.server.middleware.access import ANY_ORIGIN, Access, KeyCheck, Rates
 from rag_app.settings import Settings
+from rag_app.surroundings import is_loopback
 
 _log = logging.getLogger("rag_app.server")
 _ID = re.compile(r"[\w\-.]{1,64}", re.ASCII)
@@ -213,6 +214,7 @@ class SecurityMiddleware:
     def __init__(self, app: ASGIApp, access: Access, settings: Settings) -> None:
         self._app = app
         self._access = access
+        self._is_local = access.is_local
         self._keys = KeyCheck(access.api_keys)
         self._per_minute = settings.requests_per_minute
         self._rates = Rates(self._per_minute)
@@ -249,7 +251,7 @@ class SecurityMiddleware:
             raise ApiError(400, "the header Host is not a host", code="host") from error
         # A page that was led here by its own name has no key. Browsers always name a host, probes
         # by HTTP/1.0 do not.
-        guarded = self._access.is_local and not self._access.keys
+        guarded = self._is_local and not self._access.keys
         if named and guarded and not (is_loopback(host) or host.endswith(_OWN_NAMES)):
             msg = f"this server is not {host!r}; use http://127.0.0.1, or start it with --api-key"
             raise ApiError(403, msg, code="host")

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from rag_app.cli import app as commands
 from rag_app.errors import SettingsError
-from rag_app.server.middleware.access import Access, is_loopback
+from rag_app.server.middleware.access import Access
 from rag_app.settings import load_settings
+from rag_app.surroundings import is_loopback
 from tests.rag_app.server.serving import Served, serving
 
 ASKED = {"messages": [{"role": "user", "content": "一个秘密的问题"}]}
