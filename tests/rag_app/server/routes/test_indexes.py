@@ -304,6 +304,8 @@ def test_files_of_one_name_in_two_folders_are_two_documents(
 @pytest.mark.parametrize(
     ("name", "kept"),
     [
+        ("9:30 会议.txt", "9：30 会议.txt"),
+        ("::x.txt", ":：x.txt"),
         ("年/月/甲.txt", "年/月/甲.txt"),
         ("./年//甲.txt", "年/甲.txt"),
         ("年/../甲.txt", "甲.txt"),
