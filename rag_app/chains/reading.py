@@ -231,6 +231,7 @@ class Reading:
             judgement,
             tuple(sorted(lacking)),
             translated=self.question.translated,
+            english=self.language == "en",
             nearness=nearness(read, cosines) if cosines else None,
         )
 

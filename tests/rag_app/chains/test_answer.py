@@ -305,6 +305,15 @@ def test_a_sure_answer_and_one_of_yes_or_no_are_judged_once(
     assert len(llm.judged) == 1
 
 
+@pytest.mark.parametrize(("judgement", "answered"), [(0.9, True), (0.2, False)])
+def test_a_yes_in_english_needs_to_be_less_likely(judgement: float, answered: bool) -> None:
+    bridge = passage("Kestrel Bridge was opened to traffic in 1967.")
+    asked = "When was Kestrel Bridge opened to traffic?"
+    answer = run(judging(judgement, replies=["1967"]), bridge, question=asked)
+    assert answer.answered is answered
+    assert not run(judging(judgement), DEATH).answered
+
+
 def test_a_passage_about_another_year_than_is_asked_about_makes_doubtful() -> None:
     asked = "763年李白是怎样去世的？"
     answer = run(judging(YES), DEATH, question=asked)

@@ -49,7 +49,7 @@ def test_json_holds_all_signals() -> None:
     assert confidence["probability"] > 0.8
     assert confidence["signals"] == {
         "relevance": 0.9, "judgement": 3.2, "unmatched": (), "supported": True,
-        "translated": False, "sentence": None, "nearness": None,
+        "translated": False, "english": False, "sentence": None, "nearness": None,
     }  # fmt: skip
     assert show.answer_json(replace(ANSWER, confidence=None), {})["confidence"] is None
 
