@@ -21,6 +21,8 @@ _INDENTED = 3
 """By how much, in sizes of the text, lines of a column may begin or end before others."""
 _SIDEBAR_LINES, _SIDEBAR_TEXT = 5, 15
 """Lines of a sidebar and what is beside it at least, and characters of the longest of them."""
+_DEEPEST = 8
+"""Columns within columns."""
 _FIELDS = 0.8
 """Share of lines that are labels with values from which they are a form's."""
 _SIDEBAR_PAGE = 0.6
@@ -72,17 +74,18 @@ def blocks(
 
 def _sides(items: list[Fragment | Table]) -> list[list[Fragment | Table]]:
     """Return a page, in parts where it has a sidebar: what is above, beside and below that."""
-    cut = _best_gutter(items, _stand_apart) if len(items) >= 2 * _SIDEBAR_LINES else None
+    least = _SIDEBAR_PAGE * len(items)
+
+    def are_sides(before: Sequence[Fragment | Table], after: Sequence[Fragment | Table]) -> bool:
+        return len(before) + len(after) >= least and _stand_apart(before, after)
+
+    cut = _best_gutter(items, are_sides, GUTTER, _SIDEBAR_LINES)
     if cut is None:
         return [items]
-    gutter = cut[0]
     parted = _parted(items, *cut)
-    beside = parted[1] + parted[2]
-    lines = [item for item in beside if isinstance(item, Fragment)]
-    across = (table for table in aligned_tables(lines)[0] if table.left < gutter < table.right)
-    if len(beside) < _SIDEBAR_PAGE * len(items) or any(
-        len(row) >= _TABLE_COLUMNS for table in across for row in table.rows
-    ):
+    lines = [item for item in parted[1] + parted[2] if isinstance(item, Fragment)]
+    across = (table for table in aligned_tables(lines)[0] if table.left < cut[0] < table.right)
+    if any(len(row) >= _TABLE_COLUMNS for table in across for row in table.rows):
         return [items]
     return parted
 
@@ -95,9 +98,11 @@ def _ordered(parts: Sequence[Fragment], tables: Sequence[Table]) -> list[Block |
 
 def _regions(items: Sequence[Fragment | Table], depth: int) -> Iterator[list[Fragment | Table]]:
     """Yield the columns of a region in reading order, and what is across them."""
-    cut = (
-        _best_gutter(items, _are_columns) if depth < 8 and len(items) >= 2 * COLUMN_LINES else None
-    )
+    cut = None
+    if depth < _DEEPEST and len(items) >= 2 * COLUMN_LINES:
+        cut = _best_gutter(items, _are_columns, GUTTER)
+    if cut is None and depth < _DEEPEST and len(items) >= 2 * NARROW_LINES:
+        cut = _best_gutter(items, _are_columns, NARROW, NARROW_LINES)
     if cut is None:
         yield _row_order(items)
         return
@@ -126,24 +131,24 @@ def _row_order(items: Sequence[Fragment | Table]) -> list[Fragment | Table]:
 
 
 def _best_gutter(
-    items: Sequence[Fragment | Table], are_columns: AreColumns
+    items: Sequence[Fragment | Table], are_columns: AreColumns, width: float, least: int = 0
 ) -> tuple[float, float, float] | None:
-    """Return ``(x, top, bottom)`` of the gutter that most lines of columns stand beside."""
+    """Return ``(x, top, bottom)`` of the gutter that most lines of columns stand beside.
+
+    It is so many sizes of the text wide, with so many lines on each side, at least.
+    """
     size = (
         median(item.size for item in items if isinstance(item, Fragment))
         if any(isinstance(item, Fragment) for item in items)
         else 10.0
     )
     best: tuple[int, float, float, float] | None = None
-    for width, least in ((GUTTER, 0), (NARROW, NARROW_LINES)):
-        for place in sorted({round(item.right, 0) for item in items}):
-            left, right = place + 0.5, place + 0.5 + width * size
-            found = _free_run(items, left, right, are_columns, least)
-            if found and (best is None or found[0] > best[0]):
-                best = found
-        if best:
-            return best[1:]
-    return None
+    for place in sorted({round(item.right, 0) for item in items}):
+        left, right = place + 0.5, place + 0.5 + width * size
+        found = _free_run(items, left, right, are_columns, least)
+        if found and (best is None or found[0] > best[0]):
+            best = found
+    return None if best is None else best[1:]
 
 
 def _free_run(
